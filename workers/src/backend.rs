@@ -1,0 +1,89 @@
+//! What a backend is: it turns a window into payloads, and sends one payload at a time.
+
+use std::error::Error;
+use std::time::Duration;
+use zibrato::daemon::Failure;
+use zibrato::window::Window;
+
+/// Where a worker delivers.
+///
+/// The worker library does everything else: subscription, windows, retry, flags, logging, stopping.
+/// A backend is made of two halves: [`payloads`](Self::payloads) is pure and says what goes out;
+/// [`send`](Self::send) puts one payload on the wire and says what became of it.
+pub trait Backend: Sized + Send + 'static {
+    /// The backend's own flags.
+    type Flags: clap::Args + Clone + std::fmt::Debug + Send;
+
+    /// The program, such as `zibrato-carbon`.
+    const PROGRAM: &'static str;
+
+    /// One line for `--help`: what the worker does.
+    const ABOUT: &'static str;
+
+    /// Examples for `--help`, printed below the flags.
+    const EXAMPLES: &'static str;
+
+    /// Makes the backend ready. It does not wait for the far side: a backend that is down at start
+    /// comes up later.
+    ///
+    /// # Errors
+    /// When the flags say something that cannot be: one line, with how to mend it.
+    fn open(flags: Self::Flags) -> Result<Self, Failure>;
+
+    /// Turns a window into what goes out, cut into payloads that succeed or fail each on its own.
+    /// An empty window gives none.
+    fn payloads(&mut self, window: Window) -> Vec<Payload>;
+
+    /// Sends one payload. Waits no longer than the backend's own timeout.
+    ///
+    /// # Errors
+    /// [`SendError`] says whether to try again.
+    fn send(&mut self, payload: &Payload) -> Result<(), SendError>;
+}
+
+/// What goes out in one request or one write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Payload {
+    /// The bytes.
+    pub body: Vec<u8>,
+    /// How many series are in them.
+    pub series: usize,
+}
+
+impl Payload {
+    /// A payload with the number of series that are in it.
+    #[must_use]
+    pub const fn new(body: Vec<u8>, series: usize) -> Self {
+        Self { body, series }
+    }
+}
+
+/// What became of a payload that was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// This payload will never be taken.
+    #[error("rejected")]
+    Reject {
+        /// What the far side said.
+        #[source]
+        why: Box<dyn Error + Send + Sync>,
+    },
+    /// Try again, not before `after` if the far side named a time.
+    #[error("try again")]
+    Retry {
+        /// How long to wait at least.
+        after: Option<Duration>,
+        /// What happened.
+        #[source]
+        why: Box<dyn Error + Send + Sync>,
+    },
+    /// The credentials or the address are wrong: hold everything, be loud, keep trying slowly.
+    #[error("stopped")]
+    Stop {
+        /// What the far side said.
+        #[source]
+        why: Box<dyn Error + Send + Sync>,
+    },
+}

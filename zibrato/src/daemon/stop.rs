@@ -1,0 +1,132 @@
+//! A token that asks threads to stop, raised by TERM, INT and QUIT or by the program itself.
+//!
+//! It is a readable descriptor, so that a thread that waits on sockets waits on it too; once
+//! raised it stays readable, for everybody.
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::low_level::pipe;
+use std::fmt;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Longer waits are cut into such.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// Asks threads to stop. Clones are the same token.
+#[derive(Clone)]
+pub struct Stop {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    readable: UnixStream,
+    writable: UnixStream,
+    raised: AtomicBool,
+}
+
+impl Stop {
+    /// A token that only [`raise`](Self::raise) raises.
+    ///
+    /// # Errors
+    /// When the process may open no more descriptors.
+    pub fn new() -> io::Result<Self> {
+        let (readable, writable) = UnixStream::pair()?;
+        readable.set_nonblocking(true)?;
+        writable.set_nonblocking(true)?;
+        let raised = AtomicBool::new(false);
+        Ok(Self { inner: Arc::new(Inner { readable, writable, raised }) })
+    }
+
+    /// A token that TERM, INT and QUIT raise as well.
+    ///
+    /// # Errors
+    /// When the process may open no more descriptors or handle no signals.
+    pub fn on_signals() -> io::Result<Self> {
+        let stop = Self::new()?;
+        for signal in [SIGTERM, SIGINT, SIGQUIT] {
+            pipe::register(signal, stop.inner.writable.try_clone()?)?;
+        }
+        Ok(stop)
+    }
+
+    /// Asks to stop, now and for good.
+    pub fn raise(&self) {
+        if !self.inner.raised.swap(true, Ordering::SeqCst) {
+            // A full pipe is readable already, which is all that is wanted.
+            drop((&self.inner.writable).write(&[0]));
+        }
+    }
+
+    /// Whether somebody has asked to stop.
+    #[must_use]
+    pub fn raised(&self) -> bool {
+        self.wait(Duration::ZERO)
+    }
+
+    /// Waits at most `timeout` until somebody asks to stop, and says whether somebody did.
+    #[must_use]
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let begun = Instant::now();
+        loop {
+            if self.inner.raised.load(Ordering::Relaxed) {
+                return true;
+            }
+            let left = timeout.saturating_sub(begun.elapsed());
+            let timespec = Timespec::try_from(left.min(LONGEST_WAIT)).unwrap_or_default();
+            let mut readable = [PollFd::new(&self.inner.readable, PollFlags::IN)];
+            // An error is an interrupted wait; the loop looks again.
+            if rustix::event::poll(&mut readable, Some(&timespec)).is_ok_and(|ready| ready > 0) {
+                self.inner.raised.store(true, Ordering::Relaxed);
+            } else if begun.elapsed() >= timeout {
+                return false;
+            }
+        }
+    }
+}
+
+impl AsFd for Stop {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.readable.as_fd()
+    }
+}
+
+impl AsRawFd for Stop {
+    fn as_raw_fd(&self) -> RawFd {
+        self.inner.readable.as_raw_fd()
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stop").field("raised", &self.inner.raised).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stop;
+    use std::time::Duration;
+
+    #[test]
+    fn a_raised_token_stays_raised_for_all_its_clones() {
+        let stop = Stop::new().unwrap();
+        let clone = stop.clone();
+        assert!(!clone.wait(Duration::from_millis(1)));
+        stop.raise();
+        stop.raise();
+        assert!(clone.raised() && stop.raised());
+        assert!(clone.wait(Duration::MAX));
+    }
+
+    #[test]
+    fn a_signal_raises_it() {
+        let stop = Stop::on_signals().unwrap();
+        signal_hook::low_level::raise(signal_hook::consts::SIGQUIT).unwrap();
+        assert!(stop.wait(Duration::from_secs(10)));
+    }
+}

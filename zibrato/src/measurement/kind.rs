@@ -1,0 +1,94 @@
+//! The four kinds of measurement and how they are written on the wire.
+
+/// What kind of reading a measurement is, and so how several of them fold into one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Something that happened so many times. Folds by adding.
+    Counter,
+    /// A level read from an instrument. Folds to the last reading, with count, sum, min and max.
+    Gauge,
+    /// Members seen. Folds to the set of distinct members.
+    Set,
+    /// How long something took, in seconds. Folds to a [`Summary`](crate::Summary).
+    Timer,
+}
+
+impl Kind {
+    /// Every kind, alphabetically.
+    pub const ALL: [Self; 4] = [Self::Counter, Self::Gauge, Self::Set, Self::Timer];
+
+    /// The word that stands in the second field of a line, as Python Zibrato writes it.
+    ///
+    /// ```
+    /// assert_eq!(zibrato::Kind::Timer.mtype(), "Timer");
+    /// ```
+    #[must_use]
+    pub const fn mtype(self) -> &'static str {
+        match self {
+            Self::Counter => "Counter",
+            Self::Gauge => "Gauge",
+            Self::Set => "Set",
+            Self::Timer => "Timer",
+        }
+    }
+
+    /// The one letter that stands for the kind in a batch: `c`, `g`, `s` or `t`.
+    #[must_use]
+    pub const fn letter(self) -> &'static str {
+        match self {
+            Self::Counter => "c",
+            Self::Gauge => "g",
+            Self::Set => "s",
+            Self::Timer => "t",
+        }
+    }
+
+    /// Reads the second field of a line, whatever its case: `counter(s)`, `c` · `gauge(s)`, `g` ·
+    /// `set(s)`, `s` · `timer(s)`, `t`, `ms`. Anything else is no kind.
+    ///
+    /// ```
+    /// use zibrato::Kind;
+    /// assert_eq!(Kind::from_mtype("TIMERS"), Some(Kind::Timer));
+    /// assert_eq!(Kind::from_mtype("meter"), None);
+    /// ```
+    #[must_use]
+    pub fn from_mtype(text: &str) -> Option<Self> {
+        const WORDS: [(&str, Kind); 13] = [
+            ("counter", Kind::Counter),
+            ("counters", Kind::Counter),
+            ("c", Kind::Counter),
+            ("gauge", Kind::Gauge),
+            ("gauges", Kind::Gauge),
+            ("g", Kind::Gauge),
+            ("set", Kind::Set),
+            ("sets", Kind::Set),
+            ("s", Kind::Set),
+            ("timer", Kind::Timer),
+            ("timers", Kind::Timer),
+            ("t", Kind::Timer),
+            ("ms", Kind::Timer),
+        ];
+        WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|&(_, kind)| kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kind;
+
+    #[test]
+    fn every_kind_reads_its_own_words() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_mtype(kind.mtype()), Some(kind));
+            assert_eq!(Kind::from_mtype(kind.letter()), Some(kind));
+        }
+    }
+
+    #[test]
+    fn words_of_other_systems_are_no_kind() {
+        for word in ["", "Count", "Histogram", "Meter", "event", "x", "latency", " c", "coünter"] {
+            assert_eq!(Kind::from_mtype(word), None, "{word:?}");
+        }
+    }
+}

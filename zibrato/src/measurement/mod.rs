@@ -1,0 +1,12 @@
+//! What a measurement is made of: kind, level, name, source, and the folded gauge.
+
+mod gauge;
+mod kind;
+mod text;
+
+pub use gauge::Gauge;
+pub use kind::Kind;
+pub use text::{
+    DEFAULT_SOURCE, Level, MAX_LEVEL_BYTES, MAX_NAME_BYTES, Name, Source, TextError, TextProblem,
+    check_level, check_name,
+};

@@ -1,0 +1,203 @@
+//! A mergeable histogram of doubles with a relative error below 0.8 %.
+//!
+//! A bucket is the sign, the exponent and the top six mantissa bits of a value: 64 buckets an
+//! octave, found by a shift, no logarithm. Buckets of one octave are kept together, so memory is
+//! bounded by the octaves that were touched, and merging is addition.
+
+/// How many buckets an octave (a doubling) has.
+const PER_OCTAVE: usize = 64;
+
+/// Mantissa bits of a double that a bucket does not tell apart.
+const SHIFT: u32 = 52 - 6;
+
+/// Largest bucket number: that of the largest finite double.
+const MAX_KEY: i32 = (f64::MAX.to_bits() >> SHIFT) as i32;
+
+/// A histogram of finite doubles: each bucket is at most 1/64 of its lower edge wide, so that its
+/// middle is within 0.8 % of any value in it.
+///
+/// ```
+/// use zibrato::Sketch;
+/// let mut sketch = Sketch::new();
+/// for ms in 1..=1000 {
+///     sketch.add(f64::from(ms) / 1000.0, 1);
+/// }
+/// let median = sketch.quantile(0.5).unwrap();
+/// assert!((median - 0.5).abs() < 0.5 * 0.008);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sketch {
+    // Invariant: ascending by `first`, each `first` a multiple of 64, no octave all zero.
+    octaves: Vec<Octave>,
+    count: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Octave {
+    first: i32,
+    counts: Box<[u32; PER_OCTAVE]>,
+}
+
+/// The bucket that `value` falls into; ascending with the value. Subnormals share bucket 0 with 0.
+fn key(value: f64) -> i32 {
+    let magnitude = (value.abs().to_bits() >> SHIFT) as i32;
+    if value.is_sign_negative() && magnitude > 0 { -magnitude } else { magnitude }
+}
+
+/// The middle of a bucket.
+fn middle(key: i32) -> f64 {
+    let magnitude = u64::from(key.unsigned_abs());
+    if magnitude == 0 {
+        return 0.0;
+    }
+    let middle = f64::from_bits((magnitude << SHIFT) | (1 << (SHIFT - 1)));
+    if key < 0 { -middle } else { middle }
+}
+
+impl Sketch {
+    /// An empty sketch. It holds no memory until a value is added.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { octaves: Vec::new(), count: 0 }
+    }
+
+    /// Adds `times` occurrences of a finite value. NaN and infinities are ignored.
+    pub fn add(&mut self, value: f64, times: u32) {
+        if value.is_finite() {
+            self.add_to_bucket(key(value), times);
+        }
+    }
+
+    /// Adds to a bucket by its number, as [`buckets`](Self::buckets) gives them. Numbers that no
+    /// finite value has are ignored. A bucket saturates at `u32::MAX`.
+    pub fn add_to_bucket(&mut self, key: i32, times: u32) {
+        if times == 0 || key.unsigned_abs() > MAX_KEY.unsigned_abs() {
+            return;
+        }
+        let first = key.div_euclid(PER_OCTAVE as i32) * PER_OCTAVE as i32;
+        // The octave that was hit last is most often the last one or the only one.
+        let at = match self.octaves.last() {
+            Some(last) if last.first == first => self.octaves.len() - 1,
+            _ => match self.octaves.binary_search_by_key(&first, |o| o.first) {
+                Ok(at) => at,
+                Err(at) => {
+                    let counts = Box::new([0; PER_OCTAVE]);
+                    self.octaves.insert(at, Octave { first, counts });
+                    at
+                }
+            },
+        };
+        let bucket = &mut self.octaves[at].counts[(key - first) as usize];
+        *bucket = bucket.saturating_add(times);
+        self.count = self.count.saturating_add(u64::from(times));
+    }
+
+    /// Adds everything that `other` holds.
+    pub fn merge(&mut self, other: &Self) {
+        for (key, times) in other.buckets() {
+            self.add_to_bucket(key, times);
+        }
+    }
+
+    /// How many values were added.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Buckets that are not empty, ascending by value: bucket number and count.
+    pub fn buckets(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
+        self.octaves.iter().flat_map(|octave| {
+            let counts = octave.counts.iter().enumerate();
+            counts.filter(|(_, n)| **n > 0).map(|(i, n)| (octave.first + i as i32, *n))
+        })
+    }
+
+    /// The value below which the share `q` (0 to 1) of all values lies, within 0.8 %; nearest
+    /// rank. `None` when the sketch is empty or `q` is not in 0 to 1.
+    #[must_use]
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        if self.count == 0 || !(0.0..=1.0).contains(&q) {
+            return None;
+        }
+        let rank = ((q * self.count as f64).ceil() as u64).clamp(1, self.count);
+        let mut seen = 0_u64;
+        for (key, times) in self.buckets() {
+            seen += u64::from(times);
+            if seen >= rank {
+                return Some(middle(key));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_KEY, Sketch, key, middle};
+    use proptest::prelude::*;
+
+    #[test]
+    fn buckets_ascend_with_the_values_they_hold() {
+        let values =
+            [f64::MIN, -2.0, -1.0, -1e-300, 0.0, 5e-324, 1e-300, 0.001, 1.0, 1.0157, f64::MAX];
+        assert!(values.windows(2).all(|w| key(w[0]) <= key(w[1])));
+        assert_eq!(key(-0.0), 0);
+        assert_eq!(key(f64::MAX), MAX_KEY);
+    }
+
+    #[test]
+    fn an_empty_sketch_has_no_quantiles() {
+        assert_eq!(Sketch::new().quantile(0.5), None);
+        let mut one = Sketch::new();
+        one.add(3.0, 1);
+        assert_eq!(one.quantile(f64::NAN), None);
+        assert_eq!(one.quantile(1.1), None);
+    }
+
+    #[test]
+    fn what_is_no_number_is_ignored() {
+        let mut sketch = Sketch::new();
+        sketch.add(f64::NAN, 1);
+        sketch.add(f64::INFINITY, 1);
+        sketch.add_to_bucket(i32::MIN, 1);
+        sketch.add_to_bucket(i32::MAX, 1);
+        assert_eq!(sketch, Sketch::new());
+    }
+
+    proptest! {
+        #[test]
+        fn the_middle_is_within_a_hundredth(value in prop::num::f64::NORMAL) {
+            prop_assert!((middle(key(value)) - value).abs() <= value.abs() * 0.008);
+        }
+
+        #[test]
+        fn merging_is_the_same_as_adding_all(
+            a in prop::collection::vec(-1e9..1e9, 0..200),
+            b in prop::collection::vec(-1e9..1e9, 0..200),
+        ) {
+            let of = |values: &[f64]| {
+                let mut sketch = Sketch::new();
+                values.iter().for_each(|v| sketch.add(*v, 1));
+                sketch
+            };
+            let mut merged = of(&a);
+            merged.merge(&of(&b));
+            prop_assert_eq!(merged, of(&[a, b].concat()));
+        }
+
+        #[test]
+        fn quantiles_are_within_a_hundredth_of_the_nearest_rank(
+            mut values in prop::collection::vec(1e-9..1e6, 1..500),
+            q in 0.0..=1.0_f64,
+        ) {
+            let mut sketch = Sketch::new();
+            values.iter().for_each(|v| sketch.add(*v, 1));
+            values.sort_by(f64::total_cmp);
+            let rank = ((q * values.len() as f64).ceil() as usize).clamp(1, values.len());
+            let exact: f64 = values[rank - 1];
+            let got = sketch.quantile(q).unwrap();
+            prop_assert!((got - exact).abs() <= exact * 0.008, "{} for {}", got, exact);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What a worker or an intake folds between two flushes.
+//!
+//! Pure: bytes and times are arguments. A window belongs to the wall clock: with a length of 60 s
+//! it reaches from one full minute to the next. Its stamp is its start, as carbon-aggregator and
+//! python-librato's aggregator do (`t - t mod period`), so that no point lies in the future.
+
+mod series;
+mod windows;
+
+pub use series::{Fold, MAX_SET_MEMBERS, Series};
+pub use windows::Windows;
+
+use crate::measurement::{Gauge, Kind};
+use crate::wire::{BatchReader, Entry, EntryError, Line, LineValue, Tags, Value};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use series::Key;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+/// The name under which series beyond the limit are folded together.
+pub const OVERFLOW_NAME: &str = "_overflow";
+
+/// The measurements of one interval, folded by series.
+///
+/// ```
+/// use zibrato::window::{Fold, Window};
+/// use zibrato::wire::Line;
+/// let mut window = Window::new(1_700_000_040_000, 60_000, 1_000_000);
+/// for line in ["info|c|logins|1|1700000042|web-1", "info|c|logins|2|1700000043|web-1"] {
+///     window.fold_line(&Line::decode(line.as_bytes()).unwrap());
+/// }
+/// let series = window.into_series();
+/// assert_eq!(series[0].value, Fold::Counter(3.0));
+/// ```
+#[derive(Debug)]
+pub struct Window {
+    start_ms: u64,
+    length_ms: u64,
+    max_series: usize,
+    hasher: FixedState,
+    series: HashTable<Series>,
+    /// The source that was folded last; most often the next one too.
+    source: Arc<str>,
+    folded: u64,
+    overflowed: u64,
+    offender: Option<(String, String)>,
+}
+
+impl Window {
+    /// An empty window that starts at `start_ms` (unix milliseconds). Beyond `max_series` series,
+    /// new names fold into [`OVERFLOW_NAME`].
+    #[must_use]
+    pub fn new(start_ms: u64, length_ms: u64, max_series: usize) -> Self {
+        Self {
+            start_ms,
+            length_ms,
+            max_series,
+            hasher: FixedState::default(),
+            series: HashTable::new(),
+            source: Arc::from(""),
+            folded: 0,
+            overflowed: 0,
+            offender: None,
+        }
+    }
+
+    /// When the window starts, in unix milliseconds. It is the window's stamp.
+    #[must_use]
+    pub const fn start_ms(&self) -> u64 {
+        self.start_ms
+    }
+
+    /// The stamp in whole unix seconds.
+    #[must_use]
+    pub const fn stamp(&self) -> u64 {
+        self.start_ms / 1000
+    }
+
+    /// How long the window is, in milliseconds.
+    #[must_use]
+    pub const fn length_ms(&self) -> u64 {
+        self.length_ms
+    }
+
+    /// When the window ends, in unix milliseconds.
+    #[must_use]
+    pub const fn end_ms(&self) -> u64 {
+        self.start_ms.saturating_add(self.length_ms)
+    }
+
+    /// How many series the window holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Whether the window holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+
+    /// How many entries and lines were folded in.
+    #[must_use]
+    pub const fn folded(&self) -> u64 {
+        self.folded
+    }
+
+    /// How many of them went to [`OVERFLOW_NAME`], because the window was full.
+    #[must_use]
+    pub const fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+
+    /// The source and the name that were the first to find the window full.
+    #[must_use]
+    pub fn offender(&self) -> Option<(&str, &str)> {
+        self.offender.as_ref().map(|(source, name)| (&**source, &**name))
+    }
+
+    /// Folds every entry of a batch in; `refused` is told of each one that may not be.
+    pub fn fold_batch(&mut self, batch: &BatchReader<'_>, mut refused: impl FnMut(EntryError)) {
+        for entry in batch.entries() {
+            match entry {
+                Ok(entry) => self.fold_entry(batch.source(), &entry),
+                Err(error) => refused(error),
+            }
+        }
+    }
+
+    /// Folds one entry in.
+    pub fn fold_entry(&mut self, source: &str, entry: &Entry<'_>) {
+        let kind = entry.value.kind();
+        self.fold(kind, entry.name, source, entry.tags.clone(), |fold| {
+            match (&entry.value, fold) {
+                (Value::Counter(more), Fold::Counter(sum)) => *sum += more,
+                (Value::Gauge(more), Fold::Gauge(gauge)) => merge_gauge(gauge, more),
+                (Value::GaugeReadings(readings), Fold::Gauge(gauge)) => {
+                    for (at_ms, value) in readings.clone() {
+                        merge_gauge(gauge, &Gauge::reading(value, at_ms));
+                    }
+                }
+                (Value::Set(members), Fold::Set(set)) => {
+                    members.clone().for_each(|member| series::insert(set, member));
+                }
+                (Value::Timer(more), Fold::Timer(summary)) => more.merge_into(summary),
+                (Value::TimerReadings(seconds), Fold::Timer(summary)) => {
+                    seconds.clone().for_each(|value| summary.record(value));
+                }
+                _ => debug_assert!(false, "a series has one kind"),
+            }
+        });
+    }
+
+    /// Folds one line in.
+    pub fn fold_line(&mut self, line: &Line<'_>) {
+        self.fold(line.kind, line.name, line.source, Tags::default(), |fold| {
+            match (line.value, fold) {
+                (LineValue::Number(value), Fold::Counter(sum)) => *sum += value,
+                (LineValue::Number(value), Fold::Gauge(gauge)) => {
+                    merge_gauge(gauge, &Gauge::reading(value, line.timestamp_ms()));
+                }
+                (LineValue::Number(value), Fold::Timer(summary)) => summary.record(value),
+                (LineValue::Member(member), Fold::Set(set)) => series::insert(set, member),
+                (LineValue::Member(_) | LineValue::Number(_), _) => {
+                    debug_assert!(false, "a series has one kind");
+                }
+            }
+        });
+    }
+
+    fn fold(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        source: &str,
+        tags: Tags<'_>,
+        into: impl FnOnce(&mut Fold),
+    ) {
+        self.folded += 1;
+        let key = Key { kind, name, source, tags: &series::ordered(tags) };
+        let hash = self.hasher.hash_one(key);
+        if let Some(found) = self.series.find_mut(hash, |s| s.matches(&key)) {
+            return into(&mut found.value);
+        }
+        let none = &[][..];
+        let overflow = Key { kind, name: OVERFLOW_NAME, source: OVERFLOW_NAME, tags: none };
+        let (key, hash) = if self.series.len() < self.max_series {
+            (key, hash)
+        } else {
+            self.overflowed += 1;
+            self.offender.get_or_insert_with(|| (source.to_owned(), name.to_owned()));
+            (overflow, self.hasher.hash_one(overflow))
+        };
+        if *self.source != *key.source {
+            self.source = Arc::from(key.source);
+        }
+        let (hasher, shared) = (&self.hasher, &self.source);
+        let entry = self.series.entry(hash, |s| s.matches(&key), |s| hasher.hash_one(s.key_hash()));
+        let mut slot = entry.or_insert_with(|| Series::new(&key, Arc::clone(shared)));
+        into(&mut slot.get_mut().value);
+    }
+
+    /// The series, ordered by name, then source, then kind, then tags.
+    #[must_use]
+    pub fn into_series(self) -> Vec<Series> {
+        let mut all: Vec<_> = self.series.into_iter().collect();
+        all.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+        all
+    }
+}
+
+fn merge_gauge(into: &mut Option<Gauge>, more: &Gauge) {
+    match into {
+        Some(gauge) => gauge.merge(more),
+        None => *into = Some(*more),
+    }
+}
+
+#[cfg(test)]
+mod tests;

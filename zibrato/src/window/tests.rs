@@ -1,0 +1,142 @@
+//! Folding is adding, whatever way the measurements come; windows are flushed once.
+
+use super::{Fold, OVERFLOW_NAME, Window, Windows};
+use crate::wire::{BatchReader, BatchWriter, Line};
+use proptest::prelude::*;
+use std::time::Duration;
+
+fn window() -> Window {
+    Window::new(60_000, 60_000, 1000)
+}
+
+fn fold(window: &mut Window, line: &str) {
+    window.fold_line(&Line::decode(line.as_bytes()).unwrap());
+}
+
+fn fold_body(window: &mut Window, batch: BatchWriter) {
+    let body = batch.finish();
+    window.fold_batch(&BatchReader::new(&body).unwrap(), |error| panic!("{error}"));
+}
+
+#[test]
+fn a_series_is_kind_name_source_and_tags() {
+    let mut window = window();
+    for line in ["a|c|n|1|1|s", "b|c|n|1|1|s", "a|g|n|1|1|s", "a|c|m|1|1|s", "a|c|n|1|1|r"] {
+        fold(&mut window, line);
+    }
+    let mut batch = BatchWriter::new("s", 0, 1000);
+    batch.counter("n", &[("x", "1"), ("y", "2")], 1.0);
+    batch.counter("n", &[("y", "2"), ("x", "1")], 1.0);
+    batch.counter("n", &[("x", "1")], 1.0);
+    fold_body(&mut window, batch);
+    let got: Vec<_> = window
+        .into_series()
+        .into_iter()
+        .map(|s| (s.name.to_string(), s.source.to_string(), s.tags.len(), s.value))
+        .filter(|(.., value)| matches!(value, Fold::Counter(_)))
+        .collect();
+    let series = |name: &str, source: &str, tags, sum| {
+        (name.to_owned(), source.to_owned(), tags, Fold::Counter(sum))
+    };
+    assert_eq!(
+        got,
+        [
+            series("m", "s", 0, 1.0),
+            series("n", "r", 0, 1.0),
+            series("n", "s", 0, 2.0),
+            series("n", "s", 1, 1.0),
+            series("n", "s", 2, 2.0),
+        ]
+    );
+}
+
+#[test]
+fn a_gauge_keeps_the_latest_reading_and_folds_all() {
+    let mut window = window();
+    fold(&mut window, "a|g|n|4|20|s");
+    fold(&mut window, "a|g|n|1|10|s");
+    let mut batch = BatchWriter::new("s", 0, 1000);
+    batch.gauge_readings("n", &[], &[(15_000, 7.0)]);
+    fold_body(&mut window, batch);
+    let Fold::Gauge(Some(gauge)) = window.into_series()[0].value else { panic!("no gauge") };
+    assert_eq!(
+        (gauge.last, gauge.count, gauge.sum, gauge.min, gauge.max),
+        (4.0, 3, 12.0, 1.0, 7.0)
+    );
+}
+
+#[test]
+fn sets_keep_distinct_members() {
+    let mut window = window();
+    for line in ["a|s|n|x|1|s", "a|s|n|y|1|s", "a|s|n|x|1|s"] {
+        fold(&mut window, line);
+    }
+    let Fold::Set(members) = &window.into_series()[0].value else { panic!("no set") };
+    assert_eq!(members.len(), 2);
+}
+
+#[test]
+fn a_full_window_folds_new_names_together_and_names_the_offender() {
+    let mut window = Window::new(0, 1000, 2);
+    for name in ["a", "b", "c", "d", "a", "c"] {
+        fold(&mut window, &format!("i|c|{name}|1|1|s"));
+    }
+    assert_eq!((window.overflowed(), window.offender()), (3, Some(("s", "c"))));
+    let got: Vec<_> =
+        window.into_series().into_iter().map(|s| (s.name.to_string(), s.value)).collect();
+    let of = |name: &str, sum| (name.to_owned(), Fold::Counter(sum));
+    assert_eq!(got, [of(OVERFLOW_NAME, 3.0), of("a", 2.0), of("b", 1.0)]);
+}
+
+#[test]
+fn what_comes_late_goes_to_the_oldest_window_left() {
+    let mut windows = Windows::new(Duration::from_secs(10), 100);
+    fold(windows.at(9_999, 10_000), "i|c|n|1|1|s");
+    assert_eq!(windows.due(10_249).len(), 0);
+    assert_eq!(windows.next_due_ms(10_249), 10_250);
+    assert_eq!(windows.due(10_250)[0].start_ms(), 0);
+    assert_eq!(windows.at(9_999, 10_300).start_ms(), 10_000);
+    assert_eq!(windows.late(), 1);
+    assert_eq!(windows.next_due_ms(10_300), 20_250);
+}
+
+#[test]
+fn what_comes_from_the_far_future_goes_to_the_current_window() {
+    let mut windows = Windows::new(Duration::from_secs(10), 100);
+    assert_eq!(windows.at(u64::MAX, 15_000).start_ms(), 10_000);
+    assert_eq!(windows.at(20_001, 19_999).start_ms(), 20_000);
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_nothing_up() {
+    let mut windows = Windows::new(Duration::from_secs(10), 100);
+    windows.at(3_600_000, 3_600_000);
+    assert_eq!(windows.due(3_611_000).len(), 1);
+    assert_eq!(windows.at(5_000, 5_000).start_ms(), 0);
+    assert_eq!(windows.due(10_250).len(), 1);
+}
+
+proptest! {
+    /// Whatever is cut into windows, each reading is in exactly one of them.
+    #[test]
+    fn no_reading_is_lost_or_counted_twice(
+        readings in prop::collection::vec((0..3_u8, 0..2_000_u64, 0..3_000_u64), 1..200),
+    ) {
+        let mut windows = Windows::new(Duration::from_secs(1), 2);
+        let (mut now, mut flushed) = (1_700_000_000_000, Vec::new());
+        for (name, late, step) in &readings {
+            now += step;
+            flushed.extend(windows.due(now));
+            fold(windows.at(now - late, now), &format!("i|c|n{name}|1|1|s"));
+        }
+        flushed.extend(windows.drain());
+        let starts: Vec<_> = flushed.iter().map(Window::start_ms).collect();
+        prop_assert!(starts.is_sorted_by(|a, b| a < b), "flushed once, in order: {:?}", starts);
+        let sum: f64 = flushed
+            .into_iter()
+            .flat_map(Window::into_series)
+            .map(|s| if let Fold::Counter(sum) = s.value { sum } else { 0.0 })
+            .sum();
+        prop_assert_eq!(sum, readings.len() as f64);
+    }
+}

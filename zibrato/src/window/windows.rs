@@ -1,0 +1,102 @@
+//! The open windows of a worker: which one a message belongs to, and which ones are due.
+
+use super::Window;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long after its end a window still takes what was received within it. Messages are on their
+/// way for a moment, and the clocks of two machines are never quite the same.
+const GRACE_MS: u64 = 250;
+
+/// Windows aligned to the wall clock, each open until shortly after its end.
+///
+/// A message belongs to the window of the time at which the *broker* received it. One that comes
+/// when its window is gone belongs to the oldest that is left, so that no window is ever flushed
+/// twice; one from the far future (a clock is wrong) belongs to the current one.
+///
+/// ```
+/// use std::time::Duration;
+/// use zibrato::window::Windows;
+/// let mut windows = Windows::new(Duration::from_secs(60), 1_000_000);
+/// assert_eq!(windows.at(119_000, 119_100).start_ms(), 60_000);
+/// assert!(windows.due(119_900).is_empty());
+/// assert_eq!(windows.due(120_250)[0].start_ms(), 60_000);
+/// ```
+#[derive(Debug)]
+pub struct Windows {
+    length_ms: u64,
+    max_series: usize,
+    open: BTreeMap<u64, Window>,
+    /// Windows that start before this moment are gone.
+    gone_until_ms: u64,
+    late: u64,
+}
+
+impl Windows {
+    /// No windows yet. `length` is rounded to milliseconds, and is at least one.
+    #[must_use]
+    pub fn new(length: Duration, max_series: usize) -> Self {
+        let length_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX).max(1);
+        Self { length_ms, max_series, open: BTreeMap::new(), gone_until_ms: 0, late: 0 }
+    }
+
+    /// The window for a message that the broker received at `received_ms`, seen at `now_ms`; both
+    /// in unix milliseconds.
+    pub fn at(&mut self, received_ms: u64, now_ms: u64) -> &mut Window {
+        let current = self.start_of(now_ms);
+        if self.gone_until_ms > current.saturating_add(self.length_ms) {
+            // The clock was set back; holding on would keep everything until it has caught up.
+            self.gone_until_ms = current;
+        }
+        let mut start = self.start_of(received_ms);
+        if start > current.saturating_add(self.length_ms) {
+            start = current;
+        }
+        if start < self.gone_until_ms {
+            self.late += 1;
+            start = self.gone_until_ms;
+        }
+        let (length_ms, max_series) = (self.length_ms, self.max_series);
+        self.open.entry(start).or_insert_with(|| Window::new(start, length_ms, max_series))
+    }
+
+    /// Takes the windows that ended, with a quarter of a second's grace, before `now_ms`; the
+    /// oldest first.
+    pub fn due(&mut self, now_ms: u64) -> Vec<Window> {
+        let ended = now_ms.saturating_sub(GRACE_MS);
+        let open_from = self.start_of(ended);
+        let later = self.open.split_off(&open_from);
+        let due = std::mem::replace(&mut self.open, later);
+        self.gone_until_ms = self.gone_until_ms.max(open_from);
+        due.into_values().collect()
+    }
+
+    /// Takes all windows, also those that have not ended: for the last flush.
+    pub fn drain(&mut self) -> Vec<Window> {
+        std::mem::take(&mut self.open).into_values().collect()
+    }
+
+    /// When [`due`](Self::due) will next give something, if it gives nothing at `now_ms`: the end
+    /// of the current window and the grace, in unix milliseconds.
+    #[must_use]
+    pub const fn next_due_ms(&self, now_ms: u64) -> u64 {
+        let open_from = self.start_of(now_ms.saturating_sub(GRACE_MS));
+        open_from.saturating_add(self.length_ms).saturating_add(GRACE_MS)
+    }
+
+    /// How many series the open windows hold.
+    #[must_use]
+    pub fn series(&self) -> usize {
+        self.open.values().map(Window::len).sum()
+    }
+
+    /// How many messages came when their window was gone.
+    #[must_use]
+    pub const fn late(&self) -> u64 {
+        self.late
+    }
+
+    const fn start_of(&self, at_ms: u64) -> u64 {
+        at_ms - at_ms % self.length_ms
+    }
+}

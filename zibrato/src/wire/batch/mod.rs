@@ -1,0 +1,27 @@
+//! The body of a batch, version 1: MessagePack, written by [`BatchWriter`], read by [`BatchReader`].
+//!
+//! ```text
+//! { "s": source, "t": interval start (unix ms), "l": interval length (ms), "e": [entry, …] }
+//!
+//! entry    { "k": kind, "n": name, "g": { tag: value, … } if any, … and by kind: }
+//! counter    "v": sum
+//! gauge      "v": last, "w": its time (unix ms), and unless it is the only reading
+//!            "c": count, "s": sum, "m": min, "x": max
+//!        or  "r": [time (unix ms), value, …]                every reading
+//! set        "u": [member, …]
+//! timer      "c": count, "s": sum, "m": min, "x": max, "q": sum of squares,
+//!            "b": [first bucket, its count, steps to the next bucket, its count, …]
+//!        or  "r": [seconds, …]                              every reading
+//! ```
+
+mod read;
+mod write;
+
+pub use read::{
+    BatchError, BatchReader, Entries, Entry, EntryError, Members, Numbers, Readings, Tags,
+    TimerSummary, Value,
+};
+pub use write::BatchWriter;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,529 @@
+//! Reads the body of a batch without copying, and without trusting it.
+//!
+//! An entry that is well-formed MessagePack but may not be (a bad name, NaN, an unknown kind) is
+//! refused alone; bytes that are not MessagePack end the batch.
+
+use crate::measurement::{Gauge, Kind, TextProblem, check_name};
+use crate::summary::Summary;
+use crate::wire::msgpack::{self as mp, Malformed};
+
+/// The most tags an entry may have.
+const MAX_TAGS: u32 = 50;
+
+/// The head of a batch and its entries, still in the bytes they came in.
+#[derive(Debug, Clone)]
+pub struct BatchReader<'a> {
+    source: &'a str,
+    start_ms: u64,
+    length_ms: u64,
+    entries: Entries<'a>,
+}
+
+impl<'a> BatchReader<'a> {
+    /// Reads the head of a batch's body.
+    ///
+    /// # Errors
+    /// [`BatchError`] when the body is no map, or its source, interval or entries are missing or
+    /// of the wrong type.
+    pub fn new(mut body: &'a [u8]) -> Result<Self, BatchError> {
+        let (mut source, mut start_ms, mut length_ms, mut entries) = (None, None, None, None);
+        let mut left = mp::read_map(&mut body)?;
+        while left > 0 {
+            left -= 1;
+            match mp::read_text(&mut body)? {
+                "s" => source = Some(mp::read_text(&mut body)?),
+                "t" => start_ms = Some(mp::read_unsigned(&mut body)?),
+                "l" => length_ms = Some(mp::read_unsigned(&mut body)?),
+                "e" => {
+                    let start = body;
+                    let left_entries = mp::read_array(&mut body)?;
+                    entries = Some(Entries { rest: body, left: left_entries });
+                    // Only what stands behind the entries makes it worth going through them here.
+                    if left > 0 {
+                        body = start;
+                        mp::skip(&mut body)?;
+                    }
+                }
+                _ => {
+                    mp::skip(&mut body)?;
+                }
+            }
+        }
+        let source = source.ok_or(BatchError::Missing { key: "s" })?;
+        check_name(source).map_err(BatchError::Source)?;
+        Ok(Self {
+            source,
+            start_ms: start_ms.ok_or(BatchError::Missing { key: "t" })?,
+            length_ms: length_ms.ok_or(BatchError::Missing { key: "l" })?,
+            entries: entries.ok_or(BatchError::Missing { key: "e" })?,
+        })
+    }
+
+    /// Who measured.
+    #[must_use]
+    pub const fn source(&self) -> &'a str {
+        self.source
+    }
+
+    /// When the interval started, in unix milliseconds by the publisher's clock.
+    #[must_use]
+    pub const fn start_ms(&self) -> u64 {
+        self.start_ms
+    }
+
+    /// How long the interval was, in milliseconds.
+    #[must_use]
+    pub const fn length_ms(&self) -> u64 {
+        self.length_ms
+    }
+
+    /// When the interval ended, in unix milliseconds: the time of what has no time of its own.
+    #[must_use]
+    pub const fn end_ms(&self) -> u64 {
+        self.start_ms.saturating_add(self.length_ms)
+    }
+
+    /// The entries. Each call begins at the first.
+    #[must_use]
+    pub fn entries(&self) -> Entries<'a> {
+        self.entries.clone()
+    }
+}
+
+/// The entries of a batch, decoded one by one.
+#[derive(Debug, Clone)]
+pub struct Entries<'a> {
+    rest: &'a [u8],
+    left: u32,
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<Entry<'a>, EntryError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let start = self.rest;
+        let read = Entry::read(&mut self.rest);
+        if read.is_err() {
+            // The entry may only say something that may not be; then the next one is still there.
+            self.rest = start;
+            if mp::skip(&mut self.rest).is_err() {
+                let lost = self.left.saturating_add(1);
+                self.left = 0;
+                return Some(Err(EntryError::Malformed { lost }));
+            }
+        }
+        Some(read)
+    }
+}
+
+/// One entry of a batch.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "what a series is made of is fixed")]
+pub struct Entry<'a> {
+    /// What was measured; a checked name.
+    pub name: &'a str,
+    /// What else tells the series apart.
+    pub tags: Tags<'a>,
+    /// The readings of the interval.
+    pub value: Value<'a>,
+}
+
+/// The readings of one entry.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// A counter's sum.
+    Counter(f64),
+    /// A gauge, folded.
+    Gauge(Gauge),
+    /// A gauge, every reading.
+    GaugeReadings(Readings<'a>),
+    /// A set's distinct members.
+    Set(Members<'a>),
+    /// A timer, folded; seconds.
+    Timer(TimerSummary<'a>),
+    /// A timer, every reading; seconds.
+    TimerReadings(Numbers<'a>),
+}
+
+impl Value<'_> {
+    /// What kind of reading it is.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Counter(_) => Kind::Counter,
+            Self::Gauge(_) | Self::GaugeReadings(_) => Kind::Gauge,
+            Self::Set(_) => Kind::Set,
+            Self::Timer(_) | Self::TimerReadings(_) => Kind::Timer,
+        }
+    }
+}
+
+/// What an entry's map said, before it is known to make sense.
+#[derive(Default)]
+struct Fields<'a> {
+    kind: Option<&'a str>,
+    name: Option<&'a str>,
+    tags: Tags<'a>,
+    value: Option<f64>,
+    when: Option<u64>,
+    count: Option<u64>,
+    sum: Option<f64>,
+    min: Option<f64>,
+    max: Option<f64>,
+    squares: Option<f64>,
+    buckets: Option<Flat<'a>>,
+    readings: Option<Flat<'a>>,
+    members: Option<Flat<'a>>,
+}
+
+impl<'a> Entry<'a> {
+    fn read(from: &mut &'a [u8]) -> Result<Self, EntryError> {
+        let mut fields = Fields::default();
+        for _ in 0..mp::read_map(from)? {
+            match mp::read_text(from)? {
+                "k" => fields.kind = Some(mp::read_text(from)?),
+                "n" => fields.name = Some(mp::read_text(from)?),
+                "g" => fields.tags = Tags::read(from)?,
+                "v" => fields.value = Some(mp::read_number(from)?),
+                "w" => fields.when = Some(mp::read_unsigned(from)?),
+                "c" => fields.count = Some(mp::read_unsigned(from)?),
+                "s" => fields.sum = Some(mp::read_number(from)?),
+                "m" => fields.min = Some(mp::read_number(from)?),
+                "x" => fields.max = Some(mp::read_number(from)?),
+                "q" => fields.squares = Some(mp::read_number(from)?),
+                "b" => fields.buckets = Some(Flat::read(from)?),
+                "r" => fields.readings = Some(Flat::read(from)?),
+                "u" => fields.members = Some(Flat::read(from)?),
+                _ => {
+                    mp::skip(from)?;
+                }
+            }
+        }
+        let name = fields.name.ok_or(EntryError::Missing { key: "n" })?;
+        check_name(name).map_err(EntryError::Name)?;
+        let tags = std::mem::take(&mut fields.tags);
+        let value = match fields.kind.ok_or(EntryError::Missing { key: "k" })? {
+            "c" => Value::Counter(finite(fields.value, "v")?),
+            "g" => fields.gauge()?,
+            "s" => {
+                let members = fields.members.ok_or(EntryError::Missing { key: "u" })?;
+                Value::Set(Members::check(members)?)
+            }
+            "t" => fields.timer()?,
+            _ => return Err(EntryError::Kind),
+        };
+        Ok(Self { name, tags, value })
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn gauge(self) -> Result<Value<'a>, EntryError> {
+        if let Some(readings) = self.readings {
+            return Ok(Value::GaugeReadings(Readings::check(readings)?));
+        }
+        let last = finite(self.value, "v")?;
+        let at_ms = self.when.ok_or(EntryError::Missing { key: "w" })?;
+        let Some(count) = self.count else {
+            return Ok(Value::Gauge(Gauge::reading(last, at_ms)));
+        };
+        let (sum, min, max) =
+            (finite(self.sum, "s")?, finite(self.min, "m")?, finite(self.max, "x")?);
+        let gauge = Gauge::folded(last, at_ms, count, sum, min, max);
+        if gauge.is_finite() && min <= max {
+            Ok(Value::Gauge(gauge))
+        } else {
+            Err(EntryError::Inconsistent)
+        }
+    }
+
+    fn timer(self) -> Result<Value<'a>, EntryError> {
+        if let Some(readings) = self.readings {
+            return Ok(Value::TimerReadings(Numbers::check(readings)?));
+        }
+        let count = self.count.ok_or(EntryError::Missing { key: "c" })?;
+        let (sum, min, max, sum_squares) = (
+            finite(self.sum, "s")?,
+            finite(self.min, "m")?,
+            finite(self.max, "x")?,
+            finite(self.squares, "q")?,
+        );
+        let buckets = self.buckets.ok_or(EntryError::Missing { key: "b" })?;
+        if count == 0 || min > max || sum_squares < 0.0 || buckets.left % 2 == 1 {
+            return Err(EntryError::Inconsistent);
+        }
+        let mut rest = buckets.clone();
+        while rest.left > 0 {
+            rest.next_with(mp::read_i32)?;
+            rest.next_with(mp::read_unsigned)?;
+        }
+        Ok(Value::Timer(TimerSummary { count, sum, min, max, sum_squares, buckets }))
+    }
+}
+
+fn finite(value: Option<f64>, key: &'static str) -> Result<f64, EntryError> {
+    let value = value.ok_or(EntryError::Missing { key })?;
+    if value.is_finite() { Ok(value) } else { Err(EntryError::NotFinite) }
+}
+
+/// An array whose items are read when somebody asks for them.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Flat<'a> {
+    rest: &'a [u8],
+    left: u32,
+}
+
+impl<'a> Flat<'a> {
+    fn read(from: &mut &'a [u8]) -> Result<Self, Malformed> {
+        let mut whole = mp::skip(from)?;
+        let left = mp::read_array(&mut whole)?;
+        Ok(Self { rest: whole, left })
+    }
+
+    fn next_with<T>(
+        &mut self,
+        read: impl FnOnce(&mut &'a [u8]) -> Result<T, Malformed>,
+    ) -> Result<T, Malformed> {
+        self.left = self.left.checked_sub(1).ok_or(Malformed)?;
+        read(&mut self.rest)
+    }
+}
+
+/// Tags: texts by text, in the order in which they came.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tags<'a>(Flat<'a>);
+
+impl<'a> Tags<'a> {
+    fn read(from: &mut &'a [u8]) -> Result<Self, EntryError> {
+        let pairs = mp::read_map(from)?;
+        if pairs > MAX_TAGS {
+            return Err(EntryError::TooManyTags);
+        }
+        let start = *from;
+        for _ in 0..2 * pairs {
+            check_name(mp::read_text(from)?).map_err(EntryError::Tag)?;
+        }
+        Ok(Self(Flat { rest: start, left: pairs }))
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.left == 0
+    }
+}
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let read = |from: &mut &'a [u8]| Ok((mp::read_text(from)?, mp::read_text(from)?));
+        self.0.next_with(read).ok()
+    }
+}
+
+/// Every reading of a timer, in seconds; all finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Numbers<'a>(Flat<'a>);
+
+impl<'a> Numbers<'a> {
+    fn check(items: Flat<'a>) -> Result<Self, EntryError> {
+        let mut rest = items.clone();
+        while rest.left > 0 {
+            finite(Some(rest.next_with(mp::read_number)?), "r")?;
+        }
+        Ok(Self(items))
+    }
+}
+
+impl Iterator for Numbers<'_> {
+    type Item = f64;
+
+    fn next(&mut self) -> Option<f64> {
+        self.0.next_with(mp::read_number).ok()
+    }
+}
+
+/// Every reading of a gauge: unix milliseconds and value; all finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Readings<'a>(Flat<'a>);
+
+impl<'a> Readings<'a> {
+    fn check(items: Flat<'a>) -> Result<Self, EntryError> {
+        if items.left % 2 == 1 {
+            return Err(EntryError::Inconsistent);
+        }
+        let mut rest = items.clone();
+        while rest.left > 0 {
+            rest.next_with(mp::read_unsigned)?;
+            finite(Some(rest.next_with(mp::read_number)?), "r")?;
+        }
+        Ok(Self(items))
+    }
+}
+
+impl Iterator for Readings<'_> {
+    type Item = (u64, f64);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let at_ms = self.0.next_with(mp::read_unsigned).ok()?;
+        Some((at_ms, self.0.next_with(mp::read_number).ok()?))
+    }
+}
+
+/// The distinct members of a set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Members<'a>(Flat<'a>);
+
+impl<'a> Members<'a> {
+    fn check(items: Flat<'a>) -> Result<Self, EntryError> {
+        let mut rest = items.clone();
+        while rest.left > 0 {
+            check_name(rest.next_with(mp::read_text)?).map_err(EntryError::Member)?;
+        }
+        Ok(Self(items))
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        self.0.next_with(mp::read_text).ok()
+    }
+}
+
+/// A folded timer whose sketch is still in the bytes it came in.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TimerSummary<'a> {
+    /// How many readings were folded; at least one.
+    pub count: u64,
+    /// Their sum, in seconds.
+    pub sum: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+    /// The sum of their squares.
+    pub sum_squares: f64,
+    buckets: Flat<'a>,
+}
+
+impl TimerSummary<'_> {
+    /// Folds it into a summary.
+    pub fn merge_into(&self, summary: &mut Summary) {
+        summary.merge_exact(self.count, self.sum, self.min, self.max, self.sum_squares);
+        for (bucket, count) in self.buckets() {
+            summary.sketch_mut().add_to_bucket(bucket, count);
+        }
+    }
+
+    /// The buckets of its sketch, as [`Sketch::buckets`](crate::Sketch::buckets) gives them.
+    /// Counts beyond `u32::MAX` are cut to it.
+    pub fn buckets(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
+        let mut rest = self.buckets.clone();
+        let mut bucket = 0_i32;
+        std::iter::from_fn(move || {
+            bucket = bucket.saturating_add(rest.next_with(mp::read_i32).ok()?);
+            let count = rest.next_with(mp::read_unsigned).ok()?;
+            Some((bucket, u32::try_from(count).unwrap_or(u32::MAX)))
+        })
+    }
+}
+
+/// Why the body of a batch was refused as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// It is not MessagePack of the right shape.
+    #[error("the body of the batch is not MessagePack of the right shape")]
+    Malformed,
+    /// The map lacks something.
+    #[error("the body of the batch lacks the key {key:?}")]
+    Missing {
+        /// The key that is missing.
+        key: &'static str,
+    },
+    /// The source may not be.
+    #[error("the source of the batch {0}")]
+    Source(TextProblem),
+}
+
+impl From<Malformed> for BatchError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+/// Why an entry was refused. All but [`Malformed`](Self::Malformed) leave the other entries of the
+/// batch alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// The parts of the value contradict each other.
+    #[error("the parts of the value contradict each other")]
+    Inconsistent,
+    /// The kind is not known here.
+    #[error("the kind is none of c, g, s and t")]
+    Kind,
+    /// The entry is not MessagePack of the right shape; so is, if `lost` is above 1, the rest of
+    /// the batch.
+    #[error("not MessagePack of the right shape; {lost} entries lost")]
+    Malformed {
+        /// How many entries are lost, this one included.
+        lost: u32,
+    },
+    /// The member of a set may not be.
+    #[error("a member of the set {0}")]
+    Member(TextProblem),
+    /// The map lacks something.
+    #[error("the entry lacks the key {key:?}")]
+    Missing {
+        /// The key that is missing.
+        key: &'static str,
+    },
+    /// The name may not be.
+    #[error("the name {0}")]
+    Name(TextProblem),
+    /// A number is NaN or infinite.
+    #[error("a number is NaN or infinite")]
+    NotFinite,
+    /// A tag or its value may not be.
+    #[error("a tag {0}")]
+    Tag(TextProblem),
+    /// It has more than 50 tags.
+    #[error("more than 50 tags")]
+    TooManyTags,
+}
+
+impl EntryError {
+    /// A constant word for the reason, as counters are labelled with it.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Inconsistent | Self::NotFinite => "value",
+            Self::Kind => "kind",
+            Self::Malformed { .. } | Self::Missing { .. } => "malformed",
+            Self::Member(_) => "member",
+            Self::Name(_) => "name",
+            Self::Tag(_) | Self::TooManyTags => "tags",
+        }
+    }
+
+    /// How many entries were lost with it.
+    #[must_use]
+    pub const fn lost(&self) -> u32 {
+        match self {
+            Self::Malformed { lost } => *lost,
+            _ => 1,
+        }
+    }
+}
+
+impl From<Malformed> for EntryError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed { lost: 1 }
+    }
+}

@@ -1,0 +1,203 @@
+//! Batches come back as they were written, and hostile ones are refused entry by entry.
+
+use super::{BatchError, BatchReader, BatchWriter, Entry, EntryError, Value};
+use crate::measurement::Gauge;
+use crate::summary::Summary;
+use proptest::prelude::*;
+
+/// A value as a test states it.
+#[derive(Debug, Clone, PartialEq)]
+enum Owned {
+    Counter(f64),
+    Gauge(Gauge),
+    GaugeReadings(Vec<(u64, f64)>),
+    Set(Vec<String>),
+    Timer(Summary),
+    TimerReadings(Vec<f64>),
+}
+
+type Tags = Vec<(String, String)>;
+
+fn write(batch: &mut BatchWriter, name: &str, tags: &Tags, value: &Owned) {
+    let tags: Vec<_> = tags.iter().map(|(k, v)| (&**k, &**v)).collect();
+    match value {
+        Owned::Counter(sum) => batch.counter(name, &tags, *sum),
+        Owned::Gauge(gauge) => batch.gauge(name, &tags, gauge),
+        Owned::GaugeReadings(readings) => batch.gauge_readings(name, &tags, readings),
+        Owned::Set(members) => batch.set(name, &tags, members.iter().map(|m| &**m)),
+        Owned::Timer(summary) => batch.timer(name, &tags, summary),
+        Owned::TimerReadings(seconds) => batch.timer_readings(name, &tags, seconds),
+    }
+}
+
+fn read(entry: Entry<'_>) -> (String, Tags, Owned) {
+    let tags = entry.tags.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    let value = match entry.value {
+        Value::Counter(sum) => Owned::Counter(sum),
+        Value::Gauge(gauge) => Owned::Gauge(gauge),
+        Value::GaugeReadings(readings) => Owned::GaugeReadings(readings.collect()),
+        Value::Set(members) => Owned::Set(members.map(str::to_owned).collect()),
+        Value::Timer(timer) => {
+            let mut summary = Summary::new();
+            timer.merge_into(&mut summary);
+            Owned::Timer(summary)
+        }
+        Value::TimerReadings(seconds) => Owned::TimerReadings(seconds.collect()),
+    };
+    (entry.name.to_owned(), tags, value)
+}
+
+fn value() -> impl Strategy<Value = Owned> {
+    let number = || -1e12..1e12;
+    let readings = prop::collection::vec((any::<u64>(), number()), 0..9);
+    let folded = prop::collection::vec((0..9_u64, -1000..1000_i32), 1..9).prop_map(|readings| {
+        let mut each = readings.iter().map(|(at, v)| Gauge::reading(f64::from(*v), *at));
+        let first = each.next().unwrap();
+        each.fold(first, |mut all, one| {
+            all.merge(&one);
+            all
+        })
+    });
+    prop_oneof![
+        number().prop_map(Owned::Counter),
+        folded.prop_map(Owned::Gauge),
+        readings.prop_map(Owned::GaugeReadings),
+        prop::collection::vec("[a-z]{1,9}", 0..9).prop_map(Owned::Set),
+        prop::collection::vec(number(), 1..99).prop_map(|v| Owned::Timer(v.into_iter().collect())),
+        prop::collection::vec(number(), 0..9).prop_map(Owned::TimerReadings),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(
+        source in "[a-z.-]{1,255}", start in any::<u64>(), length in 0..100_000_u64,
+        entries in prop::collection::vec(
+            ("[a-zé. ]{1,80}", prop::collection::vec(("[a-z]{1,9}", "[a-z]{1,9}"), 0..4), value()),
+            0..20,
+        ),
+    ) {
+        let mut batch = BatchWriter::new(&source, start, length);
+        entries.iter().for_each(|(name, tags, value)| write(&mut batch, name, tags, value));
+        prop_assert_eq!(batch.entries() as usize, entries.len());
+        let body = batch.finish();
+        let batch = BatchReader::new(&body).unwrap();
+        prop_assert_eq!((batch.source(), batch.start_ms(), batch.length_ms()), (&*source, start, length));
+        let back: Vec<_> = batch.entries().map(|e| read(e.unwrap())).collect();
+        prop_assert_eq!(back, entries);
+    }
+
+    #[test]
+    fn a_batch_cut_anywhere_gives_its_whole_entries_and_no_others(
+        values in prop::collection::vec(value(), 1..9), cut in any::<prop::sample::Index>(),
+    ) {
+        let mut batch = BatchWriter::new("s", 0, 1000);
+        values.iter().for_each(|value| write(&mut batch, "n", &vec![], value));
+        let body = batch.finish();
+        let cut = &body[..cut.index(body.len())];
+        let Ok(batch) = BatchReader::new(cut) else { return Ok(()) };
+        let mut got = 0;
+        let mut lost = 0;
+        for entry in batch.entries() {
+            match entry {
+                Ok(entry) => {
+                    prop_assert_eq!(&read(entry).2, &values[got]);
+                    got += 1;
+                }
+                Err(error) => lost += error.lost() as usize,
+            }
+        }
+        prop_assert!(lost > 0);
+        prop_assert_eq!(got + lost, values.len());
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_panic(
+        mut body in prop::collection::vec(any::<u8>(), 0..200), flips in prop::collection::vec(any::<(u16, u8)>(), 0..9),
+    ) {
+        let mut batch = BatchWriter::new("s", 0, 1000);
+        batch.timer("t", &[("a", "b")], &[0.1, 0.2].into_iter().collect());
+        batch.gauge_readings("g", &[], &[(1, 2.0)]);
+        let mut good = batch.finish();
+        for (at, byte) in flips {
+            let at = usize::from(at) % good.len();
+            good[at] = byte;
+        }
+        for bytes in [&mut good, &mut body] {
+            if let Ok(batch) = BatchReader::new(bytes) {
+                batch.entries().take(1000).filter_map(Result::ok).for_each(|e| drop(read(e)));
+            }
+        }
+    }
+}
+
+/// A body of one entry, from MessagePack written by hand.
+fn body_with(entry: &[u8]) -> Vec<u8> {
+    let mut body = b"\x84\xa1s\xa1s\xa1t\x01\xa1l\x01\xa1e\x92".to_vec();
+    body.extend_from_slice(entry);
+    body.extend_from_slice(b"\x83\xa1k\xa1c\xa1n\xa1z\xa1v\x01");
+    body
+}
+
+#[test]
+fn an_entry_that_may_not_be_leaves_its_neighbours_alone() {
+    use crate::measurement::TextProblem::{Bar, Empty};
+    let nan = b"\x83\xa1k\xa1c\xa1n\xa1a\xa1v\xcb\x7f\xf8\0\0\0\0\0\0";
+    for (entry, error) in [
+        (&b"\x80"[..], EntryError::Missing { key: "n" }),
+        (b"\xc0", EntryError::Malformed { lost: 1 }),
+        (b"\x81\xa1n\x01", EntryError::Malformed { lost: 1 }),
+        (b"\x81\xa1n\xa1a", EntryError::Missing { key: "k" }),
+        (b"\x82\xa1n\xa1|\xa1k\xa1c", EntryError::Name(Bar)),
+        (b"\x82\xa1n\xa0\xa1k\xa1c", EntryError::Name(Empty)),
+        (b"\x82\xa1n\xa1a\xa1k\xa1x", EntryError::Kind),
+        (b"\x82\xa1n\xa1a\xa1k\xa1c", EntryError::Missing { key: "v" }),
+        (nan, EntryError::NotFinite),
+        (b"\x83\xa1k\xa1s\xa1n\xa1a\xa1u\x91\xa1|", EntryError::Member(Bar)),
+        (b"\x83\xa1k\xa1c\xa1n\xa1a\xa1g\x81\xa1a\xa0", EntryError::Tag(Empty)),
+        (b"\x83\xa1k\xa1g\xa1n\xa1a\xa1r\x91\x01", EntryError::Inconsistent),
+        (b"\x83\xa1k\xa1g\xa1n\xa1a\xa1v\x01", EntryError::Missing { key: "w" }),
+        (
+            b"\x88\xa1k\xa1t\xa1n\xa1a\xa1c\0\xa1s\0\xa1m\0\xa1x\0\xa1q\0\xa1b\x90",
+            EntryError::Inconsistent,
+        ),
+    ] {
+        let body = body_with(entry);
+        let batch = BatchReader::new(&body).unwrap();
+        let got: Vec<_> = batch.entries().map(|e| e.map(|e| e.name)).collect();
+        assert_eq!(got, [Err(error), Ok("z")], "{entry:?}");
+    }
+}
+
+#[test]
+fn unknown_keys_are_skipped() {
+    let body = b"\x86\xa3new\x92\x01\x81\xa1a\xc0\xa1e\x91\x84\xa1k\xa1c\xa1n\xa1z\xa1v\x01\xa5later\xc3\xa1s\xa1s\xa1t\x01\xa1l\x02\xa4more\xc4\x01x";
+    let batch = BatchReader::new(body).unwrap();
+    assert_eq!(batch.end_ms(), 3);
+    assert_eq!(
+        batch.entries().map(|e| e.unwrap().value).collect::<Vec<_>>(),
+        [Value::Counter(1.0)]
+    );
+}
+
+#[test]
+fn bodies_without_a_head_are_refused() {
+    for (body, error) in [
+        (&b""[..], BatchError::Malformed),
+        (b"\x90", BatchError::Malformed),
+        (b"\x80", BatchError::Missing { key: "s" }),
+        (b"\x81\xa1s\x01", BatchError::Malformed),
+        (b"\x83\xa1s\xa1s\xa1t\x01\xa1l\x01", BatchError::Missing { key: "e" }),
+        (b"\x84\xa1s\xa1s\xa1t\xff\xa1l\x01\xa1e\x90", BatchError::Malformed),
+    ] {
+        assert_eq!(BatchReader::new(body).err(), Some(error), "{body:?}");
+    }
+}
+
+#[test]
+fn a_million_promised_entries_cost_nothing() {
+    let body = b"\x84\xa1s\xa1s\xa1t\x01\xa1l\x01\xa1e\xdd\xff\xff\xff\xff";
+    let batch = BatchReader::new(body).unwrap();
+    let got: Vec<_> = batch.entries().collect();
+    assert_eq!(got, [Err(EntryError::Malformed { lost: u32::MAX })]);
+}

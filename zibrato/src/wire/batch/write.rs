@@ -1,0 +1,170 @@
+//! Writes the body of a batch entry by entry.
+
+use crate::measurement::{Gauge, Kind};
+use crate::summary::Summary;
+use crate::wire::msgpack as mp;
+
+/// Writes one batch: the measurements of one level and one source over one interval.
+///
+/// Names, tags and the source have to be checked ones (see [`check_name`](crate::check_name)) and
+/// numbers finite; a reader refuses entries that are not.
+///
+/// ```
+/// use zibrato::wire::{BatchReader, BatchWriter, Value};
+/// let mut batch = BatchWriter::new("web-1", 1_700_000_000_000, 1_000);
+/// batch.counter("logins", &[], 3.0);
+/// batch.timer_readings("db.query", &[("table", "users")], &[0.011, 0.012]);
+/// let body = batch.finish();
+///
+/// let batch = BatchReader::new(&body).unwrap();
+/// assert_eq!(batch.source(), "web-1");
+/// let first = batch.entries().next().unwrap().unwrap();
+/// assert_eq!((first.name, first.value), ("logins", Value::Counter(3.0)));
+/// ```
+#[derive(Debug)]
+pub struct BatchWriter {
+    body: Vec<u8>,
+    // Where the four bytes of the entry count stand; they are filled in at the end.
+    count_at: usize,
+    count: u32,
+}
+
+impl BatchWriter {
+    /// Begins a batch for an interval that started at `start_ms` (unix milliseconds) and was
+    /// `length_ms` long.
+    #[must_use]
+    pub fn new(source: &str, start_ms: u64, length_ms: u64) -> Self {
+        let mut body = Vec::with_capacity(256);
+        mp::map(&mut body, 4);
+        mp::text(&mut body, "s");
+        mp::text(&mut body, source);
+        mp::text(&mut body, "t");
+        mp::unsigned(&mut body, start_ms);
+        mp::text(&mut body, "l");
+        mp::unsigned(&mut body, length_ms);
+        mp::text(&mut body, "e");
+        body.push(0xdd); // array 32: the count always has four bytes
+        let count_at = body.len();
+        body.extend_from_slice(&[0; 4]);
+        Self { body, count_at, count: 0 }
+    }
+
+    /// Adds a counter's sum over the interval.
+    pub fn counter(&mut self, name: &str, tags: &[(&str, &str)], sum: f64) {
+        self.head(Kind::Counter, name, tags, 1);
+        self.field("v", sum);
+    }
+
+    /// Adds a gauge folded over the interval.
+    pub fn gauge(&mut self, name: &str, tags: &[(&str, &str)], gauge: &Gauge) {
+        let alone = *gauge == Gauge::reading(gauge.last, gauge.at_ms);
+        self.head(Kind::Gauge, name, tags, if alone { 2 } else { 6 });
+        self.field("v", gauge.last);
+        mp::text(&mut self.body, "w");
+        mp::unsigned(&mut self.body, gauge.at_ms);
+        if !alone {
+            self.count_field(gauge.count);
+            self.field("s", gauge.sum);
+            self.field("m", gauge.min);
+            self.field("x", gauge.max);
+        }
+    }
+
+    /// Adds every reading of a gauge: unix milliseconds and value.
+    pub fn gauge_readings(&mut self, name: &str, tags: &[(&str, &str)], readings: &[(u64, f64)]) {
+        self.head(Kind::Gauge, name, tags, 1);
+        mp::text(&mut self.body, "r");
+        mp::array(&mut self.body, readings.len() * 2);
+        for (at_ms, value) in readings {
+            mp::unsigned(&mut self.body, *at_ms);
+            mp::number(&mut self.body, *value);
+        }
+    }
+
+    /// Adds the distinct members of a set.
+    pub fn set<'m>(
+        &mut self,
+        name: &str,
+        tags: &[(&str, &str)],
+        members: impl ExactSizeIterator<Item = &'m str>,
+    ) {
+        self.head(Kind::Set, name, tags, 1);
+        mp::text(&mut self.body, "u");
+        mp::array(&mut self.body, members.len());
+        members.for_each(|member| mp::text(&mut self.body, member));
+    }
+
+    /// Adds a timer folded over the interval, in seconds.
+    pub fn timer(&mut self, name: &str, tags: &[(&str, &str)], summary: &Summary) {
+        self.head(Kind::Timer, name, tags, 6);
+        self.count_field(summary.count());
+        self.field("s", summary.sum());
+        self.field("m", summary.min());
+        self.field("x", summary.max());
+        self.field("q", summary.sum_squares());
+        mp::text(&mut self.body, "b");
+        mp::array(&mut self.body, summary.sketch().buckets().count() * 2);
+        let mut before = 0;
+        for (bucket, count) in summary.sketch().buckets() {
+            mp::signed(&mut self.body, i64::from(bucket - before));
+            mp::unsigned(&mut self.body, u64::from(count));
+            before = bucket;
+        }
+    }
+
+    /// Adds every reading of a timer, in seconds: shorter than a summary while they are few.
+    pub fn timer_readings(&mut self, name: &str, tags: &[(&str, &str)], seconds: &[f64]) {
+        self.head(Kind::Timer, name, tags, 1);
+        mp::text(&mut self.body, "r");
+        mp::array(&mut self.body, seconds.len());
+        seconds.iter().for_each(|value| mp::number(&mut self.body, *value));
+    }
+
+    /// How many bytes the batch has so far; see
+    /// [`BATCH_TARGET_BYTES`](crate::wire::BATCH_TARGET_BYTES).
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// How many entries the batch has so far.
+    #[must_use]
+    pub const fn entries(&self) -> u32 {
+        self.count
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
+        self.body[self.count_at..self.count_at + 4].copy_from_slice(&self.count.to_be_bytes());
+        self.body
+    }
+
+    fn head(&mut self, kind: Kind, name: &str, tags: &[(&str, &str)], fields: usize) {
+        self.count += 1;
+        let tagged = usize::from(!tags.is_empty());
+        mp::map(&mut self.body, 2 + tagged + fields);
+        mp::text(&mut self.body, "k");
+        mp::text(&mut self.body, kind.letter());
+        mp::text(&mut self.body, "n");
+        mp::text(&mut self.body, name);
+        if tagged == 1 {
+            mp::text(&mut self.body, "g");
+            mp::map(&mut self.body, tags.len());
+            for (tag, value) in tags {
+                mp::text(&mut self.body, tag);
+                mp::text(&mut self.body, value);
+            }
+        }
+    }
+
+    fn field(&mut self, key: &str, value: f64) {
+        mp::text(&mut self.body, key);
+        mp::number(&mut self.body, value);
+    }
+
+    fn count_field(&mut self, count: u64) {
+        mp::text(&mut self.body, "c");
+        mp::unsigned(&mut self.body, count);
+    }
+}

@@ -1,0 +1,39 @@
+//! What passes between publishers, broker and workers: lines, batches and control messages.
+//!
+//! Everything here is pure: bytes in, values out, and back. `docs/protocol.md` in the repository
+//! draws each frame byte by byte.
+//!
+//! ```text
+//! line      level|mtype|name|value|timestamp|source                    one frame, UTF-8
+//!
+//! batch     zb1|<level>|                                               frame 0, topic
+//!           publisher id (16 bytes), sequence (u64 BE)                 frame 1, id
+//!           journal offset (u64 BE), unix ms received (u64 BE)         frame 2, stamp: broker adds
+//!           MessagePack map: source, interval, entries                 last frame, body
+//!
+//! control   zb!levels            MessagePack array of levels
+//!           zb!ack|<id in hex>   MessagePack map: level to highest sequence taken
+//! ```
+
+mod batch;
+mod control;
+mod frame;
+mod line;
+mod msgpack;
+
+pub use batch::{
+    BatchError, BatchReader, BatchWriter, Entries, Entry, EntryError, Members, Numbers, Readings,
+    Tags, TimerSummary, Value,
+};
+pub use control::{ACK_PREFIX, Ack, ControlError, LEVELS_TOPIC, WantedLevels, ack_topic};
+pub use frame::{
+    BATCH_PREFIX, BatchId, FrameError, Message, PublisherId, Stamp, batch_topic, line_topic,
+    message, topic_level,
+};
+pub use line::{Line, LineError, LineValue, lines};
+
+/// The largest frame that publishers send and that brokers and workers accept: 4 MiB.
+pub const MAX_FRAME_BYTES: usize = 4 << 20;
+
+/// The size at which a publisher closes a batch and begins the next: 256 KiB.
+pub const BATCH_TARGET_BYTES: usize = 256 << 10;

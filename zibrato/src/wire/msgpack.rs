@@ -1,0 +1,252 @@
+//! The few MessagePack forms the protocol uses, read from hostile bytes without trusting a length.
+//!
+//! Writing goes through `rmp`. Reading is a cursor over a borrowed slice: every length is checked
+//! against the bytes that are really there before anything is done with it, and nesting is bounded.
+
+use rmp::Marker;
+
+/// The bytes are not MessagePack of the expected shape, or end too early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+/// How deep unknown values may nest before they are refused.
+const MAX_DEPTH: u32 = 32;
+
+// Writing to a Vec cannot fail; `rmp` returns a Result because it writes to anything.
+macro_rules! write_with {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) = $with:expr;)*) => {$(
+        $(#[$doc])*
+        pub(crate) fn $name(to: &mut Vec<u8>, $($arg: $type),*) {
+            let written = $with(to, $($arg),*);
+            debug_assert!(written.is_ok());
+        }
+    )*};
+}
+
+write_with! {
+    text(value: &str) = rmp::encode::write_str;
+    unsigned(value: u64) = rmp::encode::write_uint;
+    signed(value: i64) = rmp::encode::write_sint;
+    double(value: f64) = rmp::encode::write_f64;
+}
+
+/// Writes the head of an array of `length` items.
+pub(crate) fn array(to: &mut Vec<u8>, length: usize) {
+    let written = rmp::encode::write_array_len(to, u32::try_from(length).unwrap_or(u32::MAX));
+    debug_assert!(written.is_ok());
+}
+
+/// Writes the head of a map of `length` pairs.
+pub(crate) fn map(to: &mut Vec<u8>, length: usize) {
+    let written = rmp::encode::write_map_len(to, u32::try_from(length).unwrap_or(u32::MAX));
+    debug_assert!(written.is_ok());
+}
+
+/// Writes a number in the shortest form that is exact: an integer where it is one, else a double.
+pub(crate) fn number(to: &mut Vec<u8>, value: f64) {
+    // Negative zero is the one whole number that an integer cannot hold.
+    let whole = value == value.trunc() && value.abs() < 9_007_199_254_740_992.0;
+    if whole && (value != 0.0 || value.is_sign_positive()) {
+        signed(to, value as i64);
+    } else {
+        double(to, value);
+    }
+}
+
+fn take<'a>(from: &mut &'a [u8], length: usize) -> Result<&'a [u8], Malformed> {
+    let (head, tail) = from.split_at_checked(length).ok_or(Malformed)?;
+    *from = tail;
+    Ok(head)
+}
+
+fn fixed<const N: usize>(from: &mut &[u8]) -> Result<[u8; N], Malformed> {
+    let (head, tail) = from.split_first_chunk::<N>().ok_or(Malformed)?;
+    *from = tail;
+    Ok(*head)
+}
+
+fn marker(from: &mut &[u8]) -> Result<Marker, Malformed> {
+    Ok(Marker::from_u8(fixed::<1>(from)?[0]))
+}
+
+fn u8_length(from: &mut &[u8]) -> Result<u32, Malformed> {
+    Ok(u32::from(fixed::<1>(from)?[0]))
+}
+
+fn u16_length(from: &mut &[u8]) -> Result<u32, Malformed> {
+    Ok(u32::from(u16::from_be_bytes(fixed(from)?)))
+}
+
+fn u32_length(from: &mut &[u8]) -> Result<u32, Malformed> {
+    Ok(u32::from_be_bytes(fixed(from)?))
+}
+
+/// Reads the head of an array. The items may still be missing.
+pub(crate) fn read_array(from: &mut &[u8]) -> Result<u32, Malformed> {
+    match marker(from)? {
+        Marker::FixArray(n) => Ok(u32::from(n)),
+        Marker::Array16 => u16_length(from),
+        Marker::Array32 => u32_length(from),
+        _ => Err(Malformed),
+    }
+}
+
+/// Reads the head of a map. The pairs may still be missing.
+pub(crate) fn read_map(from: &mut &[u8]) -> Result<u32, Malformed> {
+    match marker(from)? {
+        Marker::FixMap(n) => Ok(u32::from(n)),
+        Marker::Map16 => u16_length(from),
+        Marker::Map32 => u32_length(from),
+        _ => Err(Malformed),
+    }
+}
+
+/// Reads a UTF-8 text.
+pub(crate) fn read_text<'a>(from: &mut &'a [u8]) -> Result<&'a str, Malformed> {
+    let length = match marker(from)? {
+        Marker::FixStr(n) => u32::from(n),
+        Marker::Str8 => u8_length(from)?,
+        Marker::Str16 => u16_length(from)?,
+        Marker::Str32 => u32_length(from)?,
+        _ => return Err(Malformed),
+    };
+    std::str::from_utf8(take(from, length as usize)?).map_err(|_| Malformed)
+}
+
+/// Reads any number as a double. NaN and infinities come through; the caller judges them.
+pub(crate) fn read_number(from: &mut &[u8]) -> Result<f64, Malformed> {
+    Ok(match marker(from)? {
+        Marker::F64 => f64::from_be_bytes(fixed(from)?),
+        Marker::F32 => f64::from(f32::from_be_bytes(fixed(from)?)),
+        Marker::U64 => u64::from_be_bytes(fixed(from)?) as f64,
+        other => integer(other, from)? as f64,
+    })
+}
+
+/// Reads an integer that is not negative.
+pub(crate) fn read_unsigned(from: &mut &[u8]) -> Result<u64, Malformed> {
+    match marker(from)? {
+        Marker::U64 => Ok(u64::from_be_bytes(fixed(from)?)),
+        other => u64::try_from(integer(other, from)?).map_err(|_| Malformed),
+    }
+}
+
+/// Reads an integer that fits 32 bits with its sign.
+pub(crate) fn read_i32(from: &mut &[u8]) -> Result<i32, Malformed> {
+    let marker = marker(from)?;
+    i32::try_from(integer(marker, from)?).map_err(|_| Malformed)
+}
+
+fn integer(marker: Marker, from: &mut &[u8]) -> Result<i64, Malformed> {
+    Ok(match marker {
+        Marker::FixPos(n) => i64::from(n),
+        Marker::FixNeg(n) => i64::from(n),
+        Marker::U8 => i64::from(fixed::<1>(from)?[0]),
+        Marker::U16 => i64::from(u16::from_be_bytes(fixed(from)?)),
+        Marker::U32 => i64::from(u32::from_be_bytes(fixed(from)?)),
+        Marker::U64 => i64::try_from(u64::from_be_bytes(fixed(from)?)).map_err(|_| Malformed)?,
+        Marker::I8 => i64::from(i8::from_be_bytes(fixed(from)?)),
+        Marker::I16 => i64::from(i16::from_be_bytes(fixed(from)?)),
+        Marker::I32 => i64::from(i32::from_be_bytes(fixed(from)?)),
+        Marker::I64 => i64::from_be_bytes(fixed(from)?),
+        _ => return Err(Malformed),
+    })
+}
+
+/// Skips one value of any kind and returns the bytes it had.
+pub(crate) fn skip<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
+    let start = *from;
+    skip_nested(from, MAX_DEPTH)?;
+    take(&mut &*start, start.len() - from.len())
+}
+
+fn skip_nested(from: &mut &[u8], depth: u32) -> Result<(), Malformed> {
+    let (bytes, values) = match marker(from)? {
+        Marker::Null | Marker::True | Marker::False | Marker::FixPos(_) | Marker::FixNeg(_) => {
+            (0, 0)
+        }
+        Marker::U8 | Marker::I8 => (1, 0),
+        Marker::U16 | Marker::I16 | Marker::FixExt1 => (2, 0),
+        Marker::FixExt2 => (3, 0),
+        Marker::U32 | Marker::I32 | Marker::F32 => (4, 0),
+        Marker::FixExt4 => (5, 0),
+        Marker::U64 | Marker::I64 | Marker::F64 => (8, 0),
+        Marker::FixExt8 => (9, 0),
+        Marker::FixExt16 => (17, 0),
+        Marker::FixStr(n) => (u64::from(n), 0),
+        Marker::Str8 | Marker::Bin8 => (u64::from(u8_length(from)?), 0),
+        Marker::Str16 | Marker::Bin16 => (u64::from(u16_length(from)?), 0),
+        Marker::Str32 | Marker::Bin32 => (u64::from(u32_length(from)?), 0),
+        Marker::Ext8 => (u64::from(u8_length(from)?) + 1, 0),
+        Marker::Ext16 => (u64::from(u16_length(from)?) + 1, 0),
+        Marker::Ext32 => (u64::from(u32_length(from)?) + 1, 0),
+        Marker::FixArray(n) => (0, u64::from(n)),
+        Marker::Array16 => (0, u64::from(u16_length(from)?)),
+        Marker::Array32 => (0, u64::from(u32_length(from)?)),
+        Marker::FixMap(n) => (0, 2 * u64::from(n)),
+        Marker::Map16 => (0, 2 * u64::from(u16_length(from)?)),
+        Marker::Map32 => (0, 2 * u64::from(u32_length(from)?)),
+        Marker::Reserved => return Err(Malformed),
+    };
+    take(from, usize::try_from(bytes).map_err(|_| Malformed)?)?;
+    if values > 0 && depth == 0 {
+        return Err(Malformed);
+    }
+    // Each value has at least one byte, so a false length runs out of bytes, not of time.
+    for _ in 0..values {
+        skip_nested(from, depth - 1)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn deep_nesting_is_refused_and_not_followed() {
+        let deep = vec![0x91; 100_000];
+        assert_eq!(skip(&mut &deep[..]), Err(Malformed));
+    }
+
+    #[test]
+    fn a_length_beyond_the_bytes_is_refused() {
+        for bytes in
+            [&b"\xdb\xff\xff\xff\xffabc"[..], b"\xdf\xff\xff\xff\xff", b"\xc9\xff\xff\xff\xff"]
+        {
+            assert_eq!(skip(&mut &*bytes), Err(Malformed));
+            assert_eq!(read_text(&mut &*bytes), Err(Malformed));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_come_back_exactly(value in any::<f64>().prop_filter("a number", |v| !v.is_nan())) {
+            let mut bytes = Vec::new();
+            number(&mut bytes, value);
+            let mut rest = &bytes[..];
+            prop_assert_eq!(read_number(&mut rest).unwrap().to_bits(), value.to_bits());
+            prop_assert!(rest.is_empty());
+        }
+
+        #[test]
+        fn skipping_takes_exactly_one_value(a in any::<i64>(), b in "\\PC{0,300}") {
+            let mut bytes = Vec::new();
+            signed(&mut bytes, a);
+            let first = bytes.len();
+            text(&mut bytes, &b);
+            let mut rest = &bytes[..];
+            prop_assert_eq!(skip(&mut rest), Ok(&bytes[..first]));
+            prop_assert_eq!(read_text(&mut rest), Ok(b.as_str()));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            for read in [|b: &mut &[u8]| skip(b).is_ok(), |b: &mut &[u8]| read_number(b).is_ok()] {
+                let mut rest = &bytes[..];
+                while !rest.is_empty() && read(&mut rest) {}
+            }
+        }
+    }
+}
