@@ -14,7 +14,6 @@ pub trait Amount: Copy + sealed::Sealed {
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 #[expect(unnameable_types, reason = "nobody outside is to make one")]
-#[expect(clippy::exhaustive_enums, reason = "there is no third sort of number")]
 pub enum Number {
     Float(f64),
     Whole(i64),

@@ -101,7 +101,6 @@ impl Zibrato {
     }
 
     /// Begins to set an instrument up.
-    #[must_use]
     pub fn builder() -> crate::Builder {
         crate::Builder::new()
     }

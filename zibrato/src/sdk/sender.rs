@@ -56,7 +56,7 @@ impl Orders {
     fn give<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.state());
         // A full pipe is readable already, which is all that is wanted.
-        (&self.wake).write(&[0]).ok();
+        (&self.wake).write_all(&[0]).ok();
         result
     }
 
