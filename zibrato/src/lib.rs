@@ -6,6 +6,8 @@ pub mod clock;
 pub mod daemon;
 mod measurement;
 mod sketch;
+#[cfg(feature = "window")]
+mod sparkline;
 mod summary;
 #[cfg(feature = "window")]
 pub mod window;
