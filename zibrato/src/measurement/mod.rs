@@ -2,10 +2,14 @@
 
 mod gauge;
 mod kind;
+#[cfg(feature = "sdk")]
+mod reading;
 mod text;
 
 pub use gauge::Gauge;
 pub use kind::Kind;
+#[cfg(feature = "sdk")]
+pub use reading::Measurement;
 pub use text::{
     DEFAULT_SOURCE, Level, MAX_LEVEL_BYTES, MAX_NAME_BYTES, Name, Source, TextError, TextProblem,
     check_level, check_name,
