@@ -42,8 +42,14 @@ fn finish(window: Window, taken: u64) {
     let series = window.into_series();
     assert!(series.is_sorted_by_key(|one| (one.name.clone(), one.source.clone(), one.value.kind())));
     for one in series {
-        if let Fold::Timer(summary) = one.value {
-            assert!(summary.is_empty() || summary.min() <= summary.max());
+        match one.value {
+            Fold::Counter(sum) => assert!(sum.is_finite()),
+            Fold::Gauge(gauge) => assert!(gauge.is_none_or(|g| g.sum.is_finite())),
+            Fold::Timer(summary) => {
+                assert!(summary.is_empty() || summary.min() <= summary.max());
+                assert!(summary.sum().is_finite() && summary.sum_squares().is_finite());
+            }
+            _ => {}
         }
     }
 }
