@@ -1,11 +1,13 @@
 //! What a measurement is made of: kind, level, name, source, and the folded gauge.
 
+mod finite;
 mod gauge;
 mod kind;
 #[cfg(feature = "sdk")]
 mod reading;
 mod text;
 
+pub(crate) use finite::sum as finite_sum;
 pub use gauge::Gauge;
 pub use kind::Kind;
 #[cfg(feature = "sdk")]
