@@ -11,6 +11,7 @@ use crate::expand::{self, Kind, Place};
 /// The third argument of a macro.
 struct Third {
     word: &'static str,
+    needs: &'static str,
     usage: &'static str,
     required: bool,
     /// Reads it, or says why it cannot be.
@@ -19,18 +20,21 @@ struct Third {
 
 const COUNT: Third = Third {
     word: "count!",
+    needs: "a level and a name",
     usage: r#"`count!("info", "logins")` or `count!("info", "logins", 3)`"#,
     required: false,
     read: |expr| args::number("value", expr),
 };
 const GAUGE: Third = Third {
     word: "gauge!",
+    needs: "a level, a name and a value",
     usage: r#"`gauge!("info", "queue.depth", depth)`"#,
     required: true,
     read: |expr| args::number("value", expr),
 };
 const TIME: Third = Third {
     word: "time!",
+    needs: "a level and a name",
     usage: r#"`time!("info", "db.query")` or `time!("info", "db.query", expression)`"#,
     required: false,
     read: Ok,
@@ -125,13 +129,17 @@ fn arguments(third: &Third, input: ParseStream<'_>, errors: &mut Vec<Error>) -> 
         args::end_entry(entry, input, errors);
     }
     if position < 2 || (third.required && position < 3) {
-        errors.push(Error::new(Span::call_site(), format!("write {}", third.usage)));
+        errors.push(Error::new(Span::call_site(), too_few(third)));
     }
     Some(Call { level: level?, name: name?, third: value, args })
 }
 
 fn late(span: Span) -> Error {
     Error::new(span, "arguments without a name come first, then those with one")
+}
+
+fn too_few(third: &Third) -> String {
+    format!("`{}` needs {}; write {}", third.word, third.needs, third.usage)
 }
 
 fn too_many(third: &Third) -> String {

@@ -76,7 +76,8 @@ pub(crate) fn time(place: &Place<'_>) -> TokenStream {
 pub(crate) fn time_expression(place: &Place<'_>, expression: &syn::Expr) -> TokenStream {
     let timed = private(place.krate, "timed", None::<&syn::Expr>);
     let guard = time(place);
-    quote_spanned!(here()=> #timed(#guard, #expression))
+    // The parentheses keep `unused_braces` away from an expression that is a block.
+    quote_spanned!(here()=> #timed(#guard, (#expression)))
 }
 
 /// The body as it is, with `first` in front of its statements: `return`, `?`, borrows and `Self`
@@ -100,17 +101,20 @@ fn wrapped(
     if function.signature.asyncness.is_none() {
         let closure_body = braced(body.braces, quote!(#keep #statements));
         let count_on = private(krate, "count_on", function.output());
-        let call = quote_spanned!(here()=> #count_on(#scope, move || -> #output #closure_body));
+        // Where the type is no outcome, rustc underlines the head of the closure.
+        let head = quote_spanned!(hidden(span_of(function.output()))=> move || -> #output);
+        let call = quote_spanned!(here()=> #count_on(#scope, #head #closure_body));
         return rebuilt(function, body, quote!(#items #call));
     }
     let count_scope = private(krate, "count_scope", None::<&syn::Type>);
     // An async block cannot be given a type. This return, never taken, lets the compiler know it.
-    let typed = quote_spanned!(here()=> if false {
-        let __zibrato_never: #output = loop {};
-        return __zibrato_never;
-    });
+    let typed = quote_spanned!(here()=>
+        if let ::core::option::Option::Some(__zibrato_never) = ::core::option::Option::<#output>::None {
+            return __zibrato_never;
+        }
+    );
     let block = braced(body.braces, quote!(#typed #keep #statements));
-    let finish = located("finish", function.output().map_or_else(here, Spanned::span));
+    let finish = located("finish", span_of(function.output()));
     let call = quote_spanned!(here()=>
         let __zibrato_scope = #count_scope(#scope);
         let __zibrato_result: #output = async move #block.await;
@@ -172,14 +176,16 @@ fn site(place: &Place<'_>) -> TokenStream {
     let name = option(place.name);
     let source = option(place.source);
     let function = place.function;
+    let place = quote_spanned!(here()=> #place_type {
+        level: #level,
+        name: #name,
+        module: ::core::module_path!(),
+        function: #function,
+        source: #source,
+    });
+    let new = quote_spanned!(hidden(to)=> #new(#place));
     quote_spanned!(here()=> {
-        static __ZIBRATO_SITE: #site = #new(#place_type {
-            level: #level,
-            name: #name,
-            module: ::core::module_path!(),
-            function: #function,
-            source: #source,
-        });
+        static __ZIBRATO_SITE: #site = #new;
         &__ZIBRATO_SITE
     })
 }
@@ -212,6 +218,10 @@ fn private_at(krate: Option<&Path>, words: &[&str], from: Span, to: Span) -> Tok
 
 fn located(word: &str, span: Span) -> Ident {
     Ident::new(word, hidden(span))
+}
+
+fn span_of(tokens: Option<&impl ToTokens>) -> Span {
+    tokens.map_or_else(Span::call_site, Spanned::span)
 }
 
 /// The first and the last token: rustc underlines from the one to the other.

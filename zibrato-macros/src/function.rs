@@ -4,10 +4,13 @@
 //! complete in it. Only what it begins with is looked at: inner attributes, and items.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, FnArg, Ident, Item, Pat, ReturnType, Signature, Token, Type, Visibility};
+use syn::spanned::Spanned;
+use syn::{
+    Attribute, FnArg, Ident, Item, Meta, Pat, ReturnType, Signature, Token, Type, Visibility,
+};
 
 /// What an attribute stands on, if it is a function at all.
 pub(crate) struct Annotated {
@@ -69,11 +72,13 @@ impl Function {
         quote!(#(#attributes)* #visibility #default #signature)
     }
 
-    /// The attribute that makes the body a mere place for assembler, which no call may precede.
-    pub(crate) fn naked(&self) -> Option<&Attribute> {
-        self.attributes.iter().find(|attribute| {
-            let text = attribute.meta.to_token_stream().to_string();
-            text == "naked" || text.replace(' ', "") == "unsafe(naked)"
+    /// Where it says that the body is nothing but assembler, which no call may precede.
+    pub(crate) fn naked(&self) -> Option<Span> {
+        self.attributes.iter().find_map(|attribute| match &attribute.meta {
+            Meta::Path(path) if path.is_ident("naked") => Some(path.span()),
+            // `unsafe(naked)`
+            Meta::List(list) if list.tokens.to_string() == "naked" => Some(list.tokens.span()),
+            _ => None,
         })
     }
 

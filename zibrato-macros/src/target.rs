@@ -2,7 +2,6 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
-use syn::spanned::Spanned;
 use syn::{Attribute, Error, Visibility};
 
 use crate::args::{Args, When};
@@ -26,14 +25,14 @@ pub(crate) fn check(annotated: &Annotated, args: &Args, attribute: &str, errors:
     }
     if body.is_none() {
         let message = format!(
-            "`{attribute}` measures a body, and this function has none here; \
-             put it where the function is written out"
+            "`{attribute}` measures a body, and this declaration has none; \
+             put it where the function is implemented"
         );
         errors.push(Error::new(signature.ident.span(), message));
     }
     if let Some(naked) = function.naked() {
         let message = format!("a naked function has no place for the call that `{attribute}` adds");
-        errors.push(Error::new(naked.span(), message));
+        errors.push(Error::new(naked, message));
     }
     if let Some(on) = args.on.as_ref().filter(|on| on.when != When::Always)
         && function.output().is_none()
