@@ -104,5 +104,7 @@ pub mod testing {
 #[cfg(feature = "sdk")]
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::sdk::{CountScope, On, Place, Site, count, count_on, count_scope, gauge, time};
+    pub use crate::sdk::{
+        CountScope, On, Place, Site, count, count_on, count_scope, gauge, time, timed,
+    };
 }

@@ -25,7 +25,7 @@ pub use guard::{CountMe, TimeMe};
 pub use handle::{Guard, Zibrato, installed};
 pub use ledger::{Loss, Stats};
 pub use outcome::{CountScope, On, Outcome, count_on, count_scope};
-pub use site::{Place, Site, count, gauge, time};
+pub use site::{Place, Site, count, gauge, time, timed};
 
 #[cfg(test)]
 mod tests;
