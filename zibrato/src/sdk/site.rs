@@ -51,20 +51,24 @@ pub(crate) fn sites() -> Vec<&'static Site> {
 
 impl Site {
     #[must_use]
+    #[track_caller]
     pub const fn counter(place: Place) -> Self {
         Self::new(Kind::Counter, place)
     }
 
     #[must_use]
+    #[track_caller]
     pub const fn gauge(place: Place) -> Self {
         Self::new(Kind::Gauge, place)
     }
 
     #[must_use]
+    #[track_caller]
     pub const fn timer(place: Place) -> Self {
         Self::new(Kind::Timer, place)
     }
 
+    #[track_caller]
     const fn new(kind: Kind, place: Place) -> Self {
         expect_valid(check_level(place.level));
         match place.name {
@@ -145,7 +149,8 @@ impl Site {
     }
 }
 
-// A panic while a static is made is an error of the compiler at that place.
+// A panic while a static is made is an error of the compiler at that place, which is the caller's.
+#[track_caller]
 const fn expect_valid(checked: Result<(), TextProblem>) {
     if let Err(problem) = checked {
         match problem {
