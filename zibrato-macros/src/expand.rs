@@ -7,7 +7,6 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Path;
-use syn::spanned::Spanned;
 
 use crate::args::{Args, Text, When};
 use crate::erase::erase_impl_trait;
@@ -95,32 +94,76 @@ fn wrapped(
     scope: &TokenStream,
 ) -> TokenStream {
     let Body { items, statements, .. } = body;
-    // Without an output the check has refused; the type is only for completeness.
-    let output = function.output().map_or_else(|| quote!(()), erase_impl_trait);
     let keep = keep_drop_order(function, body);
-    if function.signature.asyncness.is_none() {
-        let closure_body = braced(body.braces, quote!(#keep #statements));
-        let count_on = private(krate, "count_on", function.output());
-        // Where the type is no outcome, rustc underlines the head of the closure.
-        let head = quote_spanned!(hidden(span_of(function.output()))=> move || -> #output);
-        let call = quote_spanned!(here()=> #count_on(#scope, #head #closure_body));
-        return rebuilt(function, body, quote!(#items #call));
-    }
-    let count_scope = private(krate, "count_scope", None::<&syn::Type>);
+    let statements = quote!(#keep #statements);
+    let output = Output::of(function);
+    let call = if function.signature.asyncness.is_some() {
+        in_async_block(body, krate, scope, &statements, &output)
+    } else {
+        in_closure(body, krate, scope, &statements, &output)
+    };
+    rebuilt(function, body, quote!(#items #call))
+}
+
+fn in_closure(
+    body: &Body,
+    krate: Option<&Path>,
+    scope: &TokenStream,
+    statements: &TokenStream,
+    output: &Output,
+) -> TokenStream {
+    let Output { tokens: output, from, to } = output;
+    let count_on = private_at(krate, &["count_on"], *from, *to);
+    let block = braced(body.braces, statements.clone());
+    let closure = quote_spanned!(hidden(*from)=> move || -> #output #block);
+    // Where the type is no outcome, rustc underlines the call: from the path to the parentheses.
+    quote_spanned!(hidden(*to)=> #count_on(#scope, #closure))
+}
+
+fn in_async_block(
+    body: &Body,
+    krate: Option<&Path>,
+    scope: &TokenStream,
+    statements: &TokenStream,
+    output: &Output,
+) -> TokenStream {
+    let Output { tokens: output, from, to } = output;
+    let count_scope = private_at(krate, &["count_scope"], here(), here());
+    let finish = private_at(krate, &["CountScope", "finish"], *from, *to);
     // An async block cannot be given a type. This return, never taken, lets the compiler know it.
-    let typed = quote_spanned!(here()=>
+    let typed = quote_spanned!(hidden(*from)=>
         if let ::core::option::Option::Some(__zibrato_never) = ::core::option::Option::<#output>::None {
             return __zibrato_never;
         }
     );
-    let block = braced(body.braces, quote!(#typed #keep #statements));
-    let finish = located("finish", span_of(function.output()));
-    let call = quote_spanned!(here()=>
+    let block = braced(body.braces, quote!(#typed #statements));
+    let result = Ident::new("__zibrato_result", hidden(*from));
+    let finished = quote_spanned!(hidden(*to)=> #finish(__zibrato_scope, #result));
+    quote_spanned!(here()=>
         let __zibrato_scope = #count_scope(#scope);
         let __zibrato_result: #output = async move #block.await;
-        __zibrato_scope.#finish(__zibrato_result)
-    );
-    rebuilt(function, body, quote!(#items #call))
+        #finished
+    )
+}
+
+/// What the function returns, as it can be written inside its body.
+struct Output {
+    tokens: TokenStream,
+    from: Span,
+    to: Span,
+}
+
+impl Output {
+    fn of(function: &Function) -> Self {
+        match function.output() {
+            Some(output) => {
+                let (from, to) = ends(output);
+                Self { tokens: erase_impl_trait(output), from, to }
+            }
+            // The check has refused this.
+            None => Self { tokens: quote!(_), from: here(), to: here() },
+        }
+    }
 }
 
 /// Mentions the arguments, last first: a closure drops what it captured in the order of mention,
@@ -136,7 +179,7 @@ fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
         word.starts_with('_') || text.contains(&word)
     });
     bindings.reverse();
-    if bindings.len() < 2 {
+    if bindings.is_empty() {
         return TokenStream::new();
     }
     quote_spanned!(here()=> let _ = (#(&#bindings,)*);)
@@ -208,20 +251,12 @@ fn private(krate: Option<&Path>, word: &str, about: Option<&impl ToTokens>) -> T
 }
 
 fn private_at(krate: Option<&Path>, words: &[&str], from: Span, to: Span) -> TokenStream {
-    let words = words.iter().map(|word| located(word, to));
+    let words = words.iter().map(|word| Ident::new(word, hidden(to)));
     let root = match krate {
         Some(path) => path.to_token_stream(),
         None => quote_spanned!(hidden(from)=> ::zibrato),
     };
     quote_spanned!(hidden(to)=> #root::__private #(::#words)*)
-}
-
-fn located(word: &str, span: Span) -> Ident {
-    Ident::new(word, hidden(span))
-}
-
-fn span_of(tokens: Option<&impl ToTokens>) -> Span {
-    tokens.map_or_else(Span::call_site, Spanned::span)
 }
 
 /// The first and the last token: rustc underlines from the one to the other.
