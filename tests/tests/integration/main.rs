@@ -1,1 +1,3 @@
-//! Tests.
+//! Tests of several parts together.
+
+mod shapes;
