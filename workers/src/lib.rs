@@ -5,6 +5,7 @@ mod http;
 pub mod librato;
 mod program;
 mod secret;
+pub mod slack;
 
 // The public interface is:
 pub use backend::{Backend, BackendProgram, Payload, SendError};
