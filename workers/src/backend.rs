@@ -7,10 +7,47 @@ use zibrato::window::Window;
 
 /// Where a worker delivers.
 ///
-/// The worker library does everything else: subscription, windows, retry, flags, logging, stopping.
-/// A backend is made of two halves: [`payloads`](Self::payloads) is pure and says what goes out;
+/// The worker does everything else: subscription, windows, retry, counting, stopping. A backend is
+/// made of two halves: [`payloads`](Self::payloads) is pure and says what goes out;
 /// [`send`](Self::send) puts one payload on the wire and says what became of it.
-pub trait Backend: Sized + Send + 'static {
+///
+/// ```
+/// use zibrato::window::Window;
+/// use zibrato_workers::{Backend, Payload, SendError};
+///
+/// struct Console;
+///
+/// impl Backend for Console {
+///     fn payloads(&mut self, window: Window) -> Vec<Payload> {
+///         let series = window.len();
+///         if series == 0 {
+///             return Vec::new();
+///         }
+///         vec![Payload::new(format!("{series} series").into_bytes(), series)]
+///     }
+///
+///     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
+///         println!("{}", String::from_utf8_lossy(&payload.body));
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Backend: Send + 'static {
+    /// Turns a window into what goes out, cut into payloads that succeed or fail each on its own.
+    /// An empty window gives none.
+    fn payloads(&mut self, window: Window) -> Vec<Payload>;
+
+    /// Sends one payload. Waits no longer than the backend's own timeout.
+    ///
+    /// The payloads of a window come in their order, and all of them before those of the next.
+    ///
+    /// # Errors
+    /// [`SendError`] says whether to try again.
+    fn send(&mut self, payload: &Payload) -> Result<(), SendError>;
+}
+
+/// A backend that is a program of its own, such as `zibrato-carbon`: see [`main`](crate::main).
+pub trait BackendProgram: Backend + Sized {
     /// The backend's own flags.
     type Flags: clap::Args + Clone + std::fmt::Debug + Send;
 
@@ -29,16 +66,6 @@ pub trait Backend: Sized + Send + 'static {
     /// # Errors
     /// When the flags say something that cannot be: one line, with how to mend it.
     fn open(flags: Self::Flags) -> Result<Self, Failure>;
-
-    /// Turns a window into what goes out, cut into payloads that succeed or fail each on its own.
-    /// An empty window gives none.
-    fn payloads(&mut self, window: Window) -> Vec<Payload>;
-
-    /// Sends one payload. Waits no longer than the backend's own timeout.
-    ///
-    /// # Errors
-    /// [`SendError`] says whether to try again.
-    fn send(&mut self, payload: &Payload) -> Result<(), SendError>;
 }
 
 /// What goes out in one request or one write.

@@ -60,6 +60,8 @@ mod measurement;
 #[cfg(feature = "sdk")]
 mod sdk;
 mod sketch;
+#[cfg(feature = "window")]
+mod sparkline;
 mod summary;
 #[cfg(feature = "window")]
 pub mod window;

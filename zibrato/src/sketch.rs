@@ -101,6 +101,22 @@ impl Sketch {
         }
     }
 
+    /// The value that stands for a bucket by its number: its middle. `None` for numbers that no
+    /// finite value has.
+    ///
+    /// ```
+    /// use zibrato::Sketch;
+    /// let mut sketch = Sketch::new();
+    /// sketch.add(0.25, 1);
+    /// let (bucket, _) = sketch.buckets().next().unwrap();
+    /// assert!((Sketch::middle(bucket).unwrap() - 0.25).abs() < 0.25 * 0.008);
+    /// assert_eq!(Sketch::middle(i32::MAX), None);
+    /// ```
+    #[must_use]
+    pub fn middle(bucket: i32) -> Option<f64> {
+        (bucket.unsigned_abs() <= MAX_KEY.unsigned_abs()).then(|| middle(bucket))
+    }
+
     /// How many values were added.
     #[must_use]
     pub const fn count(&self) -> u64 {

@@ -4,7 +4,7 @@
 //! everything else goes under a lock that is held for a few instructions.
 
 use super::amount::Number;
-use crate::measurement::Gauge;
+use crate::measurement::{Gauge, finite_sum};
 use crate::summary::Summary;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -68,7 +68,10 @@ impl Cell {
             Number::Whole(amount) => {
                 self.whole.fetch_add(amount, Ordering::Relaxed);
             }
-            Number::Float(amount) => self.rest().fraction += amount,
+            Number::Float(amount) => {
+                let mut rest = self.rest();
+                rest.fraction = finite_sum(rest.fraction, amount);
+            }
         }
         // Release, so that whoever sees the reading counted sees what it added.
         self.made.fetch_add(1, Ordering::Release);
@@ -114,7 +117,7 @@ impl Cell {
         let value = match kind {
             crate::Kind::Counter => {
                 let whole = self.whole.swap(0, Ordering::Relaxed);
-                TakenValue::Counter(whole as f64 + std::mem::take(&mut rest.fraction))
+                TakenValue::Counter(finite_sum(whole as f64, std::mem::take(&mut rest.fraction)))
             }
             crate::Kind::Gauge => TakenValue::Gauge(rest.gauge.take()?),
             crate::Kind::Timer if rest.summary.is_empty() => {

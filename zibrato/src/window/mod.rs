@@ -10,6 +10,8 @@ mod windows;
 pub use series::{Fold, MAX_SET_MEMBERS, Series};
 pub use windows::Windows;
 
+pub use crate::sparkline::sparkline;
+
 use crate::measurement::{Gauge, Kind, finite_sum};
 use crate::wire::{BatchReader, Entry, EntryError, Line, LineValue, Tags, Value};
 use foldhash::fast::FixedState;
