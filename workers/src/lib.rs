@@ -1,8 +1,21 @@
 //! Workers: subscribe to levels at the broker, fold windows, deliver them to a backend.
 
 mod backend;
+mod backoff;
+pub mod carbon;
+mod counters;
+mod deliver;
+mod feed;
+mod fold;
+mod levels;
 mod program;
+mod queue;
+mod thread;
+mod worker;
 
 // The public interface is:
 pub use backend::{Backend, BackendProgram, Payload, SendError};
+pub use counters::Counters;
+pub use levels::{Levels, LevelsError};
 pub use program::main;
+pub use worker::{StartError, StopReport, Worker, WorkerBuilder};
