@@ -6,3 +6,5 @@ mod carbon;
 mod levels;
 mod million;
 mod python;
+//! Tests of several parts together.
+mod shapes;
