@@ -10,6 +10,7 @@ mod fold;
 mod levels;
 mod program;
 mod queue;
+pub mod tail;
 mod thread;
 mod worker;
 
