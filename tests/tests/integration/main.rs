@@ -1,1 +1,8 @@
-//! Tests.
+//! Everything together: real programs, a real Carbon, a real supervisord, real Python clients.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
+
+mod carbon;
+mod levels;
+mod million;
+mod python;
