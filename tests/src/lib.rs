@@ -1,1 +1,3 @@
 //! Harness and fakes for tests.
+
+pub mod fake;
