@@ -1,3 +1,21 @@
-//! Harness and fakes for tests.
+//! The harness: real programs started for one test, waited for with a deadline, and never left behind.
+//!
+//! What goes wrong in here panics with a sentence, because a test can do nothing else about it.
 
+mod broker;
+mod carbon;
 pub mod fake;
+mod ports;
+mod program;
+mod running;
+mod supervisord;
+mod wait;
+
+// The public interface is:
+pub use broker::Broker;
+pub use carbon::Carbon;
+pub use ports::{PORTS, Ports};
+pub use program::{program, python, repository};
+pub use running::{Running, Signal};
+pub use supervisord::Supervisord;
+pub use wait::{DEADLINE, wait_for, wait_until};

@@ -1,1 +1,13 @@
-//! Tests.
+//! What the macros refuse, word for word, and the hostile surroundings in which they still work.
+//!
+//! `cargo ui` with `TRYBUILD=overwrite` writes the expected messages anew.
+
+#[test]
+fn hostile_surroundings_compile_and_run() {
+    trybuild::TestCases::new().pass("tests/ui/ok/*.rs");
+}
+
+#[test]
+fn mistakes_are_refused_where_they_stand() {
+    trybuild::TestCases::new().compile_fail("tests/ui/err/*.rs");
+}

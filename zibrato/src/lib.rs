@@ -1,10 +1,64 @@
-//! Application instrumentation that stays switched on.
-// The crate documentation is completed with the SDK.
+//! Application instrumentation that stays switched on: count and time functions, push to a broker.
+//!
+//! Put an attribute on a function, and its counts and timings reach the graphs and the people who
+//! watch them:
+//!
+//! ```
+//! use zibrato::{count_me, gauge, time_me};
+//!
+//! #[count_me(level = "info", name = "shop.orders")]
+//! #[time_me]
+//! fn order(items: &[u32]) -> u32 {
+//!     gauge!("debug", "shop.basket", items.len());
+//!     items.iter().sum()
+//! }
+//!
+//! fn main() -> Result<(), zibrato::InstallError> {
+//!     let _zibrato = zibrato::Zibrato::builder().source("web-1").install()?;
+//!     order(&[3, 4]);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The program pushes over ZeroMQ to `zibrato-broker`, which republishes by level to one worker per
+//! backend: Carbon, Librato, Slack. Without a broker the program runs just the same: readings
+//! gather until one comes, and [`Zibrato::stats`] says at any time what became of every one. While
+//! nothing is installed, measuring does nothing.
+//!
+//! # What to use when
+//!
+//! | to measure | use |
+//! |---|---|
+//! | calls of a function | [`#[count_me]`](macro@count_me), with `on = "err"` only the failed ones |
+//! | how long a function takes | [`#[time_me]`](macro@time_me) |
+//! | something inside a function | [`count!`], [`time!`], [`gauge!`] |
+//! | a scope whose name is known at run time | [`CountMe::new`], [`TimeMe::new`] |
+//! | names known at run time | [`installed`] and the [`Zibrato`] handle |
+//! | in a test: what was recorded | [`testing::capture`] |
+//!
+//! Timers are in seconds. A level is any word; it routes, and implies no order.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `macros` | yes | the attributes and macros |
+//! | `sdk` | yes | the instrument: builder, guards, handle, sender |
+//! | `window` | no | folding into windows, for workers of your own |
+//! | `daemon` | no | command line, logging and signals of the daemons |
+//!
+//! # Dependencies
+//!
+//! With default features: `zmq` (the sockets), `rmp` (MessagePack), `thiserror` (error types),
+//! `once_cell` (call sites that are made once, and may fail), and for the macros `syn`, `quote` and
+//! `proc-macro2`.
 
 pub mod clock;
 #[cfg(feature = "daemon")]
 pub mod daemon;
 mod measurement;
+#[cfg(feature = "sdk")]
+mod sdk;
 mod sketch;
 #[cfg(feature = "window")]
 mod sparkline;
@@ -20,3 +74,37 @@ pub use measurement::{
 };
 pub use sketch::Sketch;
 pub use summary::Summary;
+
+#[cfg(feature = "sdk")]
+pub use measurement::Measurement;
+/// [`CountMe`] under the name that Python Zibrato gave it.
+#[cfg(feature = "sdk")]
+pub use sdk::CountMe as Count_me;
+/// [`TimeMe`] under the name that Python Zibrato gave it.
+#[cfg(feature = "sdk")]
+pub use sdk::TimeMe as Time_me;
+#[cfg(feature = "sdk")]
+pub use sdk::{
+    Amount, Builder, CountMe, Guard, InstallError, Loss, Outcome, Stats, TimeMe, Zibrato, installed,
+};
+/// The ZeroMQ binding, so that a context given to [`Builder::context`] is of the right version.
+#[cfg(feature = "sdk")]
+pub use zmq;
+
+#[cfg(feature = "macros")]
+pub use zibrato_macros::{count, count_me, gauge, time, time_me};
+
+/// For tests: what was recorded, without a broker.
+#[cfg(feature = "sdk")]
+pub mod testing {
+    pub use crate::sdk::{Attached, Capture, Captured, capture};
+}
+
+/// What generated code calls. Nothing here is stable.
+#[cfg(feature = "sdk")]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::sdk::{
+        CountScope, On, Place, Site, count, count_on, count_scope, gauge, time, timed,
+    };
+}

@@ -88,8 +88,10 @@ impl Sketch {
             },
         };
         let bucket = &mut self.octaves[at].counts[(key - first) as usize];
-        *bucket = bucket.saturating_add(times);
-        self.count = self.count.saturating_add(u64::from(times));
+        // Only what fits is counted, so that the count is always that of the buckets.
+        let more = times.min(u32::MAX - *bucket);
+        *bucket += more;
+        self.count = self.count.saturating_add(u64::from(more));
     }
 
     /// Adds everything that `other` holds.
@@ -97,6 +99,22 @@ impl Sketch {
         for (key, times) in other.buckets() {
             self.add_to_bucket(key, times);
         }
+    }
+
+    /// The value that stands for a bucket by its number: its middle. `None` for numbers that no
+    /// finite value has.
+    ///
+    /// ```
+    /// use zibrato::Sketch;
+    /// let mut sketch = Sketch::new();
+    /// sketch.add(0.25, 1);
+    /// let (bucket, _) = sketch.buckets().next().unwrap();
+    /// assert!((Sketch::middle(bucket).unwrap() - 0.25).abs() < 0.25 * 0.008);
+    /// assert_eq!(Sketch::middle(i32::MAX), None);
+    /// ```
+    #[must_use]
+    pub fn middle(bucket: i32) -> Option<f64> {
+        (bucket.unsigned_abs() <= MAX_KEY.unsigned_abs()).then(|| middle(bucket))
     }
 
     /// How many values were added.
@@ -163,6 +181,16 @@ mod tests {
         sketch.add_to_bucket(i32::MIN, 1);
         sketch.add_to_bucket(i32::MAX, 1);
         assert_eq!(sketch, Sketch::new());
+    }
+
+    #[test]
+    fn a_full_bucket_counts_no_further() {
+        let mut sketch = Sketch::new();
+        sketch.add(1.0, u32::MAX);
+        sketch.add(1.0, 7);
+        sketch.add(2.0, 1);
+        assert_eq!(sketch.count(), u64::from(u32::MAX) + 1);
+        assert!(sketch.quantile(1.0).unwrap() > 1.9);
     }
 
     proptest! {

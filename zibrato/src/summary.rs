@@ -1,5 +1,6 @@
 //! What a timer holds for an interval: exact count, sum, min, max and sum of squares, and a sketch.
 
+use crate::measurement::finite_sum;
 use crate::sketch::Sketch;
 
 /// Many readings folded into one.
@@ -54,10 +55,10 @@ impl Summary {
             return;
         }
         self.count += 1;
-        self.sum += value;
+        self.sum = finite_sum(self.sum, value);
         self.min = self.min.min(value);
         self.max = self.max.max(value);
-        self.sum_squares += value * value;
+        self.sum_squares = finite_sum(self.sum_squares, value * value);
         self.sketch.add(value, 1);
     }
 
@@ -71,10 +72,10 @@ impl Summary {
     /// [`sketch_mut`](Self::sketch_mut).
     pub fn merge_exact(&mut self, count: u64, sum: f64, min: f64, max: f64, sum_squares: f64) {
         self.count = self.count.saturating_add(count);
-        self.sum += sum;
+        self.sum = finite_sum(self.sum, sum);
         self.min = self.min.min(min);
         self.max = self.max.max(max);
-        self.sum_squares += sum_squares;
+        self.sum_squares = finite_sum(self.sum_squares, sum_squares);
     }
 
     /// How many readings were folded.
@@ -183,6 +184,13 @@ mod tests {
         for q in [0.0, 0.5, 0.99, 1.0] {
             assert_eq!(one.quantile(q), Some(1.0));
         }
+    }
+
+    #[test]
+    fn readings_whose_squares_are_no_doubles_leave_the_summary_finite() {
+        let huge: Summary = [1e200, -1e308, -1e308].into_iter().collect();
+        assert!(huge.sum().is_finite() && huge.sum_squares().is_finite());
+        assert!(huge.stddev().is_finite());
     }
 
     #[test]

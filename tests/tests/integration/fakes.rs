@@ -4,31 +4,19 @@ mod librato;
 mod slack;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 use zibrato::window::Window;
 use zibrato::wire::Line;
 use zibrato_tests::fake::{FakeLibrato, FakeSlack, Reply};
+use zibrato_tests::{python, repository};
 use zibrato_workers::SendError;
-
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// When the windows of these tests start, in unix seconds.
 const STAMP: u64 = 1_700_000_040;
 
-fn python() -> PathBuf {
-    const HOW: &str = "run tests/run, which makes a virtual environment out of \
-        tests/python/requirements.txt and names its Python in ZIBRATO_TEST_PYTHON";
-    let python = std::env::var_os("ZIBRATO_TEST_PYTHON").map(PathBuf::from);
-    let python = python.unwrap_or_else(|| panic!("ZIBRATO_TEST_PYTHON is not set; {HOW}"));
-    assert!(python.exists(), "{} does not exist; {HOW}", python.display());
-    python
-}
-
 /// Runs one of the scripts against a fake, and gives the names of what it proved.
 fn prove(script: &str, url: &str) -> Vec<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script);
+    let script = repository().join("tests/python").join(script);
     let output = Command::new(python()).arg(script).arg(url).output().unwrap();
     let (stdout, stderr) =
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));

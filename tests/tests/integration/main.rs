@@ -1,5 +1,9 @@
-//! Tests.
+//! Everything together: real programs, a real Carbon, a real supervisord, real Python clients.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 
+mod carbon;
 mod fakes;
+mod levels;
+mod million;
+mod python;

@@ -1,11 +1,16 @@
-//! What the daemons share: command line and configuration file, logging, stopping, exit codes.
+//! What the daemons share: command line and configuration file, logging, stopping, exit codes,
+//! and HTTP pages for health and metrics.
 
 mod cli;
 mod exit;
+mod http;
 mod logging;
+mod prometheus;
 mod stop;
 
 pub use cli::{CommonFlags, parse};
 pub use exit::{Exit, Failure};
+pub use http::{HttpError, HttpServer, Page};
 pub use logging::{LogFormat, init_logging};
+pub use prometheus::{Exposition, Family};
 pub use stop::Stop;

@@ -58,7 +58,7 @@ impl Stop {
     pub fn raise(&self) {
         if !self.inner.raised.swap(true, Ordering::SeqCst) {
             // A full pipe is readable already, which is all that is wanted.
-            drop((&self.inner.writable).write(&[0]));
+            (&self.inner.writable).write_all(&[0]).ok();
         }
     }
 

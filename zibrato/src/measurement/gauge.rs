@@ -1,5 +1,7 @@
 //! A gauge folded over an interval: the last reading and its time, with count, sum, min and max.
 
+use super::finite_sum;
+
 /// The readings of one gauge over an interval.
 ///
 /// A backend that wants the last reading (Carbon) and one that wants the interval folded
@@ -49,7 +51,7 @@ impl Gauge {
             self.at_ms = other.at_ms;
         }
         self.count = self.count.saturating_add(other.count);
-        self.sum += other.sum;
+        self.sum = finite_sum(self.sum, other.sum);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
     }

@@ -1,11 +1,17 @@
 //! What a measurement is made of: kind, level, name, source, and the folded gauge.
 
+mod finite;
 mod gauge;
 mod kind;
+#[cfg(feature = "sdk")]
+mod reading;
 mod text;
 
+pub(crate) use finite::sum as finite_sum;
 pub use gauge::Gauge;
 pub use kind::Kind;
+#[cfg(feature = "sdk")]
+pub use reading::Measurement;
 pub use text::{
     DEFAULT_SOURCE, Level, MAX_LEVEL_BYTES, MAX_NAME_BYTES, Name, Source, TextError, TextProblem,
     check_level, check_name,

@@ -12,7 +12,7 @@ pub use windows::Windows;
 
 pub use crate::sparkline::sparkline;
 
-use crate::measurement::{Gauge, Kind};
+use crate::measurement::{Gauge, Kind, finite_sum};
 use crate::wire::{BatchReader, Entry, EntryError, Line, LineValue, Tags, Value};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -136,7 +136,7 @@ impl Window {
         let kind = entry.value.kind();
         self.fold(kind, entry.name, source, entry.tags.clone(), |fold| {
             match (&entry.value, fold) {
-                (Value::Counter(more), Fold::Counter(sum)) => *sum += more,
+                (Value::Counter(more), Fold::Counter(sum)) => *sum = finite_sum(*sum, *more),
                 (Value::Gauge(more), Fold::Gauge(gauge)) => merge_gauge(gauge, more),
                 (Value::GaugeReadings(readings), Fold::Gauge(gauge)) => {
                     for (at_ms, value) in readings.clone() {
@@ -159,7 +159,7 @@ impl Window {
     pub fn fold_line(&mut self, line: &Line<'_>) {
         self.fold(line.kind, line.name, line.source, Tags::default(), |fold| {
             match (line.value, fold) {
-                (LineValue::Number(value), Fold::Counter(sum)) => *sum += value,
+                (LineValue::Number(value), Fold::Counter(sum)) => *sum = finite_sum(*sum, value),
                 (LineValue::Number(value), Fold::Gauge(gauge)) => {
                     merge_gauge(gauge, &Gauge::reading(value, line.timestamp_ms()));
                 }

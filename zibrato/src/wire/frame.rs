@@ -2,6 +2,7 @@
 
 use crate::measurement::{TextProblem, check_level};
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 
 /// What the topic of a version 1 batch begins with.
 pub const BATCH_PREFIX: &str = "zb1|";
@@ -53,6 +54,19 @@ fn version(topic: &str) -> Option<u32> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct PublisherId(pub [u8; 16]);
+
+impl PublisherId {
+    /// A new identity. It has to differ from all others, not to be hard to guess.
+    #[must_use]
+    pub fn random() -> Self {
+        // The standard library seeds these hashers from the system's randomness.
+        let half = || RandomState::new().hash_one(std::process::id()).to_be_bytes();
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&half());
+        id[8..].copy_from_slice(&half());
+        Self(id)
+    }
+}
 
 impl fmt::Display for PublisherId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,8 @@
 //! The backend for Librato against the fake.
 
-use super::{DEADLINE, STAMP, told, window};
+use super::{STAMP, told, window};
 use std::time::{Duration, Instant};
+use zibrato_tests::DEADLINE;
 use zibrato_tests::fake::{FakeLibrato, Reply};
 use zibrato_workers::librato::{Librato, LibratoFlags};
 use zibrato_workers::{Backend, BackendProgram, Payload};

@@ -1,0 +1,77 @@
+//! Batches: the entries that are taken, written again, read as the same; and none is lost unsaid.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use zibrato::wire::{BatchReader, BatchWriter, Entry, Value};
+use zibrato::{Summary, check_name};
+
+/// More entries than this only cost time.
+const ENTRIES: usize = 2_000;
+
+fuzz_target!(|body: &[u8]| {
+    let Ok(batch) = BatchReader::new(body) else { return };
+    assert_eq!(check_name(batch.source()), Ok(()));
+    let taken: Vec<_> = batch.entries().take(ENTRIES).filter_map(Result::ok).collect();
+
+    let mut writer = BatchWriter::new(batch.source(), batch.start_ms(), batch.length_ms());
+    taken.iter().for_each(|entry| write(&mut writer, entry));
+    assert_eq!(writer.entries() as usize, taken.len());
+    let written = writer.finish();
+
+    let again = BatchReader::new(&written).expect("what we write, we read");
+    assert_eq!(
+        (again.source(), again.start_ms(), again.length_ms()),
+        (batch.source(), batch.start_ms(), batch.length_ms())
+    );
+    let entries: Vec<_> = again.entries().collect();
+    assert_eq!(entries.len(), taken.len());
+    for (entry, taken) in entries.into_iter().zip(&taken) {
+        same(&entry.expect("what we write, we read"), taken);
+    }
+});
+
+fn write(writer: &mut BatchWriter, entry: &Entry<'_>) {
+    let tags: Vec<_> = entry.tags.clone().collect();
+    match &entry.value {
+        Value::Counter(sum) => writer.counter(entry.name, &tags, *sum),
+        Value::Gauge(gauge) => writer.gauge(entry.name, &tags, gauge),
+        Value::GaugeReadings(readings) => {
+            writer.gauge_readings(entry.name, &tags, &readings.clone().collect::<Vec<_>>());
+        }
+        Value::Set(members) => {
+            let members: Vec<_> = members.clone().collect();
+            writer.set(entry.name, &tags, members.into_iter());
+        }
+        Value::Timer(timer) => {
+            let mut summary = Summary::new();
+            timer.merge_into(&mut summary);
+            writer.timer(entry.name, &tags, &summary);
+        }
+        Value::TimerReadings(seconds) => {
+            writer.timer_readings(entry.name, &tags, &seconds.clone().collect::<Vec<_>>());
+        }
+        _ => panic!("a value of a kind that this target does not know"),
+    }
+}
+
+fn same(got: &Entry<'_>, expected: &Entry<'_>) {
+    assert_eq!(got.name, expected.name);
+    assert!(got.tags.clone().eq(expected.tags.clone()));
+    match (&got.value, &expected.value) {
+        (Value::Timer(got), Value::Timer(expected)) => assert_eq!(summary(got), summary(expected)),
+        (Value::GaugeReadings(got), Value::GaugeReadings(expected)) => {
+            assert!(got.clone().eq(expected.clone()));
+        }
+        (Value::Set(got), Value::Set(expected)) => assert!(got.clone().eq(expected.clone())),
+        (Value::TimerReadings(got), Value::TimerReadings(expected)) => {
+            assert!(got.clone().eq(expected.clone()));
+        }
+        (got, expected) => assert_eq!(got, expected),
+    }
+}
+
+fn summary(timer: &zibrato::wire::TimerSummary<'_>) -> Summary {
+    let mut summary = Summary::new();
+    timer.merge_into(&mut summary);
+    summary
+}

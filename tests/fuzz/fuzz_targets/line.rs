@@ -1,0 +1,24 @@
+//! Lines: what is read and written again reads as the same, and a bad line leaves its neighbours
+//! as they are.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use zibrato::wire::{Line, lines};
+
+fuzz_target!(|frame: &[u8]| {
+    let all: Vec<_> = lines(frame).collect();
+    for line in all.iter().flatten() {
+        let written = line.to_string();
+        let again = Line::decode(written.as_bytes());
+        // The source of an empty field is written out, which is how it reads too.
+        assert_eq!(again.as_ref(), Ok(line), "{written}");
+        assert!(!written.contains(['\n', '\r']), "{written:?}");
+    }
+    // The same frame with a broken line before and after: everything else is still there.
+    let mut framed = b"broken\n".to_vec();
+    framed.extend_from_slice(frame);
+    framed.extend_from_slice(b"\nbroken");
+    let around: Vec<_> = lines(&framed).collect();
+    assert_eq!(around.len(), all.len() + 2);
+    assert_eq!(around[1..=all.len()], all);
+});

@@ -1,0 +1,55 @@
+//! Windows: whatever batch is folded, every entry is in the window or was refused, the limit of
+//! series holds, and folding in two steps gives what folding at once gives.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use zibrato::window::{Fold, Window};
+use zibrato::wire::{BatchReader, lines};
+
+const LIMIT: usize = 8;
+
+/// More entries than this only cost time.
+const ENTRIES: usize = 2_000;
+
+fuzz_target!(|input: &[u8]| {
+    let Ok(batch) = BatchReader::new(input) else { return fold_lines(input) };
+    let entries: Vec<_> = batch.entries().take(ENTRIES).collect();
+    let mut window = Window::new(0, 1_000, LIMIT);
+    let mut taken = 0;
+    for entry in entries.into_iter().flatten() {
+        window.fold_entry(batch.source(), &entry);
+        taken += 1;
+    }
+    finish(window, taken);
+});
+
+fn fold_lines(input: &[u8]) {
+    let mut window = Window::new(0, 1_000, LIMIT);
+    let mut taken = 0;
+    for line in lines(input).flatten() {
+        window.fold_line(&line);
+        taken += 1;
+    }
+    finish(window, taken);
+}
+
+fn finish(window: Window, taken: u64) {
+    assert_eq!(window.folded(), taken);
+    assert!(window.overflowed() <= taken);
+    assert_eq!(window.overflowed() > 0, window.offender().is_some());
+    // Beyond the limit there is one overflow series of each kind.
+    assert!(window.len() <= LIMIT + 4);
+    let series = window.into_series();
+    assert!(series.is_sorted_by_key(|one| (one.name.clone(), one.source.clone(), one.value.kind())));
+    for one in series {
+        match one.value {
+            Fold::Counter(sum) => assert!(sum.is_finite()),
+            Fold::Gauge(gauge) => assert!(gauge.is_none_or(|g| g.sum.is_finite())),
+            Fold::Timer(summary) => {
+                assert!(summary.is_empty() || summary.min() <= summary.max());
+                assert!(summary.sum().is_finite() && summary.sum_squares().is_finite());
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A real Carbon (Debian's `graphite-carbon`) in a folder of its own, read back from its whisper
+//! files.
+
+use crate::ports::Ports;
+use crate::running::{Running, Signal, must};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+const CACHE: &str = "/usr/bin/carbon-cache";
+
+/// The Python that Debian's packages belong to, which has whisper.
+const SYSTEM_PYTHON: &str = "/usr/bin/python3";
+
+/// Prints what a whisper file holds of the last hour, one `time value` a line.
+const FETCH: &str = "
+import sys, time, whisper
+(start, end, step), values = whisper.fetch(sys.argv[1], int(time.time()) - 3590, int(time.time()) + 60)
+for place, value in enumerate(values):
+    if value is not None:
+        print(start + place * step, repr(value))
+";
+
+/// A running `carbon-cache` that keeps one point a second for an hour.
+#[derive(Debug)]
+pub struct Carbon {
+    running: Running,
+    ports: Ports,
+    folder: TempDir,
+}
+
+impl Carbon {
+    /// Starts a Carbon and waits until it takes connections.
+    ///
+    /// # Panics
+    /// When it is not installed or does not come up.
+    #[must_use]
+    #[track_caller]
+    pub fn start() -> Self {
+        assert!(
+            Path::new(CACHE).is_file(),
+            "{CACHE} is not there; `apt-get install graphite-carbon` or `tests/run setup` installs it"
+        );
+        let ports = Ports::take();
+        let folder = must("a temporary folder", TempDir::new());
+        configure(folder.path(), &ports);
+        let running = run(folder.path(), &ports);
+        Self { running, ports, folder }
+    }
+
+    /// The port on which it takes lines: `name value time`.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.ports.at(0)
+    }
+
+    /// Ends it. What it holds stays; [`restart`](Self::restart) brings it back on the same port.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.running.stop(Signal::TERM);
+    }
+
+    /// Starts it again after [`stop`](Self::stop).
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        self.running = run(self.folder.path(), &self.ports);
+    }
+
+    /// The metrics that have reached the disk, in order: `info.web.logins`.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<String> {
+        let root = self.whisper();
+        let mut found = Vec::new();
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "wsp") {
+                    let path = path.with_extension("");
+                    let inside = path.strip_prefix(&root).unwrap_or(&path);
+                    found.push(inside.to_string_lossy().replace('/', "."));
+                }
+            }
+        }
+        // Carbon's own figures about itself.
+        found.retain(|metric| !metric.starts_with("carbon."));
+        found.sort();
+        found
+    }
+
+    /// The points of one metric that have reached the disk: unix seconds and value. None when the
+    /// metric is not there (yet).
+    ///
+    /// # Panics
+    /// When whisper is not installed or cannot read the file.
+    #[must_use]
+    #[track_caller]
+    pub fn fetch(&self, metric: &str) -> Vec<(u64, f64)> {
+        let file = self.whisper().join(metric.replace('.', "/")).with_extension("wsp");
+        if !file.is_file() {
+            return Vec::new();
+        }
+        let command = &mut Command::new(SYSTEM_PYTHON);
+        let (status, output, log) = Running::run(command.args(["-c", FETCH]).arg(file));
+        assert!(
+            status.success(),
+            "whisper: {log}\n`apt-get install python3-whisper graphite-carbon` installs it"
+        );
+        let point = |line: &str| {
+            let (time, value) = line.split_once(' ')?;
+            Some((time.parse().ok()?, value.parse().ok()?))
+        };
+        output.lines().filter_map(point).collect()
+    }
+
+    /// The sum over all points of one metric.
+    #[must_use]
+    #[track_caller]
+    pub fn sum(&self, metric: &str) -> f64 {
+        self.fetch(metric).iter().map(|(_, value)| value).sum()
+    }
+
+    fn whisper(&self) -> PathBuf {
+        self.folder.path().join("whisper")
+    }
+}
+
+fn run(folder: &Path, ports: &Ports) -> Running {
+    let mut command = Command::new(CACHE);
+    command.arg("--nodaemon");
+    command.arg("--config").arg(folder.join("carbon.conf"));
+    command.arg("--pidfile").arg(folder.join("pid")).arg("start");
+    let mut running = Running::start(command.env("GRAPHITE_ROOT", folder));
+    running.listens(ports.at(0));
+    running
+}
+
+fn configure(folder: &Path, ports: &Ports) {
+    let here = folder.display();
+    let (line, pickle, query) = (ports.at(0), ports.at(1), ports.at(2));
+    let write = |file, text: &str| must(file, fs::write(folder.join(file), text));
+    // No limits, so that points reach the disk at once.
+    write(
+        "carbon.conf",
+        &format!(
+            "[cache]\n\
+             STORAGE_DIR = {here}/\n\
+             LOCAL_DATA_DIR = {here}/whisper/\n\
+             CONF_DIR = {here}/\n\
+             LOG_DIR = {here}/log/\n\
+             PID_DIR = {here}/\n\
+             USER =\n\
+             MAX_CREATES_PER_MINUTE = inf\n\
+             MAX_UPDATES_PER_SECOND = inf\n\
+             LINE_RECEIVER_INTERFACE = 127.0.0.1\n\
+             LINE_RECEIVER_PORT = {line}\n\
+             PICKLE_RECEIVER_INTERFACE = 127.0.0.1\n\
+             PICKLE_RECEIVER_PORT = {pickle}\n\
+             CACHE_QUERY_INTERFACE = 127.0.0.1\n\
+             CACHE_QUERY_PORT = {query}\n\
+             WHISPER_AUTOFLUSH = True\n\
+             ENABLE_LOGROTATION = False\n"
+        ),
+    );
+    write("storage-schemas.conf", "[all]\npattern = .*\nretentions = 1s:1h\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Carbon;
+    use crate::wait::{DEADLINE, wait_until};
+    use std::io::Write;
+    use std::net::TcpStream;
+
+    #[test]
+    fn a_point_sent_to_carbon_is_read_back() {
+        let carbon = Carbon::start();
+        let now = zibrato::clock::unix_ms() / 1000;
+        let mut stream = TcpStream::connect(("127.0.0.1", carbon.port())).unwrap();
+        write!(stream, "a.b 2.5 {now}\na.b 1 {}\n", now - 10).unwrap();
+        wait_until(DEADLINE, "both points", || {
+            carbon.fetch("a.b") == [(now - 10, 1.0), (now, 2.5)]
+        });
+        assert_eq!((carbon.metrics(), carbon.sum("a.b")), (vec!["a.b".to_owned()], 3.5));
+        assert_eq!(carbon.fetch("a.c"), []);
+    }
+}

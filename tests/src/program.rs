@@ -1,0 +1,63 @@
+//! Where things are: the workspace's programs, the repository, the Python of the test environment.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// A program of this workspace, such as `zibrato-broker`: the one built beside this test.
+///
+/// # Panics
+/// When it is not there; the message says how to build it.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let path = beside_the_test().join(name);
+    assert!(
+        path.is_file(),
+        "{} is not there; run `cargo --config .cargo/system-libzmq.toml build --workspace --bins`",
+        path.display()
+    );
+    path
+}
+
+/// The folder in which cargo puts programs of this test's profile.
+fn beside_the_test() -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    // A test lies in `deps` below it, a documentation test in a folder of its own.
+    let deps = test.ancestors().find(|folder| folder.ends_with("deps"));
+    match deps.and_then(Path::parent) {
+        Some(folder) => folder.to_owned(),
+        None => repository().join("target/debug"),
+    }
+}
+
+/// The root of the checkout.
+#[must_use]
+pub fn repository() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// The Python interpreter that has what `tests/python/requirements.txt` names: that of the variable
+/// `ZIBRATO_TEST_PYTHON`, or the one `tests/run` makes in `target/venv`.
+///
+/// # Panics
+/// When there is neither; the message says how to make one.
+#[must_use]
+pub fn python() -> PathBuf {
+    let named = std::env::var_os("ZIBRATO_TEST_PYTHON").filter(|name| name != &OsString::new());
+    let path = named.map_or_else(|| repository().join("target/venv/bin/python"), PathBuf::from);
+    let path = if path.is_absolute() { path } else { repository().join(path) };
+    assert!(
+        path.is_file(),
+        "{} is not there; `tests/run setup` makes it from tests/python/requirements.txt",
+        path.display()
+    );
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_repository_is_where_its_manifest_is() {
+        assert!(super::repository().join("zibrato/Cargo.toml").is_file());
+    }
+}

@@ -1,0 +1,90 @@
+//! Who may depend on whom, and what an application gets when it takes the SDK.
+
+use super::none;
+use std::collections::BTreeSet;
+use toml::Table;
+use zibrato_tests::repository;
+
+/// What a crate of this workspace never depends on, in any way.
+const FORBIDDEN: [(&str, &[&str]); 4] = [
+    // They meet at zibrato::wire.
+    ("broker", &["zibrato-macros", "zibrato-workers"]),
+    ("workers", &["zibrato-broker", "zibrato-macros"]),
+    ("zibrato", &["zibrato-broker", "zibrato-workers"]),
+    ("zibrato-macros", &["zibrato", "zibrato-broker", "zibrato-workers"]),
+];
+
+/// What crate `zibrato` depends on with default features, and what for.
+const SDK: [(&str, &str); 5] = [
+    ("once_cell", "initialises the installed instrument once, where it may fail"),
+    ("rmp", "writes the MessagePack of a batch"),
+    ("thiserror", "error enums"),
+    ("zibrato-macros", "#[count_me], #[time_me], count!, time!, gauge!"),
+    ("zmq", "the sockets"),
+];
+
+/// What the macros depend on.
+const MACROS: [(&str, &str); 3] = [
+    ("proc-macro2", "tokens that tests can make too"),
+    ("quote", "writes what the macros expand to"),
+    ("syn", "reads what stands under the attribute"),
+];
+
+#[test]
+fn broker_and_workers_never_depend_on_each_other() {
+    let mut complaints = Vec::new();
+    for (folder, forbidden) in FORBIDDEN {
+        let manifest = manifest(folder);
+        for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let names = names(&manifest, table);
+            for name in forbidden.iter().filter(|name| names.contains(**name)) {
+                complaints.push(format!("{folder}/Cargo.toml: [{table}] has {name}"));
+            }
+        }
+    }
+    none(complaints);
+}
+
+#[test]
+fn the_dependencies_of_the_sdk_are_few_and_each_has_a_reason() {
+    let manifest = manifest("zibrato");
+    let mut names = names(&manifest, "dependencies");
+    names.retain(|name| {
+        let optional = manifest["dependencies"][name].get("optional");
+        optional.and_then(toml::Value::as_bool) != Some(true)
+    });
+    let mut features = vec!["default".to_owned()];
+    while let Some(feature) = features.pop() {
+        for item in manifest["features"][&feature].as_array().unwrap() {
+            match item.as_str().unwrap().strip_prefix("dep:") {
+                Some(name) => drop(names.insert(name.to_owned())),
+                None => features.push(item.as_str().unwrap().to_owned()),
+            }
+        }
+    }
+    assert_eq!(names, SDK.iter().map(|(name, _)| (*name).to_owned()).collect());
+}
+
+#[test]
+fn the_macros_depend_on_nothing_but_what_macros_are_made_of() {
+    let names = names(&manifest("zibrato-macros"), "dependencies");
+    assert_eq!(names, MACROS.iter().map(|(name, _)| (*name).to_owned()).collect());
+}
+
+fn manifest(folder: &str) -> Table {
+    let path = repository().join(folder).join("Cargo.toml");
+    std::fs::read_to_string(path).unwrap().parse().unwrap()
+}
+
+/// The crates in one table of dependencies. One for some platforms only counts as well.
+fn names(manifest: &Table, table: &str) -> BTreeSet<String> {
+    let of = |table: Option<&toml::Value>| {
+        let table = table.and_then(toml::Value::as_table);
+        table.into_iter().flat_map(Table::keys).cloned().collect::<Vec<_>>()
+    };
+    let platforms = manifest.get("target").and_then(toml::Value::as_table);
+    let platforms = platforms.into_iter().flat_map(Table::values);
+    let mut names: BTreeSet<_> = platforms.flat_map(|target| of(target.get(table))).collect();
+    names.extend(of(manifest.get(table)));
+    names
+}

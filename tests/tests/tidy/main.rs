@@ -1,0 +1,54 @@
+//! Rules of this repository that no compiler knows.
+//!
+//! `ZIBRATO_TIDY=write cargo test -p zibrato-tests --test tidy` rewrites what is generated (the flag
+//! tables of the README, the fuzz seeds) in place of comparing it.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests, which fail so")]
+
+mod edges;
+mod flags;
+mod seeds;
+mod sources;
+
+use std::path::Path;
+use zibrato_tests::repository;
+
+/// A text file of the checkout.
+struct Source {
+    /// Its path from the root, such as `zibrato/src/lib.rs`.
+    path: String,
+    text: String,
+}
+
+/// The text files below `folder` that `.gitignore` does not name, in order.
+fn files(folder: &str) -> Vec<Source> {
+    let root = repository();
+    let ignored = std::fs::read_to_string(root.join(".gitignore")).unwrap();
+    let mut ignored: Vec<_> =
+        ignored.lines().map(|line| root.join(line.trim_start_matches('/'))).collect();
+    ignored.push(root.join(".git"));
+    let is_ignored =
+        |path: &Path| ignored.iter().any(|one| one == path) || path.ends_with("__pycache__");
+    let walk = walkdir::WalkDir::new(root.join(folder)).sort_by_file_name().into_iter();
+    let entries = walk.filter_entry(|entry| !is_ignored(entry.path())).map(Result::unwrap);
+    let read = |path: &Path| {
+        let text = std::fs::read_to_string(path).ok()?;
+        let path = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+        Some(Source { path, text })
+    };
+    let files = entries.filter(|entry| entry.file_type().is_file());
+    let all: Vec<_> = files.filter_map(|entry| read(entry.path())).collect();
+    assert!(!all.is_empty(), "there is nothing in {folder:?}");
+    all
+}
+
+/// Whether generated files are to be rewritten in place of compared.
+fn rewrites() -> bool {
+    std::env::var_os("ZIBRATO_TIDY").is_some_and(|what| what == "write")
+}
+
+/// Fails with all the complaints, if there are any.
+#[track_caller]
+fn none(complaints: Vec<String>) {
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}

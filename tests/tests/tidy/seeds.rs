@@ -1,0 +1,130 @@
+//! The fuzz seeds are what the encoders write, so that fuzzing begins with what is really sent.
+
+use super::rewrites;
+use std::collections::BTreeMap;
+use std::fs;
+use zibrato::wire::{Ack, BatchId, BatchWriter, PublisherId, Stamp, WantedLevels, batch_topic};
+use zibrato::{Gauge, Summary};
+use zibrato_tests::repository;
+
+/// The seeds of one fuzz target: what each is called, and its bytes.
+type Seeds = BTreeMap<&'static str, Vec<u8>>;
+
+#[test]
+fn the_fuzz_seeds_are_what_the_encoders_write() {
+    let lines = lines();
+    let mut windows = batches();
+    windows.extend(lines.clone());
+    let all = [
+        ("batch", batches()),
+        ("control", control()),
+        ("frames", frames()),
+        ("line", lines),
+        ("window", windows),
+    ];
+    for (target, seeds) in all {
+        let folder = repository().join("tests/fuzz/seeds").join(target);
+        if rewrites() {
+            fs::create_dir_all(&folder).unwrap();
+            seeds.iter().for_each(|(name, bytes)| fs::write(folder.join(name), bytes).unwrap());
+        }
+        let mut found = BTreeMap::new();
+        for entry in fs::read_dir(&folder).into_iter().flatten().map(Result::unwrap) {
+            found.insert(entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap());
+        }
+        let seeds: BTreeMap<_, _> = seeds.into_iter().map(|(n, b)| (n.to_owned(), b)).collect();
+        assert!(
+            found == seeds,
+            "{} is out of date; ZIBRATO_TIDY=write cargo test -p zibrato-tests --test tidy",
+            folder.display()
+        );
+    }
+}
+
+#[test]
+fn every_fuzz_target_has_seeds() {
+    for entry in fs::read_dir(repository().join("tests/fuzz/fuzz_targets")).unwrap() {
+        let target = entry.unwrap().path();
+        let seeds = repository().join("tests/fuzz/seeds").join(target.file_stem().unwrap());
+        assert!(seeds.is_dir(), "{} is not there", seeds.display());
+    }
+}
+
+fn lines() -> Seeds {
+    let texts = [
+        ("counter", "info|Counter|logins|1|1700000000|web-1"),
+        ("gauge", "crit|Gauge|gauge_name|-12.5|1700000042.25|not_specified"),
+        ("many", "info|c|a|1|1|s\r\n\nbroken\ninfo|ms|b|2e-3|1|\n"),
+        ("set", "billing|sets|users|alice|1700000042|web"),
+        ("timer", "debug|timer|café.öffnen| 0.25 |1700000042|my prog/1"),
+    ];
+    texts.into_iter().map(|(name, text)| (name, text.as_bytes().to_vec())).collect()
+}
+
+fn batches() -> Seeds {
+    let mut gauge = Gauge::reading(4.0, 1_700_000_000_100);
+    gauge.merge(&Gauge::reading(2.5, 1_700_000_000_200));
+    let summary: Summary = [0.011, 0.012, 0.4, 1e-6].into_iter().collect();
+    let tags = [("table", "users"), ("dc", "eu")];
+
+    let of = |fill: &dyn Fn(&mut BatchWriter)| {
+        let mut batch = BatchWriter::new("web-1", 1_700_000_000_000, 1_000);
+        fill(&mut batch);
+        batch.finish()
+    };
+    let counter = |b: &mut BatchWriter| b.counter("logins", &[], 3.0);
+    let one = |b: &mut BatchWriter| b.gauge("depth", &[], &Gauge::reading(-0.5, 1_700_000_000_500));
+    let folded = |b: &mut BatchWriter| b.gauge("depth", &tags, &gauge);
+    let each = |b: &mut BatchWriter| b.gauge_readings("depth", &[], &[(1_700_000_000_001, 7.0)]);
+    let set = |b: &mut BatchWriter| b.set("users", &[], ["alice", "bob"].into_iter());
+    let timer = |b: &mut BatchWriter| b.timer("db.query", &tags, &summary);
+    let few = |b: &mut BatchWriter| b.timer_readings("db.query", &[], &[0.011, 0.012]);
+    let all: [&dyn Fn(&mut BatchWriter); 7] = [&counter, &one, &folded, &each, &set, &timer, &few];
+    BTreeMap::from([
+        ("all-kinds", of(&|batch| all.iter().for_each(|fill| fill(batch)))),
+        ("batch-counter", of(&counter)),
+        ("batch-empty", of(&|_| {})),
+        ("batch-gauge", of(&folded)),
+        ("batch-set", of(&set)),
+        ("batch-timer", of(&timer)),
+        ("batch-timer-readings", of(&few)),
+    ])
+}
+
+fn frames() -> Seeds {
+    let topic = batch_topic("info");
+    let id = BatchId { publisher: PublisherId([7; 16]), sequence: 42 }.encode();
+    let stamp = Stamp { offset: 9, received_ms: 1_700_000_000_123 }.encode();
+    let body = &batches()["batch-counter"];
+    BTreeMap::from([
+        ("from-broker", join(&[topic.as_bytes(), &id, &stamp, body])),
+        ("from-publisher", join(&[topic.as_bytes(), &id, body])),
+        ("line", join(&[b"info|Counter|logins|1|1700000000|web-1"])),
+        ("other-version", join(&[b"zb2|info|", &id, body])),
+    ])
+}
+
+/// A message as the target `frames` takes it: the number of frames, then each but the last with
+/// its length before it.
+fn join(frames: &[&[u8]]) -> Vec<u8> {
+    let (last, others) = frames.split_last().unwrap();
+    let mut input = vec![u8::try_from(frames.len()).unwrap()];
+    for frame in others {
+        input.push(u8::try_from(frame.len()).unwrap());
+        input.extend_from_slice(frame);
+    }
+    input.extend_from_slice(last);
+    input
+}
+
+fn control() -> Seeds {
+    let levels = ["billing", "info"].map(|level| level.parse().unwrap());
+    let wanted = WantedLevels { all: false, levels: levels.into() };
+    let star = WantedLevels { all: true, ..WantedLevels::default() };
+    let sequences = [("billing".to_owned(), 7), ("info".to_owned(), u64::MAX)];
+    BTreeMap::from([
+        ("acks", Ack { sequences: sequences.into() }.encode()),
+        ("all-levels", star.encode()),
+        ("two-levels", wanted.encode()),
+    ])
+}

@@ -1,0 +1,6 @@
+use zibrato::count_me;
+
+#[count_me(level = , name = "a")]
+fn measured() {}
+
+fn main() {}

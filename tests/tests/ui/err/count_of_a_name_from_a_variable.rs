@@ -1,0 +1,4 @@
+fn main() {
+    let name = "logins";
+    zibrato::count!("info", name);
+}

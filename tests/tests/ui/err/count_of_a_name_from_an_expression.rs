@@ -1,0 +1,4 @@
+fn main() {
+    let user = ();
+    zibrato::count!("info", &user.name);
+}

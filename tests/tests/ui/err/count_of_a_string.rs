@@ -1,0 +1,3 @@
+fn main() {
+    zibrato::count!("info", "logins", "3");
+}

@@ -1,0 +1,3 @@
+fn main() {
+    zibrato::count!(source = "web", "info", "logins");
+}

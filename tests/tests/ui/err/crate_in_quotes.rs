@@ -1,0 +1,6 @@
+use zibrato::count_me;
+
+#[count_me(crate = "::zibrato")]
+fn measured() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use zibrato::count_me;
+
+trait Shop {
+    #[count_me]
+    fn measured(&self);
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use zibrato::count_me;
+
+#[count_me(name = "a\nb")]
+fn measured() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use zibrato::count_me;
+
+#[count_me]
+pub use std::fmt;
+
+fn main() {}

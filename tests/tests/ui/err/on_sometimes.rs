@@ -1,0 +1,8 @@
+use zibrato::count_me;
+
+#[count_me(on = "sometimes")]
+fn measured() -> Option<u8> {
+    None
+}
+
+fn main() {}

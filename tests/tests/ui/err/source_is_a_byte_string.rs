@@ -1,0 +1,6 @@
+use zibrato::count_me;
+
+#[count_me(source = b"web")]
+fn measured() {}
+
+fn main() {}

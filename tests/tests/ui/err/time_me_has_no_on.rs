@@ -1,0 +1,6 @@
+use zibrato::time_me;
+
+#[time_me(on = "err")]
+fn measured() {}
+
+fn main() {}

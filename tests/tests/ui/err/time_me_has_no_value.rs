@@ -1,0 +1,6 @@
+use zibrato::time_me;
+
+#[time_me(value = 3)]
+fn measured() {}
+
+fn main() {}

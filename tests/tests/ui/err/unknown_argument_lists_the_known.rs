@@ -1,0 +1,6 @@
+use zibrato::count_me;
+
+#[count_me(tags = "a")]
+fn measured() {}
+
+fn main() {}

@@ -1,0 +1,42 @@
+//! No lint fires on what the macros add, however many are switched on.
+#![deny(warnings, future_incompatible, nonstandard_style, rust_2018_idioms, unused)]
+#![deny(elided_lifetimes_in_paths, missing_debug_implementations, single_use_lifetimes)]
+#![deny(missing_docs, let_underscore_drop, unused_qualifications, unused_results, unreachable_pub)]
+#![deny(trivial_casts, trivial_numeric_casts, unit_bindings, unused_lifetimes, variant_size_differences)]
+#![forbid(unsafe_code)]
+
+use zibrato::{count, count_me, gauge, time, time_me};
+
+#[count_me]
+#[time_me]
+fn flat(a: usize) -> usize {
+    use std::cmp::max;
+    max(a, 1)
+}
+
+#[time_me]
+#[count_me(on = "err", value = text.len(), source = "unit")]
+fn parse(text: &str, radix: u32) -> Result<u32, std::num::ParseIntError> {
+    const FALLBACK: u32 = 7;
+    if text == "x" {
+        return Ok(FALLBACK);
+    }
+    u32::from_str_radix(text, radix)
+}
+
+#[count_me(on = "ok")]
+#[time_me]
+async fn first(mut numbers: Vec<u32>, _guard: String) -> Option<u32> {
+    numbers.sort_unstable();
+    std::future::ready(numbers.first().copied()).await
+}
+
+fn main() {
+    let guard = time!("info", "main");
+    assert_eq!(flat(0), 1);
+    assert_eq!(parse("x", 10), Ok(7));
+    count!("info", "seen", parse("3", 10).unwrap_or(1));
+    gauge!("info", "depth", time!("info", "sum", flat(2)));
+    drop(first(vec![1], String::new()));
+    drop(guard);
+}

@@ -1,0 +1,25 @@
+//! Nothing the macros add is looked up in the prelude.
+#![no_implicit_prelude]
+#![deny(warnings)]
+
+#[::zibrato::count_me(on = "err")]
+#[::zibrato::time_me(level = "debug", name = "a", source = "b")]
+fn sync() -> ::std::result::Result<u8, ()> {
+    ::std::result::Result::Ok(1)
+}
+
+#[::zibrato::count_me(on = "ok")]
+#[::zibrato::time_me]
+#[::zibrato::count_me]
+async fn future() -> ::std::option::Option<u8> {
+    ::std::option::Option::Some(1)
+}
+
+fn main() {
+    ::zibrato::count!("info", "a");
+    ::zibrato::gauge!("info", "a", 1);
+    let guard = ::zibrato::time!("info", "a");
+    ::std::assert_eq!(::zibrato::time!("info", "a", sync()), ::std::result::Result::Ok(1));
+    ::std::mem::drop(guard);
+    ::std::mem::drop(future());
+}

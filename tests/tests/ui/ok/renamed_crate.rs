@@ -1,0 +1,24 @@
+//! `crate = path` says where zibrato is, when another crate passes it on.
+mod facade {
+    pub mod inner {
+        pub use ::zibrato::*;
+    }
+}
+use facade::inner::{count, count_me, gauge, time, time_me};
+mod zibrato {}
+
+#[count_me(crate = facade::inner, on = "err")]
+#[time_me(crate = crate::facade::inner)]
+fn sync() -> Result<(), ()> {
+    Ok(())
+}
+
+#[count_me(crate = ::zibrato)]
+async fn future() {}
+
+fn main() {
+    drop((sync(), future()));
+    count!("info", "a", crate = facade::inner);
+    gauge!("info", "a", 1, source = "b", crate = facade::inner);
+    time!("info", "a", (), crate = facade::inner);
+}

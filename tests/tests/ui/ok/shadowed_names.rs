@@ -1,0 +1,52 @@
+//! The user's code may call its own things whatever it likes.
+#![deny(warnings)]
+#![allow(dead_code, non_camel_case_types, unused_macros, unused_imports)]
+
+mod core {}
+mod std {}
+mod zibrato {}
+struct Ok;
+struct Err;
+struct Some;
+struct None;
+struct Option;
+struct Result;
+struct Box;
+struct Future;
+struct u64;
+struct str;
+struct bool;
+struct On;
+struct Site;
+const SITE: u8 = 3;
+fn drop() {}
+macro_rules! module_path { () => { compile_error!("the user's own") } }
+macro_rules! compile_error { () => {} }
+
+#[::zibrato::count_me(on = "err", value = SITE)]
+#[::zibrato::time_me]
+fn sync(__zibrato_time: u8) -> ::std::result::Result<u8, Err> {
+    let __zibrato_scope = __zibrato_time;
+    ::std::result::Result::Ok(__zibrato_scope)
+}
+
+#[::zibrato::time_me]
+#[::zibrato::count_me(on = "ok", value = SITE)]
+async fn future(__zibrato_result: u8) -> ::std::option::Option<u8> {
+    ::std::option::Option::Some(__zibrato_result)
+}
+
+#[::zibrato::count_me]
+#[::zibrato::count_me]
+#[::zibrato::time_me]
+#[::zibrato::time_me]
+fn twice() {}
+
+fn main() {
+    ::zibrato::count!("info", "a", SITE);
+    ::zibrato::gauge!("info", "a", SITE);
+    let value: u8 = ::zibrato::time!("info", "a", { ::zibrato::time!("info", "b", SITE) });
+    let guard = ::zibrato::time!("info", "a");
+    ::std::mem::drop((sync(value), future(value), guard));
+    twice();
+}

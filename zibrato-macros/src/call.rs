@@ -1,0 +1,147 @@
+//! `count!`, `gauge!` and `time!`: their arguments by position, then those by name.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::parse::{ParseStream, Parser};
+use syn::{Error, Expr};
+
+use crate::args::{self, Args, Text, What};
+use crate::expand::{self, Kind, Place};
+
+/// The third argument of a macro.
+struct Third {
+    word: &'static str,
+    needs: &'static str,
+    usage: &'static str,
+    required: bool,
+    /// Reads it, or says why it cannot be.
+    read: fn(Expr) -> syn::Result<Expr>,
+}
+
+const COUNT: Third = Third {
+    word: "count!",
+    needs: "a level and a name",
+    usage: r#"`count!("info", "logins")` or `count!("info", "logins", 3)`"#,
+    required: false,
+    read: |expr| args::number("value", expr),
+};
+const GAUGE: Third = Third {
+    word: "gauge!",
+    needs: "a level, a name and a value",
+    usage: r#"`gauge!("info", "queue.depth", depth)`"#,
+    required: true,
+    read: |expr| args::number("value", expr),
+};
+const TIME: Third = Third {
+    word: "time!",
+    needs: "a level and a name",
+    usage: r#"`time!("info", "db.query")` or `time!("info", "db.query", expression)`"#,
+    required: false,
+    read: Ok,
+};
+
+pub(crate) fn count(input: TokenStream) -> TokenStream {
+    match read(&COUNT, input) {
+        Ok(call) => expand::record(&call.place(Kind::Counter), call.third.as_ref()),
+        Err(refused) => refused,
+    }
+}
+
+pub(crate) fn gauge(input: TokenStream) -> TokenStream {
+    match read(&GAUGE, input) {
+        Ok(call) => expand::record(&call.place(Kind::Gauge), call.third.as_ref()),
+        Err(refused) => refused,
+    }
+}
+
+pub(crate) fn time(input: TokenStream) -> TokenStream {
+    match read(&TIME, input) {
+        Ok(call) => {
+            let place = call.place(Kind::Timer);
+            match &call.third {
+                Some(expression) => expand::time_expression(&place, expression),
+                None => expand::time(&place),
+            }
+        }
+        Err(refused) => refused,
+    }
+}
+
+struct Call {
+    level: Text,
+    name: Text,
+    third: Option<Expr>,
+    args: Args,
+}
+
+impl Call {
+    fn place(&self, kind: Kind) -> Place<'_> {
+        Place {
+            kind,
+            level: Some(&self.level),
+            name: Some(&self.name),
+            source: self.args.source.as_ref(),
+            function: "",
+            krate: self.args.krate.as_ref(),
+        }
+    }
+}
+
+/// Reads the call; what is wrong with it comes back as tokens that say so.
+fn read(third: &Third, input: TokenStream) -> Result<Call, TokenStream> {
+    let mut errors = Vec::new();
+    let parse = |input: ParseStream<'_>| Ok(arguments(third, input, &mut errors));
+    match parse.parse2(input) {
+        Ok(Some(call)) if errors.is_empty() => Ok(call),
+        Ok(_) => Err(refused(&errors)),
+        Err(error) => Err(refused(&[error])),
+    }
+}
+
+fn refused(errors: &[Error]) -> TokenStream {
+    let errors = errors.iter().map(Error::to_compile_error);
+    quote!({ #(#errors)* })
+}
+
+/// `None` where an argument is missing or was refused; the errors say which.
+fn arguments(third: &Third, input: ParseStream<'_>, errors: &mut Vec<Error>) -> Option<Call> {
+    let mut args = Args::default();
+    let mut seen = Vec::new();
+    let mut position = 0;
+    let (mut level, mut name, mut value) = (None, None, None);
+    while !input.is_empty() {
+        let entry = if args::is_named(input) {
+            args::named(&mut args, &mut seen, input, args::CALL)
+        } else {
+            position += 1;
+            let span = input.span();
+            input.parse().and_then(|expr| {
+                match position {
+                    _ if !seen.is_empty() => return Err(late(span)),
+                    1 => level = Some(args::text(What::Level, expr)?),
+                    2 => name = Some(args::text(What::Name, expr)?),
+                    3 => value = Some((third.read)(expr)?),
+                    _ => return Err(Error::new(span, too_many(third))),
+                }
+                Ok(())
+            })
+        };
+        args::end_entry(entry, input, errors);
+    }
+    if position < 2 || (third.required && position < 3) {
+        errors.push(Error::new(Span::call_site(), too_few(third)));
+    }
+    Some(Call { level: level?, name: name?, third: value, args })
+}
+
+fn late(span: Span) -> Error {
+    Error::new(span, "arguments without a name come first, then those with one")
+}
+
+fn too_few(third: &Third) -> String {
+    format!("`{}` needs {}; write {}", third.word, third.needs, third.usage)
+}
+
+fn too_many(third: &Third) -> String {
+    format!("too many arguments for `{}`; write {}", third.word, third.usage)
+}

@@ -1,0 +1,46 @@
+//! The rules for levels, names and sources, so that a bad literal is refused where it stands.
+//!
+//! They are `zibrato::check_level` and `zibrato::check_name` once more: this crate is built before
+//! `zibrato` and cannot call them. Both refuse, so a rule that is missing here costs a caret, not a
+//! check; the test `both_checks_agree` in `tests/` keeps them the same.
+
+/// The longest name or source, in bytes.
+pub(crate) const MAX_NAME_BYTES: usize = 255;
+
+/// The longest level, in bytes.
+pub(crate) const MAX_LEVEL_BYTES: usize = 64;
+
+/// What is wrong with `level`, in the words that follow "the level …".
+pub(crate) fn level_problem(level: &str) -> Option<&'static str> {
+    if let Some(problem) = problem(level, MAX_LEVEL_BYTES) {
+        return Some(problem);
+    }
+    is_reserved(level).then_some("is kept for the protocol; choose another word")
+}
+
+/// What is wrong with `name`, in the words that follow "the name …" or "the source …".
+pub(crate) fn name_problem(name: &str) -> Option<&'static str> {
+    problem(name, MAX_NAME_BYTES)
+}
+
+fn problem(text: &str, longest: usize) -> Option<&'static str> {
+    if text.is_empty() {
+        return Some("is empty");
+    }
+    if text.len() > longest {
+        return Some("is too long (a level may have 64 bytes, a name or source 255)");
+    }
+    text.chars().find_map(|c| match c {
+        '|' => Some("has a `|` in it, which separates fields on the wire; use `.` or `-`"),
+        '\u{2028}' | '\u{2029}' => Some("has a control character or a line break in it"),
+        c if c.is_control() => Some("has a control character or a line break in it"),
+        _ => None,
+    })
+}
+
+/// `*`, the control topics `zb!…`, and the batch topics `zb1`, `zb2` … of each version.
+fn is_reserved(level: &str) -> bool {
+    let Some(rest) = level.strip_prefix("zb") else { return level == "*" };
+    let is_version = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
+    rest.starts_with('!') || is_version
+}

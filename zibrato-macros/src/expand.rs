@@ -1,0 +1,289 @@
+//! The tokens that the attributes and macros turn into. Nothing in here can fail.
+//!
+//! All that is added are calls into `zibrato::__private`, by absolute paths, so that whatever the
+//! user's code calls `Ok`, `core` or `zibrato_time` does not matter. Added tokens are resolved at
+//! the definition of the macro, where no lint of the user's looks and no local of theirs is met.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Path;
+
+use crate::args::{Args, Text, When};
+use crate::erase::erase_impl_trait;
+use crate::function::{Body, Function};
+
+/// Which constructor makes the site.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Counter,
+    Gauge,
+    Timer,
+}
+
+/// Where something is recorded, as it is written into the static.
+pub(crate) struct Place<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) level: Option<&'a Text>,
+    pub(crate) name: Option<&'a Text>,
+    pub(crate) source: Option<&'a Text>,
+    /// What the site is called by where it has no name; empty for macros, whose sites have one.
+    pub(crate) function: &'a str,
+    pub(crate) krate: Option<&'a Path>,
+}
+
+/// The function with a count in it.
+pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStream {
+    let place = Place::of(Kind::Counter, function, args);
+    let site = site(&place);
+    let value = value(args.value.as_ref());
+    let when = args.on.as_ref().map_or(When::Always, |on| on.when);
+    let on = match when {
+        When::Always => {
+            let count = private(place.krate, "count", args.value.as_ref());
+            return flat(function, body, &quote_spanned!(here()=> #count(#site, #value);));
+        }
+        When::Err => private_at(place.krate, &["On", "Err"], here(), here()),
+        When::Ok => private_at(place.krate, &["On", "Ok"], here(), here()),
+    };
+    wrapped(function, body, place.krate, &quote_spanned!(here()=> #site, #on, #value))
+}
+
+/// The function with a timer in it.
+pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStream {
+    let guard = time(&Place::of(Kind::Timer, function, args));
+    flat(function, body, &quote_spanned!(here()=> let __zibrato_time = #guard;))
+}
+
+/// `count(site, value)` or `gauge(site, value)`.
+pub(crate) fn record(place: &Place<'_>, given: Option<&syn::Expr>) -> TokenStream {
+    let word = if matches!(place.kind, Kind::Gauge) { "gauge" } else { "count" };
+    let record = private(place.krate, word, given);
+    let site = site(place);
+    let value = value(given);
+    quote_spanned!(here()=> #record(#site, #value))
+}
+
+/// A guard that records when it is dropped.
+pub(crate) fn time(place: &Place<'_>) -> TokenStream {
+    let time = private(place.krate, "time", None::<&syn::Expr>);
+    let site = site(place);
+    quote_spanned!(here()=> #time(#site))
+}
+
+/// `timed(guard, expression)`: arguments are evaluated in order, temporaries live as long as they
+/// would without us, and `?`, `return`, `break` and `.await` drop the guard on their way.
+pub(crate) fn time_expression(place: &Place<'_>, expression: &syn::Expr) -> TokenStream {
+    let timed = private(place.krate, "timed", None::<&syn::Expr>);
+    let guard = time(place);
+    // The parentheses keep `unused_braces` away from an expression that is a block.
+    quote_spanned!(here()=> #timed(#guard, (#expression)))
+}
+
+/// The body as it is, with `first` in front of its statements: `return`, `?`, borrows and `Self`
+/// keep their meaning because nothing is wrapped around them.
+fn flat(function: &Function, body: &Body, first: &TokenStream) -> TokenStream {
+    let Body { items, statements, .. } = body;
+    rebuilt(function, body, quote!(#items #first #statements))
+}
+
+/// The body as a closure or an async block, so that its outcome can be looked at.
+fn wrapped(
+    function: &Function,
+    body: &Body,
+    krate: Option<&Path>,
+    scope: &TokenStream,
+) -> TokenStream {
+    let Body { items, statements, .. } = body;
+    let keep = keep_drop_order(function, body);
+    let statements = quote!(#keep #statements);
+    let output = Output::of(function);
+    let call = if function.signature.asyncness.is_some() {
+        in_async_block(body, krate, scope, &statements, &output)
+    } else {
+        in_closure(body, krate, scope, &statements, &output)
+    };
+    rebuilt(function, body, quote!(#items #call))
+}
+
+fn in_closure(
+    body: &Body,
+    krate: Option<&Path>,
+    scope: &TokenStream,
+    statements: &TokenStream,
+    output: &Output,
+) -> TokenStream {
+    let Output { tokens: output, from, to } = output;
+    let count_on = private_at(krate, &["count_on"], *from, *to);
+    let block = braced(body.braces, statements.clone());
+    let closure = quote_spanned!(hidden(*from)=> move || -> #output #block);
+    // Where the type is no outcome, rustc underlines the call: from the path to the parentheses.
+    quote_spanned!(hidden(*to)=> #count_on(#scope, #closure))
+}
+
+fn in_async_block(
+    body: &Body,
+    krate: Option<&Path>,
+    scope: &TokenStream,
+    statements: &TokenStream,
+    output: &Output,
+) -> TokenStream {
+    let Output { tokens: output, from, to } = output;
+    let count_scope = private_at(krate, &["count_scope"], here(), here());
+    let finish = private_at(krate, &["CountScope", "finish"], *from, *to);
+    // An async block cannot be given a type. This return, never taken, lets the compiler know it.
+    let typed = quote_spanned!(hidden(*from)=>
+        if let ::core::option::Option::Some(__zibrato_never) = ::core::option::Option::<#output>::None {
+            return __zibrato_never;
+        }
+    );
+    let block = braced(body.braces, quote!(#typed #statements));
+    let result = Ident::new("__zibrato_result", hidden(*from));
+    let finished = quote_spanned!(hidden(*to)=> #finish(__zibrato_scope, #result));
+    quote_spanned!(here()=>
+        let __zibrato_scope = #count_scope(#scope);
+        let __zibrato_result: #output = async move #block.await;
+        #finished
+    )
+}
+
+/// What the function returns, as it can be written inside its body.
+struct Output {
+    tokens: TokenStream,
+    from: Span,
+    to: Span,
+}
+
+impl Output {
+    fn of(function: &Function) -> Self {
+        match function.output() {
+            Some(output) => {
+                let (from, to) = ends(output);
+                Self { tokens: erase_impl_trait(output), from, to }
+            }
+            // The check has refused this.
+            None => Self { tokens: quote!(_), from: here(), to: here() },
+        }
+    }
+}
+
+/// Mentions the arguments, last first: a closure drops what it captured in the order of mention,
+/// a function drops its arguments from the last to the first.
+///
+/// One that the body does not use stays out, so that the compiler still says so, unless its
+/// underscore says that it is there to be dropped.
+fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
+    let text = body.statements.to_string();
+    let mut bindings = function.bindings();
+    bindings.retain(|binding| {
+        let word = binding.to_string();
+        word.starts_with('_') || text.contains(&word)
+    });
+    bindings.reverse();
+    if bindings.is_empty() {
+        return TokenStream::new();
+    }
+    quote_spanned!(here()=> let _ = (#(&#bindings,)*);)
+}
+
+fn rebuilt(function: &Function, body: &Body, content: TokenStream) -> TokenStream {
+    let head = function.head();
+    let inner_attributes = &body.inner_attributes;
+    let body = braced(body.braces, quote!(#(#inner_attributes)* #content));
+    quote!(#head #body)
+}
+
+/// Braces that keep the user's span: with it comes the user's edition, which decides when the
+/// temporaries of the last expression are dropped.
+fn braced(span: Span, content: TokenStream) -> TokenTree {
+    let mut group = Group::new(Delimiter::Brace, content);
+    group.set_span(span);
+    TokenTree::Group(group)
+}
+
+/// A block that holds the static, so that the name of one is not in the way of another.
+fn site(place: &Place<'_>) -> TokenStream {
+    // What the compiler evaluates may fail there; then the caret belongs under the constant.
+    let texts = [place.name, place.level, place.source];
+    let constant = texts.into_iter().flatten().find(|text| !text.is_literal);
+    let (from, to) = constant.map_or_else(|| (here(), here()), |text| ends(&text.expr));
+
+    let kind = match place.kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Timer => "timer",
+    };
+    let site = private(place.krate, "Site", None::<&syn::Type>);
+    let new = private_at(place.krate, &["Site", kind], from, to);
+    let place_type = private(place.krate, "Place", None::<&syn::Type>);
+    let level = place.level.map_or_else(|| quote!("info"), |text| text.expr.to_token_stream());
+    let name = option(place.name);
+    let source = option(place.source);
+    let function = place.function;
+    let place = quote_spanned!(here()=> #place_type {
+        level: #level,
+        name: #name,
+        module: ::core::module_path!(),
+        function: #function,
+        source: #source,
+    });
+    let new = quote_spanned!(hidden(to)=> #new(#place));
+    quote_spanned!(here()=> {
+        static __ZIBRATO_SITE: #site = #new;
+        &__ZIBRATO_SITE
+    })
+}
+
+fn option(text: Option<&Text>) -> TokenStream {
+    match text {
+        Some(Text { expr, .. }) => quote_spanned!(here()=> ::core::option::Option::Some(#expr)),
+        None => quote_spanned!(here()=> ::core::option::Option::None),
+    }
+}
+
+fn value(given: Option<&syn::Expr>) -> TokenStream {
+    given.map_or_else(|| quote_spanned!(here()=> 1u64), ToTokens::to_token_stream)
+}
+
+/// `::zibrato::__private::word`, which points at `about` where the compiler has to complain.
+fn private(krate: Option<&Path>, word: &str, about: Option<&impl ToTokens>) -> TokenStream {
+    let (from, to) = about.map_or_else(|| (here(), here()), ends);
+    private_at(krate, &[word], from, to)
+}
+
+fn private_at(krate: Option<&Path>, words: &[&str], from: Span, to: Span) -> TokenStream {
+    let words = words.iter().map(|word| Ident::new(word, hidden(to)));
+    let root = match krate {
+        Some(path) => path.to_token_stream(),
+        None => quote_spanned!(hidden(from)=> ::zibrato),
+    };
+    quote_spanned!(hidden(to)=> #root::__private #(::#words)*)
+}
+
+/// The first and the last token: rustc underlines from the one to the other.
+fn ends(tokens: &impl ToTokens) -> (Span, Span) {
+    let mut tokens = tokens.to_token_stream().into_iter();
+    let first = tokens.next().map_or_else(Span::call_site, |token| token.span());
+    (first, tokens.last().map_or(first, |token| token.span()))
+}
+
+/// `span`, but resolved where no name of the user's is seen and no lint of the user's applies.
+fn hidden(span: Span) -> Span {
+    Span::mixed_site().located_at(span)
+}
+
+fn here() -> Span {
+    Span::mixed_site()
+}
+
+impl<'a> Place<'a> {
+    fn of(kind: Kind, function: &'a Function, args: &'a Args) -> Self {
+        Self {
+            kind,
+            level: args.level.as_ref(),
+            name: args.name.as_ref(),
+            source: args.source.as_ref(),
+            function: &function.name,
+            krate: args.krate.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! One reading, as it was made.
+
+use super::{Kind, Level, Name, Source};
+
+/// One reading: what [`testing::capture`](crate::testing::capture) gives back.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Measurement {
+    /// Routes it.
+    pub level: Level,
+    /// What kind of reading it is.
+    pub kind: Kind,
+    /// What was measured.
+    pub name: Name,
+    /// The reading: how many for a counter, seconds for a timer.
+    pub value: f64,
+    /// Who measured.
+    pub source: Source,
+}
+
+impl Measurement {
+    pub(crate) const fn new(
+        level: Level,
+        kind: Kind,
+        name: Name,
+        value: f64,
+        source: Source,
+    ) -> Self {
+        Self { level, kind, name, value, source }
+    }
+}

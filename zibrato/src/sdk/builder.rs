@@ -1,0 +1,210 @@
+//! Sets an instrument up.
+
+use super::handle::{self, Guard, Zibrato};
+use super::instrument::Instrument;
+use super::link::{Link, endpoint};
+use super::sender::Sender;
+use crate::measurement::{DEFAULT_SOURCE, Level, Source, TextError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The shortest interval and the longest, in which the cells are emptied.
+const INTERVALS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(3600);
+
+/// Sets an instrument up; begun by [`Zibrato::builder`](crate::Zibrato::builder).
+///
+/// ```no_run
+/// # fn main() -> Result<(), zibrato::InstallError> {
+/// let _zibrato = zibrato::Zibrato::builder()
+///     .host("broker.internal")
+///     .source("web-1")
+///     .levels(["info", "warn"])
+///     .install()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is measured until `install` or `build`"]
+pub struct Builder {
+    host: String,
+    port: u16,
+    control_port: Option<u16>,
+    source: String,
+    levels: Option<Vec<String>>,
+    interval: Duration,
+    flush_deadline: Duration,
+    context: Option<zmq::Context>,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 5550,
+            control_port: None,
+            source: DEFAULT_SOURCE.to_owned(),
+            levels: None,
+            interval: Duration::from_secs(1),
+            flush_deadline: Duration::from_millis(500),
+            context: None,
+        }
+    }
+
+    /// The broker's host: a name or an address. Defaults to `127.0.0.1`.
+    ///
+    /// A host that does not answer or does not exist is no error: the instrument goes on trying.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    /// The broker's port. Acknowledgements come from the next one. Defaults to 5550.
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The port on which the broker publishes, if it is not the one after [`port`](Self::port),
+    /// such as behind a tunnel.
+    pub const fn control_port(mut self, port: u16) -> Self {
+        self.control_port = Some(port);
+        self
+    }
+
+    /// Who measures: a program, class or host. Defaults to `not_specified`.
+    pub fn source(mut self, source: impl Into<String>) -> Self {
+        self.source = source.into();
+        self
+    }
+
+    /// Measures these levels and no others. Defaults to all levels.
+    pub fn levels<L: Into<String>>(mut self, levels: impl IntoIterator<Item = L>) -> Self {
+        self.levels = Some(levels.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// How often what has gathered is sent: 10 ms to an hour. Defaults to one second.
+    pub const fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// How long the last flush may take, when the guard or the last handle is dropped. Defaults to
+    /// 500 ms.
+    pub const fn flush_deadline(mut self, deadline: Duration) -> Self {
+        self.flush_deadline = deadline;
+        self
+    }
+
+    /// Opens its sockets in this ZeroMQ context. Defaults to a context of its own.
+    pub fn context(mut self, context: zmq::Context) -> Self {
+        self.context = Some(context);
+        self
+    }
+
+    /// Makes it the program's instrument, which attributes and macros record into, until the guard
+    /// is dropped.
+    ///
+    /// # Errors
+    /// [`InstallError`], also when an instrument is installed already.
+    pub fn install(self) -> Result<Guard, InstallError> {
+        handle::install(self.build()?).map_err(|_| InstallError::AlreadyInstalled)
+    }
+
+    /// Makes an instrument that stands alone: only what its handle records goes into it.
+    ///
+    /// # Errors
+    /// [`InstallError`] when a setting cannot be, or the system gives no sockets or threads.
+    pub fn build(self) -> Result<Zibrato, InstallError> {
+        let source = Source::new(&self.source)?;
+        let levels = self.levels.map(|levels| {
+            levels.iter().map(|level| Level::new(level)).collect::<Result<BTreeSet<_>, _>>()
+        });
+        if !INTERVALS.contains(&self.interval) {
+            return Err(InstallError::Interval { interval: self.interval });
+        }
+        let control_port = match self.control_port {
+            Some(port) => port,
+            None => self.port.checked_add(1).ok_or(InstallError::Port { port: self.port })?,
+        };
+        for port in [self.port, control_port] {
+            if port == 0 {
+                return Err(InstallError::Port { port });
+            }
+        }
+        if !is_host(&self.host) {
+            return Err(InstallError::Host { host: self.host });
+        }
+        let instrument = Arc::new(Instrument::new(source, levels.transpose()?));
+        let context = self.context.unwrap_or_default();
+        let link = Link::open(&context, &self.host, self.port, control_port).map_err(|source| {
+            InstallError::Endpoint { endpoint: endpoint(&self.host, self.port), source }
+        })?;
+        let sender = Sender::start(Arc::clone(&instrument), link, self.interval)
+            .map_err(InstallError::Thread)?;
+        Ok(Zibrato::new(instrument, sender, self.flush_deadline))
+    }
+}
+
+/// Whether it may be a host name or an address, without a port.
+fn is_host(text: &str) -> bool {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    bare.parse::<std::net::Ipv6Addr>().is_ok() || (!text.is_empty() && text.chars().all(is_name))
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("source", &self.source)
+            .field("levels", &self.levels)
+            .field("interval", &self.interval)
+            .field("flush_deadline", &self.flush_deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no instrument.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// The program has an instrument already.
+    #[error("an instrument is installed already; `build` makes one that stands beside it")]
+    AlreadyInstalled,
+    /// The system gave no sockets, or ZeroMQ does not understand the endpoint.
+    #[error("ZeroMQ cannot connect to {endpoint}")]
+    Endpoint {
+        /// What was tried.
+        endpoint: String,
+        /// What ZeroMQ said.
+        source: zmq::Error,
+    },
+    /// The host is neither a name nor an address.
+    #[error("{host:?} is no host; give a name or an address, without scheme and port")]
+    Host {
+        /// The host.
+        host: String,
+    },
+    /// The interval is too short or too long.
+    #[error("an interval of {interval:?} cannot be; 10 ms to an hour can")]
+    Interval {
+        /// The interval.
+        interval: Duration,
+    },
+    /// The port is 0, or has none after it.
+    #[error("port {port} cannot be the broker's; it is 1 to 65534, 5550 by default")]
+    Port {
+        /// The port.
+        port: u16,
+    },
+    /// The source or a level may not be on the wire.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The system gave no thread to send with.
+    #[error("the sender could not be started")]
+    Thread(#[source] std::io::Error),
+}

@@ -1,0 +1,167 @@
+//! Catches what a test records, on its own thread, without touching other tests.
+
+use super::amount::Number;
+use super::site::Site;
+use crate::measurement::{Kind, Level, Measurement, Name, Source};
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
+/// How many threads capture. While it is zero, a call site pays one relaxed load for all this.
+static CAPTURING: AtomicUsize = AtomicUsize::new(0);
+
+type Log = Arc<Mutex<Vec<Measurement>>>;
+
+/// Catches everything that this thread records from now until the returned value is dropped;
+/// nothing of it is sent.
+///
+/// Other threads, and so other tests, go on undisturbed. To catch what a thread of your own
+/// records, call [`attach`](Capture::attach) in it.
+///
+/// ```
+/// use zibrato::{count_me, testing};
+///
+/// #[count_me(name = "logins")]
+/// fn log_in() {}
+///
+/// let capture = testing::capture();
+/// log_in();
+/// log_in();
+/// assert_eq!(capture.counter("info", "logins"), 2.0);
+/// ```
+#[must_use = "nothing is captured once it is dropped"]
+pub fn capture() -> Capture {
+    let log = Log::default();
+    Capture { _attached: attach(&log), log }
+}
+
+fn attach(log: &Log) -> Attached {
+    let before = CURRENT.with_borrow_mut(|current| current.replace(Arc::clone(log)));
+    CAPTURING.fetch_add(1, Ordering::Relaxed);
+    Attached { before, this_thread: PhantomData }
+}
+
+/// Readings that were caught; see [`capture`].
+#[derive(Debug)]
+pub struct Capture {
+    log: Log,
+    _attached: Attached,
+}
+
+impl Capture {
+    /// A token to [`attach`](Captured::attach) other threads with.
+    #[must_use]
+    pub fn shared(&self) -> Captured {
+        Captured { log: Arc::clone(&self.log) }
+    }
+
+    /// Everything recorded so far, in order.
+    #[must_use]
+    pub fn measurements(&self) -> Vec<Measurement> {
+        lock(&self.log).clone()
+    }
+
+    /// The sum of a counter, over all sources.
+    #[must_use]
+    pub fn counter(&self, level: &str, name: &str) -> f64 {
+        self.values(Kind::Counter, level, name).iter().sum()
+    }
+
+    /// The readings of a gauge, over all sources, in order.
+    #[must_use]
+    pub fn gauge(&self, level: &str, name: &str) -> Vec<f64> {
+        self.values(Kind::Gauge, level, name)
+    }
+
+    /// The readings of a timer in seconds, over all sources, in order.
+    #[must_use]
+    pub fn timer(&self, level: &str, name: &str) -> Vec<f64> {
+        self.values(Kind::Timer, level, name)
+    }
+
+    fn values(&self, kind: Kind, level: &str, name: &str) -> Vec<f64> {
+        let log = lock(&self.log);
+        let of = log
+            .iter()
+            .filter(|m| m.kind == kind && m.level.as_str() == level && m.name.as_str() == name);
+        of.map(|m| m.value).collect()
+    }
+}
+
+/// Lets other threads record into the same [`Capture`].
+///
+/// ```
+/// let capture = zibrato::testing::capture();
+/// let shared = capture.shared();
+/// std::thread::spawn(move || {
+///     let _attached = shared.attach();
+///     zibrato::count!("info", "elsewhere");
+/// })
+/// .join()
+/// .unwrap();
+/// assert_eq!(capture.counter("info", "elsewhere"), 1.0);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Captured {
+    log: Log,
+}
+
+impl Captured {
+    /// Catches everything that this thread records until the returned value is dropped.
+    #[must_use = "nothing is captured once it is dropped"]
+    pub fn attach(&self) -> Attached {
+        attach(&self.log)
+    }
+}
+
+/// While it lives, the thread that made it records into a [`Capture`].
+#[derive(Debug)]
+pub struct Attached {
+    before: Option<Log>,
+    // What it undoes belongs to its thread, so it stays there.
+    this_thread: PhantomData<*const ()>,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        CAPTURING.fetch_sub(1, Ordering::Relaxed);
+        let before = self.before.take();
+        CURRENT.with_borrow_mut(|current| *current = before);
+    }
+}
+
+fn lock(log: &Log) -> MutexGuard<'_, Vec<Measurement>> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether this thread captures.
+#[inline]
+pub(crate) fn capturing() -> bool {
+    CAPTURING.load(Ordering::Relaxed) != 0
+        && CURRENT.try_with(|current| current.borrow().is_some()).unwrap_or(false)
+}
+
+/// Catches a reading of a call site, if this thread captures.
+#[inline]
+pub(crate) fn catch_site(site: &Site, value: Number) -> bool {
+    capturing()
+        && site.checked().is_some_and(|(level, name, source)| {
+            catch(level, site.kind(), name, value.to_f64(), source.unwrap_or_default())
+        })
+}
+
+/// Catches a reading, if this thread captures.
+pub(crate) fn catch(level: Level, kind: Kind, name: Name, value: f64, source: Source) -> bool {
+    let caught = CURRENT.try_with(|current| {
+        let current = current.borrow();
+        let Some(log) = &*current else { return false };
+        lock(log).push(Measurement::new(level, kind, name, value, source));
+        true
+    });
+    caught.unwrap_or(false)
+}

@@ -1,0 +1,164 @@
+//! Guards: they measure until they are dropped, by return, `?` or panic alike.
+
+use super::capture;
+use super::handle::instrument;
+use super::instrument::Instrument;
+use super::site::{self, Site};
+use crate::measurement::Kind;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Counts one when it is dropped, however the scope is left.
+///
+/// ```
+/// use zibrato::CountMe;
+///
+/// fn handle(request: &str) -> Option<u32> {
+///     let count = CountMe::new("info", "requests");
+///     if request == "ping" {
+///         count.cancel(); // do not count these
+///         return None;
+///     }
+///     request.parse().ok()
+/// }
+///
+/// let capture = zibrato::testing::capture();
+/// handle("ping");
+/// handle("7");
+/// assert_eq!(capture.counter("info", "requests"), 1.0);
+/// ```
+#[derive(Debug)]
+#[must_use = "it counts when it is dropped; bind it to a name, not to `_`"]
+pub struct CountMe {
+    named: Option<Named>,
+}
+
+/// Records how long it lived, in seconds, when it is dropped, however the scope is left.
+///
+/// ```
+/// use zibrato::TimeMe;
+/// let capture = zibrato::testing::capture();
+/// {
+///     let _time = TimeMe::new("info", "db.query");
+///     // … the query
+/// }
+/// assert_eq!(capture.timer("info", "db.query").len(), 1);
+/// ```
+#[derive(Debug)]
+#[must_use = "it measures until it is dropped; bind it to a name, not to `_`"]
+pub struct TimeMe {
+    target: Target,
+}
+
+#[derive(Debug)]
+enum Target {
+    Named { named: Named, since: Instant },
+    Nobody,
+    Site { site: &'static Site, since: Instant },
+}
+
+/// A series whose name was known only at run time.
+#[derive(Debug)]
+struct Named {
+    /// `None`: whatever this thread captures.
+    instrument: Option<Arc<Instrument>>,
+    level: Box<str>,
+    name: Box<str>,
+    source: Option<crate::Source>,
+}
+
+impl Named {
+    /// In the installed instrument, or in what this thread captures; nothing if there is neither.
+    fn current(level: &str, name: &str) -> Option<Self> {
+        let instrument = if capture::capturing() { None } else { Some(instrument()?) };
+        Some(Self { instrument, level: level.into(), name: name.into(), source: None })
+    }
+
+    fn record(&self, kind: Kind, value: super::amount::Number) {
+        match &self.instrument {
+            Some(instrument) => {
+                instrument.record(kind, &self.level, &self.name, self.source.as_ref(), value);
+            }
+            None => Instrument::catch(kind, &self.level, &self.name, self.source.as_ref(), value),
+        }
+    }
+}
+
+impl CountMe {
+    /// Begins a scope that is counted under a name known at run time, in the installed instrument.
+    /// Without one it does nothing; a level or name that may not be is counted as lost.
+    pub fn new(level: &str, name: &str) -> Self {
+        Self { named: Named::current(level, name) }
+    }
+
+    pub(crate) fn of(
+        instrument: Arc<Instrument>,
+        level: &str,
+        name: &str,
+        source: Option<crate::Source>,
+    ) -> Self {
+        let (level, name) = (level.into(), name.into());
+        Self { named: Some(Named { instrument: Some(instrument), level, name, source }) }
+    }
+
+    /// Leaves the scope uncounted.
+    pub fn cancel(mut self) {
+        self.named = None;
+    }
+}
+
+impl Drop for CountMe {
+    fn drop(&mut self) {
+        if let Some(named) = &self.named {
+            named.record(Kind::Counter, super::amount::Number::Whole(1));
+        }
+    }
+}
+
+impl TimeMe {
+    /// Begins a scope that is timed under a name known at run time, in the installed instrument.
+    /// Without one it does nothing; a level or name that may not be is counted as lost.
+    pub fn new(level: &str, name: &str) -> Self {
+        Named::current(level, name).map_or(Self { target: Target::Nobody }, |named| Self {
+            target: Target::Named { named, since: Instant::now() },
+        })
+    }
+
+    pub(crate) fn of(
+        instrument: Arc<Instrument>,
+        level: &str,
+        name: &str,
+        source: Option<crate::Source>,
+    ) -> Self {
+        let (level, name) = (level.into(), name.into());
+        let named = Named { instrument: Some(instrument), level, name, source };
+        Self { target: Target::Named { named, since: Instant::now() } }
+    }
+
+    #[inline]
+    pub(crate) fn at(site: &'static Site) -> Self {
+        if !site::is_measured(site) {
+            return Self { target: Target::Nobody };
+        }
+        Self { target: Target::Site { site, since: Instant::now() } }
+    }
+
+    /// Leaves the scope untimed.
+    pub fn cancel(mut self) {
+        self.target = Target::Nobody;
+    }
+}
+
+impl Drop for TimeMe {
+    #[inline]
+    fn drop(&mut self) {
+        match &self.target {
+            Target::Named { named, since } => {
+                let seconds = super::amount::Number::Float(since.elapsed().as_secs_f64());
+                named.record(Kind::Timer, seconds);
+            }
+            Target::Nobody => {}
+            Target::Site { site, since } => site::record(site, since.elapsed().as_secs_f64()),
+        }
+    }
+}

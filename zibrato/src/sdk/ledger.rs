@@ -1,0 +1,120 @@
+//! What became of every reading: `recorded = delivered + unconfirmed + pending + lost`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Why readings were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Loss {
+    /// The flush deadline passed before the broker took them.
+    Deadline,
+    /// The level or name, known only at run time, may not be on the wire.
+    Name,
+    /// The number was NaN or infinite.
+    NotFinite,
+    /// There were more than 100,000 names known only at run time.
+    TooManyNames,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deadline => "deadline",
+            Self::Name => "name",
+            Self::NotFinite => "not_finite",
+            Self::TooManyNames => "too_many_names",
+        })
+    }
+}
+
+/// What became of every reading that was made since the instrument was built.
+///
+/// `recorded = delivered + unconfirmed + pending + lost` holds whenever no other thread is just
+/// making a reading.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Readings made.
+    pub recorded: u64,
+    /// Readings that the broker said it has taken.
+    pub delivered: u64,
+    /// Readings sent to a broker that says nothing about what it takes, or sent at the last
+    /// moment before its answer could come.
+    pub unconfirmed: u64,
+    /// Readings that are still here.
+    pub pending: u64,
+    /// Readings lost, by reason.
+    pub lost: BTreeMap<Loss, u64>,
+    /// Whether the broker was heard of within the last five seconds.
+    pub connected: bool,
+}
+
+impl Stats {
+    /// All readings lost, whatever the reason.
+    #[must_use]
+    pub fn total_lost(&self) -> u64 {
+        self.lost.values().sum()
+    }
+
+    /// Whether every reading is accounted for.
+    #[must_use]
+    pub fn balances(&self) -> bool {
+        self.recorded == self.delivered + self.unconfirmed + self.pending + self.total_lost()
+    }
+}
+
+/// What the sender knows; cells know the rest.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Entries {
+    /// Readings that were refused when they were made, and so never reached a cell.
+    pub(crate) refused: u64,
+    /// Readings taken out of cells.
+    pub(crate) taken: u64,
+    pub(crate) delivered: u64,
+    pub(crate) unconfirmed: u64,
+    pub(crate) lost: BTreeMap<Loss, u64>,
+    pub(crate) connected: bool,
+}
+
+impl Ledger {
+    pub(crate) fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A reading that never reaches a cell.
+    pub(crate) fn refuse(&self, why: Loss) {
+        let mut entries = self.entries();
+        entries.refused += 1;
+        *entries.lost.entry(why).or_default() += 1;
+    }
+
+    pub(crate) fn lose(&self, why: Loss, readings: u64) {
+        if readings > 0 {
+            *self.entries().lost.entry(why).or_default() += readings;
+        }
+    }
+
+    /// The books, given how many readings the cells have ever seen.
+    pub(crate) fn stats(&self, made: u64) -> Stats {
+        let entries = self.entries().clone();
+        let in_cells = made.saturating_sub(entries.taken);
+        let lost_on_the_way: u64 =
+            entries.lost.values().sum::<u64>().saturating_sub(entries.refused);
+        let settled = entries.delivered + entries.unconfirmed + lost_on_the_way;
+        Stats {
+            recorded: made + entries.refused,
+            delivered: entries.delivered,
+            unconfirmed: entries.unconfirmed,
+            pending: in_cells + entries.taken.saturating_sub(settled),
+            lost: entries.lost,
+            connected: entries.connected,
+        }
+    }
+}

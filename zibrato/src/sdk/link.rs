@@ -1,0 +1,199 @@
+//! The sockets to the broker, and the batches that are on their way.
+//!
+//! One batch per level is in flight until the broker acknowledges it; unacknowledged it is sent
+//! again unchanged, and the broker drops what it already took.
+
+use super::ledger::{Ledger, Loss};
+use crate::measurement::Level;
+use crate::wire::{
+    ACK_PREFIX, Ack, BatchId, LEVELS_TOPIC, PublisherId, WantedLevels, ack_topic, batch_topic,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// How long the broker may be silent before it counts as gone. It speaks every second.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// The send queue of the PUSH socket, in messages; each level has at most one in flight.
+const HIGH_WATER_MARK: i32 = 1000;
+
+pub(crate) struct Link {
+    push: zmq::Socket,
+    control: zmq::Socket,
+    publisher: PublisherId,
+    topics: BTreeMap<Level, Topic>,
+    /// When the broker was last heard of.
+    heard: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Topic {
+    sequence: u64,
+    /// The first one is in flight if `sent` says so.
+    waiting: VecDeque<Outgoing>,
+    sent: Option<Sent>,
+}
+
+/// When the batch in flight went out.
+#[derive(Clone, Copy)]
+struct Sent {
+    first: Instant,
+    last: Instant,
+}
+
+struct Outgoing {
+    id: BatchId,
+    body: Vec<u8>,
+    readings: u64,
+}
+
+impl Link {
+    pub(crate) fn open(
+        context: &zmq::Context,
+        host: &str,
+        port: u16,
+        control_port: u16,
+    ) -> zmq::Result<Self> {
+        let publisher = PublisherId::random();
+        let push = context.socket(zmq::PUSH)?;
+        push.set_immediate(true)?;
+        push.set_sndhwm(HIGH_WATER_MARK)?;
+        push.set_linger(0)?;
+        let control = context.socket(zmq::SUB)?;
+        control.set_linger(0)?;
+        control.set_maxmsgsize(crate::wire::MAX_FRAME_BYTES as i64)?;
+        control.set_subscribe(LEVELS_TOPIC.as_bytes())?;
+        control.set_subscribe(ack_topic(publisher).as_bytes())?;
+        for (socket, port) in [(&push, port), (&control, control_port)] {
+            socket.set_reconnect_ivl(100)?;
+            socket.set_reconnect_ivl_max(2_000)?;
+            socket.set_ipv6(host.contains(':'))?;
+            socket.connect(&endpoint(host, port))?;
+        }
+        Ok(Self { push, control, publisher, topics: BTreeMap::new(), heard: None })
+    }
+
+    /// Waits until there is something to hear, until something can be sent that waits to be, until
+    /// `wake` is readable, or for `timeout`.
+    pub(crate) fn wait(&self, wake: i32, timeout: Duration) {
+        let unsent = self.topics.values().any(|t| t.sent.is_none() && !t.waiting.is_empty());
+        let mut items = [
+            zmq::PollItem::from_fd(wake, zmq::POLLIN),
+            self.control.as_poll_item(zmq::POLLIN),
+            self.push.as_poll_item(zmq::POLLOUT),
+        ];
+        let listen = if unsent { 3 } else { 2 };
+        // Rounded up, so that the loop does not spin through the last millisecond.
+        let millis = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).saturating_add(1);
+        // An error is an interrupted wait; the caller's loop looks again.
+        zmq::poll(&mut items[..listen], millis).ok();
+    }
+
+    /// Whether nothing of this level is on its way.
+    pub(crate) fn is_idle(&self, level: &Level) -> bool {
+        self.topics.get(level).is_none_or(|topic| topic.waiting.is_empty())
+    }
+
+    /// Whether nothing at all is on its way.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.topics.values().all(|topic| topic.waiting.is_empty())
+    }
+
+    /// Whether the broker was heard of lately.
+    pub(crate) fn is_connected(&self, now: Instant) -> bool {
+        self.heard.is_some_and(|heard| now.duration_since(heard) < SILENCE)
+    }
+
+    /// Takes a batch to send, behind those of its level that wait already.
+    pub(crate) fn push(&mut self, level: &Level, body: Vec<u8>, readings: u64) {
+        let topic = self.topics.entry(level.clone()).or_default();
+        topic.sequence += 1;
+        let id = BatchId { publisher: self.publisher, sequence: topic.sequence };
+        topic.waiting.push_back(Outgoing { id, body, readings });
+    }
+
+    /// Hears what the broker says, and settles what it has taken.
+    pub(crate) fn hear(&mut self, now: Instant, ledger: &Ledger) {
+        // Bounded, so that a flood of messages cannot keep the sender from sending.
+        for _ in 0..1000 {
+            let Ok(frames) = self.control.recv_multipart(zmq::DONTWAIT) else { break };
+            let [topic, body] = &frames[..] else { continue };
+            if topic.starts_with(ACK_PREFIX.as_bytes()) {
+                if let Ok(ack) = Ack::decode(body) {
+                    self.heard = Some(now);
+                    self.settle(&ack, ledger);
+                }
+            } else if WantedLevels::decode(body).is_ok() {
+                self.heard = Some(now);
+            }
+        }
+        ledger.entries().connected = self.is_connected(now);
+    }
+
+    fn settle(&mut self, ack: &Ack, ledger: &Ledger) {
+        for (level, taken) in &ack.sequences {
+            let Some(topic) = self.topics.get_mut(level.as_str()) else { continue };
+            while let Some(first) = topic.waiting.front().filter(|b| b.id.sequence <= *taken) {
+                ledger.entries().delivered += first.readings;
+                topic.waiting.pop_front();
+                topic.sent = None;
+            }
+        }
+    }
+
+    /// Sends the first batch of each level that is not in flight, and again those that were sent
+    /// longer than `resend_after` ago.
+    pub(crate) fn pump(&mut self, now: Instant, resend_after: Duration, ledger: &Ledger) {
+        let never_heard = self.heard.is_none();
+        for (level, topic) in &mut self.topics {
+            if never_heard && topic.sent.is_some_and(|s| now.duration_since(s.first) >= SILENCE) {
+                // The broker takes batches, but its answers do not come through: an older one, or
+                // a closed port. Waiting on would hold everything else up.
+                topic.sent = None;
+                if let Some(gone) = topic.waiting.pop_front() {
+                    ledger.entries().unconfirmed += gone.readings;
+                }
+            }
+            if topic.sent.is_some_and(|sent| now.duration_since(sent.last) < resend_after) {
+                continue;
+            }
+            let Some(batch) = topic.waiting.front() else { continue };
+            let head = batch_topic(level.as_str());
+            let frames = [head.as_bytes(), &batch.id.encode(), &batch.body];
+            // Refused while there is no broker, or while it does not keep up.
+            if self.push.send_multipart(frames, zmq::DONTWAIT).is_ok() {
+                let first = topic.sent.map_or(now, |sent| sent.first);
+                topic.sent = Some(Sent { first, last: now });
+            }
+        }
+    }
+
+    /// Closes the books on everything that is still here.
+    pub(crate) fn close(self, linger: Duration, ledger: &Ledger) {
+        let mut unconfirmed = false;
+        for topic in self.topics.values() {
+            for (place, batch) in topic.waiting.iter().enumerate() {
+                if place == 0 && topic.sent.is_some() {
+                    ledger.entries().unconfirmed += batch.readings;
+                    unconfirmed = true;
+                } else {
+                    ledger.lose(Loss::Deadline, batch.readings);
+                }
+            }
+        }
+        if unconfirmed {
+            let millis = i32::try_from(linger.as_millis()).unwrap_or(i32::MAX);
+            // Without it the last batch may be cut off, which is what it counts as.
+            self.push.set_linger(millis).ok();
+        }
+    }
+}
+
+/// `tcp://host:port`, with the brackets that an IPv6 address needs.
+pub(crate) fn endpoint(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("tcp://[{host}]:{port}")
+    } else {
+        format!("tcp://{host}:{port}")
+    }
+}

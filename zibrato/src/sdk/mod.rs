@@ -1,0 +1,31 @@
+//! The instrument inside an application: call sites and handles fill cells, one thread sends them.
+//!
+//! A call site is a `static` with a cell of its own; a name known only at run time has a cell in
+//! its instrument's registry. The sender empties the cells every interval, so that what is
+//! measured while the broker is away waits in cells that exist anyway: memory does not grow, and
+//! the first batch after the outage carries all of it.
+
+mod amount;
+mod builder;
+mod capture;
+mod cell;
+mod guard;
+mod handle;
+mod instrument;
+mod ledger;
+mod link;
+mod outcome;
+mod sender;
+mod site;
+
+pub use amount::Amount;
+pub use builder::{Builder, InstallError};
+pub use capture::{Attached, Capture, Captured, capture};
+pub use guard::{CountMe, TimeMe};
+pub use handle::{Guard, Zibrato, installed};
+pub use ledger::{Loss, Stats};
+pub use outcome::{CountScope, On, Outcome, count_on, count_scope};
+pub use site::{Place, Site, count, gauge, time, timed};
+
+#[cfg(test)]
+mod tests;

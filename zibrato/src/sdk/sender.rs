@@ -1,0 +1,260 @@
+//! The one thread that empties the cells and talks to the broker.
+
+use super::cell::{Taken, TakenValue};
+use super::instrument::{Instrument, Series};
+use super::ledger::{Loss, Stats};
+use super::link::Link;
+use crate::clock;
+use crate::measurement::Level;
+use crate::wire::{BATCH_TARGET_BYTES, BatchWriter};
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How soon an unacknowledged batch is sent again, in the ordinary run of things.
+const RESEND: Duration = Duration::from_secs(2);
+
+/// The same while somebody waits for a flush.
+const RESEND_IN_A_HURRY: Duration = Duration::from_millis(100);
+
+/// How much longer than its deadline the last flush may take before the thread is given up.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Owns the thread.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    orders: Arc<Orders>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread is asked to do. The condition variable tells when it has.
+#[derive(Debug)]
+struct Orders {
+    state: Mutex<State>,
+    changed: Condvar,
+    wake: UnixStream,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    flushes_asked: u64,
+    flushes_done: u64,
+    stop_by: Option<Instant>,
+    finished: bool,
+}
+
+impl Orders {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the orders and wakes the thread.
+    fn give<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state());
+        // A full pipe is readable already, which is all that is wanted.
+        (&self.wake).write_all(&[0]).ok();
+        result
+    }
+
+    fn wait_until(&self, deadline: Instant, done: impl Fn(&State) -> bool) -> bool {
+        let mut state = self.state();
+        while !done(&state) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+}
+
+impl Sender {
+    pub(crate) fn start(
+        instrument: Arc<Instrument>,
+        link: Link,
+        interval: Duration,
+    ) -> io::Result<Self> {
+        let (asleep, wake) = UnixStream::pair()?;
+        asleep.set_nonblocking(true)?;
+        wake.set_nonblocking(true)?;
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        let orders = Arc::new(Orders { state, changed, wake });
+        let since_ms = clock::unix_ms();
+        let worker = Worker {
+            instrument,
+            link,
+            interval,
+            orders: Arc::clone(&orders),
+            asleep,
+            started_ms: since_ms,
+            collected_ms: BTreeMap::new(),
+        };
+        let thread = Builder::new().name("zibrato-sender".into()).spawn(move || worker.run())?;
+        Ok(Self { orders, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Sends everything that was recorded before the call, and waits until the broker has it, or
+    /// for `within`.
+    pub(crate) fn flush(&self, within: Duration) {
+        let asked = self.orders.give(|state| {
+            state.flushes_asked += 1;
+            state.flushes_asked
+        });
+        let deadline = Instant::now() + within;
+        self.orders.wait_until(deadline, |state| state.flushes_done >= asked || state.finished);
+    }
+
+    /// Flushes one last time, at most for `within`, and ends the thread.
+    pub(crate) fn stop(&self, within: Duration) {
+        let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
+        let deadline = Instant::now() + within;
+        self.orders.give(|state| state.stop_by = Some(deadline));
+        // A thread that does not come to its end is left behind: the application goes first.
+        if self.orders.wait_until(deadline + GRACE, |state| state.finished) {
+            thread.join().ok();
+        }
+    }
+}
+
+/// The thread itself.
+struct Worker {
+    instrument: Arc<Instrument>,
+    link: Link,
+    interval: Duration,
+    orders: Arc<Orders>,
+    asleep: UnixStream,
+    started_ms: u64,
+    /// When each level was last collected.
+    collected_ms: BTreeMap<Level, u64>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut next = Instant::now() + self.interval;
+        let mut flushing = None;
+        let stop_by = loop {
+            let (asked, stop_by) = {
+                let state = self.orders.state();
+                let asked =
+                    (state.flushes_asked > state.flushes_done).then_some(state.flushes_asked);
+                (asked, state.stop_by)
+            };
+            if let Some(stop_by) = stop_by {
+                break stop_by;
+            }
+            let now = Instant::now();
+            self.link.hear(now, self.instrument.ledger());
+            if now >= next {
+                next = now + self.interval;
+                self.collect(Which::Idle);
+            }
+            if asked > flushing {
+                flushing = asked;
+                self.collect(Which::All);
+            }
+            let hurry = flushing.is_some();
+            self.link.pump(now, self.resend(hurry), self.instrument.ledger());
+            if hurry && self.link.is_empty() {
+                self.orders.state().flushes_done = flushing.take().unwrap_or_default();
+                self.orders.changed.notify_all();
+            }
+            self.sleep(next.saturating_duration_since(now), hurry);
+        };
+        self.finish(stop_by);
+    }
+
+    /// The last flush.
+    fn finish(mut self, deadline: Instant) {
+        self.collect(Which::All);
+        loop {
+            let now = Instant::now();
+            self.link.hear(now, self.instrument.ledger());
+            self.link.pump(now, self.resend(true), self.instrument.ledger());
+            if self.link.is_empty() || now >= deadline {
+                break;
+            }
+            self.sleep(deadline.saturating_duration_since(now), true);
+        }
+        let linger = deadline.saturating_duration_since(Instant::now()).max(RESEND_IN_A_HURRY);
+        self.link.close(linger, self.instrument.ledger());
+        self.orders.state().finished = true;
+        self.orders.changed.notify_all();
+    }
+
+    fn resend(&self, hurry: bool) -> Duration {
+        if hurry { RESEND_IN_A_HURRY } else { RESEND.max(self.interval * 2) }
+    }
+
+    fn sleep(&mut self, at_most: Duration, hurry: bool) {
+        let resend = self.resend(hurry);
+        let wait = if self.link.is_empty() { at_most } else { at_most.min(resend) };
+        self.link.wait(self.asleep.as_raw_fd(), wait);
+        let mut bytes = [0; 64];
+        // Nothing to read is the common case.
+        while matches!(self.asleep.read(&mut bytes), Ok(n) if n == bytes.len()) {}
+    }
+
+    /// Takes what has gathered and makes batches of it, one per level and source.
+    fn collect(&mut self, which: Which) {
+        let link = &self.link;
+        let mut taken = self.instrument.collect(|level| match which {
+            Which::All => true,
+            Which::Idle => link.is_idle(level),
+        });
+        taken.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let now_ms = clock::unix_ms();
+        let mut rest = taken.into_iter().peekable();
+        while let Some((first, _)) = rest.peek() {
+            let (level, source) = (first.level.clone(), first.source.clone());
+            let since_ms = *self.collected_ms.get(&level).unwrap_or(&self.started_ms);
+            let length_ms = now_ms.saturating_sub(since_ms);
+            let mut batch = BatchWriter::new(source.as_str(), now_ms - length_ms, length_ms);
+            let mut readings = 0;
+            let belongs = |next: &(Series, Taken)| next.0.level == level && next.0.source == source;
+            while batch.bytes() < BATCH_TARGET_BYTES
+                && let Some((series, taken)) = rest.next_if(belongs)
+            {
+                readings += taken.readings;
+                write(&mut batch, &series, &taken.value);
+            }
+            if rest.peek().is_none_or(|next| next.0.level != level) {
+                self.collected_ms.insert(level.clone(), now_ms);
+            }
+            self.link.push(&level, batch.finish(), readings);
+        }
+    }
+}
+
+/// Which levels are collected.
+#[derive(Clone, Copy)]
+enum Which {
+    /// All of them.
+    All,
+    /// Those of which nothing is on its way; the others go on gathering in their cells.
+    Idle,
+}
+
+fn write(batch: &mut BatchWriter, series: &Series, value: &TakenValue) {
+    let name = series.name.as_str();
+    match value {
+        TakenValue::Counter(sum) => batch.counter(name, &[], *sum),
+        TakenValue::Gauge(gauge) => batch.gauge(name, &[], gauge),
+        TakenValue::Timer(summary) => batch.timer(name, &[], summary),
+        TakenValue::TimerReadings(seconds) => batch.timer_readings(name, &[], seconds),
+    }
+}
+
+/// What was never sent, because there is nobody to send it any more.
+pub(crate) fn lose_the_rest(instrument: &Instrument) -> Stats {
+    let left: u64 = instrument.collect(|_| true).iter().map(|(_, taken)| taken.readings).sum();
+    instrument.ledger().lose(Loss::Deadline, left);
+    instrument.stats()
+}

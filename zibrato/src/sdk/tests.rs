@@ -1,0 +1,268 @@
+//! The instrument against real sockets: a PULL and an XPUB that play the broker.
+
+use super::Stats;
+use crate::wire::{Ack, BatchReader, Message, Value, WantedLevels, ack_topic, message};
+use crate::{Loss, Zibrato};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// The broker's two sockets.
+struct Broker {
+    pull: zmq::Socket,
+    publish: zmq::Socket,
+    sums: BTreeMap<(String, String, String), f64>,
+    taken: BTreeMap<String, u64>,
+    acknowledges: Acknowledges,
+}
+
+#[derive(PartialEq)]
+enum Acknowledges {
+    Nothing,
+    Everything,
+    OnlyRepeats,
+}
+
+impl Broker {
+    fn new(acknowledges: Acknowledges) -> Self {
+        let context = zmq::Context::new();
+        let open = |kind| {
+            let socket = context.socket(kind).unwrap();
+            socket.set_linger(0).unwrap();
+            socket.bind("tcp://127.0.0.1:*").unwrap();
+            socket
+        };
+        let (pull, publish) = (open(zmq::PULL), open(zmq::XPUB));
+        Self { pull, publish, sums: BTreeMap::new(), taken: BTreeMap::new(), acknowledges }
+    }
+
+    fn ports(&self) -> (u16, u16) {
+        let port = |socket: &zmq::Socket| {
+            let endpoint = socket.get_last_endpoint().unwrap().unwrap();
+            endpoint.rsplit_once(':').unwrap().1.parse().unwrap()
+        };
+        (port(&self.pull), port(&self.publish))
+    }
+
+    fn builder(&self) -> crate::Builder {
+        let (port, control_port) = self.ports();
+        Zibrato::builder()
+            .port(port)
+            .control_port(control_port)
+            .interval(Duration::from_millis(20))
+            .flush_deadline(SOON)
+    }
+
+    /// Takes batches until `done`.
+    fn serve_until(&mut self, done: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + SOON;
+        while !done(self) {
+            assert!(Instant::now() < deadline, "took {:?}", self.sums);
+            if self.acknowledges != Acknowledges::Nothing {
+                let alive = WantedLevels::default().encode();
+                self.publish.send_multipart(["zb!levels".as_bytes(), &alive], 0).unwrap();
+            }
+            if self.pull.poll(zmq::POLLIN, 10).unwrap() > 0 {
+                let frames = self.pull.recv_multipart(0).unwrap();
+                self.take(&frames);
+            }
+        }
+    }
+
+    fn take(&mut self, frames: &[Vec<u8>]) {
+        let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+        let Message::Batch { level, id, body, stamp: None } = message(&frames).unwrap() else {
+            panic!("not a batch: {frames:?}")
+        };
+        let highest = self.taken.entry(level.to_owned()).or_default();
+        let repeat = id.sequence <= *highest;
+        if !repeat {
+            assert_eq!(id.sequence, *highest + 1, "one after the other");
+            *highest = id.sequence;
+            let batch = BatchReader::new(body).unwrap();
+            for entry in batch.entries().map(Result::unwrap) {
+                let sum = match entry.value {
+                    Value::Counter(sum) => sum,
+                    Value::TimerReadings(seconds) => seconds.count() as f64,
+                    Value::Timer(summary) => summary.count as f64,
+                    Value::Gauge(gauge) => gauge.last,
+                    other => panic!("{other:?}"),
+                };
+                let key = (level.to_owned(), entry.name.to_owned(), batch.source().to_owned());
+                *self.sums.entry(key).or_default() += sum;
+            }
+        }
+        let answer = match self.acknowledges {
+            Acknowledges::Everything => true,
+            Acknowledges::Nothing => false,
+            Acknowledges::OnlyRepeats => repeat,
+        };
+        if answer {
+            let ack = Ack { sequences: self.taken.clone() }.encode();
+            let topic = ack_topic(id.publisher);
+            self.publish.send_multipart([topic.as_bytes(), &ack], 0).unwrap();
+        }
+    }
+
+    fn sum(&self, level: &str, name: &str, source: &str) -> f64 {
+        let key = (level.to_owned(), name.to_owned(), source.to_owned());
+        self.sums.get(&key).copied().unwrap_or_default()
+    }
+}
+
+/// Drops the instrument on a thread of its own, while the broker goes on.
+fn finish(z: Zibrato, broker: &mut Broker) -> Stats {
+    let stats = std::thread::scope(|scope| {
+        let end = scope.spawn(move || {
+            let stats = z.flush(SOON);
+            drop(z);
+            stats
+        });
+        broker.serve_until(|_| end.is_finished());
+        end.join().unwrap()
+    });
+    assert!(stats.balances(), "{stats:?}");
+    stats
+}
+
+#[test]
+fn what_threads_count_arrives_exactly() {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let z = broker.builder().source("a").build().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..10_000).for_each(|_| z.count("info", "n", 1)));
+        }
+    });
+    z.with_source("b").unwrap().count("warn", "n", 2.5);
+    for ms in 1..=40 {
+        z.time("info", "t", Duration::from_millis(ms));
+    }
+    z.gauge("info", "g", 7);
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.delivered, stats.pending), (40_042, 0));
+    assert_eq!(broker.sum("info", "n", "a"), 40_000.0);
+    assert_eq!(broker.sum("warn", "n", "b"), 2.5);
+    assert_eq!(broker.sum("info", "t", "a"), 40.0);
+    assert_eq!(broker.sum("info", "g", "a"), 7.0);
+}
+
+#[test]
+fn an_unacknowledged_batch_is_sent_again_and_counted_once() {
+    let mut broker = Broker::new(Acknowledges::OnlyRepeats);
+    let z = broker.builder().build().unwrap();
+    z.count("info", "n", 3);
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.delivered, broker.sum("info", "n", "not_specified")), (1, 3.0));
+}
+
+#[test]
+fn a_broker_that_acknowledges_nothing_holds_nothing_up() {
+    let mut broker = Broker::new(Acknowledges::Nothing);
+    let z = broker.builder().build().unwrap();
+    z.count("info", "n", 1);
+    broker.serve_until(|broker| broker.sum("info", "n", "not_specified") == 1.0);
+    z.count("info", "n", 1);
+    broker.serve_until(|broker| broker.sum("info", "n", "not_specified") == 2.0);
+    let stats = z.stats();
+    assert_eq!((stats.delivered, stats.unconfirmed, stats.pending), (0, 1, 1));
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.unconfirmed, stats.pending), (2, 0));
+}
+
+#[test]
+fn without_a_broker_everything_gathers_and_the_end_keeps_its_deadline() {
+    let broker = Broker::new(Acknowledges::Nothing);
+    let builder = broker.builder().flush_deadline(Duration::from_millis(50));
+    drop(broker);
+    let z = builder.build().unwrap();
+    (0..1000).for_each(|_| z.count("info", "n", 1));
+    let begun = Instant::now();
+    let stats = z.flush(Duration::from_millis(50));
+    assert_eq!((stats.recorded, stats.pending, stats.connected), (1000, 1000, false));
+    let instrument = z.clone();
+    drop(z);
+    drop(instrument);
+    assert!(begun.elapsed() < SOON);
+}
+
+#[test]
+fn a_broker_that_comes_late_gets_everything() {
+    let early = Broker::new(Acknowledges::Everything);
+    let (builder, (port, control_port)) = (early.builder(), early.ports());
+    drop(early);
+    let z = builder.build().unwrap();
+    z.count("info", "n", 5);
+    assert_eq!(z.flush(Duration::from_millis(30)).pending, 1);
+    let mut broker = Broker::new(Acknowledges::Everything);
+    for (socket, port) in [(&broker.pull, port), (&broker.publish, control_port)] {
+        socket.bind(&format!("tcp://127.0.0.1:{port}")).unwrap();
+    }
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.delivered, broker.sum("info", "n", "not_specified")), (1, 5.0));
+}
+
+#[test]
+fn what_cannot_go_on_the_wire_is_a_counted_loss() {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let z = broker.builder().build().unwrap();
+    z.count("in|fo", "n", 1);
+    z.count("info", "", 1);
+    z.gauge("info", "n", f64::NAN);
+    z.count("info", "n", f64::INFINITY);
+    z.count("info", "n", u64::MAX);
+    let stats = finish(z, &mut broker);
+    let lost = BTreeMap::from([(Loss::Name, 2), (Loss::NotFinite, 2)]);
+    assert_eq!((stats.recorded, stats.delivered, stats.lost), (5, 1, lost));
+}
+
+#[test]
+fn levels_that_are_filtered_out_are_not_recorded() {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let z = broker.builder().levels(["warn"]).build().unwrap();
+    z.count("info", "n", 1);
+    z.count("warn", "n", 1);
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.recorded, broker.sums.len()), (1, 1));
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused() {
+    for (builder, part) in [
+        (Zibrato::builder().host(""), "\"\" is no host"),
+        (Zibrato::builder().host("no such host"), "is no host"),
+        (Zibrato::builder().host("tcp://127.0.0.1"), "is no host"),
+        (Zibrato::builder().host("127.0.0.1:5550"), "is no host"),
+        (Zibrato::builder().port(0), "port 0"),
+        (Zibrato::builder().port(65_535), "port 65535"),
+        (Zibrato::builder().source("a|b"), "`|`"),
+        (Zibrato::builder().levels(["info", ""]), "is empty"),
+        (Zibrato::builder().interval(Duration::ZERO), "interval of 0ns"),
+    ] {
+        let error = builder.build().unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_host_that_does_not_exist_is_tried_again_and_again() {
+    let z = Zibrato::builder().host("no-such-host.invalid").flush_deadline(Duration::ZERO);
+    let z = z.build().unwrap();
+    z.count("info", "n", 1);
+    assert_eq!(z.stats().pending, 1);
+}
+
+#[test]
+fn hostile_control_messages_are_ignored() {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let z = broker.builder().build().unwrap();
+    z.count("info", "n", 1);
+    broker.serve_until(|broker| broker.sum("info", "n", "not_specified") == 1.0);
+    for frames in [&["zb!levels"][..], &["zb!levels", "\u{91}x"], &["zb!levels", "a", "b"]] {
+        broker.publish.send_multipart(frames, 0).unwrap();
+    }
+    z.count("info", "n", 1);
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.delivered, broker.sum("info", "n", "not_specified")), (2, 2.0));
+}
