@@ -7,3 +7,4 @@ mod fakes;
 mod levels;
 mod million;
 mod python;
+mod supervisord;
