@@ -9,3 +9,4 @@ mod million;
 mod python;
 //! Tests of several parts together.
 mod shapes;
+mod supervisord;
