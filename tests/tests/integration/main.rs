@@ -7,6 +7,5 @@ mod fakes;
 mod levels;
 mod million;
 mod python;
-//! Tests of several parts together.
 mod shapes;
 mod supervisord;
