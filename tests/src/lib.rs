@@ -2,7 +2,9 @@
 //!
 //! What goes wrong in here panics with a sentence, because a test can do nothing else about it.
 
+mod broker;
 mod carbon;
+pub mod fake;
 mod ports;
 mod program;
 mod running;
@@ -10,6 +12,7 @@ mod supervisord;
 mod wait;
 
 // The public interface is:
+pub use broker::Broker;
 pub use carbon::Carbon;
 pub use ports::{PORTS, Ports};
 pub use program::{program, python, repository};

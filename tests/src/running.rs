@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::File;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -29,11 +29,25 @@ impl Running {
     #[must_use]
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
+        Self::start_with(command, "")
+    }
+
+    /// Starts a program that gets `input` on its standard input; its standard output and standard
+    /// error are kept.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    #[track_caller]
+    pub fn start_with(command: &mut Command, input: &str) -> Self {
         let name = Path::new(command.get_program()).file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         let folder = must("a temporary folder", TempDir::new());
         let file = |file| must("a file for what it says", File::create(folder.path().join(file)));
-        command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
+        let stdin = folder.path().join("stdin");
+        must("standard input", std::fs::write(&stdin, input));
+        command.stdin(must("standard input", File::open(stdin)));
+        command.stdout(file("stdout")).stderr(file("stderr"));
         let child = must(&name, command.spawn());
         Self { name, child, folder }
     }
@@ -44,7 +58,16 @@ impl Running {
     /// When it has not ended within [`DEADLINE`].
     #[track_caller]
     pub fn run(command: &mut Command) -> (ExitStatus, String, String) {
-        let mut running = Self::start(command);
+        Self::run_with(command, "")
+    }
+
+    /// As [`run`](Self::run), with `input` on the program's standard input.
+    ///
+    /// # Panics
+    /// When it has not ended within [`DEADLINE`].
+    #[track_caller]
+    pub fn run_with(command: &mut Command, input: &str) -> (ExitStatus, String, String) {
+        let mut running = Self::start_with(command, input);
         let status = running.ended();
         (status, running.output(), running.log())
     }

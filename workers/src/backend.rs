@@ -60,6 +60,10 @@ pub trait BackendProgram: Backend + Sized {
     /// Examples for `--help`, printed below the flags.
     const EXAMPLES: &'static str;
 
+    /// The shortest window that the far side can tell from the next. Defaults to a tenth of a
+    /// second.
+    const SHORTEST_FLUSH: Duration = Duration::from_millis(100);
+
     /// Makes the backend ready. It does not wait for the far side: a backend that is down at start
     /// comes up later.
     ///

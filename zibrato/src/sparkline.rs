@@ -72,7 +72,10 @@ fn bar(value: f64, min: f64, max: f64) -> char {
 mod tests {
     use super::sparkline;
     use proptest::prelude::*;
-    use std::f64::{INFINITY, MAX, NAN};
+
+    const INFINITY: f64 = f64::INFINITY;
+    const MAX: f64 = f64::MAX;
+    const NAN: f64 = f64::NAN;
 
     #[test]
     fn bars_follow_the_values() {

@@ -1,3 +1,11 @@
-//! Tests of several parts together.
+//! Everything together: real programs, a real Carbon, a real supervisord, real Python clients.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
+
+mod carbon;
+mod fakes;
+mod levels;
+mod million;
+mod python;
 mod shapes;
+mod supervisord;

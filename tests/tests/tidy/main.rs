@@ -10,7 +10,7 @@ mod flags;
 mod seeds;
 mod sources;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use zibrato_tests::repository;
 
 /// A text file of the checkout.
@@ -20,25 +20,24 @@ struct Source {
     text: String,
 }
 
-/// The text files below `folder` that version control does not ignore, in order.
+/// The text files below `folder` that `.gitignore` does not name, in order.
 fn files(folder: &str) -> Vec<Source> {
     let root = repository();
-    // Rules of git's, in force also where the checkout is only an export of a repository.
-    let walk = ignore::WalkBuilder::new(root.join(folder))
-        .hidden(false)
-        .parents(true)
-        .require_git(false)
-        .filter_entry(|entry| entry.file_name() != ".git")
-        .sort_by_file_path(Path::cmp)
-        .build();
-    let entries = walk.map(|entry| entry.unwrap());
-    let files = entries.filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()));
-    let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).ok()?;
+    let ignored = std::fs::read_to_string(root.join(".gitignore")).unwrap();
+    let mut ignored: Vec<_> =
+        ignored.lines().map(|line| root.join(line.trim_start_matches('/'))).collect();
+    ignored.push(root.join(".git"));
+    let is_ignored =
+        |path: &Path| ignored.iter().any(|one| one == path) || path.ends_with("__pycache__");
+    let walk = walkdir::WalkDir::new(root.join(folder)).sort_by_file_name().into_iter();
+    let entries = walk.filter_entry(|entry| !is_ignored(entry.path())).map(Result::unwrap);
+    let read = |path: &Path| {
+        let text = std::fs::read_to_string(path).ok()?;
         let path = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
         Some(Source { path, text })
     };
-    let all: Vec<_> = files.filter_map(|entry| read(entry.into_path())).collect();
+    let files = entries.filter(|entry| entry.file_type().is_file());
+    let all: Vec<_> = files.filter_map(|entry| read(entry.path())).collect();
     assert!(!all.is_empty(), "there is nothing in {folder:?}");
     all
 }

@@ -24,7 +24,7 @@ const WORLD: [&str; 8] = [
     "std::env",
     "std::fs",
     "std::net",
-    "std::process",
+    "std::process::Command",
     "std::thread",
     "Instant",
     "SystemTime",

@@ -1,0 +1,32 @@
+"""Prints the lines it gets, as a worker of Python Zibrato 0.2 receives them: one to a message.
+
+    subscribe.py PORT SUBSCRIPTION COUNT    ends when COUNT different names have come
+
+Prints `ready` once the broker has heard of the subscription.
+"""
+
+import sys
+
+import zmq
+
+port, subscription, count = sys.argv[1:]
+socket = zmq.Context().socket(zmq.SUB)
+socket.setsockopt(zmq.RCVTIMEO, 30_000)
+socket.setsockopt_string(zmq.SUBSCRIBE, subscription)
+# The broker says every second which levels are wanted; what was subscribed before, it knows then.
+socket.setsockopt_string(zmq.SUBSCRIBE, "zb!levels")
+socket.connect("tcp://127.0.0.1:" + port)
+
+assert socket.recv_multipart()[0].startswith(b"zb!levels")
+print("ready", flush=True)
+
+names = set()
+while len(names) < int(count):
+    frames = socket.recv_multipart()
+    if frames[0].startswith(b"zb!"):
+        continue
+    assert len(frames) == 1, frames
+    line = frames[0].decode()
+    assert "\n" not in line, line
+    print(line, flush=True)
+    names.add(line.split("|")[2])

@@ -1,0 +1,105 @@
+//! A real broker on ports of its own, and real workers that listen to it.
+
+use crate::ports::Ports;
+use crate::program::program;
+use crate::running::{Running, Signal};
+use std::process::{Command, ExitStatus};
+
+/// A running `zibrato-broker`.
+#[derive(Debug)]
+pub struct Broker {
+    running: Running,
+    ports: Ports,
+    args: Vec<String>,
+}
+
+impl Broker {
+    /// Starts a broker and waits until it takes connections.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    #[track_caller]
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a broker with more flags.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    #[track_caller]
+    pub fn start_with(args: &[&str]) -> Self {
+        let ports = Ports::take();
+        let args: Vec<_> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let running = run(&ports, &args);
+        Self { running, ports, args }
+    }
+
+    /// Where publishers push.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.ports.at(0)
+    }
+
+    /// Where it publishes.
+    #[must_use]
+    pub fn publishing_port(&self) -> u16 {
+        self.ports.at(1)
+    }
+
+    /// Where unchanged Python programs publish.
+    #[must_use]
+    pub fn legacy_port(&self) -> u16 {
+        self.ports.at(3)
+    }
+
+    /// The program.
+    pub const fn running(&mut self) -> &mut Running {
+        &mut self.running
+    }
+
+    /// Stops it with a signal.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[track_caller]
+    pub fn stop(&mut self, signal: Signal) -> ExitStatus {
+        self.running.stop(signal)
+    }
+
+    /// Starts it again, on the same ports, after [`stop`](Self::stop).
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        self.running = run(&self.ports, &self.args);
+    }
+
+    /// Starts a worker with these flags that listens to this broker, and waits until it does.
+    ///
+    /// # Panics
+    /// When it does not hear of the broker.
+    #[must_use]
+    #[track_caller]
+    pub fn worker(&self, name: &str, args: &[&str]) -> Running {
+        let mut command = Command::new(program(name));
+        command.arg("--port").arg(self.publishing_port().to_string()).args(args);
+        let mut worker = Running::start(&mut command);
+        // It has heard the broker on its last subscription, so it has all the others.
+        worker.says(&["broker_connected"]);
+        worker
+    }
+}
+
+fn run(ports: &Ports, args: &[String]) -> Running {
+    let mut command = Command::new(program("zibrato-broker"));
+    command.arg("--port").arg(ports.at(0).to_string());
+    let mut running = Running::start(command.args(args));
+    for place in [0, 1, 3] {
+        running.listens(ports.at(place));
+    }
+    running
+}

@@ -1,0 +1,63 @@
+//! Levels route: each worker gets exactly those that it names.
+
+use std::time::Duration;
+use zibrato::Zibrato;
+use zibrato_tests::{Broker, Carbon, DEADLINE, Signal, wait_until};
+
+/// What each publisher counts, under the level's name: level and amount.
+const PUBLISHERS: [(&str, &[(&str, u32)]); 3] = [
+    ("web", &[("info", 1), ("warn", 2), ("billing", 4)]),
+    ("shop", &[("info", 10), ("information", 20), ("debug", 40)]),
+    ("mail", &[("inf", 100), ("warn", 200), ("INFO", 400)]),
+];
+
+/// What each worker names, and the levels that it has to get.
+const WORKERS: [(&str, &str, &[&str]); 3] = [
+    ("one", "info", &["info"]),
+    ("two", "warn,billing,nobody", &["warn", "billing"]),
+    ("all", "*", &["info", "warn", "billing", "information", "debug", "inf", "INFO"]),
+];
+
+#[test]
+fn each_worker_gets_exactly_the_levels_it_names() {
+    let (mut carbon, mut broker) = (Carbon::start(), Broker::start());
+    let address = format!("127.0.0.1:{}", carbon.port());
+    // One Carbon for all; the prefix says who delivered.
+    let start = |(prefix, levels, _): &(&str, &str, &[&str])| {
+        let flags = ["--levels", levels, "--prefix", prefix, "--flush", "1", "--carbon", &address];
+        broker.worker("zibrato-carbon", &flags)
+    };
+    let mut workers: Vec<_> = WORKERS.iter().map(start).collect();
+    let port = broker.port();
+    for (source, counts) in PUBLISHERS {
+        let builder = Zibrato::builder().port(port).source(source);
+        let z = builder.interval(Duration::from_millis(100)).build().unwrap();
+        counts.iter().for_each(|(level, amount)| z.count(level, level, *amount));
+        assert_eq!(z.flush(DEADLINE).delivered, 3);
+    }
+    // All is delivered once everybody has ended, so that what is not there now never comes.
+    assert_eq!(broker.stop(Signal::QUIT).code(), Some(0));
+    for worker in &mut workers {
+        assert_eq!(worker.stop(Signal::QUIT).code(), Some(0));
+    }
+    let expected = expected();
+    wait_until(DEADLINE, "Carbon to take all", || carbon.metrics().len() >= expected.len());
+    carbon.stop();
+    let got: Vec<_> = carbon.metrics().into_iter().map(|m| (carbon.sum(&m), m)).collect();
+    assert_eq!(got, expected);
+}
+
+/// Sum and metric, ordered by metric.
+fn expected() -> Vec<(f64, String)> {
+    let mut all = Vec::new();
+    for (prefix, _, levels) in WORKERS {
+        for (source, counts) in PUBLISHERS {
+            let counts = counts.iter().filter(|(level, _)| levels.contains(level));
+            all.extend(
+                counts.map(|(level, n)| (f64::from(*n), format!("{prefix}.{source}.{level}"))),
+            );
+        }
+    }
+    all.sort_by(|a, b| a.1.cmp(&b.1));
+    all
+}

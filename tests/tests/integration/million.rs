@@ -1,0 +1,47 @@
+//! A million counts, from the macro to the backend, add up exactly.
+
+use std::time::Duration;
+use zibrato::{Zibrato, count};
+use zibrato_tests::{Broker, Carbon, DEADLINE, wait_until};
+
+const THREADS: u32 = 4;
+const EACH: u32 = 250_000;
+
+#[test]
+fn a_million_counts_from_four_threads_arrive_as_a_million() {
+    let (carbon, broker) = (Carbon::start(), Broker::start());
+    let address = format!("127.0.0.1:{}", carbon.port());
+    let _worker = broker.worker("zibrato-carbon", &["--flush", "1", "--carbon", &address]);
+    let builder = Zibrato::builder().port(broker.port()).source("million");
+    let guard = builder.interval(Duration::from_millis(50)).install().unwrap();
+
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            scope.spawn(move || {
+                let z = zibrato::installed().unwrap();
+                let by_thread = format!("thread.{thread}");
+                for turn in 0..EACH {
+                    // By a call site for the most part, by a name known at run time now and then.
+                    if turn % 1_000 == 0 {
+                        z.count("info", &by_thread, 1);
+                    } else {
+                        count!("info", "site");
+                    }
+                }
+            });
+        }
+    });
+    let stats = guard.handle().flush(DEADLINE);
+    assert_eq!((stats.recorded, stats.delivered), (1_000_000, 1_000_000));
+    assert!(stats.balances());
+    drop(guard);
+
+    let site = f64::from(THREADS * (EACH - EACH / 1_000));
+    wait_until(DEADLINE, "all counts of the site", || carbon.sum("million.site") >= site);
+    assert_eq!(carbon.sum("million.site"), site);
+    for thread in 0..THREADS {
+        let metric = format!("million.thread.{thread}");
+        wait_until(DEADLINE, &metric, || carbon.sum(&metric) >= f64::from(EACH / 1_000));
+        assert_eq!(carbon.sum(&metric), f64::from(EACH / 1_000));
+    }
+}

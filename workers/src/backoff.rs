@@ -1,0 +1,76 @@
+//! How long to wait before the next try: full jitter below a ceiling that doubles.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+/// The first and the longest ceiling of the waits between two tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pace {
+    pub(crate) first: Duration,
+    pub(crate) longest: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { first: Duration::from_millis(500), longest: Duration::from_secs(60) }
+    }
+}
+
+/// The waits between the tries of one payload.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    pace: Pace,
+    ceiling: Duration,
+}
+
+impl Backoff {
+    pub(crate) const fn new(pace: Pace) -> Self {
+        Self { pace, ceiling: pace.first }
+    }
+
+    /// Begins anew, because a try went well or because the time has become short.
+    pub(crate) const fn reset(&mut self) {
+        self.ceiling = self.pace.first;
+    }
+
+    /// The next wait; `dice` is in 0 to 1.
+    pub(crate) fn next(&mut self, dice: f64) -> Duration {
+        let wait = self.ceiling.min(self.pace.longest).mul_f64(dice.clamp(0.0, 1.0));
+        self.ceiling = self.ceiling.saturating_mul(2).min(self.pace.longest);
+        wait
+    }
+
+    /// The wait when trying again will hardly help before somebody mends something.
+    pub(crate) const fn slow(&self) -> Duration {
+        self.pace.longest
+    }
+}
+
+/// A number in 0 to 1 that differs from worker to worker and from call to call.
+pub(crate) fn roll() -> f64 {
+    // The standard library seeds each state from the system's randomness.
+    RandomState::new().hash_one(0_u8) as f64 / u64::MAX as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Backoff, Pace, roll};
+    use std::time::Duration;
+
+    #[test]
+    fn the_ceiling_doubles_from_half_a_second_to_a_minute() {
+        let mut backoff = Backoff::new(Pace::default());
+        let waits: Vec<_> = (0..9).map(|_| backoff.next(1.0).as_millis()).collect();
+        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+        assert_eq!(backoff.next(0.5), Duration::from_secs(30));
+        backoff.reset();
+        assert_eq!(backoff.next(0.5), Duration::from_millis(250));
+    }
+
+    #[test]
+    fn the_dice_differ() {
+        let rolls: Vec<_> = (0..100).map(|_| roll()).collect();
+        assert!(rolls.iter().all(|r| (0.0..=1.0).contains(r)));
+        assert!(rolls.iter().any(|r| *r < 0.5) && rolls.iter().any(|r| *r > 0.5));
+    }
+}

@@ -1,0 +1,8 @@
+//! `zibrato-carbon`: delivers measurements to Carbon.
+
+use std::process::ExitCode;
+use zibrato_workers::carbon::Carbon;
+
+fn main() -> ExitCode {
+    zibrato_workers::main::<Carbon>()
+}

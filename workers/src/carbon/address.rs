@@ -1,0 +1,117 @@
+//! Where Carbon listens: `host:port`, parsed once.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A host and a port, such as `127.0.0.1:2003`, `carbon.example.com:2003` or `[::1]:2003`.
+///
+/// Defaults to `127.0.0.1:2003`.
+///
+/// ```
+/// use zibrato_workers::carbon::Address;
+/// let address: Address = "[::1]:2003".parse().unwrap();
+/// assert_eq!((address.host(), address.port()), ("::1", 2003));
+/// assert!("carbon".parse::<Address>().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    // Invariant: not empty, without brackets, blanks and slashes.
+    host: String,
+    // Invariant: not zero.
+    port: u16,
+}
+
+impl Address {
+    /// The name or the address of the host, without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Default for Address {
+    fn default() -> Self {
+        Self { host: "127.0.0.1".to_owned(), port: 2003 }
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let wrong = || AddressError { text: text.to_owned() };
+        let (host, port) = text.trim().rsplit_once(':').ok_or_else(wrong)?;
+        let port: u16 = port.parse().map_err(|_| wrong())?;
+        let bare = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').ok_or_else(wrong)?,
+            None if host.contains(':') => return Err(wrong()),
+            None => host,
+        };
+        let strange = |c: char| c.is_whitespace() || c.is_control() || "/[]@".contains(c);
+        if port == 0 || bare.is_empty() || bare.contains(strange) {
+            return Err(wrong());
+        }
+        Ok(Self { host: bare.to_owned(), port })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// A text that is no host and port.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no address; write host:port, such as 127.0.0.1:2003 or [::1]:2003")]
+#[non_exhaustive]
+pub struct AddressError {
+    /// The text, as it came.
+    pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Address;
+
+    #[test]
+    fn an_address_comes_back_as_it_was_written() {
+        for text in ["127.0.0.1:2003", "carbon.example.com:1", "[::1]:65535", "[fe80::1%eth0]:2003"]
+        {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        assert_eq!("127.0.0.1:2003".parse(), Ok(Address::default()));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            "carbon",
+            ":2003",
+            "carbon:",
+            "carbon:0",
+            "carbon:65536",
+            "carbon:-1",
+            "a b:2003",
+            "::1:2003",
+            "[::1]2003",
+            "[::1",
+            "[]:2003",
+            "tcp://carbon:2003",
+            "carbon:2003:a",
+        ] {
+            assert!(text.parse::<Address>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Writes a window as Carbon's lines: `NAME SP VALUE SP TIME LF`.
+//!
+//! Pure. Carbon keeps one value per name and time, so two series that come to the same name would
+//! overwrite each other. Those of one kind are folded together, as if their names had been the
+//! same from the start; of several kinds the first in the order counter, gauge, set, timer keeps
+//! the name and the others get their kind as a further part (`queue.gauge`). Both are counted.
+
+use super::name;
+use super::parts::TimerParts;
+use crate::backend::Payload;
+use std::collections::HashSet;
+use std::io::Write as _;
+use zibrato::window::{Fold, Series, Window};
+use zibrato::{DEFAULT_SOURCE, Kind};
+
+/// A payload is closed when it has so many bytes.
+const PAYLOAD_BYTES: usize = 64 << 10;
+
+/// The longest name; Carbon closes the connection over a line beyond 16,384 bytes.
+const MAX_NAME_BYTES: usize = 16_000;
+
+/// Says how names are made.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Encoder {
+    pub(super) prefix: String,
+    pub(super) timer_parts: TimerParts,
+}
+
+/// A window as payloads of whole lines.
+#[derive(Debug, Default)]
+pub(super) struct Encoded {
+    pub(super) payloads: Vec<Payload>,
+    /// Series folded into another of the same kind and name.
+    pub(super) merged: Counted,
+    /// Series that got their kind as a further part.
+    pub(super) renamed: Counted,
+    /// Series for which there is no line: too long a name, or nothing finite to say.
+    pub(super) left_out: Counted,
+}
+
+/// How many, and the name of the first.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Counted {
+    pub(super) times: u64,
+    pub(super) first: Option<String>,
+}
+
+impl Counted {
+    fn add(&mut self, name: &str) {
+        self.times += 1;
+        self.first.get_or_insert_with(|| name.to_owned());
+    }
+}
+
+/// A series under the name that it has in Carbon.
+struct Point {
+    path: String,
+    tags: String,
+    value: Fold,
+    /// How many series are in it.
+    series: usize,
+}
+
+impl Point {
+    fn order(&self) -> impl Ord + '_ {
+        (&*self.path, &*self.tags, self.value.kind())
+    }
+
+    fn name(&self) -> String {
+        format!("{}{}", self.path, self.tags)
+    }
+}
+
+impl Encoder {
+    pub(super) fn encode(&self, window: Window) -> Encoded {
+        let mut encoded = Encoded::default();
+        let stamp = window.stamp();
+        let mut points: Vec<_> = window.into_series().into_iter().map(|s| self.point(s)).collect();
+        points.sort_by(|a, b| a.order().cmp(&b.order()));
+        merge(&mut points, &mut encoded.merged);
+        self.rename(&mut points, &mut encoded.renamed);
+        let (mut body, mut series, mut lines) = (Vec::new(), 0, Vec::new());
+        for point in points {
+            lines.clear();
+            self.write(&point, stamp, &mut lines);
+            if lines.is_empty() {
+                encoded.left_out.add(&point.path);
+                continue;
+            }
+            if !body.is_empty() && body.len() + lines.len() > PAYLOAD_BYTES {
+                encoded.payloads.push(Payload::new(std::mem::take(&mut body), series));
+                series = 0;
+            }
+            body.extend_from_slice(&lines);
+            series += point.series;
+        }
+        if !body.is_empty() {
+            encoded.payloads.push(Payload::new(body, series));
+        }
+        encoded
+    }
+
+    fn point(&self, series: Series) -> Point {
+        let source = Some(&*series.source).filter(|source| *source != DEFAULT_SOURCE);
+        let path = name::path(&self.prefix, source, &series.name);
+        let tags = series.tags.iter().map(|(tag, value)| {
+            let mut text = String::new();
+            name::push_tag(&mut text, tag, value);
+            text
+        });
+        let mut tags: Vec<_> = tags.collect();
+        tags.sort();
+        Point { path, tags: tags.concat(), value: series.value, series: 1 }
+    }
+
+    /// Gives those that come to the name of another kind a name of their own. The points are
+    /// ordered before, not after.
+    fn rename(&self, points: &mut [Point], renamed: &mut Counted) {
+        let mut taken = HashSet::new();
+        let mut names = Vec::new();
+        for (at, point) in points.iter().enumerate() {
+            let before = at.checked_sub(1).and_then(|at| points.get(at));
+            let same = before.is_some_and(|b| b.path == point.path && b.tags == point.tags);
+            if !same && !self.is_part_of_a_timer(points, point) {
+                continue;
+            }
+            let mut path = point.path.clone();
+            loop {
+                path.push('.');
+                path.push_str(word(point.value.kind()));
+                if !is_taken(points, &path, &point.tags)
+                    && taken.insert(format!("{path}{}", point.tags))
+                {
+                    break;
+                }
+            }
+            names.push((at, path));
+        }
+        for (at, path) in names {
+            if let Some(point) = points.get_mut(at) {
+                renamed.add(&point.name());
+                point.path = path;
+            }
+        }
+    }
+
+    fn is_part_of_a_timer(&self, points: &[Point], point: &Point) -> bool {
+        let Some((base, part)) = point.path.rsplit_once('.') else { return false };
+        if !self.timer_parts.has(part) {
+            return false;
+        }
+        let timer = (base, &*point.tags, Kind::Timer);
+        points.binary_search_by(|p| (&*p.path, &*p.tags, p.value.kind()).cmp(&timer)).is_ok()
+    }
+
+    /// Writes the lines of one series; none if there is nothing to say.
+    fn write(&self, point: &Point, stamp: u64, lines: &mut Vec<u8>) {
+        match &point.value {
+            Fold::Counter(sum) => line(lines, point, "", *sum, stamp),
+            Fold::Gauge(Some(gauge)) => line(lines, point, "", gauge.last, stamp),
+            Fold::Set(members) => line(lines, point, "", members.len() as f64, stamp),
+            Fold::Timer(summary) => {
+                for (part, number) in self.timer_parts.of(summary) {
+                    line(lines, point, &part, number, stamp);
+                }
+            }
+            // A gauge without a reading, and kinds that do not exist yet.
+            _ => (),
+        }
+    }
+}
+
+/// Whether a point of any kind has this name.
+fn is_taken(points: &[Point], path: &str, tags: &str) -> bool {
+    points.binary_search_by(|p| (&*p.path, &*p.tags).cmp(&(path, tags))).is_ok()
+}
+
+/// Folds neighbours of the same kind and name together.
+fn merge(points: &mut Vec<Point>, merged: &mut Counted) {
+    points.dedup_by(|later, first| {
+        let same = later.order() == first.order();
+        if same {
+            merged.add(&first.name());
+            first.series += later.series;
+            fold(&mut first.value, &later.value);
+        }
+        same
+    });
+}
+
+fn fold(into: &mut Fold, more: &Fold) {
+    match (into, more) {
+        (Fold::Counter(sum), Fold::Counter(more)) => *sum += more,
+        (Fold::Gauge(Some(gauge)), Fold::Gauge(Some(more))) => gauge.merge(more),
+        (Fold::Gauge(none), Fold::Gauge(more)) => *none = none.or(*more),
+        (Fold::Set(members), Fold::Set(more)) => members.extend(more.iter().cloned()),
+        (Fold::Timer(summary), Fold::Timer(more)) => summary.merge(more),
+        _ => debug_assert!(false, "only what is of one kind is folded together"),
+    }
+}
+
+const fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Gauge => "gauge",
+        Kind::Set => "set",
+        Kind::Timer => "timer",
+        _ => "counter",
+    }
+}
+
+fn line(lines: &mut Vec<u8>, point: &Point, part: &str, value: f64, stamp: u64) {
+    let length = point.path.len() + point.tags.len() + part.len() + 1;
+    if !value.is_finite() || length > MAX_NAME_BYTES {
+        return;
+    }
+    let dot = if part.is_empty() { "" } else { "." };
+    let (path, tags) = (&point.path, &point.tags);
+    // Below 2^53 every whole double is exact as an integer.
+    let written = if value == value.trunc() && value.abs() < 9_007_199_254_740_992.0 {
+        writeln!(lines, "{path}{dot}{part}{tags} {} {stamp}", value as i64)
+    } else {
+        writeln!(lines, "{path}{dot}{part}{tags} {value:?} {stamp}")
+    };
+    debug_assert!(written.is_ok(), "a vector takes everything");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Carbon, Graphite's receiver: lines over TCP, one connection that is kept.
+
+mod address;
+mod connection;
+mod encode;
+mod name;
+mod parts;
+
+pub use address::{Address, AddressError};
+pub use parts::{TimerParts, TimerPartsError};
+
+use crate::backend::{Backend, BackendProgram, Payload, SendError};
+use connection::{Connection, ConnectionError, Place};
+use encode::{Counted, Encoder};
+use std::time::Duration;
+use zibrato::daemon::{Exit, Failure};
+use zibrato::window::Window;
+
+/// Delivers to Carbon's line receiver, or whatever speaks like it.
+///
+/// A series is `prefix.source.name`, where the dots of each stay levels of the tree, an unnamed
+/// source is left out, and what cannot stand in a path becomes `_`. Tags become Graphite's tags:
+/// `web-1.logins;dc=fra 3 1700000040`. A counter is its sum over the window, a gauge its last
+/// reading, a set the number of its members; a timer is several numbers in seconds, named by
+/// [`TimerParts`]. The time is the start of the window, in whole seconds.
+///
+/// ```
+/// use std::time::Duration;
+/// use zibrato_workers::{Worker, carbon::Carbon};
+/// let carbon = Carbon::to("127.0.0.1:2003".parse()?).prefix("zibrato");
+/// let worker = Worker::builder().flush(Duration::from_secs(10)).start(carbon)?;
+/// # drop(worker);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Carbon {
+    encoder: Encoder,
+    connection: Connection,
+    /// How many payloads the window has, and how many of them were sent.
+    payloads: usize,
+    sent: usize,
+}
+
+/// The flags of `zibrato-carbon`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Carbon")]
+#[non_exhaustive]
+pub struct CarbonFlags {
+    /// Where Carbon receives lines over TCP
+    #[arg(long, value_name = "HOST:PORT", default_value_t = Address::default())]
+    pub carbon: Address,
+
+    /// Put this before each name, with a dot between them, such as `zibrato`
+    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
+    pub prefix: String,
+
+    /// Wait so many seconds at most for a connection, or for Carbon to take a payload
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub timeout: f64,
+
+    /// Deliver these numbers of a timer: count, sum, mean, min, max, stddev, and any percentile
+    #[arg(long, value_name = "PARTS", default_value_t = TimerParts::default())]
+    pub timer_parts: TimerParts,
+}
+
+impl Carbon {
+    /// Delivers to `address`. It need not be there yet.
+    #[must_use]
+    pub fn to(address: Address) -> Self {
+        let connection = Connection::new(address, Duration::from_secs(10));
+        Self { encoder: Encoder::default(), connection, payloads: 0, sent: 0 }
+    }
+
+    /// What stands before each name, with a dot between them. Defaults to nothing.
+    #[must_use]
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        prefix.clone_into(&mut self.encoder.prefix);
+        self
+    }
+
+    /// How long to wait for a connection, or for a payload to be taken. Defaults to 10 s.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.connection.set_timeout(timeout);
+        self
+    }
+
+    /// Which numbers of a timer are delivered. Defaults to `count,sum,mean,min,max,p50,p95,p99,stddev`.
+    #[must_use]
+    pub fn timer_parts(mut self, parts: TimerParts) -> Self {
+        self.encoder.timer_parts = parts;
+        self
+    }
+}
+
+impl Backend for Carbon {
+    fn payloads(&mut self, window: Window) -> Vec<Payload> {
+        let stamp = window.stamp();
+        let encoded = self.encoder.encode(window);
+        for (event, counted) in [
+            ("series_merged", encoded.merged),
+            ("series_renamed", encoded.renamed),
+            ("series_left_out", encoded.left_out),
+        ] {
+            if let Counted { times, first: Some(first) } = counted {
+                tracing::warn!(event, stamp, times, first);
+            }
+        }
+        (self.payloads, self.sent) = (encoded.payloads.len(), 0);
+        encoded.payloads
+    }
+
+    fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
+        let last = self.sent + 1 >= self.payloads;
+        let place = if last { Place::Last } else { Place::NotLast };
+        match self.connection.write(&payload.body, place) {
+            Ok(()) => {
+                self.sent += 1;
+                Ok(())
+            }
+            Err(why) => Err(again(why)),
+        }
+    }
+}
+
+impl BackendProgram for Carbon {
+    type Flags = CarbonFlags;
+
+    const PROGRAM: &'static str = "zibrato-carbon";
+
+    const ABOUT: &'static str = "Delivers measurements to Carbon, Graphite's receiver";
+
+    const EXAMPLES: &'static str = "\
+Examples:
+  zibrato-carbon --levels info,warn --flush 10 --carbon graphite.example.com:2003
+  zibrato-carbon --prefix zibrato --timer-parts count,mean,p99.9
+  ZIBRATO_CARBON_FLUSH=10 zibrato-carbon --check
+
+Each flag is also a variable (ZIBRATO_CARBON_… in capitals) and a key of the --config file.
+Graphite's storage-schemas.conf should keep one point per --flush, or a multiple of it.";
+
+    // Carbon's time is whole seconds; shorter windows would overwrite each other.
+    const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
+
+    fn open(flags: CarbonFlags) -> Result<Self, Failure> {
+        if !(0.1..=3600.0).contains(&flags.timeout) {
+            let message = "--timeout: give seconds from 0.1 to 3600, such as 10";
+            return Err(Failure::new(Exit::Config, message));
+        }
+        let prefix = flags.prefix.trim_matches('.');
+        if !prefix.is_empty() && name::path("", None, prefix) != prefix {
+            let would_be = name::path("", None, prefix);
+            let message = format!("--prefix: `{prefix}` cannot stand in a path; take `{would_be}`");
+            return Err(Failure::new(Exit::Config, message));
+        }
+        Ok(Self::to(flags.carbon)
+            .prefix(prefix)
+            .timeout(Duration::from_secs_f64(flags.timeout))
+            .timer_parts(flags.timer_parts))
+    }
+}
+
+/// Whatever is wrong with a connection, Carbon may be back in a moment.
+fn again(why: ConnectionError) -> SendError {
+    SendError::Retry { after: None, why: Box::new(why) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! Which numbers of a timer Carbon gets, each under a name of its own: `count`, `mean`, `p99` …
+
+use std::fmt;
+use std::str::FromStr;
+use zibrato::Summary;
+
+/// The most parts that may be asked for.
+const MAX_PARTS: usize = 32;
+
+/// The numbers of a timer that are delivered, such as `count,mean,p99.9`.
+///
+/// Defaults to `count,sum,mean,min,max,p50,p95,p99,stddev`.
+///
+/// ```
+/// use zibrato_workers::carbon::TimerParts;
+/// assert_eq!("count, p99.9".parse::<TimerParts>().unwrap().to_string(), "count,p99.9");
+/// assert!("median".parse::<TimerParts>().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimerParts(Vec<Part>);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Part {
+    Count,
+    Max,
+    Mean,
+    Min,
+    /// Between 0 and 100, both left out.
+    Percentile(f64),
+    Stddev,
+    Sum,
+}
+
+impl Part {
+    fn of(self, summary: &Summary) -> Option<f64> {
+        match self {
+            Self::Count => Some(summary.count() as f64),
+            Self::Max => Some(summary.max()),
+            Self::Mean => Some(summary.mean()),
+            Self::Min => Some(summary.min()),
+            Self::Percentile(percent) => summary.quantile(percent / 100.0),
+            Self::Stddev => Some(summary.stddev()),
+            Self::Sum => Some(summary.sum()),
+        }
+    }
+
+    fn read(word: &str) -> Option<Self> {
+        Some(match word {
+            "count" => Self::Count,
+            "max" => Self::Max,
+            "mean" => Self::Mean,
+            "min" => Self::Min,
+            "stddev" => Self::Stddev,
+            "sum" => Self::Sum,
+            _ => {
+                let digits = word.strip_prefix('p')?;
+                if !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+                    return None;
+                }
+                let percent = digits.parse().ok()?;
+                let inside = 0.0 < percent && percent < 100.0;
+                return inside.then_some(Self::Percentile(percent));
+            }
+        })
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count => f.write_str("count"),
+            Self::Max => f.write_str("max"),
+            Self::Mean => f.write_str("mean"),
+            Self::Min => f.write_str("min"),
+            Self::Percentile(percent) => write!(f, "p{percent}"),
+            Self::Stddev => f.write_str("stddev"),
+            Self::Sum => f.write_str("sum"),
+        }
+    }
+}
+
+impl TimerParts {
+    /// Each part's name, as one part of a path, and its number; those left out that there is no
+    /// number for.
+    pub(super) fn of(&self, summary: &Summary) -> impl Iterator<Item = (String, f64)> {
+        let numbers = self.0.iter().filter_map(|part| Some((part, part.of(summary)?)));
+        // A dot would begin a new part of the path.
+        numbers.map(|(part, number)| (part.to_string().replace('.', "_"), number))
+    }
+
+    /// Whether some part has this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|part| part.to_string().replace('.', "_") == name)
+    }
+}
+
+impl Default for TimerParts {
+    fn default() -> Self {
+        let percentiles = [50.0, 95.0, 99.0].map(Part::Percentile);
+        let mut parts = vec![Part::Count, Part::Sum, Part::Mean, Part::Min, Part::Max];
+        parts.extend(percentiles);
+        parts.push(Part::Stddev);
+        Self(parts)
+    }
+}
+
+impl FromStr for TimerParts {
+    type Err = TimerPartsError;
+
+    fn from_str(text: &str) -> Result<Self, TimerPartsError> {
+        let mut parts = Vec::new();
+        for word in text.split(',').map(str::trim) {
+            let part = Part::read(word)
+                .ok_or_else(|| TimerPartsError::Unknown { part: word.to_owned() })?;
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+        if parts.len() > MAX_PARTS { Err(TimerPartsError::TooMany) } else { Ok(Self(parts)) }
+    }
+}
+
+impl fmt::Display for TimerParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, part) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}{part}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a text names no parts of a timer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TimerPartsError {
+    /// There are more than 32.
+    #[error("more than 32 parts of a timer are too many")]
+    TooMany,
+    /// There is no such part.
+    #[error(
+        "a timer has no part `{part}`; it has count, sum, mean, min, max, stddev, and percentiles \
+         such as p50 and p99.9"
+    )]
+    Unknown {
+        /// What was asked for.
+        part: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TimerParts;
+
+    #[test]
+    fn the_default_is_what_the_documentation_says() {
+        let text = "count,sum,mean,min,max,p50,p95,p99,stddev";
+        assert_eq!(TimerParts::default().to_string(), text);
+        assert_eq!(text.parse(), Ok(TimerParts::default()));
+    }
+
+    #[test]
+    fn a_part_that_there_is_not_is_refused() {
+        for bad in ["", "count,", "median", "p", "p0", "p100", "p-1", "pnan", "p1e1", "P50", "p.."]
+        {
+            assert!(bad.parse::<TimerParts>().is_err(), "{bad:?}");
+        }
+        let many: Vec<_> = (1..34).map(|n| format!("p{n}")).collect();
+        assert!(many.join(",").parse::<TimerParts>().is_err());
+    }
+
+    #[test]
+    fn a_percentile_with_a_fraction_is_one_part_of_a_path() {
+        let summary = [1.0, 2.0].into_iter().collect();
+        let parts: TimerParts = "p99.9,count,count".parse().unwrap();
+        let names: Vec<_> = parts.of(&summary).map(|(name, _)| name).collect();
+        assert_eq!(names, ["p99_9", "count"]);
+        assert!(parts.has("p99_9") && !parts.has("p99"));
+    }
+}

@@ -1,0 +1,148 @@
+//! The live stream of a broker: what it publishes while the worker listens.
+
+use super::presence::{Change, Presence};
+use super::{Feed, MAX_FRAMES, resolve};
+use crate::levels::Levels;
+use crate::thread::OwnedThread;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+use zibrato::daemon::Stop;
+use zibrato::wire::{LEVELS_TOPIC, MAX_FRAME_BYTES};
+
+/// How many messages wait in the socket, at most. Beyond them the broker drops and counts.
+const MAX_WAITING: i32 = 10_000;
+
+/// Where a broker publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Broker {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl Broker {
+    pub(crate) fn endpoint(&self) -> String {
+        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
+        if bare.contains(':') {
+            format!("tcp://[{bare}]:{}", self.port)
+        } else {
+            format!("tcp://{bare}:{}", self.port)
+        }
+    }
+}
+
+/// A subscription to some levels of a broker, which need not be there yet.
+pub(crate) struct LiveFeed {
+    socket: zmq::Socket,
+    broker: Broker,
+    presence: Presence,
+    frames: Vec<zmq::Message>,
+    resolving: Option<OwnedThread>,
+}
+
+impl LiveFeed {
+    /// Subscribes. Connects, and connects again, in the background.
+    pub(crate) fn connect(broker: Broker, levels: &Levels) -> Result<Self, zmq::Error> {
+        let endpoint = broker.endpoint();
+        let socket = zmq::Context::new().socket(zmq::SUB)?;
+        socket.set_linger(0)?;
+        socket.set_rcvhwm(MAX_WAITING)?;
+        socket.set_maxmsgsize(MAX_FRAME_BYTES as i64)?;
+        socket.set_reconnect_ivl(100)?;
+        socket.set_reconnect_ivl_max(2_000)?;
+        // A broker whose machine is gone says no goodbye.
+        socket.set_tcp_keepalive(1)?;
+        socket.set_tcp_keepalive_idle(10)?;
+        socket.set_tcp_keepalive_intvl(5)?;
+        socket.set_tcp_keepalive_cnt(3)?;
+        // With IPv6 switched on a name is looked up as IPv6 only, where `localhost` is often not
+        // what the broker binds.
+        socket.set_ipv6(endpoint.contains('['))?;
+        for topic in levels.topics() {
+            socket.set_subscribe(topic.as_bytes())?;
+        }
+        socket.set_subscribe(LEVELS_TOPIC.as_bytes())?;
+        socket.connect(&endpoint)?;
+        let presence = Presence::new(Instant::now());
+        Ok(Self { socket, broker, presence, frames: Vec::new(), resolving: None })
+    }
+
+    fn tell(&mut self, change: Option<Change>) {
+        let endpoint = self.broker.endpoint();
+        match change {
+            None => return,
+            Some(Change::Connected) => tracing::info!(event = "broker_connected", endpoint),
+            Some(Change::Lost) => tracing::warn!(event = "broker_lost", endpoint),
+            Some(Change::Waiting) => tracing::warn!(event = "waiting_for_broker", endpoint),
+        }
+        if change == Some(Change::Connected) {
+            self.resolving = None;
+        } else {
+            self.resolving = resolve::explain(self.broker.host.clone(), self.broker.port);
+        }
+    }
+
+    /// Receives the frames of one message.
+    fn receive(&mut self) -> Result<(), zmq::Error> {
+        self.frames.clear();
+        loop {
+            let mut frame = zmq::Message::new();
+            match self.socket.recv(&mut frame, zmq::DONTWAIT) {
+                Ok(()) => (),
+                Err(zmq::Error::EINTR) => continue,
+                Err(error) => return Err(error),
+            }
+            let more = frame.get_more();
+            if self.frames.len() < MAX_FRAMES {
+                self.frames.push(frame);
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Feed for LiveFeed {
+    fn wait(&mut self, timeout: Duration, stop: Option<&Stop>) {
+        // Rounded up, so that a wait for part of a millisecond does not become a spin.
+        let millis = timeout.as_micros().div_ceil(1000) as i64;
+        let mut items = vec![self.socket.as_poll_item(zmq::POLLIN)];
+        items.extend(stop.map(|stop| zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN)));
+        if let Err(why) = zmq::poll(&mut items, millis) {
+            // An interrupted wait; whoever waits looks again.
+            tracing::trace!(event = "poll_interrupted", %why);
+        }
+        let change = self.presence.passed(Instant::now());
+        self.tell(change);
+    }
+
+    fn next(&mut self) -> Option<&[zmq::Message]> {
+        // An error says that nothing is there.
+        self.receive().ok()?;
+        let change = self.presence.heard(Instant::now());
+        self.tell(change);
+        Some(&self.frames)
+    }
+
+    fn connected(&self) -> bool {
+        self.presence.is_present()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Broker;
+
+    #[test]
+    fn an_ipv6_address_stands_in_brackets() {
+        for (host, endpoint) in [
+            ("127.0.0.1", "tcp://127.0.0.1:5551"),
+            ("broker.example.com", "tcp://broker.example.com:5551"),
+            ("::1", "tcp://[::1]:5551"),
+            ("[::1]", "tcp://[::1]:5551"),
+        ] {
+            let broker = Broker { host: host.to_owned(), port: 5551 };
+            assert_eq!(broker.endpoint(), endpoint);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Which levels a worker subscribes to, parsed once from `info,warn` or `*`.
+
+use std::fmt;
+use std::str::FromStr;
+use zibrato::wire::{BATCH_PREFIX, batch_topic};
+use zibrato::{Level, TextError};
+
+/// The levels that a worker delivers: named ones, or every level there is.
+///
+/// Defaults to `info`.
+///
+/// ```
+/// use zibrato_workers::Levels;
+/// let levels: Levels = "info, warn".parse().unwrap();
+/// assert_eq!(levels.to_string(), "info,warn");
+/// assert_eq!("*".parse(), Ok(Levels::all()));
+/// assert!("info,,warn".parse::<Levels>().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Levels(Wanted);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    All,
+    // Invariant: at least one, ascending, each once.
+    Named(Vec<Level>),
+}
+
+impl Levels {
+    /// Every level, also those that nobody has thought of yet.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self(Wanted::All)
+    }
+
+    /// The prefixes under which the broker publishes the batches of these levels. The bar at the
+    /// end keeps `info` from also matching `information`.
+    pub(crate) fn topics(&self) -> Vec<String> {
+        match &self.0 {
+            Wanted::All => vec![BATCH_PREFIX.to_owned()],
+            Wanted::Named(levels) => levels.iter().map(|l| batch_topic(l.as_str())).collect(),
+        }
+    }
+}
+
+impl Default for Levels {
+    fn default() -> Self {
+        Self(Wanted::Named(Level::new("info").into_iter().collect()))
+    }
+}
+
+impl From<Level> for Levels {
+    fn from(level: Level) -> Self {
+        Self(Wanted::Named(vec![level]))
+    }
+}
+
+impl FromStr for Levels {
+    type Err = LevelsError;
+
+    fn from_str(text: &str) -> Result<Self, LevelsError> {
+        if text.trim().is_empty() {
+            return Err(LevelsError::Empty);
+        }
+        let (mut all, mut named) = (false, Vec::new());
+        for item in text.split(',').map(str::trim) {
+            match item {
+                "" => return Err(LevelsError::EmptyItem),
+                "*" => all = true,
+                _ => named.push(Level::new(item).map_err(LevelsError::Level)?),
+            }
+        }
+        named.sort();
+        named.dedup();
+        Ok(Self(if all { Wanted::All } else { Wanted::Named(named) }))
+    }
+}
+
+impl fmt::Display for Levels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Wanted::All => f.write_str("*"),
+            Wanted::Named(levels) => levels.iter().enumerate().try_for_each(|(i, level)| {
+                let comma = if i == 0 { "" } else { "," };
+                write!(f, "{comma}{level}")
+            }),
+        }
+    }
+}
+
+/// Why a text names no levels.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LevelsError {
+    /// There is nothing in it.
+    #[error("no level is named; name some, such as `--levels info,warn`, or all by `--levels '*'`")]
+    Empty,
+    /// There is nothing between two commas, or before the first or after the last one.
+    #[error("there is a comma too many; name levels as in `--levels info,warn`")]
+    EmptyItem,
+    /// One of them cannot be a level.
+    #[error("{0}; name levels as in `--levels info,warn`, or all by `--levels '*'`")]
+    Level(#[source] TextError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Levels, LevelsError};
+
+    #[test]
+    fn a_level_is_subscribed_with_its_bar() {
+        for (text, topics) in [
+            ("info", &["zb1|info|"][..]),
+            (" warn ,info,, info".replace(",,", ",").as_str(), &["zb1|info|", "zb1|warn|"]),
+            ("*", &["zb1|"]),
+            ("info,*", &["zb1|"]),
+        ] {
+            assert_eq!(text.parse::<Levels>().unwrap().topics(), topics, "{text:?}");
+        }
+        assert_eq!(Levels::default().topics(), ["zb1|info|"]);
+    }
+
+    #[test]
+    fn what_names_no_levels_says_how_to_mend_it() {
+        for (text, expected) in
+            [("", LevelsError::Empty), ("  ", LevelsError::Empty), (",", LevelsError::EmptyItem)]
+        {
+            assert_eq!(text.parse::<Levels>(), Err(expected), "{text:?}");
+        }
+        for text in ["", "info,", ",info", "a,,b", "a|b", "zb!levels", "a\nb"] {
+            let error = text.parse::<Levels>().unwrap_err().to_string();
+            assert!(error.contains("--levels info,warn"), "{text:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! What Librato's answer means for the payload: taken, try again, hold, or never.
+
+use crate::SendError;
+use crate::http::{Answer, one_line};
+use crate::secret::Secret;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// The longest wait that a rate limit may ask for; its windows are minutes.
+const LONGEST_WAIT_S: u64 = 3600;
+
+/// An answer that is not a success.
+#[derive(Debug, thiserror::Error)]
+#[error("Librato answered {status}: {text}")]
+struct Refusal {
+    status: u16,
+    text: String,
+}
+
+/// Judges an answer that came at `now_ms`. Whatever it repeats of the secrets is not shown.
+pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result<(), SendError> {
+    let status = answer.status;
+    if (200..300).contains(&status) {
+        return Ok(());
+    }
+    let body = message(&answer.body);
+    let limited = body.to_ascii_lowercase().contains("limit");
+    let text = match answer.header("location") {
+        Some(place) if (300..400).contains(&status) => {
+            format!("the API is at {place} now; set --api-url to it")
+        }
+        _ => body,
+    };
+    let hidden = secrets.iter().fold(text, |text, secret| secret.redact(&text));
+    let why = Box::new(Refusal { status, text: one_line(&hidden) });
+    match status {
+        401 => Err(SendError::Stop { why }),
+        403 if !limited => Err(SendError::Stop { why }),
+        403 | 408 | 429 | 500..=599 => {
+            let after = answer.retry_after(now_ms).or_else(|| until_reset(answer, now_ms));
+            Err(SendError::Retry { after, why })
+        }
+        _ => Err(SendError::Reject { why }),
+    }
+}
+
+/// How long until the exhausted one of the two rate limits is reset: header values read
+/// `limit=600000,remaining=0,reset=1531370400`.
+fn until_reset(answer: &Answer, now_ms: u64) -> Option<Duration> {
+    let exhausted = |name| {
+        let value = answer.header(name)?;
+        let field = |key: &str| {
+            let pairs = value.split(',').filter_map(|pair| pair.trim().split_once('='));
+            pairs.filter(|(k, _)| *k == key).find_map(|(_, v)| v.trim().parse::<u64>().ok())
+        };
+        (field("remaining") == Some(0)).then(|| field("reset"))?
+    };
+    let resets = ["x-librato-ratelimit-agg", "x-librato-ratelimit-std"].map(exhausted);
+    let reset = resets.into_iter().flatten().max()?;
+    Some(Duration::from_secs(reset.saturating_sub(now_ms / 1000).min(LONGEST_WAIT_S)))
+}
+
+/// The API's own words in an error body, as python-librato finds them.
+pub(super) fn message(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    if text.trim().is_empty() {
+        return "no explanation".to_owned();
+    }
+    match serde_json::from_str(&text) {
+        Ok(Value::String(text)) => text,
+        Ok(Value::Object(object)) => from_object(&object).unwrap_or_else(|| text.into_owned()),
+        Ok(_) | Err(_) => text.into_owned(),
+    }
+}
+
+fn from_object(object: &Map<String, Value>) -> Option<String> {
+    if let Some(told) = object.get("error").or_else(|| object.get("message")) {
+        return Some(plain(told));
+    }
+    match object.get("errors")? {
+        Value::Object(errors) => {
+            let entries = errors.iter().flat_map(|(key, told)| entries(key, told));
+            Some(entries.collect::<Vec<_>>().join(", "))
+        }
+        told => Some(flat(told)),
+    }
+}
+
+/// What is told under one key of `errors`.
+fn entries(key: &str, told: &Value) -> Vec<String> {
+    match told {
+        Value::Array(items) => items.iter().map(|item| format!("{key}: {}", plain(item))).collect(),
+        Value::Object(inner) => {
+            inner.iter().map(|(sub, told)| format!("{key}: {sub}: {}", flat(told))).collect()
+        }
+        told => vec![format!("{key}: {}", plain(told))],
+    }
+}
+
+fn flat(told: &Value) -> String {
+    let joined = |texts: Vec<String>| texts.join(", ");
+    match told {
+        Value::Array(items) => joined(items.iter().map(plain).collect()),
+        Value::Object(inner) => joined(
+            inner
+                .iter()
+                .map(|(key, told)| match told {
+                    Value::Array(items) => {
+                        let items: Vec<_> = items.iter().map(plain).collect();
+                        format!("{key}: {}", items.join(", "))
+                    }
+                    told => format!("{key}: {}", plain(told)),
+                })
+                .collect(),
+        ),
+        told => plain(told),
+    }
+}
+
+fn plain(told: &Value) -> String {
+    told.as_str().map_or_else(|| told.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{judge, message};
+    use crate::SendError;
+    use crate::http::Answer;
+    use crate::secret::Secret;
+    use std::error::Error;
+    use std::time::Duration;
+
+    const NOW_MS: u64 = 1_531_370_300_000;
+
+    fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+        let headers = headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        Answer { status, headers: headers.collect(), body: body.as_bytes().to_vec() }
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Class {
+        Taken,
+        Retry(Option<u64>),
+        Reject,
+        Stop,
+    }
+
+    fn class(answer: &Answer) -> Class {
+        match judge(answer, &[&Secret::new("tok123")], NOW_MS) {
+            Ok(()) => Class::Taken,
+            Err(SendError::Retry { after, .. }) => Class::Retry(after.map(|wait| wait.as_secs())),
+            Err(SendError::Reject { .. }) => Class::Reject,
+            Err(SendError::Stop { .. }) => Class::Stop,
+        }
+    }
+
+    #[test]
+    fn each_status_has_its_class() {
+        for (status, expected) in [
+            (200, Class::Taken),
+            (201, Class::Taken),
+            (202, Class::Taken),
+            (204, Class::Taken),
+            (301, Class::Reject),
+            (400, Class::Reject),
+            (401, Class::Stop),
+            (403, Class::Stop),
+            (404, Class::Reject),
+            (408, Class::Retry(None)),
+            (415, Class::Reject),
+            (422, Class::Reject),
+            (429, Class::Retry(None)),
+            (500, Class::Retry(None)),
+            (503, Class::Retry(None)),
+            (599, Class::Retry(None)),
+        ] {
+            assert_eq!(class(&answer(status, &[], "oops")), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_is_waited_for() {
+        let told = r#"{"error":"You have hit the API limit for measurements [measure:raw_rate]."}"#;
+        let std = "x-librato-ratelimit-std";
+        for (status, headers, after) in [
+            (403, vec![], None),
+            (429, vec![("retry-after", "7")], Some(7)),
+            (429, vec![(std, "limit=600,remaining=0,reset=1531370400")], Some(100)),
+            (403, vec![(std, "limit=600, remaining=0, reset=1531370400")], Some(100)),
+            (429, vec![(std, "limit=600,remaining=5,reset=1531370400")], None),
+            (429, vec![(std, "limit=600,remaining=0,reset=1")], Some(0)),
+            (429, vec![(std, "limit=600,remaining=0,reset=9999999999")], Some(3600)),
+            (429, vec![(std, "nonsense")], None),
+            (
+                429,
+                vec![("retry-after", "7"), (std, "limit=600,remaining=0,reset=1531370400")],
+                Some(7),
+            ),
+        ] {
+            assert_eq!(class(&answer(status, &headers, told)), Class::Retry(after), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn the_apis_words_are_found_in_every_shape_of_error() {
+        for (body, text) in [
+            (r#"{"errors": {"request": ["bad"]}}"#, "request: bad"),
+            (r#"{"errors": {"request": "scalar"}}"#, "request: scalar"),
+            (
+                r#"{"errors": {"params": {"name": ["duplicate etc", "bad character etc"]}}}"#,
+                "params: name: duplicate etc, bad character etc",
+            ),
+            (
+                r#"{"errors": {"params": {"conditions": {"duration": ["must be set"]}}}}"#,
+                "params: conditions: duration: must be set",
+            ),
+            (
+                r#"{"errors": {"params": {"measure_time": ["is too far in the past"]}}}"#,
+                "params: measure_time: is too far in the past",
+            ),
+            (r#"{"errors": ["a", "b"]}"#, "a, b"),
+            (r#"{"request_time": 1467306906, "error": "API limit"}"#, "API limit"),
+            (r#"{"message": "gone"}"#, "gone"),
+            (r#""text""#, "text"),
+            (r#"{"other": 1}"#, r#"{"other": 1}"#),
+            ("<html>", "<html>"),
+            ("", "no explanation"),
+        ] {
+            assert_eq!(message(body.as_bytes()), text, "{body}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what_librato_said_but_never_the_token() {
+        let said = |answer: &Answer| {
+            let error = judge(answer, &[&Secret::new("tok123")], NOW_MS).unwrap_err();
+            error.source().unwrap().to_string()
+        };
+        assert_eq!(
+            said(&answer(400, &[], r#"{"errors":{"params":{"name":["is in\nvalid"]}}}"#)),
+            "Librato answered 400: params: name: is in valid"
+        );
+        assert_eq!(
+            said(&answer(401, &[], "bad token tok123")),
+            "Librato answered 401: bad token ***"
+        );
+        assert_eq!(
+            said(&answer(301, &[("location", "https://elsewhere/v1/metrics")], "")),
+            "Librato answered 301: the API is at https://elsewhere/v1/metrics now; set --api-url to it"
+        );
+        assert!(said(&answer(500, &[], &"x".repeat(70_000))).len() < 400);
+        let wait = judge(&answer(429, &[("retry-after", "1")], ""), &[], NOW_MS);
+        let Err(SendError::Retry { after, .. }) = wait else { panic!("{wait:?}") };
+        assert_eq!(after, Some(Duration::from_secs(1)));
+    }
+}

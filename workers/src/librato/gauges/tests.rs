@@ -1,0 +1,239 @@
+//! Tables of windows and the gauges they become.
+
+use super::{Encoded, Encoder, MAX_GAUGES};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use zibrato::window::Window;
+use zibrato::wire::Line;
+
+/// A window that starts at 1700000040 and holds the given lines, without their level.
+fn window<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> Window {
+    let mut window = Window::new(1_700_000_040_000, 60_000, 1_000_000);
+    for line in lines {
+        let line = format!("info|{}", line.as_ref());
+        window.fold_line(&Line::decode(line.as_bytes()).unwrap());
+    }
+    window
+}
+
+fn gauges(encoded: &Encoded) -> Vec<Value> {
+    let bodies = encoded.payloads.iter().map(|payload| {
+        let body: Value = serde_json::from_slice(&payload.body).unwrap();
+        let gauges = body["gauges"].as_array().unwrap().clone();
+        assert!((1..=MAX_GAUGES).contains(&gauges.len()));
+        assert_eq!(body.as_object().unwrap().len(), 1, "nothing but gauges");
+        gauges
+    });
+    bodies.flatten().collect()
+}
+
+#[track_caller]
+fn check(lines: &[&str], expected: &Value) {
+    let encoded = Encoder::default().encode(window(lines));
+    assert_eq!(&Value::from(gauges(&encoded)), expected, "{lines:?}");
+    assert_eq!(encoded.dropped, 0);
+}
+
+#[test]
+fn an_empty_window_gives_nothing() {
+    assert_eq!(Encoder::default().encode(window(&[] as &[&str])), Encoded::default());
+}
+
+#[test]
+fn a_body_is_what_the_api_documents() {
+    let encoded = Encoder::default().encode(window(["Gauge|g|5|1700000042|prog"]));
+    let body =
+        br#"{"gauges":[{"name":"g","source":"prog","measure_time":1700000040,"value":5.0}]}"#;
+    assert_eq!(encoded.payloads[0].body, body);
+}
+
+#[test]
+fn counters_are_summed_by_name_and_source() {
+    check(
+        &[
+            "Counter|c|1|1700000042|a",
+            "Counter|c|4|1700000043|a",
+            "Counter|c|2|1700000043|b",
+            "Counter|d|1|1700000043|a",
+        ],
+        &json!([
+            {"name": "c", "source": "a", "measure_time": 1700000040, "value": 5.0},
+            {"name": "c", "source": "b", "measure_time": 1700000040, "value": 2.0},
+            {"name": "d", "source": "a", "measure_time": 1700000040, "value": 1.0},
+        ]),
+    );
+}
+
+#[test]
+fn sums_keep_all_their_digits() {
+    check(
+        &["Counter|c|123456789012.5|1|a", "Counter|c|1|1|a"],
+        &json!([{"name": "c", "source": "a", "measure_time": 1700000040, "value": 123456789013.5}]),
+    );
+}
+
+#[test]
+fn timers_are_summaries_whatever_the_case_of_their_kind() {
+    check(
+        &["timer|t|0.25|1700000042|prog", "Timer|t|0.5|1700000043|prog"],
+        &json!([{
+            "name": "t", "source": "prog", "measure_time": 1700000040,
+            "count": 2, "sum": 0.75, "min": 0.25, "max": 0.5, "sum_squares": 0.3125,
+        }]),
+    );
+    check(
+        &["Timer|t|0.012345|1700000042|prog"],
+        &json!([{"name": "t", "source": "prog", "measure_time": 1700000040, "value": 0.012345}]),
+    );
+}
+
+#[test]
+fn gauges_with_several_readings_are_folded() {
+    check(
+        &["Gauge|g|7|1700000041|a", "Gauge|g|3|1700000042|a", "Gauge|g|5|1700000043|a"],
+        &json!([{
+            "name": "g", "source": "a", "measure_time": 1700000040,
+            "count": 3, "sum": 15.0, "min": 3.0, "max": 7.0,
+        }]),
+    );
+}
+
+#[test]
+fn sets_are_the_number_of_their_members() {
+    check(
+        &["Set|users|ann|1|a", "Set|users|bob|1|a", "Set|users|ann|1|a"],
+        &json!([{"name": "users", "source": "a", "measure_time": 1700000040, "value": 2.0}]),
+    );
+}
+
+#[test]
+fn names_and_sources_are_made_legal() {
+    check(
+        &["Gauge|my metric/x|1|1700000042|all"],
+        &json!([{"name": "my-metric-x", "source": "all_", "measure_time": 1700000040, "value": 1.0}]),
+    );
+}
+
+#[test]
+fn what_becomes_the_same_is_folded_and_counted() {
+    for (lines, gauge, merged) in [
+        (["c|n|1|1|a/b", "c|n|2|1|a-b"], json!({"value": 3.0}), 1),
+        (["c|N|1|1|Web", "c|n|2|1|web"], json!({"value": 3.0}), 1),
+        (["s|n|x|1|a/b", "s|n|x|1|a-b"], json!({"value": 1.0}), 1),
+        (
+            ["g|n|1|1|a/b", "g|n|3|1|a-b"],
+            json!({"count": 2, "sum": 4.0, "min": 1.0, "max": 3.0}),
+            1,
+        ),
+        (
+            ["t|n|1|1|a/b", "t|n|3|1|a-b"],
+            json!({"count": 2, "sum": 4.0, "min": 1.0, "max": 3.0, "sum_squares": 10.0}),
+            1,
+        ),
+        (["c|n|1|1|a-b", "c|n|2|1|a-b"], json!({"value": 3.0}), 0),
+    ] {
+        let encoded = Encoder::default().encode(window(lines));
+        let mut all = gauges(&encoded);
+        assert_eq!(all.len(), 1, "{lines:?}");
+        let got = all[0].as_object_mut().unwrap();
+        for key in ["name", "source", "measure_time"] {
+            assert!(got.remove(key).is_some());
+        }
+        assert_eq!(Value::from(got.clone()), gauge, "{lines:?}");
+        assert_eq!(encoded.merged, merged);
+        assert_eq!(encoded.payloads[0].series as u64, 1 + merged, "every series is accounted for");
+    }
+}
+
+fn names(encoded: &Encoded) -> Vec<String> {
+    gauges(encoded).iter().map(|gauge| gauge["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn two_kinds_of_one_name_never_share_a_gauge() {
+    let mut encoder = Encoder::default();
+    let both = encoder.encode(window(["c|db|1|1|a", "t|db|0.5|1|a"]));
+    assert_eq!((names(&both), both.renamed), (vec!["db".into(), "db.timer".into()], 1));
+    // Also when the one that has the name is silent.
+    let timed = encoder.encode(window(["t|db|0.5|1|a"]));
+    assert_eq!((names(&timed), timed.renamed), (vec!["db.timer".into()], 1));
+    let elsewhere = encoder.encode(window(["t|db|0.5|1|b"]));
+    assert_eq!((names(&elsewhere), elsewhere.renamed), (vec!["db".into()], 0));
+}
+
+#[test]
+fn a_long_name_makes_room_for_its_kind() {
+    let name = "n".repeat(255);
+    let lines = [format!("c|{name}|1|1|a"), format!("g|{name}|1|1|a")];
+    let encoded = Encoder::default().encode(window(&lines));
+    let all = names(&encoded);
+    assert_eq!(all.len(), 2);
+    assert!(all.contains(&format!("{}.gauge", "n".repeat(249))), "{all:?}");
+}
+
+#[test]
+fn a_name_that_nothing_helps_is_dropped_and_counted() {
+    let encoded =
+        Encoder::default().encode(window(["c|db|1|1|a", "c|db.timer|1|1|a", "t|db|0.5|1|a"]));
+    // In the order of names the timer takes `db.timer` before the counter of that name comes.
+    assert_eq!(names(&encoded), ["db", "db.timer", "db.timer.counter"]);
+    assert_eq!(encoded.dropped, 0);
+    let lines = ["c|a-b.timer|1|1|a", "c|a/b|1|1|a", "t|a/b|0.5|1|a"];
+    let encoded = Encoder::default().encode(window(lines));
+    assert_eq!(names(&encoded), ["a-b", "a-b.timer"]);
+    assert_eq!((encoded.dropped, encoded.first_dropped.as_deref()), (1, Some("a-b.timer")));
+}
+
+#[test]
+fn numbers_that_would_spoil_the_request_are_left_out_alone() {
+    let lines = ["g|big|1.1e126|1|a", "c|neg|-1e200|1|a", "c|edge|1e126|1|a", "t|t|1e70|1|a"];
+    let encoded = Encoder::default().encode(window(lines));
+    assert_eq!(names(&encoded), ["edge", "t"]);
+    assert_eq!((encoded.dropped, encoded.first_dropped.as_deref()), (2, Some("big")));
+    // The squares of two readings are too large where the readings are not.
+    let squares = Encoder::default().encode(window(["t|t|1e70|1|a", "t|t|1e70|1|a"]));
+    assert_eq!((squares.payloads.len(), squares.dropped), (0, 1));
+}
+
+#[test]
+fn a_prefix_stands_before_every_name() {
+    for prefix in ["staging", "staging."] {
+        let encoded = Encoder::new(prefix).encode(window(["c|logins|1|1|a"]));
+        assert_eq!(names(&encoded), ["staging.logins"]);
+    }
+    assert_eq!(names(&Encoder::new("").encode(window(["c|logins|1|1|a"]))), ["logins"]);
+}
+
+#[test]
+fn bodies_hold_at_most_300_gauges() {
+    for (series, bodies) in
+        [(1, vec![1]), (300, vec![300]), (301, vec![300, 1]), (601, vec![300, 300, 1])]
+    {
+        let encoded =
+            Encoder::default().encode(window((0..series).map(|i| format!("c|n{i}|1|1|a"))));
+        let sizes: Vec<usize> = encoded.payloads.iter().map(|payload| payload.series).collect();
+        assert_eq!(sizes, bodies);
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_counter_is_in_exactly_one_gauge(
+        counts in prop::collection::vec(("[a-cA-C/ -]{1,3}", "[ab/-]{1,2}", 1..100_u32), 0..700),
+    ) {
+        let lines = counts.iter().map(|(name, source, n)| format!("c|{name}|{n}|1|{source}"));
+        let window = window(lines);
+        let series = window.len();
+        let encoded = Encoder::default().encode(window);
+        let mut got = BTreeMap::new();
+        for gauge in gauges(&encoded) {
+            let key = (gauge["name"].to_string(), gauge["source"].to_string());
+            let lower = (key.0.to_lowercase(), key.1.to_lowercase());
+            prop_assert!(got.insert(lower, gauge["value"].as_f64().unwrap()).is_none());
+        }
+        let sent: f64 = got.values().sum();
+        prop_assert_eq!(sent, counts.iter().map(|(_, _, n)| f64::from(*n)).sum::<f64>());
+        prop_assert_eq!(encoded.payloads.iter().map(|payload| payload.series).sum::<usize>(), series);
+    }
+}

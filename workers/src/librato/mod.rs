@@ -1,0 +1,251 @@
+//! Librato: each window becomes gauges, posted to `/v1/metrics` at most 300 at a time.
+//!
+//! Counters become their sum, timers and gauges count, sum, min and max, sets the number of their
+//! members, all stamped with the start of the window.
+
+mod answer;
+mod gauges;
+mod text;
+
+use crate::http::{self, Endpoint, HttpClient};
+use crate::secret::{self, Secret};
+use crate::{Backend, BackendProgram, Payload, SendError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use gauges::Encoder;
+use std::path::PathBuf;
+use std::time::Duration;
+use zibrato::clock;
+use zibrato::daemon::{Exit, Failure};
+use zibrato::window::Window;
+
+const DEFAULT_API_URL: &str = "https://metrics-api.librato.com";
+
+/// The flags of `zibrato-librato`.
+#[derive(Debug, Clone, clap::Args)]
+#[non_exhaustive]
+#[command(next_help_heading = "Librato")]
+pub struct LibratoFlags {
+    /// User name of the account, mostly an e-mail address; LIBRATO_USER is read too
+    #[arg(long, value_name = "NAME")]
+    pub username: Option<String>,
+
+    /// API token; better in a file or a variable, because others see a command line. LIBRATO_TOKEN
+    /// is read too
+    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
+    pub apitoken: Option<Secret>,
+
+    /// Read the API token from this file
+    #[arg(long, value_name = "FILE")]
+    pub apitoken_file: Option<PathBuf>,
+
+    /// Where the API is; /v1/metrics is appended. Plain http only on this machine
+    #[arg(long, value_name = "URL", default_value = DEFAULT_API_URL)]
+    pub api_url: String,
+
+    /// Longest time for one request, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = http::timeout)]
+    pub timeout: Duration,
+
+    /// Put this text and a dot before every name
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub prefix: String,
+}
+
+impl LibratoFlags {
+    /// Flags with credentials and everything else at its default, for programs that embed the
+    /// backend.
+    ///
+    /// ```
+    /// use zibrato_workers::librato::LibratoFlags;
+    /// let flags = LibratoFlags::new("user@example.com", "tok123");
+    /// assert_eq!(flags.api_url, "https://metrics-api.librato.com");
+    /// ```
+    #[must_use]
+    pub fn new(username: impl Into<String>, apitoken: impl Into<String>) -> Self {
+        Self {
+            username: Some(username.into()),
+            apitoken: Some(Secret::new(apitoken)),
+            apitoken_file: None,
+            api_url: DEFAULT_API_URL.to_owned(),
+            timeout: Duration::from_secs(10),
+            prefix: String::new(),
+        }
+    }
+}
+
+/// Delivers to Librato.
+///
+/// Names and sources are made legal: runs of other characters than `A-Z a-z 0-9 . : - _` become
+/// `-`, and they are cut at 255. Tags become part of the name, `.tag.value` each. Series that
+/// become the same by this are folded together, or, if they are of different kinds, get their kind
+/// appended to the name.
+#[derive(Debug)]
+pub struct Librato {
+    http: HttpClient,
+    token: Secret,
+    /// The value of the `Authorization` header.
+    authorization: Secret,
+    encoder: Encoder,
+    dropped: u64,
+}
+
+impl Librato {
+    /// How many series were left out so far, because the API would have refused the whole request
+    /// for them (a number beyond 1e126), or because no name was left for them.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+impl Backend for Librato {
+    fn payloads(&mut self, window: Window) -> Vec<Payload> {
+        let encoded = self.encoder.encode(window);
+        if encoded.dropped > 0 {
+            self.dropped += encoded.dropped;
+            let first = encoded.first_dropped.as_deref().unwrap_or_default();
+            tracing::warn!(event = "series_dropped", count = encoded.dropped, first);
+        }
+        if encoded.merged > 0 || encoded.renamed > 0 {
+            let (merged, renamed) = (encoded.merged, encoded.renamed);
+            tracing::debug!(event = "series_alike", merged, renamed);
+        }
+        encoded.payloads
+    }
+
+    fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
+        let sent = self.http.post(Some(&self.authorization), "application/json", &payload.body);
+        let answer =
+            sent.map_err(|error| SendError::Retry { after: None, why: Box::new(error) })?;
+        answer::judge(&answer, &[&self.authorization, &self.token], clock::unix_ms())
+    }
+}
+
+impl BackendProgram for Librato {
+    type Flags = LibratoFlags;
+
+    const PROGRAM: &'static str = "zibrato-librato";
+
+    const ABOUT: &'static str = "Delivers measurements to Librato, a window at a time";
+
+    const EXAMPLES: &'static str = "\
+Examples:
+  zibrato-librato --username ann@example.com --apitoken-file /etc/zibrato/librato --levels info,warn
+  ZIBRATO_LIBRATO_APITOKEN=... zibrato-librato --username ann@example.com --flush 10";
+
+    /// Librato's times are whole seconds.
+    const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
+
+    fn open(flags: LibratoFlags) -> Result<Self, Failure> {
+        open(flags, |variable| std::env::var(variable).ok())
+    }
+}
+
+fn open(
+    flags: LibratoFlags,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Librato, Failure> {
+    let wrong = |why: &str| Failure::new(Exit::Config, why);
+    let full = |text: &String| !text.is_empty();
+    let username = flags.username.filter(full);
+    let username = username.or_else(|| variable("LIBRATO_USER").filter(full)).ok_or_else(|| {
+        wrong("no user name; give --username or set ZIBRATO_LIBRATO_USERNAME (or LIBRATO_USER)")
+    })?;
+    let token = secret::given("--apitoken", flags.apitoken, flags.apitoken_file)?;
+    let token = token.or_else(|| variable("LIBRATO_TOKEN").filter(full).map(Secret::new));
+    let token = token.ok_or_else(|| {
+        wrong(
+            "no API token; give --apitoken-file FILE or set ZIBRATO_LIBRATO_APITOKEN \
+             (or LIBRATO_TOKEN); --apitoken works too, but others see a command line",
+        )
+    })?;
+    if username.contains(|c: char| c == ':' || !c.is_ascii_graphic()) {
+        return Err(wrong("--username: has characters in it that no Librato user name has"));
+    }
+    if !token.expose().chars().all(|c| c.is_ascii_graphic()) {
+        return Err(wrong("--apitoken: has characters in it that no Librato token has"));
+    }
+    let url = format!("{}/v1/metrics", flags.api_url.trim().trim_end_matches('/'));
+    let endpoint = Endpoint::parse("--api-url", &url)?;
+    let basic = STANDARD.encode(format!("{username}:{}", token.expose()));
+    Ok(Librato {
+        http: HttpClient::new(Librato::PROGRAM, endpoint, flags.timeout),
+        token,
+        authorization: Secret::new(format!("Basic {basic}")),
+        encoder: Encoder::new(&flags.prefix),
+        dropped: 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Librato, LibratoFlags, open};
+    use crate::{BackendProgram, Secret};
+    use clap::{Args, Command};
+
+    fn without_credentials() -> LibratoFlags {
+        let mut flags = LibratoFlags::new("", "");
+        (flags.username, flags.apitoken) = (None, None);
+        flags
+    }
+
+    fn basic(flags: LibratoFlags, variables: &[(&str, &str)]) -> String {
+        let variable = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        open(flags, variable).unwrap().authorization.expose().to_owned()
+    }
+
+    #[test]
+    fn credentials_come_from_the_flags_or_the_old_variables_each_on_its_own() {
+        let ours = "Basic dXNlckBleGFtcGxlLmNvbTp0b2sxMjM=";
+        let flags = LibratoFlags::new("user@example.com", "tok123");
+        assert_eq!(basic(flags.clone(), &[("LIBRATO_USER", "x"), ("LIBRATO_TOKEN", "y")]), ours);
+        let old = [("LIBRATO_USER", "user@example.com"), ("LIBRATO_TOKEN", "tok123")];
+        assert_eq!(basic(without_credentials(), &old), ours);
+        let empty = LibratoFlags::new("", "");
+        assert_eq!(basic(empty, &old), ours);
+        let mixed = LibratoFlags { username: None, ..flags };
+        assert_eq!(basic(mixed, &old), ours);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let failure = |flags| open(flags, |_| None).unwrap_err();
+        let no_user = failure(without_credentials());
+        assert_eq!(no_user.exit as u8, 78);
+        for word in ["--username", "ZIBRATO_LIBRATO_USERNAME"] {
+            assert!(no_user.message.contains(word), "{no_user}");
+        }
+        let no_token = failure(LibratoFlags::new("ann", ""));
+        assert_eq!(no_token.exit as u8, 78);
+        for word in ["--apitoken-file", "ZIBRATO_LIBRATO_APITOKEN", "--apitoken "] {
+            assert!(no_token.message.contains(word), "{no_token}");
+        }
+        for (user, token) in [("a:b", "t"), ("é", "t"), ("a b", "t"), ("a", "t\n"), ("a", "é")] {
+            assert_eq!(failure(LibratoFlags::new(user, token)).exit as u8, 78);
+        }
+    }
+
+    #[test]
+    fn the_token_is_in_no_debug_output() {
+        let flags = LibratoFlags::new("ann", "tok123");
+        let opened = Librato::open(flags.clone()).unwrap();
+        let shown = format!("{flags:?} {opened:?}");
+        let basic = opened.authorization.expose().trim_start_matches("Basic ");
+        assert!(!shown.contains("tok123") && !shown.contains(basic), "{shown}");
+    }
+
+    #[test]
+    fn help_names_every_flag_and_its_default() {
+        let command = LibratoFlags::augment_args(Command::new(Librato::PROGRAM));
+        let help = command.clone().render_long_help().to_string();
+        for word in ["--username", "--apitoken-file", "https://metrics-api.librato.com", "10"] {
+            assert!(help.contains(word), "{help}");
+        }
+        let given = command.try_get_matches_from(["zibrato-librato", "--apitoken", "tok123"]);
+        let token = given.unwrap().get_one::<Secret>("apitoken").cloned();
+        assert_eq!(token, Some(Secret::new("tok123")));
+    }
+}

@@ -1,0 +1,175 @@
+//! The windows that wait for the backend, and when to give up on them.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use zibrato::window::Window;
+
+/// A bounded queue between the feed and the delivery. When it is full the oldest window goes.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    most: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    windows: VecDeque<Window>,
+    /// No window will come any more.
+    closed: bool,
+    /// When the worker has to have stopped.
+    deadline: Option<Instant>,
+    /// The deadline has passed; what is here is counted as lost.
+    abandoned: bool,
+}
+
+/// Why a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// The time has come.
+    Due,
+    /// The worker is being stopped, and has until then.
+    Stopping(Instant),
+}
+
+impl Queue {
+    /// A queue for at most `most` windows, and at least one.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most: most.max(1), state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Puts a window in. Gives back the one that had to go for it.
+    pub(crate) fn push(&self, window: Window) -> Option<Window> {
+        let mut state = self.lock();
+        if state.abandoned {
+            return Some(window);
+        }
+        let dropped =
+            if state.windows.len() < self.most { None } else { state.windows.pop_front() };
+        state.windows.push_back(window);
+        self.changed.notify_all();
+        dropped
+    }
+
+    /// Takes the oldest window, waiting for one. `None` when none will come any more.
+    pub(crate) fn take(&self) -> Option<Window> {
+        let mut state = self.lock();
+        loop {
+            if state.abandoned {
+                return None;
+            }
+            if let Some(window) = state.windows.pop_front() {
+                return Some(window);
+            }
+            if state.closed {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// How many windows wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().windows.len()
+    }
+
+    /// Says that no window will come any more.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Says that the worker is being stopped, and has until `deadline`.
+    pub(crate) fn stop_by(&self, deadline: Instant) {
+        self.lock().deadline = Some(deadline);
+        self.changed.notify_all();
+    }
+
+    /// Says that the time is up.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.lock();
+        state.abandoned = true;
+        state.windows.clear();
+        self.changed.notify_all();
+    }
+
+    /// When the worker has to have stopped, if it is being stopped.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.lock().deadline
+    }
+
+    /// Whether the time is up.
+    pub(crate) fn abandoned(&self) -> bool {
+        self.lock().abandoned
+    }
+
+    /// Waits until `due`, or until the worker is being stopped.
+    pub(crate) fn pause_until(&self, due: Instant) -> Pause {
+        let mut state = self.lock();
+        loop {
+            if let Some(deadline) = state.deadline {
+                return Pause::Stopping(deadline);
+            }
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Pause::Due;
+            }
+            state = self.wait(state, left);
+        }
+    }
+
+    /// Waits until `due` although the worker is being stopped, or until the time is up.
+    pub(crate) fn sleep_until(&self, due: Instant) {
+        let mut state = self.lock();
+        loop {
+            let left = due.saturating_duration_since(Instant::now());
+            if state.abandoned || left.is_zero() {
+                return;
+            }
+            state = self.wait(state, left);
+        }
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, left: Duration) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait_timeout(state, left);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pause, Queue};
+    use std::time::{Duration, Instant};
+    use zibrato::window::Window;
+
+    fn window(start_ms: u64) -> Window {
+        Window::new(start_ms, 1000, 10)
+    }
+
+    #[test]
+    fn a_full_queue_lets_the_oldest_go() {
+        let queue = Queue::new(2);
+        assert!(queue.push(window(0)).is_none() && queue.push(window(1)).is_none());
+        assert_eq!(queue.push(window(2)).unwrap().start_ms(), 0);
+        queue.close();
+        let taken: Vec<_> = std::iter::from_fn(|| queue.take()).map(|w| w.start_ms()).collect();
+        assert_eq!(taken, [1, 2]);
+    }
+
+    #[test]
+    fn a_stop_ends_a_pause_and_an_end_ends_everything() {
+        let (queue, far) = (Queue::new(2), Instant::now() + Duration::from_secs(60));
+        assert_eq!(queue.pause_until(Instant::now()), Pause::Due);
+        queue.stop_by(far);
+        assert_eq!(queue.pause_until(far), Pause::Stopping(far));
+        queue.push(window(0));
+        queue.abandon();
+        queue.sleep_until(far);
+        assert!(queue.take().is_none() && queue.push(window(1)).is_some());
+    }
+}

@@ -1,0 +1,253 @@
+//! What Slack's answer means for the message: taken, try again, hold, or never.
+
+use crate::SendError;
+use crate::http::{Answer, one_line};
+use crate::secret::Secret;
+use serde_json::Value;
+use std::time::Duration;
+
+/// How long to wait when Slack limits the rate and names no time.
+const RATE_LIMIT_WAIT: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone, Copy)]
+enum Class {
+    /// This message will never be taken.
+    Reject,
+    /// Try again later.
+    Retry,
+    /// Nothing will be taken until somebody mends it.
+    Stop,
+}
+
+/// What the words mean that the Web API answers with. One that ends in `*` stands for all that
+/// begin so. Any other word is [`Class::Reject`]: trying again would give the same.
+const WORDS: &[(&str, Class)] = &[
+    ("account_inactive", Class::Stop),
+    ("channel_not_found", Class::Stop),
+    ("fatal_error", Class::Retry),
+    ("internal_error", Class::Retry),
+    ("invalid_auth", Class::Stop),
+    ("invalid_blocks*", Class::Reject),
+    ("is_archived", Class::Stop),
+    ("message_limit_exceeded", Class::Stop),
+    ("missing_scope", Class::Stop),
+    ("msg_blocks_too_long", Class::Reject),
+    ("msg_too_long", Class::Reject),
+    ("no_permission", Class::Stop),
+    ("no_text", Class::Reject),
+    ("not_allowed_token_type", Class::Stop),
+    ("not_authed", Class::Stop),
+    ("not_in_channel", Class::Stop),
+    ("rate_limited", Class::Retry),
+    ("ratelimited", Class::Retry),
+    ("request_timeout", Class::Retry),
+    ("restricted_action*", Class::Stop),
+    ("service_unavailable", Class::Retry),
+    ("token_expired", Class::Stop),
+    ("token_revoked", Class::Stop),
+    ("too_many_attachments", Class::Reject),
+];
+
+/// What helps against the words that an operator can do something about.
+const HINTS: &[(&str, &str)] = &[
+    ("channel_not_found", "check --channel, and invite the app if the channel is private"),
+    ("invalid_auth", "check --token"),
+    ("is_archived", "the channel is archived; choose another by --channel"),
+    ("not_in_channel", "invite the app to the channel"),
+    ("token_expired", "make a new token"),
+    ("token_revoked", "make a new token"),
+];
+
+/// An answer that is not a success.
+#[derive(Debug, thiserror::Error)]
+#[error("Slack answered {status}: {text}")]
+struct Refusal {
+    status: u16,
+    text: String,
+}
+
+/// Judges the answer of `chat.postMessage`, which says in the body what became of the message.
+pub(super) fn judge_api(
+    answer: &Answer,
+    secrets: &[&Secret],
+    now_ms: u64,
+) -> Result<(), SendError> {
+    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let told = |key: &str| body.as_ref().and_then(|body| body[key].as_str());
+    if (200..300).contains(&answer.status)
+        && body.as_ref().is_some_and(|body| body["ok"] == Value::Bool(true))
+    {
+        return Ok(());
+    }
+    let Some(word) = told("error") else {
+        return Err(by_status(answer, secrets, now_ms));
+    };
+    let mut text = word.to_owned();
+    if let (Some(needed), Some(provided)) = (told("needed"), told("provided")) {
+        text = format!("{word}: the token has {provided} and needs {needed}");
+    } else if let Some((_, hint)) = HINTS.iter().find(|(known, _)| *known == word) {
+        text = format!("{word}: {hint}");
+    }
+    let class = match answer.status {
+        429 | 500..=599 => Class::Retry,
+        _ => class_of(word),
+    };
+    Err(error(class, answer, &text, secrets, now_ms))
+}
+
+/// Judges the answer of a webhook: a status, and a word in plain text.
+pub(super) fn judge_webhook(
+    answer: &Answer,
+    secrets: &[&Secret],
+    now_ms: u64,
+) -> Result<(), SendError> {
+    if (200..300).contains(&answer.status) {
+        return Ok(());
+    }
+    Err(by_status(answer, secrets, now_ms))
+}
+
+fn class_of(word: &str) -> Class {
+    let matches = |known: &str| match known.strip_suffix('*') {
+        Some(beginning) => word.starts_with(beginning),
+        None => word == known,
+    };
+    WORDS.iter().find(|(known, _)| matches(known)).map_or(Class::Reject, |(_, class)| *class)
+}
+
+fn by_status(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> SendError {
+    let class = match answer.status {
+        // A success that does not say so is somebody in between.
+        200..=299 | 408 | 429 | 500..=599 => Class::Retry,
+        // The address is wrong, or not ours any more.
+        401 | 403 | 404 | 410 => Class::Stop,
+        _ => Class::Reject,
+    };
+    let body = String::from_utf8_lossy(&answer.body);
+    let text = match answer.status {
+        300..=399 => "a redirect, which is not followed; check the address",
+        _ if body.trim().is_empty() => "no explanation",
+        _ => &body,
+    };
+    error(class, answer, text, secrets, now_ms)
+}
+
+fn error(class: Class, answer: &Answer, text: &str, secrets: &[&Secret], now_ms: u64) -> SendError {
+    let hidden = secrets.iter().fold(text.to_owned(), |text, secret| secret.redact(&text));
+    let why = Box::new(Refusal { status: answer.status, text: one_line(&hidden) });
+    match class {
+        Class::Reject => SendError::Reject { why },
+        Class::Retry => {
+            let limited = answer.status == 429 || text.contains("limited");
+            let default = limited.then_some(RATE_LIMIT_WAIT);
+            SendError::Retry { after: answer.retry_after(now_ms).or(default), why }
+        }
+        Class::Stop => SendError::Stop { why },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WORDS, judge_api, judge_webhook};
+    use crate::http::Answer;
+    use crate::{Secret, SendError};
+    use std::error::Error;
+
+    fn answer(status: u16, after: Option<&str>, body: &str) -> Answer {
+        let headers = after.map(|after| ("retry-after".to_owned(), after.to_owned()));
+        Answer { status, headers: headers.into_iter().collect(), body: body.as_bytes().to_vec() }
+    }
+
+    fn class(judged: Result<(), SendError>) -> String {
+        match judged {
+            Ok(()) => "taken".to_owned(),
+            Err(SendError::Retry { after, .. }) => match after {
+                Some(after) => format!("retry after {}", after.as_secs()),
+                None => "retry".to_owned(),
+            },
+            Err(SendError::Reject { .. }) => "reject".to_owned(),
+            Err(SendError::Stop { .. }) => "stop".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_api_says_in_the_body_what_became_of_a_message() {
+        for (status, after, body, expected) in [
+            (200, None, r#"{"ok":true,"channel":"C1","ts":"1.2"}"#, "taken"),
+            (200, None, r#"{"ok":true,"warning":"message_truncated"}"#, "taken"),
+            (200, None, r#"{"ok":false,"error":"invalid_auth"}"#, "stop"),
+            (200, None, r#"{"ok":false,"error":"not_in_channel"}"#, "stop"),
+            (200, None, r#"{"ok":false,"error":"restricted_action_read_only_channel"}"#, "stop"),
+            (200, None, r#"{"ok":false,"error":"msg_too_long"}"#, "reject"),
+            (200, None, r#"{"ok":false,"error":"invalid_blocks_format"}"#, "reject"),
+            (200, None, r#"{"ok":false,"error":"a_word_of_next_year"}"#, "reject"),
+            (200, None, r#"{"ok":false,"error":"internal_error"}"#, "retry"),
+            (200, None, r#"{"ok":false,"error":"ratelimited"}"#, "retry after 30"),
+            (429, Some("7"), r#"{"ok":false,"error":"ratelimited"}"#, "retry after 7"),
+            (429, None, "", "retry after 30"),
+            (503, None, r#"{"ok":false,"error":"a_word"}"#, "retry"),
+            (500, None, "oops", "retry"),
+            (200, None, "<html>", "retry"),
+            (200, None, r#"{"ok":tr"#, "retry"),
+            (200, None, "", "retry"),
+            (302, None, "", "reject"),
+            (404, None, "not here", "stop"),
+        ] {
+            assert_eq!(class(judge_api(&answer(status, after, body), &[], 0)), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_says_it_by_its_status() {
+        for (status, after, body, expected) in [
+            (200, None, "ok", "taken"),
+            (400, None, "invalid_payload", "reject"),
+            (403, None, "action_prohibited", "stop"),
+            (404, None, "no_service", "stop"),
+            (410, None, "channel_is_archived", "stop"),
+            (429, Some("1"), "rate_limited", "retry after 1"),
+            (429, None, "rate_limited", "retry after 30"),
+            (500, None, "rollup_error", "retry"),
+            (302, None, "", "reject"),
+        ] {
+            let judged = judge_webhook(&answer(status, after, body), &[], 0);
+            assert_eq!(class(judged), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what_helps_but_never_a_secret() {
+        let secrets = [&Secret::new("xoxb-1"), &Secret::new("https://hooks.slack.com/services/S")];
+        let said =
+            |judged: Result<(), SendError>| judged.unwrap_err().source().unwrap().to_string();
+        for (body, text) in [
+            (
+                r#"{"ok":false,"error":"not_in_channel"}"#,
+                "not_in_channel: invite the app to the channel",
+            ),
+            (
+                r#"{"ok":false,"error":"missing_scope","needed":"chat:write","provided":"none"}"#,
+                "missing_scope: the token has none and needs chat:write",
+            ),
+            (r#"{"ok":false,"error":"xoxb-1"}"#, "***"),
+            (r#"{"ok":false}"#, r#"{"ok":false}"#),
+        ] {
+            let said = said(judge_api(&answer(200, None, body), &secrets, 0));
+            assert_eq!(said, format!("Slack answered 200: {text}"));
+        }
+        let hook = "no https://hooks.slack.com/services/S here";
+        assert_eq!(
+            said(judge_webhook(&answer(404, None, hook), &secrets, 0)),
+            "Slack answered 404: no *** here"
+        );
+        assert_eq!(
+            said(judge_webhook(&answer(500, None, ""), &secrets, 0)),
+            "Slack answered 500: no explanation"
+        );
+    }
+
+    #[test]
+    fn the_table_of_words_is_in_order() {
+        assert!(WORDS.is_sorted_by(|a, b| a.0 < b.0));
+    }
+}

@@ -1,0 +1,155 @@
+//! A window as a message: what changed most stands first, and nothing exceeds Slack's limits.
+
+use super::format::{escape, number, seconds, shorten, window as window_text};
+use super::history::{History, Past};
+use serde_json::{Value, json};
+use std::cmp::Reverse;
+use zibrato::window::{Fold, Series, Window, sparkline};
+
+/// The longest title, in characters: what a header block takes.
+pub(super) const MAX_TITLE: usize = 150;
+
+/// The most series that one message shows; with header, context and the rest it stays below
+/// Slack's 50 blocks.
+const MAX_SECTIONS: usize = 45;
+
+/// The most characters of all sections together. Slack refuses a message somewhere above 13,000.
+const MAX_CHARACTERS: usize = 11_000;
+
+/// The most characters of a name or source, and of the tags, that are shown. Escaping makes five
+/// of one at worst, so that a section stays below Slack's 3,000.
+const MAX_NAME: usize = 200;
+const MAX_TAGS: usize = 120;
+
+/// Turns windows into messages, and remembers what it needs for the next.
+#[derive(Debug)]
+pub(super) struct Digester {
+    title: String,
+    history: History,
+}
+
+/// A message without its destination.
+#[derive(Debug, PartialEq)]
+pub(super) struct Digest {
+    /// What notifications show.
+    pub(super) text: String,
+    /// The message, in blocks.
+    pub(super) blocks: Vec<Value>,
+    /// How many series are in the window, shown or not.
+    pub(super) series: usize,
+}
+
+impl Digester {
+    pub(super) fn new(title: String) -> Self {
+        Self { title, history: History::default() }
+    }
+
+    /// The message for a window; none for an empty one.
+    ///
+    /// The series whose value has changed most against the mean of their earlier windows stand
+    /// first; those that have changed alike, in the order of name, source and kind.
+    pub(super) fn digest(&mut self, window: Window) -> Option<Digest> {
+        if window.is_empty() {
+            return None;
+        }
+        let (start_ms, length_ms) = (window.start_ms(), window.length_ms().max(1));
+        let number_of_window = start_ms / length_ms;
+        self.history.begin(number_of_window);
+        let all = window.into_series();
+        let mut rows: Vec<(&Series, Past)> = all
+            .iter()
+            .filter_map(|series| {
+                let value = drawn(&series.value)?;
+                Some((series, self.history.tell(series, number_of_window, value)))
+            })
+            .collect();
+        rows.sort_by_key(|(_, past)| Reverse(past.change));
+        let mut blocks = vec![
+            json!({"type": "header",
+                "text": {"type": "plain_text", "text": self.title, "emoji": true}}),
+            context(&window_text(start_ms, length_ms)),
+        ];
+        let shown = sections(&rows, length_ms, &mut blocks);
+        if shown < all.len() {
+            blocks.push(context(&format!("{} more series not shown", all.len() - shown)));
+        }
+        let text = format!("{}: {} series", escape(&self.title), all.len());
+        Some(Digest { text, blocks, series: all.len() })
+    }
+}
+
+/// Adds a section for each series, as long as there is room, and says for how many there was.
+fn sections(rows: &[(&Series, Past)], length_ms: u64, blocks: &mut Vec<Value>) -> usize {
+    let mut characters = 0;
+    for (i, (series, past)) in rows.iter().take(MAX_SECTIONS).enumerate() {
+        let text = section(series, past, length_ms);
+        characters += text.chars().count();
+        if characters > MAX_CHARACTERS {
+            return i;
+        }
+        blocks.push(json!({"type": "section", "text": mrkdwn(&text)}));
+    }
+    rows.len().min(MAX_SECTIONS)
+}
+
+fn context(text: &str) -> Value {
+    json!({"type": "context", "elements": [mrkdwn(text)]})
+}
+
+/// Verbatim: a name that looks like a host makes no link, and one that looks like a mention, none.
+fn mrkdwn(text: &str) -> Value {
+    json!({"type": "mrkdwn", "text": text, "verbatim": true})
+}
+
+/// One series: `*name* _source_ tag=value ˋ▁▅█ˋ values`.
+fn section(series: &Series, past: &Past, length_ms: u64) -> String {
+    let (name, source) = (shown(&series.name, MAX_NAME), shown(&series.source, MAX_NAME));
+    let mut text = format!("*{name}* _{source}_ ");
+    if !series.tags.is_empty() {
+        let tags = series.tags.iter().map(|(tag, value)| format!("{tag}={value}"));
+        let tags = tags.collect::<Vec<_>>().join(" ");
+        text.extend([&*shown(&tags, MAX_TAGS), " "]);
+    }
+    text.extend(["`", &sparkline(&past.values), "` ", &values(&series.value, length_ms)]);
+    text
+}
+
+/// A name or source as it stands in a message. A backtick would open a code span.
+fn shown(text: &str, most: usize) -> String {
+    escape(&shorten(text, most).replace('`', "'"))
+}
+
+/// The one number that the sparkline follows; none when there was no reading.
+fn drawn(value: &Fold) -> Option<f64> {
+    match value {
+        Fold::Counter(sum) => Some(*sum),
+        Fold::Gauge(gauge) => gauge.map(|gauge| gauge.last),
+        Fold::Set(members) => Some(members.len() as f64),
+        Fold::Timer(summary) if summary.is_empty() => None,
+        Fold::Timer(summary) => Some(summary.mean()),
+        _ => None, // a kind that a later version may add
+    }
+}
+
+fn values(value: &Fold, length_ms: u64) -> String {
+    match value {
+        Fold::Counter(sum) => {
+            let rate = sum / (length_ms as f64 / 1000.0);
+            format!("{} ({}/s)", number(*sum), number(rate))
+        }
+        Fold::Gauge(Some(g)) => {
+            let (min, max) = (number(g.min), number(g.max));
+            format!("{} (min {min}, max {max}, n {})", number(g.last), g.count)
+        }
+        Fold::Set(members) => format!("{} distinct", members.len()),
+        Fold::Timer(summary) => {
+            let p99 = summary.quantile(0.99).unwrap_or_else(|| summary.max());
+            let (mean, p99, max) = (seconds(summary.mean()), seconds(p99), seconds(summary.max()));
+            format!("n {}, mean {mean}, p99 {p99}, max {max}", summary.count())
+        }
+        _ => String::new(), // a gauge without a reading is not drawn
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Tables of windows and the messages they become.
+
+use super::{Digest, Digester, MAX_CHARACTERS};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use zibrato::window::Window;
+use zibrato::wire::Line;
+
+const NOON_MS: u64 = 1_795_176_000_000; // 2026-11-20 12:00:00 UTC
+
+/// The minute `i` after noon, holding the given lines, without their level.
+fn window<S: AsRef<str>>(i: u64, lines: impl IntoIterator<Item = S>) -> Window {
+    let mut window = Window::new(NOON_MS + i * 60_000, 60_000, 1_000_000);
+    for line in lines {
+        let line = format!("info|{}", line.as_ref());
+        window.fold_line(&Line::decode(line.as_bytes()).unwrap());
+    }
+    window
+}
+
+fn digester() -> Digester {
+    Digester::new("Metrics digest".to_owned())
+}
+
+fn sections(digest: &Digest) -> Vec<&str> {
+    let sections = digest.blocks.iter().filter(|block| block["type"] == "section");
+    sections.map(|block| block["text"]["text"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn an_empty_window_is_no_message() {
+    assert_eq!(digester().digest(window(0, &[] as &[&str])), None);
+}
+
+#[test]
+fn a_message_is_header_window_and_a_section_for_each_series() {
+    let mut digester = digester();
+    digester.digest(window(0, ["g|cpu.user|1|1|web-01", "g|cpu.user|9|1|web-02"]));
+    digester.digest(window(1, ["g|cpu.user|2|1|web-01", "g|cpu.user|9|1|web-02"]));
+    let last = ["g|cpu.user|1|1|web-01", "g|cpu.user|2|2|web-01", "g|cpu.user|3|3|web-01"];
+    let last = last.into_iter().chain(["g|cpu.user|9|1|web-02"]);
+    let digest = digester.digest(window(2, last)).unwrap();
+    assert_eq!(digest.text, "Metrics digest: 2 series");
+    assert_eq!(digest.series, 2);
+    assert_eq!(
+        Value::from(digest.blocks),
+        json!([
+            {"type": "header",
+             "text": {"type": "plain_text", "text": "Metrics digest", "emoji": true}},
+            {"type": "context", "elements": [
+                {"type": "mrkdwn", "verbatim": true,
+                 "text": "2026-11-20 12:02–12:03 UTC, 60 s"}]},
+            {"type": "section", "text": {"type": "mrkdwn", "verbatim": true,
+                "text": "*cpu.user* _web-01_ `▁▅█` 3 (min 1, max 3, n 3)"}},
+            {"type": "section", "text": {"type": "mrkdwn", "verbatim": true,
+                "text": "*cpu.user* _web-02_ `▄▄▄` 9 (min 9, max 9, n 1)"}},
+        ])
+    );
+}
+
+#[test]
+fn each_kind_shows_what_matters_of_it() {
+    for (lines, text) in [
+        (vec!["c|logins|90|1|a", "c|logins|30|1|a"], "*logins* _a_ `▄` 120 (2/s)"),
+        (vec!["g|depth|4|1|a", "g|depth|2|2|a"], "*depth* _a_ `▄` 2 (min 2, max 4, n 2)"),
+        (vec!["t|query|0.25|1|a"], "*query* _a_ `▄` n 1, mean 250 ms, p99 250 ms, max 250 ms"),
+        (vec!["s|users|ann|1|a", "s|users|bob|1|a"], "*users* _a_ `▄` 2 distinct"),
+    ] {
+        let digest = digester().digest(window(0, &lines)).unwrap();
+        assert_eq!(sections(&digest), [text], "{lines:?}");
+    }
+}
+
+#[test]
+fn what_changed_most_stands_first() {
+    let mut digester = digester();
+    digester.digest(window(0, ["c|calm|10|1|a", "c|fell|10|1|a", "c|rose|10|1|a"]));
+    let digest = digester
+        .digest(window(1, ["c|calm|11|1|a", "c|fell|1|1|a", "c|rose|20|1|a", "c|new|1|1|a"]));
+    let names: Vec<String> = sections(digest.as_ref().unwrap())
+        .iter()
+        .map(|text| text.split('*').nth(1).unwrap().to_owned())
+        .collect();
+    assert_eq!(names, ["new", "fell", "rose", "calm"]);
+}
+
+#[test]
+fn at_most_45_series_are_shown_and_the_rest_is_counted() {
+    let digest =
+        digester().digest(window(0, (0..60).map(|i| format!("g|m{i:03}|{}|1|h", i + 1)))).unwrap();
+    assert_eq!((&*digest.text, digest.series), ("Metrics digest: 60 series", 60));
+    assert_eq!((digest.blocks.len(), sections(&digest).len()), (48, 45));
+    assert_eq!(sections(&digest)[0], "*m000* _h_ `▄` 1 (min 1, max 1, n 1)");
+    assert_eq!(digest.blocks[47]["elements"][0]["text"], "15 more series not shown");
+    let all = digester().digest(window(0, (0..45).map(|i| format!("c|m{i}|1|1|h")))).unwrap();
+    assert_eq!(all.blocks.len(), 47);
+}
+
+#[test]
+fn names_are_escaped_and_mention_nobody() {
+    let digest = digester().digest(window(0, ["c|<!channel> & `x`|1|1|<@U1>"])).unwrap();
+    assert_eq!(sections(&digest), ["*&lt;!channel&gt; &amp; 'x'* _&lt;@U1&gt;_ `▄` 1 (0.01667/s)"]);
+    let titled = Digester::new("a&b".to_owned()).digest(window(0, ["c|n|1|1|a"])).unwrap();
+    assert_eq!(titled.text, "a&amp;b: 1 series");
+}
+
+#[test]
+fn the_longest_names_stay_within_the_limits() {
+    let long = "&".repeat(255);
+    let lines = (0..45).map(|i| {
+        let head: String = long.chars().skip(3).collect();
+        format!("c|{i:02}{head}|1|1|{long}")
+    });
+    let digest = digester().digest(window(0, lines)).unwrap();
+    let sections = sections(&digest);
+    assert!(sections.iter().all(|text| text.chars().count() <= 3000));
+    let sum: usize = sections.iter().map(|text| text.chars().count()).sum();
+    assert!(sum <= MAX_CHARACTERS, "{sum}");
+    let last = &digest.blocks.last().unwrap()["elements"][0]["text"];
+    assert_eq!(*last, format!("{} more series not shown", 45 - sections.len()));
+}
+
+proptest! {
+    #[test]
+    fn every_series_is_shown_or_counted(
+        counts in prop::collection::btree_map("[^|\\p{C}\\p{Z}]{1,80}", 1..9_u32, 1..80),
+    ) {
+        let lines = counts.iter().map(|(name, n)| format!("c|{name}|{n}|1|a"));
+        let digest = digester().digest(window(0, lines)).unwrap();
+        let more = digest.blocks.last().unwrap()["elements"][0]["text"].as_str();
+        let hidden = more.and_then(|text| text.strip_suffix(" more series not shown"));
+        let hidden: usize = hidden.map_or(0, |n| n.parse().unwrap());
+        prop_assert_eq!(sections(&digest).len() + hidden, counts.len());
+        prop_assert!(digest.blocks.len() <= 50);
+        for text in sections(&digest) {
+            prop_assert!(!text.contains(['<', '>']) && text.matches('`').count() == 2);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! How names, numbers, times and windows read in a message.
+
+/// Escapes the three characters that mean something to Slack, so that no name makes a link or
+/// mentions anybody.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// At most `most` characters of a text; a longer one ends in `…`.
+pub(super) fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// A number: whole ones in full, others with four digits that count.
+pub(super) fn number(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        return (value as i64).to_string();
+    }
+    if (1e-4..1e15).contains(&value.abs()) {
+        return significant(value, 4);
+    }
+    format!("{value:.3e}")
+}
+
+/// A duration in the unit that suits it, with three digits that count.
+pub(super) fn seconds(value: f64) -> String {
+    let size = value.abs();
+    let (factor, unit) = match size {
+        _ if size >= 1.0 || size == 0.0 => (1.0, "s"),
+        _ if size >= 1e-3 => (1e3, "ms"),
+        _ if size >= 1e-6 => (1e6, "µs"),
+        _ => (1e9, "ns"),
+    };
+    let scaled = value * factor;
+    if (1e-3..1e15).contains(&scaled.abs()) {
+        format!("{} {unit}", significant(scaled, 3))
+    } else {
+        format!("{} {unit}", number(scaled))
+    }
+}
+
+/// `digits` digits that count, without a tail of zeros. All digits before the point are kept.
+fn significant(value: f64, digits: i32) -> String {
+    let whole = value.abs().log10().floor() as i32 + 1;
+    let decimals = usize::try_from(digits - whole).unwrap_or(0);
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// A window in words: `2026-11-20 12:00–12:01 UTC, 60 s`. Seconds show when they matter.
+pub(super) fn window(start_ms: u64, length_ms: u64) -> String {
+    let end_ms = start_ms.saturating_add(length_ms);
+    let (year, month, day) = date(start_ms / 86_400_000);
+    let on_minutes = start_ms.is_multiple_of(60_000) && end_ms.is_multiple_of(60_000);
+    let time = |ms: u64| {
+        let s = ms / 1000 % 86_400;
+        let (hours, minutes) = (s / 3600, s / 60 % 60);
+        if on_minutes {
+            format!("{hours:02}:{minutes:02}")
+        } else {
+            format!("{hours:02}:{minutes:02}:{:02}", s % 60)
+        }
+    };
+    format!(
+        "{year:04}-{month:02}-{day:02} {}–{} UTC, {} s",
+        time(start_ms),
+        time(end_ms),
+        number(length_ms as f64 / 1000.0)
+    )
+}
+
+/// Year, month and day of a number of days since 1970-01-01, counted in years that begin in March,
+/// so that the leap day is the last of its year.
+const fn date(days: u64) -> (u64, u64, u64) {
+    const ERA_DAYS: u64 = 146_097; // 400 years
+    let days = days + 719_468; // since 0000-03-01
+    let day_of_era = days % ERA_DAYS;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months = (5 * day_of_year + 2) / 153; // since March
+    let day = day_of_year - (153 * months + 2) / 5 + 1;
+    let month = if months < 10 { months + 3 } else { months - 9 };
+    let year = days / ERA_DAYS * 400 + year_of_era + (month <= 2) as u64;
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{date, escape, number, seconds, shorten, window};
+
+    #[test]
+    fn nothing_in_a_text_means_anything_to_slack() {
+        for (from, to) in [
+            ("a & <b> 1 2", "a &amp; &lt;b&gt; 1 2"),
+            ("&amp;", "&amp;amp;"),
+            ("<!channel>", "&lt;!channel&gt;"),
+            ("a<b>&c", "a&lt;b&gt;&amp;c"),
+            ("日本 & 語", "日本 &amp; 語"),
+            ("\"quoted\" 'single'", "\"quoted\" 'single'"),
+            ("", ""),
+        ] {
+            assert_eq!(escape(from), to);
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(shorten("日本語", 3), "日本語");
+        assert_eq!(shorten("日本語!", 3), "日本…");
+        assert_eq!(shorten("", 3), "");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (9.0, "9"),
+            (-3.0, "-3"),
+            (1_234_567.0, "1234567"),
+            (20.583_333, "20.58"),
+            (0.012_345, "0.01235"),
+            (1234.56, "1235"),
+            (123_456.7, "123457"),
+            (2.5, "2.5"),
+            (-0.1, "-0.1"),
+            (1e21, "1.000e21"),
+            (1.5e-7, "1.500e-7"),
+        ] {
+            assert_eq!(number(value), text, "{value}");
+        }
+    }
+
+    #[test]
+    fn durations_have_the_unit_that_suits_them() {
+        for (value, text) in [
+            (0.0, "0 s"),
+            (1.0, "1 s"),
+            (12.345, "12.3 s"),
+            (3600.0, "3600 s"),
+            (0.25, "250 ms"),
+            (0.012_345, "12.3 ms"),
+            (0.000_25, "250 µs"),
+            (1.9e-8, "19 ns"),
+            (-0.5, "-500 ms"),
+            (1e20, "1.000e20 s"),
+        ] {
+            assert_eq!(seconds(value), text, "{value}");
+        }
+    }
+
+    #[test]
+    fn windows_read_as_times_of_day() {
+        let noon_ms = 1_795_176_000_000; // 2026-11-20 12:00:00 UTC
+        for (start_ms, length_ms, text) in [
+            (noon_ms, 60_000, "2026-11-20 12:00–12:01 UTC, 60 s"),
+            (noon_ms, 300_000, "2026-11-20 12:00–12:05 UTC, 300 s"),
+            (noon_ms + 10_000, 10_000, "2026-11-20 12:00:10–12:00:20 UTC, 10 s"),
+            (noon_ms, 500, "2026-11-20 12:00:00–12:00:00 UTC, 0.5 s"),
+            (noon_ms + 43_140_000, 60_000, "2026-11-20 23:59–00:00 UTC, 60 s"),
+            (0, 60_000, "1970-01-01 00:00–00:01 UTC, 60 s"),
+        ] {
+            assert_eq!(window(start_ms, length_ms), text);
+        }
+    }
+
+    #[test]
+    fn dates_know_leap_years() {
+        for (days, expected) in [
+            (0, (1970, 1, 1)),
+            (59, (1970, 3, 1)),
+            (11_016, (2000, 2, 29)),
+            (11_017, (2000, 3, 1)),
+            (19_782, (2024, 2, 29)),
+            (47_540, (2100, 2, 28)),
+            (47_541, (2100, 3, 1)),
+        ] {
+            assert_eq!(date(days), expected);
+        }
+    }
+}

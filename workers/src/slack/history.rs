@@ -1,0 +1,158 @@
+//! What each series did in its last windows, for its sparkline and for how much it has changed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use zibrato::Kind;
+use zibrato::window::Series;
+
+/// How many windows are remembered of a series; one that is idle for as long is forgotten.
+const WINDOWS: usize = 24;
+
+/// The most series that are remembered. Further ones are shown without a past.
+const MAX_TRACKS: usize = 10_000;
+
+type Tags = Box<[(Box<str>, Box<str>)]>;
+
+/// The last windows of many series.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    tracks: BTreeMap<(Box<str>, Arc<str>, Kind, Tags), Track>,
+}
+
+#[derive(Debug)]
+struct Track {
+    /// The number of the window of the last value.
+    last: u64,
+    /// Oldest first; NaN for a window in which the series was silent.
+    values: VecDeque<f64>,
+}
+
+/// A series' past up to and with the window just told.
+#[derive(Debug, PartialEq)]
+pub(super) struct Past {
+    /// Oldest first; NaN for a window in which the series was silent.
+    pub(super) values: Vec<f64>,
+    /// How far the last value is from the mean of those before it, in percent of the larger one.
+    pub(super) change: u32,
+}
+
+impl History {
+    /// Forgets the series that were idle until `window`, a number that grows by one each window.
+    pub(super) fn begin(&mut self, window: u64) {
+        self.tracks.retain(|_, track| track.last.saturating_add(WINDOWS as u64) >= window);
+    }
+
+    /// Remembers the value of a series in `window`, and gives its past.
+    pub(super) fn tell(&mut self, series: &Series, window: u64, value: f64) -> Past {
+        let kind = series.value.kind();
+        let key = (series.name.clone(), Arc::clone(&series.source), kind, series.tags.clone());
+        let full = self.tracks.len() >= MAX_TRACKS;
+        if full && !self.tracks.contains_key(&key) {
+            return Past { values: vec![value], change: 0 };
+        }
+        let track = self.tracks.entry(key);
+        let track = track.or_insert_with(|| Track { last: window, values: VecDeque::new() });
+        let silent = window.saturating_sub(track.last).saturating_sub(1).min(WINDOWS as u64);
+        track.values.extend((0..silent).map(|_| f64::NAN));
+        track.values.push_back(value);
+        track.last = window;
+        let surplus = track.values.len().saturating_sub(WINDOWS);
+        track.values.drain(..surplus);
+        let values: Vec<f64> = track.values.iter().copied().collect();
+        Past { change: change(&values), values }
+    }
+}
+
+/// A series without earlier values has changed from nothing, which is 100 %.
+fn change(values: &[f64]) -> u32 {
+    let Some((now, earlier)) = values.split_last() else { return 0 };
+    let finite = || earlier.iter().filter(|value| value.is_finite());
+    let count = finite().count().max(1) as f64;
+    let mean: f64 = finite().map(|value| value / count).sum();
+    let largest = now.abs().max(mean.abs());
+    if largest == 0.0 {
+        return 0;
+    }
+    ((now / largest - mean / largest).abs() * 100.0).round() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{History, MAX_TRACKS, WINDOWS, change};
+    use zibrato::window::{Series, Window, sparkline};
+    use zibrato::wire::Line;
+
+    fn series(line: &str) -> Series {
+        let mut window = Window::new(0, 60_000, 10);
+        window.fold_line(&Line::decode(line.as_bytes()).unwrap());
+        window.into_series().remove(0)
+    }
+
+    #[test]
+    fn the_last_windows_are_remembered_and_silence_is_a_gap() {
+        let (mut history, logins) = (History::default(), series("info|c|logins|1|1|a"));
+        let mut drawn = String::new();
+        for (window, value) in [(7, 1.0), (8, 2.0), (11, 3.0)] {
+            history.begin(window);
+            drawn = sparkline(&history.tell(&logins, window, value).values);
+        }
+        assert_eq!(drawn, "▁▅··█");
+        for window in 12..100 {
+            history.begin(window);
+            assert!(history.tell(&logins, window, 1.0).values.len() <= WINDOWS);
+        }
+    }
+
+    #[test]
+    fn an_idle_series_is_forgotten() {
+        let mut history = History::default();
+        history.tell(&series("info|c|logins|1|1|a"), 1, 1.0);
+        history.begin(1 + WINDOWS as u64);
+        assert_eq!(history.tracks.len(), 1);
+        history.begin(2 + WINDOWS as u64);
+        assert!(history.tracks.is_empty());
+    }
+
+    #[test]
+    fn kinds_sources_and_names_have_pasts_of_their_own() {
+        let mut history = History::default();
+        for line in ["info|c|n|1|1|a", "info|g|n|1|1|a", "info|c|m|1|1|a", "info|c|n|1|1|b"] {
+            assert_eq!(history.tell(&series(line), 1, 5.0).values, [5.0], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_harms_nothing() {
+        let (mut history, logins) = (History::default(), series("info|c|logins|1|1|a"));
+        history.tell(&logins, 1_000, 1.0);
+        history.begin(3);
+        assert_eq!(history.tell(&logins, 3, 2.0).values, [1.0, 2.0]);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut history = History::default();
+        for i in 0..=MAX_TRACKS {
+            history.tell(&series(&format!("info|c|n{i}|1|1|a")), 1, 1.0);
+        }
+        assert_eq!(history.tracks.len(), MAX_TRACKS);
+    }
+
+    #[test]
+    fn change_is_measured_against_the_mean_before() {
+        for (values, percent) in [
+            (&[][..], 0),
+            (&[5.0], 100),
+            (&[0.0], 0),
+            (&[4.0, 4.0], 0),
+            (&[2.0, 4.0], 50),
+            (&[4.0, 2.0], 50),
+            (&[1.0, 3.0, 4.0], 50),
+            (&[1.0, f64::NAN, 1.0], 0),
+            (&[-1.0, 1.0], 200),
+            (&[f64::MAX, -f64::MAX], 200),
+        ] {
+            assert_eq!(change(values), percent, "{values:?}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Slack: each window becomes one readable message, through a webhook or `chat.postMessage`.
+
+mod answer;
+mod digest;
+mod format;
+mod history;
+
+use crate::http::{self, Endpoint, HttpClient};
+use crate::secret::{self, Secret};
+use crate::{Backend, BackendProgram, Payload, SendError};
+use digest::{Digester, MAX_TITLE};
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use zibrato::clock;
+use zibrato::daemon::{Exit, Failure};
+use zibrato::window::Window;
+
+const DEFAULT_API_URL: &str = "https://slack.com/api";
+const DEFAULT_TITLE: &str = "Zibrato";
+const CONTENT_TYPE: &str = "application/json; charset=utf-8";
+
+/// What Slack takes: a message a second in one channel.
+const DEFAULT_PACE: Duration = Duration::from_secs(1);
+
+/// The flags of `zibrato-slack`.
+#[derive(Debug, Clone, clap::Args)]
+#[non_exhaustive]
+#[command(next_help_heading = "Slack")]
+pub struct SlackFlags {
+    /// Incoming webhook to post to; better in a file or a variable, because it is a secret
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    pub webhook_url: Option<Secret>,
+
+    /// Read the incoming webhook from this file
+    #[arg(long, value_name = "FILE")]
+    pub webhook_url_file: Option<PathBuf>,
+
+    /// Token of an app with the scope chat:write, in place of a webhook; better in a file or a
+    /// variable
+    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
+    pub token: Option<Secret>,
+
+    /// Read the token from this file
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// Where to post with the token: the id of a channel (C0123ABCD), or #name
+    #[arg(long, value_name = "CHANNEL")]
+    pub channel: Option<String>,
+
+    /// Where the Web API is. Plain http only on this machine
+    #[arg(long, value_name = "URL", default_value = DEFAULT_API_URL)]
+    pub api_url: String,
+
+    /// Title of each message
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_TITLE)]
+    pub title: String,
+
+    /// Longest time for one request, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = http::timeout)]
+    pub timeout: Duration,
+
+    /// Shortest time between two messages, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = http::seconds)]
+    pub pace: Duration,
+}
+
+impl SlackFlags {
+    /// Flags that post through a webhook, everything else at its default, for programs that embed
+    /// the backend.
+    ///
+    /// ```
+    /// use zibrato_workers::slack::SlackFlags;
+    /// let flags = SlackFlags::webhook("https://hooks.slack.com/services/T0/B0/XXX");
+    /// assert_eq!(flags.title, "Zibrato");
+    /// ```
+    #[must_use]
+    pub fn webhook(url: impl Into<String>) -> Self {
+        Self { webhook_url: Some(Secret::new(url)), ..Self::unset() }
+    }
+
+    /// Flags that post to a channel with an app's token, everything else at its default.
+    #[must_use]
+    pub fn channel(token: impl Into<String>, channel: impl Into<String>) -> Self {
+        let token = Some(Secret::new(token));
+        Self { token, channel: Some(channel.into()), ..Self::unset() }
+    }
+
+    fn unset() -> Self {
+        Self {
+            webhook_url: None,
+            webhook_url_file: None,
+            token: None,
+            token_file: None,
+            channel: None,
+            api_url: DEFAULT_API_URL.to_owned(),
+            title: DEFAULT_TITLE.to_owned(),
+            timeout: Duration::from_secs(10),
+            pace: DEFAULT_PACE,
+        }
+    }
+}
+
+/// Posts a digest of each window to Slack: the series that changed most first, each with a
+/// sparkline of its last 24 windows.
+///
+/// A counter shows its total and rate, a gauge its last reading with min, max and count, a timer
+/// its count, mean, 99th percentile and max, a set the number of its members. The sparkline of a
+/// timer follows its mean.
+#[derive(Debug)]
+pub struct Slack {
+    http: HttpClient,
+    destination: Destination,
+    digester: Digester,
+    pace: Duration,
+    posted: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Destination {
+    Channel { channel: String, token: Secret, authorization: Secret },
+    Webhook { url: Secret },
+}
+
+impl Backend for Slack {
+    fn payloads(&mut self, window: Window) -> Vec<Payload> {
+        let Some(digest) = self.digester.digest(window) else {
+            return Vec::new();
+        };
+        let (text, blocks) = (digest.text, digest.blocks);
+        let body = match &self.destination {
+            Destination::Channel { channel, .. } => json!({
+                "channel": channel, "text": text, "blocks": blocks,
+                "mrkdwn": false, "unfurl_links": false, "unfurl_media": false,
+            }),
+            Destination::Webhook { .. } => json!({"text": text, "blocks": blocks}),
+        };
+        vec![Payload::new(body.to_string().into_bytes(), digest.series)]
+    }
+
+    /// Sends one message, not before the pace allows it.
+    fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
+        if let Some(posted) = self.posted {
+            std::thread::sleep(self.pace.saturating_sub(posted.elapsed()));
+        }
+        let authorization = match &self.destination {
+            Destination::Channel { authorization, .. } => Some(authorization),
+            Destination::Webhook { .. } => None,
+        };
+        let sent = self.http.post(authorization, CONTENT_TYPE, &payload.body);
+        self.posted = Some(Instant::now());
+        let answer =
+            sent.map_err(|error| SendError::Retry { after: None, why: Box::new(error) })?;
+        let now_ms = clock::unix_ms();
+        match &self.destination {
+            Destination::Channel { token, .. } => answer::judge_api(&answer, &[token], now_ms),
+            Destination::Webhook { url } => answer::judge_webhook(&answer, &[url], now_ms),
+        }
+    }
+}
+
+impl BackendProgram for Slack {
+    type Flags = SlackFlags;
+
+    const PROGRAM: &'static str = "zibrato-slack";
+
+    const ABOUT: &'static str = "Posts a digest of the measurements to Slack, a window at a time";
+
+    const EXAMPLES: &'static str = "\
+Examples:
+  zibrato-slack --webhook-url-file /etc/zibrato/webhook --levels warn,crit --flush 300
+  ZIBRATO_SLACK_TOKEN=xoxb-... zibrato-slack --channel '#metrics' --title 'Web shop'";
+
+    /// Slack takes a message a second in one channel.
+    const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
+
+    fn open(flags: SlackFlags) -> Result<Self, Failure> {
+        let title = title(&flags.title)?;
+        let webhook = secret::given("--webhook-url", flags.webhook_url, flags.webhook_url_file)?;
+        let token = secret::given("--token", flags.token, flags.token_file)?;
+        let channel = flags.channel.map(|channel| channel.trim().to_owned());
+        let channel = channel.filter(|channel| !channel.is_empty());
+        let destination = destination(webhook, token, channel)?;
+        let endpoint = match &destination {
+            Destination::Webhook { url } => Endpoint::parse("--webhook-url", url.expose())?,
+            Destination::Channel { .. } => {
+                let api = flags.api_url.trim().trim_end_matches('/');
+                Endpoint::parse("--api-url", &format!("{api}/chat.postMessage"))?
+            }
+        };
+        Ok(Self {
+            http: HttpClient::new(Self::PROGRAM, endpoint, flags.timeout),
+            destination,
+            digester: Digester::new(title),
+            pace: flags.pace,
+            posted: None,
+        })
+    }
+}
+
+fn wrong(why: &str) -> Failure {
+    Failure::new(Exit::Config, why)
+}
+
+fn title(text: &str) -> Result<String, Failure> {
+    let title = text.trim();
+    if title.is_empty() || title.chars().count() > MAX_TITLE {
+        return Err(wrong("--title: takes 1 to 150 characters"));
+    }
+    if title.contains(|c: char| c.is_control() || matches!(c, '&' | '<' | '>')) {
+        return Err(wrong("--title: takes no & < > and no line breaks, which Slack changes"));
+    }
+    Ok(title.to_owned())
+}
+
+/// The one destination that is given.
+fn destination(
+    webhook: Option<Secret>,
+    token: Option<Secret>,
+    channel: Option<String>,
+) -> Result<Destination, Failure> {
+    match (webhook, token, channel) {
+        (Some(url), None, None) => Ok(Destination::Webhook { url }),
+        (None, Some(token), Some(channel)) => {
+            if !token.expose().chars().all(|c| c.is_ascii_graphic()) {
+                return Err(wrong("--token: has characters in it that no token has"));
+            }
+            let authorization = Secret::new(format!("Bearer {}", token.expose()));
+            Ok(Destination::Channel { channel, token, authorization })
+        }
+        (None, Some(_), None) => Err(wrong("--token needs a channel; give --channel")),
+        (None, None, Some(_)) => {
+            Err(wrong("--channel needs a token; give --token-file FILE or set ZIBRATO_SLACK_TOKEN"))
+        }
+        (Some(_), _, _) => Err(wrong(
+            "--webhook-url has its channel in itself; give it, or --token and --channel, but not \
+             both",
+        )),
+        (None, None, None) => Err(wrong(
+            "nowhere to post; give --webhook-url-file FILE or set ZIBRATO_SLACK_WEBHOOK_URL, or \
+             give --channel and --token-file FILE",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

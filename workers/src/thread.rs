@@ -1,0 +1,98 @@
+//! A thread that somebody owns: it has a name, and is joined with a deadline.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
+
+/// A running thread. Dropping it leaves the thread alone.
+#[derive(Debug)]
+pub(crate) struct OwnedThread {
+    name: &'static str,
+    handle: Option<JoinHandle<()>>,
+    ended: Receiver<Ended>,
+}
+
+/// How a thread ended, or that it has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It panicked; what it said is on stderr.
+    Panicked,
+    /// It did what it had to do.
+    Returned,
+    /// It is still at it.
+    StillRunning,
+}
+
+impl OwnedThread {
+    /// Starts a thread. `at_end` is run when `body` has returned or panicked.
+    pub(crate) fn spawn(
+        name: &'static str,
+        body: impl FnOnce() + Send + 'static,
+        at_end: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self> {
+        let (tell, ended) = sync_channel(1);
+        let handle = Builder::new().name(name.to_owned()).spawn(move || {
+            // What the body has touched is not looked at again, except counters behind locks.
+            let how = match catch_unwind(AssertUnwindSafe(body)) {
+                Ok(()) => Ended::Returned,
+                Err(_) => Ended::Panicked,
+            };
+            at_end();
+            if tell.send(how).is_err() {
+                tracing::debug!(event = "thread_ended_late", thread = name);
+            }
+        })?;
+        Ok(Self { name, handle: Some(handle), ended })
+    }
+
+    /// Waits until the thread has ended, but not beyond `until`.
+    pub(crate) fn join_by(&mut self, until: Instant) -> Ended {
+        let left = until.saturating_duration_since(Instant::now());
+        let ended = match self.ended.recv_timeout(left) {
+            Ok(ended) => ended,
+            Err(RecvTimeoutError::Disconnected) => Ended::Returned,
+            Err(RecvTimeoutError::Timeout) => return Ended::StillRunning,
+        };
+        if let Some(handle) = self.handle.take() {
+            // It has said its last word, so this does not wait; `ended` knows of a panic.
+            drop(handle.join());
+        }
+        if ended == Ended::Panicked {
+            tracing::error!(event = "thread_panicked", thread = self.name);
+        }
+        ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ended, OwnedThread};
+    use std::sync::mpsc::sync_channel;
+    use std::time::{Duration, Instant};
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
+    #[test]
+    fn a_thread_is_joined_or_given_up_on() {
+        let (go, wait) = sync_channel::<()>(0);
+        let body = move || assert!(wait.recv().is_err());
+        let mut thread = OwnedThread::spawn("zb-test", body, || ()).unwrap();
+        assert_eq!(thread.join_by(Instant::now()), Ended::StillRunning);
+        drop(go);
+        assert_eq!(thread.join_by(later()), Ended::Returned);
+        assert_eq!(thread.join_by(later()), Ended::Returned);
+    }
+
+    #[test]
+    fn a_panic_is_told_and_the_end_is_run() {
+        let (tell, told) = sync_channel(1);
+        let at_end = move || tell.send(()).unwrap();
+        let mut thread = OwnedThread::spawn("zb-test", || panic!("on purpose"), at_end).unwrap();
+        assert_eq!(thread.join_by(later()), Ended::Panicked);
+        told.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+}
