@@ -1,4 +1,8 @@
-//! The attributes and macros of zibrato.
+//! The attributes and macros of [zibrato](https://docs.rs/zibrato), which passes them on.
+//!
+//! They are documented there, with examples that run: this crate is built first and knows nothing
+//! of the instrument. Arguments are read in `args` and `call`, the function in `function`; `check`
+//! and `target` say what cannot be, and `expand` writes what is left, which cannot fail.
 
 mod args;
 mod call;
@@ -15,31 +19,31 @@ use syn::parse::{ParseStream, Parser};
 use args::{Args, Known};
 use function::{Annotated, Body, Function};
 
-/// Counts.
+/// Counts the calls of a function.
 #[proc_macro_attribute]
 pub fn count_me(args: TokenStream, item: TokenStream) -> TokenStream {
     attribute("count_me", args::COUNT_ME, expand::counted, args.into(), item.into()).into()
 }
 
-/// Times.
+/// Times a function.
 #[proc_macro_attribute]
 pub fn time_me(args: TokenStream, item: TokenStream) -> TokenStream {
     attribute("time_me", args::TIME_ME, expand::timed, args.into(), item.into()).into()
 }
 
-/// Counts.
+/// Counts at this place.
 #[proc_macro]
 pub fn count(input: TokenStream) -> TokenStream {
     call::count(input.into()).into()
 }
 
-/// Gauges.
+/// Reads a gauge at this place.
 #[proc_macro]
 pub fn gauge(input: TokenStream) -> TokenStream {
     call::gauge(input.into()).into()
 }
 
-/// Times.
+/// Times an expression, or what is left of a scope.
 #[proc_macro]
 pub fn time(input: TokenStream) -> TokenStream {
     call::time(input.into()).into()
