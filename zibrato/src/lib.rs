@@ -56,6 +56,8 @@
 pub mod clock;
 #[cfg(feature = "daemon")]
 pub mod daemon;
+#[cfg(feature = "macros")]
+mod macros;
 mod measurement;
 #[cfg(feature = "sdk")]
 mod sdk;
@@ -92,7 +94,7 @@ pub use sdk::{
 pub use zmq;
 
 #[cfg(feature = "macros")]
-pub use zibrato_macros::{count, count_me, gauge, time, time_me};
+pub use macros::{count, count_me, gauge, time, time_me};
 
 /// For tests: what was recorded, without a broker.
 #[cfg(feature = "sdk")]
