@@ -21,7 +21,7 @@ type Log = Arc<Mutex<Vec<Measurement>>>;
 /// nothing of it is sent.
 ///
 /// Other threads, and so other tests, go on undisturbed. To catch what a thread of your own
-/// records, call [`attach`](Capture::attach) in it.
+/// records, call [`attach`](Captured::attach) in it.
 ///
 /// ```
 /// use zibrato::{count_me, testing};
