@@ -38,7 +38,7 @@ struct ProgramFlags<B: BackendProgram> {
     worker: WorkerFlags,
     #[command(flatten)]
     backend: B::Flags,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "General")]
     common: CommonFlags,
 }
 
