@@ -4,6 +4,7 @@
 
 mod broker;
 mod carbon;
+pub mod fake;
 mod ports;
 mod program;
 mod running;

@@ -72,6 +72,7 @@ fn bar(value: f64, min: f64, max: f64) -> char {
 mod tests {
     use super::sparkline;
     use proptest::prelude::*;
+
     const INFINITY: f64 = f64::INFINITY;
     const MAX: f64 = f64::MAX;
     const NAN: f64 = f64::NAN;

@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 
 mod carbon;
+mod fakes;
 mod levels;
 mod million;
 mod python;
+mod shapes;
+mod supervisord;

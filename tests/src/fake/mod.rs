@@ -1,0 +1,11 @@
+//! Stand-ins for the services that workers deliver to, on loopback and as strict as the real ones.
+
+mod blocks;
+mod http;
+mod librato;
+mod slack;
+
+// The public interface is:
+pub use http::{Reply, Request};
+pub use librato::{FakeLibrato, LibratoState, Total};
+pub use slack::{FakeSlack, Message, SlackState};

@@ -1,0 +1,251 @@
+//! A fake of Slack: an incoming webhook, and the few methods of the Web API that the project and
+//! its tests use.
+
+use super::blocks;
+use super::http::{Reply, Request, Server, Service};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+const WEBHOOK_PATH: &str = "/services/T0TEAM/B0HOOK/hushhush";
+
+/// Above this a text is cut, with a warning.
+const MAX_TEXT: usize = 40_000;
+
+/// A channel of the workspace and what becomes of a post to it.
+struct Channel {
+    id: &'static str,
+    name: &'static str,
+    refusal: Option<&'static str>,
+}
+
+const CHANNELS: &[Channel] = &[
+    Channel { id: "C0METRICS", name: "metrics", refusal: None },
+    Channel { id: "C0ARCHIVE", name: "archive", refusal: Some("is_archived") },
+    Channel { id: "C0STRANGE", name: "strange", refusal: Some("not_in_channel") },
+];
+
+/// Takes messages as Slack does. Dropping it stops it.
+///
+/// Its workspace has three channels: `#metrics`, `#archive`, which is archived, and `#strange`, in
+/// which the app is not.
+///
+/// ```
+/// use zibrato_tests::fake::FakeSlack;
+/// let slack = FakeSlack::start().unwrap();
+/// assert!(slack.api_url().ends_with("/api"));
+/// assert!(slack.messages().is_empty());
+/// ```
+#[derive(Debug)]
+pub struct FakeSlack {
+    server: Server<SlackState>,
+}
+
+impl FakeSlack {
+    /// The token of the app.
+    pub const TOKEN: &str = "xoxb-hushhush";
+
+    /// The channel in which the app is.
+    pub const CHANNEL: &str = "C0METRICS";
+
+    /// Starts on a free port.
+    ///
+    /// # Errors
+    /// When there is no free port or no further thread.
+    pub fn start() -> anyhow::Result<Self> {
+        Ok(Self { server: Server::start(SlackState::default())? })
+    }
+
+    /// Where it is, without a path.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// What `--api-url` takes.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("{}/api", self.url())
+    }
+
+    /// What `--webhook-url` takes.
+    #[must_use]
+    pub fn webhook_url(&self) -> String {
+        format!("{}{WEBHOOK_PATH}", self.url())
+    }
+
+    /// Answers the next request so, whatever it is. Several stand in a queue.
+    pub fn answer_with(&self, reply: Reply) {
+        self.server.answer_with(reply);
+    }
+
+    /// Every request so far.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.server.look(|state| state.requests.clone())
+    }
+
+    /// The messages that were taken.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Message> {
+        self.server.look(|state| state.messages.clone())
+    }
+
+    /// Waits until `done` says so of the state, which it is asked after each request.
+    ///
+    /// # Errors
+    /// When the deadline passes first.
+    pub fn wait_until(
+        &self,
+        done: impl Fn(&SlackState) -> bool,
+        deadline: Duration,
+    ) -> anyhow::Result<()> {
+        self.server.wait_until(done, deadline)
+    }
+}
+
+/// What the fake remembers.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct SlackState {
+    /// Every request so far.
+    pub requests: Vec<Request>,
+    /// The messages that were taken.
+    pub messages: Vec<Message>,
+}
+
+/// A message that was taken.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Message {
+    /// The id of the channel; none when it came through the webhook.
+    pub channel: Option<String>,
+    /// The text; empty if there are only blocks.
+    pub text: String,
+    /// The blocks; null if there are none.
+    pub blocks: Value,
+}
+
+impl Service for SlackState {
+    fn answer(&mut self, request: &Request) -> Reply {
+        if request.path.starts_with("/services/") {
+            return self.webhook(request);
+        }
+        let Some(method) = request.path.strip_prefix("/api/") else {
+            return Reply::status(404);
+        };
+        let answered = match authorized(request) {
+            Ok(()) => self.call(method, request),
+            Err(word) => Err(word),
+        };
+        let body = answered.unwrap_or_else(|word| json!({"ok": false, "error": word}));
+        Reply::json(200, &body)
+    }
+
+    fn record(&mut self, request: Request) {
+        self.requests.push(request);
+    }
+}
+
+/// Whether the request bears the token of the app.
+fn authorized(request: &Request) -> Result<(), &'static str> {
+    let bearer = request.header("authorization").and_then(|told| told.strip_prefix("Bearer "));
+    match bearer {
+        None => Err("not_authed"),
+        Some(token) if token == FakeSlack::TOKEN => Ok(()),
+        Some(_) => Err("invalid_auth"),
+    }
+}
+
+impl SlackState {
+    fn webhook(&mut self, request: &Request) -> Reply {
+        let reply = |status, word: &str| {
+            Reply::status(status).header("Content-Type", "text/html").body(word)
+        };
+        if request.path != WEBHOOK_PATH || request.method != "POST" {
+            return reply(404, "no_service");
+        }
+        let Some(Value::Object(fields)) = &request.json else {
+            return reply(400, "invalid_payload");
+        };
+        match message(fields) {
+            Ok((text, blocks)) => {
+                self.messages.push(Message { channel: None, text, blocks });
+                reply(200, "ok")
+            }
+            Err(word) => reply(400, word),
+        }
+    }
+
+    /// Calls a method of the Web API.
+    fn call(&mut self, method: &str, request: &Request) -> Result<Value, &'static str> {
+        match method {
+            "auth.test" => Ok(json!({
+                "ok": true, "url": "https://test.slack.com/", "team": "Test", "user": "zibrato",
+                "team_id": "T0TEAM", "user_id": "U0ZIBRATO", "bot_id": "B0ZIBRATO",
+            })),
+            "chat.postMessage" => self.post(&fields(request)?),
+            "conversations.list" => {
+                let shown = CHANNELS.iter().map(|channel| {
+                    json!({"id": channel.id, "name": channel.name,
+                        "is_archived": channel.refusal == Some("is_archived"),
+                        "is_member": channel.refusal.is_none()})
+                });
+                let shown: Vec<_> = shown.collect();
+                Ok(json!({"ok": true, "channels": shown,
+                    "response_metadata": {"next_cursor": ""}}))
+            }
+            _ => Err("unknown_method"),
+        }
+    }
+
+    fn post(&mut self, fields: &Map<String, Value>) -> Result<Value, &'static str> {
+        let wanted = fields.get("channel").and_then(Value::as_str).unwrap_or_default();
+        let name = wanted.strip_prefix('#').unwrap_or(wanted);
+        let channel = CHANNELS.iter().find(|known| known.id == wanted || known.name == name);
+        let channel = channel.ok_or("channel_not_found")?;
+        if let Some(word) = channel.refusal {
+            return Err(word);
+        }
+        let (text, blocks) = message(fields)?;
+        let ts = format!("1700000000.{:06}", self.messages.len() + 1);
+        let mut answer = json!({"ok": true, "channel": channel.id, "ts": ts,
+            "message": {"type": "message", "text": text, "ts": ts}});
+        if text.chars().count() > MAX_TEXT {
+            answer["warning"] = "message_truncated".into();
+        }
+        let text = text.chars().take(MAX_TEXT).collect();
+        self.messages.push(Message { channel: Some(channel.id.to_owned()), text, blocks });
+        Ok(answer)
+    }
+}
+
+/// The fields of a call, from a JSON or a form body; in a form, lists are JSON texts.
+fn fields(request: &Request) -> Result<Map<String, Value>, &'static str> {
+    if request.is("application/json") {
+        return match &request.json {
+            Some(Value::Object(fields)) => Ok(fields.clone()),
+            Some(_) => Err("json_not_object"),
+            None => Err("invalid_json"),
+        };
+    }
+    if !request.is("application/x-www-form-urlencoded") {
+        return Err("invalid_post_type");
+    }
+    let pairs = request.form().into_iter().map(|(key, text)| {
+        let value = if key == "blocks" { serde_json::from_str(&text).ok() } else { None };
+        (key, value.unwrap_or(Value::String(text)))
+    });
+    Ok(pairs.collect())
+}
+
+/// Text and blocks of a message, or the word by which it is refused.
+fn message(fields: &Map<String, Value>) -> Result<(String, Value), &'static str> {
+    let text = fields.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let blocks = fields.get("blocks").cloned().unwrap_or_default();
+    match &blocks {
+        Value::Null if text.is_empty() => return Err("no_text"),
+        Value::Null => {}
+        blocks => blocks::check(blocks)?,
+    }
+    Ok((text, blocks))
+}
