@@ -38,7 +38,7 @@ struct ProgramFlags<B: BackendProgram> {
     worker: WorkerFlags,
     #[command(flatten)]
     backend: B::Flags,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "General")]
     common: CommonFlags,
 }
 
@@ -59,19 +59,19 @@ struct WorkerFlags {
     levels: Levels,
 
     /// Fold and deliver every so many seconds, aligned to the clock
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = flush)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = flush, allow_negative_numbers = true)]
     flush: Duration,
 
     /// Fold new names into `_overflow` beyond so many series in a window
-    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = at_least_one)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = at_least_one, allow_negative_numbers = true)]
     max_series: usize,
 
     /// Drop the oldest window, and count it, when more than so many wait for the backend
-    #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = at_least_one)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = at_least_one, allow_negative_numbers = true)]
     max_windows: usize,
 
     /// Take so many seconds at most to deliver the rest when stopped
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = timeout)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = timeout, allow_negative_numbers = true)]
     shutdown_timeout: Duration,
 }
 
@@ -125,6 +125,8 @@ fn run<B: BackendProgram>(flags: ProgramFlags<B>) -> Result<(), Failure> {
         let message = format!("--flush: this backend needs at least {least} s between windows");
         return Err(Failure::new(Exit::Config, message));
     }
+    let builder = flags.builder();
+    builder.check().map_err(failure)?;
     let backend = B::open(backend)?;
     if common.check {
         // Whoever has closed stdout still gets the exit code.
@@ -133,7 +135,7 @@ fn run<B: BackendProgram>(flags: ProgramFlags<B>) -> Result<(), Failure> {
     }
     let stop = Stop::on_signals()
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
-    let worker = flags.builder().start_with(backend, stop.clone()).map_err(failure)?;
+    let worker = builder.start_with(backend, stop.clone()).map_err(failure)?;
     tracing::info!(
         event = "started",
         program = B::PROGRAM,

@@ -220,17 +220,22 @@ impl WorkerBuilder {
         backend: B,
         stop: Stop,
     ) -> Result<Worker, StartError> {
+        self.check()?;
+        let feed = LiveFeed::connect(self.broker.clone(), &self.levels)
+            .map_err(|source| StartError::Socket { source })?;
+        self.start_feed(feed, backend, stop)
+    }
+
+    /// Whether the worker could start, as far as one can tell without starting it.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
         if !(SHORTEST_FLUSH..=LONGEST_FLUSH).contains(&self.flush) {
             return Err(StartError::Flush { flush: self.flush });
         }
-        let feed =
-            LiveFeed::connect(self.broker.clone(), &self.levels).map_err(
-                |source| match source {
-                    zmq::Error::EINVAL => StartError::Address { endpoint: self.broker.endpoint() },
-                    source => StartError::Socket { source },
-                },
-            )?;
-        self.start_feed(feed, backend, stop)
+        if self.broker.endpoint().is_none() {
+            let Broker { host, port } = self.broker.clone();
+            return Err(StartError::Address { host, port });
+        }
+        Ok(())
     }
 
     /// Starts the worker on any feed.
@@ -266,11 +271,15 @@ impl WorkerBuilder {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The host cannot be one.
-    #[error("`{endpoint}` is no address; the host is a name or an address without a port")]
+    /// The host or the port cannot be one.
+    #[error(
+        "`{host}` with port {port} is no address; a host is a name or an address, without port"
+    )]
     Address {
-        /// Where the worker would have connected to.
-        endpoint: String,
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
     },
     /// The window is shorter than a tenth of a second or longer than a day.
     #[error("a flush of {flush:?} cannot be; take a tenth of a second to a day")]

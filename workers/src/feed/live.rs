@@ -4,6 +4,7 @@ use super::presence::{Change, Presence};
 use super::{Feed, MAX_FRAMES, resolve};
 use crate::levels::Levels;
 use crate::thread::OwnedThread;
+use std::net::Ipv6Addr;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 use zibrato::daemon::Stop;
@@ -20,12 +21,21 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    pub(crate) fn endpoint(&self) -> String {
-        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
-        if bare.contains(':') {
-            format!("tcp://[{bare}]:{}", self.port)
+    /// Where to connect to. `None` when the host is neither a name nor an address, or the port
+    /// is 0.
+    pub(crate) fn endpoint(&self) -> Option<String> {
+        let bare = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let bare = bare.unwrap_or(&self.host);
+        let (address, _zone) = bare.split_once('%').unwrap_or((bare, ""));
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        if self.port == 0 {
+            None
+        } else if address.parse::<Ipv6Addr>().is_ok() {
+            Some(format!("tcp://[{bare}]:{}", self.port))
+        } else if !bare.is_empty() && bare.chars().all(is_name) {
+            Some(format!("tcp://{bare}:{}", self.port))
         } else {
-            format!("tcp://{bare}:{}", self.port)
+            None
         }
     }
 }
@@ -34,6 +44,7 @@ impl Broker {
 pub(crate) struct LiveFeed {
     socket: zmq::Socket,
     broker: Broker,
+    endpoint: String,
     presence: Presence,
     frames: Vec<zmq::Message>,
     resolving: Option<OwnedThread>,
@@ -42,7 +53,7 @@ pub(crate) struct LiveFeed {
 impl LiveFeed {
     /// Subscribes. Connects, and connects again, in the background.
     pub(crate) fn connect(broker: Broker, levels: &Levels) -> Result<Self, zmq::Error> {
-        let endpoint = broker.endpoint();
+        let endpoint = broker.endpoint().ok_or(zmq::Error::EINVAL)?;
         let socket = zmq::Context::new().socket(zmq::SUB)?;
         socket.set_linger(0)?;
         socket.set_rcvhwm(MAX_WAITING)?;
@@ -63,11 +74,11 @@ impl LiveFeed {
         socket.set_subscribe(LEVELS_TOPIC.as_bytes())?;
         socket.connect(&endpoint)?;
         let presence = Presence::new(Instant::now());
-        Ok(Self { socket, broker, presence, frames: Vec::new(), resolving: None })
+        Ok(Self { socket, broker, endpoint, presence, frames: Vec::new(), resolving: None })
     }
 
     fn tell(&mut self, change: Option<Change>) {
-        let endpoint = self.broker.endpoint();
+        let endpoint = &*self.endpoint;
         match change {
             None => return,
             Some(Change::Connected) => tracing::info!(event = "broker_connected", endpoint),
@@ -133,16 +144,28 @@ impl Feed for LiveFeed {
 mod tests {
     use super::Broker;
 
+    fn endpoint(host: &str) -> Option<String> {
+        Broker { host: host.to_owned(), port: 5551 }.endpoint()
+    }
+
     #[test]
     fn an_ipv6_address_stands_in_brackets() {
-        for (host, endpoint) in [
+        for (host, expected) in [
             ("127.0.0.1", "tcp://127.0.0.1:5551"),
-            ("broker.example.com", "tcp://broker.example.com:5551"),
+            ("broker_1.example.com", "tcp://broker_1.example.com:5551"),
             ("::1", "tcp://[::1]:5551"),
             ("[::1]", "tcp://[::1]:5551"),
+            ("fe80::1%eth0", "tcp://[fe80::1%eth0]:5551"),
         ] {
-            let broker = Broker { host: host.to_owned(), port: 5551 };
-            assert_eq!(broker.endpoint(), endpoint);
+            assert_eq!(endpoint(host).as_deref(), Some(expected));
         }
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        for host in ["", "a b", "tcp://a", "a:5551", "[a]x", "*", "a/b", "a;b", "\n"] {
+            assert_eq!(endpoint(host), None, "{host:?}");
+        }
+        assert_eq!(Broker { host: "a".to_owned(), port: 0 }.endpoint(), None);
     }
 }

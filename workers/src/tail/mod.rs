@@ -78,19 +78,17 @@ fn run(flags: &TailFlags) -> Result<(), Failure> {
     let stop = Stop::on_signals()
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
     let broker = Broker { host: flags.host.clone(), port: flags.port };
-    let endpoint = broker.endpoint();
-    let mut feed = LiveFeed::connect(broker, &flags.levels).map_err(|why| match why {
-        zmq::Error::EINVAL => Failure::new(
-            Exit::Config,
-            format!("--host: `{endpoint}` is no address; give a name or an address without a port"),
-        ),
-        why => Failure::new(Exit::Unavailable, format!("no subscription socket: {why}")),
-    })?;
-    let format = if flags.json { Format::Json } else { Format::Human };
-    let mut printer = Printer::new(format, &flags.name);
+    if broker.endpoint().is_none() {
+        let message = format!("--host: `{}` is no host; give a name or an address", flags.host);
+        return Err(Failure::new(Exit::Config, message));
+    }
     if flags.common.check {
         return write(b"fine\n", &stop).map_err(failure);
     }
+    let mut feed = LiveFeed::connect(broker, &flags.levels)
+        .map_err(|why| Failure::new(Exit::Unavailable, format!("no subscription: {why}")))?;
+    let format = if flags.json { Format::Json } else { Format::Human };
+    let mut printer = Printer::new(format, &flags.name);
     while !stop.raised() {
         feed.wait(LONGEST_WAIT, Some(&stop));
         let mut text = Vec::new();

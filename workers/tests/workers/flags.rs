@@ -1,0 +1,58 @@
+//! What a worker program says about its flags.
+
+use crate::program::Program;
+
+const CARBON: &str = env!("CARGO_BIN_EXE_zibrato-carbon");
+const TAIL: &str = env!("CARGO_BIN_EXE_zibrato-tail");
+
+#[test]
+fn check_says_fine_without_a_broker_or_a_backend() {
+    for program in [CARBON, TAIL] {
+        let (code, stdout, stderr) = Program::run(program, &["--check"]);
+        assert_eq!((code, &*stdout, &*stderr), (Some(0), "fine\n", ""), "{program}");
+    }
+}
+
+#[test]
+fn what_is_wrong_says_how_to_mend_it() {
+    for (args, code, part) in [
+        (["--levels", ""], 64, "--levels info,warn"),
+        (["--levels", "a,,b"], 64, "a comma too many"),
+        (["--levels", "a|b"], 64, "use `.` or `-`"),
+        (["--flush", "0"], 64, "--flush 60"),
+        (["--flush", "-1"], 64, "--flush 60"),
+        (["--flush", "soon"], 64, "--flush 60"),
+        (["--max-series", "0"], 64, "at least 1"),
+        (["--max-windows", "-1"], 64, "at least 1"),
+        (["--port", "0"], 64, "--port"),
+        (["--shutdown-timeout", "-1"], 64, "such as 10"),
+        (["--no-such", "x"], 64, "--no-such"),
+        (["--flush", "0.5"], 78, "at least 1 s"),
+        (["--log-level", "info=="], 78, "--log-level"),
+        (["--carbon", "here"], 64, "host:port"),
+        (["--prefix", "a b"], 78, "take `a_b`"),
+        (["--host", "a b"], 78, "is no address"),
+    ] {
+        let (found, stdout, stderr) = Program::run(CARBON, &args);
+        assert_eq!(found, Some(code), "{args:?}: {stdout}{stderr}");
+        assert!(stderr.contains(part), "{args:?}: {stderr}");
+    }
+    let (code, _, stderr) = Program::run(TAIL, &["--levels", ","]);
+    assert!(code == Some(64) && stderr.contains("--levels info,warn"), "{stderr}");
+}
+
+#[test]
+fn help_shows_flags_defaults_and_examples() {
+    let (code, help, _) = Program::run(CARBON, &["--help"]);
+    assert_eq!(code, Some(0));
+    for part in [
+        "Delivers measurements to Carbon",
+        "--levels <LEVELS>",
+        "[default: info]",
+        "ZIBRATO_CARBON_FLUSH",
+        "--timer-parts <PARTS>",
+        "Examples:\n  zibrato-carbon --levels info,warn",
+    ] {
+        assert!(help.contains(part), "{part:?} in {help}");
+    }
+}

@@ -1,0 +1,10 @@
+//! Workers against real sockets: a publisher on one side, a backend or a listener on the other.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, which fail so")]
+
+mod carbon;
+mod embedded;
+mod flags;
+mod program;
+mod publisher;
+mod tail;
