@@ -135,7 +135,7 @@ impl<B: Backend> Delivery<B> {
     /// Waits until somebody may have mended what is wrong. When the worker is stopped, one last
     /// try is all there is.
     fn hold(&mut self, wait: Duration) -> ControlFlow<()> {
-        if self.last_try || self.queue.deadline().is_some() {
+        if self.last_try {
             return Break(());
         }
         if self.queue.pause_until(Instant::now() + wait) != Pause::Due {

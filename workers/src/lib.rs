@@ -14,6 +14,7 @@ mod program;
 mod queue;
 mod secret;
 pub mod slack;
+pub mod tail;
 mod thread;
 mod worker;
 

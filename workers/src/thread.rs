@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_thread_is_joined_or_given_up_on() {
         let (go, wait) = sync_channel::<()>(0);
-        let body = move || drop(wait.recv());
+        let body = move || assert!(wait.recv().is_err());
         let mut thread = OwnedThread::spawn("zb-test", body, || ()).unwrap();
         assert_eq!(thread.join_by(Instant::now()), Ended::StillRunning);
         drop(go);

@@ -310,6 +310,9 @@ fn send(mut stream: &TcpStream, reply: &Reply) -> io::Result<()> {
 /// Reads a request; `None` if it is not one that the fake understands.
 fn read_request(stream: &TcpStream) -> io::Result<Option<Request>> {
     let mut reader = BufReader::new(stream);
+    if !reader.fill_buf()?.first().is_some_and(u8::is_ascii_uppercase) {
+        return Ok(None); // TLS, or nothing at all
+    }
     let mut head = (&mut reader).take(MAX_HEAD_BYTES).lines();
     let first = head.next().transpose()?.unwrap_or_default();
     let mut words = first.split(' ');

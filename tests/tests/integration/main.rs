@@ -7,4 +7,5 @@ mod fakes;
 mod levels;
 mod million;
 mod python;
+mod shapes;
 mod supervisord;

@@ -1,1 +1,215 @@
-//! t
+//! Carbon against a listener that a test plays: what was written arrives, whatever the peer does.
+
+use super::{Address, Carbon};
+use crate::backend::{Backend, BackendProgram, Payload, SendError};
+use clap::Parser;
+use std::io::{ErrorKind, Read};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+use zibrato::window::Window;
+use zibrato::wire::Line;
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn listener() -> (TcpListener, Address) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+    (listener, address)
+}
+
+fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    let begun = Instant::now();
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).unwrap();
+                stream.set_read_timeout(Some(LONG)).unwrap();
+                return stream;
+            }
+            Err(why) if why.kind() == ErrorKind::WouldBlock && begun.elapsed() < LONG => {
+                std::thread::yield_now();
+            }
+            Err(why) => panic!("{why}"),
+        }
+    }
+}
+
+fn read(stream: &mut TcpStream, bytes: usize) -> String {
+    let mut read = vec![0; bytes];
+    stream.read_exact(&mut read).unwrap();
+    String::from_utf8(read).unwrap()
+}
+
+/// One window of one counter, and the line it makes.
+fn window(sum: u32, start_s: u64) -> (Window, String) {
+    let mut window = Window::new(start_s * 1000, 60_000, 1000);
+    window.fold_line(&Line::decode(format!("i|c|n|{sum}|1|s").as_bytes()).unwrap());
+    (window, format!("s.n {sum} {start_s}\n"))
+}
+
+/// A window of several payloads, and all of its lines.
+fn large(start_s: u64) -> (Window, String) {
+    let mut window = Window::new(start_s * 1000, 60_000, 100_000);
+    let mut lines = String::new();
+    for n in 0..4000 {
+        window.fold_line(&Line::decode(format!("i|c|{n:0>50}|1|1|s").as_bytes()).unwrap());
+        lines.push_str(&format!("s.{n:0>50} 1 {start_s}\n"));
+    }
+    (window, lines)
+}
+
+/// Sends one payload until it is taken, as the worker does.
+fn send(carbon: &mut Carbon, payload: &Payload) -> usize {
+    let begun = Instant::now();
+    for tries in 1.. {
+        match carbon.send(payload) {
+            Ok(()) => return tries,
+            Err(SendError::Retry { .. }) => assert!(begun.elapsed() < LONG, "never taken"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    unreachable!()
+}
+
+fn deliver(carbon: &mut Carbon, window: Window) -> usize {
+    let payloads = carbon.payloads(window);
+    payloads.iter().map(|payload| send(carbon, payload)).sum()
+}
+
+#[test]
+fn the_connection_is_kept_from_window_to_window() {
+    let (listener, address) = listener();
+    let mut carbon = Carbon::to(address);
+    let ((a, line_a), (b, line_b)) = (window(1, 60), window(2, 120));
+    deliver(&mut carbon, a);
+    deliver(&mut carbon, b);
+    let mut stream = accept(&listener);
+    assert_eq!(read(&mut stream, line_a.len() + line_b.len()), line_a + &line_b);
+    assert!(listener.accept().is_err_and(|why| why.kind() == ErrorKind::WouldBlock));
+}
+
+#[test]
+fn a_peer_that_is_down_at_the_start_comes_up_later() {
+    let (listener, address) = listener();
+    let port = listener.local_addr().unwrap();
+    drop(listener);
+    let mut carbon = Carbon::to(address);
+    let (window, line) = window(1, 60);
+    let payloads = carbon.payloads(window);
+    for _ in 0..3 {
+        assert!(matches!(carbon.send(&payloads[0]), Err(SendError::Retry { after: None, .. })));
+    }
+    let listener = TcpListener::bind(port).unwrap();
+    assert_eq!(send(&mut carbon, &payloads[0]), 1);
+    assert_eq!(read(&mut accept(&listener), line.len()), line);
+}
+
+#[test]
+fn a_peer_that_closes_between_windows_gets_the_next_one_on_a_new_connection() {
+    let (listener, address) = listener();
+    let mut carbon = Carbon::to(address);
+    for n in 1..4 {
+        let (window, line) = window(n, u64::from(n) * 60);
+        assert_eq!(deliver(&mut carbon, window), 1);
+        // Read in full and then closed: nothing comes twice.
+        assert_eq!(read(&mut accept(&listener), line.len()), line);
+    }
+}
+
+#[test]
+fn what_a_peer_had_not_read_when_it_closed_comes_again() {
+    let (listener, address) = listener();
+    let mut carbon = Carbon::to(address);
+    let ((a, line_a), (b, line_b)) = (window(1, 60), window(2, 120));
+    deliver(&mut carbon, a);
+    drop(accept(&listener));
+    deliver(&mut carbon, b);
+    let expected = line_a + &line_b;
+    assert_eq!(read(&mut accept(&listener), expected.len()), expected);
+}
+
+#[test]
+fn a_peer_that_cuts_in_the_middle_gets_the_whole_window_again() {
+    let (listener, address) = listener();
+    let peer = std::thread::Builder::new().spawn(move || {
+        // The first connection is closed over bytes that were not read.
+        let mut first = accept(&listener);
+        read(&mut first, 100_000);
+        drop(first);
+        let mut second = accept(&listener);
+        let mut all = String::new();
+        second.read_to_string(&mut all).unwrap();
+        all
+    });
+    let mut carbon = Carbon::to(address);
+    let (window, lines) = large(60);
+    deliver(&mut carbon, window);
+    drop(carbon);
+    let all = peer.unwrap().join().unwrap();
+    let mut got: Vec<_> = all.lines().collect();
+    assert!(all.ends_with('\n'));
+    got.sort_unstable();
+    got.dedup();
+    assert_eq!(got, lines.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_peer_that_hangs_is_given_up_on_after_the_timeout() {
+    let (listener, address) = listener();
+    let mut carbon = Carbon::to(address).timeout(Duration::from_millis(200));
+    // More than the buffers of the kernel hold.
+    let payload = Payload::new(vec![b'\n'; 64 << 20], 1);
+    let begun = Instant::now();
+    let Err(SendError::Retry { why, .. }) = carbon.send(&payload) else { panic!("taken") };
+    assert!(begun.elapsed() < LONG);
+    assert!(why.to_string().contains("broke"), "{why}");
+    let hanging = accept(&listener);
+    // A new connection is made, and a peer that reads gets it all.
+    let (window, line) = window(7, 60);
+    deliver(&mut carbon, window);
+    assert_eq!(read(&mut accept(&listener), line.len()), line);
+    drop(hanging);
+}
+
+#[test]
+fn what_the_peer_says_is_ignored() {
+    use std::io::Write;
+    let (listener, address) = listener();
+    let mut carbon = Carbon::to(address);
+    let ((a, line_a), (b, line_b)) = (window(1, 60), window(2, 120));
+    deliver(&mut carbon, a);
+    let mut stream = accept(&listener);
+    stream.write_all(&[b'x'; 100_000]).unwrap();
+    deliver(&mut carbon, b);
+    assert_eq!(read(&mut stream, line_a.len() + line_b.len()), line_a + &line_b);
+}
+
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(flatten)]
+    flags: <Carbon as BackendProgram>::Flags,
+}
+
+fn open(args: &[&str]) -> Result<Carbon, String> {
+    let args = std::iter::once("zibrato-carbon").chain(args.iter().copied());
+    let cli = Cli::try_parse_from(args).map_err(|error| error.to_string())?;
+    Carbon::open(cli.flags).map_err(|failure| failure.message)
+}
+
+#[test]
+fn flags_that_cannot_be_say_how_to_mend_them() {
+    for args in [&[][..], &["--prefix", "a.b"], &["--prefix", "a."], &["--carbon", "[::1]:2003"]] {
+        assert!(open(args).is_ok(), "{args:?}");
+    }
+    for (args, part) in [
+        (["--prefix", "a b"], "take `a_b`"),
+        (["--carbon", "carbon"], "write host:port"),
+        (["--timeout", "0"], "such as 10"),
+        (["--timeout", "nan"], "such as 10"),
+        (["--timer-parts", "p200"], "percentiles"),
+    ] {
+        let error = open(&args).unwrap_err();
+        assert!(error.contains(part), "{args:?}: {error}");
+    }
+}

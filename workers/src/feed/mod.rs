@@ -102,13 +102,17 @@ impl<F: Feed> FeedLoop<F> {
     fn drain(&mut self) {
         let begun = Instant::now();
         let mut last = begun;
-        while last.elapsed() < QUIET && begun.elapsed() < LONGEST_DRAIN && self.in_time() {
-            self.feed.wait(QUIET.saturating_sub(last.elapsed()), None);
+        loop {
             if self.fold() {
                 last = Instant::now();
             }
             let due = self.folder.due(unix_ms());
             self.flush(due);
+            let quiet = last.elapsed();
+            if quiet >= QUIET || begun.elapsed() >= LONGEST_DRAIN || !self.in_time() {
+                return;
+            }
+            self.feed.wait(QUIET.saturating_sub(quiet), None);
         }
     }
 

@@ -51,6 +51,8 @@ struct Slot {
     name: String,
     source: String,
     value: Fold,
+    /// How many series of the window are in it.
+    series: usize,
 }
 
 type Slots = BTreeMap<Key, Slot>;
@@ -69,21 +71,18 @@ impl Encoder {
         let mut slots = Slots::new();
         for series in window.into_series() {
             let name = text::name(&self.prefix, &series.name, &series.tags);
-            let slot = Slot { name, source: text::source(&series.source), value: series.value };
+            let source = text::source(&series.source);
+            let slot = Slot { name, source, value: series.value, series: 1 };
             self.place(&mut slots, slot, &mut encoded);
         }
         let mut gauges = Vec::with_capacity(slots.len());
         for slot in slots.values() {
             let Some(reading) = reading(&slot.value) else { continue };
             if reading.is_taken() {
-                gauges.push(Entry {
-                    name: &slot.name,
-                    source: &slot.source,
-                    measure_time,
-                    reading,
-                });
+                let Slot { name, source, series, .. } = slot;
+                gauges.push(Entry { name, source, measure_time, reading, series: *series });
             } else {
-                encoded.drop_series(&slot.name);
+                encoded.drop_series(slot);
             }
         }
         encoded.payloads = gauges.chunks(MAX_GAUGES).map(payload).collect();
@@ -116,9 +115,10 @@ fn insert(slots: &mut Slots, slot: Slot, encoded: &mut Encoded) {
         }
         Some(found) if found.value.kind() == slot.value.kind() => {
             encoded.merged += 1;
+            found.series += slot.series;
             merge(&mut found.value, slot.value);
         }
-        Some(_) => encoded.drop_series(&slot.name),
+        Some(_) => encoded.drop_series(&slot),
     }
 }
 
@@ -148,9 +148,9 @@ impl Slot {
 }
 
 impl Encoded {
-    fn drop_series(&mut self, name: &str) {
-        self.dropped += 1;
-        self.first_dropped.get_or_insert_with(|| name.to_owned());
+    fn drop_series(&mut self, slot: &Slot) {
+        self.dropped += slot.series as u64;
+        self.first_dropped.get_or_insert_with(|| slot.name.clone());
     }
 }
 
@@ -166,6 +166,8 @@ struct Entry<'a> {
     measure_time: u64,
     #[serde(flatten)]
     reading: Reading,
+    #[serde(skip)]
+    series: usize,
 }
 
 #[derive(Serialize)]
@@ -232,7 +234,7 @@ const fn timer_reading(summary: &Summary) -> Reading {
 #[expect(clippy::expect_used, reason = "keys are texts and writing to memory does not fail")]
 fn payload(gauges: &[Entry<'_>]) -> Payload {
     let body = serde_json::to_vec(&Body { gauges }).expect("plain data becomes JSON");
-    Payload::new(body, gauges.len())
+    Payload::new(body, gauges.iter().map(|gauge| gauge.series).sum())
 }
 
 #[cfg(test)]

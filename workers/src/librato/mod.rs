@@ -134,6 +134,9 @@ Examples:
   zibrato-librato --username ann@example.com --apitoken-file /etc/zibrato/librato --levels info,warn
   ZIBRATO_LIBRATO_APITOKEN=... zibrato-librato --username ann@example.com --flush 10";
 
+    /// Librato's times are whole seconds.
+    const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
+
     fn open(flags: LibratoFlags) -> Result<Self, Failure> {
         open(flags, |variable| std::env::var(variable).ok())
     }

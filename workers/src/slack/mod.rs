@@ -172,6 +172,9 @@ Examples:
   zibrato-slack --webhook-url-file /etc/zibrato/webhook --levels warn,crit --flush 300
   ZIBRATO_SLACK_TOKEN=xoxb-... zibrato-slack --channel '#metrics' --title 'Web shop'";
 
+    /// Slack takes a message a second in one channel.
+    const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
+
     fn open(flags: SlackFlags) -> Result<Self, Failure> {
         let title = title(&flags.title)?;
         let webhook = secret::given("--webhook-url", flags.webhook_url, flags.webhook_url_file)?;

@@ -1,1 +1,247 @@
-//! t
+//! What Carbon reads of a window, byte by byte.
+
+use super::{Encoder, PAYLOAD_BYTES};
+use crate::backend::Payload;
+use proptest::prelude::*;
+use std::collections::HashMap;
+use zibrato::window::Window;
+use zibrato::wire::{BatchReader, BatchWriter, Line};
+use zibrato::{Gauge, Summary};
+
+const START: u64 = 1_700_000_040_000;
+
+fn window(lines: &[&str]) -> Window {
+    let mut window = Window::new(START, 60_000, 1_000_000);
+    for line in lines {
+        window.fold_line(&Line::decode(line.as_bytes()).unwrap());
+    }
+    window
+}
+
+fn fold(window: &mut Window, batch: BatchWriter) {
+    let body = batch.finish();
+    window.fold_batch(&BatchReader::new(&body).unwrap(), |error| panic!("{error}"));
+}
+
+fn text(payloads: &[Payload]) -> String {
+    let bodies: Vec<_> = payloads.iter().flat_map(|p| p.body.iter().copied()).collect();
+    String::from_utf8(bodies).unwrap()
+}
+
+fn encode(window: Window) -> String {
+    text(&Encoder::default().encode(window).payloads)
+}
+
+#[test]
+fn each_kind_has_its_lines() {
+    let lines = [
+        "info|c|logins|1|1|web-1",
+        "info|c|logins|2|1|web-1",
+        "info|g|queue.depth|4.5|20|web-1",
+        "info|g|queue.depth|2|10|web-1",
+        "info|s|users|ann|1|web-1",
+        "info|s|users|bob|1|web-1",
+        "info|s|users|ann|1|web-1",
+        "info|t|db.query|1|1|web-1",
+        "info|t|db.query|3|1|web-1",
+        "info|c|total|7|1|",
+    ];
+    assert_eq!(
+        encode(window(&lines)),
+        "total 7 1700000040\n\
+         web-1.db.query.count 2 1700000040\n\
+         web-1.db.query.sum 4 1700000040\n\
+         web-1.db.query.mean 2 1700000040\n\
+         web-1.db.query.min 1 1700000040\n\
+         web-1.db.query.max 3 1700000040\n\
+         web-1.db.query.p50 1.0078125 1700000040\n\
+         web-1.db.query.p95 3 1700000040\n\
+         web-1.db.query.p99 3 1700000040\n\
+         web-1.db.query.stddev 1 1700000040\n\
+         web-1.logins 3 1700000040\n\
+         web-1.queue.depth 4.5 1700000040\n\
+         web-1.users 2 1700000040\n"
+    );
+}
+
+#[test]
+fn prefix_tags_and_timer_parts_make_the_name() {
+    let mut window = window(&[]);
+    let mut batch = BatchWriter::new("web-1", 0, 1000);
+    batch.counter("logins", &[("z", "1"), ("dc", "fra 1")], 3.0);
+    batch.timer_readings("db", &[("t", "a;b")], &[0.25]);
+    fold(&mut window, batch);
+    let timer_parts = "count,p99.9".parse().unwrap();
+    let encoder = Encoder { prefix: "zibrato".to_owned(), timer_parts };
+    assert_eq!(
+        text(&encoder.encode(window).payloads),
+        "zibrato.web-1.db.count;t=a_b 1 1700000040\n\
+         zibrato.web-1.db.p99_9;t=a_b 0.25 1700000040\n\
+         zibrato.web-1.logins;dc=fra_1;z=1 3 1700000040\n"
+    );
+}
+
+#[test]
+fn a_value_is_the_shortest_text_that_reads_back() {
+    for (value, text) in [
+        (0.0, "0"),
+        (-0.0, "0"),
+        (-3.0, "-3"),
+        (0.1, "0.1"),
+        (1.0 / 3.0, "0.3333333333333333"),
+        (1e-7, "1e-7"),
+        (123_456_789.25, "123456789.25"),
+        (9_007_199_254_740_991.0, "9007199254740991"),
+        (1e16, "1e16"),
+        (1.797e308, "1.797e308"),
+    ] {
+        let mut window = window(&[]);
+        let mut batch = BatchWriter::new("s", 0, 1000);
+        batch.counter("n", &[], value);
+        fold(&mut window, batch);
+        assert_eq!(encode(window), format!("s.n {text} 1700000040\n"));
+        assert_eq!(text.parse::<f64>().unwrap(), value);
+    }
+}
+
+#[test]
+fn what_is_not_finite_or_too_long_is_left_out_and_counted() {
+    let mut all = window(&["i|c|big|1.7e308|1|s", "i|c|big|1.7e308|1|s", "i|c|good|1|1|s"]);
+    let huge = Summary::folded(2, f64::MAX, 1.0, f64::MAX, f64::MAX);
+    let mut batch = BatchWriter::new("s", 0, 1000);
+    batch.gauge("deep", &[], &Gauge::folded(1.0, 1, 2, 3.0, 1.0, 2.0));
+    batch.timer("slow", &[], &huge);
+    batch.gauge_readings("silent", &[], &[]);
+    let long = "v".repeat(255);
+    let tags: Vec<_> = (0..50).map(|n| format!("{n:0>255}")).collect();
+    let tags: Vec<_> = tags.iter().map(|tag| (&**tag, &*long)).collect();
+    batch.counter("tagged", &tags, 1.0);
+    fold(&mut all, batch);
+    let encoded = Encoder::default().encode(all);
+    let written = text(&encoded.payloads);
+    assert!(written.contains("s.good 1 ") && written.contains("s.slow.count 2 "), "{written}");
+    assert!(!written.contains("inf") && !written.contains("NaN"), "{written}");
+    assert_eq!((encoded.left_out.times, encoded.left_out.first.as_deref()), (3, Some("s.big")));
+    assert_eq!(encoded.payloads.iter().map(|p| p.series).sum::<usize>(), 3);
+}
+
+#[test]
+fn series_of_one_kind_that_come_to_one_name_are_folded_together() {
+    let lines = [
+        "i|c|a b|1|1|s",
+        "i|c|a_b|2|1|s",
+        "i|c|b|4|1|s.a b.c",
+        "i|c|c.b|8|1|s.a b",
+        "i|g|g/|1|20|s",
+        "i|g|g_|2|10|s",
+        "i|s|u v|x|1|s",
+        "i|s|u_v|y|1|s",
+        "i|t|t t|1|1|s",
+        "i|t|t_t|1|1|s",
+    ];
+    let encoder = Encoder { timer_parts: "count".parse().unwrap(), ..Encoder::default() };
+    let encoded = encoder.encode(window(&lines));
+    assert_eq!(
+        text(&encoded.payloads),
+        "s.a_b 3 1700000040\n\
+         s.a_b.c.b 12 1700000040\n\
+         s.g_ 1 1700000040\n\
+         s.t_t.count 2 1700000040\n\
+         s.u_v 2 1700000040\n"
+    );
+    assert_eq!((encoded.merged.times, encoded.merged.first.as_deref()), (5, Some("s.a_b")));
+    assert_eq!(encoded.payloads[0].series, 10, "each series is accounted for");
+}
+
+#[test]
+fn series_of_several_kinds_that_come_to_one_name_are_told_apart() {
+    let lines = [
+        "i|c|n|1|1|s",
+        "i|g|n|2|1|s",
+        "i|s|n|x|1|s",
+        "i|t|n|3|1|s",
+        "i|c|n.gauge|9|1|s",
+        "i|c|t.count|5|1|s",
+        "i|t|t|6|1|s",
+        "i|c|t.other|7|1|s",
+    ];
+    let encoder = Encoder { timer_parts: "count".parse().unwrap(), ..Encoder::default() };
+    let encoded = encoder.encode(window(&lines));
+    let mut names: Vec<_> = text(&encoded.payloads)
+        .lines()
+        .map(|line| line.rsplit_once(' ').unwrap().0.to_owned())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "s.n 1",
+            "s.n.gauge 9",
+            "s.n.gauge.gauge 2",
+            "s.n.set 1",
+            "s.n.timer.count 1",
+            "s.t.count 1",
+            "s.t.count.counter 5",
+            "s.t.other 7",
+        ]
+    );
+    assert_eq!((encoded.renamed.times, encoded.renamed.first.as_deref()), (4, Some("s.n")));
+}
+
+#[test]
+fn payloads_are_whole_lines_of_about_64_kib() {
+    let lines: Vec<_> = (0..5000).map(|n| format!("i|c|{n:0>50}|1|1|s")).collect();
+    let lines: Vec<_> = lines.iter().map(|line| &**line).collect();
+    let payloads = Encoder::default().encode(window(&lines)).payloads;
+    assert_eq!(payloads.len(), 6);
+    for payload in &payloads {
+        assert!(payload.body.len() <= PAYLOAD_BYTES && payload.body.ends_with(b"\n"));
+        assert_eq!(payload.body.iter().filter(|b| **b == b'\n').count(), payload.series);
+    }
+    assert_eq!(payloads.iter().map(|p| p.series).sum::<usize>(), 5000);
+}
+
+#[test]
+fn an_empty_window_has_no_payload() {
+    assert!(Encoder::default().encode(window(&[])).payloads.is_empty());
+}
+
+/// Reads as Carbon's receiver does: three fields, the last two numbers, nothing that would make it
+/// close the connection.
+fn received(payloads: &[Payload]) -> Vec<(String, f64, f64)> {
+    let text = text(payloads);
+    assert!(text.is_empty() || text.ends_with('\n'));
+    text.split_terminator('\n')
+        .map(|line| {
+            assert!(line.len() < 16_384);
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let [name, value, time] = fields[..] else { panic!("{line:?}") };
+            (name.to_owned(), value.parse().unwrap(), time.parse().unwrap())
+        })
+        .collect()
+}
+
+proptest! {
+    /// Whatever the names are, Carbon takes every line, no name comes twice, and nothing is lost.
+    #[test]
+    fn carbon_takes_every_line_once(
+        series in prop::collection::vec(
+            ("[cgt]", "[ab ./;~\\*é\u{a0}]{1,4}", "[ab. ]{1,3}", 1..100_u32),
+            1..40,
+        ),
+    ) {
+        let lines: Vec<_> =
+            series.iter().map(|(k, name, source, v)| format!("i|{k}|{name}|{v}|1|{source}")).collect();
+        let lines: Vec<_> = lines.iter().map(|line| &**line).collect();
+        let window = window(&lines);
+        let folded = window.len();
+        let encoded = Encoder::default().encode(window);
+        let mut seen = HashMap::new();
+        for (name, value, time) in received(&encoded.payloads) {
+            prop_assert!(value.is_finite() && time == 1_700_000_040.0);
+            prop_assert!(seen.insert(name.clone(), value).is_none(), "{name} comes twice");
+        }
+        prop_assert_eq!(encoded.payloads.iter().map(|p| p.series).sum::<usize>(), folded);
+        prop_assert_eq!(encoded.left_out.times, 0);
+    }
+}

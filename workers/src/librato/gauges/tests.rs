@@ -21,7 +21,7 @@ fn gauges(encoded: &Encoded) -> Vec<Value> {
     let bodies = encoded.payloads.iter().map(|payload| {
         let body: Value = serde_json::from_slice(&payload.body).unwrap();
         let gauges = body["gauges"].as_array().unwrap().clone();
-        assert_eq!(payload.series, gauges.len());
+        assert!((1..=MAX_GAUGES).contains(&gauges.len()));
         assert_eq!(body.as_object().unwrap().len(), 1, "nothing but gauges");
         gauges
     });
@@ -142,6 +142,7 @@ fn what_becomes_the_same_is_folded_and_counted() {
         }
         assert_eq!(Value::from(got.clone()), gauge, "{lines:?}");
         assert_eq!(encoded.merged, merged);
+        assert_eq!(encoded.payloads[0].series as u64, 1 + merged, "every series is accounted for");
     }
 }
 
@@ -222,7 +223,9 @@ proptest! {
         counts in prop::collection::vec(("[a-cA-C/ -]{1,3}", "[ab/-]{1,2}", 1..100_u32), 0..700),
     ) {
         let lines = counts.iter().map(|(name, source, n)| format!("c|{name}|{n}|1|{source}"));
-        let encoded = Encoder::default().encode(window(lines));
+        let window = window(lines);
+        let series = window.len();
+        let encoded = Encoder::default().encode(window);
         let mut got = BTreeMap::new();
         for gauge in gauges(&encoded) {
             let key = (gauge["name"].to_string(), gauge["source"].to_string());
@@ -231,6 +234,6 @@ proptest! {
         }
         let sent: f64 = got.values().sum();
         prop_assert_eq!(sent, counts.iter().map(|(_, _, n)| f64::from(*n)).sum::<f64>());
-        prop_assert!(encoded.payloads.iter().all(|payload| (1..=MAX_GAUGES).contains(&payload.series)));
+        prop_assert_eq!(encoded.payloads.iter().map(|payload| payload.series).sum::<usize>(), series);
     }
 }

@@ -1,0 +1,210 @@
+//! The whole path in one program: instrumented work, broker, and a worker that draws tables.
+//!
+//! ```text
+//! work.rs ── #[time_me], count, gauge! ──▶ broker ──▶ worker ──▶ console.rs, and Carbon if asked
+//! ```
+
+mod console;
+mod work;
+
+use clap::Parser;
+use console::{Console, Output, Totals};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use work::{Done, Tally, Times};
+use zibrato::Zibrato;
+use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, init_logging, parse};
+use zibrato_broker::{Broker, Config};
+use zibrato_workers::carbon::{Address, Carbon};
+use zibrato_workers::{Levels, Worker};
+
+const PROGRAM: &str = "quickstart";
+
+/// How long each part may take to hand on what it holds, at the end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const EXAMPLES: &str = "\
+Examples:
+  quickstart                              read the files of this folder
+  quickstart src docs --repeat            read these again and again, until Ctrl-C
+  quickstart --json                       print only the totals, as one JSON object
+  quickstart --carbon 127.0.0.1:2003      deliver to Carbon as well
+
+Folders named .git and target are left out. The totals are what came out at the far end, and are
+compared with what the threads did: the program ends with 1 if they differ.";
+
+/// Counts the lines of files, and shows every measurement on its way through broker and worker
+#[derive(Debug, Parser)]
+#[command(name = PROGRAM, version, after_help = EXAMPLES)]
+struct Flags {
+    /// Files and folders to read
+    #[arg(value_name = "FILES", default_value = ".")]
+    paths: Vec<PathBuf>,
+
+    /// Begin again when the files are done, until Ctrl-C
+    #[arg(long)]
+    repeat: bool,
+
+    /// Print the totals as one JSON object and nothing else
+    #[arg(long)]
+    json: bool,
+
+    /// Deliver to this Carbon as well, by its plaintext protocol
+    #[arg(long, value_name = "HOST:PORT")]
+    carbon: Option<Address>,
+
+    /// Draw a table every so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    flush: f64,
+
+    /// Read on this many threads
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: u16,
+
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+fn main() -> ExitCode {
+    let flags = match parse::<Flags>() {
+        Ok(flags) => flags,
+        Err(code) => return code,
+    };
+    match run(&flags) {
+        Ok(code) => code,
+        Err(failure) => failure.report(PROGRAM),
+    }
+}
+
+fn run(flags: &Flags) -> Result<ExitCode, Failure> {
+    init_logging(&flags.common.log_level, flags.common.log_format)
+        .map_err(|why| Failure::new(Exit::Usage, format!("--log-level: {why}")))?;
+    for path in &flags.paths {
+        path.metadata().map_err(|error| {
+            Failure::new(Exit::Io, format!("{}: {error}; name files that exist", path.display()))
+        })?;
+    }
+    let stop = Stop::on_signals().map_err(|e| unavailable("signals", &e))?;
+
+    // 1. The broker. Port 0 takes free ports, so that it runs beside any other.
+    let broker = Broker::start(Config::new().port(0)).map_err(|e| unavailable("broker", &e))?;
+    // 2. The workers: one that draws, and one for Carbon if asked.
+    let output = if flags.json { Output::Nowhere } else { Output::Stdout };
+    let console = Console::new(output);
+    let flush = Duration::try_from_secs_f64(flags.flush)
+        .map_err(|e| Failure::new(Exit::Usage, format!("--flush: {e}")))?;
+    let worker =
+        || Worker::builder().port(broker.publish_port()).levels(Levels::all()).flush(flush);
+    let drawing = worker().start(console.clone()).map_err(|e| unavailable("worker", &e))?;
+    let delivering = match &flags.carbon {
+        Some(address) => {
+            let carbon = Carbon::to(address.clone()).prefix("zibrato");
+            Some(worker().start(carbon).map_err(|e| unavailable("worker", &e))?)
+        }
+        None => None,
+    };
+    // 3. The instrument: from here on attributes and macros measure.
+    let zibrato = Zibrato::builder()
+        .port(broker.port())
+        .source(PROGRAM)
+        .interval(Duration::from_millis(100))
+        .flush_deadline(PATIENCE)
+        .install()
+        .map_err(|e| unavailable("instrument", &e))?;
+
+    // 4. The work.
+    let begun = Instant::now();
+    let times = if flags.repeat { Times::UntilStopped } else { Times::Once };
+    let threads = usize::from(flags.threads);
+    let done = work::read_all(&flags.paths, threads, times, &stop, &zibrato.handle());
+    let seconds = begun.elapsed().as_secs_f64();
+
+    // 5. The end, from front to back: each part hands on what it holds.
+    let stats = zibrato.shutdown();
+    broker.stop(PATIENCE);
+    drawing.stop(PATIENCE);
+    let undelivered = delivering.map_or(0, |carbon| carbon.stop(PATIENCE).series_lost);
+
+    let arrived = arrived(&console.totals());
+    let same = arrived == done.by_extension && stats.total_lost() + stats.pending == 0;
+    if flags.json {
+        print(&json(&done, &console.totals(), seconds, same).to_string());
+    } else {
+        print(&console.totals().table(seconds));
+        print(&last_line(&done, same));
+    }
+    if undelivered > 0 {
+        let why = format!("{undelivered} series could not be delivered to Carbon; is it running?");
+        return Err(Failure::new(Exit::Unavailable, why));
+    }
+    Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn unavailable(part: &str, error: &dyn std::error::Error) -> Failure {
+    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    Failure::new(Exit::Unavailable, format!("{part}: {error}{cause}"))
+}
+
+/// What came out at the far end, by extension.
+fn arrived(totals: &Totals) -> BTreeMap<String, Tally> {
+    let mut by_extension: BTreeMap<String, Tally> = BTreeMap::new();
+    for (name, sum) in &totals.counters {
+        let Some((what, extension)) = name.split_once('.') else { continue };
+        let of = |files, lines, bytes| Tally { files, lines, bytes };
+        let tally = match what {
+            "files" => of(*sum as u64, 0, 0),
+            "lines" => of(0, *sum as u64, 0),
+            "bytes" => of(0, 0, *sum as u64),
+            _ => continue,
+        };
+        *by_extension.entry(extension.to_owned()).or_default() += tally;
+    }
+    by_extension
+}
+
+fn sum(by_extension: &BTreeMap<String, Tally>) -> Tally {
+    let mut all = Tally::default();
+    by_extension.values().for_each(|tally| all += *tally);
+    all
+}
+
+fn json(done: &Done, totals: &Totals, seconds: f64, same: bool) -> Value {
+    let tally =
+        |tally: &Tally| json!({ "files": tally.files, "lines": tally.lines, "bytes": tally.bytes });
+    let arrived = arrived(totals);
+    let by_extension: serde_json::Map<_, _> =
+        arrived.iter().map(|(extension, t)| (extension.clone(), tally(t))).collect();
+    let reads = totals.timers.get("quickstart.read").map(|reads| {
+        json!({
+            "count": reads.count(), "mean": reads.mean(), "p50": reads.quantile(0.5),
+            "p99": reads.quantile(0.99), "max": reads.max(), "unit": "seconds",
+        })
+    });
+    let all = sum(&arrived);
+    json!({
+        "files": all.files, "lines": all.lines, "bytes": all.bytes,
+        "unreadable": done.unreadable, "seconds": seconds, "reads": reads,
+        "by_extension": by_extension, "matches_the_work": same,
+    })
+}
+
+fn last_line(done: &Done, same: bool) -> String {
+    let all = sum(&done.by_extension);
+    let verdict = if same {
+        "the measurements that arrived add up to exactly that"
+    } else {
+        "THE MEASUREMENTS THAT ARRIVED DO NOT ADD UP TO THAT"
+    };
+    format!(
+        "\nread {} files, {} lines, {} bytes ({} unreadable); {verdict}",
+        all.files, all.lines, all.bytes, done.unreadable
+    )
+}
+
+#[expect(clippy::print_stdout, reason = "it is what the program is for")]
+fn print(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,14 @@
+//! Every shape of function exists plain and annotated: both behave the same, and the annotated one
+//! recorded what it should have.
+
+#[macro_use]
+mod shape;
+
+mod asynchronous;
+mod calls;
+mod drops;
+mod functions;
+mod methods;
+mod names;
+mod outcomes;
+mod texts;

@@ -1,0 +1,140 @@
+//! `zibrato-tail`: prints each entry of a broker's live stream as it comes.
+
+mod print;
+
+use crate::feed::{Broker, Feed, LiveFeed};
+use crate::levels::Levels;
+use print::{Format, Printer};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+use zibrato::clock::unix_ms;
+use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, init_logging, parse};
+
+/// The program.
+const PROGRAM: &str = "zibrato-tail";
+
+/// How much is rendered before it is written.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// A pipe that is ready takes so many bytes without waiting.
+const PIPE_BYTES: usize = 4096;
+
+/// The longest wait between two looks at the stop token.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// Runs `zibrato-tail` from flags to exit code, until TERM, INT or QUIT, or until nobody reads its
+/// output any more.
+#[must_use]
+pub fn main() -> ExitCode {
+    let flags = match parse::<TailFlags>() {
+        Ok(flags) => flags,
+        Err(code) => return code,
+    };
+    match run(&flags) {
+        Ok(()) => Exit::Fine.into(),
+        Err(failure) => failure.report(PROGRAM),
+    }
+}
+
+/// Prints each entry of a broker's live stream as it comes
+#[derive(Debug, clap::Parser)]
+#[command(name = PROGRAM, version, after_help = "\
+Examples:
+  zibrato-tail --levels info,warn
+  zibrato-tail --name db. --json | jq -c 'select(.kind == \"timer\")'
+
+Times are UTC, and those at which the broker received the entry. Durations are of the whole
+interval that the publisher folded, which is a second by default.")]
+struct TailFlags {
+    /// The broker's host
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
+    host: String,
+
+    /// The port on which the broker publishes: its own port + 1
+    #[arg(long, value_name = "PORT", default_value_t = 5551, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+
+    /// Print these levels, with commas between them; `*` is every level
+    #[arg(long, value_name = "LEVELS", default_value_t = Levels::all())]
+    levels: Levels,
+
+    /// Print only what has a name that begins so
+    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
+    name: String,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+fn run(flags: &TailFlags) -> Result<(), Failure> {
+    init_logging(&flags.common.log_level, flags.common.log_format)
+        .map_err(|why| Failure::new(Exit::Config, format!("--log-level: {why}")))?;
+    let stop = Stop::on_signals()
+        .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
+    let broker = Broker { host: flags.host.clone(), port: flags.port };
+    let endpoint = broker.endpoint();
+    let mut feed = LiveFeed::connect(broker, &flags.levels).map_err(|why| match why {
+        zmq::Error::EINVAL => Failure::new(
+            Exit::Config,
+            format!("--host: `{endpoint}` is no address; give a name or an address without a port"),
+        ),
+        why => Failure::new(Exit::Unavailable, format!("no subscription socket: {why}")),
+    })?;
+    let format = if flags.json { Format::Json } else { Format::Human };
+    let mut printer = Printer::new(format, &flags.name);
+    if flags.common.check {
+        return write(b"fine\n", &stop).map_err(failure);
+    }
+    while !stop.raised() {
+        feed.wait(LONGEST_WAIT, Some(&stop));
+        let mut text = Vec::new();
+        while let Some(frames) = feed.next() {
+            let frames: Vec<&[u8]> = frames.iter().map(|frame| &**frame).collect();
+            printer.print(&frames, unix_ms(), &mut text);
+            if text.len() >= CHUNK_BYTES {
+                break;
+            }
+        }
+        match write(&text, &stop) {
+            Ok(()) => (),
+            // Whoever was reading has seen enough.
+            Err(why) if why.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(why) => return Err(failure(why)),
+        }
+    }
+    Ok(())
+}
+
+fn failure(why: io::Error) -> Failure {
+    Failure::new(Exit::Io, format!("stdout: {why}"))
+}
+
+/// Writes to stdout. A reader that does not read cannot hold up the end.
+fn write(mut bytes: &[u8], stop: &Stop) -> io::Result<()> {
+    let (stdout, forever) = (io::stdout(), Timespec::try_from(LONGEST_WAIT).unwrap_or_default());
+    while !bytes.is_empty() {
+        let mut ready = [PollFd::new(&stdout, PollFlags::OUT), PollFd::new(stop, PollFlags::IN)];
+        match poll(&mut ready, Some(&forever)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+            Ok(_) => (),
+            Err(why) => return Err(why.into()),
+        }
+        if ready[0].revents().is_empty() {
+            // Only the stop token is ready; and it stays so.
+            return Ok(());
+        }
+        let now = bytes.get(..PIPE_BYTES).unwrap_or(bytes);
+        match rustix::io::write(&stdout, now) {
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => (),
+            Err(why) => return Err(why.into()),
+        }
+    }
+    Ok(())
+}

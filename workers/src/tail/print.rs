@@ -1,0 +1,262 @@
+//! Writes entries for people, in columns, or for machines, one JSON object a line.
+//!
+//! Pure: frames and times are arguments.
+
+use serde_json::{Map, Value as Json, json};
+use std::fmt::{self, Display, Write as _};
+use zibrato::wire::{BatchReader, Entry, Message, Value, message};
+use zibrato::{Gauge, Summary};
+
+/// The most members of a set that people get to see.
+const SHOWN_MEMBERS: usize = 5;
+
+/// How entries are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Human,
+    Json,
+}
+
+/// Writes the entries of batches whose name begins as asked.
+#[derive(Debug)]
+pub(super) struct Printer {
+    format: Format,
+    prefix: String,
+}
+
+/// Where an entry comes from.
+struct Origin<'a> {
+    level: &'a str,
+    source: &'a str,
+    received_ms: u64,
+}
+
+impl Printer {
+    pub(super) fn new(format: Format, prefix: &str) -> Self {
+        Self { format, prefix: prefix.to_owned() }
+    }
+
+    /// Appends the entries of one message to `text`. What is no batch is left out.
+    pub(super) fn print(&mut self, frames: &[&[u8]], now_ms: u64, text: &mut Vec<u8>) {
+        if frames.first().is_some_and(|topic| topic.starts_with(b"zb!")) {
+            return;
+        }
+        let (level, stamp, body) = match message(frames) {
+            Ok(Message::Batch { level, stamp, body, .. }) => (level, stamp, body),
+            Ok(_) => return,
+            Err(why) => return tracing::warn!(event = "refused", %why),
+        };
+        let batch = match BatchReader::new(body) {
+            Ok(batch) => batch,
+            Err(why) => return tracing::warn!(event = "refused", %why),
+        };
+        let received_ms = stamp.map_or(now_ms, |stamp| stamp.received_ms);
+        let origin = Origin { level, source: batch.source(), received_ms };
+        for entry in batch.entries() {
+            match entry {
+                Ok(entry) if !entry.name.starts_with(&*self.prefix) => (),
+                Ok(entry) => {
+                    let line = match self.format {
+                        Format::Human => human(&origin, &entry),
+                        Format::Json => json(&origin, &entry).to_string(),
+                    };
+                    text.extend_from_slice(line.as_bytes());
+                    text.push(b'\n');
+                }
+                Err(why) => tracing::warn!(event = "refused", %why),
+            }
+        }
+    }
+}
+
+fn human(origin: &Origin<'_>, entry: &Entry<'_>) -> String {
+    let (time, level, source) = (TimeOfDay(origin.received_ms), origin.level, origin.source);
+    let (kind, name) = (word(&entry.value), entry.name);
+    let mut line = format!("{time} {level:<5} {kind:<7}  {source:<16}  {name:<32}  ");
+    let written = match &entry.value {
+        Value::Counter(sum) => write!(line, "{}", Plain(*sum)),
+        Value::Gauge(gauge) => human_gauge(&mut line, Some(gauge)),
+        Value::GaugeReadings(readings) => {
+            let gauge = folded(readings.clone());
+            human_gauge(&mut line, gauge.as_ref())
+        }
+        Value::Set(members) => {
+            let all: Vec<_> = members.clone().collect();
+            let more = if all.len() > SHOWN_MEMBERS { ", …" } else { "" };
+            let shown = all.get(..SHOWN_MEMBERS).unwrap_or(&all).join(", ");
+            write!(line, "{} members: {shown}{more}", all.len())
+        }
+        Value::Timer(timer) => {
+            let mut summary = Summary::new();
+            timer.merge_into(&mut summary);
+            human_timer(&mut line, &summary)
+        }
+        Value::TimerReadings(seconds) => human_timer(&mut line, &seconds.clone().collect()),
+        // A kind that is newer than this program.
+        _ => Ok(()),
+    };
+    debug_assert!(written.is_ok(), "a string takes everything");
+    for (tag, value) in entry.tags.clone() {
+        line.push_str("  ");
+        line.push_str(tag);
+        line.push('=');
+        line.push_str(value);
+    }
+    line
+}
+
+fn human_gauge(line: &mut String, gauge: Option<&Gauge>) -> fmt::Result {
+    let Some(gauge) = gauge else { return line.write_str("no reading") };
+    write!(line, "{}", Plain(gauge.last))?;
+    if gauge.count > 1 {
+        let (min, max) = (Plain(gauge.min), Plain(gauge.max));
+        write!(line, "  count={} min={min} max={max}", gauge.count)?;
+    }
+    Ok(())
+}
+
+fn human_timer(line: &mut String, summary: &Summary) -> fmt::Result {
+    write!(line, "count={}", summary.count())?;
+    if summary.is_empty() {
+        return Ok(());
+    }
+    let (mean, max) = (Seconds(summary.mean()), Seconds(summary.max()));
+    match summary.quantile(0.99) {
+        Some(p99) => write!(line, " mean={mean} p99={} max={max}", Seconds(p99)),
+        None => write!(line, " mean={mean} max={max}"),
+    }
+}
+
+fn json(origin: &Origin<'_>, entry: &Entry<'_>) -> Json {
+    let tags: Map<_, Json> = entry.tags.clone().map(|(t, v)| (t.to_owned(), json!(v))).collect();
+    let mut object = json!({
+        "received_ms": origin.received_ms,
+        "level": origin.level,
+        "kind": word(&entry.value),
+        "source": origin.source,
+        "name": entry.name,
+        "tags": tags,
+    });
+    let values = match &entry.value {
+        Value::Counter(sum) => json!({ "value": number(*sum) }),
+        Value::Gauge(gauge) => json_gauge(Some(gauge)),
+        Value::GaugeReadings(readings) => json_gauge(folded(readings.clone()).as_ref()),
+        Value::Set(members) => json!({ "members": members.clone().collect::<Vec<_>>() }),
+        Value::Timer(timer) => {
+            let mut summary = Summary::new();
+            timer.merge_into(&mut summary);
+            json_timer(&summary)
+        }
+        Value::TimerReadings(seconds) => json_timer(&seconds.clone().collect()),
+        // A kind that is newer than this program.
+        _ => json!({}),
+    };
+    if let (Json::Object(object), Json::Object(mut values)) = (&mut object, values) {
+        object.append(&mut values);
+    }
+    object
+}
+
+fn json_gauge(gauge: Option<&Gauge>) -> Json {
+    let Some(gauge) = gauge else { return json!({ "count": 0 }) };
+    json!({
+        "value": number(gauge.last),
+        "at_ms": gauge.at_ms,
+        "count": gauge.count,
+        "sum": number(gauge.sum),
+        "min": number(gauge.min),
+        "max": number(gauge.max),
+    })
+}
+
+fn json_timer(summary: &Summary) -> Json {
+    if summary.is_empty() {
+        return json!({ "count": 0 });
+    }
+    json!({
+        "count": summary.count(),
+        "sum": number(summary.sum()),
+        "mean": number(summary.mean()),
+        "min": number(summary.min()),
+        "max": number(summary.max()),
+        "p50": summary.quantile(0.50),
+        "p95": summary.quantile(0.95),
+        "p99": summary.quantile(0.99),
+    })
+}
+
+/// A JSON number, without a fraction where there is none.
+fn number(value: f64) -> Json {
+    if value == value.trunc() && value.abs() < 9_007_199_254_740_992.0 {
+        json!(value as i64)
+    } else {
+        json!(value)
+    }
+}
+
+fn word(value: &Value<'_>) -> &'static str {
+    match value.kind() {
+        zibrato::Kind::Counter => "counter",
+        zibrato::Kind::Gauge => "gauge",
+        zibrato::Kind::Set => "set",
+        zibrato::Kind::Timer => "timer",
+        _ => "unknown",
+    }
+}
+
+fn folded(readings: impl Iterator<Item = (u64, f64)>) -> Option<Gauge> {
+    readings.map(|(at_ms, value)| Gauge::reading(value, at_ms)).reduce(|mut all, next| {
+        all.merge(&next);
+        all
+    })
+}
+
+/// The time of day in UTC, to the millisecond.
+struct TimeOfDay(u64);
+
+impl Display for TimeOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, millis) = (self.0 / 1000, self.0 % 1000);
+        let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
+        write!(f, "{hours:02}:{minutes:02}:{:02}.{millis:03}", seconds % 60)
+    }
+}
+
+/// A number without a fraction where there is none.
+struct Plain(f64);
+
+impl Display for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", number(self.0))
+    }
+}
+
+/// A duration with three digits and the unit that suits it.
+struct Seconds(f64);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0;
+        let (value, unit) = match seconds.abs() {
+            0.0 => (0.0, "s"),
+            ..1e-6 => (seconds * 1e9, "ns"),
+            ..1e-3 => (seconds * 1e6, "µs"),
+            ..1.0 => (seconds * 1e3, "ms"),
+            ..120.0 => (seconds, "s"),
+            ..7200.0 => (seconds / 60.0, "min"),
+            _ => (seconds / 3600.0, "h"),
+        };
+        let digits = match value.abs() {
+            ..10.0 => 2,
+            ..100.0 => 1,
+            _ => 0,
+        };
+        let text = format!("{value:.digits$}");
+        let short =
+            if digits > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+        write!(f, "{short}{unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

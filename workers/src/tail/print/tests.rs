@@ -1,0 +1,98 @@
+//! What people and machines get to see of each kind.
+
+use super::{Format, Printer, Seconds};
+use proptest::prelude::*;
+use zibrato::wire::{BatchId, BatchWriter, PublisherId, Stamp};
+use zibrato::{Gauge, Summary};
+
+/// 2023-11-14 22:13:20.250.
+const RECEIVED: u64 = 1_700_000_000_250;
+
+fn print(format: Format, prefix: &str, batch: BatchWriter) -> String {
+    let id = BatchId { publisher: PublisherId([1; 16]), sequence: 1 }.encode();
+    let stamp = Stamp { offset: 0, received_ms: RECEIVED }.encode();
+    let mut text = Vec::new();
+    let frames: [&[u8]; 4] = [b"zb1|info|", &id, &stamp, &batch.finish()];
+    Printer::new(format, prefix).print(&frames, 0, &mut text);
+    String::from_utf8(text).unwrap()
+}
+
+fn one_of_each() -> BatchWriter {
+    let mut batch = BatchWriter::new("web-1", 0, 1000);
+    batch.counter("logins", &[("dc", "fra")], 3.0);
+    batch.gauge("depth", &[], &Gauge::reading(2.5, 7));
+    batch.gauge("depth.folded", &[], &Gauge::folded(4.0, 9, 3, 12.0, 1.0, 7.0));
+    batch.gauge_readings("depth.each", &[], &[(1, 4.0), (2, 1.5)]);
+    batch.set("users", &[], ["ann", "bob"].into_iter());
+    let seconds: Summary = [0.001, 0.001, 0.004].into_iter().collect();
+    batch.timer("db.query", &[], &seconds);
+    batch.timer_readings("db.raw", &[], &[1.5]);
+    batch
+}
+
+#[test]
+fn people_get_columns() {
+    insta::assert_snapshot!(print(Format::Human, "", one_of_each()), @r#"
+    22:13:20.250 info  counter  web-1             logins                            3  dc=fra
+    22:13:20.250 info  gauge    web-1             depth                             2.5
+    22:13:20.250 info  gauge    web-1             depth.folded                      4  count=3 min=1 max=7
+    22:13:20.250 info  gauge    web-1             depth.each                        1.5  count=2 min=1.5 max=4
+    22:13:20.250 info  set      web-1             users                             2 members: ann, bob
+    22:13:20.250 info  timer    web-1             db.query                          count=3 mean=2ms p99=4ms max=4ms
+    22:13:20.250 info  timer    web-1             db.raw                            count=1 mean=1.5s p99=1.5s max=1.5s
+    "#);
+}
+
+#[test]
+fn machines_get_an_object_a_line() {
+    insta::assert_snapshot!(print(Format::Json, "", one_of_each()), @r#"
+    {"kind":"counter","level":"info","name":"logins","received_ms":1700000000250,"source":"web-1","tags":{"dc":"fra"},"value":3}
+    {"at_ms":7,"count":1,"kind":"gauge","level":"info","max":2.5,"min":2.5,"name":"depth","received_ms":1700000000250,"source":"web-1","sum":2.5,"tags":{},"value":2.5}
+    {"at_ms":9,"count":3,"kind":"gauge","level":"info","max":7,"min":1,"name":"depth.folded","received_ms":1700000000250,"source":"web-1","sum":12,"tags":{},"value":4}
+    {"at_ms":2,"count":2,"kind":"gauge","level":"info","max":4,"min":1.5,"name":"depth.each","received_ms":1700000000250,"source":"web-1","sum":5.5,"tags":{},"value":1.5}
+    {"kind":"set","level":"info","members":["ann","bob"],"name":"users","received_ms":1700000000250,"source":"web-1","tags":{}}
+    {"count":3,"kind":"timer","level":"info","max":0.004,"mean":0.002,"min":0.001,"name":"db.query","p50":0.001,"p95":0.003997802734375,"p99":0.003997802734375,"received_ms":1700000000250,"source":"web-1","sum":0.006,"tags":{}}
+    {"count":1,"kind":"timer","level":"info","max":1.5,"mean":1.5,"min":1.5,"name":"db.raw","p50":1.5,"p95":1.5,"p99":1.5,"received_ms":1700000000250,"source":"web-1","sum":1.5,"tags":{}}
+    "#);
+}
+
+#[test]
+fn only_names_that_begin_as_asked_are_printed() {
+    let text = print(Format::Human, "db.", one_of_each());
+    assert_eq!(text.lines().count(), 2);
+    assert!(text.lines().all(|line| line.contains(" db.")), "{text}");
+}
+
+#[test]
+fn durations_have_the_unit_that_suits_them() {
+    for (seconds, text) in [
+        (0.0, "0s"),
+        (5e-10, "0.5ns"),
+        (1.5e-7, "150ns"),
+        (2.5e-5, "25µs"),
+        (0.00125, "1.25ms"),
+        (0.5, "500ms"),
+        (1.0, "1s"),
+        (100.0, "100s"),
+        (1800.0, "30min"),
+        (86_400.0, "24h"),
+        (-0.002, "-2ms"),
+    ] {
+        assert_eq!(Seconds(seconds).to_string(), text, "{seconds}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_frames_whatever_do_harm(
+        frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut text = Vec::new();
+        let mut printer = Printer::new(Format::Json, "");
+        printer.print(&frames.iter().map(Vec::as_slice).collect::<Vec<_>>(), 0, &mut text);
+        let (id, body) = ([0; 24], one_of_each().finish());
+        let frames: [&[u8]; 3] = [b"zb1|info|", &id, &body[..cut.index(body.len())]];
+        printer.print(&frames, 0, &mut text);
+    }
+}
