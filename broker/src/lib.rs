@@ -1,1 +1,33 @@
-//! The broker.
+//! The broker: takes measurements in and republishes them by level.
+//!
+//! ```text
+//! publishers ──PUSH──▶ port      ┐          ┌ port + 1 ──▶ subscribers: batches, lines,
+//! (batches, lines)               ├ zb-router ┤              wanted levels, acknowledgements
+//! Python 0.2 ──PUB───▶ port + 3  ┘          └ http     ──▶ /healthz, /readyz, /metrics
+//! ```
+//!
+//! One thread owns all sockets. Batches are handed on as they came; lines are handed on to those
+//! who want lines, and folded into a batch a second for those who want batches. `docs/protocol.md`
+//! in the repository draws every frame.
+
+mod acks;
+mod bind;
+mod broker;
+mod command;
+mod config;
+mod counters;
+mod expand;
+mod line_windows;
+mod own;
+mod pages;
+mod router;
+mod seen;
+mod shared;
+mod subscriptions;
+
+// The public interface is:
+pub use bind::StartError;
+pub use broker::{Broker, End, StopReport};
+pub use command::{Flags, run};
+pub use config::Config;
+pub use counters::{Counters, Dropped, IntakeCounters, PeerCounters};

@@ -2,7 +2,10 @@
 
 use crate::ports::Ports;
 use crate::program::program;
-use crate::running::{Running, Signal};
+use crate::running::{Running, Signal, must};
+use crate::wait::DEADLINE;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, ExitStatus};
 
 /// A running `zibrato-broker`.
@@ -55,6 +58,38 @@ impl Broker {
         self.ports.at(3)
     }
 
+    /// One number of its `/metrics` page, by name and labels:
+    /// `zibrato_broker_dropped_total{reason="fields"}`.
+    ///
+    /// # Panics
+    /// When the page does not come or has no such number.
+    #[must_use]
+    #[track_caller]
+    pub fn metric(&self, name: &str) -> f64 {
+        let page = self.page("/metrics");
+        let mut values = page.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = values.next().and_then(|value| value.parse().ok());
+        let Some(value) = value else { panic!("no {name} in\n{page}") };
+        value
+    }
+
+    /// A page that it serves, with its head.
+    ///
+    /// # Panics
+    /// When the page does not come.
+    #[must_use]
+    #[track_caller]
+    pub fn page(&self, path: &str) -> String {
+        let mut stream = must("/metrics", TcpStream::connect(("127.0.0.1", self.ports.at(4))));
+        must("/metrics", stream.set_read_timeout(Some(DEADLINE)));
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        must("/metrics", stream.write_all(request.as_bytes()));
+        let mut page = String::new();
+        must("/metrics", stream.read_to_string(&mut page));
+        page
+    }
+
     /// The program.
     pub const fn running(&mut self) -> &mut Running {
         &mut self.running
@@ -97,8 +132,9 @@ impl Broker {
 fn run(ports: &Ports, args: &[String]) -> Running {
     let mut command = Command::new(program("zibrato-broker"));
     command.arg("--port").arg(ports.at(0).to_string());
+    command.arg("--http").arg(format!("127.0.0.1:{}", ports.at(4)));
     let mut running = Running::start(command.args(args));
-    for place in [0, 1, 3] {
+    for place in [0, 1, 3, 4] {
         running.listens(ports.at(place));
     }
     running

@@ -100,6 +100,7 @@ fn environment(
     vec![
         ("PATH", format!("{programs}:{path}")),
         ("ZIBRATO_BROKER_PORT", ports.at(0).to_string()),
+        ("ZIBRATO_BROKER_HTTP", format!("127.0.0.1:{}", ports.at(4))),
         ("ZIBRATO_CARBON_PORT", publishing.clone()),
         ("ZIBRATO_CARBON_FLUSH", "1".to_owned()),
         ("ZIBRATO_CARBON_CARBON", format!("127.0.0.1:{}", carbon.port())),

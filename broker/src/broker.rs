@@ -1,0 +1,181 @@
+//! A running broker: how it is started, asked and stopped.
+
+use crate::bind::{Ports, StartError};
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::pages::page;
+use crate::router::RouterThread;
+use crate::shared::Shared;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use zibrato::daemon::{HttpServer, Stop};
+use zibrato::wire::WantedLevels;
+
+/// How long a broker that is dropped may take to hand on what it has.
+const DROP_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How much longer than its deadline the router is waited for.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A broker that runs in threads of its own. Dropping it stops it, within two seconds.
+///
+/// ```
+/// use std::time::Duration;
+/// use zibrato_broker::{Broker, Config};
+/// let broker = Broker::start(Config::new().port(0))?;
+/// assert_eq!(broker.publish_port(), broker.port() + 1);
+/// let report = broker.stop(Duration::from_secs(10));
+/// assert_eq!(report.counters.lines(), 0);
+/// # Ok::<(), zibrato_broker::StartError>(())
+/// ```
+#[derive(Debug)]
+pub struct Broker {
+    ports: Ports,
+    shared: Arc<Shared>,
+    stop: Stop,
+    ended: Stop,
+    router: Option<JoinHandle<Result<(), zmq::Error>>>,
+    // Last, so that it tells of the end until the end.
+    http: Option<HttpServer>,
+}
+
+/// How a broker came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StopReport {
+    /// What it had counted.
+    pub counters: Counters,
+    /// Whether it got ready in time.
+    pub end: End,
+}
+
+/// Whether a broker got ready in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum End {
+    /// Everything that was taken has been handed on, as far as subscribers read it.
+    Clean,
+    /// The router failed; the log says why.
+    Failed,
+    /// The deadline passed first.
+    TimedOut,
+}
+
+impl Broker {
+    /// Listens, and begins to hand on.
+    ///
+    /// # Errors
+    /// [`StartError`] when the host is unknown, a port is taken, or resources are short.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        let sockets = config.bind()?;
+        let ports = sockets.ports;
+        let shared = Arc::new(Shared::new());
+        let (stop, ended) = (Stop::new()?, Stop::new()?);
+        let (ask, tell) = (stop.clone(), Arc::clone(&shared));
+        let router = RouterThread::new(sockets, config.linger, ask, tell);
+        let router = router.map_err(StartError::Socket)?;
+        let for_pages = Arc::clone(&shared);
+        let http = config
+            .http
+            .map(|address| HttpServer::start(address, move |path| page(path, &for_pages)))
+            .transpose()
+            .map_err(StartError::Http)?;
+        let last_word = RaiseOnDrop(ended.clone());
+        let router = std::thread::Builder::new().name("zb-router".to_owned()).spawn(move || {
+            let _last_word = last_word;
+            router.run().inspect_err(|error| tracing::error!(event = "router_failed", %error))
+        })?;
+        Ok(Self { ports, shared, stop, ended, router: Some(router), http })
+    }
+
+    /// The port for publishers.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.ports.base()
+    }
+
+    /// The port for subscribers.
+    #[must_use]
+    pub const fn publish_port(&self) -> u16 {
+        self.ports.publish()
+    }
+
+    /// The port for legacy publishers, which are PUB sockets.
+    #[must_use]
+    pub const fn legacy_port(&self) -> u16 {
+        self.ports.legacy()
+    }
+
+    /// The endpoint with one of the ports, as ZeroMQ takes it: `tcp://127.0.0.1:5550`.
+    #[must_use]
+    pub fn endpoint(&self, port: u16) -> String {
+        self.ports.endpoint(port)
+    }
+
+    /// Where `/healthz`, `/readyz` and `/metrics` are served, if they are.
+    #[must_use]
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(HttpServer::address)
+    }
+
+    /// What has been counted so far. Under load it may be a moment old.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.counters()
+    }
+
+    /// The levels that subscribers want.
+    #[must_use]
+    pub fn wanted(&self) -> WantedLevels {
+        self.shared.wanted()
+    }
+
+    /// Waits until `stop` is raised or the broker has failed.
+    pub fn wait(&self, stop: &Stop) {
+        let mut items = [
+            zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN),
+            zmq::PollItem::from_fd(self.ended.as_raw_fd(), zmq::POLLIN),
+        ];
+        // An interrupted wait goes on.
+        while zmq::poll(&mut items, -1) == Err(zmq::Error::EINTR) {}
+    }
+
+    /// Takes what publishers have sent already, hands it on, gives subscribers time to read, and
+    /// ends; all of that within `deadline`.
+    #[must_use]
+    pub fn stop(mut self, deadline: Duration) -> StopReport {
+        let end = self.end(deadline);
+        StopReport { counters: self.shared.counters(), end }
+    }
+
+    fn end(&mut self, deadline: Duration) -> End {
+        let Some(router) = self.router.take() else { return End::Clean };
+        self.shared.order_stop(Instant::now() + deadline);
+        self.stop.raise();
+        if !self.ended.wait(deadline + GRACE) {
+            return End::TimedOut;
+        }
+        match router.join() {
+            Ok(Ok(())) => End::Clean,
+            Ok(Err(_)) | Err(_) => End::Failed,
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.end(DROP_DEADLINE);
+    }
+}
+
+/// Says that the thread has ended, also when it panics.
+struct RaiseOnDrop(Stop);
+
+impl Drop for RaiseOnDrop {
+    fn drop(&mut self) {
+        self.0.raise();
+    }
+}

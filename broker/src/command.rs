@@ -1,0 +1,211 @@
+//! The command line of `zibrato-broker`, and what the program does with it.
+
+use crate::bind::{MAX_BASE_PORT, StartError};
+use crate::broker::{Broker, End};
+use crate::config::Config;
+use std::io::Write;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::ExitCode;
+use std::time::Duration;
+use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, init_logging};
+use zibrato::wire::MAX_FRAME_BYTES;
+
+const EXAMPLES: &str = "\
+Examples:
+  zibrato-broker
+  zibrato-broker --port 6000 --http off
+  zibrato-broker --host 10.0.0.5 --insecure --config /etc/zibrato/broker.toml
+
+Ports: PORT for publishers, PORT+1 for workers, PORT+3 for publishers of Python Zibrato 0.2.
+Each flag is also a variable, ZIBRATO_BROKER_PORT, and a key in the file of --config.";
+
+/// Takes measurements in and republishes them by level
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "zibrato-broker", version, after_help = EXAMPLES)]
+pub struct Flags {
+    /// Address or name to listen on; other than loopback needs --insecure
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
+    host: String,
+
+    /// Port for publishers, the lowest of those used; 0 takes any that are free
+    #[arg(long, value_name = "PORT", default_value_t = 5550,
+          value_parser = clap::value_parser!(u16).range(..=i64::from(MAX_BASE_PORT)))]
+    port: u16,
+
+    /// Address for /healthz, /readyz and /metrics, or `off`
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5580", value_parser = http)]
+    http: Http,
+
+    /// Messages that may wait for one subscriber before it loses some
+    #[arg(long, value_name = "MESSAGES", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+    high_water_mark: u32,
+
+    /// Largest frame in bytes; who sends a larger one is disconnected
+    #[arg(long, value_name = "BYTES", default_value_t = MAX_FRAME_BYTES as u64,
+          value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
+    max_frame: u64,
+
+    /// Seconds that stopping may take
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    stop_timeout: Duration,
+
+    /// Agree to listen where other machines can push and subscribe, unencrypted
+    #[arg(long)]
+    insecure: bool,
+
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+/// Where pages are served, if they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Http {
+    /// There.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+/// Runs the broker until TERM, INT or QUIT.
+///
+/// # Errors
+/// [`Failure`] with the code to exit with and the line to say.
+pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
+    init_logging(&flags.common.log_level, flags.common.log_format)
+        .map_err(|error| Failure::new(Exit::Config, format!("--log-level: {error}")))?;
+    let config = flags.config();
+    if flags.common.check {
+        config.check().map_err(failure)?;
+        // Nothing more can be said when stdout is closed.
+        writeln!(std::io::stdout(), "fine").ok();
+        return Ok(Exit::Fine.into());
+    }
+    let resources = |error| failure(StartError::Resources(error));
+    let stop = Stop::on_signals().map_err(resources)?;
+    let broker = Broker::start(config).map_err(failure)?;
+    announce(&broker);
+    broker.wait(&stop);
+    let report = broker.stop(flags.stop_timeout);
+    let counters = &report.counters;
+    tracing::info!(
+        event = "stopped",
+        lines = counters.lines(),
+        batches = counters.batches(),
+        duplicates = counters.duplicates,
+        dropped = counters.dropped.total(),
+        published_lines = counters.published_lines,
+        published_batches = counters.published_batches,
+    );
+    match report.end {
+        End::Clean => Ok(Exit::Fine.into()),
+        End::TimedOut => Err(Failure::new(
+            Exit::Io,
+            "stopping took longer than --stop-timeout; subscribers may have missed the end",
+        )),
+        End::Failed => Err(Failure::new(Exit::Io, "the router failed; the log says why")),
+    }
+}
+
+fn announce(broker: &Broker) {
+    let http = broker.http_addr().map_or_else(|| "off".to_owned(), |http| http.to_string());
+    tracing::info!(
+        event = "listening",
+        publishers = broker.endpoint(broker.port()),
+        subscribers = broker.endpoint(broker.publish_port()),
+        legacy = broker.endpoint(broker.legacy_port()),
+        http,
+    );
+}
+
+impl Flags {
+    fn config(&self) -> Config {
+        let http = match self.http {
+            Http::At(address) => Some(address),
+            Http::Off => None,
+        };
+        let config = Config::new()
+            .host(&*self.host)
+            .port(self.port)
+            .http(http)
+            .max_frame(usize::try_from(self.max_frame).unwrap_or(usize::MAX))
+            .high_water(self.high_water_mark);
+        if self.insecure { config.insecure() } else { config }
+    }
+}
+
+fn failure(error: StartError) -> Failure {
+    let exit = match error {
+        StartError::Exposed { .. }
+        | StartError::NoAddress { .. }
+        | StartError::PortRange { .. }
+        | StartError::UnknownHost { .. } => Exit::Config,
+        StartError::Http(_)
+        | StartError::NoFreePorts { .. }
+        | StartError::NotPermitted { .. }
+        | StartError::PortInUse { .. }
+        | StartError::Resources(_)
+        | StartError::Socket(_) => Exit::Unavailable,
+    };
+    Failure::new(exit, error.to_string())
+}
+
+fn http(text: &str) -> Result<Http, String> {
+    if text == "off" {
+        return Ok(Http::Off);
+    }
+    let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
+    address.map(Http::At).ok_or_else(|| "give HOST:PORT, such as 127.0.0.1:5580, or `off`".into())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|number| Duration::try_from_secs_f64(number).ok());
+    let bounded = seconds.filter(|seconds| *seconds <= Duration::from_secs(3_600));
+    bounded.ok_or_else(|| "give a number of seconds, at most 3600".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Flags, Http, http, seconds};
+    use clap::{CommandFactory, Parser};
+    use std::time::Duration;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_library() {
+        let flags = Flags::try_parse_from(["zibrato-broker", "--http", "off"]).unwrap();
+        let (ours, theirs) = (flags.config(), crate::Config::new());
+        assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    }
+
+    #[test]
+    fn values_that_cannot_be_are_refused() {
+        for args in [
+            ["--port", "70000"],
+            ["--port", "65534"],
+            ["--port", "-1"],
+            ["--http", "5580"],
+            ["--http", "nowhere"],
+            ["--high-water-mark", "0"],
+            ["--max-frame", "0"],
+            ["--stop-timeout", "-1"],
+            ["--stop-timeout", "nan"],
+        ] {
+            let [flag, value] = args;
+            let parsed = Flags::try_parse_from(["zibrato-broker", &format!("{flag}={value}")]);
+            assert!(parsed.is_err(), "{flag} {value}");
+        }
+    }
+
+    #[test]
+    fn addresses_and_seconds_are_read() {
+        assert_eq!(http("off"), Ok(Http::Off));
+        assert_eq!(http("127.0.0.1:80"), Ok(Http::At("127.0.0.1:80".parse().unwrap())));
+        assert!(matches!(http("localhost:80"), Ok(Http::At(_))));
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+    }
+}

@@ -1,0 +1,102 @@
+//! What a broker is told before it starts.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use zibrato::wire::MAX_FRAME_BYTES;
+
+/// How a broker is to run.
+///
+/// ```
+/// use zibrato_broker::Config;
+/// let config = Config::new().host("localhost").port(6_000).high_water(1_000);
+/// config.check().unwrap();
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Config {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) http: Option<SocketAddr>,
+    pub(crate) max_frame: usize,
+    pub(crate) high_water: u32,
+    pub(crate) linger: Duration,
+    pub(crate) exposure: Exposure,
+}
+
+/// Which addresses may be bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exposure {
+    /// Any. Whoever reaches the ports may push and subscribe.
+    Anywhere,
+    /// Only those that other machines cannot reach.
+    Loopback,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 5550,
+            http: None,
+            max_frame: MAX_FRAME_BYTES,
+            high_water: 10_000,
+            linger: Duration::from_secs(5),
+            exposure: Exposure::Loopback,
+        }
+    }
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The address to listen on: a number or a name. Defaults to `127.0.0.1`. Anything but
+    /// loopback needs [`insecure`](Self::insecure).
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    /// The port for publishers; subscribers get the next one, legacy publishers the third after
+    /// it. 0 takes any that are free. Defaults to 5550.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Where to serve `/healthz`, `/readyz` and `/metrics`. Defaults to nowhere.
+    pub fn http(mut self, address: Option<SocketAddr>) -> Self {
+        self.http = address;
+        self
+    }
+
+    /// The most bytes that a frame may have; who sends a larger one is disconnected. Defaults to
+    /// 4 MiB.
+    pub fn max_frame(mut self, bytes: usize) -> Self {
+        self.max_frame = bytes;
+        self
+    }
+
+    /// The most messages that wait for one subscriber, and from one publisher. Beyond it a
+    /// subscriber loses messages and a publisher has to wait. Defaults to 10,000.
+    pub fn high_water(mut self, messages: u32) -> Self {
+        self.high_water = messages;
+        self
+    }
+
+    /// How long, when the broker stops, subscribers may take to read what still waits for them.
+    /// Defaults to 5 s.
+    pub fn linger(mut self, most: Duration) -> Self {
+        self.linger = most;
+        self
+    }
+
+    /// Lets the broker listen where other machines can reach it. Nothing is encrypted, and whoever
+    /// reaches the ports may push and subscribe. Defaults to loopback only.
+    pub fn insecure(mut self) -> Self {
+        self.exposure = Exposure::Anywhere;
+        self
+    }
+}

@@ -1,0 +1,210 @@
+//! What the broker counts: everything it took, handed on or dropped, by reason.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The intakes, by the word that stands for each in metrics.
+pub(crate) const INTAKES: [&str; 2] = ["zmq", "legacy"];
+
+/// The sockets whose peers are counted, by the word that stands for each in metrics.
+pub(crate) const SOCKETS: [&str; 3] = ["zmq", "legacy", "publish"];
+
+/// Why something was dropped.
+pub(crate) const REASONS: [&str; 19] = [
+    // lines, as `LineError::reason` names them
+    "encoding",
+    "fields",
+    "level",
+    "member",
+    "mtype",
+    "name",
+    "source",
+    "timestamp",
+    "value",
+    // messages
+    "empty",
+    "frames",
+    "id",
+    "sequence",
+    "topic",
+    "version",
+    // on the way out
+    "expansion",
+    "levels",
+    "send",
+    // anything that is not listed here
+    "other",
+];
+
+/// The most levels for which drops at slow subscribers are counted apart.
+const MAX_DROP_LEVELS: usize = 1_000;
+
+/// The level under which further ones are counted.
+const OTHER_LEVELS: &str = "_other";
+
+/// What the broker has counted since it started.
+///
+/// Every line that came is in `lines` or in `dropped`; every batch that came is in `batches`,
+/// `duplicates` or `dropped`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// What came over the PUSH port (`zmq`) and from legacy publishers (`legacy`).
+    pub intakes: [IntakeCounters; INTAKES.len()],
+    /// Batches that had been taken before. They are acknowledged again, not published again.
+    pub duplicates: u64,
+    /// What was dropped, by reason.
+    pub dropped: Dropped,
+    /// How often a message of a level found the queue of a subscriber full. That subscriber then
+    /// gets nothing until it has read half of its queue.
+    pub subscriber_drops: Arc<BTreeMap<String, u64>>,
+    /// Batches handed on, the broker's own included.
+    pub published_batches: u64,
+    /// Lines handed on as such, those expanded from batches included.
+    pub published_lines: u64,
+    /// Lines that were folded together with others because their level had too many series.
+    pub overflowed: u64,
+    /// The peers of each socket: `zmq`, `legacy` and `publish`.
+    pub peers: [PeerCounters; SOCKETS.len()],
+    /// Messages from subscribers that were no subscriptions, or too many to keep.
+    pub strange_subscriptions: u64,
+    /// Topics that subscribers have asked for, now.
+    pub subscriptions: u64,
+    /// Pairs of publisher and level whose sequence is remembered, now.
+    pub remembered: u64,
+    /// Such pairs that were forgotten because there were too many.
+    pub forgotten: u64,
+}
+
+/// What came through one intake.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IntakeCounters {
+    /// Batches taken.
+    pub batches: u64,
+    /// Bytes received in frames, whatever became of them.
+    pub bytes: u64,
+    /// Lines taken.
+    pub lines: u64,
+}
+
+/// The peers of one socket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerCounters {
+    /// Connections accepted.
+    pub connects: u64,
+    /// Connections that ended, whoever ended them: a peer that sends too large a frame is cut.
+    pub disconnects: u64,
+}
+
+impl PeerCounters {
+    /// Connections that are open now.
+    #[must_use]
+    pub const fn open(&self) -> u64 {
+        self.connects.saturating_sub(self.disconnects)
+    }
+}
+
+impl Counters {
+    /// Lines taken, over all intakes.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.intakes.iter().map(|intake| intake.lines).sum()
+    }
+
+    /// Batches taken, over all intakes.
+    #[must_use]
+    pub fn batches(&self) -> u64 {
+        self.intakes.iter().map(|intake| intake.batches).sum()
+    }
+
+    /// Bytes received, over all intakes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.intakes.iter().map(|intake| intake.bytes).sum()
+    }
+
+    pub(crate) fn count_subscriber_drop(&mut self, level: &str) {
+        let drops = Arc::make_mut(&mut self.subscriber_drops);
+        if let Some(count) = drops.get_mut(level) {
+            *count += 1;
+        } else if drops.len() < MAX_DROP_LEVELS {
+            drops.insert(level.to_owned(), 1);
+        } else {
+            *drops.entry(OTHER_LEVELS.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+/// What was dropped, by reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dropped {
+    counts: [u64; REASONS.len()],
+}
+
+impl Dropped {
+    /// How much was dropped for this reason; none for a reason that does not exist.
+    #[must_use]
+    pub fn of(&self, reason: &str) -> u64 {
+        self.iter().find(|(r, _)| *r == reason).map_or(0, |(_, count)| count)
+    }
+
+    /// How much was dropped for each reason, those that never happened included.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        REASONS.into_iter().zip(self.counts)
+    }
+
+    /// How much was dropped in all.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    pub(crate) fn add(&mut self, reason: &str, count: u64) {
+        let at = REASONS.iter().position(|r| *r == reason).unwrap_or(REASONS.len() - 1);
+        self.counts[at] += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counters, MAX_DROP_LEVELS, REASONS};
+    use std::collections::BTreeSet;
+    use zibrato::wire::LineError;
+
+    #[test]
+    fn every_reason_has_a_place_of_its_own() {
+        assert_eq!(REASONS.iter().collect::<BTreeSet<_>>().len(), REASONS.len());
+        let mut counters = Counters::default();
+        counters.dropped.add("fields", 2);
+        counters.dropped.add("never heard of", 1);
+        assert_eq!((counters.dropped.of("fields"), counters.dropped.of("other")), (2, 1));
+        assert_eq!((counters.dropped.of("nothing"), counters.dropped.total()), (0, 3));
+        let problem = zibrato::TextProblem::Empty;
+        for error in [
+            LineError::Encoding,
+            LineError::Fields { found: 1 },
+            LineError::Kind,
+            LineError::Level(problem),
+            LineError::Member(problem),
+            LineError::Name(problem),
+            LineError::Source(problem),
+            LineError::Timestamp,
+            LineError::Value,
+        ] {
+            assert!(REASONS.contains(&error.reason()), "{error}");
+        }
+    }
+
+    #[test]
+    fn drops_are_counted_apart_for_a_bounded_number_of_levels() {
+        let mut counters = Counters::default();
+        for n in 0..MAX_DROP_LEVELS + 5 {
+            counters.count_subscriber_drop(&format!("level-{n}"));
+        }
+        assert_eq!(counters.subscriber_drops.len(), MAX_DROP_LEVELS + 1);
+        assert_eq!(counters.subscriber_drops["_other"], 5);
+        assert_eq!(counters.subscriber_drops.values().sum::<u64>(), MAX_DROP_LEVELS as u64 + 5);
+    }
+}

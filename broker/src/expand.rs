@@ -1,0 +1,148 @@
+//! Turns a batch back into lines, for subscribers that know nothing else.
+//!
+//! | entry | lines |
+//! |---|---|
+//! | counter | one, with the sum |
+//! | gauge | one, with the last reading and its time; or one per reading |
+//! | timer | one per reading; if folded, at most 1,000 drawn evenly by rank |
+//! | set | one per member |
+//!
+//! What has no time of its own gets the end of the batch's interval. Tags have no place in a line
+//! and are left out.
+
+use zibrato::Sketch;
+use zibrato::wire::{BatchError, BatchReader, Entry, Line, LineValue, TimerSummary, Value};
+
+/// The most lines that one folded timer becomes.
+pub(crate) const MAX_TIMER_LINES: u64 = 1_000;
+
+/// The most lines that one batch becomes, so that a small batch cannot become a flood.
+pub(crate) const MAX_BATCH_LINES: u64 = 100_000;
+
+/// Milliseconds at which the last moment lies that a line may name: the year 9999.
+const MAX_TIME_MS: u64 = 253_402_300_800_000;
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Expanded {
+    /// How many lines it became.
+    pub(crate) lines: u64,
+    /// How many entries were not to be read, and lines were too many.
+    pub(crate) refused: u64,
+}
+
+/// Gives each line of the batch with this level and body to `give`.
+///
+/// # Errors
+/// [`BatchError`] when the body is no batch.
+pub(crate) fn expand(
+    level: &str,
+    body: &[u8],
+    give: impl FnMut(&Line<'_>),
+) -> Result<Expanded, BatchError> {
+    let batch = BatchReader::new(body)?;
+    let mut to = Lines {
+        level,
+        source: batch.source(),
+        end_ms: batch.end_ms().min(MAX_TIME_MS - 1),
+        give,
+        done: Expanded::default(),
+    };
+    for entry in batch.entries() {
+        match entry {
+            Ok(entry) => to.entry(&entry),
+            Err(error) => to.done.refused += u64::from(error.lost()),
+        }
+    }
+    Ok(to.done)
+}
+
+/// Where the lines of one batch go.
+struct Lines<'a, F> {
+    level: &'a str,
+    source: &'a str,
+    end_ms: u64,
+    give: F,
+    done: Expanded,
+}
+
+impl<F: FnMut(&Line<'_>)> Lines<'_, F> {
+    fn entry(&mut self, entry: &Entry<'_>) {
+        let end_ms = self.end_ms;
+        match &entry.value {
+            Value::Counter(sum) => self.number(entry, *sum, end_ms),
+            Value::Gauge(gauge) => self.number(entry, gauge.last, gauge.at_ms),
+            Value::GaugeReadings(readings) => {
+                readings.clone().for_each(|(at_ms, value)| self.number(entry, value, at_ms));
+            }
+            Value::Set(members) => {
+                for member in members.clone() {
+                    self.line(entry, LineValue::Member(member), end_ms);
+                }
+            }
+            Value::Timer(timer) => drawn(timer, |value| self.number(entry, value, end_ms)),
+            Value::TimerReadings(seconds) => {
+                seconds.clone().for_each(|value| self.number(entry, value, end_ms));
+            }
+            // A kind of reading that a later version of the protocol knows.
+            _ => self.done.refused += 1,
+        }
+    }
+
+    fn number(&mut self, entry: &Entry<'_>, value: f64, at_ms: u64) {
+        self.line(entry, LineValue::Number(value), at_ms);
+    }
+
+    fn line(&mut self, entry: &Entry<'_>, value: LineValue<'_>, at_ms: u64) {
+        if self.done.lines >= MAX_BATCH_LINES {
+            self.done.refused += 1;
+            return;
+        }
+        self.done.lines += 1;
+        let at_ms = if at_ms < MAX_TIME_MS { at_ms } else { self.end_ms };
+        (self.give)(&Line {
+            level: self.level,
+            kind: entry.value.kind(),
+            name: entry.name,
+            value,
+            timestamp: at_ms as f64 / 1e3,
+            source: self.source,
+        });
+    }
+}
+
+/// Draws readings from a folded timer, ascending: as many as there were, up to a limit, evenly by
+/// rank. The first is the smallest and the last the largest exactly, the others within 0.8 %.
+fn drawn(timer: &TimerSummary<'_>, mut give: impl FnMut(f64)) {
+    let lines = timer.count.min(MAX_TIMER_LINES);
+    let mut buckets = timer.buckets();
+    let (mut value, mut seen) = (timer.min, 0_u64);
+    for line in 0..lines {
+        if line == 0 || line + 1 == lines {
+            give(if line == 0 { timer.min } else { timer.max });
+            continue;
+        }
+        let rank = rank(line, lines, timer.count);
+        while seen < rank {
+            let Some((bucket, times)) = buckets.next() else {
+                // The publisher's buckets hold less than its count says.
+                (value, seen) = (timer.max, u64::MAX);
+                break;
+            };
+            seen = seen.saturating_add(u64::from(times));
+            let middle = Sketch::middle(bucket).unwrap_or(timer.max);
+            value = middle.clamp(timer.min, timer.max);
+        }
+        give(value);
+    }
+}
+
+/// Which reading, from 1 to `count`, the line stands for; `lines` is at least 3.
+fn rank(line: u64, lines: u64, count: u64) -> u64 {
+    let (line, last) = (u128::from(line), u128::from(lines - 1));
+    let steps = (line * u128::from(count - 1) + last / 2) / last;
+    1 + u64::try_from(steps).unwrap_or(u64::MAX - 1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! Folds lines by level, so that subscribers of batches get them once a second, as batches of the
+//! broker's own.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use zibrato::window::{Fold, Window};
+use zibrato::wire::{BATCH_TARGET_BYTES, BatchId, BatchWriter, Line, PublisherId};
+
+/// How long a window is.
+pub(crate) const WINDOW_MS: u64 = 1_000;
+
+/// The most levels that are folded at a time.
+const MAX_LEVELS: usize = 1_000;
+
+/// The most series that one level has in one window; further ones are folded together.
+const MAX_SERIES: usize = 100_000;
+
+/// When the windows of all levels hold as many series, they are due early.
+const MANY_SERIES: usize = 200_000;
+
+/// The most members of a set in one entry, so that an entry cannot outgrow a frame.
+const SET_CHUNK: usize = 256;
+
+/// The limits, as fields so that tests reach them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) levels: usize,
+    pub(crate) series: usize,
+    pub(crate) all_series: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { levels: MAX_LEVELS, series: MAX_SERIES, all_series: MANY_SERIES }
+    }
+}
+
+/// The open windows, one per level.
+#[derive(Debug)]
+pub(crate) struct LineWindows {
+    publisher: PublisherId,
+    limits: Limits,
+    levels: HashMap<String, Folding, RandomState>,
+    series: usize,
+    /// Counts flushes; tells which level has been idle longest.
+    flushes: u64,
+    /// At least as high as the sequence of any level that is gone.
+    sequences_gone: u64,
+}
+
+#[derive(Debug)]
+struct Folding {
+    window: Option<Window>,
+    sequence: u64,
+    used: u64,
+}
+
+/// There are too many levels to fold this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManyLevels;
+
+/// A batch of the broker's own.
+#[derive(Debug, PartialEq)]
+pub(crate) struct OwnBatch {
+    pub(crate) level: String,
+    pub(crate) id: BatchId,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What a flush gave.
+#[derive(Debug, Default)]
+pub(crate) struct Flushed {
+    pub(crate) batches: Vec<OwnBatch>,
+    /// Lines that were folded together with others because their level had too many series.
+    pub(crate) overflowed: u64,
+    /// The level, source and name that were the first to find no room.
+    pub(crate) offender: Option<[String; 3]>,
+    /// Series whose readings add up to no finite number.
+    pub(crate) not_finite: u64,
+}
+
+impl LineWindows {
+    /// No windows yet. `publisher` is who the broker is in its own batches.
+    pub(crate) fn new(publisher: PublisherId, limits: Limits) -> Self {
+        let levels = HashMap::default();
+        Self { publisher, limits, levels, series: 0, flushes: 0, sequences_gone: 0 }
+    }
+
+    /// Folds a line in that came at `now_ms`.
+    pub(crate) fn fold(&mut self, line: &Line<'_>, now_ms: u64) -> Result<(), TooManyLevels> {
+        let max_series = self.limits.series;
+        let folding = self.level(line.level)?;
+        let window = folding
+            .window
+            .get_or_insert_with(|| Window::new(now_ms - now_ms % WINDOW_MS, WINDOW_MS, max_series));
+        let before = window.len();
+        window.fold_line(line);
+        let more = window.len() - before;
+        self.series += more;
+        Ok(())
+    }
+
+    /// Whether there is so much that it should be flushed before the second is over.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.series >= self.limits.all_series
+    }
+
+    /// The id for the next batch of the broker's own at this level.
+    pub(crate) fn next_id(&mut self, level: &str) -> Result<BatchId, TooManyLevels> {
+        let publisher = self.publisher;
+        let folding = self.level(level)?;
+        folding.sequence += 1;
+        Ok(BatchId { publisher, sequence: folding.sequence })
+    }
+
+    /// Empties all windows into batches: one per level and source, more if they are large.
+    pub(crate) fn flush(&mut self) -> Flushed {
+        let mut flushed = Flushed::default();
+        self.flushes += 1;
+        self.series = 0;
+        for (level, folding) in &mut self.levels {
+            let Some(window) = folding.window.take() else { continue };
+            flushed.overflowed += window.overflowed();
+            if let Some((source, name)) = window.offender() {
+                let offender = [level, source, name].map(str::to_owned);
+                flushed.offender.get_or_insert(offender);
+            }
+            write_window(window, &mut flushed.not_finite, |body| {
+                folding.sequence += 1;
+                let id = BatchId { publisher: self.publisher, sequence: folding.sequence };
+                flushed.batches.push(OwnBatch { level: level.clone(), id, body });
+            });
+        }
+        flushed
+    }
+
+    fn level(&mut self, level: &str) -> Result<&mut Folding, TooManyLevels> {
+        if self.levels.len() >= self.limits.levels && !self.levels.contains_key(level) {
+            self.forget_the_idle()?;
+        }
+        let (used, sequence) = (self.flushes, self.sequences_gone);
+        let folding = self.levels.entry_ref(level).or_insert_with(|| Folding {
+            window: None,
+            sequence,
+            used,
+        });
+        folding.used = used;
+        Ok(folding)
+    }
+
+    fn forget_the_idle(&mut self) -> Result<(), TooManyLevels> {
+        let idle = self.levels.iter().filter(|(_, folding)| folding.window.is_none());
+        let (level, folding) = idle.min_by_key(|(_, folding)| folding.used).ok_or(TooManyLevels)?;
+        // A level that comes back goes on above its old numbers, so that nobody takes its batches
+        // for old ones.
+        self.sequences_gone = self.sequences_gone.max(folding.sequence);
+        let level = level.clone();
+        self.levels.remove(&level);
+        Ok(())
+    }
+}
+
+fn write_window(window: Window, not_finite: &mut u64, mut finished: impl FnMut(Vec<u8>)) {
+    let start_ms = window.start_ms();
+    let begin = |source: &str| BatchWriter::new(source, start_ms, WINDOW_MS);
+    let mut open: BTreeMap<Arc<str>, BatchWriter> = BTreeMap::new();
+    let mut write = |source: &Arc<str>, put: &mut dyn FnMut(&mut BatchWriter)| {
+        let batch = open.entry(Arc::clone(source)).or_insert_with(|| begin(source));
+        put(batch);
+        if batch.bytes() >= BATCH_TARGET_BYTES {
+            finished(std::mem::replace(batch, begin(source)).finish());
+        }
+    };
+    for series in window.into_series() {
+        if !is_finite(&series.value) {
+            *not_finite += 1;
+            continue;
+        }
+        let (name, source) = (&*series.name, &series.source);
+        match &series.value {
+            Fold::Counter(sum) => write(source, &mut |batch| batch.counter(name, &[], *sum)),
+            Fold::Gauge(Some(gauge)) => write(source, &mut |batch| batch.gauge(name, &[], gauge)),
+            Fold::Set(members) => {
+                let members: Vec<_> = members.iter().map(|member| &**member).collect();
+                for some in members.chunks(SET_CHUNK) {
+                    write(source, &mut |batch| batch.set(name, &[], some.iter().copied()));
+                }
+            }
+            // Two readings are the smallest and the largest: they can be told exactly.
+            Fold::Timer(timer) if timer.count() <= 2 => {
+                let both = [timer.min(), timer.max()];
+                let readings = if timer.count() == 1 { &both[..1] } else { &both };
+                write(source, &mut |batch| batch.timer_readings(name, &[], readings));
+            }
+            Fold::Timer(timer) => write(source, &mut |batch| batch.timer(name, &[], timer)),
+            // Lines always have a reading.
+            _ => *not_finite += 1,
+        }
+    }
+    open.into_values().filter(|batch| batch.entries() > 0).for_each(|b| finished(b.finish()));
+}
+
+fn is_finite(value: &Fold) -> bool {
+    match value {
+        Fold::Counter(sum) => sum.is_finite(),
+        Fold::Gauge(gauge) => gauge.is_none_or(|gauge| gauge.sum.is_finite()),
+        Fold::Timer(timer) => timer.sum().is_finite() && timer.sum_squares().is_finite(),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! What is done with each message: judge it, stamp it, hand it on.
+//!
+//! The body of a batch is handed on as it came, neither parsed nor copied; only a level whose plain
+//! lines somebody wants makes the broker look inside.
+
+mod complaints;
+mod libzmq;
+mod outlet;
+mod peers;
+mod receive;
+mod thread;
+
+pub(crate) use thread::RouterThread;
+
+use crate::acks::Acks;
+use crate::counters::Counters;
+use crate::expand::expand;
+use crate::line_windows::{Flushed, Limits, LineWindows, OwnBatch};
+use crate::own::{OWN_LEVEL, OwnNumbers};
+use crate::seen::{MAX_PAIRS, Seen, Verdict};
+use crate::subscriptions::{Heard, MAX_TOPICS, Subscriptions};
+use complaints::Complaints;
+use outlet::{Outlet, Sent};
+use receive::Received;
+use std::fmt::Write;
+use zibrato::wire::{
+    self, BatchId, FrameError, LEVELS_TOPIC, Line, PublisherId, Stamp, WantedLevels, ack_topic,
+    batch_topic,
+};
+use zmq::Message;
+
+/// Takes messages in and hands them on. It owns the way out, and reads no clock.
+pub(crate) struct Router {
+    outlet: Outlet,
+    subscriptions: Subscriptions,
+    subscriptions_changed: bool,
+    wanted: WantedLevels,
+    seen: Seen,
+    acks: Acks,
+    windows: LineWindows,
+    own: OwnNumbers,
+    counters: Counters,
+    complaints: Complaints,
+    /// Where the last batch stands in the order of all batches. With a journal this will be its
+    /// offset there; without one it is a count since the start.
+    offset: u64,
+    now_ms: u64,
+    text: String,
+}
+
+impl Router {
+    /// A router that sends to `publish`, an XPUB socket. `host` is who the broker is as a source.
+    pub(crate) fn new(publish: zmq::Socket, host: String, now_ms: u64) -> zmq::Result<Self> {
+        Ok(Self {
+            outlet: Outlet::new(publish)?,
+            subscriptions: Subscriptions::new(MAX_TOPICS),
+            subscriptions_changed: false,
+            wanted: WantedLevels::default(),
+            seen: Seen::new(MAX_PAIRS),
+            acks: Acks::default(),
+            windows: LineWindows::new(PublisherId::random(), Limits::default()),
+            own: OwnNumbers::new(host, now_ms),
+            counters: Counters::default(),
+            complaints: Complaints::default(),
+            offset: 0,
+            now_ms,
+            text: String::new(),
+        })
+    }
+
+    /// Takes a message that came through an intake.
+    pub(crate) fn take(
+        &mut self,
+        intake: usize,
+        received: Received,
+        bytes: u64,
+    ) -> zmq::Result<()> {
+        self.counters.intakes[intake].bytes += bytes;
+        match received {
+            Received::One(frame) => self.take_lines(intake, frame),
+            Received::Three(frames) => self.take_batch(intake, frames),
+            Received::Other { frames } => {
+                tracing::debug!(event = "refused", error = %FrameError::Count { found: frames });
+                self.counters.dropped.add("frames", 1);
+                Ok(())
+            }
+        }
+    }
+
+    fn take_lines(&mut self, intake: usize, frame: Message) -> zmq::Result<()> {
+        if !frame.is_empty() && !frame.contains(&b'\n') && frame.last() != Some(&b'\r') {
+            // The usual case: one line, handed on as it came.
+            if self.take_line(intake, &frame) {
+                return self.send_line(frame);
+            }
+            return Ok(());
+        }
+        let mut lines = 0;
+        for line in frame.split(|byte| *byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if line.is_empty() {
+                continue;
+            }
+            lines += 1;
+            if self.take_line(intake, line) {
+                self.send_line(Message::from(line))?;
+            }
+        }
+        if lines == 0 {
+            self.counters.dropped.add("empty", 1);
+        }
+        Ok(())
+    }
+
+    /// Judges and folds a line, and says whether somebody wants it as it is.
+    fn take_line(&mut self, intake: usize, line: &[u8]) -> bool {
+        let line = match Line::decode(line) {
+            Ok(line) => line,
+            Err(error) => {
+                tracing::debug!(event = "refused", %error);
+                self.counters.dropped.add(error.reason(), 1);
+                return false;
+            }
+        };
+        self.counters.intakes[intake].lines += 1;
+        let wants = self.subscriptions.wants(line.level);
+        if wants.batches && self.windows.fold(&line, self.now_ms).is_err() {
+            self.counters.dropped.add("levels", 1);
+        }
+        wants.lines
+    }
+
+    fn take_batch(&mut self, intake: usize, frames: [Message; 3]) -> zmq::Result<()> {
+        let (level, id) = match wire::message(&[&frames[0], &frames[1], &frames[2]]) {
+            Ok(wire::Message::Batch { level, id, .. }) if id.sequence > 0 => (level.to_owned(), id),
+            Ok(_) => {
+                self.counters.dropped.add("sequence", 1);
+                return Ok(());
+            }
+            Err(error) => {
+                tracing::debug!(event = "refused", %error);
+                self.counters.dropped.add(reason(&error), 1);
+                return Ok(());
+            }
+        };
+        if let Verdict::Duplicate { highest } = self.seen.judge(id.publisher, &level, id.sequence) {
+            self.counters.duplicates += 1;
+            self.acks.add(id.publisher, &level, highest);
+            return Ok(());
+        }
+        self.counters.intakes[intake].batches += 1;
+        // The body stays where it is; a message that is moved is not copied.
+        let [topic, id_frame, body] = frames;
+        if self.subscriptions.wants(&level).lines {
+            self.send_expanded(&level, &body)?;
+        }
+        self.send_batch(&level, topic, id_frame, body)?;
+        self.acks.add(id.publisher, &level, id.sequence);
+        Ok(())
+    }
+
+    fn send_batch(
+        &mut self,
+        level: &str,
+        topic: Message,
+        id: Message,
+        body: Message,
+    ) -> zmq::Result<()> {
+        self.offset += 1;
+        let stamp = Stamp { offset: self.offset, received_ms: self.now_ms };
+        let stamp = Message::from(&stamp.encode()[..]);
+        let sent = self.outlet.send(topic, [id, stamp, body]);
+        self.counters.published_batches += 1;
+        self.sent(sent, level)
+    }
+
+    /// A line, whose level stands at its beginning.
+    fn send_line(&mut self, line: Message) -> zmq::Result<()> {
+        self.counters.published_lines += 1;
+        match self.outlet.send(line, []) {
+            Ok(Sent::ToAll) => Ok(()),
+            sent => {
+                let level = self.outlet.last_first_frame().split(|byte| *byte == b'|').next();
+                let level = String::from_utf8_lossy(level.unwrap_or_default()).into_owned();
+                self.sent(sent, &level)
+            }
+        }
+    }
+
+    fn send_expanded(&mut self, level: &str, body: &[u8]) -> zmq::Result<()> {
+        let mut text = std::mem::take(&mut self.text);
+        let mut sent = Ok(());
+        let expanded = expand(level, body, |line| {
+            text.clear();
+            // Writing to a String cannot fail.
+            if sent.is_ok() && write!(text, "{line}").is_ok() {
+                sent = self.send_line(Message::from(text.as_str()));
+            }
+        });
+        self.text = text;
+        match expanded {
+            Ok(expanded) => self.counters.dropped.add("expansion", expanded.refused),
+            Err(error) => {
+                tracing::debug!(event = "refused", %error);
+                self.counters.dropped.add("expansion", 1);
+            }
+        }
+        sent
+    }
+
+    fn sent(&mut self, sent: zmq::Result<Sent>, level: &str) -> zmq::Result<()> {
+        match sent {
+            Ok(Sent::ToAll) => Ok(()),
+            Ok(Sent::ToSome) => {
+                self.counters.count_subscriber_drop(level);
+                Ok(())
+            }
+            Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => {
+                self.counters.dropped.add("send", 1);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes what a subscriber sent.
+    pub(crate) fn hear(&mut self, received: &Received) {
+        let heard = match received {
+            Received::One(message) => self.subscriptions.hear(message),
+            Received::Three(_) | Received::Other { .. } => Heard::Strange,
+        };
+        match heard {
+            Heard::Changed => self.subscriptions_changed = true,
+            Heard::TooMany => {
+                self.subscriptions_changed = true;
+                self.counters.strange_subscriptions += 1;
+            }
+            Heard::Strange => self.counters.strange_subscriptions += 1,
+            Heard::Unchanged => {}
+        }
+    }
+
+    /// Ends a round: tells publishers what was taken and, if it has changed, what is wanted. Says
+    /// whether that has changed.
+    pub(crate) fn end_round(&mut self) -> zmq::Result<bool> {
+        if self.windows.is_full() {
+            self.flush_windows()?;
+        }
+        for (publisher, ack) in self.acks.drain() {
+            self.outlet.send(
+                Message::from(ack_topic(publisher).as_str()),
+                [Message::from(ack.encode())],
+            )?;
+        }
+        if !std::mem::take(&mut self.subscriptions_changed) {
+            return Ok(false);
+        }
+        let wanted = self.subscriptions.wanted();
+        if wanted == self.wanted {
+            return Ok(false);
+        }
+        self.wanted = wanted;
+        self.send_wanted()?;
+        Ok(true)
+    }
+
+    /// What is done once a second, and at the end.
+    pub(crate) fn tick(&mut self) -> zmq::Result<()> {
+        self.flush_windows()?;
+        self.send_own_numbers()?;
+        self.send_wanted()?;
+        self.complaints.complain(&self.counters, self.now_ms);
+        Ok(())
+    }
+
+    fn flush_windows(&mut self) -> zmq::Result<()> {
+        let Flushed { batches, overflowed, offender, not_finite } = self.windows.flush();
+        self.counters.overflowed += overflowed;
+        self.counters.dropped.add("value", not_finite);
+        if let Some([level, source, name]) = offender
+            && self.complaints.may_name_offender(self.now_ms)
+        {
+            tracing::warn!(event = "too_many_series", level, source, name, lines = overflowed);
+        }
+        for OwnBatch { level, id, body } in batches {
+            self.send_own_batch(&level, id, body)?;
+        }
+        Ok(())
+    }
+
+    fn send_own_numbers(&mut self) -> zmq::Result<()> {
+        let wants = self.subscriptions.wants(OWN_LEVEL);
+        if !wants.batches && !wants.lines {
+            self.own.skip(&self.counters, self.now_ms);
+            return Ok(());
+        }
+        let Ok(id) = self.windows.next_id(OWN_LEVEL) else {
+            self.counters.dropped.add("levels", 1);
+            return Ok(());
+        };
+        let body = self.own.tell(&self.counters, self.now_ms);
+        if wants.lines {
+            self.send_expanded(OWN_LEVEL, &body)?;
+        }
+        self.send_own_batch(OWN_LEVEL, id, body)
+    }
+
+    fn send_own_batch(&mut self, level: &str, id: BatchId, body: Vec<u8>) -> zmq::Result<()> {
+        let id = Message::from(&id.encode()[..]);
+        self.send_batch(level, Message::from(batch_topic(level).as_str()), id, Message::from(body))
+    }
+
+    fn send_wanted(&mut self) -> zmq::Result<()> {
+        let body = Message::from(self.wanted.encode());
+        self.outlet.send(Message::from(LEVELS_TOPIC), [body]).map(drop)
+    }
+}
+
+/// A constant word for why a message is no batch.
+const fn reason(error: &FrameError) -> &'static str {
+    match error {
+        FrameError::Count { .. } => "frames",
+        FrameError::Length { .. } => "id",
+        FrameError::Level { .. } => "level",
+        FrameError::Topic => "topic",
+        FrameError::Version { .. } => "version",
+        _ => "other",
+    }
+}

@@ -1,0 +1,86 @@
+//! The XPUB socket: a slow subscriber loses messages, counted, and holds nobody else up.
+
+use super::libzmq::{WhenFull, set_when_full};
+use zmq::{DONTWAIT, Message, SNDMORE};
+
+/// Sends to all subscribers.
+pub(crate) struct Outlet {
+    socket: zmq::Socket,
+    /// The first frame, kept because a send that fails swallows its frame.
+    first: Vec<u8>,
+}
+
+/// Who got a message, of those that want it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Everybody.
+    ToAll,
+    /// Everybody but at least one whose queue was full.
+    ToSome,
+}
+
+impl Outlet {
+    /// Takes an XPUB socket over.
+    pub(crate) fn new(mut socket: zmq::Socket) -> zmq::Result<Self> {
+        set_when_full(&mut socket, WhenFull::Fail)?;
+        Ok(Self { socket, first: Vec::new() })
+    }
+
+    pub(crate) const fn socket(&self) -> &zmq::Socket {
+        &self.socket
+    }
+
+    pub(crate) const fn socket_mut(&mut self) -> &mut zmq::Socket {
+        &mut self.socket
+    }
+
+    /// The first frame of the message that was sent last.
+    pub(crate) fn last_first_frame(&self) -> &[u8] {
+        &self.first
+    }
+
+    /// Sends one message. Frames are handed on, not copied, except the first, which is short.
+    pub(crate) fn send<const N: usize>(
+        &mut self,
+        first: Message,
+        rest: [Message; N],
+    ) -> zmq::Result<Sent> {
+        self.first.clear();
+        self.first.extend_from_slice(&first);
+        let flags = if N == 0 { DONTWAIT } else { DONTWAIT | SNDMORE };
+        match self.send_first(first, flags) {
+            Err(zmq::Error::EAGAIN) => {
+                // Somebody's queue is full. Only libzmq knows whose, and only by dropping.
+                set_when_full(&mut self.socket, WhenFull::Drop)?;
+                let sent = self
+                    .send_first(Message::from(&self.first[..]), flags)
+                    .and_then(|()| self.send_rest(rest));
+                set_when_full(&mut self.socket, WhenFull::Fail)?;
+                sent.map(|()| Sent::ToSome)
+            }
+            first => first.and_then(|()| self.send_rest(rest)).map(|()| Sent::ToAll),
+        }
+    }
+
+    fn send_first(&self, first: Message, flags: i32) -> zmq::Result<()> {
+        let mut sent = self.socket.send(first, flags);
+        while sent == Err(zmq::Error::EINTR) {
+            sent = self.socket.send(Message::from(&self.first[..]), flags);
+        }
+        sent
+    }
+
+    /// The queues had room for the message when its first frame went, and they count messages.
+    fn send_rest<const N: usize>(&self, rest: [Message; N]) -> zmq::Result<()> {
+        let last = N.wrapping_sub(1);
+        for (at, frame) in rest.into_iter().enumerate() {
+            let more = if at == last { 0 } else { SNDMORE };
+            if let Err(error) = self.socket.send(frame, DONTWAIT | more) {
+                // The frame is gone. Without an end the next message would become part of this.
+                self.socket.send(Message::new(), DONTWAIT)?;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}

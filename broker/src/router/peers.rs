@@ -1,0 +1,64 @@
+//! Counts the peers of a socket as they come and go, by libzmq's monitor.
+
+use super::libzmq::stop_monitor;
+use crate::counters::PeerCounters;
+use zmq::DONTWAIT;
+
+/// The events that are counted.
+const EVENTS: [zmq::SocketEvent; 2] = [zmq::SocketEvent::ACCEPTED, zmq::SocketEvent::DISCONNECTED];
+
+/// The most events taken in one go.
+const ROUND: usize = 1_000;
+
+/// The monitor of one socket.
+pub(crate) struct Monitor {
+    events: zmq::Socket,
+}
+
+impl Monitor {
+    /// Begins to watch `socket`; `name` is unique in the context.
+    pub(crate) fn watch(
+        context: &zmq::Context,
+        socket: &zmq::Socket,
+        name: &str,
+    ) -> zmq::Result<Self> {
+        let endpoint = format!("inproc://monitor-{name}");
+        let wanted = EVENTS.iter().fold(0, |all, event| all | i32::from(event.to_raw()));
+        socket.monitor(&endpoint, wanted)?;
+        let events = context.socket(zmq::PAIR)?;
+        events.set_linger(0)?;
+        events.connect(&endpoint)?;
+        Ok(Self { events })
+    }
+
+    pub(crate) const fn socket(&self) -> &zmq::Socket {
+        &self.events
+    }
+
+    /// Counts the events that have come.
+    pub(crate) fn count(&self, peers: &mut PeerCounters) {
+        for _ in 0..ROUND {
+            // Nothing more to read is the usual end.
+            let Ok(event) = self.events.recv_msg(DONTWAIT) else { return };
+            let mut more = event.get_more();
+            while more && let Ok(frame) = self.events.recv_msg(DONTWAIT) {
+                more = frame.get_more();
+            }
+            let number = event.first_chunk().map(|number| u16::from_ne_bytes(*number));
+            if number == Some(zmq::SocketEvent::ACCEPTED.to_raw()) {
+                peers.connects += 1;
+            } else if number == Some(zmq::SocketEvent::DISCONNECTED.to_raw()) {
+                peers.disconnects += 1;
+            }
+        }
+    }
+
+    /// Stops watching `socket`, which has to be the one that is watched.
+    pub(crate) fn stop(self, socket: &mut zmq::Socket, peers: &mut PeerCounters) {
+        self.count(peers);
+        if let Err(error) = stop_monitor(socket) {
+            tracing::debug!(event = "monitor", %error);
+        }
+        self.count(peers);
+    }
+}

@@ -1,0 +1,83 @@
+//! What the router tells other threads.
+
+use crate::counters::Counters;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use zibrato::wire::WantedLevels;
+
+/// How long the router may be silent before it counts as stuck. It speaks every second.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// A place where the router leaves its numbers, and finds its last orders.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    stopping: AtomicBool,
+}
+
+/// What was left there last.
+#[derive(Debug)]
+struct State {
+    counters: Counters,
+    wanted: WantedLevels,
+    heard: Instant,
+    stop_by: Option<Instant>,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        let state = State {
+            counters: Counters::default(),
+            wanted: WantedLevels::default(),
+            heard: Instant::now(),
+            stop_by: None,
+        };
+        Self { state: Mutex::new(state), stopping: AtomicBool::new(false) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is a plain assignment, so a panic elsewhere leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tell(&self, counters: &Counters) {
+        let mut state = self.state();
+        state.counters.clone_from(counters);
+        state.heard = Instant::now();
+    }
+
+    pub(crate) fn tell_wanted(&self, wanted: &WantedLevels) {
+        self.state().wanted.clone_from(wanted);
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.state().counters.clone()
+    }
+
+    pub(crate) fn wanted(&self) -> WantedLevels {
+        self.state().wanted.clone()
+    }
+
+    /// Orders the end: the router should be done by then.
+    pub(crate) fn order_stop(&self, by: Instant) {
+        self.state().stop_by.get_or_insert(by);
+    }
+
+    pub(crate) fn stop_by(&self) -> Option<Instant> {
+        self.state().stop_by
+    }
+
+    pub(crate) fn tell_stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Why the broker is not ready, if it is not.
+    pub(crate) fn unready(&self) -> Option<&'static str> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Some("the broker is stopping");
+        }
+        let silent = self.state().heard.elapsed() > SILENCE;
+        silent.then_some("the router has not answered for five seconds")
+    }
+}

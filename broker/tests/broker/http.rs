@@ -1,0 +1,69 @@
+//! The pages say what the broker does.
+
+use crate::harness::{Bench, DEADLINE};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use zibrato_broker::{Broker, Config, StartError};
+
+fn get(bench: &Bench, path: &str) -> String {
+    let mut stream = TcpStream::connect(bench.broker.http_addr().unwrap()).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: broker\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn bench() -> Bench {
+    Bench::with(Config::new().http(Some("127.0.0.1:0".parse().unwrap())))
+}
+
+#[test]
+fn health_readiness_and_hints_are_served() {
+    let bench = bench();
+    assert!(get(&bench, "/healthz").starts_with("HTTP/1.1 200"));
+    assert!(get(&bench, "/readyz").starts_with("HTTP/1.1 200"));
+    let hint = get(&bench, "/");
+    assert!(hint.starts_with("HTTP/1.1 404") && hint.contains("/metrics"), "{hint}");
+}
+
+#[test]
+fn metrics_follow_what_happens() {
+    let bench = bench();
+    let _lines = bench.subscribe(&["info|", "zb1|"]);
+    bench.push().send("info|c|n|1|1|s\nbad", 0).unwrap();
+    bench.until("it is counted", || bench.broker.counters().dropped.total() == 1);
+    let page = get(&bench, "/metrics");
+    for sample in [
+        "zibrato_broker_lines_total{intake=\"zmq\"} 1",
+        "zibrato_broker_dropped_total{reason=\"fields\"} 1",
+        "zibrato_broker_wanted_level{level=\"*\"} 1",
+        "zibrato_broker_wanted_level{level=\"info\"} 1",
+        "zibrato_broker_published_total{form=\"line\"} 1",
+        "zibrato_broker_peers{socket=\"publish\"} 1",
+    ] {
+        assert!(page.lines().any(|line| line == sample), "{sample}\n{page}");
+    }
+}
+
+#[test]
+fn ports_that_are_taken_are_named() {
+    let bench = bench();
+    let taken = Broker::start(Config::new().port(bench.broker.port()));
+    let Err(error @ StartError::PortInUse { .. }) = taken else { panic!("{taken:?}") };
+    assert!(error.to_string().contains(&format!("port {}", bench.broker.port())), "{error}");
+    let taken = Broker::start(Config::new().port(0).http(bench.broker.http_addr()));
+    let Err(error @ StartError::Http(_)) = taken else { panic!("{taken:?}") };
+    assert!(error.to_string().contains("--http off"), "{error}");
+}
+
+#[test]
+fn the_publishing_port_is_named_when_only_that_is_taken() {
+    let bench = bench();
+    // The broker's publishing port is the other one's base port.
+    let before = bench.broker.port().checked_sub(1).unwrap();
+    let taken = Broker::start(Config::new().port(before));
+    // Whoever holds `before`, the error names a port that is really taken.
+    let Err(StartError::PortInUse { port, .. }) = taken else { panic!("{taken:?}") };
+    assert!([before, before + 1].contains(&port), "{port}");
+}

@@ -1,0 +1,104 @@
+//! The program: what it says, and with which code it ends.
+
+use crate::harness::{Bench, DEADLINE};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Instant;
+
+fn program(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zibrato-broker"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn ended(args: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = program(args).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// A program that is killed if the test fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[test]
+fn wrong_flags_end_it_with_a_line_that_says_what_to_do() {
+    for (args, code, part) in [
+        (&["--port", "70000"][..], 64, "70000"),
+        (&["--port", "65534"], 64, "65534"),
+        (&["--prot", "1"], 64, "--prot"),
+        (&["--http", "x"], 64, "off"),
+        (&["--host", "0.0.0.0"], 78, "--insecure"),
+        (&["--host", "host.invalid."], 78, "not known"),
+        (&["--http", "0.0.0.0:1"], 78, "--insecure"),
+        (&["--config", "/nowhere.toml"], 78, "/nowhere.toml"),
+        (&["--log-level", "a=b=c", "--check"], 78, "--log-level"),
+    ] {
+        let (found, stdout, stderr) = ended(args);
+        assert_eq!(found, code, "{args:?}: {stderr}");
+        assert!(stderr.contains(part) && stdout.is_empty(), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_port_in_use_ends_it_with_one_line_that_names_the_port() {
+    let bench = Bench::start();
+    let port = bench.broker.port().to_string();
+    let (code, _, stderr) = ended(&["--port", &port, "--http", "off"]);
+    assert_eq!(code, 69, "{stderr}");
+    assert!(stderr.contains(&format!("port {port}")) && stderr.contains("--port"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+#[test]
+fn check_help_and_version_start_nothing() {
+    let (code, stdout, _) = ended(&["--check", "--host", "localhost"]);
+    assert_eq!((code, &*stdout), (0, "fine\n"));
+    let (code, stdout, _) = ended(&["--help"]);
+    assert!(code == 0 && stdout.contains("Examples:") && stdout.contains("--high-water-mark"));
+    let (code, stdout, _) = ended(&["--version"]);
+    assert_eq!((code, stdout), (0, format!("zibrato-broker {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn flags_can_stand_in_a_file() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "host = '0.0.0.0'").unwrap();
+    let path = file.path().to_str().unwrap();
+    let (code, _, stderr) = ended(&["--config", path, "--check"]);
+    assert!(code == 78 && stderr.contains("0.0.0.0"), "{stderr}");
+    let (code, ..) = ended(&["--config", path, "--check", "--host", "127.0.0.1"]);
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn term_ends_it_cleanly_and_the_log_says_what_it_did() {
+    let child = program(&["--port", "0", "--http", "off", "--log-format", "json"]).spawn().unwrap();
+    let mut running = Running(child);
+    let mut log = BufReader::new(running.0.stderr.take().unwrap()).lines();
+    let line = log.next().unwrap().unwrap();
+    assert!(line.contains("\"event\":\"listening\""), "{line}");
+    let after = line.split("\"publishers\":\"").nth(1).unwrap();
+    let endpoint = after.split('"').next().unwrap();
+    let context = zmq::Context::new();
+    let push = context.socket(zmq::PUSH).unwrap();
+    push.connect(endpoint).unwrap();
+    push.send("info|c|n|1|1|s", 0).unwrap();
+    // Connected is not yet taken: what is sent before TERM is taken during the drain.
+    let connected = Instant::now();
+    while push.poll(zmq::POLLOUT, 0).unwrap() == 0 {
+        assert!(connected.elapsed() < DEADLINE);
+    }
+    let pid = running.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let rest: Vec<_> = log.map_while(Result::ok).collect();
+    assert_eq!(running.0.wait().unwrap().code(), Some(0), "{rest:?}");
+    let last = rest.last().unwrap();
+    assert!(last.contains("\"event\":\"stopped\""), "{rest:?}");
+}
