@@ -132,6 +132,8 @@ impl Connection {
         self.stream = None;
     }
 
+    /// Connects, within the timeout; the look-up of a name takes as long as the system's resolver
+    /// is told to take.
     fn connect(&mut self) -> Result<(), ConnectionError> {
         let failed = |why| ConnectionError::Connect(self.address.clone(), why);
         let host = (self.address.host(), self.address.port());
