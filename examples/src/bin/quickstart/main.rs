@@ -94,10 +94,11 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     // 2. The workers: one that draws, and one for Carbon if asked.
     let output = if flags.json { Output::Nowhere } else { Output::Stdout };
     let console = Console::new(output);
+    let levels: Levels = "info,warn".parse().map_err(|e| unavailable("levels", &e))?;
     let flush = Duration::try_from_secs_f64(flags.flush)
         .map_err(|e| Failure::new(Exit::Usage, format!("--flush: {e}")))?;
     let worker =
-        || Worker::builder().port(broker.publish_port()).levels(Levels::all()).flush(flush);
+        || Worker::builder().port(broker.publish_port()).levels(levels.clone()).flush(flush);
     let drawing = worker().start(console.clone()).map_err(|e| unavailable("worker", &e))?;
     let delivering = match &flags.carbon {
         Some(address) => {
@@ -124,12 +125,13 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
 
     // 5. The end, from front to back: each part hands on what it holds.
     let stats = zibrato.shutdown();
-    broker.stop(PATIENCE);
+    let broker_end = broker.stop(PATIENCE).end;
     drawing.stop(PATIENCE);
     let undelivered = delivering.map_or(0, |carbon| carbon.stop(PATIENCE).series_lost);
 
     let arrived = arrived(&console.totals());
-    let same = arrived == done.by_extension && stats.total_lost() + stats.pending == 0;
+    let same = arrived == done.by_extension && stats.delivered == stats.recorded;
+    tracing::debug!(event = "ended", ?stats, ?broker_end);
     if flags.json {
         print(&json(&done, &console.totals(), seconds, same).to_string());
     } else {
