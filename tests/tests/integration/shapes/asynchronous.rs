@@ -28,9 +28,11 @@ shape!(outcome asks_with_a_question_mark {
 
 shape!(outcome converts_its_errors {
     async fn shape(n: u8) -> Result<u8, Box<dyn std::error::Error + Send + Sync>> {
+        if n == 1 {
+            return Err("one".into());
+        }
         match n {
             0 => Err("zero")?,
-            1 => return Err("one".into()),
             2 => Err(std::fmt::Error.into()),
             _ => Ok(n),
         }
@@ -66,11 +68,11 @@ shape!(outcome only_panics {
 } calls { block_on(shape()) });
 
 shape!(outcome borrows_mutably_what_it_returns {
-    async fn shape<'a>(values: &'a mut Vec<u8>, wanted: &u8) -> Option<&'a mut u8> {
+    async fn shape<'a>(values: &'a mut [u8], wanted: &u8) -> Option<&'a mut u8> {
         once_pending().await;
         values.iter_mut().find(|value| *value == wanted)
     }
-} calls { block_on(shape(&mut vec![1], &1)).copied(), block_on(shape(&mut vec![], &1)).copied() });
+} calls { block_on(shape(&mut [1], &1)).copied(), block_on(shape(&mut [], &1)).copied() });
 
 shape!(outcome borrows_its_receiver with { struct Shop(Vec<u8>); } in { impl Shop } {
     async fn shape(&mut self, n: u8) -> Result<&u8, u8> {

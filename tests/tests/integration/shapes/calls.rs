@@ -160,7 +160,8 @@ fn a_timed_expression_may_wait() {
 fn a_timed_expression_coerces_and_borrows_like_any_other() {
     let boxed: Box<dyn Fn(u8) -> u8> = time!("info", "coerced", Box::new(|n| n + 1));
     let pointer: fn(u8) -> u8 = time!("info", "coerced", |n| n + 2);
-    let list: Vec<u8> = time!("info", "inferred", [1, 2].into_iter().map(Into::into).collect());
+    let list: Vec<u8> =
+        time!("info", "inferred", ["1", "2"].iter().map(|word| word.parse().unwrap()).collect());
     assert_eq!((boxed(1), pointer(1), list), (2, 3, vec![1, 2]));
     let temporary = std::sync::Mutex::new(vec![1]);
     let sum: u8 = time!("info", "borrowed", temporary.lock().unwrap().iter()).sum();

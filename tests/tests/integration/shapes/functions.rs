@@ -128,7 +128,7 @@ shape!(any takes_patterns with { struct Point { x: i32, y: i32 } } {
 shape!(any changes_its_argument {
     fn shape(mut n: u64, steps: &mut u32) -> u64 {
         while n != 1 {
-            n = if n % 2 == 0 { n / 2 } else { 3 * n + 1 };
+            n = if n.is_multiple_of(2) { n / 2 } else { 3 * n + 1 };
             *steps += 1;
         }
         n

@@ -98,7 +98,7 @@ shape!(outcome is_generic_like_its_type with {
 
 shape!(outcome walks_along_its_receiver with {
     #[derive(Default)]
-    struct List { value: u8, next: Option<Box<List>> }
+    struct List { value: u8, next: Option<Box<Self>> }
 } in { impl List } {
     fn shape(mut self: &mut Self, mut steps: usize) -> Option<&mut u8> {
         while steps > 0 {

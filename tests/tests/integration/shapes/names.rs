@@ -5,7 +5,7 @@ use zibrato::{count_me, time_me};
 
 const LEVEL: &str = "billing";
 
-mod names {
+mod constants {
     pub(super) const PAID: &str = "shop.paid";
 }
 
@@ -16,8 +16,8 @@ fn r#loop() {}
 #[count_me(level = "debug")]
 fn leveled() {}
 
-#[time_me(level = LEVEL, name = names::PAID, source = concat!("web", "-", 1))]
-#[count_me(level = LEVEL, name = names::PAID, source = "web-2")]
+#[time_me(level = LEVEL, name = constants::PAID, source = concat!("web", "-", 1))]
+#[count_me(level = LEVEL, name = constants::PAID, source = "web-2")]
 fn constant() {}
 
 struct Down(u8);

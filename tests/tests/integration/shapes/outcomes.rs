@@ -17,7 +17,7 @@ shape!(outcome asks_an_option_with_a_question_mark {
 shape!(outcome converts_its_errors {
     fn shape(text: &str) -> Result<u8, Box<dyn std::error::Error>> {
         if text.is_empty() {
-            return Err("empty")?;
+            Err("empty")?;
         }
         if text == "fmt" {
             Err(std::fmt::Error)?;
@@ -63,11 +63,10 @@ shape!(outcome relies_on_its_type_for_inference {
 
 shape!(outcome coerces_to_its_type {
     fn shape(n: u8) -> Option<Box<dyn std::fmt::Debug>> {
-        match n {
-            0 => None,
-            1 => Some(Box::new("one")),
-            _ => return Some(Box::new(n)),
+        if n > 1 {
+            return Some(Box::new(n));
         }
+        if n == 0 { None } else { Some(Box::new("one")) }
     }
 } calls { shape(0), shape(1), shape(2) });
 
@@ -90,7 +89,7 @@ shape!(outcome borrows_mutably_what_it_returns {
 shape!(outcome walks_along_its_argument with {
     struct Node {
         value: u8,
-        next: Option<Box<Node>>,
+        next: Option<Box<Self>>,
     }
     fn nodes() -> Node {
         Node { value: 1, next: Some(Box::new(Node { value: 2, next: None })) }
