@@ -50,6 +50,10 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     stop_timeout: Duration,
 
+    /// Seconds that subscribers have, after a start, to come back before anything is handed on
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    settle: Duration,
+
     /// Agree to listen where other machines can push and subscribe, unencrypted
     #[arg(long)]
     insecure: bool,
@@ -129,7 +133,8 @@ impl Flags {
             .port(self.port)
             .http(http)
             .max_frame(usize::try_from(self.max_frame).unwrap_or(usize::MAX))
-            .high_water(self.high_water_mark);
+            .high_water(self.high_water_mark)
+            .settle(self.settle);
         if self.insecure { config.insecure() } else { config }
     }
 }
