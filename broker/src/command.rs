@@ -182,7 +182,9 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_the_library() {
-        let flags = Flags::try_parse_from(["zibrato-broker", "--http", "off"]).unwrap();
+        // But for those two, which a program has more use for than a test or an embedded broker.
+        let args = ["zibrato-broker", "--http", "off", "--settle", "0"];
+        let flags = Flags::try_parse_from(args).unwrap();
         let (ours, theirs) = (flags.config(), crate::Config::new());
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
     }
@@ -197,6 +199,7 @@ mod tests {
             ["--http", "nowhere"],
             ["--high-water-mark", "0"],
             ["--max-frame", "0"],
+            ["--settle", "-1"],
             ["--stop-timeout", "-1"],
             ["--stop-timeout", "nan"],
         ] {
