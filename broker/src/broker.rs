@@ -75,7 +75,7 @@ impl Broker {
         let shared = Arc::new(Shared::new());
         let (stop, ended) = (Stop::new()?, Stop::new()?);
         let (ask, tell) = (stop.clone(), Arc::clone(&shared));
-        let router = RouterThread::new(sockets, config.linger, ask, tell);
+        let router = RouterThread::new(sockets, config.linger, config.settle, ask, tell);
         let router = router.map_err(StartError::Socket)?;
         let for_pages = Arc::clone(&shared);
         let http = config

@@ -50,6 +50,10 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     stop_timeout: Duration,
 
+    /// Seconds that subscribers have, after a start, to come back before anything is handed on
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    settle: Duration,
+
     /// Agree to listen where other machines can push and subscribe, unencrypted
     #[arg(long)]
     insecure: bool,
@@ -129,7 +133,8 @@ impl Flags {
             .port(self.port)
             .http(http)
             .max_frame(usize::try_from(self.max_frame).unwrap_or(usize::MAX))
-            .high_water(self.high_water_mark);
+            .high_water(self.high_water_mark)
+            .settle(self.settle);
         if self.insecure { config.insecure() } else { config }
     }
 }
@@ -177,7 +182,9 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_the_library() {
-        let flags = Flags::try_parse_from(["zibrato-broker", "--http", "off"]).unwrap();
+        // But for those two, which a program has more use for than a test or an embedded broker.
+        let args = ["zibrato-broker", "--http", "off", "--settle", "0"];
+        let flags = Flags::try_parse_from(args).unwrap();
         let (ours, theirs) = (flags.config(), crate::Config::new());
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
     }
@@ -192,6 +199,7 @@ mod tests {
             ["--http", "nowhere"],
             ["--high-water-mark", "0"],
             ["--max-frame", "0"],
+            ["--settle", "-1"],
             ["--stop-timeout", "-1"],
             ["--stop-timeout", "nan"],
         ] {

@@ -20,6 +20,7 @@ pub struct Config {
     pub(crate) max_frame: usize,
     pub(crate) high_water: u32,
     pub(crate) linger: Duration,
+    pub(crate) settle: Duration,
     pub(crate) exposure: Exposure,
 }
 
@@ -41,6 +42,7 @@ impl Default for Config {
             max_frame: MAX_FRAME_BYTES,
             high_water: 10_000,
             linger: Duration::from_secs(5),
+            settle: Duration::ZERO,
             exposure: Exposure::Loopback,
         }
     }
@@ -90,6 +92,15 @@ impl Config {
     /// Defaults to 5 s.
     pub fn linger(mut self, most: Duration) -> Self {
         self.linger = most;
+        self
+    }
+
+    /// How long, when the broker starts, what publishers send waits for subscribers to come back.
+    /// Publishers gather while a broker is away, and what they send first, all of it, would pass
+    /// before the subscribers have found the new broker. Defaults to no time; `zibrato-broker` takes
+    /// a second.
+    pub fn settle(mut self, time: Duration) -> Self {
+        self.settle = time;
         self
     }
 

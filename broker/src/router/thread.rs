@@ -30,6 +30,8 @@ pub(crate) struct RouterThread {
     stop: Stop,
     shared: Arc<Shared>,
     linger: Duration,
+    /// Until then subscribers of the broker before this one may still be on their way back.
+    settled_at: Instant,
     second: u64,
     // Last, because it ends only when all sockets are closed.
     _context: zmq::Context,
@@ -40,6 +42,7 @@ impl RouterThread {
     pub(crate) fn new(
         sockets: Sockets,
         linger: Duration,
+        settle: Duration,
         stop: Stop,
         shared: Arc<Shared>,
     ) -> zmq::Result<Self> {
@@ -58,6 +61,7 @@ impl RouterThread {
             stop,
             shared,
             linger,
+            settled_at: Instant::now() + settle,
             second: now_ms / 1000,
             _context: context,
         })
@@ -76,17 +80,24 @@ impl RouterThread {
 
     /// Waits until there is something to do, and says whether somebody asked to stop.
     fn wait(&self) -> zmq::Result<bool> {
-        let to_next_second = 1000 - clock::unix_ms() % 1000;
-        let mut items = [
+        let to_next_second = Duration::from_millis(1000 - clock::unix_ms() % 1000);
+        let to_settle = self.settled_at.saturating_duration_since(Instant::now());
+        let mut items = vec![
             zmq::PollItem::from_fd(self.stop.as_raw_fd(), zmq::POLLIN),
-            self.intakes[0].as_poll_item(zmq::POLLIN),
-            self.intakes[1].as_poll_item(zmq::POLLIN),
             self.router.outlet.socket().as_poll_item(zmq::POLLIN),
             self.monitors[0].socket().as_poll_item(zmq::POLLIN),
             self.monitors[1].socket().as_poll_item(zmq::POLLIN),
             self.monitors[2].socket().as_poll_item(zmq::POLLIN),
         ];
-        match zmq::poll(&mut items, i64::try_from(to_next_second).unwrap_or(1000)) {
+        let timeout = if to_settle.is_zero() {
+            items.extend(self.intakes.iter().map(|intake| intake.as_poll_item(zmq::POLLIN)));
+            to_next_second
+        } else {
+            to_settle.min(to_next_second)
+        };
+        // Rounded up, so that a wait for part of a millisecond does not become a spin.
+        let millis = timeout.as_micros().div_ceil(1000);
+        match zmq::poll(&mut items, i64::try_from(millis).unwrap_or(1000)) {
             Ok(_) => Ok(items[0].is_readable()),
             Err(zmq::Error::EINTR) => Ok(false),
             Err(error) => Err(error),
@@ -108,7 +119,9 @@ impl RouterThread {
             self.second = second;
             self.router.tick()?;
         }
-        for (at, intake) in self.intakes.iter().enumerate() {
+        // What comes waits in its socket, and at its publisher, until the subscribers are back.
+        let taken = if Instant::now() < self.settled_at { &[] } else { &self.intakes[..] };
+        for (at, intake) in taken.iter().enumerate() {
             for _ in 0..ROUND {
                 let Some((received, bytes)) = receive(intake)? else { break };
                 self.router.take(at, received, bytes)?;
@@ -135,6 +148,7 @@ impl RouterThread {
     /// Takes what publishers have sent already, hands it on, and gives subscribers time to read.
     fn finish(mut self) -> zmq::Result<()> {
         self.shared.tell_stopping();
+        self.settled_at = Instant::now();
         tracing::info!(event = "stopping");
         let stop_by = self.shared.stop_by().unwrap_or_else(|| Instant::now() + self.linger);
         self.drain(stop_by)?;

@@ -59,7 +59,8 @@ impl LiveFeed {
         socket.set_rcvhwm(MAX_WAITING)?;
         socket.set_maxmsgsize(MAX_FRAME_BYTES as i64)?;
         socket.set_reconnect_ivl(100)?;
-        socket.set_reconnect_ivl_max(2_000)?;
+        // A broker that starts waits a second for its subscribers before it hands anything on.
+        socket.set_reconnect_ivl_max(400)?;
         // A broker whose machine is gone says no goodbye.
         socket.set_tcp_keepalive(1)?;
         socket.set_tcp_keepalive_idle(10)?;
