@@ -11,6 +11,7 @@ use clap::Parser;
 use console::{Console, Output, Totals};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -25,6 +26,9 @@ const PROGRAM: &str = "quickstart";
 
 /// How long each part may take to hand on what it holds, at the end.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a table may be drawn.
+const FLUSHES: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,6 +86,11 @@ fn main() -> ExitCode {
 fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     init_logging(&flags.common.log_level, flags.common.log_format)
         .map_err(|why| Failure::new(Exit::Usage, format!("--log-level: {why}")))?;
+    let flush = Duration::try_from_secs_f64(flags.flush).unwrap_or_default();
+    if !FLUSHES.contains(&flush) {
+        let why = format!("--flush {}: give 0.1 to 3600 seconds", flags.flush);
+        return Err(Failure::new(Exit::Usage, why));
+    }
     for path in &flags.paths {
         path.metadata().map_err(|error| {
             Failure::new(Exit::Io, format!("{}: {error}; name files that exist", path.display()))
@@ -95,8 +104,6 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     let output = if flags.json { Output::Nowhere } else { Output::Stdout };
     let console = Console::new(output);
     let levels: Levels = "info,warn".parse().map_err(|e| unavailable("levels", &e))?;
-    let flush = Duration::try_from_secs_f64(flags.flush)
-        .map_err(|e| Failure::new(Exit::Usage, format!("--flush: {e}")))?;
     let worker =
         || Worker::builder().port(broker.publish_port()).levels(levels.clone()).flush(flush);
     let drawing = worker().start(console.clone()).map_err(|e| unavailable("worker", &e))?;
@@ -107,6 +114,15 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
         }
         None => None,
     };
+    // Whoever subscribes gets what comes from then on, so they have to be there first.
+    for worker in delivering.iter().chain([&drawing]) {
+        let deadline = Instant::now() + PATIENCE;
+        while !worker.counters().broker_connected && Instant::now() < deadline {
+            if stop.wait(Duration::from_millis(2)) {
+                break;
+            }
+        }
+    }
     // 3. The instrument: from here on attributes and macros measure.
     let zibrato = Zibrato::builder()
         .port(broker.port())
