@@ -58,6 +58,12 @@ impl Broker {
         self.ports.at(3)
     }
 
+    /// Where it serves its pages.
+    #[must_use]
+    pub fn http_port(&self) -> u16 {
+        self.ports.at(4)
+    }
+
     /// One number of its `/metrics` page, by name and labels:
     /// `zibrato_broker_dropped_total{reason="fields"}`.
     ///
@@ -80,7 +86,7 @@ impl Broker {
     #[must_use]
     #[track_caller]
     pub fn page(&self, path: &str) -> String {
-        let mut stream = must("/metrics", TcpStream::connect(("127.0.0.1", self.ports.at(4))));
+        let mut stream = must("/metrics", TcpStream::connect(("127.0.0.1", self.http_port())));
         must("/metrics", stream.set_read_timeout(Some(DEADLINE)));
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 
+mod bad_input;
 mod carbon;
 mod fakes;
 mod levels;
