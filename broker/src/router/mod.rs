@@ -21,7 +21,7 @@ use crate::seen::{MAX_PAIRS, Seen, Verdict};
 use crate::subscriptions::{Heard, MAX_TOPICS, Subscriptions};
 use complaints::Complaints;
 use outlet::{Outlet, Sent};
-use receive::Received;
+use receive::{Inbox, Received};
 use std::fmt::Write;
 use zibrato::wire::{
     self, BatchId, FrameError, LEVELS_TOPIC, Line, PublisherId, Stamp, WantedLevels, ack_topic,
@@ -71,69 +71,67 @@ impl Router {
         })
     }
 
-    /// Takes a message that came through an intake.
+    /// Takes the message in the inbox, which came through an intake.
     pub(crate) fn take(
         &mut self,
         intake: usize,
+        inbox: &mut Inbox,
         received: Received,
-        bytes: u64,
     ) -> zmq::Result<()> {
-        self.counters.intakes[intake].bytes += bytes;
-        match received {
-            Received::One(frame) => self.take_lines(intake, frame),
-            Received::Three(frames) => self.take_batch(intake, frames),
-            Received::Other { frames } => {
-                tracing::debug!(event = "refused", error = %FrameError::Count { found: frames });
+        self.counters.intakes[intake].bytes += received.bytes;
+        match received.frames {
+            1 => self.take_lines(intake, inbox),
+            3 => self.take_batch(intake, inbox),
+            found => {
+                tracing::debug!(event = "refused", error = %FrameError::Count { found });
                 self.counters.dropped.add("frames", 1);
                 Ok(())
             }
         }
     }
 
-    fn take_lines(&mut self, intake: usize, frame: Message) -> zmq::Result<()> {
-        if !frame.is_empty() && !frame.contains(&b'\n') && frame.last() != Some(&b'\r') {
+    fn take_lines(&mut self, intake: usize, inbox: &mut Inbox) -> zmq::Result<()> {
+        let frame = inbox.first();
+        if let Ok(line) = Line::decode(frame) {
             // The usual case: one line, handed on as it came.
-            if self.take_line(intake, &frame) {
-                return self.send_line(frame);
-            }
-            return Ok(());
+            return if self.take_line(intake, &line) {
+                self.send_line(inbox.take_first())
+            } else {
+                Ok(())
+            };
         }
-        let mut lines = 0;
-        for line in frame.split(|byte| *byte == b'\n') {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.is_empty() {
+        if frame.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+            self.counters.dropped.add("empty", 1);
+        }
+        for text in frame.split(|byte| *byte == b'\n') {
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            if text.is_empty() {
                 continue;
             }
-            lines += 1;
-            if self.take_line(intake, line) {
-                self.send_line(Message::from(line))?;
+            match Line::decode(text) {
+                Ok(line) if self.take_line(intake, &line) => self.send_line(Message::from(text))?,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(event = "refused", %error);
+                    self.counters.dropped.add(error.reason(), 1);
+                }
             }
-        }
-        if lines == 0 {
-            self.counters.dropped.add("empty", 1);
         }
         Ok(())
     }
 
-    /// Judges and folds a line, and says whether somebody wants it as it is.
-    fn take_line(&mut self, intake: usize, line: &[u8]) -> bool {
-        let line = match Line::decode(line) {
-            Ok(line) => line,
-            Err(error) => {
-                tracing::debug!(event = "refused", %error);
-                self.counters.dropped.add(error.reason(), 1);
-                return false;
-            }
-        };
+    /// Counts and folds a line, and says whether somebody wants it as it is.
+    fn take_line(&mut self, intake: usize, line: &Line<'_>) -> bool {
         self.counters.intakes[intake].lines += 1;
         let wants = self.subscriptions.wants(line.level);
-        if wants.batches && self.windows.fold(&line, self.now_ms).is_err() {
+        if wants.batches && self.windows.fold(line, self.now_ms).is_err() {
             self.counters.dropped.add("levels", 1);
         }
         wants.lines
     }
 
-    fn take_batch(&mut self, intake: usize, frames: [Message; 3]) -> zmq::Result<()> {
+    fn take_batch(&mut self, intake: usize, inbox: &mut Inbox) -> zmq::Result<()> {
+        let frames = inbox.frames();
         let (level, id) = match wire::message(&[&frames[0], &frames[1], &frames[2]]) {
             Ok(wire::Message::Batch { level, id, .. }) if id.sequence > 0 => (level.to_owned(), id),
             Ok(_) => {
@@ -153,7 +151,7 @@ impl Router {
         }
         self.counters.intakes[intake].batches += 1;
         // The body stays where it is; a message that is moved is not copied.
-        let [topic, id_frame, body] = frames;
+        let [topic, id_frame, body] = inbox.take_frames();
         if self.subscriptions.wants(&level).lines {
             self.send_expanded(&level, &body)?;
         }
@@ -227,10 +225,10 @@ impl Router {
     }
 
     /// Takes what a subscriber sent.
-    pub(crate) fn hear(&mut self, received: &Received) {
-        let heard = match received {
-            Received::One(message) => self.subscriptions.hear(message),
-            Received::Three(_) | Received::Other { .. } => Heard::Strange,
+    pub(crate) fn hear(&mut self, inbox: &Inbox, received: Received) {
+        let heard = match received.frames {
+            1 => self.subscriptions.hear(inbox.first()),
+            _ => Heard::Strange,
         };
         match heard {
             Heard::Changed => self.subscriptions_changed = true,

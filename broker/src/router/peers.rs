@@ -7,8 +7,9 @@ use zmq::DONTWAIT;
 /// The events that are counted.
 const EVENTS: [zmq::SocketEvent; 2] = [zmq::SocketEvent::ACCEPTED, zmq::SocketEvent::DISCONNECTED];
 
-/// The most events taken in one go.
-const ROUND: usize = 1_000;
+/// The most events that wait to be taken. Beyond it libzmq waits, and all its sockets with it, so
+/// there is room for far more than come and go in a second.
+const MAX_WAITING: i32 = 100_000;
 
 /// The monitor of one socket.
 pub(crate) struct Monitor {
@@ -27,17 +28,14 @@ impl Monitor {
         socket.monitor(&endpoint, wanted)?;
         let events = context.socket(zmq::PAIR)?;
         events.set_linger(0)?;
+        events.set_rcvhwm(MAX_WAITING)?;
         events.connect(&endpoint)?;
         Ok(Self { events })
     }
 
-    pub(crate) const fn socket(&self) -> &zmq::Socket {
-        &self.events
-    }
-
     /// Counts the events that have come.
     pub(crate) fn count(&self, peers: &mut PeerCounters) {
-        for _ in 0..ROUND {
+        for _ in 0..MAX_WAITING {
             // Nothing more to read is the usual end.
             let Ok(event) = self.events.recv_msg(DONTWAIT) else { return };
             let mut more = event.get_more();

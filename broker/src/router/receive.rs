@@ -2,49 +2,73 @@
 
 use zmq::{DONTWAIT, Message};
 
-/// A message, told apart by the number of its frames.
-pub(crate) enum Received {
-    /// One frame: lines.
-    One(Message),
-    /// Three: topic, id and body of a batch.
-    Three([Message; 3]),
-    /// Any other number.
-    Other {
-        /// How many they were.
-        frames: usize,
-    },
+/// A place for the frames of one message, used again for the next.
+pub(crate) struct Inbox {
+    frames: [Message; 3],
 }
 
-/// Takes the next message if there is one, and says how many bytes its frames had.
-pub(crate) fn receive(socket: &zmq::Socket) -> zmq::Result<Option<(Received, u64)>> {
-    let Some(first) = frame(socket)? else { return Ok(None) };
-    let mut bytes = first.len() as u64;
-    let mut more = first.get_more();
-    if !more {
-        return Ok(Some((Received::One(first), bytes)));
+/// A message that has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// How many frames it had. The inbox keeps the first three.
+    pub(crate) frames: usize,
+    /// How many bytes they had.
+    pub(crate) bytes: u64,
+}
+
+impl Inbox {
+    pub(crate) fn new() -> Self {
+        Self { frames: std::array::from_fn(|_| Message::new()) }
     }
-    let mut kept = [first, Message::new(), Message::new()];
-    let mut frames = 1;
-    // All frames of a message are there when the first one is.
-    while more && let Some(next) = frame(socket)? {
-        bytes += next.len() as u64;
-        more = next.get_more();
-        if let Some(place) = kept.get_mut(frames) {
-            *place = next;
+
+    /// Takes the next message from `socket`, if there is one.
+    pub(crate) fn receive(&mut self, socket: &zmq::Socket) -> zmq::Result<Option<Received>> {
+        if !next_frame(socket, &mut self.frames[0])? {
+            return Ok(None);
         }
-        frames += 1;
+        let mut received = Received { frames: 1, bytes: self.frames[0].len() as u64 };
+        let mut more = self.frames[0].get_more();
+        let mut unwanted = Message::new();
+        // All frames of a message are there when the first one is.
+        while more {
+            let place = self.frames.get_mut(received.frames).unwrap_or(&mut unwanted);
+            if !next_frame(socket, place)? {
+                break;
+            }
+            more = place.get_more();
+            received.bytes += place.len() as u64;
+            received.frames += 1;
+        }
+        Ok(Some(received))
     }
-    let received = if frames == 3 { Received::Three(kept) } else { Received::Other { frames } };
-    Ok(Some((received, bytes)))
+
+    /// The first frame.
+    pub(crate) fn first(&self) -> &Message {
+        &self.frames[0]
+    }
+
+    /// Moves the first frame out.
+    pub(crate) fn take_first(&mut self) -> Message {
+        std::mem::replace(&mut self.frames[0], Message::new())
+    }
+
+    /// All three places.
+    pub(crate) fn frames(&self) -> &[Message; 3] {
+        &self.frames
+    }
+
+    /// Moves the frames out.
+    pub(crate) fn take_frames(&mut self) -> [Message; 3] {
+        std::mem::replace(&mut self.frames, std::array::from_fn(|_| Message::new()))
+    }
 }
 
-/// The next frame, if there is one.
-fn frame(socket: &zmq::Socket) -> zmq::Result<Option<Message>> {
-    let mut frame = Message::new();
+/// Takes the next frame, and says whether there was one.
+fn next_frame(socket: &zmq::Socket, frame: &mut Message) -> zmq::Result<bool> {
     loop {
-        match socket.recv(&mut frame, DONTWAIT) {
-            Ok(()) => return Ok(Some(frame)),
-            Err(zmq::Error::EAGAIN) => return Ok(None),
+        match socket.recv(frame, DONTWAIT) {
+            Ok(()) => return Ok(true),
+            Err(zmq::Error::EAGAIN) => return Ok(false),
             Err(zmq::Error::EINTR) => {}
             Err(error) => return Err(error),
         }
@@ -53,7 +77,7 @@ fn frame(socket: &zmq::Socket) -> zmq::Result<Option<Message>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Received, receive};
+    use super::{Inbox, Received};
 
     #[test]
     fn messages_come_whole_and_one_by_one() {
@@ -61,23 +85,20 @@ mod tests {
         let [push, pull] = [zmq::PUSH, zmq::PULL].map(|kind| context.socket(kind).unwrap());
         pull.bind("inproc://receive").unwrap();
         push.connect("inproc://receive").unwrap();
-        assert!(receive(&pull).unwrap().is_none());
-        for frames in [1, 2, 3, 4, 5_000, 3, 1] {
+        let mut inbox = Inbox::new();
+        assert_eq!(inbox.receive(&pull), Ok(None));
+        let counts = [1, 2, 3, 4, 5_000, 3, 1];
+        for frames in counts {
             push.send_multipart((0..frames).map(|n| vec![b'x'; n % 3]), 0).unwrap();
         }
-        for expected in [1, 2, 3, 4, 5_000, 3, 1] {
-            let (received, bytes) = receive(&pull).unwrap().unwrap();
-            assert_eq!(bytes, (0..expected).map(|n| n as u64 % 3).sum::<u64>());
-            let found = match received {
-                Received::One(_) => 1,
-                Received::Three(frames) => {
-                    assert_eq!(frames.map(|frame| frame.len()), [0, 1, 2]);
-                    3
-                }
-                Received::Other { frames } => frames,
-            };
-            assert_eq!(found, expected);
+        for frames in counts {
+            let bytes = (0..frames).map(|n| n as u64 % 3).sum::<u64>();
+            assert_eq!(inbox.receive(&pull), Ok(Some(Received { frames, bytes })));
+            if frames == 3 {
+                assert_eq!(inbox.take_frames().map(|frame| frame.len()), [0, 1, 2]);
+            }
+            assert!(inbox.take_first().is_empty());
         }
-        assert!(receive(&pull).unwrap().is_none());
+        assert_eq!(inbox.receive(&pull), Ok(None));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Router;
 use super::peers::Monitor;
-use super::receive::receive;
+use super::receive::Inbox;
 use crate::bind::{Ports, Sockets};
 use crate::counters::{INTAKES, SOCKETS};
 use crate::shared::Shared;
@@ -24,6 +24,7 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 /// Everything the thread needs.
 pub(crate) struct RouterThread {
     router: Router,
+    inbox: Inbox,
     intakes: [zmq::Socket; INTAKES.len()],
     monitors: [Monitor; SOCKETS.len()],
     ports: Ports,
@@ -35,6 +36,14 @@ pub(crate) struct RouterThread {
     second: u64,
     // Last, because it ends only when all sockets are closed.
     _context: zmq::Context,
+}
+
+/// What there is to do.
+#[derive(Debug, Clone, Copy)]
+struct Ready {
+    stop: bool,
+    publish: bool,
+    intakes: [bool; INTAKES.len()],
 }
 
 impl RouterThread {
@@ -55,6 +64,7 @@ impl RouterThread {
         let now_ms = clock::unix_ms();
         Ok(Self {
             router: Router::new(publish, host_name(), now_ms)?,
+            inbox: Inbox::new(),
             intakes: [pull, legacy],
             monitors,
             ports,
@@ -72,65 +82,79 @@ impl RouterThread {
     /// # Errors
     /// When ZeroMQ fails in a way that cannot be gone on from.
     pub(crate) fn run(mut self) -> zmq::Result<()> {
-        while !self.wait()? {
-            self.round()?;
+        loop {
+            let ready = self.wait()?;
+            if ready.stop {
+                return self.finish();
+            }
+            self.round(ready)?;
         }
-        self.finish()
     }
 
-    /// Waits until there is something to do, and says whether somebody asked to stop.
-    fn wait(&self) -> zmq::Result<bool> {
+    /// Waits until there is something to do, at most until the next second begins.
+    fn wait(&self) -> zmq::Result<Ready> {
         let to_next_second = Duration::from_millis(1000 - clock::unix_ms() % 1000);
         let to_settle = self.settled_at.saturating_duration_since(Instant::now());
-        let mut items = vec![
+        // The monitors are not among them: it is enough to look at them once a second.
+        let mut items = [
             zmq::PollItem::from_fd(self.stop.as_raw_fd(), zmq::POLLIN),
             self.router.outlet.socket().as_poll_item(zmq::POLLIN),
-            self.monitors[0].socket().as_poll_item(zmq::POLLIN),
-            self.monitors[1].socket().as_poll_item(zmq::POLLIN),
-            self.monitors[2].socket().as_poll_item(zmq::POLLIN),
+            self.intakes[0].as_poll_item(zmq::POLLIN),
+            self.intakes[1].as_poll_item(zmq::POLLIN),
         ];
-        let timeout = if to_settle.is_zero() {
-            items.extend(self.intakes.iter().map(|intake| intake.as_poll_item(zmq::POLLIN)));
-            to_next_second
+        // What comes waits in its socket, and at its publisher, until the subscribers are back.
+        let (looked_at, timeout) = if to_settle.is_zero() {
+            (&mut items[..], to_next_second)
         } else {
-            to_settle.min(to_next_second)
+            (&mut items[..2], to_settle.min(to_next_second))
         };
         // Rounded up, so that a wait for part of a millisecond does not become a spin.
         let millis = timeout.as_micros().div_ceil(1000);
-        match zmq::poll(&mut items, i64::try_from(millis).unwrap_or(1000)) {
-            Ok(_) => Ok(items[0].is_readable()),
-            Err(zmq::Error::EINTR) => Ok(false),
-            Err(error) => Err(error),
+        match zmq::poll(looked_at, i64::try_from(millis).unwrap_or(1000)) {
+            Ok(_) | Err(zmq::Error::EINTR) => {}
+            Err(error) => return Err(error),
         }
+        let [stop, publish, pull, legacy] = items.map(|item| item.is_readable());
+        Ok(Ready { stop, publish, intakes: [pull, legacy] })
     }
 
     /// Takes what is there, but from each socket only so much, and does what is due.
-    fn round(&mut self) -> zmq::Result<()> {
+    fn round(&mut self, ready: Ready) -> zmq::Result<()> {
         let now_ms = clock::unix_ms();
         self.router.now_ms = now_ms;
         // What is wanted is known before what comes is judged.
-        for _ in 0..ROUND {
-            let Some((received, _)) = receive(self.router.outlet.socket())? else { break };
-            self.router.hear(&received);
+        if ready.publish {
+            self.hear_subscribers()?;
         }
         // Lines that came before the second was over belong to it, so it ends first.
         let second = now_ms / 1000;
         if second != self.second {
             self.second = second;
-            self.router.tick()?;
+            self.tick()?;
         }
-        // What comes waits in its socket, and at its publisher, until the subscribers are back.
-        let taken = if Instant::now() < self.settled_at { &[] } else { &self.intakes[..] };
-        for (at, intake) in taken.iter().enumerate() {
+        for (at, intake) in self.intakes.iter().enumerate().filter(|(at, _)| ready.intakes[*at]) {
             for _ in 0..ROUND {
-                let Some((received, bytes)) = receive(intake)? else { break };
-                self.router.take(at, received, bytes)?;
+                let Some(received) = self.inbox.receive(intake)? else { break };
+                self.router.take(at, &mut self.inbox, received)?;
             }
         }
+        self.end_round()
+    }
+
+    fn hear_subscribers(&mut self) -> zmq::Result<()> {
+        for _ in 0..ROUND {
+            let publish = self.router.outlet.socket();
+            let Some(received) = self.inbox.receive(publish)? else { break };
+            self.router.hear(&self.inbox, received);
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> zmq::Result<()> {
         for (monitor, peers) in self.monitors.iter().zip(&mut self.router.counters.peers) {
             monitor.count(peers);
         }
-        self.end_round()
+        self.router.tick()
     }
 
     fn end_round(&mut self) -> zmq::Result<()> {
@@ -163,7 +187,7 @@ impl RouterThread {
         }
         self.drain(stop_by)?;
         self.router.now_ms = clock::unix_ms();
-        self.router.tick()?;
+        self.tick()?;
         self.end_round()?;
         self.close(stop_by);
         Ok(())
@@ -184,7 +208,7 @@ impl RouterThread {
                 Err(zmq::Error::EINTR) => true,
                 Err(error) => return Err(error),
             };
-            self.round()?;
+            self.round(Ready { stop: true, publish: true, intakes: [true; INTAKES.len()] })?;
             if !ready || Instant::now() >= until {
                 return Ok(());
             }

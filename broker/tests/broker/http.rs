@@ -32,7 +32,10 @@ fn metrics_follow_what_happens() {
     let bench = bench();
     let _lines = bench.subscribe(&["info|", "zb1|"]);
     bench.push().send("info|c|n|1|1|s\nbad", 0).unwrap();
-    bench.until("it is counted", || bench.broker.counters().dropped.total() == 1);
+    bench.until("it is counted", || {
+        let counters = bench.broker.counters();
+        counters.dropped.total() == 1 && counters.peers[2].open() == 1
+    });
     let page = get(&bench, "/metrics");
     for sample in [
         "zibrato_broker_lines_total{intake=\"zmq\"} 1",

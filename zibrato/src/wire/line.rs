@@ -147,9 +147,14 @@ impl Bars {
 
 fn number(text: &str) -> Option<f64> {
     // Most are short and whole; up to 2^53 that is exact.
-    if matches!(text.len(), 1..=15) && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let digits = text.bytes().map(|byte| u64::from(byte - b'0'));
-        return Some(digits.fold(0, |number, digit| number * 10 + digit) as f64);
+    if matches!(text.len(), 1..=15) {
+        let digit = |number: u64, byte: u8| {
+            let digit = byte.wrapping_sub(b'0');
+            (digit <= 9).then(|| number * 10 + u64::from(digit))
+        };
+        if let Some(whole) = text.bytes().try_fold(0, digit) {
+            return Some(whole as f64);
+        }
     }
     text.trim_matches([' ', '\t']).parse().ok().filter(|value: &f64| value.is_finite())
 }
