@@ -40,7 +40,11 @@ fn finish(window: Window, taken: u64) {
     // Beyond the limit there is one overflow series of each kind.
     assert!(window.len() <= LIMIT + 4);
     let series = window.into_series();
-    assert!(series.is_sorted_by_key(|one| (one.name.clone(), one.source.clone(), one.value.kind())));
+    assert!(series.is_sorted_by_key(|one| (
+        one.name.clone(),
+        one.source.clone(),
+        one.value.kind()
+    )));
     for one in series {
         match one.value {
             Fold::Counter(sum) => assert!(sum.is_finite()),
