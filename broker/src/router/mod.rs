@@ -29,6 +29,9 @@ use zibrato::wire::{
 };
 use zmq::Message;
 
+/// What stands for the level when a subscriber misses a control message.
+const CONTROL: &str = "zb!";
+
 /// Takes messages in and hands them on. It owns the way out, and reads no clock.
 pub(crate) struct Router {
     outlet: Outlet,
@@ -240,28 +243,27 @@ impl Router {
         }
     }
 
-    /// Ends a round: tells publishers what was taken and, if it has changed, what is wanted. Says
-    /// whether that has changed.
-    pub(crate) fn end_round(&mut self) -> zmq::Result<bool> {
+    /// Whether what is wanted has changed; it then has to be told.
+    pub(crate) fn wanted_changed(&mut self) -> bool {
+        if !std::mem::take(&mut self.subscriptions_changed) {
+            return false;
+        }
+        let wanted = self.subscriptions.wanted();
+        let changed = wanted != self.wanted;
+        self.wanted = wanted;
+        changed
+    }
+
+    /// Ends a round: tells publishers what was taken.
+    pub(crate) fn end_round(&mut self) -> zmq::Result<()> {
         if self.windows.is_full() {
             self.flush_windows()?;
         }
-        for (publisher, ack) in self.acks.drain() {
-            self.outlet.send(
-                Message::from(ack_topic(publisher).as_str()),
-                [Message::from(ack.encode())],
-            )?;
+        let acks: Vec<_> = self.acks.drain().collect();
+        for (publisher, ack) in acks {
+            self.send_control(&ack_topic(publisher), ack.encode())?;
         }
-        if !std::mem::take(&mut self.subscriptions_changed) {
-            return Ok(false);
-        }
-        let wanted = self.subscriptions.wanted();
-        if wanted == self.wanted {
-            return Ok(false);
-        }
-        self.wanted = wanted;
-        self.send_wanted()?;
-        Ok(true)
+        Ok(())
     }
 
     /// What is done once a second, and at the end.
@@ -310,9 +312,13 @@ impl Router {
         self.send_batch(level, Message::from(batch_topic(level).as_str()), id, Message::from(body))
     }
 
-    fn send_wanted(&mut self) -> zmq::Result<()> {
-        let body = Message::from(self.wanted.encode());
-        self.outlet.send(Message::from(LEVELS_TOPIC), [body]).map(drop)
+    pub(crate) fn send_wanted(&mut self) -> zmq::Result<()> {
+        self.send_control(LEVELS_TOPIC, self.wanted.encode())
+    }
+
+    fn send_control(&mut self, topic: &str, body: Vec<u8>) -> zmq::Result<()> {
+        let sent = self.outlet.send(Message::from(topic), [Message::from(body)]);
+        self.sent(sent, CONTROL)
     }
 }
 

@@ -134,9 +134,11 @@ impl RouterThread {
     }
 
     fn end_round(&mut self) -> zmq::Result<()> {
-        if self.router.end_round()? {
+        if self.router.wanted_changed() {
             self.shared.tell_wanted(&self.router.wanted);
+            self.router.send_wanted()?;
         }
+        self.router.end_round()?;
         let counters = &mut self.router.counters;
         counters.subscriptions = self.router.subscriptions.len() as u64;
         counters.remembered = self.router.seen.len() as u64;

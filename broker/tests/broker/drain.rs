@@ -1,7 +1,7 @@
 //! Stopping loses nothing that was taken, and is not held up by anybody.
 
 use crate::harness::{ANNA, Bench, DEADLINE, Seen, batch};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -38,7 +38,8 @@ fn what_was_sent_before_the_stop_arrives() {
 
 #[test]
 fn everything_acknowledged_was_published_though_the_publisher_never_ceases() {
-    let bench = Bench::start();
+    // Room enough for whatever the reader lags behind.
+    let bench = Bench::with(Config::new().high_water(1_000_000));
     let subscriber = bench.subscribe(&["zb1|info|"]);
     let acks = bench.subscribe(&["zb!ack|"]);
     let push = bench.push();
@@ -85,7 +86,8 @@ fn everything_acknowledged_was_published_though_the_publisher_never_ceases() {
         acknowledged = ack.sequences["info"];
     }
     let seen = reader.join().unwrap();
-    assert!(acknowledged <= sent && report.counters.subscriber_drops.is_empty());
+    assert!(acknowledged <= sent, "{acknowledged} of {sent}");
+    assert_eq!(*report.counters.subscriber_drops, BTreeMap::new());
     assert!(seen.range(1..=acknowledged).count() as u64 == acknowledged, "{acknowledged}");
     assert_eq!(report.counters.batches(), acknowledged, "all that was taken is acknowledged");
 }

@@ -1,6 +1,8 @@
 //! The line of Zibrato 0.2, kept for ever: `level|mtype|name|value|timestamp|source`.
 
-use crate::measurement::{DEFAULT_SOURCE, Kind, TextProblem, check_level, check_name};
+use crate::measurement::{
+    DEFAULT_SOURCE, Kind, MAX_LEVEL_BYTES, MAX_NAME_BYTES, TextProblem, check_level, check_name,
+};
 use std::fmt::{self, Write as _};
 
 /// The largest moment a line may name: the year 9999, in unix seconds.
@@ -50,18 +52,11 @@ impl<'a> Line<'a> {
     /// [`LineError`] names the field that is wrong.
     pub fn decode(line: &'a [u8]) -> Result<Self, LineError> {
         let text = std::str::from_utf8(line).map_err(|_| LineError::Encoding)?;
-        let mut fields = text.split('|');
-        let mut found = 0;
-        let six: [&str; 6] =
-            std::array::from_fn(|_| fields.next().inspect(|_| found += 1).unwrap_or_default());
-        found += fields.count();
-        if found != 6 {
-            return Err(LineError::Fields { found });
-        }
-        let [level, mtype, name, value, timestamp, source] = six;
-        check_level(level).map_err(LineError::Level)?;
+        let bars = Bars::find(line);
+        let [level, mtype, name, value, timestamp, source] = bars.fields(text)?;
+        bars.check(level, MAX_LEVEL_BYTES, check_level).map_err(LineError::Level)?;
         let kind = Kind::from_mtype(mtype).ok_or(LineError::Kind)?;
-        check_name(name).map_err(LineError::Name)?;
+        bars.check(name, MAX_NAME_BYTES, check_name).map_err(LineError::Name)?;
         let value = match kind {
             Kind::Set => {
                 check_name(value).map_err(LineError::Member)?;
@@ -75,7 +70,7 @@ impl<'a> Line<'a> {
             .filter(|t| (0.0..MAX_TIMESTAMP).contains(t))
             .ok_or(LineError::Timestamp)?;
         let source = if source.is_empty() { DEFAULT_SOURCE } else { source };
-        check_name(source).map_err(LineError::Source)?;
+        bars.check(source, MAX_NAME_BYTES, check_name).map_err(LineError::Source)?;
         Ok(Self { level, kind, name, value, timestamp, source })
     }
 
@@ -86,7 +81,76 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Where the fields of a line end, found eight bytes at a time; the broker looks at each line.
+struct Bars {
+    at: [usize; 5],
+    found: usize,
+    /// Whether every byte is printable ASCII, so that only lengths are left to check.
+    plain: bool,
+}
+
+impl Bars {
+    fn find(line: &[u8]) -> Self {
+        const ONES: u64 = u64::MAX / 0xff;
+        const HIGH: u64 = ONES * 0x80;
+        // Marks the bytes that are zero, and no others.
+        let zeros = |word: u64| !(((word & !HIGH) + !HIGH) | word | !HIGH);
+        let (mut bars, mut odd) = (Self { at: [0; 5], found: 0, plain: true }, 0);
+        let (words, rest) = line.as_chunks::<8>();
+        let mut last = [b' '; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        for (at, word) in words.iter().chain([&last]).enumerate() {
+            let word = u64::from_le_bytes(*word);
+            // Below a blank, above ASCII, or DEL. May mark a plain byte behind such a one.
+            odd |= (word.wrapping_sub(ONES * 0x20) | word) & HIGH | zeros(word ^ (ONES * 0x7f));
+            let mut hits = zeros(word ^ (ONES * u64::from(b'|')));
+            while hits != 0 {
+                if let Some(place) = bars.at.get_mut(bars.found) {
+                    *place = at * 8 + (hits.trailing_zeros() / 8) as usize;
+                }
+                bars.found += 1;
+                hits &= hits - 1;
+            }
+        }
+        bars.plain = odd == 0;
+        bars
+    }
+
+    fn fields<'a>(&self, text: &'a str) -> Result<[&'a str; 6], LineError> {
+        if self.found != 5 {
+            return Err(LineError::Fields { found: self.found + 1 });
+        }
+        let mut start = 0;
+        Ok(std::array::from_fn(|field| {
+            let end = self.at.get(field).copied().unwrap_or(text.len());
+            let found = text.get(start..end).unwrap_or_default();
+            start = end + 1;
+            found
+        }))
+    }
+
+    /// As `check`, but without looking at each byte again.
+    fn check(
+        &self,
+        text: &str,
+        longest: usize,
+        check: fn(&str) -> Result<(), TextProblem>,
+    ) -> Result<(), TextProblem> {
+        // The protocol's own words begin with one of these two.
+        let reserved = text.starts_with(['z', '*']);
+        if self.plain && !reserved && !text.is_empty() && text.len() <= longest {
+            return Ok(());
+        }
+        check(text)
+    }
+}
+
 fn number(text: &str) -> Option<f64> {
+    // Most are short and whole; up to 2^53 that is exact.
+    if matches!(text.len(), 1..=15) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let digits = text.bytes().map(|byte| u64::from(byte - b'0'));
+        return Some(digits.fold(0, |number, digit| number * 10 + digit) as f64);
+    }
     text.trim_matches([' ', '\t']).parse().ok().filter(|value: &f64| value.is_finite())
 }
 
@@ -278,6 +342,32 @@ mod tests {
             };
             let text = line.to_string();
             prop_assert_eq!(Line::decode(text.as_bytes()), Ok(line));
+        }
+
+        /// Splitting at each bar, and checking each field by itself, is the model.
+        #[test]
+        fn fields_are_found_and_checked_as_one_by_one(
+            line in "[a-c|}\u{7b}z!1*\u{1}\u{1f} \u{7f}é]{0,40}",
+        ) {
+            let bars = Bars::find(line.as_bytes());
+            let model: Vec<_> = line.split('|').collect();
+            match bars.fields(&line) {
+                Ok(fields) => prop_assert_eq!(&fields[..], &model[..]),
+                Err(error) => prop_assert_eq!(error, LineError::Fields { found: model.len() }),
+            }
+            for field in model {
+                prop_assert_eq!(bars.check(field, 255, check_name), check_name(field));
+                prop_assert_eq!(bars.check(field, 64, check_level), check_level(field));
+            }
+        }
+
+        #[test]
+        fn numbers_are_those_of_the_standard_library(
+            whole in "[0-9]{1,17}", any in "[-+]?[0-9]{0,4}\\.?[0-9]{0,3}(e[0-9])?",
+        ) {
+            for text in [whole, any] {
+                prop_assert_eq!(number(&text), text.parse().ok());
+            }
         }
 
         #[test]

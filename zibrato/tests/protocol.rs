@@ -1,0 +1,199 @@
+//! Every hex dump in `docs/protocol.md` means what the page says it means.
+#![expect(clippy::unwrap_used, reason = "what cannot go on fails the test")]
+
+use std::collections::BTreeMap;
+use zibrato::wire::{
+    self, Ack, BatchId, BatchReader, BatchWriter, LEVELS_TOPIC, Line, LineValue, PublisherId,
+    Stamp, Value, WantedLevels, ack_topic, batch_topic,
+};
+use zibrato::{Gauge, Kind, Sketch, Summary};
+
+const PAGE: &str = include_str!("../../docs/protocol.md");
+
+const PUBLISHER: PublisherId = PublisherId([
+    0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf,
+]);
+
+/// Every block that begins with `hex <name>`: its name and its lines.
+fn blocks() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let blocks = PAGE.split("```hex ").skip(1);
+    blocks.map(|rest| rest.split_once("\n```").unwrap().0.split_once('\n').unwrap())
+}
+
+/// The bytes of one line; what follows a `;` is a comment.
+fn bytes(line: &str) -> impl Iterator<Item = u8> {
+    let digits = line.split(';').next().unwrap_or_default().split_whitespace();
+    digits.map(|digits| u8::from_str_radix(digits, 16).unwrap())
+}
+
+fn dump(name: &str) -> Vec<u8> {
+    let (_, lines) = blocks().find(|(found, _)| *found == name).unwrap();
+    lines.lines().flat_map(bytes).collect()
+}
+
+#[test]
+fn every_dump_is_checked_below() {
+    let mut names: Vec<_> = blocks().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    let checked = [
+        "ack-body",
+        "ack-topic",
+        "batch-body",
+        "batch-id",
+        "batch-stamp",
+        "batch-topic",
+        "levels-body",
+        "levels-body-all",
+        "levels-topic",
+        "line",
+    ];
+    assert_eq!(names, checked);
+    assert_eq!(PAGE.matches("```hex").count(), checked.len());
+}
+
+#[test]
+fn comments_spell_the_texts_that_they_stand_beside() {
+    for line in blocks().flat_map(|(_, lines)| lines.lines()) {
+        let bytes: Vec<u8> = bytes(line).collect();
+        let (_, comment) = line.split_once(" ; ").unwrap();
+        for text in comment.split('"').skip(1).step_by(2) {
+            let found = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            assert!(found, "{text:?} is not in: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_line_is_read() {
+    let bytes = dump("line");
+    let line = Line::decode(&bytes).unwrap();
+    assert_eq!((line.level, line.kind, line.name), ("info", Kind::Counter, "logins"));
+    assert_eq!((line.value, line.timestamp), (LineValue::Number(1.0), 1_700_000_000.0));
+    assert_eq!(line.source, "web-1");
+    assert_eq!(line.to_string().into_bytes(), bytes);
+}
+
+#[test]
+fn the_frames_of_a_batch_are_read() {
+    let [topic, id, stamp, body] =
+        ["batch-topic", "batch-id", "batch-stamp", "batch-body"].map(dump);
+    assert_eq!(topic, batch_topic("info").into_bytes());
+    let batch_id = BatchId { publisher: PUBLISHER, sequence: 7 };
+    assert_eq!(batch_id.encode().to_vec(), id);
+    let at = Stamp { offset: 42, received_ms: 1_700_000_001_005 };
+    assert_eq!(at.encode().to_vec(), stamp);
+    let batch =
+        |stamp| Ok(wire::Message::Batch { level: "info", id: batch_id, stamp, body: &body });
+    assert_eq!(wire::message(&[&topic, &id, &body]), batch(None));
+    assert_eq!(wire::message(&[&topic, &id, &stamp, &body]), batch(Some(at)));
+}
+
+fn in_words(value: Value<'_>) -> String {
+    match value {
+        Value::Counter(sum) => format!("counter {sum}"),
+        Value::Gauge(gauge) => {
+            let Gauge { last, at_ms, count, sum, min, max, .. } = gauge;
+            format!("gauge {last} at {at_ms}, {count} readings, sum {sum}, {min} to {max}")
+        }
+        Value::GaugeReadings(readings) => format!("gauge {:?}", readings.collect::<Vec<_>>()),
+        Value::Set(members) => format!("set {:?}", members.collect::<Vec<_>>()),
+        Value::Timer(timer) => format!(
+            "timer {} readings, sum {}, {} to {}, squares {}, buckets {:?}",
+            timer.count,
+            timer.sum,
+            timer.min,
+            timer.max,
+            timer.sum_squares,
+            timer.buckets().collect::<Vec<_>>()
+        ),
+        Value::TimerReadings(seconds) => format!("timer {:?}", seconds.collect::<Vec<_>>()),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_body_of_a_batch_is_read() {
+    let body = dump("batch-body");
+    let batch = BatchReader::new(&body).unwrap();
+    assert_eq!((batch.source(), batch.start_ms()), ("web-1", 1_700_000_000_000));
+    assert_eq!(batch.length_ms(), 1_000);
+    let entries = batch.entries().map(Result::unwrap);
+    let read: Vec<_> = entries
+        .map(|e| format!("{} {:?} {}", e.name, e.tags.collect::<Vec<_>>(), in_words(e.value)))
+        .collect();
+    assert_eq!(
+        read,
+        [
+            r#"logins [("region", "eu")] counter 3"#,
+            "queue.depth [] gauge 4 at 1700000000750, 1 readings, sum 4, 4 to 4",
+            "temperature [] gauge 19.5 at 1700000000900, 2 readings, sum 40, 19.5 to 20.5",
+            "load [] gauge [(1700000000250, 0.5), (1700000000500, 2.0)]",
+            r#"users [] set ["alice", "bob"]"#,
+            "db.query [] timer [0.25, 0.5]",
+            "render [] timer 3 readings, sum 1, 0.25 to 0.5, squares 0.375, \
+             buckets [(65344, 2), (65408, 1)]",
+        ]
+    );
+}
+
+#[test]
+fn the_body_of_a_batch_is_what_the_library_writes() {
+    let mut batch = BatchWriter::new("web-1", 1_700_000_000_000, 1_000);
+    batch.counter("logins", &[("region", "eu")], 3.0);
+    batch.gauge("queue.depth", &[], &Gauge::reading(4.0, 1_700_000_000_750));
+    let temperature = Gauge::folded(19.5, 1_700_000_000_900, 2, 40.0, 19.5, 20.5);
+    batch.gauge("temperature", &[], &temperature);
+    batch.gauge_readings("load", &[], &[(1_700_000_000_250, 0.5), (1_700_000_000_500, 2.0)]);
+    batch.set("users", &[], ["alice", "bob"].into_iter());
+    batch.timer_readings("db.query", &[], &[0.25, 0.5]);
+    batch.timer("render", &[], &Summary::from_iter([0.25, 0.25, 0.5]));
+    assert_eq!(batch.finish(), dump("batch-body"));
+}
+
+#[test]
+fn buckets_are_numbered_as_the_page_says() {
+    for value in [0.25, 0.5, 1.0, 1e-9, 12_345.678, -0.25, -7.0, 0.0] {
+        let mut sketch = Sketch::new();
+        sketch.add(value, 1);
+        let (bucket, _) = sketch.buckets().next().unwrap();
+        let bits = (f64::abs(value).to_bits() >> 46) as i32;
+        assert_eq!(bucket, if value < 0.0 { -bits } else { bits }, "{value}");
+        let middle = f64::from_bits((u64::from(bits.unsigned_abs()) << 46) | (1 << 45));
+        let expected = if bits == 0 { 0.0 } else { middle.copysign(value) };
+        assert_eq!(Sketch::middle(bucket), Some(expected), "{value}");
+    }
+    assert_eq!(0.25_f64.to_bits() >> 46, 65_344);
+    assert_eq!(0.5_f64.to_bits() >> 46, 65_408);
+}
+
+#[test]
+fn control_messages_are_read() {
+    assert_eq!(dump("levels-topic"), LEVELS_TOPIC.as_bytes());
+    let levels = ["info", "warn"].map(|level| level.parse().unwrap()).into();
+    let wanted = WantedLevels { all: false, levels };
+    assert_eq!(wanted.encode(), dump("levels-body"));
+    assert_eq!(WantedLevels::decode(&dump("levels-body")), Ok(wanted));
+    let all = WantedLevels { all: true, ..WantedLevels::default() };
+    assert_eq!(WantedLevels::decode(&dump("levels-body-all")), Ok(all));
+
+    assert_eq!(dump("ack-topic"), ack_topic(PUBLISHER).into_bytes());
+    let ack = Ack { sequences: BTreeMap::from([("info".to_owned(), 7), ("warn".to_owned(), 2)]) };
+    assert_eq!(ack.encode(), dump("ack-body"));
+    assert_eq!(Ack::decode(&dump("ack-body")), Ok(ack));
+}
+
+#[test]
+fn limits_are_stated_as_they_are() {
+    for text in [
+        format!("| level | 1 to {} |", zibrato::MAX_LEVEL_BYTES),
+        format!("| 1 to {} |", zibrato::MAX_NAME_BYTES),
+        format!("{} MiB (`--max-frame`)", wire::MAX_FRAME_BYTES >> 20),
+        format!("| {} KiB |", wire::BATCH_TARGET_BYTES >> 10),
+        format!("`{}`", zibrato::DEFAULT_SOURCE),
+    ] {
+        assert!(PAGE.contains(&text), "{text}");
+    }
+    for word in ["counter", "counters", "c", "gauge", "gauges", "g", "timers", "t", "ms", "set"] {
+        assert!(Kind::from_mtype(word).is_some() && PAGE.contains(&format!("`{word}`")), "{word}");
+    }
+}
