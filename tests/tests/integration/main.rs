@@ -8,5 +8,6 @@ mod fakes;
 mod levels;
 mod million;
 mod python;
+mod quickstart;
 mod shapes;
 mod supervisord;

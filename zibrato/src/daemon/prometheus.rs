@@ -11,8 +11,8 @@ use std::fmt::Write;
 /// page.gauge("workers", "Workers alive.").sample(&[], 2.0);
 /// assert_eq!(
 ///     page.finish(),
-///     "# HELP jobs_total Jobs taken.\n# TYPE jobs_total counter\njobs_total{queue=\"mail\"} 3\n\
-///      # HELP workers Workers alive.\n# TYPE workers gauge\nworkers 2\n"
+///     "# HELP jobs_total Jobs taken.\n# TYPE jobs_total counter\njobs_total{queue=\"mail\"} 3\
+///      \n# HELP workers Workers alive.\n# TYPE workers gauge\nworkers 2\n"
 /// );
 /// ```
 #[derive(Debug, Default)]

@@ -1,0 +1,33 @@
+//! The quickstart's totals are what other tools count, and what stands in Carbon.
+
+use serde_json::Value;
+use std::process::Command;
+use zibrato_tests::{Carbon, DEADLINE, Running, program, repository, wait_until};
+
+#[test]
+fn the_totals_are_what_find_and_wc_count_and_what_stands_in_carbon() {
+    let (carbon, folder) = (Carbon::start(), repository().join("zibrato"));
+    let mut command = Command::new(program("quickstart"));
+    command.args(["--json", "--carbon", &format!("127.0.0.1:{}", carbon.port())]).arg(&folder);
+    let (status, output, log) = Running::run(&mut command);
+    assert_eq!(status.code(), Some(0), "{log}");
+    let got: Value = serde_json::from_str(&output).unwrap();
+
+    let shell = |script: &str| {
+        let (status, output, log) =
+            Running::run(Command::new("/bin/sh").args(["-c", script]).current_dir(&folder));
+        assert!(status.success(), "{log}");
+        output.split_whitespace().map(|n| n.parse().unwrap()).collect::<Vec<u64>>()
+    };
+    let totals = ["lines", "bytes", "files"].map(|what| got[what].as_u64().unwrap());
+    let counted = shell("find . -type f -print0 | xargs -0 cat | wc -lc; find . -type f | wc -l");
+    assert_eq!(counted, totals);
+    assert_eq!(got["reads"]["count"].as_u64(), Some(totals[2]));
+
+    // Only the source in its middle differs: the quickstart names it.
+    let rust = shell("find . -name '*.rs' -print0 | xargs -0 cat | wc -l")[0];
+    let metric = || carbon.metrics().into_iter().find(|metric| metric.ends_with(".lines.rs"));
+    wait_until(DEADLINE, "the lines to be in Carbon", || {
+        metric().is_some_and(|metric| carbon.sum(&metric) == rust as f64)
+    });
+}
