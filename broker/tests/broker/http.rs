@@ -1,12 +1,17 @@
 //! The pages say what the broker does.
 
-use crate::harness::{Bench, DEADLINE};
+use crate::harness::{ANNA, Bench, DEADLINE, batch};
 use std::io::{Read, Write};
-use std::net::TcpStream;
-use zibrato_broker::{Broker, Config, StartError};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
+use zibrato_broker::{Broker, Config, End, StartError};
 
 fn get(bench: &Bench, path: &str) -> String {
-    let mut stream = TcpStream::connect(bench.broker.http_addr().unwrap()).unwrap();
+    get_from(bench.broker.http_addr().unwrap(), path)
+}
+
+fn get_from(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: broker\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -47,6 +52,32 @@ fn metrics_follow_what_happens() {
     ] {
         assert!(page.lines().any(|line| line == sample), "{sample}\n{page}");
     }
+}
+
+#[test]
+fn a_broker_that_stops_is_alive_and_not_ready() {
+    let http = Some("127.0.0.1:0".parse().unwrap());
+    let bench = Bench::with(Config::new().http(http).linger(DEADLINE));
+    // Somebody who does not read keeps it from ending at once.
+    let slow = bench.subscribe(&["zb1|info|"]);
+    let push = bench.push();
+    for sequence in 1..=400 {
+        let mut frames = batch("info", ANNA, sequence);
+        frames[2] = vec![0; 100_000];
+        push.send_multipart(frames, 0).unwrap();
+    }
+    bench.until("all are taken", || bench.broker.counters().batches() == 400);
+    let address = bench.broker.http_addr().unwrap();
+    let Bench { broker, context: _context } = bench;
+    let stopping = std::thread::Builder::new().spawn(move || broker.stop(DEADLINE)).unwrap();
+    let begun = Instant::now();
+    while !get_from(address, "/readyz").starts_with("HTTP/1.1 503") {
+        assert!(begun.elapsed() < DEADLINE, "ready to the end");
+    }
+    assert!(get_from(address, "/healthz").starts_with("HTTP/1.1 200"));
+    assert!(get_from(address, "/readyz").contains("stopping"));
+    drop(slow);
+    assert_eq!(stopping.join().unwrap().end, End::Clean);
 }
 
 #[test]
