@@ -32,8 +32,10 @@ impl OwnNumbers {
         let length_ms = now_ms.saturating_sub(self.told_ms);
         let mut batch = BatchWriter::new(&self.source, now_ms - length_ms, length_ms);
         let mut more = |name: &str, now: u64, told: u64| {
-            let name = format!("zibrato.broker.{name}");
-            batch.counter(&name, &[], now.saturating_sub(told) as f64);
+            // A counter that stood still says nothing; twenty of them a second are noise.
+            if now > told {
+                batch.counter(&format!("zibrato.broker.{name}"), &[], (now - told) as f64);
+            }
         };
         let told = &self.told;
         for (at, intake) in INTAKES.iter().enumerate() {
@@ -52,9 +54,7 @@ impl OwnNumbers {
         more("subscriber_drops", drops(now), drops(told));
         more("overflowed", now.overflowed, told.overflowed);
         for ((reason, now), (_, told)) in now.dropped.iter().zip(told.dropped.iter()) {
-            if now > told {
-                more(&format!("dropped.{reason}"), now, told);
-            }
+            more(&format!("dropped.{reason}"), now, told);
         }
         let mut level = |name: &str, value: u64| {
             let gauge = Gauge::reading(value as f64, now_ms);
@@ -109,6 +109,7 @@ mod tests {
         counters.intakes[0].lines = 6;
         let told = numbers(&own.tell(&counters, 3_500));
         assert_eq!(told["zibrato.broker.lines"], 1.0);
+        assert!(!told.contains_key("zibrato.broker.legacy.lines"), "it stood still");
         assert_eq!(told["zibrato.broker.subscribers"], 2.0);
     }
 
