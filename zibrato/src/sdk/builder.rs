@@ -108,7 +108,8 @@ impl Builder {
     /// is dropped.
     ///
     /// # Errors
-    /// [`InstallError`], also when an instrument is installed already.
+    /// [`InstallError`], also when an instrument is installed already, or not yet done with its
+    /// last flush.
     pub fn install(self) -> Result<Guard, InstallError> {
         handle::install(self.build()?).map_err(|_| InstallError::AlreadyInstalled)
     }
