@@ -204,6 +204,15 @@ fn a_broker_that_comes_late_gets_everything() {
 }
 
 #[test]
+fn a_count_beyond_what_an_integer_holds_does_not_wrap_around() {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let z = broker.builder().build().unwrap();
+    (0..3).for_each(|_| z.count("info", "n", i64::MAX));
+    finish(z, &mut broker);
+    assert_eq!(broker.sum("info", "n", "not_specified"), 3.0 * i64::MAX as f64);
+}
+
+#[test]
 fn what_cannot_go_on_the_wire_is_a_counted_loss() {
     let mut broker = Broker::new(Acknowledges::Everything);
     let z = broker.builder().build().unwrap();
