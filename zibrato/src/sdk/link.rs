@@ -67,6 +67,11 @@ impl Link {
         for (socket, port) in [(&push, port), (&control, control_port)] {
             socket.set_reconnect_ivl(100)?;
             socket.set_reconnect_ivl_max(2_000)?;
+            // A broker whose machine is gone says no goodbye.
+            socket.set_tcp_keepalive(1)?;
+            socket.set_tcp_keepalive_idle(10)?;
+            socket.set_tcp_keepalive_intvl(5)?;
+            socket.set_tcp_keepalive_cnt(3)?;
             socket.set_ipv6(host.contains(':'))?;
             socket.connect(&endpoint(host, port))?;
         }

@@ -212,6 +212,28 @@ fn a_count_beyond_what_an_integer_holds_does_not_wrap_around() {
     assert_eq!(broker.sum("info", "n", "not_specified"), 3.0 * i64::MAX as f64);
 }
 
+/// Else a broker whose machine is gone would be waited for without end.
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_are_asked_whether_the_other_side_is_still_there() {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let (port, control_port) = broker.ports();
+    let z = broker.builder().build().unwrap();
+    z.count("info", "n", 1);
+    broker.serve_until(|broker| broker.sum("info", "n", "not_specified") == 1.0);
+    let kept_alive = |port: u16| {
+        let connections = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+        connections.lines().any(|line| {
+            // Number, local and remote address, state (1: established), queues, timer (2: keep-alive).
+            let fields: Vec<_> = line.split_whitespace().collect();
+            fields[2].ends_with(&format!(":{port:04X}"))
+                && fields[3] == "01"
+                && fields[5].starts_with("02:")
+        })
+    };
+    broker.serve_until(|_| kept_alive(port) && kept_alive(control_port));
+}
+
 #[test]
 fn what_cannot_go_on_the_wire_is_a_counted_loss() {
     let mut broker = Broker::new(Acknowledges::Everything);
