@@ -24,6 +24,9 @@ const RESEND_IN_A_HURRY: Duration = Duration::from_millis(100);
 /// How much longer than its deadline the last flush may take before the thread is given up.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// The longest that is waited; beyond it an `Instant` may have no room for the end.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Owns the thread.
 #[derive(Debug)]
 pub(crate) struct Sender {
@@ -106,7 +109,7 @@ impl Sender {
             state.flushes_asked += 1;
             state.flushes_asked
         });
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + within.min(LONGEST);
         self.orders.wait_until(deadline, |state| state.flushes_done >= asked || state.finished);
     }
 
@@ -115,7 +118,7 @@ impl Sender {
         let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return;
         };
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + within.min(LONGEST);
         self.orders.give(|state| state.stop_by = Some(deadline));
         // A thread that does not come to its end is left behind: the application goes first.
         if self.orders.wait_until(deadline + GRACE, |state| state.finished) {

@@ -204,6 +204,19 @@ fn a_broker_that_comes_late_gets_everything() {
 }
 
 #[test]
+fn the_longest_time_there_is_may_be_waited() {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let z = broker.builder().flush_deadline(Duration::MAX).build().unwrap();
+    z.count("info", "n", 1);
+    let stats = std::thread::scope(|scope| {
+        let end = scope.spawn(move || z.flush(Duration::MAX));
+        broker.serve_until(|_| end.is_finished());
+        end.join().unwrap()
+    });
+    assert_eq!(stats.delivered, 1);
+}
+
+#[test]
 fn a_count_beyond_what_an_integer_holds_does_not_wrap_around() {
     let mut broker = Broker::new(Acknowledges::Everything);
     let z = broker.builder().build().unwrap();
