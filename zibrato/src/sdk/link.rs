@@ -8,7 +8,7 @@ use crate::measurement::Level;
 use crate::wire::{
     ACK_PREFIX, Ack, BatchId, LEVELS_TOPIC, PublisherId, WantedLevels, ack_topic, batch_topic,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How long the broker may be silent before it counts as gone. It speaks every second.
@@ -97,6 +97,12 @@ impl Link {
     /// Whether nothing of this level is on its way.
     pub(crate) fn is_idle(&self, level: &Level) -> bool {
         self.topics.get(level).is_none_or(|topic| topic.waiting.is_empty())
+    }
+
+    /// The levels of which something is on its way.
+    pub(crate) fn busy(&self) -> BTreeSet<Level> {
+        let busy = self.topics.iter().filter(|(_, topic)| !topic.waiting.is_empty());
+        busy.map(|(level, _)| level.clone()).collect()
     }
 
     /// Whether nothing at all is on its way.

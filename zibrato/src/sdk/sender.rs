@@ -7,7 +7,7 @@ use super::link::Link;
 use crate::clock;
 use crate::measurement::Level;
 use crate::wire::{BATCH_TARGET_BYTES, BatchWriter};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -143,6 +143,9 @@ impl Worker {
     fn run(mut self) {
         let mut next = Instant::now() + self.interval;
         let mut flushing = None;
+        // Levels of which something was on its way when the flush was asked for. What gathers
+        // behind it stays in the cells, so that flushes without a broker pile nothing up.
+        let mut owed = BTreeSet::new();
         let stop_by = loop {
             let (asked, stop_by) = {
                 let state = self.orders.state();
@@ -155,17 +158,23 @@ impl Worker {
             }
             let now = Instant::now();
             self.link.hear(now, self.instrument.ledger());
+            let free;
+            (free, owed) = owed.into_iter().partition(|level| self.link.is_idle(level));
+            if !free.is_empty() {
+                self.collect(Which::These(&free));
+            }
             if now >= next {
                 next = now + self.interval;
                 self.collect(Which::Idle);
             }
             if asked > flushing {
                 flushing = asked;
-                self.collect(Which::All);
+                owed = self.link.busy();
+                self.collect(Which::Idle);
             }
             let hurry = flushing.is_some();
             self.link.pump(now, self.resend(hurry), self.instrument.ledger());
-            if hurry && self.link.is_empty() {
+            if hurry && owed.is_empty() && self.link.is_empty() {
                 self.orders.state().flushes_done = flushing.take().unwrap_or_default();
                 self.orders.changed.notify_all();
             }
@@ -206,11 +215,12 @@ impl Worker {
     }
 
     /// Takes what has gathered and makes batches of it, one per level and source.
-    fn collect(&mut self, which: Which) {
+    fn collect(&mut self, which: Which<'_>) {
         let link = &self.link;
         let mut taken = self.instrument.collect(|level| match which {
             Which::All => true,
             Which::Idle => link.is_idle(level),
+            Which::These(levels) => levels.contains(level),
         });
         taken.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let now_ms = clock::unix_ms();
@@ -238,11 +248,13 @@ impl Worker {
 
 /// Which levels are collected.
 #[derive(Clone, Copy)]
-enum Which {
+enum Which<'a> {
     /// All of them.
     All,
     /// Those of which nothing is on its way; the others go on gathering in their cells.
     Idle,
+    /// Those.
+    These(&'a BTreeSet<Level>),
 }
 
 fn write(batch: &mut BatchWriter, series: &Series, value: &TakenValue) {

@@ -204,6 +204,26 @@ fn a_broker_that_comes_late_gets_everything() {
 }
 
 #[test]
+fn flushes_while_there_is_no_broker_do_not_pile_batches_up() {
+    let early = Broker::new(Acknowledges::Everything);
+    let (builder, (port, control_port)) = (early.builder(), early.ports());
+    drop(early);
+    let z = builder.build().unwrap();
+    for n in 1..=50 {
+        z.count("info", "n", 1);
+        assert_eq!(z.flush(Duration::from_millis(2)).pending, n);
+    }
+    let mut broker = Broker::new(Acknowledges::Everything);
+    for (socket, port) in [(&broker.pull, port), (&broker.publish, control_port)] {
+        socket.bind(&format!("tcp://127.0.0.1:{port}")).unwrap();
+    }
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.delivered, broker.sum("info", "n", "not_specified")), (50, 50.0));
+    // One that was on its way from the first flush on, and one with everything after it.
+    assert_eq!(broker.taken["info"], 2);
+}
+
+#[test]
 fn the_longest_time_there_is_may_be_waited() {
     let mut broker = Broker::new(Acknowledges::Everything);
     let z = broker.builder().flush_deadline(Duration::MAX).build().unwrap();
