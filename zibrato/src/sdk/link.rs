@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// How long the broker may be silent before it counts as gone. It speaks every second.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// How long it takes at most until an unacknowledged batch is sent again.
+const LONGEST_RESEND: Duration = Duration::from_secs(60);
+
 /// The send queue of the PUSH socket, in messages; each level has at most one in flight.
 const HIGH_WATER_MARK: i32 = 1000;
 
@@ -39,6 +42,17 @@ struct Topic {
 struct Sent {
     first: Instant,
     last: Instant,
+    /// How often it went out again since the broker was last found.
+    repeats: u32,
+}
+
+impl Sent {
+    /// Whether it is time to send it again. Each time comes later than the one before: the batch
+    /// is most likely waiting at a broker that lags, and would wait there many times over.
+    fn is_due_again(self, now: Instant, resend_after: Duration) -> bool {
+        let wait = resend_after.saturating_mul(1 << self.repeats.min(16)).min(LONGEST_RESEND);
+        now.duration_since(self.last) >= wait
+    }
 }
 
 struct Outgoing {
@@ -125,6 +139,7 @@ impl Link {
 
     /// Hears what the broker says, and settles what it has taken.
     pub(crate) fn hear(&mut self, now: Instant, ledger: &Ledger) {
+        let was_connected = self.is_connected(now);
         // Bounded, so that a flood of messages cannot keep the sender from sending.
         for _ in 0..1000 {
             let Ok(frames) = self.control.recv_multipart(zmq::DONTWAIT) else { break };
@@ -138,7 +153,11 @@ impl Link {
                 self.heard = Some(now);
             }
         }
-        ledger.entries().connected = self.is_connected(now);
+        let connected = self.is_connected(now);
+        if connected && !was_connected {
+            self.topics.values_mut().flat_map(|t| &mut t.sent).for_each(|sent| sent.repeats = 0);
+        }
+        ledger.entries().connected = connected;
     }
 
     fn settle(&mut self, ack: &Ack, ledger: &Ledger) {
@@ -153,7 +172,7 @@ impl Link {
     }
 
     /// Sends the first batch of each level that is not in flight, and again those that were sent
-    /// longer than `resend_after` ago.
+    /// longer than `resend_after` ago, or twice that if it is not the first time, and so on.
     pub(crate) fn pump(&mut self, now: Instant, resend_after: Duration, ledger: &Ledger) {
         let never_heard = self.heard.is_none();
         for (level, topic) in &mut self.topics {
@@ -165,7 +184,7 @@ impl Link {
                     ledger.entries().unconfirmed += gone.readings;
                 }
             }
-            if topic.sent.is_some_and(|sent| now.duration_since(sent.last) < resend_after) {
+            if topic.sent.is_some_and(|sent| !sent.is_due_again(now, resend_after)) {
                 continue;
             }
             let Some(batch) = topic.waiting.front() else { continue };
@@ -173,8 +192,10 @@ impl Link {
             let frames = [head.as_bytes(), &batch.id.encode(), &batch.body];
             // Refused while there is no broker, or while it does not keep up.
             if self.push.send_multipart(frames, zmq::DONTWAIT).is_ok() {
-                let first = topic.sent.map_or(now, |sent| sent.first);
-                topic.sent = Some(Sent { first, last: now });
+                topic.sent = Some(match topic.sent {
+                    Some(sent) => Sent { last: now, repeats: sent.repeats + 1, ..sent },
+                    None => Sent { first: now, last: now, repeats: 0 },
+                });
             }
         }
     }

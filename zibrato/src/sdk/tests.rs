@@ -14,12 +14,15 @@ struct Broker {
     publish: zmq::Socket,
     sums: BTreeMap<(String, String, String), f64>,
     taken: BTreeMap<String, u64>,
+    messages: u32,
     acknowledges: Acknowledges,
 }
 
 #[derive(PartialEq)]
 enum Acknowledges {
     Nothing,
+    /// But it is heard.
+    NothingYet,
     Everything,
     OnlyRepeats,
 }
@@ -34,7 +37,8 @@ impl Broker {
             socket
         };
         let (pull, publish) = (open(zmq::PULL), open(zmq::XPUB));
-        Self { pull, publish, sums: BTreeMap::new(), taken: BTreeMap::new(), acknowledges }
+        let (sums, taken) = (BTreeMap::new(), BTreeMap::new());
+        Self { pull, publish, sums, taken, messages: 0, acknowledges }
     }
 
     fn ports(&self) -> (u16, u16) {
@@ -75,6 +79,7 @@ impl Broker {
         let Message::Batch { level, id, body, stamp: None } = message(&frames).unwrap() else {
             panic!("not a batch: {frames:?}")
         };
+        self.messages += 1;
         let highest = self.taken.entry(level.to_owned()).or_default();
         let repeat = id.sequence <= *highest;
         if !repeat {
@@ -95,7 +100,7 @@ impl Broker {
         }
         let answer = match self.acknowledges {
             Acknowledges::Everything => true,
-            Acknowledges::Nothing => false,
+            Acknowledges::Nothing | Acknowledges::NothingYet => false,
             Acknowledges::OnlyRepeats => repeat,
         };
         if answer {
@@ -155,6 +160,25 @@ fn an_unacknowledged_batch_is_sent_again_and_counted_once() {
     z.count("info", "n", 3);
     let stats = finish(z, &mut broker);
     assert_eq!((stats.delivered, broker.sum("info", "n", "not_specified")), (1, 3.0));
+}
+
+#[test]
+fn a_broker_that_lags_is_not_flooded_with_repeats() {
+    let mut broker = Broker::new(Acknowledges::NothingYet);
+    let begun = Instant::now();
+    let z = broker.builder().build().unwrap();
+    z.count("info", "n", 1);
+    std::thread::scope(|scope| {
+        let flush = scope.spawn(|| z.flush(SOON));
+        broker.serve_until(|_| begun.elapsed() >= Duration::from_secs(1));
+        // After 0.1 s, after another 0.2 s, after another 0.4 s …
+        let least = Duration::from_millis(100) * (2_u32.pow(broker.messages - 1) - 1);
+        assert!(least <= begun.elapsed(), "{} in {:?}", broker.messages, begun.elapsed());
+        broker.acknowledges = Acknowledges::Everything;
+        broker.serve_until(|_| flush.is_finished());
+    });
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.delivered, broker.sum("info", "n", "not_specified")), (1, 1.0));
 }
 
 #[test]
