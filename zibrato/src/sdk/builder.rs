@@ -98,7 +98,8 @@ impl Builder {
         self
     }
 
-    /// Opens its sockets in this ZeroMQ context. Defaults to a context of its own.
+    /// Opens its sockets in this ZeroMQ context. Defaults to a context of its own. Once it is
+    /// destroyed, nothing is sent any more.
     pub fn context(mut self, context: zmq::Context) -> Self {
         self.context = Some(context);
         self

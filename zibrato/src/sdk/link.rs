@@ -61,6 +61,9 @@ struct Outgoing {
     readings: u64,
 }
 
+/// The ZeroMQ context has ended; it ends only once the sockets are closed.
+pub(crate) struct ContextEnded;
+
 impl Link {
     pub(crate) fn open(
         context: &zmq::Context,
@@ -94,7 +97,10 @@ impl Link {
 
     /// Waits until there is something to hear, until something can be sent that waits to be, until
     /// `wake` is readable, or for `timeout`.
-    pub(crate) fn wait(&self, wake: i32, timeout: Duration) {
+    ///
+    /// # Errors
+    /// When the application has ended the context: nothing can be sent any more.
+    pub(crate) fn wait(&self, wake: i32, timeout: Duration) -> Result<(), ContextEnded> {
         let unsent = self.topics.values().any(|t| t.sent.is_none() && !t.waiting.is_empty());
         let mut items = [
             zmq::PollItem::from_fd(wake, zmq::POLLIN),
@@ -104,8 +110,11 @@ impl Link {
         let listen = if unsent { 3 } else { 2 };
         // Rounded up, so that the loop does not spin through the last millisecond.
         let millis = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).saturating_add(1);
-        // An error is an interrupted wait; the caller's loop looks again.
-        zmq::poll(&mut items[..listen], millis).ok();
+        match zmq::poll(&mut items[..listen], millis) {
+            Err(zmq::Error::ETERM) => Err(ContextEnded),
+            // Any other error is an interrupted wait; the caller's loop looks again.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Whether nothing of this level is on its way.

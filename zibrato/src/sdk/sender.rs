@@ -3,7 +3,7 @@
 use super::cell::{Taken, TakenValue};
 use super::instrument::{Instrument, Series};
 use super::ledger::{Loss, Stats};
-use super::link::Link;
+use super::link::{ContextEnded, Link};
 use crate::clock;
 use crate::measurement::Level;
 use crate::wire::{BATCH_TARGET_BYTES, BatchWriter};
@@ -178,7 +178,9 @@ impl Worker {
                 self.orders.state().flushes_done = flushing.take().unwrap_or_default();
                 self.orders.changed.notify_all();
             }
-            self.sleep(next.saturating_duration_since(now), hurry);
+            if self.sleep(next.saturating_duration_since(now), hurry).is_err() {
+                break now;
+            }
         };
         self.finish(stop_by);
     }
@@ -190,10 +192,12 @@ impl Worker {
             let now = Instant::now();
             self.link.hear(now, self.instrument.ledger());
             self.link.pump(now, self.resend(true), self.instrument.ledger());
-            if self.link.is_empty() || now >= deadline {
+            if self.link.is_empty()
+                || now >= deadline
+                || self.sleep(deadline.saturating_duration_since(now), true).is_err()
+            {
                 break;
             }
-            self.sleep(deadline.saturating_duration_since(now), true);
         }
         let linger = deadline.saturating_duration_since(Instant::now()).max(RESEND_IN_A_HURRY);
         self.link.close(linger, self.instrument.ledger());
@@ -205,13 +209,14 @@ impl Worker {
         if hurry { RESEND_IN_A_HURRY } else { RESEND.max(self.interval * 2) }
     }
 
-    fn sleep(&mut self, at_most: Duration, hurry: bool) {
+    fn sleep(&mut self, at_most: Duration, hurry: bool) -> Result<(), ContextEnded> {
         let resend = self.resend(hurry);
         let wait = if self.link.is_empty() { at_most } else { at_most.min(resend) };
-        self.link.wait(self.asleep.as_raw_fd(), wait);
+        self.link.wait(self.asleep.as_raw_fd(), wait)?;
         let mut bytes = [0; 64];
         // Nothing to read is the common case.
         while matches!(self.asleep.read(&mut bytes), Ok(n) if n == bytes.len()) {}
+        Ok(())
     }
 
     /// Takes what has gathered and makes batches of it, one per level and source.

@@ -292,6 +292,24 @@ fn connections_are_asked_whether_the_other_side_is_still_there() {
 }
 
 #[test]
+fn an_application_may_end_its_context_before_the_instrument() {
+    let mut context = zmq::Context::new();
+    let z = Zibrato::builder().port(1).context(context.clone()).build().unwrap();
+    z.count("info", "n", 1);
+    let ending = std::thread::spawn(move || context.destroy());
+    let begun = Instant::now();
+    while !ending.is_finished() {
+        assert!(begun.elapsed() < SOON, "it waits for the instrument");
+        std::thread::yield_now();
+    }
+    ending.join().unwrap().unwrap();
+    z.count("info", "n", 1);
+    let stats = z.flush(SOON);
+    assert!(begun.elapsed() < SOON && stats.balances(), "{stats:?}");
+    assert_eq!((stats.recorded, stats.delivered), (2, 0));
+}
+
+#[test]
 fn what_cannot_go_on_the_wire_is_a_counted_loss() {
     let mut broker = Broker::new(Acknowledges::Everything);
     let z = broker.builder().build().unwrap();
