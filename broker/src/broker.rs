@@ -1,7 +1,7 @@
 //! A running broker: how it is started, asked and stopped.
 
 use crate::bind::{Ports, StartError};
-use crate::config::Config;
+use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
 use crate::pages::page;
 use crate::router::RouterThread;
@@ -153,6 +153,7 @@ impl Broker {
 
     fn end(&mut self, deadline: Duration) -> End {
         let Some(router) = self.router.take() else { return End::Clean };
+        let deadline = deadline.min(LONGEST);
         self.shared.order_stop(Instant::now() + deadline);
         self.stop.raise();
         if !self.ended.wait(deadline + GRACE) {

@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use zibrato::wire::MAX_FRAME_BYTES;
 
+/// The longest that is waited for anything; beyond it an `Instant` may have no room for the end.
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// How a broker is to run.
 ///
 /// ```
@@ -91,7 +94,7 @@ impl Config {
     /// How long, when the broker stops, subscribers may take to read what still waits for them.
     /// Defaults to 5 s.
     pub fn linger(mut self, most: Duration) -> Self {
-        self.linger = most;
+        self.linger = most.min(LONGEST);
         self
     }
 
@@ -100,7 +103,7 @@ impl Config {
     /// before the subscribers have found the new broker. Defaults to no time; `zibrato-broker` takes
     /// a second.
     pub fn settle(mut self, time: Duration) -> Self {
-        self.settle = time;
+        self.settle = time.min(LONGEST);
         self
     }
 

@@ -62,6 +62,10 @@ pub struct Counters {
     pub published_batches: u64,
     /// Lines handed on as such, those expanded from batches included.
     pub published_lines: u64,
+    /// Batches that were taken, but of a level that no subscriber wanted.
+    pub unwanted_batches: u64,
+    /// Lines that were taken, but of a level that no subscriber wanted.
+    pub unwanted_lines: u64,
     /// Lines that were folded together with others because their level had too many series.
     pub overflowed: u64,
     /// The peers of each socket: `zmq`, `legacy` and `publish`.

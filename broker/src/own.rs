@@ -50,6 +50,8 @@ impl OwnNumbers {
         more("duplicates", now.duplicates, told.duplicates);
         more("published.lines", now.published_lines, told.published_lines);
         more("published.batches", now.published_batches, told.published_batches);
+        more("unwanted.lines", now.unwanted_lines, told.unwanted_lines);
+        more("unwanted.batches", now.unwanted_batches, told.unwanted_batches);
         let drops = |counters: &Counters| counters.subscriber_drops.values().sum();
         more("subscriber_drops", drops(now), drops(told));
         more("overflowed", now.overflowed, told.overflowed);
@@ -94,6 +96,7 @@ mod tests {
         let mut own = OwnNumbers::new("host".to_owned(), 1_000);
         let mut counters = Counters::default();
         counters.intakes[0].lines = 5;
+        counters.unwanted_lines = 4;
         counters.intakes[1].lines = 2;
         counters.dropped.add("fields", 3);
         counters.peers[2].connects = 2;
@@ -103,6 +106,7 @@ mod tests {
         let told = numbers(&body);
         assert_eq!(told["zibrato.broker.lines"], 7.0);
         assert_eq!(told["zibrato.broker.dropped.fields"], 3.0);
+        assert_eq!(told["zibrato.broker.unwanted.lines"], 4.0);
         assert_eq!(told["zibrato.broker.subscribers"], 2.0);
         assert!(!told.contains_key("zibrato.broker.dropped.value"));
 

@@ -74,6 +74,12 @@ fn outlets(to: &mut Exposition, counters: &Counters) {
     to.counter("zibrato_broker_published_total", "What was handed on, by form.")
         .sample(&[("form", "batch")], counters.published_batches as f64)
         .sample(&[("form", "line")], counters.published_lines as f64);
+    to.counter(
+        "zibrato_broker_unwanted_total",
+        "What was taken of levels that no subscriber wanted, by form.",
+    )
+    .sample(&[("form", "batch")], counters.unwanted_batches as f64)
+    .sample(&[("form", "line")], counters.unwanted_lines as f64);
     let mut family = to.counter(
         "zibrato_broker_subscriber_drops_total",
         "How often a message found the queue of a subscriber full. That subscriber then gets \
@@ -117,6 +123,7 @@ mod tests {
         let mut counters = Counters::default();
         counters.count_subscriber_drop("a\"b");
         counters.intakes[1].lines = 7;
+        counters.unwanted_batches = 6;
         let wanted = WantedLevels { all: true, levels: ["info".parse().unwrap()].into() };
         let text = metrics(&counters, &wanted);
         let (mut known, mut current) = (BTreeSet::new(), "");
@@ -135,6 +142,7 @@ mod tests {
             "zibrato_broker_wanted_level{level=\"*\"} 1",
             "zibrato_broker_wanted_level{level=\"info\"} 1",
             "zibrato_broker_dropped_total{reason=\"fields\"} 0",
+            "zibrato_broker_unwanted_total{form=\"batch\"} 6",
         ] {
             assert!(text.lines().any(|line| line == sample), "{sample}\n{text}");
         }

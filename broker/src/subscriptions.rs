@@ -34,6 +34,13 @@ pub(crate) struct Wants {
     pub(crate) lines: bool,
 }
 
+impl Wants {
+    /// Whether somebody wants the level at all.
+    pub(crate) const fn any(self) -> bool {
+        self.batches || self.lines
+    }
+}
+
 /// The topics that subscribers have asked for.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {

@@ -124,6 +124,7 @@ impl Router {
     fn take_line(&mut self, intake: usize, line: &Line<'_>) -> bool {
         self.counters.intakes[intake].lines += 1;
         let wants = self.subscriptions.wants(line.level);
+        self.counters.unwanted_lines += u64::from(!wants.any());
         if wants.batches && self.windows.fold(line, self.now_ms).is_err() {
             self.counters.dropped.add("levels", 1);
         }
@@ -152,7 +153,9 @@ impl Router {
         self.counters.intakes[intake].batches += 1;
         // The body stays where it is; a message that is moved is not copied.
         let [topic, id_frame, body] = inbox.take_frames();
-        if self.subscriptions.wants(&level).lines {
+        let wants = self.subscriptions.wants(&level);
+        self.counters.unwanted_batches += u64::from(!wants.any());
+        if wants.lines {
             self.send_expanded(&level, &body)?;
         }
         self.send_batch(&level, topic, id_frame, body)?;
@@ -290,7 +293,7 @@ impl Router {
 
     fn send_own_numbers(&mut self) -> zmq::Result<()> {
         let wants = self.subscriptions.wants(OWN_LEVEL);
-        if !wants.batches && !wants.lines {
+        if !wants.any() {
             self.own.skip(&self.counters, self.now_ms);
             return Ok(());
         }

@@ -118,3 +118,12 @@ fn ports_are_free_again_after_the_stop() {
     let again = zibrato_broker::Broker::start(Config::new().port(port)).unwrap();
     assert_eq!(again.port(), port);
 }
+
+#[test]
+fn a_stop_that_may_take_for_ever_is_none_the_less_a_stop() {
+    for config in [Config::new().linger(Duration::MAX), Config::new().settle(Duration::MAX)] {
+        let bench = Bench::with(config);
+        let _subscriber = bench.subscribe(&["zb1|info|"]);
+        assert_eq!(bench.broker.stop(Duration::MAX).end, End::Clean);
+    }
+}

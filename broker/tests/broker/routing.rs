@@ -224,3 +224,18 @@ fn peers_are_counted_as_they_come_and_go() {
     drop((push, legacy, subscriber));
     bench.until("all have gone", || open() == [0, 0, 0]);
 }
+
+#[test]
+fn what_nobody_wants_is_counted() {
+    let bench = Bench::start();
+    let subscribers = [bench.subscribe(&["info|"]), bench.subscribe(&["zb1|warn|"])];
+    let push = bench.push();
+    for level in ["info", "warn", "debug"] {
+        push.send(format!("{level}|c|n|1|1|s\n{level}|c|n|1|1|s").as_bytes(), 0).unwrap();
+        push.send_multipart(batch(level, ANNA, 1), 0).unwrap();
+    }
+    bench.until("all are taken", || bench.broker.counters().batches() == 3);
+    let counters = bench.broker.counters();
+    assert_eq!((counters.unwanted_lines, counters.unwanted_batches), (2, 1));
+    drop(subscribers);
+}

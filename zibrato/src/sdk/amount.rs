@@ -45,21 +45,28 @@ macro_rules! amounts {
     )*};
 }
 
-fn whole_if_it_fits(value: u64) -> Number {
-    i64::try_from(value).map_or(Number::Float(value as f64), Number::Whole)
+/// The largest whole number below which every other is a double too. Larger ones are added as
+/// doubles: they would gain nothing by being whole, and a few of them would wrap around.
+const MAX_WHOLE: u64 = 1 << 53;
+
+fn whole_if_it_fits(value: i128) -> Number {
+    match i64::try_from(value) {
+        Ok(whole) if whole.unsigned_abs() <= MAX_WHOLE => Number::Whole(whole),
+        _ => Number::Float(value as f64),
+    }
 }
 
 amounts! {
     u8 => |v| Number::Whole(i64::from(v));
     u16 => |v| Number::Whole(i64::from(v));
     u32 => |v| Number::Whole(i64::from(v));
-    u64 => whole_if_it_fits;
-    usize => |v| whole_if_it_fits(v as u64);
+    u64 => |v| whole_if_it_fits(i128::from(v));
+    usize => |v| whole_if_it_fits(v as i128);
     i8 => |v| Number::Whole(i64::from(v));
     i16 => |v| Number::Whole(i64::from(v));
     i32 => |v| Number::Whole(i64::from(v));
-    i64 => Number::Whole;
-    isize => |v| Number::Whole(v as i64);
+    i64 => |v| whole_if_it_fits(i128::from(v));
+    isize => |v| whole_if_it_fits(v as i128);
     f32 => |v| Number::Float(f64::from(v));
     f64 => Number::Float;
 }

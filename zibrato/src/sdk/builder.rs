@@ -98,7 +98,8 @@ impl Builder {
         self
     }
 
-    /// Opens its sockets in this ZeroMQ context. Defaults to a context of its own.
+    /// Opens its sockets in this ZeroMQ context. Defaults to a context of its own. Once it is
+    /// destroyed, nothing is sent any more.
     pub fn context(mut self, context: zmq::Context) -> Self {
         self.context = Some(context);
         self
@@ -108,7 +109,8 @@ impl Builder {
     /// is dropped.
     ///
     /// # Errors
-    /// [`InstallError`], also when an instrument is installed already.
+    /// [`InstallError`], also when an instrument is installed already, or not yet done with its
+    /// last flush.
     pub fn install(self) -> Result<Guard, InstallError> {
         handle::install(self.build()?).map_err(|_| InstallError::AlreadyInstalled)
     }

@@ -184,8 +184,10 @@ impl Guard {
 
     fn finish(&mut self) -> Option<Stats> {
         let handle = self.handle.take()?;
+        let stats = handle.owner.shut_down();
+        // Only now, because two instruments cannot share the call sites.
         *INSTALLED.write().unwrap_or_else(PoisonError::into_inner) = None;
-        Some(handle.owner.shut_down())
+        Some(stats)
     }
 }
 

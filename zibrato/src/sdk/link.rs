@@ -8,11 +8,14 @@ use crate::measurement::Level;
 use crate::wire::{
     ACK_PREFIX, Ack, BatchId, LEVELS_TOPIC, PublisherId, WantedLevels, ack_topic, batch_topic,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How long the broker may be silent before it counts as gone. It speaks every second.
 const SILENCE: Duration = Duration::from_secs(5);
+
+/// How long it takes at most until an unacknowledged batch is sent again.
+const LONGEST_RESEND: Duration = Duration::from_secs(60);
 
 /// The send queue of the PUSH socket, in messages; each level has at most one in flight.
 const HIGH_WATER_MARK: i32 = 1000;
@@ -39,6 +42,17 @@ struct Topic {
 struct Sent {
     first: Instant,
     last: Instant,
+    /// How often it went out again since the broker was last found.
+    repeats: u32,
+}
+
+impl Sent {
+    /// Whether it is time to send it again. Each time comes later than the one before: the batch
+    /// is most likely waiting at a broker that lags, and would wait there many times over.
+    fn is_due_again(self, now: Instant, resend_after: Duration) -> bool {
+        let wait = resend_after.saturating_mul(1 << self.repeats.min(16)).min(LONGEST_RESEND);
+        now.duration_since(self.last) >= wait
+    }
 }
 
 struct Outgoing {
@@ -46,6 +60,9 @@ struct Outgoing {
     body: Vec<u8>,
     readings: u64,
 }
+
+/// The ZeroMQ context has ended; it ends only once the sockets are closed.
+pub(crate) struct ContextEnded;
 
 impl Link {
     pub(crate) fn open(
@@ -67,6 +84,11 @@ impl Link {
         for (socket, port) in [(&push, port), (&control, control_port)] {
             socket.set_reconnect_ivl(100)?;
             socket.set_reconnect_ivl_max(2_000)?;
+            // A broker whose machine is gone says no goodbye.
+            socket.set_tcp_keepalive(1)?;
+            socket.set_tcp_keepalive_idle(10)?;
+            socket.set_tcp_keepalive_intvl(5)?;
+            socket.set_tcp_keepalive_cnt(3)?;
             socket.set_ipv6(host.contains(':'))?;
             socket.connect(&endpoint(host, port))?;
         }
@@ -75,7 +97,10 @@ impl Link {
 
     /// Waits until there is something to hear, until something can be sent that waits to be, until
     /// `wake` is readable, or for `timeout`.
-    pub(crate) fn wait(&self, wake: i32, timeout: Duration) {
+    ///
+    /// # Errors
+    /// When the application has ended the context: nothing can be sent any more.
+    pub(crate) fn wait(&self, wake: i32, timeout: Duration) -> Result<(), ContextEnded> {
         let unsent = self.topics.values().any(|t| t.sent.is_none() && !t.waiting.is_empty());
         let mut items = [
             zmq::PollItem::from_fd(wake, zmq::POLLIN),
@@ -85,13 +110,22 @@ impl Link {
         let listen = if unsent { 3 } else { 2 };
         // Rounded up, so that the loop does not spin through the last millisecond.
         let millis = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).saturating_add(1);
-        // An error is an interrupted wait; the caller's loop looks again.
-        zmq::poll(&mut items[..listen], millis).ok();
+        match zmq::poll(&mut items[..listen], millis) {
+            Err(zmq::Error::ETERM) => Err(ContextEnded),
+            // Any other error is an interrupted wait; the caller's loop looks again.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Whether nothing of this level is on its way.
     pub(crate) fn is_idle(&self, level: &Level) -> bool {
         self.topics.get(level).is_none_or(|topic| topic.waiting.is_empty())
+    }
+
+    /// The levels of which something is on its way.
+    pub(crate) fn busy(&self) -> BTreeSet<Level> {
+        let busy = self.topics.iter().filter(|(_, topic)| !topic.waiting.is_empty());
+        busy.map(|(level, _)| level.clone()).collect()
     }
 
     /// Whether nothing at all is on its way.
@@ -114,6 +148,7 @@ impl Link {
 
     /// Hears what the broker says, and settles what it has taken.
     pub(crate) fn hear(&mut self, now: Instant, ledger: &Ledger) {
+        let was_connected = self.is_connected(now);
         // Bounded, so that a flood of messages cannot keep the sender from sending.
         for _ in 0..1000 {
             let Ok(frames) = self.control.recv_multipart(zmq::DONTWAIT) else { break };
@@ -127,7 +162,11 @@ impl Link {
                 self.heard = Some(now);
             }
         }
-        ledger.entries().connected = self.is_connected(now);
+        let connected = self.is_connected(now);
+        if connected && !was_connected {
+            self.topics.values_mut().flat_map(|t| &mut t.sent).for_each(|sent| sent.repeats = 0);
+        }
+        ledger.entries().connected = connected;
     }
 
     fn settle(&mut self, ack: &Ack, ledger: &Ledger) {
@@ -142,7 +181,7 @@ impl Link {
     }
 
     /// Sends the first batch of each level that is not in flight, and again those that were sent
-    /// longer than `resend_after` ago.
+    /// longer than `resend_after` ago, or twice that if it is not the first time, and so on.
     pub(crate) fn pump(&mut self, now: Instant, resend_after: Duration, ledger: &Ledger) {
         let never_heard = self.heard.is_none();
         for (level, topic) in &mut self.topics {
@@ -154,7 +193,7 @@ impl Link {
                     ledger.entries().unconfirmed += gone.readings;
                 }
             }
-            if topic.sent.is_some_and(|sent| now.duration_since(sent.last) < resend_after) {
+            if topic.sent.is_some_and(|sent| !sent.is_due_again(now, resend_after)) {
                 continue;
             }
             let Some(batch) = topic.waiting.front() else { continue };
@@ -162,8 +201,10 @@ impl Link {
             let frames = [head.as_bytes(), &batch.id.encode(), &batch.body];
             // Refused while there is no broker, or while it does not keep up.
             if self.push.send_multipart(frames, zmq::DONTWAIT).is_ok() {
-                let first = topic.sent.map_or(now, |sent| sent.first);
-                topic.sent = Some(Sent { first, last: now });
+                topic.sent = Some(match topic.sent {
+                    Some(sent) => Sent { last: now, repeats: sent.repeats + 1, ..sent },
+                    None => Sent { first: now, last: now, repeats: 0 },
+                });
             }
         }
     }

@@ -3,11 +3,11 @@
 use super::cell::{Taken, TakenValue};
 use super::instrument::{Instrument, Series};
 use super::ledger::{Loss, Stats};
-use super::link::Link;
+use super::link::{ContextEnded, Link};
 use crate::clock;
 use crate::measurement::Level;
 use crate::wire::{BATCH_TARGET_BYTES, BatchWriter};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -23,6 +23,9 @@ const RESEND_IN_A_HURRY: Duration = Duration::from_millis(100);
 
 /// How much longer than its deadline the last flush may take before the thread is given up.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// The longest that is waited; beyond it an `Instant` may have no room for the end.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Owns the thread.
 #[derive(Debug)]
@@ -106,7 +109,7 @@ impl Sender {
             state.flushes_asked += 1;
             state.flushes_asked
         });
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + within.min(LONGEST);
         self.orders.wait_until(deadline, |state| state.flushes_done >= asked || state.finished);
     }
 
@@ -115,7 +118,7 @@ impl Sender {
         let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return;
         };
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + within.min(LONGEST);
         self.orders.give(|state| state.stop_by = Some(deadline));
         // A thread that does not come to its end is left behind: the application goes first.
         if self.orders.wait_until(deadline + GRACE, |state| state.finished) {
@@ -140,6 +143,9 @@ impl Worker {
     fn run(mut self) {
         let mut next = Instant::now() + self.interval;
         let mut flushing = None;
+        // Levels of which something was on its way when the flush was asked for. What gathers
+        // behind it stays in the cells, so that flushes without a broker pile nothing up.
+        let mut owed = BTreeSet::new();
         let stop_by = loop {
             let (asked, stop_by) = {
                 let state = self.orders.state();
@@ -152,21 +158,29 @@ impl Worker {
             }
             let now = Instant::now();
             self.link.hear(now, self.instrument.ledger());
+            let free;
+            (free, owed) = owed.into_iter().partition(|level| self.link.is_idle(level));
+            if !free.is_empty() {
+                self.collect(Which::These(&free));
+            }
             if now >= next {
                 next = now + self.interval;
                 self.collect(Which::Idle);
             }
             if asked > flushing {
                 flushing = asked;
-                self.collect(Which::All);
+                owed = self.link.busy();
+                self.collect(Which::Idle);
             }
             let hurry = flushing.is_some();
             self.link.pump(now, self.resend(hurry), self.instrument.ledger());
-            if hurry && self.link.is_empty() {
+            if hurry && owed.is_empty() && self.link.is_empty() {
                 self.orders.state().flushes_done = flushing.take().unwrap_or_default();
                 self.orders.changed.notify_all();
             }
-            self.sleep(next.saturating_duration_since(now), hurry);
+            if self.sleep(next.saturating_duration_since(now), hurry).is_err() {
+                break now;
+            }
         };
         self.finish(stop_by);
     }
@@ -178,10 +192,12 @@ impl Worker {
             let now = Instant::now();
             self.link.hear(now, self.instrument.ledger());
             self.link.pump(now, self.resend(true), self.instrument.ledger());
-            if self.link.is_empty() || now >= deadline {
+            if self.link.is_empty()
+                || now >= deadline
+                || self.sleep(deadline.saturating_duration_since(now), true).is_err()
+            {
                 break;
             }
-            self.sleep(deadline.saturating_duration_since(now), true);
         }
         let linger = deadline.saturating_duration_since(Instant::now()).max(RESEND_IN_A_HURRY);
         self.link.close(linger, self.instrument.ledger());
@@ -193,21 +209,23 @@ impl Worker {
         if hurry { RESEND_IN_A_HURRY } else { RESEND.max(self.interval * 2) }
     }
 
-    fn sleep(&mut self, at_most: Duration, hurry: bool) {
+    fn sleep(&mut self, at_most: Duration, hurry: bool) -> Result<(), ContextEnded> {
         let resend = self.resend(hurry);
         let wait = if self.link.is_empty() { at_most } else { at_most.min(resend) };
-        self.link.wait(self.asleep.as_raw_fd(), wait);
+        self.link.wait(self.asleep.as_raw_fd(), wait)?;
         let mut bytes = [0; 64];
         // Nothing to read is the common case.
         while matches!(self.asleep.read(&mut bytes), Ok(n) if n == bytes.len()) {}
+        Ok(())
     }
 
     /// Takes what has gathered and makes batches of it, one per level and source.
-    fn collect(&mut self, which: Which) {
+    fn collect(&mut self, which: Which<'_>) {
         let link = &self.link;
         let mut taken = self.instrument.collect(|level| match which {
             Which::All => true,
             Which::Idle => link.is_idle(level),
+            Which::These(levels) => levels.contains(level),
         });
         taken.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let now_ms = clock::unix_ms();
@@ -235,11 +253,13 @@ impl Worker {
 
 /// Which levels are collected.
 #[derive(Clone, Copy)]
-enum Which {
+enum Which<'a> {
     /// All of them.
     All,
     /// Those of which nothing is on its way; the others go on gathering in their cells.
     Idle,
+    /// Those.
+    These(&'a BTreeSet<Level>),
 }
 
 fn write(batch: &mut BatchWriter, series: &Series, value: &TakenValue) {

@@ -14,12 +14,15 @@ struct Broker {
     publish: zmq::Socket,
     sums: BTreeMap<(String, String, String), f64>,
     taken: BTreeMap<String, u64>,
+    messages: u32,
     acknowledges: Acknowledges,
 }
 
 #[derive(PartialEq)]
 enum Acknowledges {
     Nothing,
+    /// But it is heard.
+    NothingYet,
     Everything,
     OnlyRepeats,
 }
@@ -34,7 +37,8 @@ impl Broker {
             socket
         };
         let (pull, publish) = (open(zmq::PULL), open(zmq::XPUB));
-        Self { pull, publish, sums: BTreeMap::new(), taken: BTreeMap::new(), acknowledges }
+        let (sums, taken) = (BTreeMap::new(), BTreeMap::new());
+        Self { pull, publish, sums, taken, messages: 0, acknowledges }
     }
 
     fn ports(&self) -> (u16, u16) {
@@ -75,6 +79,7 @@ impl Broker {
         let Message::Batch { level, id, body, stamp: None } = message(&frames).unwrap() else {
             panic!("not a batch: {frames:?}")
         };
+        self.messages += 1;
         let highest = self.taken.entry(level.to_owned()).or_default();
         let repeat = id.sequence <= *highest;
         if !repeat {
@@ -95,7 +100,7 @@ impl Broker {
         }
         let answer = match self.acknowledges {
             Acknowledges::Everything => true,
-            Acknowledges::Nothing => false,
+            Acknowledges::Nothing | Acknowledges::NothingYet => false,
             Acknowledges::OnlyRepeats => repeat,
         };
         if answer {
@@ -158,6 +163,25 @@ fn an_unacknowledged_batch_is_sent_again_and_counted_once() {
 }
 
 #[test]
+fn a_broker_that_lags_is_not_flooded_with_repeats() {
+    let mut broker = Broker::new(Acknowledges::NothingYet);
+    let begun = Instant::now();
+    let z = broker.builder().build().unwrap();
+    z.count("info", "n", 1);
+    std::thread::scope(|scope| {
+        let flush = scope.spawn(|| z.flush(SOON));
+        broker.serve_until(|_| begun.elapsed() >= Duration::from_secs(1));
+        // After 0.1 s, after another 0.2 s, after another 0.4 s …
+        let least = Duration::from_millis(100) * (2_u32.pow(broker.messages - 1) - 1);
+        assert!(least <= begun.elapsed(), "{} in {:?}", broker.messages, begun.elapsed());
+        broker.acknowledges = Acknowledges::Everything;
+        broker.serve_until(|_| flush.is_finished());
+    });
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.delivered, broker.sum("info", "n", "not_specified")), (1, 1.0));
+}
+
+#[test]
 fn a_broker_that_acknowledges_nothing_holds_nothing_up() {
     let mut broker = Broker::new(Acknowledges::Nothing);
     let z = broker.builder().build().unwrap();
@@ -201,6 +225,88 @@ fn a_broker_that_comes_late_gets_everything() {
     }
     let stats = finish(z, &mut broker);
     assert_eq!((stats.delivered, broker.sum("info", "n", "not_specified")), (1, 5.0));
+}
+
+#[test]
+fn flushes_while_there_is_no_broker_do_not_pile_batches_up() {
+    let early = Broker::new(Acknowledges::Everything);
+    let (builder, (port, control_port)) = (early.builder(), early.ports());
+    drop(early);
+    let z = builder.build().unwrap();
+    for n in 1..=50 {
+        z.count("info", "n", 1);
+        assert_eq!(z.flush(Duration::from_millis(2)).pending, n);
+    }
+    let mut broker = Broker::new(Acknowledges::Everything);
+    for (socket, port) in [(&broker.pull, port), (&broker.publish, control_port)] {
+        socket.bind(&format!("tcp://127.0.0.1:{port}")).unwrap();
+    }
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.delivered, broker.sum("info", "n", "not_specified")), (50, 50.0));
+    // One that was on its way from the first flush on, and one with everything after it.
+    assert_eq!(broker.taken["info"], 2);
+}
+
+#[test]
+fn the_longest_time_there_is_may_be_waited() {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let z = broker.builder().flush_deadline(Duration::MAX).build().unwrap();
+    z.count("info", "n", 1);
+    let stats = std::thread::scope(|scope| {
+        let end = scope.spawn(move || z.flush(Duration::MAX));
+        broker.serve_until(|_| end.is_finished());
+        end.join().unwrap()
+    });
+    assert_eq!(stats.delivered, 1);
+}
+
+#[test]
+fn a_count_beyond_what_an_integer_holds_does_not_wrap_around() {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let z = broker.builder().build().unwrap();
+    (0..3).for_each(|_| z.count("info", "n", i64::MAX));
+    finish(z, &mut broker);
+    assert_eq!(broker.sum("info", "n", "not_specified"), 3.0 * i64::MAX as f64);
+}
+
+/// Else a broker whose machine is gone would be waited for without end.
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_are_asked_whether_the_other_side_is_still_there() {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let (port, control_port) = broker.ports();
+    let z = broker.builder().build().unwrap();
+    z.count("info", "n", 1);
+    broker.serve_until(|broker| broker.sum("info", "n", "not_specified") == 1.0);
+    let kept_alive = |port: u16| {
+        let connections = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+        connections.lines().any(|line| {
+            // Number, local and remote address, state (1: established), queues, timer (2: keep-alive).
+            let fields: Vec<_> = line.split_whitespace().collect();
+            fields[2].ends_with(&format!(":{port:04X}"))
+                && fields[3] == "01"
+                && fields[5].starts_with("02:")
+        })
+    };
+    broker.serve_until(|_| kept_alive(port) && kept_alive(control_port));
+}
+
+#[test]
+fn an_application_may_end_its_context_before_the_instrument() {
+    let mut context = zmq::Context::new();
+    let z = Zibrato::builder().port(1).context(context.clone()).build().unwrap();
+    z.count("info", "n", 1);
+    let ending = std::thread::spawn(move || context.destroy());
+    let begun = Instant::now();
+    while !ending.is_finished() {
+        assert!(begun.elapsed() < SOON, "it waits for the instrument");
+        std::thread::yield_now();
+    }
+    ending.join().unwrap().unwrap();
+    z.count("info", "n", 1);
+    let stats = z.flush(SOON);
+    assert!(begun.elapsed() < SOON && stats.balances(), "{stats:?}");
+    assert_eq!((stats.recorded, stats.delivered), (2, 0));
 }
 
 #[test]

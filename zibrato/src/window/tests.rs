@@ -114,6 +114,12 @@ fn a_clock_that_is_set_back_holds_nothing_up() {
     assert_eq!(windows.due(3_611_000).len(), 1);
     assert_eq!(windows.at(5_000, 5_000).start_ms(), 0);
     assert_eq!(windows.due(10_250).len(), 1);
+    // Nor does it hold up a window that was open when it was.
+    windows.at(3_600_000, 3_600_000);
+    windows.at(20_000, 20_000);
+    windows.at(30_000, 20_000);
+    let starts: Vec<_> = windows.due(20_100).iter().map(Window::start_ms).collect();
+    assert_eq!(starts, [3_600_000]);
 }
 
 proptest! {

@@ -61,14 +61,16 @@ impl Windows {
     }
 
     /// Takes the windows that ended, with a quarter of a second's grace, before `now_ms`; the
-    /// oldest first.
+    /// oldest first; and those that lie in the future, because the clock was set back.
     pub fn due(&mut self, now_ms: u64) -> Vec<Window> {
         let ended = now_ms.saturating_sub(GRACE_MS);
         let open_from = self.start_of(ended);
-        let later = self.open.split_off(&open_from);
+        let mut later = self.open.split_off(&open_from);
+        let after_next = self.start_of(now_ms).saturating_add(self.length_ms).saturating_add(1);
+        let ahead = later.split_off(&after_next);
         let due = std::mem::replace(&mut self.open, later);
         self.gone_until_ms = self.gone_until_ms.max(open_from);
-        due.into_values().collect()
+        due.into_values().chain(ahead.into_values()).collect()
     }
 
     /// Takes all windows, also those that have not ended: for the last flush.
