@@ -296,7 +296,7 @@ fn an_application_may_end_its_context_before_the_instrument() {
     let mut context = zmq::Context::new();
     let z = Zibrato::builder().port(1).context(context.clone()).build().unwrap();
     z.count("info", "n", 1);
-    let ending = std::thread::spawn(move || context.destroy());
+    let ending = std::thread::Builder::new().spawn(move || context.destroy()).unwrap();
     let begun = Instant::now();
     while !ending.is_finished() {
         assert!(begun.elapsed() < SOON, "it waits for the instrument");
