@@ -11,7 +11,7 @@ fn an_instrument_that_is_installed_while_another_ends_has_all_its_readings_and_n
     let builder = Zibrato::builder().port(1).flush_deadline(deadline);
     let first = builder.clone().install().unwrap();
     site();
-    let ending = std::thread::spawn(move || first.shutdown());
+    let ending = std::thread::Builder::new().spawn(move || first.shutdown()).unwrap();
     let second = loop {
         match builder.clone().install() {
             Ok(guard) => break guard,
