@@ -4,6 +4,7 @@ use super::capture;
 use super::handle::instrument;
 use super::instrument::Instrument;
 use super::site::{self, Site};
+use super::ticks::Moment;
 use crate::measurement::Kind;
 use std::sync::Arc;
 use std::time::Instant;
@@ -54,7 +55,7 @@ pub struct TimeMe {
 enum Target {
     Named { named: Named, since: Instant },
     Nobody,
-    Site { site: &'static Site, since: Instant },
+    Site { site: &'static Site, since: Moment },
 }
 
 /// A series whose name was known only at run time.
@@ -140,7 +141,7 @@ impl TimeMe {
         if !site::is_measured(site) {
             return Self { target: Target::Nobody };
         }
-        Self { target: Target::Site { site, since: Instant::now() } }
+        Self { target: Target::Site { site, since: Moment::now() } }
     }
 
     /// Leaves the scope untimed.
@@ -158,7 +159,7 @@ impl Drop for TimeMe {
                 named.record(Kind::Timer, seconds);
             }
             Target::Nobody => {}
-            Target::Site { site, since } => site::record(site, since.elapsed().as_secs_f64()),
+            Target::Site { site, since } => site::record(site, since.elapsed()),
         }
     }
 }

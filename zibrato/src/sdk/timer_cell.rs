@@ -1,0 +1,197 @@
+//! One thread's readings of one timer. The thread adds; only the sender reads, by difference.
+//!
+//! Nothing is ever reset under the thread's feet. Counts and the sum only grow, and wrap around;
+//! min, max and squares, which cannot be had by difference, stand in two slots by turns: the
+//! sender begins a new epoch, and the thread resets the other slot when it first writes there.
+
+use crate::sketch::{PER_OCTAVE, key_of};
+use crate::summary::Summary;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+/// The octaves that durations fall into: from 2^-34 s (58 ps) up to 2^29 s (17 years).
+const OCTAVES: usize = 64;
+const FIRST_OCTAVE: i32 = 1023 - 34;
+
+/// Sums are whole picoseconds, so that a difference of two is exact. They wrap after 213 days.
+const PER_SECOND: f64 = 1e12;
+
+/// Begun anew each time the sender collects.
+static EPOCH: AtomicU32 = AtomicU32::new(1);
+
+/// Begins a new epoch and gives the one that has ended.
+pub(crate) fn next_epoch() -> u32 {
+    EPOCH.fetch_add(1, Relaxed)
+}
+
+type Counts = [AtomicU32; PER_OCTAVE];
+
+#[derive(Debug)]
+pub(crate) struct TimerCell {
+    picoseconds: AtomicU64,
+    slots: [Slot; 2],
+    octaves: [OnceLock<Box<Counts>>; OCTAVES],
+}
+
+/// What cannot be had by difference.
+#[derive(Debug)]
+struct Slot {
+    epoch: AtomicU32,
+    min: AtomicU64,
+    max: AtomicU64,
+    squares: AtomicU64,
+}
+
+impl Slot {
+    const fn new() -> Self {
+        Self {
+            epoch: AtomicU32::new(0),
+            min: AtomicU64::new(0),
+            max: AtomicU64::new(0),
+            squares: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Default for TimerCell {
+    fn default() -> Self {
+        Self {
+            picoseconds: AtomicU64::new(0),
+            slots: [Slot::new(), Slot::new()],
+            octaves: [const { OnceLock::new() }; OCTAVES],
+        }
+    }
+}
+
+impl TimerCell {
+    /// Adds one reading. Called by one thread at a time.
+    ///
+    /// The count comes last, and the reader reads it first: so what it has counted it has summed,
+    /// and what it has summed but not counted yet stays for the next time.
+    #[inline]
+    pub(crate) fn record(&self, seconds: f64) {
+        let key = key_of(seconds);
+        let octave = (key / PER_OCTAVE as i32 - FIRST_OCTAVE).clamp(0, OCTAVES as i32 - 1);
+        let counts = self.octaves[octave as usize].get_or_init(new_octave);
+        let picoseconds = (seconds * PER_SECOND) as u64;
+        let sum = self.picoseconds.load(Relaxed).wrapping_add(picoseconds);
+        self.picoseconds.store(sum, Relaxed);
+        self.extremes(seconds);
+        let count = &counts[key as usize % PER_OCTAVE];
+        count.store(count.load(Relaxed).wrapping_add(1), Release);
+    }
+
+    #[inline]
+    fn extremes(&self, seconds: f64) {
+        let epoch = EPOCH.load(Relaxed);
+        let slot = &self.slots[epoch as usize % 2];
+        if slot.epoch.load(Relaxed) != epoch {
+            slot.min.store(seconds.to_bits(), Relaxed);
+            slot.max.store(seconds.to_bits(), Relaxed);
+            slot.squares.store((seconds * seconds).to_bits(), Relaxed);
+            slot.epoch.store(epoch, Release);
+            return;
+        }
+        // Durations are not negative, and the bits of such doubles ascend with them.
+        if seconds.to_bits() < slot.min.load(Relaxed) {
+            slot.min.store(seconds.to_bits(), Relaxed);
+        }
+        if seconds.to_bits() > slot.max.load(Relaxed) {
+            slot.max.store(seconds.to_bits(), Relaxed);
+        }
+        let squares = f64::from_bits(slot.squares.load(Relaxed)) + seconds * seconds;
+        slot.squares.store(squares.to_bits(), Relaxed);
+    }
+}
+
+#[cold]
+fn new_octave() -> Box<Counts> {
+    Box::new([const { AtomicU32::new(0) }; PER_OCTAVE])
+}
+
+/// What all threads together have ever read of one timer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TimerTotals {
+    picoseconds: u64,
+    /// By the number of the octave's first bucket.
+    octaves: BTreeMap<i32, [u32; PER_OCTAVE]>,
+}
+
+/// Min, max and squares of one epoch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extremes {
+    min: f64,
+    max: f64,
+    squares: f64,
+}
+
+impl Default for Extremes {
+    fn default() -> Self {
+        Self { min: f64::INFINITY, max: 0.0, squares: 0.0 }
+    }
+}
+
+impl TimerCell {
+    /// Adds what this thread has ever read to `totals`, and what it read in `epoch` to `extremes`.
+    pub(crate) fn add_to(&self, totals: &mut TimerTotals, extremes: &mut Extremes, epoch: u32) {
+        for (octave, counts) in self.octaves.iter().enumerate() {
+            let Some(counts) = counts.get() else { continue };
+            let first = (octave as i32 + FIRST_OCTAVE) * PER_OCTAVE as i32;
+            let totals = totals.octaves.entry(first).or_insert([0; PER_OCTAVE]);
+            for (total, count) in totals.iter_mut().zip(counts.iter()) {
+                *total = total.wrapping_add(count.load(Acquire));
+            }
+        }
+        totals.picoseconds = totals.picoseconds.wrapping_add(self.picoseconds.load(Relaxed));
+        let slot = &self.slots[epoch as usize % 2];
+        if slot.epoch.load(Acquire) == epoch {
+            extremes.min = extremes.min.min(f64::from_bits(slot.min.load(Relaxed)));
+            extremes.max = extremes.max.max(f64::from_bits(slot.max.load(Relaxed)));
+            extremes.squares += f64::from_bits(slot.squares.load(Relaxed));
+        }
+    }
+}
+
+impl TimerTotals {
+    /// How many readings there were, in wrapping arithmetic.
+    pub(crate) fn count(&self) -> u64 {
+        self.octaves.values().flatten().map(|count| u64::from(*count)).sum()
+    }
+
+    /// What was read since `before`; each bucket may have counted 4 thousand million meanwhile.
+    pub(crate) fn since(&self, before: &Self, extremes: Extremes) -> Summary {
+        let none = [0; PER_OCTAVE];
+        let mut buckets = Vec::new();
+        for (first, counts) in &self.octaves {
+            let before = before.octaves.get(first).unwrap_or(&none);
+            for (at, (now, before)) in counts.iter().zip(before).enumerate() {
+                let more = now.wrapping_sub(*before);
+                if more > 0 {
+                    buckets.push((*first + at as i32, more));
+                }
+            }
+        }
+        let count = buckets.iter().map(|(_, more)| u64::from(*more)).sum();
+        let sum = self.picoseconds.wrapping_sub(before.picoseconds) as f64 / PER_SECOND;
+        let (Some(lowest), Some(highest)) = (buckets.first(), buckets.last()) else {
+            return Summary::new();
+        };
+        // A reading made in the very moment in which the epoch ended may have missed its slot.
+        let middle = |bucket: i32| crate::sketch::Sketch::middle(bucket).unwrap_or_default();
+        let mut min = extremes.min;
+        if min == f64::INFINITY || key_of(min) > lowest.0 {
+            min = middle(lowest.0);
+        }
+        let mut max = extremes.max;
+        if key_of(max) < highest.0 {
+            max = middle(highest.0);
+        }
+        let mut summary = Summary::folded(count, sum, min, max, extremes.squares);
+        buckets
+            .iter()
+            .for_each(|(bucket, more)| summary.sketch_mut().add_to_bucket(*bucket, *more));
+        summary
+    }
+}
