@@ -48,7 +48,7 @@ pub struct Flags {
 
     /// Seconds that stopping may take
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    stop_timeout: Duration,
+    shutdown_timeout: Duration,
 
     /// Seconds that subscribers have, after a start, to come back before anything is handed on
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
@@ -90,7 +90,7 @@ pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
     let broker = Broker::start(config).map_err(failure)?;
     announce(&broker);
     broker.wait(&stop);
-    let report = broker.stop(flags.stop_timeout);
+    let report = broker.stop(flags.shutdown_timeout);
     let counters = &report.counters;
     tracing::info!(
         event = "stopped",
@@ -105,7 +105,7 @@ pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
         End::Clean => Ok(Exit::Fine.into()),
         End::TimedOut => Err(Failure::new(
             Exit::Io,
-            "stopping took longer than --stop-timeout; subscribers may have missed the end",
+            "stopping took longer than --shutdown-timeout; subscribers may have missed the end",
         )),
         End::Failed => Err(Failure::new(Exit::Io, "the router failed; the log says why")),
     }
@@ -200,8 +200,8 @@ mod tests {
             ["--high-water-mark", "0"],
             ["--max-frame", "0"],
             ["--settle", "-1"],
-            ["--stop-timeout", "-1"],
-            ["--stop-timeout", "nan"],
+            ["--shutdown-timeout", "-1"],
+            ["--shutdown-timeout", "nan"],
         ] {
             let [flag, value] = args;
             let parsed = Flags::try_parse_from(["zibrato-broker", &format!("{flag}={value}")]);

@@ -1,4 +1,76 @@
 //! Workers: subscribe to levels at the broker, fold windows, deliver them to a backend.
+//!
+//! ```text
+//! broker ──▶ zb-feed ────────────▶ queue ─────────▶ zb-deliver ────────────────▶ backend
+//!            take each batch once  bounded, counts  payloads, send, try again
+//!            fold by window        what it drops    count what became of each
+//! ```
+//!
+//! | to deliver | use |
+//! |---|---|
+//! | to Carbon, Librato or Slack | the programs `zibrato-carbon`, `zibrato-librato`, `zibrato-slack` |
+//! | the same from within a program | [`Worker`] with [`carbon::Carbon`], [`librato::Librato`] or [`slack::Slack`] |
+//! | to something else | [`Worker`] with a [`Backend`] of your own |
+//! | to something else, as a program like ours | [`BackendProgram`] and [`main`] |
+//!
+//! # A worker of your own
+//!
+//! The whole of a program that appends every counter to a file. It has all the flags, variables,
+//! logs and exit codes that `zibrato-carbon` has, and loses no more than that.
+//!
+//! ```no_run
+//! use std::fs::{File, OpenOptions};
+//! use std::io::Write;
+//! use std::path::PathBuf;
+//! use zibrato::daemon::{Exit, Failure};
+//! use zibrato::window::{Fold, Window};
+//! use zibrato_workers::{Backend, BackendProgram, Payload, SendError};
+//!
+//! struct Append(File);
+//!
+//! #[derive(Debug, Clone, clap::Args)]
+//! struct Flags {
+//!     /// Append to this file
+//!     #[arg(long, value_name = "FILE")]
+//!     file: PathBuf,
+//! }
+//!
+//! impl Backend for Append {
+//!     fn payloads(&mut self, window: Window) -> Vec<Payload> {
+//!         let (stamp, mut text, mut lines) = (window.stamp(), String::new(), 0);
+//!         for series in window.into_series() {
+//!             if let Fold::Counter(sum) = series.value {
+//!                 text += &format!("{stamp} {} {} {sum}\n", series.source, series.name);
+//!                 lines += 1;
+//!             }
+//!         }
+//!         vec![Payload::new(text.into_bytes(), lines)]
+//!     }
+//!
+//!     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
+//!         let written = self.0.write_all(&payload.body);
+//!         written.map_err(|error| SendError::Retry { after: None, why: error.into() })
+//!     }
+//! }
+//!
+//! impl BackendProgram for Append {
+//!     type Flags = Flags;
+//!     const PROGRAM: &'static str = "zibrato-append";
+//!     const ABOUT: &'static str = "Appends counters to a file, a window at a time";
+//!     const EXAMPLES: &'static str = "Example:\n  zibrato-append --file counts --flush 10";
+//!
+//!     fn open(Flags { file }: Flags) -> Result<Self, Failure> {
+//!         let opened = OpenOptions::new().append(true).create(true).open(&file);
+//!         opened.map(Self).map_err(|error| {
+//!             Failure::new(Exit::Io, format!("--file {}: {error}", file.display()))
+//!         })
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     zibrato_workers::main::<Append>()
+//! }
+//! ```
 
 mod backend;
 mod backoff;

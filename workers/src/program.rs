@@ -59,19 +59,19 @@ struct WorkerFlags {
     levels: Levels,
 
     /// Fold and deliver every so many seconds, aligned to the clock
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = flush, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = flush)]
     flush: Duration,
 
     /// Fold new names into `_overflow` beyond so many series in a window
-    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = at_least_one, allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = at_least_one)]
     max_series: usize,
 
     /// Drop the oldest window, and count it, when more than so many wait for the backend
-    #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = at_least_one, allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = at_least_one)]
     max_windows: usize,
 
     /// Take so many seconds at most to deliver the rest when stopped
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = timeout, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = timeout)]
     shutdown_timeout: Duration,
 }
 

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 use zibrato::{Zibrato, count};
-use zibrato_tests::{Broker, Carbon, DEADLINE, wait_until};
+use zibrato_tests::{Broker, Carbon, DEADLINE, Signal, wait_until};
 
 const THREADS: u32 = 4;
 const EACH: u32 = 250_000;
 
 #[test]
 fn a_million_counts_from_four_threads_arrive_as_a_million() {
-    let (carbon, broker) = (Carbon::start(), Broker::start());
+    let (mut carbon, mut broker) = (Carbon::start(), Broker::start());
     let address = format!("127.0.0.1:{}", carbon.port());
-    let _worker = broker.worker("zibrato-carbon", &["--flush", "1", "--carbon", &address]);
+    let mut worker = broker.worker("zibrato-carbon", &["--flush", "1", "--carbon", &address]);
     let builder = Zibrato::builder().port(broker.port()).source("million");
     let guard = builder.interval(Duration::from_millis(50)).install().unwrap();
 
@@ -34,14 +34,16 @@ fn a_million_counts_from_four_threads_arrive_as_a_million() {
     let stats = guard.handle().flush(DEADLINE);
     assert_eq!((stats.recorded, stats.delivered), (1_000_000, 1_000_000));
     assert!(stats.balances());
-    drop(guard);
+    assert_eq!(guard.shutdown().total_lost(), 0);
 
+    // Once all have ended, nothing is missing that still may come, and nothing comes twice.
+    assert_eq!(broker.stop(Signal::TERM).code(), Some(0));
+    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
     let site = f64::from(THREADS * (EACH - EACH / 1_000));
-    wait_until(DEADLINE, "all counts of the site", || carbon.sum("million.site") >= site);
+    wait_until(DEADLINE, "Carbon to write", || carbon.sum("million.site") >= site);
+    carbon.stop();
     assert_eq!(carbon.sum("million.site"), site);
     for thread in 0..THREADS {
-        let metric = format!("million.thread.{thread}");
-        wait_until(DEADLINE, &metric, || carbon.sum(&metric) >= f64::from(EACH / 1_000));
-        assert_eq!(carbon.sum(&metric), f64::from(EACH / 1_000));
+        assert_eq!(carbon.sum(&format!("million.thread.{thread}")), f64::from(EACH / 1_000));
     }
 }

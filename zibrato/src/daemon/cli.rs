@@ -89,13 +89,14 @@ fn parse_from<T: Parser>(
     T::from_arg_matches(&matches).map_err(Wrong::Clap)
 }
 
-/// Gives each long flag its variable.
+/// Gives each long flag its variable, and takes `-1` for a value, which may be wrong but is no flag.
 fn with_variables(command: Command) -> Command {
     let prefix = variable_name(command.get_name());
     command.mut_args(|arg| match arg.get_long() {
         Some(long) if !matches!(long, "help" | "version") => {
             let name = format!("{prefix}_{}", variable_name(long));
-            arg.env(name).hide_env_values(true)
+            let takes_values = arg.get_action().takes_values();
+            arg.env(name).hide_env_values(true).allow_negative_numbers(takes_values)
         }
         _ => arg,
     })

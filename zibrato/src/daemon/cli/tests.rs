@@ -65,3 +65,10 @@ fn what_is_wrong_in_the_file_names_the_file_and_the_key() {
     let (_keep, path) = file("flush = 'soon'");
     assert!(matches!(parse(&["--config", &path], &[]), Err(Wrong::Clap(_))));
 }
+
+#[test]
+fn a_number_below_zero_is_a_wrong_value_and_not_a_flag() {
+    let Err(Wrong::Clap(error)) = parse(&["--flush", "-1"], &[]) else { panic!("accepted") };
+    let message = error.to_string();
+    assert!(message.contains("invalid value '-1' for '--flush <FLUSH>'"), "{message}");
+}
