@@ -8,7 +8,7 @@
 pub(crate) const PER_OCTAVE: usize = 64;
 
 /// Mantissa bits of a double that a bucket does not tell apart.
-const SHIFT: u32 = 52 - 6;
+pub(crate) const SHIFT: u32 = 52 - 6;
 
 /// Largest bucket number: that of the largest finite double.
 const MAX_KEY: i32 = (f64::MAX.to_bits() >> SHIFT) as i32;

@@ -7,6 +7,7 @@ use super::guard::TimeMe;
 use super::handle::instrument as installed_instrument;
 use super::instrument;
 use super::local;
+use super::ticks::{self, Moment};
 use super::timer_cell::TimerTotals;
 use crate::clock;
 use crate::measurement::{
@@ -183,8 +184,9 @@ impl Site {
             }
             Kind::Timer => {
                 let (totals, extremes) = local::timed(*index, epoch);
-                let summary = totals
-                    .since(books.timed.as_deref().unwrap_or(&TimerTotals::default()), extremes);
+                let nothing = TimerTotals::default();
+                let before = books.timed.as_deref().unwrap_or(&nothing);
+                let summary = totals.since(before, extremes, ticks::tick());
                 if summary.is_empty() {
                     return shared;
                 }
@@ -326,26 +328,30 @@ pub(crate) fn is_measured(site: &'static Site) -> bool {
     }
 }
 
-/// Records a duration at a call site.
+/// Records how long it is since a moment.
 #[inline]
-pub(crate) fn record(site: &'static Site, seconds: f64) {
-    match local::timer(site.gate.load(Ordering::Relaxed)) {
-        Some(cell) => cell.record(seconds),
-        None => record_slowly(site, seconds),
+pub(crate) fn record(site: &'static Site, since: Moment) {
+    match (since.ticks(), local::timer(site.gate.load(Ordering::Relaxed))) {
+        (Some(ticks), Some(cell)) => cell.record(ticks, ticks::tick()),
+        (ticks, _) => record_slowly(site, since, ticks),
     }
 }
 
 /// The first reading of a thread, and those that its cell cannot take.
 #[cold]
-fn record_slowly(site: &'static Site, seconds: f64) {
+fn record_slowly(site: &'static Site, since: Moment, ticks: Option<i64>) {
+    let seconds = match ticks {
+        Some(ticks) => ticks as f64 * ticks::tick(),
+        None => since.seconds_by_clock(),
+    };
     let closed = site.gate.load(Ordering::Relaxed) == OFF;
     if closed || capture::catch_site(site, Number::Float(seconds)) {
         return;
     }
     let Some(index) = site.ask() else { return };
-    match local::timer_or_grow(index) {
-        Some(cell) => cell.record(seconds),
-        None => site.shared.record(seconds),
+    match (ticks, local::timer_or_grow(index)) {
+        (Some(ticks), Some(cell)) => cell.record(ticks, ticks::tick()),
+        (_, _) => site.shared.record(seconds),
     }
 }
 

@@ -4,7 +4,7 @@
 //! min, max and squares, which cannot be had by difference, stand in two slots by turns: the
 //! sender begins a new epoch, and the thread resets the other slot when it first writes there.
 
-use crate::sketch::{PER_OCTAVE, key_of};
+use crate::sketch::{PER_OCTAVE, SHIFT as KEY_SHIFT, key_of};
 use crate::summary::Summary;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -13,10 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// The octaves that durations fall into: from 2^-34 s (58 ps) up to 2^29 s (17 years).
 const OCTAVES: usize = 64;
-const FIRST_OCTAVE: i32 = 1023 - 34;
-
-/// Sums are whole picoseconds, so that a difference of two is exact. They wrap after 213 days.
-const PER_SECOND: f64 = 1e12;
+const FIRST_OCTAVE: usize = 1023 - 34;
 
 /// Begun anew each time the sender collects.
 static EPOCH: AtomicU32 = AtomicU32::new(1);
@@ -30,7 +27,8 @@ type Counts = [AtomicU32; PER_OCTAVE];
 
 #[derive(Debug)]
 pub(crate) struct TimerCell {
-    picoseconds: AtomicU64,
+    /// Whole ticks, so that a difference is exact. They wrap after decades.
+    ticks: AtomicU64,
     slots: [Slot; 2],
     octaves: [OnceLock<Box<Counts>>; OCTAVES],
 }
@@ -58,7 +56,7 @@ impl Slot {
 impl Default for TimerCell {
     fn default() -> Self {
         Self {
-            picoseconds: AtomicU64::new(0),
+            ticks: AtomicU64::new(0),
             slots: [Slot::new(), Slot::new()],
             octaves: [const { OnceLock::new() }; OCTAVES],
         }
@@ -71,16 +69,31 @@ impl TimerCell {
     /// The count comes last, and the reader reads it first: so what it has counted it has summed,
     /// and what it has summed but not counted yet stays for the next time.
     #[inline]
-    pub(crate) fn record(&self, seconds: f64) {
-        let key = key_of(seconds);
-        let octave = (key / PER_OCTAVE as i32 - FIRST_OCTAVE).clamp(0, OCTAVES as i32 - 1);
-        let counts = self.octaves[octave as usize].get_or_init(new_octave);
-        let picoseconds = (seconds * PER_SECOND) as u64;
-        let sum = self.picoseconds.load(Relaxed).wrapping_add(picoseconds);
-        self.picoseconds.store(sum, Relaxed);
+    pub(crate) fn record(&self, ticks: i64, tick: f64) {
+        let seconds = ticks as f64 * tick;
+        // As `key_of`, for what is not negative.
+        let key = (seconds.to_bits() >> KEY_SHIFT) as usize;
+        let octave = (key / PER_OCTAVE).wrapping_sub(FIRST_OCTAVE);
+        match self.octaves.get(octave).and_then(OnceLock::get) {
+            Some(counts) => self.add(ticks, seconds, &counts[key % PER_OCTAVE]),
+            None => self.record_first(ticks, seconds, key),
+        }
+    }
+
+    #[inline]
+    fn add(&self, ticks: i64, seconds: f64, count: &AtomicU32) {
+        let sum = self.ticks.load(Relaxed).wrapping_add(ticks.cast_unsigned());
+        self.ticks.store(sum, Relaxed);
         self.extremes(seconds);
-        let count = &counts[key as usize % PER_OCTAVE];
         count.store(count.load(Relaxed).wrapping_add(1), Release);
+    }
+
+    /// The first reading of an octave, and those beyond all octaves.
+    #[cold]
+    fn record_first(&self, ticks: i64, seconds: f64, key: usize) {
+        let octave = (key / PER_OCTAVE).saturating_sub(FIRST_OCTAVE).min(OCTAVES - 1);
+        let new = || Box::new([const { AtomicU32::new(0) }; PER_OCTAVE]);
+        self.add(ticks, seconds, &self.octaves[octave].get_or_init(new)[key % PER_OCTAVE]);
     }
 
     #[inline]
@@ -106,15 +119,10 @@ impl TimerCell {
     }
 }
 
-#[cold]
-fn new_octave() -> Box<Counts> {
-    Box::new([const { AtomicU32::new(0) }; PER_OCTAVE])
-}
-
 /// What all threads together have ever read of one timer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TimerTotals {
-    picoseconds: u64,
+    ticks: u64,
     /// By the number of the octave's first bucket.
     octaves: BTreeMap<i32, [u32; PER_OCTAVE]>,
 }
@@ -138,13 +146,13 @@ impl TimerCell {
     pub(crate) fn add_to(&self, totals: &mut TimerTotals, extremes: &mut Extremes, epoch: u32) {
         for (octave, counts) in self.octaves.iter().enumerate() {
             let Some(counts) = counts.get() else { continue };
-            let first = (octave as i32 + FIRST_OCTAVE) * PER_OCTAVE as i32;
+            let first = ((octave + FIRST_OCTAVE) * PER_OCTAVE) as i32;
             let totals = totals.octaves.entry(first).or_insert([0; PER_OCTAVE]);
             for (total, count) in totals.iter_mut().zip(counts.iter()) {
                 *total = total.wrapping_add(count.load(Acquire));
             }
         }
-        totals.picoseconds = totals.picoseconds.wrapping_add(self.picoseconds.load(Relaxed));
+        totals.ticks = totals.ticks.wrapping_add(self.ticks.load(Relaxed));
         let slot = &self.slots[epoch as usize % 2];
         if slot.epoch.load(Acquire) == epoch {
             extremes.min = extremes.min.min(f64::from_bits(slot.min.load(Relaxed)));
@@ -161,7 +169,7 @@ impl TimerTotals {
     }
 
     /// What was read since `before`; each bucket may have counted 4 thousand million meanwhile.
-    pub(crate) fn since(&self, before: &Self, extremes: Extremes) -> Summary {
+    pub(crate) fn since(&self, before: &Self, extremes: Extremes, tick: f64) -> Summary {
         let none = [0; PER_OCTAVE];
         let mut buckets = Vec::new();
         for (first, counts) in &self.octaves {
@@ -174,7 +182,7 @@ impl TimerTotals {
             }
         }
         let count = buckets.iter().map(|(_, more)| u64::from(*more)).sum();
-        let sum = self.picoseconds.wrapping_sub(before.picoseconds) as f64 / PER_SECOND;
+        let sum = self.ticks.wrapping_sub(before.ticks) as f64 * tick;
         let (Some(lowest), Some(highest)) = (buckets.first(), buckets.last()) else {
             return Summary::new();
         };
