@@ -129,7 +129,9 @@ impl Config {
         socket.set_linger(0)?;
         socket.set_ipv6(address.is_ipv6())?;
         // A machine that vanishes never says goodbye; its queue would be kept for ever. (ZMTP's own
-        // heartbeats would tell too, but have brought libzmq down with slow subscribers.)
+        // heartbeats would tell too, but have brought libzmq down with slow subscribers. The libzmq
+        // that the `zmq` crate compiles ignores this; there the system gives up on a subscriber when
+        // what it is sent is not acknowledged, after a quarter of an hour.)
         socket.set_tcp_keepalive(1)?;
         socket.set_tcp_keepalive_idle(KEEPALIVE_IDLE)
     }

@@ -166,7 +166,7 @@ fn wanted_levels_are_told_on_change_and_every_second() {
     let tell_of = |expected: WantedLevels| {
         // What was told before may still be on its way.
         while levels.next() != Some(Seen::Levels(expected.clone())) {}
-        assert_eq!(bench.broker.wanted(), expected);
+        bench.until("the broker to say so itself", || bench.broker.wanted() == expected);
     };
     tell_of(wanted(&[]));
     let info = bench.subscribe(&["zb1|info|"]);

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::process::Command;
+use zibrato::clock::unix_ms;
 use zibrato_tests::{Carbon, DEADLINE, Running, program, repository, wait_until};
 
 #[test]
@@ -9,7 +10,9 @@ fn the_totals_are_what_find_and_wc_count_and_what_stands_in_carbon() {
     let (carbon, folder) = (Carbon::start(), repository().join("zibrato"));
     let mut command = Command::new(program("quickstart"));
     command.args(["--json", "--carbon", &format!("127.0.0.1:{}", carbon.port())]).arg(&folder);
+    let begun = unix_ms() / 1000;
     let (status, output, log) = Running::run(&mut command);
+    let ended = unix_ms() / 1000;
     assert_eq!(status.code(), Some(0), "{log}");
     let got: Value = serde_json::from_str(&output).unwrap();
 
@@ -26,8 +29,12 @@ fn the_totals_are_what_find_and_wc_count_and_what_stands_in_carbon() {
 
     // Only the source in its middle differs: the quickstart names it.
     let rust = shell("find . -name '*.rs' -print0 | xargs -0 cat | wc -l")[0];
-    let metric = || carbon.metrics().into_iter().find(|metric| metric.ends_with(".lines.rs"));
-    wait_until(DEADLINE, "the lines to be in Carbon", || {
-        metric().is_some_and(|metric| carbon.sum(&metric) == rust as f64)
-    });
+    for (end, sum) in [(".lines.rs", rust), (".quickstart.read.count", totals[2])] {
+        let metric = || carbon.metrics().into_iter().find(|metric| metric.ends_with(end));
+        wait_until(DEADLINE, "the sum to be in Carbon", || {
+            metric().is_some_and(|metric| carbon.sum(&metric) == sum as f64)
+        });
+        let points = carbon.fetch(&metric().unwrap());
+        assert!(points.iter().all(|(at, _)| (begun..=ended).contains(at)), "{end}: {points:?}");
+    }
 }

@@ -61,11 +61,6 @@ impl LiveFeed {
         socket.set_reconnect_ivl(100)?;
         // A broker that starts waits a second for its subscribers before it hands anything on.
         socket.set_reconnect_ivl_max(400)?;
-        // A broker whose machine is gone says no goodbye.
-        socket.set_tcp_keepalive(1)?;
-        socket.set_tcp_keepalive_idle(10)?;
-        socket.set_tcp_keepalive_intvl(5)?;
-        socket.set_tcp_keepalive_cnt(3)?;
         // With IPv6 switched on a name is looked up as IPv6 only, where `localhost` is often not
         // what the broker binds.
         socket.set_ipv6(endpoint.contains('['))?;
@@ -83,13 +78,25 @@ impl LiveFeed {
         match change {
             None => return,
             Some(Change::Connected) => tracing::info!(event = "broker_connected", endpoint),
-            Some(Change::Lost) => tracing::warn!(event = "broker_lost", endpoint),
+            Some(Change::Lost) => {
+                tracing::warn!(event = "broker_lost", endpoint);
+                self.reconnect();
+            }
             Some(Change::Waiting) => tracing::warn!(event = "waiting_for_broker", endpoint),
         }
         if change == Some(Change::Connected) {
             self.resolving = None;
         } else {
             self.resolving = resolve::explain(self.broker.host.clone(), self.broker.port);
+        }
+    }
+
+    /// Begins the connection anew. A broker whose machine is gone says no goodbye, and TCP's
+    /// keep-alive is not to be had from every libzmq; the one that is compiled in ignores it.
+    fn reconnect(&self) {
+        let again = self.socket.disconnect(&self.endpoint);
+        if let Err(why) = again.and_then(|()| self.socket.connect(&self.endpoint)) {
+            tracing::warn!(event = "reconnect", endpoint = self.endpoint, %why);
         }
     }
 
@@ -143,7 +150,8 @@ impl Feed for LiveFeed {
 
 #[cfg(test)]
 mod tests {
-    use super::Broker;
+    use super::{Broker, Change, LiveFeed};
+    use crate::levels::Levels;
 
     fn endpoint(host: &str) -> Option<String> {
         Broker { host: host.to_owned(), port: 5551 }.endpoint()
@@ -160,6 +168,23 @@ mod tests {
         ] {
             assert_eq!(endpoint(host).as_deref(), Some(expected));
         }
+    }
+
+    #[test]
+    fn a_broker_that_is_lost_is_connected_to_anew() {
+        let publisher = zmq::Context::new().socket(zmq::XPUB).unwrap();
+        publisher.set_rcvtimeo(10_000).unwrap();
+        // Each subscription is told, also one that somebody has already.
+        publisher.set_xpub_verbose(true).unwrap();
+        publisher.bind("tcp://127.0.0.1:*").unwrap();
+        let bound = publisher.get_last_endpoint().unwrap().unwrap();
+        let port = bound.rsplit_once(':').unwrap().1.parse().unwrap();
+        let broker = Broker { host: "127.0.0.1".to_owned(), port };
+        let mut feed = LiveFeed::connect(broker, &Levels::default()).unwrap();
+        let heard = |what: &[u8]| while publisher.recv_bytes(0).unwrap() != what {};
+        heard(b"\x01zb1|info|");
+        feed.tell(Some(Change::Lost));
+        heard(b"\x01zb1|info|");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How long the broker may be silent before it counts as gone. It speaks every second.
-const SILENCE: Duration = Duration::from_secs(5);
+pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long it takes at most until an unacknowledged batch is sent again.
 const LONGEST_RESEND: Duration = Duration::from_secs(60);
@@ -23,10 +23,14 @@ const HIGH_WATER_MARK: i32 = 1000;
 pub(crate) struct Link {
     push: zmq::Socket,
     control: zmq::Socket,
+    /// Where the two connect to.
+    endpoints: [String; 2],
     publisher: PublisherId,
     topics: BTreeMap<Level, Topic>,
     /// When the broker was last heard of.
     heard: Option<Instant>,
+    /// Whether that was lately.
+    connected: bool,
 }
 
 #[derive(Default)]
@@ -84,15 +88,22 @@ impl Link {
         for (socket, port) in [(&push, port), (&control, control_port)] {
             socket.set_reconnect_ivl(100)?;
             socket.set_reconnect_ivl_max(2_000)?;
-            // A broker whose machine is gone says no goodbye.
-            socket.set_tcp_keepalive(1)?;
-            socket.set_tcp_keepalive_idle(10)?;
-            socket.set_tcp_keepalive_intvl(5)?;
-            socket.set_tcp_keepalive_cnt(3)?;
             socket.set_ipv6(host.contains(':'))?;
             socket.connect(&endpoint(host, port))?;
         }
-        Ok(Self { push, control, publisher, topics: BTreeMap::new(), heard: None })
+        let endpoints = [endpoint(host, port), endpoint(host, control_port)];
+        let (topics, heard, connected) = (BTreeMap::new(), None, false);
+        Ok(Self { push, control, endpoints, publisher, topics, heard, connected })
+    }
+
+    /// Begins the connections anew. A broker whose machine is gone says no goodbye, and what only
+    /// listens would never find out.
+    fn reconnect(&self) {
+        for (socket, endpoint) in [&self.push, &self.control].into_iter().zip(&self.endpoints) {
+            // Connecting only begins to; it was possible at the start, so it is now.
+            socket.disconnect(endpoint).ok();
+            socket.connect(endpoint).ok();
+        }
     }
 
     /// Waits until there is something to hear, until something can be sent that waits to be, until
@@ -148,7 +159,6 @@ impl Link {
 
     /// Hears what the broker says, and settles what it has taken.
     pub(crate) fn hear(&mut self, now: Instant, ledger: &Ledger) {
-        let was_connected = self.is_connected(now);
         // Bounded, so that a flood of messages cannot keep the sender from sending.
         for _ in 0..1000 {
             let Ok(frames) = self.control.recv_multipart(zmq::DONTWAIT) else { break };
@@ -163,8 +173,13 @@ impl Link {
             }
         }
         let connected = self.is_connected(now);
-        if connected && !was_connected {
-            self.topics.values_mut().flat_map(|t| &mut t.sent).for_each(|sent| sent.repeats = 0);
+        match (std::mem::replace(&mut self.connected, connected), connected) {
+            (true, false) => self.reconnect(),
+            (false, true) => {
+                let sent = self.topics.values_mut().flat_map(|topic| &mut topic.sent);
+                sent.for_each(|sent| sent.repeats = 0);
+            }
+            (true, true) | (false, false) => {}
         }
         ledger.entries().connected = connected;
     }

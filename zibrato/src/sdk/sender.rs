@@ -3,7 +3,7 @@
 use super::cell::{Taken, TakenValue};
 use super::instrument::{Instrument, Series};
 use super::ledger::{Loss, Stats};
-use super::link::{ContextEnded, Link};
+use super::link::{ContextEnded, Link, SILENCE};
 use super::ticks;
 use crate::clock;
 use crate::measurement::Level;
@@ -213,7 +213,8 @@ impl Worker {
 
     fn sleep(&mut self, at_most: Duration, hurry: bool) -> Result<(), ContextEnded> {
         let resend = self.resend(hurry);
-        let wait = if self.link.is_empty() { at_most } else { at_most.min(resend) };
+        // Silence is noticed in time, however long the interval is.
+        let wait = if self.link.is_empty() { at_most.min(SILENCE) } else { at_most.min(resend) };
         self.link.wait(self.asleep.as_raw_fd(), wait)?;
         let mut bytes = [0; 64];
         // Nothing to read is the common case.

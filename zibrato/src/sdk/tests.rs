@@ -4,6 +4,10 @@ use super::Stats;
 use crate::wire::{Ack, BatchReader, Message, Value, WantedLevels, ack_topic, message};
 use crate::{Loss, Zibrato};
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -269,26 +273,48 @@ fn a_count_beyond_what_an_integer_holds_does_not_wrap_around() {
     assert_eq!(broker.sum("info", "n", "not_specified"), 3.0 * i64::MAX as f64);
 }
 
-/// Else a broker whose machine is gone would be waited for without end.
-#[cfg(target_os = "linux")]
 #[test]
-fn connections_are_asked_whether_the_other_side_is_still_there() {
+fn a_connection_that_went_dead_without_a_word_is_made_anew() {
     let mut broker = Broker::new(Acknowledges::Everything);
-    let (port, control_port) = broker.ports();
-    let z = broker.builder().build().unwrap();
+    let (_, control_port) = broker.ports();
+    let (between, dead) = go_between(control_port);
+    let z = broker.builder().control_port(between).build().unwrap();
     z.count("info", "n", 1);
-    broker.serve_until(|broker| broker.sum("info", "n", "not_specified") == 1.0);
-    let kept_alive = |port: u16| {
-        let connections = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
-        connections.lines().any(|line| {
-            // Number, local and remote address, state (1: established), queues, timer (2: keep-alive).
-            let fields: Vec<_> = line.split_whitespace().collect();
-            fields[2].ends_with(&format!(":{port:04X}"))
-                && fields[3] == "01"
-                && fields[5].starts_with("02:")
-        })
+    broker.serve_until(|_| z.stats().delivered == 1);
+    dead.store(true, Ordering::Relaxed);
+    z.count("info", "n", 1);
+    broker.serve_until(|_| z.stats().delivered == 2);
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.delivered, broker.sum("info", "n", "not_specified")), (2, 2.0));
+}
+
+/// A port that leads to another. Once its second part is true, the first connection through it is
+/// dead: it stays open, and nothing passes.
+fn go_between(to: u16) -> (u16, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, dead) = (listener.local_addr().unwrap().port(), Arc::new(AtomicBool::new(false)));
+    let first_is_dead = Arc::clone(&dead);
+    let accept = move || {
+        for (n, near) in listener.incoming().map(Result::unwrap).enumerate() {
+            let far = TcpStream::connect(("127.0.0.1", to)).unwrap();
+            let ways = [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)];
+            for (mut from, mut to) in ways {
+                let dead = (n == 0).then(|| Arc::clone(&first_is_dead));
+                let pass = move || {
+                    let mut bytes = [0; 4096];
+                    while let Ok(read @ 1..) = from.read(&mut bytes) {
+                        let dead = dead.as_ref().is_some_and(|dead| dead.load(Ordering::Relaxed));
+                        if !dead && to.write_all(&bytes[..read]).is_err() {
+                            break;
+                        }
+                    }
+                };
+                std::thread::Builder::new().spawn(pass).unwrap();
+            }
+        }
     };
-    broker.serve_until(|_| kept_alive(port) && kept_alive(control_port));
+    std::thread::Builder::new().spawn(accept).unwrap();
+    (port, dead)
 }
 
 #[test]

@@ -203,3 +203,52 @@ impl TimerTotals {
         summary
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Extremes, TimerCell, TimerTotals, next_epoch};
+    use std::sync::Mutex;
+
+    const TICK: f64 = 1e-9;
+
+    /// There is one epoch for all, and tests run side by side.
+    static EPOCHS: Mutex<()> = Mutex::new(());
+
+    fn look(cells: &[TimerCell], before: &TimerTotals) -> (crate::Summary, TimerTotals) {
+        let (mut totals, mut extremes) = (TimerTotals::default(), Extremes::default());
+        let epoch = next_epoch();
+        cells.iter().for_each(|cell| cell.add_to(&mut totals, &mut extremes, epoch));
+        (totals.since(before, extremes, TICK), totals)
+    }
+
+    #[test]
+    fn each_look_gives_what_was_read_since_the_last() {
+        let _epochs = EPOCHS.lock().unwrap();
+        let cells = [TimerCell::default(), TimerCell::default()];
+        (1..=1000).for_each(|n| cells[n as usize % 2].record(n * 1000, TICK));
+        let (first, totals) = look(&cells, &TimerTotals::default());
+        assert_eq!((first.count(), first.min(), first.max()), (1000, 1000.0 * TICK, 1e6 * TICK));
+        assert!((first.sum() - 0.5005).abs() < 1e-12);
+        let squares: f64 = (1..=1000).map(|n| f64::from(n * n) * 1e-12).sum();
+        assert!((first.sum_squares() - squares).abs() < squares * 1e-12);
+        assert!((first.quantile(0.9).unwrap() - 9e-4).abs() < 9e-4 * 0.008);
+
+        cells[1].record(5_000_000, TICK);
+        let (second, totals) = look(&cells, &totals);
+        assert_eq!((second.count(), second.min(), second.max()), (1, 5e6 * TICK, 5e6 * TICK));
+        let (nothing, _) = look(&cells, &totals);
+        assert!(nothing.is_empty());
+    }
+
+    #[test]
+    fn readings_beyond_all_octaves_are_counted() {
+        let _epochs = EPOCHS.lock().unwrap();
+        let cell = [TimerCell::default()];
+        for ticks in [0, 1, i64::MAX] {
+            cell[0].record(ticks, TICK);
+        }
+        let (summary, totals) = look(&cell, &TimerTotals::default());
+        assert_eq!((summary.count(), totals.count()), (3, 3));
+        assert_eq!((summary.min(), summary.max()), (0.0, i64::MAX as f64 * TICK));
+    }
+}
