@@ -115,7 +115,11 @@ pub(crate) fn timer_or_grow(index: u32) -> Option<&'static TimerCell> {
     if TIMERS.get().len() <= index as usize {
         own_block(index as usize)?;
     }
-    TIMERS.get().get(index as usize).map(|timer| timer.get_or_init(Box::default).as_ref())
+    let timer = TIMERS.get().get(index as usize)?;
+    if timer.get().is_none() && !reserve(size_of::<TimerCell>()) {
+        return None;
+    }
+    Some(timer.get_or_init(Box::default))
 }
 
 /// Makes a block with the cell `index` this thread's.
@@ -151,18 +155,22 @@ fn free_block(index: usize) -> Option<&'static Block> {
 fn new_block(index: usize) -> Option<&'static Block> {
     let cells = (index + 1).next_power_of_two().max(SMALLEST);
     let bytes = cells * (size_of::<CounterCell>() + size_of::<Timer>());
-    let mut blocks = blocks();
-    if BYTES.load(Ordering::Relaxed) + bytes > MAX_BYTES {
+    if !reserve(bytes) {
         return None;
     }
-    BYTES.fetch_add(bytes, Ordering::Relaxed);
     let block: &'static Block = Box::leak(Box::new(Block {
         owned: AtomicBool::new(true),
         counters: (0..cells).map(|_| CounterCell::default()).collect(),
         timers: (0..cells).map(|_| Timer::new()).collect(),
     }));
-    blocks.push(block);
+    blocks().push(block);
     Some(block)
+}
+
+/// Takes so many bytes out of what cells may have, if they are there.
+fn reserve(bytes: usize) -> bool {
+    let take = |taken: usize| taken.checked_add(bytes).filter(|all| *all <= MAX_BYTES);
+    BYTES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
 }
 
 /// What all threads have ever counted at one call site: the sum, in wrapping arithmetic, and how
