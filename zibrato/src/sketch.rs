@@ -5,10 +5,10 @@
 //! bounded by the octaves that were touched, and merging is addition.
 
 /// How many buckets an octave (a doubling) has.
-const PER_OCTAVE: usize = 64;
+pub(crate) const PER_OCTAVE: usize = 64;
 
 /// Mantissa bits of a double that a bucket does not tell apart.
-const SHIFT: u32 = 52 - 6;
+pub(crate) const SHIFT: u32 = 52 - 6;
 
 /// Largest bucket number: that of the largest finite double.
 const MAX_KEY: i32 = (f64::MAX.to_bits() >> SHIFT) as i32;
@@ -39,7 +39,8 @@ struct Octave {
 }
 
 /// The bucket that `value` falls into; ascending with the value. Subnormals share bucket 0 with 0.
-fn key(value: f64) -> i32 {
+#[inline]
+pub(crate) fn key_of(value: f64) -> i32 {
     let magnitude = (value.abs().to_bits() >> SHIFT) as i32;
     if value.is_sign_negative() && magnitude > 0 { -magnitude } else { magnitude }
 }
@@ -64,7 +65,7 @@ impl Sketch {
     /// Adds `times` occurrences of a finite value. NaN and infinities are ignored.
     pub fn add(&mut self, value: f64, times: u32) {
         if value.is_finite() {
-            self.add_to_bucket(key(value), times);
+            self.add_to_bucket(key_of(value), times);
         }
     }
 
@@ -152,16 +153,16 @@ impl Sketch {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_KEY, Sketch, key, middle};
+    use super::{MAX_KEY, Sketch, key_of, middle};
     use proptest::prelude::*;
 
     #[test]
     fn buckets_ascend_with_the_values_they_hold() {
         let values =
             [f64::MIN, -2.0, -1.0, -1e-300, 0.0, 5e-324, 1e-300, 0.001, 1.0, 1.0157, f64::MAX];
-        assert!(values.windows(2).all(|w| key(w[0]) <= key(w[1])));
-        assert_eq!(key(-0.0), 0);
-        assert_eq!(key(f64::MAX), MAX_KEY);
+        assert!(values.windows(2).all(|w| key_of(w[0]) <= key_of(w[1])));
+        assert_eq!(key_of(-0.0), 0);
+        assert_eq!(key_of(f64::MAX), MAX_KEY);
     }
 
     #[test]
@@ -196,7 +197,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_middle_is_within_a_hundredth(value in prop::num::f64::NORMAL) {
-            prop_assert!((middle(key(value)) - value).abs() <= value.abs() * 0.008);
+            prop_assert!((middle(key_of(value)) - value).abs() <= value.abs() * 0.008);
         }
 
         #[test]

@@ -1,7 +1,7 @@
 //! Catches what a test records, on its own thread, without touching other tests.
 
 use super::amount::Number;
-use super::site::Site;
+use super::site::{self, Site};
 use crate::measurement::{Kind, Level, Measurement, Name, Source};
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -12,7 +12,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Log>> = const { RefCell::new(None) };
 }
 
-/// How many threads capture. While it is zero, a call site pays one relaxed load for all this.
+/// How many threads capture. While any does, call sites ask at each use.
 static CAPTURING: AtomicUsize = AtomicUsize::new(0);
 
 type Log = Arc<Mutex<Vec<Measurement>>>;
@@ -42,7 +42,9 @@ pub fn capture() -> Capture {
 
 fn attach(log: &Log) -> Attached {
     let before = CURRENT.with_borrow_mut(|current| current.replace(Arc::clone(log)));
-    CAPTURING.fetch_add(1, Ordering::Relaxed);
+    CAPTURING.fetch_add(1, Ordering::SeqCst);
+    // Call sites that were open go straight to their cells, and closed ones nowhere.
+    site::ask_again();
     Attached { before, this_thread: PhantomData }
 }
 
@@ -129,7 +131,7 @@ pub struct Attached {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        CAPTURING.fetch_sub(1, Ordering::Relaxed);
+        CAPTURING.fetch_sub(1, Ordering::SeqCst);
         let before = self.before.take();
         CURRENT.with_borrow_mut(|current| *current = before);
     }
@@ -139,15 +141,18 @@ fn lock(log: &Log) -> MutexGuard<'_, Vec<Measurement>> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether any thread captures.
+pub(crate) fn anybody_captures() -> bool {
+    CAPTURING.load(Ordering::SeqCst) != 0
+}
+
 /// Whether this thread captures.
-#[inline]
 pub(crate) fn capturing() -> bool {
     CAPTURING.load(Ordering::Relaxed) != 0
         && CURRENT.try_with(|current| current.borrow().is_some()).unwrap_or(false)
 }
 
 /// Catches a reading of a call site, if this thread captures.
-#[inline]
 pub(crate) fn catch_site(site: &Site, value: Number) -> bool {
     capturing()
         && site.checked().is_some_and(|(level, name, source)| {

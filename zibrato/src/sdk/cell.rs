@@ -47,6 +47,23 @@ pub(crate) enum TakenValue {
     TimerReadings(Vec<f64>),
 }
 
+impl Taken {
+    /// This and what was taken elsewhere of the same series.
+    pub(crate) fn with(mut self, other: Option<Self>) -> Self {
+        let Some(other) = other else { return self };
+        self.readings += other.readings;
+        match (&mut self.value, other.value) {
+            (TakenValue::Counter(sum), TakenValue::Counter(more)) => *sum = finite_sum(*sum, more),
+            (TakenValue::Timer(all), TakenValue::Timer(more)) => all.merge(&more),
+            (TakenValue::Timer(all), TakenValue::TimerReadings(more)) => {
+                more.into_iter().for_each(|seconds| all.record(seconds));
+            }
+            (_, _) => debug_assert!(false, "a series has one kind"),
+        }
+        self
+    }
+}
+
 impl Cell {
     pub(crate) const fn new() -> Self {
         Self {

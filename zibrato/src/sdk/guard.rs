@@ -1,9 +1,11 @@
 //! Guards: they measure until they are dropped, by return, `?` or panic alike.
 
+use super::amount::Number;
 use super::capture;
 use super::handle::instrument;
 use super::instrument::Instrument;
 use super::site::{self, Site};
+use super::ticks::Moment;
 use crate::measurement::Kind;
 use std::sync::Arc;
 use std::time::Instant;
@@ -47,14 +49,10 @@ pub struct CountMe {
 #[derive(Debug)]
 #[must_use = "it measures until it is dropped; bind it to a name, not to `_`"]
 pub struct TimeMe {
-    target: Target,
-}
-
-#[derive(Debug)]
-enum Target {
-    Named { named: Named, since: Instant },
-    Nobody,
-    Site { site: &'static Site, since: Instant },
+    // Two fields and not an enum: what a call site makes has no `named`, which the compiler sees
+    // through, and leaves out all that belongs to it.
+    site: Option<(&'static Site, Moment)>,
+    named: Option<Box<(Named, Instant)>>,
 }
 
 /// A series whose name was known only at run time.
@@ -74,7 +72,7 @@ impl Named {
         Some(Self { instrument, level: level.into(), name: name.into(), source: None })
     }
 
-    fn record(&self, kind: Kind, value: super::amount::Number) {
+    fn record(&self, kind: Kind, value: Number) {
         match &self.instrument {
             Some(instrument) => {
                 instrument.record(kind, &self.level, &self.name, self.source.as_ref(), value);
@@ -110,7 +108,7 @@ impl CountMe {
 impl Drop for CountMe {
     fn drop(&mut self) {
         if let Some(named) = &self.named {
-            named.record(Kind::Counter, super::amount::Number::Whole(1));
+            named.record(Kind::Counter, Number::Whole(1));
         }
     }
 }
@@ -119,9 +117,8 @@ impl TimeMe {
     /// Begins a scope that is timed under a name known at run time, in the installed instrument.
     /// Without one it does nothing; a level or name that may not be is counted as lost.
     pub fn new(level: &str, name: &str) -> Self {
-        Named::current(level, name).map_or(Self { target: Target::Nobody }, |named| Self {
-            target: Target::Named { named, since: Instant::now() },
-        })
+        let named = Named::current(level, name).map(|named| Box::new((named, Instant::now())));
+        Self { site: None, named }
     }
 
     pub(crate) fn of(
@@ -132,33 +129,29 @@ impl TimeMe {
     ) -> Self {
         let (level, name) = (level.into(), name.into());
         let named = Named { instrument: Some(instrument), level, name, source };
-        Self { target: Target::Named { named, since: Instant::now() } }
+        Self { site: None, named: Some(Box::new((named, Instant::now()))) }
     }
 
     #[inline]
     pub(crate) fn at(site: &'static Site) -> Self {
-        if !site::is_measured(site) {
-            return Self { target: Target::Nobody };
-        }
-        Self { target: Target::Site { site, since: Instant::now() } }
+        let site = if site::is_measured(site) { Some((site, Moment::now())) } else { None };
+        Self { site, named: None }
     }
 
     /// Leaves the scope untimed.
     pub fn cancel(mut self) {
-        self.target = Target::Nobody;
+        (self.site, self.named) = (None, None);
     }
 }
 
 impl Drop for TimeMe {
     #[inline]
     fn drop(&mut self) {
-        match &self.target {
-            Target::Named { named, since } => {
-                let seconds = super::amount::Number::Float(since.elapsed().as_secs_f64());
-                named.record(Kind::Timer, seconds);
-            }
-            Target::Nobody => {}
-            Target::Site { site, since } => site::record(site, since.elapsed().as_secs_f64()),
+        if let Some((site, since)) = self.site {
+            site::record(site, since);
+        }
+        if let Some(named) = &self.named {
+            named.0.record(Kind::Timer, Number::Float(named.1.elapsed().as_secs_f64()));
         }
     }
 }

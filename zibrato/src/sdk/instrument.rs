@@ -5,6 +5,7 @@ use super::capture;
 use super::cell::{Cell, Taken};
 use super::ledger::{Ledger, Loss, Stats};
 use super::site;
+use super::timer_cell;
 use crate::clock;
 use crate::measurement::{Kind, Level, Name, Source};
 use std::collections::{BTreeSet, HashMap};
@@ -20,9 +21,12 @@ static INSTALLED: AtomicU64 = AtomicU64::new(0);
 /// The number that the next instrument gets.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-#[inline]
 pub(crate) fn installation() -> u64 {
-    INSTALLED.load(Ordering::Relaxed)
+    INSTALLED.load(Ordering::SeqCst)
+}
+
+pub(crate) fn set_installation(number: u64) {
+    INSTALLED.store(number, Ordering::SeqCst);
 }
 
 #[derive(Debug)]
@@ -75,15 +79,14 @@ impl Instrument {
 
     /// Makes the call sites of the program this instrument's.
     pub(crate) fn take_sites(&self) {
-        site::clear_sites();
         self.owns_sites.store(true, Ordering::SeqCst);
-        INSTALLED.store(self.number, Ordering::SeqCst);
+        site::belong_to(self.number);
     }
 
     /// From now on the call sites measure nothing; what they gathered can still be collected.
     pub(crate) fn close_sites(&self) {
         if self.owns_sites.load(Ordering::SeqCst) {
-            INSTALLED.store(0, Ordering::SeqCst);
+            site::belong_to(0);
         }
     }
 
@@ -165,13 +168,14 @@ impl Instrument {
     pub(crate) fn collect(&self, of: impl Fn(&Level) -> bool) -> Vec<(Series, Taken)> {
         let mut all = Vec::new();
         if self.owns_sites.load(Ordering::SeqCst) {
+            let epoch = timer_cell::next_epoch();
             for site in site::sites() {
                 let Some((level, name, source)) = site.checked().filter(|c| of(&c.0)) else {
                     continue;
                 };
                 let source = source.unwrap_or_else(|| self.source.clone());
                 let series = Series { level, source, name, kind: site.kind() };
-                all.extend(site.cell().take(site.kind()).map(|taken| (series, taken)));
+                all.extend(site.take(epoch).map(|taken| (series, taken)));
             }
         }
         for (series, cell) in self.named().iter().filter(|(series, _)| of(&series.level)) {

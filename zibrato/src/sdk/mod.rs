@@ -14,9 +14,12 @@ mod handle;
 mod instrument;
 mod ledger;
 mod link;
+mod local;
 mod outcome;
 mod sender;
 mod site;
+mod ticks;
+mod timer_cell;
 
 pub use amount::Amount;
 pub use builder::{Builder, InstallError};

@@ -4,6 +4,7 @@ use super::cell::{Taken, TakenValue};
 use super::instrument::{Instrument, Series};
 use super::ledger::{Loss, Stats};
 use super::link::{ContextEnded, Link, SILENCE};
+use super::ticks;
 use crate::clock;
 use crate::measurement::Level;
 use crate::wire::{BATCH_TARGET_BYTES, BatchWriter};
@@ -156,6 +157,7 @@ impl Worker {
             if let Some(stop_by) = stop_by {
                 break stop_by;
             }
+            ticks::calibrate();
             let now = Instant::now();
             self.link.hear(now, self.instrument.ledger());
             let free;

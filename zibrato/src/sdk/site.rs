@@ -2,17 +2,20 @@
 
 use super::amount::{Amount, Number};
 use super::capture;
-use super::cell::Cell;
+use super::cell::{Cell, Taken, TakenValue};
 use super::guard::TimeMe;
 use super::handle::instrument as installed_instrument;
 use super::instrument;
+use super::local;
+use super::ticks::{self, Moment};
+use super::timer_cell::TimerTotals;
 use crate::clock;
 use crate::measurement::{
     Kind, Level, MAX_NAME_BYTES, Name, Source, TextProblem, check_level, check_name,
 };
 use once_cell::sync::OnceCell;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a call site measures. Generated code fills it in; the names are checked when the program
 /// is compiled.
@@ -35,18 +38,42 @@ pub struct Place {
 pub struct Site {
     place: Place,
     kind: Kind,
-    /// Twice the number of the installation for which it was opened, and 1 if that wants it.
-    gate: AtomicU64,
-    listed: AtomicBool,
+    /// Where its cell stands in each thread's block, if anybody wants it; else [`OFF`] or [`ASK`].
+    /// One load tells both.
+    gate: AtomicU32,
+    /// Where its cell stands in each thread's block, once it has one.
+    index: OnceCell<u32>,
     checked: OnceCell<(Level, Name, Option<Source>)>,
-    cell: Cell,
+    /// For what the cells of threads cannot take: fractions, gauges, and threads that are ending.
+    shared: Cell,
+    books: Mutex<Books>,
 }
 
-/// Every site that was ever opened.
+/// Nobody wants it: measuring here ends with the load of the gate.
+const OFF: u32 = u32::MAX;
+
+/// It is not known whether anybody wants it.
+const ASK: u32 = u32::MAX - 1;
+
+/// What of the threads' cells is settled. Only the sender, install and uninstall look in here.
+#[derive(Debug, Default)]
+struct Books {
+    /// Sum and number of the counts that were taken.
+    counted: (u64, u64),
+    timed: Option<Box<TimerTotals>>,
+    /// How many readings the threads' cells had seen when the installation began.
+    before: u64,
+}
+
+/// Every site that was ever used. Whoever changes gates holds the lock.
 static SITES: Mutex<Vec<&'static Site>> = Mutex::new(Vec::new());
 
+fn lock_sites() -> MutexGuard<'static, Vec<&'static Site>> {
+    SITES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 pub(crate) fn sites() -> Vec<&'static Site> {
-    SITES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    lock_sites().clone()
 }
 
 impl Site {
@@ -85,19 +112,16 @@ impl Site {
         Self {
             place,
             kind,
-            gate: AtomicU64::new(0),
-            listed: AtomicBool::new(false),
+            gate: AtomicU32::new(ASK),
+            index: OnceCell::new(),
             checked: OnceCell::new(),
-            cell: Cell::new(),
+            shared: Cell::new(),
+            books: Mutex::new(Books { counted: (0, 0), timed: None, before: 0 }),
         }
     }
 
     pub(crate) const fn kind(&self) -> Kind {
         self.kind
-    }
-
-    pub(crate) const fn cell(&self) -> &Cell {
-        &self.cell
     }
 
     /// Level, name and source, checked. They were checked when the program was compiled, so this
@@ -117,27 +141,86 @@ impl Site {
         self.checked.get_or_try_init(make).ok().cloned()
     }
 
-    /// Whether the installed instrument wants this site.
-    #[inline]
-    fn wanted(&'static self) -> bool {
-        let installation = instrument::installation();
-        if installation == 0 {
-            return false;
+    /// Finds out whether the installed instrument wants this site, and opens or closes its gate;
+    /// gives its index if so.
+    #[cold]
+    fn ask(&'static self) -> Option<u32> {
+        // Before the lock: whoever installs holds these two the other way round.
+        let instrument = installed_instrument();
+        let mut sites = lock_sites();
+        let index = *self.index.get_or_init(|| {
+            sites.push(self);
+            u32::try_from(sites.len() - 1).unwrap_or(ASK)
+        });
+        let installed = instrument::installation();
+        let wanted = match instrument.filter(|instrument| instrument.number() == installed) {
+            Some(instrument) => instrument.wants(self.place.level),
+            None if installed == 0 => false,
+            // Another one is just being installed; the next use will find it.
+            None => return None,
+        };
+        // While some thread captures, every use has to come by here.
+        if !capture::anybody_captures() {
+            self.gate.store(if wanted { index } else { OFF }, Ordering::Relaxed);
         }
-        let gate = self.gate.load(Ordering::Relaxed);
-        if gate >> 1 == installation { gate & 1 == 1 } else { self.open() }
+        wanted.then_some(index)
     }
 
-    /// The first use since an instrument was installed.
-    #[cold]
-    fn open(&'static self) -> bool {
-        let Some(instrument) = installed_instrument() else { return false };
-        let wanted = instrument.wants(self.place.level);
-        if wanted && !self.listed.swap(true, Ordering::Relaxed) {
-            SITES.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    /// Takes what has gathered, if there were readings. Only the sender calls it.
+    pub(crate) fn take(&self, epoch: u32) -> Option<Taken> {
+        let shared = self.shared.take(self.kind);
+        let Some(index) = self.index.get() else { return shared };
+        let mut books = self.books();
+        match self.kind {
+            Kind::Counter => {
+                let (sum, times) = local::counted(*index);
+                let readings = times.wrapping_sub(books.counted.1);
+                if readings == 0 {
+                    return shared;
+                }
+                let more = sum.wrapping_sub(books.counted.0).cast_signed() as f64;
+                books.counted = (sum, times);
+                Some(Taken { readings, value: TakenValue::Counter(more) }.with(shared))
+            }
+            Kind::Timer => {
+                let (totals, extremes) = local::timed(*index, epoch);
+                let nothing = TimerTotals::default();
+                let before = books.timed.as_deref().unwrap_or(&nothing);
+                let summary = totals.since(before, extremes, ticks::tick());
+                if summary.is_empty() {
+                    return shared;
+                }
+                books.timed = Some(Box::new(totals));
+                let readings = summary.count();
+                Some(Taken { readings, value: TakenValue::Timer(summary) }.with(shared))
+            }
+            Kind::Gauge | Kind::Set => shared,
         }
-        self.gate.store(instrument.number() << 1 | u64::from(wanted), Ordering::Relaxed);
-        wanted
+    }
+
+    /// Forgets what has gathered for an earlier installation.
+    fn clear(&self) {
+        self.shared.clear();
+        let Some(index) = self.index.get() else { return };
+        let mut books = self.books();
+        books.counted = local::counted(*index);
+        let (totals, _) = local::timed(*index, 0);
+        books.before = if self.kind == Kind::Counter { books.counted.1 } else { totals.count() };
+        books.timed = Some(Box::new(totals));
+    }
+
+    /// How many readings were made here in this installation.
+    fn made(&self) -> u64 {
+        let in_threads = self.index.get().map_or(0, |index| match self.kind {
+            Kind::Counter => local::counted(*index).1,
+            Kind::Timer => local::timed(*index, 0).0.count(),
+            Kind::Gauge | Kind::Set => 0,
+        });
+        in_threads.wrapping_sub(self.books().before) + self.shared.made()
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number that cannot go on the wire.
@@ -172,14 +255,29 @@ const fn expect_valid(checked: Result<(), TextProblem>) {
 #[doc(hidden)]
 #[inline]
 pub fn count<A: Amount>(site: &'static Site, amount: A) {
-    let amount = amount.number();
-    if capture::catch_site(site, amount) || !site.wanted() {
+    let gate = site.gate.load(Ordering::Relaxed);
+    if gate == OFF {
         return;
     }
-    if amount.to_f64().is_finite() {
-        site.cell.add(amount);
-    } else {
-        site.refuse();
+    match (amount.number(), local::counter(gate)) {
+        (Number::Whole(amount), Some(cell)) => cell.add(amount),
+        (amount, _) => count_slowly(site, amount),
+    }
+}
+
+/// The first count of a thread, and those that its cell cannot take.
+#[cold]
+fn count_slowly(site: &'static Site, amount: Number) {
+    if capture::catch_site(site, amount) {
+        return;
+    }
+    let Some(index) = site.ask() else { return };
+    if !amount.to_f64().is_finite() {
+        return site.refuse();
+    }
+    match (amount, local::counter_or_grow(index)) {
+        (Number::Whole(amount), Some(cell)) => cell.add(amount),
+        (amount, _) => site.shared.add(amount),
     }
 }
 
@@ -187,12 +285,18 @@ pub fn count<A: Amount>(site: &'static Site, amount: A) {
 #[doc(hidden)]
 #[inline]
 pub fn gauge<A: Amount>(site: &'static Site, value: A) {
-    let value = value.number();
-    if capture::catch_site(site, value) || !site.wanted() {
+    if site.gate.load(Ordering::Relaxed) != OFF {
+        gauge_wanted(site, value.number());
+    }
+}
+
+fn gauge_wanted(site: &'static Site, value: Number) {
+    let asked = site.gate.load(Ordering::Relaxed) == ASK;
+    if asked && (capture::catch_site(site, value) || site.ask().is_none()) {
         return;
     }
     if value.to_f64().is_finite() {
-        site.cell.set(value.to_f64(), clock::unix_ms());
+        site.shared.set(value.to_f64(), clock::unix_ms());
     } else {
         site.refuse();
     }
@@ -217,23 +321,59 @@ pub fn timed<T>(timer: TimeMe, value: T) -> T {
 /// Whether anybody would take a reading of the site.
 #[inline]
 pub(crate) fn is_measured(site: &'static Site) -> bool {
-    site.wanted() || capture::capturing()
-}
-
-/// Records a duration at a call site.
-#[inline]
-pub(crate) fn record(site: &'static Site, seconds: f64) {
-    if !capture::catch_site(site, Number::Float(seconds)) && site.wanted() {
-        site.cell.record(seconds);
+    match site.gate.load(Ordering::Relaxed) {
+        OFF => false,
+        ASK => capture::capturing() || site.ask().is_some(),
+        _ => true,
     }
 }
 
-/// Forgets what the sites gathered for an earlier installation.
-pub(crate) fn clear_sites() {
-    sites().iter().for_each(|site| site.cell.clear());
+/// Records how long it is since a moment.
+#[inline]
+pub(crate) fn record(site: &'static Site, since: Moment) {
+    match (since.ticks(), local::timer(site.gate.load(Ordering::Relaxed))) {
+        (Some(ticks), Some(cell)) => cell.record(ticks, ticks::tick()),
+        (ticks, _) => record_slowly(site, since, ticks),
+    }
+}
+
+/// The first reading of a thread, and those that its cell cannot take.
+#[cold]
+fn record_slowly(site: &'static Site, since: Moment, ticks: Option<i64>) {
+    let seconds = match ticks {
+        Some(ticks) => ticks as f64 * ticks::tick(),
+        None => since.seconds_by_clock(),
+    };
+    let closed = site.gate.load(Ordering::Relaxed) == OFF;
+    if closed || capture::catch_site(site, Number::Float(seconds)) {
+        return;
+    }
+    let Some(index) = site.ask() else { return };
+    match (ticks, local::timer_or_grow(index)) {
+        (Some(ticks), Some(cell)) => cell.record(ticks, ticks::tick()),
+        (_, _) => site.shared.record(seconds),
+    }
+}
+
+/// Makes the sites those of the installation `number`, and forgets what they gathered before; or
+/// makes them nobody's if it is 0.
+pub(crate) fn belong_to(number: u64) {
+    let sites = lock_sites();
+    for site in sites.iter() {
+        if number != 0 {
+            site.clear();
+        }
+        site.gate.store(ASK, Ordering::Relaxed);
+    }
+    instrument::set_installation(number);
+}
+
+/// From now on each site asks anew whether it is wanted.
+pub(crate) fn ask_again() {
+    lock_sites().iter().for_each(|site| site.gate.store(ASK, Ordering::Relaxed));
 }
 
 /// How many readings the sites have ever seen in this installation.
 pub(crate) fn made_at_sites() -> u64 {
-    sites().iter().map(|site| site.cell.made()).sum()
+    sites().iter().map(|site| site.made()).sum()
 }
