@@ -14,13 +14,14 @@
 //!        or  "r": [seconds, …]                              every reading
 //! ```
 
+mod error;
+mod items;
 mod read;
 mod write;
 
-pub use read::{
-    BatchError, BatchReader, Entries, Entry, EntryError, Members, Numbers, Readings, Tags,
-    TimerSummary, Value,
-};
+pub use error::{BatchError, EntryError};
+pub use items::{Members, Numbers, Readings, Tags, TimerSummary};
+pub use read::{BatchReader, Entries, Entry, Value};
 pub use write::BatchWriter;
 
 #[cfg(test)]

@@ -1,0 +1,180 @@
+//! What stands inside an entry, read only when somebody asks for it.
+
+use super::error::EntryError;
+use crate::measurement::check_name;
+use crate::summary::Summary;
+use crate::wire::msgpack::{self as mp, Malformed};
+
+/// The most tags an entry may have.
+const MAX_TAGS: u32 = 50;
+
+/// An array whose items are read when somebody asks for them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Flat<'a> {
+    rest: &'a [u8],
+    pub(super) left: u32,
+}
+
+impl<'a> Flat<'a> {
+    pub(super) fn read(from: &mut &'a [u8]) -> Result<Self, Malformed> {
+        let mut whole = mp::skip(from)?;
+        let left = mp::read_array(&mut whole)?;
+        Ok(Self { rest: whole, left })
+    }
+
+    pub(super) fn next_with<T>(
+        &mut self,
+        read: impl FnOnce(&mut &'a [u8]) -> Result<T, Malformed>,
+    ) -> Result<T, Malformed> {
+        self.left = self.left.checked_sub(1).ok_or(Malformed)?;
+        read(&mut self.rest)
+    }
+}
+
+/// Tags: texts by text, in the order in which they came.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tags<'a>(Flat<'a>);
+
+impl<'a> Tags<'a> {
+    pub(super) fn read(from: &mut &'a [u8]) -> Result<Self, EntryError> {
+        let pairs = mp::read_map(from)?;
+        if pairs > MAX_TAGS {
+            return Err(EntryError::TooManyTags);
+        }
+        let start = *from;
+        for _ in 0..2 * pairs {
+            check_name(mp::read_text(from)?).map_err(EntryError::Tag)?;
+        }
+        Ok(Self(Flat { rest: start, left: pairs }))
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.left == 0
+    }
+}
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let read = |from: &mut &'a [u8]| Ok((mp::read_text(from)?, mp::read_text(from)?));
+        self.0.next_with(read).ok()
+    }
+}
+
+/// Every reading of a timer, in seconds; all finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Numbers<'a>(Flat<'a>);
+
+impl<'a> Numbers<'a> {
+    pub(super) fn check(items: Flat<'a>) -> Result<Self, EntryError> {
+        let mut rest = items.clone();
+        while rest.left > 0 {
+            finite(Some(rest.next_with(mp::read_number)?), "r")?;
+        }
+        Ok(Self(items))
+    }
+}
+
+impl Iterator for Numbers<'_> {
+    type Item = f64;
+
+    fn next(&mut self) -> Option<f64> {
+        self.0.next_with(mp::read_number).ok()
+    }
+}
+
+/// Every reading of a gauge: unix milliseconds and value; all finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Readings<'a>(Flat<'a>);
+
+impl<'a> Readings<'a> {
+    pub(super) fn check(items: Flat<'a>) -> Result<Self, EntryError> {
+        if items.left % 2 == 1 {
+            return Err(EntryError::Inconsistent);
+        }
+        let mut rest = items.clone();
+        while rest.left > 0 {
+            rest.next_with(mp::read_unsigned)?;
+            finite(Some(rest.next_with(mp::read_number)?), "r")?;
+        }
+        Ok(Self(items))
+    }
+}
+
+impl Iterator for Readings<'_> {
+    type Item = (u64, f64);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let at_ms = self.0.next_with(mp::read_unsigned).ok()?;
+        Some((at_ms, self.0.next_with(mp::read_number).ok()?))
+    }
+}
+
+/// The distinct members of a set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Members<'a>(Flat<'a>);
+
+impl<'a> Members<'a> {
+    pub(super) fn check(items: Flat<'a>) -> Result<Self, EntryError> {
+        let mut rest = items.clone();
+        while rest.left > 0 {
+            check_name(rest.next_with(mp::read_text)?).map_err(EntryError::Member)?;
+        }
+        Ok(Self(items))
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        self.0.next_with(mp::read_text).ok()
+    }
+}
+
+/// A folded timer whose sketch is still in the bytes it came in.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TimerSummary<'a> {
+    /// How many readings were folded; at least one.
+    pub count: u64,
+    /// Their sum, in seconds.
+    pub sum: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+    /// The sum of their squares.
+    pub sum_squares: f64,
+    pub(super) buckets: Flat<'a>,
+}
+
+impl TimerSummary<'_> {
+    /// Folds it into a summary.
+    pub fn merge_into(&self, summary: &mut Summary) {
+        summary.merge_exact(self.count, self.sum, self.min, self.max, self.sum_squares);
+        for (bucket, count) in self.buckets() {
+            summary.sketch_mut().add_to_bucket(bucket, count);
+        }
+    }
+
+    /// The buckets of its sketch, as [`Sketch::buckets`](crate::Sketch::buckets) gives them.
+    /// Counts beyond `u32::MAX` are cut to it.
+    pub fn buckets(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
+        let mut rest = self.buckets.clone();
+        let mut bucket = 0_i32;
+        std::iter::from_fn(move || {
+            bucket = bucket.saturating_add(rest.next_with(mp::read_i32).ok()?);
+            let count = rest.next_with(mp::read_unsigned).ok()?;
+            Some((bucket, u32::try_from(count).unwrap_or(u32::MAX)))
+        })
+    }
+}
+
+pub(super) fn finite(value: Option<f64>, key: &'static str) -> Result<f64, EntryError> {
+    let value = value.ok_or(EntryError::Missing { key })?;
+    if value.is_finite() { Ok(value) } else { Err(EntryError::NotFinite) }
+}
