@@ -2,6 +2,7 @@
 
 use std::io;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -20,7 +21,7 @@ pub enum LogFormat {
 /// # Errors
 /// When `level` is no filter.
 pub fn init_logging(level: &str, format: LogFormat) -> Result<(), String> {
-    let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
+    let filter = filter(level)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -32,4 +33,33 @@ pub fn init_logging(level: &str, format: LogFormat) -> Result<(), String> {
         LogFormat::Text => builder.try_init(),
     });
     Ok(())
+}
+
+/// A filter takes a word that is no level for the name of a module, and then nothing else is
+/// logged: a slip of the pen would silence a daemon.
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    let is_word = |part: &str| part.chars().all(|c| c.is_alphanumeric() || "_-:".contains(c));
+    for word in text.split(',').map(str::trim).filter(|part| is_word(part)) {
+        if word.is_empty() || word.parse::<LevelFilter>().is_err() {
+            return Err(format!("`{word}` is no level; give error, warn, info, debug or trace"));
+        }
+    }
+    EnvFilter::try_new(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filter;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for text in ["info", "WARN", "off", "warn,zibrato_broker=debug", "[span{a=1}]=info"] {
+            filter(text).unwrap();
+        }
+        for text in ["inof", "", "info,", "loud", "zibrato_broker", "warn,debgu"] {
+            let why = filter(text).unwrap_err();
+            assert!(why.ends_with("give error, warn, info, debug or trace"), "{text}: {why}");
+        }
+        filter("a=b=c").unwrap_err();
+    }
 }
