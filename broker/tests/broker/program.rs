@@ -39,6 +39,7 @@ fn wrong_flags_end_it_with_a_line_that_says_what_to_do() {
         (&["--http", "0.0.0.0:1"], 78, "--insecure"),
         (&["--config", "/nowhere.toml"], 78, "/nowhere.toml"),
         (&["--log-level", "a=b=c", "--check"], 78, "--log-level"),
+        (&["--log-level", "inof", "--check"], 78, "give error, warn, info"),
     ] {
         let (found, stdout, stderr) = ended(args);
         assert_eq!(found, code, "{args:?}: {stderr}");
@@ -75,6 +76,34 @@ fn flags_can_stand_in_a_file() {
     assert!(code == 78 && stderr.contains("0.0.0.0"), "{stderr}");
     let (code, ..) = ended(&["--config", path, "--check", "--host", "127.0.0.1"]);
     assert_eq!(code, 0);
+}
+
+#[test]
+fn a_wrong_variable_or_key_is_named() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "port = 70000").unwrap();
+    let path = file.path().to_str().unwrap();
+    let with = |variables: &[(&str, &str)], args: &[&str]| {
+        let output = program(args).envs(variables.iter().copied()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (port, config) = (("ZIBRATO_BROKER_PORT", "abc"), ("ZIBRATO_BROKER_CONFIG", path));
+    let insecure = ("ZIBRATO_BROKER_INSECURE", "yes");
+    for (variables, args, code, part) in [
+        (&[port][..], &[][..], 78, "ZIBRATO_BROKER_PORT: invalid value 'abc'"),
+        (&[port, config], &[], 78, "ZIBRATO_BROKER_PORT: invalid value 'abc'"),
+        (&[insecure], &[], 78, "ZIBRATO_BROKER_INSECURE: invalid value 'yes' [possible values"),
+        (&[config], &[], 78, &format!("{path}: port: invalid value '70000'")),
+        (&[], &["--config", path], 78, &format!("{path}: port: invalid value '70000'")),
+        (&[], &["--config", path, "--port", "0"], 78, &format!("{path}: port: ")),
+        (&[port], &["--port", "def"], 64, "'def' for '--port <PORT>'"),
+        (&[port], &["--port=def"], 64, "'def' for '--port <PORT>'"),
+    ] {
+        let (found, stderr) = with(variables, &[args, &["--check"]].concat());
+        assert_eq!(found, code, "{variables:?} {args:?}: {stderr}");
+        assert!(stderr.contains(part), "{variables:?} {args:?}: {stderr}");
+        assert!(code == 64 || stderr.lines().count() == 1, "{stderr}");
+    }
 }
 
 #[test]

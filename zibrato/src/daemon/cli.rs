@@ -7,7 +7,7 @@
 
 use super::exit::{Exit, Failure};
 use super::logging::LogFormat;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, Command, Parser};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -71,22 +71,65 @@ fn parse_from<T: Parser>(
     args: Vec<OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<T, Wrong> {
-    let command = with_variables(T::command()).args_override_self(true);
+    let mut command = with_variables(T::command()).args_override_self(true);
     let file = config_file(&command, &args, &variable);
-    let args = match file {
-        Some(file) => {
-            let keys = read_keys(&file)?;
-            let mut from_file = keys_to_args(&command, &file, keys, &variable)?;
-            let mut all = args.into_iter();
-            let mut whole: Vec<_> = all.next().into_iter().collect();
-            whole.append(&mut from_file);
-            whole.extend(all);
-            whole
-        }
-        None => args,
+    let mut whole = args.clone();
+    if let Some(file) = &file {
+        let keys = read_keys(file)?;
+        let from_file = keys_to_args(&command, file, keys, &variable)?;
+        let first = whole.len().min(1);
+        whole.splice(first..first, from_file);
+    }
+    let matches = command.try_get_matches_from_mut(whole);
+    let parsed = matches.and_then(|matches| T::from_arg_matches(&matches));
+    parsed.map_err(|error| blame(&mut command, &args, file.as_deref(), &variable, error))
+}
+
+/// Says which variable or which key of the file has a wrong value. The parser knows flags only, and
+/// nobody looks for a mistake in one that was not given.
+fn blame(
+    command: &mut Command,
+    args: &[OsString],
+    file: Option<&Path>,
+    variable: &impl Fn(&str) -> Option<OsString>,
+    error: clap::Error,
+) -> Wrong {
+    let Some((shown, flag)) = flag_with_wrong_value(&error) else { return Wrong::Clap(error) };
+    let alone = command.try_get_matches_from_mut(args).err();
+    let is_wrong_alone = alone.is_some_and(|alone| {
+        flag_with_wrong_value(&alone).is_some_and(|(_, wrong_alone)| wrong_alone == flag)
+    });
+    let is_given = || {
+        let names = args.iter().filter_map(|arg| arg.to_str()?.strip_prefix("--"));
+        names.into_iter().any(|name| name.split('=').next() == Some(&*flag))
     };
-    let matches = command.try_get_matches_from(args).map_err(Wrong::Clap)?;
-    T::from_arg_matches(&matches).map_err(Wrong::Clap)
+    let origin = match file {
+        Some(file) if !is_wrong_alone => format!("{}: {flag}", file.display()),
+        _ if is_given() => return Wrong::Clap(error),
+        _ => {
+            let arg = command.get_arguments().find(|arg| arg.get_long() == Some(&*flag));
+            let name = arg.and_then(Arg::get_env).and_then(OsStr::to_str);
+            match name.filter(|name| variable(name).is_some()) {
+                Some(name) => name.to_owned(),
+                None => return Wrong::Clap(error),
+            }
+        }
+    };
+    let text = error.to_string();
+    let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let what = what.replace(&format!(" for '{shown}'"), "");
+    Wrong::Config(format!("{origin}: {}", what.split_whitespace().collect::<Vec<_>>().join(" ")))
+}
+
+/// The flag whose value is wrong, if that is what the error is about: as it is shown, and its name
+/// without the dashes.
+fn flag_with_wrong_value(error: &clap::Error) -> Option<(String, String)> {
+    if !matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation) {
+        return None;
+    }
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return None };
+    let flag = shown.split(' ').next()?.strip_prefix("--")?;
+    Some((shown.clone(), flag.to_owned()))
 }
 
 /// Gives each long flag its variable, and takes `-1` for a value, which may be wrong but is no flag.

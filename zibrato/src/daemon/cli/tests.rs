@@ -54,6 +54,8 @@ fn what_is_wrong_in_the_file_names_the_file_and_the_key() {
         ("insecure = 1", "insecure: takes true or false"),
         ("\nflush = ", "line 2: "),
         ("config = 'x'", "config: no such key"),
+        ("flush = 'soon'", "flush: invalid value 'soon': invalid digit"),
+        ("log-format = 'jsn'", "log-format: invalid value 'jsn' [possible values: json, text]"),
     ] {
         let (_keep, path) = file(text);
         let Err(Wrong::Config(message)) = parse(&["--config", &path], &[]) else {
@@ -62,8 +64,9 @@ fn what_is_wrong_in_the_file_names_the_file_and_the_key() {
         assert!(message.starts_with(&path) && message.contains(part), "{message}");
     }
     assert!(matches!(parse(&["--config", "/nowhere/x.toml"], &[]), Err(Wrong::Config(_))));
-    let (_keep, path) = file("flush = 'soon'");
-    assert!(matches!(parse(&["--config", &path], &[]), Err(Wrong::Clap(_))));
+    let (_keep, path) = file("flush = 10");
+    let wrong = parse(&["--config", &path, "--flush", "soon"], &[]);
+    assert!(matches!(wrong, Err(Wrong::Clap(_))));
 }
 
 #[test]
