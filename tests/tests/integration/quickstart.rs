@@ -1,7 +1,8 @@
-//! The quickstart's totals are what other tools count, and what stands in Carbon.
+//! The quickstart's totals are what other tools count, and what stands in Carbon; and what it does
+//! not read, it says.
 
 use serde_json::Value;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use zibrato::clock::unix_ms;
 use zibrato_tests::{Carbon, DEADLINE, Running, program, repository, wait_until};
 
@@ -37,4 +38,23 @@ fn the_totals_are_what_find_and_wc_count_and_what_stands_in_carbon() {
         let points = carbon.fetch(&metric().unwrap());
         assert!(points.iter().all(|(at, _)| (begun..=ended).contains(at)), "{end}: {points:?}");
     }
+}
+
+#[test]
+fn who_reads_no_further_ends_it_without_a_complaint() {
+    let mut command = Command::new(program("quickstart"));
+    command.arg(repository().join("docs")).stdin(Stdio::null());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && !log.contains("Broken pipe"), "{log}");
+}
+
+#[test]
+fn what_is_no_file_and_no_folder_is_refused() {
+    let mut command = Command::new(program("quickstart"));
+    let (status, _, log) = Running::run(command.arg("/dev/zero"));
+    assert_eq!(status.code(), Some(74), "{log}");
+    assert!(log.contains("/dev/zero: is neither a file nor a folder"), "{log}");
 }

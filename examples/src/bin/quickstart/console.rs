@@ -18,6 +18,8 @@ const HISTORY: usize = 24;
 pub(crate) struct Totals {
     pub(crate) counters: BTreeMap<String, f64>,
     pub(crate) timers: BTreeMap<String, Summary>,
+    /// How many windows had something in them.
+    pub(crate) windows: usize,
     gauges: BTreeMap<String, Gauge>,
     history: BTreeMap<String, Vec<f64>>,
 }
@@ -52,6 +54,7 @@ impl Backend for Console {
         let series = window.into_series();
         let mut totals = self.totals();
         series.iter().for_each(|series| totals.add(series));
+        totals.windows += usize::from(!series.is_empty());
         let table = table(stamp, length, &series, &totals.history);
         vec![Payload::new(table.into_bytes(), series.len())]
     }
@@ -61,8 +64,13 @@ impl Backend for Console {
             return Ok(());
         }
         let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(&payload.body).and_then(|()| stdout.flush());
-        written.map_err(|error| SendError::Reject { why: error.into() })
+        match stdout.write_all(&payload.body).and_then(|()| stdout.flush()) {
+            // Whoever has closed stdout, such as `head`, has read enough.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(SendError::Reject { why: error.into() })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

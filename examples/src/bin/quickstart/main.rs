@@ -11,6 +11,7 @@ use clap::Parser;
 use console::{Console, Output, Totals};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::{ErrorKind, Write as _};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,7 +53,7 @@ struct Flags {
     #[arg(long)]
     repeat: bool,
 
-    /// Print the totals as one JSON object and nothing else
+    /// Print the totals as one JSON object, in place of tables
     #[arg(long)]
     json: bool,
 
@@ -92,9 +93,11 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
         return Err(Failure::new(Exit::Usage, why));
     }
     for path in &flags.paths {
-        path.metadata().map_err(|error| {
-            Failure::new(Exit::Io, format!("{}: {error}; name files that exist", path.display()))
-        })?;
+        let wrong = |why| Failure::new(Exit::Io, format!("{}: {why}", path.display()));
+        let kind = path.metadata().map_err(|why| wrong(format!("{why}; name files that exist")))?;
+        if !kind.is_file() && !kind.is_dir() {
+            return Err(wrong("is neither a file nor a folder".to_owned()));
+        }
     }
     let stop = Stop::on_signals().map_err(|e| unavailable("signals", &e))?;
 
@@ -149,10 +152,13 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     let same = arrived == done.by_extension && stats.delivered == stats.recorded;
     tracing::debug!(event = "ended", ?stats, ?broker_end);
     if flags.json {
-        print(&json(&done, &console.totals(), seconds, same).to_string());
+        print(&json(&done, &console.totals(), seconds, same).to_string())?;
     } else {
-        print(&console.totals().table(seconds));
-        print(&last_line(&done, same));
+        // One window is the whole already.
+        if console.totals().windows > 1 {
+            print(console.totals().table(seconds).trim_end())?;
+        }
+        print(&last_line(&done, same))?;
     }
     if undelivered > 0 {
         let why = format!("{undelivered} series could not be delivered to Carbon; is it running?");
@@ -222,7 +228,12 @@ fn last_line(done: &Done, same: bool) -> String {
     )
 }
 
-#[expect(clippy::print_stdout, reason = "it is what the program is for")]
-fn print(text: &str) {
-    println!("{text}");
+fn print(text: &str) -> Result<(), Failure> {
+    match writeln!(std::io::stdout(), "{text}") {
+        // Whoever has closed stdout, such as `head`, has read enough.
+        Err(why) if why.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Io, format!("stdout: {why}")))
+        }
+        _ => Ok(()),
+    }
 }

@@ -58,17 +58,22 @@ pub(crate) fn read_all(
     let done = Mutex::new(Done::default());
     let (queue, files) = sync_channel::<PathBuf>(1000);
     let files = Mutex::new(files);
-    thread::scope(|scope| {
+    let unreadable = thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| take_files(&files, &done, z));
         }
-        walk(paths, times, stop, &queue);
+        let unreadable = walk(paths, times, stop, &queue);
         drop(queue);
+        unreadable
     });
-    done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    done.unreadable += unreadable;
+    done
 }
 
-fn walk(paths: &[PathBuf], times: Times, stop: &Stop, queue: &SyncSender<PathBuf>) {
+/// Hands all files to the threads. Returns how many folders it could not look into.
+fn walk(paths: &[PathBuf], times: Times, stop: &Stop, queue: &SyncSender<PathBuf>) -> u64 {
+    let mut unreadable = 0;
     loop {
         let entries = paths.iter().flat_map(|path| {
             let left_out = |entry: &DirEntry| {
@@ -79,20 +84,23 @@ fn walk(paths: &[PathBuf], times: Times, stop: &Stop, queue: &SyncSender<PathBuf
         });
         for entry in entries {
             if stop.raised() {
-                return;
+                return unreadable;
             }
             match entry {
                 Ok(entry) if entry.file_type().is_file() => {
                     if queue.send(entry.into_path()).is_err() {
-                        return;
+                        return unreadable;
                     }
                 }
                 Ok(_) => {}
-                Err(_) => zibrato::count!("warn", "quickstart.unreadable"),
+                Err(_) => {
+                    zibrato::count!("warn", "quickstart.unreadable");
+                    unreadable += 1;
+                }
             }
         }
         if times == Times::Once {
-            return;
+            return unreadable;
         }
     }
 }
