@@ -23,11 +23,13 @@ impl Complaints {
         }
         for ((reason, now), (_, told)) in now.dropped.iter().zip(self.told.dropped.iter()) {
             if now > told {
-                tracing::warn!(event = "dropped", reason, count = now - told);
+                let why = meaning(reason);
+                tracing::warn!(event = "dropped", reason, count = now - told, why);
             }
         }
         if slow > 0 {
-            tracing::warn!(event = "slow_subscriber", times = slow);
+            let why = "it does not read as fast as others publish, and misses some";
+            tracing::warn!(event = "slow_subscriber", times = slow, why);
         }
         self.told.clone_from(now);
     }
@@ -48,9 +50,44 @@ fn may(last_ms: &mut Option<u64>, now_ms: u64) -> bool {
     may
 }
 
+/// What a reason says to people who have not read the code.
+fn meaning(reason: &str) -> &'static str {
+    match reason {
+        "encoding" => "a line is not UTF-8",
+        "fields" => "a line has not 6 fields, level|mtype|name|value|timestamp|source",
+        "level" => {
+            "a level is empty, too long, kept for the protocol, or has a control character in it"
+        }
+        "member" => "a member of a set is empty, too long, or has a control character in it",
+        "mtype" => "the mtype of a line is none of counter, gauge, set and timer",
+        "name" => "the name in a line is empty, too long, or has a control character in it",
+        "source" => "the source in a line is too long, or has a control character in it",
+        "timestamp" => "the timestamp of a line is not a number of unix seconds",
+        "value" => "the value of a line is not a finite decimal number",
+        "empty" => "a message had no line in it",
+        "frames" => "a message has neither 1 frame, as lines, nor 3, as a batch",
+        "id" => "the id of a batch has not 24 bytes",
+        "sequence" => "a batch has the sequence 0; sequences begin with 1",
+        "topic" => "the topic of a batch is not `zb1|<level>|`",
+        "version" => "a batch is of a version that this broker does not know; upgrade it",
+        "expansion" => "part of a batch could not be read to make lines of it",
+        "levels" => "lines of too many levels in one second; further ones reach no workers",
+        "send" => "a message could not be sent now",
+        _ => "something is wrong with it; --log-level debug says what",
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Complaints;
+    use super::{Complaints, meaning};
+    use crate::counters::REASONS;
+
+    #[test]
+    fn every_reason_is_explained() {
+        let other = meaning("other");
+        let silent: Vec<_> = REASONS.into_iter().filter(|r| meaning(r) == other).collect();
+        assert_eq!(silent, ["other"]);
+    }
 
     #[test]
     fn the_same_complaint_is_made_once_a_minute() {
