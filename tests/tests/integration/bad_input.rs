@@ -61,6 +61,16 @@ fn a_worker_whose_broker_has_an_unknown_name_says_so_and_goes_on() {
 }
 
 #[test]
+fn a_worker_that_is_sent_to_the_wrong_port_says_which_one_to_give() {
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    let mut command = Command::new(program("zibrato-carbon"));
+    let mut worker = Running::start(command.args(["--port", &port]));
+    worker.says(&["no_broker", "port + 1"]);
+    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+}
+
+#[test]
 fn a_program_without_a_broker_runs_and_delivers_when_one_comes() {
     let (carbon, mut broker) = (Carbon::start(), Broker::start());
     let _worker = worker(&broker, &carbon);

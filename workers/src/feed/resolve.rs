@@ -1,15 +1,29 @@
-//! The thread `zb-resolve`: looks a host up, to tell why a broker is not there.
+//! The thread `zb-resolve`: looks a host up and knocks, to tell why a broker is not there.
 //!
 //! A look-up has no deadline, so it has a thread of its own that nobody waits for.
 
 use crate::thread::OwnedThread;
-use std::net::ToSocketAddrs;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
 
-/// Logs why the address of `host` is not known, if it is not.
+/// How long somebody has to open the door.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Logs why nothing comes from `host`.
 pub(super) fn explain(host: String, port: u16) -> Option<OwnedThread> {
-    let body = move || {
-        if let Err(why) = (&*host, port).to_socket_addrs() {
-            tracing::warn!(event = "unknown_host", host, %why);
+    let body = move || match (&*host, port).to_socket_addrs() {
+        Err(why) => {
+            let why = why.to_string();
+            tracing::warn!(event = "unknown_host", host, why);
+        }
+        Ok(addresses) => {
+            let mut knocks = addresses.map(|at| TcpStream::connect_timeout(&at, PATIENCE));
+            let why = if knocks.any(|knock| knock.is_ok()) {
+                "somebody listens there but publishes nothing; give the broker's own port + 1"
+            } else {
+                "nobody answers there; start the broker"
+            };
+            tracing::warn!(event = "no_broker", host, port, why);
         }
     };
     OwnedThread::spawn("zb-resolve", body, || ()).ok()
