@@ -79,16 +79,19 @@ pub use summary::Summary;
 
 #[cfg(feature = "sdk")]
 pub use measurement::Measurement;
-/// [`CountMe`] under the name that Python Zibrato gave it.
-#[cfg(feature = "sdk")]
-pub use sdk::CountMe as Count_me;
-/// [`TimeMe`] under the name that Python Zibrato gave it.
-#[cfg(feature = "sdk")]
-pub use sdk::TimeMe as Time_me;
 #[cfg(feature = "sdk")]
 pub use sdk::{
     Amount, Builder, CountMe, Guard, InstallError, Loss, Outcome, Stats, TimeMe, Zibrato, installed,
 };
+// Aliases, because the compiler names a type that is exported twice by its stranger name.
+/// [`CountMe`] under the name that Python Zibrato gave it.
+#[cfg(feature = "sdk")]
+#[expect(non_camel_case_types, reason = "the name is Python's")]
+pub type Count_me = CountMe;
+/// [`TimeMe`] under the name that Python Zibrato gave it.
+#[cfg(feature = "sdk")]
+#[expect(non_camel_case_types, reason = "the name is Python's")]
+pub type Time_me = TimeMe;
 /// The ZeroMQ binding, so that a context given to [`Builder::context`] is of the right version.
 #[cfg(feature = "sdk")]
 pub use zmq;
