@@ -5,7 +5,7 @@
 /// | argument | default | |
 /// |---|---|---|
 /// | `level = ".."` | `"info"` | routes; any word |
-/// | `name = ".."` | `module.path.function` | what is counted |
+/// | `name = ".."` | `module.path.function` | what is counted; the default leaves out the type of a method |
 /// | `value = ..` | `1` | how much to count: any expression of an [`Amount`](crate::Amount), evaluated once, on entry, before the body can move an argument |
 /// | `source = ".."` | the installation's | who counts |
 /// | `on = ".."` | `"always"` | `"ok"` or `"err"`: only if the function returns that; see [`Outcome`](crate::Outcome) |
@@ -126,7 +126,7 @@ pub use zibrato_macros::count_me;
 /// | argument | default | |
 /// |---|---|---|
 /// | `level = ".."` | `"info"` | routes; any word |
-/// | `name = ".."` | `module.path.function` | what is timed |
+/// | `name = ".."` | `module.path.function` | what is timed; the default leaves out the type of a method |
 /// | `source = ".."` | the installation's | who times |
 /// | `crate = path` | `::zibrato` | where this crate is, if another passes it on |
 ///
