@@ -160,7 +160,9 @@ impl Zibrato {
 /// Keeps an instrument installed. Dropped, it flushes within the flush deadline, and measuring
 /// ends.
 ///
-/// Bind it to a name in `main`; bound to `_` it is dropped at once.
+/// Bind it to a name in `main`; bound to `_` it is dropped at once. `std::process::exit` drops
+/// nothing: call [`shutdown`](Self::shutdown) before it, or what has gathered since the last interval
+/// is gone.
 #[derive(Debug)]
 #[must_use = "measuring ends when it is dropped; bind it to a name, not to `_`"]
 pub struct Guard {
