@@ -50,7 +50,8 @@
 //! # Dependencies
 //!
 //! With default features: `zmq` (the sockets), `rmp` (MessagePack), `thiserror` (error types),
-//! `once_cell` (call sites that are made once, and may fail), and for the macros `syn`, `quote` and
+//! `once_cell` (call sites that are made once, and may fail), `libc` (to hear when the process ends
+//! and when it forks: `atexit` and `pthread_atfork`), and for the macros `syn`, `quote` and
 //! `proc-macro2`.
 
 pub mod clock;

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod carbon;
+mod ends;
 mod fakes;
 mod levels;
 mod million;

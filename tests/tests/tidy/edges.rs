@@ -15,7 +15,8 @@ const FORBIDDEN: [(&str, &[&str]); 4] = [
 ];
 
 /// What crate `zibrato` depends on with default features, and what for.
-const SDK: [(&str, &str); 5] = [
+const SDK: [(&str, &str); 6] = [
+    ("libc", "tells when the process ends and when it forks"),
     ("once_cell", "initialises the installed instrument once, where it may fail"),
     ("rmp", "writes the MessagePack of a batch"),
     ("thiserror", "error enums"),

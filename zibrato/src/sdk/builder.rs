@@ -1,12 +1,9 @@
 //! Sets an instrument up.
 
 use super::handle::{self, Guard, Zibrato};
-use super::instrument::Instrument;
-use super::link::{Link, endpoint};
-use super::sender::Sender;
+use super::owner::{Owner, Settings};
 use crate::measurement::{DEFAULT_SOURCE, Level, Source, TextError};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The shortest interval and the longest, in which the cells are emptied.
@@ -139,14 +136,16 @@ impl Builder {
         if !is_host(&self.host) {
             return Err(InstallError::Host { host: self.host });
         }
-        let instrument = Arc::new(Instrument::new(source, levels.transpose()?));
-        let context = self.context.unwrap_or_default();
-        let link = Link::open(&context, &self.host, self.port, control_port).map_err(|source| {
-            InstallError::Endpoint { endpoint: endpoint(&self.host, self.port), source }
-        })?;
-        let sender = Sender::start(Arc::clone(&instrument), link, self.interval)
-            .map_err(InstallError::Thread)?;
-        Ok(Zibrato::new(instrument, sender, self.flush_deadline))
+        let settings = Settings {
+            source,
+            levels: levels.transpose()?,
+            host: self.host,
+            port: self.port,
+            control_port,
+            interval: self.interval,
+            flush_deadline: self.flush_deadline,
+        };
+        Ok(Zibrato::new(Owner::start(settings, &self.context.unwrap_or_default())?))
     }
 }
 

@@ -64,6 +64,9 @@ impl Taken {
     }
 }
 
+/// Keeps the lock of a cell.
+pub(crate) struct Held<'a>(#[expect(dead_code, reason = "held, not read")] MutexGuard<'a, Rest>);
+
 impl Cell {
     pub(crate) const fn new() -> Self {
         Self {
@@ -154,6 +157,11 @@ impl Cell {
         *rest = Rest { fraction: 0.0, gauge: None, readings: Vec::new(), summary: Summary::new() };
         self.made.store(0, Ordering::Relaxed);
         self.taken.store(0, Ordering::Relaxed);
+    }
+
+    /// Keeps the lock for a fork.
+    pub(crate) fn hold(&self) -> Held<'_> {
+        Held(self.rest())
     }
 
     fn rest(&self) -> MutexGuard<'_, Rest> {

@@ -89,14 +89,16 @@ impl CountMe {
         Self { named: Named::current(level, name) }
     }
 
+    /// Does nothing without an instrument.
     pub(crate) fn of(
-        instrument: Arc<Instrument>,
+        instrument: Option<Arc<Instrument>>,
         level: &str,
         name: &str,
         source: Option<crate::Source>,
     ) -> Self {
         let (level, name) = (level.into(), name.into());
-        Self { named: Some(Named { instrument: Some(instrument), level, name, source }) }
+        let named = |instrument| Named { instrument: Some(instrument), level, name, source };
+        Self { named: instrument.map(named) }
     }
 
     /// Leaves the scope uncounted.
@@ -121,15 +123,17 @@ impl TimeMe {
         Self { site: None, named }
     }
 
+    /// Does nothing without an instrument.
     pub(crate) fn of(
-        instrument: Arc<Instrument>,
+        instrument: Option<Arc<Instrument>>,
         level: &str,
         name: &str,
         source: Option<crate::Source>,
     ) -> Self {
         let (level, name) = (level.into(), name.into());
-        let named = Named { instrument: Some(instrument), level, name, source };
-        Self { site: None, named: Some(Box::new((named, Instant::now()))) }
+        let named = |instrument| Named { instrument: Some(instrument), level, name, source };
+        let named = instrument.map(|instrument| Box::new((named(instrument), Instant::now())));
+        Self { site: None, named }
     }
 
     #[inline]

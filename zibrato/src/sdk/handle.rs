@@ -4,9 +4,10 @@ use super::amount::Amount;
 use super::guard::{CountMe, TimeMe};
 use super::instrument::Instrument;
 use super::ledger::Stats;
-use super::sender::{self, Sender};
+use super::owner::Owner;
+use super::process;
 use crate::measurement::{Kind, Source, TextError};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 static INSTALLED: RwLock<Option<Zibrato>> = RwLock::new(None);
@@ -26,18 +27,41 @@ pub fn installed() -> Option<Zibrato> {
 
 /// Installs a handle unless there is one; gives it back then.
 pub(crate) fn install(handle: Zibrato) -> Result<Guard, Zibrato> {
-    let mut installed = INSTALLED.write().unwrap_or_else(PoisonError::into_inner);
+    process::flush_at_exit();
+    let mut installed = write();
     if installed.is_some() {
         return Err(handle);
     }
-    handle.owner.instrument.take_sites();
+    handle.owner.with(|works| works.instrument.take_sites());
     *installed = Some(handle.clone());
     Ok(Guard { handle: Some(handle) })
 }
 
 pub(crate) fn instrument() -> Option<Arc<Instrument>> {
     let installed = INSTALLED.read().unwrap_or_else(PoisonError::into_inner);
-    installed.as_ref().map(|handle| Arc::clone(&handle.owner.instrument))
+    installed.as_ref()?.owner.with(|works| Arc::clone(&works.instrument))
+}
+
+fn write() -> RwLockWriteGuard<'static, Option<Zibrato>> {
+    INSTALLED.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The last flush, if the process ends while an instrument is installed.
+pub(crate) fn shut_down_installed() {
+    // Whoever holds the lock at this moment installs, with nothing to flush yet, or has flushed.
+    let installed = INSTALLED.try_read().ok().and_then(|installed| installed.clone());
+    if let Some(handle) = installed {
+        handle.owner.shut_down();
+    }
+}
+
+/// Keeps the lock of this file for a fork.
+pub(crate) struct Held(
+    #[expect(dead_code, reason = "held, not read")] RwLockWriteGuard<'static, Option<Zibrato>>,
+);
+
+pub(crate) fn hold() -> Held {
+    Held(write())
 }
 
 /// An instrument: measures under names known at run time, and says what became of every reading.
@@ -67,37 +91,9 @@ pub struct Zibrato {
     source: Option<Source>,
 }
 
-/// Flushes and ends the sender when the last handle goes.
-#[derive(Debug)]
-struct Owner {
-    instrument: Arc<Instrument>,
-    sender: Sender,
-    flush_deadline: Duration,
-}
-
-impl Owner {
-    fn shut_down(&self) -> Stats {
-        self.instrument.close_sites();
-        self.sender.stop(self.flush_deadline);
-        let stats = sender::lose_the_rest(&self.instrument);
-        self.instrument.leave_sites();
-        stats
-    }
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        self.shut_down();
-    }
-}
-
 impl Zibrato {
-    pub(crate) fn new(
-        instrument: Arc<Instrument>,
-        sender: Sender,
-        flush_deadline: Duration,
-    ) -> Self {
-        Self { owner: Arc::new(Owner { instrument, sender, flush_deadline }), source: None }
+    pub(crate) fn new(owner: Owner) -> Self {
+        Self { owner: Arc::new(owner), source: None }
     }
 
     /// Begins to set an instrument up.
@@ -131,38 +127,87 @@ impl Zibrato {
 
     /// Counts one when the returned guard is dropped.
     pub fn count_me(&self, level: &str, name: &str) -> CountMe {
-        CountMe::of(Arc::clone(&self.owner.instrument), level, name, self.source.clone())
+        CountMe::of(self.instrument(), level, name, self.source.clone())
     }
 
     /// Times until the returned guard is dropped.
     pub fn time_me(&self, level: &str, name: &str) -> TimeMe {
-        TimeMe::of(Arc::clone(&self.owner.instrument), level, name, self.source.clone())
+        TimeMe::of(self.instrument(), level, name, self.source.clone())
     }
 
     /// Sends what was recorded before the call, now, and waits until the broker has it, or for
     /// `within`. What it does not take in time stays pending.
     pub fn flush(&self, within: Duration) -> Stats {
-        self.owner.sender.flush(within);
+        self.owner.with(|works| {
+            if let Some(sender) = &works.sender {
+                sender.flush(within);
+            }
+        });
         self.stats()
     }
 
     /// What became of every reading.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.owner.instrument.stats()
+        self.owner.stats()
     }
 
     fn record(&self, kind: Kind, level: &str, name: &str, value: super::amount::Number) {
-        self.owner.instrument.record(kind, level, name, self.source.as_ref(), value);
+        let source = self.source.as_ref();
+        self.owner.with(|works| works.instrument.record(kind, level, name, source, value));
+    }
+
+    fn instrument(&self) -> Option<Arc<Instrument>> {
+        self.owner.with(|works| Arc::clone(&works.instrument))
     }
 }
 
 /// Keeps an instrument installed. Dropped, it flushes within the flush deadline, and measuring
 /// ends.
 ///
-/// Bind it to a name in `main`; bound to `_` it is dropped at once. `std::process::exit` drops
-/// nothing: call [`shutdown`](Self::shutdown) before it, or what has gathered since the last interval
-/// is gone.
+/// Bind it to a name in `main`; bound to `_` it is dropped at once.
+///
+/// # How a process may end
+///
+/// | end | what was measured until then |
+/// |---|---|
+/// | the guard is dropped: by return, `?`, or a panic that unwinds | is flushed |
+/// | `std::process::exit`, or return from `main` with the guard forgotten or in a static | is flushed, by an `atexit` handler |
+/// | a thread ends | stays in its cells, and goes out with the next interval |
+/// | no broker | waits for one for the flush deadline, and is lost then |
+/// | `abort`, `panic = "abort"`, `_exit`, SIGKILL, or any signal that nobody handles | is lost from the last interval on |
+///
+/// The last flush takes no longer than [`flush_deadline`](crate::Builder::flush_deadline), and
+/// 100 ms more if a broker took the last batch and does not say so.
+///
+/// A signal that the program handles ends it as any other way out of `main` does:
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use signal_hook::consts::SIGTERM;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let stop = Arc::new(AtomicBool::new(false));
+/// signal_hook::flag::register(SIGTERM, Arc::clone(&stop))?;
+/// let _zibrato = zibrato::Zibrato::builder().source("importer").install()?;
+/// while !stop.load(Ordering::Relaxed) {
+///     zibrato::count!("info", "importer.rounds");
+///     # signal_hook::low_level::raise(SIGTERM)?;
+/// }
+/// Ok(()) // here the guard is dropped, and flushes
+/// # }
+/// ```
+///
+/// # After a fork
+///
+/// A child goes on measuring with the same settings, under an identity and over sockets of its
+/// own, which it makes when it first measures; one that only calls `exec` never does. What its
+/// parent had measured is the parent's to send, and a scope with a name known at run time that
+/// began before the fork is counted or timed in the parent only. [`Zibrato::stats`] begins at zero
+/// there. Dropping the guard in the child flushes what the child measured. If the system gives a
+/// child no thread or no sockets, what it measures stays pending. A child made by a bare `clone` or
+/// by `vfork`, of which the C library tells nobody, must not measure before it calls `exec`.
 #[derive(Debug)]
 #[must_use = "measuring ends when it is dropped; bind it to a name, not to `_`"]
 pub struct Guard {
@@ -188,7 +233,7 @@ impl Guard {
         let handle = self.handle.take()?;
         let stats = handle.owner.shut_down();
         // Only now, because two instruments cannot share the call sites.
-        *INSTALLED.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *write() = None;
         Some(stats)
     }
 }

@@ -4,6 +4,7 @@ use super::amount::Number;
 use super::capture;
 use super::cell::{Cell, Taken};
 use super::ledger::{Ledger, Loss, Stats};
+use super::process;
 use super::site;
 use super::timer_cell;
 use crate::clock;
@@ -32,6 +33,8 @@ pub(crate) fn set_installation(number: u64) {
 #[derive(Debug)]
 pub(crate) struct Instrument {
     number: u64,
+    /// The process whose it is.
+    generation: u64,
     source: Source,
     /// `None`: every level.
     levels: Option<BTreeSet<Level>>,
@@ -56,6 +59,7 @@ impl Instrument {
     pub(crate) fn new(source: Source, levels: Option<BTreeSet<Level>>) -> Self {
         Self {
             number: NEXT.fetch_add(1, Ordering::Relaxed),
+            generation: process::generation(),
             source,
             levels,
             named: Mutex::default(),
@@ -77,6 +81,10 @@ impl Instrument {
         self.levels.as_ref().is_none_or(|levels| levels.contains(level))
     }
 
+    pub(crate) fn owns_sites(&self) -> bool {
+        self.owns_sites.load(Ordering::SeqCst)
+    }
+
     /// Makes the call sites of the program this instrument's.
     pub(crate) fn take_sites(&self) {
         self.owns_sites.store(true, Ordering::SeqCst);
@@ -85,14 +93,14 @@ impl Instrument {
 
     /// From now on the call sites measure nothing; what they gathered can still be collected.
     pub(crate) fn close_sites(&self) {
-        if self.owns_sites.load(Ordering::SeqCst) {
+        if self.owns_sites() {
             site::belong_to(0);
         }
     }
 
     /// The call sites are nobody's any more.
     pub(crate) fn leave_sites(&self) {
-        if self.owns_sites.load(Ordering::SeqCst) {
+        if self.owns_sites() {
             self.made_at_sites.store(site::made_at_sites(), Ordering::SeqCst);
             self.owns_sites.store(false, Ordering::SeqCst);
         }
@@ -110,7 +118,9 @@ impl Instrument {
         if capture::capturing() {
             return Self::catch(kind, level, name, source.or(Some(&self.source)), value);
         }
-        if !self.wants(level) {
+        // A scope that began before a fork is the parent's, and so is its instrument: any lock in
+        // it may be one that nobody is left to unlock.
+        if self.generation != process::generation() || !self.wants(level) {
             return;
         }
         if !value.to_f64().is_finite() {
@@ -167,7 +177,7 @@ impl Instrument {
     /// Takes what has gathered in every cell whose level `of` says yes to.
     pub(crate) fn collect(&self, of: impl Fn(&Level) -> bool) -> Vec<(Series, Taken)> {
         let mut all = Vec::new();
-        if self.owns_sites.load(Ordering::SeqCst) {
+        if self.owns_sites() {
             let epoch = timer_cell::next_epoch();
             for site in site::sites() {
                 let Some((level, name, source)) = site.checked().filter(|c| of(&c.0)) else {
@@ -186,7 +196,7 @@ impl Instrument {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let at_sites = if self.owns_sites.load(Ordering::SeqCst) {
+        let at_sites = if self.owns_sites() {
             site::made_at_sites()
         } else {
             self.made_at_sites.load(Ordering::SeqCst)

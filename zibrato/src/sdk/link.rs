@@ -4,6 +4,7 @@
 //! again unchanged, and the broker drops what it already took.
 
 use super::ledger::{Ledger, Loss};
+use crate::clock;
 use crate::measurement::Level;
 use crate::wire::{
     ACK_PREFIX, Ack, BatchId, LEVELS_TOPIC, PublisherId, WantedLevels, ack_topic, batch_topic,
@@ -75,7 +76,7 @@ impl Link {
         port: u16,
         control_port: u16,
     ) -> zmq::Result<Self> {
-        let publisher = PublisherId::random();
+        let publisher = identity();
         let push = context.socket(zmq::PUSH)?;
         push.set_immediate(true)?;
         push.set_sndhwm(HIGH_WATER_MARK)?;
@@ -243,6 +244,16 @@ impl Link {
             self.push.set_linger(millis).ok();
         }
     }
+}
+
+/// A new identity. A forked child inherits the seeds that random numbers are made of, and process
+/// ids are used again, so the time goes in as well.
+fn identity() -> PublisherId {
+    let PublisherId(mut id) = PublisherId::random();
+    for (byte, time) in id.iter_mut().zip(clock::unix_ms().to_be_bytes()) {
+        *byte ^= time;
+    }
+    PublisherId(id)
 }
 
 /// `tcp://host:port`, with the brackets that an IPv6 address needs.

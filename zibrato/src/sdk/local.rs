@@ -143,6 +143,15 @@ fn blocks() -> MutexGuard<'static, Vec<&'static Block>> {
     BLOCKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Keeps the lock of this file for a fork.
+pub(crate) struct Held(
+    #[expect(dead_code, reason = "held, not read")] MutexGuard<'static, Vec<&'static Block>>,
+);
+
+pub(crate) fn hold() -> Held {
+    Held(blocks())
+}
+
 fn free_block(index: usize) -> Option<&'static Block> {
     let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
     let fits = |block: &&&'static Block| {

@@ -16,6 +16,8 @@ mod ledger;
 mod link;
 mod local;
 mod outcome;
+mod owner;
+mod process;
 mod sender;
 mod site;
 mod ticks;

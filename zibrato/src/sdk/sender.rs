@@ -4,6 +4,7 @@ use super::cell::{Taken, TakenValue};
 use super::instrument::{Instrument, Series};
 use super::ledger::{Loss, Stats};
 use super::link::{ContextEnded, Link, SILENCE};
+use super::process;
 use super::ticks;
 use crate::clock;
 use crate::measurement::Level;
@@ -33,6 +34,8 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(crate) struct Sender {
     orders: Arc<Orders>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// The process that the thread runs in.
+    generation: u64,
 }
 
 /// What the thread is asked to do. The condition variable tells when it has.
@@ -49,6 +52,7 @@ struct State {
     flushes_done: u64,
     stop_by: Option<Instant>,
     finished: bool,
+    given_up: bool,
 }
 
 impl Orders {
@@ -90,6 +94,8 @@ impl Sender {
         let (state, changed) = (Mutex::default(), Condvar::new());
         let orders = Arc::new(Orders { state, changed, wake });
         let since_ms = clock::unix_ms();
+        // Here and not first by the thread, so that no fork comes in the middle of it.
+        ticks::calibrate();
         let worker = Worker {
             instrument,
             link,
@@ -100,7 +106,8 @@ impl Sender {
             collected_ms: BTreeMap::new(),
         };
         let thread = Builder::new().name("zibrato-sender".into()).spawn(move || worker.run())?;
-        Ok(Self { orders, thread: Mutex::new(Some(thread)) })
+        let (thread, generation) = (Mutex::new(Some(thread)), process::generation());
+        Ok(Self { orders, thread, generation })
     }
 
     /// Sends everything that was recorded before the call, and waits until the broker has it, or
@@ -116,14 +123,32 @@ impl Sender {
 
     /// Flushes one last time, at most for `within`, and ends the thread.
     pub(crate) fn stop(&self, within: Duration) {
+        let deadline = Instant::now() + within.min(LONGEST);
         let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            // Another thread stops it, or has: the process must not end before that is done.
+            self.orders.wait_until(deadline + GRACE, |state| state.finished || state.given_up);
             return;
         };
-        let deadline = Instant::now() + within.min(LONGEST);
         self.orders.give(|state| state.stop_by = Some(deadline));
         // A thread that does not come to its end is left behind: the application goes first.
         if self.orders.wait_until(deadline + GRACE, |state| state.finished) {
             thread.join().ok();
+        } else {
+            self.orders.give(|state| state.given_up = true);
+            self.orders.changed.notify_all();
+        }
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        if self.generation != process::generation()
+            && let Some(thread) =
+                self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            // The thread stayed behind in the parent, and the C library may have taken back the
+            // memory that the handle points to.
+            std::mem::forget(thread);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::handle::instrument as installed_instrument;
 use super::instrument;
 use super::local;
 use super::ticks::{self, Moment};
-use super::timer_cell::TimerTotals;
+use super::timer_cell::{self, TimerTotals};
 use crate::clock;
 use crate::measurement::{
     Kind, Level, MAX_NAME_BYTES, Name, Source, TextProblem, check_level, check_name,
@@ -16,6 +16,9 @@ use crate::measurement::{
 use once_cell::sync::OnceCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+mod held;
+pub(crate) use held::{Held, hold};
 
 /// What a call site measures. Generated code fills it in; the names are checked when the program
 /// is compiled.
@@ -148,6 +151,8 @@ impl Site {
         // Before the lock: whoever installs holds these two the other way round.
         let instrument = installed_instrument();
         let mut sites = lock_sites();
+        // Under the lock, so that no fork comes in the middle of it.
+        self.checked();
         let index = *self.index.get_or_init(|| {
             sites.push(self);
             u32::try_from(sites.len() - 1).unwrap_or(ASK)
@@ -359,6 +364,10 @@ fn record_slowly(site: &'static Site, since: Moment, ticks: Option<i64>) {
 /// makes them nobody's if it is 0.
 pub(crate) fn belong_to(number: u64) {
     let sites = lock_sites();
+    if number != 0 {
+        // What was shortest and longest up to now is not this installation's.
+        timer_cell::next_epoch();
+    }
     for site in sites.iter() {
         if number != 0 {
             site.clear();

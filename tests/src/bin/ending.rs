@@ -1,0 +1,218 @@
+//! A program that measures and then ends as it is told: `ending PORT DEADLINE_MS COUNTS END`.
+
+#![expect(clippy::disallowed_methods, reason = "threads that nobody owns are among what it tests")]
+#![expect(clippy::unwrap_used, reason = "a program of tests, which fails so")]
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use zibrato::{Guard, Stats, Zibrato, count, gauge, time};
+
+static KEPT: OnceLock<Guard> = OnceLock::new();
+
+const THREADS: usize = 4;
+
+/// How often the program forks while its other threads measure.
+const FORKS: usize = 20;
+
+#[expect(clippy::print_stdout, reason = "what the test reads")]
+fn main() {
+    let args: Vec<_> = std::env::args().collect();
+    let [_, port, deadline, counts, end] = &args[..] else { panic!("four arguments") };
+    let counts: u64 = counts.parse().unwrap();
+    let guard = Zibrato::builder()
+        .port(port.parse().unwrap())
+        .flush_deadline(Duration::from_millis(deadline.parse().unwrap()))
+        // Longer than any test, so that what arrives was flushed by the end.
+        .interval(Duration::from_secs(3600))
+        .install()
+        .unwrap();
+    before(counts);
+    match end.as_str() {
+        "return" => {}
+        "exit" => std::process::exit(0),
+        "exit_in_thread" => drop(std::thread::spawn(|| std::process::exit(0)).join()),
+        "exit_while_dropping" => {
+            let exit = std::thread::spawn(|| std::process::exit(0));
+            drop(guard);
+            return drop(exit.join());
+        }
+        "forget" => return std::mem::forget(guard),
+        "static" => return KEPT.set(guard).unwrap(),
+        "panic" => panic!("as told"),
+        "threads" => count_on_threads(counts),
+        "fork_return" => return fork_and(guard, counts, Child::Return),
+        "fork_exit" => return fork_and(guard, counts, Child::Exit),
+        "fork_idle" => return fork_and(guard, 0, Child::Return),
+        "fork_twice" => return fork_and(guard, counts, Child::Forks),
+        "fork_busy" => println!("{}", fork_while_others_measure(counts)),
+        "fork_anew" => return install_anew_in_child(guard, port.parse().unwrap(), counts),
+        "fork_shut_down" => {
+            drop(guard);
+            if fork() == 0 {
+                child(counts);
+                return;
+            }
+            return wait_for_children(1);
+        }
+        other => panic!("no end {other:?}"),
+    }
+    drop(guard);
+}
+
+fn before(counts: u64) {
+    for _ in 0..counts {
+        count!("info", "before");
+    }
+}
+
+/// The same call site in every process.
+fn both(counts: u64) {
+    for _ in 0..counts {
+        count!("info", "both");
+    }
+}
+
+fn child(counts: u64) {
+    let z = zibrato::installed();
+    for _ in 0..counts {
+        count!("info", "child");
+        time!("info", "child.time", ());
+        if let Some(z) = &z {
+            z.count("info", "child.named", 1);
+        }
+    }
+}
+
+/// What a child does.
+#[derive(Clone, Copy, PartialEq)]
+enum Child {
+    Return,
+    Exit,
+    Forks,
+}
+
+/// The child goes its way with a copy of everything that its parent has.
+fn fork_and(guard: Guard, counts: u64, what: Child) {
+    // So that it has to be copied with something in it.
+    let scope = guard.handle().count_me("info", "scope");
+    both(counts);
+    if fork() != 0 {
+        for _ in 0..counts {
+            count!("info", "parent");
+        }
+        return wait_for_children(1);
+    }
+    assert_eq!(guard.handle().stats(), Stats::default());
+    // First, so that nothing else has told the call site of the fork.
+    both(counts);
+    child(counts);
+    let stats = guard.handle().stats();
+    assert_eq!((stats.recorded, stats.pending), (4 * counts, 4 * counts));
+    drop(scope);
+    match what {
+        Child::Return => {}
+        Child::Exit => std::process::exit(0),
+        Child::Forks if fork() == 0 => {
+            for _ in 0..counts {
+                count!("info", "grandchild");
+            }
+        }
+        Child::Forks => wait_for_children(1),
+    }
+    let stats = guard.shutdown();
+    assert!(stats.balances() && stats.pending == 0 && stats.total_lost() == 0, "{stats:?}");
+}
+
+/// The child takes leave of what it inherited and has an installation of its own.
+fn install_anew_in_child(guard: Guard, port: u16, counts: u64) {
+    let inherited = guard.handle();
+    if fork() != 0 {
+        return wait_for_children(1);
+    }
+    assert_eq!(guard.shutdown(), Stats::default());
+    let own = Zibrato::builder().port(port).flush_deadline(Duration::from_secs(30)).install();
+    let own = own.unwrap();
+    drop(inherited);
+    child(counts);
+    assert_eq!(own.shutdown().delivered, 3 * counts);
+}
+
+/// Threads that go on for as long as there is a process to be in.
+fn count_on_threads(counts: u64) {
+    static READY: AtomicUsize = AtomicUsize::new(0);
+    for _ in 0..THREADS {
+        std::thread::spawn(move || {
+            for _ in 0..counts {
+                count!("info", "in_threads");
+            }
+            READY.fetch_add(1, Ordering::SeqCst);
+            loop {
+                count!("info", "endless");
+                gauge!("info", "endless.gauge", 1);
+            }
+        });
+    }
+    while READY.load(Ordering::SeqCst) < THREADS {
+        std::thread::yield_now();
+    }
+}
+
+/// Gives how often the other threads have counted.
+fn fork_while_others_measure(counts: u64) -> u64 {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let busy = |number| {
+        let z = zibrato::installed().unwrap();
+        let mut made = 0_u64;
+        while !STOP.load(Ordering::Relaxed) {
+            count!("info", "busy");
+            made += 1;
+            // Locks of all sorts, one of which is likely to be held at any moment.
+            gauge!("info", "busy.gauge", made);
+            count!("info", "busy.fraction", 0.5);
+            z.count("info", &format!("busy.named.{number}"), 1);
+            if made.is_multiple_of(1000) {
+                drop(z.stats());
+                // A new thread needs cells.
+                std::thread::spawn(|| count!("info", "busy.thread")).join().unwrap();
+            }
+        }
+        made
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..THREADS).map(|number| scope.spawn(move || busy(number))).collect();
+        for _ in 0..FORKS {
+            if fork() == 0 {
+                child(counts);
+                std::process::exit(0);
+            }
+        }
+        wait_for_children(FORKS);
+        STOP.store(true, Ordering::Relaxed);
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    })
+}
+
+#[expect(unsafe_code, reason = "fork has no safe form")]
+fn fork() -> i32 {
+    // SAFETY: the child goes on with nothing but what this program tests: that the SDK is fit for
+    // it; and with the memory and the threads of the C library, which glibc and musl make fit.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "no fork: {}", std::io::Error::last_os_error());
+    #[cfg(target_os = "linux")]
+    if pid == 0 {
+        // One that hangs must not outlive its parent, which the test knows how to end.
+        let kill = Some(rustix::process::Signal::KILL);
+        rustix::process::set_parent_process_death_signal(kill).unwrap();
+    }
+    pid
+}
+
+fn wait_for_children(number: usize) {
+    for _ in 0..number {
+        let (_, status) =
+            rustix::process::wait(rustix::process::WaitOptions::empty()).unwrap().unwrap();
+        assert_eq!(status.exit_status(), Some(0), "a child ended with {status:?}");
+    }
+}
