@@ -17,14 +17,16 @@ pub fn cases() -> Result<Vec<Case>, Box<dyn Error>> {
     let receiver = UdpSocket::bind("127.0.0.1:0")?;
     let to = receiver.local_addr()?;
     let udp = BufferedUdpMetricSink::from(to, UdpSocket::bind("127.0.0.1:0")?)?;
-    let sink = QueuingMetricSink::from(udp);
-    let client = Arc::new(StatsdClient::from_sink("cadence", sink.clone()));
+    // One clone of it that goes ends its thread, so there are two, which stay.
+    let sink = Arc::new(QueuingMetricSink::from(udp));
+    let client = Arc::new(StatsdClient::from_sink("cadence", QueuingMetricSink::clone(&sink)));
     // Nobody reads it: what does not fit is dropped by the system.
     let receiver = Arc::new(receiver);
     let drain = move || {
         let _open = &receiver;
         let begun = Instant::now();
-        while sink.queued() > 0 && begun.elapsed() < DRAINING {
+        while sink.queued() > 0 {
+            assert!(begun.elapsed() < DRAINING, "cadence still has {} queued", sink.queued());
             thread::sleep(Duration::from_millis(1));
         }
     };
