@@ -37,7 +37,9 @@ pub fn rows(cases: &[Case]) -> (Vec<Row>, Beside) {
             })
             .collect();
         peers.sort_by(|one, other| one.1.total_cmp(&other.1));
-        let floor = floors(ours.row).next().expect("each row has a floor");
+        let floor = floors(ours.row)
+            .min_by(|one, other| one.1.total_cmp(&other.1))
+            .expect("each row has a floor");
         Row { name: ours.row, ours: ours.ns(), floor, peers }
     };
     let rows = cases.iter().filter(|case| case.who == Who::Ours).map(row).collect();
