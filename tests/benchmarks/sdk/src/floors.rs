@@ -1,0 +1,96 @@
+//! Floors: the least that each row could cost, measured in the same run.
+
+use crate::measure::{Case, Who, looped, on_two_threads};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
+
+/// The row of measures that belong to no other row.
+pub const NO_ROW: &str = "";
+
+thread_local! {
+    static TOTAL: Cell<u64> = const { Cell::new(0) };
+    /// Memory of the thread's own that lies elsewhere.
+    static PLACE: Cell<&'static AtomicU64> = Cell::new(Box::leak(Box::default()));
+}
+
+static VALUE: AtomicU64 = AtomicU64::new(0);
+
+static GATE: AtomicU32 = AtomicU32::new(u32::MAX);
+
+/// Two ways to add to memory of the thread's own: processors differ in which of them is faster when
+/// it is done again and again, so the faster one is the floor.
+const ADD: &str = "thread-local add";
+const ADD_THERE: &str = "add where a thread-local points";
+
+pub fn cases() -> Vec<Case> {
+    let case = |row, name, run| Case::new(row, Who::Floor(name), run);
+    vec![
+        case(NO_ROW, "empty loop", looped(|| {})),
+        case(NO_ROW, "clock read twice", looped(read_clock_twice)),
+        case("count", ADD, looped(add)),
+        case("count", ADD_THERE, looped(add_there)),
+        case("time", "counter read twice", looped(read_counter_twice)),
+        case("gauge", "store", looped(store)),
+        case("unwanted", "load and branch", looped(load_and_branch)),
+        case("handle", ADD, looped(add)),
+        case("handle", ADD_THERE, looped(add_there)),
+        case("count, 2 threads", ADD, on_two_threads(add)),
+        case("count, 2 threads", ADD_THERE, on_two_threads(add_there)),
+    ]
+}
+
+#[inline]
+fn add() {
+    TOTAL.set(TOTAL.get().wrapping_add(1));
+}
+
+#[inline]
+fn add_there() {
+    PLACE.with(|place| {
+        let place = place.get();
+        place.store(place.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    });
+}
+
+#[inline]
+fn store() {
+    VALUE.store(17, Ordering::Relaxed);
+}
+
+#[inline]
+fn load_and_branch() {
+    if GATE.load(Ordering::Relaxed) != u32::MAX {
+        wanted();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn wanted() {
+    black_box(&GATE);
+}
+
+#[inline]
+fn read_clock_twice() {
+    let begun = Instant::now();
+    black_box(begun.elapsed());
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn read_counter_twice() {
+    use std::arch::x86_64::_rdtsc;
+    // SAFETY: every x86-64 processor has the instruction, and it touches nothing.
+    let read = || unsafe { _rdtsc() };
+    let begun = read();
+    black_box(read().wrapping_sub(begun));
+}
+
+/// Without a counter that is known, the clock is the least.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+fn read_counter_twice() {
+    read_clock_twice();
+}
