@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
-use zibrato::{Guard, InstallError, Loss, Stats, Zibrato, count, gauge, time};
+use zibrato::{Guard, InstallError, Loss, Stats, Zibrato, count, gauge, time, zmq};
 
 /// There is one place for an instrument, and tests run side by side.
 static PLACE: Mutex<()> = Mutex::new(());
@@ -205,4 +205,58 @@ proptest! {
         prop_assert!(stats.balances(), "{:?}", stats);
         prop_assert_eq!(stats.recorded, made);
     }
+}
+
+#[test]
+fn a_timer_that_has_to_wait_keeps_its_extremes() {
+    use std::collections::BTreeMap;
+    use zibrato::wire::{BatchReader, Message, Value, message};
+
+    let _place = place();
+    let context = zmq::Context::new();
+    let pull = context.socket(zmq::PULL).unwrap();
+    pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.get_last_endpoint().unwrap().unwrap();
+    let port = endpoint.rsplit_once(':').unwrap().1.parse().unwrap();
+    // It takes batches and says nothing, so the second one waits behind the first for seconds.
+    let interval = Duration::from_millis(10);
+    let builder = Zibrato::builder().port(port).interval(interval).flush_deadline(interval);
+    let guard = builder.install().unwrap();
+    let spin = |least: Duration| {
+        let _time = time!("info", "waits");
+        let begun = Instant::now();
+        while begun.elapsed() < least {
+            black_box(());
+        }
+    };
+    let mut batches = BTreeMap::new();
+    let mut receive = || {
+        let frames = pull.recv_multipart(0).unwrap();
+        let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+        let Ok(Message::Batch { id, body, .. }) = message(&frames) else { panic!("no batch") };
+        let mut all = zibrato::Summary::new();
+        for entry in BatchReader::new(body).unwrap().entries() {
+            match entry.unwrap().value {
+                Value::Timer(summary) => summary.merge_into(&mut all),
+                Value::TimerReadings(seconds) => seconds.for_each(|value| all.record(value)),
+                other => panic!("{other:?}"),
+            }
+        }
+        batches.insert(id.sequence, all);
+        batches.len()
+    };
+    // By then the sender knows how long a tick is, and the first batch is on its way.
+    spin(Duration::from_millis(40));
+    assert_eq!(receive(), 1);
+    let longest = Duration::from_millis(60);
+    spin(longest);
+    (0..20).for_each(|_| spin(Duration::from_millis(5)));
+    // Until the first batch is given up on, and the second comes.
+    while receive() < 2 {}
+    let second = &batches[&2];
+    assert_eq!(second.count(), 21);
+    assert!(second.max() >= longest.as_secs_f64() * 0.999, "{second:?}");
+    let least = longest.as_secs_f64().powi(2) * 0.998 + 20.0 * 25e-6 * 0.998;
+    assert!(second.sum_squares() >= least, "{} of {least}", second.sum_squares());
+    drop(guard);
 }

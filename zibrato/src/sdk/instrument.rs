@@ -6,7 +6,6 @@ use super::cell::{Cell, Taken};
 use super::ledger::{Ledger, Loss, Stats};
 use super::process;
 use super::site;
-use super::timer_cell;
 use crate::clock;
 use crate::measurement::{Kind, Level, Name, Source};
 use std::collections::{BTreeSet, HashMap};
@@ -87,8 +86,9 @@ impl Instrument {
 
     /// Makes the call sites of the program this instrument's.
     pub(crate) fn take_sites(&self) {
-        self.owns_sites.store(true, Ordering::SeqCst);
         site::belong_to(self.number);
+        // Only now, when they have forgotten what was before: the sender runs already.
+        self.owns_sites.store(true, Ordering::SeqCst);
     }
 
     /// From now on the call sites measure nothing; what they gathered can still be collected.
@@ -178,14 +178,13 @@ impl Instrument {
     pub(crate) fn collect(&self, of: impl Fn(&Level) -> bool) -> Vec<(Series, Taken)> {
         let mut all = Vec::new();
         if self.owns_sites() {
-            let epoch = timer_cell::next_epoch();
             for site in site::sites() {
                 let Some((level, name, source)) = site.checked().filter(|c| of(&c.0)) else {
                     continue;
                 };
                 let source = source.unwrap_or_else(|| self.source.clone());
                 let series = Series { level, source, name, kind: site.kind() };
-                all.extend(site.take(epoch).map(|taken| (series, taken)));
+                all.extend(site.take().map(|taken| (series, taken)));
             }
         }
         for (series, cell) in self.named().iter().filter(|(series, _)| of(&series.level)) {

@@ -195,11 +195,22 @@ pub(crate) fn counted(index: u32) -> (u64, u64) {
     (sum, times)
 }
 
-/// What all threads have ever timed at one call site, and the extremes of `epoch`.
-pub(crate) fn timed(index: u32, epoch: u32) -> (TimerTotals, Extremes) {
-    let (mut totals, mut extremes) = Default::default();
-    for timer in blocks().iter().filter_map(|block| block.timers.get(index as usize)?.get()) {
-        timer.add_to(&mut totals, &mut extremes, epoch);
-    }
-    (totals, extremes)
+/// What all threads have ever timed at one call site.
+pub(crate) fn timed(index: u32) -> TimerTotals {
+    let mut totals = TimerTotals::default();
+    for_each_timer(index, |timer| timer.add_to(&mut totals));
+    totals
+}
+
+/// Min, max and squares of what all threads timed at one call site in `epoch`.
+pub(crate) fn extremes(index: u32, epoch: u32) -> Extremes {
+    let mut extremes = Extremes::default();
+    for_each_timer(index, |timer| timer.add_extremes(&mut extremes, epoch));
+    extremes
+}
+
+fn for_each_timer(index: u32, act: impl FnMut(&TimerCell)) {
+    let blocks = blocks();
+    let timers = blocks.iter().filter_map(|block| block.timers.get(index as usize)?.get());
+    timers.map(Box::as_ref).for_each(act);
 }

@@ -8,7 +8,7 @@ use super::handle::instrument as installed_instrument;
 use super::instrument;
 use super::local;
 use super::ticks::{self, Moment};
-use super::timer_cell::{self, TimerTotals};
+use super::timer_cell::TimerTotals;
 use crate::clock;
 use crate::measurement::{
     Kind, Level, MAX_NAME_BYTES, Name, Source, TextProblem, check_level, check_name,
@@ -44,6 +44,8 @@ pub struct Site {
     /// Where its cell stands in each thread's block, if anybody wants it; else [`OFF`] or [`ASK`].
     /// One load tells both.
     gate: AtomicU32,
+    /// Of its timers' extremes; begun anew when the sender takes what has gathered.
+    epoch: AtomicU32,
     /// Where its cell stands in each thread's block, once it has one.
     index: OnceCell<u32>,
     checked: OnceCell<(Level, Name, Option<Source>)>,
@@ -63,9 +65,9 @@ const ASK: u32 = u32::MAX - 1;
 struct Books {
     /// Sum and number of the counts that were taken.
     counted: (u64, u64),
-    timed: Option<Box<TimerTotals>>,
-    /// How many readings the threads' cells had seen when the installation began.
-    before: u64,
+    timed: TimerTotals,
+    /// How many readings were taken out of the threads' cells in this installation.
+    taken: u64,
 }
 
 /// Every site that was ever used. Whoever changes gates holds the lock.
@@ -116,10 +118,11 @@ impl Site {
             place,
             kind,
             gate: AtomicU32::new(ASK),
+            epoch: AtomicU32::new(1),
             index: OnceCell::new(),
             checked: OnceCell::new(),
             shared: Cell::new(),
-            books: Mutex::new(Books { counted: (0, 0), timed: None, before: 0 }),
+            books: Mutex::new(Books { counted: (0, 0), timed: TimerTotals::new(), taken: 0 }),
         }
     }
 
@@ -172,7 +175,7 @@ impl Site {
     }
 
     /// Takes what has gathered, if there were readings. Only the sender calls it.
-    pub(crate) fn take(&self, epoch: u32) -> Option<Taken> {
+    pub(crate) fn take(&self) -> Option<Taken> {
         let shared = self.shared.take(self.kind);
         let Some(index) = self.index.get() else { return shared };
         let mut books = self.books();
@@ -185,18 +188,21 @@ impl Site {
                 }
                 let more = sum.wrapping_sub(books.counted.0).cast_signed() as f64;
                 books.counted = (sum, times);
+                books.taken += readings;
                 Some(Taken { readings, value: TakenValue::Counter(more) }.with(shared))
             }
             Kind::Timer => {
-                let (totals, extremes) = local::timed(*index, epoch);
-                let nothing = TimerTotals::default();
-                let before = books.timed.as_deref().unwrap_or(&nothing);
-                let summary = totals.since(before, extremes, ticks::tick());
-                if summary.is_empty() {
+                let totals = local::timed(*index);
+                if totals.count_since(&books.timed) == 0 {
                     return shared;
                 }
-                books.timed = Some(Box::new(totals));
+                // A site that has to wait, because its level is on its way, keeps its epoch.
+                let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
+                let extremes = local::extremes(*index, epoch);
+                let summary = totals.since(&books.timed, extremes, ticks::tick());
                 let readings = summary.count();
+                books.timed = totals;
+                books.taken += readings;
                 Some(Taken { readings, value: TakenValue::Timer(summary) }.with(shared))
             }
             Kind::Gauge | Kind::Set => shared,
@@ -208,20 +214,23 @@ impl Site {
         self.shared.clear();
         let Some(index) = self.index.get() else { return };
         let mut books = self.books();
+        books.taken = 0;
         books.counted = local::counted(*index);
-        let (totals, _) = local::timed(*index, 0);
-        books.before = if self.kind == Kind::Counter { books.counted.1 } else { totals.count() };
-        books.timed = Some(Box::new(totals));
+        // What was shortest and longest up to now is not this installation's.
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        books.timed = local::timed(*index);
     }
 
     /// How many readings were made here in this installation.
     fn made(&self) -> u64 {
-        let in_threads = self.index.get().map_or(0, |index| match self.kind {
-            Kind::Counter => local::counted(*index).1,
-            Kind::Timer => local::timed(*index, 0).0.count(),
+        let Some(index) = self.index.get() else { return self.shared.made() };
+        let books = self.books();
+        let since = match self.kind {
+            Kind::Counter => local::counted(*index).1.wrapping_sub(books.counted.1),
+            Kind::Timer => local::timed(*index).count_since(&books.timed),
             Kind::Gauge | Kind::Set => 0,
-        });
-        in_threads.wrapping_sub(self.books().before) + self.shared.made()
+        };
+        books.taken + since + self.shared.made()
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -337,7 +346,9 @@ pub(crate) fn is_measured(site: &'static Site) -> bool {
 #[inline]
 pub(crate) fn record(site: &'static Site, since: Moment) {
     match (since.ticks(), local::timer(site.gate.load(Ordering::Relaxed))) {
-        (Some(ticks), Some(cell)) => cell.record(ticks, ticks::tick()),
+        (Some(ticks), Some(cell)) => {
+            cell.record(ticks, ticks::tick(), site.epoch.load(Ordering::Relaxed))
+        }
         (ticks, _) => record_slowly(site, since, ticks),
     }
 }
@@ -355,7 +366,9 @@ fn record_slowly(site: &'static Site, since: Moment, ticks: Option<i64>) {
     }
     let Some(index) = site.ask() else { return };
     match (ticks, local::timer_or_grow(index)) {
-        (Some(ticks), Some(cell)) => cell.record(ticks, ticks::tick()),
+        (Some(ticks), Some(cell)) => {
+            cell.record(ticks, ticks::tick(), site.epoch.load(Ordering::Relaxed))
+        }
         (_, _) => site.shared.record(seconds),
     }
 }
@@ -364,10 +377,6 @@ fn record_slowly(site: &'static Site, since: Moment, ticks: Option<i64>) {
 /// makes them nobody's if it is 0.
 pub(crate) fn belong_to(number: u64) {
     let sites = lock_sites();
-    if number != 0 {
-        // What was shortest and longest up to now is not this installation's.
-        timer_cell::next_epoch();
-    }
     for site in sites.iter() {
         if number != 0 {
             site.clear();

@@ -15,14 +15,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 const OCTAVES: usize = 64;
 const FIRST_OCTAVE: usize = 1023 - 34;
 
-/// Begun anew each time the sender collects.
-static EPOCH: AtomicU32 = AtomicU32::new(1);
-
-/// Begins a new epoch and gives the one that has ended.
-pub(crate) fn next_epoch() -> u32 {
-    EPOCH.fetch_add(1, Relaxed)
-}
-
 type Counts = [AtomicU32; PER_OCTAVE];
 
 #[derive(Debug)]
@@ -69,36 +61,35 @@ impl TimerCell {
     /// The count comes last, and the reader reads it first: so what it has counted it has summed,
     /// and what it has summed but not counted yet stays for the next time.
     #[inline]
-    pub(crate) fn record(&self, ticks: i64, tick: f64) {
+    pub(crate) fn record(&self, ticks: i64, tick: f64, epoch: u32) {
         let seconds = ticks as f64 * tick;
         // As `key_of`, for what is not negative.
         let key = (seconds.to_bits() >> KEY_SHIFT) as usize;
         let octave = (key / PER_OCTAVE).wrapping_sub(FIRST_OCTAVE);
         match self.octaves.get(octave).and_then(OnceLock::get) {
-            Some(counts) => self.add(ticks, seconds, &counts[key % PER_OCTAVE]),
-            None => self.record_first(ticks, seconds, key),
+            Some(counts) => self.add(ticks, seconds, epoch, &counts[key % PER_OCTAVE]),
+            None => self.record_first(ticks, seconds, epoch, key),
         }
     }
 
     #[inline]
-    fn add(&self, ticks: i64, seconds: f64, count: &AtomicU32) {
+    fn add(&self, ticks: i64, seconds: f64, epoch: u32, count: &AtomicU32) {
         let sum = self.ticks.load(Relaxed).wrapping_add(ticks.cast_unsigned());
         self.ticks.store(sum, Relaxed);
-        self.extremes(seconds);
+        self.extremes(seconds, epoch);
         count.store(count.load(Relaxed).wrapping_add(1), Release);
     }
 
     /// The first reading of an octave, and those beyond all octaves.
     #[cold]
-    fn record_first(&self, ticks: i64, seconds: f64, key: usize) {
+    fn record_first(&self, ticks: i64, seconds: f64, epoch: u32, key: usize) {
         let octave = (key / PER_OCTAVE).saturating_sub(FIRST_OCTAVE).min(OCTAVES - 1);
         let new = || Box::new([const { AtomicU32::new(0) }; PER_OCTAVE]);
-        self.add(ticks, seconds, &self.octaves[octave].get_or_init(new)[key % PER_OCTAVE]);
+        self.add(ticks, seconds, epoch, &self.octaves[octave].get_or_init(new)[key % PER_OCTAVE]);
     }
 
     #[inline]
-    fn extremes(&self, seconds: f64) {
-        let epoch = EPOCH.load(Relaxed);
+    fn extremes(&self, seconds: f64, epoch: u32) {
         let slot = &self.slots[epoch as usize % 2];
         if slot.epoch.load(Relaxed) != epoch {
             slot.min.store(seconds.to_bits(), Relaxed);
@@ -142,8 +133,8 @@ impl Default for Extremes {
 }
 
 impl TimerCell {
-    /// Adds what this thread has ever read to `totals`, and what it read in `epoch` to `extremes`.
-    pub(crate) fn add_to(&self, totals: &mut TimerTotals, extremes: &mut Extremes, epoch: u32) {
+    /// Adds what this thread has ever read.
+    pub(crate) fn add_to(&self, totals: &mut TimerTotals) {
         for (octave, counts) in self.octaves.iter().enumerate() {
             let Some(counts) = counts.get() else { continue };
             let first = ((octave + FIRST_OCTAVE) * PER_OCTAVE) as i32;
@@ -153,6 +144,10 @@ impl TimerCell {
             }
         }
         totals.ticks = totals.ticks.wrapping_add(self.ticks.load(Relaxed));
+    }
+
+    /// Adds min, max and squares of what this thread read in `epoch`.
+    pub(crate) fn add_extremes(&self, extremes: &mut Extremes, epoch: u32) {
         let slot = &self.slots[epoch as usize % 2];
         if slot.epoch.load(Acquire) == epoch {
             extremes.min = extremes.min.min(f64::from_bits(slot.min.load(Relaxed)));
@@ -163,24 +158,30 @@ impl TimerCell {
 }
 
 impl TimerTotals {
-    /// How many readings there were, in wrapping arithmetic.
-    pub(crate) fn count(&self) -> u64 {
-        self.octaves.values().flatten().map(|count| u64::from(*count)).sum()
+    pub(crate) const fn new() -> Self {
+        Self { ticks: 0, octaves: BTreeMap::new() }
     }
 
-    /// What was read since `before`; each bucket may have counted 4 thousand million meanwhile.
+    /// How many readings there were since `before`.
+    pub(crate) fn count_since(&self, before: &Self) -> u64 {
+        self.buckets_since(before).map(|(_, more)| u64::from(more)).sum()
+    }
+
+    /// The buckets that have grown since `before`, and by how much. Counts wrap around, so each may
+    /// have grown by 4 thousand million meanwhile.
+    fn buckets_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (i32, u32)> + 'a {
+        const NONE: &[u32; PER_OCTAVE] = &[0; PER_OCTAVE];
+        self.octaves.iter().flat_map(|(first, counts)| {
+            let before = before.octaves.get(first).unwrap_or(NONE);
+            let grown = counts.iter().zip(before).map(|(now, before)| now.wrapping_sub(*before));
+            let buckets = grown.enumerate().map(|(at, more)| (*first + at as i32, more));
+            buckets.filter(|(_, more)| *more > 0)
+        })
+    }
+
+    /// What was read since `before`.
     pub(crate) fn since(&self, before: &Self, extremes: Extremes, tick: f64) -> Summary {
-        let none = [0; PER_OCTAVE];
-        let mut buckets = Vec::new();
-        for (first, counts) in &self.octaves {
-            let before = before.octaves.get(first).unwrap_or(&none);
-            for (at, (now, before)) in counts.iter().zip(before).enumerate() {
-                let more = now.wrapping_sub(*before);
-                if more > 0 {
-                    buckets.push((*first + at as i32, more));
-                }
-            }
-        }
+        let buckets: Vec<_> = self.buckets_since(before).collect();
         let count = buckets.iter().map(|(_, more)| u64::from(*more)).sum();
         let sum = self.ticks.wrapping_sub(before.ticks) as f64 * tick;
         let (Some(lowest), Some(highest)) = (buckets.first(), buckets.last()) else {
@@ -206,49 +207,69 @@ impl TimerTotals {
 
 #[cfg(test)]
 mod tests {
-    use super::{Extremes, TimerCell, TimerTotals, next_epoch};
-    use std::sync::Mutex;
+    use super::{Extremes, TimerCell, TimerTotals};
 
     const TICK: f64 = 1e-9;
 
-    /// There is one epoch for all, and tests run side by side.
-    static EPOCHS: Mutex<()> = Mutex::new(());
-
-    fn look(cells: &[TimerCell], before: &TimerTotals) -> (crate::Summary, TimerTotals) {
+    fn look(
+        cells: &[TimerCell],
+        before: &TimerTotals,
+        epoch: u32,
+    ) -> (crate::Summary, TimerTotals) {
         let (mut totals, mut extremes) = (TimerTotals::default(), Extremes::default());
-        let epoch = next_epoch();
-        cells.iter().for_each(|cell| cell.add_to(&mut totals, &mut extremes, epoch));
+        cells.iter().for_each(|cell| cell.add_to(&mut totals));
+        cells.iter().for_each(|cell| cell.add_extremes(&mut extremes, epoch));
         (totals.since(before, extremes, TICK), totals)
     }
 
     #[test]
     fn each_look_gives_what_was_read_since_the_last() {
-        let _epochs = EPOCHS.lock().unwrap();
         let cells = [TimerCell::default(), TimerCell::default()];
-        (1..=1000).for_each(|n| cells[n as usize % 2].record(n * 1000, TICK));
-        let (first, totals) = look(&cells, &TimerTotals::default());
+        (1..=1000).for_each(|n| cells[n as usize % 2].record(n * 1000, TICK, 1));
+        let (first, totals) = look(&cells, &TimerTotals::default(), 1);
         assert_eq!((first.count(), first.min(), first.max()), (1000, 1000.0 * TICK, 1e6 * TICK));
         assert!((first.sum() - 0.5005).abs() < 1e-12);
         let squares: f64 = (1..=1000).map(|n| f64::from(n * n) * 1e-12).sum();
         assert!((first.sum_squares() - squares).abs() < squares * 1e-12);
         assert!((first.quantile(0.9).unwrap() - 9e-4).abs() < 9e-4 * 0.008);
 
-        cells[1].record(5_000_000, TICK);
-        let (second, totals) = look(&cells, &totals);
+        cells[1].record(5_000_000, TICK, 2);
+        let (second, totals) = look(&cells, &totals, 2);
         assert_eq!((second.count(), second.min(), second.max()), (1, 5e6 * TICK, 5e6 * TICK));
-        let (nothing, _) = look(&cells, &totals);
+        let (nothing, _) = look(&cells, &totals, 3);
         assert!(nothing.is_empty());
     }
 
     #[test]
     fn readings_beyond_all_octaves_are_counted() {
-        let _epochs = EPOCHS.lock().unwrap();
         let cell = [TimerCell::default()];
         for ticks in [0, 1, i64::MAX] {
-            cell[0].record(ticks, TICK);
+            cell[0].record(ticks, TICK, 1);
         }
-        let (summary, totals) = look(&cell, &TimerTotals::default());
-        assert_eq!((summary.count(), totals.count()), (3, 3));
+        let (summary, totals) = look(&cell, &TimerTotals::default(), 1);
+        assert_eq!((summary.count(), totals.count_since(&TimerTotals::default())), (3, 3));
         assert_eq!((summary.min(), summary.max()), (0.0, i64::MAX as f64 * TICK));
+    }
+
+    #[test]
+    fn an_epoch_that_lasts_keeps_what_is_exact() {
+        let cell = [TimerCell::default()];
+        [3_000_000, 7_000_000].iter().for_each(|ticks| cell[0].record(*ticks, TICK, 5));
+        // Looked at, as the books are for their balance, but not taken.
+        let (_, totals) = look(&cell, &TimerTotals::default(), 5);
+        assert_eq!(totals.count_since(&TimerTotals::default()), 2);
+        cell[0].record(1_000_000, TICK, 5);
+        let (summary, _) = look(&cell, &TimerTotals::default(), 5);
+        assert_eq!((summary.count(), summary.min(), summary.max()), (3, 1e6 * TICK, 7e6 * TICK));
+        assert!((summary.sum_squares() - 59e-6).abs() < 1e-15);
+    }
+
+    #[test]
+    fn counts_that_wrap_around_are_still_told_apart() {
+        let mut before = TimerTotals::new();
+        before.octaves.insert(0, [u32::MAX; crate::sketch::PER_OCTAVE]);
+        let mut after = before.clone();
+        after.octaves.insert(0, [4; crate::sketch::PER_OCTAVE]);
+        assert_eq!(after.count_since(&before), 5 * 64);
     }
 }
