@@ -6,6 +6,7 @@ mod bad_input;
 mod carbon;
 mod ends;
 mod fakes;
+mod killed;
 mod levels;
 mod million;
 mod python;
