@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod carbon;
+mod demand;
 mod ends;
 mod fakes;
 mod killed;
