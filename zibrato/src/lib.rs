@@ -111,6 +111,7 @@ pub mod testing {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::sdk::{
-        CountScope, On, Place, Site, count, count_on, count_scope, gauge, time, timed,
+        CountScope, InFlight, On, Place, Site, count, count_on, count_scope, gauge, in_flight,
+        time, timed,
     };
 }

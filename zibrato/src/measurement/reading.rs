@@ -16,6 +16,8 @@ pub struct Measurement {
     pub value: f64,
     /// Who measured.
     pub source: Source,
+    /// What else tells its series from others, as keys and values.
+    pub tags: Vec<(String, String)>,
 }
 
 impl Measurement {
@@ -26,6 +28,6 @@ impl Measurement {
         value: f64,
         source: Source,
     ) -> Self {
-        Self { level, kind, name, value, source }
+        Self { level, kind, name, value, source, tags: Vec::new() }
     }
 }

@@ -156,16 +156,29 @@ pub(crate) fn capturing() -> bool {
 pub(crate) fn catch_site(site: &Site, value: Number) -> bool {
     capturing()
         && site.checked().is_some_and(|(level, name, source)| {
-            catch(level, site.kind(), name, value.to_f64(), source.unwrap_or_default())
+            let mut caught = Measurement::new(
+                level,
+                site.kind(),
+                name,
+                value.to_f64(),
+                source.unwrap_or_default(),
+            );
+            let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+            caught.tags = site.tags().iter().map(owned).collect();
+            keep(caught)
         })
 }
 
 /// Catches a reading, if this thread captures.
 pub(crate) fn catch(level: Level, kind: Kind, name: Name, value: f64, source: Source) -> bool {
+    keep(Measurement::new(level, kind, name, value, source))
+}
+
+fn keep(caught_now: Measurement) -> bool {
     let caught = CURRENT.try_with(|current| {
         let current = current.borrow();
         let Some(log) = &*current else { return false };
-        lock(log).push(Measurement::new(level, kind, name, value, source));
+        lock(log).push(caught_now);
         true
     });
     caught.unwrap_or(false)

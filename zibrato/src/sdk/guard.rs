@@ -152,7 +152,7 @@ impl Drop for TimeMe {
     #[inline]
     fn drop(&mut self) {
         if let Some((site, since)) = self.site {
-            site::record(site, since);
+            site::record(site, since.elapsed());
         }
         if let Some(named) = &self.named {
             named.0.record(Kind::Timer, Number::Float(named.1.elapsed().as_secs_f64()));

@@ -30,7 +30,7 @@ pub use guard::{CountMe, TimeMe};
 pub use handle::{Guard, Zibrato, installed};
 pub use ledger::{Loss, Stats};
 pub use outcome::{CountScope, On, Outcome, count_on, count_scope};
-pub use site::{Place, Site, count, gauge, time, timed};
+pub use site::{InFlight, Place, Site, count, gauge, in_flight, time, timed};
 
 #[cfg(test)]
 mod tests;

@@ -7,14 +7,14 @@ use super::guard::TimeMe;
 use super::handle::instrument as installed_instrument;
 use super::instrument;
 use super::local;
-use super::ticks::{self, Moment};
+use super::ticks::{self, Elapsed};
 use super::timer_cell::TimerTotals;
 use crate::clock;
 use crate::measurement::{
     Kind, Level, MAX_NAME_BYTES, Name, Source, TextProblem, check_level, check_name,
 };
 use once_cell::sync::OnceCell;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 mod held;
@@ -33,6 +33,7 @@ pub struct Place {
     pub function: &'static str,
     /// `None`: the installation's source.
     pub source: Option<&'static str>,
+    pub tags: &'static [(&'static str, &'static str)],
 }
 
 /// One annotated place in a program.
@@ -51,6 +52,8 @@ pub struct Site {
     checked: OnceCell<(Level, Name, Option<Source>)>,
     /// For what the cells of threads cannot take: fractions, gauges, and threads that are ending.
     shared: Cell,
+    /// How many calls are running, of a gauge that says so.
+    running: AtomicI64,
     books: Mutex<Books>,
 }
 
@@ -100,6 +103,20 @@ impl Site {
         Self::new(Kind::Timer, place)
     }
 
+    /// A gauge of how many calls are running.
+    #[must_use]
+    #[track_caller]
+    pub const fn in_flight(place: Place) -> Self {
+        Self::new(Kind::Gauge, place)
+    }
+
+    /// A timer that times one call of `every`, and counts them all.
+    #[must_use]
+    #[track_caller]
+    pub const fn sampled(place: Place, _every: u32) -> Self {
+        Self::new(Kind::Timer, place)
+    }
+
     #[track_caller]
     const fn new(kind: Kind, place: Place) -> Self {
         expect_valid(check_level(place.level));
@@ -114,6 +131,12 @@ impl Site {
         if let Some(source) = place.source {
             expect_valid(check_name(source));
         }
+        let mut tag = 0;
+        while tag < place.tags.len() {
+            expect_valid(check_name(place.tags[tag].0));
+            expect_valid(check_name(place.tags[tag].1));
+            tag += 1;
+        }
         Self {
             place,
             kind,
@@ -122,12 +145,17 @@ impl Site {
             index: OnceCell::new(),
             checked: OnceCell::new(),
             shared: Cell::new(),
+            running: AtomicI64::new(0),
             books: Mutex::new(Books { counted: (0, 0), timed: TimerTotals::new(), taken: 0 }),
         }
     }
 
     pub(crate) const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    pub(crate) const fn tags(&self) -> &'static [(&'static str, &'static str)] {
+        self.place.tags
     }
 
     /// Level, name and source, checked. They were checked when the program was compiled, so this
@@ -342,24 +370,21 @@ pub(crate) fn is_measured(site: &'static Site) -> bool {
     }
 }
 
-/// Records how long it is since a moment.
+/// Records how long something took.
 #[inline]
-pub(crate) fn record(site: &'static Site, since: Moment) {
-    match (since.ticks(), local::timer(site.gate.load(Ordering::Relaxed))) {
+pub(crate) fn record(site: &'static Site, elapsed: Elapsed) {
+    match (elapsed.ticks(), local::timer(site.gate.load(Ordering::Relaxed))) {
         (Some(ticks), Some(cell)) => {
             cell.record(ticks, ticks::tick(), site.epoch.load(Ordering::Relaxed))
         }
-        (ticks, _) => record_slowly(site, since, ticks),
+        (_, _) => record_slowly(site, elapsed),
     }
 }
 
 /// The first reading of a thread, and those that its cell cannot take.
 #[cold]
-fn record_slowly(site: &'static Site, since: Moment, ticks: Option<i64>) {
-    let seconds = match ticks {
-        Some(ticks) => ticks as f64 * ticks::tick(),
-        None => since.seconds_by_clock(),
-    };
+fn record_slowly(site: &'static Site, elapsed: Elapsed) {
+    let (ticks, seconds) = (elapsed.ticks(), elapsed.seconds());
     let closed = site.gate.load(Ordering::Relaxed) == OFF;
     if closed || capture::catch_site(site, Number::Float(seconds)) {
         return;
@@ -370,6 +395,27 @@ fn record_slowly(site: &'static Site, since: Moment, ticks: Option<i64>) {
             cell.record(ticks, ticks::tick(), site.epoch.load(Ordering::Relaxed))
         }
         (_, _) => site.shared.record(seconds),
+    }
+}
+
+/// Says that a call is running, until it is dropped.
+#[doc(hidden)]
+#[derive(Debug)]
+#[must_use = "the call runs until it is dropped"]
+pub struct InFlight(&'static Site);
+
+/// One more call is running.
+#[doc(hidden)]
+#[inline]
+pub fn in_flight(site: &'static Site) -> InFlight {
+    gauge(site, site.running.fetch_add(1, Ordering::Relaxed) + 1);
+    InFlight(site)
+}
+
+impl Drop for InFlight {
+    #[inline]
+    fn drop(&mut self) {
+        gauge(self.0, self.0.running.fetch_sub(1, Ordering::Relaxed) - 1);
     }
 }
 

@@ -42,9 +42,46 @@ impl Moment {
         (self.0 & BY_CLOCK == 0).then(ticks)
     }
 
+    /// The time since then. Reads the counter, or the clock, once.
+    #[inline]
+    pub(crate) fn elapsed(self) -> Elapsed {
+        match self.ticks() {
+            Some(ticks) => Elapsed { ticks, seconds: 0.0 },
+            None => Elapsed { ticks: 0, seconds: self.seconds_by_clock() },
+        }
+    }
+
     /// The seconds since then, if it was taken from the clock.
     pub(crate) fn seconds_by_clock(self) -> f64 {
         nanoseconds().saturating_sub(self.0 & !BY_CLOCK) as f64 / 1e9
+    }
+}
+
+/// A time that has passed: ticks of the counter, and seconds of the clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Elapsed {
+    ticks: i64,
+    seconds: f64,
+}
+
+impl Elapsed {
+    /// The ticks, if it is nothing else.
+    #[inline]
+    pub(crate) fn ticks(self) -> Option<i64> {
+        (self.seconds == 0.0).then_some(self.ticks)
+    }
+
+    #[inline]
+    pub(crate) fn seconds(self) -> f64 {
+        self.seconds + self.ticks as f64 * tick()
+    }
+}
+
+impl std::ops::AddAssign for Elapsed {
+    #[inline]
+    fn add_assign(&mut self, more: Self) {
+        self.ticks = self.ticks.saturating_add(more.ticks);
+        self.seconds += more.seconds;
     }
 }
 
