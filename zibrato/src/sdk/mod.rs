@@ -18,6 +18,8 @@ mod local;
 mod outcome;
 mod owner;
 mod process;
+#[doc(hidden)]
+pub mod scope;
 mod sender;
 mod site;
 mod ticks;
