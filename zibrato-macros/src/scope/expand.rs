@@ -144,7 +144,7 @@ impl<'a> Parts<'a> {
         quote_spanned!(here()=> #polled(#site, #recording))
     }
 
-    /// The sites of the outcomes that there can be, in a static of their own.
+    /// The sites of the outcomes that there can be.
     fn outcomes(&self) -> TokenStream {
         let outcomes = self.private(&["scope", "Outcomes"]);
         let scope = self.scope();
@@ -152,14 +152,11 @@ impl<'a> Parts<'a> {
         let err = self.outcome(Ending::Err, scope.err.as_ref());
         let panic = self.outcome(Ending::Panic, scope.panic.as_ref());
         let cancelled = self.outcome(Ending::Cancelled, scope.cancelled.as_ref());
-        quote_spanned!(here()=> {
-            static __ZIBRATO_OUTCOMES: #outcomes = #outcomes {
-                ok: #ok,
-                err: #err,
-                panic: #panic,
-                cancelled: #cancelled,
-            };
-            &__ZIBRATO_OUTCOMES
+        quote_spanned!(here()=> #outcomes {
+            ok: #ok,
+            err: #err,
+            panic: #panic,
+            cancelled: #cancelled,
         })
     }
 
@@ -186,10 +183,9 @@ impl<'a> Parts<'a> {
         let tag = Some(("slow", slow.text.as_str()));
         let site = site(&Place { kind: Kind::Timer, level, tag, ..self.place() });
         let seconds = Literal::f64_suffixed(slow.seconds);
-        quote_spanned!(here()=> ::core::option::Option::Some({
-            static __ZIBRATO_SLOW: #slow_type = #slow_type { site: #site, seconds: #seconds };
-            &__ZIBRATO_SLOW
-        }))
+        quote_spanned!(here()=>
+            ::core::option::Option::Some(#slow_type { site: #site, seconds: #seconds })
+        )
     }
 }
 

@@ -138,7 +138,7 @@ impl Sites for &'static Site {
 }
 
 /// A place for each ending. Endings that a function cannot come to have none.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 #[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
 pub struct Outcomes {
     pub ok: Option<&'static Site>,
@@ -147,7 +147,7 @@ pub struct Outcomes {
     pub cancelled: Option<&'static Site>,
 }
 
-impl Sites for &'static Outcomes {
+impl Sites for Outcomes {
     #[inline]
     fn of(self, ending: Ending) -> Option<&'static Site> {
         match ending {
@@ -166,7 +166,7 @@ impl Sites for &'static Outcomes {
 }
 
 /// Where calls are recorded that took long.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 #[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
 pub struct Slow {
     pub site: &'static Site,
@@ -183,12 +183,12 @@ impl Recording for () {
 /// Counts at the end, when it is known as what.
 #[derive(Debug)]
 pub struct Counted<A: Amount> {
-    sites: &'static Outcomes,
+    sites: Outcomes,
     amount: A,
 }
 
 #[inline]
-pub const fn counted<A: Amount>(sites: &'static Outcomes, amount: A) -> Counted<A> {
+pub const fn counted<A: Amount>(sites: Outcomes, amount: A) -> Counted<A> {
     Counted { sites, amount }
 }
 
@@ -205,7 +205,7 @@ impl<A: Amount> Recording for Counted<A> {
 #[derive(Debug)]
 pub struct Timed<S: Sites> {
     sites: S,
-    slow: Option<&'static Slow>,
+    slow: Option<Slow>,
     /// `None` while nobody wants to know.
     clock: Option<Clock>,
 }
@@ -220,22 +220,18 @@ enum Clock {
 
 /// Times from now on until the end, waiting included.
 #[inline]
-pub fn wall<S: Sites>(sites: S, slow: Option<&'static Slow>) -> Timed<S> {
+pub fn wall<S: Sites>(sites: S, slow: Option<Slow>) -> Timed<S> {
     timed(sites, slow, || Clock::Wall(Moment::now()))
 }
 
 /// Times only the polls.
 #[inline]
-pub fn busy<S: Sites>(sites: S, slow: Option<&'static Slow>) -> Timed<S> {
+pub fn busy<S: Sites>(sites: S, slow: Option<Slow>) -> Timed<S> {
     timed(sites, slow, || Clock::Busy { before: Elapsed::default(), since: None })
 }
 
 #[inline]
-fn timed<S: Sites>(
-    sites: S,
-    slow: Option<&'static Slow>,
-    begin: impl FnOnce() -> Clock,
-) -> Timed<S> {
+fn timed<S: Sites>(sites: S, slow: Option<Slow>, begin: impl FnOnce() -> Clock) -> Timed<S> {
     let measured = sites.are_measured() || slow.is_some_and(|slow| site::is_measured(slow.site));
     Timed { sites, slow, clock: measured.then(begin) }
 }

@@ -36,7 +36,8 @@ macro_rules! shape {
 
             #[test]
             fn behaves_the_same_and_is_recorded() {
-                shape!(@compare counted, timed, both, both_the_other_way, twice);
+                shape!(@compare counted, timed, both, both_the_other_way, twice,
+                    count_each_outcome, time_each_outcome, everything);
             }
         }
     };
@@ -47,11 +48,14 @@ macro_rules! shape {
             shape!(@one on_ok [#[zibrato::time_me] #[zibrato::count_me(on = "ok")]] $($rest)+);
             shape!(@one on_each
                 [#[zibrato::count_me(on = "ok")] #[zibrato::count_me(on = "err")]] $($rest)+);
+            shape!(@one with_err
+                [#[zibrato::time_me(err, slow("1min"))] #[zibrato::count_me(err)]] $($rest)+);
 
             #[test]
             fn behaves_the_same_and_is_recorded() {
                 shape!(@compare counted, timed, both, both_the_other_way, twice,
-                    on_err, on_ok, on_each);
+                    on_err, on_ok, on_each, count_each_outcome, time_each_outcome, everything,
+                    with_err);
             }
         }
     };
@@ -63,6 +67,12 @@ macro_rules! shape {
         shape!(@one both_the_other_way [#[zibrato::time_me] #[zibrato::count_me]] $($rest)+);
         shape!(@one twice [#[zibrato::count_me] #[zibrato::time_me]
             #[zibrato::count_me] #[zibrato::time_me]] $($rest)+);
+        shape!(@one count_each_outcome [#[zibrato::count_me(outcomes)]] $($rest)+);
+        shape!(@one time_each_outcome [#[zibrato::time_me(outcomes)]] $($rest)+);
+        shape!(@one everything [#[zibrato::count_me(ok, in_flight)] #[zibrato::time_me]
+            #[zibrato::time_me(panic, slow("1min"), in_flight)]
+            #[zibrato::time_me(sample = 7, in_flight)] #[zibrato::time_me(slow("1min"))]]
+            $($rest)+);
     };
     (@one $variant:ident [$($attributes:tt)*] with [$($with:tt)*] in [$($head:tt)*]
         { $($function:tt)* } calls { $($call:expr),+ }) => {
@@ -129,6 +139,10 @@ pub(crate) fn observe<R: Debug>(call: impl FnOnce() -> R) -> Seen {
 pub(crate) fn recorded(capture: &zibrato::testing::Capture, module: &str) -> (f64, usize) {
     let name = format!("{}.shape", module.replace("::", "."));
     for measurement in capture.measurements() {
+        if measurement.kind == Kind::Gauge {
+            assert_eq!(measurement.name.as_str(), format!("{name}.in_flight"));
+            continue;
+        }
         assert_eq!(measurement.name.as_str(), name);
         assert_eq!(measurement.level.as_str(), "info");
         assert!(measurement.value >= 0.0);
@@ -142,9 +156,10 @@ pub(crate) fn expected(variant: &str, seen: &[Seen]) -> (f64, usize) {
     let calls = seen.len();
     let failed = seen.iter().filter(|seen| seen.failed()).count();
     let (counts, times) = match variant {
-        "counted" | "on_each" => (calls, 0),
-        "timed" => (0, calls),
-        "both" | "both_the_other_way" => (calls, calls),
+        "counted" | "count_each_outcome" | "on_each" => (calls, 0),
+        "timed" | "time_each_outcome" => (0, calls),
+        "both" | "both_the_other_way" | "with_err" => (calls, calls),
+        "everything" => (calls, 4 * calls),
         "twice" => (2 * calls, 2 * calls),
         "on_err" => (failed, calls),
         "on_ok" => (calls - failed, calls),
