@@ -212,7 +212,9 @@ pub(crate) fn named(
         Read::List(read) | Read::WordOrList(read) if input.peek(token::Paren) => {
             let content;
             syn::parenthesized!(content in input);
-            read(args, word.span(), &content)
+            let read = read(args, word.span(), &content);
+            // What is left after a mistake is not another one.
+            content.parse::<TokenStream>().and(read)
         }
         Read::WordOrList(read) if ends(input) => {
             let nothing = |input: ParseStream<'_>| read(args, word.span(), input);
@@ -222,7 +224,11 @@ pub(crate) fn named(
             read(args, word.span());
             Ok(())
         }
-        Read::List(_) | Read::Word(_) | Read::WordOrList(_) => Err(usage()),
+        Read::Word(_) => {
+            let message = format!("`{word}` takes no value: write just `{word}`");
+            Err(Error::new(word.span(), message))
+        }
+        Read::List(_) | Read::WordOrList(_) => Err(usage()),
     }
 }
 
@@ -260,7 +266,8 @@ fn unknown(word: &Ident, known: &[Known]) -> Error {
     let typed = word.to_string();
     let near = known.iter().min_by_key(|row| distance(&typed, row.word));
     let hint = match near {
-        Some(row) if distance(&typed, row.word) <= row.word.len() / 2 => {
+        // Half of the letters may be wrong, but not if there are two.
+        Some(row) if distance(&typed, row.word) <= (row.word.len() / 2).min(row.word.len() - 2) => {
             format!("did you mean `{}`?", row.word)
         }
         _ => {

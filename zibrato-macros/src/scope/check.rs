@@ -41,10 +41,12 @@ fn together(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
         scope.slow.as_ref().map(|_| "slow"),
         scope.busy.map(|_| "busy"),
     ];
-    for word in clashes.into_iter().flatten() {
+    let words: Vec<_> = clashes.into_iter().flatten().map(|word| format!("`{word}`")).collect();
+    if !words.is_empty() {
         let message = format!(
-            "`{word}` has to time every call, and `sample` leaves most of them untimed; \
-             keep one of the two, or put them into attributes of their own"
+            "`sample` leaves most calls untimed, and {} cannot do without their times; \
+             leave `sample` away, or put it into a `#[time_me]` of its own",
+            words.join(" and ")
         );
         errors.push(Error::new(sample.span, message));
     }
@@ -66,13 +68,14 @@ fn names(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
 }
 
 fn futures_only(scope: &Scope, errors: &mut Vec<Error>) {
-    let mut refuse = |span: Option<Span>, what: &str| {
+    let mut refuse = |word: &str, span: Option<Span>, what: &str| {
         let Some(span) = span else { return };
-        let message = format!("{what}, and this function is not `async`; leave it away");
+        let message =
+            format!("`{word}` {what}, and this function is not `async`; leave `{word}` away");
         errors.push(Error::new(span, message));
     };
-    refuse(scope.busy, "`busy` is the time inside the polls of a future");
-    refuse(scope.polls, "`polls` counts the polls of a future");
+    refuse("busy", scope.busy, "is the time inside the polls of a future");
+    refuse("polls", scope.polls, "counts the polls of a future");
     let cancelled = scope.cancelled.as_ref().map(|cancelled| cancelled.span);
-    refuse(cancelled, "only a future can be `cancelled`");
+    refuse("cancelled", cancelled, "is what happens to a future");
 }

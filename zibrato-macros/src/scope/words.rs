@@ -4,7 +4,7 @@ use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Ident, Lit, LitInt, Token};
+use syn::{Error, Expr, Ident, Lit, LitInt, LitStr, Token};
 
 use super::{Outcome, Sample, Slow, duration};
 use crate::args::{self, Known, Read, Text, What};
@@ -118,7 +118,9 @@ fn level(input: ParseStream<'_>) -> syn::Result<Option<Text>> {
             return Err(Error::new(word.span(), message));
         }
         Err(error) => {
-            let message = "the arguments have names: write `level = \"warn\"`";
+            let given =
+                input.parse::<LitStr>().map_or_else(|_| String::from("warn"), |lit| lit.value());
+            let message = format!("the arguments have names: write `level = {given:?}`");
             return Err(Error::new(error.span(), message));
         }
     };
@@ -136,7 +138,7 @@ fn level(input: ParseStream<'_>) -> syn::Result<Option<Text>> {
 fn sample(expr: &Expr) -> syn::Result<Sample> {
     let span = expr.span();
     let refuse = |what: &str| {
-        let message = format!("`sample` is {what}: write `sample = 100` to time one call of 100");
+        let message = format!("`sample` is {what}: write `sample = 100` to time one call in 100");
         Error::new(span, message)
     };
     let Expr::Lit(syn::ExprLit { lit: Lit::Int(number), .. }) = expr else {
