@@ -5,7 +5,7 @@
 //! difference to what it saw last. When a thread ends, its block, totals intact, is the next
 //! thread's. Blocks are never given back: there are as many as there were threads at once.
 
-use super::timer_cell::{Extremes, TimerCell, TimerTotals};
+use super::timer_cell::TimerCell;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -13,7 +13,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 /// The smallest block.
 const SMALLEST: usize = 64;
 
-/// All blocks together have at most so many bytes, without the octaves of timers.
+/// All blocks together have at most so many bytes, but for what some timers have more octaves than
+/// most.
 const MAX_BYTES: usize = 16 << 20;
 
 /// One thread's counts at one call site.
@@ -116,7 +117,7 @@ pub(crate) fn timer_or_grow(index: u32) -> Option<&'static TimerCell> {
         own_block(index as usize)?;
     }
     let timer = TIMERS.get().get(index as usize)?;
-    if timer.get().is_none() && !reserve(size_of::<TimerCell>()) {
+    if timer.get().is_none() && !reserve(TimerCell::BYTES) {
         return None;
     }
     Some(timer.get_or_init(Box::default))
@@ -195,22 +196,8 @@ pub(crate) fn counted(index: u32) -> (u64, u64) {
     (sum, times)
 }
 
-/// What all threads have ever timed at one call site.
-pub(crate) fn timed(index: u32) -> TimerTotals {
-    let mut totals = TimerTotals::default();
-    for_each_timer(index, |timer| timer.add_to(&mut totals));
-    totals
-}
-
-/// Min, max and squares of what all threads timed at one call site in `epoch`.
-pub(crate) fn extremes(index: u32, epoch: u32) -> Extremes {
-    let mut extremes = Extremes::default();
-    for_each_timer(index, |timer| timer.add_extremes(&mut extremes, epoch));
-    extremes
-}
-
-fn for_each_timer(index: u32, act: impl FnMut(&TimerCell)) {
-    let blocks = blocks();
-    let timers = blocks.iter().filter_map(|block| block.timers.get(index as usize)?.get());
-    timers.map(Box::as_ref).for_each(act);
+/// Every thread's cell of one timer.
+pub(crate) fn timers(index: u32) -> impl Iterator<Item = &'static TimerCell> + Clone {
+    let blocks = blocks().clone().into_iter();
+    blocks.filter_map(move |block| Some(block.timers.get(index as usize)?.get()?.as_ref()))
 }

@@ -20,8 +20,10 @@ mod owner;
 mod process;
 mod sender;
 mod site;
+mod sync;
 mod ticks;
 mod timer_cell;
+mod timer_totals;
 
 pub use amount::Amount;
 pub use builder::{Builder, InstallError};

@@ -7,8 +7,8 @@ use super::guard::TimeMe;
 use super::handle::instrument as installed_instrument;
 use super::instrument;
 use super::local;
-use super::ticks::{self, Moment};
-use super::timer_cell::TimerTotals;
+use super::ticks::{self, Elapsed, Moment};
+use super::timer_totals::TimerTotals;
 use crate::clock;
 use crate::measurement::{
     Kind, Level, MAX_NAME_BYTES, Name, Source, TextProblem, check_level, check_name,
@@ -192,16 +192,16 @@ impl Site {
                 Some(Taken { readings, value: TakenValue::Counter(more) }.with(shared))
             }
             Kind::Timer => {
-                let totals = local::timed(*index);
-                if totals.count_since(&books.timed) == 0 {
+                let timers = local::timers(*index);
+                if books.timed.count_since(timers.clone()) == 0 {
                     return shared;
                 }
                 // A site that has to wait, because its level is on its way, keeps its epoch.
                 let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
-                let extremes = local::extremes(*index, epoch);
-                let summary = totals.since(&books.timed, extremes, ticks::tick());
+                let Some(summary) = books.timed.take(timers, epoch, ticks::tick()) else {
+                    return shared;
+                };
                 let readings = summary.count();
-                books.timed = totals;
                 books.taken += readings;
                 Some(Taken { readings, value: TakenValue::Timer(summary) }.with(shared))
             }
@@ -217,8 +217,8 @@ impl Site {
         books.taken = 0;
         books.counted = local::counted(*index);
         // What was shortest and longest up to now is not this installation's.
-        self.epoch.fetch_add(1, Ordering::Relaxed);
-        books.timed = local::timed(*index);
+        let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
+        drop(books.timed.take(local::timers(*index), epoch, ticks::tick()));
     }
 
     /// How many readings were made here in this installation.
@@ -227,7 +227,7 @@ impl Site {
         let books = self.books();
         let since = match self.kind {
             Kind::Counter => local::counted(*index).1.wrapping_sub(books.counted.1),
-            Kind::Timer => local::timed(*index).count_since(&books.timed),
+            Kind::Timer => books.timed.count_since(local::timers(*index)),
             Kind::Gauge | Kind::Set => 0,
         };
         books.taken + since + self.shared.made()
@@ -345,27 +345,25 @@ pub(crate) fn is_measured(site: &'static Site) -> bool {
 /// Records how long it is since a moment.
 #[inline]
 pub(crate) fn record(site: &'static Site, since: Moment) {
-    match (since.ticks(), local::timer(site.gate.load(Ordering::Relaxed))) {
+    let elapsed = since.elapsed();
+    match (elapsed.ticks(), local::timer(site.gate.load(Ordering::Relaxed))) {
         (Some(ticks), Some(cell)) => {
             cell.record(ticks, ticks::tick(), site.epoch.load(Ordering::Relaxed))
         }
-        (ticks, _) => record_slowly(site, since, ticks),
+        (_, _) => record_slowly(site, elapsed),
     }
 }
 
 /// The first reading of a thread, and those that its cell cannot take.
 #[cold]
-fn record_slowly(site: &'static Site, since: Moment, ticks: Option<i64>) {
-    let seconds = match ticks {
-        Some(ticks) => ticks as f64 * ticks::tick(),
-        None => since.seconds_by_clock(),
-    };
+fn record_slowly(site: &'static Site, elapsed: Elapsed) {
+    let seconds = elapsed.seconds();
     let closed = site.gate.load(Ordering::Relaxed) == OFF;
     if closed || capture::catch_site(site, Number::Float(seconds)) {
         return;
     }
     let Some(index) = site.ask() else { return };
-    match (ticks, local::timer_or_grow(index)) {
+    match (elapsed.ticks(), local::timer_or_grow(index)) {
         (Some(ticks), Some(cell)) => {
             cell.record(ticks, ticks::tick(), site.epoch.load(Ordering::Relaxed))
         }
