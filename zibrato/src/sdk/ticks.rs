@@ -42,6 +42,25 @@ impl Moment {
         (self.0 & BY_CLOCK == 0).then(ticks)
     }
 
+    /// The seconds since then.
+    pub(crate) fn age(self) -> f64 {
+        match self.ticks() {
+            Some(ticks) => ticks as f64 * tick(),
+            None => self.seconds_by_clock(),
+        }
+    }
+
+    /// All of it in a word, for a cell.
+    #[inline]
+    pub(crate) const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// The seconds since then, if it was taken from the clock.
     pub(crate) fn seconds_by_clock(self) -> f64 {
         nanoseconds().saturating_sub(self.0 & !BY_CLOCK) as f64 / 1e9
