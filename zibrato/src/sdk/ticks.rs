@@ -58,21 +58,17 @@ impl Moment {
         Elapsed(nanoseconds().saturating_sub(self.0 & !BY_CLOCK) | BY_CLOCK)
     }
 
-    /// When it was, in unix milliseconds, given that it is `now_ms`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for gauges"))]
-    pub(crate) fn unix_ms(self, now_ms: u64) -> u64 {
-        now_ms.saturating_sub((self.elapsed().seconds() * 1000.0) as u64)
+    /// How many seconds ago it was.
+    pub(crate) fn age(self) -> f64 {
+        self.elapsed().seconds()
     }
 
-    /// As a number, to be kept in an atomic.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for gauges"))]
+    /// All of it in a word, for a cell.
     #[inline]
     pub(crate) const fn to_bits(self) -> u64 {
         self.0
     }
 
-    /// What [`to_bits`](Self::to_bits) gave.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for gauges"))]
     #[inline]
     pub(crate) const fn from_bits(bits: u64) -> Self {
         Self(bits)
@@ -285,8 +281,7 @@ mod tests {
         assert!(by_clock.elapsed().seconds() >= 0.04);
         assert_eq!(by_clock.elapsed().ticks(), None);
         for moment in [moment, by_clock, Moment::from_bits(by_clock.to_bits())] {
-            let at_ms = moment.unix_ms(1_000_000);
-            assert!((990_000..=1_000_000 - 20).contains(&at_ms), "{at_ms}");
+            assert!((0.02..10.0).contains(&moment.age()), "{moment:?}");
         }
     }
 }

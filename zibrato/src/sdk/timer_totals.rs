@@ -155,7 +155,6 @@ impl TimerTotals {
     }
 
     /// All that was ever taken: bucket number and count, ascending.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for timers that are sampled"))]
     pub(crate) fn buckets(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
         self.octaves.iter().flat_map(|octave| {
             let first = key((octave.number * PER_OCTAVE) as u16);
