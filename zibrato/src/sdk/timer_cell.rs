@@ -213,9 +213,7 @@ impl TimerCell {
         // All but the last one were placed before the count was stored. If there are no more than
         // those, the last is the one that is missing.
         let taken = if count > 0 && placed == (count as u32).wrapping_sub(1) {
-            let (octave, bucket) = (usize::from(last) / PER_OCTAVE, usize::from(last) % PER_OCTAVE);
-            let total = &mut totals.now(octave)[bucket];
-            *total = total.wrapping_add(1);
+            totals.see(last);
             count
         } else if count == after {
             count

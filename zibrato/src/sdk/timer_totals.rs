@@ -1,24 +1,27 @@
 //! What was taken of one timer out of all threads' cells, and what comes next, by difference.
 
-use super::timer_cell::{FIRST_KEY, TimerCell, Untaken, slot_of};
+use super::timer_cell::{FIRST_KEY, OCTAVES, TimerCell, Untaken, slot_of};
 use crate::sketch::{PER_OCTAVE, Sketch};
 use crate::summary::Summary;
 
 /// What was taken. As large as the octaves that were touched; a look allocates for new ones only.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct TimerTotals {
     count: u64,
     ticks: u64,
-    /// They ascend.
+    /// In the order in which they were first touched.
     octaves: Vec<Octave>,
+    /// Where in there each octave stands, or [`NOWHERE`].
+    at: [u8; OCTAVES],
 }
+
+const NOWHERE: u8 = u8::MAX;
 
 /// How many readings there were in each of its buckets; these wrap around.
 #[derive(Debug)]
 struct Octave {
-    number: usize,
     taken: [u32; PER_OCTAVE],
-    /// While the cells are looked at: of those that were seen.
+    /// While the cells are looked at; else all zero.
     now: [u32; PER_OCTAVE],
 }
 
@@ -39,45 +42,15 @@ impl Default for Extremes {
     }
 }
 
-/// The buckets of what is just taken.
-#[derive(Debug)]
-struct Buckets {
-    sketch: Sketch,
-    lowest: u16,
-    highest: u16,
-}
-
-impl Buckets {
-    const fn new() -> Self {
-        Self { sketch: Sketch::new(), lowest: u16::MAX, highest: 0 }
+impl Default for TimerTotals {
+    fn default() -> Self {
+        Self::new()
     }
-
-    fn add(&mut self, slot: u16, times: u32) {
-        self.sketch.add_to_bucket(key(slot), times);
-        (self.lowest, self.highest) = (self.lowest.min(slot), self.highest.max(slot));
-    }
-
-    /// With what can be told exactly. A reading made in the very moment in which the epoch ended may
-    /// stand in the other one's extremes; then the middle of its bucket has to do.
-    fn summary(self, count: u64, sum: f64, extremes: Extremes) -> Summary {
-        let exact = |value: f64, slot| value.is_finite() && slot_of(value) == slot;
-        let middle = |slot| Sketch::middle(key(slot)).unwrap_or_default();
-        let (lowest, highest) = (self.lowest, self.highest);
-        let max = if exact(extremes.max, highest) { extremes.max } else { middle(highest) };
-        let min = if exact(extremes.min, lowest) { extremes.min } else { middle(lowest) };
-        let mut summary = Summary::folded(count, sum, min.min(max), max, extremes.squares);
-        *summary.sketch_mut() = self.sketch;
-        summary
-    }
-}
-
-fn key(slot: u16) -> i32 {
-    (FIRST_KEY + usize::from(slot)) as i32
 }
 
 impl TimerTotals {
     pub(crate) const fn new() -> Self {
-        Self { count: 0, ticks: 0, octaves: Vec::new() }
+        Self { count: 0, ticks: 0, octaves: Vec::new(), at: [NOWHERE; OCTAVES] }
     }
 
     /// How many readings in these cells were not taken yet. Looks at 64 bytes of each.
@@ -93,11 +66,13 @@ impl TimerTotals {
         ended: u32,
         tick: f64,
     ) -> Option<Summary> {
-        let (before, mut ticks) = (self.count, 0_u64);
-        let (mut buckets, mut extremes) = (Buckets::new(), Extremes::default());
-        let mut many = false;
+        let mut extremes = Extremes::default();
+        let (mut count, mut ticks, mut many) = (0, 0_u64, false);
         for cell in cells.clone() {
-            let untaken = cell.take_recent(|slot| self.take_one(slot, &mut buckets));
+            let untaken = cell.take_recent(|slot| {
+                self.see(slot);
+                count += 1;
+            });
             ticks = ticks.wrapping_add(cell.ticks());
             many |= untaken == Untaken::Many;
             if untaken != Untaken::Nothing {
@@ -105,76 +80,102 @@ impl TimerTotals {
             }
         }
         if many {
-            ticks = self.take_difference(cells, &mut buckets);
+            (count, ticks) = self.take_difference(cells);
         }
-        if self.count == before {
-            return None;
-        }
+        let sketch = self.take_seen();
+        // Nothing, if all of it has still to be seen; see `take_difference`.
+        let (lowest, highest) = (sketch.buckets().next()?.0, sketch.buckets().last()?.0);
+        self.count += count;
         let sum = ticks.wrapping_sub(self.ticks) as f64 * tick;
         self.ticks = ticks;
-        Some(buckets.summary(self.count - before, sum, extremes))
+        let (min, max) = exact(extremes, lowest, highest);
+        let mut summary = Summary::folded(count, sum, min, max, extremes.squares);
+        *summary.sketch_mut() = sketch;
+        Some(summary)
     }
 
-    fn take_one(&mut self, slot: u16, buckets: &mut Buckets) {
-        let octave = self.octave(usize::from(slot) / PER_OCTAVE);
-        let taken = &mut octave.taken[usize::from(slot) % PER_OCTAVE];
-        *taken = taken.wrapping_add(1);
-        self.count += 1;
-        buckets.add(slot, 1);
-    }
-
-    /// Takes what there is more in all cells than was taken; gives the ticks of all.
-    fn take_difference<'a>(
-        &mut self,
-        cells: impl Iterator<Item = &'a TimerCell>,
-        buckets: &mut Buckets,
-    ) -> u64 {
+    /// Finds out what there is more in all cells than was taken. Gives how many readings that are,
+    /// and the ticks of all cells.
+    fn take_difference<'a>(&mut self, cells: impl Iterator<Item = &'a TimerCell>) -> (u64, u64) {
+        // What some cells have said already is among it.
         self.octaves.iter_mut().for_each(|octave| octave.now = [0; PER_OCTAVE]);
-        let (mut count, mut ticks) = (0_u64, 0_u64);
+        let (mut all, mut ticks) = (0_u64, 0_u64);
         for cell in cells {
-            count += cell.add_to(self);
+            all += cell.add_to(self);
             ticks = ticks.wrapping_add(cell.ticks());
         }
+        let mut count = 0_u64;
         for octave in &mut self.octaves {
-            let first = (octave.number * PER_OCTAVE) as u16;
-            for (slot, (now, taken)) in (first..).zip(octave.now.iter().zip(&mut octave.taken)) {
+            for (now, taken) in octave.now.iter_mut().zip(&octave.taken) {
                 let more = now.wrapping_sub(*taken);
-                // Not yet seen in its bucket, but taken from the recent ones: it will be.
-                if more == 0 || more > u32::MAX - LARGEST_STEP_BACK {
-                    continue;
-                }
-                *taken = *now;
-                self.count += u64::from(more);
-                buckets.add(slot, more);
+                // Some were taken from the recent ones, and not yet seen in their bucket.
+                *now = if more > u32::MAX - LARGEST_STEP_BACK { 0 } else { more };
+                count += u64::from(*now);
             }
         }
         // The number of readings is right even when a bucket has gone all the way round.
-        let rounds = count.saturating_sub(self.count) >> u32::BITS;
-        self.count += rounds << u32::BITS;
-        ticks
+        let missing = all.saturating_sub(self.count).saturating_sub(count);
+        (count + (missing >> u32::BITS << u32::BITS), ticks)
     }
 
-    /// All that was ever taken: bucket number and count, ascending.
-    pub(crate) fn buckets(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
-        self.octaves.iter().flat_map(|octave| {
-            let first = key((octave.number * PER_OCTAVE) as u16);
-            (first..).zip(octave.taken).filter(|(_, taken)| *taken > 0)
-        })
+    /// Takes what was seen in each bucket.
+    fn take_seen(&mut self) -> Sketch {
+        let mut sketch = Sketch::new();
+        for (number, at) in self.at.iter().enumerate().filter(|(_, at)| **at != NOWHERE) {
+            let octave = &mut self.octaves[usize::from(*at)];
+            let seen = octave.now;
+            if seen == [0; PER_OCTAVE] {
+                continue;
+            }
+            octave.now = [0; PER_OCTAVE];
+            let both = octave.taken.iter_mut().zip(&seen);
+            both.for_each(|(taken, seen)| *taken = taken.wrapping_add(*seen));
+            sketch.push_octave(first_key(number), Box::new(seen));
+        }
+        sketch
+    }
+
+    /// Notes that a reading was seen in this bucket.
+    pub(super) fn see(&mut self, slot: u16) {
+        let (octave, bucket) = (usize::from(slot) / PER_OCTAVE, usize::from(slot) % PER_OCTAVE);
+        let seen = &mut self.now(octave)[bucket];
+        *seen = seen.wrapping_add(1);
     }
 
     /// What was seen in each bucket of an octave.
     pub(super) fn now(&mut self, octave: usize) -> &mut [u32; PER_OCTAVE] {
-        &mut self.octave(octave).now
+        if self.at[octave] == NOWHERE {
+            self.at[octave] = self.octaves.len() as u8;
+            self.octaves.push(Octave { taken: [0; PER_OCTAVE], now: [0; PER_OCTAVE] });
+        }
+        &mut self.octaves[usize::from(self.at[octave])].now
     }
 
-    fn octave(&mut self, number: usize) -> &mut Octave {
-        let at = self.octaves.partition_point(|octave| octave.number < number);
-        if self.octaves.get(at).is_none_or(|octave| octave.number != number) {
-            let (taken, now) = ([0; PER_OCTAVE], [0; PER_OCTAVE]);
-            self.octaves.insert(at, Octave { number, taken, now });
-        }
-        &mut self.octaves[at]
+    /// All that was ever taken: bucket number and count, ascending.
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
+        let octaves = self.at.iter().enumerate().filter(|(_, at)| **at != NOWHERE);
+        octaves.flat_map(|(number, at)| {
+            let buckets = (first_key(number)..).zip(self.octaves[usize::from(*at)].taken);
+            buckets.filter(|(_, taken)| *taken > 0)
+        })
     }
+}
+
+/// The number of an octave's first bucket.
+const fn first_key(octave: usize) -> i32 {
+    (FIRST_KEY + octave * PER_OCTAVE) as i32
+}
+
+/// Min and max of what was taken. A reading made in the very moment in which the epoch ended may
+/// stand in the other one's extremes; then the middle of its bucket has to do.
+fn exact(extremes: Extremes, lowest: i32, highest: i32) -> (f64, f64) {
+    let is_in = |value: f64, key: i32| {
+        value.is_finite() && i32::from(slot_of(value)) == key - FIRST_KEY as i32
+    };
+    let middle = |key| Sketch::middle(key).unwrap_or_default();
+    let max = if is_in(extremes.max, highest) { extremes.max } else { middle(highest) };
+    let min = if is_in(extremes.min, lowest) { extremes.min } else { middle(lowest) };
+    (min.min(max), max)
 }
 
 #[cfg(test)]
