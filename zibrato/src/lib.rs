@@ -82,7 +82,8 @@ pub use summary::Summary;
 pub use measurement::Measurement;
 #[cfg(feature = "sdk")]
 pub use sdk::{
-    Amount, Builder, CountMe, Guard, InstallError, Loss, Outcome, Stats, TimeMe, Zibrato, installed,
+    Amount, Builder, CountMe, CounterHandle, GaugeHandle, Guard, InstallError, Loss, Outcome,
+    Stats, TimeMe, TimerGuard, TimerHandle, Zibrato, installed,
 };
 // Aliases, because the compiler names a type that is exported twice by its stranger name.
 /// [`CountMe`] under the name that Python Zibrato gave it.

@@ -16,18 +16,20 @@ pub struct Measurement {
     pub value: f64,
     /// Who measured.
     pub source: Source,
-    /// What else tells its series from others, as keys and values.
+    /// What else tells the series apart, as it was written.
     pub tags: Vec<(String, String)>,
 }
 
 impl Measurement {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         level: Level,
         kind: Kind,
         name: Name,
         value: f64,
         source: Source,
+        tags: &[(Box<str>, Box<str>)],
     ) -> Self {
-        Self { level, kind, name, value, source, tags: Vec::new() }
+        let tags = tags.iter().map(|(tag, value)| (tag.to_string(), value.to_string())).collect();
+        Self { level, kind, name, value, source, tags }
     }
 }

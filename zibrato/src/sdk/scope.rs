@@ -6,7 +6,8 @@
 
 use super::amount::Amount;
 use super::outcome::Outcome;
-use super::site::{self, Site, count};
+use super::point;
+use super::site::{Site, count};
 use super::ticks::{Elapsed, Moment};
 use std::ops::Deref;
 use std::pin::Pin;
@@ -133,7 +134,7 @@ impl Sites for &'static Site {
 
     #[inline]
     fn are_measured(self) -> bool {
-        site::is_measured(self)
+        point::is_measured(self)
     }
 }
 
@@ -161,7 +162,7 @@ impl Sites for Outcomes {
     #[inline]
     fn are_measured(self) -> bool {
         let sites = [self.ok, self.err, self.panic, self.cancelled];
-        sites.into_iter().flatten().any(site::is_measured)
+        sites.into_iter().flatten().any(point::is_measured)
     }
 }
 
@@ -232,7 +233,7 @@ pub fn busy<S: Sites>(sites: S, slow: Option<Slow>) -> Timed<S> {
 
 #[inline]
 fn timed<S: Sites>(sites: S, slow: Option<Slow>, begin: impl FnOnce() -> Clock) -> Timed<S> {
-    let measured = sites.are_measured() || slow.is_some_and(|slow| site::is_measured(slow.site));
+    let measured = sites.are_measured() || slow.is_some_and(|slow| point::is_measured(slow.site));
     Timed { sites, slow, clock: measured.then(begin) }
 }
 
@@ -264,12 +265,12 @@ impl<S: Sites> Recording for Timed<S> {
             Some(Clock::Wall(begun)) => begun.elapsed(),
         };
         if let Some(site) = self.sites.of(ending) {
-            site::record(site, elapsed);
+            point::record_elapsed(site, elapsed);
         }
         if let Some(slow) = self.slow
             && elapsed.seconds() >= slow.seconds
         {
-            site::record(slow.site, elapsed);
+            point::record_elapsed(slow.site, elapsed);
         }
     }
 }
