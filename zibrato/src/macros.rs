@@ -273,10 +273,10 @@ pub use zibrato_macros::count_me;
 /// ```
 /// use zibrato::time_me;
 ///
-/// #[time_me(name = "db.query", slow("10ms"), err(level = "error"))]
+/// #[time_me(name = "db.query", slow("100ms"), err(level = "error"))]
 /// fn query(table: &str) -> Option<usize> {
 ///     if table == "large" {
-///         std::thread::sleep(std::time::Duration::from_millis(10));
+///         std::thread::sleep(std::time::Duration::from_millis(100));
 ///     }
 ///     (!table.is_empty()).then_some(table.len())
 /// }
@@ -286,7 +286,7 @@ pub use zibrato_macros::count_me;
 /// query("");
 /// assert_eq!(capture.timer("info", "db.query").len(), 1); // outcome=ok
 /// assert_eq!(capture.timer("error", "db.query").len(), 1); // outcome=err
-/// assert_eq!(capture.timer("warn", "db.query").len(), 1); // slow=10ms
+/// assert_eq!(capture.timer("warn", "db.query").len(), 1); // slow=100ms
 /// ```
 ///
 /// With `busy`, the busy time is what is slow or not. `sample` leaves most calls untimed, and so

@@ -245,7 +245,7 @@ mod counter {
 
 #[cfg(test)]
 mod tests {
-    use super::{Both, Comparisons, Moment, calibrate, counter, tick};
+    use super::{BY_CLOCK, Both, Comparisons, Elapsed, Moment, calibrate, counter, tick};
     use std::time::{Duration, Instant};
 
     /// Both clocks after so many milliseconds by the clock, and microseconds by the counter, whose
@@ -309,5 +309,29 @@ mod tests {
         for moment in [moment, by_clock, Moment::from_bits(by_clock.to_bits())] {
             assert!((0.02..10.0).contains(&moment.age()), "{moment:?}");
         }
+    }
+
+    #[test]
+    fn times_add_up_whichever_clock_they_are_of() {
+        let (ticks, nanoseconds) = (|n| Elapsed(n), |n| Elapsed(n | BY_CLOCK));
+        for (first, second, sum) in [
+            (Elapsed::default(), ticks(7), ticks(7)),
+            (ticks(3), ticks(7), ticks(10)),
+            (Elapsed::default(), nanoseconds(7), nanoseconds(7)),
+            (nanoseconds(3), nanoseconds(7), nanoseconds(10)),
+            (nanoseconds(3), Elapsed::default(), nanoseconds(3)),
+        ] {
+            let mut all = first;
+            all += second;
+            assert_eq!(all.0, sum.0, "{first:?} {second:?}");
+        }
+        let begun = Instant::now();
+        while tick() == 0.0 && counter::is_steady() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "it does not find out");
+            calibrate();
+        }
+        let mut both = ticks(1_000_000);
+        both += nanoseconds(1_000_000);
+        assert!((both.seconds() - 1e6 * tick() - 1e-3).abs() < 1e-8, "{both:?}");
     }
 }

@@ -3,7 +3,7 @@
 use super::super::shapes::{block_on, once_pending};
 use super::seen::{lines, poll, survive};
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zibrato::testing::capture;
 use zibrato::{count_me, time_me};
 
@@ -60,8 +60,8 @@ fn a_future_that_is_never_polled_is_nothing() {
     assert_eq!(lines(&capture), [""; 0]);
 }
 
-#[time_me(name = "busy", busy, slow("20ms"))]
-#[time_me(name = "wall", slow("20ms"))]
+#[time_me(name = "busy", busy, slow("100ms"))]
+#[time_me(name = "wall", slow("100ms"))]
 async fn idle() {
     once_pending().await;
 }
@@ -71,10 +71,13 @@ fn busy_time_leaves_waiting_out() {
     let capture = capture();
     let mut future = pin!(idle());
     assert!(poll(future.as_mut()).is_pending());
-    std::thread::sleep(Duration::from_millis(25));
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(100) {
+        std::thread::yield_now();
+    }
     assert!(poll(future.as_mut()).is_ready());
-    assert!(capture.timer("info", "busy")[0] < 0.02);
-    assert!(capture.timer("info", "wall")[0] >= 0.025);
+    assert!(capture.timer("info", "busy")[0] < 0.1);
+    assert!(capture.timer("info", "wall")[0] >= 0.1);
     assert_eq!(capture.timer("warn", "busy").len(), 0);
     assert_eq!(capture.timer("warn", "wall").len(), 1);
 }
