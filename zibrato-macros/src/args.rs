@@ -4,13 +4,13 @@
 //! the function-like macros differ only in the rows they know.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
 use syn::{Error, Expr, Ident, Lit, LitStr, Path, Token, token};
 
 use crate::check;
+use crate::hint;
 use crate::scope::{self, Scope};
 
 /// Everything that can be said about a call site; what was not said is `None`.
@@ -170,7 +170,7 @@ pub(crate) fn attribute(input: ParseStream<'_>, known: &[Known], errors: &mut Ve
     let mut seen = Vec::new();
     while !input.is_empty() {
         let entry = if input.peek(Lit) {
-            Err(positional(input, known))
+            Err(hint::positional(input, known))
         } else {
             named(&mut args, &mut seen, input, known)
         };
@@ -195,7 +195,7 @@ pub(crate) fn named(
         return Err(input.error(format!("expected an argument such as `{}`", known[0].example)));
     };
     let Some(row) = known.iter().find(|row| word == row.word) else {
-        return Err(unknown(&word, known));
+        return Err(hint::unknown(&word, known));
     };
     if seen.contains(&word) {
         return Err(Error::new(word.span(), format!("`{word}` is given twice; keep one")));
@@ -247,51 +247,6 @@ pub(crate) fn end_entry(entry: syn::Result<()>, input: ParseStream<'_>, errors: 
     if let Err(error) = input.parse::<Option<Token![,]>>() {
         errors.push(error);
     }
-}
-
-fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
-    let Ok(lit) = input.parse::<Lit>() else { return input.error("expected an argument") };
-    let takes_value = known.iter().any(|row| row.word == VALUE.word);
-    let instead = match &lit {
-        // Levels are words, names are dotted: a guess, and only for a message.
-        Lit::Str(text) if text.value().contains('.') => format!("name = {}", text.token()),
-        Lit::Str(text) => format!("level = {}", text.token()),
-        Lit::Int(_) | Lit::Float(_) if takes_value => format!("value = {}", lit.to_token_stream()),
-        _ => known[0].example.to_owned(),
-    };
-    Error::new(lit.span(), format!("the arguments have names: write `{instead}`"))
-}
-
-fn unknown(word: &Ident, known: &[Known]) -> Error {
-    let typed = word.to_string();
-    let near = known.iter().min_by_key(|row| distance(&typed, row.word));
-    let hint = match near {
-        // Half of the letters may be wrong, but not if there are two.
-        Some(row) if distance(&typed, row.word) <= (row.word.len() / 2).min(row.word.len() - 2) => {
-            format!("did you mean `{}`?", row.word)
-        }
-        _ => {
-            let words: Vec<_> = known.iter().map(|row| format!("`{}`", row.word)).collect();
-            format!("expected one of {}", words.join(", "))
-        }
-    };
-    Error::new(word.span(), format!("unknown argument `{typed}`; {hint}"))
-}
-
-/// How many letters have to be put in, taken out or replaced to make one word of the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &b) in to.iter().enumerate() {
-            let replace = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
 }
 
 /// Which text is meant.

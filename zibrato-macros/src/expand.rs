@@ -112,7 +112,7 @@ fn wrapped(
     let keep = keep_drop_order(function, body);
     let statements = quote!(#keep #statements);
     let output = Output::of(function);
-    let call = if function.signature.asyncness.is_some() {
+    let call = if function.is_async() {
         in_async_block(body, krate, scope, &statements, &output)
     } else {
         in_closure(body, krate, scope, &statements, &output)

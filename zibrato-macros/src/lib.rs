@@ -10,6 +10,7 @@ mod check;
 mod erase;
 mod expand;
 mod function;
+mod hint;
 mod scope;
 mod target;
 

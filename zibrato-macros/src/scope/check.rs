@@ -13,7 +13,7 @@ pub(crate) fn check(function: &Function, args: &Args, errors: &mut Vec<Error>) {
     let scope = &args.scope;
     together(scope, args, errors);
     names(scope, args, errors);
-    if function.signature.asyncness.is_none() {
+    if !function.is_async() {
         futures_only(scope, errors);
     }
     if let Some(err) = &scope.err

@@ -107,7 +107,7 @@ impl<'a> Parts<'a> {
             output: Output::of(self.function),
             failed: self.failed(),
         };
-        let measured = if self.function.signature.asyncness.is_some() {
+        let measured = if self.function.is_async() {
             around.future(self.body)
         } else {
             around.call(self.body)
@@ -165,7 +165,7 @@ impl<'a> Parts<'a> {
             Ending::Ok => ("ok", !self.function.never_returns()),
             Ending::Err => ("err", self.function.output().is_some()),
             Ending::Panic => ("panic", true),
-            Ending::Cancelled => ("cancelled", self.function.signature.asyncness.is_some()),
+            Ending::Cancelled => ("cancelled", self.function.is_async()),
         };
         if !possible {
             return quote_spanned!(here()=> ::core::option::Option::None);

@@ -275,15 +275,9 @@ pub(crate) fn is_measured(origin: impl Origin) -> bool {
     }
 }
 
-/// Records how long it is since a moment.
-#[inline]
-pub(crate) fn record(origin: impl Origin, since: Moment) {
-    record_elapsed(origin, since.elapsed());
-}
-
 /// Records how long something took; several points may be told the same.
 #[inline]
-pub(crate) fn record_elapsed(origin: impl Origin, elapsed: Elapsed) {
+pub(crate) fn record(origin: impl Origin, elapsed: Elapsed) {
     let point = origin.point();
     match (elapsed.ticks(), local::timer(point.gate.load(Ordering::Relaxed))) {
         (Some(ticks), Some(cell)) => {
@@ -350,7 +344,7 @@ pub(crate) fn is_timed(origin: impl Origin) -> bool {
 pub(crate) fn end(origin: impl Origin, since: Option<Moment>) {
     match (origin.point().shape, since) {
         (Shape::Sampled(_), since) => end_sampled(origin, since),
-        (_, Some(since)) => record(origin, since),
+        (_, Some(since)) => record(origin, since.elapsed()),
         (_, None) => {}
     }
 }

@@ -265,12 +265,12 @@ impl<S: Sites> Recording for Timed<S> {
             Some(Clock::Wall(begun)) => begun.elapsed(),
         };
         if let Some(site) = self.sites.of(ending) {
-            point::record_elapsed(site, elapsed);
+            point::record(site, elapsed);
         }
         if let Some(slow) = self.slow
             && elapsed.seconds() >= slow.seconds
         {
-            point::record_elapsed(slow.site, elapsed);
+            point::record(slow.site, elapsed);
         }
     }
 }
