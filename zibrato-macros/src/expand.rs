@@ -225,6 +225,7 @@ fn site(place: &Place<'_>) -> TokenStream {
         module: ::core::module_path!(),
         function: #function,
         source: #source,
+        tags: &[],
     });
     let new = quote_spanned!(hidden(to)=> #new(#place));
     quote_spanned!(here()=> {

@@ -66,6 +66,7 @@
 ///                     module: ::core::module_path!(),
 ///                     function: "order",
 ///                     source: ::core::option::Option::None,
+///                     tags: &[],
 ///                 });
 ///             &__ZIBRATO_SITE
 ///         },
@@ -96,6 +97,7 @@
 /// #         module: ::core::module_path!(),
 /// #         function: "order",
 /// #         source: ::core::option::Option::None,
+/// #         tags: &[],
 /// #     });
 ///
 /// // … is
@@ -172,6 +174,7 @@ pub use zibrato_macros::count_me;
 ///                 module: ::core::module_path!(),
 ///                 function: "order",
 ///                 source: ::core::option::Option::None,
+///                 tags: &[],
 ///             });
 ///         &__ZIBRATO_SITE
 ///     });

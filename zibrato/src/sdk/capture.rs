@@ -2,7 +2,7 @@
 
 use super::amount::Number;
 use super::site::{self, Site};
-use crate::measurement::{Kind, Level, Measurement, Name, Source};
+use crate::measurement::{Kind, Measurement};
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -156,16 +156,17 @@ pub(crate) fn capturing() -> bool {
 pub(crate) fn catch_site(site: &Site, value: Number) -> bool {
     capturing()
         && site.checked().is_some_and(|(level, name, source)| {
-            catch(level, site.kind(), name, value.to_f64(), source.unwrap_or_default())
+            let (kind, source) = (site.kind(), source.unwrap_or_default());
+            catch(Measurement::new(level, kind, name, value.to_f64(), source, site.tags()))
         })
 }
 
 /// Catches a reading, if this thread captures.
-pub(crate) fn catch(level: Level, kind: Kind, name: Name, value: f64, source: Source) -> bool {
+pub(crate) fn catch(measurement: Measurement) -> bool {
     let caught = CURRENT.try_with(|current| {
         let current = current.borrow();
         let Some(log) = &*current else { return false };
-        lock(log).push(Measurement::new(level, kind, name, value, source));
+        lock(log).push(measurement);
         true
     });
     caught.unwrap_or(false)

@@ -6,8 +6,9 @@ use super::cell::{Cell, Taken};
 use super::ledger::{Ledger, Loss, Stats};
 use super::process;
 use super::site;
+use super::tags::Tags;
 use crate::clock;
-use crate::measurement::{Kind, Level, Name, Source};
+use crate::measurement::{Kind, Level, Measurement, Name, Source};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,6 +53,7 @@ pub(crate) struct Series {
     pub(crate) source: Source,
     pub(crate) name: Name,
     pub(crate) kind: Kind,
+    pub(crate) tags: Tags,
 }
 
 impl Instrument {
@@ -130,7 +132,7 @@ impl Instrument {
             return self.ledger.refuse(Loss::Name);
         };
         let source = source.unwrap_or(&self.source).clone();
-        let Some(cell) = self.cell(Series { level, source, name, kind }) else {
+        let Some(cell) = self.cell(Series { level, source, name, kind, tags: &[] }) else {
             return self.ledger.refuse(Loss::TooManyNames);
         };
         match kind {
@@ -151,7 +153,7 @@ impl Instrument {
     ) {
         if let (Ok(level), Ok(name)) = (Level::new(level), Name::new(name)) {
             let source = source.cloned().unwrap_or_default();
-            capture::catch(level, kind, name, value.to_f64(), source);
+            capture::catch(Measurement::new(level, kind, name, value.to_f64(), source, &[]));
         }
     }
 
@@ -183,7 +185,8 @@ impl Instrument {
                     continue;
                 };
                 let source = source.unwrap_or_else(|| self.source.clone());
-                let series = Series { level, source, name, kind: site.kind() };
+                let (kind, tags) = (site.kind(), site.tags());
+                let series = Series { level, source, name, kind, tags };
                 all.extend(site.take().map(|taken| (series, taken)));
             }
         }

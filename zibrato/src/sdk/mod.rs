@@ -20,6 +20,7 @@ mod owner;
 mod process;
 mod sender;
 mod site;
+mod tags;
 mod ticks;
 mod timer_cell;
 

@@ -291,12 +291,12 @@ enum Which<'a> {
 }
 
 fn write(batch: &mut BatchWriter, series: &Series, value: &TakenValue) {
-    let name = series.name.as_str();
+    let (name, tags) = (series.name.as_str(), series.tags);
     match value {
-        TakenValue::Counter(sum) => batch.counter(name, &[], *sum),
-        TakenValue::Gauge(gauge) => batch.gauge(name, &[], gauge),
-        TakenValue::Timer(summary) => batch.timer(name, &[], summary),
-        TakenValue::TimerReadings(seconds) => batch.timer_readings(name, &[], seconds),
+        TakenValue::Counter(sum) => batch.counter(name, tags, *sum),
+        TakenValue::Gauge(gauge) => batch.gauge(name, tags, gauge),
+        TakenValue::Timer(summary) => batch.timer(name, tags, summary),
+        TakenValue::TimerReadings(seconds) => batch.timer_readings(name, tags, seconds),
     }
 }
 

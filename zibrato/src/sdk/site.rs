@@ -7,6 +7,7 @@ use super::guard::TimeMe;
 use super::handle::instrument as installed_instrument;
 use super::instrument;
 use super::local;
+use super::tags::{self, Tags};
 use super::ticks::{self, Moment};
 use super::timer_cell::TimerTotals;
 use crate::clock;
@@ -33,6 +34,8 @@ pub struct Place {
     pub function: &'static str,
     /// `None`: the installation's source.
     pub source: Option<&'static str>,
+    /// What else tells the series apart.
+    pub tags: Tags,
 }
 
 /// One annotated place in a program.
@@ -114,6 +117,7 @@ impl Site {
         if let Some(source) = place.source {
             expect_valid(check_name(source));
         }
+        expect_valid(tags::check(place.tags));
         Self {
             place,
             kind,
@@ -128,6 +132,10 @@ impl Site {
 
     pub(crate) const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    pub(crate) const fn tags(&self) -> Tags {
+        self.place.tags
     }
 
     /// Level, name and source, checked. They were checked when the program was compiled, so this
@@ -248,17 +256,17 @@ impl Site {
 
 // A panic while a static is made is an error of the compiler at that place, which is the caller's.
 #[track_caller]
-const fn expect_valid(checked: Result<(), TextProblem>) {
+pub(super) const fn expect_valid(checked: Result<(), TextProblem>) {
     if let Err(problem) = checked {
         match problem {
-            TextProblem::Bar => panic!("a level, name or source has a `|` in it"),
+            TextProblem::Bar => panic!("a level, name, source or tag has a `|` in it"),
             TextProblem::Control => {
-                panic!("a level, name or source has a control character or a line break in it")
+                panic!("a level, name, source or tag has a control character or a line break in it")
             }
-            TextProblem::Empty => panic!("a level, name or source is empty"),
+            TextProblem::Empty => panic!("a level, name, source or tag is empty"),
             TextProblem::Reserved => panic!("this level is kept for the protocol"),
             TextProblem::TooLong => panic!(
-                "a level is longer than 64 bytes, or a name or source longer than 255; \
+                "a level is longer than 64 bytes, or a name, source or tag longer than 255; \
                  a name made from a module path may need `name = \"…\"`"
             ),
         }
