@@ -8,9 +8,11 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::spanned::Spanned;
+use syn::token::Paren;
 use syn::{Error, Expr, Ident, Lit, Path, Token};
 
 use crate::check;
+use crate::tags::{self, TAGS, Tag};
 
 /// Everything that can be said about a call site; what was not said is `None`.
 #[derive(Default)]
@@ -21,13 +23,16 @@ pub(crate) struct Args {
     pub(crate) source: Option<Text>,
     pub(crate) value: Option<Expr>,
     pub(crate) on: Option<On>,
+    pub(crate) tags: Vec<Tag>,
 }
 
-/// A level, name or source: a literal that passed the check, or a constant that the compiler
-/// checks when it evaluates the call site.
+/// A level, name, source or tag: a literal that passed the check, a constant that the compiler
+/// checks when it evaluates the call site, or a name that is made when the call begins.
 pub(crate) struct Text {
     pub(crate) expr: Expr,
     pub(crate) is_literal: bool,
+    /// Only a name can be.
+    pub(crate) is_run_time: bool,
 }
 
 /// When a counted function counts.
@@ -45,66 +50,74 @@ pub(crate) enum When {
 
 /// One argument that a macro knows.
 pub(crate) struct Known {
-    word: &'static str,
-    example: &'static str,
-    read: fn(&mut Args, ParseStream<'_>) -> syn::Result<()>,
+    pub(crate) word: &'static str,
+    pub(crate) example: &'static str,
+    pub(crate) read: Read,
+}
+
+/// How an argument is written, and what it does.
+pub(crate) enum Read {
+    /// `word = …`
+    Value(fn(&mut Args, ParseStream<'_>) -> syn::Result<()>),
+    /// `word(…)`
+    List(fn(&mut Args, Span, ParseStream<'_>) -> syn::Result<()>),
 }
 
 const CRATE: Known = Known {
     word: "crate",
     example: "crate = path::to::zibrato",
-    read: |args, input| {
+    read: Read::Value(|args, input| {
         args.krate = Some(path(input)?);
         Ok(())
-    },
+    }),
 };
 const LEVEL: Known = Known {
     word: "level",
     example: r#"level = "info""#,
-    read: |args, input| {
+    read: Read::Value(|args, input| {
         args.level = Some(text(What::Level, input.parse()?)?);
         Ok(())
-    },
+    }),
 };
 const NAME: Known = Known {
     word: "name",
     example: r#"name = "db.query""#,
-    read: |args, input| {
+    read: Read::Value(|args, input| {
         args.name = Some(text(What::Name, input.parse()?)?);
         Ok(())
-    },
+    }),
 };
 const ON: Known = Known {
     word: "on",
     example: r#"on = "err""#,
-    read: |args, input| {
+    read: Read::Value(|args, input| {
         args.on = Some(on(&input.parse()?)?);
         Ok(())
-    },
+    }),
 };
 const SOURCE: Known = Known {
     word: "source",
     example: r#"source = "web-1""#,
-    read: |args, input| {
+    read: Read::Value(|args, input| {
         args.source = Some(text(What::Source, input.parse()?)?);
         Ok(())
-    },
+    }),
 };
 const VALUE: Known = Known {
     word: "value",
     example: "value = 3",
-    read: |args, input| {
+    read: Read::Value(|args, input| {
         args.value = Some(number("value", input.parse()?)?);
         Ok(())
-    },
+    }),
 };
 
 /// What `#[count_me]` knows.
-pub(crate) const COUNT_ME: &[Known] = &[LEVEL, NAME, VALUE, SOURCE, ON, CRATE];
+pub(crate) const COUNT_ME: &[Known] = &[LEVEL, NAME, VALUE, SOURCE, TAGS, ON, CRATE];
 /// What `#[time_me]` knows.
-pub(crate) const TIME_ME: &[Known] = &[LEVEL, NAME, SOURCE, CRATE];
+pub(crate) const TIME_ME: &[Known] = &[LEVEL, NAME, SOURCE, TAGS, CRATE];
 /// What may follow the positional arguments of `count!`, `gauge!` and `time!`.
-pub(crate) const CALL: &[Known] = &[SOURCE, CRATE];
+pub(crate) const CALL: &[Known] = &[SOURCE, TAGS, CRATE];
 
 /// Reads the arguments of an attribute to the end, whatever is wrong with some of them.
 pub(crate) fn attribute(input: ParseStream<'_>, known: &[Known], errors: &mut Vec<Error>) -> Args {
@@ -121,12 +134,17 @@ pub(crate) fn attribute(input: ParseStream<'_>, known: &[Known], errors: &mut Ve
     args
 }
 
-/// Whether `word =` comes next, and not `word == …`.
+/// Whether `word =` comes next, and not `word == …`, or `tags(` with such or nothing in it.
 pub(crate) fn is_named(input: ParseStream<'_>) -> bool {
+    is_word_and_value(input) || tags::are_next(input)
+}
+
+/// Whether `word =` comes next, and not `word == …`.
+pub(crate) fn is_word_and_value(input: ParseStream<'_>) -> bool {
     input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==])
 }
 
-/// Reads one `word = …`; a word is taken once, whichever it is.
+/// Reads one `word = …` or `word(…)`; a word is taken once, whichever it is.
 pub(crate) fn named(
     args: &mut Args,
     seen: &mut Vec<Ident>,
@@ -144,14 +162,26 @@ pub(crate) fn named(
     }
     let usage = || Error::new(word.span(), format!("`{word}` is written `{}`", row.example));
     seen.push(word.clone());
-    if !input.peek(Token![=]) || input.peek(Token![==]) {
-        return Err(usage());
+    match row.read {
+        Read::Value(read) => {
+            if !input.peek(Token![=]) || input.peek(Token![==]) {
+                return Err(usage());
+            }
+            input.parse::<Token![=]>()?;
+            if input.is_empty() || input.peek(Token![,]) {
+                return Err(usage());
+            }
+            read(args, input)
+        }
+        Read::List(read) => {
+            if !input.peek(Paren) {
+                return Err(usage());
+            }
+            let content;
+            syn::parenthesized!(content in input);
+            read(args, word.span(), &content)
+        }
     }
-    input.parse::<Token![=]>()?;
-    if input.is_empty() || input.peek(Token![,]) {
-        return Err(usage());
-    }
-    (row.read)(args, input)
 }
 
 /// Takes the comma that ends an entry; after a mistake, whatever stands before it too.
@@ -221,6 +251,8 @@ pub(crate) enum What {
     Level,
     Name,
     Source,
+    Tag,
+    TagValue,
 }
 
 impl What {
@@ -229,6 +261,8 @@ impl What {
             Self::Level => "level",
             Self::Name => "name",
             Self::Source => "source",
+            Self::Tag => "tag",
+            Self::TagValue => "value of a tag",
         }
     }
 
@@ -237,13 +271,15 @@ impl What {
             Self::Level => "info",
             Self::Name => "db.query",
             Self::Source => "web-1",
+            Self::Tag => "region",
+            Self::TagValue => "eu",
         }
     }
 
     fn problem(self, text: &str) -> Option<&'static str> {
         match self {
             Self::Level => check::level_problem(text),
-            Self::Name | Self::Source => check::name_problem(text),
+            Self::Name | Self::Source | Self::Tag | Self::TagValue => check::name_problem(text),
         }
     }
 }
@@ -251,22 +287,22 @@ impl What {
 /// Takes a literal that passes the check, or something that the compiler evaluates.
 pub(crate) fn text(what: What, expr: Expr) -> syn::Result<Text> {
     let expr = bare(expr);
-    let is_literal = match &expr {
+    let (mut is_literal, mut is_run_time) = (false, false);
+    match &expr {
         Expr::Lit(lit) => {
             literal(what, &lit.lit)?;
-            true
+            is_literal = true;
         }
-        Expr::Path(path) => {
-            constant(what, &path.path)?;
-            false
-        }
-        Expr::Macro(call) if is_constant_macro(&call.mac.path) => false,
+        Expr::Path(path) if is_constant(&path.path) => {}
+        Expr::Macro(call) if is_constant_macro(&call.mac.path) => {}
+        _ if matches!(what, What::Name) => is_run_time = true,
+        Expr::Path(path) => return Err(no_constant(what, &path.path)),
         _ => return Err(run_time(what, expr.span(), &format!("this {}", what.word()))),
-    };
-    Ok(Text { expr, is_literal })
+    }
+    Ok(Text { expr, is_literal, is_run_time })
 }
 
-fn literal(what: What, lit: &Lit) -> syn::Result<()> {
+pub(crate) fn literal(what: What, lit: &Lit) -> syn::Result<()> {
     let word = what.word();
     let Lit::Str(text) = lit else {
         let example = what.example();
@@ -284,25 +320,33 @@ fn literal(what: What, lit: &Lit) -> syn::Result<()> {
     }
 }
 
-fn constant(what: What, path: &Path) -> syn::Result<()> {
-    if path.segments.first().is_some_and(|first| first.ident == "Self") {
-        let message = format!(
-            "a call site is one for all types, so its {} cannot depend on `Self`; \
-             name the constant by its type or module",
-            what.word()
-        );
-        return Err(Error::new(path.span(), message));
-    }
+/// Whether a path can be one of a constant: it does not depend on `Self`, and is no variable.
+fn is_constant(path: &Path) -> bool {
+    let depends = path.segments.first().is_some_and(|first| first.ident == "Self");
+    // A lone lower-case word is a variable.
+    let variable = path
+        .get_ident()
+        .is_some_and(|word| word.unraw().to_string().starts_with(char::is_lowercase));
+    !depends && !variable
+}
+
+/// Why the path is none.
+fn no_constant(what: What, path: &Path) -> Error {
     match path.get_ident() {
-        // A lone lower-case word is a variable: say so before the compiler says something vaguer.
-        Some(variable) if variable.unraw().to_string().starts_with(char::is_lowercase) => {
-            Err(run_time(what, variable.span(), &format!("`{variable}`")))
+        // Say so before the compiler says something vaguer.
+        Some(variable) => run_time(what, variable.span(), &format!("`{variable}`")),
+        None => {
+            let message = format!(
+                "a call site is one for all types, so its {} cannot depend on `Self`; \
+                 name the constant by its type or module",
+                what.word()
+            );
+            Error::new(path.span(), message)
         }
-        _ => Ok(()),
     }
 }
 
-fn is_constant_macro(path: &Path) -> bool {
+pub(crate) fn is_constant_macro(path: &Path) -> bool {
     const NAMES: [&str; 6] = ["concat", "env", "file", "include_str", "module_path", "stringify"];
     path.segments.last().is_some_and(|last| NAMES.iter().any(|name| last.ident == name))
 }
@@ -354,7 +398,7 @@ fn path(input: ParseStream<'_>) -> syn::Result<Path> {
 }
 
 /// Looks through the invisible group that a `macro_rules!` fragment comes in.
-fn bare(mut expr: Expr) -> Expr {
+pub(crate) fn bare(mut expr: Expr) -> Expr {
     while let Expr::Group(group) = expr {
         expr = *group.expr;
     }

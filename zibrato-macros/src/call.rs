@@ -81,6 +81,7 @@ impl Call {
             level: Some(&self.level),
             name: Some(&self.name),
             source: self.args.source.as_ref(),
+            tags: &self.args.tags,
             function: "",
             krate: self.args.krate.as_ref(),
         }

@@ -11,6 +11,7 @@ use syn::Path;
 use crate::args::{Args, Text, When};
 use crate::erase::erase_impl_trait;
 use crate::function::{Body, Function};
+use crate::tags::{self, Tag};
 
 /// Which constructor makes the site.
 #[derive(Clone, Copy)]
@@ -26,6 +27,7 @@ pub(crate) struct Place<'a> {
     pub(crate) level: Option<&'a Text>,
     pub(crate) name: Option<&'a Text>,
     pub(crate) source: Option<&'a Text>,
+    pub(crate) tags: &'a [Tag],
     /// What the site is called by where it has no name; empty for macros, whose sites have one.
     pub(crate) function: &'a str,
     pub(crate) krate: Option<&'a Path>,
@@ -204,7 +206,8 @@ fn braced(span: Span, content: TokenStream) -> TokenTree {
 fn site(place: &Place<'_>) -> TokenStream {
     // What the compiler evaluates may fail there; then the caret belongs under the constant.
     let texts = [place.name, place.level, place.source];
-    let constant = texts.into_iter().flatten().find(|text| !text.is_literal);
+    let texts = texts.into_iter().flatten().chain(place.tags.iter().filter_map(Tag::fixed));
+    let constant = texts.into_iter().find(|text| !text.is_literal && !text.is_run_time);
     let (from, to) = constant.map_or_else(|| (here(), here()), |text| ends(&text.expr));
 
     let kind = match place.kind {
@@ -216,21 +219,52 @@ fn site(place: &Place<'_>) -> TokenStream {
     let new = private_at(place.krate, &["Site", kind], from, to);
     let place_type = private(place.krate, "Place", None::<&syn::Type>);
     let level = place.level.map_or_else(|| quote!("info"), |text| text.expr.to_token_stream());
-    let name = option(place.name);
+    let name = match place.name {
+        // What is called so has no name of its own.
+        Some(text) if text.is_run_time => {
+            let overflow = private(place.krate, "OVERFLOW_NAME", None::<&syn::Type>);
+            quote_spanned!(here()=> ::core::option::Option::Some(#overflow))
+        }
+        name => option(name),
+    };
+    let tags = tags::fixed(place.tags);
     let source = option(place.source);
     let function = place.function;
-    let place = quote_spanned!(here()=> #place_type {
+    let place_value = quote_spanned!(here()=> #place_type {
         level: #level,
         name: #name,
         module: ::core::module_path!(),
         function: #function,
         source: #source,
-        tags: &[],
+        tags: #tags,
     });
-    let new = quote_spanned!(hidden(to)=> #new(#place));
+    let new = quote_spanned!(hidden(to)=> #new(#place_value));
+    let site = match tags::family(place, &new) {
+        Some(family) => family,
+        None => quote_spanned!(here()=> {
+            static __ZIBRATO_SITE: #site = #new;
+            &__ZIBRATO_SITE
+        }),
+    };
+    match place.name {
+        Some(name) if name.is_run_time => run_time_name(place.krate, &site, &name.expr),
+        _ => site,
+    }
+}
+
+/// The site that is like this one, but under a name that is made here, if anybody wants it.
+fn run_time_name(krate: Option<&Path>, site: &TokenStream, given: &syn::Expr) -> TokenStream {
+    let is_measured = private(krate, "is_measured", None::<&syn::Type>);
+    let named = private(krate, "named", None::<&syn::Type>);
+    let nowhere = private(krate, "nowhere", None::<&syn::Type>);
+    let name = private(krate, "name", Some(given));
     quote_spanned!(here()=> {
-        static __ZIBRATO_SITE: #site = #new;
-        &__ZIBRATO_SITE
+        let __zibrato_like = #site;
+        if #is_measured(__zibrato_like) {
+            #named(__zibrato_like, #name(&(#given)))
+        } else {
+            #nowhere()
+        }
     })
 }
 
@@ -246,12 +280,21 @@ fn value(given: Option<&syn::Expr>) -> TokenStream {
 }
 
 /// `::zibrato::__private::word`, which points at `about` where the compiler has to complain.
-fn private(krate: Option<&Path>, word: &str, about: Option<&impl ToTokens>) -> TokenStream {
+pub(crate) fn private(
+    krate: Option<&Path>,
+    word: &str,
+    about: Option<&impl ToTokens>,
+) -> TokenStream {
     let (from, to) = about.map_or_else(|| (here(), here()), ends);
     private_at(krate, &[word], from, to)
 }
 
-fn private_at(krate: Option<&Path>, words: &[&str], from: Span, to: Span) -> TokenStream {
+pub(crate) fn private_at(
+    krate: Option<&Path>,
+    words: &[&str],
+    from: Span,
+    to: Span,
+) -> TokenStream {
     let words = words.iter().map(|word| Ident::new(word, hidden(to)));
     let root = match krate {
         Some(path) => path.to_token_stream(),
@@ -261,18 +304,18 @@ fn private_at(krate: Option<&Path>, words: &[&str], from: Span, to: Span) -> Tok
 }
 
 /// The first and the last token: rustc underlines from the one to the other.
-fn ends(tokens: &impl ToTokens) -> (Span, Span) {
+pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
     let mut tokens = tokens.to_token_stream().into_iter();
     let first = tokens.next().map_or_else(Span::call_site, |token| token.span());
     (first, tokens.last().map_or(first, |token| token.span()))
 }
 
 /// `span`, but resolved where no name of the user's is seen and no lint of the user's applies.
-fn hidden(span: Span) -> Span {
+pub(crate) fn hidden(span: Span) -> Span {
     Span::mixed_site().located_at(span)
 }
 
-fn here() -> Span {
+pub(crate) fn here() -> Span {
     Span::mixed_site()
 }
 
@@ -283,6 +326,7 @@ impl<'a> Place<'a> {
             level: args.level.as_ref(),
             name: args.name.as_ref(),
             source: args.source.as_ref(),
+            tags: &args.tags,
             function: &function.name,
             krate: args.krate.as_ref(),
         }

@@ -7,9 +7,11 @@
 mod args;
 mod call;
 mod check;
+mod derive;
 mod erase;
 mod expand;
 mod function;
+mod tags;
 mod target;
 
 use proc_macro::TokenStream;
@@ -29,6 +31,12 @@ pub fn count_me(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn time_me(args: TokenStream, item: TokenStream) -> TokenStream {
     attribute("time_me", args::TIME_ME, expand::timed, args.into(), item.into()).into()
+}
+
+/// Gives the variants of an enum names that a tag can have as its values.
+#[proc_macro_derive(TagValue, attributes(tag))]
+pub fn tag_value(item: TokenStream) -> TokenStream {
+    derive::tag_value(item.into()).into()
 }
 
 /// Counts at this place.

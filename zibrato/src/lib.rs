@@ -82,7 +82,8 @@ pub use summary::Summary;
 pub use measurement::Measurement;
 #[cfg(feature = "sdk")]
 pub use sdk::{
-    Amount, Builder, CountMe, Guard, InstallError, Loss, Outcome, Stats, TimeMe, Zibrato, installed,
+    Amount, Builder, CountMe, Guard, InstallError, Loss, Outcome, Stats, TagValue, TimeMe, Zibrato,
+    installed,
 };
 // Aliases, because the compiler names a type that is exported twice by its stranger name.
 /// [`CountMe`] under the name that Python Zibrato gave it.
@@ -98,7 +99,7 @@ pub type Time_me = TimeMe;
 pub use zmq;
 
 #[cfg(feature = "macros")]
-pub use macros::{count, count_me, gauge, time, time_me};
+pub use macros::{TagValue, count, count_me, gauge, time, time_me};
 
 /// For tests: what was recorded, without a broker.
 #[cfg(feature = "sdk")]
@@ -111,6 +112,7 @@ pub mod testing {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::sdk::{
-        CountScope, On, Place, Site, count, count_on, count_scope, gauge, time, timed,
+        Choice, CountScope, Family, OVERFLOW_NAME, On, Place, Site, TagValue, count, count_on,
+        count_scope, gauge, is_measured, name, named, nowhere, tag, time, timed,
     };
 }

@@ -186,6 +186,26 @@ pub use zibrato_macros::count_me;
 /// ```
 pub use zibrato_macros::time_me;
 
+/// Derives [`TagValue`](trait@crate::TagValue) for an enum without fields.
+///
+/// Each variant is called by its name in snake case, or as `#[tag(value = "..")]` on it says.
+/// `#[tag(crate = path)]` on the enum says where this crate is, if another passes it on.
+///
+/// ```
+/// #[derive(zibrato::TagValue)]
+/// enum Status {
+///     Ok,
+///     NotFound,
+///     #[tag(value = "5xx")]
+///     ServerError,
+/// }
+///
+/// use zibrato::TagValue;
+/// assert_eq!(Status::VALUES, ["ok", "not_found", "5xx"]);
+/// assert_eq!(Status::NotFound.index(), 1);
+/// ```
+pub use zibrato_macros::TagValue;
+
 /// Counts at this place: `count!(level, name)`, or `count!(level, name, value)`.
 ///
 /// `value` is an expression of an [`Amount`](crate::Amount) and defaults to 1. `source = ".."` may

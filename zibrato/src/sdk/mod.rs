@@ -15,6 +15,7 @@ mod instrument;
 mod ledger;
 mod link;
 mod local;
+mod names;
 mod outcome;
 mod owner;
 mod process;
@@ -30,8 +31,10 @@ pub use capture::{Attached, Capture, Captured, capture};
 pub use guard::{CountMe, TimeMe};
 pub use handle::{Guard, Zibrato, installed};
 pub use ledger::{Loss, Stats};
+pub use names::{OVERFLOW_NAME, name, named, nowhere};
 pub use outcome::{CountScope, On, Outcome, count_on, count_scope};
-pub use site::{Place, Site, count, gauge, time, timed};
+pub use site::{Place, Site, count, gauge, is_measured, time, timed};
+pub use tags::{Choice, Family, TagValue, tag};
 
 #[cfg(test)]
 mod tests;

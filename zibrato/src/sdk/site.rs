@@ -80,6 +80,12 @@ fn lock_sites() -> MutexGuard<'static, Vec<&'static Site>> {
     SITES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Does something that no fork may come in the middle of.
+pub(super) fn apart_from_forks<T>(what: impl FnOnce() -> T) -> T {
+    let _sites = lock_sites();
+    what()
+}
+
 pub(crate) fn sites() -> Vec<&'static Site> {
     lock_sites().clone()
 }
@@ -136,6 +142,31 @@ impl Site {
 
     pub(crate) const fn tags(&self) -> Tags {
         self.place.tags
+    }
+
+    /// One that is like it but for its tags.
+    pub(super) const fn with_tags(&self, tags: Tags) -> Self {
+        Self::new(self.kind, Place { tags, ..self.place })
+    }
+
+    /// One that is like it but for its name.
+    pub(super) const fn with_name(&self, name: &'static str) -> Self {
+        Self::new(self.kind, Place { name: Some(name), ..self.place })
+    }
+
+    /// One that nobody ever wants.
+    pub(super) const fn unwanted() -> Self {
+        let place = Place {
+            level: "_",
+            name: Some("_"),
+            module: "",
+            function: "",
+            source: None,
+            tags: &[],
+        };
+        let mut site = Self::new(Kind::Counter, place);
+        site.gate = AtomicU32::new(OFF);
+        site
     }
 
     /// Level, name and source, checked. They were checked when the program was compiled, so this
@@ -341,8 +372,10 @@ pub fn timed<T>(timer: TimeMe, value: T) -> T {
 }
 
 /// Whether anybody would take a reading of the site.
+#[doc(hidden)]
 #[inline]
-pub(crate) fn is_measured(site: &'static Site) -> bool {
+#[must_use]
+pub fn is_measured(site: &'static Site) -> bool {
     match site.gate.load(Ordering::Relaxed) {
         OFF => false,
         ASK => capture::capturing() || site.ask().is_some(),

@@ -11,4 +11,6 @@ mod functions;
 mod methods;
 mod names;
 mod outcomes;
+mod run_time_names;
+mod tags;
 mod texts;
