@@ -3,13 +3,13 @@
 //! Each argument is one row: its word, how it is written, and how it is read. The attributes and
 //! the function-like macros differ only in the rows they know.
 
-use proc_macro2::{Span, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::spanned::Spanned;
 use syn::token::Paren;
-use syn::{Error, Expr, Ident, Lit, Path, Token};
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
 
 use crate::check;
 use crate::tags::{self, TAGS, Tag};
@@ -24,6 +24,8 @@ pub(crate) struct Args {
     pub(crate) value: Option<Expr>,
     pub(crate) on: Option<On>,
     pub(crate) tags: Vec<Tag>,
+    /// What the function is called where it has no name: an attribute on its block says so.
+    pub(crate) called: Option<LitStr>,
 }
 
 /// A level, name, source or tag: a literal that passed the check, a constant that the compiler
@@ -33,6 +35,21 @@ pub(crate) struct Text {
     pub(crate) is_literal: bool,
     /// Only a name can be.
     pub(crate) is_run_time: bool,
+}
+
+impl Text {
+    pub(crate) fn of_literal(text: &LitStr) -> Self {
+        let expr = Expr::Lit(ExprLit { attrs: Vec::new(), lit: Lit::Str(text.clone()) });
+        Self { expr, is_literal: true, is_run_time: false }
+    }
+
+    /// The text itself, if it is a literal.
+    pub(crate) const fn literal(&self) -> Option<&LitStr> {
+        match &self.expr {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// When a counted function counts.
@@ -59,6 +76,8 @@ pub(crate) struct Known {
 pub(crate) enum Read {
     /// `word = …`
     Value(fn(&mut Args, ParseStream<'_>) -> syn::Result<()>),
+    /// `word`
+    Word(fn(&mut Args, Span) -> syn::Result<()>),
     /// `word(…)`
     List(fn(&mut Args, Span, ParseStream<'_>) -> syn::Result<()>),
 }
@@ -69,6 +88,24 @@ const CRATE: Known = Known {
     read: Read::Value(|args, input| {
         args.krate = Some(path(input)?);
         Ok(())
+    }),
+};
+/// Not for users: an attribute on a block says it to those in it.
+const CALLED: Known = Known {
+    word: "__called",
+    example: "__called = \"Type.method\"",
+    read: Read::Value(|args, input| {
+        args.called = Some(input.parse()?);
+        Ok(())
+    }),
+};
+const SKIP: Known = Known {
+    word: "skip",
+    example: "skip",
+    read: Read::Word(|_, span| {
+        let message = "`skip` leaves a function out of an `impl`, `trait` or `mod` that has this \
+                       attribute, and here none has; remove it";
+        Err(Error::new(span, message))
     }),
 };
 const LEVEL: Known = Known {
@@ -113,9 +150,9 @@ const VALUE: Known = Known {
 };
 
 /// What `#[count_me]` knows.
-pub(crate) const COUNT_ME: &[Known] = &[LEVEL, NAME, VALUE, SOURCE, TAGS, ON, CRATE];
+pub(crate) const COUNT_ME: &[Known] = &[LEVEL, NAME, VALUE, SOURCE, TAGS, ON, CRATE, SKIP, CALLED];
 /// What `#[time_me]` knows.
-pub(crate) const TIME_ME: &[Known] = &[LEVEL, NAME, SOURCE, TAGS, CRATE];
+pub(crate) const TIME_ME: &[Known] = &[LEVEL, NAME, SOURCE, TAGS, CRATE, SKIP, CALLED];
 /// What may follow the positional arguments of `count!`, `gauge!` and `time!`.
 pub(crate) const CALL: &[Known] = &[SOURCE, TAGS, CRATE];
 
@@ -173,13 +210,17 @@ pub(crate) fn named(
             }
             read(args, input)
         }
+        Read::Word(read) => read(args, word.span()),
         Read::List(read) => {
             if !input.peek(Paren) {
                 return Err(usage());
             }
             let content;
             syn::parenthesized!(content in input);
-            read(args, word.span(), &content)
+            let read = read(args, word.span(), &content);
+            // After a mistake, what it left behind is not another one.
+            content.parse::<TokenStream>()?;
+            read
         }
     }
 }
@@ -216,13 +257,14 @@ fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
 
 fn unknown(word: &Ident, known: &[Known]) -> Error {
     let typed = word.to_string();
-    let near = known.iter().min_by_key(|row| distance(&typed, row.word));
+    let known = || known.iter().filter(|row| ![CALLED.word, SKIP.word].contains(&row.word));
+    let near = known().min_by_key(|row| distance(&typed, row.word));
     let hint = match near {
         Some(row) if distance(&typed, row.word) <= row.word.len() / 2 => {
             format!("did you mean `{}`?", row.word)
         }
         _ => {
-            let words: Vec<_> = known.iter().map(|row| format!("`{}`", row.word)).collect();
+            let words: Vec<_> = known().map(|row| format!("`{}`", row.word)).collect();
             format!("expected one of {}", words.join(", "))
         }
     };
@@ -324,9 +366,8 @@ pub(crate) fn literal(what: What, lit: &Lit) -> syn::Result<()> {
 fn is_constant(path: &Path) -> bool {
     let depends = path.segments.first().is_some_and(|first| first.ident == "Self");
     // A lone lower-case word is a variable.
-    let variable = path
-        .get_ident()
-        .is_some_and(|word| word.unraw().to_string().starts_with(char::is_lowercase));
+    let variable =
+        path.get_ident().is_some_and(|word| !word.unraw().to_string().contains(char::is_uppercase));
     !depends && !variable
 }
 
@@ -374,7 +415,7 @@ pub(crate) fn number(what: &str, expr: Expr) -> syn::Result<Expr> {
 
 fn on(expr: &Expr) -> syn::Result<On> {
     let span = expr.span();
-    let Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) = expr else {
+    let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = expr else {
         let message = "`on` is a text: write `on = \"ok\"`, `on = \"err\"` or `on = \"always\"`";
         return Err(Error::new(span, message));
     };
@@ -391,7 +432,7 @@ fn on(expr: &Expr) -> syn::Result<On> {
 }
 
 fn path(input: ParseStream<'_>) -> syn::Result<Path> {
-    if input.peek(syn::LitStr) {
+    if input.peek(LitStr) {
         return Err(input.error("`crate` is a path: write it without quotes"));
     }
     input.call(Path::parse_mod_style)

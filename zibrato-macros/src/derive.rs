@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, LitStr, Path, Variant};
+use syn::{Attribute, Error, Fields, Item, LitStr, Path, Variant};
 
 use crate::check;
 
@@ -18,28 +18,28 @@ pub(crate) fn tag_value(item: TokenStream) -> TokenStream {
     }
 }
 
-fn derived(item: &DeriveInput, errors: &mut Vec<Error>) -> syn::Result<TokenStream> {
-    let Data::Enum(data) = &item.data else {
+fn derived(item: &Item, errors: &mut Vec<Error>) -> syn::Result<TokenStream> {
+    let Item::Enum(item) = item else {
         let message = "`TagValue` is derived for enums: a tag has one of few values";
-        return Err(Error::new(item.ident.span(), message));
+        return Err(Error::new(Span::call_site(), message));
     };
     let here = Span::mixed_site();
     let krate = Said::read(&item.attrs, "crate", errors).krate;
     let root = krate.map_or_else(|| quote!(::zibrato), ToTokens::into_token_stream);
-    let names: Vec<_> = data.variants.iter().map(|variant| name(variant, errors)).collect();
+    let names: Vec<_> = item.variants.iter().map(|variant| name(variant, errors)).collect();
     for (i, name) in names.iter().enumerate() {
         if names.iter().take(i).any(|other| other.value() == name.value()) {
             let message = format!("two variants are called `{}`", name.value());
             errors.push(Error::new(name.span(), message));
         }
     }
-    let arms = data.variants.iter().enumerate().map(|(index, variant)| {
+    let arms = item.variants.iter().enumerate().map(|(index, variant)| {
         let variant = &variant.ident;
         quote_spanned!(here=> Self::#variant => #index,)
     });
     let (generics, arguments, bounds) = item.generics.split_for_impl();
     let ident = &item.ident;
-    let body = if data.variants.is_empty() {
+    let body = if item.variants.is_empty() {
         quote_spanned!(here=> match *self {})
     } else {
         quote_spanned!(here=> match self { #(#arms)* })
@@ -47,10 +47,10 @@ fn derived(item: &DeriveInput, errors: &mut Vec<Error>) -> syn::Result<TokenStre
     Ok(quote_spanned!(here=>
         #[automatically_derived]
         impl #generics #root::__private::TagValue for #ident #arguments #bounds {
-            const VALUES: &'static [&'static str] = &[#(#names),*];
+            const VALUES: &'static [&'static ::core::primitive::str] = &[#(#names),*];
 
             #[inline]
-            fn index(&self) -> usize {
+            fn index(&self) -> ::core::primitive::usize {
                 #body
             }
         }

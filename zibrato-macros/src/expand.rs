@@ -33,6 +33,15 @@ pub(crate) struct Place<'a> {
     pub(crate) krate: Option<&'a Path>,
 }
 
+/// Writes the function with what measures it.
+pub(crate) type Expand = fn(&Function, &Body, &Args) -> TokenStream;
+
+/// The function as it is.
+pub(crate) fn unmeasured(function: &Function, body: &Body, _: &Args) -> TokenStream {
+    let (head, body) = (function.head(), &body.whole);
+    quote!(#head #body)
+}
+
 /// The function with a count in it.
 pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStream {
     let place = Place::of(Kind::Counter, function, args);
@@ -99,7 +108,7 @@ fn wrapped(
     let keep = keep_drop_order(function, body);
     let statements = quote!(#keep #statements);
     let output = Output::of(function);
-    let call = if function.signature.asyncness.is_some() {
+    let call = if function.is_async() {
         in_async_block(body, krate, scope, &statements, &output)
     } else {
         in_closure(body, krate, scope, &statements, &output)
@@ -139,11 +148,16 @@ fn in_async_block(
         }
     );
     let block = braced(body.braces, quote!(#typed #statements));
+    // Inside a future that borrows, so does this one.
+    let head = match &body.around {
+        Some(around) => around.head.clone(),
+        None => quote_spanned!(here()=> async move),
+    };
     let result = Ident::new("__zibrato_result", hidden(*from));
     let finished = quote_spanned!(hidden(*to)=> #finish(__zibrato_scope, #result));
     quote_spanned!(here()=>
         let __zibrato_scope = #count_scope(#scope);
-        let __zibrato_result: #output = async move #block.await;
+        let __zibrato_result: #output = #head #block.await;
         #finished
     )
 }
@@ -174,6 +188,10 @@ impl Output {
 /// One that the body does not use stays out, so that the compiler still says so, unless its
 /// underscore says that it is there to be dropped.
 fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
+    if body.around.is_some() {
+        // The future of the user's captures what it mentions, in that order, and so does ours.
+        return TokenStream::new();
+    }
     let text = body.statements.to_string();
     let mut bindings = function.bindings();
     bindings.retain(|binding| {
@@ -190,8 +208,11 @@ fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
 fn rebuilt(function: &Function, body: &Body, content: TokenStream) -> TokenStream {
     let head = function.head();
     let inner_attributes = &body.inner_attributes;
-    let body = braced(body.braces, quote!(#(#inner_attributes)* #content));
-    quote!(#head #body)
+    let mut block = braced(body.braces, quote!(#(#inner_attributes)* #content));
+    if let Some(around) = &body.around {
+        block = braced(around.braces(), around.wrap(&block));
+    }
+    quote!(#head #block)
 }
 
 /// Braces that keep the user's span: with it comes the user's edition, which decides when the
@@ -257,11 +278,14 @@ fn run_time_name(krate: Option<&Path>, site: &TokenStream, given: &syn::Expr) ->
     let is_measured = private(krate, "is_measured", None::<&syn::Type>);
     let named = private(krate, "named", None::<&syn::Type>);
     let nowhere = private(krate, "nowhere", None::<&syn::Type>);
+    // Where its type is no text's, the caret belongs under it.
     let name = private(krate, "name", Some(given));
+    let (_, to) = ends(given);
+    let name = quote_spanned!(hidden(to)=> #name(&(#given)));
     quote_spanned!(here()=> {
         let __zibrato_like = #site;
         if #is_measured(__zibrato_like) {
-            #named(__zibrato_like, #name(&(#given)))
+            #named(__zibrato_like, #name)
         } else {
             #nowhere()
         }

@@ -49,6 +49,21 @@ const MAX_SITES: usize = 256;
 )]
 pub trait TagValue {
     /// All the values there are; they are checked as names are, when the program is compiled.
+    ///
+    /// The values of all tags of one place have at most 256 combinations:
+    ///
+    /// ```compile_fail,E0080
+    /// struct Port(u16);
+    ///
+    /// impl zibrato::TagValue for Port {
+    ///     const VALUES: &'static [&'static str] = &["a"; 257];
+    ///     fn index(&self) -> usize {
+    ///         self.0.into()
+    ///     }
+    /// }
+    ///
+    /// zibrato::count!("info", "packets", tags(port = Port(80)));
+    /// ```
     const VALUES: &'static [&'static str];
 
     /// Which of them it is. One beyond the last is measured without the tags of its place whose

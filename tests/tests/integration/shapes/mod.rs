@@ -5,6 +5,8 @@
 mod shape;
 
 mod asynchronous;
+mod blocks;
+mod boxed_futures;
 mod calls;
 mod drops;
 mod functions;

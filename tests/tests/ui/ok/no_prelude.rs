@@ -15,7 +15,24 @@ async fn future() -> ::std::option::Option<u8> {
     ::std::option::Option::Some(1)
 }
 
+#[derive(::zibrato::TagValue)]
+enum Method {
+    Get,
+}
+
+#[::zibrato::count_me(tags(method = method), name = name)]
+fn named(method: Method, name: &str) {}
+
+#[::zibrato::time_me]
+#[::zibrato::count_me(on = "err")]
+trait Shop {
+    fn open(&self) -> ::std::result::Result<(), ()> {
+        ::std::result::Result::Ok(())
+    }
+}
+
 fn main() {
+    named(Method::Get, "a");
     ::zibrato::count!("info", "a");
     ::zibrato::gauge!("info", "a", 1);
     let guard = ::zibrato::time!("info", "a");

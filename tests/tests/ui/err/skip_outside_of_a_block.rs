@@ -1,9 +1,9 @@
-use zibrato::count_me;
+use zibrato::time_me;
 
 struct Shop;
 
-#[count_me]
 impl Shop {
+    #[time_me(skip)]
     fn measured() {}
 }
 

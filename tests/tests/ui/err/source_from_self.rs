@@ -1,10 +1,8 @@
-use zibrato::count_me;
-
 struct Shop;
 
 impl Shop {
     const NAME: &str = "shop";
-    #[count_me(name = Self::NAME)]
+    #[zibrato::count_me(source = Self::NAME)]
     fn measured() {}
 }
 
