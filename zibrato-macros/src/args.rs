@@ -7,11 +7,14 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Ident, Lit, LitStr, Path, Token, token};
+use syn::token::Paren;
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
 
 use crate::check;
 use crate::hint;
-use crate::scope::{self, Scope};
+use crate::known::{Known, Read};
+use crate::scope::Scope;
+use crate::tags::{self, Tag};
 
 /// Everything that can be said about a call site; what was not said is `None`.
 #[derive(Default)]
@@ -22,26 +25,38 @@ pub(crate) struct Args {
     pub(crate) source: Option<Text>,
     pub(crate) value: Option<Expr>,
     pub(crate) on: Option<On>,
+    /// Whether a gauge keeps every reading.
+    pub(crate) each: bool,
     pub(crate) scope: Scope,
+    pub(crate) tags: Vec<Tag>,
+    /// What the function is called where it has no name: an attribute on its block says so.
+    pub(crate) called: Option<LitStr>,
 }
 
-/// A level, name or source: a literal that passed the check, or a constant that the compiler
-/// checks when it evaluates the call site.
+/// A level, name, source or tag: a literal that passed the check, a constant that the compiler
+/// checks when it evaluates the call site, or a name that is made when the call begins.
 pub(crate) struct Text {
     pub(crate) expr: Expr,
     pub(crate) is_literal: bool,
+    /// Only a name can be.
+    pub(crate) is_run_time: bool,
 }
 
 impl Text {
     /// A text of our own, which is known to be right.
     pub(crate) fn ours(text: &str) -> Self {
-        let lit = Lit::Str(LitStr::new(text, Span::mixed_site()));
-        Self { expr: Expr::Lit(syn::ExprLit { attrs: Vec::new(), lit }), is_literal: true }
+        Self::of_literal(&LitStr::new(text, Span::mixed_site()))
     }
 
-    pub(crate) fn literal(&self) -> Option<&LitStr> {
+    pub(crate) fn of_literal(text: &LitStr) -> Self {
+        let expr = Expr::Lit(ExprLit { attrs: Vec::new(), lit: Lit::Str(text.clone()) });
+        Self { expr, is_literal: true, is_run_time: false }
+    }
+
+    /// The text itself, if it is a literal.
+    pub(crate) const fn literal(&self) -> Option<&LitStr> {
         match &self.expr {
-            Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) => Some(text),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
             _ => None,
         }
     }
@@ -60,110 +75,6 @@ pub(crate) enum When {
     Ok,
 }
 
-/// One argument that a macro knows.
-pub(crate) struct Known {
-    pub(crate) word: &'static str,
-    pub(crate) example: &'static str,
-    pub(crate) read: Read,
-}
-
-/// How an argument is written, and what reads it. The span is that of the word.
-pub(crate) enum Read {
-    /// `word(…)`
-    List(fn(&mut Args, Span, ParseStream<'_>) -> syn::Result<()>),
-    /// `word = …`
-    Value(fn(&mut Args, ParseStream<'_>) -> syn::Result<()>),
-    /// `word`
-    Word(fn(&mut Args, Span)),
-    /// `word` or `word(…)`
-    WordOrList(fn(&mut Args, Span, ParseStream<'_>) -> syn::Result<()>),
-}
-
-const CRATE: Known = Known {
-    word: "crate",
-    example: "crate = path::to::zibrato",
-    read: Read::Value(|args, input| {
-        args.krate = Some(path(input)?);
-        Ok(())
-    }),
-};
-const LEVEL: Known = Known {
-    word: "level",
-    example: r#"level = "info""#,
-    read: Read::Value(|args, input| {
-        args.level = Some(text(What::Level, input.parse()?)?);
-        Ok(())
-    }),
-};
-const NAME: Known = Known {
-    word: "name",
-    example: r#"name = "db.query""#,
-    read: Read::Value(|args, input| {
-        args.name = Some(text(What::Name, input.parse()?)?);
-        Ok(())
-    }),
-};
-const ON: Known = Known {
-    word: "on",
-    example: r#"on = "err""#,
-    read: Read::Value(|args, input| {
-        args.on = Some(on(&input.parse()?)?);
-        Ok(())
-    }),
-};
-const SOURCE: Known = Known {
-    word: "source",
-    example: r#"source = "web-1""#,
-    read: Read::Value(|args, input| {
-        args.source = Some(text(What::Source, input.parse()?)?);
-        Ok(())
-    }),
-};
-const VALUE: Known = Known {
-    word: "value",
-    example: "value = 3",
-    read: Read::Value(|args, input| {
-        args.value = Some(number("value", input.parse()?)?);
-        Ok(())
-    }),
-};
-
-/// What `#[count_me]` knows.
-pub(crate) const COUNT_ME: &[Known] = &[
-    LEVEL,
-    NAME,
-    VALUE,
-    SOURCE,
-    ON,
-    scope::OUTCOMES,
-    scope::OK,
-    scope::ERR,
-    scope::PANIC,
-    scope::CANCELLED,
-    scope::IN_FLIGHT,
-    scope::POLLS,
-    CRATE,
-];
-/// What `#[time_me]` knows.
-pub(crate) const TIME_ME: &[Known] = &[
-    LEVEL,
-    NAME,
-    SOURCE,
-    scope::OUTCOMES,
-    scope::OK,
-    scope::ERR,
-    scope::PANIC,
-    scope::CANCELLED,
-    scope::SLOW,
-    scope::IN_FLIGHT,
-    scope::SAMPLE,
-    scope::BUSY,
-    scope::POLLS,
-    CRATE,
-];
-/// What may follow the positional arguments of `count!`, `gauge!` and `time!`.
-pub(crate) const CALL: &[Known] = &[SOURCE, CRATE];
-
 /// Reads the arguments of an attribute to the end, whatever is wrong with some of them.
 pub(crate) fn attribute(input: ParseStream<'_>, known: &[Known], errors: &mut Vec<Error>) -> Args {
     let mut args = Args::default();
@@ -179,12 +90,17 @@ pub(crate) fn attribute(input: ParseStream<'_>, known: &[Known], errors: &mut Ve
     args
 }
 
-/// Whether `word =` comes next, and not `word == …`.
+/// Whether `word =` comes next, and not `word == …`, or `tags(` with such or nothing in it.
 pub(crate) fn is_named(input: ParseStream<'_>) -> bool {
+    is_word_and_value(input) || tags::are_next(input)
+}
+
+/// Whether `word =` comes next, and not `word == …`.
+pub(crate) fn is_word_and_value(input: ParseStream<'_>) -> bool {
     input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==])
 }
 
-/// Reads one argument; a word is taken once, whichever it is.
+/// Reads one `word = …` or `word(…)`; a word is taken once, whichever it is.
 pub(crate) fn named(
     args: &mut Args,
     seen: &mut Vec<Ident>,
@@ -209,7 +125,7 @@ pub(crate) fn named(
             input.parse::<Token![=]>()?;
             if ends(input) { Err(usage()) } else { read(args, input) }
         }
-        Read::List(read) | Read::WordOrList(read) if input.peek(token::Paren) => {
+        Read::List(read) | Read::WordOrList(read) if input.peek(Paren) => {
             let content;
             syn::parenthesized!(content in input);
             let read = read(args, word.span(), &content);
@@ -220,10 +136,7 @@ pub(crate) fn named(
             let nothing = |input: ParseStream<'_>| read(args, word.span(), input);
             nothing.parse2(TokenStream::new())
         }
-        Read::Word(read) if ends(input) => {
-            read(args, word.span());
-            Ok(())
-        }
+        Read::Word(read) if ends(input) => read(args, word.span()),
         Read::Word(_) => {
             let message = format!("`{word}` takes no value: write just `{word}`");
             Err(Error::new(word.span(), message))
@@ -255,6 +168,8 @@ pub(crate) enum What {
     Level,
     Name,
     Source,
+    Tag,
+    TagValue,
 }
 
 impl What {
@@ -263,6 +178,8 @@ impl What {
             Self::Level => "level",
             Self::Name => "name",
             Self::Source => "source",
+            Self::Tag => "tag",
+            Self::TagValue => "value of a tag",
         }
     }
 
@@ -271,13 +188,15 @@ impl What {
             Self::Level => "info",
             Self::Name => "db.query",
             Self::Source => "web-1",
+            Self::Tag => "region",
+            Self::TagValue => "eu",
         }
     }
 
     fn problem(self, text: &str) -> Option<&'static str> {
         match self {
             Self::Level => check::level_problem(text),
-            Self::Name | Self::Source => check::name_problem(text),
+            Self::Name | Self::Source | Self::Tag | Self::TagValue => check::name_problem(text),
         }
     }
 }
@@ -285,22 +204,22 @@ impl What {
 /// Takes a literal that passes the check, or something that the compiler evaluates.
 pub(crate) fn text(what: What, expr: Expr) -> syn::Result<Text> {
     let expr = bare(expr);
-    let is_literal = match &expr {
+    let (mut is_literal, mut is_run_time) = (false, false);
+    match &expr {
         Expr::Lit(lit) => {
             literal(what, &lit.lit)?;
-            true
+            is_literal = true;
         }
-        Expr::Path(path) => {
-            constant(what, &path.path)?;
-            false
-        }
-        Expr::Macro(call) if is_constant_macro(&call.mac.path) => false,
+        Expr::Path(path) if is_constant(&path.path) => {}
+        Expr::Macro(call) if is_constant_macro(&call.mac.path) => {}
+        _ if matches!(what, What::Name) => is_run_time = true,
+        Expr::Path(path) => return Err(no_constant(what, &path.path)),
         _ => return Err(run_time(what, expr.span(), &format!("this {}", what.word()))),
-    };
-    Ok(Text { expr, is_literal })
+    }
+    Ok(Text { expr, is_literal, is_run_time })
 }
 
-fn literal(what: What, lit: &Lit) -> syn::Result<()> {
+pub(crate) fn literal(what: What, lit: &Lit) -> syn::Result<()> {
     let word = what.word();
     let Lit::Str(text) = lit else {
         let example = what.example();
@@ -318,25 +237,32 @@ fn literal(what: What, lit: &Lit) -> syn::Result<()> {
     }
 }
 
-fn constant(what: What, path: &Path) -> syn::Result<()> {
-    if path.segments.first().is_some_and(|first| first.ident == "Self") {
-        let message = format!(
-            "a call site is one for all types, so its {} cannot depend on `Self`; \
-             name the constant by its type or module",
-            what.word()
-        );
-        return Err(Error::new(path.span(), message));
-    }
+/// Whether a path can be one of a constant: it does not depend on `Self`, and is no variable.
+fn is_constant(path: &Path) -> bool {
+    let depends = path.segments.first().is_some_and(|first| first.ident == "Self");
+    // A lone lower-case word is a variable.
+    let variable =
+        path.get_ident().is_some_and(|word| !word.unraw().to_string().contains(char::is_uppercase));
+    !depends && !variable
+}
+
+/// Why the path is none.
+fn no_constant(what: What, path: &Path) -> Error {
     match path.get_ident() {
-        // A lone lower-case word is a variable: say so before the compiler says something vaguer.
-        Some(variable) if variable.unraw().to_string().starts_with(char::is_lowercase) => {
-            Err(run_time(what, variable.span(), &format!("`{variable}`")))
+        // Say so before the compiler says something vaguer.
+        Some(variable) => run_time(what, variable.span(), &format!("`{variable}`")),
+        None => {
+            let message = format!(
+                "a call site is one for all types, so its {} cannot depend on `Self`; \
+                 name the constant by its type or module",
+                what.word()
+            );
+            Error::new(path.span(), message)
         }
-        _ => Ok(()),
     }
 }
 
-fn is_constant_macro(path: &Path) -> bool {
+pub(crate) fn is_constant_macro(path: &Path) -> bool {
     const NAMES: [&str; 6] = ["concat", "env", "file", "include_str", "module_path", "stringify"];
     path.segments.last().is_some_and(|last| NAMES.iter().any(|name| last.ident == name))
 }
@@ -362,9 +288,9 @@ pub(crate) fn number(what: &str, expr: Expr) -> syn::Result<Expr> {
     }
 }
 
-fn on(expr: &Expr) -> syn::Result<On> {
+pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
     let span = expr.span();
-    let Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) = expr else {
+    let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = expr else {
         let message = "`on` is a text: write `on = \"ok\"`, `on = \"err\"` or `on = \"always\"`";
         return Err(Error::new(span, message));
     };
@@ -380,7 +306,7 @@ fn on(expr: &Expr) -> syn::Result<On> {
     Ok(On { when, span })
 }
 
-fn path(input: ParseStream<'_>) -> syn::Result<Path> {
+pub(crate) fn path(input: ParseStream<'_>) -> syn::Result<Path> {
     if input.peek(LitStr) {
         return Err(input.error("`crate` is a path: write it without quotes"));
     }
@@ -388,7 +314,7 @@ fn path(input: ParseStream<'_>) -> syn::Result<Path> {
 }
 
 /// Looks through the invisible group that a `macro_rules!` fragment comes in.
-fn bare(mut expr: Expr) -> Expr {
+pub(crate) fn bare(mut expr: Expr) -> Expr {
     while let Expr::Group(group) = expr {
         expr = *group.expr;
     }

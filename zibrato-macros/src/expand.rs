@@ -11,31 +11,17 @@ use syn::Path;
 use crate::args::{Args, Text, When};
 use crate::erase::erase_impl_trait;
 use crate::function::{Body, Function};
+use crate::place::{Kind, Place};
 use crate::scope;
+use crate::tags::{self, Tag};
 
-/// Which constructor makes the site.
-#[derive(Clone, Copy)]
-pub(crate) enum Kind {
-    Counter,
-    Gauge,
-    InFlight,
-    /// A timer that times one call of so many.
-    Sampled(u32),
-    Timer,
-}
+/// Writes the function with what measures it.
+pub(crate) type Expand = fn(&Function, &Body, &Args) -> TokenStream;
 
-/// Where something is recorded, as it is written into the static.
-pub(crate) struct Place<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) level: Option<&'a Text>,
-    pub(crate) name: Option<&'a Text>,
-    pub(crate) source: Option<&'a Text>,
-    /// What is put behind the name, given or not.
-    pub(crate) ending: &'static str,
-    pub(crate) tag: Option<(&'static str, &'a str)>,
-    /// What the site is called by where it has no name; empty for macros, whose sites have one.
-    pub(crate) function: &'a str,
-    pub(crate) krate: Option<&'a Path>,
+/// The function as it is.
+pub(crate) fn unmeasured(function: &Function, body: &Body, _: &Args) -> TokenStream {
+    let (head, body) = (function.head(), &body.whole);
+    quote!(#head #body)
 }
 
 /// The function with a count in it.
@@ -71,7 +57,7 @@ pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStrea
 
 /// `count(site, value)` or `gauge(site, value)`.
 pub(crate) fn record(place: &Place<'_>, given: Option<&syn::Expr>) -> TokenStream {
-    let word = if matches!(place.kind, Kind::Gauge) { "gauge" } else { "count" };
+    let word = if matches!(place.kind, Kind::Gauge | Kind::Each) { "gauge" } else { "count" };
     let record = private(place.krate, word, given);
     let site = site(place);
     let value = value(given);
@@ -152,11 +138,16 @@ fn in_async_block(
         }
     );
     let block = braced(body.braces, quote!(#typed #statements));
+    // Inside a future that borrows, so does this one.
+    let head = match &body.around {
+        Some(around) => around.head.clone(),
+        None => quote_spanned!(here()=> async move),
+    };
     let result = Ident::new("__zibrato_result", hidden(*from));
     let finished = quote_spanned!(hidden(*to)=> #finish(__zibrato_scope, #result));
     quote_spanned!(here()=>
         let __zibrato_scope = #count_scope(#scope);
-        let __zibrato_result: #output = async move #block.await;
+        let __zibrato_result: #output = #head #block.await;
         #finished
     )
 }
@@ -189,6 +180,10 @@ impl Output {
 /// One that the body does not use stays out, so that the compiler still says so, unless its
 /// underscore says that it is there to be dropped.
 pub(crate) fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
+    if body.around.is_some() {
+        // The future of the user's captures what it mentions, in that order, and so does ours.
+        return TokenStream::new();
+    }
     let text = body.statements.to_string();
     let mut bindings = function.bindings();
     bindings.retain(|binding| {
@@ -205,8 +200,11 @@ pub(crate) fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
 pub(crate) fn rebuilt(function: &Function, body: &Body, content: TokenStream) -> TokenStream {
     let head = function.head();
     let inner_attributes = &body.inner_attributes;
-    let body = braced(body.braces, quote!(#(#inner_attributes)* #content));
-    quote!(#head #body)
+    let mut block = braced(body.braces, quote!(#(#inner_attributes)* #content));
+    if let Some(around) = &body.around {
+        block = braced(around.braces(), around.wrap(&block));
+    }
+    quote!(#head #block)
 }
 
 /// Braces that keep the user's span: with it comes the user's edition, which decides when the
@@ -221,11 +219,13 @@ pub(crate) fn braced(span: Span, content: TokenStream) -> TokenTree {
 pub(crate) fn site(place: &Place<'_>) -> TokenStream {
     // What the compiler evaluates may fail there; then the caret belongs under the constant.
     let texts = [place.name, place.level, place.source];
-    let constant = texts.into_iter().flatten().find(|text| !text.is_literal);
+    let texts = texts.into_iter().flatten().chain(place.tags.iter().filter_map(Tag::fixed));
+    let constant = texts.into_iter().find(|text| !text.is_literal && !text.is_run_time);
     let (from, to) = constant.map_or_else(|| (here(), here()), |text| ends(&text.expr));
 
     let (kind, every) = match place.kind {
         Kind::Counter => ("counter", None),
+        Kind::Each => ("each", None),
         Kind::Gauge => ("gauge", None),
         Kind::InFlight => ("in_flight", None),
         Kind::Sampled(every) => ("sampled", Some(every)),
@@ -236,22 +236,55 @@ pub(crate) fn site(place: &Place<'_>) -> TokenStream {
     let new = private_at(place.krate, &["Site", kind], from, to);
     let place_type = private(place.krate, "Place", None::<&syn::Type>);
     let level = place.level.map_or_else(|| quote!("info"), |text| text.expr.to_token_stream());
-    let name = name(place);
+    let name = match place.name {
+        // What is called so has no name of its own.
+        Some(text) if text.is_run_time => {
+            let overflow = private(place.krate, "OVERFLOW_NAME", None::<&syn::Type>);
+            quote_spanned!(here()=> ::core::option::Option::Some(#overflow))
+        }
+        _ => name(place),
+    };
+    let tags = tags::fixed(place.tags, place.tag);
     let source = option(place.source);
     let function = format!("{}{}", place.function, place.ending);
-    let tags = place.tag.map(|(key, value)| quote_spanned!(here()=> (#key, #value)));
-    let place = quote_spanned!(here()=> #place_type {
+    let place_value = quote_spanned!(here()=> #place_type {
         level: #level,
         name: #name,
         module: ::core::module_path!(),
         function: #function,
         source: #source,
-        tags: &[#tags],
+        tags: #tags,
     });
-    let new = quote_spanned!(hidden(to)=> #new(#place #every));
+    let new = quote_spanned!(hidden(to)=> #new(#place_value #every));
+    let site = match tags::family(place, &new) {
+        Some(family) => family,
+        None => quote_spanned!(here()=> {
+            static __ZIBRATO_SITE: #site = #new;
+            &__ZIBRATO_SITE
+        }),
+    };
+    match place.name {
+        Some(name) if name.is_run_time => run_time_name(place.krate, &site, &name.expr),
+        _ => site,
+    }
+}
+
+/// The site that is like this one, but under a name that is made here, if anybody wants it.
+fn run_time_name(krate: Option<&Path>, site: &TokenStream, given: &syn::Expr) -> TokenStream {
+    let is_measured = private(krate, "is_measured", None::<&syn::Type>);
+    let named = private(krate, "named", None::<&syn::Type>);
+    let nowhere = private(krate, "nowhere", None::<&syn::Type>);
+    // Where its type is no text's, the caret belongs under it.
+    let name = private(krate, "name", Some(given));
+    let (_, to) = ends(given);
+    let name = quote_spanned!(hidden(to)=> #name(&(#given)));
     quote_spanned!(here()=> {
-        static __ZIBRATO_SITE: #site = #new;
-        &__ZIBRATO_SITE
+        let __zibrato_like = #site;
+        if #is_measured(__zibrato_like) {
+            #named(__zibrato_like, #name)
+        } else {
+            #nowhere()
+        }
     })
 }
 
@@ -288,7 +321,11 @@ pub(crate) fn value(given: Option<&syn::Expr>) -> TokenStream {
 }
 
 /// `::zibrato::__private::word`, which points at `about` where the compiler has to complain.
-fn private(krate: Option<&Path>, word: &str, about: Option<&impl ToTokens>) -> TokenStream {
+pub(crate) fn private(
+    krate: Option<&Path>,
+    word: &str,
+    about: Option<&impl ToTokens>,
+) -> TokenStream {
     let (from, to) = about.map_or_else(|| (here(), here()), ends);
     private_at(krate, &[word], from, to)
 }
@@ -308,7 +345,7 @@ pub(crate) fn private_at(
 }
 
 /// The first and the last token: rustc underlines from the one to the other.
-fn ends(tokens: &impl ToTokens) -> (Span, Span) {
+pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
     let mut tokens = tokens.to_token_stream().into_iter();
     let first = tokens.next().map_or_else(Span::call_site, |token| token.span());
     (first, tokens.last().map_or(first, |token| token.span()))
@@ -321,19 +358,4 @@ pub(crate) fn hidden(span: Span) -> Span {
 
 pub(crate) fn here() -> Span {
     Span::mixed_site()
-}
-
-impl<'a> Place<'a> {
-    pub(crate) fn of(kind: Kind, function: &'a Function, args: &'a Args) -> Self {
-        Self {
-            kind,
-            level: args.level.as_ref(),
-            name: args.name.as_ref(),
-            source: args.source.as_ref(),
-            ending: "",
-            tag: None,
-            function: &function.name,
-            krate: args.krate.as_ref(),
-        }
-    }
 }

@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::parse::ParseStream;
 use syn::{Error, Lit};
 
-use crate::args::Known;
+use crate::known::Known;
 
 /// Says how a literal is written that stands without its name.
 pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
@@ -24,14 +24,15 @@ pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
 /// Says which argument may have been meant.
 pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
     let typed = word.to_string();
-    let near = known.iter().min_by_key(|row| distance(&typed, row.word));
+    let known = || known.iter().filter(|row| row.word != "skip" && !row.word.starts_with('_'));
+    let near = known().min_by_key(|row| distance(&typed, row.word));
     let hint = match near {
         // Half of the letters may be wrong, but not if there are two.
         Some(row) if distance(&typed, row.word) <= (row.word.len() / 2).min(row.word.len() - 2) => {
             format!("did you mean `{}`?", row.word)
         }
         _ => {
-            let words: Vec<_> = known.iter().map(|row| format!("`{}`", row.word)).collect();
+            let words: Vec<_> = known().map(|row| format!("`{}`", row.word)).collect();
             format!("expected one of {}", words.join(", "))
         }
     };

@@ -83,7 +83,7 @@ pub use measurement::Measurement;
 #[cfg(feature = "sdk")]
 pub use sdk::{
     Amount, Builder, CountMe, CounterHandle, GaugeHandle, Guard, InstallError, Loss, Outcome,
-    Stats, TimeMe, TimerGuard, TimerHandle, Zibrato, installed,
+    Stats, TagValue, TimeMe, TimerGuard, TimerHandle, Zibrato, installed,
 };
 // Aliases, because the compiler names a type that is exported twice by its stranger name.
 /// [`CountMe`] under the name that Python Zibrato gave it.
@@ -99,7 +99,7 @@ pub type Time_me = TimeMe;
 pub use zmq;
 
 #[cfg(feature = "macros")]
-pub use macros::{count, count_me, gauge, time, time_me};
+pub use macros::{TagValue, count, count_me, gauge, time, time_me};
 
 /// For tests: what was recorded, without a broker.
 #[cfg(feature = "sdk")]
@@ -112,7 +112,8 @@ pub mod testing {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::sdk::{
-        CountScope, InFlight, On, Place, Site, count, count_on, count_scope, gauge, in_flight,
-        scope, time, timed,
+        Choice, CountScope, Family, InFlight, OVERFLOW_NAME, On, Place, Site, TagValue, count,
+        count_on, count_scope, gauge, in_flight, is_measured, name, named, nowhere, scope, tag,
+        time, timed,
     };
 }

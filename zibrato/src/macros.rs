@@ -332,61 +332,25 @@ pub use zibrato_macros::count_me;
 /// [`#[count_me]`](macro@count_me#what-it-becomes).
 pub use zibrato_macros::time_me;
 
-/// Counts at this place: `count!(level, name)`, or `count!(level, name, value)`.
+/// Derives [`TagValue`](trait@crate::TagValue) for an enum without fields.
 ///
-/// `value` is an expression of an [`Amount`](crate::Amount) and defaults to 1. `source = ".."` may
-/// follow, and defaults to the installation's. Level, name and source are as with
-/// [`#[count_me]`](macro@count_me).
-///
-/// ```
-/// use zibrato::count;
-///
-/// let capture = zibrato::testing::capture();
-/// let bytes = [1, 2, 3];
-/// count!("info", "logins");
-/// count!("info", "bytes.read", bytes.len(), source = "web-1");
-/// assert_eq!(capture.counter("info", "bytes.read"), 3.0);
-/// ```
-pub use zibrato_macros::count;
-
-/// Reads a gauge at this place: `gauge!(level, name, value)`.
-///
-/// `value` is an expression of an [`Amount`](crate::Amount). `source = ".."` may follow, and
-/// defaults to the installation's. Level, name and source are as with
-/// [`#[count_me]`](macro@count_me).
+/// Each variant is called by its name in snake case, or as `#[tag(value = "..")]` on it says.
+/// `#[tag(crate = path)]` on the enum says where this crate is, if another passes it on.
 ///
 /// ```
-/// use zibrato::gauge;
-///
-/// let capture = zibrato::testing::capture();
-/// let queue = vec!["a", "b"];
-/// gauge!("info", "queue.depth", queue.len());
-/// assert_eq!(capture.gauge("info", "queue.depth"), [2.0]);
-/// ```
-pub use zibrato_macros::gauge;
-
-/// Times an expression, `time!(level, name, expression)`, or what is left of a scope,
-/// `let guard = time!(level, name)`. In seconds.
-///
-/// With an expression it evaluates to that expression's value, and `?`, `return`, `break` and
-/// `.await` in it keep their meaning. Without one it evaluates to a guard,
-/// [`TimeMe`](crate::TimeMe), which records when it is dropped. `source = ".."` may follow, and
-/// defaults to the installation's. Level, name and source are as with
-/// [`#[count_me]`](macro@count_me).
-///
-/// ```
-/// use zibrato::time;
-///
-/// fn load(path: &str) -> Result<usize, std::num::ParseIntError> {
-///     let _whole = time!("info", "load");
-///     let size: usize = time!("debug", "load.parse", path.parse()?);
-///     Ok(size + 1)
+/// #[derive(zibrato::TagValue)]
+/// enum Status {
+///     Ok,
+///     NotFound,
+///     #[tag(value = "5xx")]
+///     ServerError,
 /// }
 ///
-/// let capture = zibrato::testing::capture();
-/// load("3").unwrap();
-/// load("x").unwrap_err();
-/// assert_eq!(capture.timer("info", "load").len(), 2);
-/// assert_eq!(capture.timer("debug", "load.parse").len(), 2);
+/// use zibrato::TagValue;
+/// assert_eq!(Status::VALUES, ["ok", "not_found", "5xx"]);
+/// assert_eq!(Status::NotFound.index(), 1);
 /// ```
-pub use zibrato_macros::time;
+pub use zibrato_macros::TagValue;
+
+mod calls;
+pub use calls::{count, gauge, time};

@@ -35,6 +35,7 @@ fn together(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
         );
         errors.push(Error::new(on.span, message));
     }
+    several(scope, args, errors);
     let Some(sample) = &scope.sample else { return };
     let clashes = [
         split.map(|(word, _)| word),
@@ -49,6 +50,35 @@ fn together(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
             words.join(" and ")
         );
         errors.push(Error::new(sample.span, message));
+    }
+}
+
+/// What is evaluated at each call has to stand in one place only.
+fn several(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
+    let word = scope.split().map(|(word, _)| word);
+    let word = word.or(scope.slow.as_ref().map(|_| "slow"));
+    let word = word.or(scope.in_flight.map(|_| "in_flight")).or(scope.polls.map(|_| "polls"));
+    let Some(word) = word else { return };
+    if let Some(name) = args.name.as_ref().filter(|name| name.is_run_time) {
+        let message = format!(
+            "a name made at run time cannot go with `{word}`, which measures at several places; \
+             give a literal or a constant, or put `{word}` into an attribute of its own"
+        );
+        errors.push(Error::new_spanned(&name.expr, message));
+    }
+    if let Some(tag) = args.tags.iter().find(|tag| tag.fixed().is_none()) {
+        let message = format!(
+            "a tag whose value is known only at the call cannot go with `{word}`, which measures \
+             at several places; put `{word}` into an attribute of its own"
+        );
+        errors.push(Error::new(tag.key.span(), message));
+    }
+    let ours = [("outcome", scope.split().is_some()), ("slow", scope.slow.is_some())];
+    for (key, _) in ours.iter().filter(|(_, used)| *used) {
+        if let Some(tag) = args.tags.iter().find(|tag| tag.key.value() == *key) {
+            let message = format!("the tag `{key}` is the one that is added here; rename yours");
+            errors.push(Error::new(tag.key.span(), message));
+        }
     }
 }
 

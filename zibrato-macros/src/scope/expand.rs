@@ -7,10 +7,9 @@ use syn::Path;
 
 use super::{Outcome, Scope, Slow};
 use crate::args::{Args, Text};
-use crate::expand::{
-    self, Kind, Output, Place, braced, here, hidden, keep_drop_order, private_at, site,
-};
+use crate::expand::{self, Output, braced, here, hidden, keep_drop_order, private_at, site};
 use crate::function::{Body, Function};
+use crate::place::{Kind, Place};
 
 /// How a call may end.
 #[derive(Clone, Copy, PartialEq)]
@@ -249,6 +248,11 @@ impl Around<'_> {
         };
         let statements = &body.statements;
         let block = braced(body.braces, quote_spanned!(here()=> #typed #keep #statements));
+        // Inside a future that borrows, so does this one.
+        let head = match &body.around {
+            Some(around) => around.head.clone(),
+            None => quote_spanned!(here()=> async move),
+        };
         let polled = quote_spanned!(here()=>
             ::core::future::poll_fn(|__zibrato_context| {
                 #poll(
@@ -262,7 +266,7 @@ impl Around<'_> {
         let finished = self.finished(&polled);
         quote_spanned!(here()=>
             let mut __zibrato_scope = #future(#recording);
-            let mut __zibrato_body = ::core::pin::pin!(async move #block);
+            let mut __zibrato_body = ::core::pin::pin!(#head #block);
             #finished
         )
     }

@@ -7,7 +7,8 @@ use syn::spanned::Spanned;
 use syn::{Error, Expr, Ident, Lit, LitInt, LitStr, Token};
 
 use super::{Outcome, Sample, Slow, duration};
-use crate::args::{self, Known, Read, Text, What};
+use crate::args::{self, Text, What};
+use crate::known::{Known, Read};
 
 /// At most one call of so many is timed.
 const MAX_SAMPLE: u32 = 1_000_000;
@@ -15,7 +16,10 @@ const MAX_SAMPLE: u32 = 1_000_000;
 pub(crate) const BUSY: Known = Known {
     word: "busy",
     example: "busy",
-    read: Read::Word(|args, span| args.scope.busy = Some(span)),
+    read: Read::Word(|args, span| {
+        args.scope.busy = Some(span);
+        Ok(())
+    }),
 };
 pub(crate) const CANCELLED: Known = Known {
     word: "cancelled",
@@ -36,7 +40,10 @@ pub(crate) const ERR: Known = Known {
 pub(crate) const IN_FLIGHT: Known = Known {
     word: "in_flight",
     example: "in_flight",
-    read: Read::Word(|args, span| args.scope.in_flight = Some(span)),
+    read: Read::Word(|args, span| {
+        args.scope.in_flight = Some(span);
+        Ok(())
+    }),
 };
 pub(crate) const OK: Known = Known {
     word: "ok",
@@ -49,7 +56,10 @@ pub(crate) const OK: Known = Known {
 pub(crate) const OUTCOMES: Known = Known {
     word: "outcomes",
     example: "outcomes",
-    read: Read::Word(|args, span| args.scope.outcomes = Some(span)),
+    read: Read::Word(|args, span| {
+        args.scope.outcomes = Some(span);
+        Ok(())
+    }),
 };
 pub(crate) const PANIC: Known = Known {
     word: "panic",
@@ -62,7 +72,10 @@ pub(crate) const PANIC: Known = Known {
 pub(crate) const POLLS: Known = Known {
     word: "polls",
     example: "polls",
-    read: Read::Word(|args, span| args.scope.polls = Some(span)),
+    read: Read::Word(|args, span| {
+        args.scope.polls = Some(span);
+        Ok(())
+    }),
 };
 pub(crate) const SAMPLE: Known = Known {
     word: "sample",

@@ -16,8 +16,8 @@ pub struct Measurement {
     pub value: f64,
     /// Who measured.
     pub source: Source,
-    /// What else tells the series apart, as it was written.
-    pub tags: Vec<(String, String)>,
+    /// What else tells the series apart, ascending by tag.
+    pub tags: &'static [(&'static str, &'static str)],
 }
 
 impl Measurement {
@@ -27,9 +27,8 @@ impl Measurement {
         name: Name,
         value: f64,
         source: Source,
-        tags: &[(Box<str>, Box<str>)],
+        tags: &'static [(&'static str, &'static str)],
     ) -> Self {
-        let tags = tags.iter().map(|(tag, value)| (tag.to_string(), value.to_string())).collect();
         Self { level, kind, name, value, source, tags }
     }
 }

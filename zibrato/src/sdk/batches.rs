@@ -77,16 +77,15 @@ impl<'a> Batches<'a> {
 
 fn write(batch: &mut BatchWriter, series: &Series, value: &TakenValue) {
     let name = series.name.as_str();
-    let tags: Vec<(&str, &str)> =
-        series.tags.iter().map(|(tag, value)| (&**tag, &**value)).collect();
+    let tags = series.tags;
     match value {
-        TakenValue::Counter(sum) => batch.counter(name, &tags, *sum),
-        TakenValue::Gauge(gauge) => batch.gauge(name, &tags, gauge),
+        TakenValue::Counter(sum) => batch.counter(name, tags, *sum),
+        TakenValue::Gauge(gauge) => batch.gauge(name, tags, gauge),
         TakenValue::GaugeReadings(readings, folded) => {
-            batch.gauge_readings(name, &tags, readings);
-            folded.iter().for_each(|gauge| batch.gauge(name, &tags, gauge));
+            batch.gauge_readings(name, tags, readings);
+            folded.iter().for_each(|gauge| batch.gauge(name, tags, gauge));
         }
-        TakenValue::Timer(summary) => batch.timer(name, &tags, summary),
-        TakenValue::TimerReadings(seconds) => batch.timer_readings(name, &tags, seconds),
+        TakenValue::Timer(summary) => batch.timer(name, tags, summary),
+        TakenValue::TimerReadings(seconds) => batch.timer_readings(name, tags, seconds),
     }
 }

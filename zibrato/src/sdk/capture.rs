@@ -166,7 +166,7 @@ pub(crate) fn catch(series: Series, value: f64) -> bool {
     let caught = CURRENT.try_with(|current| {
         let current = current.borrow();
         let Some(log) = &*current else { return false };
-        lock(log).push(Measurement::new(level, kind, name, value, source, &tags));
+        lock(log).push(Measurement::new(level, kind, name, value, source, tags));
         true
     });
     caught.unwrap_or(false)

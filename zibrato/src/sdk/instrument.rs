@@ -6,7 +6,9 @@ use super::cell::Taken;
 use super::ledger::{Ledger, Loss, Stats};
 use super::names::{Named, Names};
 use super::process;
-use super::site::{self, Tags};
+use super::run_names;
+use super::site;
+use super::tags::Tags;
 use crate::clock;
 use crate::measurement::{Kind, Level, Name, Source};
 use std::collections::BTreeSet;
@@ -204,7 +206,7 @@ impl Instrument {
             return Err(Loss::Name);
         };
         let source = source.unwrap_or(&self.source).clone();
-        let series = Series { level, source, name, kind, tags: Tags::default() };
+        let series = Series { level, source, name, kind, tags: &[] };
         self.names.find_or_add(series).ok_or(Loss::TooManyNames)
     }
 
@@ -218,7 +220,7 @@ impl Instrument {
     ) {
         if let (Ok(level), Ok(name)) = (Level::new(level), Name::new(name)) {
             let source = source.cloned().unwrap_or_default();
-            let series = Series { level, source, name, kind, tags: Tags::default() };
+            let series = Series { level, source, name, kind, tags: &[] };
             capture::catch(series, value.to_f64());
         }
     }
@@ -252,7 +254,7 @@ impl Instrument {
             self.made_at_sites.load(Ordering::SeqCst)
         };
         let mut stats = settled.stats(at_sites + self.names.made());
-        stats.overflowing = self.names.overflowing();
+        stats.overflowing = self.names.overflowing().or_else(run_names::overflowing);
         stats
     }
 }

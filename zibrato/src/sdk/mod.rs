@@ -29,11 +29,13 @@ mod outcome;
 mod owner;
 mod point;
 mod process;
+mod run_names;
 #[doc(hidden)]
 pub mod scope;
 mod sender;
 mod site;
 mod sync;
+mod tags;
 mod ticks;
 mod timer_cell;
 mod timer_totals;
@@ -46,7 +48,9 @@ pub use handle::{Guard, Zibrato, installed};
 pub use handles::{CounterHandle, GaugeHandle, TimerGuard, TimerHandle};
 pub use ledger::{Loss, Stats};
 pub use outcome::{CountScope, On, Outcome, count_on, count_scope};
-pub use site::{Place, Site, count, gauge, in_flight, time, timed};
+pub use run_names::{OVERFLOW_NAME, name, named, nowhere};
+pub use site::{Place, Site, count, gauge, in_flight, is_measured, time, timed};
+pub use tags::{Choice, Family, TagValue, tag};
 
 #[cfg(test)]
 mod tests;

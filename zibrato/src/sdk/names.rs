@@ -7,7 +7,7 @@
 use super::cell::{Cell, Taken};
 use super::instrument::Series;
 use super::kept::Kept;
-use super::site::Tags;
+use super::run_names::OVERFLOW_NAME;
 use crate::measurement::{Level, Name};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,9 +20,6 @@ const MAX_OVERFLOWS: usize = 1000;
 
 /// How many series are collected between two looks at the list of them.
 const SLICE: usize = 256;
-
-/// The name of what takes the readings of names that find no room.
-pub(crate) const OVERFLOW: &str = "_overflow";
 
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -97,8 +94,8 @@ impl Names {
             return Some(state.add(series));
         }
         state.overflowing.get_or_insert_with(|| series.name.clone());
-        let name = Name::new(OVERFLOW).ok()?;
-        let overflow = Series { name, tags: Tags::default(), ..series };
+        let name = Name::new(OVERFLOW_NAME).ok()?;
+        let overflow = Series { name, tags: &[], ..series };
         if let Some(named) = state.by_series.get(&overflow) {
             return Some(Arc::clone(named));
         }

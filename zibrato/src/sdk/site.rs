@@ -6,6 +6,7 @@ use super::guard::{InFlight, TimeMe};
 use super::handle::instrument as installed_instrument;
 use super::instrument::{self, Instrument, Series};
 use super::point::{self, Origin, Point, Shape};
+use super::tags::{self, Tags};
 use crate::measurement::{
     Kind, Level, MAX_NAME_BYTES, Name, Source, TextProblem, check_level, check_name,
 };
@@ -25,7 +26,8 @@ pub struct Place {
     pub function: &'static str,
     /// `None`: the installation's source.
     pub source: Option<&'static str>,
-    pub tags: &'static [(&'static str, &'static str)],
+    /// What else tells the series apart.
+    pub tags: Tags,
 }
 
 /// One annotated place in a program.
@@ -38,18 +40,14 @@ pub struct Site {
     texts: OnceBox<Texts>,
 }
 
-/// Level, name, source and tags of a call site.
+/// Level, name and source of a call site.
 #[derive(Debug, Clone)]
 pub(crate) struct Texts {
     pub(crate) level: Level,
     pub(crate) name: Name,
     /// `None`: the installation's.
     pub(crate) source: Option<Source>,
-    pub(crate) tags: Tags,
 }
-
-/// Keys and values, as they were written.
-pub(crate) type Tags = Arc<[(Box<str>, Box<str>)]>;
 
 impl Site {
     #[must_use]
@@ -105,12 +103,7 @@ impl Site {
         if let Some(source) = place.source {
             expect_valid(check_name(source));
         }
-        let mut at = 0;
-        while at < place.tags.len() {
-            expect_valid(check_name(place.tags[at].0));
-            expect_valid(check_name(place.tags[at].1));
-            at += 1;
-        }
+        expect_valid(tags::check(place.tags));
         Self { place, point: Point::new(shape), texts: OnceBox::new() }
     }
 
@@ -118,7 +111,34 @@ impl Site {
         self.point.shape.kind()
     }
 
-    /// Level, name, source and tags, checked. They were checked when the program was compiled, so
+    pub(crate) const fn tags(&self) -> Tags {
+        self.place.tags
+    }
+
+    /// One that is like it but for its tags.
+    pub(super) const fn with_tags(&self, tags: Tags) -> Self {
+        Self::new(self.point.shape, Place { tags, ..self.place })
+    }
+
+    /// One that is like it but for its name.
+    pub(super) const fn with_name(&self, name: &'static str) -> Self {
+        Self::new(self.point.shape, Place { name: Some(name), ..self.place })
+    }
+
+    /// One that nobody ever wants.
+    pub(super) const fn unwanted() -> Self {
+        let place = Place {
+            level: "_",
+            name: Some("_"),
+            module: "",
+            function: "",
+            source: None,
+            tags: &[],
+        };
+        Self { place, point: Point::closed(), texts: OnceBox::new() }
+    }
+
+    /// Level, name and source, checked. They were checked when the program was compiled, so
     /// this is always something.
     pub(crate) fn texts(&self) -> Option<&Texts> {
         let make = || -> Result<_, crate::TextError> {
@@ -130,9 +150,8 @@ impl Site {
                 }
             };
             let source = self.place.source.map(Source::new).transpose()?;
-            let tags = self.place.tags.iter().map(|(tag, value)| ((*tag).into(), (*value).into()));
             let level = Level::new(self.place.level)?;
-            Ok(Box::new(Texts { level, name, source, tags: tags.collect() }))
+            Ok(Box::new(Texts { level, name, source }))
         };
         self.texts.get_or_try_init(make).ok()
     }
@@ -144,9 +163,9 @@ impl Site {
 
     /// What tells it apart, if its source is `default` unless it has one of its own.
     pub(crate) fn series(&self, default: &Source) -> Option<Series> {
-        let Texts { level, name, source, tags } = self.texts()?.clone();
+        let Texts { level, name, source } = self.texts()?.clone();
         let source = source.unwrap_or_else(|| default.clone());
-        Some(Series { level, source, name, kind: self.kind(), tags })
+        Some(Series { level, source, name, kind: self.kind(), tags: self.tags() })
     }
 }
 
@@ -183,7 +202,7 @@ impl Origin for &'static Site {
 
 // A panic while a static is made is an error of the compiler at that place, which is the caller's.
 #[track_caller]
-const fn expect_valid(checked: Result<(), TextProblem>) {
+pub(super) const fn expect_valid(checked: Result<(), TextProblem>) {
     if let Err(problem) = checked {
         match problem {
             TextProblem::Bar => panic!("a level, name, source or tag has a `|` in it"),
@@ -236,6 +255,14 @@ pub fn timed<T>(timer: TimeMe, value: T) -> T {
 #[must_use = "the call counts as running until it is dropped"]
 pub fn in_flight(site: &'static Site) -> InFlight {
     InFlight::at(site)
+}
+
+/// Whether anybody would take a reading of the site.
+#[doc(hidden)]
+#[inline]
+#[must_use]
+pub fn is_measured(site: &'static Site) -> bool {
+    point::is_measured(site)
 }
 
 /// Makes the sites those of the installation `number`, and forgets what they gathered before; or

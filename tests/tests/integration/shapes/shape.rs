@@ -216,8 +216,8 @@ pub(crate) fn check_outcomes(capture: &zibrato::testing::Capture, variant: &str,
     let times = |wanted: &[&str]| {
         let of = measurements.iter().filter(|m| {
             m.tags.iter().any(|(tag, value)| {
-                assert_eq!(tag, "outcome");
-                wanted.contains(&value.as_str())
+                assert_eq!(*tag, "outcome");
+                wanted.contains(value)
             })
         });
         of.count()

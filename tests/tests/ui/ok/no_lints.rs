@@ -69,6 +69,36 @@ async fn for_ever() -> ! {
     }
 }
 
+#[derive(Debug, Clone, Copy, zibrato::TagValue)]
+enum Method {
+    Get,
+    #[tag(value = "put")]
+    Put,
+}
+
+#[count_me(tags(method = method, region = "eu"), name = format!("shard.{shard}"))]
+#[time_me(name = shard.to_string(), tags(method = Method::Put))]
+fn named(method: Method, shard: u32) -> u32 {
+    shard + u32::from(matches!(method, Method::Get))
+}
+
+#[derive(Debug)]
+struct Shop;
+
+#[count_me(on = "err")]
+#[time_me]
+impl Shop {
+    fn open(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    #[time_me(skip)]
+    #[must_use]
+    fn name(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
 fn main() {
     assert_eq!(scoped("x", 10), Ok(7));
     nothing();
@@ -77,6 +107,9 @@ fn main() {
     if flat(2) == 1 {
         never();
     }
+    assert_eq!(named(Method::Get, 1) + named(Method::Put, 2), 4);
+    assert_eq!(Shop.open(), Ok(()));
+    assert_eq!(Shop.name(), "Shop");
     let guard = time!("info", "main");
     assert_eq!(flat(0), 1);
     assert_eq!(parse("x", 10), Ok(7));

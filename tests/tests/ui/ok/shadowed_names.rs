@@ -73,7 +73,41 @@ const __ZIBRATO_JOINED: u8 = 1;
 #[::zibrato::time_me]
 fn twice() {}
 
+#[derive(::zibrato::TagValue)]
+enum Method {
+    Ok,
+    None,
+}
+
+#[::zibrato::count_me(tags(method = __zibrato_like), name = __zibrato_name)]
+#[::zibrato::time_me(tags(method = __zibrato_like), name = { ::std::format!("{__zibrato_name}") })]
+fn named(__zibrato_like: Method, __zibrato_name: &::std::primitive::str) {}
+
+struct Shop;
+
+#[::zibrato::count_me]
+#[::zibrato::time_me(tags(ok = ok))]
+impl Shop {
+    fn open(ok: ::std::primitive::bool) {}
+    #[::zibrato::time_me(skip)]
+    const fn most() {}
+    #[::zibrato::time_me]
+    #[::zibrato::count_me(skip)]
+    fn close(&self) {}
+}
+
+#[::zibrato::count_me]
+mod yard {
+    pub fn open() {}
+}
+
 fn main() {
+    named(Method::Ok, "a");
+    named(Method::None, "b");
+    Shop::open(true);
+    Shop.close();
+    yard::open();
+    ::zibrato::count!("info", "a", tags(method = Method::Ok, region = "eu"));
     ::zibrato::count!("info", "a", SITE);
     ::zibrato::gauge!("info", "a", SITE);
     let value: u8 = ::zibrato::time!("info", "a", { ::zibrato::time!("info", "b", SITE) });
