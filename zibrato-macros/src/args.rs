@@ -3,14 +3,15 @@
 //! Each argument is one row: its word, how it is written, and how it is read. The attributes and
 //! the function-like macros differ only in the rows they know.
 
-use proc_macro2::{Span, TokenTree};
-use quote::ToTokens;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
-use syn::parse::ParseStream;
+use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Ident, Lit, Path, Token};
+use syn::{Error, Expr, Ident, Lit, LitStr, Path, Token, token};
 
 use crate::check;
+use crate::hint;
+use crate::scope::{self, Scope};
 
 /// Everything that can be said about a call site; what was not said is `None`.
 #[derive(Default)]
@@ -21,6 +22,7 @@ pub(crate) struct Args {
     pub(crate) source: Option<Text>,
     pub(crate) value: Option<Expr>,
     pub(crate) on: Option<On>,
+    pub(crate) scope: Scope,
 }
 
 /// A level, name or source: a literal that passed the check, or a constant that the compiler
@@ -28,6 +30,21 @@ pub(crate) struct Args {
 pub(crate) struct Text {
     pub(crate) expr: Expr,
     pub(crate) is_literal: bool,
+}
+
+impl Text {
+    /// A text of our own, which is known to be right.
+    pub(crate) fn ours(text: &str) -> Self {
+        let lit = Lit::Str(LitStr::new(text, Span::mixed_site()));
+        Self { expr: Expr::Lit(syn::ExprLit { attrs: Vec::new(), lit }), is_literal: true }
+    }
+
+    pub(crate) fn literal(&self) -> Option<&LitStr> {
+        match &self.expr {
+            Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// When a counted function counts.
@@ -45,64 +62,105 @@ pub(crate) enum When {
 
 /// One argument that a macro knows.
 pub(crate) struct Known {
-    word: &'static str,
-    example: &'static str,
-    read: fn(&mut Args, ParseStream<'_>) -> syn::Result<()>,
+    pub(crate) word: &'static str,
+    pub(crate) example: &'static str,
+    pub(crate) read: Read,
+}
+
+/// How an argument is written, and what reads it. The span is that of the word.
+pub(crate) enum Read {
+    /// `word(…)`
+    List(fn(&mut Args, Span, ParseStream<'_>) -> syn::Result<()>),
+    /// `word = …`
+    Value(fn(&mut Args, ParseStream<'_>) -> syn::Result<()>),
+    /// `word`
+    Word(fn(&mut Args, Span)),
+    /// `word` or `word(…)`
+    WordOrList(fn(&mut Args, Span, ParseStream<'_>) -> syn::Result<()>),
 }
 
 const CRATE: Known = Known {
     word: "crate",
     example: "crate = path::to::zibrato",
-    read: |args, input| {
+    read: Read::Value(|args, input| {
         args.krate = Some(path(input)?);
         Ok(())
-    },
+    }),
 };
 const LEVEL: Known = Known {
     word: "level",
     example: r#"level = "info""#,
-    read: |args, input| {
+    read: Read::Value(|args, input| {
         args.level = Some(text(What::Level, input.parse()?)?);
         Ok(())
-    },
+    }),
 };
 const NAME: Known = Known {
     word: "name",
     example: r#"name = "db.query""#,
-    read: |args, input| {
+    read: Read::Value(|args, input| {
         args.name = Some(text(What::Name, input.parse()?)?);
         Ok(())
-    },
+    }),
 };
 const ON: Known = Known {
     word: "on",
     example: r#"on = "err""#,
-    read: |args, input| {
+    read: Read::Value(|args, input| {
         args.on = Some(on(&input.parse()?)?);
         Ok(())
-    },
+    }),
 };
 const SOURCE: Known = Known {
     word: "source",
     example: r#"source = "web-1""#,
-    read: |args, input| {
+    read: Read::Value(|args, input| {
         args.source = Some(text(What::Source, input.parse()?)?);
         Ok(())
-    },
+    }),
 };
 const VALUE: Known = Known {
     word: "value",
     example: "value = 3",
-    read: |args, input| {
+    read: Read::Value(|args, input| {
         args.value = Some(number("value", input.parse()?)?);
         Ok(())
-    },
+    }),
 };
 
 /// What `#[count_me]` knows.
-pub(crate) const COUNT_ME: &[Known] = &[LEVEL, NAME, VALUE, SOURCE, ON, CRATE];
+pub(crate) const COUNT_ME: &[Known] = &[
+    LEVEL,
+    NAME,
+    VALUE,
+    SOURCE,
+    ON,
+    scope::OUTCOMES,
+    scope::OK,
+    scope::ERR,
+    scope::PANIC,
+    scope::CANCELLED,
+    scope::IN_FLIGHT,
+    scope::POLLS,
+    CRATE,
+];
 /// What `#[time_me]` knows.
-pub(crate) const TIME_ME: &[Known] = &[LEVEL, NAME, SOURCE, CRATE];
+pub(crate) const TIME_ME: &[Known] = &[
+    LEVEL,
+    NAME,
+    SOURCE,
+    scope::OUTCOMES,
+    scope::OK,
+    scope::ERR,
+    scope::PANIC,
+    scope::CANCELLED,
+    scope::SLOW,
+    scope::IN_FLIGHT,
+    scope::SAMPLE,
+    scope::BUSY,
+    scope::POLLS,
+    CRATE,
+];
 /// What may follow the positional arguments of `count!`, `gauge!` and `time!`.
 pub(crate) const CALL: &[Known] = &[SOURCE, CRATE];
 
@@ -112,7 +170,7 @@ pub(crate) fn attribute(input: ParseStream<'_>, known: &[Known], errors: &mut Ve
     let mut seen = Vec::new();
     while !input.is_empty() {
         let entry = if input.peek(Lit) {
-            Err(positional(input, known))
+            Err(hint::positional(input, known))
         } else {
             named(&mut args, &mut seen, input, known)
         };
@@ -126,7 +184,7 @@ pub(crate) fn is_named(input: ParseStream<'_>) -> bool {
     input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==])
 }
 
-/// Reads one `word = …`; a word is taken once, whichever it is.
+/// Reads one argument; a word is taken once, whichever it is.
 pub(crate) fn named(
     args: &mut Args,
     seen: &mut Vec<Ident>,
@@ -137,21 +195,41 @@ pub(crate) fn named(
         return Err(input.error(format!("expected an argument such as `{}`", known[0].example)));
     };
     let Some(row) = known.iter().find(|row| word == row.word) else {
-        return Err(unknown(&word, known));
+        return Err(hint::unknown(&word, known));
     };
     if seen.contains(&word) {
         return Err(Error::new(word.span(), format!("`{word}` is given twice; keep one")));
     }
-    let usage = || Error::new(word.span(), format!("`{word}` is written `{}`", row.example));
     seen.push(word.clone());
-    if !input.peek(Token![=]) || input.peek(Token![==]) {
-        return Err(usage());
+    let usage = || Error::new(word.span(), format!("`{word}` is written `{}`", row.example));
+    let ends = |input: ParseStream<'_>| input.is_empty() || input.peek(Token![,]);
+    match row.read {
+        Read::Value(_) if !input.peek(Token![=]) || input.peek(Token![==]) => Err(usage()),
+        Read::Value(read) => {
+            input.parse::<Token![=]>()?;
+            if ends(input) { Err(usage()) } else { read(args, input) }
+        }
+        Read::List(read) | Read::WordOrList(read) if input.peek(token::Paren) => {
+            let content;
+            syn::parenthesized!(content in input);
+            let read = read(args, word.span(), &content);
+            // What is left after a mistake is not another one.
+            content.parse::<TokenStream>().and(read)
+        }
+        Read::WordOrList(read) if ends(input) => {
+            let nothing = |input: ParseStream<'_>| read(args, word.span(), input);
+            nothing.parse2(TokenStream::new())
+        }
+        Read::Word(read) if ends(input) => {
+            read(args, word.span());
+            Ok(())
+        }
+        Read::Word(_) => {
+            let message = format!("`{word}` takes no value: write just `{word}`");
+            Err(Error::new(word.span(), message))
+        }
+        Read::List(_) | Read::WordOrList(_) => Err(usage()),
     }
-    input.parse::<Token![=]>()?;
-    if input.is_empty() || input.peek(Token![,]) {
-        return Err(usage());
-    }
-    (row.read)(args, input)
 }
 
 /// Takes the comma that ends an entry; after a mistake, whatever stands before it too.
@@ -169,50 +247,6 @@ pub(crate) fn end_entry(entry: syn::Result<()>, input: ParseStream<'_>, errors: 
     if let Err(error) = input.parse::<Option<Token![,]>>() {
         errors.push(error);
     }
-}
-
-fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
-    let Ok(lit) = input.parse::<Lit>() else { return input.error("expected an argument") };
-    let takes_value = known.iter().any(|row| row.word == VALUE.word);
-    let instead = match &lit {
-        // Levels are words, names are dotted: a guess, and only for a message.
-        Lit::Str(text) if text.value().contains('.') => format!("name = {}", text.token()),
-        Lit::Str(text) => format!("level = {}", text.token()),
-        Lit::Int(_) | Lit::Float(_) if takes_value => format!("value = {}", lit.to_token_stream()),
-        _ => known[0].example.to_owned(),
-    };
-    Error::new(lit.span(), format!("the arguments have names: write `{instead}`"))
-}
-
-fn unknown(word: &Ident, known: &[Known]) -> Error {
-    let typed = word.to_string();
-    let near = known.iter().min_by_key(|row| distance(&typed, row.word));
-    let hint = match near {
-        Some(row) if distance(&typed, row.word) <= row.word.len() / 2 => {
-            format!("did you mean `{}`?", row.word)
-        }
-        _ => {
-            let words: Vec<_> = known.iter().map(|row| format!("`{}`", row.word)).collect();
-            format!("expected one of {}", words.join(", "))
-        }
-    };
-    Error::new(word.span(), format!("unknown argument `{typed}`; {hint}"))
-}
-
-/// How many letters have to be put in, taken out or replaced to make one word of the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &b) in to.iter().enumerate() {
-            let replace = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
 }
 
 /// Which text is meant.
@@ -347,7 +381,7 @@ fn on(expr: &Expr) -> syn::Result<On> {
 }
 
 fn path(input: ParseStream<'_>) -> syn::Result<Path> {
-    if input.peek(syn::LitStr) {
+    if input.peek(LitStr) {
         return Err(input.error("`crate` is a path: write it without quotes"));
     }
     input.call(Path::parse_mod_style)

@@ -81,6 +81,8 @@ impl Call {
             level: Some(&self.level),
             name: Some(&self.name),
             source: self.args.source.as_ref(),
+            ending: "",
+            tag: None,
             function: "",
             krate: self.args.krate.as_ref(),
         }

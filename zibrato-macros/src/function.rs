@@ -82,6 +82,16 @@ impl Function {
         })
     }
 
+    /// Whether the body is awaited.
+    pub(crate) const fn is_async(&self) -> bool {
+        self.signature.asyncness.is_some()
+    }
+
+    /// Whether it is declared so.
+    pub(crate) fn never_returns(&self) -> bool {
+        matches!(&self.signature.output, ReturnType::Type(_, output) if matches!(**output, Type::Never(_)))
+    }
+
     /// The return type, unless the function returns nothing or never.
     pub(crate) fn output(&self) -> Option<&Type> {
         match &self.signature.output {

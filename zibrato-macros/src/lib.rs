@@ -10,6 +10,8 @@ mod check;
 mod erase;
 mod expand;
 mod function;
+mod hint;
+mod scope;
 mod target;
 
 use proc_macro::TokenStream;
@@ -65,7 +67,10 @@ fn attribute(
     });
     let annotated = target::function(&item, word);
     match &annotated {
-        Ok(annotated) => target::check(annotated, &args, word, &mut errors),
+        Ok(annotated) => {
+            target::check(annotated, &args, word, &mut errors);
+            scope::check(&annotated.function, &args, &mut errors);
+        }
         Err(error) => errors.push(error.clone()),
     }
     match annotated {

@@ -113,6 +113,6 @@ pub mod testing {
 pub mod __private {
     pub use crate::sdk::{
         CountScope, InFlight, On, Place, Site, count, count_on, count_scope, gauge, in_flight,
-        time, timed,
+        scope, time, timed,
     };
 }

@@ -10,5 +10,6 @@ mod levels;
 mod million;
 mod python;
 mod quickstart;
+mod scopes;
 mod shapes;
 mod supervisord;

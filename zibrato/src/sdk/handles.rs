@@ -124,7 +124,7 @@ impl Drop for TimerGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some((through, since)) = self.0 {
-            point::record(through, since);
+            point::record(through, since.elapsed());
         }
     }
 }

@@ -29,6 +29,8 @@ mod outcome;
 mod owner;
 mod point;
 mod process;
+#[doc(hidden)]
+pub mod scope;
 mod sender;
 mod site;
 mod sync;

@@ -275,11 +275,10 @@ pub(crate) fn is_measured(origin: impl Origin) -> bool {
     }
 }
 
-/// Records how long it is since a moment.
+/// Records how long something took; several points may be told the same.
 #[inline]
-pub(crate) fn record(origin: impl Origin, since: Moment) {
+pub(crate) fn record(origin: impl Origin, elapsed: Elapsed) {
     let point = origin.point();
-    let elapsed = since.elapsed();
     match (elapsed.ticks(), local::timer(point.gate.load(Ordering::Relaxed))) {
         (Some(ticks), Some(cell)) => {
             cell.record(ticks, ticks::tick(), point.epoch.load(Ordering::Relaxed));
@@ -345,7 +344,7 @@ pub(crate) fn is_timed(origin: impl Origin) -> bool {
 pub(crate) fn end(origin: impl Origin, since: Option<Moment>) {
     match (origin.point().shape, since) {
         (Shape::Sampled(_), since) => end_sampled(origin, since),
-        (_, Some(since)) => record(origin, since),
+        (_, Some(since)) => record(origin, since.elapsed()),
         (_, None) => {}
     }
 }

@@ -4,6 +4,7 @@
 //! out by comparing the two, again and again: nothing waits for it, and until it knows, timers use
 //! the clock.
 
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -76,7 +77,7 @@ impl Moment {
 }
 
 /// How long something took: ticks, or, with the highest bit set, nanoseconds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Elapsed(u64);
 
 impl Elapsed {
@@ -86,11 +87,36 @@ impl Elapsed {
         (self.0 & BY_CLOCK == 0).then_some(self.0.cast_signed())
     }
 
+    #[inline]
     pub(crate) fn seconds(self) -> f64 {
         match self.ticks() {
             Some(ticks) => ticks as f64 * tick(),
             None => (self.0 & !BY_CLOCK) as f64 / 1e9,
         }
+    }
+}
+
+impl AddAssign for Elapsed {
+    #[inline]
+    fn add_assign(&mut self, more: Self) {
+        if (self.0 | more.0) & BY_CLOCK == 0 {
+            // A century of ticks would have to come together to reach the highest bit.
+            self.0 += more.0;
+        } else {
+            self.add_by_clock(more);
+        }
+    }
+}
+
+impl Elapsed {
+    /// Ticks and nanoseconds together are nanoseconds.
+    #[cold]
+    fn add_by_clock(&mut self, more: Self) {
+        let nanoseconds = |elapsed: Self| match elapsed.ticks() {
+            Some(_) => (elapsed.seconds() * 1e9) as u64,
+            None => elapsed.0 & !BY_CLOCK,
+        };
+        self.0 = (nanoseconds(*self) + nanoseconds(more)) | BY_CLOCK;
     }
 }
 
@@ -219,7 +245,7 @@ mod counter {
 
 #[cfg(test)]
 mod tests {
-    use super::{Both, Comparisons, Moment, calibrate, counter, tick};
+    use super::{BY_CLOCK, Both, Comparisons, Elapsed, Moment, calibrate, counter, tick};
     use std::time::{Duration, Instant};
 
     /// Both clocks after so many milliseconds by the clock, and microseconds by the counter, whose
@@ -283,5 +309,29 @@ mod tests {
         for moment in [moment, by_clock, Moment::from_bits(by_clock.to_bits())] {
             assert!((0.02..10.0).contains(&moment.age()), "{moment:?}");
         }
+    }
+
+    #[test]
+    fn times_add_up_whichever_clock_they_are_of() {
+        let (ticks, nanoseconds) = (|n| Elapsed(n), |n| Elapsed(n | BY_CLOCK));
+        for (first, second, sum) in [
+            (Elapsed::default(), ticks(7), ticks(7)),
+            (ticks(3), ticks(7), ticks(10)),
+            (Elapsed::default(), nanoseconds(7), nanoseconds(7)),
+            (nanoseconds(3), nanoseconds(7), nanoseconds(10)),
+            (nanoseconds(3), Elapsed::default(), nanoseconds(3)),
+        ] {
+            let mut all = first;
+            all += second;
+            assert_eq!(all.0, sum.0, "{first:?} {second:?}");
+        }
+        let begun = Instant::now();
+        while tick() == 0.0 && counter::is_steady() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "it does not find out");
+            calibrate();
+        }
+        let mut both = ticks(1_000_000);
+        both += nanoseconds(1_000_000);
+        assert!((both.seconds() - 1e6 * tick() - 1e-3).abs() < 1e-8, "{both:?}");
     }
 }

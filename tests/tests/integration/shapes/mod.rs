@@ -12,3 +12,5 @@ mod methods;
 mod names;
 mod outcomes;
 mod texts;
+
+pub(crate) use shape::{block_on, observe, once_pending};

@@ -15,7 +15,17 @@ async fn future() -> ::std::option::Option<u8> {
     ::std::option::Option::Some(1)
 }
 
+#[::zibrato::count_me(err(level = "error"), in_flight)]
+#[::zibrato::time_me(outcomes, slow("1s"))]
+fn scoped() -> ::std::option::Option<u8> {
+    ::std::option::Option::Some(1)
+}
+
+#[::zibrato::time_me(ok, busy, polls)]
+async fn scoped_future() {}
+
 fn main() {
+    ::std::mem::drop((scoped(), scoped_future()));
     ::zibrato::count!("info", "a");
     ::zibrato::gauge!("info", "a", 1);
     let guard = ::zibrato::time!("info", "a");

@@ -16,7 +16,18 @@ fn sync() -> Result<(), ()> {
 #[count_me(crate = ::zibrato)]
 async fn future() {}
 
+#[count_me(crate = facade::inner, outcomes, in_flight)]
+#[time_me(crate = facade::inner, err, slow("1s"))]
+fn scoped() -> Result<(), ()> {
+    Ok(())
+}
+
+#[time_me(crate = facade::inner, busy, polls, name = NAME)]
+async fn scoped_future() {}
+const NAME: &str = "name";
+
 fn main() {
+    drop((scoped(), scoped_future()));
     drop((sync(), future()));
     count!("info", "a", crate = facade::inner);
     gauge!("info", "a", 1, source = "b", crate = facade::inner);
