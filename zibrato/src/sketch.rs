@@ -98,11 +98,11 @@ impl Sketch {
     /// Adds the counts of an octave that comes behind all there are; `first` is a multiple of 64.
     /// The counts are not all zero.
     #[cfg(feature = "sdk")]
-    pub(crate) fn push_octave(&mut self, first: i32, counts: Box<[u32; PER_OCTAVE]>) {
+    pub(crate) fn push_octave(&mut self, first: i32, counts: &[u32; PER_OCTAVE]) {
         debug_assert!(self.octaves.last().is_none_or(|last| last.first < first));
         let more: u64 = counts.iter().map(|count| u64::from(*count)).sum();
         self.count = self.count.saturating_add(more);
-        self.octaves.push(Octave { first, counts });
+        self.octaves.push(Octave { first, counts: Box::new(*counts) });
     }
 
     /// Adds everything that `other` holds.

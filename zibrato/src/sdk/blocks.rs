@@ -21,8 +21,9 @@ pub(crate) struct Block<T> {
 }
 
 impl<T> Blocks<T> {
-    pub(crate) const fn new() -> Self {
-        Self { first: OnceBox::new() }
+    /// Those behind the `first`, which is not there yet.
+    pub(crate) const fn new(first: OnceBox<Block<T>>) -> Self {
+        Self { first }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Block<T>> + Clone {
@@ -61,11 +62,11 @@ impl<T> Block<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::Blocks;
+    use super::{Blocks, OnceBox};
 
     #[test]
     fn a_block_has_one_owner_at_a_time_and_keeps_what_is_in_it() {
-        let blocks = Blocks::new();
+        let blocks = Blocks::new(OnceBox::new());
         assert!(blocks.adopt(|_| true).is_none());
         let (small, large) = (blocks.add(1).unwrap(), blocks.add(2).unwrap());
         assert!(blocks.adopt(|_| true).is_none());

@@ -30,7 +30,7 @@ struct Cells {
     timers: Box<[Timer]>,
 }
 
-static BLOCKS: Blocks<Cells> = Blocks::new();
+static BLOCKS: Blocks<Cells> = Blocks::new(OnceBox::new());
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 static MAX_BYTES: AtomicUsize = AtomicUsize::new(DEFAULT_MAX_MEMORY);
 

@@ -130,7 +130,7 @@ impl TimerTotals {
             octave.now = [0; PER_OCTAVE];
             let both = octave.taken.iter_mut().zip(&seen);
             both.for_each(|(taken, seen)| *taken = taken.wrapping_add(*seen));
-            sketch.push_octave(first_key(number), Box::new(seen));
+            sketch.push_octave(first_key(number), &seen);
         }
         sketch
     }
