@@ -4,8 +4,10 @@
 
 mod bad_input;
 mod carbon;
+mod demand;
 mod ends;
 mod fakes;
+mod killed;
 mod levels;
 mod million;
 mod python;
