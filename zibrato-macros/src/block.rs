@@ -9,7 +9,7 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{
     Attribute, Error, ImplItem, Item, ItemImpl, LitStr, Meta, TraitItem, Type, TypeParamBound,
-    Visibility,
+    TypePath, Visibility,
 };
 
 use crate::args::{Args, Text};
@@ -322,11 +322,11 @@ impl Members<'_> {
 
 /// Whether a return type is a `Result` or an `Option` by its name: more cannot be seen.
 fn names_outcome(output: Option<&Type>) -> bool {
-    let Some(Type::Path(path)) = output else { return false };
-    path.path
-        .segments
-        .last()
-        .is_some_and(|last| last.ident == "Option" || last.ident.to_string().ends_with("Result"))
+    let Some(Type::Path(TypePath { qself: None, path, .. })) = output else { return false };
+    let mut segments = path.segments.iter().map(|segment| &segment.ident);
+    // What is associated with a type can be anything, whatever it is called.
+    segments.next().is_some_and(|first| first != "Self")
+        && path.segments.last().is_some_and(|last| last.ident == "Option" || last.ident == "Result")
 }
 
 /// Whether a member carries the attribute itself.

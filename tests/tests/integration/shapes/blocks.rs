@@ -72,6 +72,34 @@ impl Iterator for &'_ mut Shop {
     }
 }
 
+struct MinMaxResult(u8);
+
+trait Outcomes: Sized {
+    type Result;
+
+    fn associated() -> Self::Result;
+    fn named() -> MinMaxResult;
+    fn checked(n: u8) -> Result<Self, u8>;
+}
+
+/// Only what is a `Result` or an `Option` by its name can be told to be one.
+#[count_me(on = "err")]
+impl Outcomes for MinMaxResult {
+    type Result = u8;
+
+    fn associated() -> Self::Result {
+        7
+    }
+
+    fn named() -> MinMaxResult {
+        Self(Self::associated())
+    }
+
+    fn checked(n: u8) -> Result<Self, u8> {
+        if n == 0 { Err(n) } else { Ok(Self::named()) }
+    }
+}
+
 #[count_me]
 trait Price {
     const TAX: u8;
@@ -222,4 +250,12 @@ fn a_module_measures_functions_methods_and_modules_in_it() {
         ]
     );
     assert_eq!(capture.measurements()[0].tags, [("region", "eu")]);
+}
+
+#[test]
+fn on_a_block_outcomes_are_those_of_results_and_options() {
+    let capture = capture();
+    assert_eq!(MinMaxResult::checked(1).map(|found| found.0), Ok(7));
+    assert!(MinMaxResult::checked(0).is_err());
+    assert_eq!(recorded(&capture), ["Counter info MinMaxResult.checked"]);
 }
