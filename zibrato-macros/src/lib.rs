@@ -15,6 +15,7 @@ mod function;
 mod future;
 mod tags;
 mod target;
+mod text;
 
 use proc_macro::TokenStream;
 use quote::quote;

@@ -9,6 +9,7 @@ use syn::{Error, Expr, Ident, Lit, LitStr, Path, Token};
 
 use crate::args::{self, Known, Read, Text, What};
 use crate::expand::{Place, ends, here, hidden, private, private_at};
+use crate::text;
 
 /// The most tags of one place.
 const MAX_TAGS: usize = 50;
@@ -94,8 +95,8 @@ fn read(span: Span, input: ParseStream<'_>) -> syn::Result<Vec<Tag>> {
 fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
     let key = if input.peek(Lit) {
         let key: Lit = input.parse()?;
-        args::literal(What::Tag, &key)?;
-        LitStr::new(&text(&key), key.span())
+        text::literal(What::Tag, &key)?;
+        LitStr::new(&written(&key), key.span())
     } else if input.peek(Ident::peek_any) {
         let word = input.call(Ident::parse_any)?;
         LitStr::new(&word.unraw().to_string(), word.span())
@@ -113,11 +114,11 @@ fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
     if input.is_empty() || input.peek(Token![,]) {
         return Err(usage());
     }
-    let expr = args::bare(input.parse()?);
+    let expr = text::bare(input.parse()?);
     let value = match &expr {
         Expr::Path(path) if !is_in_capitals(&path.path) => Value::Chosen(expr),
         Expr::Lit(_) | Expr::Path(_) => Value::Fixed(args::text(What::TagValue, expr)?),
-        Expr::Macro(call) if args::is_constant_macro(&call.mac.path) => {
+        Expr::Macro(call) if text::is_constant_macro(&call.mac.path) => {
             Value::Fixed(args::text(What::TagValue, expr)?)
         }
         _ => Value::Chosen(expr),
@@ -125,7 +126,7 @@ fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
     Ok(Tag { key, value })
 }
 
-fn text(lit: &Lit) -> String {
+fn written(lit: &Lit) -> String {
     match lit {
         Lit::Str(text) => text.value(),
         _ => String::new(),

@@ -7,7 +7,7 @@ use super::guard::TimeMe;
 use super::handle::instrument as installed_instrument;
 use super::instrument;
 use super::local;
-use super::tags::{self, Tags};
+use super::tags;
 use super::ticks::{self, Moment};
 use super::timer_cell::TimerTotals;
 use crate::clock;
@@ -20,23 +20,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 mod held;
 pub(crate) use held::{Held, hold};
-
-/// What a call site measures. Generated code fills it in; the names are checked when the program
-/// is compiled.
-#[doc(hidden)]
-#[derive(Debug, Clone, Copy)]
-#[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
-pub struct Place {
-    pub level: &'static str,
-    /// `None`: `module.path.function`.
-    pub name: Option<&'static str>,
-    pub module: &'static str,
-    pub function: &'static str,
-    /// `None`: the installation's source.
-    pub source: Option<&'static str>,
-    /// What else tells the series apart.
-    pub tags: Tags,
-}
+mod place;
+pub use place::Place;
+pub(super) use place::{apart_from_forks, expect_valid};
 
 /// One annotated place in a program.
 #[doc(hidden)]
@@ -78,12 +64,6 @@ static SITES: Mutex<Vec<&'static Site>> = Mutex::new(Vec::new());
 
 fn lock_sites() -> MutexGuard<'static, Vec<&'static Site>> {
     SITES.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Does something that no fork may come in the middle of.
-pub(super) fn apart_from_forks<T>(what: impl FnOnce() -> T) -> T {
-    let _sites = lock_sites();
-    what()
 }
 
 pub(crate) fn sites() -> Vec<&'static Site> {
@@ -138,35 +118,6 @@ impl Site {
 
     pub(crate) const fn kind(&self) -> Kind {
         self.kind
-    }
-
-    pub(crate) const fn tags(&self) -> Tags {
-        self.place.tags
-    }
-
-    /// One that is like it but for its tags.
-    pub(super) const fn with_tags(&self, tags: Tags) -> Self {
-        Self::new(self.kind, Place { tags, ..self.place })
-    }
-
-    /// One that is like it but for its name.
-    pub(super) const fn with_name(&self, name: &'static str) -> Self {
-        Self::new(self.kind, Place { name: Some(name), ..self.place })
-    }
-
-    /// One that nobody ever wants.
-    pub(super) const fn unwanted() -> Self {
-        let place = Place {
-            level: "_",
-            name: Some("_"),
-            module: "",
-            function: "",
-            source: None,
-            tags: &[],
-        };
-        let mut site = Self::new(Kind::Counter, place);
-        site.gate = AtomicU32::new(OFF);
-        site
     }
 
     /// Level, name and source, checked. They were checked when the program was compiled, so this
@@ -281,25 +232,6 @@ impl Site {
     fn refuse(&self) {
         if let Some(instrument) = installed_instrument() {
             instrument.refuse_not_finite();
-        }
-    }
-}
-
-// A panic while a static is made is an error of the compiler at that place, which is the caller's.
-#[track_caller]
-pub(super) const fn expect_valid(checked: Result<(), TextProblem>) {
-    if let Err(problem) = checked {
-        match problem {
-            TextProblem::Bar => panic!("a level, name, source or tag has a `|` in it"),
-            TextProblem::Control => {
-                panic!("a level, name, source or tag has a control character or a line break in it")
-            }
-            TextProblem::Empty => panic!("a level, name, source or tag is empty"),
-            TextProblem::Reserved => panic!("this level is kept for the protocol"),
-            TextProblem::TooLong => panic!(
-                "a level is longer than 64 bytes, or a name, source or tag longer than 255; \
-                 a name made from a module path may need `name = \"…\"`"
-            ),
         }
     }
 }
