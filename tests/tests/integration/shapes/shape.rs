@@ -36,7 +36,7 @@ macro_rules! shape {
 
             #[test]
             fn behaves_the_same_and_is_recorded() {
-                shape!(@compare counted, timed, both, both_the_other_way, twice);
+                shape!(@compare counted, timed, both, both_the_other_way, twice, chosen);
             }
         }
     };
@@ -50,7 +50,7 @@ macro_rules! shape {
 
             #[test]
             fn behaves_the_same_and_is_recorded() {
-                shape!(@compare counted, timed, both, both_the_other_way, twice,
+                shape!(@compare counted, timed, both, both_the_other_way, twice, chosen,
                     on_err, on_ok, on_each);
             }
         }
@@ -63,6 +63,11 @@ macro_rules! shape {
         shape!(@one both_the_other_way [#[zibrato::time_me] #[zibrato::count_me]] $($rest)+);
         shape!(@one twice [#[zibrato::count_me] #[zibrato::time_me]
             #[zibrato::count_me] #[zibrato::time_me]] $($rest)+);
+        shape!(@one chosen [
+            #[zibrato::count_me(name = format!("{}.shape", module_path!().replace("::", ".")),
+                tags(odd = 2 > 1))]
+            #[zibrato::time_me(name = format!("{}.shape", module_path!().replace("::", ".")),
+                tags(odd = 2 > 1, region = "eu"))]] $($rest)+);
     };
     (@one $variant:ident [$($attributes:tt)*] with [$($with:tt)*] in [$($head:tt)*]
         { $($function:tt)* } calls { $($call:expr),+ }) => {
@@ -144,7 +149,7 @@ pub(crate) fn expected(variant: &str, seen: &[Seen]) -> (f64, usize) {
     let (counts, times) = match variant {
         "counted" | "on_each" => (calls, 0),
         "timed" => (0, calls),
-        "both" | "both_the_other_way" => (calls, calls),
+        "both" | "both_the_other_way" | "chosen" => (calls, calls),
         "twice" => (2 * calls, 2 * calls),
         "on_err" => (failed, calls),
         "on_ok" => (calls - failed, calls),
