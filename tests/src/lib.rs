@@ -10,6 +10,7 @@ mod program;
 mod running;
 mod supervisord;
 mod wait;
+mod witness;
 
 // The public interface is:
 pub use broker::Broker;
@@ -19,3 +20,4 @@ pub use program::{program, python, repository};
 pub use running::{Running, Signal};
 pub use supervisord::Supervisord;
 pub use wait::{DEADLINE, wait_for, wait_until};
+pub use witness::{Life, Room, Stream, Witness};

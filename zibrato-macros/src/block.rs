@@ -232,11 +232,11 @@ impl Members<'_> {
         }
         let mut refused = Vec::new();
         target::check_args(&function, self.measure.args, &mut refused);
-        if let Some(on) = target::needs_outcome(self.measure.args)
+        if let Some(span) = target::needs_outcome(self.measure.args)
             && !names_outcome(function.output())
         {
             let message = "no function in here returns a `Result` or an `Option`";
-            refused.push(Error::new(on.span, message));
+            refused.push(Error::new(span, message));
         }
         if !refused.is_empty() {
             self.refused.get_or_insert(refused);

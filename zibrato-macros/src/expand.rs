@@ -4,34 +4,16 @@
 //! user's code calls `Ok`, `core` or `zibrato_time` does not matter. Added tokens are resolved at
 //! the definition of the macro, where no lint of the user's looks and no local of theirs is met.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Path;
 
 use crate::args::{Args, Text, When};
 use crate::erase::erase_impl_trait;
 use crate::function::{Body, Function};
+use crate::place::{Kind, Place};
+use crate::scope;
 use crate::tags::{self, Tag};
-
-/// Which constructor makes the site.
-#[derive(Clone, Copy)]
-pub(crate) enum Kind {
-    Counter,
-    Gauge,
-    Timer,
-}
-
-/// Where something is recorded, as it is written into the static.
-pub(crate) struct Place<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) level: Option<&'a Text>,
-    pub(crate) name: Option<&'a Text>,
-    pub(crate) source: Option<&'a Text>,
-    pub(crate) tags: &'a [Tag],
-    /// What the site is called by where it has no name; empty for macros, whose sites have one.
-    pub(crate) function: &'a str,
-    pub(crate) krate: Option<&'a Path>,
-}
 
 /// Writes the function with what measures it.
 pub(crate) type Expand = fn(&Function, &Body, &Args) -> TokenStream;
@@ -44,30 +26,38 @@ pub(crate) fn unmeasured(function: &Function, body: &Body, _: &Args) -> TokenStr
 
 /// The function with a count in it.
 pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStream {
+    if !args.scope.is_plain() {
+        return scope::counted(function, body, args);
+    }
     let place = Place::of(Kind::Counter, function, args);
-    let site = site(&place);
-    let value = value(args.value.as_ref());
     let when = args.on.as_ref().map_or(When::Always, |on| on.when);
     let on = match when {
-        When::Always => {
-            let count = private(place.krate, "count", args.value.as_ref());
-            return flat(function, body, &quote_spanned!(here()=> #count(#site, #value);));
-        }
+        When::Always => return flat(function, body, &count(&place, args.value.as_ref())),
         When::Err => private_at(place.krate, &["On", "Err"], here(), here()),
         When::Ok => private_at(place.krate, &["On", "Ok"], here(), here()),
     };
+    let (site, value) = (site(&place), value(args.value.as_ref()));
     wrapped(function, body, place.krate, &quote_spanned!(here()=> #site, #on, #value))
+}
+
+/// The statement that counts.
+pub(crate) fn count(place: &Place<'_>, given: Option<&syn::Expr>) -> TokenStream {
+    let count = record(place, given);
+    quote_spanned!(here()=> #count;)
 }
 
 /// The function with a timer in it.
 pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStream {
+    if !args.scope.is_plain() {
+        return scope::timed(function, body, args);
+    }
     let guard = time(&Place::of(Kind::Timer, function, args));
     flat(function, body, &quote_spanned!(here()=> let __zibrato_time = #guard;))
 }
 
 /// `count(site, value)` or `gauge(site, value)`.
 pub(crate) fn record(place: &Place<'_>, given: Option<&syn::Expr>) -> TokenStream {
-    let word = if matches!(place.kind, Kind::Gauge) { "gauge" } else { "count" };
+    let word = if matches!(place.kind, Kind::Gauge | Kind::Each) { "gauge" } else { "count" };
     let record = private(place.krate, word, given);
     let site = site(place);
     let value = value(given);
@@ -92,7 +82,7 @@ pub(crate) fn time_expression(place: &Place<'_>, expression: &syn::Expr) -> Toke
 
 /// The body as it is, with `first` in front of its statements: `return`, `?`, borrows and `Self`
 /// keep their meaning because nothing is wrapped around them.
-fn flat(function: &Function, body: &Body, first: &TokenStream) -> TokenStream {
+pub(crate) fn flat(function: &Function, body: &Body, first: &TokenStream) -> TokenStream {
     let Body { items, statements, .. } = body;
     rebuilt(function, body, quote!(#items #first #statements))
 }
@@ -163,21 +153,23 @@ fn in_async_block(
 }
 
 /// What the function returns, as it can be written inside its body.
-struct Output {
-    tokens: TokenStream,
-    from: Span,
-    to: Span,
+pub(crate) struct Output {
+    pub(crate) tokens: TokenStream,
+    pub(crate) from: Span,
+    pub(crate) to: Span,
 }
 
 impl Output {
-    fn of(function: &Function) -> Self {
+    pub(crate) fn of(function: &Function) -> Self {
         match function.output() {
             Some(output) => {
                 let (from, to) = ends(output);
                 Self { tokens: erase_impl_trait(output), from, to }
             }
-            // The check has refused this.
-            None => Self { tokens: quote!(_), from: here(), to: here() },
+            None if function.never_returns() => {
+                Self { tokens: quote_spanned!(here()=> !), from: here(), to: here() }
+            }
+            None => Self { tokens: quote_spanned!(here()=> ()), from: here(), to: here() },
         }
     }
 }
@@ -187,7 +179,7 @@ impl Output {
 ///
 /// One that the body does not use stays out, so that the compiler still says so, unless its
 /// underscore says that it is there to be dropped.
-fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
+pub(crate) fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
     if body.around.is_some() {
         // The future of the user's captures what it mentions, in that order, and so does ours.
         return TokenStream::new();
@@ -205,7 +197,7 @@ fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
     quote_spanned!(here()=> let _ = (#(&#bindings,)*);)
 }
 
-fn rebuilt(function: &Function, body: &Body, content: TokenStream) -> TokenStream {
+pub(crate) fn rebuilt(function: &Function, body: &Body, content: TokenStream) -> TokenStream {
     let head = function.head();
     let inner_attributes = &body.inner_attributes;
     let mut block = braced(body.braces, quote!(#(#inner_attributes)* #content));
@@ -217,25 +209,29 @@ fn rebuilt(function: &Function, body: &Body, content: TokenStream) -> TokenStrea
 
 /// Braces that keep the user's span: with it comes the user's edition, which decides when the
 /// temporaries of the last expression are dropped.
-fn braced(span: Span, content: TokenStream) -> TokenTree {
+pub(crate) fn braced(span: Span, content: TokenStream) -> TokenTree {
     let mut group = Group::new(Delimiter::Brace, content);
     group.set_span(span);
     TokenTree::Group(group)
 }
 
 /// A block that holds the static, so that the name of one is not in the way of another.
-fn site(place: &Place<'_>) -> TokenStream {
+pub(crate) fn site(place: &Place<'_>) -> TokenStream {
     // What the compiler evaluates may fail there; then the caret belongs under the constant.
     let texts = [place.name, place.level, place.source];
     let texts = texts.into_iter().flatten().chain(place.tags.iter().filter_map(Tag::fixed));
     let constant = texts.into_iter().find(|text| !text.is_literal && !text.is_run_time);
     let (from, to) = constant.map_or_else(|| (here(), here()), |text| ends(&text.expr));
 
-    let kind = match place.kind {
-        Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
-        Kind::Timer => "timer",
+    let (kind, every) = match place.kind {
+        Kind::Counter => ("counter", None),
+        Kind::Each => ("each", None),
+        Kind::Gauge => ("gauge", None),
+        Kind::InFlight => ("in_flight", None),
+        Kind::Sampled(every) => ("sampled", Some(every)),
+        Kind::Timer => ("timer", None),
     };
+    let every = every.map(|every| quote_spanned!(here()=> , #every));
     let site = private(place.krate, "Site", None::<&syn::Type>);
     let new = private_at(place.krate, &["Site", kind], from, to);
     let place_type = private(place.krate, "Place", None::<&syn::Type>);
@@ -246,11 +242,11 @@ fn site(place: &Place<'_>) -> TokenStream {
             let overflow = private(place.krate, "OVERFLOW_NAME", None::<&syn::Type>);
             quote_spanned!(here()=> ::core::option::Option::Some(#overflow))
         }
-        name => option(name),
+        _ => name(place),
     };
-    let tags = tags::fixed(place.tags);
+    let tags = tags::fixed(place.tags, place.tag);
     let source = option(place.source);
-    let function = place.function;
+    let function = format!("{}{}", place.function, place.ending);
     let place_value = quote_spanned!(here()=> #place_type {
         level: #level,
         name: #name,
@@ -259,7 +255,7 @@ fn site(place: &Place<'_>) -> TokenStream {
         source: #source,
         tags: #tags,
     });
-    let new = quote_spanned!(hidden(to)=> #new(#place_value));
+    let new = quote_spanned!(hidden(to)=> #new(#place_value #every));
     let site = match tags::family(place, &new) {
         Some(family) => family,
         None => quote_spanned!(here()=> {
@@ -292,6 +288,27 @@ fn run_time_name(krate: Option<&Path>, site: &TokenStream, given: &syn::Expr) ->
     })
 }
 
+/// The name as it was given, with what is put behind it.
+fn name(place: &Place<'_>) -> TokenStream {
+    let Some(given) = place.name.filter(|_| !place.ending.is_empty()) else {
+        return option(place.name);
+    };
+    let (expr, ending) = (&given.expr, place.ending);
+    if let Some(literal) = given.literal() {
+        let mut longer = Literal::string(&format!("{}{ending}", literal.value()));
+        longer.set_span(literal.span());
+        return quote_spanned!(here()=> ::core::option::Option::Some(#longer));
+    }
+    let scope = |word| private_at(place.krate, &["scope", word], here(), here());
+    let (length, join, text) = (scope("joined_length"), scope("join"), scope("text"));
+    quote_spanned!(here()=> ::core::option::Option::Some({
+        const __ZIBRATO_NAME: &::core::primitive::str = #expr;
+        static __ZIBRATO_JOINED: [::core::primitive::u8; #length(__ZIBRATO_NAME, #ending)] =
+            #join(__ZIBRATO_NAME, #ending);
+        #text(&__ZIBRATO_JOINED)
+    }))
+}
+
 fn option(text: Option<&Text>) -> TokenStream {
     match text {
         Some(Text { expr, .. }) => quote_spanned!(here()=> ::core::option::Option::Some(#expr)),
@@ -299,7 +316,7 @@ fn option(text: Option<&Text>) -> TokenStream {
     }
 }
 
-fn value(given: Option<&syn::Expr>) -> TokenStream {
+pub(crate) fn value(given: Option<&syn::Expr>) -> TokenStream {
     given.map_or_else(|| quote_spanned!(here()=> 1u64), ToTokens::to_token_stream)
 }
 
@@ -341,18 +358,4 @@ pub(crate) fn hidden(span: Span) -> Span {
 
 pub(crate) fn here() -> Span {
     Span::mixed_site()
-}
-
-impl<'a> Place<'a> {
-    fn of(kind: Kind, function: &'a Function, args: &'a Args) -> Self {
-        Self {
-            kind,
-            level: args.level.as_ref(),
-            name: args.name.as_ref(),
-            source: args.source.as_ref(),
-            tags: &args.tags,
-            function: &function.name,
-            krate: args.krate.as_ref(),
-        }
-    }
 }

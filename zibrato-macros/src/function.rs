@@ -108,6 +108,16 @@ impl Function {
         self.signature.asyncness.is_some() || self.awaited.is_some()
     }
 
+    /// Whether it is declared so.
+    pub(crate) fn never_returns(&self) -> bool {
+        let output = match (&self.awaited, &self.signature.output) {
+            (Some(awaited), _) => awaited,
+            (None, ReturnType::Type(_, output)) => output,
+            (None, ReturnType::Default) => return false,
+        };
+        matches!(output, Type::Never(_))
+    }
+
     /// What the body gives, unless that is nothing or never.
     pub(crate) fn output(&self) -> Option<&Type> {
         let output = match (&self.awaited, &self.signature.output) {

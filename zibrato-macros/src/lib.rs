@@ -13,29 +13,33 @@ mod erase;
 mod expand;
 mod function;
 mod future;
+mod hint;
+mod known;
+mod place;
+mod scope;
 mod tags;
 mod target;
-mod text;
 
 use proc_macro::TokenStream;
 use quote::quote;
 use syn::parse::{ParseStream, Parser};
 
-use args::{Args, Known};
+use args::Args;
 use block::Measure;
 use expand::Expand;
 use function::Annotated;
+use known::Known;
 
 /// Counts the calls of a function.
 #[proc_macro_attribute]
 pub fn count_me(args: TokenStream, item: TokenStream) -> TokenStream {
-    attribute("count_me", args::COUNT_ME, expand::counted, args.into(), item.into()).into()
+    attribute("count_me", known::COUNT_ME, expand::counted, args.into(), item.into()).into()
 }
 
 /// Times a function.
 #[proc_macro_attribute]
 pub fn time_me(args: TokenStream, item: TokenStream) -> TokenStream {
-    attribute("time_me", args::TIME_ME, expand::timed, args.into(), item.into()).into()
+    attribute("time_me", known::TIME_ME, expand::timed, args.into(), item.into()).into()
 }
 
 /// Gives the variants of an enum names that a tag can have as its values.

@@ -7,9 +7,10 @@ use syn::parse::ParseStream;
 use syn::token::Paren;
 use syn::{Error, Expr, Ident, Lit, LitStr, Path, Token};
 
-use crate::args::{self, Known, Read, Text, What};
-use crate::expand::{Place, ends, here, hidden, private, private_at};
-use crate::text;
+use crate::args::{self, Text, What};
+use crate::expand::{ends, here, hidden, private, private_at};
+use crate::known::{Known, Read};
+use crate::place::Place;
 
 /// The most tags of one place.
 const MAX_TAGS: usize = 50;
@@ -29,7 +30,7 @@ pub(crate) const TAGS: Known = Known {
 
 /// A tag and its value.
 pub(crate) struct Tag {
-    key: LitStr,
+    pub(crate) key: LitStr,
     value: Value,
 }
 
@@ -95,8 +96,8 @@ fn read(span: Span, input: ParseStream<'_>) -> syn::Result<Vec<Tag>> {
 fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
     let key = if input.peek(Lit) {
         let key: Lit = input.parse()?;
-        text::literal(What::Tag, &key)?;
-        LitStr::new(&written(&key), key.span())
+        args::literal(What::Tag, &key)?;
+        LitStr::new(&text(&key), key.span())
     } else if input.peek(Ident::peek_any) {
         let word = input.call(Ident::parse_any)?;
         LitStr::new(&word.unraw().to_string(), word.span())
@@ -114,11 +115,11 @@ fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
     if input.is_empty() || input.peek(Token![,]) {
         return Err(usage());
     }
-    let expr = text::bare(input.parse()?);
+    let expr = args::bare(input.parse()?);
     let value = match &expr {
         Expr::Path(path) if !is_in_capitals(&path.path) => Value::Chosen(expr),
         Expr::Lit(_) | Expr::Path(_) => Value::Fixed(args::text(What::TagValue, expr)?),
-        Expr::Macro(call) if text::is_constant_macro(&call.mac.path) => {
+        Expr::Macro(call) if args::is_constant_macro(&call.mac.path) => {
             Value::Fixed(args::text(What::TagValue, expr)?)
         }
         _ => Value::Chosen(expr),
@@ -126,7 +127,7 @@ fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
     Ok(Tag { key, value })
 }
 
-fn written(lit: &Lit) -> String {
+fn text(lit: &Lit) -> String {
     match lit {
         Lit::Str(text) => text.value(),
         _ => String::new(),
@@ -139,12 +140,17 @@ fn is_in_capitals(path: &Path) -> bool {
     last.is_some_and(|last| !last.ident.to_string().contains(char::is_lowercase))
 }
 
-/// What stands in the place.
-pub(crate) fn fixed(tags: &[Tag]) -> TokenStream {
-    let pairs = tags.iter().filter_map(|tag| {
-        let (key, value) = (&tag.key, tag.fixed()?.expr.to_token_stream());
-        Some(quote_spanned!(here()=> (#key, #value)))
+/// What stands in the place, ascending by tag: what was given, and one of ours.
+pub(crate) fn fixed(tags: &[Tag], ours: Option<(&'static str, &str)>) -> TokenStream {
+    let given = tags.iter().filter_map(|tag| {
+        Some((tag.key.to_token_stream(), tag.key.value(), tag.fixed()?.expr.to_token_stream()))
     });
+    let ours = ours.map(|(key, value)| {
+        (quote_spanned!(here()=> #key), key.to_owned(), quote_spanned!(here()=> #value))
+    });
+    let mut pairs: Vec<_> = given.chain(ours).collect();
+    pairs.sort_by(|one, other| one.1.cmp(&other.1));
+    let pairs = pairs.iter().map(|(key, _, value)| quote_spanned!(here()=> (#key, #value)));
     quote_spanned!(here()=> &[#(#pairs),*])
 }
 

@@ -84,8 +84,8 @@ pub use summary::Summary;
 pub use measurement::Measurement;
 #[cfg(feature = "sdk")]
 pub use sdk::{
-    Amount, Builder, CountMe, Guard, InstallError, Loss, Outcome, Stats, TagValue, TimeMe, Zibrato,
-    installed,
+    Amount, Builder, CountMe, CounterHandle, GaugeHandle, Guard, InstallError, Loss, Outcome,
+    Stats, TagValue, TimeMe, TimerGuard, TimerHandle, Zibrato, installed,
 };
 // Aliases, because the compiler names a type that is exported twice by its stranger name.
 /// [`CountMe`] under the name that Python Zibrato gave it.
@@ -114,7 +114,8 @@ pub mod testing {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::sdk::{
-        Choice, CountScope, Family, OVERFLOW_NAME, On, Place, Site, TagValue, count, count_on,
-        count_scope, gauge, is_measured, name, named, nowhere, tag, time, timed,
+        Choice, CountScope, Family, InFlight, OVERFLOW_NAME, On, Place, Site, TagValue, count,
+        count_on, count_scope, gauge, in_flight, is_measured, name, named, nowhere, scope, tag,
+        time, timed,
     };
 }

@@ -10,6 +10,10 @@
 /// | `source = ".."` | the installation's | who counts |
 /// | `tags(tag = ..)` | none | what else tells the series apart; see [tags](macro@count_me#tags) |
 /// | `on = ".."` | `"always"` | `"ok"` or `"err"`: only if the function returns that; see [`Outcome`](crate::Outcome) |
+/// | `outcomes` | not told apart | counts under the tag `outcome`: `ok`, `err`, `panic` or `cancelled`; see [below](#outcomes) |
+/// | `ok`, `err`, `panic`, `cancelled` | at `level` | like `outcomes`; with `(level = "..")` that outcome has a level of its own |
+/// | `in_flight` | no | a gauge `<name>.in_flight` of the calls, or futures, that are running |
+/// | `polls` | no | async only: a counter `<name>.polls` of how often the future was polled |
 /// | `crate = path` | `::zibrato` | where this crate is, if another passes it on |
 ///
 /// Levels, names and sources are literals, constants or `concat!(..)`, and are checked when the
@@ -43,121 +47,62 @@
 /// With `on = "err"`, `Err`, `None` and a panic are counted; with `on = "ok"`, everything else. A
 /// future that is dropped half way is neither.
 ///
-/// # On a block
+/// # Outcomes
 ///
-/// On an `impl`, a `trait` or a module that stands in the same file, an attribute measures every
-/// function with a body in it, as if it stood on each. Their names are `module.path.Type.method`, of
-/// traits' default methods `module.path.Trait.method`; `name = "shop"` makes that `shop.Type.method`.
+/// `outcomes`, or any outcome that is named, counts each call when it ends, in a series of its own:
+/// same name, and the tag `outcome`.
 ///
-/// ```
-/// use zibrato::{count_me, time_me};
+/// | `outcome` | the call |
+/// |---|---|
+/// | `ok` | returned, and no error |
+/// | `err` | returned an error, by `return`, `?` or at its end |
+/// | `panic` | panicked, and the panic unwinds |
+/// | `cancelled` | was a future, polled at least once, and dropped before it was done |
 ///
-/// struct Shop(u32);
-///
-/// #[time_me(level = "debug")]
-/// #[count_me(name = "shop", level = "error", on = "err")]
-/// impl Shop {
-///     fn open() -> Self {
-///         Self(1)
-///     }
-///
-///     #[time_me(name = "shop.order")] // keeps this, and is not timed twice
-///     fn order(&mut self) -> Result<(), String> {
-///         self.0 = self.0.checked_sub(1).ok_or("sold out")?;
-///         Ok(())
-///     }
-///
-///     #[time_me(skip)] // is not timed
-///     fn left(&self) -> u32 {
-///         self.0
-///     }
-///
-///     const fn most() -> u32 { // cannot be measured, and stays as it is
-///         1
-///     }
-/// }
-/// # fn main() {
-///
-/// let capture = zibrato::testing::capture();
-/// let mut shop = Shop::open();
-/// shop.order().unwrap();
-/// shop.order().unwrap_err();
-/// assert_eq!(shop.left() + Shop::most(), 1);
-/// assert_eq!(capture.timer("info", "shop.order").len(), 2);
-/// assert_eq!(capture.counter("error", "shop.Shop.order"), 1.0);
-/// let open = capture.measurements()[0].name.clone();
-/// assert!(open.as_str().ends_with(".Shop.open"));
-/// # }
-/// ```
-///
-/// `const fn`s, naked ones and declarations stay as they are; so do functions that macros in the
-/// block make, and with `on = "ok"` or `"err"` those whose return type is not written as some
-/// `Result` or `Option`. A function's own attribute is known by its last word, `time_me` or
-/// `count_me`: one that was imported under another name is not, and measures once more.
-///
-/// # Tags
-///
-/// A tag's value is a literal, a constant in capitals or `concat!(..)`, or else an expression of a
-/// [`TagValue`](trait@crate::TagValue): a type with few values, such as an enum that derives it, or
-/// `bool`. It is evaluated where the call begins.
-///
-/// ```
-/// use zibrato::{TagValue, count_me, gauge};
-///
-/// #[derive(TagValue, Clone, Copy)]
-/// enum Method {
-///     Get,
-///     Post,
-/// }
-///
-/// #[count_me(name = "requests", tags(region = "eu", method = method, cached = !path.contains('?')))]
-/// fn handle(method: Method, path: &str) {
-///     gauge!("info", "path.length", path.len(), tags(method = method));
-/// }
-///
-/// let capture = zibrato::testing::capture();
-/// handle(Method::Post, "/?a");
-/// let tags = [("cached", "false"), ("method", "post"), ("region", "eu")];
-/// assert_eq!(capture.measurements()[0].tags, tags);
-/// ```
-///
-/// At most four tags of one place may have values that are known only at the call, with at most 256
-/// combinations. Such a place is a family of call sites, one for each combination, made when the
-/// place is first used: that call allocates, and every other takes about a nanosecond more than one
-/// without tags. Carbon gets tags as `name;tag=value`, Librato as parts of the name; plain lines
-/// have no place for them.
-///
-/// # Names made at run time
-///
-/// A name that is no literal, constant in capitals or path, nor `concat!(..)`, is evaluated where
-/// the call begins; anything that is a text will do. Its arguments are read before the body can move
-/// them.
+/// Whether a result is an error is up to its type: a `Result`, an `Option`, or whatever has
+/// [`Outcome`](crate::Outcome), through aliases and `impl Trait` too. Everything else is `ok` when
+/// it returns, and so is a type parameter without the bound `Outcome`. With `err` among the
+/// arguments the compiler insists on `Outcome`, so that no error is `ok` by mistake.
 ///
 /// ```
 /// use zibrato::count_me;
 ///
-/// #[count_me(name = format!("shard.{shard}.rows"), value = rows)]
-/// fn store(shard: u32, rows: u64) {}
+/// #[count_me(name = "shop.orders", err(level = "warn"), panic(level = "error"))]
+/// fn order(items: &[&str]) -> Result<(), String> {
+///     let first = items.first().ok_or("an order of nothing")?;
+///     println!("{first}, and so on");
+///     Ok(())
+/// }
 ///
 /// let capture = zibrato::testing::capture();
-/// store(7, 100);
-/// assert_eq!(capture.counter("info", "shard.7.rows"), 100.0);
+/// order(&["tea"]).unwrap();
+/// order(&[]).unwrap_err();
+/// assert_eq!(capture.counter("info", "shop.orders"), 1.0); // outcome=ok
+/// assert_eq!(capture.counter("warn", "shop.orders"), 1.0); // outcome=err
 /// ```
 ///
-/// That costs each call the evaluation, here with an allocation and formatting, and some 12 ns to
-/// find the call site of that name: about 40 ns for the `format!` above, where a name known to the
-/// compiler costs less than one. While nobody wants the level, the name is not made. A name that may
-/// not be on the wire is a reading lost, [`Loss::Name`](crate::Loss::Name). The call sites of such
-/// names stay for good, so a program has at most 10,000 of them, and measures what is beyond under
-/// the name `_overflow`.
+/// # Running calls and polls
 ///
-/// # Futures in a box
+/// `in_flight` goes up when a call begins, or a future is first polled, and down when it returns,
+/// panics or is dropped. It has the attribute's level. `polls` counts each poll as it begins.
 ///
-/// A function whose whole body is `Box::pin(async move { .. })`, or `async move { .. }` alone, is
-/// measured as an `async fn` is: when the future runs, and not while it is made. Methods below
-/// `#[async_trait]` are such, so attributes on them do what they say; and on a block, the order of
-/// `#[async_trait]` and an attribute does not matter. Of other functions that return a future, the
-/// making of it is measured.
+/// ```
+/// use zibrato::count_me;
+///
+/// #[count_me(name = "shop.orders", in_flight, polls)]
+/// async fn order(items: &[&str]) -> usize {
+///     items.len()
+/// }
+/// # use std::{future::Future, pin::pin, task::{Context, Waker}};
+///
+/// let capture = zibrato::testing::capture();
+/// let mut future = pin!(order(&["tea"]));
+/// assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+/// assert_eq!(capture.counter("info", "shop.orders.polls"), 1.0);
+/// assert_eq!(capture.gauge("info", "shop.orders.in_flight").last(), Some(&0.0));
+/// ```
+///
+#[doc = include_str!("macros/items.md")]
 ///
 /// # What it becomes
 ///
@@ -235,7 +180,53 @@
 /// # assert_eq!(capture.counter("info", "shop.refused"), 2.0);
 /// ```
 ///
-/// In an async function it is an async block instead. Two things are different inside: in a
+/// In an async function it is an async block instead. To tell outcomes apart, the body becomes a
+/// closure too, in a scope that is told how it ends:
+///
+/// ```
+/// # use ::zibrato::__private::{Place, Site};
+/// # use std::num::ParseIntError;
+/// # const fn place(outcome: &'static [(&'static str, &'static str)]) -> Place {
+/// #     Place {
+/// #         level: "info",
+/// #         name: ::core::option::Option::Some("shop.parsed"),
+/// #         module: ::core::module_path!(),
+/// #         function: "parse",
+/// #         source: ::core::option::Option::None,
+/// #         tags: outcome,
+/// #     }
+/// # }
+/// # static OK: Site = Site::counter(place(&[("outcome", "ok")]));
+/// # static ERR: Site = Site::counter(place(&[("outcome", "err")]));
+/// # static PANIC: Site = Site::counter(place(&[("outcome", "panic")]));
+/// // #[count_me(name = "shop.parsed", outcomes)]
+/// fn parse(text: &str) -> Result<u32, ParseIntError> {
+///     let scope = ::zibrato::__private::scope::call(::zibrato::__private::scope::counted(
+///         ::zibrato::__private::scope::Outcomes {
+///             ok: Some(&OK), // blocks with a static in each, as above
+///             err: Some(&ERR),
+///             panic: Some(&PANIC),
+///             cancelled: None, // which a function cannot be
+///         },
+///         1u64,
+///     ));
+///     let result: Result<u32, ParseIntError> =
+///         ::zibrato::__private::scope::run(move || -> Result<u32, ParseIntError> {
+///             let _ = (&text,);
+///             text.parse()
+///         });
+///     let failed = ::zibrato::__private::scope::Look(&result).failed();
+///     ::zibrato::__private::scope::Scope::finish(scope, failed, result)
+/// }
+/// # let capture = zibrato::testing::capture();
+/// # parse("1").unwrap();
+/// # assert_eq!(capture.counter("info", "shop.parsed"), 1.0);
+/// ```
+///
+/// An async function polls its block in that scope, by hand. `in_flight` is a guard in front of
+/// the body.
+///
+/// Two things are different inside a closure or block: in a
 /// `#[track_caller]` function, `Location::caller` no longer leads to the caller, and an argument
 /// that is ignored (`_: Guard`) is dropped after those that are not.
 pub use zibrato_macros::count_me;
@@ -249,6 +240,13 @@ pub use zibrato_macros::count_me;
 /// | `name = ".."` | `module.path.function` | what is timed; the default leaves out the type of a method, unless the attribute stands on its `impl` |
 /// | `source = ".."` | the installation's | who times |
 /// | `tags(tag = ..)` | none | what else tells the series apart; see [tags](macro@count_me#tags) |
+/// | `outcomes` | not told apart | times under the tag `outcome`: `ok`, `err`, `panic` or `cancelled`, as [`#[count_me]`](macro@count_me#outcomes) counts |
+/// | `ok`, `err`, `panic`, `cancelled` | at `level` | like `outcomes`; with `(level = "..")` that outcome has a level of its own |
+/// | `slow("250ms")` | no | a call that took so long or longer is recorded once more; see [below](#slow-calls) |
+/// | `sample = 100` | 1 | only every so many-th call reads the clock, up to 1,000,000; the count stays exact |
+/// | `in_flight` | no | a gauge `<name>.in_flight` of the calls, or futures, that are running |
+/// | `busy` | the time that passes | async only: only the time inside the polls of the future, without waiting |
+/// | `polls` | no | async only: a counter `<name>.polls` of how often the future was polled |
 /// | `crate = path` | `::zibrato` | where this crate is, if another passes it on |
 ///
 /// ```
@@ -270,6 +268,36 @@ pub use zibrato_macros::count_me;
 /// whose whole body is [a future](macro@count_me#futures-in-a-box); of another function that returns
 /// a future, only the making of that future. On an `impl`, a `trait` or a module it
 /// [times every function in it](macro@count_me#on-a-block).
+///
+/// # Slow calls
+///
+/// `slow("250ms", level = "error")` records a call that took 250 ms or longer once more, with the
+/// same name and the same time, at a level of its own and with the tag `slow`, here `slow=250ms`.
+/// `level` defaults to `"warn"`. Whoever watches that level sees the slow calls, also while nobody
+/// watches the attribute's own. The time is a number and `ns`, `us`, `ms`, `s` or `min`, and is read
+/// when the program is compiled.
+///
+/// ```
+/// use zibrato::time_me;
+///
+/// #[time_me(name = "db.query", slow("100ms"), err(level = "error"))]
+/// fn query(table: &str) -> Option<usize> {
+///     if table == "large" {
+///         std::thread::sleep(std::time::Duration::from_millis(100));
+///     }
+///     (!table.is_empty()).then_some(table.len())
+/// }
+///
+/// let capture = zibrato::testing::capture();
+/// query("large");
+/// query("");
+/// assert_eq!(capture.timer("info", "db.query").len(), 1); // outcome=ok
+/// assert_eq!(capture.timer("error", "db.query").len(), 1); // outcome=err
+/// assert_eq!(capture.timer("warn", "db.query").len(), 1); // slow=100ms
+/// ```
+///
+/// With `busy`, the busy time is what is slow or not. `sample` leaves most calls untimed, and so
+/// goes with none of `slow`, `busy` and the outcomes; put it into an attribute of its own.
 ///
 /// # What it becomes
 ///
@@ -305,6 +333,10 @@ pub use zibrato_macros::count_me;
 /// # before::call(); after::call();
 /// # assert_eq!(capture.measurements().len(), 2);
 /// ```
+///
+/// With `slow` it is a guard of two sites, which reads the clock once when it is dropped. For
+/// outcomes and `busy` the body becomes a closure or an async block, as with
+/// [`#[count_me]`](macro@count_me#what-it-becomes).
 pub use zibrato_macros::time_me;
 
 /// Derives [`TagValue`](trait@crate::TagValue) for an enum without fields.
@@ -327,61 +359,5 @@ pub use zibrato_macros::time_me;
 /// ```
 pub use zibrato_macros::TagValue;
 
-/// Counts at this place: `count!(level, name)`, or `count!(level, name, value)`.
-///
-/// `value` is an expression of an [`Amount`](crate::Amount) and defaults to 1. `source = ".."`,
-/// which defaults to the installation's, and [`tags(..)`](macro@count_me#tags) may follow. Level,
-/// name and source are as with [`#[count_me]`](macro@count_me).
-///
-/// ```
-/// use zibrato::count;
-///
-/// let capture = zibrato::testing::capture();
-/// let bytes = [1, 2, 3];
-/// count!("info", "logins");
-/// count!("info", "bytes.read", bytes.len(), source = "web-1");
-/// assert_eq!(capture.counter("info", "bytes.read"), 3.0);
-/// ```
-pub use zibrato_macros::count;
-
-/// Reads a gauge at this place: `gauge!(level, name, value)`.
-///
-/// `value` is an expression of an [`Amount`](crate::Amount). `source = ".."`, which defaults to the
-/// installation's, and [`tags(..)`](macro@count_me#tags) may follow. Level, name and source are as
-/// with [`#[count_me]`](macro@count_me).
-///
-/// ```
-/// use zibrato::gauge;
-///
-/// let capture = zibrato::testing::capture();
-/// let queue = vec!["a", "b"];
-/// gauge!("info", "queue.depth", queue.len());
-/// assert_eq!(capture.gauge("info", "queue.depth"), [2.0]);
-/// ```
-pub use zibrato_macros::gauge;
-
-/// Times an expression, `time!(level, name, expression)`, or what is left of a scope,
-/// `let guard = time!(level, name)`. In seconds.
-///
-/// With an expression it evaluates to that expression's value, and `?`, `return`, `break` and
-/// `.await` in it keep their meaning. Without one it evaluates to a guard,
-/// [`TimeMe`](crate::TimeMe), which records when it is dropped. `source = ".."`, which defaults to the
-/// installation's, and [`tags(..)`](macro@count_me#tags) may follow. Level, name and source are as
-/// with [`#[count_me]`](macro@count_me).
-///
-/// ```
-/// use zibrato::time;
-///
-/// fn load(path: &str) -> Result<usize, std::num::ParseIntError> {
-///     let _whole = time!("info", "load");
-///     let size: usize = time!("debug", "load.parse", path.parse()?);
-///     Ok(size + 1)
-/// }
-///
-/// let capture = zibrato::testing::capture();
-/// load("3").unwrap();
-/// load("x").unwrap_err();
-/// assert_eq!(capture.timer("info", "load").len(), 2);
-/// assert_eq!(capture.timer("debug", "load.parse").len(), 2);
-/// ```
-pub use zibrato_macros::time;
+mod calls;
+pub use calls::{count, gauge, time};

@@ -66,6 +66,7 @@ fn sent(measure: impl FnOnce()) -> (BTreeMap<String, f64>, Stats) {
                 Value::Counter(sum) => sum,
                 Value::Gauge(gauge) => gauge.count as f64,
                 Value::Timer(timer) => timer.count as f64,
+                Value::TimerReadings(readings) => readings.count() as f64,
                 other => panic!("{other:?}"),
             };
             *series.entry(format!("{}{}", entry.name, tags.collect::<String>())).or_default() +=

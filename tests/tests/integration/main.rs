@@ -4,11 +4,14 @@
 
 mod bad_input;
 mod carbon;
+mod demand;
 mod ends;
 mod fakes;
+mod killed;
 mod levels;
 mod million;
 mod python;
 mod quickstart;
+mod scopes;
 mod shapes;
 mod supervisord;

@@ -21,7 +21,7 @@ pub struct Measurement {
 }
 
 impl Measurement {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         level: Level,
         kind: Kind,
         name: Name,

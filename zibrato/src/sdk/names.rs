@@ -1,114 +1,161 @@
-//! Sites whose names are made at run time, so that a name is turned into a site once.
+//! The series of one instrument whose names are known only at run time.
 //!
-//! They stand in a tree that only grows, so that looking one up takes no lock: eight ways at every
-//! node, by three bits of the hash each.
+//! There is a limit: names made from what users type would fill any memory. Beyond it each level,
+//! kind and source has one series more, `_overflow`, which takes whatever finds no room, and the
+//! first name that found none is remembered.
 
-use super::capture;
-use super::handle::instrument as installed_instrument;
-use super::ledger::Loss;
-use super::site::{self, Site};
-use crate::measurement::check_name;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ptr;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use super::cell::{Cell, Taken};
+use super::instrument::Series;
+use super::kept::Kept;
+use super::run_names::OVERFLOW_NAME;
+use crate::measurement::{Level, Name};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The most names made at run time, of all call sites together. Further ones are measured under
-/// [`OVERFLOW_NAME`].
-const MAX_NAMES: usize = 10_000;
+/// The most names that one instrument keeps apart.
+const MAX_NAMES: usize = 100_000;
 
-/// How many bits of the hash choose a way.
-const BITS: u32 = 3;
+/// The most series `_overflow`; levels known at run time could be without end, too.
+const MAX_OVERFLOWS: usize = 1000;
 
-/// The name of what has no name of its own any more.
-#[doc(hidden)]
-pub const OVERFLOW_NAME: &str = "_overflow";
+/// How many series are collected between two looks at the list of them.
+const SLICE: usize = 256;
 
-static NAMES: Ways = Ways::new();
-static KNOWN: AtomicUsize = AtomicUsize::new(0);
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    state: Mutex<State>,
+}
 
-/// What leads on from a node.
+#[derive(Debug, Default)]
+struct State {
+    by_series: HashMap<Series, Arc<Named>>,
+    /// In the order in which they came.
+    all: Vec<Arc<Named>>,
+    overflowing: Option<Name>,
+}
+
+/// One series.
 #[derive(Debug)]
-struct Ways([OnceLock<Box<Node>>; 1 << BITS]);
-
-#[derive(Debug)]
-struct Node {
-    hash: u64,
-    like: &'static Site,
-    name: &'static str,
-    site: Site,
-    ways: Ways,
+pub(crate) struct Named {
+    pub(crate) series: Series,
+    /// What is measured by name.
+    pub(crate) cell: Cell,
+    /// What is measured through handles. There is one, but for a forked child, which may find a
+    /// second one that its parent had.
+    handles: Mutex<Vec<Arc<Kept>>>,
 }
 
-impl Ways {
-    const fn new() -> Self {
-        Self([const { OnceLock::new() }; 1 << BITS])
+impl Named {
+    /// What handles measure with; made by the first who needs it.
+    pub(crate) fn kept(&self, make: impl FnOnce() -> Arc<Kept>) -> Arc<Kept> {
+        let mut handles = self.handles();
+        if let Some(kept) = handles.first() {
+            return Arc::clone(kept);
+        }
+        let kept = make();
+        handles.push(Arc::clone(&kept));
+        kept
+    }
+
+    fn adopt(&self, kept: &Arc<Kept>) {
+        let mut handles = self.handles();
+        if !handles.iter().any(|known| Arc::ptr_eq(known, kept)) {
+            // What is in there is the parent's.
+            kept.point().clear();
+            handles.push(Arc::clone(kept));
+        }
+    }
+
+    fn take(&self) -> Option<Taken> {
+        let by_name = self.cell.take(self.series.kind);
+        let handles = self.handles();
+        let taken = handles.iter().filter_map(|kept| kept.point().take());
+        taken.fold(by_name, |all, more| Some(more.with(all)))
+    }
+
+    fn made(&self) -> u64 {
+        let through_handles: u64 = self.handles().iter().map(|kept| kept.point().made()).sum();
+        self.cell.made() + through_handles
+    }
+
+    fn handles(&self) -> MutexGuard<'_, Vec<Arc<Kept>>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What a name made at run time can be; where it cannot, the compiler complains here.
-#[doc(hidden)]
-#[inline]
-pub fn name<T: AsRef<str> + ?Sized>(name: &T) -> &str {
-    name.as_ref()
-}
-
-/// The site that is like this one but for its name.
-#[doc(hidden)]
-pub fn named(like: &'static Site, name: &str) -> &'static Site {
-    let mut hasher = DefaultHasher::new();
-    (ptr::from_ref(like), name).hash(&mut hasher);
-    let hash = hasher.finish();
-    let mut rest = hash;
-    let mut ways = &NAMES;
-    loop {
-        let way = &ways.0[(rest % (1 << BITS)) as usize];
-        let node = match way.get() {
-            Some(node) => node,
-            None => match grown(way, hash, like, name) {
-                Ok(node) => node,
-                Err(instead) => return instead,
-            },
-        };
-        if node.hash == hash && ptr::eq(node.like, like) && node.name == name {
-            return &node.site;
+impl Names {
+    /// The series, or the one that takes its place; `None` if there is no room for either.
+    pub(crate) fn find_or_add(&self, series: Series) -> Option<Arc<Named>> {
+        let mut state = self.state();
+        if let Some(named) = state.by_series.get(&series) {
+            return Some(Arc::clone(named));
         }
-        ways = &node.ways;
-        rest >>= BITS;
+        if state.all.len() < MAX_NAMES {
+            return Some(state.add(series));
+        }
+        state.overflowing.get_or_insert_with(|| series.name.clone());
+        let name = Name::new(OVERFLOW_NAME).ok()?;
+        let overflow = Series { name, tags: &[], ..series };
+        if let Some(named) = state.by_series.get(&overflow) {
+            return Some(Arc::clone(named));
+        }
+        (state.all.len() < MAX_NAMES + MAX_OVERFLOWS).then(|| state.add(overflow))
+    }
+
+    /// Makes what a handle of the parent measures this instrument's.
+    pub(crate) fn adopt(&self, series: &Series, kept: &Arc<Kept>) {
+        if let Some(named) = self.find_or_add(series.clone()) {
+            named.adopt(kept);
+        }
+    }
+
+    /// The first name that found no room.
+    pub(crate) fn overflowing(&self) -> Option<Name> {
+        self.state().overflowing.clone()
+    }
+
+    /// Takes what has gathered in every series whose level `of` says yes to.
+    pub(crate) fn collect(&self, of: impl Fn(&Level) -> bool, mut to: impl FnMut(&Series, Taken)) {
+        self.for_each(|named| {
+            if of(&named.series.level)
+                && let Some(taken) = named.take()
+            {
+                to(&named.series, taken);
+            }
+        });
+    }
+
+    /// How many readings were ever made.
+    pub(crate) fn made(&self) -> u64 {
+        let mut made = 0;
+        self.for_each(|named| made += named.made());
+        made
+    }
+
+    /// Goes through all of them in slices, so that nobody who measures waits for long.
+    fn for_each(&self, mut act: impl FnMut(&Named)) {
+        let mut from = 0;
+        loop {
+            let slice: Vec<_> = self.state().all.iter().skip(from).take(SLICE).cloned().collect();
+            slice.iter().for_each(|named| act(named));
+            from += slice.len();
+            if slice.len() < SLICE {
+                return;
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A node at the end of a way; or the site to take instead, if the name may not be or there are
-/// too many.
-#[cold]
-fn grown(
-    way: &'static OnceLock<Box<Node>>,
-    hash: u64,
-    like: &'static Site,
-    name: &str,
-) -> Result<&'static Node, &'static Site> {
-    if check_name(name).is_err() {
-        if let Some(instrument) = installed_instrument().filter(|_| !capture::capturing()) {
-            instrument.ledger().refuse(Loss::Name);
-        }
-        return Err(nowhere());
+impl State {
+    fn add(&mut self, series: Series) -> Arc<Named> {
+        let (cell, handles) = (Cell::new(), Mutex::default());
+        let named = Arc::new(Named { series: series.clone(), cell, handles });
+        self.by_series.insert(series, Arc::clone(&named));
+        self.all.push(Arc::clone(&named));
+        named
     }
-    site::apart_from_forks(|| {
-        if way.get().is_none() && KNOWN.load(Ordering::Relaxed) >= MAX_NAMES {
-            return Err(like);
-        }
-        Ok(&**way.get_or_init(|| {
-            KNOWN.fetch_add(1, Ordering::Relaxed);
-            let name: &'static str = String::leak(name.to_owned());
-            Box::new(Node { hash, like, name, site: like.with_name(name), ways: Ways::new() })
-        }))
-    })
-}
-
-/// A site that nobody wants.
-#[doc(hidden)]
-#[must_use]
-pub fn nowhere() -> &'static Site {
-    static NOWHERE: Site = Site::unwanted();
-    &NOWHERE
 }

@@ -4,10 +4,10 @@
 //! family of sites, one for each value, that are made when the place is first used. From then on a
 //! call costs what a site costs, and finding the one at an index.
 
-use super::site::{self, Site, expect_valid};
+use super::site::{Site, expect_valid};
 use crate::measurement::{TextProblem, check_name};
+use once_cell::race::OnceBox;
 use std::ptr;
-use std::sync::OnceLock;
 
 /// Tag and value each, ascending by tag.
 pub(crate) type Tags = &'static [(&'static str, &'static str)];
@@ -179,7 +179,7 @@ pub struct Family {
     /// What all of them are like; itself for what has no index.
     like: Site,
     keys: &'static [&'static str],
-    tables: OnceLock<Box<Table>>,
+    tables: OnceBox<Table>,
 }
 
 /// The sites for the values of one combination of types: a place in a generic function may meet
@@ -188,7 +188,7 @@ pub struct Family {
 struct Table {
     values: Values,
     sites: Box<[Site]>,
-    next: OnceLock<Box<Self>>,
+    next: OnceBox<Self>,
 }
 
 impl Family {
@@ -202,7 +202,7 @@ impl Family {
             expect_valid(check_name(keys[i]));
             i += 1;
         }
-        Self { like, keys, tables: OnceLock::new() }
+        Self { like, keys, tables: OnceBox::new() }
     }
 
     /// The site for these values.
@@ -225,9 +225,7 @@ impl Family {
             // meet in the batch.
             let table = match slot.get() {
                 Some(table) => table,
-                None => {
-                    site::apart_from_forks(|| slot.get_or_init(|| Box::new(self.table(values))))
-                }
+                None => slot.get_or_init(|| Box::new(self.table(values))),
             };
             if ptr::eq(table.values, values) {
                 return table.sites.get(index).unwrap_or(&self.like);
@@ -239,7 +237,7 @@ impl Family {
     fn table(&self, values: Values) -> Table {
         let combinations = values.iter().map(|of_tag| of_tag.len()).product();
         let site = |index| self.like.with_tags(self.tags(values, index));
-        Table { values, sites: (0..combinations).map(site).collect(), next: OnceLock::new() }
+        Table { values, sites: (0..combinations).map(site).collect(), next: OnceBox::new() }
     }
 
     /// The tags of one combination. They are made once for each site, and there as long as it.

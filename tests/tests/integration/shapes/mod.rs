@@ -16,3 +16,5 @@ mod outcomes;
 mod run_time_names;
 mod tags;
 mod texts;
+
+pub(crate) use shape::{block_on, observe, once_pending};

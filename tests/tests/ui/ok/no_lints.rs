@@ -31,6 +31,44 @@ async fn first(mut numbers: Vec<u32>, _guard: String) -> Option<u32> {
     std::future::ready(numbers.first().copied()).await
 }
 
+#[count_me(outcomes, in_flight, value = text.len())]
+#[time_me(err(level = "error"), slow("1s"), in_flight)]
+fn scoped(text: &str, radix: u32) -> Result<u32, std::num::ParseIntError> {
+    const FALLBACK: u32 = 7;
+    if text == "x" {
+        return Ok(FALLBACK);
+    }
+    let number = u32::from_str_radix(text, radix)?;
+    Ok(number)
+}
+
+#[count_me(outcomes)]
+#[time_me(slow("1s"))]
+#[time_me(sample = 10)]
+fn nothing() {}
+
+#[count_me(outcomes)]
+#[time_me(panic, slow("1s"), in_flight)]
+fn never() -> ! {
+    std::process::exit(0)
+}
+
+#[count_me(outcomes, polls)]
+#[time_me(busy, polls, slow("1s"), in_flight)]
+#[time_me(err)]
+async fn scoped_future(mut numbers: Vec<u32>, _guard: String) -> Option<u32> {
+    numbers.sort_unstable();
+    std::future::ready(numbers.first().copied()).await
+}
+
+#[count_me(outcomes)]
+#[time_me(busy)]
+async fn for_ever() -> ! {
+    loop {
+        std::future::ready(()).await;
+    }
+}
+
 #[derive(Debug, Clone, Copy, zibrato::TagValue)]
 enum Method {
     Get,
@@ -62,6 +100,13 @@ impl Shop {
 }
 
 fn main() {
+    assert_eq!(scoped("x", 10), Ok(7));
+    nothing();
+    drop(scoped_future(vec![1], String::new()));
+    drop(for_ever());
+    if flat(2) == 1 {
+        never();
+    }
     assert_eq!(named(Method::Get, 1) + named(Method::Put, 2), 4);
     assert_eq!(Shop.open(), Ok(()));
     assert_eq!(Shop.name(), "Shop");

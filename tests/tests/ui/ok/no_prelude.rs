@@ -15,6 +15,15 @@ async fn future() -> ::std::option::Option<u8> {
     ::std::option::Option::Some(1)
 }
 
+#[::zibrato::count_me(err(level = "error"), in_flight)]
+#[::zibrato::time_me(outcomes, slow("1s"))]
+fn scoped() -> ::std::option::Option<u8> {
+    ::std::option::Option::Some(1)
+}
+
+#[::zibrato::time_me(ok, busy, polls)]
+async fn scoped_future() {}
+
 #[derive(::zibrato::TagValue)]
 enum Method {
     Get,
@@ -32,6 +41,7 @@ trait Shop {
 }
 
 fn main() {
+    ::std::mem::drop((scoped(), scoped_future()));
     named(Method::Get, "a");
     ::zibrato::count!("info", "a");
     ::zibrato::gauge!("info", "a", 1);

@@ -16,6 +16,16 @@ fn sync() -> Result<(), ()> {
 #[count_me(crate = ::zibrato)]
 async fn future() {}
 
+#[count_me(crate = facade::inner, outcomes, in_flight)]
+#[time_me(crate = facade::inner, err, slow("1s"))]
+fn scoped() -> Result<(), ()> {
+    Ok(())
+}
+
+#[time_me(crate = facade::inner, busy, polls, name = NAME)]
+async fn scoped_future() {}
+const NAME: &str = "name";
+
 #[derive(facade::inner::TagValue)]
 #[tag(crate = facade::inner)]
 enum Method {
@@ -39,6 +49,7 @@ impl Shop {
 }
 
 fn main() {
+    drop((scoped(), scoped_future()));
     assert_eq!(Shop.open(Method::Get) + Shop.close("a"), 1);
     drop((sync(), future()));
     count!("info", "a", crate = facade::inner);

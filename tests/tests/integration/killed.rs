@@ -1,0 +1,245 @@
+//! A broker that comes and goes in mid-traffic: what is lost is what it held, and nothing is taken
+//! twice.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use zibrato::{Guard, Stats, Zibrato, count, time};
+use zibrato_tests::{Broker, Carbon, DEADLINE, Life, Room, Signal, Stream, Witness, wait_until};
+
+const KILLS: usize = 20;
+const STOPS: usize = 10;
+const THREADS: u64 = 8;
+const LEVELS: [&str; 4] = ["debug", "info", "warn", "billing"];
+
+/// How many batches of each level a broker takes before it goes.
+const BATCHES: usize = 4;
+
+/// How many batches come while a worker does not read, and how many names each has: more than fits
+/// into the system's buffers.
+const LAGGING: u64 = 150;
+const NAMES: u64 = 3000;
+
+/// What a worker was told, and what was made.
+struct Told {
+    lives: Vec<Life>,
+    /// After each end of the broker: readings that it had said it had taken.
+    delivered: Vec<u64>,
+    stats: Stats,
+    made: u64,
+}
+
+#[test]
+fn a_broker_killed_twenty_times_costs_no_more_than_what_it_held() {
+    let (told, carbon) = end_again_and_again(KILLS, Signal::KILL);
+    let held = judge(&told);
+    let taken = taken(&told.lives);
+    assert!(if held == 0 { taken == told.made as f64 } else { taken < told.made as f64 });
+    // The other worker's connection has its own fate.
+    assert!(carbon <= told.made as f64 / 2.0, "{carbon}");
+}
+
+#[test]
+fn a_broker_stopped_again_and_again_costs_nothing() {
+    let (told, carbon) = end_again_and_again(STOPS, Signal::QUIT);
+    assert_eq!(judge(&told), 0);
+    assert_eq!(taken(&told.lives), told.made as f64);
+    assert_eq!(carbon, told.made as f64 / 2.0);
+}
+
+#[test]
+fn a_broker_killed_while_a_worker_lags_costs_that_worker_exactly_what_waited_for_it() {
+    let mut broker = Broker::start();
+    let witness = Witness::subscribe(broker.publishing_port(), Room::Little);
+    let z = Zibrato::builder().port(broker.port()).build().unwrap();
+    let names: Vec<_> =
+        (0..NAMES).map(|name| format!("a.name.that.takes.some.room.{name}")).collect();
+    let batch = || {
+        names.iter().for_each(|name| z.count("info", name, 1));
+        z.flush(DEADLINE);
+    };
+    let mut delivered = Vec::new();
+    for number in 1..=3 {
+        batch();
+        wait_until(DEADLINE, "a batch", || witness.now(|life| !life.sequences.is_empty()));
+        witness.pause();
+        (0..LAGGING).for_each(|_| batch());
+        broker.stop(Signal::KILL);
+        witness.resume();
+        witness.outlives(number);
+        delivered.push(z.stats().delivered);
+        broker.restart();
+    }
+    batch();
+    let (stats, made) = (z.stats(), 3 * (LAGGING + 1) * NAMES + NAMES);
+    end(&mut broker, Signal::QUIT);
+    witness.outlives(4);
+    let told = Told { lives: witness.lives(), delivered, stats, made };
+    let held = judge(&told);
+    assert!(held > 0, "nothing waited for the worker");
+    assert_eq!(taken(&told.lives), (made - held * NAMES) as f64);
+}
+
+/// Eight threads count and time while the broker ends and comes back. Gives also what a real worker
+/// delivered of the counts, which are half of all.
+fn end_again_and_again(ends: usize, signal: Signal) -> (Told, f64) {
+    let (mut carbon, mut broker) = (Carbon::start(), Broker::start());
+    let address = format!("127.0.0.1:{}", carbon.port());
+    let mut worker = broker.worker(
+        "zibrato-carbon",
+        &["--levels", &LEVELS.join(","), "--flush", "1", "--carbon", &address],
+    );
+    let witness = Witness::subscribe(broker.publishing_port(), Room::Plenty);
+    let builder = Zibrato::builder().port(broker.port()).source("killed");
+    let guard = builder.interval(Duration::from_millis(20)).install().unwrap();
+    let stop = AtomicBool::new(false);
+    let (made, delivered) = std::thread::scope(|scope| {
+        // Should an assertion fail in here, the threads have to end nevertheless.
+        let stop = StopOnDrop(&stop);
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| measure(stop.0))).collect();
+        let delivered = (1..=ends).map(|number| {
+            wait_until(DEADLINE, "traffic of all levels", || witness.now(is_busy));
+            // Each time at another moment of an interval.
+            std::thread::park_timeout(Duration::from_millis(number as u64 * 7 % 20));
+            end(&mut broker, signal);
+            witness.outlives(number);
+            let delivered = guard.handle().stats().delivered;
+            broker.restart();
+            delivered
+        });
+        let delivered: Vec<_> = delivered.collect();
+        wait_until(DEADLINE, "traffic of all levels", || witness.now(is_busy));
+        drop(stop);
+        (threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u64>(), delivered)
+    });
+    let stats = flush(guard);
+    // All has been handed on when the broker has ended, and a worker that ends delivers all it has.
+    end(&mut broker, Signal::QUIT);
+    witness.outlives(ends + 1);
+    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+    settle(&mut carbon);
+    let carbon = LEVELS.iter().map(|level| carbon.sum(&format!("killed.{level}.count"))).sum();
+    (Told { lives: witness.lives(), delivered, stats, made }, carbon)
+}
+
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Counts and times at each level, as often, until told to stop; gives how many readings that made.
+fn measure(stop: &AtomicBool) -> u64 {
+    let mut made = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for _ in 0..100 {
+            count!("debug", "debug.count");
+            count!("info", "info.count");
+            count!("warn", "warn.count");
+            count!("billing", "billing.count");
+            time!("debug", "debug.time", ());
+            time!("info", "info.time", ());
+            time!("warn", "warn.time", ());
+            time!("billing", "billing.time", ());
+            made += 8;
+        }
+        // Leaves the others something of the processor.
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    made
+}
+
+/// Whether a worker has had enough of every level in this life.
+fn is_busy(life: &Life) -> bool {
+    let batches = |level: &&str| {
+        life.sequences.iter().any(|((_, l), sequences)| l == level && sequences.len() >= BATCHES)
+    };
+    LEVELS.iter().all(batches)
+}
+
+fn end(broker: &mut Broker, signal: Signal) {
+    let status = broker.stop(signal);
+    if signal != Signal::KILL {
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+/// Ends it when it has taken all that was sent to it before.
+fn settle(carbon: &mut Carbon) {
+    let mut stream = TcpStream::connect(("127.0.0.1", carbon.port())).unwrap();
+    writeln!(stream, "last 1 {}", zibrato::clock::unix_ms() / 1000).unwrap();
+    wait_until(DEADLINE, "Carbon to write", || carbon.metrics().contains(&"last".to_owned()));
+    carbon.stop();
+}
+
+/// The ledger after the last count.
+fn flush(guard: Guard) -> Stats {
+    let stats = guard.handle().flush(DEADLINE);
+    assert!(stats.balances(), "{stats:?}");
+    assert_eq!((stats.pending, stats.unconfirmed, stats.total_lost()), (0, 0, 0), "{stats:?}");
+    assert_eq!(stats.delivered, stats.recorded);
+    assert_eq!(guard.shutdown(), stats);
+    stats
+}
+
+/// What a worker took of what the program made.
+fn taken(lives: &[Life]) -> f64 {
+    let all = lives.iter().flat_map(|life| &life.totals);
+    all.filter(|((level, _), _)| LEVELS.contains(&&**level)).map(|(_, total)| total).sum()
+}
+
+/// Prints end by end what the worker is short of, and gives how many batches that is. Fails if
+/// something is missing that the broker cannot have held when it ended.
+#[track_caller]
+#[expect(clippy::print_stdout, reason = "what was lost is named, kill by kill")]
+fn judge(told: &Told) -> u64 {
+    assert_eq!(told.stats.recorded, told.made);
+    let mut highest: BTreeMap<Stream, u64> = BTreeMap::new();
+    let (mut all_short, mut sum) = (0, 0.0);
+    let mut table =
+        " end  batches  repeats  taken so far  acknowledged  held by the broker\n".to_owned();
+    // The last one has not begun.
+    let (_, lives) = told.lives.split_last().unwrap();
+    for (at, life) in lives.iter().enumerate() {
+        assert_eq!(life.strange, [""; 0]);
+        // The broker numbers what it hands on. Without a hole, whatever is missing is from the end
+        // of its life: it had taken it, and had not handed it on.
+        let whole: Vec<_> = (1..=life.offsets.len() as u64).collect();
+        assert_eq!(life.offsets, whole, "life {at}");
+        sum += taken(std::slice::from_ref(life));
+        for (stream, sequences) in &life.sequences {
+            assert!(
+                sequences.is_sorted_by(|one, next| one + 1 == *next),
+                "{stream:?} {sequences:?}"
+            );
+            highest.insert(stream.clone(), *sequences.last().unwrap());
+        }
+        // A publisher sends the next batch of a level when the last one was acknowledged.
+        let next = told.lives.get(at + 1).map(|next| &next.sequences);
+        let mut held = Vec::new();
+        for (stream, highest) in &highest {
+            let first = next.and_then(|next| next.get(stream)?.first());
+            if let Some(first) = first.filter(|first| **first > highest + 1) {
+                held.push(format!("{} {} to {}", stream.1, highest + 1, first - 1));
+                all_short += first - 1 - highest;
+            }
+        }
+        let acknowledged = told.delivered.get(at).copied().unwrap_or(told.stats.delivered);
+        let held = if held.is_empty() { "nothing".to_owned() } else { held.join(", ") };
+        writeln!(
+            table,
+            "{:>4} {:>8} {:>8} {sum:>13} {acknowledged:>13}  {held}",
+            at + 1,
+            life.offsets.len(),
+            life.repeats
+        )
+        .unwrap();
+    }
+    println!("{table}made {}, taken {sum}, {:?}", told.made, told.stats);
+    all_short
+}
