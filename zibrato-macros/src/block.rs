@@ -9,7 +9,7 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{
     Attribute, Error, ImplItem, Item, ItemImpl, LitStr, Meta, TraitItem, Type, TypeParamBound,
-    Visibility,
+    TypePath, Visibility,
 };
 
 use crate::args::{Args, Text};
@@ -232,11 +232,11 @@ impl Members<'_> {
         }
         let mut refused = Vec::new();
         target::check_args(&function, self.measure.args, &mut refused);
-        if let Some(on) = target::needs_outcome(self.measure.args)
+        if let Some(span) = target::needs_outcome(self.measure.args)
             && !names_outcome(function.output())
         {
             let message = "no function in here returns a `Result` or an `Option`";
-            refused.push(Error::new(on.span, message));
+            refused.push(Error::new(span, message));
         }
         if !refused.is_empty() {
             self.refused.get_or_insert(refused);
@@ -322,11 +322,11 @@ impl Members<'_> {
 
 /// Whether a return type is a `Result` or an `Option` by its name: more cannot be seen.
 fn names_outcome(output: Option<&Type>) -> bool {
-    let Some(Type::Path(path)) = output else { return false };
-    path.path
-        .segments
-        .last()
-        .is_some_and(|last| last.ident == "Option" || last.ident.to_string().ends_with("Result"))
+    let Some(Type::Path(TypePath { qself: None, path, .. })) = output else { return false };
+    let mut segments = path.segments.iter().map(|segment| &segment.ident);
+    // What is associated with a type can be anything, whatever it is called.
+    segments.next().is_some_and(|first| first != "Self")
+        && path.segments.last().is_some_and(|last| last.ident == "Option" || last.ident == "Result")
 }
 
 /// Whether a member carries the attribute itself.

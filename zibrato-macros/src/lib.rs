@@ -108,7 +108,6 @@ fn function(
         }
     };
     target::check(&annotated, args, word, errors);
-    scope::check(&annotated.function, args, errors);
     if let Some(called) = args.called.take() {
         annotated.function.name = called.value();
     }

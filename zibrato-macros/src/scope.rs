@@ -60,6 +60,11 @@ impl Scope {
             && self.polls.is_none()
     }
 
+    /// Where it says that the result has to be an outcome.
+    pub(crate) fn err(&self) -> Option<Span> {
+        self.err.as_ref().map(|err| err.span)
+    }
+
     /// The word that tells the outcomes apart, if any does.
     fn split(&self) -> Option<(&'static str, Span)> {
         let span = |outcome: &Option<Outcome>| outcome.as_ref().map(|outcome| outcome.span);

@@ -4,8 +4,9 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Error, Visibility};
 
-use crate::args::{Args, On, When};
+use crate::args::{Args, When};
 use crate::function::{Annotated, Function};
+use crate::scope;
 
 /// Reads the function, or says what else it is.
 pub(crate) fn function(item: &TokenStream, attribute: &str) -> syn::Result<Annotated> {
@@ -44,18 +45,20 @@ pub(crate) fn unmeasurable(function: &Function, attribute: &str) -> Option<Error
 
 /// Says what of the arguments does not go with the function.
 pub(crate) fn check_args(function: &Function, args: &Args, errors: &mut Vec<Error>) {
-    if let Some(on) = needs_outcome(args)
+    if let Some(on) = args.on.as_ref().filter(|on| on.when != When::Always)
         && function.output().is_none()
     {
         let message = "this needs a function that returns a `Result` or an `Option`; \
                        for one that returns neither, leave `on` away";
         errors.push(Error::new(on.span, message));
     }
+    scope::check(function, args, errors);
 }
 
-/// Where it says that the outcome is looked at.
-pub(crate) fn needs_outcome(args: &Args) -> Option<&On> {
-    args.on.as_ref().filter(|on| on.when != When::Always)
+/// Where it says that the result has to be an outcome.
+pub(crate) fn needs_outcome(args: &Args) -> Option<Span> {
+    let on = args.on.as_ref().filter(|on| on.when != When::Always);
+    on.map(|on| on.span).or_else(|| args.scope.err())
 }
 
 /// The keywords that begin what is no function, and what to say of them.

@@ -31,6 +31,8 @@
 //! |---|---|
 //! | calls of a function | [`#[count_me]`](macro@count_me), with `on = "err"` only the failed ones |
 //! | how long a function takes | [`#[time_me]`](macro@time_me) |
+//! | every method of a type | [either on its `impl`](macro@count_me#on-a-block) |
+//! | the same thing apart by method, region … | [`tags(..)`](macro@count_me#tags), [`TagValue`](trait@TagValue) |
 //! | something inside a function | [`count!`], [`time!`], [`gauge!`] |
 //! | a scope whose name is known at run time | [`CountMe::new`], [`TimeMe::new`] |
 //! | names known at run time | [`installed`] and the [`Zibrato`] handle |

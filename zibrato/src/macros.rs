@@ -5,9 +5,10 @@
 /// | argument | default | |
 /// |---|---|---|
 /// | `level = ".."` | `"info"` | routes; any word |
-/// | `name = ".."` | `module.path.function` | what is counted; the default leaves out the type of a method |
+/// | `name = ".."` | `module.path.function` | what is counted; the default leaves out the type of a method, unless the attribute stands on its `impl` |
 /// | `value = ..` | `1` | how much to count: any expression of an [`Amount`](crate::Amount), evaluated once, on entry, before the body can move an argument |
 /// | `source = ".."` | the installation's | who counts |
+/// | `tags(tag = ..)` | none | what else tells the series apart; see [tags](macro@count_me#tags) |
 /// | `on = ".."` | `"always"` | `"ok"` or `"err"`: only if the function returns that; see [`Outcome`](crate::Outcome) |
 /// | `outcomes` | not told apart | counts under the tag `outcome`: `ok`, `err`, `panic` or `cancelled`; see [below](#outcomes) |
 /// | `ok`, `err`, `panic`, `cancelled` | at `level` | like `outcomes`; with `(level = "..")` that outcome has a level of its own |
@@ -16,7 +17,8 @@
 /// | `crate = path` | `::zibrato` | where this crate is, if another passes it on |
 ///
 /// Levels, names and sources are literals, constants or `concat!(..)`, and are checked when the
-/// program is compiled; for names known at run time there is [`installed`](crate::installed).
+/// program is compiled. A name may also be [any other expression](macro@count_me#names-made-at-run-time);
+/// for levels and sources known at run time there is [`installed`](crate::installed).
 ///
 /// ```
 /// use zibrato::count_me;
@@ -99,6 +101,8 @@
 /// assert_eq!(capture.counter("info", "shop.orders.polls"), 1.0);
 /// assert_eq!(capture.gauge("info", "shop.orders.in_flight").last(), Some(&0.0));
 /// ```
+///
+#[doc = include_str!("macros/items.md")]
 ///
 /// # What it becomes
 ///
@@ -233,8 +237,9 @@ pub use zibrato_macros::count_me;
 /// | argument | default | |
 /// |---|---|---|
 /// | `level = ".."` | `"info"` | routes; any word |
-/// | `name = ".."` | `module.path.function` | what is timed; the default leaves out the type of a method |
+/// | `name = ".."` | `module.path.function` | what is timed; the default leaves out the type of a method, unless the attribute stands on its `impl` |
 /// | `source = ".."` | the installation's | who times |
+/// | `tags(tag = ..)` | none | what else tells the series apart; see [tags](macro@count_me#tags) |
 /// | `outcomes` | not told apart | times under the tag `outcome`: `ok`, `err`, `panic` or `cancelled`, as [`#[count_me]`](macro@count_me#outcomes) counts |
 /// | `ok`, `err`, `panic`, `cancelled` | at `level` | like `outcomes`; with `(level = "..")` that outcome has a level of its own |
 /// | `slow("250ms")` | no | a call that took so long or longer is recorded once more; see [below](#slow-calls) |
@@ -259,8 +264,10 @@ pub use zibrato_macros::count_me;
 /// ```
 ///
 /// It stands on the same functions as [`#[count_me]`](macro@count_me). An async function is timed
-/// from when it is first polled until it is done or dropped, waiting included; of a plain function
-/// that returns a future, only the making of that future.
+/// from when it is first polled until it is done or dropped, waiting included, and so is a function
+/// whose whole body is [a future](macro@count_me#futures-in-a-box); of another function that returns
+/// a future, only the making of that future. On an `impl`, a `trait` or a module it
+/// [times every function in it](macro@count_me#on-a-block).
 ///
 /// # Slow calls
 ///

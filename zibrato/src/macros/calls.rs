@@ -2,9 +2,9 @@
 
 /// Counts at this place: `count!(level, name)`, or `count!(level, name, value)`.
 ///
-/// `value` is an expression of an [`Amount`](crate::Amount) and defaults to 1. `source = ".."` may
-/// follow, and defaults to the installation's. Level, name and source are as with
-/// [`#[count_me]`](macro@count_me).
+/// `value` is an expression of an [`Amount`](crate::Amount) and defaults to 1. `source = ".."`,
+/// which defaults to the installation's, and [`tags(..)`](macro@crate::count_me#tags) may follow. Level,
+/// name and source are as with [`#[count_me]`](macro@crate::count_me).
 ///
 /// ```
 /// use zibrato::count;
@@ -19,11 +19,11 @@ pub use zibrato_macros::count;
 
 /// Reads a gauge at this place: `gauge!(level, name, value)`.
 ///
-/// `value` is an expression of an [`Amount`](crate::Amount). `source = ".."` may follow, and
-/// defaults to the installation's, and `each = true`: then every reading is sent, up to 1,000 in
-/// an interval, and those beyond folded; without it all of an interval are folded into the last,
-/// count, sum, smallest and largest. Level, name and source are as with
-/// [`#[count_me]`](macro@count_me).
+/// `value` is an expression of an [`Amount`](crate::Amount). There may follow `source = ".."`, which
+/// defaults to the installation's, [`tags(..)`](macro@crate::count_me#tags), and `each = true`: then
+/// every reading is sent, up to 1,000 in an interval, and those beyond folded; without it all of an
+/// interval are folded into the last, count, sum, smallest and largest. Level, name and source are
+/// as with [`#[count_me]`](macro@crate::count_me).
 ///
 /// ```
 /// use zibrato::gauge;
@@ -40,9 +40,9 @@ pub use zibrato_macros::gauge;
 ///
 /// With an expression it evaluates to that expression's value, and `?`, `return`, `break` and
 /// `.await` in it keep their meaning. Without one it evaluates to a guard,
-/// [`TimeMe`](crate::TimeMe), which records when it is dropped. `source = ".."` may follow, and
-/// defaults to the installation's. Level, name and source are as with
-/// [`#[count_me]`](macro@count_me).
+/// [`TimeMe`](crate::TimeMe), which records when it is dropped. `source = ".."`, which
+/// defaults to the installation's, and [`tags(..)`](macro@crate::count_me#tags) may follow. Level, name
+/// and source are as with [`#[count_me]`](macro@crate::count_me).
 ///
 /// ```
 /// use zibrato::time;

@@ -72,6 +72,35 @@ impl Iterator for &'_ mut Shop {
     }
 }
 
+struct MinMaxResult(u8);
+
+trait Outcomes: Sized {
+    type Result;
+
+    fn associated() -> Self::Result;
+    fn named() -> MinMaxResult;
+    fn checked(n: u8) -> Result<Self, u8>;
+}
+
+/// Only what is a `Result` or an `Option` by its name can be told to be one.
+#[count_me(on = "err")]
+#[time_me(err(level = "warn"), slow("1min"))]
+impl Outcomes for MinMaxResult {
+    type Result = u8;
+
+    fn associated() -> Self::Result {
+        7
+    }
+
+    fn named() -> MinMaxResult {
+        Self(Self::associated())
+    }
+
+    fn checked(n: u8) -> Result<Self, u8> {
+        if n == 0 { Err(n) } else { Ok(Self::named()) }
+    }
+}
+
 #[count_me]
 trait Price {
     const TAX: u8;
@@ -222,4 +251,39 @@ fn a_module_measures_functions_methods_and_modules_in_it() {
         ]
     );
     assert_eq!(capture.measurements()[0].tags, [("region", "eu")]);
+}
+
+#[test]
+fn on_a_block_outcomes_are_those_of_results_and_options() {
+    let capture = capture();
+    assert_eq!(MinMaxResult::checked(1).map(|found| found.0), Ok(7));
+    assert!(MinMaxResult::checked(0).is_err());
+    let counted = "Counter info MinMaxResult.checked";
+    let timed = ["Timer info MinMaxResult.checked", "Timer warn MinMaxResult.checked"];
+    assert_eq!(recorded(&capture), [counted, timed[0], timed[1]]);
+}
+
+struct Jobs;
+
+/// What is for futures only leaves the others alone.
+#[count_me(polls)]
+impl Jobs {
+    async fn run(&self) -> u8 {
+        super::shape::once_pending().await;
+        self.size()
+    }
+
+    fn size(&self) -> u8 {
+        1
+    }
+}
+
+#[test]
+fn on_a_block_what_is_for_futures_leaves_the_others_alone() {
+    let capture = capture();
+    assert_eq!(super::shape::block_on(Jobs.run()), 1);
+    assert_eq!(
+        recorded(&capture),
+        ["Counter info Jobs.run", "Counter info Jobs.run.polls", "Counter info Jobs.run.polls"]
+    );
 }

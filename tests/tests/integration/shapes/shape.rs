@@ -37,7 +37,7 @@ macro_rules! shape {
             #[test]
             fn behaves_the_same_and_is_recorded() {
                 shape!(@compare counted, timed, both, both_the_other_way, twice,
-                    count_each_outcome, time_each_outcome, everything);
+                    count_each_outcome, time_each_outcome, everything, chosen);
             }
         }
     };
@@ -50,7 +50,7 @@ macro_rules! shape {
             fn behaves_the_same_and_is_recorded() {
                 shape!(@compare counted, timed, both, both_the_other_way, twice,
                     on_err, on_ok, on_each, count_each_outcome, time_each_outcome, everything,
-                    with_err);
+                    with_err, chosen);
             }
         }
     };
@@ -62,7 +62,7 @@ macro_rules! shape {
             #[test]
             fn behaves_the_same_and_is_recorded() {
                 shape!(@compare counted, timed, both, both_the_other_way, twice,
-                    count_each_outcome, time_each_outcome, everything, polled, busy);
+                    count_each_outcome, time_each_outcome, everything, polled, busy, chosen);
             }
         }
     };
@@ -76,7 +76,7 @@ macro_rules! shape {
             fn behaves_the_same_and_is_recorded() {
                 shape!(@compare counted, timed, both, both_the_other_way, twice,
                     on_err, on_ok, on_each, count_each_outcome, time_each_outcome, everything,
-                    with_err, polled, busy);
+                    with_err, polled, busy, chosen);
             }
         }
     };
@@ -101,6 +101,11 @@ macro_rules! shape {
         shape!(@one both_the_other_way [#[zibrato::time_me] #[zibrato::count_me]] $($rest)+);
         shape!(@one twice [#[zibrato::count_me] #[zibrato::time_me]
             #[zibrato::count_me] #[zibrato::time_me]] $($rest)+);
+        shape!(@one chosen [
+            #[zibrato::count_me(name = format!("{}.shape", module_path!().replace("::", ".")),
+                tags(odd = 2 > 1))]
+            #[zibrato::time_me(name = format!("{}.shape", module_path!().replace("::", ".")),
+                tags(odd = 2 > 1, region = "eu"))]] $($rest)+);
         shape!(@one count_each_outcome [#[zibrato::count_me(outcomes)]] $($rest)+);
         shape!(@one time_each_outcome [#[zibrato::time_me(outcomes)]] $($rest)+);
         shape!(@one everything [#[zibrato::count_me(ok, in_flight)] #[zibrato::time_me]
@@ -194,7 +199,7 @@ pub(crate) fn expected(variant: &str, seen: &[Seen]) -> (f64, usize) {
     let (counts, times) = match variant {
         "counted" | "count_each_outcome" | "on_each" => (calls, 0),
         "timed" | "time_each_outcome" => (0, calls),
-        "both" | "both_the_other_way" | "with_err" | "polled" => (calls, calls),
+        "both" | "both_the_other_way" | "with_err" | "polled" | "chosen" => (calls, calls),
         "busy" => (calls, 2 * calls),
         "everything" => (calls, 4 * calls),
         "twice" => (2 * calls, 2 * calls),
@@ -216,8 +221,8 @@ pub(crate) fn check_outcomes(capture: &zibrato::testing::Capture, variant: &str,
     let times = |wanted: &[&str]| {
         let of = measurements.iter().filter(|m| {
             m.tags.iter().any(|(tag, value)| {
-                assert_eq!(*tag, "outcome");
-                wanted.contains(value)
+                assert!(["odd", "outcome", "region"].contains(tag));
+                *tag == "outcome" && wanted.contains(value)
             })
         });
         of.count()
