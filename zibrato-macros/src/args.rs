@@ -3,14 +3,18 @@
 //! Each argument is one row: its word, how it is written, and how it is read. The attributes and
 //! the function-like macros differ only in the rows they know.
 
-use proc_macro2::{Span, TokenTree};
-use quote::ToTokens;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
-use syn::parse::ParseStream;
+use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Ident, Lit, Path, Token};
+use syn::token::Paren;
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
 
 use crate::check;
+use crate::hint;
+use crate::known::{Known, Read};
+use crate::scope::Scope;
+use crate::tags::{self, Tag};
 
 /// Everything that can be said about a call site; what was not said is `None`.
 #[derive(Default)]
@@ -21,13 +25,41 @@ pub(crate) struct Args {
     pub(crate) source: Option<Text>,
     pub(crate) value: Option<Expr>,
     pub(crate) on: Option<On>,
+    /// Whether a gauge keeps every reading.
+    pub(crate) each: bool,
+    pub(crate) scope: Scope,
+    pub(crate) tags: Vec<Tag>,
+    /// What the function is called where it has no name: an attribute on its block says so.
+    pub(crate) called: Option<LitStr>,
 }
 
-/// A level, name or source: a literal that passed the check, or a constant that the compiler
-/// checks when it evaluates the call site.
+/// A level, name, source or tag: a literal that passed the check, a constant that the compiler
+/// checks when it evaluates the call site, or a name that is made when the call begins.
 pub(crate) struct Text {
     pub(crate) expr: Expr,
     pub(crate) is_literal: bool,
+    /// Only a name can be.
+    pub(crate) is_run_time: bool,
+}
+
+impl Text {
+    /// A text of our own, which is known to be right.
+    pub(crate) fn ours(text: &str) -> Self {
+        Self::of_literal(&LitStr::new(text, Span::mixed_site()))
+    }
+
+    pub(crate) fn of_literal(text: &LitStr) -> Self {
+        let expr = Expr::Lit(ExprLit { attrs: Vec::new(), lit: Lit::Str(text.clone()) });
+        Self { expr, is_literal: true, is_run_time: false }
+    }
+
+    /// The text itself, if it is a literal.
+    pub(crate) const fn literal(&self) -> Option<&LitStr> {
+        match &self.expr {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// When a counted function counts.
@@ -43,76 +75,13 @@ pub(crate) enum When {
     Ok,
 }
 
-/// One argument that a macro knows.
-pub(crate) struct Known {
-    word: &'static str,
-    example: &'static str,
-    read: fn(&mut Args, ParseStream<'_>) -> syn::Result<()>,
-}
-
-const CRATE: Known = Known {
-    word: "crate",
-    example: "crate = path::to::zibrato",
-    read: |args, input| {
-        args.krate = Some(path(input)?);
-        Ok(())
-    },
-};
-const LEVEL: Known = Known {
-    word: "level",
-    example: r#"level = "info""#,
-    read: |args, input| {
-        args.level = Some(text(What::Level, input.parse()?)?);
-        Ok(())
-    },
-};
-const NAME: Known = Known {
-    word: "name",
-    example: r#"name = "db.query""#,
-    read: |args, input| {
-        args.name = Some(text(What::Name, input.parse()?)?);
-        Ok(())
-    },
-};
-const ON: Known = Known {
-    word: "on",
-    example: r#"on = "err""#,
-    read: |args, input| {
-        args.on = Some(on(&input.parse()?)?);
-        Ok(())
-    },
-};
-const SOURCE: Known = Known {
-    word: "source",
-    example: r#"source = "web-1""#,
-    read: |args, input| {
-        args.source = Some(text(What::Source, input.parse()?)?);
-        Ok(())
-    },
-};
-const VALUE: Known = Known {
-    word: "value",
-    example: "value = 3",
-    read: |args, input| {
-        args.value = Some(number("value", input.parse()?)?);
-        Ok(())
-    },
-};
-
-/// What `#[count_me]` knows.
-pub(crate) const COUNT_ME: &[Known] = &[LEVEL, NAME, VALUE, SOURCE, ON, CRATE];
-/// What `#[time_me]` knows.
-pub(crate) const TIME_ME: &[Known] = &[LEVEL, NAME, SOURCE, CRATE];
-/// What may follow the positional arguments of `count!`, `gauge!` and `time!`.
-pub(crate) const CALL: &[Known] = &[SOURCE, CRATE];
-
 /// Reads the arguments of an attribute to the end, whatever is wrong with some of them.
 pub(crate) fn attribute(input: ParseStream<'_>, known: &[Known], errors: &mut Vec<Error>) -> Args {
     let mut args = Args::default();
     let mut seen = Vec::new();
     while !input.is_empty() {
         let entry = if input.peek(Lit) {
-            Err(positional(input, known))
+            Err(hint::positional(input, known))
         } else {
             named(&mut args, &mut seen, input, known)
         };
@@ -121,12 +90,17 @@ pub(crate) fn attribute(input: ParseStream<'_>, known: &[Known], errors: &mut Ve
     args
 }
 
-/// Whether `word =` comes next, and not `word == …`.
+/// Whether `word =` comes next, and not `word == …`, or `tags(` with such or nothing in it.
 pub(crate) fn is_named(input: ParseStream<'_>) -> bool {
+    is_word_and_value(input) || tags::are_next(input)
+}
+
+/// Whether `word =` comes next, and not `word == …`.
+pub(crate) fn is_word_and_value(input: ParseStream<'_>) -> bool {
     input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==])
 }
 
-/// Reads one `word = …`; a word is taken once, whichever it is.
+/// Reads one `word = …` or `word(…)`; a word is taken once, whichever it is.
 pub(crate) fn named(
     args: &mut Args,
     seen: &mut Vec<Ident>,
@@ -137,21 +111,38 @@ pub(crate) fn named(
         return Err(input.error(format!("expected an argument such as `{}`", known[0].example)));
     };
     let Some(row) = known.iter().find(|row| word == row.word) else {
-        return Err(unknown(&word, known));
+        return Err(hint::unknown(&word, known));
     };
     if seen.contains(&word) {
         return Err(Error::new(word.span(), format!("`{word}` is given twice; keep one")));
     }
-    let usage = || Error::new(word.span(), format!("`{word}` is written `{}`", row.example));
     seen.push(word.clone());
-    if !input.peek(Token![=]) || input.peek(Token![==]) {
-        return Err(usage());
+    let usage = || Error::new(word.span(), format!("`{word}` is written `{}`", row.example));
+    let ends = |input: ParseStream<'_>| input.is_empty() || input.peek(Token![,]);
+    match row.read {
+        Read::Value(_) if !input.peek(Token![=]) || input.peek(Token![==]) => Err(usage()),
+        Read::Value(read) => {
+            input.parse::<Token![=]>()?;
+            if ends(input) { Err(usage()) } else { read(args, input) }
+        }
+        Read::List(read) | Read::WordOrList(read) if input.peek(Paren) => {
+            let content;
+            syn::parenthesized!(content in input);
+            let read = read(args, word.span(), &content);
+            // What is left after a mistake is not another one.
+            content.parse::<TokenStream>().and(read)
+        }
+        Read::WordOrList(read) if ends(input) => {
+            let nothing = |input: ParseStream<'_>| read(args, word.span(), input);
+            nothing.parse2(TokenStream::new())
+        }
+        Read::Word(read) if ends(input) => read(args, word.span()),
+        Read::Word(_) => {
+            let message = format!("`{word}` takes no value: write just `{word}`");
+            Err(Error::new(word.span(), message))
+        }
+        Read::List(_) | Read::WordOrList(_) => Err(usage()),
     }
-    input.parse::<Token![=]>()?;
-    if input.is_empty() || input.peek(Token![,]) {
-        return Err(usage());
-    }
-    (row.read)(args, input)
 }
 
 /// Takes the comma that ends an entry; after a mistake, whatever stands before it too.
@@ -171,56 +162,14 @@ pub(crate) fn end_entry(entry: syn::Result<()>, input: ParseStream<'_>, errors: 
     }
 }
 
-fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
-    let Ok(lit) = input.parse::<Lit>() else { return input.error("expected an argument") };
-    let takes_value = known.iter().any(|row| row.word == VALUE.word);
-    let instead = match &lit {
-        // Levels are words, names are dotted: a guess, and only for a message.
-        Lit::Str(text) if text.value().contains('.') => format!("name = {}", text.token()),
-        Lit::Str(text) => format!("level = {}", text.token()),
-        Lit::Int(_) | Lit::Float(_) if takes_value => format!("value = {}", lit.to_token_stream()),
-        _ => known[0].example.to_owned(),
-    };
-    Error::new(lit.span(), format!("the arguments have names: write `{instead}`"))
-}
-
-fn unknown(word: &Ident, known: &[Known]) -> Error {
-    let typed = word.to_string();
-    let near = known.iter().min_by_key(|row| distance(&typed, row.word));
-    let hint = match near {
-        Some(row) if distance(&typed, row.word) <= row.word.len() / 2 => {
-            format!("did you mean `{}`?", row.word)
-        }
-        _ => {
-            let words: Vec<_> = known.iter().map(|row| format!("`{}`", row.word)).collect();
-            format!("expected one of {}", words.join(", "))
-        }
-    };
-    Error::new(word.span(), format!("unknown argument `{typed}`; {hint}"))
-}
-
-/// How many letters have to be put in, taken out or replaced to make one word of the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &b) in to.iter().enumerate() {
-            let replace = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
-}
-
 /// Which text is meant.
 #[derive(Clone, Copy)]
 pub(crate) enum What {
     Level,
     Name,
     Source,
+    Tag,
+    TagValue,
 }
 
 impl What {
@@ -229,6 +178,8 @@ impl What {
             Self::Level => "level",
             Self::Name => "name",
             Self::Source => "source",
+            Self::Tag => "tag",
+            Self::TagValue => "value of a tag",
         }
     }
 
@@ -237,13 +188,15 @@ impl What {
             Self::Level => "info",
             Self::Name => "db.query",
             Self::Source => "web-1",
+            Self::Tag => "region",
+            Self::TagValue => "eu",
         }
     }
 
     fn problem(self, text: &str) -> Option<&'static str> {
         match self {
             Self::Level => check::level_problem(text),
-            Self::Name | Self::Source => check::name_problem(text),
+            Self::Name | Self::Source | Self::Tag | Self::TagValue => check::name_problem(text),
         }
     }
 }
@@ -251,22 +204,22 @@ impl What {
 /// Takes a literal that passes the check, or something that the compiler evaluates.
 pub(crate) fn text(what: What, expr: Expr) -> syn::Result<Text> {
     let expr = bare(expr);
-    let is_literal = match &expr {
+    let (mut is_literal, mut is_run_time) = (false, false);
+    match &expr {
         Expr::Lit(lit) => {
             literal(what, &lit.lit)?;
-            true
+            is_literal = true;
         }
-        Expr::Path(path) => {
-            constant(what, &path.path)?;
-            false
-        }
-        Expr::Macro(call) if is_constant_macro(&call.mac.path) => false,
+        Expr::Path(path) if is_constant(&path.path) => {}
+        Expr::Macro(call) if is_constant_macro(&call.mac.path) => {}
+        _ if matches!(what, What::Name) => is_run_time = true,
+        Expr::Path(path) => return Err(no_constant(what, &path.path)),
         _ => return Err(run_time(what, expr.span(), &format!("this {}", what.word()))),
-    };
-    Ok(Text { expr, is_literal })
+    }
+    Ok(Text { expr, is_literal, is_run_time })
 }
 
-fn literal(what: What, lit: &Lit) -> syn::Result<()> {
+pub(crate) fn literal(what: What, lit: &Lit) -> syn::Result<()> {
     let word = what.word();
     let Lit::Str(text) = lit else {
         let example = what.example();
@@ -284,25 +237,32 @@ fn literal(what: What, lit: &Lit) -> syn::Result<()> {
     }
 }
 
-fn constant(what: What, path: &Path) -> syn::Result<()> {
-    if path.segments.first().is_some_and(|first| first.ident == "Self") {
-        let message = format!(
-            "a call site is one for all types, so its {} cannot depend on `Self`; \
-             name the constant by its type or module",
-            what.word()
-        );
-        return Err(Error::new(path.span(), message));
-    }
+/// Whether a path can be one of a constant: it does not depend on `Self`, and is no variable.
+fn is_constant(path: &Path) -> bool {
+    let depends = path.segments.first().is_some_and(|first| first.ident == "Self");
+    // A lone lower-case word is a variable.
+    let variable =
+        path.get_ident().is_some_and(|word| !word.unraw().to_string().contains(char::is_uppercase));
+    !depends && !variable
+}
+
+/// Why the path is none.
+fn no_constant(what: What, path: &Path) -> Error {
     match path.get_ident() {
-        // A lone lower-case word is a variable: say so before the compiler says something vaguer.
-        Some(variable) if variable.unraw().to_string().starts_with(char::is_lowercase) => {
-            Err(run_time(what, variable.span(), &format!("`{variable}`")))
+        // Say so before the compiler says something vaguer.
+        Some(variable) => run_time(what, variable.span(), &format!("`{variable}`")),
+        None => {
+            let message = format!(
+                "a call site is one for all types, so its {} cannot depend on `Self`; \
+                 name the constant by its type or module",
+                what.word()
+            );
+            Error::new(path.span(), message)
         }
-        _ => Ok(()),
     }
 }
 
-fn is_constant_macro(path: &Path) -> bool {
+pub(crate) fn is_constant_macro(path: &Path) -> bool {
     const NAMES: [&str; 6] = ["concat", "env", "file", "include_str", "module_path", "stringify"];
     path.segments.last().is_some_and(|last| NAMES.iter().any(|name| last.ident == name))
 }
@@ -328,9 +288,9 @@ pub(crate) fn number(what: &str, expr: Expr) -> syn::Result<Expr> {
     }
 }
 
-fn on(expr: &Expr) -> syn::Result<On> {
+pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
     let span = expr.span();
-    let Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) = expr else {
+    let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = expr else {
         let message = "`on` is a text: write `on = \"ok\"`, `on = \"err\"` or `on = \"always\"`";
         return Err(Error::new(span, message));
     };
@@ -346,15 +306,15 @@ fn on(expr: &Expr) -> syn::Result<On> {
     Ok(On { when, span })
 }
 
-fn path(input: ParseStream<'_>) -> syn::Result<Path> {
-    if input.peek(syn::LitStr) {
+pub(crate) fn path(input: ParseStream<'_>) -> syn::Result<Path> {
+    if input.peek(LitStr) {
         return Err(input.error("`crate` is a path: write it without quotes"));
     }
     input.call(Path::parse_mod_style)
 }
 
 /// Looks through the invisible group that a `macro_rules!` fragment comes in.
-fn bare(mut expr: Expr) -> Expr {
+pub(crate) fn bare(mut expr: Expr) -> Expr {
     while let Expr::Group(group) = expr {
         expr = *group.expr;
     }

@@ -6,7 +6,9 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Error, Expr};
 
 use crate::args::{self, Args, Text, What};
-use crate::expand::{self, Kind, Place};
+use crate::expand;
+use crate::known::{self, Known};
+use crate::place::{Kind, Place};
 
 /// The third argument of a macro.
 struct Third {
@@ -14,6 +16,8 @@ struct Third {
     needs: &'static str,
     usage: &'static str,
     required: bool,
+    /// What may follow it.
+    known: &'static [Known],
     /// Reads it, or says why it cannot be.
     read: fn(Expr) -> syn::Result<Expr>,
 }
@@ -23,6 +27,7 @@ const COUNT: Third = Third {
     needs: "a level and a name",
     usage: r#"`count!("info", "logins")` or `count!("info", "logins", 3)`"#,
     required: false,
+    known: known::CALL,
     read: |expr| args::number("value", expr),
 };
 const GAUGE: Third = Third {
@@ -30,6 +35,7 @@ const GAUGE: Third = Third {
     needs: "a level, a name and a value",
     usage: r#"`gauge!("info", "queue.depth", depth)`"#,
     required: true,
+    known: known::GAUGE,
     read: |expr| args::number("value", expr),
 };
 const TIME: Third = Third {
@@ -37,6 +43,7 @@ const TIME: Third = Third {
     needs: "a level and a name",
     usage: r#"`time!("info", "db.query")` or `time!("info", "db.query", expression)`"#,
     required: false,
+    known: known::CALL,
     read: Ok,
 };
 
@@ -49,7 +56,10 @@ pub(crate) fn count(input: TokenStream) -> TokenStream {
 
 pub(crate) fn gauge(input: TokenStream) -> TokenStream {
     match read(&GAUGE, input) {
-        Ok(call) => expand::record(&call.place(Kind::Gauge), call.third.as_ref()),
+        Ok(call) => {
+            let kind = if call.args.each { Kind::Each } else { Kind::Gauge };
+            expand::record(&call.place(kind), call.third.as_ref())
+        }
         Err(refused) => refused,
     }
 }
@@ -81,6 +91,9 @@ impl Call {
             level: Some(&self.level),
             name: Some(&self.name),
             source: self.args.source.as_ref(),
+            ending: "",
+            tag: None,
+            tags: &self.args.tags,
             function: "",
             krate: self.args.krate.as_ref(),
         }
@@ -111,7 +124,7 @@ fn arguments(third: &Third, input: ParseStream<'_>, errors: &mut Vec<Error>) -> 
     let (mut level, mut name, mut value) = (None, None, None);
     while !input.is_empty() {
         let entry = if args::is_named(input) {
-            args::named(&mut args, &mut seen, input, args::CALL)
+            args::named(&mut args, &mut seen, input, third.known)
         } else {
             position += 1;
             let span = input.span();

@@ -4,59 +4,60 @@
 //! user's code calls `Ok`, `core` or `zibrato_time` does not matter. Added tokens are resolved at
 //! the definition of the macro, where no lint of the user's looks and no local of theirs is met.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Path;
 
 use crate::args::{Args, Text, When};
 use crate::erase::erase_impl_trait;
 use crate::function::{Body, Function};
+use crate::place::{Kind, Place};
+use crate::scope;
+use crate::tags::{self, Tag};
 
-/// Which constructor makes the site.
-#[derive(Clone, Copy)]
-pub(crate) enum Kind {
-    Counter,
-    Gauge,
-    Timer,
-}
+/// Writes the function with what measures it.
+pub(crate) type Expand = fn(&Function, &Body, &Args) -> TokenStream;
 
-/// Where something is recorded, as it is written into the static.
-pub(crate) struct Place<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) level: Option<&'a Text>,
-    pub(crate) name: Option<&'a Text>,
-    pub(crate) source: Option<&'a Text>,
-    /// What the site is called by where it has no name; empty for macros, whose sites have one.
-    pub(crate) function: &'a str,
-    pub(crate) krate: Option<&'a Path>,
+/// The function as it is.
+pub(crate) fn unmeasured(function: &Function, body: &Body, _: &Args) -> TokenStream {
+    let (head, body) = (function.head(), &body.whole);
+    quote!(#head #body)
 }
 
 /// The function with a count in it.
 pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStream {
+    if !args.scope.is_plain() {
+        return scope::counted(function, body, args);
+    }
     let place = Place::of(Kind::Counter, function, args);
-    let site = site(&place);
-    let value = value(args.value.as_ref());
     let when = args.on.as_ref().map_or(When::Always, |on| on.when);
     let on = match when {
-        When::Always => {
-            let count = private(place.krate, "count", args.value.as_ref());
-            return flat(function, body, &quote_spanned!(here()=> #count(#site, #value);));
-        }
+        When::Always => return flat(function, body, &count(&place, args.value.as_ref())),
         When::Err => private_at(place.krate, &["On", "Err"], here(), here()),
         When::Ok => private_at(place.krate, &["On", "Ok"], here(), here()),
     };
+    let (site, value) = (site(&place), value(args.value.as_ref()));
     wrapped(function, body, place.krate, &quote_spanned!(here()=> #site, #on, #value))
+}
+
+/// The statement that counts.
+pub(crate) fn count(place: &Place<'_>, given: Option<&syn::Expr>) -> TokenStream {
+    let count = record(place, given);
+    quote_spanned!(here()=> #count;)
 }
 
 /// The function with a timer in it.
 pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStream {
+    if !args.scope.is_plain() {
+        return scope::timed(function, body, args);
+    }
     let guard = time(&Place::of(Kind::Timer, function, args));
     flat(function, body, &quote_spanned!(here()=> let __zibrato_time = #guard;))
 }
 
 /// `count(site, value)` or `gauge(site, value)`.
 pub(crate) fn record(place: &Place<'_>, given: Option<&syn::Expr>) -> TokenStream {
-    let word = if matches!(place.kind, Kind::Gauge) { "gauge" } else { "count" };
+    let word = if matches!(place.kind, Kind::Gauge | Kind::Each) { "gauge" } else { "count" };
     let record = private(place.krate, word, given);
     let site = site(place);
     let value = value(given);
@@ -81,7 +82,7 @@ pub(crate) fn time_expression(place: &Place<'_>, expression: &syn::Expr) -> Toke
 
 /// The body as it is, with `first` in front of its statements: `return`, `?`, borrows and `Self`
 /// keep their meaning because nothing is wrapped around them.
-fn flat(function: &Function, body: &Body, first: &TokenStream) -> TokenStream {
+pub(crate) fn flat(function: &Function, body: &Body, first: &TokenStream) -> TokenStream {
     let Body { items, statements, .. } = body;
     rebuilt(function, body, quote!(#items #first #statements))
 }
@@ -97,7 +98,7 @@ fn wrapped(
     let keep = keep_drop_order(function, body);
     let statements = quote!(#keep #statements);
     let output = Output::of(function);
-    let call = if function.signature.asyncness.is_some() {
+    let call = if function.is_async() {
         in_async_block(body, krate, scope, &statements, &output)
     } else {
         in_closure(body, krate, scope, &statements, &output)
@@ -137,31 +138,38 @@ fn in_async_block(
         }
     );
     let block = braced(body.braces, quote!(#typed #statements));
+    // Inside a future that borrows, so does this one.
+    let head = match &body.around {
+        Some(around) => around.head.clone(),
+        None => quote_spanned!(here()=> async move),
+    };
     let result = Ident::new("__zibrato_result", hidden(*from));
     let finished = quote_spanned!(hidden(*to)=> #finish(__zibrato_scope, #result));
     quote_spanned!(here()=>
         let __zibrato_scope = #count_scope(#scope);
-        let __zibrato_result: #output = async move #block.await;
+        let __zibrato_result: #output = #head #block.await;
         #finished
     )
 }
 
 /// What the function returns, as it can be written inside its body.
-struct Output {
-    tokens: TokenStream,
-    from: Span,
-    to: Span,
+pub(crate) struct Output {
+    pub(crate) tokens: TokenStream,
+    pub(crate) from: Span,
+    pub(crate) to: Span,
 }
 
 impl Output {
-    fn of(function: &Function) -> Self {
+    pub(crate) fn of(function: &Function) -> Self {
         match function.output() {
             Some(output) => {
                 let (from, to) = ends(output);
                 Self { tokens: erase_impl_trait(output), from, to }
             }
-            // The check has refused this.
-            None => Self { tokens: quote!(_), from: here(), to: here() },
+            None if function.never_returns() => {
+                Self { tokens: quote_spanned!(here()=> !), from: here(), to: here() }
+            }
+            None => Self { tokens: quote_spanned!(here()=> ()), from: here(), to: here() },
         }
     }
 }
@@ -171,7 +179,11 @@ impl Output {
 ///
 /// One that the body does not use stays out, so that the compiler still says so, unless its
 /// underscore says that it is there to be dropped.
-fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
+pub(crate) fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
+    if body.around.is_some() {
+        // The future of the user's captures what it mentions, in that order, and so does ours.
+        return TokenStream::new();
+    }
     let text = body.statements.to_string();
     let mut bindings = function.bindings();
     bindings.retain(|binding| {
@@ -185,52 +197,116 @@ fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
     quote_spanned!(here()=> let _ = (#(&#bindings,)*);)
 }
 
-fn rebuilt(function: &Function, body: &Body, content: TokenStream) -> TokenStream {
+pub(crate) fn rebuilt(function: &Function, body: &Body, content: TokenStream) -> TokenStream {
     let head = function.head();
     let inner_attributes = &body.inner_attributes;
-    let body = braced(body.braces, quote!(#(#inner_attributes)* #content));
-    quote!(#head #body)
+    let mut block = braced(body.braces, quote!(#(#inner_attributes)* #content));
+    if let Some(around) = &body.around {
+        block = braced(around.braces(), around.wrap(&block));
+    }
+    quote!(#head #block)
 }
 
 /// Braces that keep the user's span: with it comes the user's edition, which decides when the
 /// temporaries of the last expression are dropped.
-fn braced(span: Span, content: TokenStream) -> TokenTree {
+pub(crate) fn braced(span: Span, content: TokenStream) -> TokenTree {
     let mut group = Group::new(Delimiter::Brace, content);
     group.set_span(span);
     TokenTree::Group(group)
 }
 
 /// A block that holds the static, so that the name of one is not in the way of another.
-fn site(place: &Place<'_>) -> TokenStream {
+pub(crate) fn site(place: &Place<'_>) -> TokenStream {
     // What the compiler evaluates may fail there; then the caret belongs under the constant.
     let texts = [place.name, place.level, place.source];
-    let constant = texts.into_iter().flatten().find(|text| !text.is_literal);
+    let texts = texts.into_iter().flatten().chain(place.tags.iter().filter_map(Tag::fixed));
+    let constant = texts.into_iter().find(|text| !text.is_literal && !text.is_run_time);
     let (from, to) = constant.map_or_else(|| (here(), here()), |text| ends(&text.expr));
 
-    let kind = match place.kind {
-        Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
-        Kind::Timer => "timer",
+    let (kind, every) = match place.kind {
+        Kind::Counter => ("counter", None),
+        Kind::Each => ("each", None),
+        Kind::Gauge => ("gauge", None),
+        Kind::InFlight => ("in_flight", None),
+        Kind::Sampled(every) => ("sampled", Some(every)),
+        Kind::Timer => ("timer", None),
     };
+    let every = every.map(|every| quote_spanned!(here()=> , #every));
     let site = private(place.krate, "Site", None::<&syn::Type>);
     let new = private_at(place.krate, &["Site", kind], from, to);
     let place_type = private(place.krate, "Place", None::<&syn::Type>);
     let level = place.level.map_or_else(|| quote!("info"), |text| text.expr.to_token_stream());
-    let name = option(place.name);
+    let name = match place.name {
+        // What is called so has no name of its own.
+        Some(text) if text.is_run_time => {
+            let overflow = private(place.krate, "OVERFLOW_NAME", None::<&syn::Type>);
+            quote_spanned!(here()=> ::core::option::Option::Some(#overflow))
+        }
+        _ => name(place),
+    };
+    let tags = tags::fixed(place.tags, place.tag);
     let source = option(place.source);
-    let function = place.function;
-    let place = quote_spanned!(here()=> #place_type {
+    let function = format!("{}{}", place.function, place.ending);
+    let place_value = quote_spanned!(here()=> #place_type {
         level: #level,
         name: #name,
         module: ::core::module_path!(),
         function: #function,
         source: #source,
+        tags: #tags,
     });
-    let new = quote_spanned!(hidden(to)=> #new(#place));
+    let new = quote_spanned!(hidden(to)=> #new(#place_value #every));
+    let site = match tags::family(place, &new) {
+        Some(family) => family,
+        None => quote_spanned!(here()=> {
+            static __ZIBRATO_SITE: #site = #new;
+            &__ZIBRATO_SITE
+        }),
+    };
+    match place.name {
+        Some(name) if name.is_run_time => run_time_name(place.krate, &site, &name.expr),
+        _ => site,
+    }
+}
+
+/// The site that is like this one, but under a name that is made here, if anybody wants it.
+fn run_time_name(krate: Option<&Path>, site: &TokenStream, given: &syn::Expr) -> TokenStream {
+    let is_measured = private(krate, "is_measured", None::<&syn::Type>);
+    let named = private(krate, "named", None::<&syn::Type>);
+    let nowhere = private(krate, "nowhere", None::<&syn::Type>);
+    // Where its type is no text's, the caret belongs under it.
+    let name = private(krate, "name", Some(given));
+    let (_, to) = ends(given);
+    let name = quote_spanned!(hidden(to)=> #name(&(#given)));
     quote_spanned!(here()=> {
-        static __ZIBRATO_SITE: #site = #new;
-        &__ZIBRATO_SITE
+        let __zibrato_like = #site;
+        if #is_measured(__zibrato_like) {
+            #named(__zibrato_like, #name)
+        } else {
+            #nowhere()
+        }
     })
+}
+
+/// The name as it was given, with what is put behind it.
+fn name(place: &Place<'_>) -> TokenStream {
+    let Some(given) = place.name.filter(|_| !place.ending.is_empty()) else {
+        return option(place.name);
+    };
+    let (expr, ending) = (&given.expr, place.ending);
+    if let Some(literal) = given.literal() {
+        let mut longer = Literal::string(&format!("{}{ending}", literal.value()));
+        longer.set_span(literal.span());
+        return quote_spanned!(here()=> ::core::option::Option::Some(#longer));
+    }
+    let scope = |word| private_at(place.krate, &["scope", word], here(), here());
+    let (length, join, text) = (scope("joined_length"), scope("join"), scope("text"));
+    quote_spanned!(here()=> ::core::option::Option::Some({
+        const __ZIBRATO_NAME: &::core::primitive::str = #expr;
+        static __ZIBRATO_JOINED: [::core::primitive::u8; #length(__ZIBRATO_NAME, #ending)] =
+            #join(__ZIBRATO_NAME, #ending);
+        #text(&__ZIBRATO_JOINED)
+    }))
 }
 
 fn option(text: Option<&Text>) -> TokenStream {
@@ -240,17 +316,26 @@ fn option(text: Option<&Text>) -> TokenStream {
     }
 }
 
-fn value(given: Option<&syn::Expr>) -> TokenStream {
+pub(crate) fn value(given: Option<&syn::Expr>) -> TokenStream {
     given.map_or_else(|| quote_spanned!(here()=> 1u64), ToTokens::to_token_stream)
 }
 
 /// `::zibrato::__private::word`, which points at `about` where the compiler has to complain.
-fn private(krate: Option<&Path>, word: &str, about: Option<&impl ToTokens>) -> TokenStream {
+pub(crate) fn private(
+    krate: Option<&Path>,
+    word: &str,
+    about: Option<&impl ToTokens>,
+) -> TokenStream {
     let (from, to) = about.map_or_else(|| (here(), here()), ends);
     private_at(krate, &[word], from, to)
 }
 
-fn private_at(krate: Option<&Path>, words: &[&str], from: Span, to: Span) -> TokenStream {
+pub(crate) fn private_at(
+    krate: Option<&Path>,
+    words: &[&str],
+    from: Span,
+    to: Span,
+) -> TokenStream {
     let words = words.iter().map(|word| Ident::new(word, hidden(to)));
     let root = match krate {
         Some(path) => path.to_token_stream(),
@@ -260,30 +345,17 @@ fn private_at(krate: Option<&Path>, words: &[&str], from: Span, to: Span) -> Tok
 }
 
 /// The first and the last token: rustc underlines from the one to the other.
-fn ends(tokens: &impl ToTokens) -> (Span, Span) {
+pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
     let mut tokens = tokens.to_token_stream().into_iter();
     let first = tokens.next().map_or_else(Span::call_site, |token| token.span());
     (first, tokens.last().map_or(first, |token| token.span()))
 }
 
 /// `span`, but resolved where no name of the user's is seen and no lint of the user's applies.
-fn hidden(span: Span) -> Span {
+pub(crate) fn hidden(span: Span) -> Span {
     Span::mixed_site().located_at(span)
 }
 
-fn here() -> Span {
+pub(crate) fn here() -> Span {
     Span::mixed_site()
-}
-
-impl<'a> Place<'a> {
-    fn of(kind: Kind, function: &'a Function, args: &'a Args) -> Self {
-        Self {
-            kind,
-            level: args.level.as_ref(),
-            name: args.name.as_ref(),
-            source: args.source.as_ref(),
-            function: &function.name,
-            krate: args.krate.as_ref(),
-        }
-    }
 }

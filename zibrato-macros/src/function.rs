@@ -12,6 +12,8 @@ use syn::{
     Attribute, FnArg, Ident, Item, Meta, Pat, ReturnType, Signature, Token, Type, Visibility,
 };
 
+use crate::future::{self, Around};
+
 /// What an attribute stands on, if it is a function at all.
 pub(crate) struct Annotated {
     pub(crate) function: Function,
@@ -20,22 +22,29 @@ pub(crate) struct Annotated {
 }
 
 /// Everything but the body.
+#[derive(Clone)]
 pub(crate) struct Function {
-    attributes: Vec<Attribute>,
+    pub(crate) attributes: Vec<Attribute>,
     visibility: Visibility,
     default: Option<Token![default]>,
     pub(crate) signature: Signature,
     /// The name as a text: `type` for `r#type`.
     pub(crate) name: String,
+    /// What the future gives, if the function is not `async` but its body is a future.
+    awaited: Option<Type>,
 }
 
 pub(crate) struct Body {
+    /// All of it, as it came.
+    pub(crate) whole: TokenTree,
     /// The user's braces: they carry the user's edition, which decides when temporaries die.
     pub(crate) braces: Span,
     pub(crate) inner_attributes: Vec<Attribute>,
     /// Items that come before the first statement.
     pub(crate) items: TokenStream,
     pub(crate) statements: TokenStream,
+    /// What stands around it, if it is the body of a future.
+    pub(crate) around: Option<Around>,
 }
 
 impl Parse for Annotated {
@@ -45,22 +54,34 @@ impl Parse for Annotated {
         let default = input.parse()?;
         let signature: Signature = input.parse()?;
         let name = signature.ident.unraw().to_string();
-        let function = Function { attributes, visibility, default, signature, name };
+        let mut function =
+            Function { attributes, visibility, default, signature, name, awaited: None };
         let declaration: Option<Token![;]> = input.parse()?;
-        let body = if declaration.is_some() { None } else { Some(input.parse()?) };
+        let mut body = if declaration.is_some() { None } else { Some(input.parse()?) };
+        if function.signature.asyncness.is_none()
+            && let ReturnType::Type(_, output) = &function.signature.output
+        {
+            body = body.map(future::inside);
+            if body.as_ref().is_some_and(|body| body.around.is_some()) {
+                function.awaited = Some(future::output(output));
+            }
+        }
         Ok(Self { function, body })
     }
 }
 
 impl Parse for Body {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let whole = input.fork().parse()?;
         let content;
         let braces = syn::braced!(content in input).span.join();
         Ok(Self {
+            whole,
             braces,
             inner_attributes: content.call(Attribute::parse_inner)?,
             items: items(&content)?,
             statements: content.parse()?,
+            around: None,
         })
     }
 }
@@ -68,7 +89,7 @@ impl Parse for Body {
 impl Function {
     /// Everything up to the body.
     pub(crate) fn head(&self) -> TokenStream {
-        let Self { attributes, visibility, default, signature, name: _ } = self;
+        let Self { attributes, visibility, default, signature, name: _, awaited: _ } = self;
         quote!(#(#attributes)* #visibility #default #signature)
     }
 
@@ -82,15 +103,32 @@ impl Function {
         })
     }
 
-    /// The return type, unless the function returns nothing or never.
+    /// Whether the body is awaited.
+    pub(crate) const fn is_async(&self) -> bool {
+        self.signature.asyncness.is_some() || self.awaited.is_some()
+    }
+
+    /// Whether it is declared so.
+    pub(crate) fn never_returns(&self) -> bool {
+        let output = match (&self.awaited, &self.signature.output) {
+            (Some(awaited), _) => awaited,
+            (None, ReturnType::Type(_, output)) => output,
+            (None, ReturnType::Default) => return false,
+        };
+        matches!(output, Type::Never(_))
+    }
+
+    /// What the body gives, unless that is nothing or never.
     pub(crate) fn output(&self) -> Option<&Type> {
-        match &self.signature.output {
-            ReturnType::Default => None,
-            ReturnType::Type(_, output) => match &**output {
-                Type::Never(_) => None,
-                Type::Tuple(tuple) if tuple.elems.is_empty() => None,
-                output => Some(output),
-            },
+        let output = match (&self.awaited, &self.signature.output) {
+            (Some(awaited), _) => awaited,
+            (None, ReturnType::Type(_, output)) => output,
+            (None, ReturnType::Default) => return None,
+        };
+        match output {
+            Type::Never(_) => None,
+            Type::Tuple(tuple) if tuple.elems.is_empty() => None,
+            output => Some(output),
         }
     }
 

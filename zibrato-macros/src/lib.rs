@@ -5,30 +5,47 @@
 //! and `target` say what cannot be, and `expand` writes what is left, which cannot fail.
 
 mod args;
+mod block;
 mod call;
 mod check;
+mod derive;
 mod erase;
 mod expand;
 mod function;
+mod future;
+mod hint;
+mod known;
+mod place;
+mod scope;
+mod tags;
 mod target;
 
 use proc_macro::TokenStream;
 use quote::quote;
 use syn::parse::{ParseStream, Parser};
 
-use args::{Args, Known};
-use function::{Annotated, Body, Function};
+use args::Args;
+use block::Measure;
+use expand::Expand;
+use function::Annotated;
+use known::Known;
 
 /// Counts the calls of a function.
 #[proc_macro_attribute]
 pub fn count_me(args: TokenStream, item: TokenStream) -> TokenStream {
-    attribute("count_me", args::COUNT_ME, expand::counted, args.into(), item.into()).into()
+    attribute("count_me", known::COUNT_ME, expand::counted, args.into(), item.into()).into()
 }
 
 /// Times a function.
 #[proc_macro_attribute]
 pub fn time_me(args: TokenStream, item: TokenStream) -> TokenStream {
-    attribute("time_me", args::TIME_ME, expand::timed, args.into(), item.into()).into()
+    attribute("time_me", known::TIME_ME, expand::timed, args.into(), item.into()).into()
+}
+
+/// Gives the variants of an enum names that a tag can have as its values.
+#[proc_macro_derive(TagValue, attributes(tag))]
+pub fn tag_value(item: TokenStream) -> TokenStream {
+    derive::tag_value(item.into()).into()
 }
 
 /// Counts at this place.
@@ -51,30 +68,53 @@ pub fn time(input: TokenStream) -> TokenStream {
 
 /// Reads, checks and expands; after a mistake, all that was found and the item as it came.
 fn attribute(
-    word: &str,
+    word: &'static str,
     known: &[Known],
-    expand: fn(&Function, &Body, &Args) -> proc_macro2::TokenStream,
+    expand: Expand,
     args: proc_macro2::TokenStream,
     item: proc_macro2::TokenStream,
 ) -> proc_macro2::TokenStream {
     let mut errors = Vec::new();
     let parse = |input: ParseStream<'_>| Ok(args::attribute(input, known, &mut errors));
-    let args = parse.parse2(args).unwrap_or_else(|error| {
+    let mut args = parse.parse2(args).unwrap_or_else(|error| {
         errors.push(error);
         Args::default()
     });
-    let annotated = target::function(&item, word);
-    match &annotated {
-        Ok(annotated) => target::check(annotated, &args, word, &mut errors),
-        Err(error) => errors.push(error.clone()),
+    let written = match block::block(&item) {
+        Some(block) => {
+            // After a mistake, what its functions say to the block still has to go.
+            let expand = if errors.is_empty() { expand } else { expand::unmeasured };
+            Measure { word, args: &mut args, expand }.block(&block, &mut errors)
+        }
+        None => function(word, expand, &mut args, &item, &mut errors).unwrap_or(item),
+    };
+    let errors = errors.iter().map(syn::Error::to_compile_error);
+    quote!(#(#errors)* #written)
+}
+
+/// The function measured, if it can be.
+fn function(
+    word: &str,
+    expand: Expand,
+    args: &mut Args,
+    item: &proc_macro2::TokenStream,
+    errors: &mut Vec<syn::Error>,
+) -> Option<proc_macro2::TokenStream> {
+    let mut annotated = match target::function(item, word) {
+        Ok(annotated) => annotated,
+        Err(error) => {
+            errors.push(error);
+            return None;
+        }
+    };
+    target::check(&annotated, args, word, errors);
+    if let Some(called) = args.called.take() {
+        annotated.function.name = called.value();
     }
     match annotated {
-        Ok(Annotated { function, body: Some(body) }) if errors.is_empty() => {
-            expand(&function, &body, &args)
+        Annotated { function, body: Some(body) } if errors.is_empty() => {
+            Some(expand(&function, &body, args))
         }
-        _ => {
-            let errors = errors.iter().map(syn::Error::to_compile_error);
-            quote!(#(#errors)* #item)
-        }
+        _ => None,
     }
 }

@@ -5,7 +5,8 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Error, Visibility};
 
 use crate::args::{Args, When};
-use crate::function::Annotated;
+use crate::function::{Annotated, Function};
+use crate::scope;
 
 /// Reads the function, or says what else it is.
 pub(crate) fn function(item: &TokenStream, attribute: &str) -> syn::Result<Annotated> {
@@ -15,25 +16,35 @@ pub(crate) fn function(item: &TokenStream, attribute: &str) -> syn::Result<Annot
 /// Says why this function cannot be measured like this, if so.
 pub(crate) fn check(annotated: &Annotated, args: &Args, attribute: &str, errors: &mut Vec<Error>) {
     let Annotated { function, body } = annotated;
-    let signature = &function.signature;
-    if let Some(token) = &signature.constness {
-        let message = format!(
-            "a `const fn` may run inside the compiler, where `{attribute}` cannot record; \
-             remove `const`, or annotate the functions that call it"
-        );
-        errors.push(Error::new(token.span, message));
-    }
+    errors.extend(unmeasurable(function, attribute));
     if body.is_none() {
         let message = format!(
             "`{attribute}` measures a body, and this declaration has none; \
              put it where the function is implemented"
         );
-        errors.push(Error::new(signature.ident.span(), message));
+        errors.push(Error::new(function.signature.ident.span(), message));
+    }
+    check_args(function, args, errors);
+}
+
+/// Says why no attribute can stand on this function.
+pub(crate) fn unmeasurable(function: &Function, attribute: &str) -> Option<Error> {
+    if let Some(token) = &function.signature.constness {
+        let message = format!(
+            "a `const fn` may run inside the compiler, where `{attribute}` cannot record; \
+             remove `const`, or annotate the functions that call it"
+        );
+        return Some(Error::new(token.span, message));
     }
     if let Some(naked) = function.naked() {
         let message = format!("a naked function has no place for the call that `{attribute}` adds");
-        errors.push(Error::new(naked, message));
+        return Some(Error::new(naked, message));
     }
+    None
+}
+
+/// Says what of the arguments does not go with the function.
+pub(crate) fn check_args(function: &Function, args: &Args, errors: &mut Vec<Error>) {
     if let Some(on) = args.on.as_ref().filter(|on| on.when != When::Always)
         && function.output().is_none()
     {
@@ -41,23 +52,29 @@ pub(crate) fn check(annotated: &Annotated, args: &Args, attribute: &str, errors:
                        for one that returns neither, leave `on` away";
         errors.push(Error::new(on.span, message));
     }
+    scope::check(function, args, errors);
+}
+
+/// Where it says that the result has to be an outcome.
+pub(crate) fn needs_outcome(args: &Args) -> Option<Span> {
+    let on = args.on.as_ref().filter(|on| on.when != When::Always);
+    on.map(|on| on.span).or_else(|| args.scope.err())
 }
 
 /// The keywords that begin what is no function, and what to say of them.
-const OTHERS: [(&str, &str); 14] = [
+const OTHERS: [(&str, &str); 13] = [
     ("const", "a constant"),
-    ("enum", "an enum"),
+    ("enum", "an enum; put it on its `impl`"),
     ("extern", "an extern block"),
-    ("impl", "an impl block; put it on the methods"),
     ("let", "a statement; use `count!` or `time!` inside the function"),
     ("macro", "a macro"),
     ("macro_rules", "a macro; put it on the functions that the macro makes"),
-    ("mod", "a module; put it on the functions"),
+    ("mod", "a module in another file; put it on the functions"),
     ("static", "a static"),
-    ("struct", "a struct; put it on the methods"),
-    ("trait", "a trait; put it on the methods of the implementations"),
+    ("struct", "a struct; put it on its `impl`"),
+    ("trait", "an alias of traits"),
     ("type", "a type"),
-    ("union", "a union; put it on the methods"),
+    ("union", "a union; put it on its `impl`"),
     ("use", "an import; put it on the function itself"),
 ];
 

@@ -31,6 +31,8 @@
 //! |---|---|
 //! | calls of a function | [`#[count_me]`](macro@count_me), with `on = "err"` only the failed ones |
 //! | how long a function takes | [`#[time_me]`](macro@time_me) |
+//! | every method of a type | [either on its `impl`](macro@count_me#on-a-block) |
+//! | the same thing apart by method, region … | [`tags(..)`](macro@count_me#tags), [`TagValue`](trait@TagValue) |
 //! | something inside a function | [`count!`], [`time!`], [`gauge!`] |
 //! | a scope whose name is known at run time | [`CountMe::new`], [`TimeMe::new`] |
 //! | names known at run time | [`installed`] and the [`Zibrato`] handle |
@@ -82,7 +84,8 @@ pub use summary::Summary;
 pub use measurement::Measurement;
 #[cfg(feature = "sdk")]
 pub use sdk::{
-    Amount, Builder, CountMe, Guard, InstallError, Loss, Outcome, Stats, TimeMe, Zibrato, installed,
+    Amount, Builder, CountMe, CounterHandle, GaugeHandle, Guard, InstallError, Loss, Outcome,
+    Stats, TagValue, TimeMe, TimerGuard, TimerHandle, Zibrato, installed,
 };
 // Aliases, because the compiler names a type that is exported twice by its stranger name.
 /// [`CountMe`] under the name that Python Zibrato gave it.
@@ -98,7 +101,7 @@ pub type Time_me = TimeMe;
 pub use zmq;
 
 #[cfg(feature = "macros")]
-pub use macros::{count, count_me, gauge, time, time_me};
+pub use macros::{TagValue, count, count_me, gauge, time, time_me};
 
 /// For tests: what was recorded, without a broker.
 #[cfg(feature = "sdk")]
@@ -111,6 +114,8 @@ pub mod testing {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::sdk::{
-        CountScope, On, Place, Site, count, count_on, count_scope, gauge, time, timed,
+        Choice, CountScope, Family, InFlight, OVERFLOW_NAME, On, Place, Site, TagValue, count,
+        count_on, count_scope, gauge, in_flight, is_measured, name, named, nowhere, scope, tag,
+        time, timed,
     };
 }

@@ -5,14 +5,20 @@
 /// | argument | default | |
 /// |---|---|---|
 /// | `level = ".."` | `"info"` | routes; any word |
-/// | `name = ".."` | `module.path.function` | what is counted; the default leaves out the type of a method |
+/// | `name = ".."` | `module.path.function` | what is counted; the default leaves out the type of a method, unless the attribute stands on its `impl` |
 /// | `value = ..` | `1` | how much to count: any expression of an [`Amount`](crate::Amount), evaluated once, on entry, before the body can move an argument |
 /// | `source = ".."` | the installation's | who counts |
+/// | `tags(tag = ..)` | none | what else tells the series apart; see [tags](macro@count_me#tags) |
 /// | `on = ".."` | `"always"` | `"ok"` or `"err"`: only if the function returns that; see [`Outcome`](crate::Outcome) |
+/// | `outcomes` | not told apart | counts under the tag `outcome`: `ok`, `err`, `panic` or `cancelled`; see [below](#outcomes) |
+/// | `ok`, `err`, `panic`, `cancelled` | at `level` | like `outcomes`; with `(level = "..")` that outcome has a level of its own |
+/// | `in_flight` | no | a gauge `<name>.in_flight` of the calls, or futures, that are running |
+/// | `polls` | no | async only: a counter `<name>.polls` of how often the future was polled |
 /// | `crate = path` | `::zibrato` | where this crate is, if another passes it on |
 ///
 /// Levels, names and sources are literals, constants or `concat!(..)`, and are checked when the
-/// program is compiled; for names known at run time there is [`installed`](crate::installed).
+/// program is compiled. A name may also be [any other expression](macro@count_me#names-made-at-run-time);
+/// for levels and sources known at run time there is [`installed`](crate::installed).
 ///
 /// ```
 /// use zibrato::count_me;
@@ -41,6 +47,63 @@
 /// With `on = "err"`, `Err`, `None` and a panic are counted; with `on = "ok"`, everything else. A
 /// future that is dropped half way is neither.
 ///
+/// # Outcomes
+///
+/// `outcomes`, or any outcome that is named, counts each call when it ends, in a series of its own:
+/// same name, and the tag `outcome`.
+///
+/// | `outcome` | the call |
+/// |---|---|
+/// | `ok` | returned, and no error |
+/// | `err` | returned an error, by `return`, `?` or at its end |
+/// | `panic` | panicked, and the panic unwinds |
+/// | `cancelled` | was a future, polled at least once, and dropped before it was done |
+///
+/// Whether a result is an error is up to its type: a `Result`, an `Option`, or whatever has
+/// [`Outcome`](crate::Outcome), through aliases and `impl Trait` too. Everything else is `ok` when
+/// it returns, and so is a type parameter without the bound `Outcome`. With `err` among the
+/// arguments the compiler insists on `Outcome`, so that no error is `ok` by mistake.
+///
+/// ```
+/// use zibrato::count_me;
+///
+/// #[count_me(name = "shop.orders", err(level = "warn"), panic(level = "error"))]
+/// fn order(items: &[&str]) -> Result<(), String> {
+///     let first = items.first().ok_or("an order of nothing")?;
+///     println!("{first}, and so on");
+///     Ok(())
+/// }
+///
+/// let capture = zibrato::testing::capture();
+/// order(&["tea"]).unwrap();
+/// order(&[]).unwrap_err();
+/// assert_eq!(capture.counter("info", "shop.orders"), 1.0); // outcome=ok
+/// assert_eq!(capture.counter("warn", "shop.orders"), 1.0); // outcome=err
+/// ```
+///
+/// # Running calls and polls
+///
+/// `in_flight` goes up when a call begins, or a future is first polled, and down when it returns,
+/// panics or is dropped. It has the attribute's level. `polls` counts each poll as it begins.
+///
+/// ```
+/// use zibrato::count_me;
+///
+/// #[count_me(name = "shop.orders", in_flight, polls)]
+/// async fn order(items: &[&str]) -> usize {
+///     items.len()
+/// }
+/// # use std::{future::Future, pin::pin, task::{Context, Waker}};
+///
+/// let capture = zibrato::testing::capture();
+/// let mut future = pin!(order(&["tea"]));
+/// assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+/// assert_eq!(capture.counter("info", "shop.orders.polls"), 1.0);
+/// assert_eq!(capture.gauge("info", "shop.orders.in_flight").last(), Some(&0.0));
+/// ```
+///
+#[doc = include_str!("macros/items.md")]
+///
 /// # What it becomes
 ///
 /// Counting always adds one call in front of the body:
@@ -66,6 +129,7 @@
 ///                     module: ::core::module_path!(),
 ///                     function: "order",
 ///                     source: ::core::option::Option::None,
+///                     tags: &[],
 ///                 });
 ///             &__ZIBRATO_SITE
 ///         },
@@ -96,6 +160,7 @@
 /// #         module: ::core::module_path!(),
 /// #         function: "order",
 /// #         source: ::core::option::Option::None,
+/// #         tags: &[],
 /// #     });
 ///
 /// // … is
@@ -115,7 +180,53 @@
 /// # assert_eq!(capture.counter("info", "shop.refused"), 2.0);
 /// ```
 ///
-/// In an async function it is an async block instead. Two things are different inside: in a
+/// In an async function it is an async block instead. To tell outcomes apart, the body becomes a
+/// closure too, in a scope that is told how it ends:
+///
+/// ```
+/// # use ::zibrato::__private::{Place, Site};
+/// # use std::num::ParseIntError;
+/// # const fn place(outcome: &'static [(&'static str, &'static str)]) -> Place {
+/// #     Place {
+/// #         level: "info",
+/// #         name: ::core::option::Option::Some("shop.parsed"),
+/// #         module: ::core::module_path!(),
+/// #         function: "parse",
+/// #         source: ::core::option::Option::None,
+/// #         tags: outcome,
+/// #     }
+/// # }
+/// # static OK: Site = Site::counter(place(&[("outcome", "ok")]));
+/// # static ERR: Site = Site::counter(place(&[("outcome", "err")]));
+/// # static PANIC: Site = Site::counter(place(&[("outcome", "panic")]));
+/// // #[count_me(name = "shop.parsed", outcomes)]
+/// fn parse(text: &str) -> Result<u32, ParseIntError> {
+///     let scope = ::zibrato::__private::scope::call(::zibrato::__private::scope::counted(
+///         ::zibrato::__private::scope::Outcomes {
+///             ok: Some(&OK), // blocks with a static in each, as above
+///             err: Some(&ERR),
+///             panic: Some(&PANIC),
+///             cancelled: None, // which a function cannot be
+///         },
+///         1u64,
+///     ));
+///     let result: Result<u32, ParseIntError> =
+///         ::zibrato::__private::scope::run(move || -> Result<u32, ParseIntError> {
+///             let _ = (&text,);
+///             text.parse()
+///         });
+///     let failed = ::zibrato::__private::scope::Look(&result).failed();
+///     ::zibrato::__private::scope::Scope::finish(scope, failed, result)
+/// }
+/// # let capture = zibrato::testing::capture();
+/// # parse("1").unwrap();
+/// # assert_eq!(capture.counter("info", "shop.parsed"), 1.0);
+/// ```
+///
+/// An async function polls its block in that scope, by hand. `in_flight` is a guard in front of
+/// the body.
+///
+/// Two things are different inside a closure or block: in a
 /// `#[track_caller]` function, `Location::caller` no longer leads to the caller, and an argument
 /// that is ignored (`_: Guard`) is dropped after those that are not.
 pub use zibrato_macros::count_me;
@@ -126,8 +237,16 @@ pub use zibrato_macros::count_me;
 /// | argument | default | |
 /// |---|---|---|
 /// | `level = ".."` | `"info"` | routes; any word |
-/// | `name = ".."` | `module.path.function` | what is timed; the default leaves out the type of a method |
+/// | `name = ".."` | `module.path.function` | what is timed; the default leaves out the type of a method, unless the attribute stands on its `impl` |
 /// | `source = ".."` | the installation's | who times |
+/// | `tags(tag = ..)` | none | what else tells the series apart; see [tags](macro@count_me#tags) |
+/// | `outcomes` | not told apart | times under the tag `outcome`: `ok`, `err`, `panic` or `cancelled`, as [`#[count_me]`](macro@count_me#outcomes) counts |
+/// | `ok`, `err`, `panic`, `cancelled` | at `level` | like `outcomes`; with `(level = "..")` that outcome has a level of its own |
+/// | `slow("250ms")` | no | a call that took so long or longer is recorded once more; see [below](#slow-calls) |
+/// | `sample = 100` | 1 | only every so many-th call reads the clock, up to 1,000,000; the count stays exact |
+/// | `in_flight` | no | a gauge `<name>.in_flight` of the calls, or futures, that are running |
+/// | `busy` | the time that passes | async only: only the time inside the polls of the future, without waiting |
+/// | `polls` | no | async only: a counter `<name>.polls` of how often the future was polled |
 /// | `crate = path` | `::zibrato` | where this crate is, if another passes it on |
 ///
 /// ```
@@ -145,8 +264,40 @@ pub use zibrato_macros::count_me;
 /// ```
 ///
 /// It stands on the same functions as [`#[count_me]`](macro@count_me). An async function is timed
-/// from when it is first polled until it is done or dropped, waiting included; of a plain function
-/// that returns a future, only the making of that future.
+/// from when it is first polled until it is done or dropped, waiting included, and so is a function
+/// whose whole body is [a future](macro@count_me#futures-in-a-box); of another function that returns
+/// a future, only the making of that future. On an `impl`, a `trait` or a module it
+/// [times every function in it](macro@count_me#on-a-block).
+///
+/// # Slow calls
+///
+/// `slow("250ms", level = "error")` records a call that took 250 ms or longer once more, with the
+/// same name and the same time, at a level of its own and with the tag `slow`, here `slow=250ms`.
+/// `level` defaults to `"warn"`. Whoever watches that level sees the slow calls, also while nobody
+/// watches the attribute's own. The time is a number and `ns`, `us`, `ms`, `s` or `min`, and is read
+/// when the program is compiled.
+///
+/// ```
+/// use zibrato::time_me;
+///
+/// #[time_me(name = "db.query", slow("100ms"), err(level = "error"))]
+/// fn query(table: &str) -> Option<usize> {
+///     if table == "large" {
+///         std::thread::sleep(std::time::Duration::from_millis(100));
+///     }
+///     (!table.is_empty()).then_some(table.len())
+/// }
+///
+/// let capture = zibrato::testing::capture();
+/// query("large");
+/// query("");
+/// assert_eq!(capture.timer("info", "db.query").len(), 1); // outcome=ok
+/// assert_eq!(capture.timer("error", "db.query").len(), 1); // outcome=err
+/// assert_eq!(capture.timer("warn", "db.query").len(), 1); // slow=100ms
+/// ```
+///
+/// With `busy`, the busy time is what is slow or not. `sample` leaves most calls untimed, and so
+/// goes with none of `slow`, `busy` and the outcomes; put it into an attribute of its own.
 ///
 /// # What it becomes
 ///
@@ -172,6 +323,7 @@ pub use zibrato_macros::count_me;
 ///                 module: ::core::module_path!(),
 ///                 function: "order",
 ///                 source: ::core::option::Option::None,
+///                 tags: &[],
 ///             });
 ///         &__ZIBRATO_SITE
 ///     });
@@ -181,63 +333,31 @@ pub use zibrato_macros::count_me;
 /// # before::call(); after::call();
 /// # assert_eq!(capture.measurements().len(), 2);
 /// ```
+///
+/// With `slow` it is a guard of two sites, which reads the clock once when it is dropped. For
+/// outcomes and `busy` the body becomes a closure or an async block, as with
+/// [`#[count_me]`](macro@count_me#what-it-becomes).
 pub use zibrato_macros::time_me;
 
-/// Counts at this place: `count!(level, name)`, or `count!(level, name, value)`.
+/// Derives [`TagValue`](trait@crate::TagValue) for an enum without fields.
 ///
-/// `value` is an expression of an [`Amount`](crate::Amount) and defaults to 1. `source = ".."` may
-/// follow, and defaults to the installation's. Level, name and source are as with
-/// [`#[count_me]`](macro@count_me).
-///
-/// ```
-/// use zibrato::count;
-///
-/// let capture = zibrato::testing::capture();
-/// let bytes = [1, 2, 3];
-/// count!("info", "logins");
-/// count!("info", "bytes.read", bytes.len(), source = "web-1");
-/// assert_eq!(capture.counter("info", "bytes.read"), 3.0);
-/// ```
-pub use zibrato_macros::count;
-
-/// Reads a gauge at this place: `gauge!(level, name, value)`.
-///
-/// `value` is an expression of an [`Amount`](crate::Amount). `source = ".."` may follow, and
-/// defaults to the installation's. Level, name and source are as with
-/// [`#[count_me]`](macro@count_me).
+/// Each variant is called by its name in snake case, or as `#[tag(value = "..")]` on it says.
+/// `#[tag(crate = path)]` on the enum says where this crate is, if another passes it on.
 ///
 /// ```
-/// use zibrato::gauge;
-///
-/// let capture = zibrato::testing::capture();
-/// let queue = vec!["a", "b"];
-/// gauge!("info", "queue.depth", queue.len());
-/// assert_eq!(capture.gauge("info", "queue.depth"), [2.0]);
-/// ```
-pub use zibrato_macros::gauge;
-
-/// Times an expression, `time!(level, name, expression)`, or what is left of a scope,
-/// `let guard = time!(level, name)`. In seconds.
-///
-/// With an expression it evaluates to that expression's value, and `?`, `return`, `break` and
-/// `.await` in it keep their meaning. Without one it evaluates to a guard,
-/// [`TimeMe`](crate::TimeMe), which records when it is dropped. `source = ".."` may follow, and
-/// defaults to the installation's. Level, name and source are as with
-/// [`#[count_me]`](macro@count_me).
-///
-/// ```
-/// use zibrato::time;
-///
-/// fn load(path: &str) -> Result<usize, std::num::ParseIntError> {
-///     let _whole = time!("info", "load");
-///     let size: usize = time!("debug", "load.parse", path.parse()?);
-///     Ok(size + 1)
+/// #[derive(zibrato::TagValue)]
+/// enum Status {
+///     Ok,
+///     NotFound,
+///     #[tag(value = "5xx")]
+///     ServerError,
 /// }
 ///
-/// let capture = zibrato::testing::capture();
-/// load("3").unwrap();
-/// load("x").unwrap_err();
-/// assert_eq!(capture.timer("info", "load").len(), 2);
-/// assert_eq!(capture.timer("debug", "load.parse").len(), 2);
+/// use zibrato::TagValue;
+/// assert_eq!(Status::VALUES, ["ok", "not_found", "5xx"]);
+/// assert_eq!(Status::NotFound.index(), 1);
 /// ```
-pub use zibrato_macros::time;
+pub use zibrato_macros::TagValue;
+
+mod calls;
+pub use calls::{count, gauge, time};

@@ -95,6 +95,16 @@ impl Sketch {
         self.count = self.count.saturating_add(u64::from(more));
     }
 
+    /// Adds the counts of an octave that comes behind all there are; `first` is a multiple of 64.
+    /// The counts are not all zero.
+    #[cfg(feature = "sdk")]
+    pub(crate) fn push_octave(&mut self, first: i32, counts: &[u32; PER_OCTAVE]) {
+        debug_assert!(self.octaves.last().is_none_or(|last| last.first < first));
+        let more: u64 = counts.iter().map(|count| u64::from(*count)).sum();
+        self.count = self.count.saturating_add(more);
+        self.octaves.push(Octave { first, counts: Box::new(*counts) });
+    }
+
     /// Adds everything that `other` holds.
     pub fn merge(&mut self, other: &Self) {
         for (key, times) in other.buckets() {

@@ -12,5 +12,6 @@ mod levels;
 mod million;
 mod python;
 mod quickstart;
+mod scopes;
 mod shapes;
 mod supervisord;

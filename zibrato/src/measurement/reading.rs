@@ -16,16 +16,19 @@ pub struct Measurement {
     pub value: f64,
     /// Who measured.
     pub source: Source,
+    /// What else tells the series apart, ascending by tag.
+    pub tags: &'static [(&'static str, &'static str)],
 }
 
 impl Measurement {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         level: Level,
         kind: Kind,
         name: Name,
         value: f64,
         source: Source,
+        tags: &'static [(&'static str, &'static str)],
     ) -> Self {
-        Self { level, kind, name, value, source }
+        Self { level, kind, name, value, source, tags }
     }
 }

@@ -1,7 +1,9 @@
 //! Sets an instrument up.
 
 use super::handle::{self, Guard, Zibrato};
+use super::local;
 use super::owner::{Owner, Settings};
+use super::process;
 use crate::measurement::{DEFAULT_SOURCE, Level, Source, TextError};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,6 +34,9 @@ pub struct Builder {
     levels: Option<Vec<String>>,
     interval: Duration,
     flush_deadline: Duration,
+    demand: bool,
+    max_memory: usize,
+    flush_on_panic: bool,
     context: Option<zmq::Context>,
 }
 
@@ -45,6 +50,9 @@ impl Builder {
             levels: None,
             interval: Duration::from_secs(1),
             flush_deadline: Duration::from_millis(500),
+            demand: true,
+            max_memory: local::DEFAULT_MAX_MEMORY,
+            flush_on_panic: false,
             context: None,
         }
     }
@@ -95,6 +103,43 @@ impl Builder {
         self
     }
 
+    /// Whether to leave unmeasured what nobody wants. Defaults to true.
+    ///
+    /// The broker tells every second which levels somebody wants: a worker that is connected, or
+    /// one that will come back. A call site of another level costs one load and a branch. A level
+    /// is measured at most two seconds after somebody wants it, and until five seconds after nobody
+    /// does any more. Until the broker has spoken for five seconds, everything is measured; while
+    /// it is away, what was wanted last.
+    ///
+    /// With `false` everything that [`levels`](Self::levels) allows is always measured.
+    pub const fn demand(mut self, demand: bool) -> Self {
+        self.demand = demand;
+        self
+    }
+
+    /// How much memory the cells of all threads together may take, in bytes. Defaults to 16 MiB.
+    ///
+    /// A thread has 40 bytes for each call site of the program, and up to some KiB for each timer
+    /// that it uses. Beyond the limit threads share cells: measuring is slower then, and nothing
+    /// is lost. The limit is the process's; the last instrument that is built sets it, and what is
+    /// there already stays.
+    pub const fn max_memory(mut self, bytes: usize) -> Self {
+        self.max_memory = bytes;
+        self
+    }
+
+    /// Flushes at each panic, before it unwinds or aborts. Defaults to false.
+    ///
+    /// For programs built with `panic = "abort"`, which would lose what was measured since the last
+    /// interval. Each panic, also one that is caught, then takes up to the
+    /// [`flush_deadline`](Self::flush_deadline). It is done by a panic hook, which calls the one
+    /// that was there before; a hook that is set later replaces it. Only for an instrument that is
+    /// installed.
+    pub const fn flush_on_panic(mut self, flush: bool) -> Self {
+        self.flush_on_panic = flush;
+        self
+    }
+
     /// Opens its sockets in this ZeroMQ context. Defaults to a context of its own. Once it is
     /// destroyed, nothing is sent any more.
     pub fn context(mut self, context: zmq::Context) -> Self {
@@ -109,7 +154,12 @@ impl Builder {
     /// [`InstallError`], also when an instrument is installed already, or not yet done with its
     /// last flush.
     pub fn install(self) -> Result<Guard, InstallError> {
-        handle::install(self.build()?).map_err(|_| InstallError::AlreadyInstalled)
+        let (flush_on_panic, deadline) = (self.flush_on_panic, self.flush_deadline);
+        let guard = handle::install(self.build()?).map_err(|_| InstallError::AlreadyInstalled)?;
+        if flush_on_panic {
+            process::flush_at_panics(deadline);
+        }
+        Ok(guard)
     }
 
     /// Makes an instrument that stands alone: only what its handle records goes into it.
@@ -144,7 +194,9 @@ impl Builder {
             control_port,
             interval: self.interval,
             flush_deadline: self.flush_deadline,
+            demand: self.demand,
         };
+        local::limit_memory(self.max_memory);
         Ok(Zibrato::new(Owner::start(settings, &self.context.unwrap_or_default())?))
     }
 }

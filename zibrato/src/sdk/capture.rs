@@ -1,8 +1,10 @@
 //! Catches what a test records, on its own thread, without touching other tests.
 
 use super::amount::Number;
-use super::site::{self, Site};
-use crate::measurement::{Kind, Level, Measurement, Name, Source};
+use super::instrument::Series;
+use super::point;
+use super::site::Site;
+use crate::measurement::{Kind, Measurement, Source};
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,7 +46,7 @@ fn attach(log: &Log) -> Attached {
     let before = CURRENT.with_borrow_mut(|current| current.replace(Arc::clone(log)));
     CAPTURING.fetch_add(1, Ordering::SeqCst);
     // Call sites that were open go straight to their cells, and closed ones nowhere.
-    site::ask_again();
+    point::ask_again(|| {});
     Attached { before, this_thread: PhantomData }
 }
 
@@ -155,17 +157,16 @@ pub(crate) fn capturing() -> bool {
 /// Catches a reading of a call site, if this thread captures.
 pub(crate) fn catch_site(site: &Site, value: Number) -> bool {
     capturing()
-        && site.checked().is_some_and(|(level, name, source)| {
-            catch(level, site.kind(), name, value.to_f64(), source.unwrap_or_default())
-        })
+        && site.series(&Source::default()).is_some_and(|series| catch(series, value.to_f64()))
 }
 
 /// Catches a reading, if this thread captures.
-pub(crate) fn catch(level: Level, kind: Kind, name: Name, value: f64, source: Source) -> bool {
+pub(crate) fn catch(series: Series, value: f64) -> bool {
+    let Series { level, source, name, kind, tags } = series;
     let caught = CURRENT.try_with(|current| {
         let current = current.borrow();
         let Some(log) = &*current else { return false };
-        lock(log).push(Measurement::new(level, kind, name, value, source));
+        lock(log).push(Measurement::new(level, kind, name, value, source, tags));
         true
     });
     caught.unwrap_or(false)

@@ -12,6 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// A timer keeps its readings one by one up to this many; a summary would be longer.
 const MAX_READINGS: usize = 16;
 
+/// A gauge that keeps every reading keeps so many in an interval; those beyond are folded.
+pub(crate) const MAX_KEPT: usize = 1000;
+
 /// The readings of one series since they were last taken.
 #[derive(Debug)]
 pub(crate) struct Cell {
@@ -27,8 +30,29 @@ pub(crate) struct Cell {
 struct Rest {
     fraction: f64,
     gauge: Option<Gauge>,
+    /// Unix milliseconds, and what the gauge was then.
+    kept: Vec<(u64, f64)>,
     readings: Vec<f64>,
     summary: Summary,
+}
+
+impl Rest {
+    const fn new() -> Self {
+        Self {
+            fraction: 0.0,
+            gauge: None,
+            kept: Vec::new(),
+            readings: Vec::new(),
+            summary: Summary::new(),
+        }
+    }
+
+    fn fold(&mut self, reading: &Gauge) {
+        match &mut self.gauge {
+            Some(gauge) => gauge.merge(reading),
+            none => *none = Some(*reading),
+        }
+    }
 }
 
 /// What was taken from a cell.
@@ -43,6 +67,8 @@ pub(crate) struct Taken {
 pub(crate) enum TakenValue {
     Counter(f64),
     Gauge(Gauge),
+    /// Every reading, and those folded that were too many.
+    GaugeReadings(Vec<(u64, f64)>, Option<Gauge>),
     Timer(Summary),
     TimerReadings(Vec<f64>),
 }
@@ -54,9 +80,18 @@ impl Taken {
         self.readings += other.readings;
         match (&mut self.value, other.value) {
             (TakenValue::Counter(sum), TakenValue::Counter(more)) => *sum = finite_sum(*sum, more),
+            (TakenValue::Gauge(gauge), TakenValue::Gauge(more)) => gauge.merge(&more),
             (TakenValue::Timer(all), TakenValue::Timer(more)) => all.merge(&more),
             (TakenValue::Timer(all), TakenValue::TimerReadings(more)) => {
                 more.into_iter().for_each(|seconds| all.record(seconds));
+            }
+            (TakenValue::TimerReadings(all), TakenValue::TimerReadings(more)) => {
+                let summary = all.drain(..).chain(more).collect();
+                self.value = TakenValue::Timer(summary);
+            }
+            (TakenValue::TimerReadings(all), TakenValue::Timer(mut more)) => {
+                all.drain(..).for_each(|seconds| more.record(seconds));
+                self.value = TakenValue::Timer(more);
             }
             (_, _) => debug_assert!(false, "a series has one kind"),
         }
@@ -71,12 +106,7 @@ impl Cell {
     pub(crate) const fn new() -> Self {
         Self {
             whole: AtomicI64::new(0),
-            rest: Mutex::new(Rest {
-                fraction: 0.0,
-                gauge: None,
-                readings: Vec::new(),
-                summary: Summary::new(),
-            }),
+            rest: Mutex::new(Rest::new()),
             made: AtomicU64::new(0),
             taken: AtomicU64::new(0),
         }
@@ -99,11 +129,18 @@ impl Cell {
 
     /// Reads a gauge at `at_ms`, in unix milliseconds.
     pub(crate) fn set(&self, value: f64, at_ms: u64) {
-        let reading = Gauge::reading(value, at_ms);
         let mut rest = self.rest();
-        match &mut rest.gauge {
-            Some(gauge) => gauge.merge(&reading),
-            none => *none = Some(reading),
+        rest.fold(&Gauge::reading(value, at_ms));
+        self.made.fetch_add(1, Ordering::Release);
+    }
+
+    /// Reads a gauge of which every reading is wanted.
+    pub(crate) fn keep(&self, value: f64, at_ms: u64) {
+        let mut rest = self.rest();
+        if rest.kept.len() < MAX_KEPT {
+            rest.kept.push((at_ms, value));
+        } else {
+            rest.fold(&Gauge::reading(value, at_ms));
         }
         self.made.fetch_add(1, Ordering::Release);
     }
@@ -126,20 +163,35 @@ impl Cell {
         self.made.load(Ordering::Acquire)
     }
 
+    /// The sum of whole counts that were not taken, in wrapping arithmetic.
+    pub(crate) fn sum(&self) -> u64 {
+        self.whole.load(Ordering::Relaxed).cast_unsigned()
+    }
+
+    /// Whether anything was counted since the last time this was asked; takes nothing.
+    pub(crate) fn take_moves(&self) -> bool {
+        let made = self.made();
+        self.taken.swap(made, Ordering::Relaxed) != made
+    }
+
     /// Takes what has gathered, if there were readings. Called by one thread at a time.
     pub(crate) fn take(&self, kind: crate::Kind) -> Option<Taken> {
-        let made = self.made.load(Ordering::Acquire);
-        let readings = made - self.taken.load(Ordering::Relaxed);
-        if readings == 0 {
+        let taken = self.taken.load(Ordering::Relaxed);
+        if self.made() == taken {
             return None;
         }
         let mut rest = self.rest();
+        // Under the lock, so that it is the number of those that are taken.
+        let made = self.made();
         let value = match kind {
             crate::Kind::Counter => {
                 let whole = self.whole.swap(0, Ordering::Relaxed);
                 TakenValue::Counter(finite_sum(whole as f64, std::mem::take(&mut rest.fraction)))
             }
-            crate::Kind::Gauge => TakenValue::Gauge(rest.gauge.take()?),
+            crate::Kind::Gauge if rest.kept.is_empty() => TakenValue::Gauge(rest.gauge.take()?),
+            crate::Kind::Gauge => {
+                TakenValue::GaugeReadings(std::mem::take(&mut rest.kept), rest.gauge.take())
+            }
             crate::Kind::Timer if rest.summary.is_empty() => {
                 TakenValue::TimerReadings(std::mem::take(&mut rest.readings))
             }
@@ -147,14 +199,14 @@ impl Cell {
             crate::Kind::Set => return None,
         };
         self.taken.store(made, Ordering::Relaxed);
-        Some(Taken { readings, value })
+        Some(Taken { readings: made - taken, value })
     }
 
     /// Forgets everything, as if nothing had ever been measured.
     pub(crate) fn clear(&self) {
         let mut rest = self.rest();
         self.whole.store(0, Ordering::Relaxed);
-        *rest = Rest { fraction: 0.0, gauge: None, readings: Vec::new(), summary: Summary::new() };
+        *rest = Rest::new();
         self.made.store(0, Ordering::Relaxed);
         self.taken.store(0, Ordering::Relaxed);
     }

@@ -4,7 +4,8 @@ use super::amount::Number;
 use super::capture;
 use super::handle::instrument;
 use super::instrument::Instrument;
-use super::site::{self, Site};
+use super::point;
+use super::site::Site;
 use super::ticks::Moment;
 use crate::measurement::Kind;
 use std::sync::Arc;
@@ -51,7 +52,8 @@ pub struct CountMe {
 pub struct TimeMe {
     // Two fields and not an enum: what a call site makes has no `named`, which the compiler sees
     // through, and leaves out all that belongs to it.
-    site: Option<(&'static Site, Moment)>,
+    /// No moment: a call of a sampled timer that is only counted.
+    site: Option<(&'static Site, Option<Moment>)>,
     named: Option<Box<(Named, Instant)>>,
 }
 
@@ -138,7 +140,8 @@ impl TimeMe {
 
     #[inline]
     pub(crate) fn at(site: &'static Site) -> Self {
-        let site = if site::is_measured(site) { Some((site, Moment::now())) } else { None };
+        let begin = || point::is_timed(site).then(Moment::now);
+        let site = if point::is_measured(site) { Some((site, begin())) } else { None };
         Self { site, named: None }
     }
 
@@ -152,10 +155,37 @@ impl Drop for TimeMe {
     #[inline]
     fn drop(&mut self) {
         if let Some((site, since)) = self.site {
-            site::record(site, since);
+            point::end(site, since);
         }
         if let Some(named) = &self.named {
             named.0.record(Kind::Timer, Number::Float(named.1.elapsed().as_secs_f64()));
+        }
+    }
+}
+
+/// Counts a call as running while it lives.
+#[doc(hidden)]
+#[derive(Debug)]
+#[must_use = "the call counts as running until it is dropped"]
+pub struct InFlight(Option<&'static Site>);
+
+impl InFlight {
+    #[inline]
+    pub(crate) fn at(site: &'static Site) -> Self {
+        let measured = point::is_measured(site);
+        if measured {
+            point::move_in_flight(site, 1);
+        }
+        Self(measured.then_some(site))
+    }
+}
+
+impl Drop for InFlight {
+    #[inline]
+    fn drop(&mut self) {
+        // Also when nobody wants it any more: what went up comes down.
+        if let Some(site) = self.0 {
+            point::move_in_flight(site, -1);
         }
     }
 }

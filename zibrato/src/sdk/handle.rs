@@ -2,12 +2,14 @@
 
 use super::amount::Amount;
 use super::guard::{CountMe, TimeMe};
+use super::handles::{CounterHandle, GaugeHandle, TimerHandle};
 use super::instrument::Instrument;
-use super::ledger::Stats;
+use super::kept::Kept;
+use super::ledger::{Loss, Stats};
 use super::owner::Owner;
 use super::process;
 use crate::measurement::{Kind, Source, TextError};
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 static INSTALLED: RwLock<Option<Zibrato>> = RwLock::new(None);
@@ -28,12 +30,13 @@ pub fn installed() -> Option<Zibrato> {
 /// Installs a handle unless there is one; gives it back then.
 pub(crate) fn install(handle: Zibrato) -> Result<Guard, Zibrato> {
     process::flush_at_exit();
-    let mut installed = write();
-    if installed.is_some() {
+    // One at a time. Call sites look up who is installed meanwhile.
+    let _installing = installing();
+    if installed().is_some() {
         return Err(handle);
     }
     handle.owner.with(|works| works.instrument.take_sites());
-    *installed = Some(handle.clone());
+    *write() = Some(handle.clone());
     Ok(Guard { handle: Some(handle) })
 }
 
@@ -42,26 +45,37 @@ pub(crate) fn instrument() -> Option<Arc<Instrument>> {
     installed.as_ref()?.owner.with(|works| Arc::clone(&works.instrument))
 }
 
+static INSTALLING: Mutex<()> = Mutex::new(());
+
+fn installing() -> MutexGuard<'static, ()> {
+    INSTALLING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn write() -> RwLockWriteGuard<'static, Option<Zibrato>> {
     INSTALLED.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The last flush, if the process ends while an instrument is installed.
 pub(crate) fn shut_down_installed() {
-    // Whoever holds the lock at this moment installs, with nothing to flush yet, or has flushed.
-    let installed = INSTALLED.try_read().ok().and_then(|installed| installed.clone());
-    if let Some(handle) = installed {
+    if let Some(handle) = installed_if_free() {
         handle.owner.shut_down();
     }
 }
 
+/// The installed instrument. Whoever holds the lock at this moment installs, with nothing to flush
+/// yet, or has flushed.
+pub(crate) fn installed_if_free() -> Option<Zibrato> {
+    INSTALLED.try_read().ok().and_then(|installed| installed.clone())
+}
+
 /// Keeps the lock of this file for a fork.
-pub(crate) struct Held(
-    #[expect(dead_code, reason = "held, not read")] RwLockWriteGuard<'static, Option<Zibrato>>,
-);
+pub(crate) struct Held {
+    _installing: MutexGuard<'static, ()>,
+    _installed: RwLockWriteGuard<'static, Option<Zibrato>>,
+}
 
 pub(crate) fn hold() -> Held {
-    Held(write())
+    Held { _installing: installing(), _installed: write() }
 }
 
 /// An instrument: measures under names known at run time, and says what became of every reading.
@@ -71,8 +85,14 @@ pub(crate) fn hold() -> Held {
 /// makes one that stands alone, and several of those may live in one process. When the last clone
 /// of such a one goes, it flushes.
 ///
-/// Levels and names are texts here, looked up on each call. One that may not be on the wire is not
-/// an error but a counted loss: instrumentation must not change what a program does.
+/// Levels and names are texts here. `count`, `time` and `read_gauge` look them up on each call,
+/// which costs about 100 ns; [`counter`](Self::counter), [`timer`](Self::timer) and
+/// [`gauge`](Self::gauge) look them up once, and what they give costs what a call site costs. A
+/// text that may not be on the wire is not an error but a counted loss: instrumentation must not
+/// change what a program does.
+///
+/// One instrument keeps 100,000 names apart; beyond them readings go to a series `_overflow`, and
+/// [`Stats::overflowing`](crate::Stats::overflowing) says which name was the first to find no room.
 ///
 /// ```
 /// # fn main() -> Result<(), zibrato::InstallError> {
@@ -80,7 +100,7 @@ pub(crate) fn hold() -> Held {
 /// for shard in 0..3 {
 ///     z.count("info", &format!("shard.{shard}.rows"), 100);
 /// }
-/// z.gauge("info", "queue.depth", 17);
+/// z.read_gauge("info", "queue.depth", 17);
 /// assert_eq!(z.stats().recorded, 4);
 /// # Ok(())
 /// # }
@@ -114,8 +134,26 @@ impl Zibrato {
         self.record(Kind::Counter, level, name, amount.number());
     }
 
+    /// A handle to a counter, for names that are counted often.
+    #[must_use]
+    pub fn counter(&self, level: &str, name: &str) -> CounterHandle {
+        CounterHandle::new(self.kept(Kind::Counter, level, name))
+    }
+
+    /// A handle to a gauge, for names that are read often.
+    #[must_use]
+    pub fn gauge(&self, level: &str, name: &str) -> GaugeHandle {
+        GaugeHandle::new(self.kept(Kind::Gauge, level, name))
+    }
+
+    /// A handle to a timer, for names that are timed often.
+    #[must_use]
+    pub fn timer(&self, level: &str, name: &str) -> TimerHandle {
+        TimerHandle::new(self.kept(Kind::Timer, level, name))
+    }
+
     /// Reads a gauge.
-    pub fn gauge<A: Amount>(&self, level: &str, name: &str, value: A) {
+    pub fn read_gauge<A: Amount>(&self, level: &str, name: &str, value: A) {
         self.record(Kind::Gauge, level, name, value.number());
     }
 
@@ -155,6 +193,22 @@ impl Zibrato {
     fn record(&self, kind: Kind, level: &str, name: &str, value: super::amount::Number) {
         let source = self.source.as_ref();
         self.owner.with(|works| works.instrument.record(kind, level, name, source, value));
+    }
+
+    fn kept(&self, kind: Kind, level: &str, name: &str) -> Arc<Kept> {
+        let (source, owner) = (self.source.as_ref(), Arc::downgrade(&self.owner));
+        let kept = self.owner.with(|works| {
+            let instrument = &works.instrument;
+            match instrument.named(kind, level, name, source) {
+                Ok(named) => {
+                    let series = named.series.clone();
+                    named.kept(|| Kept::new(kind, Ok(series), owner.clone()))
+                }
+                Err(why) => Kept::new(kind, Err(why), owner.clone()),
+            }
+        });
+        // Without an instrument it measures nothing, whatever the reason says.
+        kept.unwrap_or_else(|| Kept::new(kind, Err(Loss::Deadline), owner))
     }
 
     fn instrument(&self) -> Option<Arc<Instrument>> {

@@ -1,19 +1,19 @@
-//! An instrument: what it wants, the cells of names known at run time, and its books.
+//! An instrument: what it wants, the series whose names are known at run time, and its books.
 
 use super::amount::Number;
 use super::capture;
-use super::cell::{Cell, Taken};
+use super::cell::Taken;
 use super::ledger::{Ledger, Loss, Stats};
+use super::names::{Named, Names};
 use super::process;
+use super::run_names;
 use super::site;
+use super::tags::Tags;
 use crate::clock;
 use crate::measurement::{Kind, Level, Name, Source};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// The most names known only at run time that one instrument keeps apart.
-const MAX_NAMES: usize = 100_000;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// The number of the installed instrument; 0 while there is none.
 static INSTALLED: AtomicU64 = AtomicU64::new(0);
@@ -35,14 +35,34 @@ pub(crate) struct Instrument {
     /// The process whose it is.
     generation: u64,
     source: Source,
-    /// `None`: every level.
+    /// What it may measure; `None`: every level.
     levels: Option<BTreeSet<Level>>,
-    named: Mutex<HashMap<Series, Arc<Cell>>>,
+    /// What the broker says that somebody wants; `None`: that is not known.
+    demand: RwLock<Option<Demanded>>,
+    names: Names,
     ledger: Ledger,
     /// Whether the call sites of the program are this instrument's.
     owns_sites: AtomicBool,
+    /// Whether its end has begun.
+    closed: AtomicBool,
     /// Readings that the call sites had seen when they ceased to be.
     made_at_sites: AtomicU64,
+}
+
+/// The levels that somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Demanded {
+    All,
+    Levels(BTreeSet<Level>),
+}
+
+impl Demanded {
+    pub(crate) fn includes(&self, level: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Levels(levels) => levels.contains(level),
+        }
+    }
 }
 
 /// What tells a cell apart.
@@ -52,6 +72,7 @@ pub(crate) struct Series {
     pub(crate) source: Source,
     pub(crate) name: Name,
     pub(crate) kind: Kind,
+    pub(crate) tags: Tags,
 }
 
 impl Instrument {
@@ -61,9 +82,11 @@ impl Instrument {
             generation: process::generation(),
             source,
             levels,
-            named: Mutex::default(),
+            demand: RwLock::new(None),
+            names: Names::default(),
             ledger: Ledger::default(),
             owns_sites: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             made_at_sites: AtomicU64::new(0),
         }
     }
@@ -76,8 +99,40 @@ impl Instrument {
         &self.ledger
     }
 
+    pub(crate) const fn names(&self) -> &Names {
+        &self.names
+    }
+
+    pub(crate) const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Whether a reading of the level would be taken now.
     pub(crate) fn wants(&self, level: &str) -> bool {
-        self.levels.as_ref().is_none_or(|levels| levels.contains(level))
+        let allowed = self.levels.as_ref().is_none_or(|levels| levels.contains(level));
+        let demand = self.demand.read().unwrap_or_else(PoisonError::into_inner);
+        allowed
+            && demand.as_ref().is_none_or(|demand| demand.includes(level))
+            && !self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Whether the broker said that somebody wants the level.
+    pub(crate) fn is_demanded(&self, level: &str) -> bool {
+        let demand = self.demand.read().unwrap_or_else(PoisonError::into_inner);
+        demand.as_ref().is_some_and(|demand| demand.includes(level))
+    }
+
+    /// From now on measures only what somebody wants; `None`: as if somebody wanted all.
+    pub(crate) fn demand(&self, demand: Option<Demanded>) {
+        let mut current = self.demand.write().unwrap_or_else(PoisonError::into_inner);
+        if *current == demand {
+            return;
+        }
+        let before = std::mem::replace(&mut *current, demand);
+        // Freeing memory may be measured, too.
+        drop(current);
+        drop(before);
+        super::point::ask_again(|| {});
     }
 
     pub(crate) fn owns_sites(&self) -> bool {
@@ -91,11 +146,12 @@ impl Instrument {
         self.owns_sites.store(true, Ordering::SeqCst);
     }
 
-    /// From now on the call sites measure nothing; what they gathered can still be collected.
-    pub(crate) fn close_sites(&self) {
+    /// From now on nothing more is measured; what has gathered can still be collected.
+    pub(crate) fn close(&self) {
         if self.owns_sites() {
             site::belong_to(0);
         }
+        super::point::ask_again(|| self.closed.store(true, Ordering::SeqCst));
     }
 
     /// The call sites are nobody's any more.
@@ -126,19 +182,32 @@ impl Instrument {
         if !value.to_f64().is_finite() {
             return self.refuse_not_finite();
         }
-        let (Ok(level), Ok(name)) = (Level::new(level), Name::new(name)) else {
-            return self.ledger.refuse(Loss::Name);
-        };
-        let source = source.unwrap_or(&self.source).clone();
-        let Some(cell) = self.cell(Series { level, source, name, kind }) else {
-            return self.ledger.refuse(Loss::TooManyNames);
+        let named = match self.named(kind, level, name, source) {
+            Ok(named) => named,
+            Err(why) => return self.ledger.refuse(why),
         };
         match kind {
-            Kind::Counter => cell.add(value),
-            Kind::Gauge => cell.set(value.to_f64(), clock::unix_ms()),
-            Kind::Timer => cell.record(value.to_f64()),
+            Kind::Counter => named.cell.add(value),
+            Kind::Gauge => named.cell.set(value.to_f64(), clock::unix_ms()),
+            Kind::Timer => named.cell.record(value.to_f64()),
             Kind::Set => {}
         }
+    }
+
+    /// The series of a name known at run time, or why there can be none.
+    pub(crate) fn named(
+        &self,
+        kind: Kind,
+        level: &str,
+        name: &str,
+        source: Option<&Source>,
+    ) -> Result<Arc<Named>, Loss> {
+        let (Ok(level), Ok(name)) = (Level::new(level), Name::new(name)) else {
+            return Err(Loss::Name);
+        };
+        let source = source.unwrap_or(&self.source).clone();
+        let series = Series { level, source, name, kind, tags: &[] };
+        self.names.find_or_add(series).ok_or(Loss::TooManyNames)
     }
 
     /// Gives one reading under a name known at run time to what this thread captures.
@@ -151,7 +220,8 @@ impl Instrument {
     ) {
         if let (Ok(level), Ok(name)) = (Level::new(level), Name::new(name)) {
             let source = source.cloned().unwrap_or_default();
-            capture::catch(level, kind, name, value.to_f64(), source);
+            let series = Series { level, source, name, kind, tags: &[] };
+            capture::catch(series, value.to_f64());
         }
     }
 
@@ -159,48 +229,32 @@ impl Instrument {
         self.ledger.refuse(Loss::NotFinite);
     }
 
-    fn cell(&self, series: Series) -> Option<Arc<Cell>> {
-        let mut named = self.named();
-        if let Some(cell) = named.get(&series) {
-            return Some(Arc::clone(cell));
-        }
-        if named.len() >= MAX_NAMES {
-            return None;
-        }
-        Some(Arc::clone(named.entry(series).or_insert_with(|| Arc::new(Cell::new()))))
-    }
-
-    fn named(&self) -> MutexGuard<'_, HashMap<Series, Arc<Cell>>> {
-        self.named.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes what has gathered in every cell whose level `of` says yes to.
-    pub(crate) fn collect(&self, of: impl Fn(&Level) -> bool) -> Vec<(Series, Taken)> {
-        let mut all = Vec::new();
+    /// Takes what has gathered in every cell whose level `of` says yes to, and gives it to `to`.
+    pub(crate) fn collect(&self, of: impl Fn(&Level) -> bool, mut to: impl FnMut(&Series, Taken)) {
         if self.owns_sites() {
             for site in site::sites() {
-                let Some((level, name, source)) = site.checked().filter(|c| of(&c.0)) else {
-                    continue;
-                };
-                let source = source.unwrap_or_else(|| self.source.clone());
-                let series = Series { level, source, name, kind: site.kind() };
-                all.extend(site.take().map(|taken| (series, taken)));
+                let wanted = site.texts().is_some_and(|texts| of(&texts.level));
+                if wanted
+                    && let Some(taken) = site.take()
+                    && let Some(series) = site.series(&self.source)
+                {
+                    to(&series, taken);
+                }
             }
         }
-        for (series, cell) in self.named().iter().filter(|(series, _)| of(&series.level)) {
-            all.extend(cell.take(series.kind).map(|taken| (series.clone(), taken)));
-        }
-        self.ledger.entries().taken += all.iter().map(|(_, taken)| taken.readings).sum::<u64>();
-        all
+        self.names.collect(of, to);
     }
 
     pub(crate) fn stats(&self) -> Stats {
+        // What is settled before what was made: so that nothing is settled that was not made.
+        let settled = self.ledger.settled();
         let at_sites = if self.owns_sites() {
             site::made_at_sites()
         } else {
             self.made_at_sites.load(Ordering::SeqCst)
         };
-        let named: u64 = self.named().values().map(|cell| cell.made()).sum();
-        self.ledger.stats(at_sites + named)
+        let mut stats = settled.stats(at_sites + self.names.made());
+        stats.overflowing = self.names.overflowing().or_else(run_names::overflowing);
+        stats
     }
 }

@@ -1,8 +1,10 @@
 //! What became of every reading: `recorded = delivered + unconfirmed + pending + lost`.
 
+use crate::measurement::Name;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Why readings were lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,7 +16,8 @@ pub enum Loss {
     Name,
     /// The number was NaN or infinite.
     NotFinite,
-    /// There were more than 100,000 names known only at run time.
+    /// There were more than 100,000 names known only at run time, and more than 1,000 levels and
+    /// sources among those that found no room.
     TooManyNames,
 }
 
@@ -31,8 +34,7 @@ impl fmt::Display for Loss {
 
 /// What became of every reading that was made since the instrument was built.
 ///
-/// `recorded = delivered + unconfirmed + pending + lost` holds whenever no other thread is just
-/// making a reading.
+/// `recorded = delivered + unconfirmed + pending + lost` holds at any time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -49,6 +51,12 @@ pub struct Stats {
     pub lost: BTreeMap<Loss, u64>,
     /// Whether the broker was heard of within the last five seconds.
     pub connected: bool,
+    /// How long the oldest reading waits for the broker to take it, beyond the interval in which
+    /// it was made. Zero while nothing waits.
+    pub lag: Duration,
+    /// The first name that found no room among 100,000 names known only at run time. It and later
+    /// ones are measured together under the name `_overflow`.
+    pub overflowing: Option<Name>,
 }
 
 impl Stats {
@@ -75,12 +83,12 @@ pub(crate) struct Ledger {
 pub(crate) struct Entries {
     /// Readings that were refused when they were made, and so never reached a cell.
     pub(crate) refused: u64,
-    /// Readings taken out of cells.
-    pub(crate) taken: u64,
     pub(crate) delivered: u64,
     pub(crate) unconfirmed: u64,
     pub(crate) lost: BTreeMap<Loss, u64>,
     pub(crate) connected: bool,
+    /// Since when the oldest batch waits.
+    pub(crate) waiting_since: Option<Instant>,
 }
 
 impl Ledger {
@@ -101,20 +109,26 @@ impl Ledger {
         }
     }
 
+    /// What became of readings up to now.
+    pub(crate) fn settled(&self) -> Entries {
+        self.entries().clone()
+    }
+}
+
+impl Entries {
     /// The books, given how many readings the cells have ever seen.
-    pub(crate) fn stats(&self, made: u64) -> Stats {
-        let entries = self.entries().clone();
-        let in_cells = made.saturating_sub(entries.taken);
-        let lost_on_the_way: u64 =
-            entries.lost.values().sum::<u64>().saturating_sub(entries.refused);
-        let settled = entries.delivered + entries.unconfirmed + lost_on_the_way;
+    pub(crate) fn stats(self, made: u64) -> Stats {
+        let lost: u64 = self.lost.values().sum();
+        let settled = self.delivered + self.unconfirmed + lost.saturating_sub(self.refused);
         Stats {
-            recorded: made + entries.refused,
-            delivered: entries.delivered,
-            unconfirmed: entries.unconfirmed,
-            pending: in_cells + entries.taken.saturating_sub(settled),
-            lost: entries.lost,
-            connected: entries.connected,
+            recorded: made + self.refused,
+            delivered: self.delivered,
+            unconfirmed: self.unconfirmed,
+            pending: made.saturating_sub(settled),
+            lost: self.lost,
+            connected: self.connected,
+            lag: self.waiting_since.map_or(Duration::ZERO, |since| since.elapsed()),
+            overflowing: None,
         }
     }
 }

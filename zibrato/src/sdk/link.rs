@@ -3,6 +3,8 @@
 //! One batch per level is in flight until the broker acknowledges it; unacknowledged it is sent
 //! again unchanged, and the broker drops what it already took.
 
+use super::demand::Demand;
+use super::instrument::Demanded;
 use super::ledger::{Ledger, Loss};
 use crate::clock;
 use crate::measurement::Level;
@@ -32,6 +34,7 @@ pub(crate) struct Link {
     heard: Option<Instant>,
     /// Whether that was lately.
     connected: bool,
+    demand: Demand,
 }
 
 #[derive(Default)]
@@ -64,6 +67,7 @@ struct Outgoing {
     id: BatchId,
     body: Vec<u8>,
     readings: u64,
+    since: Instant,
 }
 
 /// The ZeroMQ context has ended; it ends only once the sockets are closed.
@@ -94,7 +98,8 @@ impl Link {
         }
         let endpoints = [endpoint(host, port), endpoint(host, control_port)];
         let (topics, heard, connected) = (BTreeMap::new(), None, false);
-        Ok(Self { push, control, endpoints, publisher, topics, heard, connected })
+        let demand = Demand::default();
+        Ok(Self { push, control, endpoints, publisher, topics, heard, connected, demand })
     }
 
     /// Begins the connections anew. A broker whose machine is gone says no goodbye, and what only
@@ -155,7 +160,7 @@ impl Link {
         let topic = self.topics.entry(level.clone()).or_default();
         topic.sequence += 1;
         let id = BatchId { publisher: self.publisher, sequence: topic.sequence };
-        topic.waiting.push_back(Outgoing { id, body, readings });
+        topic.waiting.push_back(Outgoing { id, body, readings, since: Instant::now() });
     }
 
     /// Hears what the broker says, and settles what it has taken.
@@ -169,20 +174,30 @@ impl Link {
                     self.heard = Some(now);
                     self.settle(&ack, ledger);
                 }
-            } else if WantedLevels::decode(body).is_ok() {
+            } else if let Ok(wanted) = WantedLevels::decode(body) {
                 self.heard = Some(now);
+                self.demand.hear(wanted, now);
             }
         }
         let connected = self.is_connected(now);
         match (std::mem::replace(&mut self.connected, connected), connected) {
             (true, false) => self.reconnect(),
             (false, true) => {
+                self.demand.come_back(now);
                 let sent = self.topics.values_mut().flat_map(|topic| &mut topic.sent);
                 sent.for_each(|sent| sent.repeats = 0);
             }
             (true, true) | (false, false) => {}
         }
-        ledger.entries().connected = connected;
+        let waiting = self.topics.values().filter_map(|topic| topic.waiting.front());
+        let waiting_since = waiting.map(|batch| batch.since).min();
+        let mut entries = ledger.entries();
+        (entries.connected, entries.waiting_since) = (connected, waiting_since);
+    }
+
+    /// Which levels somebody wants, if the broker says so; nothing while it is silent.
+    pub(crate) fn demand(&mut self, now: Instant) -> Option<Option<Demanded>> {
+        self.connected.then(|| self.demand.wanted(now))
     }
 
     fn settle(&mut self, ack: &Ack, ledger: &Ledger) {

@@ -1,82 +1,57 @@
-//! The cells that belong to one thread, so that counting touches no memory that others write.
+//! The cells that belong to one thread, so that measuring touches no memory that others write.
 //!
 //! A call site has an index, and each thread a block of cells in which that index is its cell. Only
 //! the thread writes there, with plain loads and stores; only the sender reads, and takes the
 //! difference to what it saw last. When a thread ends, its block, totals intact, is the next
 //! thread's. Blocks are never given back: there are as many as there were threads at once.
 
-use super::timer_cell::{Extremes, TimerCell, TimerTotals};
+use super::blocks::{Block, Blocks};
+use super::counter_cell::{Counted, CounterCell};
+use super::gauge_cell::GaugeCell;
+use super::sync::OnceBox;
+use super::timer_cell::TimerCell;
 use std::cell::{Cell, RefCell};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The smallest block.
 const SMALLEST: usize = 64;
 
-/// All blocks together have at most so many bytes, without the octaves of timers.
-const MAX_BYTES: usize = 16 << 20;
+/// How many bytes all cells together may have unless [`limit_memory`] says otherwise.
+pub(crate) const DEFAULT_MAX_MEMORY: usize = 16 << 20;
 
-/// One thread's counts at one call site.
-#[derive(Debug, Default)]
-pub(crate) struct CounterCell {
-    /// Counts of one, which nearly all are: one word for the sum and for how many there were.
-    ones: AtomicU64,
-    /// The sum of all other counts; an `i64` in wrapping arithmetic.
-    sum: AtomicU64,
-    /// How many of those there were.
-    others: AtomicU64,
-}
-
-impl CounterCell {
-    /// Called by one thread at a time.
-    #[inline]
-    pub(crate) fn add(&self, amount: i64) {
-        if amount == 1 {
-            grow(&self.ones, 1);
-        } else {
-            grow(&self.sum, amount.cast_unsigned());
-            // Last, and the reader reads it first: so what it has counted it has summed.
-            self.others.store(self.others.load(Ordering::Relaxed) + 1, Ordering::Release);
-        }
-    }
-}
-
-/// A single writer needs no locked instruction: nothing comes between the load and the store.
-#[inline]
-fn grow(total: &AtomicU64, more: u64) {
-    total.store(total.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
-}
-
-type Timer = OnceLock<Box<TimerCell>>;
+type Gauge = OnceBox<GaugeCell>;
+type Timer = OnceBox<TimerCell>;
 
 /// The cells of one thread at a time.
 #[derive(Debug)]
-struct Block {
-    owned: AtomicBool,
+struct Cells {
     counters: Box<[CounterCell]>,
+    gauges: Box<[Gauge]>,
     timers: Box<[Timer]>,
 }
 
-static BLOCKS: Mutex<Vec<&'static Block>> = Mutex::new(Vec::new());
+static BLOCKS: Blocks<Cells> = Blocks::new(OnceBox::new());
 static BYTES: AtomicUsize = AtomicUsize::new(0);
+static MAX_BYTES: AtomicUsize = AtomicUsize::new(DEFAULT_MAX_MEMORY);
 
 thread_local! {
     // Without destructors, so that reading them is one load from a fixed place.
     static COUNTERS: Cell<&'static [CounterCell]> = const { Cell::new(&[]) };
+    static GAUGES: Cell<&'static [Gauge]> = const { Cell::new(&[]) };
     static TIMERS: Cell<&'static [Timer]> = const { Cell::new(&[]) };
     /// What hands the block on when the thread ends.
     static OWNER: RefCell<Owner> = const { RefCell::new(Owner(None)) };
 }
 
-struct Owner(Option<&'static Block>);
+struct Owner(Option<&'static Block<Cells>>);
 
 impl Owner {
     fn hand_on(&mut self) {
         if let Some(block) = self.0.take() {
             COUNTERS.set(&[]);
+            GAUGES.set(&[]);
             TIMERS.set(&[]);
-            // The next owner sees everything that this thread wrote.
-            block.owned.store(false, Ordering::Release);
+            block.hand_on();
         }
     }
 }
@@ -87,16 +62,27 @@ impl Drop for Owner {
     }
 }
 
+/// From now on all cells together may have so many bytes. What there is already stays.
+pub(crate) fn limit_memory(bytes: usize) {
+    MAX_BYTES.store(bytes, Ordering::Relaxed);
+}
+
 /// This thread's cell of a counter, if it has one.
 #[inline]
 pub(crate) fn counter(index: u32) -> Option<&'static CounterCell> {
     COUNTERS.get().get(index as usize)
 }
 
+/// This thread's cell of a gauge, if it has one.
+#[inline]
+pub(crate) fn gauge(index: u32) -> Option<&'static GaugeCell> {
+    GAUGES.get().get(index as usize)?.get()
+}
+
 /// This thread's cell of a timer, if it has one.
 #[inline]
 pub(crate) fn timer(index: u32) -> Option<&'static TimerCell> {
-    TIMERS.get().get(index as usize)?.get().map(Box::as_ref)
+    TIMERS.get().get(index as usize)?.get()
 }
 
 /// This thread's cell of a counter. `None` when the thread is about to end, or when there is no
@@ -109,17 +95,25 @@ pub(crate) fn counter_or_grow(index: u32) -> Option<&'static CounterCell> {
     })
 }
 
+/// This thread's cell of a gauge; see [`counter_or_grow`].
+#[cold]
+pub(crate) fn gauge_or_grow(index: u32) -> Option<&'static GaugeCell> {
+    counter_or_grow(index)?;
+    make(GAUGES.get().get(index as usize)?, size_of::<GaugeCell>())
+}
+
 /// This thread's cell of a timer; see [`counter_or_grow`].
 #[cold]
 pub(crate) fn timer_or_grow(index: u32) -> Option<&'static TimerCell> {
-    if TIMERS.get().len() <= index as usize {
-        own_block(index as usize)?;
-    }
-    let timer = TIMERS.get().get(index as usize)?;
-    if timer.get().is_none() && !reserve(size_of::<TimerCell>()) {
+    counter_or_grow(index)?;
+    make(TIMERS.get().get(index as usize)?, TimerCell::BYTES)
+}
+
+fn make<T: Default>(cell: &'static OnceBox<T>, bytes: usize) -> Option<&'static T> {
+    if cell.get().is_none() && !reserve(bytes) {
         return None;
     }
-    Some(timer.get_or_init(Box::default))
+    Some(cell.get_or_init(Box::default))
 }
 
 /// Makes a block with the cell `index` this thread's.
@@ -127,90 +121,54 @@ fn own_block(index: usize) -> Option<()> {
     // An error means that the thread's destructors have run.
     OWNER
         .try_with(|owner| {
+            // An allocator that measures comes by here while a block is made.
             let mut owner = owner.try_borrow_mut().ok()?;
-            let block = free_block(index).or_else(|| new_block(index))?;
+            let block =
+                BLOCKS.adopt(|cells| cells.counters.len() > index).or_else(|| new_block(index))?;
             owner.hand_on();
             owner.0 = Some(block);
-            COUNTERS.set(&block.counters);
-            TIMERS.set(&block.timers);
+            COUNTERS.set(&block.cells.counters);
+            GAUGES.set(&block.cells.gauges);
+            TIMERS.set(&block.cells.timers);
             Some(())
         })
         .ok()
         .flatten()
 }
 
-fn blocks() -> MutexGuard<'static, Vec<&'static Block>> {
-    BLOCKS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Keeps the lock of this file for a fork.
-pub(crate) struct Held(
-    #[expect(dead_code, reason = "held, not read")] MutexGuard<'static, Vec<&'static Block>>,
-);
-
-pub(crate) fn hold() -> Held {
-    Held(blocks())
-}
-
-fn free_block(index: usize) -> Option<&'static Block> {
-    let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
-    let fits = |block: &&&'static Block| {
-        block.counters.len() > index
-            && block.owned.compare_exchange(false, true, acquire, relaxed).is_ok()
-    };
-    blocks().iter().find(fits).copied()
-}
-
-fn new_block(index: usize) -> Option<&'static Block> {
-    let cells = (index + 1).next_power_of_two().max(SMALLEST);
-    let bytes = cells * (size_of::<CounterCell>() + size_of::<Timer>());
-    if !reserve(bytes) {
+fn new_block(index: usize) -> Option<&'static Block<Cells>> {
+    let count = (index + 1).next_power_of_two().max(SMALLEST);
+    if !reserve(count * (size_of::<CounterCell>() + size_of::<Gauge>() + size_of::<Timer>())) {
         return None;
     }
-    let block: &'static Block = Box::leak(Box::new(Block {
-        owned: AtomicBool::new(true),
-        counters: (0..cells).map(|_| CounterCell::default()).collect(),
-        timers: (0..cells).map(|_| Timer::new()).collect(),
-    }));
-    blocks().push(block);
-    Some(block)
+    BLOCKS.add(Cells {
+        counters: (0..count).map(|_| CounterCell::new()).collect(),
+        gauges: (0..count).map(|_| Gauge::new()).collect(),
+        timers: (0..count).map(|_| Timer::new()).collect(),
+    })
 }
 
 /// Takes so many bytes out of what cells may have, if they are there.
-fn reserve(bytes: usize) -> bool {
-    let take = |taken: usize| taken.checked_add(bytes).filter(|all| *all <= MAX_BYTES);
+pub(crate) fn reserve(bytes: usize) -> bool {
+    let most = MAX_BYTES.load(Ordering::Relaxed);
+    let take = |taken: usize| taken.checked_add(bytes).filter(|all| *all <= most);
     BYTES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
 }
 
-/// What all threads have ever counted at one call site: the sum, in wrapping arithmetic, and how
-/// often.
-pub(crate) fn counted(index: u32) -> (u64, u64) {
-    let (mut sum, mut times) = (0_u64, 0_u64);
-    for cell in blocks().iter().filter_map(|block| block.counters.get(index as usize)) {
-        let (ones, others) =
-            (cell.ones.load(Ordering::Relaxed), cell.others.load(Ordering::Acquire));
-        times = times.wrapping_add(ones).wrapping_add(others);
-        sum = sum.wrapping_add(ones).wrapping_add(cell.sum.load(Ordering::Relaxed));
-    }
-    (sum, times)
+/// What all threads have ever counted at one call site.
+pub(crate) fn counted(index: u32) -> Counted {
+    let mut counted = Counted::default();
+    let cells = BLOCKS.iter().filter_map(|block| block.cells.counters.get(index as usize));
+    cells.for_each(|cell| cell.add_to(&mut counted));
+    counted
 }
 
-/// What all threads have ever timed at one call site.
-pub(crate) fn timed(index: u32) -> TimerTotals {
-    let mut totals = TimerTotals::default();
-    for_each_timer(index, |timer| timer.add_to(&mut totals));
-    totals
+/// Every thread's cell of one gauge.
+pub(crate) fn gauges(index: u32) -> impl Iterator<Item = &'static GaugeCell> {
+    BLOCKS.iter().filter_map(move |block| block.cells.gauges.get(index as usize)?.get())
 }
 
-/// Min, max and squares of what all threads timed at one call site in `epoch`.
-pub(crate) fn extremes(index: u32, epoch: u32) -> Extremes {
-    let mut extremes = Extremes::default();
-    for_each_timer(index, |timer| timer.add_extremes(&mut extremes, epoch));
-    extremes
-}
-
-fn for_each_timer(index: u32, act: impl FnMut(&TimerCell)) {
-    let blocks = blocks();
-    let timers = blocks.iter().filter_map(|block| block.timers.get(index as usize)?.get());
-    timers.map(Box::as_ref).for_each(act);
+/// Every thread's cell of one timer.
+pub(crate) fn timers(index: u32) -> impl Iterator<Item = &'static TimerCell> + Clone {
+    BLOCKS.iter().filter_map(move |block| block.cells.timers.get(index as usize)?.get())
 }

@@ -4,7 +4,7 @@ use super::amount::Amount;
 use super::site::{Site, count};
 use std::thread;
 
-/// What `on = "ok"` and `on = "err"` look at: whether a function's result is an error.
+/// What `on`, `outcomes` and `err` look at: whether a function's result is an error.
 ///
 /// `Err` is one, and so is `None`, as with `?`. Implement it for a result type of your own:
 ///
@@ -18,9 +18,9 @@ use std::thread;
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`on = \"ok\"` and `on = \"err\"` need a function that returns a `Result` or an `Option`, not `{Self}`",
+    message = "`on` and `err` need a function that returns a `Result` or an `Option`, not `{Self}`",
     label = "neither `Result` nor `Option`",
-    note = "count every call with `on = \"always\"`, or implement `zibrato::Outcome` for `{Self}`"
+    note = "leave `on` or `err` away, or implement `zibrato::Outcome` for `{Self}`"
 )]
 pub trait Outcome {
     /// Whether the result is an error.

@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) control_port: u16,
     pub(crate) interval: Duration,
     pub(crate) flush_deadline: Duration,
+    /// Whether levels that nobody wants are left unmeasured.
+    pub(crate) demand: bool,
 }
 
 /// An instrument, and the thread that sends for it in this process.
@@ -35,7 +37,7 @@ pub(crate) struct Works {
 
 impl Works {
     fn shut_down(&self, within: Duration) -> Stats {
-        self.instrument.close_sites();
+        self.instrument.close();
         if let Some(sender) = &self.sender {
             sender.stop(within);
         }
@@ -123,7 +125,7 @@ impl Owner {
         }
         // Only once: by the next time they may be another installation's.
         if !again {
-            self.works.instrument.close_sites();
+            self.works.instrument.close();
         }
         Stats::default()
     }
@@ -185,6 +187,7 @@ impl Settings {
             endpoint: endpoint(&self.host, self.port),
             source,
         })?;
-        Sender::start(Arc::clone(instrument), link, self.interval).map_err(InstallError::Thread)
+        Sender::start(Arc::clone(instrument), link, self.interval, self.demand)
+            .map_err(InstallError::Thread)
     }
 }

@@ -3,11 +3,12 @@
 //! The standard library has neither. The handlers live as long as the process, and do nothing
 //! while nothing is installed.
 
-use super::{handle, local, owner, site};
+use super::{handle, kept, owner, point, sender};
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// How many forks lie between this process and the one that first measured.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
@@ -23,8 +24,8 @@ pub(crate) fn generation() -> u64 {
 struct Locks {
     _installed: handle::Held,
     _reborn: owner::Held,
-    sites: site::Held,
-    _blocks: local::Held,
+    _free: kept::Held,
+    points: point::Held,
 }
 
 impl Locks {
@@ -33,8 +34,8 @@ impl Locks {
         Self {
             _installed: handle::hold(),
             _reborn: owner::hold(),
-            sites: site::hold(),
-            _blocks: local::hold(),
+            _free: kept::hold(),
+            points: point::hold(),
         }
     }
 }
@@ -63,7 +64,7 @@ extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
     // Whatever measures next has to ask, and so finds out that it is in another process.
     if let Some(locks) = &locks {
-        locks.sites.ask_again();
+        locks.points.ask_again();
     }
 }
 
@@ -91,5 +92,24 @@ pub(crate) fn flush_at_exit() {
         // SAFETY: a function that lives as long as the program and takes nothing. Where the system
         // has no room for it, the guard still flushes.
         unsafe { libc::atexit(at_exit) };
+    });
+}
+
+/// From now on each panic flushes what is installed then, for at most `within`.
+pub(crate) fn flush_at_panics(within: Duration) {
+    static ONCE: Once = Once::new();
+    static WITHIN_MS: AtomicU64 = AtomicU64::new(0);
+    WITHIN_MS.store(u64::try_from(within.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            before(info);
+            // The sender cannot wait for itself.
+            if std::thread::current().name() != Some(sender::THREAD)
+                && let Some(installed) = handle::installed_if_free()
+            {
+                installed.flush(Duration::from_millis(WITHIN_MS.load(Ordering::SeqCst)));
+            }
+        }));
     });
 }

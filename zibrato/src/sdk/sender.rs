@@ -1,14 +1,14 @@
 //! The one thread that empties the cells and talks to the broker.
 
-use super::cell::{Taken, TakenValue};
-use super::instrument::{Instrument, Series};
+use super::account::{ACCOUNT_LEVEL, Account};
+use super::batches::{Batch, Batches};
+use super::instrument::Instrument;
 use super::ledger::{Loss, Stats};
 use super::link::{ContextEnded, Link, SILENCE};
 use super::process;
 use super::ticks;
 use crate::clock;
 use crate::measurement::Level;
-use crate::wire::{BATCH_TARGET_BYTES, BatchWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
@@ -28,6 +28,9 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// The longest that is waited; beyond it an `Instant` may have no room for the end.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// What the thread is called.
+pub(crate) const THREAD: &str = "zibrato-sender";
 
 /// Owns the thread.
 #[derive(Debug)]
@@ -87,6 +90,7 @@ impl Sender {
         instrument: Arc<Instrument>,
         link: Link,
         interval: Duration,
+        heeds_demand: bool,
     ) -> io::Result<Self> {
         let (asleep, wake) = UnixStream::pair()?;
         asleep.set_nonblocking(true)?;
@@ -104,8 +108,10 @@ impl Sender {
             asleep,
             started_ms: since_ms,
             collected_ms: BTreeMap::new(),
+            heeds_demand,
+            account: Account::default(),
         };
-        let thread = Builder::new().name("zibrato-sender".into()).spawn(move || worker.run())?;
+        let thread = Builder::new().name(THREAD.into()).spawn(move || worker.run())?;
         let (thread, generation) = (Mutex::new(Some(thread)), process::generation());
         Ok(Self { orders, thread, generation })
     }
@@ -163,6 +169,8 @@ struct Worker {
     started_ms: u64,
     /// When each level was last collected.
     collected_ms: BTreeMap<Level, u64>,
+    heeds_demand: bool,
+    account: Account,
 }
 
 impl Worker {
@@ -185,6 +193,9 @@ impl Worker {
             ticks::calibrate();
             let now = Instant::now();
             self.link.hear(now, self.instrument.ledger());
+            if let Some(demand) = self.link.demand(now).filter(|_| self.heeds_demand) {
+                self.instrument.demand(demand);
+            }
             let free;
             (free, owed) = owed.into_iter().partition(|level| self.link.is_idle(level));
             if !free.is_empty() {
@@ -193,6 +204,7 @@ impl Worker {
             if now >= next {
                 next = now + self.interval;
                 self.collect(Which::Idle);
+                self.give_account();
             }
             if asked > flushing {
                 flushing = asked;
@@ -247,35 +259,39 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes what has gathered and makes batches of it, one per level and source.
+    /// Takes what has gathered and makes batches of it, per level and source.
     fn collect(&mut self, which: Which<'_>) {
+        let mut batches = Batches::new(&self.collected_ms, self.started_ms);
         let link = &self.link;
-        let mut taken = self.instrument.collect(|level| match which {
+        let wanted = |level: &Level| match which {
             Which::All => true,
             Which::Idle => link.is_idle(level),
             Which::These(levels) => levels.contains(level),
-        });
-        taken.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let now_ms = clock::unix_ms();
-        let mut rest = taken.into_iter().peekable();
-        while let Some((first, _)) = rest.peek() {
-            let (level, source) = (first.level.clone(), first.source.clone());
-            let since_ms = *self.collected_ms.get(&level).unwrap_or(&self.started_ms);
-            let length_ms = now_ms.saturating_sub(since_ms);
-            let mut batch = BatchWriter::new(source.as_str(), now_ms - length_ms, length_ms);
-            let mut readings = 0;
-            let belongs = |next: &(Series, Taken)| next.0.level == level && next.0.source == source;
-            while batch.bytes() < BATCH_TARGET_BYTES
-                && let Some((series, taken)) = rest.next_if(belongs)
-            {
-                readings += taken.readings;
-                write(&mut batch, &series, &taken.value);
-            }
-            if rest.peek().is_none_or(|next| next.0.level != level) {
-                self.collected_ms.insert(level.clone(), now_ms);
-            }
-            self.link.push(&level, batch.finish(), readings);
+        };
+        self.instrument.collect(wanted, |series, taken| batches.add(series, &taken));
+        let (done, now_ms) = (batches.finish(), clock::unix_ms());
+        for Batch { level, body, readings } in done {
+            self.link.push(&level, body, readings);
+            self.collected_ms.insert(level, now_ms);
         }
+    }
+
+    /// Says what became of all readings, if somebody wants to know. What it says is not counted
+    /// among the readings, or it would never come to an end.
+    fn give_account(&mut self) {
+        if !self.instrument.is_demanded(ACCOUNT_LEVEL) {
+            return;
+        }
+        let Ok(level) = Level::new(ACCOUNT_LEVEL) else { return };
+        if !self.link.is_idle(&level) {
+            return;
+        }
+        let stats = self.instrument.stats();
+        let since_ms = *self.collected_ms.get(&level).unwrap_or(&self.started_ms);
+        let now_ms = clock::unix_ms();
+        let body = self.account.batch(&stats, self.instrument.source(), since_ms, now_ms);
+        self.link.push(&level, body, 0);
+        self.collected_ms.insert(level, now_ms);
     }
 }
 
@@ -290,19 +306,10 @@ enum Which<'a> {
     These(&'a BTreeSet<Level>),
 }
 
-fn write(batch: &mut BatchWriter, series: &Series, value: &TakenValue) {
-    let name = series.name.as_str();
-    match value {
-        TakenValue::Counter(sum) => batch.counter(name, &[], *sum),
-        TakenValue::Gauge(gauge) => batch.gauge(name, &[], gauge),
-        TakenValue::Timer(summary) => batch.timer(name, &[], summary),
-        TakenValue::TimerReadings(seconds) => batch.timer_readings(name, &[], seconds),
-    }
-}
-
 /// What was never sent, because there is nobody to send it any more.
 pub(crate) fn lose_the_rest(instrument: &Instrument) -> Stats {
-    let left: u64 = instrument.collect(|_| true).iter().map(|(_, taken)| taken.readings).sum();
+    let mut left = 0;
+    instrument.collect(|_| true, |_, taken| left += taken.readings);
     instrument.ledger().lose(Loss::Deadline, left);
     instrument.stats()
 }

@@ -2,23 +2,16 @@
 
 use super::amount::{Amount, Number};
 use super::capture;
-use super::cell::{Cell, Taken, TakenValue};
-use super::guard::TimeMe;
+use super::guard::{InFlight, TimeMe};
 use super::handle::instrument as installed_instrument;
-use super::instrument;
-use super::local;
-use super::ticks::{self, Moment};
-use super::timer_cell::TimerTotals;
-use crate::clock;
+use super::instrument::{self, Instrument, Series};
+use super::point::{self, Origin, Point, Shape};
+use super::tags::{self, Tags};
 use crate::measurement::{
     Kind, Level, MAX_NAME_BYTES, Name, Source, TextProblem, check_level, check_name,
 };
-use once_cell::sync::OnceCell;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-mod held;
-pub(crate) use held::{Held, hold};
+use once_cell::race::OnceBox;
+use std::sync::Arc;
 
 /// What a call site measures. Generated code fills it in; the names are checked when the program
 /// is compiled.
@@ -33,6 +26,8 @@ pub struct Place {
     pub function: &'static str,
     /// `None`: the installation's source.
     pub source: Option<&'static str>,
+    /// What else tells the series apart.
+    pub tags: Tags,
 }
 
 /// One annotated place in a program.
@@ -40,68 +35,62 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Site {
     place: Place,
-    kind: Kind,
-    /// Where its cell stands in each thread's block, if anybody wants it; else [`OFF`] or [`ASK`].
-    /// One load tells both.
-    gate: AtomicU32,
-    /// Of its timers' extremes; begun anew when the sender takes what has gathered.
-    epoch: AtomicU32,
-    /// Where its cell stands in each thread's block, once it has one.
-    index: OnceCell<u32>,
-    checked: OnceCell<(Level, Name, Option<Source>)>,
-    /// For what the cells of threads cannot take: fractions, gauges, and threads that are ending.
-    shared: Cell,
-    books: Mutex<Books>,
+    point: Point,
+    // Made by whoever comes first, without a lock that a fork could leave locked.
+    texts: OnceBox<Texts>,
 }
 
-/// Nobody wants it: measuring here ends with the load of the gate.
-const OFF: u32 = u32::MAX;
-
-/// It is not known whether anybody wants it.
-const ASK: u32 = u32::MAX - 1;
-
-/// What of the threads' cells is settled. Only the sender, install and uninstall look in here.
-#[derive(Debug, Default)]
-struct Books {
-    /// Sum and number of the counts that were taken.
-    counted: (u64, u64),
-    timed: TimerTotals,
-    /// How many readings were taken out of the threads' cells in this installation.
-    taken: u64,
-}
-
-/// Every site that was ever used. Whoever changes gates holds the lock.
-static SITES: Mutex<Vec<&'static Site>> = Mutex::new(Vec::new());
-
-fn lock_sites() -> MutexGuard<'static, Vec<&'static Site>> {
-    SITES.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-pub(crate) fn sites() -> Vec<&'static Site> {
-    lock_sites().clone()
+/// Level, name and source of a call site.
+#[derive(Debug, Clone)]
+pub(crate) struct Texts {
+    pub(crate) level: Level,
+    pub(crate) name: Name,
+    /// `None`: the installation's.
+    pub(crate) source: Option<Source>,
 }
 
 impl Site {
     #[must_use]
     #[track_caller]
     pub const fn counter(place: Place) -> Self {
-        Self::new(Kind::Counter, place)
+        Self::new(Shape::Counter, place)
     }
 
     #[must_use]
     #[track_caller]
     pub const fn gauge(place: Place) -> Self {
-        Self::new(Kind::Gauge, place)
+        Self::new(Shape::Gauge, place)
+    }
+
+    /// A gauge whose every reading is sent.
+    #[must_use]
+    #[track_caller]
+    pub const fn each(place: Place) -> Self {
+        Self::new(Shape::Each, place)
+    }
+
+    /// A gauge of how many calls are running.
+    #[must_use]
+    #[track_caller]
+    pub const fn in_flight(place: Place) -> Self {
+        Self::new(Shape::InFlight, place)
     }
 
     #[must_use]
     #[track_caller]
     pub const fn timer(place: Place) -> Self {
-        Self::new(Kind::Timer, place)
+        Self::new(Shape::Timer, place)
+    }
+
+    /// A timer that times one call in `every`, and counts them all.
+    #[must_use]
+    #[track_caller]
+    pub const fn sampled(place: Place, every: u32) -> Self {
+        Self::new(if every < 2 { Shape::Timer } else { Shape::Sampled(every) }, place)
     }
 
     #[track_caller]
-    const fn new(kind: Kind, place: Place) -> Self {
+    const fn new(shape: Shape, place: Place) -> Self {
         expect_valid(check_level(place.level));
         match place.name {
             Some(name) => expect_valid(check_name(name)),
@@ -114,25 +103,44 @@ impl Site {
         if let Some(source) = place.source {
             expect_valid(check_name(source));
         }
-        Self {
-            place,
-            kind,
-            gate: AtomicU32::new(ASK),
-            epoch: AtomicU32::new(1),
-            index: OnceCell::new(),
-            checked: OnceCell::new(),
-            shared: Cell::new(),
-            books: Mutex::new(Books { counted: (0, 0), timed: TimerTotals::new(), taken: 0 }),
-        }
+        expect_valid(tags::check(place.tags));
+        Self { place, point: Point::new(shape), texts: OnceBox::new() }
     }
 
     pub(crate) const fn kind(&self) -> Kind {
-        self.kind
+        self.point.shape.kind()
     }
 
-    /// Level, name and source, checked. They were checked when the program was compiled, so this
-    /// is always something.
-    pub(crate) fn checked(&self) -> Option<(Level, Name, Option<Source>)> {
+    pub(crate) const fn tags(&self) -> Tags {
+        self.place.tags
+    }
+
+    /// One that is like it but for its tags.
+    pub(super) const fn with_tags(&self, tags: Tags) -> Self {
+        Self::new(self.point.shape, Place { tags, ..self.place })
+    }
+
+    /// One that is like it but for its name.
+    pub(super) const fn with_name(&self, name: &'static str) -> Self {
+        Self::new(self.point.shape, Place { name: Some(name), ..self.place })
+    }
+
+    /// One that nobody ever wants.
+    pub(super) const fn unwanted() -> Self {
+        let place = Place {
+            level: "_",
+            name: Some("_"),
+            module: "",
+            function: "",
+            source: None,
+            tags: &[],
+        };
+        Self { place, point: Point::closed(), texts: OnceBox::new() }
+    }
+
+    /// Level, name and source, checked. They were checked when the program was compiled, so
+    /// this is always something.
+    pub(crate) fn texts(&self) -> Option<&Texts> {
         let make = || -> Result<_, crate::TextError> {
             let name = match self.place.name {
                 Some(name) => Name::new(name)?,
@@ -142,123 +150,69 @@ impl Site {
                 }
             };
             let source = self.place.source.map(Source::new).transpose()?;
-            Ok((Level::new(self.place.level)?, name, source))
+            let level = Level::new(self.place.level)?;
+            Ok(Box::new(Texts { level, name, source }))
         };
-        self.checked.get_or_try_init(make).ok().cloned()
-    }
-
-    /// Finds out whether the installed instrument wants this site, and opens or closes its gate;
-    /// gives its index if so.
-    #[cold]
-    fn ask(&'static self) -> Option<u32> {
-        // Before the lock: whoever installs holds these two the other way round.
-        let instrument = installed_instrument();
-        let mut sites = lock_sites();
-        // Under the lock, so that no fork comes in the middle of it.
-        self.checked();
-        let index = *self.index.get_or_init(|| {
-            sites.push(self);
-            u32::try_from(sites.len() - 1).unwrap_or(ASK)
-        });
-        let installed = instrument::installation();
-        let wanted = match instrument.filter(|instrument| instrument.number() == installed) {
-            Some(instrument) => instrument.wants(self.place.level),
-            None if installed == 0 => false,
-            // Another one is just being installed; the next use will find it.
-            None => return None,
-        };
-        // While some thread captures, every use has to come by here.
-        if !capture::anybody_captures() {
-            self.gate.store(if wanted { index } else { OFF }, Ordering::Relaxed);
-        }
-        wanted.then_some(index)
+        self.texts.get_or_try_init(make).ok()
     }
 
     /// Takes what has gathered, if there were readings. Only the sender calls it.
-    pub(crate) fn take(&self) -> Option<Taken> {
-        let shared = self.shared.take(self.kind);
-        let Some(index) = self.index.get() else { return shared };
-        let mut books = self.books();
-        match self.kind {
-            Kind::Counter => {
-                let (sum, times) = local::counted(*index);
-                let readings = times.wrapping_sub(books.counted.1);
-                if readings == 0 {
-                    return shared;
-                }
-                let more = sum.wrapping_sub(books.counted.0).cast_signed() as f64;
-                books.counted = (sum, times);
-                books.taken += readings;
-                Some(Taken { readings, value: TakenValue::Counter(more) }.with(shared))
+    pub(crate) fn take(&self) -> Option<super::cell::Taken> {
+        self.point.take()
+    }
+
+    /// What tells it apart, if its source is `default` unless it has one of its own.
+    pub(crate) fn series(&self, default: &Source) -> Option<Series> {
+        let Texts { level, name, source } = self.texts()?.clone();
+        let source = source.unwrap_or_else(|| default.clone());
+        Some(Series { level, source, name, kind: self.kind(), tags: self.tags() })
+    }
+}
+
+impl Origin for &'static Site {
+    #[inline]
+    fn point(self) -> &'static Point {
+        &self.point
+    }
+
+    fn site(self) -> Option<&'static Site> {
+        Some(self)
+    }
+
+    fn instrument(self) -> Option<Arc<Instrument>> {
+        installed_instrument()
+    }
+
+    fn wanted_by(self, instrument: Option<&Instrument>) -> Option<bool> {
+        let installed = instrument::installation();
+        match instrument {
+            Some(instrument) if instrument.number() == installed => {
+                Some(instrument.wants(self.place.level))
             }
-            Kind::Timer => {
-                let totals = local::timed(*index);
-                if totals.count_since(&books.timed) == 0 {
-                    return shared;
-                }
-                // A site that has to wait, because its level is on its way, keeps its epoch.
-                let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
-                let extremes = local::extremes(*index, epoch);
-                let summary = totals.since(&books.timed, extremes, ticks::tick());
-                let readings = summary.count();
-                books.timed = totals;
-                books.taken += readings;
-                Some(Taken { readings, value: TakenValue::Timer(summary) }.with(shared))
-            }
-            Kind::Gauge | Kind::Set => shared,
+            _ if installed == 0 => Some(false),
+            // Another one is just being installed; the next use will find it.
+            _ => None,
         }
     }
 
-    /// Forgets what has gathered for an earlier installation.
-    fn clear(&self) {
-        self.shared.clear();
-        let Some(index) = self.index.get() else { return };
-        let mut books = self.books();
-        books.taken = 0;
-        books.counted = local::counted(*index);
-        // What was shortest and longest up to now is not this installation's.
-        self.epoch.fetch_add(1, Ordering::Relaxed);
-        books.timed = local::timed(*index);
-    }
-
-    /// How many readings were made here in this installation.
-    fn made(&self) -> u64 {
-        let Some(index) = self.index.get() else { return self.shared.made() };
-        let books = self.books();
-        let since = match self.kind {
-            Kind::Counter => local::counted(*index).1.wrapping_sub(books.counted.1),
-            Kind::Timer => local::timed(*index).count_since(&books.timed),
-            Kind::Gauge | Kind::Set => 0,
-        };
-        books.taken + since + self.shared.made()
-    }
-
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A number that cannot go on the wire.
-    #[cold]
-    fn refuse(&self) {
-        if let Some(instrument) = installed_instrument() {
-            instrument.refuse_not_finite();
-        }
+    fn catch(self, value: Number) -> bool {
+        capture::catch_site(self, value)
     }
 }
 
 // A panic while a static is made is an error of the compiler at that place, which is the caller's.
 #[track_caller]
-const fn expect_valid(checked: Result<(), TextProblem>) {
+pub(super) const fn expect_valid(checked: Result<(), TextProblem>) {
     if let Err(problem) = checked {
         match problem {
-            TextProblem::Bar => panic!("a level, name or source has a `|` in it"),
+            TextProblem::Bar => panic!("a level, name, source or tag has a `|` in it"),
             TextProblem::Control => {
-                panic!("a level, name or source has a control character or a line break in it")
+                panic!("a level, name, source or tag has a control character or a line break in it")
             }
-            TextProblem::Empty => panic!("a level, name or source is empty"),
+            TextProblem::Empty => panic!("a level, name, source or tag is empty"),
             TextProblem::Reserved => panic!("this level is kept for the protocol"),
             TextProblem::TooLong => panic!(
-                "a level is longer than 64 bytes, or a name or source longer than 255; \
+                "a level is longer than 64 bytes, or a name, source or tag longer than 255; \
                  a name made from a module path may need `name = \"…\"`"
             ),
         }
@@ -269,51 +223,14 @@ const fn expect_valid(checked: Result<(), TextProblem>) {
 #[doc(hidden)]
 #[inline]
 pub fn count<A: Amount>(site: &'static Site, amount: A) {
-    let gate = site.gate.load(Ordering::Relaxed);
-    if gate == OFF {
-        return;
-    }
-    match (amount.number(), local::counter(gate)) {
-        (Number::Whole(amount), Some(cell)) => cell.add(amount),
-        (amount, _) => count_slowly(site, amount),
-    }
-}
-
-/// The first count of a thread, and those that its cell cannot take.
-#[cold]
-fn count_slowly(site: &'static Site, amount: Number) {
-    if capture::catch_site(site, amount) {
-        return;
-    }
-    let Some(index) = site.ask() else { return };
-    if !amount.to_f64().is_finite() {
-        return site.refuse();
-    }
-    match (amount, local::counter_or_grow(index)) {
-        (Number::Whole(amount), Some(cell)) => cell.add(amount),
-        (amount, _) => site.shared.add(amount),
-    }
+    point::count(site, amount);
 }
 
 /// Reads a gauge at a call site.
 #[doc(hidden)]
 #[inline]
 pub fn gauge<A: Amount>(site: &'static Site, value: A) {
-    if site.gate.load(Ordering::Relaxed) != OFF {
-        gauge_wanted(site, value.number());
-    }
-}
-
-fn gauge_wanted(site: &'static Site, value: Number) {
-    let asked = site.gate.load(Ordering::Relaxed) == ASK;
-    if asked && (capture::catch_site(site, value) || site.ask().is_none()) {
-        return;
-    }
-    if value.to_f64().is_finite() {
-        site.shared.set(value.to_f64(), clock::unix_ms());
-    } else {
-        site.refuse();
-    }
+    point::gauge(site, value);
 }
 
 /// Starts a timer at a call site.
@@ -332,66 +249,37 @@ pub fn timed<T>(timer: TimeMe, value: T) -> T {
     value
 }
 
+/// Counts a call as running until what is returned is dropped.
+#[doc(hidden)]
+#[inline]
+#[must_use = "the call counts as running until it is dropped"]
+pub fn in_flight(site: &'static Site) -> InFlight {
+    InFlight::at(site)
+}
+
 /// Whether anybody would take a reading of the site.
+#[doc(hidden)]
 #[inline]
-pub(crate) fn is_measured(site: &'static Site) -> bool {
-    match site.gate.load(Ordering::Relaxed) {
-        OFF => false,
-        ASK => capture::capturing() || site.ask().is_some(),
-        _ => true,
-    }
-}
-
-/// Records how long it is since a moment.
-#[inline]
-pub(crate) fn record(site: &'static Site, since: Moment) {
-    match (since.ticks(), local::timer(site.gate.load(Ordering::Relaxed))) {
-        (Some(ticks), Some(cell)) => {
-            cell.record(ticks, ticks::tick(), site.epoch.load(Ordering::Relaxed))
-        }
-        (ticks, _) => record_slowly(site, since, ticks),
-    }
-}
-
-/// The first reading of a thread, and those that its cell cannot take.
-#[cold]
-fn record_slowly(site: &'static Site, since: Moment, ticks: Option<i64>) {
-    let seconds = match ticks {
-        Some(ticks) => ticks as f64 * ticks::tick(),
-        None => since.seconds_by_clock(),
-    };
-    let closed = site.gate.load(Ordering::Relaxed) == OFF;
-    if closed || capture::catch_site(site, Number::Float(seconds)) {
-        return;
-    }
-    let Some(index) = site.ask() else { return };
-    match (ticks, local::timer_or_grow(index)) {
-        (Some(ticks), Some(cell)) => {
-            cell.record(ticks, ticks::tick(), site.epoch.load(Ordering::Relaxed))
-        }
-        (_, _) => site.shared.record(seconds),
-    }
+#[must_use]
+pub fn is_measured(site: &'static Site) -> bool {
+    point::is_measured(site)
 }
 
 /// Makes the sites those of the installation `number`, and forgets what they gathered before; or
 /// makes them nobody's if it is 0.
 pub(crate) fn belong_to(number: u64) {
-    let sites = lock_sites();
-    for site in sites.iter() {
-        if number != 0 {
-            site.clear();
-        }
-        site.gate.store(ASK, Ordering::Relaxed);
+    if number != 0 {
+        sites().for_each(|site| site.point.clear());
     }
-    instrument::set_installation(number);
+    point::ask_again(|| instrument::set_installation(number));
 }
 
-/// From now on each site asks anew whether it is wanted.
-pub(crate) fn ask_again() {
-    lock_sites().iter().for_each(|site| site.gate.store(ASK, Ordering::Relaxed));
+/// Every site that was ever used.
+pub(crate) fn sites() -> impl Iterator<Item = &'static Site> {
+    point::sites()
 }
 
 /// How many readings the sites have ever seen in this installation.
 pub(crate) fn made_at_sites() -> u64 {
-    sites().iter().map(|site| site.made()).sum()
+    sites().map(|site| site.point.made()).sum()
 }

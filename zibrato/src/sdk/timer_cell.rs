@@ -1,29 +1,59 @@
 //! One thread's readings of one timer. The thread adds; only the sender reads, by difference.
 //!
 //! Nothing is ever reset under the thread's feet. Counts and the sum only grow, and wrap around;
-//! min, max and squares, which cannot be had by difference, stand in two slots by turns: the
-//! sender begins a new epoch, and the thread resets the other slot when it first writes there.
+//! min, max and squares, which cannot be had by difference, stand in two slots by turns: when the
+//! sender takes them, it begins a new epoch of that timer, and the thread resets the other slot
+//! when it first writes there.
+//!
+//! A reading goes into its bucket when the next one is made. Until then it stands among the recent
+//! ones, at a place that does not depend on how long it took: processors read the time only when
+//! they know where everything before is stored, so a store into the bucket at once would make the
+//! next timer wait until the bucket is computed, which costs more than all the rest.
 
-use crate::sketch::{PER_OCTAVE, SHIFT as KEY_SHIFT, key_of};
-use crate::summary::Summary;
-use std::collections::BTreeMap;
-use std::sync::OnceLock;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use super::sync::Ordering::{Acquire, Relaxed, Release};
+use super::sync::{AtomicU16, AtomicU32, AtomicU64, OnceBox, fence};
+use super::timer_totals::{Extremes, TimerTotals};
+use crate::sketch::{PER_OCTAVE, SHIFT as KEY_SHIFT};
+use std::array;
 
-/// The octaves that durations fall into: from 2^-34 s (58 ps) up to 2^29 s (17 years).
-const OCTAVES: usize = 64;
-const FIRST_OCTAVE: usize = 1023 - 34;
+/// The octaves that durations fall into: from 2^-34 s (58 ps) up to 2^29 s (17 years). What is
+/// beyond goes into the first or the last bucket.
+pub(crate) const OCTAVES: usize = 64;
+/// The number of the first bucket of all.
+pub(crate) const FIRST_KEY: usize = (1023 - 34) * PER_OCTAVE;
+/// Where the last bucket stands, counted from the first.
+const LAST_SLOT: usize = OCTAVES * PER_OCTAVE - 1;
+
+/// How many readings stand among the recent ones; few for the models in `tests/loom`.
+const RECENT: usize = if cfg!(loom) { 4 } else { 16 };
+
+/// The bucket of no reading.
+const NONE: u16 = u16::MAX;
 
 type Counts = [AtomicU32; PER_OCTAVE];
 
+// The first 64 bytes are all that the sender looks at while there are few readings, and with the
+// next 64 all that they change besides their buckets.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct TimerCell {
+    /// How many readings there were. Stored last, so what is counted is complete.
+    count: AtomicU64,
     /// Whole ticks, so that a difference is exact. They wrap after decades.
     ticks: AtomicU64,
+    /// How many of the readings were taken, the oldest first; or [`SOME`]. The sender's.
+    taken: AtomicU64,
+    /// Which octaves there are.
+    used: AtomicU64,
+    /// The buckets of the recent readings; that of number `n`, counted from 0, at `n % RECENT`.
+    /// All but that of the last reading are counted in their octaves too.
+    recent: [AtomicU16; RECENT],
     slots: [Slot; 2],
-    octaves: [OnceLock<Box<Counts>>; OCTAVES],
+    octaves: [OnceBox<Counts>; OCTAVES],
 }
+
+/// It cannot be said which readings were taken, only how many fell into each bucket.
+const SOME: u64 = u64::MAX;
 
 /// What cannot be had by difference.
 #[derive(Debug)]
@@ -35,57 +65,61 @@ struct Slot {
 }
 
 impl Slot {
-    const fn new() -> Self {
-        Self {
-            epoch: AtomicU32::new(0),
-            min: AtomicU64::new(0),
-            max: AtomicU64::new(0),
-            squares: AtomicU64::new(0),
-        }
+    fn new() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self { epoch: AtomicU32::new(0), min: zero(), max: zero(), squares: zero() }
     }
 }
 
 impl Default for TimerCell {
     fn default() -> Self {
         Self {
+            count: AtomicU64::new(0),
             ticks: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            used: AtomicU64::new(0),
+            recent: array::from_fn(|_| AtomicU16::new(NONE)),
             slots: [Slot::new(), Slot::new()],
-            octaves: [const { OnceLock::new() }; OCTAVES],
+            octaves: array::from_fn(|_| OnceBox::new()),
         }
     }
 }
 
 impl TimerCell {
-    /// Adds one reading. Called by one thread at a time.
-    ///
-    /// The count comes last, and the reader reads it first: so what it has counted it has summed,
-    /// and what it has summed but not counted yet stays for the next time.
+    /// How many bytes a cell takes, with as many octaves as most timers have.
+    pub(crate) const BYTES: usize = size_of::<Self>() + 4 * size_of::<Counts>();
+
+    /// Adds one reading, which is not negative. Called by one thread at a time, and not by the
+    /// allocator.
     #[inline]
     pub(crate) fn record(&self, ticks: i64, tick: f64, epoch: u32) {
         let seconds = ticks as f64 * tick;
-        // As `key_of`, for what is not negative.
-        let key = (seconds.to_bits() >> KEY_SHIFT) as usize;
-        let octave = (key / PER_OCTAVE).wrapping_sub(FIRST_OCTAVE);
-        match self.octaves.get(octave).and_then(OnceLock::get) {
-            Some(counts) => self.add(ticks, seconds, epoch, &counts[key % PER_OCTAVE]),
-            None => self.record_first(ticks, seconds, epoch, key),
+        let count = self.count.load(Relaxed);
+        self.place(self.recent[count.wrapping_sub(1) as usize % RECENT].load(Relaxed));
+        self.recent[count as usize % RECENT].store(slot_of(seconds), Release);
+        self.ticks.store(self.ticks.load(Relaxed).wrapping_add(ticks.cast_unsigned()), Relaxed);
+        self.extremes(seconds, epoch);
+        self.count.store(count + 1, Release);
+    }
+
+    /// Counts a reading in its bucket.
+    #[inline]
+    fn place(&self, slot: u16) {
+        let (octave, bucket) = (usize::from(slot) / PER_OCTAVE, usize::from(slot) % PER_OCTAVE);
+        match self.octaves.get(octave).and_then(OnceBox::get) {
+            Some(counts) => grow(&counts[bucket]),
+            None => self.place_first(octave, bucket),
         }
     }
 
-    #[inline]
-    fn add(&self, ticks: i64, seconds: f64, epoch: u32, count: &AtomicU32) {
-        let sum = self.ticks.load(Relaxed).wrapping_add(ticks.cast_unsigned());
-        self.ticks.store(sum, Relaxed);
-        self.extremes(seconds, epoch);
-        count.store(count.load(Relaxed).wrapping_add(1), Release);
-    }
-
-    /// The first reading of an octave, and those beyond all octaves.
+    /// The first reading of an octave; or none, before the first reading of all.
     #[cold]
-    fn record_first(&self, ticks: i64, seconds: f64, epoch: u32, key: usize) {
-        let octave = (key / PER_OCTAVE).saturating_sub(FIRST_OCTAVE).min(OCTAVES - 1);
-        let new = || Box::new([const { AtomicU32::new(0) }; PER_OCTAVE]);
-        self.add(ticks, seconds, epoch, &self.octaves[octave].get_or_init(new)[key % PER_OCTAVE]);
+    fn place_first(&self, octave: usize, bucket: usize) {
+        let Some(counts) = self.octaves.get(octave) else { return };
+        let new = || Box::new(array::from_fn(|_| AtomicU32::new(0)));
+        let counts = counts.get_or_init(new);
+        self.used.store(self.used.load(Relaxed) | 1 << octave, Relaxed);
+        grow(&counts[bucket]);
     }
 
     #[inline]
@@ -110,43 +144,88 @@ impl TimerCell {
     }
 }
 
-/// What all threads together have ever read of one timer.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct TimerTotals {
-    ticks: u64,
-    /// By the number of the octave's first bucket.
-    octaves: BTreeMap<i32, [u32; PER_OCTAVE]>,
-}
-
-/// Min, max and squares of one epoch.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Extremes {
-    min: f64,
-    max: f64,
-    squares: f64,
-}
-
-impl Default for Extremes {
-    fn default() -> Self {
-        Self { min: f64::INFINITY, max: 0.0, squares: 0.0 }
-    }
+/// What of a cell's readings was not taken yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Untaken {
+    Nothing,
+    /// They stood among the recent ones, and are taken now.
+    Few,
+    /// They have to be found by difference.
+    Many,
 }
 
 impl TimerCell {
-    /// Adds what this thread has ever read.
-    pub(crate) fn add_to(&self, totals: &mut TimerTotals) {
-        for (octave, counts) in self.octaves.iter().enumerate() {
-            let Some(counts) = counts.get() else { continue };
-            let first = ((octave + FIRST_OCTAVE) * PER_OCTAVE) as i32;
-            let totals = totals.octaves.entry(first).or_insert([0; PER_OCTAVE]);
-            for (total, count) in totals.iter_mut().zip(counts.iter()) {
-                *total = total.wrapping_add(count.load(Acquire));
-            }
-        }
-        totals.ticks = totals.ticks.wrapping_add(self.ticks.load(Relaxed));
+    /// How many readings there were.
+    #[inline]
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Acquire)
     }
 
-    /// Adds min, max and squares of what this thread read in `epoch`.
+    /// The ticks of all readings; at least of those that were counted before.
+    #[inline]
+    pub(crate) fn ticks(&self) -> u64 {
+        self.ticks.load(Relaxed)
+    }
+
+    /// Takes the readings that were not taken yet, if they are few: gives their buckets to `take`.
+    pub(crate) fn take_recent(&self, take: impl FnMut(u16)) -> Untaken {
+        let (count, taken) = (self.count(), self.taken.load(Relaxed));
+        if count == taken {
+            return Untaken::Nothing;
+        }
+        let are_here = |count: u64| count.wrapping_sub(taken) < RECENT as u64;
+        if taken == SOME || !are_here(count) {
+            return Untaken::Many;
+        }
+        let (mut slots, more) = ([NONE; RECENT], (count - taken) as usize);
+        for (number, slot) in (taken..count).zip(&mut slots) {
+            *slot = self.recent[number as usize % RECENT].load(Relaxed);
+        }
+        // Whoever sees what was written over one of them sees that its number has come.
+        fence(Acquire);
+        if !are_here(self.count.load(Relaxed)) {
+            return Untaken::Many;
+        }
+        self.taken.store(count, Relaxed);
+        slots.into_iter().take(more).for_each(take);
+        Untaken::Few
+    }
+
+    /// Adds how many readings ever fell into each bucket, and takes them. Gives how many there were
+    /// at the end of that, for all of which it cannot wait.
+    pub(crate) fn add_to(&self, totals: &mut TimerTotals) -> u64 {
+        let count = self.count();
+        let last = self.recent[count.wrapping_sub(1) as usize % RECENT].load(Acquire);
+        let (mut placed, mut used) = (0_u32, self.used.load(Relaxed));
+        while used != 0 {
+            let octave = used.trailing_zeros() as usize;
+            used &= used - 1;
+            let Some(counts) = self.octaves[octave].get() else { continue };
+            for (total, count) in totals.now(octave).iter_mut().zip(counts) {
+                let count = count.load(Relaxed);
+                *total = total.wrapping_add(count);
+                placed = placed.wrapping_add(count);
+            }
+        }
+        // What was placed has been summed.
+        fence(Acquire);
+        let after = self.count.load(Relaxed);
+        // All but the last one were placed before the count was stored. If there are no more than
+        // those, the last is the one that is missing.
+        let taken = if count > 0 && placed == (count as u32).wrapping_sub(1) {
+            totals.see(last);
+            count
+        } else if count == after {
+            count
+        } else {
+            // Of those that came meanwhile, one may be missing here that is older than another.
+            SOME
+        };
+        self.taken.store(taken, Relaxed);
+        after
+    }
+
+    /// Adds min, max and squares of what was read in `epoch`.
     pub(crate) fn add_extremes(&self, extremes: &mut Extremes, epoch: u32) {
         let slot = &self.slots[epoch as usize % 2];
         if slot.epoch.load(Acquire) == epoch {
@@ -157,119 +236,67 @@ impl TimerCell {
     }
 }
 
-impl TimerTotals {
-    pub(crate) const fn new() -> Self {
-        Self { ticks: 0, octaves: BTreeMap::new() }
+#[cfg(test)]
+impl TimerCell {
+    /// As if there had been so many more readings alike.
+    pub(crate) fn pretend_more(&self, ticks: u64, tick: f64, times: u64) {
+        let slot = usize::from(slot_of(ticks as f64 * tick));
+        let count = &self.octaves[slot / PER_OCTAVE].get().unwrap()[slot % PER_OCTAVE];
+        count.store(count.load(Relaxed).wrapping_add(times as u32), Relaxed);
+        self.ticks.store(self.ticks().wrapping_add(ticks.wrapping_mul(times)), Relaxed);
+        self.count.store(self.count() + times, Relaxed);
     }
+}
 
-    /// How many readings there were since `before`.
-    pub(crate) fn count_since(&self, before: &Self) -> u64 {
-        self.buckets_since(before).map(|(_, more)| u64::from(more)).sum()
-    }
+/// Where the bucket of so many seconds stands, counted from the first.
+#[inline]
+pub(crate) fn slot_of(seconds: f64) -> u16 {
+    // As `key_of`, for what is not negative.
+    let key = (seconds.to_bits() >> KEY_SHIFT) as usize;
+    key.saturating_sub(FIRST_KEY).min(LAST_SLOT) as u16
+}
 
-    /// The buckets that have grown since `before`, and by how much. Counts wrap around, so each may
-    /// have grown by 4 thousand million meanwhile.
-    fn buckets_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (i32, u32)> + 'a {
-        const NONE: &[u32; PER_OCTAVE] = &[0; PER_OCTAVE];
-        self.octaves.iter().flat_map(|(first, counts)| {
-            let before = before.octaves.get(first).unwrap_or(NONE);
-            let grown = counts.iter().zip(before).map(|(now, before)| now.wrapping_sub(*before));
-            let buckets = grown.enumerate().map(|(at, more)| (*first + at as i32, more));
-            buckets.filter(|(_, more)| *more > 0)
-        })
-    }
-
-    /// What was read since `before`.
-    pub(crate) fn since(&self, before: &Self, extremes: Extremes, tick: f64) -> Summary {
-        let buckets: Vec<_> = self.buckets_since(before).collect();
-        let count = buckets.iter().map(|(_, more)| u64::from(*more)).sum();
-        let sum = self.ticks.wrapping_sub(before.ticks) as f64 * tick;
-        let (Some(lowest), Some(highest)) = (buckets.first(), buckets.last()) else {
-            return Summary::new();
-        };
-        // A reading made in the very moment in which the epoch ended may have missed its slot.
-        let middle = |bucket: i32| crate::sketch::Sketch::middle(bucket).unwrap_or_default();
-        let mut min = extremes.min;
-        if min == f64::INFINITY || key_of(min) > lowest.0 {
-            min = middle(lowest.0);
-        }
-        let mut max = extremes.max;
-        if key_of(max) < highest.0 {
-            max = middle(highest.0);
-        }
-        let mut summary = Summary::folded(count, sum, min, max, extremes.squares);
-        buckets
-            .iter()
-            .for_each(|(bucket, more)| summary.sketch_mut().add_to_bucket(*bucket, *more));
-        summary
-    }
+/// Only one thread writes there.
+#[inline]
+fn grow(count: &AtomicU32) {
+    count.store(count.load(Relaxed).wrapping_add(1), Release);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Extremes, TimerCell, TimerTotals};
+    use super::{FIRST_KEY, LAST_SLOT, RECENT, TimerCell, Untaken, slot_of};
+    use crate::sketch::key_of;
 
     const TICK: f64 = 1e-9;
 
-    fn look(
-        cells: &[TimerCell],
-        before: &TimerTotals,
-        epoch: u32,
-    ) -> (crate::Summary, TimerTotals) {
-        let (mut totals, mut extremes) = (TimerTotals::default(), Extremes::default());
-        cells.iter().for_each(|cell| cell.add_to(&mut totals));
-        cells.iter().for_each(|cell| cell.add_extremes(&mut extremes, epoch));
-        (totals.since(before, extremes, TICK), totals)
+    #[test]
+    fn a_cell_begins_where_a_line_of_the_cache_does() {
+        assert_eq!((align_of::<TimerCell>(), size_of::<TimerCell>()), (64, 640));
     }
 
     #[test]
-    fn each_look_gives_what_was_read_since_the_last() {
-        let cells = [TimerCell::default(), TimerCell::default()];
-        (1..=1000).for_each(|n| cells[n as usize % 2].record(n * 1000, TICK, 1));
-        let (first, totals) = look(&cells, &TimerTotals::default(), 1);
-        assert_eq!((first.count(), first.min(), first.max()), (1000, 1000.0 * TICK, 1e6 * TICK));
-        assert!((first.sum() - 0.5005).abs() < 1e-12);
-        let squares: f64 = (1..=1000).map(|n| f64::from(n * n) * 1e-12).sum();
-        assert!((first.sum_squares() - squares).abs() < squares * 1e-12);
-        assert!((first.quantile(0.9).unwrap() - 9e-4).abs() < 9e-4 * 0.008);
-
-        cells[1].record(5_000_000, TICK, 2);
-        let (second, totals) = look(&cells, &totals, 2);
-        assert_eq!((second.count(), second.min(), second.max()), (1, 5e6 * TICK, 5e6 * TICK));
-        let (nothing, _) = look(&cells, &totals, 3);
-        assert!(nothing.is_empty());
-    }
-
-    #[test]
-    fn readings_beyond_all_octaves_are_counted() {
-        let cell = [TimerCell::default()];
-        for ticks in [0, 1, i64::MAX] {
-            cell[0].record(ticks, TICK, 1);
+    fn buckets_are_those_of_the_sketch() {
+        for seconds in [6e-11, 1e-9, 1.5e-6, 0.001, 0.999_999, 1.0, 59.9, 86_400.0, 1e8] {
+            assert_eq!(i32::from(slot_of(seconds)) + FIRST_KEY as i32, key_of(seconds));
         }
-        let (summary, totals) = look(&cell, &TimerTotals::default(), 1);
-        assert_eq!((summary.count(), totals.count_since(&TimerTotals::default())), (3, 3));
-        assert_eq!((summary.min(), summary.max()), (0.0, i64::MAX as f64 * TICK));
+        assert_eq!([0.0, 1e-300].map(slot_of), [0, 0]);
+        assert_eq!(usize::from(slot_of(1e12)), LAST_SLOT);
     }
 
     #[test]
-    fn an_epoch_that_lasts_keeps_what_is_exact() {
-        let cell = [TimerCell::default()];
-        [3_000_000, 7_000_000].iter().for_each(|ticks| cell[0].record(*ticks, TICK, 5));
-        // Looked at, as the books are for their balance, but not taken.
-        let (_, totals) = look(&cell, &TimerTotals::default(), 5);
-        assert_eq!(totals.count_since(&TimerTotals::default()), 2);
-        cell[0].record(1_000_000, TICK, 5);
-        let (summary, _) = look(&cell, &TimerTotals::default(), 5);
-        assert_eq!((summary.count(), summary.min(), summary.max()), (3, 1e6 * TICK, 7e6 * TICK));
-        assert!((summary.sum_squares() - 59e-6).abs() < 1e-15);
-    }
-
-    #[test]
-    fn counts_that_wrap_around_are_still_told_apart() {
-        let mut before = TimerTotals::new();
-        before.octaves.insert(0, [u32::MAX; crate::sketch::PER_OCTAVE]);
-        let mut after = before.clone();
-        after.octaves.insert(0, [4; crate::sketch::PER_OCTAVE]);
-        assert_eq!(after.count_since(&before), 5 * 64);
+    fn few_readings_are_taken_from_the_recent_ones() {
+        let (cell, mut slots) = (TimerCell::default(), Vec::new());
+        assert_eq!(cell.take_recent(|_| ()), Untaken::Nothing);
+        for round in 1..100_u64 {
+            let readings = round as usize % RECENT;
+            (0..readings).for_each(|n| cell.record(1 << n, TICK, 1));
+            slots.clear();
+            let taken = cell.take_recent(|slot| slots.push(slot));
+            let wanted: Vec<_> = (0..readings).map(|n| slot_of(f64::from(1 << n) * TICK)).collect();
+            assert_eq!(slots, wanted);
+            assert_eq!(taken, if readings > 0 { Untaken::Few } else { Untaken::Nothing });
+        }
+        (0..RECENT).for_each(|_| cell.record(1, TICK, 1));
+        assert_eq!(cell.take_recent(|_| ()), Untaken::Many);
     }
 }

@@ -25,9 +25,21 @@ macro_rules! write_with {
 
 write_with! {
     text(value: &str) = rmp::encode::write_str;
-    unsigned(value: u64) = rmp::encode::write_uint;
-    signed(value: i64) = rmp::encode::write_sint;
+    long_unsigned(value: u64) = rmp::encode::write_uint;
+    long_signed(value: i64) = rmp::encode::write_sint;
     double(value: f64) = rmp::encode::write_f64;
+}
+
+// Most numbers of a batch are so small that they are a byte, which is themselves.
+
+#[inline]
+pub(crate) fn unsigned(to: &mut Vec<u8>, value: u64) {
+    if value < 128 { to.push(value as u8) } else { long_unsigned(to, value) }
+}
+
+#[inline]
+pub(crate) fn signed(to: &mut Vec<u8>, value: i64) {
+    if (-32..128).contains(&value) { to.push(value as u8) } else { long_signed(to, value) }
 }
 
 /// Writes the head of an array of `length` items.

@@ -6,18 +6,18 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use zibrato::{count_me, time_me};
 
-shape!(any returns_a_value {
+shape!(future returns_a_value {
     async fn shape(a: u8, b: &u8) -> u8 {
         once_pending().await;
         a + *b
     }
 } calls { block_on(shape(1, &2)) });
 
-shape!(any returns_nothing {
+shape!(future returns_nothing {
     async fn shape() {}
 } calls { block_on(shape()) });
 
-shape!(outcome asks_with_a_question_mark {
+shape!(future_outcome asks_with_a_question_mark {
     async fn shape(text: &str) -> Result<u32, std::num::ParseIntError> {
         once_pending().await;
         let n: u32 = text.parse()?;
@@ -26,7 +26,7 @@ shape!(outcome asks_with_a_question_mark {
     }
 } calls { block_on(shape("3")), block_on(shape("x")) });
 
-shape!(outcome converts_its_errors {
+shape!(future_outcome converts_its_errors {
     async fn shape(n: u8) -> Result<u8, Box<dyn std::error::Error + Send + Sync>> {
         if n == 1 {
             return Err("one".into());
@@ -39,7 +39,7 @@ shape!(outcome converts_its_errors {
     }
 } calls { block_on(shape(0)), block_on(shape(1)), block_on(shape(2)), block_on(shape(3)) });
 
-shape!(outcome relies_on_its_type_for_inference {
+shape!(future_outcome relies_on_its_type_for_inference {
     async fn shape(words: Vec<&str>) -> Result<Vec<u8>, std::num::ParseIntError> {
         if words.is_empty() {
             return Ok(Default::default());
@@ -48,7 +48,7 @@ shape!(outcome relies_on_its_type_for_inference {
     }
 } calls { block_on(shape(vec!["1"])), block_on(shape(vec!["x"])), block_on(shape(vec![])) });
 
-shape!(outcome loops_and_returns_early {
+shape!(future_outcome loops_and_returns_early {
     async fn shape(values: &[u8]) -> Option<usize> {
         for (i, value) in values.iter().enumerate() {
             once_pending().await;
@@ -60,21 +60,21 @@ shape!(outcome loops_and_returns_early {
     }
 } calls { block_on(shape(&[1, 0])), block_on(shape(&[])) });
 
-shape!(outcome only_panics {
+shape!(future_outcome only_panics {
     async fn shape() -> Option<u8> {
         once_pending().await;
         panic!("later")
     }
 } calls { block_on(shape()) });
 
-shape!(outcome borrows_mutably_what_it_returns {
+shape!(future_outcome borrows_mutably_what_it_returns {
     async fn shape<'a>(values: &'a mut [u8], wanted: &u8) -> Option<&'a mut u8> {
         once_pending().await;
         values.iter_mut().find(|value| *value == wanted)
     }
 } calls { block_on(shape(&mut [1], &1)).copied(), block_on(shape(&mut [], &1)).copied() });
 
-shape!(outcome borrows_its_receiver with { struct Shop(Vec<u8>); } in { impl Shop } {
+shape!(future_outcome borrows_its_receiver with { struct Shop(Vec<u8>); } in { impl Shop } {
     async fn shape(&mut self, n: u8) -> Result<&u8, u8> {
         once_pending().await;
         self.0.push(n);
@@ -85,7 +85,7 @@ shape!(outcome borrows_its_receiver with { struct Shop(Vec<u8>); } in { impl Sho
     block_on(Shop(vec![3]).shape(1)).copied(),
 });
 
-shape!(outcome is_called_on_a_pinned_receiver with {
+shape!(future_outcome is_called_on_a_pinned_receiver with {
     use std::pin::Pin;
     struct Shop(u8);
 } in { impl Shop } {
@@ -99,7 +99,7 @@ shape!(outcome is_called_on_a_pinned_receiver with {
     block_on(Pin::new(&mut Shop(0)).shape((1, 0))),
 });
 
-shape!(outcome hides_part_of_its_result {
+shape!(future_outcome hides_part_of_its_result {
     async fn shape(text: &str) -> Result<impl Iterator<Item = char>, std::num::ParseIntError> {
         if text == "bad" {
             text.parse::<u8>()?;
@@ -111,7 +111,7 @@ shape!(outcome hides_part_of_its_result {
     block_on(shape("bad")).map(Iterator::collect::<String>),
 });
 
-shape!(outcome is_generic with { use std::future::Ready; use std::future::ready; } {
+shape!(future_outcome is_generic with { use std::future::Ready; use std::future::ready; } {
     async fn shape<T, F>(make: F, n: u8) -> Option<T>
     where
         F: FnOnce(u8) -> Ready<Option<T>>,
@@ -120,7 +120,7 @@ shape!(outcome is_generic with { use std::future::Ready; use std::future::ready;
     }
 } calls { block_on(shape(|n| ready(Some(n)), 1)), block_on(shape(|n| ready(n.checked_sub(2)), 1)) });
 
-shape!(outcome implements_a_trait with {
+shape!(future_outcome implements_a_trait with {
     trait Fetch { async fn shape(&self, key: &str) -> Result<u8, String>; }
     struct Store(u8);
 } in { impl Fetch for Store } {
@@ -130,7 +130,7 @@ shape!(outcome implements_a_trait with {
     }
 } calls { block_on(Store(1).shape("a")), block_on(Store(1).shape("")) });
 
-shape!(outcome is_unsafe {
+shape!(future_outcome is_unsafe {
     #[allow(unsafe_code, reason = "the shape is about it")]
     async unsafe fn shape(p: &u8) -> Option<u8> {
         Some(*p)
@@ -144,7 +144,7 @@ shape!(outcome is_unsafe {
     }
 });
 
-shape!(any has_inner_attributes_and_items {
+shape!(future has_inner_attributes_and_items {
     async fn shape(n: u8) -> u8 {
         #![allow(non_upper_case_globals, reason = "the shape is about it")]
         const one: u8 = 1;

@@ -93,7 +93,7 @@ shape!(outcome drops_its_receiver_last with {
     }
 } calls { Holder(Noisy("self")).shape(Noisy("a")) });
 
-shape!(outcome drops_arguments_of_an_async_function {
+shape!(future_outcome drops_arguments_of_an_async_function {
     async fn shape(a: Noisy, _b: Noisy, c: Noisy) -> Option<usize> {
         let d = Noisy("d");
         once_pending().await;
@@ -101,7 +101,7 @@ shape!(outcome drops_arguments_of_an_async_function {
     }
 } calls { block_on(shape(Noisy("a"), Noisy("b"), Noisy("c"))) });
 
-shape!(outcome drops_when_an_async_function_panics {
+shape!(future_outcome drops_when_an_async_function_panics {
     async fn shape(a: Noisy, b: Noisy) -> Option<usize> {
         once_pending().await;
         let _c = Noisy("c");

@@ -5,10 +5,16 @@
 mod shape;
 
 mod asynchronous;
+mod blocks;
+mod boxed_futures;
 mod calls;
 mod drops;
 mod functions;
 mod methods;
 mod names;
 mod outcomes;
+mod run_time_names;
+mod tags;
 mod texts;
+
+pub(crate) use shape::{block_on, observe, once_pending};

@@ -14,7 +14,7 @@ use zibrato::Kind;
 /// Compiles a function called `shape` with each set of attributes, and compares.
 ///
 /// `any` functions return anything; of `outcome` functions, which return a `Result` or an `Option`,
-/// also the outcomes are counted. `in` gives the block that a method stands in, and `with` what
+/// also the outcomes are counted. `future` and `future_outcome` functions are async. `in` gives the block that a method stands in, and `with` what
 /// comes before it.
 macro_rules! shape {
     ($kind:ident $name:ident { $($function:tt)* } calls { $($call:expr),+ $(,)? }) => {
@@ -36,24 +36,62 @@ macro_rules! shape {
 
             #[test]
             fn behaves_the_same_and_is_recorded() {
-                shape!(@compare counted, timed, both, both_the_other_way, twice);
+                shape!(@compare counted, timed, both, both_the_other_way, twice,
+                    count_each_outcome, time_each_outcome, everything, chosen);
             }
         }
     };
     (@each outcome $name:ident $($rest:tt)+) => {
         mod $name {
             shape!(@always $($rest)+);
-            shape!(@one on_err [#[zibrato::count_me(on = "err")] #[zibrato::time_me]] $($rest)+);
-            shape!(@one on_ok [#[zibrato::time_me] #[zibrato::count_me(on = "ok")]] $($rest)+);
-            shape!(@one on_each
-                [#[zibrato::count_me(on = "ok")] #[zibrato::count_me(on = "err")]] $($rest)+);
+            shape!(@outcomes $($rest)+);
 
             #[test]
             fn behaves_the_same_and_is_recorded() {
                 shape!(@compare counted, timed, both, both_the_other_way, twice,
-                    on_err, on_ok, on_each);
+                    on_err, on_ok, on_each, count_each_outcome, time_each_outcome, everything,
+                    with_err, chosen);
             }
         }
+    };
+    (@each future $name:ident $($rest:tt)+) => {
+        mod $name {
+            shape!(@always $($rest)+);
+            shape!(@polled $($rest)+);
+
+            #[test]
+            fn behaves_the_same_and_is_recorded() {
+                shape!(@compare counted, timed, both, both_the_other_way, twice,
+                    count_each_outcome, time_each_outcome, everything, polled, busy, chosen);
+            }
+        }
+    };
+    (@each future_outcome $name:ident $($rest:tt)+) => {
+        mod $name {
+            shape!(@always $($rest)+);
+            shape!(@outcomes $($rest)+);
+            shape!(@polled $($rest)+);
+
+            #[test]
+            fn behaves_the_same_and_is_recorded() {
+                shape!(@compare counted, timed, both, both_the_other_way, twice,
+                    on_err, on_ok, on_each, count_each_outcome, time_each_outcome, everything,
+                    with_err, polled, busy, chosen);
+            }
+        }
+    };
+    (@outcomes $($rest:tt)+) => {
+        shape!(@one on_err [#[zibrato::count_me(on = "err")] #[zibrato::time_me]] $($rest)+);
+        shape!(@one on_ok [#[zibrato::time_me] #[zibrato::count_me(on = "ok")]] $($rest)+);
+        shape!(@one on_each
+            [#[zibrato::count_me(on = "ok")] #[zibrato::count_me(on = "err")]] $($rest)+);
+        shape!(@one with_err
+            [#[zibrato::time_me(err, slow("1min"))] #[zibrato::count_me(err)]] $($rest)+);
+    };
+    (@polled $($rest:tt)+) => {
+        shape!(@one polled [#[zibrato::count_me(polls)] #[zibrato::time_me(polls)]] $($rest)+);
+        shape!(@one busy [#[zibrato::time_me(busy)] #[zibrato::time_me(busy, polls, outcomes)]
+            #[zibrato::count_me(polls, cancelled)]] $($rest)+);
     };
     (@always $($rest:tt)+) => {
         shape!(@one plain [] $($rest)+);
@@ -63,6 +101,17 @@ macro_rules! shape {
         shape!(@one both_the_other_way [#[zibrato::time_me] #[zibrato::count_me]] $($rest)+);
         shape!(@one twice [#[zibrato::count_me] #[zibrato::time_me]
             #[zibrato::count_me] #[zibrato::time_me]] $($rest)+);
+        shape!(@one chosen [
+            #[zibrato::count_me(name = format!("{}.shape", module_path!().replace("::", ".")),
+                tags(odd = 2 > 1))]
+            #[zibrato::time_me(name = format!("{}.shape", module_path!().replace("::", ".")),
+                tags(odd = 2 > 1, region = "eu"))]] $($rest)+);
+        shape!(@one count_each_outcome [#[zibrato::count_me(outcomes)]] $($rest)+);
+        shape!(@one time_each_outcome [#[zibrato::time_me(outcomes)]] $($rest)+);
+        shape!(@one everything [#[zibrato::count_me(ok, in_flight)] #[zibrato::time_me]
+            #[zibrato::time_me(panic, slow("1min"), in_flight)]
+            #[zibrato::time_me(sample = 7, in_flight)] #[zibrato::time_me(slow("1min"))]]
+            $($rest)+);
     };
     (@one $variant:ident [$($attributes:tt)*] with [$($with:tt)*] in [$($head:tt)*]
         { $($function:tt)* } calls { $($call:expr),+ }) => {
@@ -91,6 +140,7 @@ macro_rules! shape {
             let recorded = crate::shapes::shape::recorded(&capture, $variant::MODULE);
             let expected = crate::shapes::shape::expected(stringify!($variant), &plain);
             assert_eq!(recorded, expected, stringify!($variant));
+            crate::shapes::shape::check_outcomes(&capture, stringify!($variant), &plain);
         )+
         assert!(!plain::MODULE.is_empty());
     };
@@ -129,10 +179,15 @@ pub(crate) fn observe<R: Debug>(call: impl FnOnce() -> R) -> Seen {
 pub(crate) fn recorded(capture: &zibrato::testing::Capture, module: &str) -> (f64, usize) {
     let name = format!("{}.shape", module.replace("::", "."));
     for measurement in capture.measurements() {
-        assert_eq!(measurement.name.as_str(), name);
+        let ending = measurement.name.as_str().strip_prefix(&name);
+        match measurement.kind {
+            Kind::Gauge => assert_eq!(ending, Some(".in_flight")),
+            Kind::Counter if ending == Some(".polls") => {}
+            Kind::Counter | Kind::Timer => assert_eq!(ending, Some("")),
+            other => panic!("{other:?}"),
+        }
         assert_eq!(measurement.level.as_str(), "info");
         assert!(measurement.value >= 0.0);
-        assert!(matches!(measurement.kind, Kind::Counter | Kind::Timer));
     }
     (capture.counter("info", &name), capture.timer("info", &name).len())
 }
@@ -142,15 +197,43 @@ pub(crate) fn expected(variant: &str, seen: &[Seen]) -> (f64, usize) {
     let calls = seen.len();
     let failed = seen.iter().filter(|seen| seen.failed()).count();
     let (counts, times) = match variant {
-        "counted" | "on_each" => (calls, 0),
-        "timed" => (0, calls),
-        "both" | "both_the_other_way" => (calls, calls),
+        "counted" | "count_each_outcome" | "on_each" => (calls, 0),
+        "timed" | "time_each_outcome" => (0, calls),
+        "both" | "both_the_other_way" | "with_err" | "polled" | "chosen" => (calls, calls),
+        "busy" => (calls, 2 * calls),
+        "everything" => (calls, 4 * calls),
         "twice" => (2 * calls, 2 * calls),
         "on_err" => (failed, calls),
         "on_ok" => (calls - failed, calls),
         _ => unreachable!("no such variant"),
     };
     (counts as f64, times)
+}
+
+/// Checks that every panic was told from what returned, by every attribute that does so.
+pub(crate) fn check_outcomes(capture: &zibrato::testing::Capture, variant: &str, seen: &[Seen]) {
+    let splits = match variant {
+        "count_each_outcome" | "time_each_outcome" => 1,
+        "everything" | "with_err" | "busy" => 2,
+        _ => 0,
+    };
+    let measurements = capture.measurements();
+    let times = |wanted: &[&str]| {
+        let of = measurements.iter().filter(|m| {
+            m.tags.iter().any(|(tag, value)| {
+                assert!(["odd", "outcome", "region"].contains(tag));
+                *tag == "outcome" && wanted.contains(value)
+            })
+        });
+        of.count()
+    };
+    let panics = seen.iter().filter(|seen| seen.result.starts_with("panic ")).count();
+    assert_eq!(times(&["panic"]), splits * panics, "{variant}");
+    assert_eq!(times(&["ok", "err"]), splits * (seen.len() - panics), "{variant}");
+    if variant == "with_err" {
+        let failed = seen.iter().filter(|seen| seen.failed()).count();
+        assert_eq!(times(&["err"]), splits * (failed - panics), "{variant}");
+    }
 }
 
 thread_local!(static DROPPED: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) });

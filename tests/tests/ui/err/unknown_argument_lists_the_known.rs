@@ -1,6 +1,6 @@
 use zibrato::count_me;
 
-#[count_me(tags = "a")]
+#[count_me(colour = "a")]
 fn measured() {}
 
 fn main() {}

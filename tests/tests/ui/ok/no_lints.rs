@@ -31,7 +31,85 @@ async fn first(mut numbers: Vec<u32>, _guard: String) -> Option<u32> {
     std::future::ready(numbers.first().copied()).await
 }
 
+#[count_me(outcomes, in_flight, value = text.len())]
+#[time_me(err(level = "error"), slow("1s"), in_flight)]
+fn scoped(text: &str, radix: u32) -> Result<u32, std::num::ParseIntError> {
+    const FALLBACK: u32 = 7;
+    if text == "x" {
+        return Ok(FALLBACK);
+    }
+    let number = u32::from_str_radix(text, radix)?;
+    Ok(number)
+}
+
+#[count_me(outcomes)]
+#[time_me(slow("1s"))]
+#[time_me(sample = 10)]
+fn nothing() {}
+
+#[count_me(outcomes)]
+#[time_me(panic, slow("1s"), in_flight)]
+fn never() -> ! {
+    std::process::exit(0)
+}
+
+#[count_me(outcomes, polls)]
+#[time_me(busy, polls, slow("1s"), in_flight)]
+#[time_me(err)]
+async fn scoped_future(mut numbers: Vec<u32>, _guard: String) -> Option<u32> {
+    numbers.sort_unstable();
+    std::future::ready(numbers.first().copied()).await
+}
+
+#[count_me(outcomes)]
+#[time_me(busy)]
+async fn for_ever() -> ! {
+    loop {
+        std::future::ready(()).await;
+    }
+}
+
+#[derive(Debug, Clone, Copy, zibrato::TagValue)]
+enum Method {
+    Get,
+    #[tag(value = "put")]
+    Put,
+}
+
+#[count_me(tags(method = method, region = "eu"), name = format!("shard.{shard}"))]
+#[time_me(name = shard.to_string(), tags(method = Method::Put))]
+fn named(method: Method, shard: u32) -> u32 {
+    shard + u32::from(matches!(method, Method::Get))
+}
+
+#[derive(Debug)]
+struct Shop;
+
+#[count_me(on = "err")]
+#[time_me]
+impl Shop {
+    fn open(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    #[time_me(skip)]
+    #[must_use]
+    fn name(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
 fn main() {
+    assert_eq!(scoped("x", 10), Ok(7));
+    nothing();
+    drop(scoped_future(vec![1], String::new()));
+    drop(for_ever());
+    if flat(2) == 1 {
+        never();
+    }
+    assert_eq!(named(Method::Get, 1) + named(Method::Put, 2), 4);
+    assert_eq!(Shop.open(), Ok(()));
+    assert_eq!(Shop.name(), "Shop");
     let guard = time!("info", "main");
     assert_eq!(flat(0), 1);
     assert_eq!(parse("x", 10), Ok(7));

@@ -15,7 +15,34 @@ async fn future() -> ::std::option::Option<u8> {
     ::std::option::Option::Some(1)
 }
 
+#[::zibrato::count_me(err(level = "error"), in_flight)]
+#[::zibrato::time_me(outcomes, slow("1s"))]
+fn scoped() -> ::std::option::Option<u8> {
+    ::std::option::Option::Some(1)
+}
+
+#[::zibrato::time_me(ok, busy, polls)]
+async fn scoped_future() {}
+
+#[derive(::zibrato::TagValue)]
+enum Method {
+    Get,
+}
+
+#[::zibrato::count_me(tags(method = method), name = name)]
+fn named(method: Method, name: &str) {}
+
+#[::zibrato::time_me]
+#[::zibrato::count_me(on = "err")]
+trait Shop {
+    fn open(&self) -> ::std::result::Result<(), ()> {
+        ::std::result::Result::Ok(())
+    }
+}
+
 fn main() {
+    ::std::mem::drop((scoped(), scoped_future()));
+    named(Method::Get, "a");
     ::zibrato::count!("info", "a");
     ::zibrato::gauge!("info", "a", 1);
     let guard = ::zibrato::time!("info", "a");

@@ -16,7 +16,41 @@ fn sync() -> Result<(), ()> {
 #[count_me(crate = ::zibrato)]
 async fn future() {}
 
+#[count_me(crate = facade::inner, outcomes, in_flight)]
+#[time_me(crate = facade::inner, err, slow("1s"))]
+fn scoped() -> Result<(), ()> {
+    Ok(())
+}
+
+#[time_me(crate = facade::inner, busy, polls, name = NAME)]
+async fn scoped_future() {}
+const NAME: &str = "name";
+
+#[derive(facade::inner::TagValue)]
+#[tag(crate = facade::inner)]
+enum Method {
+    Get,
+}
+
+struct Shop;
+
+#[count_me(crate = facade::inner, tags(method = method))]
+#[facade::inner::time_me(crate = facade::inner, name = "shop")]
+impl Shop {
+    fn open(&self, method: Method) -> usize {
+        facade::inner::TagValue::index(&method)
+    }
+    #[facade::inner::time_me(skip)]
+    #[facade::inner::count_me(crate = facade::inner)]
+    fn close(&self, name: &str) -> usize {
+        count!("info", name, tags(closed = true && name.is_empty()), crate = facade::inner);
+        name.len()
+    }
+}
+
 fn main() {
+    drop((scoped(), scoped_future()));
+    assert_eq!(Shop.open(Method::Get) + Shop.close("a"), 1);
     drop((sync(), future()));
     count!("info", "a", crate = facade::inner);
     gauge!("info", "a", 1, source = "b", crate = facade::inner);

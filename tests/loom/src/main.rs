@@ -1,0 +1,50 @@
+//! Goes through every order in which a thread, its successor and the sender may meet in the cells,
+//! and through all that the processor may show them, but for more than a few preemptions.
+//!
+//! The files of the SDK are compiled as they are; only the atomics are the model checker's.
+
+#![expect(dead_code, reason = "models need a part of what is in the files")]
+
+#[path = "../../../zibrato/src/sdk/blocks.rs"]
+mod blocks;
+#[path = "../../../zibrato/src/sdk/counter_cell.rs"]
+mod counter_cell;
+mod models;
+mod sketch;
+mod summary;
+mod sync;
+#[path = "../../../zibrato/src/sdk/timer_cell.rs"]
+mod timer_cell;
+#[path = "../../../zibrato/src/sdk/timer_totals.rs"]
+mod timer_totals;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// A name, how many preemptions are tried, and what happens.
+type Model = (&'static str, usize, fn());
+
+fn main() {
+    let only = std::env::args().nth(1);
+    for (name, preemptions, model) in models::ALL {
+        if only.as_ref().is_none_or(|only| name.contains(only.as_str())) {
+            check(name, *preemptions, *model);
+        }
+    }
+}
+
+fn check(name: &str, preemptions: usize, model: fn()) {
+    let (begun, orders) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 100_000;
+    let counted = Arc::clone(&orders);
+    print!("model {name} ... ");
+    builder.check(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    let (orders, seconds) = (orders.load(Ordering::Relaxed), begun.elapsed().as_secs_f64());
+    println!("ok, {orders} orders in {seconds:.1} s");
+}

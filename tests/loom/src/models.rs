@@ -1,0 +1,266 @@
+//! What happens in each model, and what has to hold then.
+//!
+//! The main thread measures, and the sender is spawned: loom runs the main thread first, and gives
+//! the other one, at each load, all that may still be seen of what was written. The other way round
+//! it takes a load and a store of the same thread for one that nothing can come before.
+
+use crate::Model;
+use crate::blocks::Blocks;
+use crate::counter_cell::{Counted, CounterCell};
+use crate::sketch::SHIFT;
+use crate::summary::Summary;
+use crate::sync::{AtomicU32, OnceBox, Ordering};
+use crate::timer_cell::TimerCell;
+use crate::timer_totals::TimerTotals;
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::thread;
+
+pub(crate) const ALL: &[Model] = &[
+    ("a counter is read while it counts", 4, counter_beside_reader),
+    ("a timer's first readings are taken while it reads", 3, first_readings),
+    ("few readings are taken while they become many", 3, few_and_many),
+    ("many readings are taken twice while there come more", 2, many_twice),
+    ("few readings are taken after many", 3, few_after_many),
+    ("so many come at once that the last one is gone", 0, many_at_once),
+    ("many readings in one cell and one in another", 3, many_elsewhere),
+    ("epochs end while a timer reads", 3, epochs),
+    ("a block is handed on while it is looked at", 3, handing_on),
+    ("threads want the same block at once", 3, wanting_one),
+    ("a timer goes on in the next thread", 3, timer_handed_on),
+];
+
+/// Not one that counts as one, which is a word of its own.
+const AMOUNTS: [i64; 2] = [10, 20];
+
+fn counter_beside_reader() {
+    let cell = Arc::new(CounterCell::new());
+    let counting = Arc::clone(&cell);
+    let sender = thread::spawn(move || {
+        let mut before = Counted::default();
+        for _ in 0..2 {
+            let mut now = Counted::default();
+            cell.add_to(&mut now);
+            // What is counted is summed; what is summed may not be counted yet.
+            let (ones, others) = (now.sum % 10, now.times - now.sum % 10);
+            assert!(now.sum - ones >= [0, 10, 30][others as usize], "{now:?}");
+            assert!(now.times >= before.times && now.sum >= before.sum, "{before:?}, {now:?}");
+            before = now;
+        }
+        cell
+    });
+    [1, 1].into_iter().chain(AMOUNTS).for_each(|amount| counting.add(amount));
+    let cell = sender.join().unwrap();
+    let mut all = Counted::default();
+    cell.add_to(&mut all);
+    assert_eq!(all, Counted { sum: 32, times: 4 });
+}
+
+/// Of 4 ticks or of 1, so that the sum says what is in it. A tick takes a second.
+const LONG: i64 = 4;
+
+fn read(cell: &TimerCell, ticks: i64, epoch: u32) {
+    cell.record(ticks, 1.0, epoch);
+}
+
+/// What was taken of one timer up to now.
+struct Taken {
+    cells: Vec<Arc<TimerCell>>,
+    totals: TimerTotals,
+    count: u64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Taken {
+    /// Of cells that have these readings.
+    fn of(readings: &[&[i64]]) -> Self {
+        let cells = readings.iter().map(|readings| {
+            let cell = TimerCell::default();
+            readings.iter().for_each(|ticks| read(&cell, *ticks, 1));
+            Arc::new(cell)
+        });
+        let (cells, totals) = (cells.collect(), TimerTotals::new());
+        Self { cells, totals, count: 0, sum: 0.0, squares: 0.0 }
+    }
+
+    fn take(&mut self, ended: u32) -> Option<Summary> {
+        let cells = self.cells.iter().map(|cell| &**cell);
+        let summary = self.totals.take(cells, ended, 1.0)?;
+        self.count += summary.count;
+        self.sum += summary.sum;
+        self.squares += summary.squares;
+        let in_buckets: u64 = summary.sketch.buckets().map(|(_, count)| u64::from(count)).sum();
+        assert_eq!(summary.count, in_buckets);
+        assert!(summary.min <= summary.max, "{summary:?}");
+        // What is in a bucket is in the sum, which may be ahead.
+        let least: f64 = self.each().map(|(ticks, count)| ticks * f64::from(count)).sum();
+        assert!(self.sum >= least, "{} {least}", self.sum);
+        Some(summary)
+    }
+
+    fn untaken(&self) -> u64 {
+        self.totals.count_since(self.cells.iter().map(|cell| &**cell))
+    }
+
+    /// How many readings there were of how many ticks.
+    fn each(&self) -> impl Iterator<Item = (f64, u32)> {
+        let buckets = self.totals.buckets();
+        buckets.map(|(key, count)| (f64::from_bits((key as u64) << SHIFT), count))
+    }
+
+    fn is(&self, each: &[(f64, u32)]) {
+        assert_eq!(self.each().collect::<Vec<_>>(), each);
+        assert_eq!(self.count, each.iter().map(|(_, count)| u64::from(*count)).sum::<u64>());
+        assert_eq!(self.sum, each.iter().map(|(ticks, count)| ticks * f64::from(*count)).sum());
+        assert_eq!(self.untaken(), 0);
+    }
+}
+
+/// The main thread records `readings` in the last cell, while the sender looks so many times.
+fn read_beside(taken: Taken, readings: &[i64], looks: usize) -> Taken {
+    let (cell, mut taken) = (Arc::clone(taken.cells.last().unwrap()), taken);
+    let sender = thread::spawn(move || {
+        for _ in 0..looks {
+            let untaken = taken.untaken();
+            // No reading of a single cell is kept back once it was counted.
+            let taken_now = taken.take(1).map_or(0, |summary| summary.count);
+            assert!(untaken <= taken_now || taken.cells.len() > 1);
+        }
+        taken
+    });
+    readings.iter().for_each(|ticks| read(&cell, *ticks, 1));
+    let mut taken = sender.join().unwrap();
+    taken.take(1);
+    taken
+}
+
+fn first_readings() {
+    read_beside(Taken::of(&[&[]]), &[1, LONG], 2).is(&[(1.0, 1), (4.0, 1)]);
+}
+
+/// Three can be taken one by one. The last one here takes the place of the first.
+fn few_and_many() {
+    read_beside(Taken::of(&[&[LONG, 1, 1]]), &[LONG, 1], 1).is(&[(1.0, 3), (4.0, 2)]);
+}
+
+fn many_twice() {
+    read_beside(Taken::of(&[&[LONG, 1, 1, 1]]), &[LONG, 1], 2).is(&[(1.0, 4), (4.0, 2)]);
+}
+
+fn few_after_many() {
+    let mut taken = Taken::of(&[&[LONG, 1, 1, 1]]);
+    taken.take(1);
+    read_beside(taken, &[LONG, 1], 2).is(&[(1.0, 4), (4.0, 2)]);
+}
+
+/// The last one here takes the place of the one that was last when the sender began to look.
+fn many_at_once() {
+    read_beside(Taken::of(&[&[LONG, 1, 1, 1]]), &[1, 1, 1, LONG], 2).is(&[(1.0, 6), (4.0, 2)]);
+}
+
+/// The other cell makes the sender look into buckets where a reading is missing that it has taken.
+fn many_elsewhere() {
+    let mut taken = Taken::of(&[&[], &[LONG, 1]]);
+    taken.take(1);
+    (0..4).for_each(|_| read(&taken.cells[0], LONG, 1));
+    read_beside(taken, &[LONG, 1], 1).is(&[(1.0, 2), (4.0, 6)]);
+}
+
+fn epochs() {
+    // What stays behind in the slot that the third epoch has, too.
+    let (mut taken, epoch) = (Taken::of(&[&[64]]), Arc::new(AtomicU32::new(2)));
+    assert_eq!(taken.take(1).unwrap().max, 64.0);
+    let (cell, current) = (Arc::clone(&taken.cells[0]), Arc::clone(&epoch));
+    let sender = thread::spawn(move || {
+        for ended in [2, 3] {
+            epoch.store(ended + 1, Ordering::Relaxed);
+            let Some(summary) = taken.take(ended) else { continue };
+            // The middle of the bucket, if the reading came too late for the epoch.
+            assert!([4.0, 5.0].contains(&summary.max), "{summary:?}");
+            assert!([0.0, 16.0, 32.0].contains(&summary.squares), "{summary:?}");
+        }
+        taken
+    });
+    (0..2).for_each(|_| read(&cell, LONG, current.load(Ordering::Relaxed)));
+    let mut taken = sender.join().unwrap();
+    taken.take(4);
+    assert!(taken.squares <= 64.0 * 64.0 + 32.0, "{}", taken.squares);
+    taken.is(&[(4.0, 2), (64.0, 1)]);
+}
+
+/// A cell, and memory that only the owner of the block may touch.
+type Owned = (CounterCell, UnsafeCell<u32>);
+
+fn blocks() -> Arc<Blocks<Owned>> {
+    Arc::new(Blocks::new(OnceBox::new()))
+}
+
+/// What a thread does: it makes a block its own, counts once there, and ends.
+fn count_in_a_block(blocks: &Blocks<Owned>) {
+    let new = || (CounterCell::new(), UnsafeCell::new(0));
+    let block = blocks.adopt(|_| true).or_else(|| blocks.add(new())).unwrap();
+    // SAFETY: that nobody else is here is what the model checks.
+    block.cells.1.with_mut(|owned| unsafe { *owned += 1 });
+    block.cells.0.add(10);
+    block.hand_on();
+}
+
+fn counted(blocks: &Blocks<Owned>) -> Counted {
+    let mut counted = Counted::default();
+    blocks.iter().for_each(|block| block.cells.0.add_to(&mut counted));
+    counted
+}
+
+fn handing_on() {
+    let blocks = blocks();
+    let threads = [(); 2].map(|()| Arc::clone(&blocks));
+    let [sender, other] = [Arc::clone(&blocks), Arc::clone(&blocks)];
+    let threads_begin = || threads.map(|blocks| move || count_in_a_block(&blocks));
+    let [first, second] = threads_begin();
+    let second = thread::spawn(second);
+    let sender = thread::spawn(move || {
+        let seen = counted(&sender);
+        assert!(seen.sum >= seen.times * 10 && seen.times <= 2, "{seen:?}");
+    });
+    first();
+    second.join().unwrap();
+    sender.join().unwrap();
+    assert_eq!(counted(&other), Counted { sum: 20, times: 2 });
+    assert!((1..=2).contains(&other.iter().count()));
+}
+
+fn wanting_one() {
+    let blocks = blocks();
+    count_in_a_block(&blocks);
+    let other = Arc::clone(&blocks);
+    let thread = thread::spawn(move || count_in_a_block(&other));
+    count_in_a_block(&blocks);
+    count_in_a_block(&blocks);
+    thread.join().unwrap();
+    assert_eq!(counted(&blocks), Counted { sum: 40, times: 4 });
+    assert!((1..=2).contains(&blocks.iter().count()));
+}
+
+fn timer_handed_on() {
+    let blocks: Arc<Blocks<Arc<TimerCell>>> = Arc::new(Blocks::new(OnceBox::new()));
+    let mut taken = Taken::of(&[&[]]);
+    blocks.add(Arc::clone(&taken.cells[0])).unwrap().hand_on();
+    let adopt_and_read = |blocks: &Blocks<Arc<TimerCell>>, ticks| {
+        let Some(block) = blocks.adopt(|_| true) else { return 0 };
+        read(&block.cells, ticks, 1);
+        block.hand_on();
+        1
+    };
+    let others = Arc::clone(&blocks);
+    let other = thread::spawn(move || adopt_and_read(&others, LONG));
+    let sender = thread::spawn(move || {
+        taken.take(1);
+        taken
+    });
+    let short = adopt_and_read(&blocks, 1);
+    let (long, mut taken) = (other.join().unwrap(), sender.join().unwrap());
+    taken.take(1);
+    let each = [(1.0, short), (4.0, long)];
+    taken.is(&each.into_iter().filter(|(_, count)| *count > 0).collect::<Vec<_>>());
+}

@@ -1,0 +1,71 @@
+//! A gauge tells how many calls and futures are running. It is one for the process, so each function
+//! here belongs to one test.
+
+use super::super::shapes::once_pending;
+use super::seen::{poll, survive};
+use zibrato::testing::{Capture, capture};
+use zibrato::{count_me, time_me};
+
+/// What the gauge of that name read, one after the other.
+fn running(capture: &Capture, name: &str) -> Vec<f64> {
+    capture.gauge("debug", &format!("{name}.in_flight"))
+}
+
+const NAME: &str = "flying";
+
+#[time_me(name = NAME, in_flight, sample = 10, level = "debug")]
+fn nested(n: u8) -> Option<u8> {
+    let less = n.checked_sub(1)?;
+    assert_ne!(less, 5);
+    nested(less)
+}
+
+#[test]
+fn a_gauge_tells_how_many_calls_are_running() {
+    let capture = capture();
+    nested(1);
+    assert_eq!(running(&capture, "flying"), [1.0, 2.0, 1.0, 0.0]);
+    survive(|| nested(7));
+    assert_eq!(running(&capture, "flying")[4..], [1.0, 2.0, 1.0, 0.0]);
+    assert_eq!(capture.timer("debug", "flying").len(), 4);
+}
+
+#[count_me(name = "plain", in_flight, level = "debug")]
+fn plain(text: &str) -> Result<u8, std::num::ParseIntError> {
+    if text == "early" {
+        return Ok(0);
+    }
+    let number = text.parse()?;
+    assert_ne!(number, 9);
+    Ok(number)
+}
+
+#[test]
+fn a_call_runs_until_it_is_left_however_it_is_left() {
+    for text in ["1", "early", "x", "9"] {
+        let capture = capture();
+        survive(|| plain(text));
+        assert_eq!(running(&capture, "plain"), [1.0, 0.0], "{text}");
+    }
+}
+
+#[count_me(name = "future", in_flight, err, level = "debug")]
+async fn future(n: u8) -> Option<u8> {
+    once_pending().await;
+    n.checked_sub(1)
+}
+
+#[test]
+fn a_future_runs_from_its_first_poll_until_it_is_done_or_dropped() {
+    let capture = capture();
+    let mut first = Box::pin(future(1));
+    let mut second = Box::pin(future(0));
+    assert!(running(&capture, "future").is_empty());
+    assert!(poll(first.as_mut()).is_pending());
+    assert!(poll(second.as_mut()).is_pending());
+    assert!(poll(second.as_mut()).is_ready());
+    assert_eq!(running(&capture, "future"), [1.0, 2.0, 1.0]);
+    drop(first);
+    assert_eq!(running(&capture, "future"), [1.0, 2.0, 1.0, 0.0]);
+    assert_eq!(capture.counter("debug", "future"), 2.0);
+}

@@ -1,0 +1,6 @@
+use zibrato::count_me;
+
+#[count_me(cancelled(level = "warn"))]
+fn measured() {}
+
+fn main() {}

@@ -1,4 +1,0 @@
-fn main() {
-    let name = "logins";
-    zibrato::count!("info", name);
-}

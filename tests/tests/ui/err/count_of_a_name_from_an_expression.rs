@@ -1,4 +1,0 @@
-fn main() {
-    let user = ();
-    zibrato::count!("info", &user.name);
-}

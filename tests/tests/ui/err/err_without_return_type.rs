@@ -1,0 +1,6 @@
+use zibrato::count_me;
+
+#[count_me(err)]
+fn measured() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[zibrato::count_me(name = user)]
+fn measured() {}
+
+fn main() {}

@@ -1,6 +1,0 @@
-use zibrato::count_me;
-
-#[count_me]
-mod shop {}
-
-fn main() {}

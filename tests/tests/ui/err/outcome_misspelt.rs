@@ -1,0 +1,6 @@
+use zibrato::count_me;
+
+#[count_me(canceled)]
+async fn measured() {}
+
+fn main() {}

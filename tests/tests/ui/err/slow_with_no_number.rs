@@ -1,0 +1,6 @@
+use zibrato::time_me;
+
+#[time_me(slow("fast"))]
+fn measured() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use zibrato::time_me;
+
+#[time_me(slow())]
+fn measured() {}
+
+fn main() {}

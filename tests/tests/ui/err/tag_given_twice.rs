@@ -1,0 +1,4 @@
+#[zibrato::time_me(tags(region = "eu", "region" = "us"))]
+fn measured() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[zibrato::count_me(tags(shard = 3))]
+fn measured() {}
+
+fn main() {}

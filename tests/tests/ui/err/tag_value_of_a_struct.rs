@@ -1,0 +1,4 @@
+#[derive(zibrato::TagValue)]
+struct Method;
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[zibrato::count_me(tags(region = "eu" zone = "a"))]
+fn measured() {}
+
+fn main() {}

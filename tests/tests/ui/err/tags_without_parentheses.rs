@@ -1,0 +1,4 @@
+#[zibrato::count_me(tags = "eu")]
+fn measured() {}
+
+fn main() {}

@@ -1,0 +1,56 @@
+//! What may have been meant by arguments that are none.
+
+use proc_macro2::Ident;
+use quote::ToTokens;
+use syn::parse::ParseStream;
+use syn::{Error, Lit};
+
+use crate::known::Known;
+
+/// Says how a literal is written that stands without its name.
+pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
+    let Ok(lit) = input.parse::<Lit>() else { return input.error("expected an argument") };
+    let takes_value = known.iter().any(|row| row.word == "value");
+    let instead = match &lit {
+        // Levels are words, names are dotted: a guess, and only for a message.
+        Lit::Str(text) if text.value().contains('.') => format!("name = {}", text.token()),
+        Lit::Str(text) => format!("level = {}", text.token()),
+        Lit::Int(_) | Lit::Float(_) if takes_value => format!("value = {}", lit.to_token_stream()),
+        _ => known[0].example.to_owned(),
+    };
+    Error::new(lit.span(), format!("the arguments have names: write `{instead}`"))
+}
+
+/// Says which argument may have been meant.
+pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
+    let typed = word.to_string();
+    let known = || known.iter().filter(|row| row.word != "skip" && !row.word.starts_with('_'));
+    let near = known().min_by_key(|row| distance(&typed, row.word));
+    let hint = match near {
+        // Half of the letters may be wrong, but not if there are two.
+        Some(row) if distance(&typed, row.word) <= (row.word.len() / 2).min(row.word.len() - 2) => {
+            format!("did you mean `{}`?", row.word)
+        }
+        _ => {
+            let words: Vec<_> = known().map(|row| format!("`{}`", row.word)).collect();
+            format!("expected one of {}", words.join(", "))
+        }
+    };
+    Error::new(word.span(), format!("unknown argument `{typed}`; {hint}"))
+}
+
+/// How many letters have to be put in, taken out or replaced to make one word of the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &b) in to.iter().enumerate() {
+            let replace = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}

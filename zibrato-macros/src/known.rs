@@ -1,0 +1,149 @@
+//! The arguments that each macro knows: one row each, with its word, how it is written, and what
+//! reads it.
+
+use proc_macro2::Span;
+use syn::parse::ParseStream;
+use syn::{Error, LitBool};
+
+use crate::args::{Args, What, number, on, path, text};
+use crate::scope;
+use crate::tags::TAGS;
+
+/// One argument that a macro knows.
+pub(crate) struct Known {
+    pub(crate) word: &'static str,
+    pub(crate) example: &'static str,
+    pub(crate) read: Read,
+}
+
+/// How an argument is written, and what reads it. The span is that of the word.
+pub(crate) enum Read {
+    /// `word(…)`
+    List(fn(&mut Args, Span, ParseStream<'_>) -> syn::Result<()>),
+    /// `word = …`
+    Value(fn(&mut Args, ParseStream<'_>) -> syn::Result<()>),
+    /// `word`
+    Word(fn(&mut Args, Span) -> syn::Result<()>),
+    /// `word` or `word(…)`
+    WordOrList(fn(&mut Args, Span, ParseStream<'_>) -> syn::Result<()>),
+}
+
+const CRATE: Known = Known {
+    word: "crate",
+    example: "crate = path::to::zibrato",
+    read: Read::Value(|args, input| {
+        args.krate = Some(path(input)?);
+        Ok(())
+    }),
+};
+/// Not for users: an attribute on a block says it to those in it.
+const CALLED: Known = Known {
+    word: "__called",
+    example: "__called = \"Type.method\"",
+    read: Read::Value(|args, input| {
+        args.called = Some(input.parse()?);
+        Ok(())
+    }),
+};
+const EACH: Known = Known {
+    word: "each",
+    example: "each = true",
+    read: Read::Value(|args, input| {
+        let each: LitBool = input.parse()?;
+        args.each = each.value;
+        Ok(())
+    }),
+};
+const SKIP: Known = Known {
+    word: "skip",
+    example: "skip",
+    read: Read::Word(|_, span| {
+        let message = "`skip` leaves a function out of an `impl`, `trait` or `mod` that has this \
+                       attribute, and here none has; remove it";
+        Err(Error::new(span, message))
+    }),
+};
+const LEVEL: Known = Known {
+    word: "level",
+    example: r#"level = "info""#,
+    read: Read::Value(|args, input| {
+        args.level = Some(text(What::Level, input.parse()?)?);
+        Ok(())
+    }),
+};
+const NAME: Known = Known {
+    word: "name",
+    example: r#"name = "db.query""#,
+    read: Read::Value(|args, input| {
+        args.name = Some(text(What::Name, input.parse()?)?);
+        Ok(())
+    }),
+};
+const ON: Known = Known {
+    word: "on",
+    example: r#"on = "err""#,
+    read: Read::Value(|args, input| {
+        args.on = Some(on(&input.parse()?)?);
+        Ok(())
+    }),
+};
+const SOURCE: Known = Known {
+    word: "source",
+    example: r#"source = "web-1""#,
+    read: Read::Value(|args, input| {
+        args.source = Some(text(What::Source, input.parse()?)?);
+        Ok(())
+    }),
+};
+const VALUE: Known = Known {
+    word: "value",
+    example: "value = 3",
+    read: Read::Value(|args, input| {
+        args.value = Some(number("value", input.parse()?)?);
+        Ok(())
+    }),
+};
+
+/// What `#[count_me]` knows.
+pub(crate) const COUNT_ME: &[Known] = &[
+    LEVEL,
+    NAME,
+    VALUE,
+    SOURCE,
+    TAGS,
+    ON,
+    scope::OUTCOMES,
+    scope::OK,
+    scope::ERR,
+    scope::PANIC,
+    scope::CANCELLED,
+    scope::IN_FLIGHT,
+    scope::POLLS,
+    CRATE,
+    SKIP,
+    CALLED,
+];
+/// What `#[time_me]` knows.
+pub(crate) const TIME_ME: &[Known] = &[
+    LEVEL,
+    NAME,
+    SOURCE,
+    TAGS,
+    scope::OUTCOMES,
+    scope::OK,
+    scope::ERR,
+    scope::PANIC,
+    scope::CANCELLED,
+    scope::SLOW,
+    scope::IN_FLIGHT,
+    scope::SAMPLE,
+    scope::BUSY,
+    scope::POLLS,
+    CRATE,
+    SKIP,
+    CALLED,
+];
+/// What may follow the positional arguments of `count!` and `time!`.
+pub(crate) const CALL: &[Known] = &[SOURCE, TAGS, CRATE];
+/// What may follow those of `gauge!`.
+pub(crate) const GAUGE: &[Known] = &[SOURCE, TAGS, EACH, CRATE];

@@ -1,0 +1,111 @@
+//! Which words do not go together, or not with the function that they stand on.
+
+use proc_macro2::Span;
+use syn::Error;
+
+use super::Scope;
+use crate::args::{Args, When};
+use crate::check;
+use crate::function::Function;
+
+/// Says why the function cannot be measured like this, if so.
+pub(crate) fn check(function: &Function, args: &Args, errors: &mut Vec<Error>) {
+    let scope = &args.scope;
+    together(scope, args, errors);
+    names(scope, args, errors);
+    if !function.is_async() {
+        futures_only(scope, errors);
+    }
+    if let Some(err) = &scope.err
+        && function.output().is_none()
+    {
+        let message = "this needs a function that returns a `Result` or an `Option`; \
+                       for one that returns neither, leave `err` away";
+        errors.push(Error::new(err.span, message));
+    }
+}
+
+fn together(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
+    let split = scope.split();
+    if let (Some(on), Some((word, _))) = (&args.on, split)
+        && on.when != When::Always
+    {
+        let message = format!(
+            "`on` counts one outcome, and `{word}` tells them all apart; keep one of the two"
+        );
+        errors.push(Error::new(on.span, message));
+    }
+    several(scope, args, errors);
+    let Some(sample) = &scope.sample else { return };
+    let clashes = [
+        split.map(|(word, _)| word),
+        scope.slow.as_ref().map(|_| "slow"),
+        scope.busy.map(|_| "busy"),
+    ];
+    let words: Vec<_> = clashes.into_iter().flatten().map(|word| format!("`{word}`")).collect();
+    if !words.is_empty() {
+        let message = format!(
+            "`sample` leaves most calls untimed, and {} cannot do without their times; \
+             leave `sample` away, or put it into a `#[time_me]` of its own",
+            words.join(" and ")
+        );
+        errors.push(Error::new(sample.span, message));
+    }
+}
+
+/// What is evaluated at each call has to stand in one place only.
+fn several(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
+    let word = scope.split().map(|(word, _)| word);
+    let word = word.or(scope.slow.as_ref().map(|_| "slow"));
+    let word = word.or(scope.in_flight.map(|_| "in_flight")).or(scope.polls.map(|_| "polls"));
+    let Some(word) = word else { return };
+    if let Some(name) = args.name.as_ref().filter(|name| name.is_run_time) {
+        let message = format!(
+            "a name made at run time cannot go with `{word}`, which measures at several places; \
+             give a literal or a constant, or put `{word}` into an attribute of its own"
+        );
+        errors.push(Error::new_spanned(&name.expr, message));
+    }
+    if let Some(tag) = args.tags.iter().find(|tag| tag.fixed().is_none()) {
+        let message = format!(
+            "a tag whose value is known only at the call cannot go with `{word}`, which measures \
+             at several places; put `{word}` into an attribute of its own"
+        );
+        errors.push(Error::new(tag.key.span(), message));
+    }
+    let ours = [("outcome", scope.split().is_some()), ("slow", scope.slow.is_some())];
+    for (key, _) in ours.iter().filter(|(_, used)| *used) {
+        if let Some(tag) = args.tags.iter().find(|tag| tag.key.value() == *key) {
+            let message = format!("the tag `{key}` is the one that is added here; rename yours");
+            errors.push(Error::new(tag.key.span(), message));
+        }
+    }
+}
+
+/// Names that are made of the one that is given must be possible too.
+fn names(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
+    let Some(name) = args.name.as_ref().and_then(|name| name.literal()) else { return };
+    let longer = [(scope.in_flight, ".in_flight"), (scope.polls, ".polls")];
+    for (_, ending) in longer.into_iter().filter(|(word, _)| word.is_some()) {
+        if check::name_problem(&format!("{}{ending}", name.value())).is_some() {
+            let message = format!(
+                "the name is too long with the `{ending}` that is put behind it (255 bytes); \
+                 shorten it"
+            );
+            errors.push(Error::new(name.span(), message));
+        }
+    }
+}
+
+fn futures_only(scope: &Scope, errors: &mut Vec<Error>) {
+    let mut refuse = |word: &str, span: Option<Span>, what: &str| {
+        let Some(span) = span else { return };
+        let message =
+            format!("`{word}` {what}, and this function is not `async`; leave `{word}` away");
+        errors.push(Error::new(span, message));
+    };
+    refuse("busy", scope.busy, "is the time inside the polls of a future");
+    refuse("polls", scope.polls, "counts the polls of a future");
+    let cancelled = scope.cancelled.as_ref().map(|cancelled| cancelled.span);
+    refuse("cancelled", cancelled, "is what happens to a future");
+}

@@ -1,0 +1,259 @@
+//! What of the cells of one point was taken, and how much there is now.
+//!
+//! Only the sender, install and uninstall look in here; no reading passes this way.
+
+use super::cell::{Cell, Taken, TakenValue};
+use super::counter_cell::Counted;
+use super::local;
+use super::point::Shape;
+use super::process;
+use super::ticks;
+use super::timer_totals::TimerTotals;
+use crate::clock;
+use crate::measurement::Gauge;
+use crate::sketch::Sketch;
+use crate::summary::Summary;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+#[derive(Debug)]
+pub(crate) struct Books {
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug)]
+struct Entries {
+    counted: Counted,
+    timed: TimerTotals,
+    /// How many readings were taken in this installation.
+    taken: u64,
+    /// How many readings of gauges there had been when the installation began.
+    before: u64,
+    /// How many were in flight when the process was forked, in threads that it does not have.
+    left_behind: u64,
+    generation: u64,
+}
+
+/// Keeps the lock for a fork.
+pub(crate) struct Held<'a>(#[expect(dead_code, reason = "held, not read")] MutexGuard<'a, Entries>);
+
+impl Books {
+    pub(crate) const fn new() -> Self {
+        Self {
+            entries: Mutex::new(Entries {
+                counted: Counted { sum: 0, times: 0 },
+                timed: TimerTotals::new(),
+                taken: 0,
+                before: 0,
+                left_behind: 0,
+                generation: 0,
+            }),
+        }
+    }
+
+    /// Takes what has gathered since the last time, if there were readings; then `epoch`, that of
+    /// the timers, is begun anew.
+    pub(crate) fn take(
+        &self,
+        shape: Shape,
+        index: u32,
+        epoch: &AtomicU32,
+        shared: &Cell,
+    ) -> Option<Taken> {
+        let mut entries = self.entries();
+        let in_threads = match shape {
+            Shape::Counter => entries.take_counter(index),
+            Shape::Gauge | Shape::Each => take_gauge(index),
+            // Here the shared cell holds a part of what is in flight.
+            Shape::InFlight => return entries.take_in_flight(index, shared),
+            Shape::Timer => entries.take_timer(index, epoch),
+            Shape::Sampled(_) => entries.take_sampled(index, epoch),
+        };
+        entries.taken += in_threads.as_ref().map_or(0, |taken| taken.readings);
+        let shared = shared.take(shape.kind());
+        match in_threads {
+            Some(taken) => Some(taken.with(shared)),
+            None => shared,
+        }
+    }
+
+    /// Forgets what has gathered for an earlier installation, or in the parent of this process.
+    pub(crate) fn clear(&self, shape: Shape, index: u32, epoch: &AtomicU32, shared: &Cell) {
+        let mut entries = self.entries();
+        entries.taken = 0;
+        match shape {
+            Shape::Counter => entries.counted = local::counted(index),
+            Shape::Gauge | Shape::Each => {
+                entries.before = local::gauges(index).map(|cell| cell.made()).sum();
+                drop(take_gauge(index));
+            }
+            Shape::InFlight => {
+                entries.counted = local::counted(index);
+                if entries.generation != process::generation() {
+                    entries.generation = process::generation();
+                    entries.left_behind = entries.counted.sum.wrapping_add(shared.sum());
+                }
+                // What is in flight stays so.
+                return;
+            }
+            Shape::Timer | Shape::Sampled(_) => {
+                // What was shortest and longest up to now is not this installation's.
+                let ended = next(epoch);
+                entries.counted = local::counted(index);
+                drop(entries.timed.take(local::timers(index), ended, ticks::tick()));
+            }
+        }
+        shared.clear();
+    }
+
+    /// How many readings were made in this installation.
+    pub(crate) fn made(&self, shape: Shape, index: u32, shared: &Cell) -> u64 {
+        let entries = self.entries();
+        let counted = || local::counted(index).times.wrapping_sub(entries.counted.times);
+        let in_threads = match shape {
+            Shape::Counter | Shape::Sampled(_) => entries.taken + counted(),
+            Shape::Gauge | Shape::Each => {
+                let made: u64 = local::gauges(index).map(|cell| cell.made()).sum();
+                made - entries.before
+            }
+            Shape::InFlight => return entries.taken,
+            Shape::Timer => entries.taken + entries.timed.count_since(local::timers(index)),
+        };
+        in_threads + shared.made()
+    }
+
+    pub(crate) fn hold(&self) -> Held<'_> {
+        Held(self.entries())
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Begins a new epoch and gives the one that has ended. Only who has the entries locked does.
+fn next(epoch: &AtomicU32) -> u32 {
+    let ended = epoch.load(Ordering::Relaxed);
+    epoch.store(ended.wrapping_add(1), Ordering::Relaxed);
+    ended
+}
+
+fn take_gauge(index: u32) -> Option<Taken> {
+    let now_ms = clock::unix_ms();
+    let gauges = local::gauges(index).filter_map(|cell| cell.take(now_ms));
+    // The later one is folded into the earlier one, so that its last reading is the last.
+    let (_, gauge) = gauges.reduce(|one, other| {
+        let (mut earlier, later) = if one.0 < other.0 { (other, one) } else { (one, other) };
+        earlier.1.merge(&later.1);
+        (later.0, earlier.1)
+    })?;
+    Some(Taken { readings: gauge.count, value: TakenValue::Gauge(gauge) })
+}
+
+impl Entries {
+    fn take_counter(&mut self, index: u32) -> Option<Taken> {
+        let now = local::counted(index);
+        let readings = now.times.wrapping_sub(self.counted.times);
+        if readings == 0 {
+            return None;
+        }
+        let more = now.sum.wrapping_sub(self.counted.sum).cast_signed() as f64;
+        self.counted = now;
+        Some(Taken { readings, value: TakenValue::Counter(more) })
+    }
+
+    fn take_timer(&mut self, index: u32, epoch: &AtomicU32) -> Option<Taken> {
+        let timers = local::timers(index);
+        // While nothing was timed, the epoch goes on: what comes keeps its min and max.
+        if self.timed.count_since(timers.clone()) == 0 {
+            return None;
+        }
+        let summary = self.timed.take(timers, next(epoch), ticks::tick())?;
+        Some(Taken { readings: summary.count(), value: TakenValue::Timer(summary) })
+    }
+
+    /// All calls, of which those that were timed are a sample.
+    fn take_sampled(&mut self, index: u32, epoch: &AtomicU32) -> Option<Taken> {
+        let calls = local::counted(index);
+        let readings = calls.times.wrapping_sub(self.counted.times);
+        if readings == 0 {
+            return None;
+        }
+        let sample = match self.take_timer(index, epoch) {
+            Some(Taken { value: TakenValue::Timer(sample), .. }) => sample,
+            // None of them was timed: then those before them have to do.
+            _ => self.timed.buckets().flat_map(middles).collect(),
+        };
+        if sample.is_empty() {
+            return None;
+        }
+        self.counted = calls;
+        Some(Taken { readings, value: TakenValue::Timer(scaled(&sample, readings)) })
+    }
+
+    fn take_in_flight(&mut self, index: u32, shared: &Cell) -> Option<Taken> {
+        let now = local::counted(index);
+        let moved = now.times != self.counted.times || shared.take_moves();
+        self.counted = now;
+        let sum = now.sum.wrapping_add(shared.sum()).wrapping_sub(self.left_behind);
+        // A call may have ended here that began before the fork.
+        let in_flight = sum.cast_signed().max(0);
+        if !moved && in_flight == 0 {
+            return None;
+        }
+        self.taken += 1;
+        let gauge = Gauge::reading(in_flight as f64, clock::unix_ms());
+        Some(Taken { readings: 1, value: TakenValue::Gauge(gauge) })
+    }
+}
+
+/// Up to 100 readings in the middle of a bucket, in place of all.
+fn middles((bucket, count): (i32, u32)) -> impl Iterator<Item = f64> {
+    let middle = Sketch::middle(bucket).unwrap_or_default();
+    std::iter::repeat_n(middle, count.min(100) as usize)
+}
+
+/// The summary that so many calls would have, were they all like those that were timed.
+fn scaled(sample: &Summary, calls: u64) -> Summary {
+    let timed = sample.count().max(1);
+    let scale = calls as f64 / timed as f64;
+    let mut summary = Summary::folded(
+        calls,
+        sample.sum() * scale,
+        sample.min(),
+        sample.max(),
+        sample.sum_squares() * scale,
+    );
+    // Each bucket ends where its share of all calls ends, so that they add up to all of them.
+    let (mut before, mut seen) = (0, 0_u64);
+    for (bucket, count) in sample.sketch().buckets() {
+        seen += u64::from(count);
+        let end = u64::try_from(u128::from(calls) * u128::from(seen) / u128::from(timed));
+        let end = end.unwrap_or(calls);
+        let share = u32::try_from(end - before).unwrap_or(u32::MAX);
+        if share > 0 {
+            summary.sketch_mut().add_to_bucket(bucket, share);
+        }
+        before = end;
+    }
+    summary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scaled;
+    use crate::Summary;
+
+    #[test]
+    fn a_sample_stands_for_all_calls() {
+        let sample: Summary = [1.0, 2.0, 3.0].into_iter().collect();
+        let all = scaled(&sample, 100);
+        assert_eq!((all.count(), all.min(), all.max()), (100, 1.0, 3.0));
+        assert!((all.sum() - 200.0).abs() < 1e-9, "{}", all.sum());
+        assert_eq!(
+            all.sketch().buckets().map(|(_, count)| count).collect::<Vec<_>>(),
+            [33, 33, 34]
+        );
+        assert!((all.quantile(0.5).unwrap() - 2.0).abs() < 0.02);
+    }
+}

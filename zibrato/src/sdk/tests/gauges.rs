@@ -1,0 +1,157 @@
+//! Gauges: what threads read, what is kept one by one, and what is running.
+
+use super::{Acknowledges, Broker};
+use crate::sdk::cell;
+use crate::sdk::site::{Place, Site, gauge, in_flight, time};
+use crate::testing;
+use crate::wire::{BatchReader, Value};
+use crate::{Builder, Zibrato};
+use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// There is one place for an instrument, and tests run side by side.
+fn place() -> MutexGuard<'static, ()> {
+    static PLACE: Mutex<()> = Mutex::new(());
+    PLACE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const fn at(name: &'static str) -> Place {
+    Place { level: "info", name: Some(name), module: "", function: "", source: None, tags: &[] }
+}
+
+/// Sends only when it is told to, and ends without waiting.
+fn rarely(broker: &Broker) -> Builder {
+    broker.builder().interval(Duration::from_secs(3600)).flush_deadline(Duration::ZERO)
+}
+
+/// Has what gathered sent, and gives the entries of the next batch to `look`.
+fn flushed(z: &Zibrato, broker: &mut Broker, mut look: impl FnMut(&str, Value<'_>)) {
+    let before = broker.bodies.len();
+    z.flush(Duration::ZERO);
+    broker.serve_until(|broker| broker.bodies.len() > before);
+    let batch = BatchReader::new(&broker.bodies[before]).unwrap();
+    batch.entries().map(Result::unwrap).for_each(|entry| look(entry.name, entry.value));
+}
+
+#[test]
+fn what_threads_read_is_folded_into_one_gauge() {
+    static DEPTH: Site = Site::gauge(at("depth"));
+    let _place = place();
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let guard = rarely(&broker).install().unwrap();
+    let barrier = Barrier::new(4);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                barrier.wait();
+                (0..1000).for_each(|n| gauge(&DEPTH, thread * 1000 + n));
+            });
+        }
+    });
+    gauge(&DEPTH, -7.5);
+    gauge(&DEPTH, f64::NAN);
+    flushed(&guard.handle(), &mut broker, |name, value| {
+        let Value::Gauge(gauge) = value else { panic!("{value:?}") };
+        assert_eq!((name, gauge.count, gauge.min, gauge.max), ("depth", 4001, -7.5, 3999.0));
+        assert_eq!((gauge.last, gauge.sum), (-7.5, 7_998_000.0 - 7.5));
+        let age = crate::clock::unix_ms().abs_diff(gauge.at_ms);
+        assert!(age < 10_000, "{age} ms");
+    });
+    assert_eq!((guard.handle().stats().recorded, guard.handle().stats().total_lost()), (4002, 1));
+}
+
+#[test]
+fn every_reading_is_kept_up_to_a_limit_and_none_is_lost() {
+    static EACH: Site = Site::each(at("each"));
+    let _place = place();
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let guard = rarely(&broker).install().unwrap();
+    (0..cell::MAX_KEPT + 5).for_each(|n| gauge(&EACH, n));
+    let (mut kept, mut folded) = (Vec::new(), 0);
+    flushed(&guard.handle(), &mut broker, |_, value| match value {
+        Value::GaugeReadings(readings) => kept.extend(readings.map(|(_, value)| value)),
+        Value::Gauge(gauge) => folded += gauge.count,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(kept, (0..cell::MAX_KEPT).map(|n| n as f64).collect::<Vec<_>>());
+    assert_eq!(folded, 5);
+}
+
+#[test]
+fn what_is_running_goes_up_and_comes_down() {
+    static RUNNING: Site = Site::in_flight(at("running"));
+    let _place = place();
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let guard = rarely(&broker).install().unwrap();
+    let first = in_flight(&RUNNING);
+    let second = std::thread::scope(|scope| scope.spawn(|| in_flight(&RUNNING)).join().unwrap());
+    flushed(&guard.handle(), &mut broker, |_, value| {
+        let Value::Gauge(gauge) = value else { panic!("{value:?}") };
+        assert_eq!((gauge.last, gauge.count), (2.0, 1));
+    });
+    drop(first);
+    drop(guard);
+    drop(second);
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let guard = rarely(&broker).install().unwrap();
+    let _third = in_flight(&RUNNING);
+    flushed(&guard.handle(), &mut broker, |_, value| {
+        let Value::Gauge(gauge) = value else { panic!("{value:?}") };
+        assert_eq!(gauge.last, 1.0);
+    });
+}
+
+#[test]
+fn a_capture_sees_what_is_running() {
+    static RUNNING: Site = Site::in_flight(at("captured"));
+    let capture = testing::capture();
+    let first = in_flight(&RUNNING);
+    drop(in_flight(&RUNNING));
+    drop(first);
+    assert_eq!(capture.gauge("info", "captured"), [1.0, 2.0, 1.0, 0.0]);
+}
+
+#[test]
+fn a_sampled_timer_counts_every_call() {
+    static SAMPLED: Site = Site::sampled(at("sampled"), 10);
+    let _place = place();
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let guard = rarely(&broker).install().unwrap();
+    (0..1234).for_each(|_| drop(time(&SAMPLED)));
+    assert_eq!(guard.handle().stats().recorded, 1234);
+    flushed(&guard.handle(), &mut broker, |_, value| {
+        let count = match value {
+            Value::Timer(summary) => {
+                let buckets: u64 = summary.buckets().map(|(_, count)| u64::from(count)).sum();
+                assert_eq!(buckets, summary.count);
+                summary.count
+            }
+            Value::TimerReadings(readings) => readings.count() as u64,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(count, 1234);
+    });
+}
+
+#[test]
+fn beyond_the_memory_for_cells_threads_share_one() {
+    static SHARED: Site = Site::counter(at("shared"));
+    static SHARED_TIME: Site = Site::timer(at("shared.time"));
+    let _place = place();
+    let broker = Broker::new(Acknowledges::Nothing);
+    let builder = rarely(&broker).max_memory(0);
+    let guard = builder.install().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                (0..1000).for_each(|_| {
+                    crate::__private::count(&SHARED, 1);
+                    drop(time(&SHARED_TIME));
+                });
+            });
+        }
+    });
+    assert_eq!(guard.handle().stats().recorded, 16_000);
+    drop(broker.builder().build().unwrap());
+}

@@ -1,0 +1,294 @@
+//! What was taken of one timer out of all threads' cells, and what comes next, by difference.
+
+use super::timer_cell::{FIRST_KEY, OCTAVES, TimerCell, Untaken, slot_of};
+use crate::sketch::{PER_OCTAVE, Sketch};
+use crate::summary::Summary;
+
+/// What was taken. As large as the octaves that were touched; a look allocates for new ones only.
+#[derive(Debug)]
+pub(crate) struct TimerTotals {
+    count: u64,
+    ticks: u64,
+    /// In the order in which they were first touched.
+    octaves: Vec<Octave>,
+    /// Where in there each octave stands, or [`NOWHERE`].
+    at: [u8; OCTAVES],
+}
+
+const NOWHERE: u8 = u8::MAX;
+
+/// How many readings there were in each of its buckets; these wrap around.
+#[derive(Debug)]
+struct Octave {
+    taken: [u32; PER_OCTAVE],
+    /// While the cells are looked at; else all zero.
+    now: [u32; PER_OCTAVE],
+}
+
+/// Fewer than these were taken before, and are not seen now: at most one for each cell.
+const LARGEST_STEP_BACK: u32 = 1 << 20;
+
+/// Min, max and squares of one epoch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extremes {
+    pub(super) min: f64,
+    pub(super) max: f64,
+    pub(super) squares: f64,
+}
+
+impl Default for Extremes {
+    fn default() -> Self {
+        Self { min: f64::INFINITY, max: f64::NEG_INFINITY, squares: 0.0 }
+    }
+}
+
+impl Default for TimerTotals {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TimerTotals {
+    pub(crate) const fn new() -> Self {
+        Self { count: 0, ticks: 0, octaves: Vec::new(), at: [NOWHERE; OCTAVES] }
+    }
+
+    /// How many readings in these cells were not taken yet. Looks at 64 bytes of each.
+    pub(crate) fn count_since<'a>(&self, cells: impl Iterator<Item = &'a TimerCell>) -> u64 {
+        cells.map(TimerCell::count).sum::<u64>().saturating_sub(self.count)
+    }
+
+    /// Takes all readings that were not taken yet, if there are any. `ended` is the epoch of their
+    /// extremes, which has to have ended before.
+    pub(crate) fn take<'a>(
+        &mut self,
+        cells: impl Iterator<Item = &'a TimerCell> + Clone,
+        ended: u32,
+        tick: f64,
+    ) -> Option<Summary> {
+        let mut extremes = Extremes::default();
+        let (mut count, mut ticks, mut many) = (0, 0_u64, false);
+        for cell in cells.clone() {
+            let untaken = cell.take_recent(|slot| {
+                self.see(slot);
+                count += 1;
+            });
+            ticks = ticks.wrapping_add(cell.ticks());
+            many |= untaken == Untaken::Many;
+            if untaken != Untaken::Nothing {
+                cell.add_extremes(&mut extremes, ended);
+            }
+        }
+        if many {
+            (count, ticks) = self.take_difference(cells);
+        }
+        let sketch = self.take_seen();
+        // Nothing, if all of it has still to be seen; see `take_difference`.
+        let (lowest, highest) = (sketch.buckets().next()?.0, sketch.buckets().last()?.0);
+        self.count += count;
+        let sum = ticks.wrapping_sub(self.ticks) as f64 * tick;
+        self.ticks = ticks;
+        let (min, max) = exact(extremes, lowest, highest);
+        let mut summary = Summary::folded(count, sum, min, max, extremes.squares);
+        *summary.sketch_mut() = sketch;
+        Some(summary)
+    }
+
+    /// Finds out what there is more in all cells than was taken. Gives how many readings that are,
+    /// and the ticks of all cells.
+    fn take_difference<'a>(&mut self, cells: impl Iterator<Item = &'a TimerCell>) -> (u64, u64) {
+        // What some cells have said already is among it.
+        self.octaves.iter_mut().for_each(|octave| octave.now = [0; PER_OCTAVE]);
+        let (mut all, mut ticks) = (0_u64, 0_u64);
+        for cell in cells {
+            all += cell.add_to(self);
+            ticks = ticks.wrapping_add(cell.ticks());
+        }
+        let mut count = 0_u64;
+        for octave in &mut self.octaves {
+            for (now, taken) in octave.now.iter_mut().zip(&octave.taken) {
+                let more = now.wrapping_sub(*taken);
+                // Some were taken from the recent ones, and not yet seen in their bucket.
+                *now = if more > u32::MAX - LARGEST_STEP_BACK { 0 } else { more };
+                count += u64::from(*now);
+            }
+        }
+        // The number of readings is right even when a bucket has gone all the way round.
+        let missing = all.saturating_sub(self.count).saturating_sub(count);
+        (count + (missing >> u32::BITS << u32::BITS), ticks)
+    }
+
+    /// Takes what was seen in each bucket.
+    fn take_seen(&mut self) -> Sketch {
+        let mut sketch = Sketch::new();
+        for (number, at) in self.at.iter().enumerate().filter(|(_, at)| **at != NOWHERE) {
+            let octave = &mut self.octaves[usize::from(*at)];
+            let seen = octave.now;
+            if seen == [0; PER_OCTAVE] {
+                continue;
+            }
+            octave.now = [0; PER_OCTAVE];
+            let both = octave.taken.iter_mut().zip(&seen);
+            both.for_each(|(taken, seen)| *taken = taken.wrapping_add(*seen));
+            sketch.push_octave(first_key(number), &seen);
+        }
+        sketch
+    }
+
+    /// Notes that a reading was seen in this bucket.
+    pub(super) fn see(&mut self, slot: u16) {
+        let (octave, bucket) = (usize::from(slot) / PER_OCTAVE, usize::from(slot) % PER_OCTAVE);
+        let seen = &mut self.now(octave)[bucket];
+        *seen = seen.wrapping_add(1);
+    }
+
+    /// What was seen in each bucket of an octave.
+    pub(super) fn now(&mut self, octave: usize) -> &mut [u32; PER_OCTAVE] {
+        if self.at[octave] == NOWHERE {
+            self.at[octave] = self.octaves.len() as u8;
+            self.octaves.push(Octave { taken: [0; PER_OCTAVE], now: [0; PER_OCTAVE] });
+        }
+        &mut self.octaves[usize::from(self.at[octave])].now
+    }
+
+    /// All that was ever taken: bucket number and count, ascending.
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
+        let octaves = self.at.iter().enumerate().filter(|(_, at)| **at != NOWHERE);
+        octaves.flat_map(|(number, at)| {
+            let buckets = (first_key(number)..).zip(self.octaves[usize::from(*at)].taken);
+            buckets.filter(|(_, taken)| *taken > 0)
+        })
+    }
+}
+
+/// The number of an octave's first bucket.
+const fn first_key(octave: usize) -> i32 {
+    (FIRST_KEY + octave * PER_OCTAVE) as i32
+}
+
+/// Min and max of what was taken. A reading made in the very moment in which the epoch ended may
+/// stand in the other one's extremes; then the middle of its bucket has to do.
+fn exact(extremes: Extremes, lowest: i32, highest: i32) -> (f64, f64) {
+    let is_in = |value: f64, key: i32| {
+        value.is_finite() && i32::from(slot_of(value)) == key - FIRST_KEY as i32
+    };
+    let middle = |key| Sketch::middle(key).unwrap_or_default();
+    let max = if is_in(extremes.max, highest) { extremes.max } else { middle(highest) };
+    let min = if is_in(extremes.min, lowest) { extremes.min } else { middle(lowest) };
+    (min.min(max), max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TimerTotals;
+    use crate::Summary;
+    use crate::sdk::timer_cell::TimerCell;
+    use proptest::prelude::*;
+
+    const TICK: f64 = 1e-9;
+
+    fn take(totals: &mut TimerTotals, cells: &[TimerCell], epoch: u32) -> Option<Summary> {
+        totals.take(cells.iter(), epoch, TICK)
+    }
+
+    #[test]
+    fn each_look_gives_what_was_read_since_the_last() {
+        let cells = [TimerCell::default(), TimerCell::default()];
+        let mut totals = TimerTotals::new();
+        assert_eq!(take(&mut totals, &cells, 0), None);
+        (1..=1000).for_each(|n| cells[n as usize % 2].record(n * 1000, TICK, 1));
+        assert_eq!(totals.count_since(cells.iter()), 1000);
+        let first = take(&mut totals, &cells, 1).unwrap();
+        assert_eq!((first.count(), first.min(), first.max()), (1000, 1000.0 * TICK, 1e6 * TICK));
+        assert!((first.sum() - 0.5005).abs() < 1e-12);
+        let squares: f64 = (1..=1000).map(|n| f64::from(n * n) * 1e-12).sum();
+        assert!((first.sum_squares() - squares).abs() < squares * 1e-12);
+        assert!((first.quantile(0.9).unwrap() - 9e-4).abs() < 9e-4 * 0.008);
+
+        cells[1].record(5_000_000, TICK, 2);
+        let second = take(&mut totals, &cells, 2).unwrap();
+        assert_eq!((second.count(), second.min(), second.max()), (1, 5e6 * TICK, 5e6 * TICK));
+        assert_eq!(totals.count_since(cells.iter()), 0);
+        assert_eq!(take(&mut totals, &cells, 3), None);
+        assert_eq!(totals.buckets().map(|(_, count)| count).sum::<u32>(), 1001);
+    }
+
+    #[test]
+    fn readings_beyond_all_octaves_are_counted() {
+        let (cell, mut totals) = ([TimerCell::default()], TimerTotals::new());
+        for ticks in [0, 1, i64::MAX] {
+            cell[0].record(ticks, TICK, 1);
+        }
+        let summary = take(&mut totals, &cell, 1).unwrap();
+        assert_eq!((summary.count(), totals.count_since(cell.iter())), (3, 0));
+        assert_eq!((summary.min(), summary.max()), (0.0, i64::MAX as f64 * TICK));
+    }
+
+    #[test]
+    fn an_epoch_that_lasts_keeps_what_is_exact() {
+        let (cell, mut totals) = ([TimerCell::default()], TimerTotals::new());
+        [3_000_000, 7_000_000].iter().for_each(|ticks| cell[0].record(*ticks, TICK, 5));
+        // Looked at, as the books are for their balance, but not taken.
+        assert_eq!(totals.count_since(cell.iter()), 2);
+        cell[0].record(1_000_000, TICK, 5);
+        let summary = take(&mut totals, &cell, 5).unwrap();
+        assert_eq!((summary.count(), summary.min(), summary.max()), (3, 1e6 * TICK, 7e6 * TICK));
+        assert!((summary.sum_squares() - 59e-6).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_bucket_that_wraps_around_has_counted_on() {
+        let (cell, mut totals) = ([TimerCell::default()], TimerTotals::new());
+        (0..100).for_each(|_| cell[0].record(1000, TICK, 1));
+        take(&mut totals, &cell, 1).unwrap();
+        // As if there had been so many more.
+        cell[0].pretend_more(1000, TICK, (5 << 32) + 50);
+        assert_eq!(totals.count_since(cell.iter()), (5 << 32) + 50);
+        let summary = take(&mut totals, &cell, 2).unwrap();
+        assert_eq!(summary.count(), (5 << 32) + 50);
+        assert_eq!(summary.sketch().count(), 50);
+        cell[0].record(1000, TICK, 2);
+        assert_eq!(take(&mut totals, &cell, 2).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_exact_value_of_another_epoch_is_not_taken_for_this_one() {
+        let (cell, mut totals) = ([TimerCell::default()], TimerTotals::new());
+        cell[0].record(1000, TICK, 1);
+        cell[0].record(5_000_000, TICK, 2);
+        // The first one was counted too late for its epoch.
+        let summary = take(&mut totals, &cell, 2).unwrap();
+        assert_eq!((summary.count(), summary.max()), (2, 0.005));
+        assert!((summary.min() - 1e-6).abs() < 1e-6 * 0.008);
+    }
+
+    proptest! {
+        #[test]
+        fn all_that_was_read_is_taken_once(
+            looks in prop::collection::vec(
+                prop::collection::vec((0..3_usize, 0..40_i64, 0..40_u32), 0..60),
+                1..20,
+            ),
+        ) {
+            let cells = [(); 3].map(|()| TimerCell::default());
+            let mut totals = TimerTotals::new();
+            for (epoch, readings) in (1..).zip(looks) {
+                let seconds = readings.iter().map(|(at, ticks, octave)| {
+                    let ticks = (64 + ticks) << octave;
+                    cells[*at].record(ticks, TICK, epoch);
+                    ticks as f64 * TICK
+                });
+                let wanted: Summary = seconds.collect();
+                prop_assert_eq!(totals.count_since(cells.iter()), wanted.count());
+                let got = take(&mut totals, &cells, epoch).unwrap_or_default();
+                prop_assert_eq!(
+                    (got.count(), got.min(), got.max(), got.sketch()),
+                    (wanted.count(), wanted.min(), wanted.max(), wanted.sketch())
+                );
+                let near = |a: f64, b: f64| (a - b).abs() <= b * 1e-12;
+                prop_assert!(near(got.sum(), wanted.sum()));
+                prop_assert!(near(got.sum_squares(), wanted.sum_squares()));
+            }
+        }
+    }
+}
