@@ -25,6 +25,7 @@ fn main() {
         .flush_deadline(Duration::from_millis(deadline.parse().unwrap()))
         // Longer than any test, so that what arrives was flushed by the end.
         .interval(Duration::from_secs(3600))
+        .flush_on_panic(end.starts_with("hooked"))
         .install()
         .unwrap();
     before(counts);
@@ -40,6 +41,16 @@ fn main() {
         "forget" => return std::mem::forget(guard),
         "static" => return KEPT.set(guard).unwrap(),
         "panic" => panic!("as told"),
+        "hooked_abort" => {
+            let _aborts = PanicsWhenDropped;
+            panic!("as told");
+        }
+        "abort" => {
+            guard.handle().flush(Duration::from_secs(30));
+            count!("info", "after");
+            std::process::abort();
+        }
+        "sigterm" => until_sigterm(counts),
         "threads" => count_on_threads(counts),
         "fork_return" => return fork_and(guard, counts, Child::Return),
         "fork_exit" => return fork_and(guard, counts, Child::Exit),
@@ -58,6 +69,31 @@ fn main() {
         other => panic!("no end {other:?}"),
     }
     drop(guard);
+}
+
+/// A panic on top of a panic aborts, as every panic does in programs that are built so.
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        panic!("on top of it");
+    }
+}
+
+/// Handles the signal as programs do, and gets it.
+fn until_sigterm(counts: u64) {
+    let stop = std::sync::Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGTERM, std::sync::Arc::clone(&stop))
+        .unwrap();
+    let mut rounds = 0;
+    while !stop.load(Ordering::Relaxed) {
+        count!("info", "rounds");
+        rounds += 1;
+        if rounds == counts {
+            signal_hook::low_level::raise(signal_hook::consts::SIGTERM).unwrap();
+        }
+    }
+    assert_eq!(rounds, counts);
 }
 
 fn before(counts: u64) {
@@ -96,7 +132,10 @@ enum Child {
 fn fork_and(guard: Guard, counts: u64, what: Child) {
     // So that it has to be copied with something in it.
     let scope = guard.handle().count_me("info", "scope");
+    let handle = guard.handle().counter("info", "both.handle");
+    let count_through_handle = || (0..counts).for_each(|_| handle.count(1));
     both(counts);
+    count_through_handle();
     if fork() != 0 {
         for _ in 0..counts {
             count!("info", "parent");
@@ -107,8 +146,9 @@ fn fork_and(guard: Guard, counts: u64, what: Child) {
     // First, so that nothing else has told the call site of the fork.
     both(counts);
     child(counts);
+    count_through_handle();
     let stats = guard.handle().stats();
-    assert_eq!((stats.recorded, stats.pending), (4 * counts, 4 * counts));
+    assert_eq!((stats.recorded, stats.pending), (5 * counts, 5 * counts));
     drop(scope);
     match what {
         Child::Return => {}

@@ -1,6 +1,7 @@
 //! However a process ends, what it counted until then arrives, once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 use zibrato::Zibrato;
@@ -121,6 +122,27 @@ fn everything_arrives_when_a_panic_unwinds_through_main() {
 }
 
 #[test]
+fn everything_arrives_when_a_panic_aborts_and_the_program_asked_for_the_hook() {
+    let ended = end_by("hooked_abort");
+    assert_eq!(ended.status.signal(), Some(6), "{:?}", ended.status);
+    assert_eq!(ended.totals(), [("before", COUNTS as f64)]);
+}
+
+#[test]
+fn an_abort_costs_what_was_counted_since_the_last_interval_and_no_more() {
+    let ended = end_by("abort");
+    assert_eq!(ended.status.signal(), Some(6), "{:?}", ended.status);
+    assert_eq!(ended.totals(), [("before", COUNTS as f64)]);
+}
+
+#[test]
+fn everything_arrives_when_the_program_handles_sigterm() {
+    let ended = end_by("sigterm");
+    assert_eq!(ended.status.code(), Some(0));
+    assert_eq!(ended.totals(), [("before", COUNTS as f64), ("rounds", COUNTS as f64)]);
+}
+
+#[test]
 fn threads_that_measure_on_take_nothing_from_what_was_counted_before() {
     let ended = end_by("threads");
     assert_eq!(ended.status.code(), Some(0));
@@ -139,6 +161,7 @@ fn parent_and_child(end: &str) -> Ended {
     let expected = [
         ("before", counts),
         ("both", 2.0 * counts),
+        ("both.handle", 2.0 * counts),
         ("child", counts),
         ("child.named", counts),
         ("child.time", counts),

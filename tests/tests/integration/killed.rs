@@ -54,7 +54,9 @@ fn a_broker_stopped_again_and_again_costs_nothing() {
 fn a_broker_killed_while_a_worker_lags_costs_that_worker_exactly_what_waited_for_it() {
     let mut broker = Broker::start();
     let witness = Witness::subscribe(broker.publishing_port(), Room::Little);
-    let z = Zibrato::builder().port(broker.port()).build().unwrap();
+    // Only a flush makes a batch, so that each has all the names.
+    let rarely = Duration::from_secs(3600);
+    let z = Zibrato::builder().port(broker.port()).interval(rarely).build().unwrap();
     let names: Vec<_> =
         (0..NAMES).map(|name| format!("a.name.that.takes.some.room.{name}")).collect();
     let batch = || {
@@ -226,7 +228,10 @@ fn judge(told: &Told) -> u64 {
             let first = next.and_then(|next| next.get(stream)?.first());
             if let Some(first) = first.filter(|first| **first > highest + 1) {
                 held.push(format!("{} {} to {}", stream.1, highest + 1, first - 1));
-                all_short += first - 1 - highest;
+                // What the program says of itself is told beside, and is no reading.
+                if LEVELS.contains(&&*stream.1) {
+                    all_short += first - 1 - highest;
+                }
             }
         }
         let acknowledged = told.delivered.get(at).copied().unwrap_or(told.stats.delivered);

@@ -1,6 +1,6 @@
 //! The bar chart: one group of bars a row, on a logarithmic scale.
 
-use crate::table::Row;
+use crate::table::{Row, number};
 use std::fmt::Write;
 
 const WIDTH: f64 = 960.0;
@@ -13,6 +13,8 @@ const BAR: f64 = 16.0;
 const PITCH: f64 = 20.0;
 /// Between two rows, for the heading of the next.
 const GAP: f64 = 34.0;
+/// Below the rows of one unit, for the numbers of its scale.
+const AXIS: f64 = 44.0;
 
 const OURS: &str = "#c2410c";
 const FLOOR: &str = "#9ca3af";
@@ -29,8 +31,9 @@ impl Scale {
         let all = rows
             .iter()
             .flat_map(|row| row.peers.iter().map(|(_, ns)| *ns).chain([row.ours, row.floor.1]));
-        let (least, most) =
-            all.fold((f64::MAX, f64::MIN_POSITIVE), |(low, high), ns| (ns.min(low), ns.max(high)));
+        let (least, most) = all
+            .filter(|v| *v > 0.0)
+            .fold((f64::MAX, f64::MIN_POSITIVE), |(low, high), ns| (ns.min(low), ns.max(high)));
         Self { first: least.log10().floor() as i32, last: most.log10().ceil() as i32 }
     }
 
@@ -41,10 +44,9 @@ impl Scale {
 }
 
 pub fn svg(rows: &[Row]) -> String {
-    let scale = Scale::of(rows);
+    let groups = rows.chunk_by(|one, next| one.unit == next.unit).count();
     let bars: usize = rows.iter().map(|row| row.peers.len() + 2).sum();
-    let bottom = TOP + rows.len() as f64 * GAP + bars as f64 * PITCH;
-    let height = bottom + 30.0;
+    let height = TOP + groups as f64 * AXIS + rows.len() as f64 * GAP + bars as f64 * PITCH;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
          width=\"{WIDTH}\" height=\"{height}\" font-family=\"Helvetica, Arial, sans-serif\" \
@@ -52,39 +54,54 @@ pub fn svg(rows: &[Row]) -> String {
          <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
          <text x=\"16\" y=\"26\" font-size=\"17\" font-weight=\"bold\">\
          What one measurement costs a program</text>\n\
-         <text x=\"16\" y=\"46\" fill=\"#6b7280\">nanoseconds, logarithmic scale; shorter is \
-         better</text>\n"
+         <text x=\"16\" y=\"46\" fill=\"#6b7280\">logarithmic scales; shorter is better, \
+         but where it says 1/s</text>\n"
     );
     legend(&mut svg);
+    let mut y = TOP;
+    for rows in rows.chunk_by(|one, next| one.unit == next.unit) {
+        y = group(&mut svg, y, rows);
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// The rows of one unit, which have a scale of their own; gives where they end.
+fn group(svg: &mut String, top: f64, rows: &[Row]) -> f64 {
+    let scale = Scale::of(rows);
+    let bars: usize = rows.iter().map(|row| row.peers.len() + 2).sum();
+    let bottom = top + rows.len() as f64 * GAP + bars as f64 * PITCH;
     for power in scale.first..=scale.last {
-        let (ns, x) = (10_f64.powi(power), scale.x(10_f64.powi(power)));
+        let x = scale.x(10_f64.powi(power));
         let _ = writeln!(
             svg,
-            "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{bottom:.1}\" stroke=\"#e5e7eb\"/>\
-             <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#6b7280\">{ns} ns</text>",
-            bottom + 16.0
+            "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{bottom:.1}\" stroke=\"#e5e7eb\"/>\
+             <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#6b7280\">{}</text>",
+            top + 8.0,
+            bottom + 16.0,
+            number(10_f64.powi(power)),
         );
     }
-    let mut y = TOP;
+    let mut y = top;
     for row in rows {
         y += GAP;
         let _ = writeln!(
             svg,
-            "<text x=\"16\" y=\"{:.1}\" font-size=\"14\" font-weight=\"bold\">{}</text>",
+            "<text x=\"16\" y=\"{:.1}\" font-size=\"14\" font-weight=\"bold\">{}, {}</text>",
             y - 8.0,
-            row.name
+            row.name,
+            row.unit
         );
         let floor = (format!("floor: {}", row.floor.0), row.floor.1, FLOOR);
-        let peers = row.peers.iter().map(|(name, ns)| ((*name).to_owned(), *ns, PEER));
-        for (name, ns, colour) in
+        let peers = row.peers.iter().map(|(name, value)| ((*name).to_owned(), *value, PEER));
+        for (name, value, colour) in
             [floor, ("zibrato".to_owned(), row.ours, OURS)].into_iter().chain(peers)
         {
-            bar(&mut svg, &scale, y, &name, ns, colour);
+            bar(svg, &scale, y, &name, value, colour);
             y += PITCH;
         }
     }
-    svg.push_str("</svg>\n");
-    svg
+    bottom + AXIS
 }
 
 fn bar(svg: &mut String, scale: &Scale, y: f64, name: &str, ns: f64, colour: &str) {
@@ -94,10 +111,11 @@ fn bar(svg: &mut String, scale: &Scale, y: f64, name: &str, ns: f64, colour: &st
         svg,
         "<text x=\"{:.1}\" y=\"{text:.1}\" text-anchor=\"end\" font-weight=\"{weight}\">{name}</text>\
          <rect x=\"{LEFT}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>\
-         <text x=\"{:.1}\" y=\"{text:.1}\" font-weight=\"{weight}\">{ns:.2}</text>",
+         <text x=\"{:.1}\" y=\"{text:.1}\" font-weight=\"{weight}\">{}</text>",
         LEFT - 8.0,
         (end - LEFT).max(1.0),
-        end + 6.0
+        end + 6.0,
+        number(ns)
     );
 }
 

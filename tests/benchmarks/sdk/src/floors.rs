@@ -1,6 +1,6 @@
 //! Floors: the least that each row could cost, measured in the same run.
 
-use crate::measure::{Case, Who, looped, on_two_threads};
+use crate::measure::{Case, Run, Who, looped, on_threads};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -19,25 +19,26 @@ static VALUE: AtomicU64 = AtomicU64::new(0);
 
 static GATE: AtomicU32 = AtomicU32::new(u32::MAX);
 
-/// Two ways to add to memory of the thread's own: processors differ in which of them is faster when
-/// it is done again and again, so the faster one is the floor.
+/// What the least is that can be done for a count.
 const ADD: &str = "thread-local add";
-const ADD_THERE: &str = "add where a thread-local points";
 
 pub fn cases() -> Vec<Case> {
-    let case = |row, name, run| Case::new(row, Who::Floor(name), run);
+    let case = |row, name, run: Run| Case::new(row, Who::Floor(name), run);
+    let twice = "counter read twice";
     vec![
-        case(NO_ROW, "empty loop", looped(|| {})),
-        case(NO_ROW, "clock read twice", looped(read_clock_twice)),
+        case(NO_ROW, "empty loop, ns", looped(|| {})),
+        case(NO_ROW, "clock read twice, ns", looped(read_clock_twice)),
+        // Some processors add faster there, when it is done again and again at one place.
+        case(NO_ROW, "add where a thread-local points, ns", looped(add_there)),
         case("count", ADD, looped(add)),
-        case("count", ADD_THERE, looped(add_there)),
-        case("time", "counter read twice", looped(read_counter_twice)),
+        case("time", twice, looped(read_counter_twice)),
         case("gauge", "store", looped(store)),
         case("unwanted", "load and branch", looped(load_and_branch)),
         case("handle", ADD, looped(add)),
-        case("handle", ADD_THERE, looped(add_there)),
-        case("count, 2 threads", ADD, on_two_threads(add)),
-        case("count, 2 threads", ADD_THERE, on_two_threads(add_there)),
+        case("handle, looked up", ADD, looped(add)),
+        case("count, 2 threads", ADD, on_threads(2, add)),
+        case("count, 4 threads", ADD, on_threads(4, add)),
+        case("time, 2 threads", twice, on_threads(2, read_counter_twice)),
     ]
 }
 

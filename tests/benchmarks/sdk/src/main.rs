@@ -1,10 +1,16 @@
 //! Measures what Zibrato's SDK costs a program, beside its peers and beside the least it could cost.
 
 mod chart;
+mod end_to_end;
+mod first_use;
 mod floors;
 mod measure;
 mod ours;
+mod parts;
 mod peers;
+mod places;
+mod processes;
+mod sender;
 mod table;
 
 use std::error::Error;
@@ -26,22 +32,35 @@ fn run() -> Result<(), Box<dyn Error>> {
     let (mut json, mut svg) = (false, None);
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
+        let mut next = || arguments.next().ok_or(format!("{argument} needs more"));
         match argument.as_str() {
             "--json" => json = true,
-            "--svg" => svg = Some(PathBuf::from(arguments.next().ok_or("--svg needs a file")?)),
+            "--svg" => svg = Some(PathBuf::from(next()?)),
+            // How it starts itself.
+            "--part" => return parts::take(&next()?, &next()?),
             other => return Err(format!("what is {other}? --json and --svg FILE are known").into()),
         }
     }
 
-    let guard = ours::install()?;
+    let guard = ours::install(ours::nobodys_port()?)?;
     let zibrato = guard.handle();
     let mut cases = ours::cases(&zibrato);
     cases.extend(floors::cases());
     cases.extend(peers::cases()?);
+    let (first, made) = first_use::rows();
     measure::measure(&mut cases);
-    ours::prove(&zibrato, &cases)?;
+    ours::prove(&zibrato, made, &cases)?;
+    let (mut rows, mut beside) = table::rows(&cases);
+    rows.extend(first);
+    drop((cases, zibrato, guard));
 
-    let (rows, beside) = table::rows(&cases);
+    eprintln!("sdk: the sender");
+    let (sender, of_libzmq) = sender::rows()?;
+    rows.extend(sender);
+    beside.extend(of_libzmq);
+    eprintln!("sdk: end to end");
+    rows.extend(end_to_end::rows()?);
+
     if json {
         println!("{}", table::json(&rows));
     } else {

@@ -20,8 +20,18 @@ pub enum Who {
     Peer(&'static str),
 }
 
-/// Does something so many times, and says how long that took.
-type Run = Box<dyn Fn(u64) -> Duration>;
+/// Does something so many times, on so many threads at once, and says how long that took each.
+pub struct Run {
+    run: Box<dyn Fn(u64) -> Duration>,
+    threads: u32,
+}
+
+impl Run {
+    /// On one thread, timed by itself.
+    pub fn by(run: impl Fn(u64) -> Duration + 'static) -> Self {
+        Self { run: Box::new(run), threads: 1 }
+    }
+}
 
 /// One thing that is measured.
 pub struct Case {
@@ -32,8 +42,7 @@ pub struct Case {
     settle: Option<Box<dyn Fn()>>,
     times: u64,
     best: f64,
-    /// How often it was done in all.
-    pub done: u64,
+    done: u64,
 }
 
 impl Case {
@@ -51,9 +60,14 @@ impl Case {
         self.best
     }
 
+    /// How often it was done in all.
+    pub fn done(&self) -> u64 {
+        self.done * u64::from(self.run.threads)
+    }
+
     fn take_turn(&mut self) {
         loop {
-            let took = (self.run)(self.times);
+            let took = (self.run.run)(self.times);
             self.done += self.times;
             if let Some(settle) = &self.settle {
                 settle();
@@ -82,23 +96,28 @@ pub fn measure(cases: &mut [Case]) {
 
 /// A loop around an operation, compiled into it as it would be into a program's function.
 pub fn looped(operation: impl Fn() + 'static) -> Run {
-    Box::new(move |times| time(times, &operation))
+    Run::by(move |times| time(times, &operation))
 }
 
-/// The same on two threads at once; how long the slower one took.
-pub fn on_two_threads(operation: impl Fn() + Sync + 'static) -> Run {
-    Box::new(move |times| {
-        let begin = Barrier::new(2);
-        let thread = || {
-            begin.wait();
-            time(times, &operation)
-        };
-        thread::scope(|scope| {
-            let other = scope.spawn(thread);
-            let one = thread();
-            one.max(other.join().expect("an operation that does not panic"))
-        })
-    })
+/// The same on so many threads at once, all of them new: how long the slowest one took. Where there
+/// are more threads than processors, only the part of it in which a thread had one.
+pub fn on_threads(threads: u32, operation: impl Fn() + Sync + 'static) -> Run {
+    let processors = thread::available_parallelism().map_or(1, |number| number.get() as u32);
+    let run = move |times| {
+        let begin = Barrier::new(threads as usize);
+        let took = thread::scope(|scope| {
+            let one = || {
+                begin.wait();
+                time(times, &operation)
+            };
+            let all: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+            let took =
+                all.into_iter().map(|one| one.join().expect("an operation that does not panic"));
+            took.max().unwrap_or_default()
+        });
+        took * processors.min(threads) / threads
+    };
+    Run { run: Box::new(run), threads }
 }
 
 /// After each time the compiler has to believe that somebody looks at the memory and changes it,

@@ -1,16 +1,19 @@
 //! Zibrato's cases, and the proof that what was timed was also recorded.
 
-use crate::measure::{Case, Who, looped, on_two_threads};
+use crate::measure::{Case, Run, Who, looped, on_threads};
 use std::error::Error;
 use std::hint::black_box;
 use std::net::TcpListener;
 use std::time::Duration;
 use zibrato::{Guard, Zibrato, count, gauge, time};
 
-/// Installs an instrument that wants level `info`, for a broker that is not there.
-pub fn install() -> Result<Guard, Box<dyn Error>> {
-    // A port that nobody listens on, so that no broker of this machine gets what is measured.
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().min(u16::MAX - 1);
+/// A port that nobody listens on, so that no broker of this machine gets what is measured.
+pub fn nobodys_port() -> Result<u16, Box<dyn Error>> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().min(u16::MAX - 1))
+}
+
+/// Installs an instrument that wants level `info`.
+pub fn install(port: u16) -> Result<Guard, Box<dyn Error>> {
     let guard = Zibrato::builder()
         .port(port)
         .levels(["info"])
@@ -23,23 +26,29 @@ pub fn install() -> Result<Guard, Box<dyn Error>> {
 }
 
 pub fn cases(zibrato: &Zibrato) -> Vec<Case> {
-    let case = |row, run| Case::new(row, Who::Ours, run);
+    let case = |row, run: Run| Case::new(row, Who::Ours, run);
     let (handle, name) = (zibrato.clone(), black_box("benchmark.handle".to_owned()));
+    let kept = zibrato.counter("info", "benchmark.handle.kept");
     vec![
         case("count", looped(|| count!("info", "benchmark.count"))),
         case("time", looped(|| time!("info", "benchmark.time", black_box(())))),
         case("gauge", looped(|| gauge!("info", "benchmark.gauge", 17))),
         case("unwanted", looped(|| count!("debug", "benchmark.unwanted"))),
-        case("handle", looped(move || handle.count("info", black_box(&name), 1))),
-        case("count, 2 threads", on_two_threads(|| count!("info", "benchmark.threads"))),
+        case("handle", looped(move || kept.count(1))),
+        case("handle, looked up", looped(move || handle.count("info", black_box(&name), 1))),
+        case("count, 2 threads", on_threads(2, || count!("info", "benchmark.threads"))),
+        case("count, 4 threads", on_threads(4, || count!("info", "benchmark.more.threads"))),
+        case(
+            "time, 2 threads",
+            on_threads(2, || time!("info", "benchmark.timing.threads", black_box(()))),
+        ),
     ]
 }
 
-/// Compares what the instrument says it recorded with what was done.
-pub fn prove(zibrato: &Zibrato, cases: &[Case]) -> Result<(), String> {
+/// Compares what the instrument says it recorded with what was done, also `before` the cases.
+pub fn prove(zibrato: &Zibrato, before: u64, cases: &[Case]) -> Result<(), String> {
     let ours = cases.iter().filter(|case| case.who == Who::Ours && case.row != "unwanted");
-    let threads = |case: &Case| if case.row == "count, 2 threads" { 2 } else { 1 };
-    let done: u64 = ours.map(|case| case.done * threads(case)).sum();
+    let done = before + ours.map(Case::done).sum::<u64>();
     let recorded = zibrato.stats().recorded;
     if recorded != done {
         return Err(format!("{done} readings were made, but {recorded} recorded"));

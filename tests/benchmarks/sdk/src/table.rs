@@ -7,16 +7,36 @@ use std::fmt::Write;
 use std::fs;
 use std::thread;
 
-/// One operation, and what it costs whom, in nanoseconds.
+/// The units of rows.
+pub const NANOSECONDS: &str = "ns";
+pub const MICROSECONDS: &str = "µs";
+pub const PERCENT: &str = "% of a core";
+pub const PER_SECOND: &str = "1/s";
+pub const CPU: &str = "CPU s/million";
+
+/// One thing that was measured: ours, the least that it could cost, and others.
 pub struct Row {
     pub name: &'static str,
+    pub unit: &'static str,
     pub ours: f64,
     pub floor: (&'static str, f64),
     /// The cheapest first.
     pub peers: Vec<(&'static str, f64)>,
 }
 
-/// What belongs to no row: a name and its nanoseconds.
+impl Row {
+    pub fn new(
+        name: &'static str,
+        unit: &'static str,
+        ours: f64,
+        floor: (&'static str, f64),
+        peers: Vec<(&'static str, f64)>,
+    ) -> Self {
+        Self { name, unit, ours, floor, peers }
+    }
+}
+
+/// What belongs to no row: a name with its unit, and a number.
 pub type Beside = Vec<(&'static str, f64)>;
 
 /// The rows in the order of Zibrato's cases.
@@ -40,7 +60,7 @@ pub fn rows(cases: &[Case]) -> (Vec<Row>, Beside) {
         let floor = floors(ours.row)
             .min_by(|one, other| one.1.total_cmp(&other.1))
             .expect("each row has a floor");
-        Row { name: ours.row, ours: ours.ns(), floor, peers }
+        Row::new(ours.row, NANOSECONDS, ours.ns(), floor, peers)
     };
     let rows = cases.iter().filter(|case| case.who == Who::Ours).map(row).collect();
     (rows, floors(NO_ROW).collect())
@@ -49,30 +69,35 @@ pub fn rows(cases: &[Case]) -> (Vec<Row>, Beside) {
 /// The table for people.
 pub fn text(rows: &[Row], beside: &Beside) -> String {
     let mut text = format!("{}\n\n", machine());
-    let _ = writeln!(
-        text,
-        "{:<18}{:>8}{:>9}{:>12}  {:<28}{:>9}{:>11}",
-        "ns per operation", "ours", "floor", "ours/floor", "peer", "peer", "peer/ours"
-    );
-    for Row { name, ours, floor, peers } in rows {
-        let head = format!("{name:<18}{ours:>8.2}{:>9.2}{:>12.2}", floor.1, ours / floor.1);
-        for (at, (peer, ns)) in peers.iter().enumerate() {
-            let head = if at == 0 { head.as_str() } else { "" };
-            let _ = writeln!(text, "{head:<47}  {peer:<28}{ns:>9.2}{:>11.2}", ns / ours);
+    for rows in rows.chunk_by(|one, next| one.unit == next.unit) {
+        let _ = writeln!(
+            text,
+            "{:<23}{:>10}{:>10}{:>11}  {:<29}{:>10}{:>10}",
+            rows[0].unit, "ours", "floor", "ours/floor", "peer", "peer", "peer/ours"
+        );
+        for Row { name, ours, floor, peers, .. } in rows {
+            let ratio = number(ours / floor.1);
+            let head = format!("{name:<23}{:>10}{:>10}{ratio:>11}", number(*ours), number(floor.1));
+            if peers.is_empty() {
+                let _ = writeln!(text, "{head}");
+            }
+            for (at, (peer, theirs)) in peers.iter().enumerate() {
+                let head = if at == 0 { head.as_str() } else { "" };
+                let (theirs, ratio) = (number(*theirs), number(theirs / ours));
+                let _ = writeln!(text, "{head:<54}  {peer:<29}{theirs:>10}{ratio:>10}");
+            }
         }
+        text.push('\n');
     }
-    text.push('\n');
     for Row { name, floor, .. } in rows {
         let _ = writeln!(text, "the floor of `{name}` is: {}", floor.0);
     }
     for (name, ns) in beside {
-        let _ = writeln!(text, "beside them: {name}, {ns:.2} ns");
+        let _ = writeln!(text, "beside them: {name}: {}", number(*ns));
     }
-    let _ =
-        writeln!(text, "`handle` is a name known at run time: Zibrato looks it up on each call");
     let _ = writeln!(
         text,
-        "each figure is the best of {ROUNDS} loops; compare ratios, not nanoseconds"
+        "nanoseconds are the best of {ROUNDS} loops; compare ratios; of 1/s more is better, else less"
     );
     let _ = writeln!(text, "{}", versions());
     for (name, why) in LEFT_OUT {
@@ -81,16 +106,23 @@ pub fn text(rows: &[Row], beside: &Beside) -> String {
     text
 }
 
+/// With as many digits as say something.
+pub fn number(value: f64) -> String {
+    match value {
+        0.0 => "0".to_owned(),
+        v if v >= 1e5 => format!("{:.1} M", v / 1e6),
+        v if v >= 0.01 => format!("{v:.2}"),
+        v => format!("{v:.1e}"),
+    }
+}
+
 /// The same for programs: one array.
 pub fn json(rows: &[Row]) -> String {
-    let row = |row: &Row| {
-        let peers: Vec<_> =
-            row.peers.iter().map(|(name, ns)| format!("{name:?}:{ns:.3}")).collect();
+    let row = |Row { name, unit, ours, floor, peers }: &Row| {
+        let peers: Vec<_> = peers.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
         format!(
-            "{{\"row\":{:?},\"unit\":\"ns\",\"ours\":{:.3},\"floor\":{:.3},\"peers\":{{{}}}}}",
-            row.name,
-            row.ours,
-            row.floor.1,
+            "{{\"row\":{name:?},\"unit\":{unit:?},\"ours\":{ours},\"floor\":{},\"peers\":{{{}}}}}",
+            floor.1,
             peers.join(",")
         )
     };

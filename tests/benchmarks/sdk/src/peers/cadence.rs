@@ -1,6 +1,6 @@
 //! `cadence`: a queue and a thread, which sends over UDP to a socket of this machine.
 
-use crate::measure::{Case, Who, looped, on_two_threads};
+use crate::measure::{Case, Who, looped, on_threads};
 use cadence::prelude::*;
 use cadence::{BufferedUdpMetricSink, NopMetricSink, QueuingMetricSink, StatsdClient};
 use std::error::Error;
@@ -54,7 +54,7 @@ pub fn cases() -> Result<Vec<Case>, Box<dyn Error>> {
             }),
         ),
         case(
-            "handle",
+            "handle, looked up",
             "cadence",
             looped(move || {
                 drop(black_box(named.count(black_box(&name), 1)));
@@ -63,7 +63,7 @@ pub fn cases() -> Result<Vec<Case>, Box<dyn Error>> {
         case(
             "count, 2 threads",
             "cadence",
-            on_two_threads(move || {
+            on_threads(2, move || {
                 drop(black_box(threads.count("threads", 1)));
             }),
         ),

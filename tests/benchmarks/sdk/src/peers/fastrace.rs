@@ -1,6 +1,6 @@
 //! `fastrace`: spans, with a reporter that drops them.
 
-use crate::measure::{Case, Who, looped, time};
+use crate::measure::{Case, Run, Who, looped, time};
 use fastrace::Span;
 use fastrace::collector::{Config, Reporter, SpanContext, SpanRecord};
 use fastrace::local::LocalSpan;
@@ -18,7 +18,7 @@ impl Reporter for Dropping {
 pub fn cases() -> Vec<Case> {
     fastrace::set_reporter(Dropping, Config::default());
     let span = || drop(LocalSpan::enter_with_local_parent("fastrace"));
-    let spans = Box::new(move |times: u64| {
+    let spans = Run::by(move |times: u64| {
         let mut took = Duration::ZERO;
         let mut left = times;
         while left > 0 {

@@ -1,6 +1,6 @@
 //! `metrics`, with the recorder of `metrics-exporter-prometheus`.
 
-use crate::measure::{Case, Who, looped, on_two_threads, time};
+use crate::measure::{Case, Run, Who, looped, on_threads, time};
 use metrics::{NoopRecorder, counter, gauge, histogram};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::error::Error;
@@ -9,14 +9,16 @@ use std::time::Instant;
 
 pub fn cases() -> Result<Vec<Case>, Box<dyn Error>> {
     let recorder = PrometheusBuilder::new().build_recorder();
-    let (one, other) = (recorder.handle(), recorder.handle());
+    let (one, other, third) = (recorder.handle(), recorder.handle(), recorder.handle());
     metrics::set_global_recorder(recorder)?;
 
     let counted = counter!("metrics_count_handle");
-    let on_threads = counter!("metrics_threads_handle");
+    let (shared, timed_shared) = (counter!("metrics_threads"), histogram!("metrics_time_threads"));
+    let more_threads = shared.clone();
     let timed = histogram!("metrics_time_handle");
     let read = gauge!("metrics_gauge_handle");
     let name = black_box("metrics_handle".to_owned());
+    let named = counter!(name.clone());
     let case = |row, name, run| Case::new(row, Who::Peer(name), run);
     Ok(vec![
         case("count", "metrics, kept handle", looped(move || counted.increment(1))),
@@ -45,25 +47,35 @@ pub fn cases() -> Result<Vec<Case>, Box<dyn Error>> {
         case(
             "unwanted",
             "metrics, no-op recorder",
-            Box::new(|times| {
+            Run::by(|times| {
                 metrics::with_local_recorder(&NoopRecorder, || {
                     time(times, &|| counter!("metrics_unwanted").increment(1))
                 })
             }),
         ),
+        case("handle", "metrics, kept handle", looped(move || named.increment(1))),
         // The name has to be a text of its own.
         case(
-            "handle",
+            "handle, looked up",
             "metrics, macro",
             looped(move || {
                 counter!(black_box(&name).clone()).increment(1);
             }),
         ),
-        case("count, 2 threads", "metrics, kept handle", {
-            on_two_threads(move || on_threads.increment(1))
+        case(
+            "count, 2 threads",
+            "metrics, kept handle",
+            on_threads(2, move || shared.increment(1)),
+        ),
+        case("count, 4 threads", "metrics, kept handle", {
+            on_threads(4, move || more_threads.increment(1))
         }),
-        case("count, 2 threads", "metrics, macro", {
-            on_two_threads(|| counter!("metrics_threads").increment(1))
-        }),
+        case("time, 2 threads", "metrics, kept handle", {
+            on_threads(2, move || {
+                let begun = Instant::now();
+                timed_shared.record(begun.elapsed());
+            })
+        })
+        .settle(move || third.run_upkeep()),
     ])
 }

@@ -1,6 +1,6 @@
 //! `opentelemetry`: its SDK, with a reader that hands what it collects to an exporter that drops it.
 
-use crate::measure::{Case, Who, looped, on_two_threads};
+use crate::measure::{Case, Who, looped, on_threads};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -42,6 +42,10 @@ pub fn cases() -> Vec<Case> {
     let read_bound = meter.f64_gauge("opentelemetry.gauge.bound").build().bind(&[]);
     let named = meter.u64_counter("opentelemetry.handle").build();
     let threads = meter.u64_counter("opentelemetry.threads").build();
+    let named_bound = meter.u64_counter("opentelemetry.handle.bound").build();
+    let named_bound = named_bound.bind(&[KeyValue::new("name", "kept")]);
+    let timed_shared = meter.f64_histogram("opentelemetry.time.threads").build().bind(&[]);
+    let more_threads = meter.u64_counter("opentelemetry.threads.more").build().bind(&[]);
     let threads_bound = meter.u64_counter("opentelemetry.threads.bound").build().bind(&[]);
     let off = global::meter("nobody").u64_counter("opentelemetry.unwanted").build();
     let name = black_box("handle".to_owned());
@@ -71,16 +75,28 @@ pub fn cases() -> Vec<Case> {
         case("gauge", "opentelemetry, bound", looped(move || read_bound.record(17.0))),
         case("gauge", "opentelemetry", looped(move || read.record(17.0, &[]))),
         case("unwanted", "opentelemetry, no provider", looped(move || off.add(1, &[]))),
+        case("handle", "opentelemetry, bound", looped(move || named_bound.add(1))),
         case(
-            "handle",
+            "handle, looked up",
             "opentelemetry, attribute",
             looped(move || {
                 named.add(1, &[KeyValue::new("name", black_box(&name).clone())]);
             }),
         ),
         case("count, 2 threads", "opentelemetry, bound", {
-            on_two_threads(move || threads_bound.add(1))
+            on_threads(2, move || threads_bound.add(1))
         }),
-        case("count, 2 threads", "opentelemetry", on_two_threads(move || threads.add(1, &[]))),
+        case("count, 2 threads", "opentelemetry", on_threads(2, move || threads.add(1, &[]))),
+        case(
+            "count, 4 threads",
+            "opentelemetry, bound",
+            on_threads(4, move || more_threads.add(1)),
+        ),
+        case("time, 2 threads", "opentelemetry, bound", {
+            on_threads(2, move || {
+                let begun = Instant::now();
+                timed_shared.record(begun.elapsed().as_secs_f64());
+            })
+        }),
     ]
 }

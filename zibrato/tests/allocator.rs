@@ -1,0 +1,72 @@
+//! An allocator may count what it does: counting never waits for itself.
+
+#![expect(unsafe_code, reason = "an allocator is declared unsafe")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+use zibrato::{Loss, Zibrato, count};
+
+struct Counted;
+
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counted {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count!("info", "allocations");
+        count!("info", "allocated", layout.size());
+        // SAFETY: what the caller promised us is what it asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count!("info", "deallocations");
+        // SAFETY: it came from `alloc` above, which is the system's, with this layout.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counted = Counted;
+
+macro_rules! count_at {
+    ($($place:literal)*) => { $(count!("info", concat!("place.", $place));)* };
+}
+
+/// More call sites than the smallest block has cells.
+fn count_at_many_places() {
+    count_at!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29);
+    count_at!(30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56);
+    count_at!(57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79);
+}
+
+#[test]
+fn an_allocator_may_count() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    let begun = Instant::now();
+    let watch = move || {
+        while !DONE.load(Ordering::Relaxed) {
+            if begun.elapsed() > Duration::from_secs(20) {
+                // Something waits for itself. A panic allocates, and so would wait, too.
+                std::process::abort();
+            }
+            std::thread::yield_now();
+        }
+    };
+    let watch = Builder::new().spawn(watch).unwrap();
+    for _ in 0..3 {
+        let builder = Zibrato::builder().port(1).flush_deadline(Duration::ZERO);
+        let guard = builder.install().unwrap();
+        count_at_many_places();
+        let threads = [(); 4].map(|()| Builder::new().spawn(count_at_many_places).unwrap());
+        (0..1000).for_each(|size| drop(black_box(vec![0_u8; size + 1])));
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        guard.handle().flush(Duration::ZERO);
+        let stats = guard.shutdown();
+        // Twice for each allocation, and once for its end.
+        assert!(stats.lost[&Loss::Deadline] >= 3 * 1000 + 5 * 80, "{stats:?}");
+    }
+    DONE.store(true, Ordering::Relaxed);
+    watch.join().unwrap();
+}
