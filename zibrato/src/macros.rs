@@ -226,9 +226,10 @@
 /// An async function polls its block in that scope, by hand. `in_flight` is a guard in front of
 /// the body.
 ///
-/// Two things are different inside a closure or block: in a
-/// `#[track_caller]` function, `Location::caller` no longer leads to the caller, and an argument
-/// that is ignored (`_: Guard`) is dropped after those that are not.
+/// Three things are different inside a closure or block: in a
+/// `#[track_caller]` function, `Location::caller` no longer leads to the caller, an argument
+/// that is ignored (`_: Guard`) is dropped after those that are not, and a closure that the function
+/// returns as `impl Fn(&T)` has to name the types of its arguments, `|a: &T|`.
 pub use zibrato_macros::count_me;
 
 /// Times a function: however it ends, by return, `?` or panic, it leaves one measurement, in

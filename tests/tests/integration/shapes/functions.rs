@@ -220,3 +220,13 @@ shape!(any is_an_argument_of_a_function {
         *n + 1
     }
 } calls { [1].iter().map(shape).collect::<Vec<_>>() });
+
+shape!(any returns_a_closure_of_references {
+    fn shape<T: Ord>(greater: bool) -> impl FnMut(&T, &T) -> bool {
+        let mut calls = 0;
+        move |a: &T, b: &T| {
+            calls += 1;
+            (a > b) == greater && calls < 2
+        }
+    }
+} calls { shape::<u8>(true)(&2, &1), shape::<u8>(false)(&2, &1) });
