@@ -15,3 +15,4 @@ mod quickstart;
 mod scopes;
 mod shapes;
 mod supervisord;
+mod walks;
