@@ -53,8 +53,8 @@
 //!
 //! With default features: `zmq` (the sockets), `rmp` (MessagePack), `thiserror` (error types),
 //! `once_cell` (call sites that are made once, and may fail), `libc` (to hear when the process ends
-//! and when it forks: `atexit` and `pthread_atfork`), and for the macros `syn`, `quote` and
-//! `proc-macro2`.
+//! and when it forks, and to begin a thread that does not mind: `atexit`, `pthread_atfork`,
+//! `pthread_create`), and for the macros `syn`, `quote` and `proc-macro2`.
 
 pub mod clock;
 #[cfg(feature = "daemon")]

@@ -36,6 +36,7 @@ mod sender;
 mod site;
 mod sync;
 mod tags;
+mod thread;
 mod ticks;
 mod timer_cell;
 mod timer_totals;

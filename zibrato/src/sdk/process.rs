@@ -3,7 +3,7 @@
 //! The standard library has neither. The handlers live as long as the process, and do nothing
 //! while nothing is installed.
 
-use super::{handle, kept, owner, point, sender};
+use super::{handle, kept, owner, point, thread, ticks};
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::sync::Once;
@@ -26,6 +26,7 @@ struct Locks {
     _reborn: owner::Held,
     _free: kept::Held,
     points: point::Held,
+    _comparisons: ticks::Held,
 }
 
 impl Locks {
@@ -36,6 +37,7 @@ impl Locks {
             _reborn: owner::hold(),
             _free: kept::hold(),
             points: point::hold(),
+            _comparisons: ticks::hold(),
         }
     }
 }
@@ -105,7 +107,7 @@ pub(crate) fn flush_at_panics(within: Duration) {
         std::panic::set_hook(Box::new(move |info| {
             before(info);
             // The sender cannot wait for itself.
-            if std::thread::current().name() != Some(sender::THREAD)
+            if !thread::is_ours()
                 && let Some(installed) = handle::installed_if_free()
             {
                 installed.flush(Duration::from_millis(WITHIN_MS.load(Ordering::SeqCst)));

@@ -5,7 +5,7 @@ use super::batches::{Batch, Batches};
 use super::instrument::Instrument;
 use super::ledger::{Loss, Stats};
 use super::link::{ContextEnded, Link, SILENCE};
-use super::process;
+use super::thread::Thread;
 use super::ticks;
 use crate::clock;
 use crate::measurement::Level;
@@ -14,7 +14,6 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How soon an unacknowledged batch is sent again, in the ordinary run of things.
@@ -29,16 +28,11 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The longest that is waited; beyond it an `Instant` may have no room for the end.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What the thread is called.
-pub(crate) const THREAD: &str = "zibrato-sender";
-
 /// Owns the thread.
 #[derive(Debug)]
 pub(crate) struct Sender {
     orders: Arc<Orders>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-    /// The process that the thread runs in.
-    generation: u64,
+    thread: Mutex<Option<Thread>>,
 }
 
 /// What the thread is asked to do. The condition variable tells when it has.
@@ -111,9 +105,8 @@ impl Sender {
             heeds_demand,
             account: Account::default(),
         };
-        let thread = Builder::new().name(THREAD.into()).spawn(move || worker.run())?;
-        let (thread, generation) = (Mutex::new(Some(thread)), process::generation());
-        Ok(Self { orders, thread, generation })
+        let thread = Mutex::new(Some(Thread::spawn(move || worker.run())?));
+        Ok(Self { orders, thread })
     }
 
     /// Sends everything that was recorded before the call, and waits until the broker has it, or
@@ -138,23 +131,10 @@ impl Sender {
         self.orders.give(|state| state.stop_by = Some(deadline));
         // A thread that does not come to its end is left behind: the application goes first.
         if self.orders.wait_until(deadline + GRACE, |state| state.finished) {
-            thread.join().ok();
+            thread.join();
         } else {
             self.orders.give(|state| state.given_up = true);
             self.orders.changed.notify_all();
-        }
-    }
-}
-
-impl Drop for Sender {
-    fn drop(&mut self) {
-        if self.generation != process::generation()
-            && let Some(thread) =
-                self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take()
-        {
-            // The thread stayed behind in the parent, and the C library may have taken back the
-            // memory that the handle points to.
-            std::mem::forget(thread);
         }
     }
 }

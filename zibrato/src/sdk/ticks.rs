@@ -6,7 +6,7 @@
 
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The length of a tick in seconds, as the bits of a double; 0 while it is not known.
@@ -140,7 +140,7 @@ pub(crate) fn calibrate() {
         return;
     }
     let beginning = beginning();
-    let mut comparisons = COMPARISONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut comparisons = comparisons();
     // The clock is read between two readings of the counter, so the error can be seen.
     let before = counter::read();
     let clock = beginning.elapsed();
@@ -148,6 +148,19 @@ pub(crate) fn calibrate() {
     if let Some(tick) = comparisons.add(Both { clock, ticks: before + apart / 2, apart }) {
         TICK.store(tick.to_bits(), Ordering::Relaxed);
     }
+}
+
+fn comparisons() -> MutexGuard<'static, Comparisons> {
+    COMPARISONS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps the comparisons for a fork.
+pub(crate) struct Held(
+    #[expect(dead_code, reason = "held, not read")] MutexGuard<'static, Comparisons>,
+);
+
+pub(crate) fn hold() -> Held {
+    Held(comparisons())
 }
 
 /// Both clocks, read at once but for as many ticks as they are `apart`.
