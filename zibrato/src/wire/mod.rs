@@ -13,6 +13,8 @@
 //!
 //! control   zb!levels            MessagePack array of levels
 //!           zb!ack|<id in hex>   MessagePack map: level to highest sequence taken
+//!
+//! replay    zb!fetch, zb!batches … MessagePack map; see `ReplayRequest`, with feature `daemon`
 //! ```
 
 mod batch;
@@ -20,6 +22,8 @@ mod control;
 mod frame;
 mod line;
 mod msgpack;
+#[cfg(feature = "daemon")]
+mod replay;
 
 pub use batch::{
     BatchError, BatchReader, BatchWriter, Entries, Entry, EntryError, Members, Numbers, Readings,
@@ -31,6 +35,12 @@ pub use frame::{
     message, topic_level,
 };
 pub use line::{Line, LineError, LineValue, lines};
+#[cfg(feature = "daemon")]
+pub use replay::{
+    Commit, CursorState, Done, Fetch, Fetched, MAX_CURSOR_LEVELS, MAX_CURSORS, MAX_REQUEST_BYTES,
+    Named, Position, Reader, Refusal, Refused, ReplayAnswer, ReplayError, ReplayRequest, Reset,
+    ResetTo,
+};
 
 /// The largest frame that publishers send and that brokers and workers accept: 4 MiB.
 pub const MAX_FRAME_BYTES: usize = 4 << 20;
