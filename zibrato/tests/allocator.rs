@@ -5,6 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 use zibrato::{Loss, Zibrato, count};
@@ -30,6 +31,9 @@ unsafe impl GlobalAlloc for Counted {
 #[global_allocator]
 static ALLOCATOR: Counted = Counted;
 
+/// There is one place for an instrument, and tests run side by side.
+static PLACE: Mutex<()> = Mutex::new(());
+
 macro_rules! count_at {
     ($($place:literal)*) => { $(count!("info", concat!("place.", $place));)* };
 }
@@ -44,6 +48,7 @@ fn count_at_many_places() {
 #[test]
 fn an_allocator_may_count() {
     static DONE: AtomicBool = AtomicBool::new(false);
+    let _place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
     let begun = Instant::now();
     let watch = move || {
         while !DONE.load(Ordering::Relaxed) {
@@ -69,4 +74,33 @@ fn an_allocator_may_count() {
     }
     DONE.store(true, Ordering::Relaxed);
     watch.join().unwrap();
+}
+
+#[test]
+fn a_child_of_a_program_whose_allocator_counts_measures_on() {
+    let _place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+    let builder = Zibrato::builder().port(1).flush_deadline(Duration::ZERO);
+    let guard = builder.install().unwrap();
+    for _ in 0..20 {
+        drop(black_box(vec![0_u8; 100]));
+        // SAFETY: the child uses nothing that a thread of the parent could have left locked, and
+        // ends without running what belongs to the parent.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            (0..100).for_each(|size| drop(black_box(vec![0_u8; size + 1])));
+            let fits = guard.handle().stats().recorded >= 100;
+            // SAFETY: it ends the process, and nothing else.
+            unsafe { libc::_exit(i32::from(!fits)) };
+        }
+        let (begun, mut status) = (Instant::now(), 0);
+        // SAFETY: a child of ours, and room for how it ended.
+        while unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) } == 0 {
+            if begun.elapsed() > Duration::from_secs(10) {
+                // SAFETY: a child of ours that has not been waited for.
+                unsafe { libc::kill(child, libc::SIGKILL) };
+            }
+            std::thread::yield_now();
+        }
+        assert_eq!(status, 0, "it waits for itself, or has measured nothing");
+    }
 }

@@ -6,7 +6,7 @@ use super::handles::{CounterHandle, GaugeHandle, TimerHandle};
 use super::instrument::Instrument;
 use super::kept::Kept;
 use super::ledger::{Loss, Stats};
-use super::owner::Owner;
+use super::owner::{self, Owner};
 use super::process;
 use crate::measurement::{Kind, Source, TextError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
@@ -41,6 +41,9 @@ pub(crate) fn install(handle: Zibrato) -> Result<Guard, Zibrato> {
 }
 
 pub(crate) fn instrument() -> Option<Arc<Instrument>> {
+    if owner::is_making() {
+        return None;
+    }
     let installed = INSTALLED.read().unwrap_or_else(PoisonError::into_inner);
     installed.as_ref()?.owner.with(|works| Arc::clone(&works.instrument))
 }

@@ -21,22 +21,25 @@ pub(crate) fn generation() -> u64 {
 
 /// Every lock that is the whole process's. A fork copies locks as they stand; one that another
 /// thread holds at that moment would stay locked in the child for ever.
+///
+/// They are let go from the first to the last; the last frees memory, which an allocator may count.
 struct Locks {
     _installed: handle::Held,
     _reborn: owner::Held,
     _free: kept::Held,
-    points: point::Held,
     _comparisons: ticks::Held,
+    points: point::Held,
 }
 
 impl Locks {
     /// Takes them in the order in which they nest everywhere else.
     fn take() -> Self {
+        let room = point::room();
         Self {
             _installed: handle::hold(),
             _reborn: owner::hold(),
             _free: kept::hold(),
-            points: point::hold(),
+            points: point::hold(room),
             _comparisons: ticks::hold(),
         }
     }
@@ -62,11 +65,11 @@ extern "C" fn in_parent() {
 }
 
 extern "C" fn in_child() {
-    let locks = take_held();
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    // Whatever measures next has to ask, and so finds out that it is in another process.
-    if let Some(locks) = &locks {
-        locks.points.ask_again();
+    if let Some(Locks { points, .. }) = take_held() {
+        // Whatever measures next has to ask, and so finds out that it is in another process.
+        points.ask_again();
+        points.leave();
     }
 }
 

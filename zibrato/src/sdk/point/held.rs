@@ -2,28 +2,44 @@
 
 use super::{ASK, Last, Point, from, lock};
 use crate::sdk::{books, cell};
+use std::mem;
 use std::sync::atomic::Ordering;
 
 /// Keeps the lock of the gates, and those of each point, for a fork.
 pub(crate) struct Held {
+    // First, because what lets go of the others frees memory, which an allocator may count.
     last: Last,
-    _of_each: Vec<(books::Held<'static>, cell::Held<'static>)>,
+    of_each: Room,
 }
 
-pub(crate) fn hold() -> Held {
-    // Once to have room, because an allocator may measure while the gates are locked.
+/// Room for the locks of each point.
+pub(crate) type Room = Vec<(books::Held<'static>, cell::Held<'static>)>;
+
+/// Made before any lock is held, because an allocator may measure.
+pub(crate) fn room() -> Room {
     let most = from(*lock()).count() + 1000;
-    let mut of_each = Vec::with_capacity(most);
-    let last = lock();
+    Vec::with_capacity(most)
+}
+
+pub(crate) fn hold(room: Room) -> Held {
+    let (last, mut of_each) = (lock(), room);
+    let most = of_each.capacity();
     from(*last).take(most).for_each(|point: &'static Point| {
         of_each.push((point.books.hold(), point.shared.hold()));
     });
-    Held { last, _of_each: of_each }
+    Held { last, of_each }
 }
 
 impl Held {
     /// From now on each point asks anew whether it is wanted.
     pub(crate) fn ask_again(&self) {
         from(*self.last).for_each(|point| point.gate.store(ASK, Ordering::Relaxed));
+    }
+
+    /// Lets go of all locks and frees nothing: an allocator that counts would begin to measure in
+    /// a child that only calls `exec`.
+    pub(crate) fn leave(mut self) {
+        self.of_each.clear();
+        mem::forget(self.of_each);
     }
 }
