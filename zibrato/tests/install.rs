@@ -5,6 +5,7 @@
 use proptest::prelude::*;
 use std::cell::Cell;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
@@ -50,6 +51,34 @@ fn an_instrument_that_is_installed_while_another_ends_has_all_its_readings_and_n
     all_is_lost(&ending.join().unwrap(), 1);
     site();
     all_is_lost(&second.shutdown(), 11);
+}
+
+#[test]
+fn the_books_of_an_instrument_balance_while_the_next_one_is_installed() {
+    let _place = place();
+    let ends = AtomicBool::new(false);
+    let current: Mutex<Option<Zibrato>> = Mutex::default();
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            while !ends.load(Ordering::Relaxed) {
+                let handle = current.lock().unwrap().clone();
+                let stats = handle.map(|handle| handle.stats()).unwrap_or_default();
+                assert!(stats.balances(), "{stats:?}");
+            }
+        });
+        scope.spawn(|| {
+            while !ends.load(Ordering::Relaxed) {
+                count!("info", "many.ends");
+            }
+        });
+        for _ in 0..500 {
+            let guard = Zibrato::builder().port(1).flush_deadline(Duration::ZERO).install();
+            let guard = guard.unwrap();
+            *current.lock().unwrap() = Some(guard.handle());
+        }
+        ends.store(true, Ordering::Relaxed);
+        watch.join().unwrap();
+    });
 }
 
 #[test]
