@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
-use zibrato::{Loss, Zibrato, count};
+use zibrato::{Loss, Zibrato, count, testing};
 
 struct Counted;
 
@@ -74,6 +74,21 @@ fn an_allocator_may_count() {
     }
     DONE.store(true, Ordering::Relaxed);
     watch.join().unwrap();
+}
+
+#[test]
+fn a_capture_leaves_what_the_allocator_counts_for_it_out() {
+    let _place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+    let capture = testing::capture();
+    for _ in 0..100 {
+        count!("info", "captured");
+        drop(black_box(vec![0_u8; 100]));
+    }
+    assert_eq!(
+        capture.measurements().iter().filter(|m| m.name.as_str() == "captured").count(),
+        100
+    );
+    assert!(capture.counter("info", "allocations") >= 100.0);
 }
 
 #[test]

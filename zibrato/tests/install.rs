@@ -163,6 +163,21 @@ fn a_capture_takes_only_what_its_own_thread_measures() {
 }
 
 #[test]
+fn captures_may_end_in_any_order() {
+    let _place = place();
+    let guard = alone();
+    let site = || count!("info", "in.any.order");
+    let (first, second) = (zibrato::testing::capture(), zibrato::testing::capture());
+    site();
+    drop(first);
+    site();
+    assert_eq!(second.counter("info", "in.any.order"), 2.0);
+    drop(second);
+    site();
+    all_is_lost(&guard.shutdown(), 1);
+}
+
+#[test]
 fn amounts_that_are_no_whole_ones_are_added_too() {
     let _place = place();
     let guard = alone();
