@@ -173,17 +173,39 @@ pub(crate) fn capturing() -> bool {
 
 /// Catches a reading of a call site, if this thread captures.
 pub(crate) fn catch_site(site: &Site, value: Number) -> bool {
-    let catch = |series| catch(series, value.to_f64());
-    capturing() && busy(|| site.series(&Source::default()).is_some_and(catch))
+    capturing()
+        && busy(|| site.series(&Source::default()).is_some_and(|s| catch(s, value.to_f64())))
+}
+
+/// Catches how many calls are running now, if this thread captures: of those that it captured.
+pub(crate) fn catch_move(site: &Site, amount: i64) {
+    let moved = |log: &[Measurement], series: &Series| {
+        let before = log.iter().rfind(|m| {
+            (&m.level, &m.name, m.kind, m.tags)
+                == (&series.level, &series.name, series.kind, series.tags)
+        });
+        // A call may end here that began before.
+        (before.map_or(0.0, |m| m.value) + amount as f64).max(0.0)
+    };
+    if capturing() {
+        busy(|| site.series(&Source::default()).map(|series| catch_as(series, moved)));
+    }
 }
 
 /// Catches a reading, if this thread captures.
 pub(crate) fn catch(series: Series, value: f64) -> bool {
-    let Series { level, source, name, kind, tags } = series;
+    catch_as(series, |_, _| value)
+}
+
+/// Catches a reading whose value depends on what was caught before.
+fn catch_as(series: Series, value: impl FnOnce(&[Measurement], &Series) -> f64) -> bool {
     let caught = |current: &RefCell<Vec<Log>>| {
         let current = current.borrow();
         let Some(log) = current.last() else { return false };
-        lock(log).push(Measurement::new(level, kind, name, value, source, tags));
+        let mut log = lock(log);
+        let value = value(&log, &series);
+        let Series { level, source, name, kind, tags } = series;
+        log.push(Measurement::new(level, kind, name, value, source, tags));
         true
     };
     busy(|| CURRENT.try_with(caught).unwrap_or(false))

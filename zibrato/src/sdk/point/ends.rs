@@ -131,8 +131,9 @@ fn move_slowly(origin: impl Origin, amount: i64) {
         Some(cell) => cell.add(amount),
         None => {
             point.shared.add(Number::Whole(amount));
-            // What a capture sees is how many are running of those that were captured.
-            origin.catch(Number::Whole(point.shared.sum().cast_signed()));
+            if let Some(site) = origin.site() {
+                capture::catch_move(site, amount);
+            }
         }
     }
 }

@@ -114,6 +114,22 @@ fn a_capture_sees_what_is_running() {
 }
 
 #[test]
+fn a_capture_does_not_see_what_is_running_in_another() {
+    static RUNNING: Site = Site::in_flight(at("captured.twice"));
+    let capture = testing::capture();
+    let running = in_flight(&RUNNING);
+    let elsewhere = || {
+        let capture = testing::capture();
+        drop(in_flight(&RUNNING));
+        capture.gauge("info", "captured.twice")
+    };
+    let seen = std::thread::scope(|scope| scope.spawn(elsewhere).join().unwrap());
+    assert_eq!(seen, [1.0, 0.0]);
+    drop(running);
+    assert_eq!(capture.gauge("info", "captured.twice"), [1.0, 0.0]);
+}
+
+#[test]
 fn a_sampled_timer_counts_every_call() {
     static SAMPLED: Site = Site::sampled(at("sampled"), 10);
     let _place = place();
