@@ -69,6 +69,14 @@ impl Thread {
     }
 }
 
+// SAFETY: any thread may wait for any other or let it go. Only some C libraries make a pointer of
+// the name of a thread, which is all that keeps this from being so by itself.
+#[expect(unsafe_code, reason = "what names a thread is a pointer in some C libraries")]
+unsafe impl Send for Thread {}
+// SAFETY: as above; and a shared reference lets nobody do either.
+#[expect(unsafe_code, reason = "what names a thread is a pointer in some C libraries")]
+unsafe impl Sync for Thread {}
+
 /// Signals that a thread hears though it is deaf: what it does wrong itself, and the profiler's.
 const HEARD: [i32; 7] = [
     libc::SIGABRT,
