@@ -39,16 +39,7 @@ pub(crate) struct Held<'a>(#[expect(dead_code, reason = "held, not read")] Mutex
 
 impl Books {
     pub(crate) const fn new() -> Self {
-        Self {
-            entries: Mutex::new(Entries {
-                counted: Counted { sum: 0, times: 0 },
-                timed: TimerTotals::new(),
-                taken: 0,
-                before: 0,
-                left_behind: 0,
-                generation: 0,
-            }),
-        }
+        Self { entries: Mutex::new(Entries::new()) }
     }
 
     /// Takes what has gathered since the last time, if there were readings; then `epoch`, that of
@@ -151,6 +142,17 @@ fn take_gauge(index: u32) -> Option<Taken> {
 }
 
 impl Entries {
+    const fn new() -> Self {
+        Self {
+            counted: Counted { sum: 0, times: 0 },
+            timed: TimerTotals::new(),
+            taken: 0,
+            before: 0,
+            left_behind: 0,
+            generation: 0,
+        }
+    }
+
     fn take_counter(&mut self, index: u32) -> Option<Taken> {
         let now = local::counted(index);
         let readings = now.times.wrapping_sub(self.counted.times);
@@ -195,9 +197,13 @@ impl Entries {
         let now = local::counted(index);
         let moved = now.times != self.counted.times || shared.take_moves();
         self.counted = now;
-        let sum = now.sum.wrapping_add(shared.sum()).wrapping_sub(self.left_behind);
-        // A call may have ended here that began before the fork.
-        let in_flight = sum.cast_signed().max(0);
+        let running = now.sum.wrapping_add(shared.sum());
+        let mut in_flight = running.wrapping_sub(self.left_behind).cast_signed();
+        if in_flight < 0 {
+            // A call has ended here that began before the fork: it was not left behind.
+            self.left_behind = running;
+            in_flight = 0;
+        }
         if !moved && in_flight == 0 {
             return None;
         }
@@ -241,8 +247,25 @@ fn scaled(sample: &Summary, calls: u64) -> Summary {
 
 #[cfg(test)]
 mod tests {
-    use super::scaled;
+    use super::{Entries, TakenValue, scaled};
     use crate::Summary;
+    use crate::sdk::amount::Number;
+    use crate::sdk::cell::Cell;
+
+    #[test]
+    fn a_call_that_ends_in_a_forked_child_is_not_missing_there() {
+        let (mut entries, shared) = (Entries { left_behind: 1, ..Entries::new() }, Cell::new());
+        let mut moved = |amount| {
+            shared.add(Number::Whole(amount));
+            match entries.take_in_flight(u32::MAX, &shared).unwrap().value {
+                TakenValue::Gauge(gauge) => gauge.last,
+                other => panic!("{other:?}"),
+            }
+        };
+        shared.add(Number::Whole(1));
+        // That one ends, and then there are others.
+        assert_eq!([-1, 1, 1, -1, -1].map(&mut moved), [0.0, 1.0, 2.0, 1.0, 0.0]);
+    }
 
     #[test]
     fn a_sample_stands_for_all_calls() {
