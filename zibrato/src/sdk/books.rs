@@ -5,6 +5,7 @@
 use super::cell::{Cell, Taken, TakenValue};
 use super::counter_cell::Counted;
 use super::local;
+use super::patience;
 use super::point::Shape;
 use super::process;
 use super::ticks;
@@ -113,8 +114,8 @@ impl Books {
         in_threads + shared.made()
     }
 
-    pub(crate) fn hold(&self) -> Held<'_> {
-        Held(self.entries())
+    pub(crate) fn hold(&self) -> Option<Held<'_>> {
+        patience::lock(&self.entries).map(Held)
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {

@@ -4,6 +4,7 @@
 //! everything else goes under a lock that is held for a few instructions.
 
 use super::amount::Number;
+use super::patience;
 use crate::measurement::{Gauge, finite_sum};
 use crate::summary::Summary;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -212,8 +213,8 @@ impl Cell {
     }
 
     /// Keeps the lock for a fork.
-    pub(crate) fn hold(&self) -> Held<'_> {
-        Held(self.rest())
+    pub(crate) fn hold(&self) -> Option<Held<'_>> {
+        patience::lock(&self.rest).map(Held)
     }
 
     fn rest(&self) -> MutexGuard<'_, Rest> {

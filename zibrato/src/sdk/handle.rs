@@ -7,6 +7,7 @@ use super::instrument::Instrument;
 use super::kept::Kept;
 use super::ledger::{Loss, Stats};
 use super::owner::{self, Owner};
+use super::patience;
 use super::process;
 use crate::measurement::{Kind, Source, TextError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
@@ -77,8 +78,9 @@ pub(crate) struct Held {
     _installed: RwLockWriteGuard<'static, Option<Zibrato>>,
 }
 
-pub(crate) fn hold() -> Held {
-    Held { _installing: installing(), _installed: write() }
+pub(crate) fn hold() -> Option<Held> {
+    let _installing = patience::lock(&INSTALLING)?;
+    Some(Held { _installing, _installed: patience::write(&INSTALLED)? })
 }
 
 /// An instrument: measures under names known at run time, and says what became of every reading.

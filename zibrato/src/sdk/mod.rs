@@ -27,6 +27,7 @@ mod local;
 mod names;
 mod outcome;
 mod owner;
+mod patience;
 mod point;
 mod process;
 mod run_names;

@@ -4,6 +4,7 @@ use super::builder::InstallError;
 use super::instrument::Instrument;
 use super::ledger::Stats;
 use super::link::{Link, endpoint};
+use super::patience;
 use super::process;
 use super::sender::{self, Sender};
 use crate::measurement::{Level, Source};
@@ -96,8 +97,8 @@ pub(crate) struct Held(
     #[expect(dead_code, reason = "held, not read")] MutexGuard<'static, Vec<Reborn>>,
 );
 
-pub(crate) fn hold() -> Held {
-    Held(reborn())
+pub(crate) fn hold() -> Option<Held> {
+    patience::lock(&REBORN).map(Held)
 }
 
 impl Owner {

@@ -32,16 +32,24 @@ struct Locks {
 }
 
 impl Locks {
-    /// Takes them in the order in which they nest everywhere else.
+    /// Takes them all, and as long as some cannot be had, none.
     fn take() -> Self {
-        let room = point::room();
-        Self {
-            _installed: handle::hold(),
-            _reborn: owner::hold(),
-            _free: kept::hold(),
-            points: point::hold(room),
-            _comparisons: ticks::hold(),
+        loop {
+            let room = point::room();
+            match Self::take_now(room) {
+                Ok(locks) => return locks,
+                Err(room) => drop(room),
+            }
         }
+    }
+
+    /// Takes them in the order in which they nest everywhere else; or gives the room again, which
+    /// is not to be dropped before they are let go: the allocator may measure.
+    fn take_now(room: point::Room) -> Result<Self, point::Room> {
+        let others = || Some((handle::hold()?, owner::hold()?, kept::hold()?, ticks::hold()?));
+        let Some((_installed, _reborn, _free, _comparisons)) = others() else { return Err(room) };
+        let points = point::hold(room)?;
+        Ok(Self { _installed, _reborn, _free, _comparisons, points })
     }
 }
 

@@ -4,6 +4,7 @@
 //! out by comparing the two, again and again: nothing waits for it, and until it knows, timers use
 //! the clock.
 
+use super::patience;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -159,8 +160,8 @@ pub(crate) struct Held(
     #[expect(dead_code, reason = "held, not read")] MutexGuard<'static, Comparisons>,
 );
 
-pub(crate) fn hold() -> Held {
-    Held(comparisons())
+pub(crate) fn hold() -> Option<Held> {
+    patience::lock(&COMPARISONS).map(Held)
 }
 
 /// Both clocks, read at once but for as many ticks as they are `apart`.

@@ -1,7 +1,7 @@
 //! The locks of all points, held while the process forks.
 
-use super::{ASK, Last, Point, from, lock};
-use crate::sdk::{books, cell};
+use super::{ASK, LAST, Last, from, lock};
+use crate::sdk::{books, cell, patience};
 use std::mem;
 use std::sync::atomic::Ordering;
 
@@ -21,13 +21,19 @@ pub(crate) fn room() -> Room {
     Vec::with_capacity(most)
 }
 
-pub(crate) fn hold(room: Room) -> Held {
-    let (last, mut of_each) = (lock(), room);
-    let most = of_each.capacity();
-    from(*last).take(most).for_each(|point: &'static Point| {
-        of_each.push((point.books.hold(), point.shared.hold()));
-    });
-    Held { last, of_each }
+/// All of them, or the room again if some cannot be had.
+pub(crate) fn hold(room: Room) -> Result<Held, Room> {
+    let Some(last) = patience::lock(&LAST) else { return Err(room) };
+    let (most, mut of_each) = (room.capacity(), room);
+    for point in from(*last).take(most) {
+        let both = || Some((point.books.hold()?, point.shared.hold()?));
+        let Some(both) = both() else {
+            of_each.clear();
+            return Err(of_each);
+        };
+        of_each.push(both);
+    }
+    Ok(Held { last, of_each })
 }
 
 impl Held {
