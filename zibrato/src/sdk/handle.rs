@@ -66,10 +66,10 @@ pub(crate) fn shut_down_installed() {
     }
 }
 
-/// The installed instrument. Whoever holds the lock at this moment installs, with nothing to flush
-/// yet, or has flushed.
+/// The installed instrument, unless somebody installs one for long. A thread that forks holds the
+/// lock for as long as the system needs for it.
 pub(crate) fn installed_if_free() -> Option<Zibrato> {
-    INSTALLED.try_read().ok().and_then(|installed| installed.clone())
+    patience::read(&INSTALLED, Duration::from_secs(1)).and_then(|installed| installed.clone())
 }
 
 /// Keeps the lock of this file for a fork.
