@@ -82,6 +82,17 @@ fn the_books_of_an_instrument_balance_while_the_next_one_is_installed() {
 }
 
 #[test]
+fn nothing_waits_any_more_when_an_instrument_has_ended() {
+    let _place = place();
+    let guard = alone();
+    count!("info", "waiting");
+    let handle = guard.handle();
+    handle.flush(Duration::from_millis(5));
+    all_is_lost(&guard.shutdown(), 1);
+    assert_eq!(handle.stats().lag, Duration::ZERO);
+}
+
+#[test]
 fn threads_that_come_and_go_lose_no_count() {
     let _place = place();
     let guard = alone();
