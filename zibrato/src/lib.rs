@@ -40,6 +40,10 @@
 //!
 //! Timers are in seconds. A level is any word; it routes, and implies no order.
 //!
+//! All of it may stand anywhere but in handlers of signals, which come between the steps of what
+//! they interrupt. A global allocator may count with [`count!`] under a constant name and constant
+//! tags, and measure nothing else.
+//!
 //! # Features
 //!
 //! | feature | default | what it adds |
