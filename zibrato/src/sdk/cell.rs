@@ -5,6 +5,7 @@
 
 use super::amount::Number;
 use super::patience;
+use super::ticks::Moment;
 use crate::measurement::{Gauge, finite_sum};
 use crate::summary::Summary;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -31,6 +32,8 @@ pub(crate) struct Cell {
 struct Rest {
     fraction: f64,
     gauge: Option<Gauge>,
+    /// When the gauge was last read.
+    read_at: Moment,
     /// Unix milliseconds, and what the gauge was then.
     kept: Vec<(u64, f64)>,
     readings: Vec<f64>,
@@ -42,6 +45,7 @@ impl Rest {
         Self {
             fraction: 0.0,
             gauge: None,
+            read_at: Moment::from_bits(0),
             kept: Vec::new(),
             readings: Vec::new(),
             summary: Summary::new(),
@@ -132,6 +136,7 @@ impl Cell {
     pub(crate) fn set(&self, value: f64, at_ms: u64) {
         let mut rest = self.rest();
         rest.fold(&Gauge::reading(value, at_ms));
+        rest.read_at = Moment::now();
         self.made.fetch_add(1, Ordering::Release);
     }
 
@@ -144,6 +149,11 @@ impl Cell {
             rest.fold(&Gauge::reading(value, at_ms));
         }
         self.made.fetch_add(1, Ordering::Release);
+    }
+
+    /// When the gauge was last read.
+    pub(crate) fn read_at(&self) -> Moment {
+        self.rest().read_at
     }
 
     /// Records how long something took.

@@ -60,6 +60,11 @@ impl Moment {
         Elapsed(nanoseconds().saturating_sub(self.0 & !BY_CLOCK) | BY_CLOCK)
     }
 
+    /// Whether it was before another one.
+    pub(crate) fn is_before(self, other: Self) -> bool {
+        if (self.0 ^ other.0) & BY_CLOCK == 0 { self.0 < other.0 } else { self.age() > other.age() }
+    }
+
     /// How many seconds ago it was.
     pub(crate) fn age(self) -> f64 {
         self.elapsed().seconds()
