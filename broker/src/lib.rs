@@ -23,9 +23,11 @@ mod line_windows;
 mod own;
 mod pages;
 mod raise;
+mod replay;
 mod router;
 mod seen;
 mod shared;
+mod stamps;
 mod subscriptions;
 
 // The public interface is:

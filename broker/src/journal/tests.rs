@@ -252,13 +252,14 @@ fn a_full_disk_is_waited_for_and_nothing_is_given_back_meanwhile() {
     // No disk has all its bytes free.
     let config = JournalConfig::new(dir.path()).min_free_percent(100.0);
     let opened = OpenedJournal::open(&config).unwrap();
-    let mut journal = opened.start().unwrap();
+    let mut journal = opened.start().unwrap().journal;
     let id = BatchId { publisher: PublisherId([1; 16]), sequence: 1 };
     let frame = || zmq::Message::from("x");
     journal.queue.push(Item::Batch(Taken {
         level: "info".into(),
         id,
         stamp: zibrato::wire::Stamp { offset: 1, received_ms: 1 },
+        as_lines: true,
         topic: frame(),
         id_frame: frame(),
         body: frame(),
