@@ -168,7 +168,7 @@ impl Flags {
     }
 
     fn cursors(&self, command: &CursorsCommand) -> Result<(), Failure> {
-        let port = self.port.checked_add(2).unwrap_or(u16::MAX);
+        let port = self.port.saturating_add(2);
         let host = if self.host.parse::<Ipv6Addr>().is_ok() {
             format!("[{}]", self.host)
         } else {
