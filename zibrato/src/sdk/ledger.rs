@@ -120,14 +120,16 @@ impl Entries {
     pub(crate) fn stats(self, made: u64) -> Stats {
         let lost: u64 = self.lost.values().sum();
         let settled = self.delivered + self.unconfirmed + lost.saturating_sub(self.refused);
+        let pending = made.saturating_sub(settled);
+        let waits = self.waiting_since.filter(|_| pending > 0);
         Stats {
             recorded: made + self.refused,
             delivered: self.delivered,
             unconfirmed: self.unconfirmed,
-            pending: made.saturating_sub(settled),
+            pending,
             lost: self.lost,
             connected: self.connected,
-            lag: self.waiting_since.map_or(Duration::ZERO, |since| since.elapsed()),
+            lag: waits.map_or(Duration::ZERO, |since| since.elapsed()),
             overflowing: None,
         }
     }
