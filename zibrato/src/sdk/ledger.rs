@@ -35,6 +35,11 @@ impl fmt::Display for Loss {
 /// What became of every reading that was made since the instrument was built.
 ///
 /// `recorded = delivered + unconfirmed + pending + lost` holds at any time.
+///
+/// The same goes out as measurements of level `zibrato` while a worker asks for that level, once
+/// an interval: the counters `zibrato.sdk.recorded`, `.delivered`, `.unconfirmed` and `.lost`, this
+/// one with a tag `reason`, by how much they grew, and the gauges `zibrato.sdk.pending` and
+/// `zibrato.sdk.lag_seconds`. What is said so is not counted here.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
