@@ -4,6 +4,7 @@ use crate::bind::{Ports, StartError};
 use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
 use crate::pages::page;
+use crate::raise::RaiseOnDrop;
 use crate::router::RouterThread;
 use crate::shared::Shared;
 use std::net::SocketAddr;
@@ -169,14 +170,5 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.end(DROP_DEADLINE);
-    }
-}
-
-/// Says that the thread has ended, also when it panics.
-struct RaiseOnDrop(Stop);
-
-impl Drop for RaiseOnDrop {
-    fn drop(&mut self) {
-        self.0.raise();
     }
 }
