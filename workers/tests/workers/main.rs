@@ -5,6 +5,8 @@
 mod carbon;
 mod embedded;
 mod flags;
+mod journal;
 mod program;
 mod publisher;
+mod replay;
 mod tail;
