@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, which fail so")]
 
+mod books;
 mod carbon;
 mod embedded;
 mod flags;

@@ -1,94 +1,18 @@
 //! A worker on a journal: each window is delivered whatever fails, and is the same each time.
 
+use crate::books::{Answer, Books};
 use crate::journal::Journal;
 use crate::publisher::{LONG, until};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use zibrato::window::Window;
 use zibrato::wire::Refusal;
-use zibrato_workers::{Backend, Payload, SendError, Worker, WorkerBuilder};
+use zibrato_workers::{Worker, WorkerBuilder};
 
 /// A whole minute, and so a whole second.
 const NOON: u64 = 1_700_000_040_000;
 
 const NAME: &str = "test-worker";
-
-/// What a backend that a test plays answers.
-#[derive(Debug, Clone, Copy)]
-enum Answer {
-    Reject,
-    Retry,
-    Stop,
-    Take,
-    /// It takes the payload, and the answer does not arrive.
-    TakeSilently,
-}
-
-/// Everything that a backend was given, and what it took.
-#[derive(Default)]
-struct Seen {
-    answers: VecDeque<Answer>,
-    /// Answered when there is nothing else to answer.
-    always: Option<Answer>,
-    tries: Vec<(Instant, String, String)>,
-    taken: Vec<(String, String)>,
-}
-
-/// A backend that remembers key and body of each payload: one for each window.
-#[derive(Clone, Default)]
-struct Books(Arc<Mutex<Seen>>);
-
-impl Books {
-    fn always(answer: Answer) -> Self {
-        let books = Self::default();
-        books.say(Some(answer));
-        books
-    }
-
-    fn say(&self, answer: Option<Answer>) {
-        self.0.lock().unwrap().always = answer;
-    }
-
-    fn read<T>(&self, read: impl FnOnce(&Seen) -> T) -> T {
-        read(&self.0.lock().unwrap())
-    }
-
-    fn taken(&self) -> Vec<(String, String)> {
-        self.read(|seen| seen.taken.clone())
-    }
-
-    #[track_caller]
-    fn until_taken(&self, windows: usize) {
-        until("the windows", || (self.taken().len() >= windows).then_some(()));
-    }
-}
-
-impl Backend for Books {
-    fn payloads(&mut self, window: Window) -> Vec<Payload> {
-        let (start, series) = (window.start_ms(), window.len());
-        let told = format!("{start} {:?}", window.into_series());
-        vec![Payload::new(told.into_bytes(), series)]
-    }
-
-    fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
-        let body = String::from_utf8(payload.body.clone()).unwrap();
-        let mut seen = self.0.lock().unwrap();
-        seen.tries.push((Instant::now(), payload.key.clone(), body.clone()));
-        let answer = seen.answers.pop_front().or(seen.always).unwrap_or(Answer::Take);
-        if matches!(answer, Answer::Take | Answer::TakeSilently) {
-            seen.taken.push((payload.key.clone(), body));
-        }
-        match answer {
-            Answer::Reject => Err(SendError::Reject { why: "bad\nbody".into() }),
-            Answer::Retry => Err(SendError::Retry { after: None, why: "again".into() }),
-            Answer::Stop => Err(SendError::Stop { why: "401".into() }),
-            Answer::Take => Ok(()),
-            Answer::TakeSilently => Err(SendError::Unknown { after: None, why: "cut".into() }),
-        }
-    }
-}
 
 /// When the window of a body starts.
 fn start_of(body: &str) -> u64 {
@@ -168,7 +92,7 @@ fn a_payload_whose_outcome_is_unknown_is_counted_as_repeated() {
     journal.count("info", "a", 1.0, NOON);
     journal.set_clock(NOON + 1_000);
     let books = Books::default();
-    books.0.lock().unwrap().answers = [Answer::TakeSilently, Answer::Retry].into();
+    books.lock().answers = [Answer::TakeSilently, Answer::Retry].into();
     let worker = start(&journal, &books);
     books.until_taken(2);
     until("the books", || (worker.counters().windows_delivered == 1).then_some(()));
@@ -347,7 +271,7 @@ fn what_is_rejected_goes_to_a_file_and_the_next_window_goes_out() {
         journal.count("info", "a", 1.0, NOON + second * 1000);
     }
     let books = Books::default();
-    books.0.lock().unwrap().answers = [Answer::Reject].into();
+    books.lock().answers = [Answer::Reject].into();
     let worker = builder(&journal).dead_letters(folder.path(), 1 << 20);
     let worker = worker.start(books.clone()).unwrap();
     books.until_taken(1);
@@ -405,7 +329,7 @@ proptest! {
         }
         journal.set_clock(at + 1_000);
         let books = Books::default();
-        books.0.lock().unwrap().answers = answers
+        books.lock().answers = answers
             .into_iter()
             .map(|answer| match answer {
                 0 => Answer::Retry,

@@ -9,6 +9,7 @@
 //!
 //! When the queue is full nothing is fetched: the journal holds the rest.
 
+mod commit;
 mod link;
 mod probe;
 mod shelf;
@@ -29,8 +30,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::daemon::Stop;
 use zibrato::wire::{
-    Commit, Fetch, Fetched, Position, PublisherId, Reader, Refusal, Refused, ReplayAnswer,
-    ReplayRequest,
+    Fetch, Fetched, Position, PublisherId, Reader, Refusal, Refused, ReplayAnswer, ReplayRequest,
 };
 
 /// About how many bytes one answer may have.
@@ -50,9 +50,6 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long to try when somebody else reads under the name: a dead reader's lease is shorter.
 const OWNED_PATIENCE: Duration = Duration::from_secs(15);
-
-/// The longest time between two commits while nothing comes that this worker wants.
-const IDLE_COMMIT: Duration = Duration::from_secs(10);
 
 /// What may be wrong when somebody listens and nothing comes.
 const SILENT: &str = "somebody listens there but hands out nothing; give the broker's own port + 1";
@@ -339,36 +336,6 @@ impl ReplayFeed {
             (fetch.wait_ms, fetch.max_bytes) = (0, 1);
         }
         self.link.ask(&ReplayRequest::Fetch(fetch));
-    }
-
-    /// Commits what has been delivered, at once; and when that is everything, what has been read,
-    /// now and then.
-    fn commit(&mut self, now: Instant) {
-        let Some(target) = self.target() else { return };
-        let through = self.progress.delivered().through;
-        let news = through.is_some_and(|through| self.is_further(through));
-        if self.link.committing() || (!news && now < self.next_commit) {
-            return;
-        }
-        self.next_commit = now + self.flush.clamp(Duration::from_secs(1), IDLE_COMMIT);
-        self.committing = self.progress.delivered().windows;
-        let commit = Commit { reader: self.fetch.reader.clone(), at: target };
-        self.link.ask(&ReplayRequest::Commit(commit));
-    }
-
-    /// The place to commit, if it is further than what is committed.
-    fn target(&self) -> Option<Position> {
-        let through = self.progress.delivered().through;
-        let target = if self.is_idle() { self.shelf.position() } else { through };
-        target.filter(|target| self.is_further(*target))
-    }
-
-    /// Whether a place is behind the one that is committed. The places of a journal that is gone
-    /// mean nothing to the next one.
-    fn is_further(&self, place: Position) -> bool {
-        let same = |other: Option<Position>| other.filter(|other| other.journal == place.journal);
-        let further = |committed: Position| place.offset > committed.offset;
-        same(self.shelf.position()).is_some() && same(self.committed).is_none_or(further)
     }
 
     /// Looks at the clock: who does not answer is asked again.
