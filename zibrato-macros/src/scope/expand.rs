@@ -282,7 +282,7 @@ impl Around<'_> {
             Failed::Never => quote_spanned!(here()=> false),
             Failed::IfItCan => {
                 let look = self.private(&["scope", "Look"]);
-                quote_spanned!(here()=> #look(&#named).failed())
+                quote_spanned!(here()=> #look(&#named).__zibrato_failed())
             }
             // Where the type is no outcome, rustc underlines this.
             Failed::Outcome => {

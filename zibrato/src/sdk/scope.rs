@@ -306,7 +306,8 @@ impl<R: Recording> Recording for Polled<R> {
 }
 
 /// Looks whether a result is an error: one that is no [`Outcome`] never is. Which of the two
-/// `failed` is meant, the compiler decides where the type is known: the inherent one comes first.
+/// `__zibrato_failed` is meant, the compiler decides where the type is known: the inherent one comes
+/// first. No trait of the user's has a method of that name.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
 pub struct Look<'a, T>(pub &'a T);
@@ -314,7 +315,7 @@ pub struct Look<'a, T>(pub &'a T);
 impl<T: Outcome> Look<'_, T> {
     #[inline]
     #[must_use]
-    pub fn failed(&self) -> bool {
+    pub fn __zibrato_failed(self) -> bool {
         self.0.is_err()
     }
 }
@@ -335,7 +336,7 @@ pub struct NeverFails;
 impl NeverFails {
     #[inline]
     #[must_use]
-    pub const fn failed(&self) -> bool {
+    pub const fn __zibrato_failed(&self) -> bool {
         false
     }
 }
