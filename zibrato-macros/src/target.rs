@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Error, Visibility};
 
-use crate::args::{Args, When};
+use crate::args::Args;
 use crate::function::{Annotated, Function};
 use crate::scope;
 
@@ -45,7 +45,7 @@ pub(crate) fn unmeasurable(function: &Function, attribute: &str) -> Option<Error
 
 /// Says what of the arguments does not go with the function.
 pub(crate) fn check_args(function: &Function, args: &Args, errors: &mut Vec<Error>) {
-    if let Some(on) = args.on.as_ref().filter(|on| on.when != When::Always)
+    if let Some(on) = args.one_outcome()
         && function.output().is_none()
     {
         let message = "this needs a function that returns a `Result` or an `Option`; \
@@ -57,8 +57,7 @@ pub(crate) fn check_args(function: &Function, args: &Args, errors: &mut Vec<Erro
 
 /// Where it says that the result has to be an outcome.
 pub(crate) fn needs_outcome(args: &Args) -> Option<Span> {
-    let on = args.on.as_ref().filter(|on| on.when != When::Always);
-    on.map(|on| on.span).or_else(|| args.scope.err())
+    args.one_outcome().map(|on| on.span).or_else(|| args.scope.err())
 }
 
 /// The keywords that begin what is no function, and what to say of them.

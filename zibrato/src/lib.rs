@@ -114,8 +114,7 @@ pub mod testing {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::sdk::{
-        Choice, CountScope, Family, InFlight, OVERFLOW_NAME, On, Place, Site, TagValue, count,
-        count_on, count_scope, gauge, in_flight, is_measured, name, named, nowhere, scope, tag,
-        time, timed,
+        Choice, Family, InFlight, OVERFLOW_NAME, Place, Site, TagValue, count, gauge, in_flight,
+        is_measured, name, named, nowhere, scope, tag, time, timed,
     };
 }

@@ -166,6 +166,20 @@ impl Sites for Outcomes {
     }
 }
 
+/// One place for errors, and for panics, which are such.
+#[inline]
+#[must_use]
+pub const fn failures(site: &'static Site) -> Outcomes {
+    Outcomes { ok: None, err: Some(site), panic: Some(site), cancelled: None }
+}
+
+/// One place for what is no error.
+#[inline]
+#[must_use]
+pub const fn successes(site: &'static Site) -> Outcomes {
+    Outcomes { ok: Some(site), err: None, panic: None, cancelled: None }
+}
+
 /// Where calls are recorded that took long.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::exhaustive_structs, reason = "generated code makes it")]

@@ -69,3 +69,26 @@ fn a_future_runs_from_its_first_poll_until_it_is_done_or_dropped() {
     assert_eq!(running(&capture, "future"), [1.0, 2.0, 1.0, 0.0]);
     assert_eq!(capture.counter("debug", "future"), 2.0);
 }
+
+#[count_me(name = "refused", on = "err", in_flight, level = "debug")]
+fn refused(n: u8) -> Option<u8> {
+    n.checked_sub(1)
+}
+
+#[count_me(name = "refused.later", on = "ok", polls, level = "debug")]
+async fn refused_later(n: u8) -> Option<u8> {
+    n.checked_sub(1)
+}
+
+#[test]
+fn one_outcome_is_counted_beside_what_runs() {
+    let capture = capture();
+    assert_eq!((refused(1), refused(0)), (Some(0), None));
+    assert_eq!(capture.counter("debug", "refused"), 1.0);
+    assert_eq!(running(&capture, "refused"), [1.0, 0.0, 1.0, 0.0]);
+    for n in [0, 0, 1] {
+        assert!(poll(Box::pin(refused_later(n)).as_mut()).is_ready());
+    }
+    assert_eq!(capture.counter("debug", "refused.later"), 1.0);
+    assert_eq!(capture.counter("debug", "refused.later.polls"), 3.0);
+}
