@@ -94,8 +94,24 @@ fn the_times_of_polls_are_added_up() {
 #[time_me(sample = 100)]
 fn sampled() {}
 
+#[time_me(name = format!("sampled.{n}"), sample = 100)]
+fn sampled_by_name(n: u32) {}
+
+#[time_me(tags(even = n.is_multiple_of(2)), sample = 100)]
+fn sampled_by_tag(n: u32) {}
+
 #[test]
 fn a_sampled_timer_counts_every_call() {
     let calls = || (0..1_234).for_each(|_| sampled());
     assert_eq!(recorded("info", calls).recorded, 1_234);
+    let calls = || (0..1_234).for_each(|n| sampled_by_name(n % 3));
+    assert_eq!(recorded("info", calls).recorded, 1_234);
+    let calls = || (0..1_234).for_each(sampled_by_tag);
+    assert_eq!(recorded("info", calls).recorded, 1_234);
+}
+
+#[test]
+fn a_counter_that_counted_nothing_is_not_below_zero() {
+    let capture = zibrato::testing::capture();
+    assert_eq!(capture.counter("info", "nothing").to_string(), "0");
 }
