@@ -91,6 +91,21 @@ fn the_times_of_polls_are_added_up() {
     assert_eq!(recorded("debug", calls).recorded, 2 + 8);
 }
 
+#[time_me(level = "debug", cancelled(level = "warn"))]
+async fn never() {
+    std::future::pending::<()>().await;
+}
+
+#[test]
+fn cancelled_futures_are_timed_also_while_nobody_wants_the_others() {
+    let calls = || {
+        let mut future = pin!(never());
+        assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    };
+    assert_eq!(recorded("warn", calls).recorded, 1);
+    assert_eq!(recorded("debug", calls).recorded, 0);
+}
+
 #[time_me(sample = 100)]
 fn sampled() {}
 

@@ -14,6 +14,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 mod join;
+#[cfg(test)]
+mod tests;
 pub use join::{join, joined_length, text};
 
 /// How a call ended.
