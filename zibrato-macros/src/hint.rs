@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::parse::ParseStream;
 use syn::{Error, Lit};
 
-use crate::known::Known;
+use crate::known::{COUNT_ME, Known, TIME_ME};
 
 /// Says how a literal is written that stands without its name.
 pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
@@ -24,6 +24,11 @@ pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
 /// Says which argument may have been meant.
 pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
     let typed = word.to_string();
+    if let Some(other) = elsewhere(&typed, known) {
+        let message =
+            format!("unknown argument `{typed}`; `#[{other}]` has it, and can stand beside this");
+        return Error::new(word.span(), message);
+    }
     let known = || known.iter().filter(|row| row.word != "skip" && !row.word.starts_with('_'));
     let near = known().min_by_key(|row| distance(&typed, row.word));
     let hint = match near {
@@ -37,6 +42,16 @@ pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
         }
     };
     Error::new(word.span(), format!("unknown argument `{typed}`; {hint}"))
+}
+
+/// The other attribute, if it is one of its arguments.
+fn elsewhere(typed: &str, known: &[Known]) -> Option<&'static str> {
+    let is_attribute = known.iter().any(|row| row.word == "skip");
+    let attributes = [("count_me", COUNT_ME), ("time_me", TIME_ME)];
+    let mut has_it = attributes
+        .into_iter()
+        .filter(|(_, rows)| is_attribute && rows.iter().any(|row| row.word == typed));
+    has_it.next().map(|(attribute, _)| attribute)
 }
 
 /// How many letters have to be put in, taken out or replaced to make one word of the other.
