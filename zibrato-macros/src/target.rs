@@ -78,12 +78,15 @@ const OTHERS: [(&str, &str); 13] = [
 ];
 
 fn no_function(item: &TokenStream, attribute: &str, error: Error) -> Error {
-    let Some((span, what)) = keyword(item) else { return error };
+    let Some((span, what)) = keyword(item) else {
+        // The compiler could read it before it called us, so nobody else explains.
+        let message = format!("`{attribute}` cannot read this ({error})");
+        return Error::new(error.span(), message);
+    };
     Error::new(span, format!("`{attribute}` measures a function, and this is {what}"))
 }
 
-/// The first keyword after attributes and visibility, unless this is a function after all: then
-/// the mistake is inside it, and the compiler's to explain.
+/// The first keyword after attributes and visibility, unless this is a function after all.
 fn keyword(item: &TokenStream) -> Option<(Span, &'static str)> {
     let skip = |input: ParseStream<'_>| {
         input.call(Attribute::parse_outer)?;

@@ -41,8 +41,9 @@
 /// ```
 ///
 /// It stands on functions and methods with a body: generic ones, `unsafe` ones, `extern "C"` ones,
-/// and async ones, which are counted when they are first polled. It cannot stand on a `const fn`.
-/// Several attributes on one function each record for themselves.
+/// and async ones, which are counted when they are first polled. It cannot stand on a `const fn`, nor
+/// on a function with an `Fn(..)` without its `dyn`, as old editions have them. Several attributes on
+/// one function each record for themselves.
 ///
 /// With `on = "err"`, `Err`, `None` and a panic are counted; with `on = "ok"`, everything else. A
 /// future that is dropped half way is neither.
