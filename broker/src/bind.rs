@@ -1,14 +1,19 @@
-//! From a host and a port to three sockets that listen.
+//! From a host and a port to four sockets that listen.
 
 use crate::config::{Config, Exposure};
+use crate::journal::JournalError;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use zibrato::daemon::HttpError;
+use zibrato::wire::MAX_REQUEST_BYTES;
 
 /// Where subscribers connect, from the base port.
 const PUBLISH_OFFSET: u16 = 1;
 
-/// Where legacy publishers connect, from the base port. The one before it is kept for replay.
+/// Where those connect who read the journal, from the base port.
+const REPLAY_OFFSET: u16 = 2;
+
+/// Where legacy publishers connect, from the base port.
 const LEGACY_OFFSET: u16 = 3;
 
 /// The highest base port that leaves room for the others.
@@ -20,10 +25,16 @@ const ATTEMPTS: usize = 100;
 /// The most bytes of a message from a subscriber: a topic is short.
 const MAX_TOPIC_BYTES: i64 = 4_096;
 
+/// The most answers that wait for one reader that does not read them.
+const MAX_ANSWERS: i32 = 4;
+
+/// The most requests that wait from one reader.
+const MAX_REQUESTS: i32 = 100;
+
 /// Seconds after which the system asks a silent peer whether it is still there.
 const KEEPALIVE_IDLE: i32 = 60;
 
-/// Three sockets that listen.
+/// The three sockets of the router, which listen.
 pub(crate) struct Sockets {
     pub(crate) context: zmq::Context,
     pub(crate) pull: zmq::Socket,
@@ -32,7 +43,7 @@ pub(crate) struct Sockets {
     pub(crate) ports: Ports,
 }
 
-/// The addresses of the three.
+/// The addresses of the four.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ports {
     address: IpAddr,
@@ -46,6 +57,10 @@ impl Ports {
 
     pub(crate) const fn publish(self) -> u16 {
         self.base + PUBLISH_OFFSET
+    }
+
+    pub(crate) const fn replay(self) -> u16 {
+        self.base + REPLAY_OFFSET
     }
 
     pub(crate) const fn legacy(self) -> u16 {
@@ -80,8 +95,8 @@ impl Config {
         }
     }
 
-    /// Opens and binds the three sockets.
-    pub(crate) fn bind(&self) -> Result<Sockets, StartError> {
+    /// Opens and binds the router's sockets, and the one for replay.
+    pub(crate) fn bind(&self) -> Result<(Sockets, zmq::Socket), StartError> {
         let address = self.address()?;
         if self.port != 0 {
             return self.bind_at(Ports { address, base: self.port });
@@ -100,7 +115,7 @@ impl Config {
         Err(StartError::NoFreePorts { address })
     }
 
-    fn bind_at(&self, ports: Ports) -> Result<Sockets, StartError> {
+    fn bind_at(&self, ports: Ports) -> Result<(Sockets, zmq::Socket), StartError> {
         let context = zmq::Context::new();
         let frame = i64::try_from(self.max_frame).unwrap_or(i64::MAX);
         let open = |kind, max_bytes| {
@@ -112,13 +127,19 @@ impl Config {
         let publish = open(zmq::XPUB, MAX_TOPIC_BYTES).map_err(StartError::Socket)?;
         let legacy = open(zmq::SUB, frame).map_err(StartError::Socket)?;
         legacy.set_subscribe(b"").map_err(StartError::Socket)?;
-        for (socket, port) in
-            [(&pull, ports.base()), (&publish, ports.publish()), (&legacy, ports.legacy())]
-        {
+        let replay = open(zmq::ROUTER, MAX_REQUEST_BYTES as i64).map_err(StartError::Socket)?;
+        replay.set_sndhwm(MAX_ANSWERS).map_err(StartError::Socket)?;
+        replay.set_rcvhwm(MAX_REQUESTS).map_err(StartError::Socket)?;
+        for (socket, port) in [
+            (&pull, ports.base()),
+            (&publish, ports.publish()),
+            (&replay, ports.replay()),
+            (&legacy, ports.legacy()),
+        ] {
             let bound = socket.bind(&ports.endpoint(port));
             bound.map_err(|error| StartError::from_bind(error, ports.address, port))?;
         }
-        Ok(Sockets { context, pull, publish, legacy, ports })
+        Ok((Sockets { context, pull, publish, legacy, ports }, replay))
     }
 
     fn set_up(&self, socket: &zmq::Socket, address: IpAddr, max_bytes: i64) -> zmq::Result<()> {
@@ -168,6 +189,9 @@ pub enum StartError {
     /// The HTTP server did not start.
     #[error("{0}; give another address with --http, or none with --http off")]
     Http(#[source] HttpError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The machine does not have the address.
     #[error("{address} is no address of this machine; give one with --host")]
     NoAddress {

@@ -3,14 +3,19 @@
 use crate::bind::{Ports, StartError};
 use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
+use crate::journal::{OpenedJournal, Parts};
 use crate::pages::page;
-use crate::router::RouterThread;
+use crate::raise::RaiseOnDrop;
+use crate::replay::{Desk, Now, ReplayThread};
+use crate::router::{Orders, RouterThread, ToJournal};
+use crate::seen::{MAX_PAIRS, Seen};
 use crate::shared::Shared;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use zibrato::clock;
 use zibrato::daemon::{HttpServer, Stop};
 use zibrato::wire::WantedLevels;
 
@@ -38,6 +43,7 @@ pub struct Broker {
     stop: Stop,
     ended: Stop,
     router: Option<JoinHandle<Result<(), zmq::Error>>>,
+    replay: Replay,
     // Last, so that it tells of the end until the end.
     http: Option<HttpServer>,
 }
@@ -70,12 +76,20 @@ impl Broker {
     /// # Errors
     /// [`StartError`] when the host is unknown, a port is taken, or resources are short.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let sockets = config.bind()?;
+        let opened = config.journal.as_ref().map(OpenedJournal::open).transpose()?;
+        let (sockets, replay) = config.bind()?;
         let ports = sockets.ports;
         let shared = Arc::new(Shared::new());
         let (stop, ended) = (Stop::new()?, Stop::new()?);
-        let (ask, tell) = (stop.clone(), Arc::clone(&shared));
-        let router = RouterThread::new(sockets, config.linger, config.settle, ask, tell);
+        let (journal, desk, seen) = start_journal(&config, opened)?;
+        let orders = Orders {
+            linger: config.linger,
+            settle: config.settle,
+            stop: stop.clone(),
+            shared: Arc::clone(&shared),
+        };
+        let replay = (sockets.context.clone(), replay);
+        let router = RouterThread::new(sockets, orders, journal, seen);
         let router = router.map_err(StartError::Socket)?;
         let for_pages = Arc::clone(&shared);
         let http = config
@@ -88,7 +102,8 @@ impl Broker {
             let _last_word = last_word;
             router.run().inspect_err(|error| tracing::error!(event = "router_failed", %error))
         })?;
-        Ok(Self { ports, shared, stop, ended, router: Some(router), http })
+        let replay = start_replay(replay, desk, &shared)?;
+        Ok(Self { ports, shared, stop, ended, router: Some(router), replay, http })
     }
 
     /// The port for publishers.
@@ -101,6 +116,12 @@ impl Broker {
     #[must_use]
     pub const fn publish_port(&self) -> u16 {
         self.ports.publish()
+    }
+
+    /// The port for those who read the journal.
+    #[must_use]
+    pub const fn replay_port(&self) -> u16 {
+        self.ports.replay()
     }
 
     /// The port for legacy publishers, which are PUB sockets.
@@ -156,7 +177,10 @@ impl Broker {
         let deadline = deadline.min(LONGEST);
         self.shared.order_stop(Instant::now() + deadline);
         self.stop.raise();
-        if !self.ended.wait(deadline + GRACE) {
+        let in_time = self.ended.wait(deadline + GRACE);
+        // Readers are served until the end.
+        let replay_ended = self.replay.end();
+        if !in_time || !replay_ended {
             return End::TimedOut;
         }
         match router.join() {
@@ -172,11 +196,71 @@ impl Drop for Broker {
     }
 }
 
-/// Says that the thread has ended, also when it panics.
-struct RaiseOnDrop(Stop);
+/// The thread of the replay port.
+#[derive(Debug)]
+struct Replay {
+    stop: Stop,
+    ended: Stop,
+    thread: Option<JoinHandle<()>>,
+}
 
-impl Drop for RaiseOnDrop {
-    fn drop(&mut self) {
-        self.0.raise();
+impl Replay {
+    /// Ends the thread, and says whether it has ended.
+    fn end(&mut self) -> bool {
+        self.stop.raise();
+        let ended = self.ended.wait(GRACE);
+        if let Some(thread) = self.thread.take().filter(|_| ended) {
+            // It has said its last word, so this does not wait.
+            drop(thread.join());
+        }
+        ended
     }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Starts the journal's thread, if there is a journal; gives what the router and the replay port
+/// need of it, and what was taken before.
+fn start_journal(
+    config: &Config,
+    opened: Option<OpenedJournal>,
+) -> Result<(Option<ToJournal>, Option<Desk>, Seen), StartError> {
+    let (Some(settings), Some(opened)) = (&config.journal, opened) else {
+        return Ok((None, None, Seen::new(MAX_PAIRS)));
+    };
+    let Parts { journal, sequences, cursors } = opened.start()?;
+    let log = Arc::clone(&journal.log);
+    let health = log.health();
+    tracing::info!(
+        event = "journal_opened",
+        journal = %log.path().display(),
+        last_offset = log.end(),
+        cut_bytes = health.cut_bytes,
+        damaged = health.damaged,
+    );
+    let now = Now { at: Instant::now(), ms: clock::unix_ms() };
+    let keep = (settings.keep_levels.clone(), settings.max_age_ms());
+    let desk = Desk::new(log, cursors, keep, now);
+    Ok((Some(ToJournal::new(journal)), Some(desk), sequences))
+}
+
+fn start_replay(
+    socket: (zmq::Context, zmq::Socket),
+    desk: Option<Desk>,
+    shared: &Arc<Shared>,
+) -> Result<Replay, StartError> {
+    let (stop, ended) = (Stop::new()?, Stop::new()?);
+    let replay = ReplayThread::new(socket, desk, (stop.clone(), Arc::clone(shared)));
+    let last_word = RaiseOnDrop(ended.clone());
+    let thread = std::thread::Builder::new().name("zb-replay".to_owned()).spawn(move || {
+        let _last_word = last_word;
+        if let Err(error) = replay.run() {
+            tracing::error!(event = "replay_failed", %error);
+        }
+    })?;
+    Ok(Replay { stop, ended, thread: Some(thread) })
 }

@@ -1,10 +1,15 @@
 //! The command line of `zibrato-broker`, and what the program does with it.
 
+mod cursors;
+mod journal;
+
 use crate::bind::{MAX_BASE_PORT, StartError};
 use crate::broker::{Broker, End};
 use crate::config::Config;
+use cursors::CursorsCommand;
+use journal::{JournalCommand, JournalFlags};
 use std::io::Write;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::time::Duration;
 use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, init_logging};
@@ -16,7 +21,7 @@ Examples:
   zibrato-broker --port 6000 --http off
   zibrato-broker --host 10.0.0.5 --insecure --config /etc/zibrato/broker.toml
 
-Ports: PORT for publishers, PORT+1 for workers, PORT+3 for publishers of Python Zibrato 0.2.
+Ports: PORT for publishers, PORT+1 for workers, PORT+2 for workers that read the journal, PORT+3 for publishers of Python Zibrato 0.2.
 Each flag is also a variable, ZIBRATO_BROKER_PORT, and a key in the file of --config.";
 
 /// Takes measurements in and republishes them by level
@@ -24,11 +29,11 @@ Each flag is also a variable, ZIBRATO_BROKER_PORT, and a key in the file of --co
 #[command(name = "zibrato-broker", version, after_help = EXAMPLES)]
 pub struct Flags {
     /// Address or name to listen on; other than loopback needs --insecure
-    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1", global = true)]
     host: String,
 
     /// Port for publishers, the lowest of those used; 0 takes any that are free
-    #[arg(long, value_name = "PORT", default_value_t = 5550,
+    #[arg(long, value_name = "PORT", default_value_t = 5550, global = true,
           value_parser = clap::value_parser!(u16).range(..=i64::from(MAX_BASE_PORT)))]
     port: u16,
 
@@ -59,7 +64,20 @@ pub struct Flags {
     insecure: bool,
 
     #[command(flatten)]
+    journal: JournalFlags,
+
+    #[command(flatten)]
     common: CommonFlags,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What the program does in place of running.
+#[derive(Debug, Clone, clap::Subcommand)]
+enum Command {
+    Cursors(CursorsCommand),
+    Journal(JournalCommand),
 }
 
 /// Where pages are served, if they are.
@@ -76,9 +94,18 @@ enum Http {
 /// # Errors
 /// [`Failure`] with the code to exit with and the line to say.
 pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
+    match &flags.command {
+        Some(Command::Cursors(command)) => {
+            return flags.cursors(command).map(|()| Exit::Fine.into());
+        }
+        Some(Command::Journal(command)) => {
+            return journal::run(command, &flags.journal).map(|()| Exit::Fine.into());
+        }
+        None => {}
+    }
     init_logging(&flags.common.log_level, flags.common.log_format)
         .map_err(|error| Failure::new(Exit::Config, format!("--log-level: {error}")))?;
-    let config = flags.config();
+    let config = flags.config()?;
     if flags.common.check {
         config.check().map_err(failure)?;
         // Nothing more can be said when stdout is closed.
@@ -117,13 +144,14 @@ fn announce(broker: &Broker) {
         event = "listening",
         publishers = broker.endpoint(broker.port()),
         subscribers = broker.endpoint(broker.publish_port()),
+        readers = broker.endpoint(broker.replay_port()),
         legacy = broker.endpoint(broker.legacy_port()),
         http,
     );
 }
 
 impl Flags {
-    fn config(&self) -> Config {
+    fn config(&self) -> Result<Config, Failure> {
         let http = match self.http {
             Http::At(address) => Some(address),
             Http::Off => None,
@@ -135,7 +163,20 @@ impl Flags {
             .max_frame(usize::try_from(self.max_frame).unwrap_or(usize::MAX))
             .high_water(self.high_water_mark)
             .settle(self.settle);
-        if self.insecure { config.insecure() } else { config }
+        let config = config.journal(self.journal.config()?);
+        Ok(if self.insecure { config.insecure() } else { config })
+    }
+
+    fn cursors(&self, command: &CursorsCommand) -> Result<(), Failure> {
+        let port = self.port.checked_add(2).unwrap_or(u16::MAX);
+        let host = if self.host.parse::<Ipv6Addr>().is_ok() {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        let socket = zmq::Context::new().socket(zmq::DEALER);
+        let socket = socket.map_err(|error| failure(StartError::Socket(error)))?;
+        cursors::run(command, &socket, &format!("tcp://{host}:{port}"))
     }
 }
 
@@ -146,6 +187,7 @@ fn failure(error: StartError) -> Failure {
         | StartError::PortRange { .. }
         | StartError::UnknownHost { .. } => Exit::Config,
         StartError::Http(_)
+        | StartError::Journal(_)
         | StartError::NoFreePorts { .. }
         | StartError::NotPermitted { .. }
         | StartError::PortInUse { .. }
@@ -182,10 +224,10 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_the_library() {
-        // But for those two, which a program has more use for than a test or an embedded broker.
-        let args = ["zibrato-broker", "--http", "off", "--settle", "0"];
+        // But for those three, which a program has more use for than a test or an embedded broker.
+        let args = ["zibrato-broker", "--http", "off", "--settle", "0", "--no-journal"];
         let flags = Flags::try_parse_from(args).unwrap();
-        let (ours, theirs) = (flags.config(), crate::Config::new());
+        let (ours, theirs) = (flags.config().unwrap(), crate::Config::new());
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
     }
 

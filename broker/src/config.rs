@@ -1,5 +1,6 @@
 //! What a broker is told before it starts.
 
+use crate::journal::JournalConfig;
 use std::net::SocketAddr;
 use std::time::Duration;
 use zibrato::wire::MAX_FRAME_BYTES;
@@ -25,6 +26,7 @@ pub struct Config {
     pub(crate) linger: Duration,
     pub(crate) settle: Duration,
     pub(crate) exposure: Exposure,
+    pub(crate) journal: Option<JournalConfig>,
 }
 
 /// Which addresses may be bound.
@@ -47,6 +49,7 @@ impl Default for Config {
             linger: Duration::from_secs(5),
             settle: Duration::ZERO,
             exposure: Exposure::Loopback,
+            journal: None,
         }
     }
 }
@@ -64,8 +67,8 @@ impl Config {
         self
     }
 
-    /// The port for publishers; subscribers get the next one, legacy publishers the third after
-    /// it. 0 takes any that are free. Defaults to 5550.
+    /// The port for publishers; subscribers get the next one, those who read the journal the second
+    /// after it, legacy publishers the third. 0 takes any that are free. Defaults to 5550.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
@@ -104,6 +107,13 @@ impl Config {
     /// a second.
     pub fn settle(mut self, time: Duration) -> Self {
         self.settle = time.min(LONGEST);
+        self
+    }
+
+    /// Keeps what is taken in a journal: batches are acknowledged when they are safe on disk, and
+    /// those who read them later miss nothing. Defaults to none; `zibrato-broker` has one.
+    pub fn journal(mut self, journal: impl Into<Option<JournalConfig>>) -> Self {
+        self.journal = journal.into();
         self
     }
 

@@ -11,18 +11,23 @@
 //! in the repository draws every frame.
 
 mod acks;
+mod bell;
 mod bind;
 mod broker;
 mod command;
 mod config;
 mod counters;
 mod expand;
+mod journal;
 mod line_windows;
 mod own;
 mod pages;
+mod raise;
+mod replay;
 mod router;
 mod seen;
 mod shared;
+mod stamps;
 mod subscriptions;
 
 // The public interface is:
@@ -31,3 +36,4 @@ pub use broker::{Broker, End, StopReport};
 pub use command::{Flags, run};
 pub use config::Config;
 pub use counters::{Counters, Dropped, IntakeCounters, PeerCounters};
+pub use journal::{Health, JournalConfig, JournalError};

@@ -53,6 +53,7 @@ fn may(last_ms: &mut Option<u64>, now_ms: u64) -> bool {
 /// What a reason says to people who have not read the code.
 fn meaning(reason: &str) -> &'static str {
     match reason {
+        "journal" => "the broker stopped before its own batches could be written to the journal",
         "encoding" => "a line is not UTF-8",
         "fields" => "a line has not 6 fields, level|mtype|name|value|timestamp|source",
         "level" => {
