@@ -87,6 +87,9 @@
 /// `in_flight` goes up when a call begins, or a future is first polled, and down when it returns,
 /// panics or is dropped. It has the attribute's level. `polls` counts each poll as it begins.
 ///
+/// Each attribute has a gauge of its own. Those of two functions with one name, such as two methods
+/// `run` in one module by default, are not added up; give them different names.
+///
 /// ```
 /// use zibrato::count_me;
 ///
