@@ -324,3 +324,21 @@ fn types_and_literals_that_a_macro_was_given_are_seen_through() {
         ]
     );
 }
+
+struct Lamp;
+
+#[count_me(name = "lamp")]
+impl Lamp {
+    #[cfg_attr(all(), count_me(name = "lamp.lit"))]
+    fn light() {}
+
+    fn dim() {}
+}
+
+#[test]
+fn what_a_method_says_for_itself_on_a_condition_is_not_said_twice() {
+    let capture = capture();
+    Lamp::light();
+    Lamp::dim();
+    assert_eq!(recorded(&capture), ["Counter info lamp.Lamp.dim", "Counter info lamp.lit"]);
+}
