@@ -22,6 +22,9 @@ use zibrato::wire::WantedLevels;
 /// How long a broker that is dropped may take to hand on what it has.
 const DROP_DEADLINE: Duration = Duration::from_secs(2);
 
+/// Longer waits are cut into such.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 /// How much longer than its deadline the router is waited for.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -156,12 +159,28 @@ impl Broker {
 
     /// Waits until `stop` is raised or the broker has failed.
     pub fn wait(&self, stop: &Stop) {
+        while !self.wait_for(stop, LONGEST_WAIT) {}
+    }
+
+    /// As [`wait`](Self::wait), but no longer than `timeout`; whether it is over.
+    pub(crate) fn wait_for(&self, stop: &Stop, timeout: Duration) -> bool {
         let mut items = [
             zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN),
             zmq::PollItem::from_fd(self.ended.as_raw_fd(), zmq::POLLIN),
         ];
-        // An interrupted wait goes on.
-        while zmq::poll(&mut items, -1) == Err(zmq::Error::EINTR) {}
+        let millis = timeout.min(LONGEST_WAIT).as_millis() as i64;
+        // An interrupted wait is a short one.
+        zmq::poll(&mut items, millis).is_ok_and(|ready| ready > 0)
+    }
+
+    /// What keeps the broker from being ready, if something does, as `/readyz` says it.
+    pub(crate) fn unready(&self) -> Option<String> {
+        self.shared.unready()
+    }
+
+    /// Whether the router has moved lately.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.shared.is_alive()
     }
 
     /// Takes what publishers have sent already, hands it on, gives subscribers time to read, and

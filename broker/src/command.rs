@@ -12,7 +12,7 @@ use std::io::Write;
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::time::Duration;
-use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, init_logging};
+use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, Systemd, init_logging};
 use zibrato::wire::MAX_FRAME_BYTES;
 
 const EXAMPLES: &str = "\
@@ -116,7 +116,7 @@ pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
     let stop = Stop::on_signals().map_err(resources)?;
     let broker = Broker::start(config).map_err(failure)?;
     announce(&broker);
-    broker.wait(&stop);
+    attend(&broker, &stop);
     let report = broker.stop(flags.shutdown_timeout);
     let counters = &report.counters;
     tracing::info!(
@@ -136,6 +136,20 @@ pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
         )),
         End::Failed => Err(Failure::new(Exit::Io, "the router failed; the log says why")),
     }
+}
+
+/// Tells systemd how the broker is, until it is to stop or has failed.
+fn attend(broker: &Broker, stop: &Stop) {
+    let systemd = Systemd::from_env();
+    let status = || broker.unready().unwrap_or_else(|| "ready".to_owned());
+    systemd.ready(&status());
+    while !broker.wait_for(stop, systemd.beat()) {
+        if broker.is_alive() {
+            systemd.alive();
+        }
+        systemd.status(&status());
+    }
+    systemd.stopping();
 }
 
 fn announce(broker: &Broker) {
@@ -168,7 +182,7 @@ impl Flags {
     }
 
     fn cursors(&self, command: &CursorsCommand) -> Result<(), Failure> {
-        let port = self.port.checked_add(2).unwrap_or(u16::MAX);
+        let port = self.port.saturating_add(2);
         let host = if self.host.parse::<Ipv6Addr>().is_ok() {
             format!("[{}]", self.host)
         } else {

@@ -82,6 +82,11 @@ impl Shared {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the router has spoken lately.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.state().heard.elapsed() <= SILENCE
+    }
+
     /// Why the broker is not ready, if it is not.
     pub(crate) fn unready(&self) -> Option<String> {
         if self.stopping.load(Ordering::Relaxed) {

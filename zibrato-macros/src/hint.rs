@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::parse::ParseStream;
 use syn::{Error, Lit};
 
-use crate::known::{COUNT_ME, Known, TIME_ME};
+use crate::known::{self, Known};
 
 /// Says how a literal is written that stands without its name.
 pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
@@ -21,12 +21,26 @@ pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
     Error::new(lit.span(), format!("the arguments have names: write `{instead}`"))
 }
 
-/// Says which argument may have been meant.
+/// Where arguments may be that are unknown where they stand.
+const HOMES: [(&str, &[Known]); 3] = [
+    ("`#[count_me]`", known::COUNT_ME),
+    ("`#[time_me]`", known::TIME_ME),
+    ("`gauge!`", known::GAUGE),
+];
+
+/// Says where the argument belongs, or which one may have been meant.
 pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
     let typed = word.to_string();
-    if let Some(other) = elsewhere(&typed, known) {
-        let message =
-            format!("unknown argument `{typed}`; `#[{other}]` has it, and can stand beside this");
+    let is_attribute = known.iter().any(|row| row.word == "level");
+    // A level, a name or a value has a place of its own in `count!` and the like.
+    let is_elsewhere = |row: &Known| match row.word {
+        "level" | "name" => false,
+        "value" => is_attribute && typed == row.word,
+        _ => typed == row.word,
+    };
+    let home = HOMES.iter().find(|(_, known)| known.iter().any(is_elsewhere));
+    if let Some((home, _)) = home {
+        let message = format!("`{typed}` is an argument of {home}, and is not known here");
         return Error::new(word.span(), message);
     }
     let known = || known.iter().filter(|row| row.word != "skip" && !row.word.starts_with('_'));
@@ -42,16 +56,6 @@ pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
         }
     };
     Error::new(word.span(), format!("unknown argument `{typed}`; {hint}"))
-}
-
-/// The other attribute, if it is one of its arguments.
-fn elsewhere(typed: &str, known: &[Known]) -> Option<&'static str> {
-    let is_attribute = known.iter().any(|row| row.word == "skip");
-    let attributes = [("count_me", COUNT_ME), ("time_me", TIME_ME)];
-    let mut has_it = attributes
-        .into_iter()
-        .filter(|(_, rows)| is_attribute && rows.iter().any(|row| row.word == typed));
-    has_it.next().map(|(attribute, _)| attribute)
 }
 
 /// How many letters have to be put in, taken out or replaced to make one word of the other.

@@ -152,7 +152,7 @@ fn unix_ms(text: &str) -> Option<u64> {
     let days = era * 146_097.0 + of_era * 365.0 + leaps + of_year - 719_468.0;
     let ms = ((days * 86_400.0 + hour * 3_600.0 + minute * 60.0 + second) * 1000.0).round();
     // What is printed again as it was given is a date of the calendar.
-    let found = (ms >= 0.0 && ms < 1e15).then_some(ms as u64)?;
+    let found = (0.0..1e15).contains(&ms).then_some(ms as u64)?;
     let whole = text.split(['.', 'Z']).next()?;
     time(found).starts_with(whole).then_some(found)
 }

@@ -154,12 +154,14 @@ fn info(out: &mut impl Write, found: &Inspection) -> io::Result<()> {
     writeln!(out, "number    {id}{}", if found.in_use { ", in use by a broker" } else { "" })?;
     writeln!(out, "batches   {}", sum(|s| s.batches))?;
     writeln!(out, "bytes     {}", sum(|s| s.bytes))?;
-    let offsets = found.segments.iter().filter_map(|segment| segment.offsets);
-    if let (Some((first, _)), Some((_, last))) = (offsets.clone().next(), offsets.last()) {
+    let mut offsets = found.segments.iter().filter_map(|segment| segment.offsets);
+    if let Some((first, last)) = offsets.next() {
+        let last = offsets.next_back().map_or(last, |(_, last)| last);
         writeln!(out, "offsets   {first} to {last}")?;
     }
-    let times = found.segments.iter().filter_map(|segment| segment.times_ms);
-    if let (Some((first, _)), Some((_, last))) = (times.clone().next(), times.last()) {
+    let mut times = found.segments.iter().filter_map(|segment| segment.times_ms);
+    if let Some((first, last)) = times.next() {
+        let last = times.next_back().map_or(last, |(_, last)| last);
         writeln!(out, "received  {} to {}", time(first), time(last))?;
     }
     writeln!(out, "damaged   {} places", sum(|s| s.damage.len() as u64))?;

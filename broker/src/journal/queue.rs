@@ -28,6 +28,7 @@ pub(crate) struct Taken {
 }
 
 /// What goes to the journal, and comes back when everything up to it is safe.
+#[expect(clippy::large_enum_variant, reason = "nearly all are batches")]
 pub(crate) enum Item {
     /// A batch, to be published and acknowledged then.
     Batch(Taken),

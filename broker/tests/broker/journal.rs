@@ -303,6 +303,7 @@ fn requests_that_cannot_be_are_refused_with_a_reason() {
     }
     for frames in [vec![&b"zb!fetch"[..]], vec![b"zb!fetch", b"x", b"y"], vec![b"", b""]] {
         client.socket.send_multipart(&frames, 0).unwrap();
+        eprintln!("{frames:?}");
         assert!(
             matches!(client.answer().0, ReplayAnswer::Refused(r) if r.why == Refusal::Malformed)
         );
@@ -373,4 +374,14 @@ fn while_the_disk_is_full_nothing_is_acknowledged_and_readiness_says_so() {
     assert!(page().contains(" 503 "));
     acks.socket.set_rcvtimeo(300).unwrap();
     assert_eq!(acks.next(), None);
+}
+
+#[test]
+fn every_request_of_many_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = with_journal(dir.path());
+    let client = Client::new(&bench, "a", "1", &["info"]);
+    for _ in 0..5_000 {
+        client.fetch(None, 0);
+    }
 }

@@ -13,6 +13,9 @@ use zibrato::wire::{LEVELS_TOPIC, MAX_FRAME_BYTES};
 /// How many messages wait in the socket, at most. Beyond them the broker drops and counts.
 const MAX_WAITING: i32 = 10_000;
 
+/// What may be wrong when somebody listens and nothing comes.
+const SILENT: &str = "somebody listens there but publishes nothing; give the broker's own port + 1";
+
 /// Where a broker publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broker {
@@ -21,6 +24,11 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
+    /// Where the same broker hands its journal out: the next port. `None` when there is no next one.
+    pub(crate) fn replay(&self) -> Option<Self> {
+        Some(Self { host: self.host.clone(), port: self.port.checked_add(1)? })
+    }
+
     /// Where to connect to. `None` when the host is neither a name nor an address, or the port
     /// is 0.
     pub(crate) fn endpoint(&self) -> Option<String> {
@@ -87,7 +95,7 @@ impl LiveFeed {
         if change == Some(Change::Connected) {
             self.resolving = None;
         } else {
-            self.resolving = resolve::explain(self.broker.host.clone(), self.broker.port);
+            self.resolving = resolve::explain(self.broker.clone(), SILENT);
         }
     }
 

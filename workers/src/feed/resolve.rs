@@ -2,6 +2,7 @@
 //!
 //! A look-up has no deadline, so it has a thread of its own that nobody waits for.
 
+use super::Broker;
 use crate::thread::OwnedThread;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -9,8 +10,9 @@ use std::time::Duration;
 /// How long somebody has to open the door.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Logs why nothing comes from `host`.
-pub(super) fn explain(host: String, port: u16) -> Option<OwnedThread> {
+/// Logs why nothing comes from a broker; `silent` is the reason when somebody listens there.
+pub(super) fn explain(broker: Broker, silent: &'static str) -> Option<OwnedThread> {
+    let Broker { host, port } = broker;
     let body = move || match (&*host, port).to_socket_addrs() {
         Err(why) => {
             let why = why.to_string();
@@ -19,7 +21,7 @@ pub(super) fn explain(host: String, port: u16) -> Option<OwnedThread> {
         Ok(addresses) => {
             let mut knocks = addresses.map(|at| TcpStream::connect_timeout(&at, PATIENCE));
             let why = if knocks.any(|knock| knock.is_ok()) {
-                "somebody listens there but publishes nothing; give the broker's own port + 1"
+                silent
             } else {
                 "nobody answers there; start the broker"
             };
