@@ -84,7 +84,8 @@ impl Capture {
     /// The sum of a counter, over all sources.
     #[must_use]
     pub fn counter(&self, level: &str, name: &str) -> f64 {
-        self.values(Kind::Counter, level, name).iter().sum()
+        // Of none, `sum` would make -0.
+        self.values(Kind::Counter, level, name).iter().fold(0.0, |sum, value| sum + value)
     }
 
     /// The readings of a gauge, over all sources, in order.

@@ -49,7 +49,7 @@ pub use guard::{CountMe, InFlight, TimeMe};
 pub use handle::{Guard, Zibrato, installed};
 pub use handles::{CounterHandle, GaugeHandle, TimerGuard, TimerHandle};
 pub use ledger::{Loss, Stats};
-pub use outcome::{CountScope, On, Outcome, count_on, count_scope};
+pub use outcome::Outcome;
 pub use run_names::{OVERFLOW_NAME, name, named, nowhere};
 pub use site::{Place, Site, count, gauge, in_flight, is_measured, time, timed};
 pub use tags::{Choice, Family, TagValue, tag};
