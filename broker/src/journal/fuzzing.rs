@@ -11,6 +11,7 @@ use zibrato::wire::{BatchId, PublisherId};
 
 const LIMITS: SegmentLimits = SegmentLimits { bytes: 600, age_ms: u64::MAX };
 const BATCHES: u64 = 12;
+const MAX_BYTES: usize = 64 << 10;
 
 /// A folder for this process alone, empty.
 fn folder() -> PathBuf {
@@ -73,7 +74,8 @@ pub fn journal(input: &[u8]) {
         match what % 4 {
             0 => content.truncate(at),
             1 => content.insert(at, *with),
-            2 => content.extend_from_within(at..),
+            2 if content.len() < MAX_BYTES => content.extend_from_within(at..),
+            2 => content.truncate(at),
             _ => content.get_mut(at).into_iter().for_each(|byte| *byte ^= with),
         }
         assert!(fs::write(&path, content).is_ok(), "the disk refuses");
