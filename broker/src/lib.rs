@@ -18,6 +18,9 @@ mod command;
 mod config;
 mod counters;
 mod expand;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod line_windows;
 mod own;

@@ -9,7 +9,7 @@ mod prometheus;
 mod stop;
 mod systemd;
 
-pub use cli::{CommonFlags, parse};
+pub use cli::{CommonFlags, check_configuration, parse};
 pub use exit::{Exit, Failure};
 pub use http::{HttpError, HttpServer, Page};
 pub use logging::{LogFormat, init_logging};
