@@ -221,7 +221,7 @@ fn a_worker_survives_a_broker_that_publishes_garbage() {
     let broker = zmq::Context::new().socket(zmq::XPUB).unwrap();
     broker.bind(&format!("tcp://127.0.0.1:{}", ports.at(1))).unwrap();
     let mut command = Command::new(program("zibrato-carbon"));
-    command.args(["--flush", "1", "--port", &ports.at(1).to_string()]);
+    command.args(["--live", "--flush", "1", "--port", &ports.at(1).to_string()]);
     let mut worker = Running::start(command.args(["--carbon", &address(&carbon)]));
     let subscriptions = [broker.recv_bytes(0).unwrap(), broker.recv_bytes(0).unwrap()];
     assert!(subscriptions.contains(&b"\x01zb1|info|".to_vec()), "{subscriptions:?}");
