@@ -239,7 +239,12 @@ fn a_name_is_for_one_reader_at_a_time() {
     assert_eq!(second.refused(&ReplayRequest::Commit(commit)).0, Refusal::Owned);
     let delete = ReplayRequest::Delete(Named { name: "a".to_owned() });
     assert_eq!(second.refused(&delete).0, Refusal::Owned);
+    // What the first one still waits for does not take the name again.
+    first.socket.send_multipart(first.request(None, 10_000, 1).encode(), 0).unwrap();
     first.ask(&ReplayRequest::Release(first.reader.clone()));
+    bench.until("the level is wanted", || bench.broker.wanted().wants("info"));
+    push(&bench.push(), "info", publisher(1), 1);
+    bench.until("it is safe", || bench.broker.counters().journal.is_some_and(|j| j.end == 1));
     second.fetch(None, 0);
     assert_eq!(first.refused(&first.request(None, 0, 1)).0, Refusal::Owned);
 }
