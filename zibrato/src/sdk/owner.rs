@@ -6,7 +6,9 @@ use super::ledger::Stats;
 use super::link::{Link, endpoint};
 use super::process;
 use super::sender::{self, Sender};
+use crate::curve::Curve;
 use crate::measurement::{Level, Source};
+use crate::wire::Door;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +22,7 @@ pub(crate) struct Settings {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) control_port: u16,
+    pub(crate) curve: Option<Curve>,
     pub(crate) interval: Duration,
     pub(crate) flush_deadline: Duration,
     /// Whether levels that nobody wants are left unmeasured.
@@ -182,11 +185,13 @@ impl Settings {
         instrument: &Arc<Instrument>,
         context: &zmq::Context,
     ) -> Result<Sender, InstallError> {
-        let link = Link::open(context, &self.host, self.port, self.control_port);
-        let link = link.map_err(|source| InstallError::Endpoint {
-            endpoint: endpoint(&self.host, self.port),
-            source,
-        })?;
+        let endpoints = [
+            endpoint(&self.host, Door::Publishers, self.port),
+            endpoint(&self.host, Door::Subscribers, self.control_port),
+        ];
+        let link = Link::open(context, endpoints.clone(), self.curve.clone());
+        let [endpoint, _] = endpoints;
+        let link = link.map_err(|source| InstallError::Endpoint { endpoint, source })?;
         Sender::start(Arc::clone(instrument), link, self.interval, self.demand)
             .map_err(InstallError::Thread)
     }
