@@ -1,6 +1,7 @@
 //! The program around a backend: flags, logging, run, exit code.
 
 use crate::backend::BackendProgram;
+use crate::curve::CurveFlags;
 use crate::levels::Levels;
 use crate::worker::{StartError, Worker, WorkerBuilder};
 use std::io::Write;
@@ -46,13 +47,16 @@ struct ProgramFlags<B: BackendProgram> {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Worker")]
 struct WorkerFlags {
-    /// The broker's host
+    /// The broker's host, or the folder it listens in, such as ipc:///run/zibrato
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     host: String,
 
     /// The port on which the broker publishes: its own port + 1
     #[arg(long, value_name = "PORT", default_value_t = 5551, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
+
+    #[command(flatten)]
+    curve: CurveFlags,
 
     /// Deliver these levels, with commas between them; `*` is every level
     #[arg(long, value_name = "LEVELS", default_value_t = Levels::default())]
@@ -76,14 +80,18 @@ struct WorkerFlags {
 }
 
 impl WorkerFlags {
-    fn builder(&self) -> WorkerBuilder {
-        Worker::builder()
+    fn builder(&self) -> Result<WorkerBuilder, Failure> {
+        let builder = Worker::builder()
             .host(&*self.host)
             .port(self.port)
             .levels(self.levels.clone())
             .flush(self.flush)
             .max_series(self.max_series)
-            .max_windows(self.max_windows)
+            .max_windows(self.max_windows);
+        Ok(match self.curve.read()? {
+            Some(curve) => builder.curve(curve),
+            None => builder,
+        })
     }
 }
 
@@ -125,7 +133,7 @@ fn run<B: BackendProgram>(flags: ProgramFlags<B>) -> Result<(), Failure> {
         let message = format!("--flush: this backend needs at least {least} s between windows");
         return Err(Failure::new(Exit::Config, message));
     }
-    let builder = flags.builder();
+    let builder = flags.builder()?;
     builder.check().map_err(failure)?;
     let backend = B::open(backend)?;
     if common.check {

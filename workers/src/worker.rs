@@ -12,6 +12,7 @@ use crate::thread::{Ended, OwnedThread};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use zibrato::curve::Curve;
 use zibrato::daemon::Stop;
 
 /// The shortest window.
@@ -98,7 +99,7 @@ impl Worker {
     /// unless told otherwise.
     pub fn builder() -> WorkerBuilder {
         WorkerBuilder {
-            broker: Broker { host: "127.0.0.1".to_owned(), port: 5551 },
+            broker: Broker { host: "127.0.0.1".to_owned(), port: 5551, curve: None },
             levels: Levels::default(),
             flush: Duration::from_secs(60),
             max_series: 1_000_000,
@@ -152,7 +153,8 @@ impl Drop for Worker {
 }
 
 impl WorkerBuilder {
-    /// The broker's host: a name or an address. Defaults to `127.0.0.1`.
+    /// The broker's host: a name, an address, or `ipc://` and the folder in which a broker of this
+    /// machine listens; then the port does not matter. Defaults to `127.0.0.1`.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.broker.host = host.into();
@@ -163,6 +165,14 @@ impl WorkerBuilder {
     #[must_use]
     pub const fn port(mut self, port: u16) -> Self {
         self.broker.port = port;
+        self
+    }
+
+    /// Encrypts, and talks to no broker but the one with this key, which has to know the worker's
+    /// public key. Defaults to no encryption.
+    #[must_use]
+    pub fn curve(mut self, curve: Curve) -> Self {
+        self.broker.curve = Some(curve);
         self
     }
 
@@ -232,7 +242,7 @@ impl WorkerBuilder {
             return Err(StartError::Flush { flush: self.flush });
         }
         if self.broker.endpoint().is_none() {
-            let Broker { host, port } = self.broker.clone();
+            let Broker { host, port, .. } = self.broker.clone();
             return Err(StartError::Address { host, port });
         }
         Ok(())
@@ -273,7 +283,8 @@ impl WorkerBuilder {
 pub enum StartError {
     /// The host or the port cannot be one.
     #[error(
-        "`{host}` with port {port} is no address; a host is a name or an address, without port"
+        "`{host}` with port {port} is no address; a host is a name or an address, without port, or \
+         ipc:// and a broker's folder"
     )]
     Address {
         /// The host.
