@@ -3,6 +3,7 @@
 use crate::bind::{Ports, StartError};
 use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
+use crate::curve::{AllowedError, Gate, Reloaded};
 use crate::pages::page;
 use crate::router::RouterThread;
 use crate::shared::Shared;
@@ -11,8 +12,8 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use zibrato::daemon::{HttpServer, Stop};
-use zibrato::wire::WantedLevels;
+use zibrato::daemon::{Hangup, HttpServer, Stop};
+use zibrato::wire::{Door, WantedLevels};
 
 /// How long a broker that is dropped may take to hand on what it has.
 const DROP_DEADLINE: Duration = Duration::from_secs(2);
@@ -35,6 +36,7 @@ const GRACE: Duration = Duration::from_millis(500);
 pub struct Broker {
     ports: Ports,
     shared: Arc<Shared>,
+    gate: Option<Arc<Gate>>,
     stop: Stop,
     ended: Stop,
     router: Option<JoinHandle<Result<(), zmq::Error>>>,
@@ -71,7 +73,8 @@ impl Broker {
     /// [`StartError`] when the host is unknown, a port is taken, or resources are short.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let sockets = config.bind()?;
-        let ports = sockets.ports;
+        let ports = sockets.ports.clone();
+        let gate = sockets.gate.as_ref().map(|(gate, _)| Arc::clone(gate));
         let shared = Arc::new(Shared::new());
         let (stop, ended) = (Stop::new()?, Stop::new()?);
         let (ask, tell) = (stop.clone(), Arc::clone(&shared));
@@ -88,31 +91,47 @@ impl Broker {
             let _last_word = last_word;
             router.run().inspect_err(|error| tracing::error!(event = "router_failed", %error))
         })?;
-        Ok(Self { ports, shared, stop, ended, router: Some(router), http })
+        Ok(Self { ports, shared, gate, stop, ended, router: Some(router), http })
     }
 
     /// The port for publishers.
     #[must_use]
     pub const fn port(&self) -> u16 {
-        self.ports.base()
+        self.ports.port(Door::Publishers)
     }
 
     /// The port for subscribers.
     #[must_use]
     pub const fn publish_port(&self) -> u16 {
-        self.ports.publish()
+        self.ports.port(Door::Subscribers)
     }
 
     /// The port for legacy publishers, which are PUB sockets.
     #[must_use]
     pub const fn legacy_port(&self) -> u16 {
-        self.ports.legacy()
+        self.ports.port(Door::Legacy)
     }
 
     /// The endpoint with one of the ports, as ZeroMQ takes it: `tcp://127.0.0.1:5550`.
     #[must_use]
     pub fn endpoint(&self, port: u16) -> String {
-        self.ports.endpoint(port)
+        self.ports.tcp_endpoint(port).unwrap_or_default()
+    }
+
+    /// Everywhere that a door is, over TCP and in a folder, as ZeroMQ takes it.
+    #[must_use]
+    pub fn endpoints(&self, door: Door) -> Vec<String> {
+        self.ports.endpoints(door)
+    }
+
+    /// Reads the list of allowed keys again. Who is no longer on it gets nothing in and nothing out
+    /// any more; subscribers are cut off for a moment then, and those who are on it come back by
+    /// themselves. Says how the lists differ; nothing if the broker does not encrypt.
+    ///
+    /// # Errors
+    /// [`AllowedError`] when the list cannot be used; then the one before stays in force.
+    pub fn reload_keys(&self) -> Result<Option<Reloaded>, AllowedError> {
+        self.gate.as_ref().map(|gate| gate.reload()).transpose()
     }
 
     /// Where `/healthz`, `/readyz` and `/metrics` are served, if they are.
@@ -133,14 +152,42 @@ impl Broker {
         self.shared.wanted()
     }
 
-    /// Waits until `stop` is raised or the broker has failed.
-    pub fn wait(&self, stop: &Stop) {
-        let mut items = [
-            zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN),
-            zmq::PollItem::from_fd(self.ended.as_raw_fd(), zmq::POLLIN),
-        ];
-        // An interrupted wait goes on.
-        while zmq::poll(&mut items, -1) == Err(zmq::Error::EINTR) {}
+    /// Waits until `stop` is raised or the broker has failed. With each HUP until then it
+    /// [reads keys again](Self::reload_keys), and says so in the log.
+    pub fn wait(&self, stop: &Stop, hangup: &Hangup) {
+        loop {
+            let mut items = [
+                zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN),
+                zmq::PollItem::from_fd(self.ended.as_raw_fd(), zmq::POLLIN),
+                zmq::PollItem::from_fd(hangup.as_raw_fd(), zmq::POLLIN),
+            ];
+            // An interrupted wait goes on.
+            while zmq::poll(&mut items, -1) == Err(zmq::Error::EINTR) {}
+            if items[0].is_readable() || items[1].is_readable() {
+                return;
+            }
+            if hangup.take() {
+                self.log_reload();
+            }
+        }
+    }
+
+    fn log_reload(&self) {
+        match self.reload_keys() {
+            Ok(None) => {
+                tracing::info!(event = "reloaded", why = "without keys nothing is read again")
+            }
+            Ok(Some(Reloaded { allowed, added, revoked })) => {
+                tracing::info!(event = "reloaded", allowed, added, revoked);
+                if allowed == 0 {
+                    tracing::warn!(event = "no_keys_allowed", why = "nobody is let in");
+                }
+            }
+            Err(error) => {
+                let why = "the list from before stays in force";
+                tracing::error!(event = "reload_failed", %error, why);
+            }
+        }
     }
 
     /// Takes what publishers have sent already, hands it on, gives subscribers time to read, and

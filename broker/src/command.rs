@@ -3,18 +3,23 @@
 use crate::bind::{MAX_BASE_PORT, StartError};
 use crate::broker::{Broker, End};
 use crate::config::Config;
+use crate::keygen::{self, KeygenFlags};
 use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, init_logging};
-use zibrato::wire::MAX_FRAME_BYTES;
+use zibrato::curve::KeySource;
+use zibrato::daemon::{CommonFlags, Exit, Failure, Hangup, Stop, init_logging};
+use zibrato::wire::{Door, MAX_FRAME_BYTES};
 
 const EXAMPLES: &str = "\
 Examples:
   zibrato-broker
   zibrato-broker --port 6000 --http off
-  zibrato-broker --host 10.0.0.5 --insecure --config /etc/zibrato/broker.toml
+  zibrato-broker keygen
+  zibrato-broker --host 10.0.0.5 --curve-key broker.key --allowed-keys /etc/zibrato/allowed-keys
+  zibrato-broker --ipc /run/zibrato --host off
 
 Ports: PORT for publishers, PORT+1 for workers, PORT+3 for publishers of Python Zibrato 0.2.
 Each flag is also a variable, ZIBRATO_BROKER_PORT, and a key in the file of --config.";
@@ -23,7 +28,7 @@ Each flag is also a variable, ZIBRATO_BROKER_PORT, and a key in the file of --co
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "zibrato-broker", version, after_help = EXAMPLES)]
 pub struct Flags {
-    /// Address or name to listen on; other than loopback needs --insecure
+    /// Address or name to listen on, or `off`; other than loopback needs keys, or --insecure
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     host: String,
 
@@ -31,6 +36,22 @@ pub struct Flags {
     #[arg(long, value_name = "PORT", default_value_t = 5550,
           value_parser = clap::value_parser!(u16).range(..=i64::from(MAX_BASE_PORT)))]
     port: u16,
+
+    /// Encrypt, with the secret key in this file; `zibrato-broker keygen` makes one
+    #[arg(long, value_name = "FILE")]
+    curve_key: Option<KeySource>,
+
+    /// Let in only who has a public key in this file, one a line, or folder of *.pub files; HUP reads it again
+    #[arg(long, value_name = "PATH")]
+    allowed_keys: Option<PathBuf>,
+
+    /// Listen in this folder too, for programs of this machine with --host ipc://DIR
+    #[arg(long, value_name = "DIR")]
+    ipc: Option<PathBuf>,
+
+    /// Permissions of the sockets in that folder: 0600 for this user alone, 0660 for its group too
+    #[arg(long, value_name = "MODE", default_value = "0600", value_parser = mode)]
+    ipc_mode: u32,
 
     /// Address for /healthz, /readyz and /metrics, or `off`
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5580", value_parser = http)]
@@ -60,6 +81,16 @@ pub struct Flags {
 
     #[command(flatten)]
     common: CommonFlags,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What the program does in place of running.
+#[derive(Debug, Clone, clap::Subcommand)]
+enum Command {
+    /// Make a key pair, and say what to do with it
+    Keygen(KeygenFlags),
 }
 
 /// Where pages are served, if they are.
@@ -76,9 +107,12 @@ enum Http {
 /// # Errors
 /// [`Failure`] with the code to exit with and the line to say.
 pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
+    if let Some(Command::Keygen(flags)) = &flags.command {
+        return keygen::run(flags).map(|()| Exit::Fine.into());
+    }
     init_logging(&flags.common.log_level, flags.common.log_format)
         .map_err(|error| Failure::new(Exit::Config, format!("--log-level: {error}")))?;
-    let config = flags.config();
+    let config = flags.config()?;
     if flags.common.check {
         config.check().map_err(failure)?;
         // Nothing more can be said when stdout is closed.
@@ -87,9 +121,10 @@ pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
     }
     let resources = |error| failure(StartError::Resources(error));
     let stop = Stop::on_signals().map_err(resources)?;
+    let hangup = Hangup::on_signal().map_err(resources)?;
     let broker = Broker::start(config).map_err(failure)?;
     announce(&broker);
-    broker.wait(&stop);
+    broker.wait(&stop, &hangup);
     let report = broker.stop(flags.shutdown_timeout);
     let counters = &report.counters;
     tracing::info!(
@@ -115,15 +150,16 @@ fn announce(broker: &Broker) {
     let http = broker.http_addr().map_or_else(|| "off".to_owned(), |http| http.to_string());
     tracing::info!(
         event = "listening",
-        publishers = broker.endpoint(broker.port()),
-        subscribers = broker.endpoint(broker.publish_port()),
-        legacy = broker.endpoint(broker.legacy_port()),
+        publishers = broker.endpoints(Door::Publishers).join(","),
+        subscribers = broker.endpoints(Door::Subscribers).join(","),
+        legacy = broker.endpoints(Door::Legacy).join(","),
         http,
+        allowed_keys = broker.counters().keys.map(|keys| keys.allowed),
     );
 }
 
 impl Flags {
-    fn config(&self) -> Config {
+    fn config(&self) -> Result<Config, Failure> {
         let http = match self.http {
             Http::At(address) => Some(address),
             Http::Off => None,
@@ -135,14 +171,37 @@ impl Flags {
             .max_frame(usize::try_from(self.max_frame).unwrap_or(usize::MAX))
             .high_water(self.high_water_mark)
             .settle(self.settle);
-        if self.insecure { config.insecure() } else { config }
+        let config = match &self.ipc {
+            Some(folder) => config.ipc(folder, self.ipc_mode),
+            None => config,
+        };
+        let config = if self.insecure { config.insecure() } else { config };
+        let wrong = |why: String| Failure::new(Exit::Config, why);
+        match (&self.curve_key, &self.allowed_keys) {
+            (None, None) => Ok(config),
+            (Some(key), Some(allowed)) => {
+                let key =
+                    key.secret_key().map_err(|error| wrong(format!("--curve-key {error}")))?;
+                Ok(config.curve(key, allowed))
+            }
+            (Some(_), None) => Err(wrong(
+                "--curve-key needs --allowed-keys, the public keys of those who are let in".into(),
+            )),
+            (None, Some(_)) => Err(wrong(
+                "--allowed-keys needs --curve-key; `zibrato-broker keygen` makes a key".into(),
+            )),
+        }
     }
 }
 
 fn failure(error: StartError) -> Failure {
     let exit = match error {
-        StartError::Exposed { .. }
+        StartError::Allowed(_)
+        | StartError::Exposed { .. }
+        | StartError::ExposedPages { .. }
+        | StartError::Ipc(_)
         | StartError::NoAddress { .. }
+        | StartError::Nowhere
         | StartError::PortRange { .. }
         | StartError::UnknownHost { .. } => Exit::Config,
         StartError::Http(_)
@@ -161,6 +220,14 @@ fn http(text: &str) -> Result<Http, String> {
     }
     let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
     address.map(Http::At).ok_or_else(|| "give HOST:PORT, such as 127.0.0.1:5580, or `off`".into())
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    match text {
+        "0600" | "600" => Ok(0o600),
+        "0660" | "660" => Ok(0o660),
+        _ => Err("give 0600 or 0660".into()),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -185,7 +252,7 @@ mod tests {
         // But for those two, which a program has more use for than a test or an embedded broker.
         let args = ["zibrato-broker", "--http", "off", "--settle", "0"];
         let flags = Flags::try_parse_from(args).unwrap();
-        let (ours, theirs) = (flags.config(), crate::Config::new());
+        let (ours, theirs) = (flags.config().unwrap(), crate::Config::new());
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
     }
 

@@ -273,6 +273,7 @@ impl Router {
         self.send_own_numbers()?;
         self.send_wanted()?;
         self.complaints.complain(&self.counters, self.now_ms);
+        self.complaints.complain_of_refused(&self.counters, self.now_ms);
         Ok(())
     }
 

@@ -5,12 +5,14 @@ use super::peers::Monitor;
 use super::receive::Inbox;
 use crate::bind::{Ports, Sockets};
 use crate::counters::{INTAKES, SOCKETS};
+use crate::curve::{Doorway, Gate, Guard, ZapThread};
 use crate::shared::Shared;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::Stop;
+use zibrato::wire::Door;
 
 /// The most messages taken from one socket before the next one has its turn.
 const ROUND: usize = 1_000;
@@ -20,6 +22,12 @@ const QUIET: Duration = Duration::from_millis(50);
 
 /// How long a publisher that does not cease may go on when the broker stops.
 const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// How soon a door that is closed is looked at again.
+const TO_REOPEN: Duration = Duration::from_millis(5);
+
+/// The place of subscribers among the sockets.
+const SUBSCRIBERS: usize = 2;
 
 /// Everything the thread needs.
 pub(crate) struct RouterThread {
@@ -34,6 +42,11 @@ pub(crate) struct RouterThread {
     /// Until then subscribers of the broker before this one may still be on their way back.
     settled_at: Instant,
     second: u64,
+    settle: Duration,
+    guard: Guard,
+    subscribers_door: Doorway,
+    // Behind the sockets, because newcomers are asked about until they are closed.
+    gate: Option<(Arc<Gate>, ZapThread)>,
     // Last, because it ends only when all sockets are closed.
     _context: zmq::Context,
 }
@@ -55,24 +68,31 @@ impl RouterThread {
         stop: Stop,
         shared: Arc<Shared>,
     ) -> zmq::Result<Self> {
-        let Sockets { context, pull, publish, legacy, ports } = sockets;
+        let Sockets { context, pull, publish, legacy, ports, gate } = sockets;
         let monitors = [
             Monitor::watch(&context, &pull, SOCKETS[0])?,
             Monitor::watch(&context, &legacy, SOCKETS[1])?,
             Monitor::watch(&context, &publish, SOCKETS[2])?,
         ];
         let now_ms = clock::unix_ms();
+        let mut router = Router::new(publish, host_name(), now_ms)?;
+        router.counters.keys = gate.as_ref().map(|(gate, _)| gate.counters());
+        shared.tell(&router.counters);
         Ok(Self {
-            router: Router::new(publish, host_name(), now_ms)?,
+            router,
             inbox: Inbox::new(),
             intakes: [pull, legacy],
             monitors,
+            subscribers_door: Doorway::new(ports.clone(), Door::Subscribers),
             ports,
             stop,
             shared,
             linger,
             settled_at: Instant::now() + settle,
             second: now_ms / 1000,
+            settle,
+            guard: Guard::new(gate.as_ref().map(|(gate, _)| Arc::clone(gate))),
+            gate,
             _context: context,
         })
     }
@@ -103,7 +123,9 @@ impl RouterThread {
             self.intakes[1].as_poll_item(zmq::POLLIN),
         ];
         // What comes waits in its socket, and at its publisher, until the subscribers are back.
-        let (looked_at, timeout) = if to_settle.is_zero() {
+        let (looked_at, timeout) = if self.subscribers_door.is_closed() {
+            (&mut items[..1], TO_REOPEN)
+        } else if to_settle.is_zero() {
             (&mut items[..], to_next_second)
         } else {
             (&mut items[..2], to_settle.min(to_next_second))
@@ -120,6 +142,9 @@ impl RouterThread {
 
     /// Takes what is there, but from each socket only so much, and does what is due.
     fn round(&mut self, ready: Ready) -> zmq::Result<()> {
+        if self.keep_out() {
+            return Ok(());
+        }
         let now_ms = clock::unix_ms();
         self.router.now_ms = now_ms;
         // What is wanted is known before what comes is judged.
@@ -135,16 +160,37 @@ impl RouterThread {
         for (at, intake) in self.intakes.iter().enumerate().filter(|(at, _)| ready.intakes[*at]) {
             for _ in 0..ROUND {
                 let Some(received) = self.inbox.receive(intake)? else { break };
+                if !self.guard.admits(self.inbox.first_mut()) {
+                    self.router.counters.dropped.add("revoked", 1);
+                    continue;
+                }
                 self.router.take(at, &mut self.inbox, received)?;
             }
         }
         self.end_round()
     }
 
+    /// Cuts subscribers off when keys were taken off the list, and says whether nothing may be done
+    /// until all of them are.
+    fn keep_out(&mut self) -> bool {
+        if self.guard.look() {
+            self.subscribers_door.close(self.router.outlet.socket());
+        }
+        if self.subscribers_door.open(self.router.outlet.socket()) {
+            let peers = &mut self.router.counters.peers[SUBSCRIBERS];
+            self.monitors[SUBSCRIBERS].count(peers);
+            // libzmq does not tell of connections that it cuts itself.
+            peers.disconnects = peers.disconnects.max(peers.connects);
+            self.settled_at = self.settled_at.max(Instant::now() + self.settle);
+        }
+        self.subscribers_door.is_closed()
+    }
+
     fn hear_subscribers(&mut self) -> zmq::Result<()> {
         for _ in 0..ROUND {
             let publish = self.router.outlet.socket();
             let Some(received) = self.inbox.receive(publish)? else { break };
+            // What a connection that has ended had asked for is taken back without its name.
             self.router.hear(&self.inbox, received);
         }
         Ok(())
@@ -167,6 +213,7 @@ impl RouterThread {
         counters.subscriptions = self.router.subscriptions.len() as u64;
         counters.remembered = self.router.seen.len() as u64;
         counters.forgotten = self.router.seen.forgotten();
+        counters.keys = self.gate.as_ref().map(|(gate, _)| gate.counters());
         self.shared.tell(counters);
         Ok(())
     }
@@ -178,12 +225,10 @@ impl RouterThread {
         tracing::info!(event = "stopping");
         let stop_by = self.shared.stop_by().unwrap_or_else(|| Instant::now() + self.linger);
         self.drain(stop_by)?;
-        for (intake, port) in self.intakes.iter().zip([self.ports.base(), self.ports.legacy()]) {
+        for (intake, door) in self.intakes.iter().zip([Door::Publishers, Door::Legacy]) {
             // Ends the connections too, so that publishers turn to the broker that comes next.
             // What they had sent is still to be read.
-            if let Err(error) = intake.unbind(&self.ports.endpoint(port)) {
-                tracing::debug!(event = "unbind", port, %error);
-            }
+            self.ports.close(intake, door);
         }
         self.drain(stop_by)?;
         self.router.now_ms = clock::unix_ms();

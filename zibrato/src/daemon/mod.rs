@@ -3,6 +3,7 @@
 
 mod cli;
 mod exit;
+mod hangup;
 mod http;
 mod logging;
 mod prometheus;
@@ -10,6 +11,7 @@ mod stop;
 
 pub use cli::{CommonFlags, parse};
 pub use exit::{Exit, Failure};
+pub use hangup::Hangup;
 pub use http::{HttpError, HttpServer, Page};
 pub use logging::{LogFormat, init_logging};
 pub use prometheus::{Exposition, Family};
