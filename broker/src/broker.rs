@@ -5,6 +5,7 @@ use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
 use crate::curve::{AllowedError, Gate, Reloaded};
 use crate::pages::page;
+use crate::raise::RaiseOnDrop;
 use crate::router::RouterThread;
 use crate::shared::Shared;
 use std::net::SocketAddr;
@@ -216,14 +217,5 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.end(DROP_DEADLINE);
-    }
-}
-
-/// Says that the thread has ended, also when it panics.
-struct RaiseOnDrop(Stop);
-
-impl Drop for RaiseOnDrop {
-    fn drop(&mut self) {
-        self.0.raise();
     }
 }

@@ -11,6 +11,7 @@
 //! in the repository draws every frame.
 
 mod acks;
+mod bell;
 mod bind;
 mod broker;
 mod command;
@@ -19,10 +20,12 @@ mod counters;
 mod curve;
 mod expand;
 mod ipc;
+mod journal;
 mod keygen;
 mod line_windows;
 mod own;
 mod pages;
+mod raise;
 mod router;
 mod seen;
 mod shared;
@@ -36,3 +39,4 @@ pub use config::Config;
 pub use counters::{Counters, Dropped, IntakeCounters, PeerCounters};
 pub use curve::{AllowedError, KeyCounters, Reloaded};
 pub use ipc::IpcError;
+pub use journal::{Health, JournalConfig, JournalError};

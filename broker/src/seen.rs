@@ -31,12 +31,15 @@ pub(crate) struct Seen {
     forgotten: u64,
 }
 
-#[derive(Debug)]
-struct Pair {
-    publisher: PublisherId,
-    level: Box<str>,
-    highest: u64,
-    touched: u64,
+/// What is remembered of a publisher and level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) publisher: PublisherId,
+    pub(crate) level: Box<str>,
+    /// The highest sequence taken.
+    pub(crate) highest: u64,
+    /// Which batch, counted since the start, was the last of this pair.
+    pub(crate) touched: u64,
 }
 
 impl Seen {
@@ -71,6 +74,13 @@ impl Seen {
         let hasher = &self.hasher;
         self.pairs.insert_unique(hash, pair, |p| hasher.hash_one((p.publisher, &*p.level)));
         Verdict::New
+    }
+
+    /// The pairs, those first that have been idle longest.
+    pub(crate) fn by_idleness(&self) -> Vec<&Pair> {
+        let mut pairs: Vec<_> = self.pairs.iter().collect();
+        pairs.sort_unstable_by_key(|pair| pair.touched);
+        pairs
     }
 
     /// How many pairs of publisher and level are remembered.

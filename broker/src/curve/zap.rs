@@ -1,6 +1,7 @@
 //! The thread `zb-zap`: libzmq asks it about the key of each newcomer (RFC 27).
 
 use super::gate::Gate;
+use crate::raise::RaiseOnDrop;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -65,15 +66,6 @@ impl Drop for ZapThread {
         {
             tracing::error!(event = "thread_panicked", thread = "zb-zap");
         }
-    }
-}
-
-/// Says that the thread has ended, also when it panics.
-struct RaiseOnDrop(Stop);
-
-impl Drop for RaiseOnDrop {
-    fn drop(&mut self) {
-        self.0.raise();
     }
 }
 

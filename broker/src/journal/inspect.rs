@@ -1,0 +1,116 @@
+//! Looks at a journal without changing it, whether a broker uses it or not.
+
+use super::cursors::Cursors;
+use super::directory::{self, JournalError, SegmentFile, is_in_use, read_id};
+use super::record::{Content, Record};
+use super::recover::scan;
+use super::scan::Found;
+use std::io;
+use std::path::Path;
+
+/// What is in a journal.
+#[derive(Debug)]
+pub(crate) struct Inspection {
+    /// The journal's number, if it can be read.
+    pub(crate) id: Option<u64>,
+    /// Whether a broker uses it now.
+    pub(crate) in_use: bool,
+    /// Oldest first.
+    pub(crate) segments: Vec<SegmentReport>,
+    /// Those who read.
+    pub(crate) cursors: Cursors,
+}
+
+/// What is in one segment.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct SegmentReport {
+    /// The name of its file.
+    pub(crate) file: String,
+    /// Its bytes.
+    pub(crate) bytes: u64,
+    /// Its batches.
+    pub(crate) batches: u64,
+    /// The offsets of the first and the last.
+    pub(crate) offsets: Option<(u64, u64)>,
+    /// When they were received, in unix milliseconds.
+    pub(crate) times_ms: Option<(u64, u64)>,
+    /// Damaged places: where they begin and end.
+    pub(crate) damage: Vec<(u64, u64)>,
+    /// Batches that are missing between those that are there.
+    pub(crate) missing: u64,
+}
+
+/// The most damaged places of a segment that are listed.
+const MAX_DAMAGE: usize = 1_000;
+
+/// Looks at everything in a journal, and hands each batch to `visit`, the oldest first.
+///
+/// # Errors
+/// [`JournalError`] when it cannot be read.
+pub(crate) fn inspect(
+    path: &Path,
+    mut visit: impl FnMut(&Record<'_>) -> io::Result<()>,
+) -> Result<Inspection, JournalError> {
+    let unusable = || JournalError::unusable(path);
+    let files = directory::segments(path).map_err(unusable())?;
+    let cursors = Cursors::load(path).map_err(unusable())?;
+    let mut last = None;
+    let mut segments = Vec::new();
+    for file in &files {
+        segments.push(report(path, file, &mut last, &mut visit).map_err(unusable())?);
+    }
+    Ok(Inspection { id: read_id(path), in_use: is_in_use(path), segments, cursors })
+}
+
+fn report(
+    path: &Path,
+    file: &SegmentFile,
+    last: &mut Option<u64>,
+    visit: &mut impl FnMut(&Record<'_>) -> io::Result<()>,
+) -> io::Result<SegmentReport> {
+    let name = directory::segment_path(path, file.first, file.marker);
+    let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut report = SegmentReport { file: name, bytes: file.bytes, ..SegmentReport::default() };
+    let mut scan = match scan(path, file) {
+        // Deleted meanwhile, because of its age.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(report),
+        opened => opened?,
+    };
+    while let Some(found) = scan.next()? {
+        match found {
+            Found::Damage { from, to } if report.damage.len() < MAX_DAMAGE => {
+                report.damage.push((from, to));
+            }
+            Found::Damage { .. } => {}
+            Found::Record { record, .. } => {
+                report.count(&record, last);
+                if matches!(record.content, Content::Batch { .. }) {
+                    visit(&record)?;
+                }
+            }
+        }
+    }
+    Ok(report)
+}
+
+impl SegmentReport {
+    fn count(&mut self, record: &Record<'_>, last: &mut Option<u64>) {
+        let Record { offset, received_ms, content } = *record;
+        let before = last.unwrap_or(offset.saturating_sub(1));
+        match content {
+            Content::Batch { .. } => {
+                self.batches += 1;
+                self.missing += offset.saturating_sub(before + 1);
+                self.offsets = Some((self.offsets.map_or(offset, |(first, _)| first), offset));
+                let first_ms = self.times_ms.map_or(received_ms, |(first, _)| first);
+                self.times_ms = Some((first_ms, received_ms));
+                *last = Some(before.max(offset));
+            }
+            Content::Resumed { was } => {
+                self.missing += was.saturating_sub(before);
+                *last = Some(before.max(offset));
+            }
+            Content::Sequences { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What everybody may know of the journal: its segments, where it ends, and how it is.
+
+use super::record::Marker;
+use crate::bell::Bell;
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How far apart the places are whose times are remembered, in milliseconds.
+const MARK_EVERY_MS: u64 = 10_000;
+
+/// The most places whose times are remembered: two days and more.
+const MAX_MARKS: usize = 20_000;
+
+/// The journal as readers see it. Only what is safe on disk is in it.
+#[derive(Debug)]
+pub(crate) struct Log {
+    path: PathBuf,
+    id: u64,
+    state: Mutex<State>,
+    /// Rung when there is more to read.
+    pub(crate) more: Bell,
+    complete_until_ms: AtomicU64,
+    passed: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    segments: Vec<Segment>,
+    end: u64,
+    end_ms: u64,
+    marks: VecDeque<(u64, u64)>,
+    health: Health,
+}
+
+/// A part of the journal, in a file of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// The offset of its first batch.
+    pub(crate) first: u64,
+    /// When that was received, in unix milliseconds.
+    pub(crate) first_ms: u64,
+    /// What its records begin with.
+    pub(crate) marker: Marker,
+    /// How many of its bytes are safe on disk.
+    pub(crate) bytes: u64,
+}
+
+/// How the journal is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// Batches made safe since the start.
+    pub batches: u64,
+    /// Bytes made safe since the start.
+    pub bytes: u64,
+    /// How often batches were made safe together since the start.
+    pub commits: u64,
+    /// How often that failed, and was tried again.
+    pub failures: u64,
+    /// Why batches cannot be made safe now, if they cannot. Publishers hold them meanwhile.
+    pub problem: Option<String>,
+    /// Bytes at the end that were no whole record when the journal was opened.
+    pub cut_bytes: u64,
+    /// Damaged places that were found and skipped when the journal was opened.
+    pub damaged: u64,
+    /// Batches that were deleted because of their age or number since the start.
+    pub expired: u64,
+}
+
+/// The outline of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outline {
+    /// Oldest first.
+    pub(crate) segments: Vec<Segment>,
+    /// The offset of the last batch.
+    pub(crate) end: u64,
+}
+
+impl Log {
+    /// A journal with these segments, whose last batch is `end`, received at `end_ms`.
+    ///
+    /// # Errors
+    /// When the process may open no more descriptors.
+    pub(crate) fn new(
+        path: &Path,
+        id: u64,
+        segments: Vec<Segment>,
+        (end, end_ms): (u64, u64),
+        health: Health,
+    ) -> io::Result<Self> {
+        let marks = segments.iter().map(|segment| (segment.first, segment.first_ms)).collect();
+        Ok(Self {
+            path: path.to_owned(),
+            id,
+            state: Mutex::new(State { segments, end, end_ms, marks, health }),
+            more: Bell::new()?,
+            complete_until_ms: AtomicU64::new(0),
+            passed: AtomicU64::new(u64::MAX),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is a few plain assignments, so a panic elsewhere leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where its files are.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Tells this journal from every other.
+    pub(crate) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Its segments and its end.
+    pub(crate) fn outline(&self) -> Outline {
+        let state = self.state();
+        Outline { segments: state.segments.clone(), end: state.end }
+    }
+
+    /// The offset of the last batch.
+    pub(crate) fn end(&self) -> u64 {
+        self.state().end
+    }
+
+    /// Moves the end to `offset`, if it is behind; gives where it was then.
+    pub(crate) fn skip_to(&self, offset: u64) -> Option<u64> {
+        let mut state = self.state();
+        (state.end < offset).then(|| std::mem::replace(&mut state.end, offset))
+    }
+
+    /// When the last batch was received, in unix milliseconds.
+    pub(crate) fn end_ms(&self) -> u64 {
+        self.state().end_ms
+    }
+
+    /// About when the batch after `offset` was received, in unix milliseconds; `None` if there is
+    /// none.
+    pub(crate) fn received_after(&self, offset: u64) -> Option<u64> {
+        let state = self.state();
+        if offset >= state.end {
+            return None;
+        }
+        let after = state.marks.partition_point(|(first, _)| *first <= offset + 1);
+        let mark = state.marks.get(after.saturating_sub(1));
+        Some(mark.map_or(state.end_ms, |(_, ms)| *ms))
+    }
+
+    /// There is a new segment, the last one from now on.
+    pub(crate) fn add_segment(&self, segment: Segment) {
+        self.state().segments.push(segment);
+    }
+
+    /// The oldest segments are gone.
+    pub(crate) fn remove_oldest(&self, count: usize) {
+        let mut state = self.state();
+        let count = count.min(state.segments.len());
+        let gone = state.segments.first().map_or(0, |segment| segment.first);
+        state.segments.drain(..count);
+        let first = state.segments.first().map_or(state.end + 1, |segment| segment.first);
+        state.health.expired += first.saturating_sub(gone);
+        while state.marks.front().is_some_and(|(offset, _)| *offset < first) {
+            state.marks.pop_front();
+        }
+    }
+
+    /// Batches up to `end` are safe in the last segment, which has so many bytes now.
+    pub(crate) fn committed(&self, bytes: u64, batches: u64, (end, end_ms): (u64, u64)) {
+        let mut state = self.state();
+        let first_new = state.end + 1;
+        if let Some(last) = state.segments.last_mut() {
+            let added = bytes.saturating_sub(last.bytes);
+            last.bytes = bytes;
+            state.health.bytes += added;
+        }
+        state.health.batches += batches;
+        state.health.commits += 1;
+        state.health.problem = None;
+        (state.end, state.end_ms) = (end, end_ms);
+        if state.marks.back().is_none_or(|(_, ms)| end_ms >= ms + MARK_EVERY_MS) {
+            if state.marks.len() >= MAX_MARKS {
+                state.marks.pop_front();
+            }
+            state.marks.push_back((first_new, end_ms));
+        }
+        drop(state);
+        self.more.ring();
+    }
+
+    /// Batches could not be made safe.
+    pub(crate) fn failed(&self, problem: String) {
+        let mut state = self.state();
+        state.health.failures += 1;
+        state.health.problem = Some(problem);
+    }
+
+    /// How the journal is.
+    pub(crate) fn health(&self) -> Health {
+        self.state().health.clone()
+    }
+
+    /// Everything received before this moment, in unix milliseconds, is in the journal.
+    pub(crate) fn complete_until_ms(&self) -> u64 {
+        self.complete_until_ms.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_complete_until_ms(&self, ms: u64) {
+        self.complete_until_ms.store(ms, Ordering::Release);
+    }
+
+    /// The offset up to which every cursor has been read; the largest number without cursors.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_passed(&self, offset: u64) {
+        self.passed.store(offset, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_after_an_offset_is_known_to_ten_seconds() {
+        let log = Log::new(Path::new("."), 1, Vec::new(), (0, 0), Health::default()).unwrap();
+        log.add_segment(Segment { first: 1, first_ms: 0, marker: [0; 8], bytes: 0 });
+        for n in 1..=100 {
+            log.committed(n, 1, (n, n * 1_000));
+        }
+        for offset in 0..100 {
+            let exact = (offset + 1) * 1_000;
+            let found = log.received_after(offset).unwrap();
+            assert!(found <= exact && exact < found + MARK_EVERY_MS, "{offset}: {found}");
+        }
+        assert_eq!(log.received_after(100), None);
+    }
+}

@@ -1,0 +1,148 @@
+//! Reads batches after an offset, from segment to segment, up to what is safe.
+
+use super::directory::segment_path;
+use super::log::{Log, Segment};
+use super::record::Content;
+use super::scan::{Found, Scan};
+use std::fs::File;
+use std::io;
+use zibrato::wire::{BatchId, Stamp};
+
+/// A batch as it was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Batch<'a> {
+    /// Its offset and when it was received.
+    pub(crate) stamp: Stamp,
+    /// Its id.
+    pub(crate) id: BatchId,
+    /// Its level.
+    pub(crate) level: &'a str,
+    /// Its body.
+    pub(crate) body: &'a [u8],
+}
+
+/// Whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// To the next batch.
+    On,
+    /// Not now.
+    Stop,
+}
+
+/// Where reading stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// At the end of what is safe.
+    AtEnd,
+    /// Before.
+    Before,
+}
+
+/// A place in the journal, from which one goes on.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    last: u64,
+    gone: u64,
+    open: Option<(Segment, Scan<File>)>,
+}
+
+impl Reader {
+    /// After the batch with this offset; 0 is the beginning.
+    pub(crate) const fn after(offset: u64) -> Self {
+        Self { last: offset, gone: 0, open: None }
+    }
+
+    /// The offset of the last batch that was passed, whether it was there or not.
+    pub(crate) const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// How many batches were not there, since this was asked last.
+    pub(crate) const fn take_gone(&mut self) -> u64 {
+        std::mem::replace(&mut self.gone, 0)
+    }
+
+    /// Hands batches to `visit` until it wants no more, or the end is reached.
+    ///
+    /// # Errors
+    /// When a segment cannot be read. It can be tried again.
+    pub(crate) fn read(
+        &mut self,
+        log: &Log,
+        mut visit: impl FnMut(Batch<'_>) -> Flow,
+    ) -> io::Result<Stopped> {
+        let segments = log.outline().segments;
+        let mut rest = self.resume(log, &segments)?;
+        while self.open.is_some() {
+            if self.read_segment(&mut visit)? == Flow::Stop {
+                return Ok(Stopped::Before);
+            }
+            // The last segment stays open: there will be more in it.
+            if rest.is_empty() {
+                break;
+            }
+            rest = self.enter_first(log, rest)?;
+        }
+        Ok(Stopped::AtEnd)
+    }
+
+    /// Goes on in the segment that is open, or opens the one that is next; gives those after it.
+    fn resume<'s>(&mut self, log: &Log, segments: &'s [Segment]) -> io::Result<&'s [Segment]> {
+        if let Some((open, scan)) = &mut self.open {
+            let same = |s: &&Segment| s.first == open.first && s.marker == open.marker;
+            if let Some(now) = segments.iter().find(same) {
+                scan.grow(now.bytes);
+            }
+            // If it was deleted, what is open can still be read to its end.
+            let first = open.first;
+            let after = segments.partition_point(|segment| segment.first <= first);
+            return Ok(segments.get(after..).unwrap_or_default());
+        }
+        let after = segments.partition_point(|segment| segment.first <= self.last + 1);
+        self.enter_first(log, segments.get(after.saturating_sub(1)..).unwrap_or_default())
+    }
+
+    /// Opens the first of these segments that is there, and gives those after it.
+    fn enter_first<'s>(&mut self, log: &Log, segments: &'s [Segment]) -> io::Result<&'s [Segment]> {
+        let mut rest = segments;
+        while let Some((segment, after)) = rest.split_first() {
+            rest = after;
+            match File::open(segment_path(log.path(), segment.first, segment.marker)) {
+                Ok(file) => {
+                    let scan = Scan::new(file, segment.marker, segment.bytes);
+                    self.open = Some((*segment, scan));
+                    return Ok(rest);
+                }
+                // Deleted meanwhile: what comes after it shows what is missing.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.open = None;
+        Ok(rest)
+    }
+
+    fn read_segment(&mut self, visit: &mut impl FnMut(Batch<'_>) -> Flow) -> io::Result<Flow> {
+        let Some((_, scan)) = &mut self.open else { return Ok(Flow::On) };
+        while let Some(found) = scan.next()? {
+            let Found::Record { record, .. } = found else { continue };
+            match record.content {
+                Content::Batch { id, level, body } if record.offset > self.last => {
+                    self.gone += record.offset - self.last - 1;
+                    self.last = record.offset;
+                    let stamp = Stamp { offset: record.offset, received_ms: record.received_ms };
+                    if visit(Batch { stamp, id, level, body }) == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                }
+                Content::Resumed { was } if record.offset > self.last => {
+                    self.gone += was.saturating_sub(self.last);
+                    self.last = record.offset;
+                }
+                _ => {}
+            }
+        }
+        Ok(Flow::On)
+    }
+}

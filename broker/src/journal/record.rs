@@ -1,0 +1,236 @@
+//! The form of a record: pure, bytes in and bytes out.
+//!
+//! ```text
+//! marker   8   random, of the segment; stands in the name of its file
+//! length   4   of what follows the checksum
+//! checksum 4   CRC-32 of length and what follows
+//! kind     1
+//! offset   8   of the batch; of other kinds, of the last batch before it
+//! received 8   unix milliseconds, the broker's clock
+//! …            by kind
+//! ```
+//!
+//! Numbers are big endian. The marker is what a reader looks for after damage. Whoever sends
+//! batches cannot know it, so no body can pass itself off as a record.
+
+use crate::seen::Pair;
+use zibrato::wire::{BatchId, PublisherId};
+
+/// What all records of a segment begin with.
+pub(crate) type Marker = [u8; 8];
+
+/// Marker, length and checksum.
+pub(crate) const HEAD_BYTES: usize = 16;
+
+/// Kind, offset and time of receipt.
+const FIXED_BYTES: usize = 17;
+
+/// About how many bytes one record of sequences has at most.
+const SEQUENCES_TARGET_BYTES: usize = 256 << 10;
+
+const BATCH: u8 = 1;
+const SEQUENCES: u8 = 2;
+const RESUMED: u8 = 3;
+
+/// One record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    /// The offset of the batch, or of the last batch before this record.
+    pub(crate) offset: u64,
+    /// When it was received, in unix milliseconds.
+    pub(crate) received_ms: u64,
+    /// What it is.
+    pub(crate) content: Content<'a>,
+}
+
+/// What a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content<'a> {
+    /// A batch.
+    Batch {
+        /// Its id.
+        id: BatchId,
+        /// Its level.
+        level: &'a str,
+        /// Its body, as it came.
+        body: &'a [u8],
+    },
+    /// Part of what stands at the beginning of a segment: the sequences taken until then.
+    Sequences {
+        /// Whether this is the last part.
+        last: bool,
+        /// Publisher, sequence and level, one after the other.
+        pairs: &'a [u8],
+    },
+    /// The journal was opened with `was` as its last whole batch, and goes on after `offset`.
+    Resumed {
+        /// The last whole batch.
+        was: u64,
+    },
+}
+
+/// Appends the record of a batch.
+pub(crate) fn put_batch(
+    to: &mut Vec<u8>,
+    marker: Marker,
+    (offset, received_ms): (u64, u64),
+    (level, id, body): (&str, BatchId, &[u8]),
+) {
+    let begun = begin(to, marker, BATCH, offset, received_ms);
+    to.extend_from_slice(&id.encode());
+    put_level(to, level);
+    to.extend_from_slice(body);
+    end(to, begun);
+}
+
+/// How many bytes the record of a batch has.
+pub(crate) const fn batch_bytes(level: &str, body: &[u8]) -> usize {
+    HEAD_BYTES + FIXED_BYTES + BatchId::BYTES + 1 + level.len() + body.len()
+}
+
+/// Appends the records of the sequences taken so far. There is at least one.
+pub(crate) fn put_sequences<'p>(
+    to: &mut Vec<u8>,
+    marker: Marker,
+    (offset, received_ms): (u64, u64),
+    pairs: impl Iterator<Item = &'p Pair>,
+) {
+    let mut pairs = pairs.peekable();
+    loop {
+        let begun = begin(to, marker, SEQUENCES, offset, received_ms);
+        let last_at = to.len();
+        to.push(0);
+        while to.len() - begun < SEQUENCES_TARGET_BYTES {
+            let Some(pair) = pairs.next() else { break };
+            let id = BatchId { publisher: pair.publisher, sequence: pair.highest };
+            to.extend_from_slice(&id.encode());
+            put_level(to, &pair.level);
+        }
+        let last = pairs.peek().is_none();
+        if let Some(place) = to.get_mut(last_at) {
+            *place = u8::from(last);
+        }
+        end(to, begun);
+        if last {
+            return;
+        }
+    }
+}
+
+/// Appends the record that tells of a gap which is no loss.
+pub(crate) fn put_resumed(
+    to: &mut Vec<u8>,
+    marker: Marker,
+    (offset, received_ms): (u64, u64),
+    was: u64,
+) {
+    let begun = begin(to, marker, RESUMED, offset, received_ms);
+    to.extend_from_slice(&was.to_be_bytes());
+    end(to, begun);
+}
+
+fn begin(to: &mut Vec<u8>, marker: Marker, kind: u8, offset: u64, received_ms: u64) -> usize {
+    let begun = to.len();
+    to.extend_from_slice(&marker);
+    to.extend_from_slice(&[0; HEAD_BYTES - 8]);
+    to.push(kind);
+    to.extend_from_slice(&offset.to_be_bytes());
+    to.extend_from_slice(&received_ms.to_be_bytes());
+    begun
+}
+
+fn end(to: &mut [u8], begun: usize) {
+    let payload_at = begun + HEAD_BYTES;
+    // The largest frame is far below 4 GiB.
+    let length = u32::try_from(to.len() - payload_at).unwrap_or(u32::MAX).to_be_bytes();
+    let checksum = checksum(length, &to[payload_at..]).to_be_bytes();
+    to[begun + 8..begun + 12].copy_from_slice(&length);
+    to[begun + 12..payload_at].copy_from_slice(&checksum);
+}
+
+fn put_level(to: &mut Vec<u8>, level: &str) {
+    // Levels have at most 64 bytes.
+    to.push(u8::try_from(level.len()).unwrap_or(u8::MAX));
+    to.extend_from_slice(level.as_bytes());
+}
+
+/// Of the length and what follows the checksum.
+pub(crate) fn checksum(length: [u8; 4], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&length);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+/// The head of a record, if these bytes are one of this segment.
+pub(crate) fn head(bytes: &[u8], marker: Marker) -> Option<Head> {
+    let (found, rest) = bytes.split_first_chunk::<8>()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (checksum, _) = rest.split_first_chunk::<4>()?;
+    let payload = u32::from_be_bytes(*length) as usize;
+    (*found == marker && payload >= FIXED_BYTES).then_some(Head {
+        length: *length,
+        payload,
+        checksum: u32::from_be_bytes(*checksum),
+    })
+}
+
+/// The head of a record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    length: [u8; 4],
+    /// How many bytes follow the head.
+    pub(crate) payload: usize,
+    checksum: u32,
+}
+
+impl Head {
+    /// Whether these are the bytes that follow it.
+    pub(crate) fn fits(self, payload: &[u8]) -> bool {
+        payload.len() == self.payload && checksum(self.length, payload) == self.checksum
+    }
+}
+
+/// Reads what follows the head; `None` if it is not what a broker writes.
+pub(crate) fn read(payload: &[u8]) -> Option<Record<'_>> {
+    let (&kind, rest) = payload.split_first()?;
+    let (offset, rest) = take_u64(rest)?;
+    let (received_ms, rest) = take_u64(rest)?;
+    let content = match kind {
+        BATCH => {
+            let (id, level, body) = take_pair(rest)?;
+            Content::Batch { id, level, body }
+        }
+        SEQUENCES => {
+            let (&last, pairs) = rest.split_first()?;
+            Content::Sequences { last: last == 1, pairs }
+        }
+        RESUMED => Content::Resumed { was: take_u64(rest)?.0 },
+        _ => return None,
+    };
+    Some(Record { offset, received_ms, content })
+}
+
+/// Publisher, level and sequence, as far as they can be read.
+pub(crate) fn pairs(mut bytes: &[u8]) -> impl Iterator<Item = (PublisherId, &str, u64)> {
+    std::iter::from_fn(move || {
+        let (id, level, rest) = take_pair(bytes)?;
+        bytes = rest;
+        Some((id.publisher, level, id.sequence))
+    })
+}
+
+fn take_pair(bytes: &[u8]) -> Option<(BatchId, &str, &[u8])> {
+    let (id, rest) = bytes.split_at_checked(BatchId::BYTES)?;
+    let (&length, rest) = rest.split_first()?;
+    let (level, rest) = rest.split_at_checked(usize::from(length))?;
+    Some((BatchId::decode(id).ok()?, std::str::from_utf8(level).ok()?, rest))
+}
+
+fn take_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*number), rest))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Which segments have had their time: pure, from the outline of the journal and the disk.
+
+use super::log::Outline;
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Retention {
+    /// No batch longer than this, in milliseconds.
+    pub(crate) max_age_ms: u64,
+    /// Not more bytes than this.
+    pub(crate) max_bytes: u64,
+    /// Not so much that less than this share of the disk is free.
+    pub(crate) min_free_percent: f64,
+}
+
+/// The disk that the journal is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Disk {
+    /// Bytes that can still be written.
+    pub(crate) free: u64,
+    /// All its bytes.
+    pub(crate) total: u64,
+}
+
+impl Disk {
+    /// How many bytes too few are free.
+    pub(crate) fn short_of(self, retention: &Retention) -> u64 {
+        let wanted = self.total as f64 * retention.min_free_percent / 100.0;
+        (wanted as u64).saturating_sub(self.free)
+    }
+}
+
+/// How many of the oldest segments are to be deleted. The last one, which is written to, stays.
+///
+/// For age and size they go whether they were read or not; to keep the disk from filling up, only
+/// if every cursor has `passed` them.
+pub(crate) fn expired(
+    outline: &Outline,
+    retention: &Retention,
+    now_ms: u64,
+    short_of: u64,
+    passed: u64,
+) -> usize {
+    let mut bytes: u64 = outline.segments.iter().map(|segment| segment.bytes).sum();
+    let mut short_of = short_of;
+    let mut count = 0;
+    for pair in outline.segments.windows(2) {
+        let [segment, next] = pair else { break };
+        let is_old = next.first_ms.saturating_add(retention.max_age_ms) < now_ms;
+        let is_too_much = bytes > retention.max_bytes;
+        let is_read = next.first - 1 <= passed;
+        if !(is_old || is_too_much || short_of > 0 && is_read) {
+            break;
+        }
+        bytes -= segment.bytes;
+        short_of = short_of.saturating_sub(segment.bytes);
+        count += 1;
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::log::Segment;
+    use super::*;
+
+    const KEEP: Retention = Retention { max_age_ms: 1_000, max_bytes: 100, min_free_percent: 5.0 };
+
+    /// Segments of ten batches and ten bytes, one every 100 ms.
+    fn outline(count: u64) -> Outline {
+        let segment =
+            |n| Segment { first: n * 10 + 1, first_ms: n * 100, marker: [0; 8], bytes: 10 };
+        Outline { segments: (0..count).map(segment).collect(), end: count * 10 }
+    }
+
+    #[test]
+    fn segments_go_when_all_in_them_is_too_old() {
+        assert_eq!(expired(&outline(10), &KEEP, 1_100, 0, 0), 0);
+        assert_eq!(expired(&outline(10), &KEEP, 1_101, 0, 0), 1);
+        assert_eq!(expired(&outline(10), &KEEP, 1_301, 0, 0), 3);
+        assert_eq!(expired(&outline(10), &KEEP, u64::MAX, 0, 0), 9);
+        assert_eq!(expired(&outline(0), &KEEP, u64::MAX, 0, 0), 0);
+    }
+
+    #[test]
+    fn segments_go_when_they_are_too_much() {
+        assert_eq!(expired(&outline(10), &KEEP, 0, 0, 0), 0);
+        assert_eq!(expired(&outline(13), &KEEP, 0, 0, 0), 3);
+        assert_eq!(expired(&outline(3), &Retention { max_bytes: 0, ..KEEP }, 0, 0, 0), 2);
+    }
+
+    #[test]
+    fn for_the_disk_only_what_was_read_goes() {
+        assert_eq!(expired(&outline(10), &KEEP, 0, 15, u64::MAX), 2);
+        assert_eq!(expired(&outline(10), &KEEP, 0, 1_000, u64::MAX), 9);
+        assert_eq!(expired(&outline(10), &KEEP, 0, 1_000, 39), 3);
+        assert_eq!(expired(&outline(10), &KEEP, 0, 1_000, 0), 0);
+    }
+
+    #[test]
+    fn a_share_of_the_disk_stays_free() {
+        let disk = |free| Disk { free, total: 1_000 };
+        assert_eq!(disk(50).short_of(&KEEP), 0);
+        assert_eq!(disk(49).short_of(&KEEP), 1);
+        assert_eq!(disk(0).short_of(&Retention { min_free_percent: 0.0, ..KEEP }), 0);
+    }
+}

@@ -1,0 +1,187 @@
+//! Goes through the records of one segment, and over what is damaged to the next whole one.
+
+use super::record::{self, HEAD_BYTES, Marker, Record};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// How much is read at a time.
+const CHUNK: usize = 256 << 10;
+
+/// Where the bytes of a segment are.
+pub(crate) trait Source {
+    /// Reads what is there from `at` on, at most as much as `to` has room for; nothing at the end.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn read_at(&self, to: &mut [u8], at: u64) -> io::Result<usize>;
+}
+
+impl Source for File {
+    fn read_at(&self, to: &mut [u8], at: u64) -> io::Result<usize> {
+        FileExt::read_at(self, to, at)
+    }
+}
+
+impl Source for &[u8] {
+    fn read_at(&self, to: &mut [u8], at: u64) -> io::Result<usize> {
+        let from = usize::try_from(at).ok().and_then(|at| self.get(at..)).unwrap_or_default();
+        let bytes = from.len().min(to.len());
+        to[..bytes].copy_from_slice(&from[..bytes]);
+        Ok(bytes)
+    }
+}
+
+/// What stands at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found<'a> {
+    /// A whole record.
+    Record {
+        /// Where it begins.
+        at: u64,
+        /// What it is.
+        record: Record<'a>,
+    },
+    /// Bytes that are no record.
+    Damage {
+        /// Where they begin.
+        from: u64,
+        /// Where the next whole record begins, or the segment ends.
+        to: u64,
+    },
+}
+
+/// A place in a segment, from which one goes on.
+#[derive(Debug)]
+pub(crate) struct Scan<S> {
+    source: S,
+    marker: Marker,
+    at: u64,
+    end: u64,
+    buffer: Vec<u8>,
+    /// Where the buffer begins.
+    buffer_at: u64,
+}
+
+impl<S: Source> Scan<S> {
+    /// At the beginning of a segment of which `end` bytes are to be looked at.
+    pub(crate) const fn new(source: S, marker: Marker, end: u64) -> Self {
+        Self { source, marker, at: 0, end, buffer: Vec::new(), buffer_at: 0 }
+    }
+
+    /// Looks at this many bytes of the segment from now on; it only grows.
+    pub(crate) fn grow(&mut self, end: u64) {
+        self.end = self.end.max(end);
+    }
+
+    /// Where the next record begins, if there is one.
+    pub(crate) const fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Goes on to the next record, or over damage; `None` at the end.
+    ///
+    /// # Errors
+    /// When the segment cannot be read.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Found<'_>>> {
+        if self.at >= self.end {
+            return Ok(None);
+        }
+        let from = self.at;
+        if let Some(bytes) = self.whole_record(from)? {
+            self.at = from + bytes as u64;
+            let start = self.index(from);
+            let payload = &self.buffer[start + HEAD_BYTES..start + bytes];
+            // It was read once already to see whether it is whole.
+            let record = record::read(payload);
+            return Ok(record.map(|record| Found::Record { at: from, record }));
+        }
+        let to = self.next_whole_record(from + 1)?;
+        self.at = to;
+        Ok(Some(Found::Damage { from, to }))
+    }
+
+    /// How many bytes the record has that begins at `at`, if a whole one does. It is in the buffer
+    /// then.
+    fn whole_record(&mut self, at: u64) -> io::Result<Option<usize>> {
+        let marker = self.marker;
+        let Some(head) = record::head(self.bytes(at, HEAD_BYTES)?, marker) else {
+            return Ok(None);
+        };
+        let bytes = HEAD_BYTES + head.payload;
+        if bytes as u64 > self.end - at {
+            return Ok(None);
+        }
+        let payload = self.bytes(at, bytes)?.get(HEAD_BYTES..).unwrap_or_default();
+        let whole = head.fits(payload) && record::read(payload).is_some();
+        Ok(whole.then_some(bytes))
+    }
+
+    /// Where the next whole record begins, or the end.
+    fn next_whole_record(&mut self, mut at: u64) -> io::Result<u64> {
+        loop {
+            let marker = self.marker;
+            let bytes = self.bytes(at, CHUNK)?;
+            if bytes.len() < HEAD_BYTES {
+                return Ok(self.end);
+            }
+            match memchr::memmem::find(bytes, &marker) {
+                Some(found) => {
+                    at += found as u64;
+                    if self.whole_record(at)?.is_some() {
+                        return Ok(at);
+                    }
+                    at += 1;
+                }
+                // The end of what was read may be the beginning of a marker.
+                None => at += (bytes.len() - (marker.len() - 1)) as u64,
+            }
+        }
+    }
+
+    /// The bytes from `at` on: as many as wanted, or as there are.
+    fn bytes(&mut self, at: u64, wanted: usize) -> io::Result<&[u8]> {
+        let left = usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX);
+        let wanted = wanted.min(left);
+        let has = |buffer: &[u8], buffer_at: u64| {
+            at >= buffer_at && at + wanted as u64 <= buffer_at + buffer.len() as u64
+        };
+        if !has(&self.buffer, self.buffer_at) {
+            self.fill(at, wanted.max(CHUNK).min(left))?;
+        }
+        let start = self.index(at);
+        let end = self.buffer.len().min(start + wanted);
+        Ok(&self.buffer[start.min(end)..end])
+    }
+
+    fn fill(&mut self, at: u64, bytes: usize) -> io::Result<()> {
+        if self.buffer.capacity() > 4 * CHUNK.max(bytes) {
+            // A single large record is no reason to keep so much memory.
+            self.buffer = Vec::new();
+        }
+        self.buffer.clear();
+        self.buffer.resize(bytes, 0);
+        self.buffer_at = at;
+        let mut filled = 0;
+        while filled < bytes {
+            match self.source.read_at(&mut self.buffer[filled..], at + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.buffer.clear();
+                    return Err(error);
+                }
+            }
+        }
+        self.buffer.truncate(filled);
+        Ok(())
+    }
+
+    fn index(&self, at: u64) -> usize {
+        usize::try_from(at.saturating_sub(self.buffer_at)).unwrap_or(usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests;

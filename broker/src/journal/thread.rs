@@ -1,0 +1,216 @@
+//! The thread that writes, and what the router holds of it.
+
+use super::JournalConfig;
+use super::cursors::Cursors;
+use super::directory::JournalError;
+use super::log::Log;
+use super::queue::{Item, Next, Queue};
+use super::recover;
+use super::retention::{Disk, Retention, expired};
+use super::writer::{Entry, Writer};
+use crate::raise::RaiseOnDrop;
+use crate::seen::Seen;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use zibrato::clock;
+use zibrato::daemon::Stop;
+
+/// As much is written at once, if it is there.
+const GROUP_BYTES: usize = 1 << 20;
+
+/// A batch waits at most so long for others to be written together with it.
+const GROUP_TIME: Duration = Duration::from_millis(5);
+
+/// As much may be on its way to the disk and back before the router takes no more.
+const QUEUE_BYTES: usize = 16 << 20;
+
+/// How long after a failure it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How often is looked after what is too old or too much.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+
+/// How much longer than its deadline the thread is waited for.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// How often the log says that it still fails.
+const REPEAT: Duration = Duration::from_secs(60);
+
+/// What the router has of the journal.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) log: Arc<Log>,
+    thread: Option<JoinHandle<()>>,
+    ended: Stop,
+}
+
+/// A journal that was opened, before its thread runs.
+#[derive(Debug)]
+pub(crate) struct OpenedJournal {
+    writer: Writer,
+    retention: Retention,
+    /// What had been taken when it was closed.
+    pub(crate) sequences: Seen,
+    /// Those who read.
+    pub(crate) cursors: Cursors,
+}
+
+impl OpenedJournal {
+    /// Opens it. Only directories and files that cannot be used are errors.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub(crate) fn open(config: &JournalConfig) -> Result<Self, JournalError> {
+        let path = &config.directory;
+        // The lock comes first: the cursors are read when nobody else changes them any more.
+        let opened = recover::open(path, config.segment_limits())?;
+        let cursors = Cursors::load(path).map_err(JournalError::unusable(path))?;
+        let recover::Opened { mut writer, sequences } = opened;
+        writer.skip_to(cursors.highest());
+        let retention = config.retention();
+        Ok(Self { writer, retention, sequences, cursors })
+    }
+
+    /// What everybody may know of it.
+    pub(crate) const fn log(&self) -> &Arc<Log> {
+        self.writer.log()
+    }
+
+    /// Starts its thread.
+    ///
+    /// # Errors
+    /// When the process may open no more descriptors or start no more threads.
+    pub(crate) fn start(self) -> io::Result<Journal> {
+        let log = Arc::clone(self.log());
+        let queue = Arc::new(Queue::new(QUEUE_BYTES)?);
+        let keeper = Keeper {
+            writer: self.writer,
+            retention: self.retention,
+            queue: Arc::clone(&queue),
+            short_of: 0,
+            complained: None,
+        };
+        let ended = Stop::new()?;
+        let last_word = RaiseOnDrop(ended.clone());
+        let thread =
+            std::thread::Builder::new().name("zb-journal".to_owned()).spawn(move || {
+                let _last_word = last_word;
+                keeper.run();
+            })?;
+        Ok(Journal { queue, log, thread: Some(thread), ended })
+    }
+}
+
+impl Journal {
+    /// Ends the thread when everything is safe, or by then. Says whether it has ended.
+    pub(crate) fn stop(&mut self, by: Instant) -> bool {
+        self.queue.close(by);
+        let Some(thread) = self.thread.take() else { return true };
+        // A disk that does not answer is not waited for any longer.
+        if !self.ended.wait((by + GRACE).saturating_duration_since(Instant::now())) {
+            return false;
+        }
+        thread.join().is_ok()
+    }
+}
+
+/// What the thread has.
+struct Keeper {
+    writer: Writer,
+    retention: Retention,
+    queue: Arc<Queue>,
+    /// How many bytes too few are free on the disk.
+    short_of: u64,
+    complained: Option<Instant>,
+}
+
+impl Keeper {
+    fn run(mut self) {
+        let mut committed = Instant::now();
+        let mut look_after = Instant::now();
+        loop {
+            if Instant::now() >= look_after {
+                self.look_after();
+                look_after = Instant::now() + LOOK_AFTER;
+            }
+            match self.queue.take(GROUP_BYTES, committed + GROUP_TIME, look_after) {
+                Next::Closed => return,
+                Next::Items(items) if items.is_empty() => {}
+                Next::Items(items) => {
+                    if !self.commit(&items) {
+                        return;
+                    }
+                    committed = Instant::now();
+                    self.queue.give_back(items);
+                }
+            }
+        }
+    }
+
+    /// Tries until it is done; `false` if it was to stop meanwhile.
+    fn commit(&mut self, items: &[Item]) -> bool {
+        let entries: Vec<Entry<'_>> = items.iter().filter_map(Item::entry).collect();
+        loop {
+            let tried = if self.short_of == 0 {
+                self.writer.commit(&entries).map_err(|error| error.to_string())
+            } else {
+                let percent = self.retention.min_free_percent;
+                Err(format!("less than {percent} percent of its disk is free"))
+            };
+            let Err(problem) = tried else {
+                if self.complained.take().is_some() {
+                    tracing::info!(event = "journal_writes_again");
+                }
+                return true;
+            };
+            self.complain(&problem);
+            self.writer.log().failed(problem);
+            if self.queue.close_by().is_some_and(|by| Instant::now() >= by) {
+                return false;
+            }
+            self.queue.pause(RETRY);
+            self.look_after();
+        }
+    }
+
+    fn complain(&mut self, problem: &str) {
+        if self.complained.is_none_or(|last| last.elapsed() >= REPEAT) {
+            self.complained = Some(Instant::now());
+            tracing::error!(
+                event = "journal_full",
+                problem,
+                journal = %self.writer.log().path().display(),
+                "nothing more is taken until it can be written; publishers hold what they have"
+            );
+        }
+    }
+
+    /// Deletes what has had its time, and looks how much of the disk is free.
+    fn look_after(&mut self) {
+        let log = Arc::clone(self.writer.log());
+        self.short_of = disk(log.path()).map_or(0, |disk| disk.short_of(&self.retention));
+        let outline = log.outline();
+        let now_ms = clock::unix_ms();
+        let count = expired(&outline, &self.retention, now_ms, self.short_of, log.passed());
+        if count == 0 {
+            return;
+        }
+        if let Err(error) = self.writer.delete_oldest(count) {
+            tracing::warn!(event = "journal_not_deleted", %error);
+        }
+        let first = log.outline().segments.first().map_or(0, |segment| segment.first);
+        tracing::info!(event = "journal_expired", segments = count, kept_from = first);
+        self.short_of = disk(log.path()).map_or(0, |disk| disk.short_of(&self.retention));
+    }
+}
+
+/// What the system says of the disk; nothing if it says nothing.
+fn disk(path: &Path) -> Option<Disk> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Some(Disk { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
+}

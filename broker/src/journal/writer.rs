@@ -1,0 +1,171 @@
+//! Appends batches to the last segment, begins the next one, and leaves nothing half done.
+
+use super::directory::Directory;
+use super::log::{Log, Segment};
+use super::record::{self, Marker};
+use crate::seen::Seen;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use zibrato::wire::BatchId;
+
+/// A batch to be made safe.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    /// Its offset, one more than that of the batch before it.
+    pub(crate) offset: u64,
+    /// When it was received, in unix milliseconds.
+    pub(crate) received_ms: u64,
+    /// Its level.
+    pub(crate) level: &'a str,
+    /// Its id.
+    pub(crate) id: BatchId,
+    /// Its body.
+    pub(crate) body: &'a [u8],
+}
+
+/// Owns the files.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    directory: Directory,
+    log: Arc<Log>,
+    open: Option<OpenSegment>,
+    /// What has been made safe, for the beginning of the next segment.
+    sequences: Seen,
+    /// The last whole batch before a gap that is no loss, until that has been written down.
+    resumed: Option<u64>,
+    limits: SegmentLimits,
+    buffer: Vec<u8>,
+}
+
+/// When the next segment is begun.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SegmentLimits {
+    /// Beyond this many bytes.
+    pub(crate) bytes: u64,
+    /// After this many milliseconds.
+    pub(crate) age_ms: u64,
+}
+
+/// The segment that is written to.
+#[derive(Debug)]
+pub(crate) struct OpenSegment {
+    pub(crate) file: File,
+    pub(crate) first_ms: u64,
+    pub(crate) marker: Marker,
+    /// How many of its bytes are safe.
+    pub(crate) bytes: u64,
+}
+
+impl Writer {
+    /// Goes on in `open`, or in a new segment. `resumed` is the last whole batch if the offsets do
+    /// not go on right after it.
+    pub(crate) fn new(
+        directory: Directory,
+        log: Arc<Log>,
+        open: Option<OpenSegment>,
+        (sequences, resumed): (Seen, Option<u64>),
+        limits: SegmentLimits,
+    ) -> Self {
+        Self { directory, log, open, sequences, resumed, limits, buffer: Vec::new() }
+    }
+
+    /// Makes batches safe, all of them or none.
+    ///
+    /// # Errors
+    /// When the disk refuses; it can be tried again with the same batches.
+    pub(crate) fn commit(&mut self, entries: &[Entry<'_>]) -> io::Result<()> {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
+        let bytes: usize = entries.iter().map(|e| record::batch_bytes(e.level, e.body)).sum();
+        let mut open = match self.open.take() {
+            Some(open) if self.has_room(&open, bytes as u64, first.received_ms) => open,
+            _ => self.begin_segment(first)?,
+        };
+        self.encode(open.marker, entries);
+        if let Err(error) = open.file.write_all_at(&self.buffer, open.bytes) {
+            // What was written of it is written over, or cut when the journal is opened again.
+            let cut = open.file.set_len(open.bytes);
+            tracing::debug!(event = "journal_cut", ok = cut.is_ok());
+            self.open = Some(open);
+            return Err(error);
+        }
+        if let Err(error) = open.file.sync_data() {
+            // Nobody knows what of it is on disk, and the system says so only once. So this segment
+            // is left alone, and the batches go into a new one.
+            let cut = open.file.set_len(open.bytes);
+            tracing::debug!(event = "journal_cut", ok = cut.is_ok());
+            return Err(error);
+        }
+        open.bytes += self.buffer.len() as u64;
+        self.log.committed(open.bytes, entries.len() as u64, (last.offset, last.received_ms));
+        self.open = Some(open);
+        self.resumed = None;
+        for entry in entries {
+            self.sequences.judge(entry.id.publisher, entry.level, entry.id.sequence);
+        }
+        if self.buffer.capacity() > 8 << 20 {
+            self.buffer = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Goes on after this offset at least: somebody has seen those before it.
+    pub(crate) fn skip_to(&mut self, offset: u64) {
+        if let Some(end) = self.log.skip_to(offset) {
+            self.resumed.get_or_insert(end);
+        }
+    }
+
+    fn has_room(&self, open: &OpenSegment, bytes: u64, now_ms: u64) -> bool {
+        open.bytes + bytes <= self.limits.bytes
+            && now_ms.saturating_sub(open.first_ms) <= self.limits.age_ms
+    }
+
+    fn encode(&mut self, marker: Marker, entries: &[Entry<'_>]) {
+        self.buffer.clear();
+        if let (Some(was), Some(first)) = (self.resumed, entries.first()) {
+            let stamp = (first.offset - 1, first.received_ms);
+            record::put_resumed(&mut self.buffer, marker, stamp, was);
+        }
+        for e in entries {
+            let content = (e.level, e.id, e.body);
+            record::put_batch(&mut self.buffer, marker, (e.offset, e.received_ms), content);
+        }
+    }
+
+    fn begin_segment(&mut self, first: &Entry<'_>) -> io::Result<OpenSegment> {
+        let (file, marker) = self.directory.create_segment(first.offset)?;
+        let mut bytes = Vec::new();
+        let stamp = (first.offset - 1, first.received_ms);
+        let pairs = self.sequences.by_idleness();
+        record::put_sequences(&mut bytes, marker, stamp, pairs.into_iter());
+        if let Err(error) = file.write_all_at(&bytes, 0).and_then(|()| file.sync_data()) {
+            let deleted = self.directory.delete_segment(first.offset, marker);
+            tracing::debug!(event = "journal_cut", ok = deleted.is_ok());
+            return Err(error);
+        }
+        let (first_ms, bytes) = (first.received_ms, bytes.len() as u64);
+        self.log.add_segment(Segment { first: first.offset, first_ms, marker, bytes });
+        Ok(OpenSegment { file, first_ms, marker, bytes })
+    }
+
+    /// Deletes the oldest segments, except the last one.
+    ///
+    /// # Errors
+    /// When one cannot be deleted; those before it are gone then.
+    pub(crate) fn delete_oldest(&self, count: usize) -> io::Result<()> {
+        let segments = self.log.outline().segments;
+        for segment in segments.iter().take(count.min(segments.len().saturating_sub(1))) {
+            // Readers are told first. One that is still at it keeps the file open.
+            self.log.remove_oldest(1);
+            self.directory.delete_segment(segment.first, segment.marker)?;
+        }
+        Ok(())
+    }
+
+    /// What everybody may know.
+    pub(crate) const fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+}
