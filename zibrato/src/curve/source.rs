@@ -38,7 +38,7 @@ impl KeySource {
     /// # Errors
     /// [`ReadKeyError`] when the file cannot be read or holds none.
     pub fn public_key(&self) -> Result<PublicKey, ReadKeyError> {
-        self.parse(&self.text(Kept::Openly)?)
+        self.parse(&self.read()?.0)
     }
 
     /// Reads a secret key.
@@ -46,7 +46,14 @@ impl KeySource {
     /// # Errors
     /// [`ReadKeyError`] when the file cannot be read, can be read by others, or holds none.
     pub fn secret_key(&self) -> Result<SecretKey, ReadKeyError> {
-        self.parse(&self.text(Kept::Secretly)?)
+        let (text, mode) = self.read()?;
+        let key = self.parse(&text)?;
+        match (&self.0, mode) {
+            (Place::File(file), Some(mode)) if mode & OTHERS != 0 => {
+                Err(ReadKeyError::Exposed { file: file.clone(), mode })
+            }
+            _ => Ok(key),
+        }
     }
 
     fn parse<K: FromStr<Err = KeyError>>(&self, text: &str) -> Result<K, ReadKeyError> {
@@ -59,37 +66,29 @@ impl KeySource {
         key.map_err(|source| ReadKeyError::Key { origin: format!("{self:?}"), source })
     }
 
-    fn text(&self, kept: Kept) -> Result<String, ReadKeyError> {
+    /// The text, and the permissions of the file that it is in.
+    fn read(&self) -> Result<(String, Option<u32>), ReadKeyError> {
         match &self.0 {
-            Place::Text(text) => Ok(text.clone()),
-            Place::File(file) => read(file, kept),
+            Place::Text(text) => Ok((text.clone(), None)),
+            Place::File(file) => read(file),
         }
     }
 }
 
-/// How a file is to be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    Openly,
-    Secretly,
-}
-
-fn read(file: &Path, kept: Kept) -> Result<String, ReadKeyError> {
+fn read(file: &Path) -> Result<(String, Option<u32>), ReadKeyError> {
     let wrong = |source| ReadKeyError::File { file: file.to_owned(), source };
     let opened = std::fs::File::open(file).map_err(wrong)?;
     let metadata = opened.metadata().map_err(wrong)?;
     // A pipe, such as a shell's <(…), has nobody else at its end.
-    let mode = metadata.mode() & 0o777;
-    if kept == Kept::Secretly && metadata.is_file() && mode & OTHERS != 0 {
-        return Err(ReadKeyError::Exposed { file: file.to_owned(), mode });
-    }
+    let mode = metadata.is_file().then(|| metadata.mode() & 0o777);
     let mut bytes = Vec::new();
     opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(wrong)?;
-    let key_error = |source| ReadKeyError::Key { origin: file.display().to_string(), source };
+    let no_key =
+        || ReadKeyError::Key { origin: file.display().to_string(), source: KeyError::NoKey };
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(key_error(KeyError::NoKey));
+        return Err(no_key());
     }
-    String::from_utf8(bytes).map_err(|_| key_error(KeyError::NoKey))
+    Ok((String::from_utf8(bytes).map_err(|_| no_key())?, mode))
 }
 
 impl From<OsString> for KeySource {
