@@ -22,6 +22,9 @@ const FRAMES: usize = 7;
 /// How long the thread may take to end; it is always about to look.
 const DEADLINE: Duration = Duration::from_secs(2);
 
+/// How soon another socket is asked for after one has failed.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
 /// A running thread. Dropping it ends it. While it is away nobody new is let in.
 #[derive(Debug)]
 pub(crate) struct ZapThread {
@@ -42,17 +45,13 @@ pub(crate) enum StartZapError {
 impl ZapThread {
     /// Starts it, ready for questions from all sockets of this context.
     pub(crate) fn start(context: &zmq::Context, gate: Arc<Gate>) -> Result<Self, StartZapError> {
-        let socket = context.socket(zmq::REP)?;
-        socket.set_linger(0)?;
-        socket.bind(ENDPOINT)?;
+        let socket = open(context)?;
         let (stop, ended) = (Stop::new()?, Stop::new()?);
+        let context = context.clone();
         let (ask, last_word) = (stop.clone(), RaiseOnDrop(ended.clone()));
         let handle = std::thread::Builder::new().name("zb-zap".to_owned()).spawn(move || {
             let _last_word = last_word;
-            if let Err(error) = serve(&socket, &gate, &ask) {
-                let why = "nobody new can be let in; start the broker again";
-                tracing::error!(event = "zap_failed", %error, why);
-            }
+            run(&context, socket, &gate, &ask);
         })?;
         Ok(Self { stop, ended, handle: Some(handle) })
     }
@@ -66,6 +65,31 @@ impl Drop for ZapThread {
         {
             tracing::error!(event = "thread_panicked", thread = "zb-zap");
         }
+    }
+}
+
+fn open(context: &zmq::Context) -> zmq::Result<zmq::Socket> {
+    let socket = context.socket(zmq::REP)?;
+    socket.set_linger(0)?;
+    socket.bind(ENDPOINT)?;
+    Ok(socket)
+}
+
+/// Serves until it has to stop, with another socket if one fails.
+fn run(context: &zmq::Context, mut socket: zmq::Socket, gate: &Gate, stop: &Stop) {
+    while let Err(error) = serve(&socket, gate, stop) {
+        let why = "nobody new is let in until libzmq gives another socket";
+        tracing::error!(event = "zap_failed", %error, why);
+        drop(socket);
+        socket = loop {
+            if stop.wait(TRY_AGAIN) {
+                return;
+            }
+            match open(context) {
+                Ok(socket) => break socket,
+                Err(error) => tracing::debug!(event = "zap_failed", %error),
+            }
+        };
     }
 }
 
