@@ -314,3 +314,49 @@ fn with_keys_any_address_may_be_bound_but_not_for_pages() {
     assert!(pages.check().unwrap_err().to_string().contains("--http"));
     pages.insecure().check().unwrap();
 }
+
+#[test]
+fn lists_that_change_all_the_time_harm_nobody_who_stays_on_them() {
+    const TURNS: usize = 20;
+    let (stays, goes) = (key(), key());
+    let keyed = Keyed::start(&[&stays, &goes]);
+    let (witness, push) = (keyed.subscribe(&stays), keyed.push(&stays));
+    let others: Vec<_> = (0..8).map(|_| (keyed.subscribe(&goes), keyed.push(&goes))).collect();
+    for turn in 0..TURNS {
+        // Read twice while the first change is still being carried out.
+        for modulus in [2, 3] {
+            let both = [&stays, &goes];
+            keyed.allow(if turn % modulus == 0 { &both[..1] } else { &both });
+        }
+        for (subscriber, push) in &others {
+            push.send("info|c|other|1|1|s", zmq::DONTWAIT).ok();
+            // Begins anew in the middle of whatever goes on.
+            let endpoint = keyed.bench.broker.endpoint(keyed.bench.broker.publish_port());
+            subscriber.disconnect(&endpoint).unwrap();
+            subscriber.connect(&endpoint).unwrap();
+        }
+        let line = format!("info|c|turn-{turn}|1|1|s");
+        keyed.bench.until(&line, || {
+            // Again until it arrives: a live stream misses what passes while it is cut.
+            push.send(&line, 0).unwrap();
+            witness.poll(zmq::POLLIN, 100).unwrap();
+            let mut heard = false;
+            while let Ok(frames) = witness.recv_multipart(zmq::DONTWAIT) {
+                heard |= frames[0] == line.as_bytes();
+            }
+            heard
+        });
+    }
+    let keys = keyed.bench.broker.counters().keys.unwrap();
+    assert_eq!((keys.reloads, keys.failed_reloads), (2 * TURNS as u64, 0));
+}
+
+#[test]
+fn a_broker_stops_in_time_while_a_door_is_closed() {
+    let (stays, goes) = (key(), key());
+    let keyed = Keyed::start(&[&stays, &goes]);
+    hears(&keyed.subscribe(&goes), b"zb!levels");
+    keyed.allow(&[&stays]);
+    let report = keyed.bench.broker.stop(DEADLINE);
+    assert_eq!(report.end, zibrato_broker::End::Clean);
+}
