@@ -284,3 +284,24 @@ fn no_output_of_a_running_program_shows_a_secret() {
         assert!(shown.iter().all(|text| !text.contains(&secret)), "a secret is shown");
     }
 }
+
+#[test]
+fn an_application_finds_its_keys_in_variables_and_never_falls_back_to_plain_text() {
+    let keys = Keys::of(&["app"]);
+    let broker = keys.broker();
+    let run = |server: &str, own: &str| {
+        let mut command = Command::new(program("ending"));
+        command.args([&broker.port().to_string(), "2000", "3", "return"]);
+        Running::run(command.env("ZIBRATO_SERVER_KEY", server).env("ZIBRATO_CURVE_KEY", own))
+    };
+    let file = |name: &str| text(&keys.file(name)).to_owned();
+    let batches = || broker.metric("zibrato_broker_batches_total{intake=\"zmq\"}");
+    let (status, _, log) = run(&file("broker.pub"), &file("app.pub"));
+    assert!(!status.success() && log.contains("IsPublic"), "{log}");
+    let (status, _, log) = run(&file("broker.pub"), "");
+    assert!(!status.success() && log.contains("ZIBRATO_CURVE_KEY"), "{log}");
+    let (status, ..) = run("", "");
+    assert!(status.success() && batches() == 0.0);
+    let (status, _, log) = run(&file("broker.pub"), &file("app.key"));
+    assert!(status.success() && batches() > 0.0, "{log}");
+}
