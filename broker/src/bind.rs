@@ -1,13 +1,15 @@
-//! From a host and a port, or a folder, to sockets that listen.
+//! From a host and a port, or a folder, to four sockets that listen.
 
 use crate::config::{Config, Exposure};
 use crate::curve::{AllowedError, Gate, StartZapError, ZapThread, secure};
 use crate::ipc::{Folder, IpcError};
+use crate::journal::JournalError;
+use crate::ports::Ports;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use zibrato::daemon::HttpError;
-use zibrato::wire::Door;
+use zibrato::wire::{Door, MAX_REQUEST_BYTES};
 
 /// The highest base port that leaves room for the others.
 pub(crate) const MAX_BASE_PORT: u16 = u16::MAX - Door::Legacy.offset();
@@ -21,10 +23,16 @@ const ATTEMPTS: usize = 100;
 /// The most bytes of a message from a subscriber: a topic is short.
 const MAX_TOPIC_BYTES: i64 = 4_096;
 
+/// The most answers that wait for one reader that does not read them.
+const MAX_ANSWERS: i32 = 16;
+
+/// The most requests that wait from one reader.
+const MAX_REQUESTS: i32 = 100;
+
 /// Seconds after which the system asks a silent peer whether it is still there.
 const KEEPALIVE_IDLE: i32 = 60;
 
-/// Three sockets that listen.
+/// The three sockets of the router, which listen.
 pub(crate) struct Sockets {
     pub(crate) context: zmq::Context,
     pub(crate) pull: zmq::Socket,
@@ -34,52 +42,6 @@ pub(crate) struct Sockets {
     /// Who may come in, and the thread that says so, if the broker encrypts. It has to end before
     /// the context is dropped.
     pub(crate) gate: Option<(Arc<Gate>, ZapThread)>,
-}
-
-/// Where a broker listens.
-#[derive(Debug, Clone)]
-pub(crate) struct Ports {
-    /// None if it does not listen on TCP.
-    address: Option<IpAddr>,
-    base: u16,
-    folder: Option<Arc<Folder>>,
-}
-
-impl Ports {
-    pub(crate) const fn port(&self, door: Door) -> u16 {
-        self.base + door.offset()
-    }
-
-    /// As ZeroMQ writes the address with a port, if there is one.
-    pub(crate) fn tcp_endpoint(&self, port: u16) -> Option<String> {
-        self.address.map(|address| format!("tcp://{}", SocketAddr::new(address, port)))
-    }
-
-    /// As ZeroMQ writes the addresses of a door.
-    pub(crate) fn endpoints(&self, door: Door) -> Vec<String> {
-        let ipc = self.folder.as_ref().map(|folder| folder.endpoint(door));
-        self.tcp_endpoint(self.port(door)).into_iter().chain(ipc).collect()
-    }
-
-    /// Makes a socket listen at a door: everywhere, or nowhere if there is an error.
-    pub(crate) fn listen(&self, socket: &zmq::Socket, door: Door) -> Result<(), StartError> {
-        let port = self.port(door);
-        if let (Some(address), Some(endpoint)) = (self.address, self.tcp_endpoint(port)) {
-            let bound = socket.bind(&endpoint);
-            bound.map_err(|error| StartError::from_bind(error, address, port))?;
-        }
-        let Some(folder) = &self.folder else { return Ok(()) };
-        folder.bind(socket, door).inspect_err(|_| self.close(socket, door)).map_err(Into::into)
-    }
-
-    /// Ends listening at a door, and all connections that were made there.
-    pub(crate) fn close(&self, socket: &zmq::Socket, door: Door) {
-        for endpoint in self.endpoints(door) {
-            if let Err(error) = socket.unbind(&endpoint) {
-                tracing::debug!(event = "unbind", endpoint, %error);
-            }
-        }
-    }
 }
 
 impl Config {
@@ -121,8 +83,8 @@ impl Config {
         Ok(Some(Gate::open(key.clone(), allowed.clone())?))
     }
 
-    /// Opens and binds the sockets.
-    pub(crate) fn bind(&self) -> Result<Sockets, StartError> {
+    /// Opens and binds the router's sockets, and the one for replay.
+    pub(crate) fn bind(&self) -> Result<(Sockets, zmq::Socket), StartError> {
         let address = self.address()?;
         let gate = self.gate()?.map(Arc::new);
         let folder = self.ipc.as_ref().map(|(folder, mode)| Folder::take(folder, *mode));
@@ -144,7 +106,11 @@ impl Config {
         Err(StartError::NoFreePorts { address })
     }
 
-    fn bind_at(&self, ports: Ports, gate: Option<&Arc<Gate>>) -> Result<Sockets, StartError> {
+    fn bind_at(
+        &self,
+        ports: Ports,
+        gate: Option<&Arc<Gate>>,
+    ) -> Result<(Sockets, zmq::Socket), StartError> {
         let context = zmq::Context::new();
         // There before the first connection, and so asked about it.
         let zap = gate.map(|gate| ZapThread::start(&context, Arc::clone(gate))).transpose()?;
@@ -157,8 +123,9 @@ impl Config {
         let publish = open(zmq::XPUB, Door::Subscribers, MAX_TOPIC_BYTES)?;
         let legacy = open(zmq::SUB, Door::Legacy, frame)?;
         legacy.set_subscribe(b"").map_err(StartError::Socket)?;
+        let replay = open(zmq::ROUTER, Door::Replay, MAX_REQUEST_BYTES as i64)?;
         let gate = gate.zip(zap);
-        Ok(Sockets { context, pull, publish, legacy, ports, gate })
+        Ok((Sockets { context, pull, publish, legacy, ports, gate }, replay))
     }
 
     /// Opens a socket that listens at a door, with all that every socket needs.
@@ -173,6 +140,10 @@ impl Config {
     ) -> Result<zmq::Socket, StartError> {
         let mut socket = context.socket(kind).map_err(StartError::Socket)?;
         self.set_up(&socket, ports, max_bytes).map_err(StartError::Socket)?;
+        if kind == zmq::ROUTER {
+            socket.set_sndhwm(MAX_ANSWERS).map_err(StartError::Socket)?;
+            socket.set_rcvhwm(MAX_REQUESTS).map_err(StartError::Socket)?;
+        }
         if let Some(gate) = gate {
             secure(&mut socket, gate.key()).map_err(StartError::Socket)?;
         }
@@ -242,6 +213,9 @@ pub enum StartError {
     /// The folder of sockets cannot be used.
     #[error(transparent)]
     Ipc(#[from] IpcError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The machine does not have the address.
     #[error("{address} is no address of this machine; give one with --host")]
     NoAddress {
@@ -310,7 +284,7 @@ impl From<StartZapError> for StartError {
 }
 
 impl StartError {
-    fn from_bind(error: zmq::Error, address: IpAddr, port: u16) -> Self {
+    pub(crate) fn from_bind(error: zmq::Error, address: IpAddr, port: u16) -> Self {
         match error {
             zmq::Error::EADDRINUSE => Self::PortInUse { address, port },
             zmq::Error::EACCES => Self::NotPermitted { port },

@@ -1,23 +1,31 @@
 //! A running broker: how it is started, asked and stopped.
 
-use crate::bind::{Ports, StartError};
+use crate::bind::StartError;
 use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
-use crate::curve::{AllowedError, Gate, Reloaded};
+use crate::curve::{AllowedError, Doorway, Gate, Guard, Reloaded};
+use crate::journal::{OpenedJournal, Parts};
 use crate::pages::page;
+use crate::ports::Ports;
 use crate::raise::RaiseOnDrop;
-use crate::router::RouterThread;
+use crate::replay::{Desk, Now, ReplayThread};
+use crate::router::{Orders, RouterThread, ToJournal};
+use crate::seen::{MAX_PAIRS, Seen};
 use crate::shared::Shared;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use zibrato::clock;
 use zibrato::daemon::{Hangup, HttpServer, Stop};
 use zibrato::wire::{Door, WantedLevels};
 
 /// How long a broker that is dropped may take to hand on what it has.
 const DROP_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Longer waits are cut into such.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// How much longer than its deadline the router is waited for.
 const GRACE: Duration = Duration::from_millis(500);
@@ -41,6 +49,7 @@ pub struct Broker {
     stop: Stop,
     ended: Stop,
     router: Option<JoinHandle<Result<(), zmq::Error>>>,
+    replay: Replay,
     // Last, so that it tells of the end until the end.
     http: Option<HttpServer>,
 }
@@ -73,13 +82,22 @@ impl Broker {
     /// # Errors
     /// [`StartError`] when the host is unknown, a port is taken, or resources are short.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let sockets = config.bind()?;
+        let opened = config.journal.as_ref().map(OpenedJournal::open).transpose()?;
+        let (sockets, replay) = config.bind()?;
         let ports = sockets.ports.clone();
         let gate = sockets.gate.as_ref().map(|(gate, _)| Arc::clone(gate));
+        let guard = (Guard::new(gate.clone()), Doorway::new(ports.clone(), Door::Replay));
         let shared = Arc::new(Shared::new());
         let (stop, ended) = (Stop::new()?, Stop::new()?);
-        let (ask, tell) = (stop.clone(), Arc::clone(&shared));
-        let router = RouterThread::new(sockets, config.linger, config.settle, ask, tell);
+        let (journal, desk, seen) = start_journal(&config, opened)?;
+        let orders = Orders {
+            linger: config.linger,
+            settle: config.settle,
+            stop: stop.clone(),
+            shared: Arc::clone(&shared),
+        };
+        let replay = (sockets.context.clone(), replay);
+        let router = RouterThread::new(sockets, orders, journal, seen);
         let router = router.map_err(StartError::Socket)?;
         let for_pages = Arc::clone(&shared);
         let http = config
@@ -92,7 +110,8 @@ impl Broker {
             let _last_word = last_word;
             router.run().inspect_err(|error| tracing::error!(event = "router_failed", %error))
         })?;
-        Ok(Self { ports, shared, gate, stop, ended, router: Some(router), http })
+        let replay = start_replay(replay, desk, guard, &shared)?;
+        Ok(Self { ports, shared, gate, stop, ended, router: Some(router), replay, http })
     }
 
     /// The port for publishers.
@@ -105,6 +124,12 @@ impl Broker {
     #[must_use]
     pub const fn publish_port(&self) -> u16 {
         self.ports.port(Door::Subscribers)
+    }
+
+    /// The port for those who read the journal.
+    #[must_use]
+    pub const fn replay_port(&self) -> u16 {
+        self.ports.port(Door::Replay)
     }
 
     /// The port for legacy publishers, which are PUB sockets.
@@ -126,8 +151,8 @@ impl Broker {
     }
 
     /// Reads the list of allowed keys again. Who is no longer on it gets nothing in and nothing out
-    /// any more; subscribers are cut off for a moment then, and those who are on it come back by
-    /// themselves. Says how the lists differ; nothing if the broker does not encrypt.
+    /// any more; subscribers and readers are cut off for a moment then, and those who are on it come
+    /// back by themselves. Says how the lists differ; nothing if the broker does not encrypt.
     ///
     /// # Errors
     /// [`AllowedError`] when the list cannot be used; then the one before stays in force.
@@ -156,27 +181,29 @@ impl Broker {
     /// Waits until `stop` is raised or the broker has failed. With each HUP until then it
     /// [reads keys again](Self::reload_keys), and says so in the log.
     pub fn wait(&self, stop: &Stop, hangup: &Hangup) {
-        loop {
-            let mut items = [
-                zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN),
-                zmq::PollItem::from_fd(self.ended.as_raw_fd(), zmq::POLLIN),
-                zmq::PollItem::from_fd(hangup.as_raw_fd(), zmq::POLLIN),
-            ];
-            // An interrupted wait goes on.
-            while zmq::poll(&mut items, -1) == Err(zmq::Error::EINTR) {}
-            if items[0].is_readable() || items[1].is_readable() {
-                return;
-            }
-            if hangup.take() {
-                self.log_reload();
-            }
+        while !self.wait_for(stop, hangup, LONGEST_WAIT) {}
+    }
+
+    /// As [`wait`](Self::wait), but no longer than `timeout`; whether it is over.
+    pub(crate) fn wait_for(&self, stop: &Stop, hangup: &Hangup, timeout: Duration) -> bool {
+        let mut items = [
+            zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN),
+            zmq::PollItem::from_fd(self.ended.as_raw_fd(), zmq::POLLIN),
+            zmq::PollItem::from_fd(hangup.as_raw_fd(), zmq::POLLIN),
+        ];
+        let millis = timeout.min(LONGEST_WAIT).as_millis() as i64;
+        // An interrupted wait is a short one.
+        let woken = zmq::poll(&mut items, millis).is_ok_and(|ready| ready > 0);
+        if hangup.take() {
+            self.log_reload();
         }
+        woken && (items[0].is_readable() || items[1].is_readable())
     }
 
     fn log_reload(&self) {
         match self.reload_keys() {
             Ok(None) => {
-                tracing::info!(event = "reloaded", why = "without keys nothing is read again")
+                tracing::info!(event = "reloaded", why = "without keys nothing is read again");
             }
             Ok(Some(Reloaded { allowed, added, revoked })) => {
                 tracing::info!(event = "reloaded", allowed, added, revoked);
@@ -189,6 +216,16 @@ impl Broker {
                 tracing::error!(event = "reload_failed", %error, why);
             }
         }
+    }
+
+    /// What keeps the broker from being ready, if something does, as `/readyz` says it.
+    pub(crate) fn unready(&self) -> Option<String> {
+        self.shared.unready()
+    }
+
+    /// Whether the router has moved lately.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.shared.is_alive()
     }
 
     /// Takes what publishers have sent already, hands it on, gives subscribers time to read, and
@@ -204,7 +241,10 @@ impl Broker {
         let deadline = deadline.min(LONGEST);
         self.shared.order_stop(Instant::now() + deadline);
         self.stop.raise();
-        if !self.ended.wait(deadline + GRACE) {
+        let in_time = self.ended.wait(deadline + GRACE);
+        // Readers are served until the end.
+        let replay_ended = self.replay.end();
+        if !in_time || !replay_ended {
             return End::TimedOut;
         }
         match router.join() {
@@ -218,4 +258,74 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.end(DROP_DEADLINE);
     }
+}
+
+/// The thread of the replay port.
+#[derive(Debug)]
+struct Replay {
+    stop: Stop,
+    ended: Stop,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Replay {
+    /// Ends the thread, and says whether it has ended.
+    fn end(&mut self) -> bool {
+        self.stop.raise();
+        let ended = self.ended.wait(GRACE);
+        if let Some(thread) = self.thread.take().filter(|_| ended) {
+            // It has said its last word, so this does not wait.
+            drop(thread.join());
+        }
+        ended
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Starts the journal's thread, if there is a journal; gives what the router and the replay port
+/// need of it, and what was taken before.
+fn start_journal(
+    config: &Config,
+    opened: Option<OpenedJournal>,
+) -> Result<(Option<ToJournal>, Option<Desk>, Seen), StartError> {
+    let (Some(settings), Some(opened)) = (&config.journal, opened) else {
+        return Ok((None, None, Seen::new(MAX_PAIRS)));
+    };
+    let Parts { journal, sequences, cursors } = opened.start()?;
+    let log = Arc::clone(&journal.log);
+    let health = log.health();
+    tracing::info!(
+        event = "journal_opened",
+        journal = %log.path().display(),
+        last_offset = log.end(),
+        cut_bytes = health.cut_bytes,
+        damaged = health.damaged,
+    );
+    let now = Now { at: Instant::now(), ms: clock::unix_ms() };
+    let keep = (settings.keep_levels.clone(), settings.max_age_ms());
+    let desk = Desk::new(log, cursors, keep, now);
+    Ok((Some(ToJournal::new(journal)), Some(desk), sequences))
+}
+
+fn start_replay(
+    socket: (zmq::Context, zmq::Socket),
+    desk: Option<Desk>,
+    guard: (Guard, Doorway),
+    shared: &Arc<Shared>,
+) -> Result<Replay, StartError> {
+    let (stop, ended) = (Stop::new()?, Stop::new()?);
+    let replay = ReplayThread::new(socket, desk, guard, (stop.clone(), Arc::clone(shared)));
+    let last_word = RaiseOnDrop(ended.clone());
+    let thread = std::thread::Builder::new().name("zb-replay".to_owned()).spawn(move || {
+        let _last_word = last_word;
+        if let Err(error) = replay.run() {
+            tracing::error!(event = "replay_failed", %error);
+        }
+    })?;
+    Ok(Replay { stop, ended, thread: Some(thread) })
 }

@@ -1,16 +1,21 @@
 //! The command line of `zibrato-broker`, and what the program does with it.
 
+mod cursors;
+mod journal;
+
 use crate::bind::{MAX_BASE_PORT, StartError};
 use crate::broker::{Broker, End};
 use crate::config::Config;
 use crate::keygen::{self, KeygenFlags};
+use cursors::CursorsCommand;
+use journal::{JournalCommand, JournalFlags};
 use std::io::Write;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use zibrato::curve::KeySource;
-use zibrato::daemon::{CommonFlags, Exit, Failure, Hangup, Stop, init_logging};
+use zibrato::curve::{Curve, KeySource};
+use zibrato::daemon::{CommonFlags, Exit, Failure, Hangup, Stop, Systemd, init_logging};
 use zibrato::wire::{Door, MAX_FRAME_BYTES};
 
 const EXAMPLES: &str = "\
@@ -21,7 +26,7 @@ Examples:
   zibrato-broker --host 10.0.0.5 --curve-key broker.key --allowed-keys /etc/zibrato/allowed-keys
   zibrato-broker --ipc /run/zibrato --host off
 
-Ports: PORT for publishers, PORT+1 for workers, PORT+3 for publishers of Python Zibrato 0.2.
+Ports: PORT for publishers, PORT+1 for workers, PORT+2 for workers that read the journal, PORT+3 for publishers of Python Zibrato 0.2.
 Each flag is also a variable, ZIBRATO_BROKER_PORT, and a key in the file of --config.";
 
 /// Takes measurements in and republishes them by level
@@ -29,16 +34,16 @@ Each flag is also a variable, ZIBRATO_BROKER_PORT, and a key in the file of --co
 #[command(name = "zibrato-broker", version, after_help = EXAMPLES)]
 pub struct Flags {
     /// Address or name to listen on, or `off`; other than loopback needs keys, or --insecure
-    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1", global = true)]
     host: String,
 
     /// Port for publishers, the lowest of those used; 0 takes any that are free
-    #[arg(long, value_name = "PORT", default_value_t = 5550,
+    #[arg(long, value_name = "PORT", default_value_t = 5550, global = true,
           value_parser = clap::value_parser!(u16).range(..=i64::from(MAX_BASE_PORT)))]
     port: u16,
 
     /// Encrypt, with the secret key in this file; `zibrato-broker keygen` makes one
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     curve_key: Option<KeySource>,
 
     /// Let in only who has a public key in this file, one a line, or folder of *.pub files; HUP reads it again
@@ -46,7 +51,7 @@ pub struct Flags {
     allowed_keys: Option<PathBuf>,
 
     /// Listen in this folder too, for programs of this machine with --host ipc://DIR
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     ipc: Option<PathBuf>,
 
     /// Permissions of the sockets in that folder: 0600 for this user alone, 0660 for its group too
@@ -80,6 +85,9 @@ pub struct Flags {
     insecure: bool,
 
     #[command(flatten)]
+    journal: JournalFlags,
+
+    #[command(flatten)]
     common: CommonFlags,
 
     #[command(subcommand)]
@@ -89,6 +97,8 @@ pub struct Flags {
 /// What the program does in place of running.
 #[derive(Debug, Clone, clap::Subcommand)]
 enum Command {
+    Cursors(CursorsCommand),
+    Journal(JournalCommand),
     /// Make a key pair, and say what to do with it
     Keygen(KeygenFlags),
 }
@@ -107,8 +117,17 @@ enum Http {
 /// # Errors
 /// [`Failure`] with the code to exit with and the line to say.
 pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
-    if let Some(Command::Keygen(flags)) = &flags.command {
-        return keygen::run(flags).map(|()| Exit::Fine.into());
+    match &flags.command {
+        Some(Command::Cursors(command)) => {
+            return flags.cursors(command).map(|()| Exit::Fine.into());
+        }
+        Some(Command::Journal(command)) => {
+            return journal::run(command, &flags.journal).map(|()| Exit::Fine.into());
+        }
+        Some(Command::Keygen(flags)) => {
+            return keygen::run(flags).map(|()| Exit::Fine.into());
+        }
+        None => {}
     }
     init_logging(&flags.common.log_level, flags.common.log_format)
         .map_err(|error| Failure::new(Exit::Config, format!("--log-level: {error}")))?;
@@ -124,7 +143,7 @@ pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
     let hangup = Hangup::on_signal().map_err(resources)?;
     let broker = Broker::start(config).map_err(failure)?;
     announce(&broker);
-    broker.wait(&stop, &hangup);
+    attend(&broker, &stop, &hangup);
     let report = broker.stop(flags.shutdown_timeout);
     let counters = &report.counters;
     tracing::info!(
@@ -146,12 +165,27 @@ pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Tells systemd how the broker is, until it is to stop or has failed.
+fn attend(broker: &Broker, stop: &Stop, hangup: &Hangup) {
+    let systemd = Systemd::from_env();
+    let status = || broker.unready().unwrap_or_else(|| "ready".to_owned());
+    systemd.ready(&status());
+    while !broker.wait_for(stop, hangup, systemd.beat()) {
+        if broker.is_alive() {
+            systemd.alive();
+        }
+        systemd.status(&status());
+    }
+    systemd.stopping();
+}
+
 fn announce(broker: &Broker) {
     let http = broker.http_addr().map_or_else(|| "off".to_owned(), |http| http.to_string());
     tracing::info!(
         event = "listening",
         publishers = broker.endpoints(Door::Publishers).join(","),
         subscribers = broker.endpoints(Door::Subscribers).join(","),
+        readers = broker.endpoints(Door::Replay).join(","),
         legacy = broker.endpoints(Door::Legacy).join(","),
         http,
         allowed_keys = broker.counters().keys.map(|keys| keys.allowed),
@@ -171,6 +205,7 @@ impl Flags {
             .max_frame(usize::try_from(self.max_frame).unwrap_or(usize::MAX))
             .high_water(self.high_water_mark)
             .settle(self.settle);
+        let config = config.journal(self.journal.config()?);
         let config = match &self.ipc {
             Some(folder) => config.ipc(folder, self.ipc_mode),
             None => config,
@@ -192,6 +227,29 @@ impl Flags {
             )),
         }
     }
+
+    fn cursors(&self, command: &CursorsCommand) -> Result<(), Failure> {
+        let host = if self.host.parse::<Ipv6Addr>().is_ok() {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        let folder = self.ipc.as_ref().filter(|_| host == "off");
+        let file = folder
+            .and_then(|folder| Door::Replay.ipc_endpoint(&format!("ipc://{}", folder.display())));
+        let port = self.port.saturating_add(Door::Replay.offset());
+        let endpoint = file.unwrap_or_else(|| format!("tcp://{host}:{port}"));
+        let socket = zmq::Context::new().socket(zmq::DEALER);
+        let socket = socket.map_err(|error| failure(StartError::Socket(error)))?;
+        if let Some(key) = &self.curve_key {
+            let wrong = |why: String| Failure::new(Exit::Config, format!("--curve-key {why}"));
+            let key = key.secret_key().map_err(|error| wrong(error.to_string()))?;
+            // Who has the broker's own key is let in without being on the list.
+            let curve = Curve::new(*key.public_key(), key);
+            curve.secure(&socket).map_err(|error| failure(StartError::Socket(error)))?;
+        }
+        cursors::run(command, &socket, &endpoint)
+    }
 }
 
 fn failure(error: StartError) -> Failure {
@@ -205,6 +263,7 @@ fn failure(error: StartError) -> Failure {
         | StartError::PortRange { .. }
         | StartError::UnknownHost { .. } => Exit::Config,
         StartError::Http(_)
+        | StartError::Journal(_)
         | StartError::NoFreePorts { .. }
         | StartError::NotPermitted { .. }
         | StartError::PortInUse { .. }
@@ -249,8 +308,8 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_the_library() {
-        // But for those two, which a program has more use for than a test or an embedded broker.
-        let args = ["zibrato-broker", "--http", "off", "--settle", "0"];
+        // But for those three, which a program has more use for than a test or an embedded broker.
+        let args = ["zibrato-broker", "--http", "off", "--settle", "0", "--no-journal"];
         let flags = Flags::try_parse_from(args).unwrap();
         let (ours, theirs) = (flags.config().unwrap(), crate::Config::new());
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));

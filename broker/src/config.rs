@@ -1,5 +1,6 @@
 //! What a broker is told before it starts.
 
+use crate::journal::JournalConfig;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub struct Config {
     pub(crate) curve: Option<(SecretKey, PathBuf)>,
     /// The folder to listen in, and the permissions of its sockets.
     pub(crate) ipc: Option<(PathBuf, u32)>,
+    pub(crate) journal: Option<JournalConfig>,
 }
 
 /// Which addresses may be bound.
@@ -55,6 +57,7 @@ impl Default for Config {
             exposure: Exposure::Loopback,
             curve: None,
             ipc: None,
+            journal: None,
         }
     }
 }
@@ -88,8 +91,8 @@ impl Config {
         self
     }
 
-    /// The port for publishers; subscribers get the next one, legacy publishers the third after
-    /// it. 0 takes any that are free. Defaults to 5550.
+    /// The port for publishers; subscribers get the next one, those who read the journal the second
+    /// after it, legacy publishers the third. 0 takes any that are free. Defaults to 5550.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
@@ -128,6 +131,13 @@ impl Config {
     /// a second.
     pub fn settle(mut self, time: Duration) -> Self {
         self.settle = time.min(LONGEST);
+        self
+    }
+
+    /// Keeps what is taken in a journal: batches are acknowledged when they are safe on disk, and
+    /// those who read them later miss nothing. Defaults to none; `zibrato-broker` has one.
+    pub fn journal(mut self, journal: impl Into<Option<JournalConfig>>) -> Self {
+        self.journal = journal.into();
         self
     }
 

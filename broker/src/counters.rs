@@ -1,6 +1,7 @@
 //! What the broker counts: everything it took, handed on or dropped, by reason.
 
 use crate::curve::KeyCounters;
+use crate::journal::Health;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ pub(crate) const INTAKES: [&str; 2] = ["zmq", "legacy"];
 pub(crate) const SOCKETS: [&str; 3] = ["zmq", "legacy", "publish"];
 
 /// Why something was dropped.
-pub(crate) const REASONS: [&str; 20] = [
+pub(crate) const REASONS: [&str; 21] = [
     // lines, as `LineError::reason` names them
     "encoding",
     "fields",
@@ -32,6 +33,7 @@ pub(crate) const REASONS: [&str; 20] = [
     "version",
     // on the way out
     "expansion",
+    "journal",
     "levels",
     "send",
     // anything that is not listed here
@@ -82,6 +84,11 @@ pub struct Counters {
     pub remembered: u64,
     /// Such pairs that were forgotten because there were too many.
     pub forgotten: u64,
+    /// How the journal is, if there is one.
+    pub journal: Option<Health>,
+    /// How far the broker's clock, which never goes back, is ahead of the machine's, in
+    /// milliseconds.
+    pub ahead_ms: u64,
 }
 
 /// What came through one intake.

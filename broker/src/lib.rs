@@ -25,10 +25,13 @@ mod keygen;
 mod line_windows;
 mod own;
 mod pages;
+mod ports;
 mod raise;
+mod replay;
 mod router;
 mod seen;
 mod shared;
+mod stamps;
 mod subscriptions;
 
 // The public interface is:

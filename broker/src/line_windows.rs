@@ -88,6 +88,11 @@ impl LineWindows {
         Self { publisher, limits, levels, series: 0, flushes: 0, sequences_gone: 0 }
     }
 
+    /// Who the broker is in its own batches.
+    pub(crate) const fn publisher(&self) -> PublisherId {
+        self.publisher
+    }
+
     /// Folds a line in that came at `now_ms`.
     pub(crate) fn fold(&mut self, line: &Line<'_>, now_ms: u64) -> Result<(), TooManyLevels> {
         let max_series = self.limits.series;

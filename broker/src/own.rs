@@ -1,11 +1,24 @@
 //! The broker's own numbers, as measurements of level `zibrato`.
 
 use crate::counters::{Counters, INTAKES, SOCKETS};
+use crate::journal::Health;
 use zibrato::Gauge;
 use zibrato::wire::BatchWriter;
 
 /// The level of the broker's own measurements.
 pub(crate) const OWN_LEVEL: &str = "zibrato";
+
+/// A number of the journal.
+type OfJournal = fn(&Health) -> u64;
+
+/// The counters of the journal, by name.
+const JOURNAL: [(&str, OfJournal); 5] = [
+    ("journal.batches", |health| health.batches),
+    ("journal.bytes", |health| health.bytes),
+    ("journal.commits", |health| health.commits),
+    ("journal.failures", |health| health.failures),
+    ("journal.expired", |health| health.expired),
+];
 
 /// Remembers what was told last, because counters are told by difference.
 #[derive(Debug)]
@@ -52,6 +65,10 @@ impl OwnNumbers {
         more("published.batches", now.published_batches, told.published_batches);
         more("unwanted.lines", now.unwanted_lines, told.unwanted_lines);
         more("unwanted.batches", now.unwanted_batches, told.unwanted_batches);
+        let journal = |counters: &Counters, of: OfJournal| counters.journal.as_ref().map_or(0, of);
+        for (name, of) in JOURNAL {
+            more(name, journal(now, of), journal(told, of));
+        }
         let drops = |counters: &Counters| counters.subscriber_drops.values().sum();
         more("subscriber_drops", drops(now), drops(told));
         more("overflowed", now.overflowed, told.overflowed);
@@ -62,6 +79,11 @@ impl OwnNumbers {
             let gauge = Gauge::reading(value as f64, now_ms);
             batch.gauge(&format!("zibrato.broker.{name}"), &[], &gauge);
         };
+        if let Some(journal) = &now.journal {
+            level("journal.waiting_bytes", journal.waiting_bytes);
+            level("journal.kept_bytes", journal.kept_bytes);
+            level("clock_ahead_ms", now.ahead_ms);
+        }
         for (socket, peers) in SOCKETS.iter().zip(&now.peers) {
             level(&format!("peers.{socket}"), peers.open());
         }

@@ -1,9 +1,10 @@
 //! The pages that the broker serves over HTTP.
 
 use crate::counters::{Counters, INTAKES, REASONS, SOCKETS};
+use crate::journal::Health;
 use crate::shared::Shared;
 use zibrato::daemon::{Exposition, Page};
-use zibrato::wire::WantedLevels;
+use zibrato::wire::{CursorState, WantedLevels};
 
 /// The most levels that are listed as wanted.
 const MAX_LISTED_LEVELS: usize = 1_000;
@@ -16,16 +17,27 @@ pub(crate) fn page(path: &str, shared: &Shared) -> Page {
             None => Page::text(200, "ready\n"),
             Some(why) => Page::text(503, format!("{why}\n")),
         },
-        "/metrics" => Page::metrics(metrics(&shared.counters(), &shared.wanted())),
+        "/metrics" => {
+            Page::metrics(metrics(&shared.counters(), &shared.wanted(), &shared.cursors()))
+        }
         _ => Page::text(404, "no such page; there are /healthz, /readyz and /metrics\n"),
     }
 }
 
-fn metrics(counters: &Counters, wanted: &WantedLevels) -> String {
+fn metrics(counters: &Counters, wanted: &WantedLevels, cursors: &[CursorState]) -> String {
     let mut to = Exposition::new();
     intakes(&mut to, counters);
     outlets(&mut to, counters);
     peers(&mut to, counters);
+    if let Some(health) = &counters.journal {
+        journal(&mut to, health);
+        readers(&mut to, cursors);
+    }
+    to.gauge(
+        "zibrato_broker_clock_ahead_seconds",
+        "How far the broker's clock, which never goes back, is ahead of the machine's.",
+    )
+    .sample(&[], counters.ahead_ms as f64 / 1000.0);
     to.gauge("zibrato_broker_subscriptions", "Topics that subscribers have asked for.")
         .sample(&[], counters.subscriptions as f64);
     let mut family = to.gauge(
@@ -95,6 +107,64 @@ fn outlets(to: &mut Exposition, counters: &Counters) {
     .sample(&[], counters.strange_subscriptions as f64);
 }
 
+fn journal(to: &mut Exposition, health: &Health) {
+    let mut one = |name: &str, help: &str, value: u64| {
+        to.counter(name, help).sample(&[], value as f64);
+    };
+    one("zibrato_broker_journal_batches_total", "Batches made safe on disk.", health.batches);
+    one("zibrato_broker_journal_bytes_total", "Bytes made safe on disk.", health.bytes);
+    one("zibrato_broker_journal_commits_total", "How often that was done.", health.commits);
+    one("zibrato_broker_journal_failures_total", "How often it failed.", health.failures);
+    one(
+        "zibrato_broker_journal_expired_total",
+        "Batches deleted because of their age or number.",
+        health.expired,
+    );
+    one(
+        "zibrato_broker_journal_damaged_total",
+        "Damaged places that were skipped when the journal was opened.",
+        health.damaged,
+    );
+    one(
+        "zibrato_broker_journal_cut_bytes_total",
+        "Bytes at its end that were no whole record when the journal was opened.",
+        health.cut_bytes,
+    );
+    to.gauge(
+        "zibrato_broker_journal_writable",
+        "1 while the journal can be written; otherwise nothing is taken.",
+    )
+    .sample(&[], f64::from(u8::from(health.problem.is_none())));
+    to.gauge("zibrato_broker_journal_waiting_bytes", "Bytes that wait to be written.")
+        .sample(&[], health.waiting_bytes as f64);
+    to.gauge("zibrato_broker_journal_kept_bytes", "Bytes that the journal has on disk.")
+        .sample(&[], health.kept_bytes as f64);
+    to.gauge("zibrato_broker_journal_offset", "The offset of the last batch.")
+        .sample(&[], health.end as f64);
+}
+
+fn readers(to: &mut Exposition, cursors: &[CursorState]) {
+    let mut each = |name: &str, help: &str, of: fn(&CursorState) -> f64| {
+        let mut family = to.gauge(name, help);
+        for cursor in cursors {
+            family.sample(&[("cursor", cursor.name.as_str())], of(cursor));
+        }
+    };
+    each("zibrato_broker_cursor_offset", "How far a reader has delivered.", |c| c.offset as f64);
+    each("zibrato_broker_cursor_behind", "Batches, of whatever level, behind it.", |c| {
+        c.behind as f64
+    });
+    each("zibrato_broker_cursor_lag_seconds", "How long ago the oldest of them came.", |c| {
+        c.lag_ms as f64 / 1000.0
+    });
+    each("zibrato_broker_cursor_gone", "Batches that were gone before it read them.", |c| {
+        c.gone as f64
+    });
+    each("zibrato_broker_cursor_owned", "1 while somebody reads.", |c| {
+        f64::from(u8::from(!c.reader.is_empty()))
+    });
+}
+
 fn peers(to: &mut Exposition, counters: &Counters) {
     let of = |at: usize| &counters.peers[at];
     let mut family = to.gauge("zibrato_broker_peers", "Connections that are open.");
@@ -116,6 +186,9 @@ fn peers(to: &mut Exposition, counters: &Counters) {
             "Connections whose key was allowed.",
         )
         .sample(&[], keys.admitted as f64);
+        let help = "Requests for the journal that were dropped because their key was taken off.";
+        to.counter("zibrato_broker_revoked_requests_total", help)
+            .sample(&[], keys.dropped_requests as f64);
         to.gauge("zibrato_broker_allowed_keys", "Keys that are allowed.")
             .sample(&[], keys.allowed as f64);
         to.counter("zibrato_broker_key_reloads_total", "Lists of keys that were read, by result.")
@@ -132,8 +205,9 @@ fn peers(to: &mut Exposition, counters: &Counters) {
 mod tests {
     use super::metrics;
     use crate::counters::Counters;
+    use crate::journal::Health;
     use std::collections::BTreeSet;
-    use zibrato::wire::WantedLevels;
+    use zibrato::wire::{CursorState, WantedLevels};
 
     #[test]
     fn every_metric_is_explained_once_before_its_samples() {
@@ -141,8 +215,10 @@ mod tests {
         counters.count_subscriber_drop("a\"b");
         counters.intakes[1].lines = 7;
         counters.unwanted_batches = 6;
+        counters.journal = Some(Health { batches: 8, ..Health::default() });
+        let cursor = CursorState { name: "a".to_owned(), lag_ms: 1_500, ..CursorState::default() };
         let wanted = WantedLevels { all: true, levels: ["info".parse().unwrap()].into() };
-        let text = metrics(&counters, &wanted);
+        let text = metrics(&counters, &wanted, &[cursor]);
         let (mut known, mut current) = (BTreeSet::new(), "");
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# TYPE ") {
@@ -160,6 +236,8 @@ mod tests {
             "zibrato_broker_wanted_level{level=\"info\"} 1",
             "zibrato_broker_dropped_total{reason=\"fields\"} 0",
             "zibrato_broker_unwanted_total{form=\"batch\"} 6",
+            "zibrato_broker_journal_batches_total 8",
+            "zibrato_broker_cursor_lag_seconds{cursor=\"a\"} 1.5",
         ] {
             assert!(text.lines().any(|line| line == sample), "{sample}\n{text}");
         }

@@ -4,7 +4,7 @@ use crate::counters::Counters;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use zibrato::wire::WantedLevels;
+use zibrato::wire::{CursorState, WantedLevels};
 
 /// How long the router may be silent before it counts as stuck. It speaks every second.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -21,6 +21,7 @@ pub(crate) struct Shared {
 struct State {
     counters: Counters,
     wanted: WantedLevels,
+    cursors: Vec<CursorState>,
     heard: Instant,
     stop_by: Option<Instant>,
 }
@@ -30,6 +31,7 @@ impl Shared {
         let state = State {
             counters: Counters::default(),
             wanted: WantedLevels::default(),
+            cursors: Vec::new(),
             heard: Instant::now(),
             stop_by: None,
         };
@@ -49,6 +51,14 @@ impl Shared {
 
     pub(crate) fn tell_wanted(&self, wanted: &WantedLevels) {
         self.state().wanted.clone_from(wanted);
+    }
+
+    pub(crate) fn tell_cursors(&self, cursors: Vec<CursorState>) {
+        self.state().cursors = cursors;
+    }
+
+    pub(crate) fn cursors(&self) -> Vec<CursorState> {
+        self.state().cursors.clone()
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -72,12 +82,24 @@ impl Shared {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the router has spoken lately.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.state().heard.elapsed() <= SILENCE
+    }
+
     /// Why the broker is not ready, if it is not.
-    pub(crate) fn unready(&self) -> Option<&'static str> {
+    pub(crate) fn unready(&self) -> Option<String> {
         if self.stopping.load(Ordering::Relaxed) {
-            return Some("the broker is stopping");
+            return Some("the broker is stopping".to_owned());
         }
-        let silent = self.state().heard.elapsed() > SILENCE;
-        silent.then_some("the router has not answered for five seconds")
+        let state = self.state();
+        if state.heard.elapsed() > SILENCE {
+            return Some("the router has not answered for five seconds".to_owned());
+        }
+        let problem = state.counters.journal.as_ref()?.problem.as_ref()?;
+        Some(format!(
+            "the journal cannot be written, so nothing is taken and publishers hold what they \
+             have: {problem}"
+        ))
     }
 }

@@ -32,12 +32,14 @@ const MAX_ANSWERS: usize = 1_000;
 pub(crate) struct Wants {
     pub(crate) batches: bool,
     pub(crate) lines: bool,
+    /// Whether it is kept for those who read later.
+    pub(crate) journal: bool,
 }
 
 impl Wants {
     /// Whether somebody wants the level at all.
     pub(crate) const fn any(self) -> bool {
-        self.batches || self.lines
+        self.batches || self.lines || self.journal
     }
 }
 
@@ -48,6 +50,7 @@ pub(crate) struct Subscriptions {
     max_topics: usize,
     /// Topics that did not fit. While there are any, everything counts as wanted.
     unlisted: usize,
+    kept: WantedLevels,
     answers: HashMap<Box<str>, Wants, RandomState>,
 }
 
@@ -67,7 +70,8 @@ pub(crate) enum Heard {
 impl Subscriptions {
     /// No topics yet; at most `max_topics` are kept.
     pub(crate) fn new(max_topics: usize) -> Self {
-        Self { topics: BTreeSet::new(), max_topics, unlisted: 0, answers: HashMap::default() }
+        let (topics, kept) = (BTreeSet::new(), WantedLevels::default());
+        Self { topics, max_topics, unlisted: 0, kept, answers: HashMap::default() }
     }
 
     /// Takes what XPUB received from a subscriber: 1 and a topic, or 0 and a topic.
@@ -81,6 +85,12 @@ impl Subscriptions {
             self.answers.clear();
         }
         heard
+    }
+
+    /// The journal keeps these levels from now on.
+    pub(crate) fn keep(&mut self, levels: WantedLevels) {
+        self.kept = levels;
+        self.answers.clear();
     }
 
     fn add(&mut self, topic: &[u8]) -> Heard {
@@ -125,13 +135,15 @@ impl Subscriptions {
     }
 
     fn look_up(&self, level: &str) -> Wants {
+        let journal = self.kept.wants(level);
         if self.unlisted > 0 {
-            return Wants { batches: true, lines: true };
+            return Wants { batches: true, lines: true, journal };
         }
         let line = line_topic(level);
         Wants {
             batches: self.has_prefix_of(batch_topic(level).as_bytes()),
             lines: self.has_prefix_of(line.as_bytes()) || self.has_longer_than(line.as_bytes()),
+            journal,
         }
     }
 
@@ -144,9 +156,10 @@ impl Subscriptions {
         self.topics.range::<[u8], _>(from).next().is_some_and(|topic| topic.starts_with(text))
     }
 
-    /// The levels that somebody wants, in whatever form.
+    /// The levels that somebody wants, in whatever form, or the journal keeps.
     pub(crate) fn wanted(&self) -> WantedLevels {
-        let mut wanted = WantedLevels { all: self.unlisted > 0, ..WantedLevels::default() };
+        let mut wanted = self.kept.clone();
+        wanted.all |= self.unlisted > 0;
         for topic in &self.topics {
             match wish(topic) {
                 Wish::All => wanted.all = true,

@@ -7,6 +7,7 @@ use crate::wait::DEADLINE;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, ExitStatus};
+use tempfile::TempDir;
 
 /// A running `zibrato-broker`.
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub struct Broker {
     running: Running,
     ports: Ports,
     args: Vec<String>,
+    _journal: TempDir,
 }
 
 impl Broker {
@@ -27,7 +29,8 @@ impl Broker {
         Self::start_with(&[])
     }
 
-    /// Starts a broker with more flags.
+    /// Starts a broker with more flags. Unless they say otherwise it keeps a journal, which is
+    /// gone when this is dropped.
     ///
     /// # Panics
     /// When it does not come up.
@@ -35,9 +38,16 @@ impl Broker {
     #[track_caller]
     pub fn start_with(args: &[&str]) -> Self {
         let ports = Ports::take();
-        let args: Vec<_> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let journal = must("a folder for the journal", TempDir::new());
+        let mut args: Vec<_> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        if !args.iter().any(|arg| arg == "--journal" || arg == "--no-journal") {
+            args.extend([
+                "--journal".to_owned(),
+                journal.path().join("journal").display().to_string(),
+            ]);
+        }
         let running = run(&ports, &args);
-        Self { running, ports, args }
+        Self { running, ports, args, _journal: journal }
     }
 
     /// Where publishers push.
@@ -50,6 +60,12 @@ impl Broker {
     #[must_use]
     pub fn publishing_port(&self) -> u16 {
         self.ports.at(1)
+    }
+
+    /// Where a worker of this broker may serve its pages.
+    #[must_use]
+    pub fn worker_http_port(&self) -> u16 {
+        self.ports.at(5)
     }
 
     /// Where unchanged Python programs publish.
@@ -86,7 +102,17 @@ impl Broker {
     #[must_use]
     #[track_caller]
     pub fn page(&self, path: &str) -> String {
-        let mut stream = must("/metrics", TcpStream::connect(("127.0.0.1", self.http_port())));
+        Self::page_at(self.http_port(), path)
+    }
+
+    /// A page that somebody serves on a port of this machine, with its head.
+    ///
+    /// # Panics
+    /// When the page does not come.
+    #[must_use]
+    #[track_caller]
+    pub fn page_at(port: u16, path: &str) -> String {
+        let mut stream = must("/metrics", TcpStream::connect(("127.0.0.1", port)));
         must("/metrics", stream.set_read_timeout(Some(DEADLINE)));
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -140,7 +166,7 @@ fn run(ports: &Ports, args: &[String]) -> Running {
     command.arg("--port").arg(ports.at(0).to_string());
     command.arg("--http").arg(format!("127.0.0.1:{}", ports.at(4)));
     let mut running = Running::start(command.args(args));
-    for place in [0, 1, 3, 4] {
+    for place in [0, 1, 2, 3, 4] {
         running.listens(ports.at(place));
     }
     running

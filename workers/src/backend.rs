@@ -80,13 +80,18 @@ pub struct Payload {
     pub body: Vec<u8>,
     /// How many series are in them.
     pub series: usize,
+    /// What the far side may know the payload by, when it comes twice: the worker's name, the
+    /// window, and the place and a hash of the body; the same whenever the same window is
+    /// delivered, also by a worker that was started again. The worker fills it in before
+    /// [`Backend::send`].
+    pub key: String,
 }
 
 impl Payload {
     /// A payload with the number of series that are in it.
     #[must_use]
     pub const fn new(body: Vec<u8>, series: usize) -> Self {
-        Self { body, series }
+        Self { body, series, key: String::new() }
     }
 }
 
@@ -114,6 +119,16 @@ pub enum SendError {
     #[error("stopped")]
     Stop {
         /// What the far side said.
+        #[source]
+        why: Box<dyn Error + Send + Sync>,
+    },
+    /// There was no answer, so that nobody knows whether the payload was taken: try again, and
+    /// count it as repeated.
+    #[error("no answer")]
+    Unknown {
+        /// How long to wait at least.
+        after: Option<Duration>,
+        /// What happened.
         #[source]
         why: Box<dyn Error + Send + Sync>,
     },

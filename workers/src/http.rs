@@ -1,8 +1,8 @@
 //! The one place where HTTP requests leave a worker: timed, size-limited, without redirects.
 
-use crate::Secret;
+use crate::{Payload, Secret, SendError};
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
 use ureq::http::Uri;
@@ -80,19 +80,23 @@ impl HttpClient {
         Self { agent: config.build().new_agent(), endpoint, timeout }
     }
 
-    /// Posts a JSON body, with an `Authorization` header if there is one.
+    /// Posts a JSON body, with an `Authorization` header if there is one, and with the payload's key
+    /// as `Idempotency-Key`, by which a far side that knows it takes the same payload once.
     pub(crate) fn post(
         &self,
         authorization: Option<&Secret>,
         content_type: &str,
-        body: &[u8],
+        payload: &Payload,
     ) -> Result<Answer, RequestError> {
         let mut request =
             self.agent.post(self.endpoint.0.clone()).header("Content-Type", content_type);
         if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization.expose());
         }
-        let response = request.send(body).map_err(|error| match error {
+        if !payload.key.is_empty() {
+            request = request.header("Idempotency-Key", &payload.key);
+        }
+        let response = request.send(&*payload.body).map_err(|error| match error {
             ureq::Error::Timeout(_) => RequestError::Timeout(self.timeout),
             ureq::Error::Io(error) => RequestError::Connection(error),
             other => RequestError::Failed(Box::new(other)),
@@ -110,6 +114,21 @@ pub(crate) enum RequestError {
     Failed(#[source] Box<ureq::Error>),
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+}
+
+impl RequestError {
+    /// What it means for the payload: try again, and if it may have arrived, say so.
+    pub(crate) fn into_send_error(self) -> SendError {
+        let arrived = match &self {
+            Self::Connection(error) => error.kind() != ErrorKind::ConnectionRefused,
+            Self::Failed(error) => {
+                !matches!(**error, ureq::Error::ConnectionFailed | ureq::Error::HostNotFound)
+            }
+            Self::Timeout(_) => true,
+        };
+        let (after, why) = (None, Box::new(self));
+        if arrived { SendError::Unknown { after, why } } else { SendError::Retry { after, why } }
+    }
 }
 
 /// An answer, its body cut at 64 KiB.

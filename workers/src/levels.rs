@@ -43,6 +43,16 @@ impl Levels {
     }
 }
 
+impl Levels {
+    /// The levels as the replay port takes them: their names, or `*`.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match &self.0 {
+            Wanted::All => vec!["*".to_owned()],
+            Wanted::Named(levels) => levels.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
 impl Default for Levels {
     fn default() -> Self {
         Self(Wanted::Named(Level::new("info").into_iter().collect()))

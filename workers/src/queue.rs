@@ -4,18 +4,28 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::window::Window;
+use zibrato::wire::Position;
 
-/// A bounded queue between the feed and the delivery. When it is full the oldest window goes.
+/// A bounded queue between the feed and the delivery. When it is full the oldest window goes,
+/// unless the feed looks first whether there is room.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    most: usize,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+/// A window that waits.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) window: Window,
+    /// When it is delivered, so is everything in the journal up to there.
+    pub(crate) through: Option<Position>,
+}
+
+#[derive(Debug)]
 struct State {
-    windows: VecDeque<Window>,
+    most: usize,
+    windows: VecDeque<Waiting>,
     /// No window will come any more.
     closed: bool,
     /// When the worker has to have stopped.
@@ -36,31 +46,49 @@ pub(crate) enum Pause {
 impl Queue {
     /// A queue for at most `most` windows, and at least one.
     pub(crate) fn new(most: usize) -> Self {
-        Self { most: most.max(1), state: Mutex::default(), changed: Condvar::new() }
+        let state = State {
+            most: most.max(1),
+            windows: VecDeque::new(),
+            closed: false,
+            deadline: None,
+            abandoned: false,
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// From now on so many windows may wait, and at least one.
+    pub(crate) fn set_most(&self, most: usize) {
+        self.lock().most = most.max(1);
+    }
+
+    /// Whether a window can be put in without another having to go.
+    pub(crate) fn has_room(&self) -> bool {
+        let state = self.lock();
+        state.windows.len() < state.most
     }
 
     /// Puts a window in. Gives back the one that had to go for it.
-    pub(crate) fn push(&self, window: Window) -> Option<Window> {
+    pub(crate) fn push(&self, waiting: Waiting) -> Option<Waiting> {
         let mut state = self.lock();
         if state.abandoned {
-            return Some(window);
+            return Some(waiting);
         }
-        let dropped =
-            if state.windows.len() < self.most { None } else { state.windows.pop_front() };
-        state.windows.push_back(window);
+        let full = state.windows.len() >= state.most;
+        let dropped = if full { state.windows.pop_front() } else { None };
+        state.windows.push_back(waiting);
         self.changed.notify_all();
         dropped
     }
 
     /// Takes the oldest window, waiting for one. `None` when none will come any more.
-    pub(crate) fn take(&self) -> Option<Window> {
+    pub(crate) fn take(&self) -> Option<Waiting> {
         let mut state = self.lock();
         loop {
             if state.abandoned {
                 return None;
             }
-            if let Some(window) = state.windows.pop_front() {
-                return Some(window);
+            if let Some(waiting) = state.windows.pop_front() {
+                return Some(waiting);
             }
             if state.closed {
                 return None;
@@ -143,21 +171,32 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pause, Queue};
+    use super::{Pause, Queue, Waiting};
     use std::time::{Duration, Instant};
     use zibrato::window::Window;
 
-    fn window(start_ms: u64) -> Window {
-        Window::new(start_ms, 1000, 10)
+    fn window(start_ms: u64) -> Waiting {
+        Waiting { window: Window::new(start_ms, 1000, 10), through: None }
+    }
+
+    #[test]
+    fn whoever_looks_first_drops_nothing() {
+        let queue = Queue::new(1);
+        assert!(queue.has_room() && queue.push(window(0)).is_none());
+        assert!(!queue.has_room());
+        queue.set_most(2);
+        assert!(queue.has_room() && queue.push(window(1)).is_none());
+        assert!(queue.take().is_some() && queue.has_room());
     }
 
     #[test]
     fn a_full_queue_lets_the_oldest_go() {
         let queue = Queue::new(2);
         assert!(queue.push(window(0)).is_none() && queue.push(window(1)).is_none());
-        assert_eq!(queue.push(window(2)).unwrap().start_ms(), 0);
+        assert_eq!(queue.push(window(2)).unwrap().window.start_ms(), 0);
         queue.close();
-        let taken: Vec<_> = std::iter::from_fn(|| queue.take()).map(|w| w.start_ms()).collect();
+        let taken = std::iter::from_fn(|| queue.take()).map(|w| w.window.start_ms());
+        let taken: Vec<_> = taken.collect();
         assert_eq!(taken, [1, 2]);
     }
 

@@ -1,30 +1,30 @@
 //! A running worker: two threads, a queue between them, and the books.
 
-use crate::backend::Backend;
+mod builder;
+mod threads;
+
+pub use builder::{StartError, WorkerBuilder};
+
 use crate::backoff::Pace;
 use crate::counters::{Counters, Ledger};
-use crate::deliver::Delivery;
-use crate::feed::{Broker, Feed, FeedLoop, LiveFeed};
-use crate::fold::Folder;
+use crate::feed::Broker;
 use crate::levels::Levels;
+use crate::progress::Progress;
 use crate::queue::Queue;
+use crate::status::Status;
 use crate::thread::{Ended, OwnedThread};
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use zibrato::curve::Curve;
+use zibrato::clock::unix_ms;
 use zibrato::daemon::Stop;
 
-/// The shortest window.
-const SHORTEST_FLUSH: Duration = Duration::from_millis(100);
-
-/// The longest window.
-const LONGEST_FLUSH: Duration = Duration::from_secs(24 * 3600);
+/// The longest time that is waited for anything.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a worker that is dropped may take to deliver the rest.
 const DROP_DEADLINE: Duration = Duration::from_millis(500);
 
-/// How long the feed may take to fold what has arrived; it takes a second at most by itself.
+/// How long the feed may take by itself: to fold what has arrived, or to commit and let its name go.
 const FEED_DEADLINE: Duration = Duration::from_secs(3);
 
 /// A worker within a program: it subscribes, folds windows, and delivers them to a [`Backend`].
@@ -62,36 +62,35 @@ pub struct Worker {
     stop: Stop,
     queue: Arc<Queue>,
     ledger: Arc<Ledger>,
+    progress: Arc<Progress>,
+    status: Arc<Status>,
+    flush: Duration,
     feed: OwnedThread,
     deliver: OwnedThread,
     stopped: bool,
 }
 
-/// Says what a [`Worker`] shall do; made by [`Worker::builder`].
-#[derive(Debug, Clone)]
-pub struct WorkerBuilder {
-    broker: Broker,
-    levels: Levels,
-    flush: Duration,
-    max_series: usize,
-    max_windows: usize,
-    pace: Pace,
-}
-
 /// What had become of everything when the worker stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StopReport {
     /// Series that the backend has taken, since the worker started.
     pub series_delivered: u64,
-    /// Series that it has not: rejected, dropped from the queue, or out of time.
+    /// Series that it has not, and that the journal holds for the next start.
+    pub series_kept: u64,
+    /// Series that it has not, and that the worker does not have any more: rejected, dropped from
+    /// the queue, or out of time.
     pub series_lost: u64,
     /// Windows that were delivered in full.
     pub windows_delivered: u64,
-    /// Windows that were not.
+    /// Windows that were not, and that the journal holds for the next start.
+    pub windows_kept: u64,
+    /// Windows that were not, and are not kept.
     pub windows_lost: u64,
     /// Whether a thread of the worker had panicked.
     pub panicked: bool,
+    /// Why the worker could not go on, if it could not: another process reads under its name.
+    pub failure: Option<String>,
 }
 
 impl Worker {
@@ -99,12 +98,17 @@ impl Worker {
     /// unless told otherwise.
     pub fn builder() -> WorkerBuilder {
         WorkerBuilder {
-            broker: Broker { host: "127.0.0.1".to_owned(), port: 5551, curve: None },
+            broker: Broker::new("127.0.0.1", 5551),
+            name: "zibrato-worker".to_owned(),
+            program: "zibrato-worker".to_owned(),
+            replay: false,
             levels: Levels::default(),
             flush: Duration::from_secs(60),
             max_series: 1_000_000,
-            max_windows: 60,
+            max_windows: None,
             pace: Pace::default(),
+            catch_up: 60,
+            dead_letters: None,
         }
     }
 
@@ -114,8 +118,29 @@ impl Worker {
         self.ledger.read()
     }
 
-    /// Stops: folds what has already arrived, flushes all windows, and delivers until all is done
-    /// or `deadline` has passed. A backend that hangs cannot hold it up for longer.
+    /// What keeps the worker from delivering, in a sentence, or `None` when nothing does: the broker
+    /// is not heard, it refuses, or the backend has taken nothing for longer than a window.
+    #[must_use]
+    pub fn unready(&self) -> Option<String> {
+        self.view().unready()
+    }
+
+    /// What those see who look on.
+    pub(crate) fn view(&self) -> View {
+        View {
+            ledger: Arc::clone(&self.ledger),
+            progress: Arc::clone(&self.progress),
+            status: Arc::clone(&self.status),
+            queue: Arc::clone(&self.queue),
+            flush: self.flush,
+        }
+    }
+
+    /// Stops, within `deadline`; a backend that hangs cannot hold it up for longer.
+    ///
+    /// A worker on the live stream folds what has already arrived, flushes all windows and delivers
+    /// them. One that reads the journal delivers the windows that have ended and commits them; the
+    /// window that is open, and what there is no time for, stay in the journal.
     pub fn stop(mut self, deadline: Duration) -> StopReport {
         self.finish(deadline)
     }
@@ -123,24 +148,70 @@ impl Worker {
     fn finish(&mut self, deadline: Duration) -> StopReport {
         self.stopped = true;
         let begun = Instant::now();
-        let deadline = begun.checked_add(deadline).unwrap_or(begun + LONGEST_FLUSH);
+        let deadline = begun.checked_add(deadline).unwrap_or(begun + LONGEST);
+        self.status.stops();
         self.queue.stop_by(deadline);
         self.stop.raise();
-        let feed = self.feed.join_by(deadline.max(begun + FEED_DEADLINE));
+        let feed = self.feed.join_by(deadline + FEED_DEADLINE);
         let deliver = self.deliver.join_by(deadline);
         self.queue.abandon();
-        let counters = self.ledger.close();
+        let counters = self.ledger.close(self.progress.reading().replaying);
         let (series, windows) = (counters.series_lost, counters.windows_lost);
-        if series > 0 {
+        if let Some(series) = counters.lost.get("no_time") {
             tracing::error!(event = "lost", series, windows, why = "no time left to deliver");
         }
         StopReport {
             series_delivered: counters.series_delivered,
+            series_kept: counters.series_kept,
             series_lost: series + counters.series_dropped + counters.series_rejected,
             windows_delivered: counters.windows_delivered,
+            windows_kept: counters.windows_kept,
             windows_lost: windows,
             panicked: feed == Ended::Panicked || deliver == Ended::Panicked,
+            failure: self.status.failure(),
         }
+    }
+}
+
+/// What can be seen of a worker from outside.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    ledger: Arc<Ledger>,
+    progress: Arc<Progress>,
+    status: Arc<Status>,
+    queue: Arc<Queue>,
+    flush: Duration,
+}
+
+impl View {
+    pub(crate) fn counters(&self) -> Counters {
+        self.ledger.read()
+    }
+
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// How many windows wait for the backend.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// How far the delivery is behind.
+    pub(crate) fn behind(&self) -> Duration {
+        Duration::from_millis(self.progress.behind_ms(unix_ms()))
+    }
+
+    pub(crate) fn unready(&self) -> Option<String> {
+        self.status.unready(self.ledger.read().broker_connected, self.flush)
+    }
+
+    pub(crate) fn stuck(&self) -> Option<&'static str> {
+        self.status.stuck()
+    }
+
+    pub(crate) fn live_because(&self) -> Option<String> {
+        self.status.live_because()
     }
 }
 
@@ -150,163 +221,6 @@ impl Drop for Worker {
             self.finish(DROP_DEADLINE);
         }
     }
-}
-
-impl WorkerBuilder {
-    /// The broker's host: a name, an address, or `ipc://` and the folder in which a broker of this
-    /// machine listens; then the port does not matter. Defaults to `127.0.0.1`.
-    #[must_use]
-    pub fn host(mut self, host: impl Into<String>) -> Self {
-        self.broker.host = host.into();
-        self
-    }
-
-    /// The port on which the broker publishes. Defaults to 5551.
-    #[must_use]
-    pub const fn port(mut self, port: u16) -> Self {
-        self.broker.port = port;
-        self
-    }
-
-    /// Encrypts, and talks to no broker but the one with this key, which has to know the worker's
-    /// public key. Defaults to no encryption.
-    #[must_use]
-    pub fn curve(mut self, curve: Curve) -> Self {
-        self.broker.curve = Some(curve);
-        self
-    }
-
-    /// Which levels to deliver. Defaults to `info`.
-    #[must_use]
-    pub fn levels(mut self, levels: Levels) -> Self {
-        self.levels = levels;
-        self
-    }
-
-    /// How long a window is: a tenth of a second to a day. Defaults to a minute.
-    #[must_use]
-    pub const fn flush(mut self, flush: Duration) -> Self {
-        self.flush = flush;
-        self
-    }
-
-    /// How many series a window may hold; beyond them new names fold into `_overflow`. Defaults to
-    /// 1,000,000.
-    #[must_use]
-    pub const fn max_series(mut self, max_series: usize) -> Self {
-        self.max_series = max_series;
-        self
-    }
-
-    /// How many windows may wait for the backend, at least one; when there are more the oldest is
-    /// dropped and counted. Defaults to 60.
-    #[must_use]
-    pub const fn max_windows(mut self, max_windows: usize) -> Self {
-        self.max_windows = max_windows;
-        self
-    }
-
-    /// How long to wait before a payload is tried again: a random time below `first`, then below
-    /// twice that and so on, up to `longest`. Defaults to half a second and a minute.
-    #[must_use]
-    pub const fn retry_between(mut self, first: Duration, longest: Duration) -> Self {
-        self.pace = Pace { first, longest };
-        self
-    }
-
-    /// Starts the worker. The broker need not be there yet.
-    ///
-    /// # Errors
-    /// [`StartError`] when something in the builder cannot be, or the system gives no more
-    /// threads or sockets.
-    pub fn start<B: Backend>(self, backend: B) -> Result<Worker, StartError> {
-        self.start_with(backend, Stop::new().map_err(StartError::System)?)
-    }
-
-    /// Starts the worker; it stops when `stop` is raised, and raises it when one of its threads
-    /// ends before that.
-    pub(crate) fn start_with<B: Backend>(
-        self,
-        backend: B,
-        stop: Stop,
-    ) -> Result<Worker, StartError> {
-        self.check()?;
-        let feed = LiveFeed::connect(self.broker.clone(), &self.levels)
-            .map_err(|source| StartError::Socket { source })?;
-        self.start_feed(feed, backend, stop)
-    }
-
-    /// Whether the worker could start, as far as one can tell without starting it.
-    pub(crate) fn check(&self) -> Result<(), StartError> {
-        if !(SHORTEST_FLUSH..=LONGEST_FLUSH).contains(&self.flush) {
-            return Err(StartError::Flush { flush: self.flush });
-        }
-        if self.broker.endpoint().is_none() {
-            let Broker { host, port, .. } = self.broker.clone();
-            return Err(StartError::Address { host, port });
-        }
-        Ok(())
-    }
-
-    /// Starts the worker on any feed.
-    pub(crate) fn start_feed<B: Backend, F: Feed>(
-        self,
-        feed: F,
-        backend: B,
-        stop: Stop,
-    ) -> Result<Worker, StartError> {
-        let queue = Arc::new(Queue::new(self.max_windows));
-        let ledger = Arc::new(Ledger::default());
-        let delivery = Delivery::new(backend, Arc::clone(&queue), Arc::clone(&ledger), self.pace);
-        let ended = stop.clone();
-        let deliver =
-            OwnedThread::spawn("zb-deliver", move || delivery.run(), move || ended.raise())
-                .map_err(StartError::System)?;
-        let folder = Folder::new(self.flush, self.max_series);
-        let feed_loop = FeedLoop::new(feed, folder, Arc::clone(&queue), Arc::clone(&ledger));
-        let (asked, ended) = (stop.clone(), (stop.clone(), Arc::clone(&queue)));
-        let at_end = move || {
-            // Without a feed there is nothing more to deliver, also when it has panicked.
-            ended.1.close();
-            ended.0.raise();
-        };
-        let feed = OwnedThread::spawn("zb-feed", move || feed_loop.run(&asked), at_end)
-            .inspect_err(|_| queue.close())
-            .map_err(StartError::System)?;
-        Ok(Worker { stop, queue, ledger, feed, deliver, stopped: false })
-    }
-}
-
-/// Why a worker could not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The host or the port cannot be one.
-    #[error(
-        "`{host}` with port {port} is no address; a host is a name or an address, without port, or \
-         ipc:// and a broker's folder"
-    )]
-    Address {
-        /// The host.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// The window is shorter than a tenth of a second or longer than a day.
-    #[error("a flush of {flush:?} cannot be; take a tenth of a second to a day")]
-    Flush {
-        /// What was asked for.
-        flush: Duration,
-    },
-    /// The subscription could not be made.
-    #[error("no subscription socket could be made")]
-    Socket {
-        /// What libzmq said.
-        source: zmq::Error,
-    },
-    /// The system gave no thread or no descriptor.
-    #[error("the system gives no more threads or descriptors")]
-    System(#[source] io::Error),
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! the function-like macros differ only in the rows they know.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
@@ -222,7 +223,12 @@ pub(crate) fn text(what: What, expr: Expr) -> syn::Result<Text> {
 pub(crate) fn literal(what: What, lit: &Lit) -> syn::Result<()> {
     let word = what.word();
     let Lit::Str(text) = lit else {
-        let example = what.example();
+        let example = match (what, lit) {
+            (What::TagValue, Lit::Int(_) | Lit::Float(_) | Lit::Bool(_)) => {
+                lit.to_token_stream().to_string()
+            }
+            _ => what.example().to_owned(),
+        };
         return Err(Error::new(
             lit.span(),
             format!("the {word} is a text: write it as in `\"{example}\"`"),

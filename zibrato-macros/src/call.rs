@@ -134,7 +134,7 @@ fn arguments(third: &Third, input: ParseStream<'_>, errors: &mut Vec<Error>) -> 
                     1 => level = Some(args::text(What::Level, expr)?),
                     2 => name = Some(args::text(What::Name, expr)?),
                     3 => value = Some((third.read)(expr)?),
-                    _ => return Err(Error::new(span, too_many(third))),
+                    _ => return Err(Error::new(span, too_many(third, &expr))),
                 }
                 Ok(())
             })
@@ -155,6 +155,10 @@ fn too_few(third: &Third) -> String {
     format!("`{}` needs {}; write {}", third.word, third.needs, third.usage)
 }
 
-fn too_many(third: &Third) -> String {
+fn too_many(third: &Third, expr: &Expr) -> String {
+    let is_meant = |row: &&Known| matches!(expr, Expr::Path(it) if it.path.is_ident(row.word));
+    if let Some(row) = third.known.iter().find(is_meant) {
+        return format!("`{}` is written `{}`", row.word, row.example);
+    }
     format!("too many arguments for `{}`; write {}", third.word, third.usage)
 }

@@ -1,10 +1,10 @@
 //! `#[derive(TagValue)]`: an enum without fields, whose variants are the values of a tag.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Fields, Item, LitStr, Path, Variant};
+use syn::{Attribute, Error, Fields, Item, LitStr, MetaList, Path, Variant};
 
 use crate::check;
 
@@ -86,9 +86,18 @@ impl Said {
     fn read(attributes: &[Attribute], word: &str, errors: &mut Vec<Error>) -> Self {
         let mut said = Self::default();
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("tag")) {
+            let example = if word == "value" { "value = \"5xx\"" } else { "crate = path" };
+            let is_named = |list: &MetaList| {
+                let first = list.tokens.clone().into_iter().next();
+                matches!(first, None | Some(TokenTree::Ident(_)))
+            };
+            if !attribute.meta.require_list().is_ok_and(is_named) {
+                let message = format!("write `#[tag({example})]`");
+                errors.push(Error::new(attribute.meta.span(), message));
+                continue;
+            }
             let read = attribute.parse_nested_meta(|meta| {
                 if !meta.path.is_ident(word) {
-                    let example = if word == "value" { "value = \"5xx\"" } else { "crate = path" };
                     return Err(meta.error(format!("only `{example}` can be said here")));
                 }
                 let value = meta.value()?;

@@ -194,7 +194,14 @@ pub(crate) fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
     if bindings.is_empty() {
         return TokenStream::new();
     }
-    quote_spanned!(here()=> let _ = (#(&#bindings,)*);)
+    let says_unused = |binding: &Ident| binding.to_string().starts_with('_');
+    // Ours is no use that the user's lints should see. Nothing is allowed without need: that would
+    // be an error in a crate that forbids it.
+    let allow = bindings
+        .iter()
+        .any(says_unused)
+        .then(|| quote_spanned!(here()=> #[allow(clippy::used_underscore_binding)]));
+    quote_spanned!(here()=> #allow let _ = (#(&#bindings,)*);)
 }
 
 pub(crate) fn rebuilt(function: &Function, body: &Body, content: TokenStream) -> TokenStream {

@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::parse::ParseStream;
 use syn::{Error, Lit};
 
-use crate::known::Known;
+use crate::known::{self, Known};
 
 /// Says how a literal is written that stands without its name.
 pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
@@ -21,9 +21,28 @@ pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
     Error::new(lit.span(), format!("the arguments have names: write `{instead}`"))
 }
 
-/// Says which argument may have been meant.
+/// Where arguments may be that are unknown where they stand.
+const HOMES: [(&str, &[Known]); 3] = [
+    ("`#[count_me]`", known::COUNT_ME),
+    ("`#[time_me]`", known::TIME_ME),
+    ("`gauge!`", known::GAUGE),
+];
+
+/// Says where the argument belongs, or which one may have been meant.
 pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
     let typed = word.to_string();
+    let is_attribute = known.iter().any(|row| row.word == "level");
+    // A level, a name or a value has a place of its own in `count!` and the like.
+    let is_elsewhere = |row: &Known| match row.word {
+        "level" | "name" => false,
+        "value" => is_attribute && typed == row.word,
+        _ => typed == row.word,
+    };
+    let home = HOMES.iter().find(|(_, known)| known.iter().any(is_elsewhere));
+    if let Some((home, _)) = home {
+        let message = format!("`{typed}` is an argument of {home}, and is not known here");
+        return Error::new(word.span(), message);
+    }
     let known = || known.iter().filter(|row| row.word != "skip" && !row.word.starts_with('_'));
     let near = known().min_by_key(|row| distance(&typed, row.word));
     let hint = match near {

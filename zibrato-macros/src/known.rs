@@ -49,7 +49,9 @@ const EACH: Known = Known {
     word: "each",
     example: "each = true",
     read: Read::Value(|args, input| {
-        let each: LitBool = input.parse()?;
+        let span = input.span();
+        let each: LitBool =
+            input.parse().map_err(|_| Error::new(span, "`each` is `true` or `false`"))?;
         args.each = each.value;
         Ok(())
     }),

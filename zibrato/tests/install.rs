@@ -27,6 +27,7 @@ fn all_is_lost(stats: &Stats, readings: u64) {
     assert!(stats.balances(), "{stats:?}");
     let lost = if readings == 0 { [].into() } else { [(Loss::Deadline, readings)].into() };
     assert_eq!((stats.recorded, &stats.lost), (readings, &lost), "{stats:?}");
+    assert_eq!(stats.lag, Duration::ZERO, "what is lost waits no longer");
 }
 
 #[test]

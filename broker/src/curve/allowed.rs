@@ -19,16 +19,18 @@ const MAX_KEYS: usize = 100_000;
 const OTHERS_WRITE: u32 = 0o002;
 
 /// Allowed keys, and who has them.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Allowed {
     /// By the text of the key, which is what libzmq shows with each message.
     names: HashMap<String, String>,
+    /// The broker's own, which the command line of an operator has.
+    own: String,
 }
 
 impl Allowed {
-    /// Reads the list anew.
-    pub(super) fn read(place: &Path) -> Result<Self, AllowedError> {
-        let mut allowed = Self::default();
+    /// Reads the list anew. The broker's own key is let in too, and is not counted.
+    pub(super) fn read(place: &Path, own: &PublicKey) -> Result<Self, AllowedError> {
+        let mut allowed = Self { names: HashMap::new(), own: own.to_string() };
         let wrong = |source| AllowedError::File { file: place.to_owned(), source };
         if !std::fs::metadata(place).map_err(wrong)?.is_dir() {
             allowed.add_file(place)?;
@@ -77,7 +79,7 @@ impl Allowed {
 
     /// Whether the key with this text is let in.
     pub(super) fn contains(&self, key: &str) -> bool {
-        self.names.contains_key(key)
+        self.names.contains_key(key) || key == self.own
     }
 
     /// Who has a key; empty if the list does not say.
@@ -140,6 +142,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use zibrato::curve::{PublicKey, SecretKey};
 
+    const OWN: PublicKey = PublicKey::new([9; 32]);
+
     #[test]
     fn a_list_is_a_file_or_a_folder_of_files() {
         let folder = tempfile::tempdir().unwrap();
@@ -148,13 +152,14 @@ mod tests {
         std::fs::write(&x, format!("# ours\n{a} web 1\n\n{b}\n")).unwrap();
         std::fs::write(&y, format!("{c} worker\n{a} again\n")).unwrap();
         std::fs::write(folder.path().join("x.key"), "secret:…").unwrap();
-        let one = Allowed::read(&x).unwrap();
+        let one = Allowed::read(&x, &OWN).unwrap();
         assert_eq!(
             (one.len(), one.name(&a), one.name(&b), one.contains(&c)),
             (2, "web 1", "", false)
         );
-        let all = Allowed::read(folder.path()).unwrap();
+        let all = Allowed::read(folder.path(), &OWN).unwrap();
         assert_eq!((all.len(), all.name(&a), all.name(&c)), (3, "web 1", "worker"));
+        assert!(all.contains(&OWN.to_string()));
         assert_eq!(all.without(&one).collect::<Vec<_>>(), [&c]);
     }
 
@@ -164,7 +169,7 @@ mod tests {
         let secret = SecretKey::generate().unwrap();
         let read = |text: &str| {
             std::fs::write(file.path(), text).unwrap();
-            Allowed::read(file.path())
+            Allowed::read(file.path(), &OWN)
         };
         assert_eq!(read("").unwrap().len(), 0);
         let error = read(&format!("# x\n{} me\n", secret.expose_text())).unwrap_err();
@@ -174,15 +179,15 @@ mod tests {
             assert!(matches!(read(text), Err(AllowedError::Key { line: 1, .. })), "{text:?}");
         }
         std::fs::write(file.path(), [0xff]).unwrap();
-        assert!(matches!(Allowed::read(file.path()), Err(AllowedError::File { .. })));
-        assert!(matches!(Allowed::read("/nowhere".as_ref()), Err(AllowedError::File { .. })));
+        assert!(matches!(Allowed::read(file.path(), &OWN), Err(AllowedError::File { .. })));
+        assert!(matches!(Allowed::read("/nowhere".as_ref(), &OWN), Err(AllowedError::File { .. })));
     }
 
     #[test]
     fn a_list_that_anybody_can_write_to_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::set_permissions(file.path(), Permissions::from_mode(0o666)).unwrap();
-        let error = Allowed::read(file.path()).unwrap_err();
+        let error = Allowed::read(file.path(), &OWN).unwrap_err();
         assert!(matches!(error, AllowedError::Writable { .. }), "{error}");
     }
 }

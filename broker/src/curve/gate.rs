@@ -53,6 +53,9 @@ pub struct KeyCounters {
     pub refused_unknown: u64,
     /// Connections that were refused because their key is no longer on the list.
     pub refused_revoked: u64,
+    /// Requests for what the journal holds that were dropped because the key of their sender is no
+    /// longer on the list.
+    pub dropped_requests: u64,
     /// How often a list was read and came into force.
     pub reloads: u64,
     /// How often a list could not be used, and the one before stayed in force.
@@ -81,7 +84,7 @@ pub(super) enum Refusal {
 impl Gate {
     /// Reads the list for the first time.
     pub(crate) fn open(key: SecretKey, place: PathBuf) -> Result<Self, AllowedError> {
-        let allowed = Arc::new(Allowed::read(&place)?);
+        let allowed = Arc::new(Allowed::read(&place, key.public_key())?);
         let counters = KeyCounters { allowed: allowed.len() as u64, ..KeyCounters::default() };
         let (revocations, revoked, complaints) = (0, HashSet::new(), Default::default());
         let state = State { allowed, revocations, revoked, counters, complaints };
@@ -132,7 +135,7 @@ impl Gate {
 
     /// Reads the list anew. If it cannot be used, the one before stays in force.
     pub(crate) fn reload(&self) -> Result<Reloaded, AllowedError> {
-        let read = Allowed::read(&self.place);
+        let read = Allowed::read(&self.place, self.key.public_key());
         let mut state = self.state();
         let allowed = match read {
             Ok(allowed) => allowed,
@@ -167,6 +170,10 @@ impl Gate {
     pub(super) fn allowed(&self) -> (Arc<Allowed>, u64) {
         let state = self.state();
         (Arc::clone(&state.allowed), state.revocations)
+    }
+
+    pub(super) fn count_request(&self) {
+        self.state().counters.dropped_requests += 1;
     }
 
     /// What was counted so far.

@@ -2,7 +2,7 @@
 
 use super::allowed::Allowed;
 use super::gate::Gate;
-use crate::bind::Ports;
+use crate::ports::Ports;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::wire::Door;
@@ -48,6 +48,13 @@ impl Guard {
         std::mem::replace(&mut self.revocations, revocations) != revocations
     }
 
+    /// Counts a request that was dropped because of its sender.
+    pub(crate) fn count_request(&self) {
+        if let Some(gate) = &self.gate {
+            gate.count_request();
+        }
+    }
+
     /// Whether a message comes from somebody who is still allowed to send.
     pub(crate) fn admits(&self, first_frame: &mut zmq::Message) -> bool {
         let Some(allowed) = &self.judged_by else { return true };
@@ -65,6 +72,9 @@ pub(crate) struct Doorway {
 }
 
 impl Doorway {
+    /// How soon a door that is closed has to be looked at again.
+    pub(crate) const PATIENCE: Duration = Duration::from_millis(5);
+
     pub(crate) const fn new(ports: Ports, door: Door) -> Self {
         Self { ports, door, closed: None, complained: None }
     }

@@ -112,6 +112,11 @@ impl Cursors {
         }
     }
 
+    /// What was heard is worth a write now.
+    pub(crate) const fn keep_heard(&mut self) {
+        self.is_changed = true;
+    }
+
     pub(crate) fn remove(&mut self, name: &str) -> Option<Cursor> {
         let removed = self.by_name.remove(name);
         self.is_changed |= removed.is_some();

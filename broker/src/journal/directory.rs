@@ -347,6 +347,6 @@ mod tests {
         assert_eq!(place(&all[1..]).unwrap(), Path::new("/x/zibrato-broker/journal"));
         let home = Path::new("/h/.local/state/zibrato-broker/journal");
         assert_eq!(place(&all[2..]).unwrap(), home);
-        assert_eq!(place(&[("HOME", "")]).unwrap_err().to_string().contains("--journal"), true);
+        assert!(place(&[("HOME", "")]).unwrap_err().to_string().contains("--journal"));
     }
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use zibrato::wire::WantedLevels;
 
 /// How far apart the places are whose times are remembered, in milliseconds.
 const MARK_EVERY_MS: u64 = 10_000;
@@ -22,6 +23,8 @@ pub(crate) struct Log {
     state: Mutex<State>,
     /// Rung when there is more to read.
     pub(crate) more: Bell,
+    /// Rung when there is something for the router.
+    pub(crate) router: Bell,
     complete_until_ms: AtomicU64,
     passed: AtomicU64,
 }
@@ -33,6 +36,7 @@ struct State {
     end_ms: u64,
     marks: VecDeque<(u64, u64)>,
     health: Health,
+    kept: Option<WantedLevels>,
 }
 
 /// A part of the journal, in a file of its own.
@@ -68,6 +72,12 @@ pub struct Health {
     pub damaged: u64,
     /// Batches that were deleted because of their age or number since the start.
     pub expired: u64,
+    /// Bytes that wait to be made safe.
+    pub waiting_bytes: u64,
+    /// Bytes that it has on disk.
+    pub kept_bytes: u64,
+    /// The offset of the last batch.
+    pub end: u64,
 }
 
 /// The outline of the journal.
@@ -95,8 +105,9 @@ impl Log {
         Ok(Self {
             path: path.to_owned(),
             id,
-            state: Mutex::new(State { segments, end, end_ms, marks, health }),
+            state: Mutex::new(State { segments, end, end_ms, marks, health, kept: None }),
             more: Bell::new()?,
+            router: Bell::new()?,
             complete_until_ms: AtomicU64::new(0),
             passed: AtomicU64::new(u64::MAX),
         })
@@ -199,9 +210,22 @@ impl Log {
         state.health.problem = Some(problem);
     }
 
+    /// These levels are to be kept from now on.
+    pub(crate) fn keep(&self, levels: WantedLevels) {
+        self.state().kept = Some(levels);
+        self.router.ring();
+    }
+
+    /// The levels to be kept from now on, if they have changed.
+    pub(crate) fn take_kept(&self) -> Option<WantedLevels> {
+        self.state().kept.take()
+    }
+
     /// How the journal is.
     pub(crate) fn health(&self) -> Health {
-        self.state().health.clone()
+        let state = self.state();
+        let kept_bytes = state.segments.iter().map(|segment| segment.bytes).sum();
+        Health { kept_bytes, end: state.end, ..state.health.clone() }
     }
 
     /// Everything received before this moment, in unix milliseconds, is in the journal.

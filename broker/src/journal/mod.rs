@@ -27,12 +27,13 @@ mod writer;
 pub(crate) use cursors::{Cursor, Cursors, level_names, levels};
 pub use directory::JournalError;
 pub(crate) use directory::default_path;
-pub(crate) use inspect::{Inspection, inspect};
+pub(crate) use inspect::{Inspection, SegmentReport, inspect};
 pub use log::Health;
 pub(crate) use log::Log;
 pub(crate) use queue::{Item, Taken};
 pub(crate) use reader::{Batch, Flow, Reader, Stopped};
-pub(crate) use thread::{Journal, OpenedJournal};
+pub(crate) use record::{Content, Record};
+pub(crate) use thread::{Journal, OpenedJournal, Parts};
 
 use retention::Retention;
 use std::path::PathBuf;

@@ -1,11 +1,10 @@
 //! Between the router and the journal's thread: batches on their way to the disk, and back.
 
+use super::log::Log;
 use super::writer::Entry;
-use crate::bell::Bell;
 use std::collections::VecDeque;
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::wire::{BatchId, PublisherId, Stamp};
 use zmq::Message;
@@ -21,12 +20,15 @@ pub(crate) struct Taken {
     pub(crate) level: Box<str>,
     pub(crate) id: BatchId,
     pub(crate) stamp: Stamp,
+    /// Whether it is published as lines too, for those who want them.
+    pub(crate) as_lines: bool,
     pub(crate) topic: Message,
     pub(crate) id_frame: Message,
     pub(crate) body: Message,
 }
 
 /// What goes to the journal, and comes back when everything up to it is safe.
+#[expect(clippy::large_enum_variant, reason = "nearly all are batches")]
 pub(crate) enum Item {
     /// A batch, to be published and acknowledged then.
     Batch(Taken),
@@ -65,8 +67,8 @@ pub(crate) struct Queue {
     forth: Mutex<Forth>,
     wake: Condvar,
     back: Mutex<Vec<Item>>,
-    /// Rung when something has come back.
-    pub(crate) returned: Bell,
+    /// Whose bell is rung when something has come back.
+    log: Arc<Log>,
     /// Of everything on its way, in either direction.
     bytes: AtomicUsize,
     max_bytes: usize,
@@ -101,18 +103,15 @@ pub(crate) enum Next {
 
 impl Queue {
     /// A queue that has room while less than this is on its way.
-    ///
-    /// # Errors
-    /// When the process may open no more descriptors.
-    pub(crate) fn new(max_bytes: usize) -> io::Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(max_bytes: usize, log: Arc<Log>) -> Self {
+        Self {
             forth: Mutex::default(),
             wake: Condvar::new(),
             back: Mutex::default(),
-            returned: Bell::new()?,
+            log,
             bytes: AtomicUsize::new(0),
             max_bytes,
-        })
+        }
     }
 
     fn forth(&self) -> MutexGuard<'_, Forth> {
@@ -191,12 +190,11 @@ impl Queue {
     /// Gives back what is safe.
     pub(crate) fn give_back(&self, items: Vec<Item>) {
         self.back().extend(items);
-        self.returned.ring();
+        self.log.router.ring();
     }
 
     /// Takes what has come back.
     pub(crate) fn take_back(&self) -> Vec<Item> {
-        self.returned.clear();
         let items = std::mem::take(&mut *self.back());
         let bytes = items.iter().map(Item::bytes).sum();
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);

@@ -53,6 +53,14 @@ pub(crate) struct Journal {
 pub(crate) struct OpenedJournal {
     writer: Writer,
     retention: Retention,
+    sequences: Seen,
+    cursors: Cursors,
+}
+
+/// What a journal that was opened gives to each part of the broker.
+pub(crate) struct Parts {
+    /// For the router.
+    pub(crate) journal: Journal,
     /// What had been taken when it was closed.
     pub(crate) sequences: Seen,
     /// Those who read.
@@ -84,9 +92,9 @@ impl OpenedJournal {
     ///
     /// # Errors
     /// When the process may open no more descriptors or start no more threads.
-    pub(crate) fn start(self) -> io::Result<Journal> {
+    pub(crate) fn start(self) -> io::Result<Parts> {
         let log = Arc::clone(self.log());
-        let queue = Arc::new(Queue::new(QUEUE_BYTES)?);
+        let queue = Arc::new(Queue::new(QUEUE_BYTES, Arc::clone(&log)));
         let keeper = Keeper {
             writer: self.writer,
             retention: self.retention,
@@ -101,7 +109,8 @@ impl OpenedJournal {
                 let _last_word = last_word;
                 keeper.run();
             })?;
-        Ok(Journal { queue, log, thread: Some(thread), ended })
+        let journal = Journal { queue, log, thread: Some(thread), ended };
+        Ok(Parts { journal, sequences: self.sequences, cursors: self.cursors })
     }
 }
 
@@ -115,6 +124,13 @@ impl Journal {
             return false;
         }
         thread.join().is_ok()
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // Without anybody to give batches back to, the thread has no more to do.
+        self.queue.close(Instant::now());
     }
 }
 

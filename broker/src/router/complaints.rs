@@ -91,6 +91,7 @@ fn why_refused(reason: &str) -> &'static str {
 /// What a reason says to people who have not read the code.
 fn meaning(reason: &str) -> &'static str {
     match reason {
+        "journal" => "the broker stopped before its own batches could be written to the journal",
         "encoding" => "a line is not UTF-8",
         "revoked" => "its sender's key was taken off the list of --allowed-keys",
         "fields" => "a line has not 6 fields, level|mtype|name|value|timestamp|source",

@@ -9,22 +9,25 @@ mod outlet;
 mod peers;
 mod receive;
 mod thread;
+mod to_journal;
 
-pub(crate) use thread::RouterThread;
+pub(crate) use thread::{Orders, RouterThread};
+pub(crate) use to_journal::ToJournal;
 
 use crate::acks::Acks;
 use crate::counters::Counters;
 use crate::expand::expand;
+use crate::journal::Taken;
 use crate::line_windows::{Flushed, Limits, LineWindows, OwnBatch};
 use crate::own::{OWN_LEVEL, OwnNumbers};
-use crate::seen::{MAX_PAIRS, Seen, Verdict};
+use crate::seen::{Seen, Verdict};
 use crate::subscriptions::{Heard, MAX_TOPICS, Subscriptions};
 use complaints::Complaints;
 use outlet::{Outlet, Sent};
 use receive::{Inbox, Received};
 use std::fmt::Write;
 use zibrato::wire::{
-    self, BatchId, FrameError, LEVELS_TOPIC, Line, PublisherId, Stamp, WantedLevels, ack_topic,
+    self, BatchId, FrameError, LEVELS_TOPIC, Line, PublisherId, WantedLevels, ack_topic,
     batch_topic,
 };
 use zmq::Message;
@@ -44,28 +47,36 @@ pub(crate) struct Router {
     own: OwnNumbers,
     counters: Counters,
     complaints: Complaints,
-    /// Where the last batch stands in the order of all batches. With a journal this will be its
-    /// offset there; without one it is a count since the start.
+    /// Where batches go before they are published.
+    journal: Option<ToJournal>,
+    /// Where the last batch stands in the order of all batches: its offset in the journal, or
+    /// without one a count since the start.
     offset: u64,
     now_ms: u64,
     text: String,
 }
 
 impl Router {
-    /// A router that sends to `publish`, an XPUB socket. `host` is who the broker is as a source.
-    pub(crate) fn new(publish: zmq::Socket, host: String, now_ms: u64) -> zmq::Result<Self> {
+    /// A router that sends to `publish`, an XPUB socket. `host` is who the broker is as a source;
+    /// `seen` is what was taken before.
+    pub(crate) fn new(
+        publish: zmq::Socket,
+        (host, now_ms): (String, u64),
+        (journal, seen): (Option<ToJournal>, Seen),
+    ) -> zmq::Result<Self> {
         Ok(Self {
             outlet: Outlet::new(publish)?,
             subscriptions: Subscriptions::new(MAX_TOPICS),
             subscriptions_changed: false,
             wanted: WantedLevels::default(),
-            seen: Seen::new(MAX_PAIRS),
+            seen,
             acks: Acks::default(),
             windows: LineWindows::new(PublisherId::random(), Limits::default()),
             own: OwnNumbers::new(host, now_ms),
             counters: Counters::default(),
             complaints: Complaints::default(),
-            offset: 0,
+            offset: journal.as_ref().map_or(0, ToJournal::end),
+            journal,
             now_ms,
             text: String::new(),
         })
@@ -125,7 +136,7 @@ impl Router {
         self.counters.intakes[intake].lines += 1;
         let wants = self.subscriptions.wants(line.level);
         self.counters.unwanted_lines += u64::from(!wants.any());
-        if wants.batches && self.windows.fold(line, self.now_ms).is_err() {
+        if (wants.batches || wants.journal) && self.windows.fold(line, self.now_ms).is_err() {
             self.counters.dropped.add("levels", 1);
         }
         wants.lines
@@ -147,35 +158,30 @@ impl Router {
         };
         if let Verdict::Duplicate { highest } = self.seen.judge(id.publisher, &level, id.sequence) {
             self.counters.duplicates += 1;
-            self.acks.add(id.publisher, &level, highest);
+            self.acknowledge_again(id.publisher, &level, highest);
             return Ok(());
         }
         self.counters.intakes[intake].batches += 1;
         // The body stays where it is; a message that is moved is not copied.
         let [topic, id_frame, body] = inbox.take_frames();
-        let wants = self.subscriptions.wants(&level);
-        self.counters.unwanted_batches += u64::from(!wants.any());
-        if wants.lines {
-            self.send_expanded(&level, &body)?;
-        }
-        self.send_batch(&level, topic, id_frame, body)?;
-        self.acks.add(id.publisher, &level, id.sequence);
-        Ok(())
+        self.counters.unwanted_batches += u64::from(!self.subscriptions.wants(&level).any());
+        self.hand_on((level.into(), id, true), [topic, id_frame, body])
     }
 
-    fn send_batch(
-        &mut self,
-        level: &str,
-        topic: Message,
-        id: Message,
-        body: Message,
-    ) -> zmq::Result<()> {
-        self.offset += 1;
-        let stamp = Stamp { offset: self.offset, received_ms: self.now_ms };
+    /// Publishes a batch, and acknowledges it.
+    fn publish(&mut self, taken: Taken) -> zmq::Result<()> {
+        let Taken { level, id, stamp, as_lines, topic, id_frame, body } = taken;
+        if as_lines && self.subscriptions.wants(&level).lines {
+            self.send_expanded(&level, &body)?;
+        }
         let stamp = Message::from(&stamp.encode()[..]);
-        let sent = self.outlet.send(topic, [id, stamp, body]);
+        let sent = self.outlet.send(topic, [id_frame, stamp, body]);
         self.counters.published_batches += 1;
-        self.sent(sent, level)
+        self.sent(sent, &level)?;
+        if id.publisher != self.windows.publisher() {
+            self.acks.add(id.publisher, &level, id.sequence);
+        }
+        Ok(())
     }
 
     /// A line, whose level stands at its beginning.
@@ -257,7 +263,7 @@ impl Router {
 
     /// Ends a round: tells publishers what was taken.
     pub(crate) fn end_round(&mut self) -> zmq::Result<()> {
-        if self.windows.is_full() {
+        if self.windows.is_full() && self.has_room() {
             self.flush_windows()?;
         }
         let acks: Vec<_> = self.acks.drain().collect();
@@ -269,8 +275,12 @@ impl Router {
 
     /// What is done once a second, and at the end.
     pub(crate) fn tick(&mut self) -> zmq::Result<()> {
-        self.flush_windows()?;
-        self.send_own_numbers()?;
+        self.counters.journal = self.journal.as_ref().map(ToJournal::health);
+        // While the journal takes nothing, no lines come, and numbers are told by difference.
+        if self.has_room() {
+            self.flush_windows()?;
+            self.send_own_numbers()?;
+        }
         self.send_wanted()?;
         self.complaints.complain(&self.counters, self.now_ms);
         self.complaints.complain_of_refused(&self.counters, self.now_ms);
@@ -287,7 +297,8 @@ impl Router {
             tracing::warn!(event = "too_many_series", level, source, name, lines = overflowed);
         }
         for OwnBatch { level, id, body } in batches {
-            self.send_own_batch(&level, id, body)?;
+            // Its lines were published as they came.
+            self.send_own_batch((&level, id, false), body)?;
         }
         Ok(())
     }
@@ -303,15 +314,17 @@ impl Router {
             return Ok(());
         };
         let body = self.own.tell(&self.counters, self.now_ms);
-        if wants.lines {
-            self.send_expanded(OWN_LEVEL, &body)?;
-        }
-        self.send_own_batch(OWN_LEVEL, id, body)
+        self.send_own_batch((OWN_LEVEL, id, true), body)
     }
 
-    fn send_own_batch(&mut self, level: &str, id: BatchId, body: Vec<u8>) -> zmq::Result<()> {
-        let id = Message::from(&id.encode()[..]);
-        self.send_batch(level, Message::from(batch_topic(level).as_str()), id, Message::from(body))
+    fn send_own_batch(
+        &mut self,
+        (level, id, as_lines): (&str, BatchId, bool),
+        body: Vec<u8>,
+    ) -> zmq::Result<()> {
+        let topic = Message::from(batch_topic(level).as_str());
+        let frames = [topic, Message::from(&id.encode()[..]), Message::from(body)];
+        self.hand_on((level.into(), id, as_lines), frames)
     }
 
     pub(crate) fn send_wanted(&mut self) -> zmq::Result<()> {

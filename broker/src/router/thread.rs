@@ -1,12 +1,15 @@
 //! The one thread that owns all sockets, waits on them, and reads the clock for the router.
 
-use super::Router;
 use super::peers::Monitor;
 use super::receive::Inbox;
-use crate::bind::{Ports, Sockets};
+use super::{Router, ToJournal};
+use crate::bind::Sockets;
 use crate::counters::{INTAKES, SOCKETS};
 use crate::curve::{Doorway, Gate, Guard, ZapThread};
+use crate::ports::Ports;
+use crate::seen::Seen;
 use crate::shared::Shared;
+use crate::stamps::{Stamps, Told};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,9 +26,6 @@ const QUIET: Duration = Duration::from_millis(50);
 /// How long a publisher that does not cease may go on when the broker stops.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// How soon a door that is closed is looked at again.
-const TO_REOPEN: Duration = Duration::from_millis(5);
-
 /// The place of subscribers among the sockets.
 const SUBSCRIBERS: usize = 2;
 
@@ -41,6 +41,7 @@ pub(crate) struct RouterThread {
     linger: Duration,
     /// Until then subscribers of the broker before this one may still be on their way back.
     settled_at: Instant,
+    stamps: Stamps,
     second: u64,
     settle: Duration,
     guard: Guard,
@@ -51,31 +52,46 @@ pub(crate) struct RouterThread {
     _context: zmq::Context,
 }
 
+/// What the thread is told.
+pub(crate) struct Orders {
+    /// How long subscribers may take to read what waits for them at the end.
+    pub(crate) linger: Duration,
+    /// How long subscribers may take to come back at the beginning.
+    pub(crate) settle: Duration,
+    /// When to stop.
+    pub(crate) stop: Stop,
+    /// Where to tell how it is.
+    pub(crate) shared: Arc<Shared>,
+}
+
 /// What there is to do.
 #[derive(Debug, Clone, Copy)]
 struct Ready {
     stop: bool,
+    journal: bool,
     publish: bool,
     intakes: [bool; INTAKES.len()],
 }
 
 impl RouterThread {
-    /// Takes the sockets over.
+    /// Takes the sockets and the journal over. `seen` is what was taken before.
     pub(crate) fn new(
         sockets: Sockets,
-        linger: Duration,
-        settle: Duration,
-        stop: Stop,
-        shared: Arc<Shared>,
+        orders: Orders,
+        journal: Option<ToJournal>,
+        seen: Seen,
     ) -> zmq::Result<Self> {
         let Sockets { context, pull, publish, legacy, ports, gate } = sockets;
+        let Orders { linger, settle, stop, shared } = orders;
         let monitors = [
             Monitor::watch(&context, &pull, SOCKETS[0])?,
             Monitor::watch(&context, &legacy, SOCKETS[1])?,
             Monitor::watch(&context, &publish, SOCKETS[2])?,
         ];
-        let now_ms = clock::unix_ms();
-        let mut router = Router::new(publish, host_name(), now_ms)?;
+        let last_ms = journal.as_ref().map_or(0, |journal| journal.log().end_ms());
+        let mut stamps = Stamps::after(last_ms);
+        let now_ms = stamps.now(clock::unix_ms(), Instant::now()).now_ms;
+        let mut router = Router::new(publish, (host_name(), now_ms), (journal, seen))?;
         router.counters.keys = gate.as_ref().map(|(gate, _)| gate.counters());
         shared.tell(&router.counters);
         Ok(Self {
@@ -89,6 +105,7 @@ impl RouterThread {
             shared,
             linger,
             settled_at: Instant::now() + settle,
+            stamps,
             second: now_ms / 1000,
             settle,
             guard: Guard::new(gate.as_ref().map(|(gate, _)| Arc::clone(gate))),
@@ -112,23 +129,28 @@ impl RouterThread {
     }
 
     /// Waits until there is something to do, at most until the next second begins.
-    fn wait(&self) -> zmq::Result<Ready> {
-        let to_next_second = Duration::from_millis(1000 - clock::unix_ms() % 1000);
+    fn wait(&mut self) -> zmq::Result<Ready> {
+        let to_next_second = Duration::from_millis(1000 - self.now_ms() % 1000);
         let to_settle = self.settled_at.saturating_duration_since(Instant::now());
         // The monitors are not among them: it is enough to look at them once a second.
+        let journal = self.router.journal_bell().unwrap_or_else(|| self.stop.as_raw_fd());
         let mut items = [
             zmq::PollItem::from_fd(self.stop.as_raw_fd(), zmq::POLLIN),
+            zmq::PollItem::from_fd(journal, zmq::POLLIN),
             self.router.outlet.socket().as_poll_item(zmq::POLLIN),
             self.intakes[0].as_poll_item(zmq::POLLIN),
             self.intakes[1].as_poll_item(zmq::POLLIN),
         ];
-        // What comes waits in its socket, and at its publisher, until the subscribers are back.
+        // What comes waits in its socket, and at its publisher, until the subscribers are back and
+        // the journal has room.
         let (looked_at, timeout) = if self.subscribers_door.is_closed() {
-            (&mut items[..1], TO_REOPEN)
-        } else if to_settle.is_zero() {
+            (&mut items[..1], Doorway::PATIENCE)
+        } else if !to_settle.is_zero() {
+            (&mut items[..3], to_settle.min(to_next_second))
+        } else if self.router.has_room() {
             (&mut items[..], to_next_second)
         } else {
-            (&mut items[..2], to_settle.min(to_next_second))
+            (&mut items[..3], to_next_second)
         };
         // Rounded up, so that a wait for part of a millisecond does not become a spin.
         let millis = timeout.as_micros().div_ceil(1000);
@@ -136,8 +158,8 @@ impl RouterThread {
             Ok(_) | Err(zmq::Error::EINTR) => {}
             Err(error) => return Err(error),
         }
-        let [stop, publish, pull, legacy] = items.map(|item| item.is_readable());
-        Ok(Ready { stop, publish, intakes: [pull, legacy] })
+        let [stop, journal, publish, pull, legacy] = items.map(|item| item.is_readable());
+        Ok(Ready { stop, journal, publish, intakes: [pull, legacy] })
     }
 
     /// Takes what is there, but from each socket only so much, and does what is due.
@@ -145,8 +167,11 @@ impl RouterThread {
         if self.keep_out() {
             return Ok(());
         }
-        let now_ms = clock::unix_ms();
+        let now_ms = self.now_ms();
         self.router.now_ms = now_ms;
+        if ready.journal {
+            self.router.take_safe()?;
+        }
         // What is wanted is known before what comes is judged.
         if ready.publish {
             self.hear_subscribers()?;
@@ -159,6 +184,9 @@ impl RouterThread {
         }
         for (at, intake) in self.intakes.iter().enumerate().filter(|(at, _)| ready.intakes[*at]) {
             for _ in 0..ROUND {
+                if !self.router.has_room() {
+                    break;
+                }
                 let Some(received) = self.inbox.receive(intake)? else { break };
                 if !self.guard.admits(self.inbox.first_mut()) {
                     self.router.counters.dropped.add("revoked", 1);
@@ -170,13 +198,29 @@ impl RouterThread {
         self.end_round()
     }
 
+    /// The broker's time.
+    fn now_ms(&mut self) -> u64 {
+        let wall_ms = clock::unix_ms();
+        let Told { now_ms, back_ms } = self.stamps.now(wall_ms, Instant::now());
+        if back_ms > 0 {
+            tracing::error!(
+                event = "clock_went_back",
+                by_seconds = back_ms / 1000,
+                "the clock was far ahead; windows of that time may come twice"
+            );
+        }
+        self.router.counters.ahead_ms = now_ms.saturating_sub(wall_ms);
+        now_ms
+    }
+
     /// Cuts subscribers off when keys were taken off the list, and says whether nothing may be done
     /// until all of them are.
     fn keep_out(&mut self) -> bool {
+        let publish = self.router.outlet.socket();
         if self.guard.look() {
-            self.subscribers_door.close(self.router.outlet.socket());
+            self.subscribers_door.close(publish);
         }
-        if self.subscribers_door.open(self.router.outlet.socket()) {
+        if self.subscribers_door.open(publish) {
             let peers = &mut self.router.counters.peers[SUBSCRIBERS];
             self.monitors[SUBSCRIBERS].count(peers);
             // libzmq does not tell of connections that it cuts itself.
@@ -190,7 +234,6 @@ impl RouterThread {
         for _ in 0..ROUND {
             let publish = self.router.outlet.socket();
             let Some(received) = self.inbox.receive(publish)? else { break };
-            // What a connection that has ended had asked for is taken back without its name.
             self.router.hear(&self.inbox, received);
         }
         Ok(())
@@ -209,6 +252,7 @@ impl RouterThread {
             self.router.send_wanted()?;
         }
         self.router.end_round()?;
+        self.router.tell_complete();
         let counters = &mut self.router.counters;
         counters.subscriptions = self.router.subscriptions.len() as u64;
         counters.remembered = self.router.seen.len() as u64;
@@ -231,8 +275,9 @@ impl RouterThread {
             self.ports.close(intake, door);
         }
         self.drain(stop_by)?;
-        self.router.now_ms = clock::unix_ms();
+        self.router.now_ms = self.now_ms();
         self.tick()?;
+        self.router.close_journal(stop_by)?;
         self.end_round()?;
         self.close(stop_by);
         Ok(())
@@ -243,17 +288,27 @@ impl RouterThread {
         let until = (Instant::now() + LAST_CALL).min(stop_by);
         loop {
             let left = until.saturating_duration_since(Instant::now()).min(QUIET);
+            let journal = self.router.journal_bell().unwrap_or_else(|| self.stop.as_raw_fd());
             let mut items = [
                 self.intakes[0].as_poll_item(zmq::POLLIN),
                 self.intakes[1].as_poll_item(zmq::POLLIN),
+                zmq::PollItem::from_fd(journal, zmq::POLLIN),
             ];
+            let has_journal = self.router.journal_bell().is_some();
+            // Without room in the journal, it is the journal that is waited for.
+            let looked_at = match (has_journal, self.router.has_room()) {
+                (true, true) => &mut items[..],
+                (true, false) => &mut items[2..],
+                (false, _) => &mut items[..2],
+            };
             let left = i64::try_from(left.as_millis()).unwrap_or_default();
-            let ready = match zmq::poll(&mut items, left) {
+            let ready = match zmq::poll(looked_at, left) {
                 Ok(ready) => ready > 0,
                 Err(zmq::Error::EINTR) => true,
                 Err(error) => return Err(error),
             };
-            self.round(Ready { stop: true, publish: true, intakes: [true; INTAKES.len()] })?;
+            let intakes = [true; INTAKES.len()];
+            self.round(Ready { stop: true, journal: true, publish: true, intakes })?;
             if !ready || Instant::now() >= until {
                 return Ok(());
             }

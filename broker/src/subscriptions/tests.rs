@@ -12,10 +12,10 @@ fn subscribed(topics: &[&[u8]]) -> Subscriptions {
     subscriptions
 }
 
-const NOTHING: Wants = Wants { batches: false, lines: false };
-const BATCHES: Wants = Wants { batches: true, lines: false };
-const LINES: Wants = Wants { batches: false, lines: true };
-const BOTH: Wants = Wants { batches: true, lines: true };
+const NOTHING: Wants = Wants { batches: false, lines: false, journal: false };
+const BATCHES: Wants = Wants { batches: true, lines: false, journal: false };
+const LINES: Wants = Wants { batches: false, lines: true, journal: false };
+const BOTH: Wants = Wants { batches: true, lines: true, journal: false };
 
 #[test]
 fn a_topic_wants_what_begins_with_it() {

@@ -9,12 +9,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 use zibrato::curve::{Curve, PublicKey, SecretKey};
-use zibrato_broker::Config;
+use zibrato::wire::{Fetch, Reader, ReplayAnswer, ReplayRequest};
+use zibrato_broker::{Config, JournalConfig};
 
 /// A broker that encrypts, and its list.
 struct Keyed {
     bench: Bench,
     key: PublicKey,
+    own: SecretKey,
     folder: TempDir,
 }
 
@@ -24,8 +26,9 @@ impl Keyed {
         let key = SecretKey::generate().unwrap();
         write(&list(&folder), allowed);
         let config = Config::new().curve(key.clone(), list(&folder));
-        let (bench, key) = (Bench::with(config), *key.public_key());
-        Self { bench, key, folder }
+        let config = config.journal(JournalConfig::new(folder.path().join("journal")));
+        let bench = Bench::with(config);
+        Self { bench, key: *key.public_key(), own: key, folder }
     }
 
     /// Changes the list, and makes the broker read it.
@@ -65,6 +68,11 @@ impl Keyed {
         self.connect(zmq::SUB, self.bench.broker.publish_port(), own)
     }
 
+    /// A socket that reads the journal.
+    fn reader(&self, own: &SecretKey) -> zmq::Socket {
+        self.connect(zmq::DEALER, self.bench.broker.replay_port(), own)
+    }
+
     fn refused(&self, reason: &str) -> u64 {
         let mut all = self.bench.broker.counters().refused();
         all.find(|(r, _)| *r == reason).unwrap().1
@@ -82,6 +90,25 @@ fn write(list: &PathBuf, allowed: &[&SecretKey]) {
 
 fn key() -> SecretKey {
     SecretKey::generate().unwrap()
+}
+
+/// What the journal's reader is answered.
+fn ask(reader: &zmq::Socket, request: &ReplayRequest) -> ReplayAnswer {
+    reader.send_multipart(request.encode(), 0).unwrap();
+    let frames = reader.recv_multipart(0).unwrap();
+    ReplayAnswer::decode(&frames[0], &frames[1]).unwrap()
+}
+
+/// A fetch that waits for a batch as long as the broker lets it.
+fn fetch(session: &str) -> ReplayRequest {
+    ReplayRequest::Fetch(Fetch {
+        reader: Reader { name: session.to_owned(), session: session.to_owned() },
+        about: session.to_owned(),
+        levels: vec!["info".to_owned()],
+        after: None,
+        wait_ms: 60_000,
+        max_bytes: 1 << 20,
+    })
 }
 
 /// Reads until this message comes, whatever comes before it.
@@ -359,4 +386,39 @@ fn a_broker_stops_in_time_while_a_door_is_closed() {
     keyed.allow(&[&stays]);
     let report = keyed.bench.broker.stop(DEADLINE);
     assert_eq!(report.end, zibrato_broker::End::Clean);
+}
+
+#[test]
+fn the_journal_is_read_by_those_who_are_allowed_and_nobody_else() {
+    let (stays, goes, stranger) = (key(), key(), key());
+    let keyed = Keyed::start(&[&stays, &goes]);
+    let (reader, revoked) = (keyed.reader(&stays), keyed.reader(&goes));
+    let refused = keyed.reader(&stranger);
+    let plain = keyed.socket(zmq::DEALER);
+    plain.connect(&keyed.bench.broker.endpoint(keyed.bench.broker.replay_port())).unwrap();
+    for socket in [&refused, &plain] {
+        socket.send_multipart(ReplayRequest::Cursors.encode(), zmq::DONTWAIT).unwrap();
+    }
+    for socket in [&reader, &revoked] {
+        assert!(matches!(ask(socket, &ReplayRequest::Cursors), ReplayAnswer::Cursors(_)));
+        // Both wait for the first batch.
+        let session = if std::ptr::eq(socket, &reader) { "stays" } else { "goes" };
+        socket.send_multipart(fetch(session).encode(), 0).unwrap();
+    }
+    keyed.bench.until("the stranger is refused", || keyed.refused("unknown_key") > 0);
+    // Who has the broker's own key is let in without being on the list.
+    let own = keyed.reader(&keyed.own);
+    keyed.bench.until("both wait", || match ask(&own, &ReplayRequest::Cursors) {
+        ReplayAnswer::Cursors(cursors) => cursors.len() == 2,
+        other => panic!("{other:?}"),
+    });
+
+    keyed.allow(&[&stays]);
+    keyed.bench.until("the other is refused", || keyed.refused("revoked_key") > 0);
+    keyed.push(&stays).send_multipart(batch("info", ANNA, 1), 0).unwrap();
+    let answer = ask(&reader, &fetch("stays"));
+    assert!(matches!(answer, ReplayAnswer::Batches(_)), "{answer:?}");
+    for socket in [&revoked, &refused, &plain] {
+        assert_eq!(socket.poll(zmq::POLLIN, 0).unwrap(), 0);
+    }
 }

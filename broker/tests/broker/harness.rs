@@ -54,7 +54,7 @@ impl Bench {
         Subscriber { socket }
     }
 
-    fn connect(&self, kind: zmq::SocketType, port: u16) -> zmq::Socket {
+    pub(crate) fn connect(&self, kind: zmq::SocketType, port: u16) -> zmq::Socket {
         let socket = self.context.socket(kind).unwrap();
         // What is pushed has to leave, even if its socket is closed at once. A subscriber would wait
         // for the broker only to cancel its topics.

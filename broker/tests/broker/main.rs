@@ -6,6 +6,7 @@ mod drain;
 mod harness;
 mod hostile;
 mod http;
+mod journal;
 mod program;
 mod routing;
 mod slow;

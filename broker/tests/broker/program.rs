@@ -8,6 +8,9 @@ use std::time::Instant;
 fn program(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zibrato-broker"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Where journals go that are given no folder: each test runs in a process of its own.
+    let state = format!("{}/state-{}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    command.env_remove("STATE_DIRECTORY").env("XDG_STATE_HOME", state);
     command
 }
 
@@ -111,6 +114,8 @@ fn term_ends_it_cleanly_and_the_log_says_what_it_did() {
     let child = program(&["--port", "0", "--http", "off", "--log-format", "json"]).spawn().unwrap();
     let mut running = Running(child);
     let mut log = BufReader::new(running.0.stderr.take().unwrap()).lines();
+    let line = log.next().unwrap().unwrap();
+    assert!(line.contains("\"event\":\"journal_opened\""), "{line}");
     let line = log.next().unwrap().unwrap();
     assert!(line.contains("\"event\":\"listening\""), "{line}");
     let after = line.split("\"publishers\":\"").nth(1).unwrap();

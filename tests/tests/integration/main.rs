@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod carbon;
+mod delivery;
 mod demand;
 mod ends;
 mod fakes;

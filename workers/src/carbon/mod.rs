@@ -160,9 +160,12 @@ Graphite's storage-schemas.conf should keep one point per --flush, or a multiple
     }
 }
 
-/// Whatever is wrong with a connection, Carbon may be back in a moment.
+/// Whatever is wrong with a connection, Carbon may be back in a moment. What was written before it
+/// broke may have arrived.
 fn again(why: ConnectionError) -> SendError {
-    SendError::Retry { after: None, why: Box::new(why) }
+    let arrived = !matches!(why, ConnectionError::Connect(..));
+    let (after, why) = (None, Box::new(why));
+    if arrived { SendError::Unknown { after, why } } else { SendError::Retry { after, why } }
 }
 
 #[cfg(test)]

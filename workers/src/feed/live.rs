@@ -14,23 +14,38 @@ use zibrato::wire::{Door, LEVELS_TOPIC, MAX_FRAME_BYTES};
 /// How many messages wait in the socket, at most. Beyond them the broker drops and counts.
 const MAX_WAITING: i32 = 10_000;
 
+/// What may be wrong when somebody listens and nothing comes.
+const SILENT: &str = "somebody listens there but publishes nothing; give the broker's own port + 1";
+
 /// How often a broker that encrypts is connected to anew while it is not there. libzmq does not try
 /// again by itself once it has been refused, and the broker may let the key in later.
 const KNOCK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Where a broker publishes, and how it is talked to.
+/// One of the doors of a broker, and how it is talked to there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broker {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) curve: Option<Curve>,
+    pub(crate) door: Door,
 }
 
 impl Broker {
+    /// Where a broker publishes.
+    pub(crate) fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, curve: None, door: Door::Subscribers }
+    }
+
+    /// Where the same broker hands its journal out: the next port. `None` when there is no next one.
+    pub(crate) fn replay(&self) -> Option<Self> {
+        let (port, door) = (self.port.checked_add(1)?, Door::Replay);
+        Some(Self { port, door, ..self.clone() })
+    }
+
     /// Where to connect to. `None` when the host is neither a name nor an address nor a folder, or
     /// the port is 0.
     pub(crate) fn endpoint(&self) -> Option<String> {
-        if let Some(file) = Door::Subscribers.ipc_endpoint(&self.host) {
+        if let Some(file) = self.door.ipc_endpoint(&self.host) {
             return Some(file);
         }
         let bare = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -50,6 +65,9 @@ impl Broker {
 
     /// Begins to talk to the broker through a new socket.
     pub(crate) fn connect(&self, socket: &zmq::Socket, endpoint: &str) -> zmq::Result<()> {
+        // With IPv6 switched on a name is looked up as IPv6 only, where `localhost` is often not
+        // what the broker binds.
+        socket.set_ipv6(endpoint.contains('['))?;
         if let Some(curve) = &self.curve {
             curve.secure(socket)?;
         }
@@ -80,9 +98,6 @@ impl LiveFeed {
         socket.set_reconnect_ivl(100)?;
         // A broker that starts waits a second for its subscribers before it hands anything on.
         socket.set_reconnect_ivl_max(400)?;
-        // With IPv6 switched on a name is looked up as IPv6 only, where `localhost` is often not
-        // what the broker binds.
-        socket.set_ipv6(endpoint.contains('['))?;
         for topic in levels.topics() {
             socket.set_subscribe(topic.as_bytes())?;
         }
@@ -107,7 +122,7 @@ impl LiveFeed {
         if change == Some(Change::Connected) {
             self.resolving = None;
         } else {
-            self.resolving = resolve::explain(self.broker.clone());
+            self.resolving = resolve::explain(self.broker.clone(), SILENT);
         }
     }
 
@@ -179,7 +194,7 @@ mod tests {
     use crate::levels::Levels;
 
     fn endpoint(host: &str) -> Option<String> {
-        Broker { host: host.to_owned(), port: 5551, curve: None }.endpoint()
+        Broker::new(host, 5551).endpoint()
     }
 
     #[test]
@@ -205,7 +220,7 @@ mod tests {
         publisher.bind("tcp://127.0.0.1:*").unwrap();
         let bound = publisher.get_last_endpoint().unwrap().unwrap();
         let port = bound.rsplit_once(':').unwrap().1.parse().unwrap();
-        let broker = Broker { host: "127.0.0.1".to_owned(), port, curve: None };
+        let broker = Broker::new("127.0.0.1", port);
         let mut feed = LiveFeed::connect(broker, &Levels::default()).unwrap();
         let heard = |what: &[u8]| while publisher.recv_bytes(0).unwrap() != what {};
         heard(b"\x01zb1|info|");
@@ -218,6 +233,6 @@ mod tests {
         for host in ["", "a b", "tcp://a", "a:5551", "[a]x", "*", "a/b", "a;b", "\n"] {
             assert_eq!(endpoint(host), None, "{host:?}");
         }
-        assert_eq!(Broker { host: "a".to_owned(), port: 0, curve: None }.endpoint(), None);
+        assert_eq!(Broker::new("a", 0).endpoint(), None);
     }
 }

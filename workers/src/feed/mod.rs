@@ -1,19 +1,20 @@
-//! The thread `zb-feed`: messages in, windows out, by the clock.
+//! The thread `zb-feed`: messages in, windows out.
 //!
-//! Where the messages come from is a [`Feed`]: the live stream now, and whatever else can wait
-//! and hand on.
+//! [`FeedLoop`] does so by the clock; where its messages come from is a [`Feed`], such as the live
+//! stream. [`ReplayFeed`](replay::ReplayFeed) reads a journal, and goes by the broker's stamps.
 
 mod live;
+mod outlet;
 mod presence;
+mod replay;
 mod resolve;
 
 pub(crate) use live::{Broker, LiveFeed};
+pub(crate) use outlet::Outlet;
+pub(crate) use replay::{ReplayEnd, ReplayFeed, ReplaySettings};
 
-use crate::counters::Ledger;
 use crate::fold::Folder;
-use crate::queue::Queue;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use crate::status::Status;
 use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
 use zibrato::daemon::Stop;
@@ -34,9 +35,6 @@ const QUIET: Duration = Duration::from_millis(100);
 /// After a stop, what arrives later than this is not waited for.
 const LONGEST_DRAIN: Duration = Duration::from_secs(1);
 
-/// What is refused is logged no more often than this.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
-
 /// A way into a worker.
 pub(crate) trait Feed: Send + 'static {
     /// Waits for a message, but no longer than `timeout`, nor, if `stop` is given, beyond its
@@ -54,19 +52,18 @@ pub(crate) trait Feed: Send + 'static {
 pub(crate) struct FeedLoop<F> {
     feed: F,
     folder: Folder,
-    queue: Arc<Queue>,
-    ledger: Arc<Ledger>,
-    complaints: Complaints,
+    outlet: Outlet,
 }
 
 impl<F: Feed> FeedLoop<F> {
-    pub(crate) fn new(feed: F, folder: Folder, queue: Arc<Queue>, ledger: Arc<Ledger>) -> Self {
-        Self { feed, folder, queue, ledger, complaints: Complaints::default() }
+    pub(crate) const fn new(feed: F, folder: Folder, outlet: Outlet) -> Self {
+        Self { feed, folder, outlet }
     }
 
     /// Runs until `stop` is raised, and then until all that has arrived is folded and queued.
-    pub(crate) fn run(mut self, stop: &Stop) {
+    pub(crate) fn run(mut self, stop: &Stop, status: &Status) {
         while !stop.raised() {
+            status.feed_is_alive();
             let now_ms = unix_ms();
             let left = self.folder.next_due_ms(now_ms).saturating_sub(now_ms);
             self.feed.wait(Duration::from_millis(left).min(LONGEST_WAIT), Some(stop));
@@ -77,8 +74,7 @@ impl<F: Feed> FeedLoop<F> {
         self.drain();
         let rest = self.folder.drain();
         self.flush(rest);
-        self.complaints.log();
-        self.queue.close();
+        self.outlet.close();
     }
 
     /// Folds what is there, and says whether there was anything.
@@ -94,7 +90,7 @@ impl<F: Feed> FeedLoop<F> {
             self.folder.take(&parts[..count], unix_ms());
             any = true;
         }
-        self.count();
+        self.outlet.count(self.folder.take_counts(), self.feed.connected());
         any
     }
 
@@ -109,80 +105,16 @@ impl<F: Feed> FeedLoop<F> {
             let due = self.folder.due(unix_ms());
             self.flush(due);
             let quiet = last.elapsed();
-            if quiet >= QUIET || begun.elapsed() >= LONGEST_DRAIN || !self.in_time() {
+            if quiet >= QUIET || begun.elapsed() >= LONGEST_DRAIN || !self.outlet.in_time() {
                 return;
             }
             self.feed.wait(QUIET.saturating_sub(quiet), None);
         }
     }
 
-    fn in_time(&self) -> bool {
-        self.queue.deadline().is_none_or(|deadline| Instant::now() < deadline)
-    }
-
     fn flush(&mut self, windows: Vec<Window>) {
         for window in windows {
-            let (stamp, series) = (window.stamp(), window.len() as u64);
-            let (entries, overflowed) = (window.folded(), window.overflowed());
-            if let Some((source, name)) = window.offender() {
-                tracing::warn!(event = "overflow", stamp, entries = overflowed, source, name);
-            }
-            self.ledger.write(|c| {
-                c.windows_flushed += 1;
-                c.series_flushed += series;
-                c.overflowed += overflowed;
-            });
-            let dropped = self.queue.push(window);
-            tracing::debug!(event = "flush", stamp, series, entries, waiting = self.queue.len());
-            if let Some(dropped) = dropped {
-                let (stamp, series) = (dropped.stamp(), dropped.len() as u64);
-                self.ledger.write(|c| {
-                    c.series_dropped += series;
-                    c.windows_lost += 1;
-                });
-                tracing::error!(event = "window_dropped", stamp, series, why = "queue full");
-            }
-        }
-    }
-
-    fn count(&mut self) {
-        let counts = self.folder.take_counts();
-        let connected = self.feed.connected();
-        self.ledger.write(|c| {
-            c.batches += counts.batches;
-            c.broker_connected = connected;
-            c.duplicates += counts.duplicates;
-            c.entries += counts.entries;
-            c.late += counts.late;
-            for (reason, (times, _)) in &counts.refused {
-                *c.refused.entry(reason).or_default() += times;
-            }
-        });
-        self.complaints.add(counts.refused);
-    }
-}
-
-/// What was refused and is still to be logged: at once, but not over and over.
-#[derive(Debug, Default)]
-struct Complaints {
-    refused: BTreeMap<&'static str, (u64, String)>,
-    logged: Option<Instant>,
-}
-
-impl Complaints {
-    fn add(&mut self, refused: BTreeMap<&'static str, (u64, String)>) {
-        for (reason, (times, why)) in refused {
-            self.refused.entry(reason).or_insert_with(|| (0, why)).0 += times;
-        }
-        if self.logged.is_none_or(|logged| logged.elapsed() >= COMPLAIN_EVERY) {
-            self.log();
-        }
-    }
-
-    fn log(&mut self) {
-        for (reason, (times, why)) in std::mem::take(&mut self.refused) {
-            tracing::warn!(event = "refused", reason, times, why);
-            self.logged = Some(Instant::now());
+            self.outlet.put(window, None);
         }
     }
 }

@@ -3,12 +3,15 @@
 //! Pure: frames and times are arguments.
 
 mod dedupe;
+mod replay;
+
+pub(crate) use replay::{Ended, ReplayFolder};
 
 use dedupe::Dedupe;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use zibrato::window::{Window, Windows};
-use zibrato::wire::{BatchReader, FrameError, Message, message};
+use zibrato::wire::{BatchId, BatchReader, EntryError, FrameError, Message, Stamp, message};
 
 /// How many pairs of publisher and level are remembered.
 const MAX_REMEMBERED: usize = 100_000;
@@ -42,6 +45,49 @@ impl FoldCounts {
     }
 }
 
+/// A batch, told apart from everything else.
+struct Batch<'a> {
+    level: &'a str,
+    id: BatchId,
+    stamp: Option<Stamp>,
+    body: BatchReader<'a>,
+}
+
+/// Reads the frames of a batch. What is none is refused and counted.
+fn read<'a>(frames: &[&'a [u8]], counts: &mut FoldCounts) -> Option<Batch<'a>> {
+    let (level, id, stamp, body) = match message(frames) {
+        Ok(Message::Batch { level, id, stamp, body }) => (level, id, stamp, body),
+        Ok(_) => {
+            counts.refuse("frames", 1, "a message of one frame is no batch");
+            return None;
+        }
+        Err(error @ FrameError::Version { .. }) => {
+            counts.refuse("version", 1, error);
+            return None;
+        }
+        Err(error) => {
+            counts.refuse("frames", 1, error);
+            return None;
+        }
+    };
+    let read = BatchReader::new(body).map_err(|error| counts.refuse("body", 1, error));
+    read.ok().map(|body| Batch { level, id, stamp, body })
+}
+
+/// Folds a batch into its window.
+fn fold(window: &mut Window, batch: &BatchReader<'_>, counts: &mut FoldCounts) {
+    let before = window.folded();
+    window.fold_batch(batch, |error| {
+        let times = match error {
+            EntryError::Malformed { lost } => u64::from(lost),
+            _ => 1,
+        };
+        counts.refuse("entry", times, error);
+    });
+    counts.batches += 1;
+    counts.entries += window.folded() - before;
+}
+
 impl Folder {
     pub(crate) fn new(flush: Duration, max_series: usize) -> Self {
         let windows = Windows::new(flush, max_series);
@@ -53,36 +99,15 @@ impl Folder {
         if frames.first().is_some_and(|topic| topic.starts_with(CONTROL_PREFIX)) {
             return;
         }
-        let (level, id, stamp, body) = match message(frames) {
-            Ok(Message::Batch { level, id, stamp, body }) => (level, id, stamp, body),
-            Ok(_) => return self.counts.refuse("frames", 1, "a message of one frame is no batch"),
-            Err(error @ FrameError::Version { .. }) => {
-                return self.counts.refuse("version", 1, error);
-            }
-            Err(error) => return self.counts.refuse("frames", 1, error),
-        };
-        let batch = match BatchReader::new(body) {
-            Ok(batch) => batch,
-            Err(error) => return self.counts.refuse("body", 1, error),
-        };
+        let counts = &mut self.counts;
+        let Some(Batch { level, id, stamp, body }) = read(frames, counts) else { return };
         if !self.taken.is_new(id.publisher, level, id.sequence) {
-            self.counts.duplicates += 1;
+            counts.duplicates += 1;
             return;
         }
         let received_ms = stamp.map_or(now_ms, |stamp| stamp.received_ms);
         let late = self.windows.late();
-        let window = self.windows.at(received_ms, now_ms);
-        let folded = window.folded();
-        let counts = &mut self.counts;
-        window.fold_batch(&batch, |error| {
-            let times = match error {
-                zibrato::wire::EntryError::Malformed { lost } => u64::from(lost),
-                _ => 1,
-            };
-            counts.refuse("entry", times, error);
-        });
-        counts.batches += 1;
-        counts.entries += window.folded() - folded;
+        fold(self.windows.at(received_ms, now_ms), &body, counts);
         counts.late += self.windows.late() - late;
     }
 

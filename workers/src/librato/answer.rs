@@ -36,6 +36,8 @@ pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result
     match status {
         401 => Err(SendError::Stop { why }),
         403 if !limited => Err(SendError::Stop { why }),
+        // Somebody in between has no answer from the API.
+        502 | 504 => Err(SendError::Unknown { after: answer.retry_after(now_ms), why }),
         403 | 408 | 429 | 500..=599 => {
             let after = answer.retry_after(now_ms).or_else(|| until_reset(answer, now_ms));
             Err(SendError::Retry { after, why })
@@ -143,6 +145,7 @@ mod tests {
         Retry(Option<u64>),
         Reject,
         Stop,
+        Unknown,
     }
 
     fn class(answer: &Answer) -> Class {
@@ -151,6 +154,7 @@ mod tests {
             Err(SendError::Retry { after, .. }) => Class::Retry(after.map(|wait| wait.as_secs())),
             Err(SendError::Reject { .. }) => Class::Reject,
             Err(SendError::Stop { .. }) => Class::Stop,
+            Err(SendError::Unknown { .. }) => Class::Unknown,
         }
     }
 
@@ -171,7 +175,9 @@ mod tests {
             (422, Class::Reject),
             (429, Class::Retry(None)),
             (500, Class::Retry(None)),
+            (502, Class::Unknown),
             (503, Class::Retry(None)),
+            (504, Class::Unknown),
             (599, Class::Retry(None)),
         ] {
             assert_eq!(class(&answer(status, &[], "oops")), expected, "{status}");

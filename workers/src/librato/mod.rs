@@ -7,7 +7,7 @@ mod answer;
 mod gauges;
 mod text;
 
-use crate::http::{self, Endpoint, HttpClient};
+use crate::http::{self, Endpoint, HttpClient, RequestError};
 use crate::secret::{self, Secret};
 use crate::{Backend, BackendProgram, Payload, SendError};
 use base64::Engine;
@@ -115,9 +115,8 @@ impl Backend for Librato {
     }
 
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
-        let sent = self.http.post(Some(&self.authorization), "application/json", &payload.body);
-        let answer =
-            sent.map_err(|error| SendError::Retry { after: None, why: Box::new(error) })?;
+        let sent = self.http.post(Some(&self.authorization), "application/json", payload);
+        let answer = sent.map_err(RequestError::into_send_error)?;
         answer::judge(&answer, &[&self.authorization, &self.token], clock::unix_ms())
     }
 }

@@ -17,6 +17,8 @@ enum Class {
     Retry,
     /// Nothing will be taken until somebody mends it.
     Stop,
+    /// Perhaps it was taken; try again later.
+    Unknown,
 }
 
 /// What the words mean that the Web API answers with. One that ends in `*` stands for all that
@@ -117,8 +119,9 @@ fn class_of(word: &str) -> Class {
 
 fn by_status(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> SendError {
     let class = match answer.status {
-        // A success that does not say so is somebody in between.
-        200..=299 | 408 | 429 | 500..=599 => Class::Retry,
+        // Somebody in between has no answer from Slack, or says a success that does not say so.
+        200..=299 | 502 | 504 => Class::Unknown,
+        408 | 429 | 500..=599 => Class::Retry,
         // The address is wrong, or not ours any more.
         401 | 403 | 404 | 410 => Class::Stop,
         _ => Class::Reject,
@@ -143,6 +146,7 @@ fn error(class: Class, answer: &Answer, text: &str, secrets: &[&Secret], now_ms:
             SendError::Retry { after: answer.retry_after(now_ms).or(default), why }
         }
         Class::Stop => SendError::Stop { why },
+        Class::Unknown => SendError::Unknown { after: answer.retry_after(now_ms), why },
     }
 }
 
@@ -167,6 +171,7 @@ mod tests {
             },
             Err(SendError::Reject { .. }) => "reject".to_owned(),
             Err(SendError::Stop { .. }) => "stop".to_owned(),
+            Err(SendError::Unknown { .. }) => "unknown".to_owned(),
         }
     }
 
@@ -187,9 +192,10 @@ mod tests {
             (429, None, "", "retry after 30"),
             (503, None, r#"{"ok":false,"error":"a_word"}"#, "retry"),
             (500, None, "oops", "retry"),
-            (200, None, "<html>", "retry"),
-            (200, None, r#"{"ok":tr"#, "retry"),
-            (200, None, "", "retry"),
+            (200, None, "<html>", "unknown"),
+            (200, None, r#"{"ok":tr"#, "unknown"),
+            (200, None, "", "unknown"),
+            (504, None, "", "unknown"),
             (302, None, "", "reject"),
             (404, None, "not here", "stop"),
         ] {

@@ -5,7 +5,7 @@ mod digest;
 mod format;
 mod history;
 
-use crate::http::{self, Endpoint, HttpClient};
+use crate::http::{self, Endpoint, HttpClient, RequestError};
 use crate::secret::{self, Secret};
 use crate::{Backend, BackendProgram, Payload, SendError};
 use digest::{Digester, MAX_TITLE};
@@ -148,10 +148,9 @@ impl Backend for Slack {
             Destination::Channel { authorization, .. } => Some(authorization),
             Destination::Webhook { .. } => None,
         };
-        let sent = self.http.post(authorization, CONTENT_TYPE, &payload.body);
+        let sent = self.http.post(authorization, CONTENT_TYPE, payload);
         self.posted = Some(Instant::now());
-        let answer =
-            sent.map_err(|error| SendError::Retry { after: None, why: Box::new(error) })?;
+        let answer = sent.map_err(RequestError::into_send_error)?;
         let now_ms = clock::unix_ms();
         match &self.destination {
             Destination::Channel { token, .. } => answer::judge_api(&answer, &[token], now_ms),

@@ -82,7 +82,7 @@ fn run(flags: &TailFlags) -> Result<(), Failure> {
     let stop = Stop::on_signals()
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
     let curve = flags.curve.read()?;
-    let broker = Broker { host: flags.host.clone(), port: flags.port, curve };
+    let broker = Broker { curve, ..Broker::new(&*flags.host, flags.port) };
     if broker.endpoint().is_none() {
         let message = format!(
             "--host: `{}` is no host; give a name, an address or ipc:///folder",

@@ -170,7 +170,7 @@ fn start(
     (send, worker)
 }
 
-fn totals(report: StopReport) -> (u64, u64) {
+fn totals(report: &StopReport) -> (u64, u64) {
     (report.series_delivered, report.series_lost)
 }
 
@@ -182,7 +182,7 @@ fn a_retry_is_tried_again_until_it_is_taken() {
     backend.wait_for(|seen| seen.taken == 5.0);
     let counters = worker.counters();
     assert_eq!((counters.retries, counters.series_rejected), (4, 0));
-    assert_eq!(totals(worker.stop(LONG)), (1, 0));
+    assert_eq!(totals(&worker.stop(LONG)), (1, 0));
     assert!(backend.read(|seen| seen.tries.iter().all(|(_, text)| text == "5")));
 }
 
@@ -204,7 +204,7 @@ fn a_rejected_payload_is_counted_and_the_next_one_goes_out() {
     send.send(batch(1, "a", 1.0, 0)).unwrap();
     send.send(batch(2, "b", 2.0, 0)).unwrap();
     let report = worker.stop(LONG);
-    assert_eq!(totals(report), (1, 1));
+    assert_eq!(totals(&report), (1, 1));
     assert_eq!(report.windows_lost, 1);
     assert_eq!(backend.read(|seen| (seen.taken, seen.rejected)), (2.0, 1.0));
 }
@@ -231,7 +231,7 @@ fn a_stop_does_not_wait_out_the_pause_before_the_next_try() {
         send.send(batch(1, "n", 1.0, 0)).unwrap();
         backend.wait_for(|seen| seen.tries.len() == 1);
         let begun = Instant::now();
-        assert_eq!(totals(worker.stop(LONG / 2)), (1, 0), "{answer:?}");
+        assert_eq!(totals(&worker.stop(LONG / 2)), (1, 0), "{answer:?}");
         assert!(begun.elapsed() < LONG / 2, "{answer:?}");
     }
 }

@@ -9,7 +9,7 @@ const CARBON: &str = env!("CARGO_BIN_EXE_zibrato-carbon");
 
 fn start(publisher: &Publisher, listener: &str, more: &[&str]) -> Program {
     let port = publisher.port().to_string();
-    let mut args = vec!["--port", &port, "--carbon", listener];
+    let mut args = vec!["--live", "--port", &port, "--carbon", listener];
     args.extend(more);
     let program = Program::start(CARBON, &args);
     publisher.subscribed(2);

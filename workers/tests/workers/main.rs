@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, which fail so")]
 
+mod books;
 mod carbon;
 mod embedded;
 mod flags;
+mod journal;
 mod program;
 mod publisher;
+mod replay;
 mod tail;

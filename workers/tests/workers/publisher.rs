@@ -58,6 +58,17 @@ impl Publisher {
         topics
     }
 
+    /// The topics of subscriptions that have come.
+    pub(crate) fn subscribed_now(&self) -> Option<Vec<String>> {
+        let mut topics = Vec::new();
+        while let Ok(message) = self.socket.recv_bytes(zmq::DONTWAIT) {
+            if let Some((1, topic)) = message.split_first() {
+                topics.push(String::from_utf8(topic.to_vec()).unwrap());
+            }
+        }
+        (!topics.is_empty()).then_some(topics)
+    }
+
     pub(crate) fn frames(&self, frames: &[&[u8]]) {
         self.socket.send_multipart(frames, 0).unwrap();
     }

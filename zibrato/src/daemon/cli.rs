@@ -133,13 +133,16 @@ fn flag_with_wrong_value(error: &clap::Error) -> Option<(String, String)> {
 }
 
 /// Gives each long flag its variable, and takes `-1` for a value, which may be wrong but is no flag.
+/// The flags of a daemon with subcommands may stand before and after the word.
 fn with_variables(command: Command) -> Command {
     let prefix = variable_name(command.get_name());
+    let global = command.has_subcommands();
     command.mut_args(|arg| match arg.get_long() {
         Some(long) if !matches!(long, "help" | "version") => {
             let name = format!("{prefix}_{}", variable_name(long));
             let takes_values = arg.get_action().takes_values();
-            arg.env(name).hide_env_values(true).allow_negative_numbers(takes_values)
+            let arg = arg.env(name).hide_env_values(true).global(global);
+            arg.allow_negative_numbers(takes_values)
         }
         _ => arg,
     })

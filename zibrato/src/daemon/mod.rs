@@ -1,5 +1,5 @@
 //! What the daemons share: command line and configuration file, logging, stopping, exit codes,
-//! and HTTP pages for health and metrics.
+//! what systemd is told, and HTTP pages for health and metrics.
 
 mod cli;
 mod exit;
@@ -8,6 +8,7 @@ mod http;
 mod logging;
 mod prometheus;
 mod stop;
+mod systemd;
 
 pub use cli::{CommonFlags, parse};
 pub use exit::{Exit, Failure};
@@ -16,3 +17,4 @@ pub use http::{HttpError, HttpServer, Page};
 pub use logging::{LogFormat, init_logging};
 pub use prometheus::{Exposition, Family};
 pub use stop::Stop;
+pub use systemd::Systemd;

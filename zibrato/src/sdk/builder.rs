@@ -8,6 +8,8 @@ use crate::curve::{Curve, ReadKeyError};
 use crate::measurement::{DEFAULT_SOURCE, Level, Source, TextError};
 use crate::wire::Door;
 use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 /// The shortest interval and the longest, in which the cells are emptied.
@@ -233,8 +235,8 @@ fn is_host(text: &str) -> bool {
     bare.parse::<std::net::Ipv6Addr>().is_ok() || (!text.is_empty() && text.chars().all(is_name))
 }
 
-impl std::fmt::Debug for Builder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("host", &self.host)
             .field("port", &self.port)
@@ -247,7 +249,10 @@ impl std::fmt::Debug for Builder {
 }
 
 /// Why there is no instrument.
-#[derive(Debug, thiserror::Error)]
+///
+/// `Debug` says it in words too, and with its cause, because that is what `main` prints when it
+/// returns one.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
     /// The program has an instrument already.
@@ -291,4 +296,25 @@ pub enum InstallError {
     /// The system gave no thread to send with.
     #[error("the sender could not be started")]
     Thread(#[source] std::io::Error),
+}
+
+impl fmt::Debug for InstallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        self.source().map_or(Ok(()), |cause| write!(f, ": {cause}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{InstallError, Zibrato};
+
+    #[test]
+    fn what_main_prints_says_what_to_do() {
+        let error = Zibrato::builder().port(0).build().unwrap_err();
+        let words = "port 0 cannot be the broker's; it is 1 to 65534, 5550 by default";
+        assert_eq!(format!("{error:?}"), words);
+        let error = InstallError::Thread(std::io::Error::other("no room"));
+        assert_eq!(format!("{error:?}"), "the sender could not be started: no room");
+    }
 }

@@ -45,6 +45,13 @@ impl Demand {
         self.levels.values_mut().for_each(|said| *said = now);
     }
 
+    /// Whether the broker named the level within the grace; everything is not wanted here for being
+    /// unknown.
+    pub(crate) fn names(&self, level: &Level, now: Instant) -> bool {
+        let said = self.all.into_iter().chain(self.levels.get(level).copied());
+        said.max().is_some_and(|said| now.saturating_duration_since(said) < GRACE)
+    }
+
     /// What is wanted while the broker is there; `None` while that is not known. Not to be asked
     /// while the broker is silent: then nothing changes.
     pub(crate) fn wanted(&mut self, now: Instant) -> Option<Demanded> {
@@ -96,6 +103,18 @@ mod tests {
         assert_eq!(demand.wanted(gone + GRACE), Some(Demanded::All));
         demand.hear(levels(&[]), gone + GRACE * 2);
         assert_eq!(demand.wanted(gone + GRACE * 2), some(&[]));
+    }
+
+    #[test]
+    fn a_level_is_named_by_the_broker_alone() {
+        let (mut demand, begun) = (Demand::default(), Instant::now());
+        let [info, debug] = ["info", "debug"].map(|level| Level::new(level).unwrap());
+        demand.hear(levels(&["info"]), begun);
+        assert!(demand.names(&info, begun) && !demand.names(&debug, begun));
+        assert!(!demand.names(&info, begun + GRACE));
+        demand.hear(WantedLevels { all: true, ..levels(&[]) }, begun + GRACE);
+        assert!(demand.names(&info, begun + GRACE) && demand.names(&debug, begun + GRACE));
+        assert!(!demand.names(&debug, begun + GRACE * 2));
     }
 
     #[test]

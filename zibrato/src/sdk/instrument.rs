@@ -116,12 +116,6 @@ impl Instrument {
             && !self.closed.load(Ordering::SeqCst)
     }
 
-    /// Whether the broker said that somebody wants the level.
-    pub(crate) fn is_demanded(&self, level: &str) -> bool {
-        let demand = self.demand.read().unwrap_or_else(PoisonError::into_inner);
-        demand.as_ref().is_some_and(|demand| demand.includes(level))
-    }
-
     /// From now on measures only what somebody wants; `None`: as if somebody wanted all.
     pub(crate) fn demand(&self, demand: Option<Demanded>) {
         let mut current = self.demand.write().unwrap_or_else(PoisonError::into_inner);

@@ -35,6 +35,11 @@ impl fmt::Display for Loss {
 /// What became of every reading that was made since the instrument was built.
 ///
 /// `recorded = delivered + unconfirmed + pending + lost` holds at any time.
+///
+/// The same goes out as measurements of level `zibrato` while a worker asks for that level, once
+/// an interval: the counters `zibrato.sdk.recorded`, `.delivered`, `.unconfirmed` and `.lost`, this
+/// one with a tag `reason`, by how much they grew, and the gauges `zibrato.sdk.pending` and
+/// `zibrato.sdk.lag_seconds`. What is said so is not counted here.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -120,14 +125,16 @@ impl Entries {
     pub(crate) fn stats(self, made: u64) -> Stats {
         let lost: u64 = self.lost.values().sum();
         let settled = self.delivered + self.unconfirmed + lost.saturating_sub(self.refused);
+        let pending = made.saturating_sub(settled);
+        let waits = self.waiting_since.filter(|_| pending > 0);
         Stats {
             recorded: made + self.refused,
             delivered: self.delivered,
             unconfirmed: self.unconfirmed,
-            pending: made.saturating_sub(settled),
+            pending,
             lost: self.lost,
             connected: self.connected,
-            lag: self.waiting_since.map_or(Duration::ZERO, |since| since.elapsed()),
+            lag: waits.map_or(Duration::ZERO, |since| since.elapsed()),
             overflowing: None,
         }
     }

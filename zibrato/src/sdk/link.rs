@@ -225,6 +225,11 @@ impl Link {
         self.connected.then(|| self.demand.wanted(now))
     }
 
+    /// Whether the broker is there and says that somebody wants the level.
+    pub(crate) fn is_named(&self, level: &Level, now: Instant) -> bool {
+        self.connected && self.demand.names(level, now)
+    }
+
     fn settle(&mut self, ack: &Ack, ledger: &Ledger) {
         for (level, taken) in &ack.sequences {
             let Some(topic) = self.topics.get_mut(level.as_str()) else { continue };

@@ -17,7 +17,10 @@ fn segment(bodies: &[Vec<u8>]) -> (Vec<u8>, Vec<usize>) {
     (bytes, starts)
 }
 
-fn found(bytes: &[u8]) -> (Vec<(u64, Vec<u8>)>, Vec<(u64, u64)>) {
+/// Offset and body of each batch, and where damage begins and ends.
+type Findings = (Vec<(u64, Vec<u8>)>, Vec<(u64, u64)>);
+
+fn found(bytes: &[u8]) -> Findings {
     let mut scan = Scan::new(bytes, MARKER, bytes.len() as u64);
     let (mut batches, mut damage) = (Vec::new(), Vec::new());
     while let Some(found) = scan.next().unwrap() {

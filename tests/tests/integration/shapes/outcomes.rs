@@ -210,6 +210,7 @@ shape!(outcome begins_with_items_and_attributes {
 } calls { shape(0), shape(1) });
 
 shape!(outcome names_its_arguments_in_a_format {
+    #[allow(clippy::used_underscore_binding, reason = "that is the shape")]
     fn shape(a: u8, _b: u8) -> Result<(), String> {
         Err(format!("{a}{_b}"))
     }

@@ -75,3 +75,51 @@ fn a_number_below_zero_is_a_wrong_value_and_not_a_flag() {
     let message = error.to_string();
     assert!(message.contains("invalid value '-1' for '--flush <FLUSH>'"), "{message}");
 }
+
+/// A daemon with things to do other than running.
+#[derive(Debug, Parser)]
+#[command(name = "zibrato-more")]
+struct More {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[arg(long, default_value_t = 60)]
+    flush: u64,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+#[derive(Debug, Clone, PartialEq, clap::Subcommand)]
+enum Action {
+    Drop {
+        files: Vec<String>,
+        #[arg(long)]
+        all: bool,
+    },
+    Run,
+}
+
+#[test]
+fn flags_stand_before_and_after_a_subcommand() {
+    let (_keep, path) = file("flush = 10");
+    let parse = |args: &[&str]| {
+        let args = std::iter::once("zibrato-more").chain(args.iter().copied()).map(OsString::from);
+        let more = parse_from::<More>(args.collect(), |_| None).unwrap();
+        (more.action, more.flush, more.common.check)
+    };
+    let drop = || Some(Action::Drop { files: vec!["a".to_owned()], all: false });
+    for (args, expected) in [
+        (&[][..], (None, 60, false)),
+        (&["run"], (Some(Action::Run), 60, false)),
+        (&["run", "--flush", "5", "--check"], (Some(Action::Run), 5, true)),
+        (&["--flush", "5", "--check", "run"], (Some(Action::Run), 5, true)),
+        (&["--config", &path], (None, 10, false)),
+        (&["--config", &path, "run"], (Some(Action::Run), 10, false)),
+        (&["run", "--config", &path], (Some(Action::Run), 10, false)),
+        (&["run", "--config", &path, "--flush", "5"], (Some(Action::Run), 5, false)),
+        (&["--flush", "5", "drop", "a"], (drop(), 5, false)),
+        (&["drop", "a", "--flush=5"], (drop(), 5, false)),
+        (&["drop", "--config", &path, "a"], (drop(), 10, false)),
+    ] {
+        assert_eq!(parse(args), expected, "{args:?}");
+    }
+}

@@ -52,18 +52,21 @@ fn a_level_is_measured_while_somebody_wants_it() {
 
 #[test]
 fn whoever_wants_to_know_is_told_what_became_of_all_readings() {
-    let mut broker = Broker::new(Acknowledges::Everything);
-    let z = broker.builder().build().unwrap();
-    let body = WantedLevels { all: true, ..WantedLevels::default() }.encode();
-    let begun = Instant::now();
-    while broker.sum("zibrato", "zibrato.sdk.delivered", "not_specified") < 1.0 {
-        assert!(begun.elapsed() < SOON + GRACE, "{:?}", broker.sums);
-        broker.publish.send_multipart(["zb!levels".as_bytes(), &body], 0).unwrap();
-        z.count("info", "n", 1);
-        let messages = broker.messages;
-        broker.serve_until(|broker| broker.messages > messages);
+    for heeds_demand in [true, false] {
+        let mut broker = Broker::new(Acknowledges::Everything);
+        let z = broker.builder().demand(heeds_demand).build().unwrap();
+        let body = WantedLevels { all: true, ..WantedLevels::default() }.encode();
+        let begun = Instant::now();
+        while broker.sum("zibrato", "zibrato.sdk.delivered", "not_specified") < 1.0 {
+            // Not only when the grace is over in which everything is measured.
+            assert!(begun.elapsed() < GRACE, "{heeds_demand} {:?}", broker.sums);
+            broker.publish.send_multipart(["zb!levels".as_bytes(), &body], 0).unwrap();
+            z.count("info", "n", 1);
+            let messages = broker.messages;
+            broker.serve_until(|broker| broker.messages > messages);
+        }
+        let stats = finish(z, &mut broker);
+        assert_eq!(stats.recorded, stats.delivered);
+        assert_eq!(broker.sum("info", "n", "not_specified"), stats.recorded as f64);
     }
-    let stats = finish(z, &mut broker);
-    assert_eq!(stats.recorded, stats.delivered);
-    assert_eq!(broker.sum("info", "n", "not_specified"), stats.recorded as f64);
 }

@@ -1,0 +1,198 @@
+//! `zibrato-broker cursors`: asks a running broker how far its readers are, and sets them.
+
+use super::journal::time;
+use std::io::{self, Write};
+use std::time::Duration;
+use zibrato::clock;
+use zibrato::daemon::{Exit, Failure};
+use zibrato::wire::{CursorState, Named, ReplayAnswer, ReplayRequest, Reset, ResetTo};
+
+/// How long the broker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const EXAMPLES: &str = "\
+Examples:
+  zibrato-broker cursors list
+  zibrato-broker cursors reset zibrato-carbon --to end
+  zibrato-broker cursors reset zibrato-carbon --to 2026-11-21T08:00:00Z
+  zibrato-broker cursors delete zibrato-librato --port 6000
+
+--host, --port, --ipc and --curve-key are those of the running broker.";
+
+/// Lists, sets and deletes the cursors of a running broker
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CursorsCommand {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Clone, clap::Subcommand)]
+enum What {
+    /// Say how far each reader is
+    List,
+    /// Set a cursor whose reader is stopped
+    Reset {
+        /// Whose; the --name of a worker
+        name: String,
+        /// Where to: `end`, `start`, an offset (the last one not to read again), or a time
+        #[arg(long, value_name = "PLACE", value_parser = place)]
+        to: ResetTo,
+    },
+    /// Forget a cursor whose reader is stopped; its levels are no longer kept for it
+    Delete {
+        /// Whose; the --name of a worker
+        name: String,
+    },
+}
+
+/// Asks the broker at an endpoint.
+pub(crate) fn run(command: &CursorsCommand, socket: &zmq::Socket, at: &str) -> Result<(), Failure> {
+    let request = match &command.what {
+        What::List => ReplayRequest::Cursors,
+        What::Reset { name, to } => ReplayRequest::Reset(Reset { name: name.clone(), to: *to }),
+        What::Delete { name } => ReplayRequest::Delete(Named { name: name.clone() }),
+    };
+    let said = match ask(socket, at, &request)? {
+        ReplayAnswer::Cursors(cursors) => table(&cursors, clock::unix_ms()),
+        ReplayAnswer::Done(done) => match &command.what {
+            What::Reset { name, .. } => format!("{name} reads on after offset {}\n", done.offset),
+            _ => format!("deleted; it stood at offset {}\n", done.offset),
+        },
+        ReplayAnswer::Refused(refused) => {
+            return Err(Failure::new(Exit::Unavailable, refused.text));
+        }
+        _ => return Err(strange(at)),
+    };
+    // Whoever has closed stdout wants no answer.
+    io::stdout().write_all(said.as_bytes()).ok();
+    Ok(())
+}
+
+fn ask(socket: &zmq::Socket, at: &str, request: &ReplayRequest) -> Result<ReplayAnswer, Failure> {
+    let millis = i32::try_from(PATIENCE.as_millis()).unwrap_or(i32::MAX);
+    let failed = |error: zmq::Error| {
+        let text = format!(
+            "no broker answers at {at} ({error}); see that it runs, and that --host and --port, or \
+             --ipc, and --curve-key are its own"
+        );
+        Failure::new(Exit::Unavailable, text)
+    };
+    socket.set_linger(0).map_err(failed)?;
+    socket.set_rcvtimeo(millis).map_err(failed)?;
+    socket.connect(at).map_err(failed)?;
+    socket.send_multipart(request.encode(), 0).map_err(failed)?;
+    let frames = socket.recv_multipart(0).map_err(failed)?;
+    let [topic, body] = &frames[..] else { return Err(strange(at)) };
+    ReplayAnswer::decode(topic, body).map_err(|_| strange(at))
+}
+
+fn strange(at: &str) -> Failure {
+    let text = format!("what answers at {at} is no zibrato-broker of this version");
+    Failure::new(Exit::Unavailable, text)
+}
+
+fn table(cursors: &[CursorState], now_ms: u64) -> String {
+    let head = ["NAME", "OFFSET", "BEHIND", "LAG", "GONE", "HEARD", "LEVELS", "READER"];
+    let mut rows = vec![head.map(str::to_owned)];
+    for cursor in cursors {
+        let heard = now_ms.saturating_sub(cursor.heard_ms);
+        rows.push([
+            cursor.name.clone(),
+            cursor.offset.to_string(),
+            cursor.behind.to_string(),
+            format!("{} s", cursor.lag_ms / 1000),
+            cursor.gone.to_string(),
+            format!("{} s ago", heard / 1000),
+            cursor.levels.join(","),
+            if cursor.reader.is_empty() { "-".to_owned() } else { cursor.reader.clone() },
+        ]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<_> = (0..head.len()).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells: Vec<_> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn place(text: &str) -> Result<ResetTo, String> {
+    match text {
+        "end" => return Ok(ResetTo::End),
+        "start" => return Ok(ResetTo::Offset(0)),
+        _ => {}
+    }
+    if let Ok(offset) = text.parse() {
+        return Ok(ResetTo::Offset(offset));
+    }
+    unix_ms(text).map(ResetTo::Time).ok_or_else(|| {
+        "give `end`, `start`, an offset such as 1042, or a UTC time such as 2026-11-21T08:00:00Z"
+            .into()
+    })
+}
+
+/// Reads a time as it is printed, with or without fractions of a second.
+fn unix_ms(text: &str) -> Option<u64> {
+    let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
+    let mut numbers = date.splitn(3, '-').chain(clock.splitn(3, ':'));
+    let mut number = || numbers.next()?.parse::<f64>().ok();
+    let (year, month, day) = (number()?, number()?, number()?);
+    let (hour, minute, second) = (number()?, number()?, number()?);
+    // Days of the civil calendar, after Howard Hinnant.
+    let shifted = if month > 2.0 { month - 3.0 } else { month + 9.0 };
+    let year = if month > 2.0 { year } else { year - 1.0 };
+    let of_year = ((153.0 * shifted + 2.0) / 5.0).floor() + day - 1.0;
+    let era = (year / 400.0).floor();
+    let of_era = year - era * 400.0;
+    let leaps = (of_era / 4.0).floor() - (of_era / 100.0).floor();
+    let days = era * 146_097.0 + of_era * 365.0 + leaps + of_year - 719_468.0;
+    let ms = ((days * 86_400.0 + hour * 3_600.0 + minute * 60.0 + second) * 1000.0).round();
+    // What is printed again as it was given is a date of the calendar.
+    let found = (0.0..1e15).contains(&ms).then_some(ms as u64)?;
+    let whole = text.split(['.', 'Z']).next()?;
+    time(found).starts_with(whole).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_words_offsets_and_times() {
+        assert_eq!(place("end"), Ok(ResetTo::End));
+        assert_eq!(place("start"), Ok(ResetTo::Offset(0)));
+        assert_eq!(place("1042"), Ok(ResetTo::Offset(1042)));
+        for ms in [0, 951_782_400_000, 1_700_000_000_123, 4_107_542_399_999] {
+            assert_eq!(place(&time(ms)), Ok(ResetTo::Time(ms)), "{}", time(ms));
+        }
+        assert_eq!(place("2023-11-14T22:13:20Z"), Ok(ResetTo::Time(1_700_000_000_000)));
+        for text in
+            ["", "yesterday", "-1", "2023-02-30T00:00:00Z", "2023-11-14", "TZ", "1-1-1T1:1:1Z"]
+        {
+            assert!(place(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn cursors_stand_in_columns() {
+        let cursor = CursorState {
+            name: "zibrato-carbon".to_owned(),
+            levels: vec!["info".to_owned(), "warn".to_owned()],
+            offset: 1042,
+            behind: 3,
+            lag_ms: 2_500,
+            heard_ms: 9_000,
+            gone: 0,
+            reader: String::new(),
+        };
+        let expected = "\
+NAME            OFFSET  BEHIND  LAG  GONE  HEARD    LEVELS     READER
+zibrato-carbon  1042    3       2 s  0     1 s ago  info,warn  -
+";
+        assert_eq!(table(&[cursor], 10_000), expected);
+    }
+}

@@ -1,0 +1,287 @@
+//! The flags of the journal, and `zibrato-broker journal`, which looks at one.
+
+use crate::expand::expand;
+use crate::journal::{
+    Content, Inspection, JournalConfig, JournalError, Record, SegmentReport, default_path, inspect,
+    level_names, levels,
+};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+use zibrato::daemon::{Exit, Failure};
+use zibrato::wire::BatchReader;
+
+/// Where and how much is kept.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct JournalFlags {
+    /// Folder of the journal; by default in $STATE_DIRECTORY, else in the user's state directory
+    #[arg(long, value_name = "DIR", global = true)]
+    journal: Option<PathBuf>,
+
+    /// Keep no journal: what workers do not read at once is lost to them
+    #[arg(long, conflicts_with = "journal")]
+    no_journal: bool,
+
+    /// Levels to measure and keep even if no worker asks for them, `*` for every level
+    #[arg(long, value_name = "LEVELS", value_delimiter = ',')]
+    keep_levels: Vec<String>,
+
+    /// Hours that batches are kept at most, whether they were read or not
+    #[arg(long, value_name = "HOURS", default_value = "24", value_parser = hours)]
+    journal_max_age: Duration,
+
+    /// GiB that the journal has at most, whether it was read or not
+    #[arg(long, value_name = "GIB", default_value = "10", value_parser = gibibytes)]
+    journal_max_size: u64,
+
+    /// Percent of the disk that stay free; when they are not, publishers have to wait
+    #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = percent)]
+    journal_min_free: f64,
+}
+
+impl JournalFlags {
+    /// The journal to keep, if any.
+    pub(crate) fn config(&self) -> Result<Option<JournalConfig>, Failure> {
+        if self.no_journal {
+            return Ok(None);
+        }
+        let config = JournalConfig::new(self.directory().map_err(config_failure)?)
+            .max_age(self.journal_max_age)
+            .max_bytes(self.journal_max_size)
+            .min_free_percent(self.journal_min_free);
+        if self.keep_levels.is_empty() {
+            return Ok(Some(config));
+        }
+        let kept = levels(self.keep_levels.iter().map(String::as_str)).ok_or_else(|| {
+            let text = "--keep-levels: give levels between commas, such as info,warn, or `*`";
+            Failure::new(Exit::Config, text)
+        })?;
+        Ok(Some(config.keep_levels(kept)))
+    }
+
+    fn directory(&self) -> Result<PathBuf, JournalError> {
+        match &self.journal {
+            Some(directory) => Ok(directory.clone()),
+            None => default_path(|name| std::env::var_os(name)),
+        }
+    }
+}
+
+fn config_failure(error: JournalError) -> Failure {
+    Failure::new(Exit::Config, error.to_string())
+}
+
+/// Looks at the journal, whether a broker uses it or not
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct JournalCommand {
+    #[command(subcommand)]
+    what: What,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  zibrato-broker journal info
+  zibrato-broker journal verify --journal /var/lib/zibrato/journal
+  zibrato-broker journal dump --after 1041 --lines";
+
+#[derive(Debug, Clone, clap::Subcommand)]
+enum What {
+    /// Say what is in it: segments, batches, times, damage, cursors
+    Info,
+    /// Print its batches, the oldest first: offset, time, level, publisher, sequence, entries
+    Dump {
+        /// Begin after this offset
+        #[arg(long, value_name = "OFFSET", default_value_t = 0)]
+        after: u64,
+        /// Print lines as publishers of lines send them, in place of batches
+        #[arg(long)]
+        lines: bool,
+    },
+    /// Check every record; exit with 74 when some are damaged or missing
+    Verify,
+}
+
+/// Does what was asked.
+pub(crate) fn run(command: &JournalCommand, flags: &JournalFlags) -> Result<(), Failure> {
+    let directory = flags.directory().map_err(config_failure)?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let nothing = |_: &Record<'_>| Ok(());
+    let unavailable = |error: JournalError| Failure::new(Exit::Io, error.to_string());
+    match command.what {
+        What::Info => {
+            let found = inspect(&directory, nothing).map_err(unavailable)?;
+            // Whoever has closed stdout wants no more.
+            writeln!(out, "journal   {}", directory.display()).ok();
+            info(&mut out, &found).ok();
+        }
+        What::Dump { after, lines } => {
+            let print = |record: &Record<'_>| {
+                if record.offset <= after { Ok(()) } else { dump(&mut out, record, lines) }
+            };
+            inspect(&directory, print).map(drop).or_else(closed).map_err(unavailable)?;
+        }
+        What::Verify => {
+            let found = inspect(&directory, nothing).map_err(unavailable)?;
+            let problems = verify(&mut out, &found);
+            out.flush().ok();
+            if problems > 0 {
+                let text = format!(
+                    "{problems} places of the journal are damaged or missing; the broker skips \
+                     them, and all other batches are whole"
+                );
+                return Err(Failure::new(Exit::Io, text));
+            }
+        }
+    }
+    out.flush().ok();
+    Ok(())
+}
+
+/// A closed stdout ends a dump, and is no error.
+fn closed(error: JournalError) -> Result<(), JournalError> {
+    match error {
+        JournalError::Unusable { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(())
+        }
+        error => Err(error),
+    }
+}
+
+fn info(out: &mut impl Write, found: &Inspection) -> io::Result<()> {
+    let sum = |of: fn(&SegmentReport) -> u64| found.segments.iter().map(of).sum::<u64>();
+    let id = found.id.map_or_else(|| "unknown".to_owned(), |id| format!("{id:016x}"));
+    writeln!(out, "number    {id}{}", if found.in_use { ", in use by a broker" } else { "" })?;
+    writeln!(out, "batches   {}", sum(|s| s.batches))?;
+    writeln!(out, "bytes     {}", sum(|s| s.bytes))?;
+    let mut offsets = found.segments.iter().filter_map(|segment| segment.offsets);
+    if let Some((first, last)) = offsets.next() {
+        let last = offsets.next_back().map_or(last, |(_, last)| last);
+        writeln!(out, "offsets   {first} to {last}")?;
+    }
+    let mut times = found.segments.iter().filter_map(|segment| segment.times_ms);
+    if let Some((first, last)) = times.next() {
+        let last = times.next_back().map_or(last, |(_, last)| last);
+        writeln!(out, "received  {} to {}", time(first), time(last))?;
+    }
+    writeln!(out, "damaged   {} places", sum(|s| s.damage.len() as u64))?;
+    writeln!(out, "missing   {} batches", sum(|s| s.missing))?;
+    writeln!(out, "segments  {}", found.segments.len())?;
+    for segment in &found.segments {
+        let SegmentReport { file, bytes, batches, .. } = segment;
+        writeln!(out, "  {file}  {batches} batches, {bytes} bytes")?;
+    }
+    writeln!(out, "cursors   {}", found.cursors.iter().count())?;
+    for (name, cursor) in found.cursors.iter() {
+        let levels: Vec<_> = level_names(&cursor.levels).collect();
+        writeln!(out, "  {name}  offset {}, levels {}", cursor.offset, levels.join(","))?;
+    }
+    Ok(())
+}
+
+fn verify(out: &mut impl Write, found: &Inspection) -> usize {
+    let mut problems = 0;
+    let mut say = |text: String| {
+        problems += 1;
+        writeln!(out, "{text}").ok();
+    };
+    let last = found.segments.len().saturating_sub(1);
+    for (at, segment) in found.segments.iter().enumerate() {
+        for (from, to) in &segment.damage {
+            if at == last && *to == segment.bytes && found.in_use {
+                // What a broker is just writing is not whole yet.
+                continue;
+            }
+            say(format!("{}: bytes {from} to {to} are no record", segment.file));
+        }
+        if segment.missing > 0 {
+            say(format!("{}: {} batches are missing", segment.file, segment.missing));
+        }
+    }
+    if found.cursors.damaged() > 0 {
+        say(format!("cursors: {} lines are damaged", found.cursors.damaged()));
+    }
+    let batches: u64 = found.segments.iter().map(|segment| segment.batches).sum();
+    writeln!(out, "{batches} batches in {} segments are whole", found.segments.len()).ok();
+    problems
+}
+
+fn dump(out: &mut impl Write, record: &Record<'_>, lines: bool) -> io::Result<()> {
+    let Content::Batch { id, level, body } = record.content else { return Ok(()) };
+    if lines {
+        let mut written = Ok(());
+        let expanded = expand(level, body, |line| {
+            if written.is_ok() {
+                written = writeln!(out, "{line}");
+            }
+        });
+        written?;
+        return expanded.map(drop).or_else(|error| writeln!(out, "# {}: {error}", record.offset));
+    }
+    let entries = BatchReader::new(body).map_or(0, |batch| batch.entries().count());
+    let (offset, publisher, sequence) = (record.offset, id.publisher, id.sequence);
+    let received = time(record.received_ms);
+    writeln!(out, "{offset}\t{received}\t{level}\t{publisher}\t{sequence}\t{entries}")
+}
+
+/// RFC 3339, in UTC.
+pub(crate) fn time(unix_ms: u64) -> String {
+    let (days, ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
+    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    // Howard Hinnant's civil_from_days, for days since 1970.
+    let day = days + 719_468;
+    let (era, of_era) = (day / 146_097, day % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1000)
+}
+
+fn hours(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().map(|hours| hours * 3_600.0);
+    let age = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let some = age.filter(|age| !age.is_zero() && *age <= Duration::from_secs(3_600 * 24 * 3_650));
+    some.ok_or_else(|| "give a number of hours above 0, such as 24 or 0.5".into())
+}
+
+fn gibibytes(text: &str) -> Result<u64, String> {
+    let bytes = text.parse::<f64>().ok().map(|gib| gib * f64::from(1 << 30));
+    let some = bytes.filter(|bytes| bytes.is_finite() && *bytes >= 1.0 && *bytes < 1e18);
+    some.map(|bytes| bytes as u64).ok_or_else(|| "give a number of GiB above 0, such as 10".into())
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let percent = text.parse::<f64>().ok().filter(|percent| (0.0..=90.0).contains(percent));
+    percent.ok_or_else(|| "give a number of percent from 0 to 90".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{gibibytes, hours, percent, time};
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
+            (4_107_542_399_999, "2100-02-28T23:59:59.999Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(time(ms), text);
+        }
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_refused() {
+        for text in ["0", "-1", "nan", "inf", "x", "1e300"] {
+            assert!(hours(text).is_err() && gibibytes(text).is_err(), "{text}");
+        }
+        assert_eq!(gibibytes("0.5"), Ok(1 << 29));
+        assert_eq!(percent("0"), Ok(0.0));
+        assert!(percent("100").is_err() && percent("nan").is_err());
+    }
+}

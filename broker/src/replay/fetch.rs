@@ -1,0 +1,65 @@
+//! Reads what one answer has room for.
+
+use crate::journal::{Batch, Flow, Log, Reader, Stopped};
+use std::io;
+use zibrato::wire::{Fetched, Position, WantedLevels, batch_topic};
+use zmq::Message;
+
+/// About as many bytes an answer has at most, whatever a reader asks for.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// As much is looked through for one answer, so that everybody has a turn.
+const MAX_LOOKED_AT: u64 = 16 << 20;
+
+/// The most batches in one answer.
+const MAX_BATCHES: usize = 10_000;
+
+/// What was found for one answer.
+pub(crate) struct Haul {
+    /// Its head.
+    pub(crate) head: Fetched,
+    /// Four frames for each batch.
+    pub(crate) frames: Vec<Message>,
+}
+
+impl Haul {
+    /// Whether there is nothing to tell but the time.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.head.gone == 0 && self.head.complete_until_ms.is_some()
+    }
+}
+
+/// Goes on with `reader`, through about `max_bytes` of the batches of these levels.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub(crate) fn haul(
+    log: &Log,
+    reader: &mut Reader,
+    levels: &WantedLevels,
+    max_bytes: u64,
+) -> io::Result<Haul> {
+    // Asked before the end is looked for: what comes in between is later than this.
+    let complete_until_ms = log.complete_until_ms();
+    let max_bytes = max_bytes.min(MAX_BYTES);
+    let (mut bytes, mut looked_at, mut frames) = (0, 0, Vec::new());
+    let stopped = reader.read(log, |batch| {
+        let Batch { stamp, id, level, body } = batch;
+        looked_at += body.len() as u64 + 64;
+        if levels.wants(level) {
+            bytes += body.len() as u64 + 64;
+            frames.push(Message::from(batch_topic(level).as_str()));
+            frames.push(Message::from(&id.encode()[..]));
+            frames.push(Message::from(&stamp.encode()[..]));
+            frames.push(Message::from(body));
+        }
+        let enough = (bytes > 0 && bytes >= max_bytes)
+            || looked_at >= MAX_LOOKED_AT
+            || frames.len() >= 4 * MAX_BATCHES;
+        if enough { Flow::Stop } else { Flow::On }
+    })?;
+    let complete_until_ms = (stopped == Stopped::AtEnd).then_some(complete_until_ms);
+    let next = Position { journal: log.id(), offset: reader.last() };
+    let head = Fetched { next, complete_until_ms, end: log.end(), gone: reader.take_gone() };
+    Ok(Haul { head, frames })
+}

@@ -1,0 +1,17 @@
+//! The replay port: hands out what the journal holds, to each reader at its own pace.
+//!
+//! ```text
+//! readers ──request──▶ port + 2 ─ zb-replay ─ desk ──reads──▶ segments
+//!         ◀──answer───                         └──keeps──▶ cursors
+//! ```
+//!
+//! The thread reads the journal's files by itself: a reader that is far behind costs the router
+//! nothing.
+
+mod desk;
+mod fetch;
+mod owners;
+mod thread;
+
+pub(crate) use desk::{Desk, Now};
+pub(crate) use thread::ReplayThread;

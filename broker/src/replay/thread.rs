@@ -1,0 +1,296 @@
+//! The thread that owns the replay port.
+
+use super::desk::{Desk, Now, Outcome, no_journal};
+use super::fetch::Haul;
+use crate::curve::{Doorway, Guard};
+use crate::shared::Shared;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use zibrato::clock;
+use zibrato::daemon::Stop;
+use zibrato::wire::{Refusal, Refused, ReplayAnswer, ReplayRequest};
+use zmq::{DONTWAIT, Message};
+
+/// The most requests that are taken before something is written for all of them.
+const ROUND: usize = 100;
+
+/// How often is looked after readers that are gone.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+
+/// The most requests that wait for batches at a time.
+const MAX_WAITING: usize = 1_000;
+
+/// Everything the thread needs.
+pub(crate) struct ReplayThread {
+    socket: zmq::Socket,
+    /// None without a journal.
+    desk: Option<Desk>,
+    waiting: Vec<Waiting>,
+    guard: Guard,
+    door: Doorway,
+    stop: Stop,
+    shared: Arc<Shared>,
+    // Last, because it ends only when all sockets are closed.
+    _context: zmq::Context,
+}
+
+/// Who asked: the frames before a request, which stand before its answer.
+type Envelope = Vec<Vec<u8>>;
+
+/// A request that waits for batches.
+struct Waiting {
+    envelope: Envelope,
+    request: ReplayRequest,
+    address: String,
+    until: Instant,
+}
+
+impl ReplayThread {
+    /// Takes the ROUTER socket over.
+    pub(crate) fn new(
+        (context, socket): (zmq::Context, zmq::Socket),
+        desk: Option<Desk>,
+        (guard, door): (Guard, Doorway),
+        (stop, shared): (Stop, Arc<Shared>),
+    ) -> Self {
+        let waiting = Vec::new();
+        Self { socket, desk, waiting, guard, door, stop, shared, _context: context }
+    }
+
+    /// Runs until somebody asks to stop.
+    ///
+    /// # Errors
+    /// When ZeroMQ fails in a way that cannot be gone on from.
+    pub(crate) fn run(mut self) -> zmq::Result<()> {
+        let mut look_after = Instant::now();
+        loop {
+            if Instant::now() >= look_after {
+                look_after = Instant::now() + LOOK_AFTER;
+                self.look_after();
+            }
+            let (stop, more, asked) = self.wait(look_after)?;
+            if stop {
+                self.look_after();
+                return Ok(());
+            }
+            if self.keep_out() {
+                continue;
+            }
+            if more && let Some(desk) = &self.desk {
+                desk.log().more.clear();
+            }
+            let now = Instant::now();
+            let is_due = |waiting: &Waiting| more || waiting.until <= now;
+            for waiting in
+                self.waiting.extract_if(.., |waiting| is_due(waiting)).collect::<Vec<_>>()
+            {
+                self.try_again(waiting)?;
+            }
+            if asked {
+                self.take_requests()?;
+            }
+        }
+    }
+
+    /// Cuts readers off when keys were taken off the list, and says whether nothing may be done until
+    /// all of them are. They ask again.
+    fn keep_out(&mut self) -> bool {
+        if self.guard.look() {
+            self.door.close(&self.socket);
+            self.waiting.clear();
+        }
+        self.door.open(&self.socket);
+        self.door.is_closed()
+    }
+
+    /// Waits for something to do: the end, more in the journal, or a request.
+    fn wait(&self, until: Instant) -> zmq::Result<(bool, bool, bool)> {
+        let first = self.waiting.iter().map(|waiting| waiting.until).min();
+        let until = first.map_or(until, |first| first.min(until));
+        let mut left = until.saturating_duration_since(Instant::now());
+        if self.door.is_closed() {
+            left = left.min(Doorway::PATIENCE);
+        }
+        let millis = i64::try_from(left.as_micros().div_ceil(1000)).unwrap_or(1000);
+        let more = self.desk.as_ref().map_or(self.stop.as_raw_fd(), |d| d.log().more.as_raw_fd());
+        let mut items = [
+            zmq::PollItem::from_fd(self.stop.as_raw_fd(), zmq::POLLIN),
+            self.socket.as_poll_item(zmq::POLLIN),
+            zmq::PollItem::from_fd(more, zmq::POLLIN),
+        ];
+        // When nobody waits for batches, it does not matter that there are more.
+        let looked_at = match (self.door.is_closed(), self.waiting.is_empty()) {
+            (true, _) => &mut items[..1],
+            (false, true) => &mut items[..2],
+            (false, false) => &mut items[..],
+        };
+        match zmq::poll(looked_at, millis) {
+            Ok(_) | Err(zmq::Error::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+        let [stop, asked, more] = items.map(|item| item.is_readable());
+        Ok((stop, more, asked))
+    }
+
+    /// Takes what was asked, and writes once for all of it.
+    fn take_requests(&mut self) -> zmq::Result<()> {
+        let mut when_saved = Vec::new();
+        for _ in 0..ROUND {
+            let Some((envelope, request, address)) = self.receive()? else { break };
+            let answer = match request {
+                Err(refused) => Outcome::Answer(ReplayAnswer::Refused(refused)),
+                Ok(request) => {
+                    let outcome = match &mut self.desk {
+                        None => Outcome::Answer(no_journal()),
+                        Some(desk) => desk.take(&request, &address, now()),
+                    };
+                    if let Outcome::Wait(until) = outcome {
+                        self.keep(Waiting { envelope, request, address, until })?;
+                        continue;
+                    }
+                    outcome
+                }
+            };
+            match answer {
+                Outcome::WhenSaved(answer) => when_saved.push((envelope, answer)),
+                Outcome::Answer(answer) => self.answer(&envelope, &answer, Vec::new())?,
+                Outcome::Batches(haul) => self.hand_out(&envelope, haul)?,
+                Outcome::Wait(_) => {}
+            }
+        }
+        if when_saved.is_empty() {
+            return Ok(());
+        }
+        let saved = self.desk.as_mut().map_or(Ok(()), Desk::save);
+        for (envelope, answer) in when_saved {
+            let answer = match &saved {
+                Ok(()) => answer,
+                Err(refused) => ReplayAnswer::Refused(refused.clone()),
+            };
+            self.answer(&envelope, &answer, Vec::new())?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a request until there are batches. A reader waits once: what it asked before is void.
+    fn keep(&mut self, waiting: Waiting) -> zmq::Result<()> {
+        let name = |waiting: &Waiting| match &waiting.request {
+            ReplayRequest::Fetch(fetch) => fetch.reader.name.clone(),
+            _ => String::new(),
+        };
+        let new = name(&waiting);
+        self.waiting.retain(|old| name(old) != new);
+        if self.waiting.len() < MAX_WAITING {
+            self.waiting.push(waiting);
+            return Ok(());
+        }
+        self.at_once(waiting)
+    }
+
+    fn try_again(&mut self, mut waiting: Waiting) -> zmq::Result<()> {
+        let Some(desk) = &mut self.desk else { return Ok(()) };
+        let now = now();
+        let is_over = waiting.until <= now.at;
+        if is_over {
+            return self.at_once(waiting);
+        }
+        match desk.take(&waiting.request, &waiting.address, now) {
+            // It has waited already: the end of it stays where it was.
+            Outcome::Wait(until) => {
+                waiting.until = waiting.until.min(until);
+                self.waiting.push(waiting);
+                Ok(())
+            }
+            Outcome::Batches(haul) => self.hand_out(&waiting.envelope, haul),
+            Outcome::Answer(answer) | Outcome::WhenSaved(answer) => {
+                self.answer(&waiting.envelope, &answer, Vec::new())
+            }
+        }
+    }
+
+    /// Answers a request that waits no longer.
+    fn at_once(&mut self, mut waiting: Waiting) -> zmq::Result<()> {
+        let Some(desk) = &mut self.desk else { return Ok(()) };
+        if let ReplayRequest::Fetch(fetch) = &mut waiting.request {
+            fetch.wait_ms = 0;
+        }
+        match desk.take(&waiting.request, &waiting.address, now()) {
+            Outcome::Batches(haul) => self.hand_out(&waiting.envelope, haul),
+            Outcome::Answer(answer) | Outcome::WhenSaved(answer) => {
+                self.answer(&waiting.envelope, &answer, Vec::new())
+            }
+            Outcome::Wait(_) => Ok(()),
+        }
+    }
+
+    fn hand_out(&self, envelope: &Envelope, haul: Haul) -> zmq::Result<()> {
+        self.answer(envelope, &ReplayAnswer::Batches(haul.head), haul.frames)
+    }
+
+    /// Sends an answer. One that nobody reads is dropped: the reader asks again.
+    fn answer(
+        &self,
+        envelope: &Envelope,
+        answer: &ReplayAnswer,
+        batches: Vec<Message>,
+    ) -> zmq::Result<()> {
+        let envelope = envelope.iter().map(|frame| Message::from(&frame[..]));
+        let head = answer.encode().map(Message::from);
+        let frames = envelope.chain(head).chain(batches);
+        match self.socket.send_multipart(frames, DONTWAIT) {
+            Ok(()) | Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => Ok(()),
+            Err(zmq::Error::EINTR) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next request, if there is one.
+    #[expect(clippy::type_complexity, reason = "three things that are taken apart at once")]
+    fn receive(&self) -> zmq::Result<Option<(Envelope, Result<ReplayRequest, Refused>, String)>> {
+        let mut frames = Vec::new();
+        let mut address = String::new();
+        loop {
+            let mut message = match self.socket.recv_msg(DONTWAIT) {
+                Ok(message) => message,
+                Err(zmq::Error::EAGAIN) => return Ok(None),
+                Err(zmq::Error::EINTR) => continue,
+                Err(error) => return Err(error),
+            };
+            let more = message.get_more();
+            if let Some(from) = message.gets("Peer-Address") {
+                from.clone_into(&mut address);
+            }
+            // One more than any request has is enough to see that it is none.
+            if frames.len() < 5 {
+                frames.push(message.to_vec());
+            }
+            if !more && self.guard.admits(&mut message) {
+                break;
+            }
+            if !more {
+                self.guard.count_request();
+                frames.clear();
+            }
+        }
+        // A REQ socket puts an empty frame before its request, and wants it before the answer.
+        let envelope = if frames.len() == 4 && frames[1].is_empty() { 2 } else { 1 };
+        let request = frames.split_off(envelope.min(frames.len()));
+        let request = match &request[..] {
+            [topic, body] => ReplayRequest::decode(topic, body).map_err(|error| error.to_string()),
+            other => Err(format!("a request has two frames, and not {}", other.len())),
+        };
+        let request = request.map_err(|text| Refused { why: Refusal::Malformed, text });
+        Ok(Some((frames, request, address)))
+    }
+
+    fn look_after(&mut self) {
+        let Some(desk) = &mut self.desk else { return };
+        desk.look_after(now());
+        self.shared.tell_cursors(desk.list(now()));
+    }
+}
+
+fn now() -> Now {
+    Now { at: Instant::now(), ms: clock::unix_ms() }
+}

@@ -1,0 +1,87 @@
+//! The broker's time, which never goes back.
+//!
+//! Workers fold by the time at which a batch was received, and a window that has ended is never
+//! opened again. So when the clock of the machine is set back, the broker's goes on at half speed
+//! until the other has caught up.
+
+use std::time::{Duration, Instant};
+
+/// Further ahead of the machine's clock, something is wrong that waiting does not mend.
+const TOO_FAR_AHEAD_MS: u64 = 6 * 3_600_000;
+
+/// A clock that goes on from the last time it told.
+#[derive(Debug)]
+pub(crate) struct Stamps {
+    last_ms: u64,
+    /// Since when, and from which time on, it goes at half speed.
+    slow_since: Option<(Instant, u64)>,
+}
+
+/// The time, and whether it has jumped back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Unix milliseconds.
+    pub(crate) now_ms: u64,
+    /// How far it went back, if it was too far ahead.
+    pub(crate) back_ms: u64,
+}
+
+impl Stamps {
+    /// Tells no time before this one.
+    pub(crate) const fn after(last_ms: u64) -> Self {
+        Self { last_ms, slow_since: None }
+    }
+
+    /// The time, when the machine's clock stands at `wall_ms`.
+    pub(crate) fn now(&mut self, wall_ms: u64, at: Instant) -> Told {
+        let mut back_ms = 0;
+        if wall_ms >= self.last_ms {
+            (self.last_ms, self.slow_since) = (wall_ms, None);
+        } else if self.last_ms - wall_ms > TOO_FAR_AHEAD_MS {
+            back_ms = self.last_ms - wall_ms;
+            (self.last_ms, self.slow_since) = (wall_ms, None);
+        } else {
+            let (since, from_ms) = *self.slow_since.get_or_insert((at, self.last_ms));
+            let passed = at.saturating_duration_since(since) / 2;
+            self.last_ms = from_ms + millis(passed);
+        }
+        Told { now_ms: self.last_ms, back_ms }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_never_goes_back_and_is_caught_up_with() {
+        let start = Instant::now();
+        let mut stamps = Stamps::after(10_000);
+        let mut at =
+            |wall_ms, after_ms| stamps.now(wall_ms, start + Duration::from_millis(after_ms)).now_ms;
+        assert_eq!(at(20_000, 0), 20_000);
+        assert_eq!(at(20_001, 1), 20_001);
+        // Set back by ten seconds.
+        assert_eq!(at(10_002, 2), 20_001);
+        assert_eq!(at(10_003, 3), 20_001);
+        assert_eq!(at(10_004, 4), 20_002);
+        assert_eq!(at(20_001, 10_001), 25_000);
+        assert_eq!(at(30_000, 20_000), 30_000);
+        assert_eq!(at(30_005, 20_005), 30_005);
+        // Set forward by an hour, and then right again.
+        assert_eq!(at(3_630_005, 20_005), 3_630_005);
+        assert_eq!(at(30_007, 20_007), 3_630_005);
+        assert_eq!(at(30_009, 20_009), 3_630_006);
+    }
+
+    #[test]
+    fn a_time_that_is_absurd_is_given_up() {
+        let mut stamps = Stamps::after(u64::MAX / 2);
+        let told = stamps.now(5_000, Instant::now());
+        assert_eq!(told, Told { now_ms: 5_000, back_ms: u64::MAX / 2 - 5_000 });
+    }
+}

@@ -1,0 +1,226 @@
+//! From the journal to a backend, whatever is killed, refused or away: nothing lost, nothing twice
+//! without its mark.
+
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use zibrato::Zibrato;
+use zibrato_tests::fake::{FakeLibrato, Reply};
+use zibrato_tests::{Broker, DEADLINE, Running, Signal, program, wait_for, wait_until};
+
+const KILLS: u64 = 4;
+
+/// The flags of a worker for the fake, with its state in a folder.
+fn flags(librato: &FakeLibrato, state: &Path) -> Vec<String> {
+    let letters = state.join("letters").display().to_string();
+    ["--flush", "1", "--username", FakeLibrato::USERNAME, "--apitoken", FakeLibrato::APITOKEN]
+        .iter()
+        .map(|flag| (*flag).to_owned())
+        .chain(["--api-url".to_owned(), librato.url()])
+        .chain(["--dead-letters".to_owned(), letters])
+        .collect()
+}
+
+fn worker(broker: &Broker, flags: &[String]) -> Running {
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    broker.worker("zibrato-librato", &flags)
+}
+
+fn publisher(broker: &Broker) -> Zibrato {
+    let builder = Zibrato::builder().port(broker.port()).source("web-1");
+    builder.interval(Duration::from_millis(50)).build().unwrap()
+}
+
+/// What was taken, each payload once, by its key; fails when one key had two bodies.
+fn taken(librato: &FakeLibrato, refused: usize) -> f64 {
+    let mut bodies: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for request in librato.requests().into_iter().skip(refused) {
+        let key = request.header("idempotency-key").unwrap().to_owned();
+        let before = bodies.insert(key.clone(), request.body.clone());
+        assert!(before.is_none_or(|before| before == request.body), "{key}");
+    }
+    let bodies = bodies.values().map(|body| serde_json::from_slice(body).unwrap());
+    let gauges =
+        bodies.flat_map(|body: serde_json::Value| body["gauges"].as_array().unwrap().clone());
+    gauges
+        .filter(|gauge| gauge["name"] == "logins")
+        .map(|gauge| gauge["value"].as_f64().unwrap())
+        .sum()
+}
+
+#[test]
+fn a_worker_that_is_killed_again_and_again_loses_nothing_and_marks_what_comes_twice() {
+    let (librato, broker, state) =
+        (FakeLibrato::start().unwrap(), Broker::start(), tempfile::tempdir().unwrap());
+    let flags = flags(&librato, state.path());
+    let mut running = worker(&broker, &flags);
+    let z = publisher(&broker);
+    let mut made = 0;
+    for kill in 1..=KILLS {
+        let requests = librato.requests().len();
+        wait_until(DEADLINE, "a window", || {
+            z.count("info", "logins", 1);
+            made += 1;
+            librato.requests().len() > requests
+        });
+        // Each time at another moment of a window.
+        std::thread::park_timeout(Duration::from_millis(kill * 170 % 1000));
+        running.stop(Signal::KILL);
+        running = worker(&broker, &flags);
+    }
+    assert_eq!(z.flush(DEADLINE).pending, 0);
+    wait_until(DEADLINE, "the rest", || taken(&librato, 0) == made as f64);
+    assert_eq!(running.stop(Signal::TERM).code(), Some(0));
+    assert_eq!(taken(&librato, 0), made as f64);
+}
+
+#[test]
+fn what_is_published_while_a_worker_is_stopped_and_the_broker_restarted_is_delivered() {
+    let (librato, mut broker, state) =
+        (FakeLibrato::start().unwrap(), Broker::start(), tempfile::tempdir().unwrap());
+    let flags = flags(&librato, state.path());
+    let mut running = worker(&broker, &flags);
+    let z = publisher(&broker);
+    z.count("info", "logins", 1);
+    wait_until(DEADLINE, "the first window", || taken(&librato, 0) == 1.0);
+    z.count("info", "logins", 10);
+    assert_eq!(z.flush(DEADLINE).pending, 0);
+    assert_eq!(running.stop(Signal::TERM).code(), Some(0));
+    running.says(&["event=\"kept\"", "start again and it goes on"]);
+    z.count("info", "logins", 100);
+    assert_eq!(z.flush(DEADLINE).pending, 0);
+    broker.stop(Signal::KILL);
+    broker.restart();
+    let mut running = worker(&broker, &flags);
+    z.count("info", "logins", 1_000);
+    wait_until(DEADLINE, "everything", || taken(&librato, 0) == 1_111.0);
+    // In mid-window the broker goes once more, and the worker goes on where it was.
+    z.count("info", "logins", 10_000);
+    assert_eq!(z.flush(DEADLINE).pending, 0);
+    broker.stop(Signal::KILL);
+    broker.restart();
+    z.count("info", "logins", 100_000);
+    wait_until(DEADLINE, "everything", || taken(&librato, 0) == 111_111.0);
+    assert_eq!(running.stop(Signal::TERM).code(), Some(0));
+    assert_eq!(taken(&librato, 0), 111_111.0);
+}
+
+#[test]
+fn a_backend_that_is_away_gets_every_window_when_it_is_back_and_the_pages_say_so() {
+    let (librato, broker, state) =
+        (FakeLibrato::start().unwrap(), Broker::start(), tempfile::tempdir().unwrap());
+    let mut flags = flags(&librato, state.path());
+    let port = broker.worker_http_port();
+    flags.extend(["--http".to_owned(), format!("127.0.0.1:{port}")]);
+    let mut running = worker(&broker, &flags);
+    running.listens(port);
+    wait_until(DEADLINE, "a worker that is ready", || {
+        Broker::page_at(port, "/readyz").contains("ready, ")
+    });
+    let away = 3;
+    (0..away).for_each(|_| librato.answer_with(Reply::status(503)));
+    let z = publisher(&broker);
+    let mut made = 0;
+    wait_until(DEADLINE, "a worker that is not ready", || {
+        z.count("info", "logins", 1);
+        made += 1;
+        let page = Broker::page_at(port, "/readyz");
+        page.starts_with("HTTP/1.1 503") && page.contains("the backend has taken nothing for")
+    });
+    assert!(Broker::page_at(port, "/healthz").starts_with("HTTP/1.1 200"));
+    assert_eq!(z.flush(DEADLINE).pending, 0);
+    wait_until(DEADLINE, "everything", || {
+        librato.requests().len() > away && taken(&librato, away) == made as f64
+    });
+    wait_until(DEADLINE, "the metrics", || {
+        let page = Broker::page_at(port, "/metrics");
+        ["zibrato_worker_replaying 1", "zibrato_worker_lag_seconds 0", "zibrato_worker_ready 1"]
+            .iter()
+            .all(|line| page.lines().any(|one| one == *line))
+    });
+    assert_eq!(running.stop(Signal::TERM).code(), Some(0));
+}
+
+#[test]
+fn what_the_backend_refuses_is_listed_sent_and_dropped() {
+    let (librato, broker, state) =
+        (FakeLibrato::start().unwrap(), Broker::start(), tempfile::tempdir().unwrap());
+    let flags = flags(&librato, state.path());
+    let mut running = worker(&broker, &flags);
+    let z = publisher(&broker);
+    for _ in 0..2 {
+        let requests = librato.requests().len();
+        librato.answer_with(Reply::status(400).body(r#"{"errors":{"request":["not today"]}}"#));
+        z.count("info", "logins", 7);
+        wait_until(DEADLINE, "a refusal", || librato.requests().len() > requests);
+    }
+    running.says(&["event=\"dead_letter\""]);
+    assert_eq!(running.stop(Signal::TERM).code(), Some(0));
+    let deadletter = |args: &[&str]| {
+        let mut command = Command::new(program("zibrato-librato"));
+        Running::run(command.arg("deadletter").args(args).args(&flags))
+    };
+    let (status, list, _) = deadletter(&["list"]);
+    assert_eq!(status.code(), Some(0));
+    assert!(list.contains("not today") && list.ends_with("2 dead letters\n"), "{list}");
+    librato.answer_with(Reply::status(503));
+    let (status, said, log) = deadletter(&["send", "--all"]);
+    assert_eq!(status.code(), Some(74), "{said}{log}");
+    assert!(said.contains(": taken") && said.contains(": kept: try again: Librato"), "{said}");
+    assert!(log.contains("1 of 2 were not taken"), "{log}");
+    let gauges = librato.gauges();
+    let sums = gauges[&("web-1".to_owned(), "logins".to_owned())].values();
+    assert_eq!(sums.map(|total| total.sum).sum::<f64>(), 7.0);
+    let (status, said, _) = deadletter(&["drop", "--all"]);
+    assert!(status.code() == Some(0) && said.ends_with(": dropped\n"), "{said}");
+    assert_eq!(deadletter(&["list"]).1.lines().last(), Some("0 dead letters"));
+    assert_eq!(deadletter(&["send"]).0.code(), Some(64));
+}
+
+#[test]
+fn a_second_worker_of_the_same_name_is_refused_and_says_who_has_it() {
+    let (librato, broker, state) =
+        (FakeLibrato::start().unwrap(), Broker::start(), tempfile::tempdir().unwrap());
+    let flags = flags(&librato, state.path());
+    let first = worker(&broker, &flags);
+    let mut second = worker(&broker, &flags);
+    assert_eq!(second.ended().code(), Some(69));
+    let words = second.says(&["zibrato-librato: ", "--name"]);
+    assert!(words.contains(&format!("process {}", first.id())), "{words}");
+}
+
+#[test]
+fn systemd_is_told_of_start_work_and_stop_by_broker_and_worker() {
+    let state = tempfile::tempdir().unwrap();
+    let librato = FakeLibrato::start().unwrap();
+    let broker = Broker::start();
+    let told = |name: &str, args: &[String]| {
+        let path = state.path().join(name);
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut command = Command::new(program(name));
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000").args(args);
+        let mut running = Running::start(&mut command);
+        let hear = |what: &str| {
+            wait_for(DEADLINE, what, || {
+                let mut bytes = [0; 500];
+                let read = socket.recv(&mut bytes).unwrap();
+                String::from_utf8_lossy(&bytes[..read]).contains(what).then_some(())
+            });
+        };
+        for what in ["READY=1", "WATCHDOG=1", "STATUS=", "WATCHDOG=1"] {
+            hear(what);
+        }
+        running.signal(Signal::TERM);
+        hear("STOPPING=1");
+        assert_eq!(running.ended().code(), Some(0));
+    };
+    let mut args = flags(&librato, state.path());
+    args.extend(["--port".to_owned(), broker.publishing_port().to_string()]);
+    told("zibrato-librato", &args);
+    let journal = state.path().join("journal").display().to_string();
+    let args = ["--port", "0", "--http", "off", "--journal", &journal];
+    told("zibrato-broker", &args.map(str::to_owned));
+}

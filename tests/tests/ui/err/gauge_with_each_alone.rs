@@ -1,0 +1,4 @@
+fn main() {
+    zibrato::gauge!("info", "queue.depth", 3, each);
+    zibrato::gauge!("info", "queue.depth", 3, each = "yes");
+}

@@ -1,0 +1,238 @@
+//! `deadletter list|send|drop`: what can be done with payloads that a backend refused.
+
+use super::{Letter, Rfc3339, files, read};
+use crate::backend::{Backend, Payload};
+use crate::deliver::causes;
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use zibrato::daemon::{Exit, Failure};
+
+/// What to do with dead letters.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub(crate) enum Action {
+    /// List them, the oldest window first
+    List,
+    /// Give each to the backend once more, and delete those that it takes
+    Send(Which),
+    /// Delete them
+    Drop(Which),
+}
+
+/// Which letters.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Which {
+    /// Files, by their names in the folder or by their paths
+    #[arg(value_name = "FILE", required_unless_present = "all", conflicts_with = "all")]
+    files: Vec<PathBuf>,
+
+    /// All of them
+    #[arg(long)]
+    all: bool,
+}
+
+impl Which {
+    fn paths(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        if self.all {
+            return files(folder);
+        }
+        let place = |file: &PathBuf| {
+            let is_name = file.components().count() == 1 && !file.exists();
+            if is_name { folder.join(file) } else { file.clone() }
+        };
+        Ok(self.files.iter().map(place).collect())
+    }
+}
+
+/// Does it, and says on `to` what was done. `open` makes the backend, if one is needed.
+pub(crate) fn run<B: Backend>(
+    action: &Action,
+    folder: &Path,
+    open: impl FnOnce() -> Result<B, Failure>,
+    to: &mut impl Write,
+) -> Result<(), Failure> {
+    let trouble = |why: io::Error| Failure::new(Exit::Io, format!("{}: {why}", folder.display()));
+    match action {
+        Action::List => list(&files(folder).map_err(trouble)?, to).map_err(trouble),
+        Action::Send(which) => {
+            let paths = which.paths(folder).map_err(trouble)?;
+            send(&paths, open()?, to)
+        }
+        Action::Drop(which) => drop_all(&which.paths(folder).map_err(trouble)?, to),
+    }
+}
+
+fn list(paths: &[PathBuf], to: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        to,
+        "{:<24}  {:>8}  {:>7}  {:>9}  file and answer",
+        "window", "length", "series", "bytes"
+    )?;
+    for path in paths {
+        let name = name(path);
+        match read(path) {
+            Ok((letter, _)) => {
+                let Letter { start_ms, length_ms, series, body, answer, .. } = letter;
+                let (start, seconds) = (Rfc3339(start_ms), length_ms as f64 / 1000.0);
+                let bytes = body.len();
+                writeln!(to, "{start}  {seconds:>6} s  {series:>7}  {bytes:>9}  {name}")?;
+                writeln!(to, "{:<24}  {answer}", "")?;
+            }
+            Err(why) => writeln!(to, "{name}: {why}")?,
+        }
+    }
+    writeln!(to, "{} dead letters", paths.len())
+}
+
+fn send<B: Backend>(paths: &[PathBuf], mut backend: B, to: &mut impl Write) -> Result<(), Failure> {
+    let mut left = 0;
+    for path in paths {
+        let said = match give(path, &mut backend) {
+            Ok(()) => "taken".to_owned(),
+            Err(why) => {
+                left += 1;
+                format!("kept: {why}")
+            }
+        };
+        say(to, &format!("{}: {said}", name(path)));
+    }
+    finish(left, paths.len(), "were not taken; they are still there")
+}
+
+fn give<B: Backend>(path: &Path, backend: &mut B) -> Result<(), Box<dyn Error>> {
+    let (letter, _) = read(path)?;
+    let payload = Payload { body: letter.body, series: letter.series, key: letter.key };
+    backend.send(&payload).map_err(|error| causes(&error))?;
+    Ok(std::fs::remove_file(path)?)
+}
+
+fn drop_all(paths: &[PathBuf], to: &mut impl Write) -> Result<(), Failure> {
+    let mut left = 0;
+    for path in paths {
+        // Only what is a letter: a slip of the pen deletes nothing else.
+        let result = read(path)
+            .map_err(|why| why.to_string())
+            .and_then(|_| std::fs::remove_file(path).map_err(|why| why.to_string()));
+        let said = match result {
+            Ok(()) => "dropped".to_owned(),
+            Err(why) => {
+                left += 1;
+                format!("kept: {why}")
+            }
+        };
+        say(to, &format!("{}: {said}", name(path)));
+    }
+    finish(left, paths.len(), "were not dropped; they are still there")
+}
+
+fn finish(left: usize, of: usize, what: &str) -> Result<(), Failure> {
+    if left == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Io, format!("{left} of {of} {what}")))
+}
+
+fn say(to: &mut impl Write, line: &str) {
+    // Whoever has closed stdout still gets the exit code.
+    writeln!(to, "{line}").ok();
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::DeadLetters;
+    use super::{Action, Letter, Which, files, run};
+    use crate::{Backend, Payload, SendError};
+    use std::path::Path;
+    use zibrato::daemon::Failure;
+    use zibrato::window::Window;
+
+    /// Takes what has an even number of bytes.
+    struct Even;
+
+    impl Backend for Even {
+        fn payloads(&mut self, _: Window) -> Vec<Payload> {
+            Vec::new()
+        }
+
+        fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
+            assert!(payload.key.starts_with("w/"));
+            if payload.body.len().is_multiple_of(2) {
+                return Ok(());
+            }
+            Err(SendError::Reject { why: "odd".into() })
+        }
+    }
+
+    fn fill(folder: &Path) {
+        let mut letters = DeadLetters::new(folder.to_owned(), 1 << 20, "p".to_owned());
+        for start_ms in [60_000_u64, 120_000, 180_000] {
+            let letter = Letter {
+                name: "w".to_owned(),
+                key: format!("w/{start_ms}+60000/0-a"),
+                start_ms,
+                length_ms: 60_000,
+                series: 7,
+                rejected_ms: 200_000,
+                answer: "400: bad".to_owned(),
+                body: vec![b'x'; (start_ms / 60_000) as usize],
+            };
+            letters.put(&letter).unwrap();
+        }
+    }
+
+    fn ran(folder: &Path, action: Action) -> (Result<(), Failure>, String) {
+        let mut said = Vec::new();
+        let result = run(&action, folder, || Ok(Even), &mut said);
+        (result, String::from_utf8(said).unwrap())
+    }
+
+    fn which(files: &[&str]) -> Which {
+        let all = files.is_empty();
+        Which { files: files.iter().map(Into::into).collect(), all }
+    }
+
+    #[test]
+    fn a_list_shows_each_letter_with_its_window_and_its_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path());
+        std::fs::write(folder.path().join("9-other.dead"), "x").unwrap();
+        let (result, said) = ran(folder.path(), Action::List);
+        result.unwrap();
+        for part in ["1970-01-01T00:01:00.000Z", "60 s", "400: bad", "is no dead letter", "4 dead"]
+        {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert!(said.find("T00:01").unwrap() < said.find("T00:02").unwrap());
+    }
+
+    #[test]
+    fn what_is_taken_is_deleted_and_the_rest_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path());
+        let (result, said) = ran(folder.path(), Action::Send(which(&[])));
+        let failure = result.unwrap_err();
+        assert_eq!((failure.exit as u8, said.matches("odd").count()), (74, 2), "{said}");
+        assert!(failure.message.starts_with("2 of 3"), "{failure}");
+        assert_eq!(files(folder.path()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn letters_are_dropped_by_name_or_all_and_other_files_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path());
+        let one = files(folder.path()).unwrap().remove(0);
+        let name = one.file_name().unwrap().to_str().unwrap();
+        ran(folder.path(), Action::Drop(which(&[name]))).0.unwrap();
+        assert_eq!(files(folder.path()).unwrap().len(), 2);
+        let other = folder.path().join("notes.txt");
+        std::fs::write(&other, "x").unwrap();
+        let (result, _) = ran(folder.path(), Action::Drop(which(&[other.to_str().unwrap(), "no"])));
+        assert!(result.unwrap_err().message.starts_with("2 of 2") && other.exists());
+        ran(folder.path(), Action::Drop(which(&[]))).0.unwrap();
+        assert!(files(folder.path()).unwrap().is_empty());
+    }
+}

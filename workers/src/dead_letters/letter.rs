@@ -1,0 +1,193 @@
+//! A dead letter as a file: a head for people, an empty line, and the body as it was sent.
+//!
+//! Pure.
+
+use super::time::Rfc3339;
+use std::fmt::Write;
+
+/// What a dead letter begins with; the number is the version.
+const FIRST: &str = "zibrato dead letter 1";
+
+/// The longest answer that is kept, in characters.
+const MAX_ANSWER: usize = 2_000;
+
+/// The longest head.
+const MAX_HEAD_BYTES: usize = 16 << 10;
+
+/// A payload that a backend will never take, and all that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Letter {
+    /// The worker.
+    pub(crate) name: String,
+    pub(crate) key: String,
+    /// The window.
+    pub(crate) start_ms: u64,
+    pub(crate) length_ms: u64,
+    pub(crate) series: usize,
+    pub(crate) rejected_ms: u64,
+    /// What the far side said.
+    pub(crate) answer: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Letter {
+    /// The file of a worker that is called so on the command line.
+    pub(crate) fn encode(&self, program: &str) -> Vec<u8> {
+        let mut head = format!("{FIRST}\n");
+        let mut line = |name: &str, value: &dyn std::fmt::Display| {
+            // A string takes everything.
+            writeln!(head, "{name}: {value}").ok();
+        };
+        line("program", &plain(program));
+        line("name", &plain(&self.name));
+        line("key", &plain(&self.key));
+        line("window", &Rfc3339(self.start_ms));
+        line("window-start-ms", &self.start_ms);
+        line("window-length-ms", &self.length_ms);
+        line("series", &self.series);
+        line("rejected", &Rfc3339(self.rejected_ms));
+        line("rejected-ms", &self.rejected_ms);
+        line("answer", &plain(&self.answer));
+        line("bytes", &self.body.len());
+        head.push('\n');
+        [head.as_bytes(), &self.body].concat()
+    }
+
+    /// Reads a file, and says which program wrote it.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<(Self, String), LetterError> {
+        let searched = bytes.get(..MAX_HEAD_BYTES).unwrap_or(bytes);
+        let end = searched.windows(2).position(|pair| pair == b"\n\n").ok_or(LetterError::Head)?;
+        let (head, rest) = bytes.split_at_checked(end).ok_or(LetterError::Head)?;
+        let head = std::str::from_utf8(head).map_err(|_| LetterError::Head)?;
+        let mut lines = head.lines();
+        if lines.next() != Some(FIRST) {
+            return Err(LetterError::Head);
+        }
+        let pairs: Vec<_> = lines.filter_map(|line| line.split_once(": ")).collect();
+        let text = |name: &'static str| {
+            let found = pairs.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned()).ok_or(LetterError::Missing { name })
+        };
+        let number = |name: &'static str| {
+            text(name)?.parse::<u64>().map_err(|_| LetterError::Missing { name })
+        };
+        let body = rest.get(2..).unwrap_or_default();
+        if number("bytes")? != body.len() as u64 {
+            return Err(LetterError::Cut);
+        }
+        let letter = Self {
+            name: text("name")?,
+            key: text("key")?,
+            start_ms: number("window-start-ms")?,
+            length_ms: number("window-length-ms")?,
+            series: usize::try_from(number("series")?).unwrap_or(usize::MAX),
+            rejected_ms: number("rejected-ms")?,
+            answer: text("answer")?,
+            body: body.to_vec(),
+        };
+        Ok((letter, text("program")?))
+    }
+}
+
+/// A text that fits on one line of the head.
+fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    for c in text.chars().take(MAX_ANSWER) {
+        if c.is_control() {
+            plain.extend(c.escape_default());
+        } else {
+            plain.push(c);
+        }
+    }
+    if text.chars().nth(MAX_ANSWER).is_some() {
+        plain.push('…');
+    }
+    // A value that is missing and one that is empty are not the same.
+    if plain.is_empty() { "-".to_owned() } else { plain }
+}
+
+/// Why a file is no dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LetterError {
+    #[error("the body has not as many bytes as the head says; the file was cut or edited")]
+    Cut,
+    #[error("is no dead letter: it does not begin with `{FIRST}` and a head")]
+    Head,
+    #[error("is no whole dead letter: its head has no good `{name}`")]
+    Missing {
+        /// Which line.
+        name: &'static str,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Letter, LetterError};
+    use proptest::prelude::*;
+
+    fn letter() -> Letter {
+        Letter {
+            name: "zibrato-librato".to_owned(),
+            key: "zibrato-librato/1700000040000+60000/0-af63dc4c8601ec8c".to_owned(),
+            start_ms: 1_700_000_040_000,
+            length_ms: 60_000,
+            series: 3,
+            rejected_ms: 1_700_000_101_250,
+            answer: "Librato answered 400: bad".to_owned(),
+            body: b"{\"gauges\":[]}\n\nmore".to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_letter_is_read_by_people_and_comes_back() {
+        let file = letter().encode("zibrato-librato");
+        let text = String::from_utf8(file.clone()).unwrap();
+        assert_eq!(
+            text,
+            "zibrato dead letter 1\n\
+             program: zibrato-librato\n\
+             name: zibrato-librato\n\
+             key: zibrato-librato/1700000040000+60000/0-af63dc4c8601ec8c\n\
+             window: 2023-11-14T22:14:00.000Z\n\
+             window-start-ms: 1700000040000\n\
+             window-length-ms: 60000\n\
+             series: 3\n\
+             rejected: 2023-11-14T22:15:01.250Z\n\
+             rejected-ms: 1700000101250\n\
+             answer: Librato answered 400: bad\n\
+             bytes: 19\n\
+             \n\
+             {\"gauges\":[]}\n\nmore"
+        );
+        let read = Letter::decode(&file);
+        assert_eq!(read, Ok((letter(), "zibrato-librato".to_owned())));
+    }
+
+    #[test]
+    fn a_file_that_was_cut_is_no_letter() {
+        let file = letter().encode("p");
+        for end in 0..file.len() {
+            assert!(Letter::decode(&file[..end]).is_err(), "{end}");
+        }
+        assert_eq!(Letter::decode(&file[..file.len() - 1]), Err(LetterError::Cut));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_far_side_says_the_letter_comes_back(
+            answer in ".{0,200}",
+            body in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let sent = Letter { answer, body, ..letter() };
+            let (read, _) = Letter::decode(&sent.encode("p")).unwrap();
+            prop_assert_eq!(read.body, sent.body);
+            prop_assert!(read.answer.chars().all(|c| !c.is_control()));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            drop(Letter::decode(&bytes));
+            drop(Letter::decode(&[b"zibrato dead letter 1\n", &bytes[..]].concat()));
+        }
+    }
+}

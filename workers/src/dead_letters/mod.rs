@@ -1,0 +1,242 @@
+//! Payloads that a backend refused for good, kept in files until somebody looks at them.
+//!
+//! A file has its name from the window and the key, so that the same payload refused twice is one
+//! file, and files in order of their names are in order of their windows.
+
+pub(crate) mod command;
+mod letter;
+mod time;
+
+pub(crate) use letter::{Letter, LetterError};
+pub(crate) use time::Rfc3339;
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How dead letters are called.
+const ENDING: &str = "dead";
+
+/// The largest file that is read.
+const MAX_LETTER_BYTES: u64 = 64 << 20;
+
+/// Trouble with the folder is logged no more often than this, and a full folder is looked at again.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// A folder of dead letters, with a limit.
+#[derive(Debug)]
+pub(crate) struct DeadLetters {
+    folder: PathBuf,
+    program: String,
+    most: u64,
+    /// How many bytes are there, and when that was counted; others may take letters out.
+    known: Option<(u64, Instant)>,
+    complained: Option<Instant>,
+}
+
+/// Why a letter was not kept.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeepError {
+    #[error(
+        "{folder} has the {most} bytes that --dead-letters-max allows; \
+             see `{program} deadletter list`, and send or drop some"
+    )]
+    Full { folder: String, most: u64, program: String },
+    #[error("{folder}: {source}")]
+    Disk { folder: String, source: io::Error },
+}
+
+impl KeepError {
+    /// By which reason the series are lost.
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Disk { .. } => "dead_letters_disk",
+            Self::Full { .. } => "dead_letters_full",
+        }
+    }
+}
+
+impl DeadLetters {
+    /// A folder that takes `most` bytes. It is made when the first letter comes.
+    pub(crate) const fn new(folder: PathBuf, most: u64, program: String) -> Self {
+        Self { folder, program, most, known: None, complained: None }
+    }
+
+    /// Keeps a letter. Trouble is logged, but not for each letter.
+    pub(crate) fn put(&mut self, letter: &Letter) -> Result<(), KeepError> {
+        let kept = self.try_put(letter);
+        if let Err(error) = &kept
+            && self.complained.is_none_or(|at| at.elapsed() >= LOOK_EVERY)
+        {
+            tracing::error!(event = "dead_letter_lost", reason = error.reason(), why = %error);
+            self.complained = Some(Instant::now());
+        }
+        kept
+    }
+
+    fn try_put(&mut self, letter: &Letter) -> Result<(), KeepError> {
+        let folder = self.folder.display().to_string();
+        let disk = |source| KeepError::Disk { folder: folder.clone(), source };
+        let bytes = letter.encode(&self.program);
+        let used = self.used().map_err(disk)?;
+        if used.saturating_add(bytes.len() as u64) > self.most {
+            let program = self.program.clone();
+            return Err(KeepError::Full { folder, most: self.most, program });
+        }
+        let name = file_name(letter);
+        write(&self.folder, &name, &bytes).map_err(disk)?;
+        if let Some((used, _)) = &mut self.known {
+            *used += bytes.len() as u64;
+        }
+        tracing::info!(event = "dead_letter", file = %self.folder.join(&name).display());
+        Ok(())
+    }
+
+    /// How many bytes there are, counted lately.
+    fn used(&mut self) -> io::Result<u64> {
+        if let Some((used, at)) = self.known
+            && at.elapsed() < LOOK_EVERY
+        {
+            return Ok(used);
+        }
+        make(&self.folder)?;
+        let mut used = 0;
+        for path in files(&self.folder)? {
+            // One that is gone by now takes no room.
+            used += path.metadata().map_or(0, |data| data.len());
+        }
+        self.known = Some((used, Instant::now()));
+        Ok(used)
+    }
+}
+
+/// The name of a letter's file: the oldest window first.
+fn file_name(letter: &Letter) -> String {
+    let tail = letter.key.rsplit('/').next().unwrap_or_default();
+    let tail: String = tail.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    format!("{:013}-{}-{tail}.{ENDING}", letter.start_ms, letter.length_ms)
+}
+
+fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Writes a file so that it is there as a whole or not at all, whatever happens.
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    make(folder)?;
+    let (temporary, path) = (folder.join(format!(".{name}.new")), folder.join(name));
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .and_then(|()| std::fs::rename(&temporary, &path))
+        .and_then(|()| File::open(folder)?.sync_all());
+    if written.is_err() {
+        // What is left of it would take room that is short already.
+        std::fs::remove_file(&temporary).ok();
+    }
+    written
+}
+
+/// The letters of a folder, the oldest window first. A folder that is not there has none.
+pub(crate) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(why) if why.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(why) => return Err(why),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == ENDING) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Reads a letter, and says which program wrote it.
+pub(crate) fn read(path: &Path) -> Result<(Letter, String), ReadError> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_LETTER_BYTES).read_to_end(&mut bytes)?;
+    Ok(Letter::decode(&bytes)?)
+}
+
+/// Why a file is no letter.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Letter(#[from] LetterError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DeadLetters, Letter, files, read};
+    use std::os::unix::fs::PermissionsExt;
+
+    fn letter(start_ms: u64, bytes: usize) -> Letter {
+        Letter {
+            name: "w".to_owned(),
+            key: format!("w/{start_ms}+1000/0-af63dc4c8601ec8c"),
+            start_ms,
+            length_ms: 1000,
+            series: 1,
+            rejected_ms: 2_000,
+            answer: "no".to_owned(),
+            body: vec![b'x'; bytes],
+        }
+    }
+
+    #[test]
+    fn letters_are_kept_for_their_owner_alone_the_oldest_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("state/dead-letters");
+        let mut letters = DeadLetters::new(place.clone(), 1 << 20, "p".to_owned());
+        for start_ms in [30_000, 1_000, 2_000, 30_000] {
+            letters.put(&letter(start_ms, 10)).unwrap();
+        }
+        let files = files(&place).unwrap();
+        let starts: Vec<_> = files.iter().map(|file| read(file).unwrap().0.start_ms).collect();
+        // The same payload refused twice is one letter.
+        assert_eq!(starts, [1_000, 2_000, 30_000]);
+        let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&files[0]), mode(&place)), (0o600, 0o700));
+        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn beyond_the_limit_and_where_nothing_can_be_written_a_letter_is_lost_with_a_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut letters = DeadLetters::new(folder.path().to_owned(), 2_000, "p".to_owned());
+        letters.put(&letter(1_000, 1_000)).unwrap();
+        let error = letters.put(&letter(2_000, 1_000)).unwrap_err();
+        assert_eq!(error.reason(), "dead_letters_full");
+        assert!(error.to_string().contains("`p deadletter list`"), "{error}");
+        assert_eq!(files(folder.path()).unwrap().len(), 1);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let mut letters = DeadLetters::new(file.join("below"), 2_000, "p".to_owned());
+        let error = letters.put(&letter(1_000, 10)).unwrap_err();
+        assert_eq!(error.reason(), "dead_letters_disk");
+    }
+
+    #[test]
+    fn what_is_no_letter_is_told_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0-x.dead");
+        std::fs::write(&path, "a line\n\nand more").unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("is no dead letter"));
+        assert!(files(&folder.path().join("nowhere")).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,117 @@
+//! How fast windows go out to a backend that was away: faster than they came, but not all at once.
+//!
+//! Pure: times are arguments.
+
+use std::time::{Duration, Instant};
+
+/// The speed at which a catch-up begins, in windows for each window that comes.
+const FIRST_SPEED: u32 = 2;
+
+/// How many windows behind the broker's clock is late. One is on its way at any time, and a second
+/// one while the backend takes its time.
+const LATE: u32 = 2;
+
+/// The pace of windows while the worker is behind.
+#[derive(Debug)]
+pub(super) struct CatchUp {
+    /// The highest speed; 0 is as fast as the backend takes them.
+    fastest: u32,
+    speed: u32,
+    /// When the last window went out, while behind.
+    last: Option<Instant>,
+}
+
+impl CatchUp {
+    pub(super) const fn new(fastest: u32) -> Self {
+        Self { fastest, speed: FIRST_SPEED, last: None }
+    }
+
+    /// When the next window may go out, of `length`, which ended `behind` ago; `None` is at once.
+    pub(super) fn due(&mut self, length: Duration, behind: Duration) -> Option<Instant> {
+        if behind <= length * LATE {
+            (self.last, self.speed) = (None, FIRST_SPEED);
+            return None;
+        }
+        if self.fastest == 0 {
+            return None;
+        }
+        self.last.map(|last| last + length / self.speed.min(self.fastest))
+    }
+
+    /// A window goes out; whether the worker is `behind` with it.
+    pub(super) fn goes_out(&mut self, now: Instant, behind: bool) {
+        self.last = behind.then_some(now);
+    }
+
+    /// The window was delivered.
+    pub(super) fn delivered(&mut self) {
+        if self.last.is_some() {
+            self.speed = self.speed.saturating_mul(2).min(self.fastest.max(FIRST_SPEED));
+        }
+    }
+
+    /// The backend did not take a payload at once.
+    pub(super) const fn retried(&mut self) {
+        self.speed = FIRST_SPEED;
+    }
+
+    /// Whether a window that ended `behind` ago is late.
+    pub(super) fn is_late(length: Duration, behind: Duration) -> bool {
+        behind > length * LATE
+    }
+
+    pub(super) fn speed(&self) -> u32 {
+        self.speed.min(self.fastest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CatchUp;
+    use std::time::{Duration, Instant};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// How long each of the windows of a backlog waits for the one before it.
+    fn waits(pace: &mut CatchUp, windows: u32) -> Vec<u64> {
+        let mut now = Instant::now();
+        let mut waits = Vec::new();
+        for left in (0..windows).rev() {
+            let behind = MINUTE * (left + 3);
+            let due = pace.due(MINUTE, behind);
+            waits.push(due.map_or(0, |due| (due - now).as_millis() as u64));
+            now = due.unwrap_or(now);
+            pace.goes_out(now, CatchUp::is_late(MINUTE, behind));
+            pace.delivered();
+        }
+        waits
+    }
+
+    #[test]
+    fn a_catch_up_begins_slowly_and_doubles() {
+        let mut pace = CatchUp::new(60);
+        let expected = [0, 15_000, 7_500, 3_750, 1_875, 1_000, 1_000, 1_000];
+        assert_eq!(waits(&mut pace, 8), expected);
+        pace.retried();
+        let due = pace.due(MINUTE, MINUTE * 5).unwrap();
+        assert_eq!(due - pace.last.unwrap(), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn an_hour_is_caught_up_with_in_two_minutes() {
+        let total: u64 = waits(&mut CatchUp::new(60), 60).iter().sum();
+        assert!(total < 120_000, "{total}");
+    }
+
+    #[test]
+    fn without_a_pace_and_without_being_behind_nothing_waits() {
+        assert_eq!(waits(&mut CatchUp::new(0), 5), [0; 5]);
+        let mut pace = CatchUp::new(60);
+        for _ in 0..5 {
+            assert!(pace.due(MINUTE, MINUTE * 2).is_none());
+            pace.goes_out(Instant::now(), false);
+            pace.delivered();
+        }
+        assert_eq!(pace.speed(), 2);
+    }
+}

@@ -1,0 +1,163 @@
+//! The connection to a broker's replay port: at most one request of each kind is under way.
+
+use crate::feed::Broker;
+use std::time::{Duration, Instant};
+use zibrato::wire::{MAX_FRAME_BYTES, MAX_REQUEST_BYTES, ReplayAnswer, ReplayRequest};
+
+/// A request that is not answered for so long is asked again, on a new connection.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An answer beyond this is not read to its end. A good one has about as many bytes as it was
+/// asked for, or one batch.
+const MAX_ANSWER_BYTES: usize = 4 * MAX_FRAME_BYTES;
+
+/// What a frame takes at least, however small it is.
+const FRAME_OVERHEAD: usize = 64;
+
+/// A connection that is made, and made again, in the background.
+pub(super) struct Link {
+    context: zmq::Context,
+    broker: Broker,
+    endpoint: String,
+    socket: zmq::Socket,
+    fetch: Option<Instant>,
+    commit: Option<Instant>,
+    sent: Option<Instant>,
+}
+
+/// An answer, and the batches that came with it.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) head: ReplayAnswer,
+    /// The frames of the batches, four each.
+    pub(super) batches: Vec<zmq::Message>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AnswerError {
+    #[error("the answer has more than {MAX_ANSWER_BYTES} bytes; see what listens on that port")]
+    Large,
+    #[error("nothing has come")]
+    Nothing,
+    #[error("what came is no answer; upgrade the older one of broker and worker")]
+    Strange,
+}
+
+impl Link {
+    pub(super) fn open(broker: &Broker) -> Result<Self, zmq::Error> {
+        let endpoint = broker.endpoint().ok_or(zmq::Error::EINVAL)?;
+        let context = zmq::Context::new();
+        let socket = connect(&context, broker, &endpoint)?;
+        let broker = broker.clone();
+        Ok(Self { context, broker, endpoint, socket, fetch: None, commit: None, sent: None })
+    }
+
+    /// Begins anew: what was asked is not waited for any more, and what may still come of it is
+    /// never seen.
+    pub(super) fn reopen(&mut self) {
+        (self.fetch, self.commit) = (None, None);
+        match connect(&self.context, &self.broker, &self.endpoint) {
+            Ok(socket) => self.socket = socket,
+            // The old one is better than none; it is tried again when its time is up.
+            Err(why) => tracing::warn!(event = "reconnect", endpoint = self.endpoint, %why),
+        }
+    }
+
+    /// Asks, unless the same is under way; an answer comes later or never.
+    pub(super) fn ask(&mut self, request: &ReplayRequest) {
+        let now = Instant::now();
+        let frames = request.encode();
+        debug_assert!(frames.iter().all(|frame| frame.len() <= MAX_REQUEST_BYTES));
+        match request {
+            ReplayRequest::Fetch(_) => self.fetch = Some(now),
+            ReplayRequest::Commit(_) => self.commit = Some(now),
+            _ => {}
+        }
+        self.sent = Some(now);
+        if let Err(why) = self.socket.send_multipart(frames, zmq::DONTWAIT) {
+            // It counts as unanswered, and is asked again when its time is up.
+            tracing::debug!(event = "not_asked", %why);
+        }
+    }
+
+    pub(super) const fn fetching(&self) -> bool {
+        self.fetch.is_some()
+    }
+
+    pub(super) const fn committing(&self) -> bool {
+        self.commit.is_some()
+    }
+
+    /// How long ago something was last asked.
+    pub(super) fn quiet(&self, now: Instant) -> Duration {
+        self.sent.map_or(Duration::MAX, |sent| now.saturating_duration_since(sent))
+    }
+
+    /// When the oldest request has been unanswered for too long.
+    pub(super) fn overdue(&self) -> Option<Instant> {
+        let oldest = [self.fetch, self.commit].into_iter().flatten().min()?;
+        Some(oldest + PATIENCE)
+    }
+
+    /// The next answer that has come.
+    pub(super) fn answer(&mut self) -> Result<Answer, AnswerError> {
+        let mut frames = self.receive()?.into_iter();
+        let (Some(topic), Some(body)) = (frames.next(), frames.next()) else {
+            return Err(AnswerError::Strange);
+        };
+        let head = ReplayAnswer::decode(&topic, &body).map_err(|_| AnswerError::Strange)?;
+        match head {
+            ReplayAnswer::Batches(_) if frames.len() % 4 == 0 => self.fetch = None,
+            ReplayAnswer::Committed(_) => self.commit = None,
+            ReplayAnswer::Released | ReplayAnswer::Refused(_) => (),
+            _ => return Err(AnswerError::Strange),
+        }
+        Ok(Answer { head, batches: frames.collect() })
+    }
+
+    fn receive(&self) -> Result<Vec<zmq::Message>, AnswerError> {
+        let (mut frames, mut bytes) = (Vec::new(), 0);
+        loop {
+            let mut frame = zmq::Message::new();
+            match self.socket.recv(&mut frame, zmq::DONTWAIT) {
+                Ok(()) => (),
+                Err(zmq::Error::EINTR) => continue,
+                Err(_) => return Err(AnswerError::Nothing),
+            }
+            bytes += frame.len() + FRAME_OVERHEAD;
+            if bytes > MAX_ANSWER_BYTES {
+                return Err(AnswerError::Large);
+            }
+            let more = frame.get_more();
+            frames.push(frame);
+            if !more {
+                return Ok(frames);
+            }
+        }
+    }
+
+    pub(super) fn poll_item(&self) -> zmq::PollItem<'_> {
+        self.socket.as_poll_item(zmq::POLLIN)
+    }
+
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+}
+
+/// The one place where the socket is made.
+fn connect(
+    context: &zmq::Context,
+    broker: &Broker,
+    endpoint: &str,
+) -> Result<zmq::Socket, zmq::Error> {
+    let socket = context.socket(zmq::DEALER)?;
+    // What is still to be sent when the socket is closed, such as the last word of a reader.
+    socket.set_linger(200)?;
+    socket.set_maxmsgsize(MAX_FRAME_BYTES as i64)?;
+    socket.set_reconnect_ivl(100)?;
+    socket.set_reconnect_ivl_max(400)?;
+    broker.connect(&socket, endpoint)?;
+    Ok(socket)
+}

@@ -1,0 +1,40 @@
+//! Hears whether a broker publishes, to tell one without a replay port from one that is away.
+
+use crate::feed::Broker;
+use std::time::{Duration, Instant};
+use zibrato::wire::LEVELS_TOPIC;
+
+/// A broker that publishes for so long and answers nothing on its replay port has none.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Listens to what each broker says every second, until an answer comes.
+pub(super) struct Probe {
+    socket: zmq::Socket,
+    heard: Option<Instant>,
+}
+
+impl Probe {
+    pub(super) fn open(broker: &Broker) -> Result<Self, zmq::Error> {
+        let endpoint = broker.endpoint().ok_or(zmq::Error::EINVAL)?;
+        let socket = zmq::Context::new().socket(zmq::SUB)?;
+        socket.set_linger(0)?;
+        socket.set_rcvhwm(10)?;
+        socket.set_reconnect_ivl(100)?;
+        socket.set_reconnect_ivl_max(400)?;
+        socket.set_subscribe(LEVELS_TOPIC.as_bytes())?;
+        broker.connect(&socket, &endpoint)?;
+        Ok(Self { socket, heard: None })
+    }
+
+    /// Hears, and says whether the broker has published for so long that it should have answered.
+    pub(super) fn gives_up(&mut self, now: Instant) -> bool {
+        while self.socket.recv_multipart(zmq::DONTWAIT).is_ok() {
+            self.heard.get_or_insert(now);
+        }
+        self.heard.is_some_and(|heard| now.saturating_duration_since(heard) >= PATIENCE)
+    }
+
+    pub(super) fn poll_item(&self) -> zmq::PollItem<'_> {
+        self.socket.as_poll_item(zmq::POLLIN)
+    }
+}

@@ -1,0 +1,159 @@
+//! The same batches make the same windows, however they are cut, and wherever one begins anew.
+
+use super::{Ended, ReplayFolder};
+use proptest::prelude::*;
+use std::time::Duration;
+use zibrato::wire::{BatchId, BatchWriter, PublisherId, Stamp};
+
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// A batch in a journal: its frames and its stamp.
+#[derive(Debug, Clone)]
+struct Kept {
+    stamp: Stamp,
+    frames: [Vec<u8>; 4],
+}
+
+/// A batch of one counter, one gauge and one timer.
+fn kept(offset: u64, received_ms: u64, name: u8, value: f64) -> Kept {
+    let stamp = Stamp { offset, received_ms };
+    let mut body = BatchWriter::new("web-1", received_ms, 1000);
+    let name = format!("n{name}");
+    body.counter(&name, &[], value);
+    body.timer_readings(&name, &[], &[value]);
+    let id = BatchId { publisher: PublisherId([1; 16]), sequence: offset };
+    let frames =
+        [b"zb1|info|".to_vec(), id.encode().to_vec(), stamp.encode().to_vec(), body.finish()];
+    Kept { stamp, frames }
+}
+
+/// What can be told of a window: its start, its series, and where it ends in the journal.
+type Told = (u64, String);
+
+fn told(ended: Ended) -> (Told, u64) {
+    let start = ended.window.start_ms();
+    ((start, format!("{:?}", ended.window.into_series())), ended.through)
+}
+
+/// The answers to a reader: how many batches each hands out, and how much later than it has to be
+/// it is complete.
+type Cuts = [(usize, u64)];
+
+/// Reads a journal from after an offset to its end, or until `most` windows have ended, in answers
+/// that are cut somewhere; gives the windows, and where the last of them ends.
+fn read(
+    journal: &[Kept],
+    after: u64,
+    cuts: &Cuts,
+    most: usize,
+    done_ms: u64,
+) -> (Vec<Told>, u64, bool) {
+    let mut folder = ReplayFolder::new(FLUSH, 1000);
+    let (mut windows, mut committed, mut cuts) = (Vec::new(), after, cuts.iter().cycle());
+    let mut at = journal.iter().position(|kept| kept.stamp.offset > after);
+    loop {
+        let from = at.unwrap_or(journal.len());
+        let &(batches, late) = cuts.next().unwrap();
+        let to = (from + batches).min(journal.len());
+        let mut ended = Vec::new();
+        for kept in &journal[from..to] {
+            ended.extend(folder.take(&kept.frames.each_ref().map(Vec::as_slice)));
+        }
+        // Everything that was received before the next batch has been handed out.
+        let until = journal.get(to).map_or(done_ms, |next| next.stamp.received_ms);
+        let last = journal[..to].last().map_or(0, |kept| kept.stamp.received_ms);
+        let until = last.max(until.saturating_sub(late));
+        let through = journal[..to].last().map_or(after, |kept| kept.stamp.offset).max(after);
+        ended.extend(folder.complete(until, through));
+        for one in ended {
+            let (window, through) = told(one);
+            assert!(through >= committed);
+            windows.push(window);
+            committed = through;
+            if windows.len() == most {
+                return (windows, committed, false);
+            }
+        }
+        if to == journal.len() && until == done_ms {
+            return (windows, committed, true);
+        }
+        at = Some(to);
+    }
+}
+
+proptest! {
+    /// Any cut of the same stream into answers, with restarts at any point from the committed
+    /// place, gives the same windows.
+    #[test]
+    fn windows_are_the_same_however_often_and_wherever_one_begins_anew(
+        batches in prop::collection::vec((0..700_u64, 1..4_u64, 0..5_u8, -1e3..1e3_f64), 1..80),
+        cuts in prop::collection::vec((0..9_usize, prop_oneof![Just(0), 0..2_000_u64]), 1..20),
+        restarts in prop::collection::vec(1..4_usize, 0..40),
+    ) {
+        let (mut offset, mut received) = (0, 1_700_000_000_000);
+        let journal: Vec<_> = batches.iter().map(|&(later, further, name, value)| {
+            // Offsets in between belong to other levels.
+            (offset, received) = (offset + further, received + later);
+            kept(offset, received, name, value)
+        }).collect();
+        let done = received + 10_000;
+        let whole = [(usize::MAX / 2, 0)];
+        let (expected, _, _) = read(&journal, 0, &whole, usize::MAX, done);
+        prop_assert_eq!(expected.is_empty(), false);
+
+        // The last cut is never late, or the stream would have no end.
+        let cuts: Vec<_> = cuts.into_iter().chain([(3, 0)]).collect();
+        let (mut found, mut committed, mut ended) = (Vec::new(), 0, false);
+        let mut restarts = restarts.into_iter();
+        while !ended {
+            let most = restarts.next().unwrap_or(usize::MAX);
+            let (windows, through, done) = read(&journal, committed, &cuts, most, done);
+            found.extend(windows);
+            (committed, ended) = (through, done);
+        }
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn no_frames_whatever_do_harm(
+        frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..7),
+        offset in any::<u64>(),
+        received in any::<u64>(),
+    ) {
+        let mut folder = ReplayFolder::new(FLUSH, 10);
+        folder.take(&frames.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let good = kept(offset, received, 1, 1.0);
+        folder.take(&good.frames.each_ref().map(Vec::as_slice));
+        prop_assert!(folder.is_open());
+        folder.complete(u64::MAX, offset);
+        prop_assert!(folder.take_counts().batches >= 1);
+    }
+}
+
+#[test]
+fn a_window_ends_by_the_next_batch_or_by_the_brokers_clock() {
+    let mut folder = ReplayFolder::new(FLUSH, 10);
+    let take = |folder: &mut ReplayFolder, kept: &Kept| {
+        folder
+            .take(&kept.frames.each_ref().map(Vec::as_slice))
+            .map(|e| (e.window.start_ms(), e.through))
+    };
+    assert_eq!(take(&mut folder, &kept(3, 1_999, 0, 1.0)), None);
+    assert!(folder.complete(1_999, 5).is_none());
+    // Offsets up to the one before it were seen, and were of other levels.
+    assert_eq!(take(&mut folder, &kept(9, 2_000, 0, 1.0)), Some((1_000, 8)));
+    let ended = folder.complete(3_000, 12).unwrap();
+    assert_eq!((ended.window.start_ms(), ended.through), (2_000, 12));
+    assert!(!folder.is_open() && folder.complete(9_000, 20).is_none());
+    // A broker whose clock was set back by force: the window of that time, once more.
+    assert_eq!(take(&mut folder, &kept(21, 9_000, 0, 1.0)), None);
+    assert_eq!(take(&mut folder, &kept(22, 500, 0, 1.0)), Some((9_000, 21)));
+}
+
+#[test]
+fn a_batch_without_a_stamp_is_refused() {
+    let mut folder = ReplayFolder::new(FLUSH, 10);
+    let [topic, id, _, body] = kept(1, 1, 0, 1.0).frames;
+    assert!(folder.take(&[&topic, &id, &body]).is_none() && !folder.is_open());
+    assert_eq!(folder.take_counts().refused["frames"].0, 1);
+}

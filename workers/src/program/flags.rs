@@ -1,0 +1,270 @@
+//! The command line of a worker program.
+
+use crate::backend::BackendProgram;
+use crate::curve::CurveFlags;
+use crate::dead_letters::command::Action;
+use crate::levels::Levels;
+use crate::worker::{Worker, WorkerBuilder};
+use std::ffi::OsString;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+use zibrato::daemon::CommonFlags;
+
+/// All flags of a worker program.
+#[derive(Debug, clap::Parser)]
+#[command(name = B::PROGRAM, about = B::ABOUT, after_help = B::EXAMPLES, version)]
+#[command(subcommand_value_name = "COMMAND", disable_help_subcommand = true)]
+pub(super) struct ProgramFlags<B: BackendProgram> {
+    #[command(subcommand)]
+    pub(super) task: Option<Task>,
+    #[command(flatten)]
+    pub(super) worker: WorkerFlags,
+    #[command(flatten)]
+    pub(super) backend: B::Flags,
+    #[command(flatten, next_help_heading = "General")]
+    pub(super) common: CommonFlags,
+}
+
+/// What the program shall do.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub(super) enum Task {
+    /// List, send or drop payloads that the backend refused for good
+    Deadletter {
+        #[command(subcommand)]
+        action: Action,
+    },
+    /// Deliver, until TERM, INT or QUIT; what is done when no command is given
+    Run,
+}
+
+/// The flags of every worker.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Worker")]
+pub(super) struct WorkerFlags {
+    /// The broker's host, or the folder it listens in, such as ipc:///run/zibrato
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
+    pub(super) host: String,
+
+    /// The port on which the broker publishes: its own port + 1; its journal is on the next one
+    #[arg(long, value_name = "PORT", default_value_t = 5551, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) port: u16,
+
+    #[command(flatten)]
+    pub(super) curve: CurveFlags,
+
+    /// Deliver these levels, with commas between them; `*` is every level
+    #[arg(long, value_name = "LEVELS", default_value_t = Levels::default())]
+    pub(super) levels: Levels,
+
+    /// Keep the place in the journal under this name, which no other worker has [default: the
+    /// program's name]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// Read the live stream in place of the journal: what is published while this worker or its
+    /// backend is away is lost
+    #[arg(long)]
+    live: bool,
+
+    /// Fold and deliver every so many seconds, aligned to the clock
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = flush)]
+    pub(super) flush: Duration,
+
+    /// Fold new names into `_overflow` beyond so many series in a window
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = at_least_one)]
+    max_series: usize,
+
+    /// Let so many windows wait for the backend; then the journal holds the rest, or with --live
+    /// the oldest is dropped and counted [default: 4, or 60 with --live]
+    #[arg(long, value_name = "NUMBER", value_parser = at_least_one)]
+    max_windows: Option<usize>,
+
+    /// Deliver a backlog so many times as fast as it came, at most; 0 is as fast as the backend
+    /// takes it
+    #[arg(long, value_name = "TIMES", default_value_t = 60, value_parser = catch_up)]
+    catch_up: u32,
+
+    /// Keep payloads that the backend refuses for good in this folder [default:
+    /// $STATE_DIRECTORY/dead-letters, or zibrato/NAME/dead-letters where the user keeps state]
+    #[arg(long, value_name = "DIR")]
+    dead_letters: Option<PathBuf>,
+
+    /// Bytes that they may have in all; further ones are lost, and counted
+    #[arg(long, value_name = "BYTES", default_value_t = 100 << 20)]
+    dead_letters_max: u64,
+
+    /// Address for /healthz, /readyz and /metrics, such as 127.0.0.1:5581, or `off`
+    #[arg(long, value_name = "ADDR", default_value = "off", value_parser = http)]
+    pub(super) http: Http,
+
+    /// Take so many seconds at most to deliver the rest when stopped
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = timeout)]
+    pub(super) shutdown_timeout: Duration,
+}
+
+/// Where pages are served, if they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Http {
+    /// There.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+impl WorkerFlags {
+    /// What the worker is called.
+    pub(super) fn name(&self, program: &str) -> String {
+        self.name.clone().unwrap_or_else(|| program.to_owned())
+    }
+
+    /// Where dead letters are kept; `None` when nobody says where.
+    pub(super) fn folder(
+        &self,
+        program: &str,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Option<PathBuf> {
+        let full = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let below = |state: PathBuf| state.join("zibrato").join(self.name(program));
+        // systemd names several folders with colons between them.
+        let first = |all: PathBuf| all.to_str()?.split(':').next().map(PathBuf::from);
+        let state = full("STATE_DIRECTORY")
+            .and_then(first)
+            .or_else(|| full("XDG_STATE_HOME").map(below))
+            .or_else(|| full("HOME").map(|home| below(home.join(".local/state"))));
+        let default = state.map(|state| state.join("dead-letters"));
+        self.dead_letters.clone().or(default)
+    }
+
+    pub(super) fn builder(&self, program: &str, dead_letters: Option<PathBuf>) -> WorkerBuilder {
+        let mut builder = Worker::builder()
+            .host(&*self.host)
+            .port(self.port)
+            .name(self.name(program))
+            .levels(self.levels.clone())
+            .flush(self.flush)
+            .max_series(self.max_series)
+            .catch_up(self.catch_up);
+        if let Some(max_windows) = self.max_windows {
+            builder = builder.max_windows(max_windows);
+        }
+        if let Some(folder) = dead_letters {
+            builder = builder.dead_letters(folder, self.dead_letters_max).program(program);
+        }
+        if self.live { builder } else { builder.replay() }
+    }
+}
+
+/// Why a number on the command line cannot be.
+#[derive(Debug, thiserror::Error)]
+enum NumberError {
+    #[error("at 1 a backlog would never become less; take 2 or more, or 0 for no limit")]
+    CatchUp,
+    #[error("a window has at least 0.1 seconds and at most a day: for one minute, `--flush 60`")]
+    Flush,
+    #[error("give HOST:PORT, such as 127.0.0.1:5581, or `off`")]
+    Http,
+    #[error("at least 1 is needed")]
+    NotOne,
+    #[error("give seconds from {0} to {1}, such as 10 or 0.5")]
+    Seconds(f64, f64),
+}
+
+fn flush(text: &str) -> Result<Duration, NumberError> {
+    seconds(text, 0.1, 86_400.0).map_err(|_| NumberError::Flush)
+}
+
+fn timeout(text: &str) -> Result<Duration, NumberError> {
+    seconds(text, 0.0, 3_600.0)
+}
+
+fn at_least_one(text: &str) -> Result<usize, NumberError> {
+    text.parse().ok().filter(|number| *number > 0).ok_or(NumberError::NotOne)
+}
+
+fn catch_up(text: &str) -> Result<u32, NumberError> {
+    text.parse().ok().filter(|times| *times != 1).ok_or(NumberError::CatchUp)
+}
+
+fn http(text: &str) -> Result<Http, NumberError> {
+    if text == "off" {
+        return Ok(Http::Off);
+    }
+    let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
+    address.map(Http::At).ok_or(NumberError::Http)
+}
+
+/// Seconds, with a fraction or without.
+fn seconds(text: &str, least: f64, most: f64) -> Result<Duration, NumberError> {
+    let seconds: Option<f64> = text.trim().parse().ok().filter(|s| (least..=most).contains(s));
+    seconds.map(Duration::from_secs_f64).ok_or(NumberError::Seconds(least, most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Http, WorkerFlags, at_least_one, catch_up, flush, http, timeout};
+    use clap::Parser;
+    use std::ffi::OsString;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    #[test]
+    fn seconds_may_have_a_fraction() {
+        assert_eq!(flush("60").unwrap(), Duration::from_secs(60));
+        assert_eq!(flush("0.1").unwrap(), Duration::from_millis(100));
+        assert_eq!(timeout("0").unwrap(), Duration::ZERO);
+        for bad in ["0", "0.05", "-1", "nan", "inf", "soon", "", "86401"] {
+            assert!(flush(bad).unwrap_err().to_string().contains("--flush 60"), "{bad:?}");
+        }
+        for bad in ["-1", "nan", "inf", "3601"] {
+            assert!(timeout(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_bound_is_at_least_one_and_a_catch_up_faster_than_what_comes() {
+        assert_eq!(at_least_one("7").unwrap(), 7);
+        for bad in ["0", "-1", "1.5", "many"] {
+            assert!(at_least_one(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!((catch_up("0").unwrap(), catch_up("2").unwrap()), (0, 2));
+        assert!(catch_up("1").is_err() && catch_up("-1").is_err());
+    }
+
+    #[test]
+    fn pages_are_off_or_at_an_address() {
+        assert_eq!(http("off").unwrap(), Http::Off);
+        assert_eq!(http("127.0.0.1:80").unwrap(), Http::At("127.0.0.1:80".parse().unwrap()));
+        assert!(http("5581").is_err());
+    }
+
+    #[derive(Debug, Parser)]
+    struct Flags {
+        #[command(flatten)]
+        worker: WorkerFlags,
+    }
+
+    #[test]
+    fn dead_letters_are_where_state_is_kept() {
+        let place = |args: &[&str], variables: &[(&str, &str)]| {
+            let args = ["x"].iter().chain(args);
+            let flags = Flags::try_parse_from(args).unwrap().worker;
+            let variable = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| OsString::from(value))
+            };
+            flags.folder("zibrato-carbon", variable)
+        };
+        let [state, xdg, home] =
+            [("STATE_DIRECTORY", "/s:/t"), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")];
+        for (args, variables, expected) in [
+            (&["--dead-letters", "/d"][..], &[state, xdg, home][..], Some("/d")),
+            (&[], &[state, xdg, home], Some("/s/dead-letters")),
+            (&[], &[xdg, home], Some("/x/zibrato/zibrato-carbon/dead-letters")),
+            (&["--name", "n"], &[home], Some("/h/.local/state/zibrato/n/dead-letters")),
+            (&[], &[("HOME", "")], None),
+        ] {
+            assert_eq!(place(args, variables), expected.map(PathBuf::from), "{variables:?}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The pages that a worker serves over HTTP.
+
+use crate::counters::Counters;
+use crate::worker::View;
+use zibrato::daemon::{Exposition, Page};
+
+/// The page for a path.
+pub(super) fn page(path: &str, program: &str, view: &View) -> Page {
+    match path {
+        "/healthz" => match view.stuck() {
+            None => Page::text(200, "ok\n"),
+            Some(why) => Page::text(503, format!("{why}\n")),
+        },
+        "/readyz" => match view.unready() {
+            None => Page::text(200, format!("{}\n", status(view))),
+            Some(why) => Page::text(503, format!("{why}\n")),
+        },
+        "/metrics" => Page::metrics(metrics(program, view)),
+        _ => Page::text(404, "no such page; there are /healthz, /readyz and /metrics\n"),
+    }
+}
+
+/// How the worker is, in a few words.
+pub(super) fn status(view: &View) -> String {
+    if let Some(why) = view.unready() {
+        return why;
+    }
+    if let Some(why) = view.live_because() {
+        return format!("ready, on the live stream: {why}");
+    }
+    let behind = view.behind().as_secs();
+    if view.progress().reading().replaying {
+        format!("ready, {behind} s behind, {} windows waiting", view.waiting())
+    } else {
+        format!("ready, {} windows waiting", view.waiting())
+    }
+}
+
+fn metrics(program: &str, view: &View) -> String {
+    let mut to = Exposition::new();
+    let counters = view.counters();
+    incoming(&mut to, &counters);
+    series(&mut to, &counters);
+    windows(&mut to, &counters, view);
+    journal(&mut to, &counters, view);
+    let ready = f64::from(u8::from(view.unready().is_none()));
+    to.gauge("zibrato_worker_ready", "1 when nothing stands in the way of delivery.")
+        .sample(&[], ready);
+    let connected = f64::from(u8::from(counters.broker_connected));
+    to.gauge("zibrato_worker_broker_connected", "1 when the broker has been heard of lately.")
+        .sample(&[], connected);
+    to.gauge("zibrato_worker_info", "The program and its version.")
+        .sample(&[("program", program), ("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    to.finish()
+}
+
+fn incoming(to: &mut Exposition, counters: &Counters) {
+    for (name, help, value) in [
+        ("zibrato_worker_batches_total", "Batches folded.", counters.batches),
+        ("zibrato_worker_entries_total", "Entries folded.", counters.entries),
+        (
+            "zibrato_worker_duplicates_total",
+            "Batches that had come before, and were left alone.",
+            counters.duplicates,
+        ),
+        (
+            "zibrato_worker_late_total",
+            "Batches whose window was gone when they came; they went into the next one.",
+            counters.late,
+        ),
+        (
+            "zibrato_worker_overflowed_total",
+            "Entries folded together because a window had its most series.",
+            counters.overflowed,
+        ),
+        (
+            "zibrato_worker_gone_total",
+            "Batches, of whatever level, that the journal had not any more when they were due.",
+            counters.gone,
+        ),
+    ] {
+        to.counter(name, help).sample(&[], value as f64);
+    }
+    let mut family =
+        to.counter("zibrato_worker_refused_total", "Messages and entries refused, by reason.");
+    for (reason, count) in &counters.refused {
+        family.sample(&[("reason", reason)], *count as f64);
+    }
+}
+
+fn series(to: &mut Exposition, counters: &Counters) {
+    to.counter("zibrato_worker_series_flushed_total", "Series in windows that ended.")
+        .sample(&[], counters.series_flushed as f64);
+    to.counter("zibrato_worker_series_total", "What became of series, by outcome.")
+        .sample(&[("outcome", "delivered")], counters.series_delivered as f64)
+        .sample(&[("outcome", "dropped")], counters.series_dropped as f64)
+        .sample(&[("outcome", "left_out")], counters.series_left_out as f64)
+        .sample(&[("outcome", "lost")], counters.series_lost as f64)
+        .sample(&[("outcome", "rejected")], counters.series_rejected as f64);
+    to.gauge("zibrato_worker_series_waiting", "Series on their way to the backend.")
+        .sample(&[], counters.series_waiting() as f64);
+    let mut family = to.counter("zibrato_worker_series_lost_total", "Series lost, by reason.");
+    family.sample(&[("reason", "queue_full")], counters.series_dropped as f64);
+    for reason in ["dead_letters_disk", "dead_letters_full", "no_time"] {
+        let lost = counters.lost.get(reason).copied().unwrap_or_default();
+        family.sample(&[("reason", reason)], lost as f64);
+    }
+    to.counter("zibrato_worker_dead_letters_total", "Payloads refused for good and kept in files.")
+        .sample(&[], counters.dead_letters as f64);
+    to.counter("zibrato_worker_retries_total", "Tries that the backend answered by \"again\".")
+        .sample(&[], counters.retries as f64);
+    to.counter(
+        "zibrato_worker_repeated_total",
+        "Payloads sent again although the backend may have taken them before.",
+    )
+    .sample(&[], counters.payloads_repeated as f64);
+}
+
+fn windows(to: &mut Exposition, counters: &Counters, view: &View) {
+    to.counter(
+        "zibrato_worker_windows_flushed_total",
+        "Windows that ended with something in them.",
+    )
+    .sample(&[], counters.windows_flushed as f64);
+    to.counter("zibrato_worker_windows_total", "What became of windows, by outcome.")
+        .sample(&[("outcome", "delivered")], counters.windows_delivered as f64)
+        .sample(&[("outcome", "lost")], counters.windows_lost as f64);
+    to.gauge("zibrato_worker_windows_waiting", "Windows that wait for the backend.")
+        .sample(&[], view.waiting() as f64);
+}
+
+fn journal(to: &mut Exposition, counters: &Counters, view: &View) {
+    let reading = view.progress().reading();
+    let replaying = f64::from(u8::from(reading.replaying));
+    to.gauge("zibrato_worker_replaying", "1 when the worker reads from the broker's journal.")
+        .sample(&[], replaying);
+    if !reading.replaying {
+        return;
+    }
+    to.counter("zibrato_worker_windows_committed_total", "Windows that are committed.")
+        .sample(&[], counters.windows_committed as f64);
+    to.gauge("zibrato_worker_lag_seconds", "How far the delivery is behind the broker's clock.")
+        .sample(&[], view.behind().as_secs_f64());
+    let committed = reading.committed.unwrap_or_default();
+    to.gauge("zibrato_worker_offset", "Places in the journal.")
+        .sample(&[("place", "committed")], committed as f64)
+        .sample(&[("place", "end")], reading.end as f64)
+        .sample(&[("place", "read")], reading.read as f64);
+    if reading.committed.is_some() {
+        let lag = reading.end.saturating_sub(committed);
+        to.gauge("zibrato_worker_lag_offsets", "Batches, of whatever level, not committed yet.")
+            .sample(&[], lag as f64);
+    }
+}

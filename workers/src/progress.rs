@@ -1,0 +1,204 @@
+//! How far a replaying worker has come, told between its threads, and to those who look on.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use zibrato::wire::Position;
+
+/// Shared by the worker's threads: the delivery says what is done, the feed commits it.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    state: Mutex<State>,
+    wake: Wake,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    delivered: Delivered,
+    ended: bool,
+    reading: Reading,
+    newest: Option<(u64, Instant)>,
+}
+
+/// What the delivery has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    /// How many windows.
+    pub(crate) windows: u64,
+    /// Everything up to there is delivered; `None` before the first window.
+    pub(crate) through: Option<Position>,
+    /// When the last of them ended, or, before there was one, when the first window began; in unix
+    /// milliseconds. 0 before that.
+    pub(crate) until_ms: u64,
+}
+
+/// What the feed has read and committed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// Whether the worker reads from a journal.
+    pub(crate) replaying: bool,
+    /// After which offset the broker would begin if the worker began anew, as far as is known.
+    pub(crate) committed: Option<u64>,
+    /// Up to which offset has been read.
+    pub(crate) read: u64,
+    /// The last offset in the journal.
+    pub(crate) end: u64,
+    /// Whether everything that was read is delivered.
+    pub(crate) idle: bool,
+}
+
+impl Progress {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { state: Mutex::default(), wake: Wake::new()? })
+    }
+
+    /// The delivery has finished a window that ended at `end_ms`.
+    pub(crate) fn deliver(&self, through: Option<Position>, end_ms: u64) {
+        let mut state = self.state();
+        let delivered = &mut state.delivered;
+        delivered.windows += 1;
+        delivered.through = through.or(delivered.through);
+        delivered.until_ms = end_ms;
+        drop(state);
+        self.wake.wake();
+    }
+
+    /// The first window that there will be to deliver begins at `start_ms`.
+    pub(crate) fn begin(&self, start_ms: u64) {
+        let mut state = self.state();
+        if state.delivered.until_ms == 0 {
+            state.delivered.until_ms = start_ms;
+        }
+    }
+
+    /// How far the delivery is behind the broker's clock, in milliseconds; 0 when there is nothing
+    /// to deliver. `own_ms` is what the own clock shows.
+    pub(crate) fn behind_ms(&self, own_ms: u64) -> u64 {
+        let (reading, until_ms) = (self.reading(), self.delivered().until_ms);
+        let behind = self.broker_ms(own_ms).saturating_sub(until_ms);
+        if reading.idle || until_ms == 0 { 0 } else { behind }
+    }
+
+    /// What the delivery has done up to now.
+    pub(crate) fn delivered(&self) -> Delivered {
+        self.state().delivered
+    }
+
+    /// The delivery has ended: nothing will be delivered any more.
+    pub(crate) fn end(&self) {
+        self.state().ended = true;
+        self.wake.wake();
+    }
+
+    pub(crate) fn ended(&self) -> bool {
+        self.state().ended
+    }
+
+    /// Wakes the feed: there may be room for a window.
+    pub(crate) fn wake(&self) {
+        self.wake.wake();
+    }
+
+    /// Takes the reasons for having been woken; what happens from now on wakes again.
+    pub(crate) fn clear(&self) {
+        self.wake.clear();
+    }
+
+    /// Readable when the feed has been woken.
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.wake.readable.as_raw_fd()
+    }
+
+    pub(crate) fn read_on(&self, change: impl FnOnce(&mut Reading)) {
+        change(&mut self.state().reading);
+    }
+
+    pub(crate) fn reading(&self) -> Reading {
+        self.state().reading
+    }
+
+    /// The broker's clock shows this now, in unix milliseconds.
+    pub(crate) fn tell_time(&self, ms: u64) {
+        self.state().newest = Some((ms, Instant::now()));
+    }
+
+    /// What the broker's clock shows, if it has told; `own_ms` otherwise.
+    pub(crate) fn broker_ms(&self, own_ms: u64) -> u64 {
+        let newest = self.state().newest;
+        newest.map_or(own_ms, |(ms, at)| ms.saturating_add(millis(at.elapsed())))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is a few assignments; a panic between them leaves numbers, not nonsense.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A duration in milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Wakes a thread that waits on descriptors.
+#[derive(Debug)]
+struct Wake {
+    readable: UnixStream,
+    writable: UnixStream,
+}
+
+impl Wake {
+    fn new() -> io::Result<Self> {
+        let (readable, writable) = UnixStream::pair()?;
+        readable.set_nonblocking(true)?;
+        writable.set_nonblocking(true)?;
+        Ok(Self { readable, writable })
+    }
+
+    fn wake(&self) {
+        // A full pipe is readable already, which is all that is wanted.
+        (&self.writable).write_all(&[0]).ok();
+    }
+
+    fn clear(&self) {
+        let mut taken = [0; 64];
+        while (&self.readable).read(&mut taken).is_ok_and(|read| read > 0) {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Progress;
+    use zibrato::wire::Position;
+
+    #[test]
+    fn what_is_delivered_wakes_the_feed_until_it_has_looked() {
+        let progress = Progress::new().unwrap();
+        let woken = || {
+            let fd = progress.descriptor();
+            let mut items = [zmq::PollItem::from_fd(fd, zmq::POLLIN)];
+            zmq::poll(&mut items, 0).unwrap() == 1
+        };
+        assert!(!woken());
+        let through = Position { journal: 1, offset: 7 };
+        progress.deliver(Some(through), 60_000);
+        for _ in 0..100_000 {
+            progress.wake();
+        }
+        assert!(woken());
+        progress.clear();
+        assert!(!woken());
+        progress.deliver(None, 120_000);
+        let delivered = progress.delivered();
+        assert_eq!((delivered.windows, delivered.through), (2, Some(through)));
+    }
+
+    #[test]
+    fn the_brokers_clock_is_the_own_one_until_it_has_told() {
+        let progress = Progress::new().unwrap();
+        assert_eq!(progress.broker_ms(5), 5);
+        progress.tell_time(1_000_000);
+        assert!((1_000_000..1_060_000).contains(&progress.broker_ms(5)));
+    }
+}

@@ -1,0 +1,168 @@
+//! How a worker is: whether its threads go on, what the broker refuses, what the backend answers.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long the feed may be silent before it counts as stuck. It speaks every second.
+const FEED_SILENCE: Duration = Duration::from_secs(10);
+
+/// How long one try of a backend may take before the delivery counts as stuck.
+const LONGEST_TRY: Duration = Duration::from_secs(600);
+
+/// Shared by the worker's threads and those who look on.
+#[derive(Debug)]
+pub(crate) struct Status(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    feed: Instant,
+    /// Since when the delivery is at one try.
+    trying: Option<Instant>,
+    refused: Option<String>,
+    backend: Option<Trouble>,
+    failure: Option<String>,
+    live: Option<String>,
+    stopping: bool,
+}
+
+/// A backend that takes nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Trouble {
+    pub(crate) since: Instant,
+    pub(crate) why: String,
+}
+
+impl Status {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(State {
+            feed: Instant::now(),
+            trying: None,
+            refused: None,
+            backend: None,
+            failure: None,
+            live: None,
+            stopping: false,
+        }))
+    }
+
+    pub(crate) fn feed_is_alive(&self) {
+        self.state().feed = Instant::now();
+    }
+
+    pub(crate) fn feed_is_well(&self) {
+        self.state().refused = None;
+    }
+
+    /// The broker refuses, and says why. Whether that is news.
+    pub(crate) fn feed_is_ill(&self, why: &str) -> bool {
+        let mut state = self.state();
+        let news = state.refused.as_deref() != Some(why);
+        if news {
+            state.refused = Some(why.to_owned());
+        }
+        news
+    }
+
+    /// A try begins.
+    pub(crate) fn try_begins(&self) {
+        self.state().trying = Some(Instant::now());
+    }
+
+    /// A try has ended; `why` says why nothing was taken, if nothing was.
+    pub(crate) fn try_ends(&self, why: Option<&str>) {
+        let mut state = self.state();
+        state.trying = None;
+        state.backend = why.map(|why| {
+            let since = state.backend.as_ref().map_or_else(Instant::now, |before| before.since);
+            Trouble { since, why: why.to_owned() }
+        });
+    }
+
+    /// The worker cannot go on.
+    pub(crate) fn fail(&self, why: String) {
+        self.state().failure.get_or_insert(why);
+    }
+
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.state().failure.clone()
+    }
+
+    /// The live stream is all there is.
+    pub(crate) fn is_live_because(&self, why: String) {
+        self.state().live = Some(why);
+    }
+
+    pub(crate) fn stops(&self) {
+        self.state().stopping = true;
+    }
+
+    /// Which thread is stuck, if one is.
+    pub(crate) fn stuck(&self) -> Option<&'static str> {
+        let state = self.state();
+        if state.feed.elapsed() > FEED_SILENCE {
+            return Some("the feed has not moved for ten seconds; restart the worker");
+        }
+        let trying = state.trying.is_some_and(|since| since.elapsed() > LONGEST_TRY);
+        trying.then_some("one try of the backend has taken more than ten minutes")
+    }
+
+    /// What keeps the worker from being ready, if something does. `patience` is how long a
+    /// backend may take nothing.
+    pub(crate) fn unready(&self, connected: bool, patience: Duration) -> Option<String> {
+        if let Some(stuck) = self.stuck() {
+            return Some(stuck.to_owned());
+        }
+        let state = self.state();
+        if let Some(why) = &state.failure {
+            return Some(why.clone());
+        }
+        if state.stopping {
+            return Some("the worker is stopping".to_owned());
+        }
+        if let Some(why) = &state.refused {
+            return Some(format!("the broker refuses: {why}"));
+        }
+        if !connected {
+            let why = "the broker is not heard; start it, or give its address by --host and --port";
+            return Some(why.to_owned());
+        }
+        let trouble = state.backend.as_ref().filter(|t| t.since.elapsed() > patience)?;
+        let seconds = trouble.since.elapsed().as_secs();
+        Some(format!("the backend has taken nothing for {seconds} s: {}", trouble.why))
+    }
+
+    /// Why the live stream is read although the journal was to be.
+    pub(crate) fn live_because(&self) -> Option<String> {
+        self.state().live.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is an assignment; a panic elsewhere leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Status;
+    use std::time::Duration;
+
+    #[test]
+    fn a_worker_is_ready_when_nothing_stands_in_its_way() {
+        let (status, long) = (Status::new(), Duration::from_secs(60));
+        assert_eq!(status.unready(true, long), None);
+        assert!(status.unready(false, long).unwrap().contains("--host"));
+        status.try_begins();
+        status.try_ends(Some("401"));
+        assert_eq!(status.unready(true, long), None);
+        let said = status.unready(true, Duration::ZERO).unwrap();
+        assert!(said.ends_with("s: 401"), "{said}");
+        status.try_ends(None);
+        assert_eq!(status.unready(true, Duration::ZERO), None);
+        assert!(status.feed_is_ill("a") && !status.feed_is_ill("a") && status.feed_is_ill("b"));
+        assert_eq!(status.unready(true, long).unwrap(), "the broker refuses: b");
+        status.feed_is_well();
+        status.fail("owned".to_owned());
+        assert_eq!(status.unready(true, long).unwrap(), "owned");
+    }
+}

@@ -1,0 +1,225 @@
+//! What a worker shall do, and why it may not start.
+
+use super::Worker;
+use crate::backend::Backend;
+use crate::backoff::Pace;
+use crate::feed::Broker;
+use crate::levels::Levels;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+use zibrato::curve::Curve;
+use zibrato::daemon::Stop;
+
+/// The shortest window.
+const SHORTEST_FLUSH: Duration = Duration::from_millis(100);
+
+/// The longest window.
+const LONGEST_FLUSH: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest name.
+const MAX_NAME: usize = 64;
+
+/// Says what a [`Worker`] shall do; made by [`Worker::builder`](super::Worker::builder).
+#[derive(Debug, Clone)]
+pub struct WorkerBuilder {
+    pub(super) broker: Broker,
+    pub(super) name: String,
+    pub(super) program: String,
+    pub(super) replay: bool,
+    pub(super) levels: Levels,
+    pub(super) flush: Duration,
+    pub(super) max_series: usize,
+    pub(super) max_windows: Option<usize>,
+    pub(super) pace: Pace,
+    pub(super) catch_up: u32,
+    pub(super) dead_letters: Option<(PathBuf, u64)>,
+}
+
+impl WorkerBuilder {
+    /// The broker's host: a name, an address, or `ipc://` and the folder in which a broker of this
+    /// machine listens; then the port does not matter. Defaults to `127.0.0.1`.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.broker.host = host.into();
+        self
+    }
+
+    /// The port on which the broker publishes. Defaults to 5551.
+    #[must_use]
+    pub const fn port(mut self, port: u16) -> Self {
+        self.broker.port = port;
+        self
+    }
+
+    /// Encrypts, and talks to no broker but the one with this key, which has to know the worker's
+    /// public key. Defaults to no encryption.
+    #[must_use]
+    pub fn curve(mut self, curve: Curve) -> Self {
+        self.broker.curve = Some(curve);
+        self
+    }
+
+    /// Which levels to deliver. Defaults to `info`.
+    #[must_use]
+    pub fn levels(mut self, levels: Levels) -> Self {
+        self.levels = levels;
+        self
+    }
+
+    /// How long a window is: a tenth of a second to a day. Defaults to a minute.
+    #[must_use]
+    pub const fn flush(mut self, flush: Duration) -> Self {
+        self.flush = flush;
+        self
+    }
+
+    /// How many series a window may hold; beyond them new names fold into `_overflow`. Defaults to
+    /// 1,000,000.
+    #[must_use]
+    pub const fn max_series(mut self, max_series: usize) -> Self {
+        self.max_series = max_series;
+        self
+    }
+
+    /// How many windows may wait for the backend, at least one. When so many do, the journal holds
+    /// the rest, or on the live stream the oldest is dropped and counted. Defaults to 4, or 60 on
+    /// the live stream.
+    #[must_use]
+    pub const fn max_windows(mut self, max_windows: usize) -> Self {
+        self.max_windows = Some(max_windows);
+        self
+    }
+
+    /// What the worker is called: in the keys of payloads, in dead letters, and in the journal,
+    /// which keeps a place for each name. 1 to 64 letters, digits, `.`, `_` and `-`. Defaults to
+    /// `zibrato-worker`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Reads the broker's journal, from the place that was committed last under the worker's name,
+    /// in place of the live stream: each window is delivered at least once, whatever is restarted,
+    /// and always with the same contents. A broker without a journal: the live stream, with a
+    /// warning. Defaults to the live stream.
+    ///
+    /// ```no_run
+    /// use zibrato_workers::{Worker, carbon::Carbon};
+    /// let carbon = Carbon::to("127.0.0.1:2003".parse()?);
+    /// let worker = Worker::builder().name("shop-carbon").replay().start(carbon)?;
+    /// # drop(worker);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn replay(mut self) -> Self {
+        self.replay = true;
+        self
+    }
+
+    /// How many times as fast as they came windows go out, at most, when the worker has to catch up
+    /// with the journal; it begins with twice. 0 is as fast as the backend takes them. Defaults to
+    /// 60.
+    #[must_use]
+    pub const fn catch_up(mut self, times: u32) -> Self {
+        self.catch_up = times;
+        self
+    }
+
+    /// Keeps payloads that the backend refuses for good as files in `folder`, of `max_bytes` in
+    /// all. Defaults to keeping none: they are counted and logged.
+    #[must_use]
+    pub fn dead_letters(mut self, folder: impl Into<PathBuf>, max_bytes: u64) -> Self {
+        self.dead_letters = Some((folder.into(), max_bytes));
+        self
+    }
+
+    /// How long to wait before a payload is tried again: a random time below `first`, then below
+    /// twice that and so on, up to `longest`. Defaults to half a second and a minute.
+    #[must_use]
+    pub const fn retry_between(mut self, first: Duration, longest: Duration) -> Self {
+        self.pace = Pace { first, longest };
+        self
+    }
+
+    /// Which program dead letters name.
+    pub(crate) fn program(mut self, program: &str) -> Self {
+        program.clone_into(&mut self.program);
+        self
+    }
+
+    /// Starts the worker. The broker need not be there yet.
+    ///
+    /// # Errors
+    /// [`StartError`] when something in the builder cannot be, or the system gives no more
+    /// threads or sockets.
+    pub fn start<B: Backend>(self, backend: B) -> Result<Worker, StartError> {
+        self.start_with(backend, Stop::new().map_err(StartError::System)?)
+    }
+
+    /// Whether the worker could start, as far as one can tell without starting it.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        if !(SHORTEST_FLUSH..=LONGEST_FLUSH).contains(&self.flush) {
+            return Err(StartError::Flush { flush: self.flush });
+        }
+        if self.broker.endpoint().is_none() {
+            let Broker { host, port, .. } = self.broker.clone();
+            return Err(StartError::Address { host, port });
+        }
+        if self.replay && self.broker.replay().is_none() {
+            return Err(StartError::Port { port: self.broker.port });
+        }
+        // It becomes a header of requests and a folder.
+        let may_be = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let fits = (1..=MAX_NAME).contains(&self.name.len()) && self.name.chars().all(may_be);
+        if !fits || self.name.starts_with('.') {
+            return Err(StartError::Name { name: self.name.clone() });
+        }
+        Ok(())
+    }
+}
+
+/// Why a worker could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The host or the port cannot be one.
+    #[error(
+        "`{host}` with port {port} is no address; a host is a name or an address, without port, or \
+         ipc:// and a broker's folder"
+    )]
+    Address {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// The worker's name cannot be one.
+    #[error("`{name}` is no name for a worker; take 1 to 64 letters, digits, `.`, `_` and `-`")]
+    Name {
+        /// What was asked for.
+        name: String,
+    },
+    /// The broker's replay port would be beyond the highest one.
+    #[error("the journal is on the next port after {port}, and there is none; give another one")]
+    Port {
+        /// The port on which the broker publishes.
+        port: u16,
+    },
+    /// The window is shorter than a tenth of a second or longer than a day.
+    #[error("a flush of {flush:?} cannot be; take a tenth of a second to a day")]
+    Flush {
+        /// What was asked for.
+        flush: Duration,
+    },
+    /// The subscription could not be made.
+    #[error("no subscription socket could be made")]
+    Socket {
+        /// What libzmq said.
+        source: zmq::Error,
+    },
+    /// The system gave no thread or no descriptor.
+    #[error("the system gives no more threads or descriptors")]
+    System(#[source] io::Error),
+}

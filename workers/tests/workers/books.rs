@@ -1,0 +1,87 @@
+//! A backend that answers as it was told and remembers everything.
+
+use crate::publisher::until;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+use zibrato::window::Window;
+use zibrato_workers::{Backend, Payload, SendError};
+
+/// What a backend that a test plays answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer {
+    Reject,
+    Retry,
+    Stop,
+    Take,
+    /// It takes the payload, and the answer does not arrive.
+    TakeSilently,
+}
+
+/// Everything that a backend was given, and what it took.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) answers: VecDeque<Answer>,
+    /// Answered when there is nothing else to answer.
+    always: Option<Answer>,
+    pub(crate) tries: Vec<(Instant, String, String)>,
+    taken: Vec<(String, String)>,
+}
+
+/// A backend that remembers key and body of each payload: one for each window.
+#[derive(Clone, Default)]
+pub(crate) struct Books(Arc<Mutex<Seen>>);
+
+impl Books {
+    pub(crate) fn always(answer: Answer) -> Self {
+        let books = Self::default();
+        books.say(Some(answer));
+        books
+    }
+
+    pub(crate) fn say(&self, answer: Option<Answer>) {
+        self.0.lock().unwrap().always = answer;
+    }
+
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Seen) -> T) -> T {
+        read(&self.0.lock().unwrap())
+    }
+
+    pub(crate) fn taken(&self) -> Vec<(String, String)> {
+        self.read(|seen| seen.taken.clone())
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn until_taken(&self, windows: usize) {
+        until("the windows", || (self.taken().len() >= windows).then_some(()));
+    }
+}
+
+impl Backend for Books {
+    fn payloads(&mut self, window: Window) -> Vec<Payload> {
+        let (start, series) = (window.start_ms(), window.len());
+        let told = format!("{start} {:?}", window.into_series());
+        vec![Payload::new(told.into_bytes(), series)]
+    }
+
+    fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
+        let body = String::from_utf8(payload.body.clone()).unwrap();
+        let mut seen = self.0.lock().unwrap();
+        seen.tries.push((Instant::now(), payload.key.clone(), body.clone()));
+        let answer = seen.answers.pop_front().or(seen.always).unwrap_or(Answer::Take);
+        if matches!(answer, Answer::Take | Answer::TakeSilently) {
+            seen.taken.push((payload.key.clone(), body));
+        }
+        match answer {
+            Answer::Reject => Err(SendError::Reject { why: "bad\nbody".into() }),
+            Answer::Retry => Err(SendError::Retry { after: None, why: "again".into() }),
+            Answer::Stop => Err(SendError::Stop { why: "401".into() }),
+            Answer::Take => Ok(()),
+            Answer::TakeSilently => Err(SendError::Unknown { after: None, why: "cut".into() }),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Tells systemd how a daemon is, if it was started by a unit with `Type=notify`.
+//!
+//! The protocol is one datagram a message to the socket that `NOTIFY_SOCKET` names; without that
+//! variable nothing is sent.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
+use std::time::Duration;
+
+/// How often a daemon should look after itself when nobody asks for it.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// What systemd is told.
+///
+/// ```
+/// use zibrato::daemon::Systemd;
+/// let systemd = Systemd::from_env();
+/// systemd.ready("listening on port 5550");
+/// // In the main loop, at least every `systemd.beat()`, while the daemon does its work:
+/// systemd.alive();
+/// systemd.stopping();
+/// ```
+pub struct Systemd {
+    socket: Option<(UnixDatagram, SocketAddr)>,
+    watchdog: Option<Duration>,
+}
+
+impl Systemd {
+    /// Whoever has started this process, by its environment.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self::from_variables(|name| std::env::var_os(name), std::process::id())
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<OsString>, process: u32) -> Self {
+        let number = |name| variable(name)?.to_str()?.parse::<u64>().ok();
+        let ours = number("WATCHDOG_PID").is_none_or(|id| id == u64::from(process));
+        let watchdog = number("WATCHDOG_USEC").filter(|micros| ours && *micros > 0);
+        let socket = variable("NOTIFY_SOCKET").and_then(|name| {
+            let opened = open(&name).inspect_err(|why| {
+                tracing::warn!(event = "no_systemd", socket = ?name, %why);
+            });
+            opened.ok()
+        });
+        Self { socket, watchdog: watchdog.map(Duration::from_micros) }
+    }
+
+    /// How often [`alive`](Self::alive) should be called: several times within the unit's
+    /// `WatchdogSec=`, and every five seconds at least.
+    #[must_use]
+    pub fn beat(&self) -> Duration {
+        self.watchdog.map_or(BEAT, |watchdog| (watchdog / 4).min(BEAT))
+    }
+
+    /// The daemon has started; `status` says in a few words how it is.
+    pub fn ready(&self, status: &str) {
+        self.tell(&format!("READY=1\nSTATUS={}", one_line(status)));
+    }
+
+    /// How the daemon is, as `systemctl status` shows it.
+    pub fn status(&self, status: &str) {
+        self.tell(&format!("STATUS={}", one_line(status)));
+    }
+
+    /// The daemon does its work. When this is not said for `WatchdogSec=`, it is restarted.
+    pub fn alive(&self) {
+        if self.watchdog.is_some() {
+            self.tell("WATCHDOG=1");
+        }
+    }
+
+    /// The daemon has begun to stop.
+    pub fn stopping(&self) {
+        self.tell("STOPPING=1");
+    }
+
+    fn tell(&self, message: &str) {
+        let Some((socket, address)) = &self.socket else { return };
+        if let Err(why) = socket.send_to_addr(message.as_bytes(), address) {
+            tracing::debug!(event = "systemd_not_told", %why);
+        }
+    }
+}
+
+impl fmt::Debug for Systemd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Systemd")
+            .field("listens", &self.socket.is_some())
+            .field("watchdog", &self.watchdog)
+            .finish()
+    }
+}
+
+/// A name that begins with `@` is of Linux's abstract kind.
+fn open(name: &OsString) -> io::Result<(UnixDatagram, SocketAddr)> {
+    let address = match name.as_bytes().split_first() {
+        #[cfg(target_os = "linux")]
+        Some((b'@', name)) => {
+            use std::os::linux::net::SocketAddrExt;
+            SocketAddr::from_abstract_name(name)?
+        }
+        _ => SocketAddr::from_pathname(Path::new(name))?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    // Whoever does not read cannot hold a daemon up.
+    socket.set_nonblocking(true)?;
+    Ok((socket, address))
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Systemd;
+    use std::ffi::OsString;
+    use std::os::unix::net::UnixDatagram;
+    use std::time::Duration;
+
+    fn told(socket: &UnixDatagram) -> String {
+        let mut bytes = [0; 1000];
+        let read = socket.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..read].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn systemd_is_told_in_datagrams() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let listener = UnixDatagram::bind(&path).unwrap();
+        listener.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let systemd = Systemd::from_variables(
+            |name| match name {
+                "NOTIFY_SOCKET" => Some(path.clone().into()),
+                "WATCHDOG_USEC" => Some("4000000".into()),
+                "WATCHDOG_PID" => Some("7".into()),
+                _ => None,
+            },
+            7,
+        );
+        assert_eq!(systemd.beat(), Duration::from_secs(1));
+        systemd.ready("port\n5550");
+        systemd.alive();
+        systemd.stopping();
+        assert_eq!(told(&listener), "READY=1\nSTATUS=port 5550");
+        assert_eq!(told(&listener), "WATCHDOG=1");
+        assert_eq!(told(&listener), "STOPPING=1");
+    }
+
+    #[test]
+    fn without_systemd_and_with_a_watchdog_for_somebody_else_nothing_is_said() {
+        let systemd = Systemd::from_variables(|_| None, 7);
+        systemd.ready("fine");
+        systemd.alive();
+        let other = |name: &str| (name != "NOTIFY_SOCKET").then(|| OsString::from("8"));
+        assert_eq!(Systemd::from_variables(other, 7).watchdog, None);
+        let gone = |name: &str| (name == "NOTIFY_SOCKET").then(|| OsString::from("/nowhere/x"));
+        Systemd::from_variables(gone, 7).stopping();
+    }
+}
