@@ -19,6 +19,9 @@ mod config;
 mod counters;
 mod curve;
 mod expand;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ipc;
 mod journal;
 mod keygen;

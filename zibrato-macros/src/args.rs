@@ -34,6 +34,13 @@ pub(crate) struct Args {
     pub(crate) called: Option<LitStr>,
 }
 
+impl Args {
+    /// The one outcome that `on` has counted, unless that is every one.
+    pub(crate) fn one_outcome(&self) -> Option<&On> {
+        self.on.as_ref().filter(|on| on.when != When::Always)
+    }
+}
+
 /// A level, name, source or tag: a literal that passed the check, a constant that the compiler
 /// checks when it evaluates the call site, or a name that is made when the call begins.
 pub(crate) struct Text {

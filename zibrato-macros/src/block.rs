@@ -169,8 +169,16 @@ impl Members<'_> {
             }
             Ok(content)
         };
-        // What cannot be read is the compiler's to explain.
-        let content = parse.parse2(block.content.clone()).unwrap_or_else(|_| block.content.clone());
+        let content = parse.parse2(block.content.clone()).unwrap_or_else(|error| {
+            // The compiler could read it before it called us, so nobody else says a word.
+            let message = format!(
+                "`{}` cannot read this ({error}), and measures nothing in this block; \
+                 put it on the functions, or this elsewhere",
+                self.measure.word
+            );
+            self.errors.push(Error::new(error.span(), message));
+            block.content.clone()
+        });
         let mut group = Group::new(Delimiter::Brace, content);
         group.set_span(block.braces);
         let head = &block.head;

@@ -8,7 +8,7 @@ use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Path;
 
-use crate::args::{Args, Text, When};
+use crate::args::{Args, Text};
 use crate::erase::erase_impl_trait;
 use crate::function::{Body, Function};
 use crate::place::{Kind, Place};
@@ -26,18 +26,10 @@ pub(crate) fn unmeasured(function: &Function, body: &Body, _: &Args) -> TokenStr
 
 /// The function with a count in it.
 pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStream {
-    if !args.scope.is_plain() {
+    if !args.scope.is_plain() || args.one_outcome().is_some() {
         return scope::counted(function, body, args);
     }
-    let place = Place::of(Kind::Counter, function, args);
-    let when = args.on.as_ref().map_or(When::Always, |on| on.when);
-    let on = match when {
-        When::Always => return flat(function, body, &count(&place, args.value.as_ref())),
-        When::Err => private_at(place.krate, &["On", "Err"], here(), here()),
-        When::Ok => private_at(place.krate, &["On", "Ok"], here(), here()),
-    };
-    let (site, value) = (site(&place), value(args.value.as_ref()));
-    wrapped(function, body, place.krate, &quote_spanned!(here()=> #site, #on, #value))
+    flat(function, body, &count(&Place::of(Kind::Counter, function, args), args.value.as_ref()))
 }
 
 /// The statement that counts.
@@ -85,71 +77,6 @@ pub(crate) fn time_expression(place: &Place<'_>, expression: &syn::Expr) -> Toke
 pub(crate) fn flat(function: &Function, body: &Body, first: &TokenStream) -> TokenStream {
     let Body { items, statements, .. } = body;
     rebuilt(function, body, quote!(#items #first #statements))
-}
-
-/// The body as a closure or an async block, so that its outcome can be looked at.
-fn wrapped(
-    function: &Function,
-    body: &Body,
-    krate: Option<&Path>,
-    scope: &TokenStream,
-) -> TokenStream {
-    let Body { items, statements, .. } = body;
-    let keep = keep_drop_order(function, body);
-    let statements = quote!(#keep #statements);
-    let output = Output::of(function);
-    let call = if function.is_async() {
-        in_async_block(body, krate, scope, &statements, &output)
-    } else {
-        in_closure(body, krate, scope, &statements, &output)
-    };
-    rebuilt(function, body, quote!(#items #call))
-}
-
-fn in_closure(
-    body: &Body,
-    krate: Option<&Path>,
-    scope: &TokenStream,
-    statements: &TokenStream,
-    output: &Output,
-) -> TokenStream {
-    let Output { tokens: output, from, to } = output;
-    let count_on = private_at(krate, &["count_on"], *from, *to);
-    let block = braced(body.braces, statements.clone());
-    let closure = quote_spanned!(hidden(*from)=> move || -> #output #block);
-    // Where the type is no outcome, rustc underlines the call: from the path to the parentheses.
-    quote_spanned!(hidden(*to)=> #count_on(#scope, #closure))
-}
-
-fn in_async_block(
-    body: &Body,
-    krate: Option<&Path>,
-    scope: &TokenStream,
-    statements: &TokenStream,
-    output: &Output,
-) -> TokenStream {
-    let Output { tokens: output, from, to } = output;
-    let count_scope = private_at(krate, &["count_scope"], here(), here());
-    let finish = private_at(krate, &["CountScope", "finish"], *from, *to);
-    // An async block cannot be given a type. This return, never taken, lets the compiler know it.
-    let typed = quote_spanned!(hidden(*from)=>
-        if let ::core::option::Option::Some(__zibrato_never) = ::core::option::Option::<#output>::None {
-            return __zibrato_never;
-        }
-    );
-    let block = braced(body.braces, quote!(#typed #statements));
-    // Inside a future that borrows, so does this one.
-    let head = match &body.around {
-        Some(around) => around.head.clone(),
-        None => quote_spanned!(here()=> async move),
-    };
-    let result = Ident::new("__zibrato_result", hidden(*from));
-    let finished = quote_spanned!(hidden(*to)=> #finish(__zibrato_scope, #result));
-    quote_spanned!(here()=>
-        let __zibrato_scope = #count_scope(#scope);
-        let __zibrato_result: #output = #head #block.await;
-        #finished
-    )
 }
 
 /// What the function returns, as it can be written inside its body.

@@ -9,7 +9,8 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, Ident, Item, Meta, Pat, ReturnType, Signature, Token, Type, Visibility,
+    Attribute, FnArg, Ident, Item, Meta, Pat, ReturnType, Signature, Token, Type, TypeGroup,
+    TypeParen, Visibility,
 };
 
 use crate::future::{self, Around};
@@ -110,26 +111,31 @@ impl Function {
 
     /// Whether it is declared so.
     pub(crate) fn never_returns(&self) -> bool {
-        let output = match (&self.awaited, &self.signature.output) {
-            (Some(awaited), _) => awaited,
-            (None, ReturnType::Type(_, output)) => output,
-            (None, ReturnType::Default) => return false,
-        };
-        matches!(output, Type::Never(_))
+        matches!(self.returned(), Some(Type::Never(_)))
     }
 
     /// What the body gives, unless that is nothing or never.
     pub(crate) fn output(&self) -> Option<&Type> {
-        let output = match (&self.awaited, &self.signature.output) {
-            (Some(awaited), _) => awaited,
-            (None, ReturnType::Type(_, output)) => output,
-            (None, ReturnType::Default) => return None,
-        };
-        match output {
+        match self.returned()? {
             Type::Never(_) => None,
             Type::Tuple(tuple) if tuple.elems.is_empty() => None,
             output => Some(output),
         }
+    }
+
+    /// What it says that the body gives. A `$type:ty` of a macro comes in a group.
+    fn returned(&self) -> Option<&Type> {
+        let mut returned = match (&self.awaited, &self.signature.output) {
+            (Some(awaited), _) => awaited,
+            (None, ReturnType::Type(_, output)) => output,
+            (None, ReturnType::Default) => return None,
+        };
+        while let Type::Group(TypeGroup { elem, .. }) | Type::Paren(TypeParen { elem, .. }) =
+            returned
+        {
+            returned = elem;
+        }
+        Some(returned)
     }
 
     /// What the arguments bind, from the first to the last.

@@ -5,7 +5,7 @@ use proc_macro2::Span;
 use syn::parse::ParseStream;
 use syn::{Error, LitBool};
 
-use crate::args::{Args, What, number, on, path, text};
+use crate::args::{Args, What, bare, number, on, path, text};
 use crate::scope;
 use crate::tags::TAGS;
 
@@ -85,7 +85,7 @@ const ON: Known = Known {
     word: "on",
     example: r#"on = "err""#,
     read: Read::Value(|args, input| {
-        args.on = Some(on(&input.parse()?)?);
+        args.on = Some(on(&bare(input.parse()?))?);
         Ok(())
     }),
 };

@@ -89,7 +89,6 @@ fn read(span: Span, input: ParseStream<'_>) -> syn::Result<Vec<Tag>> {
         );
         return Err(Error::new(tag.key.span(), message));
     }
-    tags.sort_by_key(|tag| tag.key.value());
     Ok(tags)
 }
 

@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Error, Visibility};
 
-use crate::args::{Args, When};
+use crate::args::Args;
 use crate::function::{Annotated, Function};
 use crate::scope;
 
@@ -45,7 +45,7 @@ pub(crate) fn unmeasurable(function: &Function, attribute: &str) -> Option<Error
 
 /// Says what of the arguments does not go with the function.
 pub(crate) fn check_args(function: &Function, args: &Args, errors: &mut Vec<Error>) {
-    if let Some(on) = args.on.as_ref().filter(|on| on.when != When::Always)
+    if let Some(on) = args.one_outcome()
         && function.output().is_none()
     {
         let message = "this needs a function that returns a `Result` or an `Option`; \
@@ -57,8 +57,7 @@ pub(crate) fn check_args(function: &Function, args: &Args, errors: &mut Vec<Erro
 
 /// Where it says that the result has to be an outcome.
 pub(crate) fn needs_outcome(args: &Args) -> Option<Span> {
-    let on = args.on.as_ref().filter(|on| on.when != When::Always);
-    on.map(|on| on.span).or_else(|| args.scope.err())
+    args.one_outcome().map(|on| on.span).or_else(|| args.scope.err())
 }
 
 /// The keywords that begin what is no function, and what to say of them.
@@ -79,12 +78,15 @@ const OTHERS: [(&str, &str); 13] = [
 ];
 
 fn no_function(item: &TokenStream, attribute: &str, error: Error) -> Error {
-    let Some((span, what)) = keyword(item) else { return error };
+    let Some((span, what)) = keyword(item) else {
+        // The compiler could read it before it called us, so nobody else explains.
+        let message = format!("`{attribute}` cannot read this ({error})");
+        return Error::new(error.span(), message);
+    };
     Error::new(span, format!("`{attribute}` measures a function, and this is {what}"))
 }
 
-/// The first keyword after attributes and visibility, unless this is a function after all: then
-/// the mistake is inside it, and the compiler's to explain.
+/// The first keyword after attributes and visibility, unless this is a function after all.
 fn keyword(item: &TokenStream) -> Option<(Span, &'static str)> {
     let skip = |input: ParseStream<'_>| {
         input.call(Attribute::parse_outer)?;

@@ -31,14 +31,22 @@
 //! |---|---|
 //! | calls of a function | [`#[count_me]`](macro@count_me), with `on = "err"` only the failed ones |
 //! | how long a function takes | [`#[time_me]`](macro@time_me) |
+//! | calls that succeed, fail, panic or are cancelled, apart | [`outcomes`](macro@count_me#outcomes) on either |
+//! | slow calls | [`slow("250ms")`](macro@time_me#slow-calls) on `#[time_me]` |
+//! | how many calls are running | [`in_flight`](macro@count_me#running-calls-and-polls) on either |
+//! | very many very short calls | `sample = 100` on [`#[time_me]`](macro@time_me): times some, counts all |
 //! | every method of a type | [either on its `impl`](macro@count_me#on-a-block) |
 //! | the same thing apart by method, region … | [`tags(..)`](macro@count_me#tags), [`TagValue`](trait@TagValue) |
 //! | something inside a function | [`count!`], [`time!`], [`gauge!`] |
 //! | a scope whose name is known at run time | [`CountMe::new`], [`TimeMe::new`] |
-//! | names known at run time | [`installed`] and the [`Zibrato`] handle |
+//! | names known at run time | [`installed`] and the [`Zibrato`] handle, which gives [handles](Zibrato::counter) as cheap as the macros |
 //! | in a test: what was recorded | [`testing::capture`] |
 //!
 //! Timers are in seconds. A level is any word; it routes, and implies no order.
+//!
+//! All of it may stand anywhere but in handlers of signals, which come between the steps of what
+//! they interrupt. A global allocator may count with [`count!`] under a constant name and constant
+//! tags, and measure nothing else.
 //!
 //! # Features
 //!
@@ -117,8 +125,7 @@ pub mod testing {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::sdk::{
-        Choice, CountScope, Family, InFlight, OVERFLOW_NAME, On, Place, Site, TagValue, count,
-        count_on, count_scope, gauge, in_flight, is_measured, name, named, nowhere, scope, tag,
-        time, timed,
+        Choice, Family, InFlight, OVERFLOW_NAME, Place, Site, TagValue, count, gauge, in_flight,
+        is_measured, name, named, nowhere, scope, tag, time, timed,
     };
 }

@@ -41,8 +41,9 @@
 /// ```
 ///
 /// It stands on functions and methods with a body: generic ones, `unsafe` ones, `extern "C"` ones,
-/// and async ones, which are counted when they are first polled. It cannot stand on a `const fn`.
-/// Several attributes on one function each record for themselves.
+/// and async ones, which are counted when they are first polled. It cannot stand on a `const fn`, nor
+/// on a function with an `Fn(..)` without its `dyn`, as old editions have them. Several attributes on
+/// one function each record for themselves.
 ///
 /// With `on = "err"`, `Err`, `None` and a panic are counted; with `on = "ok"`, everything else. A
 /// future that is dropped half way is neither.
@@ -85,6 +86,9 @@
 ///
 /// `in_flight` goes up when a call begins, or a future is first polled, and down when it returns,
 /// panics or is dropped. It has the attribute's level. `polls` counts each poll as it begins.
+///
+/// Each attribute has a gauge of its own. Those of two functions with one name, such as two methods
+/// `run` in one module by default, are not added up; give them different names.
 ///
 /// ```
 /// use zibrato::count_me;
@@ -142,7 +146,8 @@
 /// # assert_eq!(capture.counter("debug", "shop.items"), 2.0);
 /// ```
 ///
-/// To count by outcome, the body becomes a closure, so that `return` and `?` end there:
+/// To count by outcome, the body becomes a closure, so that `return` and `?` end there, in a scope
+/// that is told how it ends:
 ///
 /// ```
 /// # let capture = zibrato::testing::capture();
@@ -165,27 +170,27 @@
 ///
 /// // … is
 /// fn parse(text: &str, radix: u32) -> Result<u32, ParseIntError> {
-///     ::zibrato::__private::count_on(
-///         &SITE, // a block with the static in it, as above
-///         ::zibrato::__private::On::Err,
+///     let scope = ::zibrato::__private::scope::call(::zibrato::__private::scope::counted(
+///         ::zibrato::__private::scope::failures(&SITE), // a block with the static in it, as above
 ///         1u64,
-///         move || -> Result<u32, ParseIntError> {
+///     ));
+///     let result: Result<u32, ParseIntError> =
+///         ::zibrato::__private::scope::run(move || -> Result<u32, ParseIntError> {
 ///             let _ = (&radix, &text); // so that they are dropped in the order they would be
 ///             u32::from_str_radix(text, radix)
-///         },
-///     )
+///         });
+///     let failed = ::zibrato::__private::scope::is_err(&result);
+///     ::zibrato::__private::scope::Scope::finish(scope, failed, result)
 /// }
 /// # pub fn call() { let _ = parse("x", 10); } }
 /// # before::call(); after::call();
 /// # assert_eq!(capture.counter("info", "shop.refused"), 2.0);
 /// ```
 ///
-/// In an async function it is an async block instead. To tell outcomes apart, the body becomes a
-/// closure too, in a scope that is told how it ends:
+/// To tell outcomes apart, the scope has a site for each:
 ///
 /// ```
 /// # use ::zibrato::__private::{Place, Site};
-/// # use std::num::ParseIntError;
 /// # const fn place(outcome: &'static [(&'static str, &'static str)]) -> Place {
 /// #     Place {
 /// #         level: "info",
@@ -199,30 +204,17 @@
 /// # static OK: Site = Site::counter(place(&[("outcome", "ok")]));
 /// # static ERR: Site = Site::counter(place(&[("outcome", "err")]));
 /// # static PANIC: Site = Site::counter(place(&[("outcome", "panic")]));
-/// // #[count_me(name = "shop.parsed", outcomes)]
-/// fn parse(text: &str) -> Result<u32, ParseIntError> {
-///     let scope = ::zibrato::__private::scope::call(::zibrato::__private::scope::counted(
-///         ::zibrato::__private::scope::Outcomes {
-///             ok: Some(&OK), // blocks with a static in each, as above
-///             err: Some(&ERR),
-///             panic: Some(&PANIC),
-///             cancelled: None, // which a function cannot be
-///         },
-///         1u64,
-///     ));
-///     let result: Result<u32, ParseIntError> =
-///         ::zibrato::__private::scope::run(move || -> Result<u32, ParseIntError> {
-///             let _ = (&text,);
-///             text.parse()
-///         });
-///     let failed = ::zibrato::__private::scope::Look(&result).failed();
-///     ::zibrato::__private::scope::Scope::finish(scope, failed, result)
+/// # let _outcomes =
+/// ::zibrato::__private::scope::Outcomes {
+///     ok: Some(&OK), // blocks with a static in each, as above
+///     err: Some(&ERR),
+///     panic: Some(&PANIC),
+///     cancelled: None, // which a function cannot be
 /// }
-/// # let capture = zibrato::testing::capture();
-/// # parse("1").unwrap();
-/// # assert_eq!(capture.counter("info", "shop.parsed"), 1.0);
+/// # ;
 /// ```
 ///
+/// Then a result may be of any type: `Look(&result)` says whether it is an error, if it can be.
 /// An async function polls its block in that scope, by hand. `in_flight` is a guard in front of
 /// the body.
 ///

@@ -5,6 +5,7 @@
 use proptest::prelude::*;
 use std::cell::Cell;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
@@ -51,6 +52,45 @@ fn an_instrument_that_is_installed_while_another_ends_has_all_its_readings_and_n
     all_is_lost(&ending.join().unwrap(), 1);
     site();
     all_is_lost(&second.shutdown(), 11);
+}
+
+#[test]
+fn the_books_of_an_instrument_balance_while_the_next_one_is_installed() {
+    let _place = place();
+    let ends = AtomicBool::new(false);
+    let current: Mutex<Option<Zibrato>> = Mutex::default();
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            while !ends.load(Ordering::Relaxed) {
+                let handle = current.lock().unwrap().clone();
+                let stats = handle.map(|handle| handle.stats()).unwrap_or_default();
+                assert!(stats.balances(), "{stats:?}");
+            }
+        });
+        scope.spawn(|| {
+            while !ends.load(Ordering::Relaxed) {
+                count!("info", "many.ends");
+            }
+        });
+        for _ in 0..500 {
+            let guard = Zibrato::builder().port(1).flush_deadline(Duration::ZERO).install();
+            let guard = guard.unwrap();
+            *current.lock().unwrap() = Some(guard.handle());
+        }
+        ends.store(true, Ordering::Relaxed);
+        watch.join().unwrap();
+    });
+}
+
+#[test]
+fn nothing_waits_any_more_when_an_instrument_has_ended() {
+    let _place = place();
+    let guard = alone();
+    count!("info", "waiting");
+    let handle = guard.handle();
+    handle.flush(Duration::from_millis(5));
+    all_is_lost(&guard.shutdown(), 1);
+    assert_eq!(handle.stats().lag, Duration::ZERO);
 }
 
 #[test]
@@ -132,6 +172,21 @@ fn a_capture_takes_only_what_its_own_thread_measures() {
     drop(capture);
     site();
     all_is_lost(&guard.shutdown(), 3);
+}
+
+#[test]
+fn captures_may_end_in_any_order() {
+    let _place = place();
+    let guard = alone();
+    let site = || count!("info", "in.any.order");
+    let (first, second) = (zibrato::testing::capture(), zibrato::testing::capture());
+    site();
+    drop(first);
+    site();
+    assert_eq!(second.counter("info", "in.any.order"), 2.0);
+    drop(second);
+    site();
+    all_is_lost(&guard.shutdown(), 1);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use zibrato::wire::{
-    self, Ack, BatchId, BatchReader, BatchWriter, LEVELS_TOPIC, Line, LineValue, PublisherId,
-    Stamp, Value, WantedLevels, ack_topic, batch_topic,
+    self, Ack, BatchId, BatchReader, BatchWriter, Commit, Fetch, Fetched, LEVELS_TOPIC, Line,
+    LineValue, Position, PublisherId, Reader, ReplayAnswer, ReplayRequest, Reset, ResetTo, Stamp,
+    Value, WantedLevels, ack_topic, batch_topic,
 };
 use zibrato::{Gauge, Kind, Sketch, Summary};
 
@@ -42,10 +43,17 @@ fn every_dump_is_checked_below() {
         "batch-id",
         "batch-stamp",
         "batch-topic",
+        "batches-body",
+        "batches-topic",
+        "commit-body",
+        "commit-topic",
+        "fetch-body",
+        "fetch-topic",
         "levels-body",
         "levels-body-all",
         "levels-topic",
         "line",
+        "reset-body",
     ];
     assert_eq!(names, checked);
     assert_eq!(PAGE.matches("```hex").count(), checked.len());
@@ -195,5 +203,35 @@ fn limits_are_stated_as_they_are() {
     }
     for word in ["counter", "counters", "c", "gauge", "gauges", "g", "timers", "t", "ms", "set"] {
         assert!(Kind::from_mtype(word).is_some() && PAGE.contains(&format!("`{word}`")), "{word}");
+    }
+}
+
+#[test]
+fn requests_and_answers_of_the_replay_port_are_read() {
+    let reader = || Reader { name: "carbon".to_owned(), session: "5f3a".to_owned() };
+    let at = Position { journal: 0x0102_0304_0506_0708, offset: 41 };
+    let fetch = ReplayRequest::Fetch(Fetch {
+        reader: reader(),
+        about: "web-1".to_owned(),
+        levels: vec!["info".to_owned()],
+        after: Some(at),
+        wait_ms: 1_000,
+        max_bytes: 65_536,
+    });
+    assert_eq!(fetch.encode(), ["fetch-topic", "fetch-body"].map(dump));
+    let commit = ReplayRequest::Commit(Commit { reader: reader(), at });
+    assert_eq!(commit.encode(), ["commit-topic", "commit-body"].map(dump));
+    let reset = Reset { name: "carbon".to_owned(), to: ResetTo::Offset(41) };
+    assert_eq!(ReplayRequest::Reset(reset).encode()[1], dump("reset-body"));
+    let batches = ReplayAnswer::Batches(Fetched {
+        next: Position { offset: 42, ..at },
+        complete_until_ms: Some(1_700_000_001_500),
+        end: 42,
+        gone: 0,
+    });
+    assert_eq!(batches.encode(), ["batches-topic", "batches-body"].map(dump));
+    for (topic, body) in [("fetch-topic", "fetch-body"), ("commit-topic", "commit-body")] {
+        let back = ReplayRequest::decode(&dump(topic), &dump(body)).unwrap();
+        assert_eq!(back.encode(), [dump(topic), dump(body)]);
     }
 }

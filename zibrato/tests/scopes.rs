@@ -91,11 +91,42 @@ fn the_times_of_polls_are_added_up() {
     assert_eq!(recorded("debug", calls).recorded, 2 + 8);
 }
 
+#[time_me(level = "debug", cancelled(level = "warn"))]
+async fn never() {
+    std::future::pending::<()>().await;
+}
+
+#[test]
+fn cancelled_futures_are_timed_also_while_nobody_wants_the_others() {
+    let calls = || {
+        let mut future = pin!(never());
+        assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    };
+    assert_eq!(recorded("warn", calls).recorded, 1);
+    assert_eq!(recorded("debug", calls).recorded, 0);
+}
+
 #[time_me(sample = 100)]
 fn sampled() {}
+
+#[time_me(name = format!("sampled.{n}"), sample = 100)]
+fn sampled_by_name(n: u32) {}
+
+#[time_me(tags(even = n.is_multiple_of(2)), sample = 100)]
+fn sampled_by_tag(n: u32) {}
 
 #[test]
 fn a_sampled_timer_counts_every_call() {
     let calls = || (0..1_234).for_each(|_| sampled());
     assert_eq!(recorded("info", calls).recorded, 1_234);
+    let calls = || (0..1_234).for_each(|n| sampled_by_name(n % 3));
+    assert_eq!(recorded("info", calls).recorded, 1_234);
+    let calls = || (0..1_234).for_each(sampled_by_tag);
+    assert_eq!(recorded("info", calls).recorded, 1_234);
+}
+
+#[test]
+fn a_counter_that_counted_nothing_is_not_below_zero() {
+    let capture = zibrato::testing::capture();
+    assert_eq!(capture.counter("info", "nothing").to_string(), "0");
 }

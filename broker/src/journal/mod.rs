@@ -13,6 +13,8 @@
 
 mod cursors;
 mod directory;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod inspect;
 mod log;
 mod queue;

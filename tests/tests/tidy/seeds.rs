@@ -3,7 +3,10 @@
 use super::rewrites;
 use std::collections::BTreeMap;
 use std::fs;
-use zibrato::wire::{Ack, BatchId, BatchWriter, PublisherId, Stamp, WantedLevels, batch_topic};
+use zibrato::wire::{
+    Ack, BatchId, BatchWriter, Commit, CursorState, Fetch, Fetched, Position, PublisherId, Reader,
+    ReplayAnswer, ReplayRequest, Reset, ResetTo, Stamp, WantedLevels, batch_topic,
+};
 use zibrato::{Gauge, Summary};
 use zibrato_tests::repository;
 
@@ -17,9 +20,13 @@ fn the_fuzz_seeds_are_what_the_encoders_write() {
     windows.extend(lines.clone());
     let all = [
         ("batch", batches()),
+        ("configuration", configuration()),
         ("control", control()),
+        ("cursors", [("one", zibrato_broker::fuzzing::cursors_seed())].into()),
         ("frames", frames()),
+        ("journal", journal()),
         ("line", lines),
+        ("replay", replay()),
         ("window", windows),
     ];
     for (target, seeds) in all {
@@ -48,6 +55,52 @@ fn every_fuzz_target_has_seeds() {
         let seeds = repository().join("tests/fuzz/seeds").join(target.file_stem().unwrap());
         assert!(seeds.is_dir(), "{} is not there", seeds.display());
     }
+}
+
+fn configuration() -> Seeds {
+    let texts = [
+        ("all", "host = \"127.0.0.1\"\nport = 5550\nhttp = \"off\"\nkeep-levels = [\"info\"]\n"),
+        ("dotted", "a.b = 1\n[c]\nd = 2020-01-01\n"),
+        ("switch", "no-journal = true\nsettle = 0.5\n"),
+        ("wrong", "port = \"x\"\nprot = 1\n"),
+    ];
+    texts.map(|(name, text)| (name, text.as_bytes().to_vec())).into()
+}
+
+/// Steps of damage, four bytes each.
+fn journal() -> Seeds {
+    [
+        ("cut", vec![0, 255, 30, 0]),
+        ("flipped", vec![3, 0, 20, 1, 67, 1, 40, 128]),
+        ("nothing", Vec::new()),
+        ("put_in", vec![1, 1, 9, 7, 2, 2, 0, 0]),
+    ]
+    .into()
+}
+
+/// The byte that chooses the topic, and a body.
+fn replay() -> Seeds {
+    let reader = || Reader { name: "zibrato-carbon".to_owned(), session: "5f3a".to_owned() };
+    let at = Position { journal: 7, offset: 42 };
+    let fetch = Fetch {
+        reader: reader(),
+        about: "web-1, process 42".to_owned(),
+        levels: vec!["info".to_owned(), "*".to_owned()],
+        after: Some(at),
+        wait_ms: 1_000,
+        max_bytes: 1 << 20,
+    };
+    let head = Fetched { next: at, complete_until_ms: Some(1_700_000_000_000), end: 43, gone: 1 };
+    let reset = Reset { name: "a".to_owned(), to: ResetTo::Time(1_700_000_000_000) };
+    let seed = |choice: u8, [_, body]: [Vec<u8>; 2]| [&[choice][..], &body].concat();
+    [
+        ("fetch", seed(0, ReplayRequest::Fetch(fetch).encode())),
+        ("commit", seed(1, ReplayRequest::Commit(Commit { reader: reader(), at }).encode())),
+        ("reset", seed(4, ReplayRequest::Reset(reset).encode())),
+        ("batches", seed(6, ReplayAnswer::Batches(head).encode())),
+        ("list", seed(9, ReplayAnswer::Cursors(vec![CursorState::default()]).encode())),
+    ]
+    .into()
 }
 
 fn lines() -> Seeds {

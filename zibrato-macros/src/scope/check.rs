@@ -4,7 +4,7 @@ use proc_macro2::Span;
 use syn::Error;
 
 use super::Scope;
-use crate::args::{Args, When};
+use crate::args::Args;
 use crate::check;
 use crate::function::Function;
 
@@ -27,9 +27,7 @@ pub(crate) fn check(function: &Function, args: &Args, errors: &mut Vec<Error>) {
 
 fn together(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     let split = scope.split();
-    if let (Some(on), Some((word, _))) = (&args.on, split)
-        && on.when != When::Always
-    {
+    if let (Some(on), Some((word, _))) = (args.one_outcome(), split) {
         let message = format!(
             "`on` counts one outcome, and `{word}` tells them all apart; keep one of the two"
         );

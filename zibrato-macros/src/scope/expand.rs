@@ -6,7 +6,7 @@ use quote::quote_spanned;
 use syn::Path;
 
 use super::{Outcome, Scope, Slow};
-use crate::args::{Args, Text};
+use crate::args::{Args, Text, When};
 use crate::expand::{self, Output, braced, here, hidden, keep_drop_order, private_at, site};
 use crate::function::{Body, Function};
 use crate::place::{Kind, Place};
@@ -25,8 +25,11 @@ pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStr
     let parts = Parts { function, body, args, kind: Kind::Counter };
     let krate = args.krate.as_ref();
     let amount = expand::value(args.value.as_ref());
-    if args.scope.split().is_some() {
-        let outcomes = parts.outcomes();
+    let outcomes = match args.one_outcome() {
+        Some(on) => Some(parts.one_outcome(on.when)),
+        None => args.scope.split().map(|_| parts.outcomes()),
+    };
+    if let Some(outcomes) = outcomes {
         let counted = private_at(krate, &["scope", "counted"], here(), here());
         let recording = quote_spanned!(here()=> #counted(#outcomes, #amount));
         return parts.around(&TokenStream::new(), &recording);
@@ -119,10 +122,11 @@ impl<'a> Parts<'a> {
         if self.function.never_returns() {
             return Failed::Unreachable;
         }
-        if self.scope().split().is_none() || self.function.output().is_none() {
+        let one = self.args.one_outcome().is_some();
+        if (self.scope().split().is_none() && !one) || self.function.output().is_none() {
             return Failed::Never;
         }
-        if self.scope().err.is_some() { Failed::Outcome } else { Failed::IfItCan }
+        if self.scope().err.is_some() || one { Failed::Outcome } else { Failed::IfItCan }
     }
 
     fn in_flight(&self) -> TokenStream {
@@ -157,6 +161,13 @@ impl<'a> Parts<'a> {
             panic: #panic,
             cancelled: #cancelled,
         })
+    }
+
+    /// The one site, for the outcomes that are counted there.
+    fn one_outcome(&self, when: When) -> TokenStream {
+        let word = if when == When::Err { "failures" } else { "successes" };
+        let (only, site) = (self.private(&["scope", word]), site(&self.place()));
+        quote_spanned!(here()=> #only(#site))
     }
 
     fn outcome(&self, ending: Ending, given: Option<&'a Outcome>) -> TokenStream {
@@ -282,7 +293,7 @@ impl Around<'_> {
             Failed::Never => quote_spanned!(here()=> false),
             Failed::IfItCan => {
                 let look = self.private(&["scope", "Look"]);
-                quote_spanned!(here()=> #look(&#named).failed())
+                quote_spanned!(here()=> #look(&#named).__zibrato_failed())
             }
             // Where the type is no outcome, rustc underlines this.
             Failed::Outcome => {

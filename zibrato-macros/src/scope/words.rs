@@ -7,7 +7,7 @@ use syn::spanned::Spanned;
 use syn::{Error, Expr, Ident, Lit, LitInt, LitStr, Token};
 
 use super::{Outcome, Sample, Slow, duration};
-use crate::args::{self, Text, What};
+use crate::args::{self, Text, What, bare};
 use crate::known::{Known, Read};
 
 /// At most one call of so many is timed.
@@ -81,7 +81,7 @@ pub(crate) const SAMPLE: Known = Known {
     word: "sample",
     example: "sample = 100",
     read: Read::Value(|args, input| {
-        args.scope.sample = Some(sample(&input.parse()?)?);
+        args.scope.sample = Some(sample(&bare(input.parse()?))?);
         Ok(())
     }),
 };

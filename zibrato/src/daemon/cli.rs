@@ -179,11 +179,34 @@ fn read_keys(file: &Path) -> Result<toml::Table, Wrong> {
         return Err(wrong(format!("is larger than {MAX_CONFIG_BYTES} bytes")));
     }
     let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
-    toml::from_str(&text).map_err(|error: toml::de::Error| {
+    parse_keys(&text).map_err(wrong)
+}
+
+fn parse_keys(text: &str) -> Result<toml::Table, String> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
         let at = error.span().map_or(0, |span| span.start);
         let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
-        wrong(format!("line {line}: {}", error.message()))
+        let what = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+        format!("line {line}: {what}")
     })
+}
+
+/// Checks the text of a configuration file, for the fuzz target.
+///
+/// # Errors
+/// What is wrong with it, in one line.
+#[doc(hidden)]
+pub fn check_configuration<T: Parser>(text: &str) -> Result<(), String> {
+    let mut command = with_variables(T::command()).args_override_self(true);
+    let keys = parse_keys(text)?;
+    let args = keys_to_args(&command, Path::new("file"), keys, &|_: &str| None);
+    let args = args.map_err(|wrong| match wrong {
+        Wrong::Config(message) => message,
+        Wrong::Clap(error) => error.kind().to_string(),
+    })?;
+    let program = OsString::from(command.get_name());
+    let matches = command.try_get_matches_from_mut(std::iter::once(program).chain(args));
+    matches.map(drop).map_err(|error| error.kind().to_string())
 }
 
 /// Turns the keys into arguments, leaving out those whose variable is set.

@@ -10,7 +10,7 @@ mod prometheus;
 mod stop;
 mod systemd;
 
-pub use cli::{CommonFlags, parse};
+pub use cli::{CommonFlags, check_configuration, parse};
 pub use exit::{Exit, Failure};
 pub use hangup::Hangup;
 pub use http::{HttpError, HttpServer, Page};

@@ -5,12 +5,13 @@
 use super::cell::{Cell, Taken, TakenValue};
 use super::counter_cell::Counted;
 use super::local;
+use super::patience;
 use super::point::Shape;
 use super::process;
-use super::ticks;
+use super::ticks::{self, Moment};
 use super::timer_totals::TimerTotals;
 use crate::clock;
-use crate::measurement::Gauge;
+use crate::measurement::{Gauge, Kind};
 use crate::sketch::Sketch;
 use crate::summary::Summary;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,16 +40,7 @@ pub(crate) struct Held<'a>(#[expect(dead_code, reason = "held, not read")] Mutex
 
 impl Books {
     pub(crate) const fn new() -> Self {
-        Self {
-            entries: Mutex::new(Entries {
-                counted: Counted { sum: 0, times: 0 },
-                timed: TimerTotals::new(),
-                taken: 0,
-                before: 0,
-                left_behind: 0,
-                generation: 0,
-            }),
-        }
+        Self { entries: Mutex::new(Entries::new()) }
     }
 
     /// Takes what has gathered since the last time, if there were readings; then `epoch`, that of
@@ -63,7 +55,8 @@ impl Books {
         let mut entries = self.entries();
         let in_threads = match shape {
             Shape::Counter => entries.take_counter(index),
-            Shape::Gauge | Shape::Each => take_gauge(index),
+            Shape::Gauge => return take_gauge(index, shared),
+            Shape::Each => None,
             // Here the shared cell holds a part of what is in flight.
             Shape::InFlight => return entries.take_in_flight(index, shared),
             Shape::Timer => entries.take_timer(index, epoch),
@@ -85,7 +78,7 @@ impl Books {
             Shape::Counter => entries.counted = local::counted(index),
             Shape::Gauge | Shape::Each => {
                 entries.before = local::gauges(index).map(|cell| cell.made()).sum();
-                drop(take_gauge(index));
+                take_gauges(index);
             }
             Shape::InFlight => {
                 entries.counted = local::counted(index);
@@ -122,8 +115,8 @@ impl Books {
         in_threads + shared.made()
     }
 
-    pub(crate) fn hold(&self) -> Held<'_> {
-        Held(self.entries())
+    pub(crate) fn hold(&self) -> Option<Held<'_>> {
+        patience::lock(&self.entries).map(Held)
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -138,19 +131,48 @@ fn next(epoch: &AtomicU32) -> u32 {
     ended
 }
 
-fn take_gauge(index: u32) -> Option<Taken> {
+/// What all threads have read, and when they last did.
+fn take_gauges(index: u32) -> Option<(Moment, Gauge)> {
     let now_ms = clock::unix_ms();
-    let gauges = local::gauges(index).filter_map(|cell| cell.take(now_ms));
-    // The later one is folded into the earlier one, so that its last reading is the last.
-    let (_, gauge) = gauges.reduce(|one, other| {
-        let (mut earlier, later) = if one.0 < other.0 { (other, one) } else { (one, other) };
-        earlier.1.merge(&later.1);
-        (later.0, earlier.1)
-    })?;
+    local::gauges(index).filter_map(|cell| cell.take(now_ms)).reduce(in_order)
+}
+
+fn take_gauge(index: u32, shared: &Cell) -> Option<Taken> {
+    let own = take_gauges(index);
+    let taken = shared.take(Kind::Gauge);
+    let Some(own) = own else { return taken };
+    let gauge = match taken {
+        // Asked only now: if it was read once more meanwhile, the next interval tells of that.
+        Some(Taken { value: TakenValue::Gauge(gauge), .. }) => {
+            in_order(own, (shared.read_at(), gauge)).1
+        }
+        _ => own.1,
+    };
     Some(Taken { readings: gauge.count, value: TakenValue::Gauge(gauge) })
 }
 
+/// Folds the later one into the earlier one, so that its last reading is the last.
+fn in_order(one: (Moment, Gauge), other: (Moment, Gauge)) -> (Moment, Gauge) {
+    let (earlier, later) = if other.0.is_before(one.0) { (other, one) } else { (one, other) };
+    // Of the same millisecond, or of the one before, for which milliseconds are too coarse.
+    let at_ms = earlier.1.at_ms.min(later.1.at_ms);
+    let mut all = Gauge { at_ms, ..earlier.1 };
+    all.merge(&later.1);
+    (later.0, all)
+}
+
 impl Entries {
+    const fn new() -> Self {
+        Self {
+            counted: Counted { sum: 0, times: 0 },
+            timed: TimerTotals::new(),
+            taken: 0,
+            before: 0,
+            left_behind: 0,
+            generation: 0,
+        }
+    }
+
     fn take_counter(&mut self, index: u32) -> Option<Taken> {
         let now = local::counted(index);
         let readings = now.times.wrapping_sub(self.counted.times);
@@ -195,9 +217,13 @@ impl Entries {
         let now = local::counted(index);
         let moved = now.times != self.counted.times || shared.take_moves();
         self.counted = now;
-        let sum = now.sum.wrapping_add(shared.sum()).wrapping_sub(self.left_behind);
-        // A call may have ended here that began before the fork.
-        let in_flight = sum.cast_signed().max(0);
+        let running = now.sum.wrapping_add(shared.sum());
+        let mut in_flight = running.wrapping_sub(self.left_behind).cast_signed();
+        if in_flight < 0 {
+            // A call has ended here that began before the fork: it was not left behind.
+            self.left_behind = running;
+            in_flight = 0;
+        }
         if !moved && in_flight == 0 {
             return None;
         }
@@ -241,8 +267,49 @@ fn scaled(sample: &Summary, calls: u64) -> Summary {
 
 #[cfg(test)]
 mod tests {
-    use super::scaled;
+    use super::{Entries, TakenValue, in_order, scaled, take_gauge};
     use crate::Summary;
+    use crate::clock;
+    use crate::measurement::Gauge;
+    use crate::sdk::amount::Number;
+    use crate::sdk::cell::Cell;
+    use crate::sdk::ticks::Moment;
+
+    #[test]
+    fn a_call_that_ends_in_a_forked_child_is_not_missing_there() {
+        let (mut entries, shared) = (Entries { left_behind: 1, ..Entries::new() }, Cell::new());
+        let mut moved = |amount| {
+            shared.add(Number::Whole(amount));
+            match entries.take_in_flight(u32::MAX, &shared).unwrap().value {
+                TakenValue::Gauge(gauge) => gauge.last,
+                other => panic!("{other:?}"),
+            }
+        };
+        shared.add(Number::Whole(1));
+        // That one ends, and then there are others.
+        assert_eq!([-1, 1, 1, -1, -1].map(&mut moved), [0.0, 1.0, 2.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn the_last_of_readings_in_one_millisecond_is_the_last() {
+        let readings = [1.0, 2.0, 3.0].map(|value| (Moment::now(), Gauge::reading(value, 1000)));
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1]] {
+            let all = order.map(|at| readings[at]).into_iter().reduce(in_order).unwrap().1;
+            assert_eq!((all.last, all.count, all.sum), (3.0, 3, 6.0), "{order:?}");
+        }
+        // What a cell says is up to a millisecond late.
+        let earlier = (readings[0].0, Gauge::reading(1.0, 1001));
+        assert_eq!(in_order(earlier, readings[1]).1.last, 2.0);
+    }
+
+    #[test]
+    fn a_shared_cell_says_when_it_was_read() {
+        let (shared, index) = (Cell::new(), u32::MAX);
+        shared.set(2.0, clock::unix_ms());
+        assert!(take_gauge(index, &shared).is_some());
+        let at = shared.read_at();
+        assert!(at.is_before(Moment::now()) && !Moment::now().is_before(at));
+    }
 
     #[test]
     fn a_sample_stands_for_all_calls() {

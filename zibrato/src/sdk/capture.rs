@@ -5,13 +5,24 @@ use super::instrument::Series;
 use super::point;
 use super::site::Site;
 use crate::measurement::{Kind, Measurement, Source};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 thread_local! {
-    static CURRENT: RefCell<Option<Log>> = const { RefCell::new(None) };
+    /// What this thread captures into: the last of them.
+    static CURRENT: RefCell<Vec<Log>> = const { RefCell::new(Vec::new()) };
+    /// Whether it looks at any of that just now. An allocator that measures comes by meanwhile.
+    static BUSY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does something to what is captured, during which nothing is caught.
+fn busy<T>(act: impl FnOnce() -> T) -> T {
+    let before = BUSY.replace(true);
+    let done = act();
+    BUSY.set(before);
+    done
 }
 
 /// How many threads capture. While any does, call sites ask at each use.
@@ -43,11 +54,11 @@ pub fn capture() -> Capture {
 }
 
 fn attach(log: &Log) -> Attached {
-    let before = CURRENT.with_borrow_mut(|current| current.replace(Arc::clone(log)));
+    busy(|| CURRENT.with_borrow_mut(|current| current.push(Arc::clone(log))));
     CAPTURING.fetch_add(1, Ordering::SeqCst);
     // Call sites that were open go straight to their cells, and closed ones nowhere.
     point::ask_again(|| {});
-    Attached { before, this_thread: PhantomData }
+    Attached { log: Arc::clone(log), this_thread: PhantomData }
 }
 
 /// Readings that were caught; see [`capture`].
@@ -67,13 +78,14 @@ impl Capture {
     /// Everything recorded so far, in order.
     #[must_use]
     pub fn measurements(&self) -> Vec<Measurement> {
-        lock(&self.log).clone()
+        busy(|| lock(&self.log).clone())
     }
 
     /// The sum of a counter, over all sources.
     #[must_use]
     pub fn counter(&self, level: &str, name: &str) -> f64 {
-        self.values(Kind::Counter, level, name).iter().sum()
+        // Of none, `sum` would make -0.
+        self.values(Kind::Counter, level, name).iter().fold(0.0, |sum, value| sum + value)
     }
 
     /// The readings of a gauge, over all sources, in order.
@@ -89,11 +101,10 @@ impl Capture {
     }
 
     fn values(&self, kind: Kind, level: &str, name: &str) -> Vec<f64> {
-        let log = lock(&self.log);
-        let of = log
-            .iter()
-            .filter(|m| m.kind == kind && m.level.as_str() == level && m.name.as_str() == name);
-        of.map(|m| m.value).collect()
+        let is_it = |m: &&Measurement| {
+            m.kind == kind && m.level.as_str() == level && m.name.as_str() == name
+        };
+        busy(|| lock(&self.log).iter().filter(is_it).map(|m| m.value).collect())
     }
 }
 
@@ -126,7 +137,7 @@ impl Captured {
 /// While it lives, the thread that made it records into a [`Capture`].
 #[derive(Debug)]
 pub struct Attached {
-    before: Option<Log>,
+    log: Log,
     // What it undoes belongs to its thread, so it stays there.
     this_thread: PhantomData<*const ()>,
 }
@@ -134,8 +145,14 @@ pub struct Attached {
 impl Drop for Attached {
     fn drop(&mut self) {
         CAPTURING.fetch_sub(1, Ordering::SeqCst);
-        let before = self.before.take();
-        CURRENT.with_borrow_mut(|current| *current = before);
+        // Not always the last one: of several, any may go first.
+        let leave = |current: &RefCell<Vec<Log>>| {
+            let mut current = current.borrow_mut();
+            let at = current.iter().rposition(|log| Arc::ptr_eq(log, &self.log));
+            at.map(|at| current.remove(at))
+        };
+        // An error means that the thread's destructors have run.
+        CURRENT.try_with(leave).ok();
     }
 }
 
@@ -151,23 +168,46 @@ pub(crate) fn anybody_captures() -> bool {
 /// Whether this thread captures.
 pub(crate) fn capturing() -> bool {
     CAPTURING.load(Ordering::Relaxed) != 0
-        && CURRENT.try_with(|current| current.borrow().is_some()).unwrap_or(false)
+        && !BUSY.get()
+        && CURRENT.try_with(|current| !current.borrow().is_empty()).unwrap_or(false)
 }
 
 /// Catches a reading of a call site, if this thread captures.
 pub(crate) fn catch_site(site: &Site, value: Number) -> bool {
     capturing()
-        && site.series(&Source::default()).is_some_and(|series| catch(series, value.to_f64()))
+        && busy(|| site.series(&Source::default()).is_some_and(|s| catch(s, value.to_f64())))
+}
+
+/// Catches how many calls are running now, if this thread captures: of those that it captured.
+pub(crate) fn catch_move(site: &Site, amount: i64) {
+    let moved = |log: &[Measurement], series: &Series| {
+        let before = log.iter().rfind(|m| {
+            (&m.level, &m.name, m.kind, m.tags)
+                == (&series.level, &series.name, series.kind, series.tags)
+        });
+        // A call may end here that began before.
+        (before.map_or(0.0, |m| m.value) + amount as f64).max(0.0)
+    };
+    if capturing() {
+        busy(|| site.series(&Source::default()).map(|series| catch_as(series, moved)));
+    }
 }
 
 /// Catches a reading, if this thread captures.
 pub(crate) fn catch(series: Series, value: f64) -> bool {
-    let Series { level, source, name, kind, tags } = series;
-    let caught = CURRENT.try_with(|current| {
+    catch_as(series, |_, _| value)
+}
+
+/// Catches a reading whose value depends on what was caught before.
+fn catch_as(series: Series, value: impl FnOnce(&[Measurement], &Series) -> f64) -> bool {
+    let caught = |current: &RefCell<Vec<Log>>| {
         let current = current.borrow();
-        let Some(log) = &*current else { return false };
-        lock(log).push(Measurement::new(level, kind, name, value, source, tags));
+        let Some(log) = current.last() else { return false };
+        let mut log = lock(log);
+        let value = value(&log, &series);
+        let Series { level, source, name, kind, tags } = series;
+        log.push(Measurement::new(level, kind, name, value, source, tags));
         true
-    });
-    caught.unwrap_or(false)
+    };
+    busy(|| CURRENT.try_with(caught).unwrap_or(false))
 }

@@ -4,6 +4,8 @@
 //! everything else goes under a lock that is held for a few instructions.
 
 use super::amount::Number;
+use super::patience;
+use super::ticks::Moment;
 use crate::measurement::{Gauge, finite_sum};
 use crate::summary::Summary;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -30,6 +32,8 @@ pub(crate) struct Cell {
 struct Rest {
     fraction: f64,
     gauge: Option<Gauge>,
+    /// When the gauge was last read.
+    read_at: Moment,
     /// Unix milliseconds, and what the gauge was then.
     kept: Vec<(u64, f64)>,
     readings: Vec<f64>,
@@ -41,6 +45,7 @@ impl Rest {
         Self {
             fraction: 0.0,
             gauge: None,
+            read_at: Moment::from_bits(0),
             kept: Vec::new(),
             readings: Vec::new(),
             summary: Summary::new(),
@@ -131,6 +136,7 @@ impl Cell {
     pub(crate) fn set(&self, value: f64, at_ms: u64) {
         let mut rest = self.rest();
         rest.fold(&Gauge::reading(value, at_ms));
+        rest.read_at = Moment::now();
         self.made.fetch_add(1, Ordering::Release);
     }
 
@@ -143,6 +149,11 @@ impl Cell {
             rest.fold(&Gauge::reading(value, at_ms));
         }
         self.made.fetch_add(1, Ordering::Release);
+    }
+
+    /// When the gauge was last read.
+    pub(crate) fn read_at(&self) -> Moment {
+        self.rest().read_at
     }
 
     /// Records how long something took.
@@ -212,8 +223,8 @@ impl Cell {
     }
 
     /// Keeps the lock for a fork.
-    pub(crate) fn hold(&self) -> Held<'_> {
-        Held(self.rest())
+    pub(crate) fn hold(&self) -> Option<Held<'_>> {
+        patience::lock(&self.rest).map(Held)
     }
 
     fn rest(&self) -> MutexGuard<'_, Rest> {

@@ -74,9 +74,9 @@ impl GaugeCell {
         self.made.load(Ordering::Relaxed)
     }
 
-    /// Takes what has gathered, given what time it is, and how many seconds ago the last reading
-    /// was; nothing if the thread does not let go.
-    pub(crate) fn take(&self, now_ms: u64) -> Option<(f64, Gauge)> {
+    /// Takes what has gathered, given what time it is, and when the last reading was; nothing if
+    /// the thread does not let go.
+    pub(crate) fn take(&self, now_ms: u64) -> Option<(Moment, Gauge)> {
         let ours = process::generation() + 1;
         let mut held = 0;
         let free = (0..PATIENCE).any(|_| {
@@ -96,12 +96,12 @@ impl GaugeCell {
         taken
     }
 
-    fn folded(&self, now_ms: u64) -> Option<(f64, Gauge)> {
+    fn folded(&self, now_ms: u64) -> Option<(Moment, Gauge)> {
         let count = self.count.load(Ordering::Relaxed);
-        let age = Moment::from_bits(self.at.load(Ordering::Relaxed)).age();
-        let at_ms = now_ms.saturating_sub((age * 1000.0) as u64);
+        let at = Moment::from_bits(self.at.load(Ordering::Relaxed));
+        let at_ms = now_ms.saturating_sub((at.age() * 1000.0) as u64);
         let (sum, min, max) = (look(&self.sum), look(&self.min), look(&self.max));
-        (count > 0).then(|| (age, Gauge::folded(look(&self.last), at_ms, count, sum, min, max)))
+        (count > 0).then(|| (at, Gauge::folded(look(&self.last), at_ms, count, sum, min, max)))
     }
 }
 
@@ -125,12 +125,12 @@ mod tests {
     fn what_was_read_is_taken_once() {
         let cell = GaugeCell::default();
         assert!([3.0, -1.0, 2.0].iter().all(|value| cell.read(*value)));
-        let (age, gauge) = cell.take(1_000_000).unwrap();
+        let (at, gauge) = cell.take(1_000_000).unwrap();
         assert_eq!((gauge.last, gauge.count, gauge.sum), (2.0, 3, 4.0));
         assert_eq!((gauge.min, gauge.max), (-1.0, 3.0));
         assert!(gauge.at_ms <= 1_000_000 && gauge.at_ms > 990_000, "{gauge:?}");
-        assert!((0.0..10.0).contains(&age), "{age}");
-        assert_eq!((cell.take(1_000_000), cell.made()), (None, 3));
+        assert!((0.0..10.0).contains(&at.age()), "{at:?}");
+        assert_eq!((cell.take(1_000_000).is_none(), cell.made()), (true, 3));
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         assert!(cell.read(1.0));
         cell.lock.store(process::generation() + 1, Ordering::Relaxed);
         assert!(!cell.read(2.0));
-        assert_eq!(cell.take(0), None);
+        assert!(cell.take(0).is_none());
         cell.lock.store(0, Ordering::Relaxed);
         assert_eq!(cell.take(0).unwrap().1.count, 1);
     }
@@ -149,7 +149,7 @@ mod tests {
         let cell = GaugeCell::default();
         assert!(cell.read(1.0));
         cell.lock.store(process::generation() + 77, Ordering::Relaxed);
-        assert_eq!(cell.take(0), None);
+        assert!(cell.take(0).is_none());
         assert!(cell.read(2.0));
         assert_eq!(cell.take(0).unwrap().1.count, 1);
     }

@@ -6,7 +6,8 @@ use super::handles::{CounterHandle, GaugeHandle, TimerHandle};
 use super::instrument::Instrument;
 use super::kept::Kept;
 use super::ledger::{Loss, Stats};
-use super::owner::Owner;
+use super::owner::{self, Owner};
+use super::patience;
 use super::process;
 use crate::measurement::{Kind, Source, TextError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
@@ -41,6 +42,9 @@ pub(crate) fn install(handle: Zibrato) -> Result<Guard, Zibrato> {
 }
 
 pub(crate) fn instrument() -> Option<Arc<Instrument>> {
+    if owner::is_making() {
+        return None;
+    }
     let installed = INSTALLED.read().unwrap_or_else(PoisonError::into_inner);
     installed.as_ref()?.owner.with(|works| Arc::clone(&works.instrument))
 }
@@ -62,10 +66,10 @@ pub(crate) fn shut_down_installed() {
     }
 }
 
-/// The installed instrument. Whoever holds the lock at this moment installs, with nothing to flush
-/// yet, or has flushed.
+/// The installed instrument, unless somebody installs one for long. A thread that forks holds the
+/// lock for as long as the system needs for it.
 pub(crate) fn installed_if_free() -> Option<Zibrato> {
-    INSTALLED.try_read().ok().and_then(|installed| installed.clone())
+    patience::read(&INSTALLED, Duration::from_secs(1)).and_then(|installed| installed.clone())
 }
 
 /// Keeps the lock of this file for a fork.
@@ -74,8 +78,9 @@ pub(crate) struct Held {
     _installed: RwLockWriteGuard<'static, Option<Zibrato>>,
 }
 
-pub(crate) fn hold() -> Held {
-    Held { _installing: installing(), _installed: write() }
+pub(crate) fn hold() -> Option<Held> {
+    let _installing = patience::lock(&INSTALLING)?;
+    Some(Held { _installing, _installed: patience::write(&INSTALLED)? })
 }
 
 /// An instrument: measures under names known at run time, and says what became of every reading.

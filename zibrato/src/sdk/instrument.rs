@@ -45,8 +45,8 @@ pub(crate) struct Instrument {
     owns_sites: AtomicBool,
     /// Whether its end has begun.
     closed: AtomicBool,
-    /// Readings that the call sites had seen when they ceased to be.
-    made_at_sites: AtomicU64,
+    /// Readings that the call sites had seen when they ceased to be its own.
+    made_before: AtomicU64,
 }
 
 /// The levels that somebody wants.
@@ -87,7 +87,7 @@ impl Instrument {
             ledger: Ledger::default(),
             owns_sites: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            made_at_sites: AtomicU64::new(0),
+            made_before: AtomicU64::new(0),
         }
     }
 
@@ -151,9 +151,21 @@ impl Instrument {
     /// The call sites are nobody's any more.
     pub(crate) fn leave_sites(&self) {
         if self.owns_sites() {
-            self.made_at_sites.store(site::made_at_sites(), Ordering::SeqCst);
+            self.made_before.store(site::made_at_sites(), Ordering::SeqCst);
             self.owns_sites.store(false, Ordering::SeqCst);
         }
+    }
+
+    /// Readings that the call sites have seen for this instrument.
+    fn made_at_sites(&self) -> u64 {
+        if self.owns_sites() {
+            let made = site::made_at_sites();
+            // If they are still its own, the next one had not begun to forget what was before.
+            if self.owns_sites() {
+                return made;
+            }
+        }
+        self.made_before.load(Ordering::SeqCst)
     }
 
     /// Takes one reading under a name known at run time.
@@ -242,11 +254,7 @@ impl Instrument {
     pub(crate) fn stats(&self) -> Stats {
         // What is settled before what was made: so that nothing is settled that was not made.
         let settled = self.ledger.settled();
-        let at_sites = if self.owns_sites() {
-            site::made_at_sites()
-        } else {
-            self.made_at_sites.load(Ordering::SeqCst)
-        };
+        let at_sites = self.made_at_sites();
         let mut stats = settled.stats(at_sites + self.names.made());
         stats.overflowing = self.names.overflowing().or_else(run_names::overflowing);
         stats

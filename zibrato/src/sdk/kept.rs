@@ -8,6 +8,7 @@ use super::capture;
 use super::instrument::{Instrument, Series};
 use super::ledger::Loss;
 use super::owner::Owner;
+use super::patience;
 use super::point::{Origin, Point, Shape};
 use super::site::Site;
 use crate::measurement::Kind;
@@ -25,8 +26,8 @@ pub(crate) struct Held(
     #[expect(dead_code, reason = "held, not read")] MutexGuard<'static, Vec<&'static Point>>,
 );
 
-pub(crate) fn hold() -> Held {
-    Held(free())
+pub(crate) fn hold() -> Option<Held> {
+    patience::lock(&FREE).map(Held)
 }
 
 /// A point that handles to one series share.

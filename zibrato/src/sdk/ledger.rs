@@ -1,5 +1,6 @@
 //! What became of every reading: `recorded = delivered + unconfirmed + pending + lost`.
 
+use super::link::SILENCE;
 use crate::measurement::Name;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -91,7 +92,8 @@ pub(crate) struct Entries {
     pub(crate) delivered: u64,
     pub(crate) unconfirmed: u64,
     pub(crate) lost: BTreeMap<Loss, u64>,
-    pub(crate) connected: bool,
+    /// When the broker was last heard of.
+    pub(crate) heard: Option<Instant>,
     /// Since when the oldest batch waits.
     pub(crate) waiting_since: Option<Instant>,
 }
@@ -133,9 +135,23 @@ impl Entries {
             unconfirmed: self.unconfirmed,
             pending,
             lost: self.lost,
-            connected: self.connected,
+            connected: self.heard.is_some_and(|heard| heard.elapsed() < SILENCE),
             lag: waits.map_or(Duration::ZERO, |since| since.elapsed()),
             overflowing: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entries, SILENCE};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_broker_that_nobody_listens_to_any_more_is_not_connected_for_ever() {
+        let now = Instant::now();
+        let heard = |at| Entries { heard: at, ..Entries::default() }.stats(0).connected;
+        assert!(heard(Some(now)) && !heard(None));
+        assert!(!heard(now.checked_sub(SILENCE + Duration::from_secs(1))));
     }
 }

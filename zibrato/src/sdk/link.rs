@@ -217,7 +217,7 @@ impl Link {
         let waiting = self.topics.values().filter_map(|topic| topic.waiting.front());
         let waiting_since = waiting.map(|batch| batch.since).min();
         let mut entries = ledger.entries();
-        (entries.connected, entries.waiting_since) = (connected, waiting_since);
+        (entries.heard, entries.waiting_since) = (self.heard, waiting_since);
     }
 
     /// Which levels somebody wants, if the broker says so; nothing while it is silent.
@@ -283,6 +283,7 @@ impl Link {
                 }
             }
         }
+        ledger.entries().waiting_since = None;
         if unconfirmed {
             let millis = i32::try_from(linger.as_millis()).unwrap_or(i32::MAX);
             // Without it the last batch may be cut off, which is what it counts as.

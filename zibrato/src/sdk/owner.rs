@@ -4,11 +4,13 @@ use super::builder::InstallError;
 use super::instrument::Instrument;
 use super::ledger::Stats;
 use super::link::{Link, endpoint};
+use super::patience;
 use super::process;
 use super::sender::{self, Sender};
 use crate::curve::Curve;
 use crate::measurement::{Level, Source};
 use crate::wire::Door;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,13 +77,31 @@ fn reborn() -> MutexGuard<'static, Vec<Reborn>> {
     REBORN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+thread_local! {
+    static MAKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread makes or drops works just now. An allocator that measures comes by
+/// meanwhile; it has to go without.
+pub(crate) fn is_making() -> bool {
+    MAKING.get()
+}
+
+/// Makes or drops works.
+fn making<T>(make: impl FnOnce(&mut Vec<Reborn>) -> T) -> T {
+    let before = MAKING.replace(true);
+    let made = make(&mut reborn());
+    MAKING.set(before);
+    made
+}
+
 /// Keeps the lock of this file for a fork.
 pub(crate) struct Held(
     #[expect(dead_code, reason = "held, not read")] MutexGuard<'static, Vec<Reborn>>,
 );
 
-pub(crate) fn hold() -> Held {
-    Held(reborn())
+pub(crate) fn hold() -> Option<Held> {
+    patience::lock(&REBORN).map(Held)
 }
 
 impl Owner {
@@ -134,8 +154,14 @@ impl Owner {
     }
 
     fn works_of_child(&self, missing: Missing) -> Option<Arc<Works>> {
+        if is_making() {
+            return None;
+        }
+        making(|reborn| self.find_or_make(missing, reborn))
+    }
+
+    fn find_or_make(&self, missing: Missing, reborn: &mut Vec<Reborn>) -> Option<Arc<Works>> {
         let (number, generation) = (self.works.instrument.number(), process::generation());
-        let mut reborn = reborn();
         let place = reborn.iter().position(|r| r.number == number);
         if let Some(found) = place.and_then(|at| reborn.get(at))
             && found.generation == generation
@@ -171,7 +197,7 @@ impl Drop for Owner {
     fn drop(&mut self) {
         self.shut_down();
         let number = self.works.instrument.number();
-        reborn().retain(|r| r.number != number);
+        making(|reborn| reborn.retain(|r| r.number != number));
     }
 }
 

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 mod ends;
 mod held;
 pub(crate) use ends::{end, is_timed, move_in_flight, record, record_seconds};
-pub(crate) use held::{Held, hold};
+pub(crate) use held::{Held, Room, hold, room};
 
 /// Where one series is measured.
 #[derive(Debug)]

@@ -21,24 +21,35 @@ pub(crate) fn generation() -> u64 {
 
 /// Every lock that is the whole process's. A fork copies locks as they stand; one that another
 /// thread holds at that moment would stay locked in the child for ever.
+///
+/// They are let go from the first to the last; the last frees memory, which an allocator may count.
 struct Locks {
     _installed: handle::Held,
     _reborn: owner::Held,
     _free: kept::Held,
-    points: point::Held,
     _comparisons: ticks::Held,
+    points: point::Held,
 }
 
 impl Locks {
-    /// Takes them in the order in which they nest everywhere else.
+    /// Takes them all, and as long as some cannot be had, none.
     fn take() -> Self {
-        Self {
-            _installed: handle::hold(),
-            _reborn: owner::hold(),
-            _free: kept::hold(),
-            points: point::hold(),
-            _comparisons: ticks::hold(),
+        loop {
+            let room = point::room();
+            match Self::take_now(room) {
+                Ok(locks) => return locks,
+                Err(room) => drop(room),
+            }
         }
+    }
+
+    /// Takes them in the order in which they nest everywhere else; or gives the room again, which
+    /// is not to be dropped before they are let go: the allocator may measure.
+    fn take_now(room: point::Room) -> Result<Self, point::Room> {
+        let others = || Some((handle::hold()?, owner::hold()?, kept::hold()?, ticks::hold()?));
+        let Some((_installed, _reborn, _free, _comparisons)) = others() else { return Err(room) };
+        let points = point::hold(room)?;
+        Ok(Self { _installed, _reborn, _free, _comparisons, points })
     }
 }
 
@@ -62,11 +73,11 @@ extern "C" fn in_parent() {
 }
 
 extern "C" fn in_child() {
-    let locks = take_held();
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    // Whatever measures next has to ask, and so finds out that it is in another process.
-    if let Some(locks) = &locks {
-        locks.points.ask_again();
+    if let Some(Locks { points, .. }) = take_held() {
+        // Whatever measures next has to ask, and so finds out that it is in another process.
+        points.ask_again();
+        points.leave();
     }
 }
 

@@ -14,6 +14,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 mod join;
+#[cfg(test)]
+mod tests;
 pub use join::{join, joined_length, text};
 
 /// How a call ended.
@@ -166,6 +168,20 @@ impl Sites for Outcomes {
     }
 }
 
+/// One place for errors, and for panics, which are such.
+#[inline]
+#[must_use]
+pub const fn failures(site: &'static Site) -> Outcomes {
+    Outcomes { ok: None, err: Some(site), panic: Some(site), cancelled: None }
+}
+
+/// One place for what is no error.
+#[inline]
+#[must_use]
+pub const fn successes(site: &'static Site) -> Outcomes {
+    Outcomes { ok: Some(site), err: None, panic: None, cancelled: None }
+}
+
 /// Where calls are recorded that took long.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
@@ -306,7 +322,8 @@ impl<R: Recording> Recording for Polled<R> {
 }
 
 /// Looks whether a result is an error: one that is no [`Outcome`] never is. Which of the two
-/// `failed` is meant, the compiler decides where the type is known: the inherent one comes first.
+/// `__zibrato_failed` is meant, the compiler decides where the type is known: the inherent one comes
+/// first. No trait of the user's has a method of that name.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
 pub struct Look<'a, T>(pub &'a T);
@@ -314,7 +331,7 @@ pub struct Look<'a, T>(pub &'a T);
 impl<T: Outcome> Look<'_, T> {
     #[inline]
     #[must_use]
-    pub fn failed(&self) -> bool {
+    pub fn __zibrato_failed(self) -> bool {
         self.0.is_err()
     }
 }
@@ -335,7 +352,7 @@ pub struct NeverFails;
 impl NeverFails {
     #[inline]
     #[must_use]
-    pub const fn failed(&self) -> bool {
+    pub const fn __zibrato_failed(&self) -> bool {
         false
     }
 }

@@ -186,7 +186,7 @@ impl Worker {
                 self.collect(Which::Idle);
                 self.give_account(now);
             }
-            if asked > flushing {
+            if flushing.is_none() && asked.is_some() {
                 flushing = asked;
                 owed = self.link.busy();
                 self.collect(Which::Idle);
@@ -196,6 +196,8 @@ impl Worker {
             if hurry && owed.is_empty() && self.link.is_empty() {
                 self.orders.state().flushes_done = flushing.take().unwrap_or_default();
                 self.orders.changed.notify_all();
+                // Another one may have been asked for meanwhile.
+                continue;
             }
             if self.sleep(next.saturating_duration_since(now), hurry).is_err() {
                 break now;

@@ -165,10 +165,11 @@ const fn check_values(values: Values) {
     }
 }
 
-/// Gives back a value that a tag can have; where it cannot, the compiler complains here.
+/// Gives back the value of a tag. Whether it can be one, [`Family::at`] asks, so that the compiler
+/// complains once.
 #[doc(hidden)]
 #[inline]
-pub const fn tag<T: TagValue>(value: &T) -> &T {
+pub const fn tag<T>(value: &T) -> &T {
     value
 }
 

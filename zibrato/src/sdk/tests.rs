@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 mod demand;
+mod flushes;
 mod gauges;
 mod handles;
 

@@ -37,10 +37,12 @@ impl Thread {
         let run: Box<Run> = Box::new(Box::new(run));
         let run = Box::into_raw(run);
         let mut id = MaybeUninit::uninit();
-        // SAFETY: `id` has room for what is written there; no attributes are the usual ones; and
-        // `begin` gets what it expects, which nobody else touches any more.
-        let error =
-            unsafe { libc::pthread_create(id.as_mut_ptr(), ptr::null(), begin, run.cast()) };
+        let create = || {
+            // SAFETY: `id` has room for what is written there; no attributes are the usual ones;
+            // and `begin` gets what it expects, which nobody else touches any more.
+            unsafe { libc::pthread_create(id.as_mut_ptr(), ptr::null(), begin, run.cast()) }
+        };
+        let error = deaf(create);
         if error != 0 {
             // SAFETY: no thread has begun, so it is still ours, and comes from `into_raw`.
             drop(unsafe { Box::from_raw(run) });
@@ -65,6 +67,45 @@ impl Thread {
     fn is_here(&self) -> bool {
         self.generation == process::generation()
     }
+}
+
+// SAFETY: any thread may wait for any other or let it go. Only some C libraries make a pointer of
+// the name of a thread, which is all that keeps this from being so by itself.
+#[expect(unsafe_code, reason = "what names a thread is a pointer in some C libraries")]
+unsafe impl Send for Thread {}
+// SAFETY: as above; and a shared reference lets nobody do either.
+#[expect(unsafe_code, reason = "what names a thread is a pointer in some C libraries")]
+unsafe impl Sync for Thread {}
+
+/// Signals that a thread hears though it is deaf: what it does wrong itself, and the profiler's.
+const HEARD: [i32; 7] = [
+    libc::SIGABRT,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGPROF,
+    libc::SIGSEGV,
+    libc::SIGTRAP,
+];
+
+/// Makes a thread that is deaf to signals: those that are sent to the process are for the
+/// application's threads. Were one of ours to take a signal that all of those have blocked, and
+/// wait for in their own way, it would end the process.
+#[expect(unsafe_code, reason = "signals are masked by functions of the C library")]
+fn deaf<T>(make: impl FnOnce() -> T) -> T {
+    let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    // SAFETY: `all` is filled before it is used, and the signals taken out of it are ones.
+    let masked = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        HEARD.iter().for_each(|signal| _ = libc::sigdelset(all.as_mut_ptr(), *signal));
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr()) == 0
+    };
+    let made = make();
+    if masked {
+        // SAFETY: written by the first call, which has not failed.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    }
+    made
 }
 
 /// No process has come so far.
@@ -114,6 +155,23 @@ mod tests {
         Thread::spawn(run).unwrap().join();
         assert_eq!(hear.try_recv(), Ok(("zibrato-sender\n".to_owned(), true)));
         assert!(!is_ours());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn signals_are_for_the_threads_of_the_application() {
+        let blocked = || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+            let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
+            move |signal: i32| mask & 1 << (signal - 1) != 0
+        };
+        let (say, hear) = sync_channel(1);
+        Thread::spawn(move || say.send(blocked()).unwrap()).unwrap().join();
+        let is_deaf = hear.try_recv().unwrap();
+        assert!([libc::SIGTERM, libc::SIGCHLD, libc::SIGALRM].into_iter().all(&is_deaf));
+        assert!([libc::SIGSEGV, libc::SIGPROF].into_iter().all(|signal| !is_deaf(signal)));
+        assert!(!blocked()(libc::SIGTERM), "here they are heard as before");
     }
 
     #[test]

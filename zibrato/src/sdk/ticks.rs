@@ -4,6 +4,7 @@
 //! out by comparing the two, again and again: nothing waits for it, and until it knows, timers use
 //! the clock.
 
+use super::patience;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -57,6 +58,11 @@ impl Moment {
     #[cold]
     fn elapsed_by_clock(self) -> Elapsed {
         Elapsed(nanoseconds().saturating_sub(self.0 & !BY_CLOCK) | BY_CLOCK)
+    }
+
+    /// Whether it was before another one.
+    pub(crate) fn is_before(self, other: Self) -> bool {
+        if (self.0 ^ other.0) & BY_CLOCK == 0 { self.0 < other.0 } else { self.age() > other.age() }
     }
 
     /// How many seconds ago it was.
@@ -159,8 +165,8 @@ pub(crate) struct Held(
     #[expect(dead_code, reason = "held, not read")] MutexGuard<'static, Comparisons>,
 );
 
-pub(crate) fn hold() -> Held {
-    Held(comparisons())
+pub(crate) fn hold() -> Option<Held> {
+    patience::lock(&COMPARISONS).map(Held)
 }
 
 /// Both clocks, read at once but for as many ticks as they are `apart`.

@@ -82,6 +82,23 @@ fn busy_time_leaves_waiting_out() {
     assert_eq!(capture.timer("warn", "wall").len(), 1);
 }
 
+#[time_me(name = "busy", busy)]
+async fn panics_at_last() {
+    once_pending().await;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(20) {
+        std::thread::yield_now();
+    }
+    panic!("at last");
+}
+
+#[test]
+fn busy_time_has_the_poll_in_it_that_panics() {
+    let capture = capture();
+    survive(|| block_on(panics_at_last()));
+    assert!(capture.timer("info", "busy")[0] >= 0.02);
+}
+
 #[count_me(name = "p", polls, level = "debug")]
 async fn forever() -> ! {
     loop {

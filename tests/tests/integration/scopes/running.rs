@@ -2,7 +2,7 @@
 //! here belongs to one test.
 
 use super::super::shapes::once_pending;
-use super::seen::{poll, survive};
+use super::seen::{lines, poll, survive};
 use zibrato::testing::{Capture, capture};
 use zibrato::{count_me, time_me};
 
@@ -68,4 +68,38 @@ fn a_future_runs_from_its_first_poll_until_it_is_done_or_dropped() {
     drop(first);
     assert_eq!(running(&capture, "future"), [1.0, 2.0, 1.0, 0.0]);
     assert_eq!(capture.counter("debug", "future"), 2.0);
+}
+
+#[time_me(name = "around", in_flight)]
+fn around() {}
+
+#[test]
+fn a_call_is_running_before_it_is_timed_and_until_after() {
+    let capture = capture();
+    around();
+    let (begun, ended) = ("info gauge around.in_flight{} 1", "info gauge around.in_flight{} 0");
+    assert_eq!(lines(&capture), [begun, "info timer around{}", ended]);
+}
+
+#[count_me(name = "refused", on = "err", in_flight, level = "debug")]
+fn refused(n: u8) -> Option<u8> {
+    n.checked_sub(1)
+}
+
+#[count_me(name = "refused.later", on = "ok", polls, level = "debug")]
+async fn refused_later(n: u8) -> Option<u8> {
+    n.checked_sub(1)
+}
+
+#[test]
+fn one_outcome_is_counted_beside_what_runs() {
+    let capture = capture();
+    assert_eq!((refused(1), refused(0)), (Some(0), None));
+    assert_eq!(capture.counter("debug", "refused"), 1.0);
+    assert_eq!(running(&capture, "refused"), [1.0, 0.0, 1.0, 0.0]);
+    for n in [0, 0, 1] {
+        assert!(poll(Box::pin(refused_later(n)).as_mut()).is_ready());
+    }
+    assert_eq!(capture.counter("debug", "refused.later"), 1.0);
+    assert_eq!(capture.counter("debug", "refused.later.polls"), 3.0);
 }

@@ -1,6 +1,6 @@
 //! Async functions: what they borrow, how they end, and that they stay `Send`.
 
-use super::shape::{block_on, once_pending};
+use super::shape::{block_on, observe, once_pending};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -175,6 +175,18 @@ fn a_future_that_is_dropped_half_way_is_timed_and_is_no_outcome() {
     }
     assert_eq!(capture.counter("info", "cancelled.count"), 0.0);
     assert_eq!(capture.counter("info", "cancelled.ok"), 0.0);
+    assert_eq!(capture.timer("info", "cancelled.time").len(), 1);
+}
+
+#[test]
+fn a_future_that_the_panic_of_another_drops_is_no_outcome() {
+    let capture = zibrato::testing::capture();
+    observe(|| {
+        let mut future = pin!(never_done());
+        assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        panic!("somebody else's");
+    });
+    assert_eq!(capture.counter("info", "cancelled.count"), 0.0);
     assert_eq!(capture.timer("info", "cancelled.time").len(), 1);
 }
 

@@ -287,3 +287,58 @@ fn on_a_block_what_is_for_futures_leaves_the_others_alone() {
         ["Counter info Jobs.run", "Counter info Jobs.run.polls", "Counter info Jobs.run.polls"]
     );
 }
+
+macro_rules! stores {
+    ($store:ident, $fallible:ty, $nothing:ty, $on:literal, $every:literal) => {
+        struct $store;
+
+        #[count_me(name = "made", on = $on, level = "warn")]
+        #[count_me(outcomes)]
+        impl $store {
+            fn take(n: u8) -> $fallible {
+                n.checked_sub(1)
+            }
+
+            #[time_me(sample = $every)]
+            fn close() -> $nothing {}
+        }
+    };
+}
+
+stores! { Store, Option<u8>, (), "err", 10 }
+
+#[test]
+fn types_and_literals_that_a_macro_was_given_are_seen_through() {
+    let capture = capture();
+    assert_eq!((Store::take(0), Store::take(1)), (None, Some(0)));
+    Store::close();
+    let counted = "Counter info Store.take";
+    assert_eq!(
+        recorded(&capture),
+        [
+            "Counter info Store.close",
+            counted,
+            counted,
+            "Counter warn made.Store.take",
+            "Timer info close",
+        ]
+    );
+}
+
+struct Lamp;
+
+#[count_me(name = "lamp")]
+impl Lamp {
+    #[cfg_attr(all(), count_me(name = "lamp.lit"))]
+    fn light() {}
+
+    fn dim() {}
+}
+
+#[test]
+fn what_a_method_says_for_itself_on_a_condition_is_not_said_twice() {
+    let capture = capture();
+    Lamp::light();
+    Lamp::dim();
+    assert_eq!(recorded(&capture), ["Counter info lamp.Lamp.dim", "Counter info lamp.lit"]);
+}

@@ -161,6 +161,8 @@ fn an_index_beyond_the_last_value_is_measured_without_the_tag() {
     let capture = capture();
     for _ in 0..2 {
         count!("info", "wrong", tags(region = "eu", a = Wrong, b = 1 < 2));
+        // Nor with the tags that the next value of the one before would have.
+        count!("info", "wrong", tags(region = "eu", a = 1 > 2, b = Wrong));
     }
-    assert_eq!(tagged(&capture), ["wrong;region=eu", "wrong;region=eu"]);
+    assert_eq!(tagged(&capture), ["wrong;region=eu"; 4]);
 }

@@ -24,6 +24,15 @@ struct Scope;
 struct Outcomes;
 struct Pin;
 struct f64;
+trait Failed: ::std::marker::Sized {
+    fn failed(self) -> ::std::primitive::bool {
+        ::std::panic!("the user's own")
+    }
+    fn is_err(self) -> ::std::primitive::bool {
+        ::std::panic!("the user's own")
+    }
+}
+impl<T> Failed for T {}
 macro_rules! module_path { () => { compile_error!("the user's own") } }
 macro_rules! compile_error { () => {} }
 macro_rules! pin { () => { compile_error!("the user's own") } }
@@ -48,6 +57,11 @@ fn scoped(__zibrato_time: u8, __zibrato_in_flight: u8) -> ::std::result::Result<
     let __zibrato_result = __zibrato_in_flight;
     let __zibrato_body = 1;
     ::std::result::Result::Ok(__zibrato_scope + __zibrato_result + __zibrato_body)
+}
+
+#[::zibrato::count_me(outcomes)]
+fn never_fails() -> u8 {
+    1
 }
 
 #[::zibrato::count_me(outcomes, polls)]
@@ -103,6 +117,7 @@ mod yard {
 
 fn main() {
     named(Method::Ok, "a");
+    ::std::mem::drop((scoped(1, 2), never_fails()));
     named(Method::None, "b");
     Shop::open(true);
     Shop.close();

@@ -24,8 +24,8 @@ pub(crate) fn record(origin: impl Origin, elapsed: Elapsed) {
 /// Which cell took a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Took {
-    /// The thread's own.
-    Own,
+    /// The thread's own, which has this index.
+    Own(u32),
     Shared,
     /// It was captured, or nobody wants it.
     None,
@@ -43,7 +43,7 @@ fn record_slowly(origin: impl Origin, elapsed: Elapsed) -> Took {
     match (elapsed.ticks(), local::timer_or_grow(index)) {
         (Some(ticks), Some(cell)) => {
             cell.record(ticks, ticks::tick(), point.epoch.load(Ordering::Relaxed));
-            Took::Own
+            Took::Own(index)
         }
         (_, _) => {
             point.shared.record(seconds);
@@ -86,9 +86,12 @@ fn end_sampled(origin: impl Origin, since: Option<Moment>) {
     let point = origin.point();
     let gate = point.gate.load(Ordering::Relaxed);
     let counter = local::counter(gate);
-    // One that was not timed had a cell when it began; if it has none now, the level is not wanted
-    // any more.
-    let Some(since) = since else { return counter.into_iter().for_each(|cell| cell.add(1)) };
+    let Some(since) = since else {
+        return match counter {
+            Some(calls) => calls.add(1),
+            None => count_untimed(origin),
+        };
+    };
     let elapsed = since.elapsed();
     match (counter, elapsed.ticks(), local::timer(gate)) {
         (Some(calls), Some(ticks), Some(cell)) => {
@@ -97,14 +100,18 @@ fn end_sampled(origin: impl Origin, since: Option<Moment>) {
         }
         // What the shared cell takes stands for itself, and for no other call.
         (_, _, _) => {
-            let took = record_slowly(origin, elapsed);
-            if took == Took::Own {
-                local::counter(point.gate.load(Ordering::Relaxed))
-                    .into_iter()
-                    .for_each(|cell| cell.add(1));
+            if let Took::Own(index) = record_slowly(origin, elapsed) {
+                local::counter(index).into_iter().for_each(|cell| cell.add(1));
             }
         }
     }
+}
+
+/// Counts a call that was not timed. Its thread had a cell when it began, and so has one now; but
+/// whether anybody wants it is asked anew.
+#[cold]
+fn count_untimed(origin: impl Origin) {
+    wanted(origin).and_then(local::counter).into_iter().for_each(|cell| cell.add(1));
 }
 
 /// Goes up and down by one. What went up comes down, also when nobody wants it any more.
@@ -124,8 +131,9 @@ fn move_slowly(origin: impl Origin, amount: i64) {
         Some(cell) => cell.add(amount),
         None => {
             point.shared.add(Number::Whole(amount));
-            // What a capture sees is how many are running of those that were captured.
-            origin.catch(Number::Whole(point.shared.sum().cast_signed()));
+            if let Some(site) = origin.site() {
+                capture::catch_move(site, amount);
+            }
         }
     }
 }

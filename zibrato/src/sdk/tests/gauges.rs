@@ -3,11 +3,12 @@
 use super::{Acknowledges, Broker};
 use crate::sdk::cell;
 use crate::sdk::site::{Place, Site, gauge, in_flight, time};
+use crate::sdk::ticks::{self, Moment};
 use crate::testing;
 use crate::wire::{BatchReader, Value};
 use crate::{Builder, Zibrato};
 use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// There is one place for an instrument, and tests run side by side.
 fn place() -> MutexGuard<'static, ()> {
@@ -113,6 +114,22 @@ fn a_capture_sees_what_is_running() {
 }
 
 #[test]
+fn a_capture_does_not_see_what_is_running_in_another() {
+    static RUNNING: Site = Site::in_flight(at("captured.twice"));
+    let capture = testing::capture();
+    let running = in_flight(&RUNNING);
+    let elsewhere = || {
+        let capture = testing::capture();
+        drop(in_flight(&RUNNING));
+        capture.gauge("info", "captured.twice")
+    };
+    let seen = std::thread::scope(|scope| scope.spawn(elsewhere).join().unwrap());
+    assert_eq!(seen, [1.0, 0.0]);
+    drop(running);
+    assert_eq!(capture.gauge("info", "captured.twice"), [1.0, 0.0]);
+}
+
+#[test]
 fn a_sampled_timer_counts_every_call() {
     static SAMPLED: Site = Site::sampled(at("sampled"), 10);
     let _place = place();
@@ -132,6 +149,40 @@ fn a_sampled_timer_counts_every_call() {
         };
         assert_eq!(count, 1234);
     });
+}
+
+#[test]
+fn a_sampled_timer_counts_calls_that_end_while_it_is_not_known_who_wants_them() {
+    static SAMPLED: Site = Site::sampled(at("sampled.meanwhile"), 10);
+    let _place = place();
+    let broker = Broker::new(Acknowledges::Everything);
+    let guard = rarely(&broker).install().unwrap();
+    // Until ticks are known, each call is timed by the clock.
+    let begun = Instant::now();
+    while Moment::now().elapsed().ticks().is_none() && begun.elapsed() < Duration::from_secs(1) {
+        ticks::calibrate();
+    }
+    let capture_elsewhere =
+        || std::thread::scope(|scope| scope.spawn(|| drop(testing::capture())).join().unwrap());
+    for _ in 0..20 {
+        drop(time(&SAMPLED));
+        let timer = time(&SAMPLED);
+        // From now on it is asked anew, whether or not somebody still captures.
+        capture_elsewhere();
+        drop(timer);
+    }
+    let (begin, end) = (Barrier::new(2), Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _capture = testing::capture();
+            begin.wait();
+            end.wait();
+        });
+        begin.wait();
+        (0..20).for_each(|_| drop(time(&SAMPLED)));
+        end.wait();
+    });
+    assert_eq!(guard.handle().stats().recorded, 60);
 }
 
 #[test]
