@@ -283,6 +283,7 @@ impl Router {
         }
         self.send_wanted()?;
         self.complaints.complain(&self.counters, self.now_ms);
+        self.complaints.complain_of_refused(&self.counters, self.now_ms);
         Ok(())
     }
 
