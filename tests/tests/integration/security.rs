@@ -297,7 +297,7 @@ fn an_application_finds_its_keys_in_variables_and_never_falls_back_to_plain_text
     let file = |name: &str| text(&keys.file(name)).to_owned();
     let batches = || broker.metric("zibrato_broker_batches_total{intake=\"zmq\"}");
     let (status, _, log) = run(&file("broker.pub"), &file("app.pub"));
-    assert!(!status.success() && log.contains("IsPublic"), "{log}");
+    assert!(!status.success() && log.contains("this is a public key"), "{log}");
     let (status, _, log) = run(&file("broker.pub"), "");
     assert!(!status.success() && log.contains("ZIBRATO_CURVE_KEY"), "{log}");
     let (status, ..) = run("", "");
