@@ -1,23 +1,21 @@
-//! From a host and a port to four sockets that listen.
+//! From a host and a port, or a folder, to four sockets that listen.
 
 use crate::config::{Config, Exposure};
+use crate::curve::{AllowedError, Gate, StartZapError, ZapThread, secure};
+use crate::ipc::{Folder, IpcError};
 use crate::journal::JournalError;
+use crate::ports::Ports;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
 use zibrato::daemon::HttpError;
-use zibrato::wire::MAX_REQUEST_BYTES;
-
-/// Where subscribers connect, from the base port.
-const PUBLISH_OFFSET: u16 = 1;
-
-/// Where those connect who read the journal, from the base port.
-const REPLAY_OFFSET: u16 = 2;
-
-/// Where legacy publishers connect, from the base port.
-const LEGACY_OFFSET: u16 = 3;
+use zibrato::wire::{Door, MAX_REQUEST_BYTES};
 
 /// The highest base port that leaves room for the others.
-pub(crate) const MAX_BASE_PORT: u16 = u16::MAX - LEGACY_OFFSET;
+pub(crate) const MAX_BASE_PORT: u16 = u16::MAX - Door::Legacy.offset();
+
+/// The host that means not to listen on TCP.
+const NO_TCP: &str = "off";
 
 /// How many free base ports are tried.
 const ATTEMPTS: usize = 100;
@@ -26,7 +24,7 @@ const ATTEMPTS: usize = 100;
 const MAX_TOPIC_BYTES: i64 = 4_096;
 
 /// The most answers that wait for one reader that does not read them.
-const MAX_ANSWERS: i32 = 16;
+const MAX_ANSWERS: i32 = 4;
 
 /// The most requests that wait from one reader.
 const MAX_REQUESTS: i32 = 100;
@@ -41,36 +39,9 @@ pub(crate) struct Sockets {
     pub(crate) publish: zmq::Socket,
     pub(crate) legacy: zmq::Socket,
     pub(crate) ports: Ports,
-}
-
-/// The addresses of the four.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ports {
-    address: IpAddr,
-    base: u16,
-}
-
-impl Ports {
-    pub(crate) const fn base(self) -> u16 {
-        self.base
-    }
-
-    pub(crate) const fn publish(self) -> u16 {
-        self.base + PUBLISH_OFFSET
-    }
-
-    pub(crate) const fn replay(self) -> u16 {
-        self.base + REPLAY_OFFSET
-    }
-
-    pub(crate) const fn legacy(self) -> u16 {
-        self.base + LEGACY_OFFSET
-    }
-
-    /// As ZeroMQ writes the address with one of the ports.
-    pub(crate) fn endpoint(self, port: u16) -> String {
-        format!("tcp://{}", SocketAddr::new(self.address, port))
-    }
+    /// Who may come in, and the thread that says so, if the broker encrypts. It has to end before
+    /// the context is dropped.
+    pub(crate) gate: Option<(Arc<Gate>, ZapThread)>,
 }
 
 impl Config {
@@ -79,35 +50,55 @@ impl Config {
     /// # Errors
     /// As [`Broker::start`](crate::Broker::start).
     pub fn check(&self) -> Result<(), StartError> {
-        self.address().map(drop)
+        self.address()?;
+        self.gate().map(drop)
     }
 
-    fn address(&self) -> Result<IpAddr, StartError> {
+    fn address(&self) -> Result<Option<IpAddr>, StartError> {
         if self.port > MAX_BASE_PORT {
             return Err(StartError::PortRange { port: self.port });
         }
-        let address = resolve(&self.host)?;
-        let public = |address: &IpAddr| !address.is_loopback();
-        let exposed = Some(address).into_iter().chain(self.http.map(|http| http.ip())).find(public);
-        match (self.exposure, exposed) {
-            (Exposure::Loopback, Some(address)) => Err(StartError::Exposed { address }),
-            _ => Ok(address),
+        if let Some((folder, _)) = &self.ipc {
+            Folder::check(folder)?;
         }
+        let http = self.http.map(|http| http.ip());
+        let tcp = if self.host == NO_TCP { None } else { Some(resolve(&self.host)?) };
+        if tcp.is_none() && self.ipc.is_none() {
+            return Err(StartError::Nowhere);
+        }
+        // Keys protect the sockets, but not the pages.
+        let unprotected = tcp.filter(|_| self.curve.is_none()).into_iter().chain(http);
+        let exposed = { unprotected }.find(|address| !address.is_loopback());
+        match (self.exposure, exposed) {
+            (Exposure::Loopback, Some(address)) if tcp == Some(address) && self.curve.is_none() => {
+                Err(StartError::Exposed { address })
+            }
+            (Exposure::Loopback, Some(address)) => Err(StartError::ExposedPages { address }),
+            _ => Ok(tcp),
+        }
+    }
+
+    fn gate(&self) -> Result<Option<Gate>, StartError> {
+        let Some((key, allowed)) = &self.curve else { return Ok(None) };
+        Ok(Some(Gate::open(key.clone(), allowed.clone())?))
     }
 
     /// Opens and binds the router's sockets, and the one for replay.
     pub(crate) fn bind(&self) -> Result<(Sockets, zmq::Socket), StartError> {
         let address = self.address()?;
-        if self.port != 0 {
-            return self.bind_at(Ports { address, base: self.port });
-        }
+        let gate = self.gate()?.map(Arc::new);
+        let folder = self.ipc.as_ref().map(|(folder, mode)| Folder::take(folder, *mode));
+        let folder = folder.transpose()?.map(Arc::new);
+        let at =
+            |base| self.bind_at(Ports { address, base, folder: folder.clone() }, gate.as_ref());
+        let Some(address) = address.filter(|_| self.port == 0) else { return at(self.port) };
         for _ in 0..ATTEMPTS {
             let free = TcpListener::bind((address, 0)).and_then(|probe| probe.local_addr());
             let base = free.map_err(|source| StartError::NoAddress { address, source })?.port();
             if base > MAX_BASE_PORT {
                 continue;
             }
-            match self.bind_at(Ports { address, base }) {
+            match at(base) {
                 Err(StartError::PortInUse { .. }) => {}
                 bound => return bound,
             }
@@ -115,40 +106,58 @@ impl Config {
         Err(StartError::NoFreePorts { address })
     }
 
-    fn bind_at(&self, ports: Ports) -> Result<(Sockets, zmq::Socket), StartError> {
+    fn bind_at(
+        &self,
+        ports: Ports,
+        gate: Option<&Arc<Gate>>,
+    ) -> Result<(Sockets, zmq::Socket), StartError> {
         let context = zmq::Context::new();
+        // There before the first connection, and so asked about it.
+        let zap = gate.map(|gate| ZapThread::start(&context, Arc::clone(gate))).transpose()?;
+        let gate = gate.map(Arc::clone);
         let frame = i64::try_from(self.max_frame).unwrap_or(i64::MAX);
-        let open = |kind, max_bytes| {
-            let socket = context.socket(kind)?;
-            self.set_up(&socket, ports.address, max_bytes)?;
-            Ok(socket)
+        let open = |kind, door, max_bytes| {
+            self.open(&context, kind, &ports, door, max_bytes, gate.as_deref())
         };
-        let pull = open(zmq::PULL, frame).map_err(StartError::Socket)?;
-        let publish = open(zmq::XPUB, MAX_TOPIC_BYTES).map_err(StartError::Socket)?;
-        let legacy = open(zmq::SUB, frame).map_err(StartError::Socket)?;
+        let pull = open(zmq::PULL, Door::Publishers, frame)?;
+        let publish = open(zmq::XPUB, Door::Subscribers, MAX_TOPIC_BYTES)?;
+        let legacy = open(zmq::SUB, Door::Legacy, frame)?;
         legacy.set_subscribe(b"").map_err(StartError::Socket)?;
-        let replay = open(zmq::ROUTER, MAX_REQUEST_BYTES as i64).map_err(StartError::Socket)?;
-        replay.set_sndhwm(MAX_ANSWERS).map_err(StartError::Socket)?;
-        replay.set_rcvhwm(MAX_REQUESTS).map_err(StartError::Socket)?;
-        for (socket, port) in [
-            (&pull, ports.base()),
-            (&publish, ports.publish()),
-            (&replay, ports.replay()),
-            (&legacy, ports.legacy()),
-        ] {
-            let bound = socket.bind(&ports.endpoint(port));
-            bound.map_err(|error| StartError::from_bind(error, ports.address, port))?;
-        }
-        Ok((Sockets { context, pull, publish, legacy, ports }, replay))
+        let replay = open(zmq::ROUTER, Door::Replay, MAX_REQUEST_BYTES as i64)?;
+        let gate = gate.zip(zap);
+        Ok((Sockets { context, pull, publish, legacy, ports, gate }, replay))
     }
 
-    fn set_up(&self, socket: &zmq::Socket, address: IpAddr, max_bytes: i64) -> zmq::Result<()> {
+    /// Opens a socket that listens at a door, with all that every socket needs.
+    fn open(
+        &self,
+        context: &zmq::Context,
+        kind: zmq::SocketType,
+        ports: &Ports,
+        door: Door,
+        max_bytes: i64,
+        gate: Option<&Gate>,
+    ) -> Result<zmq::Socket, StartError> {
+        let mut socket = context.socket(kind).map_err(StartError::Socket)?;
+        self.set_up(&socket, ports, max_bytes).map_err(StartError::Socket)?;
+        if kind == zmq::ROUTER {
+            socket.set_sndhwm(MAX_ANSWERS).map_err(StartError::Socket)?;
+            socket.set_rcvhwm(MAX_REQUESTS).map_err(StartError::Socket)?;
+        }
+        if let Some(gate) = gate {
+            secure(&mut socket, gate.key()).map_err(StartError::Socket)?;
+        }
+        ports.listen(&socket, door)?;
+        Ok(socket)
+    }
+
+    fn set_up(&self, socket: &zmq::Socket, ports: &Ports, max_bytes: i64) -> zmq::Result<()> {
         let high_water = i32::try_from(self.high_water).unwrap_or(i32::MAX).max(1);
         socket.set_sndhwm(high_water)?;
         socket.set_rcvhwm(high_water)?;
         socket.set_maxmsgsize(max_bytes)?;
         socket.set_linger(0)?;
-        socket.set_ipv6(address.is_ipv6())?;
+        socket.set_ipv6(ports.address.is_some_and(|address| address.is_ipv6()))?;
         // A machine that vanishes never says goodbye; its queue would be kept for ever. (ZMTP's own
         // heartbeats would tell too, but have brought libzmq down with slow subscribers. The libzmq
         // that the `zmq` crate compiles ignores this; there the system gives up on a subscriber when
@@ -177,18 +186,33 @@ fn resolve(host: &str) -> Result<IpAddr, StartError> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// The list of allowed keys cannot be used.
+    #[error("--allowed-keys {0}")]
+    Allowed(#[from] AllowedError),
     /// Other machines can reach the address, and nobody has agreed to that.
     #[error(
         "{address} can be reached from other machines, and nothing is encrypted or checked: listen \
-         on 127.0.0.1, or agree with --insecure"
+         on 127.0.0.1, encrypt with --curve-key and --allowed-keys, or agree with --insecure"
     )]
     Exposed {
+        /// The address.
+        address: IpAddr,
+    },
+    /// Other machines can reach the pages, and nobody has agreed to that.
+    #[error(
+        "--http {address} can be reached from other machines, and pages are never encrypted: serve \
+         them on 127.0.0.1, or agree with --insecure"
+    )]
+    ExposedPages {
         /// The address.
         address: IpAddr,
     },
     /// The HTTP server did not start.
     #[error("{0}; give another address with --http, or none with --http off")]
     Http(#[source] HttpError),
+    /// The folder of sockets cannot be used.
+    #[error(transparent)]
+    Ipc(#[from] IpcError),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -212,6 +236,9 @@ pub enum StartError {
         /// The port.
         port: u16,
     },
+    /// There is neither an address nor a folder to listen at.
+    #[error("--host off without --ipc leaves nowhere to listen; give one of the two")]
+    Nowhere,
     /// Somebody listens on one of the ports.
     #[error(
         "port {port} on {address} is in use, by another zibrato-broker or by the program that \
@@ -247,8 +274,17 @@ pub enum StartError {
     },
 }
 
+impl From<StartZapError> for StartError {
+    fn from(error: StartZapError) -> Self {
+        match error {
+            StartZapError::Socket(error) => Self::Socket(error),
+            StartZapError::System(error) => Self::Resources(error),
+        }
+    }
+}
+
 impl StartError {
-    fn from_bind(error: zmq::Error, address: IpAddr, port: u16) -> Self {
+    pub(crate) fn from_bind(error: zmq::Error, address: IpAddr, port: u16) -> Self {
         match error {
             zmq::Error::EADDRINUSE => Self::PortInUse { address, port },
             zmq::Error::EACCES => Self::NotPermitted { port },
@@ -289,7 +325,7 @@ mod tests {
             config.insecure().check().unwrap();
         }
         let config = Config::new().http(Some("0.0.0.0:5580".parse().unwrap()));
-        assert!(matches!(config.check(), Err(StartError::Exposed { .. })));
+        assert!(matches!(config.check(), Err(StartError::ExposedPages { .. })));
         for host in ["127.0.0.1", "127.9.9.9", "::1", "localhost"] {
             Config::new().host(host).check().unwrap();
         }

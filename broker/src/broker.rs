@@ -1,10 +1,12 @@
 //! A running broker: how it is started, asked and stopped.
 
-use crate::bind::{Ports, StartError};
+use crate::bind::StartError;
 use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
+use crate::curve::{AllowedError, Doorway, Gate, Guard, Reloaded};
 use crate::journal::{OpenedJournal, Parts};
 use crate::pages::page;
+use crate::ports::Ports;
 use crate::raise::RaiseOnDrop;
 use crate::replay::{Desk, Now, ReplayThread};
 use crate::router::{Orders, RouterThread, ToJournal};
@@ -16,8 +18,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use zibrato::clock;
-use zibrato::daemon::{HttpServer, Stop};
-use zibrato::wire::WantedLevels;
+use zibrato::daemon::{Hangup, HttpServer, Stop};
+use zibrato::wire::{Door, WantedLevels};
 
 /// How long a broker that is dropped may take to hand on what it has.
 const DROP_DEADLINE: Duration = Duration::from_secs(2);
@@ -43,6 +45,7 @@ const GRACE: Duration = Duration::from_millis(500);
 pub struct Broker {
     ports: Ports,
     shared: Arc<Shared>,
+    gate: Option<Arc<Gate>>,
     stop: Stop,
     ended: Stop,
     router: Option<JoinHandle<Result<(), zmq::Error>>>,
@@ -81,7 +84,9 @@ impl Broker {
     pub fn start(config: Config) -> Result<Self, StartError> {
         let opened = config.journal.as_ref().map(OpenedJournal::open).transpose()?;
         let (sockets, replay) = config.bind()?;
-        let ports = sockets.ports;
+        let ports = sockets.ports.clone();
+        let gate = sockets.gate.as_ref().map(|(gate, _)| Arc::clone(gate));
+        let guard = (Guard::new(gate.clone()), Doorway::new(ports.clone(), Door::Replay));
         let shared = Arc::new(Shared::new());
         let (stop, ended) = (Stop::new()?, Stop::new()?);
         let (journal, desk, seen) = start_journal(&config, opened)?;
@@ -105,38 +110,54 @@ impl Broker {
             let _last_word = last_word;
             router.run().inspect_err(|error| tracing::error!(event = "router_failed", %error))
         })?;
-        let replay = start_replay(replay, desk, &shared)?;
-        Ok(Self { ports, shared, stop, ended, router: Some(router), replay, http })
+        let replay = start_replay(replay, desk, guard, &shared)?;
+        Ok(Self { ports, shared, gate, stop, ended, router: Some(router), replay, http })
     }
 
     /// The port for publishers.
     #[must_use]
     pub const fn port(&self) -> u16 {
-        self.ports.base()
+        self.ports.port(Door::Publishers)
     }
 
     /// The port for subscribers.
     #[must_use]
     pub const fn publish_port(&self) -> u16 {
-        self.ports.publish()
+        self.ports.port(Door::Subscribers)
     }
 
     /// The port for those who read the journal.
     #[must_use]
     pub const fn replay_port(&self) -> u16 {
-        self.ports.replay()
+        self.ports.port(Door::Replay)
     }
 
     /// The port for legacy publishers, which are PUB sockets.
     #[must_use]
     pub const fn legacy_port(&self) -> u16 {
-        self.ports.legacy()
+        self.ports.port(Door::Legacy)
     }
 
     /// The endpoint with one of the ports, as ZeroMQ takes it: `tcp://127.0.0.1:5550`.
     #[must_use]
     pub fn endpoint(&self, port: u16) -> String {
-        self.ports.endpoint(port)
+        self.ports.tcp_endpoint(port).unwrap_or_default()
+    }
+
+    /// Everywhere that a door is, over TCP and in a folder, as ZeroMQ takes it.
+    #[must_use]
+    pub fn endpoints(&self, door: Door) -> Vec<String> {
+        self.ports.endpoints(door)
+    }
+
+    /// Reads the list of allowed keys again. Who is no longer on it gets nothing in and nothing out
+    /// any more; subscribers and readers are cut off for a moment then, and those who are on it come
+    /// back by themselves. Says how the lists differ; nothing if the broker does not encrypt.
+    ///
+    /// # Errors
+    /// [`AllowedError`] when the list cannot be used; then the one before stays in force.
+    pub fn reload_keys(&self) -> Result<Option<Reloaded>, AllowedError> {
+        self.gate.as_ref().map(|gate| gate.reload()).transpose()
     }
 
     /// Where `/healthz`, `/readyz` and `/metrics` are served, if they are.
@@ -157,20 +178,44 @@ impl Broker {
         self.shared.wanted()
     }
 
-    /// Waits until `stop` is raised or the broker has failed.
-    pub fn wait(&self, stop: &Stop) {
-        while !self.wait_for(stop, LONGEST_WAIT) {}
+    /// Waits until `stop` is raised or the broker has failed. With each HUP until then it
+    /// [reads keys again](Self::reload_keys), and says so in the log.
+    pub fn wait(&self, stop: &Stop, hangup: &Hangup) {
+        while !self.wait_for(stop, hangup, LONGEST_WAIT) {}
     }
 
     /// As [`wait`](Self::wait), but no longer than `timeout`; whether it is over.
-    pub(crate) fn wait_for(&self, stop: &Stop, timeout: Duration) -> bool {
+    pub(crate) fn wait_for(&self, stop: &Stop, hangup: &Hangup, timeout: Duration) -> bool {
         let mut items = [
             zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN),
             zmq::PollItem::from_fd(self.ended.as_raw_fd(), zmq::POLLIN),
+            zmq::PollItem::from_fd(hangup.as_raw_fd(), zmq::POLLIN),
         ];
         let millis = timeout.min(LONGEST_WAIT).as_millis() as i64;
         // An interrupted wait is a short one.
-        zmq::poll(&mut items, millis).is_ok_and(|ready| ready > 0)
+        let woken = zmq::poll(&mut items, millis).is_ok_and(|ready| ready > 0);
+        if hangup.take() {
+            self.log_reload();
+        }
+        woken && (items[0].is_readable() || items[1].is_readable())
+    }
+
+    fn log_reload(&self) {
+        match self.reload_keys() {
+            Ok(None) => {
+                tracing::info!(event = "reloaded", why = "without keys nothing is read again");
+            }
+            Ok(Some(Reloaded { allowed, added, revoked })) => {
+                tracing::info!(event = "reloaded", allowed, added, revoked);
+                if allowed == 0 {
+                    tracing::warn!(event = "no_keys_allowed", why = "nobody is let in");
+                }
+            }
+            Err(error) => {
+                let why = "the list from before stays in force";
+                tracing::error!(event = "reload_failed", %error, why);
+            }
+        }
     }
 
     /// What keeps the broker from being ready, if something does, as `/readyz` says it.
@@ -258,9 +303,17 @@ fn start_journal(
         event = "journal_opened",
         journal = %log.path().display(),
         last_offset = log.end(),
-        cut_bytes = health.cut_bytes,
-        damaged = health.damaged,
+        bytes = health.kept_bytes,
     );
+    if health.cut_bytes > 0 || health.damaged > 0 {
+        tracing::warn!(
+            event = "journal_mended",
+            cut_bytes = health.cut_bytes,
+            damaged = health.damaged,
+            "what was not finished at its end is cut, and damaged places are skipped; \
+             `zibrato-broker journal verify` names them"
+        );
+    }
     let now = Now { at: Instant::now(), ms: clock::unix_ms() };
     let keep = (settings.keep_levels.clone(), settings.max_age_ms());
     let desk = Desk::new(log, cursors, keep, now);
@@ -270,10 +323,11 @@ fn start_journal(
 fn start_replay(
     socket: (zmq::Context, zmq::Socket),
     desk: Option<Desk>,
+    guard: (Guard, Doorway),
     shared: &Arc<Shared>,
 ) -> Result<Replay, StartError> {
     let (stop, ended) = (Stop::new()?, Stop::new()?);
-    let replay = ReplayThread::new(socket, desk, (stop.clone(), Arc::clone(shared)));
+    let replay = ReplayThread::new(socket, desk, guard, (stop.clone(), Arc::clone(shared)));
     let last_word = RaiseOnDrop(ended.clone());
     let thread = std::thread::Builder::new().name("zb-replay".to_owned()).spawn(move || {
         let _last_word = last_word;

@@ -6,20 +6,25 @@ mod journal;
 use crate::bind::{MAX_BASE_PORT, StartError};
 use crate::broker::{Broker, End};
 use crate::config::Config;
+use crate::keygen::{self, KeygenFlags};
 use cursors::CursorsCommand;
 use journal::{JournalCommand, JournalFlags};
 use std::io::Write;
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, Systemd, init_logging};
-use zibrato::wire::MAX_FRAME_BYTES;
+use zibrato::curve::{Curve, KeySource};
+use zibrato::daemon::{CommonFlags, Exit, Failure, Hangup, Stop, Systemd, init_logging};
+use zibrato::wire::{Door, MAX_FRAME_BYTES};
 
 const EXAMPLES: &str = "\
 Examples:
   zibrato-broker
   zibrato-broker --port 6000 --http off
-  zibrato-broker --host 10.0.0.5 --insecure --config /etc/zibrato/broker.toml
+  zibrato-broker keygen
+  zibrato-broker --host 10.0.0.5 --curve-key broker.key --allowed-keys /etc/zibrato/allowed-keys
+  zibrato-broker --ipc /run/zibrato --host off
 
 Ports: PORT for publishers, PORT+1 for workers, PORT+2 for workers that read the journal, PORT+3 for publishers of Python Zibrato 0.2.
 Each flag is also a variable, ZIBRATO_BROKER_PORT, and a key in the file of --config.";
@@ -28,7 +33,7 @@ Each flag is also a variable, ZIBRATO_BROKER_PORT, and a key in the file of --co
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "zibrato-broker", version, after_help = EXAMPLES)]
 pub struct Flags {
-    /// Address or name to listen on; other than loopback needs --insecure
+    /// Address or name to listen on, or `off`; other than loopback needs keys, or --insecure
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1", global = true)]
     host: String,
 
@@ -36,6 +41,22 @@ pub struct Flags {
     #[arg(long, value_name = "PORT", default_value_t = 5550, global = true,
           value_parser = clap::value_parser!(u16).range(..=i64::from(MAX_BASE_PORT)))]
     port: u16,
+
+    /// Encrypt, with the secret key in this file; `zibrato-broker keygen` makes one
+    #[arg(long, value_name = "FILE", global = true)]
+    curve_key: Option<KeySource>,
+
+    /// Let in only who has a public key in this file, one a line, or folder of *.pub files; HUP reads it again
+    #[arg(long, value_name = "PATH")]
+    allowed_keys: Option<PathBuf>,
+
+    /// Listen in this folder too, for programs of this machine with --host ipc://DIR
+    #[arg(long, value_name = "DIR", global = true)]
+    ipc: Option<PathBuf>,
+
+    /// Permissions of the sockets in that folder: 0600 for this user alone, 0660 for its group too
+    #[arg(long, value_name = "MODE", default_value = "0600", value_parser = mode)]
+    ipc_mode: u32,
 
     /// Address for /healthz, /readyz and /metrics, or `off`
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5580", value_parser = http)]
@@ -78,6 +99,8 @@ pub struct Flags {
 enum Command {
     Cursors(CursorsCommand),
     Journal(JournalCommand),
+    /// Make a key pair, and say what to do with it
+    Keygen(KeygenFlags),
 }
 
 /// Where pages are served, if they are.
@@ -101,6 +124,9 @@ pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
         Some(Command::Journal(command)) => {
             return journal::run(command, &flags.journal).map(|()| Exit::Fine.into());
         }
+        Some(Command::Keygen(flags)) => {
+            return keygen::run(flags).map(|()| Exit::Fine.into());
+        }
         None => {}
     }
     init_logging(&flags.common.log_level, flags.common.log_format)
@@ -114,9 +140,10 @@ pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
     }
     let resources = |error| failure(StartError::Resources(error));
     let stop = Stop::on_signals().map_err(resources)?;
+    let hangup = Hangup::on_signal().map_err(resources)?;
     let broker = Broker::start(config).map_err(failure)?;
     announce(&broker);
-    attend(&broker, &stop);
+    attend(&broker, &stop, &hangup);
     let report = broker.stop(flags.shutdown_timeout);
     let counters = &report.counters;
     tracing::info!(
@@ -139,11 +166,11 @@ pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
 }
 
 /// Tells systemd how the broker is, until it is to stop or has failed.
-fn attend(broker: &Broker, stop: &Stop) {
+fn attend(broker: &Broker, stop: &Stop, hangup: &Hangup) {
     let systemd = Systemd::from_env();
     let status = || broker.unready().unwrap_or_else(|| "ready".to_owned());
     systemd.ready(&status());
-    while !broker.wait_for(stop, systemd.beat()) {
+    while !broker.wait_for(stop, hangup, systemd.beat()) {
         if broker.is_alive() {
             systemd.alive();
         }
@@ -156,11 +183,12 @@ fn announce(broker: &Broker) {
     let http = broker.http_addr().map_or_else(|| "off".to_owned(), |http| http.to_string());
     tracing::info!(
         event = "listening",
-        publishers = broker.endpoint(broker.port()),
-        subscribers = broker.endpoint(broker.publish_port()),
-        readers = broker.endpoint(broker.replay_port()),
-        legacy = broker.endpoint(broker.legacy_port()),
+        publishers = broker.endpoints(Door::Publishers).join(","),
+        subscribers = broker.endpoints(Door::Subscribers).join(","),
+        readers = broker.endpoints(Door::Replay).join(","),
+        legacy = broker.endpoints(Door::Legacy).join(","),
         http,
+        allowed_keys = broker.counters().keys.map(|keys| keys.allowed),
     );
 }
 
@@ -178,26 +206,60 @@ impl Flags {
             .high_water(self.high_water_mark)
             .settle(self.settle);
         let config = config.journal(self.journal.config()?);
-        Ok(if self.insecure { config.insecure() } else { config })
+        let config = match &self.ipc {
+            Some(folder) => config.ipc(folder, self.ipc_mode),
+            None => config,
+        };
+        let config = if self.insecure { config.insecure() } else { config };
+        let wrong = |why: String| Failure::new(Exit::Config, why);
+        match (&self.curve_key, &self.allowed_keys) {
+            (None, None) => Ok(config),
+            (Some(key), Some(allowed)) => {
+                let key =
+                    key.secret_key().map_err(|error| wrong(format!("--curve-key {error}")))?;
+                Ok(config.curve(key, allowed))
+            }
+            (Some(_), None) => Err(wrong(
+                "--curve-key needs --allowed-keys, the public keys of those who are let in".into(),
+            )),
+            (None, Some(_)) => Err(wrong(
+                "--allowed-keys needs --curve-key; `zibrato-broker keygen` makes a key".into(),
+            )),
+        }
     }
 
     fn cursors(&self, command: &CursorsCommand) -> Result<(), Failure> {
-        let port = self.port.saturating_add(2);
         let host = if self.host.parse::<Ipv6Addr>().is_ok() {
             format!("[{}]", self.host)
         } else {
             self.host.clone()
         };
+        let folder = self.ipc.as_ref().filter(|_| host == "off");
+        let file = folder
+            .and_then(|folder| Door::Replay.ipc_endpoint(&format!("ipc://{}", folder.display())));
+        let port = self.port.saturating_add(Door::Replay.offset());
+        let endpoint = file.unwrap_or_else(|| format!("tcp://{host}:{port}"));
         let socket = zmq::Context::new().socket(zmq::DEALER);
         let socket = socket.map_err(|error| failure(StartError::Socket(error)))?;
-        cursors::run(command, &socket, &format!("tcp://{host}:{port}"))
+        if let Some(key) = &self.curve_key {
+            let wrong = |why: String| Failure::new(Exit::Config, format!("--curve-key {why}"));
+            let key = key.secret_key().map_err(|error| wrong(error.to_string()))?;
+            // Who has the broker's own key is let in without being on the list.
+            let curve = Curve::new(*key.public_key(), key);
+            curve.secure(&socket).map_err(|error| failure(StartError::Socket(error)))?;
+        }
+        cursors::run(command, &socket, &endpoint)
     }
 }
 
 fn failure(error: StartError) -> Failure {
     let exit = match error {
-        StartError::Exposed { .. }
+        StartError::Allowed(_)
+        | StartError::Exposed { .. }
+        | StartError::ExposedPages { .. }
+        | StartError::Ipc(_)
         | StartError::NoAddress { .. }
+        | StartError::Nowhere
         | StartError::PortRange { .. }
         | StartError::UnknownHost { .. } => Exit::Config,
         StartError::Http(_)
@@ -217,6 +279,14 @@ fn http(text: &str) -> Result<Http, String> {
     }
     let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
     address.map(Http::At).ok_or_else(|| "give HOST:PORT, such as 127.0.0.1:5580, or `off`".into())
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    match text {
+        "0600" | "600" => Ok(0o600),
+        "0660" | "660" => Ok(0o660),
+        _ => Err("give 0600 or 0660".into()),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -2,7 +2,9 @@
 
 use crate::journal::JournalConfig;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
+use zibrato::curve::SecretKey;
 use zibrato::wire::MAX_FRAME_BYTES;
 
 /// The longest that is waited for anything; beyond it an `Instant` may have no room for the end.
@@ -26,6 +28,10 @@ pub struct Config {
     pub(crate) linger: Duration,
     pub(crate) settle: Duration,
     pub(crate) exposure: Exposure,
+    /// The broker's key, and the list of those that are let in.
+    pub(crate) curve: Option<(SecretKey, PathBuf)>,
+    /// The folder to listen in, and the permissions of its sockets.
+    pub(crate) ipc: Option<(PathBuf, u32)>,
     pub(crate) journal: Option<JournalConfig>,
 }
 
@@ -49,6 +55,8 @@ impl Default for Config {
             linger: Duration::from_secs(5),
             settle: Duration::ZERO,
             exposure: Exposure::Loopback,
+            curve: None,
+            ipc: None,
             journal: None,
         }
     }
@@ -60,10 +68,26 @@ impl Config {
         Self::default()
     }
 
-    /// The address to listen on: a number or a name. Defaults to `127.0.0.1`. Anything but
-    /// loopback needs [`insecure`](Self::insecure).
+    /// The address to listen on: a number or a name, or `off` for none. Defaults to `127.0.0.1`.
+    /// Anything but loopback needs [`curve`](Self::curve) or [`insecure`](Self::insecure).
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = host.into();
+        self
+    }
+
+    /// Encrypts, under this key, and lets in only those whose public keys are in `allowed`: a file
+    /// with one on each line, and after it who has it, or a folder of such files that end in `.pub`.
+    /// [`Broker::reload_keys`](crate::Broker::reload_keys) reads it again. Defaults to neither.
+    pub fn curve(mut self, key: SecretKey, allowed: impl Into<PathBuf>) -> Self {
+        self.curve = Some((key, allowed.into()));
+        self
+    }
+
+    /// Listens in this folder too, for programs of the same machine, which have
+    /// `ipc:///the/folder` as their host. `mode` is that of the sockets: `0o600` for programs of the
+    /// same user, `0o660` for those of the same group too. Defaults to no folder.
+    pub fn ipc(mut self, folder: impl Into<PathBuf>, mode: u32) -> Self {
+        self.ipc = Some((folder.into(), mode));
         self
     }
 

@@ -1,5 +1,6 @@
 //! What the broker counts: everything it took, handed on or dropped, by reason.
 
+use crate::curve::KeyCounters;
 use crate::journal::Health;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ pub(crate) const INTAKES: [&str; 2] = ["zmq", "legacy"];
 pub(crate) const SOCKETS: [&str; 3] = ["zmq", "legacy", "publish"];
 
 /// Why something was dropped.
-pub(crate) const REASONS: [&str; 20] = [
+pub(crate) const REASONS: [&str; 21] = [
     // lines, as `LineError::reason` names them
     "encoding",
     "fields",
@@ -26,6 +27,7 @@ pub(crate) const REASONS: [&str; 20] = [
     "empty",
     "frames",
     "id",
+    "revoked",
     "sequence",
     "topic",
     "version",
@@ -72,6 +74,8 @@ pub struct Counters {
     pub overflowed: u64,
     /// The peers of each socket: `zmq`, `legacy` and `publish`.
     pub peers: [PeerCounters; SOCKETS.len()],
+    /// What became of keys, if the broker encrypts.
+    pub keys: Option<KeyCounters>,
     /// Messages from subscribers that were no subscriptions, or too many to keep.
     pub strange_subscriptions: u64,
     /// Topics that subscribers have asked for, now.
@@ -107,6 +111,14 @@ pub struct PeerCounters {
     pub connects: u64,
     /// Connections that ended, whoever ended them: a peer that sends too large a frame is cut.
     pub disconnects: u64,
+    /// Connections that the peer ended, or did not go on with, before it was let in.
+    pub broken_off: u64,
+    /// Connections that were refused because one side encrypts and the other does not.
+    pub refused_mechanism: u64,
+    /// Connections that were refused because the peer took another key for the broker's.
+    pub refused_server_key: u64,
+    /// Connections that were refused because the peer does not keep to ZeroMQ's protocol.
+    pub refused_protocol: u64,
 }
 
 impl PeerCounters {
@@ -118,6 +130,21 @@ impl PeerCounters {
 }
 
 impl Counters {
+    /// Connections that were refused, by reason.
+    pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        let keys = self.keys.unwrap_or_default();
+        let sum = |of: fn(&PeerCounters) -> u64| self.peers.iter().map(of).sum();
+        [
+            ("broken_off", sum(|peers| peers.broken_off)),
+            ("mechanism", sum(|peers| peers.refused_mechanism)),
+            ("protocol", sum(|peers| peers.refused_protocol)),
+            ("revoked_key", keys.refused_revoked),
+            ("server_key", sum(|peers| peers.refused_server_key)),
+            ("unknown_key", keys.refused_unknown),
+        ]
+        .into_iter()
+    }
+
     /// Lines taken, over all intakes.
     #[must_use]
     pub fn lines(&self) -> u64 {

@@ -17,14 +17,18 @@ mod broker;
 mod command;
 mod config;
 mod counters;
+mod curve;
 mod expand;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod ipc;
 mod journal;
+mod keygen;
 mod line_windows;
 mod own;
 mod pages;
+mod ports;
 mod raise;
 mod replay;
 mod router;
@@ -39,4 +43,6 @@ pub use broker::{Broker, End, StopReport};
 pub use command::{Flags, run};
 pub use config::Config;
 pub use counters::{Counters, Dropped, IntakeCounters, PeerCounters};
+pub use curve::{AllowedError, KeyCounters, Reloaded};
+pub use ipc::IpcError;
 pub use journal::{Health, JournalConfig, JournalError};

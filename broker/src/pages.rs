@@ -175,6 +175,26 @@ fn peers(to: &mut Exposition, counters: &Counters) {
     for (at, socket) in SOCKETS.iter().enumerate() {
         family.sample(&[("socket", socket)], of(at).connects as f64);
     }
+    let name = "zibrato_broker_handshakes_refused_total";
+    let mut family = to.counter(name, "Connections that were refused, by reason.");
+    for (reason, count) in counters.refused() {
+        family.sample(&[("reason", reason)], count as f64);
+    }
+    if let Some(keys) = counters.keys {
+        to.counter(
+            "zibrato_broker_handshakes_admitted_total",
+            "Connections whose key was allowed.",
+        )
+        .sample(&[], keys.admitted as f64);
+        let help = "Requests for the journal that were dropped because their key was taken off.";
+        to.counter("zibrato_broker_revoked_requests_total", help)
+            .sample(&[], keys.dropped_requests as f64);
+        to.gauge("zibrato_broker_allowed_keys", "Keys that are allowed.")
+            .sample(&[], keys.allowed as f64);
+        to.counter("zibrato_broker_key_reloads_total", "Lists of keys that were read, by result.")
+            .sample(&[("result", "used")], keys.reloads as f64)
+            .sample(&[("result", "refused")], keys.failed_reloads as f64);
+    }
     let mut family = to.counter("zibrato_broker_disconnects_total", "Connections that ended.");
     for (at, socket) in SOCKETS.iter().enumerate() {
         family.sample(&[("socket", socket)], of(at).disconnects as f64);

@@ -76,6 +76,7 @@ mod backend;
 mod backoff;
 pub mod carbon;
 mod counters;
+mod curve;
 mod dead_letters;
 mod deliver;
 mod feed;

@@ -99,7 +99,7 @@ impl Worker {
     /// unless told otherwise.
     pub fn builder() -> WorkerBuilder {
         WorkerBuilder {
-            broker: Broker { host: "127.0.0.1".to_owned(), port: 5551 },
+            broker: Broker::new("127.0.0.1", 5551),
             name: "zibrato-worker".to_owned(),
             program: "zibrato-worker".to_owned(),
             replay: false,

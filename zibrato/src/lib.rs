@@ -54,6 +54,7 @@
 //! |---|---|---|
 //! | `macros` | yes | the attributes and macros |
 //! | `sdk` | yes | the instrument: builder, guards, handle, sender |
+//! | `curve` | with `sdk` | keys, for clients and brokers |
 //! | `window` | no | folding into windows, for workers of your own |
 //! | `daemon` | no | command line, logging and signals of the daemons |
 //!
@@ -65,6 +66,8 @@
 //! `pthread_create`), and for the macros `syn`, `quote` and `proc-macro2`.
 
 pub mod clock;
+#[cfg(feature = "curve")]
+pub mod curve;
 #[cfg(feature = "daemon")]
 pub mod daemon;
 #[cfg(feature = "macros")]

@@ -17,7 +17,7 @@ Examples:
   zibrato-broker cursors reset zibrato-carbon --to 2026-11-21T08:00:00Z
   zibrato-broker cursors delete zibrato-librato --port 6000
 
---host and --port are those of the running broker.";
+--host, --port, --ipc and --curve-key are those of the running broker.";
 
 /// Lists, sets and deletes the cursors of a running broker
 #[derive(Debug, Clone, clap::Args)]
@@ -73,8 +73,8 @@ fn ask(socket: &zmq::Socket, at: &str, request: &ReplayRequest) -> Result<Replay
     let millis = i32::try_from(PATIENCE.as_millis()).unwrap_or(i32::MAX);
     let failed = |error: zmq::Error| {
         let text = format!(
-            "no broker answers at {at} ({error}); see that it runs, and that --host and --port are \
-             its own"
+            "no broker answers at {at} ({error}); see that it runs, and that --host and --port, or \
+             --ipc, and --curve-key are its own"
         );
         Failure::new(Exit::Unavailable, text)
     };

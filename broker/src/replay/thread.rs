@@ -2,13 +2,14 @@
 
 use super::desk::{Desk, Now, Outcome, no_journal};
 use super::fetch::Haul;
+use crate::curve::{Doorway, Guard};
 use crate::shared::Shared;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::Stop;
-use zibrato::wire::{Refusal, Refused, ReplayAnswer, ReplayRequest};
+use zibrato::wire::{Reader as Who, Refusal, Refused, ReplayAnswer, ReplayRequest};
 use zmq::{DONTWAIT, Message};
 
 /// The most requests that are taken before something is written for all of them.
@@ -26,6 +27,8 @@ pub(crate) struct ReplayThread {
     /// None without a journal.
     desk: Option<Desk>,
     waiting: Vec<Waiting>,
+    guard: Guard,
+    door: Doorway,
     stop: Stop,
     shared: Arc<Shared>,
     // Last, because it ends only when all sockets are closed.
@@ -43,14 +46,22 @@ struct Waiting {
     until: Instant,
 }
 
+impl Waiting {
+    fn is_of(&self, who: &Who) -> bool {
+        matches!(&self.request, ReplayRequest::Fetch(fetch) if fetch.reader == *who)
+    }
+}
+
 impl ReplayThread {
     /// Takes the ROUTER socket over.
     pub(crate) fn new(
         (context, socket): (zmq::Context, zmq::Socket),
         desk: Option<Desk>,
+        (guard, door): (Guard, Doorway),
         (stop, shared): (Stop, Arc<Shared>),
     ) -> Self {
-        Self { socket, desk, waiting: Vec::new(), stop, shared, _context: context }
+        let waiting = Vec::new();
+        Self { socket, desk, waiting, guard, door, stop, shared, _context: context }
     }
 
     /// Runs until somebody asks to stop.
@@ -69,6 +80,9 @@ impl ReplayThread {
                 self.look_after();
                 return Ok(());
             }
+            if self.keep_out() {
+                continue;
+            }
             if more && let Some(desk) = &self.desk {
                 desk.log().more.clear();
             }
@@ -85,11 +99,25 @@ impl ReplayThread {
         }
     }
 
+    /// Cuts readers off when keys were taken off the list, and says whether nothing may be done until
+    /// all of them are. They ask again.
+    fn keep_out(&mut self) -> bool {
+        if self.guard.look() {
+            self.door.close(&self.socket);
+            self.waiting.clear();
+        }
+        self.door.open(&self.socket);
+        self.door.is_closed()
+    }
+
     /// Waits for something to do: the end, more in the journal, or a request.
     fn wait(&self, until: Instant) -> zmq::Result<(bool, bool, bool)> {
         let first = self.waiting.iter().map(|waiting| waiting.until).min();
         let until = first.map_or(until, |first| first.min(until));
-        let left = until.saturating_duration_since(Instant::now());
+        let mut left = until.saturating_duration_since(Instant::now());
+        if self.door.is_closed() {
+            left = left.min(Doorway::PATIENCE);
+        }
         let millis = i64::try_from(left.as_micros().div_ceil(1000)).unwrap_or(1000);
         let more = self.desk.as_ref().map_or(self.stop.as_raw_fd(), |d| d.log().more.as_raw_fd());
         let mut items = [
@@ -98,7 +126,11 @@ impl ReplayThread {
             zmq::PollItem::from_fd(more, zmq::POLLIN),
         ];
         // When nobody waits for batches, it does not matter that there are more.
-        let looked_at = if self.waiting.is_empty() { &mut items[..2] } else { &mut items[..] };
+        let looked_at = match (self.door.is_closed(), self.waiting.is_empty()) {
+            (true, _) => &mut items[..1],
+            (false, true) => &mut items[..2],
+            (false, false) => &mut items[..],
+        };
         match zmq::poll(looked_at, millis) {
             Ok(_) | Err(zmq::Error::EINTR) => {}
             Err(error) => return Err(error),
@@ -115,6 +147,10 @@ impl ReplayThread {
             let answer = match request {
                 Err(refused) => Outcome::Answer(ReplayAnswer::Refused(refused)),
                 Ok(request) => {
+                    if let ReplayRequest::Release(who) = &request {
+                        // What it still waits for would take the name again.
+                        self.waiting.retain(|waiting| !waiting.is_of(who));
+                    }
                     let outcome = match &mut self.desk {
                         None => Outcome::Answer(no_journal()),
                         Some(desk) => desk.take(&request, &address, now()),
@@ -209,6 +245,9 @@ impl ReplayThread {
         answer: &ReplayAnswer,
         batches: Vec<Message>,
     ) -> zmq::Result<()> {
+        // libzmq hears only now and then that a reader has read; asked for events, it does so now.
+        // Otherwise the queue of a quick reader would seem full.
+        self.socket.get_events()?;
         let envelope = envelope.iter().map(|frame| Message::from(&frame[..]));
         let head = answer.encode().map(Message::from);
         let frames = envelope.chain(head).chain(batches);
@@ -239,8 +278,12 @@ impl ReplayThread {
             if frames.len() < 5 {
                 frames.push(message.to_vec());
             }
-            if !more {
+            if !more && self.guard.admits(&mut message) {
                 break;
+            }
+            if !more {
+                self.guard.count_request();
+                frames.clear();
             }
         }
         // A REQ socket puts an empty frame before its request, and wants it before the answer.

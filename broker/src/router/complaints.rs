@@ -1,6 +1,7 @@
 //! Says in the log what is dropped, but not more often than people read.
 
 use crate::counters::Counters;
+use std::collections::BTreeMap;
 
 /// How often the same complaint is made at most.
 const EVERY_MS: u64 = 60_000;
@@ -11,6 +12,8 @@ pub(crate) struct Complaints {
     told: Counters,
     told_ms: Option<u64>,
     offender_ms: Option<u64>,
+    refused: BTreeMap<&'static str, u64>,
+    refused_ms: Option<u64>,
 }
 
 impl Complaints {
@@ -34,6 +37,26 @@ impl Complaints {
         self.told.clone_from(now);
     }
 
+    /// Says why connections were refused since the last time, if that is long enough ago. Those whose
+    /// key is not allowed are named elsewhere, at once.
+    pub(crate) fn complain_of_refused(&mut self, now: &Counters, now_ms: u64) {
+        let refused: BTreeMap<_, _> = now
+            .refused()
+            .filter(|(reason, _)| !reason.ends_with("n_key") && !reason.ends_with("d_key"))
+            .collect();
+        if refused == self.refused || !may(&mut self.refused_ms, now_ms) {
+            return;
+        }
+        for (reason, count) in &refused {
+            let told = self.refused.get(reason).copied().unwrap_or_default();
+            if *count > told {
+                let why = why_refused(reason);
+                tracing::warn!(event = "handshake_refused", reason, times = count - told, why);
+            }
+        }
+        self.refused = refused;
+    }
+
     /// Whether it is time again to name who has too many series.
     pub(crate) fn may_name_offender(&mut self, now_ms: u64) -> bool {
         may(&mut self.offender_ms, now_ms)
@@ -50,11 +73,27 @@ fn may(last_ms: &mut Option<u64>, now_ms: u64) -> bool {
     may
 }
 
+/// What a refused connection says to people who have not read the code.
+fn why_refused(reason: &str) -> &'static str {
+    match reason {
+        "broken_off" => {
+            "the client hung up before it was let in; if it goes on, it may lack keys that the broker \
+             wants, or not speak ZeroMQ's protocol"
+        }
+        "mechanism" => "the client encrypts and the broker does not, or the other way round",
+        "server_key" => {
+            "the client has another key for this broker; give it the broker's public one"
+        }
+        _ => "the client does not speak ZeroMQ's protocol",
+    }
+}
+
 /// What a reason says to people who have not read the code.
 fn meaning(reason: &str) -> &'static str {
     match reason {
         "journal" => "the broker stopped before its own batches could be written to the journal",
         "encoding" => "a line is not UTF-8",
+        "revoked" => "its sender's key was taken off the list of --allowed-keys",
         "fields" => "a line has not 6 fields, level|mtype|name|value|timestamp|source",
         "level" => {
             "a level is empty, too long, kept for the protocol, or has a control character in it"

@@ -5,7 +5,18 @@ use crate::counters::PeerCounters;
 use zmq::DONTWAIT;
 
 /// The events that are counted.
-const EVENTS: [zmq::SocketEvent; 2] = [zmq::SocketEvent::ACCEPTED, zmq::SocketEvent::DISCONNECTED];
+const EVENTS: [zmq::SocketEvent; 4] = [
+    zmq::SocketEvent::ACCEPTED,
+    zmq::SocketEvent::DISCONNECTED,
+    zmq::SocketEvent::HANDSHAKE_FAILED_NO_DETAIL,
+    zmq::SocketEvent::HANDSHAKE_FAILED_PROTOCOL,
+];
+
+/// What libzmq says with the last event if the peer does not encrypt, or not in the same way.
+const MECHANISM_MISMATCH: u32 = 0x1100_0002;
+
+/// What it says if the peer took another key for the broker's.
+const CRYPTOGRAPHIC: u32 = 0x1100_0001;
 
 /// The most events that wait to be taken. Beyond it libzmq waits, and all its sockets with it, so
 /// there is room for far more than come and go in a second.
@@ -47,6 +58,15 @@ impl Monitor {
                 peers.connects += 1;
             } else if number == Some(zmq::SocketEvent::DISCONNECTED.to_raw()) {
                 peers.disconnects += 1;
+            } else if number == Some(zmq::SocketEvent::HANDSHAKE_FAILED_NO_DETAIL.to_raw()) {
+                peers.broken_off += 1;
+            } else if number == Some(zmq::SocketEvent::HANDSHAKE_FAILED_PROTOCOL.to_raw()) {
+                let why = event.get(2..).and_then(|rest| rest.first_chunk());
+                match why.map(|why| u32::from_ne_bytes(*why)) {
+                    Some(MECHANISM_MISMATCH) => peers.refused_mechanism += 1,
+                    Some(CRYPTOGRAPHIC) => peers.refused_server_key += 1,
+                    _ => peers.refused_protocol += 1,
+                }
             }
         }
     }

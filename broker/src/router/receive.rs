@@ -47,6 +47,11 @@ impl Inbox {
         &self.frames[0]
     }
 
+    /// The first frame, to ask libzmq whose it is.
+    pub(crate) fn first_mut(&mut self) -> &mut Message {
+        &mut self.frames[0]
+    }
+
     /// Moves the first frame out.
     pub(crate) fn take_first(&mut self) -> Message {
         std::mem::replace(&mut self.frames[0], Message::new())

@@ -3,8 +3,10 @@
 use super::peers::Monitor;
 use super::receive::Inbox;
 use super::{Router, ToJournal};
-use crate::bind::{Ports, Sockets};
+use crate::bind::Sockets;
 use crate::counters::{INTAKES, SOCKETS};
+use crate::curve::{Doorway, Gate, Guard, ZapThread};
+use crate::ports::Ports;
 use crate::seen::Seen;
 use crate::shared::Shared;
 use crate::stamps::{Stamps, Told};
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::Stop;
+use zibrato::wire::Door;
 
 /// The most messages taken from one socket before the next one has its turn.
 const ROUND: usize = 1_000;
@@ -22,6 +25,9 @@ const QUIET: Duration = Duration::from_millis(50);
 
 /// How long a publisher that does not cease may go on when the broker stops.
 const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// The place of subscribers among the sockets.
+const SUBSCRIBERS: usize = 2;
 
 /// Everything the thread needs.
 pub(crate) struct RouterThread {
@@ -37,6 +43,11 @@ pub(crate) struct RouterThread {
     settled_at: Instant,
     stamps: Stamps,
     second: u64,
+    settle: Duration,
+    guard: Guard,
+    subscribers_door: Doorway,
+    // Behind the sockets, because newcomers are asked about until they are closed.
+    gate: Option<(Arc<Gate>, ZapThread)>,
     // Last, because it ends only when all sockets are closed.
     _context: zmq::Context,
 }
@@ -70,7 +81,7 @@ impl RouterThread {
         journal: Option<ToJournal>,
         seen: Seen,
     ) -> zmq::Result<Self> {
-        let Sockets { context, pull, publish, legacy, ports } = sockets;
+        let Sockets { context, pull, publish, legacy, ports, gate } = sockets;
         let Orders { linger, settle, stop, shared } = orders;
         let monitors = [
             Monitor::watch(&context, &pull, SOCKETS[0])?,
@@ -80,11 +91,15 @@ impl RouterThread {
         let last_ms = journal.as_ref().map_or(0, |journal| journal.log().end_ms());
         let mut stamps = Stamps::after(last_ms);
         let now_ms = stamps.now(clock::unix_ms(), Instant::now()).now_ms;
+        let mut router = Router::new(publish, (host_name(), now_ms), (journal, seen))?;
+        router.counters.keys = gate.as_ref().map(|(gate, _)| gate.counters());
+        shared.tell(&router.counters);
         Ok(Self {
-            router: Router::new(publish, (host_name(), now_ms), (journal, seen))?,
+            router,
             inbox: Inbox::new(),
             intakes: [pull, legacy],
             monitors,
+            subscribers_door: Doorway::new(ports.clone(), Door::Subscribers),
             ports,
             stop,
             shared,
@@ -92,6 +107,9 @@ impl RouterThread {
             settled_at: Instant::now() + settle,
             stamps,
             second: now_ms / 1000,
+            settle,
+            guard: Guard::new(gate.as_ref().map(|(gate, _)| Arc::clone(gate))),
+            gate,
             _context: context,
         })
     }
@@ -125,7 +143,9 @@ impl RouterThread {
         ];
         // What comes waits in its socket, and at its publisher, until the subscribers are back and
         // the journal has room.
-        let (looked_at, timeout) = if !to_settle.is_zero() {
+        let (looked_at, timeout) = if self.subscribers_door.is_closed() {
+            (&mut items[..1], Doorway::PATIENCE)
+        } else if !to_settle.is_zero() {
             (&mut items[..3], to_settle.min(to_next_second))
         } else if self.router.has_room() {
             (&mut items[..], to_next_second)
@@ -144,6 +164,9 @@ impl RouterThread {
 
     /// Takes what is there, but from each socket only so much, and does what is due.
     fn round(&mut self, ready: Ready) -> zmq::Result<()> {
+        if self.keep_out() {
+            return Ok(());
+        }
         let now_ms = self.now_ms();
         self.router.now_ms = now_ms;
         if ready.journal {
@@ -165,9 +188,14 @@ impl RouterThread {
                     break;
                 }
                 let Some(received) = self.inbox.receive(intake)? else { break };
+                if !self.guard.admits(self.inbox.first_mut()) {
+                    self.router.counters.dropped.add("revoked", 1);
+                    continue;
+                }
                 self.router.take(at, &mut self.inbox, received)?;
             }
         }
+        self.router.send_lines()?;
         self.end_round()
     }
 
@@ -184,6 +212,23 @@ impl RouterThread {
         }
         self.router.counters.ahead_ms = now_ms.saturating_sub(wall_ms);
         now_ms
+    }
+
+    /// Cuts subscribers off when keys were taken off the list, and says whether nothing may be done
+    /// until all of them are.
+    fn keep_out(&mut self) -> bool {
+        let publish = self.router.outlet.socket();
+        if self.guard.look() {
+            self.subscribers_door.close(publish);
+        }
+        if self.subscribers_door.open(publish) {
+            let peers = &mut self.router.counters.peers[SUBSCRIBERS];
+            self.monitors[SUBSCRIBERS].count(peers);
+            // libzmq does not tell of connections that it cuts itself.
+            peers.disconnects = peers.disconnects.max(peers.connects);
+            self.settled_at = self.settled_at.max(Instant::now() + self.settle);
+        }
+        self.subscribers_door.is_closed()
     }
 
     fn hear_subscribers(&mut self) -> zmq::Result<()> {
@@ -213,6 +258,7 @@ impl RouterThread {
         counters.subscriptions = self.router.subscriptions.len() as u64;
         counters.remembered = self.router.seen.len() as u64;
         counters.forgotten = self.router.seen.forgotten();
+        counters.keys = self.gate.as_ref().map(|(gate, _)| gate.counters());
         self.shared.tell(counters);
         Ok(())
     }
@@ -224,12 +270,10 @@ impl RouterThread {
         tracing::info!(event = "stopping");
         let stop_by = self.shared.stop_by().unwrap_or_else(|| Instant::now() + self.linger);
         self.drain(stop_by)?;
-        for (intake, port) in self.intakes.iter().zip([self.ports.base(), self.ports.legacy()]) {
+        for (intake, door) in self.intakes.iter().zip([Door::Publishers, Door::Legacy]) {
             // Ends the connections too, so that publishers turn to the broker that comes next.
             // What they had sent is still to be read.
-            if let Err(error) = intake.unbind(&self.ports.endpoint(port)) {
-                tracing::debug!(event = "unbind", port, %error);
-            }
+            self.ports.close(intake, door);
         }
         self.drain(stop_by)?;
         self.router.now_ms = self.now_ms();

@@ -14,6 +14,7 @@ mod million;
 mod python;
 mod quickstart;
 mod scopes;
+mod security;
 mod shapes;
 mod supervisord;
 mod walks;

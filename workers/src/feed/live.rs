@@ -7,8 +7,9 @@ use crate::thread::OwnedThread;
 use std::net::Ipv6Addr;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
+use zibrato::curve::Curve;
 use zibrato::daemon::Stop;
-use zibrato::wire::{LEVELS_TOPIC, MAX_FRAME_BYTES};
+use zibrato::wire::{Door, LEVELS_TOPIC, MAX_FRAME_BYTES};
 
 /// How many messages wait in the socket, at most. Beyond them the broker drops and counts.
 const MAX_WAITING: i32 = 10_000;
@@ -16,22 +17,37 @@ const MAX_WAITING: i32 = 10_000;
 /// What may be wrong when somebody listens and nothing comes.
 const SILENT: &str = "somebody listens there but publishes nothing; give the broker's own port + 1";
 
-/// Where a broker publishes.
+/// How often a broker that encrypts is connected to anew while it is not there. libzmq does not try
+/// again by itself once it has been refused, and the broker may let the key in later.
+const KNOCK_AGAIN: Duration = Duration::from_secs(5);
+
+/// One of the doors of a broker, and how it is talked to there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broker {
     pub(crate) host: String,
     pub(crate) port: u16,
+    pub(crate) curve: Option<Curve>,
+    pub(crate) door: Door,
 }
 
 impl Broker {
-    /// Where the same broker hands its journal out: the next port. `None` when there is no next one.
-    pub(crate) fn replay(&self) -> Option<Self> {
-        Some(Self { host: self.host.clone(), port: self.port.checked_add(1)? })
+    /// Where a broker publishes.
+    pub(crate) fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, curve: None, door: Door::Subscribers }
     }
 
-    /// Where to connect to. `None` when the host is neither a name nor an address, or the port
-    /// is 0.
+    /// Where the same broker hands its journal out: the next port. `None` when there is no next one.
+    pub(crate) fn replay(&self) -> Option<Self> {
+        let (port, door) = (self.port.checked_add(1)?, Door::Replay);
+        Some(Self { port, door, ..self.clone() })
+    }
+
+    /// Where to connect to. `None` when the host is neither a name nor an address nor a folder, or
+    /// the port is 0.
     pub(crate) fn endpoint(&self) -> Option<String> {
+        if let Some(file) = self.door.ipc_endpoint(&self.host) {
+            return Some(file);
+        }
         let bare = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let bare = bare.unwrap_or(&self.host);
         let (address, _zone) = bare.split_once('%').unwrap_or((bare, ""));
@@ -46,6 +62,17 @@ impl Broker {
             None
         }
     }
+
+    /// Begins to talk to the broker through a new socket.
+    pub(crate) fn connect(&self, socket: &zmq::Socket, endpoint: &str) -> zmq::Result<()> {
+        // With IPv6 switched on a name is looked up as IPv6 only, where `localhost` is often not
+        // what the broker binds.
+        socket.set_ipv6(endpoint.contains('['))?;
+        if let Some(curve) = &self.curve {
+            curve.secure(socket)?;
+        }
+        socket.connect(endpoint)
+    }
 }
 
 /// A subscription to some levels of a broker, which need not be there yet.
@@ -54,6 +81,8 @@ pub(crate) struct LiveFeed {
     broker: Broker,
     endpoint: String,
     presence: Presence,
+    /// When the connection was last begun anew.
+    knocked: Instant,
     frames: Vec<zmq::Message>,
     resolving: Option<OwnedThread>,
 }
@@ -69,16 +98,14 @@ impl LiveFeed {
         socket.set_reconnect_ivl(100)?;
         // A broker that starts waits a second for its subscribers before it hands anything on.
         socket.set_reconnect_ivl_max(400)?;
-        // With IPv6 switched on a name is looked up as IPv6 only, where `localhost` is often not
-        // what the broker binds.
-        socket.set_ipv6(endpoint.contains('['))?;
         for topic in levels.topics() {
             socket.set_subscribe(topic.as_bytes())?;
         }
         socket.set_subscribe(LEVELS_TOPIC.as_bytes())?;
-        socket.connect(&endpoint)?;
-        let presence = Presence::new(Instant::now());
-        Ok(Self { socket, broker, endpoint, presence, frames: Vec::new(), resolving: None })
+        broker.connect(&socket, &endpoint)?;
+        let knocked = Instant::now();
+        let (presence, frames) = (Presence::new(knocked), Vec::new());
+        Ok(Self { socket, broker, endpoint, presence, knocked, frames, resolving: None })
     }
 
     fn tell(&mut self, change: Option<Change>) {
@@ -101,7 +128,8 @@ impl LiveFeed {
 
     /// Begins the connection anew. A broker whose machine is gone says no goodbye, and TCP's
     /// keep-alive is not to be had from every libzmq; the one that is compiled in ignores it.
-    fn reconnect(&self) {
+    fn reconnect(&mut self) {
+        self.knocked = Instant::now();
         let again = self.socket.disconnect(&self.endpoint);
         if let Err(why) = again.and_then(|()| self.socket.connect(&self.endpoint)) {
             tracing::warn!(event = "reconnect", endpoint = self.endpoint, %why);
@@ -141,6 +169,10 @@ impl Feed for LiveFeed {
         }
         let change = self.presence.passed(Instant::now());
         self.tell(change);
+        let encrypted = self.broker.curve.is_some();
+        if encrypted && !self.connected() && self.knocked.elapsed() >= KNOCK_AGAIN {
+            self.reconnect();
+        }
     }
 
     fn next(&mut self) -> Option<&[zmq::Message]> {
@@ -162,7 +194,7 @@ mod tests {
     use crate::levels::Levels;
 
     fn endpoint(host: &str) -> Option<String> {
-        Broker { host: host.to_owned(), port: 5551 }.endpoint()
+        Broker::new(host, 5551).endpoint()
     }
 
     #[test]
@@ -173,6 +205,7 @@ mod tests {
             ("::1", "tcp://[::1]:5551"),
             ("[::1]", "tcp://[::1]:5551"),
             ("fe80::1%eth0", "tcp://[fe80::1%eth0]:5551"),
+            ("ipc:///run/zibrato", "ipc:///run/zibrato/subscribers.sock"),
         ] {
             assert_eq!(endpoint(host).as_deref(), Some(expected));
         }
@@ -187,7 +220,7 @@ mod tests {
         publisher.bind("tcp://127.0.0.1:*").unwrap();
         let bound = publisher.get_last_endpoint().unwrap().unwrap();
         let port = bound.rsplit_once(':').unwrap().1.parse().unwrap();
-        let broker = Broker { host: "127.0.0.1".to_owned(), port };
+        let broker = Broker::new("127.0.0.1", port);
         let mut feed = LiveFeed::connect(broker, &Levels::default()).unwrap();
         let heard = |what: &[u8]| while publisher.recv_bytes(0).unwrap() != what {};
         heard(b"\x01zb1|info|");
@@ -200,6 +233,6 @@ mod tests {
         for host in ["", "a b", "tcp://a", "a:5551", "[a]x", "*", "a/b", "a;b", "\n"] {
             assert_eq!(endpoint(host), None, "{host:?}");
         }
-        assert_eq!(Broker { host: "a".to_owned(), port: 0 }.endpoint(), None);
+        assert_eq!(Broker::new("a", 0).endpoint(), None);
     }
 }

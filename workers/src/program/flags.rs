@@ -1,6 +1,7 @@
 //! The command line of a worker program.
 
 use crate::backend::BackendProgram;
+use crate::curve::CurveFlags;
 use crate::dead_letters::command::Action;
 use crate::levels::Levels;
 use crate::worker::{Worker, WorkerBuilder};
@@ -41,13 +42,16 @@ pub(super) enum Task {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Worker")]
 pub(super) struct WorkerFlags {
-    /// The broker's host
+    /// The broker's host, or the folder it listens in, such as ipc:///run/zibrato
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     pub(super) host: String,
 
     /// The port on which the broker publishes: its own port + 1; its journal is on the next one
     #[arg(long, value_name = "PORT", default_value_t = 5551, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: u16,
+
+    #[command(flatten)]
+    pub(super) curve: CurveFlags,
 
     /// Deliver these levels, with commas between them; `*` is every level
     #[arg(long, value_name = "LEVELS", default_value_t = Levels::default())]

@@ -51,6 +51,10 @@ fn start<B: BackendProgram>(flags: ProgramFlags<B>) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Config, message));
     }
     let builder = flags.builder(B::PROGRAM, letters.clone());
+    let builder = match flags.curve.read()? {
+        Some(curve) => builder.curve(curve),
+        None => builder,
+    };
     builder.check().map_err(failure)?;
     let backend = B::open(backend)?;
     if common.check {

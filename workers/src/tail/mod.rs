@@ -2,6 +2,7 @@
 
 mod print;
 
+use crate::curve::CurveFlags;
 use crate::feed::{Broker, Feed, LiveFeed};
 use crate::levels::Levels;
 use print::{Format, Printer};
@@ -48,13 +49,16 @@ Examples:
 Times are UTC, and those at which the broker received the entry. Durations are of the whole
 interval that the publisher folded, which is a second by default.")]
 struct TailFlags {
-    /// The broker's host
+    /// The broker's host, or the folder it listens in, such as ipc:///run/zibrato
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     host: String,
 
     /// The port on which the broker publishes: its own port + 1
     #[arg(long, value_name = "PORT", default_value_t = 5551, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
+
+    #[command(flatten)]
+    curve: CurveFlags,
 
     /// Print these levels, with commas between them; `*` is every level
     #[arg(long, value_name = "LEVELS", default_value_t = Levels::all())]
@@ -77,9 +81,13 @@ fn run(flags: &TailFlags) -> Result<(), Failure> {
         .map_err(|why| Failure::new(Exit::Config, format!("--log-level: {why}")))?;
     let stop = Stop::on_signals()
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
-    let broker = Broker { host: flags.host.clone(), port: flags.port };
+    let curve = flags.curve.read()?;
+    let broker = Broker { curve, ..Broker::new(&*flags.host, flags.port) };
     if broker.endpoint().is_none() {
-        let message = format!("--host: `{}` is no host; give a name or an address", flags.host);
+        let message = format!(
+            "--host: `{}` is no host; give a name, an address or ipc:///folder",
+            flags.host
+        );
         return Err(Failure::new(Exit::Config, message));
     }
     if flags.common.check {

@@ -8,6 +8,7 @@ use crate::levels::Levels;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+use zibrato::curve::Curve;
 use zibrato::daemon::Stop;
 
 /// The shortest window.
@@ -36,7 +37,8 @@ pub struct WorkerBuilder {
 }
 
 impl WorkerBuilder {
-    /// The broker's host: a name or an address. Defaults to `127.0.0.1`.
+    /// The broker's host: a name, an address, or `ipc://` and the folder in which a broker of this
+    /// machine listens; then the port does not matter. Defaults to `127.0.0.1`.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.broker.host = host.into();
@@ -47,6 +49,14 @@ impl WorkerBuilder {
     #[must_use]
     pub const fn port(mut self, port: u16) -> Self {
         self.broker.port = port;
+        self
+    }
+
+    /// Encrypts, and talks to no broker but the one with this key, which has to know the worker's
+    /// public key. Defaults to no encryption.
+    #[must_use]
+    pub fn curve(mut self, curve: Curve) -> Self {
+        self.broker.curve = Some(curve);
         self
     }
 
@@ -154,7 +164,7 @@ impl WorkerBuilder {
             return Err(StartError::Flush { flush: self.flush });
         }
         if self.broker.endpoint().is_none() {
-            let Broker { host, port } = self.broker.clone();
+            let Broker { host, port, .. } = self.broker.clone();
             return Err(StartError::Address { host, port });
         }
         if self.replay && self.broker.replay().is_none() {
@@ -176,7 +186,8 @@ impl WorkerBuilder {
 pub enum StartError {
     /// The host or the port cannot be one.
     #[error(
-        "`{host}` with port {port} is no address; a host is a name or an address, without port"
+        "`{host}` with port {port} is no address; a host is a name or an address, without port, or \
+         ipc:// and a broker's folder"
     )]
     Address {
         /// The host.

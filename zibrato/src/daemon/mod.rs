@@ -3,6 +3,7 @@
 
 mod cli;
 mod exit;
+mod hangup;
 mod http;
 mod logging;
 mod prometheus;
@@ -11,6 +12,7 @@ mod systemd;
 
 pub use cli::{CommonFlags, check_configuration, parse};
 pub use exit::{Exit, Failure};
+pub use hangup::Hangup;
 pub use http::{HttpError, HttpServer, Page};
 pub use logging::{LogFormat, init_logging};
 pub use prometheus::{Exposition, Family};

@@ -4,7 +4,9 @@ use super::handle::{self, Guard, Zibrato};
 use super::local;
 use super::owner::{Owner, Settings};
 use super::process;
+use crate::curve::{Curve, ReadKeyError};
 use crate::measurement::{DEFAULT_SOURCE, Level, Source, TextError};
+use crate::wire::Door;
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
@@ -32,6 +34,7 @@ pub struct Builder {
     host: String,
     port: u16,
     control_port: Option<u16>,
+    curve: Option<Curve>,
     source: String,
     levels: Option<Vec<String>>,
     interval: Duration,
@@ -48,6 +51,7 @@ impl Builder {
             host: "127.0.0.1".to_owned(),
             port: 5550,
             control_port: None,
+            curve: None,
             source: DEFAULT_SOURCE.to_owned(),
             levels: None,
             interval: Duration::from_secs(1),
@@ -59,7 +63,9 @@ impl Builder {
         }
     }
 
-    /// The broker's host: a name or an address. Defaults to `127.0.0.1`.
+    /// The broker's host: a name, an address, or `ipc://` and the folder in which a broker of this
+    /// machine listens, such as `ipc:///run/zibrato`; then ports do not matter. Defaults to
+    /// `127.0.0.1`.
     ///
     /// A host that does not answer or does not exist is no error: the instrument goes on trying.
     pub fn host(mut self, host: impl Into<String>) -> Self {
@@ -77,6 +83,17 @@ impl Builder {
     /// such as behind a tunnel.
     pub const fn control_port(mut self, port: u16) -> Self {
         self.control_port = Some(port);
+        self
+    }
+
+    /// Encrypts, and talks to no broker but the one with this key. Defaults to the keys that the
+    /// variables `ZIBRATO_SERVER_KEY` and `ZIBRATO_CURVE_KEY` hold or name the files of, and to no
+    /// encryption if neither is set.
+    ///
+    /// The broker has to know the public key. Until it does, and while it talks to nobody without
+    /// a key or the host is another one, measurements gather as if it were away.
+    pub fn curve(mut self, curve: Curve) -> Self {
+        self.curve = Some(curve);
         self
     }
 
@@ -188,12 +205,17 @@ impl Builder {
         if !is_host(&self.host) {
             return Err(InstallError::Host { host: self.host });
         }
+        let curve = match self.curve {
+            Some(curve) => Some(curve),
+            None => Curve::from_env()?,
+        };
         let settings = Settings {
             source,
             levels: levels.transpose()?,
             host: self.host,
             port: self.port,
             control_port,
+            curve,
             interval: self.interval,
             flush_deadline: self.flush_deadline,
             demand: self.demand,
@@ -203,8 +225,11 @@ impl Builder {
     }
 }
 
-/// Whether it may be a host name or an address, without a port.
+/// Whether it may be a host name, an address without a port, or the folder of a broker.
 fn is_host(text: &str) -> bool {
+    if Door::Publishers.ipc_endpoint(text).is_some() {
+        return true;
+    }
     let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
     bare.parse::<std::net::Ipv6Addr>().is_ok() || (!text.is_empty() && text.chars().all(is_name))
@@ -242,7 +267,10 @@ pub enum InstallError {
         source: zmq::Error,
     },
     /// The host is neither a name nor an address.
-    #[error("{host:?} is no host; give a name or an address, without scheme and port")]
+    #[error(
+        "{host:?} is no host; give a name or an address, without scheme and port, or ipc:// and the \
+         folder of a broker, such as ipc:///run/zibrato"
+    )]
     Host {
         /// The host.
         host: String,
@@ -253,6 +281,9 @@ pub enum InstallError {
         /// The interval.
         interval: Duration,
     },
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] ReadKeyError),
     /// The port is 0, or has none after it.
     #[error("port {port} cannot be the broker's; it is 1 to 65534, 5550 by default")]
     Port {

@@ -7,15 +7,20 @@ use super::demand::Demand;
 use super::instrument::Demanded;
 use super::ledger::{Ledger, Loss};
 use crate::clock;
+use crate::curve::Curve;
 use crate::measurement::Level;
 use crate::wire::{
-    ACK_PREFIX, Ack, BatchId, LEVELS_TOPIC, PublisherId, WantedLevels, ack_topic, batch_topic,
+    ACK_PREFIX, Ack, BatchId, Door, LEVELS_TOPIC, PublisherId, WantedLevels, ack_topic, batch_topic,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How long the broker may be silent before it counts as gone. It speaks every second.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
+
+/// How often a broker that encrypts is connected to anew while it is silent. libzmq does not try
+/// again by itself once it has been refused, and the broker may let the key in later.
+const KNOCK_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long it takes at most until an unacknowledged batch is sent again.
 const LONGEST_RESEND: Duration = Duration::from_secs(60);
@@ -28,6 +33,9 @@ pub(crate) struct Link {
     control: zmq::Socket,
     /// Where the two connect to.
     endpoints: [String; 2],
+    encrypted: bool,
+    /// When they were last connected anew.
+    knocked: Instant,
     publisher: PublisherId,
     topics: BTreeMap<Level, Topic>,
     /// When the broker was last heard of.
@@ -76,9 +84,8 @@ pub(crate) struct ContextEnded;
 impl Link {
     pub(crate) fn open(
         context: &zmq::Context,
-        host: &str,
-        port: u16,
-        control_port: u16,
+        endpoints: [String; 2],
+        curve: Option<Curve>,
     ) -> zmq::Result<Self> {
         let publisher = identity();
         let push = context.socket(zmq::PUSH)?;
@@ -90,21 +97,36 @@ impl Link {
         control.set_maxmsgsize(crate::wire::MAX_FRAME_BYTES as i64)?;
         control.set_subscribe(LEVELS_TOPIC.as_bytes())?;
         control.set_subscribe(ack_topic(publisher).as_bytes())?;
-        for (socket, port) in [(&push, port), (&control, control_port)] {
+        for (socket, endpoint) in [&push, &control].into_iter().zip(&endpoints) {
             socket.set_reconnect_ivl(100)?;
             socket.set_reconnect_ivl_max(2_000)?;
-            socket.set_ipv6(host.contains(':'))?;
-            socket.connect(&endpoint(host, port))?;
+            socket.set_ipv6(endpoint.contains('['))?;
+            if let Some(curve) = &curve {
+                curve.secure(socket)?;
+            }
+            socket.connect(endpoint)?;
         }
-        let endpoints = [endpoint(host, port), endpoint(host, control_port)];
+        let (encrypted, knocked) = (curve.is_some(), Instant::now());
         let (topics, heard, connected) = (BTreeMap::new(), None, false);
         let demand = Demand::default();
-        Ok(Self { push, control, endpoints, publisher, topics, heard, connected, demand })
+        Ok(Self {
+            push,
+            control,
+            endpoints,
+            encrypted,
+            knocked,
+            publisher,
+            topics,
+            heard,
+            connected,
+            demand,
+        })
     }
 
     /// Begins the connections anew. A broker whose machine is gone says no goodbye, and what only
     /// listens would never find out.
-    fn reconnect(&self) {
+    fn reconnect(&mut self, now: Instant) {
+        self.knocked = now;
         for (socket, endpoint) in [&self.push, &self.control].into_iter().zip(&self.endpoints) {
             // Connecting only begins to; it was possible at the start, so it is now.
             socket.disconnect(endpoint).ok();
@@ -181,11 +203,14 @@ impl Link {
         }
         let connected = self.is_connected(now);
         match (std::mem::replace(&mut self.connected, connected), connected) {
-            (true, false) => self.reconnect(),
+            (true, false) => self.reconnect(now),
             (false, true) => {
                 self.demand.come_back(now);
                 let sent = self.topics.values_mut().flat_map(|topic| &mut topic.sent);
                 sent.for_each(|sent| sent.repeats = 0);
+            }
+            (false, false) if self.encrypted && now - self.knocked >= KNOCK_AGAIN => {
+                self.reconnect(now);
             }
             (true, true) | (false, false) => {}
         }
@@ -277,8 +302,12 @@ fn identity() -> PublisherId {
     PublisherId(id)
 }
 
-/// `tcp://host:port`, with the brackets that an IPv6 address needs.
-pub(crate) fn endpoint(host: &str, port: u16) -> String {
+/// `tcp://host:port`, with the brackets that an IPv6 address needs, or the file of a door if the
+/// host is a folder.
+pub(crate) fn endpoint(host: &str, door: Door, port: u16) -> String {
+    if let Some(file) = door.ipc_endpoint(host) {
+        return file;
+    }
     if host.contains(':') && !host.starts_with('[') {
         format!("tcp://[{host}]:{port}")
     } else {

@@ -7,7 +7,9 @@ use super::link::{Link, endpoint};
 use super::patience;
 use super::process;
 use super::sender::{self, Sender};
+use crate::curve::Curve;
 use crate::measurement::{Level, Source};
+use crate::wire::Door;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) control_port: u16,
+    pub(crate) curve: Option<Curve>,
     pub(crate) interval: Duration,
     pub(crate) flush_deadline: Duration,
     /// Whether levels that nobody wants are left unmeasured.
@@ -208,11 +211,13 @@ impl Settings {
         instrument: &Arc<Instrument>,
         context: &zmq::Context,
     ) -> Result<Sender, InstallError> {
-        let link = Link::open(context, &self.host, self.port, self.control_port);
-        let link = link.map_err(|source| InstallError::Endpoint {
-            endpoint: endpoint(&self.host, self.port),
-            source,
-        })?;
+        let endpoints = [
+            endpoint(&self.host, Door::Publishers, self.port),
+            endpoint(&self.host, Door::Subscribers, self.control_port),
+        ];
+        let link = Link::open(context, endpoints.clone(), self.curve.clone());
+        let [endpoint, _] = endpoints;
+        let link = link.map_err(|source| InstallError::Endpoint { endpoint, source })?;
         Sender::start(Arc::clone(instrument), link, self.interval, self.demand)
             .map_err(InstallError::Thread)
     }

@@ -17,6 +17,7 @@
 //! replay    zb!fetch, zb!batches … MessagePack map; see `ReplayRequest`, with feature `daemon`
 //! ```
 
+mod address;
 mod batch;
 mod control;
 mod frame;
@@ -25,6 +26,7 @@ mod msgpack;
 #[cfg(feature = "daemon")]
 mod replay;
 
+pub use address::Door;
 pub use batch::{
     BatchError, BatchReader, BatchWriter, Entries, Entry, EntryError, Members, Numbers, Readings,
     Tags, TimerSummary, Value,

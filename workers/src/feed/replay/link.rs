@@ -17,6 +17,7 @@ const FRAME_OVERHEAD: usize = 64;
 /// A connection that is made, and made again, in the background.
 pub(super) struct Link {
     context: zmq::Context,
+    broker: Broker,
     endpoint: String,
     socket: zmq::Socket,
     fetch: Option<Instant>,
@@ -47,15 +48,16 @@ impl Link {
     pub(super) fn open(broker: &Broker) -> Result<Self, zmq::Error> {
         let endpoint = broker.endpoint().ok_or(zmq::Error::EINVAL)?;
         let context = zmq::Context::new();
-        let socket = connect(&context, &endpoint)?;
-        Ok(Self { context, endpoint, socket, fetch: None, commit: None, sent: None })
+        let socket = connect(&context, broker, &endpoint)?;
+        let broker = broker.clone();
+        Ok(Self { context, broker, endpoint, socket, fetch: None, commit: None, sent: None })
     }
 
     /// Begins anew: what was asked is not waited for any more, and what may still come of it is
     /// never seen.
     pub(super) fn reopen(&mut self) {
         (self.fetch, self.commit) = (None, None);
-        match connect(&self.context, &self.endpoint) {
+        match connect(&self.context, &self.broker, &self.endpoint) {
             Ok(socket) => self.socket = socket,
             // The old one is better than none; it is tried again when its time is up.
             Err(why) => tracing::warn!(event = "reconnect", endpoint = self.endpoint, %why),
@@ -145,16 +147,17 @@ impl Link {
 }
 
 /// The one place where the socket is made.
-fn connect(context: &zmq::Context, endpoint: &str) -> Result<zmq::Socket, zmq::Error> {
+fn connect(
+    context: &zmq::Context,
+    broker: &Broker,
+    endpoint: &str,
+) -> Result<zmq::Socket, zmq::Error> {
     let socket = context.socket(zmq::DEALER)?;
     // What is still to be sent when the socket is closed, such as the last word of a reader.
     socket.set_linger(200)?;
     socket.set_maxmsgsize(MAX_FRAME_BYTES as i64)?;
     socket.set_reconnect_ivl(100)?;
     socket.set_reconnect_ivl_max(400)?;
-    // With IPv6 switched on a name is looked up as IPv6 only, where `localhost` is often not
-    // what the broker binds.
-    socket.set_ipv6(endpoint.contains('['))?;
-    socket.connect(endpoint)?;
+    broker.connect(&socket, endpoint)?;
     Ok(socket)
 }

@@ -21,9 +21,8 @@ impl Probe {
         socket.set_rcvhwm(10)?;
         socket.set_reconnect_ivl(100)?;
         socket.set_reconnect_ivl_max(400)?;
-        socket.set_ipv6(endpoint.contains('['))?;
         socket.set_subscribe(LEVELS_TOPIC.as_bytes())?;
-        socket.connect(&endpoint)?;
+        broker.connect(&socket, &endpoint)?;
         Ok(Self { socket, heard: None })
     }
 

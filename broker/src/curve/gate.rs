@@ -1,0 +1,212 @@
+//! Judges keys by the list, reads the list anew, and remembers which keys are no longer on it.
+
+use super::allowed::{Allowed, AllowedError};
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use zibrato::curve::SecretKey;
+
+/// How often refusals for one reason are logged at most.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// How many keys that were taken off the list are remembered, to tell why they are refused.
+const MAX_REVOKED: usize = 10_000;
+
+/// The keys of a broker that encrypts: its own, and those it lets in.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    key: SecretKey,
+    place: PathBuf,
+    /// Grows with each list that comes into force.
+    revision: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    allowed: Arc<Allowed>,
+    /// How many lists took keys away.
+    revocations: u64,
+    revoked: HashSet<String>,
+    counters: KeyCounters,
+    complaints: [Complaint; 2],
+}
+
+/// What has been said of one kind of refusals.
+#[derive(Debug, Default)]
+struct Complaint {
+    last: Option<Instant>,
+    unsaid: u64,
+}
+
+/// What a broker that encrypts has counted of keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyCounters {
+    /// Keys that are let in, now.
+    pub allowed: u64,
+    /// Connections that were let in.
+    pub admitted: u64,
+    /// Connections that were refused because their key was never on the list.
+    pub refused_unknown: u64,
+    /// Connections that were refused because their key is no longer on the list.
+    pub refused_revoked: u64,
+    /// Requests for what the journal holds that were dropped because the key of their sender is no
+    /// longer on the list.
+    pub dropped_requests: u64,
+    /// How often a list was read and came into force.
+    pub reloads: u64,
+    /// How often a list could not be used, and the one before stayed in force.
+    pub failed_reloads: u64,
+}
+
+/// How a new list differs from the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reloaded {
+    /// Keys that are on it.
+    pub allowed: usize,
+    /// Keys that were not on the one before.
+    pub added: usize,
+    /// Keys that were on the one before and are not on this.
+    pub revoked: usize,
+}
+
+/// Why a key is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Revoked,
+    Unknown,
+}
+
+impl Gate {
+    /// Reads the list for the first time.
+    pub(crate) fn open(key: SecretKey, place: PathBuf) -> Result<Self, AllowedError> {
+        let allowed = Arc::new(Allowed::read(&place, key.public_key())?);
+        let counters = KeyCounters { allowed: allowed.len() as u64, ..KeyCounters::default() };
+        let (revocations, revoked, complaints) = (0, HashSet::new(), Default::default());
+        let state = State { allowed, revocations, revoked, counters, complaints };
+        Ok(Self { key, place, revision: AtomicU64::new(0), state: Mutex::new(state) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // What is assigned under the lock is made before, so a panic leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The broker's own key.
+    pub(crate) const fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    /// Judges who wants to come in. `address` is where from.
+    pub(super) fn judge(&self, key: &str, address: &str) -> Result<(), Refusal> {
+        let mut state = self.state();
+        if state.allowed.contains(key) {
+            state.counters.admitted += 1;
+            tracing::debug!(event = "admitted", key, name = state.allowed.name(key), address);
+            return Ok(());
+        }
+        let refusal = if state.revoked.contains(key) {
+            state.counters.refused_revoked += 1;
+            Refusal::Revoked
+        } else {
+            state.counters.refused_unknown += 1;
+            Refusal::Unknown
+        };
+        let complaint = &mut state.complaints[refusal as usize];
+        complaint.unsaid += 1;
+        if complaint.last.is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
+            complaint.last = Some(Instant::now());
+            let times = std::mem::take(&mut complaint.unsaid);
+            drop(state);
+            let why = match refusal {
+                Refusal::Revoked => "the key was taken off the list of --allowed-keys",
+                Refusal::Unknown => {
+                    "the key is not on the list of --allowed-keys; add it and send HUP to let it in"
+                }
+            };
+            tracing::warn!(event = "handshake_refused", key, address, times, why);
+        }
+        Err(refusal)
+    }
+
+    /// Reads the list anew. If it cannot be used, the one before stays in force.
+    pub(crate) fn reload(&self) -> Result<Reloaded, AllowedError> {
+        let read = Allowed::read(&self.place, self.key.public_key());
+        let mut state = self.state();
+        let allowed = match read {
+            Ok(allowed) => allowed,
+            Err(error) => {
+                state.counters.failed_reloads += 1;
+                return Err(error);
+            }
+        };
+        let gone: Vec<_> = state.allowed.without(&allowed).cloned().collect();
+        let reloaded = Reloaded {
+            allowed: allowed.len(),
+            added: allowed.without(&state.allowed).count(),
+            revoked: gone.len(),
+        };
+        state.revocations += u64::from(reloaded.revoked > 0);
+        state.revoked.retain(|key| !allowed.contains(key));
+        let room = MAX_REVOKED.saturating_sub(state.revoked.len());
+        state.revoked.extend(gone.into_iter().take(room));
+        state.allowed = Arc::new(allowed);
+        state.counters.reloads += 1;
+        state.counters.allowed = reloaded.allowed as u64;
+        self.revision.fetch_add(1, Ordering::Release);
+        Ok(reloaded)
+    }
+
+    /// Changes with each list that comes into force.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// The list that is in force, and how many took keys away until then.
+    pub(super) fn allowed(&self) -> (Arc<Allowed>, u64) {
+        let state = self.state();
+        (Arc::clone(&state.allowed), state.revocations)
+    }
+
+    pub(super) fn count_request(&self) {
+        self.state().counters.dropped_requests += 1;
+    }
+
+    /// What was counted so far.
+    pub(crate) fn counters(&self) -> KeyCounters {
+        self.state().counters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Gate, Refusal, Reloaded};
+    use zibrato::curve::{PublicKey, SecretKey};
+
+    #[test]
+    fn a_bad_list_keeps_the_one_before_in_force() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let [a, b] = [1, 2].map(|n| PublicKey::new([n; 32]).to_string());
+        let write = |text: &str| std::fs::write(file.path(), text).unwrap();
+        write(&a);
+        let gate = Gate::open(SecretKey::generate().unwrap(), file.path().to_owned()).unwrap();
+        assert_eq!(gate.judge(&a, "here"), Ok(()));
+        assert_eq!(gate.judge(&b, "here"), Err(Refusal::Unknown));
+        write("public:nonsense");
+        gate.reload().unwrap_err();
+        assert_eq!((gate.judge(&a, "here"), gate.allowed().1), (Ok(()), 0));
+        write(&b);
+        assert_eq!(gate.reload().unwrap(), Reloaded { allowed: 1, added: 1, revoked: 1 });
+        assert_eq!((gate.judge(&a, "here"), gate.allowed().1), (Err(Refusal::Revoked), 1));
+        write(&format!("{a}\n{b}"));
+        assert_eq!(gate.reload().unwrap(), Reloaded { allowed: 2, added: 1, revoked: 0 });
+        assert_eq!((gate.judge(&a, "here"), gate.allowed().1), (Ok(()), 1));
+        let counters = gate.counters();
+        assert_eq!((counters.refused_unknown, counters.refused_revoked), (1, 1));
+        assert_eq!((counters.reloads, counters.failed_reloads, counters.admitted), (2, 1, 3));
+    }
+}

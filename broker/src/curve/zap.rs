@@ -1,0 +1,214 @@
+//! The thread `zb-zap`: libzmq asks it about the key of each newcomer (RFC 27).
+
+use super::gate::Gate;
+use crate::raise::RaiseOnDrop;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use zibrato::curve::PublicKey;
+use zibrato::daemon::Stop;
+use zmq::DONTWAIT;
+
+/// Where libzmq asks, in each context.
+const ENDPOINT: &str = "inproc://zeromq.zap.01";
+
+/// The version of the questions.
+const VERSION: &[u8] = b"1.0";
+
+/// How many frames a question about a key has.
+const FRAMES: usize = 7;
+
+/// How long the thread may take to end; it is always about to look.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// How soon another socket is asked for after one has failed.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
+/// A running thread. Dropping it ends it. While it is away nobody new is let in.
+#[derive(Debug)]
+pub(crate) struct ZapThread {
+    stop: Stop,
+    ended: Stop,
+    handle: Option<JoinHandle<()>>,
+}
+
+/// Why the thread did not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartZapError {
+    #[error("ZeroMQ refuses a socket: {0}")]
+    Socket(#[from] zmq::Error),
+    #[error("the system gives no more descriptors or threads: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl ZapThread {
+    /// Starts it, ready for questions from all sockets of this context.
+    pub(crate) fn start(context: &zmq::Context, gate: Arc<Gate>) -> Result<Self, StartZapError> {
+        let socket = open(context)?;
+        let (stop, ended) = (Stop::new()?, Stop::new()?);
+        let context = context.clone();
+        let (ask, last_word) = (stop.clone(), RaiseOnDrop(ended.clone()));
+        let handle = std::thread::Builder::new().name("zb-zap".to_owned()).spawn(move || {
+            let _last_word = last_word;
+            run(&context, socket, &gate, &ask);
+        })?;
+        Ok(Self { stop, ended, handle: Some(handle) })
+    }
+}
+
+impl Drop for ZapThread {
+    fn drop(&mut self) {
+        self.stop.raise();
+        if let Some(handle) = self.handle.take().filter(|_| self.ended.wait(DEADLINE))
+            && handle.join().is_err()
+        {
+            tracing::error!(event = "thread_panicked", thread = "zb-zap");
+        }
+    }
+}
+
+fn open(context: &zmq::Context) -> zmq::Result<zmq::Socket> {
+    let socket = context.socket(zmq::REP)?;
+    socket.set_linger(0)?;
+    socket.bind(ENDPOINT)?;
+    Ok(socket)
+}
+
+/// Serves until it has to stop, with another socket if one fails.
+fn run(context: &zmq::Context, mut socket: zmq::Socket, gate: &Gate, stop: &Stop) {
+    while let Err(error) = serve(&socket, gate, stop) {
+        let why = "nobody new is let in until libzmq gives another socket";
+        tracing::error!(event = "zap_failed", %error, why);
+        drop(socket);
+        socket = loop {
+            if stop.wait(TRY_AGAIN) {
+                return;
+            }
+            match open(context) {
+                Ok(socket) => break socket,
+                Err(error) => tracing::debug!(event = "zap_failed", %error),
+            }
+        };
+    }
+}
+
+fn serve(socket: &zmq::Socket, gate: &Gate, stop: &Stop) -> zmq::Result<()> {
+    loop {
+        let mut items = [
+            zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN),
+            socket.as_poll_item(zmq::POLLIN),
+        ];
+        match zmq::poll(&mut items, -1) {
+            Ok(_) | Err(zmq::Error::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+        if stop.raised() {
+            return Ok(());
+        }
+        let question = match socket.recv_multipart(DONTWAIT) {
+            Ok(question) => question,
+            Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => continue,
+            Err(error) => return Err(error),
+        };
+        match socket.send_multipart(answer(&question, gate), DONTWAIT) {
+            // Who asked may be gone.
+            Ok(()) | Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Version, number of the question, code, its meaning, who it is, and no metadata.
+fn answer(question: &[Vec<u8>], gate: &Gate) -> [Vec<u8>; 6] {
+    let number = question.get(1).cloned().unwrap_or_default();
+    let (code, text, who) = match judge(question, gate) {
+        Some((key, true)) => ("200", "welcome", key),
+        Some((_, false)) => ("400", "this key is not allowed", String::new()),
+        None => ("500", "not understood", String::new()),
+    };
+    let texts = [code, text, &*who].map(|text| text.as_bytes().to_vec());
+    let [code, text, who] = texts;
+    [VERSION.to_vec(), number, code, text, who, Vec::new()]
+}
+
+/// The key that is asked about, and whether it is let in; nothing if the question makes no sense.
+fn judge(question: &[Vec<u8>], gate: &Gate) -> Option<(String, bool)> {
+    let question: &[Vec<u8>; FRAMES] = question.try_into().ok()?;
+    let [version, _number, _domain, address, _identity, mechanism, key] = question;
+    if version != VERSION || mechanism != b"CURVE" {
+        return None;
+    }
+    let key = PublicKey::new(key.as_slice().try_into().ok()?).to_string();
+    let admitted = gate.judge(&key, &String::from_utf8_lossy(address)).is_ok();
+    Some((key, admitted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Gate, ZapThread, answer};
+    use std::sync::Arc;
+    use zibrato::curve::{PublicKey, SecretKey};
+
+    fn gate(allowed: &PublicKey) -> Gate {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), allowed.to_string()).unwrap();
+        Gate::open(SecretKey::generate().unwrap(), file.path().to_owned()).unwrap()
+    }
+
+    #[test]
+    fn only_a_question_about_an_allowed_key_is_answered_with_yes() {
+        let (key, other) = (PublicKey::new([1; 32]), PublicKey::new([2; 32]));
+        let gate = gate(&key);
+        let ask = |frames: &[&[u8]]| {
+            let frames: Vec<_> = frames.iter().map(|frame| frame.to_vec()).collect();
+            let [version, number, code, _, who, metadata] = answer(&frames, &gate);
+            assert_eq!((&*version, &*metadata), (&b"1.0"[..], &b""[..]));
+            assert_eq!(number, frames.get(1).cloned().unwrap_or_default());
+            (String::from_utf8(code).unwrap(), String::from_utf8(who).unwrap())
+        };
+        let about = |key: &PublicKey, mechanism: &[u8]| {
+            ask(&[b"1.0", b"7", b"zibrato", b"127.0.0.1", b"", mechanism, key.as_bytes()])
+        };
+        assert_eq!(about(&key, b"CURVE"), ("200".to_owned(), key.to_string()));
+        let no = |code: &str| (code.to_owned(), String::new());
+        assert_eq!(about(&other, b"CURVE"), no("400"));
+        for mechanism in [&b"NULL"[..], b"PLAIN", b"", b"curve"] {
+            assert_eq!(about(&key, mechanism), no("500"));
+        }
+        for frames in [
+            &[][..],
+            &[&b"1.0"[..]],
+            &[b"1.0", &b"1"[..]],
+            &[b"2.0", &b"1"[..], b"", b"", b"", b"CURVE", key.as_bytes()],
+            &[b"1.0", &b"1"[..], b"", b"", b"", b"CURVE", b"short"],
+            &[b"1.0", &b"1"[..], b"", b"", b"", b"CURVE", key.as_bytes(), b""],
+        ] {
+            assert_eq!(ask(frames), no("500"));
+        }
+    }
+
+    #[test]
+    fn questions_are_answered_until_it_is_dropped_and_nonsense_does_not_end_it() {
+        let context = zmq::Context::new();
+        let key = PublicKey::new([1; 32]);
+        let zap = ZapThread::start(&context, Arc::new(gate(&key))).unwrap();
+        let asker = context.socket(zmq::REQ).unwrap();
+        asker.set_rcvtimeo(10_000).unwrap();
+        asker.connect(super::ENDPOINT).unwrap();
+        for frames in [&[&b""[..]][..], &[b"x", b"y"], &[b"1.0", b"1", b"", b"", b"", b"CURVE"]] {
+            asker.send_multipart(frames, 0).unwrap();
+            assert_eq!(asker.recv_multipart(0).unwrap()[2], b"500");
+        }
+        let question = [b"1.0", &b"1"[..], b"", b"", b"", b"CURVE", key.as_bytes()];
+        asker.send_multipart(question, 0).unwrap();
+        assert_eq!(asker.recv_multipart(0).unwrap()[2], b"200");
+        drop(zap);
+        let (again, begun) = (context.socket(zmq::REP).unwrap(), std::time::Instant::now());
+        // libzmq closes sockets in a thread of its own.
+        while again.bind(super::ENDPOINT).is_err() {
+            assert!(begun.elapsed() < super::DEADLINE);
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The folder with a socket for each door, for programs of the same machine.
+
+use rustix::fs::Mode;
+use std::fs::{DirBuilder, File, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use zibrato::wire::Door;
+
+/// The file whose lock says that a broker listens here.
+const LOCK: &str = "broker.lock";
+
+/// All doors, to clean up.
+const DOORS: [Door; 4] = [Door::Publishers, Door::Subscribers, Door::Replay, Door::Legacy];
+
+/// A folder that is this broker's alone. Dropping it removes the sockets.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    host: String,
+    mode: u32,
+    _lock: File,
+}
+
+impl Folder {
+    /// Whether a folder can be used, as far as one can tell without touching it.
+    pub(crate) fn check(path: &Path) -> Result<String, IpcError> {
+        let host = path.to_str().map(|path| format!("ipc://{path}"));
+        let host = host.filter(|host| Door::Publishers.ipc_endpoint(host).is_some());
+        host.ok_or_else(|| IpcError::Path { folder: path.to_owned() })
+    }
+
+    /// Makes the folder if it is not there, and takes it. `mode` is that of the sockets.
+    pub(crate) fn take(path: &Path, mode: u32) -> Result<Self, IpcError> {
+        let host = Self::check(path)?;
+        let wrong = |problem| IpcError::Folder { folder: path.to_owned(), problem };
+        // Who may use the sockets has to get through the folder.
+        let folder_mode = if mode & 0o060 == 0 { 0o700 } else { 0o750 };
+        match DirBuilder::new().mode(folder_mode).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(wrong(error)),
+            Ok(()) | Err(_) => {}
+        }
+        if std::fs::metadata(path).map_err(wrong)?.mode() & 0o002 != 0 {
+            return Err(IpcError::Writable { folder: path.to_owned() });
+        }
+        let lock = File::create(path.join(LOCK)).map_err(wrong)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), host, mode, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(IpcError::InUse { folder: path.to_owned() }),
+            Err(TryLockError::Error(error)) => Err(wrong(error)),
+        }
+    }
+
+    /// As ZeroMQ writes the address of a door.
+    pub(crate) fn endpoint(&self, door: Door) -> String {
+        door.ipc_endpoint(&self.host).unwrap_or_default()
+    }
+
+    /// Listens at a door, with the permissions that were asked for from the first moment on.
+    pub(crate) fn bind(&self, socket: &zmq::Socket, door: Door) -> Result<(), IpcError> {
+        let file = self.path.join(door.file_name());
+        // The mask is the whole process's, but only for this moment, and only tighter.
+        let before = rustix::process::umask(Mode::from_raw_mode(0o177));
+        let bound = socket.bind(&self.endpoint(door));
+        rustix::process::umask(before);
+        bound.map_err(|problem| IpcError::Socket { file: file.clone(), problem })?;
+        std::fs::set_permissions(&file, Permissions::from_mode(self.mode))
+            .map_err(|problem| IpcError::Folder { folder: self.path.clone(), problem })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        for door in DOORS {
+            // It may not have been there, and the next broker replaces what is left.
+            std::fs::remove_file(self.path.join(door.file_name())).ok();
+        }
+    }
+}
+
+/// Why a broker cannot listen in a folder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IpcError {
+    /// The folder cannot be made or used.
+    #[error("--ipc {}: {problem}; give a folder that the broker may make or write to", .folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        problem: io::Error,
+    },
+    /// Another broker listens there.
+    #[error("--ipc {}: another broker listens there; stop it, or give each its own folder", .folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The path cannot be that of sockets.
+    #[error(
+        "--ipc {}: give an absolute path of at most 90 bytes, such as /run/zibrato", .folder.display()
+    )]
+    Path {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// ZeroMQ refuses a socket there.
+    #[error("{}: {problem}; give another folder with --ipc", .file.display())]
+    Socket {
+        /// The file of the socket.
+        file: PathBuf,
+        /// What ZeroMQ says.
+        problem: zmq::Error,
+    },
+    /// Anybody could put other sockets there.
+    #[error(
+        "--ipc {}: anybody can write to it, and put sockets of their own there; give a folder of its \
+         own, such as /run/zibrato", .folder.display()
+    )]
+    Writable {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Folder, IpcError};
+    use std::fs::Permissions;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use zibrato::wire::Door;
+
+    #[test]
+    fn sockets_have_the_permissions_that_were_asked_for() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("zibrato");
+        let mode_of = |path: &std::path::Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+        for (mode, of_folder) in [(0o600, 0o700), (0o660, 0o750)] {
+            let folder = Folder::take(&path, mode).unwrap();
+            let context = zmq::Context::new();
+            let socket = context.socket(zmq::PULL).unwrap();
+            folder.bind(&socket, Door::Publishers).unwrap();
+            let file = path.join("publishers.sock");
+            assert_eq!((mode_of(&file), mode_of(&path)), (mode, of_folder));
+            assert!(matches!(Folder::take(&path, mode), Err(IpcError::InUse { .. })));
+            drop(folder);
+            assert!(!file.exists());
+            std::fs::remove_dir_all(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_safe_is_refused() {
+        let outer = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(outer.path(), Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(Folder::take(outer.path(), 0o600), Err(IpcError::Writable { .. })));
+        for path in ["", "run", &format!("/{}", "x".repeat(100)), "/"] {
+            let error = Folder::take(path.as_ref(), 0o600).unwrap_err();
+            assert!(matches!(error, IpcError::Path { .. }), "{path}: {error}");
+        }
+        let deep = outer.path().join("not/there");
+        assert!(matches!(Folder::take(&deep, 0o600), Err(IpcError::Folder { .. })));
+    }
+}

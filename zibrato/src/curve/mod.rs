@@ -1,0 +1,148 @@
+//! Encryption and identity on the sockets: keys, the files they are in, and what a client needs.
+//!
+//! The broker has a key pair, and each client has one. A client knows the broker's public key, the
+//! broker a list of the public keys that it lets in. `zibrato-broker keygen` makes key pairs; with
+//! each, `NAME.pub` may be shown to everybody and `NAME.key` to nobody.
+//!
+//! ```no_run
+//! use zibrato::Zibrato;
+//! use zibrato::curve::Curve;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let curve = Curve::read(&"/etc/zibrato/broker.pub".into(), &"/etc/zibrato/web-1.key".into())?;
+//! let _zibrato = Zibrato::builder().host("broker.internal").curve(curve).install()?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod key;
+mod libzmq;
+mod source;
+mod z85;
+
+pub use key::{KeyError, KeyLine, PublicKey, SecretKey};
+pub use source::{KeySource, ReadKeyError};
+
+use std::ffi::OsString;
+
+/// The variable with the broker's public key, or the file that it is in.
+const SERVER_KEY: &str = "ZIBRATO_SERVER_KEY";
+
+/// The variable with the client's own secret key, or the file that it is in.
+const CURVE_KEY: &str = "ZIBRATO_CURVE_KEY";
+
+/// How to come by a libzmq that encrypts.
+const HOW_TO_LINK: &str = "build with `cargo --config .cargo/system-libzmq.toml build --release`, \
+     which links the system's (Debian: libzmq3-dev)";
+
+/// What a client needs: the broker's public key and its own secret one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Curve {
+    server: PublicKey,
+    own: SecretKey,
+}
+
+impl Curve {
+    /// A client that has `own` as its key and talks to the broker that has `server` as its.
+    #[must_use]
+    pub const fn new(server: PublicKey, own: SecretKey) -> Self {
+        Self { server, own }
+    }
+
+    /// Reads both keys.
+    ///
+    /// # Errors
+    /// [`ReadKeyError`] when one of the two cannot be read, is none, or can be read by others.
+    pub fn read(server: &KeySource, own: &KeySource) -> Result<Self, ReadKeyError> {
+        Ok(Self::new(server.public_key()?, own.secret_key()?))
+    }
+
+    /// Reads the keys, or the files they are in, from the variables `ZIBRATO_SERVER_KEY` and
+    /// `ZIBRATO_CURVE_KEY`. `None` if neither is set.
+    ///
+    /// # Errors
+    /// [`ReadKeyError`], also when only one of the two is set.
+    pub fn from_env() -> Result<Option<Self>, ReadKeyError> {
+        Self::from_variables(|name| std::env::var_os(name))
+    }
+
+    fn from_variables(
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Option<Self>, ReadKeyError> {
+        let given = |name| variable(name).filter(|value| !value.is_empty()).map(KeySource::from);
+        Self::from_pair(
+            [SERVER_KEY, CURVE_KEY],
+            given(SERVER_KEY).as_ref(),
+            given(CURVE_KEY).as_ref(),
+        )
+    }
+
+    /// Reads both keys if both are given, and nothing if none is. `names` is what the two are
+    /// called where they are given, such as `--server-key` and `--curve-key`.
+    ///
+    /// # Errors
+    /// [`ReadKeyError`], also when only one of the two is given.
+    pub fn from_pair(
+        names: [&'static str; 2],
+        server: Option<&KeySource>,
+        own: Option<&KeySource>,
+    ) -> Result<Option<Self>, ReadKeyError> {
+        let [server_name, own_name] = names;
+        match (server, own) {
+            (None, None) => Ok(None),
+            (Some(server), Some(own)) => Self::read(server, own).map(Some),
+            (Some(_), None) => Err(ReadKeyError::Half { given: server_name, missing: own_name }),
+            (None, Some(_)) => Err(ReadKeyError::Half { given: own_name, missing: server_name }),
+        }
+    }
+
+    /// Its own public key, which the broker has to know.
+    #[must_use]
+    pub const fn public_key(&self) -> &PublicKey {
+        self.own.public_key()
+    }
+
+    /// Makes a socket that has not connected yet talk to this broker only, and under this key.
+    ///
+    /// # Errors
+    /// What libzmq says; it says nothing when it has made the keys itself.
+    pub fn secure(&self, socket: &zmq::Socket) -> zmq::Result<()> {
+        socket.set_curve_serverkey(self.server.as_bytes())?;
+        socket.set_curve_publickey(self.own.public_key().as_bytes())?;
+        socket.set_curve_secretkey(self.own.expose())
+    }
+}
+
+/// Whether the libzmq that is linked can encrypt. The one that the `zmq` crate compiles cannot.
+#[must_use]
+pub fn is_supported() -> bool {
+    zmq::has("curve") == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CURVE_KEY, Curve, ReadKeyError, SERVER_KEY, SecretKey};
+
+    #[test]
+    fn variables_hold_keys_or_name_files_and_come_in_pairs() {
+        let (server, own) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("server.pub");
+        std::fs::write(&file, format!("{} broker\n", server.public_key())).unwrap();
+        let read = |server: Option<&str>, own: Option<&str>| {
+            Curve::from_variables(|name| {
+                let value = if name == SERVER_KEY { server } else { own };
+                assert!([SERVER_KEY, CURVE_KEY].contains(&name));
+                value.map(Into::into)
+            })
+        };
+        let own_text = own.expose_text();
+        let curve = read(file.to_str(), Some(&own_text)).unwrap().unwrap();
+        assert_eq!(curve, Curve::new(*server.public_key(), own));
+        assert!(!format!("{curve:?}").contains(own_text.trim_start_matches("secret:")));
+        assert_eq!(read(None, Some("")).unwrap(), None);
+        let half = read(file.to_str(), None).unwrap_err();
+        assert!(matches!(half, ReadKeyError::Half { missing: CURVE_KEY, .. }), "{half}");
+        let half = read(None, Some(&own_text)).unwrap_err().to_string();
+        assert!(half.contains(SERVER_KEY) && !half.contains(&own_text), "{half}");
+    }
+}

@@ -1,0 +1,86 @@
+//! Z85, the text form of keys: five characters for four bytes.
+
+/// The characters, in the order of their values.
+const ALPHABET: &[u8; 85] =
+    b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+
+/// How many bytes a key has.
+pub(super) const KEY_BYTES: usize = 32;
+
+/// How many characters they take.
+pub(super) const KEY_CHARACTERS: usize = KEY_BYTES / 4 * 5;
+
+/// Writes a key.
+pub(super) fn encode(key: &[u8; KEY_BYTES]) -> String {
+    let mut text = String::with_capacity(KEY_CHARACTERS);
+    for four in key.chunks_exact(4) {
+        let number = four.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
+        for place in [85_u32.pow(4), 85_u32.pow(3), 85_u32.pow(2), 85, 1] {
+            text.push(char::from(ALPHABET[(number / place % 85) as usize]));
+        }
+    }
+    text
+}
+
+/// Why a text is no key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    /// It has so many characters.
+    Length(usize),
+    /// The character at this place, counted from 1, is none of Z85, or one that cannot be there.
+    Character(usize),
+}
+
+/// Reads a key.
+pub(super) fn decode(text: &str) -> Result<[u8; KEY_BYTES], Wrong> {
+    let count = text.chars().count();
+    if count != KEY_CHARACTERS {
+        return Err(Wrong::Length(count));
+    }
+    let mut key = [0; KEY_BYTES];
+    let mut characters = text.chars().zip(1..);
+    for four in key.chunks_exact_mut(4) {
+        let mut number = 0_u64;
+        let mut last = 0;
+        for (character, place) in characters.by_ref().take(5) {
+            let value = ALPHABET.iter().position(|known| char::from(*known) == character);
+            number = number * 85 + value.ok_or(Wrong::Character(place))? as u64;
+            last = place;
+        }
+        let number = u32::try_from(number).map_err(|_| Wrong::Character(last))?;
+        four.copy_from_slice(&number.to_be_bytes());
+    }
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Wrong, decode, encode};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_key_survives_its_text_and_libzmq_writes_the_same(key: [u8; 32]) {
+            let text = encode(&key);
+            prop_assert_eq!(&text, &zmq::z85_encode(&key).unwrap());
+            prop_assert_eq!(decode(&text), Ok(key));
+        }
+
+        #[test]
+        fn no_text_is_too_strange(text in ".{0,60}") {
+            if let Ok(key) = decode(&text) {
+                prop_assert_eq!(encode(&key), text);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_found() {
+        assert_eq!(decode(""), Err(Wrong::Length(0)));
+        assert_eq!(decode(&"0".repeat(39)), Err(Wrong::Length(39)));
+        assert_eq!(decode(&"ä".repeat(40)), Err(Wrong::Character(1)));
+        assert_eq!(decode(&("0".repeat(20) + "~" + &"0".repeat(19))), Err(Wrong::Character(21)));
+        // Five of the highest are more than four bytes hold.
+        assert_eq!(decode(&("0".repeat(35) + "#####")), Err(Wrong::Character(40)));
+    }
+}

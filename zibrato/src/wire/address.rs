@@ -1,0 +1,79 @@
+//! Where the doors of a broker are: a port each over TCP, a file each in one folder over `ipc://`.
+
+/// What a broker's sockets are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_enums, reason = "fixed by the wire")]
+pub enum Door {
+    /// Publishers push.
+    Publishers,
+    /// Workers subscribe, and publishers hear what was taken.
+    Subscribers,
+    /// Workers fetch from the journal.
+    Replay,
+    /// Publishers of Python Zibrato 0.2 publish.
+    Legacy,
+}
+
+impl Door {
+    /// Its port, counted from the broker's.
+    #[must_use]
+    pub const fn offset(self) -> u16 {
+        match self {
+            Self::Publishers => 0,
+            Self::Subscribers => 1,
+            Self::Replay => 2,
+            Self::Legacy => 3,
+        }
+    }
+
+    /// Its file in the folder of a broker that listens on `ipc://`.
+    #[must_use]
+    pub const fn file_name(self) -> &'static str {
+        match self {
+            Self::Publishers => "publishers.sock",
+            Self::Subscribers => "subscribers.sock",
+            Self::Replay => "replay.sock",
+            Self::Legacy => "legacy.sock",
+        }
+    }
+
+    /// Its endpoint in the folder that a host like `ipc:///run/zibrato` names; `None` for any
+    /// other host, and for a folder that is too long a path for a socket.
+    ///
+    /// ```
+    /// use zibrato::wire::Door;
+    /// let endpoint = Door::Publishers.ipc_endpoint("ipc:///run/zibrato");
+    /// assert_eq!(endpoint.as_deref(), Some("ipc:///run/zibrato/publishers.sock"));
+    /// assert_eq!(Door::Publishers.ipc_endpoint("127.0.0.1"), None);
+    /// ```
+    #[must_use]
+    pub fn ipc_endpoint(self, host: &str) -> Option<String> {
+        let folder = host.strip_prefix(IPC)?.trim_end_matches('/');
+        let is_path = folder.starts_with('/') && !folder.contains('\0');
+        let path = format!("{folder}/{}", self.file_name());
+        (is_path && folder.len() <= MAX_FOLDER_BYTES).then(|| format!("{IPC}{path}"))
+    }
+}
+
+/// What a host begins with that is a folder of this machine.
+const IPC: &str = "ipc://";
+
+/// The longest folder: a socket's path may have 107 bytes, and the longest name and a slash take 17.
+const MAX_FOLDER_BYTES: usize = 90;
+
+#[cfg(test)]
+mod tests {
+    use super::Door;
+
+    #[test]
+    fn a_folder_is_absolute_and_short_enough() {
+        let endpoint = |host: &str| Door::Subscribers.ipc_endpoint(host);
+        let expected = Some("ipc:///a/subscribers.sock".to_owned());
+        assert_eq!((endpoint("ipc:///a"), endpoint("ipc:///a/")), (expected.clone(), expected));
+        for host in ["", "ipc://", "ipc:///", "ipc://a", "ipc:/a", "tcp://a", "/a", "ipc:///a\0"] {
+            assert_eq!(endpoint(host), None, "{host:?}");
+        }
+        assert!(endpoint(&format!("ipc:///{}", "a".repeat(89))).is_some());
+        assert_eq!(endpoint(&format!("ipc:///{}", "a".repeat(90))), None);
+    }
+}
