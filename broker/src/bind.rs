@@ -24,7 +24,7 @@ const ATTEMPTS: usize = 100;
 const MAX_TOPIC_BYTES: i64 = 4_096;
 
 /// The most answers that wait for one reader that does not read them.
-const MAX_ANSWERS: i32 = 16;
+const MAX_ANSWERS: i32 = 4;
 
 /// The most requests that wait from one reader.
 const MAX_REQUESTS: i32 = 100;

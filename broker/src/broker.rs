@@ -303,9 +303,17 @@ fn start_journal(
         event = "journal_opened",
         journal = %log.path().display(),
         last_offset = log.end(),
-        cut_bytes = health.cut_bytes,
-        damaged = health.damaged,
+        bytes = health.kept_bytes,
     );
+    if health.cut_bytes > 0 || health.damaged > 0 {
+        tracing::warn!(
+            event = "journal_mended",
+            cut_bytes = health.cut_bytes,
+            damaged = health.damaged,
+            "what was not finished at its end is cut, and damaged places are skipped; \
+             `zibrato-broker journal verify` names them"
+        );
+    }
     let now = Now { at: Instant::now(), ms: clock::unix_ms() };
     let keep = (settings.keep_levels.clone(), settings.max_age_ms());
     let desk = Desk::new(log, cursors, keep, now);

@@ -38,15 +38,36 @@ impl Carbon {
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
+        let ports = Ports::take();
+        let folder = must("a temporary folder", TempDir::new());
+        Self::configure(folder.path(), &ports, "1s:1h");
+        let running = run(folder.path(), &ports);
+        Self { running, ports, folder }
+    }
+
+    /// Writes the configuration of a Carbon into a folder, in which it keeps everything. It will
+    /// listen on the first three ports, and keep points as `retentions` says: `1s:1h`.
+    ///
+    /// # Panics
+    /// When it cannot be written, or no Carbon is installed.
+    #[track_caller]
+    pub fn configure(folder: &Path, ports: &Ports, retentions: &str) {
         assert!(
             Path::new(CACHE).is_file(),
             "{CACHE} is not there; `apt-get install graphite-carbon` or `tests/run setup` installs it"
         );
-        let ports = Ports::take();
-        let folder = must("a temporary folder", TempDir::new());
-        configure(folder.path(), &ports);
-        let running = run(folder.path(), &ports);
-        Self { running, ports, folder }
+        configure(folder, ports, retentions);
+    }
+
+    /// What runs a Carbon that [`configure`](Self::configure) has prepared.
+    #[must_use]
+    pub fn command(folder: &Path) -> Command {
+        let mut command = Command::new(CACHE);
+        command.arg("--nodaemon");
+        command.arg("--config").arg(folder.join("carbon.conf"));
+        command.arg("--pidfile").arg(folder.join("pid")).arg("start");
+        command.env("GRAPHITE_ROOT", folder);
+        command
     }
 
     /// The port on which it takes lines: `name value time`.
@@ -135,16 +156,12 @@ impl Carbon {
 }
 
 fn run(folder: &Path, ports: &Ports) -> Running {
-    let mut command = Command::new(CACHE);
-    command.arg("--nodaemon");
-    command.arg("--config").arg(folder.join("carbon.conf"));
-    command.arg("--pidfile").arg(folder.join("pid")).arg("start");
-    let mut running = Running::start(command.env("GRAPHITE_ROOT", folder));
+    let mut running = Running::start(&mut Carbon::command(folder));
     running.listens(ports.at(0));
     running
 }
 
-fn configure(folder: &Path, ports: &Ports) {
+fn configure(folder: &Path, ports: &Ports, retentions: &str) {
     let here = folder.display();
     let (line, pickle, query) = (ports.at(0), ports.at(1), ports.at(2));
     let write = |file, text: &str| must(file, fs::write(folder.join(file), text));
@@ -168,10 +185,11 @@ fn configure(folder: &Path, ports: &Ports) {
              CACHE_QUERY_INTERFACE = 127.0.0.1\n\
              CACHE_QUERY_PORT = {query}\n\
              WHISPER_AUTOFLUSH = True\n\
+             WHISPER_SPARSE_CREATE = True\n\
              ENABLE_LOGROTATION = False\n"
         ),
     );
-    write("storage-schemas.conf", "[all]\npattern = .*\nretentions = 1s:1h\n");
+    write("storage-schemas.conf", &format!("[all]\npattern = .*\nretentions = {retentions}\n"));
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::journal::{
     Content, Inspection, JournalConfig, JournalError, Record, SegmentReport, default_path, inspect,
     level_names, levels,
 };
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 use zibrato::daemon::{Exit, Failure};
@@ -110,7 +110,7 @@ pub(crate) fn run(command: &JournalCommand, flags: &JournalFlags) -> Result<(), 
     let unavailable = |error: JournalError| Failure::new(Exit::Io, error.to_string());
     match command.what {
         What::Info => {
-            let found = inspect(&directory, nothing).map_err(unavailable)?;
+            let found = inspect(&directory, progress, nothing).map_err(unavailable)?;
             // Whoever has closed stdout wants no more.
             writeln!(out, "journal   {}", directory.display()).ok();
             info(&mut out, &found).ok();
@@ -119,10 +119,10 @@ pub(crate) fn run(command: &JournalCommand, flags: &JournalFlags) -> Result<(), 
             let print = |record: &Record<'_>| {
                 if record.offset <= after { Ok(()) } else { dump(&mut out, record, lines) }
             };
-            inspect(&directory, print).map(drop).or_else(closed).map_err(unavailable)?;
+            inspect(&directory, |_, _| (), print).map(drop).or_else(closed).map_err(unavailable)?;
         }
         What::Verify => {
-            let found = inspect(&directory, nothing).map_err(unavailable)?;
+            let found = inspect(&directory, progress, nothing).map_err(unavailable)?;
             let problems = verify(&mut out, &found);
             out.flush().ok();
             if problems > 0 {
@@ -136,6 +136,16 @@ pub(crate) fn run(command: &JournalCommand, flags: &JournalFlags) -> Result<(), 
     }
     out.flush().ok();
     Ok(())
+}
+
+/// One line that is written over, for whoever looks on.
+fn progress(at: usize, of: usize) {
+    if !io::stderr().is_terminal() || of < 2 {
+        return;
+    }
+    let end = if at == of { "\r\x1b[K" } else { "" };
+    // Nobody looks on if it cannot be written.
+    write!(io::stderr(), "\rlooking at segment {at} of {of}{end}").ok();
 }
 
 /// A closed stdout ends a dump, and is no error.

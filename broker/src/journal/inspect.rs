@@ -43,12 +43,14 @@ pub(crate) struct SegmentReport {
 /// The most damaged places of a segment that are listed.
 const MAX_DAMAGE: usize = 1_000;
 
-/// Looks at everything in a journal, and hands each batch to `visit`, the oldest first.
+/// Looks at everything in a journal, and hands each batch to `visit`, the oldest first. `progress`
+/// is told which of how many segments is looked at.
 ///
 /// # Errors
 /// [`JournalError`] when it cannot be read.
 pub(crate) fn inspect(
     path: &Path,
+    mut progress: impl FnMut(usize, usize),
     mut visit: impl FnMut(&Record<'_>) -> io::Result<()>,
 ) -> Result<Inspection, JournalError> {
     let unusable = || JournalError::unusable(path);
@@ -56,7 +58,8 @@ pub(crate) fn inspect(
     let cursors = Cursors::load(path).map_err(unusable())?;
     let mut last = None;
     let mut segments = Vec::new();
-    for file in &files {
+    for (at, file) in files.iter().enumerate() {
+        progress(at + 1, files.len());
         segments.push(report(path, file, &mut last, &mut visit).map_err(unusable())?);
     }
     Ok(Inspection { id: read_id(path), in_use: is_in_use(path), segments, cursors })

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::Stop;
-use zibrato::wire::{Refusal, Refused, ReplayAnswer, ReplayRequest};
+use zibrato::wire::{Reader as Who, Refusal, Refused, ReplayAnswer, ReplayRequest};
 use zmq::{DONTWAIT, Message};
 
 /// The most requests that are taken before something is written for all of them.
@@ -44,6 +44,12 @@ struct Waiting {
     request: ReplayRequest,
     address: String,
     until: Instant,
+}
+
+impl Waiting {
+    fn is_of(&self, who: &Who) -> bool {
+        matches!(&self.request, ReplayRequest::Fetch(fetch) if fetch.reader == *who)
+    }
 }
 
 impl ReplayThread {
@@ -141,6 +147,10 @@ impl ReplayThread {
             let answer = match request {
                 Err(refused) => Outcome::Answer(ReplayAnswer::Refused(refused)),
                 Ok(request) => {
+                    if let ReplayRequest::Release(who) = &request {
+                        // What it still waits for would take the name again.
+                        self.waiting.retain(|waiting| !waiting.is_of(who));
+                    }
                     let outcome = match &mut self.desk {
                         None => Outcome::Answer(no_journal()),
                         Some(desk) => desk.take(&request, &address, now()),
@@ -235,6 +245,9 @@ impl ReplayThread {
         answer: &ReplayAnswer,
         batches: Vec<Message>,
     ) -> zmq::Result<()> {
+        // libzmq hears only now and then that a reader has read; asked for events, it does so now.
+        // Otherwise the queue of a quick reader would seem full.
+        self.socket.get_events()?;
         let envelope = envelope.iter().map(|frame| Message::from(&frame[..]));
         let head = answer.encode().map(Message::from);
         let frames = envelope.chain(head).chain(batches);

@@ -136,7 +136,8 @@ impl Reply {
         self
     }
 
-    /// No answer at all: the connection stays open until the fake is dropped.
+    /// No answer at all: the connection stays open until the fake is dropped, or told to answer
+    /// otherwise from now on.
     #[must_use]
     pub const fn hang() -> Self {
         let mut reply = Self::status(200);
@@ -176,6 +177,8 @@ struct Inner<S> {
     service: S,
     /// What is answered next, in place of the service's own answer.
     scripted: VecDeque<Reply>,
+    /// What is answered after that, in place of the service's own answer.
+    always: Option<Reply>,
     stopping: bool,
 }
 
@@ -202,9 +205,15 @@ pub(super) struct Server<S: Service> {
 
 impl<S: Service> Server<S> {
     pub(super) fn start(service: S) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
+        Self::start_at(0, service)
+    }
+
+    /// Starts on a port, or on a free one if it is 0.
+    pub(super) fn start_at(port: u16, service: S) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).context("the port is not free")?;
         let address = listener.local_addr()?;
-        let inner = Inner { service, scripted: VecDeque::new(), stopping: false };
+        let (scripted, always) = (VecDeque::new(), None);
+        let inner = Inner { service, scripted, always, stopping: false };
         let shared = Arc::new(Shared { inner: Mutex::new(inner), changed: Condvar::new() });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -220,6 +229,11 @@ impl<S: Service> Server<S> {
 
     pub(super) fn answer_with(&self, reply: Reply) {
         self.shared.lock().scripted.push_back(reply);
+    }
+
+    pub(super) fn answer_always(&self, reply: Option<Reply>) {
+        self.shared.lock().always = reply;
+        self.shared.changed.notify_all();
     }
 
     pub(super) fn look<T>(&self, at: impl FnOnce(&S) -> T) -> T {
@@ -289,11 +303,13 @@ fn serve<S: Service>(stream: &TcpStream, shared: &Shared<S>) -> io::Result<()> {
     };
     let mut inner = shared.lock();
     let reply = inner.scripted.pop_front();
+    let is_scripted = reply.is_some();
+    let reply = reply.or_else(|| inner.always.clone());
     let reply = reply.unwrap_or_else(|| inner.service.answer(&request));
     inner.service.record(request);
     shared.changed.notify_all();
     if matches!(reply.ending, Ending::Hang) {
-        while !inner.stopping {
+        while !inner.stopping && (is_scripted || inner.always.is_some()) {
             inner = shared.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         return Ok(());

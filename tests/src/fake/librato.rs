@@ -3,6 +3,8 @@
 use super::http::{Reply, Request, Server, Service};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
 use std::time::Duration;
 
 /// The `Authorization` of [`FakeLibrato::USERNAME`] and [`FakeLibrato::APITOKEN`].
@@ -40,6 +42,16 @@ impl FakeLibrato {
         Ok(Self { server: Server::start(LibratoState::default())? })
     }
 
+    /// Starts on this port, remembers no requests, and appends each one that it takes to `kept`,
+    /// before it answers: a line of its `Idempotency-Key`, a tab, and its body.
+    ///
+    /// # Errors
+    /// When the port is not free or there is no further thread.
+    pub fn start_keeping(port: u16, kept: File) -> anyhow::Result<Self> {
+        let state = LibratoState { kept: Some(kept), ..LibratoState::default() };
+        Ok(Self { server: Server::start_at(port, state)? })
+    }
+
     /// What `--api-url` takes.
     #[must_use]
     pub fn url(&self) -> String {
@@ -49,6 +61,11 @@ impl FakeLibrato {
     /// Answers the next request so, whatever it is. Several stand in a queue.
     pub fn answer_with(&self, reply: Reply) {
         self.server.answer_with(reply);
+    }
+
+    /// Answers every request so from now on, when the queue is empty; `None` is as the service would.
+    pub fn answer_always(&self, reply: Option<Reply>) {
+        self.server.answer_always(reply);
     }
 
     /// Every request so far.
@@ -85,6 +102,8 @@ pub struct LibratoState {
     pub requests: Vec<Request>,
     /// What was taken; see [`FakeLibrato::gauges`].
     pub gauges: BTreeMap<(String, String), BTreeMap<u64, Total>>,
+    /// Where requests are kept, in place of here.
+    kept: Option<File>,
 }
 
 /// What was taken of one gauge for one time, added up as the service does.
@@ -116,20 +135,35 @@ impl Service for LibratoState {
             return refuse(400, &json!({"request": ["is no JSON object"]}));
         };
         match entries(body) {
-            Ok(taken) => {
-                taken.into_iter().for_each(|entry| self.take(entry));
-                Reply::status(200)
-            }
+            Ok(taken) => match self.keep(request) {
+                Ok(()) => {
+                    taken.into_iter().for_each(|entry| self.take(entry));
+                    Reply::status(200)
+                }
+                Err(why) => refuse(500, &json!({"request": [why.to_string()]})),
+            },
             Err(errors) => refuse(400, &errors),
         }
     }
 
     fn record(&mut self, request: Request) {
-        self.requests.push(request);
+        if self.kept.is_none() {
+            self.requests.push(request);
+        }
     }
 }
 
 impl LibratoState {
+    /// One write, which somebody who kills this process sees whole or not at all.
+    fn keep(&mut self, request: &Request) -> io::Result<()> {
+        let Some(kept) = &mut self.kept else { return Ok(()) };
+        let mut line = request.header("idempotency-key").unwrap_or_default().as_bytes().to_vec();
+        line.push(b'\t');
+        line.extend(&request.body);
+        line.push(b'\n');
+        kept.write_all(&line)
+    }
+
     fn take(&mut self, entry: Entry) {
         let key = (entry.source.to_ascii_lowercase(), entry.name.to_ascii_lowercase());
         let times = self.gauges.entry(key).or_default();

@@ -1,0 +1,18 @@
+//! What the benchmarks of the pipeline share: peers that speak ZMTP by hand, the processes that are
+//! measured, and the table.
+
+mod chart;
+mod closed_loop;
+mod process;
+mod table;
+mod zmtp;
+
+// The public interface is:
+pub use chart::svg;
+pub use closed_loop::{Load, Loop, Measured, batches, lines};
+pub use process::{Cpu, Memory, Process, broker, cpu_of_this_thread, scratch};
+pub use table::{Row, json, load, median, number, text};
+pub use zmtp::{Peer, greeting, put_frame};
+
+/// What may go wrong; said, and then the benchmark ends.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,176 @@
+//! The processes that are measured: what they say, what they cost and what they hold.
+
+use crate::Failure;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+/// A running process, ended when this is dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    says: Receiver<String>,
+}
+
+/// Nanoseconds on a processor, by thread.
+pub type Cpu = BTreeMap<String, u64>;
+
+/// What a process holds, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Memory {
+    /// Everything that is in memory, libraries included.
+    pub resident: u64,
+    /// Of that, what is the process's own.
+    pub own: u64,
+    /// The most that was resident so far.
+    pub peak: u64,
+}
+
+impl Process {
+    /// Starts a program that says something on standard output, or else on standard error.
+    pub fn start(command: &mut Command, on_stderr: bool) -> Result<Self, Failure> {
+        command.stdin(Stdio::piped());
+        if on_stderr {
+            command.stderr(Stdio::piped())
+        } else {
+            command.stdout(Stdio::piped())
+        };
+        let mut child = command.spawn()?;
+        let output: Box<dyn Read + Send> = match (child.stdout.take(), child.stderr.take()) {
+            (Some(stdout), _) => Box::new(stdout),
+            (None, Some(stderr)) => Box::new(stderr),
+            (None, None) => return Err("a process without output".into()),
+        };
+        let (send, says) = sync_channel(1_000);
+        // Ends with the process. What nobody reads is let go, so that the process never waits.
+        std::thread::Builder::new().name("says".to_owned()).spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if std::env::var_os("ZIBRATO_BENCH_SAY").is_some() {
+                    eprintln!("| {line}");
+                }
+                drop(send.try_send(line));
+            }
+        })?;
+        let stdin = child.stdin.take();
+        Ok(Self { child, stdin, says })
+    }
+
+    /// This program in another role, with what it says first.
+    pub fn part(arguments: &[&str]) -> Result<(Self, String), Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let process = Self::start(command.arg("--part").args(arguments), false)?;
+        let line = process.line(Duration::from_secs(60))?;
+        Ok((process, line))
+    }
+
+    /// The next line it says.
+    pub fn line(&self, within: Duration) -> Result<String, Failure> {
+        self.says.recv_timeout(within).map_err(|_| "a process says nothing".into())
+    }
+
+    /// The next line it says that holds this word.
+    pub fn line_with(&self, word: &str, within: Duration) -> Result<String, Failure> {
+        loop {
+            let line = self.line(within)?;
+            if line.contains(word) {
+                return Ok(line);
+            }
+        }
+    }
+
+    /// Says something to it.
+    pub fn tell(&mut self, line: &str) -> Result<(), Failure> {
+        let stdin = self.stdin.as_mut().ok_or("nobody listens")?;
+        Ok(writeln!(stdin, "{line}")?)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// What it has cost so far.
+    pub fn cpu(&self) -> Cpu {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).into_iter().flatten();
+        let mut cpu = Cpu::new();
+        for task in tasks.flatten() {
+            let read = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            let name = read("comm").trim().to_owned();
+            let nanoseconds = read("schedstat").split(' ').next().and_then(|n| n.parse().ok());
+            *cpu.entry(name).or_default() += nanoseconds.unwrap_or(0_u64);
+        }
+        cpu
+    }
+
+    pub fn memory(&self) -> Memory {
+        Memory::of(&self.id().to_string())
+    }
+
+    /// Asks it to end, and waits.
+    pub fn stop(mut self) -> Result<(), Failure> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let status = self.child.wait()?;
+        status.success().then_some(()).ok_or_else(|| format!("a process ended: {status}").into())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Memory {
+    /// Of a process, by its number, or of `self`.
+    pub fn of(process: &str) -> Self {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim_start_matches(':').trim().split(' ').next()?.parse::<u64>().ok()
+        };
+        let bytes = |name| bytes(name).unwrap_or(0) << 10;
+        Self { resident: bytes("VmRSS"), own: bytes("RssAnon"), peak: bytes("VmHWM") }
+    }
+}
+
+/// A broker of this checkout, in release, with these flags; and its lowest port.
+pub fn broker(flags: &[&str]) -> Result<(Process, u16), Failure> {
+    let program = std::env::current_exe()?.with_file_name("zibrato-broker");
+    let mut command = Command::new(program);
+    command.args(["--port", "0", "--settle", "0", "--http", "off"]).args(flags);
+    let process = Process::start(&mut command, true)?;
+    let line = process.line_with("event=\"listening\"", Duration::from_secs(60))?;
+    let port = line
+        .split_once("publishers=\"tcp://127.0.0.1:")
+        .and_then(|(_, rest)| rest.split_once('"').and_then(|(port, _)| port.parse().ok()));
+    Ok((process, port.ok_or_else(|| format!("no port in {line}"))?))
+}
+
+/// What the calling thread has cost so far.
+pub fn cpu_of_this_thread() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+/// An empty folder beside the programs, on the disk that target/ is on.
+pub fn scratch(name: &str) -> Result<PathBuf, Failure> {
+    let beside = std::env::current_exe()?;
+    let folder = beside.parent().unwrap_or(Path::new(".")).join("scratch").join(name);
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}

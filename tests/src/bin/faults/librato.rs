@@ -1,0 +1,64 @@
+//! A Librato that can be killed: the fake in a process of its own, which keeps what it takes in a
+//! file, and answers as another file says.
+
+use std::fs::{File, read_to_string};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use zibrato_tests::fake::{FakeLibrato, Reply};
+
+/// How often it looks how to answer.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// The flags of the fake.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Librato {
+    #[arg(long)]
+    port: u16,
+    /// What it has taken
+    #[arg(long)]
+    taken: PathBuf,
+    /// How it answers
+    #[arg(long)]
+    answer: PathBuf,
+}
+
+/// Runs until it is killed.
+pub(crate) fn run(flags: &Librato) -> anyhow::Result<ExitCode> {
+    let librato = FakeLibrato::start_keeping(flags.port, keep(&flags.taken)?)?;
+    let mut before = None;
+    loop {
+        let answer = read_to_string(&flags.answer).unwrap_or_default();
+        if before.as_ref() != Some(&answer) {
+            librato.answer_always(reply(&answer));
+            before = Some(answer);
+        }
+        std::thread::park_timeout(LOOK);
+    }
+}
+
+fn reply(answer: &str) -> Option<Reply> {
+    match answer.trim() {
+        "400" => Some(Reply::status(400).body(r#"{"errors":{"request":["not today"]}}"#)),
+        "401" => Some(Reply::status(401)),
+        "429" => Some(Reply::status(429).header("Retry-After", "1")),
+        "500" => Some(Reply::status(500)),
+        "hang" => Some(Reply::hang()),
+        _ => None,
+    }
+}
+
+/// The file, behind a whole line: the life before this one may have ended in the middle of one.
+fn keep(path: &Path) -> std::io::Result<File> {
+    let mut file = File::options().create(true).append(true).read(true).open(path)?;
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(0))? > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last != [b'\n'] {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
+}

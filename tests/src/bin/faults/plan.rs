@@ -1,0 +1,197 @@
+//! What is broken when: a plan that a seed decides, and nothing else.
+
+use std::time::Duration;
+
+/// What can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Kill,
+    Stop,
+    Answer500,
+    Answer429,
+    Answer401,
+    Answer400,
+    Hang,
+    CutBody,
+    CutAnswer,
+    Stall,
+    Reset,
+    HalfOpen,
+    DiskFull,
+    ClockForward,
+    ClockBack,
+}
+
+impl Kind {
+    /// In the report.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill -9 and restart",
+            Self::Stop => "stop and restart",
+            Self::Answer500 => "answers 500",
+            Self::Answer429 => "answers 429, Retry-After",
+            Self::Answer401 => "answers 401",
+            Self::Answer400 => "answers 400",
+            Self::Hang => "hangs",
+            Self::CutBody => "cut in mid-body",
+            Self::CutAnswer => "cut in mid-answer",
+            Self::Stall => "connections stall",
+            Self::Reset => "connections reset",
+            Self::HalfOpen => "connections half open",
+            Self::DiskFull => "disk full",
+            Self::ClockForward => "clock an hour ahead",
+            Self::ClockBack => "clock an hour back",
+        }
+    }
+}
+
+/// What it can happen to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    PublisherA,
+    PublisherB,
+    Broker,
+    CarbonWorker,
+    LibratoWorker,
+    Carbon,
+    Librato,
+    /// Between publishers and broker.
+    Intake,
+    /// Between a worker and the broker.
+    CarbonFeed,
+    LibratoFeed,
+    /// Between a worker and its backend.
+    ToCarbon,
+    ToLibrato,
+    /// The one that holds the journal.
+    Disk,
+}
+
+impl Part {
+    /// In the report.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::PublisherA => "publisher a",
+            Self::PublisherB => "publisher b",
+            Self::Broker => "broker",
+            Self::CarbonWorker => "zibrato-carbon",
+            Self::LibratoWorker => "zibrato-librato",
+            Self::Carbon => "Carbon",
+            Self::Librato => "Librato",
+            Self::Intake => "publishers to broker",
+            Self::CarbonFeed => "broker to zibrato-carbon",
+            Self::LibratoFeed => "broker to zibrato-librato",
+            Self::ToCarbon => "zibrato-carbon to Carbon",
+            Self::ToLibrato => "zibrato-librato to Librato",
+            Self::Disk => "journal",
+        }
+    }
+
+    /// Whether publishers have to wait while it is broken.
+    pub(crate) const fn holds_publishers_up(self) -> bool {
+        matches!(self, Self::Broker | Self::Intake | Self::Disk)
+    }
+}
+
+/// One fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) kind: Kind,
+    pub(crate) part: Part,
+    /// How long after the one before it has begun, if they overlap, or else has ended.
+    pub(crate) pause: Duration,
+    pub(crate) overlaps: bool,
+    pub(crate) lasts: Duration,
+    /// How many bytes pass before a cut, and other choices.
+    pub(crate) number: usize,
+}
+
+const LINKS: &[Part] =
+    &[Part::Intake, Part::CarbonFeed, Part::LibratoFeed, Part::ToCarbon, Part::ToLibrato];
+const CLOCKS: &[Part] = &[Part::Broker, Part::CarbonWorker, Part::LibratoWorker];
+
+/// Each of these is as frequent as any other; and for how long it may last, in milliseconds.
+const CHOICES: [(Kind, &[Part], (u64, u64)); 19] = [
+    (Kind::Kill, &[Part::PublisherA, Part::PublisherB], (50, 1_500)),
+    (Kind::Kill, &[Part::Broker], (0, 4_000)),
+    (Kind::Kill, &[Part::CarbonWorker, Part::LibratoWorker], (0, 3_000)),
+    (Kind::Kill, &[Part::Carbon, Part::Librato], (0, 3_000)),
+    (Kind::Stop, &[Part::PublisherA, Part::PublisherB], (50, 1_000)),
+    (Kind::Stop, &[Part::Broker, Part::CarbonWorker, Part::LibratoWorker], (0, 2_000)),
+    (Kind::Answer500, &[Part::Librato], (500, 4_000)),
+    (Kind::Answer429, &[Part::Librato], (500, 4_000)),
+    (Kind::Answer401, &[Part::Librato], (500, 2_000)),
+    (Kind::Answer400, &[Part::Librato], (1_000, 2_500)),
+    (Kind::Hang, &[Part::Librato, Part::Carbon], (1_000, 5_000)),
+    (Kind::CutBody, &[Part::ToLibrato, Part::ToCarbon], (1_000, 3_000)),
+    (Kind::CutAnswer, &[Part::ToLibrato], (1_000, 3_000)),
+    (Kind::Stall, LINKS, (500, 6_000)),
+    (Kind::Reset, LINKS, (100, 1_500)),
+    (Kind::HalfOpen, LINKS, (1_000, 8_000)),
+    (Kind::DiskFull, &[Part::Disk], (500, 5_000)),
+    (Kind::ClockForward, CLOCKS, (1_500, 4_000)),
+    (Kind::ClockBack, CLOCKS, (1_500, 4_000)),
+];
+
+/// How many of a hundred faults begin while the one before lasts.
+const OVERLAPS: u64 = 40;
+
+/// As many faults as are wanted; the same ones for the same seed, and those of a shorter plan are
+/// the first of a longer one.
+pub(crate) fn plan(seed: u64, count: usize) -> Vec<Fault> {
+    let mut dice = Dice(seed);
+    let (mut deck, mut plan) = (Vec::new(), Vec::<Fault>::new());
+    while plan.len() < count {
+        // All choices in some order, then all again: a plan of twenty has had each of them.
+        if deck.is_empty() {
+            deck.extend(CHOICES);
+        }
+        let at = dice.below(deck.len() as u64) as usize;
+        let (kind, parts, (least, most)) = deck.swap_remove(at);
+        let part = parts[dice.below(parts.len() as u64) as usize];
+        let lasts = least + dice.below(most - least);
+        let overlaps = dice.below(100) < OVERLAPS;
+        let pause = dice.below(if overlaps { 800 } else { 1_500 });
+        let number = dice.below(1_500) as usize;
+        let (pause, lasts) = (Duration::from_millis(pause), Duration::from_millis(lasts));
+        plan.push(Fault { kind, part, pause, overlaps, lasts, number });
+    }
+    plan
+}
+
+/// Numbers that look random: SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// One of the first `n` numbers.
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n.max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHOICES, plan};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_seed_decides_the_plan_and_a_round_has_every_kind() {
+        let round = plan(7, CHOICES.len());
+        assert_eq!(round, plan(7, 200)[..CHOICES.len()]);
+        assert_ne!(round, plan(8, CHOICES.len()));
+        let kinds =
+            |choices: &mut dyn Iterator<Item = super::Kind>| choices.collect::<BTreeSet<_>>();
+        assert_eq!(
+            kinds(&mut round.iter().map(|fault| fault.kind)),
+            kinds(&mut CHOICES.iter().map(|choice| choice.0))
+        );
+    }
+}

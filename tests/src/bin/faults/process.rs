@@ -1,0 +1,121 @@
+//! A program of the run: started, killed and started again, its words kept in one file.
+
+use anyhow::{Context, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long one may take to end when it is told to.
+const ENDS: Duration = Duration::from_secs(120);
+
+/// A program, which runs or does not.
+#[derive(Debug)]
+pub(crate) struct Process {
+    name: String,
+    log: PathBuf,
+    command: Vec<std::ffi::OsString>,
+    environment: Vec<(String, String)>,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// A program that does not run yet.
+    pub(crate) fn new(name: &str, folder: &Path, command: &Command) -> Self {
+        let args = std::iter::once(command.get_program()).chain(command.get_args());
+        let set = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        let text = |text: &OsStr| text.to_string_lossy().into_owned();
+        Self {
+            name: name.to_owned(),
+            log: folder.join(format!("{name}.log")),
+            command: args.map(OsStr::to_owned).collect(),
+            environment: set.map(|(name, value)| (text(name), text(value))).collect(),
+            child: None,
+        }
+    }
+
+    /// Starts it. It is killed when this thread ends, whatever ends it.
+    pub(crate) fn start(&mut self) -> anyhow::Result<()> {
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).args(&self.command);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        self.child = Some(command.spawn().with_context(|| self.name.clone())?);
+        Ok(())
+    }
+
+    pub(crate) const fn runs(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Kills it, if it runs.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
+        Ok(kill_process(Pid::from_child(child), signal)?)
+    }
+
+    /// Whether it has ended, though it was to run on or had not ended yet.
+    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let ended = self.child.as_mut().map(Child::try_wait).transpose()?.flatten();
+        if ended.is_some() {
+            self.child = None;
+        }
+        Ok(ended)
+    }
+
+    /// Tells it to end, and waits until it has; it has to be content.
+    pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
+        if !self.runs() {
+            return Ok(());
+        }
+        self.signal(Signal::TERM)?;
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.ended()? {
+                ensure!(
+                    status.success(),
+                    "{} ended with {status}: {}",
+                    self.name,
+                    self.last_words()
+                );
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < ENDS, "{} does not end", self.name);
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Everything it has said in all its lives.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    pub(crate) fn last_words(&self) -> String {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        drop(self.kill());
+    }
+}

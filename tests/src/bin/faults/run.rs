@@ -1,0 +1,324 @@
+//! Runs a plan: breaks, mends, and waits until what was recorded has arrived.
+
+use super::judge::{Account, Facts, Killed};
+use super::lives::End;
+use super::plan::{Fault, Kind, Part, plan};
+use super::report::{Report, say};
+use super::stage::Stage;
+use super::tally::SERIES;
+use anyhow::{Context, ensure};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often is looked at everything, and how often at what has arrived.
+const TICK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How long a fault may take to be mended, such as a program to stop.
+const MENDS: Duration = Duration::from_secs(60);
+
+/// How long everything may take to arrive, in the end. A worker that was told 401 waits a minute.
+const ARRIVES: Duration = Duration::from_secs(240);
+
+/// The flags of a run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Flags {
+    /// How many faults
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    count: usize,
+    /// Which plan, of as many as there are numbers [default: another one each time]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Print the plan, and break nothing
+    #[arg(long)]
+    plan: bool,
+    /// Everything is kept in a folder below this one, which goes when all is well
+    #[arg(long, value_name = "DIR", default_value = "target/faults")]
+    folder: PathBuf,
+}
+
+/// A fault that is not mended yet.
+struct Active {
+    fault: Fault,
+    begun: Instant,
+}
+
+/// A fault that is mended, and what has yet to arrive of what was recorded until then.
+struct Recovery {
+    of: (Kind, Part),
+    since: Instant,
+    /// By source.
+    wanted: Vec<(String, [u64; SERIES.len()])>,
+}
+
+struct Run {
+    stage: Stage,
+    report: Report,
+    account: Account,
+    active: Vec<Active>,
+    /// When the last fault began, and when the last was mended.
+    changed: (Instant, Instant),
+    recoveries: Vec<Recovery>,
+    looked: Instant,
+    interrupted: Arc<AtomicBool>,
+}
+
+/// Runs it; the exit code says whether everything is accounted for.
+pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
+    let seed = flags.seed.unwrap_or_else(|| zibrato::clock::unix_ms() % 1_000_000);
+    let faults = plan(seed, flags.count);
+    if flags.plan {
+        for (fault, number) in faults.iter().zip(1..) {
+            say(format_args!("{number:>4} {fault:?}"));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in
+        [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP]
+    {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    let folder = std::path::absolute(&flags.folder)?.join(format!("seed-{seed}"));
+    // What an earlier run with this seed has left.
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(&folder)?;
+    let again = format!("tests/faults --count {} --seed {seed}", flags.count);
+    say(format_args!("{} faults; the same again: {again}", flags.count));
+    let account =
+        Run::begin(Stage::set_up(&folder, seed)?, interrupted).and_then(|run| run.run(&faults));
+    let is_well = account.as_ref().is_ok_and(|account| account.unexplained == 0);
+    if is_well {
+        std::fs::remove_dir_all(&folder)?;
+    } else {
+        say(format_args!("everything is in {}; the same again: {again}", folder.display()));
+    }
+    let Account { recorded, delivered, lost, repeated, unexplained, .. } = account?;
+    say(format_args!(
+        "recorded={recorded} delivered={delivered} lost={lost} repeated={repeated} unexplained={unexplained}"
+    ));
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Run {
+    fn begin(stage: Stage, interrupted: Arc<AtomicBool>) -> anyhow::Result<Self> {
+        let now = Instant::now();
+        Ok(Self {
+            stage,
+            report: Report::new(),
+            account: Account::default(),
+            active: Vec::new(),
+            changed: (now, now),
+            recoveries: Vec::new(),
+            looked: now,
+            interrupted,
+        })
+    }
+
+    fn run(mut self, faults: &[Fault]) -> anyhow::Result<Account> {
+        for (fault, number) in faults.iter().zip(1..) {
+            while !self.is_time_for(fault) {
+                self.tick()?;
+            }
+            self.report.begins(fault, number);
+            let trouble = self.trouble();
+            self.stage.begin(fault, trouble)?;
+            self.changed.0 = Instant::now();
+            self.active.push(Active { fault: *fault, begun: Instant::now() });
+        }
+        self.wait("all faults to be mended", MENDS, |run| run.active.is_empty())?;
+        self.finish()
+    }
+
+    /// Whether a fault is to begin.
+    fn is_time_for(&self, fault: &Fault) -> bool {
+        match &self.active[..] {
+            [] => self.changed.0.max(self.changed.1).elapsed() >= fault.pause,
+            [one] => {
+                let overlaps = fault.overlaps && one.fault.part != fault.part;
+                overlaps && self.changed.0.elapsed() >= fault.pause
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether something is broken between publishers and the journal.
+    fn trouble(&self) -> bool {
+        self.active.iter().any(|active| active.fault.part.holds_publishers_up())
+    }
+
+    fn tick(&mut self) -> anyhow::Result<()> {
+        ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
+        std::thread::park_timeout(TICK);
+        let due = |active: &Active| active.begun.elapsed() >= active.fault.lasts;
+        let (mended, left) = std::mem::take(&mut self.active).into_iter().partition(due);
+        self.active = left;
+        for active in mended {
+            self.mend(active)?;
+        }
+        self.look_after_programs()?;
+        let trouble = self.trouble();
+        for life in &mut self.stage.lives {
+            if let Some(complaint) = life.look(trouble) {
+                self.report.say(format_args!("     {complaint}"));
+                self.account.complain(1, complaint);
+            }
+        }
+        if self.looked.elapsed() >= LOOK {
+            self.looked = Instant::now();
+            self.look_at_arrivals()?;
+        }
+        Ok(())
+    }
+
+    fn mend(&mut self, active: Active) -> anyhow::Result<()> {
+        let Fault { kind, part, .. } = active.fault;
+        if !self.stage.mend(&active.fault)? {
+            let late = active.begun.elapsed() > MENDS;
+            ensure!(!late, "{} does not end, though it was told to", part.name());
+            self.active.push(active);
+            return Ok(());
+        }
+        self.changed.1 = Instant::now();
+        let lives =
+            self.stage.lives.iter().filter(|life| matches!(life.end, End::Runs | End::Leaves));
+        let wanted = lives.map(|life| (life.source.clone(), life.count().done)).collect();
+        self.recoveries.push(Recovery { of: (kind, part), since: Instant::now(), wanted });
+        Ok(())
+    }
+
+    /// Programs that were not to end are started again, and complained of.
+    fn look_after_programs(&mut self) -> anyhow::Result<()> {
+        for (part, complaint) in self.stage.ended()? {
+            let told =
+                |active: &Active| active.fault.part == part && active.fault.kind == Kind::Stop;
+            let was_told = self.active.iter().any(told);
+            if was_told && complaint.contains("exit status: 0") {
+                continue;
+            }
+            self.report.say(format_args!("     {complaint}"));
+            self.account.complain(1, complaint);
+            if !was_told {
+                self.stage.restart(part)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_arrivals(&mut self) -> anyhow::Result<()> {
+        self.stage.librato.read_on()?;
+        let Self { stage, recoveries, report, .. } = self;
+        recoveries.retain_mut(|recovery| {
+            recovery.wanted.retain(|(source, wanted)| !has_arrived(stage, source, wanted));
+            if recovery.wanted.is_empty() {
+                report.recovered(recovery.of, recovery.since.elapsed());
+            }
+            !recovery.wanted.is_empty()
+        });
+        Ok(())
+    }
+
+    fn wait(
+        &mut self,
+        what: &str,
+        deadline: Duration,
+        mut done: impl FnMut(&Self) -> bool,
+    ) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while !done(self) {
+            ensure!(begun.elapsed() < deadline, "waited {deadline:?} in vain for {what}");
+            self.tick()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything has arrived, and draws up the account.
+    fn finish(mut self) -> anyhow::Result<Account> {
+        self.report.say(format_args!("     all is mended; publishers are stopped"));
+        for life in self.stage.lives.iter_mut().filter(|life| life.end == End::Runs) {
+            life.stop()?;
+        }
+        let all_gone = |run: &Self| run.stage.lives.iter().all(|life| life.end != End::Leaves);
+        self.wait("publishers to flush", ARRIVES, all_gone)?;
+        // What comes last arrives last.
+        let last = self.stage.last_life()?;
+        self.wait("a last publisher", MENDS, |run| run.stage.lives[last].count().total() > 100)?;
+        self.stage.lives[last].stop()?;
+        self.wait("the last publisher to flush", ARRIVES, all_gone)?;
+        let (source, wanted) =
+            (self.stage.lives[last].source.clone(), self.stage.lives[last].count().done);
+        let mut late = self
+            .wait("everything to arrive", ARRIVES, |run| has_arrived(&run.stage, &source, &wanted));
+        if self.interrupted.load(Ordering::Relaxed) {
+            return late.map(|()| self.account);
+        }
+        // Those that were faster than a look.
+        self.look_at_arrivals()?;
+        self.stage.send_letters().context("dead letters")?;
+        self.stage.librato.read_on()?;
+        if let Err(late) = std::mem::replace(&mut late, Ok(())) {
+            self.account.complain(1, late.to_string());
+        }
+        self.draw_up();
+        self.report.table();
+        self.tell();
+        if let Err(why) = self.stage.strike() {
+            self.account.complain(1, format!("at the end, {why}"));
+        }
+        for panic in self.stage.panics() {
+            self.account.complain(1, panic);
+        }
+        for complaint in &self.account.complaints {
+            say(format_args!("unexplained: {complaint}"));
+        }
+        Ok(self.account)
+    }
+
+    fn draw_up(&mut self) {
+        let stage = &self.stage;
+        for life in &stage.lives {
+            let (carbon, librato) = (stage.at_carbon(life), stage.librato.of(&life.source));
+            let killed = match life.end {
+                End::Killed { at, in_touch } => {
+                    let oldest_lost = life.age(carbon.iter().sum(), at);
+                    Some(Killed { in_touch, oldest_lost })
+                }
+                End::Leaves | End::Runs | End::Stopped => None,
+            };
+            let (source, count) = (&*life.source, life.count());
+            self.account.add(&Facts { source, count, carbon, librato, killed });
+        }
+        for complaint in stage.librato.complaints.clone() {
+            self.account.complain(1, complaint);
+        }
+        self.account.repeated = stage.librato.repeated;
+        let letters = stage.librato.only_in_letters();
+        if letters > 0 {
+            self.account.complain(1, format!("{letters} dead letters were not taken in the end"));
+        }
+    }
+
+    fn tell(&self) {
+        let account = &self.account;
+        for (how, (most, age)) in [
+            ("in touch with the broker", account.most_in_touch),
+            ("without it", account.most_out_of_touch),
+        ] {
+            let age = age.as_secs_f64();
+            say(format_args!(
+                "a publisher killed {how} lost {most} readings at most, the oldest {age:.2} s old"
+            ));
+        }
+    }
+}
+
+/// Whether all of that has arrived at both backends, or its publisher was killed since.
+fn has_arrived(stage: &Stage, source: &str, wanted: &[u64; SERIES.len()]) -> bool {
+    let Some(life) = stage.lives.iter().find(|life| life.source == source) else { return true };
+    let enough = |arrived: [u64; SERIES.len()]| arrived.iter().zip(wanted).all(|(a, w)| a >= w);
+    matches!(life.end, End::Killed { .. })
+        || (enough(stage.librato.of(source)) && enough(stage.at_carbon(life)))
+}

@@ -1,0 +1,312 @@
+//! Everything that runs: broker, workers, backends, publishers, and what stands between them.
+
+use super::books::{Arrived, LibratoBooks, carbon};
+use super::disk::Disk;
+use super::lives::{End, Life, Publisher};
+use super::plan::{Fault, Kind, Part};
+use super::process::Process;
+use super::proxy::{Mode, Proxy};
+use anyhow::{Context, ensure};
+use rustix::process::Signal;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use zibrato_tests::fake::FakeLibrato;
+use zibrato_tests::{Carbon, Ports, program};
+
+/// Where Debian keeps it.
+const FAKETIME: [&str; 2] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+];
+
+/// How long everything may take to come up.
+const COMES_UP: Duration = Duration::from_secs(30);
+
+/// The stage. What is dropped first comes first.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    folder: PathBuf,
+    pub(crate) lives: Vec<Life>,
+    publishers: [Publisher; 2],
+    programs: BTreeMap<Part, Process>,
+    links: BTreeMap<Part, Proxy>,
+    disk: Disk,
+    _ports: [Ports; 3],
+    pub(crate) librato: LibratoBooks,
+}
+
+impl Stage {
+    /// Starts everything, and waits until workers have their place in the journal.
+    pub(crate) fn set_up(folder: &Path, seed: u64) -> anyhow::Result<Self> {
+        let ports = [Ports::take(), Ports::take(), Ports::take()];
+        let [broker, backends, links] = &ports;
+        for name in ["journal", "carbon"] {
+            fs::create_dir_all(folder.join(name))?;
+        }
+        let disk = Disk::mount(&folder.join("journal"))?;
+        Carbon::configure(&folder.join("carbon"), backends, "1s:6h");
+        let route = |part: Part, pairs: &[(u16, u16)]| {
+            Proxy::start(part.name(), pairs).map(|proxy| (part, proxy))
+        };
+        let feed = |at| [(links.at(at), broker.at(1)), (links.at(at + 1), broker.at(2))];
+        let proxies = [
+            route(Part::Intake, &[(links.at(0), broker.at(0)), (links.at(1), broker.at(1))])?,
+            route(Part::CarbonFeed, &feed(2))?,
+            route(Part::LibratoFeed, &feed(4))?,
+            route(Part::ToCarbon, &[(links.at(6), backends.at(0))])?,
+            route(Part::ToLibrato, &[(links.at(7), backends.at(3))])?,
+        ];
+        let publishers = ["a", "b"].map(|name| Publisher::new(name, (links.at(0), links.at(1))));
+        let mut stage = Self {
+            folder: folder.to_owned(),
+            lives: Vec::new(),
+            publishers,
+            programs: BTreeMap::new(),
+            links: proxies.into(),
+            disk,
+            librato: LibratoBooks::new(folder.join("librato.taken"), folder.join("letters")),
+            _ports: ports,
+        };
+        stage.add_programs(seed)?;
+        for program in stage.programs.values_mut() {
+            program.start()?;
+        }
+        stage.wait_for(&[Part::CarbonWorker, Part::LibratoWorker], "broker_connected")?;
+        for at in 0..stage.publishers.len() {
+            let life = stage.publishers[at].begin(folder)?;
+            stage.lives.push(life);
+        }
+        Ok(stage)
+    }
+
+    fn add_programs(&mut self, seed: u64) -> anyhow::Result<()> {
+        let [broker, backends, links] = &self._ports;
+        let folder = self.folder.clone();
+        let text = |path: &str| folder.join(path).display().to_string();
+        let mut commands = Vec::new();
+        let mut command = Command::new(program("zibrato-broker"));
+        command.args(["--port", &broker.at(0).to_string()]);
+        command.args(["--http", &format!("127.0.0.1:{}", broker.at(4))]);
+        command.args(["--journal", &text("journal/journal")]);
+        // In one run the broker stops taking in time, in the next the disk refuses.
+        command.args(["--journal-min-free", if seed.is_multiple_of(2) { "5" } else { "0" }]);
+        commands.push((Part::Broker, command));
+        for (part, at) in [(Part::CarbonWorker, 2), (Part::LibratoWorker, 4)] {
+            let mut command = Command::new(program(part.name()));
+            command.args(["--port", &links.at(at).to_string(), "--levels", "info,warn"]);
+            command.args(["--flush", "1", "--timeout", "3"]);
+            command.args(["--http", &format!("127.0.0.1:{}", links.at(at + 6))]);
+            if part == Part::CarbonWorker {
+                command.args(["--carbon", &format!("127.0.0.1:{}", links.at(6))]);
+            } else {
+                command.args(librato_flags(links.at(7), &text("letters")));
+            }
+            commands.push((part, command));
+        }
+        commands.push((Part::Carbon, Carbon::command(&folder.join("carbon"))));
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["librato", "--port", &backends.at(3).to_string()]);
+        command.args(["--taken", &text("librato.taken"), "--answer", &text("librato.answer")]);
+        commands.push((Part::Librato, command));
+        let faketime = FAKETIME.iter().find(|path| Path::new(path).is_file());
+        let faketime = faketime.context("no libfaketime; `apt-get install libfaketime`")?;
+        for (part, mut command) in commands {
+            if matches!(part, Part::Broker | Part::CarbonWorker | Part::LibratoWorker) {
+                self.set_clock(part, "+0")?;
+                command.env("LD_PRELOAD", faketime).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+                command.env("FAKETIME_TIMESTAMP_FILE", self.clock(part));
+                command.env("FAKETIME_CACHE_DURATION", "1").env("NO_FAKE_STAT", "1");
+            }
+            self.programs.insert(part, Process::new(part.name(), &folder, &command));
+        }
+        Ok(())
+    }
+
+    fn wait_for(&self, parts: &[Part], word: &str) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        for part in parts {
+            while !self.programs[part].log().contains(word) {
+                let words = self.programs[part].last_words();
+                ensure!(begun.elapsed() < COMES_UP, "{} does not come up: {words}", part.name());
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+        }
+        Ok(())
+    }
+
+    /// Breaks something. `trouble` is whether something between publishers and journal is broken.
+    pub(crate) fn begin(&mut self, fault: &Fault, trouble: bool) -> anyhow::Result<()> {
+        let Fault { kind, part, number, .. } = *fault;
+        match kind {
+            Kind::Kill => match self.publisher(part) {
+                Some(at) => self.live(at)?.kill(trouble)?,
+                None => self.program(part)?.kill()?,
+            },
+            Kind::Stop => match self.publisher(part) {
+                Some(at) => self.live(at)?.stop()?,
+                None => self.program(part)?.signal(Signal::TERM)?,
+            },
+            Kind::Answer400 => self.answer("400")?,
+            Kind::Answer401 => self.answer("401")?,
+            Kind::Answer429 => self.answer("429")?,
+            Kind::Answer500 => self.answer("500")?,
+            Kind::Hang if part == Part::Librato => self.answer("hang")?,
+            Kind::Hang => self.program(part)?.signal(Signal::STOP)?,
+            // Behind the head of a request, or so.
+            Kind::CutBody if part == Part::ToLibrato => {
+                self.link(part)?.set(Mode::CutUp(300 + number))
+            }
+            Kind::CutBody => self.link(part)?.set(Mode::CutUp(1 + number)),
+            Kind::CutAnswer => self.link(part)?.set(Mode::CutDown(number % 60)),
+            Kind::Stall => self.link(part)?.set(Mode::Stalled),
+            Kind::Reset => self.link(part)?.reset(),
+            Kind::HalfOpen if number.is_multiple_of(2) => self.link(part)?.set(Mode::ClientGone),
+            Kind::HalfOpen => self.link(part)?.set(Mode::ServerGone),
+            Kind::DiskFull => self.disk.fill()?,
+            Kind::ClockForward => self.set_clock(part, "+3600")?,
+            Kind::ClockBack => self.set_clock(part, "-3600")?,
+        }
+        Ok(())
+    }
+
+    /// Mends it; `false` if it cannot be mended yet.
+    pub(crate) fn mend(&mut self, fault: &Fault) -> anyhow::Result<bool> {
+        let part = fault.part;
+        match fault.kind {
+            Kind::Kill | Kind::Stop => {
+                if let Some(at) = self.publisher(part) {
+                    let life = self.publishers[at].begin(&self.folder)?;
+                    self.lives.push(life);
+                } else if self.program(part)?.runs() {
+                    return Ok(false);
+                } else {
+                    self.restart(part)?;
+                }
+            }
+            Kind::Hang if part == Part::Carbon => self.program(part)?.signal(Signal::CONT)?,
+            Kind::Answer400 | Kind::Answer401 | Kind::Answer429 | Kind::Answer500 | Kind::Hang => {
+                self.answer("")?;
+            }
+            Kind::Reset => self.link(part)?.reset(),
+            Kind::CutBody | Kind::CutAnswer | Kind::Stall | Kind::HalfOpen => {
+                self.link(part)?.set(Mode::Pass);
+            }
+            Kind::DiskFull => self.disk.free()?,
+            Kind::ClockForward | Kind::ClockBack => self.set_clock(part, "+0")?,
+        }
+        Ok(true)
+    }
+
+    /// Starts a program again.
+    pub(crate) fn restart(&mut self, part: Part) -> anyhow::Result<()> {
+        if part == Part::Carbon {
+            // What was killed leaves it behind, and the number may be another process's by now.
+            drop(fs::remove_file(self.folder.join("carbon/pid")));
+        }
+        self.program(part)?.start()
+    }
+
+    /// The programs that have ended, with their last words.
+    pub(crate) fn ended(&mut self) -> anyhow::Result<Vec<(Part, String)>> {
+        let mut ended = Vec::new();
+        for (part, program) in &mut self.programs {
+            if let Some(status) = program.ended()? {
+                let words = program.last_words();
+                ended.push((*part, format!("{} ended with {status}: {words}", program.name())));
+            }
+        }
+        Ok(ended)
+    }
+
+    /// A last life, behind everything that has been.
+    pub(crate) fn last_life(&mut self) -> anyhow::Result<usize> {
+        let life = self.publishers[0].begin(&self.folder)?;
+        self.lives.push(life);
+        Ok(self.lives.len() - 1)
+    }
+
+    /// Sends what Librato has refused once more.
+    pub(crate) fn send_letters(&self) -> anyhow::Result<()> {
+        let [_, backends, _] = &self._ports;
+        let letters = self.folder.join("letters").display().to_string();
+        let mut command = Command::new(program("zibrato-librato"));
+        command.args(["deadletter", "send", "--all"]);
+        let output = command.args(librato_flags(backends.at(3), &letters)).output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "dead letters are not taken: {said}");
+        Ok(())
+    }
+
+    /// Ends everything, in good order.
+    pub(crate) fn strike(&mut self) -> anyhow::Result<()> {
+        for part in [Part::CarbonWorker, Part::LibratoWorker, Part::Broker] {
+            self.program(part)?.stop()?;
+        }
+        Ok(())
+    }
+
+    /// The lines of all logs that tell of a panic.
+    pub(crate) fn panics(&self) -> Vec<String> {
+        let logs = self.programs.values().map(|program| (program.name().to_owned(), program.log()));
+        let told = |(name, log): (String, String)| {
+            let lines = log.lines().filter(|line| line.contains("panicked")).map(str::to_owned);
+            lines.map(|line| format!("{name}: {line}")).collect::<Vec<_>>()
+        };
+        logs.flat_map(told).collect()
+    }
+
+    /// What Carbon has of a life.
+    pub(crate) fn at_carbon(&self, life: &Life) -> Arrived {
+        carbon(&self.folder.join("carbon"), &life.source)
+    }
+
+    fn live(&mut self, publisher: usize) -> anyhow::Result<&mut Life> {
+        let publisher = &self.publishers[publisher];
+        let mut lives = self.lives.iter_mut();
+        lives.find(|life| publisher.is(life) && life.end == End::Runs).context("no publisher")
+    }
+
+    const fn publisher(&self, part: Part) -> Option<usize> {
+        match part {
+            Part::PublisherA => Some(0),
+            Part::PublisherB => Some(1),
+            _ => None,
+        }
+    }
+
+    fn program(&mut self, part: Part) -> anyhow::Result<&mut Process> {
+        self.programs.get_mut(&part).with_context(|| format!("{part:?} is no program"))
+    }
+
+    fn link(&self, part: Part) -> anyhow::Result<&Proxy> {
+        self.links.get(&part).with_context(|| format!("{part:?} is no link"))
+    }
+
+    fn answer(&self, how: &str) -> anyhow::Result<()> {
+        Ok(fs::write(self.folder.join("librato.answer"), how)?)
+    }
+
+    fn clock(&self, part: Part) -> PathBuf {
+        self.folder.join(format!("{}.clock", part.name()))
+    }
+
+    fn set_clock(&self, part: Part, offset: &str) -> anyhow::Result<()> {
+        // In one step, since somebody may be reading.
+        let new = self.clock(part).with_extension("new");
+        fs::write(&new, offset)?;
+        Ok(fs::rename(new, self.clock(part))?)
+    }
+}
+
+fn librato_flags(port: u16, letters: &str) -> Vec<String> {
+    let url = format!("http://127.0.0.1:{port}");
+    let flags = ["--username", FakeLibrato::USERNAME, "--apitoken", FakeLibrato::APITOKEN];
+    flags
+        .into_iter()
+        .chain(["--api-url", &url, "--dead-letters", letters])
+        .map(str::to_owned)
+        .collect()
+}
