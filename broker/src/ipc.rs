@@ -33,7 +33,7 @@ impl Folder {
     /// Makes the folder if it is not there, and takes it. `mode` is that of the sockets.
     pub(crate) fn take(path: &Path, mode: u32) -> Result<Self, IpcError> {
         let host = Self::check(path)?;
-        let wrong = |source| IpcError::Folder { folder: path.to_owned(), source };
+        let wrong = |problem| IpcError::Folder { folder: path.to_owned(), problem };
         // Who may use the sockets has to get through the folder.
         let folder_mode = if mode & 0o060 == 0 { 0o700 } else { 0o750 };
         match DirBuilder::new().mode(folder_mode).create(path) {
@@ -63,9 +63,9 @@ impl Folder {
         let before = rustix::process::umask(Mode::from_raw_mode(0o177));
         let bound = socket.bind(&self.endpoint(door));
         rustix::process::umask(before);
-        bound.map_err(|source| IpcError::Socket { file: file.clone(), source })?;
+        bound.map_err(|problem| IpcError::Socket { file: file.clone(), problem })?;
         std::fs::set_permissions(&file, Permissions::from_mode(self.mode))
-            .map_err(|source| IpcError::Folder { folder: self.path.clone(), source })
+            .map_err(|problem| IpcError::Folder { folder: self.path.clone(), problem })
     }
 }
 
@@ -83,12 +83,12 @@ impl Drop for Folder {
 #[non_exhaustive]
 pub enum IpcError {
     /// The folder cannot be made or used.
-    #[error("--ipc {}: {source}; give a folder that the broker may make or write to", .folder.display())]
+    #[error("--ipc {}: {problem}; give a folder that the broker may make or write to", .folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
         /// What the system says.
-        source: io::Error,
+        problem: io::Error,
     },
     /// Another broker listens there.
     #[error("--ipc {}: another broker listens there; stop it, or give each its own folder", .folder.display())]
@@ -105,12 +105,12 @@ pub enum IpcError {
         folder: PathBuf,
     },
     /// ZeroMQ refuses a socket there.
-    #[error("{}: {source}; give another folder with --ipc", .file.display())]
+    #[error("{}: {problem}; give another folder with --ipc", .file.display())]
     Socket {
         /// The file of the socket.
         file: PathBuf,
         /// What ZeroMQ says.
-        source: zmq::Error,
+        problem: zmq::Error,
     },
     /// Anybody could put other sockets there.
     #[error(

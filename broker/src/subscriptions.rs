@@ -52,6 +52,8 @@ pub(crate) struct Subscriptions {
     unlisted: usize,
     kept: WantedLevels,
     answers: HashMap<Box<str>, Wants, RandomState>,
+    /// The answer that was given last for lines, and what lines of its level begin with.
+    last: (Vec<u8>, Wants),
 }
 
 /// What an upstream message turned out to be.
@@ -71,7 +73,8 @@ impl Subscriptions {
     /// No topics yet; at most `max_topics` are kept.
     pub(crate) fn new(max_topics: usize) -> Self {
         let (topics, kept) = (BTreeSet::new(), WantedLevels::default());
-        Self { topics, max_topics, unlisted: 0, kept, answers: HashMap::default() }
+        let (answers, last) = (HashMap::default(), (Vec::new(), Wants::default()));
+        Self { topics, max_topics, unlisted: 0, kept, answers, last }
     }
 
     /// Takes what XPUB received from a subscriber: 1 and a topic, or 0 and a topic.
@@ -82,7 +85,7 @@ impl Subscriptions {
             _ => Heard::Strange,
         };
         if matches!(heard, Heard::Changed | Heard::TooMany) {
-            self.answers.clear();
+            self.forget_answers();
         }
         heard
     }
@@ -90,7 +93,12 @@ impl Subscriptions {
     /// The journal keeps these levels from now on.
     pub(crate) fn keep(&mut self, levels: WantedLevels) {
         self.kept = levels;
+        self.forget_answers();
+    }
+
+    fn forget_answers(&mut self) {
         self.answers.clear();
+        self.last.0.clear();
     }
 
     fn add(&mut self, topic: &[u8]) -> Heard {
@@ -131,6 +139,25 @@ impl Subscriptions {
             self.answers.clear();
         }
         self.answers.insert(Box::from(level), wants);
+        wants
+    }
+
+    /// In which forms somebody wants the level of a line. What is no line may be given any answer.
+    pub(crate) fn wants_of_line(&mut self, line: &[u8]) -> Wants {
+        let (begins, wants) = &self.last;
+        // Most lines are of the same level as the one before.
+        if !begins.is_empty() && line.starts_with(begins) {
+            return *wants;
+        }
+        let bar = line.iter().take(MAX_LEVEL_BYTES + 1).position(|byte| *byte == b'|');
+        let Some(level) = bar.and_then(|bar| std::str::from_utf8(&line[..bar]).ok()) else {
+            return Wants::default();
+        };
+        let wants = self.wants(level);
+        self.last.0.clear();
+        self.last.0.extend_from_slice(level.as_bytes());
+        self.last.0.push(b'|');
+        self.last.1 = wants;
         wants
     }
 

@@ -31,7 +31,7 @@ impl Allowed {
     /// Reads the list anew. The broker's own key is let in too, and is not counted.
     pub(super) fn read(place: &Path, own: &PublicKey) -> Result<Self, AllowedError> {
         let mut allowed = Self { names: HashMap::new(), own: own.to_string() };
-        let wrong = |source| AllowedError::File { file: place.to_owned(), source };
+        let wrong = |problem| AllowedError::File { file: place.to_owned(), problem };
         if !std::fs::metadata(place).map_err(wrong)?.is_dir() {
             allowed.add_file(place)?;
             return Ok(allowed);
@@ -53,7 +53,7 @@ impl Allowed {
     }
 
     fn add_file(&mut self, file: &Path) -> Result<(), AllowedError> {
-        let wrong = |source| AllowedError::File { file: file.to_owned(), source };
+        let wrong = |problem| AllowedError::File { file: file.to_owned(), problem };
         let opened = std::fs::File::open(file).map_err(wrong)?;
         if opened.metadata().map_err(wrong)?.mode() & OTHERS_WRITE != 0 {
             return Err(AllowedError::Writable { file: file.to_owned() });
@@ -64,10 +64,10 @@ impl Allowed {
             return Err(AllowedError::TooMany { place: file.to_owned(), most: MAX_KEYS });
         }
         for KeyLine { number, key, name } in KeyLine::all(&text) {
-            let key: PublicKey = key.parse().map_err(|source| AllowedError::Key {
+            let key: PublicKey = key.parse().map_err(|problem| AllowedError::Key {
                 file: file.to_owned(),
                 line: number,
-                source,
+                problem,
             })?;
             self.names.entry(key.to_string()).or_insert_with(|| name.to_owned());
             if self.names.len() > MAX_KEYS {
@@ -102,22 +102,22 @@ impl Allowed {
 #[non_exhaustive]
 pub enum AllowedError {
     /// It cannot be read.
-    #[error("{}: {source}; name a file with a public key on each line, or a folder of *.pub files", .file.display())]
+    #[error("{}: {problem}; name a file with a public key on each line, or a folder of *.pub files", .file.display())]
     File {
         /// The file or folder.
         file: PathBuf,
         /// What the system says.
-        source: io::Error,
+        problem: io::Error,
     },
     /// A line has no public key.
-    #[error("{}, line {line}: {source}", .file.display())]
+    #[error("{}, line {line}: {problem}", .file.display())]
     Key {
         /// The file.
         file: PathBuf,
         /// The line, counted from 1.
         line: usize,
         /// What is wrong.
-        source: KeyError,
+        problem: KeyError,
     },
     /// There is more than can be meant.
     #[error("{}: more than {most} keys or files; name a list of fewer", .place.display())]
@@ -173,7 +173,7 @@ mod tests {
         };
         assert_eq!(read("").unwrap().len(), 0);
         let error = read(&format!("# x\n{} me\n", secret.expose_text())).unwrap_err();
-        assert!(matches!(error, AllowedError::Key { line: 2, source: KeyError::IsSecret, .. }));
+        assert!(matches!(error, AllowedError::Key { line: 2, problem: KeyError::IsSecret, .. }));
         assert!(!error.to_string().contains(secret.expose_text().get(7..20).unwrap()), "{error}");
         for text in ["public:short", "web-1 public:0", "public:", "\0"] {
             assert!(matches!(read(text), Err(AllowedError::Key { line: 1, .. })), "{text:?}");

@@ -127,7 +127,10 @@ impl Desk {
             refusal(Refusal::Malformed, "name between one and 1,000 levels, or `*` for every level")
         })?;
         let known = self.known(fetch.after);
-        self.register(name, &levels, known, now)?;
+        // A reader of a journal that is no more has read nothing of this one.
+        let is_anew = fetch.after.is_some_and(|after| after.journal != self.log.id());
+        let begin = known.or(is_anew.then_some(0));
+        self.register(name, &levels, begin, now)?;
         let after = known.or_else(|| Some(self.cursors.get(name)?.offset)).unwrap_or_default();
         let mut reader = match self.places.remove(name) {
             Some((place, reader)) if place == after => reader,

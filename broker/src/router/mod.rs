@@ -21,7 +21,7 @@ use crate::journal::Taken;
 use crate::line_windows::{Flushed, Limits, LineWindows, OwnBatch};
 use crate::own::{OWN_LEVEL, OwnNumbers};
 use crate::seen::{Seen, Verdict};
-use crate::subscriptions::{Heard, MAX_TOPICS, Subscriptions};
+use crate::subscriptions::{Heard, MAX_TOPICS, Subscriptions, Wants};
 use complaints::Complaints;
 use outlet::{Outlet, Sent};
 use receive::{Inbox, Received};
@@ -31,6 +31,9 @@ use zibrato::wire::{
     batch_topic,
 };
 use zmq::Message;
+
+/// As many lines are sent in one go. A line at a time would wake the thread that writes for each.
+const LINES_AT_ONCE: usize = 256;
 
 /// What stands for the level when a subscriber misses a control message.
 const CONTROL: &str = "zb!";
@@ -54,6 +57,8 @@ pub(crate) struct Router {
     offset: u64,
     now_ms: u64,
     text: String,
+    /// Lines that are to be sent, in one go.
+    lines: Vec<Message>,
 }
 
 impl Router {
@@ -79,6 +84,7 @@ impl Router {
             journal,
             now_ms,
             text: String::new(),
+            lines: Vec::with_capacity(LINES_AT_ONCE),
         })
     }
 
@@ -103,8 +109,15 @@ impl Router {
 
     fn take_lines(&mut self, intake: usize, inbox: &mut Inbox) -> zmq::Result<()> {
         let frame = inbox.first();
+        let wants = self.subscriptions.wants_of_line(frame);
+        let is_folded = wants.batches || wants.journal;
+        // The usual case: one line, which is handed on as it came. If it is not folded, nobody
+        // needs to know more than that it is in order.
+        if !is_folded && Line::level_if_plain(frame).is_some() {
+            self.count_line(intake, wants);
+            return if wants.lines { self.send_line(inbox.take_first()) } else { Ok(()) };
+        }
         if let Ok(line) = Line::decode(frame) {
-            // The usual case: one line, handed on as it came.
             return if self.take_line(intake, &line) {
                 self.send_line(inbox.take_first())
             } else {
@@ -133,13 +146,17 @@ impl Router {
 
     /// Counts and folds a line, and says whether somebody wants it as it is.
     fn take_line(&mut self, intake: usize, line: &Line<'_>) -> bool {
-        self.counters.intakes[intake].lines += 1;
         let wants = self.subscriptions.wants(line.level);
-        self.counters.unwanted_lines += u64::from(!wants.any());
+        self.count_line(intake, wants);
         if (wants.batches || wants.journal) && self.windows.fold(line, self.now_ms).is_err() {
             self.counters.dropped.add("levels", 1);
         }
         wants.lines
+    }
+
+    fn count_line(&mut self, intake: usize, wants: Wants) {
+        self.counters.intakes[intake].lines += 1;
+        self.counters.unwanted_lines += u64::from(!wants.any());
     }
 
     fn take_batch(&mut self, intake: usize, inbox: &mut Inbox) -> zmq::Result<()> {
@@ -174,6 +191,8 @@ impl Router {
         if as_lines && self.subscriptions.wants(&level).lines {
             self.send_expanded(&level, &body)?;
         }
+        // What came first goes first.
+        self.send_lines()?;
         let stamp = Message::from(&stamp.encode()[..]);
         let sent = self.outlet.send(topic, [id_frame, stamp, body]);
         self.counters.published_batches += 1;
@@ -184,17 +203,26 @@ impl Router {
         Ok(())
     }
 
-    /// A line, whose level stands at its beginning.
+    /// Sends a line soon.
     fn send_line(&mut self, line: Message) -> zmq::Result<()> {
-        self.counters.published_lines += 1;
-        match self.outlet.send(line, []) {
+        self.lines.push(line);
+        if self.lines.len() < LINES_AT_ONCE { Ok(()) } else { self.send_lines() }
+    }
+
+    /// Sends the lines that wait, whose level stands at their beginning.
+    pub(crate) fn send_lines(&mut self) -> zmq::Result<()> {
+        let mut lines = std::mem::take(&mut self.lines);
+        self.counters.published_lines += lines.len() as u64;
+        let sent = lines.drain(..).try_for_each(|line| match self.outlet.send(line, []) {
             Ok(Sent::ToAll) => Ok(()),
             sent => {
                 let level = self.outlet.last_first_frame().split(|byte| *byte == b'|').next();
                 let level = String::from_utf8_lossy(level.unwrap_or_default()).into_owned();
                 self.sent(sent, &level)
             }
-        }
+        });
+        self.lines = lines;
+        sent
     }
 
     fn send_expanded(&mut self, level: &str, body: &[u8]) -> zmq::Result<()> {

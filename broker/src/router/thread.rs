@@ -195,6 +195,7 @@ impl RouterThread {
                 self.router.take(at, &mut self.inbox, received)?;
             }
         }
+        self.router.send_lines()?;
         self.end_round()
     }
 

@@ -62,12 +62,15 @@ fn a_worker_whose_broker_has_an_unknown_name_says_so_and_goes_on() {
 
 #[test]
 fn a_worker_that_is_sent_to_the_wrong_port_says_which_one_to_give() {
-    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = silent.local_addr().unwrap().port().to_string();
-    let mut command = Command::new(program("zibrato-carbon"));
-    let mut worker = Running::start(command.args(["--port", &port]));
-    worker.says(&["no_broker", "port + 1"]);
-    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+    let ports = Ports::take();
+    let _silent = [0, 1].map(|place| TcpListener::bind(("127.0.0.1", ports.at(place))).unwrap());
+    for live in [false, true] {
+        let mut command = Command::new(program("zibrato-carbon"));
+        command.arg("--port").arg(ports.at(0).to_string()).args(live.then_some("--live"));
+        let mut worker = Running::start(&mut command);
+        worker.says(&["no_broker", "port + 1"]);
+        assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+    }
 }
 
 #[test]
@@ -218,7 +221,7 @@ fn a_worker_survives_a_broker_that_publishes_garbage() {
     let broker = zmq::Context::new().socket(zmq::XPUB).unwrap();
     broker.bind(&format!("tcp://127.0.0.1:{}", ports.at(1))).unwrap();
     let mut command = Command::new(program("zibrato-carbon"));
-    command.args(["--flush", "1", "--port", &ports.at(1).to_string()]);
+    command.args(["--live", "--flush", "1", "--port", &ports.at(1).to_string()]);
     let mut worker = Running::start(command.args(["--carbon", &address(&carbon)]));
     let subscriptions = [broker.recv_bytes(0).unwrap(), broker.recv_bytes(0).unwrap()];
     assert!(subscriptions.contains(&b"\x01zb1|info|".to_vec()), "{subscriptions:?}");

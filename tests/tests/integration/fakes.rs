@@ -46,6 +46,7 @@ fn told(sent: Result<(), SendError>) -> (&'static str, Option<u64>, String) {
         SendError::Reject { .. } => ("reject", None, says),
         SendError::Retry { after, .. } => ("retry", after.map(|after| after.as_secs()), says),
         SendError::Stop { .. } => ("stop", None, says),
+        SendError::Unknown { after, .. } => ("unknown", after.map(|after| after.as_secs()), says),
         other => panic!("{other:?}"),
     }
 }

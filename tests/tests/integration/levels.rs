@@ -24,7 +24,8 @@ fn each_worker_gets_exactly_the_levels_it_names() {
     let address = format!("127.0.0.1:{}", carbon.port());
     // One Carbon for all; the prefix says who delivered.
     let start = |(prefix, levels, _): &(&str, &str, &[&str])| {
-        let flags = ["--levels", levels, "--prefix", prefix, "--flush", "1", "--carbon", &address];
+        let flags = ["--levels", levels, "--name", prefix, "--prefix", prefix, "--flush", "1"];
+        let flags = [&flags[..], &["--carbon", &address]].concat();
         broker.worker("zibrato-carbon", &flags)
     };
     let mut workers: Vec<_> = WORKERS.iter().map(start).collect();
@@ -35,13 +36,13 @@ fn each_worker_gets_exactly_the_levels_it_names() {
         counts.iter().for_each(|(level, amount)| z.count(level, level, *amount));
         assert_eq!(z.flush(DEADLINE).delivered, 3);
     }
-    // All is delivered once everybody has ended, so that what is not there now never comes.
-    assert_eq!(broker.stop(Signal::QUIT).code(), Some(0));
+    let expected = expected();
+    wait_until(DEADLINE, "Carbon to take all", || carbon.metrics().len() >= expected.len());
+    // The windows in which all of it came are delivered; what is not there now never comes.
     for worker in &mut workers {
         assert_eq!(worker.stop(Signal::QUIT).code(), Some(0));
     }
-    let expected = expected();
-    wait_until(DEADLINE, "Carbon to take all", || carbon.metrics().len() >= expected.len());
+    assert_eq!(broker.stop(Signal::QUIT).code(), Some(0));
     carbon.stop();
     // The broker publishes about itself too, under the name of its host.
     let mut metrics = carbon.metrics();

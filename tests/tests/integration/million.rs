@@ -36,11 +36,11 @@ fn a_million_counts_from_four_threads_arrive_as_a_million() {
     assert!(stats.balances());
     assert_eq!(guard.shutdown().total_lost(), 0);
 
-    // Once all have ended, nothing is missing that still may come, and nothing comes twice.
-    assert_eq!(broker.stop(Signal::TERM).code(), Some(0));
-    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
     let site = f64::from(THREADS * (EACH - EACH / 1_000));
     wait_until(DEADLINE, "Carbon to write", || carbon.sum("million.site") >= site);
+    // Once all have ended, nothing is missing that still may come, and nothing comes twice.
+    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+    assert_eq!(broker.stop(Signal::TERM).code(), Some(0));
     carbon.stop();
     assert_eq!(carbon.sum("million.site"), site);
     for thread in 0..THREADS {

@@ -12,7 +12,7 @@ fn lines_from_a_python_publisher_reach_every_worker_and_every_subscriber() {
     let (carbon, broker) = (Carbon::start(), Broker::start());
     let address = format!("127.0.0.1:{}", carbon.port());
     let start = |prefix| {
-        let flags = ["--prefix", prefix, "--flush", "1", "--carbon", &address];
+        let flags = ["--name", prefix, "--prefix", prefix, "--flush", "1", "--carbon", &address];
         broker.worker("zibrato-carbon", &flags)
     };
     let _workers = [start("a"), start("b")];

@@ -39,6 +39,8 @@ fn what_the_broker_accepted_before_all_stop_is_delivered_once_when_they_have_sta
 
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // Should an assertion fail in here, the threads have to end nevertheless.
+        let _ended = RaiseOnDrop(&ended);
         for _ in 0..2 {
             scope.spawn(|| publish(&z, &ended));
         }
@@ -108,6 +110,8 @@ fn environment(
     vec![
         ("PATH", format!("{programs}:{path}")),
         ("ZIBRATO_BROKER_PORT", ports.at(0).to_string()),
+        // How full the disk of a test machine is shall not matter.
+        ("ZIBRATO_BROKER_JOURNAL_MIN_FREE", "0.1".to_owned()),
         ("ZIBRATO_BROKER_HTTP", format!("127.0.0.1:{}", ports.at(4))),
         ("ZIBRATO_CARBON_PORT", publishing.clone()),
         ("ZIBRATO_CARBON_FLUSH", "1".to_owned()),
@@ -122,6 +126,14 @@ fn environment(
         ("ZIBRATO_SLACK_PACE", "0.1".to_owned()),
         ("ZIBRATO_SLACK_WEBHOOK_URL_FILE", webhook.display().to_string()),
     ]
+}
+
+struct RaiseOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for RaiseOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Counts until told to end.

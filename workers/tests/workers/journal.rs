@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) gone: u64,
     /// What is answered to everything.
     pub(crate) refuse: Option<(Refusal, String)>,
+    /// These frames are the answer to the next fetches.
+    pub(crate) garbage: Vec<Vec<Vec<u8>>>,
     /// Nothing is answered.
     pub(crate) silent: bool,
     /// Commits are not answered, and not done.
@@ -86,6 +88,7 @@ impl Journal {
             at_a_time: usize::MAX,
             gone: 0,
             refuse: None,
+            garbage: Vec::new(),
             silent: false,
             deaf_to_commits: false,
             handed_out: 0,
@@ -159,6 +162,11 @@ fn serve(router: &zmq::Socket, state: &Mutex<State>, ended: &AtomicBool) {
             let now = Instant::now();
             match request {
                 _ if state.silent => {}
+                ReplayRequest::Fetch(_) if !state.garbage.is_empty() => {
+                    let mut frames = vec![peer.clone()];
+                    frames.extend(state.garbage.remove(0));
+                    router.send_multipart(frames, 0).unwrap();
+                }
                 ReplayRequest::Fetch(fetch) => {
                     state.fetches += 1;
                     let until = now + Duration::from_millis(fetch.wait_ms);

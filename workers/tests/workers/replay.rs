@@ -6,7 +6,7 @@ use crate::publisher::{LONG, until};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use zibrato::wire::Refusal;
+use zibrato::wire::{Fetched, Position, Refusal, ReplayAnswer};
 use zibrato_workers::{Worker, WorkerBuilder};
 
 /// A whole minute, and so a whole second.
@@ -198,6 +198,34 @@ fn batches_that_are_gone_are_counted() {
     let worker = start(&journal, &books);
     until("the loss", || (worker.counters().gone == 12).then_some(()));
     drop(worker);
+}
+
+#[test]
+fn answers_that_are_none_are_asked_for_again() {
+    let journal = Journal::start(NOON);
+    journal.count("info", "a", 1.0, NOON);
+    journal.set_clock(NOON + 1_000);
+    let head = |batches: &[&[u8]]| {
+        let next = Position { journal: 7, offset: 0 };
+        let head = Fetched { next, complete_until_ms: None, end: 1, gone: 0 };
+        let answer = ReplayAnswer::Batches(head).encode();
+        answer.into_iter().chain(batches.iter().map(|frame| frame.to_vec())).collect()
+    };
+    let one = |frames: &[&[u8]]| frames.iter().map(|frame| frame.to_vec()).collect();
+    journal.state().garbage = vec![
+        one(&[b""]),
+        one(&[b"zb!batches", b"\xc1"]),
+        one(&[b"zb!nothing", b"\x80"]),
+        head(&[b"zb1|info|", b"three", b"frames"]),
+        // Four frames that are no batch are refused alone.
+        head(&[b"zb1|info|", b"id", b"stamp", b"body"]),
+        one(&vec![&[b'x'; 1 << 20][..]; 20]),
+    ];
+    let books = Books::default();
+    let worker = start(&journal, &books);
+    books.until_taken(1);
+    assert_eq!(worker.counters().refused["frames"], 1);
+    assert!(!worker.stop(LONG).panicked);
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl KeySource {
             return Err(ReadKeyError::Several { origin: format!("{self:?}") });
         }
         let key = line.map_or("", |line| line.key).parse();
-        key.map_err(|source| ReadKeyError::Key { origin: format!("{self:?}"), source })
+        key.map_err(|problem| ReadKeyError::Key { origin: format!("{self:?}"), problem })
     }
 
     /// The text, and the permissions of the file that it is in.
@@ -76,7 +76,7 @@ impl KeySource {
 }
 
 fn read(file: &Path) -> Result<(String, Option<u32>), ReadKeyError> {
-    let wrong = |source| ReadKeyError::File { file: file.to_owned(), source };
+    let wrong = |problem| ReadKeyError::File { file: file.to_owned(), problem };
     let opened = std::fs::File::open(file).map_err(wrong)?;
     let metadata = opened.metadata().map_err(wrong)?;
     // A pipe, such as a shell's <(…), has nobody else at its end.
@@ -84,7 +84,7 @@ fn read(file: &Path) -> Result<(String, Option<u32>), ReadKeyError> {
     let mut bytes = Vec::new();
     opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(wrong)?;
     let no_key =
-        || ReadKeyError::Key { origin: file.display().to_string(), source: KeyError::NoKey };
+        || ReadKeyError::Key { origin: file.display().to_string(), problem: KeyError::NoKey };
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(no_key());
     }
@@ -146,12 +146,12 @@ pub enum ReadKeyError {
         mode: u32,
     },
     /// The file cannot be read.
-    #[error("{}: {source}; make keys with `zibrato-broker keygen`", .file.display())]
+    #[error("{}: {problem}; make keys with `zibrato-broker keygen`", .file.display())]
     File {
         /// The file.
         file: PathBuf,
         /// What the system says.
-        source: io::Error,
+        problem: io::Error,
     },
     /// Of two keys that belong together only one is given.
     #[error(
@@ -164,12 +164,12 @@ pub enum ReadKeyError {
         missing: &'static str,
     },
     /// What is there is no key, or the other one.
-    #[error("{origin}: {source}")]
+    #[error("{origin}: {problem}")]
     Key {
         /// The file, or `***` for a key that was given as a text.
         origin: String,
         /// What is wrong with it.
-        source: KeyError,
+        problem: KeyError,
     },
     /// There is more than one key.
     #[error("{origin}: there is more than one key in it; leave one")]
@@ -214,7 +214,7 @@ mod tests {
         assert!(source.secret_key().is_err());
         std::fs::write(&file, &secret).unwrap();
         let error = source.public_key().unwrap_err();
-        assert!(matches!(error, ReadKeyError::Key { source: KeyError::IsSecret, .. }), "{error}");
+        assert!(matches!(error, ReadKeyError::Key { problem: KeyError::IsSecret, .. }), "{error}");
         assert_eq!(source.secret_key().unwrap(), key);
         let gone = KeySource::from("/nonexistent/key").secret_key().unwrap_err().to_string();
         assert!(gone.contains("/nonexistent/key") && gone.contains("keygen"), "{gone}");

@@ -67,8 +67,8 @@ fn each_misfortune_at_slack_has_its_class() {
         (word(200, "token_revoked"), "stop", None),
         (word(200, "msg_too_long"), "reject", None),
         (html(500, "oops"), "retry", None),
-        (Reply::hang(), "retry", None),
-        (word(200, "x").cut_after(120), "retry", None),
+        (Reply::hang(), "unknown", None),
+        (word(200, "x").cut_after(120), "unknown", None),
     ] {
         fake.answer_with(reply.clone());
         let (got, wait, says) = told(channel.send(&message));
@@ -82,8 +82,8 @@ fn each_misfortune_at_slack_has_its_class() {
         (html(400, "invalid_payload"), "reject", None),
         (html(302, "").header("Location", &fake.webhook_url()), "reject", None),
         (html(400, &fake.webhook_url()), "reject", None),
-        (Reply::hang(), "retry", None),
-        (Reply::status(200).cut_after(0), "retry", None),
+        (Reply::hang(), "unknown", None),
+        (Reply::status(200).cut_after(0), "unknown", None),
     ] {
         fake.answer_with(reply.clone());
         let (got, wait, says) = told(hook.send(&message));
