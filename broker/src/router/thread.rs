@@ -88,7 +88,7 @@ impl RouterThread {
             Monitor::watch(&context, &legacy, SOCKETS[1])?,
             Monitor::watch(&context, &publish, SOCKETS[2])?,
         ];
-        let last_ms = journal.as_ref().map_or(0, |journal| journal.log().end_ms());
+        let last_ms = journal.as_ref().map_or(0, |journal| journal.log().clock_ms());
         let mut stamps = Stamps::after(last_ms);
         let now_ms = stamps.now(clock::unix_ms(), Instant::now()).now_ms;
         let mut router = Router::new(publish, (host_name(), now_ms), (journal, seen))?;
