@@ -93,6 +93,7 @@ impl Broker {
         let orders = Orders {
             linger: config.linger,
             settle: config.settle,
+            max_memory: config.max_memory,
             stop: stop.clone(),
             shared: Arc::clone(&shared),
         };
