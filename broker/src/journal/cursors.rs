@@ -11,6 +11,7 @@
 //! costs at most the last step of one cursor.
 
 use super::directory::{read_small, replace};
+use super::record::MAX_OFFSET;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -233,6 +234,7 @@ fn parse_line(line: &[u8]) -> Option<Line> {
     let mut number = || fields.next()?.parse().ok();
     let (offset, heard_ms, gone) = (number()?, number()?, number()?);
     let levels = levels(fields)?;
+    (offset <= MAX_OFFSET).then_some(())?;
     Some(Line::Cursor(name.to_owned(), Cursor { offset, heard_ms, gone, levels }))
 }
 

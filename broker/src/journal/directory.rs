@@ -1,6 +1,6 @@
 //! The directory of a journal: who may use it, what is in it, and how files get there safely.
 
-use super::record::Marker;
+use super::record::{MAX_OFFSET, Marker};
 use rustix::fs::FlockOperation;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -163,7 +163,9 @@ pub(crate) fn segments(directory: &Path) -> io::Result<Vec<SegmentFile>> {
         let Some((first, marker)) = entry.file_name().to_str().and_then(parse_name) else {
             continue;
         };
-        match entry.metadata() {
+        // One that was moved to another disk is a link.
+        match fs::metadata(entry.path()) {
+            Ok(found) if !found.is_file() => {}
             Ok(found) => segments.push(SegmentFile { first, marker, bytes: found.len() }),
             // It has just been deleted.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -179,6 +181,7 @@ fn parse_name(name: &str) -> Option<(u64, Marker)> {
         name.strip_suffix(SEGMENT_EXTENSION)?.strip_suffix('.')?.split_once('-')?;
     let marker = (marker.len() == 16).then(|| u64::from_str_radix(marker, 16).ok()).flatten()?;
     let first = (first.len() == 20).then(|| first.parse().ok()).flatten()?;
+    (1..=MAX_OFFSET).contains(&first).then_some(())?;
     Some((first, marker.to_be_bytes()))
 }
 

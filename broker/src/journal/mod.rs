@@ -99,7 +99,8 @@ impl JournalConfig {
         self
     }
 
-    /// About how many bytes one file has. Defaults to 64 MiB.
+    /// About how many bytes one file has at most; it has fewer where little may be kept, or the disk
+    /// is small. Defaults to 64 MiB.
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes.max(1);
         self
@@ -123,10 +124,12 @@ impl JournalConfig {
         u64::try_from(self.max_age.as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// The last segment always stays, so it is small beside what may be kept.
     fn segment_limits(&self) -> SegmentLimits {
         // So that what is deleted because of its age is not much older than it has to be.
         let age_ms = (self.max_age_ms() / 24).max(60_000);
-        SegmentLimits { bytes: self.segment_bytes, age_ms }
+        let bytes = self.segment_bytes.min((self.max_bytes / 16).max(1));
+        SegmentLimits { bytes, age_ms }
     }
 }
 

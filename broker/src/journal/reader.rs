@@ -39,6 +39,12 @@ pub(crate) enum Stopped {
     Before,
 }
 
+/// The first of the segments that begin with this batch or a later one. Several begin with the same
+/// one when the disk has failed.
+fn begins_at(segments: &[Segment], first: u64) -> usize {
+    segments.partition_point(|segment| segment.first < first)
+}
+
 /// A place in the journal, from which one goes on.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -90,17 +96,20 @@ impl Reader {
     /// Goes on in the segment that is open, or opens the one that is next; gives those after it.
     fn resume<'s>(&mut self, log: &Log, segments: &'s [Segment]) -> io::Result<&'s [Segment]> {
         if let Some((open, scan)) = &mut self.open {
-            let same = |s: &&Segment| s.first == open.first && s.marker == open.marker;
-            if let Some(now) = segments.iter().find(same) {
-                scan.grow(now.bytes);
-            }
-            // If it was deleted, what is open can still be read to its end.
-            let first = open.first;
-            let after = segments.partition_point(|segment| segment.first <= first);
-            return Ok(segments.get(after..).unwrap_or_default());
+            let same = |s: &Segment| s.first == open.first && s.marker == open.marker;
+            let rest = match segments.iter().position(same) {
+                Some(at) => {
+                    scan.grow(segments[at].bytes);
+                    at + 1
+                }
+                // If it was deleted, what is open can still be read to its end.
+                None => begins_at(segments, open.first),
+            };
+            return Ok(segments.get(rest..).unwrap_or_default());
         }
         let after = segments.partition_point(|segment| segment.first <= self.last + 1);
-        self.enter_first(log, segments.get(after.saturating_sub(1)..).unwrap_or_default())
+        let first = after.checked_sub(1).and_then(|at| segments.get(at)).map_or(0, |s| s.first);
+        self.enter_first(log, segments.get(begins_at(segments, first)..).unwrap_or_default())
     }
 
     /// Opens the first of these segments that is there, and gives those after it.

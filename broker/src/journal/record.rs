@@ -28,6 +28,9 @@ const FIXED_BYTES: usize = 17;
 /// About how many bytes one record of sequences has at most.
 const SEQUENCES_TARGET_BYTES: usize = 256 << 10;
 
+/// No journal comes as far; what claims to be beyond it was not written by a broker.
+pub(crate) const MAX_OFFSET: u64 = u64::MAX >> 1;
+
 const BATCH: u8 = 1;
 const SEQUENCES: u8 = 2;
 const RESUMED: u8 = 3;
@@ -196,6 +199,9 @@ pub(crate) fn read(payload: &[u8]) -> Option<Record<'_>> {
     let (&kind, rest) = payload.split_first()?;
     let (offset, rest) = take_u64(rest)?;
     let (received_ms, rest) = take_u64(rest)?;
+    if offset > MAX_OFFSET {
+        return None;
+    }
     let content = match kind {
         BATCH => {
             let (id, level, body) = take_pair(rest)?;

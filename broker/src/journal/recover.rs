@@ -58,7 +58,8 @@ struct Survey {
 pub(crate) fn open(path: &Path, limits: SegmentLimits) -> Result<Opened, JournalError> {
     let directory = Directory::open(path)?;
     let unusable = || JournalError::unusable(path);
-    let files = directory::segments(path).map_err(unusable())?;
+    let mut files = directory::segments(path).map_err(unusable())?;
+    put_given_up_first(path, &mut files).map_err(unusable())?;
     let mut ending = find_end(&directory, &files).map_err(unusable())?;
     let mut segments = Vec::new();
     let mut before_ms = ending.last_ms;
@@ -86,6 +87,23 @@ pub(crate) fn open(path: &Path, limits: SegmentLimits) -> Result<Opened, Journal
     }
     let writer = Writer::new(directory, log, ending.open, (ending.sequences, resumed), limits);
     Ok(Opened { writer, sequences })
+}
+
+/// Puts segments that begin with the same batch in order: one that was given up because the disk
+/// failed comes before the one that has the batches.
+fn put_given_up_first(path: &Path, files: &mut [SegmentFile]) -> io::Result<()> {
+    for group in files.chunk_by_mut(|a, b| a.first == b.first).filter(|group| group.len() > 1) {
+        let mut nobody = Seen::new(1);
+        let mut keyed = Vec::new();
+        for file in &*group {
+            keyed.push((survey(path, file, &mut nobody)?.last, file.clone()));
+        }
+        keyed.sort_by_key(|(last, _)| *last);
+        for (place, (_, file)) in group.iter_mut().zip(keyed) {
+            *place = file;
+        }
+    }
+    Ok(())
 }
 
 /// Looks at the last segment, and at those before it as long as what was taken is not certain.

@@ -1,5 +1,7 @@
 //! The journal on a real disk: everything comes back, whatever happens to the files.
 
+mod by_hand;
+
 use super::reader::{Flow, Reader, Stopped};
 use super::recover::{self, Opened};
 use super::writer::{Entry, SegmentLimits, Writer};

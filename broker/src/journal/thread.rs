@@ -28,6 +28,9 @@ const GROUP_TIME: Duration = Duration::from_millis(5);
 /// As much may be on its way to the disk and back before the router takes no more.
 const QUEUE_BYTES: usize = 16 << 20;
 
+/// No segment takes more than this part of its disk.
+const SEGMENTS_OF_A_DISK: u64 = 64;
+
 /// How long after a failure it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -83,6 +86,10 @@ impl OpenedJournal {
         writer.skip_to(cursors.highest());
         let (told, told_ms) = Told::open(path).map_err(JournalError::unusable(path))?;
         writer.log().go_on_from(told_ms);
+        if let Some(disk) = disk(path) {
+            // The last segment is never deleted; on a small disk it must not be all there is.
+            writer.limit_segments(disk.total / SEGMENTS_OF_A_DISK);
+        }
         let retention = config.retention();
         Ok(Self { writer, retention, sequences, cursors, told })
     }
@@ -105,6 +112,7 @@ impl OpenedJournal {
             queue: Arc::clone(&queue),
             told: self.told,
             short_of: 0,
+            is_full: false,
             complained: None,
         };
         keeper.let_tell();
@@ -148,6 +156,8 @@ struct Keeper {
     told: Told,
     /// How many bytes too few are free on the disk.
     short_of: u64,
+    /// Whether the disk had no room for the last write.
+    is_full: bool,
     complained: Option<Instant>,
 }
 
@@ -183,7 +193,9 @@ impl Keeper {
         let entries: Vec<Entry<'_>> = items.iter().filter_map(Item::entry).collect();
         loop {
             let tried = if self.short_of == 0 {
-                self.writer.commit(&entries).map_err(|error| error.to_string())
+                let tried = self.writer.commit(&entries);
+                self.is_full = tried.as_ref().is_err_and(|error| is_full(error.kind()));
+                tried.map_err(|error| error.to_string())
             } else {
                 let percent = self.retention.min_free_percent;
                 Err(format!("less than {percent} percent of its disk is free"))
@@ -231,7 +243,9 @@ impl Keeper {
         self.short_of = disk(log.path()).map_or(0, |disk| disk.short_of(&self.retention));
         let outline = log.outline();
         let now_ms = clock::unix_ms();
-        let count = expired(&outline, &self.retention, now_ms, self.short_of, log.passed());
+        // A quota may be used up while the disk has room.
+        let short_of = self.short_of.max(u64::from(self.is_full));
+        let count = expired(&outline, &self.retention, now_ms, short_of, log.passed());
         if count == 0 {
             return;
         }
@@ -242,6 +256,10 @@ impl Keeper {
         tracing::info!(event = "journal_expired", segments = count, kept_from = first);
         self.short_of = disk(log.path()).map_or(0, |disk| disk.short_of(&self.retention));
     }
+}
+
+const fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// What the system says of the disk; nothing if it says nothing.

@@ -117,6 +117,17 @@ impl Writer {
         }
     }
 
+    /// Leaves the open segment as if the disk had refused it.
+    #[cfg(test)]
+    pub(crate) fn give_up_segment(&mut self) {
+        self.open = None;
+    }
+
+    /// Begins the next segment beyond this many bytes, if it would not have been begun before.
+    pub(crate) fn limit_segments(&mut self, bytes: u64) {
+        self.limits.bytes = self.limits.bytes.min(bytes.max(1));
+    }
+
     fn has_room(&self, open: &OpenSegment, bytes: u64, now_ms: u64) -> bool {
         open.bytes + bytes <= self.limits.bytes
             && now_ms.saturating_sub(open.first_ms) <= self.limits.age_ms
