@@ -59,7 +59,7 @@ fn a_segment_that_was_moved_and_linked_is_read() {
     let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     written(dir.path(), 200);
     for file in segments(dir.path()).unwrap() {
-        let from = crate::journal::directory::segment_path(dir.path(), file.first, file.marker);
+        let from = directory::segment_path(dir.path(), file.first, file.marker);
         let to = elsewhere.path().join(from.file_name().unwrap());
         fs::rename(&from, &to).unwrap();
         std::os::unix::fs::symlink(to, from).unwrap();
