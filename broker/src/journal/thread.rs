@@ -223,7 +223,7 @@ impl Keeper {
                 event = "journal_full",
                 problem,
                 journal = %self.writer.log().path().display(),
-                "nothing more is taken until it can be written; publishers hold what they have"
+                why = "nothing more is taken until it can be written; publishers hold what they have",
             );
         }
     }

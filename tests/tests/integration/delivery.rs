@@ -127,7 +127,9 @@ fn a_backend_that_is_away_gets_every_window_when_it_is_back_and_the_pages_say_so
         z.count("info", "logins", 1);
         made += 1;
         let page = Broker::page_at(port, "/readyz");
-        page.starts_with("HTTP/1.1 503") && page.contains("the backend has taken nothing for")
+        // And what became of what it has not taken.
+        let said = ["the backend has taken nothing for", "; the broker's journal holds the "];
+        page.starts_with("HTTP/1.1 503") && said.iter().all(|part| page.contains(part))
     });
     assert!(Broker::page_at(port, "/healthz").starts_with("HTTP/1.1 200"));
     assert_eq!(z.flush(DEADLINE).pending, 0);
@@ -164,7 +166,7 @@ fn what_the_backend_refuses_is_listed_sent_and_dropped() {
     };
     let (status, list, _) = deadletter(&["list"]);
     assert_eq!(status.code(), Some(0));
-    assert!(list.contains("not today") && list.ends_with("2 dead letters\n"), "{list}");
+    assert!(list.contains("not today") && list.contains("\n2 dead letters in "), "{list}");
     librato.answer_with(Reply::status(503));
     let (status, said, log) = deadletter(&["send", "--all"]);
     assert_eq!(status.code(), Some(74), "{said}{log}");
@@ -175,7 +177,7 @@ fn what_the_backend_refuses_is_listed_sent_and_dropped() {
     assert_eq!(sums.map(|total| total.sum).sum::<f64>(), 7.0);
     let (status, said, _) = deadletter(&["drop", "--all"]);
     assert!(status.code() == Some(0) && said.ends_with(": dropped\n"), "{said}");
-    assert_eq!(deadletter(&["list"]).1.lines().last(), Some("0 dead letters"));
+    assert!(deadletter(&["list"]).1.contains("\n0 dead letters in "));
     assert_eq!(deadletter(&["send"]).0.code(), Some(64));
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn run<B: Backend>(
 ) -> Result<(), Failure> {
     let trouble = |why: io::Error| Failure::new(Exit::Io, format!("{}: {why}", folder.display()));
     match action {
-        Action::List => list(&files(folder).map_err(trouble)?, to).map_err(trouble),
+        Action::List => list(folder, to).map_err(trouble),
         Action::Send(which) => {
             let paths = which.paths(folder).map_err(trouble)?;
             send(&paths, open()?, to)
@@ -62,13 +62,14 @@ pub(crate) fn run<B: Backend>(
     }
 }
 
-fn list(paths: &[PathBuf], to: &mut impl Write) -> io::Result<()> {
+fn list(folder: &Path, to: &mut impl Write) -> io::Result<()> {
+    let paths = files(folder)?;
     writeln!(
         to,
         "{:<24}  {:>8}  {:>7}  {:>9}  file and answer",
         "window", "length", "series", "bytes"
     )?;
-    for path in paths {
+    for path in &paths {
         let name = name(path);
         match read(path) {
             Ok((letter, _)) => {
@@ -81,7 +82,16 @@ fn list(paths: &[PathBuf], to: &mut impl Write) -> io::Result<()> {
             Err(why) => writeln!(to, "{name}: {why}")?,
         }
     }
-    writeln!(to, "{} dead letters", paths.len())
+    writeln!(to, "{} dead letters in {}", paths.len(), folder.display())?;
+    if !folder.exists() {
+        // None was ever written there, or the worker has another folder.
+        writeln!(
+            to,
+            "there is no such folder yet; if the worker logs another one as it starts \
+             (dead_letters=…), give that by --dead-letters"
+        )?;
+    }
+    Ok(())
 }
 
 fn send<B: Backend>(paths: &[PathBuf], mut backend: B, to: &mut impl Write) -> Result<(), Failure> {
@@ -91,12 +101,12 @@ fn send<B: Backend>(paths: &[PathBuf], mut backend: B, to: &mut impl Write) -> R
             Ok(()) => "taken".to_owned(),
             Err(why) => {
                 left += 1;
-                format!("kept: {why}")
+                refused(path, &why.to_string())
             }
         };
         say(to, &format!("{}: {said}", name(path)));
     }
-    finish(left, paths.len(), "were not taken; they are still there")
+    finish(left, paths.len(), "were not taken; nothing was deleted of those")
 }
 
 fn give<B: Backend>(path: &Path, backend: &mut B) -> Result<(), Box<dyn Error>> {
@@ -117,12 +127,23 @@ fn drop_all(paths: &[PathBuf], to: &mut impl Write) -> Result<(), Failure> {
             Ok(()) => "dropped".to_owned(),
             Err(why) => {
                 left += 1;
-                format!("kept: {why}")
+                refused(path, &why)
             }
         };
         say(to, &format!("{}: {said}", name(path)));
     }
-    finish(left, paths.len(), "were not dropped; they are still there")
+    finish(left, paths.len(), "were not dropped")
+}
+
+/// What is said of a file with which nothing was done.
+fn refused(path: &Path, why: &str) -> String {
+    match (path.exists(), path.parent().filter(|folder| !folder.as_os_str().is_empty())) {
+        (true, _) => format!("kept: {why}"),
+        (false, Some(folder)) => {
+            format!("not in {}; `deadletter list` shows what is there", folder.display())
+        }
+        (false, None) => "is not there; `deadletter list` shows what is".to_owned(),
+    }
 }
 
 fn finish(left: usize, of: usize, what: &str) -> Result<(), Failure> {
@@ -234,5 +255,37 @@ mod tests {
         assert!(result.unwrap_err().message.starts_with("2 of 2") && other.exists());
         ran(folder.path(), Action::Drop(which(&[]))).0.unwrap();
         assert!(files(folder.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn who_looks_in_a_wrong_place_is_told_where_that_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, shown) = (folder.path(), folder.path().display().to_string());
+        let (_, said) = ran(place, Action::List);
+        assert!(said.contains(&format!("0 dead letters in {shown}\n")), "{said}");
+        assert!(!said.contains("no such folder"), "{said}");
+        let (_, said) = ran(&place.join("no"), Action::List);
+        assert!(said.contains("no such folder") && said.contains("--dead-letters"), "{said}");
+        for action in [Action::Send(which(&["typo.dead"])), Action::Drop(which(&["typo.dead"]))] {
+            let (result, said) = ran(place, action);
+            assert_eq!(result.unwrap_err().exit as u8, 74);
+            assert!(said.starts_with(&format!("typo.dead: not in {shown}; ")), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_letter_that_was_mended_by_hand_is_sent_once_its_head_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path());
+        let path = files(folder.path()).unwrap().remove(0);
+        let odd = std::fs::read_to_string(&path).unwrap();
+        let even = odd.replace("\n\nx", "\n\nmended");
+        std::fs::write(&path, &even).unwrap();
+        let (result, said) = ran(folder.path(), Action::Send(which(&[path.to_str().unwrap()])));
+        assert!(result.is_err() && said.contains("`bytes: edited`"), "{said}");
+        std::fs::write(&path, even.replace("bytes: 1\n", "bytes: edited\n")).unwrap();
+        let (result, said) = ran(folder.path(), Action::Send(which(&[path.to_str().unwrap()])));
+        result.unwrap();
+        assert!(said.ends_with("taken\n") && !path.exists(), "{said}");
     }
 }

@@ -8,6 +8,9 @@ use std::fmt::Write;
 /// What a dead letter begins with; the number is the version.
 const FIRST: &str = "zibrato dead letter 1";
 
+/// What stands in place of the number of bytes in the head of a letter that somebody has mended.
+const EDITED: &str = "edited";
+
 /// The longest answer that is kept, in characters.
 const MAX_ANSWER: usize = 2_000;
 
@@ -72,8 +75,10 @@ impl Letter {
             text(name)?.parse::<u64>().map_err(|_| LetterError::Missing { name })
         };
         let body = rest.get(2..).unwrap_or_default();
-        if number("bytes")? != body.len() as u64 {
-            return Err(LetterError::Cut);
+        let (said, found) = (text("bytes")?, body.len() as u64);
+        // Whoever mends a body by hand says so, and need not count bytes.
+        if said != EDITED && number("bytes")? != found {
+            return Err(LetterError::Cut { said, found });
         }
         let letter = Self {
             name: text("name")?,
@@ -109,8 +114,16 @@ fn plain(text: &str) -> String {
 /// Why a file is no dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LetterError {
-    #[error("the body has not as many bytes as the head says; the file was cut or edited")]
-    Cut,
+    #[error(
+        "the head says {said} bytes of body, and there are {found}: if you have mended the body, \
+         write `bytes: {EDITED}` in the head; otherwise the file was cut off"
+    )]
+    Cut {
+        /// How many there were to be, as the head has it.
+        said: String,
+        /// How many there are.
+        found: u64,
+    },
     #[error("is no dead letter: it does not begin with `{FIRST}` and a head")]
     Head,
     #[error("is no whole dead letter: its head has no good `{name}`")]
@@ -169,7 +182,8 @@ mod tests {
         for end in 0..file.len() {
             assert!(Letter::decode(&file[..end]).is_err(), "{end}");
         }
-        assert_eq!(Letter::decode(&file[..file.len() - 1]), Err(LetterError::Cut));
+        let cut = LetterError::Cut { said: "19".to_owned(), found: 18 };
+        assert_eq!(Letter::decode(&file[..file.len() - 1]), Err(cut));
     }
 
     proptest! {

@@ -11,10 +11,11 @@ pub(super) fn page(path: &str, program: &str, view: &View) -> Page {
             None => Page::text(200, "ok\n"),
             Some(why) => Page::text(503, format!("{why}\n")),
         },
-        "/readyz" => match view.unready() {
-            None => Page::text(200, format!("{}\n", status(view))),
-            Some(why) => Page::text(503, format!("{why}\n")),
-        },
+        "/readyz" => {
+            let unready = view.unready();
+            let code = if unready.is_none() { 200 } else { 503 };
+            Page::text(code, format!("{}\n", words(view, unready)))
+        }
         "/metrics" => Page::metrics(metrics(program, view)),
         _ => Page::text(404, "no such page; there are /healthz, /readyz and /metrics\n"),
     }
@@ -22,17 +23,39 @@ pub(super) fn page(path: &str, program: &str, view: &View) -> Page {
 
 /// How the worker is, in a few words.
 pub(super) fn status(view: &View) -> String {
-    if let Some(why) = view.unready() {
-        return why;
+    words(view, view.unready())
+}
+
+fn words(view: &View, unready: Option<String>) -> String {
+    if let Some(why) = unready {
+        return why + &backlog(view);
     }
     if let Some(why) = view.live_because() {
         return format!("ready, on the live stream: {why}");
     }
-    let behind = view.behind().as_secs();
-    if view.progress().reading().replaying {
-        format!("ready, {behind} s behind, {} windows waiting", view.waiting())
-    } else {
-        format!("ready, {} windows waiting", view.waiting())
+    let (behind, waiting) = (view.behind().as_secs(), view.waiting());
+    let mut said = match view.progress().reading().replaying {
+        true => format!("ready, {behind} s behind, {waiting} windows waiting"),
+        false => format!("ready, {waiting} windows waiting"),
+    };
+    let letters = view.counters().dead_letters;
+    if letters > 0 {
+        said += &format!(
+            ", {letters} payloads refused and kept since the start: see `deadletter list`"
+        );
+    }
+    said
+}
+
+/// Where everything is that a worker which is not ready has not delivered.
+fn backlog(view: &View) -> String {
+    let replaying = view.progress().reading().replaying;
+    if !replaying || !view.counters().broker_connected {
+        return String::new();
+    }
+    match view.behind().as_secs() {
+        0 => String::new(),
+        behind => format!("; the broker's journal holds the {behind} s that are not delivered"),
     }
 }
 
@@ -122,8 +145,11 @@ fn windows(to: &mut Exposition, counters: &Counters, view: &View) {
         "Windows that ended with something in them.",
     )
     .sample(&[], counters.windows_flushed as f64);
-    to.counter("zibrato_worker_windows_total", "What became of windows, by outcome.")
-        .sample(&[("outcome", "delivered")], counters.windows_delivered as f64)
+    to.counter(
+        "zibrato_worker_windows_total",
+        "What became of windows, by outcome; lost are those of which some series were lost or rejected.",
+    )
+            .sample(&[("outcome", "delivered")], counters.windows_delivered as f64)
         .sample(&[("outcome", "lost")], counters.windows_lost as f64);
     to.gauge("zibrato_worker_windows_waiting", "Windows that wait for the backend.")
         .sample(&[], view.waiting() as f64);
