@@ -234,17 +234,22 @@ impl Flags {
         }
     }
 
+    /// Where the running broker with these flags has its cursors: in its folder, if it has one.
+    /// A folder may also stand where workers have it, in --host.
+    fn replay_endpoint(&self) -> String {
+        let folder = self.ipc.as_ref().map(|folder| format!("ipc://{}", folder.display()));
+        let file = Door::Replay.ipc_endpoint(folder.as_ref().unwrap_or(&self.host));
+        file.unwrap_or_else(|| {
+            let port = self.port.saturating_add(Door::Replay.offset());
+            match self.host.parse::<Ipv6Addr>() {
+                Ok(host) => format!("tcp://[{host}]:{port}"),
+                Err(_) => format!("tcp://{}:{port}", self.host),
+            }
+        })
+    }
+
     fn cursors(&self, command: &CursorsCommand) -> Result<(), Failure> {
-        let host = if self.host.parse::<Ipv6Addr>().is_ok() {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
-        let folder = self.ipc.as_ref().filter(|_| host == "off");
-        let file = folder
-            .and_then(|folder| Door::Replay.ipc_endpoint(&format!("ipc://{}", folder.display())));
-        let port = self.port.saturating_add(Door::Replay.offset());
-        let endpoint = file.unwrap_or_else(|| format!("tcp://{host}:{port}"));
+        let endpoint = self.replay_endpoint();
         let socket = zmq::Context::new().socket(zmq::DEALER);
         let socket = socket.map_err(|error| failure(StartError::Socket(error)))?;
         if let Some(key) = &self.curve_key {
@@ -310,6 +315,20 @@ mod tests {
     #[test]
     fn the_flags_are_consistent() {
         Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn cursors_are_asked_for_where_the_broker_is_and_in_its_folder_if_it_has_one() {
+        for (flags, expected) in [
+            (&[][..], "tcp://127.0.0.1:5552"),
+            (&["--host", "::1", "--port", "7000"], "tcp://[::1]:7002"),
+            (&["--ipc", "/run/z"], "ipc:///run/z/replay.sock"),
+            (&["--host", "off", "--ipc", "/run/z"], "ipc:///run/z/replay.sock"),
+            (&["--host", "ipc:///run/z"], "ipc:///run/z/replay.sock"),
+        ] {
+            let args = [&["zibrato-broker"], flags, &["cursors", "list"]].concat();
+            assert_eq!(Flags::try_parse_from(args).unwrap().replay_endpoint(), expected);
+        }
     }
 
     #[test]

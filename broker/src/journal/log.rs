@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use zibrato::wire::WantedLevels;
 
 /// How far apart the places are whose times are remembered, in milliseconds.
-const MARK_EVERY_MS: u64 = 10_000;
+pub(super) const MARK_EVERY_MS: u64 = 10_000;
 
 /// The most places whose times are remembered: two days and more.
 const MAX_MARKS: usize = 20_000;
@@ -158,7 +158,7 @@ impl Log {
     }
 
     /// About when the batch after `offset` was received, in unix milliseconds; `None` if there is
-    /// none.
+    /// none. To ten seconds; after a start, in segments before the last one, when those began.
     pub(crate) fn received_after(&self, offset: u64) -> Option<u64> {
         let state = self.state();
         if offset >= state.end {
@@ -167,6 +167,15 @@ impl Log {
         let after = state.marks.partition_point(|(first, _)| *first <= offset + 1);
         let mark = state.marks.get(after.saturating_sub(1));
         Some(mark.map_or(state.end_ms, |(_, ms)| *ms))
+    }
+
+    /// These batches were received at these times, ascending; found when the journal was opened.
+    pub(crate) fn remember(&self, found: &[(u64, u64)]) {
+        let mut state = self.state();
+        let mut marks: Vec<_> = state.marks.iter().chain(found).copied().collect();
+        marks.sort_unstable();
+        let surplus = marks.len().saturating_sub(MAX_MARKS);
+        state.marks = marks.into_iter().skip(surplus).collect();
     }
 
     /// There is a new segment, the last one from now on.

@@ -2,7 +2,7 @@
 //! and finds out what had been taken.
 
 use super::directory::{self, Directory, JournalError, SegmentFile};
-use super::log::{Health, Log, Segment};
+use super::log::{Health, Log, MARK_EVERY_MS, Segment};
 use super::record::{self, Content};
 use super::scan::{Found, Scan};
 use super::writer::{OpenSegment, SegmentLimits, Writer};
@@ -35,6 +35,8 @@ struct Ending {
     last_ms: u64,
     cut_bytes: u64,
     damaged: u64,
+    /// When batches were received, every ten seconds.
+    marks: Vec<(u64, u64)>,
     open: Option<OpenSegment>,
 }
 
@@ -44,6 +46,8 @@ struct Survey {
     last: Option<u64>,
     first_ms: Option<u64>,
     last_ms: u64,
+    /// When batches were received, every ten seconds.
+    marks: Vec<(u64, u64)>,
     /// Where its last whole record ends.
     whole_until: u64,
     damaged: u64,
@@ -81,6 +85,7 @@ pub(crate) fn open(path: &Path, limits: SegmentLimits) -> Result<Opened, Journal
         Health { cut_bytes: ending.cut_bytes, damaged: ending.damaged, ..Health::default() };
     let log = Log::new(path, directory.id(), segments, (end, ending.last_ms), health);
     let log = Arc::new(log.map_err(unusable())?);
+    log.remember(&ending.marks);
     let mut sequences = Seen::new(MAX_PAIRS);
     for pair in ending.sequences.by_idleness() {
         sequences.judge(pair.publisher, &pair.level, pair.highest);
@@ -115,6 +120,7 @@ fn find_end(directory: &Directory, files: &[SegmentFile]) -> io::Result<Ending> 
         last_ms: 0,
         cut_bytes: 0,
         damaged: 0,
+        marks: Vec::new(),
         open: None,
     };
     let mut is_last = true;
@@ -129,6 +135,7 @@ fn find_end(directory: &Directory, files: &[SegmentFile]) -> io::Result<Ending> 
         ending.last = ending.last.max(last);
         ending.last_ms = ending.last_ms.max(survey.last_ms);
         ending.damaged += survey.damaged;
+        ending.marks.extend(&survey.marks);
         let torn = file.bytes - survey.whole_until;
         if is_last {
             // The bytes behind the last whole record may have been batches that somebody has seen.
@@ -166,6 +173,7 @@ fn survey(directory: &Path, file: &SegmentFile, sequences: &mut Seen) -> io::Res
         last: None,
         first_ms: None,
         last_ms: 0,
+        marks: Vec::new(),
         whole_until: 0,
         damaged: 0,
         sequences_whole: false,
@@ -180,6 +188,10 @@ fn survey(directory: &Path, file: &SegmentFile, sequences: &mut Seen) -> io::Res
         survey.last_ms = survey.last_ms.max(record.received_ms);
         match record.content {
             Content::Batch { id, level, .. } => {
+                let far = |(_, ms): &(u64, u64)| record.received_ms >= ms + MARK_EVERY_MS;
+                if survey.marks.last().is_none_or(far) {
+                    survey.marks.push((record.offset, record.received_ms));
+                }
                 sequences.judge(id.publisher, level, id.sequence);
             }
             Content::Sequences { last, pairs } => {

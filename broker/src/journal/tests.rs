@@ -329,3 +329,21 @@ fn a_broker_goes_on_behind_what_readers_were_told_also_when_no_batch_came_after_
     let after = OpenedJournal::open(&config).unwrap().log().clock_ms();
     assert!((hour_ahead..hour_ahead + 10_000).contains(&after), "{after}");
 }
+
+#[test]
+fn how_far_a_reader_is_behind_is_known_after_a_restart_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut opened = open(directory.path());
+    let exact = |offset: u64| 1_000_000 + offset * 1_000;
+    for offset in 1..=100 {
+        let entry = Entry { received_ms: exact(offset), ..entry(offset, b"small") };
+        opened.writer.commit(&[entry]).unwrap();
+    }
+    drop(opened);
+    let opened = open(directory.path());
+    for offset in 0..100 {
+        let found = opened.writer.log().received_after(offset).unwrap();
+        let exact = exact(offset + 1);
+        assert!(found <= exact && exact < found + 10_000, "{offset}: {found}");
+    }
+}
