@@ -145,7 +145,14 @@ impl Log {
         (state.end < offset).then(|| std::mem::replace(&mut state.end, offset))
     }
 
-    /// When the last batch was received, in unix milliseconds.
+    /// No batch is received before this time, in unix milliseconds.
+    pub(crate) fn not_before(&self, ms: u64) {
+        let mut state = self.state();
+        state.end_ms = state.end_ms.max(ms);
+    }
+
+    /// When the last batch was received, in unix milliseconds, or when it is known that there was
+    /// none after it.
     pub(crate) fn end_ms(&self) -> u64 {
         self.state().end_ms
     }

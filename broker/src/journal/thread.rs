@@ -82,6 +82,8 @@ impl OpenedJournal {
         let cursors = Cursors::load(path).map_err(JournalError::unusable(path))?;
         let recover::Opened { mut writer, sequences } = opened;
         writer.skip_to(cursors.highest());
+        // Whoever committed a window knows that it has ended: no batch is received in it any more.
+        writer.log().not_before(cursors.last_heard_ms());
         if let Some(disk) = disk(path) {
             // The last segment is never deleted; on a small disk it must not be all there is.
             writer.limit_segments(disk.total / SEGMENTS_OF_A_DISK);
