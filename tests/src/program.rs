@@ -22,11 +22,10 @@ pub fn program(name: &str) -> PathBuf {
 fn beside_the_test() -> PathBuf {
     let test = std::env::current_exe().unwrap_or_default();
     // A test lies in `deps` below it, a documentation test in a folder of its own.
-    let deps = test.ancestors().find(|folder| folder.ends_with("deps"));
-    match deps.and_then(Path::parent) {
-        Some(folder) => folder.to_owned(),
-        None => repository().join("target/debug"),
-    }
+    let deps = test.ancestors().find(|folder| folder.ends_with("deps")).and_then(Path::parent);
+    // One that is no test lies among them, or in a copy of the folder.
+    let among = || test.parent().filter(|folder| folder.join("zibrato-broker").is_file());
+    deps.or_else(among).map_or_else(|| repository().join("target/debug"), Path::to_owned)
 }
 
 /// The root of the checkout.

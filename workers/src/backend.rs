@@ -44,6 +44,15 @@ pub trait Backend: Send + 'static {
     /// # Errors
     /// [`SendError`] says whether to try again.
     fn send(&mut self, payload: &Payload) -> Result<(), SendError>;
+
+    /// How long a payload that was taken may still get lost, because the far side confirms nothing.
+    /// Only then is its place in the journal committed; a worker that is started again before that
+    /// delivers it once more, the same as before. Defaults to no time: what was taken is safe.
+    ///
+    /// For far sides to which it is all the same how often a payload comes.
+    fn settles_within(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A backend that is a program of its own, such as `zibrato-carbon`: see [`main`](crate::main).

@@ -1,11 +1,15 @@
 //! How far a replaying worker has come, told between its threads, and to those who look on.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::wire::Position;
+
+/// Windows that are delivered within such a time settle together.
+const SETTLE_STEP: Duration = Duration::from_secs(1);
 
 /// Shared by the worker's threads: the delivery says what is done, the feed commits it.
 #[derive(Debug)]
@@ -17,6 +21,9 @@ pub(crate) struct Progress {
 #[derive(Debug, Default)]
 struct State {
     delivered: Delivered,
+    /// The last of what was taken and may still get lost on the far side, oldest first.
+    unsettled: VecDeque<Unsettled>,
+    settled: Settled,
     ended: bool,
     reading: Reading,
     newest: Option<(u64, Instant)>,
@@ -32,6 +39,27 @@ pub(crate) struct Delivered {
     /// When the last of them ended, or, before there was one, when the first window began; in unix
     /// milliseconds. 0 before that.
     pub(crate) until_ms: u64,
+}
+
+/// What was delivered and cannot get lost any more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    /// How many windows.
+    pub(crate) windows: u64,
+    /// Everything up to there; `None` before the first window.
+    pub(crate) through: Option<Position>,
+    /// Whether that is all that was delivered.
+    pub(crate) all: bool,
+}
+
+/// What has been delivered by some moment.
+#[derive(Debug, Clone, Copy)]
+struct Unsettled {
+    /// When the first of it settles, and the last.
+    since: Instant,
+    until: Instant,
+    windows: u64,
+    through: Option<Position>,
 }
 
 /// What the feed has read and committed.
@@ -54,13 +82,23 @@ impl Progress {
         Ok(Self { state: Mutex::default(), wake: Wake::new()? })
     }
 
-    /// The delivery has finished a window that ended at `end_ms`.
-    pub(crate) fn deliver(&self, through: Option<Position>, end_ms: u64) {
+    /// The delivery has finished a window that ended at `end_ms`. It is safe when it has `settled`
+    /// for so long.
+    pub(crate) fn deliver(&self, through: Option<Position>, end_ms: u64, settles: Duration) {
         let mut state = self.state();
         let delivered = &mut state.delivered;
         delivered.windows += 1;
         delivered.through = through.or(delivered.through);
         delivered.until_ms = end_ms;
+        let Delivered { windows, through, .. } = *delivered;
+        let until = Instant::now() + settles;
+        // Those of about the same time settle with the last of them, so that they are never many.
+        let near =
+            |last: &&mut Unsettled| until.saturating_duration_since(last.since) < SETTLE_STEP;
+        match state.unsettled.back_mut().filter(near) {
+            Some(last) => (last.until, last.windows, last.through) = (until, windows, through),
+            None => state.unsettled.push_back(Unsettled { since: until, until, windows, through }),
+        }
         drop(state);
         self.wake.wake();
     }
@@ -84,6 +122,16 @@ impl Progress {
     /// What the delivery has done up to now.
     pub(crate) fn delivered(&self) -> Delivered {
         self.state().delivered
+    }
+
+    /// What of it is safe at `now`.
+    pub(crate) fn settled(&self, now: Instant) -> Settled {
+        let mut state = self.state();
+        while let Some(first) = state.unsettled.front().copied().filter(|f| f.until <= now) {
+            state.unsettled.pop_front();
+            (state.settled.windows, state.settled.through) = (first.windows, first.through);
+        }
+        Settled { all: state.unsettled.is_empty(), ..state.settled }
     }
 
     /// The delivery has ended: nothing will be delivered any more.
@@ -169,7 +217,8 @@ impl Wake {
 
 #[cfg(test)]
 mod tests {
-    use super::Progress;
+    use super::{Progress, SETTLE_STEP};
+    use std::time::{Duration, Instant};
     use zibrato::wire::Position;
 
     #[test]
@@ -182,14 +231,14 @@ mod tests {
         };
         assert!(!woken());
         let through = Position { journal: 1, offset: 7 };
-        progress.deliver(Some(through), 60_000);
+        progress.deliver(Some(through), 60_000, Duration::ZERO);
         for _ in 0..100_000 {
             progress.wake();
         }
         assert!(woken());
         progress.clear();
         assert!(!woken());
-        progress.deliver(None, 120_000);
+        progress.deliver(None, 120_000, Duration::ZERO);
         let delivered = progress.delivered();
         assert_eq!((delivered.windows, delivered.through), (2, Some(through)));
     }
@@ -200,5 +249,22 @@ mod tests {
         assert_eq!(progress.broker_ms(5), 5);
         progress.tell_time(1_000_000);
         assert!((1_000_000..1_060_000).contains(&progress.broker_ms(5)));
+    }
+    #[test]
+    fn what_is_delivered_is_safe_when_it_has_settled_and_not_before() {
+        let progress = Progress::new().unwrap();
+        let begun = Instant::now();
+        assert!(progress.settled(begun).all && progress.settled(begun).through.is_none());
+        let settles = Duration::from_secs(1000);
+        for offset in 1..=100_000 {
+            progress.deliver(Some(Position { journal: 1, offset }), 60_000, settles);
+        }
+        let state = progress.state().unsettled.len() as u64;
+        assert!(state <= begun.elapsed().as_secs() + 2, "{state} are kept");
+        let settled = progress.settled(begun + settles - SETTLE_STEP);
+        assert!(!settled.all && settled.through.is_none());
+        let settled = progress.settled(Instant::now() + settles);
+        assert_eq!((settled.all, settled.windows), (true, 100_000));
+        assert_eq!(settled.through, Some(Position { journal: 1, offset: 100_000 }));
     }
 }

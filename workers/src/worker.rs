@@ -27,7 +27,8 @@ const DROP_DEADLINE: Duration = Duration::from_millis(500);
 /// How long the feed may take by itself: to fold what has arrived, or to commit and let its name go.
 const FEED_DEADLINE: Duration = Duration::from_secs(3);
 
-/// A worker within a program: it subscribes, folds windows, and delivers them to a [`Backend`].
+/// A worker within a program: it reads, folds windows, and delivers them to a
+/// [`Backend`](crate::Backend).
 ///
 /// Dropping it stops it, with half a second for the rest; [`stop`](Self::stop) says what became of
 /// everything.

@@ -83,6 +83,10 @@ impl Sketch {
                 Ok(at) => at,
                 Err(at) => {
                     let counts = Box::new([0; PER_OCTAVE]);
+                    // Most timers stay within one or two.
+                    if self.octaves.is_empty() {
+                        self.octaves.reserve_exact(1);
+                    }
                     self.octaves.insert(at, Octave { first, counts });
                     at
                 }
@@ -103,6 +107,28 @@ impl Sketch {
         let more: u64 = counts.iter().map(|count| u64::from(*count)).sum();
         self.count = self.count.saturating_add(more);
         self.octaves.push(Octave { first, counts: Box::new(*counts) });
+    }
+
+    /// How many octaves have been touched.
+    #[cfg(feature = "window")]
+    pub(crate) const fn octaves(&self) -> usize {
+        self.octaves.len()
+    }
+
+    /// Leaves the highest octaves only, at most so many but at least one: what is below counts as
+    /// the lowest value there is then. Gives how many values that were.
+    #[cfg(feature = "window")]
+    pub(crate) fn collapse(&mut self, most: usize) -> u64 {
+        let gone = self.octaves.len().saturating_sub(most.max(1));
+        let collapsed = self.octaves.drain(..gone).flat_map(|octave| *octave.counts);
+        let collapsed: u64 = collapsed.map(u64::from).sum();
+        if let Some(lowest) = self.octaves.first_mut().filter(|_| collapsed > 0) {
+            let bucket = &mut lowest.counts[0];
+            let fits = u32::try_from(collapsed).unwrap_or(u32::MAX).min(u32::MAX - *bucket);
+            *bucket += fits;
+            self.count -= collapsed - u64::from(fits);
+        }
+        collapsed
     }
 
     /// Adds everything that `other` holds.

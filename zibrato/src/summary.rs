@@ -78,6 +78,12 @@ impl Summary {
         self.sum_squares = finite_sum(self.sum_squares, sum_squares);
     }
 
+    /// Leaves the highest octaves of the sketch only; gives how many readings were below.
+    #[cfg(feature = "window")]
+    pub(crate) fn collapse(&mut self, most: usize) -> u64 {
+        if self.sketch.octaves() <= most { 0 } else { self.sketch.collapse(most) }
+    }
+
     /// How many readings were folded.
     #[must_use]
     pub const fn count(&self) -> u64 {

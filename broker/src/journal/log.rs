@@ -26,6 +26,10 @@ pub(crate) struct Log {
     /// Rung when there is something for the router.
     pub(crate) router: Bell,
     complete_until_ms: AtomicU64,
+    /// The broker's time, as far as it is known here.
+    clock_ms: AtomicU64,
+    /// No reader is told of a time beyond this one.
+    may_tell_ms: AtomicU64,
     passed: AtomicU64,
 }
 
@@ -109,6 +113,8 @@ impl Log {
             more: Bell::new()?,
             router: Bell::new()?,
             complete_until_ms: AtomicU64::new(0),
+            clock_ms: AtomicU64::new(end_ms),
+            may_tell_ms: AtomicU64::new(0),
             passed: AtomicU64::new(u64::MAX),
         })
     }
@@ -145,14 +151,8 @@ impl Log {
         (state.end < offset).then(|| std::mem::replace(&mut state.end, offset))
     }
 
-    /// No batch is received before this time, in unix milliseconds.
-    pub(crate) fn not_before(&self, ms: u64) {
-        let mut state = self.state();
-        state.end_ms = state.end_ms.max(ms);
-    }
-
-    /// When the last batch was received, in unix milliseconds, or when it is known that there was
-    /// none after it.
+    /// When the last batch was received, in unix milliseconds.
+    #[cfg(test)]
     pub(crate) fn end_ms(&self) -> u64 {
         self.state().end_ms
     }
@@ -240,8 +240,26 @@ impl Log {
         self.complete_until_ms.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_complete_until_ms(&self, ms: u64) {
+    /// Everything received before `ms` is in the journal, and it is `now_ms`.
+    pub(crate) fn set_complete_until_ms(&self, ms: u64, now_ms: u64) {
+        self.clock_ms.store(now_ms, Ordering::Relaxed);
+        let ms = ms.min(self.may_tell_ms.load(Ordering::Acquire));
         self.complete_until_ms.store(ms, Ordering::Release);
+    }
+
+    /// The broker's time, as it was last told; before that, the time that it goes on from.
+    pub(crate) fn clock_ms(&self) -> u64 {
+        self.clock_ms.load(Ordering::Relaxed)
+    }
+
+    /// Its time goes on from `ms` at least.
+    pub(crate) fn go_on_from(&self, ms: u64) {
+        self.clock_ms.fetch_max(ms, Ordering::Relaxed);
+    }
+
+    /// Readers may be told of everything up to `ms`: a broker after this one will know.
+    pub(crate) fn may_tell(&self, ms: u64) {
+        self.may_tell_ms.fetch_max(ms, Ordering::Release);
     }
 
     /// The offset up to which every cursor has been read; the largest number without cursors.

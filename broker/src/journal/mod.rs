@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A directory with files of records (`<first offset>-<marker>.zbj`), of which only the last is
-//! written to; the cursors of those who read; the journal's number; and a lock. Opening it never
+//! written to; the cursors of those who read, and until when they were told that they have
+//! everything; the journal's number; and a lock. Opening it never
 //! fails because of damage: what is torn at the end is cut, what is damaged is skipped and counted.
 
 mod cursors;
@@ -24,6 +25,7 @@ mod recover;
 mod retention;
 mod scan;
 mod thread;
+mod told;
 mod writer;
 
 pub(crate) use cursors::{Cursor, Cursors, level_names, levels};

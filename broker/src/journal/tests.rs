@@ -308,3 +308,24 @@ proptest! {
         prop_assert_eq!(&read_all(&open(&path)).0, &after);
     }
 }
+
+#[test]
+fn a_broker_goes_on_behind_what_readers_were_told_also_when_no_batch_came_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = JournalConfig::new(dir.path());
+    let before = OpenedJournal::open(&config).unwrap();
+    let hour_ahead = zibrato::clock::unix_ms() + 3_600_000;
+    before.log().set_complete_until_ms(hour_ahead, hour_ahead);
+    let Parts { mut journal, .. } = before.start().unwrap();
+    // It may be told now, and is written down.
+    journal.log.set_complete_until_ms(hour_ahead, hour_ahead);
+    assert_eq!(journal.log.complete_until_ms(), hour_ahead);
+    let killed = files(dir.path());
+    assert!(journal.stop(std::time::Instant::now() + Duration::from_secs(30)));
+    drop(journal);
+    // One that ends by itself leaves nothing out, and one that was killed a little.
+    assert_eq!(OpenedJournal::open(&config).unwrap().log().clock_ms(), hour_ahead);
+    put(dir.path(), &killed);
+    let after = OpenedJournal::open(&config).unwrap().log().clock_ms();
+    assert!((hour_ahead..hour_ahead + 10_000).contains(&after), "{after}");
+}

@@ -7,6 +7,7 @@ use super::log::Log;
 use super::queue::{Item, Next, Queue};
 use super::recover;
 use super::retention::{Disk, Retention, expired};
+use super::told::{self, Told};
 use super::writer::{Entry, Writer};
 use crate::raise::RaiseOnDrop;
 use crate::seen::Seen;
@@ -61,6 +62,7 @@ pub(crate) struct OpenedJournal {
     retention: Retention,
     sequences: Seen,
     cursors: Cursors,
+    told: Told,
 }
 
 /// What a journal that was opened gives to each part of the broker.
@@ -85,14 +87,14 @@ impl OpenedJournal {
         let cursors = Cursors::load(path).map_err(JournalError::unusable(path))?;
         let recover::Opened { mut writer, sequences } = opened;
         writer.skip_to(cursors.highest());
-        // Whoever committed a window knows that it has ended: no batch is received in it any more.
-        writer.log().not_before(cursors.last_heard_ms());
+        let (told, told_ms) = Told::open(path).map_err(JournalError::unusable(path))?;
+        writer.log().go_on_from(told_ms);
         if let Some(disk) = disk(path) {
             // The last segment is never deleted; on a small disk it must not be all there is.
             writer.limit_segments(disk.total / SEGMENTS_OF_A_DISK);
         }
         let retention = config.retention();
-        Ok(Self { writer, retention, sequences, cursors })
+        Ok(Self { writer, retention, sequences, cursors, told })
     }
 
     /// What everybody may know of it.
@@ -111,10 +113,12 @@ impl OpenedJournal {
             writer: self.writer,
             retention: self.retention,
             queue: Arc::clone(&queue),
+            told: self.told,
             short_of: 0,
             is_full: false,
             complained: None,
         };
+        keeper.let_tell();
         let ended = Stop::new()?;
         let last_word = RaiseOnDrop(ended.clone());
         let thread =
@@ -152,6 +156,7 @@ struct Keeper {
     writer: Writer,
     retention: Retention,
     queue: Arc<Queue>,
+    told: Told,
     /// How many bytes too few are free on the disk.
     short_of: u64,
     /// Whether the disk had no room for the last write.
@@ -169,7 +174,11 @@ impl Keeper {
                 look_after = Instant::now() + LOOK_AFTER;
             }
             match self.queue.take(GROUP_BYTES, committed + GROUP_TIME, look_after) {
-                Next::Closed => return,
+                Next::Closed => {
+                    // Nothing more is told, so the next broker need not leave anything out.
+                    self.told.put(self.writer.log().complete_until_ms());
+                    return;
+                }
                 Next::Items(items) if items.is_empty() => {}
                 Next::Items(items) => {
                     if !self.commit(&items) {
@@ -222,8 +231,17 @@ impl Keeper {
         }
     }
 
+    /// Lets readers be told of the time until this comes again, and a little longer.
+    fn let_tell(&self) {
+        let log = self.writer.log();
+        let until_ms = log.clock_ms().max(clock::unix_ms()) + told::AHEAD_MS;
+        self.told.put(until_ms);
+        log.may_tell(until_ms);
+    }
+
     /// Deletes what has had its time, and looks how much of the disk is free.
     fn look_after(&mut self) {
+        self.let_tell();
         let log = Arc::clone(self.writer.log());
         let disk_now = disk(log.path());
         self.short_of = disk_now.map_or(0, |disk| disk.short_of(&self.retention));

@@ -131,7 +131,10 @@ impl Desk {
             refusal(Refusal::Malformed, "name between one and 1,000 levels, or `*` for every level")
         })?;
         let known = self.known(fetch.after);
-        self.register(name, &levels, known, now)?;
+        // A reader of a journal that is no more has read nothing of this one.
+        let is_anew = fetch.after.is_some_and(|after| after.journal != self.log.id());
+        let begin = known.or(is_anew.then_some(0));
+        self.register(name, &levels, begin, now)?;
         let after = known.or_else(|| Some(self.cursors.get(name)?.offset)).unwrap_or_default();
         let mut reader = match self.places.remove(name) {
             Some((place, reader)) if place == after => reader,
@@ -172,7 +175,7 @@ impl Desk {
             return Err(refusal(Refusal::Malformed, text));
         }
         if self.cursors.get(name).is_some() {
-            self.cursors.heard(name, now.ms.max(self.log.complete_until_ms()));
+            self.cursors.heard(name, now.ms);
             self.silent_since.insert(name.clone(), now.at);
         }
         self.owners.claim(who, about, now.at).map_err(|owner| owned(name, &owner))
@@ -266,7 +269,9 @@ impl Desk {
         if self.cursors.get(name).is_none() {
             return Err(unknown(name));
         }
-        self.owners.of(name, now.at).map_or(Ok(()), |owner| Err(owned(name, &owner)))
+        let Some(owner) = self.owners.of(name, now.at) else { return Ok(()) };
+        let text = format!("{owner} reads under the name {name}; stop it first");
+        Err(Refused { why: Refusal::Owned, text })
     }
 
     /// The offset before the first batch that was received then or later.

@@ -40,10 +40,13 @@ impl Complaints {
     /// Says why connections were refused since the last time, if that is long enough ago. Those whose
     /// key is not allowed are named elsewhere, at once.
     pub(crate) fn complain_of_refused(&mut self, now: &Counters, now_ms: u64) {
-        let refused: BTreeMap<_, _> = now
-            .refused()
-            .filter(|(reason, _)| !reason.ends_with("n_key") && !reason.ends_with("d_key"))
-            .collect();
+        // Without keys whoever only looks whether the port is open hangs up like that.
+        let is_told = |reason: &str| match reason {
+            "revoked_key" | "unknown_key" => false,
+            "broken_off" => now.keys.is_some(),
+            _ => true,
+        };
+        let refused: BTreeMap<_, _> = now.refused().filter(|(reason, _)| is_told(reason)).collect();
         if refused == self.refused || !may(&mut self.refused_ms, now_ms) {
             return;
         }

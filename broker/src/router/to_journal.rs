@@ -118,7 +118,7 @@ impl Router {
     pub(crate) fn tell_complete(&self) {
         if let Some(to) = &self.journal {
             let oldest = to.on_its_way.front().copied();
-            to.journal.log.set_complete_until_ms(oldest.unwrap_or(self.now_ms));
+            to.journal.log.set_complete_until_ms(oldest.unwrap_or(self.now_ms), self.now_ms);
         }
     }
 

@@ -1,104 +1,22 @@
 //! A broker with a journal: what it acknowledges is on disk, and readers get it at their own pace.
 
-use crate::harness::{Bench, DEADLINE, Seen, batch};
+use crate::client::{Client, Fetching};
+use crate::harness::{Bench, Seen, batch};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use zibrato::wire::{
-    BatchId, Commit, CursorState, Done, Fetch, Fetched, Named, Position, PublisherId, Reader,
-    Refusal, ReplayAnswer, ReplayRequest, Reset, ResetTo, Stamp, topic_level,
+    Commit, Done, Named, Position, PublisherId, Refusal, ReplayAnswer, ReplayRequest, Reset,
+    ResetTo,
 };
 use zibrato_broker::{Broker, Config, JournalConfig};
 
 fn with_journal(directory: &Path) -> Bench {
-    Bench::with(Config::new().journal(JournalConfig::new(directory)))
+    let journal = JournalConfig::new(directory).min_free_percent(0.0);
+    Bench::with(Config::new().journal(journal))
 }
 
 fn publisher(n: u8) -> PublisherId {
     PublisherId([n; 16])
-}
-
-/// One who reads under a name.
-struct Client {
-    socket: zmq::Socket,
-    reader: Reader,
-    levels: Vec<String>,
-}
-
-/// What a fetch brought: its head, and level, id, offset and body of each batch.
-type Fetching = (Fetched, Vec<(String, BatchId, u64, Vec<u8>)>);
-
-impl Client {
-    fn new(bench: &Bench, name: &str, session: &str, levels: &[&str]) -> Self {
-        let socket = bench.connect(zmq::DEALER, bench.broker.replay_port());
-        let reader = Reader { name: name.to_owned(), session: session.to_owned() };
-        Self { socket, reader, levels: levels.iter().map(|&level| level.to_owned()).collect() }
-    }
-
-    fn ask(&self, request: &ReplayRequest) -> (ReplayAnswer, Vec<Vec<u8>>) {
-        self.socket.send_multipart(request.encode(), 0).unwrap();
-        self.answer()
-    }
-
-    fn answer(&self) -> (ReplayAnswer, Vec<Vec<u8>>) {
-        let mut frames = self.socket.recv_multipart(0).unwrap();
-        let rest = frames.split_off(2);
-        (ReplayAnswer::decode(&frames[0], &frames[1]).unwrap(), rest)
-    }
-
-    fn request(&self, after: Option<Position>, wait_ms: u64, max_bytes: u64) -> ReplayRequest {
-        let (reader, levels) = (self.reader.clone(), self.levels.clone());
-        let about = format!("session {}", self.reader.session);
-        ReplayRequest::Fetch(Fetch { reader, about, levels, after, wait_ms, max_bytes })
-    }
-
-    fn fetch(&self, after: Option<Position>, wait_ms: u64) -> Fetching {
-        self.socket.send_multipart(self.request(after, wait_ms, 1 << 20).encode(), 0).unwrap();
-        self.batches()
-    }
-
-    fn batches(&self) -> Fetching {
-        let (answer, frames) = self.answer();
-        let ReplayAnswer::Batches(head) = answer else { panic!("{answer:?}") };
-        let batches = frames.chunks(4).map(|frames| {
-            let level = topic_level(&frames[0]).unwrap().to_owned();
-            let stamp = Stamp::decode(&frames[2]).unwrap();
-            (level, BatchId::decode(&frames[1]).unwrap(), stamp.offset, frames[3].clone())
-        });
-        (head, batches.collect())
-    }
-
-    /// Fetches until everything up to now has come.
-    fn fetch_all(&self, mut after: Option<Position>) -> Fetching {
-        let mut all = Vec::new();
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let (head, batches) = self.fetch(after, 0);
-            all.extend(batches);
-            if head.complete_until_ms.is_some() {
-                return (head, all);
-            }
-            assert!(Instant::now() < deadline, "never complete");
-            after = Some(head.next);
-        }
-    }
-
-    fn refused(&self, request: &ReplayRequest) -> (Refusal, String) {
-        match self.ask(request).0 {
-            ReplayAnswer::Refused(refused) => (refused.why, refused.text),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn commit(&self, at: Position) -> ReplayAnswer {
-        self.ask(&ReplayRequest::Commit(Commit { reader: self.reader.clone(), at })).0
-    }
-
-    fn cursors(&self) -> Vec<CursorState> {
-        match self.ask(&ReplayRequest::Cursors).0 {
-            ReplayAnswer::Cursors(cursors) => cursors,
-            other => panic!("{other:?}"),
-        }
-    }
 }
 
 fn push(socket: &zmq::Socket, level: &str, publisher: PublisherId, sequence: u64) {
@@ -179,6 +97,21 @@ fn a_broker_that_starts_again_knows_batches_sequences_and_cursors() {
     let client = Client::new(&bench, "a", "2", &["info"]);
     let all = client.fetch_all(None);
     assert_eq!((sequences(&all), all.0.next.journal), (vec![3, 4, 5, 6], journal));
+}
+
+#[test]
+fn a_reader_of_a_journal_that_is_no_more_gets_all_of_the_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let levels = zibrato::wire::WantedLevels { all: true, ..Default::default() };
+    let journal = JournalConfig::new(dir.path()).min_free_percent(0.0).keep_levels(levels);
+    let bench = Bench::with(Config::new().journal(journal));
+    push(&bench.push(), "info", publisher(1), 1);
+    bench.until("it is safe", || bench.broker.counters().journal.is_some_and(|j| j.end == 1));
+    let client = Client::new(&bench, "a", "1", &["info"]);
+    let elsewhere = Position { journal: 1, offset: 42 };
+    assert_eq!(sequences(&client.fetch(Some(elsewhere), 0)), [1]);
+    let new = Client::new(&bench, "b", "1", &["info"]);
+    assert_eq!(sequences(&new.fetch(None, 0)), [0_u64; 0]);
 }
 
 #[test]
@@ -332,7 +265,7 @@ fn levels_to_keep_are_wanted_and_kept_without_anybody() {
     let dir = tempfile::tempdir().unwrap();
     let levels =
         zibrato::wire::WantedLevels { all: false, levels: ["billing".parse().unwrap()].into() };
-    let journal = JournalConfig::new(dir.path()).keep_levels(levels);
+    let journal = JournalConfig::new(dir.path()).min_free_percent(0.0).keep_levels(levels);
     let bench = Bench::with(Config::new().journal(journal));
     bench.until("the level is wanted", || bench.broker.wanted().wants("billing"));
     let push_socket = bench.push();

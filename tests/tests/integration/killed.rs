@@ -33,13 +33,13 @@ struct Told {
 }
 
 #[test]
-fn a_broker_killed_twenty_times_costs_no_more_than_what_it_held() {
+fn a_broker_killed_twenty_times_costs_a_reader_nothing_and_a_subscriber_what_it_held() {
     let (told, carbon) = end_again_and_again(KILLS, Signal::KILL);
+    // Who subscribes may miss what the broker was about to publish; who reads the journal, nothing.
     let held = judge(&told);
     let taken = taken(&told.lives);
     assert!(if held == 0 { taken == told.made as f64 } else { taken < told.made as f64 });
-    // The other worker's connection has its own fate.
-    assert!(carbon <= told.made as f64 / 2.0, "{carbon}");
+    assert_eq!(carbon, told.made as f64 / 2.0);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_broker_stopped_again_and_again_costs_nothing() {
 
 #[test]
 fn a_broker_killed_while_a_worker_lags_costs_that_worker_exactly_what_waited_for_it() {
-    let mut broker = Broker::start();
+    let mut broker = Broker::start_with(&["--no-journal"]);
     let witness = Witness::subscribe(broker.publishing_port(), Room::Little);
     // Only a flush makes a batch, so that each has all the names.
     let rarely = Duration::from_secs(3600);
@@ -118,12 +118,16 @@ fn end_again_and_again(ends: usize, signal: Signal) -> (Told, f64) {
         (threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u64>(), delivered)
     });
     let stats = flush(guard);
-    // All has been handed on when the broker has ended, and a worker that ends delivers all it has.
+    let sum = |carbon: &Carbon| -> f64 {
+        LEVELS.iter().map(|level| carbon.sum(&format!("killed.{level}.count"))).sum()
+    };
+    wait_until(DEADLINE, "the last window", || sum(&carbon) >= made as f64 / 2.0);
+    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+    // All has been handed on when the broker has ended.
     end(&mut broker, Signal::QUIT);
     witness.outlives(ends + 1);
-    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
     settle(&mut carbon);
-    let carbon = LEVELS.iter().map(|level| carbon.sum(&format!("killed.{level}.count"))).sum();
+    let carbon = sum(&carbon);
     (Told { lives: witness.lives(), delivered, stats, made }, carbon)
 }
 
@@ -209,10 +213,11 @@ fn judge(told: &Told) -> u64 {
     let (_, lives) = told.lives.split_last().unwrap();
     for (at, life) in lives.iter().enumerate() {
         assert_eq!(life.strange, [""; 0]);
-        // The broker numbers what it hands on. Without a hole, whatever is missing is from the end
-        // of its life: it had taken it, and had not handed it on.
-        let whole: Vec<_> = (1..=life.offsets.len() as u64).collect();
-        assert_eq!(life.offsets, whole, "life {at}");
+        // The broker numbers what it hands on, except, with a journal, what that does not keep.
+        // Without a hole, whatever is missing is from the end of its life: it had taken it, and had
+        // not handed it on.
+        let offsets: Vec<_> = life.offsets.iter().filter(|offset| **offset > 0).collect();
+        assert!(offsets.is_sorted_by(|one, next| *one + 1 == **next), "life {at}: {offsets:?}");
         sum += taken(std::slice::from_ref(life));
         for (stream, sequences) in &life.sequences {
             assert!(

@@ -1,5 +1,7 @@
 //! Keys from end to end: made by the program, used by broker, application and worker.
 
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -304,4 +306,39 @@ fn an_application_finds_its_keys_in_variables_and_never_falls_back_to_plain_text
     assert!(status.success() && batches() == 0.0);
     let (status, _, log) = run(&file("broker.pub"), &file("app.key"));
     assert!(status.success() && batches() > 0.0, "{log}");
+}
+
+#[test]
+fn a_worker_reads_the_journal_with_its_key_and_over_a_folder() {
+    let keys = Keys::of(&["app", "worker"]);
+    let run = keys.file("run");
+    let (key, allowed) = (keys.file("broker.key"), keys.allowed());
+    let broker = Broker::start_with(&[
+        "--curve-key",
+        text(&key),
+        "--allowed-keys",
+        text(&allowed),
+        "--ipc",
+        text(&run),
+    ]);
+    let zibrato = instrument(&broker).curve(keys.curve("app")).build().unwrap();
+    let (port, host) = (broker.publishing_port().to_string(), format!("ipc://{}", run.display()));
+    for (name, place) in [("by-tcp", ["--port", &*port]), ("by-folder", ["--host", &*host])] {
+        let carbon = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = carbon.local_addr().unwrap().to_string();
+        let mut command = Command::new(program("zibrato-carbon"));
+        command.args(place).args(["--name", name, "--carbon", &address, "--flush", "1"]);
+        command.arg("--dead-letters").arg(keys.file("dead")).args(keys.flags("worker"));
+        let mut worker = Running::start(command.env("ZIBRATO_CARBON_LOG_LEVEL", "debug"));
+        let mut cursors = Command::new(program("zibrato-broker"));
+        cursors.args(["cursors", "list", "--port", &broker.port().to_string()]);
+        cursors.args(["--curve-key", text(&key)]);
+        wait_until(DEADLINE, "the cursor", || Running::run(&mut cursors).1.contains(name));
+        zibrato.count("info", name, 5.0);
+        let mut lines = BufReader::new(carbon.accept().unwrap().0).lines();
+        let line = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(name)));
+        let line = line.unwrap().unwrap();
+        assert!(line.split(' ').nth(1) == Some("5"), "{line}");
+        assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+    }
 }

@@ -1,16 +1,16 @@
 //! The connection to Carbon, and what to send again when it breaks.
 //!
 //! A TCP write says only that the kernel has taken the bytes; Carbon says nothing at all. So what
-//! was written lately is kept, and written again on the next connection when this one broke in a
-//! way that may have lost it. Carbon keeps one value per name and time: what comes twice does no
-//! harm.
+//! was written lately is kept, and written again on the next connection. Carbon keeps one value per
+//! name and time: what comes twice does no harm.
 //!
 //! A peer that closes when it has read everything sends an orderly end. One that closes over bytes
 //! it has not read, or gets more afterwards, sends a reset. One whose machine is gone sends
-//! nothing, and the kernel gives up after the timeout. An orderly end that no reset follows loses
-//! nothing; everything else is taken as a loss. What remains: bytes that Carbon had read but not
-//! yet stored when it was killed, more than [`KEEP_BYTES`] on the way at once, and a reset that
-//! takes more than [`SETTLE`] to arrive.
+//! nothing, and the kernel gives up after the timeout. A Carbon that is killed has read everything
+//! as likely as not, and keeps what it has read in memory for a while before it is stored: so an
+//! orderly end may be a loss too. But then the payload at hand is not sent again at once, since a
+//! peer that closes after each window would get it for ever. What remains: more than
+//! [`KEEP_BYTES`] on the way at once, and what Carbon has not stored within [`KEEP_FOR`].
 
 use super::address::Address;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -44,6 +44,8 @@ pub(super) struct Connection {
     written_bytes: usize,
     /// What was written may have been lost.
     suspect: bool,
+    /// What the last peer had not read was surely lost.
+    reset: bool,
 }
 
 /// Where in a window a payload stands.
@@ -80,6 +82,7 @@ impl Connection {
             written: VecDeque::new(),
             written_bytes: 0,
             suspect: false,
+            reset: false,
         }
     }
 
@@ -103,8 +106,9 @@ impl Connection {
         }
         self.write_now(payload)?;
         if place == Place::Last {
+            self.reset = false;
             self.look(LISTEN);
-            if self.suspect {
+            if self.reset {
                 return Err(ConnectionError::Reset(self.address.clone()));
             }
         }
@@ -113,7 +117,7 @@ impl Connection {
     }
 
     /// Finds out whether the peer has closed, or does so within `patience`, and whether something
-    /// was lost by that.
+    /// was lost by that for sure.
     fn look(&mut self, patience: Duration) {
         let Some(stream) = &mut self.stream else { return };
         wait(stream, PollFlags::IN, patience);
@@ -121,15 +125,15 @@ impl Connection {
             Peer::Open => return,
             Peer::Closed => {
                 wait(stream, PollFlags::empty(), SETTLE);
-                self.suspect = matches!(peer(stream), Peer::Broken(_));
+                self.reset = matches!(peer(stream), Peer::Broken(_));
             }
             Peer::Broken(why) => {
                 tracing::debug!(event = "connection_broken", address = %self.address, %why);
-                self.suspect = true;
+                self.reset = true;
             }
         }
-        tracing::info!(event = "disconnected", address = %self.address, lost = self.suspect);
-        self.stream = None;
+        tracing::info!(event = "disconnected", address = %self.address, lost = self.reset);
+        (self.stream, self.suspect) = (None, true);
     }
 
     /// Connects, within the timeout; the look-up of a name takes as long as the system's resolver

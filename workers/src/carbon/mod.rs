@@ -16,6 +16,11 @@ use std::time::Duration;
 use zibrato::daemon::{Exit, Failure};
 use zibrato::window::Window;
 
+/// How long what was written may be on its way through buffers, or in the memory of a Carbon that
+/// has not stored it yet. While this worker runs, it writes again what may be lost; after that time
+/// nobody has to.
+const SETTLES: Duration = Duration::from_secs(30);
+
 /// Delivers to Carbon's line receiver, or whatever speaks like it.
 ///
 /// A series is `prefix.source.name`, where the dots of each stay levels of the tree, an unnamed
@@ -120,6 +125,10 @@ impl Backend for Carbon {
             }
             Err(why) => Err(again(why)),
         }
+    }
+
+    fn settles_within(&self) -> Duration {
+        SETTLES
     }
 }
 

@@ -99,7 +99,7 @@ impl<B: Backend> Delivery<B> {
                 return;
             }
             self.catch_up.delivered();
-            self.shared.progress.deliver(through, end_ms);
+            self.shared.progress.deliver(through, end_ms, self.backend.settles_within());
         }
     }
 

@@ -76,7 +76,7 @@ fn read<'a>(frames: &[&'a [u8]], counts: &mut FoldCounts) -> Option<Batch<'a>> {
 
 /// Folds a batch into its window.
 fn fold(window: &mut Window, batch: &BatchReader<'_>, counts: &mut FoldCounts) {
-    let before = window.folded();
+    let (before, collapsed) = (window.folded(), window.collapsed());
     window.fold_batch(batch, |error| {
         let times = match error {
             EntryError::Malformed { lost } => u64::from(lost),
@@ -86,6 +86,11 @@ fn fold(window: &mut Window, batch: &BatchReader<'_>, counts: &mut FoldCounts) {
     });
     counts.batches += 1;
     counts.entries += window.folded() - before;
+    let collapsed = window.collapsed() - collapsed;
+    if collapsed > 0 {
+        let why = "timers span more than any clock measures; the least of their readings count as longer ones";
+        counts.refuse("wide", collapsed, why);
+    }
 }
 
 impl Folder {

@@ -2,7 +2,8 @@
 //!
 //! A level that the broker no longer names stays wanted for a while: a worker that is restarted
 //! takes a moment to come back, and so does everybody after the broker itself was. For the same
-//! while after a program first hears from its broker, everything is wanted.
+//! while after a program first hears from its broker, everything is wanted. Only what the broker
+//! says makes that while pass: when it stops talking, nothing is known to have changed.
 
 use super::instrument::Demanded;
 use crate::measurement::Level;
@@ -19,6 +20,7 @@ const MAX_LEVELS: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Demand {
     first_heard: Option<Instant>,
+    last_heard: Option<Instant>,
     /// When every level was last wanted.
     all: Option<Instant>,
     levels: BTreeMap<Level, Instant>,
@@ -28,6 +30,7 @@ impl Demand {
     /// The broker says what is wanted.
     pub(crate) fn hear(&mut self, wanted: WantedLevels, now: Instant) {
         self.first_heard.get_or_insert(now);
+        self.last_heard = Some(now);
         if wanted.all {
             self.all = Some(now);
         }
@@ -47,20 +50,26 @@ impl Demand {
 
     /// Whether the broker named the level within the grace; everything is not wanted here for being
     /// unknown.
-    pub(crate) fn names(&self, level: &Level, now: Instant) -> bool {
+    pub(crate) fn names(&self, level: &Level) -> bool {
         let said = self.all.into_iter().chain(self.levels.get(level).copied());
-        said.max().is_some_and(|said| now.saturating_duration_since(said) < GRACE)
+        said.max().is_some_and(|said| self.is_fresh(said))
+    }
+
+    /// Whether the broker has not gone on for long without saying it again.
+    fn is_fresh(&self, said: Instant) -> bool {
+        self.last_heard.is_some_and(|heard| heard.saturating_duration_since(said) < GRACE)
     }
 
     /// What is wanted while the broker is there; `None` while that is not known. Not to be asked
     /// while the broker is silent: then nothing changes.
     pub(crate) fn wanted(&mut self, now: Instant) -> Option<Demanded> {
-        let lately = |said: Instant| now.saturating_duration_since(said) < GRACE;
-        self.levels.retain(|_, said| lately(*said));
-        self.all = self.all.filter(|said| lately(*said));
-        if lately(self.first_heard?) {
+        if now.saturating_duration_since(self.first_heard?) < GRACE {
             return None;
         }
+        let mut levels = std::mem::take(&mut self.levels);
+        levels.retain(|_, said| self.is_fresh(*said));
+        self.levels = levels;
+        self.all = self.all.filter(|said| self.is_fresh(*said));
         Some(match self.all {
             Some(_) => Demanded::All,
             None => Demanded::Levels(self.levels.keys().cloned().collect()),
@@ -110,11 +119,13 @@ mod tests {
         let (mut demand, begun) = (Demand::default(), Instant::now());
         let [info, debug] = ["info", "debug"].map(|level| Level::new(level).unwrap());
         demand.hear(levels(&["info"]), begun);
-        assert!(demand.names(&info, begun) && !demand.names(&debug, begun));
-        assert!(!demand.names(&info, begun + GRACE));
+        assert!(demand.names(&info) && !demand.names(&debug));
+        demand.hear(levels(&[]), begun + GRACE);
+        assert!(!demand.names(&info));
         demand.hear(WantedLevels { all: true, ..levels(&[]) }, begun + GRACE);
-        assert!(demand.names(&info, begun + GRACE) && demand.names(&debug, begun + GRACE));
-        assert!(!demand.names(&debug, begun + GRACE * 2));
+        assert!(demand.names(&info) && demand.names(&debug));
+        demand.hear(levels(&[]), begun + GRACE * 2);
+        assert!(!demand.names(&debug));
     }
 
     #[test]
@@ -125,6 +136,18 @@ mod tests {
         demand.come_back(back);
         demand.hear(levels(&[]), back);
         assert_eq!(demand.wanted(back + SECOND), some(&["info"]));
+        demand.hear(levels(&[]), back + GRACE);
         assert_eq!(demand.wanted(back + GRACE), some(&[]));
+    }
+
+    #[test]
+    fn a_broker_that_stops_talking_leaves_wanted_what_was() {
+        let (mut demand, begun) = (Demand::default(), Instant::now());
+        demand.hear(levels(&["info"]), begun);
+        demand.hear(levels(&["info"]), begun + GRACE);
+        // It still acknowledges, or its silence has not been noticed yet.
+        assert_eq!(demand.wanted(begun + GRACE * 3), some(&["info"]));
+        demand.hear(levels(&["info"]), begun + GRACE * 4);
+        assert_eq!(demand.wanted(begun + GRACE * 4), some(&["info"]));
     }
 }

@@ -226,8 +226,8 @@ impl Link {
     }
 
     /// Whether the broker is there and says that somebody wants the level.
-    pub(crate) fn is_named(&self, level: &Level, now: Instant) -> bool {
-        self.connected && self.demand.names(level, now)
+    pub(crate) fn is_named(&self, level: &Level) -> bool {
+        self.connected && self.demand.names(level)
     }
 
     fn settle(&mut self, ack: &Ack, ledger: &Ledger) {

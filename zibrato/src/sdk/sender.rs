@@ -184,7 +184,7 @@ impl Worker {
             if now >= next {
                 next = now + self.interval;
                 self.collect(Which::Idle);
-                self.give_account(now);
+                self.give_account();
             }
             if flushing.is_none() && asked.is_some() {
                 flushing = asked;
@@ -260,9 +260,9 @@ impl Worker {
 
     /// Says what became of all readings, if somebody wants to know. What it says is not counted
     /// among the readings, or it would never come to an end.
-    fn give_account(&mut self, now: Instant) {
+    fn give_account(&mut self) {
         let Ok(level) = Level::new(ACCOUNT_LEVEL) else { return };
-        if !self.link.is_named(&level, now) || !self.link.is_idle(&level) {
+        if !self.link.is_named(&level) || !self.link.is_idle(&level) {
             return;
         }
         let stats = self.instrument.stats();

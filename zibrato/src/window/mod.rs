@@ -14,7 +14,7 @@ pub use crate::sparkline::sparkline;
 
 use crate::measurement::{Gauge, Kind, finite_sum};
 use crate::wire::{BatchReader, Entry, EntryError, Line, LineValue, Tags, Value};
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use series::Key;
 use std::hash::BuildHasher;
@@ -22,6 +22,19 @@ use std::sync::Arc;
 
 /// The name under which series beyond the limit are folded together.
 pub const OVERFLOW_NAME: &str = "_overflow";
+
+/// The most series of a window, whatever limit it is given. The place of each is a `u32`.
+const MOST_SERIES: usize = u32::MAX as usize - 16;
+
+/// The most octaves that the sketch of one timer has. No clock measures more.
+const MAX_OCTAVES: usize = 64;
+
+/// When timers have so many octaves for each series that there may be, none has more than
+/// [`FEW_OCTAVES`] from then on. Only nonsense is so wide.
+const MANY_OCTAVES: usize = 2;
+
+/// What is left of a sketch then: the longest times.
+const FEW_OCTAVES: usize = 2;
 
 /// The measurements of one interval, folded by series.
 ///
@@ -40,8 +53,14 @@ pub struct Window {
     start_ms: u64,
     length_ms: u64,
     max_series: usize,
-    hasher: FixedState,
-    series: HashTable<Series>,
+    hasher: RandomState,
+    /// Where each stands in `series`; so the table, which is never quite full, is a small one.
+    places: HashTable<u32>,
+    series: Vec<Series>,
+    /// Octaves of all timers' sketches.
+    octaves: usize,
+    /// Readings that a sketch does not tell apart any more.
+    collapsed: u64,
     /// The source that was folded last; most often the next one too.
     source: Arc<str>,
     folded: u64,
@@ -54,12 +73,16 @@ impl Window {
     /// new names fold into [`OVERFLOW_NAME`].
     #[must_use]
     pub fn new(start_ms: u64, length_ms: u64, max_series: usize) -> Self {
+        let max_series = max_series.min(MOST_SERIES);
         Self {
             start_ms,
             length_ms,
             max_series,
-            hasher: FixedState::default(),
-            series: HashTable::new(),
+            hasher: RandomState::default(),
+            places: HashTable::new(),
+            series: Vec::new(),
+            octaves: 0,
+            collapsed: 0,
             source: Arc::from(""),
             folded: 0,
             overflowed: 0,
@@ -113,6 +136,13 @@ impl Window {
     #[must_use]
     pub const fn overflowed(&self) -> u64 {
         self.overflowed
+    }
+
+    /// How many readings of timers were put together with longer ones, because the window's sketches
+    /// were too wide. Their count, sum, least and greatest are as exact as ever.
+    #[must_use]
+    pub const fn collapsed(&self) -> u64 {
+        self.collapsed
     }
 
     /// The source and the name that were the first to find the window full.
@@ -183,8 +213,8 @@ impl Window {
         self.folded += 1;
         let key = Key { kind, name, source, tags: &series::ordered(tags) };
         let hash = self.hasher.hash_one(key);
-        if let Some(found) = self.series.find_mut(hash, |s| s.matches(&key)) {
-            return into(&mut found.value);
+        if let Some(at) = self.place(hash, &key) {
+            return self.fold_at(at, into);
         }
         let none = &[][..];
         let overflow = Key { kind, name: OVERFLOW_NAME, source: OVERFLOW_NAME, tags: none };
@@ -195,19 +225,42 @@ impl Window {
             self.offender.get_or_insert_with(|| (source.to_owned(), name.to_owned()));
             (overflow, self.hasher.hash_one(overflow))
         };
+        if let Some(at) = self.place(hash, &key) {
+            return self.fold_at(at, into);
+        }
         if *self.source != *key.source {
             self.source = Arc::from(key.source);
         }
-        let (hasher, shared) = (&self.hasher, &self.source);
-        let entry = self.series.entry(hash, |s| s.matches(&key), |s| hasher.hash_one(s.key_hash()));
-        let mut slot = entry.or_insert_with(|| Series::new(&key, Arc::clone(shared)));
-        into(&mut slot.get_mut().value);
+        let at = self.series.len();
+        self.series.push(Series::new(&key, Arc::clone(&self.source)));
+        let (hasher, series) = (&self.hasher, &self.series);
+        let hash_of = |at: &u32| hasher.hash_one(series[*at as usize].key_hash());
+        self.places.insert_unique(hash, at as u32, hash_of);
+        self.fold_at(at, into);
+    }
+
+    fn place(&self, hash: u64, key: &Key<'_>) -> Option<usize> {
+        let found = self.places.find(hash, |at| self.series[*at as usize].matches(key));
+        found.map(|at| *at as usize)
+    }
+
+    fn fold_at(&mut self, at: usize, into: impl FnOnce(&mut Fold)) {
+        let fold = &mut self.series[at].value;
+        let before = fold.octaves();
+        into(fold);
+        if let Fold::Timer(summary) = fold {
+            let has_room = self.octaves < MANY_OCTAVES.saturating_mul(self.max_series);
+            let most = if has_room { MAX_OCTAVES } else { FEW_OCTAVES };
+            self.collapsed += summary.collapse(most);
+            self.octaves = self.octaves + summary.sketch().octaves() - before;
+        }
     }
 
     /// The series, ordered by name, then source, then kind, then tags.
     #[must_use]
     pub fn into_series(self) -> Vec<Series> {
-        let mut all: Vec<_> = self.series.into_iter().collect();
+        drop(self.places);
+        let mut all = self.series;
         all.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
         all
     }

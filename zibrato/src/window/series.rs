@@ -35,16 +35,24 @@ pub enum Fold {
     /// The distinct members of a set.
     Set(BTreeSet<Box<str>>),
     /// The readings of a timer, in seconds.
-    Timer(Summary),
+    Timer(Box<Summary>),
 }
 
 impl Fold {
-    const fn empty(kind: Kind) -> Self {
+    fn empty(kind: Kind) -> Self {
         match kind {
             Kind::Counter => Self::Counter(0.0),
             Kind::Gauge => Self::Gauge(None),
             Kind::Set => Self::Set(BTreeSet::new()),
-            Kind::Timer => Self::Timer(Summary::new()),
+            Kind::Timer => Self::Timer(Box::default()),
+        }
+    }
+
+    /// How many octaves its sketch has.
+    pub(super) fn octaves(&self) -> usize {
+        match self {
+            Self::Counter(_) | Self::Gauge(_) | Self::Set(_) => 0,
+            Self::Timer(summary) => summary.sketch().octaves(),
         }
     }
 

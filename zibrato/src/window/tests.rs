@@ -146,3 +146,36 @@ proptest! {
         prop_assert_eq!(sum, readings.len() as f64);
     }
 }
+
+#[test]
+fn the_sketches_of_nonsense_are_kept_small_and_what_they_lose_is_counted() {
+    let wide = |from: i32, to: i32| (from..to).map(|power| 2_f64.powi(power)).collect::<Vec<_>>();
+    let fold = |window: &mut Window, name: &str, readings: &[f64]| {
+        let mut batch = BatchWriter::new("s", 0, 1_000);
+        batch.timer_readings(name, &[], readings);
+        fold_body(window, batch);
+    };
+    let mut window = Window::new(0, 60_000, 100);
+    fold(&mut window, "sane", &wide(-30, 20));
+    assert_eq!(window.collapsed(), 0);
+    fold(&mut window, "mad", &wide(-500, 500));
+    fold(&mut window, "mad", &wide(-1_000, -900));
+    assert_eq!(window.collapsed(), 1_000 - 64 + 100);
+    for n in 0..200 {
+        fold(&mut window, &format!("mad.{n}"), &wide(-500, 500));
+    }
+    let octaves = window.series.iter().map(|series| series.value.octaves()).sum::<usize>();
+    assert_eq!(octaves, window.octaves);
+    assert!(octaves <= 100 * (2 + 2) + 64, "{octaves}");
+    let all = window.into_series();
+    let of = |name: &str| match &all.iter().find(|series| &*series.name == name).unwrap().value {
+        Fold::Timer(summary) => (**summary).clone(),
+        other => panic!("{other:?}"),
+    };
+    let (sane, mad) = (of("sane"), of("mad"));
+    assert_eq!((sane.count(), sane.sketch().octaves()), (50, 50));
+    // What is exact stays exact, and so do the longest times.
+    assert_eq!((mad.count(), mad.min(), mad.max()), (1_100, 2_f64.powi(-1_000), 2_f64.powi(499)));
+    assert_eq!(mad.quantile(1.0), Some(2_f64.powi(499)));
+    assert_eq!(mad.sketch().buckets().map(|(_, n)| u64::from(n)).sum::<u64>(), 1_100);
+}

@@ -104,15 +104,3 @@ fn where_little_may_be_kept_segments_are_small_so_that_old_ones_can_go() {
     append(&mut opened.writer, 1..=60);
     assert!(opened.writer.log().outline().segments.iter().all(|segment| segment.bytes < 5_000));
 }
-
-#[test]
-fn no_batch_is_received_before_a_reader_was_last_heard_of() {
-    let dir = tempfile::tempdir().unwrap();
-    written(dir.path(), 10);
-    let mut cursors = Cursors::load(dir.path()).unwrap();
-    let levels = levels(["info"]).unwrap();
-    cursors.change("a", |c| *c = Cursor { offset: 7, heard_ms: 5_000_000, gone: 0, levels });
-    cursors.save().unwrap();
-    let opened = OpenedJournal::open(&JournalConfig::new(dir.path())).unwrap();
-    assert_eq!((opened.log().end(), opened.log().end_ms()), (10, 5_000_000));
-}

@@ -27,7 +27,8 @@ impl Keyed {
         let key = SecretKey::generate().unwrap();
         write(&list(&folder), allowed);
         let config = Config::new().curve(key.clone(), list(&folder));
-        let config = config.journal(JournalConfig::new(folder.path().join("journal")));
+        let config =
+            config.journal(JournalConfig::new(folder.path().join("journal")).min_free_percent(0.0));
         let bench = Bench::with(config);
         Self { bench, key: *key.public_key(), own: key, folder }
     }

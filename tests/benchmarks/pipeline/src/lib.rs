@@ -1,6 +1,7 @@
 //! What the benchmarks of the pipeline share: peers that speak ZMTP by hand, the processes that are
 //! measured, and the table.
 
+mod carbon;
 mod chart;
 mod closed_loop;
 mod process;
@@ -8,6 +9,7 @@ mod table;
 mod zmtp;
 
 // The public interface is:
+pub use carbon::Carbon;
 pub use chart::svg;
 pub use closed_loop::{Load, Loop, Measured, batches, lines};
 pub use process::{Cpu, Memory, Process, broker, cpu_of_this_thread, scratch};

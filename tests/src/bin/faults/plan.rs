@@ -39,8 +39,8 @@ impl Kind {
             Self::Reset => "connections reset",
             Self::HalfOpen => "connections half open",
             Self::DiskFull => "disk full",
-            Self::ClockForward => "clock an hour ahead",
-            Self::ClockBack => "clock an hour back",
+            Self::ClockForward => "an hour ahead",
+            Self::ClockBack => "an hour back",
         }
     }
 }
@@ -65,6 +65,10 @@ pub(crate) enum Part {
     ToLibrato,
     /// The one that holds the journal.
     Disk,
+    /// The clock that one of them sees.
+    BrokerClock,
+    CarbonWorkerClock,
+    LibratoWorkerClock,
 }
 
 impl Part {
@@ -84,6 +88,9 @@ impl Part {
             Self::ToCarbon => "zibrato-carbon to Carbon",
             Self::ToLibrato => "zibrato-librato to Librato",
             Self::Disk => "journal",
+            Self::BrokerClock => "broker's clock",
+            Self::CarbonWorkerClock => "zibrato-carbon's clock",
+            Self::LibratoWorkerClock => "zibrato-librato's clock",
         }
     }
 
@@ -108,7 +115,7 @@ pub(crate) struct Fault {
 
 const LINKS: &[Part] =
     &[Part::Intake, Part::CarbonFeed, Part::LibratoFeed, Part::ToCarbon, Part::ToLibrato];
-const CLOCKS: &[Part] = &[Part::Broker, Part::CarbonWorker, Part::LibratoWorker];
+const CLOCKS: &[Part] = &[Part::BrokerClock, Part::CarbonWorkerClock, Part::LibratoWorkerClock];
 
 /// Each of these is as frequent as any other; and for how long it may last, in milliseconds.
 const CHOICES: [(Kind, &[Part], (u64, u64)); 19] = [
@@ -129,8 +136,8 @@ const CHOICES: [(Kind, &[Part], (u64, u64)); 19] = [
     (Kind::Reset, LINKS, (100, 1_500)),
     (Kind::HalfOpen, LINKS, (1_000, 8_000)),
     (Kind::DiskFull, &[Part::Disk], (500, 5_000)),
-    (Kind::ClockForward, CLOCKS, (1_500, 4_000)),
-    (Kind::ClockBack, CLOCKS, (1_500, 4_000)),
+    (Kind::ClockForward, CLOCKS, (1_500, 6_000)),
+    (Kind::ClockBack, CLOCKS, (1_500, 6_000)),
 ];
 
 /// How many of a hundred faults begin while the one before lasts.

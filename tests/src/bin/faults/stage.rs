@@ -114,10 +114,16 @@ impl Stage {
         let faketime = FAKETIME.iter().find(|path| Path::new(path).is_file());
         let faketime = faketime.context("no libfaketime; `apt-get install libfaketime`")?;
         for (part, mut command) in commands {
-            if matches!(part, Part::Broker | Part::CarbonWorker | Part::LibratoWorker) {
-                self.set_clock(part, "+0")?;
+            let clock = match part {
+                Part::Broker => Some(Part::BrokerClock),
+                Part::CarbonWorker => Some(Part::CarbonWorkerClock),
+                Part::LibratoWorker => Some(Part::LibratoWorkerClock),
+                _ => None,
+            };
+            if let Some(clock) = clock {
+                self.set_clock(clock, "+0")?;
                 command.env("LD_PRELOAD", faketime).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-                command.env("FAKETIME_TIMESTAMP_FILE", self.clock(part));
+                command.env("FAKETIME_TIMESTAMP_FILE", self.clock(clock));
                 command.env("FAKETIME_CACHE_DURATION", "1").env("NO_FAKE_STAT", "1");
             }
             self.programs.insert(part, Process::new(part.name(), &folder, &command));
@@ -290,7 +296,7 @@ impl Stage {
     }
 
     fn clock(&self, part: Part) -> PathBuf {
-        self.folder.join(format!("{}.clock", part.name()))
+        self.folder.join(format!("{part:?}"))
     }
 
     fn set_clock(&self, part: Part, offset: &str) -> anyhow::Result<()> {

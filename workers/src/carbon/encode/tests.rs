@@ -119,7 +119,7 @@ fn what_is_not_finite_is_not_written() {
     }
     let huge = Summary::folded(2, f64::MAX, 1.0, f64::MAX, f64::INFINITY);
     let mut lines = Vec::new();
-    Encoder::default().write(&point(Fold::Timer(huge)), 1, &mut lines);
+    Encoder::default().write(&point(Fold::Timer(Box::new(huge))), 1, &mut lines);
     let text = String::from_utf8(lines).unwrap();
     assert!(text.contains("n.count 2 1\n") && !text.contains("inf"), "{text}");
 }

@@ -1,6 +1,7 @@
 //! What is committed, and when.
 
 use super::ReplayFeed;
+use crate::progress::Settled;
 use std::time::{Duration, Instant};
 use zibrato::wire::{Commit, Position, ReplayRequest};
 
@@ -8,25 +9,25 @@ use zibrato::wire::{Commit, Position, ReplayRequest};
 const IDLE_COMMIT: Duration = Duration::from_secs(10);
 
 impl ReplayFeed {
-    /// Commits what has been delivered, at once; and when that is everything, what has been read,
-    /// now and then.
+    /// Commits what has been delivered, as soon as it has settled; and when that is everything, what
+    /// has been read, now and then.
     pub(super) fn commit(&mut self, now: Instant) {
-        let Some(target) = self.target() else { return };
-        let through = self.progress.delivered().through;
+        let Some(target) = self.target(now) else { return };
+        let Settled { through, windows, .. } = self.progress.settled(now);
         let news = through.is_some_and(|through| self.is_further(through));
         if self.link.committing() || (!news && now < self.next_commit) {
             return;
         }
         self.next_commit = now + self.flush.clamp(Duration::from_secs(1), IDLE_COMMIT);
-        self.committing = self.progress.delivered().windows;
+        self.committing = windows;
         let commit = Commit { reader: self.fetch.reader.clone(), at: target };
         self.link.ask(&ReplayRequest::Commit(commit));
     }
 
     /// The place to commit, if it is further than what is committed.
-    pub(super) fn target(&self) -> Option<Position> {
-        let through = self.progress.delivered().through;
-        let target = if self.is_idle() { self.shelf.position() } else { through };
+    pub(super) fn target(&self, now: Instant) -> Option<Position> {
+        let Settled { through, all, .. } = self.progress.settled(now);
+        let target = if all && self.is_idle() { self.shelf.position() } else { through };
         target.filter(|target| self.is_further(*target))
     }
 

@@ -36,14 +36,14 @@ impl ReplayFeed {
 
     fn last_words(&mut self) {
         let until = Instant::now() + LAST_WORDS;
-        while self.target().is_some() && Instant::now() < until {
+        while self.target(Instant::now()).is_some() && Instant::now() < until {
             // What is idle need not wait either.
             self.next_commit = Instant::now();
             self.commit(self.next_commit);
             self.wait(None);
             self.last_answers();
         }
-        if self.target().is_some() {
+        if self.target(Instant::now()).is_some() {
             let why = "the broker did not answer; what was delivered last will be repeated";
             tracing::warn!(event = "not_committed", why);
         }
