@@ -1,7 +1,9 @@
 //! What becomes of each request: it is answered at once, when something was written, or later.
 
 use super::fetch::{Haul, haul};
+use super::gone::Gone;
 use super::owners::Owners;
+use super::refusal::{owned, refusal, unknown};
 use crate::journal::{Cursor, Cursors, Flow, Log, Reader, level_names, levels};
 use std::collections::HashMap;
 use std::io;
@@ -32,6 +34,8 @@ pub(crate) struct Desk {
     keep_levels: WantedLevels,
     kept: WantedLevels,
     max_age_ms: u64,
+    /// What of the batches that are gone has been counted.
+    gone: Gone,
     /// Since when the readers were silent, by a clock that nobody sets.
     silent_since: HashMap<String, Instant>,
     heard_kept: Instant,
@@ -74,6 +78,7 @@ impl Desk {
             keep_levels,
             kept: WantedLevels::default(),
             max_age_ms,
+            gone: Gone::default(),
             silent_since: HashMap::new(),
             heard_kept: now.at,
         };
@@ -142,7 +147,7 @@ impl Desk {
         };
         let hauled = haul(&self.log, &mut reader, &levels, fetch.max_bytes);
         let hauled = hauled.map_err(|error| self.unreadable(&error))?;
-        let gone = hauled.head.gone;
+        let gone = self.gone.news(name, after, hauled.head.gone);
         if gone > 0 {
             self.cursors.change(name, |cursor| cursor.gone += gone);
             tracing::warn!(
@@ -249,6 +254,7 @@ impl Desk {
         };
         tracing::info!(event = "cursor_reset", cursor = %name, offset);
         self.places.remove(name);
+        self.gone.forget(name);
         self.cursors.change(name, |cursor| cursor.offset = offset);
         self.cursors_changed();
         Ok(Outcome::WhenSaved(ReplayAnswer::Done(Done { offset })))
@@ -258,6 +264,7 @@ impl Desk {
         self.free(name, now)?;
         self.places.remove(name);
         self.silent_since.remove(name);
+        self.gone.forget(name);
         let offset = self.cursors.remove(name).map_or(0, |cursor| cursor.offset);
         tracing::info!(event = "cursor_deleted", cursor = %name, offset);
         self.cursors_changed();
@@ -320,6 +327,7 @@ impl Desk {
             );
             self.cursors.remove(&name);
             self.silent_since.remove(&name);
+            self.gone.forget(&name);
         }
         if forgets {
             self.cursors_changed();
@@ -367,29 +375,6 @@ impl Desk {
         let path = self.log.path().display();
         refusal(Refusal::Disk, &format!("the broker cannot read its journal in {path}: {error}"))
     }
-}
-
-fn refusal(why: Refusal, text: &str) -> Refused {
-    Refused { why, text: text.to_owned() }
-}
-
-fn owned(name: &str, owner: &str) -> Refused {
-    let text = format!(
-        "{owner} reads under the name {name} already; stop it, or give this one another --name"
-    );
-    Refused { why: Refusal::Owned, text }
-}
-
-fn unknown(name: &str) -> Refused {
-    let text = format!("there is no cursor {name:?}; `zibrato-broker cursors list` shows all");
-    Refused { why: Refusal::Unknown, text }
-}
-
-/// The answer of a broker without a journal, to everything.
-pub(crate) fn no_journal() -> ReplayAnswer {
-    let text = "the broker keeps no journal; start it without --no-journal, or read what is \
-                published live with --live";
-    ReplayAnswer::Refused(refusal(Refusal::NoJournal, text))
 }
 
 #[cfg(test)]

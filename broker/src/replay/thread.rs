@@ -1,7 +1,8 @@
 //! The thread that owns the replay port.
 
-use super::desk::{Desk, Now, Outcome, no_journal};
+use super::desk::{Desk, Now, Outcome};
 use super::fetch::Haul;
+use super::refusal::no_journal;
 use crate::curve::{Doorway, Guard};
 use crate::shared::Shared;
 use std::os::fd::AsRawFd;
