@@ -93,6 +93,7 @@ impl Broker {
         let orders = Orders {
             linger: config.linger,
             settle: config.settle,
+            max_memory: config.max_memory,
             stop: stop.clone(),
             shared: Arc::clone(&shared),
         };
@@ -239,11 +240,14 @@ impl Broker {
     fn end(&mut self, deadline: Duration) -> End {
         let Some(router) = self.router.take() else { return End::Clean };
         let deadline = deadline.min(LONGEST);
-        self.shared.order_stop(Instant::now() + deadline);
+        let until = Instant::now() + deadline;
+        self.shared.order_stop(until);
         self.stop.raise();
         let in_time = self.ended.wait(deadline + GRACE);
-        // Readers are served until the end.
-        let replay_ended = self.replay.end();
+        // Readers are served until the end. The last of the two threads then waits, as long as was
+        // agreed, for subscribers to read: the sockets of both have one context.
+        let left = until.saturating_duration_since(Instant::now());
+        let replay_ended = self.replay.end(left + GRACE);
         if !in_time || !replay_ended {
             return End::TimedOut;
         }
@@ -270,9 +274,9 @@ struct Replay {
 
 impl Replay {
     /// Ends the thread, and says whether it has ended.
-    fn end(&mut self) -> bool {
+    fn end(&mut self, within: Duration) -> bool {
         self.stop.raise();
-        let ended = self.ended.wait(GRACE);
+        let ended = self.ended.wait(within);
         if let Some(thread) = self.thread.take().filter(|_| ended) {
             // It has said its last word, so this does not wait.
             drop(thread.join());
@@ -283,7 +287,7 @@ impl Replay {
 
 impl Drop for Replay {
     fn drop(&mut self) {
-        self.end();
+        self.end(GRACE);
     }
 }
 

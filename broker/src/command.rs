@@ -72,6 +72,11 @@ pub struct Flags {
           value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
     max_frame: u64,
 
+    /// MiB of memory beyond which connections are cut, so that peers that do not read or finish let go
+    #[arg(long, value_name = "MIB", default_value_t = 512,
+          value_parser = clap::value_parser!(u64).range(64..=1 << 30))]
+    max_memory: u64,
+
     /// Seconds that stopping may take
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     shutdown_timeout: Duration,
@@ -204,6 +209,7 @@ impl Flags {
             .http(http)
             .max_frame(usize::try_from(self.max_frame).unwrap_or(usize::MAX))
             .high_water(self.high_water_mark)
+            .max_memory(self.max_memory << 20)
             .settle(self.settle);
         let config = config.journal(self.journal.config()?);
         let config = match &self.ipc {

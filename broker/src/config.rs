@@ -25,6 +25,7 @@ pub struct Config {
     pub(crate) http: Option<SocketAddr>,
     pub(crate) max_frame: usize,
     pub(crate) high_water: u32,
+    pub(crate) max_memory: u64,
     pub(crate) linger: Duration,
     pub(crate) settle: Duration,
     pub(crate) exposure: Exposure,
@@ -52,6 +53,7 @@ impl Default for Config {
             http: None,
             max_frame: MAX_FRAME_BYTES,
             high_water: 10_000,
+            max_memory: 512 << 20,
             linger: Duration::from_secs(5),
             settle: Duration::ZERO,
             exposure: Exposure::Loopback,
@@ -115,6 +117,15 @@ impl Config {
     /// subscriber loses messages and a publisher has to wait. Defaults to 10,000.
     pub fn high_water(mut self, messages: u32) -> Self {
         self.high_water = messages;
+        self
+    }
+
+    /// How many bytes of memory the process has at most, or about that. Beyond it connections are cut:
+    /// publishers first, then those who read the journal, then subscribers, until what waits for
+    /// peers that do not read, or came from peers that do not finish, is gone. Those that behave come
+    /// back by themselves, and batches that were not acknowledged are sent again. Defaults to 512 MiB.
+    pub fn max_memory(mut self, bytes: u64) -> Self {
+        self.max_memory = bytes;
         self
     }
 

@@ -26,6 +26,7 @@ mod ipc;
 mod journal;
 mod keygen;
 mod line_windows;
+mod memory;
 mod own;
 mod pages;
 mod ports;

@@ -1,7 +1,7 @@
 //! What the router tells other threads.
 
 use crate::counters::Counters;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::wire::{CursorState, WantedLevels};
@@ -14,6 +14,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Shared {
     state: Mutex<State>,
     stopping: AtomicBool,
+    readers_cut: AtomicU64,
 }
 
 /// What was left there last.
@@ -35,7 +36,11 @@ impl Shared {
             heard: Instant::now(),
             stop_by: None,
         };
-        Self { state: Mutex::new(state), stopping: AtomicBool::new(false) }
+        Self {
+            state: Mutex::new(state),
+            stopping: AtomicBool::new(false),
+            readers_cut: AtomicU64::new(0),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -76,6 +81,16 @@ impl Shared {
 
     pub(crate) fn stop_by(&self) -> Option<Instant> {
         self.state().stop_by
+    }
+
+    /// Orders that the connections of those who read the journal be cut.
+    pub(crate) fn cut_readers(&self) {
+        self.readers_cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was ordered.
+    pub(crate) fn readers_cut(&self) -> u64 {
+        self.readers_cut.load(Ordering::Relaxed)
     }
 
     pub(crate) fn tell_stopping(&self) {

@@ -72,8 +72,12 @@ pub(crate) fn run(command: &CursorsCommand, socket: &zmq::Socket, at: &str) -> R
 fn ask(socket: &zmq::Socket, at: &str, request: &ReplayRequest) -> Result<ReplayAnswer, Failure> {
     let millis = i32::try_from(PATIENCE.as_millis()).unwrap_or(i32::MAX);
     let failed = |error: zmq::Error| {
+        let why = match error {
+            zmq::Error::EAGAIN => format!("nothing has come for {} s", PATIENCE.as_secs()),
+            error => error.to_string(),
+        };
         let text = format!(
-            "no broker answers at {at} ({error}); see that it runs, and that --host and --port, or \
+            "no broker answers at {at} ({why}); see that it runs, and that --host and --port, or \
              --ipc, and --curve-key are its own"
         );
         Failure::new(Exit::Unavailable, text)

@@ -179,7 +179,8 @@ fn info(out: &mut impl Write, found: &Inspection) -> io::Result<()> {
     writeln!(out, "segments  {}", found.segments.len())?;
     for segment in &found.segments {
         let SegmentReport { file, bytes, batches, .. } = segment;
-        writeln!(out, "  {file}  {batches} batches, {bytes} bytes")?;
+        let noun = if *batches == 1 { "batch" } else { "batches" };
+        writeln!(out, "  {file}  {batches} {noun}, {bytes} bytes")?;
     }
     writeln!(out, "cursors   {}", found.cursors.iter().count())?;
     for (name, cursor) in found.cursors.iter() {

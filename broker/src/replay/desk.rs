@@ -260,7 +260,9 @@ impl Desk {
         if self.cursors.get(name).is_none() {
             return Err(unknown(name));
         }
-        self.owners.of(name, now.at).map_or(Ok(()), |owner| Err(owned(name, &owner)))
+        let Some(owner) = self.owners.of(name, now.at) else { return Ok(()) };
+        let text = format!("{owner} reads under the name {name}; stop it first");
+        Err(Refused { why: Refusal::Owned, text })
     }
 
     /// The offset before the first batch that was received then or later.

@@ -29,6 +29,8 @@ pub(crate) struct ReplayThread {
     waiting: Vec<Waiting>,
     guard: Guard,
     door: Doorway,
+    /// How often the readers' connections were cut for want of memory.
+    cut: u64,
     stop: Stop,
     shared: Arc<Shared>,
     // Last, because it ends only when all sockets are closed.
@@ -61,7 +63,7 @@ impl ReplayThread {
         (stop, shared): (Stop, Arc<Shared>),
     ) -> Self {
         let waiting = Vec::new();
-        Self { socket, desk, waiting, guard, door, stop, shared, _context: context }
+        Self { socket, desk, waiting, guard, door, cut: 0, stop, shared, _context: context }
     }
 
     /// Runs until somebody asks to stop.
@@ -99,11 +101,16 @@ impl ReplayThread {
         }
     }
 
-    /// Cuts readers off when keys were taken off the list, and says whether nothing may be done until
+    /// Cuts readers off when keys were taken off the list or memory is short, and says whether nothing may be done until
     /// all of them are. They ask again.
     fn keep_out(&mut self) -> bool {
+        let ordered = self.shared.readers_cut();
+        let is_ordered = std::mem::replace(&mut self.cut, ordered) != ordered;
         if self.guard.look() {
-            self.door.close(&self.socket);
+            self.door.close(&self.socket, Doorway::REVOKED);
+            self.waiting.clear();
+        } else if is_ordered && !self.door.is_closed() {
+            self.door.close(&self.socket, Doorway::MEMORY);
             self.waiting.clear();
         }
         self.door.open(&self.socket);

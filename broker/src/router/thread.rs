@@ -6,6 +6,7 @@ use super::{Router, ToJournal};
 use crate::bind::Sockets;
 use crate::counters::{INTAKES, SOCKETS};
 use crate::curve::{Doorway, Gate, Guard, ZapThread};
+use crate::memory::{LOOK_EVERY, MemoryWatch, Relief};
 use crate::ports::Ports;
 use crate::seen::Seen;
 use crate::shared::Shared;
@@ -46,6 +47,8 @@ pub(crate) struct RouterThread {
     settle: Duration,
     guard: Guard,
     subscribers_door: Doorway,
+    intake_doors: [Doorway; INTAKES.len()],
+    memory: MemoryWatch,
     // Behind the sockets, because newcomers are asked about until they are closed.
     gate: Option<(Arc<Gate>, ZapThread)>,
     // Last, because it ends only when all sockets are closed.
@@ -58,6 +61,8 @@ pub(crate) struct Orders {
     pub(crate) linger: Duration,
     /// How long subscribers may take to come back at the beginning.
     pub(crate) settle: Duration,
+    /// How many bytes of memory there may be.
+    pub(crate) max_memory: u64,
     /// When to stop.
     pub(crate) stop: Stop,
     /// Where to tell how it is.
@@ -82,7 +87,7 @@ impl RouterThread {
         seen: Seen,
     ) -> zmq::Result<Self> {
         let Sockets { context, pull, publish, legacy, ports, gate } = sockets;
-        let Orders { linger, settle, stop, shared } = orders;
+        let Orders { linger, settle, max_memory, stop, shared } = orders;
         let monitors = [
             Monitor::watch(&context, &pull, SOCKETS[0])?,
             Monitor::watch(&context, &legacy, SOCKETS[1])?,
@@ -100,6 +105,9 @@ impl RouterThread {
             intakes: [pull, legacy],
             monitors,
             subscribers_door: Doorway::new(ports.clone(), Door::Subscribers),
+            intake_doors: [Door::Publishers, Door::Legacy]
+                .map(|door| Doorway::new(ports.clone(), door)),
+            memory: MemoryWatch::new(max_memory),
             ports,
             stop,
             shared,
@@ -131,6 +139,7 @@ impl RouterThread {
     /// Waits until there is something to do, at most until the next second begins.
     fn wait(&mut self) -> zmq::Result<Ready> {
         let to_next_second = Duration::from_millis(1000 - self.now_ms() % 1000);
+        let to_next_second = to_next_second.min(LOOK_EVERY);
         let to_settle = self.settled_at.saturating_duration_since(Instant::now());
         // The monitors are not among them: it is enough to look at them once a second.
         let journal = self.router.journal_bell().unwrap_or_else(|| self.stop.as_raw_fd());
@@ -217,9 +226,10 @@ impl RouterThread {
     /// Cuts subscribers off when keys were taken off the list, and says whether nothing may be done
     /// until all of them are.
     fn keep_out(&mut self) -> bool {
+        self.relieve();
         let publish = self.router.outlet.socket();
         if self.guard.look() {
-            self.subscribers_door.close(publish);
+            self.subscribers_door.close(publish, Doorway::REVOKED);
         }
         if self.subscribers_door.open(publish) {
             let peers = &mut self.router.counters.peers[SUBSCRIBERS];
@@ -229,6 +239,34 @@ impl RouterThread {
             self.settled_at = self.settled_at.max(Instant::now() + self.settle);
         }
         self.subscribers_door.is_closed()
+    }
+
+    /// Has somebody let go when the broker has too much memory, and lets those in again who had to.
+    fn relieve(&mut self) {
+        for (at, door) in self.intake_doors.iter_mut().enumerate() {
+            if door.open(&self.intakes[at]) {
+                let peers = &mut self.router.counters.peers[at];
+                self.monitors[at].count(peers);
+                peers.disconnects = peers.disconnects.max(peers.connects);
+            }
+        }
+        let Some((bytes, relief)) = self.memory.look() else { return };
+        tracing::error!(event = "too_much_memory", mebibytes = bytes >> 20, cut = ?relief);
+        self.router.counters.memory_cuts[relief as usize] += 1;
+        match relief {
+            Relief::Publishers => {
+                for (door, socket) in self.intake_doors.iter_mut().zip(&self.intakes) {
+                    if !door.is_closed() {
+                        door.close(socket, Doorway::MEMORY);
+                    }
+                }
+            }
+            Relief::Readers => self.shared.cut_readers(),
+            Relief::Subscribers if self.subscribers_door.is_closed() => {}
+            Relief::Subscribers => {
+                self.subscribers_door.close(self.router.outlet.socket(), Doorway::MEMORY);
+            }
+        }
     }
 
     fn hear_subscribers(&mut self) -> zmq::Result<()> {

@@ -94,7 +94,7 @@ fn everything_acknowledged_was_published_though_the_publisher_never_ceases() {
 
 #[test]
 fn a_subscriber_that_does_not_read_holds_the_stop_up_no_longer_than_agreed() {
-    let bench = Bench::with(Config::new().linger(Duration::from_millis(300)));
+    let bench = Bench::with(Config::new().linger(Duration::from_millis(1_500)));
     let slow = bench.subscribe(&["zb1|info|"]);
     slow.socket.set_rcvhwm(1).unwrap();
     let push = bench.push();

@@ -170,3 +170,31 @@ fn what_subscribers_send_that_is_no_subscription_is_counted_and_ignored() {
     assert_eq!(lines.lines(1), [GOOD]);
     drop(strange);
 }
+
+#[test]
+fn who_has_sent_half_of_much_is_cut_before_the_broker_has_no_memory_left() {
+    // More than the tests beside this one have, and less than what is sent.
+    let bench = Bench::with(Config::new().max_memory(300 << 20));
+    let lines = bench.subscribe(&["info|"]);
+    let mut half = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0];
+    half.extend_from_slice(b"NULL");
+    half.resize(64, 0);
+    half.extend_from_slice(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH\x02");
+    half.extend_from_slice(&(4_u64 << 20).to_be_bytes());
+    half.resize(4 << 20, b'x');
+    let mut held = Vec::new();
+    let begun = Instant::now();
+    while bench.broker.counters().memory_cuts[0] == 0 {
+        assert!(begun.elapsed() < DEADLINE, "{} connections hold nothing", held.len());
+        let peer = TcpStream::connect(("127.0.0.1", bench.broker.port()));
+        let Ok(mut peer) = peer else { continue };
+        peer.set_write_timeout(Some(DEADLINE)).unwrap();
+        // Being cut while writing is what is hoped for.
+        peer.write_all(&half).ok();
+        held.push(peer);
+    }
+    // The door opens again, and a publisher that comes then is not in the way of the next cut.
+    bench.push().send(GOOD, 0).unwrap();
+    assert_eq!(lines.lines(1), [GOOD]);
+    assert!(held.len() < 200, "{}", held.len());
+}

@@ -2,6 +2,7 @@
 //! that is waited for.
 
 use std::fmt;
+use std::io::Write;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,31 +75,19 @@ impl Latency {
     /// Sends a line now and then for so long, over connections of its own.
     pub fn measure(port: u16, time: Duration) -> Result<Self, Failure> {
         let begun = Instant::now();
-        let mut reader = Peer::connect(port + 1, "SUB")?;
-        reader.subscribe("probe|")?;
-        reader.stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        let mut publisher = Peer::connect(port, "PUSH")?;
-        thread::sleep(Duration::from_millis(200));
-        let (mut sorted, mut lost, mut n) = (Vec::new(), 0, 0);
+        let (mut sorted, mut lost, mut probe) = (Vec::new(), 0, None);
         while begun.elapsed() < time {
-            use std::io::Write;
-            n += 1;
-            let line = format!("probe|Counter|probe|{n}|1700000000|probe");
-            let (mut bytes, sent) = (Vec::new(), Instant::now());
-            put_frame(&mut bytes, line.as_bytes(), false);
-            publisher.stream.write_all(&bytes)?;
-            loop {
-                match reader.message() {
-                    Ok(frames) if frames[0] == line.as_bytes() => {
-                        sorted.push(sent.elapsed());
-                        break;
-                    }
-                    Ok(_) => {}
-                    Err(_) => {
-                        lost += 1;
-                        break;
-                    }
+            // A broker without memory cuts everybody; who behaves comes back.
+            let took = match &mut probe {
+                Some(probe) => Probe::send(probe),
+                None => {
+                    probe = Probe::new(port).ok();
+                    continue;
                 }
+            };
+            match took {
+                Ok(took) => sorted.push(took),
+                Err(_) => (probe, lost) = (None, lost + 1),
             }
             thread::sleep(Duration::from_millis(10));
         }
@@ -109,6 +98,34 @@ impl Latency {
     fn at(&self, percent: usize) -> f64 {
         let at = (self.sorted.len() * percent / 100).min(self.sorted.len().saturating_sub(1));
         self.sorted.get(at).map_or(f64::NAN, Duration::as_secs_f64) * 1e3
+    }
+}
+
+/// Connections of its own, for lines that are waited for.
+struct Probe {
+    reader: Peer,
+    publisher: Peer,
+    sent: u64,
+}
+
+impl Probe {
+    fn new(port: u16) -> Result<Self, Failure> {
+        let mut reader = Peer::connect(port + 1, "SUB")?;
+        reader.subscribe("probe|")?;
+        reader.stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let publisher = Peer::connect(port, "PUSH")?;
+        thread::sleep(Duration::from_millis(200));
+        Ok(Self { reader, publisher, sent: 0 })
+    }
+
+    fn send(&mut self) -> Result<Duration, Failure> {
+        self.sent += 1;
+        let line = format!("probe|Counter|probe|{}|1700000000|probe", self.sent);
+        let (mut bytes, sent) = (Vec::new(), Instant::now());
+        put_frame(&mut bytes, line.as_bytes(), false);
+        self.publisher.stream.write_all(&bytes)?;
+        while self.reader.message()?[0] != line.as_bytes() {}
+        Ok(sent.elapsed())
     }
 }
 
