@@ -32,6 +32,8 @@ pub(crate) struct Desk {
     keep_levels: WantedLevels,
     kept: WantedLevels,
     max_age_ms: u64,
+    /// Since when the readers were silent, by a clock that nobody sets.
+    silent_since: HashMap<String, Instant>,
     heard_kept: Instant,
 }
 
@@ -72,6 +74,7 @@ impl Desk {
             keep_levels,
             kept: WantedLevels::default(),
             max_age_ms,
+            silent_since: HashMap::new(),
             heard_kept: now.at,
         };
         if desk.cursors.damaged() > 0 {
@@ -84,6 +87,7 @@ impl Desk {
         // A broker that was away for long is no reason to forget those who wait for it.
         for name in desk.names() {
             desk.cursors.heard(&name, now.ms);
+            desk.silent_since.insert(name, now.at);
         }
         desk.cursors_changed();
         desk
@@ -170,7 +174,10 @@ impl Desk {
             let text = "the session is to be a text of 1 to 128 bytes that no other process has";
             return Err(refusal(Refusal::Malformed, text));
         }
-        self.cursors.heard(name, now.ms);
+        if self.cursors.get(name).is_some() {
+            self.cursors.heard(name, now.ms.max(self.log.complete_until_ms()));
+            self.silent_since.insert(name.clone(), now.at);
+        }
         self.owners.claim(who, about, now.at).map_err(|owner| owned(name, &owner))
     }
 
@@ -202,6 +209,7 @@ impl Desk {
                 let new = Cursor { offset, heard_ms: now.ms, gone: 0, levels };
                 tracing::info!(event = "cursor_begun", cursor = %name, offset);
                 self.cursors.change(name, |cursor| *cursor = new);
+                self.silent_since.insert(name.to_owned(), now.at);
             }
         }
         self.save()?;
@@ -249,6 +257,7 @@ impl Desk {
     fn delete(&mut self, name: &str, now: Now) -> Result<Outcome, Refused> {
         self.free(name, now)?;
         self.places.remove(name);
+        self.silent_since.remove(name);
         let offset = self.cursors.remove(name).map_or(0, |cursor| cursor.offset);
         tracing::info!(event = "cursor_deleted", cursor = %name, offset);
         self.cursors_changed();
@@ -296,17 +305,21 @@ impl Desk {
         for name in self.owners.forget_silent(now.at) {
             self.places.remove(&name);
         }
-        let is_old = |cursor: &Cursor| cursor.heard_ms.saturating_add(self.max_age_ms) < now.ms;
-        let old: Vec<_> = self.cursors.iter().filter(|(_, cursor)| is_old(cursor)).collect();
-        let old: Vec<_> = old.into_iter().map(|(name, _)| name.to_owned()).collect();
+        // A clock that is set is no reason to forget anybody.
+        let max_age = Duration::from_millis(self.max_age_ms);
+        let is_old = |since: Instant| now.at.saturating_duration_since(since) > max_age;
+        let old = self.silent_since.iter().filter(|(_, since)| is_old(**since));
+        let mut old: Vec<_> = old.map(|(name, _)| name.clone()).collect();
+        old.retain(|name| self.owners.of(name, now.at).is_none());
         let forgets = !old.is_empty();
-        for name in old.into_iter().filter(|name| self.owners.of(name, now.at).is_none()) {
+        for name in old {
             tracing::warn!(
                 event = "cursor_forgotten",
                 cursor = %name,
                 "it was away for longer than batches are kept"
             );
             self.cursors.remove(&name);
+            self.silent_since.remove(&name);
         }
         if forgets {
             self.cursors_changed();
@@ -378,3 +391,6 @@ pub(crate) fn no_journal() -> ReplayAnswer {
                 published live with --live";
     ReplayAnswer::Refused(refusal(Refusal::NoJournal, text))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! What becomes of cursors when clocks are set.
+
+use super::*;
+use crate::journal::Health;
+use std::path::Path;
+
+const NOON: u64 = 1_700_000_040_000;
+const HOUR_MS: u64 = 3_600_000;
+
+fn desk(directory: &Path, now: Now) -> Desk {
+    let log = Log::new(directory, 1, Vec::new(), (0, 0), Health::default()).unwrap();
+    let cursors = Cursors::load(directory).unwrap();
+    Desk::new(Arc::new(log), cursors, (WantedLevels::default(), HOUR_MS), now)
+}
+
+fn fetch(desk: &mut Desk, now: Now) {
+    let reader = Who { name: "a".to_owned(), session: "1".to_owned() };
+    let (about, levels) = (String::new(), vec!["info".to_owned()]);
+    let fetch = Fetch { reader, about, levels, after: None, wait_ms: 0, max_bytes: 1 };
+    let outcome = desk.take(&ReplayRequest::Fetch(fetch), "", now);
+    assert!(matches!(outcome, Outcome::Batches(_)));
+}
+
+fn heard_ms(desk: &Desk, now: Now) -> Vec<u64> {
+    desk.list(now).iter().map(|cursor| cursor.heard_ms).collect()
+}
+
+#[test]
+fn a_clock_that_is_set_forgets_nobody_and_an_absence_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = Now { at: Instant::now(), ms: NOON };
+    let mut desk = desk(dir.path(), start);
+    fetch(&mut desk, start);
+    let after = |seconds, ms| Now { at: start.at + Duration::from_secs(seconds), ms };
+    // A machine that began in 1970 has heard what time it is, while the reader is away.
+    desk.look_after(after(10, NOON + 1_000 * HOUR_MS));
+    assert_eq!(desk.list(start).len(), 1);
+    desk.look_after(after(3_599, NOON));
+    assert_eq!(desk.list(start).len(), 1);
+    desk.look_after(after(3_601, NOON));
+    assert_eq!(desk.list(start).len(), 0);
+}
+
+#[test]
+fn when_a_reader_was_heard_of_goes_back_only_if_it_was_absurd() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = |ms| Now { at: Instant::now(), ms };
+    let mut first = desk(dir.path(), now(NOON));
+    fetch(&mut first, now(NOON));
+    fetch(&mut first, now(NOON - HOUR_MS));
+    assert_eq!(heard_ms(&first, now(NOON)), [NOON]);
+    // The broker's own clock may be ahead of the machine's.
+    first.log.may_tell(NOON + 5);
+    first.log.set_complete_until_ms(NOON + 5, NOON + 5);
+    fetch(&mut first, now(NOON - HOUR_MS));
+    first.cursors.keep_heard();
+    first.save().unwrap();
+    let second = desk(dir.path(), now(NOON - HOUR_MS));
+    assert_eq!(heard_ms(&second, now(NOON)), [NOON + 5]);
+    let third = desk(dir.path(), now(NOON - 7 * HOUR_MS));
+    assert_eq!(heard_ms(&third, now(NOON)), [NOON - 7 * HOUR_MS]);
+}
