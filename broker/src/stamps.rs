@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 /// Further ahead of the machine's clock, something is wrong that waiting does not mend.
-pub(crate) const TOO_FAR_AHEAD_MS: u64 = 6 * 3_600_000;
+const TOO_FAR_AHEAD_MS: u64 = 6 * 3_600_000;
 
 /// A clock that goes on from the last time it told.
 #[derive(Debug)]

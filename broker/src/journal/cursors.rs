@@ -12,7 +12,6 @@
 
 use super::directory::{read_small, replace};
 use super::record::MAX_OFFSET;
-use crate::stamps::TOO_FAR_AHEAD_MS;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -107,12 +106,10 @@ impl Cursors {
         self.is_changed |= *cursor != before || *cursor == Cursor::default();
     }
 
-    /// Notes that a reader was heard of. That alone is not worth a write. The time does not go back
-    /// with the clock, unless it was absurd.
+    /// Notes that a reader was heard of. That alone is not worth a write.
     pub(crate) fn heard(&mut self, name: &str, now_ms: u64) {
         if let Some(cursor) = self.by_name.get_mut(name) {
-            let is_absurd = cursor.heard_ms > now_ms.saturating_add(TOO_FAR_AHEAD_MS);
-            cursor.heard_ms = if is_absurd { now_ms } else { cursor.heard_ms.max(now_ms) };
+            cursor.heard_ms = now_ms;
         }
     }
 

@@ -175,7 +175,7 @@ impl Desk {
             return Err(refusal(Refusal::Malformed, text));
         }
         if self.cursors.get(name).is_some() {
-            self.cursors.heard(name, now.ms.max(self.log.complete_until_ms()));
+            self.cursors.heard(name, now.ms);
             self.silent_since.insert(name.clone(), now.at);
         }
         self.owners.claim(who, about, now.at).map_err(|owner| owned(name, &owner))

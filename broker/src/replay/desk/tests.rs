@@ -21,10 +21,6 @@ fn fetch(desk: &mut Desk, now: Now) {
     assert!(matches!(outcome, Outcome::Batches(_)));
 }
 
-fn heard_ms(desk: &Desk, now: Now) -> Vec<u64> {
-    desk.list(now).iter().map(|cursor| cursor.heard_ms).collect()
-}
-
 #[test]
 fn a_clock_that_is_set_forgets_nobody_and_an_absence_does() {
     let dir = tempfile::tempdir().unwrap();
@@ -39,24 +35,4 @@ fn a_clock_that_is_set_forgets_nobody_and_an_absence_does() {
     assert_eq!(desk.list(start).len(), 1);
     desk.look_after(after(3_601, NOON));
     assert_eq!(desk.list(start).len(), 0);
-}
-
-#[test]
-fn when_a_reader_was_heard_of_goes_back_only_if_it_was_absurd() {
-    let dir = tempfile::tempdir().unwrap();
-    let now = |ms| Now { at: Instant::now(), ms };
-    let mut first = desk(dir.path(), now(NOON));
-    fetch(&mut first, now(NOON));
-    fetch(&mut first, now(NOON - HOUR_MS));
-    assert_eq!(heard_ms(&first, now(NOON)), [NOON]);
-    // The broker's own clock may be ahead of the machine's.
-    first.log.may_tell(NOON + 5);
-    first.log.set_complete_until_ms(NOON + 5, NOON + 5);
-    fetch(&mut first, now(NOON - HOUR_MS));
-    first.cursors.keep_heard();
-    first.save().unwrap();
-    let second = desk(dir.path(), now(NOON - HOUR_MS));
-    assert_eq!(heard_ms(&second, now(NOON)), [NOON + 5]);
-    let third = desk(dir.path(), now(NOON - 7 * HOUR_MS));
-    assert_eq!(heard_ms(&third, now(NOON)), [NOON - 7 * HOUR_MS]);
 }
