@@ -143,6 +143,8 @@ impl Config {
         if kind == zmq::ROUTER {
             socket.set_sndhwm(MAX_ANSWERS).map_err(StartError::Socket)?;
             socket.set_rcvhwm(MAX_REQUESTS).map_err(StartError::Socket)?;
+            // So that it is known who does not read the answers.
+            socket.set_router_mandatory(true).map_err(StartError::Socket)?;
         }
         if let Some(gate) = gate {
             secure(&mut socket, gate.key()).map_err(StartError::Socket)?;

@@ -87,7 +87,7 @@ impl OpenedJournal {
         let cursors = Cursors::load(path).map_err(JournalError::unusable(path))?;
         let recover::Opened { mut writer, sequences } = opened;
         writer.skip_to(cursors.highest());
-        let (told, told_ms) = Told::open(path).map_err(JournalError::unusable(path))?;
+        let (told, told_ms) = Told::open(path);
         writer.log().go_on_from(told_ms);
         if let Some(disk) = disk(path) {
             // The last segment is never deleted; on a small disk it must not be all there is.

@@ -147,6 +147,8 @@ impl Desk {
         };
         let hauled = haul(&self.log, &mut reader, &levels, fetch.max_bytes);
         let hauled = hauled.map_err(|error| self.unreadable(&error))?;
+        // There may be a thousand places.
+        reader.rest();
         let gone = self.gone.news(name, after, hauled.head.gone);
         if gone > 0 {
             self.cursors.change(name, |cursor| cursor.gone += gone);

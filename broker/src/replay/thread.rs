@@ -5,6 +5,7 @@ use super::fetch::Haul;
 use super::refusal::no_journal;
 use crate::curve::{Doorway, Guard};
 use crate::shared::Shared;
+use std::collections::HashMap;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,12 +23,20 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// The most requests that wait for batches at a time.
 const MAX_WAITING: usize = 1_000;
 
+/// How long somebody is not answered that did not read the answers before.
+const DEAF_FOR: Duration = Duration::from_secs(1);
+
+/// The most connections of which that is remembered.
+const MAX_DEAF: usize = 10_000;
+
 /// Everything the thread needs.
 pub(crate) struct ReplayThread {
     socket: zmq::Socket,
     /// None without a journal.
     desk: Option<Desk>,
     waiting: Vec<Waiting>,
+    /// Who does not read its answers, and since when.
+    deaf: HashMap<Vec<u8>, Instant>,
     guard: Guard,
     door: Doorway,
     /// How often the readers' connections were cut for want of memory.
@@ -64,7 +73,8 @@ impl ReplayThread {
         (stop, shared): (Stop, Arc<Shared>),
     ) -> Self {
         let waiting = Vec::new();
-        Self { socket, desk, waiting, guard, door, cut: 0, stop, shared, _context: context }
+        let deaf = HashMap::new();
+        Self { socket, desk, waiting, deaf, guard, door, cut: 0, stop, shared, _context: context }
     }
 
     /// Runs until somebody asks to stop.
@@ -152,6 +162,9 @@ impl ReplayThread {
         let mut when_saved = Vec::new();
         for _ in 0..ROUND {
             let Some((envelope, request, address)) = self.receive()? else { break };
+            if self.is_deaf(&envelope) {
+                continue;
+            }
             let answer = match request {
                 Err(refused) => Outcome::Answer(ReplayAnswer::Refused(refused)),
                 Ok(request) => {
@@ -242,13 +255,24 @@ impl ReplayThread {
         }
     }
 
-    fn hand_out(&self, envelope: &Envelope, haul: Haul) -> zmq::Result<()> {
+    /// Whether somebody asks on and on and reads no answers. For such nothing is looked up: it would
+    /// be in the way of those that read.
+    fn is_deaf(&mut self, envelope: &Envelope) -> bool {
+        let Some(identity) = envelope.first() else { return false };
+        let is_deaf = self.deaf.get(identity).is_some_and(|since| since.elapsed() < DEAF_FOR);
+        if !is_deaf {
+            self.deaf.remove(identity);
+        }
+        is_deaf
+    }
+
+    fn hand_out(&mut self, envelope: &Envelope, haul: Haul) -> zmq::Result<()> {
         self.answer(envelope, &ReplayAnswer::Batches(haul.head), haul.frames)
     }
 
     /// Sends an answer. One that nobody reads is dropped: the reader asks again.
     fn answer(
-        &self,
+        &mut self,
         envelope: &Envelope,
         answer: &ReplayAnswer,
         batches: Vec<Message>,
@@ -256,11 +280,19 @@ impl ReplayThread {
         // libzmq hears only now and then that a reader has read; asked for events, it does so now.
         // Otherwise the queue of a quick reader would seem full.
         self.socket.get_events()?;
+        let identity = envelope.first().cloned().unwrap_or_default();
         let envelope = envelope.iter().map(|frame| Message::from(&frame[..]));
         let head = answer.encode().map(Message::from);
         let frames = envelope.chain(head).chain(batches);
         match self.socket.send_multipart(frames, DONTWAIT) {
-            Ok(()) | Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => Ok(()),
+            Ok(()) | Err(zmq::Error::EHOSTUNREACH) => Ok(()),
+            Err(zmq::Error::EAGAIN) => {
+                if self.deaf.len() >= MAX_DEAF {
+                    self.deaf.clear();
+                }
+                self.deaf.insert(identity, Instant::now());
+                Ok(())
+            }
             Err(zmq::Error::EINTR) => Ok(()),
             Err(error) => Err(error),
         }
