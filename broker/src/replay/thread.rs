@@ -22,8 +22,8 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// The most requests that wait for batches at a time.
 const MAX_WAITING: usize = 1_000;
 
-/// How long somebody is not answered that did not read the answers before.
-const DEAF_FOR: Duration = Duration::from_secs(1);
+/// How long somebody is not answered that did not read the answers before, or was gone.
+const DEAF_FOR: Duration = Duration::from_secs(10);
 
 /// The most connections of which that is remembered.
 const MAX_DEAF: usize = 10_000;
@@ -284,8 +284,9 @@ impl ReplayThread {
         let head = answer.encode().map(Message::from);
         let frames = envelope.chain(head).chain(batches);
         match self.socket.send_multipart(frames, DONTWAIT) {
-            Ok(()) | Err(zmq::Error::EHOSTUNREACH) => Ok(()),
-            Err(zmq::Error::EAGAIN) => {
+            Ok(()) => Ok(()),
+            // What it asked before it went may still be there to be taken.
+            Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => {
                 if self.deaf.len() >= MAX_DEAF {
                     self.deaf.clear();
                 }
