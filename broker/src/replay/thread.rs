@@ -23,11 +23,14 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// The most requests that wait for batches at a time.
 const MAX_WAITING: usize = 1_000;
 
-/// How long somebody is not answered that did not read the answers before.
-const DEAF_FOR: Duration = Duration::from_secs(1);
+/// How long somebody is not answered that did not read the answers before, or was gone.
+const DEAF_FOR: Duration = Duration::from_secs(10);
 
 /// The most connections of which that is remembered.
 const MAX_DEAF: usize = 10_000;
+
+/// As much an answer has at most while memory is short.
+const LITTLE: u64 = 64 << 10;
 
 /// Everything the thread needs.
 pub(crate) struct ReplayThread {
@@ -39,8 +42,6 @@ pub(crate) struct ReplayThread {
     deaf: HashMap<Vec<u8>, Instant>,
     guard: Guard,
     door: Doorway,
-    /// How often the readers' connections were cut for want of memory.
-    cut: u64,
     stop: Stop,
     shared: Arc<Shared>,
     // Last, because it ends only when all sockets are closed.
@@ -74,7 +75,7 @@ impl ReplayThread {
     ) -> Self {
         let waiting = Vec::new();
         let deaf = HashMap::new();
-        Self { socket, desk, waiting, deaf, guard, door, cut: 0, stop, shared, _context: context }
+        Self { socket, desk, waiting, deaf, guard, door, stop, shared, _context: context }
     }
 
     /// Runs until somebody asks to stop.
@@ -112,16 +113,11 @@ impl ReplayThread {
         }
     }
 
-    /// Cuts readers off when keys were taken off the list or memory is short, and says whether nothing may be done until
+    /// Cuts readers off when keys were taken off the list, and says whether nothing may be done until
     /// all of them are. They ask again.
     fn keep_out(&mut self) -> bool {
-        let ordered = self.shared.readers_cut();
-        let is_ordered = std::mem::replace(&mut self.cut, ordered) != ordered;
         if self.guard.look() {
             self.door.close(&self.socket, Doorway::REVOKED);
-            self.waiting.clear();
-        } else if is_ordered && !self.door.is_closed() {
-            self.door.close(&self.socket, Doorway::MEMORY);
             self.waiting.clear();
         }
         self.door.open(&self.socket);
@@ -167,7 +163,12 @@ impl ReplayThread {
             }
             let answer = match request {
                 Err(refused) => Outcome::Answer(ReplayAnswer::Refused(refused)),
-                Ok(request) => {
+                Ok(mut request) => {
+                    if let ReplayRequest::Fetch(fetch) = &mut request
+                        && self.shared.is_short()
+                    {
+                        fetch.max_bytes = fetch.max_bytes.min(LITTLE);
+                    }
                     if let ReplayRequest::Release(who) = &request {
                         // What it still waits for would take the name again.
                         self.waiting.retain(|waiting| !waiting.is_of(who));
@@ -285,8 +286,9 @@ impl ReplayThread {
         let head = answer.encode().map(Message::from);
         let frames = envelope.chain(head).chain(batches);
         match self.socket.send_multipart(frames, DONTWAIT) {
-            Ok(()) | Err(zmq::Error::EHOSTUNREACH) => Ok(()),
-            Err(zmq::Error::EAGAIN) => {
+            Ok(()) => Ok(()),
+            // What it asked before it went may still be there to be taken.
+            Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => {
                 if self.deaf.len() >= MAX_DEAF {
                     self.deaf.clear();
                 }
