@@ -26,8 +26,9 @@ const MAX_TOPIC_BYTES: i64 = 4_096;
 /// The most answers that wait for one reader that does not read them.
 const MAX_ANSWERS: i32 = 4;
 
-/// The most requests that wait from one reader.
-const MAX_REQUESTS: i32 = 100;
+/// The most requests that wait from one reader, which asks again when it has its answer. They stay
+/// there when it is gone.
+const MAX_REQUESTS: i32 = 16;
 
 /// Seconds after which the system asks a silent peer whether it is still there.
 const KEEPALIVE_IDLE: i32 = 60;
@@ -143,6 +144,8 @@ impl Config {
         if kind == zmq::ROUTER {
             socket.set_sndhwm(MAX_ANSWERS).map_err(StartError::Socket)?;
             socket.set_rcvhwm(MAX_REQUESTS).map_err(StartError::Socket)?;
+            // So that it is known who does not read the answers.
+            socket.set_router_mandatory(true).map_err(StartError::Socket)?;
         }
         if let Some(gate) = gate {
             secure(&mut socket, gate.key()).map_err(StartError::Socket)?;

@@ -67,12 +67,12 @@ pub struct Flags {
           value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
     high_water_mark: u32,
 
-    /// Largest frame in bytes; who sends a larger one is disconnected
+    /// Largest frame in bytes, at most the default, which is as much as workers take; who sends a larger one is disconnected
     #[arg(long, value_name = "BYTES", default_value_t = MAX_FRAME_BYTES as u64,
-          value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
+          value_parser = clap::value_parser!(u64).range(1..=MAX_FRAME_BYTES as u64))]
     max_frame: u64,
 
-    /// MiB of memory beyond which connections are cut, so that peers that do not read or finish let go
+    /// MiB of memory beyond which publishers are cut off for a moment and queues are kept short
     #[arg(long, value_name = "MIB", default_value_t = 512,
           value_parser = clap::value_parser!(u64).range(64..=1 << 30))]
     max_memory: u64,
@@ -350,6 +350,8 @@ mod tests {
             ["--http", "nowhere"],
             ["--high-water-mark", "0"],
             ["--max-frame", "0"],
+            // No worker would read on behind a batch that is larger.
+            ["--max-frame", "4194305"],
             ["--settle", "-1"],
             ["--shutdown-timeout", "-1"],
             ["--shutdown-timeout", "nan"],

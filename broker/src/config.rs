@@ -120,10 +120,10 @@ impl Config {
         self
     }
 
-    /// How many bytes of memory the process has at most, or about that. Beyond it connections are cut:
-    /// publishers first, then those who read the journal, then subscribers, until what waits for
-    /// peers that do not read, or came from peers that do not finish, is gone. Those that behave come
-    /// back by themselves, and batches that were not acknowledged are sent again. Defaults to 512 MiB.
+    /// Beyond how many bytes of memory the process takes measures against peers that do not read what
+    /// waits for them, or do not finish what they send: publishers are cut off and come back by
+    /// themselves, few messages wait for each subscriber, and readers of the journal get little at a
+    /// time. Batches that were not acknowledged are sent again. Defaults to 512 MiB.
     pub fn max_memory(mut self, bytes: u64) -> Self {
         self.max_memory = bytes;
         self

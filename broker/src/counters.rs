@@ -11,9 +11,6 @@ pub(crate) const INTAKES: [&str; 2] = ["zmq", "legacy"];
 /// The sockets whose peers are counted, by the word that stands for each in metrics.
 pub(crate) const SOCKETS: [&str; 3] = ["zmq", "legacy", "publish"];
 
-/// Whose connections are cut when there is too much memory, by the word that stands for them.
-pub(crate) const MEMORY_CUTS: [&str; 3] = ["publishers", "readers", "subscribers"];
-
 /// Why something was dropped.
 pub(crate) const REASONS: [&str; 21] = [
     // lines, as `LineError::reason` names them
@@ -79,9 +76,8 @@ pub struct Counters {
     pub peers: [PeerCounters; SOCKETS.len()],
     /// What became of keys, if the broker encrypts.
     pub keys: Option<KeyCounters>,
-    /// How often connections were cut because the broker had too much memory: those of publishers, of
-    /// those who read the journal, and of subscribers.
-    pub memory_cuts: [u64; MEMORY_CUTS.len()],
+    /// How often the connections of publishers were cut because the broker had too much memory.
+    pub memory_cuts: u64,
     /// Messages from subscribers that were no subscriptions, or too many to keep.
     pub strange_subscriptions: u64,
     /// Topics that subscribers have asked for, now.

@@ -1,6 +1,6 @@
 //! The broker's own numbers, as measurements of level `zibrato`.
 
-use crate::counters::{Counters, INTAKES, MEMORY_CUTS, SOCKETS};
+use crate::counters::{Counters, INTAKES, SOCKETS};
 use crate::journal::Health;
 use zibrato::Gauge;
 use zibrato::wire::BatchWriter;
@@ -71,9 +71,7 @@ impl OwnNumbers {
         }
         let drops = |counters: &Counters| counters.subscriber_drops.values().sum();
         more("subscriber_drops", drops(now), drops(told));
-        for (at, whose) in MEMORY_CUTS.iter().enumerate() {
-            more(&format!("memory_cuts.{whose}"), now.memory_cuts[at], told.memory_cuts[at]);
-        }
+        more("memory_cuts", now.memory_cuts, told.memory_cuts);
         more("overflowed", now.overflowed, told.overflowed);
         for ((reason, now), (_, told)) in now.dropped.iter().zip(told.dropped.iter()) {
             more(&format!("dropped.{reason}"), now, told);

@@ -1,6 +1,6 @@
 //! The pages that the broker serves over HTTP.
 
-use crate::counters::{Counters, INTAKES, MEMORY_CUTS, REASONS, SOCKETS};
+use crate::counters::{Counters, INTAKES, REASONS, SOCKETS};
 use crate::journal::Health;
 use crate::shared::Shared;
 use zibrato::daemon::{Exposition, Page};
@@ -100,13 +100,11 @@ fn outlets(to: &mut Exposition, counters: &Counters) {
     for (level, count) in &*counters.subscriber_drops {
         family.sample(&[("level", level)], *count as f64);
     }
-    let mut family = to.counter(
+    to.counter(
         "zibrato_broker_memory_cuts_total",
-        "How often connections were cut because the broker had too much memory, by whose.",
-    );
-    for (whose, count) in MEMORY_CUTS.iter().zip(counters.memory_cuts) {
-        family.sample(&[("whose", whose)], count as f64);
-    }
+        "How often the connections of publishers were cut because the broker had too much memory.",
+    )
+    .sample(&[], counters.memory_cuts as f64);
     to.counter(
         "zibrato_broker_strange_subscriptions_total",
         "Messages from subscribers that were no subscriptions, or too many to keep.",

@@ -1,7 +1,7 @@
 //! What the router tells other threads.
 
 use crate::counters::Counters;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::wire::{CursorState, WantedLevels};
@@ -14,7 +14,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Shared {
     state: Mutex<State>,
     stopping: AtomicBool,
-    readers_cut: AtomicU64,
+    is_short: AtomicBool,
 }
 
 /// What was left there last.
@@ -39,7 +39,7 @@ impl Shared {
         Self {
             state: Mutex::new(state),
             stopping: AtomicBool::new(false),
-            readers_cut: AtomicU64::new(0),
+            is_short: AtomicBool::new(false),
         }
     }
 
@@ -83,14 +83,13 @@ impl Shared {
         self.state().stop_by
     }
 
-    /// Orders that the connections of those who read the journal be cut.
-    pub(crate) fn cut_readers(&self) {
-        self.readers_cut.fetch_add(1, Ordering::Relaxed);
+    /// Tells whether there is too much memory, so that readers get little at a time.
+    pub(crate) fn tell_short(&self, is_short: bool) {
+        self.is_short.store(is_short, Ordering::Relaxed);
     }
 
-    /// How often that was ordered.
-    pub(crate) fn readers_cut(&self) -> u64 {
-        self.readers_cut.load(Ordering::Relaxed)
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed)
     }
 
     pub(crate) fn tell_stopping(&self) {

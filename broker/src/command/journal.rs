@@ -18,8 +18,8 @@ pub(crate) struct JournalFlags {
     #[arg(long, value_name = "DIR", global = true)]
     journal: Option<PathBuf>,
 
-    /// Keep no journal: what workers do not read at once is lost to them
-    #[arg(long, conflicts_with = "journal")]
+    /// Keep no journal, whatever --journal says: what workers do not read at once is lost to them
+    #[arg(long)]
     no_journal: bool,
 
     /// Levels to measure and keep even if no worker asks for them, `*` for every level

@@ -96,7 +96,7 @@ impl Directory {
             Some(id) if has_segments(path) => id,
             _ => {
                 let id = u64::from_be_bytes(random());
-                replace(path, ID_FILE, format!("{id:016x}\n").as_bytes()).map_err(unusable())?;
+                put_id(path, id).map_err(unusable())?;
                 id
             }
         };
@@ -189,6 +189,19 @@ fn parse_name(name: &str) -> Option<(u64, Marker)> {
 pub(crate) fn read_id(directory: &Path) -> Option<u64> {
     let text = read_small(&directory.join(ID_FILE)).ok()?;
     u64::from_str_radix(std::str::from_utf8(&text).ok()?.trim_end(), 16).ok()
+}
+
+/// Gives the journal in a directory another number; over the one that it has, if the disk is full,
+/// which takes no room. One that is cut then is no number, and the next start gives another one.
+fn put_id(directory: &Path, id: u64) -> io::Result<()> {
+    let text = format!("{id:016x}\n");
+    let replaced = replace(directory, ID_FILE, text.as_bytes());
+    if !matches!(&replaced, Err(error) if error.kind() == io::ErrorKind::StorageFull) {
+        return replaced;
+    }
+    let mut file = OpenOptions::new().write(true).open(directory.join(ID_FILE))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 fn has_segments(directory: &Path) -> bool {
@@ -314,6 +327,21 @@ mod tests {
         directory.delete_segment(7, marker).unwrap();
         directory.delete_segment(7, marker).unwrap();
         assert_eq!(segments(dir.path()).unwrap(), []);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_no_reason_not_to_open_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = Directory::open(dir.path()).unwrap().id();
+        let new = format!("{ID_FILE}.new");
+        std::os::unix::fs::symlink("/dev/full", dir.path().join(&new)).unwrap();
+        let opened = Directory::open(dir.path()).unwrap().id();
+        assert_ne!(opened, id);
+        assert_eq!(read_id(dir.path()), Some(opened));
+        fs::remove_file(dir.path().join(ID_FILE)).unwrap();
+        let error = Directory::open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("--journal"), "{error}");
     }
 
     #[test]

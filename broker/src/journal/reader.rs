@@ -59,6 +59,13 @@ impl Reader {
         Self { last: offset, gone: 0, open: None }
     }
 
+    /// Keeps no large buffer until it goes on.
+    pub(crate) fn rest(&mut self) {
+        if let Some((_, scan)) = &mut self.open {
+            scan.rest();
+        }
+    }
+
     /// The offset of the last batch that was passed, whether it was there or not.
     pub(crate) const fn last(&self) -> u64 {
         self.last

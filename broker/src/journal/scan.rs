@@ -74,6 +74,13 @@ impl<S: Source> Scan<S> {
         self.end = self.end.max(end);
     }
 
+    /// Keeps no large buffer while nobody reads on.
+    pub(crate) fn rest(&mut self) {
+        if self.buffer.capacity() > CHUNK {
+            self.buffer = Vec::new();
+        }
+    }
+
     /// Where the next record begins, if there is one.
     pub(crate) const fn at(&self) -> u64 {
         self.at

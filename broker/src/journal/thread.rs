@@ -31,6 +31,9 @@ const QUEUE_BYTES: usize = 16 << 20;
 /// No segment takes more than this part of its disk.
 const SEGMENTS_OF_A_DISK: u64 = 64;
 
+/// When the disk is full, at least this part of it is freed, if so much of it was read.
+const FREED_AT_ONCE: u64 = 16;
+
 /// How long after a failure it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -84,7 +87,7 @@ impl OpenedJournal {
         let cursors = Cursors::load(path).map_err(JournalError::unusable(path))?;
         let recover::Opened { mut writer, sequences } = opened;
         writer.skip_to(cursors.highest());
-        let (told, told_ms) = Told::open(path).map_err(JournalError::unusable(path))?;
+        let (told, told_ms) = Told::open(path);
         writer.log().go_on_from(told_ms);
         if let Some(disk) = disk(path) {
             // The last segment is never deleted; on a small disk it must not be all there is.
@@ -240,11 +243,15 @@ impl Keeper {
     fn look_after(&mut self) {
         self.let_tell();
         let log = Arc::clone(self.writer.log());
-        self.short_of = disk(log.path()).map_or(0, |disk| disk.short_of(&self.retention));
+        let disk_now = disk(log.path());
+        self.short_of = disk_now.map_or(0, |disk| disk.short_of(&self.retention));
         let outline = log.outline();
         let now_ms = clock::unix_ms();
-        // A quota may be used up while the disk has room.
-        let short_of = self.short_of.max(u64::from(self.is_full));
+        // A quota may be used up while the disk has room. More than is short is freed, so that it is
+        // not short again with the next batch.
+        let is_short = self.short_of > 0 || self.is_full;
+        let more = disk_now.map_or(1, |disk| (disk.total / FREED_AT_ONCE).max(1));
+        let short_of = if is_short { self.short_of.saturating_add(more) } else { 0 };
         let count = expired(&outline, &self.retention, now_ms, short_of, log.passed());
         if count == 0 {
             return;

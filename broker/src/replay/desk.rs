@@ -1,7 +1,9 @@
 //! What becomes of each request: it is answered at once, when something was written, or later.
 
 use super::fetch::{Haul, haul};
+use super::gone::Gone;
 use super::owners::Owners;
+use super::refusal::{owned, refusal, unknown};
 use crate::journal::{Cursor, Cursors, Flow, Log, Reader, level_names, levels};
 use std::collections::HashMap;
 use std::io;
@@ -32,6 +34,10 @@ pub(crate) struct Desk {
     keep_levels: WantedLevels,
     kept: WantedLevels,
     max_age_ms: u64,
+    /// What of the batches that are gone has been counted.
+    gone: Gone,
+    /// Since when the readers were silent, by a clock that nobody sets.
+    silent_since: HashMap<String, Instant>,
     heard_kept: Instant,
 }
 
@@ -72,6 +78,8 @@ impl Desk {
             keep_levels,
             kept: WantedLevels::default(),
             max_age_ms,
+            gone: Gone::default(),
+            silent_since: HashMap::new(),
             heard_kept: now.at,
         };
         if desk.cursors.damaged() > 0 {
@@ -84,6 +92,7 @@ impl Desk {
         // A broker that was away for long is no reason to forget those who wait for it.
         for name in desk.names() {
             desk.cursors.heard(&name, now.ms);
+            desk.silent_since.insert(name, now.at);
         }
         desk.cursors_changed();
         desk
@@ -138,7 +147,9 @@ impl Desk {
         };
         let hauled = haul(&self.log, &mut reader, &levels, fetch.max_bytes);
         let hauled = hauled.map_err(|error| self.unreadable(&error))?;
-        let gone = hauled.head.gone;
+        // There may be a thousand places.
+        reader.rest();
+        let gone = self.gone.news(name, after, hauled.head.gone);
         if gone > 0 {
             self.cursors.change(name, |cursor| cursor.gone += gone);
             tracing::warn!(
@@ -170,7 +181,10 @@ impl Desk {
             let text = "the session is to be a text of 1 to 128 bytes that no other process has";
             return Err(refusal(Refusal::Malformed, text));
         }
-        self.cursors.heard(name, now.ms);
+        if self.cursors.get(name).is_some() {
+            self.cursors.heard(name, now.ms);
+            self.silent_since.insert(name.clone(), now.at);
+        }
         self.owners.claim(who, about, now.at).map_err(|owner| owned(name, &owner))
     }
 
@@ -202,6 +216,7 @@ impl Desk {
                 let new = Cursor { offset, heard_ms: now.ms, gone: 0, levels };
                 tracing::info!(event = "cursor_begun", cursor = %name, offset);
                 self.cursors.change(name, |cursor| *cursor = new);
+                self.silent_since.insert(name.to_owned(), now.at);
             }
         }
         self.save()?;
@@ -241,6 +256,7 @@ impl Desk {
         };
         tracing::info!(event = "cursor_reset", cursor = %name, offset);
         self.places.remove(name);
+        self.gone.forget(name);
         self.cursors.change(name, |cursor| cursor.offset = offset);
         self.cursors_changed();
         Ok(Outcome::WhenSaved(ReplayAnswer::Done(Done { offset })))
@@ -249,6 +265,8 @@ impl Desk {
     fn delete(&mut self, name: &str, now: Now) -> Result<Outcome, Refused> {
         self.free(name, now)?;
         self.places.remove(name);
+        self.silent_since.remove(name);
+        self.gone.forget(name);
         let offset = self.cursors.remove(name).map_or(0, |cursor| cursor.offset);
         tracing::info!(event = "cursor_deleted", cursor = %name, offset);
         self.cursors_changed();
@@ -296,17 +314,22 @@ impl Desk {
         for name in self.owners.forget_silent(now.at) {
             self.places.remove(&name);
         }
-        let is_old = |cursor: &Cursor| cursor.heard_ms.saturating_add(self.max_age_ms) < now.ms;
-        let old: Vec<_> = self.cursors.iter().filter(|(_, cursor)| is_old(cursor)).collect();
-        let old: Vec<_> = old.into_iter().map(|(name, _)| name.to_owned()).collect();
+        // A clock that is set is no reason to forget anybody.
+        let max_age = Duration::from_millis(self.max_age_ms);
+        let is_old = |since: Instant| now.at.saturating_duration_since(since) > max_age;
+        let old = self.silent_since.iter().filter(|(_, since)| is_old(**since));
+        let mut old: Vec<_> = old.map(|(name, _)| name.clone()).collect();
+        old.retain(|name| self.owners.of(name, now.at).is_none());
         let forgets = !old.is_empty();
-        for name in old.into_iter().filter(|name| self.owners.of(name, now.at).is_none()) {
+        for name in old {
             tracing::warn!(
                 event = "cursor_forgotten",
                 cursor = %name,
                 "it was away for longer than batches are kept"
             );
             self.cursors.remove(&name);
+            self.silent_since.remove(&name);
+            self.gone.forget(&name);
         }
         if forgets {
             self.cursors_changed();
@@ -356,25 +379,5 @@ impl Desk {
     }
 }
 
-fn refusal(why: Refusal, text: &str) -> Refused {
-    Refused { why, text: text.to_owned() }
-}
-
-fn owned(name: &str, owner: &str) -> Refused {
-    let text = format!(
-        "{owner} reads under the name {name} already; stop it, or give this one another --name"
-    );
-    Refused { why: Refusal::Owned, text }
-}
-
-fn unknown(name: &str) -> Refused {
-    let text = format!("there is no cursor {name:?}; `zibrato-broker cursors list` shows all");
-    Refused { why: Refusal::Unknown, text }
-}
-
-/// The answer of a broker without a journal, to everything.
-pub(crate) fn no_journal() -> ReplayAnswer {
-    let text = "the broker keeps no journal; start it without --no-journal, or read what is \
-                published live with --live";
-    ReplayAnswer::Refused(refusal(Refusal::NoJournal, text))
-}
+#[cfg(test)]
+mod tests;

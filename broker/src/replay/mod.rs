@@ -10,7 +10,9 @@
 
 mod desk;
 mod fetch;
+mod gone;
 mod owners;
+mod refusal;
 mod thread;
 
 pub(crate) use desk::{Desk, Now};

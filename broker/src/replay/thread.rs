@@ -1,9 +1,11 @@
 //! The thread that owns the replay port.
 
-use super::desk::{Desk, Now, Outcome, no_journal};
+use super::desk::{Desk, Now, Outcome};
 use super::fetch::Haul;
+use super::refusal::no_journal;
 use crate::curve::{Doorway, Guard};
 use crate::shared::Shared;
+use std::collections::HashMap;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,16 +23,25 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// The most requests that wait for batches at a time.
 const MAX_WAITING: usize = 1_000;
 
+/// How long somebody is not answered that did not read the answers before, or was gone.
+const DEAF_FOR: Duration = Duration::from_secs(10);
+
+/// The most connections of which that is remembered.
+const MAX_DEAF: usize = 10_000;
+
+/// As much an answer has at most while memory is short.
+const LITTLE: u64 = 64 << 10;
+
 /// Everything the thread needs.
 pub(crate) struct ReplayThread {
     socket: zmq::Socket,
     /// None without a journal.
     desk: Option<Desk>,
     waiting: Vec<Waiting>,
+    /// Who does not read its answers, and since when.
+    deaf: HashMap<Vec<u8>, Instant>,
     guard: Guard,
     door: Doorway,
-    /// How often the readers' connections were cut for want of memory.
-    cut: u64,
     stop: Stop,
     shared: Arc<Shared>,
     // Last, because it ends only when all sockets are closed.
@@ -63,7 +74,8 @@ impl ReplayThread {
         (stop, shared): (Stop, Arc<Shared>),
     ) -> Self {
         let waiting = Vec::new();
-        Self { socket, desk, waiting, guard, door, cut: 0, stop, shared, _context: context }
+        let deaf = HashMap::new();
+        Self { socket, desk, waiting, deaf, guard, door, stop, shared, _context: context }
     }
 
     /// Runs until somebody asks to stop.
@@ -101,16 +113,11 @@ impl ReplayThread {
         }
     }
 
-    /// Cuts readers off when keys were taken off the list or memory is short, and says whether nothing may be done until
+    /// Cuts readers off when keys were taken off the list, and says whether nothing may be done until
     /// all of them are. They ask again.
     fn keep_out(&mut self) -> bool {
-        let ordered = self.shared.readers_cut();
-        let is_ordered = std::mem::replace(&mut self.cut, ordered) != ordered;
         if self.guard.look() {
             self.door.close(&self.socket, Doorway::REVOKED);
-            self.waiting.clear();
-        } else if is_ordered && !self.door.is_closed() {
-            self.door.close(&self.socket, Doorway::MEMORY);
             self.waiting.clear();
         }
         self.door.open(&self.socket);
@@ -151,9 +158,17 @@ impl ReplayThread {
         let mut when_saved = Vec::new();
         for _ in 0..ROUND {
             let Some((envelope, request, address)) = self.receive()? else { break };
+            if self.is_deaf(&envelope) {
+                continue;
+            }
             let answer = match request {
                 Err(refused) => Outcome::Answer(ReplayAnswer::Refused(refused)),
-                Ok(request) => {
+                Ok(mut request) => {
+                    if let ReplayRequest::Fetch(fetch) = &mut request
+                        && self.shared.is_short()
+                    {
+                        fetch.max_bytes = fetch.max_bytes.min(LITTLE);
+                    }
                     if let ReplayRequest::Release(who) = &request {
                         // What it still waits for would take the name again.
                         self.waiting.retain(|waiting| !waiting.is_of(who));
@@ -241,13 +256,24 @@ impl ReplayThread {
         }
     }
 
-    fn hand_out(&self, envelope: &Envelope, haul: Haul) -> zmq::Result<()> {
+    /// Whether somebody asks on and on and reads no answers. For such nothing is looked up: it would
+    /// be in the way of those that read.
+    fn is_deaf(&mut self, envelope: &Envelope) -> bool {
+        let Some(identity) = envelope.first() else { return false };
+        let is_deaf = self.deaf.get(identity).is_some_and(|since| since.elapsed() < DEAF_FOR);
+        if !is_deaf {
+            self.deaf.remove(identity);
+        }
+        is_deaf
+    }
+
+    fn hand_out(&mut self, envelope: &Envelope, haul: Haul) -> zmq::Result<()> {
         self.answer(envelope, &ReplayAnswer::Batches(haul.head), haul.frames)
     }
 
     /// Sends an answer. One that nobody reads is dropped: the reader asks again.
     fn answer(
-        &self,
+        &mut self,
         envelope: &Envelope,
         answer: &ReplayAnswer,
         batches: Vec<Message>,
@@ -255,11 +281,20 @@ impl ReplayThread {
         // libzmq hears only now and then that a reader has read; asked for events, it does so now.
         // Otherwise the queue of a quick reader would seem full.
         self.socket.get_events()?;
+        let identity = envelope.first().cloned().unwrap_or_default();
         let envelope = envelope.iter().map(|frame| Message::from(&frame[..]));
         let head = answer.encode().map(Message::from);
         let frames = envelope.chain(head).chain(batches);
         match self.socket.send_multipart(frames, DONTWAIT) {
-            Ok(()) | Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => Ok(()),
+            Ok(()) => Ok(()),
+            // What it asked before it went may still be there to be taken.
+            Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => {
+                if self.deaf.len() >= MAX_DEAF {
+                    self.deaf.clear();
+                }
+                self.deaf.insert(identity, Instant::now());
+                Ok(())
+            }
             Err(zmq::Error::EINTR) => Ok(()),
             Err(error) => Err(error),
         }

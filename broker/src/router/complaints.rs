@@ -14,6 +14,7 @@ pub(crate) struct Complaints {
     offender_ms: Option<u64>,
     refused: BTreeMap<&'static str, u64>,
     refused_ms: Option<u64>,
+    memory_ms: Option<u64>,
 }
 
 impl Complaints {
@@ -58,6 +59,16 @@ impl Complaints {
             }
         }
         self.refused = refused;
+    }
+
+    /// Says that there is too much memory, if that was not said for long enough.
+    pub(crate) fn complain_of_memory(&mut self, bytes: u64, now_ms: u64) {
+        if may(&mut self.memory_ms, now_ms) {
+            let why = "peers do not read what waits for them, or do not finish what they send; \
+                       publishers are cut off and come back, subscribers may miss some, and readers \
+                       get little at a time";
+            tracing::error!(event = "too_much_memory", mebibytes = bytes >> 20, why);
+        }
     }
 
     /// Whether it is time again to name who has too many series.

@@ -251,20 +251,20 @@ impl RouterThread {
             }
         }
         let Some((bytes, relief)) = self.memory.look() else { return };
-        tracing::error!(event = "too_much_memory", mebibytes = bytes >> 20, cut = ?relief);
-        self.router.counters.memory_cuts[relief as usize] += 1;
-        match relief {
-            Relief::Publishers => {
-                for (door, socket) in self.intake_doors.iter_mut().zip(&self.intakes) {
-                    if !door.is_closed() {
-                        door.close(socket, Doorway::MEMORY);
-                    }
-                }
-            }
-            Relief::Readers => self.shared.cut_readers(),
-            Relief::Subscribers if self.subscribers_door.is_closed() => {}
-            Relief::Subscribers => {
-                self.subscribers_door.close(self.router.outlet.socket(), Doorway::MEMORY);
+        let is_short = relief == Relief::Everybody;
+        self.shared.tell_short(is_short);
+        if let Err(error) = self.router.outlet.tighten(is_short) {
+            tracing::debug!(event = "tighten", %error);
+        }
+        if !is_short {
+            tracing::info!(event = "memory_is_enough_again", mebibytes = bytes >> 20);
+            return;
+        }
+        self.router.counters.memory_cuts += 1;
+        self.router.complaints.complain_of_memory(bytes, self.router.now_ms);
+        for (door, socket) in self.intake_doors.iter_mut().zip(&self.intakes) {
+            if !door.is_closed() {
+                door.close(socket, Doorway::MEMORY);
             }
         }
     }

@@ -326,3 +326,28 @@ fn every_request_of_many_is_answered() {
         client.fetch(None, 0);
     }
 }
+
+#[test]
+fn what_is_gone_is_counted_once_however_often_the_same_place_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    // Every batch has a segment of its own, and few of them stay.
+    let journal = JournalConfig::new(dir.path()).min_free_percent(0.0).segment_bytes(1);
+    let bench = Bench::with(Config::new().journal(journal.max_bytes(1_000)));
+    let (push_socket, me) = (bench.push(), publisher(1));
+    let acks = bench.subscribe(&[&zibrato::wire::ack_topic(me)]);
+    let client = Client::new(&bench, "a", "1", &["info"]);
+    client.fetch(None, 0);
+    bench.until("the level is wanted", || bench.broker.wanted().wants("info"));
+    for sequence in 1..=50 {
+        push(&push_socket, "info", me, sequence);
+        until_acknowledged(&acks, "info", sequence);
+    }
+    let kept = || bench.broker.counters().journal.map_or(u64::MAX, |journal| journal.kept_bytes);
+    bench.until("batches are deleted", || kept() <= 1_000);
+    let gone = client.fetch(None, 0).0.gone;
+    assert!(gone > 0);
+    for _ in 0..3 {
+        assert_eq!(client.fetch(None, 0).0.gone, gone);
+    }
+    assert_eq!(client.cursors()[0].gone, gone);
+}

@@ -8,12 +8,18 @@ use super::{Batch, FoldCounts, fold, read};
 use std::time::Duration;
 use zibrato::window::Window;
 
+/// Further back than this a broker's clock has given up a time that was absurd, and all windows are
+/// new ones.
+const LONGEST_LATE_MS: u64 = 6 * 3_600_000;
+
 /// Folds the batches of a journal. One window is open at a time: the broker's stamps ascend.
 #[derive(Debug)]
 pub(crate) struct ReplayFolder {
     length_ms: u64,
     max_series: usize,
     open: Option<Window>,
+    /// When the last window that has ended did so.
+    ended_ms: u64,
     counts: FoldCounts,
 }
 
@@ -29,7 +35,7 @@ pub(crate) struct Ended {
 impl ReplayFolder {
     pub(crate) fn new(flush: Duration, max_series: usize) -> Self {
         let length_ms = u64::try_from(flush.as_millis()).unwrap_or(u64::MAX).max(1);
-        Self { length_ms, max_series, open: None, counts: FoldCounts::default() }
+        Self { length_ms, max_series, open: None, ended_ms: 0, counts: FoldCounts::default() }
     }
 
     /// Folds the next batch in, and gives the window that ended before it. What is no batch is
@@ -40,7 +46,7 @@ impl ReplayFolder {
             self.counts.refuse("frames", 1, "a batch from a journal has a stamp");
             return None;
         };
-        let start_ms = stamp.received_ms - stamp.received_ms % self.length_ms;
+        let start_ms = self.start_of(stamp.received_ms);
         let ended = match &self.open {
             Some(open) if open.start_ms() == start_ms => None,
             Some(_) | None => self.end(stamp.offset.saturating_sub(1)),
@@ -60,7 +66,19 @@ impl ReplayFolder {
 
     /// Ends the open window, whatever may still belong to it.
     pub(crate) fn end(&mut self, through: u64) -> Option<Ended> {
-        self.open.take().map(|window| Ended { window, through })
+        let window = self.open.take()?;
+        self.ended_ms = window.end_ms();
+        Some(Ended { window, through })
+    }
+
+    /// When the window begins that a batch belongs to. A broker whose clock was set back while it was
+    /// away may receive batches in a window that has ended; they belong to the next one, so that what
+    /// was delivered is not written over.
+    fn start_of(&mut self, received_ms: u64) -> u64 {
+        let start_ms = received_ms - received_ms % self.length_ms;
+        let late = start_ms < self.ended_ms && self.ended_ms - received_ms <= LONGEST_LATE_MS;
+        self.counts.late += u64::from(late);
+        if late { self.ended_ms } else { start_ms }
     }
 
     /// Whether a window is open.

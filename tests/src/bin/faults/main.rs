@@ -26,6 +26,10 @@ use std::process::ExitCode;
 /// half open, the disk of the journal is full, a clock is an hour ahead or back. In the end all is
 /// mended, and what was recorded is compared with what has arrived.
 ///
+/// The table says how long it took at most, when something was mended, until both backends had all
+/// that had been recorded by then; what else was broken meanwhile counts too, and so do the waits
+/// between two tries, up to a minute after a 401.
+///
 /// The last line says how many readings were recorded, how many of them both backends have, how
 /// many were lost with a publisher that was killed (at most one interval, unless it had no broker
 /// then), how many payloads came to Librato again (with the same key and the same body), and how

@@ -22,6 +22,16 @@ const FAKETIME: [&str; 2] = [
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
 ];
 
+/// In the order of `Stage::publishers`.
+const PUBLISHERS: [Part; 2] = [Part::PublisherA, Part::PublisherB];
+
+/// Whose clock can be wrong.
+const CLOCKS: [(Part, Part); 3] = [
+    (Part::Broker, Part::BrokerClock),
+    (Part::CarbonWorker, Part::CarbonWorkerClock),
+    (Part::LibratoWorker, Part::LibratoWorkerClock),
+];
+
 /// How long everything may take to come up.
 const COMES_UP: Duration = Duration::from_secs(30);
 
@@ -34,7 +44,7 @@ pub(crate) struct Stage {
     programs: BTreeMap<Part, Process>,
     links: BTreeMap<Part, Proxy>,
     disk: Disk,
-    _ports: [Ports; 3],
+    ports: [Ports; 3],
     pub(crate) librato: LibratoBooks,
 }
 
@@ -68,7 +78,7 @@ impl Stage {
             links: proxies.into(),
             disk,
             librato: LibratoBooks::new(folder.join("librato.taken"), folder.join("letters")),
-            _ports: ports,
+            ports,
         };
         stage.add_programs(seed)?;
         for program in stage.programs.values_mut() {
@@ -83,7 +93,7 @@ impl Stage {
     }
 
     fn add_programs(&mut self, seed: u64) -> anyhow::Result<()> {
-        let [broker, backends, links] = &self._ports;
+        let [broker, backends, links] = &self.ports;
         let folder = self.folder.clone();
         let text = |path: &str| folder.join(path).display().to_string();
         let mut commands = Vec::new();
@@ -114,12 +124,7 @@ impl Stage {
         let faketime = FAKETIME.iter().find(|path| Path::new(path).is_file());
         let faketime = faketime.context("no libfaketime; `apt-get install libfaketime`")?;
         for (part, mut command) in commands {
-            let clock = match part {
-                Part::Broker => Some(Part::BrokerClock),
-                Part::CarbonWorker => Some(Part::CarbonWorkerClock),
-                Part::LibratoWorker => Some(Part::LibratoWorkerClock),
-                _ => None,
-            };
+            let clock = CLOCKS.iter().find(|(whose, _)| *whose == part).map(|(_, clock)| *clock);
             if let Some(clock) = clock {
                 self.set_clock(clock, "+0")?;
                 command.env("LD_PRELOAD", faketime).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
@@ -236,7 +241,7 @@ impl Stage {
 
     /// Sends what Librato has refused once more.
     pub(crate) fn send_letters(&self) -> anyhow::Result<()> {
-        let [_, backends, _] = &self._ports;
+        let [_, backends, _] = &self.ports;
         let letters = self.folder.join("letters").display().to_string();
         let mut command = Command::new(program("zibrato-librato"));
         command.args(["deadletter", "send", "--all"]);
@@ -275,12 +280,8 @@ impl Stage {
         lives.find(|life| publisher.is(life) && life.end == End::Runs).context("no publisher")
     }
 
-    const fn publisher(&self, part: Part) -> Option<usize> {
-        match part {
-            Part::PublisherA => Some(0),
-            Part::PublisherB => Some(1),
-            _ => None,
-        }
+    fn publisher(&self, part: Part) -> Option<usize> {
+        PUBLISHERS.iter().position(|publisher| *publisher == part)
     }
 
     fn program(&mut self, part: Part) -> anyhow::Result<&mut Process> {

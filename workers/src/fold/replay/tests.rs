@@ -81,6 +81,27 @@ fn read(
     }
 }
 
+#[test]
+fn what_is_received_in_a_window_that_has_ended_belongs_to_the_next_one() {
+    let mut folder = ReplayFolder::new(FLUSH, 1000);
+    let mut take = |offset, received_ms| {
+        let batch = kept(offset, received_ms, 1, 1.0);
+        folder.take(&batch.frames.each_ref().map(Vec::as_slice)).map(told)
+    };
+    let noon = 1_700_000_040_000;
+    assert!(take(1, noon + 900).is_none());
+    assert_eq!(take(2, noon + 1_000).unwrap().0.0, noon);
+    // The broker's clock was set back while it was away.
+    assert!(take(3, noon + 900).is_none() && take(4, noon + 1_500).is_none());
+    let (second, through) = take(5, noon + 2_000).unwrap();
+    assert_eq!((second.0, through), (noon + 1_000, 4));
+    assert!(second.1.contains("Counter(3.0)"), "{}", second.1);
+    // So far back is another time.
+    assert_eq!(take(6, 1_000).unwrap().0.0, noon + 2_000);
+    assert_eq!(take(7, 2_000).unwrap().0.0, 1_000);
+    assert_eq!(folder.take_counts().late, 1);
+}
+
 proptest! {
     /// Any cut of the same stream into answers, with restarts at any point from the committed
     /// place, gives the same windows.

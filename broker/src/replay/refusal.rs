@@ -1,0 +1,26 @@
+//! Why a request is not done, in a word for programs and a sentence for people.
+
+use zibrato::wire::{Refusal, Refused, ReplayAnswer};
+
+pub(super) fn refusal(why: Refusal, text: &str) -> Refused {
+    Refused { why, text: text.to_owned() }
+}
+
+pub(super) fn owned(name: &str, owner: &str) -> Refused {
+    let text = format!(
+        "{owner} reads under the name {name} already; stop it, or give this one another --name"
+    );
+    Refused { why: Refusal::Owned, text }
+}
+
+pub(super) fn unknown(name: &str) -> Refused {
+    let text = format!("there is no cursor {name:?}; `zibrato-broker cursors list` shows all");
+    Refused { why: Refusal::Unknown, text }
+}
+
+/// The answer of a broker without a journal, to everything.
+pub(crate) fn no_journal() -> ReplayAnswer {
+    let text = "the broker keeps no journal; start it without --no-journal, or read what is \
+                published live with --live";
+    ReplayAnswer::Refused(refusal(Refusal::NoJournal, text))
+}
