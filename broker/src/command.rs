@@ -333,10 +333,10 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_the_library() {
-        // But for those three, which a program has more use for than a test or an embedded broker.
+        // But for those four, which a program has more use for than a test or an embedded broker.
         let args = ["zibrato-broker", "--http", "off", "--settle", "0", "--no-journal"];
         let flags = Flags::try_parse_from(args).unwrap();
-        let (ours, theirs) = (flags.config().unwrap(), crate::Config::new());
+        let (ours, theirs) = (flags.config().unwrap(), crate::Config::new().max_memory(512 << 20));
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
     }
 

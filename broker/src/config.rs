@@ -53,7 +53,7 @@ impl Default for Config {
             http: None,
             max_frame: MAX_FRAME_BYTES,
             high_water: 10_000,
-            max_memory: 512 << 20,
+            max_memory: u64::MAX,
             linger: Duration::from_secs(5),
             settle: Duration::ZERO,
             exposure: Exposure::Loopback,
@@ -123,7 +123,9 @@ impl Config {
     /// Beyond how many bytes of memory the process takes measures against peers that do not read what
     /// waits for them, or do not finish what they send: publishers are cut off and come back by
     /// themselves, so are subscribers and readers of the journal that do not read, few messages wait
-    /// for each of the others, and they get little at a time. Batches that were not acknowledged are sent again. Defaults to 512 MiB.
+    /// for each of the others, and they get little at a time. Batches that were not acknowledged are
+    /// sent again. It is the whole process that is looked at, the program around the broker included.
+    /// Defaults to no bound; `zibrato-broker` has one of 512 MiB.
     pub fn max_memory(mut self, bytes: u64) -> Self {
         self.max_memory = bytes;
         self

@@ -34,14 +34,17 @@ pub(crate) struct MemoryWatch {
 
 impl MemoryWatch {
     pub(crate) fn new(max_bytes: u64) -> Self {
-        large_blocks_go_back();
+        // How a process allocates is its own affair, unless it is to be kept small.
+        if max_bytes < u64::MAX {
+            large_blocks_go_back();
+        }
         Self { max_bytes, look_at: Instant::now(), is_short: false }
     }
 
     /// When it is too much, or no longer: how much it is, and who has to let go.
     pub(crate) fn look(&mut self) -> Option<(u64, Relief)> {
         let now = Instant::now();
-        if now < self.look_at {
+        if now < self.look_at || self.max_bytes == u64::MAX {
             return None;
         }
         self.look_at = now + LOOK_EVERY;
