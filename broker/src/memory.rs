@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long after something was let go it is looked whether that was enough.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Blocks of this size and more are the system's again as soon as they are free. Otherwise glibc keeps
 /// such as large messages are made of among small ones, where they leave holes.
