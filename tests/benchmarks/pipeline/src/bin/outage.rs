@@ -1,9 +1,9 @@
 //! A backend that is away while as much comes as 10,000 series give in an hour.
 //!
-//! The hour is simulated: its batches, one a second for each series, are pushed as fast as the broker
-//! takes them, and the worker's windows are as short as they can be. So the volume that journal,
-//! broker and worker hold is that of an hour, and the number of windows is that of the time it took.
-//! How a worker that is an hour behind paces itself is not part of it.
+//! The hour is simulated: its batches, one a second for each series, are pushed within a minute, and the
+//! worker's windows are a second long, as many as an hour has of a minute each. So what journal, broker
+//! and worker hold is as much as in an hour. How a worker that is an hour behind paces itself is not
+//! part of it.
 
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
@@ -17,6 +17,9 @@ use zibrato_benchmark_pipeline::{
 
 const SERIES: u64 = 10_000;
 const ENTRIES: u64 = 100;
+
+/// How long the backend is away.
+const OUTAGE: Duration = Duration::from_secs(60);
 
 /// How long catching up may take.
 const CATCH_UP: Duration = Duration::from_secs(900);
@@ -58,8 +61,10 @@ fn run() -> Result<bool, Failure> {
     carbon.set_away(true);
     let (took, memory) = watched(&[&broker, &worker], || {
         let begun = Instant::now();
-        for _ in 1..seconds {
+        for second in 1..seconds {
             publisher.second()?;
+            let due = OUTAGE.mul_f64(second as f64 / seconds as f64);
+            thread::sleep(due.saturating_sub(begun.elapsed()));
         }
         Ok(begun.elapsed())
     })?;
