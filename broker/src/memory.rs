@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long after something was let go it is looked whether that was enough.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Blocks of this size and more are the system's again as soon as they are free. Otherwise glibc keeps
 /// such as large messages are made of among small ones, where they leave holes.
@@ -19,8 +19,9 @@ pub(crate) enum Relief {
     /// Nobody any more.
     Nobody,
     /// Publishers are cut off, and come back: nothing is lost that has to be acknowledged. So are
-    /// readers of the journal and subscribers that do not read; the others get little at a time, and
-    /// have few messages wait for them.
+    /// readers of the journal and subscribers that do not read; other readers get little at a time.
+    /// (How many messages may wait is not changed: libzmq 4.3.4 does not survive that while
+    /// connections end.)
     Everybody,
 }
 

@@ -65,8 +65,8 @@ impl Complaints {
     pub(crate) fn complain_of_memory(&mut self, bytes: u64, now_ms: u64) {
         if may(&mut self.memory_ms, now_ms) {
             let why = "peers do not read what waits for them, or do not finish what they send; \
-                       publishers are cut off and come back, subscribers may miss some, and readers \
-                       get little at a time";
+                       publishers, and those who do not read, are cut off and come back, and readers \
+                       of the journal get little at a time";
             tracing::error!(event = "too_much_memory", mebibytes = bytes >> 20, why);
         }
     }

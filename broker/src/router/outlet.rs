@@ -3,16 +3,11 @@
 use super::libzmq::{WhenFull, set_when_full};
 use zmq::{DONTWAIT, Message, SNDMORE};
 
-/// How many messages wait for a subscriber while memory is short.
-const FEW: i32 = 100;
-
 /// Sends to all subscribers.
 pub(crate) struct Outlet {
     socket: zmq::Socket,
     /// The first frame, kept because a send that fails swallows its frame.
     first: Vec<u8>,
-    /// How many messages wait for a subscriber at most.
-    high_water: i32,
 }
 
 /// Who got a message, of those that want it.
@@ -28,8 +23,7 @@ impl Outlet {
     /// Takes an XPUB socket over.
     pub(crate) fn new(mut socket: zmq::Socket) -> zmq::Result<Self> {
         set_when_full(&mut socket, WhenFull::Fail)?;
-        let high_water = socket.get_sndhwm()?;
-        Ok(Self { socket, first: Vec::new(), high_water })
+        Ok(Self { socket, first: Vec::new() })
     }
 
     pub(crate) const fn socket(&self) -> &zmq::Socket {
@@ -38,12 +32,6 @@ impl Outlet {
 
     pub(crate) const fn socket_mut(&mut self) -> &mut zmq::Socket {
         &mut self.socket
-    }
-
-    /// Has few messages wait for each subscriber, or as many as ever. Those beyond that are not let
-    /// go, but no more come to them.
-    pub(crate) fn tighten(&self, is_tight: bool) -> zmq::Result<()> {
-        self.socket.set_sndhwm(if is_tight { self.high_water.min(FEW) } else { self.high_water })
     }
 
     /// The first frame of the message that was sent last.

@@ -244,9 +244,6 @@ impl RouterThread {
         let Some((bytes, relief)) = self.memory.look() else { return };
         let is_short = relief == Relief::Everybody;
         self.shared.tell_short(is_short);
-        if let Err(error) = self.router.outlet.tighten(is_short) {
-            tracing::debug!(event = "tighten", %error);
-        }
         if !is_short {
             tracing::info!(event = "memory_is_enough_again", mebibytes = bytes >> 20);
             return;
