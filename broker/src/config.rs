@@ -122,8 +122,8 @@ impl Config {
 
     /// Beyond how many bytes of memory the process takes measures against peers that do not read what
     /// waits for them, or do not finish what they send: publishers are cut off and come back by
-    /// themselves, few messages wait for each subscriber, and readers of the journal get little at a
-    /// time. Batches that were not acknowledged are sent again. Defaults to 512 MiB.
+    /// themselves, so are subscribers and readers of the journal that do not read, few messages wait
+    /// for each of the others, and they get little at a time. Batches that were not acknowledged are sent again. Defaults to 512 MiB.
     pub fn max_memory(mut self, bytes: u64) -> Self {
         self.max_memory = bytes;
         self

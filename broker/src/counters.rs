@@ -76,7 +76,7 @@ pub struct Counters {
     pub peers: [PeerCounters; SOCKETS.len()],
     /// What became of keys, if the broker encrypts.
     pub keys: Option<KeyCounters>,
-    /// How often the connections of publishers were cut because the broker had too much memory.
+    /// Connections that were cut because the broker had too much memory.
     pub memory_cuts: u64,
     /// Messages from subscribers that were no subscriptions, or too many to keep.
     pub strange_subscriptions: u64,

@@ -16,6 +16,7 @@ mod bind;
 mod broker;
 mod command;
 mod config;
+mod connections;
 mod counters;
 mod curve;
 mod expand;

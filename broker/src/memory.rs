@@ -13,15 +13,14 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// such as large messages are made of among small ones, where they leave holes.
 const LARGE_BLOCK: libc::c_int = 256 << 10;
 
-/// Who has to let go of what waits for them, or of what they have sent half of. (Connections of readers
-/// and subscribers are not cut: libzmq 4.3.4 ends the process when it cuts one from a peer that speaks
-/// ZMTP 2 and has not yet said who it is.)
+/// Who has to let go of what waits for them, or of what they have sent half of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Relief {
     /// Nobody any more.
     Nobody,
-    /// Publishers are cut off, and come back: nothing is lost that has to be acknowledged. Readers of
-    /// the journal get little at a time, and few messages wait for subscribers.
+    /// Publishers are cut off, and come back: nothing is lost that has to be acknowledged. So are
+    /// readers of the journal and subscribers that do not read; the others get little at a time, and
+    /// have few messages wait for them.
     Everybody,
 }
 

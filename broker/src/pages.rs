@@ -102,7 +102,7 @@ fn outlets(to: &mut Exposition, counters: &Counters) {
     }
     to.counter(
         "zibrato_broker_memory_cuts_total",
-        "How often the connections of publishers were cut because the broker had too much memory.",
+        "Connections that were cut because the broker had too much memory.",
     )
     .sample(&[], counters.memory_cuts as f64);
     to.counter(

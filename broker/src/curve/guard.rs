@@ -72,14 +72,6 @@ pub(crate) struct Doorway {
 }
 
 impl Doorway {
-    /// Why it is closed because of keys.
-    pub(crate) const REVOKED: &str =
-        "keys were taken off the list; those who are on it come back by themselves";
-
-    /// Why it is closed because of memory.
-    pub(crate) const MEMORY: &str = "the broker has more memory than --max-memory; those who read and send come back by \
-         themselves";
-
     /// How soon a door that is closed has to be looked at again.
     pub(crate) const PATIENCE: Duration = Duration::from_millis(5);
 
@@ -88,9 +80,10 @@ impl Doorway {
     }
 
     /// Ends all connections of the socket; what waits for them is lost to them.
-    pub(crate) fn close(&mut self, socket: &zmq::Socket, why: &'static str) {
+    pub(crate) fn close(&mut self, socket: &zmq::Socket) {
         self.ports.close(socket, self.door);
         self.closed = Some(Instant::now());
+        let why = "keys were taken off the list; those who are on it come back by themselves";
         tracing::info!(event = "connections_cut", door = ?self.door, why);
     }
 

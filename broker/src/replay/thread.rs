@@ -117,7 +117,7 @@ impl ReplayThread {
     /// all of them are. They ask again.
     fn keep_out(&mut self) -> bool {
         if self.guard.look() {
-            self.door.close(&self.socket, Doorway::REVOKED);
+            self.door.close(&self.socket);
             self.waiting.clear();
         }
         self.door.open(&self.socket);

@@ -4,6 +4,7 @@ use super::peers::Monitor;
 use super::receive::Inbox;
 use super::{Router, ToJournal};
 use crate::bind::Sockets;
+use crate::connections::{Which, cut};
 use crate::counters::{INTAKES, SOCKETS};
 use crate::curve::{Doorway, Gate, Guard, ZapThread};
 use crate::memory::{LOOK_EVERY, MemoryWatch, Relief};
@@ -47,7 +48,6 @@ pub(crate) struct RouterThread {
     settle: Duration,
     guard: Guard,
     subscribers_door: Doorway,
-    intake_doors: [Doorway; INTAKES.len()],
     memory: MemoryWatch,
     // Behind the sockets, because newcomers are asked about until they are closed.
     gate: Option<(Arc<Gate>, ZapThread)>,
@@ -105,8 +105,6 @@ impl RouterThread {
             intakes: [pull, legacy],
             monitors,
             subscribers_door: Doorway::new(ports.clone(), Door::Subscribers),
-            intake_doors: [Door::Publishers, Door::Legacy]
-                .map(|door| Doorway::new(ports.clone(), door)),
             memory: MemoryWatch::new(max_memory),
             ports,
             stop,
@@ -229,7 +227,7 @@ impl RouterThread {
         self.relieve();
         let publish = self.router.outlet.socket();
         if self.guard.look() {
-            self.subscribers_door.close(publish, Doorway::REVOKED);
+            self.subscribers_door.close(publish);
         }
         if self.subscribers_door.open(publish) {
             let peers = &mut self.router.counters.peers[SUBSCRIBERS];
@@ -241,15 +239,8 @@ impl RouterThread {
         self.subscribers_door.is_closed()
     }
 
-    /// Has somebody let go when the broker has too much memory, and lets those in again who had to.
+    /// Has everybody let go when the broker has too much memory.
     fn relieve(&mut self) {
-        for (at, door) in self.intake_doors.iter_mut().enumerate() {
-            if door.open(&self.intakes[at]) {
-                let peers = &mut self.router.counters.peers[at];
-                self.monitors[at].count(peers);
-                peers.disconnects = peers.disconnects.max(peers.connects);
-            }
-        }
         let Some((bytes, relief)) = self.memory.look() else { return };
         let is_short = relief == Relief::Everybody;
         self.shared.tell_short(is_short);
@@ -260,13 +251,12 @@ impl RouterThread {
             tracing::info!(event = "memory_is_enough_again", mebibytes = bytes >> 20);
             return;
         }
-        self.router.counters.memory_cuts += 1;
+        let all = [Door::Publishers, Door::Legacy].map(|door| (door, Which::All));
+        let unread = [Door::Subscribers, Door::Replay].map(|door| (door, Which::Unread));
+        let cuts = all.into_iter().chain(unread);
+        let cuts: u64 = cuts.map(|(door, which)| cut(self.ports.port(door), which)).sum();
+        self.router.counters.memory_cuts += cuts;
         self.router.complaints.complain_of_memory(bytes, self.router.now_ms);
-        for (door, socket) in self.intake_doors.iter_mut().zip(&self.intakes) {
-            if !door.is_closed() {
-                door.close(socket, Doorway::MEMORY);
-            }
-        }
     }
 
     fn hear_subscribers(&mut self) -> zmq::Result<()> {
