@@ -33,6 +33,10 @@ const MAX_REQUESTS: i32 = 16;
 /// Seconds after which the system asks a silent peer whether it is still there.
 const KEEPALIVE_IDLE: i32 = 60;
 
+/// Milliseconds after which a peer that has not said who it is is cut off. Its own 30 s would let ten
+/// thousand silent peers slow libzmq down: with each connection that ends, it walks a list of them.
+const HANDSHAKE_MS: i32 = 5_000;
+
 /// The three sockets of the router, which listen.
 pub(crate) struct Sockets {
     pub(crate) context: zmq::Context,
@@ -160,6 +164,7 @@ impl Config {
         socket.set_rcvhwm(high_water)?;
         socket.set_maxmsgsize(max_bytes)?;
         socket.set_linger(0)?;
+        socket.set_handshake_ivl(HANDSHAKE_MS)?;
         socket.set_ipv6(ports.address.is_some_and(|address| address.is_ipv6()))?;
         // A machine that vanishes never says goodbye; its queue would be kept for ever. (ZMTP's own
         // heartbeats would tell too, but have brought libzmq down with slow subscribers. The libzmq

@@ -5,6 +5,7 @@ use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
 use crate::curve::{AllowedError, Doorway, Gate, Guard, Reloaded};
 use crate::journal::{OpenedJournal, Parts};
+use crate::memory::MemoryThread;
 use crate::pages::page;
 use crate::ports::Ports;
 use crate::raise::RaiseOnDrop;
@@ -50,6 +51,7 @@ pub struct Broker {
     ended: Stop,
     router: Option<JoinHandle<Result<(), zmq::Error>>>,
     replay: Replay,
+    _memory: Option<MemoryThread>,
     // Last, so that it tells of the end until the end.
     http: Option<HttpServer>,
 }
@@ -93,7 +95,6 @@ impl Broker {
         let orders = Orders {
             linger: config.linger,
             settle: config.settle,
-            max_memory: config.max_memory,
             stop: stop.clone(),
             shared: Arc::clone(&shared),
         };
@@ -112,7 +113,12 @@ impl Broker {
             router.run().inspect_err(|error| tracing::error!(event = "router_failed", %error))
         })?;
         let replay = start_replay(replay, desk, guard, &shared)?;
-        Ok(Self { ports, shared, gate, stop, ended, router: Some(router), replay, http })
+        // How a process allocates is its own affair, unless it is to be kept small.
+        let memory = (config.max_memory < u64::MAX)
+            .then(|| MemoryThread::start(config.max_memory, ports.clone(), Arc::clone(&shared)))
+            .transpose()?;
+        let router = Some(router);
+        Ok(Self { ports, shared, gate, stop, ended, router, replay, http, _memory: memory })
     }
 
     /// The port for publishers.

@@ -12,7 +12,7 @@ pub(crate) const INTAKES: [&str; 2] = ["zmq", "legacy"];
 pub(crate) const SOCKETS: [&str; 3] = ["zmq", "legacy", "publish"];
 
 /// Why something was dropped.
-pub(crate) const REASONS: [&str; 21] = [
+pub(crate) const REASONS: [&str; 22] = [
     // lines, as `LineError::reason` names them
     "encoding",
     "fields",
@@ -27,6 +27,7 @@ pub(crate) const REASONS: [&str; 21] = [
     "empty",
     "frames",
     "id",
+    "memory",
     "revoked",
     "sequence",
     "topic",
@@ -76,7 +77,7 @@ pub struct Counters {
     pub peers: [PeerCounters; SOCKETS.len()],
     /// What became of keys, if the broker encrypts.
     pub keys: Option<KeyCounters>,
-    /// Connections that were cut because the broker had too much memory.
+    /// Connections that were cut because the broker held too much memory.
     pub memory_cuts: u64,
     /// Messages from subscribers that were no subscriptions, or too many to keep.
     pub strange_subscriptions: u64,

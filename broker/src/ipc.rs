@@ -51,6 +51,11 @@ impl Folder {
         }
     }
 
+    /// The file of a door.
+    pub(crate) fn file(&self, door: Door) -> PathBuf {
+        self.path.join(door.file_name())
+    }
+
     /// As ZeroMQ writes the address of a door.
     pub(crate) fn endpoint(&self, door: Door) -> String {
         door.ipc_endpoint(&self.host).unwrap_or_default()
@@ -58,7 +63,7 @@ impl Folder {
 
     /// Listens at a door, with the permissions that were asked for from the first moment on.
     pub(crate) fn bind(&self, socket: &zmq::Socket, door: Door) -> Result<(), IpcError> {
-        let file = self.path.join(door.file_name());
+        let file = self.file(door);
         // The mask is the whole process's, but only for this moment, and only tighter.
         let before = rustix::process::umask(Mode::from_raw_mode(0o177));
         let bound = socket.bind(&self.endpoint(door));
@@ -73,7 +78,7 @@ impl Drop for Folder {
     fn drop(&mut self) {
         for door in DOORS {
             // It may not have been there, and the next broker replaces what is left.
-            std::fs::remove_file(self.path.join(door.file_name())).ok();
+            std::fs::remove_file(self.file(door)).ok();
         }
     }
 }

@@ -1,66 +1,157 @@
-//! How much memory the process has, and giving back to the system what it does not need.
+//! Watches how much memory the process has, and has peers let go of it when that is too much.
 
+use crate::connections::{Which, cut};
+use crate::ports::Ports;
+use crate::shared::Shared;
 use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use zibrato::wire::Door;
 
 /// How often is looked. So long something may grow unseen.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// How long after something was let go it is looked whether that was enough.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// Publishers who have sent less than this cannot have much of the memory, and are not among the first
+/// to be cut off.
+const LITTLE: u64 = 256 << 10;
+
+/// How often it is too much in a row before those are cut off too: there may be very many of them.
+const PATIENCE: u32 = 20;
+
+/// How often connections are cut while it is too much: all have to be looked through, and libzmq needs
+/// a moment to notice.
+const CUT_EVERY: Duration = Duration::from_millis(60);
+
+/// How often the allocator is asked to give back what nobody has, at most: it takes long.
+const GIVE_BACK_EVERY: Duration = Duration::from_millis(200);
+
+/// How often it is said that there is too much.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// Blocks of this size and more are the system's again as soon as they are free. Otherwise glibc keeps
 /// such as large messages are made of among small ones, where they leave holes.
 const LARGE_BLOCK: libc::c_int = 256 << 10;
 
-/// Who has to let go of what waits for them, or of what they have sent half of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Relief {
-    /// Nobody any more.
-    Nobody,
-    /// Publishers are cut off, and come back: nothing is lost that has to be acknowledged. So are
-    /// readers of the journal and subscribers that do not read; other readers get little at a time.
+/// The thread that watches. It has one of its own, because memory grows fastest while the others are
+/// busiest. Dropping this ends it.
+#[derive(Debug)]
+pub(crate) struct MemoryThread {
+    stop: Arc<AtomicBool>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl MemoryThread {
+    /// Watches from now on. At three quarters of `max_bytes`, so that there is room for what comes
+    /// until it helps, publishers are cut off, and come back: nothing is lost that has to be
+    /// acknowledged. So are readers of the journal and subscribers that do not read.
     /// (How many messages may wait is not changed: libzmq 4.3.4 does not survive that while
     /// connections end.)
-    Everybody,
+    pub(crate) fn start(max_bytes: u64, ports: Ports, shared: Arc<Shared>) -> io::Result<Self> {
+        large_blocks_go_back();
+        let stop = Arc::<AtomicBool>::default();
+        let mut watch = Watch::new(max_bytes / 4 * 3);
+        let is_over = Arc::clone(&stop);
+        let handle = thread::Builder::new().name("zb-memory".to_owned()).spawn(move || {
+            let (mut times, mut last) = (0, None);
+            while !is_over.load(Ordering::Relaxed) {
+                match watch.look() {
+                    Look::Enough => {
+                        times = 0;
+                        shared.tell_memory(false, 0);
+                    }
+                    Look::TooMuch if is_due(&mut last, CUT_EVERY) => {
+                        times += 1;
+                        let least = if times < PATIENCE { LITTLE } else { 0 };
+                        shared.tell_memory(true, cut_off(&ports, least));
+                    }
+                    Look::Fine | Look::TooMuch => {}
+                }
+                thread::park_timeout(LOOK_EVERY);
+            }
+        })?;
+        Ok(Self { stop, handle: Some(handle) })
+    }
 }
 
-/// Watches how much memory the process has.
+impl Drop for MemoryThread {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(handle) = self.handle.take() {
+            handle.thread().unpark();
+            let _panicked = handle.join();
+        }
+    }
+}
+
+/// Cuts those off who may have the memory: publishers who have sent so much at least, and others who
+/// do not read. Says how many they are.
+fn cut_off(ports: &Ports, least: u64) -> u64 {
+    let sent = Which::Sent(least);
+    let publishers = [Door::Publishers, Door::Legacy].map(|door| (door, sent));
+    let readers = [Door::Subscribers, Door::Replay].map(|door| (door, Which::Unread));
+    cut(ports, &[publishers, readers].concat())
+}
+
+/// What a look has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Nothing is to be done.
+    Fine,
+    TooMuch,
+    /// It was too much at the last look.
+    Enough,
+}
+
 #[derive(Debug)]
-pub(crate) struct MemoryWatch {
+struct Watch {
     max_bytes: u64,
-    look_at: Instant,
     is_short: bool,
+    gave_back: Option<Instant>,
+    complained: Option<Instant>,
 }
 
-impl MemoryWatch {
-    pub(crate) fn new(max_bytes: u64) -> Self {
-        // How a process allocates is its own affair, unless it is to be kept small.
-        if max_bytes < u64::MAX {
-            large_blocks_go_back();
-        }
-        Self { max_bytes, look_at: Instant::now(), is_short: false }
+impl Watch {
+    const fn new(max_bytes: u64) -> Self {
+        Self { max_bytes, is_short: false, gave_back: None, complained: None }
     }
 
-    /// When it is too much, or no longer: how much it is, and who has to let go.
-    pub(crate) fn look(&mut self) -> Option<(u64, Relief)> {
-        let now = Instant::now();
-        if now < self.look_at || self.max_bytes == u64::MAX {
-            return None;
-        }
-        self.look_at = now + LOOK_EVERY;
-        let mut bytes = resident_bytes()?;
-        if bytes > self.max_bytes {
+    fn look(&mut self) -> Look {
+        // Where the system does not say, there is nothing to go by.
+        let Some(mut bytes) = resident_bytes() else { return Look::Fine };
+        if bytes > self.max_bytes && is_due(&mut self.gave_back, GIVE_BACK_EVERY) {
             give_back();
-            bytes = resident_bytes()?;
+            bytes = resident_bytes().unwrap_or(bytes);
         }
-        let was_short = std::mem::replace(&mut self.is_short, bytes > self.max_bytes);
-        if self.is_short {
-            self.look_at = now + PATIENCE;
-            return Some((bytes, Relief::Everybody));
+        let is_short = bytes > self.max_bytes;
+        let mebibytes = bytes >> 20;
+        if is_short && is_due(&mut self.complained, COMPLAIN_EVERY) {
+            let why = "peers do not read what waits for them, or do not finish what they send; \
+                       those who sent much, and those who do not read, are cut off and come back, and \
+                       readers of the journal get little at a time; it begins at three quarters of \
+                       --max-memory";
+            tracing::error!(event = "too_much_memory", mebibytes, from = self.max_bytes >> 20, why);
         }
-        was_short.then_some((bytes, Relief::Nobody))
+        match (std::mem::replace(&mut self.is_short, is_short), is_short) {
+            (_, true) => Look::TooMuch,
+            (true, false) => {
+                tracing::info!(event = "memory_is_enough_again", mebibytes);
+                Look::Enough
+            }
+            (false, false) => Look::Fine,
+        }
     }
+}
+
+/// Whether the last time is long enough ago; then this is the last time.
+fn is_due(last: &mut Option<Instant>, every: Duration) -> bool {
+    let is_due = last.is_none_or(|last| last.elapsed() >= every);
+    if is_due {
+        *last = Some(Instant::now());
+    }
+    is_due
 }
 
 /// How much memory the process has; `None` where the system does not say.
@@ -92,21 +183,26 @@ fn give_back() {}
 
 #[cfg(test)]
 mod tests {
-    use super::{MemoryWatch, Relief, resident_bytes};
-    use std::time::Instant;
+    use super::{Look, Watch, is_due, resident_bytes};
+    use std::time::Duration;
 
     #[test]
-    fn it_is_told_when_there_is_too_much_and_when_there_is_no_longer() {
-        let mut watch = MemoryWatch::new(1);
+    fn it_is_seen_when_there_is_too_much_and_when_there_is_no_longer() {
+        let mut watch = Watch::new(1);
         let mut look = |max_bytes| {
             watch.max_bytes = max_bytes;
-            watch.look_at = Instant::now();
-            watch.look().map(|(_, relief)| relief)
+            watch.look()
         };
-        let enough = u64::MAX - 1;
-        let all = [look(1), look(1), look(enough), look(enough)];
-        let (everybody, nobody) = (Some(Relief::Everybody), Some(Relief::Nobody));
-        assert_eq!(all, [everybody, everybody, nobody, None]);
+        let all = [look(1), look(1), look(u64::MAX), look(u64::MAX)];
+        assert_eq!(all, [Look::TooMuch, Look::TooMuch, Look::Enough, Look::Fine]);
         assert!(resident_bytes().is_some_and(|bytes| bytes > 1 << 20));
+    }
+
+    #[test]
+    fn what_was_just_done_is_not_due() {
+        let mut last = None;
+        assert!(is_due(&mut last, Duration::MAX));
+        assert!(!is_due(&mut last, Duration::MAX));
+        assert!(is_due(&mut last, Duration::ZERO));
     }
 }

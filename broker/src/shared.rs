@@ -1,7 +1,7 @@
-//! What the router tells other threads.
+//! What the router and the watch on memory tell other threads.
 
 use crate::counters::Counters;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::wire::{CursorState, WantedLevels};
@@ -15,6 +15,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     stopping: AtomicBool,
     is_short: AtomicBool,
+    memory_cuts: AtomicU64,
 }
 
 /// What was left there last.
@@ -40,6 +41,7 @@ impl Shared {
             state: Mutex::new(state),
             stopping: AtomicBool::new(false),
             is_short: AtomicBool::new(false),
+            memory_cuts: AtomicU64::new(0),
         }
     }
 
@@ -83,11 +85,18 @@ impl Shared {
         self.state().stop_by
     }
 
-    /// Tells whether there is too much memory, so that readers get little at a time.
-    pub(crate) fn tell_short(&self, is_short: bool) {
+    /// Tells whether there is too much memory, and how many connections were cut because of it.
+    pub(crate) fn tell_memory(&self, is_short: bool, cuts: u64) {
         self.is_short.store(is_short, Ordering::Relaxed);
+        self.memory_cuts.fetch_add(cuts, Ordering::Relaxed);
     }
 
+    /// How many connections were cut because there was too much memory.
+    pub(crate) fn memory_cuts(&self) -> u64 {
+        self.memory_cuts.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is too much memory.
     pub(crate) fn is_short(&self) -> bool {
         self.is_short.load(Ordering::Relaxed)
     }

@@ -79,6 +79,11 @@ impl Doorway {
         Self { ports, door, closed: None, complained: None }
     }
 
+    /// Where all doors are.
+    pub(crate) const fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
     /// Ends all connections of the socket; what waits for them is lost to them.
     pub(crate) fn close(&mut self, socket: &zmq::Socket) {
         self.ports.close(socket, self.door);

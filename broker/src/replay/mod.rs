@@ -14,6 +14,7 @@ mod gone;
 mod owners;
 mod refusal;
 mod thread;
+mod unsent;
 
 pub(crate) use desk::{Desk, Now};
 pub(crate) use thread::ReplayThread;

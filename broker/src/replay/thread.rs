@@ -3,6 +3,7 @@
 use super::desk::{Desk, Now, Outcome};
 use super::fetch::Haul;
 use super::refusal::no_journal;
+use super::unsent::Unsent;
 use crate::curve::{Doorway, Guard};
 use crate::shared::Shared;
 use std::collections::HashMap;
@@ -29,8 +30,11 @@ const DEAF_FOR: Duration = Duration::from_secs(10);
 /// The most connections of which that is remembered.
 const MAX_DEAF: usize = 10_000;
 
-/// As much an answer has at most while memory is short.
+/// As much an answer has at most while memory is short, but for one batch.
 const LITTLE: u64 = 64 << 10;
+
+/// How soon it is looked again whether readers have taken enough for others to be answered.
+const SOON: Duration = Duration::from_millis(10);
 
 /// Everything the thread needs.
 pub(crate) struct ReplayThread {
@@ -42,6 +46,7 @@ pub(crate) struct ReplayThread {
     deaf: HashMap<Vec<u8>, Instant>,
     guard: Guard,
     door: Doorway,
+    unsent: Unsent,
     stop: Stop,
     shared: Arc<Shared>,
     // Last, because it ends only when all sockets are closed.
@@ -60,8 +65,9 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn is_of(&self, who: &Who) -> bool {
-        matches!(&self.request, ReplayRequest::Fetch(fetch) if fetch.reader == *who)
+    const fn reader(&self) -> Option<&Who> {
+        let ReplayRequest::Fetch(fetch) = &self.request else { return None };
+        Some(&fetch.reader)
     }
 }
 
@@ -75,7 +81,8 @@ impl ReplayThread {
     ) -> Self {
         let waiting = Vec::new();
         let deaf = HashMap::new();
-        Self { socket, desk, waiting, deaf, guard, door, stop, shared, _context: context }
+        let unsent = Unsent::new(door.ports().clone());
+        Self { socket, desk, waiting, deaf, guard, door, unsent, stop, shared, _context: context }
     }
 
     /// Runs until somebody asks to stop.
@@ -89,7 +96,9 @@ impl ReplayThread {
                 look_after = Instant::now() + LOOK_AFTER;
                 self.look_after();
             }
-            let (stop, more, asked) = self.wait(look_after)?;
+            let is_held_up = !self.waiting.is_empty() && self.unsent.is_too_much();
+            let until = if is_held_up { Instant::now() + SOON } else { look_after };
+            let (stop, more, asked) = self.wait(until, is_held_up)?;
             if stop {
                 self.look_after();
                 return Ok(());
@@ -101,10 +110,9 @@ impl ReplayThread {
                 desk.log().more.clear();
             }
             let now = Instant::now();
-            let is_due = |waiting: &Waiting| more || waiting.until <= now;
-            for waiting in
-                self.waiting.extract_if(.., |waiting| is_due(waiting)).collect::<Vec<_>>()
-            {
+            let is_due = |waiting: &Waiting| more || is_held_up || waiting.until <= now;
+            let due = self.waiting.extract_if(.., |waiting| is_due(waiting)).collect::<Vec<_>>();
+            for waiting in due {
                 self.try_again(waiting)?;
             }
             if asked {
@@ -125,8 +133,9 @@ impl ReplayThread {
     }
 
     /// Waits for something to do: the end, more in the journal, or a request.
-    fn wait(&self, until: Instant) -> zmq::Result<(bool, bool, bool)> {
+    fn wait(&self, until: Instant, is_held_up: bool) -> zmq::Result<(bool, bool, bool)> {
         let first = self.waiting.iter().map(|waiting| waiting.until).min();
+        let first = first.filter(|_| !is_held_up);
         let until = first.map_or(until, |first| first.min(until));
         let mut left = until.saturating_duration_since(Instant::now());
         if self.door.is_closed() {
@@ -139,8 +148,8 @@ impl ReplayThread {
             self.socket.as_poll_item(zmq::POLLIN),
             zmq::PollItem::from_fd(more, zmq::POLLIN),
         ];
-        // When nobody waits for batches, it does not matter that there are more.
-        let looked_at = match (self.door.is_closed(), self.waiting.is_empty()) {
+        // When nobody waits for batches, or gets any, it does not matter that there are more.
+        let looked_at = match (self.door.is_closed(), self.waiting.is_empty() || is_held_up) {
             (true, _) => &mut items[..1],
             (false, true) => &mut items[..2],
             (false, false) => &mut items[..],
@@ -171,7 +180,13 @@ impl ReplayThread {
                     }
                     if let ReplayRequest::Release(who) = &request {
                         // What it still waits for would take the name again.
-                        self.waiting.retain(|waiting| !waiting.is_of(who));
+                        self.waiting.retain(|waiting| waiting.reader() != Some(who));
+                    }
+                    if let ReplayRequest::Fetch(_) = request
+                        && self.unsent.is_too_much()
+                    {
+                        self.put_off(Waiting { envelope, request, address, until: Instant::now() });
+                        continue;
                     }
                     let outcome = match &mut self.desk {
                         None => Outcome::Answer(no_journal()),
@@ -207,12 +222,8 @@ impl ReplayThread {
 
     /// Keeps a request until there are batches. A reader waits once: what it asked before is void.
     fn keep(&mut self, waiting: Waiting) -> zmq::Result<()> {
-        let name = |waiting: &Waiting| match &waiting.request {
-            ReplayRequest::Fetch(fetch) => fetch.reader.name.clone(),
-            _ => String::new(),
-        };
-        let new = name(&waiting);
-        self.waiting.retain(|old| name(old) != new);
+        self.waiting
+            .retain(|old| old.reader().map(|r| &r.name) != waiting.reader().map(|r| &r.name));
         if self.waiting.len() < MAX_WAITING {
             self.waiting.push(waiting);
             return Ok(());
@@ -220,7 +231,20 @@ impl ReplayThread {
         self.at_once(waiting)
     }
 
+    /// Keeps a request of which nothing has been looked at yet, not even whose the name is. Of too
+    /// many, it is forgotten: the reader asks again.
+    fn put_off(&mut self, waiting: Waiting) {
+        self.waiting.retain(|old| old.reader() != waiting.reader());
+        if self.waiting.len() < MAX_WAITING {
+            self.waiting.push(waiting);
+        }
+    }
+
     fn try_again(&mut self, mut waiting: Waiting) -> zmq::Result<()> {
+        if self.unsent.is_too_much() {
+            self.waiting.push(waiting);
+            return Ok(());
+        }
         let Some(desk) = &mut self.desk else { return Ok(()) };
         let now = now();
         let is_over = waiting.until <= now.at;
@@ -284,8 +308,7 @@ impl ReplayThread {
         let identity = envelope.first().cloned().unwrap_or_default();
         let envelope = envelope.iter().map(|frame| Message::from(&frame[..]));
         let head = answer.encode().map(Message::from);
-        let frames = envelope.chain(head).chain(batches);
-        match self.socket.send_multipart(frames, DONTWAIT) {
+        match self.unsent.send(&mut self.socket, envelope.chain(head), batches) {
             Ok(()) => Ok(()),
             // What it asked before it went may still be there to be taken.
             Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => {

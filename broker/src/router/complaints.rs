@@ -14,7 +14,6 @@ pub(crate) struct Complaints {
     offender_ms: Option<u64>,
     refused: BTreeMap<&'static str, u64>,
     refused_ms: Option<u64>,
-    memory_ms: Option<u64>,
 }
 
 impl Complaints {
@@ -61,16 +60,6 @@ impl Complaints {
         self.refused = refused;
     }
 
-    /// Says that there is too much memory, if that was not said for long enough.
-    pub(crate) fn complain_of_memory(&mut self, bytes: u64, now_ms: u64) {
-        if may(&mut self.memory_ms, now_ms) {
-            let why = "peers do not read what waits for them, or do not finish what they send; \
-                       publishers, and those who do not read, are cut off and come back, and readers \
-                       of the journal get little at a time";
-            tracing::error!(event = "too_much_memory", mebibytes = bytes >> 20, why);
-        }
-    }
-
     /// Whether it is time again to name who has too many series.
     pub(crate) fn may_name_offender(&mut self, now_ms: u64) -> bool {
         may(&mut self.offender_ms, now_ms)
@@ -107,6 +96,9 @@ fn meaning(reason: &str) -> &'static str {
     match reason {
         "journal" => "the broker stopped before its own batches could be written to the journal",
         "encoding" => "a line is not UTF-8",
+        "memory" => {
+            "memory is short and the journal cannot take more; batches come again, lines are lost"
+        }
         "revoked" => "its sender's key was taken off the list of --allowed-keys",
         "fields" => "a line has not 6 fields, level|mtype|name|value|timestamp|source",
         "level" => {

@@ -4,10 +4,8 @@ use super::peers::Monitor;
 use super::receive::Inbox;
 use super::{Router, ToJournal};
 use crate::bind::Sockets;
-use crate::connections::{Which, cut};
 use crate::counters::{INTAKES, SOCKETS};
 use crate::curve::{Doorway, Gate, Guard, ZapThread};
-use crate::memory::{LOOK_EVERY, MemoryWatch, Relief};
 use crate::ports::Ports;
 use crate::seen::Seen;
 use crate::shared::Shared;
@@ -21,6 +19,9 @@ use zibrato::wire::Door;
 
 /// The most messages taken from one socket before the next one has its turn.
 const ROUND: usize = 1_000;
+
+/// The most bytes taken from one socket before the next one has its turn, but for one message.
+const ROUND_BYTES: u64 = 32 << 20;
 
 /// How long nothing has to come for the intakes to count as empty when the broker stops.
 const QUIET: Duration = Duration::from_millis(50);
@@ -48,7 +49,6 @@ pub(crate) struct RouterThread {
     settle: Duration,
     guard: Guard,
     subscribers_door: Doorway,
-    memory: MemoryWatch,
     // Behind the sockets, because newcomers are asked about until they are closed.
     gate: Option<(Arc<Gate>, ZapThread)>,
     // Last, because it ends only when all sockets are closed.
@@ -61,8 +61,6 @@ pub(crate) struct Orders {
     pub(crate) linger: Duration,
     /// How long subscribers may take to come back at the beginning.
     pub(crate) settle: Duration,
-    /// How many bytes of memory there may be.
-    pub(crate) max_memory: u64,
     /// When to stop.
     pub(crate) stop: Stop,
     /// Where to tell how it is.
@@ -87,7 +85,7 @@ impl RouterThread {
         seen: Seen,
     ) -> zmq::Result<Self> {
         let Sockets { context, pull, publish, legacy, ports, gate } = sockets;
-        let Orders { linger, settle, max_memory, stop, shared } = orders;
+        let Orders { linger, settle, stop, shared } = orders;
         let monitors = [
             Monitor::watch(&context, &pull, SOCKETS[0])?,
             Monitor::watch(&context, &legacy, SOCKETS[1])?,
@@ -105,7 +103,6 @@ impl RouterThread {
             intakes: [pull, legacy],
             monitors,
             subscribers_door: Doorway::new(ports.clone(), Door::Subscribers),
-            memory: MemoryWatch::new(max_memory),
             ports,
             stop,
             shared,
@@ -137,7 +134,6 @@ impl RouterThread {
     /// Waits until there is something to do, at most until the next second begins.
     fn wait(&mut self) -> zmq::Result<Ready> {
         let to_next_second = Duration::from_millis(1000 - self.now_ms() % 1000);
-        let to_next_second = to_next_second.min(LOOK_EVERY);
         let to_settle = self.settled_at.saturating_duration_since(Instant::now());
         // The monitors are not among them: it is enough to look at them once a second.
         let journal = self.router.journal_bell().unwrap_or_else(|| self.stop.as_raw_fd());
@@ -154,7 +150,7 @@ impl RouterThread {
             (&mut items[..1], Doorway::PATIENCE)
         } else if !to_settle.is_zero() {
             (&mut items[..3], to_settle.min(to_next_second))
-        } else if self.router.has_room() {
+        } else if self.may_take() {
             (&mut items[..], to_next_second)
         } else {
             (&mut items[..3], to_next_second)
@@ -190,11 +186,17 @@ impl RouterThread {
             self.tick()?;
         }
         for (at, intake) in self.intakes.iter().enumerate().filter(|(at, _)| ready.intakes[*at]) {
+            let mut bytes = 0;
             for _ in 0..ROUND {
-                if !self.router.has_room() {
+                if bytes > ROUND_BYTES || !self.may_take() {
                     break;
                 }
                 let Some(received) = self.inbox.receive(intake)? else { break };
+                bytes += received.bytes;
+                if !self.router.has_room() {
+                    self.router.counters.dropped.add("memory", 1);
+                    continue;
+                }
                 if !self.guard.admits(self.inbox.first_mut()) {
                     self.router.counters.dropped.add("revoked", 1);
                     continue;
@@ -204,6 +206,12 @@ impl RouterThread {
         }
         self.router.send_lines()?;
         self.end_round()
+    }
+
+    /// Whether messages are taken. Without room in the journal they wait where they are, unless there
+    /// is too much memory: then they are dropped, batches unacknowledged, so that they come again.
+    fn may_take(&self) -> bool {
+        self.router.has_room() || self.shared.is_short()
     }
 
     /// The broker's time.
@@ -224,7 +232,6 @@ impl RouterThread {
     /// Cuts subscribers off when keys were taken off the list, and says whether nothing may be done
     /// until all of them are.
     fn keep_out(&mut self) -> bool {
-        self.relieve();
         let publish = self.router.outlet.socket();
         if self.guard.look() {
             self.subscribers_door.close(publish);
@@ -237,23 +244,6 @@ impl RouterThread {
             self.settled_at = self.settled_at.max(Instant::now() + self.settle);
         }
         self.subscribers_door.is_closed()
-    }
-
-    /// Has everybody let go when the broker has too much memory.
-    fn relieve(&mut self) {
-        let Some((bytes, relief)) = self.memory.look() else { return };
-        let is_short = relief == Relief::Everybody;
-        self.shared.tell_short(is_short);
-        if !is_short {
-            tracing::info!(event = "memory_is_enough_again", mebibytes = bytes >> 20);
-            return;
-        }
-        let all = [Door::Publishers, Door::Legacy].map(|door| (door, Which::All));
-        let unread = [Door::Subscribers, Door::Replay].map(|door| (door, Which::Unread));
-        let cuts = all.into_iter().chain(unread);
-        let cuts: u64 = cuts.map(|(door, which)| cut(self.ports.port(door), which)).sum();
-        self.router.counters.memory_cuts += cuts;
-        self.router.complaints.complain_of_memory(bytes, self.router.now_ms);
     }
 
     fn hear_subscribers(&mut self) -> zmq::Result<()> {
@@ -281,6 +271,7 @@ impl RouterThread {
         self.router.tell_complete();
         let counters = &mut self.router.counters;
         counters.subscriptions = self.router.subscriptions.len() as u64;
+        counters.memory_cuts = self.shared.memory_cuts();
         counters.remembered = self.router.seen.len() as u64;
         counters.forgotten = self.router.seen.forgotten();
         counters.keys = self.gate.as_ref().map(|(gate, _)| gate.counters());

@@ -1,10 +1,12 @@
 //! Whatever comes in, good measurements beside it arrive, and all of it is counted.
 
+use crate::client::Client;
 use crate::harness::{ANNA, Bench, DEADLINE, Seen, batch};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
-use zibrato_broker::Config;
+use zibrato::wire::{Fetch, Position, Reader, ReplayRequest, WantedLevels};
+use zibrato_broker::{Config, JournalConfig};
 
 const GOOD: &str = "info|Counter|good|1|1700000000|s";
 
@@ -176,16 +178,16 @@ fn who_has_sent_half_of_much_is_cut_before_the_broker_has_no_memory_left() {
     // More than the tests beside this one have, and less than what is sent.
     let bench = Bench::with(Config::new().max_memory(300 << 20));
     let lines = bench.subscribe(&["info|"]);
-    let mut half = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0];
-    half.extend_from_slice(b"NULL");
-    half.resize(64, 0);
-    half.extend_from_slice(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH\x02");
+    let mut half = handshake("PUSH");
+    half.push(2);
     half.extend_from_slice(&(4_u64 << 20).to_be_bytes());
     half.resize(4 << 20, b'x');
     let mut held = Vec::new();
+    let push = bench.push();
     let begun = Instant::now();
     while bench.broker.counters().memory_cuts == 0 {
         assert!(begun.elapsed() < DEADLINE, "{} connections hold nothing", held.len());
+        push.send(GOOD, 0).unwrap();
         let peer = TcpStream::connect(("127.0.0.1", bench.broker.port()));
         let Ok(mut peer) = peer else { continue };
         peer.set_write_timeout(Some(DEADLINE)).unwrap();
@@ -193,8 +195,82 @@ fn who_has_sent_half_of_much_is_cut_before_the_broker_has_no_memory_left() {
         peer.write_all(&half).ok();
         held.push(peer);
     }
-    // The door opens again, and a publisher that comes then is not in the way of the next cut.
-    bench.push().send(GOOD, 0).unwrap();
-    assert_eq!(lines.lines(1), [GOOD]);
+    // Who has sent little is not cut off, and has lost nothing.
+    push.send(GOOD, 0).unwrap();
+    let sent = held.len() + 1;
+    assert_eq!(lines.lines(sent), vec![GOOD; sent]);
     assert!(held.len() < 200, "{}", held.len());
+}
+
+/// What a peer says first that is not libzmq: so it is known when it reads.
+fn handshake(kind: &str) -> Vec<u8> {
+    let mut bytes = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0];
+    bytes.extend_from_slice(b"NULL");
+    bytes.resize(64, 0);
+    let length = kind.len() as u8;
+    bytes.extend_from_slice(&[4, 22 + length]);
+    bytes.extend_from_slice(b"\x05READY\x0bSocket-Type\0\0\0");
+    bytes.push(length);
+    bytes.extend_from_slice(kind.as_bytes());
+    bytes
+}
+
+fn resident_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+#[test]
+fn who_reads_nothing_of_the_journal_is_cut_off_and_others_are_answered() {
+    const READERS: u64 = 100;
+    const BYTES: u64 = 3 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let all = WantedLevels { all: true, ..WantedLevels::default() };
+    let journal = JournalConfig::new(dir.path()).min_free_percent(0.0).keep_levels(all);
+    let bench = Bench::with(Config::new().journal(journal));
+    let acks = bench.subscribe(&[&zibrato::wire::ack_topic(ANNA)]);
+    let mut large = batch("info", ANNA, 1);
+    large[2] = vec![0xc1; BYTES as usize];
+    bench.push().send_multipart(large, 0).unwrap();
+    assert!(matches!(acks.next(), Some(Seen::Ack(..))));
+    let begin = |client: &Client| client.fetch(Some(Position { journal: 0, offset: 0 }), 0);
+
+    let before = resident_bytes();
+    let mut deaf = Vec::new();
+    let mut peak = 0;
+    for n in 0..READERS {
+        let reader = Reader { name: format!("deaf-{n}"), session: "1".to_owned() };
+        let fetch = Fetch {
+            reader,
+            about: String::new(),
+            levels: vec!["info".to_owned()],
+            after: Some(Position { journal: 0, offset: 0 }),
+            wait_ms: 0,
+            max_bytes: u64::MAX,
+        };
+        let [topic, body] = ReplayRequest::Fetch(fetch).encode();
+        let mut bytes = Vec::new();
+        for _ in 0..5 {
+            bytes.extend_from_slice(&[1, topic.len() as u8]);
+            bytes.extend_from_slice(&topic);
+            bytes.extend_from_slice(&[0, body.len() as u8]);
+            bytes.extend_from_slice(&body);
+        }
+        let mut peer = TcpStream::connect(("127.0.0.1", bench.broker.replay_port())).unwrap();
+        peer.write_all(&handshake("DEALER")).unwrap();
+        // Who sends more before it has read what the broker is, is cut off.
+        peer.read_exact(&mut [0; 107]).unwrap();
+        peer.write_all(&bytes).unwrap();
+        deaf.push(peer);
+        peak = peak.max(resident_bytes());
+    }
+    for n in 0..50 {
+        let client = Client::new(&bench, &format!("reads-{n}"), "1", &["info"]);
+        assert_eq!(begin(&client).1.len(), 1, "reader {n}");
+        peak = peak.max(resident_bytes());
+    }
+    // Each would have had four answers, and there are tests beside this one.
+    let more = peak.saturating_sub(before);
+    assert!(more < READERS * BYTES / 2, "{} MiB more", more >> 20);
+    drop(deaf);
 }

@@ -18,9 +18,8 @@ use std::time::{Duration, Instant};
 use watch::Watch;
 use zibrato_benchmark_pipeline::{Carbon, Failure, Process, broker, load, scratch};
 
-/// What broker and worker may hold at most, in MiB: what the broker's --max-memory says by default, and
-/// as much again that may come before it looks.
-const BOUND: u64 = 1024;
+/// What broker and worker may hold at most, in MiB: what the broker's --max-memory says by default.
+const BOUND: u64 = 512;
 
 /// How long after the last attack everything may take to arrive.
 const ARRIVE: Duration = Duration::from_secs(60);
