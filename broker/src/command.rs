@@ -72,7 +72,7 @@ pub struct Flags {
           value_parser = clap::value_parser!(u64).range(1..=MAX_FRAME_BYTES as u64))]
     max_frame: u64,
 
-    /// MiB of memory to stay within; from three quarters of it on publishers who sent much, and peers that do not read, are cut off and come back
+    /// MiB of memory to stay within; from half of it on publishers who sent much, and peers that do not read, are cut off and come back
     #[arg(long, value_name = "MIB", default_value_t = 512,
           value_parser = clap::value_parser!(u64).range(64..=1 << 30))]
     max_memory: u64,

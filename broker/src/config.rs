@@ -120,7 +120,7 @@ impl Config {
         self
     }
 
-    /// How many bytes of memory the process is to stay within. From three quarters of it on, so that
+    /// How many bytes of memory the process is to stay within. From half of it on, so that
     /// there is room for what comes until it helps, it takes measures against peers that do not read
     /// what waits for them, or do not finish what they send: publishers who sent much are cut off and
     /// come back by themselves, so are subscribers and readers of the journal that do not read, and

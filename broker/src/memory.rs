@@ -19,11 +19,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LITTLE: u64 = 256 << 10;
 
 /// How often it is too much in a row before those are cut off too: there may be very many of them.
-const PATIENCE: u32 = 20;
+const PATIENCE: u32 = 50;
 
-/// How often connections are cut while it is too much: all have to be looked through, and libzmq needs
-/// a moment to notice.
-const CUT_EVERY: Duration = Duration::from_millis(60);
+/// As much longer than it took to look through all connections is waited until they are again: it
+/// takes the more time the more there are.
+const PAUSES: u32 = 5;
 
 /// How often the allocator is asked to give back what nobody has, at most: it takes long.
 const GIVE_BACK_EVERY: Duration = Duration::from_millis(200);
@@ -44,28 +44,30 @@ pub(crate) struct MemoryThread {
 }
 
 impl MemoryThread {
-    /// Watches from now on. At three quarters of `max_bytes`, so that there is room for what comes
-    /// until it helps, publishers are cut off, and come back: nothing is lost that has to be
+    /// Watches from now on. At half of `max_bytes`, so that there is room for what comes until it
+    /// helps, publishers are cut off, and come back: nothing is lost that has to be
     /// acknowledged. So are readers of the journal and subscribers that do not read.
     /// (How many messages may wait is not changed: libzmq 4.3.4 does not survive that while
     /// connections end.)
     pub(crate) fn start(max_bytes: u64, ports: Ports, shared: Arc<Shared>) -> io::Result<Self> {
         large_blocks_go_back();
         let stop = Arc::<AtomicBool>::default();
-        let mut watch = Watch::new(max_bytes / 4 * 3);
+        let mut watch = Watch::new(max_bytes / 2);
         let is_over = Arc::clone(&stop);
         let handle = thread::Builder::new().name("zb-memory".to_owned()).spawn(move || {
-            let (mut times, mut last) = (0, None);
+            let (mut times, mut next) = (0, Instant::now());
             while !is_over.load(Ordering::Relaxed) {
                 match watch.look() {
                     Look::Enough => {
                         times = 0;
                         shared.tell_memory(false, 0);
                     }
-                    Look::TooMuch if is_due(&mut last, CUT_EVERY) => {
+                    Look::TooMuch if Instant::now() >= next => {
                         times += 1;
                         let least = if times < PATIENCE { LITTLE } else { 0 };
+                        let begun = Instant::now();
                         shared.tell_memory(true, cut_off(&ports, least));
+                        next = Instant::now() + PAUSES * begun.elapsed();
                     }
                     Look::Fine | Look::TooMuch => {}
                 }
@@ -130,8 +132,7 @@ impl Watch {
         if is_short && is_due(&mut self.complained, COMPLAIN_EVERY) {
             let why = "peers do not read what waits for them, or do not finish what they send; \
                        those who sent much, and those who do not read, are cut off and come back, and \
-                       readers of the journal get little at a time; it begins at three quarters of \
-                       --max-memory";
+                       readers of the journal get little at a time; it begins at half of --max-memory";
             tracing::error!(event = "too_much_memory", mebibytes, from = self.max_bytes >> 20, why);
         }
         match (std::mem::replace(&mut self.is_short, is_short), is_short) {
