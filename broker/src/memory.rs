@@ -14,6 +14,10 @@ use zibrato::wire::Door;
 /// How often is looked. So long something may grow unseen.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// How often while there is less than a quarter of what is too much: a broker that has little to do is
+/// not to wake a sleeping machine.
+const LOOK_SELDOM: Duration = Duration::from_millis(100);
+
 /// Publishers who have sent less than this cannot have much of the memory, and are not among the first
 /// to be cut off.
 const LITTLE: u64 = 256 << 10;
@@ -71,7 +75,7 @@ impl MemoryThread {
                     }
                     Look::Fine | Look::TooMuch => {}
                 }
-                thread::park_timeout(LOOK_EVERY);
+                thread::park_timeout(if watch.is_low { LOOK_SELDOM } else { LOOK_EVERY });
             }
         })?;
         Ok(Self { stop, handle: Some(handle) })
@@ -111,13 +115,14 @@ enum Look {
 struct Watch {
     max_bytes: u64,
     is_short: bool,
+    is_low: bool,
     gave_back: Option<Instant>,
     complained: Option<Instant>,
 }
 
 impl Watch {
     const fn new(max_bytes: u64) -> Self {
-        Self { max_bytes, is_short: false, gave_back: None, complained: None }
+        Self { max_bytes, is_short: false, is_low: false, gave_back: None, complained: None }
     }
 
     fn look(&mut self) -> Look {
@@ -128,6 +133,7 @@ impl Watch {
             bytes = resident_bytes().unwrap_or(bytes);
         }
         let is_short = bytes > self.max_bytes;
+        self.is_low = bytes < self.max_bytes / 4;
         let mebibytes = bytes >> 20;
         if is_short && is_due(&mut self.complained, COMPLAIN_EVERY) {
             let why = "peers do not read what waits for them, or do not finish what they send; \
@@ -196,6 +202,7 @@ mod tests {
         };
         let all = [look(1), look(1), look(u64::MAX), look(u64::MAX)];
         assert_eq!(all, [Look::TooMuch, Look::TooMuch, Look::Enough, Look::Fine]);
+        assert!(watch.is_low);
         assert!(resident_bytes().is_some_and(|bytes| bytes > 1 << 20));
     }
 
