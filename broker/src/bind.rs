@@ -21,7 +21,7 @@ const NO_TCP: &str = "off";
 const ATTEMPTS: usize = 100;
 
 /// The most bytes of a message from a subscriber: a topic is short.
-const MAX_TOPIC_BYTES: i64 = 4_096;
+const MAX_TOPIC_BYTES: i64 = 512;
 
 /// The most answers that wait for one reader that does not read them.
 const MAX_ANSWERS: i32 = 4;

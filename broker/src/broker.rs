@@ -101,6 +101,10 @@ impl Broker {
         let replay = (sockets.context.clone(), replay);
         let router = RouterThread::new(sockets, orders, journal, seen);
         let router = router.map_err(StartError::Socket)?;
+        // How a process allocates is its own affair, unless it is to be kept small.
+        let memory = (config.max_memory < u64::MAX)
+            .then(|| MemoryThread::start(config.max_memory, ports.clone(), Arc::clone(&shared)))
+            .transpose()?;
         let for_pages = Arc::clone(&shared);
         let http = config
             .http
@@ -113,10 +117,6 @@ impl Broker {
             router.run().inspect_err(|error| tracing::error!(event = "router_failed", %error))
         })?;
         let replay = start_replay(replay, desk, guard, &shared)?;
-        // How a process allocates is its own affair, unless it is to be kept small.
-        let memory = (config.max_memory < u64::MAX)
-            .then(|| MemoryThread::start(config.max_memory, ports.clone(), Arc::clone(&shared)))
-            .transpose()?;
         let router = Some(router);
         Ok(Self { ports, shared, gate, stop, ended, router, replay, http, _memory: memory })
     }

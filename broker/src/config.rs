@@ -124,8 +124,9 @@ impl Config {
     /// there is room for what comes until it helps, it takes measures against peers that do not read
     /// what waits for them, or do not finish what they send: publishers who sent much are cut off and
     /// come back by themselves, so are subscribers and readers of the journal that do not read, and
-    /// other readers get little at a time. When the journal has no room either, what comes is dropped
-    /// and counted. Batches that were not acknowledged are sent again. It is the whole process that is
+    /// other readers get little at a time. Meanwhile messages of 64 KiB and more are dropped and
+    /// counted, and all when the journal has no room either. Batches that were not acknowledged are
+    /// sent again. It is the whole process that is
     /// looked at, the program around the broker included. Defaults to no bound; `zibrato-broker` has
     /// one of 512 MiB.
     pub fn max_memory(mut self, bytes: u64) -> Self {

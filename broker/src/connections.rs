@@ -6,9 +6,8 @@
 
 use crate::ports::Ports;
 use std::fs;
-use std::mem::ManuallyDrop;
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::{FromRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use zibrato::wire::Door;
@@ -16,15 +15,25 @@ use zibrato::wire::Door;
 /// As much may wait in the system for a peer that reads, if slowly.
 const UNREAD_BYTES: libc::c_int = 64 << 10;
 
-/// Where the kernel's `struct tcp_info` has how many bytes the peer has sent (`tcpi_bytes_received`,
-/// since Linux 4.1).
+/// What the kernel's `struct tcp_info` begins with: the state of the connection (`tcpi_state`).
+const STATE: usize = 0;
+
+/// The state of a connection that nobody has ended yet (`TCP_ESTABLISHED`).
+const ESTABLISHED: u8 = 1;
+
+/// Where `struct tcp_info` has how many bytes the peer has sent (`tcpi_bytes_received`, since Linux
+/// 4.1).
 const BYTES_RECEIVED: std::ops::Range<usize> = 128..136;
 
 /// Which connections at a door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which {
-    /// Those whose peer has sent at least so many bytes since it came.
+    /// All.
+    All,
+    /// Those whose peer has sent at least so many bytes since it came, or nobody knows how many.
     Sent(u64),
+    /// Those whose peer has sent at least so many bytes, or does not read what it is sent.
+    SentOrUnread(u64),
     /// Those whose peer does not read what it is sent.
     Unread,
 }
@@ -32,65 +41,88 @@ pub(crate) enum Which {
 /// Cuts connections that were made to these doors of this process; gives how many. Where the system
 /// does not list descriptors, all stay.
 pub(crate) fn cut(ports: &Ports, whom: &[(Door, Which)]) -> u64 {
-    let of = |(door, which): &(Door, Which)| {
-        let file = ports.folder.as_ref().map(|folder| folder.file(*door));
-        Cut { port: ports.port(*door), file, which: *which }
-    };
-    let cuts: Vec<_> = whom.iter().map(of).collect();
+    let cuts: Vec<_> = whom.iter().map(|(door, which)| Cut::new(ports, *door, *which)).collect();
     let listed = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let all = listed.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     all.filter(|descriptor| is_cut(*descriptor, &cuts)).count() as u64
 }
 
+/// Cuts one connection that was made to a door of this process, and says whether it was there.
+pub(crate) fn cut_one(ports: &Ports, door: Door, descriptor: RawFd) -> bool {
+    is_cut(descriptor, &[Cut::new(ports, door, Which::All)])
+}
+
 /// Where a door is, and who is to be cut off there.
 struct Cut {
-    port: u16,
+    port: Option<u16>,
     file: Option<PathBuf>,
     which: Which,
 }
 
-fn is_cut(descriptor: RawFd, cuts: &[Cut]) -> bool {
-    // SAFETY: they are not closed when these are dropped. If it is no socket, or no longer open, or
-    // somebody else's by now, each call below fails or tells so. What is cut by such a mistake has
-    // the same door, and comes back as everybody does.
-    let (tcp, unix) =
-        unsafe { (TcpStream::from_raw_fd(descriptor), UnixStream::from_raw_fd(descriptor)) };
-    let (tcp, unix) = (ManuallyDrop::new(tcp), ManuallyDrop::new(unix));
-    let found = if let Ok(local) = tcp.local_addr() {
-        cuts.iter().find(|cut| cut.port == local.port())
-    } else if let Ok(local) = unix.local_addr() {
-        let file = local.as_pathname();
-        cuts.iter().find(|cut| file.is_some() && cut.file.as_deref() == file)
-    } else {
-        None
-    };
-    // Who listens has no peer.
-    let has_peer = tcp.peer_addr().is_ok() || unix.peer_addr().is_ok();
-    let is_meant = |cut: &Cut| match cut.which {
-        Which::Sent(bytes) => bytes == 0 || received(descriptor) >= bytes,
-        Which::Unread => unread(descriptor) >= UNREAD_BYTES,
-    };
-    has_peer && found.is_some_and(is_meant) && tcp.shutdown(Shutdown::Both).is_ok()
+impl Cut {
+    fn new(ports: &Ports, door: Door, which: Which) -> Self {
+        let port = ports.address.map(|_| ports.port(door));
+        Self { port, file: ports.folder.as_ref().map(|folder| folder.file(door)), which }
+    }
 }
 
-/// How many bytes the peer has sent; as many as can be where the system does not say.
-fn received(descriptor: RawFd) -> u64 {
+fn is_cut(descriptor: RawFd, cuts: &[Cut]) -> bool {
+    // SAFETY: libzmq may close the descriptor, and the system give the number to something else. Then
+    // it is this that is looked at: the duplicate stays what it is until it is dropped.
+    let Ok(own) = (unsafe { BorrowedFd::borrow_raw(descriptor) }).try_clone_to_owned() else {
+        return false;
+    };
+    let tcp = TcpStream::from(own);
+    if let Ok(local) = tcp.local_addr() {
+        let Some((state, received)) = info(&tcp) else { return false };
+        let found = cuts.iter().find(|cut| cut.port == Some(local.port()));
+        // Who listens has no peer, and one that was cut before is only not gone yet.
+        return state == ESTABLISHED
+            && tcp.peer_addr().is_ok()
+            && found.is_some_and(|cut| cut.is_meant(tcp.as_fd(), received))
+            && tcp.shutdown(Shutdown::Both).is_ok();
+    }
+    let unix = UnixStream::from(OwnedFd::from(tcp));
+    let Ok(local) = unix.local_addr() else { return false };
+    let file = local.as_pathname();
+    let found = cuts.iter().find(|cut| file.is_some() && cut.file.as_deref() == file);
+    unix.peer_addr().is_ok()
+        && found.is_some_and(|cut| cut.is_meant(unix.as_fd(), u64::MAX))
+        && unix.shutdown(Shutdown::Both).is_ok()
+}
+
+impl Cut {
+    fn is_meant(&self, stream: BorrowedFd<'_>, received: u64) -> bool {
+        let is_unread = || unread(stream) >= UNREAD_BYTES;
+        match self.which {
+            Which::All => true,
+            Which::Sent(bytes) => received >= bytes,
+            Which::SentOrUnread(bytes) => received >= bytes || is_unread(),
+            Which::Unread => is_unread(),
+        }
+    }
+}
+
+/// The state of a connection, and how many bytes its peer has sent: as many as can be where the system
+/// does not say. Nothing if it is no TCP connection.
+fn info(stream: &TcpStream) -> Option<(u8, u64)> {
     let mut info = [0_u8; BYTES_RECEIVED.end];
     let mut length = info.len() as libc::socklen_t;
-    let place = info.as_mut_ptr().cast();
+    let (descriptor, place) = (stream.as_raw_fd(), info.as_mut_ptr().cast());
     // SAFETY: the call writes at most `length` bytes to a place that has as many, and how many.
     let code = unsafe {
         libc::getsockopt(descriptor, libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut length)
     };
-    let told = info.get(BYTES_RECEIVED).filter(|_| code == 0 && length as usize == info.len());
-    told.and_then(|told| told.try_into().ok()).map_or(u64::MAX, u64::from_ne_bytes)
+    let received = info.get(BYTES_RECEIVED).filter(|_| length as usize == info.len());
+    let received = received.and_then(|told| told.try_into().ok()).map(u64::from_ne_bytes);
+    (code == 0).then(|| (info[STATE], received.unwrap_or(u64::MAX)))
 }
 
 /// How many bytes the peer has not taken.
-fn unread(descriptor: RawFd) -> libc::c_int {
+fn unread(stream: BorrowedFd<'_>) -> libc::c_int {
     let mut bytes: libc::c_int = 0;
     // SAFETY: the call writes one int to a pointer to one int, or fails.
-    let code = unsafe { libc::ioctl(descriptor, libc::TIOCOUTQ, &raw mut bytes) };
+    let code = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     if code == 0 { bytes } else { 0 }
 }
 
@@ -100,7 +132,7 @@ mod tests {
     use crate::ipc::Folder;
     use crate::ports::Ports;
     use std::io::{ErrorKind, Read, Write};
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::sync::Arc;
     use zibrato::wire::Door;
@@ -121,8 +153,8 @@ mod tests {
     #[test]
     fn connections_at_a_port_are_cut_if_they_are_such() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let ports =
-            Ports { address: None, base: listener.local_addr().unwrap().port(), folder: None };
+        let address = Some(Ipv4Addr::LOCALHOST.into());
+        let ports = Ports { address, base: listener.local_addr().unwrap().port(), folder: None };
         let cut = |which| cut(&ports, &[(Door::Publishers, which)]);
         let pair = || {
             let theirs = TcpStream::connect(("127.0.0.1", ports.base)).unwrap();
@@ -133,11 +165,13 @@ mod tests {
         assert!(fills(&full));
         assert_eq!(cut(Which::Unread), 1);
         assert!(is_cut(&full));
+        // It is there until its owner closes it, and is not counted again.
+        assert_eq!(cut(Which::Unread), 0);
         reads.write_all(&[0; 1000]).unwrap();
         kept.read_exact(&mut [0; 1000]).unwrap();
         assert_eq!(cut(Which::Sent(1001)), 0);
         assert_eq!(cut(Which::Sent(1000)), 1);
-        assert!(cut(Which::Sent(0)) >= 1);
+        assert_eq!(cut(Which::All), 0);
         assert_eq!(reads.read(&mut [0; 1]).unwrap(), 0);
         // Who listens goes on.
         assert!(TcpStream::connect(("127.0.0.1", ports.base)).is_ok());

@@ -22,8 +22,16 @@ const LOOK_SELDOM: Duration = Duration::from_millis(100);
 /// to be cut off.
 const LITTLE: u64 = 256 << 10;
 
-/// How often it is too much in a row before those are cut off too: there may be very many of them.
-const PATIENCE: u32 = 50;
+/// From three quarters of the bound on these are spared: ten thousand of them have 160 MB.
+const VERY_LITTLE: u64 = 16 << 10;
+
+/// How long it is too much before everybody is cut off: that may not be what helps, so each time it is
+/// waited twice as long until the next.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The longest time until everybody is cut off again, and how long it has to be enough for the first
+/// time to count as new.
+const LONG: Duration = Duration::from_secs(60);
 
 /// As much longer than it took to look through all connections is waited until they are again: it
 /// takes the more time the more there are.
@@ -49,31 +57,33 @@ pub(crate) struct MemoryThread {
 
 impl MemoryThread {
     /// Watches from now on. At half of `max_bytes`, so that there is room for what comes until it
-    /// helps, publishers are cut off, and come back: nothing is lost that has to be
-    /// acknowledged. So are readers of the journal and subscribers that do not read.
-    /// (How many messages may wait is not changed: libzmq 4.3.4 does not survive that while
-    /// connections end.)
+    /// helps, publishers are cut off, and come back: nothing is lost that has to be acknowledged. So
+    /// are readers of the journal and subscribers that do not read, or have asked for very much. (How
+    /// many messages may wait is not changed: libzmq 4.3.4 does not survive that while connections
+    /// end.)
     pub(crate) fn start(max_bytes: u64, ports: Ports, shared: Arc<Shared>) -> io::Result<Self> {
         large_blocks_go_back();
         let stop = Arc::<AtomicBool>::default();
-        let mut watch = Watch::new(max_bytes / 2);
         let is_over = Arc::clone(&stop);
+        let (mut watch, mut relief) = (Watch::new(max_bytes / 2), Relief::new());
         let handle = thread::Builder::new().name("zb-memory".to_owned()).spawn(move || {
-            let (mut times, mut next) = (0, Instant::now());
             while !is_over.load(Ordering::Relaxed) {
                 match watch.look() {
+                    Look::Fine => {}
                     Look::Enough => {
-                        times = 0;
+                        relief.is_enough(Instant::now());
                         shared.tell_memory(false, 0);
                     }
-                    Look::TooMuch if Instant::now() >= next => {
-                        times += 1;
-                        let least = if times < PATIENCE { LITTLE } else { 0 };
-                        let begun = Instant::now();
-                        shared.tell_memory(true, cut_off(&ports, least));
-                        next = Instant::now() + PAUSES * begun.elapsed();
+                    Look::TooMuch { bytes } => {
+                        let much = bytes > max_bytes / 4 * 3;
+                        let cuts = relief.next(Instant::now(), much).map(|whom| {
+                            let begun = Instant::now();
+                            let cuts = cut_off(&ports, whom);
+                            relief.rest(Instant::now(), begun.elapsed());
+                            cuts
+                        });
+                        shared.tell_memory(true, cuts.unwrap_or_default());
                     }
-                    Look::Fine | Look::TooMuch => {}
                 }
                 thread::park_timeout(if watch.is_low { LOOK_SELDOM } else { LOOK_EVERY });
             }
@@ -92,13 +102,73 @@ impl Drop for MemoryThread {
     }
 }
 
-/// Cuts those off who may have the memory: publishers who have sent so much at least, and others who
-/// do not read. Says how many they are.
-fn cut_off(ports: &Ports, least: u64) -> u64 {
-    let sent = Which::Sent(least);
-    let publishers = [Door::Publishers, Door::Legacy].map(|door| (door, sent));
-    let readers = [Door::Subscribers, Door::Replay].map(|door| (door, Which::Unread));
-    cut(ports, &[publishers, readers].concat())
+/// Who is cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    /// Those who have sent at least so much, and those who do not read.
+    Sent(u64),
+    Everybody,
+}
+
+/// Cuts those off who may have the memory; says how many they are.
+fn cut_off(ports: &Ports, whom: Whom) -> u64 {
+    const DOORS: [Door; 4] = [Door::Publishers, Door::Legacy, Door::Subscribers, Door::Replay];
+    let whom = match whom {
+        Whom::Everybody => DOORS.map(|door| (door, Which::All)),
+        Whom::Sent(bytes) => DOORS.map(|door| match door {
+            Door::Publishers | Door::Legacy => (door, Which::Sent(bytes)),
+            // What it has asked for is kept many times over.
+            Door::Subscribers => (door, Which::SentOrUnread(LITTLE)),
+            _ => (door, Which::Unread),
+        }),
+    };
+    cut(ports, &whom)
+}
+
+/// Decides who is cut off when.
+#[derive(Debug)]
+struct Relief {
+    /// Before that nobody is cut off.
+    next: Option<Instant>,
+    /// When everybody is, and how long it is until the time after that.
+    everybody: Option<(Instant, Duration)>,
+    enough_since: Option<Instant>,
+}
+
+impl Relief {
+    const fn new() -> Self {
+        Self { next: None, everybody: None, enough_since: None }
+    }
+
+    /// There is too much memory, or even much more: who is to be cut off now.
+    fn next(&mut self, now: Instant, much: bool) -> Option<Whom> {
+        if self.enough_since.take().is_some_and(|since| now - since >= LONG) {
+            self.everybody = None;
+        }
+        if self.next.is_some_and(|next| now < next) {
+            return None;
+        }
+        let (at, pause) = *self.everybody.get_or_insert((now + PATIENCE, PATIENCE));
+        if now >= at {
+            let pause = LONG.min(2 * pause);
+            self.everybody = Some((now + pause, pause));
+            return Some(Whom::Everybody);
+        }
+        Some(Whom::Sent(if much { VERY_LITTLE } else { LITTLE }))
+    }
+
+    /// Cutting took so long.
+    fn rest(&mut self, now: Instant, took: Duration) {
+        self.next = Some(now + PAUSES * took);
+    }
+
+    /// There is no longer too much. The time for everybody begins anew, if it has not come yet.
+    fn is_enough(&mut self, now: Instant) {
+        self.enough_since = Some(now);
+        if let Some((at, pause)) = &mut self.everybody {
+            *at = (*at).max(now + *pause);
+        }
+    }
 }
 
 /// What a look has shown.
@@ -106,7 +176,9 @@ fn cut_off(ports: &Ports, least: u64) -> u64 {
 enum Look {
     /// Nothing is to be done.
     Fine,
-    TooMuch,
+    TooMuch {
+        bytes: u64,
+    },
     /// It was too much at the last look.
     Enough,
 }
@@ -142,7 +214,7 @@ impl Watch {
             tracing::error!(event = "too_much_memory", mebibytes, from = self.max_bytes >> 20, why);
         }
         match (std::mem::replace(&mut self.is_short, is_short), is_short) {
-            (_, true) => Look::TooMuch,
+            (_, true) => Look::TooMuch { bytes },
             (true, false) => {
                 tracing::info!(event = "memory_is_enough_again", mebibytes);
                 Look::Enough
@@ -190,8 +262,8 @@ fn give_back() {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Look, Watch, is_due, resident_bytes};
-    use std::time::Duration;
+    use super::{LITTLE, LONG, Look, Relief, VERY_LITTLE, Watch, Whom, is_due, resident_bytes};
+    use std::time::{Duration, Instant};
 
     #[test]
     fn it_is_seen_when_there_is_too_much_and_when_there_is_no_longer() {
@@ -200,10 +272,38 @@ mod tests {
             watch.max_bytes = max_bytes;
             watch.look()
         };
-        let all = [look(1), look(1), look(u64::MAX), look(u64::MAX)];
-        assert_eq!(all, [Look::TooMuch, Look::TooMuch, Look::Enough, Look::Fine]);
+        for _ in 0..2 {
+            assert!(matches!(look(1), Look::TooMuch { bytes } if bytes > 1 << 20));
+        }
+        assert_eq!([look(u64::MAX), look(u64::MAX)], [Look::Enough, Look::Fine]);
         assert!(watch.is_low);
         assert!(resident_bytes().is_some_and(|bytes| bytes > 1 << 20));
+    }
+
+    #[test]
+    fn everybody_is_cut_off_only_when_nothing_else_helps_and_then_less_and_less_often() {
+        let mut relief = Relief::new();
+        let begun = Instant::now();
+        let at = |ms| begun + Duration::from_millis(ms);
+        assert_eq!(relief.next(at(0), false), Some(Whom::Sent(LITTLE)));
+        assert_eq!(relief.next(at(20), true), Some(Whom::Sent(VERY_LITTLE)));
+        relief.rest(at(30), Duration::from_millis(10));
+        assert_eq!(relief.next(at(79), true), None);
+        // As long as this helps, it is all that is done.
+        relief.is_enough(at(900));
+        assert_eq!(relief.next(at(1_500), false), Some(Whom::Sent(LITTLE)));
+        let mut everybody = Vec::new();
+        for ms in (1_600..200_000).step_by(100) {
+            if relief.next(at(ms), false) == Some(Whom::Everybody) {
+                everybody.push(ms);
+            }
+        }
+        assert_eq!(everybody, [1_900, 3_900, 7_900, 15_900, 31_900, 63_900, 123_900, 183_900]);
+        relief.is_enough(at(200_000));
+        let later = at(200_000) + LONG;
+        assert_eq!(relief.next(later, false), Some(Whom::Sent(LITTLE)));
+        let second = Duration::from_secs(1);
+        assert_eq!(relief.next(later + second, false), Some(Whom::Everybody));
     }
 
     #[test]

@@ -91,6 +91,11 @@ impl Shared {
         self.memory_cuts.fetch_add(cuts, Ordering::Relaxed);
     }
 
+    /// More connections were cut because readers do not take their answers.
+    pub(crate) fn count_cuts(&self, cuts: u64) {
+        self.memory_cuts.fetch_add(cuts, Ordering::Relaxed);
+    }
+
     /// How many connections were cut because there was too much memory.
     pub(crate) fn memory_cuts(&self) -> u64 {
         self.memory_cuts.load(Ordering::Relaxed)

@@ -29,7 +29,8 @@ impl Haul {
     }
 }
 
-/// Goes on with `reader`, through about `max_bytes` of the batches of these levels.
+/// Goes on with `reader`, through about `max_bytes` of the batches of these levels; through none of them
+/// if that is 0.
 ///
 /// # Errors
 /// When the journal cannot be read.
@@ -43,6 +44,11 @@ pub(crate) fn haul(
     let complete_until_ms = log.complete_until_ms();
     let max_bytes = max_bytes.min(MAX_BYTES);
     let (mut bytes, mut looked_at, mut frames) = (0, 0, Vec::new());
+    if max_bytes == 0 {
+        let next = Position { journal: log.id(), offset: reader.last() };
+        let head = Fetched { next, complete_until_ms: None, end: log.end(), gone: 0 };
+        return Ok(Haul { head, frames });
+    }
     let stopped = reader.read(log, |batch| {
         let Batch { stamp, id, level, body } = batch;
         looked_at += body.len() as u64 + 64;

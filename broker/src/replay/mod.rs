@@ -13,6 +13,7 @@ mod fetch;
 mod gone;
 mod owners;
 mod refusal;
+mod request;
 mod thread;
 mod unsent;
 

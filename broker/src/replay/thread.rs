@@ -3,6 +3,7 @@
 use super::desk::{Desk, Now, Outcome};
 use super::fetch::Haul;
 use super::refusal::no_journal;
+use super::request::{Asker, Waiting, receive};
 use super::unsent::Unsent;
 use crate::curve::{Doorway, Guard};
 use crate::shared::Shared;
@@ -12,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::Stop;
-use zibrato::wire::{Reader as Who, Refusal, Refused, ReplayAnswer, ReplayRequest};
-use zmq::{DONTWAIT, Message};
+use zibrato::wire::{ReplayAnswer, ReplayRequest};
+use zmq::Message;
 
 /// The most requests that are taken before something is written for all of them.
 const ROUND: usize = 100;
@@ -36,6 +37,9 @@ const LITTLE: u64 = 64 << 10;
 /// How soon it is looked again whether readers have taken enough for others to be answered.
 const SOON: Duration = Duration::from_millis(10);
 
+/// How long a request is put off before its reader is told that there is nothing yet.
+const PUT_OFF_FOR: Duration = Duration::from_secs(2);
+
 /// Everything the thread needs.
 pub(crate) struct ReplayThread {
     socket: zmq::Socket,
@@ -51,24 +55,6 @@ pub(crate) struct ReplayThread {
     shared: Arc<Shared>,
     // Last, because it ends only when all sockets are closed.
     _context: zmq::Context,
-}
-
-/// Who asked: the frames before a request, which stand before its answer.
-type Envelope = Vec<Vec<u8>>;
-
-/// A request that waits for batches.
-struct Waiting {
-    envelope: Envelope,
-    request: ReplayRequest,
-    address: String,
-    until: Instant,
-}
-
-impl Waiting {
-    const fn reader(&self) -> Option<&Who> {
-        let ReplayRequest::Fetch(fetch) = &self.request else { return None };
-        Some(&fetch.reader)
-    }
 }
 
 impl ReplayThread {
@@ -96,9 +82,7 @@ impl ReplayThread {
                 look_after = Instant::now() + LOOK_AFTER;
                 self.look_after();
             }
-            let is_held_up = !self.waiting.is_empty() && self.unsent.is_too_much();
-            let until = if is_held_up { Instant::now() + SOON } else { look_after };
-            let (stop, more, asked) = self.wait(until, is_held_up)?;
+            let (stop, more, asked) = self.wait(look_after)?;
             if stop {
                 self.look_after();
                 return Ok(());
@@ -110,7 +94,7 @@ impl ReplayThread {
                 desk.log().more.clear();
             }
             let now = Instant::now();
-            let is_due = |waiting: &Waiting| more || is_held_up || waiting.until <= now;
+            let is_due = |waiting: &Waiting| more || waiting.is_due(now);
             let due = self.waiting.extract_if(.., |waiting| is_due(waiting)).collect::<Vec<_>>();
             for waiting in due {
                 self.try_again(waiting)?;
@@ -133,11 +117,14 @@ impl ReplayThread {
     }
 
     /// Waits for something to do: the end, more in the journal, or a request.
-    fn wait(&self, until: Instant, is_held_up: bool) -> zmq::Result<(bool, bool, bool)> {
+    fn wait(&self, until: Instant) -> zmq::Result<(bool, bool, bool)> {
         let first = self.waiting.iter().map(|waiting| waiting.until).min();
-        let first = first.filter(|_| !is_held_up);
         let until = first.map_or(until, |first| first.min(until));
         let mut left = until.saturating_duration_since(Instant::now());
+        let waits_for_more = self.waiting.iter().any(|waiting| waiting.put_off.is_none());
+        if self.waiting.iter().any(|waiting| waiting.put_off.is_some()) {
+            left = SOON;
+        }
         if self.door.is_closed() {
             left = left.min(Doorway::PATIENCE);
         }
@@ -148,11 +135,11 @@ impl ReplayThread {
             self.socket.as_poll_item(zmq::POLLIN),
             zmq::PollItem::from_fd(more, zmq::POLLIN),
         ];
-        // When nobody waits for batches, or gets any, it does not matter that there are more.
-        let looked_at = match (self.door.is_closed(), self.waiting.is_empty() || is_held_up) {
+        // When nobody waits for batches, it does not matter that there are more.
+        let looked_at = match (self.door.is_closed(), waits_for_more) {
             (true, _) => &mut items[..1],
-            (false, true) => &mut items[..2],
-            (false, false) => &mut items[..],
+            (false, false) => &mut items[..2],
+            (false, true) => &mut items[..],
         };
         match zmq::poll(looked_at, millis) {
             Ok(_) | Err(zmq::Error::EINTR) => {}
@@ -166,43 +153,41 @@ impl ReplayThread {
     fn take_requests(&mut self) -> zmq::Result<()> {
         let mut when_saved = Vec::new();
         for _ in 0..ROUND {
-            let Some((envelope, request, address)) = self.receive()? else { break };
-            if self.is_deaf(&envelope) {
+            let Some((asker, request)) = receive(&self.socket, &self.guard)? else { break };
+            if self.is_deaf(&asker) {
                 continue;
             }
             let answer = match request {
                 Err(refused) => Outcome::Answer(ReplayAnswer::Refused(refused)),
                 Ok(mut request) => {
-                    if let ReplayRequest::Fetch(fetch) = &mut request
-                        && self.shared.is_short()
-                    {
-                        fetch.max_bytes = fetch.max_bytes.min(LITTLE);
+                    if let ReplayRequest::Fetch(fetch) = &mut request {
+                        // Nothing at all is what only those get who were put off for too long.
+                        let most = if self.shared.is_short() { LITTLE } else { u64::MAX };
+                        fetch.max_bytes = fetch.max_bytes.clamp(1, most);
+                        if self.holds_up(&asker) {
+                            self.put_off(Waiting::put_off(asker, request));
+                            continue;
+                        }
                     }
                     if let ReplayRequest::Release(who) = &request {
                         // What it still waits for would take the name again.
                         self.waiting.retain(|waiting| waiting.reader() != Some(who));
                     }
-                    if let ReplayRequest::Fetch(_) = request
-                        && self.unsent.is_too_much()
-                    {
-                        self.put_off(Waiting { envelope, request, address, until: Instant::now() });
-                        continue;
-                    }
                     let outcome = match &mut self.desk {
                         None => Outcome::Answer(no_journal()),
-                        Some(desk) => desk.take(&request, &address, now()),
+                        Some(desk) => desk.take(&request, &asker.address, now()),
                     };
                     if let Outcome::Wait(until) = outcome {
-                        self.keep(Waiting { envelope, request, address, until })?;
+                        self.keep(Waiting { asker, request, until, put_off: None })?;
                         continue;
                     }
                     outcome
                 }
             };
             match answer {
-                Outcome::WhenSaved(answer) => when_saved.push((envelope, answer)),
-                Outcome::Answer(answer) => self.answer(&envelope, &answer, Vec::new())?,
-                Outcome::Batches(haul) => self.hand_out(&envelope, haul)?,
+                Outcome::WhenSaved(answer) => when_saved.push((asker, answer)),
+                Outcome::Answer(answer) => self.answer(&asker, &answer, Vec::new())?,
+                Outcome::Batches(haul) => self.hand_out(&asker, haul)?,
                 Outcome::Wait(_) => {}
             }
         }
@@ -210,12 +195,12 @@ impl ReplayThread {
             return Ok(());
         }
         let saved = self.desk.as_mut().map_or(Ok(()), Desk::save);
-        for (envelope, answer) in when_saved {
+        for (asker, answer) in when_saved {
             let answer = match &saved {
                 Ok(()) => answer,
                 Err(refused) => ReplayAnswer::Refused(refused.clone()),
             };
-            self.answer(&envelope, &answer, Vec::new())?;
+            self.answer(&asker, &answer, Vec::new())?;
         }
         Ok(())
     }
@@ -231,36 +216,60 @@ impl ReplayThread {
         self.at_once(waiting)
     }
 
-    /// Keeps a request of which nothing has been looked at yet, not even whose the name is. Of too
-    /// many, it is forgotten: the reader asks again.
+    /// Whether a reader gets no batches now: it has not taken the last ones, or others have so much to
+    /// take that there is no room.
+    fn holds_up(&mut self, asker: &Asker) -> bool {
+        let mut cuts = 0;
+        let is_too_much = self.unsent.is_too_much(&mut cuts);
+        self.shared.count_cuts(cuts);
+        is_too_much || self.unsent.is_busy(asker.identity())
+    }
+
+    /// Keeps a request of which nothing has been looked at yet, not even whose the name is: one of each
+    /// connection. Of too many, it is forgotten: the reader asks again.
     fn put_off(&mut self, waiting: Waiting) {
-        self.waiting.retain(|old| old.reader() != waiting.reader());
+        let is_same = |old: &Waiting| {
+            old.put_off.is_some() && old.asker.identity() == waiting.asker.identity()
+        };
+        self.waiting.retain(|old| !is_same(old));
         if self.waiting.len() < MAX_WAITING {
             self.waiting.push(waiting);
         }
     }
 
     fn try_again(&mut self, mut waiting: Waiting) -> zmq::Result<()> {
-        if self.unsent.is_too_much() {
-            self.waiting.push(waiting);
-            return Ok(());
+        if self.holds_up(&waiting.asker) {
+            let since = *waiting.put_off.get_or_insert_with(Instant::now);
+            if since.elapsed() < PUT_OFF_FOR {
+                self.waiting.push(waiting);
+                return Ok(());
+            }
+            if self.unsent.is_busy(waiting.asker.identity()) {
+                // It asks again when it has read its answer.
+                return Ok(());
+            }
+            if let ReplayRequest::Fetch(fetch) = &mut waiting.request {
+                fetch.max_bytes = 0;
+            }
+            return self.at_once(waiting);
         }
+        waiting.put_off = None;
         let Some(desk) = &mut self.desk else { return Ok(()) };
         let now = now();
         let is_over = waiting.until <= now.at;
         if is_over {
             return self.at_once(waiting);
         }
-        match desk.take(&waiting.request, &waiting.address, now) {
+        match desk.take(&waiting.request, &waiting.asker.address, now) {
             // It has waited already: the end of it stays where it was.
             Outcome::Wait(until) => {
                 waiting.until = waiting.until.min(until);
                 self.waiting.push(waiting);
                 Ok(())
             }
-            Outcome::Batches(haul) => self.hand_out(&waiting.envelope, haul),
+            Outcome::Batches(haul) => self.hand_out(&waiting.asker, haul),
             Outcome::Answer(answer) | Outcome::WhenSaved(answer) => {
-                self.answer(&waiting.envelope, &answer, Vec::new())
+                self.answer(&waiting.asker, &answer, Vec::new())
             }
         }
     }
@@ -271,10 +280,10 @@ impl ReplayThread {
         if let ReplayRequest::Fetch(fetch) = &mut waiting.request {
             fetch.wait_ms = 0;
         }
-        match desk.take(&waiting.request, &waiting.address, now()) {
-            Outcome::Batches(haul) => self.hand_out(&waiting.envelope, haul),
+        match desk.take(&waiting.request, &waiting.asker.address, now()) {
+            Outcome::Batches(haul) => self.hand_out(&waiting.asker, haul),
             Outcome::Answer(answer) | Outcome::WhenSaved(answer) => {
-                self.answer(&waiting.envelope, &answer, Vec::new())
+                self.answer(&waiting.asker, &answer, Vec::new())
             }
             Outcome::Wait(_) => Ok(()),
         }
@@ -282,8 +291,8 @@ impl ReplayThread {
 
     /// Whether somebody asks on and on and reads no answers. For such nothing is looked up: it would
     /// be in the way of those that read.
-    fn is_deaf(&mut self, envelope: &Envelope) -> bool {
-        let Some(identity) = envelope.first() else { return false };
+    fn is_deaf(&mut self, asker: &Asker) -> bool {
+        let identity = asker.identity();
         let is_deaf = self.deaf.get(identity).is_some_and(|since| since.elapsed() < DEAF_FOR);
         if !is_deaf {
             self.deaf.remove(identity);
@@ -291,31 +300,32 @@ impl ReplayThread {
         is_deaf
     }
 
-    fn hand_out(&mut self, envelope: &Envelope, haul: Haul) -> zmq::Result<()> {
-        self.answer(envelope, &ReplayAnswer::Batches(haul.head), haul.frames)
+    fn hand_out(&mut self, asker: &Asker, haul: Haul) -> zmq::Result<()> {
+        self.answer(asker, &ReplayAnswer::Batches(haul.head), haul.frames)
     }
 
     /// Sends an answer. One that nobody reads is dropped: the reader asks again.
     fn answer(
         &mut self,
-        envelope: &Envelope,
+        asker: &Asker,
         answer: &ReplayAnswer,
         batches: Vec<Message>,
     ) -> zmq::Result<()> {
         // libzmq hears only now and then that a reader has read; asked for events, it does so now.
         // Otherwise the queue of a quick reader would seem full.
         self.socket.get_events()?;
-        let identity = envelope.first().cloned().unwrap_or_default();
-        let envelope = envelope.iter().map(|frame| Message::from(&frame[..]));
+        let envelope = asker.envelope.iter().map(|frame| Message::from(&frame[..]));
         let head = answer.encode().map(Message::from);
-        match self.unsent.send(&mut self.socket, envelope.chain(head), batches) {
+        let frames = envelope.chain(head).chain(batches).collect();
+        let reader = (asker.identity(), asker.descriptor);
+        match self.unsent.send(&mut self.socket, reader, frames) {
             Ok(()) => Ok(()),
             // What it asked before it went may still be there to be taken.
             Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => {
                 if self.deaf.len() >= MAX_DEAF {
                     self.deaf.clear();
                 }
-                self.deaf.insert(identity, Instant::now());
+                self.deaf.insert(asker.identity().to_owned(), Instant::now());
                 Ok(())
             }
             Err(zmq::Error::EINTR) => Ok(()),
@@ -323,46 +333,8 @@ impl ReplayThread {
         }
     }
 
-    /// The next request, if there is one.
-    #[expect(clippy::type_complexity, reason = "three things that are taken apart at once")]
-    fn receive(&self) -> zmq::Result<Option<(Envelope, Result<ReplayRequest, Refused>, String)>> {
-        let mut frames = Vec::new();
-        let mut address = String::new();
-        loop {
-            let mut message = match self.socket.recv_msg(DONTWAIT) {
-                Ok(message) => message,
-                Err(zmq::Error::EAGAIN) => return Ok(None),
-                Err(zmq::Error::EINTR) => continue,
-                Err(error) => return Err(error),
-            };
-            let more = message.get_more();
-            if let Some(from) = message.gets("Peer-Address") {
-                from.clone_into(&mut address);
-            }
-            // One more than any request has is enough to see that it is none.
-            if frames.len() < 5 {
-                frames.push(message.to_vec());
-            }
-            if !more && self.guard.admits(&mut message) {
-                break;
-            }
-            if !more {
-                self.guard.count_request();
-                frames.clear();
-            }
-        }
-        // A REQ socket puts an empty frame before its request, and wants it before the answer.
-        let envelope = if frames.len() == 4 && frames[1].is_empty() { 2 } else { 1 };
-        let request = frames.split_off(envelope.min(frames.len()));
-        let request = match &request[..] {
-            [topic, body] => ReplayRequest::decode(topic, body).map_err(|error| error.to_string()),
-            other => Err(format!("a request has two frames, and not {}", other.len())),
-        };
-        let request = request.map_err(|text| Refused { why: Refusal::Malformed, text });
-        Ok(Some((frames, request, address)))
-    }
-
     fn look_after(&mut self) {
+        self.unsent.forget();
         let Some(desk) = &mut self.desk else { return };
         desk.look_after(now());
         self.shared.tell_cursors(desk.list(now()));

@@ -97,7 +97,8 @@ fn meaning(reason: &str) -> &'static str {
         "journal" => "the broker stopped before its own batches could be written to the journal",
         "encoding" => "a line is not UTF-8",
         "memory" => {
-            "memory is short and the journal cannot take more; batches come again, lines are lost"
+            "memory is short, and it is large or the journal cannot take more; batches come again, \
+             lines are lost"
         }
         "revoked" => "its sender's key was taken off the list of --allowed-keys",
         "fields" => "a line has not 6 fields, level|mtype|name|value|timestamp|source",

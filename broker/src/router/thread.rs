@@ -23,6 +23,13 @@ const ROUND: usize = 1_000;
 /// The most bytes taken from one socket before the next one has its turn, but for one message.
 const ROUND_BYTES: u64 = 32 << 20;
 
+/// How often it is looked meanwhile whether memory is short, when subscribers are waited for.
+const SETTLE_LOOK: Duration = Duration::from_millis(50);
+
+/// While memory is short, messages of as many bytes are dropped without being looked at: those that
+/// wait are to be gone sooner than others come.
+const LARGE: u64 = 64 << 10;
+
 /// How long nothing has to come for the intakes to count as empty when the broker stops.
 const QUIET: Duration = Duration::from_millis(50);
 
@@ -148,8 +155,8 @@ impl RouterThread {
         // the journal has room.
         let (looked_at, timeout) = if self.subscribers_door.is_closed() {
             (&mut items[..1], Doorway::PATIENCE)
-        } else if !to_settle.is_zero() {
-            (&mut items[..3], to_settle.min(to_next_second))
+        } else if !to_settle.is_zero() && !self.shared.is_short() {
+            (&mut items[..3], to_settle.min(to_next_second).min(SETTLE_LOOK))
         } else if self.may_take() {
             (&mut items[..], to_next_second)
         } else {
@@ -193,7 +200,8 @@ impl RouterThread {
                 }
                 let Some(received) = self.inbox.receive(intake)? else { break };
                 bytes += received.bytes;
-                if !self.router.has_room() {
+                let is_large = received.bytes >= LARGE && self.shared.is_short();
+                if is_large || !self.router.has_room() {
                     self.router.counters.dropped.add("memory", 1);
                     continue;
                 }
@@ -209,7 +217,8 @@ impl RouterThread {
     }
 
     /// Whether messages are taken. Without room in the journal they wait where they are, unless there
-    /// is too much memory: then they are dropped, batches unacknowledged, so that they come again.
+    /// is too much memory: then they are dropped, as large ones are anyway, and batches among them are
+    /// not acknowledged, so that they come again.
     fn may_take(&self) -> bool {
         self.router.has_room() || self.shared.is_short()
     }

@@ -1,0 +1,100 @@
+//! A request as it comes from a socket, and one that waits.
+
+use crate::curve::Guard;
+use std::os::fd::RawFd;
+use std::time::Instant;
+use zibrato::wire::{Reader as Who, Refusal, Refused, ReplayRequest};
+use zmq::DONTWAIT;
+
+/// Who asked.
+#[derive(Debug)]
+pub(super) struct Asker {
+    /// The frames before a request, which stand before its answer. The first is libzmq's name of the
+    /// connection.
+    pub(super) envelope: Vec<Vec<u8>>,
+    pub(super) address: String,
+    /// Its connection, if libzmq says which that is.
+    pub(super) descriptor: Option<RawFd>,
+}
+
+impl Asker {
+    pub(super) fn identity(&self) -> &[u8] {
+        self.envelope.first().map_or(&[], |identity| identity)
+    }
+}
+
+/// A request that waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) asker: Asker,
+    pub(super) request: ReplayRequest,
+    /// Until there are batches, or until then.
+    pub(super) until: Instant,
+    /// Since when there has been no room for an answer, if that is what it waits for.
+    pub(super) put_off: Option<Instant>,
+}
+
+impl Waiting {
+    /// A request that waits until there is room.
+    pub(super) fn put_off(asker: Asker, request: ReplayRequest) -> Self {
+        let now = Instant::now();
+        Self { asker, request, until: now, put_off: Some(now) }
+    }
+
+    pub(super) const fn reader(&self) -> Option<&Who> {
+        let ReplayRequest::Fetch(fetch) = &self.request else { return None };
+        Some(&fetch.reader)
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.put_off.is_some() || self.until <= now
+    }
+}
+
+/// The next request that is there, from somebody who may ask.
+///
+/// # Errors
+/// As ZeroMQ says.
+pub(super) fn receive(
+    socket: &zmq::Socket,
+    guard: &Guard,
+) -> zmq::Result<Option<(Asker, Result<ReplayRequest, Refused>)>> {
+    let mut frames = Vec::new();
+    let (mut address, mut descriptor) = (String::new(), None);
+    loop {
+        let mut message = match socket.recv_msg(DONTWAIT) {
+            Ok(message) => message,
+            Err(zmq::Error::EAGAIN) => return Ok(None),
+            Err(zmq::Error::EINTR) => continue,
+            Err(error) => return Err(error),
+        };
+        let more = message.get_more();
+        if let Some(from) = message.gets("Peer-Address") {
+            from.clone_into(&mut address);
+        }
+        // What the option ZMQ_SRCFD, which is no longer recommended, asks for.
+        if let Some(from) = message.gets("__fd") {
+            descriptor = from.parse().ok();
+        }
+        // One more than any request has is enough to see that it is none.
+        if frames.len() < 5 {
+            frames.push(message.to_vec());
+        }
+        if !more && guard.admits(&mut message) {
+            break;
+        }
+        if !more {
+            guard.count_request();
+            frames.clear();
+        }
+    }
+    // A REQ socket puts an empty frame before its request, and wants it before the answer.
+    let envelope = if frames.len() == 4 && frames[1].is_empty() { 2 } else { 1 };
+    let request = frames.split_off(envelope.min(frames.len()));
+    let request = match &request[..] {
+        [topic, body] => ReplayRequest::decode(topic, body).map_err(|error| error.to_string()),
+        other => Err(format!("a request has two frames, and not {}", other.len())),
+    };
+    let request = request.map_err(|text| Refused { why: Refusal::Malformed, text });
+    Ok(Some((Asker { envelope: frames, address, descriptor }, request)))
+}
