@@ -30,7 +30,8 @@ impl Process {
     pub fn broker() -> Result<(Self, u16), Error> {
         let beside = env::current_exe()?.with_file_name("zibrato-broker");
         let mut command = Command::new(beside);
-        command.args(["--port", "0", "--http", "off", "--settle", "0"]).stderr(Stdio::piped());
+        let flags = ["--port", "0", "--http", "off", "--settle", "0", "--no-journal"];
+        command.args(flags).stderr(Stdio::piped());
         let (broker, line) = Self::start(&mut command)?;
         let port = line
             .split_once("publishers=\"tcp://127.0.0.1:")
