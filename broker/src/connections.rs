@@ -67,11 +67,17 @@ impl Cut {
 }
 
 fn is_cut(descriptor: RawFd, cuts: &[Cut]) -> bool {
+    if descriptor < 0 {
+        return false;
+    }
     // SAFETY: libzmq may close the descriptor, and the system give the number to something else. Then
     // it is this that is looked at: the duplicate stays what it is until it is dropped.
-    let Ok(own) = (unsafe { BorrowedFd::borrow_raw(descriptor) }).try_clone_to_owned() else {
+    let other = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    // To close even the duplicate of a file would end the locks that this process has on it.
+    if rustix::net::sockopt::socket_domain(other).is_err() {
         return false;
-    };
+    }
+    let Ok(own) = other.try_clone_to_owned() else { return false };
     let tcp = TcpStream::from(own);
     if let Ok(local) = tcp.local_addr() {
         let Some((state, received)) = info(&tcp) else { return false };

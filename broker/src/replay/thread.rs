@@ -220,7 +220,7 @@ impl ReplayThread {
     /// take that there is no room.
     fn holds_up(&mut self, asker: &Asker) -> bool {
         let mut cuts = 0;
-        let is_too_much = self.unsent.is_too_much(&mut cuts);
+        let is_too_much = self.unsent.is_too_much(asker.identity(), &mut cuts);
         self.shared.count_cuts(cuts);
         is_too_much || self.unsent.is_busy(asker.identity())
     }
@@ -232,7 +232,9 @@ impl ReplayThread {
             old.put_off.is_some() && old.asker.identity() == waiting.asker.identity()
         };
         self.waiting.retain(|old| !is_same(old));
-        if self.waiting.len() < MAX_WAITING {
+        // Half of the places are for those who have shown that they read.
+        let is_proven = self.unsent.is_proven(waiting.asker.identity());
+        if self.waiting.len() < if is_proven { MAX_WAITING } else { MAX_WAITING / 2 } {
             self.waiting.push(waiting);
         }
     }

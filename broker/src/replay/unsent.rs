@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use zibrato::wire::Door;
 use zmq::{DONTWAIT, Message, SNDMORE, Sendable};
 
-/// From so many bytes on no batches are read for anybody.
+/// From so many bytes on no batches are read for newcomers, and from twice as many on for nobody: those
+/// who have taken a large answer before are not to suffer from those who never do.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// From so many bytes on an answer is a large one: whoever has not taken it gets no other.
@@ -23,6 +24,12 @@ const FRAME_BYTES: u64 = 100;
 
 /// How long a reader may take for an answer when there is too much for others to be answered.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long one may who has taken a large answer before.
+const LONGER_PATIENCE: Duration = Duration::from_secs(3);
+
+/// The most readers of which is remembered that they have taken a large answer.
+const MAX_PROVEN: usize = 10_000;
 
 /// How often it is looked who has to be cut off.
 const CUT_EVERY: Duration = Duration::from_millis(100);
@@ -42,6 +49,10 @@ pub(super) struct Unsent {
 struct Taker {
     bytes: Arc<AtomicU64>,
     since: Instant,
+    /// Whether a large answer is under way.
+    is_large: bool,
+    /// Whether it has taken one before.
+    is_proven: bool,
     /// Its connection, if libzmq says which that is.
     descriptor: Option<RawFd>,
 }
@@ -49,6 +60,17 @@ struct Taker {
 impl Taker {
     fn has(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn look(&mut self) {
+        if self.is_large && self.has() == 0 {
+            (self.is_large, self.is_proven) = (false, true);
+        }
+    }
+
+    fn is_late(&self) -> bool {
+        let patience = if self.is_proven { LONGER_PATIENCE } else { PATIENCE };
+        self.has() > 0 && self.since.elapsed() >= patience
     }
 }
 
@@ -62,27 +84,43 @@ impl Unsent {
         self.readers.get(reader).is_some_and(|taker| taker.has() >= LARGE)
     }
 
-    /// Whether so much is unsent that nothing more may be read. Then those are cut off who take long,
-    /// so that it does not last; `cuts` counts them.
-    pub(super) fn is_too_much(&mut self, cuts: &mut u64) -> bool {
-        let is_too_much = self.bytes.load(Ordering::Relaxed) >= MAX_BYTES;
-        if is_too_much && self.last_cut.is_none_or(|last| last.elapsed() >= CUT_EVERY) {
-            self.last_cut = Some(Instant::now());
-            self.forget();
-            let late = self.readers.values().filter(|taker| taker.since.elapsed() >= PATIENCE);
-            for taker in late {
-                *cuts += taker.descriptor.map_or_else(
-                    || cut(&self.ports, &[(Door::Replay, Which::Unread)]),
-                    |descriptor| u64::from(cut_one(&self.ports, Door::Replay, descriptor)),
-                );
-            }
-        }
-        is_too_much
+    /// Whether a reader has taken a large answer before.
+    pub(super) fn is_proven(&mut self, reader: &[u8]) -> bool {
+        self.readers.get_mut(reader).is_some_and(|taker| {
+            taker.look();
+            taker.is_proven
+        })
     }
 
-    /// Forgets readers that have taken everything, or are gone.
+    /// Whether so much is unsent that nothing may be read for this reader. Then those are cut off who
+    /// take long, so that it does not last; `cuts` counts them.
+    pub(super) fn is_too_much(&mut self, reader: &[u8], cuts: &mut u64) -> bool {
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        if bytes < MAX_BYTES {
+            return false;
+        }
+        if self.last_cut.is_none_or(|last| last.elapsed() >= CUT_EVERY) {
+            self.last_cut = Some(Instant::now());
+            *cuts += self.cut_late();
+        }
+        bytes >= 2 * MAX_BYTES || !self.is_proven(reader)
+    }
+
+    fn cut_late(&mut self) -> u64 {
+        let late = || self.readers.values().filter(|taker| taker.is_late());
+        let known = late().filter_map(|taker| taker.descriptor);
+        let cuts = known.filter(|known| cut_one(&self.ports, Door::Replay, *known)).count() as u64;
+        if late().any(|taker| taker.descriptor.is_none()) {
+            return cuts + cut(&self.ports, &[(Door::Replay, Which::Unread)]);
+        }
+        cuts
+    }
+
+    /// Forgets readers that have taken everything, but for those that have taken much.
     pub(super) fn forget(&mut self) {
-        self.readers.retain(|_, taker| taker.has() > 0);
+        self.readers.values_mut().for_each(Taker::look);
+        let keeps = self.readers.len() < MAX_PROVEN;
+        self.readers.retain(|_, taker| taker.has() > 0 || (keeps && taker.is_proven));
     }
 
     /// Sends an answer to a reader.
@@ -95,7 +133,7 @@ impl Unsent {
         (reader, descriptor): (&[u8], Option<RawFd>),
         mut frames: Vec<Message>,
     ) -> zmq::Result<()> {
-        let bytes = frames.iter().map(|frame| frame.len() as u64 + FRAME_BYTES).sum();
+        let bytes: u64 = frames.iter().map(|frame| frame.len() as u64 + FRAME_BYTES).sum();
         let Some(last) = frames.pop() else { return Ok(()) };
         for frame in frames {
             frame.send(socket, DONTWAIT | SNDMORE)?;
@@ -104,11 +142,15 @@ impl Unsent {
         let taker = self.readers.entry(reader.to_owned()).or_insert_with(|| Taker {
             bytes: Arc::default(),
             since: now,
+            is_large: false,
+            is_proven: false,
             descriptor,
         });
+        taker.look();
         if taker.has() == 0 {
             (taker.since, taker.descriptor) = (now, descriptor);
         }
+        taker.is_large |= bytes >= LARGE;
         // libzmq is done with the others when it is done with the last.
         send_held(socket, Held::new(last, bytes, [&self.bytes, &taker.bytes]))
     }

@@ -192,6 +192,7 @@ impl RouterThread {
             self.second = second;
             self.tick()?;
         }
+        let settles = Instant::now() < self.settled_at;
         for (at, intake) in self.intakes.iter().enumerate().filter(|(at, _)| ready.intakes[*at]) {
             let mut bytes = 0;
             for _ in 0..ROUND {
@@ -200,8 +201,9 @@ impl RouterThread {
                 }
                 let Some(received) = self.inbox.receive(intake)? else { break };
                 bytes += received.bytes;
+                // Subscribers may not be back yet.
                 let is_large = received.bytes >= LARGE && self.shared.is_short();
-                if is_large || !self.router.has_room() {
+                if is_large || settles || !self.router.has_room() {
                     self.router.counters.dropped.add("memory", 1);
                     continue;
                 }
@@ -217,8 +219,8 @@ impl RouterThread {
     }
 
     /// Whether messages are taken. Without room in the journal they wait where they are, unless there
-    /// is too much memory: then they are dropped, as large ones are anyway, and batches among them are
-    /// not acknowledged, so that they come again.
+    /// is too much memory: then they are dropped, as large ones are anyway and all while subscribers
+    /// are waited for. Batches among them are not acknowledged, so that they come again.
     fn may_take(&self) -> bool {
         self.router.has_room() || self.shared.is_short()
     }
