@@ -4,6 +4,7 @@
 
 mod broker;
 mod carbon;
+mod failing_disk;
 pub mod fake;
 mod ports;
 mod program;
@@ -16,6 +17,7 @@ mod witness;
 // The public interface is:
 pub use broker::Broker;
 pub use carbon::Carbon;
+pub use failing_disk::FailingDisk;
 pub use ports::{PORTS, Ports};
 pub use program::{program, python, repository};
 pub use recorder::Recorder;
