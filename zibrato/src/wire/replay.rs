@@ -219,8 +219,11 @@ pub enum Refusal {
     TooMany,
     /// There is no cursor of this name.
     Unknown,
-    /// It could not be written to disk.
+    /// The journal could not be read, or a cursor could not be written to disk.
     Disk,
+    /// The broker knows the committed place, but cannot write it to disk now. It keeps trying;
+    /// until then a restart of the broker brings the place before it back. The reader goes on.
+    NotSaved,
     /// A reason that a later version has.
     #[serde(other)]
     Other,
