@@ -73,6 +73,8 @@ pub mod daemon;
 #[cfg(feature = "macros")]
 mod macros;
 mod measurement;
+#[cfg(feature = "curve")]
+pub mod resources;
 #[cfg(feature = "sdk")]
 mod sdk;
 mod sketch;

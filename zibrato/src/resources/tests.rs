@@ -1,0 +1,86 @@
+//! Tests of the probe, in processes of their own where limits are set.
+#![expect(unsafe_code, reason = "limits are set by a function of the C library")]
+
+use super::{Resource, Resources, new_context};
+use std::process::{Command, ExitStatus};
+
+/// Tells this program, started again, which limit to set and how much more it may take.
+const LIMIT: &str = "ZIBRATO_TEST_LIMIT";
+
+#[test]
+fn there_is_room_on_an_ordinary_machine() {
+    Resources::of_context(2).probe().unwrap();
+    let context = new_context(2).unwrap();
+    let sockets: Vec<_> = (0..2).map(|_| context.socket(zmq::SUB).unwrap()).collect();
+    drop(sockets);
+}
+
+#[test]
+fn what_was_taken_is_given_back() {
+    let needed = Resources { descriptors: 100, threads: 20, memory: 1 << 20 };
+    for _ in 0..20 {
+        needed.probe().unwrap();
+    }
+}
+
+#[test]
+fn too_much_of_anything_is_refused_with_its_name_and_a_remedy() {
+    let memory = Resources { memory: usize::MAX / 4, ..Resources::default() };
+    let refused = memory.probe().unwrap_err();
+    assert_eq!(refused.resource, Resource::Memory);
+    assert!(refused.to_string().contains("ulimit -v"), "{refused}");
+}
+
+#[test]
+fn few_descriptors_end_no_program() {
+    for left in 0..12 {
+        let status = with_limit("descriptors", left);
+        assert!(status.success(), "{left} descriptors left: {status}");
+    }
+}
+
+#[test]
+fn little_address_space_ends_no_program() {
+    for left in 1..40 {
+        let status = with_limit("memory", left << 20);
+        assert!(status.success(), "{left} MiB left: {status}");
+    }
+}
+
+/// Runs the test `limited` alone, with so much left of something.
+fn with_limit(what: &str, left: u64) -> ExitStatus {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "resources::tests::limited", "--nocapture"]);
+    command.env(LIMIT, format!("{what} {left}")).output().unwrap().status
+}
+
+/// What runs under the limit.
+#[test]
+fn limited() {
+    let Ok(limit) = std::env::var(LIMIT) else { return };
+    let (what, left) = limit.split_once(' ').unwrap();
+    let left: u64 = left.parse().unwrap();
+    match what {
+        // Descriptors are given from the lowest free number on.
+        "descriptors" => {
+            let lowest = std::fs::File::open("/dev/null").unwrap();
+            let lowest = u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&lowest)).unwrap();
+            set(libc::RLIMIT_NOFILE, lowest + left);
+        }
+        "memory" => {
+            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+            let pages: u64 = pages.split_once(' ').unwrap().0.parse().unwrap();
+            set(libc::RLIMIT_AS, pages * 4096 + left);
+        }
+        other => panic!("no limit {other}"),
+    }
+    if let Ok(context) = new_context(1) {
+        drop(context.socket(zmq::SUB));
+    }
+}
+
+fn set(resource: libc::__rlimit_resource_t, to: u64) {
+    let limit = libc::rlimit { rlim_cur: to, rlim_max: to };
+    // SAFETY: it reads one structure.
+    assert_eq!(unsafe { libc::setrlimit(resource, &raw const limit) }, 0);
+}

@@ -1,0 +1,79 @@
+//! Threads that do nothing but exist, to find out whether the system gives any.
+//!
+//! They are the C library's, because those of the standard library may never begin in a forked
+//! child.
+#![expect(unsafe_code, reason = "pthread_create is a function of the C library")]
+
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{io, ptr};
+
+/// How long is waited for the system to count an ended thread no more. It takes microseconds.
+const DEADLINE: Duration = Duration::from_millis(100);
+
+/// Closed while it is locked. Each thread that passes leaves what the system calls it.
+type Gate = Mutex<Vec<libc::pid_t>>;
+
+/// Has `count` threads exist at the same time, and ends them.
+pub(super) fn probe(count: usize) -> io::Result<()> {
+    let gate = Arc::new(Gate::default());
+    let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut running = Vec::with_capacity(count);
+    let begun = (0..count).try_for_each(|_| begin(&gate).map(|thread| running.push(thread)));
+    drop(closed);
+    for thread in running {
+        // SAFETY: a thread of this process that nobody else joins or detaches.
+        unsafe { libc::pthread_join(thread, ptr::null_mut()) };
+    }
+    // The system counts a thread for a little longer than it can be waited for.
+    let ended = gate.lock().unwrap_or_else(PoisonError::into_inner);
+    let since = Instant::now();
+    while ended.iter().any(|task| is_there(*task)) && since.elapsed() < DEADLINE {
+        std::thread::yield_now();
+    }
+    begun
+}
+
+fn begin(gate: &Arc<Gate>) -> io::Result<libc::pthread_t> {
+    let gate = Arc::into_raw(Arc::clone(gate));
+    let mut thread = MaybeUninit::uninit();
+    // SAFETY: `thread` has room for what is written there, no attributes are the usual ones, and
+    // `pass` gets what it expects.
+    let error = unsafe {
+        libc::pthread_create(thread.as_mut_ptr(), ptr::null(), pass, gate.cast_mut().cast())
+    };
+    if error != 0 {
+        // SAFETY: no thread has begun, so it is still ours, and comes from `into_raw`.
+        drop(unsafe { Arc::from_raw(gate) });
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    // SAFETY: written by `pthread_create`, which has not failed.
+    Ok(unsafe { thread.assume_init() })
+}
+
+extern "C" fn pass(gate: *mut c_void) -> *mut c_void {
+    // SAFETY: what `begin` has made, for this thread alone.
+    let gate = unsafe { Arc::from_raw(gate.cast_const().cast::<Gate>()) };
+    let mut passed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+    #[cfg(target_os = "linux")]
+    // SAFETY: it takes nothing and cannot fail.
+    passed.push(unsafe { libc::syscall(libc::SYS_gettid) } as libc::pid_t);
+    #[cfg(not(target_os = "linux"))]
+    passed.clear();
+    drop(passed);
+    ptr::null_mut()
+}
+
+/// Whether the system still counts a thread of this process.
+#[cfg(target_os = "linux")]
+fn is_there(task: libc::pid_t) -> bool {
+    // SAFETY: numbers alone; signal 0 is sent to nobody.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), task, 0) == 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn is_there(_: libc::pid_t) -> bool {
+    false
+}
