@@ -9,13 +9,12 @@ use crate::config::Config;
 use crate::keygen::{self, KeygenFlags};
 use cursors::CursorsCommand;
 use journal::{JournalCommand, JournalFlags};
-use std::io::Write;
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use zibrato::curve::{Curve, KeySource};
-use zibrato::daemon::{CommonFlags, Exit, Failure, Hangup, Stop, Systemd, init_logging};
+use zibrato::daemon::{CommonFlags, Exit, Failure, Hangup, Stop, Systemd, print};
 use zibrato::wire::{Door, MAX_FRAME_BYTES};
 
 const EXAMPLES: &str = "\
@@ -134,13 +133,11 @@ pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
         }
         None => {}
     }
-    init_logging(&flags.common.log_level, flags.common.log_format)
-        .map_err(|error| Failure::new(Exit::Config, format!("--log-level: {error}")))?;
+    flags.common.init_logging()?;
     let config = flags.config()?;
     if flags.common.check {
         config.check().map_err(failure)?;
-        // Nothing more can be said when stdout is closed.
-        writeln!(std::io::stdout(), "fine").ok();
+        print("fine\n")?;
         return Ok(Exit::Fine.into());
     }
     let resources = |error| failure(StartError::Resources(error));

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use zibrato::curve::{KeyError, PublicKey, SecretKey};
-use zibrato::daemon::{Exit, Failure};
+use zibrato::daemon::{Exit, Failure, print};
 
 /// Where a key pair goes, and whose it is.
 #[derive(Debug, Clone, clap::Args)]
@@ -29,10 +29,7 @@ pub(crate) fn run(flags: &KeygenFlags) -> Result<(), Failure> {
         };
         Failure::new(exit, error.to_string())
     })?;
-    let text = instructions(&flags.name, &public, &secret_file, &public_file);
-    // Whoever has closed stdout has the files.
-    io::stdout().write_all(text.as_bytes()).ok();
-    Ok(())
+    print(&instructions(&flags.name, &public, &secret_file, &public_file))
 }
 
 fn name(text: &str) -> Result<String, String> {

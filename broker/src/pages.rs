@@ -3,7 +3,7 @@
 use crate::counters::{Counters, INTAKES, REASONS, SOCKETS};
 use crate::journal::Health;
 use crate::shared::Shared;
-use zibrato::daemon::{Exposition, Page};
+use zibrato::daemon::{Exposition, Page, log_metrics};
 use zibrato::wire::{CursorState, WantedLevels};
 
 /// The most levels that are listed as wanted.
@@ -54,6 +54,7 @@ fn metrics(counters: &Counters, wanted: &WantedLevels, cursors: &[CursorState]) 
         .sample(&[], counters.remembered as f64);
     to.gauge("zibrato_broker_info", "The version of the broker.")
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    log_metrics(&mut to);
     to.finish()
 }
 

@@ -1,10 +1,9 @@
 //! `zibrato-broker cursors`: asks a running broker how far its readers are, and sets them.
 
 use super::journal::time;
-use std::io::{self, Write};
 use std::time::Duration;
 use zibrato::clock;
-use zibrato::daemon::{Exit, Failure};
+use zibrato::daemon::{Exit, Failure, print};
 use zibrato::wire::{CursorState, Named, ReplayAnswer, ReplayRequest, Reset, ResetTo};
 
 /// How long the broker may take to answer.
@@ -64,9 +63,7 @@ pub(crate) fn run(command: &CursorsCommand, socket: &zmq::Socket, at: &str) -> R
         }
         _ => return Err(strange(at)),
     };
-    // Whoever has closed stdout wants no answer.
-    io::stdout().write_all(said.as_bytes()).ok();
-    Ok(())
+    print(&said)
 }
 
 fn ask(socket: &zmq::Socket, at: &str, request: &ReplayRequest) -> Result<ReplayAnswer, Failure> {

@@ -6,9 +6,9 @@ use crate::journal::{
     level_names, levels,
 };
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use zibrato::daemon::{Exit, Failure};
+use zibrato::daemon::{Exit, Failure, Output};
 use zibrato::wire::BatchReader;
 
 /// Where and how much is kept.
@@ -105,27 +105,33 @@ enum What {
 /// Does what was asked.
 pub(crate) fn run(command: &JournalCommand, flags: &JournalFlags) -> Result<(), Failure> {
     let directory = flags.directory().map_err(config_failure)?;
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = Output::new();
     let nothing = |_: &Record<'_>| Ok(());
     let unavailable = |error: JournalError| Failure::new(Exit::Io, error.to_string());
     match command.what {
         What::Info => {
             let found = inspect(&directory, progress, nothing).map_err(unavailable)?;
-            // Whoever has closed stdout wants no more.
-            writeln!(out, "journal   {}", directory.display()).ok();
-            info(&mut out, &found).ok();
+            // `finish` tells of what cannot be written, here and below.
+            info(&mut out, &directory, &found).ok();
         }
         What::Dump { after, lines } => {
+            let mut broken = false;
             let print = |record: &Record<'_>| {
-                if record.offset <= after { Ok(()) } else { dump(&mut out, record, lines) }
+                if record.offset <= after {
+                    return Ok(());
+                }
+                dump(&mut out, record, lines).inspect_err(|_| broken = true)
             };
-            inspect(&directory, |_, _| (), print).map(drop).or_else(closed).map_err(unavailable)?;
+            let dumped = inspect(&directory, |_, _| (), print);
+            if !broken {
+                dumped.map_err(unavailable)?;
+            }
         }
         What::Verify => {
             let found = inspect(&directory, progress, nothing).map_err(unavailable)?;
             let problems = verify(&mut out, &found);
-            out.flush().ok();
             if problems > 0 {
+                out.finish()?;
                 let text = format!(
                     "{problems} places of the journal are damaged or missing; the broker skips \
                      them, and all other batches are whole"
@@ -134,8 +140,7 @@ pub(crate) fn run(command: &JournalCommand, flags: &JournalFlags) -> Result<(), 
             }
         }
     }
-    out.flush().ok();
-    Ok(())
+    out.finish()
 }
 
 /// One line that is written over, for whoever looks on.
@@ -148,17 +153,8 @@ fn progress(at: usize, of: usize) {
     write!(io::stderr(), "\rlooking at segment {at} of {of}{end}").ok();
 }
 
-/// A closed stdout ends a dump, and is no error.
-fn closed(error: JournalError) -> Result<(), JournalError> {
-    match error {
-        JournalError::Unusable { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
-            Ok(())
-        }
-        error => Err(error),
-    }
-}
-
-fn info(out: &mut impl Write, found: &Inspection) -> io::Result<()> {
+fn info(out: &mut impl Write, directory: &Path, found: &Inspection) -> io::Result<()> {
+    writeln!(out, "journal   {}", directory.display())?;
     let sum = |of: fn(&SegmentReport) -> u64| found.segments.iter().map(of).sum::<u64>();
     let id = found.id.map_or_else(|| "unknown".to_owned(), |id| format!("{id:016x}"));
     writeln!(out, "number    {id}{}", if found.in_use { ", in use by a broker" } else { "" })?;

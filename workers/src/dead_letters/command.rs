@@ -53,7 +53,12 @@ pub(crate) fn run<B: Backend>(
 ) -> Result<(), Failure> {
     let trouble = |why: io::Error| Failure::new(Exit::Io, format!("{}: {why}", folder.display()));
     match action {
-        Action::List => list(folder, to).map_err(trouble),
+        Action::List => {
+            let paths = files(folder).map_err(trouble)?;
+            // What cannot be written is told of by whoever closes `to`, here and below.
+            list(folder, &paths, to).ok();
+            Ok(())
+        }
         Action::Send(which) => {
             let paths = which.paths(folder).map_err(trouble)?;
             send(&paths, open()?, to)
@@ -62,14 +67,13 @@ pub(crate) fn run<B: Backend>(
     }
 }
 
-fn list(folder: &Path, to: &mut impl Write) -> io::Result<()> {
-    let paths = files(folder)?;
+fn list(folder: &Path, paths: &[PathBuf], to: &mut impl Write) -> io::Result<()> {
     writeln!(
         to,
         "{:<24}  {:>8}  {:>7}  {:>9}  file and answer",
         "window", "length", "series", "bytes"
     )?;
-    for path in &paths {
+    for path in paths {
         let name = name(path);
         match read(path) {
             Ok((letter, _)) => {
@@ -154,8 +158,8 @@ fn finish(left: usize, of: usize, what: &str) -> Result<(), Failure> {
 }
 
 fn say(to: &mut impl Write, line: &str) {
-    // Whoever has closed stdout still gets the exit code.
-    writeln!(to, "{line}").ok();
+    // The work goes on whether or not anybody reads of it.
+    writeln!(to, "{line}").and_then(|()| to.flush()).ok();
 }
 
 fn name(path: &Path) -> String {

@@ -7,13 +7,12 @@ use crate::backend::BackendProgram;
 use crate::dead_letters::command;
 use crate::worker::{StartError, View, WorkerBuilder};
 use flags::{Http, ProgramFlags, Task, WorkerFlags};
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use zibrato::daemon::{Exit, Failure, HttpServer, Stop, Systemd, init_logging, parse};
+use zibrato::daemon::{Exit, Failure, HttpServer, Output, Stop, Systemd, print};
 
-/// Runs a worker program from flags to exit code: reads, folds, delivers to `B`, until TERM, INT or
-/// QUIT.
+/// Runs a worker program from flags to exit code: reads, folds, delivers to `B`, until TERM, INT,
+/// QUIT or HUP; HUP stays ignored below `nohup`.
 ///
 /// The whole of `zibrato-carbon` is
 ///
@@ -24,26 +23,20 @@ use zibrato::daemon::{Exit, Failure, HttpServer, Stop, Systemd, init_logging, pa
 /// ```
 #[must_use]
 pub fn main<B: BackendProgram>() -> ExitCode {
-    let flags = match parse::<ProgramFlags<B>>() {
-        Ok(flags) => flags,
-        Err(code) => return code,
-    };
-    match start::<B>(flags) {
-        Ok(()) => Exit::Fine.into(),
-        Err(failure) => failure.report(B::PROGRAM),
-    }
+    zibrato::daemon::main(|flags| start::<B>(flags).map(|()| Exit::Fine.into()))
 }
 
 fn start<B: BackendProgram>(flags: ProgramFlags<B>) -> Result<(), Failure> {
     let ProgramFlags { task, worker: flags, backend, common } = flags;
-    init_logging(&common.log_level, common.log_format)
-        .map_err(|why| Failure::new(Exit::Config, format!("--log-level: {why}")))?;
+    common.init_logging()?;
     let letters = flags.folder(B::PROGRAM, |name| std::env::var_os(name));
     if let Some(Task::Deadletter { action }) = task {
         let letters = letters.ok_or_else(|| {
             Failure::new(Exit::Config, "nothing says where dead letters are; give --dead-letters")
         })?;
-        return command::run(&action, &letters, || B::open(backend), &mut std::io::stdout());
+        let mut out = Output::new();
+        command::run(&action, &letters, || B::open(backend), &mut out)?;
+        return out.finish();
     }
     if flags.flush < B::SHORTEST_FLUSH {
         let least = B::SHORTEST_FLUSH.as_secs_f64();
@@ -58,9 +51,7 @@ fn start<B: BackendProgram>(flags: ProgramFlags<B>) -> Result<(), Failure> {
     builder.check().map_err(failure)?;
     let backend = B::open(backend)?;
     if common.check {
-        // Whoever has closed stdout still gets the exit code.
-        drop(writeln!(std::io::stdout(), "fine"));
-        return Ok(());
+        return print("fine\n");
     }
     if letters.is_none() {
         let why = "nothing says where; give --dead-letters, or what is rejected is only counted";
@@ -76,6 +67,7 @@ fn run<B: BackendProgram>(
     letters: Option<&Path>,
 ) -> Result<(), Failure> {
     let stop = Stop::on_signals()
+        .and_then(Stop::on_hangup)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
     let worker = builder.start_with(backend, stop.clone()).map_err(failure)?;
     let view = worker.view();

@@ -2,7 +2,7 @@
 
 use crate::counters::Counters;
 use crate::worker::View;
-use zibrato::daemon::{Exposition, Page};
+use zibrato::daemon::{Exposition, Page, log_metrics};
 
 /// The page for a path.
 pub(super) fn page(path: &str, program: &str, view: &View) -> Page {
@@ -74,6 +74,7 @@ fn metrics(program: &str, view: &View) -> String {
         .sample(&[], connected);
     to.gauge("zibrato_worker_info", "The program and its version.")
         .sample(&[("program", program), ("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    log_metrics(&mut to);
     to.finish()
 }
 

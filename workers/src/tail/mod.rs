@@ -11,7 +11,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 use zibrato::clock::unix_ms;
-use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, init_logging, parse};
+use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, print, stdout_failure};
 
 /// The program.
 const PROGRAM: &str = "zibrato-tail";
@@ -25,18 +25,11 @@ const PIPE_BYTES: usize = 4096;
 /// The longest wait between two looks at the stop token.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// Runs `zibrato-tail` from flags to exit code, until TERM, INT or QUIT, or until nobody reads its
+/// Runs `zibrato-tail` from flags to exit code, until TERM, INT, QUIT or HUP, or until nobody reads its
 /// output any more.
 #[must_use]
 pub fn main() -> ExitCode {
-    let flags = match parse::<TailFlags>() {
-        Ok(flags) => flags,
-        Err(code) => return code,
-    };
-    match run(&flags) {
-        Ok(()) => Exit::Fine.into(),
-        Err(failure) => failure.report(PROGRAM),
-    }
+    zibrato::daemon::main(|flags| run(&flags).map(|()| Exit::Fine.into()))
 }
 
 /// Prints each entry of a broker's live stream as it comes
@@ -77,9 +70,9 @@ struct TailFlags {
 }
 
 fn run(flags: &TailFlags) -> Result<(), Failure> {
-    init_logging(&flags.common.log_level, flags.common.log_format)
-        .map_err(|why| Failure::new(Exit::Config, format!("--log-level: {why}")))?;
+    flags.common.init_logging()?;
     let stop = Stop::on_signals()
+        .and_then(Stop::on_hangup)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
     let curve = flags.curve.read()?;
     let broker = Broker { curve, ..Broker::new(&*flags.host, flags.port) };
@@ -91,7 +84,7 @@ fn run(flags: &TailFlags) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Config, message));
     }
     if flags.common.check {
-        return write(b"fine\n", &stop).map_err(failure);
+        return print("fine\n");
     }
     let mut feed = LiveFeed::connect(broker, &flags.levels)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("no subscription: {why}")))?;
@@ -107,18 +100,11 @@ fn run(flags: &TailFlags) -> Result<(), Failure> {
                 break;
             }
         }
-        match write(&text, &stop) {
-            Ok(()) => (),
-            // Whoever was reading has seen enough.
-            Err(why) if why.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(why) => return Err(failure(why)),
+        if let Err(why) = write(&text, &stop) {
+            return stdout_failure(why);
         }
     }
     Ok(())
-}
-
-fn failure(why: io::Error) -> Failure {
-    Failure::new(Exit::Io, format!("stdout: {why}"))
 }
 
 /// Writes to stdout. A reader that does not read cannot hold up the end.

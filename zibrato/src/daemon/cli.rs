@@ -6,12 +6,14 @@
 //! command line, so that one parser checks all of them.
 
 use super::exit::{Exit, Failure};
-use super::logging::LogFormat;
+use super::logging::{LogFormat, init_logging};
+use super::stderr;
+use super::stdout::stdout_failure;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, Command, Parser};
 use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// The largest configuration file that is read.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -37,26 +39,54 @@ pub struct CommonFlags {
     pub log_format: LogFormat,
 }
 
-/// Reads the command line, the variables and the configuration file of a daemon.
+impl CommonFlags {
+    /// Sends log lines to standard error, as the flags want it. Does nothing if the process
+    /// already logs somewhere.
+    ///
+    /// # Errors
+    /// [`Failure`] with 78 when `--log-level` is no filter.
+    pub fn init_logging(&self) -> Result<(), Failure> {
+        let wrong = |why| Failure::new(Exit::Config, format!("--log-level: {why}"));
+        init_logging(&self.log_level, self.log_format).map_err(wrong)
+    }
+}
+
+/// Reads the command line, the variables and the configuration file of a program.
 ///
 /// # Errors
-/// The code to exit with, after help, version or what is wrong has been printed.
-pub fn parse<T: Parser>() -> Result<T, ExitCode> {
-    let program = T::command().get_name().to_owned();
+/// How to exit, after help, version or what is wrong has been printed.
+pub(super) fn parse<T: Parser>() -> Result<T, Exit> {
     let variable = |name: &str| std::env::var_os(name);
-    match parse_from::<T>(std::env::args_os().collect(), variable) {
-        Ok(flags) => Ok(flags),
-        Err(Wrong::Clap(error)) => {
-            // Nothing more can be said when stdout or stderr is closed.
-            drop(error.print());
-            Err(match error.kind() {
-                ErrorKind::DisplayHelp
-                | ErrorKind::DisplayVersion
-                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Exit::Fine.into(),
-                _ => Exit::Usage.into(),
-            })
+    let wrong = match parse_from::<T>(std::env::args_os().collect(), variable) {
+        Ok(flags) => return Ok(flags),
+        Err(wrong) => wrong,
+    };
+    let failure = match wrong {
+        Wrong::Clap(error) if error.use_stderr() => {
+            tell(&error);
+            return Err(Exit::Usage);
         }
-        Err(Wrong::Config(message)) => Err(Failure::new(Exit::Config, message).report(&program)),
+        // Help and version.
+        Wrong::Clap(error) => {
+            let printed = error.print().and_then(|()| io::stdout().flush());
+            match printed.or_else(stdout_failure) {
+                Ok(()) => return Err(Exit::Fine),
+                Err(failure) => failure,
+            }
+        }
+        Wrong::Config(message) => Failure::new(Exit::Config, message),
+    };
+    failure.report(T::command().get_name());
+    Err(failure.exit)
+}
+
+/// Writes what is wrong with a command line on standard error, in colours if that is a terminal.
+fn tell(error: &clap::Error) {
+    if io::stderr().is_terminal() {
+        // Where else could one tell of it?
+        error.print().ok();
+    } else {
+        stderr::put(error.to_string().as_bytes());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Exit codes, and the one line that says what went wrong and how to mend it.
 
+use super::stderr;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Exit {
-    /// 78: a flag, variable or configuration file says something that cannot be.
+    /// 78: a flag, variable or configuration file is invalid.
     Config = 78,
     /// 0: all is well.
     Fine = 0,
@@ -43,11 +44,9 @@ impl Failure {
         Self { exit, message: message.into() }
     }
 
-    /// Writes the line to stderr, with the program's name before it, and gives the code.
-    #[expect(clippy::print_stderr, reason = "the last word of a daemon, whatever the log level")]
-    pub fn report(self, program: &str) -> ExitCode {
-        eprintln!("{program}: {}", self.message);
-        self.exit.into()
+    /// Puts the line on standard error, with the program's name before it.
+    pub(super) fn report(&self, program: &str) {
+        stderr::put(format!("{program}: {}\n", self.message).as_bytes());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Logs go to stderr: `key=value` for people, JSON for machines.
 
-use std::io;
+use super::prometheus::Exposition;
+use super::stderr::{LogWriter, dropped_log_lines};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -20,11 +21,11 @@ pub enum LogFormat {
 ///
 /// # Errors
 /// When `level` is no filter.
-pub fn init_logging(level: &str, format: LogFormat) -> Result<(), String> {
+pub(super) fn init_logging(level: &str, format: LogFormat) -> Result<(), String> {
     let filter = filter(level)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| LogWriter)
         .with_target(false)
         .with_ansi(false);
     // A second subscriber is refused, which is what an embedding program wants.
@@ -33,6 +34,12 @@ pub fn init_logging(level: &str, format: LogFormat) -> Result<(), String> {
         LogFormat::Text => builder.try_init(),
     });
     Ok(())
+}
+
+/// Writes what every daemon counts of its log.
+pub fn log_metrics(to: &mut Exposition) {
+    let help = "Log lines dropped because standard error could not be written or was not read.";
+    to.counter("zibrato_log_lines_dropped_total", help).sample(&[], dropped_log_lines() as f64);
 }
 
 /// A filter takes a word that is no level for the name of a module, and then nothing else is

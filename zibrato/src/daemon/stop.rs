@@ -3,8 +3,9 @@
 //! It is a readable descriptor, so that a thread that waits on sockets waits on it too; once
 //! raised it stays readable, for everybody.
 
+use super::signals::hangup_is_ignored;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::low_level::pipe;
 use std::fmt;
 use std::io::{self, Write};
@@ -52,6 +53,18 @@ impl Stop {
             pipe::register(signal, stop.inner.writable.try_clone()?)?;
         }
         Ok(stop)
+    }
+
+    /// Lets HUP raise it too, unless the process was started with HUP ignored, as by `nohup`. For
+    /// programs that have nothing to read again.
+    ///
+    /// # Errors
+    /// When the process may open no more descriptors or handle no signals.
+    pub fn on_hangup(self) -> io::Result<Self> {
+        if !hangup_is_ignored() {
+            pipe::register(SIGHUP, self.inner.writable.try_clone()?)?;
+        }
+        Ok(self)
     }
 
     /// Asks to stop, now and for good.

@@ -11,14 +11,13 @@ use clap::Parser;
 use console::{Console, Output, Totals};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write as _};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use work::{Done, Tally, Times};
 use zibrato::Zibrato;
-use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, init_logging, parse};
+use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, print};
 use zibrato_broker::{Broker, Config};
 use zibrato_workers::carbon::{Address, Carbon};
 use zibrato_workers::{Levels, Worker};
@@ -74,19 +73,11 @@ struct Flags {
 }
 
 fn main() -> ExitCode {
-    let flags = match parse::<Flags>() {
-        Ok(flags) => flags,
-        Err(code) => return code,
-    };
-    match run(&flags) {
-        Ok(code) => code,
-        Err(failure) => failure.report(PROGRAM),
-    }
+    zibrato::daemon::main(|flags| run(&flags))
 }
 
 fn run(flags: &Flags) -> Result<ExitCode, Failure> {
-    init_logging(&flags.common.log_level, flags.common.log_format)
-        .map_err(|why| Failure::new(Exit::Usage, format!("--log-level: {why}")))?;
+    flags.common.init_logging()?;
     let flush = Duration::try_from_secs_f64(flags.flush).unwrap_or_default();
     if !FLUSHES.contains(&flush) {
         let why = format!("--flush {}: give 0.1 to 3600 seconds", flags.flush);
@@ -152,13 +143,13 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     let same = arrived == done.by_extension && stats.delivered == stats.recorded;
     tracing::debug!(event = "ended", ?stats, ?broker_end);
     if flags.json {
-        print(&json(&done, &console.totals(), seconds, same).to_string())?;
+        print(&format!("{}\n", json(&done, &console.totals(), seconds, same)))?;
     } else {
         // One window is the whole already.
         if console.totals().windows > 1 {
-            print(console.totals().table(seconds).trim_end())?;
+            print(&format!("{}\n", console.totals().table(seconds).trim_end()))?;
         }
-        print(&last_line(&done, same))?;
+        print(&format!("{}\n", last_line(&done, same)))?;
     }
     if undelivered > 0 {
         let why = format!("{undelivered} series could not be delivered to Carbon; is it running?");
@@ -226,14 +217,4 @@ fn last_line(done: &Done, same: bool) -> String {
         "\nread {} files, {} lines, {} bytes ({} unreadable); {verdict}",
         all.files, all.lines, all.bytes, done.unreadable
     )
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    match writeln!(std::io::stdout(), "{text}") {
-        // Whoever has closed stdout, such as `head`, has read enough.
-        Err(why) if why.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Io, format!("stdout: {why}")))
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,0 +1,279 @@
+//! Standard error: a thread writes it, so that a full pipe or disk never holds up who logs.
+//!
+//! Lines wait in a bounded buffer. What finds it full, or cannot be written, is dropped and
+//! counted; the first line that can be written again is followed by one that tells how many are
+//! missing.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The most bytes that wait to be written.
+const MAX_WAITING_BYTES: usize = 256 << 10;
+
+/// A pipe that is ready takes so many bytes without waiting.
+const PIPE_BYTES: usize = 4096;
+
+/// The lines of this process.
+static LINES: LazyLock<Arc<Lines>> = LazyLock::new(Arc::default);
+
+/// How many log lines of this process were dropped, because standard error took none.
+#[must_use]
+pub fn dropped_log_lines() -> u64 {
+    LINES.queue().dropped
+}
+
+/// Writes whole lines, without waiting.
+pub(super) fn put(lines: &[u8]) {
+    LINES.put(lines, |lines| {
+        let lines = Arc::clone(lines);
+        let thread = std::thread::Builder::new().name("log".to_owned());
+        thread.spawn(move || lines.run(io::stderr().as_fd())).is_ok()
+    });
+}
+
+/// Waits at most `within` until everything that was [`put`] is written or dropped.
+pub(super) fn flush(within: Duration) {
+    LINES.flush(within);
+}
+
+/// Where `tracing` writes: one call is one line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LogWriter;
+
+impl io::Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        put(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Lines on their way to a file.
+#[derive(Default)]
+struct Lines {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// At most [`MAX_WAITING_BYTES`].
+    waiting: Vec<u8>,
+    /// Whether the thread is there.
+    has_thread: bool,
+    /// Whether the thread is writing what it took from `waiting`.
+    writing: bool,
+    /// Lines dropped so far, and how many of them the log has told of.
+    dropped: u64,
+    told: u64,
+}
+
+impl Lines {
+    /// Queues lines. `spawn` starts the thread that writes them, and says whether it could.
+    fn put(self: &Arc<Self>, lines: &[u8], spawn: impl FnOnce(&Arc<Self>) -> bool) {
+        let mut queue = self.queue();
+        if queue.waiting.len() + lines.len() > MAX_WAITING_BYTES {
+            queue.dropped += count(lines);
+            return;
+        }
+        queue.waiting.extend_from_slice(lines);
+        queue.has_thread = queue.has_thread || spawn(self);
+        if !queue.has_thread {
+            // No thread can be started now: what can be written without waiting is written here.
+            let text = std::mem::take(&mut queue.waiting);
+            queue.dropped += text.chunks(PIPE_BYTES).map(write_if_ready).sum::<u64>();
+        }
+        self.changed.notify_all();
+    }
+
+    fn flush(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        let mut queue = self.queue();
+        while queue.has_thread && (queue.writing || !queue.waiting.is_empty()) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let woken = self.changed.wait_timeout(queue, left);
+            queue = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Writes what is queued, for as long as the process runs.
+    fn run(&self, to: BorrowedFd<'_>) {
+        // Whether what was written last ends within a line.
+        let mut torn = false;
+        loop {
+            let mut text = self.take();
+            if torn {
+                text.insert(0, b'\n');
+            }
+            let written = write_all(to, &text);
+            let (done, rest) = text.split_at(written);
+            torn = done.last().map_or(torn, |last| *last != b'\n');
+            if let Some(missing) = self.wrote(count(rest), written > 0) {
+                tracing::warn!(event = "log_lines_dropped", lines = missing);
+            }
+        }
+    }
+
+    /// Waits for lines, and takes them.
+    fn take(&self) -> Vec<u8> {
+        let mut queue = self.queue();
+        while queue.waiting.is_empty() {
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.writing = true;
+        std::mem::take(&mut queue.waiting)
+    }
+
+    /// Counts what could not be written. Says how many lines are missing that the log has not told
+    /// of, if something could be written.
+    fn wrote(&self, dropped: u64, some: bool) -> Option<u64> {
+        let mut queue = self.queue();
+        queue.writing = false;
+        queue.dropped += dropped;
+        let missing = queue.dropped - queue.told;
+        let tells = some && dropped == 0 && missing > 0;
+        if tells {
+            queue.told = queue.dropped;
+        }
+        drop(queue);
+        self.changed.notify_all();
+        tells.then_some(missing)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines").field("dropped", &self.queue().dropped).finish_non_exhaustive()
+    }
+}
+
+/// How many lines a text is; the last may lack its end.
+fn count(text: &[u8]) -> u64 {
+    let ends = text.iter().filter(|byte| **byte == b'\n').count() as u64;
+    ends + u64::from(text.last().is_some_and(|last| *last != b'\n'))
+}
+
+/// Writes everything, however long it takes, and says how much was written before an error.
+fn write_all(to: BorrowedFd<'_>, text: &[u8]) -> usize {
+    let mut written = 0;
+    while let Some(rest) = text.get(written..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::write(to, rest) {
+            Ok(count) if count > 0 => written += count,
+            Err(Errno::INTR) => {}
+            // Somebody who shares the file has made it non-blocking.
+            Err(Errno::AGAIN) if can_wait(to) => {}
+            Ok(_) | Err(_) => break,
+        }
+    }
+    written
+}
+
+/// Waits until a file takes something, or a signal comes; false if it cannot be waited for.
+fn can_wait(to: BorrowedFd<'_>) -> bool {
+    let waited = poll(&mut [PollFd::new(&to, PollFlags::OUT)], None);
+    matches!(waited, Ok(_) | Err(Errno::INTR))
+}
+
+/// Writes a few bytes to standard error if that takes them at once, and says how many lines were
+/// dropped.
+fn write_if_ready(text: &[u8]) -> u64 {
+    let to = io::stderr();
+    let mut ready = [PollFd::new(&to, PollFlags::OUT)];
+    let is_ready = poll(&mut ready, Some(&Timespec::default())).is_ok_and(|ready| ready > 0);
+    let written = if is_ready { rustix::io::write(&to, text).unwrap_or(0) } else { 0 };
+    text.get(written..).map_or(0, count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lines, MAX_WAITING_BYTES, count, write_all};
+    use std::fs::File;
+    use std::io::{Read, pipe};
+    use std::os::fd::AsFd;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    /// Lines, and the thread that writes them to a file.
+    fn lines(to: impl AsFd + Send + Sync + 'static) -> Arc<Lines> {
+        let lines = Arc::new(Lines::default());
+        lines.queue().has_thread = true;
+        let writer = Arc::clone(&lines);
+        std::thread::Builder::new().spawn(move || writer.run(to.as_fd())).unwrap();
+        lines
+    }
+
+    fn put(lines: &Arc<Lines>, text: &str) {
+        lines.put(text.as_bytes(), |_| panic!("there is a thread"));
+    }
+
+    #[test]
+    fn lines_arrive_in_their_order() {
+        let (mut from, to) = pipe().unwrap();
+        let lines = lines(to);
+        put(&lines, "a\n");
+        put(&lines, "b\nc\n");
+        let mut read = [0; 6];
+        from.read_exact(&mut read).unwrap();
+        assert_eq!(&read, b"a\nb\nc\n");
+        lines.flush(Duration::from_secs(10));
+        assert_eq!(lines.queue().dropped, 0);
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_holds_nobody_up() {
+        let (mut from, to) = pipe().unwrap();
+        let lines = lines(to);
+        let line = format!("{}\n", "x".repeat(999));
+        let begun = Instant::now();
+        (0..1_000).for_each(|_| put(&lines, &line));
+        lines.flush(Duration::from_millis(1));
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        let dropped = lines.queue().dropped;
+        // The buffer was filled twice at most: once more when the thread had taken it.
+        let kept = 1_000 - dropped;
+        assert!(kept as usize * line.len() <= 2 * MAX_WAITING_BYTES, "{kept}");
+        // Who reads on gets the others, and no part of a line.
+        let mut bytes = vec![0; kept as usize * line.len()];
+        from.read_exact(&mut bytes).unwrap();
+        assert!(bytes.chunks(line.len()).all(|one| one == line.as_bytes()));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted_and_told_of_when_something_can_be() {
+        let lines = lines(File::options().write(true).open("/dev/full").unwrap());
+        put(&lines, "a\nb\n");
+        lines.flush(Duration::from_secs(10));
+        assert_eq!(lines.queue().dropped, 2);
+        assert_eq!((lines.wrote(0, false), lines.wrote(1, true)), (None, None));
+        assert_eq!((lines.wrote(0, true), lines.wrote(0, true)), (Some(3), None));
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_an_error_and_no_end() {
+        let (from, to) = pipe().unwrap();
+        drop(from);
+        assert_eq!(write_all(to.as_fd(), b"a\n"), 0);
+    }
+
+    #[test]
+    fn a_line_without_its_end_is_a_line() {
+        for (text, lines) in [("", 0), ("a", 1), ("a\n", 1), ("a\nb", 2), ("\n\n", 2)] {
+            assert_eq!(count(text.as_bytes()), lines, "{text:?}");
+        }
+    }
+}
