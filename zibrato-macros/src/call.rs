@@ -9,6 +9,7 @@ use crate::args::{self, Args, Text, What};
 use crate::expand;
 use crate::known::{self, Known};
 use crate::place::{Kind, Place};
+use crate::root;
 
 /// The third argument of a macro.
 struct Third {
@@ -143,6 +144,9 @@ fn arguments(third: &Third, input: ParseStream<'_>, errors: &mut Vec<Error>) -> 
     }
     if position < 2 || (third.required && position < 3) {
         errors.push(Error::new(Span::call_site(), too_few(third)));
+    }
+    if args.krate.is_none() {
+        errors.extend(root::missing(|path| format!("crate = {path}")));
     }
     Some(Call { level: level?, name: name?, third: value, args })
 }

@@ -7,6 +7,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Error, Fields, Item, LitStr, MetaList, Path, Variant};
 
 use crate::check;
+use crate::root;
 
 pub(crate) fn tag_value(item: TokenStream) -> TokenStream {
     let mut errors = Vec::new();
@@ -25,6 +26,9 @@ fn derived(item: &Item, errors: &mut Vec<Error>) -> syn::Result<TokenStream> {
     };
     let here = Span::mixed_site();
     let krate = Said::read(&item.attrs, "crate", errors).krate;
+    if krate.is_none() {
+        errors.extend(root::missing(|path| format!("#[tag(crate = {path})]")));
+    }
     let root = krate.map_or_else(|| quote!(::zibrato), ToTokens::into_token_stream);
     let names: Vec<_> = item.variants.iter().map(|variant| name(variant, errors)).collect();
     for (i, name) in names.iter().enumerate() {

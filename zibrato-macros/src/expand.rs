@@ -82,6 +82,8 @@ pub(crate) fn flat(function: &Function, body: &Body, first: &TokenStream) -> Tok
 /// What the function returns, as it can be written inside its body.
 pub(crate) struct Output {
     pub(crate) tokens: TokenStream,
+    /// Whether nothing of it is left to be inferred.
+    pub(crate) is_whole: bool,
     pub(crate) from: Span,
     pub(crate) to: Span,
 }
@@ -91,13 +93,16 @@ impl Output {
         match function.output() {
             Some(output) => {
                 let (from, to) = ends(output);
-                Self { tokens: erase_impl_trait(output), from, to }
+                let (tokens, is_whole) = erase_impl_trait(output);
+                Self { tokens, is_whole, from, to }
             }
-            None if function.never_returns() => {
-                Self { tokens: quote_spanned!(here()=> !), from: here(), to: here() }
-            }
-            None => Self { tokens: quote_spanned!(here()=> ()), from: here(), to: here() },
+            None if function.never_returns() => Self::ours(quote_spanned!(here()=> !)),
+            None => Self::ours(quote_spanned!(here()=> ())),
         }
+    }
+
+    fn ours(tokens: TokenStream) -> Self {
+        Self { tokens, is_whole: true, from: here(), to: here() }
     }
 }
 

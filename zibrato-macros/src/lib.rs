@@ -16,6 +16,7 @@ mod future;
 mod hint;
 mod known;
 mod place;
+mod root;
 mod scope;
 mod tags;
 mod target;
@@ -80,6 +81,9 @@ fn attribute(
         errors.push(error);
         Args::default()
     });
+    if args.krate.is_none() {
+        errors.extend(root::missing(|path| format!("crate = {path}")));
+    }
     let written = match block::block(&item) {
         Some(block) => {
             // After a mistake, what its functions say to the block still has to go.

@@ -212,6 +212,17 @@ enum Failed {
     Unreachable,
 }
 
+/// See [`Around::typed`].
+#[derive(Default)]
+struct Typed {
+    /// Goes in front of the closure or block.
+    outside: TokenStream,
+    /// Goes into the async block.
+    inside: TokenStream,
+    /// Goes in front of the closure that is an argument.
+    argument: TokenStream,
+}
+
 /// A body that is to run in a scope.
 struct Around<'a> {
     krate: Option<&'a Path>,
@@ -228,14 +239,19 @@ impl Around<'_> {
 
     /// A closure, so that `return` and `?` end there.
     fn call(&self, body: &Body) -> TokenStream {
-        let Self { recording, keep, output: Output { tokens: output, from, .. }, .. } = self;
-        let (call, run) = (self.private(&["scope", "call"]), self.private(&["scope", "run"]));
+        let Self { recording, keep, output, .. } = self;
+        let call = self.private(&["scope", "call"]);
+        let run = if output.is_whole { "run" } else { "run_typed" };
+        let run = self.private(&["scope", run]);
         let statements = &body.statements;
         let block = braced(body.braces, quote_spanned!(here()=> #keep #statements));
-        let closure = quote_spanned!(hidden(*from)=> move || -> #output #block);
-        let run = quote_spanned!(here()=> #run(#closure));
+        let tokens = &output.tokens;
+        let closure = quote_spanned!(hidden(output.from)=> move || -> #tokens #block);
+        let Typed { outside, argument, .. } = self.typed();
+        let run = quote_spanned!(here()=> #run(#argument #closure));
         let finished = self.finished(&run);
         quote_spanned!(here()=>
+            #outside
             let __zibrato_scope = #call(#recording);
             #finished
         )
@@ -243,22 +259,12 @@ impl Around<'_> {
 
     /// An async block, which is polled by hand.
     fn future(&self, body: &Body) -> TokenStream {
-        let Self { recording, keep, output: Output { tokens: output, from, .. }, .. } = self;
+        let Self { recording, keep, .. } = self;
         let future = self.private(&["scope", "future"]);
         let poll = self.private(&["scope", "Scope", "poll"]);
-        // An async block cannot be given a type. This return, never taken, tells it.
-        let typed = match self.failed {
-            Failed::Unreachable => TokenStream::new(),
-            Failed::IfItCan | Failed::Never | Failed::Outcome => quote_spanned!(hidden(*from)=>
-                if let ::core::option::Option::Some(__zibrato_never) =
-                    ::core::option::Option::<#output>::None
-                {
-                    return __zibrato_never;
-                }
-            ),
-        };
+        let Typed { outside, inside, .. } = self.typed();
         let statements = &body.statements;
-        let block = braced(body.braces, quote_spanned!(here()=> #typed #keep #statements));
+        let block = braced(body.braces, quote_spanned!(here()=> #inside #keep #statements));
         // Inside a future that borrows, so does this one.
         let head = match &body.around {
             Some(around) => around.head.clone(),
@@ -276,15 +282,47 @@ impl Around<'_> {
         );
         let finished = self.finished(&polled);
         quote_spanned!(here()=>
+            #outside
             let mut __zibrato_scope = #future(#recording);
             let mut __zibrato_body = ::core::pin::pin!(#head #block);
             #finished
         )
     }
 
+    /// What tells a closure or an async block the type of its result, where it cannot be written:
+    /// a return that is never taken has the type of the function.
+    fn typed(&self) -> Typed {
+        let Output { tokens, is_whole, from, .. } = &self.output;
+        let mut typed = Typed::default();
+        if matches!(self.failed, Failed::Unreachable) {
+            return typed;
+        }
+        let never = if *is_whole {
+            quote_spanned!(hidden(*from)=> ::core::option::Option::<#tokens>::None)
+        } else {
+            let returned = self.private(&["scope", "Returned", "new"]);
+            let never = self.private(&["scope", "Returned", "never"]);
+            let never = quote_spanned!(here()=> #never(__zibrato_returned));
+            typed.outside = quote_spanned!(here()=>
+                let __zibrato_returned = #returned();
+                if let ::core::option::Option::Some(__zibrato_never) = #never {
+                    return __zibrato_never;
+                }
+            );
+            typed.argument = quote_spanned!(here()=> __zibrato_returned,);
+            never
+        };
+        typed.inside = quote_spanned!(hidden(*from)=>
+            if let ::core::option::Option::Some(__zibrato_never) = #never {
+                return __zibrato_never;
+            }
+        );
+        typed
+    }
+
     /// `result`, which the scope is told of.
     fn finished(&self, result: &TokenStream) -> TokenStream {
-        let Output { tokens: output, from, to } = &self.output;
+        let Output { tokens: output, from, to, .. } = &self.output;
         let finish = self.private(&["scope", "Scope", "finish"]);
         let named = Ident::new("__zibrato_result", hidden(*from));
         let failed = match self.failed {

@@ -9,6 +9,7 @@ use super::outcome::Outcome;
 use super::point;
 use super::site::{Site, count};
 use super::ticks::{Elapsed, Moment};
+use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -76,6 +77,40 @@ pub const fn future<R: Recording>(recording: R) -> Scope<R> {
 pub fn run<T>(body: impl FnOnce() -> T) -> T {
     body()
 }
+
+/// Calls a function's body, whose result has the type that is returned.
+#[inline]
+pub fn run_typed<T>(_: Returned<T>, body: impl FnOnce() -> T) -> T {
+    body()
+}
+
+/// The type of a result that cannot be written down, such as one with an `impl Trait` in it.
+#[derive(Debug)]
+pub struct Returned<T>(PhantomData<fn() -> T>);
+
+impl<T> Returned<T> {
+    #[inline]
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "generated code makes it")]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+
+    /// What is never there has the type too.
+    #[inline]
+    #[must_use]
+    pub const fn never(self) -> Option<T> {
+        None
+    }
+}
+
+impl<T> Clone for Returned<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Returned<T> {}
 
 impl<R: Recording> Scope<R> {
     /// Polls what is measured.

@@ -13,6 +13,7 @@ mod boxed_futures;
 mod calls;
 mod drops;
 mod functions;
+mod hidden_types;
 mod methods;
 mod names;
 mod outcomes;
