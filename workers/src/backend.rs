@@ -45,6 +45,36 @@ pub trait Backend: Send + 'static {
     /// [`SendError`] says whether to try again.
     fn send(&mut self, payload: &Payload) -> Result<(), SendError>;
 
+    /// Cuts a payload that was refused in two, each with about half of its series, so that the rest
+    /// is delivered although one of them is bad. The same payload is always cut the same. `None`
+    /// when it has one series, or cannot be cut. Defaults to `None`: a payload is taken or refused
+    /// as a whole.
+    ///
+    /// ```
+    /// # use zibrato::window::Window;
+    /// # use zibrato_workers::{Backend, Payload, SendError};
+    /// # struct Lines;
+    /// # impl Backend for Lines {
+    /// # fn payloads(&mut self, _: Window) -> Vec<Payload> { Vec::new() }
+    /// # fn send(&mut self, _: &Payload) -> Result<(), SendError> { Ok(()) }
+    /// // A series is a line.
+    /// fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
+    ///     let lines: Vec<_> = payload.body.split_inclusive(|byte| *byte == b'\n').collect();
+    ///     let (left, right) = lines.split_at(lines.len() / 2);
+    ///     let half = |lines: &[&[u8]]| Payload::new(lines.concat(), lines.len());
+    ///     (!left.is_empty()).then(|| [half(left), half(right)])
+    /// }
+    /// # }
+    /// ```
+    fn split(&self, _payload: &Payload) -> Option<[Payload; 2]> {
+        None
+    }
+
+    /// Where the backend delivers to, for log lines: an address without secrets. Defaults to none.
+    fn destination(&self) -> Option<String> {
+        None
+    }
+
     /// How long a payload that was taken may still get lost, because the far side confirms nothing.
     /// Only then is its place in the journal committed; a worker that is started again before that
     /// delivers it once more, the same as before. Defaults to no time: what was taken is safe.
@@ -104,11 +134,31 @@ impl Payload {
     }
 }
 
+/// The series of a payload that a far side refused while it took the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefusedPart {
+    /// These: a payload with them alone.
+    These(Payload),
+    /// So many, and the far side does not say which.
+    SomeOf(usize),
+}
+
 /// What became of a payload that was not taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// This payload will never be taken.
+    /// The payload was taken but for some series, which will never be taken.
+    #[error("rejected in part")]
+    Partial {
+        /// Which.
+        refused: RefusedPart,
+        /// What the far side said.
+        #[source]
+        why: Box<dyn Error + Send + Sync>,
+    },
+    /// This payload will never be taken as it is. If the backend can [split](Backend::split) it, its
+    /// parts are tried.
     #[error("rejected")]
     Reject {
         /// What the far side said.
@@ -125,7 +175,7 @@ pub enum SendError {
         why: Box<dyn Error + Send + Sync>,
     },
     /// The credentials or the address are wrong: hold everything, be loud, keep trying slowly.
-    #[error("stopped")]
+    #[error("held")]
     Stop {
         /// What the far side said.
         #[source]

@@ -32,6 +32,8 @@ pub struct Counters {
     /// Payloads that were sent again although the backend may have taken them before, because its
     /// answer did not come.
     pub payloads_repeated: u64,
+    /// Payloads that the backend refused, and that were sent in parts to find the bad series.
+    pub payloads_split: u64,
     /// Messages and entries that were refused, by reason.
     pub refused: BTreeMap<&'static str, u64>,
     /// Tries that the backend answered by "again".

@@ -9,7 +9,7 @@ use ureq::http::Uri;
 use zibrato::daemon::{Exit, Failure};
 
 /// The most that is read of an answer's body; the rest is cut.
-const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+const MAX_ANSWER_BYTES: u64 = 1 << 20;
 
 /// The longest wait that an answer may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -131,7 +131,7 @@ impl RequestError {
     }
 }
 
-/// An answer, its body cut at 64 KiB.
+/// An answer, its body cut at a mebibyte.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

@@ -84,6 +84,7 @@ mod fold;
 mod http;
 mod levels;
 pub mod librato;
+mod log_limit;
 mod program;
 mod progress;
 mod queue;
@@ -95,7 +96,7 @@ mod thread;
 mod worker;
 
 // The public interface is:
-pub use backend::{Backend, BackendProgram, Payload, SendError};
+pub use backend::{Backend, BackendProgram, Payload, RefusedPart, SendError};
 pub use counters::Counters;
 pub use levels::{Levels, LevelsError};
 pub use program::main;

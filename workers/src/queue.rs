@@ -34,6 +34,15 @@ struct State {
     abandoned: bool,
 }
 
+/// Why there is no window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoWindow {
+    /// None will come any more.
+    Ever,
+    /// None has come in time.
+    Yet,
+}
+
 /// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pause {
@@ -80,20 +89,24 @@ impl Queue {
         dropped
     }
 
-    /// Takes the oldest window, waiting for one. `None` when none will come any more.
-    pub(crate) fn take(&self) -> Option<Waiting> {
+    /// Takes the oldest window, waiting for one until `due`.
+    pub(crate) fn take_by(&self, due: Instant) -> Result<Waiting, NoWindow> {
         let mut state = self.lock();
         loop {
             if state.abandoned {
-                return None;
+                return Err(NoWindow::Ever);
             }
             if let Some(waiting) = state.windows.pop_front() {
-                return Some(waiting);
+                return Ok(waiting);
             }
             if state.closed {
-                return None;
+                return Err(NoWindow::Ever);
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(NoWindow::Yet);
+            }
+            state = self.wait(state, left);
         }
     }
 
@@ -171,12 +184,28 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pause, Queue, Waiting};
+    use super::{NoWindow, Pause, Queue, Waiting};
     use std::time::{Duration, Instant};
     use zibrato::window::Window;
 
     fn window(start_ms: u64) -> Waiting {
         Waiting { window: Window::new(start_ms, 1000, 10), through: None }
+    }
+
+    fn take(queue: &Queue) -> Option<Waiting> {
+        match queue.take_by(Instant::now()) {
+            Ok(waiting) => Some(waiting),
+            Err(NoWindow::Yet) => panic!("a window or an end"),
+            Err(NoWindow::Ever) => None,
+        }
+    }
+
+    #[test]
+    fn a_wait_for_a_window_has_a_deadline() {
+        let queue = Queue::new(1);
+        assert!(matches!(queue.take_by(Instant::now()), Err(NoWindow::Yet)));
+        let due = Instant::now() + Duration::from_millis(5);
+        assert!(matches!(queue.take_by(due), Err(NoWindow::Yet)) && Instant::now() >= due);
     }
 
     #[test]
@@ -186,7 +215,7 @@ mod tests {
         assert!(!queue.has_room());
         queue.set_most(2);
         assert!(queue.has_room() && queue.push(window(1)).is_none());
-        assert!(queue.take().is_some() && queue.has_room());
+        assert!(take(&queue).is_some() && queue.has_room());
     }
 
     #[test]
@@ -195,7 +224,7 @@ mod tests {
         assert!(queue.push(window(0)).is_none() && queue.push(window(1)).is_none());
         assert_eq!(queue.push(window(2)).unwrap().window.start_ms(), 0);
         queue.close();
-        let taken = std::iter::from_fn(|| queue.take()).map(|w| w.window.start_ms());
+        let taken = std::iter::from_fn(|| take(&queue)).map(|w| w.window.start_ms());
         let taken: Vec<_> = taken.collect();
         assert_eq!(taken, [1, 2]);
     }
@@ -209,6 +238,6 @@ mod tests {
         queue.push(window(0));
         queue.abandon();
         queue.sleep_until(far);
-        assert!(queue.take().is_none() && queue.push(window(1)).is_some());
+        assert!(take(&queue).is_none() && queue.push(window(1)).is_some());
     }
 }

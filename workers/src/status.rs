@@ -22,6 +22,7 @@ struct State {
     backend: Option<Trouble>,
     failure: Option<String>,
     live: Option<String>,
+    letters: Option<String>,
     stopping: bool,
 }
 
@@ -41,6 +42,7 @@ impl Status {
             backend: None,
             failure: None,
             live: None,
+            letters: None,
             stopping: false,
         }))
     }
@@ -76,6 +78,11 @@ impl Status {
             let since = state.backend.as_ref().map_or_else(Instant::now, |before| before.since);
             Trouble { since, why: why.to_owned() }
         });
+    }
+
+    /// Whether dead letters cannot be kept, and why; whether that was so before.
+    pub(crate) fn letters_fail(&self, why: Option<String>) -> bool {
+        std::mem::replace(&mut self.state().letters, why).is_some()
     }
 
     /// The worker cannot go on.
@@ -125,6 +132,9 @@ impl Status {
         if !connected {
             let why = "the broker is not heard; start it, or give its address by --host and --port";
             return Some(why.to_owned());
+        }
+        if let Some(why) = &state.letters {
+            return Some(format!("dead letters cannot be kept: {why}"));
         }
         let trouble = state.backend.as_ref().filter(|t| t.since.elapsed() > patience)?;
         let seconds = trouble.since.elapsed().as_secs();

@@ -68,6 +68,12 @@ impl FakeLibrato {
         self.server.answer_always(reply);
     }
 
+    /// From now on gauges whose names hold `part` are not taken: a body with one of them is refused
+    /// whole, or, with `in_part`, taken but for them with an answer that lists them.
+    pub fn refuse_names_with(&self, part: &str, in_part: bool) {
+        self.server.change(|state| state.refused = Some((part.to_owned(), in_part)));
+    }
+
     /// Every request so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
@@ -102,6 +108,8 @@ pub struct LibratoState {
     pub requests: Vec<Request>,
     /// What was taken; see [`FakeLibrato::gauges`].
     pub gauges: BTreeMap<(String, String), BTreeMap<u64, Total>>,
+    /// A part of names that are not taken, and whether the rest of a body is.
+    refused: Option<(String, bool)>,
     /// Where requests are kept, in place of here.
     kept: Option<File>,
 }
@@ -134,7 +142,20 @@ impl Service for LibratoState {
         let Some(Value::Object(body)) = &request.json else {
             return refuse(400, &json!({"request": ["is no JSON object"]}));
         };
+        let bad = |entry: &Entry| {
+            self.refused.as_ref().is_some_and(|(part, _)| entry.name.contains(&**part))
+        };
         match entries(body) {
+            Ok(all) if all.iter().any(bad) => {
+                let (bad, good): (Vec<_>, Vec<_>) = all.into_iter().partition(bad);
+                if !self.refused.as_ref().is_some_and(|(_, in_part)| *in_part) {
+                    return refuse(400, &params("name", "is invalid"));
+                }
+                good.into_iter().for_each(|entry| self.take(entry));
+                let told = |entry: &Entry| json!({"param": "name", "value": entry.name});
+                let errors: Vec<_> = bad.iter().map(told).collect();
+                Reply::json(202, &json!({ "errors": errors }))
+            }
             Ok(taken) => match self.keep(request) {
                 Ok(()) => {
                     taken.into_iter().for_each(|entry| self.take(entry));

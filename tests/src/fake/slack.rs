@@ -78,6 +78,11 @@ impl FakeSlack {
         self.server.answer_with(reply);
     }
 
+    /// From now on messages whose blocks show `text` are refused.
+    pub fn refuse_blocks_with(&self, text: &str) {
+        self.server.change(|state| state.refused = Some(text.to_owned()));
+    }
+
     /// Every request so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
@@ -109,6 +114,8 @@ impl FakeSlack {
 pub struct SlackState {
     /// Every request so far.
     pub requests: Vec<Request>,
+    /// Messages that show this are refused.
+    refused: Option<String>,
     /// The messages that were taken.
     pub messages: Vec<Message>,
 }
@@ -167,7 +174,7 @@ impl SlackState {
         let Some(Value::Object(fields)) = &request.json else {
             return reply(400, "invalid_payload");
         };
-        match message(fields) {
+        match self.message(fields) {
             Ok((text, blocks)) => {
                 self.messages.push(Message { channel: None, text, blocks });
                 reply(200, "ok")
@@ -198,6 +205,15 @@ impl SlackState {
         }
     }
 
+    fn message(&self, fields: &Map<String, Value>) -> Result<(String, Value), &'static str> {
+        let (text, blocks) = message(fields)?;
+        let shown = blocks.to_string();
+        match &self.refused {
+            Some(refused) if shown.contains(&**refused) => Err("invalid_blocks"),
+            _ => Ok((text, blocks)),
+        }
+    }
+
     fn post(&mut self, fields: &Map<String, Value>) -> Result<Value, &'static str> {
         let wanted = fields.get("channel").and_then(Value::as_str).unwrap_or_default();
         let name = wanted.strip_prefix('#').unwrap_or(wanted);
@@ -206,7 +222,7 @@ impl SlackState {
         if let Some(word) = channel.refusal {
             return Err(word);
         }
-        let (text, blocks) = message(fields)?;
+        let (text, blocks) = self.message(fields)?;
         let ts = format!("1700000000.{:06}", self.messages.len() + 1);
         let mut answer = json!({"ok": true, "channel": channel.id, "ts": ts,
             "message": {"type": "message", "text": text, "ts": ts}});

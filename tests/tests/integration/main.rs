@@ -14,6 +14,7 @@ mod levels;
 mod million;
 mod python;
 mod quickstart;
+mod refusals;
 mod scopes;
 mod security;
 mod shapes;

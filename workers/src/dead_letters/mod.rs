@@ -64,10 +64,24 @@ impl DeadLetters {
         Self { folder, program, most, known: None, complained: None }
     }
 
-    /// Keeps a letter. Trouble is logged, but not for each letter.
+    /// Whether a letter could be kept now: the folder is made, and a file written there that does
+    /// not stay.
+    pub(crate) fn probe(&self) -> Result<(), KeepError> {
+        let (folder, name) = (&self.folder, format!(".probe-{}", std::process::id()));
+        let path = folder.join(&name);
+        let probed = make(folder).and_then(|()| write_synced(&path, b"probe\n"));
+        let removed = match std::fs::remove_file(&path) {
+            Err(why) if why.kind() != ErrorKind::NotFound => Err(why),
+            _ => Ok(()),
+        };
+        let disk = |source| KeepError::Disk { folder: folder.display().to_string(), source };
+        probed.and(removed).map_err(disk)
+    }
+
+    /// Keeps a letter. That the folder is full is logged, but not for each letter.
     pub(crate) fn put(&mut self, letter: &Letter) -> Result<(), KeepError> {
         let kept = self.try_put(letter);
-        if let Err(error) = &kept
+        if let Err(error @ KeepError::Full { .. }) = &kept
             && self.complained.is_none_or(|at| at.elapsed() >= LOOK_EVERY)
         {
             tracing::error!(event = "dead_letter_lost", reason = error.reason(), why = %error);
@@ -127,16 +141,7 @@ fn make(folder: &Path) -> io::Result<()> {
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     make(folder)?;
     let (temporary, path) = (folder.join(format!(".{name}.new")), folder.join(name));
-    let written = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
+    let written = write_synced(&temporary, bytes)
         .and_then(|()| std::fs::rename(&temporary, &path))
         .and_then(|()| File::open(folder)?.sync_all());
     if written.is_err() {
@@ -144,6 +149,13 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
         std::fs::remove_file(&temporary).ok();
     }
     written
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// The letters of a folder, the oldest window first. A folder that is not there has none.

@@ -1,25 +1,32 @@
 //! The thread `zb-deliver`: takes windows from the queue and gives them to the backend, until taken.
 
+mod attempt;
 mod catch_up;
 mod key;
+mod refused;
+mod split;
 
-use crate::backend::{Backend, Payload, SendError};
-use crate::backoff::{Backoff, Pace, roll};
+use crate::backend::{Backend, Payload};
+use crate::backoff::{Backoff, Pace};
 use crate::counters::Ledger;
-use crate::dead_letters::{DeadLetters, Letter};
+use crate::dead_letters::DeadLetters;
+use crate::log_limit::LogLimit;
 use crate::progress::Progress;
-use crate::queue::{Pause, Queue, Waiting};
+use crate::queue::{NoWindow, Queue, Waiting};
 use crate::status::Status;
+use attempt::{Answer, Trouble};
 use catch_up::CatchUp;
 use std::error::Error;
-use std::ops::ControlFlow::{self, Break, Continue};
+use std::ops::ControlFlow::{self, Continue};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
 use zibrato::window::Window;
 
-/// The longest time that a far side can make a worker wait.
-const LONGEST_AFTER: Duration = Duration::from_secs(3600);
+/// How often the folder of dead letters is tried while nothing comes, when the last try failed and
+/// when it went well.
+const PROBE_AGAIN: Duration = Duration::from_secs(5);
+const PROBE: Duration = Duration::from_secs(60);
 
 /// How a long catch-up goes on is logged no more often than this.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -54,21 +61,29 @@ pub(crate) struct Delivery<B> {
     dead_letters: Option<DeadLetters>,
     /// The worker is being stopped and there is no time to wait: if this fails, all is lost.
     last_try: bool,
+    next_probe: Instant,
+    /// Since when the backend has taken nothing, if it does not.
+    trouble: Option<Trouble>,
+    /// The last payload that was refused was refused in all its parts.
+    refuses_all: bool,
+    limits: Limits,
 }
 
-/// What became of a payload.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Delivered,
-    Lost(&'static str),
-    Rejected,
+/// How often each kind of line has been logged lately.
+#[derive(Default)]
+struct Limits {
+    rejected: LogLimit,
+    repeated: LogLimit,
+    retry: LogLimit,
+    letters: LogLimit,
 }
 
-/// Which window a payload is of.
+/// Where a payload belongs: its window, and its place in it.
 #[derive(Clone, Copy)]
 struct Of {
     start_ms: u64,
     length_ms: u64,
+    index: usize,
 }
 
 impl<B: Backend> Delivery<B> {
@@ -83,12 +98,22 @@ impl<B: Backend> Delivery<B> {
             told: None,
             dead_letters,
             last_try: false,
+            next_probe: Instant::now(),
+            trouble: None,
+            refuses_all: false,
+            limits: Limits::default(),
         }
     }
 
     /// Delivers until no window will come any more, or there is no time left.
     pub(crate) fn run(mut self) {
-        while let Some(Waiting { window, through }) = self.shared.queue.take() {
+        loop {
+            let probe = self.probe();
+            let Waiting { window, through } = match self.shared.queue.take_by(probe) {
+                Ok(waiting) => waiting,
+                Err(NoWindow::Yet) => continue,
+                Err(NoWindow::Ever) => return,
+            };
             // There is room for another.
             self.shared.progress.wake();
             if through.is_some() {
@@ -126,145 +151,46 @@ impl<B: Backend> Delivery<B> {
 
     fn deliver(&mut self, window: Window) -> ControlFlow<()> {
         let (stamp, series) = (window.stamp(), window.len() as u64);
-        let of = Of { start_ms: window.start_ms(), length_ms: window.length_ms() };
+        let (start_ms, length_ms) = (window.start_ms(), window.length_ms());
         self.shared.status.try_begins();
-        let mut payloads = self.backend.payloads(window);
-        for (index, payload) in payloads.iter_mut().enumerate() {
-            payload.key = key::key(&self.name, of.start_ms, of.length_ms, index, &payload.body);
-        }
+        let payloads = self.backend.payloads(window);
         let in_payloads: u64 = payloads.iter().map(|p| p.series as u64).sum();
         let left_out = series.saturating_sub(in_payloads);
         self.shared.ledger.write(|c| c.series_left_out += left_out);
-        let mut whole = true;
-        for payload in &payloads {
-            let outcome = self.send(payload, of)?;
-            let series = payload.series as u64;
-            self.shared.ledger.write(|c| match outcome {
-                Outcome::Delivered => c.series_delivered += series,
-                Outcome::Lost(reason) => c.lose(reason, series),
-                Outcome::Rejected => c.series_rejected += series,
-            });
-            whole &= outcome == Outcome::Delivered;
-        }
         if payloads.is_empty() {
             self.shared.status.try_ends(None);
+        }
+        let (mut whole, count) = (true, payloads.len());
+        for (index, payload) in payloads.into_iter().enumerate() {
+            let of = Of { start_ms, length_ms, index };
+            whole &= self.settle(self.keyed(payload, of), of)?;
         }
         self.shared.ledger.write(|c| match whole {
             true => c.windows_delivered += 1,
             false => c.windows_lost += 1,
         });
-        tracing::debug!(event = "window_delivered", stamp, series, payloads = payloads.len());
+        tracing::debug!(event = "window_delivered", stamp, series, payloads = count);
         Continue(())
     }
 
-    fn send(&mut self, payload: &Payload, of: Of) -> ControlFlow<(), Outcome> {
-        let mut unknown = false;
-        loop {
-            if self.shared.queue.abandoned() {
-                return Break(());
+    /// Sends a payload, whole or in parts, until it is known what becomes of each series. Whether
+    /// all of it was taken.
+    fn settle(&mut self, payload: Payload, of: Of) -> ControlFlow<(), bool> {
+        let series = payload.series as u64;
+        match self.attempt(&payload)? {
+            Answer::Taken => {
+                self.shared.ledger.write(|c| c.series_delivered += series);
+                Continue(true)
             }
-            if unknown {
-                tracing::warn!(event = "repeated", key = payload.key);
-                self.shared.ledger.write(|c| c.payloads_repeated += 1);
-            }
-            self.shared.status.try_begins();
-            let result = self.backend.send(payload);
-            let why = result.as_ref().err().and_then(Error::source).map(causes);
-            let why = why.unwrap_or_default();
-            let taken = matches!(result, Ok(()) | Err(SendError::Reject { .. }));
-            self.shared.status.try_ends((!taken).then_some(&*why));
-            match result {
-                Ok(()) => {
-                    self.backoff.reset();
-                    return Continue(Outcome::Delivered);
-                }
-                Err(SendError::Reject { .. }) => {
-                    self.backoff.reset();
-                    return Continue(self.reject(payload, of, why));
-                }
-                Err(SendError::Retry { after, .. }) => self.again(after, &why)?,
-                Err(SendError::Unknown { after, .. }) => {
-                    unknown = true;
-                    self.again(after, &why)?;
-                }
-                Err(SendError::Stop { .. }) => {
-                    let wait = self.backoff.slow();
-                    tracing::error!(event = "stopped", wait_ms = wait.as_millis() as u64, why);
-                    self.shared.ledger.write(|c| c.retries += 1);
-                    self.catch_up.retried();
-                    self.hold(wait)?;
-                }
-            }
+            Answer::TakenInPart { refused, why } => self.taken_in_part(&payload, refused, of, why),
+            Answer::Refused { why } => self.refused(payload, of, why),
         }
     }
 
-    /// The backend will never take the payload: a file does.
-    fn reject(&mut self, payload: &Payload, of: Of, why: String) -> Outcome {
-        let (series, key) = (payload.series, &*payload.key);
-        tracing::error!(event = "rejected", series, key, why);
-        let Some(letters) = &mut self.dead_letters else { return Outcome::Rejected };
-        let letter = Letter {
-            name: self.name.clone(),
-            key: payload.key.clone(),
-            start_ms: of.start_ms,
-            length_ms: of.length_ms,
-            series: payload.series,
-            rejected_ms: unix_ms(),
-            answer: why,
-            body: payload.body.clone(),
-        };
-        match letters.put(&letter) {
-            Ok(()) => {
-                self.shared.ledger.write(|c| c.dead_letters += 1);
-                Outcome::Rejected
-            }
-            Err(error) => Outcome::Lost(error.reason()),
-        }
-    }
-
-    /// Waits before the same payload goes out again.
-    fn again(&mut self, after: Option<Duration>, why: &str) -> ControlFlow<()> {
-        let after = after.map(|after| after.min(LONGEST_AFTER));
-        let wait = self.backoff.next(roll()).max(after.unwrap_or_default());
-        tracing::warn!(event = "retry", wait_ms = wait.as_millis() as u64, why);
-        self.shared.ledger.write(|c| c.retries += 1);
-        self.catch_up.retried();
-        self.pause(wait, after)
-    }
-
-    /// Waits before the next try. When the worker is stopped meanwhile, the next try comes at
-    /// once, unless the far side has asked for time and there is that much left.
-    fn pause(&mut self, wait: Duration, after: Option<Duration>) -> ControlFlow<()> {
-        if self.last_try {
-            return Break(());
-        }
-        let now = Instant::now();
-        let due = now + wait;
-        let queue = &self.shared.queue;
-        let stopping_already = queue.deadline().is_some();
-        let Pause::Stopping(deadline) = queue.pause_until(due) else { return Continue(()) };
-        let due = if stopping_already { due } else { now + after.unwrap_or_default() };
-        if !stopping_already {
-            self.backoff.reset();
-        }
-        if due < deadline {
-            queue.sleep_until(due);
-        } else {
-            self.last_try = true;
-        }
-        Continue(())
-    }
-
-    /// Waits until somebody may have mended what is wrong. When the worker is stopped, one last
-    /// try is all there is.
-    fn hold(&mut self, wait: Duration) -> ControlFlow<()> {
-        if self.last_try {
-            return Break(());
-        }
-        if self.shared.queue.pause_until(Instant::now() + wait) != Pause::Due {
-            self.last_try = true;
-        }
-        Continue(())
+    /// A payload with the key that belongs to it.
+    fn keyed(&self, mut payload: Payload, of: Of) -> Payload {
+        payload.key = key::key(&self.name, of.start_ms, of.length_ms, of.index, &payload.body);
+        payload
     }
 }
 

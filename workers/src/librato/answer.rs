@@ -1,8 +1,8 @@
 //! What Librato's answer means for the payload: taken, try again, hold, or never.
 
-use crate::SendError;
 use crate::http::{Answer, one_line};
 use crate::secret::Secret;
+use crate::{RefusedPart, SendError};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -44,6 +44,14 @@ pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result
         }
         _ => Err(SendError::Reject { why }),
     }
+}
+
+/// What an answer of success says that refuses a part of the payload.
+pub(super) fn in_part(answer: &Answer, refused: RefusedPart, secrets: &[&Secret]) -> SendError {
+    let (status, text) = (answer.status, message(&answer.body));
+    let hidden = secrets.iter().fold(text, |text, secret| secret.redact(&text));
+    let why = Box::new(Refusal { status, text: one_line(&hidden) });
+    SendError::Partial { refused, why }
 }
 
 /// How long until the exhausted one of the two rate limits is reset: header values read
@@ -155,6 +163,7 @@ mod tests {
             Err(SendError::Reject { .. }) => Class::Reject,
             Err(SendError::Stop { .. }) => Class::Stop,
             Err(SendError::Unknown { .. }) => Class::Unknown,
+            Err(error @ SendError::Partial { .. }) => panic!("{error}"),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod answer;
 mod gauges;
+mod part;
 mod text;
 
 use crate::http::{self, Endpoint, HttpClient, RequestError};
@@ -117,7 +118,16 @@ impl Backend for Librato {
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
         let sent = self.http.post(Some(&self.authorization), "application/json", payload);
         let answer = sent.map_err(RequestError::into_send_error)?;
-        answer::judge(&answer, &[&self.authorization, &self.token], clock::unix_ms())
+        let secrets = [&self.authorization, &self.token];
+        answer::judge(&answer, &secrets, clock::unix_ms())?;
+        match part::refused(&answer.body, payload) {
+            None => Ok(()),
+            Some(refused) => Err(answer::in_part(&answer, refused, &secrets)),
+        }
+    }
+
+    fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
+        part::split(payload)
     }
 }
 

@@ -134,6 +134,11 @@ fn series(to: &mut Exposition, counters: &Counters) {
     to.counter("zibrato_worker_retries_total", "Tries that the backend answered by \"again\".")
         .sample(&[], counters.retries as f64);
     to.counter(
+        "zibrato_worker_split_total",
+        "Payloads that the backend refused and that were sent in parts to find the bad series.",
+    )
+    .sample(&[], counters.payloads_split as f64);
+    to.counter(
         "zibrato_worker_repeated_total",
         "Payloads sent again although the backend may have taken them before.",
     )

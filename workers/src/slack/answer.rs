@@ -172,6 +172,7 @@ mod tests {
             Err(SendError::Reject { .. }) => "reject".to_owned(),
             Err(SendError::Stop { .. }) => "stop".to_owned(),
             Err(SendError::Unknown { .. }) => "unknown".to_owned(),
+            Err(error @ SendError::Partial { .. }) => panic!("{error}"),
         }
     }
 

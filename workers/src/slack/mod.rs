@@ -4,6 +4,7 @@ mod answer;
 mod digest;
 mod format;
 mod history;
+mod part;
 
 use crate::http::{self, Endpoint, HttpClient, RequestError};
 use crate::secret::{self, Secret};
@@ -137,6 +138,10 @@ impl Backend for Slack {
             Destination::Webhook { .. } => json!({"text": text, "blocks": blocks}),
         };
         vec![Payload::new(body.to_string().into_bytes(), digest.series)]
+    }
+
+    fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
+        part::split(payload)
     }
 
     /// Sends one message, not before the pace allows it.

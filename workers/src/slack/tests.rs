@@ -1,7 +1,7 @@
 //! What may be given together, what goes out, and that secrets stay secret.
 
 use super::{Slack, SlackFlags};
-use crate::{Backend, BackendProgram, Secret};
+use crate::{Backend, BackendProgram, Payload, Secret};
 use clap::{Args, Command};
 use serde_json::Value;
 use zibrato::window::Window;
@@ -76,6 +76,38 @@ fn a_webhook_gets_text_and_blocks() {
     let keys: Vec<_> = body.as_object().unwrap().keys().cloned().collect();
     assert_eq!(keys, ["blocks", "text"]);
     assert!(slack.payloads(window(&[])).is_empty());
+}
+
+#[test]
+fn the_halves_of_a_message_show_each_series_once() {
+    let mut slack = Slack::open(SlackFlags::channel("xoxb-1", "#metrics")).unwrap();
+    let lines: Vec<_> = (0..100).map(|n| format!("info|c|n{n:03}|1|1|a")).collect();
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    let whole = slack.payloads(window(&lines)).remove(0);
+    let shown = |payload: &Payload| -> Vec<String> {
+        let body: Value = serde_json::from_slice(&payload.body).unwrap();
+        assert_eq!(
+            (&body["channel"], &body["blocks"][0]["type"]),
+            (&"#metrics".into(), &"header".into())
+        );
+        let sections = body["blocks"].as_array().unwrap().iter();
+        let sections = sections.filter(|block| block["type"] == "section");
+        sections.map(|block| block["text"]["text"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = shown(&whole);
+    let (mut open, mut alone) = (vec![whole], Vec::new());
+    while let Some(payload) = open.pop() {
+        match slack.split(&payload) {
+            Some([left, right]) => {
+                assert_eq!(left.series + right.series, payload.series);
+                open.extend([right, left]);
+            }
+            None => alone.push(payload),
+        }
+    }
+    assert!(alone.iter().all(|payload| shown(payload).len() == 1));
+    assert_eq!(alone.iter().flat_map(shown).collect::<Vec<_>>(), all);
+    assert_eq!(alone.iter().map(|payload| payload.series).sum::<usize>(), 100);
 }
 
 #[test]

@@ -1,0 +1,153 @@
+//! Sends one payload until the backend has said what becomes of it, and waits between the tries.
+
+use super::{Delivery, causes};
+use crate::backend::{Backend, Payload, RefusedPart, SendError};
+use crate::backoff::roll;
+use crate::queue::Pause;
+use std::error::Error;
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::time::{Duration, Instant};
+
+/// The longest time that a far side can make a worker wait.
+const LONGEST_AFTER: Duration = Duration::from_secs(3600);
+
+/// What the backend says of a payload in the end.
+pub(super) enum Answer {
+    Taken,
+    /// All but these series were taken.
+    TakenInPart {
+        refused: RefusedPart,
+        why: String,
+    },
+    Refused {
+        why: String,
+    },
+}
+
+/// A backend that takes nothing.
+pub(super) struct Trouble {
+    since: Instant,
+    /// Whether it was logged.
+    told: bool,
+}
+
+impl<B: Backend> Delivery<B> {
+    pub(super) fn attempt(&mut self, payload: &Payload) -> ControlFlow<(), Answer> {
+        let mut unknown = false;
+        loop {
+            if self.shared.queue.abandoned() {
+                return Break(());
+            }
+            if unknown {
+                self.repeated(&payload.key);
+            }
+            self.shared.status.try_begins();
+            let result = self.backend.send(payload);
+            let why = result.as_ref().err().and_then(Error::source).map(causes);
+            let why = why.unwrap_or_default();
+            let answer = match result {
+                Ok(()) => Answer::Taken,
+                Err(SendError::Reject { .. }) => Answer::Refused { why },
+                Err(SendError::Partial { refused, .. }) => Answer::TakenInPart { refused, why },
+                Err(SendError::Retry { after, .. }) => {
+                    self.shared.status.try_ends(Some(&why));
+                    self.again(after, &why)?;
+                    continue;
+                }
+                Err(SendError::Unknown { after, .. }) => {
+                    self.shared.status.try_ends(Some(&why));
+                    unknown = true;
+                    self.again(after, &why)?;
+                    continue;
+                }
+                Err(SendError::Stop { .. }) => {
+                    self.shared.status.try_ends(Some(&why));
+                    self.held(&why)?;
+                    continue;
+                }
+            };
+            self.shared.status.try_ends(None);
+            self.backoff.reset();
+            self.recovered();
+            return Continue(answer);
+        }
+    }
+
+    fn repeated(&mut self, key: &str) {
+        self.shared.ledger.write(|c| c.payloads_repeated += 1);
+        if let Some(left_out) = self.limits.repeated.admit(Instant::now()) {
+            tracing::warn!(event = "repeated", key, left_out);
+        }
+    }
+
+    /// The far side answers again.
+    fn recovered(&mut self) {
+        let Some(trouble) = self.trouble.take().filter(|trouble| trouble.told) else { return };
+        let after_s = trouble.since.elapsed().as_secs_f64();
+        let to = self.backend.destination();
+        tracing::info!(event = "recovered", after_s, to);
+        self.limits.retry.reset();
+    }
+
+    /// Whether trouble with the far side is to be logged now; if so, how many lines were left out.
+    fn tell_trouble(&mut self) -> Option<u64> {
+        let now = Instant::now();
+        let left_out = self.limits.retry.admit(now);
+        let trouble = self.trouble.get_or_insert(Trouble { since: now, told: false });
+        trouble.told |= left_out.is_some();
+        self.shared.ledger.write(|c| c.retries += 1);
+        self.catch_up.retried();
+        left_out
+    }
+
+    /// Waits before the same payload goes out again.
+    fn again(&mut self, after: Option<Duration>, why: &str) -> ControlFlow<()> {
+        let after = after.map(|after| after.min(LONGEST_AFTER));
+        let wait = self.backoff.next(roll()).max(after.unwrap_or_default());
+        if let Some(left_out) = self.tell_trouble() {
+            tracing::warn!(event = "retry", wait_ms = wait.as_millis() as u64, left_out, why);
+        }
+        self.pause(wait, after)
+    }
+
+    /// Waits until somebody may have mended what is wrong. When the worker is stopped, one last
+    /// try is all there is.
+    fn held(&mut self, why: &str) -> ControlFlow<()> {
+        let wait = self.backoff.slow();
+        if let Some(left_out) = self.tell_trouble() {
+            let to = self.backend.destination();
+            let wait_ms = wait.as_millis() as u64;
+            tracing::error!(event = "held", to, wait_ms, left_out, why);
+        }
+        if self.last_try {
+            return Break(());
+        }
+        if self.shared.queue.pause_until(Instant::now() + wait) != Pause::Due {
+            self.last_try = true;
+        }
+        Continue(())
+    }
+
+    /// Waits before the next try. When the worker is stopped meanwhile, the next try comes at
+    /// once, unless the far side has asked for time and there is that much left.
+    pub(super) fn pause(&mut self, wait: Duration, after: Option<Duration>) -> ControlFlow<()> {
+        if self.last_try {
+            return Break(());
+        }
+        let now = Instant::now();
+        let due = now + wait;
+        let queue = &self.shared.queue;
+        let stopping_already = queue.deadline().is_some();
+        let Pause::Stopping(deadline) = queue.pause_until(due) else { return Continue(()) };
+        let due = if stopping_already { due } else { now + after.unwrap_or_default() };
+        if !stopping_already {
+            self.backoff.reset();
+        }
+        if due < deadline {
+            queue.sleep_until(due);
+        } else {
+            self.last_try = true;
+        }
+        Continue(())
+    }
+}

@@ -1,0 +1,188 @@
+//! What the backend refuses for good: the bad series are found, and kept in dead letters.
+
+use super::attempt::Answer;
+use super::split::{Found, Pieces, halves};
+use super::{Delivery, Of, PROBE, PROBE_AGAIN};
+use crate::backend::{Backend, Payload, RefusedPart};
+use crate::backoff::roll;
+use crate::dead_letters::{DeadLetters, KeepError, Letter};
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::time::Instant;
+use zibrato::clock::unix_ms;
+
+impl<B: Backend> Delivery<B> {
+    /// A payload was refused: it is sent in parts until the series stand alone for which it was.
+    /// Always says that not all was taken, unless it only was too much at once.
+    pub(super) fn refused(
+        &mut self,
+        payload: Payload,
+        of: Of,
+        why: String,
+    ) -> ControlFlow<(), bool> {
+        let cut = halves(&payload, self.backend.split(&payload));
+        let Some(cut) = cut else {
+            self.reject(&payload, of, why)?;
+            return Continue(false);
+        };
+        self.shared.ledger.write(|c| c.payloads_split += 1);
+        let mut pieces = Pieces::of(&payload, cut, self.refuses_all);
+        let mut whole = true;
+        while let Some(piece) = pieces.next() {
+            let piece = self.keyed(piece, of);
+            let series = piece.series as u64;
+            match self.attempt(&piece)? {
+                Answer::Taken => {
+                    pieces.taken();
+                    self.shared.ledger.write(|c| c.series_delivered += series);
+                }
+                Answer::TakenInPart { refused, why } => {
+                    pieces.taken();
+                    whole &= self.taken_in_part(&piece, refused, of, why)?;
+                }
+                Answer::Refused { why } => {
+                    let halves = halves(&piece, self.backend.split(&piece));
+                    pieces.refused(piece, halves, why);
+                }
+            }
+        }
+        let requests = pieces.requests();
+        let found = pieces.found(&why);
+        self.refuses_all = found == Found::Nothing;
+        match found {
+            Found::Nothing => {
+                self.reject(&payload, of, why)?;
+                whole = false;
+            }
+            Found::Bad(bad) => {
+                let (series, bad_parts) = (payload.series, bad.len());
+                tracing::debug!(event = "split", key = payload.key, series, bad_parts, requests);
+                for (piece, why) in bad {
+                    self.reject(&piece, of, why)?;
+                    whole = false;
+                }
+            }
+        }
+        Continue(whole)
+    }
+
+    /// The backend has taken a payload but for some series.
+    pub(super) fn taken_in_part(
+        &mut self,
+        payload: &Payload,
+        refused: RefusedPart,
+        of: Of,
+        why: String,
+    ) -> ControlFlow<(), bool> {
+        let (mut part, taken) = match refused {
+            RefusedPart::These(part) => {
+                let taken = payload.series.saturating_sub(part.series);
+                (part, taken)
+            }
+            // Nobody knows which: the letter has all of it.
+            RefusedPart::SomeOf(count) => (payload.clone(), payload.series.saturating_sub(count)),
+        };
+        part.series = payload.series - taken;
+        self.shared.ledger.write(|c| c.series_delivered += taken as u64);
+        let part = self.keyed(part, of);
+        self.reject(&part, of, why)?;
+        Continue(false)
+    }
+
+    /// The backend will never take the payload: a file does. While none can be written, the window
+    /// is held.
+    fn reject(&mut self, payload: &Payload, of: Of, why: String) -> ControlFlow<()> {
+        let (series, key) = (payload.series, &*payload.key);
+        if let Some(left_out) = self.limits.rejected.admit(Instant::now()) {
+            tracing::error!(event = "rejected", series, key, left_out, why);
+        }
+        let count = series as u64;
+        if self.dead_letters.is_none() {
+            self.shared.ledger.write(|c| c.series_rejected += count);
+            return Continue(());
+        }
+        let letter = Letter {
+            name: self.name.clone(),
+            key: payload.key.clone(),
+            start_ms: of.start_ms,
+            length_ms: of.length_ms,
+            series,
+            rejected_ms: unix_ms(),
+            answer: why,
+            body: payload.body.clone(),
+        };
+        let lost = loop {
+            let Some(letters) = &mut self.dead_letters else { break None };
+            match letters.put(&letter) {
+                Ok(()) => break None,
+                Err(error @ KeepError::Full { .. }) => break Some(error.reason()),
+                Err(error) => {
+                    if self.hold_for_letters(&error).is_break() {
+                        if self.shared.progress.reading().replaying {
+                            return Break(());
+                        }
+                        let why = "the worker is stopped, and no journal holds it";
+                        tracing::error!(event = "dead_letter_lost", reason = error.reason(), why);
+                        break Some(error.reason());
+                    }
+                }
+            }
+        };
+        self.shared.ledger.write(|c| match lost {
+            Some(reason) => c.lose(reason, count),
+            None => {
+                c.dead_letters += 1;
+                c.series_rejected += count;
+            }
+        });
+        if lost.is_none() {
+            self.letters_can_be_kept();
+        }
+        Continue(())
+    }
+
+    /// Waits before the letter is written again.
+    fn hold_for_letters(&mut self, error: &KeepError) -> ControlFlow<()> {
+        if self.shared.queue.abandoned() {
+            return Break(());
+        }
+        self.letters_cannot_be_kept(error);
+        let wait = self.backoff.next(roll()).min(PROBE_AGAIN);
+        self.pause(wait, None)
+    }
+
+    fn letters_cannot_be_kept(&mut self, error: &KeepError) {
+        self.shared.status.letters_fail(Some(error.to_string()));
+        if let Some(left_out) = self.limits.letters.admit(Instant::now()) {
+            let what = "what the backend refuses is held until the folder can be written";
+            tracing::error!(event = "dead_letters_unwritable", why = %error, left_out, what);
+        }
+    }
+
+    fn letters_can_be_kept(&mut self) {
+        if self.shared.status.letters_fail(None) {
+            tracing::info!(event = "dead_letters_writable");
+            self.limits.letters.reset();
+        }
+    }
+
+    /// Tries now and then whether dead letters could be kept, and says when to try again.
+    pub(super) fn probe(&mut self) -> Instant {
+        let now = Instant::now();
+        if now < self.next_probe {
+            return self.next_probe;
+        }
+        let result = self.dead_letters.as_ref().map(DeadLetters::probe);
+        let pause = match result {
+            None | Some(Ok(())) => {
+                self.letters_can_be_kept();
+                PROBE
+            }
+            Some(Err(error)) => {
+                self.letters_cannot_be_kept(&error);
+                PROBE_AGAIN
+            }
+        };
+        self.next_probe = now + pause;
+        self.next_probe
+    }
+}

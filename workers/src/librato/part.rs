@@ -1,0 +1,165 @@
+//! Parts of a body: its halves, and the gauges that the API has refused while it took the others.
+//!
+//! Pure. A gauge stands in a part byte for byte as it stood in the whole.
+
+use crate::{Payload, RefusedPart};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+#[derive(Serialize, Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    gauges: Vec<&'a RawValue>,
+}
+
+/// The first and the second half of a body's gauges; `None` when there are less than two.
+pub(super) fn split(payload: &Payload) -> Option<[Payload; 2]> {
+    let Body { gauges } = serde_json::from_slice(&payload.body).ok()?;
+    let (left, right) = gauges.split_at(gauges.len() / 2);
+    if left.is_empty() {
+        return None;
+    }
+    // Few gauges are made of several series; those are shared out evenly.
+    let series = payload.series * left.len() / gauges.len();
+    Some([part(left, series)?, part(right, payload.series - series)?])
+}
+
+fn part(gauges: &[&RawValue], series: usize) -> Option<Payload> {
+    let body = serde_json::to_vec(&Body { gauges: gauges.to_vec() }).ok()?;
+    Some(Payload::new(body, series))
+}
+
+/// The gauges that an answer of success says were refused; `None` when it says nothing of the kind.
+pub(super) fn refused(answer: &[u8], payload: &Payload) -> Option<RefusedPart> {
+    let told: Value = serde_json::from_slice(answer).ok()?;
+    let errors = told.get("errors").filter(|errors| match errors {
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    });
+    let failed = told.pointer("/measurements/summary/failed").and_then(Value::as_u64);
+    let failed = failed.filter(|failed| *failed > 0);
+    if errors.is_none() && failed.is_none() {
+        return None;
+    }
+    let these = errors.and_then(|errors| named(errors, payload));
+    let count = failed.and_then(|failed| usize::try_from(failed).ok());
+    let of = payload.series;
+    Some(match (these, count) {
+        (Some(these), Some(count)) if these.series != count => RefusedPart::SomeOf(count.min(of)),
+        (Some(these), _) => RefusedPart::These(these),
+        (None, Some(count)) => RefusedPart::SomeOf(count.min(of)),
+        (None, None) => RefusedPart::SomeOf(of),
+    })
+}
+
+/// The gauges whose names or places an error list tells.
+fn named(errors: &Value, payload: &Payload) -> Option<Payload> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        name: std::borrow::Cow<'a, str>,
+    }
+    let Body { gauges } = serde_json::from_slice(&payload.body).ok()?;
+    let mut words = Vec::new();
+    texts(errors, &mut words);
+    let told_by = |tells: fn(&str, &str, usize) -> bool| -> Vec<&RawValue> {
+        let is_told = |(at, gauge): &(usize, &&RawValue)| {
+            let Ok(Named { name }) = serde_json::from_str(gauge.get()) else { return false };
+            words.iter().any(|word| tells(word, &name, *at))
+        };
+        gauges.iter().enumerate().filter(is_told).map(|(_, gauge)| *gauge).collect()
+    };
+    // A name alone in its text is meant; within a sentence it may be a word of the language.
+    let mut bad = told_by(|text, name, at| text == name || text.contains(&format!("gauges[{at}]")));
+    if bad.is_empty() {
+        bad = told_by(|text, name, _| has_part(text, name));
+    }
+    if bad.is_empty() { None } else { part(&bad, bad.len()) }
+}
+
+/// Whether a text has another in it as a word of its own.
+fn has_part(text: &str, part: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
+    text.match_indices(part).any(|(at, _)| {
+        let before = text.get(..at).and_then(|before| before.chars().next_back());
+        let after = text.get(at + part.len()..).and_then(|after| after.chars().next());
+        !before.is_some_and(is_name) && !after.is_some_and(is_name)
+    })
+}
+
+/// All texts in a value, keys included.
+fn texts<'a>(value: &'a Value, into: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) => into.push(text),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, into)),
+        Value::Object(map) => map.iter().for_each(|(key, value)| {
+            into.push(key);
+            texts(value, into);
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{refused, split};
+    use crate::{Payload, RefusedPart};
+
+    fn payload(names: &[&str]) -> Payload {
+        let gauges: Vec<_> =
+            names.iter().map(|name| format!(r#"{{"name":"{name}","value":1.0}}"#)).collect();
+        Payload::new(format!(r#"{{"gauges":[{}]}}"#, gauges.join(",")).into_bytes(), names.len())
+    }
+
+    #[test]
+    fn halves_hold_each_gauge_once_as_it_was() {
+        let whole = payload(&["a", "b", "c", "d", "e"]);
+        assert_eq!(split(&whole), Some([payload(&["a", "b"]), payload(&["c", "d", "e"])]));
+        for body in ["", "{}", r#"{"gauges":[]}"#, r#"{"gauges":7}"#, "a 1 2"] {
+            assert_eq!(split(&Payload::new(body.into(), 2)), None, "{body}");
+        }
+        assert_eq!(split(&payload(&["a"])), None);
+    }
+
+    #[test]
+    fn the_series_of_merged_gauges_are_shared_out() {
+        let mut whole = payload(&["a", "b", "c"]);
+        whole.series = 7;
+        let [left, right] = split(&whole).unwrap();
+        assert_eq!((left.series, right.series), (2, 5));
+    }
+
+    #[test]
+    fn a_success_that_lists_errors_names_the_gauges_that_were_refused() {
+        let whole = payload(&["a", "a.b", "c"]);
+        let these = |names: &[&str]| Some(RefusedPart::These(payload(names)));
+        for (answer, expected) in [
+            ("", None),
+            ("ok", None),
+            (r#"{"errors":[]}"#, None),
+            (r#"{"errors":{}}"#, None),
+            (r#"{"measurements":{"summary":{"total":3,"accepted":3,"failed":0}}}"#, None),
+            (
+                r#"{"errors":[{"param":"name","value":"a","reason":"not of a kind c"}]}"#,
+                these(&["a"]),
+            ),
+            (r#"{"errors":["a.b is invalid", "`c` too"]}"#, these(&["a.b", "c"])),
+            (r#"{"errors":{"params":{"gauges[2].value":["is not a number"]}}}"#, these(&["c"])),
+            (r#"{"errors":{"a.b":["is in the past"]}}"#, these(&["a.b"])),
+            (
+                r#"{"measurements":{"summary":{"total":3,"accepted":2,"failed":1}}}"#,
+                Some(RefusedPart::SomeOf(1)),
+            ),
+            (
+                r#"{"measurements":{"summary":{"failed":2}},"errors":["a is invalid"]}"#,
+                Some(RefusedPart::SomeOf(2)),
+            ),
+            (r#"{"measurements":{"summary":{"failed":9}}}"#, Some(RefusedPart::SomeOf(3))),
+            (r#"{"errors":["something is wrong"]}"#, Some(RefusedPart::SomeOf(3))),
+        ] {
+            assert_eq!(refused(answer.as_bytes(), &whole), expected, "{answer}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The halves of a message, for when Slack refuses it: each has the header and half of the series.
+//!
+//! Pure.
+
+use crate::Payload;
+use serde_json::Value;
+
+/// Cuts a message in two; `None` when it shows less than two series.
+pub(super) fn split(payload: &Payload) -> Option<[Payload; 2]> {
+    let message: Value = serde_json::from_slice(&payload.body).ok()?;
+    let blocks = message.get("blocks")?.as_array()?;
+    let is_section = |block: &Value| block["type"] == "section";
+    let first = blocks.iter().position(is_section)?;
+    let sections = blocks.iter().filter(|block| is_section(block)).count();
+    let (head, rest) = blocks.split_at_checked(first)?;
+    if sections < 2 {
+        return None;
+    }
+    let (left, right) = rest.split_at_checked(sections / 2)?;
+    let half = |blocks: &[Value], series| {
+        let mut message = message.clone();
+        message["blocks"] = [head, blocks].concat().into();
+        Payload::new(message.to_string().into_bytes(), series)
+    };
+    // The series that are not shown are told of in the last block.
+    Some([half(left, left.len()), half(right, payload.series.saturating_sub(left.len()))])
+}
