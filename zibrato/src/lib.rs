@@ -73,6 +73,8 @@ pub mod daemon;
 #[cfg(feature = "macros")]
 mod macros;
 mod measurement;
+mod moments;
+mod percentile;
 #[cfg(feature = "curve")]
 pub mod resources;
 #[cfg(feature = "sdk")]
@@ -90,6 +92,7 @@ pub use measurement::{
     DEFAULT_SOURCE, Gauge, Kind, Level, MAX_LEVEL_BYTES, MAX_NAME_BYTES, Name, Source, TextError,
     TextProblem, check_level, check_name,
 };
+pub use percentile::{Percentile, PercentileError};
 pub use sketch::Sketch;
 pub use summary::Summary;
 

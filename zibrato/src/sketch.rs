@@ -4,6 +4,8 @@
 //! octave, found by a shift, no logarithm. Buckets of one octave are kept together, so memory is
 //! bounded by the octaves that were touched, and merging is addition.
 
+use crate::percentile::Percentile;
+
 /// How many buckets an octave (a doubling) has.
 pub(crate) const PER_OCTAVE: usize = 64;
 
@@ -168,17 +170,20 @@ impl Sketch {
         })
     }
 
-    /// The value below which the share `q` (0 to 1) of all values lies, within 0.8 %; nearest
-    /// rank. `None` when the sketch is empty or `q` is not in 0 to 1.
+    /// The value below which the share `q` (0 to 1) of all values lies, within 0.8 %; see
+    /// [`percentile`](Self::percentile). `None` when the sketch is empty or `q` is not in 0 to 1.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        if self.count == 0 || !(0.0..=1.0).contains(&q) {
-            return None;
-        }
-        let rank = ((q * self.count as f64).ceil() as u64).clamp(1, self.count);
+        self.percentile(Percentile::of_share(q)?)
+    }
+
+    /// The value at the rank of a percentile, within 0.8 %. `None` when the sketch is empty.
+    #[must_use]
+    pub fn percentile(&self, percentile: Percentile) -> Option<f64> {
+        let rank = percentile.rank(self.count);
         let mut seen = 0_u64;
         for (key, times) in self.buckets() {
-            seen += u64::from(times);
+            seen = seen.saturating_add(u64::from(times));
             if seen >= rank {
                 return Some(middle(key));
             }
@@ -254,14 +259,15 @@ mod tests {
         #[test]
         fn quantiles_are_within_a_hundredth_of_the_nearest_rank(
             mut values in prop::collection::vec(1e-9..1e6, 1..500),
-            q in 0.0..=1.0_f64,
+            tenths in 0..=1000_u64,
         ) {
             let mut sketch = Sketch::new();
             values.iter().for_each(|v| sketch.add(*v, 1));
             values.sort_by(f64::total_cmp);
-            let rank = ((q * values.len() as f64).ceil() as usize).clamp(1, values.len());
-            let exact: f64 = values[rank - 1];
-            let got = sketch.quantile(q).unwrap();
+            let rank = (values.len() as u64 * tenths).div_ceil(1000).max(1);
+            let exact: f64 = values[rank as usize - 1];
+            let percentile = format!("{}.{}", tenths / 10, tenths % 10).parse().unwrap();
+            let got = sketch.percentile(percentile).unwrap();
             prop_assert!((got - exact).abs() <= exact * 0.008, "{} for {}", got, exact);
         }
     }

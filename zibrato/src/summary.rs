@@ -1,6 +1,9 @@
-//! What a timer holds for an interval: exact count, sum, min, max and sum of squares, and a sketch.
+//! What a timer holds for an interval: exact count, sum, min, max, squares and deviations, and a
+//! sketch.
 
 use crate::measurement::finite_sum;
+use crate::moments::{self, Moments};
+use crate::percentile::Percentile;
 use crate::sketch::Sketch;
 
 /// Many readings folded into one.
@@ -14,7 +17,7 @@ use crate::sketch::Sketch;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
-    count: u64,
+    moments: Moments,
     sum: f64,
     min: f64,
     max: f64,
@@ -33,7 +36,7 @@ impl Summary {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            count: 0,
+            moments: Moments::new(),
             sum: 0.0,
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
@@ -43,10 +46,23 @@ impl Summary {
     }
 
     /// A summary whose exact parts were folded elsewhere; its sketch is filled by
-    /// [`sketch_mut`](Self::sketch_mut).
+    /// [`sketch_mut`](Self::sketch_mut). Its deviations are those that the sum of squares tells,
+    /// unless [`with_squared_deviations`](Self::with_squared_deviations) knows better.
     #[must_use]
     pub const fn folded(count: u64, sum: f64, min: f64, max: f64, sum_squares: f64) -> Self {
-        Self { count, sum, min, max, sum_squares, sketch: Sketch::new() }
+        let deviations = moments::from_squares(count, sum, sum_squares);
+        let moments = Moments::folded(count, sum, (min, max), deviations);
+        Self { moments, sum, min, max, sum_squares, sketch: Sketch::new() }
+    }
+
+    /// The same summary, given the sum of the squares of how far each reading is from the mean. A
+    /// sum of squares tells it too, but loses it when readings are close to each other. What
+    /// cannot be true of readings between min and max becomes the nearest that can.
+    #[must_use]
+    pub const fn with_squared_deviations(mut self, deviations: f64) -> Self {
+        let range = (self.min, self.max);
+        self.moments = Moments::folded(self.moments.count, self.sum, range, deviations);
+        self
     }
 
     /// Folds one reading in. NaN and infinities are ignored.
@@ -54,7 +70,7 @@ impl Summary {
         if !value.is_finite() {
             return;
         }
-        self.count += 1;
+        self.moments.add(value);
         self.sum = finite_sum(self.sum, value);
         self.min = self.min.min(value);
         self.max = self.max.max(value);
@@ -64,18 +80,18 @@ impl Summary {
 
     /// Folds everything in that `other` holds.
     pub fn merge(&mut self, other: &Self) {
-        self.merge_exact(other.count, other.sum, other.min, other.max, other.sum_squares);
+        self.merge_exact(other);
         self.sketch.merge(&other.sketch);
     }
 
-    /// Folds the exact parts of another summary in; its buckets go to
+    /// Folds the exact parts of another summary in, and leaves its sketch alone; buckets go to
     /// [`sketch_mut`](Self::sketch_mut).
-    pub fn merge_exact(&mut self, count: u64, sum: f64, min: f64, max: f64, sum_squares: f64) {
-        self.count = self.count.saturating_add(count);
-        self.sum = finite_sum(self.sum, sum);
-        self.min = self.min.min(min);
-        self.max = self.max.max(max);
-        self.sum_squares = finite_sum(self.sum_squares, sum_squares);
+    pub fn merge_exact(&mut self, other: &Self) {
+        self.moments.merge(&other.moments);
+        self.sum = finite_sum(self.sum, other.sum);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.sum_squares = finite_sum(self.sum_squares, other.sum_squares);
     }
 
     /// Leaves the highest octaves of the sketch only; gives how many readings were below.
@@ -87,13 +103,13 @@ impl Summary {
     /// How many readings were folded.
     #[must_use]
     pub const fn count(&self) -> u64 {
-        self.count
+        self.moments.count
     }
 
     /// Whether nothing was folded.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.count == 0
+        self.moments.count == 0
     }
 
     /// The sum of all readings.
@@ -120,27 +136,46 @@ impl Summary {
         self.sum_squares
     }
 
+    /// The sum of the squares of how far each reading is from the mean. It keeps its digits when
+    /// readings are close to each other, and is exactly 0 if they are all the same.
+    #[must_use]
+    pub const fn squared_deviations(&self) -> f64 {
+        self.moments.deviations
+    }
+
     /// The mean. NaN when there was no reading.
     #[must_use]
     pub fn mean(&self) -> f64 {
-        self.sum / self.count as f64
+        self.sum / self.count() as f64
     }
 
     /// The standard deviation of the readings as a population. NaN when there was none.
     #[must_use]
     pub fn stddev(&self) -> f64 {
-        let mean = self.mean();
-        (self.sum_squares / self.count as f64 - mean * mean).max(0.0).sqrt()
+        (self.moments.deviations / self.count() as f64).sqrt()
     }
 
-    /// The value below which the share `q` (0 to 1) of the readings lies: exact at 0 and 1, within
-    /// 0.8 % between. `None` when there was no reading or `q` is not in 0 to 1.
+    /// The value below which the share `q` (0 to 1) of the readings lies; see
+    /// [`percentile`](Self::percentile). `None` when there was no reading or `q` is not in 0 to 1.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        self.sketch.quantile(q).map(|value| {
-            if q == 0.0 {
+        self.percentile(Percentile::of_share(q)?)
+    }
+
+    /// The reading at the rank of a percentile: exact at 0 and 100, within 0.8 % between. `None`
+    /// when there was no reading.
+    ///
+    /// ```
+    /// use zibrato::Summary;
+    /// let summary: Summary = [0.010, 0.020, 0.030].into_iter().collect();
+    /// assert_eq!(summary.percentile("100".parse().unwrap()), Some(0.030));
+    /// ```
+    #[must_use]
+    pub fn percentile(&self, percentile: Percentile) -> Option<f64> {
+        self.sketch.percentile(percentile).map(|value| {
+            if percentile.is_zero() {
                 self.min
-            } else if q == 1.0 {
+            } else if percentile.is_hundred() {
                 self.max
             } else {
                 // The middle of the outermost buckets may lie beyond what was really read.
@@ -193,6 +228,14 @@ mod tests {
     }
 
     #[test]
+    fn one_slow_reading_of_a_thousand_is_not_the_99_9th_percentile() {
+        let summary: Summary = std::iter::repeat_n(1e-9, 999).chain([3600.0]).collect();
+        assert_eq!(summary.percentile("99.9".parse().unwrap()), Some(1e-9));
+        assert_eq!(summary.quantile(0.999), Some(1e-9));
+        assert_eq!(summary.percentile("99.91".parse().unwrap()), Some(3600.0));
+    }
+
+    #[test]
     fn readings_whose_squares_are_no_doubles_leave_the_summary_finite() {
         let huge: Summary = [1e200, -1e308, -1e308].into_iter().collect();
         assert!(huge.sum().is_finite() && huge.sum_squares().is_finite());
@@ -202,6 +245,24 @@ mod tests {
     #[test]
     fn a_constant_has_no_deviation() {
         let same: Summary = [0.1; 10].into_iter().collect();
-        assert!(same.stddev() < 1e-8);
+        assert_eq!(same.stddev(), 0.0);
+    }
+
+    #[test]
+    fn a_millionth_of_a_thousand_seconds_is_seen() {
+        let close: Summary =
+            [1000.0 - 1e-6, 1000.0 + 1e-6].iter().cycle().take(1000).copied().collect();
+        assert!((close.stddev() - 1e-6).abs() < 1e-12, "{}", close.stddev());
+        // As a publisher tells it that sends no deviations: they are lost, but not multiplied.
+        let (sum, squares) = (close.sum(), close.sum_squares());
+        let old = Summary::folded(1000, sum, close.min(), close.max(), squares);
+        assert!((0.0..=1.000_001e-6).contains(&old.stddev()), "{}", old.stddev());
+    }
+
+    #[test]
+    fn a_full_count_counts_no_further() {
+        let mut full = Summary::folded(u64::MAX, 1.0, 1.0, 1.0, 1.0);
+        full.record(1.0);
+        assert_eq!(full.count(), u64::MAX);
     }
 }

@@ -106,12 +106,13 @@ fn in_words(value: Value<'_>) -> String {
         Value::GaugeReadings(readings) => format!("gauge {:?}", readings.collect::<Vec<_>>()),
         Value::Set(members) => format!("set {:?}", members.collect::<Vec<_>>()),
         Value::Timer(timer) => format!(
-            "timer {} readings, sum {}, {} to {}, squares {}, buckets {:?}",
+            "timer {} readings, sum {}, {} to {}, squares {}, deviations {:?}, buckets {:?}",
             timer.count,
             timer.sum,
             timer.min,
             timer.max,
             timer.sum_squares,
+            timer.squared_deviations,
             timer.buckets().collect::<Vec<_>>()
         ),
         Value::TimerReadings(seconds) => format!("timer {:?}", seconds.collect::<Vec<_>>()),
@@ -139,7 +140,7 @@ fn the_body_of_a_batch_is_read() {
             r#"users [] set ["alice", "bob"]"#,
             "db.query [] timer [0.25, 0.5]",
             "render [] timer 3 readings, sum 1, 0.25 to 0.5, squares 0.375, \
-             buckets [(65344, 2), (65408, 1)]",
+             deviations Some(0.04166666666666667), buckets [(65344, 2), (65408, 1)]",
         ]
     );
 }

@@ -15,6 +15,8 @@ mod summary;
 mod sync;
 #[path = "../../../zibrato/src/sdk/timer_cell.rs"]
 mod timer_cell;
+#[path = "../../../zibrato/src/sdk/timer_sums.rs"]
+mod timer_sums;
 #[path = "../../../zibrato/src/sdk/timer_totals.rs"]
 mod timer_totals;
 

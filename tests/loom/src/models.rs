@@ -9,7 +9,7 @@ use crate::blocks::Blocks;
 use crate::counter_cell::{Counted, CounterCell};
 use crate::sketch::SHIFT;
 use crate::summary::Summary;
-use crate::sync::{AtomicU32, OnceBox, Ordering};
+use crate::sync::{AtomicU32, OnceBox, Ordering, allow_attempts};
 use crate::timer_cell::TimerCell;
 use crate::timer_totals::TimerTotals;
 use loom::cell::UnsafeCell;
@@ -19,6 +19,8 @@ use loom::thread;
 pub(crate) const ALL: &[Model] = &[
     ("a counter is read while it counts", 4, counter_beside_reader),
     ("a timer's first readings are taken while it reads", 3, first_readings),
+    ("the sums that are seen belong to the same readings", 3, sums_together),
+    ("sums of many readings are seen while there come more", 3, many_sums_together),
     ("few readings are taken while they become many", 3, few_and_many),
     ("many readings are taken twice while there come more", 2, many_twice),
     ("few readings are taken after many", 3, few_after_many),
@@ -53,7 +55,7 @@ fn counter_beside_reader() {
     let cell = sender.join().unwrap();
     let mut all = Counted::default();
     cell.add_to(&mut all);
-    assert_eq!(all, Counted { sum: 32, times: 4 });
+    assert_eq!(all, Counted { sum: 32, rough: 32.0, times: 4 });
 }
 
 /// Of 4 ticks or of 1, so that the sum says what is in it. A tick takes a second.
@@ -69,7 +71,6 @@ struct Taken {
     totals: TimerTotals,
     count: u64,
     sum: f64,
-    squares: f64,
 }
 
 impl Taken {
@@ -81,7 +82,7 @@ impl Taken {
             Arc::new(cell)
         });
         let (cells, totals) = (cells.collect(), TimerTotals::new());
-        Self { cells, totals, count: 0, sum: 0.0, squares: 0.0 }
+        Self { cells, totals, count: 0, sum: 0.0 }
     }
 
     fn take(&mut self, ended: u32) -> Option<Summary> {
@@ -89,10 +90,12 @@ impl Taken {
         let summary = self.totals.take(cells, ended, 1.0)?;
         self.count += summary.count;
         self.sum += summary.sum;
-        self.squares += summary.squares;
         let in_buckets: u64 = summary.sketch.buckets().map(|(_, count)| u64::from(count)).sum();
         assert_eq!(summary.count, in_buckets);
         assert!(summary.min <= summary.max, "{summary:?}");
+        // Of readings of 1, 4 and 64 ticks; of sums that do not belong together it would be far more.
+        let variance = summary.deviations / summary.count as f64;
+        assert!((0.0..=32.0 * 32.0).contains(&variance), "{summary:?}");
         // What is in a bucket is in the sum, which may be ahead.
         let least: f64 = self.each().map(|(ticks, count)| ticks * f64::from(count)).sum();
         assert!(self.sum >= least, "{} {least}", self.sum);
@@ -133,6 +136,21 @@ fn read_beside(taken: Taken, readings: &[i64], looks: usize) -> Taken {
     let mut taken = sender.join().unwrap();
     taken.take(1);
     taken
+}
+
+/// The variance checks in `take` are for the sums then.
+fn sums_together() {
+    allow_attempts(true);
+    let taken = read_beside(Taken::of(&[&[]]), &[1, LONG], 2);
+    allow_attempts(false);
+    taken.is(&[(1.0, 1), (4.0, 1)]);
+}
+
+fn many_sums_together() {
+    allow_attempts(true);
+    let taken = read_beside(Taken::of(&[&[LONG, 1, 1]]), &[LONG, 1], 1);
+    allow_attempts(false);
+    taken.is(&[(1.0, 3), (4.0, 2)]);
 }
 
 fn first_readings() {
@@ -178,14 +196,13 @@ fn epochs() {
             let Some(summary) = taken.take(ended) else { continue };
             // The middle of the bucket, if the reading came too late for the epoch.
             assert!([4.0, 5.0].contains(&summary.max), "{summary:?}");
-            assert!([0.0, 16.0, 32.0].contains(&summary.squares), "{summary:?}");
+            assert_eq!(summary.deviations, 0.0, "{summary:?}");
         }
         taken
     });
     (0..2).for_each(|_| read(&cell, LONG, current.load(Ordering::Relaxed)));
     let mut taken = sender.join().unwrap();
     taken.take(4);
-    assert!(taken.squares <= 64.0 * 64.0 + 32.0, "{}", taken.squares);
     taken.is(&[(4.0, 2), (64.0, 1)]);
 }
 
@@ -226,7 +243,7 @@ fn handing_on() {
     first();
     second.join().unwrap();
     sender.join().unwrap();
-    assert_eq!(counted(&other), Counted { sum: 20, times: 2 });
+    assert_eq!(counted(&other), Counted { sum: 20, rough: 20.0, times: 2 });
     assert!((1..=2).contains(&other.iter().count()));
 }
 
@@ -238,7 +255,7 @@ fn wanting_one() {
     count_in_a_block(&blocks);
     count_in_a_block(&blocks);
     thread.join().unwrap();
-    assert_eq!(counted(&blocks), Counted { sum: 40, times: 4 });
+    assert_eq!(counted(&blocks), Counted { sum: 40, rough: 40.0, times: 4 });
     assert!((1..=2).contains(&blocks.iter().count()));
 }
 

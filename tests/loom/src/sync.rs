@@ -5,6 +5,20 @@ pub(crate) use loom::sync::atomic::{
 };
 use std::marker::PhantomData;
 use std::ptr;
+use std::sync::atomic::{AtomicBool as Flag, Ordering::Relaxed};
+
+static TRIES: Flag = Flag::new(false);
+
+/// Whether readers that look again if a writer is in their way look at all. Each look multiplies
+/// the orders that there are.
+pub(crate) fn allow_attempts(allow: bool) {
+    TRIES.store(allow, Relaxed);
+}
+
+/// One, or none.
+pub(crate) fn attempts(_most: usize) -> usize {
+    usize::from(TRIES.load(Relaxed))
+}
 
 /// As `once_cell::race::OnceBox`, with its orderings.
 #[derive(Debug)]

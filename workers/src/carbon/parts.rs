@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use zibrato::Summary;
+use zibrato::{Percentile, Summary};
 
 /// The most parts that may be asked for.
 const MAX_PARTS: usize = 32;
@@ -19,14 +19,14 @@ const MAX_PARTS: usize = 32;
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimerParts(Vec<Part>);
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Count,
     Max,
     Mean,
     Min,
     /// Between 0 and 100, both left out.
-    Percentile(f64),
+    Percentile(Percentile),
     Stddev,
     Sum,
 }
@@ -38,7 +38,7 @@ impl Part {
             Self::Max => Some(summary.max()),
             Self::Mean => Some(summary.mean()),
             Self::Min => Some(summary.min()),
-            Self::Percentile(percent) => summary.quantile(percent / 100.0),
+            Self::Percentile(percentile) => summary.percentile(percentile),
             Self::Stddev => Some(summary.stddev()),
             Self::Sum => Some(summary.sum()),
         }
@@ -53,13 +53,9 @@ impl Part {
             "stddev" => Self::Stddev,
             "sum" => Self::Sum,
             _ => {
-                let digits = word.strip_prefix('p')?;
-                if !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-                    return None;
-                }
-                let percent = digits.parse().ok()?;
-                let inside = 0.0 < percent && percent < 100.0;
-                return inside.then_some(Self::Percentile(percent));
+                let percentile: Percentile = word.strip_prefix('p')?.parse().ok()?;
+                let inside = !percentile.is_zero() && !percentile.is_hundred();
+                return inside.then_some(Self::Percentile(percentile));
             }
         })
     }
@@ -72,7 +68,7 @@ impl fmt::Display for Part {
             Self::Max => f.write_str("max"),
             Self::Mean => f.write_str("mean"),
             Self::Min => f.write_str("min"),
-            Self::Percentile(percent) => write!(f, "p{percent}"),
+            Self::Percentile(percentile) => write!(f, "p{percentile}"),
             Self::Stddev => f.write_str("stddev"),
             Self::Sum => f.write_str("sum"),
         }
@@ -96,7 +92,8 @@ impl TimerParts {
 
 impl Default for TimerParts {
     fn default() -> Self {
-        let percentiles = [50.0, 95.0, 99.0].map(Part::Percentile);
+        let percentiles =
+            [Percentile::MEDIAN, Percentile::P95, Percentile::P99].map(Part::Percentile);
         let mut parts = vec![Part::Count, Part::Sum, Part::Mean, Part::Min, Part::Max];
         parts.extend(percentiles);
         parts.push(Part::Stddev);
@@ -176,5 +173,14 @@ mod tests {
         let names: Vec<_> = parts.of(&summary).map(|(name, _)| name).collect();
         assert_eq!(names, ["p99_9", "count"]);
         assert!(parts.has("p99_9") && !parts.has("p99"));
+    }
+
+    #[test]
+    fn a_percentile_is_read_exactly_and_once() {
+        let summary = (1..=1000).map(f64::from).map(|n| if n < 1000.0 { 1e-9 } else { 3600.0 });
+        let parts: TimerParts = "p99.9,p99.90,p7,p99.99".parse().unwrap();
+        let numbers: Vec<_> = parts.of(&summary.collect()).collect();
+        let named = |name: &str, number| (name.to_owned(), number);
+        assert_eq!(numbers, [named("p99_9", 1e-9), named("p7", 1e-9), named("p99_99", 3600.0)]);
     }
 }

@@ -4,6 +4,7 @@ use super::format::{escape, number, seconds, shorten, window as window_text};
 use super::history::{History, Past};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
+use zibrato::Percentile;
 use zibrato::window::{Fold, Series, Window, sparkline};
 
 /// The longest title, in characters: what a header block takes.
@@ -143,7 +144,7 @@ fn values(value: &Fold, length_ms: u64) -> String {
         }
         Fold::Set(members) => format!("{} distinct", members.len()),
         Fold::Timer(summary) => {
-            let p99 = summary.quantile(0.99).unwrap_or_else(|| summary.max());
+            let p99 = summary.percentile(Percentile::P99).unwrap_or_else(|| summary.max());
             let (mean, p99, max) = (seconds(summary.mean()), seconds(p99), seconds(summary.max()));
             format!("n {}, mean {mean}, p99 {p99}, max {max}", summary.count())
         }

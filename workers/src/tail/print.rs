@@ -5,7 +5,7 @@
 use serde_json::{Map, Value as Json, json};
 use std::fmt::{self, Display, Write as _};
 use zibrato::wire::{BatchReader, Entry, Message, Value, message};
-use zibrato::{Gauge, Summary};
+use zibrato::{Gauge, Percentile, Summary};
 
 /// The most members of a set that people get to see.
 const SHOWN_MEMBERS: usize = 5;
@@ -121,7 +121,7 @@ fn human_timer(line: &mut String, summary: &Summary) -> fmt::Result {
         return Ok(());
     }
     let (mean, max) = (Seconds(summary.mean()), Seconds(summary.max()));
-    match summary.quantile(0.99) {
+    match summary.percentile(Percentile::P99) {
         Some(p99) => write!(line, " mean={mean} p99={} max={max}", Seconds(p99)),
         None => write!(line, " mean={mean} max={max}"),
     }
@@ -179,9 +179,9 @@ fn json_timer(summary: &Summary) -> Json {
         "mean": number(summary.mean()),
         "min": number(summary.min()),
         "max": number(summary.max()),
-        "p50": summary.quantile(0.50),
-        "p95": summary.quantile(0.95),
-        "p99": summary.quantile(0.99),
+        "p50": summary.percentile(Percentile::MEDIAN),
+        "p95": summary.percentile(Percentile::P95),
+        "p99": summary.percentile(Percentile::P99),
     })
 }
 

@@ -25,6 +25,10 @@ pub use zibrato_macros::count;
 /// interval are folded into the last, count, sum, smallest and largest. Level, name and source are
 /// as with [`#[count_me]`](macro@crate::count_me).
 ///
+/// Within a process the last reading is the last one made. The readings of several processes are
+/// ordered by their time in whole milliseconds, and in the same millisecond by when the broker
+/// received them; give each process a source of its own if that matters.
+///
 /// ```
 /// use zibrato::gauge;
 ///

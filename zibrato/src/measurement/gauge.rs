@@ -36,8 +36,9 @@ impl Gauge {
         Self { last, at_ms, count, sum, min, max }
     }
 
-    /// Folds `other` in. The later reading is the last; of two taken in the same millisecond, the
-    /// one folded later.
+    /// Folds `other` in. The later reading is the last. Times are in whole milliseconds; of two
+    /// readings in the same one, that which is folded later is the last. Windows fold in the order
+    /// in which the broker received the batches, so every worker has the same last reading.
     ///
     /// ```
     /// use zibrato::Gauge;

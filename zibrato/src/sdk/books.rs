@@ -164,7 +164,7 @@ fn in_order(one: (Moment, Gauge), other: (Moment, Gauge)) -> (Moment, Gauge) {
 impl Entries {
     const fn new() -> Self {
         Self {
-            counted: Counted { sum: 0, times: 0 },
+            counted: Counted { sum: 0, rough: 0.0, times: 0 },
             timed: TimerTotals::new(),
             taken: 0,
             before: 0,
@@ -179,7 +179,7 @@ impl Entries {
         if readings == 0 {
             return None;
         }
-        let more = now.sum.wrapping_sub(self.counted.sum).cast_signed() as f64;
+        let more = now.sum_since(&self.counted);
         self.counted = now;
         Some(Taken { readings, value: TakenValue::Counter(more) })
     }
@@ -249,7 +249,8 @@ fn scaled(sample: &Summary, calls: u64) -> Summary {
         sample.min(),
         sample.max(),
         sample.sum_squares() * scale,
-    );
+    )
+    .with_squared_deviations(sample.squared_deviations() * scale);
     // Each bucket ends where its share of all calls ends, so that they add up to all of them.
     let (mut before, mut seen) = (0, 0_u64);
     for (bucket, count) in sample.sketch().buckets() {

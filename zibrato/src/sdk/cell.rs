@@ -17,6 +17,10 @@ const MAX_READINGS: usize = 16;
 /// A gauge that keeps every reading keeps so many in an interval; those beyond are folded.
 pub(crate) const MAX_KEPT: usize = 1000;
 
+/// A whole sum beyond this becomes a double. It is half of what an `i64` holds: the other half is
+/// room for 511 threads that count 2^53 each before one of them has moved it.
+const MAX_WHOLE_SUM: u64 = 1 << 62;
+
 /// The readings of one series since they were last taken.
 #[derive(Debug)]
 pub(crate) struct Cell {
@@ -121,7 +125,10 @@ impl Cell {
     pub(crate) fn add(&self, amount: Number) {
         match amount {
             Number::Whole(amount) => {
-                self.whole.fetch_add(amount, Ordering::Relaxed);
+                let before = self.whole.fetch_add(amount, Ordering::Relaxed);
+                if before.unsigned_abs() > MAX_WHOLE_SUM {
+                    self.move_whole();
+                }
             }
             Number::Float(amount) => {
                 let mut rest = self.rest();
@@ -130,6 +137,15 @@ impl Cell {
         }
         // Release, so that whoever sees the reading counted sees what it added.
         self.made.fetch_add(1, Ordering::Release);
+    }
+
+    /// Goes on with a double before the whole sum wraps around. Those who come here at once take
+    /// each other's counts along.
+    #[cold]
+    fn move_whole(&self) {
+        let mut rest = self.rest();
+        let whole = self.whole.swap(0, Ordering::Relaxed);
+        rest.fraction = finite_sum(rest.fraction, whole as f64);
     }
 
     /// Reads a gauge at `at_ms`, in unix milliseconds.
@@ -230,5 +246,23 @@ impl Cell {
     fn rest(&self) -> MutexGuard<'_, Rest> {
         // Nothing panics while it holds the lock; and a measurement must not panic in any case.
         self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cell, TakenValue};
+    use crate::Kind;
+    use crate::sdk::amount::Number;
+
+    #[test]
+    fn whole_counts_go_on_beyond_64_bits() {
+        for most in [1_i64 << 53, -(1 << 53)] {
+            let cell = Cell::new();
+            (0..5000).for_each(|_| cell.add(Number::Whole(most)));
+            cell.add(Number::Float(0.5));
+            let taken = cell.take(Kind::Counter).unwrap();
+            assert_eq!(taken.value, TakenValue::Counter(5000.0 * most as f64));
+        }
     }
 }

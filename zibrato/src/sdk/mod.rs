@@ -40,6 +40,7 @@ mod tags;
 mod thread;
 mod ticks;
 mod timer_cell;
+mod timer_sums;
 mod timer_totals;
 
 pub use amount::Amount;

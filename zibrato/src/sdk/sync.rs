@@ -2,3 +2,9 @@
 
 pub(crate) use once_cell::race::OnceBox;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
+
+/// How often something is tried that another thread may be in the way of.
+#[inline]
+pub(crate) const fn attempts(most: usize) -> usize {
+    most
+}

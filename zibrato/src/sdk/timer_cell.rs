@@ -1,9 +1,13 @@
 //! One thread's readings of one timer. The thread adds; only the sender reads, by difference.
 //!
-//! Nothing is ever reset under the thread's feet. Counts and the sum only grow, and wrap around;
-//! min, max and squares, which cannot be had by difference, stand in two slots by turns: when the
-//! sender takes them, it begins a new epoch of that timer, and the thread resets the other slot
-//! when it first writes there.
+//! Nothing is ever reset under the thread's feet. Counts and sums only grow, and wrap around; min
+//! and max, which cannot be had by difference, stand in two slots by turns: when the sender takes
+//! them, it begins a new epoch of that timer, and the thread resets the other slot when it first
+//! writes there.
+//!
+//! Sums are in whole ticks, so differences of them are exact. Count, sum and sum of squares of the
+//! same readings are had by reading them while no reading is being made: the number of the reading
+//! is stored before anything else is, and again at the end.
 //!
 //! A reading goes into its bucket when the next one is made. Until then it stands among the recent
 //! ones, at a place that does not depend on how long it took: processors read the time only when
@@ -11,7 +15,8 @@
 //! next timer wait until the bucket is computed, which costs more than all the rest.
 
 use super::sync::Ordering::{Acquire, Relaxed, Release};
-use super::sync::{AtomicU16, AtomicU32, AtomicU64, OnceBox, fence};
+use super::sync::{AtomicU16, AtomicU32, AtomicU64, OnceBox, attempts, fence};
+use super::timer_sums::Sums;
 use super::timer_totals::{Extremes, TimerTotals};
 use crate::sketch::{PER_OCTAVE, SHIFT as KEY_SHIFT};
 use std::array;
@@ -26,6 +31,10 @@ const LAST_SLOT: usize = OCTAVES * PER_OCTAVE - 1;
 
 /// How many readings stand among the recent ones; few for the models in `tests/loom`.
 const RECENT: usize = if cfg!(loom) { 4 } else { 16 };
+
+/// How often the sender tries to read the sums while no reading is being made. A thread that was
+/// interrupted in the middle of one may stay there for long.
+const SUMS_TRIES: usize = 64;
 
 /// The bucket of no reading.
 const NONE: u16 = u16::MAX;
@@ -48,38 +57,34 @@ pub(crate) struct TimerCell {
     /// The buckets of the recent readings; that of number `n`, counted from 0, at `n % RECENT`.
     /// All but that of the last reading are counted in their octaves too.
     recent: [AtomicU16; RECENT],
-    slots: [Slot; 2],
+    /// How many readings were begun; it is one ahead of `count` while one is being made.
+    begun: AtomicU64,
+    /// The sum of the squares of the ticks, a number of 128 bits, its lower half first.
+    squares: [AtomicU64; 2],
+    /// The epochs of the two slots, and what is in them.
+    epochs: [AtomicU32; 2],
+    min: [AtomicU64; 2],
+    max: [AtomicU64; 2],
     octaves: [OnceBox<Counts>; OCTAVES],
 }
 
 /// It cannot be said which readings were taken, only how many fell into each bucket.
 const SOME: u64 = u64::MAX;
 
-/// What cannot be had by difference.
-#[derive(Debug)]
-struct Slot {
-    epoch: AtomicU32,
-    min: AtomicU64,
-    max: AtomicU64,
-    squares: AtomicU64,
-}
-
-impl Slot {
-    fn new() -> Self {
-        let zero = || AtomicU64::new(0);
-        Self { epoch: AtomicU32::new(0), min: zero(), max: zero(), squares: zero() }
-    }
-}
-
 impl Default for TimerCell {
     fn default() -> Self {
+        let zero = || AtomicU64::new(0);
         Self {
-            count: AtomicU64::new(0),
-            ticks: AtomicU64::new(0),
-            taken: AtomicU64::new(0),
-            used: AtomicU64::new(0),
+            count: zero(),
+            ticks: zero(),
+            taken: zero(),
+            used: zero(),
             recent: array::from_fn(|_| AtomicU16::new(NONE)),
-            slots: [Slot::new(), Slot::new()],
+            begun: zero(),
+            squares: [zero(), zero()],
+            epochs: [AtomicU32::new(0), AtomicU32::new(0)],
+            min: [zero(), zero()],
+            max: [zero(), zero()],
             octaves: array::from_fn(|_| OnceBox::new()),
         }
     }
@@ -93,54 +98,83 @@ impl TimerCell {
     /// allocator.
     #[inline]
     pub(crate) fn record(&self, ticks: i64, tick: f64, epoch: u32) {
+        let last = self.last(self.count.load(Relaxed));
+        let (octave, bucket) = (usize::from(last) / PER_OCTAVE, usize::from(last) % PER_OCTAVE);
+        match self.octaves.get(octave).and_then(OnceBox::get) {
+            Some(counts) => {
+                grow(&counts[bucket]);
+                self.add(ticks, tick, epoch);
+            }
+            // Calls nothing in the middle, so that nothing has to be kept over a call.
+            None => self.record_slowly(ticks, tick, epoch),
+        }
+    }
+
+    /// Counts the first reading of an octave in its bucket; or none, before the first of all.
+    #[cold]
+    fn record_slowly(&self, ticks: i64, tick: f64, epoch: u32) {
+        let last = self.last(self.count.load(Relaxed));
+        let (octave, bucket) = (usize::from(last) / PER_OCTAVE, usize::from(last) % PER_OCTAVE);
+        if let Some(counts) = self.octaves.get(octave) {
+            let new = || Box::new(array::from_fn(|_| AtomicU32::new(0)));
+            let counts = counts.get_or_init(new);
+            self.used.store(self.used.load(Relaxed) | 1 << octave, Relaxed);
+            grow(&counts[bucket]);
+        }
+        self.add(ticks, tick, epoch);
+    }
+
+    /// The bucket of the last of so many readings.
+    #[inline]
+    fn last(&self, count: u64) -> u16 {
+        self.recent[count.wrapping_sub(1) as usize % RECENT].load(Relaxed)
+    }
+
+    /// Adds a reading to all but its bucket.
+    #[inline]
+    fn add(&self, ticks: i64, tick: f64, epoch: u32) {
         let seconds = ticks as f64 * tick;
         let count = self.count.load(Relaxed);
-        self.place(self.recent[count.wrapping_sub(1) as usize % RECENT].load(Relaxed));
+        self.begun.store(count + 1, Relaxed);
         self.recent[count as usize % RECENT].store(slot_of(seconds), Release);
-        self.ticks.store(self.ticks.load(Relaxed).wrapping_add(ticks.cast_unsigned()), Relaxed);
+        self.sum(ticks.cast_unsigned());
         self.extremes(seconds, epoch);
         self.count.store(count + 1, Release);
     }
 
-    /// Counts a reading in its bucket.
+    /// Adds to the sums. Release, so that whoever sees one of them sees that the reading has begun.
     #[inline]
-    fn place(&self, slot: u16) {
-        let (octave, bucket) = (usize::from(slot) / PER_OCTAVE, usize::from(slot) % PER_OCTAVE);
-        match self.octaves.get(octave).and_then(OnceBox::get) {
-            Some(counts) => grow(&counts[bucket]),
-            None => self.place_first(octave, bucket),
-        }
+    fn sum(&self, ticks: u64) {
+        self.ticks.store(self.ticks.load(Relaxed).wrapping_add(ticks), Release);
+        let square = u128::from(ticks) * u128::from(ticks);
+        let squares = self.squares().wrapping_add(square);
+        self.squares[0].store(squares as u64, Release);
+        self.squares[1].store((squares >> u64::BITS) as u64, Release);
     }
 
-    /// The first reading of an octave; or none, before the first reading of all.
-    #[cold]
-    fn place_first(&self, octave: usize, bucket: usize) {
-        let Some(counts) = self.octaves.get(octave) else { return };
-        let new = || Box::new(array::from_fn(|_| AtomicU32::new(0)));
-        let counts = counts.get_or_init(new);
-        self.used.store(self.used.load(Relaxed) | 1 << octave, Relaxed);
-        grow(&counts[bucket]);
+    #[inline]
+    fn squares(&self) -> u128 {
+        let [low, high] = self.squares.each_ref().map(|half| u128::from(half.load(Relaxed)));
+        high << u64::BITS | low
     }
 
     #[inline]
     fn extremes(&self, seconds: f64, epoch: u32) {
-        let slot = &self.slots[epoch as usize % 2];
-        if slot.epoch.load(Relaxed) != epoch {
-            slot.min.store(seconds.to_bits(), Relaxed);
-            slot.max.store(seconds.to_bits(), Relaxed);
-            slot.squares.store((seconds * seconds).to_bits(), Relaxed);
-            slot.epoch.store(epoch, Release);
+        let slot = epoch as usize % 2;
+        let (min, max) = (&self.min[slot], &self.max[slot]);
+        if self.epochs[slot].load(Relaxed) != epoch {
+            min.store(seconds.to_bits(), Relaxed);
+            max.store(seconds.to_bits(), Relaxed);
+            self.epochs[slot].store(epoch, Release);
             return;
         }
         // Durations are not negative, and the bits of such doubles ascend with them.
-        if seconds.to_bits() < slot.min.load(Relaxed) {
-            slot.min.store(seconds.to_bits(), Relaxed);
+        if seconds.to_bits() < min.load(Relaxed) {
+            min.store(seconds.to_bits(), Relaxed);
         }
-        if seconds.to_bits() > slot.max.load(Relaxed) {
-            slot.max.store(seconds.to_bits(), Relaxed);
+        if seconds.to_bits() > max.load(Relaxed) {
+            max.store(seconds.to_bits(), Relaxed);
         }
-        let squares = f64::from_bits(slot.squares.load(Relaxed)) + seconds * seconds;
-        slot.squares.store(squares.to_bits(), Relaxed);
     }
 }
 
@@ -225,26 +259,46 @@ impl TimerCell {
         after
     }
 
-    /// Adds min, max and squares of what was read in `epoch`.
+    /// The sums of the same readings; `None` if one is being made all the time.
+    pub(crate) fn sums(&self) -> Option<Sums> {
+        (0..attempts(SUMS_TRIES)).find_map(|_| {
+            let count = self.count();
+            let sums = Sums { count, ticks: self.ticks(), squares: self.squares() };
+            // Whoever sees a part of a later reading sees that it has begun.
+            fence(Acquire);
+            (self.begun.load(Relaxed) == count).then_some(sums)
+        })
+    }
+
+    /// Adds min and max of what was read in `epoch`.
     pub(crate) fn add_extremes(&self, extremes: &mut Extremes, epoch: u32) {
-        let slot = &self.slots[epoch as usize % 2];
-        if slot.epoch.load(Acquire) == epoch {
-            extremes.min = extremes.min.min(f64::from_bits(slot.min.load(Relaxed)));
-            extremes.max = extremes.max.max(f64::from_bits(slot.max.load(Relaxed)));
-            extremes.squares += f64::from_bits(slot.squares.load(Relaxed));
+        let slot = epoch as usize % 2;
+        if self.epochs[slot].load(Acquire) == epoch {
+            extremes.min = extremes.min.min(f64::from_bits(self.min[slot].load(Relaxed)));
+            extremes.max = extremes.max.max(f64::from_bits(self.max[slot].load(Relaxed)));
         }
     }
 }
 
 #[cfg(test)]
 impl TimerCell {
+    /// As if so many readings were being made.
+    pub(crate) fn pretend_begun(&self, more: u64) {
+        self.begun.store(self.count() + more, Relaxed);
+    }
+
     /// As if there had been so many more readings alike.
     pub(crate) fn pretend_more(&self, ticks: u64, tick: f64, times: u64) {
         let slot = usize::from(slot_of(ticks as f64 * tick));
         let count = &self.octaves[slot / PER_OCTAVE].get().unwrap()[slot % PER_OCTAVE];
         count.store(count.load(Relaxed).wrapping_add(times as u32), Relaxed);
         self.ticks.store(self.ticks().wrapping_add(ticks.wrapping_mul(times)), Relaxed);
+        let square = u128::from(ticks).pow(2).wrapping_mul(u128::from(times));
+        let squares = self.squares().wrapping_add(square);
+        self.squares[0].store(squares as u64, Relaxed);
+        self.squares[1].store((squares >> u64::BITS) as u64, Relaxed);
         self.count.store(self.count() + times, Relaxed);
+        self.begun.store(self.count(), Relaxed);
     }
 }
 

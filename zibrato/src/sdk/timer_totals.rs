@@ -1,6 +1,7 @@
 //! What was taken of one timer out of all threads' cells, and what comes next, by difference.
 
 use super::timer_cell::{FIRST_KEY, OCTAVES, TimerCell, Untaken, slot_of};
+use super::timer_sums::{Sums, unwrapped};
 use crate::sketch::{PER_OCTAVE, Sketch};
 use crate::summary::Summary;
 
@@ -9,6 +10,8 @@ use crate::summary::Summary;
 pub(crate) struct TimerTotals {
     count: u64,
     ticks: u64,
+    /// When they were last read together.
+    sums: Sums,
     /// In the order in which they were first touched.
     octaves: Vec<Octave>,
     /// Where in there each octave stands, or [`NOWHERE`].
@@ -28,17 +31,16 @@ struct Octave {
 /// Fewer than these were taken before, and are not seen now: at most one for each cell.
 const LARGEST_STEP_BACK: u32 = 1 << 20;
 
-/// Min, max and squares of one epoch.
+/// Min and max of one epoch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extremes {
     pub(super) min: f64,
     pub(super) max: f64,
-    pub(super) squares: f64,
 }
 
 impl Default for Extremes {
     fn default() -> Self {
-        Self { min: f64::INFINITY, max: f64::NEG_INFINITY, squares: 0.0 }
+        Self { min: f64::INFINITY, max: f64::NEG_INFINITY }
     }
 }
 
@@ -50,7 +52,8 @@ impl Default for TimerTotals {
 
 impl TimerTotals {
     pub(crate) const fn new() -> Self {
-        Self { count: 0, ticks: 0, octaves: Vec::new(), at: [NOWHERE; OCTAVES] }
+        let sums = Sums::new();
+        Self { count: 0, ticks: 0, sums, octaves: Vec::new(), at: [NOWHERE; OCTAVES] }
     }
 
     /// How many readings in these cells were not taken yet. Looks at 64 bytes of each.
@@ -80,18 +83,40 @@ impl TimerTotals {
             }
         }
         if many {
-            (count, ticks) = self.take_difference(cells);
+            (count, ticks) = self.take_difference(cells.clone());
         }
         let sketch = self.take_seen();
         // Nothing, if all of it has still to be seen; see `take_difference`.
         let (lowest, highest) = (sketch.buckets().next()?.0, sketch.buckets().last()?.0);
         self.count += count;
-        let sum = ticks.wrapping_sub(self.ticks) as f64 * tick;
+        let about = rough_mean(&sketch, highest, count, tick);
+        let more = ticks.wrapping_sub(self.ticks);
         self.ticks = ticks;
+        let sum = unwrapped(more, about * count as f64) as f64 * tick;
         let (min, max) = exact(extremes, lowest, highest);
-        let mut summary = Summary::folded(count, sum, min, max, extremes.squares);
+        let variance = match self.variance(cells, about) {
+            Some(variance) => variance * tick * tick,
+            None => rough(&sketch).1,
+        };
+        let deviations = variance * count as f64;
+        let squares = deviations + sum * (sum / count as f64);
+        let mut summary = Summary::folded(count, sum, min, max, squares);
+        summary = summary.with_squared_deviations(deviations);
         *summary.sketch_mut() = sketch;
         Some(summary)
+    }
+
+    /// The variance in ticks of what was read since this was last known. `None` if it is not: then
+    /// the next look knows that of more readings.
+    fn variance<'a>(
+        &mut self,
+        cells: impl Iterator<Item = &'a TimerCell>,
+        about: f64,
+    ) -> Option<f64> {
+        let sums = Sums::of(cells)?;
+        let variance = sums.since(self.sums).variance(about)?;
+        self.sums = sums;
+        Some(variance)
     }
 
     /// Finds out what there is more in all cells than was taken. Gives how many readings that are,
@@ -159,6 +184,26 @@ impl TimerTotals {
             buckets.filter(|(_, taken)| *taken > 0)
         })
     }
+}
+
+/// Roughly the mean of so many readings, in ticks; 0 if their sum cannot have wrapped around.
+fn rough_mean(sketch: &Sketch, highest: i32, count: u64, tick: f64) -> f64 {
+    let longest = Sketch::middle(highest).unwrap_or_default() / tick;
+    let can_wrap = longest * count as f64 >= 2_f64.powi(63);
+    if can_wrap { rough(sketch).0 / tick } else { 0.0 }
+}
+
+/// Roughly the mean and the variance of what is in a sketch.
+fn rough(sketch: &Sketch) -> (f64, f64) {
+    let (mut count, mut mean, mut deviations) = (0.0, 0.0, 0.0);
+    for (bucket, times) in sketch.buckets() {
+        let (middle, times) = (Sketch::middle(bucket).unwrap_or_default(), f64::from(times));
+        let apart = middle - mean;
+        count += times;
+        mean += apart * times / count;
+        deviations += apart * (middle - mean) * times;
+    }
+    (mean, deviations / count)
 }
 
 /// The number of an octave's first bucket.
@@ -245,10 +290,67 @@ mod tests {
         cell[0].pretend_more(1000, TICK, (5 << 32) + 50);
         assert_eq!(totals.count_since(cell.iter()), (5 << 32) + 50);
         let summary = take(&mut totals, &cell, 2).unwrap();
-        assert_eq!(summary.count(), (5 << 32) + 50);
+        assert_eq!((summary.count(), summary.stddev()), ((5 << 32) + 50, 0.0));
         assert_eq!(summary.sketch().count(), 50);
         cell[0].record(1000, TICK, 2);
         assert_eq!(take(&mut totals, &cell, 2).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn readings_that_are_close_to_each_other_keep_their_deviation() {
+        let cells = [(); 24].map(|()| TimerCell::default());
+        let mut totals = TimerTotals::new();
+        // 1000 s and a microsecond more or less, in 24 threads, over three intervals.
+        for epoch in 1..=3 {
+            for n in 0..2400_i64 {
+                cells[n as usize % 24].record(1_000_000_000_000 + (n % 3 - 1) * 1000, TICK, epoch);
+            }
+            let summary = take(&mut totals, &cells, epoch).unwrap();
+            let exact = (2.0_f64 / 3.0).sqrt() * 1e-6;
+            assert!((summary.stddev() / exact - 1.0).abs() < 1e-6, "{}", summary.stddev());
+        }
+    }
+
+    #[test]
+    fn a_constant_over_many_threads_does_not_deviate() {
+        let cells = [(); 24].map(|()| TimerCell::default());
+        let mut totals = TimerTotals::new();
+        for (thread, cell) in cells.iter().enumerate() {
+            (0..=thread).for_each(|_| cell.record(123_456_789, 0.371e-9, 1));
+        }
+        let summary = totals.take(cells.iter(), 1, 0.371e-9).unwrap();
+        assert_eq!((summary.count(), summary.stddev()), (300, 0.0));
+    }
+
+    #[test]
+    fn a_sum_that_wraps_around_has_gone_on() {
+        let (cell, mut totals) = ([TimerCell::default()], TimerTotals::new());
+        // 100,000 connections that were open for a day each end at once; ticks of a third of a
+        // nanosecond.
+        let (day, tick) = (259_200_000_000_000, 1.0 / 3e9);
+        (0..100_000).for_each(|_| cell[0].record(day, tick, 1));
+        let summary = totals.take(cell.iter(), 1, tick).unwrap();
+        assert!((summary.mean() - 86_400.0).abs() < 1e-6, "{}", summary.mean());
+        assert_eq!(summary.stddev(), 0.0);
+        cell[0].record(day / 24, tick, 2);
+        assert!((totals.take(cell.iter(), 2, tick).unwrap().sum() - 3600.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_reading_that_is_never_finished_leaves_the_rough_deviation() {
+        let (cell, mut totals) = ([TimerCell::default()], TimerTotals::new());
+        (1..=1000).for_each(|n| cell[0].record(n * 1000, TICK, 1));
+        // The thread was interrupted when it had begun one more.
+        cell[0].pretend_begun(1);
+        let exact = (999_999_f64 / 12.0).sqrt() * 1e-6;
+        let rough = take(&mut totals, &cell, 1).unwrap().stddev();
+        assert!((rough / exact - 1.0).abs() < 0.02, "{rough} {exact}");
+        cell[0].pretend_begun(0);
+        // Now it is known of all of them.
+        cell[0].record(500_500, TICK, 2);
+        cell[0].record(900_900, TICK, 2);
+        let all = take(&mut totals, &cell, 2).unwrap();
+        assert!((all.stddev() - 200.2e-6).abs() < 1e-9, "{}", all.stddev());
     }
 
     #[test]
@@ -288,6 +390,10 @@ mod tests {
                 let near = |a: f64, b: f64| (a - b).abs() <= b * 1e-12;
                 prop_assert!(near(got.sum(), wanted.sum()));
                 prop_assert!(near(got.sum_squares(), wanted.sum_squares()));
+                let scale = wanted.sum_squares() * 1e-15;
+                let deviations = (got.squared_deviations(), wanted.squared_deviations());
+                let near = (deviations.0 - deviations.1).abs() <= deviations.1 * 1e-9 + scale;
+                prop_assert!(near, "{:?}", deviations);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Folding is adding, whatever way the measurements come; windows are flushed once.
 
 use super::{Fold, OVERFLOW_NAME, Window, Windows};
+use crate::measurement::Gauge;
 use crate::wire::{BatchReader, BatchWriter, Line};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -63,6 +64,38 @@ fn a_gauge_keeps_the_latest_reading_and_folds_all() {
         (gauge.last, gauge.count, gauge.sum, gauge.min, gauge.max),
         (4.0, 3, 12.0, 1.0, 7.0)
     );
+}
+
+#[test]
+fn of_gauges_in_one_millisecond_that_of_the_later_batch_is_the_last() {
+    let mut window = window();
+    for (at_ms, value) in [(15_000, 1.0), (15_000, 2.0), (14_999, 3.0)] {
+        let mut batch = BatchWriter::new("s", 0, 1000);
+        batch.gauge("n", &[], &Gauge::reading(value, at_ms));
+        fold_body(&mut window, batch);
+    }
+    fold(&mut window, "a|g|m|1|15|s");
+    fold(&mut window, "a|g|m|2|15.0004|s");
+    for series in window.into_series() {
+        let Fold::Gauge(Some(gauge)) = series.value else { panic!("no gauge") };
+        assert_eq!((gauge.last, gauge.at_ms), (2.0, 15_000));
+    }
+}
+
+#[test]
+fn deviations_of_many_batches_are_those_of_all_readings() {
+    let readings: Vec<f64> = (0..9000).map(|n| 1000.0 + f64::from(n % 3 - 1) * 1e-6).collect();
+    let mut window = window();
+    for chunk in readings.chunks(7) {
+        let mut batch = BatchWriter::new("s", 0, 1000);
+        batch.timer("n", &[], &chunk.iter().copied().collect());
+        batch.timer_readings("n", &[], &chunk[..1]);
+        fold_body(&mut window, batch);
+    }
+    let Fold::Timer(timer) = &window.into_series()[0].value else { panic!("no timer") };
+    assert_eq!(timer.count(), 9000 + 1286);
+    let exact = (2.0_f64 / 3.0).sqrt() * 1e-6;
+    assert!((timer.stddev() / exact - 1.0).abs() < 1e-3, "{}", timer.stddev());
 }
 
 #[test]

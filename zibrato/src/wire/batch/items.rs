@@ -149,13 +149,21 @@ pub struct TimerSummary<'a> {
     pub max: f64,
     /// The sum of their squares.
     pub sum_squares: f64,
+    /// The sum of the squares of how far each is from the mean; `None` from publishers that do not
+    /// tell it.
+    pub squared_deviations: Option<f64>,
     pub(super) buckets: Flat<'a>,
 }
 
 impl TimerSummary<'_> {
     /// Folds it into a summary.
     pub fn merge_into(&self, summary: &mut Summary) {
-        summary.merge_exact(self.count, self.sum, self.min, self.max, self.sum_squares);
+        let Self { count, sum, min, max, sum_squares, .. } = *self;
+        let mut exact = Summary::folded(count, sum, min, max, sum_squares);
+        if let Some(deviations) = self.squared_deviations {
+            exact = exact.with_squared_deviations(deviations);
+        }
+        summary.merge_exact(&exact);
         for (bucket, count) in self.buckets() {
             summary.sketch_mut().add_to_bucket(bucket, count);
         }

@@ -10,6 +10,7 @@
 //!        or  "r": [time (unix ms), value, …]                every reading
 //! set        "u": [member, …]
 //! timer      "c": count, "s": sum, "m": min, "x": max, "q": sum of squares,
+//!            "d": sum of squared deviations from the mean (old publishers leave it out),
 //!            "b": [first bucket, its count, steps to the next bucket, its count, …]
 //!        or  "r": [seconds, …]                              every reading
 //! ```

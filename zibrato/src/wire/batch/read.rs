@@ -171,6 +171,7 @@ struct Fields<'a> {
     min: Option<f64>,
     max: Option<f64>,
     squares: Option<f64>,
+    deviations: Option<f64>,
     buckets: Option<Flat<'a>>,
     readings: Option<Flat<'a>>,
     members: Option<Flat<'a>>,
@@ -191,6 +192,7 @@ impl<'a> Entry<'a> {
                 "m" => fields.min = Some(mp::read_number(from)?),
                 "x" => fields.max = Some(mp::read_number(from)?),
                 "q" => fields.squares = Some(mp::read_number(from)?),
+                "d" => fields.deviations = Some(mp::read_number(from)?),
                 "b" => fields.buckets = Some(Flat::read(from)?),
                 "r" => fields.readings = Some(Flat::read(from)?),
                 "u" => fields.members = Some(Flat::read(from)?),
@@ -247,8 +249,15 @@ impl<'a> Fields<'a> {
             finite(self.max, "x")?,
             finite(self.squares, "q")?,
         );
+        let squared_deviations = self.deviations;
+        let is_sum = |sum: f64| sum.is_finite() && sum >= 0.0;
         let buckets = self.buckets.ok_or(EntryError::Missing { key: "b" })?;
-        if count == 0 || min > max || sum_squares < 0.0 || buckets.left % 2 == 1 {
+        if !squared_deviations.is_none_or(is_sum)
+            || count == 0
+            || min > max
+            || sum_squares < 0.0
+            || buckets.left % 2 == 1
+        {
             return Err(EntryError::Inconsistent);
         }
         let mut rest = buckets.clone();
@@ -256,6 +265,7 @@ impl<'a> Fields<'a> {
             rest.next_with(mp::read_i32)?;
             rest.next_with(mp::read_unsigned)?;
         }
-        Ok(Value::Timer(TimerSummary { count, sum, min, max, sum_squares, buckets }))
+        let exact = TimerSummary { count, sum, min, max, sum_squares, squared_deviations, buckets };
+        Ok(Value::Timer(exact))
     }
 }

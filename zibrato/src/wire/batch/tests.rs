@@ -47,6 +47,16 @@ fn read(entry: Entry<'_>) -> (String, Tags, Owned) {
     (entry.name.to_owned(), tags, value)
 }
 
+/// A summary with the mean that sum and count tell, as a reader computes it.
+fn told(readings: Vec<f64>) -> Summary {
+    let summary: Summary = readings.into_iter().collect();
+    let (count, sum, squares) = (summary.count(), summary.sum(), summary.sum_squares());
+    let mut told = Summary::folded(count, sum, summary.min(), summary.max(), squares)
+        .with_squared_deviations(summary.squared_deviations());
+    *told.sketch_mut() = summary.sketch().clone();
+    told
+}
+
 fn value() -> impl Strategy<Value = Owned> {
     let number = || -1e12..1e12;
     let readings = prop::collection::vec((any::<u64>(), number()), 0..9);
@@ -63,7 +73,7 @@ fn value() -> impl Strategy<Value = Owned> {
         folded.prop_map(Owned::Gauge),
         readings.prop_map(Owned::GaugeReadings),
         prop::collection::vec("[a-z]{1,9}", 0..9).prop_map(Owned::Set),
-        prop::collection::vec(number(), 1..99).prop_map(|v| Owned::Timer(v.into_iter().collect())),
+        prop::collection::vec(number(), 1..99).prop_map(|v| Owned::Timer(told(v))),
         prop::collection::vec(number(), 0..9).prop_map(Owned::TimerReadings),
     ]
 }
@@ -166,6 +176,36 @@ fn an_entry_that_may_not_be_leaves_its_neighbours_alone() {
         let batch = BatchReader::new(&body).unwrap();
         let got: Vec<_> = batch.entries().map(|e| e.map(|e| e.name)).collect();
         assert_eq!(got, [Err(error), Ok("z")], "{entry:?}");
+    }
+}
+
+#[test]
+fn a_timer_of_an_old_publisher_has_the_deviations_that_its_squares_tell() {
+    let entry = |more: &[u8]| {
+        let mut entry = vec![0x88 + u8::from(!more.is_empty())];
+        entry.extend_from_slice(
+            b"\xa1k\xa1t\xa1n\xa1a\xa1c\x04\xa1s\x08\xa1m\x01\xa1x\x03\xa1q\x13",
+        );
+        entry.extend_from_slice(more);
+        entry.extend_from_slice(b"\xa1b\x90");
+        entry
+    };
+    for (more, deviations) in [
+        (&b""[..], Ok(3.0)),
+        (b"\xa1d\x02", Ok(2.0)),
+        // More than there can be between 1 and 3, and less.
+        (b"\xa1d\x63", Ok(4.0)),
+        (b"\xa1d\x00", Ok(2.0)),
+        (b"\xa1d\xff", Err(EntryError::Inconsistent)),
+        (b"\xa1d\xcb\x7f\xf0\0\0\0\0\0\0", Err(EntryError::Inconsistent)),
+    ] {
+        let body = body_with(&entry(more));
+        let first = BatchReader::new(&body).unwrap().entries().next().unwrap();
+        let got = first.map(|entry| match read(entry).2 {
+            Owned::Timer(summary) => summary.squared_deviations(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(got, deviations, "{more:?}");
     }
 }
 

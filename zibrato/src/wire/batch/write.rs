@@ -96,12 +96,13 @@ impl BatchWriter {
 
     /// Adds a timer folded over the interval, in seconds.
     pub fn timer(&mut self, name: &str, tags: &[(&str, &str)], summary: &Summary) {
-        self.head(Kind::Timer, name, tags, 6);
+        self.head(Kind::Timer, name, tags, 7);
         self.count_field(summary.count());
         self.field("s", summary.sum());
         self.field("m", summary.min());
         self.field("x", summary.max());
         self.field("q", summary.sum_squares());
+        self.field("d", summary.squared_deviations());
         mp::text(&mut self.body, "b");
         mp::array(&mut self.body, summary.sketch().buckets().count() * 2);
         let mut before = 0;
