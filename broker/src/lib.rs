@@ -32,7 +32,6 @@ mod own;
 mod pages;
 mod ports;
 mod raise;
-mod repeat;
 mod replay;
 mod router;
 mod seen;

@@ -4,7 +4,6 @@
 mod client;
 mod curve;
 mod drain;
-mod folder;
 mod harness;
 mod hostile;
 mod http;

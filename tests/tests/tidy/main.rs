@@ -7,7 +7,6 @@
 
 mod edges;
 mod flags;
-mod packages;
 mod seeds;
 mod sources;
 

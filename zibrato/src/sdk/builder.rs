@@ -6,6 +6,7 @@ use super::owner::{Owner, Settings};
 use super::process;
 use crate::curve::{Curve, ReadKeyError};
 use crate::measurement::{DEFAULT_SOURCE, Level, Source, TextError};
+use crate::resources::ShortageError;
 use crate::wire::Door;
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -161,6 +162,10 @@ impl Builder {
 
     /// Opens its sockets in this ZeroMQ context. Defaults to a context of its own. Once it is
     /// destroyed, nothing is sent any more.
+    ///
+    /// File descriptors of a context of its own are out of the application's reach (on Linux), so
+    /// that a daemon may close all that it does not know. Those of this context are not: libzmq
+    /// aborts the process when they are closed.
     pub fn context(mut self, context: zmq::Context) -> Self {
         self.context = Some(context);
         self
@@ -221,7 +226,7 @@ impl Builder {
             demand: self.demand,
         };
         local::limit_memory(self.max_memory);
-        Ok(Zibrato::new(Owner::start(settings, &self.context.unwrap_or_default())?))
+        Ok(Zibrato::new(Owner::start(settings, self.context)?))
     }
 }
 
@@ -290,6 +295,9 @@ pub enum InstallError {
         /// The port.
         port: u16,
     },
+    /// The system has too few file descriptors or threads, or too little memory.
+    #[error(transparent)]
+    Resources(#[from] ShortageError),
     /// The source or a level may not be on the wire.
     #[error(transparent)]
     Text(#[from] TextError),

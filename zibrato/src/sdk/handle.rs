@@ -182,7 +182,7 @@ impl Zibrato {
     /// `within`. What it does not take in time stays pending.
     pub fn flush(&self, within: Duration) -> Stats {
         self.owner.with(|works| {
-            if let Some(sender) = &works.sender {
+            if let Some(sender) = works.sender() {
                 sender.flush(within);
             }
         });
@@ -264,8 +264,8 @@ impl Zibrato {
 /// own, which it makes when it first measures; one that only calls `exec` never does. What its
 /// parent had measured is the parent's to send, and a scope with a name known at run time that
 /// began before the fork is counted or timed in the parent only. [`Zibrato::stats`] begins at zero
-/// there. Dropping the guard in the child flushes what the child measured. If the system gives a
-/// child no thread or no sockets, what it measures stays pending. A child made by a bare `clone` or
+/// there. Dropping the guard in the child flushes what the child measured. While the system gives a
+/// child no thread or no sockets, what it measures stays pending; once a second it asks again. A child made by a bare `clone` or
 /// by `vfork`, of which the C library tells nobody, must not measure before it calls `exec`.
 #[derive(Debug)]
 #[must_use = "measuring ends when it is dropped; bind it to a name, not to `_`"]

@@ -3,12 +3,14 @@
 //! One batch per level is in flight until the broker acknowledges it; unacknowledged it is sent
 //! again unchanged, and the broker drops what it already took.
 
+use super::builder::InstallError;
 use super::demand::Demand;
 use super::instrument::Demanded;
 use super::ledger::{Ledger, Loss};
 use crate::clock;
 use crate::curve::Curve;
 use crate::measurement::Level;
+use crate::resources::{self, Resources};
 use crate::wire::{
     ACK_PREFIX, Ack, BatchId, Door, LEVELS_TOPIC, PublisherId, WantedLevels, ack_topic, batch_topic,
 };
@@ -28,11 +30,41 @@ const LONGEST_RESEND: Duration = Duration::from_secs(60);
 /// The send queue of the PUSH socket, in messages; each level has at most one in flight.
 const HIGH_WATER_MARK: i32 = 1000;
 
+/// The two sockets of a link.
+const SOCKETS: usize = 2;
+
+/// What a link is opened with.
+#[derive(Clone)]
+pub(crate) struct Dial {
+    pub(crate) endpoints: [String; SOCKETS],
+    pub(crate) curve: Option<Curve>,
+    /// The application's; `None`: one of its own.
+    pub(crate) context: Option<zmq::Context>,
+}
+
+impl Dial {
+    /// Opens a link, if the system has room for it.
+    pub(crate) fn open(&self) -> Result<Link, InstallError> {
+        let context = match &self.context {
+            Some(context) => {
+                // It may be one that libzmq has yet to begin.
+                Resources::of_context(SOCKETS).probe()?;
+                context.clone()
+            }
+            None => resources::new_context(SOCKETS)?,
+        };
+        Link::open(&context, self.endpoints.clone(), self.curve.as_ref()).map_err(|source| {
+            let [endpoint, _] = self.endpoints.clone();
+            InstallError::Endpoint { endpoint, source }
+        })
+    }
+}
+
 pub(crate) struct Link {
     push: zmq::Socket,
     control: zmq::Socket,
     /// Where the two connect to.
-    endpoints: [String; 2],
+    endpoints: [String; SOCKETS],
     encrypted: bool,
     /// When they were last connected anew.
     knocked: Instant,
@@ -82,10 +114,10 @@ struct Outgoing {
 pub(crate) struct ContextEnded;
 
 impl Link {
-    pub(crate) fn open(
+    fn open(
         context: &zmq::Context,
-        endpoints: [String; 2],
-        curve: Option<Curve>,
+        endpoints: [String; SOCKETS],
+        curve: Option<&Curve>,
     ) -> zmq::Result<Self> {
         let publisher = identity();
         let push = context.socket(zmq::PUSH)?;
@@ -101,7 +133,7 @@ impl Link {
             socket.set_reconnect_ivl(100)?;
             socket.set_reconnect_ivl_max(2_000)?;
             socket.set_ipv6(endpoint.contains('['))?;
-            if let Some(curve) = &curve {
+            if let Some(curve) = curve {
                 curve.secure(socket)?;
             }
             socket.connect(endpoint)?;
@@ -134,26 +166,29 @@ impl Link {
         }
     }
 
-    /// Waits until there is something to hear, until something can be sent that waits to be, until
-    /// `wake` is readable, or for `timeout`.
+    /// Waits until there is something to hear, until something can be sent that waits to be, or for
+    /// `timeout`.
     ///
     /// # Errors
     /// When the application has ended the context: nothing can be sent any more.
-    pub(crate) fn wait(&self, wake: i32, timeout: Duration) -> Result<(), ContextEnded> {
+    pub(crate) fn wait(&self, timeout: Duration) -> Result<(), ContextEnded> {
         let unsent = self.topics.values().any(|t| t.sent.is_none() && !t.waiting.is_empty());
-        let mut items = [
-            zmq::PollItem::from_fd(wake, zmq::POLLIN),
-            self.control.as_poll_item(zmq::POLLIN),
-            self.push.as_poll_item(zmq::POLLOUT),
-        ];
-        let listen = if unsent { 3 } else { 2 };
+        let mut items =
+            [self.control.as_poll_item(zmq::POLLIN), self.push.as_poll_item(zmq::POLLOUT)];
+        let listen = if unsent { 2 } else { 1 };
         // Rounded up, so that the loop does not spin through the last millisecond.
-        let millis = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).saturating_add(1);
+        let millis = timeout.as_micros().div_ceil(1000);
+        let millis = i64::try_from(millis).unwrap_or(i64::MAX);
         match zmq::poll(&mut items[..listen], millis) {
             Err(zmq::Error::ETERM) => Err(ContextEnded),
             // Any other error is an interrupted wait; the caller's loop looks again.
             Ok(_) | Err(_) => Ok(()),
         }
+    }
+
+    /// Under which identity it sends.
+    pub(crate) const fn publisher(&self) -> PublisherId {
+        self.publisher
     }
 
     /// Whether nothing of this level is on its way.

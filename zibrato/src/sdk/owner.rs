@@ -3,18 +3,21 @@
 use super::builder::InstallError;
 use super::instrument::Instrument;
 use super::ledger::Stats;
-use super::link::{Link, endpoint};
+use super::link::{Dial, endpoint};
 use super::patience;
 use super::process;
-use super::sender::{self, Sender};
+use super::sender::{self, NoRoom, Sender};
 use crate::curve::Curve;
 use crate::measurement::{Level, Source};
 use crate::wire::Door;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a system that gave a child no thread is left alone.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Settings that were checked; a child starts over with the same.
 #[derive(Debug)]
@@ -35,15 +38,18 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Works {
     pub(crate) instrument: Arc<Instrument>,
-    /// `None` in a child that the system gave no thread or sockets; what it measures stays
-    /// pending, and is lost at its end.
-    pub(crate) sender: Option<Sender>,
+    /// Missing in a child as long as the system gives it no thread; what it measures stays pending.
+    sender: OnceLock<Sender>,
 }
 
 impl Works {
+    pub(crate) fn sender(&self) -> Option<&Sender> {
+        self.sender.get()
+    }
+
     fn shut_down(&self, within: Duration) -> Stats {
         self.instrument.close();
-        if let Some(sender) = &self.sender {
+        if let Some(sender) = self.sender() {
             sender.stop(within);
         }
         let stats = sender::lose_the_rest(&self.instrument);
@@ -68,6 +74,26 @@ struct Reborn {
     number: u64,
     generation: u64,
     works: Arc<Works>,
+    /// When the system was last asked for a thread.
+    asked: Instant,
+}
+
+impl Reborn {
+    /// Asks the system for a thread, if there is none and the last time is a while ago.
+    fn find_sender(&mut self, settings: &Settings) {
+        if self.works.sender().is_none() && self.asked.elapsed() >= ASK_AGAIN {
+            self.asked = Instant::now();
+            settings.begin_sending(&self.works);
+        }
+    }
+}
+
+/// Whether some works of this process have no sender yet. Call sites then ask at each use, which is
+/// how a program without a thread of ours finds out that it may have one.
+static SENDER_MISSING: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn is_sender_missing() -> bool {
+    SENDER_MISSING.load(Ordering::Relaxed)
 }
 
 /// In one place for all, because a fork has to find all locks.
@@ -90,7 +116,12 @@ pub(crate) fn is_making() -> bool {
 /// Makes or drops works.
 fn making<T>(make: impl FnOnce(&mut Vec<Reborn>) -> T) -> T {
     let before = MAKING.replace(true);
-    let made = make(&mut reborn());
+    let mut reborn = reborn();
+    let made = make(&mut reborn);
+    let generation = process::generation();
+    let missing = |r: &Reborn| r.generation == generation && r.works.sender().is_none();
+    SENDER_MISSING.store(reborn.iter().any(missing), Ordering::Relaxed);
+    drop(reborn);
     MAKING.set(before);
     made
 }
@@ -105,10 +136,13 @@ pub(crate) fn hold() -> Option<Held> {
 }
 
 impl Owner {
-    pub(crate) fn start(settings: Settings, context: &zmq::Context) -> Result<Self, InstallError> {
+    pub(crate) fn start(
+        settings: Settings,
+        context: Option<zmq::Context>,
+    ) -> Result<Self, InstallError> {
         process::survive_forks();
         let instrument = settings.instrument();
-        let sender = Some(settings.sender(&instrument, context)?);
+        let sender = settings.sender(&instrument, context, NoRoom::Fails)?.into();
         let works = Works { instrument, sender };
         let (generation, ended) = (process::generation(), AtomicBool::new(false));
         Ok(Self { settings, generation, works, ended })
@@ -144,6 +178,10 @@ impl Owner {
         let works = self.works_of_child(Missing::Leave);
         let again = self.ended.swap(true, Ordering::SeqCst);
         if let Some(works) = works {
+            // There may be room now.
+            if works.sender().is_none() {
+                making(|_| self.settings.begin_sending(&works));
+            }
             return works.shut_down(within);
         }
         // Only once: by the next time they may be another installation's.
@@ -163,25 +201,28 @@ impl Owner {
     fn find_or_make(&self, missing: Missing, reborn: &mut Vec<Reborn>) -> Option<Arc<Works>> {
         let (number, generation) = (self.works.instrument.number(), process::generation());
         let place = reborn.iter().position(|r| r.number == number);
-        if let Some(found) = place.and_then(|at| reborn.get(at))
+        if let Some(found) = place.and_then(|at| reborn.get_mut(at))
             && found.generation == generation
         {
+            if matches!(missing, Missing::Start) {
+                found.find_sender(&self.settings);
+            }
             return Some(Arc::clone(&found.works));
         }
         if matches!(missing, Missing::Leave) || self.ended.load(Ordering::SeqCst) {
             return None;
         }
         let instrument = self.settings.instrument();
-        // A context of its own, always: the one that the application gave is the parent's.
-        let sender = self.settings.sender(&instrument, &zmq::Context::new()).ok();
         if self.works.instrument.owns_sites() {
             // Takes all that the parent counted, in cells that were copied, as settled.
             instrument.take_sites();
         }
-        let works = Arc::new(Works { instrument, sender });
+        let works = Arc::new(Works { instrument, sender: OnceLock::new() });
+        self.settings.begin_sending(&works);
         // Those of a process in between are that process's.
         reborn.retain(|r| r.number != number);
-        reborn.push(Reborn { number, generation, works: Arc::clone(&works) });
+        let (asked, ours) = (Instant::now(), Arc::clone(&works));
+        reborn.push(Reborn { number, generation, works: ours, asked });
         Some(works)
     }
 }
@@ -206,19 +247,28 @@ impl Settings {
         Arc::new(Instrument::new(self.source.clone(), self.levels.clone()))
     }
 
+    /// Starts the sender of a child, if the system gives it a thread.
+    fn begin_sending(&self, works: &Works) {
+        // A context of its own, always: the one that the application gave is the parent's.
+        if let Ok(sender) = self.sender(&works.instrument, None, NoRoom::Waits)
+            && let Err(second) = works.sender.set(sender)
+        {
+            // Another thread was quicker.
+            second.stop(Duration::ZERO);
+        }
+    }
+
     fn sender(
         &self,
         instrument: &Arc<Instrument>,
-        context: &zmq::Context,
+        context: Option<zmq::Context>,
+        no_room: NoRoom,
     ) -> Result<Sender, InstallError> {
         let endpoints = [
             endpoint(&self.host, Door::Publishers, self.port),
             endpoint(&self.host, Door::Subscribers, self.control_port),
         ];
-        let link = Link::open(context, endpoints.clone(), self.curve.clone());
-        let [endpoint, _] = endpoints;
-        let link = link.map_err(|source| InstallError::Endpoint { endpoint, source })?;
-        Sender::start(Arc::clone(instrument), link, self.interval, self.demand)
-            .map_err(InstallError::Thread)
+        let dial = Dial { endpoints, curve: self.curve.clone(), context };
+        Sender::start(Arc::clone(instrument), dial, self.interval, self.demand, no_room)
     }
 }

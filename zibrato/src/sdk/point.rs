@@ -9,6 +9,7 @@ use super::capture;
 use super::cell::{Cell, Taken};
 use super::instrument::Instrument;
 use super::local;
+use super::owner;
 use super::site::Site;
 use crate::clock;
 use crate::measurement::Kind;
@@ -183,8 +184,8 @@ fn ask(origin: impl Origin) -> Option<u32> {
     let mut last = lock();
     let index = point.index(origin.site(), &mut last);
     let wanted = origin.wanted_by(instrument.as_deref())?;
-    // While some thread captures, every use has to come by here.
-    if !capture::anybody_captures() {
+    // While some thread captures, or the sender is missing, every use has to come by here.
+    if !capture::anybody_captures() && !owner::is_sender_missing() {
         point.gate.store(if wanted { index } else { OFF }, Ordering::Relaxed);
     }
     drop(last);

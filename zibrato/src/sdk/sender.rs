@@ -2,18 +2,21 @@
 
 use super::account::{ACCOUNT_LEVEL, Account};
 use super::batches::{Batch, Batches};
+use super::builder::InstallError;
+use super::grid::Grid;
 use super::instrument::Instrument;
 use super::ledger::{Loss, Stats};
-use super::link::{ContextEnded, Link, SILENCE};
+use super::link::{ContextEnded, Dial, Link};
+use super::orders::Orders;
+use super::table;
 use super::thread::Thread;
 use super::ticks;
 use crate::clock;
 use crate::measurement::Level;
+use crate::resources::Resources;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How soon an unacknowledged batch is sent again, in the ordinary run of things.
@@ -22,11 +25,29 @@ const RESEND: Duration = Duration::from_secs(2);
 /// The same while somebody waits for a flush.
 const RESEND_IN_A_HURRY: Duration = Duration::from_millis(100);
 
+/// How often the sender listens while something is on its way, and how often otherwise. What it
+/// hears is needed no sooner: by the end of the interval, and within two seconds.
+const LISTEN_BUSY: Duration = Duration::from_millis(100);
+const LISTEN_IDLE: Duration = Duration::from_millis(500);
+
+/// How long an order may wait while the sender waits for an answer to the one before.
+const ORDERS_IN_A_HURRY: Duration = Duration::from_millis(10);
+
 /// How much longer than its deadline the last flush may take before the thread is given up.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The longest that is waited; beyond it an `Instant` may have no room for the end.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long the thread may take to open its sockets. It takes a few milliseconds.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// How long a system that had no room for the sockets is left alone.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// What has to be free before anything is collected or sent. Without memory Rust and libzmq end the
+/// process, so the sender waits while the application has used up what there is.
+const ROOM: Resources = Resources { descriptors: 0, threads: 0, memory: 1 << 20 };
 
 /// Owns the thread.
 #[derive(Debug)]
@@ -35,84 +56,61 @@ pub(crate) struct Sender {
     thread: Mutex<Option<Thread>>,
 }
 
-/// What the thread is asked to do. The condition variable tells when it has.
-#[derive(Debug)]
-struct Orders {
-    state: Mutex<State>,
-    changed: Condvar,
-    wake: UnixStream,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    flushes_asked: u64,
-    flushes_done: u64,
-    stop_by: Option<Instant>,
-    finished: bool,
-    given_up: bool,
-}
-
-impl Orders {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the orders and wakes the thread.
-    fn give<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let result = change(&mut self.state());
-        // A full pipe is readable already, which is all that is wanted.
-        (&self.wake).write_all(&[0]).ok();
-        result
-    }
-
-    fn wait_until(&self, deadline: Instant, done: impl Fn(&State) -> bool) -> bool {
-        let mut state = self.state();
-        while !done(&state) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
-    }
+/// What becomes of a sender that finds no room for its sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    /// It ends.
+    Fails,
+    /// It goes on trying.
+    Waits,
 }
 
 impl Sender {
+    /// Starts the thread, which opens the sockets. With [`NoRoom::Fails`] it has done so
+    /// afterwards; with [`NoRoom::Waits`] it does so when it can.
     pub(crate) fn start(
         instrument: Arc<Instrument>,
-        link: Link,
+        dial: Dial,
         interval: Duration,
         heeds_demand: bool,
-    ) -> io::Result<Self> {
-        let (asleep, wake) = UnixStream::pair()?;
-        asleep.set_nonblocking(true)?;
-        wake.set_nonblocking(true)?;
-        let (state, changed) = (Mutex::default(), Condvar::new());
-        let orders = Arc::new(Orders { state, changed, wake });
-        let since_ms = clock::unix_ms();
+        no_room: NoRoom,
+    ) -> Result<Self, InstallError> {
+        let orders = Arc::new(Orders::default());
         // Here and not first by the thread, so that no fork comes in the middle of it.
         ticks::calibrate();
-        let worker = Worker {
-            instrument,
-            link,
-            interval,
-            orders: Arc::clone(&orders),
-            asleep,
-            started_ms: since_ms,
-            collected_ms: BTreeMap::new(),
-            heeds_demand,
-            account: Account::default(),
-        };
-        let thread = Mutex::new(Some(Thread::spawn(move || worker.run())?));
-        Ok(Self { orders, thread })
+        let starts = Starts { dial, no_room, instrument, interval, heeds_demand };
+        let its_orders = Arc::clone(&orders);
+        let thread =
+            Thread::spawn(move || starts.run(&its_orders)).map_err(InstallError::Thread)?;
+        let sender = Self { orders, thread: Mutex::new(Some(thread)) };
+        match no_room {
+            NoRoom::Waits => Ok(sender),
+            NoRoom::Fails => sender.opened(),
+        }
+    }
+
+    /// Waits until the sockets are open.
+    fn opened(self) -> Result<Self, InstallError> {
+        let deadline = Instant::now() + OPENING;
+        self.orders.wait_until(deadline, |state| state.opened.is_some() || state.finished);
+        let opened = self.orders.state().opened.take();
+        match opened {
+            Some(Ok(())) => Ok(self),
+            Some(Err(error)) => {
+                self.stop(Duration::ZERO);
+                Err(error)
+            }
+            None => {
+                self.orders.ask(|state| state.stop_by = Some(deadline));
+                Err(InstallError::Thread(io::ErrorKind::TimedOut.into()))
+            }
+        }
     }
 
     /// Sends everything that was recorded before the call, and waits until the broker has it, or
     /// for `within`.
     pub(crate) fn flush(&self, within: Duration) {
-        let asked = self.orders.give(|state| {
+        let asked = self.orders.ask(|state| {
             state.flushes_asked += 1;
             state.flushes_asked
         });
@@ -128,24 +126,89 @@ impl Sender {
             self.orders.wait_until(deadline + GRACE, |state| state.finished || state.given_up);
             return;
         };
-        self.orders.give(|state| state.stop_by = Some(deadline));
+        self.orders.ask(|state| state.stop_by = Some(deadline));
         // A thread that does not come to its end is left behind: the application goes first.
         if self.orders.wait_until(deadline + GRACE, |state| state.finished) {
             thread.join();
         } else {
-            self.orders.give(|state| state.given_up = true);
-            self.orders.changed.notify_all();
+            self.orders.tell(|state| state.given_up = true);
+        }
+    }
+}
+
+/// What the thread begins with.
+struct Starts {
+    dial: Dial,
+    no_room: NoRoom,
+    instrument: Arc<Instrument>,
+    interval: Duration,
+    heeds_demand: bool,
+}
+
+/// However the thread ends, those who wait for it hear of it.
+struct Ends<'a>(&'a Orders);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.tell(|state| state.finished = true);
+    }
+}
+
+impl Starts {
+    fn run(self, orders: &Orders) {
+        let _ends = Ends(orders);
+        // The threads of the application's context share its descriptors.
+        if self.dial.context.is_none() {
+            table::leave();
+        }
+        let Some(link) = self.open(orders) else { return };
+        if self.no_room == NoRoom::Fails {
+            orders.tell(|state| state.opened = Some(Ok(())));
+        }
+        let now = Instant::now();
+        let worker = Worker {
+            grid: Grid::new(self.interval, link.publisher(), clock::unix_us()),
+            collected: now,
+            instrument: self.instrument,
+            link,
+            interval: self.interval,
+            orders,
+            started_ms: clock::unix_ms(),
+            collected_ms: BTreeMap::new(),
+            heeds_demand: self.heeds_demand,
+            account: Account::default(),
+        };
+        worker.run();
+    }
+
+    /// Opens the link, at once or when there is room. `None` if it comes to an end before.
+    fn open(&self, orders: &Orders) -> Option<Link> {
+        loop {
+            match self.dial.open() {
+                Ok(link) => return Some(link),
+                Err(error) if self.no_room == NoRoom::Fails => {
+                    orders.tell(|state| state.opened = Some(Err(error)));
+                    return None;
+                }
+                // What is measured meanwhile stays in its cells, and counts as pending.
+                Err(_) => {
+                    let again = Instant::now() + OPEN_AGAIN;
+                    orders.wait_for_stop(again)?;
+                }
+            }
         }
     }
 }
 
 /// The thread itself.
-struct Worker {
+struct Worker<'a> {
     instrument: Arc<Instrument>,
     link: Link,
     interval: Duration,
-    orders: Arc<Orders>,
-    asleep: UnixStream,
+    grid: Grid,
+    /// When the last interval ended.
+    collected: Instant,
+    orders: &'a Orders,
     started_ms: u64,
     /// When each level was last collected.
     collected_ms: BTreeMap<Level, u64>,
@@ -153,9 +216,8 @@ struct Worker {
     account: Account,
 }
 
-impl Worker {
+impl Worker<'_> {
     fn run(mut self) {
-        let mut next = Instant::now() + self.interval;
         let mut flushing = None;
         // Levels of which something was on its way when the flush was asked for. What gathers
         // behind it stays in the cells, so that flushes without a broker pile nothing up.
@@ -170,6 +232,10 @@ impl Worker {
             if let Some(stop_by) = stop_by {
                 break stop_by;
             }
+            if ROOM.probe().is_err() {
+                self.orders.wait_for_stop(Instant::now() + LISTEN_BUSY);
+                continue;
+            }
             ticks::calibrate();
             let now = Instant::now();
             self.link.hear(now, self.instrument.ledger());
@@ -181,8 +247,8 @@ impl Worker {
             if !free.is_empty() {
                 self.collect(Which::These(&free));
             }
-            if now >= next {
-                next = now + self.interval;
+            if self.grid.ends(clock::unix_us(), now.duration_since(self.collected)) {
+                self.collected = now;
                 self.collect(Which::Idle);
                 self.give_account();
             }
@@ -194,12 +260,13 @@ impl Worker {
             let hurry = flushing.is_some();
             self.link.pump(now, self.resend(hurry), self.instrument.ledger());
             if hurry && owed.is_empty() && self.link.is_empty() {
-                self.orders.state().flushes_done = flushing.take().unwrap_or_default();
-                self.orders.changed.notify_all();
+                let done = flushing.take().unwrap_or_default();
+                self.orders.tell(|state| state.flushes_done = done);
                 // Another one may have been asked for meanwhile.
                 continue;
             }
-            if self.sleep(next.saturating_duration_since(now), hurry).is_err() {
+            let slept = if hurry { self.link.wait(ORDERS_IN_A_HURRY) } else { self.sleep() };
+            if slept.is_err() {
                 break now;
             }
         };
@@ -208,37 +275,35 @@ impl Worker {
 
     /// The last flush.
     fn finish(mut self, deadline: Instant) {
-        self.collect(Which::All);
+        // What there is no memory for is lost, which is less than the application.
+        if ROOM.probe().is_ok() {
+            self.collect(Which::All);
+        }
         loop {
             let now = Instant::now();
             self.link.hear(now, self.instrument.ledger());
             self.link.pump(now, self.resend(true), self.instrument.ledger());
+            let left = deadline.saturating_duration_since(now);
             if self.link.is_empty()
-                || now >= deadline
-                || self.sleep(deadline.saturating_duration_since(now), true).is_err()
+                || left.is_zero()
+                || self.link.wait(left.min(RESEND_IN_A_HURRY)).is_err()
             {
                 break;
             }
         }
         let linger = deadline.saturating_duration_since(Instant::now()).max(RESEND_IN_A_HURRY);
         self.link.close(linger, self.instrument.ledger());
-        self.orders.state().finished = true;
-        self.orders.changed.notify_all();
     }
 
     fn resend(&self, hurry: bool) -> Duration {
         if hurry { RESEND_IN_A_HURRY } else { RESEND.max(self.interval * 2) }
     }
 
-    fn sleep(&mut self, at_most: Duration, hurry: bool) -> Result<(), ContextEnded> {
-        let resend = self.resend(hurry);
-        // Silence is noticed in time, however long the interval is.
-        let wait = if self.link.is_empty() { at_most.min(SILENCE) } else { at_most.min(resend) };
-        self.link.wait(self.asleep.as_raw_fd(), wait)?;
-        let mut bytes = [0; 64];
-        // Nothing to read is the common case.
-        while matches!(self.asleep.read(&mut bytes), Ok(n) if n == bytes.len()) {}
-        Ok(())
+    /// Waits until there is something to do, or to listen for.
+    fn sleep(&self) -> Result<(), ContextEnded> {
+        let listen = if self.link.is_empty() { LISTEN_IDLE } else { LISTEN_BUSY };
+        self.orders.sleep(self.grid.wait(clock::unix_us()).min(listen));
+        self.link.wait(Duration::ZERO)
     }
 
     /// Takes what has gathered and makes batches of it, per level and source.

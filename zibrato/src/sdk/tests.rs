@@ -14,6 +14,7 @@ mod demand;
 mod flushes;
 mod gauges;
 mod handles;
+mod intervals;
 
 const SOON: Duration = Duration::from_secs(10);
 

@@ -1,0 +1,300 @@
+//! A program with work of its own, to which something happens that no instrument expects:
+//! `surviving PORT FOLDER FAULT WHEN FORK`.
+//!
+//! It writes files, and says in the end that each holds what it wrote. The process reports into a
+//! file of the folder, `parent` or `child`, and exits with 0 if its own work is done.
+
+#![expect(clippy::unwrap_used, reason = "a program of tests, which fails so")]
+#![expect(unsafe_code, reason = "what happens to it are calls of the C library")]
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use zibrato::{Guard, Zibrato, count};
+
+/// How many lines the program writes in each part of its life.
+const LINES: usize = 50;
+
+/// How long it waits for anything, and how long it lives at most.
+const PATIENCE: Duration = Duration::from_secs(40);
+const LIFE: u32 = 60;
+
+fn main() {
+    let args: Vec<_> = std::env::args().collect();
+    let [_, port, folder, fault, when, fork_how] = &args[..] else { panic!("five arguments") };
+    let port = port.parse().unwrap();
+    // SAFETY: a number.
+    unsafe { libc::alarm(LIFE) };
+    let fault = Fault::named(fault);
+    fault.prepare();
+    // Made before the instrument, which must not keep it open.
+    let (mut end, pipe) = std::io::pipe().unwrap();
+    if when == "before" {
+        fault.strike();
+    }
+    let mut guard = install(port);
+    let mut work = Work::begin(Path::new(folder), "parent");
+    work.go_on(&guard);
+    let mut who = "parent";
+    match fork_how.as_str() {
+        "none" => {}
+        "child" => {
+            if fork() == 0 {
+                who = "child";
+                work = Work::begin(Path::new(folder), who);
+            }
+        }
+        // As daemons do it: out of the session, nothing open that is not known.
+        "daemon" => {
+            if fork() == 0 {
+                who = "child";
+                rustix::process::setsid().unwrap();
+                work.forget_open();
+                close_all();
+                work = Work::begin(Path::new(folder), who);
+            }
+        }
+        other => panic!("no fork {other}"),
+    }
+    work.go_on(&guard);
+    if when == "after" {
+        // Not while the sender opens its sockets: between its look for room and libzmq's use of it
+        // nobody may take the room away.
+        if let Some(guard) = &guard {
+            guard.handle().flush(Duration::from_secs(2));
+        }
+        if fault == Fault::CloseRange {
+            work.forget_open();
+        }
+        fault.strike();
+    }
+    work.go_on(&guard);
+    if fault != Fault::CloseRange && !(who == "child" && fork_how == "daemon") {
+        drop(pipe);
+        assert_eq!(end.read(&mut [0]).unwrap(), 0);
+    } else {
+        // They are closed, and their numbers may be those of other files.
+        std::mem::forget((end, pipe));
+    }
+    work.says("struck");
+    work.waits_for("mend");
+    fault.mend();
+    let begun = Instant::now();
+    while guard.is_none() && begun.elapsed() < PATIENCE {
+        guard = install(port);
+    }
+    work.go_on(&guard);
+    let Some(guard) = guard else { panic!("no instrument, though the fault is mended") };
+    let handle = guard.handle();
+    while handle.flush(Duration::from_millis(100)).pending > 0 && begun.elapsed() < PATIENCE {
+        count!("info", "poke");
+    }
+    let stats = guard.shutdown();
+    let mut report = String::new();
+    write!(report, "{} {} {} ", work.counted, stats.recorded, stats.delivered).unwrap();
+    write!(report, "{} {}", stats.total_lost(), stats.balances()).unwrap();
+    work.end();
+    if who == "parent" && fork_how != "none" {
+        let (_, status) =
+            rustix::process::wait(rustix::process::WaitOptions::empty()).unwrap().unwrap();
+        assert_eq!(status.exit_status(), Some(0), "the child ended with {status:?}");
+    }
+    std::fs::write(Path::new(folder).join(who), report).unwrap();
+}
+
+/// An instrument, if there is room for one. A program goes on without.
+fn install(port: u16) -> Option<Guard> {
+    let builder = Zibrato::builder().port(port).interval(Duration::from_millis(100));
+    let builder = builder.flush_deadline(Duration::from_secs(5)).demand(false);
+    match builder.install() {
+        Ok(guard) => Some(guard),
+        Err(error) => {
+            // Whether that can be written is no matter.
+            writeln!(std::io::stderr(), "{error:?}").ok();
+            None
+        }
+    }
+}
+
+/// What the program is there for: lines in files, of which one is opened anew for each line and
+/// others stay open.
+struct Work {
+    folder: PathBuf,
+    who: &'static str,
+    parts: Vec<(PathBuf, File)>,
+    lines: usize,
+    /// How many lines were counted.
+    counted: usize,
+}
+
+impl Work {
+    fn begin(folder: &Path, who: &'static str) -> Self {
+        Self { folder: folder.to_owned(), who, parts: Vec::new(), lines: 0, counted: 0 }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(format!("{}.lines", self.who))
+    }
+
+    fn go_on(&mut self, guard: &Option<Guard>) {
+        for _ in 0..LINES {
+            self.lines += 1;
+            let mut file = OpenOptions::new().create(true).append(true).open(self.path()).unwrap();
+            writeln!(file, "line {}", self.lines).unwrap();
+            count!("info", "work");
+            self.counted += usize::from(guard.is_some());
+        }
+        for (_, file) in &mut self.parts {
+            file.write_all(b"more\n").unwrap();
+        }
+        // As far as there is room for one more, which the program needs.
+        let path = self.folder.join(format!("{}.{}", self.who, self.lines));
+        if let (Ok(mut file), Ok(_)) = (File::create(&path), File::open("/dev/null")) {
+            file.write_all(b"more\n").unwrap();
+            self.parts.push((path, file));
+        }
+    }
+
+    /// Files that the system has closed are no longer this program's.
+    fn forget_open(&mut self) {
+        self.parts.drain(..).for_each(|(_, file)| std::mem::forget(file));
+    }
+
+    fn says(&self, what: &str) {
+        std::fs::write(self.folder.join(format!("{}.{what}", self.who)), "").unwrap();
+    }
+
+    fn waits_for(&self, what: &str) {
+        let begun = Instant::now();
+        while !self.folder.join(what).exists() {
+            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Every file holds what was written there, and nothing else.
+    fn end(&self) {
+        let text = std::fs::read_to_string(self.path()).unwrap();
+        let expected: String = (1..=self.lines).map(|n| format!("line {n}\n")).collect();
+        assert_eq!(text, expected);
+        for (path, _) in &self.parts {
+            let text = std::fs::read_to_string(path).unwrap();
+            assert!(!text.is_empty() && text.lines().all(|line| line == "more"), "{text:?}");
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    Nothing,
+    /// So many more descriptors than are open.
+    Descriptors(u64),
+    /// The limit of descriptors is used up but for one.
+    DescriptorsUsed,
+    /// One thread more than there are.
+    Threads,
+    /// So many bytes of address space more than are in use.
+    Memory(u64),
+    SignalsBlocked,
+    CloseRange,
+}
+
+impl Fault {
+    fn named(name: &str) -> Self {
+        let (name, number) = name.split_once('=').unwrap_or((name, "0"));
+        let number: u64 = number.parse().unwrap();
+        match name {
+            "nothing" => Self::Nothing,
+            "descriptors" => Self::Descriptors(number),
+            "descriptors_used" => Self::DescriptorsUsed,
+            "threads" => Self::Threads,
+            "memory_mib" => Self::Memory(number << 20),
+            "signals_blocked" => Self::SignalsBlocked,
+            "close_range" => Self::CloseRange,
+            other => panic!("no fault {other}"),
+        }
+    }
+
+    fn prepare(self) {
+        // Root may begin any number of threads, so it has to be somebody else, and alone.
+        if self == Self::Threads && rustix::process::getuid().is_root() {
+            let id = 60_000 + std::process::id() % 5_000;
+            // SAFETY: numbers, in a process of one thread.
+            assert_eq!(unsafe { libc::setgid(id) | libc::setuid(id) }, 0);
+        }
+    }
+
+    fn strike(self) {
+        match self {
+            Self::Nothing => {}
+            Self::Descriptors(more) => limit(Resource::Nofile, lowest_free() + more),
+            Self::DescriptorsUsed => {
+                let mut files = Vec::new();
+                limit(Resource::Nofile, lowest_free() + 16);
+                files.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
+                files.pop();
+                std::mem::forget(files);
+            }
+            Self::Threads => limit(Resource::Nproc, threads() + 1),
+            Self::Memory(more) => {
+                let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+                let pages: u64 = statm.split_once(' ').unwrap().0.parse().unwrap();
+                limit(Resource::As, pages * 4096 + more);
+            }
+            Self::SignalsBlocked => block_signals(),
+            Self::CloseRange => close_all(),
+        }
+    }
+
+    fn mend(self) {
+        for resource in [Resource::Nofile, Resource::Nproc, Resource::As] {
+            let maximum = getrlimit(resource).maximum;
+            setrlimit(resource, Rlimit { current: maximum, maximum }).unwrap();
+        }
+    }
+}
+
+fn limit(resource: Resource, to: u64) {
+    let maximum = getrlimit(resource).maximum;
+    setrlimit(resource, Rlimit { current: Some(to), maximum }).unwrap();
+}
+
+fn lowest_free() -> u64 {
+    use std::os::fd::AsRawFd;
+    File::open("/dev/null").unwrap().as_raw_fd().try_into().unwrap()
+}
+
+/// How many threads the user has. In a child there is also the parent's.
+fn threads() -> u64 {
+    std::fs::read_dir("/proc/self/task").unwrap().count() as u64
+}
+
+fn close_all() {
+    // SAFETY: numbers. What had these descriptors must not use them any more.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) }, 0);
+}
+
+fn block_signals() {
+    let mut all = std::mem::MaybeUninit::uninit();
+    // SAFETY: filled before it is used.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        // But for the one that ends a program that hangs.
+        libc::sigdelset(all.as_mut_ptr(), libc::SIGALRM);
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+fn fork() -> i32 {
+    // SAFETY: the child goes on with what this program tests: that the SDK is fit for it.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "no fork: {}", std::io::Error::last_os_error());
+    if pid == 0 {
+        // SAFETY: a number.
+        unsafe { libc::alarm(LIFE) };
+    }
+    pid
+}

@@ -1,0 +1,185 @@
+//! A program's own work goes on whatever happens to its instrument, and when the fault goes away,
+//! what was measured arrives.
+
+use rustix::io::Errno;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+use zibrato_tests::{
+    Broker, DEADLINE, FailingDisk, Room, Running, Signal, Witness, wait_for, wait_until,
+};
+
+/// How the program forks.
+const FORKS: [&str; 3] = ["none", "child", "daemon"];
+
+/// The program, in a folder of its own.
+struct Program {
+    running: Running,
+    folder: TempDir,
+    fork: &'static str,
+    what: String,
+}
+
+impl Program {
+    /// Starts it; `change` is told of the folder that it works in.
+    fn start(
+        broker: &Broker,
+        (fault, when, fork): (&str, &str, &'static str),
+        change: impl FnOnce(&mut Command, &Path),
+    ) -> Self {
+        let folder = TempDir::new().unwrap();
+        // For programs that become another user.
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_surviving"));
+        command.arg(broker.port().to_string()).arg(folder.path()).args([fault, when, fork]);
+        change(&mut command, folder.path());
+        let running = Running::start(&mut command);
+        Self { running, folder, fork, what: format!("{fault} {when} {fork}") }
+    }
+
+    fn processes(&self) -> &'static [&'static str] {
+        if self.fork == "none" { &["parent"] } else { &["parent", "child"] }
+    }
+
+    /// Waits until the fault has struck and some work was done since.
+    #[track_caller]
+    fn is_struck(&mut self) {
+        for who in self.processes() {
+            let file = self.folder.path().join(format!("{who}.struck"));
+            let what = format!("{}: the fault in the {who}", self.what);
+            wait_until(DEADLINE, &what, || {
+                assert!(!self.running.has_ended(), "{}: ended: {}", self.what, self.running.log());
+                file.exists()
+            });
+        }
+    }
+
+    /// Mends what is the program's to mend, and waits for its end: its work is done, and what it
+    /// measured has arrived. Gives how many lines it counted.
+    #[track_caller]
+    fn ends_well(mut self) -> f64 {
+        std::fs::write(self.folder.path().join("mend"), "").unwrap();
+        let status = self.running.ended_within(DEADLINE * 2);
+        assert!(status.success(), "{}: {status}: {}", self.what, self.running.log());
+        let mut counted = 0.0;
+        for who in self.processes() {
+            let report = std::fs::read_to_string(self.folder.path().join(who)).unwrap();
+            let [lines, recorded, delivered, lost, "true"] =
+                report.split(' ').collect::<Vec<_>>()[..]
+            else {
+                panic!("{} {who}: {report}", self.what)
+            };
+            assert_eq!((recorded, lost), (delivered, "0"), "{} {who}: {report}", self.what);
+            counted += lines.parse::<f64>().unwrap();
+        }
+        counted
+    }
+}
+
+/// Runs the program with each fault, each way to fork, and gives what it counted to be compared
+/// with what came through the broker.
+#[track_caller]
+fn survives(faults: &[(&str, &str)], change: impl Fn(&mut Command, &Path)) {
+    let broker = Broker::start();
+    let witness = Witness::subscribe(broker.publishing_port(), Room::Plenty);
+    let mut counted = 0.0;
+    for (fault, when) in faults {
+        for fork in FORKS {
+            let mut program = Program::start(&broker, (fault, when, fork), &change);
+            program.is_struck();
+            counted += program.ends_well();
+        }
+    }
+    wait_for(DEADLINE, "all that was counted", || {
+        (witness.total("info", "work") >= counted).then_some(())
+    });
+    assert_eq!(witness.total("info", "work"), counted);
+}
+
+fn as_it_is(_: &mut Command, _: &Path) {}
+
+#[test]
+fn a_program_without_a_fault_survives() {
+    survives(&[("nothing", "before")], as_it_is);
+}
+
+#[test]
+fn a_program_with_few_descriptors_survives() {
+    let few =
+        ["descriptors=2", "descriptors=3", "descriptors=5", "descriptors=7", "descriptors=20"];
+    let faults: Vec<_> = few.iter().flat_map(|few| [(*few, "before"), (*few, "after")]).collect();
+    survives(&faults, as_it_is);
+}
+
+#[test]
+fn a_program_that_uses_up_its_descriptors_survives() {
+    survives(&[("descriptors_used", "before"), ("descriptors_used", "after")], as_it_is);
+}
+
+#[test]
+fn a_program_that_gets_no_threads_survives() {
+    survives(&[("threads", "before"), ("threads", "after")], as_it_is);
+}
+
+#[test]
+fn a_program_with_little_memory_survives() {
+    let little = ["memory_mib=4", "memory_mib=12", "memory_mib=40", "memory_mib=100"];
+    let faults: Vec<_> =
+        little.iter().flat_map(|mib| [(*mib, "before"), (*mib, "after")]).collect();
+    survives(&faults, as_it_is);
+}
+
+#[test]
+fn a_program_that_closes_all_it_does_not_know_survives() {
+    survives(&[("close_range", "after")], as_it_is);
+}
+
+#[test]
+fn a_program_with_all_signals_blocked_survives() {
+    survives(&[("signals_blocked", "before")], as_it_is);
+}
+
+#[test]
+fn a_program_without_home_or_any_variable_survives() {
+    survives(&[("nothing", "before")], |command, _| {
+        command.env_clear();
+    });
+}
+
+#[test]
+fn a_program_whose_stderr_cannot_be_written_survives() {
+    // The shell redirects what the harness would keep.
+    survives(&[("nothing", "before"), ("descriptors=2", "before")], |command, _| {
+        let program = command.get_program().to_owned();
+        let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        *command = Command::new("/bin/sh");
+        command.args(["-c", "exec \"$0\" \"$@\" 2>/dev/full"]).arg(program).args(args);
+    });
+}
+
+#[test]
+fn a_program_survives_a_full_folder_for_temporary_files() {
+    let full = TempDir::new().unwrap();
+    let disk = FailingDisk::new(full.path());
+    disk.fail(Errno::NOSPC);
+    survives(&[("nothing", "before")], |command, _| {
+        command.env("TMPDIR", full.path());
+        disk.hold(command);
+    });
+}
+
+#[test]
+fn a_program_survives_a_broker_that_is_killed_and_one_that_comes_late() {
+    for fork in FORKS {
+        let mut broker = Broker::start();
+        let mut early = Program::start(&broker, ("nothing", "before", fork), as_it_is);
+        early.is_struck();
+        broker.stop(Signal::KILL);
+        let mut late = Program::start(&broker, ("close_range", "after", fork), as_it_is);
+        late.is_struck();
+        broker.restart();
+        early.ends_well();
+        late.ends_well();
+    }
+}

@@ -1,0 +1,33 @@
+//! Intervals: they end at points that are one interval apart, whatever the work in between takes.
+
+use super::{Acknowledges, Broker, finish};
+use crate::wire::BatchReader;
+use std::time::Duration;
+
+#[test]
+fn intervals_do_not_drift() {
+    const INTERVAL_MS: u64 = 40;
+    const BATCHES: usize = 120;
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let z = broker.builder().interval(Duration::from_millis(INTERVAL_MS)).build().unwrap();
+    // Something in each interval, though each takes a little while to collect.
+    let names: Vec<_> = (0..200).map(|n| format!("n{n}")).collect();
+    broker.serve_until(|broker| {
+        names.iter().for_each(|name| z.count("info", name, 1));
+        broker.bodies.len() >= BATCHES
+    });
+    finish(z, &mut broker);
+    let phases = broker.bodies.iter().take(BATCHES).map(|body| {
+        let batch = BatchReader::new(body).unwrap();
+        (batch.start_ms() + batch.length_ms()) % INTERVAL_MS
+    });
+    // A system may wake a thread late now and then. If each interval were longer by a millisecond,
+    // their ends would be all over the place.
+    let phases: Vec<_> = phases.collect();
+    let near = |phase: u64| {
+        let after = |other: &&u64| (**other + INTERVAL_MS - phase) % INTERVAL_MS < 12;
+        phases.iter().filter(after).count()
+    };
+    let most = (0..INTERVAL_MS).map(near).max().unwrap_or(0);
+    assert!(most >= BATCHES * 8 / 10, "{most} of {BATCHES}: {phases:?}");
+}
