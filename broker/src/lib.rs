@@ -32,6 +32,7 @@ mod own;
 mod pages;
 mod ports;
 mod raise;
+mod repeat;
 mod replay;
 mod router;
 mod seen;

@@ -2,6 +2,7 @@
 
 use crate::counters::{Counters, INTAKES, REASONS, SOCKETS};
 use crate::journal::Health;
+use crate::replay::ReplayHealth;
 use crate::shared::Shared;
 use zibrato::daemon::{Exposition, Page, log_metrics};
 use zibrato::wire::{CursorState, WantedLevels};
@@ -18,13 +19,18 @@ pub(crate) fn page(path: &str, shared: &Shared) -> Page {
             Some(why) => Page::text(503, format!("{why}\n")),
         },
         "/metrics" => {
-            Page::metrics(metrics(&shared.counters(), &shared.wanted(), &shared.cursors()))
+            let readers = (&*shared.cursors(), &shared.replay_health());
+            Page::metrics(metrics(&shared.counters(), &shared.wanted(), readers))
         }
         _ => Page::text(404, "no such page; there are /healthz, /readyz and /metrics\n"),
     }
 }
 
-fn metrics(counters: &Counters, wanted: &WantedLevels, cursors: &[CursorState]) -> String {
+fn metrics(
+    counters: &Counters,
+    wanted: &WantedLevels,
+    (cursors, replay): (&[CursorState], &ReplayHealth),
+) -> String {
     let mut to = Exposition::new();
     intakes(&mut to, counters);
     outlets(&mut to, counters);
@@ -32,6 +38,7 @@ fn metrics(counters: &Counters, wanted: &WantedLevels, cursors: &[CursorState]) 
     if let Some(health) = &counters.journal {
         journal(&mut to, health);
         readers(&mut to, cursors);
+        saving(&mut to, replay);
     }
     to.gauge(
         "zibrato_broker_clock_ahead_seconds",
@@ -136,6 +143,11 @@ fn journal(to: &mut Exposition, health: &Health) {
         "Bytes at its end that were no whole record when the journal was opened.",
         health.cut_bytes,
     );
+    one(
+        "zibrato_broker_journal_lost_bytes_total",
+        "Bytes of batches in files of the journal that somebody deleted or cut.",
+        health.lost_bytes,
+    );
     to.gauge(
         "zibrato_broker_journal_writable",
         "1 while the journal can be written; otherwise nothing is taken.",
@@ -169,6 +181,17 @@ fn readers(to: &mut Exposition, cursors: &[CursorState]) {
     each("zibrato_broker_cursor_owned", "1 while somebody reads.", |c| {
         f64::from(u8::from(!c.reader.is_empty()))
     });
+}
+
+fn saving(to: &mut Exposition, replay: &ReplayHealth) {
+    to.counter("zibrato_broker_cursor_save_failures_total", "How often saving cursors failed.")
+        .sample(&[], replay.failures as f64);
+    let help = "1 while cursors can be saved; otherwise delivery goes on, and comes again after a restart.";
+    to.gauge("zibrato_broker_cursors_writable", help)
+        .sample(&[], f64::from(u8::from(replay.unsaved.is_none())));
+    let help = "1 while the journal can be read; otherwise workers get nothing.";
+    to.gauge("zibrato_broker_journal_readable", help)
+        .sample(&[], f64::from(u8::from(replay.unreadable.is_none())));
 }
 
 fn peers(to: &mut Exposition, counters: &Counters) {
@@ -212,6 +235,7 @@ mod tests {
     use super::metrics;
     use crate::counters::Counters;
     use crate::journal::Health;
+    use crate::replay::ReplayHealth;
     use std::collections::BTreeSet;
     use zibrato::wire::{CursorState, WantedLevels};
 
@@ -224,7 +248,7 @@ mod tests {
         counters.journal = Some(Health { batches: 8, ..Health::default() });
         let cursor = CursorState { name: "a".to_owned(), lag_ms: 1_500, ..CursorState::default() };
         let wanted = WantedLevels { all: true, levels: ["info".parse().unwrap()].into() };
-        let text = metrics(&counters, &wanted, &[cursor]);
+        let text = metrics(&counters, &wanted, (&[cursor], &ReplayHealth::default()));
         let (mut known, mut current) = (BTreeSet::new(), "");
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# TYPE ") {

@@ -1,6 +1,7 @@
 //! What the router and the watch on memory tell other threads.
 
 use crate::counters::Counters;
+use crate::replay::ReplayHealth;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ struct State {
     counters: Counters,
     wanted: WantedLevels,
     cursors: Vec<CursorState>,
+    replay: ReplayHealth,
     heard: Instant,
     stop_by: Option<Instant>,
 }
@@ -34,6 +36,7 @@ impl Shared {
             counters: Counters::default(),
             wanted: WantedLevels::default(),
             cursors: Vec::new(),
+            replay: ReplayHealth::default(),
             heard: Instant::now(),
             stop_by: None,
         };
@@ -60,8 +63,14 @@ impl Shared {
         self.state().wanted.clone_from(wanted);
     }
 
-    pub(crate) fn tell_cursors(&self, cursors: Vec<CursorState>) {
-        self.state().cursors = cursors;
+    pub(crate) fn tell_readers(&self, cursors: Vec<CursorState>, health: ReplayHealth) {
+        let mut state = self.state();
+        (state.cursors, state.replay) = (cursors, health);
+    }
+
+    /// How those who read are served.
+    pub(crate) fn replay_health(&self) -> ReplayHealth {
+        self.state().replay.clone()
     }
 
     pub(crate) fn cursors(&self) -> Vec<CursorState> {
@@ -124,10 +133,26 @@ impl Shared {
         if state.heard.elapsed() > SILENCE {
             return Some("the router has not answered for five seconds".to_owned());
         }
-        let problem = state.counters.journal.as_ref()?.problem.as_ref()?;
+        if let Some(journal) = &state.counters.journal {
+            if let Some(problem) = &journal.problem {
+                return Some(format!(
+                    "the journal cannot be written, so nothing is taken and publishers hold what \
+                     they have: {problem}"
+                ));
+            }
+            if let Some(problem) = &journal.told_problem {
+                return Some(format!(
+                    "the file `told` of the journal cannot be written: {problem}"
+                ));
+            }
+        }
+        if let Some(problem) = &state.replay.unreadable {
+            return Some(problem.clone());
+        }
+        let problem = state.replay.unsaved.as_ref()?;
         Some(format!(
-            "the journal cannot be written, so nothing is taken and publishers hold what they \
-             have: {problem}"
+            "cursors cannot be saved, so what workers deliver now comes again after a restart of \
+             the broker: {problem}"
         ))
     }
 }

@@ -113,7 +113,7 @@ fn read(third: &Third, input: TokenStream) -> Result<Call, TokenStream> {
 }
 
 fn refused(errors: &[Error]) -> TokenStream {
-    let errors = errors.iter().map(Error::to_compile_error);
+    let errors = errors.iter().map(crate::hint::refusal);
     quote!({ #(#errors)* })
 }
 

@@ -14,8 +14,8 @@ pub(crate) fn tag_value(item: TokenStream) -> TokenStream {
     let derived = syn::parse2(item).and_then(|item| derived(&item, &mut errors));
     match derived {
         Ok(derived) if errors.is_empty() => derived,
-        Ok(_) => errors.iter().map(Error::to_compile_error).collect(),
-        Err(error) => error.to_compile_error(),
+        Ok(_) => errors.iter().map(crate::hint::refusal).collect(),
+        Err(error) => crate::hint::refusal(&error),
     }
 }
 

@@ -7,6 +7,7 @@
 use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Path;
+use syn::ext::IdentExt;
 
 use crate::args::{Args, Text};
 use crate::erase::erase_impl_trait;
@@ -44,7 +45,7 @@ pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStrea
         return scope::timed(function, body, args);
     }
     let guard = time(&Place::of(Kind::Timer, function, args));
-    flat(function, body, &quote_spanned!(here()=> let __zibrato_time = #guard;))
+    guarded(function, body, &quote_spanned!(here()=> let __zibrato_time = #guard;))
 }
 
 /// `count(site, value)` or `gauge(site, value)`.
@@ -77,6 +78,18 @@ pub(crate) fn time_expression(place: &Place<'_>, expression: &syn::Expr) -> Toke
 pub(crate) fn flat(function: &Function, body: &Body, first: &TokenStream) -> TokenStream {
     let Body { items, statements, .. } = body;
     rebuilt(function, body, quote!(#items #first #statements))
+}
+
+/// The body in a block of its own, behind the guards in `first`.
+///
+/// The block around it is of our edition, in which the temporaries of its last expression are
+/// dropped before the guards are, whatever the user's is: they are measured, and no lint finds that
+/// another edition would change their order.
+pub(crate) fn guarded(function: &Function, body: &Body, first: &TokenStream) -> TokenStream {
+    let Body { items, statements, .. } = body;
+    // A block with one expression alone would be called needless.
+    let inner = braced(body.braces, quote_spanned!(here()=> let _ = (); #items #statements));
+    rebuilt(function, body, quote_spanned!(here()=> { #first #inner }))
 }
 
 /// What the function returns, as it can be written inside its body.
@@ -116,24 +129,25 @@ pub(crate) fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
         // The future of the user's captures what it mentions, in that order, and so does ours.
         return TokenStream::new();
     }
-    let text = body.statements.to_string();
     let mut bindings = function.bindings();
     bindings.retain(|binding| {
-        let word = binding.to_string();
-        word.starts_with('_') || text.contains(&word)
+        binding.to_string().starts_with('_') || is_mentioned(binding, body.statements.clone())
     });
     bindings.reverse();
     if bindings.is_empty() {
         return TokenStream::new();
     }
-    let says_unused = |binding: &Ident| binding.to_string().starts_with('_');
-    // Ours is no use that the user's lints should see. Nothing is allowed without need: that would
-    // be an error in a crate that forbids it.
-    let allow = bindings
-        .iter()
-        .any(says_unused)
-        .then(|| quote_spanned!(here()=> #[allow(clippy::used_underscore_binding)]));
-    quote_spanned!(here()=> #allow let _ = (#(&#bindings,)*);)
+    quote_spanned!(here()=> let _ = (#(&#bindings,)*);)
+}
+
+/// Whether the word stands in the code, or in a text that a format string may be.
+fn is_mentioned(word: &Ident, code: TokenStream) -> bool {
+    code.into_iter().any(|token| match token {
+        TokenTree::Ident(other) => other == *word,
+        TokenTree::Group(group) => is_mentioned(word, group.stream()),
+        TokenTree::Literal(literal) => literal.to_string().contains(&format!("{{{}", word.unraw())),
+        TokenTree::Punct(_) => false,
+    })
 }
 
 pub(crate) fn rebuilt(function: &Function, body: &Body, content: TokenStream) -> TokenStream {

@@ -1,6 +1,6 @@
-//! What may have been meant by arguments that are none.
+//! What may have been meant by arguments that are none, and how the compiler is told of mistakes.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::ParseStream;
 use syn::{Error, Lit};
@@ -56,6 +56,21 @@ pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
         }
     };
     Error::new(word.span(), format!("unknown argument `{typed}`; {hint}"))
+}
+
+/// The tokens that make the compiler say so, under the tokens that are wrong.
+///
+/// With the place of those tokens comes their edition. `::std` is the standard library in each,
+/// where `::core`, which `syn` writes, is unknown to that of 2015.
+pub(crate) fn refusal(error: &Error) -> TokenStream {
+    error.to_compile_error().into_iter().map(from_std).collect()
+}
+
+fn from_std(token: TokenTree) -> TokenTree {
+    match token {
+        TokenTree::Ident(word) if word == "core" => Ident::new("std", word.span()).into(),
+        token => token,
+    }
 }
 
 /// How many letters have to be put in, taken out or replaced to make one word of the other.

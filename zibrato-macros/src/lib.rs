@@ -15,6 +15,7 @@ mod function;
 mod future;
 mod hint;
 mod known;
+mod lint;
 mod place;
 mod root;
 mod scope;
@@ -49,6 +50,14 @@ pub fn tag_value(item: TokenStream) -> TokenStream {
     derive::tag_value(item.into()).into()
 }
 
+/// The item that stands between the parentheses, in place of the one below.
+///
+/// Generated code alone uses it: see `lint`.
+#[proc_macro_attribute]
+pub fn linted(args: TokenStream, _: TokenStream) -> TokenStream {
+    args
+}
+
 /// Counts at this place.
 #[proc_macro]
 pub fn count(input: TokenStream) -> TokenStream {
@@ -76,24 +85,46 @@ fn attribute(
     item: proc_macro2::TokenStream,
 ) -> proc_macro2::TokenStream {
     let mut errors = Vec::new();
-    let parse = |input: ParseStream<'_>| Ok(args::attribute(input, known, &mut errors));
-    let mut args = parse.parse2(args).unwrap_or_else(|error| {
-        errors.push(error);
-        Args::default()
-    });
-    if args.krate.is_none() {
+    let mut read = read(args.clone(), known, &mut errors);
+    let krate = read.krate.clone();
+    if krate.is_none() {
         errors.extend(root::missing(|path| format!("crate = {path}")));
     }
-    let written = match block::block(&item) {
+    let measured = written(word, expand, &mut read, &item, &mut errors);
+    if !errors.is_empty() {
+        let errors = errors.iter().map(hint::refusal);
+        return quote!(#(#errors)* #measured);
+    }
+    let mut read = self::read(args, known, &mut errors);
+    let linted = written(word, lint::form(word), &mut read, &item, &mut errors);
+    lint::instead(krate.as_ref(), &linted, &measured)
+}
+
+/// Reads the arguments.
+fn read(args: proc_macro2::TokenStream, known: &[Known], errors: &mut Vec<syn::Error>) -> Args {
+    let parse = |input: ParseStream<'_>| Ok(args::attribute(input, known, errors));
+    parse.parse2(args).unwrap_or_else(|error| {
+        errors.push(error);
+        Args::default()
+    })
+}
+
+/// The item as `expand` writes it, or as it came.
+fn written(
+    word: &'static str,
+    expand: Expand,
+    args: &mut Args,
+    item: &proc_macro2::TokenStream,
+    errors: &mut Vec<syn::Error>,
+) -> proc_macro2::TokenStream {
+    match block::block(item) {
         Some(block) => {
             // After a mistake, what its functions say to the block still has to go.
             let expand = if errors.is_empty() { expand } else { expand::unmeasured };
-            Measure { word, args: &mut args, expand }.block(&block, &mut errors)
+            Measure { word, args, expand }.block(&block, errors)
         }
-        None => function(word, expand, &mut args, &item, &mut errors).unwrap_or(item),
-    };
-    let errors = errors.iter().map(syn::Error::to_compile_error);
-    quote!(#(#errors)* #written)
+        None => function(word, expand, args, item, errors).unwrap_or_else(|| item.clone()),
+    }
 }
 
 /// The function measured, if it can be.

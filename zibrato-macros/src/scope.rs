@@ -65,6 +65,13 @@ impl Scope {
         self.err.as_ref().map(|err| err.span)
     }
 
+    /// The levels that were given to outcomes and to slow calls.
+    pub(crate) fn levels(&self) -> impl Iterator<Item = &Text> {
+        let outcomes = [&self.ok, &self.err, &self.panic, &self.cancelled];
+        let outcomes = outcomes.into_iter().flatten().filter_map(|outcome| outcome.level.as_ref());
+        outcomes.chain(self.slow.as_ref().and_then(|slow| slow.level.as_ref()))
+    }
+
     /// The word that tells the outcomes apart, if any does.
     fn split(&self) -> Option<(&'static str, Span)> {
         let span = |outcome: &Option<Outcome>| outcome.as_ref().map(|outcome| outcome.span);

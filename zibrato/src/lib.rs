@@ -146,4 +146,6 @@ pub mod __private {
         Choice, Family, InFlight, OVERFLOW_NAME, Place, Site, TagValue, count, gauge, in_flight,
         is_measured, name, named, nowhere, scope, tag, time, timed,
     };
+    #[cfg(feature = "macros")]
+    pub use zibrato_macros::linted;
 }

@@ -294,7 +294,8 @@ pub use zibrato_macros::count_me;
 ///
 /// # What it becomes
 ///
-/// A guard in front of the body, which records when it is dropped:
+/// A guard in front of the body, which stands in a block of its own so that its temporaries are
+/// dropped before the guard, which records when it is dropped itself:
 ///
 /// ```
 /// # let capture = zibrato::testing::capture();
@@ -320,7 +321,9 @@ pub use zibrato_macros::count_me;
 ///             });
 ///         &__ZIBRATO_SITE
 ///     });
-///     items.len()
+///     {
+///         items.len()
+///     }
 /// }
 /// # pub fn call() { order(&["tea"]); } }
 /// # before::call(); after::call();

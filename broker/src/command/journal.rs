@@ -194,6 +194,15 @@ fn verify(out: &mut impl Write, found: &Inspection) -> usize {
     };
     let last = found.segments.len().saturating_sub(1);
     for (at, segment) in found.segments.iter().enumerate() {
+        if !segment.has_records && segment.bytes > 0 {
+            let text = "no record in it is whole: it is no segment, or all of it is damaged";
+            say(format!("{}: {text}", segment.file));
+            continue;
+        }
+        if segment.doubled > 0 {
+            let text = "batches have the offset of another one: two brokers wrote at the same time";
+            say(format!("{}: {} {text}", segment.file, segment.doubled));
+        }
         for (from, to) in &segment.damage {
             if at == last && *to == segment.bytes && found.in_use {
                 // What a broker is just writing is not whole yet.

@@ -10,17 +10,21 @@
 //! Each line has a checksum of its own, and the file before the last change is kept, so that damage
 //! costs at most the last step of one cursor.
 
-use super::directory::{read_small, replace};
+use super::directory::{Directory, read_small, segments};
 use super::record::MAX_OFFSET;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 use zibrato::Level;
 use zibrato::wire::{MAX_CURSORS, WantedLevels};
 
 const FILE: &str = "cursors";
 const OLD_FILE: &str = "cursors.old";
+
+/// What became of the file when both were damaged. While it is there, cursors may be missing.
+const LOST_FILE: &str = "cursors.lost";
 
 /// The word for every level.
 const EVERY_LEVEL: &str = "*";
@@ -41,11 +45,14 @@ pub(crate) struct Cursor {
 /// All cursors of a journal.
 #[derive(Debug)]
 pub(crate) struct Cursors {
-    directory: PathBuf,
     by_name: BTreeMap<String, Cursor>,
     /// Lines that were damaged when the file was read.
     damaged: u64,
+    /// Whether there may have been cursors that are not known any more.
+    is_lossy: bool,
     is_changed: bool,
+    /// How often the folder had been made again when they were saved.
+    saved_in: u64,
 }
 
 impl Cursors {
@@ -54,29 +61,73 @@ impl Cursors {
     /// # Errors
     /// When a file is there and cannot be read. Damage is no error.
     pub(crate) fn load(directory: &Path) -> io::Result<Self> {
-        let old = read(&directory.join(OLD_FILE))?.map(|content| parse(&content).0);
-        let (mut by_name, damaged) = match read(&directory.join(FILE))? {
-            Some(content) => parse(&content),
-            // The broker ended between two files, or there never was one.
-            None => (BTreeMap::new(), 0),
-        };
+        let old = read(&directory.join(OLD_FILE))?.map(|content| parse(&content).by_name);
+        let new = read(&directory.join(FILE))?.map(|content| parse(&content));
+        // The broker ended between two files, or there never was one.
+        let is_new = new.is_none() && old.is_none() && segments(directory)?.is_empty();
+        let is_there = new.is_some();
+        let Parsed { mut by_name, damaged, count } = new.unwrap_or_default();
         // A cursor that was deleted since stands in the old file only; it is not brought back
         // unless a line of the new file is damaged, which may be its own.
-        if damaged > 0 || !directory.join(FILE).exists() {
+        if damaged > 0 || !is_there {
             for (name, cursor) in old.unwrap_or_default() {
                 by_name.entry(name).or_insert(cursor);
             }
         }
-        let directory = directory.to_owned();
-        Ok(Self { directory, by_name, damaged, is_changed: false })
+        let is_whole = is_new || count.is_some_and(|count| by_name.len() >= count);
+        let (is_changed, is_lossy) = (!is_there, !is_whole);
+        Ok(Self { by_name, damaged, is_lossy, is_changed, saved_in: 0 })
+    }
+
+    /// Notes in the directory, for as long as batches are kept, that cursors may be missing, if that
+    /// is so; and finds out whether it was noted before.
+    ///
+    /// # Errors
+    /// When it cannot be noted.
+    pub(crate) fn note_loss(&mut self, directory: &Directory, max_age: Duration) -> io::Result<()> {
+        if self.is_lossy {
+            self.is_changed = true;
+            let home = directory.home()?;
+            if !home.rename(FILE, LOST_FILE)? {
+                home.replace(LOST_FILE, b"")?;
+            }
+            return Ok(());
+        }
+        let path = directory.path().join(LOST_FILE);
+        let Ok(found) = fs::metadata(&path) else { return Ok(()) };
+        // A clock that was set back is no reason to forget it.
+        let is_old = found.modified()?.elapsed().is_ok_and(|age| age > max_age);
+        if is_old {
+            return directory.home()?.delete(LOST_FILE).map(drop);
+        }
+        self.is_lossy = true;
+        Ok(())
+    }
+
+    /// Whether there may have been cursors that are not known any more. Whoever comes under a name
+    /// that is not known may be one of those.
+    pub(crate) const fn is_lossy(&self) -> bool {
+        self.is_lossy
+    }
+
+    /// Whether something has to be saved: it has changed, or what was saved is gone.
+    pub(crate) fn is_to_be_saved(&self, directory: &Directory) -> bool {
+        self.is_changed || self.saved_in != directory.made_again()
+    }
+
+    /// Sees whether what was saved is still there.
+    pub(crate) fn look(&mut self, directory: &Directory) {
+        // While the folder is away it is not the file that is missing.
+        let file = directory.home().and_then(|home| home.identity_of(FILE));
+        self.is_changed |= matches!(file, Ok(None));
     }
 
     /// Makes what has changed safe on disk.
     ///
     /// # Errors
     /// When it cannot be; it can be tried again.
-    pub(crate) fn save(&mut self) -> io::Result<()> {
-        if !self.is_changed {
+    pub(crate) fn save(&mut self, directory: &Directory) -> io::Result<()> {
+        if !self.is_to_be_saved(directory) {
             return Ok(());
         }
         let mut text = String::new();
@@ -84,13 +135,14 @@ impl Cursors {
             put_line(&mut text, name, cursor);
         }
         seal(&mut text, &format!("|{}|", self.by_name.len()));
-        let (file, old) = (self.directory.join(FILE), self.directory.join(OLD_FILE));
-        match fs::rename(&file, &old) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        replace(&self.directory, FILE, text.as_bytes())?;
-        self.is_changed = false;
+        directory.check_place()?;
+        let saved_in = directory.made_again();
+        let home = directory.home()?;
+        home.rename(FILE, OLD_FILE)?;
+        home.replace(FILE, text.as_bytes())?;
+        // What is acknowledged has to exist under its name.
+        directory.check_place()?;
+        (self.is_changed, self.saved_in) = (false, saved_in);
         Ok(())
     }
 
@@ -194,23 +246,32 @@ fn seal(text: &mut String, line: &str) {
     text.push_str(&format!("{line}{checksum:08x}\n"));
 }
 
-/// The cursors, and how many lines are damaged or missing.
-fn parse(content: &[u8]) -> (BTreeMap<String, Cursor>, u64) {
+/// What a file holds.
+#[derive(Default)]
+struct Parsed {
+    by_name: BTreeMap<String, Cursor>,
+    /// How many lines are damaged or missing.
+    damaged: u64,
+    /// How many cursors there should be, if it says so.
+    count: Option<usize>,
+}
+
+fn parse(content: &[u8]) -> Parsed {
     let lines = content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let (mut by_name, mut damaged, mut count) = (BTreeMap::new(), 0, None);
+    let mut parsed = Parsed::default();
     for line in lines {
         match parse_line(line) {
-            Some(Line::Cursor(name, cursor)) if by_name.len() < MAX_CURSORS => {
-                by_name.insert(name, cursor);
+            Some(Line::Cursor(name, cursor)) if parsed.by_name.len() < MAX_CURSORS => {
+                parsed.by_name.insert(name, cursor);
             }
-            Some(Line::Count(found)) => count = Some(found),
-            _ => damaged += 1,
+            Some(Line::Count(found)) => parsed.count = Some(found),
+            _ => parsed.damaged += 1,
         }
     }
-    if count != Some(by_name.len()) {
-        damaged = damaged.max(1);
+    if parsed.count != Some(parsed.by_name.len()) {
+        parsed.damaged = parsed.damaged.max(1);
     }
-    (by_name, damaged)
+    parsed
 }
 
 enum Line {
@@ -247,98 +308,4 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn cursor(offset: u64, names: &[&str]) -> Cursor {
-        let levels = levels(names.iter().copied()).unwrap();
-        Cursor { offset, heard_ms: 1_700_000_000_000, gone: 3, levels }
-    }
-
-    fn saved(directory: &Path, all: &[(&str, Cursor)]) -> Cursors {
-        let mut cursors = Cursors::load(directory).unwrap();
-        for (name, cursor) in all {
-            cursors.change(name, |c| c.clone_from(cursor));
-        }
-        cursors.save().unwrap();
-        cursors
-    }
-
-    #[test]
-    fn cursors_come_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let all = [("zibrato-carbon", cursor(7, &["info", "warn"])), ("all", cursor(9, &["*"]))];
-        let cursors = saved(dir.path(), &all);
-        assert_eq!((cursors.passed(), cursors.highest()), (7, 9));
-        assert!(cursors.wanted().wants("anything"));
-        let back = Cursors::load(dir.path()).unwrap();
-        assert_eq!(back.by_name, cursors.by_name);
-        assert_eq!(back.damaged(), 0);
-    }
-
-    #[test]
-    fn a_deleted_cursor_stays_deleted() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut cursors =
-            saved(dir.path(), &[("a", cursor(1, &["info"])), ("b", cursor(2, &["x"]))]);
-        assert!(cursors.remove("a").is_some() && cursors.remove("a").is_none());
-        cursors.save().unwrap();
-        let back = Cursors::load(dir.path()).unwrap();
-        assert_eq!(back.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["b"]);
-        let mut back = back;
-        back.remove("b");
-        back.save().unwrap();
-        assert_eq!(Cursors::load(dir.path()).unwrap().iter().count(), 0);
-    }
-
-    #[test]
-    fn a_broker_that_ended_between_two_files_has_the_old_one() {
-        let dir = tempfile::tempdir().unwrap();
-        saved(dir.path(), &[("a", cursor(1, &["info"]))]);
-        fs::rename(dir.path().join(FILE), dir.path().join(OLD_FILE)).unwrap();
-        let back = Cursors::load(dir.path()).unwrap();
-        assert_eq!(back.get("a"), Some(&cursor(1, &["info"])));
-    }
-
-    #[test]
-    fn a_file_that_is_cut_costs_at_most_the_last_step() {
-        let dir = tempfile::tempdir().unwrap();
-        let all = |step| ["a", "b", "c"].map(|name| (name, cursor(step, &["info"])));
-        saved(dir.path(), &all(1));
-        saved(dir.path(), &all(2));
-        let path = dir.path().join(FILE);
-        let whole = fs::read(&path).unwrap();
-        for cut in 0..whole.len() {
-            fs::write(&path, &whole[..cut]).unwrap();
-            let back = Cursors::load(dir.path()).unwrap();
-            assert_eq!(back.iter().count(), 3, "cut at {cut}");
-            assert!(back.damaged() > 0 || cut + 1 == whole.len(), "cut at {cut}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_flipped_bit_costs_at_most_the_last_step_of_one_cursor(bit in any::<prop::sample::Index>()) {
-            let dir = tempfile::tempdir().unwrap();
-            let all = |step| ["a", "b", "c"].map(|name| (name, cursor(step, &["info", "warn"])));
-            saved(dir.path(), &all(1));
-            saved(dir.path(), &all(2));
-            let path = dir.path().join(FILE);
-            let mut bytes = fs::read(&path).unwrap();
-            let bit = bit.index(bytes.len() * 8);
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            fs::write(&path, bytes).unwrap();
-            let back = Cursors::load(dir.path()).unwrap();
-            let offsets: Vec<_> = back.iter().map(|(name, c)| (name.to_owned(), c.offset)).collect();
-            prop_assert_eq!(offsets.len(), 3);
-            // A line end that is gone takes two lines.
-            prop_assert!(offsets.iter().filter(|(_, offset)| *offset == 1).count() <= 2);
-        }
-
-        #[test]
-        fn any_bytes_are_read_without_panic(content in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _parsed = parse(&content);
-        }
-    }
-}
+mod tests;

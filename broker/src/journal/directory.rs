@@ -1,11 +1,14 @@
 //! The directory of a journal: who may use it, what is in it, and how files get there safely.
 
+use super::home::{Home, Place};
 use super::record::{MAX_OFFSET, Marker};
-use rustix::fs::FlockOperation;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use rustix::fs::OFlags;
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zibrato::wire::PublisherId;
 
 /// What the names of segments end with.
@@ -15,18 +18,44 @@ const SEGMENT_EXTENSION: &str = "zbj";
 const ID_FILE: &str = "id";
 
 /// The file that the broker that uses the journal holds locked.
-const LOCK_FILE: &str = "lock";
+pub(super) const LOCK_FILE: &str = "lock";
 
 /// More bytes than any of the small files has.
 const MAX_SMALL_FILE: u64 = 16 << 20;
 
-/// A directory in use: nobody else writes there while this is held.
+/// The directory of a journal, and what is known of where it is. Shared by those who write there.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
     id: u64,
-    /// Locked until it is closed.
-    _lock: File,
+    /// Or why it is not in its place.
+    home: Mutex<Result<Arc<Home>, String>>,
+    /// How often it was made again.
+    made_again: AtomicU64,
+}
+
+/// Why the folder of the journal is not where it should be. Inside an [`io::Error`].
+#[derive(Debug, thiserror::Error)]
+#[error("its folder {} is not in its place: {why}", path.display())]
+pub(crate) struct Misplaced {
+    path: PathBuf,
+    why: String,
+}
+
+/// Whether an error says that the folder of the journal is not where it should be.
+pub(crate) fn is_misplaced(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Misplaced>())
+}
+
+/// Where the folder was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Return {
+    /// Where it has been all the time.
+    Stayed,
+    /// It was away, and is back.
+    CameBack,
+    /// It was deleted, and has been made again.
+    MadeAgain,
 }
 
 /// A file with records.
@@ -68,6 +97,16 @@ pub enum JournalError {
         /// What the system says.
         source: io::Error,
     },
+    /// A file stands where the folder should be.
+    #[error(
+        "the journal needs a folder, and {} is a file; give another one with --journal, or none \
+         with --no-journal",
+        path.display()
+    )]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is no directory to keep it in.
     #[error(
         "there is no place for the journal: neither $STATE_DIRECTORY nor $XDG_STATE_HOME nor $HOME \
@@ -90,17 +129,21 @@ impl Directory {
     /// [`JournalError`] when it cannot be, or somebody else has it.
     pub(crate) fn open(path: &Path) -> Result<Self, JournalError> {
         let unusable = || JournalError::unusable(path);
+        if let Some(file) = file_in_the_way(path) {
+            return Err(JournalError::NotAFolder { path: file });
+        }
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable())?;
-        let lock = lock(path)?;
+        let home = Home::open(path)?;
         let id = match read_id(path) {
             Some(id) if has_segments(path) => id,
             _ => {
                 let id = u64::from_be_bytes(random());
-                put_id(path, id).map_err(unusable())?;
+                put_id(&home, id).map_err(unusable())?;
                 id
             }
         };
-        Ok(Self { path: path.to_owned(), id, _lock: lock })
+        let home = Mutex::new(Ok(Arc::new(home)));
+        Ok(Self { path: path.to_owned(), id, home, made_again: AtomicU64::new(0) })
     }
 
     /// Where it is.
@@ -113,16 +156,104 @@ impl Directory {
         self.id
     }
 
+    /// How often the folder was made again: what stood in it has to be written again, too.
+    pub(super) fn made_again(&self) -> u64 {
+        self.made_again.load(Ordering::Acquire)
+    }
+
+    fn home_slot(&self) -> MutexGuard<'_, Result<Arc<Home>, String>> {
+        // It is assigned in one step, so a panic elsewhere leaves nothing half done.
+        self.home.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn misplaced(&self, why: String) -> io::Error {
+        io::Error::other(Misplaced { path: self.path.clone(), why })
+    }
+
+    /// The folder, to write in.
+    ///
+    /// # Errors
+    /// [`Misplaced`] while it is known not to be in its place.
+    pub(super) fn home(&self) -> io::Result<Arc<Home>> {
+        self.home_slot().clone().map_err(|why| self.misplaced(why))
+    }
+
+    /// Whether the path still names the folder that is written in. Asked before anything in it is
+    /// acknowledged.
+    ///
+    /// # Errors
+    /// [`Misplaced`] if it does not.
+    pub(super) fn check_place(&self) -> io::Result<()> {
+        match self.home()?.place() {
+            Place::Here => Ok(()),
+            Place::Deleted => Err(self.misplaced("it was deleted".to_owned())),
+            Place::Away(why) => Err(self.misplaced(why)),
+        }
+    }
+
+    /// As [`check_place`](Self::check_place), and mends what can be: a folder that was deleted is made
+    /// again, one that is back is used again. One that is away is let go of, so that its disk can be
+    /// unmounted. `is_ours` says whether a folder that has come back is as it was left.
+    ///
+    /// # Errors
+    /// [`Misplaced`] while it is away.
+    pub(super) fn mend_place(&self, is_ours: impl Fn(&Home) -> bool) -> io::Result<Return> {
+        let mut slot = self.home_slot();
+        let home = match &*slot {
+            Ok(home) => home,
+            Err(why) => match self.come_back(why, is_ours) {
+                Ok(home) => {
+                    *slot = Ok(Arc::new(home));
+                    return Ok(Return::CameBack);
+                }
+                Err(why) => return Err(self.misplaced(why)),
+            },
+        };
+        match home.place() {
+            Place::Here => Ok(Return::Stayed),
+            Place::Deleted => {
+                let new = home.make_again().map_err(|why| self.misplaced(why))?;
+                if has_segments(&self.path) || read_id(&self.path).is_some_and(|id| id != self.id) {
+                    let why = "it was deleted, and another journal is in its place";
+                    return Err(self.misplaced(why.to_owned()));
+                }
+                put_id(&new, self.id)?;
+                self.made_again.fetch_add(1, Ordering::Release);
+                *slot = Ok(Arc::new(new));
+                Ok(Return::MadeAgain)
+            }
+            Place::Away(why) => {
+                *slot = Err(why.clone());
+                Err(self.misplaced(why))
+            }
+        }
+    }
+
+    /// Opens a folder that has come back; it was away because of `why`.
+    fn come_back(&self, why: &str, is_ours: impl Fn(&Home) -> bool) -> Result<Home, String> {
+        match read_id(&self.path) {
+            None => return Err(why.to_owned()),
+            Some(id) if id != self.id => return Err(format!("{why}; another journal is there")),
+            Some(_) => {}
+        }
+        let home = Home::open(&self.path).map_err(|error| error.to_string())?;
+        if is_ours(&home) {
+            return Ok(home);
+        }
+        Err(format!(
+            "{why}; it is back, and not as it was left: start this broker again to go on with it as it is"
+        ))
+    }
+
     /// Makes an empty segment that begins with the batch of this offset.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(crate) fn create_segment(&self, first: u64) -> io::Result<(File, Marker)> {
+    pub(super) fn create_segment(&self, first: u64) -> io::Result<(File, Marker)> {
+        let home = self.home()?;
         let marker = random();
-        let path = segment_path(&self.path, first, marker);
-        let file =
-            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-        sync(&self.path)?;
+        let file = home.open_file(&segment_name(first, marker), OFlags::CREATE | OFlags::EXCL)?;
+        home.sync()?;
         Ok((file, marker))
     }
 
@@ -130,26 +261,28 @@ impl Directory {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub(crate) fn open_segment(&self, first: u64, marker: Marker) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).open(segment_path(&self.path, first, marker))
+    pub(super) fn open_segment(&self, first: u64, marker: Marker) -> io::Result<File> {
+        self.home()?.open_file(&segment_name(first, marker), OFlags::empty())
     }
 
     /// Deletes a segment.
     ///
     /// # Errors
     /// When it is there and cannot be deleted.
-    pub(crate) fn delete_segment(&self, first: u64, marker: Marker) -> io::Result<()> {
-        match fs::remove_file(segment_path(&self.path, first, marker)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+    pub(super) fn delete_segment(&self, first: u64, marker: Marker) -> io::Result<()> {
+        self.home()?.delete(&segment_name(first, marker)).map(drop)
     }
+}
+
+/// The name of the file of a segment.
+pub(super) fn segment_name(first: u64, marker: Marker) -> String {
+    let marker = u64::from_be_bytes(marker);
+    format!("{first:020}-{marker:016x}.{SEGMENT_EXTENSION}")
 }
 
 /// Where a segment is.
 pub(crate) fn segment_path(directory: &Path, first: u64, marker: Marker) -> PathBuf {
-    let marker = u64::from_be_bytes(marker);
-    directory.join(format!("{first:020}-{marker:016x}.{SEGMENT_EXTENSION}"))
+    directory.join(segment_name(first, marker))
 }
 
 /// The segments in a directory, oldest first.
@@ -193,49 +326,26 @@ pub(crate) fn read_id(directory: &Path) -> Option<u64> {
 
 /// Gives the journal in a directory another number; over the one that it has, if the disk is full,
 /// which takes no room. One that is cut then is no number, and the next start gives another one.
-fn put_id(directory: &Path, id: u64) -> io::Result<()> {
+fn put_id(home: &Home, id: u64) -> io::Result<()> {
     let text = format!("{id:016x}\n");
-    let replaced = replace(directory, ID_FILE, text.as_bytes());
+    let replaced = home.replace(ID_FILE, text.as_bytes());
     if !matches!(&replaced, Err(error) if error.kind() == io::ErrorKind::StorageFull) {
         return replaced;
     }
-    let mut file = OpenOptions::new().write(true).open(directory.join(ID_FILE))?;
+    let mut file = home.open_file(ID_FILE, OFlags::empty())?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+/// The file that stands where a folder should be, on the way to this one, if there is one.
+fn file_in_the_way(path: &Path) -> Option<PathBuf> {
+    let file = path.ancestors().find(|above| above.exists()).filter(|found| !found.is_dir())?;
+    Some(file.to_owned())
 }
 
 fn has_segments(directory: &Path) -> bool {
     // What cannot be read is not taken for empty.
     segments(directory).map_or(true, |segments| !segments.is_empty())
-}
-
-/// Whether a broker uses the journal in a directory now.
-pub(crate) fn is_in_use(directory: &Path) -> bool {
-    let Ok(file) = File::open(directory.join(LOCK_FILE)) else { return false };
-    rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err()
-}
-
-fn lock(directory: &Path) -> Result<File, JournalError> {
-    let path = directory.join(LOCK_FILE);
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let mut file = options.open(&path).map_err(JournalError::unusable(&path))?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {
-            // For people; the lock is what counts, and a full disk is no reason not to start.
-            let told = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-            tracing::debug!(event = "journal_locked", told = told.is_ok());
-            Ok(file)
-        }
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut by = String::new();
-            let read = file.take(20).read_to_string(&mut by);
-            let known = read.is_ok() && by.parse::<u32>().is_ok();
-            let by = if known { format!(", process {by}") } else { String::new() };
-            Err(JournalError::InUse { path: directory.to_owned(), by })
-        }
-        Err(error) => Err(JournalError::Unusable { path, source: error.into() }),
-    }
 }
 
 /// Reads a file that is small, and is cut off if it is not.
@@ -246,28 +356,6 @@ pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_SMALL_FILE).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// Writes a file whole or not at all, also when the machine fails meanwhile.
-///
-/// # Errors
-/// When it cannot be written.
-pub(crate) fn replace(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    let new = directory.join(format!("{name}.new"));
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&new, directory.join(name))?;
-    sync(directory)
-}
-
-/// Makes what happened to the names in a directory safe.
-///
-/// # Errors
-/// When it cannot be.
-pub(crate) fn sync(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }
 
 fn random() -> [u8; 8] {
@@ -293,91 +381,4 @@ pub(crate) fn default_path(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_directory_is_for_one_broker_at_a_time() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a/journal");
-        let first = Directory::open(&path).unwrap();
-        assert!(is_in_use(&path));
-        let error = Directory::open(&path).unwrap_err().to_string();
-        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
-        drop(first);
-        assert!(!is_in_use(&path));
-        Directory::open(&path).unwrap();
-    }
-
-    #[test]
-    fn a_journal_without_segments_is_another_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let id = Directory::open(dir.path()).unwrap().id();
-        let directory = Directory::open(dir.path()).unwrap();
-        assert_ne!(directory.id(), id);
-        let id = directory.id();
-        let (_, marker) = directory.create_segment(7).unwrap();
-        drop(directory);
-        let directory = Directory::open(dir.path()).unwrap();
-        assert_eq!(directory.id(), id);
-        fs::write(dir.path().join("00000000000000000001-abc.zbj"), "no segment").unwrap();
-        fs::write(dir.path().join("notes.txt"), "no segment").unwrap();
-        let expected = [SegmentFile { first: 7, marker, bytes: 0 }];
-        assert_eq!(segments(dir.path()).unwrap(), expected);
-        directory.delete_segment(7, marker).unwrap();
-        directory.delete_segment(7, marker).unwrap();
-        assert_eq!(segments(dir.path()).unwrap(), []);
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_full_disk_is_no_reason_not_to_open_what_is_there() {
-        let dir = tempfile::tempdir().unwrap();
-        let id = Directory::open(dir.path()).unwrap().id();
-        let new = format!("{ID_FILE}.new");
-        std::os::unix::fs::symlink("/dev/full", dir.path().join(&new)).unwrap();
-        let opened = Directory::open(dir.path()).unwrap().id();
-        assert_ne!(opened, id);
-        assert_eq!(read_id(dir.path()), Some(opened));
-        fs::remove_file(dir.path().join(ID_FILE)).unwrap();
-        let error = Directory::open(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("--journal"), "{error}");
-    }
-
-    #[test]
-    fn what_is_made_is_for_its_owner_alone() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("journal");
-        let directory = Directory::open(&path).unwrap();
-        directory.create_segment(1).unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&path), 0o700);
-        for entry in fs::read_dir(&path).unwrap() {
-            let path = entry.unwrap().path();
-            assert_eq!(mode(&path), 0o600, "{}", path.display());
-        }
-    }
-
-    #[test]
-    fn a_file_in_the_way_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        fs::write(&path, "").unwrap();
-        let error = Directory::open(&path).unwrap_err().to_string();
-        assert!(error.contains("file") && error.contains("--journal"), "{error}");
-    }
-
-    #[test]
-    fn the_place_comes_from_the_environment() {
-        let place = |pairs: &[(&str, &str)]| {
-            default_path(|name| Some(pairs.iter().find(|(n, _)| *n == name)?.1.into()))
-        };
-        let all = [("STATE_DIRECTORY", "/s/a:/s/b"), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")];
-        assert_eq!(place(&all).unwrap(), Path::new("/s/a/journal"));
-        assert_eq!(place(&all[1..]).unwrap(), Path::new("/x/zibrato-broker/journal"));
-        let home = Path::new("/h/.local/state/zibrato-broker/journal");
-        assert_eq!(place(&all[2..]).unwrap(), home);
-        assert!(place(&[("HOME", "")]).unwrap_err().to_string().contains("--journal"));
-    }
-}
+mod tests;

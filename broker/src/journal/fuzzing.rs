@@ -1,7 +1,7 @@
 //! Journals and files of cursors with any damage.
 
 use super::cursors::{Cursor, Cursors, levels};
-use super::directory::{read_small, segments};
+use super::directory::{Directory, read_small, segments};
 use super::reader::{Flow, Reader};
 use super::recover::{self, Opened};
 use super::writer::{Entry, SegmentLimits};
@@ -103,7 +103,8 @@ pub fn cursors(input: &[u8]) {
     if cursors.has_room() {
         cursors.change("added", |cursor| cursor.clone_from(&added()));
     }
-    assert!(cursors.save().is_ok(), "the disk refuses");
+    let Ok(directory) = Directory::open(&path) else { panic!("it is in use") };
+    assert!(cursors.save(&directory).is_ok(), "the disk refuses");
     let Ok(again) = Cursors::load(&path) else { panic!("it is not read again") };
     assert!(again.iter().eq(cursors.iter()) && again.damaged() == 0);
 }
@@ -120,7 +121,9 @@ pub fn cursors_seed() -> Vec<u8> {
     fs::create_dir(&path).ok();
     let Ok(mut cursors) = Cursors::load(&path) else { return Vec::new() };
     cursors.change("zibrato-carbon", |cursor| cursor.clone_from(&added()));
-    cursors.save().ok();
+    if let Ok(directory) = Directory::open(&path) {
+        cursors.save(&directory).ok();
+    }
     let content = read_small(&path.join("cursors")).unwrap_or_default();
     fs::remove_dir_all(&path).ok();
     content

@@ -1,12 +1,15 @@
 //! Looks at a journal without changing it, whether a broker uses it or not.
 
 use super::cursors::Cursors;
-use super::directory::{self, JournalError, SegmentFile, is_in_use, read_id};
+use super::directory::{self, JournalError, SegmentFile, read_id};
+use super::home::is_in_use;
 use super::record::{Content, Record};
-use super::recover::scan;
+use super::recover::{put_given_up_first, scan};
 use super::scan::Found;
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
+use zibrato::wire::BatchId;
 
 /// What is in a journal.
 #[derive(Debug)]
@@ -38,7 +41,36 @@ pub(crate) struct SegmentReport {
     pub(crate) damage: Vec<(u64, u64)>,
     /// Batches that are missing between those that are there.
     pub(crate) missing: u64,
+    /// Batches whose offset another batch has too: two brokers have written at the same time.
+    pub(crate) doubled: u64,
+    /// Whether it has a whole record. Each segment begins with one.
+    pub(crate) has_records: bool,
 }
+
+/// What has been seen before a batch.
+#[derive(Debug, Default)]
+struct Seen {
+    last: Option<u64>,
+    /// The last batches. After a failure of the disk the same ones may stand in two segments.
+    recent: VecDeque<(u64, BatchId)>,
+}
+
+impl Seen {
+    /// Whether a batch that does not come after the last one is another one than stood there.
+    fn is_doubled(&mut self, offset: u64, id: BatchId) -> bool {
+        if self.last.is_none_or(|last| offset > last) {
+            if self.recent.len() >= MAX_RECENT {
+                self.recent.pop_front();
+            }
+            self.recent.push_back((offset, id));
+            return false;
+        }
+        !self.recent.contains(&(offset, id))
+    }
+}
+
+/// As many batches are written together at most, and so come twice if writing has failed.
+const MAX_RECENT: usize = 8_192;
 
 /// The most damaged places of a segment that are listed.
 const MAX_DAMAGE: usize = 1_000;
@@ -54,13 +86,14 @@ pub(crate) fn inspect(
     mut visit: impl FnMut(&Record<'_>) -> io::Result<()>,
 ) -> Result<Inspection, JournalError> {
     let unusable = || JournalError::unusable(path);
-    let files = directory::segments(path).map_err(unusable())?;
+    let mut files = directory::segments(path).map_err(unusable())?;
+    put_given_up_first(path, &mut files).map_err(unusable())?;
     let cursors = Cursors::load(path).map_err(unusable())?;
-    let mut last = None;
+    let mut seen = Seen::default();
     let mut segments = Vec::new();
     for (at, file) in files.iter().enumerate() {
         progress(at + 1, files.len());
-        segments.push(report(path, file, &mut last, &mut visit).map_err(unusable())?);
+        segments.push(report(path, file, &mut seen, &mut visit).map_err(unusable())?);
     }
     Ok(Inspection { id: read_id(path), in_use: is_in_use(path), segments, cursors })
 }
@@ -68,7 +101,7 @@ pub(crate) fn inspect(
 fn report(
     path: &Path,
     file: &SegmentFile,
-    last: &mut Option<u64>,
+    seen: &mut Seen,
     visit: &mut impl FnMut(&Record<'_>) -> io::Result<()>,
 ) -> io::Result<SegmentReport> {
     let name = directory::segment_path(path, file.first, file.marker);
@@ -86,7 +119,7 @@ fn report(
             }
             Found::Damage { .. } => {}
             Found::Record { record, .. } => {
-                report.count(&record, last);
+                report.count(&record, seen);
                 if matches!(record.content, Content::Batch { .. }) {
                     visit(&record)?;
                 }
@@ -97,21 +130,23 @@ fn report(
 }
 
 impl SegmentReport {
-    fn count(&mut self, record: &Record<'_>, last: &mut Option<u64>) {
+    fn count(&mut self, record: &Record<'_>, seen: &mut Seen) {
         let Record { offset, received_ms, content } = *record;
-        let before = last.unwrap_or(offset.saturating_sub(1));
+        let before = seen.last.unwrap_or(offset.saturating_sub(1));
+        self.has_records = true;
         match content {
-            Content::Batch { .. } => {
+            Content::Batch { id, .. } => {
+                self.doubled += u64::from(seen.is_doubled(offset, id));
                 self.batches += 1;
                 self.missing += offset.saturating_sub(before + 1);
                 self.offsets = Some((self.offsets.map_or(offset, |(first, _)| first), offset));
                 let first_ms = self.times_ms.map_or(received_ms, |(first, _)| first);
                 self.times_ms = Some((first_ms, received_ms));
-                *last = Some(before.max(offset));
+                seen.last = Some(before.max(offset));
             }
             Content::Resumed { was } => {
                 self.missing += was.saturating_sub(before);
-                *last = Some(before.max(offset));
+                seen.last = Some(before.max(offset));
             }
             Content::Sequences { .. } => {}
         }

@@ -1,12 +1,13 @@
 //! What everybody may know of the journal: its segments, where it ends, and how it is.
 
+use super::directory::Directory;
 use super::record::Marker;
 use crate::bell::Bell;
 use std::collections::VecDeque;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zibrato::wire::WantedLevels;
 
 /// How far apart the places are whose times are remembered, in milliseconds.
@@ -18,8 +19,7 @@ const MAX_MARKS: usize = 20_000;
 /// The journal as readers see it. Only what is safe on disk is in it.
 #[derive(Debug)]
 pub(crate) struct Log {
-    path: PathBuf,
-    id: u64,
+    directory: Arc<Directory>,
     state: Mutex<State>,
     /// Rung when there is more to read.
     pub(crate) more: Bell,
@@ -54,6 +54,8 @@ pub(crate) struct Segment {
     pub(crate) marker: Marker,
     /// How many of its bytes are safe on disk.
     pub(crate) bytes: u64,
+    /// How often its file was deleted and written again.
+    pub(crate) copy: u32,
 }
 
 /// How the journal is.
@@ -70,6 +72,11 @@ pub struct Health {
     pub failures: u64,
     /// Why batches cannot be made safe now, if they cannot. Publishers hold them meanwhile.
     pub problem: Option<String>,
+    /// Why it cannot be noted until when readers were told that they have everything, if it cannot.
+    /// That matters only if the machine's clock is set back before the next start.
+    pub told_problem: Option<String>,
+    /// Bytes of batches that were safe, in files that somebody has deleted or cut since the start.
+    pub lost_bytes: u64,
     /// Bytes at the end that were no whole record when the journal was opened.
     pub cut_bytes: u64,
     /// Damaged places that were found and skipped when the journal was opened.
@@ -99,16 +106,14 @@ impl Log {
     /// # Errors
     /// When the process may open no more descriptors.
     pub(crate) fn new(
-        path: &Path,
-        id: u64,
+        directory: Arc<Directory>,
         segments: Vec<Segment>,
         (end, end_ms): (u64, u64),
         health: Health,
     ) -> io::Result<Self> {
         let marks = segments.iter().map(|segment| (segment.first, segment.first_ms)).collect();
         Ok(Self {
-            path: path.to_owned(),
-            id,
+            directory,
             state: Mutex::new(State { segments, end, end_ms, marks, health, kept: None }),
             more: Bell::new()?,
             router: Bell::new()?,
@@ -126,12 +131,17 @@ impl Log {
 
     /// Where its files are.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.directory.path()
     }
 
     /// Tells this journal from every other.
-    pub(crate) const fn id(&self) -> u64 {
-        self.id
+    pub(crate) fn id(&self) -> u64 {
+        self.directory.id()
+    }
+
+    /// Where its files are written.
+    pub(crate) const fn directory(&self) -> &Arc<Directory> {
+        &self.directory
     }
 
     /// Its segments and its end.
@@ -196,6 +206,33 @@ impl Log {
         }
     }
 
+    /// A segment has only so many bytes left, or is no more: somebody has cut or deleted its file.
+    pub(crate) fn lose(&self, marker: Marker, left: Option<u64>) {
+        let mut state = self.state();
+        let Some(at) = state.segments.iter().position(|segment| segment.marker == marker) else {
+            return;
+        };
+        let was = state.segments[at].bytes;
+        state.health.lost_bytes += was.saturating_sub(left.unwrap_or_default());
+        match left {
+            Some(left) => state.segments[at].bytes = left,
+            None => drop(state.segments.remove(at)),
+        }
+    }
+
+    /// The file of a segment was deleted and has been written again. Readers that have the file open
+    /// that is gone would not see what comes.
+    pub(crate) fn restored(&self, marker: Marker) {
+        let mut state = self.state();
+        let found = state.segments.iter_mut().find(|segment| segment.marker == marker);
+        found.into_iter().for_each(|segment| segment.copy += 1);
+    }
+
+    /// Whether there still is such a segment.
+    pub(crate) fn has(&self, segment: &Segment) -> bool {
+        self.state().segments.iter().any(|known| known.marker == segment.marker)
+    }
+
     /// Batches up to `end` are safe in the last segment, which has so many bytes now.
     pub(crate) fn committed(&self, bytes: u64, batches: u64, (end, end_ms): (u64, u64)) {
         let mut state = self.state();
@@ -224,6 +261,16 @@ impl Log {
         let mut state = self.state();
         state.health.failures += 1;
         state.health.problem = Some(problem);
+    }
+
+    /// Why batches could not be made safe now, though none wait for it; `None` if they could.
+    pub(crate) fn tell_problem(&self, problem: Option<String>) {
+        self.state().health.problem = problem;
+    }
+
+    /// Why `told` cannot be written, if it cannot.
+    pub(crate) fn tell_told_problem(&self, problem: Option<String>) {
+        self.state().health.told_problem = problem;
     }
 
     /// These levels are to be kept from now on.
@@ -287,8 +334,10 @@ mod tests {
 
     #[test]
     fn the_time_after_an_offset_is_known_to_ten_seconds() {
-        let log = Log::new(Path::new("."), 1, Vec::new(), (0, 0), Health::default()).unwrap();
-        log.add_segment(Segment { first: 1, first_ms: 0, marker: [0; 8], bytes: 0 });
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::open(dir.path()).unwrap());
+        let log = Log::new(directory, Vec::new(), (0, 0), Health::default()).unwrap();
+        log.add_segment(Segment { first: 1, first_ms: 0, marker: [0; 8], bytes: 0, copy: 0 });
         for n in 1..=100 {
             log.committed(n, 1, (n, n * 1_000));
         }

@@ -16,6 +16,7 @@ mod cursors;
 mod directory;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod home;
 mod inspect;
 mod log;
 mod queue;
@@ -29,6 +30,7 @@ mod told;
 mod writer;
 
 pub(crate) use cursors::{Cursor, Cursors, level_names, levels};
+pub(crate) use directory::Directory;
 pub use directory::JournalError;
 pub(crate) use directory::default_path;
 pub(crate) use inspect::{Inspection, SegmentReport, inspect};

@@ -103,13 +103,14 @@ impl Reader {
     /// Goes on in the segment that is open, or opens the one that is next; gives those after it.
     fn resume<'s>(&mut self, log: &Log, segments: &'s [Segment]) -> io::Result<&'s [Segment]> {
         if let Some((open, scan)) = &mut self.open {
-            let same = |s: &Segment| s.first == open.first && s.marker == open.marker;
+            let same = |s: &Segment| (s.marker, s.copy) == (open.marker, open.copy);
             let rest = match segments.iter().position(same) {
                 Some(at) => {
                     scan.grow(segments[at].bytes);
                     at + 1
                 }
-                // If it was deleted, what is open can still be read to its end.
+                // If it was deleted, what is open can still be read to its end. It is among those that
+                // come next if it was written again.
                 None => begins_at(segments, open.first),
             };
             return Ok(segments.get(rest..).unwrap_or_default());
@@ -130,8 +131,9 @@ impl Reader {
                     self.open = Some((*segment, scan));
                     return Ok(rest);
                 }
-                // Deleted meanwhile: what comes after it shows what is missing.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // Deleted by the broker meanwhile: what comes after it shows what is missing. One that is
+                // not there otherwise may come back, with its folder.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !log.has(segment) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -60,21 +60,29 @@ struct Survey {
 /// # Errors
 /// [`JournalError`] when the directory or a file in it cannot be used. Damage is no error.
 pub(crate) fn open(path: &Path, limits: SegmentLimits) -> Result<Opened, JournalError> {
-    let directory = Directory::open(path)?;
+    let directory = Arc::new(Directory::open(path)?);
     let unusable = || JournalError::unusable(path);
     let mut files = directory::segments(path).map_err(unusable())?;
     put_given_up_first(path, &mut files).map_err(unusable())?;
     let mut ending = find_end(&directory, &files).map_err(unusable())?;
-    let mut segments = Vec::new();
-    let mut before_ms = ending.last_ms;
-    // Backwards, because a segment without any time was there before the next one began.
-    for file in files.iter().rev().filter(|file| file.bytes > 0) {
-        let first_ms = first_time(path, file).map_err(unusable())?.unwrap_or(before_ms);
+    let (mut segments, mut strange) = (Vec::new(), Vec::new());
+    for file in files.iter().filter(|file| file.bytes > 0) {
+        let Some(first_ms) = first_time(path, file).map_err(unusable())? else {
+            strange.push(directory::segment_name(file.first, file.marker));
+            continue;
+        };
         let SegmentFile { first, marker, bytes } = *file;
-        segments.push(Segment { first, first_ms, marker, bytes });
-        before_ms = first_ms;
+        segments.push(Segment { first, first_ms, marker, bytes, copy: 0 });
     }
-    segments.reverse();
+    if let Some(file) = strange.first() {
+        tracing::warn!(
+            event = "segments_ignored",
+            files = strange.len(),
+            first = file,
+            why = "no record in them is whole: they are no segments, or all of them is damaged; they are \
+                   left alone"
+        );
+    }
     if let (Some(open), Some(last)) = (&mut ending.open, segments.last_mut()) {
         last.bytes = open.bytes;
         open.first_ms = last.first_ms;
@@ -83,7 +91,7 @@ pub(crate) fn open(path: &Path, limits: SegmentLimits) -> Result<Opened, Journal
     let resumed = (end != ending.last).then_some(ending.last);
     let health =
         Health { cut_bytes: ending.cut_bytes, damaged: ending.damaged, ..Health::default() };
-    let log = Log::new(path, directory.id(), segments, (end, ending.last_ms), health);
+    let log = Log::new(Arc::clone(&directory), segments, (end, ending.last_ms), health);
     let log = Arc::new(log.map_err(unusable())?);
     log.remember(&ending.marks);
     let mut sequences = Seen::new(MAX_PAIRS);
@@ -96,7 +104,7 @@ pub(crate) fn open(path: &Path, limits: SegmentLimits) -> Result<Opened, Journal
 
 /// Puts segments that begin with the same batch in order: one that was given up because the disk
 /// failed comes before the one that has the batches.
-fn put_given_up_first(path: &Path, files: &mut [SegmentFile]) -> io::Result<()> {
+pub(super) fn put_given_up_first(path: &Path, files: &mut [SegmentFile]) -> io::Result<()> {
     for group in files.chunk_by_mut(|a, b| a.first == b.first).filter(|group| group.len() > 1) {
         let mut nobody = Seen::new(1);
         let mut keyed = Vec::new();
@@ -124,6 +132,7 @@ fn find_end(directory: &Directory, files: &[SegmentFile]) -> io::Result<Ending> 
         open: None,
     };
     let mut is_last = true;
+    let mut unreadable = Vec::new();
     for file in files.iter().rev() {
         if file.bytes == 0 {
             // It was about to be begun.
@@ -131,7 +140,12 @@ fn find_end(directory: &Directory, files: &[SegmentFile]) -> io::Result<Ending> 
             continue;
         }
         let survey = survey(directory.path(), file, &mut ending.sequences)?;
-        let last = survey.last.unwrap_or_else(|| file.first.saturating_sub(1));
+        let Some(last) = survey.last else {
+            // Each segment begins with a record, so this is none, or all of it is damaged.
+            ending.damaged += 1;
+            unreadable.push(file);
+            continue;
+        };
         ending.last = ending.last.max(last);
         ending.last_ms = ending.last_ms.max(survey.last_ms);
         ending.damaged += survey.damaged;
@@ -141,9 +155,7 @@ fn find_end(directory: &Directory, files: &[SegmentFile]) -> io::Result<Ending> 
             // The bytes behind the last whole record may have been batches that somebody has seen.
             ending.unused = last + 1 + torn.div_ceil(MIN_RECORD_BYTES);
             ending.cut_bytes = torn;
-            if survey.last.is_some() {
-                ending.open = Some(go_on(directory, file, survey.whole_until)?);
-            }
+            ending.open = Some(go_on(directory, file, survey.whole_until)?);
         }
         // Before the last one, nothing is torn unless it is damaged.
         ending.damaged += u64::from(torn > 0 && !is_last);
@@ -155,6 +167,10 @@ fn find_end(directory: &Directory, files: &[SegmentFile]) -> io::Result<Ending> 
         }
     }
     ending.unused = ending.unused.max(ending.last + 1);
+    // Its batches may have been seen by somebody. One that cannot have been next was never ours.
+    if let Some(file) = unreadable.iter().find(|file| file.first == ending.last + 1) {
+        ending.unused = ending.unused.max(file.first + file.bytes.div_ceil(MIN_RECORD_BYTES));
+    }
     Ok(ending)
 }
 
@@ -164,7 +180,8 @@ fn go_on(directory: &Directory, file: &SegmentFile, bytes: u64) -> io::Result<Op
         opened.set_len(bytes)?;
         opened.sync_all()?;
     }
-    Ok(OpenSegment { file: opened, first_ms: 0, marker: file.marker, bytes })
+    let SegmentFile { first, marker, .. } = *file;
+    Ok(OpenSegment { file: opened, first, first_ms: 0, marker, bytes, is_fresh: false })
 }
 
 fn survey(directory: &Path, file: &SegmentFile, sequences: &mut Seen) -> io::Result<Survey> {

@@ -68,8 +68,13 @@ mod tests {
 
     /// Segments of ten batches and ten bytes, one every 100 ms.
     fn outline(count: u64) -> Outline {
-        let segment =
-            |n| Segment { first: n * 10 + 1, first_ms: n * 100, marker: [0; 8], bytes: 10 };
+        let segment = |n| Segment {
+            first: n * 10 + 1,
+            first_ms: n * 100,
+            marker: [0; 8],
+            bytes: 10,
+            copy: 0,
+        };
         Outline { segments: (0..count).map(segment).collect(), end: count * 10 }
     }
 

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use zibrato::wire::{BatchId, PublisherId};
 
 const LIMITS: SegmentLimits = SegmentLimits { bytes: 20_000, age_ms: u64::MAX };
@@ -196,9 +197,9 @@ fn readers_see_what_was_deleted_as_gone() {
     let dir = tempfile::tempdir().unwrap();
     let mut opened = open(dir.path());
     append(&mut opened.writer, 1..=200);
-    let log = opened.writer.log();
+    let log = Arc::clone(opened.writer.log());
     let mut early = Reader::after(0);
-    let stopped = early.read(log, |_| Flow::Stop).unwrap();
+    let stopped = early.read(&log, |_| Flow::Stop).unwrap();
     assert_eq!((stopped, early.last()), (Stopped::Before, 1));
     let segments = log.outline().segments;
     opened.writer.delete_oldest(2).unwrap();
@@ -210,7 +211,7 @@ fn readers_see_what_was_deleted_as_gone() {
     // One that had begun reads what it had open to its end, and then misses what is between.
     let mut read = 1;
     early
-        .read(log, |_| {
+        .read(&log, |_| {
             read += 1;
             Flow::On
         })

@@ -2,17 +2,17 @@
 
 use super::JournalConfig;
 use super::cursors::Cursors;
-use super::directory::JournalError;
+use super::directory::{JournalError, is_misplaced};
 use super::log::Log;
 use super::queue::{Item, Next, Queue};
 use super::recover;
 use super::retention::{Disk, Retention, expired};
 use super::told::{self, Told};
-use super::writer::{Entry, Writer};
+use super::writer::{Entry, Writer, is_full};
 use crate::raise::RaiseOnDrop;
+use crate::repeat::Repeat;
 use crate::seen::Seen;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -42,9 +42,6 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// How much longer than its deadline the thread is waited for.
 const GRACE: Duration = Duration::from_millis(200);
-
-/// How often the log says that it still fails.
-const REPEAT: Duration = Duration::from_secs(60);
 
 /// What the router has of the journal.
 #[derive(Debug)]
@@ -84,12 +81,16 @@ impl OpenedJournal {
         let path = &config.directory;
         // The lock comes first: the cursors are read when nobody else changes them any more.
         let opened = recover::open(path, config.segment_limits())?;
-        let cursors = Cursors::load(path).map_err(JournalError::unusable(path))?;
+        let mut cursors = Cursors::load(path).map_err(JournalError::unusable(path))?;
         let recover::Opened { mut writer, sequences } = opened;
+        if let Err(error) = cursors.note_loss(writer.directory(), config.max_age) {
+            // It matters only if the broker ends before those who read have come.
+            tracing::warn!(event = "cursor_loss_not_noted", %error);
+        }
         writer.skip_to(cursors.highest());
-        let (told, told_ms) = Told::open(path);
+        let (told, told_ms) = Told::open(Arc::clone(writer.directory()));
         writer.log().go_on_from(told_ms);
-        if let Some(disk) = disk(path) {
+        if let Some(disk) = disk(&writer) {
             // The last segment is never deleted; on a small disk it must not be all there is.
             writer.limit_segments(disk.total / SEGMENTS_OF_A_DISK);
         }
@@ -109,14 +110,14 @@ impl OpenedJournal {
     pub(crate) fn start(self) -> io::Result<Parts> {
         let log = Arc::clone(self.log());
         let queue = Arc::new(Queue::new(QUEUE_BYTES, Arc::clone(&log)));
-        let keeper = Keeper {
+        let mut keeper = Keeper {
             writer: self.writer,
             retention: self.retention,
             queue: Arc::clone(&queue),
             told: self.told,
             short_of: 0,
             is_full: false,
-            complained: None,
+            complaints: Complaints::default(),
         };
         keeper.let_tell();
         let ended = Stop::new()?;
@@ -161,7 +162,44 @@ struct Keeper {
     short_of: u64,
     /// Whether the disk had no room for the last write.
     is_full: bool,
-    complained: Option<Instant>,
+    complaints: Complaints,
+}
+
+/// What is wrong with the disk, by the line of the log that says so.
+#[derive(Debug, Default)]
+struct Complaints {
+    full: Repeat,
+    missing: Repeat,
+    unwritable: Repeat,
+    told: Repeat,
+    not_deleted: Repeat,
+}
+
+/// Why nothing can be made safe now.
+#[derive(Debug)]
+enum Trouble {
+    /// There is no room.
+    Full(String),
+    /// The folder is not where it should be.
+    Missing(String),
+    /// Anything else.
+    Unwritable(String),
+}
+
+impl Trouble {
+    fn of(error: &io::Error) -> Self {
+        let text = error.to_string();
+        match error.kind() {
+            _ if is_misplaced(error) => Self::Missing(text),
+            kind if is_full(kind) => Self::Full(text),
+            _ => Self::Unwritable(text),
+        }
+    }
+
+    fn text(&self) -> &str {
+        let (Self::Full(text) | Self::Missing(text) | Self::Unwritable(text)) = self;
+        text
+    }
 }
 
 impl Keeper {
@@ -170,13 +208,14 @@ impl Keeper {
         let mut look_after = Instant::now();
         loop {
             if Instant::now() >= look_after {
-                self.look_after();
+                self.look();
                 look_after = Instant::now() + LOOK_AFTER;
             }
             match self.queue.take(GROUP_BYTES, committed + GROUP_TIME, look_after) {
                 Next::Closed => {
                     // Nothing more is told, so the next broker need not leave anything out.
-                    self.told.put(self.writer.log().complete_until_ms());
+                    let until_ms = self.writer.log().complete_until_ms();
+                    self.put_told(until_ms);
                     return;
                 }
                 Next::Items(items) if items.is_empty() => {}
@@ -194,23 +233,18 @@ impl Keeper {
     /// Tries until it is done; `false` if it was to stop meanwhile.
     fn commit(&mut self, items: &[Item]) -> bool {
         let entries: Vec<Entry<'_>> = items.iter().filter_map(Item::entry).collect();
+        let mut is_first = true;
         loop {
-            let tried = if self.short_of == 0 {
-                let tried = self.writer.commit(&entries);
-                self.is_full = tried.as_ref().is_err_and(|error| is_full(error.kind()));
-                tried.map_err(|error| error.to_string())
-            } else {
-                let percent = self.retention.min_free_percent;
-                Err(format!("less than {percent} percent of its disk is free"))
-            };
-            let Err(problem) = tried else {
-                if self.complained.take().is_some() {
-                    tracing::info!(event = "journal_writes_again");
-                }
+            let Err(trouble) = self.try_commit(&entries) else {
+                self.is_well();
                 return true;
             };
-            self.complain(&problem);
-            self.writer.log().failed(problem);
+            // A folder that was deleted can be made again at once.
+            if std::mem::take(&mut is_first) && matches!(trouble, Trouble::Missing(_)) {
+                continue;
+            }
+            self.complain(&trouble);
+            self.writer.log().failed(trouble.text().to_owned());
             if self.queue.close_by().is_some_and(|by| Instant::now() >= by) {
                 return false;
             }
@@ -219,31 +253,91 @@ impl Keeper {
         }
     }
 
-    fn complain(&mut self, problem: &str) {
-        if self.complained.is_none_or(|last| last.elapsed() >= REPEAT) {
-            self.complained = Some(Instant::now());
-            tracing::error!(
-                event = "journal_full",
-                problem,
-                journal = %self.writer.log().path().display(),
-                why = "nothing more is taken until it can be written; publishers hold what they have",
-            );
+    fn try_commit(&mut self, entries: &[Entry<'_>]) -> Result<(), Trouble> {
+        if self.short_of > 0 {
+            let percent = self.retention.min_free_percent;
+            return Err(Trouble::Full(format!("less than {percent} percent of its disk is free")));
+        }
+        let tried = self.writer.commit(entries);
+        self.is_full = tried.as_ref().is_err_and(|error| is_full(error.kind()));
+        tried.map_err(|error| Trouble::of(&error))
+    }
+
+    fn complain(&mut self, trouble: &Trouble) {
+        const WHY: &str =
+            "nothing more is taken until it can be written; publishers hold what they have";
+        let path = self.writer.log().path().display();
+        let complaints = &mut self.complaints;
+        match trouble {
+            Trouble::Full(problem) if complaints.full.may_tell() => {
+                tracing::error!(event = "journal_full", problem, journal = %path, why = WHY);
+            }
+            Trouble::Missing(problem) if complaints.missing.may_tell() => {
+                tracing::error!(event = "journal_missing", problem, journal = %path, why = WHY);
+            }
+            Trouble::Unwritable(problem) if complaints.unwritable.may_tell() => {
+                tracing::error!(event = "journal_unwritable", problem, journal = %path, why = WHY);
+            }
+            _ => {}
         }
     }
 
+    /// The journal can be written.
+    fn is_well(&mut self) {
+        let Complaints { full, missing, unwritable, .. } = &mut self.complaints;
+        if [full, missing, unwritable].map(Repeat::is_over).contains(&true) {
+            tracing::info!(event = "journal_writes_again");
+        }
+    }
+
+    /// Looks whether the journal could be written, while nothing waits for that.
+    fn look(&mut self) {
+        let looked = self.writer.look();
+        let log = Arc::clone(self.writer.log());
+        match looked {
+            Ok(()) => {
+                self.is_well();
+                log.tell_problem(None);
+            }
+            Err(error) => {
+                let trouble = Trouble::of(&error);
+                self.complain(&trouble);
+                log.tell_problem(Some(trouble.text().to_owned()));
+            }
+        }
+        self.look_after();
+    }
+
     /// Lets readers be told of the time until this comes again, and a little longer.
-    fn let_tell(&self) {
-        let log = self.writer.log();
+    fn let_tell(&mut self) {
+        let log = Arc::clone(self.writer.log());
         let until_ms = log.clock_ms().max(clock::unix_ms()) + told::AHEAD_MS;
-        self.told.put(until_ms);
+        self.put_told(until_ms);
         log.may_tell(until_ms);
+    }
+
+    fn put_told(&mut self, until_ms: u64) {
+        let put = self.told.put(until_ms);
+        // That the folder is away is told elsewhere.
+        if let Err(error) = put.as_ref()
+            && !is_misplaced(error)
+            && self.complaints.told.may_tell()
+        {
+            let why = "that matters only if the clock is set back before the next start";
+            tracing::warn!(event = "told_not_written", %error, why);
+        }
+        if put.is_ok() && self.complaints.told.is_over() {
+            tracing::info!(event = "told_written_again");
+        }
+        self.writer.log().tell_told_problem(put.err().map(|error| error.to_string()));
     }
 
     /// Deletes what has had its time, and looks how much of the disk is free.
     fn look_after(&mut self) {
         self.let_tell();
         let log = Arc::clone(self.writer.log());
-        let disk_now = disk(log.path());
+        // Nothing is known of the disk while the folder is away, and nothing can be deleted.
+        let disk_now = disk(&self.writer);
         self.short_of = disk_now.map_or(0, |disk| disk.short_of(&self.retention));
         let outline = log.outline();
         let now_ms = clock::unix_ms();
@@ -253,25 +347,32 @@ impl Keeper {
         let more = disk_now.map_or(1, |disk| (disk.total / FREED_AT_ONCE).max(1));
         let short_of = if is_short { self.short_of.saturating_add(more) } else { 0 };
         let count = expired(&outline, &self.retention, now_ms, short_of, log.passed());
+        let deleted = match (count, disk_now) {
+            (_, None) => return,
+            (0, _) => self.writer.delete_doomed(),
+            (count, _) => self.writer.delete_oldest(count),
+        };
+        if let Err(error) = &deleted
+            && self.complaints.not_deleted.may_tell()
+        {
+            let why = "nobody reads it any more; it takes room until it can be deleted";
+            tracing::warn!(event = "journal_not_deleted", %error, why);
+        }
+        if deleted.is_ok() {
+            self.complaints.not_deleted.is_over();
+        }
         if count == 0 {
             return;
         }
-        if let Err(error) = self.writer.delete_oldest(count) {
-            tracing::warn!(event = "journal_not_deleted", %error);
-        }
         let first = log.outline().segments.first().map_or(0, |segment| segment.first);
         tracing::info!(event = "journal_expired", segments = count, kept_from = first);
-        self.short_of = disk(log.path()).map_or(0, |disk| disk.short_of(&self.retention));
+        self.short_of = disk(&self.writer).map_or(0, |disk| disk.short_of(&self.retention));
     }
 }
 
-const fn is_full(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// What the system says of the disk; nothing if it says nothing.
-fn disk(path: &Path) -> Option<Disk> {
-    let found = rustix::fs::statvfs(path).ok()?;
+/// What the system says of the disk; nothing if it says nothing, or the folder is not in its place.
+fn disk(writer: &Writer) -> Option<Disk> {
+    let found = writer.directory().home().and_then(|home| home.disk()).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
     Some(Disk { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
 }

@@ -1,6 +1,8 @@
 //! Appends batches to the last segment, begins the next one, and leaves nothing half done.
 
-use super::directory::Directory;
+mod mend;
+
+use super::directory::{Directory, segment_name};
 use super::log::{Log, Segment};
 use super::record::{self, Marker};
 use crate::seen::Seen;
@@ -28,9 +30,13 @@ pub(crate) struct Entry<'a> {
 /// Owns the files.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    directory: Directory,
+    directory: Arc<Directory>,
     log: Arc<Log>,
     open: Option<OpenSegment>,
+    /// Whether another broker writes here too.
+    is_locked_out: bool,
+    /// Segments that nobody reads any more, and that could not be deleted yet.
+    doomed: Vec<(u64, Marker)>,
     /// What has been made safe, for the beginning of the next segment.
     sequences: Seen,
     /// The last whole batch before a gap that is no loss, until that has been written down.
@@ -52,31 +58,53 @@ pub(crate) struct SegmentLimits {
 #[derive(Debug)]
 pub(crate) struct OpenSegment {
     pub(crate) file: File,
+    pub(crate) first: u64,
     pub(crate) first_ms: u64,
     pub(crate) marker: Marker,
     /// How many of its bytes are safe.
     pub(crate) bytes: u64,
+    /// Whether no batch in it is safe yet: readers do not know of it then.
+    pub(crate) is_fresh: bool,
+}
+
+impl OpenSegment {
+    fn name(&self) -> String {
+        segment_name(self.first, self.marker)
+    }
+
+    const fn segment(&self) -> Segment {
+        let Self { first, first_ms, marker, bytes, .. } = *self;
+        Segment { first, first_ms, marker, bytes, copy: 0 }
+    }
 }
 
 impl Writer {
     /// Goes on in `open`, or in a new segment. `resumed` is the last whole batch if the offsets do
     /// not go on right after it.
     pub(crate) fn new(
-        directory: Directory,
+        directory: Arc<Directory>,
         log: Arc<Log>,
         open: Option<OpenSegment>,
         (sequences, resumed): (Seen, Option<u64>),
         limits: SegmentLimits,
     ) -> Self {
-        Self { directory, log, open, sequences, resumed, limits, buffer: Vec::new() }
+        let (doomed, buffer) = (Vec::new(), Vec::new());
+        let is_locked_out = false;
+        Self { directory, log, open, is_locked_out, doomed, sequences, resumed, limits, buffer }
     }
 
-    /// Makes batches safe, all of them or none.
+    /// Makes batches safe, all of them or none: they are on disk then, in a file whose name leads to
+    /// them.
     ///
     /// # Errors
-    /// When the disk refuses; it can be tried again with the same batches.
+    /// When the disk refuses, or the folder is not in its place; it can be tried again with the same
+    /// batches.
     pub(crate) fn commit(&mut self, entries: &[Entry<'_>]) -> io::Result<()> {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
+        self.mend()?;
+        if self.is_locked_out {
+            return Err(mend::locked_out());
+        }
         let bytes: usize = entries.iter().map(|e| record::batch_bytes(e.level, e.body)).sum();
         let mut open = match self.open.take() {
             Some(open) if self.has_room(&open, bytes as u64, first.received_ms) => open,
@@ -87,7 +115,12 @@ impl Writer {
             // What was written of it is written over, or cut when the journal is opened again.
             let cut = open.file.set_len(open.bytes);
             tracing::debug!(event = "journal_cut", ok = cut.is_ok());
-            self.open = Some(open);
+            // A full disk has no room for another segment. Whatever else it is may be this file's.
+            if is_full(error.kind()) {
+                self.open = Some(open);
+            } else {
+                self.give_up(&open);
+            }
             return Err(error);
         }
         if let Err(error) = open.file.sync_data() {
@@ -95,9 +128,22 @@ impl Writer {
             // is left alone, and the batches go into a new one.
             let cut = open.file.set_len(open.bytes);
             tracing::debug!(event = "journal_cut", ok = cut.is_ok());
+            self.give_up(&open);
             return Err(error);
         }
-        open.bytes += self.buffer.len() as u64;
+        let bytes = open.bytes + self.buffer.len() as u64;
+        let held = self.directory.check_place().and_then(|()| {
+            Ok(self.directory.home()?.holds(&open.name(), &open.file, bytes)? == Some(true))
+        });
+        if !matches!(held, Ok(true)) {
+            self.open = Some(open);
+            held?;
+            return Err(io::Error::other("its last segment was deleted or cut"));
+        }
+        open.bytes = bytes;
+        if std::mem::take(&mut open.is_fresh) {
+            self.log.add_segment(Segment { bytes: 0, ..open.segment() });
+        }
         self.log.committed(open.bytes, entries.len() as u64, (last.offset, last.received_ms));
         self.open = Some(open);
         self.resumed = None;
@@ -108,6 +154,15 @@ impl Writer {
             self.buffer = Vec::new();
         }
         Ok(())
+    }
+
+    /// Leaves a segment that failed. One in which nothing is safe is deleted.
+    fn give_up(&mut self, open: &OpenSegment) {
+        if open.is_fresh {
+            self.doomed.push((open.first, open.marker));
+            // It is tried again.
+            drop(self.delete_doomed());
+        }
     }
 
     /// Goes on after this offset at least: somebody has seen those before it.
@@ -151,32 +206,59 @@ impl Writer {
         let stamp = (first.offset - 1, first.received_ms);
         let pairs = self.sequences.by_idleness();
         record::put_sequences(&mut bytes, marker, stamp, pairs.into_iter());
-        if let Err(error) = file.write_all_at(&bytes, 0).and_then(|()| file.sync_data()) {
-            let deleted = self.directory.delete_segment(first.offset, marker);
-            tracing::debug!(event = "journal_cut", ok = deleted.is_ok());
+        let written = file.write_all_at(&bytes, 0).and_then(|()| file.sync_data());
+        let (first, first_ms, bytes) = (first.offset, first.received_ms, bytes.len() as u64);
+        let open = OpenSegment { file, first, first_ms, marker, bytes, is_fresh: true };
+        if let Err(error) = written {
+            self.give_up(&open);
             return Err(error);
         }
-        let (first_ms, bytes) = (first.received_ms, bytes.len() as u64);
-        self.log.add_segment(Segment { first: first.offset, first_ms, marker, bytes });
-        Ok(OpenSegment { file, first_ms, marker, bytes })
+        Ok(open)
     }
 
     /// Deletes the oldest segments, except the last one.
     ///
     /// # Errors
-    /// When one cannot be deleted; those before it are gone then.
-    pub(crate) fn delete_oldest(&self, count: usize) -> io::Result<()> {
+    /// When one cannot be deleted; it is tried again the next time.
+    pub(crate) fn delete_oldest(&mut self, count: usize) -> io::Result<()> {
         let segments = self.log.outline().segments;
         for segment in segments.iter().take(count.min(segments.len().saturating_sub(1))) {
             // Readers are told first. One that is still at it keeps the file open.
             self.log.remove_oldest(1);
-            self.directory.delete_segment(segment.first, segment.marker)?;
+            self.doomed.push((segment.first, segment.marker));
         }
-        Ok(())
+        self.delete_doomed()
+    }
+
+    /// Deletes files of which nobody reads any more.
+    ///
+    /// # Errors
+    /// When one cannot be deleted; it is tried again the next time.
+    pub(crate) fn delete_doomed(&mut self) -> io::Result<()> {
+        let mut deleted = Ok(());
+        let directory = &self.directory;
+        self.doomed.retain(|(first, marker)| match directory.delete_segment(*first, *marker) {
+            Ok(()) => false,
+            Err(error) => {
+                deleted = Err(error);
+                true
+            }
+        });
+        deleted
+    }
+
+    /// The folder, and what is known of where it is.
+    pub(crate) const fn directory(&self) -> &Arc<Directory> {
+        &self.directory
     }
 
     /// What everybody may know.
     pub(crate) const fn log(&self) -> &Arc<Log> {
         &self.log
     }
+}
+
+/// Whether the disk, or what its user may have of it, is full.
+pub(crate) const fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

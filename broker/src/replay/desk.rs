@@ -4,14 +4,16 @@ use super::fetch::{Haul, haul};
 use super::gone::Gone;
 use super::owners::Owners;
 use super::refusal::{owned, refusal, unknown};
-use crate::journal::{Cursor, Cursors, Flow, Log, Reader, level_names, levels};
+use super::saving::Saving;
+use crate::journal::{Cursor, Cursors, Log, Reader, levels};
+use crate::repeat::Repeat;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::wire::{
-    Commit, CursorState, Done, Fetch, MAX_CURSOR_LEVELS, Position, Reader as Who, Refusal, Refused,
-    ReplayAnswer, ReplayRequest, Reset, ResetTo, WantedLevels,
+    Commit, Fetch, MAX_CURSOR_LEVELS, Position, Reader as Who, Refusal, Refused, ReplayAnswer,
+    ReplayRequest, WantedLevels,
 };
 
 /// A request is not kept waiting longer than this.
@@ -19,6 +21,13 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// The most bytes of the text that tells one process from another.
 const MAX_SESSION_BYTES: usize = 128;
+
+/// How long after a start everything is kept if cursors were lost: nobody knows whose levels are
+/// wanted until they have come.
+const KEEP_ALL: Duration = Duration::from_secs(600);
+
+/// How long after somebody could not read the journal it counts as unreadable.
+const UNREADABLE_FOR: Duration = Duration::from_secs(10);
 
 /// How often it is written down who was heard of, if nothing else has changed.
 const KEEP_HEARD: Duration = Duration::from_secs(60);
@@ -39,6 +48,11 @@ pub(crate) struct Desk {
     /// Since when the readers were silent, by a clock that nobody sets.
     silent_since: HashMap<String, Instant>,
     heard_kept: Instant,
+    saving: Saving,
+    /// Why the journal could not be read the last time, if it could not, and when that was.
+    unreadable: Option<(String, Instant)>,
+    unreadable_told: Repeat,
+    begun: Instant,
 }
 
 /// What becomes of a request.
@@ -51,6 +65,17 @@ pub(crate) enum Outcome {
     Batches(Haul),
     /// Nothing yet: it is to be tried again when there is more, or then.
     Wait(Instant),
+}
+
+/// How those who read are served.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ReplayHealth {
+    /// Why cursors cannot be saved, if they cannot.
+    pub(crate) unsaved: Option<String>,
+    /// Why the journal could not be read the last time, if it could not.
+    pub(crate) unreadable: Option<String>,
+    /// How often saving cursors failed.
+    pub(crate) failures: u64,
 }
 
 /// When it is: for leases, and for people.
@@ -81,11 +106,25 @@ impl Desk {
             gone: Gone::default(),
             silent_since: HashMap::new(),
             heard_kept: now.at,
+            saving: Saving::default(),
+            unreadable: None,
+            unreadable_told: Repeat::default(),
+            begun: now.at,
         };
-        if desk.cursors.damaged() > 0 {
+        let lines = desk.cursors.damaged();
+        if desk.cursors.is_lossy() {
+            tracing::error!(
+                event = "cursors_lost",
+                lines,
+                known = desk.cursors.iter().count(),
+                "a reader whose cursor is not known begins with the oldest batch that is kept, so that \
+                 windows it had delivered come again; what was deleted, or of levels that nobody \
+                 wants until it comes, is skipped"
+            );
+        } else if lines > 0 {
             tracing::warn!(
                 event = "cursors_damaged",
-                lines = desk.cursors.damaged(),
+                lines,
                 "their last known places are used; windows delivered since then come again"
             );
         }
@@ -94,7 +133,7 @@ impl Desk {
             desk.cursors.heard(&name, now.ms);
             desk.silent_since.insert(name, now.at);
         }
-        desk.cursors_changed();
+        desk.cursors_changed(now);
         desk
     }
 
@@ -146,18 +185,14 @@ impl Desk {
             _ => Reader::after(after),
         };
         let hauled = haul(&self.log, &mut reader, &levels, fetch.max_bytes);
-        let hauled = hauled.map_err(|error| self.unreadable(&error))?;
+        let hauled = hauled.map_err(|error| self.cannot_read(&error))?;
+        self.is_readable();
         // There may be a thousand places.
         reader.rest();
         let gone = self.gone.news(name, after, hauled.head.gone);
         if gone > 0 {
             self.cursors.change(name, |cursor| cursor.gone += gone);
-            tracing::warn!(
-                event = "batches_gone",
-                cursor = %name,
-                batches = gone,
-                "they were deleted because of their age or number, or damaged, before they were read"
-            );
+            self.tell_gone();
         }
         let wait = Duration::from_millis(fetch.wait_ms).min(MAX_WAIT);
         if hauled.is_empty() && !wait.is_zero() {
@@ -211,7 +246,9 @@ impl Desk {
                 return Err(refusal(Refusal::TooMany, text));
             }
             None => {
-                let offset = after.unwrap_or_else(|| self.log.end());
+                // It may be one of those whose cursors were lost.
+                let begin = || self.oldest().filter(|_| self.cursors.is_lossy());
+                let offset = after.or_else(begin).unwrap_or_else(|| self.log.end());
                 let levels = levels.clone();
                 let new = Cursor { offset, heard_ms: now.ms, gone: 0, levels };
                 tracing::info!(event = "cursor_begun", cursor = %name, offset);
@@ -219,9 +256,26 @@ impl Desk {
                 self.silent_since.insert(name.to_owned(), now.at);
             }
         }
-        self.save()?;
-        self.cursors_changed();
+        // It is logged, and tried again. Batches are handed out meanwhile.
+        self.save(now.at).ok();
+        self.cursors_changed(now);
         Ok(())
+    }
+
+    /// The offset before the oldest batch that is kept.
+    fn oldest(&self) -> Option<u64> {
+        self.log.outline().segments.first().map(|segment| segment.first - 1)
+    }
+
+    fn tell_gone(&mut self) {
+        for (cursor, batches) in self.gone.take_untold() {
+            tracing::warn!(
+                event = "batches_gone",
+                cursor,
+                batches,
+                "they were deleted because of their age or number, or damaged, before they were read"
+            );
+        }
     }
 
     fn commit(&mut self, commit: &Commit, address: &str, now: Now) -> Result<Outcome, Refused> {
@@ -241,72 +295,21 @@ impl Desk {
         Ok(Outcome::WhenSaved(ReplayAnswer::Committed(at)))
     }
 
-    fn reset(&mut self, reset: &Reset, now: Now) -> Result<Outcome, Refused> {
-        let Reset { name, to } = reset;
-        self.free(name, now)?;
-        let end = self.log.end();
-        let offset = match *to {
-            ResetTo::End => end,
-            ResetTo::Offset(offset) if offset <= end => offset,
-            ResetTo::Offset(offset) => {
-                let text = format!("there is no offset {offset} yet; the last one is {end}");
-                return Err(refusal(Refusal::Malformed, &text));
-            }
-            ResetTo::Time(ms) => self.before(ms).map_err(|error| self.unreadable(&error))?,
-        };
-        tracing::info!(event = "cursor_reset", cursor = %name, offset);
-        self.places.remove(name);
-        self.gone.forget(name);
-        self.cursors.change(name, |cursor| cursor.offset = offset);
-        self.cursors_changed();
-        Ok(Outcome::WhenSaved(ReplayAnswer::Done(Done { offset })))
-    }
-
-    fn delete(&mut self, name: &str, now: Now) -> Result<Outcome, Refused> {
-        self.free(name, now)?;
-        self.places.remove(name);
-        self.silent_since.remove(name);
-        self.gone.forget(name);
-        let offset = self.cursors.remove(name).map_or(0, |cursor| cursor.offset);
-        tracing::info!(event = "cursor_deleted", cursor = %name, offset);
-        self.cursors_changed();
-        Ok(Outcome::WhenSaved(ReplayAnswer::Done(Done { offset })))
-    }
-
-    /// Whether there is such a cursor, and nobody reads with it.
-    fn free(&self, name: &str, now: Now) -> Result<(), Refused> {
-        if self.cursors.get(name).is_none() {
-            return Err(unknown(name));
-        }
-        let Some(owner) = self.owners.of(name, now.at) else { return Ok(()) };
-        let text = format!("{owner} reads under the name {name}; stop it first");
-        Err(Refused { why: Refusal::Owned, text })
-    }
-
-    /// The offset before the first batch that was received then or later.
-    fn before(&self, ms: u64) -> io::Result<u64> {
-        let outline = self.log.outline();
-        let after = outline.segments.partition_point(|segment| segment.first_ms < ms);
-        let segment = outline.segments.get(after.saturating_sub(1));
-        let mut before = segment.map_or(outline.end, |segment| segment.first - 1);
-        let mut found = false;
-        Reader::after(before).read(&self.log, |batch| {
-            found = batch.stamp.received_ms >= ms;
-            if found {
-                return Flow::Stop;
-            }
-            before = batch.stamp.offset;
-            Flow::On
-        })?;
-        Ok(if found { before } else { outline.end })
-    }
-
-    /// Makes what has changed safe.
-    pub(crate) fn save(&mut self) -> Result<(), Refused> {
-        self.cursors.save().map_err(|error| {
-            tracing::error!(event = "cursors_not_saved", %error);
-            refusal(Refusal::Disk, &format!("the broker cannot write its cursors: {error}"))
+    /// Makes what has changed safe, if it is time to try.
+    pub(crate) fn save(&mut self, now: Instant) -> Result<(), Refused> {
+        self.saving.save(&mut self.cursors, self.log.directory(), now).map_err(|problem| {
+            let text = format!(
+                "the broker knows it, but cannot write it to disk now and keeps trying: {problem}"
+            );
+            refusal(Refusal::NotSaved, &text)
         })
+    }
+
+    /// What keeps cursors from being saved, and the journal from being read, if anything does.
+    pub(crate) fn health(&self) -> ReplayHealth {
+        let (unsaved, failures) = self.saving.health();
+        let unreadable = self.unreadable.as_ref().map(|(problem, _)| problem.clone());
+        ReplayHealth { unsaved, unreadable, failures }
     }
 
     /// Forgets those who are gone, and writes down who is not.
@@ -332,20 +335,30 @@ impl Desk {
             self.gone.forget(&name);
         }
         if forgets {
-            self.cursors_changed();
+            self.cursors_changed(now);
         }
         if now.at.saturating_duration_since(self.heard_kept) >= KEEP_HEARD {
             self.heard_kept = now.at;
             self.cursors.keep_heard();
         }
-        // It has been logged, and is tried again with the next change.
-        self.save().ok();
+        if self.cursors.is_lossy() {
+            self.cursors_changed(now);
+        }
+        self.tell_gone();
+        // Who could not read asks again, unless it is gone.
+        if self.unreadable.as_ref().is_some_and(|(_, since)| since.elapsed() > UNREADABLE_FOR) {
+            self.unreadable = None;
+        }
+        self.cursors.look(self.log.directory());
+        // It is logged, and tried again.
+        self.save(now.at).ok();
     }
 
-    fn cursors_changed(&mut self) {
+    fn cursors_changed(&mut self, now: Now) {
         self.log.set_passed(self.cursors.passed());
         let mut kept = self.cursors.wanted();
         kept.all |= self.keep_levels.all;
+        kept.all |= self.cursors.is_lossy() && now.at < self.begun + KEEP_ALL;
         kept.levels.extend(self.keep_levels.levels.iter().cloned());
         if kept != self.kept {
             self.kept.clone_from(&kept);
@@ -353,31 +366,24 @@ impl Desk {
         }
     }
 
-    /// All cursors.
-    pub(crate) fn list(&self, now: Now) -> Vec<CursorState> {
-        let end = self.log.end();
-        let state = |(name, cursor): (&str, &Cursor)| {
-            let oldest = self.log.received_after(cursor.offset);
-            CursorState {
-                name: name.to_owned(),
-                levels: level_names(&cursor.levels).map(str::to_owned).collect(),
-                offset: cursor.offset,
-                behind: end.saturating_sub(cursor.offset),
-                lag_ms: oldest.map_or(0, |oldest| now.ms.saturating_sub(oldest)),
-                heard_ms: cursor.heard_ms,
-                gone: cursor.gone,
-                reader: self.owners.of(name, now.at).unwrap_or_default(),
-            }
-        };
-        self.cursors.iter().map(state).collect()
+    fn is_readable(&mut self) {
+        self.unreadable = None;
+        if self.unreadable_told.is_over() {
+            tracing::info!(event = "journal_read_again");
+        }
     }
 
-    fn unreadable(&self, error: &io::Error) -> Refused {
-        tracing::error!(event = "journal_not_read", %error);
+    fn cannot_read(&mut self, error: &io::Error) -> Refused {
+        if self.unreadable_told.may_tell() {
+            tracing::error!(event = "journal_not_read", %error);
+        }
         let path = self.log.path().display();
-        refusal(Refusal::Disk, &format!("the broker cannot read its journal in {path}: {error}"))
+        let text = format!("the broker cannot read its journal in {path}: {error}");
+        self.unreadable = Some((text.clone(), Instant::now()));
+        refusal(Refusal::Disk, &text)
     }
 }
 
+mod by_hand;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,22 @@
 //! How many batches were gone before a reader got to them, each counted once, however often the
 //! reader asks for the same place: one that is held up does so every two seconds.
 
+use crate::repeat::Repeat;
 use std::collections::HashMap;
 
-/// Up to which offset has been counted, by reader.
+/// What has been counted, by reader.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
-    until: HashMap<String, u64>,
+    by_name: HashMap<String, Counted>,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    /// Up to which offset.
+    until: u64,
+    /// What the log has not been told yet.
+    untold: u64,
+    repeat: Repeat,
 }
 
 impl Gone {
@@ -17,14 +27,27 @@ impl Gone {
         }
         // What is gone is nearly always what would have come first.
         let until = after.saturating_add(gone);
-        let counted = self.until.get(name).copied().unwrap_or(0);
-        self.until.insert(name.to_owned(), counted.max(until));
-        until.saturating_sub(counted.max(after))
+        let counted = self.by_name.entry(name.to_owned()).or_default();
+        let news = until.saturating_sub(counted.until.max(after));
+        counted.until = counted.until.max(until);
+        counted.untold += news;
+        news
+    }
+
+    /// Whose batches are gone, and how many, as far as the log is to be told now. A reader that is slow
+    /// for long misses some again and again.
+    pub(super) fn take_untold(&mut self) -> Vec<(String, u64)> {
+        let untold = self.by_name.iter_mut().filter(|(_, counted)| counted.untold > 0);
+        let due = untold.filter_map(|(name, counted)| {
+            let may = counted.repeat.may_tell();
+            may.then(|| (name.clone(), std::mem::take(&mut counted.untold)))
+        });
+        due.collect()
     }
 
     /// The reader begins anew somewhere else, or is no more.
     pub(super) fn forget(&mut self, name: &str) {
-        self.until.remove(name);
+        self.by_name.remove(name);
     }
 }
 
@@ -41,6 +64,11 @@ mod tests {
         assert_eq!(gone.news("b", 50, 549), 549);
         // Elsewhere, something is damaged.
         assert_eq!((gone.news("a", 700, 2), gone.news("a", 700, 2)), (2, 0));
+        let mut told = gone.take_untold();
+        told.sort();
+        assert_eq!(told, [("a".to_owned(), 551), ("b".to_owned(), 549)]);
+        assert_eq!(gone.news("a", 800, 5), 5);
+        assert_eq!(gone.take_untold(), [], "it was told a moment ago");
         gone.forget("a");
         assert_eq!(gone.news("a", 50, 549), 549);
     }

@@ -14,8 +14,9 @@ mod gone;
 mod owners;
 mod refusal;
 mod request;
+mod saving;
 mod thread;
 mod unsent;
 
-pub(crate) use desk::{Desk, Now};
+pub(crate) use desk::{Desk, Now, ReplayHealth};
 pub(crate) use thread::ReplayThread;

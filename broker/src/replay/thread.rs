@@ -194,7 +194,7 @@ impl ReplayThread {
         if when_saved.is_empty() {
             return Ok(());
         }
-        let saved = self.desk.as_mut().map_or(Ok(()), Desk::save);
+        let saved = self.desk.as_mut().map_or(Ok(()), |desk| desk.save(Instant::now()));
         for (asker, answer) in when_saved {
             let answer = match &saved {
                 Ok(()) => answer,
@@ -339,7 +339,7 @@ impl ReplayThread {
         self.unsent.forget();
         let Some(desk) = &mut self.desk else { return };
         desk.look_after(now());
-        self.shared.tell_cursors(desk.list(now()));
+        self.shared.tell_readers(desk.list(now()), desk.health());
     }
 }
 

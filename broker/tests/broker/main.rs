@@ -4,6 +4,7 @@
 mod client;
 mod curve;
 mod drain;
+mod folder;
 mod harness;
 mod hostile;
 mod http;

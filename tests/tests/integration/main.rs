@@ -9,6 +9,7 @@ mod demand;
 mod ends;
 mod fakes;
 mod inherited;
+mod journal_disk;
 mod killed;
 mod levels;
 mod million;

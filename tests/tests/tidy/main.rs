@@ -7,6 +7,7 @@
 
 mod edges;
 mod flags;
+mod packages;
 mod seeds;
 mod sources;
 

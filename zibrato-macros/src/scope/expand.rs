@@ -94,13 +94,12 @@ impl<'a> Parts<'a> {
     /// `first` in front of the statements.
     fn in_front(&self, first: &TokenStream) -> TokenStream {
         let in_flight = self.in_flight();
-        expand::flat(self.function, self.body, &quote_spanned!(here()=> #in_flight #first))
+        expand::guarded(self.function, self.body, &quote_spanned!(here()=> #in_flight #first))
     }
 
     /// `first`, and then the statements in a scope that tells `recording` how it goes.
     fn around(&self, first: &TokenStream, recording: &TokenStream) -> TokenStream {
         let in_flight = self.in_flight();
-        let items = &self.body.items;
         let recording = self.polled(recording);
         let around = Around {
             krate: self.args.krate.as_ref(),
@@ -114,7 +113,7 @@ impl<'a> Parts<'a> {
         } else {
             around.call(self.body)
         };
-        let content = quote_spanned!(here()=> #items #in_flight #first #measured);
+        let content = quote_spanned!(here()=> #in_flight #first #measured);
         expand::rebuilt(self.function, self.body, content)
     }
 
@@ -243,10 +242,10 @@ impl Around<'_> {
         let call = self.private(&["scope", "call"]);
         let run = if output.is_whole { "run" } else { "run_typed" };
         let run = self.private(&["scope", run]);
-        let statements = &body.statements;
-        let block = braced(body.braces, quote_spanned!(here()=> #keep #statements));
+        let Body { items, statements, .. } = body;
+        let block = braced(body.braces, quote_spanned!(here()=> #keep #items #statements));
         let tokens = &output.tokens;
-        let closure = quote_spanned!(hidden(output.from)=> move || -> #tokens #block);
+        let closure = quote_spanned!(body.braces=> move || -> #tokens #block);
         let Typed { outside, argument, .. } = self.typed();
         let run = quote_spanned!(here()=> #run(#argument #closure));
         let finished = self.finished(&run);
@@ -263,8 +262,8 @@ impl Around<'_> {
         let future = self.private(&["scope", "future"]);
         let poll = self.private(&["scope", "Scope", "poll"]);
         let Typed { outside, inside, .. } = self.typed();
-        let statements = &body.statements;
-        let block = braced(body.braces, quote_spanned!(here()=> #inside #keep #statements));
+        let Body { items, statements, .. } = body;
+        let block = braced(body.braces, quote_spanned!(here()=> #inside #keep #items #statements));
         // Inside a future that borrows, so does this one.
         let head = match &body.around {
             Some(around) => around.head.clone(),

@@ -3,6 +3,8 @@
 use super::*;
 use crate::journal::directory::segments;
 
+const MAX: u64 = record::MAX_OFFSET;
+
 /// The name of a segment that begins with this batch.
 fn name(first: u64, marker: u64) -> String {
     format!("{first:020}-{marker:016x}.zbj")
@@ -88,7 +90,7 @@ fn a_cursor_beyond_any_offset_is_damage() {
     let mut cursors = Cursors::load(dir.path()).unwrap();
     let levels = levels(["info"]).unwrap();
     cursors.change("a", |c| *c = Cursor { offset: u64::MAX, heard_ms: 1, gone: 0, levels });
-    cursors.save().unwrap();
+    cursors.save(&Directory::open(dir.path()).unwrap()).unwrap();
     let back = Cursors::load(dir.path()).unwrap();
     assert_eq!((back.highest(), back.damaged()), (0, 1));
 }
@@ -103,4 +105,60 @@ fn where_little_may_be_kept_segments_are_small_so_that_old_ones_can_go() {
     opened.writer.limit_segments(4_000);
     append(&mut opened.writer, 1..=60);
     assert!(opened.writer.log().outline().segments.iter().all(|segment| segment.bytes < 5_000));
+}
+
+#[test]
+fn a_file_without_any_record_moves_no_offset() {
+    for first in [3, 500, MAX] {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path(), 10);
+        let file = dir.path().join(name(first, 7));
+        fs::write(&file, "no record ".repeat(10_000)).unwrap();
+        for next in [11, 14] {
+            let mut opened = open(dir.path());
+            assert_eq!(opened.writer.log().end() + 1, next, "{first}");
+            append(&mut opened.writer, next..next + 3);
+            assert_eq!(read_all(&opened), ((1..next + 3).collect(), 0), "{first}");
+        }
+        assert!(file.exists(), "it is left alone");
+        let found = inspect(dir.path(), |_, _| (), |_| Ok(())).unwrap();
+        assert_eq!(found.segments.iter().filter(|segment| !segment.has_records).count(), 1);
+        assert!(found.segments.iter().all(|segment| segment.missing == 0), "{first}");
+    }
+}
+
+#[test]
+fn the_offsets_of_a_last_segment_that_is_all_damaged_are_not_given_again() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 10);
+    fs::write(dir.path().join(name(11, 7)), "no record ".repeat(10)).unwrap();
+    let opened = open(dir.path());
+    assert!(opened.writer.log().end() >= 11);
+    assert_eq!(opened.writer.log().health().damaged, 1);
+    assert_eq!(read_all(&opened), ((1..=10).collect(), 0));
+}
+
+#[test]
+fn two_brokers_in_one_journal_are_found_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(dir.path());
+    append(&mut opened.writer, 1..=10);
+    // As a broker would that did not see the lock.
+    let copy = tempfile::tempdir().unwrap();
+    written(copy.path(), 10);
+    let mut other = open(copy.path());
+    other.writer.give_up_segment();
+    let body = body(11);
+    let entry = Entry { level: "theirs", ..entry(11, &body) };
+    let theirs = BatchId { publisher: PublisherId([9; 16]), sequence: 1 };
+    other.writer.commit(&[Entry { id: theirs, ..entry }]).unwrap();
+    append(&mut opened.writer, 11..=12);
+    let last = segments(copy.path()).unwrap().pop().unwrap();
+    let from = directory::segment_path(copy.path(), last.first, last.marker);
+    fs::copy(&from, dir.path().join(from.file_name().unwrap())).unwrap();
+    let doubled = |path: &Path| {
+        let found = inspect(path, |_, _| (), |_| Ok(())).unwrap();
+        found.segments.iter().map(|segment| segment.doubled).sum::<u64>()
+    };
+    assert_eq!((doubled(dir.path()), doubled(copy.path())), (1, 0));
 }

@@ -1,15 +1,16 @@
 //! What becomes of cursors when clocks are set.
 
 use super::*;
-use crate::journal::Health;
+use crate::journal::{Directory, Health};
 use std::path::Path;
 
 const NOON: u64 = 1_700_000_040_000;
 const HOUR_MS: u64 = 3_600_000;
 
 fn desk(directory: &Path, now: Now) -> Desk {
-    let log = Log::new(directory, 1, Vec::new(), (0, 0), Health::default()).unwrap();
     let cursors = Cursors::load(directory).unwrap();
+    let directory = Arc::new(Directory::open(directory).unwrap());
+    let log = Log::new(directory, Vec::new(), (0, 0), Health::default()).unwrap();
     Desk::new(Arc::new(log), cursors, (WantedLevels::default(), HOUR_MS), now)
 }
 

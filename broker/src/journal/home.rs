@@ -1,0 +1,295 @@
+//! The journal's folder, held open and locked, and whether its path still names it.
+//!
+//! What is acknowledged has to exist under its name. A folder can be deleted, moved or unmounted
+//! under a running broker, and files in it still be written. So all writing goes through the
+//! descriptor of the folder, never to whatever else the path names by then, and before anything is
+//! acknowledged the two are compared.
+
+use super::directory::{JournalError, LOCK_FILE};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// The permissions of the files of a journal.
+const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// What tells a file or folder from every other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    fn of(found: &Stat) -> Self {
+        Self { device: found.st_dev, inode: found.st_ino }
+    }
+}
+
+/// A folder in use: no other broker writes there while this is held.
+#[derive(Debug)]
+pub(super) struct Home {
+    path: PathBuf,
+    /// Locked until it is closed, if its file system can do that.
+    folder: OwnedFd,
+    identity: Identity,
+    /// The file in it that is locked too. It may be made again.
+    lock: Mutex<File>,
+}
+
+/// Where a folder is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Where its path says.
+    Here,
+    /// Nowhere: it was deleted.
+    Deleted,
+    /// Elsewhere, or out of reach; the text says what stands at its path.
+    Away(String),
+}
+
+impl Home {
+    /// Opens and locks a folder that is there.
+    ///
+    /// # Errors
+    /// [`JournalError`] when it cannot be used, or somebody else has it.
+    pub(super) fn open(path: &Path) -> Result<Self, JournalError> {
+        let unusable = || JournalError::unusable(path);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::openat(CWD, path, flags, Mode::empty());
+        let folder = folder.map_err(io::Error::from).map_err(unusable())?;
+        let in_use = || JournalError::InUse { path: path.to_owned(), by: user_of(path) };
+        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Err(in_use()),
+            // Some network file systems lock files only.
+            Err(error) => tracing::debug!(event = "folder_not_locked", %error),
+        }
+        let lock = take_lock(&folder)
+            .map_err(JournalError::unusable(&path.join(LOCK_FILE)))?
+            .ok_or_else(in_use)?;
+        let found = rustix::fs::fstat(&folder).map_err(io::Error::from).map_err(unusable())?;
+        let identity = Identity::of(&found);
+        Ok(Self { path: path.to_owned(), folder, identity, lock: Mutex::new(lock) })
+    }
+
+    /// What should lead to it.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the folder is now.
+    pub(super) fn place(&self) -> Place {
+        let at_path = rustix::fs::stat(&self.path);
+        match at_path {
+            Ok(found) if Identity::of(&found) == self.identity => return Place::Here,
+            _ => {}
+        }
+        let link = fs::read_link(format!("/proc/self/fd/{}", self.folder.as_raw_fd()));
+        let now_at = link.unwrap_or_default();
+        // Some file systems do not count the names of folders.
+        let is_deleted = rustix::fs::fstat(&self.folder).is_ok_and(|found| found.st_nlink == 0)
+            || now_at.to_string_lossy().ends_with(" (deleted)");
+        if is_deleted {
+            return Place::Deleted;
+        }
+        let moved = rustix::fs::stat(&now_at).is_ok_and(|at| Identity::of(&at) == self.identity);
+        Place::Away(match at_path {
+            _ if moved => format!("it was moved to {}", now_at.display()),
+            Ok(found) if FileType::from_raw_mode(found.st_mode).is_dir() => {
+                "another folder is in its place, or its disk was unmounted".to_owned()
+            }
+            Ok(_) => "a file is in its place".to_owned(),
+            Err(Errno::NOENT) => "it is not there; its disk may have been unmounted".to_owned(),
+            Err(error) => io::Error::from(error).to_string(),
+        })
+    }
+
+    /// Makes a deleted folder again, or takes the empty one that was put in its place.
+    ///
+    /// # Errors
+    /// A text when the folder above it is gone too or on another disk, or there is something else.
+    pub(super) fn make_again(&self) -> Result<Self, String> {
+        let parent = match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let shown = parent.display();
+        let found = rustix::fs::stat(parent)
+            .map_err(|error| format!("it was deleted, and so was {shown} ({error})"))?;
+        // Where a disk was mounted, the journal is not to be written to the disk below.
+        if found.st_dev != self.identity.device {
+            return Err(format!("it was deleted, and {shown} is on another disk now"));
+        }
+        let again = |error: io::Error| format!("it was deleted and cannot be made again: {error}");
+        match DirBuilder::new().mode(0o700).create(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(again(error)),
+            _ => {}
+        }
+        let new = Self::open(&self.path).map_err(|error| error.to_string())?;
+        if new.identity.device != self.identity.device {
+            return Err("it was deleted, and another disk is mounted in its place".to_owned());
+        }
+        Ok(new)
+    }
+
+    /// Takes the lock file again if somebody has deleted or replaced it; `false` if another broker has
+    /// it now.
+    ///
+    /// # Errors
+    /// When it cannot be looked at or made.
+    pub(super) fn keep_lock(&self) -> io::Result<bool> {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = Identity::of(&rustix::fs::fstat(&*lock)?);
+        if self.identity_of(LOCK_FILE)? == Some(held) {
+            return Ok(true);
+        }
+        let Some(new) = take_lock(&self.folder)? else { return Ok(false) };
+        *lock = new;
+        tracing::warn!(
+            event = "journal_lock_restored",
+            journal = %self.path.display(),
+            why = "somebody deleted the file `lock`; the folder itself is locked too"
+        );
+        Ok(true)
+    }
+
+    /// What a file in the folder is; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub(super) fn identity_of(&self, name: &str) -> io::Result<Option<Identity>> {
+        Ok(self.stat(name)?.map(|found| Identity::of(&found)))
+    }
+
+    /// How many bytes a file in the folder has; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub(super) fn bytes_of(&self, name: &str) -> io::Result<Option<u64>> {
+        Ok(self.stat(name)?.map(|found| u64::try_from(found.st_size).unwrap_or_default()))
+    }
+
+    /// Whether a file in the folder is this open one, and has so many bytes at least; `None` if there
+    /// is no file or another one.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub(super) fn holds(&self, name: &str, file: &File, bytes: u64) -> io::Result<Option<bool>> {
+        let Some(found) = self.stat(name)? else { return Ok(None) };
+        let open = rustix::fs::fstat(file)?;
+        let is_it = Identity::of(&found) == Identity::of(&open);
+        Ok(is_it.then(|| u64::try_from(open.st_size).unwrap_or_default() >= bytes))
+    }
+
+    fn stat(&self, name: &str) -> io::Result<Option<Stat>> {
+        // One that was moved to another disk is a link.
+        match rustix::fs::statat(&self.folder, name, AtFlags::empty()) {
+            Ok(found) => Ok(Some(found)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a file in the folder for reading and writing.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(super) fn open_file(&self, name: &str, create: OFlags) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | create;
+        Ok(rustix::fs::openat(&self.folder, name, flags, MODE)?.into())
+    }
+
+    /// Renames a file in the folder; `false` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<bool> {
+        missing_is_false(rustix::fs::renameat(&self.folder, from, &self.folder, to))
+    }
+
+    /// Deletes a file in the folder; `false` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be deleted.
+    pub(super) fn delete(&self, name: &str) -> io::Result<bool> {
+        missing_is_false(rustix::fs::unlinkat(&self.folder, name, AtFlags::empty()))
+    }
+
+    /// Writes a file whole or not at all, also when the machine fails meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let new = format!("{name}.new");
+        let mut file = self.open_file(&new, OFlags::CREATE | OFlags::TRUNC)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        self.rename(&new, name)?;
+        self.sync()
+    }
+
+    /// Makes what happened to the names in the folder safe.
+    ///
+    /// # Errors
+    /// When it cannot be.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.folder)?)
+    }
+
+    /// What the system says of its disk.
+    ///
+    /// # Errors
+    /// When it says nothing.
+    pub(super) fn disk(&self) -> io::Result<rustix::fs::StatVfs> {
+        Ok(rustix::fs::fstatvfs(&self.folder)?)
+    }
+}
+
+fn missing_is_false(done: rustix::io::Result<()>) -> io::Result<bool> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Locks the lock file of a folder; `None` if somebody else has it.
+fn take_lock(folder: &OwnedFd) -> io::Result<Option<File>> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::openat(folder, LOCK_FILE, flags, MODE)?);
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {
+            // For people; the lock is what counts, and a full disk is no reason not to start.
+            let told = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+            tracing::debug!(event = "journal_locked", told = told.is_ok());
+            Ok(Some(file))
+        }
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Which process uses a folder, as far as its lock file says.
+fn user_of(path: &Path) -> String {
+    let mut by = String::new();
+    let read =
+        File::open(path.join(LOCK_FILE)).and_then(|file| file.take(20).read_to_string(&mut by));
+    let known = read.is_ok() && by.parse::<u32>().is_ok();
+    if known { format!(", process {by}") } else { String::new() }
+}
+
+/// Whether a broker uses the journal in a folder now.
+pub(crate) fn is_in_use(path: &Path) -> bool {
+    let is_locked = |path: &Path| {
+        let Ok(file) = File::open(path) else { return false };
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+    };
+    // Brokers of earlier versions lock the file alone, and a file can be deleted.
+    is_locked(path) || is_locked(&path.join(LOCK_FILE))
+}

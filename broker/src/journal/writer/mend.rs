@@ -1,0 +1,156 @@
+//! Looks whether the folder and its segments are where they should be, and mends what can be.
+
+use super::{OpenSegment, Writer};
+use crate::journal::directory::{Return, SegmentFile, segment_name, segments};
+use crate::journal::home::Home;
+use crate::journal::log::Outline;
+use rustix::fs::OFlags;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+impl Writer {
+    /// Looks whether everything is where it should be, as [`mend`](Self::mend), and tells readers of
+    /// segments that are gone.
+    ///
+    /// # Errors
+    /// When nothing could be made safe now.
+    pub(crate) fn look(&mut self) -> io::Result<()> {
+        self.mend()?;
+        self.is_locked_out = !self.directory.home()?.keep_lock()?;
+        self.look_for_lost()?;
+        if self.is_locked_out { Err(locked_out()) } else { Ok(()) }
+    }
+
+    /// Sees to it that the folder and its files are where they should be: makes a folder again that was
+    /// deleted, writes the last segment again that was deleted, and tells readers of all others that
+    /// are gone.
+    ///
+    /// # Errors
+    /// While the folder is away, or its disk refuses.
+    pub(crate) fn mend(&mut self) -> io::Result<()> {
+        let outline = || self.log.outline();
+        let returned = self.directory.mend_place(|home| is_as_left(home, &outline()));
+        if self.directory.home().is_err()
+            && let Some(open) = self.open.take()
+        {
+            // It is let go of, so that its disk can be unmounted. What is behind its end was not
+            // acknowledged, and comes again.
+            let cut = open.file.set_len(open.bytes);
+            tracing::debug!(event = "journal_cut", ok = cut.is_ok());
+        }
+        let path = self.directory.path().display();
+        match returned? {
+            Return::Stayed => return self.mend_last_segment(),
+            Return::CameBack => tracing::info!(event = "journal_folder_is_back", journal = %path),
+            Return::MadeAgain => tracing::error!(
+                event = "journal_folder_deleted",
+                journal = %path,
+                why = "somebody deleted it; it has been made again"
+            ),
+        }
+        self.mend_last_segment()?;
+        self.look_for_lost()
+    }
+
+    /// Writes the last segment again if somebody has deleted it, and leaves it if somebody has cut it.
+    fn mend_last_segment(&mut self) -> io::Result<()> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let home = self.directory.home()?;
+        let held = home.holds(&open.name(), &open.file, open.bytes)?;
+        match held {
+            Some(true) => Ok(()),
+            None if open.is_fresh => {
+                self.open = None;
+                Ok(())
+            }
+            None => {
+                open.file = restore(&home, open)?;
+                self.log.restored(open.marker);
+                tracing::warn!(
+                    event = "segment_restored",
+                    segment = open.name(),
+                    bytes = open.bytes,
+                    why = "somebody deleted it; it was still open and has been written again"
+                );
+                Ok(())
+            }
+            Some(false) => {
+                self.open = None;
+                self.look_for_lost()
+            }
+        }
+    }
+
+    /// Tells readers, and the log, of segments that somebody has deleted or cut.
+    ///
+    /// # Errors
+    /// When the disk does not say.
+    fn look_for_lost(&mut self) -> io::Result<()> {
+        let home = self.directory.home()?;
+        let (mut files, mut batches, mut lost) = (0_u64, 0, 0);
+        let outline = self.log.outline();
+        let ends = outline.segments.iter().skip(1).map(|next| next.first).chain([outline.end + 1]);
+        for (segment, end) in outline.segments.iter().zip(ends) {
+            let left = home.bytes_of(&segment_name(segment.first, segment.marker))?;
+            if left.is_some_and(|left| left >= segment.bytes) {
+                continue;
+            }
+            files += 1;
+            // How many of them a file has lost that was cut, nobody knows here.
+            batches += if left.is_none() { end.saturating_sub(segment.first) } else { 0 };
+            lost += segment.bytes - left.unwrap_or_default();
+            self.log.lose(segment.marker, left);
+        }
+        if files > 0 {
+            tracing::error!(
+                event = "segments_lost",
+                files,
+                batches,
+                bytes = lost,
+                why = "somebody deleted or cut files of the journal; readers that had not read them \
+                       are told how many batches are gone"
+            );
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn locked_out() -> io::Error {
+    io::Error::other("another broker has taken the journal, since its lock file was deleted")
+}
+
+/// Whether a folder that has come back has the segments that it had, and no broker has written more.
+fn is_as_left(home: &Home, outline: &Outline) -> bool {
+    let Some(last) = outline.segments.last() else { return true };
+    let bytes = home.bytes_of(&segment_name(last.first, last.marker));
+    let known = |name: &str| {
+        outline.segments.iter().any(|segment| segment_name(segment.first, segment.marker) == name)
+    };
+    let later = segments(home.path());
+    matches!(bytes, Ok(Some(bytes)) if bytes == last.bytes)
+        && later.is_ok_and(|all| {
+            let is_new = |file: &&SegmentFile| file.first > outline.end;
+            all.iter().filter(is_new).all(|file| known(&segment_name(file.first, file.marker)))
+        })
+}
+
+/// Writes what is safe of an open segment into a new file of the same name, and gives that.
+fn restore(home: &Home, open: &OpenSegment) -> io::Result<File> {
+    let name = format!("{}.new", open.name());
+    let file = home.open_file(&name, OFlags::CREATE | OFlags::TRUNC)?;
+    let mut chunk = vec![0; 1 << 20];
+    let mut at = 0;
+    while at < open.bytes {
+        let left = usize::try_from(open.bytes - at).unwrap_or(usize::MAX);
+        let part = chunk.len().min(left);
+        let part = &mut chunk[..part];
+        open.file.read_exact_at(part, at)?;
+        file.write_all_at(part, at)?;
+        at += part.len() as u64;
+    }
+    file.sync_all()?;
+    home.rename(&name, &open.name())?;
+    home.sync()?;
+    Ok(file)
+}

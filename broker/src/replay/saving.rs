@@ -1,0 +1,67 @@
+//! Saves cursors, and tries again when that fails: less and less often, and without telling the log
+//! each time.
+
+use crate::journal::{Cursors, Directory};
+use crate::repeat::Repeat;
+use std::time::{Duration, Instant};
+
+/// How soon saving is tried again after it has failed once.
+const SHORT: Duration = Duration::from_millis(100);
+
+/// How soon after it has failed many times.
+const LONG: Duration = Duration::from_secs(5);
+
+/// How saving went.
+#[derive(Debug, Default)]
+pub(super) struct Saving {
+    failed: Option<Failed>,
+    failures: u64,
+    told: Repeat,
+}
+
+#[derive(Debug)]
+struct Failed {
+    problem: String,
+    pause: Duration,
+    next: Instant,
+}
+
+impl Saving {
+    /// Saves cursors that have changed, if it has not just failed.
+    ///
+    /// # Errors
+    /// Why they are not saved.
+    pub(super) fn save(
+        &mut self,
+        cursors: &mut Cursors,
+        directory: &Directory,
+        now: Instant,
+    ) -> Result<(), String> {
+        if let Some(failed) = self.failed.as_ref().filter(|failed| now < failed.next)
+            && cursors.is_to_be_saved(directory)
+        {
+            return Err(failed.problem.clone());
+        }
+        let Err(error) = cursors.save(directory) else {
+            self.failed = None;
+            if self.told.is_over() {
+                tracing::info!(event = "cursors_saved_again");
+            }
+            return Ok(());
+        };
+        let problem = error.to_string();
+        if self.told.may_tell() {
+            let why = "readers go on; after a restart of the broker they begin where they were saved last";
+            tracing::error!(event = "cursors_not_saved", problem, why);
+        }
+        self.failures += 1;
+        let pause = self.failed.take().map_or(SHORT, |failed| LONG.min(failed.pause * 2));
+        self.failed = Some(Failed { problem: problem.clone(), pause, next: now + pause });
+        Err(problem)
+    }
+
+    /// Why cursors are not saved, if they are not, and how often saving failed.
+    pub(super) fn health(&self) -> (Option<String>, u64) {
+        (self.failed.as_ref().map(|failed| failed.problem.clone()), self.failures)
+    }
+}

@@ -1,0 +1,194 @@
+//! The disk of a journal that fails, fills up, or is unmounted under a running broker: nothing that
+//! was acknowledged is lost, and it goes on by itself when the disk does.
+
+use rustix::io::Errno;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use zibrato::Zibrato;
+use zibrato_tests::{Broker, DEADLINE, FailingDisk, Ports, Running, Signal, program, wait_until};
+
+/// A broker that keeps everything in a folder.
+fn broker(ports: &Ports, journal: &Path) -> Command {
+    let mut command = Command::new(program("zibrato-broker"));
+    command.arg("--port").arg(ports.at(0).to_string());
+    command.arg("--http").arg(format!("127.0.0.1:{}", ports.at(4)));
+    command.arg("--journal").arg(journal).args(["--journal-min-free", "0"]);
+    command.args(["--keep-levels", "info", "--settle", "0", "--shutdown-timeout", "5"]);
+    command
+}
+
+fn publisher(ports: &Ports) -> Zibrato {
+    let interval = Duration::from_millis(20);
+    let builder = Zibrato::builder().port(ports.at(0)).interval(interval).demand(false);
+    builder.flush_deadline(DEADLINE).build().unwrap()
+}
+
+#[track_caller]
+fn is_unready(ports: &Ports, why: &str) {
+    let what = format!("/readyz to say {why}");
+    wait_until(DEADLINE, &what, || Broker::page_at(ports.at(4), "/readyz").contains(why));
+}
+
+#[track_caller]
+fn is_ready(ports: &Ports) {
+    let ready = || Broker::page_at(ports.at(4), "/readyz").contains(" 200 ");
+    wait_until(DEADLINE, "the broker to be ready", ready);
+}
+
+/// How much was counted under `n`, in the journal in a folder.
+fn kept(journal: &Path) -> f64 {
+    let mut dump = Command::new(program("zibrato-broker"));
+    dump.args(["journal", "dump", "--lines", "--journal"]).arg(journal);
+    let (status, lines, log) = Running::run(&mut dump);
+    assert!(status.success(), "{log}");
+    let counted = lines.lines().filter(|line| line.starts_with("info|")).filter_map(|line| {
+        let mut fields = line.split('|').skip(2);
+        (fields.next() == Some("n")).then(|| fields.next()?.parse::<f64>().ok()).flatten()
+    });
+    counted.sum()
+}
+
+/// How much the broker has acknowledged, when that is all, or after this time.
+fn delivered(z: &Zibrato, within: Duration) -> u64 {
+    z.flush(within).delivered
+}
+
+fn count(z: &Zibrato, times: u64) {
+    (0..times).for_each(|_| z.count("info", "n", 1));
+}
+
+/// A disk fails in one way, and is mended.
+fn fails_and_is_mended(errno: Errno, event: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let (disk, ports) = (FailingDisk::new(dir.path()), Ports::take());
+    let journal = dir.path().join("journal");
+    let mut command = broker(&ports, &journal);
+    disk.hold(&mut command);
+    let mut running = Running::start(&mut command);
+    running.says(&["listening"]);
+    let z = publisher(&ports);
+    count(&z, 10);
+    assert_eq!(delivered(&z, DEADLINE), 10);
+    disk.fail(errno);
+    count(&z, 10);
+    running.says(&[&format!("event=\"{event}\""), "problem="]);
+    is_unready(&ports, "the journal cannot be written");
+    assert_eq!(delivered(&z, Duration::from_millis(500)), 10, "nothing is acknowledged");
+    disk.mend();
+    assert_eq!(delivered(&z, DEADLINE), 20, "it goes on by itself");
+    is_ready(&ports);
+    count(&z, 10);
+    assert_eq!(delivered(&z, DEADLINE), 30);
+    let log = running.log();
+    let all = ["journal_full", "journal_unwritable", "journal_missing"];
+    for other in all.iter().filter(|other| **other != event) {
+        assert!(!log.contains(other), "{log}");
+    }
+    assert!(log.contains("journal_writes_again") && log.lines().count() < 20, "{log}");
+    assert!(running.stop(Signal::TERM).success());
+    assert_eq!(kept(&journal), 30.0);
+}
+
+#[test]
+fn a_disk_with_errors_takes_nothing_until_it_is_mended() {
+    fails_and_is_mended(Errno::IO, "journal_unwritable");
+}
+
+#[test]
+fn a_disk_that_became_read_only_takes_nothing_until_it_is_writable_again() {
+    fails_and_is_mended(Errno::ROFS, "journal_unwritable");
+}
+
+#[test]
+fn a_full_disk_takes_nothing_until_there_is_room() {
+    fails_and_is_mended(Errno::NOSPC, "journal_full");
+}
+
+#[test]
+fn a_quota_that_is_used_up_is_a_full_disk() {
+    fails_and_is_mended(Errno::DQUOT, "journal_full");
+}
+
+#[test]
+fn a_disk_with_errors_leaves_no_heap_of_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let (disk, ports) = (FailingDisk::new(dir.path()), Ports::take());
+    let journal = dir.path().join("journal");
+    let mut command = broker(&ports, &journal);
+    disk.hold(&mut command);
+    let mut running = Running::start(&mut command);
+    running.says(&["listening"]);
+    let z = publisher(&ports);
+    disk.fail(Errno::IO);
+    count(&z, 1);
+    let failures = || {
+        let page = Broker::page_at(ports.at(4), "/metrics");
+        let name = "zibrato_broker_journal_failures_total ";
+        page.lines().find_map(|line| line.strip_prefix(name)?.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    wait_until(DEADLINE, "several failures", || failures() >= 4.0);
+    disk.mend();
+    assert_eq!(delivered(&z, DEADLINE), 1);
+    let is_segment = |name: &str| name.ends_with(".zbj");
+    let segments = || {
+        let entries = std::fs::read_dir(&journal).unwrap();
+        entries.filter(|e| e.as_ref().unwrap().file_name().to_str().is_some_and(is_segment)).count()
+    };
+    wait_until(DEADLINE, "the rest to be deleted", || segments() <= 2);
+    assert!(running.stop(Signal::TERM).success());
+}
+
+/// Runs a command in the mounts of a process.
+fn in_mounts_of(id: u32, args: &[&str]) -> bool {
+    let mut command = Command::new("nsenter");
+    command.args(["--mount", "--target", &id.to_string()]).args(args);
+    Running::run(&mut command).0.success()
+}
+
+#[test]
+fn a_disk_that_is_unmounted_is_waited_for_and_what_lies_below_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, target) = (dir.path().join("source"), dir.path().join("target"));
+    std::fs::create_dir(&source).unwrap();
+    std::fs::create_dir(&target).unwrap();
+    let ports = Ports::take();
+    // The journal is the mounted folder itself, or one in it.
+    for (journal, why) in
+        [(target.clone(), "another folder"), (target.join("journal"), "not there")]
+    {
+        let plan = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", plan]);
+        command.arg(&source).arg(&target);
+        let broker = broker(&ports, &journal);
+        command.arg(broker.get_program()).args(broker.get_args());
+        let probe = ["--mount", "--propagation", "private", "true"];
+        if !Running::run(Command::new("unshare").args(probe)).0.success() {
+            eprintln!("skipped: this user may not mount");
+            return;
+        }
+        let mut running = Running::start(&mut command);
+        running.says(&["listening"]);
+        let z = publisher(&ports);
+        count(&z, 10);
+        assert_eq!(delivered(&z, DEADLINE), 10);
+        let [from, to] = [&source, &target].map(|path| path.to_str().unwrap());
+        assert!(in_mounts_of(running.id(), &["umount", "--lazy", to]));
+        count(&z, 10);
+        running.says(&["event=\"journal_missing\"", why]);
+        is_unready(&ports, "is not in its place");
+        assert_eq!(delivered(&z, Duration::from_millis(1_500)), 10, "nothing is acknowledged");
+        let below = || std::fs::read_dir(&target).unwrap().count();
+        assert_eq!(below(), 0, "nothing is written to the disk below");
+        assert!(in_mounts_of(running.id(), &["mount", "--bind", from, to]));
+        assert_eq!(delivered(&z, DEADLINE), 20, "it goes on by itself");
+        is_ready(&ports);
+        assert!(running.stop(Signal::TERM).success());
+        assert_eq!(below(), 0);
+        let kept_in = source.join(journal.strip_prefix(&target).unwrap());
+        assert_eq!(kept(&kept_in), 20.0);
+        std::fs::remove_dir_all(&source).unwrap();
+        std::fs::create_dir(&source).unwrap();
+    }
+}

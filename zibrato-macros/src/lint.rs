@@ -1,0 +1,70 @@
+//! What Clippy is shown: the function as it was written.
+//!
+//! Many of its lints look at how a body is built. One that is wrapped in a closure no longer looks
+//! as its author wrote it: some lints fire that did not, and some that `expect` waits for are
+//! silent. So under `cfg(clippy)` the measured item is replaced by the original. Nothing runs there,
+//! and nothing is left to be hidden with `allow`, which would be an error below a `forbid`.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::{Expr, Path};
+
+use crate::args::{Args, Text};
+use crate::expand::{self, Expand, here, private};
+use crate::function::{Body, Function};
+use crate::place::{Kind, Place};
+use crate::tags::Tag;
+
+/// `measured`, in whose place Clippy sees `linted`.
+pub(crate) fn instead(
+    krate: Option<&Path>,
+    linted: &TokenStream,
+    measured: &TokenStream,
+) -> TokenStream {
+    let replace = private(krate, "linted", None::<&Expr>);
+    let attribute = quote_spanned!(here()=> #[cfg_attr(clippy, #replace(#linted))]);
+    quote!(#attribute #measured)
+}
+
+/// What writes the function that Clippy sees.
+pub(crate) fn form(word: &str) -> Expand {
+    if word == "count_me" { counted } else { timed }
+}
+
+fn counted(function: &Function, body: &Body, args: &Args) -> TokenStream {
+    shown(function, body, args, || {
+        expand::count(&Place::of(Kind::Counter, function, args), args.value.as_ref())
+    })
+}
+
+fn timed(function: &Function, body: &Body, args: &Args) -> TokenStream {
+    shown(function, body, args, || {
+        let guard = expand::time(&Place::of(Kind::Timer, function, args));
+        quote_spanned!(here()=> let __zibrato_time = #guard;)
+    })
+}
+
+/// The function as it is, unless its arguments use what nothing else may use: then with `first` in
+/// front, so that no variable or constant is called unused.
+fn shown(
+    function: &Function,
+    body: &Body,
+    args: &Args,
+    first: impl FnOnce() -> TokenStream,
+) -> TokenStream {
+    let texts = [args.level.as_ref(), args.name.as_ref(), args.source.as_ref()];
+    let texts = texts.into_iter().flatten().chain(args.tags.iter().filter_map(Tag::fixed));
+    let levels = || args.scope.levels().filter(|level| !level.is_literal);
+    let is_literal = |text: &Text| text.is_literal;
+    let is_plain = { texts }.all(is_literal)
+        && args.tags.iter().all(|tag| tag.fixed().is_some())
+        && levels().next().is_none()
+        && args.krate.is_none()
+        && args.value.as_ref().is_none_or(|value| matches!(value, Expr::Lit(_)));
+    if is_plain {
+        return expand::unmeasured(function, body, args);
+    }
+    let first = first();
+    let levels = levels().map(|level| &level.expr);
+    expand::flat(function, body, &quote_spanned!(here()=> #(let _ = #levels;)* #first))
+}
