@@ -9,6 +9,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use zibrato::daemon::HttpError;
+use zibrato::resources::{ShortageError, new_context};
 use zibrato::wire::{Door, MAX_REQUEST_BYTES};
 
 /// The highest base port that leaves room for the others.
@@ -29,6 +30,9 @@ const MAX_ANSWERS: i32 = 4;
 /// The most requests that wait from one reader, which asks again when it has its answer. They stay
 /// there when it is gone.
 const MAX_REQUESTS: i32 = 16;
+
+/// The sockets of a context: doors, their monitors on both sides, and those that ask about keys.
+const SOCKETS: usize = 16;
 
 /// Seconds after which the system asks a silent peer whether it is still there.
 const KEEPALIVE_IDLE: i32 = 60;
@@ -116,7 +120,7 @@ impl Config {
         ports: Ports,
         gate: Option<&Arc<Gate>>,
     ) -> Result<(Sockets, zmq::Socket), StartError> {
-        let context = zmq::Context::new();
+        let context = new_context(SOCKETS).map_err(StartError::Shortage)?;
         // There before the first connection, and so asked about it.
         let zap = gate.map(|gate| ZapThread::start(&context, Arc::clone(gate))).transpose()?;
         let gate = gate.map(Arc::clone);
@@ -267,6 +271,9 @@ pub enum StartError {
     /// The process may open no more descriptors or start no more threads.
     #[error("the system gives no more descriptors or threads: {0}")]
     Resources(#[from] io::Error),
+    /// The system has too little of something that libzmq would abort for.
+    #[error("the broker cannot start: {0}; raise that limit")]
+    Shortage(#[source] ShortageError),
     /// ZeroMQ refuses a socket.
     #[error("ZeroMQ refuses a socket: {0}")]
     Socket(#[source] zmq::Error),

@@ -4,6 +4,7 @@ use crate::bind::StartError;
 use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
 use crate::curve::{AllowedError, Doorway, Gate, Guard, Reloaded};
+use crate::descriptors::{self, DescriptorThread};
 use crate::journal::{OpenedJournal, Parts};
 use crate::memory::MemoryThread;
 use crate::pages::page;
@@ -20,6 +21,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::{Hangup, HttpServer, Stop};
+use zibrato::resources::Resources;
 use zibrato::wire::{Door, WantedLevels};
 
 /// How long a broker that is dropped may take to hand on what it has.
@@ -30,6 +32,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// How much longer than its deadline the router is waited for.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// Descriptors of a broker with all doors, keys, pages and a journal, before the first connection.
+const DESCRIPTORS: usize = 64;
+
+/// Its threads, those of libzmq and of the pages included.
+const THREADS: usize = 12;
+
+/// Memory that it is to find at the start; `--max-memory` bounds what it takes later.
+const MEMORY: usize = 32 << 20;
 
 /// A broker that runs in threads of its own. Dropping it stops it, within two seconds.
 ///
@@ -52,6 +63,7 @@ pub struct Broker {
     router: Option<JoinHandle<Result<(), zmq::Error>>>,
     replay: Replay,
     _memory: Option<MemoryThread>,
+    _descriptors: DescriptorThread,
     // Last, so that it tells of the end until the end.
     http: Option<HttpServer>,
 }
@@ -84,6 +96,7 @@ impl Broker {
     /// # Errors
     /// [`StartError`] when the host is unknown, a port is taken, or resources are short.
     pub fn start(config: Config) -> Result<Self, StartError> {
+        needs().probe().map_err(StartError::Shortage)?;
         let opened = config.journal.as_ref().map(OpenedJournal::open).transpose()?;
         let (sockets, replay) = config.bind()?;
         let ports = sockets.ports.clone();
@@ -105,6 +118,7 @@ impl Broker {
         let memory = (config.max_memory < u64::MAX)
             .then(|| MemoryThread::start(config.max_memory, ports.clone(), Arc::clone(&shared)))
             .transpose()?;
+        let descriptors = DescriptorThread::start(ports.clone(), Arc::clone(&shared))?;
         let for_pages = Arc::clone(&shared);
         let http = config
             .http
@@ -118,7 +132,8 @@ impl Broker {
         })?;
         let replay = start_replay(replay, desk, guard, &shared)?;
         let router = Some(router);
-        Ok(Self { ports, shared, gate, stop, ended, router, replay, http, _memory: memory })
+        let (_memory, _descriptors) = (memory, descriptors);
+        Ok(Self { ports, shared, gate, stop, ended, router, replay, http, _memory, _descriptors })
     }
 
     /// The port for publishers.
@@ -267,6 +282,15 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.end(DROP_DEADLINE);
+    }
+}
+
+/// What a broker takes of the system in all before the first connection, and is to have left then.
+const fn needs() -> Resources {
+    Resources {
+        descriptors: DESCRIPTORS + descriptors::FEWEST as usize,
+        threads: THREADS,
+        memory: MEMORY,
     }
 }
 

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use zibrato::curve::{Curve, KeySource};
 use zibrato::daemon::{CommonFlags, Exit, Failure, Hangup, Stop, Systemd, print};
+use zibrato::resources::new_context;
 use zibrato::wire::{Door, MAX_FRAME_BYTES};
 
 const EXAMPLES: &str = "\
@@ -247,7 +248,8 @@ impl Flags {
 
     fn cursors(&self, command: &CursorsCommand) -> Result<(), Failure> {
         let endpoint = self.replay_endpoint();
-        let socket = zmq::Context::new().socket(zmq::DEALER);
+        let context = new_context(1).map_err(|error| failure(StartError::Shortage(error)))?;
+        let socket = context.socket(zmq::DEALER);
         let socket = socket.map_err(|error| failure(StartError::Socket(error)))?;
         if let Some(key) = &self.curve_key {
             let wrong = |why: String| Failure::new(Exit::Config, format!("--curve-key {why}"));
@@ -276,6 +278,7 @@ fn failure(error: StartError) -> Failure {
         | StartError::NotPermitted { .. }
         | StartError::PortInUse { .. }
         | StartError::Resources(_)
+        | StartError::Shortage(_)
         | StartError::Socket(_) => Exit::Unavailable,
     };
     Failure::new(exit, error.to_string())

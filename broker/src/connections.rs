@@ -5,11 +5,14 @@
 #![expect(unsafe_code, reason = "they are calls into C, and descriptors of others")]
 
 use crate::ports::Ports;
+use rustix::net::{Shutdown, SocketAddrUnix};
+use std::ffi::OsStr;
 use std::fs;
-use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use zibrato::wire::Door;
 
 /// As much may wait in the system for a peer that reads, if slowly.
@@ -23,7 +26,7 @@ const ESTABLISHED: u8 = 1;
 
 /// Where `struct tcp_info` has how many bytes the peer has sent (`tcpi_bytes_received`, since Linux
 /// 4.1).
-const BYTES_RECEIVED: std::ops::Range<usize> = 128..136;
+const BYTES_RECEIVED: Range<usize> = 128..136;
 
 /// Which connections at a door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,16 @@ pub(crate) fn cut_one(ports: &Ports, door: Door, descriptor: RawFd) -> bool {
     is_cut(descriptor, &[Cut::new(ports, door, Which::All)])
 }
 
+/// Cuts all connections to the doors of this process that have one of these descriptors; gives how many.
+pub(crate) fn cut_among(ports: &Ports, descriptors: Range<RawFd>) -> u64 {
+    let cuts = DOORS.map(|door| Cut::new(ports, door, Which::All));
+    descriptors.filter(|descriptor| is_cut(*descriptor, &cuts)).count() as u64
+}
+
+/// All doors of a broker.
+pub(crate) const DOORS: [Door; 4] =
+    [Door::Publishers, Door::Legacy, Door::Subscribers, Door::Replay];
+
 /// Where a door is, and who is to be cut off there.
 struct Cut {
     port: Option<u16>,
@@ -77,24 +90,35 @@ fn is_cut(descriptor: RawFd, cuts: &[Cut]) -> bool {
     if rustix::net::sockopt::socket_domain(other).is_err() {
         return false;
     }
-    let Ok(own) = other.try_clone_to_owned() else { return false };
-    let tcp = TcpStream::from(own);
-    if let Ok(local) = tcp.local_addr() {
-        let Some((state, received)) = info(&tcp) else { return false };
-        let found = cuts.iter().find(|cut| cut.port == Some(local.port()));
-        // Who listens has no peer, and one that was cut before is only not gone yet.
-        return state == ESTABLISHED
-            && tcp.peer_addr().is_ok()
-            && found.is_some_and(|cut| cut.is_meant(tcp.as_fd(), received))
-            && tcp.shutdown(Shutdown::Both).is_ok();
+    match other.try_clone_to_owned() {
+        Ok(own) => is_cut_socket(own.as_fd(), cuts),
+        // There is no descriptor left for a duplicate, and none comes free unless something is cut. If
+        // libzmq closes it right now, at worst another connection is cut, which comes again.
+        Err(error) if error.raw_os_error() == Some(libc::EMFILE) => is_cut_socket(other, cuts),
+        Err(_) => false,
     }
-    let unix = UnixStream::from(OwnedFd::from(tcp));
-    let Ok(local) = unix.local_addr() else { return false };
-    let file = local.as_pathname();
-    let found = cuts.iter().find(|cut| file.is_some() && cut.file.as_deref() == file);
-    unix.peer_addr().is_ok()
-        && found.is_some_and(|cut| cut.is_meant(unix.as_fd(), u64::MAX))
-        && unix.shutdown(Shutdown::Both).is_ok()
+}
+
+fn is_cut_socket(socket: BorrowedFd<'_>, cuts: &[Cut]) -> bool {
+    // Who listens has no peer, and one that was cut before is only not gone yet.
+    if rustix::net::getpeername(socket).is_err() {
+        return false;
+    }
+    let Ok(local) = rustix::net::getsockname(socket) else { return false };
+    let is_meant = match SocketAddr::try_from(local.clone()) {
+        Ok(local) => {
+            let Some((state, received)) = info(socket) else { return false };
+            let found = cuts.iter().find(|cut| cut.port == Some(local.port()));
+            state == ESTABLISHED && found.is_some_and(|cut| cut.is_meant(socket, received))
+        }
+        Err(_) => {
+            let Ok(local) = SocketAddrUnix::try_from(local) else { return false };
+            let file = local.path_bytes().map(|path| Path::new(OsStr::from_bytes(path)));
+            let found = cuts.iter().find(|cut| file.is_some() && cut.file.as_deref() == file);
+            found.is_some_and(|cut| cut.is_meant(socket, u64::MAX))
+        }
+    };
+    is_meant && rustix::net::shutdown(socket, Shutdown::Both).is_ok()
 }
 
 impl Cut {
@@ -111,7 +135,7 @@ impl Cut {
 
 /// The state of a connection, and how many bytes its peer has sent: as many as can be where the system
 /// does not say. Nothing if it is no TCP connection.
-fn info(stream: &TcpStream) -> Option<(u8, u64)> {
+fn info(stream: BorrowedFd<'_>) -> Option<(u8, u64)> {
     let mut info = [0_u8; BYTES_RECEIVED.end];
     let mut length = info.len() as libc::socklen_t;
     let (descriptor, place) = (stream.as_raw_fd(), info.as_mut_ptr().cast());

@@ -19,6 +19,7 @@ mod config;
 mod connections;
 mod counters;
 mod curve;
+mod descriptors;
 mod expand;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -1,5 +1,8 @@
 //! The program `zibrato-broker`.
 
+#[cfg(target_os = "linux")]
+mod accept;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,6 +1,6 @@
 //! Watches how much memory the process has, and has peers let go of it when that is too much.
 
-use crate::connections::{Which, cut};
+use crate::connections::{DOORS, Which, cut};
 use crate::ports::Ports;
 use crate::shared::Shared;
 use std::fs;
@@ -112,7 +112,6 @@ enum Whom {
 
 /// Cuts those off who may have the memory; says how many they are.
 fn cut_off(ports: &Ports, whom: Whom) -> u64 {
-    const DOORS: [Door; 4] = [Door::Publishers, Door::Legacy, Door::Subscribers, Door::Replay];
     let whom = match whom {
         Whom::Everybody => DOORS.map(|door| (door, Which::All)),
         Whom::Sent(bytes) => DOORS.map(|door| match door {

@@ -1,6 +1,7 @@
 //! The pages that the broker serves over HTTP.
 
 use crate::counters::{Counters, INTAKES, REASONS, SOCKETS};
+use crate::descriptors::{in_use, limit};
 use crate::journal::Health;
 use crate::replay::ReplayHealth;
 use crate::shared::Shared;
@@ -20,7 +21,9 @@ pub(crate) fn page(path: &str, shared: &Shared) -> Page {
         },
         "/metrics" => {
             let readers = (&*shared.cursors(), &shared.replay_health());
-            Page::metrics(metrics(&shared.counters(), &shared.wanted(), readers))
+            let mut text = metrics(&shared.counters(), &shared.wanted(), readers);
+            text.push_str(&descriptors(shared.descriptors().refused));
+            Page::metrics(text)
         }
         _ => Page::text(404, "no such page; there are /healthz, /readyz and /metrics\n"),
     }
@@ -62,6 +65,26 @@ fn metrics(
     to.gauge("zibrato_broker_info", "The version of the broker.")
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     log_metrics(&mut to);
+    to.finish()
+}
+
+/// Of the process, which may be more than the broker.
+fn descriptors(refused: u64) -> String {
+    let mut to = Exposition::new();
+    let (open, limit) = (in_use().unwrap_or_default(), limit());
+    for (name, help, value) in [
+        ("process_open_fds", "Number of open file descriptors.", open as f64),
+        ("process_max_fds", "Maximum number of open file descriptors.", f64::from(limit)),
+        ("zibrato_broker_fd_open", "The same as process_open_fds.", open as f64),
+        ("zibrato_broker_fd_limit", "The same as process_max_fds.", f64::from(limit)),
+    ] {
+        to.gauge(name, help).sample(&[], value);
+    }
+    to.counter(
+        "zibrato_broker_accepts_refused_total",
+        "Connections that were refused because nearly all file descriptors were in use.",
+    )
+    .sample(&[], refused as f64);
     to.finish()
 }
 

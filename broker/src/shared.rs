@@ -26,8 +26,18 @@ struct State {
     wanted: WantedLevels,
     cursors: Vec<CursorState>,
     replay: ReplayHealth,
+    descriptors: Descriptors,
     heard: Instant,
     stop_by: Option<Instant>,
+}
+
+/// How it is with file descriptors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Descriptors {
+    /// The limit, while nearly all under it are in use.
+    pub(crate) short_of: Option<i32>,
+    /// Connections that were refused because of that.
+    pub(crate) refused: u64,
 }
 
 impl Shared {
@@ -37,6 +47,7 @@ impl Shared {
             wanted: WantedLevels::default(),
             cursors: Vec::new(),
             replay: ReplayHealth::default(),
+            descriptors: Descriptors::default(),
             heard: Instant::now(),
             stop_by: None,
         };
@@ -94,6 +105,18 @@ impl Shared {
         self.state().stop_by
     }
 
+    /// Tells whether file descriptors are short, of which limit, and how many more connections were
+    /// refused because of that.
+    pub(crate) fn tell_descriptors(&self, short_of: Option<i32>, refused: u64) {
+        let descriptors = &mut self.state().descriptors;
+        descriptors.short_of = short_of;
+        descriptors.refused += refused;
+    }
+
+    pub(crate) fn descriptors(&self) -> Descriptors {
+        self.state().descriptors
+    }
+
     /// Tells whether there is too much memory, and how many connections were cut because of it.
     pub(crate) fn tell_memory(&self, is_short: bool, cuts: u64) {
         self.is_short.store(is_short, Ordering::Relaxed);
@@ -145,6 +168,12 @@ impl Shared {
                     "the file `told` of the journal cannot be written: {problem}"
                 ));
             }
+        }
+        if let Some(limit) = state.descriptors.short_of {
+            return Some(format!(
+                "connections are refused, because nearly all of {limit} file descriptors are in use; \
+                 raise LimitNOFILE, minfds or ulimit -n"
+            ));
         }
         if let Some(problem) = &state.replay.unreadable {
             return Some(problem.clone());

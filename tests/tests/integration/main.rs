@@ -6,6 +6,7 @@ mod bad_input;
 mod carbon;
 mod delivery;
 mod demand;
+mod descriptors;
 mod ends;
 mod fakes;
 mod inherited;
