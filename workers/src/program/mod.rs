@@ -132,7 +132,9 @@ fn failure(error: StartError) -> Failure {
         | StartError::Flush { .. }
         | StartError::Name { .. }
         | StartError::Port { .. } => Exit::Config,
-        StartError::Socket { .. } | StartError::System(_) => Exit::Unavailable,
+        StartError::Shortage(_) | StartError::Socket { .. } | StartError::System(_) => {
+            Exit::Unavailable
+        }
     };
     let why = std::error::Error::source(&error).map_or(String::new(), |why| format!(": {why}"));
     Failure::new(exit, format!("{error}{why}"))

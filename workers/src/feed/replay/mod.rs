@@ -16,12 +16,15 @@ mod shelf;
 mod stop;
 
 use super::presence::{Change, Presence};
-use super::{Broker, Outlet, resolve};
+use super::{Broker, OpenError, Outlet, resolve};
+use crate::backoff::{Backoff, Pace, roll};
 use crate::fold::ReplayFolder;
 use crate::levels::Levels;
+use crate::log_limit::LogLimit;
 use crate::progress::{Progress, millis};
 use crate::status::Status;
 use crate::thread::OwnedThread;
+use commit::Commits;
 use link::{Answer, AnswerError, Link};
 use probe::Probe;
 use shelf::Shelf;
@@ -30,7 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::daemon::Stop;
 use zibrato::wire::{
-    Fetch, Fetched, Position, PublisherId, Reader, Refusal, Refused, ReplayAnswer, ReplayRequest,
+    Fetch, Fetched, PublisherId, Reader, Refusal, Refused, ReplayAnswer, ReplayRequest,
 };
 
 /// About how many bytes one answer may have.
@@ -45,14 +48,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The broker takes a reader that it has not heard for five seconds for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
-/// How long to wait when the broker has refused.
-const REFUSED_PAUSE: Duration = Duration::from_millis(500);
+/// How long to wait when the broker has refused, or has answered what is no answer.
+const REFUSED_PACE: Pace =
+    Pace { first: Duration::from_millis(500), longest: Duration::from_secs(10) };
 
-/// How long to try when somebody else reads under the name: a dead reader's lease is shorter.
+/// How long to try when somebody else reads under the name and the broker does not know whether it
+/// is still there: a dead reader's lease is shorter.
 const OWNED_PATIENCE: Duration = Duration::from_secs(15);
-
-/// What may be wrong when somebody listens and nothing comes.
-const SILENT: &str = "somebody listens there but hands out nothing; give the broker's own port + 1";
 
 /// What a reader of a journal has to know.
 pub(crate) struct ReplaySettings {
@@ -86,7 +88,8 @@ pub(crate) struct ReplayFeed {
     link: Link,
     /// Until the first answer.
     probe: Option<Probe>,
-    broker: Broker,
+    /// Where the broker publishes, which is the port that was given.
+    publishing: Broker,
     presence: Presence,
     resolving: Option<OwnedThread>,
     fetch: Fetch,
@@ -99,11 +102,14 @@ pub(crate) struct ReplayFeed {
     put: u64,
     /// What is fetched keeps the name, and is not looked at.
     keeping: bool,
+    /// The connection has ended.
+    ended: bool,
     next_fetch: Instant,
-    committed: Option<Position>,
-    /// How many windows are committed when the answer comes.
-    committing: u64,
-    next_commit: Instant,
+    commits: Commits,
+    /// The pauses after refusals.
+    backoff: Backoff,
+    strange: LogLimit,
+    gone: LogLimit,
     owned: Option<Instant>,
     released: bool,
 }
@@ -114,10 +120,10 @@ impl ReplayFeed {
         outlet: Outlet,
         progress: Arc<Progress>,
         status: Arc<Status>,
-    ) -> Result<Self, zmq::Error> {
-        let ReplaySettings { broker, name, levels, flush, max_series } = settings;
-        let probe = Probe::open(&broker)?;
-        let broker = broker.replay().ok_or(zmq::Error::EINVAL)?;
+    ) -> Result<Self, OpenError> {
+        let ReplaySettings { broker: publishing, name, levels, flush, max_series } = settings;
+        let link = Link::open(&publishing.replay().ok_or(zmq::Error::EINVAL)?)?;
+        let probe = Probe::open(link.context(), &publishing)?;
         let reader = Reader { name, session: PublisherId::random().to_string() };
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let fetch = Fetch {
@@ -131,9 +137,9 @@ impl ReplayFeed {
         let now = Instant::now();
         progress.read_on(|reading| reading.replaying = true);
         Ok(Self {
-            link: Link::open(&broker)?,
+            link,
             probe: Some(probe),
-            broker,
+            publishing,
             presence: Presence::new(now),
             resolving: None,
             fetch,
@@ -144,10 +150,12 @@ impl ReplayFeed {
             status,
             put: 0,
             keeping: false,
+            ended: false,
             next_fetch: now,
-            committed: None,
-            committing: 0,
-            next_commit: now,
+            commits: Commits::new(now),
+            backoff: Backoff::new(REFUSED_PACE),
+            strange: LogLimit::default(),
+            gone: LogLimit::default(),
             owned: None,
             released: false,
         })
@@ -209,9 +217,11 @@ impl ReplayFeed {
                 }
                 Err(AnswerError::Nothing) => return None,
                 Err(why) => {
-                    tracing::warn!(event = "strange_answer", endpoint = self.link.endpoint(), %why);
-                    self.link.reopen();
-                    self.next_fetch = Instant::now() + REFUSED_PAUSE;
+                    let (now, endpoint) = (Instant::now(), self.link.endpoint());
+                    if let Some(left_out) = self.strange.admit(now) {
+                        tracing::warn!(event = "strange_answer", endpoint, %why, left_out);
+                    }
+                    self.begin_anew(&why.to_string(), now);
                     return None;
                 }
             }
@@ -227,15 +237,15 @@ impl ReplayFeed {
             return self.refused(refused, now);
         }
         self.owned = None;
-        self.status.feed_is_well();
+        if self.status.feed_is_well() {
+            tracing::info!(event = "journal_answers", endpoint = self.link.endpoint());
+        }
         match head {
-            ReplayAnswer::Batches(head) => self.batches(&head, batches, now),
-            ReplayAnswer::Committed(at) => {
-                self.committed = Some(at);
-                self.progress.read_on(|reading| reading.committed = Some(at.offset));
-                let committed = self.committing;
-                self.outlet.ledger().write(|c| c.windows_committed = committed);
+            ReplayAnswer::Batches(head) => {
+                self.backoff.reset();
+                self.batches(&head, batches, now);
             }
+            ReplayAnswer::Committed(at) => self.committed(at),
             ReplayAnswer::Released => self.released = true,
             _ => {}
         }
@@ -251,9 +261,13 @@ impl ReplayFeed {
             return;
         }
         if head.gone > 0 {
-            let (batches, why) = (head.gone, "retention or damage; see the broker's log");
-            tracing::error!(event = "gone", batches, why);
+            let batches = head.gone;
             self.outlet.ledger().write(|c| c.gone += batches);
+            if let Some(left_out) = self.gone.admit(now) {
+                let why = "the journal deleted them by age or size before they were read, or they \
+                           were damaged; see the broker's log";
+                tracing::error!(event = "gone", batches, why, left_out);
+            }
         }
         self.progress.read_on(|reading| reading.read = head.next.offset);
         let more = head.complete_until_ms.is_none() && !batches.is_empty();
@@ -263,10 +277,16 @@ impl ReplayFeed {
         self.shelf.take(head, batches);
     }
 
-    fn refused(&mut self, Refused { why, text }: Refused, now: Instant) -> Option<ReplayEnd> {
+    fn refused(
+        &mut self,
+        Refused { why, text, alive }: Refused,
+        now: Instant,
+    ) -> Option<ReplayEnd> {
         let text = crate::http::one_line(&text);
         match why {
             Refusal::NoJournal => return Some(ReplayEnd::NoJournal { why: text }),
+            // Nobody else gets the name until its reader ends.
+            Refusal::Owned if alive => return Some(ReplayEnd::Owned { why: text }),
             Refusal::Owned => {
                 let since = *self.owned.get_or_insert(now);
                 if since == now {
@@ -280,6 +300,16 @@ impl ReplayFeed {
                     return Some(ReplayEnd::Owned { why: text });
                 }
             }
+            // Only commits are refused for this.
+            Refusal::NotSaved | Refusal::Unknown => {
+                self.commit_failed(&text, now);
+                return None;
+            }
+            // Brokers up to 0.3.0 say so of commits too. If it was the fetch, it is overdue soon.
+            Refusal::Disk if self.link.committing() => {
+                self.commit_failed(&text, now);
+                return None;
+            }
             _ => {
                 if self.status.feed_is_ill(&text) {
                     tracing::error!(event = "journal_refuses", why = text);
@@ -289,10 +319,23 @@ impl ReplayFeed {
         if self.owned.is_some() {
             self.status.feed_is_ill(&text);
         }
-        // It does not say which request was meant: whatever is under way is asked again.
-        self.link.reopen();
-        (self.next_fetch, self.next_commit) = (now + REFUSED_PAUSE, now + REFUSED_PAUSE);
+        self.begin_anew(&text, now);
         None
+    }
+
+    /// Whatever is under way is asked again, on a new connection and after a pause, since it is not
+    /// known which request the trouble is about.
+    fn begin_anew(&mut self, why: &str, now: Instant) {
+        if self.link.committing() {
+            self.commit_failed(why, now);
+        }
+        self.link.reopen();
+        let pause = match self.owned {
+            // The name may be free any moment.
+            Some(_) => REFUSED_PACE.first,
+            None => self.backoff.next(0.5 + roll() / 2.0),
+        };
+        self.next_fetch = now + pause;
     }
 
     /// Folds what there is room for.
@@ -338,12 +381,22 @@ impl ReplayFeed {
         self.link.ask(&ReplayRequest::Fetch(fetch));
     }
 
-    /// Looks at the clock: who does not answer is asked again.
+    /// Looks at the clock and at the connection: who does not answer is asked again.
     fn look(&mut self, now: Instant) {
-        if self.link.overdue().is_some_and(|overdue| now >= overdue) {
+        let is_past = |due: Option<Instant>| due.is_some_and(|due| now >= due);
+        if is_past(self.link.commit_overdue()) {
+            self.commit_failed("the broker did not answer", now);
+        }
+        if is_past(self.link.fetch_overdue()) {
             tracing::debug!(event = "unanswered", endpoint = self.link.endpoint());
             self.link.reopen();
             self.next_fetch = now;
+        }
+        if std::mem::take(&mut self.ended) && self.presence.ended(now) {
+            tracing::debug!(event = "connection_ended", endpoint = self.link.endpoint());
+            // What was asked on it is never answered.
+            self.link.reopen();
+            self.next_fetch = now + PAUSE;
         }
         let change = self.presence.passed(now);
         self.tell(change);
@@ -359,19 +412,21 @@ impl ReplayFeed {
         }
         self.resolving = match change {
             Some(Change::Connected) => None,
-            _ => resolve::explain(self.broker.clone(), SILENT),
+            _ => resolve::explain(self.publishing.clone()),
         };
     }
 
     /// Waits for an answer, for room, for a stop, or until something is due.
-    fn wait(&self, stop: Option<&Stop>) {
+    fn wait(&mut self, stop: Option<&Stop>) {
         let now = Instant::now();
         let fetch = (!self.link.fetching() && !self.keeping).then_some(self.next_fetch);
-        let due = fetch.into_iter().chain(self.link.overdue()).min();
+        let overdue = [self.link.fetch_overdue(), self.link.commit_overdue()];
+        let due = overdue.into_iter().flatten().chain(fetch).min();
         let left = due.map_or(LONGEST_POLL, |due| due.saturating_duration_since(now));
         let left = if stop.is_some() { left.min(LONGEST_POLL) } else { left.min(PAUSE) };
         let woken = zmq::PollItem::from_fd(self.progress.descriptor(), zmq::POLLIN);
-        let mut items = vec![self.link.poll_item(), woken];
+        let mut items = vec![woken];
+        items.extend(self.link.poll_items());
         items.extend(stop.map(|stop| zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN)));
         items.extend(self.probe.as_ref().map(Probe::poll_item));
         // Rounded up, so that a wait for part of a millisecond does not become a spin.
@@ -380,6 +435,8 @@ impl ReplayFeed {
             // An interrupted wait; whoever waits looks again.
             tracing::trace!(event = "poll_interrupted", %why);
         }
+        drop(items);
+        self.ended |= self.link.ended();
         self.progress.clear();
     }
 }
