@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 const GREETING_BYTES: usize = 64;
 
+/// Where the mechanism stands in a greeting.
+const BEFORE_MECHANISM: usize = 12;
+
 /// The longest command that is read.
 const MAX_COMMAND_BYTES: u64 = 1024;
 
@@ -85,7 +88,10 @@ impl Write for Timed {
 }
 
 fn ask(stream: &mut (impl Read + Write)) -> io::Result<Listener> {
-    stream.write_all(&greeting())?;
+    let greeting = greeting();
+    let (first, rest) = greeting.split_at(BEFORE_MECHANISM);
+    // libzmq tells its mechanism when it has seen this much, and hangs up when it has seen another.
+    stream.write_all(first)?;
     let mut theirs = [0; GREETING_BYTES];
     stream.read_exact(&mut theirs[..1])?;
     if theirs[0] != 0xFF {
@@ -99,6 +105,7 @@ fn ask(stream: &mut (impl Read + Write)) -> io::Result<Listener> {
     if mechanism != b"NULL" {
         return Ok(Listener::Encrypted);
     }
+    stream.write_all(rest)?;
     let command = read_command(stream)?;
     Ok(match socket_type(&command) {
         Some(b"PULL") => Listener::Broker { place: 0 },
@@ -199,7 +206,7 @@ mod tests {
             for words in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0xFF; 64], b"\xFF", b""] {
                 // What is not read would be a reset in place of an answer.
                 let (mut stream, _) = listener.accept().unwrap();
-                stream.read_exact(&mut [0; 64]).unwrap();
+                stream.read_exact(&mut [0; super::BEFORE_MECHANISM]).unwrap();
                 stream.write_all(words).unwrap();
             }
         });

@@ -69,6 +69,7 @@ fn run<B: BackendProgram>(
     let stop = Stop::on_signals()
         .and_then(Stop::on_hangup)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
+    let to = backend.destination();
     let worker = builder.start_with(backend, stop.clone()).map_err(failure)?;
     let view = worker.view();
     let http = serve(flags.http, B::PROGRAM, &view)?;
@@ -76,6 +77,7 @@ fn run<B: BackendProgram>(
         event = "started",
         program = B::PROGRAM,
         name = flags.name(B::PROGRAM),
+        to,
         host = flags.host,
         port = flags.port,
         levels = %flags.levels,

@@ -9,6 +9,7 @@
 //!
 //! When the queue is full nothing is fetched: the journal holds the rest.
 
+mod answers;
 mod commit;
 mod link;
 mod probe;
@@ -17,7 +18,7 @@ mod stop;
 
 use super::presence::{Change, Presence};
 use super::{Broker, OpenError, Outlet, resolve};
-use crate::backoff::{Backoff, Pace, roll};
+use crate::backoff::{Backoff, Pace};
 use crate::fold::ReplayFolder;
 use crate::levels::Levels;
 use crate::log_limit::LogLimit;
@@ -25,16 +26,14 @@ use crate::progress::{Progress, millis};
 use crate::status::Status;
 use crate::thread::OwnedThread;
 use commit::Commits;
-use link::{Answer, AnswerError, Link};
+use link::Link;
 use probe::Probe;
 use shelf::Shelf;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::daemon::Stop;
-use zibrato::wire::{
-    Fetch, Fetched, PublisherId, Reader, Refusal, Refused, ReplayAnswer, ReplayRequest,
-};
+use zibrato::wire::{Fetch, PublisherId, Reader, ReplayRequest};
 
 /// About how many bytes one answer may have.
 const MAX_BYTES: u64 = 1 << 20;
@@ -51,10 +50,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// How long to wait when the broker has refused, or has answered what is no answer.
 const REFUSED_PACE: Pace =
     Pace { first: Duration::from_millis(500), longest: Duration::from_secs(10) };
-
-/// How long to try when somebody else reads under the name and the broker does not know whether it
-/// is still there: a dead reader's lease is shorter.
-const OWNED_PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a reader of a journal has to know.
 pub(crate) struct ReplaySettings {
@@ -204,138 +199,6 @@ impl ReplayFeed {
         self.ask(now);
         self.look(now);
         end
-    }
-
-    fn answers(&mut self) -> Option<ReplayEnd> {
-        loop {
-            match self.link.answer() {
-                Ok(answer) => {
-                    let end = self.answer(answer);
-                    if end.is_some() {
-                        return end;
-                    }
-                }
-                Err(AnswerError::Nothing) => return None,
-                Err(why) => {
-                    let (now, endpoint) = (Instant::now(), self.link.endpoint());
-                    if let Some(left_out) = self.strange.admit(now) {
-                        tracing::warn!(event = "strange_answer", endpoint, %why, left_out);
-                    }
-                    self.begin_anew(&why.to_string(), now);
-                    return None;
-                }
-            }
-        }
-    }
-
-    fn answer(&mut self, Answer { head, batches }: Answer) -> Option<ReplayEnd> {
-        let now = Instant::now();
-        let change = self.presence.heard(now);
-        self.tell(change);
-        self.probe = None;
-        if let ReplayAnswer::Refused(refused) = head {
-            return self.refused(refused, now);
-        }
-        self.owned = None;
-        if self.status.feed_is_well() {
-            tracing::info!(event = "journal_answers", endpoint = self.link.endpoint());
-        }
-        match head {
-            ReplayAnswer::Batches(head) => {
-                self.backoff.reset();
-                self.batches(&head, batches, now);
-            }
-            ReplayAnswer::Committed(at) => self.committed(at),
-            ReplayAnswer::Released => self.released = true,
-            _ => {}
-        }
-        None
-    }
-
-    fn batches(&mut self, head: &Fetched, batches: Vec<zmq::Message>, now: Instant) {
-        if let Some(until) = head.complete_until_ms {
-            self.progress.tell_time(until);
-        }
-        self.progress.read_on(|reading| reading.end = head.end);
-        if self.keeping {
-            return;
-        }
-        if head.gone > 0 {
-            let batches = head.gone;
-            self.outlet.ledger().write(|c| c.gone += batches);
-            if let Some(left_out) = self.gone.admit(now) {
-                let why = "the journal deleted them by age or size before they were read, or they \
-                           were damaged; see the broker's log";
-                tracing::error!(event = "gone", batches, why, left_out);
-            }
-        }
-        self.progress.read_on(|reading| reading.read = head.next.offset);
-        let more = head.complete_until_ms.is_none() && !batches.is_empty();
-        let bytes: usize = batches.iter().map(|frame| frame.len()).sum();
-        let pause = if more || bytes as u64 >= MAX_BYTES { Duration::ZERO } else { PAUSE };
-        self.next_fetch = now + pause.min(self.flush / 4);
-        self.shelf.take(head, batches);
-    }
-
-    fn refused(
-        &mut self,
-        Refused { why, text, alive }: Refused,
-        now: Instant,
-    ) -> Option<ReplayEnd> {
-        let text = crate::http::one_line(&text);
-        match why {
-            Refusal::NoJournal => return Some(ReplayEnd::NoJournal { why: text }),
-            // Nobody else gets the name until its reader ends.
-            Refusal::Owned if alive => return Some(ReplayEnd::Owned { why: text }),
-            Refusal::Owned => {
-                let since = *self.owned.get_or_insert(now);
-                if since == now {
-                    tracing::warn!(
-                        event = "name_is_owned",
-                        name = self.fetch.reader.name,
-                        why = text
-                    );
-                }
-                if now.duration_since(since) >= OWNED_PATIENCE {
-                    return Some(ReplayEnd::Owned { why: text });
-                }
-            }
-            // Only commits are refused for this.
-            Refusal::NotSaved | Refusal::Unknown => {
-                self.commit_failed(&text, now);
-                return None;
-            }
-            // Brokers up to 0.3.0 say so of commits too. If it was the fetch, it is overdue soon.
-            Refusal::Disk if self.link.committing() => {
-                self.commit_failed(&text, now);
-                return None;
-            }
-            _ => {
-                if self.status.feed_is_ill(&text) {
-                    tracing::error!(event = "journal_refuses", why = text);
-                }
-            }
-        }
-        if self.owned.is_some() {
-            self.status.feed_is_ill(&text);
-        }
-        self.begin_anew(&text, now);
-        None
-    }
-
-    /// Whatever is under way is asked again, on a new connection and after a pause, since it is not
-    /// known which request the trouble is about.
-    fn begin_anew(&mut self, why: &str, now: Instant) {
-        if self.link.committing() {
-            self.commit_failed(why, now);
-        }
-        self.link.reopen();
-        let pause = match self.owned {
-            // The name may be free any moment.
-            Some(_) => REFUSED_PACE.first,
-            None => self.backoff.next(0.5 + roll() / 2.0),
-        };
-        self.next_fetch = now + pause;
     }
 
     /// Folds what there is room for.
