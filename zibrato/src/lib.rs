@@ -58,6 +58,9 @@
 //! for the heaps of threads and never uses. With too little of anything, [`Builder::install`]
 //! returns [`InstallError::Resources`], and the program may go on without an instrument.
 //!
+//! A sandbox has to allow `close_range`, or else `unshare(CLONE_FILES)`. Where it answers both with
+//! an error, the descriptors are the program's, which must not close them.
+//!
 //! libzmq and Rust abort a process that runs out of memory. So the sender sends nothing while less
 //! than 1 MiB can be allocated. What libzmq allocates for what it receives is beyond its control.
 //!

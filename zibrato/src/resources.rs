@@ -18,11 +18,11 @@
 //! context right after that. Other threads of the process can take the room in between, which
 //! takes microseconds. What a context needs later (memory) is not reserved.
 
-mod threads;
+pub(crate) mod threads;
 
 use std::fmt;
 use std::io;
-use std::os::unix::net::UnixDatagram;
+use std::os::fd::OwnedFd;
 
 /// Descriptors of a context without sockets: three `eventfd` and two `epoll`.
 const CONTEXT_DESCRIPTORS: usize = 5;
@@ -42,7 +42,7 @@ const CONTEXT_MEMORY: usize = 2 << 20;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Resources {
-    /// File descriptors.
+    /// File descriptors. They are probed in pairs.
     pub descriptors: usize,
     /// Threads, with the stacks that the system gives by default.
     pub threads: usize,
@@ -75,14 +75,21 @@ impl Resources {
             .map_err(|_| shortage(Resource::Memory, io::ErrorKind::OutOfMemory.into()))?;
         // Not optimised away: it is only asked for.
         std::hint::black_box(&mut memory);
-        let mut descriptors = Vec::new();
-        for _ in 0..self.descriptors {
-            // Of all that takes a descriptor, this needs no file system and no network.
-            let taken = UnixDatagram::unbound();
-            descriptors.push(taken.map_err(|e| shortage(Resource::Descriptors, e))?);
-        }
+        let _descriptors =
+            take_descriptors(self.descriptors).map_err(|e| shortage(Resource::Descriptors, e))?;
         threads::probe(self.threads).map_err(|e| shortage(Resource::Threads, e))
     }
+}
+
+/// Opens so many descriptors. Pipes need neither a file system nor sockets, which a sandbox may
+/// forbid.
+fn take_descriptors(count: usize) -> io::Result<Vec<OwnedFd>> {
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        let (reader, writer) = io::pipe()?;
+        taken.extend([OwnedFd::from(reader), OwnedFd::from(writer)]);
+    }
+    Ok(taken)
 }
 
 /// Makes a ZeroMQ context with one I/O thread, and has libzmq begin its threads, if there is room

@@ -1,23 +1,21 @@
 //! Why a request is not done, in a word for programs and a sentence for people.
 
-use super::owners::Holder;
 use zibrato::wire::{Refusal, Refused, ReplayAnswer};
 
 pub(super) fn refusal(why: Refusal, text: &str) -> Refused {
-    Refused { why, text: text.to_owned(), alive: false }
+    Refused { why, text: text.to_owned() }
 }
 
-pub(super) fn owned(name: &str, owner: &Holder) -> Refused {
-    let Holder { owner, alive } = owner;
+pub(super) fn owned(name: &str, owner: &str) -> Refused {
     let text = format!(
         "{owner} reads under the name {name} already; stop it, or give this one another --name"
     );
-    Refused { why: Refusal::Owned, text, alive: *alive }
+    Refused { why: Refusal::Owned, text }
 }
 
 pub(super) fn unknown(name: &str) -> Refused {
     let text = format!("there is no cursor {name:?}; `zibrato-broker cursors list` shows all");
-    Refused { why: Refusal::Unknown, text, alive: false }
+    Refused { why: Refusal::Unknown, text }
 }
 
 /// The answer of a broker without a journal, to everything.

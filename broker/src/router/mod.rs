@@ -96,17 +96,15 @@ impl Router {
         received: Received,
     ) -> zmq::Result<()> {
         self.counters.intakes[intake].bytes += received.bytes;
-        let taken = match received.frames {
+        match received.frames {
             1 => self.take_lines(intake, inbox),
             3 => self.take_batch(intake, inbox),
             found => {
                 tracing::debug!(event = "refused", error = %FrameError::Count { found });
-                self.drop_it("frames", inbox.first());
+                self.counters.dropped.add("frames", 1);
                 Ok(())
             }
-        };
-        self.name_peer(inbox);
-        taken
+        }
     }
 
     fn take_lines(&mut self, intake: usize, inbox: &mut Inbox) -> zmq::Result<()> {
@@ -127,7 +125,7 @@ impl Router {
             };
         }
         if frame.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
-            self.drop_it("empty", frame);
+            self.counters.dropped.add("empty", 1);
         }
         for text in frame.split(|byte| *byte == b'\n') {
             let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -139,7 +137,7 @@ impl Router {
                 Ok(_) => {}
                 Err(error) => {
                     tracing::debug!(event = "refused", %error);
-                    self.drop_it(error.reason(), text);
+                    self.counters.dropped.add(error.reason(), 1);
                 }
             }
         }
@@ -151,7 +149,7 @@ impl Router {
         let wants = self.subscriptions.wants(line.level);
         self.count_line(intake, wants);
         if (wants.batches || wants.journal) && self.windows.fold(line, self.now_ms).is_err() {
-            self.drop_it("levels", line.level.as_bytes());
+            self.counters.dropped.add("levels", 1);
         }
         wants.lines
     }
@@ -166,12 +164,12 @@ impl Router {
         let (level, id) = match wire::message(&[&frames[0], &frames[1], &frames[2]]) {
             Ok(wire::Message::Batch { level, id, .. }) if id.sequence > 0 => (level.to_owned(), id),
             Ok(_) => {
-                self.drop_it("sequence", &frames[0]);
+                self.counters.dropped.add("sequence", 1);
                 return Ok(());
             }
             Err(error) => {
                 tracing::debug!(event = "refused", %error);
-                self.drop_it(reason(&error), &frames[0]);
+                self.counters.dropped.add(reason(&error), 1);
                 return Ok(());
             }
         };
@@ -191,7 +189,7 @@ impl Router {
     fn publish(&mut self, taken: Taken) -> zmq::Result<()> {
         let Taken { level, id, stamp, as_lines, topic, id_frame, body } = taken;
         if as_lines && self.subscriptions.wants(&level).lines {
-            self.send_expanded(&level, id.publisher, &body)?;
+            self.send_expanded(&level, &body)?;
         }
         // What came first goes first.
         self.send_lines()?;
@@ -227,7 +225,7 @@ impl Router {
         sent
     }
 
-    fn send_expanded(&mut self, level: &str, from: PublisherId, body: &[u8]) -> zmq::Result<()> {
+    fn send_expanded(&mut self, level: &str, body: &[u8]) -> zmq::Result<()> {
         let mut text = std::mem::take(&mut self.text);
         let mut sent = Ok(());
         let expanded = expand(level, body, |line| {
@@ -239,13 +237,10 @@ impl Router {
         });
         self.text = text;
         match expanded {
-            Ok(expanded) if expanded.refused > 0 => {
-                self.drop_part(expanded.refused, level, from);
-            }
-            Ok(_) => {}
+            Ok(expanded) => self.counters.dropped.add("expansion", expanded.refused),
             Err(error) => {
                 tracing::debug!(event = "refused", %error);
-                self.drop_part(1, level, from);
+                self.counters.dropped.add("expansion", 1);
             }
         }
         sent

@@ -32,12 +32,16 @@ fn main() {
     fault.prepare();
     // Made before the instrument, which must not keep it open.
     let (mut end, pipe) = std::io::pipe().unwrap();
+    let mut work = Work::begin(Path::new(folder), "parent");
     if when == "before" {
-        fault.strike();
+        fault.strike(&mut work);
     }
     let mut guard = install(port);
-    let mut work = Work::begin(Path::new(folder), "parent");
     work.go_on(&guard);
+    if when == "between" {
+        settle(&guard);
+        fault.strike(&mut work);
+    }
     let mut who = "parent";
     match fork_how.as_str() {
         "none" => {}
@@ -52,8 +56,7 @@ fn main() {
             if fork() == 0 {
                 who = "child";
                 rustix::process::setsid().unwrap();
-                work.forget_open();
-                close_all();
+                Fault::CloseRange(3).strike(&mut work);
                 work = Work::begin(Path::new(folder), who);
             }
         }
@@ -61,23 +64,16 @@ fn main() {
     }
     work.go_on(&guard);
     if when == "after" {
-        // Not while the sender opens its sockets: between its look for room and libzmq's use of it
-        // nobody may take the room away.
-        if let Some(guard) = &guard {
-            guard.handle().flush(Duration::from_secs(2));
-        }
-        if fault == Fault::CloseRange {
-            work.forget_open();
-        }
-        fault.strike();
+        settle(&guard);
+        fault.strike(&mut work);
     }
     work.go_on(&guard);
-    if fault != Fault::CloseRange && !(who == "child" && fork_how == "daemon") {
-        drop(pipe);
-        assert_eq!(end.read(&mut [0]).unwrap(), 0);
-    } else {
+    if matches!(fault, Fault::CloseRange(_)) || who == "child" && fork_how == "daemon" {
         // They are closed, and their numbers may be those of other files.
         std::mem::forget((end, pipe));
+    } else {
+        drop(pipe);
+        assert_eq!(end.read(&mut [0]).unwrap(), 0);
     }
     work.says("struck");
     work.waits_for("mend");
@@ -103,6 +99,14 @@ fn main() {
         assert_eq!(status.exit_status(), Some(0), "the child ended with {status:?}");
     }
     std::fs::write(Path::new(folder).join(who), report).unwrap();
+}
+
+/// Waits until the sender has opened its sockets: between its look for room and libzmq's use of it
+/// nobody may take the room away.
+fn settle(guard: &Option<Guard>) {
+    if let Some(guard) = guard {
+        guard.handle().flush(Duration::from_secs(2));
+    }
 }
 
 /// An instrument, if there is room for one. A program goes on without.
@@ -199,7 +203,10 @@ enum Fault {
     /// So many bytes of address space more than are in use.
     Memory(u64),
     SignalsBlocked,
-    CloseRange,
+    /// All descriptors from this one on are closed.
+    CloseRange(u32),
+    /// A sandbox that forbids what gives the sender descriptors of its own.
+    NoTable,
 }
 
 impl Fault {
@@ -213,7 +220,8 @@ impl Fault {
             "threads" => Self::Threads,
             "memory_mib" => Self::Memory(number << 20),
             "signals_blocked" => Self::SignalsBlocked,
-            "close_range" => Self::CloseRange,
+            "close_range" => Self::CloseRange(u32::try_from(number).unwrap()),
+            "no_table" => Self::NoTable,
             other => panic!("no fault {other}"),
         }
     }
@@ -227,7 +235,7 @@ impl Fault {
         }
     }
 
-    fn strike(self) {
+    fn strike(self, work: &mut Work) {
         match self {
             Self::Nothing => {}
             Self::Descriptors(more) => limit(Resource::Nofile, lowest_free() + more),
@@ -245,7 +253,13 @@ impl Fault {
                 limit(Resource::As, pages * 4096 + more);
             }
             Self::SignalsBlocked => block_signals(),
-            Self::CloseRange => close_all(),
+            Self::CloseRange(from) => {
+                work.forget_open();
+                // SAFETY: numbers. What had these descriptors does not use them any more.
+                let code = unsafe { libc::syscall(libc::SYS_close_range, from, u32::MAX, 0) };
+                assert_eq!(code, 0);
+            }
+            Self::NoTable => forbid(&[libc::SYS_close_range, libc::SYS_unshare]),
         }
     }
 
@@ -272,9 +286,32 @@ fn threads() -> u64 {
     std::fs::read_dir("/proc/self/task").unwrap().count() as u64
 }
 
-fn close_all() {
-    // SAFETY: numbers. What had these descriptors must not use them any more.
-    assert_eq!(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) }, 0);
+/// From now on these calls fail with `EPERM`.
+fn forbid(calls: &[libc::c_long]) {
+    let step = |code: u32, k, jt| libc::sock_filter { code: code as u16, jt, jf: 0, k };
+    let compare = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    let answer = libc::BPF_RET | libc::BPF_K;
+    // The number of the call stands first. A match skips the other comparisons and the first answer.
+    let mut filter = vec![step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
+    for (call, behind) in calls.iter().zip((0..calls.len()).rev()) {
+        filter.push(step(
+            compare,
+            u32::try_from(*call).unwrap(),
+            u8::try_from(behind + 1).unwrap(),
+        ));
+    }
+    filter.push(step(answer, libc::SECCOMP_RET_ALLOW, 0));
+    filter.push(step(answer, libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned(), 0));
+    let program =
+        libc::sock_fprog { len: u16::try_from(filter.len()).unwrap(), filter: filter.as_mut_ptr() };
+    // SAFETY: the program is a whole one, and is copied.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(
+            libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program),
+            0
+        );
+    }
 }
 
 fn block_signals() {

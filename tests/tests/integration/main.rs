@@ -23,5 +23,4 @@ mod shapes;
 mod streams;
 mod supervisord;
 mod surviving;
-mod tls;
 mod walks;

@@ -97,6 +97,13 @@ fn survives(faults: &[(&str, &str)], change: impl Fn(&mut Command, &Path)) {
     assert_eq!(witness.total("info", "work"), counted);
 }
 
+/// Before the program installs its instrument, between that and a fork, and after a child has
+/// measured.
+fn at_any_time<'a>(faults: &[&'a str]) -> Vec<(&'a str, &'static str)> {
+    let times = ["before", "between", "after"];
+    faults.iter().flat_map(|fault| times.map(|when| (*fault, when))).collect()
+}
+
 fn as_it_is(_: &mut Command, _: &Path) {}
 
 #[test]
@@ -108,31 +115,54 @@ fn a_program_without_a_fault_survives() {
 fn a_program_with_few_descriptors_survives() {
     let few =
         ["descriptors=2", "descriptors=3", "descriptors=5", "descriptors=7", "descriptors=20"];
-    let faults: Vec<_> = few.iter().flat_map(|few| [(*few, "before"), (*few, "after")]).collect();
-    survives(&faults, as_it_is);
+    survives(&at_any_time(&few), as_it_is);
 }
 
 #[test]
 fn a_program_that_uses_up_its_descriptors_survives() {
-    survives(&[("descriptors_used", "before"), ("descriptors_used", "after")], as_it_is);
+    survives(&at_any_time(&["descriptors_used"]), as_it_is);
 }
 
 #[test]
 fn a_program_that_gets_no_threads_survives() {
-    survives(&[("threads", "before"), ("threads", "after")], as_it_is);
+    survives(&at_any_time(&["threads"]), as_it_is);
 }
 
 #[test]
 fn a_program_with_little_memory_survives() {
     let little = ["memory_mib=4", "memory_mib=12", "memory_mib=40", "memory_mib=100"];
-    let faults: Vec<_> =
-        little.iter().flat_map(|mib| [(*mib, "before"), (*mib, "after")]).collect();
-    survives(&faults, as_it_is);
+    survives(&at_any_time(&little), as_it_is);
 }
 
 #[test]
 fn a_program_that_closes_all_it_does_not_know_survives() {
-    survives(&[("close_range", "after")], as_it_is);
+    survives(&at_any_time(&["close_range=3", "close_range=0"]), as_it_is);
+}
+
+/// Then its descriptors are the program's, which is fine unless it closes them.
+#[test]
+fn a_program_in_a_sandbox_without_tables_of_descriptors_survives() {
+    let broker = Broker::start();
+    for fork in ["none", "child"] {
+        let mut program = Program::start(&broker, ("no_table", "before", fork), as_it_is);
+        program.is_struck();
+        program.ends_well();
+    }
+}
+
+#[test]
+fn a_program_is_told_what_there_is_too_little_of() {
+    let broker = Broker::start();
+    for (fault, words) in [
+        ("descriptors=2", "too few file descriptors: 9 more are needed (ulimit -n)"),
+        ("threads", "too few threads: 2 more are needed (ulimit -u"),
+    ] {
+        let mut program = Program::start(&broker, (fault, "before", "none"), as_it_is);
+        program.is_struck();
+        let log = program.running.log();
+        assert!(log.contains(words), "{log}");
+        program.ends_well();
+    }
 }
 
 #[test]
@@ -176,7 +206,7 @@ fn a_program_survives_a_broker_that_is_killed_and_one_that_comes_late() {
         let mut early = Program::start(&broker, ("nothing", "before", fork), as_it_is);
         early.is_struck();
         broker.stop(Signal::KILL);
-        let mut late = Program::start(&broker, ("close_range", "after", fork), as_it_is);
+        let mut late = Program::start(&broker, ("close_range=3", "after", fork), as_it_is);
         late.is_struck();
         broker.restart();
         early.ends_well();

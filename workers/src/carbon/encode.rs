@@ -38,22 +38,17 @@ pub(super) struct Encoded {
     pub(super) left_out: Counted,
 }
 
-/// The most names that are told of one window.
-const MAX_NAMES: usize = 100;
-
-/// How many, and the names of the first of them.
+/// How many, and the name of the first.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Counted {
     pub(super) times: u64,
-    pub(super) names: Vec<String>,
+    pub(super) first: Option<String>,
 }
 
 impl Counted {
     fn add(&mut self, name: &str) {
         self.times += 1;
-        if self.names.len() < MAX_NAMES && self.names.last().is_none_or(|last| last != name) {
-            self.names.push(name.to_owned());
-        }
+        self.first.get_or_insert_with(|| name.to_owned());
     }
 }
 

@@ -11,4 +11,3 @@ mod program;
 mod publisher;
 mod replay;
 mod tail;
-mod trouble;

@@ -10,16 +10,16 @@ use zibrato::wire::{Fetched, Position, Refusal, ReplayAnswer};
 use zibrato_workers::{Worker, WorkerBuilder};
 
 /// A whole minute, and so a whole second.
-pub(crate) const NOON: u64 = 1_700_000_040_000;
+const NOON: u64 = 1_700_000_040_000;
 
-pub(crate) const NAME: &str = "test-worker";
+const NAME: &str = "test-worker";
 
 /// When the window of a body starts.
-pub(crate) fn start_of(body: &str) -> u64 {
+fn start_of(body: &str) -> u64 {
     body.split(' ').next().unwrap().parse().unwrap()
 }
 
-pub(crate) fn builder(journal: &Journal) -> WorkerBuilder {
+fn builder(journal: &Journal) -> WorkerBuilder {
     Worker::builder()
         .port(journal.port())
         .name(NAME)
@@ -29,7 +29,7 @@ pub(crate) fn builder(journal: &Journal) -> WorkerBuilder {
         .catch_up(0)
 }
 
-pub(crate) fn start(journal: &Journal, books: &Books) -> Worker {
+fn start(journal: &Journal, books: &Books) -> Worker {
     builder(journal).start(books.clone()).unwrap()
 }
 

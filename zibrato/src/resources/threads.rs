@@ -13,8 +13,11 @@ use std::{io, ptr};
 /// How long is waited for the system to count an ended thread no more. It takes microseconds.
 const DEADLINE: Duration = Duration::from_millis(100);
 
-/// Closed while it is locked. Each thread that passes leaves what the system calls it.
-type Gate = Mutex<Vec<libc::pid_t>>;
+/// What the system calls a thread; 0 where it has no such name.
+pub(crate) type Task = libc::pid_t;
+
+/// Closed while it is locked. Each thread that passes leaves its name.
+type Gate = Mutex<Vec<Task>>;
 
 /// Has `count` threads exist at the same time, and ends them.
 pub(super) fn probe(count: usize) -> io::Result<()> {
@@ -27,13 +30,18 @@ pub(super) fn probe(count: usize) -> io::Result<()> {
         // SAFETY: a thread of this process that nobody else joins or detaches.
         unsafe { libc::pthread_join(thread, ptr::null_mut()) };
     }
-    // The system counts a thread for a little longer than it can be waited for.
     let ended = gate.lock().unwrap_or_else(PoisonError::into_inner);
+    wait_until_uncounted(&ended);
+    begun
+}
+
+/// Waits until the system no longer counts these threads, which have been joined: it does so for a
+/// little longer than they can be waited for, and whoever begins a thread meanwhile may be refused.
+pub(crate) fn wait_until_uncounted(ended: &[Task]) {
     let since = Instant::now();
     while ended.iter().any(|task| is_there(*task)) && since.elapsed() < DEADLINE {
         std::thread::yield_now();
     }
-    begun
 }
 
 fn begin(gate: &Arc<Gate>) -> io::Result<libc::pthread_t> {
@@ -56,24 +64,30 @@ fn begin(gate: &Arc<Gate>) -> io::Result<libc::pthread_t> {
 extern "C" fn pass(gate: *mut c_void) -> *mut c_void {
     // SAFETY: what `begin` has made, for this thread alone.
     let gate = unsafe { Arc::from_raw(gate.cast_const().cast::<Gate>()) };
-    let mut passed = gate.lock().unwrap_or_else(PoisonError::into_inner);
-    #[cfg(target_os = "linux")]
-    // SAFETY: it takes nothing and cannot fail.
-    passed.push(unsafe { libc::syscall(libc::SYS_gettid) } as libc::pid_t);
-    #[cfg(not(target_os = "linux"))]
-    passed.clear();
-    drop(passed);
+    gate.lock().unwrap_or_else(PoisonError::into_inner).push(this_task());
     ptr::null_mut()
+}
+
+/// What the system calls the calling thread.
+#[cfg(target_os = "linux")]
+pub(crate) fn this_task() -> Task {
+    // SAFETY: it takes nothing and cannot fail.
+    unsafe { libc::syscall(libc::SYS_gettid) as Task }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) const fn this_task() -> Task {
+    0
 }
 
 /// Whether the system still counts a thread of this process.
 #[cfg(target_os = "linux")]
-fn is_there(task: libc::pid_t) -> bool {
+fn is_there(task: Task) -> bool {
     // SAFETY: numbers alone; signal 0 is sent to nobody.
-    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), task, 0) == 0 }
+    task != 0 && unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), task, 0) == 0 }
 }
 
 #[cfg(not(target_os = "linux"))]
-const fn is_there(_: libc::pid_t) -> bool {
+const fn is_there(_: Task) -> bool {
     false
 }

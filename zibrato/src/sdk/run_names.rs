@@ -96,7 +96,8 @@ fn grown(
         }
         return Err(nowhere());
     }
-    if KNOWN.load(Ordering::Relaxed) >= MAX_NAMES {
+    let one_more = |known: usize| (known < MAX_NAMES).then_some(known + 1);
+    if KNOWN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
         if let Ok(name) = Name::new(name) {
             OVERFLOWING.get_or_init(|| Box::new(name));
         }
@@ -105,8 +106,8 @@ fn grown(
     let leaked: &'static str = String::leak(name.to_owned());
     let node = Node { hash, like, name: leaked, site: like.with_name(leaked), ways: Ways::new() };
     // Another thread may be faster; then the way leads on from what it found.
-    if way.set(Box::new(node)).is_ok() {
-        KNOWN.fetch_add(1, Ordering::Relaxed);
+    if way.set(Box::new(node)).is_err() {
+        KNOWN.fetch_sub(1, Ordering::Relaxed);
     }
     way.get().ok_or(like)
 }

@@ -5,10 +5,13 @@
 //! before it does anything. Those of the C library do not: it makes itself fit for forks.
 
 use super::process;
+use crate::resources::threads::{Task, this_task, wait_until_uncounted};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::{io, ptr};
 
 thread_local! {
@@ -26,6 +29,8 @@ pub(crate) struct Thread {
     id: libc::pthread_t,
     /// The process that it runs in.
     generation: u64,
+    /// What the system calls it; 0 until it runs.
+    task: Arc<AtomicI32>,
 }
 
 type Run = Box<dyn FnOnce() + Send>;
@@ -34,7 +39,12 @@ impl Thread {
     /// Begins a thread that the system calls `zibrato-sender`.
     #[expect(unsafe_code, reason = "pthread_create is a function of the C library")]
     pub(crate) fn spawn(run: impl FnOnce() + Send + 'static) -> io::Result<Self> {
-        let run: Box<Run> = Box::new(Box::new(run));
+        let task = Arc::new(AtomicI32::new(0));
+        let its = Arc::clone(&task);
+        let run: Box<Run> = Box::new(Box::new(move || {
+            its.store(this_task(), Ordering::SeqCst);
+            run();
+        }));
         let run = Box::into_raw(run);
         let mut id = MaybeUninit::uninit();
         let create = || {
@@ -50,7 +60,7 @@ impl Thread {
         }
         // SAFETY: written by `pthread_create`, which has not failed.
         let id = unsafe { id.assume_init() };
-        Ok(Self { id, generation: process::generation() })
+        Ok(Self { id, generation: process::generation(), task })
     }
 
     /// Waits until it has ended. Does not wait for one that stayed behind in the parent.
@@ -60,6 +70,8 @@ impl Thread {
             // SAFETY: a thread of this process, which nobody has joined or detached: that takes
             // the handle, of which there is one.
             unsafe { libc::pthread_join(self.id, ptr::null_mut()) };
+            let task: Task = self.task.load(Ordering::SeqCst);
+            wait_until_uncounted(&[task]);
         }
         self.generation = ELSEWHERE;
     }

@@ -1,8 +1,6 @@
 //! The end of a reader: what has ended is delivered and committed, the rest stays in the journal.
 
-use super::ReplayFeed;
-use super::link::{Answer, AnswerError};
-use crate::http::one_line;
+use super::{ReplayFeed, link::AnswerError};
 use std::time::{Duration, Instant};
 use zibrato::wire::{ReplayAnswer, ReplayRequest};
 
@@ -28,7 +26,7 @@ impl ReplayFeed {
         self.last_words();
         let (delivered, end) = (self.progress.delivered().windows, self.progress.reading().end);
         let windows = self.put.saturating_sub(delivered);
-        let committed = self.commits.committed.map(|at| at.offset);
+        let committed = self.committed.map(|at| at.offset);
         let (after, behind) = (committed, committed.map(|offset| end.saturating_sub(offset)));
         if self.shelf.position().is_some() {
             let what = "the journal holds what is not delivered; start again and it goes on";
@@ -37,19 +35,17 @@ impl ReplayFeed {
     }
 
     fn last_words(&mut self) {
-        let begun = Instant::now();
-        let until = begun + LAST_WORDS;
-        // What is idle need not wait, and what has failed is tried once more.
-        self.commits.hurry(begun);
+        let until = Instant::now() + LAST_WORDS;
         while self.target(Instant::now()).is_some() && Instant::now() < until {
-            self.commit(Instant::now());
+            // What is idle need not wait either.
+            self.next_commit = Instant::now();
+            self.commit(self.next_commit);
             self.wait(None);
             self.last_answers();
         }
         if self.target(Instant::now()).is_some() {
-            let why = self.commits.failing.as_deref().unwrap_or("the broker did not answer");
-            let what = "what was delivered last will be repeated";
-            tracing::warn!(event = "not_committed", why, what);
+            let why = "the broker did not answer; what was delivered last will be repeated";
+            tracing::warn!(event = "not_committed", why);
         }
         self.link.ask(&ReplayRequest::Release(self.fetch.reader.clone()));
         let until = Instant::now() + LAST_WORDS;
@@ -62,13 +58,9 @@ impl ReplayFeed {
     fn last_answers(&mut self) {
         loop {
             match self.link.answer() {
-                Ok(Answer { head: ReplayAnswer::Refused(refused), .. }) => {
-                    if self.link.committing() {
-                        self.commit_failed(&one_line(&refused.text), Instant::now());
-                    } else {
-                        // Nothing else of what is left to say is said again.
-                        self.released = true;
-                    }
+                Ok(answer) if matches!(answer.head, ReplayAnswer::Refused(_)) => {
+                    // Nothing of what is left to say is so important as to be said again.
+                    self.released = true;
                 }
                 Ok(answer) => drop(self.answer(answer)),
                 Err(AnswerError::Nothing) => return,
