@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "they are calls into C, and descriptors of others")]
 
 use crate::ports::Ports;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{Shutdown, SocketAddrUnix};
 use std::ffi::OsStr;
 use std::fs;
@@ -27,6 +28,42 @@ const ESTABLISHED: u8 = 1;
 /// Where `struct tcp_info` has how many bytes the peer has sent (`tcpi_bytes_received`, since Linux
 /// 4.1).
 const BYTES_RECEIVED: Range<usize> = 128..136;
+
+/// One connection, which is never another one, although its descriptor's number may be given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Connection {
+    descriptor: RawFd,
+    inode: u64,
+}
+
+impl Connection {
+    /// The connection that has this descriptor now; `None` if the descriptor is not open.
+    pub(crate) fn of(descriptor: RawFd) -> Option<Self> {
+        if descriptor < 0 {
+            return None;
+        }
+        // SAFETY: only looked at; if it is closed meanwhile, the call fails or tells of another file.
+        let other = unsafe { BorrowedFd::borrow_raw(descriptor) };
+        let inode = rustix::fs::fstat(other).ok()?.st_ino;
+        Some(Self { descriptor, inode })
+    }
+
+    /// Whether neither side has closed it.
+    pub(crate) fn is_open(self) -> bool {
+        if Self::of(self.descriptor) != Some(self) {
+            return false;
+        }
+        // SAFETY: as above; what is asked of another file at worst is whether its other side is gone.
+        let other = unsafe { BorrowedFd::borrow_raw(self.descriptor) };
+        let mut asked = [PollFd::from_borrowed_fd(other, PollFlags::RDHUP)];
+        let at_once = Timespec::default();
+        let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+        match poll(&mut asked, Some(&at_once)) {
+            Ok(_) => !asked.iter().any(|one| one.revents().intersects(gone)),
+            Err(_) => true,
+        }
+    }
+}
 
 /// Which connections at a door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -127,6 +127,15 @@ impl Broker {
         &mut self.running
     }
 
+    /// Sends it a signal and goes on.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    #[track_caller]
+    pub fn signal(&mut self, signal: Signal) {
+        self.running.signal(signal);
+    }
+
     /// Stops it with a signal.
     ///
     /// # Panics

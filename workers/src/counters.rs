@@ -15,6 +15,8 @@ pub struct Counters {
     pub batches: u64,
     /// Whether the broker has been heard of lately.
     pub broker_connected: bool,
+    /// Commits that the broker refused or did not answer; they are tried again.
+    pub commits_failed: u64,
     /// Payloads that the backend refused for good and that are kept in dead-letter files.
     pub dead_letters: u64,
     /// Batches that had come before, and were left alone this time.

@@ -1,11 +1,20 @@
 //! The one place where HTTP requests leave a worker: timed, size-limited, without redirects.
 
+mod certificate;
+mod issuer;
+mod proxy;
+mod trust;
+
 use crate::{Payload, Secret, SendError};
 use std::fmt;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Read};
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
+use trust::Trust;
+use ureq::SendBody;
 use ureq::http::Uri;
+use ureq::tls::TlsConfig;
 use zibrato::daemon::{Exit, Failure};
 
 /// The most that is read of an answer's body; the rest is cut.
@@ -42,6 +51,19 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// Its scheme, host and port: what a log line may show.
+    pub(crate) fn origin(&self) -> String {
+        let scheme = self.0.scheme_str().unwrap_or_default();
+        let authority = self.0.authority().map(ToString::to_string).unwrap_or_default();
+        format!("{scheme}://{authority}")
+    }
+
+    fn host(&self) -> &str {
+        self.0.host().unwrap_or_default()
+    }
+}
+
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}/***", self.0.scheme_str().unwrap_or(""), self.0.host().unwrap_or(""))
@@ -59,11 +81,23 @@ pub(crate) struct HttpClient {
     agent: ureq::Agent,
     endpoint: Endpoint,
     timeout: Duration,
+    /// The proxy, without its password.
+    through: Option<String>,
 }
 
 impl HttpClient {
-    /// A client for `program`, which its `User-Agent` names.
-    pub(crate) fn new(program: &str, endpoint: Endpoint, timeout: Duration) -> Self {
+    /// A client for `program`, which its `User-Agent` names. The environment says whether there is a
+    /// proxy, and with `ca_file`, of `--ca-file`, whom to trust.
+    ///
+    /// # Errors
+    /// When the environment or the file says something that cannot be.
+    pub(crate) fn new(
+        program: &str,
+        endpoint: Endpoint,
+        timeout: Duration,
+        ca_file: Option<&Path>,
+    ) -> Result<Self, Failure> {
+        let variable = |name: &str| std::env::var(name).ok();
         let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
         let version = env!("CARGO_PKG_VERSION");
         let config = ureq::Agent::config_builder()
@@ -72,12 +106,25 @@ impl HttpClient {
             .timeout_global(Some(timeout))
             .user_agent(format!("{program}/{version} (rust; {arch}-{os})"));
         // A proxy out of the environment is for the world outside.
-        let config = if endpoint.0.host().is_some_and(is_this_machine) {
-            config.proxy(None)
-        } else {
-            config
-        };
-        Self { agent: config.build().new_agent(), endpoint, timeout }
+        let local = is_this_machine(endpoint.host());
+        let proxy = if local { None } else { proxy::find(&endpoint.0, variable)? };
+        let (proxy, through) = proxy.unzip();
+        let mut config = config.proxy(proxy);
+        if endpoint.0.scheme_str() == Some("https") {
+            let trust = Trust::load("--ca-file", ca_file, variable)?;
+            trust.tell();
+            config = config.tls_config(TlsConfig::builder().root_certs(trust.roots).build());
+        }
+        Ok(Self { agent: config.build().new_agent(), endpoint, timeout, through })
+    }
+
+    /// Where requests go, and through which proxy: what a log line may show.
+    pub(crate) fn destination(&self) -> String {
+        let origin = self.endpoint.origin();
+        match &self.through {
+            Some(proxy) => format!("{origin} through the proxy {proxy}"),
+            None => origin,
+        }
     }
 
     /// Posts a JSON body, with an `Authorization` header if there is one, and with the payload's key
@@ -87,27 +134,69 @@ impl HttpClient {
         authorization: Option<&Secret>,
         content_type: &str,
         payload: &Payload,
-    ) -> Result<Answer, RequestError> {
-        let mut request =
-            self.agent.post(self.endpoint.0.clone()).header("Content-Type", content_type);
+    ) -> Result<Answer, Unanswered> {
+        let mut request = self
+            .agent
+            .post(self.endpoint.0.clone())
+            .header("Content-Type", content_type)
+            .header("Content-Length", payload.body.len());
         if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization.expose());
         }
         if !payload.key.is_empty() {
             request = request.header("Idempotency-Key", &payload.key);
         }
-        let response = request.send(&*payload.body).map_err(|error| match error {
+        let mut body = Watched { rest: &payload.body, touched: payload.body.is_empty() };
+        let sent = request.send(SendBody::from_reader(&mut body));
+        let touched = body.touched;
+        sent.map(Answer::read).map_err(|error| Unanswered { why: self.explain(error), touched })
+    }
+
+    fn explain(&self, error: ureq::Error) -> RequestError {
+        if let Some(certificate) = certificate::error(&error) {
+            let (why, remedy) = certificate::explain(certificate);
+            let host = self.endpoint.host().to_owned();
+            // Through a proxy the server cannot be asked once more.
+            let port = self.endpoint.0.port_u16().unwrap_or(443);
+            let issuer = if self.through.is_none() { issuer::issuer(&host, port) } else { None };
+            let issuer = issuer.map(|name| format!(", issued by {name:?},")).unwrap_or_default();
+            return RequestError::Certificate { host, issuer, why, remedy };
+        }
+        match error {
             ureq::Error::Timeout(_) => RequestError::Timeout(self.timeout),
             ureq::Error::Io(error) => RequestError::Connection(error),
             other => RequestError::Failed(Box::new(other)),
-        })?;
-        Ok(Answer::read(response))
+        }
     }
 }
 
-/// Why there is no answer. The request may have been taken all the same.
+/// A body, and whether any of it was asked for. That is done when the connection is made and the
+/// head of the request is written; before that, nothing of it can have arrived.
+struct Watched<'a> {
+    rest: &'a [u8],
+    touched: bool,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.touched = true;
+        self.rest.read(into)
+    }
+}
+
+/// There is no answer. The request may have been taken all the same.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    why: RequestError,
+    /// Whether anything of the body was sent.
+    touched: bool,
+}
+
+/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RequestError {
+enum RequestError {
+    #[error("the certificate of {host}{issuer} is refused: {why}; {remedy}")]
+    Certificate { host: String, issuer: String, why: String, remedy: &'static str },
     #[error("the connection failed")]
     Connection(#[source] io::Error),
     #[error("the request failed")]
@@ -116,18 +205,16 @@ pub(crate) enum RequestError {
     Timeout(Duration),
 }
 
-impl RequestError {
-    /// What it means for the payload: try again, and if it may have arrived, say so.
+impl Unanswered {
+    /// What it means for the payload: try again, and if it may have arrived, say so. A certificate
+    /// that is refused is nothing that passes by itself.
     pub(crate) fn into_send_error(self) -> SendError {
-        let arrived = match &self {
-            Self::Connection(error) => error.kind() != ErrorKind::ConnectionRefused,
-            Self::Failed(error) => {
-                !matches!(**error, ureq::Error::ConnectionFailed | ureq::Error::HostNotFound)
-            }
-            Self::Timeout(_) => true,
-        };
-        let (after, why) = (None, Box::new(self));
-        if arrived { SendError::Unknown { after, why } } else { SendError::Retry { after, why } }
+        let (after, why) = (None, Box::new(self.why));
+        match (&*why, self.touched) {
+            (RequestError::Certificate { .. }, _) => SendError::Stop { why },
+            (_, true) => SendError::Unknown { after, why },
+            (_, false) => SendError::Retry { after, why },
+        }
     }
 }
 

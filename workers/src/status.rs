@@ -23,6 +23,7 @@ struct State {
     failure: Option<String>,
     live: Option<String>,
     letters: Option<String>,
+    commits: Option<String>,
     stopping: bool,
 }
 
@@ -43,6 +44,7 @@ impl Status {
             failure: None,
             live: None,
             letters: None,
+            commits: None,
             stopping: false,
         }))
     }
@@ -51,8 +53,9 @@ impl Status {
         self.state().feed = Instant::now();
     }
 
-    pub(crate) fn feed_is_well(&self) {
-        self.state().refused = None;
+    /// The broker does not refuse. Whether that is news.
+    pub(crate) fn feed_is_well(&self) -> bool {
+        self.state().refused.take().is_some()
     }
 
     /// The broker refuses, and says why. Whether that is news.
@@ -83,6 +86,11 @@ impl Status {
     /// Whether dead letters cannot be kept, and why; whether that was so before.
     pub(crate) fn letters_fail(&self, why: Option<String>) -> bool {
         std::mem::replace(&mut self.state().letters, why).is_some()
+    }
+
+    /// Whether what is delivered cannot be committed, and why.
+    pub(crate) fn commits_fail(&self, why: Option<String>) {
+        self.state().commits = why;
     }
 
     /// The worker cannot go on.
@@ -132,6 +140,11 @@ impl Status {
         if !connected {
             let why = "the broker is not heard; start it, or give its address by --host and --port";
             return Some(why.to_owned());
+        }
+        if let Some(why) = &state.commits {
+            return Some(format!(
+                "what is delivered cannot be committed, and comes again after a restart: {why}"
+            ));
         }
         if let Some(why) = &state.letters {
             return Some(format!("dead letters cannot be kept: {why}"));

@@ -4,6 +4,7 @@ use super::fetch::{Haul, haul};
 use super::gone::Gone;
 use super::owners::Owners;
 use super::refusal::{owned, refusal, unknown};
+use super::request::Origin;
 use super::saving::Saving;
 use crate::journal::{Cursor, Cursors, Log, Reader, levels};
 use crate::repeat::Repeat;
@@ -146,11 +147,11 @@ impl Desk {
         &self.log
     }
 
-    /// Takes a request that came from `address`.
-    pub(crate) fn take(&mut self, request: &ReplayRequest, address: &str, now: Now) -> Outcome {
+    /// Takes a request.
+    pub(crate) fn take(&mut self, request: &ReplayRequest, from: Origin<'_>, now: Now) -> Outcome {
         let taken = match request {
-            ReplayRequest::Fetch(fetch) => self.fetch(fetch, address, now),
-            ReplayRequest::Commit(commit) => self.commit(commit, address, now),
+            ReplayRequest::Fetch(fetch) => self.fetch(fetch, from, now),
+            ReplayRequest::Commit(commit) => self.commit(commit, from, now),
             ReplayRequest::Release(who) => {
                 self.owners.release(who);
                 self.places.remove(&who.name);
@@ -166,8 +167,8 @@ impl Desk {
         taken.unwrap_or_else(|refused| Outcome::Answer(ReplayAnswer::Refused(refused)))
     }
 
-    fn fetch(&mut self, fetch: &Fetch, address: &str, now: Now) -> Result<Outcome, Refused> {
-        self.admit(&fetch.reader, (&fetch.about, address), now)?;
+    fn fetch(&mut self, fetch: &Fetch, from: Origin<'_>, now: Now) -> Result<Outcome, Refused> {
+        self.admit(&fetch.reader, (&fetch.about, from), now)?;
         let name = &fetch.reader.name;
         let names = fetch.levels.iter().map(String::as_str);
         let levels = levels(names).filter(|_| fetch.levels.len() <= MAX_CURSOR_LEVELS);
@@ -206,7 +207,7 @@ impl Desk {
     }
 
     /// Lets a reader in that has its name to itself.
-    fn admit(&mut self, who: &Who, about: (&str, &str), now: Now) -> Result<(), Refused> {
+    fn admit(&mut self, who: &Who, about: (&str, Origin<'_>), now: Now) -> Result<(), Refused> {
         let Who { name, session } = who;
         if let Err(problem) = zibrato::check_name(name) {
             let text = format!("the name {name:?} cannot be that of a cursor: {problem}");
@@ -278,9 +279,9 @@ impl Desk {
         }
     }
 
-    fn commit(&mut self, commit: &Commit, address: &str, now: Now) -> Result<Outcome, Refused> {
+    fn commit(&mut self, commit: &Commit, from: Origin<'_>, now: Now) -> Result<Outcome, Refused> {
         let Commit { reader, at } = commit;
-        self.admit(reader, ("", address), now)?;
+        self.admit(reader, ("", from), now)?;
         if self.known(Some(*at)).is_none() {
             let text = format!("the journal has no offset {} under this number", at.offset);
             return Err(refusal(Refusal::Malformed, &text));

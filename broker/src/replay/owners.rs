@@ -1,11 +1,20 @@
 //! Who reads under which name: one at a time, until nothing was heard of it for a while.
 
+use super::request::Origin;
+use crate::connections::Connection;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use zibrato::wire::Reader as Who;
 
 /// How long a name stays with a reader that is not heard of.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
+
+/// A reader whose connection is gone and that was not heard of for so long has lost its name: it
+/// has not come back.
+const BACK_WITHIN: Duration = Duration::from_secs(1);
+
+/// A reader with a connection that was heard of in this time is there. It asks every two seconds.
+const THERE: Duration = Duration::from_secs(3);
 
 /// The most bytes of what a reader says about itself.
 const MAX_ABOUT_BYTES: usize = 200;
@@ -21,7 +30,18 @@ struct Owner {
     session: String,
     about: String,
     address: String,
+    /// Its last connection, if that is known.
+    connection: Option<Connection>,
+    heard: Instant,
     until: Instant,
+}
+
+/// Who has a name that another reader wants.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) owner: String,
+    /// It is connected, and was heard of just now.
+    pub(super) alive: bool,
 }
 
 impl Owners {
@@ -32,16 +52,25 @@ impl Owners {
     pub(crate) fn claim(
         &mut self,
         who: &Who,
-        (about, address): (&str, &str),
+        (about, origin): (&str, Origin<'_>),
         now: Instant,
-    ) -> Result<(), String> {
+    ) -> Result<(), Holder> {
+        let Origin { address, connection } = origin;
         if let Some(owner) = self.by_name.get_mut(&who.name) {
             if owner.session == who.session {
                 owner.until = now + LEASE;
+                // A request that waits here may be of a reader that has gone meanwhile.
+                if connection.is_none_or(Connection::is_open) {
+                    (owner.connection, owner.heard) = (connection, now);
+                }
                 return Ok(());
             }
-            if owner.until > now {
-                return Err(owner.to_string());
+            let silent = now.saturating_duration_since(owner.heard);
+            let connected = owner.connection.map(Connection::is_open);
+            let gone = connected == Some(false) && silent >= BACK_WITHIN;
+            if owner.until > now && !gone {
+                let alive = connected == Some(true) && silent < THERE;
+                return Err(Holder { owner: owner.to_string(), alive });
             }
         }
         let about: String = about.chars().filter(|c| !c.is_control()).collect();
@@ -49,7 +78,7 @@ impl Owners {
             (0..=MAX_ABOUT_BYTES.min(about.len())).rev().find(|at| about.is_char_boundary(*at));
         let about = about.get(..end.unwrap_or(0)).unwrap_or_default().to_owned();
         let (session, address) = (who.session.clone(), address.to_owned());
-        let owner = Owner { session, about, address, until: now + LEASE };
+        let owner = Owner { session, about, address, connection, heard: now, until: now + LEASE };
         self.by_name.insert(who.name.clone(), owner);
         Ok(())
     }
@@ -98,6 +127,8 @@ impl std::fmt::Display for Owner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
 
     fn who(session: &str) -> Who {
         Who { name: "zibrato-carbon".to_owned(), session: session.to_owned() }
@@ -108,15 +139,17 @@ mod tests {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         let mut owners = Owners::default();
-        let first = ("web-1, process 42", "127.0.0.1");
+        let here = Origin { address: "127.0.0.1", connection: None };
+        let first = ("web-1, process 42", here);
         assert_eq!(owners.claim(&who("a"), first, start), Ok(()));
-        let refused = owners.claim(&who("b"), ("", ""), after(4));
-        assert_eq!(refused, Err("web-1, process 42 at 127.0.0.1".to_owned()));
+        let refused = owners.claim(&who("b"), ("", Origin::default()), after(4));
+        let owner = "web-1, process 42 at 127.0.0.1".to_owned();
+        assert_eq!(refused, Err(Holder { owner, alive: false }));
         assert_eq!(owners.claim(&who("a"), first, after(4)), Ok(()));
-        assert!(owners.claim(&who("b"), ("", ""), after(8)).is_err());
+        assert!(owners.claim(&who("b"), ("", Origin::default()), after(8)).is_err());
         owners.extend("zibrato-carbon", after(20));
-        assert!(owners.claim(&who("b"), ("", ""), after(24)).is_err());
-        assert_eq!(owners.claim(&who("b"), ("", ""), after(25)), Ok(()));
+        assert!(owners.claim(&who("b"), ("", Origin::default()), after(24)).is_err());
+        assert_eq!(owners.claim(&who("b"), ("", Origin::default()), after(25)), Ok(()));
         assert_eq!(owners.of("zibrato-carbon", after(25)), Some("somebody".to_owned()));
         owners.release(&who("a"));
         assert!(owners.claim(&who("a"), first, after(26)).is_err());
@@ -128,10 +161,31 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_is_connected_is_alive_and_one_that_is_not_loses_its_name_soon() {
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        let mut owners = Owners::default();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let connection = Connection::of(ours.as_raw_fd());
+        let from = |connection| ("", Origin { address: "", connection });
+        assert_eq!(owners.claim(&who("a"), from(connection), start), Ok(()));
+        let refused = |alive| Err(Holder { owner: "somebody".to_owned(), alive });
+        assert_eq!(owners.claim(&who("b"), from(None), after(10)), refused(true));
+        // It is connected and says nothing: its machine may be gone.
+        assert_eq!(owners.claim(&who("b"), from(None), after(3_000)), refused(false));
+        assert_eq!(owners.claim(&who("a"), from(connection), after(4_000)), Ok(()));
+        drop(theirs);
+        assert_eq!(owners.claim(&who("b"), from(None), after(4_500)), refused(false));
+        // What it asked before it went changes nothing.
+        assert_eq!(owners.claim(&who("a"), from(connection), after(4_900)), Ok(()));
+        assert_eq!(owners.claim(&who("b"), from(None), after(5_000)), Ok(()));
+    }
+
+    #[test]
     fn what_a_reader_says_about_itself_is_cut_and_has_no_control_characters() {
         let mut owners = Owners::default();
         let about = format!("\x1b[31m{}", "é".repeat(300));
-        owners.claim(&who("a"), (&about, ""), Instant::now()).unwrap();
+        owners.claim(&who("a"), (&about, Origin::default()), Instant::now()).unwrap();
         let told = owners.of("zibrato-carbon", Instant::now()).unwrap();
         assert!(told.len() <= MAX_ABOUT_BYTES && !told.contains('\x1b'), "{told}");
     }

@@ -1,5 +1,7 @@
 //! A request as it comes from a socket, and one that waits.
 
+use super::refusal::refusal;
+use crate::connections::Connection;
 use crate::curve::Guard;
 use std::os::fd::RawFd;
 use std::time::Instant;
@@ -15,9 +17,21 @@ pub(super) struct Asker {
     pub(super) address: String,
     /// Its connection, if libzmq says which that is.
     pub(super) descriptor: Option<RawFd>,
+    connection: Option<Connection>,
+}
+
+/// From where somebody asks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Origin<'a> {
+    pub(super) address: &'a str,
+    pub(super) connection: Option<Connection>,
 }
 
 impl Asker {
+    pub(super) fn origin(&self) -> Origin<'_> {
+        Origin { address: &self.address, connection: self.connection }
+    }
+
     pub(super) fn identity(&self) -> &[u8] {
         self.envelope.first().map_or(&[], |identity| identity)
     }
@@ -95,6 +109,7 @@ pub(super) fn receive(
         [topic, body] => ReplayRequest::decode(topic, body).map_err(|error| error.to_string()),
         other => Err(format!("a request has two frames, and not {}", other.len())),
     };
-    let request = request.map_err(|text| Refused { why: Refusal::Malformed, text });
-    Ok(Some((Asker { envelope: frames, address, descriptor }, request)))
+    let request = request.map_err(|text| refusal(Refusal::Malformed, &text));
+    let connection = descriptor.and_then(Connection::of);
+    Ok(Some((Asker { envelope: frames, address, descriptor, connection }, request)))
 }

@@ -175,7 +175,7 @@ impl ReplayThread {
                     }
                     let outcome = match &mut self.desk {
                         None => Outcome::Answer(no_journal()),
-                        Some(desk) => desk.take(&request, &asker.address, now()),
+                        Some(desk) => desk.take(&request, asker.origin(), now()),
                     };
                     if let Outcome::Wait(until) = outcome {
                         self.keep(Waiting { asker, request, until, put_off: None })?;
@@ -262,7 +262,7 @@ impl ReplayThread {
         if is_over {
             return self.at_once(waiting);
         }
-        match desk.take(&waiting.request, &waiting.asker.address, now) {
+        match desk.take(&waiting.request, waiting.asker.origin(), now) {
             // It has waited already: the end of it stays where it was.
             Outcome::Wait(until) => {
                 waiting.until = waiting.until.min(until);
@@ -282,7 +282,7 @@ impl ReplayThread {
         if let ReplayRequest::Fetch(fetch) = &mut waiting.request {
             fetch.wait_ms = 0;
         }
-        match desk.take(&waiting.request, &waiting.asker.address, now()) {
+        match desk.take(&waiting.request, waiting.asker.origin(), now()) {
             Outcome::Batches(haul) => self.hand_out(&waiting.asker, haul),
             Outcome::Answer(answer) | Outcome::WhenSaved(answer) => {
                 self.answer(&waiting.asker, &answer, Vec::new())

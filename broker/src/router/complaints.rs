@@ -1,22 +1,71 @@
 //! Says in the log what is dropped, but not more often than people read.
 
+use super::Router;
+use super::receive::Inbox;
 use crate::counters::Counters;
 use std::collections::BTreeMap;
+use zibrato::wire::PublisherId;
 
 /// How often the same complaint is made at most.
 const EVERY_MS: u64 = 60_000;
+
+/// The most bytes of a sample that are logged.
+const SAMPLE_BYTES: usize = 120;
+
+/// The first of what was dropped for a reason since that was told.
+#[derive(Debug)]
+struct Sample {
+    text: String,
+    /// Who sent it, once that is known.
+    peer: Option<String>,
+}
 
 /// Remembers what has been said, and when.
 #[derive(Debug, Default)]
 pub(crate) struct Complaints {
     told: Counters,
     told_ms: Option<u64>,
+    samples: BTreeMap<&'static str, Sample>,
+    /// Whether the peer of a sample is not known yet.
+    lacks_peer: bool,
     offender_ms: Option<u64>,
     refused: BTreeMap<&'static str, u64>,
     refused_ms: Option<u64>,
 }
 
 impl Complaints {
+    /// Keeps the first of what is dropped for a reason, to show it. The peer is told next.
+    pub(crate) fn keep_sample(&mut self, reason: &'static str, bytes: &[u8]) {
+        if self.samples.contains_key(reason) {
+            return;
+        }
+        // No more of it is looked at than may be shown.
+        let shown = bytes.get(..SAMPLE_BYTES).unwrap_or(bytes);
+        let mut text = String::new();
+        for chunk in shown.utf8_chunks() {
+            text.push_str(chunk.valid());
+            text.extend(chunk.invalid().escape_ascii().map(char::from));
+        }
+        if shown.len() < bytes.len() {
+            text.push('…');
+        }
+        self.samples.insert(reason, Sample { text, peer: None });
+        self.lacks_peer = true;
+    }
+
+    /// Whether it is wanted to know whose the message is that was looked at last.
+    pub(crate) const fn lacks_peer(&self) -> bool {
+        self.lacks_peer
+    }
+
+    /// Whose the message is that was looked at last.
+    pub(crate) fn name_peer(&mut self, peer: &str) {
+        self.lacks_peer = false;
+        for sample in self.samples.values_mut() {
+            sample.peer.get_or_insert_with(|| peer.to_owned());
+        }
+    }
+
     /// Names what was dropped since the last time, if that is long enough ago.
     pub(crate) fn complain(&mut self, now: &Counters, now_ms: u64) {
         let drops = |counters: &Counters| -> u64 { counters.subscriber_drops.values().sum() };
@@ -26,8 +75,12 @@ impl Complaints {
         }
         for ((reason, now), (_, told)) in now.dropped.iter().zip(self.told.dropped.iter()) {
             if now > told {
-                let why = meaning(reason);
-                tracing::warn!(event = "dropped", reason, count = now - told, why);
+                let (why, count) = (meaning(reason), now - told);
+                // What the broker makes itself has neither.
+                let sample = self.samples.remove(reason);
+                let peer = sample.as_ref().and_then(|sample| sample.peer.as_deref());
+                let sample = sample.as_ref().map(|sample| &*sample.text);
+                tracing::warn!(event = "dropped", reason, count, peer, sample, why);
             }
         }
         if slow > 0 {
@@ -63,6 +116,33 @@ impl Complaints {
     /// Whether it is time again to name who has too many series.
     pub(crate) fn may_name_offender(&mut self, now_ms: u64) -> bool {
         may(&mut self.offender_ms, now_ms)
+    }
+}
+
+impl Router {
+    /// Counts what is dropped, and keeps a sample for the log.
+    pub(super) fn drop_it(&mut self, reason: &'static str, sample: &[u8]) {
+        self.counters.dropped.add(reason, 1);
+        self.complaints.keep_sample(reason, sample);
+    }
+
+    /// Counts a message that is dropped without being looked at.
+    pub(super) fn drop_unread(&mut self, reason: &'static str, inbox: &mut Inbox) {
+        self.drop_it(reason, inbox.first());
+        self.name_peer(inbox);
+    }
+
+    pub(super) fn name_peer(&mut self, inbox: &mut Inbox) {
+        if self.complaints.lacks_peer() {
+            self.complaints.name_peer(&inbox.peer());
+        }
+    }
+
+    /// Counts parts of a batch that could not be made lines. It was taken before.
+    pub(super) fn drop_part(&mut self, count: u64, level: &str, from: PublisherId) {
+        self.counters.dropped.add("expansion", count);
+        self.complaints.keep_sample("expansion", level.as_bytes());
+        self.complaints.name_peer(&format!("publisher {from}"));
     }
 }
 
@@ -134,6 +214,26 @@ mod tests {
         let other = meaning("other");
         let silent: Vec<_> = REASONS.into_iter().filter(|r| meaning(r) == other).collect();
         assert_eq!(silent, ["other"]);
+    }
+
+    #[test]
+    fn a_sample_is_the_first_of_its_reason_and_short() {
+        let mut complaints = Complaints::default();
+        complaints.keep_sample("fields", b"info|c|n");
+        assert!(complaints.lacks_peer());
+        complaints.name_peer("10.0.0.1");
+        assert!(!complaints.lacks_peer());
+        complaints.keep_sample("fields", b"another");
+        assert!(!complaints.lacks_peer());
+        complaints.keep_sample("encoding", &[0xff; 10_000]);
+        complaints.name_peer("10.0.0.2");
+        let of = |reason| &complaints.samples[reason];
+        assert_eq!(
+            (&*of("fields").text, of("fields").peer.as_deref()),
+            ("info|c|n", Some("10.0.0.1"))
+        );
+        assert_eq!(of("encoding").peer.as_deref(), Some("10.0.0.2"));
+        assert_eq!(of("encoding").text, format!("{}…", r"\xff".repeat(super::SAMPLE_BYTES)));
     }
 
     #[test]

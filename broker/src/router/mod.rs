@@ -96,15 +96,17 @@ impl Router {
         received: Received,
     ) -> zmq::Result<()> {
         self.counters.intakes[intake].bytes += received.bytes;
-        match received.frames {
+        let taken = match received.frames {
             1 => self.take_lines(intake, inbox),
             3 => self.take_batch(intake, inbox),
             found => {
                 tracing::debug!(event = "refused", error = %FrameError::Count { found });
-                self.counters.dropped.add("frames", 1);
+                self.drop_it("frames", inbox.first());
                 Ok(())
             }
-        }
+        };
+        self.name_peer(inbox);
+        taken
     }
 
     fn take_lines(&mut self, intake: usize, inbox: &mut Inbox) -> zmq::Result<()> {
@@ -125,7 +127,7 @@ impl Router {
             };
         }
         if frame.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
-            self.counters.dropped.add("empty", 1);
+            self.drop_it("empty", frame);
         }
         for text in frame.split(|byte| *byte == b'\n') {
             let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -137,7 +139,7 @@ impl Router {
                 Ok(_) => {}
                 Err(error) => {
                     tracing::debug!(event = "refused", %error);
-                    self.counters.dropped.add(error.reason(), 1);
+                    self.drop_it(error.reason(), text);
                 }
             }
         }
@@ -149,7 +151,7 @@ impl Router {
         let wants = self.subscriptions.wants(line.level);
         self.count_line(intake, wants);
         if (wants.batches || wants.journal) && self.windows.fold(line, self.now_ms).is_err() {
-            self.counters.dropped.add("levels", 1);
+            self.drop_it("levels", line.level.as_bytes());
         }
         wants.lines
     }
@@ -164,12 +166,12 @@ impl Router {
         let (level, id) = match wire::message(&[&frames[0], &frames[1], &frames[2]]) {
             Ok(wire::Message::Batch { level, id, .. }) if id.sequence > 0 => (level.to_owned(), id),
             Ok(_) => {
-                self.counters.dropped.add("sequence", 1);
+                self.drop_it("sequence", &frames[0]);
                 return Ok(());
             }
             Err(error) => {
                 tracing::debug!(event = "refused", %error);
-                self.counters.dropped.add(reason(&error), 1);
+                self.drop_it(reason(&error), &frames[0]);
                 return Ok(());
             }
         };
@@ -189,7 +191,7 @@ impl Router {
     fn publish(&mut self, taken: Taken) -> zmq::Result<()> {
         let Taken { level, id, stamp, as_lines, topic, id_frame, body } = taken;
         if as_lines && self.subscriptions.wants(&level).lines {
-            self.send_expanded(&level, &body)?;
+            self.send_expanded(&level, id.publisher, &body)?;
         }
         // What came first goes first.
         self.send_lines()?;
@@ -225,7 +227,7 @@ impl Router {
         sent
     }
 
-    fn send_expanded(&mut self, level: &str, body: &[u8]) -> zmq::Result<()> {
+    fn send_expanded(&mut self, level: &str, from: PublisherId, body: &[u8]) -> zmq::Result<()> {
         let mut text = std::mem::take(&mut self.text);
         let mut sent = Ok(());
         let expanded = expand(level, body, |line| {
@@ -237,10 +239,13 @@ impl Router {
         });
         self.text = text;
         match expanded {
-            Ok(expanded) => self.counters.dropped.add("expansion", expanded.refused),
+            Ok(expanded) if expanded.refused > 0 => {
+                self.drop_part(expanded.refused, level, from);
+            }
+            Ok(_) => {}
             Err(error) => {
                 tracing::debug!(event = "refused", %error);
-                self.counters.dropped.add("expansion", 1);
+                self.drop_part(1, level, from);
             }
         }
         sent

@@ -52,6 +52,16 @@ impl Inbox {
         &mut self.frames[0]
     }
 
+    /// Who sent the message, as far as libzmq says: its address, and its key if it has one.
+    pub(crate) fn peer(&mut self) -> String {
+        let first = &mut self.frames[0];
+        let address = first.gets("Peer-Address").unwrap_or_default().to_owned();
+        match first.gets("User-Id").filter(|key| !key.is_empty()) {
+            Some(key) => format!("{address} {key}"),
+            None => address,
+        }
+    }
+
     /// Moves the first frame out.
     pub(crate) fn take_first(&mut self) -> Message {
         std::mem::replace(&mut self.frames[0], Message::new())

@@ -204,11 +204,11 @@ impl RouterThread {
                 // Subscribers may not be back yet.
                 let is_large = received.bytes >= LARGE && self.shared.is_short();
                 if is_large || settles || !self.router.has_room() {
-                    self.router.counters.dropped.add("memory", 1);
+                    self.router.drop_unread("memory", &mut self.inbox);
                     continue;
                 }
                 if !self.guard.admits(self.inbox.first_mut()) {
-                    self.router.counters.dropped.add("revoked", 1);
+                    self.router.drop_unread("revoked", &mut self.inbox);
                     continue;
                 }
                 self.router.take(at, &mut self.inbox, received)?;

@@ -136,3 +136,35 @@ fn term_ends_it_cleanly_and_the_log_says_what_it_did() {
     let last = rest.last().unwrap();
     assert!(last.contains("\"event\":\"stopped\""), "{rest:?}");
 }
+
+#[test]
+fn the_log_says_who_sent_what_is_dropped_and_shows_it_at_a_bounded_rate() {
+    let child = program(&["--port", "0", "--http", "off", "--settle", "0"]).spawn().unwrap();
+    let mut running = Running(child);
+    let mut log = BufReader::new(running.0.stderr.take().unwrap()).lines();
+    let line = log.find(|line| line.as_ref().is_ok_and(|line| line.contains("listening")));
+    let line = line.unwrap().unwrap();
+    let endpoint = line.split("publishers=\"").nth(1).unwrap().split('"').next().unwrap();
+    let context = zmq::Context::new();
+    let push = context.socket(zmq::PUSH).unwrap();
+    push.connect(endpoint).unwrap();
+    // In one message, so that both are told at the same time.
+    for _ in 0..1_000 {
+        push.send(&b"info|c|\xff\ninfo|c|nonsense"[..], 0).unwrap();
+    }
+    let mut dropped: Vec<String> = Vec::new();
+    let is_of = |line: &String, reason: &str| line.contains(&format!("reason=\"{reason}\""));
+    while !dropped.iter().any(|line| is_of(line, "fields")) {
+        let line = log.next().unwrap().unwrap();
+        dropped.extend(line.contains("event=\"dropped\"").then_some(line));
+    }
+    let pid = running.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    dropped.extend(log.map_while(Result::ok).filter(|line| line.contains("event=\"dropped\"")));
+    for (reason, sample) in [("fields", "info|c|nonsense"), ("encoding", r"info|c|\\xff")] {
+        let shown = [format!("sample=\"{sample}\""), "peer=\"127.0.0.1\"".to_owned()];
+        let lines: Vec<_> = dropped.iter().filter(|line| is_of(line, reason)).collect();
+        assert_eq!(lines.len(), 1, "{dropped:?}");
+        assert!(shown.iter().all(|part| lines[0].contains(part)), "{dropped:?}");
+    }
+}

@@ -62,6 +62,22 @@ fn a_worker_whose_broker_has_an_unknown_name_says_so_and_goes_on() {
 
 #[test]
 fn a_worker_that_is_sent_to_the_wrong_port_says_which_one_to_give() {
+    let broker = Broker::start();
+    let right = broker.publishing_port();
+    for (place, live) in [(0, false), (0, true), (2, false), (3, true)] {
+        let typed = (broker.port() + place).to_string();
+        let mut command = Command::new(program("zibrato-carbon"));
+        command.args(["--port", &typed]).args(live.then_some("--live"));
+        let mut worker = Running::start(&mut command);
+        let line = worker.says(&["event=\"wrong_port\""]);
+        let parts = [format!("port={typed}"), format!("right={right}"), format!("--port {right}")];
+        assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+        assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+    }
+}
+
+#[test]
+fn a_port_that_is_not_shown_to_be_wrong_is_not_called_wrong() {
     let ports = Ports::take();
     let _silent = [0, 1].map(|place| TcpListener::bind(("127.0.0.1", ports.at(place))).unwrap());
     for live in [false, true] {
@@ -69,8 +85,26 @@ fn a_worker_that_is_sent_to_the_wrong_port_says_which_one_to_give() {
         command.arg("--port").arg(ports.at(0).to_string()).args(live.then_some("--live"));
         let mut worker = Running::start(&mut command);
         worker.says(&["no_broker", "port + 1"]);
+        assert!(!worker.log().contains("wrong_port"), "{}", worker.log());
         assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
     }
+    // A broker that is killed, and one that hangs.
+    let mut broker = Broker::start();
+    let mut worker = worker(&broker, &Carbon::start());
+    let begun = std::time::Instant::now();
+    broker.stop(Signal::KILL);
+    worker.says(&["event=\"broker_lost\""]);
+    assert!(begun.elapsed() < Duration::from_millis(2_500), "{:?}", begun.elapsed());
+    worker.says(&["no_broker", "nobody answers there; start the broker"]);
+    broker.restart();
+    wait_until(DEADLINE, "the broker again", || {
+        worker.log().matches("event=\"broker_connected\"").count() == 2
+    });
+    broker.signal(Signal::STOP);
+    worker.says(&["no_broker", "the broker hangs"]);
+    assert!(!worker.log().contains("wrong_port"), "{}", worker.log());
+    broker.signal(Signal::CONT);
+    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
 }
 
 #[test]

@@ -23,4 +23,5 @@ mod shapes;
 mod streams;
 mod supervisord;
 mod surviving;
+mod tls;
 mod walks;

@@ -90,6 +90,10 @@ impl Connection {
         self.timeout = timeout;
     }
 
+    pub(super) const fn address(&self) -> &Address {
+        &self.address
+    }
+
     /// Writes a payload; connects before, if need be, and writes again what may have been lost.
     pub(super) fn write(&mut self, payload: &[u8], place: Place) -> Result<(), ConnectionError> {
         // The first write after the peer has closed would be taken, and lost.

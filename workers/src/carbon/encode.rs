@@ -38,17 +38,22 @@ pub(super) struct Encoded {
     pub(super) left_out: Counted,
 }
 
-/// How many, and the name of the first.
+/// The most names that are told of one window.
+const MAX_NAMES: usize = 100;
+
+/// How many, and the names of the first of them.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Counted {
     pub(super) times: u64,
-    pub(super) first: Option<String>,
+    pub(super) names: Vec<String>,
 }
 
 impl Counted {
     fn add(&mut self, name: &str) {
         self.times += 1;
-        self.first.get_or_insert_with(|| name.to_owned());
+        if self.names.len() < MAX_NAMES && self.names.last().is_none_or(|last| last != name) {
+            self.names.push(name.to_owned());
+        }
     }
 }
 

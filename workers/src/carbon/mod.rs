@@ -10,6 +10,7 @@ pub use address::{Address, AddressError};
 pub use parts::{TimerParts, TimerPartsError};
 
 use crate::backend::{Backend, BackendProgram, Payload, SendError};
+use crate::once::Once;
 use connection::{Connection, ConnectionError, Place};
 use encode::{Counted, Encoder};
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub struct Carbon {
     /// How many payloads the window has, and how many of them were sent.
     payloads: usize,
     sent: usize,
+    once: Once,
 }
 
 /// The flags of `zibrato-carbon`.
@@ -73,7 +75,13 @@ impl Carbon {
     #[must_use]
     pub fn to(address: Address) -> Self {
         let connection = Connection::new(address, Duration::from_secs(10));
-        Self { encoder: Encoder::default(), connection, payloads: 0, sent: 0 }
+        Self {
+            encoder: Encoder::default(),
+            connection,
+            payloads: 0,
+            sent: 0,
+            once: Once::default(),
+        }
     }
 
     /// What stands before each name, with a dot between them. Defaults to nothing.
@@ -107,8 +115,9 @@ impl Backend for Carbon {
             ("series_renamed", encoded.renamed),
             ("series_left_out", encoded.left_out),
         ] {
-            if let Counted { times, first: Some(first) } = counted {
-                tracing::warn!(event, stamp, times, first);
+            let Counted { times, names } = counted;
+            for name in names.iter().filter(|name| self.once.is_news(event, name)) {
+                tracing::warn!(event, stamp, name, times);
             }
         }
         (self.payloads, self.sent) = (encoded.payloads.len(), 0);
@@ -125,6 +134,10 @@ impl Backend for Carbon {
             }
             Err(why) => Err(again(why)),
         }
+    }
+
+    fn destination(&self) -> Option<String> {
+        Some(self.connection.address().to_string())
     }
 
     fn settles_within(&self) -> Duration {

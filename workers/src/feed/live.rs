@@ -1,7 +1,8 @@
 //! The live stream of a broker: what it publishes while the worker listens.
 
+use super::monitor::Monitor;
 use super::presence::{Change, Presence};
-use super::{Feed, MAX_FRAMES, resolve};
+use super::{Feed, MAX_FRAMES, OpenError, resolve};
 use crate::levels::Levels;
 use crate::thread::OwnedThread;
 use std::net::Ipv6Addr;
@@ -9,13 +10,11 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 use zibrato::curve::Curve;
 use zibrato::daemon::Stop;
+use zibrato::resources::new_context;
 use zibrato::wire::{Door, LEVELS_TOPIC, MAX_FRAME_BYTES};
 
 /// How many messages wait in the socket, at most. Beyond them the broker drops and counts.
 const MAX_WAITING: i32 = 10_000;
-
-/// What may be wrong when somebody listens and nothing comes.
-const SILENT: &str = "somebody listens there but publishes nothing; give the broker's own port + 1";
 
 /// How often a broker that encrypts is connected to anew while it is not there. libzmq does not try
 /// again by itself once it has been refused, and the broker may let the key in later.
@@ -78,6 +77,7 @@ impl Broker {
 /// A subscription to some levels of a broker, which need not be there yet.
 pub(crate) struct LiveFeed {
     socket: zmq::Socket,
+    monitor: Monitor,
     broker: Broker,
     endpoint: String,
     presence: Presence,
@@ -89,9 +89,11 @@ pub(crate) struct LiveFeed {
 
 impl LiveFeed {
     /// Subscribes. Connects, and connects again, in the background.
-    pub(crate) fn connect(broker: Broker, levels: &Levels) -> Result<Self, zmq::Error> {
+    pub(crate) fn connect(broker: Broker, levels: &Levels) -> Result<Self, OpenError> {
         let endpoint = broker.endpoint().ok_or(zmq::Error::EINVAL)?;
-        let socket = zmq::Context::new().socket(zmq::SUB)?;
+        let context = new_context(2)?;
+        let socket = context.socket(zmq::SUB)?;
+        let monitor = Monitor::of(&context, &socket)?;
         socket.set_linger(0)?;
         socket.set_rcvhwm(MAX_WAITING)?;
         socket.set_maxmsgsize(MAX_FRAME_BYTES as i64)?;
@@ -105,7 +107,7 @@ impl LiveFeed {
         broker.connect(&socket, &endpoint)?;
         let knocked = Instant::now();
         let (presence, frames) = (Presence::new(knocked), Vec::new());
-        Ok(Self { socket, broker, endpoint, presence, knocked, frames, resolving: None })
+        Ok(Self { socket, monitor, broker, endpoint, presence, knocked, frames, resolving: None })
     }
 
     fn tell(&mut self, change: Option<Change>) {
@@ -122,7 +124,7 @@ impl LiveFeed {
         if change == Some(Change::Connected) {
             self.resolving = None;
         } else {
-            self.resolving = resolve::explain(self.broker.clone(), SILENT);
+            self.resolving = resolve::explain(self.broker.clone());
         }
     }
 
@@ -161,13 +163,17 @@ impl Feed for LiveFeed {
     fn wait(&mut self, timeout: Duration, stop: Option<&Stop>) {
         // Rounded up, so that a wait for part of a millisecond does not become a spin.
         let millis = timeout.as_micros().div_ceil(1000) as i64;
-        let mut items = vec![self.socket.as_poll_item(zmq::POLLIN)];
+        let mut items = vec![self.socket.as_poll_item(zmq::POLLIN), self.monitor.poll_item()];
         items.extend(stop.map(|stop| zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN)));
         if let Err(why) = zmq::poll(&mut items, millis) {
             // An interrupted wait; whoever waits looks again.
             tracing::trace!(event = "poll_interrupted", %why);
         }
-        let change = self.presence.passed(Instant::now());
+        let now = Instant::now();
+        if self.monitor.ended() && self.presence.ended(now) {
+            tracing::debug!(event = "connection_ended", endpoint = self.endpoint);
+        }
+        let change = self.presence.passed(now);
         self.tell(change);
         let encrypted = self.broker.curve.is_some();
         if encrypted && !self.connected() && self.knocked.elapsed() >= KNOCK_AGAIN {

@@ -3,7 +3,9 @@
 //! [`FeedLoop`] does so by the clock; where its messages come from is a [`Feed`], such as the live
 //! stream. [`ReplayFeed`](replay::ReplayFeed) reads a journal, and goes by the broker's stamps.
 
+mod identify;
 mod live;
+mod monitor;
 mod outlet;
 mod presence;
 mod replay;
@@ -18,6 +20,7 @@ use crate::status::Status;
 use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
 use zibrato::daemon::Stop;
+use zibrato::resources::ShortageError;
 use zibrato::window::Window;
 
 /// The longest wait, so that a clock that is set is noticed.
@@ -34,6 +37,17 @@ const QUIET: Duration = Duration::from_millis(100);
 
 /// After a stop, what arrives later than this is not waited for.
 const LONGEST_DRAIN: Duration = Duration::from_secs(1);
+
+/// Why a feed cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The system has too little of something.
+    #[error(transparent)]
+    Shortage(#[from] ShortageError),
+    /// The socket cannot be made or connected.
+    #[error(transparent)]
+    Socket(#[from] zmq::Error),
+}
 
 /// A way into a worker.
 pub(crate) trait Feed: Send + 'static {

@@ -8,6 +8,9 @@ const WAITING_AFTER: Duration = Duration::from_secs(3);
 /// A broker that has been silent for so long is lost.
 const LOST_AFTER: Duration = Duration::from_secs(5);
 
+/// A broker whose connection has ended and that is not back after so long is lost.
+const BACK_WITHIN: Duration = Duration::from_millis(500);
+
 /// What is known of the broker. Pure: times are arguments.
 #[derive(Debug)]
 pub(super) struct Presence {
@@ -17,8 +20,16 @@ pub(super) struct Presence {
 #[derive(Debug, Clone, Copy)]
 enum State {
     Absent,
-    Expected { since: Instant },
-    Present { heard: Instant },
+    Expected {
+        since: Instant,
+    },
+    Present {
+        heard: Instant,
+    },
+    /// The connection has ended. It may have been cut off, or be restarted this moment.
+    Suspect {
+        since: Instant,
+    },
 }
 
 /// What has changed.
@@ -38,7 +49,7 @@ impl Presence {
     pub(super) fn heard(&mut self, now: Instant) -> Option<Change> {
         let before = std::mem::replace(&mut self.state, State::Present { heard: now });
         match before {
-            State::Present { .. } => None,
+            State::Present { .. } | State::Suspect { .. } => None,
             State::Absent | State::Expected { .. } => Some(Change::Connected),
         }
     }
@@ -50,14 +61,27 @@ impl Presence {
                 Change::Waiting
             }
             State::Present { heard } if now.duration_since(heard) >= LOST_AFTER => Change::Lost,
-            State::Absent | State::Expected { .. } | State::Present { .. } => return None,
+            State::Suspect { since } if now.duration_since(since) >= BACK_WITHIN => Change::Lost,
+            State::Absent
+            | State::Expected { .. }
+            | State::Present { .. }
+            | State::Suspect { .. } => return None,
         };
         self.state = State::Absent;
         Some(change)
     }
 
+    /// The connection has ended. Whether that is news of a broker that was there.
+    pub(super) const fn ended(&mut self, now: Instant) -> bool {
+        let news = matches!(self.state, State::Present { .. });
+        if news {
+            self.state = State::Suspect { since: now };
+        }
+        news
+    }
+
     pub(super) const fn is_present(&self) -> bool {
-        matches!(self.state, State::Present { .. })
+        matches!(self.state, State::Present { .. } | State::Suspect { .. })
     }
 }
 
@@ -81,5 +105,20 @@ mod tests {
         assert!(!presence.is_present());
         assert_eq!(presence.passed(at(60)), None);
         assert_eq!(presence.heard(at(61)), Some(Change::Connected));
+    }
+
+    #[test]
+    fn a_connection_that_has_ended_is_a_loss_unless_the_broker_is_back_at_once() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut presence = Presence::new(start);
+        assert!(!presence.ended(at(0)));
+        presence.heard(at(1));
+        assert!(presence.ended(at(2)) && !presence.ended(at(3)) && presence.is_present());
+        assert_eq!((presence.passed(at(400)), presence.heard(at(401))), (None, None));
+        assert!(presence.ended(at(500)));
+        assert_eq!(presence.passed(at(999)), None);
+        assert_eq!(presence.passed(at(1000)), Some(Change::Lost));
+        assert!(!presence.ended(at(1001)) && !presence.is_present());
     }
 }

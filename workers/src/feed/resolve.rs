@@ -1,45 +1,166 @@
-//! The thread `zb-resolve`: looks a host up and knocks, to tell why a broker is not there.
+//! The thread `zb-resolve`: looks a host up and asks what listens there, to tell why a broker is
+//! not heard.
 //!
 //! A look-up has no deadline, so it has a thread of its own that nobody waits for.
 
 use super::Broker;
+use super::identify::{Listener, identify};
 use crate::thread::OwnedThread;
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
-/// How long somebody has to open the door.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// What a broker does on each of its ports.
+const PLACES: [&str; 4] = [
+    "takes measurements",
+    "publishes",
+    "hands out the journal",
+    "serves publishers of Python Zibrato 0.2",
+];
 
-/// Logs why nothing comes from a broker; `silent` is the reason when somebody listens there.
-pub(super) fn explain(broker: Broker, silent: &'static str) -> Option<OwnedThread> {
-    let body = move || match knock(&broker) {
+/// Logs why nothing comes from a broker. `broker` is where it should publish.
+pub(super) fn explain(broker: Broker) -> Option<OwnedThread> {
+    let body = move || match look(&broker) {
         Err(why) => tracing::warn!(event = "unknown_host", host = broker.host, %why),
-        Ok(answered) => {
-            let Broker { host, port, curve, .. } = broker;
-            let key = curve.map(|curve| curve.public_key().to_string()).unwrap_or_default();
-            let why = if answered { silent } else { "nobody answers there; start the broker" };
-            let keys = match (answered, key.is_empty()) {
-                (false, _) => "",
-                (true, true) => {
-                    "if it encrypts, give its public key and a key of this worker's own"
-                }
-                (true, false) => {
-                    "it has to have the key that --server-key names, and this one among its allowed"
-                }
-            };
-            tracing::warn!(event = "no_broker", host, port, why, keys, key);
-        }
+        Ok(found) => tell(&broker, &found),
     };
     OwnedThread::spawn("zb-resolve", body, || ()).ok()
 }
 
-/// Whether somebody answers.
-fn knock(broker: &Broker) -> io::Result<bool> {
-    if let Some(file) = broker.door.ipc_endpoint(&broker.host) {
-        return Ok(UnixStream::connect(file.trim_start_matches("ipc://")).is_ok());
+/// What was found where a broker should be.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    /// Another port of a broker, and the one on which it publishes.
+    WrongPort { what: String, right: u16 },
+    /// It is not a wrong port, as far as can be seen; this is known of it.
+    Unheard { why: &'static str, encrypts: Option<bool> },
+}
+
+fn tell(broker: &Broker, found: &Found) {
+    let Broker { host, port, curve, .. } = broker;
+    match found {
+        Found::WrongPort { what, right } => {
+            let why = format!("{what}: give --port {right} in place of --port {port}");
+            tracing::warn!(event = "wrong_port", host, port, right, why);
+        }
+        Found::Unheard { why, encrypts } => {
+            let key = curve.as_ref().map(|curve| curve.public_key().to_string());
+            let keys = match (encrypts, &key) {
+                (Some(true), None) => {
+                    "if it encrypts, give its public key and a key of this worker's own"
+                }
+                (Some(true), Some(_)) => {
+                    "it has to have the key that --server-key names, and this one among its allowed"
+                }
+                (Some(false), Some(_)) => {
+                    "it does not encrypt; leave out --server-key and --curve-key"
+                }
+                (Some(false), None) | (None, _) => "",
+            };
+            let key = key.unwrap_or_default();
+            tracing::warn!(event = "no_broker", host, port, why, keys, key);
+        }
     }
-    let mut addresses = (&*broker.host, broker.port).to_socket_addrs()?;
-    Ok(addresses.any(|at| TcpStream::connect_timeout(&at, PATIENCE).is_ok()))
+}
+
+fn look(broker: &Broker) -> io::Result<Found> {
+    if let Some(file) = broker.door.ipc_endpoint(&broker.host) {
+        let answers = UnixStream::connect(file.trim_start_matches("ipc://")).is_ok();
+        let encrypts = answers.then_some(broker.curve.is_some());
+        return Ok(Found::Unheard { why: if answers { SLOW } else { NOBODY }, encrypts });
+    }
+    let addresses: Vec<_> = (&*broker.host, broker.port).to_socket_addrs()?.collect();
+    Ok(judge(broker.port, |port| {
+        let at = addresses.iter().map(|address| SocketAddr::new(address.ip(), port));
+        at.map(identify).find(|found| *found != Listener::Nobody).unwrap_or(Listener::Nobody)
+    }))
+}
+
+const NOBODY: &str = "nobody answers there; start the broker";
+
+const SLOW: &str = "the broker is there but is not heard; it is starting, or has too much to do";
+
+/// What to say of a port on which a broker should publish. `at` says what listens on a port.
+fn judge(typed: u16, at: impl Fn(u16) -> Listener) -> Found {
+    let unheard = |why, encrypts| Found::Unheard { why, encrypts };
+    match at(typed) {
+        Listener::Broker { place: 1 } => unheard(SLOW, Some(false)),
+        Listener::Broker { place } => {
+            let what = PLACES.get(usize::from(place)).copied().unwrap_or("does something else");
+            wrong(typed, format!("the broker {what} on port {typed}"), typed, place)
+        }
+        Listener::Encrypted => unheard("what listens there encrypts", Some(true)),
+        Listener::Silent => unheard(
+            "connections are taken there but nothing is said: the broker hangs, or it is another \
+             program; --port is the broker's own port + 1",
+            None,
+        ),
+        Listener::Foreign | Listener::OtherSocket => {
+            unheard("what listens there is no broker; --port is the broker's own port + 1", None)
+        }
+        // The ports beside it belong to the same broker, if it is not wrong.
+        Listener::Nobody => {
+            let beside = [typed.checked_add(1), typed.checked_sub(1)].into_iter().flatten();
+            let found = beside.filter(|port| *port > 0).find_map(|port| match at(port) {
+                Listener::Broker { place } => Some((port, place)),
+                _ => None,
+            });
+            match found {
+                Some((port, place)) if publishes(port, place) != Some(typed) => {
+                    wrong(typed, format!("nobody listens on port {typed}"), port, place)
+                }
+                Some(_) | None => unheard(NOBODY, None),
+            }
+        }
+    }
+}
+
+/// The port on which a broker publishes that has another of its ports there.
+fn publishes(port: u16, place: u16) -> Option<u16> {
+    port.checked_sub(place)?.checked_add(1)
+}
+
+fn wrong(typed: u16, what: String, port: u16, place: u16) -> Found {
+    match publishes(port, place).filter(|right| *right != typed) {
+        Some(right) => Found::WrongPort { what, right },
+        None => Found::Unheard { why: NOBODY, encrypts: None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Found, Listener, NOBODY, SLOW, judge};
+
+    /// A broker with these ports open.
+    fn at(base: u16, open: [bool; 4]) -> impl Fn(u16) -> Listener {
+        move |port| match port.checked_sub(base) {
+            Some(place @ 0..4) if open[usize::from(place)] => Listener::Broker { place },
+            _ => Listener::Nobody,
+        }
+    }
+
+    #[test]
+    fn a_wrong_port_is_told_with_the_right_one_and_only_if_it_is_shown() {
+        let all = at(5550, [true; 4]);
+        for typed in [5549, 5550, 5552, 5553, 5554] {
+            let found = judge(typed, &all);
+            let Found::WrongPort { what, right } = found else { panic!("{typed}: {found:?}") };
+            assert!(right == 5551 && what.contains(&typed.to_string()), "{what}");
+        }
+        assert_eq!(judge(5551, &all), Found::Unheard { why: SLOW, encrypts: Some(false) });
+        let nobody = Found::Unheard { why: NOBODY, encrypts: None };
+        assert_eq!(judge(5551, at(5550, [false; 4])), nobody);
+        assert_eq!(judge(65535, at(5550, [false; 4])), nobody);
+        // A broker that is just coming up.
+        assert_eq!(judge(5551, at(5550, [true, false, false, false])), nobody);
+        for (listener, part) in [
+            (Listener::Silent, "hangs"),
+            (Listener::Foreign, "no broker"),
+            (Listener::OtherSocket, "no broker"),
+            (Listener::Encrypted, "encrypts"),
+        ] {
+            let Found::Unheard { why, .. } = judge(5551, |_| listener) else { panic!("a claim") };
+            assert!(why.contains(part), "{why}");
+        }
+    }
 }

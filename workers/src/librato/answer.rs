@@ -9,12 +9,17 @@ use std::time::Duration;
 /// The longest wait that a rate limit may ask for; its windows are minutes.
 const LONGEST_WAIT_S: u64 = 3600;
 
+/// What helps when the credentials are refused.
+const CREDENTIALS: &str = "; check --username and --apitoken-file (or --apitoken)";
+
 /// An answer that is not a success.
 #[derive(Debug, thiserror::Error)]
-#[error("Librato answered {status}: {text}")]
+#[error("Librato answered {status}: {text}{remedy}")]
 struct Refusal {
     status: u16,
     text: String,
+    /// What the user can do, if it is known.
+    remedy: &'static str,
 }
 
 /// Judges an answer that came at `now_ms`. Whatever it repeats of the secrets is not shown.
@@ -32,7 +37,12 @@ pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result
         _ => body,
     };
     let hidden = secrets.iter().fold(text, |text, secret| secret.redact(&text));
-    let why = Box::new(Refusal { status, text: one_line(&hidden) });
+    let remedy = match status {
+        401 => CREDENTIALS,
+        403 if !limited => CREDENTIALS,
+        _ => "",
+    };
+    let why = Box::new(Refusal { status, text: one_line(&hidden), remedy });
     match status {
         401 => Err(SendError::Stop { why }),
         403 if !limited => Err(SendError::Stop { why }),
@@ -50,7 +60,7 @@ pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result
 pub(super) fn in_part(answer: &Answer, refused: RefusedPart, secrets: &[&Secret]) -> SendError {
     let (status, text) = (answer.status, message(&answer.body));
     let hidden = secrets.iter().fold(text, |text, secret| secret.redact(&text));
-    let why = Box::new(Refusal { status, text: one_line(&hidden) });
+    let why = Box::new(Refusal { status, text: one_line(&hidden), remedy: "" });
     SendError::Partial { refused, why }
 }
 
@@ -257,7 +267,7 @@ mod tests {
         );
         assert_eq!(
             said(&answer(401, &[], "bad token tok123")),
-            "Librato answered 401: bad token ***"
+            "Librato answered 401: bad token ***; check --username and --apitoken-file (or --apitoken)"
         );
         assert_eq!(
             said(&answer(301, &[("location", "https://elsewhere/v1/metrics")], "")),

@@ -8,7 +8,8 @@ mod gauges;
 mod part;
 mod text;
 
-use crate::http::{self, Endpoint, HttpClient, RequestError};
+use crate::http::{self, Endpoint, HttpClient, Unanswered};
+use crate::once::Once;
 use crate::secret::{self, Secret};
 use crate::{Backend, BackendProgram, Payload, SendError};
 use base64::Engine;
@@ -44,6 +45,11 @@ pub struct LibratoFlags {
     #[arg(long, value_name = "URL", default_value = DEFAULT_API_URL)]
     pub api_url: String,
 
+    /// Trust the certificate authorities in this PEM file besides the system's, or besides those of
+    /// SSL_CERT_FILE and SSL_CERT_DIR
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
     /// Longest time for one request, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = http::timeout)]
     pub timeout: Duration,
@@ -69,6 +75,7 @@ impl LibratoFlags {
             apitoken: Some(Secret::new(apitoken)),
             apitoken_file: None,
             api_url: DEFAULT_API_URL.to_owned(),
+            ca_file: None,
             timeout: Duration::from_secs(10),
             prefix: String::new(),
         }
@@ -89,6 +96,7 @@ pub struct Librato {
     authorization: Secret,
     encoder: Encoder,
     dropped: u64,
+    once: Once,
 }
 
 impl Librato {
@@ -106,7 +114,9 @@ impl Backend for Librato {
         if encoded.dropped > 0 {
             self.dropped += encoded.dropped;
             let first = encoded.first_dropped.as_deref().unwrap_or_default();
-            tracing::warn!(event = "series_dropped", count = encoded.dropped, first);
+            if self.once.is_news("series_dropped", first) {
+                tracing::warn!(event = "series_dropped", count = encoded.dropped, first);
+            }
         }
         if encoded.merged > 0 || encoded.renamed > 0 {
             let (merged, renamed) = (encoded.merged, encoded.renamed);
@@ -117,13 +127,17 @@ impl Backend for Librato {
 
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
         let sent = self.http.post(Some(&self.authorization), "application/json", payload);
-        let answer = sent.map_err(RequestError::into_send_error)?;
+        let answer = sent.map_err(Unanswered::into_send_error)?;
         let secrets = [&self.authorization, &self.token];
         answer::judge(&answer, &secrets, clock::unix_ms())?;
         match part::refused(&answer.body, payload) {
             None => Ok(()),
             Some(refused) => Err(answer::in_part(&answer, refused, &secrets)),
         }
+    }
+
+    fn destination(&self) -> Option<String> {
+        Some(self.http.destination())
     }
 
     fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
@@ -179,11 +193,12 @@ fn open(
     let endpoint = Endpoint::parse("--api-url", &url)?;
     let basic = STANDARD.encode(format!("{username}:{}", token.expose()));
     Ok(Librato {
-        http: HttpClient::new(Librato::PROGRAM, endpoint, flags.timeout),
+        http: HttpClient::new(Librato::PROGRAM, endpoint, flags.timeout, flags.ca_file.as_deref())?,
         token,
         authorization: Secret::new(format!("Basic {basic}")),
         encoder: Encoder::new(&flags.prefix),
         dropped: 0,
+        once: Once::default(),
     })
 }
 

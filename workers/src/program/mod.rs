@@ -69,6 +69,7 @@ fn run<B: BackendProgram>(
     let stop = Stop::on_signals()
         .and_then(Stop::on_hangup)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
+    let to = backend.destination();
     let worker = builder.start_with(backend, stop.clone()).map_err(failure)?;
     let view = worker.view();
     let http = serve(flags.http, B::PROGRAM, &view)?;
@@ -76,6 +77,7 @@ fn run<B: BackendProgram>(
         event = "started",
         program = B::PROGRAM,
         name = flags.name(B::PROGRAM),
+        to,
         host = flags.host,
         port = flags.port,
         levels = %flags.levels,
@@ -132,7 +134,9 @@ fn failure(error: StartError) -> Failure {
         | StartError::Flush { .. }
         | StartError::Name { .. }
         | StartError::Port { .. } => Exit::Config,
-        StartError::Socket { .. } | StartError::System(_) => Exit::Unavailable,
+        StartError::Shortage(_) | StartError::Socket { .. } | StartError::System(_) => {
+            Exit::Unavailable
+        }
     };
     let why = std::error::Error::source(&error).map_or(String::new(), |why| format!(": {why}"));
     Failure::new(exit, format!("{error}{why}"))

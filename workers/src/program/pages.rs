@@ -38,7 +38,12 @@ fn words(view: &View, unready: Option<String>) -> String {
         true => format!("ready, {behind} s behind, {waiting} windows waiting"),
         false => format!("ready, {waiting} windows waiting"),
     };
-    let letters = view.counters().dead_letters;
+    let Counters { dead_letters: letters, gone, .. } = view.counters();
+    if gone > 0 {
+        said += &format!(
+            ", {gone} batches were deleted from the journal or damaged before they were read"
+        );
+    }
     if letters > 0 {
         said += &format!(
             ", {letters} payloads refused and kept since the start: see `deadletter list`"
@@ -171,6 +176,11 @@ fn journal(to: &mut Exposition, counters: &Counters, view: &View) {
     }
     to.counter("zibrato_worker_windows_committed_total", "Windows that are committed.")
         .sample(&[], counters.windows_committed as f64);
+    to.counter(
+        "zibrato_worker_commits_failed_total",
+        "Commits that the broker refused or did not answer; they are tried again.",
+    )
+    .sample(&[], counters.commits_failed as f64);
     to.gauge("zibrato_worker_lag_seconds", "How far the delivery is behind the broker's clock.")
         .sample(&[], view.behind().as_secs_f64());
     let committed = reading.committed.unwrap_or_default();

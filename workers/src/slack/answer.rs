@@ -52,12 +52,21 @@ const WORDS: &[(&str, Class)] = &[
 
 /// What helps against the words that an operator can do something about.
 const HINTS: &[(&str, &str)] = &[
+    (
+        "account_inactive",
+        "the token's account is closed: make a new token, and give it by --token-file",
+    ),
     ("channel_not_found", "check --channel, and invite the app if the channel is private"),
-    ("invalid_auth", "check --token"),
+    ("invalid_auth", "check --token-file (or --token)"),
     ("is_archived", "the channel is archived; choose another by --channel"),
+    ("message_limit_exceeded", "the workspace takes no more messages: see its plan"),
+    ("missing_scope", "give the app the scope chat:write, and install it again"),
+    ("no_permission", "give the app the scope chat:write, and let it post in the channel"),
+    ("not_allowed_token_type", "give a bot's token (xoxb-…) by --token-file"),
+    ("not_authed", "check --token-file (or --token)"),
     ("not_in_channel", "invite the app to the channel"),
-    ("token_expired", "make a new token"),
-    ("token_revoked", "make a new token"),
+    ("token_expired", "make a new token, and give it by --token-file"),
+    ("token_revoked", "make a new token, and give it by --token-file"),
 ];
 
 /// An answer that is not a success.
@@ -94,7 +103,7 @@ pub(super) fn judge_api(
         429 | 500..=599 => Class::Retry,
         _ => class_of(word),
     };
-    Err(error(class, answer, &text, secrets, now_ms))
+    Err(error(class, answer, (&text, ""), secrets, now_ms))
 }
 
 /// Judges the answer of a webhook: a status, and a word in plain text.
@@ -132,12 +141,24 @@ fn by_status(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> SendError {
         _ if body.trim().is_empty() => "no explanation",
         _ => &body,
     };
-    error(class, answer, text, secrets, now_ms)
+    // Only those can be held for it whose address is the credential.
+    let remedy = match class {
+        Class::Stop => "; check --webhook-url-file (or --webhook-url, or --api-url)",
+        Class::Reject | Class::Retry | Class::Unknown => "",
+    };
+    error(class, answer, (text, remedy), secrets, now_ms)
 }
 
-fn error(class: Class, answer: &Answer, text: &str, secrets: &[&Secret], now_ms: u64) -> SendError {
+fn error(
+    class: Class,
+    answer: &Answer,
+    (text, remedy): (&str, &str),
+    secrets: &[&Secret],
+    now_ms: u64,
+) -> SendError {
     let hidden = secrets.iter().fold(text.to_owned(), |text, secret| secret.redact(&text));
-    let why = Box::new(Refusal { status: answer.status, text: one_line(&hidden) });
+    let text_and_remedy = one_line(&hidden) + remedy;
+    let why = Box::new(Refusal { status: answer.status, text: text_and_remedy });
     match class {
         Class::Reject => SendError::Reject { why },
         Class::Retry => {
@@ -245,7 +266,7 @@ mod tests {
         let hook = "no https://hooks.slack.com/services/S here";
         assert_eq!(
             said(judge_webhook(&answer(404, None, hook), &secrets, 0)),
-            "Slack answered 404: no *** here"
+            "Slack answered 404: no *** here; check --webhook-url-file (or --webhook-url, or --api-url)"
         );
         assert_eq!(
             said(judge_webhook(&answer(500, None, ""), &secrets, 0)),

@@ -6,7 +6,7 @@ mod format;
 mod history;
 mod part;
 
-use crate::http::{self, Endpoint, HttpClient, RequestError};
+use crate::http::{self, Endpoint, HttpClient, Unanswered};
 use crate::secret::{self, Secret};
 use crate::{Backend, BackendProgram, Payload, SendError};
 use digest::{Digester, MAX_TITLE};
@@ -54,6 +54,11 @@ pub struct SlackFlags {
     #[arg(long, value_name = "URL", default_value = DEFAULT_API_URL)]
     pub api_url: String,
 
+    /// Trust the certificate authorities in this PEM file besides the system's, or besides those of
+    /// SSL_CERT_FILE and SSL_CERT_DIR
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
     /// Title of each message
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_TITLE)]
     pub title: String,
@@ -96,6 +101,7 @@ impl SlackFlags {
             token_file: None,
             channel: None,
             api_url: DEFAULT_API_URL.to_owned(),
+            ca_file: None,
             title: DEFAULT_TITLE.to_owned(),
             timeout: Duration::from_secs(10),
             pace: DEFAULT_PACE,
@@ -140,6 +146,14 @@ impl Backend for Slack {
         vec![Payload::new(body.to_string().into_bytes(), digest.series)]
     }
 
+    fn destination(&self) -> Option<String> {
+        let to = self.http.destination();
+        Some(match &self.destination {
+            Destination::Channel { channel, .. } => format!("{channel} at {to}"),
+            Destination::Webhook { .. } => to,
+        })
+    }
+
     fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
         part::split(payload)
     }
@@ -155,7 +169,7 @@ impl Backend for Slack {
         };
         let sent = self.http.post(authorization, CONTENT_TYPE, payload);
         self.posted = Some(Instant::now());
-        let answer = sent.map_err(RequestError::into_send_error)?;
+        let answer = sent.map_err(Unanswered::into_send_error)?;
         let now_ms = clock::unix_ms();
         match &self.destination {
             Destination::Channel { token, .. } => answer::judge_api(&answer, &[token], now_ms),
@@ -194,7 +208,12 @@ Examples:
             }
         };
         Ok(Self {
-            http: HttpClient::new(Self::PROGRAM, endpoint, flags.timeout),
+            http: HttpClient::new(
+                Self::PROGRAM,
+                endpoint,
+                flags.timeout,
+                flags.ca_file.as_deref(),
+            )?,
             destination,
             digester: Digester::new(title),
             pace: flags.pace,

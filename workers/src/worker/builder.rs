@@ -3,13 +3,14 @@
 use super::Worker;
 use crate::backend::Backend;
 use crate::backoff::Pace;
-use crate::feed::Broker;
+use crate::feed::{Broker, OpenError};
 use crate::levels::Levels;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 use zibrato::curve::Curve;
 use zibrato::daemon::Stop;
+use zibrato::resources::ShortageError;
 
 /// The shortest window.
 const SHORTEST_FLUSH: Duration = Duration::from_millis(100);
@@ -180,6 +181,15 @@ impl WorkerBuilder {
     }
 }
 
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Shortage(shortage) => Self::Shortage(shortage),
+            OpenError::Socket(source) => Self::Socket { source },
+        }
+    }
+}
+
 /// Why a worker could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -219,6 +229,9 @@ pub enum StartError {
         /// What libzmq said.
         source: zmq::Error,
     },
+    /// The system has too few descriptors, threads or memory left for a subscription.
+    #[error(transparent)]
+    Shortage(ShortageError),
     /// The system gave no thread or no descriptor.
     #[error("the system gives no more threads or descriptors")]
     System(#[source] io::Error),

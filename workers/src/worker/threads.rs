@@ -41,9 +41,8 @@ impl WorkerBuilder {
         stop: Stop,
     ) -> Result<Worker, StartError> {
         self.check()?;
-        let socket = |source| StartError::Socket { source };
         if !self.replay {
-            let feed = LiveFeed::connect(self.broker.clone(), &self.levels).map_err(socket)?;
+            let feed = LiveFeed::connect(self.broker.clone(), &self.levels)?;
             return self.start_feed(feed, backend, stop);
         }
         let shared = self.shared(WAITING_IN_REPLAY)?;
@@ -57,7 +56,7 @@ impl WorkerBuilder {
         let outlet = Outlet::new(Arc::clone(&shared.queue), Arc::clone(&shared.ledger));
         let (progress, status) = (Arc::clone(&shared.progress), Arc::clone(&shared.status));
         let feed = ReplayFeed::open(settings, outlet, progress, Arc::clone(&status));
-        let (feed, live) = (feed.map_err(socket)?, self.live());
+        let (feed, live) = (feed?, self.live());
         let body = move |stop: &Stop| match feed.run(stop) {
             (ReplayEnd::Stopped, _) => {}
             (ReplayEnd::Owned { why }, _) => status.fail(why),

@@ -37,6 +37,10 @@ pub(crate) struct State {
     pub(crate) gone: u64,
     /// What is answered to everything.
     pub(crate) refuse: Option<(Refusal, String)>,
+    /// With a refusal: the owner of the name is connected.
+    pub(crate) owner_is_alive: bool,
+    /// What is answered to commits, which are not done.
+    pub(crate) refuse_commits: Option<(Refusal, String)>,
     /// These frames are the answer to the next fetches.
     pub(crate) garbage: Vec<Vec<Vec<u8>>>,
     /// Nothing is answered.
@@ -88,6 +92,8 @@ impl Journal {
             at_a_time: usize::MAX,
             gone: 0,
             refuse: None,
+            owner_is_alive: false,
+            refuse_commits: None,
             garbage: Vec::new(),
             silent: false,
             deaf_to_commits: false,
@@ -212,6 +218,9 @@ impl State {
         if let Some(refused) = self.refuses(&commit.reader, "") {
             return Some(refused);
         }
+        if let Some((why, text)) = self.refuse_commits.clone() {
+            return Some(ReplayAnswer::Refused(Refused { why, text, alive: false }));
+        }
         assert_eq!(commit.at.journal, self.number);
         self.cursors.insert(commit.reader.name.clone(), commit.at.offset);
         Some(ReplayAnswer::Committed(commit.at))
@@ -255,7 +264,8 @@ impl State {
     }
 
     fn refuses(&mut self, reader: &Reader, about: &str) -> Option<ReplayAnswer> {
-        let refused = |why, text| Some(ReplayAnswer::Refused(Refused { why, text }));
+        let alive = self.owner_is_alive;
+        let refused = |why, text| Some(ReplayAnswer::Refused(Refused { why, text, alive }));
         if let Some((why, text)) = self.refuse.clone() {
             return refused(why, text);
         }

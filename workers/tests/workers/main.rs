@@ -11,3 +11,4 @@ mod program;
 mod publisher;
 mod replay;
 mod tail;
+mod trouble;

@@ -10,16 +10,16 @@ use zibrato::wire::{Fetched, Position, Refusal, ReplayAnswer};
 use zibrato_workers::{Worker, WorkerBuilder};
 
 /// A whole minute, and so a whole second.
-const NOON: u64 = 1_700_000_040_000;
+pub(crate) const NOON: u64 = 1_700_000_040_000;
 
-const NAME: &str = "test-worker";
+pub(crate) const NAME: &str = "test-worker";
 
 /// When the window of a body starts.
-fn start_of(body: &str) -> u64 {
+pub(crate) fn start_of(body: &str) -> u64 {
     body.split(' ').next().unwrap().parse().unwrap()
 }
 
-fn builder(journal: &Journal) -> WorkerBuilder {
+pub(crate) fn builder(journal: &Journal) -> WorkerBuilder {
     Worker::builder()
         .port(journal.port())
         .name(NAME)
@@ -29,7 +29,7 @@ fn builder(journal: &Journal) -> WorkerBuilder {
         .catch_up(0)
 }
 
-fn start(journal: &Journal, books: &Books) -> Worker {
+pub(crate) fn start(journal: &Journal, books: &Books) -> Worker {
     builder(journal).start(books.clone()).unwrap()
 }
 

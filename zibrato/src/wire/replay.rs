@@ -202,6 +202,15 @@ pub struct Refused {
     pub why: Refusal,
     /// A sentence for people, which says how to mend it.
     pub text: String,
+    /// With [`Refusal::Owned`]: the other process is connected and was heard of just now, so that
+    /// waiting for the name is of no use. Brokers up to 0.3.0 do not tell.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub alive: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde wants")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Why a request was refused.

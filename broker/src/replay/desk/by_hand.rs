@@ -65,7 +65,7 @@ impl Desk {
         }
         let Some(owner) = self.owners.of(name, now.at) else { return Ok(()) };
         let text = format!("{owner} reads under the name {name}; stop it first");
-        Err(Refused { why: Refusal::Owned, text })
+        Err(refusal(Refusal::Owned, &text))
     }
 
     /// The offset before the first batch that was received then or later.

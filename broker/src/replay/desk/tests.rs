@@ -18,7 +18,7 @@ fn fetch(desk: &mut Desk, now: Now) {
     let reader = Who { name: "a".to_owned(), session: "1".to_owned() };
     let (about, levels) = (String::new(), vec!["info".to_owned()]);
     let fetch = Fetch { reader, about, levels, after: None, wait_ms: 0, max_bytes: 1 };
-    let outcome = desk.take(&ReplayRequest::Fetch(fetch), "", now);
+    let outcome = desk.take(&ReplayRequest::Fetch(fetch), Origin::default(), now);
     assert!(matches!(outcome, Outcome::Batches(_)));
 }
 

@@ -1,7 +1,9 @@
 //! The connection to a broker's replay port: at most one request of each kind is under way.
 
-use crate::feed::Broker;
+use crate::feed::monitor::Monitor;
+use crate::feed::{Broker, OpenError};
 use std::time::{Duration, Instant};
+use zibrato::resources::new_context;
 use zibrato::wire::{MAX_FRAME_BYTES, MAX_REQUEST_BYTES, ReplayAnswer, ReplayRequest};
 
 /// A request that is not answered for so long is asked again, on a new connection.
@@ -10,6 +12,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// An answer beyond this is not read to its end. A good one has about as many bytes as it was
 /// asked for, or one batch.
 const MAX_ANSWER_BYTES: usize = 4 * MAX_FRAME_BYTES;
+
+/// The sockets of a reader: to the replay port, to the publishing port, and one that is told when a
+/// connection ends.
+const SOCKETS: usize = 3;
 
 /// What a frame takes at least, however small it is.
 const FRAME_OVERHEAD: usize = 64;
@@ -20,6 +26,7 @@ pub(super) struct Link {
     broker: Broker,
     endpoint: String,
     socket: zmq::Socket,
+    monitor: Monitor,
     fetch: Option<Instant>,
     commit: Option<Instant>,
     sent: Option<Instant>,
@@ -45,12 +52,17 @@ pub(super) enum AnswerError {
 }
 
 impl Link {
-    pub(super) fn open(broker: &Broker) -> Result<Self, zmq::Error> {
+    pub(super) fn open(broker: &Broker) -> Result<Self, OpenError> {
         let endpoint = broker.endpoint().ok_or(zmq::Error::EINVAL)?;
-        let context = zmq::Context::new();
-        let socket = connect(&context, broker, &endpoint)?;
-        let broker = broker.clone();
-        Ok(Self { context, broker, endpoint, socket, fetch: None, commit: None, sent: None })
+        let context = new_context(SOCKETS)?;
+        let (socket, monitor) = connect(&context, broker, &endpoint)?;
+        let (broker, fetch, commit, sent) = (broker.clone(), None, None, None);
+        Ok(Self { context, broker, endpoint, socket, monitor, fetch, commit, sent })
+    }
+
+    /// Where further sockets of the same reader belong.
+    pub(super) const fn context(&self) -> &zmq::Context {
+        &self.context
     }
 
     /// Begins anew: what was asked is not waited for any more, and what may still come of it is
@@ -58,7 +70,7 @@ impl Link {
     pub(super) fn reopen(&mut self) {
         (self.fetch, self.commit) = (None, None);
         match connect(&self.context, &self.broker, &self.endpoint) {
-            Ok(socket) => self.socket = socket,
+            Ok((socket, monitor)) => (self.socket, self.monitor) = (socket, monitor),
             // The old one is better than none; it is tried again when its time is up.
             Err(why) => tracing::warn!(event = "reconnect", endpoint = self.endpoint, %why),
         }
@@ -89,15 +101,29 @@ impl Link {
         self.commit.is_some()
     }
 
+    /// The commit that is under way is not waited for any more. Its answer may still come.
+    pub(super) const fn forget_commit(&mut self) {
+        self.commit = None;
+    }
+
+    /// Whether the connection has ended since the last look. What was asked on it is not answered.
+    pub(super) fn ended(&self) -> bool {
+        self.monitor.ended()
+    }
+
     /// How long ago something was last asked.
     pub(super) fn quiet(&self, now: Instant) -> Duration {
         self.sent.map_or(Duration::MAX, |sent| now.saturating_duration_since(sent))
     }
 
-    /// When the oldest request has been unanswered for too long.
-    pub(super) fn overdue(&self) -> Option<Instant> {
-        let oldest = [self.fetch, self.commit].into_iter().flatten().min()?;
-        Some(oldest + PATIENCE)
+    /// When the fetch has been unanswered for too long.
+    pub(super) fn fetch_overdue(&self) -> Option<Instant> {
+        Some(self.fetch? + PATIENCE)
+    }
+
+    /// When the commit has been unanswered for too long.
+    pub(super) fn commit_overdue(&self) -> Option<Instant> {
+        Some(self.commit? + PATIENCE)
     }
 
     /// The next answer that has come.
@@ -137,8 +163,8 @@ impl Link {
         }
     }
 
-    pub(super) fn poll_item(&self) -> zmq::PollItem<'_> {
-        self.socket.as_poll_item(zmq::POLLIN)
+    pub(super) fn poll_items(&self) -> [zmq::PollItem<'_>; 2] {
+        [self.socket.as_poll_item(zmq::POLLIN), self.monitor.poll_item()]
     }
 
     pub(super) fn endpoint(&self) -> &str {
@@ -151,13 +177,14 @@ fn connect(
     context: &zmq::Context,
     broker: &Broker,
     endpoint: &str,
-) -> Result<zmq::Socket, zmq::Error> {
+) -> zmq::Result<(zmq::Socket, Monitor)> {
     let socket = context.socket(zmq::DEALER)?;
+    let monitor = Monitor::of(context, &socket)?;
     // What is still to be sent when the socket is closed, such as the last word of a reader.
     socket.set_linger(200)?;
     socket.set_maxmsgsize(MAX_FRAME_BYTES as i64)?;
     socket.set_reconnect_ivl(100)?;
     socket.set_reconnect_ivl_max(400)?;
     broker.connect(&socket, endpoint)?;
-    Ok(socket)
+    Ok((socket, monitor))
 }

@@ -9,6 +9,7 @@
 //!
 //! When the queue is full nothing is fetched: the journal holds the rest.
 
+mod answers;
 mod commit;
 mod link;
 mod probe;
@@ -16,22 +17,23 @@ mod shelf;
 mod stop;
 
 use super::presence::{Change, Presence};
-use super::{Broker, Outlet, resolve};
+use super::{Broker, OpenError, Outlet, resolve};
+use crate::backoff::{Backoff, Pace};
 use crate::fold::ReplayFolder;
 use crate::levels::Levels;
+use crate::log_limit::LogLimit;
 use crate::progress::{Progress, millis};
 use crate::status::Status;
 use crate::thread::OwnedThread;
-use link::{Answer, AnswerError, Link};
+use commit::Commits;
+use link::Link;
 use probe::Probe;
 use shelf::Shelf;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::daemon::Stop;
-use zibrato::wire::{
-    Fetch, Fetched, Position, PublisherId, Reader, Refusal, Refused, ReplayAnswer, ReplayRequest,
-};
+use zibrato::wire::{Fetch, PublisherId, Reader, ReplayRequest};
 
 /// About how many bytes one answer may have.
 const MAX_BYTES: u64 = 1 << 20;
@@ -45,14 +47,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The broker takes a reader that it has not heard for five seconds for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
-/// How long to wait when the broker has refused.
-const REFUSED_PAUSE: Duration = Duration::from_millis(500);
-
-/// How long to try when somebody else reads under the name: a dead reader's lease is shorter.
-const OWNED_PATIENCE: Duration = Duration::from_secs(15);
-
-/// What may be wrong when somebody listens and nothing comes.
-const SILENT: &str = "somebody listens there but hands out nothing; give the broker's own port + 1";
+/// How long to wait when the broker has refused, or has answered what is no answer.
+const REFUSED_PACE: Pace =
+    Pace { first: Duration::from_millis(500), longest: Duration::from_secs(10) };
 
 /// What a reader of a journal has to know.
 pub(crate) struct ReplaySettings {
@@ -86,7 +83,8 @@ pub(crate) struct ReplayFeed {
     link: Link,
     /// Until the first answer.
     probe: Option<Probe>,
-    broker: Broker,
+    /// Where the broker publishes, which is the port that was given.
+    publishing: Broker,
     presence: Presence,
     resolving: Option<OwnedThread>,
     fetch: Fetch,
@@ -99,11 +97,14 @@ pub(crate) struct ReplayFeed {
     put: u64,
     /// What is fetched keeps the name, and is not looked at.
     keeping: bool,
+    /// The connection has ended.
+    ended: bool,
     next_fetch: Instant,
-    committed: Option<Position>,
-    /// How many windows are committed when the answer comes.
-    committing: u64,
-    next_commit: Instant,
+    commits: Commits,
+    /// The pauses after refusals.
+    backoff: Backoff,
+    strange: LogLimit,
+    gone: LogLimit,
     owned: Option<Instant>,
     released: bool,
 }
@@ -114,10 +115,10 @@ impl ReplayFeed {
         outlet: Outlet,
         progress: Arc<Progress>,
         status: Arc<Status>,
-    ) -> Result<Self, zmq::Error> {
-        let ReplaySettings { broker, name, levels, flush, max_series } = settings;
-        let probe = Probe::open(&broker)?;
-        let broker = broker.replay().ok_or(zmq::Error::EINVAL)?;
+    ) -> Result<Self, OpenError> {
+        let ReplaySettings { broker: publishing, name, levels, flush, max_series } = settings;
+        let link = Link::open(&publishing.replay().ok_or(zmq::Error::EINVAL)?)?;
+        let probe = Probe::open(link.context(), &publishing)?;
         let reader = Reader { name, session: PublisherId::random().to_string() };
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let fetch = Fetch {
@@ -131,9 +132,9 @@ impl ReplayFeed {
         let now = Instant::now();
         progress.read_on(|reading| reading.replaying = true);
         Ok(Self {
-            link: Link::open(&broker)?,
+            link,
             probe: Some(probe),
-            broker,
+            publishing,
             presence: Presence::new(now),
             resolving: None,
             fetch,
@@ -144,10 +145,12 @@ impl ReplayFeed {
             status,
             put: 0,
             keeping: false,
+            ended: false,
             next_fetch: now,
-            committed: None,
-            committing: 0,
-            next_commit: now,
+            commits: Commits::new(now),
+            backoff: Backoff::new(REFUSED_PACE),
+            strange: LogLimit::default(),
+            gone: LogLimit::default(),
             owned: None,
             released: false,
         })
@@ -198,103 +201,6 @@ impl ReplayFeed {
         end
     }
 
-    fn answers(&mut self) -> Option<ReplayEnd> {
-        loop {
-            match self.link.answer() {
-                Ok(answer) => {
-                    let end = self.answer(answer);
-                    if end.is_some() {
-                        return end;
-                    }
-                }
-                Err(AnswerError::Nothing) => return None,
-                Err(why) => {
-                    tracing::warn!(event = "strange_answer", endpoint = self.link.endpoint(), %why);
-                    self.link.reopen();
-                    self.next_fetch = Instant::now() + REFUSED_PAUSE;
-                    return None;
-                }
-            }
-        }
-    }
-
-    fn answer(&mut self, Answer { head, batches }: Answer) -> Option<ReplayEnd> {
-        let now = Instant::now();
-        let change = self.presence.heard(now);
-        self.tell(change);
-        self.probe = None;
-        if let ReplayAnswer::Refused(refused) = head {
-            return self.refused(refused, now);
-        }
-        self.owned = None;
-        self.status.feed_is_well();
-        match head {
-            ReplayAnswer::Batches(head) => self.batches(&head, batches, now),
-            ReplayAnswer::Committed(at) => {
-                self.committed = Some(at);
-                self.progress.read_on(|reading| reading.committed = Some(at.offset));
-                let committed = self.committing;
-                self.outlet.ledger().write(|c| c.windows_committed = committed);
-            }
-            ReplayAnswer::Released => self.released = true,
-            _ => {}
-        }
-        None
-    }
-
-    fn batches(&mut self, head: &Fetched, batches: Vec<zmq::Message>, now: Instant) {
-        if let Some(until) = head.complete_until_ms {
-            self.progress.tell_time(until);
-        }
-        self.progress.read_on(|reading| reading.end = head.end);
-        if self.keeping {
-            return;
-        }
-        if head.gone > 0 {
-            let (batches, why) = (head.gone, "retention or damage; see the broker's log");
-            tracing::error!(event = "gone", batches, why);
-            self.outlet.ledger().write(|c| c.gone += batches);
-        }
-        self.progress.read_on(|reading| reading.read = head.next.offset);
-        let more = head.complete_until_ms.is_none() && !batches.is_empty();
-        let bytes: usize = batches.iter().map(|frame| frame.len()).sum();
-        let pause = if more || bytes as u64 >= MAX_BYTES { Duration::ZERO } else { PAUSE };
-        self.next_fetch = now + pause.min(self.flush / 4);
-        self.shelf.take(head, batches);
-    }
-
-    fn refused(&mut self, Refused { why, text }: Refused, now: Instant) -> Option<ReplayEnd> {
-        let text = crate::http::one_line(&text);
-        match why {
-            Refusal::NoJournal => return Some(ReplayEnd::NoJournal { why: text }),
-            Refusal::Owned => {
-                let since = *self.owned.get_or_insert(now);
-                if since == now {
-                    tracing::warn!(
-                        event = "name_is_owned",
-                        name = self.fetch.reader.name,
-                        why = text
-                    );
-                }
-                if now.duration_since(since) >= OWNED_PATIENCE {
-                    return Some(ReplayEnd::Owned { why: text });
-                }
-            }
-            _ => {
-                if self.status.feed_is_ill(&text) {
-                    tracing::error!(event = "journal_refuses", why = text);
-                }
-            }
-        }
-        if self.owned.is_some() {
-            self.status.feed_is_ill(&text);
-        }
-        // It does not say which request was meant: whatever is under way is asked again.
-        self.link.reopen();
-        (self.next_fetch, self.next_commit) = (now + REFUSED_PAUSE, now + REFUSED_PAUSE);
-        None
-    }
-
     /// Folds what there is room for.
     fn fold(&mut self) {
         while self.outlet.has_room() {
@@ -338,12 +244,22 @@ impl ReplayFeed {
         self.link.ask(&ReplayRequest::Fetch(fetch));
     }
 
-    /// Looks at the clock: who does not answer is asked again.
+    /// Looks at the clock and at the connection: who does not answer is asked again.
     fn look(&mut self, now: Instant) {
-        if self.link.overdue().is_some_and(|overdue| now >= overdue) {
+        let is_past = |due: Option<Instant>| due.is_some_and(|due| now >= due);
+        if is_past(self.link.commit_overdue()) {
+            self.commit_failed("the broker did not answer", now);
+        }
+        if is_past(self.link.fetch_overdue()) {
             tracing::debug!(event = "unanswered", endpoint = self.link.endpoint());
             self.link.reopen();
             self.next_fetch = now;
+        }
+        if std::mem::take(&mut self.ended) && self.presence.ended(now) {
+            tracing::debug!(event = "connection_ended", endpoint = self.link.endpoint());
+            // What was asked on it is never answered.
+            self.link.reopen();
+            self.next_fetch = now + PAUSE;
         }
         let change = self.presence.passed(now);
         self.tell(change);
@@ -359,19 +275,21 @@ impl ReplayFeed {
         }
         self.resolving = match change {
             Some(Change::Connected) => None,
-            _ => resolve::explain(self.broker.clone(), SILENT),
+            _ => resolve::explain(self.publishing.clone()),
         };
     }
 
     /// Waits for an answer, for room, for a stop, or until something is due.
-    fn wait(&self, stop: Option<&Stop>) {
+    fn wait(&mut self, stop: Option<&Stop>) {
         let now = Instant::now();
         let fetch = (!self.link.fetching() && !self.keeping).then_some(self.next_fetch);
-        let due = fetch.into_iter().chain(self.link.overdue()).min();
+        let overdue = [self.link.fetch_overdue(), self.link.commit_overdue()];
+        let due = overdue.into_iter().flatten().chain(fetch).min();
         let left = due.map_or(LONGEST_POLL, |due| due.saturating_duration_since(now));
         let left = if stop.is_some() { left.min(LONGEST_POLL) } else { left.min(PAUSE) };
         let woken = zmq::PollItem::from_fd(self.progress.descriptor(), zmq::POLLIN);
-        let mut items = vec![self.link.poll_item(), woken];
+        let mut items = vec![woken];
+        items.extend(self.link.poll_items());
         items.extend(stop.map(|stop| zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN)));
         items.extend(self.probe.as_ref().map(Probe::poll_item));
         // Rounded up, so that a wait for part of a millisecond does not become a spin.
@@ -380,6 +298,8 @@ impl ReplayFeed {
             // An interrupted wait; whoever waits looks again.
             tracing::trace!(event = "poll_interrupted", %why);
         }
+        drop(items);
+        self.ended |= self.link.ended();
         self.progress.clear();
     }
 }

@@ -14,9 +14,9 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) fn open(broker: &Broker) -> Result<Self, zmq::Error> {
+    pub(super) fn open(context: &zmq::Context, broker: &Broker) -> Result<Self, zmq::Error> {
         let endpoint = broker.endpoint().ok_or(zmq::Error::EINVAL)?;
-        let socket = zmq::Context::new().socket(zmq::SUB)?;
+        let socket = context.socket(zmq::SUB)?;
         socket.set_linger(0)?;
         socket.set_rcvhwm(10)?;
         socket.set_reconnect_ivl(100)?;

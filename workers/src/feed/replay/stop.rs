@@ -1,6 +1,8 @@
 //! The end of a reader: what has ended is delivered and committed, the rest stays in the journal.
 
-use super::{ReplayFeed, link::AnswerError};
+use super::ReplayFeed;
+use super::link::{Answer, AnswerError};
+use crate::http::one_line;
 use std::time::{Duration, Instant};
 use zibrato::wire::{ReplayAnswer, ReplayRequest};
 
@@ -26,7 +28,7 @@ impl ReplayFeed {
         self.last_words();
         let (delivered, end) = (self.progress.delivered().windows, self.progress.reading().end);
         let windows = self.put.saturating_sub(delivered);
-        let committed = self.committed.map(|at| at.offset);
+        let committed = self.commits.committed.map(|at| at.offset);
         let (after, behind) = (committed, committed.map(|offset| end.saturating_sub(offset)));
         if self.shelf.position().is_some() {
             let what = "the journal holds what is not delivered; start again and it goes on";
@@ -35,17 +37,19 @@ impl ReplayFeed {
     }
 
     fn last_words(&mut self) {
-        let until = Instant::now() + LAST_WORDS;
+        let begun = Instant::now();
+        let until = begun + LAST_WORDS;
+        // What is idle need not wait, and what has failed is tried once more.
+        self.commits.hurry(begun);
         while self.target(Instant::now()).is_some() && Instant::now() < until {
-            // What is idle need not wait either.
-            self.next_commit = Instant::now();
-            self.commit(self.next_commit);
+            self.commit(Instant::now());
             self.wait(None);
             self.last_answers();
         }
         if self.target(Instant::now()).is_some() {
-            let why = "the broker did not answer; what was delivered last will be repeated";
-            tracing::warn!(event = "not_committed", why);
+            let why = self.commits.failing.as_deref().unwrap_or("the broker did not answer");
+            let what = "what was delivered last will be repeated";
+            tracing::warn!(event = "not_committed", why, what);
         }
         self.link.ask(&ReplayRequest::Release(self.fetch.reader.clone()));
         let until = Instant::now() + LAST_WORDS;
@@ -58,9 +62,13 @@ impl ReplayFeed {
     fn last_answers(&mut self) {
         loop {
             match self.link.answer() {
-                Ok(answer) if matches!(answer.head, ReplayAnswer::Refused(_)) => {
-                    // Nothing of what is left to say is so important as to be said again.
-                    self.released = true;
+                Ok(Answer { head: ReplayAnswer::Refused(refused), .. }) => {
+                    if self.link.committing() {
+                        self.commit_failed(&one_line(&refused.text), Instant::now());
+                    } else {
+                        // Nothing else of what is left to say is said again.
+                        self.released = true;
+                    }
                 }
                 Ok(answer) => drop(self.answer(answer)),
                 Err(AnswerError::Nothing) => return,

@@ -44,7 +44,8 @@ fn answers_come_back() {
         ReplayAnswer::Released,
         ReplayAnswer::Cursors(vec![CursorState::default(); 3]),
         ReplayAnswer::Done(Done { offset: 42 }),
-        ReplayAnswer::Refused(Refused { why: Refusal::Owned, text }),
+        ReplayAnswer::Refused(Refused { why: Refusal::Owned, text: text.clone(), alive: true }),
+        ReplayAnswer::Refused(Refused { why: Refusal::Disk, text, alive: false }),
     ] {
         let [topic, body] = answer.encode();
         assert_eq!(ReplayAnswer::decode(&topic, &body).unwrap(), answer);

@@ -1,0 +1,215 @@
+//! TLS in front of a fake, with a certificate authority of its own, and a proxy that is asked for
+//! tunnels.
+
+use anyhow::Context;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+/// How long one connection may be silent.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const MAX_BODY_BYTES: u64 = 16 << 20;
+
+/// Accepts connections, one at a time, until it is dropped.
+#[derive(Debug)]
+struct Acceptor {
+    address: SocketAddr,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Acceptor {
+    fn start(name: &str, mut serve: impl FnMut(TcpStream) + Send + 'static) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let ended = Arc::new(AtomicBool::new(false));
+        let theirs = Arc::clone(&ended);
+        let thread = Builder::new().name(name.to_owned()).spawn(move || {
+            for stream in listener.incoming() {
+                if theirs.load(Ordering::Relaxed) {
+                    return;
+                }
+                let Ok(stream) = stream else { continue };
+                let limited = stream.set_read_timeout(Some(PATIENCE));
+                if limited.and_then(|()| stream.set_write_timeout(Some(PATIENCE))).is_ok() {
+                    serve(stream);
+                }
+            }
+        })?;
+        Ok(Self { address, ended, thread: Some(thread) })
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        // Whether it is let in or not, the thread looks again.
+        drop(TcpStream::connect(self.address));
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// A TLS server that hands each request on to a fake. Its certificate is issued by an authority that
+/// nobody knows.
+#[derive(Debug)]
+pub struct Tls {
+    acceptor: Acceptor,
+    authority: String,
+}
+
+impl Tls {
+    /// The name of the authority.
+    pub const AUTHORITY: &'static str = "Company Root CA";
+
+    /// Starts on a free port, for a server of these names, in front of the fake at `url`.
+    ///
+    /// # Errors
+    /// When there is no free port or no further thread, or the certificate cannot be made.
+    pub fn before(url: &str, names: &[&str]) -> anyhow::Result<Self> {
+        let plain: SocketAddr = url.trim_start_matches("http://").parse()?;
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, Self::AUTHORITY);
+        let key = KeyPair::generate()?;
+        let authority = params.self_signed(&key)?.pem();
+        let issuer = Issuer::new(params, key);
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let own_key = KeyPair::generate()?;
+        let own = CertificateParams::new(names)?.signed_by(&own_key, &issuer)?;
+        let secret =
+            PrivateKeyDer::try_from(own_key.serialize_der()).map_err(anyhow::Error::msg)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![own.der().clone()], secret)?;
+        let config = Arc::new(config);
+        let acceptor = Acceptor::start("fake-tls", move |stream| {
+            // A client that does not like the certificate goes, which is what is tested.
+            hand_on(stream, plain, &config).ok();
+        })?;
+        Ok(Self { acceptor, authority })
+    }
+
+    /// The port on 127.0.0.1.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.acceptor.address.port()
+    }
+
+    /// Writes the certificate of the authority to a file, in PEM format.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_authority(&self, file: &Path) -> io::Result<()> {
+        std::fs::write(file, &self.authority)
+    }
+}
+
+/// Takes one request, and gives the answer back.
+fn hand_on(stream: TcpStream, plain: SocketAddr, config: &Arc<ServerConfig>) -> anyhow::Result<()> {
+    let connection = ServerConnection::new(Arc::clone(config))?;
+    let mut client = BufReader::new(StreamOwned::new(connection, stream));
+    let (head, length) = head(&mut client)?;
+    let mut body = vec![0; usize::try_from(length.min(MAX_BODY_BYTES))?];
+    client.read_exact(&mut body)?;
+    let mut server = TcpStream::connect(plain)?;
+    server.write_all(&[head, body].concat())?;
+    let mut answer = Vec::new();
+    server.take(MAX_BODY_BYTES).read_to_end(&mut answer)?;
+    let client = client.get_mut();
+    client.write_all(&answer)?;
+    client.conn.send_close_notify();
+    client.flush()?;
+    Ok(client.sock.shutdown(Shutdown::Write)?)
+}
+
+/// The head of a request, and how long its body is.
+fn head(from: &mut impl BufRead) -> anyhow::Result<(Vec<u8>, u64)> {
+    let (mut head, mut length) = (Vec::new(), 0);
+    loop {
+        let mut line = Vec::new();
+        from.take(MAX_BODY_BYTES).read_until(b'\n', &mut line)?;
+        anyhow::ensure!(!line.is_empty(), "the head breaks off");
+        let text = String::from_utf8_lossy(&line).to_ascii_lowercase();
+        if let Some(told) = text.strip_prefix("content-length:") {
+            length = told.trim().parse().context("a length")?;
+        }
+        let is_last = text.trim().is_empty();
+        head.extend(line);
+        if is_last {
+            return Ok((head, length));
+        }
+    }
+}
+
+/// A proxy that makes every tunnel to one port of this machine, whatever host is asked for.
+#[derive(Debug)]
+pub struct ConnectProxy {
+    acceptor: Acceptor,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl ConnectProxy {
+    /// Starts on a free port, with tunnels to `port`.
+    ///
+    /// # Errors
+    /// When there is no free port or no further thread.
+    pub fn to(port: u16) -> io::Result<Self> {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&asked);
+        let acceptor = Acceptor::start("fake-proxy", move |stream| {
+            // Whoever breaks off has what it wanted.
+            tunnel(stream, port, &told).ok();
+        })?;
+        Ok(Self { acceptor, asked })
+    }
+
+    /// What a client is told: `http://127.0.0.1:port`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.acceptor.address)
+    }
+
+    /// The first lines of all requests, such as `CONNECT host:443 HTTP/1.1`, each with its
+    /// `Proxy-Authorization` behind it, if there was one.
+    #[must_use]
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn tunnel(stream: TcpStream, port: u16, asked: &Mutex<Vec<String>>) -> anyhow::Result<()> {
+    let mut client = BufReader::new(stream);
+    let (head, _) = head(&mut client)?;
+    let text = String::from_utf8_lossy(&head).into_owned();
+    let mut first = text.lines().next().unwrap_or_default().to_owned();
+    for line in text.lines().filter(|line| line.starts_with("Proxy-Authorization")) {
+        first.extend([" ", line]);
+    }
+    asked.lock().unwrap_or_else(PoisonError::into_inner).push(first);
+    let server = TcpStream::connect(("127.0.0.1", port))?;
+    let mut client = client.into_inner();
+    client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+    let there = Builder::new().name("fake-tunnel".to_owned()).spawn(move || {
+        // Either side may break off.
+        io::copy(&mut from, &mut to).ok();
+        to.shutdown(Shutdown::Write).ok();
+    })?;
+    let mut server = server;
+    io::copy(&mut server, &mut client).ok();
+    client.shutdown(Shutdown::Both).ok();
+    drop(there.join());
+    Ok(())
+}

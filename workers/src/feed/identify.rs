@@ -1,0 +1,228 @@
+//! Finds out what listens on a port, by the first words of ZeroMQ's protocol (ZMTP 3).
+//!
+//! ```text
+//! greeting   FF, 8 bytes, 7F | version: 2 bytes | mechanism: 20 bytes | as-server: 1 | filler: 31
+//! command    04, length: 1 byte   or   06, length: 8 bytes
+//!            5, "READY", and for each property: length: 1, name, length: 4, value
+//! ```
+//!
+//! Without encryption the other side tells its socket's type, and each port of a broker has another
+//! one. So a wrong port is shown, and not guessed.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// How long the other side has for everything.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+const GREETING_BYTES: usize = 64;
+
+/// Where the mechanism stands in a greeting.
+const BEFORE_MECHANISM: usize = 12;
+
+/// The longest command that is read.
+const MAX_COMMAND_BYTES: u64 = 1024;
+
+/// What listens on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listener {
+    /// Connections are not taken.
+    Nobody,
+    /// Connections are taken, and nothing is said, or they are closed at once.
+    Silent,
+    /// It does not speak ZeroMQ's protocol.
+    Foreign,
+    /// It speaks ZeroMQ's protocol, but no socket of a broker is like it.
+    OtherSocket,
+    /// It encrypts, and does not tell its type before that.
+    Encrypted,
+    /// A socket as a broker has it, so many ports after the broker's own.
+    Broker {
+        /// 0 takes measurements, 1 publishes, 2 hands out the journal, 3 is for Python Zibrato 0.2.
+        place: u16,
+    },
+}
+
+/// Asks what listens there.
+pub(super) fn identify(address: SocketAddr) -> Listener {
+    let Ok(stream) = TcpStream::connect_timeout(&address, PATIENCE) else {
+        return Listener::Nobody;
+    };
+    let mut timed = Timed { stream, until: Instant::now() + PATIENCE };
+    ask(&mut timed).unwrap_or_else(|why| match why.kind() {
+        io::ErrorKind::InvalidData => Listener::Foreign,
+        _ => Listener::Silent,
+    })
+}
+
+/// A stream on which everything together has a deadline.
+struct Timed {
+    stream: TcpStream,
+    until: Instant,
+}
+
+impl Timed {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(into)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+fn ask(stream: &mut (impl Read + Write)) -> io::Result<Listener> {
+    let greeting = greeting();
+    let (first, rest) = greeting.split_at(BEFORE_MECHANISM);
+    // libzmq tells its mechanism when it has seen this much, and hangs up when it has seen another.
+    stream.write_all(first)?;
+    let mut theirs = [0; GREETING_BYTES];
+    stream.read_exact(&mut theirs[..1])?;
+    if theirs[0] != 0xFF {
+        return Ok(Listener::Foreign);
+    }
+    stream.read_exact(&mut theirs[1..])?;
+    let mechanism = theirs[12..32].split(|byte| *byte == 0).next().unwrap_or_default();
+    if theirs[9] != 0x7F {
+        return Ok(Listener::Foreign);
+    }
+    if mechanism != b"NULL" {
+        return Ok(Listener::Encrypted);
+    }
+    stream.write_all(rest)?;
+    let command = read_command(stream)?;
+    Ok(match socket_type(&command) {
+        Some(b"PULL") => Listener::Broker { place: 0 },
+        Some(b"XPUB") => Listener::Broker { place: 1 },
+        Some(b"ROUTER") => Listener::Broker { place: 2 },
+        Some(b"SUB") => Listener::Broker { place: 3 },
+        Some(_) | None => Listener::OtherSocket,
+    })
+}
+
+fn greeting() -> [u8; GREETING_BYTES] {
+    let mut greeting = [0; GREETING_BYTES];
+    (greeting[0], greeting[9], greeting[10]) = (0xFF, 0x7F, 3);
+    greeting[12..16].copy_from_slice(b"NULL");
+    greeting
+}
+
+fn read_command(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut head = [0; 2];
+    stream.read_exact(&mut head)?;
+    let [flags, first] = head;
+    let length = match flags {
+        0x04 => u64::from(first),
+        0x06 => {
+            let mut long = [first, 0, 0, 0, 0, 0, 0, 0];
+            stream.read_exact(&mut long[1..])?;
+            u64::from_be_bytes(long)
+        }
+        _ => return Err(io::ErrorKind::InvalidData.into()),
+    };
+    if length > MAX_COMMAND_BYTES {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut command = vec![0; length as usize];
+    stream.read_exact(&mut command)?;
+    Ok(command)
+}
+
+/// The type that a READY command tells.
+fn socket_type(command: &[u8]) -> Option<&[u8]> {
+    let mut rest = command.strip_prefix(b"\x05READY")?;
+    while let Some((length, after)) = rest.split_first() {
+        let (name, after) = after.split_at_checked(usize::from(*length))?;
+        let (length, after) = after.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (value, after) = after.split_at_checked(length)?;
+        if name.eq_ignore_ascii_case(b"Socket-Type") {
+            return Some(value);
+        }
+        rest = after;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Listener, identify, socket_type};
+    use proptest::prelude::*;
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener};
+    use zibrato::curve::SecretKey;
+
+    fn bound(socket: &zmq::Socket) -> SocketAddr {
+        socket.bind("tcp://127.0.0.1:*").unwrap();
+        let endpoint = socket.get_last_endpoint().unwrap().unwrap();
+        endpoint.trim_start_matches("tcp://").parse().unwrap()
+    }
+
+    #[test]
+    fn each_port_of_a_broker_tells_which_it_is() {
+        let context = zmq::Context::new();
+        for (kind, expected) in [
+            (zmq::PULL, Listener::Broker { place: 0 }),
+            (zmq::XPUB, Listener::Broker { place: 1 }),
+            (zmq::ROUTER, Listener::Broker { place: 2 }),
+            (zmq::SUB, Listener::Broker { place: 3 }),
+            (zmq::REP, Listener::OtherSocket),
+        ] {
+            let socket = context.socket(kind).unwrap();
+            assert_eq!(identify(bound(&socket)), expected);
+        }
+    }
+
+    #[test]
+    fn what_encrypts_is_silent_or_is_no_broker_is_told_apart() {
+        let socket = zmq::Context::new().socket(zmq::PULL).unwrap();
+        let key = SecretKey::generate().unwrap();
+        socket.set_curve_server(true).unwrap();
+        let secret = key.expose_text().trim_start_matches("secret:").to_owned();
+        socket.set_curve_secretkey(&zmq::z85_decode(&secret).unwrap()).unwrap();
+        assert_eq!(identify(bound(&socket)), Listener::Encrypted);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(identify(address), Listener::Silent);
+        let answers = std::thread::Builder::new().spawn(move || {
+            // The first connection is the one that was not answered.
+            drop(listener.accept());
+            for words in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0xFF; 64], b"\xFF", b""] {
+                // What is not read would be a reset in place of an answer.
+                let (mut stream, _) = listener.accept().unwrap();
+                stream.read_exact(&mut [0; super::BEFORE_MECHANISM]).unwrap();
+                stream.write_all(words).unwrap();
+            }
+        });
+        for expected in [Listener::Foreign, Listener::Foreign, Listener::Silent, Listener::Silent] {
+            assert_eq!(identify(address), expected);
+        }
+        answers.unwrap().join().unwrap();
+        assert_eq!(identify(address), Listener::Nobody);
+    }
+
+    proptest! {
+        #[test]
+        fn any_command_is_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            prop_assert_eq!(socket_type(&bytes).filter(|told| told.len() > bytes.len()), None);
+            let ready = [b"\x05READY", &bytes[..]].concat();
+            prop_assert_eq!(socket_type(&ready).filter(|told| told.len() > bytes.len()), None);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What is wrong with a certificate that is refused, in words.
+
+use rustls::CertificateError;
+
+/// What is wrong with a certificate, if that is what the error is about.
+pub(super) fn error(error: &ureq::Error) -> Option<&CertificateError> {
+    let error = match error {
+        ureq::Error::Rustls(error) => error,
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref::<rustls::Error>()?,
+        _ => return None,
+    };
+    match error {
+        rustls::Error::InvalidCertificate(why) => Some(why),
+        _ => None,
+    }
+}
+
+/// What is wrong with a certificate, and what helps.
+pub(super) fn explain(error: &CertificateError) -> (String, &'static str) {
+    let (why, remedy) = match error {
+        CertificateError::UnknownIssuer => (
+            "its issuer is not among the authorities that are trusted",
+            "give that authority's certificate by --ca-file or SSL_CERT_FILE",
+        ),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            ("it has expired", "renew it, or set the clock of this machine")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            ("it is not valid yet", "set the clock of this machine")
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            ("it is for another host", "give the address by the name that the certificate is for")
+        }
+        other => return (other.to_string(), "see what the server shows, or what is in between"),
+    };
+    (why.to_owned(), remedy)
+}

@@ -1,0 +1,155 @@
+//! The proxy through which requests leave, if the environment names one.
+
+use std::net::IpAddr;
+use ureq::http::Uri;
+use ureq::{Proxy, ProxyProtocol};
+use zibrato::daemon::{Exit, Failure};
+
+/// The variables that name a proxy for `https`, the strongest first. As everywhere, the lower-case
+/// ones are known too.
+const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// The proxy for an address, and how to name it in a log line.
+pub(super) fn find(
+    to: &Uri,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<(Proxy, String)>, Failure> {
+    let full = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+    let Some((name, value)) = VARIABLES.iter().find_map(|name| Some((*name, full(name)?))) else {
+        return Ok(None);
+    };
+    let exceptions = full("NO_PROXY").or_else(|| full("no_proxy")).unwrap_or_default();
+    if is_exempt(to.host().unwrap_or_default(), to.port_u16().unwrap_or(443), &exceptions) {
+        return Ok(None);
+    }
+    // The value may hold a password, so it is not shown.
+    let wrong = |why: &str| Failure::new(Exit::Config, format!("{name}: {why}"));
+    let whole =
+        if value.contains("://") { value.trim().to_owned() } else { format!("http://{value}") };
+    let uri: Uri = whole.trim().parse().map_err(|_| wrong("write http://host:port"))?;
+    if uri.scheme_str() != Some("http") {
+        return Err(wrong("only proxies that are spoken to by http:// are supported"));
+    }
+    let (Some(authority), Some(host)) = (uri.authority(), uri.host()) else {
+        return Err(wrong("write http://host:port"));
+    };
+    let port = uri.port_u16().unwrap_or(80);
+    let mut builder = Proxy::builder(ProxyProtocol::Http).host(host).port(port);
+    if let Some((user, _)) = authority.as_str().rsplit_once('@') {
+        let (user, password) = user.split_once(':').unwrap_or((user, ""));
+        builder = builder.username(&decoded(user)).password(&decoded(password));
+    }
+    let proxy = builder.build().map_err(|_| wrong("write http://host:port"))?;
+    Ok(Some((proxy, format!("http://{host}:{port} ({name})"))))
+}
+
+/// Whether `NO_PROXY` names the host: itself or a domain above it, with a port or without; `*` is
+/// everything.
+fn is_exempt(host: &str, port: u16, exceptions: &str) -> bool {
+    let host = bare(host).to_ascii_lowercase();
+    exceptions.split([',', ' ']).map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
+        let (entry, of_port) = match entry.rsplit_once(':') {
+            Some((name, digits)) if !name.contains(':') || name.ends_with(']') => {
+                (name, digits.parse::<u16>().ok())
+            }
+            _ => (entry, None),
+        };
+        if of_port.is_some_and(|of_port| of_port != port) {
+            return false;
+        }
+        let entry = bare(entry).to_ascii_lowercase();
+        let name = entry.trim_start_matches('*').trim_start_matches('.');
+        let is_address = host.parse::<IpAddr>().is_ok();
+        entry == "*"
+            || host == name
+            || (!is_address && !name.is_empty() && host.ends_with(&format!(".{name}")))
+    })
+}
+
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// A text in which `%xx` stands for a byte.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = after.get(..2).filter(|_| *first == b'%');
+        let byte = hex.and_then(|hex| std::str::from_utf8(hex).ok());
+        match byte.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{find, is_exempt};
+    use ureq::http::Uri;
+
+    fn proxy(to: &str, variables: &[(&str, &str)]) -> Result<Option<String>, String> {
+        let variable = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        let found = find(&to.parse::<Uri>().unwrap(), variable);
+        found.map(|found| found.map(|(_, told)| told)).map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn a_proxy_comes_from_the_environment_and_no_password_is_shown() {
+        let to = "https://metrics.example.com/v1";
+        let told = |text: &str| Ok(Some(text.to_owned()));
+        for (variables, expected) in [
+            (&[][..], Ok(None)),
+            (&[("HTTP_PROXY", "http://p:1")], Ok(None)),
+            (&[("HTTPS_PROXY", "")], Ok(None)),
+            (&[("HTTPS_PROXY", "http://p:3128")], told("http://p:3128 (HTTPS_PROXY)")),
+            (&[("https_proxy", "p:3128")], told("http://p:3128 (https_proxy)")),
+            (&[("ALL_PROXY", "http://ann:se%40cret@p")], told("http://p:80 (ALL_PROXY)")),
+            (
+                &[("HTTPS_PROXY", "http://a"), ("ALL_PROXY", "http://b")],
+                told("http://a:80 (HTTPS_PROXY)"),
+            ),
+            (&[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", "x,.example.com")], Ok(None)),
+            (&[("HTTPS_PROXY", "http://p:1"), ("no_proxy", "*")], Ok(None)),
+        ] {
+            assert_eq!(proxy(to, variables), expected, "{variables:?}");
+        }
+        for bad in ["socks5://ann:secret@p:1", "https://ann:secret@p", "http://a b", "http://"] {
+            let why = proxy(to, &[("HTTPS_PROXY", bad)]).unwrap_err();
+            assert!(why.starts_with("HTTPS_PROXY: ") && !why.contains("secret"), "{why}");
+        }
+    }
+
+    #[test]
+    fn exceptions_are_hosts_and_domains_with_a_port_or_without() {
+        for (host, exceptions, expected) in [
+            ("a.example.com", "a.example.com", true),
+            ("a.example.com", "example.com", true),
+            ("a.example.com", ".example.com", true),
+            ("a.example.com", "*.example.com", true),
+            ("A.Example.COM", "example.com:443", true),
+            ("a.example.com", "example.com:8080", false),
+            ("an-example.com", "example.com", false),
+            ("a.example.com", "other.com, example.com", true),
+            ("a.example.com", "", false),
+            ("a.example.com", ".", false),
+            ("10.0.0.1", "10.0.0.1", true),
+            ("10.0.0.1", "0.1", false),
+            ("[fd00::1]", "fd00::1", true),
+            ("[fd00::1]", "[fd00::1]:443", true),
+            ("a", "*", true),
+        ] {
+            assert_eq!(is_exempt(host, 443, exceptions), expected, "{host} {exceptions}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Which certificate authorities are trusted: those of the system, or of `SSL_CERT_FILE` and
+//! `SSL_CERT_DIR` in their place, and those of `--ca-file` besides.
+
+use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use ureq::tls::{Certificate, RootCerts};
+use zibrato::daemon::{Exit, Failure};
+
+/// The variables that stand in for the system's store.
+const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// What is trusted, and how many authorities from where.
+#[derive(Debug)]
+pub(super) struct Trust {
+    pub(super) roots: RootCerts,
+    count: usize,
+    source: Source,
+    ca_file: Option<(PathBuf, usize)>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// The system's store.
+    System,
+    /// Variables, with their values.
+    Variables(String),
+    /// Neither has any; Mozilla's are compiled in.
+    Mozilla,
+    /// Neither has any, but there is a file.
+    None,
+}
+
+impl Trust {
+    /// Reads what is to be trusted. `flag` is the flag of the file.
+    pub(super) fn load(
+        flag: &str,
+        ca_file: Option<&Path>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Failure> {
+        let wrong = |why: String| Failure::new(Exit::Config, why);
+        let set = VARIABLES.iter().filter_map(|name| Some((*name, variable(name)?)));
+        let set: Vec<_> = set.filter(|(_, value)| !value.is_empty()).collect();
+        let named: Vec<_> = set.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let named = named.join(" ");
+        let path = |name: &str| {
+            set.iter().find(|(known, _)| *known == name).map(|(_, value)| Path::new(value))
+        };
+        let found = match (path("SSL_CERT_FILE"), path("SSL_CERT_DIR")) {
+            (None, None) => load_native_certs(),
+            (file, folders) => {
+                let mut found = load_certs_from_paths(file, None);
+                for folder in folders.into_iter().flat_map(std::env::split_paths) {
+                    let more = load_certs_from_paths(None, Some(&folder));
+                    found.certs.extend(more.certs);
+                    found.errors.extend(more.errors);
+                }
+                found
+            }
+        };
+        if !set.is_empty() && found.certs.is_empty() {
+            return Err(wrong(format!("{named}: {}", nothing(&found))));
+        }
+        for why in &found.errors {
+            tracing::warn!(event = "certificates_unreadable", from = named, %why);
+        }
+        let mut certificates = found.certs;
+        let mut source = match (set.is_empty(), certificates.is_empty()) {
+            (false, _) => Source::Variables(named),
+            (true, false) => Source::System,
+            (true, true) => Source::Mozilla,
+        };
+        let mut of_file = None;
+        if let Some(file) = ca_file {
+            let found = load_certs_from_paths(Some(file), None);
+            if found.certs.is_empty() || !found.errors.is_empty() {
+                return Err(wrong(format!("{flag} {}: {}", file.display(), nothing(&found))));
+            }
+            if certificates.is_empty() {
+                source = Source::None;
+            }
+            of_file = Some((file.to_owned(), found.certs.len()));
+            certificates.extend(found.certs);
+        }
+        let count = certificates.len();
+        let roots = if certificates.is_empty() {
+            RootCerts::WebPki
+        } else {
+            let owned = certificates.iter().map(|der| Certificate::from_der(der).to_owned());
+            RootCerts::Specific(Arc::new(owned.collect()))
+        };
+        Ok(Self { roots, count, source, ca_file: of_file })
+    }
+
+    /// Says at start what is trusted.
+    pub(super) fn tell(&self) {
+        let (authorities, from) = (self.count, self.source.to_string());
+        let ca_file =
+            self.ca_file.as_ref().map(|(file, _)| tracing::field::display(file.display()));
+        let of_ca_file = self.ca_file.as_ref().map(|(_, count)| *count as u64);
+        match self.source {
+            Source::Mozilla => tracing::info!(event = "trust", from),
+            _ => tracing::info!(event = "trust", authorities, from, ca_file, of_ca_file),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("the system's store"),
+            Self::Variables(named) => f.write_str(named),
+            Self::Mozilla => f.write_str("Mozilla's list as compiled in; the system has no store"),
+            Self::None => f.write_str("the file alone; the system has no store"),
+        }
+    }
+}
+
+/// Why there is no certificate.
+fn nothing(found: &CertificateResult) -> String {
+    let first = found.errors.first();
+    first.map_or_else(|| "there is no certificate in PEM format".to_owned(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Trust;
+    use std::path::Path;
+
+    fn load(ca_file: Option<&Path>, variables: &[(&str, &str)]) -> Result<Trust, String> {
+        let variable = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        Trust::load("--ca-file", ca_file, variable).map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn a_place_without_certificates_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (missing, empty) = (folder.path().join("missing"), folder.path().join("empty"));
+        std::fs::write(&empty, "no certificate").unwrap();
+        for file in [&missing, &empty] {
+            let why = load(Some(file), &[]).unwrap_err();
+            assert!(why.starts_with(&format!("--ca-file {}: ", file.display())), "{why}");
+            let value = file.display().to_string();
+            let why = load(None, &[("SSL_CERT_FILE", &value)]).unwrap_err();
+            assert!(why.starts_with(&format!("SSL_CERT_FILE={value}: ")), "{why}");
+        }
+        let value = folder.path().display().to_string();
+        assert!(load(None, &[("SSL_CERT_DIR", &value)]).unwrap_err().contains("SSL_CERT_DIR="));
+        assert!(load(None, &[("SSL_CERT_FILE", "")]).is_ok());
+    }
+}

@@ -1,0 +1,96 @@
+//! A broker that refuses, cannot save, has forgotten or is gone: what the worker does and says.
+
+use crate::books::Books;
+use crate::journal::Journal;
+use crate::publisher::{LONG, until};
+use crate::replay::{NAME, NOON, start, start_of};
+use std::time::{Duration, Instant};
+use zibrato::wire::Refusal;
+
+#[test]
+fn a_name_whose_owner_is_connected_ends_the_worker_at_once() {
+    let journal = Journal::start(NOON);
+    let text = "web-1, process 42 reads as test-worker; give another --name";
+    journal.state().refuse = Some((Refusal::Owned, text.to_owned()));
+    journal.state().owner_is_alive = true;
+    let begun = Instant::now();
+    let worker = start(&journal, &Books::default());
+    until("the end", || worker.unready().filter(|why| why == text));
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(worker.stop(LONG).failure.as_deref(), Some(text));
+}
+
+#[test]
+fn delivery_goes_on_while_commits_cannot_be_saved_and_few_are_tried() {
+    // `Disk` is what brokers say that do not know `NotSaved`.
+    for why in [Refusal::NotSaved, Refusal::Disk] {
+        let journal = Journal::start(NOON);
+        journal.state().refuse_commits = Some((why, "the disk is full".to_owned()));
+        let books = Books::default();
+        let worker = start(&journal, &books);
+        let windows = 60;
+        let begun = Instant::now();
+        for second in 0..=windows {
+            journal.count("info", "a", 1.0, NOON + second * 1000);
+            books.until_taken(second as usize);
+        }
+        // Each window was delivered as soon as it had ended, not when a request was given up on.
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+        let said = until("the page", || worker.unready());
+        assert!(
+            said.contains("cannot be committed") && said.ends_with("the disk is full"),
+            "{said}"
+        );
+        let (commits, seconds) = (journal.state().commits, begun.elapsed().as_secs());
+        assert!((1..=seconds + 3).contains(&commits), "{commits} in {seconds} s");
+        assert_eq!(worker.counters().windows_committed, 0);
+        journal.state().refuse_commits = None;
+        until("the commit", || (journal.committed(NAME) >= windows).then_some(()));
+        until("the page", || worker.unready().is_none().then_some(()));
+        assert!(worker.counters().commits_failed >= 1);
+        drop(worker);
+        let taken = books.taken();
+        let starts: std::collections::BTreeSet<_> =
+            taken.iter().map(|(_, b)| start_of(b)).collect();
+        assert_eq!((taken.len(), starts.len()), (windows as usize, windows as usize));
+    }
+}
+
+#[test]
+fn a_broker_that_answers_nonsense_to_everything_is_asked_seldom() {
+    let journal = Journal::start(NOON);
+    for second in 0..3 {
+        journal.count("info", "a", 1.0, NOON + second * 1000);
+    }
+    let books = Books::default();
+    let worker = start(&journal, &books);
+    books.until_taken(2);
+    until("the commit", || (journal.committed(NAME) == 2).then_some(()));
+    journal.count("info", "a", 1.0, NOON + 3_000);
+    journal.state().refuse = Some((Refusal::Other, "no".to_owned()));
+    let asked = || {
+        let state = journal.state();
+        (state.fetches, state.commits)
+    };
+    let before = asked();
+    until("the refusal", || worker.unready().filter(|why| why.contains("refuses: no")));
+    let begun = Instant::now();
+    until("some time", || (begun.elapsed() >= Duration::from_secs(3)).then_some(()));
+    let after = asked();
+    assert!(after.0 - before.0 <= 10 && after.1 - before.1 <= 6, "{before:?} {after:?}");
+    journal.state().refuse = None;
+    books.until_taken(3);
+    drop(worker);
+}
+
+#[test]
+fn a_broker_that_is_gone_is_noticed_within_a_moment() {
+    let journal = Journal::start(NOON);
+    let worker = start(&journal, &Books::default());
+    until("the broker", || worker.unready().is_none().then_some(()));
+    let begun = Instant::now();
+    drop(journal);
+    until("the loss", || worker.unready().filter(|why| why.contains("not heard")));
+    assert!(begun.elapsed() < Duration::from_millis(2_500), "{:?}", begun.elapsed());
+    drop(worker);
+}
