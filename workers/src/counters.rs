@@ -17,6 +17,9 @@ pub struct Counters {
     pub broker_connected: bool,
     /// Commits that the broker refused or did not answer; they are tried again.
     pub commits_failed: u64,
+    /// How often the broker had forgotten the worker's place in the journal, because the worker was
+    /// away for longer than batches are kept.
+    pub cursors_forgotten: u64,
     /// Payloads that the backend refused for good and that are kept in dead-letter files.
     pub dead_letters: u64,
     /// Batches that had come before, and were left alone this time.

@@ -229,6 +229,7 @@ fn requests_and_answers_of_the_replay_port_are_read() {
         complete_until_ms: Some(1_700_000_001_500),
         end: 42,
         gone: 0,
+        forgotten: false,
     });
     assert_eq!(batches.encode(), ["batches-topic", "batches-body"].map(dump));
     for (topic, body) in [("fetch-topic", "fetch-body"), ("commit-topic", "commit-body")] {

@@ -8,13 +8,13 @@ use super::request::Origin;
 use super::saving::Saving;
 use crate::journal::{Cursor, Cursors, Log, Reader, levels};
 use crate::repeat::Repeat;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::wire::{
-    Commit, Fetch, MAX_CURSOR_LEVELS, Position, Reader as Who, Refusal, Refused, ReplayAnswer,
-    ReplayRequest, WantedLevels,
+    Commit, Fetch, MAX_CURSOR_LEVELS, MAX_CURSORS, Position, Reader as Who, Refusal, Refused,
+    ReplayAnswer, ReplayRequest, WantedLevels,
 };
 
 /// A request is not kept waiting longer than this.
@@ -49,6 +49,9 @@ pub(crate) struct Desk {
     /// Since when the readers were silent, by a clock that nobody sets.
     silent_since: HashMap<String, Instant>,
     heard_kept: Instant,
+    /// Names that were forgotten, and those of them whose readers are back and not told yet.
+    forgotten: HashSet<String>,
+    to_tell: HashSet<String>,
     saving: Saving,
     /// Why the journal could not be read the last time, if it could not, and when that was.
     unreadable: Option<(String, Instant)>,
@@ -107,6 +110,8 @@ impl Desk {
             gone: Gone::default(),
             silent_since: HashMap::new(),
             heard_kept: now.at,
+            forgotten: HashSet::new(),
+            to_tell: HashSet::new(),
             saving: Saving::default(),
             unreadable: None,
             unreadable_told: Repeat::default(),
@@ -186,7 +191,8 @@ impl Desk {
             _ => Reader::after(after),
         };
         let hauled = haul(&self.log, &mut reader, &levels, fetch.max_bytes);
-        let hauled = hauled.map_err(|error| self.cannot_read(&error))?;
+        let mut hauled = hauled.map_err(|error| self.cannot_read(&error))?;
+        hauled.head.forgotten = self.to_tell.remove(name);
         self.is_readable();
         // There may be a thousand places.
         reader.rest();
@@ -253,6 +259,7 @@ impl Desk {
                 let levels = levels.clone();
                 let new = Cursor { offset, heard_ms: now.ms, gone: 0, levels };
                 tracing::info!(event = "cursor_begun", cursor = %name, offset);
+                self.to_tell.extend(self.forgotten.take(name));
                 self.cursors.change(name, |cursor| *cursor = new);
                 self.silent_since.insert(name.to_owned(), now.at);
             }
@@ -334,6 +341,9 @@ impl Desk {
             self.cursors.remove(&name);
             self.silent_since.remove(&name);
             self.gone.forget(&name);
+            if self.forgotten.len() < MAX_CURSORS {
+                self.forgotten.insert(name);
+            }
         }
         if forgets {
             self.cursors_changed(now);

@@ -25,7 +25,8 @@ pub(crate) struct Haul {
 impl Haul {
     /// Whether there is nothing to tell but the time.
     pub(crate) fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.head.gone == 0 && self.head.complete_until_ms.is_some()
+        let Fetched { gone, forgotten, complete_until_ms, .. } = self.head;
+        self.frames.is_empty() && gone == 0 && !forgotten && complete_until_ms.is_some()
     }
 }
 
@@ -46,7 +47,8 @@ pub(crate) fn haul(
     let (mut bytes, mut looked_at, mut frames) = (0, 0, Vec::new());
     if max_bytes == 0 {
         let next = Position { journal: log.id(), offset: reader.last() };
-        let head = Fetched { next, complete_until_ms: None, end: log.end(), gone: 0 };
+        let head =
+            Fetched { next, complete_until_ms: None, end: log.end(), gone: 0, forgotten: false };
         return Ok(Haul { head, frames });
     }
     let stopped = reader.read(log, |batch| {
@@ -66,6 +68,12 @@ pub(crate) fn haul(
     })?;
     let complete_until_ms = (stopped == Stopped::AtEnd).then_some(complete_until_ms);
     let next = Position { journal: log.id(), offset: reader.last() };
-    let head = Fetched { next, complete_until_ms, end: log.end(), gone: reader.take_gone() };
+    let head = Fetched {
+        next,
+        complete_until_ms,
+        end: log.end(),
+        gone: reader.take_gone(),
+        forgotten: false,
+    };
     Ok(Haul { head, frames })
 }

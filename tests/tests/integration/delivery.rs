@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zibrato::Zibrato;
 use zibrato_tests::fake::{FakeLibrato, Reply};
 use zibrato_tests::{Broker, DEADLINE, Running, Signal, program, wait_for, wait_until};
@@ -188,11 +188,23 @@ fn a_second_worker_of_the_same_name_is_refused_and_says_who_has_it() {
     let (librato, broker, state) =
         (FakeLibrato::start().unwrap(), Broker::start(), tempfile::tempdir().unwrap());
     let flags = flags(&librato, state.path());
-    let first = worker(&broker, &flags);
+    let mut first = worker(&broker, &flags);
+    first.says(&["event=\"broker_connected\""]);
+    let begun = Instant::now();
     let mut second = worker(&broker, &flags);
     assert_eq!(second.ended().code(), Some(69));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     let words = second.says(&["zibrato-librato: ", "--name"]);
     assert!(words.contains(&format!("process {}", first.id())), "{words}");
+    // Who comes right after one that was killed gets the name.
+    let z = publisher(&broker);
+    first.stop(Signal::KILL);
+    let begun = Instant::now();
+    let mut third = worker(&broker, &flags);
+    z.count("info", "logins", 1);
+    wait_until(DEADLINE, "a window", || !librato.gauges().is_empty());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(third.stop(Signal::TERM).code(), Some(0));
 }
 
 #[test]

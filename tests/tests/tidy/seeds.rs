@@ -90,7 +90,13 @@ fn replay() -> Seeds {
         wait_ms: 1_000,
         max_bytes: 1 << 20,
     };
-    let head = Fetched { next: at, complete_until_ms: Some(1_700_000_000_000), end: 43, gone: 1 };
+    let head = Fetched {
+        next: at,
+        complete_until_ms: Some(1_700_000_000_000),
+        end: 43,
+        gone: 1,
+        forgotten: false,
+    };
     let reset = Reset { name: "a".to_owned(), to: ResetTo::Time(1_700_000_000_000) };
     let seed = |choice: u8, [_, body]: [Vec<u8>; 2]| [&[choice][..], &body].concat();
     [

@@ -25,6 +25,9 @@ const KEEP_BYTES: usize = 16 << 20;
 /// How long it is kept.
 const KEEP_FOR: Duration = Duration::from_secs(120);
 
+/// How often it is written again at most: it may be what the peer does not like.
+const MAX_AGAIN: u8 = 2;
+
 /// How long to listen, after the last payload of a window, for a peer that has closed.
 const LISTEN: Duration = Duration::from_millis(50);
 
@@ -40,12 +43,21 @@ pub(super) struct Connection {
     address: Address,
     timeout: Duration,
     stream: Option<TcpStream>,
-    written: VecDeque<(Instant, Vec<u8>)>,
+    written: VecDeque<Kept>,
     written_bytes: usize,
     /// What was written may have been lost.
     suspect: bool,
     /// What the last peer had not read was surely lost.
     reset: bool,
+}
+
+/// A payload that was written, and may be lost for a while.
+#[derive(Debug)]
+struct Kept {
+    at: Instant,
+    /// How often it was written again.
+    again: u8,
+    bytes: Vec<u8>,
 }
 
 /// Where in a window a payload stands.
@@ -71,6 +83,20 @@ pub(super) enum ConnectionError {
     Reset(Address),
     #[error("the connection to {0} broke")]
     Write(Address, #[source] io::Error),
+}
+
+impl ConnectionError {
+    /// Whether the peer has ended the connection while or after something was written.
+    pub(super) fn is_break(&self) -> bool {
+        match self {
+            Self::Connect(..) => false,
+            Self::Reset(_) => true,
+            Self::Write(_, why) => matches!(
+                why.kind(),
+                ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
+            ),
+        }
+    }
 }
 
 impl Connection {
@@ -102,8 +128,12 @@ impl Connection {
             self.connect()?;
         }
         if self.suspect {
-            let again = std::mem::take(&mut self.written);
-            let result = again.iter().try_for_each(|(_, bytes)| self.write_now(bytes));
+            self.forget();
+            let mut again = std::mem::take(&mut self.written);
+            let result = again.iter_mut().try_for_each(|kept| {
+                kept.again += 1;
+                self.write_now(&kept.bytes)
+            });
             self.written = again;
             result?;
             self.suspect = false;
@@ -192,15 +222,37 @@ impl Connection {
 
     /// Keeps a payload for as long as it may be lost.
     fn keep(&mut self, payload: &[u8]) {
-        self.written.push_back((Instant::now(), payload.to_vec()));
+        self.written.push_back(Kept { at: Instant::now(), again: 0, bytes: payload.to_vec() });
         self.written_bytes += payload.len();
-        while let Some((at, oldest)) = self.written.front() {
-            if self.written_bytes <= KEEP_BYTES && at.elapsed() < KEEP_FOR {
-                break;
+        self.forget();
+    }
+
+    /// Forgets what need not be written again, or has been often enough.
+    fn forget(&mut self) {
+        let mut bytes = self.written_bytes;
+        self.written.retain(|kept| {
+            let keep =
+                bytes <= KEEP_BYTES && kept.at.elapsed() < KEEP_FOR && kept.again < MAX_AGAIN;
+            if !keep {
+                bytes -= kept.bytes.len();
             }
-            self.written_bytes -= oldest.len();
-            self.written.pop_front();
-        }
+            keep
+        });
+        self.written_bytes = bytes;
+    }
+
+    /// Whether the peer takes a connection and keeps it open for a while when nothing is written: it
+    /// is well, then.
+    pub(super) fn is_well(&self) -> bool {
+        let host = (self.address.host(), self.address.port());
+        let Ok(mut addresses) = host.to_socket_addrs() else { return false };
+        addresses.any(|address| {
+            let Ok(mut stream) = TcpStream::connect_timeout(&address, self.timeout) else {
+                return false;
+            };
+            wait(&stream, PollFlags::IN, SETTLE);
+            matches!(peer(&mut stream), Peer::Open)
+        })
     }
 }
 

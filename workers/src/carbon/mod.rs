@@ -22,6 +22,9 @@ use zibrato::window::Window;
 /// nobody has to.
 const SETTLES: Duration = Duration::from_secs(30);
 
+/// So often a peer breaks the connection over a payload before it is asked whether it is well.
+const BREAKS: u32 = 3;
+
 /// Delivers to Carbon's line receiver, or whatever speaks like it.
 ///
 /// A series is `prefix.source.name`, where the dots of each stay levels of the tree, an unnamed
@@ -45,6 +48,10 @@ pub struct Carbon {
     /// How many payloads the window has, and how many of them were sent.
     payloads: usize,
     sent: usize,
+    /// The payload over which the connection broke last, and how often it did in a row.
+    broke: Option<(Vec<u8>, u32)>,
+    /// The connection breaks over payloads of this window, and the peer is well.
+    is_picky: bool,
     once: Once,
 }
 
@@ -80,6 +87,8 @@ impl Carbon {
             connection,
             payloads: 0,
             sent: 0,
+            broke: None,
+            is_picky: false,
             once: Once::default(),
         }
     }
@@ -121,19 +130,37 @@ impl Backend for Carbon {
             }
         }
         (self.payloads, self.sent) = (encoded.payloads.len(), 0);
+        (self.broke, self.is_picky) = (None, false);
         encoded.payloads
     }
 
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
-        let last = self.sent + 1 >= self.payloads;
+        // One that is picky is listened to after each part.
+        let last = self.is_picky || self.sent + 1 >= self.payloads;
         let place = if last { Place::Last } else { Place::NotLast };
         match self.connection.write(&payload.body, place) {
             Ok(()) => {
                 self.sent += 1;
+                self.broke = None;
                 Ok(())
+            }
+            Err(why) if why.is_break() && self.is_at_fault(payload) => {
+                Err(SendError::Reject { why: Box::new(why) })
             }
             Err(why) => Err(again(why)),
         }
+    }
+
+    fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
+        let lines: Vec<_> = payload.body.split_inclusive(|byte| *byte == b'\n').collect();
+        let (left, right) = lines.split_at(lines.len() / 2);
+        if left.is_empty() {
+            return None;
+        }
+        // A timer has several lines; they are shared out evenly.
+        let series = payload.series * left.len() / lines.len();
+        let half = |lines: &[&[u8]], series| Payload::new(lines.concat(), series);
+        Some([half(left, series), half(right, payload.series - series)])
     }
 
     fn destination(&self) -> Option<String> {
@@ -179,6 +206,18 @@ Graphite's storage-schemas.conf should keep one point per --flush, or a multiple
             .prefix(prefix)
             .timeout(Duration::from_secs_f64(flags.timeout))
             .timer_parts(flags.timer_parts))
+    }
+}
+
+impl Carbon {
+    /// Whether it is the payload over which the peer breaks the connection, and not that the peer is
+    /// going away: it does so again and again, but not when nothing is written.
+    fn is_at_fault(&mut self, payload: &Payload) -> bool {
+        let before = self.broke.take().filter(|(body, _)| *body == payload.body);
+        let times = before.map_or(0, |(_, times)| times) + 1;
+        self.broke = Some((payload.body.clone(), times));
+        self.is_picky |= times >= BREAKS && self.connection.is_well();
+        self.is_picky
     }
 }
 

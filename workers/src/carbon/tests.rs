@@ -3,7 +3,7 @@
 use super::{Address, Carbon};
 use crate::backend::{Backend, BackendProgram, Payload, SendError};
 use clap::Parser;
-use std::io::{ErrorKind, Read};
+use std::io::{BufRead, ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 use zibrato::window::Window;
@@ -190,6 +190,77 @@ fn a_peer_that_hangs_is_given_up_on_after_the_timeout() {
     deliver(&mut carbon, window);
     assert_eq!(read(&mut accept(&listener), line.len()), line);
     drop(hanging);
+}
+
+/// A peer that resets the connection over a line with `bad` in it. Gives the lines that it took.
+fn picky(listener: TcpListener, lines: usize) -> std::thread::JoinHandle<Vec<String>> {
+    let serve = move || {
+        let mut taken = std::collections::BTreeSet::new();
+        while taken.len() < lines {
+            let Ok((stream, _)) = listener.accept() else { continue };
+            let mut lines = std::io::BufReader::new(&stream);
+            let mut line = String::new();
+            while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
+                if line.contains("bad") {
+                    let at_once = Some(Duration::ZERO);
+                    rustix::net::sockopt::set_socket_linger(&stream, at_once).unwrap();
+                    break;
+                }
+                taken.insert(std::mem::take(&mut line));
+            }
+        }
+        taken.into_iter().collect()
+    };
+    std::thread::Builder::new().spawn(serve).unwrap()
+}
+
+#[test]
+fn a_line_over_which_the_peer_breaks_the_connection_is_found_and_the_rest_arrives() {
+    let (listener, address) = listener();
+    let mut carbon = Carbon::to(address);
+    let mut window = Window::new(60_000, 60_000, 1000);
+    for n in 0..12 {
+        let name = if n == 5 { "bad".to_owned() } else { format!("n{n:02}") };
+        window.fold_line(&Line::decode(format!("i|c|{name}|1|1|s").as_bytes()).unwrap());
+    }
+    let whole = carbon.payloads(window).remove(0);
+    let peer = picky(listener, 11);
+    let (mut open, mut alone, mut tries) = (vec![whole], Vec::new(), 0);
+    while let Some(payload) = open.pop() {
+        tries += 1;
+        match carbon.send(&payload) {
+            Ok(()) => {}
+            Err(SendError::Unknown { .. }) => open.push(payload),
+            Err(SendError::Reject { .. }) => match carbon.split(&payload) {
+                Some(halves) => open.extend(halves),
+                None => alone.push(payload),
+            },
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(alone, [Payload::new(b"s.bad 1 60\n".to_vec(), 1)]);
+    assert!(tries <= 2 + 2 * 4 + 1, "{tries}");
+    drop(carbon);
+    assert_eq!(peer.join().unwrap().len(), 11);
+}
+
+#[test]
+fn a_peer_that_breaks_every_connection_is_no_reason_to_blame_a_payload() {
+    let (listener, address) = listener();
+    let mut carbon = Carbon::to(address);
+    let (window, _) = window(1, 60);
+    let payload = carbon.payloads(window).remove(0);
+    let peer = std::thread::Builder::new().spawn(move || {
+        for _ in 0..8 {
+            let (stream, _) = listener.accept().unwrap();
+            rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+        }
+    });
+    for _ in 0..4 {
+        assert!(!matches!(carbon.send(&payload), Err(SendError::Reject { .. })));
+    }
+    drop(carbon);
+    drop(peer);
 }
 
 #[test]

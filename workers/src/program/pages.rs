@@ -38,7 +38,10 @@ fn words(view: &View, unready: Option<String>) -> String {
         true => format!("ready, {behind} s behind, {waiting} windows waiting"),
         false => format!("ready, {waiting} windows waiting"),
     };
-    let Counters { dead_letters: letters, gone, .. } = view.counters();
+    let Counters { dead_letters: letters, gone, cursors_forgotten, .. } = view.counters();
+    if cursors_forgotten > 0 {
+        said += ", the broker had forgotten the place, so that what came before is not delivered";
+    }
     if gone > 0 {
         said += &format!(
             ", {gone} batches were deleted from the journal or damaged before they were read"
@@ -176,6 +179,11 @@ fn journal(to: &mut Exposition, counters: &Counters, view: &View) {
     }
     to.counter("zibrato_worker_windows_committed_total", "Windows that are committed.")
         .sample(&[], counters.windows_committed as f64);
+    to.counter(
+        "zibrato_worker_cursors_forgotten_total",
+        "How often the broker had forgotten the worker's place in the journal.",
+    )
+    .sample(&[], counters.cursors_forgotten as f64);
     to.counter(
         "zibrato_worker_commits_failed_total",
         "Commits that the broker refused or did not answer; they are tried again.",

@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) at_a_time: usize,
     /// Batches that retention has deleted, told with the next answer.
     pub(crate) gone: u64,
+    /// The cursor of the next reader was forgotten.
+    pub(crate) forgotten: bool,
     /// What is answered to everything.
     pub(crate) refuse: Option<(Refusal, String)>,
     /// With a refusal: the owner of the name is connected.
@@ -91,6 +93,7 @@ impl Journal {
             owners: BTreeMap::new(),
             at_a_time: usize::MAX,
             gone: 0,
+            forgotten: false,
             refuse: None,
             owner_is_alive: false,
             refuse_commits: None,
@@ -256,6 +259,7 @@ impl State {
             complete_until_ms: (next == end).then_some(self.now_ms),
             end,
             gone: std::mem::take(&mut self.gone),
+            forgotten: std::mem::take(&mut self.forgotten),
         };
         if fetch.max_bytes > 1 {
             self.handed_out = self.handed_out.max(next);

@@ -207,7 +207,7 @@ fn answers_that_are_none_are_asked_for_again() {
     journal.set_clock(NOON + 1_000);
     let head = |batches: &[&[u8]]| {
         let next = Position { journal: 7, offset: 0 };
-        let head = Fetched { next, complete_until_ms: None, end: 1, gone: 0 };
+        let head = Fetched { next, complete_until_ms: None, end: 1, gone: 0, forgotten: false };
         let answer = ReplayAnswer::Batches(head).encode();
         answer.into_iter().chain(batches.iter().map(|frame| frame.to_vec())).collect()
     };

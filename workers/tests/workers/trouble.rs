@@ -84,6 +84,16 @@ fn a_broker_that_answers_nonsense_to_everything_is_asked_seldom() {
 }
 
 #[test]
+fn a_place_that_the_broker_has_forgotten_is_counted() {
+    let journal = Journal::start(NOON);
+    journal.state().forgotten = true;
+    journal.count("info", "a", 1.0, NOON);
+    let worker = start(&journal, &Books::default());
+    until("the word", || (worker.counters().cursors_forgotten == 1).then_some(()));
+    drop(worker);
+}
+
+#[test]
 fn a_broker_that_is_gone_is_noticed_within_a_moment() {
     let journal = Journal::start(NOON);
     let worker = start(&journal, &Books::default());

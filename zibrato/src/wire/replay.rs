@@ -161,6 +161,10 @@ pub struct Fetched {
     /// deleted them, or they were damaged.
     #[serde(default)]
     pub gone: u64,
+    /// The name had a cursor once, which was forgotten because nobody read with it for longer than
+    /// batches are kept. It begins anew, and what came in between is not handed out. Told once.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub forgotten: bool,
 }
 
 /// What the broker knows of a cursor.

@@ -14,12 +14,14 @@ fn desk(directory: &Path, now: Now) -> Desk {
     Desk::new(Arc::new(log), cursors, (WantedLevels::default(), HOUR_MS), now)
 }
 
-fn fetch(desk: &mut Desk, now: Now) {
+/// Fetches, and says whether the reader is told that it was forgotten.
+fn fetch(desk: &mut Desk, now: Now) -> bool {
     let reader = Who { name: "a".to_owned(), session: "1".to_owned() };
     let (about, levels) = (String::new(), vec!["info".to_owned()]);
     let fetch = Fetch { reader, about, levels, after: None, wait_ms: 0, max_bytes: 1 };
     let outcome = desk.take(&ReplayRequest::Fetch(fetch), Origin::default(), now);
-    assert!(matches!(outcome, Outcome::Batches(_)));
+    let Outcome::Batches(haul) = outcome else { panic!("an answer") };
+    haul.head.forgotten
 }
 
 #[test]
@@ -27,7 +29,7 @@ fn a_clock_that_is_set_forgets_nobody_and_an_absence_does() {
     let dir = tempfile::tempdir().unwrap();
     let start = Now { at: Instant::now(), ms: NOON };
     let mut desk = desk(dir.path(), start);
-    fetch(&mut desk, start);
+    assert!(!fetch(&mut desk, start));
     let after = |seconds, ms| Now { at: start.at + Duration::from_secs(seconds), ms };
     // A machine that began in 1970 has heard what time it is, while the reader is away.
     desk.look_after(after(10, NOON + 1_000 * HOUR_MS));
@@ -36,4 +38,7 @@ fn a_clock_that_is_set_forgets_nobody_and_an_absence_does() {
     assert_eq!(desk.list(start).len(), 1);
     desk.look_after(after(3_601, NOON));
     assert_eq!(desk.list(start).len(), 0);
+    // It is told so when it is back, and once.
+    let back = after(3_602, NOON);
+    assert!(fetch(&mut desk, back) && !fetch(&mut desk, back));
 }

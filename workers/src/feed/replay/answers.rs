@@ -66,6 +66,12 @@ impl ReplayFeed {
         if self.keeping {
             return;
         }
+        if head.forgotten {
+            let why = "the broker forgot the place of this name, which was away for longer than \
+                       batches are kept; what came in between is not delivered";
+            tracing::error!(event = "cursor_forgotten", name = self.fetch.reader.name, why);
+            self.outlet.ledger().write(|c| c.cursors_forgotten += 1);
+        }
         if head.gone > 0 {
             let batches = head.gone;
             self.outlet.ledger().write(|c| c.gone += batches);

@@ -119,7 +119,7 @@ mod tests {
 
     fn head(journal: u64, offset: u64, until_ms: Option<u64>) -> Fetched {
         let next = Position { journal, offset };
-        Fetched { next, complete_until_ms: until_ms, end: offset, gone: 0 }
+        Fetched { next, complete_until_ms: until_ms, end: offset, gone: 0, forgotten: false }
     }
 
     fn batches(received: &[(u64, u64)]) -> Vec<zmq::Message> {

@@ -35,7 +35,8 @@ fn requests_come_back() {
 
 #[test]
 fn answers_come_back() {
-    let head = |until| Fetched { next: AT, complete_until_ms: until, end: 43, gone: 1 };
+    let head =
+        |until| Fetched { next: AT, complete_until_ms: until, end: 43, gone: 1, forgotten: false };
     let text = "somebody else reads under this name".to_owned();
     for answer in [
         ReplayAnswer::Batches(head(None)),
