@@ -2,6 +2,7 @@
 
 use super::gate::Gate;
 use crate::raise::RaiseOnDrop;
+use crate::repeat::Repeat;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -77,9 +78,12 @@ fn open(context: &zmq::Context) -> zmq::Result<zmq::Socket> {
 
 /// Serves until it has to stop, with another socket if one fails.
 fn run(context: &zmq::Context, mut socket: zmq::Socket, gate: &Gate, stop: &Stop) {
+    let mut told = Repeat::default();
     while let Err(error) = serve(&socket, gate, stop) {
-        let why = "nobody new is let in until libzmq gives another socket";
-        tracing::error!(event = "zap_failed", %error, why);
+        if told.may_tell() {
+            let why = "nobody new is let in until libzmq gives another socket";
+            tracing::error!(event = "zap_failed", %error, why);
+        }
         drop(socket);
         socket = loop {
             if stop.wait(TRY_AGAIN) {

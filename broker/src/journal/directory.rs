@@ -128,12 +128,15 @@ impl Directory {
     /// # Errors
     /// [`JournalError`] when it cannot be, or somebody else has it.
     pub(crate) fn open(path: &Path) -> Result<Self, JournalError> {
+        // A program may change its working directory.
+        let path = &std::path::absolute(path).map_err(JournalError::unusable(path))?;
         let unusable = || JournalError::unusable(path);
         if let Some(file) = file_in_the_way(path) {
             return Err(JournalError::NotAFolder { path: file });
         }
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable())?;
         let home = Home::open(path)?;
+        delete_unfinished(path);
         let id = match read_id(path) {
             Some(id) if has_segments(path) => id,
             _ => {
@@ -341,6 +344,16 @@ fn put_id(home: &Home, id: u64) -> io::Result<()> {
 fn file_in_the_way(path: &Path) -> Option<PathBuf> {
     let file = path.ancestors().find(|above| above.exists()).filter(|found| !found.is_dir())?;
     Some(file.to_owned())
+}
+
+/// Deletes what a broker left that ended while it wrote a segment again.
+fn delete_unfinished(path: &Path) {
+    let unfinished = format!(".{SEGMENT_EXTENSION}.new");
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    for entry in entries.filter(|e| e.file_name().to_string_lossy().ends_with(&unfinished)) {
+        let deleted = fs::remove_file(entry.path());
+        tracing::debug!(event = "unfinished_deleted", ok = deleted.is_ok());
+    }
 }
 
 fn has_segments(directory: &Path) -> bool {

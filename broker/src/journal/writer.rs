@@ -100,8 +100,8 @@ impl Writer {
     /// When the disk refuses, or the folder is not in its place; it can be tried again with the same
     /// batches.
     pub(crate) fn commit(&mut self, entries: &[Entry<'_>]) -> io::Result<()> {
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
         self.mend()?;
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
         if self.is_locked_out {
             return Err(mend::locked_out());
         }

@@ -67,6 +67,15 @@ fn what_is_made_is_for_its_owner_alone() {
 }
 
 #[test]
+fn what_was_not_finished_is_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("00000000000000000001-000000000000abcd.zbj.new");
+    fs::write(&file, "half").unwrap();
+    Directory::open(dir.path()).unwrap();
+    assert!(!file.exists());
+}
+
+#[test]
 fn a_file_in_the_way_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
