@@ -129,7 +129,7 @@ fn drawn(timer: &TimerSummary<'_>, mut give: impl FnMut(f64)) {
                 (value, seen) = (timer.max, u64::MAX);
                 break;
             };
-            seen = seen.saturating_add(u64::from(times));
+            seen = seen.saturating_add(times);
             let middle = Sketch::middle(bucket).unwrap_or(timer.max);
             value = middle.clamp(timer.min, timer.max);
         }

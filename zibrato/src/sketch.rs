@@ -31,6 +31,9 @@ const MAX_KEY: i32 = (f64::MAX.to_bits() >> SHIFT) as i32;
 pub struct Sketch {
     // Invariant: ascending by `first`, each `first` a multiple of 64, no octave all zero.
     octaves: Vec<Octave>,
+    /// What does not fit into the 32 bits of a bucket: how many times 2^32. Ascending by bucket,
+    /// and most often empty.
+    carries: Vec<(i32, u64)>,
     count: u64,
 }
 
@@ -61,19 +64,21 @@ impl Sketch {
     /// An empty sketch. It holds no memory until a value is added.
     #[must_use]
     pub const fn new() -> Self {
-        Self { octaves: Vec::new(), count: 0 }
+        Self { octaves: Vec::new(), carries: Vec::new(), count: 0 }
     }
 
     /// Adds `times` occurrences of a finite value. NaN and infinities are ignored.
     pub fn add(&mut self, value: f64, times: u32) {
         if value.is_finite() {
-            self.add_to_bucket(key_of(value), times);
+            self.add_to_bucket(key_of(value), u64::from(times));
         }
     }
 
     /// Adds to a bucket by its number, as [`buckets`](Self::buckets) gives them. Numbers that no
-    /// finite value has are ignored. A bucket saturates at `u32::MAX`.
-    pub fn add_to_bucket(&mut self, key: i32, times: u32) {
+    /// finite value has are ignored. The count of all buckets saturates at `u64::MAX`.
+    pub fn add_to_bucket(&mut self, key: i32, times: u64) {
+        // Only what fits is counted, so that the count is always that of the buckets.
+        let times = times.min(u64::MAX - self.count);
         if times == 0 || key.unsigned_abs() > MAX_KEY.unsigned_abs() {
             return;
         }
@@ -95,10 +100,30 @@ impl Sketch {
             },
         };
         let bucket = &mut self.octaves[at].counts[(key - first) as usize];
-        // Only what fits is counted, so that the count is always that of the buckets.
-        let more = times.min(u32::MAX - *bucket);
-        *bucket += more;
-        self.count = self.count.saturating_add(u64::from(more));
+        let sum = u128::from(*bucket) + u128::from(times);
+        *bucket = sum as u32;
+        self.count += times;
+        if sum > u128::from(u32::MAX) {
+            self.carry(key, (sum >> u32::BITS) as u64);
+        }
+    }
+
+    #[cold]
+    fn carry(&mut self, key: i32, more: u64) {
+        match self.carries.binary_search_by_key(&key, |(key, _)| *key) {
+            Ok(at) => self.carries[at].1 += more,
+            Err(at) => self.carries.insert(at, (key, more)),
+        }
+    }
+
+    /// What a bucket holds beyond its 32 bits.
+    #[inline]
+    fn carried(&self, key: i32) -> u64 {
+        if self.carries.is_empty() {
+            return 0;
+        }
+        let found = self.carries.binary_search_by_key(&key, |(key, _)| *key);
+        found.map_or(0, |at| self.carries[at].1 << u32::BITS)
     }
 
     /// Adds the counts of an octave that comes behind all there are; `first` is a multiple of 64.
@@ -122,14 +147,13 @@ impl Sketch {
     #[cfg(feature = "window")]
     pub(crate) fn collapse(&mut self, most: usize) -> u64 {
         let gone = self.octaves.len().saturating_sub(most.max(1));
-        let collapsed = self.octaves.drain(..gone).flat_map(|octave| *octave.counts);
-        let collapsed: u64 = collapsed.map(u64::from).sum();
-        if let Some(lowest) = self.octaves.first_mut().filter(|_| collapsed > 0) {
-            let bucket = &mut lowest.counts[0];
-            let fits = u32::try_from(collapsed).unwrap_or(u32::MAX).min(u32::MAX - *bucket);
-            *bucket += fits;
-            self.count -= collapsed - u64::from(fits);
-        }
+        let Some(lowest) = self.octaves.get(gone).map(|octave| octave.first) else { return 0 };
+        let below = self.buckets().take_while(|(key, _)| *key < lowest);
+        let collapsed: u64 = below.map(|(_, times)| times).sum();
+        self.octaves.drain(..gone);
+        self.carries.retain(|(key, _)| *key >= lowest);
+        self.count -= collapsed;
+        self.add_to_bucket(lowest, collapsed);
         collapsed
     }
 
@@ -163,10 +187,11 @@ impl Sketch {
     }
 
     /// Buckets that are not empty, ascending by value: bucket number and count.
-    pub fn buckets(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
-        self.octaves.iter().flat_map(|octave| {
-            let counts = octave.counts.iter().enumerate();
-            counts.filter(|(_, n)| **n > 0).map(|(i, n)| (octave.first + i as i32, *n))
+    pub fn buckets(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
+        self.octaves.iter().flat_map(move |octave| {
+            let counts = (octave.first..).zip(octave.counts.iter());
+            let wide = counts.map(|(key, n)| (key, u64::from(*n) + self.carried(key)));
+            wide.filter(|(_, n)| *n > 0)
         })
     }
 
@@ -183,7 +208,7 @@ impl Sketch {
         let rank = percentile.rank(self.count);
         let mut seen = 0_u64;
         for (key, times) in self.buckets() {
-            seen = seen.saturating_add(u64::from(times));
+            seen += times;
             if seen >= rank {
                 return Some(middle(key));
             }
@@ -226,12 +251,40 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bucket_counts_no_further() {
+    fn a_bucket_holds_more_than_32_bits() {
         let mut sketch = Sketch::new();
-        sketch.add(1.0, u32::MAX);
-        sketch.add(1.0, 7);
-        sketch.add(2.0, 1);
-        assert_eq!(sketch.count(), u64::from(u32::MAX) + 1);
+        for _ in 0..3 {
+            sketch.add(1.0, u32::MAX);
+        }
+        sketch.add_to_bucket(key_of(2.0), 5 << 32);
+        sketch.add(1.0, 3);
+        let (ones, twos) = (3 << 32, 5 << 32);
+        assert_eq!(sketch.count(), ones + twos);
+        assert_eq!(
+            sketch.buckets().collect::<Vec<_>>(),
+            [(key_of(1.0), ones), (key_of(2.0), twos)]
+        );
+        let at = |q| sketch.quantile(q).unwrap().floor();
+        assert_eq!([at(0.374), at(0.375), at(0.376)], [1.0, 1.0, 2.0]);
+
+        let mut merged = sketch.clone();
+        merged.merge(&sketch);
+        assert_eq!(merged.buckets().map(|(_, n)| n).sum::<u64>(), merged.count());
+        assert_eq!(merged.count(), 16 << 32);
+        #[cfg(feature = "window")]
+        {
+            assert_eq!((merged.collapse(1), merged.count()), (6 << 32, 16 << 32));
+            assert_eq!(merged.buckets().collect::<Vec<_>>(), [(key_of(2.0), 16 << 32)]);
+        }
+    }
+
+    #[test]
+    fn a_full_sketch_counts_no_further() {
+        let mut sketch = Sketch::new();
+        sketch.add_to_bucket(key_of(1.0), u64::MAX - 5);
+        sketch.add(2.0, 9);
+        sketch.add(1.0, 9);
+        assert_eq!(sketch.count(), u64::MAX);
         assert!(sketch.quantile(1.0).unwrap() > 1.9);
     }
 

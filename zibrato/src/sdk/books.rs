@@ -254,13 +254,10 @@ fn scaled(sample: &Summary, calls: u64) -> Summary {
     // Each bucket ends where its share of all calls ends, so that they add up to all of them.
     let (mut before, mut seen) = (0, 0_u64);
     for (bucket, count) in sample.sketch().buckets() {
-        seen += u64::from(count);
+        seen += count;
         let end = u64::try_from(u128::from(calls) * u128::from(seen) / u128::from(timed));
         let end = end.unwrap_or(calls);
-        let share = u32::try_from(end - before).unwrap_or(u32::MAX);
-        if share > 0 {
-            summary.sketch_mut().add_to_bucket(bucket, share);
-        }
+        summary.sketch_mut().add_to_bucket(bucket, end - before);
         before = end;
     }
     summary

@@ -197,7 +197,7 @@ fn rough_mean(sketch: &Sketch, highest: i32, count: u64, tick: f64) -> f64 {
 fn rough(sketch: &Sketch) -> (f64, f64) {
     let (mut count, mut mean, mut deviations) = (0.0, 0.0, 0.0);
     for (bucket, times) in sketch.buckets() {
-        let (middle, times) = (Sketch::middle(bucket).unwrap_or_default(), f64::from(times));
+        let (middle, times) = (Sketch::middle(bucket).unwrap_or_default(), times as f64);
         let apart = middle - mean;
         count += times;
         mean += apart * times / count;

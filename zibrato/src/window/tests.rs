@@ -210,5 +210,5 @@ fn the_sketches_of_nonsense_are_kept_small_and_what_they_lose_is_counted() {
     // What is exact stays exact, and so do the longest times.
     assert_eq!((mad.count(), mad.min(), mad.max()), (1_100, 2_f64.powi(-1_000), 2_f64.powi(499)));
     assert_eq!(mad.quantile(1.0), Some(2_f64.powi(499)));
-    assert_eq!(mad.sketch().buckets().map(|(_, n)| u64::from(n)).sum::<u64>(), 1_100);
+    assert_eq!(mad.sketch().buckets().map(|(_, n)| n).sum::<u64>(), 1_100);
 }

@@ -140,7 +140,7 @@ fn a_sampled_timer_counts_every_call() {
     flushed(&guard.handle(), &mut broker, |_, value| {
         let count = match value {
             Value::Timer(summary) => {
-                let buckets: u64 = summary.buckets().map(|(_, count)| u64::from(count)).sum();
+                let buckets: u64 = summary.buckets().map(|(_, count)| count).sum();
                 assert_eq!(buckets, summary.count);
                 summary.count
             }

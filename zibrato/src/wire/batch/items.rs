@@ -170,14 +170,12 @@ impl TimerSummary<'_> {
     }
 
     /// The buckets of its sketch, as [`Sketch::buckets`](crate::Sketch::buckets) gives them.
-    /// Counts beyond `u32::MAX` are cut to it.
-    pub fn buckets(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
+    pub fn buckets(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
         let mut rest = self.buckets.clone();
         let mut bucket = 0_i32;
         std::iter::from_fn(move || {
             bucket = bucket.saturating_add(rest.next_with(mp::read_i32).ok()?);
-            let count = rest.next_with(mp::read_unsigned).ok()?;
-            Some((bucket, u32::try_from(count).unwrap_or(u32::MAX)))
+            Some((bucket, rest.next_with(mp::read_unsigned).ok()?))
         })
     }
 }

@@ -108,7 +108,7 @@ impl BatchWriter {
         let mut before = 0;
         for (bucket, count) in summary.sketch().buckets() {
             mp::signed(&mut self.body, i64::from(bucket - before));
-            mp::unsigned(&mut self.body, u64::from(count));
+            mp::unsigned(&mut self.body, count);
             before = bucket;
         }
     }
