@@ -85,6 +85,7 @@ mod http;
 mod levels;
 pub mod librato;
 mod log_limit;
+mod naming;
 mod once;
 mod program;
 mod progress;

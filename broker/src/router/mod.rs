@@ -26,6 +26,7 @@ use complaints::Complaints;
 use outlet::{Outlet, Sent};
 use receive::{Inbox, Received};
 use std::fmt::Write;
+use zibrato::window::OVERFLOW_NAME;
 use zibrato::wire::{
     self, BatchId, FrameError, LEVELS_TOPIC, Line, PublisherId, WantedLevels, ack_topic,
     batch_topic,
@@ -327,7 +328,8 @@ impl Router {
         if let Some([level, source, name]) = offender
             && self.complaints.may_name_offender(self.now_ms)
         {
-            tracing::warn!(event = "too_many_series", level, source, name, lines = overflowed);
+            let (lines, into) = (overflowed, OVERFLOW_NAME);
+            tracing::warn!(event = "too_many_series", level, source, name, lines, into);
         }
         for OwnBatch { level, id, body } in batches {
             // Its lines were published as they came.

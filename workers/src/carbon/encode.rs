@@ -1,13 +1,15 @@
 //! Writes a window as Carbon's lines: `NAME SP VALUE SP TIME LF`.
 //!
 //! Pure. Carbon keeps one value per name and time, so two series that come to the same name would
-//! overwrite each other. Those of one kind are folded together, as if their names had been the
-//! same from the start; of several kinds the first in the order counter, gauge, set, timer keeps
-//! the name and the others get their kind as a further part (`queue.gauge`). Both are counted.
+//! overwrite each other. Of those of one kind the one that came first keeps the name, for as long
+//! as the worker runs, and the others get a hash appended; of several kinds the first in the order
+//! counter, gauge, set, timer keeps the name and the others get their kind as a further part
+//! (`queue.gauge`). Both are counted.
 
 use super::name;
 use super::parts::TimerParts;
 use crate::backend::Payload;
+use crate::naming::{Alike, Claims, Identity, described, fnv1a};
 use std::collections::HashSet;
 use std::io::Write as _;
 use zibrato::window::{Fold, Series, Window};
@@ -20,18 +22,22 @@ const PAYLOAD_BYTES: usize = 64 << 10;
 const MAX_NAME_BYTES: usize = 16_000;
 
 /// Says how names are made.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Encoder {
     pub(super) prefix: String,
     pub(super) timer_parts: TimerParts,
+    /// The series that keep a name which others wanted too.
+    pub(super) claims: Claims,
 }
 
 /// A window as payloads of whole lines.
 #[derive(Debug, Default)]
 pub(super) struct Encoded {
     pub(super) payloads: Vec<Payload>,
-    /// Series folded into another of the same kind and name.
+    /// Series folded into another of the same kind and name, because no name was left for them.
     pub(super) merged: Counted,
+    /// Series that were found to come to the name of another one.
+    pub(super) alike: Alike,
     /// Series that got their kind as a further part.
     pub(super) renamed: Counted,
     /// Series for which there is no line: too long a name, or nothing finite to say.
@@ -61,27 +67,38 @@ impl Counted {
 struct Point {
     path: String,
     tags: String,
-    value: Fold,
+    /// What it was before it was made legal.
+    original: Series,
     /// How many series are in it.
     series: usize,
 }
 
 impl Point {
-    fn order(&self) -> impl Ord + '_ {
-        (&*self.path, &*self.tags, self.value.kind())
+    fn order(&self) -> (&str, &str, Kind) {
+        (&*self.path, &*self.tags, self.original.value.kind())
     }
 
     fn name(&self) -> String {
         format!("{}{}", self.path, self.tags)
     }
+
+    fn identity(&self) -> Identity {
+        let Series { name, source, tags, value, .. } = &self.original;
+        Identity::of(value.kind(), name, source, tags)
+    }
+
+    fn described(&self) -> String {
+        described(&self.original.name, &self.original.source, &self.original.tags)
+    }
 }
 
 impl Encoder {
-    pub(super) fn encode(&self, window: Window) -> Encoded {
+    pub(super) fn encode(&mut self, window: Window) -> Encoded {
         let mut encoded = Encoded::default();
         let stamp = window.stamp();
         let mut points: Vec<_> = window.into_series().into_iter().map(|s| self.point(s)).collect();
         points.sort_by(|a, b| a.order().cmp(&b.order()));
+        self.keep_apart(&mut points, &mut encoded.alike);
         merge(&mut points, &mut encoded.merged);
         self.rename(&mut points, &mut encoded.renamed);
         let (mut body, mut series, mut lines) = (Vec::new(), 0, Vec::new());
@@ -115,7 +132,35 @@ impl Encoder {
         });
         let mut tags: Vec<_> = tags.collect();
         tags.sort();
-        Point { path, tags: tags.concat(), value: series.value, series: 1 }
+        Point { path, tags: tags.concat(), original: series, series: 1 }
+    }
+
+    /// Gives each but one of those of one kind that come to the same name a name of its own. The
+    /// points are ordered before and after.
+    fn keep_apart(&mut self, points: &mut [Point], alike: &mut Alike) {
+        let mut renamed = false;
+        for group in points.chunk_by_mut(|a, b| a.order() == b.order()) {
+            let alone = group.len() == 1;
+            if alone && self.claims.is_empty() {
+                continue;
+            }
+            let (path, tags, kind) = group[0].order();
+            let name = fnv1a(format!("{path}{tags} {}", word(kind)).as_bytes());
+            let owner = self.claims.owner(name).unwrap_or_else(|| group[0].identity());
+            let is_news = !alone && self.claims.remember(name, owner);
+            let first = group.iter().find(|point| point.identity() == owner);
+            let first = first.filter(|_| is_news).map(Point::described);
+            for point in group.iter_mut().filter(|point| point.identity() != owner) {
+                point.path = name::marked_path(&point.path, point.identity().hash);
+                renamed = true;
+                if let Some(first) = &first {
+                    alike.add(first.clone(), point.described(), &point.name());
+                }
+            }
+        }
+        if renamed {
+            points.sort_by(|a, b| a.order().cmp(&b.order()));
+        }
     }
 
     /// Gives those that come to the name of another kind a name of their own. The points are
@@ -132,7 +177,7 @@ impl Encoder {
             let mut path = point.path.clone();
             loop {
                 path.push('.');
-                path.push_str(word(point.value.kind()));
+                path.push_str(word(point.original.value.kind()));
                 if !is_taken(points, &path, &point.tags)
                     && taken.insert(format!("{path}{}", point.tags))
                 {
@@ -155,12 +200,12 @@ impl Encoder {
             return false;
         }
         let timer = (base, &*point.tags, Kind::Timer);
-        points.binary_search_by(|p| (&*p.path, &*p.tags, p.value.kind()).cmp(&timer)).is_ok()
+        points.binary_search_by(|p| p.order().cmp(&timer)).is_ok()
     }
 
     /// Writes the lines of one series; none if there is nothing to say.
     fn write(&self, point: &Point, stamp: u64, lines: &mut Vec<u8>) {
-        match &point.value {
+        match &point.original.value {
             Fold::Counter(sum) => line(lines, point, "", *sum, stamp),
             Fold::Gauge(Some(gauge)) => line(lines, point, "", gauge.last, stamp),
             Fold::Set(members) => line(lines, point, "", members.len() as f64, stamp),
@@ -187,7 +232,7 @@ fn merge(points: &mut Vec<Point>, merged: &mut Counted) {
         if same {
             merged.add(&first.name());
             first.series += later.series;
-            fold(&mut first.value, &later.value);
+            fold(&mut first.original.value, &later.original.value);
         }
         same
     });
@@ -195,7 +240,9 @@ fn merge(points: &mut Vec<Point>, merged: &mut Counted) {
 
 fn fold(into: &mut Fold, more: &Fold) {
     match (into, more) {
-        (Fold::Counter(sum), Fold::Counter(more)) => *sum += more,
+        (Fold::Counter(sum), Fold::Counter(more)) => {
+            *sum = (*sum + more).clamp(f64::MIN, f64::MAX);
+        }
         (Fold::Gauge(Some(gauge)), Fold::Gauge(Some(more))) => gauge.merge(more),
         (Fold::Gauge(none), Fold::Gauge(more)) => *none = none.or(*more),
         (Fold::Set(members), Fold::Set(more)) => members.extend(more.iter().cloned()),

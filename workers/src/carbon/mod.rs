@@ -28,10 +28,12 @@ const BREAKS: u32 = 3;
 /// Delivers to Carbon's line receiver, or whatever speaks like it.
 ///
 /// A series is `prefix.source.name`, where the dots of each stay levels of the tree, an unnamed
-/// source is left out, and what cannot stand in a path becomes `_`. Tags become Graphite's tags:
-/// `web-1.logins;dc=fra 3 1700000040`. A counter is its sum over the window, a gauge its last
-/// reading, a set the number of its members; a timer is several numbers in seconds, named by
-/// [`TimerParts`]. The time is the start of the window, in whole seconds.
+/// source is left out, and what cannot stand in a path becomes `_`. A part that is changed by that,
+/// or cut because it is longer than a file name, gets a hash of what it was appended, so that
+/// `a b` and `a_b` stay apart; so does a series that comes to the path of another one. Tags become
+/// Graphite's tags: `web-1.logins;dc=fra 3 1700000040`. A counter is its sum over the window, a
+/// gauge its last reading, a set the number of its members; a timer is several numbers in seconds,
+/// named by [`TimerParts`]. The time is the start of the window, in whole seconds.
 ///
 /// ```
 /// use std::time::Duration;
@@ -96,7 +98,7 @@ impl Carbon {
     /// What stands before each name, with a dot between them. Defaults to nothing.
     #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
-        prefix.clone_into(&mut self.encoder.prefix);
+        self.encoder.prefix = name::prefix(prefix);
         self
     }
 
@@ -129,6 +131,7 @@ impl Backend for Carbon {
                 tracing::warn!(event, stamp, name, times);
             }
         }
+        encoded.alike.log();
         (self.payloads, self.sent) = (encoded.payloads.len(), 0);
         (self.broke, self.is_picky) = (None, false);
         encoded.payloads
@@ -197,8 +200,8 @@ Graphite's storage-schemas.conf should keep one point per --flush, or a multiple
             return Err(Failure::new(Exit::Config, message));
         }
         let prefix = flags.prefix.trim_matches('.');
-        if !prefix.is_empty() && name::path("", None, prefix) != prefix {
-            let would_be = name::path("", None, prefix);
+        let would_be = name::prefix(prefix);
+        if would_be != prefix {
             let message = format!("--prefix: `{prefix}` cannot stand in a path; take `{would_be}`");
             return Err(Failure::new(Exit::Config, message));
         }

@@ -1,12 +1,19 @@
 //! Turns any name into a path that Carbon takes, Graphite can ask for, and a file system can hold.
 //!
+//! What has characters replaced, or is cut, is marked by a hash of what it was, so that `a b` and
+//! `a_b` stay apart.
+//!
 //! Pure. A path is `parts.with.dots;tag=value;tag=value`: what stands before the first `;` becomes
 //! directories and a file, so a part may not be longer than a file name.
 
+use crate::naming::{fnv1a, marked};
 use std::borrow::Cow;
 
 /// The longest part of a path: a file name has at most 255 bytes, and Carbon appends `.wsp`.
 const MAX_PART_BYTES: usize = 240;
+
+/// The longest text with a mark.
+const MAX_MARKED_BYTES: usize = 300;
 
 /// What stands for a name of which nothing else is left.
 const NOTHING_LEFT: &str = "_";
@@ -18,20 +25,27 @@ pub(super) fn push_parts(path: &mut String, text: &str) {
         if !path.is_empty() {
             path.push('.');
         }
-        path.push_str(&bounded(&replaced(part, breaks_a_path)));
+        path.push_str(&cleaned(part, breaks_a_path, MAX_PART_BYTES));
     }
+}
+
+/// A prefix that stands in a path as it is: without marks, since there is only one.
+pub(super) fn prefix(text: &str) -> String {
+    let parts = text.split('.').filter(|part| !part.is_empty());
+    let clean: Vec<_> = parts.map(|part| part.replace(breaks_a_path, "_")).collect();
+    clean.join(".")
 }
 
 /// Appends ` ;tag=value` to `text` without the blank.
 pub(super) fn push_tag(text: &mut String, tag: &str, value: &str) {
-    let tag = replaced(tag, breaks_a_tag);
-    let value = replaced(value, breaks_a_value);
+    let tag = cleaned(tag, breaks_a_tag, MAX_PART_BYTES);
+    let value = cleaned(value, breaks_a_value, usize::MAX);
     text.push(';');
     if tag == "name" {
         // Carbon overwrites a tag `name` by the name of the metric.
         text.push('_');
     }
-    text.push_str(&bounded(&tag));
+    text.push_str(&tag);
     text.push('=');
     if value.starts_with('~') {
         text.push_str("_~");
@@ -41,10 +55,10 @@ pub(super) fn push_tag(text: &mut String, tag: &str, value: &str) {
     }
 }
 
-/// The whole path of something with a prefix, a source and a name.
+/// The whole path of something with a [`prefix`], a source and a name.
 pub(super) fn path(prefix: &str, source: Option<&str>, name: &str) -> String {
     let mut path = String::with_capacity(prefix.len() + name.len() + 32);
-    push_parts(&mut path, prefix);
+    path.push_str(prefix);
     if let Some(source) = source {
         push_parts(&mut path, source);
     }
@@ -54,6 +68,13 @@ pub(super) fn path(prefix: &str, source: Option<&str>, name: &str) -> String {
         push_parts(&mut path, NOTHING_LEFT);
     }
     path
+}
+
+/// The path with a mark behind its last part.
+pub(super) fn marked_path(path: &str, hash: u64) -> String {
+    let (head, last) = path.rsplit_once('.').unwrap_or(("", path));
+    let dot = if head.is_empty() { "" } else { "." };
+    format!("{head}{dot}{}", marked(last, hash, MAX_PART_BYTES))
 }
 
 /// Whether a character cannot stand in a path: white space ends a field (Carbon splits at any that
@@ -73,35 +94,38 @@ fn breaks_a_value(c: char) -> bool {
     c.is_whitespace() || c.is_control() || ";\\'\"".contains(c)
 }
 
-fn replaced(text: &str, breaks: fn(char) -> bool) -> Cow<'_, str> {
-    if text.contains(breaks) { Cow::Owned(text.replace(breaks, "_")) } else { Cow::Borrowed(text) }
-}
-
-/// Cuts what is too long, and marks it so that two long parts with the same beginning stay apart.
-fn bounded(part: &str) -> Cow<'_, str> {
-    if part.len() <= MAX_PART_BYTES {
-        return Cow::Borrowed(part);
+/// Replaces what cannot stand there and cuts what is too long, and marks what is changed by that.
+fn cleaned(text: &str, breaks: fn(char) -> bool, most: usize) -> Cow<'_, str> {
+    if text.len() <= most && !text.contains(breaks) {
+        return Cow::Borrowed(text);
     }
-    let mark = format!("_{:016x}", fnv1a(part.as_bytes()));
-    let cut = part.floor_char_boundary(MAX_PART_BYTES - mark.len());
-    let (head, _) = part.split_at(cut);
-    Cow::Owned(format!("{head}{mark}"))
-}
-
-/// The 64-bit FNV-1a hash: the same on every machine and in every version.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+    let hash = fnv1a(text.as_bytes());
+    Cow::Owned(marked(&text.replace(breaks, "_"), hash, most.min(MAX_MARKED_BYTES)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_PART_BYTES, fnv1a, path, push_tag};
+    use super::{MAX_PART_BYTES, path, prefix, push_tag};
     use proptest::prelude::*;
+
+    /// A text with `#` for each mark in it.
+    fn without_marks(text: &str) -> String {
+        let mut parts = text.split('_');
+        let mut all = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            match part.split_at_checked(16) {
+                Some((mark, rest)) if mark.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                    all.extend(["#", rest]);
+                }
+                _ => all.extend(["_", part]),
+            }
+        }
+        all
+    }
 
     #[test]
     fn a_path_is_prefix_source_and_name() {
-        for (prefix, source, name, expected) in [
+        for (before, source, name, expected) in [
             ("", Some("web-1"), "logins", "web-1.logins"),
             ("zibrato", Some("web-1"), "logins", "zibrato.web-1.logins"),
             ("a.b.", Some("node.company.tld"), "db.query", "a.b.node.company.tld.db.query"),
@@ -111,12 +135,14 @@ mod tests {
             ("", Some("..a..b."), ".c...d.", "a.b.c.d"),
             ("", Some("s"), "...", "s._"),
             ("", None, ".", "_"),
-            ("", None, "a b\u{a0}c\u{3000}d", "a_b_c_d"),
-            ("", None, "GET /x/{id}?q=[1]*", "GET__x__id__q=_1__"),
-            ("", None, r#"a;b\c"d'e"#, "a_b_c_d_e"),
-            ("", None, "~f(x,y)`", "_f_x_y__"),
+            ("", None, "a b\u{a0}c\u{3000}d", "a_b_c_d#"),
+            ("", None, "GET /x/{id}?q=[1]*", "GET__x__id__q=_1__#"),
+            ("", None, r#"a;b\c"d'e"#, "a_b_c_d_e#"),
+            ("", None, "~f(x,y)`", "_f_x_y__#"),
+            ("a b..c", None, "d e.f", "a_b.c.d_e#.f"),
         ] {
-            assert_eq!(path(prefix, source, name), expected);
+            let path = path(&prefix(before), source, name);
+            assert_eq!(without_marks(&path), expected);
         }
     }
 
@@ -124,23 +150,31 @@ mod tests {
     fn a_tag_is_one_that_carbon_keeps() {
         for (tag, value, expected) in [
             ("dc", "fra-1", ";dc=fra-1"),
-            ("a b", "c d", ";a_b=c_d"),
-            ("a=b!c^d;e", "f=g;h", ";a_b_c_d_e=f=g_h"),
+            ("a b", "c d", ";a_b#=c_d#"),
+            ("a=b!c^d;e", "f=g;h", ";a_b_c_d_e#=f=g_h#"),
             ("url", "/x/*?y=1", ";url=/x/*?y=1"),
             ("name", "x", ";_name=x"),
             ("v", "~1", ";v=_~1"),
             ("v", "~~", ";v=_~"),
-            ("q", "a'b\"c\\d", ";q=a_b_c_d"),
+            ("q", "a'b\"c\\d", ";q=a_b_c_d#"),
         ] {
             let mut text = String::new();
             push_tag(&mut text, tag, value);
-            assert_eq!(text, expected);
+            assert_eq!(without_marks(&text), expected);
         }
     }
 
     #[test]
+    fn names_that_are_cleaned_stay_apart() {
+        for (a, b) in [("a b", "a_b"), ("a b", "a/b"), ("x.a;b", "x.a_b"), ("(", ")")] {
+            assert_ne!(path("", None, a), path("", None, b));
+        }
+        // Every version and machine makes the same of it.
+        assert_eq!(path("", None, "a b"), "a_b_e63f991904833892");
+    }
+
+    #[test]
     fn a_part_fits_into_a_file_name_and_stays_apart_from_others() {
-        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
         let long = |end: &str| path("", None, &format!("{}{end}", "ö".repeat(125)));
         let (a, b) = (long("a"), long("b"));
         assert!(a.len() <= MAX_PART_BYTES && a.starts_with("öö") && a != b, "{a}");

@@ -6,7 +6,7 @@ use crate::queue::{Queue, Waiting};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use zibrato::window::Window;
+use zibrato::window::{OVERFLOW_NAME, Window};
 use zibrato::wire::Position;
 
 /// What is refused is logged no more often than this.
@@ -30,7 +30,8 @@ impl Outlet {
         let (stamp, series) = (window.stamp(), window.len() as u64);
         let (entries, overflowed) = (window.folded(), window.overflowed());
         if let Some((source, name)) = window.offender() {
-            tracing::warn!(event = "overflow", stamp, entries = overflowed, source, name);
+            let into = OVERFLOW_NAME;
+            tracing::warn!(event = "overflow", stamp, entries = overflowed, source, name, into);
         }
         self.ledger.write(|c| {
             c.windows_flushed += 1;

@@ -1,15 +1,16 @@
 //! The request bodies for a window: every series becomes one gauge, at most 300 to a body.
 //!
 //! Librato tells series apart by name and source without case, and takes no two kinds under one
-//! name. Series that become the same are folded together if they are of one kind. If not, the one
-//! that came first keeps the name, for as long as the worker runs, and the other's kind is appended
-//! to its name (`db.query` counted and timed: `db.query` and `db.query.timer`).
+//! name. Of series that become the same, the one that came first keeps the name, for as long as the
+//! worker runs. The other's kind is appended to its name (`db.query` counted and timed: `db.query`
+//! and `db.query.timer`), or, if they are of one kind, a hash of what it was.
 
 use super::text::{self, MAX_TEXT};
 use crate::Payload;
+use crate::naming::{Alike, Claims, Identity, described, fnv1a, marked};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use zibrato::window::{Fold, Window};
+use zibrato::window::{Fold, Series, Window};
 use zibrato::{Gauge, Kind, Summary};
 
 /// The most gauges in one request; more take the API longer than a client should wait.
@@ -18,26 +19,25 @@ pub(super) const MAX_GAUGES: usize = 300;
 /// A number beyond this makes the API refuse the request it stands in.
 const MAX_NUMBER: f64 = 1e126;
 
-/// The most names of which it is remembered which kind they belong to.
-const MAX_CLAIMS: usize = 10_000;
-
 /// Turns windows into bodies.
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
     /// Stands before every name, with its dot.
     prefix: String,
-    /// The kind that keeps a name which another kind wanted too.
-    claims: BTreeMap<Key, Kind>,
+    /// The series that keep a name which others wanted too.
+    claims: Claims,
 }
 
 /// What a window came to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Encoded {
     pub(super) payloads: Vec<Payload>,
-    /// Series that were folded into another one of the same name, source and kind.
+    /// Series that were folded into another one, because no name was left for them.
     pub(super) merged: u64,
-    /// Series that carry their kind in their name, because another kind has the name.
+    /// Series that carry their kind or a hash in their name, because another one has the name.
     pub(super) renamed: u64,
+    /// Those of them that were renamed for the first time.
+    pub(super) alike: Alike,
     /// Series left out, and the name of the first of them.
     pub(super) dropped: u64,
     pub(super) first_dropped: Option<String>,
@@ -50,9 +50,10 @@ type Key = (String, String);
 struct Slot {
     name: String,
     source: String,
-    value: Fold,
+    /// What it was before it was made legal.
+    series: Series,
     /// How many series of the window are in it.
-    series: usize,
+    count: usize,
 }
 
 type Slots = BTreeMap<Key, Slot>;
@@ -62,7 +63,7 @@ impl Encoder {
     pub(super) fn new(prefix: &str) -> Self {
         let prefix = prefix.trim_end_matches('.');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}.") };
-        Self { prefix, claims: BTreeMap::new() }
+        Self { prefix, claims: Claims::default() }
     }
 
     pub(super) fn encode(&mut self, window: Window) -> Encoded {
@@ -72,15 +73,14 @@ impl Encoder {
         for series in window.into_series() {
             let name = text::name(&self.prefix, &series.name, &series.tags);
             let source = text::source(&series.source);
-            let slot = Slot { name, source, value: series.value, series: 1 };
-            self.place(&mut slots, slot, &mut encoded);
+            self.place(&mut slots, Slot { name, source, series, count: 1 }, &mut encoded);
         }
         let mut gauges = Vec::with_capacity(slots.len());
         for slot in slots.values() {
-            let Some(reading) = reading(&slot.value) else { continue };
+            let Some(reading) = reading(&slot.series.value) else { continue };
             if reading.is_taken() {
-                let Slot { name, source, series, .. } = slot;
-                gauges.push(Entry { name, source, measure_time, reading, series: *series });
+                let Slot { name, source, count, .. } = slot;
+                gauges.push(Entry { name, source, measure_time, reading, series: *count });
             } else {
                 encoded.drop_series(slot);
             }
@@ -89,34 +89,50 @@ impl Encoder {
         encoded
     }
 
-    /// Puts a series where it belongs: a place of its own, or that of its equals.
-    fn place(&mut self, slots: &mut Slots, slot: Slot, encoded: &mut Encoded) {
-        let (key, kind) = (slot.key(), slot.value.kind());
-        let owner = self.claims.get(&key).copied();
-        let owner = owner.or_else(|| slots.get(&key).map(|found| found.value.kind()));
-        match owner {
-            Some(owner) if owner != kind => {
-                if self.claims.len() < MAX_CLAIMS {
-                    self.claims.insert(key, owner);
-                }
-                encoded.renamed += 1;
-                insert(slots, slot.named_after_kind(), encoded);
+    /// Puts a series where it belongs: in the place of its name, or of one that is still free.
+    fn place(&mut self, slots: &mut Slots, mut slot: Slot, encoded: &mut Encoded) {
+        let (key, identity) = (slot.key(), slot.identity());
+        if let Some(owner) = self.owner(slots, &key).filter(|owner| *owner != identity) {
+            let plain = slot.name.clone();
+            if owner.kind != identity.kind {
+                slot.name = named_after_kind(&plain, identity.kind);
             }
-            Some(_) | None => insert(slots, slot, encoded),
+            let other = |owner: Identity| owner != identity;
+            if slot.name == plain || self.owner(slots, &slot.key()).is_some_and(other) {
+                slot.name = marked(&plain, identity.hash, MAX_TEXT);
+            }
+            encoded.renamed += 1;
+            if self.claims.remember(hash(&key), owner) {
+                let first = slots.get(&key).map_or_else(|| plain.clone(), Slot::described);
+                encoded.alike.add(first, slot.described(), &slot.name);
+            }
         }
+        insert(slots, slot, encoded);
+    }
+
+    /// Whose a name is.
+    fn owner(&self, slots: &Slots, key: &Key) -> Option<Identity> {
+        self.claims.owner(hash(key)).or_else(|| slots.get(key).map(Slot::identity))
     }
 }
 
+fn hash((name, source): &Key) -> u64 {
+    fnv1a(format!("{name}\n{source}").as_bytes())
+}
+
+/// Two series come here to one name only if their hashes are the same, or one is called what the
+/// other one was renamed to.
 fn insert(slots: &mut Slots, slot: Slot, encoded: &mut Encoded) {
     let key = slot.key();
     match slots.get_mut(&key) {
         None => {
             slots.insert(key, slot);
         }
-        Some(found) if found.value.kind() == slot.value.kind() => {
+        Some(found) if found.identity().kind == slot.identity().kind => {
             encoded.merged += 1;
-            found.series += slot.series;
-            merge(&mut found.value, slot.value);
+            encoded.alike.add(found.described(), slot.described(), &found.name);
+            found.count += slot.count;
+            merge(&mut found.series.value, slot.series.value);
         }
         Some(_) => encoded.drop_series(&slot),
     }
@@ -124,7 +140,9 @@ fn insert(slots: &mut Slots, slot: Slot, encoded: &mut Encoded) {
 
 fn merge(into: &mut Fold, more: Fold) {
     match (into, more) {
-        (Fold::Counter(sum), Fold::Counter(more)) => *sum += more,
+        (Fold::Counter(sum), Fold::Counter(more)) => {
+            *sum = (*sum + more).clamp(f64::MIN, f64::MAX);
+        }
         (Fold::Gauge(Some(gauge)), Fold::Gauge(Some(more))) => gauge.merge(&more),
         (Fold::Gauge(gauge @ None), Fold::Gauge(more)) => *gauge = more,
         (Fold::Set(set), Fold::Set(more)) => set.extend(more),
@@ -138,18 +156,29 @@ impl Slot {
         (self.name.to_ascii_lowercase(), self.source.to_ascii_lowercase())
     }
 
-    fn named_after_kind(mut self) -> Self {
-        let kind = self.value.kind().mtype().to_ascii_lowercase();
-        // All ASCII, so that every place is the boundary of a character.
-        self.name.truncate(MAX_TEXT - 1 - kind.len());
-        self.name.extend([".", &kind]);
-        self
+    fn identity(&self) -> Identity {
+        let Series { name, source, tags, value, .. } = &self.series;
+        Identity::of(value.kind(), name, source, tags)
     }
+
+    fn described(&self) -> String {
+        described(&self.series.name, &self.series.source, &self.series.tags)
+    }
+}
+
+/// The name with the kind behind it.
+fn named_after_kind(name: &str, kind: Kind) -> String {
+    let kind = kind.mtype().to_ascii_lowercase();
+    let most = MAX_TEXT - 1 - kind.len();
+    if name.len() <= most {
+        return format!("{name}.{kind}");
+    }
+    format!("{}.{kind}", marked(name, fnv1a(name.as_bytes()), most))
 }
 
 impl Encoded {
     fn drop_series(&mut self, slot: &Slot) {
-        self.dropped += slot.series as u64;
+        self.dropped += slot.count as u64;
         self.first_dropped.get_or_insert_with(|| slot.name.clone());
     }
 }

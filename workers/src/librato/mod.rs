@@ -85,9 +85,9 @@ impl LibratoFlags {
 /// Delivers to Librato.
 ///
 /// Names and sources are made legal: runs of other characters than `A-Z a-z 0-9 . : - _` become
-/// `-`, and they are cut at 255. Tags become part of the name, `.tag.value` each. Series that
-/// become the same by this are folded together, or, if they are of different kinds, get their kind
-/// appended to the name.
+/// `-`, and they are cut at 255. What is changed by that gets a hash of what it was appended. Tags
+/// become part of the name, `.tag.value` each. Of series that become the same nevertheless, the one
+/// that came first keeps the name, and others get their kind or a hash appended.
 #[derive(Debug)]
 pub struct Librato {
     http: HttpClient,
@@ -120,8 +120,9 @@ impl Backend for Librato {
         }
         if encoded.merged > 0 || encoded.renamed > 0 {
             let (merged, renamed) = (encoded.merged, encoded.renamed);
-            tracing::debug!(event = "series_alike", merged, renamed);
+            tracing::debug!(event = "series_renamed", merged, renamed);
         }
+        encoded.alike.log();
         encoded.payloads
     }
 

@@ -2,7 +2,9 @@
 
 use super::format::{escape, number, seconds, shorten, window as window_text};
 use super::history::{History, Past};
+use crate::naming::fnv1a;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use zibrato::Percentile;
 use zibrato::window::{Fold, Series, Window, sparkline};
@@ -107,7 +109,8 @@ fn section(series: &Series, past: &Past, length_ms: u64) -> String {
     let (name, source) = (shown(&series.name, MAX_NAME), shown(&series.source, MAX_NAME));
     let mut text = format!("*{name}* _{source}_ ");
     if !series.tags.is_empty() {
-        let tags = series.tags.iter().map(|(tag, value)| format!("{tag}={value}"));
+        let tags =
+            series.tags.iter().map(|(tag, value)| format!("{}={}", quoted(tag), quoted(value)));
         let tags = tags.collect::<Vec<_>>().join(" ");
         text.extend([&*shown(&tags, MAX_TAGS), " "]);
     }
@@ -115,9 +118,25 @@ fn section(series: &Series, past: &Past, length_ms: u64) -> String {
     text
 }
 
-/// A name or source as it stands in a message. A backtick would open a code span.
+/// A name or source as it stands in a message. A backtick would open a code span. What is shortened
+/// or changed ends in a hash of what it was, so that two series never look the same.
 fn shown(text: &str, most: usize) -> String {
-    escape(&shorten(text, most).replace('`', "'"))
+    let as_it_is = text.chars().count() <= most && !text.contains('`');
+    if as_it_is {
+        return escape(text);
+    }
+    let mark = format!("_{:016x}", fnv1a(text.as_bytes()));
+    let head = shorten(text, most.saturating_sub(mark.len())).replace('`', "'");
+    escape(&format!("{head}{mark}"))
+}
+
+/// A tag or its value; in quotes if it could be taken for the end of one.
+fn quoted(text: &str) -> Cow<'_, str> {
+    if text.contains([' ', '=', '"', '\\']) {
+        Cow::Owned(format!("{text:?}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// The one number that the sparkline follows; none when there was no reading.

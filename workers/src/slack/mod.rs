@@ -114,7 +114,7 @@ impl SlackFlags {
 ///
 /// A counter shows its total and rate, a gauge its last reading with min, max and count, a timer
 /// its count, mean, 99th percentile and max, a set the number of its members. The sparkline of a
-/// timer follows its mean.
+/// timer follows its mean. A name that is too long to be shown ends in a hash of all of it.
 #[derive(Debug)]
 pub struct Slack {
     http: HttpClient,

@@ -50,7 +50,10 @@ fn a_term_delivers_what_has_come_and_ends_with_0() {
         assert_eq!(program.end().code(), Some(0), "{signal}");
         let mut text = String::new();
         accept(&listener).read_to_string(&mut text).unwrap();
-        assert_eq!(without_time(&text), ["zibrato.web-1.a_b 1", "zibrato.web-1.logins 3.5"]);
+        assert_eq!(
+            without_time(&text),
+            ["zibrato.web-1.a_b_e63f991904833892 1", "zibrato.web-1.logins 3.5"]
+        );
         program.wait_for_stderr("event=\"ended\"");
         // The subscriptions of the program that has ended are withdrawn.
         publisher = Publisher::bind();

@@ -68,16 +68,16 @@ fn each_kind_has_its_lines() {
 fn prefix_tags_and_timer_parts_make_the_name() {
     let mut window = window(&[]);
     let mut batch = BatchWriter::new("web-1", 0, 1000);
-    batch.counter("logins", &[("z", "1"), ("dc", "fra 1")], 3.0);
-    batch.timer_readings("db", &[("t", "a;b")], &[0.25]);
+    batch.counter("logins", &[("z", "1"), ("dc", "fra-1")], 3.0);
+    batch.timer_readings("db", &[("t", "a-b")], &[0.25]);
     fold(&mut window, batch);
     let timer_parts = "count,p99.9".parse().unwrap();
-    let encoder = Encoder { prefix: "zibrato".to_owned(), timer_parts };
+    let mut encoder = Encoder { prefix: "zibrato".to_owned(), timer_parts, ..Encoder::default() };
     assert_eq!(
         text(&encoder.encode(window).payloads),
-        "zibrato.web-1.db.count;t=a_b 1 1700000040\n\
-         zibrato.web-1.db.p99_9;t=a_b 0.25 1700000040\n\
-         zibrato.web-1.logins;dc=fra_1;z=1 3 1700000040\n"
+        "zibrato.web-1.db.count;t=a-b 1 1700000040\n\
+         zibrato.web-1.db.p99_9;t=a-b 0.25 1700000040\n\
+         zibrato.web-1.logins;dc=fra-1;z=1 3 1700000040\n"
     );
 }
 
@@ -106,7 +106,12 @@ fn a_value_is_the_shortest_text_that_reads_back() {
 
 #[test]
 fn what_is_not_finite_is_not_written() {
-    let point = |value| Point { path: "n".to_owned(), tags: String::new(), value, series: 1 };
+    let point = |value| -> Point {
+        let series = window(&["i|c|n|1|1|"]).into_series().remove(0);
+        let mut point = Encoder::default().point(series);
+        point.original.value = value;
+        point
+    };
     for value in [
         Fold::Counter(f64::INFINITY),
         Fold::Counter(f64::NAN),
@@ -115,7 +120,7 @@ fn what_is_not_finite_is_not_written() {
     ] {
         let (point, mut lines) = (point(value), Vec::new());
         Encoder::default().write(&point, 1, &mut lines);
-        assert!(lines.is_empty(), "{:?}", point.value);
+        assert!(lines.is_empty(), "{:?}", point.original.value);
     }
     let huge = Summary::folded(2, f64::MAX, 1.0, f64::MAX, f64::INFINITY);
     let mut lines = Vec::new();
@@ -144,34 +149,51 @@ fn what_has_nothing_to_say_or_too_long_a_name_is_left_out_and_counted() {
 }
 
 #[test]
-fn series_of_one_kind_that_come_to_one_name_are_folded_together() {
+fn series_of_one_kind_that_come_to_one_name_are_kept_apart() {
     let lines = [
         "i|c|a b|1|1|s",
         "i|c|a_b|2|1|s",
-        "i|c|b|4|1|s.a b.c",
-        "i|c|c.b|8|1|s.a b",
+        "i|c|b|4|1|s.a.c",
+        "i|c|c.b|8|1|s.a",
         "i|g|g/|1|20|s",
         "i|g|g_|2|10|s",
-        "i|s|u v|x|1|s",
-        "i|s|u_v|y|1|s",
+        "i|c|l.x|16|1|",
+        "i|c|x|32|1|l",
+        "i|c|.x.|64|1|l",
         "i|t|t t|1|1|s",
         "i|t|t_t|1|1|s",
     ];
-    let encoder = Encoder { timer_parts: "count".parse().unwrap(), ..Encoder::default() };
+    let mut encoder = Encoder { timer_parts: "count".parse().unwrap(), ..Encoder::default() };
     let encoded = encoder.encode(window(&lines));
-    assert_eq!(
-        text(&encoded.payloads),
-        "s.a_b 3 1700000040\n\
-         s.a_b.c.b 12 1700000040\n\
-         s.g_ 1 1700000040\n\
-         s.t_t.count 2 1700000040\n\
-         s.u_v 2 1700000040\n"
-    );
-    assert_eq!(
-        (encoded.merged.times, encoded.merged.names.first().map(String::as_str)),
-        (5, Some("s.a_b"))
-    );
-    assert_eq!(encoded.payloads[0].series, 10, "each series is accounted for");
+    let got = received(&encoded.payloads);
+    let mut values: Vec<_> = got.iter().map(|(_, value, _)| *value as u64).collect();
+    values.sort_unstable();
+    assert_eq!(values, [1, 1, 1, 1, 2, 2, 4, 8, 16, 32, 64]);
+    let plain: Vec<_> = got.iter().map(|(name, ..)| &**name).filter(|n| n.len() < 16).collect();
+    assert_eq!(plain, ["l.x", "s.a.c.b", "s.a_b", "s.g_", "s.t_t.count"]);
+    assert_eq!(encoded.merged.times, 0);
+    let told = format!("{:?}", encoded.alike);
+    for pair in [r#"["b of s.a.c", "c.b of s.a", "s.a.c.b_"#, r#"".x. of l", "x of l""#] {
+        assert!(told.contains(pair), "{told}");
+    }
+    // The one that has the name keeps it, also when it is silent; and both are told once.
+    let encoded = encoder.encode(window(&["i|c|c.b|8|1|s.a"]));
+    let again = received(&encoded.payloads);
+    assert!(again[0].0 != "s.a.c.b" && got.contains(&again[0]), "{again:?}");
+    assert_eq!(format!("{:?}", encoded.alike), "Alike([])");
+}
+
+#[test]
+fn long_names_with_one_beginning_are_kept_apart_in_every_window() {
+    let long = "n".repeat(250);
+    let mut seen = HashMap::new();
+    for (outcome, sum) in [("ok", 1), ("err", 2), ("ok", 1), ("err", 2)] {
+        let line = format!("i|c|{long}.{outcome}|{sum}|1|s");
+        let (name, value, _) =
+            received(&Encoder::default().encode(window(&[&line])).payloads).remove(0);
+        assert_eq!(*seen.entry(name).or_insert(value), f64::from(sum));
+    }
+    assert_eq!(seen.len(), 2);
 }
 
 #[test]
@@ -186,7 +208,7 @@ fn series_of_several_kinds_that_come_to_one_name_are_told_apart() {
         "i|t|t|6|1|s",
         "i|c|t.other|7|1|s",
     ];
-    let encoder = Encoder { timer_parts: "count".parse().unwrap(), ..Encoder::default() };
+    let mut encoder = Encoder { timer_parts: "count".parse().unwrap(), ..Encoder::default() };
     let encoded = encoder.encode(window(&lines));
     let mut names: Vec<_> = text(&encoded.payloads)
         .lines()
@@ -267,5 +289,40 @@ proptest! {
         }
         prop_assert_eq!(encoded.payloads.iter().map(|p| p.series).sum::<usize>(), folded);
         prop_assert_eq!(encoded.left_out.times, 0);
+        prop_assert_eq!(encoded.merged.times, 0);
+    }
+
+    /// Distinct series have distinct names, in one window as well as one window each.
+    #[test]
+    fn no_two_series_share_a_name(
+        series in prop::collection::btree_set(
+            ("([ab ./;~_]{1,4}|n{230,240}[ab]{0,3})", "([ab. ]{1,3}|not_specified)", "[ab ./;~=]{0,3}"),
+            2..30,
+        ),
+    ) {
+        let mut encoder = Encoder::default();
+        let of = |series: &[&(String, String, String)]| {
+            let mut window = window(&[]);
+            for (name, source, tag) in series {
+                let mut batch = BatchWriter::new(source, 0, 1000);
+                let tags = [("t", &**tag)];
+                batch.counter(name, if tag.is_empty() { &[] } else { &tags }, 1.0);
+                fold(&mut window, batch);
+            }
+            window
+        };
+        let all: Vec<_> = series.iter().collect();
+        let names = |encoded: &super::Encoded| -> Vec<String> {
+            received(&encoded.payloads).into_iter().map(|(name, ..)| name).collect()
+        };
+        let mut together = names(&encoder.encode(of(&all)));
+        let mut alone: Vec<_> =
+            all.iter().flat_map(|one| names(&encoder.encode(of(&[*one])))).collect();
+        prop_assert_eq!(together.len(), series.len());
+        together.sort();
+        alone.sort();
+        prop_assert_eq!(&together, &alone);
+        together.dedup();
+        prop_assert_eq!(together.len(), series.len());
     }
 }

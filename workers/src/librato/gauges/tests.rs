@@ -111,39 +111,63 @@ fn sets_are_the_number_of_their_members() {
 fn names_and_sources_are_made_legal() {
     check(
         &["Gauge|my metric/x|1|1700000042|all"],
-        &json!([{"name": "my-metric-x", "source": "all_", "measure_time": 1700000040, "value": 1.0}]),
+        &json!([{
+            "name": marked("my-metric-x", "my metric/x"), "source": "all_",
+            "measure_time": 1700000040, "value": 1.0,
+        }]),
+    );
+}
+
+/// What a name that is changed by cleaning becomes.
+fn marked(clean: &str, name: &str) -> String {
+    crate::naming::marked(clean, crate::naming::fnv1a(name.as_bytes()), 255)
+}
+
+#[test]
+fn what_becomes_the_same_is_kept_apart() {
+    for lines in [
+        ["c|n|1|1|a/b", "c|n|2|1|a-b"],
+        ["c|N|1|1|Web", "c|n|2|1|web"],
+        ["s|n|x|1|all", "s|n|x|1|all_"],
+        ["g|n|1|1|a/b", "g|n|3|1|a-b"],
+        ["t|n|1|1|a/b", "t|n|3|1|a-b"],
+    ] {
+        let encoded = Encoder::default().encode(window(lines));
+        assert_eq!(gauges(&encoded).len(), 2, "{lines:?}");
+        assert_eq!((encoded.merged, encoded.dropped), (0, 0));
+    }
+    let same = Encoder::default().encode(window(["c|n|1|1|a-b", "c|n|2|1|a-b"]));
+    assert_eq!(gauges(&same).len(), 1);
+}
+
+#[test]
+fn the_one_that_came_first_keeps_a_name_and_both_are_told_once() {
+    let mut encoder = Encoder::default();
+    let both = encoder.encode(window(["c|Logins|1|1|a", "c|logins|2|1|a"]));
+    let [first, second] = &names(&both)[..] else { panic!("{both:?}") };
+    assert!(first == "Logins" && second.starts_with("logins_"), "{both:?}");
+    let told = format!("{:?}", both.alike);
+    assert!(told.contains(&format!(r#"["Logins of a", "logins of a", "{second}"]"#)), "{told}");
+    // Also when the one that has the name is silent.
+    let alone = encoder.encode(window(["c|logins|2|1|a"]));
+    assert_eq!(
+        (names(&alone), format!("{:?}", alone.alike)),
+        (vec![second.clone()], "Alike([])".into())
     );
 }
 
 #[test]
-fn what_becomes_the_same_is_folded_and_counted() {
-    for (lines, gauge, merged) in [
-        (["c|n|1|1|a/b", "c|n|2|1|a-b"], json!({"value": 3.0}), 1),
-        (["c|N|1|1|Web", "c|n|2|1|web"], json!({"value": 3.0}), 1),
-        (["s|n|x|1|a/b", "s|n|x|1|a-b"], json!({"value": 1.0}), 1),
-        (
-            ["g|n|1|1|a/b", "g|n|3|1|a-b"],
-            json!({"count": 2, "sum": 4.0, "min": 1.0, "max": 3.0}),
-            1,
-        ),
-        (
-            ["t|n|1|1|a/b", "t|n|3|1|a-b"],
-            json!({"count": 2, "sum": 4.0, "min": 1.0, "max": 3.0, "sum_squares": 10.0}),
-            1,
-        ),
-        (["c|n|1|1|a-b", "c|n|2|1|a-b"], json!({"value": 3.0}), 0),
-    ] {
-        let encoded = Encoder::default().encode(window(lines));
-        let mut all = gauges(&encoded);
-        assert_eq!(all.len(), 1, "{lines:?}");
-        let got = all[0].as_object_mut().unwrap();
-        for key in ["name", "source", "measure_time"] {
-            assert!(got.remove(key).is_some());
-        }
-        assert_eq!(Value::from(got.clone()), gauge, "{lines:?}");
-        assert_eq!(encoded.merged, merged);
-        assert_eq!(encoded.payloads[0].series as u64, 1 + merged, "every series is accounted for");
-    }
+fn a_tag_is_not_taken_for_a_part_of_a_name() {
+    let mut window = window(["c|a.b.c|1|1|s"]);
+    let mut batch = zibrato::wire::BatchWriter::new("s", 0, 1000);
+    batch.counter("a", &[("b", "c")], 2.0);
+    let body = batch.finish();
+    window.fold_batch(&zibrato::wire::BatchReader::new(&body).unwrap(), |error| panic!("{error}"));
+    let encoded = Encoder::default().encode(window);
+    let got = gauges(&encoded);
+    assert_eq!(got.len(), 2);
+    let told = format!("{:?}", encoded.alike);
+    assert!(told.contains(r#"["a{b=c} of s", "a.b.c of s", "a.b.c_"#), "{told}");
 }
 
 fn names(encoded: &Encoded) -> Vec<String> {
@@ -162,6 +186,26 @@ fn two_kinds_of_one_name_never_share_a_gauge() {
     assert_eq!((names(&elsewhere), elsewhere.renamed), (vec!["db".into()], 0));
 }
 
+/// A name that is cut to so many bytes.
+fn cut(name: &str, most: usize) -> String {
+    crate::naming::marked(name, crate::naming::fnv1a(name.as_bytes()), most)
+}
+
+#[test]
+fn long_names_with_one_beginning_are_kept_apart_in_every_window() {
+    let mut seen = BTreeMap::new();
+    for (outcome, sum) in [("ok", 1), ("err", 2), ("ok", 1), ("err", 2)] {
+        // With the prefix they are alike in their first 255 bytes, without it they are not cut.
+        for prefix in ["", "prefix.of.the.company"] {
+            let name = format!("{}{outcome}", "n".repeat(252));
+            let lines = [format!("c|{name}|{sum}|1|a")];
+            let encoded = Encoder::new(prefix).encode(window(&lines));
+            assert_eq!(*seen.entry(names(&encoded).remove(0)).or_insert(sum), sum);
+        }
+    }
+    assert_eq!(seen.len(), 4);
+}
+
 #[test]
 fn a_long_name_makes_room_for_its_kind() {
     let name = "n".repeat(255);
@@ -169,20 +213,21 @@ fn a_long_name_makes_room_for_its_kind() {
     let encoded = Encoder::default().encode(window(&lines));
     let all = names(&encoded);
     assert_eq!(all.len(), 2);
-    assert!(all.contains(&format!("{}.gauge", "n".repeat(249))), "{all:?}");
+    assert!(all.contains(&name) && all.contains(&format!("{}.gauge", cut(&name, 249))), "{all:?}");
 }
 
 #[test]
-fn a_name_that_nothing_helps_is_dropped_and_counted() {
+fn a_name_after_a_kind_that_is_taken_is_no_way_out() {
     let encoded =
         Encoder::default().encode(window(["c|db|1|1|a", "c|db.timer|1|1|a", "t|db|0.5|1|a"]));
     // In the order of names the timer takes `db.timer` before the counter of that name comes.
     assert_eq!(names(&encoded), ["db", "db.timer", "db.timer.counter"]);
     assert_eq!(encoded.dropped, 0);
-    let lines = ["c|a-b.timer|1|1|a", "c|a/b|1|1|a", "t|a/b|0.5|1|a"];
+    let lines = ["c|DB.timer|1|1|a", "c|db|1|1|a", "t|db|0.5|1|a"];
     let encoded = Encoder::default().encode(window(lines));
-    assert_eq!(names(&encoded), ["a-b", "a-b.timer"]);
-    assert_eq!((encoded.dropped, encoded.first_dropped.as_deref()), (1, Some("a-b.timer")));
+    let all = names(&encoded);
+    assert!(all[0] == "db" && all[1] == "DB.timer" && all[2].starts_with("db_"), "{all:?}");
+    assert_eq!((encoded.dropped, encoded.merged), (0, 0));
 }
 
 #[test]
@@ -220,7 +265,7 @@ fn bodies_hold_at_most_300_gauges() {
 proptest! {
     #[test]
     fn every_counter_is_in_exactly_one_gauge(
-        counts in prop::collection::vec(("[a-cA-C/ -]{1,3}", "[ab/-]{1,2}", 1..100_u32), 0..700),
+        counts in prop::collection::vec(("([a-cA-C/ -]{1,3}|n{253,255})", "[ab/-]{1,2}", 1..100_u32), 0..700),
     ) {
         let lines = counts.iter().map(|(name, source, n)| format!("c|{name}|{n}|1|{source}"));
         let window = window(lines);
@@ -233,6 +278,7 @@ proptest! {
             prop_assert!(got.insert(lower, gauge["value"].as_f64().unwrap()).is_none());
         }
         let sent: f64 = got.values().sum();
+        prop_assert_eq!((got.len(), encoded.merged), (series, 0));
         prop_assert_eq!(sent, counts.iter().map(|(_, _, n)| f64::from(*n)).sum::<f64>());
         prop_assert_eq!(encoded.payloads.iter().map(|payload| payload.series).sum::<usize>(), series);
     }

@@ -1,10 +1,10 @@
 //! Tables of windows and the messages they become.
 
-use super::{Digest, Digester, MAX_CHARACTERS};
+use super::{Digest, Digester, MAX_CHARACTERS, MAX_NAME, shown};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use zibrato::window::Window;
-use zibrato::wire::Line;
+use zibrato::wire::{BatchReader, BatchWriter, Line};
 
 const NOON_MS: u64 = 1_795_176_000_000; // 2026-11-20 12:00:00 UTC
 
@@ -98,10 +98,36 @@ fn at_most_45_series_are_shown_and_the_rest_is_counted() {
 
 #[test]
 fn names_are_escaped_and_mention_nobody() {
-    let digest = digester().digest(window(0, ["c|<!channel> & `x`|1|1|<@U1>"])).unwrap();
-    assert_eq!(sections(&digest), ["*&lt;!channel&gt; &amp; 'x'* _&lt;@U1&gt;_ `▄` 1 (0.01667/s)"]);
+    let digest = digester().digest(window(0, ["c|<!channel> & x|1|1|<@U1>"])).unwrap();
+    assert_eq!(sections(&digest), ["*&lt;!channel&gt; &amp; x* _&lt;@U1&gt;_ `▄` 1 (0.01667/s)"]);
+    // No code span begins in it, and another name does not look like it.
+    let digest = digester().digest(window(0, ["c|`x`|1|1|a"])).unwrap();
+    assert_eq!(sections(&digest), ["*'x'_ee97c219092654bf* _a_ `▄` 1 (0.01667/s)"]);
     let titled = Digester::new("a&b".to_owned()).digest(window(0, ["c|n|1|1|a"])).unwrap();
     assert_eq!(titled.text, "a&amp;b: 1 series");
+}
+
+#[test]
+fn names_and_tags_that_are_shortened_do_not_look_the_same() {
+    let long = |end: &str| format!("{}{end}", "n".repeat(240));
+    for (a, b) in [
+        (long("ok"), long("err")),
+        ("`".to_owned(), "'".to_owned()),
+        ("`a".to_owned(), "'a".to_owned()),
+    ] {
+        assert_ne!(shown(&a, MAX_NAME), shown(&b, MAX_NAME));
+        assert!(shown(&a, MAX_NAME).chars().count() <= MAX_NAME);
+    }
+    let tags = |pairs: &[(&str, &str)]| {
+        let mut batch = BatchWriter::new("a", 0, 1000);
+        batch.counter("n", pairs, 1.0);
+        let mut window = Window::new(0, 60_000, 10);
+        window.fold_batch(&BatchReader::new(&batch.finish()).unwrap(), |error| panic!("{error}"));
+        sections(&digester().digest(window).unwrap()).remove(0).to_owned()
+    };
+    assert_ne!(tags(&[("a", "b c=d")]), tags(&[("a", "b"), ("c", "d")]));
+    assert_ne!(tags(&[("t", &long("ok"))]), tags(&[("t", &long("err"))]));
+    assert!(tags(&[("a", "b c")]).contains(r#"_a_ a="b c" `"#), "{}", tags(&[("a", "b c")]));
 }
 
 #[test]
@@ -121,6 +147,16 @@ fn the_longest_names_stay_within_the_limits() {
 }
 
 proptest! {
+    #[test]
+    fn no_two_names_look_the_same(
+        names in prop::collection::btree_set("(n{195,205}[ab`']{0,3}|[ab`'&<]{1,3})", 2..30),
+    ) {
+        let mut all: Vec<_> = names.iter().map(|name| shown(name, MAX_NAME)).collect();
+        all.sort();
+        all.dedup();
+        prop_assert_eq!(all.len(), names.len());
+    }
+
     #[test]
     fn every_series_is_shown_or_counted(
         counts in prop::collection::btree_map("[^|\\p{C}\\p{Z}]{1,80}", 1..9_u32, 1..80),

@@ -1,0 +1,159 @@
+//! Keeps series apart whose names become the same by the rules of a backend.
+//!
+//! Two means, because neither is enough. What was cut, or had characters replaced, carries a hash of
+//! what it was: the same in every window and after every restart. What becomes the same in other
+//! ways (case, the place of a dot, a tag that looks like a part of the name) is known only when
+//! both series are there: then the one that came first keeps the name, for as long as the worker
+//! runs, and the other one gets a hash too.
+
+use std::collections::HashMap;
+use zibrato::Kind;
+
+/// The most names of which it is remembered whose they are.
+const MAX_CLAIMS: usize = 10_000;
+
+/// The most conflicts of one window that are told one by one.
+const MAX_ALIKE: usize = 10;
+
+/// How many bytes a mark has.
+const MARK_BYTES: usize = 17;
+
+pub(crate) type Tags = [(Box<str>, Box<str>)];
+
+/// The 64-bit FNV-1a hash: the same on every machine and in every version; the hashes of the
+/// standard library need not be.
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
+    fnv1a_more(0xcbf2_9ce4_8422_2325, bytes)
+}
+
+fn fnv1a_more(hash: u64, bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(hash, step)
+}
+
+/// At most `most` bytes of a text, and a mark that tells it from others which look like it.
+pub(crate) fn marked(text: &str, hash: u64, most: usize) -> String {
+    let cut = text.floor_char_boundary(most.saturating_sub(MARK_BYTES));
+    let (head, _) = text.split_at(cut);
+    format!("{head}_{hash:016x}")
+}
+
+/// What tells series apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) kind: Kind,
+    /// Of name, source and tags.
+    pub(crate) hash: u64,
+}
+
+impl Identity {
+    pub(crate) fn of(kind: Kind, name: &str, source: &str, tags: &Tags) -> Self {
+        let tags = tags.iter().flat_map(|(tag, value)| [&**tag, &**value]);
+        let texts = [name, source].into_iter().chain(tags);
+        // No text has a line feed in it.
+        let add = |hash, text: &str| fnv1a_more(fnv1a_more(hash, text.as_bytes()), b"\n");
+        Self { kind, hash: texts.fold(fnv1a(b""), add) }
+    }
+}
+
+/// A series in words: `name{tag=value} of source`.
+pub(crate) fn described(name: &str, source: &str, tags: &Tags) -> String {
+    let tags: Vec<_> = tags.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
+    let tags = if tags.is_empty() { String::new() } else { format!("{{{}}}", tags.join(",")) };
+    format!("{name}{tags} of {source}")
+}
+
+/// Whose the names are that several series wanted.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    /// By the hash of the name at the backend.
+    owners: HashMap<u64, Identity>,
+}
+
+impl Claims {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.owners.is_empty()
+    }
+
+    pub(crate) fn owner(&self, name: u64) -> Option<Identity> {
+        self.owners.get(&name).copied()
+    }
+
+    /// Remembers whose a name is. Says yes if that is news.
+    pub(crate) fn remember(&mut self, name: u64, owner: Identity) -> bool {
+        let has_room = self.owners.len() < MAX_CLAIMS;
+        has_room && self.owners.insert(name, owner).is_none()
+    }
+}
+
+/// Series of a window that were found to become the same, for the log: each pair is told once.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Alike(Vec<[String; 3]>);
+
+impl Alike {
+    /// Notes two series in words, and what the second one is called in place of the first's name.
+    pub(crate) fn add(&mut self, first: String, second: String, now: &str) {
+        if self.0.len() < MAX_ALIKE {
+            self.0.push([first, second, now.to_owned()]);
+        }
+    }
+
+    /// Writes them into the log.
+    pub(crate) fn log(&self) {
+        for [first, second, renamed_to] in &self.0 {
+            tracing::warn!(event = "series_alike", first, second, renamed_to);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Claims, Identity, MAX_CLAIMS, described, fnv1a, marked};
+    use zibrato::Kind;
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        for (text, hash) in [
+            ("", 0xcbf2_9ce4_8422_2325),
+            ("a", 0xaf63_dc4c_8601_ec8c),
+            ("foobar", 0x8594_4171_f739_67e8),
+        ] {
+            assert_eq!(fnv1a(text.as_bytes()), hash, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mark_stands_behind_what_fits() {
+        assert_eq!(marked("abc", 0xf, 255), "abc_000000000000000f");
+        assert_eq!(marked(&"x".repeat(300), 0xf, 20), "xxx_000000000000000f");
+        assert_eq!(marked("ööö", 0xf, 20), "ö_000000000000000f");
+        assert_eq!(marked("abc", 0xf, 3), "_000000000000000f");
+    }
+
+    #[test]
+    fn series_that_differ_in_anything_are_others() {
+        let tags = |pairs: &[(&str, &str)]| -> Vec<(Box<str>, Box<str>)> {
+            pairs.iter().map(|(tag, value)| ((*tag).into(), (*value).into())).collect()
+        };
+        let all = [
+            Identity::of(Kind::Counter, "ab", "c", &[]),
+            Identity::of(Kind::Gauge, "ab", "c", &[]),
+            Identity::of(Kind::Counter, "a", "bc", &[]),
+            Identity::of(Kind::Counter, "ab", "c", &tags(&[("d", "ef")])),
+            Identity::of(Kind::Counter, "ab", "c", &tags(&[("de", "f")])),
+        ];
+        for (at, one) in all.iter().enumerate() {
+            assert_eq!(all.iter().position(|other| one == other), Some(at));
+        }
+        assert_eq!(described("n", "s", &tags(&[("a", "b"), ("c", "d")])), "n{a=b,c=d} of s");
+        assert_eq!(described("n", "s", &[]), "n of s");
+    }
+
+    #[test]
+    fn claims_are_bounded() {
+        let (mut claims, owner) = (Claims::default(), Identity::of(Kind::Set, "n", "s", &[]));
+        assert!((0..MAX_CLAIMS as u64).all(|name| claims.remember(name, owner)));
+        assert!(!claims.remember(1, owner) && !claims.remember(u64::MAX, owner));
+        assert_eq!((claims.owner(1), claims.owner(u64::MAX)), (Some(owner), None));
+    }
+}
