@@ -179,6 +179,7 @@ impl<B: Backend> Delivery<B> {
         let series = payload.series as u64;
         match self.attempt(&payload)? {
             Answer::Taken => {
+                self.refuses_all = false;
                 self.shared.ledger.write(|c| c.series_delivered += series);
                 Continue(true)
             }

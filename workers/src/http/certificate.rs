@@ -31,6 +31,12 @@ pub(super) fn explain(error: &CertificateError) -> (String, &'static str) {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             ("it is for another host", "give the address by the name that the certificate is for")
         }
+        // The library behind rustls has a name for it and rustls has none.
+        other if other.to_string().contains("CaUsedAsEndEntity") => (
+            "it is marked as an authority's own (CA:TRUE), which no server may use",
+            "give the server a certificate that the authority has issued, or make its own one anew \
+             with CA:FALSE",
+        ),
         other => return (other.to_string(), "see what the server shows, or what is in between"),
     };
     (why.to_owned(), remedy)

@@ -101,6 +101,6 @@ fn a_broker_that_is_gone_is_noticed_within_a_moment() {
     let begun = Instant::now();
     drop(journal);
     until("the loss", || worker.unready().filter(|why| why.contains("not heard")));
-    assert!(begun.elapsed() < Duration::from_millis(2_500), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     drop(worker);
 }

@@ -16,6 +16,8 @@ pub(super) struct Shelf {
     complete: Option<(u64, u64)>,
     /// When the last batch that was folded was received.
     last_ms: u64,
+    /// Everything that was in the journal when it last answered has been handed out.
+    at_end: bool,
     /// The journal has lost its end, and hands out once more what was received until then.
     again_until_ms: Option<u64>,
 }
@@ -24,7 +26,8 @@ impl Shelf {
     pub(super) fn new(folder: ReplayFolder) -> Self {
         let waiting = Vec::new().into_iter();
         let (position, complete, again_until_ms) = (None, None, None);
-        Self { folder, position, waiting, complete, last_ms: 0, again_until_ms }
+        let (last_ms, at_end) = (0, true);
+        Self { folder, position, waiting, complete, last_ms, at_end, again_until_ms }
     }
 
     /// Takes the next answer. The one before it has to be folded.
@@ -34,6 +37,7 @@ impl Shelf {
             self.compare(before, head.next);
         }
         self.position = Some(head.next);
+        self.at_end = head.next.offset >= head.end;
         self.waiting = batches.into_iter();
         self.complete = head.complete_until_ms.map(|until| (until, head.next.offset));
     }
@@ -41,8 +45,14 @@ impl Shelf {
     /// Looks whether the journal is still the one it was.
     fn compare(&mut self, before: Position, next: Position) {
         if before.journal != next.journal {
-            let why = "the broker began a new journal; what it had not handed out is gone";
-            tracing::error!(event = "journal_changed", why);
+            if self.at_end {
+                let why = "the broker began a new journal; all that is known of the one before had \
+                           been handed out";
+                tracing::warn!(event = "journal_changed", why);
+            } else {
+                let why = "the broker began a new journal; what it had not handed out is gone";
+                tracing::error!(event = "journal_changed", why);
+            }
         } else if next.offset < before.offset {
             let why = "the journal has lost its end; what comes once more is left alone";
             tracing::error!(event = "journal_went_back", why);
