@@ -44,11 +44,12 @@ fn a_window_of_every_kind_arrives_at_librato() {
     assert!(agent.starts_with("zibrato-librato/") && agent.contains(" (rust; "), "{agent}");
     let got = fake.gauges();
     let expected = [
-        (("all_", "two-words"), (1, 1.0, 1.0, 1.0)),
+        (("all_", "two-words_ccb500272bebfeac"), (1, 1.0, 1.0, 1.0)),
         (("web-1", "depth"), (2, 6.0, 2.0, 4.0)),
-        (("web-1", "logins"), (1, 5.0, 5.0, 5.0)),
         (("web-1", "query"), (2, 0.75, 0.25, 0.5)),
         (("web-1", "users"), (1, 1.0, 1.0, 1.0)),
+        // What was cleaned is marked, so that `web 1` is not taken for `web-1`.
+        (("web-1_664a3e2e093c2596", "logins"), (1, 5.0, 5.0, 5.0)),
     ];
     let got: Vec<_> = got
         .iter()
