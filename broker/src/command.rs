@@ -248,7 +248,8 @@ impl Flags {
 
     fn cursors(&self, command: &CursorsCommand) -> Result<(), Failure> {
         let endpoint = self.replay_endpoint();
-        let context = new_context(1).map_err(|error| failure(StartError::Shortage(error)))?;
+        let context = new_context(1)
+            .map_err(|shortage| Failure::new(Exit::Unavailable, shortage.to_string()))?;
         let socket = context.socket(zmq::DEALER);
         let socket = socket.map_err(|error| failure(StartError::Socket(error)))?;
         if let Some(key) = &self.curve_key {
