@@ -32,6 +32,8 @@ pub(crate) struct Args {
     pub(crate) tags: Vec<Tag>,
     /// What the function is called where it has no name: an attribute on its block says so.
     pub(crate) called: Option<LitStr>,
+    /// Whether a future that is returned is not measured, but the call that makes it.
+    pub(crate) call: Option<Span>,
 }
 
 impl Args {

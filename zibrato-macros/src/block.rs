@@ -223,7 +223,15 @@ impl Members<'_> {
         }
     }
 
-    fn function(&mut self, block: &Block, found: Annotated, tokens: TokenStream) -> TokenStream {
+    fn function(
+        &mut self,
+        block: &Block,
+        mut found: Annotated,
+        tokens: TokenStream,
+    ) -> TokenStream {
+        if self.measure.args.call.is_some() {
+            found.measure_the_call();
+        }
         let Annotated { mut function, body } = found;
         let name = match &block.of {
             Some(of) => format!("{of}.{}", function.name),

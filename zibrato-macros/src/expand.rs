@@ -30,7 +30,11 @@ pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStr
     if !args.scope.is_plain() || args.one_outcome().is_some() {
         return scope::counted(function, body, args);
     }
-    flat(function, body, &count(&Place::of(Kind::Counter, function, args), args.value.as_ref()))
+    if body.is_made() {
+        return scope::counted(function, body, args);
+    }
+    let count = count(&Place::of(Kind::Counter, function, args), args.value.as_ref());
+    flat(function, body, &count)
 }
 
 /// The statement that counts.
@@ -41,11 +45,33 @@ pub(crate) fn count(place: &Place<'_>, given: Option<&syn::Expr>) -> TokenStream
 
 /// The function with a timer in it.
 pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStream {
-    if !args.scope.is_plain() {
+    if !args.scope.is_plain() || body.is_made() || function.returns.is_measured() {
         return scope::timed(function, body, args);
     }
     let guard = time(&Place::of(Kind::Timer, function, args));
-    guarded(function, body, &quote_spanned!(here()=> let __zibrato_time = #guard;))
+    let warning = unmeasured_future(function, args);
+    guarded(function, body, &quote_spanned!(here()=> #warning let __zibrato_time = #guard;))
+}
+
+/// What the compiler warns of if the function returns a future, which is not measured.
+pub(crate) fn unmeasured_future(function: &Function, args: &Args) -> TokenStream {
+    let Some(output) = function.declared().filter(|_| function.returns.is_unlikely()) else {
+        return TokenStream::new();
+    };
+    let krate = args.krate.as_ref();
+    let scope = |word| private_at(krate, &["scope", word], here(), here());
+    let (returned, made) = (scope("Returned"), scope("to_be_made"));
+    // Where it is one, the caret belongs under the type.
+    let check = Ident::new("__zibrato_check", hidden(ends(output).0));
+    quote_spanned!(here()=>
+        let __zibrato_returned = #returned::new();
+        if let ::core::option::Option::Some(__zibrato_never) =
+            #returned::never(__zibrato_returned)
+        {
+            return __zibrato_never;
+        }
+        #made(__zibrato_returned).#check();
+    )
 }
 
 /// `count(site, value)` or `gauge(site, value)`.
@@ -141,7 +167,7 @@ pub(crate) fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
 }
 
 /// Whether the word stands in the code, or in a text that a format string may be.
-fn is_mentioned(word: &Ident, code: TokenStream) -> bool {
+pub(crate) fn is_mentioned(word: &Ident, code: TokenStream) -> bool {
     code.into_iter().any(|token| match token {
         TokenTree::Ident(other) => other == *word,
         TokenTree::Group(group) => is_mentioned(word, group.stream()),
@@ -155,7 +181,8 @@ pub(crate) fn rebuilt(function: &Function, body: &Body, content: TokenStream) ->
     let inner_attributes = &body.inner_attributes;
     let mut block = braced(body.braces, quote!(#(#inner_attributes)* #content));
     if let Some(around) = &body.around {
-        block = braced(around.braces(), around.wrap(&block));
+        let async_word = &around.head;
+        block = braced(around.braces(), around.wrap(&quote!(#async_word #block)));
     }
     quote!(#head #block)
 }

@@ -4,16 +4,18 @@
 //! complete in it. Only what it begins with is looked at: inner attributes, and items.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::quote;
+use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, Ident, Item, Meta, Pat, ReturnType, Signature, Token, Type, TypeGroup,
-    TypeParen, Visibility,
+    Attribute, FnArg, Ident, Item, Meta, Pat, PatIdent, PatType, Receiver, ReceiverKind,
+    ReturnType, Signature, Token, Type, TypeGroup, TypeParen, Visibility,
 };
 
+use crate::expand::{Output, hidden};
 use crate::future::{self, Around};
+use crate::returns::{self, Returns};
 
 /// What an attribute stands on, if it is a function at all.
 pub(crate) struct Annotated {
@@ -31,8 +33,9 @@ pub(crate) struct Function {
     pub(crate) signature: Signature,
     /// The name as a text: `type` for `r#type`.
     pub(crate) name: String,
-    /// What the future gives, if the function is not `async` but its body is a future.
+    /// What the future gives, if the function is not `async` but returns one.
     awaited: Option<Type>,
+    pub(crate) returns: Returns,
 }
 
 pub(crate) struct Body {
@@ -55,19 +58,44 @@ impl Parse for Annotated {
         let default = input.parse()?;
         let signature: Signature = input.parse()?;
         let name = signature.ident.unraw().to_string();
-        let mut function =
-            Function { attributes, visibility, default, signature, name, awaited: None };
+        let mut function = Function {
+            attributes,
+            visibility,
+            default,
+            signature,
+            name,
+            awaited: None,
+            returns: Returns::Value,
+        };
         let declaration: Option<Token![;]> = input.parse()?;
         let mut body = if declaration.is_some() { None } else { Some(input.parse()?) };
         if function.signature.asyncness.is_none()
             && let ReturnType::Type(_, output) = &function.signature.output
         {
             body = body.map(future::inside);
-            if body.as_ref().is_some_and(|body| body.around.is_some()) {
-                function.awaited = Some(future::output(output));
+            let is_block = body.as_ref().is_some_and(|body| body.around.is_some());
+            if let Some(body) = body.as_ref().filter(|_| !is_block) {
+                function.returns = Returns::of(&function.signature, output, &body.statements);
+            }
+            if is_block || function.returns.is_future() {
+                function.awaited = Some(returns::output(output));
             }
         }
         Ok(Self { function, body })
+    }
+}
+
+impl Annotated {
+    /// Leaves aside that the function returns a future, if it does.
+    pub(crate) fn measure_the_call(&mut self) {
+        self.function.awaited = None;
+        self.function.returns = Returns::Value;
+        if let Some(body) = &mut self.body
+            && let Some(whole) = body.around.as_ref().map(|_| body.whole.to_token_stream())
+            && let Ok(whole) = syn::parse2(whole)
+        {
+            *body = whole;
+        }
     }
 }
 
@@ -87,11 +115,62 @@ impl Parse for Body {
     }
 }
 
+impl Body {
+    /// Whether it makes a future that nothing can be put into.
+    pub(crate) fn is_made(&self) -> bool {
+        self.around.as_ref().is_some_and(|around| around.head.is_none())
+    }
+}
+
 impl Function {
     /// Everything up to the body.
     pub(crate) fn head(&self) -> TokenStream {
-        let Self { attributes, visibility, default, signature, name: _, awaited: _ } = self;
+        let Self { attributes, visibility, default, signature, .. } = self;
         quote!(#(#attributes)* #visibility #default #signature)
+    }
+
+    /// The head of a function that returns the future itself, so that the future need not hold the
+    /// arguments twice; `None` where that could be told from the outside, or saves nothing.
+    pub(crate) fn head_without_async(
+        &self,
+        output: &Output,
+        is_used: impl Fn(&Ident) -> bool,
+    ) -> Option<TokenStream> {
+        let Self { attributes, visibility, default, signature, .. } = self;
+        let is_kept = |binding: &Ident| binding.to_string().starts_with('_') || is_used(binding);
+        let mut is_large = false;
+        for argument in &signature.inputs {
+            let is_simple = match argument {
+                FnArg::Receiver(Receiver { attrs, self_token, kind, .. }) => {
+                    let is_reference = matches!(kind, ReceiverKind::Reference(..));
+                    is_large |= matches!(kind, ReceiverKind::Value);
+                    attrs.is_empty() && (is_reference || is_used(&Ident::from(*self_token)))
+                }
+                FnArg::Typed(PatType { attrs, pat, ty, .. }) => {
+                    is_large |= !is_word_sized(ty);
+                    // Others may be dropped at the call and not with the future.
+                    attrs.is_empty()
+                        && matches!(&**pat, Pat::Ident(PatIdent { attrs, by_ref: None, ident, subpat: None, .. })
+                        if attrs.is_empty() && is_kept(ident))
+                }
+            };
+            if !is_simple {
+                return None;
+            }
+        }
+        if !is_large || self.never_returns() || !attributes.iter().all(is_blind_to_async) {
+            return None;
+        }
+        let Output { tokens, from, to, .. } = output;
+        let mut signature = self.signature.clone();
+        signature.asyncness = None;
+        signature.output = ReturnType::Default;
+        let where_clause = signature.generics.where_clause.take();
+        // Our edition is that in which such a type borrows whatever an `async fn` does.
+        let future =
+            quote_spanned!(hidden(*from)=> -> impl ::core::future::Future<Output = #tokens);
+        let end = quote_spanned!(hidden(*to)=> >);
+        Some(quote!(#(#attributes)* #visibility #default #signature #future #end #where_clause))
     }
 
     /// Where it says that the body is nothing but assembler, which no call may precede.
@@ -104,9 +183,17 @@ impl Function {
         })
     }
 
-    /// Whether the body is awaited.
+    /// Whether the body is awaited, or what it returns.
     pub(crate) const fn is_async(&self) -> bool {
-        self.signature.asyncness.is_some() || self.awaited.is_some()
+        self.signature.asyncness.is_some() || self.awaited.is_some() || self.returns.is_measured()
+    }
+
+    /// The type that stands behind the arrow.
+    pub(crate) fn declared(&self) -> Option<&Type> {
+        match &self.signature.output {
+            ReturnType::Type(_, output) => Some(output),
+            ReturnType::Default => None,
+        }
     }
 
     /// Whether it is declared so.
@@ -168,6 +255,50 @@ fn items(input: ParseStream<'_>) -> syn::Result<TokenStream> {
             items.extend([input.parse::<TokenTree>()?]);
         }
     }
+}
+
+/// Whether it takes no more room than a reference to it, by its name.
+fn is_word_sized(of: &Type) -> bool {
+    const WORDS: [&str; 16] = [
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
+        "u32", "u64", "u128", "usize",
+    ];
+    match of {
+        Type::Reference(_) | Type::Ptr(_) | Type::FnPtr(_) => true,
+        Type::Path(path) => {
+            path.path.get_ident().is_some_and(|word| WORDS.iter().any(|other| word == other))
+        }
+        _ => false,
+    }
+}
+
+/// Whether an attribute means the same on an `async fn` and on one that returns a future. One of
+/// ours does; of those that are unknown here, some insist on `async`.
+fn is_blind_to_async(attribute: &Attribute) -> bool {
+    const KNOWN: [&str; 12] = [
+        "allow",
+        "cold",
+        "count_me",
+        "deny",
+        "deprecated",
+        "doc",
+        "forbid",
+        "inline",
+        "linted",
+        "rustfmt",
+        "time_me",
+        "warn",
+    ];
+    let path = attribute.path();
+    let first = path.segments.first().map(|first| first.ident.to_string());
+    let last = path.segments.last().map(|last| last.ident.to_string());
+    let is_known =
+        |word: &Option<String>| word.as_ref().is_some_and(|word| KNOWN.contains(&word.as_str()));
+    is_known(&last) || first.is_some_and(|first| first == "rustfmt")
+        // Clippy sees another function.
+        || matches!(&attribute.meta, Meta::List(list) if list.path.is_ident("cfg_attr")
+            && matches!(list.tokens.clone().into_iter().next(),
+                Some(TokenTree::Ident(word)) if word == "clippy"))
 }
 
 fn is_conditional(attribute: &Attribute) -> bool {

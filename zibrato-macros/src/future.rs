@@ -1,34 +1,33 @@
 //! A body that is nothing but a future: `async { .. }`, or `Box::pin(async { .. })`.
 //!
-//! `#[async_trait]` makes such bodies. Who calls the function gets the future at once, so what is
-//! measured has to stand inside it.
+//! `#[async_trait]` makes such bodies, and so do the attributes themselves. Who calls the function
+//! gets the future at once, so what is measured has to stand inside it.
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
-use quote::quote;
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::parse::{ParseStream, Parser};
-use syn::{
-    AngleBracketedGenericArguments, Attribute, GenericArgument, Path, PathArguments, Token, Type,
-    TypeInfer, TypeParamBound,
-};
+use syn::{Attribute, Path, Token};
 
 use crate::function::Body;
 
-/// What stands around the block of the future.
+/// What stands around the future.
 pub(crate) struct Around {
     braces: Span,
     inner_attributes: Vec<Attribute>,
     items: TokenStream,
     /// `Box::pin`, and where its parentheses are.
     boxed: Option<(Path, Span)>,
-    /// `async` or `async move`.
-    pub(crate) head: TokenStream,
+    /// `.boxed()` or the like.
+    method: TokenStream,
+    /// `async` or `async move`; `None` if the future is a call that another attribute wrote.
+    pub(crate) head: Option<TokenStream>,
 }
 
 impl Around {
-    /// The body of the function again, given the block of the future.
-    pub(crate) fn wrap(&self, block: &TokenTree) -> TokenStream {
-        let Self { inner_attributes, items, head, .. } = self;
-        let mut future = quote!(#head #block);
+    /// The body of the function again, given the future.
+    pub(crate) fn wrap(&self, future: &TokenStream) -> TokenStream {
+        let Self { inner_attributes, items, method, .. } = self;
+        let mut future = quote!(#future #method);
         if let Some((path, span)) = &self.boxed {
             let mut group = Group::new(Delimiter::Parenthesis, future);
             group.set_span(*span);
@@ -45,7 +44,8 @@ impl Around {
 /// The body of the future, if the body of the function is nothing else.
 pub(crate) fn inside(body: Body) -> Body {
     let parse = |input: ParseStream<'_>| {
-        let boxed = if input.peek(Token![async]) { None } else { Some(input.call(pin)?) };
+        let ahead = input.fork();
+        let boxed = if pin(&ahead).is_ok() { Some(input.call(pin)?) } else { None };
         let content;
         let (boxed, future) = match boxed {
             Some(path) => {
@@ -54,23 +54,66 @@ pub(crate) fn inside(body: Body) -> Body {
             }
             None => (None, input),
         };
-        let asynchronous: Token![async] = future.parse()?;
-        let moves: Option<Token![move]> = future.parse()?;
-        let inner: Body = future.parse()?;
+        let (head, inner) = if future.peek(Token![async]) {
+            let asynchronous: Token![async] = future.parse()?;
+            let moves: Option<Token![move]> = future.parse()?;
+            (Some(quote!(#asynchronous #moves)), future.parse()?)
+        } else {
+            (None, future.call(measured)?)
+        };
+        let method = if boxed.is_none() { input.call(method)? } else { TokenStream::new() };
         future.parse::<Option<Token![,]>>()?;
-        if !future.is_empty() {
-            return Err(future.error("more than a block"));
+        if !future.is_empty() || !input.is_empty() {
+            return Err(input.error("more than a future"));
         }
-        Ok((boxed, quote!(#asynchronous #moves), inner))
+        Ok((boxed, method, head, inner))
     };
     match parse.parse2(body.statements.clone()) {
-        Ok((boxed, head, inner)) => {
+        Ok((boxed, method, head, inner)) => {
             let Body { whole, braces, inner_attributes, items, .. } = body;
-            let around = Some(Around { braces, inner_attributes, items, boxed, head });
+            let around = Some(Around { braces, inner_attributes, items, boxed, method, head });
             Body { whole, around, ..inner }
         }
         Err(_) => body,
     }
+}
+
+/// `…::__private::scope::measured(..)`: what another attribute made of the body.
+fn measured(input: ParseStream<'_>) -> syn::Result<Body> {
+    let mut statements = TokenStream::new();
+    let path = input.call(Path::parse_mod_style)?;
+    let words: Vec<_> = path.segments.iter().rev().take(3).map(|it| &it.ident).collect();
+    if !matches!(words[..], [last, scope, private]
+        if last == "measured" && scope == "scope" && private == "__private")
+    {
+        return Err(input.error("something else"));
+    }
+    path.to_tokens(&mut statements);
+    let arguments: Group = input.parse()?;
+    let braces = arguments.span();
+    arguments.to_tokens(&mut statements);
+    Ok(Body {
+        whole: TokenTree::Group(Group::new(Delimiter::None, statements.clone())),
+        braces,
+        inner_attributes: Vec::new(),
+        items: TokenStream::new(),
+        statements,
+        around: None,
+    })
+}
+
+/// `.boxed()` and `.boxed_local()`, as futures have them.
+fn method(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+    if !input.peek(Token![.]) {
+        return Ok(TokenStream::new());
+    }
+    let dot: Token![.] = input.parse()?;
+    let word: Ident = input.parse()?;
+    if word != "boxed" && word != "boxed_local" {
+        return Err(input.error("another method"));
+    }
+    let arguments: Group = input.parse()?;
+    Ok(quote!(#dot #word #arguments))
 }
 
 fn pin(input: ParseStream<'_>) -> syn::Result<Path> {
@@ -79,56 +122,4 @@ fn pin(input: ParseStream<'_>) -> syn::Result<Path> {
     let is_pin = last.next().is_some_and(|segment| segment.ident == "pin")
         && last.next().is_some_and(|segment| segment.ident == "Box");
     if is_pin { Ok(path) } else { Err(input.error("not `Box::pin`")) }
-}
-
-/// What a future of this type gives when it is done; `_` if that cannot be seen.
-pub(crate) fn output(future: &Type) -> Type {
-    found(future).unwrap_or_else(|| {
-        Type::Infer(TypeInfer {
-            attrs: Vec::new(),
-            underscore_token: Token![_](Span::mixed_site()),
-        })
-    })
-}
-
-fn found(future: &Type) -> Option<Type> {
-    match future {
-        Type::Group(group) => found(&group.elem),
-        Type::Paren(paren) => found(&paren.elem),
-        Type::TraitObject(object) => object.bounds.iter().find_map(of_bound),
-        Type::ImplTrait(object) => object.bounds.iter().find_map(of_bound),
-        Type::Path(path) => {
-            let last = path.path.segments.last()?;
-            let mut arguments = types(&last.arguments);
-            if last.ident == "BoxFuture" || last.ident == "LocalBoxFuture" {
-                return arguments.next_back().cloned();
-            }
-            arguments.find_map(found)
-        }
-        _ => None,
-    }
-}
-
-fn of_bound(bound: &TypeParamBound) -> Option<Type> {
-    let TypeParamBound::Trait(bound) = bound else { return None };
-    let last = bound.path.segments.last().filter(|last| last.ident == "Future")?;
-    angles(&last.arguments)?.args.iter().find_map(|argument| match argument {
-        GenericArgument::AssocType(known) if known.ident == "Output" => Some(known.ty.clone()),
-        _ => None,
-    })
-}
-
-fn types(arguments: &PathArguments) -> impl DoubleEndedIterator<Item = &Type> {
-    let arguments = angles(arguments).into_iter().flat_map(|arguments| &arguments.args);
-    arguments.filter_map(|argument| match argument {
-        GenericArgument::Type(argument) => Some(argument),
-        _ => None,
-    })
-}
-
-const fn angles(arguments: &PathArguments) -> Option<&AngleBracketedGenericArguments> {
-    match arguments {
-        PathArguments::AngleBracketed(arguments) => Some(arguments),
-        PathArguments::None | PathArguments::Parenthesized(_) => None,
-    }
 }

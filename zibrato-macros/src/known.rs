@@ -36,6 +36,14 @@ const CRATE: Known = Known {
         Ok(())
     }),
 };
+const CALL_ALONE: Known = Known {
+    word: "call",
+    example: "call",
+    read: Read::Word(|args, span| {
+        args.call = Some(span);
+        Ok(())
+    }),
+};
 /// Not for users: an attribute on a block says it to those in it.
 const CALLED: Known = Known {
     word: "__called",
@@ -121,6 +129,7 @@ pub(crate) const COUNT_ME: &[Known] = &[
     scope::CANCELLED,
     scope::IN_FLIGHT,
     scope::POLLS,
+    CALL_ALONE,
     CRATE,
     SKIP,
     CALLED,
@@ -141,6 +150,7 @@ pub(crate) const TIME_ME: &[Known] = &[
     scope::SAMPLE,
     scope::BUSY,
     scope::POLLS,
+    CALL_ALONE,
     CRATE,
     SKIP,
     CALLED,

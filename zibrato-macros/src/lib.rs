@@ -17,6 +17,7 @@ mod hint;
 mod known;
 mod lint;
 mod place;
+mod returns;
 mod root;
 mod scope;
 mod tags;
@@ -142,6 +143,9 @@ fn function(
             return None;
         }
     };
+    if args.call.is_some() {
+        annotated.measure_the_call();
+    }
     target::check(&annotated, args, word, errors);
     if let Some(called) = args.called.take() {
         annotated.function.name = called.value();

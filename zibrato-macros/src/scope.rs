@@ -1,8 +1,9 @@
 //! What an attribute measures around a call, beyond that it happened: as words, as typed values.
 //!
-//! `words` reads them, `check` says which do not go together or not with the function, and `expand`
-//! writes what they become.
+//! `words` reads them, `check` says which do not go together or not with the function, `expand`
+//! writes what they become, and `around` puts the body into it.
 
+mod around;
 mod check;
 mod duration;
 mod expand;

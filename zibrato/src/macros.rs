@@ -14,6 +14,7 @@
 /// | `ok`, `err`, `panic`, `cancelled` | at `level` | like `outcomes`; with `(level = "..")` that outcome has a level of its own |
 /// | `in_flight` | no | a gauge `<name>.in_flight` of the calls, or futures, that are running |
 /// | `polls` | no | async only: a counter `<name>.polls` of how often the future was polled |
+/// | `call` | no | measures the call alone, of a function [that returns a future](macro@count_me#functions-that-return-a-future) |
 /// | `crate = path` | `::zibrato` | where this crate is, if another passes it on |
 ///
 /// Levels, names and sources are literals, constants or `concat!(..)`, and are checked when the
@@ -215,8 +216,8 @@
 /// ```
 ///
 /// Then a result may be of any type: `Look(&result)` says whether it is an error, if it can be.
-/// An async function polls its block in that scope, by hand. `in_flight` is a guard in front of
-/// the body.
+/// The future of an async function becomes a struct of two, the block and the scope, which polls the
+/// one and tells the other. `in_flight` is a guard in front of the body.
 ///
 /// Three things are different inside a closure or block: in a
 /// `#[track_caller]` function, `Location::caller` no longer leads to the caller, an argument
@@ -240,6 +241,7 @@ pub use zibrato_macros::count_me;
 /// | `in_flight` | no | a gauge `<name>.in_flight` of the calls, or futures, that are running |
 /// | `busy` | the time that passes | async only: only the time inside the polls of the future, without waiting |
 /// | `polls` | no | async only: a counter `<name>.polls` of how often the future was polled |
+/// | `call` | no | measures the call alone, of a function [that returns a future](macro@count_me#functions-that-return-a-future) |
 /// | `crate = path` | `::zibrato` | where this crate is, if another passes it on |
 ///
 /// ```
@@ -257,10 +259,9 @@ pub use zibrato_macros::count_me;
 /// ```
 ///
 /// It stands on the same functions as [`#[count_me]`](macro@count_me). An async function is timed
-/// from when it is first polled until it is done or dropped, waiting included, and so is a function
-/// whose whole body is [a future](macro@count_me#futures-in-a-box); of another function that returns
-/// a future, only the making of that future. On an `impl`, a `trait` or a module it
-/// [times every function in it](macro@count_me#on-a-block).
+/// from when it is first polled until it is done or dropped, waiting included, and so is another
+/// [function that returns a future](macro@count_me#functions-that-return-a-future). On an `impl`, a
+/// `trait` or a module it [times every function in it](macro@count_me#on-a-block).
 ///
 /// # Slow calls
 ///

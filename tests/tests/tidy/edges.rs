@@ -15,9 +15,10 @@ const FORBIDDEN: [(&str, &[&str]); 4] = [
 ];
 
 /// What crate `zibrato` depends on with default features, and what for.
-const SDK: [(&str, &str); 6] = [
+const SDK: [(&str, &str); 7] = [
     ("libc", "tells when the process ends and when it forks"),
     ("once_cell", "initialises the installed instrument once, where it may fail"),
+    ("pin-project-lite", "polls the future that an attribute measures, without unsafe code"),
     ("rmp", "writes the MessagePack of a batch"),
     ("thiserror", "error enums"),
     ("zibrato-macros", "#[count_me], #[time_me], count!, time!, gauge!"),

@@ -2,14 +2,15 @@
 //! looked at or its polls are.
 
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::quote_spanned;
-use syn::Path;
+use quote::{ToTokens, quote_spanned};
 
+use super::around::{Around, Failed};
 use super::{Outcome, Scope, Slow};
 use crate::args::{Args, Text, When};
-use crate::expand::{self, Output, braced, here, hidden, keep_drop_order, private_at, site};
+use crate::expand::{self, Output, here, private_at, site};
 use crate::function::{Body, Function};
 use crate::place::{Kind, Place};
+use crate::tags::Tag;
 
 /// How a call may end.
 #[derive(Clone, Copy, PartialEq)]
@@ -22,52 +23,77 @@ enum Ending {
 
 /// The function with a count in it, and what else was asked for.
 pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStream {
-    let parts = Parts { function, body, args, kind: Kind::Counter };
-    let krate = args.krate.as_ref();
-    let amount = expand::value(args.value.as_ref());
+    let mut parts = Parts::of(Kind::Counter, function, body, args);
     let outcomes = match args.one_outcome() {
         Some(on) => Some(parts.one_outcome(on.when)),
         None => args.scope.split().map(|_| parts.outcomes()),
     };
+    let amount = match &args.value {
+        Some(value) => parts.at_the_call("__zibrato_amount", &value.to_token_stream()),
+        None => expand::value(None),
+    };
     if let Some(outcomes) = outcomes {
-        let counted = private_at(krate, &["scope", "counted"], here(), here());
-        let recording = quote_spanned!(here()=> #counted(#outcomes, #amount));
-        return parts.around(&TokenStream::new(), &recording);
+        let counted = parts.private(&["scope", "counted"]);
+        return parts.around(None, &quote_spanned!(here()=> #counted(#outcomes, #amount)));
     }
-    let count = expand::count(&parts.place(), args.value.as_ref());
-    if args.scope.polls.is_some() {
-        return parts.around(&count, &quote_spanned!(here()=> ()));
+    let (count, site) = (parts.private(&["count"]), parts.site());
+    let count = quote_spanned!(here()=> #count(#site, #amount););
+    let has_guards = args.scope.in_flight.is_some() && function.returns.is_measured();
+    if args.scope.polls.is_some() || body.is_made() || has_guards {
+        return parts.around(Some(First::Statement(count)), &nothing());
     }
-    parts.in_front(&count)
+    parts.in_front(First::Statement(count))
 }
 
 /// The function with a timer in it, and what else was asked for.
 pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStream {
     let scope = &args.scope;
     let kind = scope.sample.as_ref().map_or(Kind::Timer, |sample| Kind::Sampled(sample.every));
-    let parts = Parts { function, body, args, kind };
+    let mut parts = Parts::of(kind, function, body, args);
     let word = if scope.busy.is_some() { "busy" } else { "wall" };
-    let timer = private_at(args.krate.as_ref(), &["scope", word], here(), here());
-    let sites = if scope.split().is_some() { parts.outcomes() } else { site(&parts.place()) };
+    let timer = parts.private(&["scope", word]);
+    let sites = if scope.split().is_some() { parts.outcomes() } else { parts.site() };
     let slow = match &scope.slow {
         Some(slow) => parts.slow(slow),
         None => quote_spanned!(here()=> ::core::option::Option::None),
     };
     let recording = quote_spanned!(here()=> #timer(#sites, #slow));
     if scope.split().is_some() || scope.busy.is_some() {
-        return parts.around(&TokenStream::new(), &recording);
+        return parts.around(None, &recording);
     }
     let guard = if scope.slow.is_some() {
-        let call = private_at(args.krate.as_ref(), &["scope", "call"], here(), here());
+        let call = parts.private(&["scope", "call"]);
         quote_spanned!(here()=> #call(#recording))
     } else {
-        expand::time(&parts.place())
+        let time = parts.private(&["time"]);
+        quote_spanned!(here()=> #time(#sites))
     };
-    let guard = quote_spanned!(here()=> let __zibrato_time = #guard;);
-    if scope.polls.is_some() {
-        return parts.around(&guard, &quote_spanned!(here()=> ()));
+    let guard = First::Guard(Ident::new("__zibrato_time", here()), guard);
+    if scope.polls.is_some() || body.is_made() || function.returns.is_measured() {
+        return parts.around(Some(guard), &nothing());
     }
-    parts.in_front(&guard)
+    parts.in_front(guard)
+}
+
+/// What records nothing at the end.
+fn nothing() -> TokenStream {
+    quote_spanned!(here()=> ())
+}
+
+/// What is in front of the body.
+pub(super) enum First {
+    /// It measures until it is dropped.
+    Guard(Ident, TokenStream),
+    Statement(TokenStream),
+}
+
+impl ToTokens for First {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        tokens.extend(match self {
+            Self::Guard(name, guard) => quote_spanned!(here()=> let #name = #guard;),
+            Self::Statement(statement) => statement.clone(),
+        });
+    }
 }
 
 /// One annotated function.
@@ -76,9 +102,15 @@ struct Parts<'a> {
     body: &'a Body,
     args: &'a Args,
     kind: Kind,
+    /// What is evaluated when the function is called, because the body may move its arguments.
+    at_the_call: TokenStream,
 }
 
 impl<'a> Parts<'a> {
+    fn of(kind: Kind, function: &'a Function, body: &'a Body, args: &'a Args) -> Self {
+        Self { function, body, args, kind, at_the_call: TokenStream::new() }
+    }
+
     fn scope(&self) -> &'a Scope {
         &self.args.scope
     }
@@ -91,30 +123,45 @@ impl<'a> Parts<'a> {
         private_at(self.args.krate.as_ref(), words, here(), here())
     }
 
+    /// The name of a variable that holds `value`.
+    fn at_the_call(&mut self, name: &str, value: &TokenStream) -> TokenStream {
+        let name = Ident::new(name, here());
+        self.at_the_call.extend(quote_spanned!(here()=> let #name = #value;));
+        name.into_token_stream()
+    }
+
+    /// The one site.
+    fn site(&mut self) -> TokenStream {
+        let site = site(&self.place());
+        let name = self.args.name.as_ref();
+        let is_fixed = self.args.tags.iter().all(|tag| Tag::fixed(tag).is_some())
+            && !name.is_some_and(|name| name.is_run_time);
+        if is_fixed { site } else { self.at_the_call("__zibrato_site", &site) }
+    }
+
     /// `first` in front of the statements.
-    fn in_front(&self, first: &TokenStream) -> TokenStream {
+    fn in_front(&self, first: First) -> TokenStream {
         let in_flight = self.in_flight();
-        expand::guarded(self.function, self.body, &quote_spanned!(here()=> #in_flight #first))
+        let at_the_call = &self.at_the_call;
+        let warning = expand::unmeasured_future(self.function, self.args);
+        let first = quote_spanned!(here()=> #warning #at_the_call #in_flight #first);
+        expand::guarded(self.function, self.body, &first)
     }
 
     /// `first`, and then the statements in a scope that tells `recording` how it goes.
-    fn around(&self, first: &TokenStream, recording: &TokenStream) -> TokenStream {
-        let in_flight = self.in_flight();
+    fn around(&self, first: Option<First>, recording: &TokenStream) -> TokenStream {
         let recording = self.polled(recording);
         let around = Around {
+            function: self.function,
+            body: self.body,
             krate: self.args.krate.as_ref(),
+            at_the_call: &self.at_the_call,
+            first: [self.in_flight(), first].into_iter().flatten().collect(),
             recording: &recording,
-            keep: keep_drop_order(self.function, self.body),
             output: Output::of(self.function),
             failed: self.failed(),
         };
-        let measured = if self.function.is_async() {
-            around.future(self.body)
-        } else {
-            around.call(self.body)
-        };
-        let content = quote_spanned!(here()=> #in_flight #first #measured);
-        expand::rebuilt(self.function, self.body, content)
+        around.measured()
     }
 
     fn failed(&self) -> Failed {
@@ -128,13 +175,12 @@ impl<'a> Parts<'a> {
         if self.scope().err.is_some() || one { Failed::Outcome } else { Failed::IfItCan }
     }
 
-    fn in_flight(&self) -> TokenStream {
-        if self.scope().in_flight.is_none() {
-            return TokenStream::new();
-        }
+    fn in_flight(&self) -> Option<First> {
+        self.scope().in_flight?;
         let place = Place { kind: Kind::InFlight, ending: ".in_flight", ..self.place() };
         let (in_flight, site) = (self.private(&["in_flight"]), site(&place));
-        quote_spanned!(here()=> let __zibrato_in_flight = #in_flight(#site);)
+        let guard = quote_spanned!(here()=> #in_flight(#site));
+        Some(First::Guard(Ident::new("__zibrato_in_flight", here()), guard))
     }
 
     fn polled(&self, recording: &TokenStream) -> TokenStream {
@@ -163,9 +209,9 @@ impl<'a> Parts<'a> {
     }
 
     /// The one site, for the outcomes that are counted there.
-    fn one_outcome(&self, when: When) -> TokenStream {
+    fn one_outcome(&mut self, when: When) -> TokenStream {
         let word = if when == When::Err { "failures" } else { "successes" };
-        let (only, site) = (self.private(&["scope", word]), site(&self.place()));
+        let (only, site) = (self.private(&["scope", word]), self.site());
         quote_spanned!(here()=> #only(#site))
     }
 
@@ -174,7 +220,9 @@ impl<'a> Parts<'a> {
             Ending::Ok => ("ok", !self.function.never_returns()),
             Ending::Err => ("err", self.function.output().is_some()),
             Ending::Panic => ("panic", true),
-            Ending::Cancelled => ("cancelled", self.function.is_async()),
+            Ending::Cancelled => {
+                ("cancelled", self.function.is_async() || self.function.returns.is_unlikely())
+            }
         };
         if !possible {
             return quote_spanned!(here()=> ::core::option::Option::None);
@@ -194,153 +242,6 @@ impl<'a> Parts<'a> {
         let seconds = Literal::f64_suffixed(slow.seconds);
         quote_spanned!(here()=>
             ::core::option::Option::Some(#slow_type { site: #site, seconds: #seconds })
-        )
-    }
-}
-
-/// What tells whether a call that returned has failed.
-#[derive(Clone, Copy)]
-enum Failed {
-    /// The type of the result, which may or may not be an outcome.
-    IfItCan,
-    /// Nobody asks, or there is no result.
-    Never,
-    /// The result, which has to be an outcome.
-    Outcome,
-    /// It does not return.
-    Unreachable,
-}
-
-/// See [`Around::typed`].
-#[derive(Default)]
-struct Typed {
-    /// Goes in front of the closure or block.
-    outside: TokenStream,
-    /// Goes into the async block.
-    inside: TokenStream,
-    /// Goes in front of the closure that is an argument.
-    argument: TokenStream,
-}
-
-/// A body that is to run in a scope.
-struct Around<'a> {
-    krate: Option<&'a Path>,
-    recording: &'a TokenStream,
-    keep: TokenStream,
-    output: Output,
-    failed: Failed,
-}
-
-impl Around<'_> {
-    fn private(&self, words: &[&str]) -> TokenStream {
-        private_at(self.krate, words, here(), here())
-    }
-
-    /// A closure, so that `return` and `?` end there.
-    fn call(&self, body: &Body) -> TokenStream {
-        let Self { recording, keep, output, .. } = self;
-        let call = self.private(&["scope", "call"]);
-        let run = if output.is_whole { "run" } else { "run_typed" };
-        let run = self.private(&["scope", run]);
-        let Body { items, statements, .. } = body;
-        let block = braced(body.braces, quote_spanned!(here()=> #keep #items #statements));
-        let tokens = &output.tokens;
-        let closure = quote_spanned!(body.braces=> move || -> #tokens #block);
-        let Typed { outside, argument, .. } = self.typed();
-        let run = quote_spanned!(here()=> #run(#argument #closure));
-        let finished = self.finished(&run);
-        quote_spanned!(here()=>
-            #outside
-            let __zibrato_scope = #call(#recording);
-            #finished
-        )
-    }
-
-    /// An async block, which is polled by hand.
-    fn future(&self, body: &Body) -> TokenStream {
-        let Self { recording, keep, .. } = self;
-        let future = self.private(&["scope", "future"]);
-        let poll = self.private(&["scope", "Scope", "poll"]);
-        let Typed { outside, inside, .. } = self.typed();
-        let Body { items, statements, .. } = body;
-        let block = braced(body.braces, quote_spanned!(here()=> #inside #keep #items #statements));
-        // Inside a future that borrows, so does this one.
-        let head = match &body.around {
-            Some(around) => around.head.clone(),
-            None => quote_spanned!(here()=> async move),
-        };
-        let polled = quote_spanned!(here()=>
-            ::core::future::poll_fn(|__zibrato_context| {
-                #poll(
-                    &mut __zibrato_scope,
-                    ::core::pin::Pin::as_mut(&mut __zibrato_body),
-                    __zibrato_context,
-                )
-            })
-            .await
-        );
-        let finished = self.finished(&polled);
-        quote_spanned!(here()=>
-            #outside
-            let mut __zibrato_scope = #future(#recording);
-            let mut __zibrato_body = ::core::pin::pin!(#head #block);
-            #finished
-        )
-    }
-
-    /// What tells a closure or an async block the type of its result, where it cannot be written:
-    /// a return that is never taken has the type of the function.
-    fn typed(&self) -> Typed {
-        let Output { tokens, is_whole, from, .. } = &self.output;
-        let mut typed = Typed::default();
-        if matches!(self.failed, Failed::Unreachable) {
-            return typed;
-        }
-        let never = if *is_whole {
-            quote_spanned!(hidden(*from)=> ::core::option::Option::<#tokens>::None)
-        } else {
-            let returned = self.private(&["scope", "Returned", "new"]);
-            let never = self.private(&["scope", "Returned", "never"]);
-            let never = quote_spanned!(here()=> #never(__zibrato_returned));
-            typed.outside = quote_spanned!(here()=>
-                let __zibrato_returned = #returned();
-                if let ::core::option::Option::Some(__zibrato_never) = #never {
-                    return __zibrato_never;
-                }
-            );
-            typed.argument = quote_spanned!(here()=> __zibrato_returned,);
-            never
-        };
-        typed.inside = quote_spanned!(hidden(*from)=>
-            if let ::core::option::Option::Some(__zibrato_never) = #never {
-                return __zibrato_never;
-            }
-        );
-        typed
-    }
-
-    /// `result`, which the scope is told of.
-    fn finished(&self, result: &TokenStream) -> TokenStream {
-        let Output { tokens: output, from, to, .. } = &self.output;
-        let finish = self.private(&["scope", "Scope", "finish"]);
-        let named = Ident::new("__zibrato_result", hidden(*from));
-        let failed = match self.failed {
-            // What is dropped has panicked or was cancelled.
-            Failed::Unreachable => return result.clone(),
-            Failed::Never => quote_spanned!(here()=> false),
-            Failed::IfItCan => {
-                let look = self.private(&["scope", "Look"]);
-                quote_spanned!(here()=> #look(&#named).__zibrato_failed())
-            }
-            // Where the type is no outcome, rustc underlines this.
-            Failed::Outcome => {
-                let is_err = private_at(self.krate, &["scope", "is_err"], *from, *to);
-                quote_spanned!(hidden(*to)=> #is_err(&#named))
-            }
-        };
-        quote_spanned!(here()=>
-            let #named: #output = #result;
-            #finish(__zibrato_scope, #failed, #named)
         )
     }
 }

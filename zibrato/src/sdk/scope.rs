@@ -9,15 +9,20 @@ use super::outcome::Outcome;
 use super::point;
 use super::site::{Site, count};
 use super::ticks::{Elapsed, Moment};
-use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+mod future;
 mod join;
+mod made;
 #[cfg(test)]
 mod tests;
+pub use future::{Measured, measured};
 pub use join::{join, joined_length, text};
+pub use made::{
+    Continued, Made, MadeFuture, MadeValue, Returned, boxed, made, pinned, returned, to_be_made,
+};
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +36,15 @@ pub enum Ending {
 
 /// What is recorded of one call.
 pub trait Recording {
-    /// A future is polled.
+    /// A future is about to be polled.
+    #[inline]
+    fn poll(&mut self) {}
+
+    /// The call's code begins to run, or goes on.
     #[inline]
     fn resume(&mut self) {}
 
-    /// A poll has returned.
+    /// The call's code has returned, for now.
     #[inline]
     fn pause(&mut self) {}
 
@@ -68,7 +77,7 @@ pub const fn call<R: Recording>(recording: R) -> Scope<R> {
 
 /// A future that [`Scope::poll`] polls.
 #[inline]
-pub const fn future<R: Recording>(recording: R) -> Scope<R> {
+const fn future<R: Recording>(recording: R) -> Scope<R> {
     Scope { recording, phase: Phase::Waiting }
 }
 
@@ -84,55 +93,31 @@ pub fn run_typed<T>(_: Returned<T>, body: impl FnOnce() -> T) -> T {
     body()
 }
 
-/// The type of a result that cannot be written down, such as one with an `impl Trait` in it.
-#[derive(Debug)]
-pub struct Returned<T>(PhantomData<fn() -> T>);
-
-impl<T> Returned<T> {
-    #[inline]
-    #[must_use]
-    #[expect(clippy::new_without_default, reason = "generated code makes it")]
-    pub const fn new() -> Self {
-        Self(PhantomData)
-    }
-
-    /// What is never there has the type too.
-    #[inline]
-    #[must_use]
-    pub const fn never(self) -> Option<T> {
-        None
-    }
-}
-
-impl<T> Clone for Returned<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Returned<T> {}
-
 impl<R: Recording> Scope<R> {
     /// Polls what is measured.
     #[inline]
-    pub fn poll<F: Future>(
-        &mut self,
-        body: Pin<&mut F>,
-        context: &mut Context<'_>,
-    ) -> Poll<F::Output> {
+    fn poll<F: Future>(&mut self, body: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
         self.phase = Phase::Running;
+        self.recording.poll();
         self.recording.resume();
         let polled = body.poll(context);
         self.recording.pause();
-        self.phase = Phase::Waiting;
+        if polled.is_pending() {
+            self.phase = Phase::Waiting;
+        }
         polled
     }
 
     /// Ends the call, and passes its result through.
     #[inline]
     pub fn finish<T>(mut self, failed: bool, result: T) -> T {
-        self.end(if failed { Ending::Err } else { Ending::Ok });
+        self.end_with(failed);
         result
+    }
+
+    #[inline]
+    fn end_with(&mut self, failed: bool) {
+        self.end(if failed { Ending::Err } else { Ending::Ok });
     }
 
     #[inline]
@@ -340,8 +325,13 @@ pub const fn polled<R: Recording>(polls: &'static Site, recording: R) -> Polled<
 
 impl<R: Recording> Recording for Polled<R> {
     #[inline]
-    fn resume(&mut self) {
+    fn poll(&mut self) {
         count(self.polls, 1_u64);
+        self.recording.poll();
+    }
+
+    #[inline]
+    fn resume(&mut self) {
         self.recording.resume();
     }
 

@@ -1,0 +1,253 @@
+//! A body in a scope: a call in a closure, or a future beside the scope that polls it.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::Path;
+
+use super::expand::First;
+use crate::erase::erase_impl_trait;
+use crate::expand::{
+    Output, braced, ends, here, hidden, is_mentioned, keep_drop_order, private_at, rebuilt,
+};
+use crate::function::{Body, Function};
+use crate::returns::Returns;
+
+/// What tells whether a call that returned has failed.
+#[derive(Clone, Copy)]
+pub(super) enum Failed {
+    /// The type of the result, which may or may not be an outcome.
+    IfItCan,
+    /// Nobody asks, or there is no result.
+    Never,
+    /// The result, which has to be an outcome.
+    Outcome,
+    /// It does not return.
+    Unreachable,
+}
+
+/// A body that is to run in a scope.
+pub(super) struct Around<'a> {
+    pub(super) function: &'a Function,
+    pub(super) body: &'a Body,
+    pub(super) krate: Option<&'a Path>,
+    /// Variables that the rest of it uses.
+    pub(super) at_the_call: &'a TokenStream,
+    /// What happens when the call begins.
+    pub(super) first: Vec<First>,
+    pub(super) recording: &'a TokenStream,
+    pub(super) output: Output,
+    pub(super) failed: Failed,
+}
+
+/// See [`Around::typed`].
+#[derive(Default)]
+struct Typed {
+    /// Goes in front of the closure or block.
+    outside: TokenStream,
+    /// Goes into the async block.
+    inside: TokenStream,
+    /// Goes in front of the closure that is an argument.
+    argument: TokenStream,
+}
+
+impl Around<'_> {
+    /// The function with its body in the scope.
+    pub(super) fn measured(&self) -> TokenStream {
+        let Self { function, body, .. } = self;
+        if let Some(around) = &body.around {
+            let content = match &around.head {
+                Some(head) => {
+                    let Typed { outside, inside, .. } = self.typed();
+                    let block = self.block(&quote!(#outside #inside));
+                    quote!(#head #block)
+                }
+                None => body.statements.clone(),
+            };
+            let head = function.head();
+            let block = braced(around.braces(), around.wrap(&self.future(&content)));
+            return quote!(#head #block);
+        }
+        if function.returns.is_measured() || function.returns.is_unlikely() {
+            return rebuilt(function, body, self.making());
+        }
+        if function.signature.asyncness.is_none() {
+            return rebuilt(function, body, self.call());
+        }
+        let Typed { outside, inside, .. } = self.typed();
+        let block = self.block(&inside);
+        let future = self.future(&quote_spanned!(here()=> async move #block));
+        let is_used = |binding: &Ident| is_mentioned(binding, body.statements.clone());
+        if self.output.is_whole
+            && let Some(head) = function.head_without_async(&self.output, is_used)
+        {
+            let inner_attributes = &body.inner_attributes;
+            let block = braced(body.braces, quote!(#(#inner_attributes)* #future));
+            return quote!(#head #block);
+        }
+        rebuilt(function, body, quote_spanned!(here()=> #outside #future.await))
+    }
+
+    fn private(&self, words: &[&str]) -> TokenStream {
+        private_at(self.krate, words, here(), here())
+    }
+
+    /// The body as a block, with `first` in it.
+    fn block(&self, first: &TokenStream) -> TokenStream {
+        let Body { items, statements, .. } = self.body;
+        let keep = keep_drop_order(self.function, self.body);
+        braced(self.body.braces, quote_spanned!(here()=> #first #keep #items #statements)).into()
+    }
+
+    /// A closure, so that `return` and `?` end there.
+    fn call(&self) -> TokenStream {
+        let Self { at_the_call, first, recording, output, .. } = self;
+        let call = self.private(&["scope", "call"]);
+        let run = if output.is_whole { "run" } else { "run_typed" };
+        let run = self.private(&["scope", run]);
+        let block = self.block(&TokenStream::new());
+        let Output { tokens, from, to, .. } = output;
+        let closure = quote_spanned!(self.body.braces=> move || -> #tokens #block);
+        let Typed { outside, argument, .. } = self.typed();
+        let run = quote_spanned!(here()=> #run(#argument #closure));
+        let result = if matches!(self.failed, Failed::Unreachable) {
+            // What is dropped has panicked.
+            run
+        } else {
+            let finish = self.private(&["scope", "Scope", "finish"]);
+            let named = Ident::new("__zibrato_result", hidden(*from));
+            let failed = self.look(&quote_spanned!(hidden(*to)=> &#named));
+            quote_spanned!(here()=>
+                let #named: #tokens = #run;
+                #finish(__zibrato_scope, #failed, #named)
+            )
+        };
+        quote_spanned!(here()=>
+            #at_the_call
+            #(#first)*
+            #outside
+            let __zibrato_scope = #call(#recording);
+            #result
+        )
+    }
+
+    /// A call that makes a future, and goes on in it.
+    fn making(&self) -> TokenStream {
+        let Self { function, at_the_call, first, recording, .. } = self;
+        let call = self.private(&["scope", "call"]);
+        let make = self.private(&["scope", "Scope", "make"]);
+        let block = self.block(&TokenStream::new());
+        let declared = function.declared().map(|output| erase_impl_trait(output).0);
+        let closure = quote_spanned!(self.body.braces=> move || -> #declared #block);
+        let guards = self.guards();
+        let named = Ident::new("__zibrato_result", hidden(self.output.from));
+        let failed = self.look(&quote_spanned!(hidden(self.output.to)=> &*#named));
+        let parts = quote_spanned!(here()=>
+            __zibrato_scope,
+            #guards,
+            __zibrato_made,
+            |#named| #failed
+        );
+        let finished = match function.returns {
+            Returns::Pinned => self.ended("pinned", &parts),
+            Returns::Boxed => self.ended("boxed", &parts),
+            Returns::Perhaps | Returns::Unlikely => {
+                let made = self.private(&["scope", "made"]);
+                // Where it is a future that cannot be measured, the caret belongs under its type.
+                let span = function.declared().map_or_else(here, |output| hidden(ends(output).0));
+                let end = Ident::new("__zibrato_end", span);
+                quote_spanned!(here()=> #made(&__zibrato_made).#end(#parts))
+            }
+            Returns::Future | Returns::Value => self.ended("returned", &parts),
+        };
+        quote_spanned!(here()=>
+            #at_the_call
+            #(#first)*
+            let mut __zibrato_scope = #call(#recording);
+            let __zibrato_made = #make(&mut __zibrato_scope, #closure);
+            #finished
+        )
+    }
+
+    fn ended(&self, word: &str, parts: &TokenStream) -> TokenStream {
+        let end = self.private(&["scope", word]);
+        quote_spanned!(here()=> #end(#parts))
+    }
+
+    /// The guards, to be dropped from the last to the first.
+    fn guards(&self) -> TokenStream {
+        let guards = self.first.iter().rev().filter_map(|first| match first {
+            First::Guard(name, _) => Some(name),
+            First::Statement(_) => None,
+        });
+        quote_spanned!(here()=> (#(#guards,)*))
+    }
+
+    /// The future beside the scope that polls it.
+    fn future(&self, future: &TokenStream) -> TokenStream {
+        let Self { at_the_call, first, recording, .. } = self;
+        let measured = self.private(&["scope", "measured"]);
+        let guards = self.guards();
+        let begin = quote_spanned!(here()=> move || {
+            #(#first)*
+            (#recording, #guards)
+        });
+        let begin = if at_the_call.is_empty() {
+            begin
+        } else {
+            quote_spanned!(here()=> { #at_the_call #begin })
+        };
+        let named = Ident::new("__zibrato_result", hidden(self.output.from));
+        let failed = self.look(&quote_spanned!(hidden(self.output.to)=> &*#named));
+        quote_spanned!(here()=> #measured(#begin, #future, |#named| #failed))
+    }
+
+    /// What tells a closure or an async block the type of its result, where it cannot be written:
+    /// a return that is never taken has the type of the function.
+    fn typed(&self) -> Typed {
+        let Output { tokens, is_whole, from, .. } = &self.output;
+        let mut typed = Typed::default();
+        if matches!(self.failed, Failed::Unreachable) {
+            return typed;
+        }
+        let never = if *is_whole {
+            quote_spanned!(hidden(*from)=> ::core::option::Option::<#tokens>::None)
+        } else {
+            let returned = self.private(&["scope", "Returned", "new"]);
+            let never = self.private(&["scope", "Returned", "never"]);
+            let never = quote_spanned!(here()=> #never(__zibrato_returned));
+            typed.outside = quote_spanned!(here()=>
+                let __zibrato_returned = #returned();
+                if let ::core::option::Option::Some(__zibrato_never) = #never {
+                    return __zibrato_never;
+                }
+            );
+            typed.argument = quote_spanned!(here()=> __zibrato_returned,);
+            never
+        };
+        typed.inside = quote_spanned!(hidden(*from)=>
+            if let ::core::option::Option::Some(__zibrato_never) = #never {
+                return __zibrato_never;
+            }
+        );
+        typed
+    }
+
+    /// Whether the result is an error, given a reference to it.
+    fn look(&self, result: &TokenStream) -> TokenStream {
+        let Output { from, to, .. } = &self.output;
+        match self.failed {
+            Failed::Never | Failed::Unreachable => {
+                quote_spanned!(here()=> { let _ = #result; false })
+            }
+            Failed::IfItCan => {
+                let look = self.private(&["scope", "Look"]);
+                quote_spanned!(here()=> #look(#result).__zibrato_failed())
+            }
+            // Where the type is no outcome, rustc underlines this.
+            Failed::Outcome => {
+                let is_err = private_at(self.krate, &["scope", "is_err"], *from, *to);
+                quote_spanned!(hidden(*to)=> #is_err(#result))
+            }
+        }
+    }
+}
