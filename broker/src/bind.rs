@@ -16,7 +16,7 @@ use zibrato::wire::{Door, MAX_REQUEST_BYTES};
 pub(crate) const MAX_BASE_PORT: u16 = u16::MAX - Door::Legacy.offset();
 
 /// The host that means not to listen on TCP.
-const NO_TCP: &str = "off";
+pub(crate) const NO_TCP: &str = "off";
 
 /// How many free base ports are tried.
 const ATTEMPTS: usize = 100;
@@ -63,7 +63,7 @@ impl Config {
         self.gate().map(drop)
     }
 
-    fn address(&self) -> Result<Option<IpAddr>, StartError> {
+    pub(crate) fn address(&self) -> Result<Option<IpAddr>, StartError> {
         if self.port > MAX_BASE_PORT {
             return Err(StartError::PortRange { port: self.port });
         }
@@ -87,7 +87,7 @@ impl Config {
         }
     }
 
-    fn gate(&self) -> Result<Option<Gate>, StartError> {
+    pub(crate) fn gate(&self) -> Result<Option<Gate>, StartError> {
         let Some((key, allowed)) = &self.curve else { return Ok(None) };
         Ok(Some(Gate::open(key.clone(), allowed.clone())?))
     }

@@ -1,5 +1,6 @@
 //! The command line of `zibrato-broker`, and what the program does with it.
 
+mod check;
 mod cursors;
 mod journal;
 
@@ -14,7 +15,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use zibrato::curve::{Curve, KeySource};
-use zibrato::daemon::{CommonFlags, Exit, Failure, Hangup, Stop, Systemd, print};
+use zibrato::daemon::{
+    CommonFlags, Doubts, Exit, Failure, Findings, Hangup, Program, Stop, Systemd,
+};
 use zibrato::resources::new_context;
 use zibrato::wire::{Door, MAX_FRAME_BYTES};
 
@@ -117,35 +120,52 @@ enum Http {
     Off,
 }
 
-/// Runs the broker until TERM, INT or QUIT.
-///
-/// # Errors
-/// [`Failure`] with the code to exit with and the line to say.
-pub fn run(flags: Flags) -> Result<ExitCode, Failure> {
-    match &flags.command {
-        Some(Command::Cursors(command)) => {
-            return flags.cursors(command).map(|()| Exit::Fine.into());
-        }
-        Some(Command::Journal(command)) => {
-            return journal::run(command, &flags.journal).map(|()| Exit::Fine.into());
-        }
-        Some(Command::Keygen(flags)) => {
-            return keygen::run(flags).map(|()| Exit::Fine.into());
-        }
-        None => {}
+impl Program for Flags {
+    fn common(&self) -> &CommonFlags {
+        &self.common
     }
-    flags.common.init_logging()?;
+
+    fn subcommand_flags(path: &str) -> Option<Vec<String>> {
+        let used: &[&str] = match path.split(' ').next() {
+            Some("cursors") => &["host", "port", "ipc", "curve-key", "config"],
+            Some("journal") => &["journal", "config"],
+            _ => &[],
+        };
+        Some(used.iter().map(|flag| (*flag).to_owned()).collect())
+    }
+
+    fn runs(&self) -> bool {
+        self.command.is_none()
+    }
+
+    fn levels(&self) -> Vec<String> {
+        self.journal.kept_levels()
+    }
+
+    fn check(&self, findings: &mut Findings) {
+        check::check(self, findings);
+    }
+
+    /// Runs the broker until TERM, INT or QUIT, or does what the subcommand says.
+    fn run(self, doubts: Doubts) -> Result<ExitCode, Failure> {
+        let done = match &self.command {
+            Some(Command::Cursors(command)) => self.cursors(command),
+            Some(Command::Journal(command)) => journal::run(command, &self.journal),
+            Some(Command::Keygen(flags)) => keygen::run(flags),
+            None => return run(&self, doubts),
+        };
+        done.map(|()| Exit::Fine.into())
+    }
+}
+
+fn run(flags: &Flags, doubts: Doubts) -> Result<ExitCode, Failure> {
     let config = flags.config()?;
-    if flags.common.check {
-        config.check().map_err(failure)?;
-        print("fine\n")?;
-        return Ok(Exit::Fine.into());
-    }
     let resources = |error| failure(StartError::Resources(error));
     let stop = Stop::on_signals().map_err(resources)?;
     let hangup = Hangup::on_signal().map_err(resources)?;
     let broker = Broker::start(config).map_err(failure)?;
     announce(&broker);
+    doubts.log();
     attend(&broker, &stop, &hangup);
     let report = broker.stop(flags.shutdown_timeout);
     let counters = &report.counters;
@@ -197,6 +217,15 @@ fn announce(broker: &Broker) {
 
 impl Flags {
     fn config(&self) -> Result<Config, Failure> {
+        let journal = self.journal.config()?;
+        if let Some(journal) = &journal {
+            self.journal.probe(&journal.directory)?;
+        }
+        self.with_keys(self.without_keys().journal(journal))
+    }
+
+    /// The configuration, but for keys and journal.
+    fn without_keys(&self) -> Config {
         let http = match self.http {
             Http::At(address) => Some(address),
             Http::Off => None,
@@ -209,12 +238,14 @@ impl Flags {
             .high_water(self.high_water_mark)
             .max_memory(self.max_memory << 20)
             .settle(self.settle);
-        let config = config.journal(self.journal.config()?);
         let config = match &self.ipc {
             Some(folder) => config.ipc(folder, self.ipc_mode),
             None => config,
         };
-        let config = if self.insecure { config.insecure() } else { config };
+        if self.insecure { config.insecure() } else { config }
+    }
+
+    fn with_keys(&self, config: Config) -> Result<Config, Failure> {
         let wrong = |why: String| Failure::new(Exit::Config, why);
         match (&self.curve_key, &self.allowed_keys) {
             (None, None) => Ok(config),
@@ -308,66 +339,4 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Flags, Http, http, seconds};
-    use clap::{CommandFactory, Parser};
-    use std::time::Duration;
-
-    #[test]
-    fn the_flags_are_consistent() {
-        Flags::command().debug_assert();
-    }
-
-    #[test]
-    fn cursors_are_asked_for_where_the_broker_is_and_in_its_folder_if_it_has_one() {
-        for (flags, expected) in [
-            (&[][..], "tcp://127.0.0.1:5552"),
-            (&["--host", "::1", "--port", "7000"], "tcp://[::1]:7002"),
-            (&["--ipc", "/run/z"], "ipc:///run/z/replay.sock"),
-            (&["--host", "off", "--ipc", "/run/z"], "ipc:///run/z/replay.sock"),
-            (&["--host", "ipc:///run/z"], "ipc:///run/z/replay.sock"),
-        ] {
-            let args = [&["zibrato-broker"], flags, &["cursors", "list"]].concat();
-            assert_eq!(Flags::try_parse_from(args).unwrap().replay_endpoint(), expected);
-        }
-    }
-
-    #[test]
-    fn defaults_are_those_of_the_library() {
-        // But for those four, which a program has more use for than a test or an embedded broker.
-        let args = ["zibrato-broker", "--http", "off", "--settle", "0", "--no-journal"];
-        let flags = Flags::try_parse_from(args).unwrap();
-        let (ours, theirs) = (flags.config().unwrap(), crate::Config::new().max_memory(512 << 20));
-        assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
-    }
-
-    #[test]
-    fn values_that_cannot_be_are_refused() {
-        for args in [
-            ["--port", "70000"],
-            ["--port", "65534"],
-            ["--port", "-1"],
-            ["--http", "5580"],
-            ["--http", "nowhere"],
-            ["--high-water-mark", "0"],
-            ["--max-frame", "0"],
-            // No worker would read on behind a batch that is larger.
-            ["--max-frame", "4194305"],
-            ["--settle", "-1"],
-            ["--shutdown-timeout", "-1"],
-            ["--shutdown-timeout", "nan"],
-        ] {
-            let [flag, value] = args;
-            let parsed = Flags::try_parse_from(["zibrato-broker", &format!("{flag}={value}")]);
-            assert!(parsed.is_err(), "{flag} {value}");
-        }
-    }
-
-    #[test]
-    fn addresses_and_seconds_are_read() {
-        assert_eq!(http("off"), Ok(Http::Off));
-        assert_eq!(http("127.0.0.1:80"), Ok(Http::At("127.0.0.1:80".parse().unwrap())));
-        assert!(matches!(http("localhost:80"), Ok(Http::At(_))));
-        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@
 //! and are left out.
 
 use zibrato::Sketch;
-use zibrato::wire::{BatchError, BatchReader, Entry, Line, LineValue, TimerSummary, Value};
+use zibrato::wire::{BatchError, BatchReader, Entry, Line, LineValue, Tags, TimerSummary, Value};
 
 /// The most lines that one folded timer becomes.
 pub(crate) const MAX_TIMER_LINES: u64 = 1_000;
@@ -38,7 +38,19 @@ pub(crate) struct Expanded {
 pub(crate) fn expand(
     level: &str,
     body: &[u8],
-    give: impl FnMut(&Line<'_>),
+    mut give: impl FnMut(&Line<'_>),
+) -> Result<Expanded, BatchError> {
+    expand_with_tags(level, body, |line, _| give(line))
+}
+
+/// As [`expand`], with the tags that have no place in a line.
+///
+/// # Errors
+/// [`BatchError`] when the body is no batch.
+pub(crate) fn expand_with_tags(
+    level: &str,
+    body: &[u8],
+    give: impl FnMut(&Line<'_>, &Tags<'_>),
 ) -> Result<Expanded, BatchError> {
     let batch = BatchReader::new(body)?;
     let mut to = Lines {
@@ -66,7 +78,7 @@ struct Lines<'a, F> {
     done: Expanded,
 }
 
-impl<F: FnMut(&Line<'_>)> Lines<'_, F> {
+impl<F: FnMut(&Line<'_>, &Tags<'_>)> Lines<'_, F> {
     fn entry(&mut self, entry: &Entry<'_>) {
         let end_ms = self.end_ms;
         match &entry.value {
@@ -100,14 +112,15 @@ impl<F: FnMut(&Line<'_>)> Lines<'_, F> {
         }
         self.done.lines += 1;
         let at_ms = if at_ms < MAX_TIME_MS { at_ms } else { self.end_ms };
-        (self.give)(&Line {
+        let line = Line {
             level: self.level,
             kind: entry.value.kind(),
             name: entry.name,
             value,
             timestamp: at_ms as f64 / 1e3,
             source: self.source,
-        });
+        };
+        (self.give)(&line, &entry.tags);
     }
 }
 

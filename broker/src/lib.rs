@@ -44,7 +44,7 @@ mod subscriptions;
 // The public interface is:
 pub use bind::StartError;
 pub use broker::{Broker, End, StopReport};
-pub use command::{Flags, run};
+pub use command::Flags;
 pub use config::Config;
 pub use counters::{Counters, Dropped, IntakeCounters, PeerCounters};
 pub use curve::{AllowedError, KeyCounters, Reloaded};

@@ -6,5 +6,5 @@ mod accept;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    zibrato::daemon::main(zibrato_broker::run)
+    zibrato::daemon::main::<zibrato_broker::Flags>()
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::time::Duration;
-use zibrato::daemon::Failure;
+use zibrato::daemon::{Failure, Findings};
 use zibrato::window::Window;
 
 /// Where a worker delivers.
@@ -109,6 +109,10 @@ pub trait BackendProgram: Backend + Sized {
     /// # Errors
     /// When the flags say something that cannot be: one line, with how to mend it.
     fn open(flags: Self::Flags) -> Result<Self, Failure>;
+
+    /// Looks, for `--check`, at what can be known of the far side without delivering, such as
+    /// whether its host can be looked up. Defaults to nothing.
+    fn check(&self, _findings: &mut Findings) {}
 }
 
 /// What goes out in one request or one write.

@@ -15,7 +15,7 @@ use trust::Trust;
 use ureq::SendBody;
 use ureq::http::Uri;
 use ureq::tls::TlsConfig;
-use zibrato::daemon::{Exit, Failure};
+use zibrato::daemon::{Exit, Failure, Findings};
 
 /// The most that is read of an answer's body; the rest is cut.
 const MAX_ANSWER_BYTES: u64 = 1 << 20;
@@ -125,6 +125,19 @@ impl HttpClient {
             Some(proxy) => format!("{origin} through the proxy {proxy}"),
             None => origin,
         }
+    }
+
+    /// Looks up the host that requests go to: the proxy's, if there is one. `flag` is where the
+    /// endpoint came from.
+    pub(crate) fn check(&self, flag: &str, findings: &mut Findings) {
+        if let Some(proxy) = self.agent.config().proxy() {
+            findings.host("the proxy's variable", proxy.host(), proxy.port());
+            return;
+        }
+        let Endpoint(uri) = &self.endpoint;
+        let default = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        findings.host(flag, host, uri.port_u16().unwrap_or(default));
     }
 
     /// Posts a JSON body, with an `Authorization` header if there is one, and with the payload's key

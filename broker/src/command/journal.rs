@@ -1,6 +1,6 @@
 //! The flags of the journal, and `zibrato-broker journal`, which looks at one.
 
-use crate::expand::expand;
+use crate::expand::expand_with_tags;
 use crate::journal::{
     Content, Inspection, JournalConfig, JournalError, Record, SegmentReport, default_path, inspect,
     level_names, levels,
@@ -8,13 +8,13 @@ use crate::journal::{
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use zibrato::daemon::{Exit, Failure, Output};
-use zibrato::wire::BatchReader;
+use zibrato::daemon::{Exit, Failure, Output, probe_folder, state_variable};
+use zibrato::wire::{BatchReader, Line, Tags};
 
 /// Where and how much is kept.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct JournalFlags {
-    /// Folder of the journal; by default in $STATE_DIRECTORY, else in the user's state directory
+    /// Directory of the journal [default: $STATE_DIRECTORY/journal, or zibrato-broker/journal in $XDG_STATE_HOME or ~/.local/state]
     #[arg(long, value_name = "DIR", global = true)]
     journal: Option<PathBuf>,
 
@@ -59,12 +59,36 @@ impl JournalFlags {
         Ok(Some(config.keep_levels(kept)))
     }
 
+    /// The levels that are kept, as they were given.
+    pub(crate) fn kept_levels(&self) -> Vec<String> {
+        self.keep_levels.clone()
+    }
+
+    /// Refuses a default folder that cannot be made or written, before a broker tries: then it is
+    /// the surroundings that are wrong. A disk that is full may have room again.
+    pub(crate) fn probe(&self, directory: &Path) -> Result<(), Failure> {
+        if self.journal.is_some() {
+            return Ok(());
+        }
+        match probe_folder(directory) {
+            Err(error) if !is_full(&error) => {
+                let error = JournalError::DefaultUnusable { path: directory.into(), source: error };
+                Err(config_failure(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn directory(&self) -> Result<PathBuf, JournalError> {
         match &self.journal {
             Some(directory) => Ok(directory.clone()),
-            None => default_path(|name| std::env::var_os(name)),
+            None => default_path(state_variable),
         }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn config_failure(error: JournalError) -> Failure {
@@ -94,7 +118,7 @@ enum What {
         /// Begin after this offset
         #[arg(long, value_name = "OFFSET", default_value_t = 0)]
         after: u64,
-        /// Print lines as publishers of lines send them, in place of batches
+        /// Print a line for each reading, as level|type|name|value|time|source, then its tags after tabs
         #[arg(long)]
         lines: bool,
     },
@@ -226,9 +250,9 @@ fn dump(out: &mut impl Write, record: &Record<'_>, lines: bool) -> io::Result<()
     let Content::Batch { id, level, body } = record.content else { return Ok(()) };
     if lines {
         let mut written = Ok(());
-        let expanded = expand(level, body, |line| {
+        let expanded = expand_with_tags(level, body, |line, tags| {
             if written.is_ok() {
-                written = writeln!(out, "{line}");
+                written = write_line(out, line, tags);
             }
         });
         written?;
@@ -238,6 +262,15 @@ fn dump(out: &mut impl Write, record: &Record<'_>, lines: bool) -> io::Result<()
     let (offset, publisher, sequence) = (record.offset, id.publisher, id.sequence);
     let received = time(record.received_ms);
     writeln!(out, "{offset}\t{received}\t{level}\t{publisher}\t{sequence}\t{entries}")
+}
+
+/// A line as publishers send it, and after a tab each of its tags, for which a line has no place.
+fn write_line(out: &mut impl Write, line: &Line<'_>, tags: &Tags<'_>) -> io::Result<()> {
+    write!(out, "{line}")?;
+    for (tag, value) in tags.clone() {
+        write!(out, "\t{tag}={value}")?;
+    }
+    writeln!(out)
 }
 
 /// RFC 3339, in UTC.

@@ -9,6 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use zibrato::daemon::{NoStateFolder, state_folder};
 use zibrato::wire::PublisherId;
 
 /// What the names of segments end with.
@@ -107,12 +108,25 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
+    /// The default directory cannot be made or written.
+    #[error(
+        "the journal cannot be kept in {}, the default directory: {source}; give a directory with \
+         --journal, or set STATE_DIRECTORY or HOME to one that this user may write, or keep none \
+         with --no-journal",
+        path.display()
+    )]
+    DefaultUnusable {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// There is no directory to keep it in.
     #[error(
-        "there is no place for the journal: neither $STATE_DIRECTORY nor $XDG_STATE_HOME nor $HOME \
-         is set; give a directory with --journal, or none with --no-journal"
+        "there is no directory for the journal: {0}; give one with --journal, or set \
+         STATE_DIRECTORY or HOME, or keep none with --no-journal"
     )]
-    NoPlace,
+    NoPlace(#[from] NoStateFolder),
 }
 
 impl JournalError {
@@ -383,14 +397,7 @@ fn random() -> [u8; 8] {
 pub(crate) fn default_path(
     variable: impl Fn(&str) -> Option<std::ffi::OsString>,
 ) -> Result<PathBuf, JournalError> {
-    let path = |name: &str| variable(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    if let Some(state) = path("STATE_DIRECTORY") {
-        // systemd puts several between colons; the first is ours.
-        let text = state.to_string_lossy().into_owned();
-        return Ok(Path::new(text.split(':').next().unwrap_or_default()).join("journal"));
-    }
-    let state = path("XDG_STATE_HOME").or_else(|| Some(path("HOME")?.join(".local/state")));
-    Ok(state.ok_or(JournalError::NoPlace)?.join("zibrato-broker/journal"))
+    Ok(state_folder("zibrato-broker", variable)?.join("journal"))
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@
 
 mod bad_input;
 mod carbon;
+mod check;
 mod delivery;
 mod demand;
 mod descriptors;
 mod ends;
 mod fakes;
+mod homes;
 mod inherited;
 mod journal_disk;
 mod killed;

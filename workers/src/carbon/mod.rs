@@ -14,7 +14,7 @@ use crate::once::Once;
 use connection::{Connection, ConnectionError, Place};
 use encode::{Counted, Encoder};
 use std::time::Duration;
-use zibrato::daemon::{Exit, Failure};
+use zibrato::daemon::{Exit, Failure, Findings};
 use zibrato::window::Window;
 
 /// How long what was written may be on its way through buffers, or in the memory of a Carbon that
@@ -209,6 +209,11 @@ Graphite's storage-schemas.conf should keep one point per --flush, or a multiple
             .prefix(prefix)
             .timeout(Duration::from_secs_f64(flags.timeout))
             .timer_parts(flags.timer_parts))
+    }
+
+    fn check(&self, findings: &mut Findings) {
+        let address = self.connection.address();
+        findings.host("--carbon", address.host(), address.port());
     }
 }
 

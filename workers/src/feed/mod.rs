@@ -3,6 +3,7 @@
 //! [`FeedLoop`] does so by the clock; where its messages come from is a [`Feed`], such as the live
 //! stream. [`ReplayFeed`](replay::ReplayFeed) reads a journal, and goes by the broker's stamps.
 
+mod check;
 mod identify;
 mod live;
 mod monitor;
@@ -11,6 +12,7 @@ mod presence;
 mod replay;
 mod resolve;
 
+pub(crate) use check::check_host;
 pub(crate) use live::{Broker, LiveFeed};
 pub(crate) use outlet::Outlet;
 pub(crate) use replay::{ReplayEnd, ReplayFeed, ReplaySettings};

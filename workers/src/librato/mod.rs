@@ -18,7 +18,7 @@ use gauges::Encoder;
 use std::path::PathBuf;
 use std::time::Duration;
 use zibrato::clock;
-use zibrato::daemon::{Exit, Failure};
+use zibrato::daemon::{Exit, Failure, Findings};
 use zibrato::window::Window;
 
 const DEFAULT_API_URL: &str = "https://metrics-api.librato.com";
@@ -163,6 +163,10 @@ Examples:
 
     fn open(flags: LibratoFlags) -> Result<Self, Failure> {
         open(flags, |variable| std::env::var(variable).ok())
+    }
+
+    fn check(&self, findings: &mut Findings) {
+        self.http.check("--api-url", findings);
     }
 }
 

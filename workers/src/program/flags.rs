@@ -6,10 +6,11 @@ use crate::dead_letters::command::Action;
 use crate::levels::Levels;
 use crate::worker::{Worker, WorkerBuilder};
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use zibrato::daemon::CommonFlags;
+use zibrato::daemon::{CommonFlags, Exit, Failure, probe_folder, state_folder};
 
 /// All flags of a worker program.
 #[derive(Debug, clap::Parser)]
@@ -85,8 +86,9 @@ pub(super) struct WorkerFlags {
     #[arg(long, value_name = "TIMES", default_value_t = 60, value_parser = catch_up)]
     catch_up: u32,
 
-    /// Keep payloads that the backend refuses for good in this folder [default:
-    /// $STATE_DIRECTORY/dead-letters, or zibrato/NAME/dead-letters where the user keeps state]
+    /// Keep payloads that the backend refuses for good in this folder, or `off` to only count them
+    /// [default: $STATE_DIRECTORY/dead-letters, or zibrato/NAME/dead-letters in $XDG_STATE_HOME or
+    /// ~/.local/state]
     #[arg(long, value_name = "DIR")]
     dead_letters: Option<PathBuf>,
 
@@ -118,22 +120,51 @@ impl WorkerFlags {
         self.name.clone().unwrap_or_else(|| program.to_owned())
     }
 
-    /// Where dead letters are kept; `None` when nobody says where.
+    /// Where dead letters are kept; `None` when they are only to be counted.
+    ///
+    /// # Errors
+    /// [`Failure`] with 78 when the environment names no folder.
     pub(super) fn folder(
         &self,
         program: &str,
         variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Option<PathBuf> {
-        let full = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let below = |state: PathBuf| state.join("zibrato").join(self.name(program));
-        // systemd names several folders with colons between them.
-        let first = |all: PathBuf| all.to_str()?.split(':').next().map(PathBuf::from);
-        let state = full("STATE_DIRECTORY")
-            .and_then(first)
-            .or_else(|| full("XDG_STATE_HOME").map(below))
-            .or_else(|| full("HOME").map(|home| below(home.join(".local/state"))));
-        let default = state.map(|state| state.join("dead-letters"));
-        self.dead_letters.clone().or(default)
+    ) -> Result<Option<PathBuf>, Failure> {
+        match &self.dead_letters {
+            Some(off) if off.as_os_str() == "off" => return Ok(None),
+            Some(folder) => return Ok(Some(folder.clone())),
+            None => {}
+        }
+        let below = Path::new("zibrato").join(self.name(program));
+        let state = state_folder(below, variable).map_err(|why| {
+            let message = format!(
+                "there is no folder for dead letters: {why}; give one with --dead-letters, or set \
+                 STATE_DIRECTORY or HOME, or only count them with --dead-letters off"
+            );
+            Failure::new(Exit::Config, message)
+        })?;
+        Ok(Some(state.join("dead-letters")))
+    }
+
+    /// Refuses a default folder for dead letters that cannot be made or written. A disk that is
+    /// full may have room again.
+    pub(super) fn probe(&self, folder: &Path) -> Result<(), Failure> {
+        if self.dead_letters.is_some() {
+            return Ok(());
+        }
+        match probe_folder(folder) {
+            Err(why)
+                if !matches!(why.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+            {
+                let folder = folder.display();
+                let message = format!(
+                    "dead letters cannot be kept in {folder}, the default folder: {why}; give a \
+                     folder with --dead-letters, or set STATE_DIRECTORY or HOME to one that this \
+                     user may write, or only count them with --dead-letters off"
+                );
+                Err(Failure::new(Exit::Config, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn builder(&self, program: &str, dead_letters: Option<PathBuf>) -> WorkerBuilder {
@@ -262,9 +293,21 @@ mod tests {
             (&[], &[state, xdg, home], Some("/s/dead-letters")),
             (&[], &[xdg, home], Some("/x/zibrato/zibrato-carbon/dead-letters")),
             (&["--name", "n"], &[home], Some("/h/.local/state/zibrato/n/dead-letters")),
-            (&[], &[("HOME", "")], None),
+            (&["--dead-letters", "off"], &[state, xdg, home], None),
+            (
+                &[],
+                &[("XDG_STATE_HOME", "x"), home],
+                Some("/h/.local/state/zibrato/zibrato-carbon/dead-letters"),
+            ),
         ] {
-            assert_eq!(place(args, variables), expected.map(PathBuf::from), "{variables:?}");
+            let place = place(args, variables).unwrap();
+            assert_eq!(place, expected.map(PathBuf::from), "{variables:?}");
+        }
+        for home in ["", "/", "h"] {
+            let failure = place(&[], &[("HOME", home)]).unwrap_err();
+            let names = ["HOME", "STATE_DIRECTORY", "--dead-letters"];
+            assert!(names.iter().all(|name| failure.message.contains(name)), "{failure}");
+            assert_eq!(failure.exit as u8, 78);
         }
     }
 }

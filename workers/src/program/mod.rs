@@ -6,10 +6,14 @@ mod pages;
 use crate::backend::BackendProgram;
 use crate::dead_letters::command;
 use crate::worker::{StartError, View, WorkerBuilder};
+use clap::{Arg, Args};
 use flags::{Http, ProgramFlags, Task, WorkerFlags};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use zibrato::daemon::{Exit, Failure, HttpServer, Output, Stop, Systemd, print};
+use zibrato::daemon::{
+    CommonFlags, Doubts, Exit, Failure, Findings, HttpServer, Output, Program, Stop, Systemd,
+    state_variable,
+};
 
 /// Runs a worker program from flags to exit code: reads, folds, delivers to `B`, until TERM, INT,
 /// QUIT or HUP; HUP stays ignored below `nohup`.
@@ -23,41 +27,93 @@ use zibrato::daemon::{Exit, Failure, HttpServer, Output, Stop, Systemd, print};
 /// ```
 #[must_use]
 pub fn main<B: BackendProgram>() -> ExitCode {
-    zibrato::daemon::main(|flags| start::<B>(flags).map(|()| Exit::Fine.into()))
+    zibrato::daemon::main::<ProgramFlags<B>>()
 }
 
-fn start<B: BackendProgram>(flags: ProgramFlags<B>) -> Result<(), Failure> {
-    let ProgramFlags { task, worker: flags, backend, common } = flags;
-    common.init_logging()?;
-    let letters = flags.folder(B::PROGRAM, |name| std::env::var_os(name));
-    if let Some(Task::Deadletter { action }) = task {
-        let letters = letters.ok_or_else(|| {
-            Failure::new(Exit::Config, "nothing says where dead letters are; give --dead-letters")
-        })?;
-        let mut out = Output::new();
-        command::run(&action, &letters, || B::open(backend), &mut out)?;
-        return out.finish();
+impl<B: BackendProgram> Program for ProgramFlags<B> {
+    fn common(&self) -> &CommonFlags {
+        &self.common
     }
-    if flags.flush < B::SHORTEST_FLUSH {
-        let least = B::SHORTEST_FLUSH.as_secs_f64();
-        let message = format!("--flush: this backend needs at least {least} s between windows");
-        return Err(Failure::new(Exit::Config, message));
+
+    fn subcommand_flags(path: &str) -> Option<Vec<String>> {
+        if path == "run" {
+            return None;
+        }
+        let mut used = vec!["config".to_owned(), "dead-letters".to_owned(), "name".to_owned()];
+        if path == "deadletter send" {
+            let backend = B::Flags::augment_args(clap::Command::new(B::PROGRAM));
+            used.extend(backend.get_arguments().filter_map(Arg::get_long).map(str::to_owned));
+        }
+        Some(used)
     }
-    let builder = flags.builder(B::PROGRAM, letters.clone());
-    let builder = match flags.curve.read()? {
-        Some(curve) => builder.curve(curve),
-        None => builder,
-    };
-    builder.check().map_err(failure)?;
-    let backend = B::open(backend)?;
-    if common.check {
-        return print("fine\n");
+
+    fn runs(&self) -> bool {
+        !matches!(self.task, Some(Task::Deadletter { .. }))
     }
-    if letters.is_none() {
-        let why = "nothing says where; give --dead-letters, or what is rejected is only counted";
-        tracing::warn!(event = "no_dead_letters", why);
+
+    fn levels(&self) -> Vec<String> {
+        self.worker.levels.names()
     }
-    run(&flags, builder, backend, letters.as_deref())
+
+    fn check(&self, findings: &mut Findings) {
+        let flags = &self.worker;
+        findings.take(shortest_flush::<B>(flags));
+        findings.take(flags.curve.read());
+        if findings.take(flags.builder(B::PROGRAM, None).check().map_err(failure)).is_some() {
+            crate::feed::check_host(&flags.host, flags.port, findings);
+        }
+        if let Some(Some(letters)) = findings.take(folder::<B>(flags)) {
+            findings.folder("--dead-letters", &letters);
+        }
+        if let Http::At(address) = flags.http {
+            findings.take(HttpServer::probe(address));
+        }
+        if let Some(backend) = findings.take(B::open(self.backend.clone())) {
+            backend.check(findings);
+        }
+    }
+
+    fn run(self, doubts: Doubts) -> Result<ExitCode, Failure> {
+        let Self { task, worker: flags, backend, .. } = self;
+        let letters = folder::<B>(&flags)?;
+        if let Some(Task::Deadletter { action }) = task {
+            let letters = letters.ok_or_else(|| {
+                Failure::new(
+                    Exit::Config,
+                    "--dead-letters is off; give the folder that they are in",
+                )
+            })?;
+            let mut out = Output::new();
+            command::run(&action, &letters, || B::open(backend), &mut out)?;
+            return out.finish().map(|()| Exit::Fine.into());
+        }
+        shortest_flush::<B>(&flags)?;
+        if let Some(letters) = &letters {
+            flags.probe(letters)?;
+        }
+        let builder = flags.builder(B::PROGRAM, letters.clone());
+        let builder = match flags.curve.read()? {
+            Some(curve) => builder.curve(curve),
+            None => builder,
+        };
+        builder.check().map_err(failure)?;
+        let backend = B::open(backend)?;
+        run(&flags, builder, backend, letters.as_deref(), doubts).map(|()| Exit::Fine.into())
+    }
+}
+
+/// Where dead letters are kept, by the flags and the environment.
+fn folder<B: BackendProgram>(flags: &WorkerFlags) -> Result<Option<PathBuf>, Failure> {
+    flags.folder(B::PROGRAM, state_variable)
+}
+
+fn shortest_flush<B: BackendProgram>(flags: &WorkerFlags) -> Result<(), Failure> {
+    if flags.flush >= B::SHORTEST_FLUSH {
+        return Ok(());
+    }
+    let least = B::SHORTEST_FLUSH.as_secs_f64();
+    let message = format!("--flush: this backend needs at least {least} s between windows");
+    Err(Failure::new(Exit::Config, message))
 }
 
 fn run<B: BackendProgram>(
@@ -65,6 +121,7 @@ fn run<B: BackendProgram>(
     builder: WorkerBuilder,
     backend: B,
     letters: Option<&Path>,
+    doubts: Doubts,
 ) -> Result<(), Failure> {
     let stop = Stop::on_signals()
         .and_then(Stop::on_hangup)
@@ -85,6 +142,7 @@ fn run<B: BackendProgram>(
         http = http.as_ref().map(|http| tracing::field::display(http.address())),
         dead_letters = letters.map(|letters| tracing::field::display(letters.display())),
     );
+    doubts.log();
     attend(&stop, &view);
     tracing::info!(event = "stopping");
     let report = worker.stop(flags.shutdown_timeout);

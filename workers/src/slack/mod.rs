@@ -14,7 +14,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use zibrato::clock;
-use zibrato::daemon::{Exit, Failure};
+use zibrato::daemon::{Exit, Failure, Findings};
 use zibrato::window::Window;
 
 const DEFAULT_API_URL: &str = "https://slack.com/api";
@@ -219,6 +219,14 @@ Examples:
             pace: flags.pace,
             posted: None,
         })
+    }
+
+    fn check(&self, findings: &mut Findings) {
+        let flag = match self.destination {
+            Destination::Channel { .. } => "--api-url",
+            Destination::Webhook { .. } => "--webhook-url",
+        };
+        self.http.check(flag, findings);
     }
 }
 

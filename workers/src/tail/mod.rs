@@ -3,7 +3,7 @@
 mod print;
 
 use crate::curve::CurveFlags;
-use crate::feed::{Broker, Feed, LiveFeed};
+use crate::feed::{Broker, Feed, LiveFeed, check_host};
 use crate::levels::Levels;
 use print::{Format, Printer};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,7 +11,9 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 use zibrato::clock::unix_ms;
-use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, print, stdout_failure};
+use zibrato::daemon::{
+    CommonFlags, Doubts, Exit, Failure, Findings, Program, Stop, stdout_failure,
+};
 
 /// The program.
 const PROGRAM: &str = "zibrato-tail";
@@ -29,7 +31,27 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// output any more.
 #[must_use]
 pub fn main() -> ExitCode {
-    zibrato::daemon::main(|flags| run(&flags).map(|()| Exit::Fine.into()))
+    zibrato::daemon::main::<TailFlags>()
+}
+
+impl Program for TailFlags {
+    fn common(&self) -> &CommonFlags {
+        &self.common
+    }
+
+    fn levels(&self) -> Vec<String> {
+        self.levels.names()
+    }
+
+    fn check(&self, findings: &mut Findings) {
+        if findings.take(self.broker()).is_some() {
+            check_host(&self.host, self.port, findings);
+        }
+    }
+
+    fn run(self, doubts: Doubts) -> Result<ExitCode, Failure> {
+        run(&self, doubts).map(|()| Exit::Fine.into())
+    }
 }
 
 /// Prints each entry of a broker's live stream as it comes
@@ -69,25 +91,26 @@ struct TailFlags {
     common: CommonFlags,
 }
 
-fn run(flags: &TailFlags) -> Result<(), Failure> {
-    flags.common.init_logging()?;
+impl TailFlags {
+    fn broker(&self) -> Result<Broker, Failure> {
+        let broker = Broker { curve: self.curve.read()?, ..Broker::new(&*self.host, self.port) };
+        if broker.endpoint().is_some() {
+            return Ok(broker);
+        }
+        let message =
+            format!("--host: `{}` is no host; give a name, an address or ipc:///folder", self.host);
+        Err(Failure::new(Exit::Config, message))
+    }
+}
+
+fn run(flags: &TailFlags, doubts: Doubts) -> Result<(), Failure> {
     let stop = Stop::on_signals()
         .and_then(Stop::on_hangup)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
-    let curve = flags.curve.read()?;
-    let broker = Broker { curve, ..Broker::new(&*flags.host, flags.port) };
-    if broker.endpoint().is_none() {
-        let message = format!(
-            "--host: `{}` is no host; give a name, an address or ipc:///folder",
-            flags.host
-        );
-        return Err(Failure::new(Exit::Config, message));
-    }
-    if flags.common.check {
-        return print("fine\n");
-    }
+    let broker = flags.broker()?;
     let mut feed = LiveFeed::connect(broker, &flags.levels)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("no subscription: {why}")))?;
+    doubts.log();
     let format = if flags.json { Format::Json } else { Format::Human };
     let mut printer = Printer::new(format, &flags.name);
     while !stop.raised() {

@@ -17,6 +17,7 @@ impl Program {
         let mut child = Command::new(path)
             .args(args)
             .env_clear()
+            .env("HOME", env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -89,7 +89,11 @@ impl Curve {
         let [server_name, own_name] = names;
         match (server, own) {
             (None, None) => Ok(None),
-            (Some(server), Some(own)) => Self::read(server, own).map(Some),
+            (Some(server), Some(own)) => {
+                let server = server.public_key().map_err(ReadKeyError::given_as(server_name))?;
+                let own = own.secret_key().map_err(ReadKeyError::given_as(own_name))?;
+                Ok(Some(Self::new(server, own)))
+            }
             (Some(_), None) => Err(ReadKeyError::Half { given: server_name, missing: own_name }),
             (None, Some(_)) => Err(ReadKeyError::Half { given: own_name, missing: server_name }),
         }

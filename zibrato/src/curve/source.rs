@@ -153,6 +153,15 @@ pub enum ReadKeyError {
         /// What the system says.
         problem: io::Error,
     },
+    /// The key that is given under a name, such as `--server-key`, cannot be read.
+    #[error("{name} {problem}")]
+    Given {
+        /// The flag or the variable.
+        name: &'static str,
+        /// Why.
+        #[source]
+        problem: Box<Self>,
+    },
     /// Of two keys that belong together only one is given.
     #[error(
         "{given} is given without {missing}; a client needs the broker's public key and its own secret one"
@@ -177,6 +186,13 @@ pub enum ReadKeyError {
         /// The file.
         origin: String,
     },
+}
+
+impl ReadKeyError {
+    /// Adds where the key was given.
+    pub(super) fn given_as(name: &'static str) -> impl FnOnce(Self) -> Self {
+        move |problem| Self::Given { name, problem: Box::new(problem) }
+    }
 }
 
 #[cfg(test)]

@@ -5,18 +5,26 @@
 //! file that `--config` names. The file is read into arguments that stand before those of the
 //! command line, so that one parser checks all of them.
 
+mod file;
+mod notes;
+
 use super::exit::{Exit, Failure};
-use super::logging::{LogFormat, init_logging};
+use super::logging::LogFormat;
+use super::nearest::nearest;
+use super::program::Program;
 use super::stderr;
 use super::stdout::stdout_failure;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, Args, Command, Parser};
-use std::ffi::{OsStr, OsString};
+use clap::{Arg, Args, Command, Parser};
+use file::File;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-/// The largest configuration file that is read.
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
+pub(super) use notes::{Note, doubtful_levels};
+
+/// Where variables come from: the environment, but for tests.
+type Variable<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 /// The flags that every daemon has.
 #[derive(Debug, Clone, Args)]
@@ -26,7 +34,7 @@ pub struct CommonFlags {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Check flags, variables and file, say whether they are fine, and exit
+    /// Check flags, variables, file and what they name (folders, hosts, ports, keys), and exit
     #[arg(long)]
     pub check: bool,
 
@@ -39,26 +47,29 @@ pub struct CommonFlags {
     pub log_format: LogFormat,
 }
 
-impl CommonFlags {
-    /// Sends log lines to standard error, as the flags want it. Does nothing if the process
-    /// already logs somewhere.
-    ///
-    /// # Errors
-    /// [`Failure`] with 78 when `--log-level` is no filter.
-    pub fn init_logging(&self) -> Result<(), Failure> {
-        let wrong = |why| Failure::new(Exit::Config, format!("--log-level: {why}"));
-        init_logging(&self.log_level, self.log_format).map_err(wrong)
-    }
+/// What a program was given.
+#[derive(Debug)]
+pub(super) struct Given<T> {
+    pub(super) flags: T,
+    pub(super) origins: Origins,
+    pub(super) notes: Vec<Note>,
 }
 
 /// Reads the command line, the variables and the configuration file of a program.
 ///
 /// # Errors
 /// How to exit, after help, version or what is wrong has been printed.
-pub(super) fn parse<T: Parser>() -> Result<T, Exit> {
+pub(super) fn parse<T: Program>() -> Result<Given<T>, Exit> {
     let variable = |name: &str| std::env::var_os(name);
-    let wrong = match parse_from::<T>(std::env::args_os().collect(), variable) {
-        Ok(flags) => return Ok(flags),
+    let args: Vec<_> = std::env::args_os().collect();
+    let command = with_subcommand_flags(with_variables(T::command()), &T::subcommand_flags);
+    let wrong = match parse_from::<T>(command.clone(), args.clone(), &variable) {
+        Ok((flags, origins)) => {
+            let names = std::env::vars_os().map(|(name, _)| name);
+            let mut notes = notes::unknown_variables(&command, names);
+            notes.extend(notes::secrets(&T::command(), &args));
+            return Ok(Given { flags, origins, notes });
+        }
         Err(wrong) => wrong,
     };
     let failure = match wrong {
@@ -76,7 +87,7 @@ pub(super) fn parse<T: Parser>() -> Result<T, Exit> {
         }
         Wrong::Config(message) => Failure::new(Exit::Config, message),
     };
-    failure.report(T::command().get_name());
+    failure.report(command.get_name());
     Err(failure.exit)
 }
 
@@ -98,21 +109,64 @@ enum Wrong {
 }
 
 fn parse_from<T: Parser>(
+    mut command: Command,
     args: Vec<OsString>,
-    variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<T, Wrong> {
-    let mut command = with_variables(T::command()).args_override_self(true);
-    let file = config_file(&command, &args, &variable);
+    variable: &Variable<'_>,
+) -> Result<(T, Origins), Wrong> {
+    let path = config_file(&command, &args, variable);
+    let file = path.map(|path| File::read(&command, &path, variable)).transpose()?;
+    let file = file.unwrap_or_default();
     let mut whole = args.clone();
-    if let Some(file) = &file {
-        let keys = read_keys(file)?;
-        let from_file = keys_to_args(&command, file, keys, &variable)?;
-        let first = whole.len().min(1);
-        whole.splice(first..first, from_file);
-    }
+    let first = whole.len().min(1);
+    whole.splice(first..first, file.args.iter().cloned());
     let matches = command.try_get_matches_from_mut(whole);
     let parsed = matches.and_then(|matches| T::from_arg_matches(&matches));
-    parsed.map_err(|error| blame(&mut command, &args, file.as_deref(), &variable, error))
+    match parsed {
+        Ok(flags) => Ok((flags, Origins::new(&command, &args, &file, variable))),
+        Err(error) => Err(blame(&mut command, &args, &file, variable, error)),
+    }
+}
+
+/// Flags that were not given on the command line, and where they come from.
+#[derive(Debug, Default)]
+pub(super) struct Origins(Vec<(String, String)>);
+
+impl Origins {
+    fn new(command: &Command, args: &[OsString], file: &File, variable: &Variable<'_>) -> Self {
+        let origin = |arg: &Arg| {
+            let long = arg.get_long().filter(|long| !is_given(args, long))?;
+            let from_variable = set_variable(arg, variable);
+            let from_file = || Some(file.gives(long)?.display().to_string());
+            Some((format!("--{long}"), from_variable.or_else(from_file)?))
+        };
+        Self(command.get_arguments().filter_map(origin).collect())
+    }
+
+    /// Adds to a message where the flags that it names were given, if not on the command line.
+    pub(super) fn explain(&self, message: &str) -> String {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let words: Vec<_> = message.split(|c| !is_name(c)).collect();
+        let named = self.0.iter().filter(|(flag, _)| words.contains(&&**flag));
+        let said: Vec<_> =
+            named.map(|(flag, origin)| format!("{flag} is set by {origin}")).collect();
+        if said.is_empty() {
+            message.to_owned()
+        } else {
+            format!("{message} ({})", said.join(", "))
+        }
+    }
+}
+
+/// The variable of a flag, if it is set.
+fn set_variable(arg: &Arg, variable: &Variable<'_>) -> Option<String> {
+    let name = arg.get_env()?.to_str()?;
+    variable(name).map(|_| name.to_owned())
+}
+
+/// Whether a flag is on a command line.
+fn is_given(args: &[OsString], long: &str) -> bool {
+    let mut names = args.iter().filter_map(|arg| arg.to_str()?.strip_prefix("--"));
+    names.any(|name| name.split('=').next() == Some(long))
 }
 
 /// Says which variable or which key of the file has a wrong value. The parser knows flags only, and
@@ -120,27 +174,27 @@ fn parse_from<T: Parser>(
 fn blame(
     command: &mut Command,
     args: &[OsString],
-    file: Option<&Path>,
-    variable: &impl Fn(&str) -> Option<OsString>,
+    file: &File,
+    variable: &Variable<'_>,
     error: clap::Error,
 ) -> Wrong {
+    if error.kind() == ErrorKind::InvalidUtf8
+        && let Some(name) = not_unicode(command, variable)
+    {
+        return Wrong::Config(format!("{name}: invalid UTF-8"));
+    }
     let Some((shown, flag)) = flag_with_wrong_value(&error) else { return Wrong::Clap(error) };
     let alone = command.try_get_matches_from_mut(args).err();
     let is_wrong_alone = alone.is_some_and(|alone| {
         flag_with_wrong_value(&alone).is_some_and(|(_, wrong_alone)| wrong_alone == flag)
     });
-    let is_given = || {
-        let names = args.iter().filter_map(|arg| arg.to_str()?.strip_prefix("--"));
-        names.into_iter().any(|name| name.split('=').next() == Some(&*flag))
-    };
-    let origin = match file {
-        Some(file) if !is_wrong_alone => format!("{}: {flag}", file.display()),
-        _ if is_given() => return Wrong::Clap(error),
+    let [origin, line] = match file.origin(&flag) {
+        Some(origin) if !is_wrong_alone => origin,
+        _ if is_given(args, &flag) => return Wrong::Clap(error),
         _ => {
             let arg = command.get_arguments().find(|arg| arg.get_long() == Some(&*flag));
-            let name = arg.and_then(Arg::get_env).and_then(OsStr::to_str);
-            match name.filter(|name| variable(name).is_some()) {
-                Some(name) => name.to_owned(),
+            match arg.and_then(|arg| set_variable(arg, variable)) {
+                Some(name) => [name, String::new()],
                 None => return Wrong::Clap(error),
             }
         }
@@ -148,7 +202,20 @@ fn blame(
     let text = error.to_string();
     let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
     let what = what.replace(&format!(" for '{shown}'"), "");
-    Wrong::Config(format!("{origin}: {}", what.split_whitespace().collect::<Vec<_>>().join(" ")))
+    let mut what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+    if what.contains("'tcp://") && flag == "port" {
+        what += "; Kubernetes sets this variable for a service of that name, unless the pod has \
+                 `enableServiceLinks: false`";
+    }
+    Wrong::Config(format!("{origin}: {what}{line}"))
+}
+
+/// The first variable of a flag that is no text.
+fn not_unicode(command: &Command, variable: &Variable<'_>) -> Option<String> {
+    let names = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str());
+    let mut wrong =
+        names.filter(|name| variable(name).is_some_and(|value| value.to_str().is_none()));
+    wrong.next().map(str::to_owned)
 }
 
 /// The flag whose value is wrong, if that is what the error is about: as it is shown, and its name
@@ -167,7 +234,7 @@ fn flag_with_wrong_value(error: &clap::Error) -> Option<(String, String)> {
 fn with_variables(command: Command) -> Command {
     let prefix = variable_name(command.get_name());
     let global = command.has_subcommands();
-    command.mut_args(|arg| match arg.get_long() {
+    command.args_override_self(true).mut_args(|arg| match arg.get_long() {
         Some(long) if !matches!(long, "help" | "version") => {
             let name = format!("{prefix}_{}", variable_name(long));
             let takes_values = arg.get_action().takes_values();
@@ -178,17 +245,47 @@ fn with_variables(command: Command) -> Command {
     })
 }
 
+/// Gives each subcommand the flags of the program, so that they may stand after the word too.
+/// Its help lists those that it uses: the names that `used` gives for it, or all.
+fn with_subcommand_flags(command: Command, used: &dyn Fn(&str) -> Option<Vec<String>>) -> Command {
+    let flags: Vec<_> =
+        command.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
+    with_flags(command, "", &flags, used)
+}
+
+fn with_flags(
+    mut command: Command,
+    path: &str,
+    flags: &[Arg],
+    used: &dyn Fn(&str) -> Option<Vec<String>>,
+) -> Command {
+    let names: Vec<_> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    for name in names {
+        let path = format!("{path} {name}").trim_start().to_owned();
+        let listed = used(&path);
+        let is_listed = |arg: &Arg| {
+            listed.as_ref().is_none_or(|used| used.iter().any(|name| arg.get_long() == Some(name)))
+        };
+        command = command.mut_subcommand(name, |sub| {
+            let has = |flag: &&Arg| sub.get_arguments().any(|arg| arg.get_id() == flag.get_id());
+            let more: Vec<_> = flags.iter().filter(|flag| !has(flag)).cloned().collect();
+            let sub = sub.args(more.into_iter().map(|flag| {
+                let is_listed = is_listed(&flag);
+                flag.hide(!is_listed)
+            }));
+            with_flags(sub, &path, flags, used)
+        });
+    }
+    command
+}
+
 fn variable_name(text: &str) -> String {
     text.replace('-', "_").to_uppercase()
 }
 
 /// The file that `--config` or its variable names. Everything else that may be wrong with the
 /// command line is left to the real parse.
-fn config_file(
-    command: &Command,
-    args: &[OsString],
-    variable: &impl Fn(&str) -> Option<OsString>,
-) -> Option<PathBuf> {
+fn config_file(command: &Command, args: &[OsString], variable: &Variable<'_>) -> Option<PathBuf> {
     let mut from_flag = None;
     let mut rest = args.iter().skip(1);
     while let Some(arg) = rest.next() {
@@ -202,86 +299,17 @@ fn config_file(
     from_flag.or_else(|| variable(name.to_str()?)).map(PathBuf::from)
 }
 
-fn read_keys(file: &Path) -> Result<toml::Table, Wrong> {
-    let wrong = |why: String| Wrong::Config(format!("{}: {why}", file.display()));
-    let length = std::fs::metadata(file).map_err(|error| wrong(error.to_string()))?.len();
-    if length > MAX_CONFIG_BYTES {
-        return Err(wrong(format!("is larger than {MAX_CONFIG_BYTES} bytes")));
-    }
-    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
-    parse_keys(&text).map_err(wrong)
-}
-
-fn parse_keys(text: &str) -> Result<toml::Table, String> {
-    toml::from_str(text).map_err(|error: toml::de::Error| {
-        let at = error.span().map_or(0, |span| span.start);
-        let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
-        let what = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
-        format!("line {line}: {what}")
-    })
-}
-
 /// Checks the text of a configuration file, for the fuzz target.
 ///
 /// # Errors
 /// What is wrong with it, in one line.
 #[doc(hidden)]
 pub fn check_configuration<T: Parser>(text: &str) -> Result<(), String> {
-    let mut command = with_variables(T::command()).args_override_self(true);
-    let keys = parse_keys(text)?;
-    let args = keys_to_args(&command, Path::new("file"), keys, &|_: &str| None);
-    let args = args.map_err(|wrong| match wrong {
-        Wrong::Config(message) => message,
-        Wrong::Clap(error) => error.kind().to_string(),
-    })?;
+    let mut command = with_variables(T::command());
+    let file = File::parse(&command, Path::new("file"), text, &|_: &str| None)?;
     let program = OsString::from(command.get_name());
-    let matches = command.try_get_matches_from_mut(std::iter::once(program).chain(args));
+    let matches = command.try_get_matches_from_mut(std::iter::once(program).chain(file.args));
     matches.map(drop).map_err(|error| error.kind().to_string())
-}
-
-/// Turns the keys into arguments, leaving out those whose variable is set.
-fn keys_to_args(
-    command: &Command,
-    file: &Path,
-    keys: toml::Table,
-    variable: &impl Fn(&str) -> Option<OsString>,
-) -> Result<Vec<OsString>, Wrong> {
-    let mut args = Vec::new();
-    for (key, value) in keys {
-        let wrong = |why: &str| Wrong::Config(format!("{}: {key}: {why}", file.display()));
-        let known = |arg: &&Arg| {
-            arg.get_long() == Some(&key) && !matches!(&*key, "config" | "help" | "version")
-        };
-        let arg = command.get_arguments().find(known).ok_or_else(|| {
-            wrong("no such key; the keys are the long flags of --help, without the dashes")
-        })?;
-        let overruled = arg.get_env().and_then(OsStr::to_str).and_then(variable);
-        if overruled.is_some() {
-            continue;
-        }
-        let is_switch = matches!(arg.get_action(), ArgAction::SetTrue | ArgAction::SetFalse);
-        let text = match value {
-            toml::Value::Boolean(on) if is_switch => {
-                if on {
-                    args.push(format!("--{key}").into());
-                }
-                continue;
-            }
-            _ if is_switch => return Err(wrong("takes true or false")),
-            toml::Value::String(text) => text,
-            toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Float(number) => number.to_string(),
-            toml::Value::Array(items) => {
-                let texts: Option<Vec<_>> = items.iter().map(toml::Value::as_str).collect();
-                texts.ok_or_else(|| wrong("takes a text or a list of texts"))?.join(",")
-            }
-            toml::Value::Boolean(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => {
-                return Err(wrong("takes a text, a number or a list of texts"));
-            }
-        };
-        args.push(format!("--{key}={text}").into());
-    }
-    Ok(args)
 }
 
 #[cfg(test)]

@@ -113,6 +113,14 @@ impl HttpServer {
         Ok(Self { address, stop, ended, thread: Some(thread) })
     }
 
+    /// Finds out whether an address can be bound now. It is kept as long as what this gives.
+    ///
+    /// # Errors
+    /// [`HttpError`] when it cannot.
+    pub fn probe(address: SocketAddr) -> Result<std::net::TcpListener, HttpError> {
+        std::net::TcpListener::bind(address).map_err(|source| HttpError::Bind { address, source })
+    }
+
     /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
@@ -241,7 +249,7 @@ fn respond(request: &Request<Incoming>, pages: impl Fn(&str) -> Page) -> Respons
 #[non_exhaustive]
 pub enum HttpError {
     /// The address cannot be bound.
-    #[error("http: {address} cannot be bound: {}", bind_problem(source))]
+    #[error("--http: {address} cannot be bound: {}", bind_problem(source))]
     Bind {
         /// The address.
         address: SocketAddr,

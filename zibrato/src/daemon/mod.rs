@@ -3,12 +3,15 @@
 
 mod cli;
 mod exit;
+mod findings;
 mod hangup;
 mod http;
 mod logging;
+mod nearest;
 mod program;
 mod prometheus;
 mod signals;
+mod state;
 mod stderr;
 mod stdout;
 mod stop;
@@ -16,11 +19,13 @@ mod systemd;
 
 pub use cli::{CommonFlags, check_configuration};
 pub use exit::{Exit, Failure};
+pub use findings::Findings;
 pub use hangup::Hangup;
 pub use http::{HttpError, HttpServer, Page};
 pub use logging::{LogFormat, log_metrics};
-pub use program::main;
+pub use program::{Doubts, Program, main};
 pub use prometheus::{Exposition, Family};
+pub use state::{NoStateFolder, probe_folder, state_folder, state_variable};
 pub use stderr::dropped_log_lines;
 pub use stdout::{Output, print, stdout_failure};
 pub use stop::Stop;

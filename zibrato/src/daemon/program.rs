@@ -1,7 +1,10 @@
 //! The frame of every program here: process, command line, work, last word, exit code.
 
-use super::exit::Failure;
-use super::{cli, signals, stderr};
+use super::cli::{self, CommonFlags, Given, Note, Origins, doubtful_levels};
+use super::exit::{Exit, Failure};
+use super::findings::Findings;
+use super::logging::init_logging;
+use super::{signals, stderr};
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
 use std::process::ExitCode;
@@ -13,45 +16,130 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// How long standard error may take when a thread panics, which may end the process.
 const PANIC_LINES: Duration = Duration::from_millis(200);
 
+/// A program: its command line, and what it does with it.
+pub trait Program: clap::Parser {
+    /// The flags that every program has.
+    fn common(&self) -> &CommonFlags;
+
+    /// The program's flags that one of its subcommands uses, by their long names, for its help.
+    /// `path` is the subcommand's words with blanks between them, such as `journal dump`. Defaults
+    /// to `None`, which is all.
+    fn subcommand_flags(_path: &str) -> Option<Vec<String>> {
+        None
+    }
+
+    /// Whether these flags let the program run, rather than do something else and end. Defaults to
+    /// yes.
+    fn runs(&self) -> bool {
+        true
+    }
+
+    /// The levels that the flags name; those that are probably meant otherwise are told of.
+    /// Defaults to none.
+    fn levels(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Looks, for `--check`, at all that the flags name, without changing anything. Defaults to
+    /// nothing.
+    fn check(&self, _findings: &mut Findings) {}
+
+    /// Does what the program is there for. `doubts` are to be [logged](Doubts::log) once it has
+    /// started.
+    ///
+    /// # Errors
+    /// [`Failure`] with the code to exit with and the line to say.
+    fn run(self, doubts: Doubts) -> Result<ExitCode, Failure>;
+}
+
 /// Runs a program from its arguments to its exit code.
 ///
 /// Before anything else it makes the process one that can be stopped, whatever its parent has
 /// blocked or ignored; lets it open as many descriptors as its hard limit allows; and has panics
 /// told of in the log. Then it reads the command line, the variables and the configuration file,
-/// and gives them to `run`.
+/// and lets the program check them or run.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
-/// use zibrato::daemon::{CommonFlags, Failure};
+/// use zibrato::daemon::{CommonFlags, Doubts, Failure, Program};
 ///
 /// #[derive(clap::Parser)]
 /// #[command(name = "zibrato-example")]
-/// struct Flags {
+/// struct Example {
 ///     #[command(flatten)]
 ///     common: CommonFlags,
 /// }
 ///
-/// fn main() -> ExitCode {
-///     zibrato::daemon::main(|flags: Flags| {
-///         flags.common.init_logging()?;
+/// impl Program for Example {
+///     fn common(&self) -> &CommonFlags {
+///         &self.common
+///     }
+///
+///     fn run(self, _: Doubts) -> Result<ExitCode, Failure> {
 ///         zibrato::daemon::print("hello\n")?;
 ///         Ok(ExitCode::SUCCESS)
-///     })
+///     }
+/// }
+///
+/// fn main() -> ExitCode {
+///     zibrato::daemon::main::<Example>()
 /// }
 /// ```
-pub fn main<T: clap::Parser>(run: impl FnOnce(T) -> Result<ExitCode, Failure>) -> ExitCode {
+#[must_use]
+pub fn main<T: Program>() -> ExitCode {
     signals::reset();
     signals::raise_descriptor_limit();
     std::panic::set_hook(Box::new(tell_of_panic));
     let code = match cli::parse::<T>() {
-        Ok(flags) => run(flags).unwrap_or_else(|failure| {
-            failure.report(T::command().get_name());
-            failure.exit.into()
-        }),
+        Ok(given) => {
+            let Given { flags, origins, notes } = given;
+            start(flags, &origins, notes).unwrap_or_else(|mut failure| {
+                failure.message = origins.explain(&failure.message);
+                failure.report(T::command().get_name());
+                failure.exit.into()
+            })
+        }
         Err(exit) => exit.into(),
     };
     stderr::flush(LAST_LINES);
     code
+}
+
+fn start<T: Program>(
+    flags: T,
+    origins: &Origins,
+    mut notes: Vec<Note>,
+) -> Result<ExitCode, Failure> {
+    let CommonFlags { log_level, log_format, check, .. } = flags.common();
+    let logs = init_logging(log_level, *log_format)
+        .map_err(|why| Failure::new(Exit::Config, format!("--log-level: {why}")));
+    if !flags.runs() {
+        return logs.and_then(|()| flags.run(Doubts::default()));
+    }
+    notes.extend(doubtful_levels(&flags.levels()));
+    if *check {
+        let mut findings = Findings::new();
+        findings.take(logs);
+        notes.iter().for_each(|note| findings.warning(note));
+        flags.check(&mut findings);
+        return findings.report(T::command().get_name(), origins);
+    }
+    logs?;
+    // A variable that is spelt wrong may be why the program does not start.
+    let (variables, others) = notes.into_iter().partition(Note::is_variable);
+    Doubts(variables).log();
+    flags.run(Doubts(others))
+}
+
+/// What is probably a mistake in the settings of a program that has started with them all the same.
+#[derive(Debug, Default)]
+pub struct Doubts(Vec<Note>);
+
+impl Doubts {
+    /// Tells of them in the log.
+    pub fn log(self) {
+        self.0.iter().for_each(Note::log);
+    }
 }
 
 /// Writes of a panic in the log, as the standard library would on standard error, but without

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use work::{Done, Tally, Times};
 use zibrato::Zibrato;
-use zibrato::daemon::{CommonFlags, Exit, Failure, Stop, print};
+use zibrato::daemon::{CommonFlags, Doubts, Exit, Failure, Program, Stop, print};
 use zibrato_broker::{Broker, Config};
 use zibrato_workers::carbon::{Address, Carbon};
 use zibrato_workers::{Levels, Worker};
@@ -73,11 +73,20 @@ struct Flags {
 }
 
 fn main() -> ExitCode {
-    zibrato::daemon::main(|flags| run(&flags))
+    zibrato::daemon::main::<Flags>()
+}
+
+impl Program for Flags {
+    fn common(&self) -> &CommonFlags {
+        &self.common
+    }
+
+    fn run(self, _: Doubts) -> Result<ExitCode, Failure> {
+        run(&self)
+    }
 }
 
 fn run(flags: &Flags) -> Result<ExitCode, Failure> {
-    flags.common.init_logging()?;
     let flush = Duration::try_from_secs_f64(flags.flush).unwrap_or_default();
     if !FLUSHES.contains(&flush) {
         let why = format!("--flush {}: give 0.1 to 3600 seconds", flags.flush);

@@ -1,7 +1,7 @@
 //! Flag beats variable beats file beats default, and unknown keys are errors.
 
-use super::{CommonFlags, Wrong, parse_from};
-use clap::Parser;
+use super::{CommonFlags, Origins, Wrong, parse_from, with_subcommand_flags, with_variables};
+use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 use std::io::Write;
 
@@ -19,8 +19,12 @@ struct Demo {
 }
 
 fn parse(args: &[&str], variables: &[(&str, &str)]) -> Result<Demo, Wrong> {
+    parse_with_origins(args, variables).map(|(demo, _)| demo)
+}
+
+fn parse_with_origins(args: &[&str], variables: &[(&str, &str)]) -> Result<(Demo, Origins), Wrong> {
     let args = std::iter::once("zibrato-demo").chain(args.iter().copied()).map(OsString::from);
-    parse_from(args.collect(), |name| {
+    parse_from(with_variables(Demo::command()), args.collect(), &|name: &str| {
         variables.iter().find(|(n, _)| *n == name).map(|(_, value)| OsString::from(value))
     })
 }
@@ -49,10 +53,25 @@ fn the_file_is_overruled_by_flags_and_by_variables() {
 #[test]
 fn what_is_wrong_in_the_file_names_the_file_and_the_key() {
     for (text, part) in [
-        ("flsh = 1", "flsh: no such key"),
-        ("flush = true", "flush: takes a text, a number"),
-        ("insecure = 1", "insecure: takes true or false"),
-        ("\nflush = ", "line 2: "),
+        ("flsh = 1", "flsh: no such key; did you mean `flush`? (line 1)"),
+        ("colour = 1", "colour: no such key; the keys are the long flags"),
+        ("[worker]\nflush = 1", "worker: no such key; the file has no sections"),
+        ("\nflush = true", "flush: expected a number (FLUSH), found a boolean (line 2)"),
+        ("flush = [1]", "flush: expected a number (FLUSH), found an array"),
+        ("insecure = 1", "insecure: expected true or false, found an integer"),
+        ("levels = [1]", "levels: expected a list of strings"),
+        ("levels = 1979-05-27", "levels: expected a string (LEVELS), found a datetime"),
+        (
+            "log-format = true",
+            "log-format: expected one of the strings json, text, found a boolean",
+        ),
+        ("\nflush = ", "flush: expected a number (FLUSH): "),
+        (
+            "levels = info",
+            "levels: expected a string (LEVELS) in quotes, such as levels = \"info\" (line 1)",
+        ),
+        ("flush = 1O", "flush: expected a number (FLUSH): "),
+        ("flush = 1\nflush = 2", "flush: expected a number (FLUSH): duplicate key (line 2)"),
         ("config = 'x'", "config: no such key"),
         ("flush = 'soon'", "flush: invalid value 'soon': invalid digit"),
         ("log-format = 'jsn'", "log-format: invalid value 'jsn' [possible values: json, text]"),
@@ -101,9 +120,11 @@ enum Action {
 #[test]
 fn flags_stand_before_and_after_a_subcommand() {
     let (_keep, path) = file("flush = 10");
+    let command = with_subcommand_flags(with_variables(More::command()), &used);
     let parse = |args: &[&str]| {
         let args = std::iter::once("zibrato-more").chain(args.iter().copied()).map(OsString::from);
-        let more = parse_from::<More>(args.collect(), |_| None).unwrap();
+        let (more, _) =
+            parse_from::<More>(command.clone(), args.collect(), &|_: &str| None).unwrap();
         (more.action, more.flush, more.common.check)
     };
     let drop = || Some(Action::Drop { files: vec!["a".to_owned()], all: false });
@@ -121,5 +142,40 @@ fn flags_stand_before_and_after_a_subcommand() {
         (&["drop", "--config", &path, "a"], (drop(), 10, false)),
     ] {
         assert_eq!(parse(args), expected, "{args:?}");
+    }
+}
+
+fn used(path: &str) -> Option<Vec<String>> {
+    (path == "drop").then(|| vec!["flush".to_owned()])
+}
+
+#[test]
+fn the_help_of_a_subcommand_lists_the_flags_that_it_uses() {
+    let mut command = with_subcommand_flags(with_variables(More::command()), &used);
+    let mut help = |args: &[&str]| {
+        let args = ["zibrato-more"].iter().chain(args);
+        command.try_get_matches_from_mut(args).unwrap_err().to_string()
+    };
+    let drop = help(&["drop", "--help"]);
+    assert!(drop.contains("--flush") && drop.contains("--all"), "{drop}");
+    assert!(!drop.contains("--config") && !drop.contains("--log-level"), "{drop}");
+    for all in [help(&["run", "--help"]), help(&["--help"])] {
+        assert!(all.contains("--flush") && all.contains("--log-level"), "{all}");
+    }
+}
+
+#[test]
+fn a_message_says_where_the_flags_that_it_names_were_given() {
+    let (_keep, path) = file("log-level = 'warn'\nflush = 5");
+    // The process's own variables cannot be set here, but which are set is asked for apart.
+    let variables = [("ZIBRATO_DEMO_LEVELS", "a")];
+    let args = ["--config", &*path, "--flush", "7"];
+    let (_, origins) = parse_with_origins(&args, &variables).unwrap();
+    let expected = format!("--log-level: no (--log-level is set by {path})");
+    assert_eq!(origins.explain("--log-level: no"), expected);
+    let expected = "give --levels (--levels is set by ZIBRATO_DEMO_LEVELS)";
+    assert_eq!(origins.explain("give --levels"), expected);
+    for message in ["--flush: no", "--level: no", "--levels-x", "none"] {
+        assert_eq!(origins.explain(message), message);
     }
 }

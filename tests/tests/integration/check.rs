@@ -1,0 +1,244 @@
+//! `--check` opens what it can, tells of everything at once, and changes nothing; what a start
+//! tells of.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+use zibrato_tests::{Broker, Ports, Running, Signal, program};
+
+/// Every daemon, with flags with which it can start, in a folder of its own.
+const DAEMONS: [(&str, &[&str]); 5] = [
+    ("zibrato-broker", &["--journal", "journal", "--http", "off", "--port", "0"]),
+    ("zibrato-carbon", &["--dead-letters", "letters"]),
+    (
+        "zibrato-librato",
+        &[
+            "--dead-letters",
+            "letters",
+            "--username",
+            "a",
+            "--apitoken-file",
+            "token",
+            "--api-url",
+            "http://127.0.0.1:1",
+        ],
+    ),
+    ("zibrato-slack", &["--dead-letters", "letters", "--webhook-url-file", "webhook"]),
+    ("zibrato-tail", &[]),
+];
+
+/// What is wrong, and what `--check` says of it: the program, its flags, and parts of its lines.
+const WRONG: [(&str, &[&str], &[&str]); 14] = [
+    ("zibrato-broker", &["--host", "nowhere.invalid"], &["nowhere.invalid", "--host"]),
+    ("zibrato-broker", &["--journal", "/dev/null/x"], &["--journal: /dev/null/x"]),
+    ("zibrato-broker", &["--http", "192.0.2.1:80", "--insecure"], &["--http: 192.0.2.1:80"]),
+    ("zibrato-broker", &["--ipc", "relative"], &["--ipc relative", "absolute path"]),
+    ("zibrato-broker", &["--ipc", "/dev/null/x"], &["--ipc: /dev/null/x"]),
+    (
+        "zibrato-broker",
+        &["--curve-key", "no.key", "--allowed-keys", "no"],
+        &["--curve-key no.key", "No such file"],
+    ),
+    ("zibrato-carbon", &["--host", "nowhere.invalid"], &["--host: the host nowhere.invalid"]),
+    ("zibrato-carbon", &["--carbon", "nowhere.invalid:1"], &["--carbon: the host nowhere.invalid"]),
+    ("zibrato-carbon", &["--dead-letters", "/dev/null/x"], &["--dead-letters: /dev/null/x"]),
+    ("zibrato-carbon", &["--http", "192.0.2.1:80"], &["--http: 192.0.2.1:80"]),
+    (
+        "zibrato-carbon",
+        &["--server-key", "no.pub", "--curve-key", "no.key"],
+        &["--server-key no.pub", "No such file"],
+    ),
+    ("zibrato-librato", &["--apitoken-file", "no"], &["--apitoken-file no", "No such file"]),
+    (
+        "zibrato-slack",
+        &["--webhook-url", "https://nowhere.invalid/T0/hunter2"],
+        &["--webhook-url: the host nowhere.invalid"],
+    ),
+    ("zibrato-tail", &["--host", "nowhere.invalid"], &["--host: the host nowhere.invalid"]),
+];
+
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("token"), "tok123\n").unwrap();
+    std::fs::write(folder.path().join("webhook"), "http://127.0.0.1:1/x\n").unwrap();
+    folder
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = folder.read_dir().unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn check(name: &str, flags: &[&str], more: &[&str], variables: &[(&str, &str)]) -> Checked {
+    let folder = folder();
+    let before = names(folder.path());
+    let mut command = Command::new(program(name));
+    command.args(flags).args(more).arg("--check").envs(variables.iter().copied());
+    let (status, output, log) = Running::run(command.current_dir(folder.path()));
+    assert_eq!(names(folder.path()), before, "{name} --check has left something");
+    Checked { code: status.code(), output, log }
+}
+
+#[derive(Debug)]
+struct Checked {
+    code: Option<i32>,
+    output: String,
+    log: String,
+}
+
+#[test]
+fn what_is_fine_is_fine_and_nothing_is_made() {
+    for (name, flags) in DAEMONS {
+        let Checked { code, output, log } = check(name, flags, &[], &[]);
+        assert_eq!((code, &*output, &*log), (Some(0), "fine\n", ""), "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_work_is_told_of_with_the_flag() {
+    for (name, more, parts) in WRONG {
+        let flags = DAEMONS.iter().find(|(known, _)| *known == name).unwrap().1;
+        let flags: Vec<_> = if name == "zibrato-slack" {
+            vec!["--dead-letters", "letters"]
+        } else {
+            flags.to_vec()
+        };
+        let Checked { code, output, log } = check(name, &flags, more, &[]);
+        assert_eq!((code, &*output), (Some(78), ""), "{name} {more:?}: {log}");
+        assert!(parts.iter().all(|part| log.contains(part)), "{name} {more:?}: {log}");
+        assert!(!log.contains("hunter2"), "{log}");
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_of_at_once() {
+    let more = [
+        "--host",
+        "nowhere.invalid",
+        "--carbon",
+        "nowhere.invalid:1",
+        "--dead-letters",
+        "/dev/null/x",
+        "--flush",
+        "0.5",
+        "--log-level",
+        "inof",
+    ];
+    let Checked { code, log, .. } = check("zibrato-carbon", &[], &more, &[]);
+    assert_eq!((code, log.lines().count()), (Some(78), 5), "{log}");
+    for flag in ["--host", "--carbon", "--dead-letters", "--flush", "--log-level"] {
+        assert!(log.lines().any(|line| line.starts_with(&format!("zibrato-carbon: {flag}"))));
+    }
+}
+
+#[test]
+fn ports_and_a_journal_that_another_broker_has_are_told_of() {
+    let broker = Broker::start();
+    let base = broker.port().to_string();
+    let http = format!("127.0.0.1:{}", broker.http_port());
+    let flags = ["--port", &base, "--http", &http, "--journal", "journal"];
+    let Checked { code, log, .. } = check("zibrato-broker", &flags, &[], &[]);
+    // The four doors and the pages.
+    assert_eq!((code, log.lines().count()), (Some(78), 5), "{log}");
+    let ports = Ports::take();
+    let taken = TcpListener::bind(("127.0.0.1", ports.at(0))).unwrap();
+    let flags = ["--dead-letters", "letters", "--http", &taken.local_addr().unwrap().to_string()];
+    let Checked { code, log, .. } = check("zibrato-carbon", &flags, &[], &[]);
+    assert_eq!(code, Some(78));
+    assert!(log.contains("somebody listens there already"), "{log}");
+
+    let journal = TempDir::new().unwrap();
+    let journal = journal.path().join("journal").display().to_string();
+    let _broker = Broker::start_with(&["--journal", &journal]);
+    let flags = ["--port", "0", "--http", "off", "--journal", &journal];
+    let Checked { code, log, .. } = check("zibrato-broker", &flags, &[], &[]);
+    assert_eq!((code, log.lines().count()), (Some(78), 1), "{log}");
+    assert!(log.contains("in use by another zibrato-broker"), "{log}");
+}
+
+#[test]
+fn what_is_in_doubt_is_told_of_by_a_check_and_by_a_start_which_goes_on() {
+    for (name, flags) in DAEMONS {
+        let prefix = name.to_uppercase().replace('-', "_");
+        let levels = if name == "zibrato-broker" { "KEEP_LEVELS" } else { "LEVELS" };
+        let (typo, right) = (format!("{prefix}_LOG_LEVLE"), format!("{prefix}_LOG_LEVEL"));
+        let levels = format!("{prefix}_{levels}");
+        let variables = [(&*typo, "debug"), (&*levels, "INFO,info;warn")];
+        let Checked { code, output, log } = check(name, flags, &[], &variables);
+        assert_eq!((code, &*output), (Some(0), "fine, with 3 warnings\n"), "{name}: {log}");
+        for part in [&*typo, &right, "`info` only by case", "`;`"] {
+            assert!(log.contains(part), "{name}: {part}: {log}");
+        }
+
+        let (folder, ports) = (folder(), Ports::take());
+        let mut command = Command::new(program(name));
+        command.args(flags).envs(variables).current_dir(folder.path());
+        let mut daemon = Running::start(command.arg("--port").arg(ports.at(0).to_string()));
+        daemon.says(&["event=\"unknown_variable\"", &typo, &right]);
+        daemon.says(&["event=\"doubtful_level\"", "INFO"]);
+        daemon.says(&["event=\"doubtful_level\"", "info;warn"]);
+        if name == "zibrato-broker" {
+            daemon.says(&["event=\"listening\""]);
+        } else if name != "zibrato-tail" {
+            daemon.says(&["event=\"started\"", " to="]);
+        }
+        if name != "zibrato-tail" {
+            assert_eq!(daemon.stop(Signal::TERM).code(), Some(0), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_on_the_command_line_is_told_of_once_and_not_shown() {
+    let webhook = "http://127.0.0.1:1/hunter2";
+    for (name, flags, instead) in [
+        ("zibrato-librato", &["--username", "a", "--apitoken", "hunter2"], "--apitoken-file"),
+        ("zibrato-slack", &["--channel", "#a", "--token", "hunter2"], "--token-file"),
+        ("zibrato-slack", &["--pace", "1", "--webhook-url", webhook], "--webhook-url-file"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let mut command = Command::new(program(name));
+        command.args(flags).args(["--dead-letters", "letters"]).current_dir(folder.path());
+        let mut daemon = Running::start(&mut command);
+        daemon.says(&["event=\"secret_on_command_line\"", flags[2], instead]);
+        daemon.says(&["event=\"started\""]);
+        assert_eq!(daemon.stop(Signal::TERM).code(), Some(0));
+        let log = daemon.log();
+        assert_eq!(log.matches("secret_on_command_line").count(), 1, "{log}");
+        assert!(!log.contains("hunter2"), "{log}");
+    }
+}
+
+#[test]
+fn an_error_names_the_variable_or_the_file_that_it_is_from() {
+    let folder = folder();
+    let file = folder.path().join("x.toml");
+    for (name, variable, value, part) in [
+        ("zibrato-broker", "ZIBRATO_BROKER_PORT", "x", "ZIBRATO_BROKER_PORT: invalid value 'x'"),
+        ("zibrato-broker", "ZIBRATO_BROKER_LOG_LEVEL", "x", "set by ZIBRATO_BROKER_LOG_LEVEL"),
+        ("zibrato-broker", "ZIBRATO_BROKER_HOST", "no.invalid", "set by ZIBRATO_BROKER_HOST"),
+        ("zibrato-broker", "ZIBRATO_BROKER_CURVE_KEY", "x", "set by ZIBRATO_BROKER_CURVE_KEY"),
+        ("zibrato-carbon", "ZIBRATO_CARBON_FLUSH", "0.5", "set by ZIBRATO_CARBON_FLUSH"),
+        ("zibrato-carbon", "ZIBRATO_CARBON_FLUSH", "", "ZIBRATO_CARBON_FLUSH: "),
+        ("zibrato-carbon", "ZIBRATO_CARBON_LIVE", "yes", "ZIBRATO_CARBON_LIVE: invalid value"),
+        ("zibrato-tail", "ZIBRATO_TAIL_LEVELS", "a|b", "ZIBRATO_TAIL_LEVELS: invalid value"),
+    ] {
+        let flag = variable.splitn(3, '_').nth(2).unwrap().to_lowercase().replace('_', "-");
+        let mut command = Command::new(program(name));
+        let (status, _, log) = Running::run(command.env(variable, value));
+        assert_eq!((status.code(), log.lines().count()), (Some(78), 1), "{variable}: {log}");
+        assert!(log.contains(part), "{variable}: {log}");
+
+        std::fs::write(&file, format!("{flag} = '{value}'")).unwrap();
+        let mut command = Command::new(program(name));
+        let (status, _, log) = Running::run(command.arg("--config").arg(&file));
+        assert_eq!(log.lines().count(), 1, "{flag}: {log}");
+        // A switch in a file is no text.
+        assert_eq!(status.code(), Some(78), "{flag}: {log}");
+        assert!(log.contains(file.to_str().unwrap()) && log.contains(&flag), "{flag}: {log}");
+    }
+}

@@ -1,0 +1,102 @@
+//! Where daemons keep state: what the environment names, or one clear refusal.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use tempfile::TempDir;
+use zibrato_tests::{Ports, Running, Signal, program};
+
+/// Every daemon that keeps something, with flags without which it does not start, the line of its
+/// log that names the folder, and the flag that names one.
+const DAEMONS: [(&str, &[&str], &str, &str); 4] = [
+    ("zibrato-broker", &["--http", "off"], "event=\"journal_opened\"", "--journal"),
+    ("zibrato-carbon", &[], "event=\"started\"", "--dead-letters"),
+    ("zibrato-librato", &["--username", "a"], "event=\"started\"", "--dead-letters"),
+    ("zibrato-slack", &[], "event=\"started\"", "--dead-letters"),
+];
+
+/// The program, with only these variables of those that name folders, in an empty folder.
+fn command(name: &str, flags: &[&str], variables: &[(&str, &str)], folder: &TempDir) -> Command {
+    let mut command = Command::new(program(name));
+    for variable in ["HOME", "XDG_STATE_HOME", "STATE_DIRECTORY"] {
+        command.env_remove(variable);
+    }
+    command.env("ZIBRATO_LIBRATO_APITOKEN", "tok123");
+    command.env("ZIBRATO_SLACK_WEBHOOK_URL", "http://127.0.0.1:1/x");
+    command.envs(variables.iter().copied()).args(flags).current_dir(folder.path());
+    command
+}
+
+#[test]
+fn a_user_without_a_home_is_told_what_to_give() {
+    for (name, flags, _, flag) in DAEMONS {
+        for variables in [
+            &[("HOME", "")][..],
+            &[("HOME", "/")],
+            &[("HOME", "home")],
+            &[("HOME", "/dev/null")],
+            &[("HOME", "/proc/self")],
+            &[("XDG_STATE_HOME", "state"), ("HOME", "/")],
+            &[("STATE_DIRECTORY", "state"), ("XDG_STATE_HOME", ""), ("HOME", "")],
+        ] {
+            let folder = TempDir::new().unwrap();
+            let (status, output, log) = Running::run(&mut command(name, flags, variables, &folder));
+            assert_eq!((status.code(), &*output), (Some(78), ""), "{name} {variables:?}: {log}");
+            let parts = [name, flag, "HOME", "STATE_DIRECTORY"];
+            assert!(parts.iter().all(|part| log.contains(part)), "{name} {variables:?}: {log}");
+            assert_eq!(log.lines().count(), 1, "{log}");
+            assert!(folder.path().read_dir().unwrap().next().is_none(), "{name} {variables:?}");
+        }
+    }
+}
+
+#[test]
+fn a_relative_folder_for_state_is_ignored() {
+    for (name, flags, line, _) in DAEMONS {
+        let (folder, home, ports) =
+            (TempDir::new().unwrap(), TempDir::new().unwrap(), Ports::take());
+        let variables = [
+            ("STATE_DIRECTORY", "service"),
+            ("XDG_STATE_HOME", "state"),
+            ("HOME", home.path().to_str().unwrap()),
+        ];
+        let mut command = command(name, flags, &variables, &folder);
+        let mut daemon = Running::start(command.arg("--port").arg(ports.at(0).to_string()));
+        let said = daemon.says(&[line]);
+        let state = home.path().join(".local/state/zibrato");
+        assert!(said.contains(state.to_str().unwrap()), "{said}");
+        assert_eq!(daemon.stop(Signal::TERM).code(), Some(0));
+        assert!(folder.path().read_dir().unwrap().next().is_none(), "{name}");
+    }
+}
+
+#[test]
+fn a_daemon_that_keeps_nothing_needs_no_home() {
+    for (name, flags, _, _) in DAEMONS {
+        let ports = Ports::take();
+        let nothing: &[&str] =
+            if name == "zibrato-broker" { &["--no-journal"] } else { &["--dead-letters", "off"] };
+        let folder = TempDir::new().unwrap();
+        let mut command = command(name, &[flags, nothing].concat(), &[], &folder);
+        let mut daemon = Running::start(command.arg("--port").arg(ports.at(0).to_string()));
+        daemon.says(&[if name == "zibrato-broker" { "listening" } else { "started" }]);
+        assert_eq!(daemon.stop(Signal::TERM).code(), Some(0), "{name}");
+    }
+}
+
+#[test]
+fn a_home_that_cannot_be_written_is_refused_or_the_user_is_root() {
+    let home = TempDir::new().unwrap();
+    std::fs::set_permissions(home.path(), PermissionsExt::from_mode(0o555)).unwrap();
+    // Root may write anywhere; then the folder is made, as for everybody who may.
+    let writable = std::fs::write(home.path().join("probe"), "").is_ok();
+    for (name, flags, _, flag) in DAEMONS {
+        if writable {
+            continue;
+        }
+        let folder = TempDir::new().unwrap();
+        let variables = [("HOME", home.path().to_str().unwrap())];
+        let (status, _, log) = Running::run(&mut command(name, flags, &variables, &folder));
+        assert_eq!(status.code(), Some(78), "{name}: {log}");
+        assert!(log.contains(flag) && log.contains("Permission denied"), "{log}");
+    }
+}

@@ -1,0 +1,183 @@
+//! The configuration file: TOML, whose keys are the long flags without the dashes.
+
+use super::{Variable, Wrong, nearest};
+use clap::builder::PossibleValue;
+use clap::{Arg, ArgAction, Command};
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::{Spanned, Value};
+
+/// The largest configuration file that is read.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+/// A configuration file, as far as it is used.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    path: PathBuf,
+    /// The keys, and the line of each.
+    lines: BTreeMap<String, usize>,
+    /// What the file says, as flags.
+    pub(super) args: Vec<OsString>,
+}
+
+impl File {
+    /// Reads a file, and turns its keys into arguments. Those whose variable is set are left out.
+    pub(super) fn read(
+        command: &Command,
+        path: &Path,
+        variable: &Variable<'_>,
+    ) -> Result<Self, Wrong> {
+        let wrong = |why: String| Wrong::Config(format!("{}: {why}", path.display()));
+        let length = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
+        if length > MAX_CONFIG_BYTES {
+            return Err(wrong(format!("is larger than {MAX_CONFIG_BYTES} bytes")));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        Self::parse(command, path, &text, variable).map_err(Wrong::Config)
+    }
+
+    /// Reads the text of a file.
+    pub(super) fn parse(
+        command: &Command,
+        path: &Path,
+        text: &str,
+        variable: &Variable<'_>,
+    ) -> Result<Self, String> {
+        let mut file = Self { path: path.to_owned(), ..Self::default() };
+        let keys = keys(command, text).map_err(|why| format!("{}: {why}", path.display()))?;
+        for (key, value) in keys {
+            let line = line_of(text, key.span().start);
+            let (key, value) = (key.into_inner(), value.into_inner());
+            let wrong = |why: String| format!("{}: {key}: {why} (line {line})", path.display());
+            let arg = find(command, &key).ok_or_else(|| wrong(unknown(command, &key, &value)))?;
+            if arg.get_env().and_then(OsStr::to_str).and_then(variable).is_none() {
+                file.args.extend(to_arg(arg, &key, value).map_err(wrong)?);
+            }
+            file.lines.insert(key, line);
+        }
+        Ok(file)
+    }
+
+    /// Where the file gives a flag, if it does: the file and the key, and the line for the end.
+    pub(super) fn origin(&self, key: &str) -> Option<[String; 2]> {
+        let line = self.lines.get(key)?;
+        Some([format!("{}: {key}", self.path.display()), format!(" (line {line})")])
+    }
+
+    /// The file, if it gives a flag.
+    pub(super) fn gives(&self, key: &str) -> Option<&Path> {
+        self.lines.contains_key(key).then_some(&*self.path)
+    }
+}
+
+fn keys(
+    command: &Command,
+    text: &str,
+) -> Result<BTreeMap<Spanned<String>, Spanned<Value>>, String> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let line = line_of(text, at);
+        let what = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+        // The key whose value cannot be read, if the line has one.
+        let source = text.lines().nth(line - 1).unwrap_or_default();
+        let Some((key, value)) = source.split_once('=') else {
+            return format!("{what} (line {line})");
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let wanted = find(command, key).map(expected).unwrap_or_default();
+        if wanted.is_empty() {
+            format!("{key}: {what} (line {line})")
+        } else if value.starts_with(char::is_alphabetic) && wanted.contains("string") {
+            format!("{key}: expected {wanted} in quotes, such as {key} = \"{value}\" (line {line})")
+        } else {
+            format!("{key}: expected {wanted}: {what} (line {line})")
+        }
+    })
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+}
+
+fn is_key(key: &str) -> bool {
+    !matches!(key, "config" | "help" | "version")
+}
+
+fn find<'a>(command: &'a Command, key: &str) -> Option<&'a Arg> {
+    command.get_arguments().find(|arg| arg.get_long() == Some(key) && is_key(key))
+}
+
+/// What is said of a key that there is not.
+fn unknown(command: &Command, key: &str, value: &Value) -> String {
+    if matches!(value, Value::Table(_)) {
+        return "no such key; the file has no sections, all keys stand at its top level".into();
+    }
+    let keys = command.get_arguments().filter_map(Arg::get_long).filter(|key| is_key(key));
+    match nearest(key, keys) {
+        Some(meant) => format!("no such key; did you mean `{meant}`?"),
+        None => "no such key; the keys are the long flags of --help, without the dashes".into(),
+    }
+}
+
+fn to_arg(arg: &Arg, key: &str, value: Value) -> Result<Option<OsString>, String> {
+    let found = value.type_str();
+    let wrong = || Err(format!("expected {}, found {}", expected(arg), article(found)));
+    let text = match value {
+        Value::Boolean(on) if is_switch(arg) => return Ok(on.then(|| format!("--{key}").into())),
+        _ if is_switch(arg) => return wrong(),
+        Value::String(text) => text,
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Array(items) if !is_number(arg) => {
+            let texts: Option<Vec<_>> = items.iter().map(Value::as_str).collect();
+            match texts {
+                Some(texts) => texts.join(","),
+                None => return Err("expected a list of strings, found a list of others".into()),
+            }
+        }
+        _ => return wrong(),
+    };
+    Ok(Some(format!("--{key}={text}").into()))
+}
+
+fn is_switch(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::SetTrue | ArgAction::SetFalse)
+}
+
+fn is_number(arg: &Arg) -> bool {
+    let numbers = [
+        TypeId::of::<u16>(),
+        TypeId::of::<u32>(),
+        TypeId::of::<u64>(),
+        TypeId::of::<usize>(),
+        TypeId::of::<f64>(),
+        TypeId::of::<Duration>(),
+    ];
+    let parsed = arg.get_value_parser().type_id();
+    numbers.iter().any(|number| parsed == *number)
+}
+
+/// The type that a key takes, and what stands for its value in `--help`.
+fn expected(arg: &Arg) -> String {
+    let choice: Vec<_> = arg.get_possible_values();
+    let placeholder = arg.get_value_names().and_then(|names| names.first());
+    let placeholder = placeholder.map(|name| format!(" ({name})")).unwrap_or_default();
+    if is_switch(arg) {
+        "true or false".to_owned()
+    } else if !choice.is_empty() {
+        let names: Vec<_> = choice.iter().map(PossibleValue::get_name).collect();
+        format!("one of the strings {}", names.join(", "))
+    } else if is_number(arg) {
+        format!("a number{placeholder}")
+    } else {
+        format!("a string{placeholder}")
+    }
+}
+
+fn article(noun: &str) -> String {
+    let vowel = noun.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {noun}", if vowel { "an" } else { "a" })
+}

@@ -1,0 +1,239 @@
+//! What is probably a mistake, though a program can run with it: told of at its start and by
+//! `--check`.
+
+use super::{is_given, nearest, variable_name};
+use clap::Command;
+use std::ffi::OsString;
+use std::fmt;
+
+/// Levels that most people mean by these words.
+const COMMON_LEVELS: [&str; 16] = [
+    "alert", "audit", "crit", "critical", "debug", "emerg", "err", "error", "fatal", "info",
+    "notice", "trace", "verbose", "warn", "warning", "zibrato",
+];
+
+/// Something that is probably a mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) enum Note {
+    /// A level that others write otherwise, or that is several.
+    Level { level: String, why: String },
+    /// A secret that others can read.
+    Secret { flag: String, instead: String },
+    /// A variable named after the program that no flag has.
+    Variable { variable: String, nearest: Option<String> },
+}
+
+impl Note {
+    pub(in super::super) const fn is_variable(&self) -> bool {
+        matches!(self, Self::Variable { .. })
+    }
+
+    /// Writes it into the log.
+    pub(in super::super) fn log(&self) {
+        match self {
+            Self::Level { level, why } => {
+                tracing::warn!(event = "doubtful_level", level, why);
+            }
+            Self::Secret { flag, instead } => {
+                let why = "every user of this machine can read a command line";
+                tracing::warn!(event = "secret_on_command_line", flag, why, instead);
+            }
+            Self::Variable { variable, nearest } => {
+                let why = "no flag has this variable";
+                tracing::warn!(event = "unknown_variable", variable, nearest, why);
+            }
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Level { level, why } => write!(f, "level `{level}`: {why}"),
+            Self::Secret { flag, instead } => write!(
+                f,
+                "{flag} is given on the command line, which every user of this machine can read; \
+                 use {instead}"
+            ),
+            Self::Variable { variable, nearest: Some(nearest) } => {
+                write!(f, "{variable}: no flag has this variable; did you mean {nearest}?")
+            }
+            Self::Variable { variable, nearest: None } => {
+                write!(
+                    f,
+                    "{variable}: no flag has this variable; --help lists those that there are"
+                )
+            }
+        }
+    }
+}
+
+/// Variables of the environment that are named after the program, but that none of its flags has.
+pub(super) fn unknown_variables(
+    command: &Command,
+    names: impl IntoIterator<Item = OsString>,
+) -> Vec<Note> {
+    let prefix = format!("{}_", variable_name(command.get_name()));
+    let known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
+    let names = names.into_iter().map(|name| name.to_string_lossy().into_owned());
+    let ours = names.filter(|name| name.starts_with(&prefix));
+    let unknown = ours.filter(|name| !known.contains(&&**name) && !is_service_link(name));
+    let mut notes: Vec<_> = unknown
+        .map(|variable| {
+            let rest = variable.strip_prefix(&prefix).unwrap_or(&variable);
+            let words = known.iter().filter_map(|name| name.strip_prefix(&prefix));
+            let nearest = nearest(rest, words).map(|rest| format!("{prefix}{rest}"));
+            Note::Variable { variable, nearest }
+        })
+        .collect();
+    notes.sort_by_key(ToString::to_string);
+    notes
+}
+
+/// Whether Kubernetes sets a variable of this name for a service that is called like the program:
+/// `…_SERVICE_HOST`, `…_SERVICE_PORT_…`, `…_PORT_5550_TCP_…`.
+fn is_service_link(name: &str) -> bool {
+    let has_port = |rest: &str| {
+        let (port, protocol) = rest.split_once('_').unwrap_or((rest, ""));
+        port.parse::<u16>().is_ok()
+            && ["TCP", "UDP", "SCTP"].iter().any(|p| protocol.starts_with(p))
+    };
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.split("_PORT_").skip(1).any(has_port)
+}
+
+/// Secrets on the command line. `raw` is the command without variables, in which the flags of
+/// secrets hide their values.
+pub(super) fn secrets(raw: &Command, args: &[OsString]) -> Vec<Note> {
+    let prefix = variable_name(raw.get_name());
+    let flags = raw.get_arguments().filter_map(|arg| Some((arg, arg.get_long()?)));
+    let given = flags.filter(|(arg, long)| {
+        let value = value_of(args, long).unwrap_or_default();
+        let is_secret = arg.is_hide_env_values_set() && !value.is_empty();
+        is_given(args, long) && (is_secret || value.starts_with("secret:"))
+    });
+    let has = |long: &str| raw.get_arguments().any(|arg| arg.get_long() == Some(long));
+    given
+        .map(|(_, long)| {
+            let name = format!("{prefix}_{}", variable_name(long));
+            let file = format!("{long}-file");
+            let instead = if has(&file) {
+                format!("--{file} or {name}")
+            } else {
+                "the file that it is in".into()
+            };
+            Note::Secret { flag: format!("--{long}"), instead }
+        })
+        .collect()
+}
+
+fn value_of(args: &[OsString], long: &str) -> Option<String> {
+    let flag = format!("--{long}");
+    let at = args
+        .iter()
+        .rposition(|arg| arg.to_str().is_some_and(|arg| arg.split('=').next() == Some(&*flag)))?;
+    match args[at].to_string_lossy().split_once('=') {
+        Some((_, value)) => Some(value.to_owned()),
+        None => args.get(at + 1).map(|value| value.to_string_lossy().into_owned()),
+    }
+}
+
+/// Levels that are probably meant otherwise.
+pub(in super::super) fn doubtful_levels(levels: &[String]) -> Vec<Note> {
+    let doubt = |level: &String| {
+        let common = COMMON_LEVELS.iter().find(|common| common.eq_ignore_ascii_case(level));
+        let why = match common {
+            Some(common) if common != level => {
+                format!("differs from the common level `{common}` only by case, which counts")
+            }
+            _ if level.contains(';') => "has a `;` in it; levels have commas between them".into(),
+            _ if level.contains(char::is_whitespace) => {
+                "has a space in it; levels have commas between them".into()
+            }
+            _ => return None,
+        };
+        Some(Note::Level { level: level.clone(), why })
+    };
+    levels.iter().filter_map(doubt).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Note, doubtful_levels, secrets, unknown_variables};
+    use clap::{Arg, ArgAction, Command};
+    use std::ffi::OsString;
+
+    fn command() -> Command {
+        let flag = |name: &'static str| Arg::new(name).long(name);
+        let env = |name: &'static str, env: &'static str| flag(name).env(env);
+        Command::new("zibrato-demo")
+            .arg(env("flush", "ZIBRATO_DEMO_FLUSH"))
+            .arg(env("token", "ZIBRATO_DEMO_TOKEN").hide_env_values(true))
+            .arg(env("token-file", "ZIBRATO_DEMO_TOKEN_FILE"))
+            .arg(env("curve-key", "ZIBRATO_DEMO_CURVE_KEY"))
+            .arg(env("live", "ZIBRATO_DEMO_LIVE").action(ArgAction::SetTrue))
+    }
+
+    #[test]
+    fn a_variable_that_no_flag_has_is_told_of_with_the_nearest() {
+        for (name, expected) in [
+            ("ZIBRATO_DEMO_FLSH", Some(Some("ZIBRATO_DEMO_FLUSH"))),
+            ("ZIBRATO_DEMO_TOKENFILE", Some(Some("ZIBRATO_DEMO_TOKEN_FILE"))),
+            ("ZIBRATO_DEMO_COLOUR", Some(None)),
+            ("ZIBRATO_DEMO_FLUSH", None),
+            ("ZIBRATO_DEMO", None),
+            ("ZIBRATO_OTHER_FLSH", None),
+            // Kubernetes has them for a service called zibrato-demo.
+            ("ZIBRATO_DEMO_SERVICE_HOST", None),
+            ("ZIBRATO_DEMO_SERVICE_PORT_HTTP", None),
+            ("ZIBRATO_DEMO_PORT_5550_TCP_ADDR", None),
+        ] {
+            let notes = unknown_variables(&command(), [OsString::from(name)]);
+            let expected = expected.map(|nearest| Note::Variable {
+                variable: name.to_owned(),
+                nearest: nearest.map(str::to_owned),
+            });
+            assert_eq!(notes, Vec::from_iter(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_told_of_when_it_is_on_the_command_line_and_never_shown() {
+        for (args, flag) in [
+            (&["--token", "hunter2"][..], Some("--token")),
+            (&["--token=hunter2"], Some("--token")),
+            (&["--curve-key", "secret:hunter2"], Some("--curve-key")),
+            (&["--curve-key", "hunter2.key"], None),
+            (&["--token-file", "hunter2"], None),
+            (&["--token", ""], None),
+            (&[], None),
+        ] {
+            let args: Vec<_> = ["zibrato-demo"].iter().chain(args).map(OsString::from).collect();
+            let notes = secrets(&command(), &args);
+            let said = notes.first().map(ToString::to_string);
+            assert_eq!(said.is_some(), flag.is_some(), "{args:?}");
+            if let Some((said, flag)) = said.zip(flag) {
+                assert!(said.starts_with(flag) && !said.contains("hunter2"), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn levels_that_are_several_or_only_written_otherwise_are_in_doubt() {
+        for (level, part) in [
+            ("INFO", Some("`info` only by case")),
+            ("Crit", Some("`crit` only by case")),
+            ("info;warn", Some("`;`")),
+            ("info warn", Some("space")),
+            ("info", None),
+            ("billing", None),
+            ("*", None),
+        ] {
+            let notes = doubtful_levels(&[level.to_owned()]);
+            let said = notes.first().map(ToString::to_string).unwrap_or_default();
+            assert_eq!(notes.len(), usize::from(part.is_some()), "{level}");
+            assert!(said.contains(part.unwrap_or_default()), "{said}");
+        }
+    }
+}

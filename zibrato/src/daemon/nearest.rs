@@ -1,0 +1,41 @@
+//! The word that was probably meant.
+
+/// The word that differs least from `given`, if any is near. Case does not count, nor whether `_`
+/// or `-` is written.
+pub(super) fn nearest<'a>(
+    given: &str,
+    words: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let plain = |word: &str| word.to_lowercase().replace('_', "-");
+    let given = plain(given);
+    // A third of it may be wrong; of a short word, one letter or two that changed places.
+    let most = (given.chars().count() / 3).max(1);
+    words
+        .into_iter()
+        .map(|word| (strsim::damerau_levenshtein(&given, &plain(word)), word))
+        .filter(|(distance, _)| *distance <= most)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_slip_of_the_pen_is_recognised_and_another_word_is_not() {
+        let words = ["flush", "levels", "max-windows", "host", "port", "http"];
+        for (given, expected) in [
+            ("flsh", Some("flush")),
+            ("FLUSH", Some("flush")),
+            ("levles", Some("levels")),
+            ("max_windows", Some("max-windows")),
+            ("MAX_WINDWS", Some("max-windows")),
+            ("prot", Some("port")),
+            ("colour", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(given, words), expected, "{given}");
+        }
+    }
+}

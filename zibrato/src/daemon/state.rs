@@ -1,0 +1,172 @@
+//! Where programs keep what has to outlive them, and whether they may.
+
+use std::ffi::OsString;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf};
+
+/// The folder in which a service or a user keeps state: the first of `$STATE_DIRECTORY`, or
+/// `below` in `$XDG_STATE_HOME`, or `below` in `$HOME/.local/state`.
+///
+/// A variable that holds no absolute path is ignored, as the XDG Base Directory Specification
+/// demands, and so is a home that is the root directory, which is what users without one have.
+///
+/// # Errors
+/// [`NoStateFolder`] says why when none of them names a folder.
+///
+/// ```
+/// use std::path::Path;
+/// use zibrato::daemon::state_folder;
+/// let variable = |name: &str| (name == "HOME").then(|| "/ann".into());
+/// let folder = state_folder("zibrato-broker", variable).unwrap();
+/// assert_eq!(folder, Path::new("/ann/.local/state/zibrato-broker"));
+/// ```
+pub fn state_folder(
+    below: impl AsRef<Path>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<PathBuf, NoStateFolder> {
+    let path = |name: &str| variable(name).map(PathBuf::from);
+    let absolute = |name: &str| path(name).filter(|path| path.is_absolute());
+    // systemd names several folders with colons between them; the first is ours.
+    let first = |all: PathBuf| {
+        let text = all.to_str()?;
+        text.split(':').next().map(PathBuf::from).filter(|path| path.is_absolute())
+    };
+    if let Some(service) = path("STATE_DIRECTORY").and_then(first) {
+        return Ok(service);
+    }
+    if let Some(user) = absolute("XDG_STATE_HOME") {
+        return Ok(user.join(below));
+    }
+    match path("HOME") {
+        None => Err(NoStateFolder::Unset),
+        Some(home) if home.as_os_str().is_empty() => Err(NoStateFolder::Empty),
+        Some(home) if !home.is_absolute() => Err(NoStateFolder::Relative { home }),
+        Some(home) if home.components().any(|part| matches!(part, Component::Normal(_))) => {
+            Ok(home.join(".local/state").join(below))
+        }
+        Some(_) => Err(NoStateFolder::Root),
+    }
+}
+
+/// A variable of the environment, as [`state_folder`] takes it: HOME, if it is not set, is the home
+/// directory that the password database has for this user.
+#[must_use]
+pub fn state_variable(name: &str) -> Option<OsString> {
+    let home = || (name == "HOME").then(std::env::home_dir).flatten();
+    std::env::var_os(name).or_else(|| home().map(PathBuf::into_os_string))
+}
+
+/// Why there is no folder for state. Each says what HOME is, since that is what most lack.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoStateFolder {
+    /// HOME is empty.
+    #[error("HOME is empty")]
+    Empty,
+    /// HOME is a relative path.
+    #[error("HOME is the relative path {}", home.display())]
+    Relative {
+        /// What it is.
+        home: PathBuf,
+    },
+    /// HOME is the root directory, as for a user without a home.
+    #[error("HOME is /, as for a user without a home directory")]
+    Root,
+    /// HOME is not set, and the password database has no home for this user.
+    #[error("HOME is not set, and this user has no home directory")]
+    Unset,
+}
+
+/// Finds out whether files can be made in a folder, or the folder itself if it is not there.
+/// Nothing that is made for it stays.
+///
+/// # Errors
+/// What the system says.
+pub fn probe_folder(folder: &Path) -> io::Result<()> {
+    let probe = format!(".zibrato-probe-{}", std::process::id());
+    for place in folder.ancestors().filter(|place| !place.as_os_str().is_empty()) {
+        match std::fs::metadata(place) {
+            Ok(found) if !found.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
+            Ok(_) if place == folder => {
+                let path = place.join(probe);
+                let mut options = OpenOptions::new();
+                options.write(true).create_new(true).mode(0o600).open(&path)?;
+                return std::fs::remove_file(path);
+            }
+            Ok(_) => {
+                let path = place.join(probe);
+                DirBuilder::new().mode(0o700).create(&path)?;
+                return std::fs::remove_dir(path);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // A relative path of which no part is there begins in the current directory.
+    probe_folder(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NoStateFolder, probe_folder, state_folder};
+    use std::ffi::OsString;
+    use std::io;
+    use std::path::{Path, PathBuf};
+
+    fn place(variables: &[(&str, &str)]) -> Result<PathBuf, NoStateFolder> {
+        state_folder("p", |name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn a_service_has_its_folder_and_a_user_one_at_home() {
+        let [state, xdg, home] =
+            [("STATE_DIRECTORY", "/s/a:/s/b"), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")];
+        assert_eq!(place(&[state, xdg, home]).unwrap(), Path::new("/s/a"));
+        assert_eq!(place(&[xdg, home]).unwrap(), Path::new("/x/p"));
+        assert_eq!(place(&[home]).unwrap(), Path::new("/h/.local/state/p"));
+    }
+
+    #[test]
+    fn what_is_no_absolute_path_is_ignored() {
+        let home = ("HOME", "/h");
+        for ignored in [
+            ("XDG_STATE_HOME", "relative"),
+            ("XDG_STATE_HOME", ""),
+            ("STATE_DIRECTORY", "relative:/x"),
+            ("STATE_DIRECTORY", ""),
+        ] {
+            assert_eq!(place(&[ignored, home]).unwrap(), Path::new("/h/.local/state/p"));
+        }
+        let relative = || NoStateFolder::Relative { home: "h".into() };
+        for (home, expected) in [
+            (Some(""), NoStateFolder::Empty),
+            (Some("/"), NoStateFolder::Root),
+            (Some("//."), NoStateFolder::Root),
+            (Some("h"), relative()),
+            (None, NoStateFolder::Unset),
+        ] {
+            let variables: Vec<_> = home.map(|home| ("HOME", home)).into_iter().collect();
+            assert_eq!(place(&variables).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn a_folder_is_probed_without_a_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = || folder.path().read_dir().unwrap().next().is_none();
+        probe_folder(folder.path()).unwrap();
+        probe_folder(&folder.path().join("a/b")).unwrap();
+        assert!(empty());
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for place in [file.clone(), file.join("below")] {
+            let error = probe_folder(&place).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{}", place.display());
+        }
+    }
+}
