@@ -201,7 +201,7 @@ fn write_if_ready(text: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lines, MAX_WAITING_BYTES, count, write_all};
+    use super::{Lines, MAX_WAITING_BYTES, PIPE_BYTES, count, write_all};
     use std::fs::File;
     use std::io::{Read, pipe};
     use std::os::fd::AsFd;
@@ -244,9 +244,10 @@ mod tests {
         lines.flush(Duration::from_millis(1));
         assert!(begun.elapsed() < Duration::from_secs(5));
         let dropped = lines.queue().dropped;
-        // The buffer was filled twice at most: once more when the thread had taken it.
+        // The pipe has some, the thread has what it took, and the buffer may be full again.
         let kept = 1_000 - dropped;
-        assert!(kept as usize * line.len() <= 2 * MAX_WAITING_BYTES, "{kept}");
+        let most = PIPE_BYTES * 16 + 2 * MAX_WAITING_BYTES;
+        assert!(dropped > 0 && kept as usize * line.len() <= most, "{kept}");
         // Who reads on gets the others, and no part of a line.
         let mut bytes = vec![0; kept as usize * line.len()];
         from.read_exact(&mut bytes).unwrap();
