@@ -2,13 +2,13 @@
 
 use crate::expand::expand_with_tags;
 use crate::journal::{
-    Content, Inspection, JournalConfig, JournalError, Record, SegmentReport, default_path, inspect,
-    level_names, levels,
+    Content, Inspection, JournalConfig, JournalError, Record, SegmentReport, inspect, level_names,
+    levels,
 };
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use zibrato::daemon::{Exit, Failure, Output, probe_folder, state_variable};
+use zibrato::daemon::{Exit, Failure, Output, probe_folder, state_folder, state_variable};
 use zibrato::wire::{BatchReader, Line, Tags};
 
 /// Where and how much is kept.
@@ -82,7 +82,7 @@ impl JournalFlags {
     fn directory(&self) -> Result<PathBuf, JournalError> {
         match &self.journal {
             Some(directory) => Ok(directory.clone()),
-            None => default_path(state_variable),
+            None => Ok(state_folder("zibrato-broker", state_variable)?.join("journal")),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use zibrato::daemon::{NoStateFolder, state_folder};
+use zibrato::daemon::NoStateFolder;
 use zibrato::wire::PublisherId;
 
 /// What the names of segments end with.
@@ -388,16 +388,6 @@ pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
 fn random() -> [u8; 8] {
     let [a, b, c, d, e, f, g, h, ..] = PublisherId::random().0;
     [a, b, c, d, e, f, g, h]
-}
-
-/// Where a program keeps its journal unless it is told.
-///
-/// # Errors
-/// [`JournalError::NoPlace`] when the environment names no place.
-pub(crate) fn default_path(
-    variable: impl Fn(&str) -> Option<std::ffi::OsString>,
-) -> Result<PathBuf, JournalError> {
-    Ok(state_folder("zibrato-broker", variable)?.join("journal"))
 }
 
 #[cfg(test)]

@@ -32,7 +32,6 @@ mod writer;
 pub(crate) use cursors::{Cursor, Cursors, level_names, levels};
 pub(crate) use directory::Directory;
 pub use directory::JournalError;
-pub(crate) use directory::default_path;
 pub(crate) use home::is_in_use;
 pub(crate) use inspect::{Inspection, SegmentReport, inspect};
 pub use log::Health;

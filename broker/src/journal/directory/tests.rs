@@ -83,16 +83,3 @@ fn a_file_in_the_way_is_named() {
     let error = Directory::open(&path).unwrap_err().to_string();
     assert!(error.contains("file") && error.contains("--journal"), "{error}");
 }
-
-#[test]
-fn the_place_comes_from_the_environment() {
-    let place = |pairs: &[(&str, &str)]| {
-        default_path(|name| Some(pairs.iter().find(|(n, _)| *n == name)?.1.into()))
-    };
-    let all = [("STATE_DIRECTORY", "/s/a:/s/b"), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")];
-    assert_eq!(place(&all).unwrap(), Path::new("/s/a/journal"));
-    assert_eq!(place(&all[1..]).unwrap(), Path::new("/x/zibrato-broker/journal"));
-    let home = Path::new("/h/.local/state/zibrato-broker/journal");
-    assert_eq!(place(&all[2..]).unwrap(), home);
-    assert!(place(&[("HOME", "")]).unwrap_err().to_string().contains("--journal"));
-}
