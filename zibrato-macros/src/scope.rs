@@ -7,6 +7,7 @@ mod around;
 mod check;
 mod duration;
 mod expand;
+mod inline;
 mod words;
 
 use proc_macro2::Span;

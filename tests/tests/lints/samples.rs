@@ -105,13 +105,8 @@ fn mark(line: &str) -> Option<&str> {
 fn attributes<'a>(kind: &str, on_functions: &'a str, on_blocks: &'a str) -> &'a str {
     let given = if kind == "impl" { on_blocks } else { on_functions };
     match given.split_once(": ") {
-        Some((only, attributes)) => {
-            if kind.contains(only) {
-                attributes
-            } else {
-                ""
-            }
-        }
+        Some((only, attributes)) if kind.contains(only) => attributes,
+        Some(_) => "",
         None => given,
     }
 }

@@ -1,10 +1,11 @@
 //! A body in a scope: a call in a closure, or a future beside the scope that polls it.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::Path;
 
 use super::expand::First;
+use super::inline;
 use crate::erase::erase_impl_trait;
 use crate::expand::{
     Output, braced, ends, here, hidden, is_mentioned, keep_drop_order, private_at, rebuilt,
@@ -108,7 +109,14 @@ impl Around<'_> {
         let Output { tokens, from, to, .. } = output;
         let closure = quote_spanned!(self.body.braces=> move || -> #tokens #block);
         let Typed { outside, argument, .. } = self.typed();
-        let run = quote_spanned!(here()=> #run(#argument #closure));
+        let Body { items, statements, .. } = self.body;
+        let run = if inline::is_needed(&self.function.signature, statements) {
+            // A block with one expression alone would be called needless.
+            let content = quote_spanned!(here()=> let _ = (); #items #statements);
+            braced(self.body.braces, content).to_token_stream()
+        } else {
+            quote_spanned!(here()=> #run(#argument #closure))
+        };
         let result = if matches!(self.failed, Failed::Unreachable) {
             // What is dropped has panicked.
             run

@@ -18,6 +18,7 @@ mod hidden_types;
 mod made_futures;
 mod methods;
 mod names;
+mod open_bounds;
 mod outcomes;
 mod run_time_names;
 mod tags;
