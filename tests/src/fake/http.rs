@@ -236,6 +236,11 @@ impl<S: Service> Server<S> {
         self.shared.changed.notify_all();
     }
 
+    /// Changes the service between two requests.
+    pub(super) fn change(&self, change: impl FnOnce(&mut S)) {
+        change(&mut self.shared.lock().service);
+    }
+
     pub(super) fn look<T>(&self, at: impl FnOnce(&S) -> T) -> T {
         at(&self.shared.lock().service)
     }

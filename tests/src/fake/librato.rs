@@ -74,6 +74,11 @@ impl FakeLibrato {
         self.server.change(|state| state.refused = Some((part.to_owned(), in_part)));
     }
 
+    /// From now on all names are taken again.
+    pub fn take_all_names(&self) {
+        self.server.change(|state| state.refused = None);
+    }
+
     /// Every request so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {

@@ -31,6 +31,10 @@ pub(crate) fn run(flags: &Librato) -> anyhow::Result<ExitCode> {
     loop {
         let answer = read_to_string(&flags.answer).unwrap_or_default();
         if before.as_ref() != Some(&answer) {
+            match answer.trim() {
+                "one" => librato.refuse_names_with("faults.logins", false),
+                _ => librato.take_all_names(),
+            }
             librato.answer_always(reply(&answer));
             before = Some(answer);
         }

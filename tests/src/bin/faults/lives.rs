@@ -109,6 +109,10 @@ impl Life {
         }
     }
 
+    pub(crate) const fn process(&self) -> &Process {
+        &self.process
+    }
+
     /// How long before `at` the `number`th reading was made.
     pub(crate) fn age(&self, number: u64, at: Instant) -> Duration {
         let before = self.past.iter().rev().find(|(_, total)| *total <= number);

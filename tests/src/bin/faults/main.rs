@@ -23,8 +23,10 @@ use std::process::ExitCode;
 /// Two publishers count, a broker keeps a journal, zibrato-carbon delivers to a real Carbon and
 /// zibrato-librato to a fake. Meanwhile one or two things at a time are broken: programs are killed
 /// or stopped and started again, backends refuse, hang or break off, connections stall, are reset or
-/// half open, the disk of the journal is full, a clock is an hour ahead or back. In the end all is
-/// mended, and what was recorded is compared with what has arrived.
+/// half open, the disk of the journal (and of the broker's log) is full, gives EIO, is read-only or
+/// unmounted, the journal's folder is moved away, dead letters cannot be written, a program may open no
+/// further descriptors, a clock is an hour ahead or back. In the end all is mended, and what was
+/// recorded is compared with what has arrived.
 ///
 /// The table says how long it took at most, when something was mended, until both backends had all
 /// that had been recorded by then; what else was broken meanwhile counts too, and so do the waits

@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     Answer429,
     Answer401,
     Answer400,
+    AnswerOne,
+    NoLetters,
     Hang,
     CutBody,
     CutAnswer,
@@ -18,6 +20,11 @@ pub(crate) enum Kind {
     Reset,
     HalfOpen,
     DiskFull,
+    DiskFails,
+    ReadOnly,
+    Moved,
+    Unmounted,
+    Descriptors,
     ClockForward,
     ClockBack,
 }
@@ -32,6 +39,8 @@ impl Kind {
             Self::Answer429 => "answers 429, Retry-After",
             Self::Answer401 => "answers 401",
             Self::Answer400 => "answers 400",
+            Self::AnswerOne => "answers 400 to one series",
+            Self::NoLetters => "answers 400, no dead letters",
             Self::Hang => "hangs",
             Self::CutBody => "cut in mid-body",
             Self::CutAnswer => "cut in mid-answer",
@@ -39,6 +48,11 @@ impl Kind {
             Self::Reset => "connections reset",
             Self::HalfOpen => "connections half open",
             Self::DiskFull => "disk full",
+            Self::DiskFails => "disk gives EIO",
+            Self::ReadOnly => "disk read-only",
+            Self::Moved => "folder moved away",
+            Self::Unmounted => "disk unmounted",
+            Self::Descriptors => "no further descriptors",
             Self::ClockForward => "an hour ahead",
             Self::ClockBack => "an hour back",
         }
@@ -93,11 +107,6 @@ impl Part {
             Self::LibratoWorkerClock => "zibrato-librato's clock",
         }
     }
-
-    /// Whether publishers have to wait while it is broken.
-    pub(crate) const fn holds_publishers_up(self) -> bool {
-        matches!(self, Self::Broker | Self::Intake | Self::Disk)
-    }
 }
 
 /// One fault.
@@ -113,12 +122,42 @@ pub(crate) struct Fault {
     pub(crate) number: usize,
 }
 
+impl Fault {
+    /// Whether publishers may have to wait while it lasts.
+    pub(crate) const fn holds_publishers_up(&self) -> bool {
+        match self.part {
+            Part::Broker | Part::Intake | Part::Disk => true,
+            // It cannot connect again.
+            Part::PublisherA | Part::PublisherB => matches!(self.kind, Kind::Descriptors),
+            _ => false,
+        }
+    }
+
+    /// Whether both may last at the same time. A program that is started while its folder is away
+    /// takes that for its first start, and one that is started on a broken disk does not start.
+    pub(crate) fn goes_with(&self, other: &Self) -> bool {
+        let ends = |fault: &Self, part| {
+            fault.part == part && matches!(fault.kind, Kind::Kill | Kind::Stop)
+        };
+        let needed = |fault: &Self, of| match fault.kind {
+            Kind::DiskFails | Kind::ReadOnly | Kind::Moved | Kind::Unmounted => of == Part::Broker,
+            Kind::NoLetters => of == Part::LibratoWorker,
+            _ => false,
+        };
+        let parts = [Part::Broker, Part::LibratoWorker];
+        let clash = |a, b| parts.iter().any(|part| ends(a, *part) && needed(b, *part));
+        self.part != other.part && !clash(self, other) && !clash(other, self)
+    }
+}
+
 const LINKS: &[Part] =
     &[Part::Intake, Part::CarbonFeed, Part::LibratoFeed, Part::ToCarbon, Part::ToLibrato];
+const PROGRAMS: &[Part] =
+    &[Part::PublisherA, Part::PublisherB, Part::Broker, Part::CarbonWorker, Part::LibratoWorker];
 const CLOCKS: &[Part] = &[Part::BrokerClock, Part::CarbonWorkerClock, Part::LibratoWorkerClock];
 
 /// Each of these is as frequent as any other; and for how long it may last, in milliseconds.
-const CHOICES: [(Kind, &[Part], (u64, u64)); 19] = [
+const CHOICES: [(Kind, &[Part], (u64, u64)); 26] = [
     (Kind::Kill, &[Part::PublisherA, Part::PublisherB], (50, 1_500)),
     (Kind::Kill, &[Part::Broker], (0, 4_000)),
     (Kind::Kill, &[Part::CarbonWorker, Part::LibratoWorker], (0, 3_000)),
@@ -129,6 +168,8 @@ const CHOICES: [(Kind, &[Part], (u64, u64)); 19] = [
     (Kind::Answer429, &[Part::Librato], (500, 4_000)),
     (Kind::Answer401, &[Part::Librato], (500, 2_000)),
     (Kind::Answer400, &[Part::Librato], (1_000, 2_500)),
+    (Kind::AnswerOne, &[Part::Librato], (1_000, 3_000)),
+    (Kind::NoLetters, &[Part::Librato], (1_000, 2_500)),
     (Kind::Hang, &[Part::Librato, Part::Carbon], (1_000, 5_000)),
     (Kind::CutBody, &[Part::ToLibrato, Part::ToCarbon], (1_000, 3_000)),
     (Kind::CutAnswer, &[Part::ToLibrato], (1_000, 3_000)),
@@ -136,6 +177,11 @@ const CHOICES: [(Kind, &[Part], (u64, u64)); 19] = [
     (Kind::Reset, LINKS, (100, 1_500)),
     (Kind::HalfOpen, LINKS, (1_000, 8_000)),
     (Kind::DiskFull, &[Part::Disk], (500, 5_000)),
+    (Kind::DiskFails, &[Part::Disk], (500, 5_000)),
+    (Kind::ReadOnly, &[Part::Disk], (500, 5_000)),
+    (Kind::Moved, &[Part::Disk], (500, 5_000)),
+    (Kind::Unmounted, &[Part::Disk], (500, 5_000)),
+    (Kind::Descriptors, PROGRAMS, (1_000, 5_000)),
     (Kind::ClockForward, CLOCKS, (1_500, 6_000)),
     (Kind::ClockBack, CLOCKS, (1_500, 6_000)),
 ];

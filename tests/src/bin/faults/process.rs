@@ -1,7 +1,7 @@
 //! A program of the run: started, killed and started again, its words kept in one file.
 
 use anyhow::{Context, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -11,6 +11,15 @@ use std::time::{Duration, Instant};
 
 /// How long one may take to end when it is told to.
 const ENDS: Duration = Duration::from_secs(120);
+
+/// How many descriptors a program may have open.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Allowed {
+    /// Fewer than it has already.
+    Few,
+    /// As many as it had at its start.
+    All,
+}
 
 /// A program, which runs or does not.
 #[derive(Debug)]
@@ -67,6 +76,19 @@ impl Process {
     pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
         Ok(kill_process(Pid::from_child(child), signal)?)
+    }
+
+    /// Changes its limit of descriptors while it runs.
+    pub(crate) fn allow_descriptors(&self, allowed: Allowed) -> anyhow::Result<()> {
+        let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
+        let own = rustix::process::getrlimit(Resource::Nofile);
+        let current = match allowed {
+            Allowed::Few => Some(3),
+            Allowed::All => own.maximum,
+        };
+        let new = Rlimit { current, maximum: own.maximum };
+        prlimit(Some(Pid::from_child(child)), Resource::Nofile, new)?;
+        Ok(())
     }
 
     /// Whether it has ended, though it was to run on or had not ended yet.

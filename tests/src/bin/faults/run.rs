@@ -138,7 +138,7 @@ impl Run {
         match &self.active[..] {
             [] => self.changed.0.max(self.changed.1).elapsed() >= fault.pause,
             [one] => {
-                let overlaps = fault.overlaps && one.fault.part != fault.part;
+                let overlaps = fault.overlaps && one.fault.goes_with(fault);
                 overlaps && self.changed.0.elapsed() >= fault.pause
             }
             _ => false,
@@ -147,7 +147,7 @@ impl Run {
 
     /// Whether something is broken between publishers and the journal.
     fn trouble(&self) -> bool {
-        self.active.iter().any(|active| active.fault.part.holds_publishers_up())
+        self.active.iter().any(|active| active.fault.holds_publishers_up())
     }
 
     fn tick(&mut self) -> anyhow::Result<()> {

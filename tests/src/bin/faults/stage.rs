@@ -4,9 +4,10 @@ use super::books::{Arrived, LibratoBooks, carbon};
 use super::disk::Disk;
 use super::lives::{End, Life, Publisher};
 use super::plan::{Fault, Kind, Part};
-use super::process::Process;
+use super::process::{Allowed, Process};
 use super::proxy::{Mode, Proxy};
 use anyhow::{Context, ensure};
+use rustix::io::Errno;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use zibrato_tests::fake::FakeLibrato;
-use zibrato_tests::{Carbon, Ports, program};
+use zibrato_tests::{Carbon, FailingDisk, Ports, program};
 
 /// Where Debian keeps it.
 const FAKETIME: [&str; 2] = [
@@ -44,6 +45,8 @@ pub(crate) struct Stage {
     programs: BTreeMap<Part, Process>,
     links: BTreeMap<Part, Proxy>,
     disk: Disk,
+    /// The disk of dead letters.
+    letters: FailingDisk,
     ports: [Ports; 3],
     pub(crate) librato: LibratoBooks,
 }
@@ -53,10 +56,8 @@ impl Stage {
     pub(crate) fn set_up(folder: &Path, seed: u64) -> anyhow::Result<Self> {
         let ports = [Ports::take(), Ports::take(), Ports::take()];
         let [broker, backends, links] = &ports;
-        for name in ["journal", "carbon"] {
-            fs::create_dir_all(folder.join(name))?;
-        }
-        let disk = Disk::mount(&folder.join("journal"))?;
+        fs::create_dir_all(folder.join("carbon"))?;
+        let disk = Disk::mount(folder)?;
         Carbon::configure(&folder.join("carbon"), backends, "1s:6h");
         let route = |part: Part, pairs: &[(u16, u16)]| {
             Proxy::start(part.name(), pairs).map(|proxy| (part, proxy))
@@ -77,6 +78,7 @@ impl Stage {
             programs: BTreeMap::new(),
             links: proxies.into(),
             disk,
+            letters: FailingDisk::new(&folder.join("letters")),
             librato: LibratoBooks::new(folder.join("librato.taken"), folder.join("letters")),
             ports,
         };
@@ -100,7 +102,7 @@ impl Stage {
         let mut command = Command::new(program("zibrato-broker"));
         command.args(["--port", &broker.at(0).to_string()]);
         command.args(["--http", &format!("127.0.0.1:{}", broker.at(4))]);
-        command.args(["--journal", &text("journal/journal")]);
+        command.arg("--journal").arg(self.disk.journal());
         // In one run the broker stops taking in time, in the next the disk refuses.
         command.args(["--journal-min-free", if seed.is_multiple_of(2) { "5" } else { "0" }]);
         commands.push((Part::Broker, command));
@@ -131,7 +133,18 @@ impl Stage {
                 command.env("FAKETIME_TIMESTAMP_FILE", self.clock(clock));
                 command.env("FAKETIME_CACHE_DURATION", "1").env("NO_FAKE_STAT", "1");
             }
-            self.programs.insert(part, Process::new(part.name(), &folder, &command));
+            let mut log = folder.as_path();
+            match part {
+                // Its log shares the disk with its journal.
+                Part::Broker => {
+                    self.disk.hold(&mut command);
+                    log = self.disk.folder();
+                }
+                Part::LibratoWorker => self.letters.hold(&mut command),
+                _ => {}
+            }
+            let process = Process::new(part.name(), log, &command);
+            self.programs.insert(part, process);
         }
         Ok(())
     }
@@ -161,6 +174,11 @@ impl Stage {
                 None => self.program(part)?.signal(Signal::TERM)?,
             },
             Kind::Answer400 => self.answer("400")?,
+            Kind::AnswerOne => self.answer("one")?,
+            Kind::NoLetters => {
+                self.letters.fail(Errno::ROFS);
+                self.answer("400")?;
+            }
             Kind::Answer401 => self.answer("401")?,
             Kind::Answer429 => self.answer("429")?,
             Kind::Answer500 => self.answer("500")?,
@@ -177,6 +195,14 @@ impl Stage {
             Kind::HalfOpen if number.is_multiple_of(2) => self.link(part)?.set(Mode::ClientGone),
             Kind::HalfOpen => self.link(part)?.set(Mode::ServerGone),
             Kind::DiskFull => self.disk.fill()?,
+            Kind::DiskFails => self.disk.fail(Errno::IO),
+            Kind::ReadOnly => self.disk.fail(Errno::ROFS),
+            Kind::Moved => self.disk.move_away()?,
+            Kind::Unmounted => self.disk.detach()?,
+            Kind::Descriptors => match self.publisher(part) {
+                Some(at) => self.live(at)?.process().allow_descriptors(Allowed::Few)?,
+                None => self.program(part)?.allow_descriptors(Allowed::Few)?,
+            },
             Kind::ClockForward => self.set_clock(part, "+3600")?,
             Kind::ClockBack => self.set_clock(part, "-3600")?,
         }
@@ -198,14 +224,36 @@ impl Stage {
                 }
             }
             Kind::Hang if part == Part::Carbon => self.program(part)?.signal(Signal::CONT)?,
-            Kind::Answer400 | Kind::Answer401 | Kind::Answer429 | Kind::Answer500 | Kind::Hang => {
+            Kind::NoLetters => {
                 self.answer("")?;
+                self.letters.mend();
             }
+            Kind::Answer400
+            | Kind::Answer401
+            | Kind::Answer429
+            | Kind::Answer500
+            | Kind::AnswerOne
+            | Kind::Hang => self.answer("")?,
             Kind::Reset => self.link(part)?.reset(),
             Kind::CutBody | Kind::CutAnswer | Kind::Stall | Kind::HalfOpen => {
                 self.link(part)?.set(Mode::Pass);
             }
             Kind::DiskFull => self.disk.free()?,
+            Kind::DiskFails | Kind::ReadOnly => self.disk.mend(),
+            Kind::Moved => self.disk.move_back()?,
+            Kind::Unmounted => self.disk.attach()?,
+            // One that was killed meanwhile has its full number in its next life.
+            Kind::Descriptors => match self.publisher(part) {
+                Some(at) => {
+                    if let Ok(life) = self.live(at) {
+                        life.process().allow_descriptors(Allowed::All)?;
+                    }
+                }
+                None if self.program(part)?.runs() => {
+                    self.program(part)?.allow_descriptors(Allowed::All)?;
+                }
+                None => {}
+            },
             Kind::ClockForward | Kind::ClockBack => self.set_clock(part, "+0")?,
         }
         Ok(true)
