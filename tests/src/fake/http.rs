@@ -245,10 +245,6 @@ impl<S: Service> Server<S> {
         at(&self.shared.lock().service)
     }
 
-    pub(super) fn change(&self, what: impl FnOnce(&mut S)) {
-        what(&mut self.shared.lock().service);
-    }
-
     pub(super) fn wait_until(
         &self,
         done: impl Fn(&S) -> bool,

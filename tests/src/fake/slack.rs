@@ -83,6 +83,11 @@ impl FakeSlack {
         self.server.change(|state| state.refused = Some(text.to_owned()));
     }
 
+    /// Answers every request so from now on, when the queue is empty; `None` is as the service would.
+    pub fn answer_always(&self, reply: Option<Reply>) {
+        self.server.answer_always(reply);
+    }
+
     /// Every request so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {

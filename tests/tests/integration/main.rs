@@ -15,6 +15,7 @@ mod inherited;
 mod journal_disk;
 mod killed;
 mod levels;
+mod machine;
 mod million;
 mod python;
 mod quickstart;

@@ -15,7 +15,8 @@ const ENDS: Duration = Duration::from_secs(120);
 /// How many descriptors a program may have open.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Allowed {
-    /// Fewer than it has already.
+    /// No more than it has already. (`poll` and libzmq refuse to wait for more than are allowed, so it
+    /// cannot be as low as 3.)
     Few,
     /// As many as it had at its start.
     All,
@@ -83,7 +84,7 @@ impl Process {
         let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
         let own = rustix::process::getrlimit(Resource::Nofile);
         let current = match allowed {
-            Allowed::Few => Some(3),
+            Allowed::Few => Some(20),
             Allowed::All => own.maximum,
         };
         let new = Rlimit { current, maximum: own.maximum };

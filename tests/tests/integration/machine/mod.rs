@@ -1,0 +1,216 @@
+//! What real machines do to the daemons: each daemon under each fault of its machine.
+//!
+//! Whatever the fault, the daemon does not abort, loses nothing that the broker has acknowledged,
+//! says so in few lines, and goes on by itself once the fault is gone. A fault that it meets at its
+//! start may also be refused, with one line and the exit code that belongs to it.
+
+mod stage;
+
+use rustix::io::Errno;
+use stage::{Daemon, Outcome, Stage};
+use zibrato_tests::{DEADLINE, Signal, wait_until};
+
+/// What asks a daemon to stop.
+const STOPS: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
+
+/// A test for each daemon and fault, named `machine::<daemon>::<fault>`.
+macro_rules! matrix {
+    ($($daemon:ident: $which:expr => $($fault:ident)*;)*) => {$(
+        mod $daemon {
+            $(#[test] fn $fault() { super::$fault($which) })*
+        }
+    )*};
+}
+
+matrix! {
+    broker: super::Daemon::Broker =>
+        stderr_is_full stderr_has_no_reader stderr_is_closed stdout_is_full stdout_is_closed
+        the_log_disk_fills_up the_folder_is_deleted the_folder_is_moved_away the_folder_is_read_only
+        the_folder_gives_io_errors few_descriptors descriptors_run_out little_memory no_home
+        signals_are_blocked signals_are_ignored;
+    carbon: super::Daemon::Carbon =>
+        stderr_is_full stderr_has_no_reader stderr_is_closed stdout_is_full stdout_is_closed
+        the_log_disk_fills_up the_folder_is_deleted the_folder_is_read_only the_folder_gives_io_errors
+        few_descriptors descriptors_run_out little_memory no_home signals_are_blocked
+        signals_are_ignored;
+    librato: super::Daemon::Librato =>
+        stderr_is_full stderr_has_no_reader stderr_is_closed stdout_is_full stdout_is_closed
+        the_log_disk_fills_up the_folder_is_deleted the_folder_is_read_only the_folder_gives_io_errors
+        few_descriptors descriptors_run_out little_memory no_home signals_are_blocked
+        signals_are_ignored;
+    slack: super::Daemon::Slack =>
+        stderr_is_full stderr_has_no_reader stderr_is_closed stdout_is_full stdout_is_closed
+        the_log_disk_fills_up the_folder_is_deleted the_folder_is_read_only the_folder_gives_io_errors
+        few_descriptors descriptors_run_out little_memory no_home signals_are_blocked
+        signals_are_ignored;
+    tail: super::Daemon::Tail =>
+        stderr_is_full stderr_has_no_reader stderr_is_closed few_descriptors descriptors_run_out
+        little_memory signals_are_blocked signals_are_ignored;
+}
+
+fn stderr_is_full(daemon: Daemon) {
+    works_under(daemon, r#"exec "$@" 2>/dev/full"#, &[Signal::TERM]);
+}
+
+fn stderr_has_no_reader(daemon: Daemon) {
+    works_under(daemon, r#"exec "$@" 2> >(exec true)"#, &[Signal::TERM]);
+}
+
+fn stderr_is_closed(daemon: Daemon) {
+    works_under(daemon, r#"exec "$@" 2>&-"#, &[Signal::TERM]);
+}
+
+fn stdout_is_full(daemon: Daemon) {
+    works_under(daemon, r#"exec "$@" >/dev/full"#, &[Signal::TERM]);
+}
+
+fn stdout_is_closed(daemon: Daemon) {
+    works_under(daemon, r#"exec "$@" >&-"#, &[Signal::TERM]);
+}
+
+/// The parent has blocked what asks the daemon to stop.
+fn signals_are_blocked(daemon: Daemon) {
+    works_under(daemon, r#"exec env --block-signal=TERM,INT,QUIT,HUP,PIPE "$@""#, &STOPS);
+}
+
+fn signals_are_ignored(daemon: Daemon) {
+    works_under(daemon, r#"exec env --ignore-signal=TERM,INT,QUIT,PIPE "$@""#, &STOPS);
+}
+
+/// It starts and works as ever, and ends well for each signal that may end it.
+#[track_caller]
+fn works_under(daemon: Daemon, script: &str, stops: &[Signal]) {
+    for signal in stops {
+        let mut stage = Stage::new(daemon);
+        assert_eq!(stage.start(script), Outcome::Works);
+        stage.delivers();
+        stage.ends_well(*signal);
+    }
+}
+
+/// The log goes to a file, on a disk that is full for a while.
+fn the_log_disk_fills_up(daemon: Daemon) {
+    let mut stage = Stage::new(daemon);
+    let log = stage.folder().join("state/log");
+    let script = format!(r#"exec "$@" 2>>{}"#, log.display());
+    assert_eq!(stage.start(&script), Outcome::Works);
+    stage.delivers();
+    stage.disk().fail(Errno::NOSPC);
+    stage.trouble();
+    stage.disk().mend();
+    stage.recovers();
+    stage.ends_well(Signal::TERM);
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("event=\"stopped\""), "{log}");
+}
+
+fn the_folder_is_deleted(daemon: Daemon) {
+    while_it_runs(
+        daemon,
+        |stage| {
+            // The daemon may put something into it meanwhile, or not have made it yet.
+            std::fs::create_dir_all(stage.state()).unwrap();
+            wait_until(DEADLINE, "the folder to go", || {
+                std::fs::remove_dir_all(stage.state()).is_ok()
+            });
+        },
+        // Where the broker has not made it anew by itself, an operator does.
+        |stage| std::fs::create_dir_all(stage.state()).unwrap(),
+    );
+}
+
+fn the_folder_is_moved_away(daemon: Daemon) {
+    let away = |stage: &Stage| stage.folder().join("away");
+    while_it_runs(
+        daemon,
+        |stage| std::fs::rename(stage.state(), away(stage)).unwrap(),
+        |stage| std::fs::rename(away(stage), stage.state()).unwrap(),
+    );
+}
+
+fn the_folder_is_read_only(daemon: Daemon) {
+    while_it_runs(daemon, |stage| stage.disk().fail(Errno::ROFS), |stage| stage.disk().mend());
+}
+
+fn the_folder_gives_io_errors(daemon: Daemon) {
+    while_it_runs(daemon, |stage| stage.disk().fail(Errno::IO), |stage| stage.disk().mend());
+}
+
+/// A daemon that has 20 descriptors left over, all of them in use, cannot open another one.
+fn descriptors_run_out(daemon: Daemon) {
+    while_it_runs(
+        daemon,
+        |stage| stage.limit_descriptors(Some(20)),
+        |stage| stage.limit_descriptors(None),
+    );
+}
+
+/// A fault that begins while the daemon works, and ends.
+#[track_caller]
+fn while_it_runs(daemon: Daemon, begin: impl Fn(&Stage), mend: impl Fn(&Stage)) {
+    let mut stage = Stage::new(daemon);
+    assert_eq!(stage.start(r#"exec "$@""#), Outcome::Works);
+    stage.delivers();
+    begin(&stage);
+    stage.trouble();
+    mend(&stage);
+    stage.recovers();
+    stage.says_little();
+    stage.ends_well(Signal::TERM);
+}
+
+fn few_descriptors(daemon: Daemon) {
+    for limit in [4, 6, 8, 10, 12, 16, 20, 24, 32] {
+        starts_or_refuses(
+            daemon,
+            &format!(r#"ulimit -n {limit}; exec "$@""#),
+            &["descriptor", "open files"],
+        );
+    }
+}
+
+/// In KiB of address space, of which libzmq and each thread take a good part.
+fn little_memory(daemon: Daemon) {
+    for limit in [16, 24, 32, 48, 64, 96, 128, 192, 256] {
+        let script = format!(r#"ulimit -v {}; exec "$@""#, limit * 1024);
+        starts_or_refuses(daemon, &script, &["memory", "shared object", "thread"]);
+    }
+}
+
+/// It works, or says in one line which of these words stands in the way.
+#[track_caller]
+fn starts_or_refuses(daemon: Daemon, script: &str, words: &[&str]) {
+    let mut stage = Stage::new(daemon);
+    match stage.start(script) {
+        Outcome::Works => {
+            stage.delivers();
+            stage.ends_well(Signal::TERM);
+        }
+        Outcome::Refuses { code, line } => {
+            // 127: the loader of the system did not get as far as the program.
+            assert!([69, 74, 78, 127].contains(&code), "{script}: {code}: {line}");
+            assert!(words.iter().any(|word| line.contains(word)), "{script}: {code}: {line}");
+        }
+    }
+}
+
+/// Without a home the daemon cannot know where to keep its state, and says which flag tells it.
+fn no_home(daemon: Daemon) {
+    let flag = if daemon == Daemon::Broker { "--journal" } else { "--dead-letters" };
+    for home in
+        ["env -u HOME", "env HOME=", "env HOME=/", "env HOME=here", "env HOME=/nowhere/at/all"]
+    {
+        // A user whom nobody knows, so that there is no entry to fall back to.
+        let script = format!(r#"exec {home} setpriv --reuid 54321 --clear-groups "$@""#);
+        let mut stage = Stage::new(daemon);
+        stage.keep_state_by_default();
+        match stage.start(&script) {
+            Outcome::Refuses { code: 78, line } => assert!(line.contains(flag), "{home}: {line}"),
+            // There may be one; it cannot be made.
+            Outcome::Refuses { code: 69 | 74, line } if home.contains("nowhere") => {
+                assert!(line.contains(flag), "{home}: {line}");
+            }
+            other => panic!("{home}: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! A broker, a worker and its backend, of which one daemon is on a machine with a fault.
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+use zibrato::Zibrato;
+use zibrato_tests::fake::{FakeLibrato, FakeSlack, Reply};
+use zibrato_tests::{
+    Carbon, DEADLINE, FailingDisk, Ports, Running, Signal, program, wait_for, wait_until,
+};
+
+/// How many lines a daemon may say while it is in trouble, and of it.
+const FEW_LINES: usize = 60;
+
+/// Which daemon is on the machine with the fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Daemon {
+    Broker,
+    Carbon,
+    Librato,
+    Slack,
+    Tail,
+}
+
+impl Daemon {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Broker => "zibrato-broker",
+            Self::Carbon => "zibrato-carbon",
+            Self::Librato => "zibrato-librato",
+            Self::Slack => "zibrato-slack",
+            Self::Tail => "zibrato-tail",
+        }
+    }
+}
+
+/// What became of a start.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Works,
+    Refuses { code: i32, line: String },
+}
+
+#[derive(Debug)]
+enum Backend {
+    Carbon(Carbon),
+    Librato(FakeLibrato),
+    Slack(FakeSlack),
+    /// The program's own output.
+    Output,
+}
+
+/// All of it.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    folder: TempDir,
+    disk: FailingDisk,
+    ports: Ports,
+    daemon: Daemon,
+    backend: Backend,
+    state_is_named: bool,
+    broker: Option<Running>,
+    worker: Option<Running>,
+    publisher: Option<Zibrato>,
+    made: u32,
+    lines: usize,
+}
+
+impl Stage {
+    pub(crate) fn new(daemon: Daemon) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("state")).unwrap();
+        let backend = match daemon {
+            Daemon::Broker | Daemon::Librato => Backend::Librato(FakeLibrato::start().unwrap()),
+            Daemon::Carbon => Backend::Carbon(Carbon::start()),
+            Daemon::Slack => Backend::Slack(FakeSlack::start().unwrap()),
+            Daemon::Tail => Backend::Output,
+        };
+        Self {
+            disk: FailingDisk::new(&folder.path().join("state")),
+            folder,
+            ports: Ports::take(),
+            daemon,
+            backend,
+            state_is_named: true,
+            broker: None,
+            worker: None,
+            publisher: None,
+            made: 0,
+            lines: 0,
+        }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where the daemon keeps its state: a journal, or dead letters.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder().join("state/kept")
+    }
+
+    /// The disk that this is on.
+    pub(crate) const fn disk(&self) -> &FailingDisk {
+        &self.disk
+    }
+
+    /// Says nothing of where state is to be kept.
+    pub(crate) const fn keep_state_by_default(&mut self) {
+        self.state_is_named = false;
+    }
+
+    /// Starts all, the daemon by way of a script for bash that has it as its arguments.
+    #[track_caller]
+    pub(crate) fn start(&mut self, script: &str) -> Outcome {
+        if self.daemon != Daemon::Broker {
+            let mut broker = Running::start(&mut self.broker_command());
+            self.wait_for_broker(&mut broker);
+            self.broker = Some(broker);
+        }
+        let command = match self.daemon {
+            Daemon::Broker => self.broker_command(),
+            _ => self.worker_command(),
+        };
+        let mut wrapped = Command::new("/bin/bash");
+        wrapped.args(["-c", script, "bash"]).arg(command.get_program()).args(command.get_args());
+        wrapped.env_remove("STATE_DIRECTORY").env_remove("XDG_STATE_HOME");
+        self.disk.hold(&mut wrapped);
+        let mut running = Running::start(&mut wrapped);
+        if let Some(refusal) = self.wait_until_it_works(&mut running) {
+            return refusal;
+        }
+        if self.daemon == Daemon::Broker {
+            self.broker = Some(running);
+            let mut worker = Running::start(&mut self.worker_command());
+            worker.says(&["broker_connected"]);
+            self.worker = Some(worker);
+        } else {
+            self.worker = Some(running);
+        }
+        let builder = Zibrato::builder().port(self.ports.at(0)).source("web-1");
+        self.publisher = Some(builder.interval(Duration::from_millis(50)).build().unwrap());
+        Outcome::Works
+    }
+
+    /// What is counted arrives.
+    #[track_caller]
+    pub(crate) fn delivers(&mut self) {
+        let publisher = self.publisher.as_ref().unwrap();
+        let delivered = publisher.stats().delivered;
+        publisher.count("info", "orders", 1);
+        self.made += 1;
+        wait_until(DEADLINE, "an acknowledgement", || publisher.stats().delivered > delivered);
+        self.all_arrives();
+        self.lines = self.said();
+    }
+
+    /// Counts while there is trouble, as long as a daemon may take to notice it and somewhat longer.
+    #[track_caller]
+    pub(crate) fn trouble(&mut self) {
+        self.refuse(true);
+        let publisher = self.publisher.as_ref().unwrap();
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < Duration::from_secs(4) {
+            publisher.count("info", "orders", 1);
+            self.made += 1;
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        self.lives();
+        self.refuse(false);
+    }
+
+    /// The fault is mended, and everything arrives.
+    #[track_caller]
+    pub(crate) fn recovers(&mut self) {
+        let publisher = self.publisher.as_ref().unwrap();
+        publisher.count("info", "orders", 1);
+        self.made += 1;
+        let made = u64::from(self.made);
+        wait_until(DEADLINE * 2, "all acknowledgements", || publisher.stats().delivered == made);
+        self.all_arrives();
+        self.lives();
+    }
+
+    /// The trouble has not filled the log.
+    #[track_caller]
+    pub(crate) fn says_little(&mut self) {
+        let said = self.said() - self.lines;
+        let running = self.running();
+        assert!(said <= FEW_LINES, "{said} lines in a few seconds:\n{}", running.log());
+    }
+
+    #[track_caller]
+    pub(crate) fn ends_well(&mut self, signal: Signal) {
+        let status = self.running().stop(signal);
+        assert_eq!(status.code(), Some(0), "{}", self.running().log());
+    }
+
+    /// Allows the daemon so many descriptors, or as many as may be.
+    pub(crate) fn limit_descriptors(&self, current: Option<u64>) {
+        let running = match self.daemon {
+            Daemon::Broker => self.broker.as_ref(),
+            _ => self.worker.as_ref(),
+        };
+        let pid = Pid::from_raw(running.unwrap().id().cast_signed());
+        let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+        let current = current.or(maximum);
+        prlimit(pid, Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    }
+
+    #[track_caller]
+    fn running(&mut self) -> &mut Running {
+        let running = match self.daemon {
+            Daemon::Broker => self.broker.as_mut(),
+            _ => self.worker.as_mut(),
+        };
+        running.unwrap()
+    }
+
+    #[track_caller]
+    fn lives(&mut self) {
+        assert!(!self.running().has_ended(), "it has ended");
+    }
+
+    fn said(&mut self) -> usize {
+        self.running().log().lines().count()
+    }
+
+    /// Whether the backend refuses all for good, so that a worker needs its dead letters.
+    fn refuse(&self, refuses: bool) {
+        let reply = refuses.then(|| Reply::status(400));
+        match (&self.backend, self.daemon) {
+            (Backend::Librato(fake), Daemon::Librato) => fake.answer_always(reply),
+            (Backend::Slack(fake), Daemon::Slack) => fake.answer_always(reply),
+            _ => {}
+        }
+    }
+
+    /// Everything is in the backend, or in a dead letter.
+    #[track_caller]
+    fn all_arrives(&self) {
+        let made = f64::from(self.made);
+        wait_until(DEADLINE * 2, "everything to arrive", || self.arrived() >= made);
+        assert_eq!(self.arrived(), made);
+    }
+
+    fn arrived(&self) -> f64 {
+        match &self.backend {
+            Backend::Carbon(carbon) => carbon.sum("web-1.orders"),
+            Backend::Librato(librato) => {
+                let gauges = librato.gauges();
+                let orders = gauges.get(&("web-1".to_owned(), "orders".to_owned()));
+                orders.map_or(0.0, |times| times.values().map(|total| total.sum).sum::<f64>())
+                    + self.in_letters(r#""value":"#)
+            }
+            Backend::Slack(slack) => {
+                let blocks = slack.messages().into_iter().map(|message| message.blocks.to_string());
+                blocks.map(|blocks| in_digest(&blocks)).sum::<f64>() + self.in_letters("")
+            }
+            Backend::Output => {
+                let output = self.worker.as_ref().unwrap().output();
+                let orders = output.lines().filter(|line| line.contains(r#""name":"orders""#));
+                orders.filter_map(|line| number_after(line, r#""value":"#)).sum()
+            }
+        }
+    }
+
+    /// What stands in dead letters.
+    fn in_letters(&self, before: &str) -> f64 {
+        let mut sum = 0.0;
+        for letter in std::fs::read_dir(self.state()).into_iter().flatten().flatten() {
+            if letter.path().extension().is_none_or(|extension| extension != "dead") {
+                continue;
+            }
+            let text = std::fs::read_to_string(letter.path()).unwrap_or_default();
+            sum += match self.daemon {
+                Daemon::Slack => in_digest(&text),
+                _ => text
+                    .match_indices("orders")
+                    .filter_map(|(at, _)| {
+                        let (_, rest) = text.split_at(at);
+                        number_after(rest, before)
+                    })
+                    .sum(),
+            };
+        }
+        sum
+    }
+
+    fn broker_command(&self) -> Command {
+        let mut command = Command::new(program("zibrato-broker"));
+        command.arg("--port").arg(self.ports.at(0).to_string());
+        command.arg("--http").arg(format!("127.0.0.1:{}", self.ports.at(4)));
+        command.args(["--journal-min-free", "0.1"]);
+        if self.daemon != Daemon::Broker {
+            command.arg("--journal").arg(self.folder().join("journal"));
+        } else if self.state_is_named {
+            command.arg("--journal").arg(self.state());
+        }
+        command
+    }
+
+    fn worker_command(&self) -> Command {
+        let name = match self.daemon {
+            Daemon::Broker => Daemon::Librato.name(),
+            other => other.name(),
+        };
+        let mut command = Command::new(program(name));
+        command.arg("--port").arg(self.ports.at(1).to_string()).args(["--levels", "info"]);
+        if self.daemon == Daemon::Tail {
+            command.arg("--json");
+            return command;
+        }
+        command.args(["--flush", "1"]);
+        command.arg("--http").arg(format!("127.0.0.1:{}", self.ports.at(5)));
+        if self.daemon == Daemon::Broker {
+            command.arg("--dead-letters").arg(self.folder().join("letters"));
+        } else if self.state_is_named {
+            command.arg("--dead-letters").arg(self.state());
+        }
+        match &self.backend {
+            Backend::Carbon(carbon) => {
+                command.arg("--carbon").arg(format!("127.0.0.1:{}", carbon.port()));
+            }
+            Backend::Librato(librato) => {
+                command.args(["--username", FakeLibrato::USERNAME, "--api-url", &librato.url()]);
+                command.args(["--apitoken", FakeLibrato::APITOKEN]);
+            }
+            Backend::Slack(slack) => {
+                command.args(["--pace", "0.1", "--webhook-url", &slack.webhook_url()]);
+            }
+            Backend::Output => {}
+        }
+        command
+    }
+
+    fn wait_for_broker(&self, broker: &mut Running) {
+        for place in 0..=4 {
+            broker.listens(self.ports.at(place));
+        }
+    }
+
+    /// Waits until the daemon works, or tells how it refused to.
+    #[track_caller]
+    fn wait_until_it_works(&self, running: &mut Running) -> Option<Outcome> {
+        let works = || match self.daemon {
+            Daemon::Broker => self.is_ready(4),
+            // It has no pages; the broker knows what it has subscribed to.
+            Daemon::Tail => {
+                self.page(4, "/metrics").contains("zibrato_broker_wanted_level{level=\"info\"} 1")
+            }
+            _ => self.is_ready(5),
+        };
+        wait_for(DEADLINE, "the daemon to work or to end", || {
+            if running.has_ended() {
+                let status = running.ended();
+                let log = running.log();
+                let code = status.code();
+                let code = code.unwrap_or_else(|| panic!("{status}: {log}"));
+                return Some(Some(Outcome::Refuses { code, line: log }));
+            }
+            works().then_some(None)
+        })
+    }
+
+    fn is_ready(&self, place: u16) -> bool {
+        self.page(place, "/readyz").starts_with("HTTP/1.1 200")
+    }
+
+    fn page(&self, place: u16, path: &str) -> String {
+        let ask = || {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.ports.at(place)))?;
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+            let mut page = String::new();
+            stream.read_to_string(&mut page)?;
+            std::io::Result::Ok(page)
+        };
+        ask().unwrap_or_default()
+    }
+}
+
+/// The sum of the orders in the blocks of a digest: `*orders* _web-1_ ˋ▁▂ˋ 12 (12/s)`.
+fn in_digest(text: &str) -> f64 {
+    let orders = text.match_indices("*orders* _web-1_ ").filter_map(|(at, _)| {
+        let (_, rest) = text.split_at(at);
+        let mut parts = rest.splitn(3, '`').skip(2);
+        number_after(parts.next()?, " ")
+    });
+    orders.sum()
+}
+
+/// The number behind the first of these words.
+fn number_after(text: &str, word: &str) -> Option<f64> {
+    let (_, rest) = text.split_once(word)?;
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+    rest.split_at(end).0.parse().ok()
+}
