@@ -22,6 +22,7 @@ use zibrato::wire::{MAX_CURSORS, WantedLevels};
 
 const FILE: &str = "cursors";
 const OLD_FILE: &str = "cursors.old";
+const NEW_FILE: &str = "cursors.new";
 
 /// What became of the file when both were damaged. While it is there, cursors may be missing.
 const LOST_FILE: &str = "cursors.lost";
@@ -62,14 +63,17 @@ impl Cursors {
     /// When a file is there and cannot be read. Damage is no error.
     pub(crate) fn load(directory: &Path) -> io::Result<Self> {
         let old = read(&directory.join(OLD_FILE))?.map(|content| parse(&content).by_name);
-        let new = read(&directory.join(FILE))?.map(|content| parse(&content));
-        // The broker ended between two files, or there never was one.
+        // The broker may have ended when the file had made way for the new one, which is whole then.
+        let content = read(&directory.join(FILE))?;
+        let is_there = content.is_some();
+        let content = if is_there { content } else { read(&directory.join(NEW_FILE))? };
+        let new = content.map(|content| parse(&content));
         let is_new = new.is_none() && old.is_none() && segments(directory)?.is_empty();
-        let is_there = new.is_some();
+        let is_known = new.is_some();
         let Parsed { mut by_name, damaged, count } = new.unwrap_or_default();
         // A cursor that was deleted since stands in the old file only; it is not brought back
         // unless a line of the new file is damaged, which may be its own.
-        if damaged > 0 || !is_there {
+        if damaged > 0 || !is_known {
             for (name, cursor) in old.unwrap_or_default() {
                 by_name.entry(name).or_insert(cursor);
             }
@@ -138,8 +142,11 @@ impl Cursors {
         directory.check_place()?;
         let saved_in = directory.made_again();
         let home = directory.home()?;
+        // Whole before the file makes way for it: a disk without room leaves that where it is.
+        let new = home.write_new(FILE, text.as_bytes())?;
         home.rename(FILE, OLD_FILE)?;
-        home.replace(FILE, text.as_bytes())?;
+        home.rename(&new, FILE)?;
+        home.sync()?;
         // What is acknowledged has to exist under its name.
         directory.check_place()?;
         (self.is_changed, self.saved_in) = (false, saved_in);

@@ -98,10 +98,10 @@ pub enum JournalError {
         /// What the system says.
         source: io::Error,
     },
-    /// A file stands where the folder should be.
+    /// A file, or a link that leads nowhere, stands where the folder should be.
     #[error(
-        "the journal needs a folder, and {} is a file; give another one with --journal, or none \
-         with --no-journal",
+        "the journal needs a folder, and {} is a file, or a link that leads nowhere; give another one \
+         with --journal, or none with --no-journal",
         path.display()
     )]
     NotAFolder {
@@ -354,9 +354,11 @@ fn put_id(home: &Home, id: u64) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The file that stands where a folder should be, on the way to this one, if there is one.
+/// The file, or link that leads nowhere, that stands where a folder should be, on the way to this
+/// one, if there is one.
 fn file_in_the_way(path: &Path) -> Option<PathBuf> {
-    let file = path.ancestors().find(|above| above.exists()).filter(|found| !found.is_dir())?;
+    let is_there = |above: &&Path| fs::symlink_metadata(above).is_ok();
+    let file = path.ancestors().find(is_there).filter(|found| !found.is_dir())?;
     Some(file.to_owned())
 }
 

@@ -35,6 +35,8 @@ impl Identity {
 #[derive(Debug)]
 pub(super) struct Home {
     path: PathBuf,
+    /// Where that leads, if links are on the way.
+    real: PathBuf,
     /// Locked until it is closed, if its file system can do that.
     folder: OwnedFd,
     identity: Identity,
@@ -75,7 +77,8 @@ impl Home {
             .ok_or_else(in_use)?;
         let found = rustix::fs::fstat(&folder).map_err(io::Error::from).map_err(unusable())?;
         let identity = Identity::of(&found);
-        Ok(Self { path: path.to_owned(), folder, identity, lock: Mutex::new(lock) })
+        let real = fs::canonicalize(path).map_err(unusable())?;
+        Ok(Self { path: path.to_owned(), real, folder, identity, lock: Mutex::new(lock) })
     }
 
     /// What should lead to it.
@@ -115,10 +118,7 @@ impl Home {
     /// # Errors
     /// A text when the folder above it is gone too or on another disk, or there is something else.
     pub(super) fn make_again(&self) -> Result<Self, String> {
-        let parent = match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let parent = self.real.parent().unwrap_or(&self.real);
         let shown = parent.display();
         let found = rustix::fs::stat(parent)
             .map_err(|error| format!("it was deleted, and so was {shown} ({error})"))?;
@@ -127,7 +127,7 @@ impl Home {
             return Err(format!("it was deleted, and {shown} is on another disk now"));
         }
         let again = |error: io::Error| format!("it was deleted and cannot be made again: {error}");
-        match DirBuilder::new().mode(0o700).create(&self.path) {
+        match DirBuilder::new().mode(0o700).create(&self.real) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(again(error)),
             _ => {}
         }
@@ -226,12 +226,21 @@ impl Home {
     /// # Errors
     /// When it cannot be written.
     pub(super) fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let new = self.write_new(name, content)?;
+        self.rename(&new, name)?;
+        self.sync()
+    }
+
+    /// Writes what is to take the place of a file beside it; gives its name.
+    ///
+    /// # Errors
+    /// When it cannot be written; the file is still there then.
+    pub(super) fn write_new(&self, name: &str, content: &[u8]) -> io::Result<String> {
         let new = format!("{name}.new");
         let mut file = self.open_file(&new, OFlags::CREATE | OFlags::TRUNC)?;
         file.write_all(content)?;
         file.sync_all()?;
-        self.rename(&new, name)?;
-        self.sync()
+        Ok(new)
     }
 
     /// Makes what happened to the names in the folder safe.

@@ -33,7 +33,7 @@ pub(crate) struct Writer {
     directory: Arc<Directory>,
     log: Arc<Log>,
     open: Option<OpenSegment>,
-    /// Whether another broker writes here too.
+    /// Whether another broker has the journal, or has written to it.
     is_locked_out: bool,
     /// Segments that nobody reads any more, and that could not be deleted yet.
     doomed: Vec<(u64, Marker)>,
@@ -102,9 +102,7 @@ impl Writer {
     pub(crate) fn commit(&mut self, entries: &[Entry<'_>]) -> io::Result<()> {
         self.mend()?;
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
-        if self.is_locked_out {
-            return Err(mend::locked_out());
-        }
+        self.keep_lock()?;
         let bytes: usize = entries.iter().map(|e| record::batch_bytes(e.level, e.body)).sum();
         let mut open = match self.open.take() {
             Some(open) if self.has_room(&open, bytes as u64, first.received_ms) => open,

@@ -14,6 +14,7 @@ use zibrato::clock::unix_ms;
 use zibrato::daemon::{
     CommonFlags, Doubts, Exit, Failure, Findings, Program, Stop, stdout_failure,
 };
+use zibrato::resources::Resources;
 
 /// The program.
 const PROGRAM: &str = "zibrato-tail";
@@ -91,6 +92,9 @@ struct TailFlags {
     common: CommonFlags,
 }
 
+/// What it takes of the system: a subscription, and threads for it and for the log.
+const NEEDS: Resources = Resources { descriptors: 12, threads: 4, memory: 16 << 20 };
+
 impl TailFlags {
     fn broker(&self) -> Result<Broker, Failure> {
         let broker = Broker { curve: self.curve.read()?, ..Broker::new(&*self.host, self.port) };
@@ -108,6 +112,7 @@ fn run(flags: &TailFlags, doubts: Doubts) -> Result<(), Failure> {
         .and_then(Stop::on_hangup)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
     let broker = flags.broker()?;
+    NEEDS.probe().map_err(|why| Failure::new(Exit::Unavailable, why.to_string()))?;
     let mut feed = LiveFeed::connect(broker, &flags.levels)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("no subscription: {why}")))?;
     doubts.log();

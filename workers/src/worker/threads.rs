@@ -16,6 +16,11 @@ use crate::thread::OwnedThread;
 use std::sync::Arc;
 use std::time::Duration;
 use zibrato::daemon::Stop;
+use zibrato::resources::Resources;
+
+/// What a worker takes of the system until it works, and is to find at its start: sockets, a backend's
+/// connection and the pages; its own threads, those of libzmq, and one that resolves names.
+const NEEDS: Resources = Resources { descriptors: 24, threads: 8, memory: 32 << 20 };
 
 /// How many windows may wait when the journal holds the rest.
 const WAITING_IN_REPLAY: usize = 4;
@@ -41,6 +46,7 @@ impl WorkerBuilder {
         stop: Stop,
     ) -> Result<Worker, StartError> {
         self.check()?;
+        NEEDS.probe().map_err(StartError::Shortage)?;
         if !self.replay {
             let feed = LiveFeed::connect(self.broker.clone(), &self.levels)?;
             return self.start_feed(feed, backend, stop);

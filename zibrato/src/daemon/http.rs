@@ -257,8 +257,14 @@ pub enum HttpError {
         source: io::Error,
     },
     /// The process may open no more descriptors or start no more threads.
-    #[error("http: the server cannot be started")]
-    Resources(#[from] io::Error),
+    #[error("http: too few file descriptors, threads or memory for the pages: {0}")]
+    Resources(io::Error),
+}
+
+impl From<io::Error> for HttpError {
+    fn from(error: io::Error) -> Self {
+        Self::Resources(error)
+    }
 }
 
 fn bind_problem(error: &io::Error) -> &'static str {

@@ -84,7 +84,7 @@ impl Books {
                 entries.counted = local::counted(index);
                 if entries.generation != process::generation() {
                     entries.generation = process::generation();
-                    entries.left_behind = entries.counted.sum.wrapping_add(shared.sum());
+                    entries.left_behind = entries.counted.low().wrapping_add(shared.sum());
                 }
                 // What is in flight stays so.
                 return;
@@ -164,7 +164,7 @@ fn in_order(one: (Moment, Gauge), other: (Moment, Gauge)) -> (Moment, Gauge) {
 impl Entries {
     const fn new() -> Self {
         Self {
-            counted: Counted { sum: 0, rough: 0.0, times: 0 },
+            counted: Counted { sum: 0, times: 0 },
             timed: TimerTotals::new(),
             taken: 0,
             before: 0,
@@ -217,7 +217,7 @@ impl Entries {
         let now = local::counted(index);
         let moved = now.times != self.counted.times || shared.take_moves();
         self.counted = now;
-        let running = now.sum.wrapping_add(shared.sum());
+        let running = now.low().wrapping_add(shared.sum());
         let mut in_flight = running.wrapping_sub(self.left_behind).cast_signed();
         if in_flight < 0 {
             // A call has ended here that began before the fork: it was not left behind.

@@ -1,6 +1,9 @@
 //! One thread's counts at one call site. The thread adds; only the sender reads, by difference.
 
-use super::sync::{AtomicU64, Ordering};
+use super::sync::{AtomicU64, Ordering, attempts, fence};
+
+/// How often the sender reads a sum anew that wraps around meanwhile.
+const TRIES: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct CounterCell {
@@ -10,33 +13,33 @@ pub(crate) struct CounterCell {
     sum: AtomicU64,
     /// How many of those there were.
     others: AtomicU64,
-    /// Roughly their sum, as the bits of a double: it says how often `sum` has wrapped around.
-    rough: AtomicU64,
+    /// Twice how often `sum` has wrapped around, upwards less downwards; odd while it does.
+    around: AtomicU64,
 }
 
-/// What was ever counted: the sum, in wrapping arithmetic and roughly, and how often.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// What was ever counted: the sum, and how often.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counted {
-    pub(crate) sum: u64,
-    pub(crate) rough: f64,
+    pub(crate) sum: i128,
     pub(crate) times: u64,
 }
 
 impl Counted {
-    /// What was counted since then. Exact where a double can be, and right beyond 2^63 too.
-    pub(crate) fn sum_since(&self, before: &Self) -> f64 {
-        let sum = self.sum.wrapping_sub(before.sum).cast_signed() as f64;
-        let once_around = 2_f64.powi(64);
-        // A reading of which only one of the two sums has been seen yet is far below half of that.
-        let around = ((self.rough - before.rough - sum) / once_around).round();
-        sum + around * once_around
+    /// What was counted since then.
+    pub(crate) const fn sum_since(&self, before: &Self) -> f64 {
+        self.sum.wrapping_sub(before.sum) as f64
+    }
+
+    /// The lower half of the sum: that in wrapping arithmetic.
+    pub(crate) const fn low(&self) -> u64 {
+        self.sum as u64
     }
 }
 
 impl CounterCell {
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Self { ones: zero(), sum: zero(), others: zero(), rough: zero() }
+        Self { ones: zero(), sum: zero(), others: zero(), around: zero() }
     }
 
     /// Called by one thread at a time.
@@ -45,12 +48,24 @@ impl CounterCell {
         if amount == 1 {
             grow(&self.ones, 1);
         } else {
-            grow(&self.sum, amount.cast_unsigned());
-            let rough = f64::from_bits(self.rough.load(Ordering::Relaxed)) + amount as f64;
-            self.rough.store(rough.to_bits(), Ordering::Relaxed);
+            match self.sum.load(Ordering::Relaxed).cast_signed().checked_add(amount) {
+                Some(sum) => self.sum.store(sum.cast_unsigned(), Ordering::Relaxed),
+                None => self.wrap(amount),
+            }
             // Last, and the reader reads it first: so what it has counted it has summed.
             self.others.store(self.others.load(Ordering::Relaxed) + 1, Ordering::Release);
         }
+    }
+
+    /// Adds what makes the sum wrap around.
+    #[cold]
+    fn wrap(&self, amount: i64) {
+        let around = self.around.load(Ordering::Relaxed);
+        self.around.store(around.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        grow(&self.sum, amount.cast_unsigned());
+        let done = if amount > 0 { around.wrapping_add(2) } else { around.wrapping_sub(2) };
+        self.around.store(done, Ordering::Release);
     }
 
     /// How many counts of one there were.
@@ -59,13 +74,30 @@ impl CounterCell {
         self.ones.load(Ordering::Relaxed)
     }
 
+    /// The sum of all counts that were not of one.
+    fn others_sum(&self) -> i128 {
+        let read = || {
+            let around = self.around.load(Ordering::Acquire);
+            let sum = i128::from(self.sum.load(Ordering::Relaxed).cast_signed());
+            fence(Ordering::Acquire);
+            (around, sum, around.is_multiple_of(2) && self.around.load(Ordering::Relaxed) == around)
+        };
+        let mut last = read();
+        for _ in 1..attempts(TRIES) {
+            if last.2 {
+                break;
+            }
+            last = read();
+        }
+        let (around, sum, _) = last;
+        (i128::from(around.cast_signed() >> 1) << u64::BITS) + sum
+    }
+
     /// Adds what was ever counted here.
     pub(crate) fn add_to(&self, counted: &mut Counted) {
         let (ones, others) = (self.ones(), self.others.load(Ordering::Acquire));
-        let sum = ones.wrapping_add(self.sum.load(Ordering::Relaxed));
         counted.times = counted.times.wrapping_add(ones).wrapping_add(others);
-        counted.sum = counted.sum.wrapping_add(sum);
-        counted.rough += ones as f64 + f64::from_bits(self.rough.load(Ordering::Relaxed));
+        counted.sum += i128::from(ones) + self.others_sum();
     }
 }
 
@@ -118,8 +150,7 @@ mod tests {
                 }
                 let now = counted(&cells);
                 let (got, wanted) = (now.sum_since(&before), exact as f64);
-                let is_near = (got - wanted).abs() <= wanted.abs() * 1e-15;
-                prop_assert!(if exact.abs() < 1 << 53 { got == wanted } else { is_near }, "{} {}", got, exact);
+                prop_assert_eq!(got, wanted);
                 before = now;
             }
         }

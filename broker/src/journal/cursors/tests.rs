@@ -57,6 +57,29 @@ fn a_broker_that_ended_between_two_files_has_the_old_one() {
 }
 
 #[test]
+fn a_broker_that_ended_before_the_new_file_took_its_place_has_lost_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    saved(dir.path(), &[("a", cursor(1, &["info"]))]);
+    saved(dir.path(), &[("a", cursor(2, &["info"])), ("b", cursor(3, &["info"]))]);
+    fs::rename(dir.path().join(FILE), dir.path().join(NEW_FILE)).unwrap();
+    let back = Cursors::load(dir.path()).unwrap();
+    assert_eq!(back.iter().map(|(_, c)| c.offset).collect::<Vec<_>>(), [2, 3]);
+    assert!(!back.is_lossy() && back.is_changed);
+}
+
+#[test]
+fn a_file_that_cannot_be_replaced_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cursors = saved(dir.path(), &[("a", cursor(1, &["info"]))]);
+    fs::create_dir(dir.path().join(NEW_FILE)).unwrap();
+    cursors.change("a", |c| c.offset = 2);
+    cursors.save(&Directory::open(dir.path()).unwrap()).unwrap_err();
+    let back = Cursors::load(dir.path()).unwrap();
+    assert_eq!(back.get("a"), Some(&cursor(1, &["info"])));
+    assert!(!back.is_lossy());
+}
+
+#[test]
 fn a_file_that_is_cut_costs_at_most_the_last_step() {
     let dir = tempfile::tempdir().unwrap();
     let all = |step| ["a", "b", "c"].map(|name| (name, cursor(step, &["info"])));

@@ -4,6 +4,7 @@ use super::{OpenSegment, Writer};
 use crate::journal::directory::{Return, SegmentFile, segment_name, segments};
 use crate::journal::home::Home;
 use crate::journal::log::Outline;
+use crate::journal::record::Marker;
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io;
@@ -17,9 +18,42 @@ impl Writer {
     /// When nothing could be made safe now.
     pub(crate) fn look(&mut self) -> io::Result<()> {
         self.mend()?;
-        self.is_locked_out = !self.directory.home()?.keep_lock()?;
+        let kept = self.keep_lock();
         self.look_for_lost()?;
-        if self.is_locked_out { Err(locked_out()) } else { Ok(()) }
+        kept
+    }
+
+    /// Sees to it that no other broker writes here. What another one has written, this one would write
+    /// over, so it takes the journal back only as it was left.
+    ///
+    /// # Errors
+    /// While another broker has it, or has written to it.
+    pub(super) fn keep_lock(&mut self) -> io::Result<()> {
+        let home = self.directory.home()?;
+        let was_locked_out = self.is_locked_out;
+        self.is_locked_out = !home.keep_lock()?;
+        if self.is_locked_out {
+            self.let_go();
+            return Err(io::Error::other(
+                "another broker has taken the journal, since its lock file was deleted",
+            ));
+        }
+        if was_locked_out && !is_as_left(&home, &self.log.outline(), &self.doomed) {
+            self.is_locked_out = true;
+            return Err(io::Error::other(
+                "another broker has written to the journal, since its lock file was deleted; start \
+                 this one again to go on after that",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Leaves the open segment. What is behind its end was not acknowledged, and comes again.
+    fn let_go(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        if open.is_fresh {
+            self.doomed.push((open.first, open.marker));
+        }
     }
 
     /// Sees to it that the folder and its files are where they should be: makes a folder again that was
@@ -29,15 +63,15 @@ impl Writer {
     /// # Errors
     /// While the folder is away, or its disk refuses.
     pub(crate) fn mend(&mut self) -> io::Result<()> {
-        let outline = || self.log.outline();
-        let returned = self.directory.mend_place(|home| is_as_left(home, &outline()));
-        if self.directory.home().is_err()
-            && let Some(open) = self.open.take()
-        {
-            // It is let go of, so that its disk can be unmounted. What is behind its end was not
-            // acknowledged, and comes again.
-            let cut = open.file.set_len(open.bytes);
-            tracing::debug!(event = "journal_cut", ok = cut.is_ok());
+        let (log, doomed) = (&self.log, &self.doomed);
+        let returned = self.directory.mend_place(|home| is_as_left(home, &log.outline(), doomed));
+        if self.directory.home().is_err() {
+            // So that its disk can be unmounted.
+            if let Some(open) = &self.open {
+                let cut = open.file.set_len(open.bytes);
+                tracing::debug!(event = "journal_cut", ok = cut.is_ok());
+            }
+            self.let_go();
         }
         let path = self.directory.path().display();
         match returned? {
@@ -116,23 +150,19 @@ impl Writer {
     }
 }
 
-pub(super) fn locked_out() -> io::Error {
-    io::Error::other("another broker has taken the journal, since its lock file was deleted")
-}
-
 /// Whether a folder that has come back has the segments that it had, and no broker has written more.
-fn is_as_left(home: &Home, outline: &Outline) -> bool {
-    let Some(last) = outline.segments.last() else { return true };
-    let bytes = home.bytes_of(&segment_name(last.first, last.marker));
-    let known = |name: &str| {
-        outline.segments.iter().any(|segment| segment_name(segment.first, segment.marker) == name)
+/// `doomed` are files of ours that were still to be deleted.
+fn is_as_left(home: &Home, outline: &Outline, doomed: &[(u64, Marker)]) -> bool {
+    let is_whole = outline.segments.last().is_none_or(|last| {
+        let bytes = home.bytes_of(&segment_name(last.first, last.marker));
+        matches!(bytes, Ok(Some(bytes)) if bytes == last.bytes)
+    });
+    let known = |file: &SegmentFile| {
+        outline.segments.iter().any(|segment| segment.marker == file.marker)
+            || doomed.iter().any(|(_, marker)| *marker == file.marker)
     };
-    let later = segments(home.path());
-    matches!(bytes, Ok(Some(bytes)) if bytes == last.bytes)
-        && later.is_ok_and(|all| {
-            let is_new = |file: &&SegmentFile| file.first > outline.end;
-            all.iter().filter(is_new).all(|file| known(&segment_name(file.first, file.marker)))
-        })
+    let is_new = |file: &&SegmentFile| file.first > outline.end;
+    is_whole && segments(home.path()).is_ok_and(|all| all.iter().filter(is_new).all(known))
 }
 
 /// Writes what is safe of an open segment into a new file of the same name, and gives that.

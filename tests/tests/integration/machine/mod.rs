@@ -108,6 +108,7 @@ fn the_log_disk_fills_up(daemon: Daemon) {
 fn the_folder_is_deleted(daemon: Daemon) {
     while_it_runs(
         daemon,
+        Stage::trouble,
         |stage| {
             // The daemon may put something into it meanwhile, or not have made it yet.
             std::fs::create_dir_all(stage.state()).unwrap();
@@ -124,23 +125,31 @@ fn the_folder_is_moved_away(daemon: Daemon) {
     let away = |stage: &Stage| stage.folder().join("away");
     while_it_runs(
         daemon,
+        Stage::trouble_is_told,
         |stage| std::fs::rename(stage.state(), away(stage)).unwrap(),
         |stage| std::fs::rename(away(stage), stage.state()).unwrap(),
     );
 }
 
 fn the_folder_is_read_only(daemon: Daemon) {
-    while_it_runs(daemon, |stage| stage.disk().fail(Errno::ROFS), |stage| stage.disk().mend());
+    the_disk_fails(daemon, Errno::ROFS);
 }
 
 fn the_folder_gives_io_errors(daemon: Daemon) {
-    while_it_runs(daemon, |stage| stage.disk().fail(Errno::IO), |stage| stage.disk().mend());
+    the_disk_fails(daemon, Errno::IO);
+}
+
+fn the_disk_fails(daemon: Daemon, error: Errno) {
+    // Carbon refuses nothing, so its worker needs no dead letters.
+    let trouble = if daemon == Daemon::Carbon { Stage::trouble } else { Stage::trouble_is_told };
+    while_it_runs(daemon, trouble, |stage| stage.disk().fail(error), |stage| stage.disk().mend());
 }
 
 /// A daemon that has 20 descriptors left over, all of them in use, cannot open another one.
 fn descriptors_run_out(daemon: Daemon) {
     while_it_runs(
         daemon,
+        Stage::trouble,
         |stage| stage.limit_descriptors(Some(20)),
         |stage| stage.limit_descriptors(None),
     );
@@ -148,15 +157,21 @@ fn descriptors_run_out(daemon: Daemon) {
 
 /// A fault that begins while the daemon works, and ends.
 #[track_caller]
-fn while_it_runs(daemon: Daemon, begin: impl Fn(&Stage), mend: impl Fn(&Stage)) {
+fn while_it_runs(
+    daemon: Daemon,
+    trouble: impl Fn(&mut Stage),
+    begin: impl Fn(&Stage),
+    mend: impl Fn(&Stage),
+) {
     let mut stage = Stage::new(daemon);
     assert_eq!(stage.start(r#"exec "$@""#), Outcome::Works);
     stage.delivers();
     begin(&stage);
-    stage.trouble();
+    trouble(&mut stage);
     mend(&stage);
     stage.recovers();
     stage.says_little();
+    stage.is_killed();
     stage.ends_well(Signal::TERM);
 }
 
@@ -172,7 +187,7 @@ fn few_descriptors(daemon: Daemon) {
 
 /// In KiB of address space, of which libzmq and each thread take a good part.
 fn little_memory(daemon: Daemon) {
-    for limit in [16, 24, 32, 48, 64, 96, 128, 192, 256] {
+    for limit in [16, 24, 32, 36, 40, 44, 48, 56, 64, 80, 96, 112, 128, 192, 256] {
         let script = format!(r#"ulimit -v {}; exec "$@""#, limit * 1024);
         starts_or_refuses(daemon, &script, &["memory", "shared object", "thread"]);
     }

@@ -159,10 +159,53 @@ impl Stage {
         self.lines = self.said();
     }
 
-    /// Counts while there is trouble, as long as a daemon may take to notice it and somewhat longer.
+    /// Counts while there is trouble that the daemon bears, for longer than it may take to notice it.
     #[track_caller]
     pub(crate) fn trouble(&mut self) {
         self.refuse(true);
+        self.count_for_a_while();
+        self.lives();
+        self.refuse(false);
+    }
+
+    /// Counts while there is trouble that the daemon has to tell of, on its page and in its log. A
+    /// broker acknowledges nothing meanwhile.
+    #[track_caller]
+    pub(crate) fn trouble_is_told(&mut self) {
+        self.refuse(true);
+        let place = if self.daemon == Daemon::Broker { 4 } else { 5 };
+        let publisher = self.publisher.as_ref().unwrap();
+        publisher.count("info", "orders", 1);
+        self.made += 1;
+        wait_until(DEADLINE, "a page that says not ready", || {
+            self.page(place, "/readyz").starts_with("HTTP/1.1 503")
+        });
+        let acknowledged = publisher.stats().delivered;
+        self.count_for_a_while();
+        if self.daemon == Daemon::Broker {
+            let now = self.publisher.as_ref().unwrap().stats().delivered;
+            assert_eq!(now, acknowledged, "readings were acknowledged that are not kept");
+        }
+        assert!(self.said() > self.lines, "it said nothing of its trouble");
+        self.lives();
+        self.refuse(false);
+    }
+
+    /// Kills the broker, if that is the daemon, and starts it again: what it has acknowledged is there.
+    #[track_caller]
+    pub(crate) fn is_killed(&mut self) {
+        if self.daemon != Daemon::Broker {
+            return;
+        }
+        self.running().stop(Signal::KILL);
+        let mut broker = Running::start(&mut self.broker_command());
+        self.wait_for_broker(&mut broker);
+        self.broker = Some(broker);
+        self.recovers();
+    }
+
+    #[track_caller]
+    fn count_for_a_while(&mut self) {
         let publisher = self.publisher.as_ref().unwrap();
         let begun = std::time::Instant::now();
         while begun.elapsed() < Duration::from_secs(4) {
@@ -170,8 +213,6 @@ impl Stage {
             self.made += 1;
             std::thread::park_timeout(Duration::from_millis(100));
         }
-        self.lives();
-        self.refuse(false);
     }
 
     /// The fault is mended, and everything arrives.
