@@ -1,6 +1,6 @@
 //! A batch becomes the lines that its readings would have been.
 
-use super::{Expanded, MAX_BATCH_LINES, MAX_TIMER_LINES, expand};
+use super::{Expanded, MAX_BATCH_LINES, MAX_TIMER_LINES, expand, expand_with_tags};
 use proptest::prelude::*;
 use zibrato::wire::{BatchWriter, Line, LineValue};
 use zibrato::{Gauge, Kind, Summary};
@@ -168,4 +168,19 @@ proptest! {
     fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
         expand("info", &body, |line| drop(line.to_string())).ok();
     }
+}
+
+#[test]
+fn tags_that_have_no_place_in_a_line_come_beside_it() {
+    let mut batch = batch();
+    batch.counter("logins", &[("dc", "x"), ("shard", "3")], 3.0);
+    batch.set("users", &[], ["alice"].into_iter());
+    let mut found = Vec::new();
+    let tags = |line: &Line<'_>, tags: &zibrato::wire::Tags<'_>| {
+        let tags: Vec<_> = tags.clone().map(|(tag, value)| format!("{tag}={value}")).collect();
+        found.push((line.name.to_owned(), tags.join(" ")));
+    };
+    expand_with_tags("info", &batch.finish(), tags).unwrap();
+    let expected = [("logins", "dc=x shard=3"), ("users", "")];
+    assert_eq!(found, expected.map(|(name, tags)| (name.to_owned(), tags.to_owned())));
 }
