@@ -4,6 +4,7 @@
 //! says so in few lines, and goes on by itself once the fault is gone. A fault that it meets at its
 //! start may also be refused, with one line and the exit code that belongs to it.
 
+mod backend;
 mod stage;
 
 use rustix::io::Errno;

@@ -1,5 +1,6 @@
 //! A broker, a worker and its backend, of which one daemon is on a machine with a fault.
 
+use super::backend::{Backend, in_output};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -43,15 +44,6 @@ impl Daemon {
 pub(crate) enum Outcome {
     Works,
     Refuses { code: i32, line: String },
-}
-
-#[derive(Debug)]
-enum Backend {
-    Carbon(Carbon),
-    Librato(FakeLibrato),
-    Slack(FakeSlack),
-    /// The program's own output.
-    Output,
 }
 
 /// All of it.
@@ -291,45 +283,9 @@ impl Stage {
 
     fn arrived(&self) -> f64 {
         match &self.backend {
-            Backend::Carbon(carbon) => carbon.sum("web-1.orders"),
-            Backend::Librato(librato) => {
-                let gauges = librato.gauges();
-                let orders = gauges.get(&("web-1".to_owned(), "orders".to_owned()));
-                orders.map_or(0.0, |times| times.values().map(|total| total.sum).sum::<f64>())
-                    + self.in_letters(r#""value":"#)
-            }
-            Backend::Slack(slack) => {
-                let blocks = slack.messages().into_iter().map(|message| message.blocks.to_string());
-                blocks.map(|blocks| in_digest(&blocks)).sum::<f64>() + self.in_letters("")
-            }
-            Backend::Output => {
-                let output = self.worker.as_ref().unwrap().output();
-                let orders = output.lines().filter(|line| line.contains(r#""name":"orders""#));
-                orders.filter_map(|line| number_after(line, r#""value":"#)).sum()
-            }
+            Backend::Output => in_output(&self.worker.as_ref().unwrap().output()),
+            backend => backend.arrived(&self.state()),
         }
-    }
-
-    /// What stands in dead letters.
-    fn in_letters(&self, before: &str) -> f64 {
-        let mut sum = 0.0;
-        for letter in std::fs::read_dir(self.state()).into_iter().flatten().flatten() {
-            if letter.path().extension().is_none_or(|extension| extension != "dead") {
-                continue;
-            }
-            let text = std::fs::read_to_string(letter.path()).unwrap_or_default();
-            sum += match self.daemon {
-                Daemon::Slack => in_digest(&text),
-                _ => text
-                    .match_indices("orders")
-                    .filter_map(|(at, _)| {
-                        let (_, rest) = text.split_at(at);
-                        number_after(rest, before)
-                    })
-                    .sum(),
-            };
-        }
-        sum
     }
 
     fn broker_command(&self) -> Command {
@@ -423,21 +379,4 @@ impl Stage {
         };
         ask().unwrap_or_default()
     }
-}
-
-/// The sum of the orders in the blocks of a digest: `*orders* _web-1_ ˋ▁▂ˋ 12 (12/s)`.
-fn in_digest(text: &str) -> f64 {
-    let orders = text.match_indices("*orders* _web-1_ ").filter_map(|(at, _)| {
-        let (_, rest) = text.split_at(at);
-        let mut parts = rest.splitn(3, '`').skip(2);
-        number_after(parts.next()?, " ")
-    });
-    orders.sum()
-}
-
-/// The number behind the first of these words.
-fn number_after(text: &str, word: &str) -> Option<f64> {
-    let (_, rest) = text.split_once(word)?;
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-    rest.split_at(end).0.parse().ok()
 }
