@@ -5,6 +5,7 @@ mod connection;
 mod encode;
 mod name;
 mod parts;
+mod split;
 
 pub use address::{Address, AddressError};
 pub use parts::{TimerParts, TimerPartsError};
@@ -155,15 +156,7 @@ impl Backend for Carbon {
     }
 
     fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
-        let lines: Vec<_> = payload.body.split_inclusive(|byte| *byte == b'\n').collect();
-        let (left, right) = lines.split_at(lines.len() / 2);
-        if left.is_empty() {
-            return None;
-        }
-        // A timer has several lines; they are shared out evenly.
-        let series = payload.series * left.len() / lines.len();
-        let half = |lines: &[&[u8]], series| Payload::new(lines.concat(), series);
-        Some([half(left, series), half(right, payload.series - series)])
+        split::split(payload, &self.encoder.timer_parts)
     }
 
     fn destination(&self) -> Option<String> {

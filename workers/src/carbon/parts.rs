@@ -86,7 +86,12 @@ impl TimerParts {
 
     /// Whether some part has this name.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|part| part.to_string().replace('.', "_") == name)
+        self.place(name).is_some()
+    }
+
+    /// The place of the part that has this name.
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|part| part.to_string().replace('.', "_") == name)
     }
 }
 

@@ -56,6 +56,12 @@ impl Letter {
         [head.as_bytes(), &self.body].concat()
     }
 
+    /// Whether it is the same payload of the same window.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let of = |letter: &Self| (letter.start_ms, letter.length_ms);
+        of(self) == of(other) && self.name == plain(&other.name) && self.body == other.body
+    }
+
     /// Reads a file, and says which program wrote it.
     pub(crate) fn decode(bytes: &[u8]) -> Result<(Self, String), LetterError> {
         let searched = bytes.get(..MAX_HEAD_BYTES).unwrap_or(bytes);

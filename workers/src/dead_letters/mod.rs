@@ -1,7 +1,8 @@
 //! Payloads that a backend refused for good, kept in files until somebody looks at them.
 //!
-//! A file has its name from the window and the key, so that the same payload refused twice is one
-//! file, and files in order of their names are in order of their windows.
+//! A file has its name from the window and the key, so that files in order of their names are in
+//! order of their windows. The same payload refused twice is one file; two payloads never are, even
+//! if their keys are alike.
 
 pub(crate) mod command;
 mod letter;
@@ -99,7 +100,7 @@ impl DeadLetters {
             let program = self.program.clone();
             return Err(KeepError::Full { folder, most: self.most, program });
         }
-        let name = file_name(letter);
+        let Some(name) = free_name(&self.folder, letter).map_err(disk)? else { return Ok(()) };
         write(&self.folder, &name, &bytes).map_err(disk)?;
         if let Some((used, _)) = &mut self.known {
             *used += bytes.len() as u64;
@@ -126,11 +127,30 @@ impl DeadLetters {
     }
 }
 
-/// The name of a letter's file: the oldest window first.
-fn file_name(letter: &Letter) -> String {
+/// The name of a letter's file, without its ending: the oldest window first.
+fn stem(letter: &Letter) -> String {
     let tail = letter.key.rsplit('/').next().unwrap_or_default();
     let tail: String = tail.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    format!("{:013}-{}-{tail}.{ENDING}", letter.start_ms, letter.length_ms)
+    format!("{:013}-{}-{tail}", letter.start_ms, letter.length_ms)
+}
+
+/// A name that no other letter has; `None` if the folder has this letter already. Nobody but the
+/// worker writes there.
+fn free_name(folder: &Path, letter: &Letter) -> io::Result<Option<String>> {
+    let stem = stem(letter);
+    let mut name = format!("{stem}.{ENDING}");
+    for number in 2_u64.. {
+        let path = folder.join(&name);
+        if !path.try_exists()? {
+            break;
+        }
+        // One that cannot be read may be anything, so that it is not overwritten either.
+        if read(&path).is_ok_and(|(found, _)| found.is_same(letter)) {
+            return Ok(None);
+        }
+        name = format!("{stem}-{number}.{ENDING}");
+    }
+    Ok(Some(name))
 }
 
 fn make(folder: &Path) -> io::Result<()> {
@@ -225,6 +245,29 @@ mod tests {
         let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&files[0]), mode(&place)), (0o600, 0o700));
         assert_eq!(std::fs::read_dir(&place).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn a_letter_overwrites_no_other_one_whatever_their_keys_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut letters = DeadLetters::new(folder.path().to_owned(), 1 << 20, "p".to_owned());
+        let sent: Vec<_> =
+            (1..=3).map(|bytes| Letter { key: String::new(), ..letter(1_000, bytes) }).collect();
+        for letter in sent.iter().chain(&sent) {
+            letters.put(letter).unwrap();
+        }
+        // Somebody has mended one, and another one was damaged.
+        let paths = files(folder.path()).unwrap();
+        assert_eq!(paths.len(), 3);
+        std::fs::write(&paths[0], "mended").unwrap();
+        for letter in &sent {
+            letters.put(letter).unwrap();
+        }
+        let paths = files(folder.path()).unwrap();
+        let mut bodies: Vec<_> =
+            paths.iter().filter_map(|path| Some(read(path).ok()?.0.body.len())).collect();
+        bodies.sort_unstable();
+        assert_eq!((paths.len(), bodies), (4, vec![1, 2, 3]));
     }
 
     #[test]

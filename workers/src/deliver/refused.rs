@@ -57,6 +57,8 @@ impl<B: Backend> Delivery<B> {
                 let (series, bad_parts) = (payload.series, bad.len());
                 tracing::debug!(event = "split", key = payload.key, series, bad_parts, requests);
                 for (piece, why) in bad {
+                    // One that was not tried has no key, and letters are told apart by it.
+                    let piece = self.keyed(piece, of);
                     self.reject(&piece, of, why)?;
                     whole = false;
                 }

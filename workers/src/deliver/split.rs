@@ -27,7 +27,8 @@ pub(super) struct Pieces {
     /// taken.
     wide: usize,
     budget: usize,
-    /// How many there are at most, whatever a backend does when it cuts.
+    /// How many there are at most, whatever a backend does when it cuts. A series may be cut too:
+    /// a timer of Carbon's is several lines.
     most: usize,
 }
 
@@ -53,7 +54,7 @@ impl Pieces {
             taken: false,
             wide,
             budget: if doubtful { wide } else { 2 * wide },
-            most: payload.series.saturating_mul(2).max(wide),
+            most: payload.body.len().saturating_mul(2),
         }
     }
 
@@ -178,6 +179,24 @@ mod tests {
             assert_eq!((taken.len(), bad(&found)), (good, 300 - good));
             assert!(requests < 600, "{requests}");
         }
+    }
+
+    #[test]
+    fn a_series_that_is_cut_too_leaves_no_piece_untried() {
+        let mut whole = payload(&[&[b'b'; 10][..], &[b'g'; 7]].concat());
+        whole.series = 9;
+        let mut pieces = Pieces::of(&whole, cut(&whole).unwrap(), false);
+        let mut taken = 0;
+        while let Some(piece) = pieces.next() {
+            if piece.body.contains(&b'b') {
+                let halves = cut(&piece);
+                pieces.refused(piece, halves, "bad".to_owned());
+            } else {
+                pieces.taken();
+                taken += piece.body.len();
+            }
+        }
+        assert_eq!((taken, bad(&pieces.found("whole"))), (7, 10));
     }
 
     #[test]

@@ -1,0 +1,109 @@
+//! Cuts a payload in two between two series, of which a timer is several lines.
+//!
+//! Pure.
+
+use super::parts::TimerParts;
+use crate::Payload;
+
+/// The halves of a payload; `None` when it is one series.
+pub(super) fn split(payload: &Payload, timer_parts: &TimerParts) -> Option<[Payload; 2]> {
+    let lines = lines(&payload.body);
+    let series = series(&lines, timer_parts);
+    if series.len() == payload.series {
+        let (left, right) = series.split_at(series.len() / 2);
+        if left.is_empty() {
+            return None;
+        }
+        let half = |series: &[Vec<&[u8]>]| Payload::new(series.concat().concat(), series.len());
+        return Some([half(left), half(right)]);
+    }
+    // Some lines stand for several series, or counters are called like the parts of a timer: each
+    // line is tried alone, and the series are shared out evenly.
+    let (left, right) = lines.split_at(lines.len() / 2);
+    if left.is_empty() {
+        return None;
+    }
+    let series = payload.series * left.len() / lines.len();
+    let half = |lines: &[&[u8]], series| Payload::new(lines.concat(), series);
+    Some([half(left, series), half(right, payload.series - series)])
+}
+
+fn lines(body: &[u8]) -> Vec<&[u8]> {
+    body.split_inclusive(|byte| *byte == b'\n').collect()
+}
+
+/// The lines of each series: those of a timer follow each other in the order of its parts.
+fn series<'a>(lines: &[&'a [u8]], timer_parts: &TimerParts) -> Vec<Vec<&'a [u8]>> {
+    let mut all: Vec<Vec<&[u8]>> = Vec::new();
+    let mut before = None;
+    for line in lines {
+        let part = TimerLine::of(line, timer_parts);
+        match (&part, &before, all.last_mut()) {
+            (Some(part), Some(before), Some(last)) if part.follows(before) => last.push(line),
+            _ => all.push(vec![line]),
+        }
+        before = part;
+    }
+    all
+}
+
+/// A line that may be one of a timer's.
+struct TimerLine<'a> {
+    timer: &'a str,
+    tags: &'a str,
+    /// The place of its part among all.
+    place: usize,
+}
+
+impl<'a> TimerLine<'a> {
+    fn of(line: &'a [u8], timer_parts: &TimerParts) -> Option<Self> {
+        let (name, _) = std::str::from_utf8(line).ok()?.split_once(' ')?;
+        let (path, tags) = name.split_once(';').unwrap_or((name, ""));
+        let (timer, part) = path.rsplit_once('.')?;
+        Some(Self { timer, tags, place: timer_parts.place(part)? })
+    }
+
+    fn follows(&self, before: &Self) -> bool {
+        self.timer == before.timer && self.tags == before.tags && self.place > before.place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+    use crate::Payload;
+    use crate::carbon::TimerParts;
+
+    /// All pieces that cannot be cut.
+    fn pieces(body: &str, series: usize) -> Vec<(String, usize)> {
+        let (mut open, mut alone) = (vec![Payload::new(body.into(), series)], Vec::new());
+        while let Some(payload) = open.pop() {
+            match split(&payload, &TimerParts::default()) {
+                Some([left, right]) => open.extend([right, left]),
+                None => alone.push((String::from_utf8(payload.body).unwrap(), payload.series)),
+            }
+        }
+        alone
+    }
+
+    #[test]
+    fn a_timer_is_not_cut_and_each_piece_is_one_series() {
+        let series = [
+            "a 1 60\n",
+            "t.count;x=y 1 60\nt.sum;x=y 2 60\nt.p99;x=y 2 60\n",
+            "t.count 1 60\nt.sum 2 60\n",
+            "u.count 1 60\nu.mean 2 60\n",
+            "z 1 60\n",
+        ];
+        let expected: Vec<_> = series.iter().map(|lines| ((*lines).to_owned(), 1)).collect();
+        assert_eq!(pieces(&series.concat(), 5), expected);
+    }
+
+    #[test]
+    fn counters_that_are_called_like_parts_of_a_timer_stand_alone() {
+        let lines = ["t.count 1 60\n", "t.sum 2 60\n"];
+        assert_eq!(pieces(&lines.concat(), 2), lines.map(|line| (line.to_owned(), 1)));
+        // Two that were folded into one line are counted.
+        assert_eq!(pieces("a 1 60\nb 1 60\n", 3).iter().map(|(_, n)| n).sum::<usize>(), 3);
+    }
+}
