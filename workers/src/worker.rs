@@ -82,6 +82,9 @@ pub struct StopReport {
     /// Series that it has not, and that the worker does not have any more: rejected, dropped from
     /// the queue, or out of time.
     pub series_lost: u64,
+    /// Those of `series_lost` that the backend refused for good: they are in dead letters, if those
+    /// are kept.
+    pub series_rejected: u64,
     /// Windows that were delivered in full.
     pub windows_delivered: u64,
     /// Windows that were not, and that the journal holds for the next start.
@@ -165,6 +168,7 @@ impl Worker {
             series_delivered: counters.series_delivered,
             series_kept: counters.series_kept,
             series_lost: series + counters.series_dropped + counters.series_rejected,
+            series_rejected: counters.series_rejected,
             windows_delivered: counters.windows_delivered,
             windows_kept: counters.windows_kept,
             windows_lost: windows,

@@ -139,14 +139,18 @@ impl fmt::Display for ShortageError {
         let Resources { descriptors, threads, memory } = self.needed;
         match self.resource {
             Resource::Descriptors => {
-                write!(f, "too few file descriptors: {descriptors} more are needed (ulimit -n)")
+                write!(
+                    f,
+                    "too few file descriptors: {descriptors} are needed besides those that are open \
+                     (ulimit -n)"
+                )
             }
             Resource::Memory => {
                 let mib = memory.div_ceil(1 << 20);
                 write!(f, "too little memory: {mib} MiB more are needed (ulimit -v)")
             }
             Resource::Threads => {
-                let limits = "ulimit -u, pids.max, or memory for their stacks";
+                let limits = "ulimit -u, pids.max, or ulimit -v, for their stacks";
                 write!(f, "too few threads: {threads} more are needed ({limits})")
             }
         }

@@ -154,7 +154,10 @@ fn a_program_in_a_sandbox_without_tables_of_descriptors_survives() {
 fn a_program_is_told_what_there_is_too_little_of() {
     let broker = Broker::start();
     for (fault, words) in [
-        ("descriptors=2", "too few file descriptors: 9 more are needed (ulimit -n)"),
+        (
+            "descriptors=2",
+            "too few file descriptors: 9 are needed besides those that are open (ulimit -n)",
+        ),
         ("threads", "too few threads: 2 more are needed (ulimit -u"),
     ] {
         let mut program = Program::start(&broker, (fault, "before", "none"), as_it_is);

@@ -147,8 +147,10 @@ fn run<B: BackendProgram>(
     tracing::info!(event = "stopping");
     let report = worker.stop(flags.shutdown_timeout);
     let (series, windows) = (report.series_delivered, report.windows_delivered);
-    let (series_lost, series_kept) = (report.series_lost, report.series_kept);
-    tracing::info!(event = "ended", series, windows, series_lost, series_kept);
+    let (series_rejected, series_kept) = (report.series_rejected, report.series_kept);
+    // What the backend refused is not lost: it is in dead letters.
+    let series_lost = report.series_lost - series_rejected;
+    tracing::info!(event = "ended", series, windows, series_rejected, series_lost, series_kept);
     drop(http);
     if let Some(why) = report.failure {
         return Err(Failure::new(Exit::Unavailable, why));
