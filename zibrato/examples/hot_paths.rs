@@ -21,6 +21,8 @@ fn main() {
     let counter = guard.handle().counter("info", "handle");
     match operation.as_str() {
         "count" => repeat(times, || count!("info", "count")),
+        // The compiler is not to know the amount.
+        "count_n" => repeat(times, || count!("info", "count_n", black_box(17))),
         "time" => repeat(times, || time!("info", "time", ())),
         "gauge" => repeat(times, || gauge!("info", "gauge", 17)),
         "unwanted" => repeat(times, || count!("debug", "unwanted")),

@@ -1,10 +1,13 @@
 //! What happens to a journal's folder under a running broker: what it has acknowledged is on disk
 //! under its name, or it acknowledges nothing and says why.
 
+mod lock;
+
 use crate::client::Client;
 use crate::harness::{Bench, DEADLINE, Seen, Subscriber, batch};
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zibrato::wire::{
@@ -260,6 +263,35 @@ fn a_file_in_place_of_the_folder_is_called_one() {
         let text = format!("needs a folder, and {} is a file", file.display());
         assert!(error.to_string().contains(&text), "{error}");
     }
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_called_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link, target) = (dir.path().join("link"), dir.path().join("disk/journal"));
+    symlink(&target, &link).unwrap();
+    for folder in [link.clone(), link.join("journal")] {
+        let error = Broker::start(Config::new().port(0).journal(settings(&folder))).unwrap_err();
+        let text = format!("{} is a file, or a link that leads nowhere", link.display());
+        assert!(error.to_string().contains(&text), "{error}");
+    }
+    assert!(!target.exists(), "nothing is made where it leads");
+}
+
+#[test]
+fn a_deleted_folder_behind_a_link_is_made_again_where_the_link_leads() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link, target) = (dir.path().join("link"), dir.path().join("disk/journal"));
+    fs::create_dir_all(&target).unwrap();
+    symlink(&target, &link).unwrap();
+    let mut kept = Kept::start(&link);
+    kept.sends(3);
+    fs::remove_dir_all(&target).unwrap();
+    kept.sends(3);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(target.join("id").exists());
+    kept.is_ready();
+    assert_eq!(kept.reopened(&link), [1, 2, 3, 4, 5, 6]);
 }
 
 #[test]

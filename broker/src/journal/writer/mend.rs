@@ -184,3 +184,6 @@ fn restore(home: &Home, open: &OpenSegment) -> io::Result<File> {
     home.sync()?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests;
