@@ -344,7 +344,7 @@ fn start_journal(
             event = "journal_mended",
             cut_bytes = health.cut_bytes,
             damaged = health.damaged,
-            "what was not finished at its end is cut, and damaged places are skipped; \
+            why = "what was not finished at its end is cut, and damaged places are skipped; \
              `zibrato-broker journal verify` names them"
         );
     }

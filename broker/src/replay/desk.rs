@@ -123,7 +123,7 @@ impl Desk {
                 event = "cursors_lost",
                 lines,
                 known = desk.cursors.iter().count(),
-                "a reader whose cursor is not known begins with the oldest batch that is kept, so that \
+                why = "a reader whose cursor is not known begins with the oldest batch that is kept, so that \
                  windows it had delivered come again; what was deleted, or of levels that nobody \
                  wants until it comes, is skipped"
             );
@@ -131,7 +131,7 @@ impl Desk {
             tracing::warn!(
                 event = "cursors_damaged",
                 lines,
-                "their last known places are used; windows delivered since then come again"
+                why = "their last known places are used; windows delivered since then come again"
             );
         }
         // A broker that was away for long is no reason to forget those who wait for it.
@@ -199,7 +199,7 @@ impl Desk {
         let gone = self.gone.news(name, after, hauled.head.gone);
         if gone > 0 {
             self.cursors.change(name, |cursor| cursor.gone += gone);
-            self.tell_gone();
+            self.gone.tell();
         }
         let wait = Duration::from_millis(fetch.wait_ms).min(MAX_WAIT);
         if hauled.is_empty() && !wait.is_zero() {
@@ -275,17 +275,6 @@ impl Desk {
         self.log.outline().segments.first().map(|segment| segment.first - 1)
     }
 
-    fn tell_gone(&mut self) {
-        for (cursor, batches) in self.gone.take_untold() {
-            tracing::warn!(
-                event = "batches_gone",
-                cursor,
-                batches,
-                "they were deleted because of their age or number, or damaged, before they were read"
-            );
-        }
-    }
-
     fn commit(&mut self, commit: &Commit, from: Origin<'_>, now: Now) -> Result<Outcome, Refused> {
         let Commit { reader, at } = commit;
         self.admit(reader, ("", from), now)?;
@@ -336,7 +325,7 @@ impl Desk {
             tracing::warn!(
                 event = "cursor_forgotten",
                 cursor = %name,
-                "it was away for longer than batches are kept"
+                why = "it was away for longer than batches are kept"
             );
             self.cursors.remove(&name);
             self.silent_since.remove(&name);
@@ -355,7 +344,7 @@ impl Desk {
         if self.cursors.is_lossy() {
             self.cursors_changed(now);
         }
-        self.tell_gone();
+        self.gone.tell();
         // Who could not read asks again, unless it is gone.
         if self.unreadable.as_ref().is_some_and(|(_, since)| since.elapsed() > UNREADABLE_FOR) {
             self.unreadable = None;

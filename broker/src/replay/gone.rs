@@ -34,9 +34,22 @@ impl Gone {
         news
     }
 
+    /// Tells the log.
+    pub(super) fn tell(&mut self) {
+        for (cursor, batches) in self.take_untold() {
+            tracing::warn!(
+                event = "batches_gone",
+                cursor,
+                batches,
+                why = "they were deleted because of their age or number, or somebody deleted them, or \
+                       they were damaged, before they were read"
+            );
+        }
+    }
+
     /// Whose batches are gone, and how many, as far as the log is to be told now. A reader that is slow
     /// for long misses some again and again.
-    pub(super) fn take_untold(&mut self) -> Vec<(String, u64)> {
+    fn take_untold(&mut self) -> Vec<(String, u64)> {
         let untold = self.by_name.iter_mut().filter(|(_, counted)| counted.untold > 0);
         let due = untold.filter_map(|(name, counted)| {
             let may = counted.repeat.may_tell();

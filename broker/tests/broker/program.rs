@@ -1,7 +1,9 @@
 //! The program: what it says, and with which code it ends.
 
 use crate::harness::{Bench, DEADLINE};
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
@@ -167,4 +169,38 @@ fn the_log_says_who_sent_what_is_dropped_and_shows_it_at_a_bounded_rate() {
         assert_eq!(lines.len(), 1, "{dropped:?}");
         assert!(shown.iter().all(|part| lines[0].contains(part)), "{dropped:?}");
     }
+}
+
+#[test]
+fn the_log_says_how_many_batches_are_lost_only_when_that_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().to_str().unwrap();
+    let args = ["--port", "0", "--http", "off", "--keep-levels", "*", "--journal-min-free", "0"];
+    let child = program(&[&args[..], &["--journal", journal]].concat()).spawn().unwrap();
+    let mut running = Running(child);
+    let mut log = BufReader::new(running.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut lost = || log.find(|line| line.contains("segments_lost")).unwrap();
+    // The last segment and its bytes, once the broker's own numbers have come into it twice: they come
+    // every second, and the first are safe then.
+    let grown = || {
+        let (begun, mut seen) = (Instant::now(), Vec::<(PathBuf, u64)>::new());
+        while seen.len() < 3 {
+            assert!(begun.elapsed() < DEADLINE, "{seen:?}");
+            let files = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+            let last = files.filter(|path| path.extension().is_some_and(|e| e == "zbj")).max();
+            let bytes = last.as_ref().map_or(0, |path| fs::metadata(path).unwrap().len());
+            if bytes > seen.last().map_or(0, |(_, bytes)| *bytes) {
+                seen.extend(last.map(|path| (path, bytes)));
+            }
+            std::thread::yield_now();
+        }
+        seen.remove(0).0
+    };
+    let first = grown();
+    fs::File::options().write(true).open(&first).unwrap().set_len(10).unwrap();
+    let line = lost();
+    assert!(line.contains("files=1") && !line.contains("batches="), "{line}");
+    fs::remove_file(&first).unwrap();
+    let line = lost();
+    assert!(line.contains("files=1") && line.contains("batches="), "{line}");
 }

@@ -115,6 +115,23 @@ fn shipped_code_owns_its_threads_bounds_its_queues_and_reads_one_clock() {
 }
 
 #[test]
+fn lines_of_the_log_are_fields_alone() {
+    let mut complaints = Vec::new();
+    for Source { path, text } in SHIPPED.iter().flat_map(|folder| rust(folder)) {
+        let code: Vec<_> = shipped(&path, &text).map(|(_, line)| line.trim()).collect();
+        let code = code.join(" ");
+        for call in code.split("tracing::").skip(1) {
+            let line = call.split(");").next().unwrap_or_default();
+            if line.contains("event = ") && line.contains(", \"") {
+                complaints
+                    .push(format!("{path}: a message beside the fields (why=, what=): {line}"));
+            }
+        }
+    }
+    none(complaints);
+}
+
+#[test]
 fn no_file_names_a_path_of_the_machine_it_was_written_on() {
     // Put together here, so that this file does not complain about itself.
     let paths = ["work", "root", "home"].map(|folder| format!("/{folder}/"));

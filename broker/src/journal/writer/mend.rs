@@ -122,7 +122,8 @@ impl Writer {
     /// When the disk does not say.
     fn look_for_lost(&mut self) -> io::Result<()> {
         let home = self.directory.home()?;
-        let (mut files, mut batches, mut lost) = (0_u64, 0, 0);
+        // How many batches a file has lost that was cut, nobody knows here.
+        let (mut files, mut batches, mut lost) = (0_u64, Some(0), 0);
         let outline = self.log.outline();
         let ends = outline.segments.iter().skip(1).map(|next| next.first).chain([outline.end + 1]);
         for (segment, end) in outline.segments.iter().zip(ends) {
@@ -131,8 +132,8 @@ impl Writer {
                 continue;
             }
             files += 1;
-            // How many of them a file has lost that was cut, nobody knows here.
-            batches += if left.is_none() { end.saturating_sub(segment.first) } else { 0 };
+            let in_it = left.is_none().then(|| end.saturating_sub(segment.first));
+            batches = batches.zip(in_it).map(|(sum, more)| sum + more);
             lost += segment.bytes - left.unwrap_or_default();
             self.log.lose(segment.marker, left);
         }

@@ -76,8 +76,8 @@ impl ReplayFeed {
             let batches = head.gone;
             self.outlet.ledger().write(|c| c.gone += batches);
             if let Some(left_out) = self.gone.admit(now) {
-                let why = "the journal deleted them by age or size before they were read, or they \
-                           were damaged; see the broker's log";
+                let why = "the journal deleted them by age or size, or somebody deleted them, or they \
+                           were damaged, before they were read; see the broker's log";
                 tracing::error!(event = "gone", batches, why, left_out);
             }
         }
