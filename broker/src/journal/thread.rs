@@ -8,7 +8,7 @@ use super::queue::{Item, Next, Queue};
 use super::recover;
 use super::retention::{Disk, Retention, expired};
 use super::told::{self, Told};
-use super::writer::{Entry, Writer, is_full};
+use super::writer::{Entry, SegmentLost, Writer, is_full};
 use crate::raise::RaiseOnDrop;
 use crate::repeat::Repeat;
 use crate::seen::Seen;
@@ -182,6 +182,8 @@ enum Trouble {
     Full(String),
     /// The folder is not where it should be.
     Missing(String),
+    /// Somebody deleted or cut the segment while it was written.
+    SegmentLost(String),
     /// Anything else.
     Unwritable(String),
 }
@@ -192,13 +194,23 @@ impl Trouble {
         match error.kind() {
             _ if is_misplaced(error) => Self::Missing(text),
             kind if is_full(kind) => Self::Full(text),
+            _ if error.get_ref().is_some_and(|inner| inner.is::<SegmentLost>()) => {
+                Self::SegmentLost(text)
+            }
             _ => Self::Unwritable(text),
         }
     }
 
-    fn text(&self) -> &str {
-        let (Self::Full(text) | Self::Missing(text) | Self::Unwritable(text)) = self;
-        text
+    const fn text(&self) -> &str {
+        match self {
+            Self::Full(text) | Self::Missing(text) => text.as_str(),
+            Self::SegmentLost(text) | Self::Unwritable(text) => text.as_str(),
+        }
+    }
+
+    /// Whether the next try mends it.
+    const fn is_mended_at_once(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::SegmentLost(_))
     }
 }
 
@@ -239,8 +251,8 @@ impl Keeper {
                 self.is_well();
                 return true;
             };
-            // A folder that was deleted can be made again at once.
-            if std::mem::take(&mut is_first) && matches!(trouble, Trouble::Missing(_)) {
+            // A folder or segment that was deleted can be made again at once.
+            if std::mem::take(&mut is_first) && trouble.is_mended_at_once() {
                 continue;
             }
             self.complain(&trouble);
@@ -275,7 +287,9 @@ impl Keeper {
             Trouble::Missing(problem) if complaints.missing.may_tell() => {
                 tracing::error!(event = "journal_missing", problem, journal = %path, why = WHY);
             }
-            Trouble::Unwritable(problem) if complaints.unwritable.may_tell() => {
+            Trouble::SegmentLost(problem) | Trouble::Unwritable(problem)
+                if complaints.unwritable.may_tell() =>
+            {
                 tracing::error!(event = "journal_unwritable", problem, journal = %path, why = WHY);
             }
             _ => {}
@@ -376,3 +390,6 @@ fn disk(writer: &Writer) -> Option<Disk> {
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
     Some(Disk { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
 }
+
+#[cfg(test)]
+mod tests;

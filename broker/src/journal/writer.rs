@@ -27,6 +27,11 @@ pub(crate) struct Entry<'a> {
     pub(crate) body: &'a [u8],
 }
 
+/// Somebody deleted or cut the segment while it was written. Inside an [`io::Error`].
+#[derive(Debug, thiserror::Error)]
+#[error("its last segment was deleted or cut")]
+pub(crate) struct SegmentLost;
+
 /// Owns the files.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -136,7 +141,7 @@ impl Writer {
         if !matches!(held, Ok(true)) {
             self.open = Some(open);
             held?;
-            return Err(io::Error::other("its last segment was deleted or cut"));
+            return Err(io::Error::other(SegmentLost));
         }
         open.bytes = bytes;
         if std::mem::take(&mut open.is_fresh) {
