@@ -24,8 +24,14 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 /// again by itself once it has been refused, and the broker may let the key in later.
 const KNOCK_AGAIN: Duration = Duration::from_secs(5);
 
-/// How long it takes at most until an unacknowledged batch is sent again.
-const LONGEST_RESEND: Duration = Duration::from_secs(60);
+/// When an unacknowledged batch is sent again.
+#[derive(Clone, Copy)]
+pub(crate) struct Resend {
+    /// After it went out for the first time; after that twice as late each time.
+    pub(crate) after: Duration,
+    /// How long it takes at most.
+    pub(crate) at_most: Duration,
+}
 
 /// The send queue of the PUSH socket, in messages; each level has at most one in flight.
 const HIGH_WATER_MARK: i32 = 1000;
@@ -97,8 +103,8 @@ struct Sent {
 impl Sent {
     /// Whether it is time to send it again. Each time comes later than the one before: the batch
     /// is most likely waiting at a broker that lags, and would wait there many times over.
-    fn is_due_again(self, now: Instant, resend_after: Duration) -> bool {
-        let wait = resend_after.saturating_mul(1 << self.repeats.min(16)).min(LONGEST_RESEND);
+    fn is_due_again(self, now: Instant, resend: Resend) -> bool {
+        let wait = resend.after.saturating_mul(1 << self.repeats.min(16)).min(resend.at_most);
         now.duration_since(self.last) >= wait
     }
 }
@@ -276,9 +282,8 @@ impl Link {
         }
     }
 
-    /// Sends the first batch of each level that is not in flight, and again those that were sent
-    /// longer than `resend_after` ago, or twice that if it is not the first time, and so on.
-    pub(crate) fn pump(&mut self, now: Instant, resend_after: Duration, ledger: &Ledger) {
+    /// Sends the first batch of each level that is not in flight, and again those that are due again.
+    pub(crate) fn pump(&mut self, now: Instant, resend: Resend, ledger: &Ledger) {
         let never_heard = self.heard.is_none();
         for (level, topic) in &mut self.topics {
             if never_heard && topic.sent.is_some_and(|s| now.duration_since(s.first) >= SILENCE) {
@@ -289,7 +294,7 @@ impl Link {
                     ledger.entries().unconfirmed += gone.readings;
                 }
             }
-            if topic.sent.is_some_and(|sent| !sent.is_due_again(now, resend_after)) {
+            if topic.sent.is_some_and(|sent| !sent.is_due_again(now, resend)) {
                 continue;
             }
             let Some(batch) = topic.waiting.front() else { continue };

@@ -6,7 +6,7 @@ use super::builder::InstallError;
 use super::grid::Grid;
 use super::instrument::Instrument;
 use super::ledger::{Loss, Stats};
-use super::link::{ContextEnded, Dial, Link};
+use super::link::{ContextEnded, Dial, Link, Resend};
 use super::orders::Orders;
 use super::table;
 use super::thread::Thread;
@@ -19,11 +19,13 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How soon an unacknowledged batch is sent again, in the ordinary run of things.
-const RESEND: Duration = Duration::from_secs(2);
+/// When an unacknowledged batch is sent again, in the ordinary run of things.
+const RESEND: Resend = Resend { after: Duration::from_secs(2), at_most: Duration::from_secs(60) };
 
-/// The same while somebody waits for a flush.
-const RESEND_IN_A_HURRY: Duration = Duration::from_millis(100);
+/// The same while somebody waits for a flush. A batch that has gone out often by then, to a broker
+/// that was in trouble, is not held back for longer than it takes the broker to get well.
+const RESEND_IN_A_HURRY: Resend =
+    Resend { after: Duration::from_millis(100), at_most: Duration::from_millis(800) };
 
 /// How often the sender listens while something is on its way, and how often otherwise. What it
 /// hears is needed no sooner: by the end of the interval, and within two seconds.
@@ -286,17 +288,21 @@ impl Worker<'_> {
             let left = deadline.saturating_duration_since(now);
             if self.link.is_empty()
                 || left.is_zero()
-                || self.link.wait(left.min(RESEND_IN_A_HURRY)).is_err()
+                || self.link.wait(left.min(RESEND_IN_A_HURRY.after)).is_err()
             {
                 break;
             }
         }
-        let linger = deadline.saturating_duration_since(Instant::now()).max(RESEND_IN_A_HURRY);
+        let linger =
+            deadline.saturating_duration_since(Instant::now()).max(RESEND_IN_A_HURRY.after);
         self.link.close(linger, self.instrument.ledger());
     }
 
-    fn resend(&self, hurry: bool) -> Duration {
-        if hurry { RESEND_IN_A_HURRY } else { RESEND.max(self.interval * 2) }
+    fn resend(&self, hurry: bool) -> Resend {
+        if hurry {
+            return RESEND_IN_A_HURRY;
+        }
+        Resend { after: RESEND.after.max(self.interval * 2), ..RESEND }
     }
 
     /// Waits until there is something to do, or to listen for.

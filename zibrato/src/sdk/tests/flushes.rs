@@ -41,3 +41,21 @@ fn flushes_come_one_after_the_other() {
     });
     assert_eq!(z.stats().delivered, 80);
 }
+
+#[test]
+fn a_flush_does_not_wait_long_for_a_batch_that_went_out_often() {
+    let mut broker = Broker::new(Acknowledges::NothingYet);
+    let z = broker.builder().build().unwrap();
+    z.count("info", "n", 1);
+    std::thread::scope(|scope| {
+        let flush = scope.spawn(|| z.flush(SOON));
+        // After 0.1 s, 0.2 s, 0.4 s, and from then on every 0.8 s: the seventh comes after 3.1 s, and
+        // would after 6.3 s if the wait still doubled.
+        let begun = Instant::now();
+        broker.serve_until(|broker| broker.messages == 7);
+        assert!(begun.elapsed() < Duration::from_millis(6_200), "{:?}", begun.elapsed());
+        broker.acknowledges = Acknowledges::Everything;
+        broker.serve_until(|_| flush.is_finished());
+    });
+    assert_eq!(finish(z, &mut broker).delivered, 1);
+}
