@@ -184,7 +184,7 @@ fn write_all(to: BorrowedFd<'_>, text: &[u8]) -> usize {
 }
 
 /// Waits until a file takes something, or a signal comes; false if it cannot be waited for.
-fn can_wait(to: BorrowedFd<'_>) -> bool {
+pub(super) fn can_wait(to: BorrowedFd<'_>) -> bool {
     let waited = poll(&mut [PollFd::new(&to, PollFlags::OUT)], None);
     matches!(waited, Ok(_) | Err(Errno::INTR))
 }

@@ -1,8 +1,10 @@
 //! Standard output of commands: what cannot be written ends them with 74, and names stdout.
 
 use super::exit::{Exit, Failure};
+use super::stderr::can_wait;
 use rustix::io::Errno;
 use std::io::{self, BufWriter, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// How much is gathered before it is written.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -88,7 +90,7 @@ impl Write for Stdout {
         if let Some(error) = self.broken {
             return Err(error.into());
         }
-        rustix::io::write(io::stdout(), bytes).map_err(|error| {
+        write(io::stdout().as_fd(), bytes).map_err(|error| {
             if error != Errno::INTR {
                 self.broken = Some(error);
             }
@@ -101,10 +103,42 @@ impl Write for Stdout {
     }
 }
 
+/// Writes something, and waits for a file that somebody who shares it has made non-blocking.
+fn write(to: BorrowedFd<'_>, bytes: &[u8]) -> rustix::io::Result<usize> {
+    loop {
+        match rustix::io::write(to, bytes) {
+            Err(Errno::AGAIN) if can_wait(to) => {}
+            written => return written,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::stdout_failure;
-    use std::io;
+    use super::{stdout_failure, write};
+    use std::io::{self, Read};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+    use std::thread::Builder;
+
+    #[test]
+    fn a_non_blocking_file_gets_everything() {
+        let (to, mut from) = UnixStream::pair().unwrap();
+        to.set_nonblocking(true).unwrap();
+        let text = vec![b'x'; 4 << 20];
+        let length = text.len();
+        let writes = Builder::new().spawn(move || {
+            let mut rest = &text[..];
+            while !rest.is_empty() {
+                let count = write(to.as_fd(), rest).unwrap();
+                rest = &rest[count..];
+            }
+        });
+        let mut read = Vec::new();
+        from.read_to_end(&mut read).unwrap();
+        writes.unwrap().join().unwrap();
+        assert_eq!(read.len(), length);
+    }
 
     #[test]
     fn a_closed_reader_is_a_quiet_end_and_a_full_disk_is_not() {
