@@ -95,6 +95,7 @@ pub mod slack;
 mod status;
 pub mod tail;
 mod thread;
+mod timed;
 mod worker;
 
 // The public interface is:

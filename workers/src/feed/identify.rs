@@ -9,9 +9,10 @@
 //! Without encryption the other side tells its socket's type, and each port of a broker has another
 //! one. So a wrong port is shown, and not guessed.
 
+use crate::timed::Timed;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 /// How long the other side has for everything.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -46,45 +47,13 @@ pub(super) enum Listener {
 
 /// Asks what listens there.
 pub(super) fn identify(address: SocketAddr) -> Listener {
-    let Ok(stream) = TcpStream::connect_timeout(&address, PATIENCE) else {
+    let Ok(mut timed) = Timed::connect(address, PATIENCE) else {
         return Listener::Nobody;
     };
-    let mut timed = Timed { stream, until: Instant::now() + PATIENCE };
     ask(&mut timed).unwrap_or_else(|why| match why.kind() {
         io::ErrorKind::InvalidData => Listener::Foreign,
         _ => Listener::Silent,
     })
-}
-
-/// A stream on which everything together has a deadline.
-struct Timed {
-    stream: TcpStream,
-    until: Instant,
-}
-
-impl Timed {
-    fn left(&self) -> io::Result<Option<Duration>> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
-    }
-}
-
-impl Read for Timed {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(self.left()?)?;
-        self.stream.read(into)
-    }
-}
-
-impl Write for Timed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(self.left()?)?;
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
 }
 
 fn ask(stream: &mut (impl Read + Write)) -> io::Result<Listener> {

@@ -2,18 +2,19 @@
 //! alone. Nothing is sent to it.
 
 use crate::http::one_line;
+use crate::timed::Timed;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
 };
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The longest time for each step.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The longest time for everything: delivery waits meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The name of who has issued the last certificate that a server shows.
 pub(super) fn issuer(host: &str, port: u16) -> Option<String> {
@@ -29,9 +30,7 @@ pub(super) fn issuer(host: &str, port: u16) -> Option<String> {
     let name = ServerName::try_from(bare.to_owned()).ok()?;
     let mut connection = ClientConnection::new(Arc::new(config), name).ok()?;
     let address = (bare, port).to_socket_addrs().ok()?.next()?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    let mut stream = Timed::connect(address, PATIENCE).ok()?;
     // It ends with an error always, because nothing is accepted.
     connection.complete_io(&mut stream).err()?;
     let last = verifier.last.lock().unwrap_or_else(PoisonError::into_inner).take()?;
@@ -138,12 +137,42 @@ fn of(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::issuer_in;
+    use super::{PATIENCE, issuer, issuer_in};
     use proptest::prelude::*;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::TcpListener;
+    use std::time::{Duration, Instant};
 
     fn element(tag: u8, content: &[&[u8]]) -> Vec<u8> {
         let content = content.concat();
         [&[tag, 0x82, (content.len() >> 8) as u8, content.len() as u8], &content[..]].concat()
+    }
+
+    #[test]
+    fn a_server_that_answers_byte_by_byte_has_one_deadline_for_all() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let drips = std::thread::Builder::new().spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+            // The head of a long record, and then nothing that ends it.
+            let bytes = [0x16, 3, 3, 0x40, 0].into_iter().chain([0; 60]);
+            for byte in bytes {
+                // Whoever asks has hung up when it cannot be written.
+                if stream.write_all(&[byte]).is_err() {
+                    return;
+                }
+                match stream.read(&mut [0; 4096]) {
+                    Ok(0) => return,
+                    Err(why) if why.kind() != ErrorKind::WouldBlock => return,
+                    _ => {}
+                }
+            }
+        });
+        let begun = Instant::now();
+        assert_eq!(issuer("127.0.0.1", port), None);
+        assert!(begun.elapsed() < 3 * PATIENCE, "{:?}", begun.elapsed());
+        drips.unwrap().join().unwrap();
     }
 
     #[test]
