@@ -115,6 +115,28 @@ fn what_cannot_work_is_told_of_with_the_flag() {
 }
 
 #[test]
+fn a_folder_that_takes_no_byte_and_a_link_to_nothing_are_told_of() {
+    for (name, flags) in DAEMONS.iter().filter(|(name, _)| *name != "zibrato-tail") {
+        let folder = folder();
+        let kept = flags.iter().find(|flag| ["journal", "letters"].contains(flag)).unwrap();
+        // Files can be made, and nothing can be written to them, as on a full disk. That goes for
+        // the log too.
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]);
+        command.arg(program(name)).args(*flags).arg("--check").current_dir(folder.path());
+        let (status, _, log) = Running::run(&mut command);
+        assert_eq!(status.code(), Some(78), "{name}: {log}");
+
+        std::os::unix::fs::symlink("missing", folder.path().join(kept)).unwrap();
+        let mut command = Command::new(program(name));
+        command.args(*flags).arg("--check").current_dir(folder.path());
+        let (status, _, log) = Running::run(&mut command);
+        assert_eq!(status.code(), Some(78), "{name}: {log}");
+        assert!(log.contains("symbolic link"), "{name}: {log}");
+    }
+}
+
+#[test]
 fn everything_that_is_wrong_is_told_of_at_once() {
     let more = [
         "--host",

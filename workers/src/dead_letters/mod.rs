@@ -16,6 +16,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use zibrato::daemon::probe_folder;
 
 /// How dead letters are called.
 const ENDING: &str = "dead";
@@ -68,15 +69,9 @@ impl DeadLetters {
     /// Whether a letter could be kept now: the folder is made, and a file written there that does
     /// not stay.
     pub(crate) fn probe(&self) -> Result<(), KeepError> {
-        let (folder, name) = (&self.folder, format!(".probe-{}", std::process::id()));
-        let path = folder.join(&name);
-        let probed = make(folder).and_then(|()| write_synced(&path, b"probe\n"));
-        let removed = match std::fs::remove_file(&path) {
-            Err(why) if why.kind() != ErrorKind::NotFound => Err(why),
-            _ => Ok(()),
-        };
-        let disk = |source| KeepError::Disk { folder: folder.display().to_string(), source };
-        probed.and(removed).map_err(disk)
+        let folder = &self.folder;
+        let probed = make(folder).and_then(|()| probe_folder(folder));
+        probed.map_err(|source| KeepError::Disk { folder: folder.display().to_string(), source })
     }
 
     /// Keeps a letter. That the folder is full is logged, but not for each letter.

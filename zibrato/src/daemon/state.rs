@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -79,33 +79,53 @@ pub enum NoStateFolder {
     Unset,
 }
 
-/// Finds out whether files can be made in a folder, or the folder itself if it is not there.
-/// Nothing that is made for it stays.
+/// Finds out whether files can be written in a folder, or in a new one if it is not there. A few
+/// bytes are written for it, since a full disk still makes empty files. Nothing of it stays.
 ///
 /// # Errors
-/// What the system says.
+/// What the system says. A symbolic link to a path that does not exist is an error too.
 pub fn probe_folder(folder: &Path) -> io::Result<()> {
-    let probe = format!(".zibrato-probe-{}", std::process::id());
     for place in folder.ancestors().filter(|place| !place.as_os_str().is_empty()) {
         match std::fs::metadata(place) {
             Ok(found) if !found.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
-            Ok(_) if place == folder => {
-                let path = place.join(probe);
-                let mut options = OpenOptions::new();
-                options.write(true).create_new(true).mode(0o600).open(&path)?;
-                return std::fs::remove_file(path);
-            }
+            Ok(_) if place == folder => return probe_file(place),
             Ok(_) => {
-                let path = place.join(probe);
-                DirBuilder::new().mode(0o700).create(&path)?;
-                return std::fs::remove_dir(path);
+                let below = probe_path(place);
+                DirBuilder::new().mode(0o700).create(&below)?;
+                let probed = probe_file(&below);
+                return probed.and(std::fs::remove_dir(below));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if place.symlink_metadata().is_ok() {
+                    let why = "it is a symbolic link to a path that does not exist";
+                    let why = if place == folder {
+                        why.to_owned()
+                    } else {
+                        format!("{}: {why}", place.display())
+                    };
+                    return Err(io::Error::new(io::ErrorKind::NotFound, why));
+                }
+            }
             Err(error) => return Err(error),
         }
     }
     // A relative path of which no part is there begins in the current directory.
     probe_folder(Path::new("."))
+}
+
+fn probe_path(folder: &Path) -> PathBuf {
+    folder.join(format!(".zibrato-probe-{}", std::process::id()))
+}
+
+/// Writes a file in a folder, and removes it.
+fn probe_file(folder: &Path) -> io::Result<()> {
+    let path = probe_path(folder);
+    // A program of the same process id that was killed may have left its own. Whether this one can
+    // be made is seen below.
+    std::fs::remove_file(&path).ok();
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    let written = file.write_all(b"probe\n").and_then(|()| file.sync_all());
+    written.and(std::fs::remove_file(path))
 }
 
 #[cfg(test)]
@@ -168,5 +188,28 @@ mod tests {
             let error = probe_folder(&place).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{}", place.display());
         }
+    }
+
+    #[test]
+    fn a_link_to_nothing_is_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("missing"), &link).unwrap();
+        for place in [link.clone(), link.join("below")] {
+            let error = probe_folder(&place).unwrap_err().to_string();
+            assert!(error.contains("symbolic link to a path that does not exist"), "{error}");
+        }
+        // Through a link to a folder all is well.
+        let good = folder.path().join("good");
+        std::os::unix::fs::symlink(folder.path(), &good).unwrap();
+        probe_folder(&good).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_program_has_left_is_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(super::probe_path(folder.path()), "").unwrap();
+        probe_folder(folder.path()).unwrap();
+        assert!(folder.path().read_dir().unwrap().next().is_none());
     }
 }
