@@ -83,6 +83,9 @@ impl Trust {
             of_file = Some((file.to_owned(), found.certs.len()));
             certificates.extend(found.certs);
         }
+        // Many systems have the same ones in a file and in a folder.
+        certificates.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
+        certificates.dedup();
         let count = certificates.len();
         let roots = if certificates.is_empty() {
             RootCerts::WebPki
@@ -133,6 +136,17 @@ mod tests {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
         Trust::load("--ca-file", ca_file, variable).map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn an_authority_that_is_in_several_places_counts_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        let pem = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        std::fs::write(&file, pem.repeat(2)).unwrap();
+        let (at, below) = (file.display().to_string(), folder.path().display().to_string());
+        let trust = load(Some(&file), &[("SSL_CERT_FILE", &at), ("SSL_CERT_DIR", &below)]);
+        assert_eq!(trust.unwrap().count, 1);
     }
 
     #[test]
