@@ -6,6 +6,7 @@ mod proxy;
 mod trust;
 
 use crate::{Payload, Secret, SendError};
+use proxy::{ProxyError, Through};
 use std::fmt;
 use std::io::{self, Read};
 use std::net::IpAddr;
@@ -82,7 +83,7 @@ pub(crate) struct HttpClient {
     endpoint: Endpoint,
     timeout: Duration,
     /// The proxy, without its password.
-    through: Option<String>,
+    through: Option<Through>,
 }
 
 impl HttpClient {
@@ -130,8 +131,8 @@ impl HttpClient {
     /// Looks up the host that requests go to: the proxy's, if there is one. `flag` is where the
     /// endpoint came from.
     pub(crate) fn check(&self, flag: &str, findings: &mut Findings) {
-        if let Some(proxy) = self.agent.config().proxy() {
-            findings.host("the proxy's variable", proxy.host(), proxy.port());
+        if let (Some(proxy), Some(through)) = (self.agent.config().proxy(), &self.through) {
+            findings.host(through.variable, proxy.host(), proxy.port());
             return;
         }
         let Endpoint(uri) = &self.endpoint;
@@ -175,6 +176,16 @@ impl HttpClient {
             let issuer = issuer.map(|name| format!(", issued by {name:?},")).unwrap_or_default();
             return RequestError::Certificate { host, issuer, why, remedy };
         }
+        if let Some(why) = certificate::no_tls(&error) {
+            return RequestError::NoTls(why);
+        }
+        let error = match &self.through {
+            Some(through) => match through.explain(error) {
+                Ok(error) => return RequestError::Proxy(error),
+                Err(error) => error,
+            },
+            None => error,
+        };
         match error {
             ureq::Error::Timeout(_) => RequestError::Timeout(self.timeout),
             ureq::Error::Io(error) => RequestError::Connection(error),
@@ -214,17 +225,24 @@ enum RequestError {
     Connection(#[source] io::Error),
     #[error("the request failed")]
     Failed(#[source] Box<ureq::Error>),
+    #[error("{0}")]
+    NoTls(&'static str),
+    #[error(transparent)]
+    Proxy(ProxyError),
     #[error("no answer within {0:?}")]
     Timeout(Duration),
 }
 
 impl Unanswered {
     /// What it means for the payload: try again, and if it may have arrived, say so. A certificate
-    /// that is refused is nothing that passes by itself.
+    /// that is refused is nothing that passes by itself, and no more is a proxy's refusal of credentials.
     pub(crate) fn into_send_error(self) -> SendError {
         let (after, why) = (None, Box::new(self.why));
         match (&*why, self.touched) {
-            (RequestError::Certificate { .. }, _) => SendError::Stop { why },
+            (
+                RequestError::Certificate { .. } | RequestError::Proxy(ProxyError::Credentials(_)),
+                _,
+            ) => SendError::Stop { why },
             (_, true) => SendError::Unknown { after, why },
             (_, false) => SendError::Retry { after, why },
         }

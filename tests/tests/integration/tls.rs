@@ -1,7 +1,10 @@
 //! Backends behind TLS: who is trusted, what a certificate that is not trusted looks like, and the
 //! proxy in between.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::Command;
+use std::thread::Builder;
 use std::time::Duration;
 use tempfile::TempDir;
 use zibrato::Zibrato;
@@ -113,6 +116,40 @@ fn a_companys_authority_comes_from_a_flag_or_from_the_usual_variables() {
     command.args(["--username", "a", "--apitoken", "b", "--ca-file", "nowhere.pem", "--check"]);
     let (status, _, log) = Running::run(&mut command);
     assert!(status.code() == Some(78) && log.contains("--ca-file nowhere.pem"), "{log}");
+}
+
+#[test]
+fn a_proxy_that_refuses_credentials_or_is_down_and_a_port_without_tls_are_told_of() {
+    let setting = Setting::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answers = Builder::new().spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let head = BufReader::new(&stream).lines().map_while(Result::ok);
+        assert!(head.take_while(|line| !line.is_empty()).count() > 0);
+        let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(answer).unwrap();
+    });
+    let z = setting.publisher();
+    let url = format!("http://{address}");
+    let variables = [("HTTPS_PROXY", &*url)];
+    let mut worker = setting.worker(ELSEWHERE, &[], &variables);
+    z.count("info", "logins", 1);
+    worker.says(&["event=\"held\"", "407", "credentials", "HTTPS_PROXY"]);
+    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+    answers.unwrap().join().unwrap();
+
+    // Nobody listens there any more.
+    let mut worker = setting.worker(ELSEWHERE, &[], &variables);
+    z.count("info", "logins", 1);
+    worker.says(&["event=\"retry\"", &format!("the proxy {url} (HTTPS_PROXY)")]);
+    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+
+    let api = setting.librato.url().replace("http://127.0.0.1", "https://localhost");
+    let mut worker = setting.worker("localhost", &["--api-url", &api], &[]);
+    z.count("info", "logins", 1);
+    worker.says(&["event=\"retry\"", "does not speak TLS on this port"]);
+    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
 }
 
 #[test]

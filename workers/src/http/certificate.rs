@@ -1,16 +1,32 @@
 //! What is wrong with a certificate that is refused, in words.
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 
 /// What is wrong with a certificate, if that is what the error is about.
 pub(super) fn error(error: &ureq::Error) -> Option<&CertificateError> {
-    let error = match error {
-        ureq::Error::Rustls(error) => error,
-        ureq::Error::Io(error) => error.get_ref()?.downcast_ref::<rustls::Error>()?,
-        _ => return None,
-    };
-    match error {
+    match tls_error(error)? {
         rustls::Error::InvalidCertificate(why) => Some(why),
+        _ => None,
+    }
+}
+
+/// What keeps a server from speaking TLS with this program, if it is known.
+pub(super) fn no_tls(error: &ureq::Error) -> Option<&'static str> {
+    match tls_error(error)? {
+        rustls::Error::InvalidMessage(_) => {
+            Some("the server does not speak TLS on this port; check the port of the address")
+        }
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            Some("the server demands a client certificate, and workers have none")
+        }
+        _ => None,
+    }
+}
+
+fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
         _ => None,
     }
 }

@@ -1,5 +1,7 @@
 //! The proxy through which requests leave, if the environment names one.
 
+use std::fmt;
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use ureq::http::Uri;
 use ureq::{Proxy, ProxyProtocol};
@@ -9,13 +11,69 @@ use zibrato::daemon::{Exit, Failure};
 /// ones are known too.
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// The proxy for an address, and how to name it in a log line.
+/// A proxy as log lines name it: without its password, and with the variable that it is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Through {
+    host: String,
+    port: u16,
+    pub(super) variable: &'static str,
+}
+
+impl fmt::Display for Through {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}:{} ({})", self.host, self.port, self.variable)
+    }
+}
+
+/// Why there is no connection through a proxy.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProxyError {
+    #[error(
+        "the proxy {0} refuses the credentials (407); give them in {var}, as \
+         http://user:password@host:port",
+        var = .0.variable
+    )]
+    Credentials(Through),
+    #[error("the connection through the proxy {0} failed")]
+    Broken(Through, #[source] io::Error),
+    #[error("the proxy {0} opens no connection: {1}")]
+    Refused(Through, String),
+    #[error("the proxy {0} cannot be reached")]
+    Unreachable(Through, #[source] io::Error),
+}
+
+impl Through {
+    /// What an error says about the proxy, or the error if it says nothing.
+    pub(super) fn explain(&self, error: ureq::Error) -> Result<ProxyError, ureq::Error> {
+        let proxy = self.clone();
+        Ok(match error {
+            // The library tells the status in words only.
+            ureq::Error::ConnectProxyFailed(why) if why.contains("responded 407") => {
+                ProxyError::Credentials(proxy)
+            }
+            ureq::Error::ConnectProxyFailed(why) => ProxyError::Refused(proxy, why),
+            ureq::Error::HostNotFound => {
+                ProxyError::Unreachable(proxy, io::Error::other("its host cannot be looked up"))
+            }
+            ureq::Error::Io(why) => match why.kind() {
+                ErrorKind::ConnectionRefused
+                | ErrorKind::HostUnreachable
+                | ErrorKind::NetworkUnreachable => ProxyError::Unreachable(proxy, why),
+                _ => ProxyError::Broken(proxy, why),
+            },
+            other => return Err(other),
+        })
+    }
+}
+
+/// The proxy for an address, and how log lines name it.
 pub(super) fn find(
     to: &Uri,
     variable: impl Fn(&str) -> Option<String>,
-) -> Result<Option<(Proxy, String)>, Failure> {
+) -> Result<Option<(Proxy, Through)>, Failure> {
     let full = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-    let Some((name, value)) = VARIABLES.iter().find_map(|name| Some((*name, full(name)?))) else {
+    let Some((name, value)) = VARIABLES.into_iter().find_map(|name| Some((name, full(name)?)))
+    else {
         return Ok(None);
     };
     let exceptions = full("NO_PROXY").or_else(|| full("no_proxy")).unwrap_or_default();
@@ -40,7 +98,7 @@ pub(super) fn find(
         builder = builder.username(&decoded(user)).password(&decoded(password));
     }
     let proxy = builder.build().map_err(|_| wrong("write http://host:port"))?;
-    Ok(Some((proxy, format!("http://{host}:{port} ({name})"))))
+    Ok(Some((proxy, Through { host: host.to_owned(), port, variable: name })))
 }
 
 /// Whether `NO_PROXY` names the host: itself or a domain above it, with a port or without; `*` is
@@ -94,6 +152,7 @@ fn decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{find, is_exempt};
+    use std::io::ErrorKind;
     use ureq::http::Uri;
 
     fn proxy(to: &str, variables: &[(&str, &str)]) -> Result<Option<String>, String> {
@@ -101,7 +160,9 @@ mod tests {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
         let found = find(&to.parse::<Uri>().unwrap(), variable);
-        found.map(|found| found.map(|(_, told)| told)).map_err(|failure| failure.message)
+        found
+            .map(|found| found.map(|(_, through)| through.to_string()))
+            .map_err(|failure| failure.message)
     }
 
     #[test]
@@ -128,6 +189,26 @@ mod tests {
             let why = proxy(to, &[("HTTPS_PROXY", bad)]).unwrap_err();
             assert!(why.starts_with("HTTPS_PROXY: ") && !why.contains("secret"), "{why}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_proxy_names_it_and_the_variable() {
+        let to = "https://metrics.example.com/v1".parse::<Uri>().unwrap();
+        let variable =
+            |name: &str| (name == "ALL_PROXY").then(|| "http://ann:secret@p:1".to_owned());
+        let (_, through) = find(&to, variable).unwrap().unwrap();
+        let proxy = |status| ureq::Error::ConnectProxyFailed(format!("responded {status}"));
+        for (error, part) in [
+            (proxy("407/407"), "credentials (407); give them in ALL_PROXY"),
+            (proxy("403/403"), "opens no connection: responded 403"),
+            (ureq::Error::Io(ErrorKind::ConnectionRefused.into()), "cannot be reached"),
+            (ureq::Error::Io(ErrorKind::ConnectionReset.into()), "failed"),
+            (ureq::Error::HostNotFound, "cannot be reached"),
+        ] {
+            let why = through.explain(error).unwrap().to_string();
+            assert!(why.contains("proxy http://p:1 (ALL_PROXY)") && why.contains(part), "{why}");
+        }
+        through.explain(ureq::Error::BodyStalled).unwrap_err();
     }
 
     #[test]
