@@ -49,20 +49,26 @@ pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStrea
         return scope::timed(function, body, args);
     }
     let guard = time(&Place::of(Kind::Timer, function, args));
-    let warning = unmeasured_future(function, args);
+    let warning = unmeasured_future(function, args.krate.as_ref());
     guarded(function, body, &quote_spanned!(here()=> #warning let __zibrato_time = #guard;))
 }
 
 /// What the compiler warns of if the function returns a future, which is not measured.
-pub(crate) fn unmeasured_future(function: &Function, args: &Args) -> TokenStream {
-    let Some(output) = function.declared().filter(|_| function.returns.is_unlikely()) else {
+pub(crate) fn unmeasured_future(function: &Function, krate: Option<&Path>) -> TokenStream {
+    let is_certain = function.returns.is_unwrappable();
+    let may_be = is_certain || function.returns.is_unlikely();
+    let Some(output) = function.declared().filter(|_| may_be) else {
         return TokenStream::new();
     };
-    let krate = args.krate.as_ref();
     let scope = |word| private_at(krate, &["scope", word], here(), here());
     let (returned, made) = (scope("Returned"), scope("to_be_made"));
     // Where it is one, the caret belongs under the type.
     let check = Ident::new("__zibrato_check", hidden(ends(output).0));
+    if is_certain {
+        return quote_spanned!(here()=>
+            #made(#returned::<::core::future::Ready<()>>::new()).#check();
+        );
+    }
     quote_spanned!(here()=>
         let __zibrato_returned = #returned::new();
         if let ::core::option::Option::Some(__zibrato_never) =

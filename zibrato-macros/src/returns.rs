@@ -25,14 +25,24 @@ pub(crate) enum Returns {
     Perhaps,
     /// A type that may be a future: where it is not measured, the compiler warns.
     Unlikely,
+    /// A future that is more than a future, such as `impl FusedFuture`, or one inside another type:
+    /// the call alone is measured, and the compiler warns.
+    Unwrappable,
 }
+
+/// Traits of futures that what is put around a future has as well.
+const FUTURES: [&str; 3] = ["Future", "IntoFuture", "TryFuture"];
+
+/// Traits that it has if the future has them.
+const KEPT: [&str; 6] = ["RefUnwindSafe", "Send", "Sized", "Sync", "Unpin", "UnwindSafe"];
 
 /// Types that are no futures, by their last word; so is whatever ends in `Result`. What is behind a
 /// `JoinHandle` runs whether that is polled or not.
-const VALUES: [&str; 37] = [
+const VALUES: [&str; 38] = [
     "Arc",
     "BTreeMap",
     "BTreeSet",
+    "Box",
     "Bytes",
     "Cow",
     "Duration",
@@ -77,6 +87,7 @@ impl Returns {
             Type::Paren(paren) => Self::of(signature, &paren.elem, body),
             Type::Path(path) => match boxed(path) {
                 Some(boxed) => boxed,
+                None if holds_future(output) => Self::Unwrappable,
                 // Of a type that is partly hidden, the compiler knows too little in time.
                 None if is_value(signature, path) || !erase_impl_trait(output).1 => Self::Value,
                 None if looks_like_future(path, body) => Self::Perhaps,
@@ -85,6 +96,7 @@ impl Returns {
                 None => Self::Unlikely,
             },
             _ if is_future(output) => Self::Future,
+            _ if holds_future(output) => Self::Unwrappable,
             _ => Self::Value,
         }
     }
@@ -93,7 +105,7 @@ impl Returns {
     pub(crate) const fn is_measured(self) -> bool {
         match self {
             Self::Future | Self::Pinned | Self::Boxed | Self::Perhaps => true,
-            Self::Value | Self::Unlikely => false,
+            Self::Value | Self::Unlikely | Self::Unwrappable => false,
         }
     }
 
@@ -106,12 +118,17 @@ impl Returns {
     pub(crate) const fn is_future(self) -> bool {
         match self {
             Self::Future | Self::Pinned | Self::Boxed => true,
-            Self::Perhaps | Self::Value | Self::Unlikely => false,
+            Self::Perhaps | Self::Value | Self::Unlikely | Self::Unwrappable => false,
         }
+    }
+
+    /// Whether the type says that there is a future which is not measured.
+    pub(crate) const fn is_unwrappable(self) -> bool {
+        matches!(self, Self::Unwrappable)
     }
 }
 
-/// A future in a box; any other box is a value.
+/// A future in a box.
 fn boxed(path: &TypePath) -> Option<Returns> {
     let last = path.path.segments.last()?;
     let mut arguments = types(&last.arguments);
@@ -119,10 +136,11 @@ fn boxed(path: &TypePath) -> Option<Returns> {
         "BoxFuture" | "LocalBoxFuture" => Some(Returns::Pinned),
         "Pin" => {
             let Type::Path(inner) = arguments.next()? else { return None };
-            matches!(boxed(inner)?, Returns::Boxed).then_some(Returns::Pinned)
+            let inner = inner.path.segments.last().filter(|inner| inner.ident == "Box")?;
+            types(&inner.arguments).any(is_future).then_some(Returns::Pinned)
         }
-        "Box" if arguments.any(is_future) => Some(Returns::Boxed),
-        "Box" => Some(Returns::Value),
+        // Any other has to be pinned before it is a future.
+        "Box" if arguments.any(|of| is_future(of) && is_unpin(of)) => Some(Returns::Boxed),
         _ => None,
     }
 }
@@ -154,20 +172,68 @@ fn makes_future(code: TokenStream) -> bool {
     })
 }
 
-/// Whether it is an `impl` or `dyn` of a future, by the name of the trait: `TryFuture` too.
+/// Whether it is an `impl` or `dyn` of a future and of nothing that is lost when another future is
+/// put around it, by the names of the traits.
 fn is_future(of: &Type) -> bool {
+    let mut names = bounds(of).filter_map(trait_name);
+    let is_kept = |name: &String| FUTURES.contains(&name.as_str()) || KEPT.contains(&name.as_str());
+    names.clone().all(|name| is_kept(&name))
+        && names.any(|name| FUTURES.contains(&name.as_str()))
+        && !bounds(of).any(names_into_future)
+}
+
+fn is_unpin(of: &Type) -> bool {
+    bounds(of).filter_map(trait_name).any(|name| name == "Unpin")
+}
+
+/// The bounds of an `impl` or `dyn`; of other types, none.
+fn bounds(of: &Type) -> impl Iterator<Item = &TypeParamBound> + Clone {
     let bounds = match of {
-        Type::ImplTrait(object) => &object.bounds,
-        Type::TraitObject(object) => &object.bounds,
-        _ => return false,
+        Type::ImplTrait(of) => Some(&of.bounds),
+        Type::TraitObject(of) => Some(&of.bounds),
+        _ => None,
     };
-    bounds.iter().any(|bound| match bound {
-        TypeParamBound::Trait(bound) => {
-            let last = bound.path.segments.last();
-            last.is_some_and(|last| last.ident.to_string().ends_with("Future"))
+    bounds.into_iter().flatten()
+}
+
+/// The last word of a trait; other bounds have none.
+fn trait_name(bound: &TypeParamBound) -> Option<String> {
+    let TypeParamBound::Trait(bound) = bound else { return None };
+    bound.path.segments.last().map(|last| last.ident.to_string())
+}
+
+/// Whether it is `IntoFuture<IntoFuture = ..>`, which says what type the future has.
+fn names_into_future(bound: &TypeParamBound) -> bool {
+    let TypeParamBound::Trait(bound) = bound else { return false };
+    let arguments = bound.path.segments.last().and_then(|last| angles(&last.arguments));
+    arguments.into_iter().flat_map(|arguments| &arguments.args).any(
+        |argument| matches!(argument, GenericArgument::AssocType(it) if it.ident == "IntoFuture"),
+    )
+}
+
+/// Whether there is a future in it, by the names of traits and types. What a closure or an iterator
+/// gives is made later, by other calls.
+fn holds_future(of: &Type) -> bool {
+    match of {
+        Type::Array(array) => holds_future(&array.elem),
+        Type::Group(group) => holds_future(&group.elem),
+        Type::Paren(paren) => holds_future(&paren.elem),
+        // Nobody can poll what is behind any other reference.
+        Type::Reference(reference) => {
+            reference.mutability.is_some() && holds_future(&reference.elem)
         }
+        Type::Slice(slice) => holds_future(&slice.elem),
+        Type::Tuple(tuple) => tuple.elems.iter().any(holds_future),
+        Type::ImplTrait(_) | Type::TraitObject(_) => {
+            bounds(of).filter_map(trait_name).any(|name| name.ends_with("Future"))
+        }
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| {
+            last.ident == "BoxFuture"
+                || last.ident == "LocalBoxFuture"
+                || types(&last.arguments).any(holds_future)
+        }),
         _ => false,
-    })
+    }
 }
 
 /// What a future of this type gives when it is done; `_` if that cannot be seen.

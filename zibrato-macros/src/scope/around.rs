@@ -9,6 +9,7 @@ use super::inline;
 use crate::erase::erase_impl_trait;
 use crate::expand::{
     Output, braced, ends, here, hidden, is_mentioned, keep_drop_order, private_at, rebuilt,
+    unmeasured_future,
 };
 use crate::function::{Body, Function};
 use crate::returns::Returns;
@@ -129,7 +130,9 @@ impl Around<'_> {
                 #finish(__zibrato_scope, #failed, #named)
             )
         };
+        let warning = unmeasured_future(self.function, self.krate);
         quote_spanned!(here()=>
+            #warning
             #at_the_call
             #(#first)*
             #outside
@@ -165,7 +168,9 @@ impl Around<'_> {
                 let end = Ident::new("__zibrato_end", span);
                 quote_spanned!(here()=> #made(&__zibrato_made).#end(#parts))
             }
-            Returns::Future | Returns::Value => self.ended("returned", &parts),
+            Returns::Future | Returns::Value | Returns::Unwrappable => {
+                self.ended("returned", &parts)
+            }
         };
         quote_spanned!(here()=>
             #at_the_call

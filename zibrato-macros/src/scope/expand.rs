@@ -143,7 +143,7 @@ impl<'a> Parts<'a> {
     fn in_front(&self, first: First) -> TokenStream {
         let in_flight = self.in_flight();
         let at_the_call = &self.at_the_call;
-        let warning = expand::unmeasured_future(self.function, self.args);
+        let warning = expand::unmeasured_future(self.function, self.args.krate.as_ref());
         let first = quote_spanned!(here()=> #warning #at_the_call #in_flight #first);
         expand::guarded(self.function, self.body, &first)
     }
@@ -172,7 +172,13 @@ impl<'a> Parts<'a> {
         if (self.scope().split().is_none() && !one) || self.function.output().is_none() {
             return Failed::Never;
         }
-        if self.scope().err.is_some() || one { Failed::Outcome } else { Failed::IfItCan }
+        // The outcome would be that of the future, if it were measured.
+        let is_call_alone = self.function.returns.is_unwrappable();
+        if (self.scope().err.is_some() || one) && !is_call_alone {
+            Failed::Outcome
+        } else {
+            Failed::IfItCan
+        }
     }
 
     fn in_flight(&self) -> Option<First> {

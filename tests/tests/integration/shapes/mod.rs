@@ -23,5 +23,6 @@ mod outcomes;
 mod run_time_names;
 mod tags;
 mod texts;
+mod unwrapped_futures;
 
 pub(crate) use shape::{block_on, observe, once_pending};

@@ -133,6 +133,15 @@ macro_rules! boxed_futures {
             {
                 pinned(scope, guards, made, failed)
             }
+
+            /// Tells the author of a function whose type hides this one.
+            #[deprecated(
+                note = "the attribute measures the call alone, and not the future that it returns, \
+                        because an alias hides that the type is a pinned box; write the alias out, \
+                        or write `call` among the arguments of the attribute if that is meant"
+            )]
+            #[inline]
+            pub const fn __zibrato_check(&self) {}
         }
     )+};
 }
