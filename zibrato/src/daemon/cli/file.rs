@@ -87,6 +87,9 @@ fn keys(
             return format!("{what} (line {line})");
         };
         let (key, value) = (key.trim(), value.trim());
+        if what == "duplicate key" {
+            return format!("{key}: {what} (line {line})");
+        }
         let wanted = find(command, key).map(expected).unwrap_or_default();
         if wanted.is_empty() {
             format!("{key}: {what} (line {line})")
