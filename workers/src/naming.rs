@@ -1,16 +1,17 @@
 //! Keeps series apart whose names become the same by the rules of a backend.
 //!
-//! Two means, because neither is enough. What was cut, or had characters replaced, carries a hash of
-//! what it was: the same in every window and after every restart. What becomes the same in other
-//! ways (case, the place of a dot, a tag that looks like a part of the name) is known only when
-//! both series are there: then the one that came first keeps the name, for as long as the worker
-//! runs, and the other one gets a hash too.
+//! Two means, because neither is enough. What was cut, or had characters replaced or left out,
+//! carries a hash of what it was: the same in every window and after every restart. What becomes the
+//! same in other ways (case, a dot in a source, a tag that looks like a part of the name) is known
+//! only when both series are there: the one that came first keeps the name, for as long as the
+//! worker runs, and the other one gets a hash too. After a restart the order may be another one.
 
 use std::collections::HashMap;
 use zibrato::Kind;
 
-/// The most names of which it is remembered whose they are.
-const MAX_CLAIMS: usize = 10_000;
+/// The most names of which it is remembered whose they are, in a few megabytes. Of names beyond
+/// that, the first of each window has the name.
+const MAX_CLAIMS: usize = 100_000;
 
 /// The most conflicts of one window that are told one by one.
 const MAX_ALIKE: usize = 10;
@@ -63,26 +64,28 @@ pub(crate) fn described(name: &str, source: &str, tags: &Tags) -> String {
     format!("{name}{tags} of {source}")
 }
 
-/// Whose the names are that several series wanted.
+/// Whose the names are.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    /// By the hash of the name at the backend.
-    owners: HashMap<u64, Identity>,
+    /// By the hash of the name at the backend; with whether it was told that others wanted it.
+    owners: HashMap<u64, (Identity, bool)>,
 }
 
 impl Claims {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.owners.is_empty()
-    }
-
     pub(crate) fn owner(&self, name: u64) -> Option<Identity> {
-        self.owners.get(&name).copied()
+        self.owners.get(&name).map(|(owner, _)| *owner)
     }
 
-    /// Remembers whose a name is. Says yes if that is news.
-    pub(crate) fn remember(&mut self, name: u64, owner: Identity) -> bool {
-        let has_room = self.owners.len() < MAX_CLAIMS;
-        has_room && self.owners.insert(name, owner).is_none()
+    /// Remembers whose a name is, unless it is somebody's already.
+    pub(crate) fn remember(&mut self, name: u64, owner: Identity) {
+        if self.owners.len() < MAX_CLAIMS {
+            self.owners.entry(name).or_insert((owner, false));
+        }
+    }
+
+    /// Another series wanted a name. Says yes if that is news.
+    pub(crate) fn is_news(&mut self, name: u64) -> bool {
+        self.owners.get_mut(&name).is_some_and(|(_, told)| !std::mem::replace(told, true))
     }
 }
 
@@ -152,8 +155,10 @@ mod tests {
     #[test]
     fn claims_are_bounded() {
         let (mut claims, owner) = (Claims::default(), Identity::of(Kind::Set, "n", "s", &[]));
-        assert!((0..MAX_CLAIMS as u64).all(|name| claims.remember(name, owner)));
-        assert!(!claims.remember(1, owner) && !claims.remember(u64::MAX, owner));
+        (0..MAX_CLAIMS as u64).for_each(|name| claims.remember(name, owner));
+        claims.remember(1, Identity::of(Kind::Set, "other", "s", &[]));
+        claims.remember(u64::MAX, owner);
         assert_eq!((claims.owner(1), claims.owner(u64::MAX)), (Some(owner), None));
+        assert_eq!([1, 1, u64::MAX].map(|name| claims.is_news(name)), [true, false, false]);
     }
 }

@@ -26,7 +26,7 @@ const MAX_NAME_BYTES: usize = 16_000;
 pub(super) struct Encoder {
     pub(super) prefix: String,
     pub(super) timer_parts: TimerParts,
-    /// The series that keep a name which others wanted too.
+    /// The series that came first under each name, and keep it.
     pub(super) claims: Claims,
 }
 
@@ -140,14 +140,11 @@ impl Encoder {
     fn keep_apart(&mut self, points: &mut [Point], alike: &mut Alike) {
         let mut renamed = false;
         for group in points.chunk_by_mut(|a, b| a.order() == b.order()) {
-            let alone = group.len() == 1;
-            if alone && self.claims.is_empty() {
-                continue;
-            }
             let (path, tags, kind) = group[0].order();
             let name = fnv1a(format!("{path}{tags} {}", word(kind)).as_bytes());
             let owner = self.claims.owner(name).unwrap_or_else(|| group[0].identity());
-            let is_news = !alone && self.claims.remember(name, owner);
+            self.claims.remember(name, owner);
+            let is_news = group.len() > 1 && self.claims.is_news(name);
             let first = group.iter().find(|point| point.identity() == owner);
             let first = first.filter(|_| is_news).map(Point::described);
             for point in group.iter_mut().filter(|point| point.identity() != owner) {

@@ -1,6 +1,6 @@
 //! Turns any name into a path that Carbon takes, Graphite can ask for, and a file system can hold.
 //!
-//! What has characters replaced, or is cut, is marked by a hash of what it was, so that `a b` and
+//! What has characters replaced or left out, or is cut, is marked by a hash of what it was, so that `a b` and
 //! `a_b` stay apart.
 //!
 //! Pure. A path is `parts.with.dots;tag=value;tag=value`: what stands before the first `;` becomes
@@ -19,14 +19,28 @@ const MAX_MARKED_BYTES: usize = 300;
 const NOTHING_LEFT: &str = "_";
 
 /// Appends the parts of `text` to `path`, with dots between them. Empty parts (a dot at either
-/// end, two in a row) are left out.
+/// end, two in a row) are left out, and the last part is marked then.
 pub(super) fn push_parts(path: &mut String, text: &str) {
-    for part in text.split('.').filter(|part| !part.is_empty()) {
-        if !path.is_empty() {
-            path.push('.');
-        }
-        path.push_str(&cleaned(part, breaks_a_path, MAX_PART_BYTES));
+    let has_empty = !text.is_empty() && text.split('.').any(str::is_empty);
+    let mut parts = text.split('.').filter(|part| !part.is_empty()).peekable();
+    if has_empty && parts.peek().is_none() {
+        push(path, &marked(NOTHING_LEFT, fnv1a(text.as_bytes()), MAX_PART_BYTES));
     }
+    while let Some(part) = parts.next() {
+        let part_clean = cleaned(part, breaks_a_path, MAX_PART_BYTES);
+        if has_empty && parts.peek().is_none() {
+            push(path, &marked(&part_clean, fnv1a(text.as_bytes()), MAX_PART_BYTES));
+        } else {
+            push(path, &part_clean);
+        }
+    }
+}
+
+fn push(path: &mut String, part: &str) {
+    if !path.is_empty() {
+        path.push('.');
+    }
+    path.push_str(part);
 }
 
 /// A prefix that stands in a path as it is: without marks, since there is only one.
@@ -132,9 +146,10 @@ mod tests {
             ("", None, "logins", "logins"),
             ("", Some("Shop::Cart"), "a-b_c:d@e+f%g#h$i&j<k>", "Shop::Cart.a-b_c:d@e+f%g#h$i&j<k>"),
             ("", None, "café.温度", "café.温度"),
-            ("", Some("..a..b."), ".c...d.", "a.b.c.d"),
-            ("", Some("s"), "...", "s._"),
-            ("", None, ".", "_"),
+            ("", Some("..a..b."), ".c...d.", "a.b#.c.d#"),
+            ("", Some("s"), "...", "s._#"),
+            ("", None, ".", "_#"),
+            ("", Some(""), "", "_"),
             ("", None, "a b\u{a0}c\u{3000}d", "a_b_c_d#"),
             ("", None, "GET /x/{id}?q=[1]*", "GET__x__id__q=_1__#"),
             ("", None, r#"a;b\c"d'e"#, "a_b_c_d_e#"),
@@ -166,7 +181,17 @@ mod tests {
 
     #[test]
     fn names_that_are_cleaned_stay_apart() {
-        for (a, b) in [("a b", "a_b"), ("a b", "a/b"), ("x.a;b", "x.a_b"), ("(", ")")] {
+        for (a, b) in [
+            ("a b", "a_b"),
+            ("a b", "a/b"),
+            ("x.a;b", "x.a_b"),
+            ("(", ")"),
+            ("a.b", "a..b"),
+            ("a..b", ".a.b"),
+            (".", ".."),
+            (".", "_"),
+            ("a b", ".a b"),
+        ] {
             assert_ne!(path("", None, a), path("", None, b));
         }
         // Every version and machine makes the same of it.

@@ -2,7 +2,7 @@
 //!
 //! Librato tells series apart by name and source without case, and takes no two kinds under one
 //! name. Of series that become the same, the one that came first keeps the name, for as long as the
-//! worker runs. The other's kind is appended to its name (`db.query` counted and timed: `db.query`
+//! worker runs; of those that come in one window, one without tags and all in lower case. The other's kind is appended to its name (`db.query` counted and timed: `db.query`
 //! and `db.query.timer`), or, if they are of one kind, a hash of what it was.
 
 use super::text::{self, MAX_TEXT};
@@ -24,7 +24,7 @@ const MAX_NUMBER: f64 = 1e126;
 pub(super) struct Encoder {
     /// Stands before every name, with its dot.
     prefix: String,
-    /// The series that keep a name which others wanted too.
+    /// The series that came first under each name, and keep it.
     claims: Claims,
 }
 
@@ -70,7 +70,9 @@ impl Encoder {
         let measure_time = window.stamp();
         let mut encoded = Encoded::default();
         let mut slots = Slots::new();
-        for series in window.into_series() {
+        let (plain, others): (Vec<_>, Vec<_>) =
+            window.into_series().into_iter().partition(is_plain);
+        for series in plain.into_iter().chain(others) {
             let name = text::name(&self.prefix, &series.name, &series.tags);
             let source = text::source(&series.source);
             self.place(&mut slots, Slot { name, source, series, count: 1 }, &mut encoded);
@@ -102,11 +104,12 @@ impl Encoder {
                 slot.name = marked(&plain, identity.hash, MAX_TEXT);
             }
             encoded.renamed += 1;
-            if self.claims.remember(hash(&key), owner) {
+            if self.claims.is_news(hash(&key)) {
                 let first = slots.get(&key).map_or_else(|| plain.clone(), Slot::described);
                 encoded.alike.add(first, slot.described(), &slot.name);
             }
         }
+        self.claims.remember(hash(&slot.key()), identity);
         insert(slots, slot, encoded);
     }
 
@@ -114,6 +117,12 @@ impl Encoder {
     fn owner(&self, slots: &Slots, key: &Key) -> Option<Identity> {
         self.claims.owner(hash(key)).or_else(|| slots.get(key).map(Slot::identity))
     }
+}
+
+/// Whether a series is called what Librato shows, so that no other has more right to the name.
+fn is_plain(series: &Series) -> bool {
+    let is_lower = |text: &str| !text.contains(|c: char| c.is_ascii_uppercase());
+    series.tags.is_empty() && is_lower(&series.name) && is_lower(&series.source)
 }
 
 fn hash((name, source): &Key) -> u64 {
