@@ -11,6 +11,7 @@ mod time;
 pub(crate) use letter::{Letter, LetterError};
 pub(crate) use time::Rfc3339;
 
+use crate::log_limit::LogLimit;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -24,7 +25,7 @@ const ENDING: &str = "dead";
 /// The largest file that is read.
 const MAX_LETTER_BYTES: u64 = 64 << 20;
 
-/// Trouble with the folder is logged no more often than this, and a full folder is looked at again.
+/// The letters in the folder are counted again no more often than this.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// A folder of dead letters, with a limit.
@@ -35,7 +36,10 @@ pub(crate) struct DeadLetters {
     most: u64,
     /// How many bytes are there, and when that was counted; others may take letters out.
     known: Option<(u64, Instant)>,
-    complained: Option<Instant>,
+    /// How many bytes the last letter has that found no room, if there is none.
+    too_large: Option<u64>,
+    complained: LogLimit,
+    told: LogLimit,
 }
 
 /// Why a letter was not kept.
@@ -62,26 +66,29 @@ impl KeepError {
 
 impl DeadLetters {
     /// A folder that takes `most` bytes. It is made when the first letter comes.
-    pub(crate) const fn new(folder: PathBuf, most: u64, program: String) -> Self {
-        Self { folder, program, most, known: None, complained: None }
+    pub(crate) fn new(folder: PathBuf, most: u64, program: String) -> Self {
+        let (complained, told) = (LogLimit::default(), LogLimit::default());
+        Self { folder, program, most, known: None, too_large: None, complained, told }
     }
 
     /// Whether a letter could be kept now: the folder is made, and a file written there that does
-    /// not stay.
-    pub(crate) fn probe(&self) -> Result<(), KeepError> {
+    /// not stay. A folder that was full is so until there is room for the letter that was lost.
+    pub(crate) fn probe(&mut self) -> Result<(), KeepError> {
         let folder = &self.folder;
         let probed = make(folder).and_then(|()| probe_folder(folder));
-        probed.map_err(|source| KeepError::Disk { folder: folder.display().to_string(), source })
+        probed
+            .map_err(|source| KeepError::Disk { folder: folder.display().to_string(), source })?;
+        self.too_large.map_or(Ok(()), |bytes| self.has_room(bytes))
     }
 
     /// Keeps a letter. That the folder is full is logged, but not for each letter.
     pub(crate) fn put(&mut self, letter: &Letter) -> Result<(), KeepError> {
         let kept = self.try_put(letter);
         if let Err(error @ KeepError::Full { .. }) = &kept
-            && self.complained.is_none_or(|at| at.elapsed() >= LOOK_EVERY)
+            && let Some(left_out) = self.complained.admit(Instant::now())
         {
-            tracing::error!(event = "dead_letter_lost", reason = error.reason(), why = %error);
-            self.complained = Some(Instant::now());
+            let reason = error.reason();
+            tracing::error!(event = "dead_letter_lost", reason, left_out, why = %error);
         }
         kept
     }
@@ -90,17 +97,32 @@ impl DeadLetters {
         let folder = self.folder.display().to_string();
         let disk = |source| KeepError::Disk { folder: folder.clone(), source };
         let bytes = letter.encode(&self.program);
-        let used = self.used().map_err(disk)?;
-        if used.saturating_add(bytes.len() as u64) > self.most {
-            let program = self.program.clone();
-            return Err(KeepError::Full { folder, most: self.most, program });
-        }
+        self.has_room(bytes.len() as u64)?;
         let Some(name) = free_name(&self.folder, letter).map_err(disk)? else { return Ok(()) };
         write(&self.folder, &name, &bytes).map_err(disk)?;
         if let Some((used, _)) = &mut self.known {
             *used += bytes.len() as u64;
         }
-        tracing::info!(event = "dead_letter", file = %self.folder.join(&name).display());
+        if let Some(left_out) = self.told.admit(Instant::now()) {
+            let file = self.folder.join(&name);
+            tracing::info!(event = "dead_letter", file = %file.display(), left_out);
+        }
+        Ok(())
+    }
+
+    /// Whether a letter of so many bytes could be kept.
+    fn has_room(&mut self, bytes: u64) -> Result<(), KeepError> {
+        let folder = self.folder.display().to_string();
+        let used = match self.used() {
+            Ok(used) => used,
+            Err(source) => return Err(KeepError::Disk { folder, source }),
+        };
+        let is_full = used.saturating_add(bytes) > self.most;
+        self.too_large = is_full.then_some(bytes);
+        if is_full {
+            let program = self.program.clone();
+            return Err(KeepError::Full { folder, most: self.most, program });
+        }
         Ok(())
     }
 
@@ -273,7 +295,13 @@ mod tests {
         let error = letters.put(&letter(2_000, 1_000)).unwrap_err();
         assert_eq!(error.reason(), "dead_letters_full");
         assert!(error.to_string().contains("`p deadletter list`"), "{error}");
-        assert_eq!(files(folder.path()).unwrap().len(), 1);
+        let kept = files(folder.path()).unwrap();
+        assert_eq!(kept.len(), 1);
+        // It is full until there is room again.
+        assert_eq!(letters.probe().unwrap_err().reason(), "dead_letters_full");
+        std::fs::remove_file(&kept[0]).unwrap();
+        letters.known = None;
+        letters.probe().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         let mut letters = DeadLetters::new(file.join("below"), 2_000, "p".to_owned());

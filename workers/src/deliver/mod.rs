@@ -64,8 +64,10 @@ pub(crate) struct Delivery<B> {
     next_probe: Instant,
     /// Since when the backend has taken nothing, if it does not.
     trouble: Option<Trouble>,
-    /// The last payload that was refused was refused in all its parts.
-    refuses_all: bool,
+    /// So many payloads in a row were refused in all their parts.
+    refused_whole: u32,
+    /// Since when payloads of this window are sent in parts.
+    splitting_since: Option<Instant>,
     limits: Limits,
 }
 
@@ -100,7 +102,8 @@ impl<B: Backend> Delivery<B> {
             last_try: false,
             next_probe: Instant::now(),
             trouble: None,
-            refuses_all: false,
+            refused_whole: 0,
+            splitting_since: None,
             limits: Limits::default(),
         }
     }
@@ -152,6 +155,7 @@ impl<B: Backend> Delivery<B> {
     fn deliver(&mut self, window: Window) -> ControlFlow<()> {
         let (stamp, series) = (window.stamp(), window.len() as u64);
         let (start_ms, length_ms) = (window.start_ms(), window.length_ms());
+        self.splitting_since = None;
         self.shared.status.try_begins();
         let payloads = self.backend.payloads(window);
         let in_payloads: u64 = payloads.iter().map(|p| p.series as u64).sum();
@@ -179,7 +183,7 @@ impl<B: Backend> Delivery<B> {
         let series = payload.series as u64;
         match self.attempt(&payload)? {
             Answer::Taken => {
-                self.refuses_all = false;
+                self.refused_whole = 0;
                 self.shared.ledger.write(|c| c.series_delivered += series);
                 Continue(true)
             }

@@ -7,7 +7,7 @@ use crate::backend::{Backend, Payload, RefusedPart};
 use crate::backoff::roll;
 use crate::dead_letters::{DeadLetters, KeepError, Letter};
 use std::ops::ControlFlow::{self, Break, Continue};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
 
 impl<B: Backend> Delivery<B> {
@@ -25,9 +25,12 @@ impl<B: Backend> Delivery<B> {
             return Continue(false);
         };
         self.shared.ledger.write(|c| c.payloads_split += 1);
-        let mut pieces = Pieces::of(&payload, cut, self.refuses_all);
+        let mut pieces = Pieces::of(&payload, cut, self.refused_whole);
+        let since = *self.splitting_since.get_or_insert_with(Instant::now);
+        let longest = Duration::from_millis(of.length_ms);
         let mut whole = true;
-        while let Some(piece) = pieces.next() {
+        // Windows that are split must not take longer than they come.
+        while let Some(piece) = pieces.next(since.elapsed() >= longest) {
             let piece = self.keyed(piece, of);
             let series = piece.series as u64;
             match self.attempt(&piece)? {
@@ -47,13 +50,14 @@ impl<B: Backend> Delivery<B> {
         }
         let requests = pieces.requests();
         let found = pieces.found(&why);
-        self.refuses_all = found == Found::Nothing;
         match found {
             Found::Nothing => {
+                self.refused_whole = self.refused_whole.saturating_add(1);
                 self.reject(&payload, of, why)?;
                 whole = false;
             }
             Found::Bad(bad) => {
+                self.refused_whole = 0;
                 let (series, bad_parts) = (payload.series, bad.len());
                 tracing::debug!(event = "split", key = payload.key, series, bad_parts, requests);
                 for (piece, why) in bad {
@@ -116,7 +120,10 @@ impl<B: Backend> Delivery<B> {
             let Some(letters) = &mut self.dead_letters else { break None };
             match letters.put(&letter) {
                 Ok(()) => break None,
-                Err(error @ KeepError::Full { .. }) => break Some(error.reason()),
+                Err(error @ KeepError::Full { .. }) => {
+                    self.shared.status.letters_fail(Some(error.to_string()));
+                    break Some(error.reason());
+                }
                 Err(error) => {
                     if self.hold_for_letters(&error).is_break() {
                         if self.shared.progress.reading().replaying {
@@ -173,11 +180,16 @@ impl<B: Backend> Delivery<B> {
         if now < self.next_probe {
             return self.next_probe;
         }
-        let result = self.dead_letters.as_ref().map(DeadLetters::probe);
+        let result = self.dead_letters.as_mut().map(DeadLetters::probe);
         let pause = match result {
             None | Some(Ok(())) => {
                 self.letters_can_be_kept();
                 PROBE
+            }
+            // That is logged when a letter is lost by it.
+            Some(Err(error @ KeepError::Full { .. })) => {
+                self.shared.status.letters_fail(Some(error.to_string()));
+                PROBE_AGAIN
             }
             Some(Err(error)) => {
                 self.letters_cannot_be_kept(&error);
@@ -188,3 +200,6 @@ impl<B: Backend> Delivery<B> {
         self.next_probe
     }
 }
+
+#[cfg(test)]
+mod tests;

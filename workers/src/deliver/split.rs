@@ -42,9 +42,9 @@ pub(super) enum Found {
 }
 
 impl Pieces {
-    /// The halves of a payload that was refused. `doubtful` says that the payload before it was
-    /// refused whole, so that less is spent on this one.
-    pub(super) fn of(payload: &Payload, halves: [Payload; 2], doubtful: bool) -> Self {
+    /// The halves of a payload that was refused. `refused_whole` payloads before it were refused in
+    /// all their parts: each of them halves what is spent on this one, down to two requests.
+    pub(super) fn of(payload: &Payload, halves: [Payload; 2], refused_whole: u32) -> Self {
         let levels = usize::BITS - payload.series.max(2).leading_zeros();
         let wide = REQUESTS_PER_LEVEL * levels as usize;
         Self {
@@ -53,14 +53,14 @@ impl Pieces {
             requests: 0,
             taken: false,
             wide,
-            budget: if doubtful { wide } else { 2 * wide },
+            budget: (2 * wide).checked_shr(refused_whole).unwrap_or(0).max(2),
             most: payload.body.len().saturating_mul(2),
         }
     }
 
-    /// The next piece to send; `None` when there is no more to find out.
-    pub(super) fn next(&mut self) -> Option<Payload> {
-        if self.requests >= self.most || (!self.taken && self.requests >= self.budget) {
+    /// The next piece to send; `None` when there is no more to find out, or no time for it.
+    pub(super) fn next(&mut self, is_late: bool) -> Option<Payload> {
+        if is_late || self.requests >= self.most || (!self.taken && self.requests >= self.budget) {
             return None;
         }
         let largest = !self.taken && self.requests < self.wide;
@@ -92,7 +92,7 @@ impl Pieces {
         if !self.taken {
             return Found::Nothing;
         }
-        // Only if a backend cuts otherwise than in halves.
+        // Those for which there was no time, or which a backend has cut otherwise than in halves.
         self.alone.extend(self.open.into_iter().map(|piece| (piece, why.to_owned())));
         Found::Bad(self.alone)
     }
@@ -129,11 +129,11 @@ mod tests {
 
     /// Sends a payload whose first request was refused to a far side that refuses every body with a
     /// `b` in it. What was taken, what was found, and how many requests that took.
-    fn play(bytes: &[u8], doubtful: bool) -> (Vec<u8>, Found, usize) {
+    fn play(bytes: &[u8], refused_whole: u32) -> (Vec<u8>, Found, usize) {
         let whole = payload(bytes);
-        let mut pieces = Pieces::of(&whole, cut(&whole).unwrap(), doubtful);
+        let mut pieces = Pieces::of(&whole, cut(&whole).unwrap(), refused_whole);
         let mut taken = Vec::new();
-        while let Some(piece) = pieces.next() {
+        while let Some(piece) = pieces.next(false) {
             if piece.body.contains(&b'b') {
                 let halves = cut(&piece);
                 pieces.refused(piece, halves, "bad".to_owned());
@@ -162,7 +162,7 @@ mod tests {
             for at in 0..n {
                 let mut bytes = vec![b'g'; n];
                 bytes[at] = b'b';
-                let (taken, found, requests) = play(&bytes, false);
+                let (taken, found, requests) = play(&bytes, 0);
                 assert_eq!((taken.len(), bad(&found)), (n - 1, 1), "{at} of {n}");
                 assert!(requests <= 2 * n.ilog2() as usize + 2, "{requests} for {at} of {n}");
             }
@@ -174,7 +174,7 @@ mod tests {
         for bytes in
             [b"bg".repeat(150), b"bbbg".repeat(75), [b"b".repeat(150), b"g".repeat(150)].concat()]
         {
-            let (taken, found, requests) = play(&bytes, false);
+            let (taken, found, requests) = play(&bytes, 0);
             let good = bytes.iter().filter(|byte| **byte == b'g').count();
             assert_eq!((taken.len(), bad(&found)), (good, 300 - good));
             assert!(requests < 600, "{requests}");
@@ -185,9 +185,9 @@ mod tests {
     fn a_series_that_is_cut_too_leaves_no_piece_untried() {
         let mut whole = payload(&[&[b'b'; 10][..], &[b'g'; 7]].concat());
         whole.series = 9;
-        let mut pieces = Pieces::of(&whole, cut(&whole).unwrap(), false);
+        let mut pieces = Pieces::of(&whole, cut(&whole).unwrap(), 0);
         let mut taken = 0;
-        while let Some(piece) = pieces.next() {
+        while let Some(piece) = pieces.next(false) {
             if piece.body.contains(&b'b') {
                 let halves = cut(&piece);
                 pieces.refused(piece, halves, "bad".to_owned());
@@ -203,10 +203,38 @@ mod tests {
     fn a_far_side_that_refuses_everything_costs_few_requests() {
         for (n, most) in [(2, 2), (21, 20), (300, 36), (100_000, 68)] {
             let bytes = b"b".repeat(n);
-            let (taken, found, requests) = play(&bytes, false);
+            let (taken, found, requests) = play(&bytes, 0);
             assert_eq!((taken.len(), found), (0, Found::Nothing));
             assert!(requests <= most, "{requests} for {n}");
-            assert!(play(&bytes, true).2 <= most.div_ceil(2).max(2));
+            // Each further payload costs half as many.
+            assert!(play(&bytes, 1).2 <= most.div_ceil(2).max(2));
+            assert_eq!([6, 31, 64, u32::MAX].map(|before| play(&bytes, before).2), [2; 4]);
+        }
+    }
+
+    #[test]
+    fn what_there_is_no_time_for_is_among_the_bad() {
+        for in_time in 0..40 {
+            let whole = payload(&b"bg".repeat(20));
+            let mut pieces = Pieces::of(&whole, cut(&whole).unwrap(), 0);
+            let mut taken = 0;
+            while let Some(piece) = pieces.next(pieces.requests() >= in_time) {
+                if piece.body.contains(&b'b') {
+                    let halves = cut(&piece);
+                    pieces.refused(piece, halves, "bad".to_owned());
+                } else {
+                    pieces.taken();
+                    taken += piece.body.len();
+                }
+            }
+            assert!(pieces.requests() <= in_time);
+            match pieces.found("whole") {
+                Found::Nothing => assert_eq!(taken, 0),
+                Found::Bad(bad) => {
+                    let rest: usize = bad.iter().map(|(piece, _)| piece.body.len()).sum();
+                    assert_eq!(taken + rest, 40);
+                }
+            }
         }
     }
 
@@ -224,7 +252,7 @@ mod tests {
             bytes in prop::collection::vec(prop::sample::select(b"gggggggb".to_vec()), 2..200),
         ) {
             prop_assume!(bytes.contains(&b'b') && bytes.contains(&b'g'));
-            let (taken, found, requests) = play(&bytes, false);
+            let (taken, found, requests) = play(&bytes, 0);
             let good = bytes.iter().filter(|byte| **byte == b'g').count();
             prop_assert_eq!(taken.len(), good);
             let k = bad(&found);

@@ -44,7 +44,8 @@ pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result
     };
     let why = Box::new(Refusal { status, text: one_line(&hidden), remedy });
     match status {
-        401 => Err(SendError::Stop { why }),
+        // The address is wrong.
+        301..=308 | 401 => Err(SendError::Stop { why }),
         403 if !limited => Err(SendError::Stop { why }),
         // Somebody in between has no answer from the API.
         502 | 504 => Err(SendError::Unknown { after: answer.retry_after(now_ms), why }),
@@ -184,7 +185,9 @@ mod tests {
             (201, Class::Taken),
             (202, Class::Taken),
             (204, Class::Taken),
-            (301, Class::Reject),
+            (301, Class::Stop),
+            (302, Class::Stop),
+            (308, Class::Stop),
             (400, Class::Reject),
             (401, Class::Stop),
             (403, Class::Stop),

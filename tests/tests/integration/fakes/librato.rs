@@ -93,7 +93,7 @@ fn each_misfortune_at_librato_has_its_class() {
         (Reply::status(403), "stop", None, "403"),
         (Reply::status(401), "stop", None, "401"),
         (Reply::status(404), "reject", None, "404"),
-        (elsewhere, "reject", None, "set --api-url"),
+        (elsewhere, "stop", None, "set --api-url"),
         (Reply::hang(), "unknown", None, "no answer within 500ms"),
         (Reply::status(200).cut_after(0), "unknown", None, ""),
         (Reply::status(200).cut_after(20), "unknown", None, ""),

@@ -1,0 +1,97 @@
+//! A delivery whose backend refuses some series.
+
+use super::super::{Delivery, DeliverySettings, Shared};
+use crate::backend::{Backend, Payload, SendError};
+use crate::backoff::Pace;
+use crate::counters::Ledger;
+use crate::dead_letters::{DeadLetters, files};
+use crate::progress::Progress;
+use crate::queue::Queue;
+use crate::status::Status;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use zibrato::window::Window;
+
+/// A window is given as one payload. A series is a byte of it, and a `b` is refused; nothing is
+/// answered at once.
+struct Picky {
+    body: &'static [u8],
+    answers_after: Duration,
+}
+
+impl Backend for Picky {
+    fn payloads(&mut self, _: Window) -> Vec<Payload> {
+        vec![Payload::new(self.body.to_vec(), self.body.len())]
+    }
+
+    fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
+        // The far side, which is slow.
+        std::thread::park_timeout(self.answers_after);
+        if payload.body.contains(&b'b') {
+            return Err(SendError::Reject { why: "bad".into() });
+        }
+        Ok(())
+    }
+
+    fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
+        let (left, right) = payload.body.split_at(payload.body.len() / 2);
+        let half = |body: &[u8]| Payload::new(body.to_vec(), body.len());
+        (!left.is_empty()).then(|| [half(left), half(right)])
+    }
+}
+
+fn delivery(backend: Picky, folder: &Path, most: u64) -> (Delivery<Picky>, Shared) {
+    let shared = Shared {
+        queue: Arc::new(Queue::new(1)),
+        ledger: Arc::new(Ledger::default()),
+        progress: Arc::new(Progress::new().unwrap()),
+        status: Arc::new(Status::new()),
+    };
+    let settings = DeliverySettings {
+        name: "w".to_owned(),
+        pace: Pace::default(),
+        catch_up: 0,
+        dead_letters: Some(DeadLetters::new(folder.to_owned(), most, "p".to_owned())),
+    };
+    (Delivery::new(backend, settings, shared.clone()), shared)
+}
+
+#[test]
+fn a_window_is_split_for_no_longer_than_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = b"gggbgbgbgbgbgbgbgbgbgbgbgbgbgbgb";
+    for (length_ms, is_late) in [(60_000, false), (20, true)] {
+        let answers_after = Duration::from_millis(if is_late { 5 } else { 0 });
+        let (mut delivery, shared) =
+            delivery(Picky { body, answers_after }, folder.path(), 1 << 20);
+        assert!(delivery.deliver(Window::new(60_000, length_ms, 10)).is_continue());
+        let counters = shared.ledger.read();
+        let (delivered, refused) = (counters.series_delivered, counters.series_rejected);
+        assert_eq!(delivered + refused, 32);
+        assert_eq!(refused > 15, is_late, "{delivered} {refused}");
+    }
+}
+
+#[test]
+fn a_full_folder_keeps_the_worker_from_being_ready_until_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = Picky { body: b"b", answers_after: Duration::ZERO };
+    let (mut delivery, shared) = delivery(backend, folder.path(), 600);
+    let unready = || shared.status.unready(true, Duration::from_secs(60));
+    assert!(delivery.deliver(Window::new(60_000, 60_000, 10)).is_continue());
+    assert_eq!(unready(), None);
+    for start_ms in [120_000, 180_000] {
+        assert!(delivery.deliver(Window::new(start_ms, 60_000, 10)).is_continue());
+    }
+    assert!(unready().is_some_and(|why| why.contains("--dead-letters-max")), "{:?}", unready());
+    // A look at the folder does not change that.
+    delivery.probe();
+    assert!(unready().is_some());
+    for file in files(folder.path()).unwrap() {
+        std::fs::remove_file(file).unwrap();
+    }
+    delivery.dead_letters = Some(DeadLetters::new(folder.path().to_owned(), 600, "p".to_owned()));
+    assert!(delivery.deliver(Window::new(240_000, 60_000, 10)).is_continue());
+    assert_eq!(unready(), None);
+}
