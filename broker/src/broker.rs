@@ -39,8 +39,9 @@ const DESCRIPTORS: usize = 64;
 /// Its threads, those of libzmq and of the pages included.
 const THREADS: usize = 12;
 
-/// Memory that it is to find at the start; `--max-memory` bounds what it takes later.
-const MEMORY: usize = 32 << 20;
+/// Address space that it is to find at the start: stacks of its threads, and what the allocator
+/// reserves for one of them. `--max-memory` bounds the memory that it takes later.
+const MEMORY: usize = 128 << 20;
 
 /// A broker that runs in threads of its own. Dropping it stops it, within two seconds.
 ///

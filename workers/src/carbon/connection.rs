@@ -25,7 +25,8 @@ const KEEP_BYTES: usize = 16 << 20;
 /// How long it is kept.
 const KEEP_FOR: Duration = Duration::from_secs(120);
 
-/// How often it is written again at most: it may be what the peer does not like.
+/// How often a peer that is well may break the connection over it: it may be what the peer does not
+/// like.
 const MAX_AGAIN: u8 = 2;
 
 /// How long to listen, after the last payload of a window, for a peer that has closed.
@@ -55,7 +56,7 @@ pub(super) struct Connection {
 #[derive(Debug)]
 struct Kept {
     at: Instant,
-    /// How often it was written again.
+    /// How often a peer that was well broke the connection when it was written again.
     again: u8,
     bytes: Vec<u8>,
 }
@@ -127,16 +128,14 @@ impl Connection {
         if self.stream.is_none() {
             self.connect()?;
         }
-        if self.suspect {
-            self.forget();
-            let mut again = std::mem::take(&mut self.written);
-            let result = again.iter_mut().try_for_each(|kept| {
-                kept.again += 1;
-                self.write_now(&kept.bytes)
-            });
-            self.written = again;
-            result?;
-            self.suspect = false;
+        if self.suspect
+            && let Err(error) = self.write_again()
+        {
+            // A peer that is away breaks connections too, and is not to lose anything for that.
+            if self.is_well() {
+                self.written.iter_mut().for_each(|kept| kept.again += 1);
+            }
+            return Err(error);
         }
         self.write_now(payload)?;
         if place == Place::Last {
@@ -148,6 +147,23 @@ impl Connection {
         }
         self.keep(payload);
         Ok(())
+    }
+
+    /// Writes again what may have been lost, and waits a little whether the peer bears it.
+    fn write_again(&mut self) -> Result<(), ConnectionError> {
+        self.forget();
+        let kept = std::mem::take(&mut self.written);
+        let result = kept.iter().try_for_each(|kept| self.write_now(&kept.bytes));
+        self.written = kept;
+        result?;
+        self.suspect = false;
+        if !self.written.is_empty() {
+            self.look(LISTEN);
+        }
+        match self.stream {
+            Some(_) => Ok(()),
+            None => Err(ConnectionError::Reset(self.address.clone())),
+        }
     }
 
     /// Finds out whether the peer has closed, or does so within `patience`, and whether something

@@ -192,6 +192,36 @@ fn a_peer_that_hangs_is_given_up_on_after_the_timeout() {
     drop(hanging);
 }
 
+#[test]
+fn what_a_peer_had_not_read_comes_again_however_often_it_breaks_connections_meanwhile() {
+    let (listener, address) = listener();
+    let mut carbon = Carbon::to(address);
+    let ((a, line_a), (b, line_b)) = (window(1, 60), window(2, 120));
+    deliver(&mut carbon, a);
+    drop(accept(&listener));
+    // As behind a proxy whose backend is away: each connection is taken, and reset at once.
+    let away = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let expected = line_a + &line_b;
+    let (is_away, most) = (std::sync::Arc::clone(&away), expected.len());
+    let peer = std::thread::Builder::new().spawn(move || {
+        loop {
+            let mut stream = accept(&listener);
+            if is_away.load(std::sync::atomic::Ordering::SeqCst) {
+                rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+            } else {
+                return read(&mut stream, most);
+            }
+        }
+    });
+    let payload = carbon.payloads(b).remove(0);
+    for _ in 0..6 {
+        assert!(carbon.send(&payload).is_err());
+    }
+    away.store(false, std::sync::atomic::Ordering::SeqCst);
+    carbon.send(&payload).unwrap();
+    assert_eq!(peer.unwrap().join().unwrap(), expected);
+}
+
 /// A peer that resets the connection over a line with `bad` in it. Gives the lines that it took.
 fn picky(listener: TcpListener, lines: usize) -> std::thread::JoinHandle<Vec<String>> {
     let serve = move || {

@@ -93,7 +93,7 @@ struct TailFlags {
 }
 
 /// What it takes of the system: a subscription, and threads for it and for the log.
-const NEEDS: Resources = Resources { descriptors: 12, threads: 4, memory: 16 << 20 };
+const NEEDS: Resources = Resources { descriptors: 12, threads: 4, memory: 96 << 20 };
 
 impl TailFlags {
     fn broker(&self) -> Result<Broker, Failure> {

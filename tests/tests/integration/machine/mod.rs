@@ -188,7 +188,7 @@ fn few_descriptors(daemon: Daemon) {
 
 /// In KiB of address space, of which libzmq and each thread take a good part.
 fn little_memory(daemon: Daemon) {
-    for limit in [16, 24, 32, 36, 40, 44, 48, 56, 64, 80, 96, 112, 128, 192, 256] {
+    for limit in [16, 32, 40, 48, 64, 96, 128, 144, 160, 176, 192, 224, 256, 384] {
         let script = format!(r#"ulimit -v {}; exec "$@""#, limit * 1024);
         starts_or_refuses(daemon, &script, &["memory", "shared object", "thread"]);
     }
