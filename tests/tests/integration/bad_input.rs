@@ -84,7 +84,8 @@ fn a_port_that_is_not_shown_to_be_wrong_is_not_called_wrong() {
         let mut command = Command::new(program("zibrato-carbon"));
         command.arg("--port").arg(ports.at(0).to_string()).args(live.then_some("--live"));
         let mut worker = Running::start(&mut command);
-        worker.says(&["no_broker", "port + 1"]);
+        let line = worker.says(&["no_broker", "port + 1"]);
+        assert!(!line.contains("key"), "{line}");
         assert!(!worker.log().contains("wrong_port"), "{}", worker.log());
         assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
     }

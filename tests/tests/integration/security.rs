@@ -137,10 +137,11 @@ fn a_worker_without_a_key_that_is_allowed_gets_nothing_and_says_what_to_do() {
     let mut refused =
         [&[][..], &keys.flags("stranger")].map(|flags| tail(broker.publishing_port(), flags));
     allowed.says(&["broker_connected"]);
-    refused[0].says(&["no_broker", "if it encrypts, give its public key"]);
+    refused[0]
+        .says(&["no_broker", "if the broker encrypts, give its public key with --server-key"]);
     let public = std::fs::read_to_string(keys.file("stranger.pub")).unwrap();
     let public = public.split(' ').next().unwrap();
-    refused[1].says(&["no_broker", "this one among its allowed", public]);
+    refused[1].says(&["no_broker", "this public key among its --allowed-keys", public]);
     zibrato.count("info", "seen", 1.0);
     wait_until(DEADLINE, "the count", || sum(&allowed, "seen") == 1);
     assert!(refused.iter().all(|tail| tail.output().is_empty()));

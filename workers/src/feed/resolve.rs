@@ -45,21 +45,28 @@ fn tell(broker: &Broker, found: &Found) {
         }
         Found::Unheard { why, encrypts } => {
             let key = curve.as_ref().map(|curve| curve.public_key().to_string());
-            let keys = match (encrypts, &key) {
-                (Some(true), None) => {
-                    "if it encrypts, give its public key and a key of this worker's own"
-                }
-                (Some(true), Some(_)) => {
-                    "it has to have the key that --server-key names, and this one among its allowed"
-                }
-                (Some(false), Some(_)) => {
-                    "it does not encrypt; leave out --server-key and --curve-key"
-                }
-                (Some(false), None) | (None, _) => "",
-            };
-            let key = key.unwrap_or_default();
+            let keys = about_keys(*encrypts, key.is_some());
+            let key = key.as_deref();
             tracing::warn!(event = "no_broker", host, port, why, keys, key);
         }
+    }
+}
+
+/// What to do about keys, by whether the broker encrypts and this worker has keys.
+const fn about_keys(encrypts: Option<bool>, has_keys: bool) -> Option<&'static str> {
+    match (encrypts, has_keys) {
+        (Some(true), false) => Some(
+            "if the broker encrypts, give its public key with --server-key and this worker's \
+             secret key with --curve-key",
+        ),
+        (Some(true), true) => Some(
+            "the broker must have the secret key that belongs to --server-key, and this public \
+             key among its --allowed-keys",
+        ),
+        (Some(false), true) => {
+            Some("the broker does not encrypt: leave out --server-key and --curve-key")
+        }
+        (Some(false), false) | (None, _) => None,
     }
 }
 
