@@ -70,6 +70,12 @@ pub trait Backend: Send + 'static {
         None
     }
 
+    /// The names of the first `most` series of a payload, for people who read of its rejection.
+    /// Defaults to none.
+    fn names(&self, _payload: &Payload, _most: usize) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Where the backend delivers to, for log lines: an address without secrets. Defaults to none.
     fn destination(&self) -> Option<String> {
         None

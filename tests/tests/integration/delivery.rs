@@ -160,6 +160,7 @@ fn what_the_backend_refuses_is_listed_sent_and_dropped() {
         z.count("info", "logins", 7);
         wait_until(DEADLINE, "a refusal", || librato.requests().len() > requests);
     }
+    running.says(&["event=\"rejected\"", "names=\"logins (web-1)\"", "not today"]);
     running.says(&["event=\"dead_letter\""]);
     assert_eq!(running.stop(Signal::TERM).code(), Some(0));
     let deadletter = |args: &[&str]| {
@@ -168,7 +169,8 @@ fn what_the_backend_refuses_is_listed_sent_and_dropped() {
     };
     let (status, list, _) = deadletter(&["list"]);
     assert_eq!(status.code(), Some(0));
-    assert!(list.contains("not today") && list.contains("\n2 dead letters in "), "{list}");
+    assert!(list.contains("  logins (web-1)\n") && list.contains("not today"), "{list}");
+    assert!(list.contains("\n2 dead letters in "), "{list}");
     librato.answer_with(Reply::status(503));
     let (status, said, log) = deadletter(&["send", "--all"]);
     assert_eq!(status.code(), Some(74), "{said}{log}");

@@ -159,6 +159,10 @@ impl Backend for Carbon {
         split::split(payload, &self.encoder.timer_parts)
     }
 
+    fn names(&self, payload: &Payload, most: usize) -> Vec<String> {
+        split::names(payload, most, &self.encoder.timer_parts)
+    }
+
     fn destination(&self) -> Option<String> {
         Some(self.connection.address().to_string())
     }

@@ -1,4 +1,4 @@
-//! Cuts a payload in two between two series, of which a timer is several lines.
+//! The series in a payload, of which a timer is several lines: cuts it between two, and names them.
 //!
 //! Pure.
 
@@ -26,6 +26,23 @@ pub(super) fn split(payload: &Payload, timer_parts: &TimerParts) -> Option<[Payl
     let series = payload.series * left.len() / lines.len();
     let half = |lines: &[&[u8]], series| Payload::new(lines.concat(), series);
     Some([half(left, series), half(right, payload.series - series)])
+}
+
+/// The first names in a payload, with their tags; a timer's without its parts.
+pub(super) fn names(payload: &Payload, most: usize, timer_parts: &TimerParts) -> Vec<String> {
+    let name = |lines: &Vec<&[u8]>| {
+        let line = lines.first()?;
+        if lines.len() > 1
+            && let Some(TimerLine { timer, tags, .. }) = TimerLine::of(line, timer_parts)
+        {
+            let mark = if tags.is_empty() { "" } else { ";" };
+            return Some(format!("{timer}{mark}{tags}"));
+        }
+        let name = line.split(|byte| *byte == b' ').next()?;
+        Some(String::from_utf8_lossy(name).into_owned())
+    };
+    let lines = lines(&payload.body);
+    series(&lines, timer_parts).iter().take(most).filter_map(name).collect()
 }
 
 fn lines(body: &[u8]) -> Vec<&[u8]> {
@@ -70,7 +87,7 @@ impl<'a> TimerLine<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use super::{names, split};
     use crate::Payload;
     use crate::carbon::TimerParts;
 
@@ -97,6 +114,15 @@ mod tests {
         ];
         let expected: Vec<_> = series.iter().map(|lines| ((*lines).to_owned(), 1)).collect();
         assert_eq!(pieces(&series.concat(), 5), expected);
+    }
+
+    #[test]
+    fn each_series_is_named_once() {
+        let body = "t.count;x=y 1 60\nt.sum;x=y 2 60\na 1 60\nt.count 1 60\nz 1 60\n";
+        let payload = Payload::new(body.into(), 4);
+        let named = |most| names(&payload, most, &TimerParts::default());
+        assert_eq!(named(9), ["t;x=y", "a", "t.count", "z"]);
+        assert_eq!(named(1), ["t;x=y"]);
     }
 
     #[test]

@@ -70,17 +70,20 @@ pub(crate) fn run<B: Backend>(
 fn list(folder: &Path, paths: &[PathBuf], to: &mut impl Write) -> io::Result<()> {
     writeln!(
         to,
-        "{:<24}  {:>8}  {:>7}  {:>9}  file and answer",
+        "{:<24}  {:>8}  {:>7}  {:>9}  file, series and answer",
         "window", "length", "series", "bytes"
     )?;
     for path in paths {
         let name = name(path);
         match read(path) {
             Ok((letter, _)) => {
-                let Letter { start_ms, length_ms, series, body, answer, .. } = letter;
+                let Letter { start_ms, length_ms, series, names, body, answer, .. } = letter;
                 let (start, seconds) = (Rfc3339(start_ms), length_ms as f64 / 1000.0);
                 let bytes = body.len();
                 writeln!(to, "{start}  {seconds:>6} s  {series:>7}  {bytes:>9}  {name}")?;
+                if !names.is_empty() {
+                    writeln!(to, "{:<24}  {names}", "")?;
+                }
                 writeln!(to, "{:<24}  {answer}", "")?;
             }
             Err(why) => writeln!(to, "{name}: {why}")?,
@@ -201,6 +204,7 @@ mod tests {
                 start_ms,
                 length_ms: 60_000,
                 series: 7,
+                names: "logins, visits, …".to_owned(),
                 rejected_ms: 200_000,
                 answer: "400: bad".to_owned(),
                 body: vec![b'x'; (start_ms / 60_000) as usize],
@@ -227,8 +231,14 @@ mod tests {
         std::fs::write(folder.path().join("9-other.dead"), "x").unwrap();
         let (result, said) = ran(folder.path(), Action::List);
         result.unwrap();
-        for part in ["1970-01-01T00:01:00.000Z", "60 s", "400: bad", "is no dead letter", "4 dead"]
-        {
+        for part in [
+            "1970-01-01T00:01:00.000Z",
+            "60 s",
+            "  logins, visits, …\n",
+            "400: bad",
+            "is no dead letter",
+            "4 dead",
+        ] {
             assert!(said.contains(part), "{part}: {said}");
         }
         assert!(said.find("T00:01").unwrap() < said.find("T00:02").unwrap());

@@ -27,6 +27,8 @@ pub(crate) struct Letter {
     pub(crate) start_ms: u64,
     pub(crate) length_ms: u64,
     pub(crate) series: usize,
+    /// Names of some of them; empty if they are not known.
+    pub(crate) names: String,
     pub(crate) rejected_ms: u64,
     /// What the far side said.
     pub(crate) answer: String,
@@ -48,6 +50,9 @@ impl Letter {
         line("window-start-ms", &self.start_ms);
         line("window-length-ms", &self.length_ms);
         line("series", &self.series);
+        if !self.names.is_empty() {
+            line("names", &plain(&self.names));
+        }
         line("rejected", &Rfc3339(self.rejected_ms));
         line("rejected-ms", &self.rejected_ms);
         line("answer", &plain(&self.answer));
@@ -92,6 +97,8 @@ impl Letter {
             start_ms: number("window-start-ms")?,
             length_ms: number("window-length-ms")?,
             series: usize::try_from(number("series")?).unwrap_or(usize::MAX),
+            // Letters of older versions do not have them.
+            names: text("names").unwrap_or_default(),
             rejected_ms: number("rejected-ms")?,
             answer: text("answer")?,
             body: body.to_vec(),
@@ -151,6 +158,7 @@ mod tests {
             start_ms: 1_700_000_040_000,
             length_ms: 60_000,
             series: 3,
+            names: "a (web-1), b".to_owned(),
             rejected_ms: 1_700_000_101_250,
             answer: "Librato answered 400: bad".to_owned(),
             body: b"{\"gauges\":[]}\n\nmore".to_vec(),
@@ -171,6 +179,7 @@ mod tests {
              window-start-ms: 1700000040000\n\
              window-length-ms: 60000\n\
              series: 3\n\
+             names: a (web-1), b\n\
              rejected: 2023-11-14T22:15:01.250Z\n\
              rejected-ms: 1700000101250\n\
              answer: Librato answered 400: bad\n\
@@ -180,6 +189,14 @@ mod tests {
         );
         let read = Letter::decode(&file);
         assert_eq!(read, Ok((letter(), "zibrato-librato".to_owned())));
+    }
+
+    #[test]
+    fn a_letter_of_an_older_version_names_no_series() {
+        let sent = Letter { names: String::new(), ..letter() };
+        let file = sent.encode("p");
+        assert!(!String::from_utf8_lossy(&file).contains("names: "));
+        assert_eq!(Letter::decode(&file), Ok((sent, "p".to_owned())));
     }
 
     #[test]

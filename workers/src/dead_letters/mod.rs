@@ -241,6 +241,7 @@ mod tests {
             start_ms,
             length_ms: 1000,
             series: 1,
+            names: String::new(),
             rejected_ms: 2_000,
             answer: "no".to_owned(),
             body: vec![b'x'; bytes],

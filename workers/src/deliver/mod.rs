@@ -3,6 +3,7 @@
 mod attempt;
 mod catch_up;
 mod key;
+mod names;
 mod refused;
 mod split;
 

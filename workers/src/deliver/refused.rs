@@ -1,6 +1,7 @@
 //! What the backend refuses for good: the bad series are found, and kept in dead letters.
 
 use super::attempt::Answer;
+use super::names::{MOST_NAMES, sample};
 use super::split::{Found, Pieces, halves};
 use super::{Delivery, Of, PROBE, PROBE_AGAIN};
 use crate::backend::{Backend, Payload, RefusedPart};
@@ -21,7 +22,7 @@ impl<B: Backend> Delivery<B> {
     ) -> ControlFlow<(), bool> {
         let cut = halves(&payload, self.backend.split(&payload));
         let Some(cut) = cut else {
-            self.reject(&payload, of, why)?;
+            self.reject(&payload, of, self.names(&payload), why)?;
             return Continue(false);
         };
         self.shared.ledger.write(|c| c.payloads_split += 1);
@@ -53,7 +54,7 @@ impl<B: Backend> Delivery<B> {
         match found {
             Found::Nothing => {
                 self.refused_whole = self.refused_whole.saturating_add(1);
-                self.reject(&payload, of, why)?;
+                self.reject(&payload, of, self.names(&payload), why)?;
                 whole = false;
             }
             Found::Bad(bad) => {
@@ -63,7 +64,7 @@ impl<B: Backend> Delivery<B> {
                 for (piece, why) in bad {
                     // One that was not tried has no key, and letters are told apart by it.
                     let piece = self.keyed(piece, of);
-                    self.reject(&piece, of, why)?;
+                    self.reject(&piece, of, self.names(&piece), why)?;
                     whole = false;
                 }
             }
@@ -79,27 +80,42 @@ impl<B: Backend> Delivery<B> {
         of: Of,
         why: String,
     ) -> ControlFlow<(), bool> {
-        let (mut part, taken) = match refused {
+        let (mut part, names, taken) = match refused {
             RefusedPart::These(part) => {
                 let taken = payload.series.saturating_sub(part.series);
-                (part, taken)
+                let names = self.names(&part);
+                (part, names, taken)
             }
             // Nobody knows which: the letter has all of it.
-            RefusedPart::SomeOf(count) => (payload.clone(), payload.series.saturating_sub(count)),
+            RefusedPart::SomeOf(count) => {
+                (payload.clone(), None, payload.series.saturating_sub(count))
+            }
         };
         part.series = payload.series - taken;
         self.shared.ledger.write(|c| c.series_delivered += taken as u64);
         let part = self.keyed(part, of);
-        self.reject(&part, of, why)?;
+        self.reject(&part, of, names, why)?;
         Continue(false)
+    }
+
+    /// Some of the series in a payload, by their names.
+    fn names(&self, payload: &Payload) -> Option<String> {
+        sample(&self.backend.names(payload, MOST_NAMES), payload.series)
     }
 
     /// The backend will never take the payload: a file does. While none can be written, the window
     /// is held.
-    fn reject(&mut self, payload: &Payload, of: Of, why: String) -> ControlFlow<()> {
+    fn reject(
+        &mut self,
+        payload: &Payload,
+        of: Of,
+        names: Option<String>,
+        why: String,
+    ) -> ControlFlow<()> {
         let (series, key) = (payload.series, &*payload.key);
         if let Some(left_out) = self.limits.rejected.admit(Instant::now()) {
-            tracing::error!(event = "rejected", series, key, left_out, why);
+            let names = names.as_deref();
+            tracing::error!(event = "rejected", series, names, key, left_out, why);
         }
         let count = series as u64;
         if self.dead_letters.is_none() {
@@ -112,6 +128,7 @@ impl<B: Backend> Delivery<B> {
             start_ms: of.start_ms,
             length_ms: of.length_ms,
             series,
+            names: names.unwrap_or_default(),
             rejected_ms: unix_ms(),
             answer: why,
             body: payload.body.clone(),

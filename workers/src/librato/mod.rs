@@ -144,6 +144,10 @@ impl Backend for Librato {
     fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
         part::split(payload)
     }
+
+    fn names(&self, payload: &Payload, most: usize) -> Vec<String> {
+        part::names(payload, most)
+    }
 }
 
 impl BackendProgram for Librato {

@@ -25,6 +25,22 @@ pub(super) fn split(payload: &Payload) -> Option<[Payload; 2]> {
     Some([part(left, series)?, part(right, payload.series - series)?])
 }
 
+/// The first names in a body, with their sources.
+pub(super) fn names(payload: &Payload, most: usize) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+        source: Option<String>,
+    }
+    let Ok(Body { gauges }) = serde_json::from_slice(&payload.body) else { return Vec::new() };
+    let named = gauges.iter().filter_map(|gauge| serde_json::from_str::<Named>(gauge.get()).ok());
+    let name = |Named { name, source }| match source {
+        Some(source) => format!("{name} ({source})"),
+        None => name,
+    };
+    named.map(name).take(most).collect()
+}
+
 fn part(gauges: &[&RawValue], series: usize) -> Option<Payload> {
     let body = serde_json::to_vec(&Body { gauges: gauges.to_vec() }).ok()?;
     Some(Payload::new(body, series))
@@ -104,13 +120,22 @@ fn texts<'a>(value: &'a Value, into: &mut Vec<&'a str>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{refused, split};
+    use super::{names, refused, split};
     use crate::{Payload, RefusedPart};
 
     fn payload(names: &[&str]) -> Payload {
         let gauges: Vec<_> =
             names.iter().map(|name| format!(r#"{{"name":"{name}","value":1.0}}"#)).collect();
         Payload::new(format!(r#"{{"gauges":[{}]}}"#, gauges.join(",")).into_bytes(), names.len())
+    }
+
+    #[test]
+    fn gauges_are_named_with_their_sources() {
+        let body = r#"{"gauges":[{"name":"a","source":"web-1"},{"value":1},{"name":"b"}]}"#;
+        let whole = Payload::new(body.into(), 3);
+        assert_eq!(names(&whole, 5), ["a (web-1)", "b"]);
+        assert_eq!(names(&whole, 1), ["a (web-1)"]);
+        assert!(names(&Payload::new(b"x".to_vec(), 3), 5).is_empty());
     }
 
     #[test]

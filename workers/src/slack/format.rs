@@ -6,6 +6,11 @@ pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
+/// The text that was [escaped](escape).
+pub(super) fn unescape(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
 /// At most `most` characters of a text; a longer one ends in `…`.
 pub(super) fn shorten(text: &str, most: usize) -> String {
     if text.chars().count() <= most {

@@ -158,6 +158,10 @@ impl Backend for Slack {
         part::split(payload)
     }
 
+    fn names(&self, payload: &Payload, most: usize) -> Vec<String> {
+        part::names(payload, most)
+    }
+
     /// Sends one message, not before the pace allows it.
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
         if let Some(posted) = self.posted {

@@ -1,7 +1,9 @@
-//! The halves of a message, for when Slack refuses it: each has the header and half of the series.
+//! Parts of a message, for when Slack refuses it: its halves, each with the header and half of the
+//! series, and the names of the series.
 //!
 //! Pure.
 
+use super::format::unescape;
 use crate::Payload;
 use serde_json::Value;
 
@@ -24,4 +26,19 @@ pub(super) fn split(payload: &Payload) -> Option<[Payload; 2]> {
     };
     // The series that are not shown are told of in the last block.
     Some([half(left, left.len()), half(right, payload.series.saturating_sub(left.len()))])
+}
+
+/// The first names that a message shows, with their sources.
+pub(super) fn names(payload: &Payload, most: usize) -> Vec<String> {
+    let Ok(message) = serde_json::from_slice::<Value>(&payload.body) else { return Vec::new() };
+    let blocks = message["blocks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let sections = blocks.iter().filter(|block| block["type"] == "section");
+    let name = |block: &Value| {
+        // `*name* _source_ `, and then what there is to tell of it.
+        let text = block["text"]["text"].as_str()?.strip_prefix('*')?;
+        let (name, rest) = text.split_once("* _")?;
+        let (source, _) = rest.split_once("_ ")?;
+        Some(unescape(&format!("{name} ({source})")))
+    };
+    sections.filter_map(name).take(most).collect()
 }

@@ -55,6 +55,16 @@ fn secrets_are_in_no_debug_output() {
 }
 
 #[test]
+fn what_was_refused_is_named_as_it_was_counted() {
+    let mut slack = Slack::open(SlackFlags::webhook(HOOK)).unwrap();
+    let lines = ["info|c|a&b <c>|1|1|web-1", "info|c|logins|1|1|web-2"];
+    let payloads = slack.payloads(window(&lines));
+    assert_eq!(slack.names(&payloads[0], 5), ["a&b <c> (web-1)", "logins (web-2)"]);
+    assert_eq!(slack.names(&payloads[0], 1), ["a&b <c> (web-1)"]);
+    assert!(slack.names(&Payload::new(b"x".to_vec(), 1), 5).is_empty());
+}
+
+#[test]
 fn a_channel_gets_all_that_keeps_slack_from_adding_to_a_message() {
     let mut slack = Slack::open(SlackFlags::channel("xoxb-1", "#metrics")).unwrap();
     let payloads = slack.payloads(window(&["info|c|logins|1|1|a", "info|c|logins|1|1|b"]));

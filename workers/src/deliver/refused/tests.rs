@@ -4,10 +4,11 @@ use super::super::{Delivery, DeliverySettings, Shared};
 use crate::backend::{Backend, Payload, SendError};
 use crate::backoff::Pace;
 use crate::counters::Ledger;
-use crate::dead_letters::{DeadLetters, files};
+use crate::dead_letters::{DeadLetters, Letter, files, read};
 use crate::progress::Progress;
 use crate::queue::Queue;
 use crate::status::Status;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,10 @@ fn delivery(backend: Picky, folder: &Path, most: u64) -> (Delivery<Picky>, Share
     (Delivery::new(backend, settings, shared.clone()), shared)
 }
 
+fn letters(folder: &Path) -> Vec<Letter> {
+    files(folder).unwrap().iter().map(|file| read(file).unwrap().0).collect()
+}
+
 #[test]
 fn a_window_is_split_for_no_longer_than_it_is() {
     let folder = tempfile::tempdir().unwrap();
@@ -71,6 +76,11 @@ fn a_window_is_split_for_no_longer_than_it_is() {
         assert_eq!(delivered + refused, 32);
         assert_eq!(refused > 15, is_late, "{delivered} {refused}");
     }
+    // Those that there was no time for have keys too.
+    let letters = letters(folder.path());
+    assert!(letters.iter().all(|letter| letter.key.starts_with("w/60000+")), "{letters:?}");
+    let keys: BTreeSet<_> = letters.iter().map(|letter| &letter.body).collect();
+    assert!(keys.len() > 1);
 }
 
 #[test]
