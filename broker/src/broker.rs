@@ -92,12 +92,17 @@ pub enum End {
 }
 
 impl Broker {
+    /// Whether the system has what a broker takes of it.
+    pub(crate) fn probe() -> Result<(), StartError> {
+        needs().probe().map_err(StartError::Shortage)
+    }
+
     /// Listens, and begins to hand on.
     ///
     /// # Errors
     /// [`StartError`] when the host is unknown, a port is taken, or resources are short.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        needs().probe().map_err(StartError::Shortage)?;
+        Self::probe()?;
         let opened = config.journal.as_ref().map(OpenedJournal::open).transpose()?;
         let (sockets, replay) = config.bind()?;
         let ports = sockets.ports.clone();

@@ -2,6 +2,7 @@
 
 use super::{Flags, Http};
 use crate::bind::{NO_TCP, StartError};
+use crate::broker::Broker;
 use crate::ipc::Folder;
 use crate::journal::is_in_use;
 use std::io;
@@ -14,6 +15,7 @@ const DOORS: [Door; 4] = [Door::Publishers, Door::Subscribers, Door::Replay, Doo
 
 /// Adds to `findings` what is wrong with the flags and with what they name.
 pub(super) fn check(flags: &Flags, findings: &mut Findings) {
+    findings.take(Broker::probe());
     journal(flags, findings);
     let mut config = flags.without_keys();
     if let Some(with_keys) = findings.take(flags.with_keys(config.clone())) {

@@ -92,9 +92,69 @@ struct Checked {
 
 #[test]
 fn what_is_fine_is_fine_and_nothing_is_made() {
+    let broker = Broker::start();
     for (name, flags) in DAEMONS {
-        let Checked { code, output, log } = check(name, flags, &[], &[]);
+        let more = at(name, broker.publishing_port());
+        let more: Vec<_> = more.iter().map(|arg| &**arg).collect();
+        let Checked { code, output, log } = check(name, flags, &more, &[]);
         assert_eq!((code, &*output, &*log), (Some(0), "fine\n", ""), "{name}");
+    }
+}
+
+/// The flags that send a worker to a port.
+fn at(name: &str, port: u16) -> Vec<String> {
+    if name == "zibrato-broker" {
+        return Vec::new();
+    }
+    vec!["--port".to_owned(), port.to_string()]
+}
+
+#[test]
+fn a_worker_says_whether_its_broker_is_there() {
+    let (broker, ports, folder) = (Broker::start(), Ports::take(), folder());
+    let keygen = Running::run(
+        Command::new(program("zibrato-broker")).arg("keygen").current_dir(folder.path()),
+    );
+    assert_eq!(keygen.0.code(), Some(0));
+    let keys = ["broker.key", "broker.pub"].map(|name| folder.path().join(name));
+    let [secret, public] = keys.map(|path| path.display().to_string());
+    let keys = ["--server-key", &*public, "--curve-key", &*secret];
+    let encrypts = ["--curve-key", &*secret, "--allowed-keys", &*public];
+    let encrypts = Broker::start_with(&encrypts);
+    let ipc = format!("ipc://{}", folder.path().display());
+    let right = broker.publishing_port();
+    for name in ["zibrato-carbon", "zibrato-tail"] {
+        let flags = DAEMONS.iter().find(|(known, _)| *known == name).unwrap().1;
+        for (port, more, code, parts) in [
+            (right, &[][..], 0, &["fine\n"][..]),
+            (right, &keys, 78, &["--host 127.0.0.1, ", "leave out --server-key"]),
+            (right + 1, &[], 78, &["--port: the broker hands out the journal", "give --port"]),
+            (broker.http_port(), &[], 78, &["is no broker"]),
+            (encrypts.publishing_port(), &keys, 0, &["fine\n"]),
+            (encrypts.publishing_port(), &[], 78, &["encrypts", "--server-key"]),
+            (ports.at(9), &[], 0, &["warning: --host 127.0.0.1, --port", "nobody answers there"]),
+            (1, &["--host", &ipc], 0, &["warning: --host: no broker can be reached at "]),
+        ] {
+            let port = port.to_string();
+            let flags = [flags, &["--port", &port], more].concat();
+            let checked = check(name, &flags, &[], &[]);
+            assert_eq!(checked.code, Some(code), "{name} {more:?}: {checked:?}");
+            let all = checked.output + &checked.log;
+            assert!(parts.iter().all(|part| all.contains(part)), "{name} {more:?}: {all}");
+        }
+    }
+}
+
+#[test]
+fn too_few_descriptors_are_told_of() {
+    for (name, flags) in DAEMONS {
+        let folder = folder();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "ulimit -n 12; exec \"$0\" \"$@\""]).arg(program(name));
+        let command = command.args(flags).arg("--check").current_dir(folder.path());
+        let (status, _, log) = Running::run(command);
+        assert!(log.contains("too few file descriptors: "), "{name}: {log}");
+        assert_eq!(status.code(), Some(78), "{name}: {log}");
     }
 }
 
@@ -184,13 +244,16 @@ fn ports_and_a_journal_that_another_broker_has_are_told_of() {
 
 #[test]
 fn what_is_in_doubt_is_told_of_by_a_check_and_by_a_start_which_goes_on() {
+    let broker = Broker::start();
     for (name, flags) in DAEMONS {
         let prefix = name.to_uppercase().replace('-', "_");
         let levels = if name == "zibrato-broker" { "KEEP_LEVELS" } else { "LEVELS" };
         let (typo, right) = (format!("{prefix}_LOG_LEVLE"), format!("{prefix}_LOG_LEVEL"));
         let levels = format!("{prefix}_{levels}");
         let variables = [(&*typo, "debug"), (&*levels, "INFO,info;warn")];
-        let Checked { code, output, log } = check(name, flags, &[], &variables);
+        let more = at(name, broker.publishing_port());
+        let more: Vec<_> = more.iter().map(|arg| &**arg).collect();
+        let Checked { code, output, log } = check(name, flags, &more, &variables);
         assert_eq!((code, &*output), (Some(0), "fine, with 3 warnings\n"), "{name}: {log}");
         for part in [&*typo, &right, "`info` only by case", "`;`"] {
             assert!(log.contains(part), "{name}: {part}: {log}");

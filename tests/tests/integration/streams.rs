@@ -23,8 +23,9 @@ const DAEMONS: [(&str, &[&str]); 4] = [
     ("zibrato-slack", &["--dead-letters", "letters", "--webhook-url-file", "webhook"]),
 ];
 
-/// Every command that prints, in a folder with a journal and an empty folder of dead letters.
-const COMMANDS: [(&str, &[&str]); 18] = [
+/// The commands that print, in a folder with a journal and an empty folder of dead letters; those
+/// that need a broker's port come besides.
+const COMMANDS: [(&str, &[&str]); 16] = [
     ("zibrato-broker", &["--help"]),
     ("zibrato-broker", &["--version"]),
     ("zibrato-broker", &["--check", "--port", "0", "--http", "off", "--journal", "other"]),
@@ -36,13 +37,11 @@ const COMMANDS: [(&str, &[&str]); 18] = [
     ("zibrato-broker", &["cursors", "--help"]),
     ("zibrato-carbon", &["--help"]),
     ("zibrato-carbon", &["--version"]),
-    ("zibrato-carbon", &["--check", "--dead-letters", "letters"]),
     ("zibrato-carbon", &["deadletter", "--help"]),
     ("zibrato-carbon", &["deadletter", "list", "--dead-letters", "letters"]),
     ("zibrato-librato", &["--help"]),
     ("zibrato-slack", &["--help"]),
     ("zibrato-tail", &["--help"]),
-    ("zibrato-tail", &["--check"]),
 ];
 
 /// A daemon in a folder of its own, whose standard error a shell leads elsewhere.
@@ -185,7 +184,15 @@ fn commands(line: &str, check: impl Fn(&str, Option<i32>, &str)) {
     let commands = COMMANDS
         .iter()
         .map(|(name, args)| (*name, args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>()));
-    let more = [("zibrato-broker", list.to_vec()), ("zibrato-broker", keygen.to_vec())];
+    let port = broker.publishing_port().to_string();
+    let check_tail = ["--check", "--port", &port].map(str::to_owned);
+    let letters = ["--dead-letters", "letters"].map(str::to_owned);
+    let more = [
+        ("zibrato-broker", list.to_vec()),
+        ("zibrato-broker", keygen.to_vec()),
+        ("zibrato-carbon", [&check_tail[..], &letters].concat()),
+        ("zibrato-tail", check_tail.to_vec()),
+    ];
     for (name, args) in commands.chain(more) {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", line, "sh"]).arg(program(name)).args(&args);

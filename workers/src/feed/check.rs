@@ -1,17 +1,38 @@
-//! Whether a broker's host can be one here, for `--check`.
+//! Whether there is a broker where the flags say, for `--check`.
 
+use super::live::Broker;
+use super::resolve::{Found, NO_BROKER, about_keys, look_at};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use zibrato::daemon::Findings;
 
-/// Looks up the host of a broker. A folder may come with the broker, so one that is not there is
-/// only told of.
-pub(crate) fn check_host(host: &str, port: u16, findings: &mut Findings) {
-    match host.strip_prefix("ipc://") {
-        Some(folder) if !Path::new(folder).is_dir() => {
+/// Looks for the broker. Workers may be started before it, so one that is not there now is only
+/// told of.
+pub(crate) fn check_broker(broker: &Broker, findings: &mut Findings) {
+    let Broker { host, port, curve, door } = broker;
+    if let Some(endpoint) = door.ipc_endpoint(host) {
+        let [folder, file] = [host, &*endpoint].map(|url| url.trim_start_matches("ipc://"));
+        if !Path::new(folder).is_dir() {
             let why = "is no folder now; the broker makes it with --ipc";
             findings.warning(format!("--host: {folder} {why}"));
+        } else if let Err(error) = UnixStream::connect(file) {
+            findings.warning(format!("--host: no broker can be reached at {file}: {error}"));
         }
-        Some(_) => {}
-        None => findings.host("--host", host.trim_matches(['[', ']']), port),
+        return;
+    }
+    let Some(addresses) = findings.host("--host", broker.bare_host(), *port) else { return };
+    let there = format!("--host {host}, --port {port}");
+    match look_at(*port, &addresses) {
+        Found::WrongPort { what, right } => {
+            findings.error(format!("--port: {what}: give --port {right} in place of {port}"));
+        }
+        Found::Unheard { encrypts: Some(encrypts), .. } if encrypts != curve.is_some() => {
+            let why = about_keys(Some(encrypts), curve.is_some()).unwrap_or_default();
+            let what = if encrypts { "what listens there encrypts" } else { "a broker is there" };
+            findings.error(format!("{there}: {what}; {why}"));
+        }
+        Found::Unheard { encrypts: Some(_), .. } => {}
+        Found::Unheard { why: NO_BROKER, .. } => findings.error(format!("{there}: {NO_BROKER}")),
+        Found::Unheard { why, .. } => findings.warning(format!("{there}: {why}")),
     }
 }

@@ -41,14 +41,19 @@ impl Broker {
         Some(Self { port, door, ..self.clone() })
     }
 
+    /// The host without the brackets that an IPv6 address may have.
+    pub(crate) fn bare_host(&self) -> &str {
+        let bare = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        bare.unwrap_or(&self.host)
+    }
+
     /// Where to connect to. `None` when the host is neither a name nor an address nor a folder, or
     /// the port is 0.
     pub(crate) fn endpoint(&self) -> Option<String> {
         if let Some(file) = self.door.ipc_endpoint(&self.host) {
             return Some(file);
         }
-        let bare = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let bare = bare.unwrap_or(&self.host);
+        let bare = self.bare_host();
         let (address, _zone) = bare.split_once('%').unwrap_or((bare, ""));
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
         if self.port == 0 {

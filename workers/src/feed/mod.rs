@@ -12,7 +12,7 @@ mod presence;
 mod replay;
 mod resolve;
 
-pub(crate) use check::check_host;
+pub(crate) use check::check_broker;
 pub(crate) use live::{Broker, LiveFeed};
 pub(crate) use outlet::Outlet;
 pub(crate) use replay::{ReplayEnd, ReplayFeed, ReplaySettings};

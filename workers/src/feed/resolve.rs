@@ -1,7 +1,7 @@
-//! The thread `zb-resolve`: looks a host up and asks what listens there, to tell why a broker is
-//! not heard.
+//! Looks a host up and asks what listens there, to tell why a broker is not heard.
 //!
-//! A look-up has no deadline, so it has a thread of its own that nobody waits for.
+//! A look-up has no deadline, so a running worker does it in a thread of its own, `zb-resolve`,
+//! that nobody waits for.
 
 use super::Broker;
 use super::identify::{Listener, identify};
@@ -9,6 +9,7 @@ use crate::thread::OwnedThread;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 /// What a broker does on each of its ports.
 const PLACES: [&str; 4] = [
@@ -17,6 +18,9 @@ const PLACES: [&str; 4] = [
     "hands out the journal",
     "serves publishers of Python Zibrato 0.2",
 ];
+
+/// Once looking has taken so long, nothing further is asked.
+const LONGEST_LOOK: Duration = Duration::from_secs(4);
 
 /// Logs why nothing comes from a broker. `broker` is where it should publish.
 pub(super) fn explain(broker: Broker) -> Option<OwnedThread> {
@@ -29,7 +33,7 @@ pub(super) fn explain(broker: Broker) -> Option<OwnedThread> {
 
 /// What was found where a broker should be.
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
+pub(super) enum Found {
     /// Another port of a broker, and the one on which it publishes.
     WrongPort { what: String, right: u16 },
     /// It is not a wrong port, as far as can be seen; this is known of it.
@@ -53,7 +57,7 @@ fn tell(broker: &Broker, found: &Found) {
 }
 
 /// What to do about keys, by whether the broker encrypts and this worker has keys.
-const fn about_keys(encrypts: Option<bool>, has_keys: bool) -> Option<&'static str> {
+pub(super) const fn about_keys(encrypts: Option<bool>, has_keys: bool) -> Option<&'static str> {
     match (encrypts, has_keys) {
         (Some(true), false) => Some(
             "if the broker encrypts, give its public key with --server-key and this worker's \
@@ -72,20 +76,39 @@ const fn about_keys(encrypts: Option<bool>, has_keys: bool) -> Option<&'static s
 
 fn look(broker: &Broker) -> io::Result<Found> {
     if let Some(file) = broker.door.ipc_endpoint(&broker.host) {
-        let answers = UnixStream::connect(file.trim_start_matches("ipc://")).is_ok();
-        let encrypts = answers.then_some(broker.curve.is_some());
-        return Ok(Found::Unheard { why: if answers { SLOW } else { NOBODY }, encrypts });
+        return Ok(look_in(&file, broker.curve.is_some()));
     }
-    let addresses: Vec<_> = (&*broker.host, broker.port).to_socket_addrs()?.collect();
-    Ok(judge(broker.port, |port| {
-        let at = addresses.iter().map(|address| SocketAddr::new(address.ip(), port));
-        at.map(identify).find(|found| *found != Listener::Nobody).unwrap_or(Listener::Nobody)
-    }))
+    let addresses: Vec<_> = (broker.bare_host(), broker.port).to_socket_addrs()?.collect();
+    Ok(look_at(broker.port, &addresses))
 }
 
-const NOBODY: &str = "nobody answers there; start the broker";
+/// What is found at these addresses of a host, on the port on which a broker should publish.
+pub(super) fn look_at(port: u16, addresses: &[SocketAddr]) -> Found {
+    let begun = Instant::now();
+    judge(port, |port| {
+        let at = addresses.iter().map(|address| SocketAddr::new(address.ip(), port));
+        at.take_while(|_| begun.elapsed() < LONGEST_LOOK)
+            .map(identify)
+            .find(|found| *found != Listener::Nobody)
+            .unwrap_or(Listener::Nobody)
+    })
+}
+
+/// What is found in the folder of a broker, at this endpoint.
+fn look_in(endpoint: &str, has_keys: bool) -> Found {
+    let answers = UnixStream::connect(endpoint.trim_start_matches("ipc://")).is_ok();
+    Found::Unheard {
+        why: if answers { SLOW } else { NOBODY },
+        encrypts: answers.then_some(has_keys),
+    }
+}
+
+pub(super) const NOBODY: &str = "nobody answers there; start the broker";
 
 const SLOW: &str = "the broker is there but is not heard; it is starting, or has too much to do";
+
+pub(super) const NO_BROKER: &str =
+    "what listens there is no broker; --port is the broker's own port + 1";
 
 /// What to say of a port on which a broker should publish. `at` says what listens on a port.
 fn judge(typed: u16, at: impl Fn(u16) -> Listener) -> Found {
@@ -102,9 +125,7 @@ fn judge(typed: u16, at: impl Fn(u16) -> Listener) -> Found {
              program; --port is the broker's own port + 1",
             None,
         ),
-        Listener::Foreign | Listener::OtherSocket => {
-            unheard("what listens there is no broker; --port is the broker's own port + 1", None)
-        }
+        Listener::Foreign | Listener::OtherSocket => unheard(NO_BROKER, None),
         // The ports beside it belong to the same broker, if it is not wrong.
         Listener::Nobody => {
             let beside = [typed.checked_add(1), typed.checked_sub(1)].into_iter().flatten();

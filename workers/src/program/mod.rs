@@ -5,6 +5,7 @@ mod pages;
 
 use crate::backend::BackendProgram;
 use crate::dead_letters::command;
+use crate::feed::check_broker;
 use crate::worker::{StartError, View, WorkerBuilder};
 use clap::{Arg, Args};
 use flags::{Http, ProgramFlags, Task, WorkerFlags};
@@ -58,9 +59,18 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
     fn check(&self, findings: &mut Findings) {
         let flags = &self.worker;
         findings.take(shortest_flush::<B>(flags));
-        findings.take(flags.curve.read());
-        if findings.take(flags.builder(B::PROGRAM, None).check().map_err(failure)).is_some() {
-            crate::feed::check_host(&flags.host, flags.port, findings);
+        let keys = findings.take(flags.curve.read());
+        let mut builder = flags.builder(B::PROGRAM, None);
+        findings.take(WorkerBuilder::probe().map_err(failure));
+        if findings.take(builder.check().map_err(failure)).is_some() {
+            match keys {
+                Some(curve) => {
+                    builder.broker.curve = curve;
+                    check_broker(&builder.broker, findings);
+                }
+                // What is said of encryption would be wrong without them.
+                None => drop(findings.host("--host", builder.broker.bare_host(), flags.port)),
+            }
         }
         if let Some(Some(letters)) = findings.take(folder::<B>(flags)) {
             findings.folder("--dead-letters", &letters);

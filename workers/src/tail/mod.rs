@@ -3,7 +3,7 @@
 mod print;
 
 use crate::curve::CurveFlags;
-use crate::feed::{Broker, Feed, LiveFeed, check_host};
+use crate::feed::{Broker, Feed, LiveFeed, check_broker};
 use crate::levels::Levels;
 use print::{Format, Printer};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -45,8 +45,9 @@ impl Program for TailFlags {
     }
 
     fn check(&self, findings: &mut Findings) {
-        if findings.take(self.broker()).is_some() {
-            check_host(&self.host, self.port, findings);
+        findings.take(NEEDS.probe());
+        if let Some(broker) = findings.take(self.broker()) {
+            check_broker(&broker, findings);
         }
     }
 

@@ -24,7 +24,7 @@ const MAX_NAME: usize = 64;
 /// Says what a [`Worker`] shall do; made by [`Worker::builder`](super::Worker::builder).
 #[derive(Debug, Clone)]
 pub struct WorkerBuilder {
-    pub(super) broker: Broker,
+    pub(crate) broker: Broker,
     pub(super) name: String,
     pub(super) program: String,
     pub(super) replay: bool,

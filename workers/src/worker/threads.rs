@@ -39,6 +39,11 @@ struct Live {
 }
 
 impl WorkerBuilder {
+    /// Whether the system has what a worker takes of it.
+    pub(crate) fn probe() -> Result<(), StartError> {
+        NEEDS.probe().map_err(StartError::Shortage)
+    }
+
     /// Starts the worker; it stops when `stop` is raised, and raises it when one of its threads
     /// ends before that.
     pub(crate) fn start_with<B: Backend>(
@@ -47,7 +52,7 @@ impl WorkerBuilder {
         stop: Stop,
     ) -> Result<Worker, StartError> {
         self.check()?;
-        NEEDS.probe().map_err(StartError::Shortage)?;
+        Self::probe()?;
         if !self.replay {
             let feed = LiveFeed::connect(self.broker.clone(), &self.levels)?;
             return self.start_feed(feed, backend, stop);

@@ -45,11 +45,13 @@ impl Findings {
         result.map_err(|error| self.error(error)).ok()
     }
 
-    /// Looks a host up. `flag` is where it was given.
-    pub fn host(&mut self, flag: &str, host: &str, port: u16) {
-        if let Err(error) = look_up(host, port) {
-            self.error(format!("{flag}: the host {host} cannot be looked up: {error}"));
-        }
+    /// Looks a host up: its addresses with the port, or nothing after an error was added. `flag` is
+    /// where it was given.
+    pub fn host(&mut self, flag: &str, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+        let found = look_up(host, port);
+        self.take(
+            found.map_err(|error| format!("{flag}: the host {host} cannot be looked up: {error}")),
+        )
     }
 
     /// Finds out whether a folder can be written, without leaving anything there.
@@ -65,6 +67,7 @@ impl Findings {
     /// [`Failure`] when standard output cannot be written.
     pub(super) fn report(self, program: &str, origins: &Origins) -> Result<ExitCode, Failure> {
         for warning in &self.warnings {
+            let warning = origins.explain(warning);
             stderr::put(format!("{program}: warning: {warning}\n").as_bytes());
         }
         for error in &self.errors {
