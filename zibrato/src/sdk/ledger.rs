@@ -48,8 +48,7 @@ pub struct Stats {
     pub recorded: u64,
     /// Readings that the broker said it has taken.
     pub delivered: u64,
-    /// Readings sent to a broker that says nothing about what it takes, or sent at the last
-    /// moment before its answer could come.
+    /// Readings sent by the last flush, whose acknowledgement did not come before its deadline.
     pub unconfirmed: u64,
     /// Readings that are still here.
     pub pending: u64,

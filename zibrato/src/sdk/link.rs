@@ -1,7 +1,7 @@
 //! The sockets to the broker, and the batches that are on their way.
 //!
-//! One batch per level is in flight until the broker acknowledges it; unacknowledged it is sent
-//! again unchanged, and the broker drops what it already took.
+//! One batch per level is in flight until the broker acknowledges it. Without an acknowledgement it
+//! is sent again, unchanged, and the broker drops what it already took.
 
 use super::builder::InstallError;
 use super::demand::Demand;
@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 /// How long the broker may be silent before it counts as gone. It speaks every second.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 
-/// How often a broker that encrypts is connected to anew while it is silent. libzmq does not try
-/// again by itself once it has been refused, and the broker may let the key in later.
-const KNOCK_AGAIN: Duration = Duration::from_secs(5);
+/// How often the sockets are connected again while the broker is silent. A connection can be open at
+/// this end alone, and libzmq gives up one whose key the broker refused.
+const RECONNECT: Duration = Duration::from_secs(5);
 
 /// When an unacknowledged batch is sent again.
 #[derive(Clone, Copy)]
@@ -71,9 +71,8 @@ pub(crate) struct Link {
     control: zmq::Socket,
     /// Where the two connect to.
     endpoints: [String; SOCKETS],
-    encrypted: bool,
-    /// When they were last connected anew.
-    knocked: Instant,
+    /// When they were last connected.
+    reconnected: Instant,
     publisher: PublisherId,
     topics: BTreeMap<Level, Topic>,
     /// When the broker was last heard of.
@@ -94,9 +93,8 @@ struct Topic {
 /// When the batch in flight went out.
 #[derive(Clone, Copy)]
 struct Sent {
-    first: Instant,
     last: Instant,
-    /// How often it went out again since the broker was last found.
+    /// How often it was sent again since the broker came back, or took a batch that was sent later.
     repeats: u32,
 }
 
@@ -144,15 +142,14 @@ impl Link {
             }
             socket.connect(endpoint)?;
         }
-        let (encrypted, knocked) = (curve.is_some(), Instant::now());
+        let reconnected = Instant::now();
         let (topics, heard, connected) = (BTreeMap::new(), None, false);
         let demand = Demand::default();
         Ok(Self {
             push,
             control,
             endpoints,
-            encrypted,
-            knocked,
+            reconnected,
             publisher,
             topics,
             heard,
@@ -164,7 +161,7 @@ impl Link {
     /// Begins the connections anew. A broker whose machine is gone says no goodbye, and what only
     /// listens would never find out.
     fn reconnect(&mut self, now: Instant) {
-        self.knocked = now;
+        self.reconnected = now;
         for (socket, endpoint) in [&self.push, &self.control].into_iter().zip(&self.endpoints) {
             // Connecting only begins to; it was possible at the start, so it is now.
             socket.disconnect(endpoint).ok();
@@ -250,9 +247,7 @@ impl Link {
                 let sent = self.topics.values_mut().flat_map(|topic| &mut topic.sent);
                 sent.for_each(|sent| sent.repeats = 0);
             }
-            (false, false) if self.encrypted && now - self.knocked >= KNOCK_AGAIN => {
-                self.reconnect(now);
-            }
+            (false, false) if now - self.reconnected >= RECONNECT => self.reconnect(now),
             (true, true) | (false, false) => {}
         }
         let waiting = self.topics.values().filter_map(|topic| topic.waiting.front());
@@ -272,28 +267,27 @@ impl Link {
     }
 
     fn settle(&mut self, ack: &Ack, ledger: &Ledger) {
+        let mut latest = None;
         for (level, taken) in &ack.sequences {
             let Some(topic) = self.topics.get_mut(level.as_str()) else { continue };
             while let Some(first) = topic.waiting.front().filter(|b| b.id.sequence <= *taken) {
                 ledger.entries().delivered += first.readings;
                 topic.waiting.pop_front();
-                topic.sent = None;
+                latest = latest.max(topic.sent.take().map(|sent| sent.last));
+            }
+        }
+        // The broker takes batches in order. One that was sent earlier is most likely lost, and not
+        // waiting there.
+        for sent in self.topics.values_mut().filter_map(|topic| topic.sent.as_mut()) {
+            if Some(sent.last) < latest {
+                sent.repeats = 0;
             }
         }
     }
 
     /// Sends the first batch of each level that is not in flight, and again those that are due again.
-    pub(crate) fn pump(&mut self, now: Instant, resend: Resend, ledger: &Ledger) {
-        let never_heard = self.heard.is_none();
+    pub(crate) fn pump(&mut self, now: Instant, resend: Resend) {
         for (level, topic) in &mut self.topics {
-            if never_heard && topic.sent.is_some_and(|s| now.duration_since(s.first) >= SILENCE) {
-                // The broker takes batches, but its answers do not come through: an older one, or
-                // a closed port. Waiting on would hold everything else up.
-                topic.sent = None;
-                if let Some(gone) = topic.waiting.pop_front() {
-                    ledger.entries().unconfirmed += gone.readings;
-                }
-            }
             if topic.sent.is_some_and(|sent| !sent.is_due_again(now, resend)) {
                 continue;
             }
@@ -303,8 +297,8 @@ impl Link {
             // Refused while there is no broker, or while it does not keep up.
             if self.push.send_multipart(frames, zmq::DONTWAIT).is_ok() {
                 topic.sent = Some(match topic.sent {
-                    Some(sent) => Sent { last: now, repeats: sent.repeats + 1, ..sent },
-                    None => Sent { first: now, last: now, repeats: 0 },
+                    Some(sent) => Sent { last: now, repeats: sent.repeats + 1 },
+                    None => Sent { last: now, repeats: 0 },
                 });
             }
         }
@@ -352,5 +346,28 @@ pub(crate) fn endpoint(host: &str, door: Door, port: u16) -> String {
         format!("tcp://[{host}]:{port}")
     } else {
         format!("tcp://{host}:{port}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_later_ones_overtook_is_due_again_soon() {
+        let endpoints = ["inproc://push", "inproc://control"].map(str::to_owned);
+        let mut link = Link::open(&zmq::Context::new(), endpoints, None).unwrap();
+        let (ledger, now) = (Ledger::default(), Instant::now());
+        let before = now.checked_sub(Duration::from_secs(3)).unwrap();
+        for (level, last, repeats) in
+            [("early", before, 4), ("info", now, 0), ("late", now + Duration::from_secs(1), 4)]
+        {
+            let level = Level::new(level).unwrap();
+            link.push(&level, Vec::new(), 1);
+            link.topics.get_mut(&level).unwrap().sent = Some(Sent { last, repeats });
+        }
+        link.settle(&Ack { sequences: [("info".to_owned(), 1)].into() }, &ledger);
+        let repeats = |level| link.topics[&Level::new(level).unwrap()].sent.map(|s| s.repeats);
+        assert_eq!(["early", "info", "late"].map(repeats), [Some(0), None, Some(4)]);
     }
 }

@@ -260,7 +260,7 @@ impl Worker<'_> {
                 self.collect(Which::Idle);
             }
             let hurry = flushing.is_some();
-            self.link.pump(now, self.resend(hurry), self.instrument.ledger());
+            self.link.pump(now, self.resend(hurry));
             if hurry && owed.is_empty() && self.link.is_empty() {
                 let done = flushing.take().unwrap_or_default();
                 self.orders.tell(|state| state.flushes_done = done);
@@ -284,7 +284,7 @@ impl Worker<'_> {
         loop {
             let now = Instant::now();
             self.link.hear(now, self.instrument.ledger());
-            self.link.pump(now, self.resend(true), self.instrument.ledger());
+            self.link.pump(now, self.resend(true));
             let left = deadline.saturating_duration_since(now);
             if self.link.is_empty()
                 || left.is_zero()

@@ -197,17 +197,37 @@ fn a_broker_that_lags_is_not_flooded_with_repeats() {
 }
 
 #[test]
-fn a_broker_that_acknowledges_nothing_holds_nothing_up() {
+fn what_no_broker_acknowledges_is_kept_until_one_does() {
     let mut broker = Broker::new(Acknowledges::Nothing);
     let z = broker.builder().build().unwrap();
     z.count("info", "n", 1);
     broker.serve_until(|broker| broker.sum("info", "n", "not_specified") == 1.0);
     z.count("info", "n", 1);
-    broker.serve_until(|broker| broker.sum("info", "n", "not_specified") == 2.0);
+    // Longer than a silent broker counts as connected.
+    let begun = Instant::now();
+    broker.serve_until(|_| begun.elapsed() > super::link::SILENCE + Duration::from_secs(1));
     let stats = z.stats();
-    assert_eq!((stats.delivered, stats.unconfirmed, stats.pending), (0, 1, 1));
+    assert_eq!((stats.delivered, stats.unconfirmed, stats.pending), (0, 0, 2));
+    assert!(!stats.connected);
+    broker.acknowledges = Acknowledges::Everything;
     let stats = finish(z, &mut broker);
-    assert_eq!((stats.unconfirmed, stats.pending), (2, 0));
+    assert_eq!((stats.delivered, stats.unconfirmed, stats.pending), (2, 0, 0));
+    assert_eq!(broker.sum("info", "n", "not_specified"), 2.0);
+}
+
+#[test]
+fn a_start_into_a_connection_that_is_dead_costs_nothing() {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let (port, control_port) = broker.ports();
+    let ((port, push_dead), (control_port, control_dead)) =
+        (go_between(port), go_between(control_port));
+    for dead in [push_dead, control_dead] {
+        dead.store(true, Ordering::Relaxed);
+    }
+    let z = broker.builder().port(port).control_port(control_port).build().unwrap();
+    z.count("info", "n", 1);
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.delivered, stats.unconfirmed), (1, 0));
 }
 
 #[test]

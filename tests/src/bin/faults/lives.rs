@@ -15,6 +15,10 @@ const PAST: Duration = Duration::from_secs(120);
 /// How long one may take to come up.
 const COMES_UP: Duration = Duration::from_secs(30);
 
+/// A batch that a fault has lost is sent again so much later. Readings of other levels arrive
+/// meanwhile.
+const RESEND: Duration = Duration::from_secs(2);
+
 /// A publisher from its start to its end.
 #[derive(Debug)]
 pub(crate) struct Life {
@@ -26,6 +30,8 @@ pub(crate) struct Life {
     past: VecDeque<(Instant, u64)>,
     /// How much the broker has to have before it counts as being in touch.
     owed: u64,
+    /// Until when a batch that was lost in the trouble may not have come again.
+    affected_until: Option<Instant>,
 }
 
 /// How it ended.
@@ -53,7 +59,15 @@ impl Life {
         command.arg("--tally").arg(&tally);
         let mut process = Process::new(&format!("publisher-{source}"), folder, &command);
         process.start()?;
-        Ok(Self { source, tally, process, end: End::Runs, past: VecDeque::new(), owed: 1 })
+        Ok(Self {
+            source,
+            tally,
+            process,
+            end: End::Runs,
+            past: VecDeque::new(),
+            owed: 1,
+            affected_until: None,
+        })
     }
 
     pub(crate) fn count(&self) -> Count {
@@ -88,6 +102,9 @@ impl Life {
         }
         let (count, now) = (self.count(), Instant::now());
         if trouble {
+            self.affected_until = Some(now + RESEND);
+        }
+        if self.affected_until.is_some_and(|until| now < until) {
             self.owed = count.total().max(1);
         } else if count.delivered >= self.owed {
             self.owed = 0;
