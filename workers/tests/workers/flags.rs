@@ -6,10 +6,11 @@ const CARBON: &str = env!("CARGO_BIN_EXE_zibrato-carbon");
 const TAIL: &str = env!("CARGO_BIN_EXE_zibrato-tail");
 
 #[test]
-fn check_says_fine_without_a_broker_or_a_backend() {
+fn check_says_fine_without_a_backend_and_warns_without_a_broker() {
     for program in [CARBON, TAIL] {
-        let (code, stdout, stderr) = Program::run(program, &["--check"]);
-        assert_eq!((code, &*stdout, &*stderr), (Some(0), "fine\n", ""), "{program}");
+        let (code, stdout, stderr) = Program::run(program, &["--check", "--port", "1"]);
+        assert_eq!((code, &*stdout), (Some(0), "fine, with 1 warning\n"), "{program}");
+        assert!(stderr.contains("nobody answers there"), "{stderr}");
     }
 }
 
