@@ -16,7 +16,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 use zibrato::curve::{Curve, KeySource};
 use zibrato::daemon::{
-    CommonFlags, Doubts, Exit, Failure, Findings, Hangup, Program, Stop, Systemd,
+    CommonFlags, Doubts, Exit, Failure, Findings, Hangup, Program, Stop, Systemd, seconds,
+    whole_number,
 };
 use zibrato::resources::new_context;
 use zibrato::wire::{Door, MAX_FRAME_BYTES};
@@ -42,7 +43,7 @@ pub struct Flags {
 
     /// Port for publishers, the lowest of those used; 0 takes any that are free
     #[arg(long, value_name = "PORT", default_value_t = 5550, global = true,
-          value_parser = clap::value_parser!(u16).range(..=i64::from(MAX_BASE_PORT)))]
+          value_parser = whole_number::<u16>("a port", ..=u64::from(MAX_BASE_PORT)))]
     port: u16,
 
     /// Encrypt, with the secret key in this file; `zibrato-broker keygen` makes one
@@ -67,25 +68,25 @@ pub struct Flags {
 
     /// Messages that may wait for one subscriber before it loses some
     #[arg(long, value_name = "MESSAGES", default_value_t = 10_000,
-          value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+          value_parser = whole_number::<u32>("a whole number of messages", 1..=i32::MAX as u64))]
     high_water_mark: u32,
 
     /// Largest frame in bytes, at most the default, which is as much as workers take; who sends a larger one is disconnected
     #[arg(long, value_name = "BYTES", default_value_t = MAX_FRAME_BYTES as u64,
-          value_parser = clap::value_parser!(u64).range(1..=MAX_FRAME_BYTES as u64))]
+          value_parser = whole_number::<u64>("a whole number of bytes", 1..=MAX_FRAME_BYTES as u64))]
     max_frame: u64,
 
     /// MiB of memory to stay within; from half of it on publishers who sent much, and peers that do not read, are cut off and come back
     #[arg(long, value_name = "MIB", default_value_t = 512,
-          value_parser = clap::value_parser!(u64).range(64..=1 << 30))]
+          value_parser = whole_number::<u64>("a whole number of MiB", 64..=1 << 30))]
     max_memory: u64,
 
     /// Seconds that stopping may take
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.0..=3_600.0))]
     shutdown_timeout: Duration,
 
     /// Seconds that subscribers have, after a start, to come back before anything is handed on
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds(0.0..=3_600.0))]
     settle: Duration,
 
     /// Agree to listen where other machines can push and subscribe, unencrypted
@@ -330,12 +331,6 @@ fn mode(text: &str) -> Result<u32, String> {
         "0660" | "660" => Ok(0o660),
         _ => Err("give 0600 or 0660".into()),
     }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().and_then(|number| Duration::try_from_secs_f64(number).ok());
-    let bounded = seconds.filter(|seconds| *seconds <= Duration::from_secs(3_600));
-    bounded.ok_or_else(|| "give a number of seconds, at most 3600".into())
 }
 
 #[cfg(test)]

@@ -299,27 +299,9 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
-/// Reads a number of seconds, of which a fraction is allowed, between 0 and a day.
-pub(crate) fn seconds(text: &str) -> Result<Duration, SecondsError> {
-    let seconds: f64 = text.parse().map_err(|_| SecondsError)?;
-    if !(0.0..=86_400.0).contains(&seconds) {
-        return Err(SecondsError);
-    }
-    Ok(Duration::from_secs_f64(seconds))
-}
-
-/// As [`seconds`], but not zero: a timeout of nothing would refuse everything.
-pub(crate) fn timeout(text: &str) -> Result<Duration, SecondsError> {
-    seconds(text).and_then(|time| if time.is_zero() { Err(SecondsError) } else { Ok(time) })
-}
-
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("takes a number of seconds, such as 10 or 0.5")]
-pub(crate) struct SecondsError;
-
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Endpoint, one_line, seconds, timeout};
+    use super::{Answer, Endpoint, one_line};
     use std::time::Duration;
 
     #[test]
@@ -385,16 +367,5 @@ mod tests {
         assert_eq!(one_line(" a\nb\u{1b}[1m "), "a b [1m");
         assert_eq!(one_line(&"é".repeat(301)), format!("{}…", "é".repeat(300)));
         assert_eq!(one_line(&"é".repeat(300)), "é".repeat(300));
-    }
-
-    #[test]
-    fn times_are_seconds() {
-        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
-        assert_eq!(seconds("0"), Ok(Duration::ZERO));
-        for bad in ["", "-1", "nan", "inf", "1e9", "10s"] {
-            assert!(seconds(bad).is_err(), "{bad}");
-        }
-        assert!(timeout("0").is_err());
-        assert_eq!(timeout("10"), Ok(Duration::from_secs(10)));
     }
 }

@@ -1,8 +1,7 @@
 //! Flags are read as they are documented, and turned into a configuration.
 
-use super::{Flags, Http, http, seconds};
+use super::{Flags, Http, http};
 use clap::{CommandFactory, Parser};
-use std::time::Duration;
 
 #[test]
 fn the_flags_are_consistent() {
@@ -55,9 +54,8 @@ fn values_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn addresses_and_seconds_are_read() {
+fn addresses_are_read() {
     assert_eq!(http("off"), Ok(Http::Off));
     assert_eq!(http("127.0.0.1:80"), Ok(Http::At("127.0.0.1:80".parse().unwrap())));
     assert!(matches!(http("localhost:80"), Ok(Http::At(_))));
-    assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
 }

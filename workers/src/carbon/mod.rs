@@ -15,7 +15,7 @@ use crate::once::Once;
 use connection::{Connection, ConnectionError, Place};
 use encode::{Counted, Encoder};
 use std::time::Duration;
-use zibrato::daemon::{Exit, Failure, Findings};
+use zibrato::daemon::{Exit, Failure, Findings, number};
 use zibrato::window::Window;
 
 /// How long what was written may be on its way through buffers, or in the memory of a Carbon that
@@ -72,7 +72,7 @@ pub struct CarbonFlags {
     pub prefix: String,
 
     /// Wait so many seconds at most for a connection, or for Carbon to take a payload
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = number("a number of seconds", 0.1..=3_600.0))]
     pub timeout: f64,
 
     /// Deliver these numbers of a timer: count, sum, mean, min, max, stddev, and any percentile

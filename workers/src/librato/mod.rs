@@ -8,7 +8,7 @@ mod gauges;
 mod part;
 mod text;
 
-use crate::http::{self, Endpoint, HttpClient, Unanswered};
+use crate::http::{Endpoint, HttpClient, Unanswered};
 use crate::once::Once;
 use crate::secret::{self, Secret};
 use crate::{Backend, BackendProgram, Payload, SendError};
@@ -18,7 +18,7 @@ use gauges::Encoder;
 use std::path::PathBuf;
 use std::time::Duration;
 use zibrato::clock;
-use zibrato::daemon::{Exit, Failure, Findings};
+use zibrato::daemon::{Exit, Failure, Findings, seconds};
 use zibrato::window::Window;
 
 const DEFAULT_API_URL: &str = "https://metrics-api.librato.com";
@@ -51,7 +51,7 @@ pub struct LibratoFlags {
     pub ca_file: Option<PathBuf>,
 
     /// Longest time for one request, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = http::timeout)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.001..=86_400.0))]
     pub timeout: Duration,
 
     /// Put this text and a dot before every name

@@ -10,7 +10,9 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use zibrato::daemon::{CommonFlags, Exit, Failure, probe_folder, state_folder};
+use zibrato::daemon::{
+    CommonFlags, Exit, Failure, probe_folder, seconds, state_folder, whole_number,
+};
 
 /// All flags of a worker program.
 #[derive(Debug, clap::Parser)]
@@ -48,7 +50,7 @@ pub(super) struct WorkerFlags {
     pub(super) host: String,
 
     /// The port on which the broker publishes: its own port + 1; its journal is on the next one
-    #[arg(long, value_name = "PORT", default_value_t = 5551, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", default_value_t = 5551, value_parser = whole_number::<u16>("a port", 1..=65_535))]
     pub(super) port: u16,
 
     #[command(flatten)]
@@ -73,12 +75,12 @@ pub(super) struct WorkerFlags {
     pub(super) flush: Duration,
 
     /// Fold new names into `_overflow` beyond so many series in a window
-    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = at_least_one)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = whole_number::<usize>("a whole number of series", 1..))]
     max_series: usize,
 
     /// Let so many windows wait for the backend; then the journal holds the rest, or with --live
     /// the oldest is dropped and counted [default: 4, or 60 with --live]
-    #[arg(long, value_name = "NUMBER", value_parser = at_least_one)]
+    #[arg(long, value_name = "NUMBER", value_parser = whole_number::<usize>("a whole number of windows", 1..))]
     max_windows: Option<usize>,
 
     /// Deliver a backlog so many times as fast as it came, at most; 0 is as fast as the backend
@@ -93,7 +95,7 @@ pub(super) struct WorkerFlags {
     dead_letters: Option<PathBuf>,
 
     /// Bytes that they may have in all; further ones are lost, and counted
-    #[arg(long, value_name = "BYTES", default_value_t = 100 << 20)]
+    #[arg(long, value_name = "BYTES", default_value_t = 100 << 20, value_parser = whole_number::<u64>("a whole number of bytes", ..))]
     dead_letters_max: u64,
 
     /// Address for /healthz, /readyz and /metrics, such as 127.0.0.1:5581, or `off`
@@ -101,7 +103,7 @@ pub(super) struct WorkerFlags {
     pub(super) http: Http,
 
     /// Take so many seconds at most to deliver the rest when stopped
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = timeout)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.0..=3_600.0))]
     pub(super) shutdown_timeout: Duration,
 }
 
@@ -189,28 +191,19 @@ impl WorkerFlags {
 /// Why a number on the command line cannot be.
 #[derive(Debug, thiserror::Error)]
 enum NumberError {
-    #[error("at 1 a backlog would never become less; take 2 or more, or 0 for no limit")]
+    #[error(
+        "expected a whole number, at least 2, or 0 for no limit; at 1 a backlog would never become \
+         less"
+    )]
     CatchUp,
     #[error("a window has at least 0.1 seconds and at most a day: for one minute, `--flush 60`")]
     Flush,
     #[error("give HOST:PORT, such as 127.0.0.1:5581, or `off`")]
     Http,
-    #[error("at least 1 is needed")]
-    NotOne,
-    #[error("give seconds from {0} to {1}, such as 10 or 0.5")]
-    Seconds(f64, f64),
 }
 
 fn flush(text: &str) -> Result<Duration, NumberError> {
-    seconds(text, 0.1, 86_400.0).map_err(|_| NumberError::Flush)
-}
-
-fn timeout(text: &str) -> Result<Duration, NumberError> {
-    seconds(text, 0.0, 3_600.0)
-}
-
-fn at_least_one(text: &str) -> Result<usize, NumberError> {
-    text.parse().ok().filter(|number| *number > 0).ok_or(NumberError::NotOne)
+    seconds(0.1..=86_400.0)(text).map_err(|_| NumberError::Flush)
 }
 
 fn catch_up(text: &str) -> Result<u32, NumberError> {
@@ -225,15 +218,9 @@ fn http(text: &str) -> Result<Http, NumberError> {
     address.map(Http::At).ok_or(NumberError::Http)
 }
 
-/// Seconds, with a fraction or without.
-fn seconds(text: &str, least: f64, most: f64) -> Result<Duration, NumberError> {
-    let seconds: Option<f64> = text.trim().parse().ok().filter(|s| (least..=most).contains(s));
-    seconds.map(Duration::from_secs_f64).ok_or(NumberError::Seconds(least, most))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Http, WorkerFlags, at_least_one, catch_up, flush, http, timeout};
+    use super::{Http, WorkerFlags, catch_up, flush, http};
     use clap::Parser;
     use std::ffi::OsString;
     use std::path::PathBuf;
@@ -243,21 +230,13 @@ mod tests {
     fn seconds_may_have_a_fraction() {
         assert_eq!(flush("60").unwrap(), Duration::from_secs(60));
         assert_eq!(flush("0.1").unwrap(), Duration::from_millis(100));
-        assert_eq!(timeout("0").unwrap(), Duration::ZERO);
         for bad in ["0", "0.05", "-1", "nan", "inf", "soon", "", "86401"] {
             assert!(flush(bad).unwrap_err().to_string().contains("--flush 60"), "{bad:?}");
-        }
-        for bad in ["-1", "nan", "inf", "3601"] {
-            assert!(timeout(bad).is_err(), "{bad:?}");
         }
     }
 
     #[test]
-    fn a_bound_is_at_least_one_and_a_catch_up_faster_than_what_comes() {
-        assert_eq!(at_least_one("7").unwrap(), 7);
-        for bad in ["0", "-1", "1.5", "many"] {
-            assert!(at_least_one(bad).is_err(), "{bad:?}");
-        }
+    fn a_catch_up_is_faster_than_what_comes() {
         assert_eq!((catch_up("0").unwrap(), catch_up("2").unwrap()), (0, 2));
         assert!(catch_up("1").is_err() && catch_up("-1").is_err());
     }

@@ -6,7 +6,7 @@ mod format;
 mod history;
 mod part;
 
-use crate::http::{self, Endpoint, HttpClient, Unanswered};
+use crate::http::{Endpoint, HttpClient, Unanswered};
 use crate::secret::{self, Secret};
 use crate::{Backend, BackendProgram, Payload, SendError};
 use digest::{Digester, MAX_TITLE};
@@ -14,7 +14,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use zibrato::clock;
-use zibrato::daemon::{Exit, Failure, Findings};
+use zibrato::daemon::{Exit, Failure, Findings, seconds};
 use zibrato::window::Window;
 
 const DEFAULT_API_URL: &str = "https://slack.com/api";
@@ -64,11 +64,11 @@ pub struct SlackFlags {
     pub title: String,
 
     /// Longest time for one request, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = http::timeout)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.001..=86_400.0))]
     pub timeout: Duration,
 
     /// Shortest time between two messages, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = http::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds(0.0..=86_400.0))]
     pub pace: Duration,
 }
 

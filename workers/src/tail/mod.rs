@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use zibrato::clock::unix_ms;
 use zibrato::daemon::{
-    CommonFlags, Doubts, Exit, Failure, Findings, Program, Stop, stdout_failure,
+    CommonFlags, Doubts, Exit, Failure, Findings, Program, Stop, stdout_failure, whole_number,
 };
 use zibrato::resources::Resources;
 
@@ -71,7 +71,7 @@ struct TailFlags {
     host: String,
 
     /// The port on which the broker publishes: its own port + 1
-    #[arg(long, value_name = "PORT", default_value_t = 5551, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", default_value_t = 5551, value_parser = whole_number::<u16>("a port", 1..=65_535))]
     port: u16,
 
     #[command(flatten)]

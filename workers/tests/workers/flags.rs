@@ -26,7 +26,7 @@ fn what_is_wrong_says_how_to_mend_it() {
         (["--max-series", "0"], 64, "at least 1"),
         (["--max-windows", "-1"], 64, "at least 1"),
         (["--port", "0"], 64, "--port"),
-        (["--shutdown-timeout", "-1"], 64, "such as 10"),
+        (["--shutdown-timeout", "-1"], 64, "seconds from 0 to 3600"),
         (["--no-such", "x"], 64, "--no-such"),
         (["--flush", "0.5"], 78, "at least 1 s"),
         (["--log-level", "info=="], 78, "--log-level"),

@@ -11,13 +11,14 @@ use clap::Parser;
 use console::{Console, Output, Totals};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use work::{Done, Tally, Times};
 use zibrato::Zibrato;
-use zibrato::daemon::{CommonFlags, Doubts, Exit, Failure, Program, Stop, print};
+use zibrato::daemon::{
+    CommonFlags, Doubts, Exit, Failure, Program, Stop, print, seconds, whole_number,
+};
 use zibrato_broker::{Broker, Config};
 use zibrato_workers::carbon::{Address, Carbon};
 use zibrato_workers::{Levels, Worker};
@@ -26,9 +27,6 @@ const PROGRAM: &str = "quickstart";
 
 /// How long each part may take to hand on what it holds, at the end.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How often a table may be drawn.
-const FLUSHES: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,11 +59,11 @@ struct Flags {
     carbon: Option<Address>,
 
     /// Draw a table every so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
-    flush: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds(0.1..=3_600.0))]
+    flush: Duration,
 
     /// Read on this many threads
-    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = whole_number::<u16>("a whole number of threads", 1..=256))]
     threads: u16,
 
     #[command(flatten)]
@@ -87,11 +85,6 @@ impl Program for Flags {
 }
 
 fn run(flags: &Flags) -> Result<ExitCode, Failure> {
-    let flush = Duration::try_from_secs_f64(flags.flush).unwrap_or_default();
-    if !FLUSHES.contains(&flush) {
-        let why = format!("--flush {}: give 0.1 to 3600 seconds", flags.flush);
-        return Err(Failure::new(Exit::Usage, why));
-    }
     for path in &flags.paths {
         let wrong = |why| Failure::new(Exit::Io, format!("{}: {why}", path.display()));
         let kind = path.metadata().map_err(|why| wrong(format!("{why}; name files that exist")))?;
@@ -108,7 +101,7 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     let console = Console::new(output);
     let levels: Levels = "info,warn".parse().map_err(|e| unavailable("levels", &e))?;
     let worker =
-        || Worker::builder().port(broker.publish_port()).levels(levels.clone()).flush(flush);
+        || Worker::builder().port(broker.publish_port()).levels(levels.clone()).flush(flags.flush);
     let drawing = worker().start(console.clone()).map_err(|e| unavailable("worker", &e))?;
     let delivering = match &flags.carbon {
         Some(address) => {

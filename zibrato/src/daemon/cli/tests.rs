@@ -1,6 +1,7 @@
 //! Flag beats variable beats file beats default, and unknown keys are errors.
 
 use super::{CommonFlags, Origins, Wrong, parse_from, with_subcommand_flags, with_variables};
+use crate::daemon::whole_number;
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 use std::io::Write;
@@ -8,7 +9,7 @@ use std::io::Write;
 #[derive(Debug, Parser)]
 #[command(name = "zibrato-demo")]
 struct Demo {
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 60, value_parser = whole_number::<u64>("a whole number", 1..))]
     flush: u64,
     #[arg(long, value_delimiter = ',', default_value = "info")]
     levels: Vec<String>,
@@ -74,7 +75,10 @@ fn what_is_wrong_in_the_file_names_the_file_and_the_key() {
         ("flush = 1O", "flush: expected a number (FLUSH): "),
         ("flush = 1\nflush = 2", "flush: duplicate key (line 2)"),
         ("config = 'x'", "config: no such key"),
-        ("flush = 'soon'", "flush: invalid value 'soon': invalid digit"),
+        (
+            "flush = 'soon'",
+            "flush: invalid value 'soon': expected a whole number, at least 1 (line 1)",
+        ),
         ("log-format = 'jsn'", "log-format: invalid value 'jsn' [possible values: json, text]"),
     ] {
         let (_keep, path) = file(text);
