@@ -6,6 +6,7 @@ mod proxy;
 mod trust;
 
 use crate::{Payload, Secret, SendError};
+use issuer::Issuer;
 use proxy::{ProxyError, Through};
 use std::fmt;
 use std::io::{self, Read};
@@ -84,6 +85,7 @@ pub(crate) struct HttpClient {
     timeout: Duration,
     /// The proxy, without its password.
     through: Option<Through>,
+    issuer: Issuer,
 }
 
 impl HttpClient {
@@ -116,7 +118,8 @@ impl HttpClient {
             trust.tell();
             config = config.tls_config(TlsConfig::builder().root_certs(trust.roots).build());
         }
-        Ok(Self { agent: config.build().new_agent(), endpoint, timeout, through })
+        let (agent, issuer) = (config.build().new_agent(), Issuer::default());
+        Ok(Self { agent, endpoint, timeout, through, issuer })
     }
 
     /// Where requests go, and through which proxy: what a log line may show.
@@ -172,7 +175,8 @@ impl HttpClient {
             let host = self.endpoint.host().to_owned();
             // Through a proxy the server cannot be asked once more.
             let port = self.endpoint.0.port_u16().unwrap_or(443);
-            let issuer = if self.through.is_none() { issuer::issuer(&host, port) } else { None };
+            let is_direct = self.through.is_none();
+            let issuer = is_direct.then(|| self.issuer.of(&host, port)).flatten();
             let issuer = issuer.map(|name| format!(", issued by {name:?},")).unwrap_or_default();
             return RequestError::Certificate { host, issuer, why, remedy };
         }

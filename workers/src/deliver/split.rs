@@ -127,13 +127,11 @@ mod tests {
         halves(of, (!right.is_empty()).then(|| [payload(left), payload(right)]))
     }
 
-    /// Sends a payload whose first request was refused to a far side that refuses every body with a
-    /// `b` in it. What was taken, what was found, and how many requests that took.
-    fn play(bytes: &[u8], refused_whole: u32) -> (Vec<u8>, Found, usize) {
-        let whole = payload(bytes);
-        let mut pieces = Pieces::of(&whole, cut(&whole).unwrap(), refused_whole);
+    /// Sends pieces, so many at most, to a far side that refuses every body with a `b` in it, and
+    /// returns what was taken.
+    fn send(pieces: &mut Pieces, most: usize) -> Vec<u8> {
         let mut taken = Vec::new();
-        while let Some(piece) = pieces.next(false) {
+        while let Some(piece) = pieces.next(pieces.requests() >= most) {
             if piece.body.contains(&b'b') {
                 let halves = cut(&piece);
                 pieces.refused(piece, halves, "bad".to_owned());
@@ -142,6 +140,15 @@ mod tests {
                 taken.extend(piece.body);
             }
         }
+        taken
+    }
+
+    /// Sends a payload whose first request was refused. What was taken, what was found, and how many
+    /// requests that took.
+    fn play(bytes: &[u8], refused_whole: u32) -> (Vec<u8>, Found, usize) {
+        let whole = payload(bytes);
+        let mut pieces = Pieces::of(&whole, cut(&whole).unwrap(), refused_whole);
+        let taken = send(&mut pieces, usize::MAX);
         let requests = pieces.requests();
         (taken, pieces.found("whole"), requests)
     }
@@ -186,16 +193,7 @@ mod tests {
         let mut whole = payload(&[&[b'b'; 10][..], &[b'g'; 7]].concat());
         whole.series = 9;
         let mut pieces = Pieces::of(&whole, cut(&whole).unwrap(), 0);
-        let mut taken = 0;
-        while let Some(piece) = pieces.next(false) {
-            if piece.body.contains(&b'b') {
-                let halves = cut(&piece);
-                pieces.refused(piece, halves, "bad".to_owned());
-            } else {
-                pieces.taken();
-                taken += piece.body.len();
-            }
-        }
+        let taken = send(&mut pieces, usize::MAX).len();
         assert_eq!((taken, bad(&pieces.found("whole"))), (7, 10));
     }
 
@@ -217,16 +215,7 @@ mod tests {
         for in_time in 0..40 {
             let whole = payload(&b"bg".repeat(20));
             let mut pieces = Pieces::of(&whole, cut(&whole).unwrap(), 0);
-            let mut taken = 0;
-            while let Some(piece) = pieces.next(pieces.requests() >= in_time) {
-                if piece.body.contains(&b'b') {
-                    let halves = cut(&piece);
-                    pieces.refused(piece, halves, "bad".to_owned());
-                } else {
-                    pieces.taken();
-                    taken += piece.body.len();
-                }
-            }
+            let taken = send(&mut pieces, in_time).len();
             assert!(pieces.requests() <= in_time);
             match pieces.found("whole") {
                 Found::Nothing => assert_eq!(taken, 0),

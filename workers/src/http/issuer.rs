@@ -1,7 +1,10 @@
-//! Who has issued a certificate that is not trusted: asked of the server once more, for the message
+//! Who has issued a certificate that is not trusted: the server is asked once more, for the log
 //! alone. Nothing is sent to it.
+//!
+//! The thread `zb-issuer` asks, so that nobody waits for a slow server.
 
 use crate::http::one_line;
+use crate::thread::{Ended, OwnedThread};
 use crate::timed::Timed;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -10,14 +13,51 @@ use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
 };
 use std::net::ToSocketAddrs;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// The longest time for everything: delivery waits meanwhile.
+/// The longest time for everything but the look-up of the host.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What is known of the issuer of the certificate that one server shows.
+#[derive(Debug, Default)]
+pub(super) struct Issuer {
+    /// The name, when it was last asked for.
+    known: Arc<Mutex<Option<String>>>,
+    asking: Mutex<Option<OwnedThread>>,
+}
+
+impl Issuer {
+    /// The name that the last answer had, if there was one. Asks again, unless that is still under
+    /// way, and logs a name that is new.
+    pub(super) fn of(&self, host: &str, port: u16) -> Option<String> {
+        let name = lock(&self.known).clone();
+        let mut asking = lock(&self.asking);
+        let is_asking = |thread: &mut OwnedThread| {
+            matches!(thread.join_by(Instant::now()), Ended::StillRunning)
+        };
+        if !asking.as_mut().is_some_and(is_asking) {
+            let (host, known) = (host.to_owned(), Arc::clone(&self.known));
+            let body = move || {
+                let name = issuer(&host, port);
+                let before = std::mem::replace(&mut *lock(&known), name.clone());
+                if let Some(issuer) = name.filter(|name| before.as_ref() != Some(name)) {
+                    tracing::warn!(event = "certificate_issuer", host, issuer);
+                }
+            };
+            // Without a thread the certificate is refused all the same, and the log says so.
+            *asking = OwnedThread::spawn("zb-issuer", body, || ()).ok();
+        }
+        name
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The name of who has issued the last certificate that a server shows.
-pub(super) fn issuer(host: &str, port: u16) -> Option<String> {
+fn issuer(host: &str, port: u16) -> Option<String> {
     let verifier =
         Arc::new(Recorder { provider: ring::default_provider(), last: Mutex::default() });
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -33,7 +73,7 @@ pub(super) fn issuer(host: &str, port: u16) -> Option<String> {
     let mut stream = Timed::connect(address, PATIENCE).ok()?;
     // It ends with an error always, because nothing is accepted.
     connection.complete_io(&mut stream).err()?;
-    let last = verifier.last.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let last = lock(&verifier.last).take()?;
     issuer_in(&last).map(|name| one_line(&name))
 }
 
@@ -54,8 +94,8 @@ impl ServerCertVerifier for Recorder {
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let last = intermediates.last().unwrap_or(end_entity).to_vec();
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
-        Err(CertificateError::ApplicationVerificationFailure.into())
+        *lock(&self.last) = Some(last);
+        refused()
     }
 
     fn verify_tls12_signature(
@@ -64,7 +104,7 @@ impl ServerCertVerifier for Recorder {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(CertificateError::ApplicationVerificationFailure.into())
+        refused()
     }
 
     fn verify_tls13_signature(
@@ -73,12 +113,16 @@ impl ServerCertVerifier for Recorder {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(CertificateError::ApplicationVerificationFailure.into())
+        refused()
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+fn refused<T>() -> Result<T, Error> {
+    Err(CertificateError::ApplicationVerificationFailure.into())
 }
 
 const SEQUENCE: u8 = 0x30;
@@ -137,7 +181,8 @@ fn of(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PATIENCE, issuer, issuer_in};
+    use super::{Issuer, PATIENCE, issuer, issuer_in, lock};
+    use crate::thread::Ended;
     use proptest::prelude::*;
     use std::io::{ErrorKind, Read, Write};
     use std::net::TcpListener;
@@ -173,6 +218,24 @@ mod tests {
         assert_eq!(issuer("127.0.0.1", port), None);
         assert!(begun.elapsed() < 3 * PATIENCE, "{:?}", begun.elapsed());
         drips.unwrap().join().unwrap();
+    }
+
+    #[test]
+    fn nobody_waits_for_a_server_that_says_nothing_and_it_is_asked_once_at_a_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let issuer = Issuer::default();
+        let begun = Instant::now();
+        for _ in 0..10 {
+            assert_eq!(issuer.of("127.0.0.1", port), None);
+        }
+        assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+        let (connection, _) = listener.accept().unwrap();
+        let mut thread = lock(&issuer.asking).take().unwrap();
+        assert_eq!(thread.join_by(begun + 10 * PATIENCE), Ended::Returned);
+        drop(connection);
+        listener.set_nonblocking(true).unwrap();
+        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     }
 
     #[test]

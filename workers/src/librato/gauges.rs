@@ -87,7 +87,14 @@ impl Encoder {
                 encoded.drop_series(slot);
             }
         }
-        encoded.payloads = gauges.chunks(MAX_GAUGES).map(payload).collect();
+        for gauges in gauges.chunks(MAX_GAUGES) {
+            let series = gauges.iter().map(|gauge| gauge.series).sum();
+            match serde_json::to_vec(&Body { gauges }) {
+                Ok(body) => encoded.payloads.push(Payload::new(body, series)),
+                // It does not happen: names are texts, and writing to memory does not fail.
+                Err(_) => encoded.dropped += series as u64,
+            }
+        }
         encoded
     }
 
@@ -267,12 +274,6 @@ const fn timer_reading(summary: &Summary) -> Reading {
         max: summary.max(),
         sum_squares: Some(summary.sum_squares()),
     }
-}
-
-#[expect(clippy::expect_used, reason = "keys are texts and writing to memory does not fail")]
-fn payload(gauges: &[Entry<'_>]) -> Payload {
-    let body = serde_json::to_vec(&Body { gauges }).expect("plain data becomes JSON");
-    Payload::new(body, gauges.iter().map(|gauge| gauge.series).sum())
 }
 
 #[cfg(test)]
