@@ -42,6 +42,7 @@ impl<B: Backend> Delivery<B> {
                 self.repeated(&payload.key);
             }
             self.shared.status.try_begins();
+            let began = Instant::now();
             let result = self.backend.send(payload);
             let why = result.as_ref().err().and_then(Error::source).map(causes);
             let why = why.unwrap_or_default();
@@ -66,6 +67,7 @@ impl<B: Backend> Delivery<B> {
                     continue;
                 }
             };
+            self.answered_in = began.elapsed();
             self.shared.status.try_ends(None);
             self.backoff.reset();
             self.recovered();

@@ -67,8 +67,10 @@ pub(crate) struct Delivery<B> {
     trouble: Option<Trouble>,
     /// So many payloads in a row were refused in all their parts.
     refused_whole: u32,
-    /// Since when payloads of this window are sent in parts.
-    splitting_since: Option<Instant>,
+    /// How long the backend took for the last request that it answered.
+    answered_in: Duration,
+    /// How long it took for the parts of this window's refused payloads.
+    split_for: Duration,
     limits: Limits,
 }
 
@@ -104,7 +106,8 @@ impl<B: Backend> Delivery<B> {
             next_probe: Instant::now(),
             trouble: None,
             refused_whole: 0,
-            splitting_since: None,
+            answered_in: Duration::ZERO,
+            split_for: Duration::ZERO,
             limits: Limits::default(),
         }
     }
@@ -156,7 +159,7 @@ impl<B: Backend> Delivery<B> {
     fn deliver(&mut self, window: Window) -> ControlFlow<()> {
         let (stamp, series) = (window.stamp(), window.len() as u64);
         let (start_ms, length_ms) = (window.start_ms(), window.length_ms());
-        self.splitting_since = None;
+        self.split_for = Duration::ZERO;
         self.shared.status.try_begins();
         let payloads = self.backend.payloads(window);
         let in_payloads: u64 = payloads.iter().map(|p| p.series as u64).sum();

@@ -27,14 +27,16 @@ impl<B: Backend> Delivery<B> {
         };
         self.shared.ledger.write(|c| c.payloads_split += 1);
         let mut pieces = Pieces::of(&payload, cut, self.refused_whole);
-        let since = *self.splitting_since.get_or_insert_with(Instant::now);
         let longest = Duration::from_millis(of.length_ms);
         let mut whole = true;
-        // Windows that are split must not take longer than they come.
-        while let Some(piece) = pieces.next(since.elapsed() >= longest) {
+        // A window must not be split for longer than it is. Only the requests that the backend
+        // answered count: an outage says nothing about the series.
+        while let Some(piece) = pieces.next(self.split_for >= longest) {
             let piece = self.keyed(piece, of);
             let series = piece.series as u64;
-            match self.attempt(&piece)? {
+            let answer = self.attempt(&piece)?;
+            self.split_for += self.answered_in;
+            match answer {
                 Answer::Taken => {
                     pieces.taken();
                     self.shared.ledger.write(|c| c.series_delivered += series);

@@ -14,11 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use zibrato::window::Window;
 
-/// A window is given as one payload. A series is a byte of it, and a `b` is refused; nothing is
-/// answered at once.
+/// A window is given as one payload. A series is a byte of it, and a `b` is refused.
 struct Picky {
     body: &'static [u8],
+    /// How long each answer takes.
     answers_after: Duration,
+    /// For how long the next part of a payload is told to wait.
+    away: Option<Duration>,
 }
 
 impl Backend for Picky {
@@ -29,6 +31,9 @@ impl Backend for Picky {
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
         // The far side, which is slow.
         std::thread::park_timeout(self.answers_after);
+        if let Some(after) = self.away.take_if(|_| payload.body.len() < self.body.len()) {
+            return Err(SendError::Retry { after: Some(after), why: "away".into() });
+        }
         if payload.body.contains(&b'b') {
             return Err(SendError::Reject { why: "bad".into() });
         }
@@ -69,7 +74,7 @@ fn a_window_is_split_for_no_longer_than_it_is() {
     for (length_ms, is_late) in [(60_000, false), (20, true)] {
         let answers_after = Duration::from_millis(if is_late { 5 } else { 0 });
         let (mut delivery, shared) =
-            delivery(Picky { body, answers_after }, folder.path(), 1 << 20);
+            delivery(Picky { body, answers_after, away: None }, folder.path(), 1 << 20);
         assert!(delivery.deliver(Window::new(60_000, length_ms, 10)).is_continue());
         let counters = shared.ledger.read();
         let (delivered, refused) = (counters.series_delivered, counters.series_rejected);
@@ -84,9 +89,22 @@ fn a_window_is_split_for_no_longer_than_it_is() {
 }
 
 #[test]
+fn time_for_which_the_backend_is_away_does_not_end_a_split() {
+    let folder = tempfile::tempdir().unwrap();
+    let (length_ms, away) = (500, Some(Duration::from_millis(600)));
+    let backend =
+        Picky { body: b"gggggggbgggggggg", answers_after: Duration::from_millis(1), away };
+    let (mut delivery, shared) = delivery(backend, folder.path(), 1 << 20);
+    assert!(delivery.deliver(Window::new(60_000, length_ms, 10)).is_continue());
+    let counters = shared.ledger.read();
+    let counts = (counters.series_delivered, counters.series_rejected, counters.retries);
+    assert_eq!(counts, (15, 1, 1));
+}
+
+#[test]
 fn a_full_folder_keeps_the_worker_from_being_ready_until_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
-    let backend = Picky { body: b"b", answers_after: Duration::ZERO };
+    let backend = Picky { body: b"b", answers_after: Duration::ZERO, away: None };
     let (mut delivery, shared) = delivery(backend, folder.path(), 600);
     let unready = || shared.status.unready(true, Duration::from_secs(60));
     assert!(delivery.deliver(Window::new(60_000, 60_000, 10)).is_continue());
