@@ -1,29 +1,25 @@
 //! The one place where HTTP requests leave a worker: timed, size-limited, without redirects.
 
+mod answer;
 mod certificate;
 mod issuer;
 mod proxy;
 mod trust;
 
 use crate::{Payload, Secret, SendError};
+pub(crate) use answer::Answer;
 use issuer::Issuer;
 use proxy::{ProxyError, Through};
 use std::fmt;
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 use trust::Trust;
 use ureq::SendBody;
 use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 use zibrato::daemon::{Exit, Failure, Findings};
-
-/// The most that is read of an answer's body; the rest is cut.
-const MAX_ANSWER_BYTES: u64 = 1 << 20;
-
-/// The longest wait that an answer may ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// Where requests go. Its debug output hides the path, which may be a secret (Slack's webhooks).
 #[derive(Clone, PartialEq, Eq)]
@@ -253,46 +249,6 @@ impl Unanswered {
     }
 }
 
-/// An answer, its body cut at a mebibyte.
-#[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    /// Names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Answer {
-    fn read(response: ureq::http::Response<ureq::Body>) -> Self {
-        let (head, body) = response.into_parts();
-        let headers = head.headers.iter().filter_map(|(name, value)| {
-            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-        });
-        let headers = headers.collect();
-        let mut bytes = Vec::new();
-        // The status says what became of the request; a body that breaks off changes nothing of
-        // it, and whoever needs the body finds it incomplete.
-        drop(body.into_reader().take(MAX_ANSWER_BYTES).read_to_end(&mut bytes));
-        Self { status: head.status.as_u16(), headers, body: bytes }
-    }
-
-    /// A header, by its name in lower case.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
-    }
-
-    /// How long the far side asks to be left alone: `Retry-After`, in seconds or as a date, at
-    /// most an hour.
-    pub(crate) fn retry_after(&self, now_ms: u64) -> Option<Duration> {
-        let text = self.header("retry-after")?.trim();
-        if let Ok(seconds) = text.parse::<u64>() {
-            return Some(Duration::from_secs(seconds).min(LONGEST_WAIT));
-        }
-        let until = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some(until.saturating_sub(Duration::from_millis(now_ms)).min(LONGEST_WAIT))
-    }
-}
-
 /// A text from elsewhere, made fit for one log line: no control characters, at most 300 characters.
 pub(crate) fn one_line(text: &str) -> String {
     let clean = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
@@ -305,8 +261,7 @@ pub(crate) fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Endpoint, one_line};
-    use std::time::Duration;
+    use super::{Endpoint, one_line};
 
     #[test]
     fn an_endpoint_is_https_or_on_this_machine() {
@@ -343,27 +298,6 @@ mod tests {
     fn an_endpoint_keeps_its_path_to_itself() {
         let hook = Endpoint::parse("--webhook-url", "https://hooks.slack.com/services/T0/X?a=b");
         assert_eq!(format!("{:?}", hook.unwrap()), "https://hooks.slack.com/***");
-    }
-
-    #[test]
-    fn retry_after_is_read_in_seconds_and_as_a_date() {
-        let now_ms = 784_111_777_000 - 60_000;
-        for (text, wait) in [
-            ("30", Some(30)),
-            (" 0 ", Some(0)),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(60)),
-            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
-            ("99999999", Some(3600)),
-            ("-1", None),
-            ("soon", None),
-            ("", None),
-        ] {
-            let headers = vec![("retry-after".to_owned(), text.to_owned())];
-            let answer = Answer { status: 429, headers, body: Vec::new() };
-            assert_eq!(answer.retry_after(now_ms), wait.map(Duration::from_secs), "{text:?}");
-        }
-        let bare = Answer { status: 429, headers: Vec::new(), body: Vec::new() };
-        assert_eq!(bare.retry_after(now_ms), None);
     }
 
     #[test]

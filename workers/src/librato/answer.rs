@@ -12,6 +12,9 @@ const LONGEST_WAIT_S: u64 = 3600;
 /// What helps when the credentials are refused.
 const CREDENTIALS: &str = "; check --username and --apitoken-file (or --apitoken)";
 
+/// What helps when the address is wrong.
+const ADDRESS: &str = "; check --api-url";
+
 /// An answer that is not a success.
 #[derive(Debug, thiserror::Error)]
 #[error("Librato answered {status}: {text}{remedy}")]
@@ -40,16 +43,18 @@ pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result
     let remedy = match status {
         401 => CREDENTIALS,
         403 if !limited => CREDENTIALS,
+        // The text of a redirect says it already.
+        404 | 405 | 410 | 421 => ADDRESS,
         _ => "",
     };
     let why = Box::new(Refusal { status, text: one_line(&hidden), remedy });
     match status {
-        // The address is wrong.
-        301..=308 | 401 => Err(SendError::Stop { why }),
+        401 => Err(SendError::Stop { why }),
         403 if !limited => Err(SendError::Stop { why }),
+        _ if answer.is_wrong_place() => Err(SendError::Stop { why }),
         // Somebody in between has no answer from the API.
         502 | 504 => Err(SendError::Unknown { after: answer.retry_after(now_ms), why }),
-        403 | 408 | 429 | 500..=599 => {
+        403 | 408 | 425 | 429 | 500..=599 => {
             let after = answer.retry_after(now_ms).or_else(|| until_reset(answer, now_ms));
             Err(SendError::Retry { after, why })
         }
@@ -185,13 +190,20 @@ mod tests {
             (201, Class::Taken),
             (202, Class::Taken),
             (204, Class::Taken),
+            (300, Class::Stop),
             (301, Class::Stop),
             (302, Class::Stop),
             (308, Class::Stop),
             (400, Class::Reject),
             (401, Class::Stop),
             (403, Class::Stop),
-            (404, Class::Reject),
+            (402, Class::Stop),
+            (404, Class::Stop),
+            (405, Class::Stop),
+            (407, Class::Stop),
+            (410, Class::Stop),
+            (413, Class::Reject),
+            (425, Class::Retry(None)),
             (408, Class::Retry(None)),
             (415, Class::Reject),
             (422, Class::Reject),

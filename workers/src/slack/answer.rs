@@ -22,7 +22,8 @@ enum Class {
 }
 
 /// What the words mean that the Web API answers with. One that ends in `*` stands for all that
-/// begin so. Any other word is [`Class::Reject`]: trying again would give the same.
+/// begin so. With any other word the status says what it means; if that is a success, the word is
+/// [`Class::Reject`]: trying again would give the same.
 const WORDS: &[(&str, Class)] = &[
     ("account_inactive", Class::Stop),
     ("channel_not_found", Class::Stop),
@@ -99,9 +100,12 @@ pub(super) fn judge_api(
     } else if let Some((_, hint)) = HINTS.iter().find(|(known, _)| *known == word) {
         text = format!("{word}: {hint}");
     }
-    let class = match answer.status {
-        429 | 500..=599 => Class::Retry,
-        _ => class_of(word),
+    let class = match (answer.status, class_of(word)) {
+        (429 | 500..=599, _) => Class::Retry,
+        (_, Some(class)) => class,
+        (200..=299, None) => Class::Reject,
+        // It may come from somebody in between.
+        (_, None) => by_status_alone(answer),
     };
     Err(error(class, answer, (&text, ""), secrets, now_ms))
 }
@@ -118,28 +122,36 @@ pub(super) fn judge_webhook(
     Err(by_status(answer, secrets, now_ms))
 }
 
-fn class_of(word: &str) -> Class {
+fn class_of(word: &str) -> Option<Class> {
     let matches = |known: &str| match known.strip_suffix('*') {
         Some(beginning) => word.starts_with(beginning),
         None => word == known,
     };
-    WORDS.iter().find(|(known, _)| matches(known)).map_or(Class::Reject, |(_, class)| *class)
+    WORDS.iter().find(|(known, _)| matches(known)).map(|(_, class)| *class)
+}
+
+const fn by_status_alone(answer: &Answer) -> Class {
+    match answer.status {
+        // Somebody in between has no answer from Slack, or says a success that does not say so.
+        200..=299 | 502 | 504 => Class::Unknown,
+        408 | 425 | 429 | 500..=599 => Class::Retry,
+        401 | 403 => Class::Stop,
+        _ if answer.is_wrong_place() => Class::Stop,
+        _ => Class::Reject,
+    }
 }
 
 fn by_status(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> SendError {
-    let class = match answer.status {
-        // Somebody in between has no answer from Slack, or says a success that does not say so.
-        200..=299 | 502 | 504 => Class::Unknown,
-        408 | 429 | 500..=599 => Class::Retry,
-        // The address is wrong, or not ours any more.
-        401 | 403 | 404 | 410 => Class::Stop,
-        _ => Class::Reject,
-    };
+    let class = by_status_alone(answer);
     let body = String::from_utf8_lossy(&answer.body);
+    let redirect = || match answer.redirect_host() {
+        Some(host) => format!("a redirect to {host}, which is not followed"),
+        None => "a redirect, which is not followed".to_owned(),
+    };
     let text = match answer.status {
-        300..=399 => "a redirect, which is not followed; check the address",
+        300..=399 => &redirect(),
         _ if body.trim().is_empty() => "no explanation",
-        _ => &body,
+        _ => &*body,
     };
     // Only those can be held for it whose address is the credential.
     let remedy = match class {
@@ -218,8 +230,12 @@ mod tests {
             (200, None, r#"{"ok":tr"#, "unknown"),
             (200, None, "", "unknown"),
             (504, None, "", "unknown"),
-            (302, None, "", "reject"),
+            (302, None, "", "stop"),
             (404, None, "not here", "stop"),
+            // An answer of somebody else that looks like one of Slack's.
+            (404, None, r#"{"error":"Not Found"}"#, "stop"),
+            (307, None, r#"{"error":"moved"}"#, "stop"),
+            (400, None, r#"{"error":"a_word"}"#, "reject"),
         ] {
             assert_eq!(class(judge_api(&answer(status, after, body), &[], 0)), expected, "{body}");
         }
@@ -236,7 +252,14 @@ mod tests {
             (429, Some("1"), "rate_limited", "retry after 1"),
             (429, None, "rate_limited", "retry after 30"),
             (500, None, "rollup_error", "retry"),
-            (302, None, "", "reject"),
+            (301, None, "", "stop"),
+            (302, None, "", "stop"),
+            (308, None, "", "stop"),
+            (402, None, "", "stop"),
+            (405, None, "", "stop"),
+            (407, None, "", "stop"),
+            (413, None, "", "reject"),
+            (425, None, "", "retry"),
         ] {
             let judged = judge_webhook(&answer(status, after, body), &[], 0);
             assert_eq!(class(judged), expected, "{status} {body}");
@@ -271,6 +294,15 @@ mod tests {
         assert_eq!(
             said(judge_webhook(&answer(500, None, ""), &secrets, 0)),
             "Slack answered 500: no explanation"
+        );
+        let mut redirect = answer(302, None, "");
+        redirect.headers.push(("location".to_owned(), "http://portal.example/S".to_owned()));
+        let redirected = said(judge_webhook(&redirect, &secrets, 0));
+        assert!(
+            redirected.starts_with(
+                "Slack answered 302: a redirect to portal.example, which is not followed; check"
+            ),
+            "{redirected}"
         );
     }
 

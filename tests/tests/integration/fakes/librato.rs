@@ -92,7 +92,7 @@ fn each_misfortune_at_librato_has_its_class() {
         (Reply::json(403, &limit), "retry", None, "API limit"),
         (Reply::status(403), "stop", None, "403"),
         (Reply::status(401), "stop", None, "401"),
-        (Reply::status(404), "reject", None, "404"),
+        (Reply::status(404), "stop", None, "check --api-url"),
         (elsewhere, "stop", None, "set --api-url"),
         (Reply::hang(), "unknown", None, "no answer within 500ms"),
         (Reply::status(200).cut_after(0), "unknown", None, ""),

@@ -80,7 +80,7 @@ fn each_misfortune_at_slack_has_its_class() {
         (html(500, "rollup_error"), "retry", None),
         (html(404, "no_service"), "stop", None),
         (html(400, "invalid_payload"), "reject", None),
-        (html(302, "").header("Location", &fake.webhook_url()), "reject", None),
+        (html(302, "").header("Location", &fake.webhook_url()), "stop", None),
         (html(400, &fake.webhook_url()), "reject", None),
         (Reply::hang(), "unknown", None),
         (Reply::status(200).cut_after(0), "unknown", None),

@@ -1,0 +1,106 @@
+//! An answer of the far side, and what its head says.
+
+use std::io::Read;
+use std::time::{Duration, UNIX_EPOCH};
+use ureq::http::Uri;
+
+/// The most that is read of an answer's body; the rest is cut.
+const MAX_ANSWER_BYTES: u64 = 1 << 20;
+
+/// The longest wait that an answer may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// An answer, its body cut at a mebibyte.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn read(response: ureq::http::Response<ureq::Body>) -> Self {
+        let (head, body) = response.into_parts();
+        let headers = head.headers.iter().filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        });
+        let headers = headers.collect();
+        let mut bytes = Vec::new();
+        // The status says what became of the request; a body that breaks off changes nothing of
+        // it, and whoever needs the body finds it incomplete.
+        drop(body.into_reader().take(MAX_ANSWER_BYTES).read_to_end(&mut bytes));
+        Self { status: head.status.as_u16(), headers, body: bytes }
+    }
+
+    /// A header, by its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+    }
+
+    /// How long the far side asks to be left alone: `Retry-After`, in seconds or as a date, at
+    /// most an hour.
+    pub(crate) fn retry_after(&self, now_ms: u64) -> Option<Duration> {
+        let text = self.header("retry-after")?.trim();
+        if let Ok(seconds) = text.parse::<u64>() {
+            return Some(Duration::from_secs(seconds).min(LONGEST_WAIT));
+        }
+        let until = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(until.saturating_sub(Duration::from_millis(now_ms)).min(LONGEST_WAIT))
+    }
+
+    /// Whether the status says that nothing is taken at this address or for this account, whatever
+    /// the payload: a redirect, a page or method that does not exist, a bill that is not paid, a
+    /// proxy that wants credentials.
+    pub(crate) const fn is_wrong_place(&self) -> bool {
+        matches!(self.status, 300..=399 | 402 | 404 | 405 | 407 | 410 | 421 | 451)
+    }
+
+    /// The host that a redirect leads to, if it names one. The rest of the address may be a secret.
+    pub(crate) fn redirect_host(&self) -> Option<String> {
+        let place = self.header("location")?.trim().parse::<Uri>().ok()?;
+        place.host().map(str::to_owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Answer;
+    use std::time::Duration;
+
+    #[test]
+    fn retry_after_is_read_in_seconds_and_as_a_date() {
+        let now_ms = 784_111_777_000 - 60_000;
+        for (text, wait) in [
+            ("30", Some(30)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(60)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("99999999", Some(3600)),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let headers = vec![("retry-after".to_owned(), text.to_owned())];
+            let answer = Answer { status: 429, headers, body: Vec::new() };
+            assert_eq!(answer.retry_after(now_ms), wait.map(Duration::from_secs), "{text:?}");
+        }
+        let bare = Answer { status: 429, headers: Vec::new(), body: Vec::new() };
+        assert_eq!(bare.retry_after(now_ms), None);
+    }
+
+    #[test]
+    fn a_redirect_names_its_host_and_nothing_else() {
+        for (location, host) in [
+            (Some("https://me:secret@portal.example:8443/login?token=x"), Some("portal.example")),
+            (Some("/login/secret"), None),
+            (Some("not an address"), None),
+            (None, None),
+        ] {
+            let headers = location.map(|place| ("location".to_owned(), place.to_owned()));
+            let headers = headers.into_iter().collect();
+            let answer = Answer { status: 302, headers, body: Vec::new() };
+            assert_eq!(answer.redirect_host().as_deref(), host, "{location:?}");
+        }
+    }
+}
