@@ -9,7 +9,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use zibrato::daemon::HttpError;
-use zibrato::resources::{ShortageError, new_context};
+use zibrato::resources::{Resource, ShortageError, new_context};
 use zibrato::wire::{Door, MAX_REQUEST_BYTES};
 
 /// The highest base port that leaves room for the others.
@@ -194,6 +194,13 @@ fn resolve(host: &str) -> Result<IpAddr, StartError> {
     first.map(SocketAddr::ip).ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))
 }
 
+const fn remedy(shortage: &ShortageError) -> &'static str {
+    match shortage.resource {
+        Resource::AddressSpace { .. } => "raise that limit, or give a smaller --max-memory",
+        _ => "raise that limit",
+    }
+}
+
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -272,7 +279,7 @@ pub enum StartError {
     #[error("the system gives no more descriptors or threads: {0}")]
     Resources(#[from] io::Error),
     /// The system has too little of something that libzmq would abort for.
-    #[error("the broker cannot start: {0}; raise that limit")]
+    #[error("the broker cannot start: {0}; {remedy}", remedy = remedy(.0))]
     Shortage(#[source] ShortageError),
     /// ZeroMQ refuses a socket.
     #[error("ZeroMQ refuses a socket: {0}")]

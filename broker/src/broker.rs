@@ -39,8 +39,7 @@ const DESCRIPTORS: usize = 64;
 /// Its threads, those of libzmq and of the pages included.
 const THREADS: usize = 12;
 
-/// Address space that it is to find at the start: stacks of its threads, and what the allocator
-/// reserves for one of them. `--max-memory` bounds the memory that it takes later.
+/// Memory that it is to find at the start.
 const MEMORY: usize = 128 << 20;
 
 /// A broker that runs in threads of its own. Dropping it stops it, within two seconds.
@@ -92,9 +91,9 @@ pub enum End {
 }
 
 impl Broker {
-    /// Whether the system has what a broker takes of it.
-    pub(crate) fn probe() -> Result<(), StartError> {
-        needs().probe().map_err(StartError::Shortage)
+    /// Whether the system has what a broker with so many bytes of memory takes of it.
+    pub(crate) fn probe(max_memory: u64) -> Result<(), StartError> {
+        needs(max_memory).probe().map_err(StartError::Shortage)
     }
 
     /// Listens, and begins to hand on.
@@ -102,7 +101,7 @@ impl Broker {
     /// # Errors
     /// [`StartError`] when the host is unknown, a port is taken, or resources are short.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        Self::probe()?;
+        Self::probe(config.max_memory)?;
         let opened = config.journal.as_ref().map(OpenedJournal::open).transpose()?;
         let (sockets, replay) = config.bind()?;
         let ports = sockets.ports.clone();
@@ -291,12 +290,15 @@ impl Drop for Broker {
     }
 }
 
-/// What a broker takes of the system in all before the first connection, and is to have left then.
-const fn needs() -> Resources {
+/// What a broker takes of the system in all before the first connection, and is to have left then; and
+/// the address space with which it can have as much memory as it may.
+const fn needs(max_memory: u64) -> Resources {
+    let data = if max_memory == u64::MAX { MEMORY as u64 } else { max_memory };
     Resources {
         descriptors: DESCRIPTORS + descriptors::FEWEST as usize,
         threads: THREADS,
         memory: MEMORY,
+        address_space: Resources::address_space_of(THREADS, data),
     }
 }
 

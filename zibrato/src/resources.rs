@@ -30,6 +30,13 @@ const CONTEXT_DESCRIPTORS: usize = 5;
 /// Threads of a context: the reaper and one I/O thread.
 const CONTEXT_THREADS: usize = 2;
 
+/// Address space of a program and its libraries, and of the little that it allocates at its start.
+const PROGRAM: u64 = 64 << 20;
+
+/// Address space of a thread: its stack, as large as the system makes it by default, and the arena
+/// that the allocator of glibc reserves for it on 64-bit machines.
+const THREAD: u64 = (8 + 64) << 20;
+
 /// Memory for a context and a few connections. Measured: about 0.3 MiB with two of them.
 const CONTEXT_MEMORY: usize = 2 << 20;
 
@@ -48,6 +55,9 @@ pub struct Resources {
     pub threads: usize,
     /// Memory, in bytes of address space.
     pub memory: usize,
+    /// The least limit on the address space of the whole process, in bytes. It is compared with
+    /// `ulimit -v`, and not taken. 0 is no least limit.
+    pub address_space: u64,
 }
 
 impl Resources {
@@ -59,7 +69,17 @@ impl Resources {
             descriptors: CONTEXT_DESCRIPTORS + 2 * sockets,
             threads: CONTEXT_THREADS,
             memory: CONTEXT_MEMORY,
+            address_space: 0,
         }
+    }
+
+    /// The address space of a program with so many threads and so many bytes of data, for
+    /// [`address_space`](Self::address_space). Arenas of threads take most of it, and little of them
+    /// is ever in use; but when they have taken all that `ulimit -v` allows, the next large message
+    /// finds no room, and libzmq aborts.
+    #[must_use]
+    pub const fn address_space_of(threads: usize, data: u64) -> u64 {
+        PROGRAM.saturating_add((threads as u64).saturating_mul(THREAD)).saturating_add(data)
     }
 
     /// Takes all of it from the system at once and gives it back. What is free afterwards can be
@@ -69,6 +89,11 @@ impl Resources {
     /// [`ShortageError`] when the system refuses some of it.
     pub fn probe(self) -> Result<(), ShortageError> {
         let shortage = |resource, source| ShortageError { resource, needed: self, source };
+        let limit = address_space_limit();
+        if limit < self.address_space {
+            let resource = Resource::AddressSpace { limit };
+            return Err(shortage(resource, io::ErrorKind::OutOfMemory.into()));
+        }
         let mut memory = Vec::<u8>::new();
         memory
             .try_reserve_exact(self.memory)
@@ -79,6 +104,16 @@ impl Resources {
             take_descriptors(self.descriptors).map_err(|e| shortage(Resource::Descriptors, e))?;
         threads::probe(self.threads).map_err(|e| shortage(Resource::Threads, e))
     }
+}
+
+/// How many bytes of address space the process may have. Without a limit, or where the system does
+/// not say, it is the largest number.
+#[expect(unsafe_code, reason = "getrlimit is a function of the C library")]
+fn address_space_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: it writes one structure, or nothing.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
+    if limit.rlim_cur == libc::RLIM_INFINITY { u64::MAX } else { limit.rlim_cur }
 }
 
 /// Opens so many descriptors. Pipes need neither a file system nor sockets, which a sandbox may
@@ -115,6 +150,11 @@ pub fn new_context(sockets: usize) -> Result<zmq::Context, ShortageError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resource {
+    /// Address space: `ulimit -v` allows less than the process needs in all.
+    AddressSpace {
+        /// How many bytes it allows.
+        limit: u64,
+    },
     /// File descriptors: `ulimit -n`, or all of the machine's are in use.
     Descriptors,
     /// Memory or address space: `ulimit -v`.
@@ -136,8 +176,16 @@ pub struct ShortageError {
 
 impl fmt::Display for ShortageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Resources { descriptors, threads, memory } = self.needed;
+        let Resources { descriptors, threads, memory, address_space } = self.needed;
         match self.resource {
+            Resource::AddressSpace { limit } => {
+                let (needed, limit) = (address_space.div_ceil(1 << 20), limit >> 20);
+                write!(
+                    f,
+                    "too little memory: {needed} MiB of address space are needed, and ulimit -v \
+                     allows {limit} MiB"
+                )
+            }
             Resource::Descriptors => {
                 write!(
                     f,

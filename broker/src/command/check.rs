@@ -15,7 +15,7 @@ const DOORS: [Door; 4] = [Door::Publishers, Door::Subscribers, Door::Replay, Doo
 
 /// Adds to `findings` what is wrong with the flags and with what they name.
 pub(super) fn check(flags: &Flags, findings: &mut Findings) {
-    findings.take(Broker::probe());
+    findings.take(Broker::probe(flags.max_memory << 20));
     journal(flags, findings);
     let mut config = flags.without_keys();
     if let Some(with_keys) = findings.take(flags.with_keys(config.clone())) {

@@ -94,7 +94,12 @@ struct TailFlags {
 }
 
 /// What it takes of the system: a subscription, and threads for it and for the log.
-const NEEDS: Resources = Resources { descriptors: 12, threads: 4, memory: 96 << 20 };
+const NEEDS: Resources = Resources {
+    descriptors: 12,
+    threads: 4,
+    memory: 96 << 20,
+    address_space: Resources::address_space_of(4, 96 << 20),
+};
 
 impl TailFlags {
     fn broker(&self) -> Result<Broker, Failure> {

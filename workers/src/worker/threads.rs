@@ -19,9 +19,13 @@ use zibrato::daemon::Stop;
 use zibrato::resources::Resources;
 
 /// What a worker takes of the system until it works, and is to find at its start: sockets, a backend's
-/// connection and the pages; its own threads, those of libzmq, and one that resolves names; address
-/// space for their stacks, and what the allocator reserves for one of them.
-const NEEDS: Resources = Resources { descriptors: 24, threads: 8, memory: 128 << 20 };
+/// connection and the pages; its own threads, those of libzmq, and one that resolves names; memory.
+const NEEDS: Resources = Resources {
+    descriptors: 24,
+    threads: 8,
+    memory: 128 << 20,
+    address_space: Resources::address_space_of(8, 256 << 20),
+};
 
 /// How many windows may wait when the journal holds the rest.
 const WAITING_IN_REPLAY: usize = 4;

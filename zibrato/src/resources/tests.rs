@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "limits are set by a function of the C library")]
 
 use super::{Resource, Resources, new_context};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, Output};
 
 /// Tells this program, started again, which limit to set and how much more it may take.
 const LIMIT: &str = "ZIBRATO_TEST_LIMIT";
@@ -17,7 +17,8 @@ fn there_is_room_on_an_ordinary_machine() {
 
 #[test]
 fn what_was_taken_is_given_back() {
-    let needed = Resources { descriptors: 100, threads: 20, memory: 1 << 20 };
+    let needed =
+        Resources { descriptors: 100, threads: 20, memory: 1 << 20, address_space: 1 << 30 };
     for _ in 0..20 {
         needed.probe().unwrap();
     }
@@ -31,10 +32,25 @@ fn too_much_of_anything_is_refused_with_its_name_and_a_remedy() {
     assert!(refused.to_string().contains("ulimit -v"), "{refused}");
 }
 
+/// The limit is compared, and nothing is taken: one byte decides.
+#[test]
+fn an_address_space_smaller_than_needed_is_refused_with_both_sizes() {
+    let needed = Resources::address_space_of(8, 128 << 20);
+    assert_eq!(needed, 768 << 20);
+    for (limit, is_refused) in [(needed - 1, true), (needed, false), (libc::RLIM_INFINITY, false)] {
+        let output = with_limit("address space", limit);
+        let text = String::from_utf8_lossy(&output.stdout);
+        let refusal = "too little memory: 768 MiB of address space are needed, and ulimit -v allows \
+                       767 MiB";
+        assert!(output.status.success(), "{limit}: {output:?}");
+        assert_eq!(text.contains(refusal), is_refused, "{limit}: {text}");
+    }
+}
+
 #[test]
 fn few_descriptors_end_no_program() {
     for left in 0..12 {
-        let status = with_limit("descriptors", left);
+        let status = with_limit("descriptors", left).status;
         assert!(status.success(), "{left} descriptors left: {status}");
     }
 }
@@ -42,23 +58,23 @@ fn few_descriptors_end_no_program() {
 #[test]
 fn little_address_space_ends_no_program() {
     for left in 1..40 {
-        let status = with_limit("memory", left << 20);
+        let status = with_limit("memory", left << 20).status;
         assert!(status.success(), "{left} MiB left: {status}");
     }
 }
 
 /// Runs the test `limited` alone, with so much left of something.
-fn with_limit(what: &str, left: u64) -> ExitStatus {
+fn with_limit(what: &str, left: u64) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "resources::tests::limited", "--nocapture"]);
-    command.env(LIMIT, format!("{what} {left}")).output().unwrap().status
+    command.env(LIMIT, format!("{what} {left}")).output().unwrap()
 }
 
 /// What runs under the limit.
 #[test]
 fn limited() {
     let Ok(limit) = std::env::var(LIMIT) else { return };
-    let (what, left) = limit.split_once(' ').unwrap();
+    let (what, left) = limit.rsplit_once(' ').unwrap();
     let left: u64 = left.parse().unwrap();
     match what {
         // Descriptors are given from the lowest free number on.
@@ -71,6 +87,15 @@ fn limited() {
             let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
             let pages: u64 = pages.split_once(' ').unwrap().0.parse().unwrap();
             set(libc::RLIMIT_AS, pages * 4096 + left);
+        }
+        "address space" => {
+            set(libc::RLIMIT_AS, left);
+            let address_space = Resources::address_space_of(8, 128 << 20);
+            let needed = Resources { address_space, ..Resources::default() };
+            if let Err(refused) = needed.probe() {
+                println!("{refused}");
+            }
+            return;
         }
         other => panic!("no limit {other}"),
     }

@@ -49,7 +49,7 @@ const OPEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// What has to be free before anything is collected or sent. Without memory Rust and libzmq end the
 /// process, so the sender waits while the application has used up what there is.
-const ROOM: Resources = Resources { descriptors: 0, threads: 0, memory: 1 << 20 };
+const ROOM: Resources = Resources { descriptors: 0, threads: 0, memory: 1 << 20, address_space: 0 };
 
 /// Owns the thread.
 #[derive(Debug)]

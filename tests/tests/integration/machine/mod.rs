@@ -5,6 +5,7 @@
 //! start may also be refused, with one line and the exit code that belongs to it.
 
 mod backend;
+mod large;
 mod stage;
 
 use rustix::io::Errno;
@@ -186,12 +187,39 @@ fn few_descriptors(daemon: Daemon) {
     }
 }
 
-/// In KiB of address space, of which libzmq and each thread take a good part.
+/// Each limit of address space is refused in which libzmq could abort later. The least that is not
+/// refused carries large messages.
 fn little_memory(daemon: Daemon) {
-    for limit in [16, 32, 40, 48, 64, 96, 128, 144, 160, 176, 192, 224, 256, 384] {
-        let script = format!(r#"ulimit -v {}; exec "$@""#, limit * 1024);
-        starts_or_refuses(daemon, &script, &["memory", "shared object", "thread"]);
+    let script = |mebibytes: u64| format!(r#"ulimit -v {}; exec "$@""#, mebibytes * 1024);
+    let refusal = |limit| match Stage::new(daemon).start(&script(limit)) {
+        Outcome::Refuses { code, line } => (code, line),
+        Outcome::Works => panic!("it started with {limit} MiB"),
+    };
+    for limit in [16, 24, 32, 48, 64] {
+        let (code, line) = refusal(limit);
+        // 127: the loader of the system did not get as far as the program.
+        assert!([69, 127].contains(&code), "{limit}: {code}: {line}");
+        let told = ["memory", "shared object"].iter().any(|word| line.contains(word));
+        assert!(told, "{limit}: {code}: {line}");
     }
+    let (code, line) = refusal(128);
+    let needed = line.split_once("too little memory: ").and_then(|(_, rest)| rest.split_once(' '));
+    let needed: u64 = needed.unwrap_or_else(|| panic!("{line}")).0.parse().unwrap();
+    for limit in [128, 160, 256, 320, 384, needed - 1] {
+        let expected = format!(
+            "too little memory: {needed} MiB of address space are needed, and ulimit -v allows \
+             {limit} MiB"
+        );
+        let (code, line) = if limit == 128 { (code, line.clone()) } else { refusal(limit) };
+        assert_eq!(code, 69, "{limit}: {line}");
+        assert_eq!(line.lines().count(), 1, "{limit}: {line}");
+        assert!(line.contains(&expected), "{limit}: {line}");
+    }
+    let mut stage = Stage::new(daemon);
+    assert_eq!(stage.start(&script(needed)), Outcome::Works);
+    stage.sends_large_messages();
+    stage.delivers();
+    stage.ends_well(Signal::TERM);
 }
 
 /// It works, or says in one line which of these words stands in the way.

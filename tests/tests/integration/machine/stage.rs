@@ -1,6 +1,7 @@
 //! A broker, a worker and its backend, of which one daemon is on a machine with a fault.
 
 use super::backend::{Backend, in_output};
+use super::large;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -205,6 +206,11 @@ impl Stage {
             self.made += 1;
             std::thread::park_timeout(Duration::from_millis(100));
         }
+    }
+
+    /// Sends the broker large messages.
+    pub(crate) fn sends_large_messages(&self) {
+        large::send(self.ports.at(0));
     }
 
     /// The fault is mended, and everything arrives.
