@@ -240,14 +240,15 @@ fn forks_among_threads_that_measure_neither_hang_nor_lose_nor_send_twice() {
 #[test]
 fn without_a_broker_every_end_comes_within_the_flush_deadline() {
     let ports = Ports::take();
-    let flush = Duration::from_millis(500);
-    for (end, code) in [("return", 0), ("exit", 0), ("static", 0), ("panic", 101), ("threads", 0)] {
-        let begun = Instant::now();
-        let mut program = ending(ports.at(0), flush, end);
+    let flush = Duration::from_secs(8);
+    let ends = [("return", 0), ("exit", 0), ("static", 0), ("panic", 101), ("threads", 0)];
+    // All at the same time, because each takes as long as the deadline.
+    let started = ends.map(|(end, code)| (Instant::now(), ending(ports.at(0), flush, end), code));
+    for ((begun, mut program, code), (end, _)) in started.into_iter().zip(ends) {
         assert_eq!(program.ended().code(), Some(code), "{end}");
         let took = begun.elapsed();
-        // It waits for a broker as long as it may, and no longer. The rest is for the program to
-        // start on a busy machine.
-        assert!(took >= flush && took < flush + Duration::from_secs(2), "{end} took {took:?}");
+        // It waits for a broker as long as it may, but not twice as long. A busy machine may take
+        // the rest to start the programs.
+        assert!(took >= flush && took < flush * 2, "{end} took {took:?}");
     }
 }

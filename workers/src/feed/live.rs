@@ -16,8 +16,9 @@ use zibrato::wire::{Door, LEVELS_TOPIC, MAX_FRAME_BYTES};
 /// How many messages wait in the socket, at most. Beyond them the broker drops and counts.
 const MAX_WAITING: i32 = 10_000;
 
-/// How often a broker that encrypts is connected to anew while it is not there. libzmq does not try
-/// again by itself once it has been refused, and the broker may let the key in later.
+/// How often a broker that is not there is connected to anew. Once libzmq has been refused it does
+/// not try again by itself, and the broker may be set up otherwise later: it lets the key in, or no
+/// longer encrypts.
 const KNOCK_AGAIN: Duration = Duration::from_secs(5);
 
 /// One of the doors of a broker, and how it is talked to there.
@@ -180,8 +181,7 @@ impl Feed for LiveFeed {
         }
         let change = self.presence.passed(now);
         self.tell(change);
-        let encrypted = self.broker.curve.is_some();
-        if encrypted && !self.connected() && self.knocked.elapsed() >= KNOCK_AGAIN {
+        if !self.connected() && self.knocked.elapsed() >= KNOCK_AGAIN {
             self.reconnect();
         }
     }
@@ -201,8 +201,11 @@ impl Feed for LiveFeed {
 
 #[cfg(test)]
 mod tests {
-    use super::{Broker, Change, LiveFeed};
+    use super::{Broker, Change, Feed, KNOCK_AGAIN, LiveFeed};
     use crate::levels::Levels;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::time::{Duration, Instant};
 
     fn endpoint(host: &str) -> Option<String> {
         Broker::new(host, 5551).endpoint()
@@ -237,6 +240,36 @@ mod tests {
         heard(b"\x01zb1|info|");
         feed.tell(Some(Change::Lost));
         heard(b"\x01zb1|info|");
+    }
+
+    #[test]
+    fn a_broker_that_refused_is_connected_to_anew() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let broker = Broker::new("127.0.0.1", listener.local_addr().unwrap().port());
+        let mut feed = LiveFeed::connect(broker, &Levels::default()).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let mut accept = || {
+            let deadline = Instant::now() + KNOCK_AGAIN * 6;
+            loop {
+                if let Ok((connection, _)) = listener.accept() {
+                    connection.set_nonblocking(false).unwrap();
+                    return connection;
+                }
+                assert!(Instant::now() < deadline, "it does not come back");
+                feed.wait(Duration::from_millis(50), None);
+            }
+        };
+        // What a server says first that wants a user and a password: libzmq ends the connection,
+        // and does not try again.
+        let mut greeting = [0; 64];
+        (greeting[0], greeting[9], greeting[10], greeting[32]) = (0xff, 0x7f, 3, 1);
+        greeting[12..17].copy_from_slice(b"PLAIN");
+        for _ in 0..2 {
+            let mut refused = accept();
+            refused.write_all(&greeting).unwrap();
+            refused.read_to_end(&mut Vec::new()).ok();
+        }
+        accept();
     }
 
     #[test]

@@ -20,8 +20,9 @@ use std::time::{Duration, Instant};
 /// How long the broker may be silent before it counts as gone. It speaks every second.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 
-/// How often the sockets are connected again while the broker is silent. A connection can be open at
-/// this end alone, and libzmq gives up one whose key the broker refused.
+/// How often the sockets are connected again while the broker is silent, and the one for batches
+/// while it takes none. A connection can be open at this end alone, and libzmq gives up one that the
+/// broker refused.
 const RECONNECT: Duration = Duration::from_secs(5);
 
 /// When an unacknowledged batch is sent again.
@@ -73,6 +74,8 @@ pub(crate) struct Link {
     endpoints: [String; SOCKETS],
     /// When they were last connected.
     reconnected: Instant,
+    /// When `push` last had room for a batch, or was connected.
+    had_room: Instant,
     publisher: PublisherId,
     topics: BTreeMap<Level, Topic>,
     /// When the broker was last heard of.
@@ -150,6 +153,7 @@ impl Link {
             control,
             endpoints,
             reconnected,
+            had_room: reconnected,
             publisher,
             topics,
             heard,
@@ -161,11 +165,22 @@ impl Link {
     /// Begins the connections anew. A broker whose machine is gone says no goodbye, and what only
     /// listens would never find out.
     fn reconnect(&mut self, now: Instant) {
-        self.reconnected = now;
+        (self.reconnected, self.had_room) = (now, now);
         for (socket, endpoint) in [&self.push, &self.control].into_iter().zip(&self.endpoints) {
-            // Connecting only begins to; it was possible at the start, so it is now.
-            socket.disconnect(endpoint).ok();
-            socket.connect(endpoint).ok();
+            reconnect(socket, endpoint);
+        }
+    }
+
+    /// Connects the socket for batches again if it has had no room for a while although the broker is
+    /// heard. The broker may have refused this connection and accepted the other. A full queue looks
+    /// the same; the batches in it are lost with the connection, and sent again.
+    fn keep_room(&mut self, now: Instant) {
+        if self.push.get_events().is_ok_and(|events| events.contains(zmq::POLLOUT)) {
+            self.had_room = now;
+        } else if now.duration_since(self.had_room) >= RECONNECT {
+            self.had_room = now;
+            let [endpoint, _] = &self.endpoints;
+            reconnect(&self.push, endpoint);
         }
     }
 
@@ -243,12 +258,14 @@ impl Link {
         match (std::mem::replace(&mut self.connected, connected), connected) {
             (true, false) => self.reconnect(now),
             (false, true) => {
+                self.had_room = now;
                 self.demand.come_back(now);
                 let sent = self.topics.values_mut().flat_map(|topic| &mut topic.sent);
                 sent.for_each(|sent| sent.repeats = 0);
             }
             (false, false) if now - self.reconnected >= RECONNECT => self.reconnect(now),
-            (true, true) | (false, false) => {}
+            (true, true) => self.keep_room(now),
+            (false, false) => {}
         }
         let waiting = self.topics.values().filter_map(|topic| topic.waiting.front());
         let waiting_since = waiting.map(|batch| batch.since).min();
@@ -324,6 +341,12 @@ impl Link {
             self.push.set_linger(millis).ok();
         }
     }
+}
+
+fn reconnect(socket: &zmq::Socket, endpoint: &str) {
+    // Connecting only begins to; it was possible at the start, so it is now.
+    socket.disconnect(endpoint).ok();
+    socket.connect(endpoint).ok();
 }
 
 /// A new identity. A forked child inherits the seeds that random numbers are made of, and process

@@ -6,6 +6,7 @@ use crate::{Loss, Zibrato};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+mod connections;
 mod demand;
 mod flushes;
 mod gauges;
