@@ -1,11 +1,12 @@
 //! Standard error: a thread writes it, so that a full pipe or disk never holds up who logs.
 //!
 //! Lines wait in a bounded buffer. What finds it full, or cannot be written, is dropped and
-//! counted; the first line that can be written again is followed by one that tells how many are
-//! missing.
+//! counted. As soon as something can be written again, a line tells how many are missing; that is
+//! tried now and then, even if nothing else is logged.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,6 +19,14 @@ const MAX_WAITING_BYTES: usize = 256 << 10;
 /// A pipe that is ready takes so many bytes without waiting.
 const PIPE_BYTES: usize = 4096;
 
+/// How soon it is tried to tell of lines that are missing, while nothing is logged.
+const TELL_AFTER: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// What this thread logs in place of queueing it.
+    static CAPTURED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
 /// The lines of this process.
 static LINES: LazyLock<Arc<Lines>> = LazyLock::new(Arc::default);
 
@@ -29,11 +38,26 @@ pub fn dropped_log_lines() -> u64 {
 
 /// Writes whole lines, without waiting.
 pub(super) fn put(lines: &[u8]) {
+    let is_captured = CAPTURED.try_with(|captured| {
+        let mut captured = captured.try_borrow_mut().ok()?;
+        captured.as_mut().map(|captured| captured.extend_from_slice(lines))
+    });
+    // A thread that ends has none any more.
+    if is_captured.is_ok_and(|captured| captured.is_some()) {
+        return;
+    }
     LINES.put(lines, |lines| {
         let lines = Arc::clone(lines);
         let thread = std::thread::Builder::new().name("log".to_owned());
-        thread.spawn(move || lines.run(io::stderr().as_fd())).is_ok()
+        thread.spawn(move || lines.run(io::stderr().as_fd(), missing)).is_ok()
     });
+}
+
+/// The line that tells how many are missing; nothing if the level of the log leaves it out.
+fn missing(lines: u64) -> Vec<u8> {
+    CAPTURED.set(Some(Vec::new()));
+    tracing::warn!(event = "log_lines_dropped", lines);
+    CAPTURED.take().unwrap_or_default()
 }
 
 /// Waits at most `within` until everything that was [`put`] is written or dropped.
@@ -107,48 +131,56 @@ impl Lines {
         }
     }
 
-    /// Writes what is queued, for as long as the process runs.
-    fn run(&self, to: BorrowedFd<'_>) {
+    /// Writes what is queued, for as long as the process runs. `missing` makes the line that tells
+    /// how many are missing.
+    fn run(&self, to: BorrowedFd<'_>, missing: impl Fn(u64) -> Vec<u8>) {
         // Whether what was written last ends within a line.
         let mut torn = false;
-        loop {
-            let mut text = self.take();
-            if torn {
+        // What could not be written of a text.
+        let mut write = |mut text: Vec<u8>| {
+            if torn && !text.is_empty() {
                 text.insert(0, b'\n');
             }
             let written = write_all(to, &text);
-            let (done, rest) = text.split_at(written);
-            torn = done.last().map_or(torn, |last| *last != b'\n');
-            if let Some(missing) = self.wrote(count(rest), written > 0) {
-                tracing::warn!(event = "log_lines_dropped", lines = missing);
+            torn = text[..written].last().map_or(torn, |last| *last != b'\n');
+            text.split_off(written)
+        };
+        loop {
+            let rest = write(self.take());
+            let untold = self.untold(count(&rest));
+            if rest.is_empty() && untold > 0 && write(missing(untold)).is_empty() {
+                self.queue().told += untold;
             }
+            self.queue().writing = false;
+            self.changed.notify_all();
         }
     }
 
-    /// Waits for lines, and takes them.
+    /// Waits for lines, and takes them. None, if some are missing that the log has not told of, and
+    /// no others came for [`TELL_AFTER`].
     fn take(&self) -> Vec<u8> {
         let mut queue = self.queue();
         while queue.waiting.is_empty() {
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            if queue.dropped == queue.told {
+                queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let woken = self.changed.wait_timeout(queue, TELL_AFTER);
+            let (found, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
+            queue = found;
+            if timeout.timed_out() {
+                break;
+            }
         }
         queue.writing = true;
         std::mem::take(&mut queue.waiting)
     }
 
-    /// Counts what could not be written. Says how many lines are missing that the log has not told
-    /// of, if something could be written.
-    fn wrote(&self, dropped: u64, some: bool) -> Option<u64> {
+    /// Counts what could not be written. How many lines are missing that the log has not told of.
+    fn untold(&self, dropped: u64) -> u64 {
         let mut queue = self.queue();
-        queue.writing = false;
         queue.dropped += dropped;
-        let missing = queue.dropped - queue.told;
-        let tells = some && dropped == 0 && missing > 0;
-        if tells {
-            queue.told = queue.dropped;
-        }
-        drop(queue);
-        self.changed.notify_all();
-        tells.then_some(missing)
+        queue.dropped - queue.told
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -213,8 +245,15 @@ mod tests {
         let lines = Arc::new(Lines::default());
         lines.queue().has_thread = true;
         let writer = Arc::clone(&lines);
-        std::thread::Builder::new().spawn(move || writer.run(to.as_fd())).unwrap();
+        let missing = |lines: u64| format!("{lines} missing\n").into_bytes();
+        std::thread::Builder::new().spawn(move || writer.run(to.as_fd(), missing)).unwrap();
         lines
+    }
+
+    /// How many lines were dropped, and of how many of them it was told.
+    fn counts(lines: &Lines) -> (u64, u64) {
+        let queue = lines.queue();
+        (queue.dropped, queue.told)
     }
 
     fn put(lines: &Arc<Lines>, text: &str) {
@@ -248,20 +287,32 @@ mod tests {
         let kept = 1_000 - dropped;
         let most = PIPE_BYTES * 16 + 2 * MAX_WAITING_BYTES;
         assert!(dropped > 0 && kept as usize * line.len() <= most, "{kept}");
-        // Who reads on gets the others, and no part of a line.
-        let mut bytes = vec![0; kept as usize * line.len()];
+        // Who reads on gets the others, no part of a line, and how many are missing, although
+        // nothing further is logged.
+        let missing = format!("{dropped} missing");
+        let mut bytes = vec![0; kept as usize * line.len() + missing.len() + 1];
         from.read_exact(&mut bytes).unwrap();
-        assert!(bytes.chunks(line.len()).all(|one| one == line.as_bytes()));
+        let text = String::from_utf8(bytes).unwrap();
+        let (whole, others): (Vec<_>, Vec<_>) =
+            text.lines().partition(|one| *one == line.trim_end());
+        assert_eq!((whole.len() as u64, others), (kept, vec![&*missing]));
+        lines.flush(Duration::from_secs(10));
+        assert_eq!(counts(&lines), (dropped, dropped));
     }
 
     #[test]
-    fn what_cannot_be_written_is_counted_and_told_of_when_something_can_be() {
+    fn what_cannot_be_written_is_counted_and_that_it_cannot_be_told_is_not() {
         let lines = lines(File::options().write(true).open("/dev/full").unwrap());
         put(&lines, "a\nb\n");
         lines.flush(Duration::from_secs(10));
-        assert_eq!(lines.queue().dropped, 2);
-        assert_eq!((lines.wrote(0, false), lines.wrote(1, true)), (None, None));
-        assert_eq!((lines.wrote(0, true), lines.wrote(0, true)), (Some(3), None));
+        assert_eq!(counts(&lines), (2, 0));
+        // It is tried now and then to tell of them.
+        for _ in 0..2 {
+            let woken = lines.changed.wait_timeout(lines.queue(), Duration::from_secs(10));
+            let (queue, timeout) = woken.unwrap();
+            assert!(!timeout.timed_out());
+            assert_eq!((queue.dropped, queue.told), (2, 0));
+        }
     }
 
     #[test]
