@@ -38,6 +38,12 @@ impl Folder {
         let folder_mode = if mode & 0o060 == 0 { 0o700 } else { 0o750 };
         match DirBuilder::new().mode(folder_mode).create(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(wrong(error)),
+            Err(_) if !path.is_dir() => {
+                return Err(wrong(io::Error::new(
+                    io::ErrorKind::NotADirectory,
+                    "it is not a directory",
+                )));
+            }
             Ok(()) | Err(_) => {}
         }
         if std::fs::metadata(path).map_err(wrong)?.mode() & 0o002 != 0 {
@@ -163,6 +169,10 @@ mod tests {
             let error = Folder::take(path.as_ref(), 0o600).unwrap_err();
             assert!(matches!(error, IpcError::Path { .. }), "{path}: {error}");
         }
+        let file = outer.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = Folder::take(&file, 0o600).unwrap_err().to_string();
+        assert!(error.contains("file: it is not a directory; give a folder"), "{error}");
         let deep = outer.path().join("not/there");
         assert!(matches!(Folder::take(&deep, 0o600), Err(IpcError::Folder { .. })));
     }

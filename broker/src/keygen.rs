@@ -1,11 +1,11 @@
 //! `zibrato-broker keygen`: makes a key pair, and says what to do with it.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use zibrato::curve::{KeyError, PublicKey, SecretKey};
-use zibrato::daemon::{Exit, Failure, print};
+use zibrato::daemon::{Exit, Failure, make_folder, print};
 
 /// Where a key pair goes, and whose it is.
 #[derive(Debug, Clone, clap::Args)]
@@ -49,8 +49,7 @@ fn make(folder: &Path, name: &str) -> Result<(PublicKey, [PathBuf; 2]), KeygenEr
         io::ErrorKind::AlreadyExists => KeygenError::Exists { file: file.to_owned() },
         _ => KeygenError::File { file: file.to_owned(), source },
     };
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|source| KeygenError::File { file: folder.to_owned(), source })?;
+    make_folder(folder).map_err(|source| KeygenError::File { file: folder.to_owned(), source })?;
     let [secret_file, public_file] =
         ["key", "pub"].map(|ending| folder.join(format!("{name}.{ending}")));
     // The public one first: if it is there already, nothing has been written.

@@ -12,12 +12,12 @@ pub(crate) use letter::{Letter, LetterError};
 pub(crate) use time::Rfc3339;
 
 use crate::log_limit::LogLimit;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use zibrato::daemon::probe_folder;
+use zibrato::daemon::{make_folder, probe_folder};
 
 /// How dead letters are called.
 const ENDING: &str = "dead";
@@ -75,7 +75,7 @@ impl DeadLetters {
     /// not stay. A folder that was full is so until there is room for the letter that was lost.
     pub(crate) fn probe(&mut self) -> Result<(), KeepError> {
         let folder = &self.folder;
-        let probed = make(folder).and_then(|()| probe_folder(folder));
+        let probed = make_folder(folder).and_then(|()| probe_folder(folder));
         probed
             .map_err(|source| KeepError::Disk { folder: folder.display().to_string(), source })?;
         self.too_large.map_or(Ok(()), |bytes| self.has_room(bytes))
@@ -133,7 +133,7 @@ impl DeadLetters {
         {
             return Ok(used);
         }
-        make(&self.folder)?;
+        make_folder(&self.folder)?;
         let mut used = 0;
         for path in files(&self.folder)? {
             // One that is gone by now takes no room.
@@ -170,13 +170,9 @@ fn free_name(folder: &Path, letter: &Letter) -> io::Result<Option<String>> {
     Ok(Some(name))
 }
 
-fn make(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
 /// Writes a file so that it is there as a whole or not at all, whatever happens.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    make(folder)?;
+    make_folder(folder)?;
     let (temporary, path) = (folder.join(format!(".{name}.new")), folder.join(name));
     let written = write_synced(&temporary, bytes)
         .and_then(|()| std::fs::rename(&temporary, &path))
@@ -305,9 +301,14 @@ mod tests {
         letters.probe().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let mut letters = DeadLetters::new(file.join("below"), 2_000, "p".to_owned());
-        let error = letters.put(&letter(1_000, 10)).unwrap_err();
-        assert_eq!(error.reason(), "dead_letters_disk");
+        for place in [file.clone(), file.join("below")] {
+            let mut letters = DeadLetters::new(place, 2_000, "p".to_owned());
+            for error in [letters.put(&letter(1_000, 10)), letters.probe()] {
+                let error = error.unwrap_err();
+                assert_eq!(error.reason(), "dead_letters_disk");
+                assert!(error.to_string().contains("file is not a directory; "), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub use logging::{LogFormat, log_metrics};
 pub use number::{NumberError, number, seconds, whole_number};
 pub use program::{Doubts, Program, main};
 pub use prometheus::{Exposition, Family};
-pub use state::{NoStateFolder, probe_folder, state_folder, state_variable};
+pub use state::{NoStateFolder, make_folder, probe_folder, state_folder, state_variable};
 pub use stderr::dropped_log_lines;
 pub use stdout::{Output, print, stdout_failure};
 pub use stop::Stop;

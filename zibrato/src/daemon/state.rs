@@ -79,6 +79,34 @@ pub enum NoStateFolder {
     Unset,
 }
 
+/// Makes a folder for its owner alone, and those above it, unless they are there.
+///
+/// # Errors
+/// What the system says. If something that is no folder is in its place, or in that of one above
+/// it, the error says what.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| in_the_way(folder).unwrap_or(error))
+}
+
+/// What is in the place of a folder, or of one above it, and is none.
+fn in_the_way(folder: &Path) -> Option<io::Error> {
+    for place in folder.ancestors().filter(|place| !place.as_os_str().is_empty()) {
+        let shown = place.display();
+        let (kind, why) = match std::fs::metadata(place) {
+            Ok(found) if found.is_dir() => return None,
+            Ok(_) => (io::ErrorKind::NotADirectory, "is not a directory"),
+            Err(_) if place.is_symlink() => {
+                (io::ErrorKind::NotFound, "is a symbolic link to a path that does not exist")
+            }
+            Err(_) => continue,
+        };
+        let remedy = "remove it, or give another directory";
+        return Some(io::Error::new(kind, format!("{shown} {why}; {remedy}")));
+    }
+    None
+}
+
 /// Finds out whether files can be written in a folder, or in a new one if it is not there. A few
 /// bytes are written for it, since a full disk still makes empty files. Nothing of it stays.
 ///
@@ -87,7 +115,9 @@ pub enum NoStateFolder {
 pub fn probe_folder(folder: &Path) -> io::Result<()> {
     for place in folder.ancestors().filter(|place| !place.as_os_str().is_empty()) {
         match std::fs::metadata(place) {
-            Ok(found) if !found.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
+            Ok(found) if !found.is_dir() => {
+                return Err(in_the_way(place).unwrap_or(io::ErrorKind::NotADirectory.into()));
+            }
             Ok(_) if place == folder => return probe_file(place),
             Ok(_) => {
                 let below = probe_path(place);
@@ -96,17 +126,11 @@ pub fn probe_folder(folder: &Path) -> io::Result<()> {
                 return probed.and(std::fs::remove_dir(below));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if place.symlink_metadata().is_ok() {
-                    let why = "it is a symbolic link to a path that does not exist";
-                    let why = if place == folder {
-                        why.to_owned()
-                    } else {
-                        format!("{}: {why}", place.display())
-                    };
-                    return Err(io::Error::new(io::ErrorKind::NotFound, why));
+                if place.is_symlink() {
+                    return Err(in_the_way(place).unwrap_or(error));
                 }
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(in_the_way(folder).unwrap_or(error)),
         }
     }
     // A relative path of which no part is there begins in the current directory.
@@ -130,7 +154,7 @@ fn probe_file(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NoStateFolder, probe_folder, state_folder};
+    use super::{NoStateFolder, make_folder, probe_folder, state_folder};
     use std::ffi::OsString;
     use std::io;
     use std::path::{Path, PathBuf};
@@ -185,8 +209,11 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         for place in [file.clone(), file.join("below")] {
-            let error = probe_folder(&place).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{}", place.display());
+            for error in [probe_folder(&place).unwrap_err(), make_folder(&place).unwrap_err()] {
+                assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{}", place.display());
+                let expected = format!("{} is not a directory; remove it, or", file.display());
+                assert!(error.to_string().starts_with(&expected), "{error}");
+            }
         }
     }
 
@@ -196,8 +223,10 @@ mod tests {
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(folder.path().join("missing"), &link).unwrap();
         for place in [link.clone(), link.join("below")] {
-            let error = probe_folder(&place).unwrap_err().to_string();
-            assert!(error.contains("symbolic link to a path that does not exist"), "{error}");
+            for error in [probe_folder(&place).unwrap_err(), make_folder(&place).unwrap_err()] {
+                let expected = format!("{} is a symbolic link to a path that", link.display());
+                assert!(error.to_string().starts_with(&expected), "{error}");
+            }
         }
         // Through a link to a folder all is well.
         let good = folder.path().join("good");
