@@ -41,8 +41,13 @@ impl Secret {
 
     fn read(file: &Path) -> io::Result<Self> {
         let mut text = String::new();
-        std::fs::File::open(file)?.take(MAX_FILE_BYTES).read_to_string(&mut text)?;
-        Ok(Self::new(text.trim()))
+        std::fs::File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+        let wrong = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        match text.trim() {
+            _ if text.len() as u64 > MAX_FILE_BYTES => wrong("the file is too long for a secret"),
+            "" => wrong("the file is empty"),
+            text => Ok(Self::new(text)),
+        }
     }
 }
 
@@ -60,30 +65,40 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The secret that a flag names or the flag's file holds; `None` when neither is given or it is
-/// empty. `flag` is the name of the flag, such as `--apitoken`.
+/// A secret, and where it was given, for errors: `--apitoken`, or `--apitoken-file` and the path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) secret: Secret,
+    pub(crate) from: String,
+}
+
+/// The secret that a flag names or the flag's file holds; `None` when neither is given or the flag
+/// is empty. `flag` is the name of the flag, such as `--apitoken`.
 pub(crate) fn given(
     flag: &str,
     secret: Option<Secret>,
     file: Option<PathBuf>,
-) -> Result<Option<Secret>, Failure> {
+) -> Result<Option<Given>, Failure> {
     let wrong = |why: String| Failure::new(Exit::Config, why);
-    let secret = match (secret, file) {
+    match (secret, file) {
         (Some(_), Some(_)) => {
-            return Err(wrong(format!("{flag} and {flag}-file are both given; leave one out")));
+            Err(wrong(format!("{flag} and {flag}-file are both given; leave one out")))
         }
-        (secret, None) => secret,
-        (None, Some(file)) => Some(
-            Secret::read(&file)
-                .map_err(|error| wrong(format!("{flag}-file {}: {error}", file.display())))?,
-        ),
-    };
-    Ok(secret.filter(|secret| !secret.expose().is_empty()))
+        (secret, None) => {
+            let secret = secret.filter(|secret| !secret.expose().is_empty());
+            Ok(secret.map(|secret| Given { secret, from: flag.to_owned() }))
+        }
+        (None, Some(file)) => {
+            let from = format!("{flag}-file {}", file.display());
+            let read = Secret::read(&file).map_err(|error| wrong(format!("{from}: {error}")));
+            Ok(Some(Given { secret: read?, from }))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Secret, given};
+    use super::{Given, MAX_FILE_BYTES, Secret, given};
     use std::path::PathBuf;
 
     #[test]
@@ -98,7 +113,8 @@ mod tests {
     fn a_secret_comes_from_its_flag_or_its_file_but_not_from_both() {
         let secret = || Some(Secret::new("hunter2"));
         let missing = || Some(PathBuf::from("/nonexistent/token"));
-        assert_eq!(given("--token", secret(), None).unwrap(), secret());
+        let expected = Given { secret: secret().unwrap(), from: "--token".to_owned() };
+        assert_eq!(given("--token", secret(), None).unwrap(), Some(expected));
         assert_eq!(given("--token", Some(Secret::new("")), None).unwrap(), None);
         assert_eq!(given("--token", None, None).unwrap(), None);
         let both = given("--token", secret(), missing()).unwrap_err().message;
@@ -109,10 +125,17 @@ mod tests {
 
     #[test]
     fn white_space_around_a_secret_in_a_file_is_no_part_of_it() {
-        let file = std::env::temp_dir().join(format!("zibrato-secret-{}", std::process::id()));
-        std::fs::write(&file, " hunter2\r\n").unwrap();
-        let read = given("--token", None, Some(file.clone())).unwrap();
-        std::fs::remove_file(&file).unwrap();
-        assert_eq!(read.unwrap().expose(), "hunter2");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let read = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            given("--token", None, Some(file.clone())).map_err(|failure| failure.message)
+        };
+        let from = format!("--token-file {}", file.display());
+        let secret = Secret::new("hunter2");
+        assert_eq!(read(" hunter2\r\n"), Ok(Some(Given { secret, from: from.clone() })));
+        assert_eq!(read(" \n"), Err(format!("{from}: the file is empty")));
+        let long = "x".repeat(MAX_FILE_BYTES as usize + 1);
+        assert_eq!(read(&long), Err(format!("{from}: the file is too long for a secret")));
     }
 }

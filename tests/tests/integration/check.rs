@@ -298,48 +298,6 @@ fn a_secret_on_the_command_line_is_told_of_once_and_not_shown() {
     }
 }
 
-/// The placeholders of flags that take a number.
-const NUMBERS: [&str; 11] = [
-    "<PORT>",
-    "<SECONDS>",
-    "<NUMBER>",
-    "<TIMES>",
-    "<BYTES>",
-    "<MESSAGES>",
-    "<MIB>",
-    "<HOURS>",
-    "<GIB>",
-    "<PERCENT>",
-    "<OFFSET>",
-];
-
-#[test]
-fn whoever_gives_no_number_where_one_belongs_is_told_what_is_expected() {
-    for (name, command, fewest) in [
-        ("zibrato-broker", &[][..], 9),
-        ("zibrato-broker", &["journal", "dump"], 1),
-        ("zibrato-carbon", &[], 8),
-        ("zibrato-librato", &[], 8),
-        ("zibrato-slack", &[], 9),
-        ("zibrato-tail", &[], 1),
-    ] {
-        let help = Command::new(program(name)).args(command).arg("--help").output().unwrap();
-        let help = String::from_utf8(help.stdout).unwrap();
-        let words: Vec<_> = help.split_whitespace().collect();
-        let flags = words.windows(2).filter(|pair| NUMBERS.contains(&pair[1]));
-        let flags: Vec<_> =
-            flags.map(|pair| pair[0]).filter(|word| word.starts_with("--")).collect();
-        assert!(flags.len() >= fewest, "{name}: {flags:?}");
-        for flag in flags {
-            let mut wrong = Command::new(program(name));
-            let (status, _, said) = Running::run(wrong.args(command).args([flag, "x"]));
-            assert_eq!(status.code(), Some(64), "{name} {flag}: {said}");
-            let is_told = said.contains("expected a ") || said.contains("at least 0.1 seconds");
-            assert!(is_told && said.contains("invalid value 'x'"), "{name} {flag}: {said}");
-        }
-    }
-}
-
 #[test]
 fn an_error_names_the_variable_or_the_file_that_it_is_from() {
     let folder = folder();

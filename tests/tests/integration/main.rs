@@ -28,3 +28,4 @@ mod supervisord;
 mod surviving;
 mod tls;
 mod walks;
+mod wrong_values;

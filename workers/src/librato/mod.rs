@@ -10,7 +10,7 @@ mod text;
 
 use crate::http::{Endpoint, HttpClient, Unanswered};
 use crate::once::Once;
-use crate::secret::{self, Secret};
+use crate::secret::{self, Given, Secret};
 use crate::{Backend, BackendProgram, Payload, SendError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -179,28 +179,36 @@ fn open(
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Librato, Failure> {
     let wrong = |why: &str| Failure::new(Exit::Config, why);
-    let full = |text: &String| !text.is_empty();
-    let username = flags.username.filter(full);
-    let username = username.or_else(|| variable("LIBRATO_USER").filter(full)).ok_or_else(|| {
+    let given = |name: &str, text: Option<String>| {
+        let text = text.filter(|text| !text.is_empty())?;
+        Some(Given { secret: Secret::new(text), from: name.to_owned() })
+    };
+    let old = |name: &str| given(name, variable(name));
+    let username = given("--username", flags.username).or_else(|| old("LIBRATO_USER"));
+    let username = username.ok_or_else(|| {
         wrong("no user name; give --username or set ZIBRATO_LIBRATO_USERNAME (or LIBRATO_USER)")
     })?;
     let token = secret::given("--apitoken", flags.apitoken, flags.apitoken_file)?;
-    let token = token.or_else(|| variable("LIBRATO_TOKEN").filter(full).map(Secret::new));
+    let token = token.or_else(|| old("LIBRATO_TOKEN"));
     let token = token.ok_or_else(|| {
         wrong(
             "no API token; give --apitoken-file FILE or set ZIBRATO_LIBRATO_APITOKEN \
              (or LIBRATO_TOKEN); --apitoken works too, but others see a command line",
         )
     })?;
-    if username.contains(|c: char| c == ':' || !c.is_ascii_graphic()) {
-        return Err(wrong("--username: has characters in it that no Librato user name has"));
+    let is_graphic = |c: char| c.is_ascii_graphic();
+    if !username.secret.expose().chars().all(|c| c != ':' && is_graphic(c)) {
+        let why = "has characters in it that no Librato user name has";
+        return Err(wrong(&format!("{}: {why}", username.from)));
     }
-    if !token.expose().chars().all(|c| c.is_ascii_graphic()) {
-        return Err(wrong("--apitoken: has characters in it that no Librato token has"));
+    if !token.secret.expose().chars().all(is_graphic) {
+        let why = "has characters in it that no Librato token has";
+        return Err(wrong(&format!("{}: {why}", token.from)));
     }
+    let (username, token) = (username.secret, token.secret);
     let url = format!("{}/v1/metrics", flags.api_url.trim().trim_end_matches('/'));
     let endpoint = Endpoint::parse("--api-url", &url)?;
-    let basic = STANDARD.encode(format!("{username}:{}", token.expose()));
+    let basic = STANDARD.encode(format!("{}:{}", username.expose(), token.expose()));
     Ok(Librato {
         http: HttpClient::new(Librato::PROGRAM, endpoint, flags.timeout, flags.ca_file.as_deref())?,
         token,

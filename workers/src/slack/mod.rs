@@ -7,7 +7,7 @@ mod history;
 mod part;
 
 use crate::http::{Endpoint, HttpClient, Unanswered};
-use crate::secret::{self, Secret};
+use crate::secret::{self, Given, Secret};
 use crate::{Backend, BackendProgram, Payload, SendError};
 use digest::{Digester, MAX_TITLE};
 use serde_json::json;
@@ -127,7 +127,7 @@ pub struct Slack {
 #[derive(Debug)]
 enum Destination {
     Channel { channel: String, token: Secret, authorization: Secret },
-    Webhook { url: Secret },
+    Webhook { url: Secret, from: String },
 }
 
 impl Backend for Slack {
@@ -177,7 +177,7 @@ impl Backend for Slack {
         let now_ms = clock::unix_ms();
         match &self.destination {
             Destination::Channel { token, .. } => answer::judge_api(&answer, &[token], now_ms),
-            Destination::Webhook { url } => answer::judge_webhook(&answer, &[url], now_ms),
+            Destination::Webhook { url, .. } => answer::judge_webhook(&answer, &[url], now_ms),
         }
     }
 }
@@ -205,7 +205,7 @@ Examples:
         let channel = channel.filter(|channel| !channel.is_empty());
         let destination = destination(webhook, token, channel)?;
         let endpoint = match &destination {
-            Destination::Webhook { url } => Endpoint::parse("--webhook-url", url.expose())?,
+            Destination::Webhook { url, from } => Endpoint::parse(from, url.expose())?,
             Destination::Channel { .. } => {
                 let api = flags.api_url.trim().trim_end_matches('/');
                 Endpoint::parse("--api-url", &format!("{api}/chat.postMessage"))?
@@ -226,9 +226,9 @@ Examples:
     }
 
     fn check(&self, findings: &mut Findings) {
-        let flag = match self.destination {
+        let flag = match &self.destination {
             Destination::Channel { .. } => "--api-url",
-            Destination::Webhook { .. } => "--webhook-url",
+            Destination::Webhook { from, .. } => from,
         };
         self.http.check(flag, findings);
     }
@@ -251,15 +251,15 @@ fn title(text: &str) -> Result<String, Failure> {
 
 /// The one destination that is given.
 fn destination(
-    webhook: Option<Secret>,
-    token: Option<Secret>,
+    webhook: Option<Given>,
+    token: Option<Given>,
     channel: Option<String>,
 ) -> Result<Destination, Failure> {
     match (webhook, token, channel) {
-        (Some(url), None, None) => Ok(Destination::Webhook { url }),
-        (None, Some(token), Some(channel)) => {
+        (Some(Given { secret: url, from }), None, None) => Ok(Destination::Webhook { url, from }),
+        (None, Some(Given { secret: token, from }), Some(channel)) => {
             if !token.expose().chars().all(|c| c.is_ascii_graphic()) {
-                return Err(wrong("--token: has characters in it that no token has"));
+                return Err(wrong(&format!("{from}: has characters in it that no token has")));
             }
             let authorization = Secret::new(format!("Bearer {}", token.expose()));
             Ok(Destination::Channel { channel, token, authorization })
