@@ -51,15 +51,20 @@ pub(crate) fn limit() -> RawFd {
     limit.and_then(|limit| RawFd::try_from(limit).ok()).unwrap_or(RawFd::MAX)
 }
 
-/// How many descriptors the process has, if the system says so.
+/// How many descriptors the process has; `None` where the system does not say, as without `/proc`.
 pub(crate) fn in_use() -> Option<usize> {
     // Since Linux 6.2 the folder has their number as its size.
     match fs::metadata("/proc/self/fd").map(|folder| folder.len()) {
         Ok(0) => {}
         told => return usize::try_from(told.ok()?).ok(),
     }
-    // One of them is for reading the folder.
-    Some(fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1))
+    match fs::read_dir("/proc/self/fd") {
+        // One of them is for reading the folder.
+        Ok(entries) => Some(entries.count().saturating_sub(1)),
+        // There is none left for that.
+        Err(error) if error.raw_os_error() == Some(libc::EMFILE) => usize::try_from(limit()).ok(),
+        Err(_) => None,
+    }
 }
 
 /// The thread that watches. Dropping this ends it.
@@ -80,7 +85,7 @@ impl DescriptorThread {
         let mut watch = Watch::default();
         let handle = thread::Builder::new().name("zb-descriptors".to_owned()).spawn(move || {
             while !is_over.load(Ordering::Relaxed) {
-                let pause = watch.look(limit(), &ports, &shared);
+                let pause = watch.look(limit(), in_use(), &ports, &shared);
                 thread::park_timeout(pause);
             }
         })?;
@@ -107,15 +112,21 @@ struct Watch {
 }
 
 impl Watch {
-    /// Looks, and says how long until the next time.
-    fn look(&mut self, limit: RawFd, ports: &Ports, shared: &Shared) -> Duration {
+    /// Looks, and says how long until the next time. Where the system does not say how many
+    /// descriptors are in use, it is a shortage only if connections have those that are kept free.
+    fn look(
+        &mut self,
+        limit: RawFd,
+        in_use: Option<usize>,
+        ports: &Ports,
+        shared: &Shared,
+    ) -> Duration {
         let kept = kept_free(limit);
-        // If the system does not say, all may be in use.
-        let in_use = in_use().and_then(|count| RawFd::try_from(count).ok()).unwrap_or(limit);
-        let free = limit.saturating_sub(in_use).max(0);
-        let is_near = free < 2 * kept.len() as RawFd;
+        let free = in_use
+            .map(|count| limit.saturating_sub(RawFd::try_from(count).unwrap_or(RawFd::MAX)).max(0));
+        let is_near = free.is_none_or(|free| free < 2 * kept.len() as RawFd);
         let refused = if is_near { cut_among(ports, kept.clone()) } else { 0 };
-        if refused > 0 || free < kept.len() as RawFd {
+        if refused > 0 || free.is_some_and(|free| free < kept.len() as RawFd) {
             self.refused += refused;
             self.last = Some(Instant::now());
         }
@@ -131,13 +142,29 @@ impl Watch {
             self.refused = 0;
             tracing::info!(event = "connections_accepted_again");
         }
-        (PER_FREE * free.unsigned_abs()).clamp(SHORTEST, LONGEST)
+        let pause = free.map_or(LONGEST, |free| PER_FREE * free.unsigned_abs());
+        pause.clamp(SHORTEST, LONGEST)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{in_use, kept_free, limit};
+    use super::{LONGEST, SHORTEST, Watch, in_use, kept_free, limit};
+    use crate::ports::Ports;
+    use crate::shared::Shared;
+
+    #[test]
+    fn a_number_that_is_not_known_is_no_shortage() {
+        let (ports, shared) = (Ports { address: None, base: 1, folder: None }, Shared::new());
+        let mut watch = Watch::default();
+        let mut look = |in_use| {
+            let pause = watch.look(1_024, in_use, &ports, &shared);
+            (pause, shared.descriptors().short_of)
+        };
+        assert_eq!(look(None), (LONGEST, None));
+        assert_eq!(look(Some(10)), (LONGEST.min(super::PER_FREE * 1_014), None));
+        assert_eq!(look(Some(1_024)), (SHORTEST, Some(1_024)));
+    }
 
     #[test]
     fn one_of_eight_is_kept_free_within_bounds() {

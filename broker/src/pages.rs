@@ -71,14 +71,17 @@ fn metrics(
 /// Of the process, which may be more than the broker.
 fn descriptors(refused: u64) -> String {
     let mut to = Exposition::new();
-    let (open, limit) = (in_use().unwrap_or_default(), limit());
+    // What is not known is not there.
+    let (open, limit) = (in_use().map(|open| open as f64), Some(f64::from(limit())));
     for (name, help, value) in [
-        ("process_open_fds", "Number of open file descriptors.", open as f64),
-        ("process_max_fds", "Maximum number of open file descriptors.", f64::from(limit)),
-        ("zibrato_broker_fd_open", "The same as process_open_fds.", open as f64),
-        ("zibrato_broker_fd_limit", "The same as process_max_fds.", f64::from(limit)),
+        ("process_open_fds", "Number of open file descriptors.", open),
+        ("process_max_fds", "Maximum number of open file descriptors.", limit),
+        ("zibrato_broker_fd_open", "The same as process_open_fds.", open),
+        ("zibrato_broker_fd_limit", "The same as process_max_fds.", limit),
     ] {
-        to.gauge(name, help).sample(&[], value);
+        if let Some(value) = value {
+            to.gauge(name, help).sample(&[], value);
+        }
     }
     to.counter(
         "zibrato_broker_accepts_refused_total",
