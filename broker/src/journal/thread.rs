@@ -266,13 +266,19 @@ impl Keeper {
     }
 
     fn try_commit(&mut self, entries: &[Entry<'_>]) -> Result<(), Trouble> {
-        if self.short_of > 0 {
-            let percent = self.retention.min_free_percent;
-            return Err(Trouble::Full(format!("less than {percent} percent of its disk is free")));
-        }
+        self.check_room()?;
         let tried = self.writer.commit(entries);
         self.is_full = tried.as_ref().is_err_and(|error| is_full(error.kind()));
         tried.map_err(|error| Trouble::of(&error))
+    }
+
+    /// Whether as much of the disk is free as is to stay free.
+    fn check_room(&self) -> Result<(), Trouble> {
+        if self.short_of == 0 {
+            return Ok(());
+        }
+        let percent = self.retention.min_free_percent;
+        Err(Trouble::Full(format!("less than {percent} percent of its disk is free")))
     }
 
     fn complain(&mut self, trouble: &Trouble) {
@@ -307,19 +313,18 @@ impl Keeper {
     /// Looks whether the journal could be written, while nothing waits for that.
     fn look(&mut self) {
         let looked = self.writer.look();
-        let log = Arc::clone(self.writer.log());
+        self.look_after();
+        let looked = looked.map_err(|error| Trouble::of(&error)).and_then(|()| self.check_room());
         match looked {
             Ok(()) => {
                 self.is_well();
-                log.tell_problem(None);
+                self.writer.log().tell_problem(None);
             }
-            Err(error) => {
-                let trouble = Trouble::of(&error);
+            Err(trouble) => {
                 self.complain(&trouble);
-                log.tell_problem(Some(trouble.text().to_owned()));
+                self.writer.log().tell_problem(Some(trouble.text().to_owned()));
             }
         }
-        self.look_after();
     }
 
     /// Lets readers be told of the time until this comes again, and a little longer.
