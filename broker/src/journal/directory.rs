@@ -2,6 +2,7 @@
 
 use super::home::{Home, Place};
 use super::record::{MAX_OFFSET, Marker};
+use super::writer::is_full;
 use rustix::fs::OFlags;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
@@ -341,15 +342,18 @@ pub(crate) fn read_id(directory: &Path) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(&text).ok()?.trim_end(), 16).ok()
 }
 
-/// Gives the journal in a directory another number; over the one that it has, if the disk is full,
-/// which takes no room. One that is cut then is no number, and the next start gives another one.
+/// Gives the journal in a directory another number; over the one that it has, if it has one and the
+/// disk is full, which takes no room. One that is cut then is no number, and the next start gives another one.
 fn put_id(home: &Home, id: u64) -> io::Result<()> {
     let text = format!("{id:016x}\n");
-    let replaced = home.replace(ID_FILE, text.as_bytes());
-    if !matches!(&replaced, Err(error) if error.kind() == io::ErrorKind::StorageFull) {
-        return replaced;
+    let Err(error) = home.replace(ID_FILE, text.as_bytes()) else { return Ok(()) };
+    if !is_full(error.kind()) {
+        return Err(error);
     }
-    let mut file = home.open_file(ID_FILE, OFlags::empty())?;
+    let mut file = match home.open_file(ID_FILE, OFlags::empty()) {
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Err(error),
+        opened => opened?,
+    };
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

@@ -234,12 +234,17 @@ impl Home {
     /// Writes what is to take the place of a file beside it; gives its name.
     ///
     /// # Errors
-    /// When it cannot be written; the file is still there then.
+    /// When it cannot be written. The old file is still there then, and nothing of the new one.
     pub(super) fn write_new(&self, name: &str, content: &[u8]) -> io::Result<String> {
         let new = format!("{name}.new");
         let mut file = self.open_file(&new, OFlags::CREATE | OFlags::TRUNC)?;
-        file.write_all(content)?;
-        file.sync_all()?;
+        let written = file.write_all(content).and_then(|()| file.sync_all());
+        if let Err(error) = written {
+            // What is left of it would take room that is short already.
+            let deleted = self.delete(&new);
+            tracing::debug!(event = "unfinished_deleted", ok = deleted.is_ok());
+            return Err(error);
+        }
         Ok(new)
     }
 

@@ -46,9 +46,22 @@ fn a_full_disk_is_no_reason_not_to_open_what_is_there() {
     let opened = Directory::open(dir.path()).unwrap().id();
     assert_ne!(opened, id);
     assert_eq!(read_id(dir.path()), Some(opened));
-    fs::remove_file(dir.path().join(ID_FILE)).unwrap();
-    let error = Directory::open(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("--journal"), "{error}");
+    // Nothing is left of what could not be written.
+    assert!(fs::symlink_metadata(dir.path().join(&new)).is_err());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_first_start_on_a_full_disk_says_that_it_is_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let new = dir.path().join(format!("{ID_FILE}.new"));
+    std::os::unix::fs::symlink("/dev/full", &new).unwrap();
+    let error = Directory::open(dir.path()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("--journal") && text.contains("No space left"), "{text}");
+    let JournalError::Unusable { source, .. } = error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+    assert!(fs::symlink_metadata(&new).is_err());
 }
 
 #[test]
