@@ -88,6 +88,9 @@ pub enum End {
     Failed,
     /// The deadline passed first.
     TimedOut,
+    /// The journal could not be written to the end: lines of the last second may be lost. What is
+    /// not acknowledged publishers still have.
+    Unwritten,
 }
 
 impl Broker {
@@ -278,6 +281,7 @@ impl Broker {
             return End::TimedOut;
         }
         match router.join() {
+            Ok(Ok(())) if self.shared.counters().dropped.of("journal") > 0 => End::Unwritten,
             Ok(Ok(())) => End::Clean,
             Ok(Err(_)) | Err(_) => End::Failed,
         }

@@ -186,6 +186,10 @@ fn run(flags: &Flags, doubts: Doubts) -> Result<ExitCode, Failure> {
             "stopping took longer than --shutdown-timeout; subscribers may have missed the end",
         )),
         End::Failed => Err(Failure::new(Exit::Io, "the router failed; the log says why")),
+        End::Unwritten => Err(Failure::new(
+            Exit::Io,
+            "the journal could not be written to the end; the log says what is lost",
+        )),
     }
 }
 

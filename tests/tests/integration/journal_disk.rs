@@ -111,6 +111,25 @@ fn a_quota_that_is_used_up_is_a_full_disk() {
 }
 
 #[test]
+fn a_broker_whose_disk_fails_to_the_end_says_so_by_its_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let (disk, ports) = (FailingDisk::new(dir.path()), Ports::take());
+    let mut command = broker(&ports, &dir.path().join("journal"));
+    disk.hold(&mut command);
+    let mut running = Running::start(&mut command);
+    running.says(&["listening"]);
+    let soon = Duration::from_millis(100);
+    let builder = Zibrato::builder().port(ports.at(0)).interval(soon).demand(false);
+    let z = builder.flush_deadline(soon).build().unwrap();
+    disk.fail(Errno::IO);
+    count(&z, 1);
+    running.says(&["event=\"journal_unwritable\""]);
+    let status = running.stop(Signal::TERM);
+    running.says(&["event=\"journal_not_written\"", "batches="]);
+    assert_eq!(status.code(), Some(74), "{}", running.log());
+}
+
+#[test]
 fn a_disk_with_errors_leaves_no_heap_of_segments() {
     let dir = tempfile::tempdir().unwrap();
     let (disk, ports) = (FailingDisk::new(dir.path()), Ports::take());
