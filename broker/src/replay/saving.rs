@@ -49,7 +49,11 @@ impl Saving {
             }
             return Ok(());
         };
-        let problem = error.to_string();
+        let folder = directory.path().display();
+        let problem = format!(
+            "the folder {folder} cannot be written: {error}; see to its permissions and to the room \
+             on its disk"
+        );
         if self.told.may_tell() {
             let why = "readers go on; after a restart of the broker they begin where they were saved last";
             tracing::error!(event = "cursors_not_saved", problem, why);

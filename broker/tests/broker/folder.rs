@@ -310,12 +310,16 @@ fn while_cursors_cannot_be_saved_delivery_goes_on_and_everybody_is_told() {
         let ReplayAnswer::Refused(refused) = client.commit(at) else { panic!("it is not saved") };
         assert_eq!(refused.why, Refusal::NotSaved, "{}", refused.text);
         assert!(refused.text.contains("keeps trying"), "{}", refused.text);
+        let folder = format!("the folder {} cannot be written", dir.path().display());
+        assert!(refused.text.contains(&folder), "{}", refused.text);
         // It counts, for as long as the broker runs; so do newcomers.
         assert_eq!(client.cursors()[0].offset, offset);
         assert!(!client.fetch(Some(at), 0).1.is_empty());
     }
     Client::new(&kept.bench, "new", "1", &["info"]).fetch(None, 0);
     kept.is_unready("cursors cannot be saved");
+    kept.is_unready(&dir.path().display().to_string());
+    kept.is_unready("see to its permissions and to the room on its disk");
     let page = kept.page("/metrics");
     assert!(page.contains("zibrato_broker_cursors_writable 0"), "{page}");
     assert!(!page.contains("zibrato_broker_cursor_save_failures_total 0"), "{page}");
