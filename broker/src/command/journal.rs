@@ -133,7 +133,10 @@ pub(crate) fn run(command: &JournalCommand, flags: &JournalFlags) -> Result<(), 
     let directory = flags.directory().map_err(config_failure)?;
     let mut out = Output::new();
     let nothing = |_: &Record<'_>| Ok(());
-    let unavailable = |error: JournalError| Failure::new(Exit::Io, error.to_string());
+    let unavailable = |error: JournalError| match error {
+        JournalError::NoJournal(_) => config_failure(error),
+        _ => Failure::new(Exit::Io, error.to_string()),
+    };
     match command.what {
         What::Info => {
             let found = inspect(&directory, progress, nothing).map_err(unavailable)?;

@@ -87,6 +87,9 @@ pub enum JournalError {
         /// Which process, as far as it is known.
         by: String,
     },
+    /// There is nothing to look at.
+    #[error("there is no journal in {}; give the folder of one with --journal", .0.display())]
+    NoJournal(PathBuf),
     /// A file or directory cannot be read, made or written.
     #[error(
         "the journal in {} cannot be used: {source}; see to its permissions and its disk, or give \

@@ -7,7 +7,10 @@ use super::record::{Content, Record};
 use super::recover::{put_given_up_first, scan};
 use super::scan::Found;
 use std::collections::VecDeque;
-use std::io;
+use std::io::{
+    self,
+    ErrorKind::{NotADirectory, NotFound},
+};
 use std::path::Path;
 use zibrato::wire::BatchId;
 
@@ -79,14 +82,20 @@ const MAX_DAMAGE: usize = 1_000;
 /// is told which of how many segments is looked at.
 ///
 /// # Errors
-/// [`JournalError`] when it cannot be read.
+/// [`JournalError`] when there is none, or it cannot be read.
 pub(crate) fn inspect(
     path: &Path,
     mut progress: impl FnMut(usize, usize),
     mut visit: impl FnMut(&Record<'_>) -> io::Result<()>,
 ) -> Result<Inspection, JournalError> {
     let unusable = || JournalError::unusable(path);
-    let mut files = directory::segments(path).map_err(unusable())?;
+    let mut files = match directory::segments(path) {
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Vec::new(),
+        found => found.map_err(unusable())?,
+    };
+    if files.is_empty() && read_id(path).is_none() {
+        return Err(JournalError::NoJournal(path.to_owned()));
+    }
     put_given_up_first(path, &mut files).map_err(unusable())?;
     let cursors = Cursors::load(path).map_err(unusable())?;
     let mut seen = Seen::default();
@@ -109,7 +118,7 @@ fn report(
     let mut report = SegmentReport { file: name, bytes: file.bytes, ..SegmentReport::default() };
     let mut scan = match scan(path, file) {
         // Deleted meanwhile, because of its age.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(report),
+        Err(error) if error.kind() == NotFound => return Ok(report),
         opened => opened?,
     };
     while let Some(found) = scan.next()? {

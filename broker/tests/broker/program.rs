@@ -53,6 +53,24 @@ fn wrong_flags_end_it_with_a_line_that_says_what_to_do() {
 }
 
 #[test]
+fn a_folder_without_a_journal_is_not_called_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("notes.txt"), "text").unwrap();
+    let places = [folder.to_owned(), folder.join("nowhere"), folder.join("notes.txt")];
+    for (place, what) in places.iter().flat_map(|at| ["info", "verify", "dump"].map(|w| (at, w))) {
+        let (code, stdout, stderr) =
+            ended(&["journal", what, "--journal", place.to_str().unwrap()]);
+        assert_eq!((code, &*stdout), (78, ""), "{what}: {stderr}");
+        let expected = format!(
+            "zibrato-broker: there is no journal in {}; give the folder of one with --journal\n",
+            place.display()
+        );
+        assert_eq!(stderr, expected, "{what}");
+    }
+}
+
+#[test]
 fn a_port_in_use_ends_it_with_one_line_that_names_the_port() {
     let bench = Bench::start();
     let port = bench.broker.port().to_string();
