@@ -29,7 +29,15 @@ pub(crate) fn run(flags: &KeygenFlags) -> Result<(), Failure> {
         };
         Failure::new(exit, error.to_string())
     })?;
-    print(&instructions(&flags.name, &public, &secret_file, &public_file))
+    print(&instructions(&flags.name, &public, &secret_file, &public_file)).map_err(|mut failure| {
+        failure.message = format!(
+            "{}; the secret key is in {}, and the public key in {}",
+            failure.message,
+            secret_file.display(),
+            public_file.display(),
+        );
+        failure
+    })
 }
 
 fn name(text: &str) -> Result<String, String> {

@@ -71,6 +71,21 @@ fn a_folder_without_a_journal_is_not_called_whole() {
 }
 
 #[test]
+fn keys_that_cannot_be_told_of_on_stdout_are_named_on_stderr() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("keys");
+    let mut keygen = program(&["keygen", "--name", "web-1", "--out", out.to_str().unwrap()]);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = keygen.stdout(full).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(74), "{stderr}");
+    for part in ["stdout", "keys/web-1.key", "keys/web-1.pub"] {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
+    assert!(out.join("web-1.key").exists() && out.join("web-1.pub").exists());
+}
+
+#[test]
 fn a_port_in_use_ends_it_with_one_line_that_names_the_port() {
     let bench = Bench::start();
     let port = bench.broker.port().to_string();
