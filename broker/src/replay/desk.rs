@@ -198,7 +198,6 @@ impl Desk {
         reader.rest();
         let gone = self.gone.news(name, after, hauled.head.gone);
         if gone > 0 {
-            self.cursors.change(name, |cursor| cursor.gone += gone);
             self.gone.tell();
         }
         let wait = Duration::from_millis(fetch.wait_ms).min(MAX_WAIT);
@@ -285,7 +284,11 @@ impl Desk {
         if self.cursors.get(&reader.name).is_none() {
             return Err(unknown(&reader.name));
         }
-        self.cursors.change(&reader.name, |cursor| cursor.offset = cursor.offset.max(at.offset));
+        let gone = self.gone.take_passed(&reader.name, at.offset);
+        self.cursors.change(&reader.name, |cursor| {
+            cursor.offset = cursor.offset.max(at.offset);
+            cursor.gone += gone;
+        });
         let offset = self.cursors.get(&reader.name).map_or(at.offset, |cursor| cursor.offset);
         self.log.set_passed(self.cursors.passed());
         let at = Position { journal: self.log.id(), offset };

@@ -16,6 +16,8 @@ struct Counted {
     until: u64,
     /// What the log has not been told yet.
     untold: u64,
+    /// What the cursor does not count yet.
+    pending: u64,
     repeat: Repeat,
 }
 
@@ -31,7 +33,20 @@ impl Gone {
         let news = until.saturating_sub(counted.until.max(after));
         counted.until = counted.until.max(until);
         counted.untold += news;
+        counted.pending += news;
         news
+    }
+
+    /// How many are counted, and not in the cursor yet.
+    pub(super) fn pending(&self, name: &str) -> u64 {
+        self.by_name.get(name).map_or(0, |counted| counted.pending)
+    }
+
+    /// How many the cursor is to count, now that its reader has passed them. They are saved with the
+    /// offset behind them: a broker that is killed in between counts them again from the offset before.
+    pub(super) fn take_passed(&mut self, name: &str, offset: u64) -> u64 {
+        let counted = self.by_name.get_mut(name).filter(|counted| offset >= counted.until);
+        counted.map_or(0, |counted| std::mem::take(&mut counted.pending))
     }
 
     /// Tells the log.
@@ -75,6 +90,9 @@ mod tests {
         // The reader asks for the same place; meanwhile more is deleted.
         assert_eq!((gone.news("a", 50, 399), gone.news("a", 50, 549)), (0, 150));
         assert_eq!(gone.news("b", 50, 549), 549);
+        assert_eq!((gone.take_passed("a", 598), gone.pending("a")), (0, 549));
+        assert_eq!((gone.take_passed("a", 599), gone.pending("a")), (549, 0));
+        assert_eq!((gone.take_passed("a", 600), gone.take_passed("c", 1)), (0, 0));
         // Elsewhere, something is damaged.
         assert_eq!((gone.news("a", 700, 2), gone.news("a", 700, 2)), (2, 0));
         let mut told = gone.take_untold();

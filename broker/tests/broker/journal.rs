@@ -332,7 +332,8 @@ fn what_is_gone_is_counted_once_however_often_the_same_place_is_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     // Every batch has a segment of its own, and few of them stay.
     let journal = JournalConfig::new(dir.path()).min_free_percent(0.0).segment_bytes(1);
-    let bench = Bench::with(Config::new().journal(journal.max_bytes(1_000)));
+    let config = Config::new().journal(journal.max_bytes(1_000));
+    let bench = Bench::with(config.clone());
     let (push_socket, me) = (bench.push(), publisher(1));
     let acks = bench.subscribe(&[&zibrato::wire::ack_topic(me)]);
     let client = Client::new(&bench, "a", "1", &["info"]);
@@ -350,4 +351,16 @@ fn what_is_gone_is_counted_once_however_often_the_same_place_is_asked_for() {
         assert_eq!(client.fetch(None, 0).0.gone, gone);
     }
     assert_eq!(client.cursors()[0].gone, gone);
+    // Neither does a restart of the broker count them again, before or after they are passed.
+    drop((client, acks, push_socket, bench));
+    let bench = Bench::with(config.clone());
+    let client = Client::new(&bench, "a", "2", &["info"]);
+    let head = client.fetch(None, 0).0;
+    assert_eq!((head.gone, client.cursors()[0].gone), (gone, gone));
+    client.commit(head.next);
+    drop((client, bench));
+    let bench = Bench::with(config);
+    let client = Client::new(&bench, "a", "3", &["info"]);
+    let head = client.fetch(None, 0).0;
+    assert_eq!((head.gone, client.cursors()[0].gone), (0, gone));
 }

@@ -19,7 +19,7 @@ impl Desk {
                 behind: end.saturating_sub(cursor.offset),
                 lag_ms: oldest.map_or(0, |oldest| now.ms.saturating_sub(oldest)),
                 heard_ms: cursor.heard_ms,
-                gone: cursor.gone,
+                gone: cursor.gone + self.gone.pending(name),
                 reader: self.owners.of(name, now.at).unwrap_or_default(),
             }
         };
@@ -41,8 +41,12 @@ impl Desk {
         };
         tracing::info!(event = "cursor_reset", cursor = %name, offset);
         self.places.remove(name);
+        let gone = self.gone.pending(name);
         self.gone.forget(name);
-        self.cursors.change(name, |cursor| cursor.offset = offset);
+        self.cursors.change(name, |cursor| {
+            cursor.offset = offset;
+            cursor.gone += gone;
+        });
         self.cursors_changed(now);
         Ok(Outcome::WhenSaved(ReplayAnswer::Done(Done { offset })))
     }
