@@ -7,8 +7,14 @@ use std::path::{Path, PathBuf};
 use zibrato::curve::{KeyError, PublicKey, SecretKey};
 use zibrato::daemon::{Exit, Failure, make_folder, print};
 
+const EXAMPLES: &str = "\
+Examples:
+  zibrato-broker keygen
+  zibrato-broker keygen --name web-1 --out /etc/zibrato/keys";
+
 /// Where a key pair goes, and whose it is.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct KeygenFlags {
     /// Write the two files into this folder
     #[arg(long, value_name = "DIR", default_value = ".")]

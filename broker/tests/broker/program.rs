@@ -71,6 +71,15 @@ fn a_folder_without_a_journal_is_not_called_whole() {
 }
 
 #[test]
+fn the_help_of_each_subcommand_shows_examples_of_it() {
+    for what in ["cursors", "journal", "keygen"] {
+        let (code, stdout, _) = ended(&[what, "--help"]);
+        let example = format!("Examples:\n  zibrato-broker {what}");
+        assert!(code == 0 && stdout.contains(&example), "{what}: {stdout}");
+    }
+}
+
+#[test]
 fn keys_that_cannot_be_told_of_on_stdout_are_named_on_stderr() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("keys");
