@@ -106,12 +106,9 @@ pub enum JournalError {
     #[error(
         "the journal needs a folder, and {} is a file, or a link that leads nowhere; give another one \
          with --journal, or none with --no-journal",
-        path.display()
+        .0.display()
     )]
-    NotAFolder {
-        /// The file.
-        path: PathBuf,
-    },
+    NotAFolder(PathBuf),
     /// The default directory cannot be made or written.
     #[error(
         "the journal cannot be kept in {}, the default directory: {source}; give a directory with \
@@ -150,7 +147,7 @@ impl Directory {
         let path = &std::path::absolute(path).map_err(JournalError::unusable(path))?;
         let unusable = || JournalError::unusable(path);
         if let Some(file) = file_in_the_way(path) {
-            return Err(JournalError::NotAFolder { path: file });
+            return Err(JournalError::NotAFolder(file));
         }
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable())?;
         let home = Home::open(path)?;
