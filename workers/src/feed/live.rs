@@ -89,6 +89,8 @@ pub(crate) struct LiveFeed {
     presence: Presence,
     /// When the connection was last begun anew.
     knocked: Instant,
+    /// Whether it is to be begun anew once nothing is left to read.
+    stale: bool,
     frames: Vec<zmq::Message>,
     resolving: Option<OwnedThread>,
 }
@@ -113,7 +115,8 @@ impl LiveFeed {
         broker.connect(&socket, &endpoint)?;
         let knocked = Instant::now();
         let (presence, frames) = (Presence::new(knocked), Vec::new());
-        Ok(Self { socket, monitor, broker, endpoint, presence, knocked, frames, resolving: None })
+        let (stale, resolving) = (false, None);
+        Ok(Self { socket, monitor, broker, endpoint, presence, knocked, stale, frames, resolving })
     }
 
     fn tell(&mut self, change: Option<Change>) {
@@ -123,7 +126,7 @@ impl LiveFeed {
             Some(Change::Connected) => tracing::info!(event = "broker_connected", endpoint),
             Some(Change::Lost) => {
                 tracing::warn!(event = "broker_lost", endpoint);
-                self.reconnect();
+                self.stale = true;
             }
             Some(Change::Waiting) => tracing::warn!(event = "waiting_for_broker", endpoint),
         }
@@ -136,8 +139,11 @@ impl LiveFeed {
 
     /// Begins the connection anew. A broker whose machine is gone says no goodbye, and TCP's
     /// keep-alive is not to be had from every libzmq; the one that is compiled in ignores it.
+    ///
+    /// To be called only when nothing is left to read. A poll takes the first frame of a message out
+    /// of the connection; without the connection libzmq does not find the second and aborts.
     fn reconnect(&mut self) {
-        self.knocked = Instant::now();
+        (self.knocked, self.stale) = (Instant::now(), false);
         let again = self.socket.disconnect(&self.endpoint);
         if let Err(why) = again.and_then(|()| self.socket.connect(&self.endpoint)) {
             tracing::warn!(event = "reconnect", endpoint = self.endpoint, %why);
@@ -182,13 +188,18 @@ impl Feed for LiveFeed {
         let change = self.presence.passed(now);
         self.tell(change);
         if !self.connected() && self.knocked.elapsed() >= KNOCK_AGAIN {
-            self.reconnect();
+            self.stale = true;
         }
     }
 
     fn next(&mut self) -> Option<&[zmq::Message]> {
         // An error says that nothing is there.
-        self.receive().ok()?;
+        if self.receive().is_err() {
+            if self.stale {
+                self.reconnect();
+            }
+            return None;
+        }
         let change = self.presence.heard(Instant::now());
         self.tell(change);
         Some(&self.frames)
@@ -239,6 +250,18 @@ mod tests {
         let heard = |what: &[u8]| while publisher.recv_bytes(0).unwrap() != what {};
         heard(b"\x01zb1|info|");
         feed.tell(Some(Change::Lost));
+        assert!(feed.next().is_none());
+        heard(b"\x01zb1|info|");
+        // What has come before is read before that.
+        publisher.send_multipart(["zb!levels", "more"], 0).unwrap();
+        let deadline = Instant::now() + KNOCK_AGAIN * 6;
+        while !feed.socket.get_events().unwrap().contains(zmq::POLLIN) {
+            assert!(Instant::now() < deadline, "nothing comes");
+            feed.wait(Duration::from_millis(50), None);
+        }
+        feed.tell(Some(Change::Lost));
+        assert_eq!(feed.next().unwrap().len(), 2);
+        assert!(feed.next().is_none());
         heard(b"\x01zb1|info|");
     }
 
@@ -257,6 +280,7 @@ mod tests {
                 }
                 assert!(Instant::now() < deadline, "it does not come back");
                 feed.wait(Duration::from_millis(50), None);
+                assert!(feed.next().is_none());
             }
         };
         // What a server says first that wants a user and a password: libzmq ends the connection,
