@@ -83,9 +83,9 @@ impl Status {
         });
     }
 
-    /// Whether dead letters cannot be kept, and why; whether that was so before.
-    pub(crate) fn letters_fail(&self, why: Option<String>) -> bool {
-        std::mem::replace(&mut self.state().letters, why).is_some()
+    /// Whether dead letters cannot be kept, and why.
+    pub(crate) fn letters_fail(&self, why: Option<String>) {
+        self.state().letters = why;
     }
 
     /// Whether what is delivered cannot be committed, and why.

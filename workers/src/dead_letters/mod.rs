@@ -93,6 +93,12 @@ impl DeadLetters {
         kept
     }
 
+    /// The folder is not full any more: whether that is to be logged, because it was logged that it
+    /// was.
+    pub(crate) const fn is_full_no_more(&mut self) -> bool {
+        self.complained.is_over()
+    }
+
     fn try_put(&mut self, letter: &Letter) -> Result<(), KeepError> {
         let folder = self.folder.display().to_string();
         let disk = |source| KeepError::Disk { folder: folder.clone(), source };

@@ -24,13 +24,6 @@ pub(super) enum Answer {
     },
 }
 
-/// A backend that takes nothing.
-pub(super) struct Trouble {
-    since: Instant,
-    /// Whether it was logged.
-    told: bool,
-}
-
 impl<B: Backend> Delivery<B> {
     pub(super) fn attempt(&mut self, payload: &Payload) -> ControlFlow<(), Answer> {
         let mut unknown = false;
@@ -84,19 +77,19 @@ impl<B: Backend> Delivery<B> {
 
     /// The far side answers again.
     fn recovered(&mut self) {
-        let Some(trouble) = self.trouble.take().filter(|trouble| trouble.told) else { return };
-        let after_s = trouble.since.elapsed().as_secs_f64();
-        let to = self.backend.destination();
-        tracing::info!(event = "recovered", after_s, to);
-        self.limits.retry.reset();
+        let Some(since) = self.trouble_since.take() else { return };
+        if self.limits.retry.is_over() {
+            let after_s = since.elapsed().as_secs_f64();
+            let to = self.backend.destination();
+            tracing::info!(event = "recovered", after_s, to);
+        }
     }
 
     /// Whether trouble with the far side is to be logged now; if so, how many lines were left out.
     fn tell_trouble(&mut self) -> Option<u64> {
         let now = Instant::now();
         let left_out = self.limits.retry.admit(now);
-        let trouble = self.trouble.get_or_insert(Trouble { since: now, told: false });
-        trouble.told |= left_out.is_some();
+        self.trouble_since.get_or_insert(now);
         self.shared.ledger.write(|c| c.retries += 1);
         self.catch_up.retried();
         left_out

@@ -15,7 +15,7 @@ use crate::log_limit::LogLimit;
 use crate::progress::Progress;
 use crate::queue::{NoWindow, Queue, Waiting};
 use crate::status::Status;
-use attempt::{Answer, Trouble};
+use attempt::Answer;
 use catch_up::CatchUp;
 use std::error::Error;
 use std::ops::ControlFlow::{self, Continue};
@@ -28,9 +28,6 @@ use zibrato::window::Window;
 /// when it went well.
 const PROBE_AGAIN: Duration = Duration::from_secs(5);
 const PROBE: Duration = Duration::from_secs(60);
-
-/// How a long catch-up goes on is logged no more often than this.
-const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// What a delivery has to know.
 pub(crate) struct DeliverySettings {
@@ -57,14 +54,12 @@ pub(crate) struct Delivery<B> {
     shared: Shared,
     backoff: Backoff,
     catch_up: CatchUp,
-    /// When the catch-up that is under way was last logged.
-    told: Option<Instant>,
     dead_letters: Option<DeadLetters>,
     /// The worker is being stopped and there is no time to wait: if this fails, all is lost.
     last_try: bool,
     next_probe: Instant,
     /// Since when the backend has taken nothing, if it does not.
-    trouble: Option<Trouble>,
+    trouble_since: Option<Instant>,
     /// So many payloads in a row were refused in all their parts.
     refused_whole: u32,
     /// How long the backend took for the last request that it answered.
@@ -81,6 +76,7 @@ struct Limits {
     repeated: LogLimit,
     retry: LogLimit,
     letters: LogLimit,
+    catch_up: LogLimit,
 }
 
 /// Where a payload belongs: its window, and its place in it.
@@ -100,11 +96,10 @@ impl<B: Backend> Delivery<B> {
             shared,
             backoff: Backoff::new(pace),
             catch_up: CatchUp::new(catch_up),
-            told: None,
             dead_letters,
             last_try: false,
             next_probe: Instant::now(),
-            trouble: None,
+            trouble_since: None,
             refused_whole: 0,
             answered_in: Duration::ZERO,
             split_for: Duration::ZERO,
@@ -142,12 +137,11 @@ impl<B: Backend> Delivery<B> {
         let now_ms = self.shared.progress.broker_ms(unix_ms());
         let behind = Duration::from_millis(now_ms.saturating_sub(window.end_ms()));
         let late = CatchUp::is_late(length, behind);
-        if late && self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+        if late && self.limits.catch_up.admit(Instant::now()).is_some() {
             let windows = (behind.as_millis() / length.as_millis().max(1)) as u64;
             let (behind_s, speed) = (behind.as_secs(), self.catch_up.speed());
             tracing::info!(event = "catching_up", windows, behind_s, speed);
-            self.told = Some(Instant::now());
-        } else if !late && self.told.take().is_some() {
+        } else if !late && self.limits.catch_up.is_over() {
             tracing::info!(event = "caught_up");
         }
         if let Some(due) = self.catch_up.due(length, behind) {

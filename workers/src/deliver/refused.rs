@@ -187,9 +187,10 @@ impl<B: Backend> Delivery<B> {
     }
 
     fn letters_can_be_kept(&mut self) {
-        if self.shared.status.letters_fail(None) {
+        self.shared.status.letters_fail(None);
+        let was_full = self.dead_letters.as_mut().is_some_and(DeadLetters::is_full_no_more);
+        if self.limits.letters.is_over() || was_full {
             tracing::info!(event = "dead_letters_writable");
-            self.limits.letters.reset();
         }
     }
 

@@ -77,9 +77,10 @@ impl ReplayFeed {
         self.outlet.ledger().write(|c| c.windows_committed = windows);
         self.commits.backoff.reset();
         if self.commits.failing.take().is_some() {
-            tracing::info!(event = "committed_again", offset = at.offset);
             self.status.commits_fail(None);
-            self.commits.limit.reset();
+            if self.commits.limit.is_over() {
+                tracing::info!(event = "committed_again", offset = at.offset);
+            }
         }
     }
 
