@@ -192,7 +192,8 @@ impl Desk {
         };
         let hauled = haul(&self.log, &mut reader, &levels, fetch.max_bytes);
         let mut hauled = hauled.map_err(|error| self.cannot_read(&error))?;
-        hauled.head.forgotten = self.to_tell.remove(name);
+        hauled.tells = self.to_tell.get(name).cloned();
+        hauled.head.forgotten = hauled.tells.is_some();
         self.is_readable();
         // There may be a thousand places.
         reader.rest();
@@ -209,6 +210,11 @@ impl Desk {
         }
         self.places.insert(name.clone(), (hauled.head.next.offset, reader));
         Ok(Outcome::Batches(hauled))
+    }
+
+    /// A reader has been sent the answer that tells it that it was forgotten.
+    pub(crate) fn has_told(&mut self, name: &str) {
+        self.to_tell.remove(name);
     }
 
     /// Lets a reader in that has its name to itself.

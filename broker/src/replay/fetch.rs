@@ -20,6 +20,8 @@ pub(crate) struct Haul {
     pub(crate) head: Fetched,
     /// Four frames for each batch.
     pub(crate) frames: Vec<Message>,
+    /// The reader that this tells that it was forgotten.
+    pub(crate) tells: Option<String>,
 }
 
 impl Haul {
@@ -49,7 +51,7 @@ pub(crate) fn haul(
         let next = Position { journal: log.id(), offset: reader.last() };
         let head =
             Fetched { next, complete_until_ms: None, end: log.end(), gone: 0, forgotten: false };
-        return Ok(Haul { head, frames });
+        return Ok(Haul { head, frames, tells: None });
     }
     let stopped = reader.read(log, |batch| {
         let Batch { stamp, id, level, body } = batch;
@@ -75,5 +77,5 @@ pub(crate) fn haul(
         gone: reader.take_gone(),
         forgotten: false,
     };
-    Ok(Haul { head, frames })
+    Ok(Haul { head, frames, tells: None })
 }

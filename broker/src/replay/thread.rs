@@ -186,7 +186,7 @@ impl ReplayThread {
             };
             match answer {
                 Outcome::WhenSaved(answer) => when_saved.push((asker, answer)),
-                Outcome::Answer(answer) => self.answer(&asker, &answer, Vec::new())?,
+                Outcome::Answer(answer) => self.answer(&asker, &answer)?,
                 Outcome::Batches(haul) => self.hand_out(&asker, haul)?,
                 Outcome::Wait(_) => {}
             }
@@ -200,7 +200,7 @@ impl ReplayThread {
                 Ok(()) => answer,
                 Err(refused) => ReplayAnswer::Refused(refused.clone()),
             };
-            self.answer(&asker, &answer, Vec::new())?;
+            self.answer(&asker, &answer)?;
         }
         Ok(())
     }
@@ -271,7 +271,7 @@ impl ReplayThread {
             }
             Outcome::Batches(haul) => self.hand_out(&waiting.asker, haul),
             Outcome::Answer(answer) | Outcome::WhenSaved(answer) => {
-                self.answer(&waiting.asker, &answer, Vec::new())
+                self.answer(&waiting.asker, &answer)
             }
         }
     }
@@ -285,7 +285,7 @@ impl ReplayThread {
         match desk.take(&waiting.request, waiting.asker.origin(), now()) {
             Outcome::Batches(haul) => self.hand_out(&waiting.asker, haul),
             Outcome::Answer(answer) | Outcome::WhenSaved(answer) => {
-                self.answer(&waiting.asker, &answer, Vec::new())
+                self.answer(&waiting.asker, &answer)
             }
             Outcome::Wait(_) => Ok(()),
         }
@@ -303,16 +303,24 @@ impl ReplayThread {
     }
 
     fn hand_out(&mut self, asker: &Asker, haul: Haul) -> zmq::Result<()> {
-        self.answer(asker, &ReplayAnswer::Batches(haul.head), haul.frames)
+        let is_sent = self.send(asker, &ReplayAnswer::Batches(haul.head), haul.frames)?;
+        if let (true, Some(reader), Some(desk)) = (is_sent, haul.tells, &mut self.desk) {
+            desk.has_told(&reader);
+        }
+        Ok(())
     }
 
-    /// Sends an answer. One that nobody reads is dropped: the reader asks again.
-    fn answer(
+    fn answer(&mut self, asker: &Asker, answer: &ReplayAnswer) -> zmq::Result<()> {
+        self.send(asker, answer, Vec::new()).map(drop)
+    }
+
+    /// Sends an answer. One that nobody reads is dropped: the reader asks again. Whether it was sent.
+    fn send(
         &mut self,
         asker: &Asker,
         answer: &ReplayAnswer,
         batches: Vec<Message>,
-    ) -> zmq::Result<()> {
+    ) -> zmq::Result<bool> {
         // libzmq hears only now and then that a reader has read; asked for events, it does so now.
         // Otherwise the queue of a quick reader would seem full.
         self.socket.get_events()?;
@@ -321,16 +329,16 @@ impl ReplayThread {
         let frames = envelope.chain(head).chain(batches).collect();
         let reader = (asker.identity(), asker.descriptor);
         match self.unsent.send(&mut self.socket, reader, frames) {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(true),
             // What it asked before it went may still be there to be taken.
             Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => {
                 if self.deaf.len() >= MAX_DEAF {
                     self.deaf.clear();
                 }
                 self.deaf.insert(asker.identity().to_owned(), Instant::now());
-                Ok(())
+                Ok(false)
             }
-            Err(zmq::Error::EINTR) => Ok(()),
+            Err(zmq::Error::EINTR) => Ok(false),
             Err(error) => Err(error),
         }
     }
