@@ -22,6 +22,9 @@ use zibrato::daemon::{make_folder, probe_folder};
 /// How dead letters are called.
 const ENDING: &str = "dead";
 
+/// What the name of a letter ends with until it is whole.
+const UNFINISHED: &str = ".new";
+
 /// The largest file that is read.
 const MAX_LETTER_BYTES: u64 = 64 << 20;
 
@@ -65,8 +68,10 @@ impl KeepError {
 }
 
 impl DeadLetters {
-    /// A folder that takes `most` bytes. It is made when the first letter comes.
+    /// A folder that takes `most` bytes. It is made when the first letter comes. What a worker left
+    /// there that was killed while it wrote a letter is deleted.
     pub(crate) fn new(folder: PathBuf, most: u64, program: String) -> Self {
+        delete_unfinished(&folder);
         let (complained, told) = (LogLimit::default(), LogLimit::default());
         Self { folder, program, most, known: None, too_large: None, complained, told }
     }
@@ -179,7 +184,7 @@ fn free_name(folder: &Path, letter: &Letter) -> io::Result<Option<String>> {
 /// Writes a file so that it is there as a whole or not at all, whatever happens.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     make_folder(folder)?;
-    let (temporary, path) = (folder.join(format!(".{name}.new")), folder.join(name));
+    let (temporary, path) = (folder.join(format!(".{name}{UNFINISHED}")), folder.join(name));
     let written = write_synced(&temporary, bytes)
         .and_then(|()| std::fs::rename(&temporary, &path))
         .and_then(|()| File::open(folder)?.sync_all());
@@ -188,6 +193,18 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
         std::fs::remove_file(&temporary).ok();
     }
     written
+}
+
+/// Such a file is no letter, is not counted, and its payload comes again: it was not committed.
+fn delete_unfinished(folder: &Path) {
+    let ending = format!(".{ENDING}{UNFINISHED}");
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(&ending)) {
+            let deleted = std::fs::remove_file(entry.path());
+            tracing::debug!(event = "unfinished_deleted", ok = deleted.is_ok());
+        }
+    }
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -315,6 +332,17 @@ mod tests {
                 assert!(error.to_string().contains("file is not a directory; "), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn what_a_killed_worker_left_half_written_is_deleted_at_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = [".0-1-a.dead.new", ".notes.new", "0-1-a.dead"];
+        for name in names {
+            std::fs::write(folder.path().join(name), "half").unwrap();
+        }
+        DeadLetters::new(folder.path().to_owned(), 2_000, "p".to_owned());
+        assert_eq!(names.map(|name| folder.path().join(name).exists()), [false, true, true]);
     }
 
     #[test]
