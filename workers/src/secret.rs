@@ -10,6 +10,10 @@ use zibrato::daemon::{Exit, Failure};
 /// The longest secret that is read from a file, in bytes.
 const MAX_FILE_BYTES: u64 = 4096;
 
+/// A text with fewer characters is no secret: to hide it would garble what a far side says, and show
+/// where it stands.
+const FEWEST_CHARS: usize = 4;
+
 /// A text that is not to be shown. Its debug output is `***`, and it has no other.
 ///
 /// ```
@@ -34,9 +38,11 @@ impl Secret {
         &self.0
     }
 
-    /// `text` with `***` wherever the secret stands in it, for texts that come from elsewhere.
+    /// `text` with `***` wherever the secret stands in it, for texts that come from elsewhere. One of
+    /// fewer than four characters is left as it is.
     pub(crate) fn redact(&self, text: &str) -> String {
-        if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "***") }
+        let is_secret = self.0.chars().count() >= FEWEST_CHARS;
+        if is_secret { text.replace(&self.0, "***") } else { text.to_owned() }
     }
 
     fn read(file: &Path) -> io::Result<Self> {
@@ -106,7 +112,10 @@ mod tests {
         let secret = Secret::new("hunter2");
         assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "*** Some(***)");
         assert_eq!(secret.redact("user:hunter2@host"), "user:***@host");
-        assert_eq!(Secret::new("").redact("nothing"), "nothing");
+        for short in ["", "x", "abc"] {
+            assert_eq!(Secret::new(short).redact("x of abc"), "x of abc");
+        }
+        assert_eq!(Secret::new("abcd").redact("x of abcd"), "x of ***");
     }
 
     #[test]
