@@ -43,7 +43,10 @@ fn a_user_without_a_home_is_told_what_to_give() {
             assert_eq!((status.code(), &*output), (Some(78), ""), "{name} {variables:?}: {log}");
             let parts = [name, flag, "HOME", "STATE_DIRECTORY"];
             assert!(parts.iter().all(|part| log.contains(part)), "{name} {variables:?}: {log}");
-            assert_eq!(log.lines().count(), 1, "{log}");
+            // A relative path is told of in a line of its own.
+            let ignored = log.matches("event=\"variable_ignored\"").count();
+            assert_eq!(ignored, variables.iter().filter(|(_, value)| *value == "state").count());
+            assert_eq!(log.lines().count(), 1 + ignored, "{log}");
             assert!(folder.path().read_dir().unwrap().next().is_none(), "{name} {variables:?}");
         }
     }
@@ -61,6 +64,9 @@ fn a_relative_folder_for_state_is_ignored() {
         ];
         let mut command = command(name, flags, &variables, &folder);
         let mut daemon = Running::start(command.arg("--port").arg(ports.at(0).to_string()));
+        for name in ["STATE_DIRECTORY", "XDG_STATE_HOME"] {
+            daemon.says(&["event=\"variable_ignored\"", name, "absolute path"]);
+        }
         let said = daemon.says(&[line]);
         let state = home.path().join(".local/state/zibrato");
         assert!(said.contains(state.to_str().unwrap()), "{said}");

@@ -68,6 +68,7 @@ pub(super) fn parse<T: Program>() -> Result<Given<T>, Exit> {
             let names = std::env::vars_os().map(|(name, _)| name);
             let mut notes = notes::unknown_variables(&command, names);
             notes.extend(notes::secrets(&T::command(), &args));
+            notes.extend(notes::ignored(variable));
             return Ok(Given { flags, origins, notes });
         }
         Err(wrong) => wrong,

@@ -5,6 +5,7 @@ use super::{is_given, nearest, variable_name};
 use clap::Command;
 use std::ffi::OsString;
 use std::fmt;
+use std::path::Path;
 
 /// Levels that most people mean by these words.
 const COMMON_LEVELS: [&str; 16] = [
@@ -15,6 +16,8 @@ const COMMON_LEVELS: [&str; 16] = [
 /// Something that is probably a mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) enum Note {
+    /// A variable for state whose path is relative, which is ignored.
+    Ignored { variable: &'static str, value: String },
     /// A level that others write otherwise, or that is several.
     Level { level: String, why: String },
     /// A secret that others can read.
@@ -25,12 +28,15 @@ pub(in super::super) enum Note {
 
 impl Note {
     pub(in super::super) const fn is_variable(&self) -> bool {
-        matches!(self, Self::Variable { .. })
+        matches!(self, Self::Ignored { .. } | Self::Variable { .. })
     }
 
     /// Writes it into the log.
     pub(in super::super) fn log(&self) {
         match self {
+            Self::Ignored { variable, value } => {
+                tracing::warn!(event = "variable_ignored", variable, value, why = NOT_ABSOLUTE);
+            }
             Self::Level { level, why } => {
                 tracing::warn!(event = "doubtful_level", level, why);
             }
@@ -49,6 +55,9 @@ impl Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Ignored { variable, value } => {
+                write!(f, "{variable}={value} is ignored: {NOT_ABSOLUTE}")
+            }
             Self::Level { level, why } => write!(f, "level `{level}`: {why}"),
             Self::Secret { flag, instead } => write!(
                 f,
@@ -66,6 +75,19 @@ impl fmt::Display for Note {
             }
         }
     }
+}
+
+const NOT_ABSOLUTE: &str = "it has to be an absolute path";
+
+/// The variables for state that are ignored because their path is relative.
+pub(super) fn ignored(variable: impl Fn(&str) -> Option<OsString>) -> Vec<Note> {
+    let ignored = |variable: &'static str, value: OsString| {
+        let is_relative = !value.is_empty() && Path::new(&value).is_relative();
+        let value = value.to_string_lossy().into_owned();
+        is_relative.then_some(Note::Ignored { variable, value })
+    };
+    let names = ["STATE_DIRECTORY", "XDG_STATE_HOME"];
+    names.into_iter().filter_map(|name| ignored(name, variable(name)?)).collect()
 }
 
 /// Variables of the environment that are named after the program, but that none of its flags has.
@@ -160,7 +182,7 @@ pub(in super::super) fn doubtful_levels(levels: &[String]) -> Vec<Note> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Note, doubtful_levels, secrets, unknown_variables};
+    use super::{Note, doubtful_levels, ignored, secrets, unknown_variables};
     use clap::{Arg, ArgAction, Command};
     use std::ffi::OsString;
 
@@ -195,6 +217,24 @@ mod tests {
                 nearest: nearest.map(str::to_owned),
             });
             assert_eq!(notes, Vec::from_iter(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_relative_path_for_state_is_told_of() {
+        let notes = |name: &str, value: &str| {
+            ignored(|asked| (asked == name).then(|| OsString::from(value)))
+        };
+        for (name, value, is_told) in [
+            ("STATE_DIRECTORY", "state", true),
+            ("STATE_DIRECTORY", "/s:t", false),
+            ("STATE_DIRECTORY", "", false),
+            ("XDG_STATE_HOME", "./x", true),
+            ("XDG_STATE_HOME", "/x", false),
+        ] {
+            let said: Vec<_> = notes(name, value).iter().map(ToString::to_string).collect();
+            let expected = format!("{name}={value} is ignored: it has to be an absolute path");
+            assert_eq!(said, Vec::from_iter(is_told.then_some(expected)));
         }
     }
 
