@@ -1,7 +1,7 @@
 //! What a backend is: it turns a window into payloads, and sends one payload at a time.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zibrato::daemon::{Failure, Findings};
 use zibrato::window::Window;
 
@@ -81,13 +81,28 @@ pub trait Backend: Send + 'static {
         None
     }
 
-    /// How long a payload that was taken may still get lost, because the far side confirms nothing.
-    /// Only then is its place in the journal committed; a worker that is started again before that
-    /// delivers it once more, the same as before. Defaults to no time: what was taken is safe.
+    /// When the oldest payload was taken that may still get lost, because the far side confirms
+    /// nothing. A window that was delivered later is not committed; a worker that is started again
+    /// before that delivers it once more, the same as before. The worker asks after each window, and
+    /// every second as long as a time is given. Defaults to `None`: what was taken is safe.
     ///
     /// For far sides to which it is all the same how often a payload comes.
-    fn settles_within(&self) -> Duration {
-        Duration::ZERO
+    fn unsettled_since(&mut self) -> Option<Instant> {
+        None
+    }
+
+    /// A payload that was taken, and that the far side turned out to refuse later. It is treated like
+    /// one that is [rejected](SendError::Reject). The worker asks after each payload, until there is
+    /// none. Defaults to none.
+    fn take_back(&mut self) -> Option<Refusal> {
+        None
+    }
+
+    /// What is wrong with the far side although it takes payloads, in a sentence: the worker is not
+    /// ready then. The worker asks when it asks for [`unsettled_since`](Self::unsettled_since).
+    /// Defaults to nothing.
+    fn trouble(&self) -> Option<String> {
+        None
     }
 }
 
@@ -142,6 +157,15 @@ impl Payload {
     pub const fn new(body: Vec<u8>, series: usize) -> Self {
         Self { body, series, key: String::new() }
     }
+}
+
+/// A payload that was taken, and that the far side refuses after all.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The payload, with the key that it was sent with.
+    pub payload: Payload,
+    /// How that was found out.
+    pub why: Box<dyn Error + Send + Sync>,
 }
 
 /// The series of a payload that a far side refused while it took the others.

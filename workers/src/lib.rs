@@ -99,7 +99,7 @@ mod timed;
 mod worker;
 
 // The public interface is:
-pub use backend::{Backend, BackendProgram, Payload, RefusedPart, SendError};
+pub use backend::{Backend, BackendProgram, Payload, Refusal, RefusedPart, SendError};
 pub use counters::Counters;
 pub use levels::{Levels, LevelsError};
 pub use program::main;

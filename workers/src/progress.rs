@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use zibrato::wire::Position;
 
 /// Windows that are delivered within such a time settle together.
-const SETTLE_STEP: Duration = Duration::from_secs(1);
+pub(crate) const SETTLE_STEP: Duration = Duration::from_secs(1);
+
+/// So many times of delivery are told apart among what is not safe.
+const MAX_UNSETTLED: usize = 1_000;
 
 /// Shared by the worker's threads: the delivery says what is done, the feed commits it.
 #[derive(Debug)]
@@ -55,7 +58,7 @@ pub(crate) struct Settled {
 /// What has been delivered by some moment.
 #[derive(Debug, Clone, Copy)]
 struct Unsettled {
-    /// When the first of it settles, and the last.
+    /// When the first of it was delivered, and the last.
     since: Instant,
     until: Instant,
     windows: u64,
@@ -82,25 +85,59 @@ impl Progress {
         Ok(Self { state: Mutex::default(), wake: Wake::new()? })
     }
 
-    /// The delivery has finished a window that ended at `end_ms`. It is safe when it has `settled`
-    /// for so long.
-    pub(crate) fn deliver(&self, through: Option<Position>, end_ms: u64, settles: Duration) {
+    /// The delivery has finished a window that ended at `end_ms`. It is not safe yet: see
+    /// [`settle`](Self::settle).
+    pub(crate) fn deliver(&self, through: Option<Position>, end_ms: u64, now: Instant) {
         let mut state = self.state();
         let delivered = &mut state.delivered;
         delivered.windows += 1;
         delivered.through = through.or(delivered.through);
         delivered.until_ms = end_ms;
         let Delivered { windows, through, .. } = *delivered;
-        let until = Instant::now() + settles;
         // Those of about the same time settle with the last of them, so that they are never many.
-        let near =
-            |last: &&mut Unsettled| until.saturating_duration_since(last.since) < SETTLE_STEP;
+        let near = |last: &&mut Unsettled| now.saturating_duration_since(last.since) < SETTLE_STEP;
         match state.unsettled.back_mut().filter(near) {
-            Some(last) => (last.until, last.windows, last.through) = (until, windows, through),
-            None => state.unsettled.push_back(Unsettled { since: until, until, windows, through }),
+            Some(last) => (last.until, last.windows, last.through) = (now, windows, through),
+            None => {
+                let fresh = Unsettled { since: now, until: now, windows, through };
+                state.unsettled.push_back(fresh);
+            }
+        }
+        if state.unsettled.len() > MAX_UNSETTLED {
+            // It settles with the one after it.
+            state.unsettled.pop_front();
         }
         drop(state);
         self.wake.wake();
+    }
+
+    /// All that was delivered before `unsettled` is safe; everything, if there is no such time.
+    /// Whether that is all there is.
+    pub(crate) fn settle(&self, unsettled: Option<Instant>) -> bool {
+        let mut state = self.state();
+        let is_safe = |first: &Unsettled| unsettled.is_none_or(|since| first.until < since);
+        let before = state.unsettled.len();
+        while let Some(first) = state.unsettled.front().copied().filter(is_safe) {
+            state.unsettled.pop_front();
+            (state.settled.windows, state.settled.through) = (first.windows, first.through);
+        }
+        let left = state.unsettled.len();
+        drop(state);
+        if left < before {
+            self.wake.wake();
+        }
+        left == 0
+    }
+
+    /// Something of what is not safe is delivered once more, in parts: all of it settles with what
+    /// is delivered `now`.
+    pub(crate) fn postpone(&self, now: Instant) {
+        let mut state = self.state();
+        if let Some(mut last) = state.unsettled.pop_back() {
+            (last.since, last.until) = (now, now);
+            state.unsettled.clear();
+            state.unsettled.push_back(last);
+        }
     }
 
     /// The first window that there will be to deliver begins at `start_ms`.
@@ -124,13 +161,9 @@ impl Progress {
         self.state().delivered
     }
 
-    /// What of it is safe at `now`.
-    pub(crate) fn settled(&self, now: Instant) -> Settled {
-        let mut state = self.state();
-        while let Some(first) = state.unsettled.front().copied().filter(|f| f.until <= now) {
-            state.unsettled.pop_front();
-            (state.settled.windows, state.settled.through) = (first.windows, first.through);
-        }
+    /// What of it is safe.
+    pub(crate) fn settled(&self) -> Settled {
+        let state = self.state();
         Settled { all: state.unsettled.is_empty(), ..state.settled }
     }
 
@@ -217,7 +250,7 @@ impl Wake {
 
 #[cfg(test)]
 mod tests {
-    use super::{Progress, SETTLE_STEP};
+    use super::{MAX_UNSETTLED, Progress, SETTLE_STEP};
     use std::time::{Duration, Instant};
     use zibrato::wire::Position;
 
@@ -231,14 +264,14 @@ mod tests {
         };
         assert!(!woken());
         let through = Position { journal: 1, offset: 7 };
-        progress.deliver(Some(through), 60_000, Duration::ZERO);
+        progress.deliver(Some(through), 60_000, Instant::now());
         for _ in 0..100_000 {
             progress.wake();
         }
         assert!(woken());
         progress.clear();
         assert!(!woken());
-        progress.deliver(None, 120_000, Duration::ZERO);
+        progress.deliver(None, 120_000, Instant::now());
         let delivered = progress.delivered();
         assert_eq!((delivered.windows, delivered.through), (2, Some(through)));
     }
@@ -250,21 +283,40 @@ mod tests {
         progress.tell_time(1_000_000);
         assert!((1_000_000..1_060_000).contains(&progress.broker_ms(5)));
     }
+
     #[test]
     fn what_is_delivered_is_safe_when_it_has_settled_and_not_before() {
         let progress = Progress::new().unwrap();
         let begun = Instant::now();
-        assert!(progress.settled(begun).all && progress.settled(begun).through.is_none());
-        let settles = Duration::from_secs(1000);
-        for offset in 1..=100_000 {
-            progress.deliver(Some(Position { journal: 1, offset }), 60_000, settles);
+        let at = |offset| Position { journal: 1, offset };
+        assert!(progress.settled().all && progress.settled().through.is_none());
+        for second in 0..5_000 {
+            progress.deliver(Some(at(second)), 60_000, begun + Duration::from_secs(second));
         }
-        let state = progress.state().unsettled.len() as u64;
-        assert!(state <= begun.elapsed().as_secs() + 2, "{state} are kept");
-        let settled = progress.settled(begun + settles - SETTLE_STEP);
-        assert!(!settled.all && settled.through.is_none());
-        let settled = progress.settled(Instant::now() + settles);
-        assert_eq!((settled.all, settled.windows), (true, 100_000));
-        assert_eq!(settled.through, Some(Position { journal: 1, offset: 100_000 }));
+        let kept = progress.state().unsettled.len();
+        assert!(kept <= MAX_UNSETTLED, "{kept} are kept");
+        assert!(!progress.settle(Some(begun)));
+        assert_eq!(progress.settled().through, None);
+        // What was delivered at that very time may be what is not safe.
+        assert!(!progress.settle(Some(begun + Duration::from_secs(4_990))));
+        assert_eq!(progress.settled().through, Some(at(4_989)));
+        progress.postpone(begun + Duration::from_secs(6_000));
+        assert!(!progress.settle(Some(begun + Duration::from_secs(5_999))));
+        assert_eq!(progress.settled().through, Some(at(4_989)));
+        assert!(progress.settle(None));
+        let settled = progress.settled();
+        assert_eq!((settled.all, settled.windows), (true, 5_000));
+        assert_eq!(settled.through, Some(at(4_999)));
+    }
+
+    #[test]
+    fn windows_of_about_the_same_time_settle_together() {
+        let (progress, begun) = (Progress::new().unwrap(), Instant::now());
+        for _ in 0..1_000 {
+            progress.deliver(None, 60_000, begun);
+        }
+        assert_eq!(progress.state().unsettled.len(), 1);
+        progress.deliver(None, 60_000, begun + SETTLE_STEP);
+        assert_eq!(progress.state().unsettled.len(), 2);
     }
 }

@@ -20,6 +20,7 @@ struct State {
     trying: Option<Instant>,
     refused: Option<String>,
     backend: Option<Trouble>,
+    far_side: Option<String>,
     failure: Option<String>,
     live: Option<String>,
     letters: Option<String>,
@@ -41,6 +42,7 @@ impl Status {
             trying: None,
             refused: None,
             backend: None,
+            far_side: None,
             failure: None,
             live: None,
             letters: None,
@@ -81,6 +83,11 @@ impl Status {
             let since = state.backend.as_ref().map_or_else(Instant::now, |before| before.since);
             Trouble { since, why: why.to_owned() }
         });
+    }
+
+    /// Whether something is wrong with the far side although it takes payloads, and what.
+    pub(crate) fn far_side_ails(&self, why: Option<String>) {
+        self.state().far_side = why;
     }
 
     /// Whether dead letters cannot be kept, and why.
@@ -149,6 +156,9 @@ impl Status {
         if let Some(why) = &state.letters {
             return Some(format!("dead letters cannot be kept: {why}"));
         }
+        if let Some(why) = &state.far_side {
+            return Some(why.clone());
+        }
         let trouble = state.backend.as_ref().filter(|t| t.since.elapsed() > patience)?;
         let seconds = trouble.since.elapsed().as_secs();
         Some(format!("the backend has taken nothing for {seconds} s: {}", trouble.why))
@@ -182,6 +192,9 @@ mod tests {
         assert!(said.ends_with("s: 401"), "{said}");
         status.try_ends(None);
         assert_eq!(status.unready(true, Duration::ZERO), None);
+        status.far_side_ails(Some("resets".to_owned()));
+        assert_eq!(status.unready(true, long).unwrap(), "resets");
+        status.far_side_ails(None);
         assert!(status.feed_is_ill("a") && !status.feed_is_ill("a") && status.feed_is_ill("b"));
         assert_eq!(status.unready(true, long).unwrap(), "the broker refuses: b");
         status.feed_is_well();

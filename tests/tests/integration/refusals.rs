@@ -1,7 +1,12 @@
 //! Backends that refuse: one bad series costs no other one, and what is refused is kept or held.
 
 use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_linger;
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use zibrato::Zibrato;
 use zibrato_tests::fake::{FakeLibrato, FakeSlack, Reply};
@@ -152,5 +157,80 @@ fn while_dead_letters_cannot_be_written_the_window_is_held_and_the_pages_say_so(
     assert_eq!(letters(&state.path().join("letters")).len(), 1);
     let metrics = Broker::page_at(port, "/metrics");
     assert!(metrics.contains("zibrato_worker_series_total{outcome=\"lost\"} 0"), "{metrics}");
+    assert_eq!(running.stop(Signal::TERM).code(), Some(0));
+}
+
+/// The names of the series that a Carbon has taken.
+type Names = Arc<Mutex<BTreeSet<String>>>;
+
+/// A Carbon behind something that resets a connection over a line with `bad` in it: the first time
+/// when the worker has long gone on, later at once.
+fn picky_carbon() -> (SocketAddr, Names) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, names) = (listener.local_addr().unwrap(), Names::default());
+    let (taken, was_reset) = (Arc::clone(&names), Arc::new(Mutex::new(false)));
+    let serve = move |stream: TcpStream| {
+        for line in BufReader::new(&stream).lines().map_while(Result::ok) {
+            if line.contains("bad") {
+                let mut was_reset = was_reset.lock().unwrap();
+                if !std::mem::replace(&mut *was_reset, true) {
+                    std::thread::park_timeout(Duration::from_millis(300));
+                }
+                set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+                return;
+            }
+            taken.lock().unwrap().extend(line.split(' ').next().map(str::to_owned));
+        }
+    };
+    let accept = move || {
+        while let Ok((stream, _)) = listener.accept() {
+            let serve = serve.clone();
+            std::thread::Builder::new().spawn(move || serve(stream)).unwrap();
+        }
+    };
+    // Both kinds of threads end with the process.
+    std::thread::Builder::new().spawn(accept).unwrap();
+    (address, names)
+}
+
+#[test]
+fn a_line_over_which_connections_to_carbon_are_reset_late_costs_no_other_and_nothing_is_committed()
+{
+    let ((carbon, taken), broker) = (picky_carbon(), Broker::start());
+    let (state, port) = (tempfile::tempdir().unwrap(), broker.worker_http_port());
+    let flags = [
+        ["--carbon", &carbon.to_string()],
+        ["--http", &format!("127.0.0.1:{port}")],
+        ["--dead-letters", &state.path().display().to_string()],
+        ["--flush", "1"],
+    ];
+    let flags: Vec<_> = flags.concat().into_iter().map(str::to_owned).collect();
+    let mut running = worker(&broker, "zibrato-carbon", &flags);
+    let z = publisher(&broker);
+    count(&z, 20, &[7]);
+    let mut later = 0;
+    wait_until(DEADLINE, "the letter", || {
+        z.count("info", &format!("later{later:03}"), 1);
+        later += 1;
+        letters(state.path()).len() == 1
+    });
+    let letter = letters(state.path()).remove(0);
+    assert!(letter.contains("web-1.bad.7 1 ") && !letter.contains(".n0"), "{letter}");
+    let has_taken = |name: &str, n| taken.lock().unwrap().contains(&format!("web-1.{name}{n:03}"));
+    wait_until(DEADLINE, "what was taken with it", || (0..20).all(|n| has_taken("n", n)));
+    wait_until(DEADLINE, "what came later", || (0..later).all(|n| has_taken("later", n)));
+    wait_until(DEADLINE, "a page that says so", || {
+        let page = Broker::page_at(port, "/readyz");
+        page.starts_with("HTTP/1.1 503") && page.contains("has reset the connection")
+    });
+    let metrics = Broker::page_at(port, "/metrics");
+    for number in [
+        "zibrato_worker_series_total{outcome=\"lost\"} 0",
+        "zibrato_worker_series_total{outcome=\"rejected\"} 1",
+        "zibrato_worker_windows_committed_total 0",
+    ] {
+        assert!(metrics.contains(number), "{metrics}");
+    }
+    running.says(&["WARN", "event=\"disconnected\"", "lost=true"]);
     assert_eq!(running.stop(Signal::TERM).code(), Some(0));
 }

@@ -1,42 +1,36 @@
-//! The connection to Carbon, and what to send again when it breaks.
+//! The connection to Carbon: what is written again when it breaks, and which payload broke it.
 //!
 //! A TCP write says only that the kernel has taken the bytes; Carbon says nothing at all. So what
-//! was written lately is kept, and written again on the next connection. Carbon keeps one value per
-//! name and time: what comes twice does no harm.
+//! was written lately is kept ([`Written`]), and written again on the next connection. Carbon keeps
+//! one value per name and time: what comes twice does no harm.
 //!
 //! A peer that closes when it has read everything sends an orderly end. One that closes over bytes
 //! it has not read, or gets more afterwards, sends a reset. One whose machine is gone sends
 //! nothing, and the kernel gives up after the timeout. A Carbon that is killed has read everything
 //! as likely as not, and keeps what it has read in memory for a while before it is stored: so an
 //! orderly end may be a loss too. But then the payload at hand is not sent again at once, since a
-//! peer that closes after each window would get it for ever. What remains: more than
-//! [`KEEP_BYTES`] on the way at once, and what Carbon has not stored within [`KEEP_FOR`].
+//! peer that closes after each window would get it for ever.
+//!
+//! Some peers reset the connection over a line that they do not like, and then do not read what
+//! follows it. When resets repeat although the peer is well, the connection becomes wary: each
+//! payload is first written to a connection of its own. The one over which that is reset is refused.
 
 use super::address::Address;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use super::kept::{SETTLES, Written};
+use super::stream::{self, Peer, is_break};
+use crate::backend::Payload;
+use crate::log_limit::LogLimit;
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io::{self, ErrorKind};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// How much of what was written is kept: more than the buffers on both sides hold by default.
-const KEEP_BYTES: usize = 16 << 20;
+/// So many resets, none of them half a minute after the one before, make the connection wary.
+const BREAKS: u32 = 3;
 
-/// How long it is kept.
-const KEEP_FOR: Duration = Duration::from_secs(120);
-
-/// How often a peer that is well may break the connection over it: it may be what the peer does not
-/// like.
-const MAX_AGAIN: u8 = 2;
-
-/// How long to listen, after the last payload of a window, for a peer that has closed.
-const LISTEN: Duration = Duration::from_millis(50);
-
-/// How long to wait, after an orderly end, for a reset.
-const SETTLE: Duration = Duration::from_secs(1);
-
-/// How much of what the peer says is read and ignored in one go. Carbon says nothing.
-const IGNORED_READS: usize = 16;
+/// How long to listen for a reset after a payload, and the longest time when resets come later.
+pub(super) const LISTEN: Duration = Duration::from_millis(50);
+const LISTEN_LONGEST: Duration = Duration::from_millis(1600);
 
 /// A connection that is made when it is needed, and made again when it has broken.
 #[derive(Debug)]
@@ -44,21 +38,32 @@ pub(super) struct Connection {
     address: Address,
     timeout: Duration,
     stream: Option<TcpStream>,
-    written: VecDeque<Kept>,
-    written_bytes: usize,
+    opened: Instant,
+    written: Written,
     /// What was written may have been lost.
     suspect: bool,
-    /// What the last peer had not read was surely lost.
-    reset: bool,
+    /// How often the connection was reset since it last stayed open for [`SETTLES`].
+    breaks: u32,
+    /// Each payload is first written to a connection of its own.
+    wary: bool,
+    /// When the connection was last reset, or a payload refused, and whether that was in this window.
+    trouble: Option<Instant>,
+    window_is_whole: bool,
+    /// The last reset came over none of the payloads that stood alone.
+    unexplained: bool,
+    /// How long to listen for a reset.
+    patience: Duration,
+    /// Payloads that were taken, and are refused after all.
+    refused: VecDeque<Payload>,
+    limits: Limits,
 }
 
-/// A payload that was written, and may be lost for a while.
-#[derive(Debug)]
-struct Kept {
-    at: Instant,
-    /// How often a peer that was well broke the connection when it was written again.
-    again: u8,
-    bytes: Vec<u8>,
+/// How often each kind of line has been logged lately.
+#[derive(Debug, Default)]
+struct Limits {
+    connected: LogLimit,
+    disconnected: LogLimit,
+    repeated: LogLimit,
 }
 
 /// Where in a window a payload stands.
@@ -68,48 +73,38 @@ pub(super) enum Place {
     NotLast,
 }
 
-/// How the peer stands.
-enum Peer {
-    Broken(io::Error),
-    Closed,
-    Open,
-}
-
 /// Why a payload was not written, or may be lost.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectionError {
     #[error("no connection to {0}")]
     Connect(Address, #[source] io::Error),
+    #[error("{0} resets a connection over nothing but this")]
+    Refused(Address),
     #[error("{0} reset the connection over what it had not read")]
     Reset(Address),
+    #[error("{0} resets connections; what was written lately is tried payload by payload")]
+    Searching(Address),
     #[error("the connection to {0} broke")]
     Write(Address, #[source] io::Error),
 }
 
-impl ConnectionError {
-    /// Whether the peer has ended the connection while or after something was written.
-    pub(super) fn is_break(&self) -> bool {
-        match self {
-            Self::Connect(..) => false,
-            Self::Reset(_) => true,
-            Self::Write(_, why) => matches!(
-                why.kind(),
-                ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
-            ),
-        }
-    }
-}
-
 impl Connection {
-    pub(super) const fn new(address: Address, timeout: Duration) -> Self {
+    pub(super) fn new(address: Address, timeout: Duration) -> Self {
         Self {
             address,
             timeout,
             stream: None,
-            written: VecDeque::new(),
-            written_bytes: 0,
+            opened: Instant::now(),
+            written: Written::default(),
             suspect: false,
-            reset: false,
+            breaks: 0,
+            wary: false,
+            trouble: None,
+            window_is_whole: true,
+            unexplained: false,
+            patience: LISTEN,
+            refused: VecDeque::new(),
+            limits: Limits::default(),
         }
     }
 
@@ -121,44 +116,86 @@ impl Connection {
         &self.address
     }
 
+    /// A window begins. The connection is not wary any more when the one before passed whole, and
+    /// everything has been well for a while.
+    pub(super) fn window_begins(&mut self) {
+        let is_calm = self.trouble.is_none_or(|last| last.elapsed() >= SETTLES);
+        if self.window_is_whole && is_calm {
+            (self.wary, self.patience) = (false, LISTEN);
+        }
+        self.window_is_whole = true;
+    }
+
     /// Writes a payload; connects before, if need be, and writes again what may have been lost.
-    pub(super) fn write(&mut self, payload: &[u8], place: Place) -> Result<(), ConnectionError> {
+    pub(super) fn write(&mut self, payload: &Payload, place: Place) -> Result<(), ConnectionError> {
         // The first write after the peer has closed would be taken, and lost.
         self.look(Duration::ZERO);
-        if self.stream.is_none() {
-            self.connect()?;
+        if self.stream.is_none() || self.suspect {
+            self.restore()?;
         }
-        if self.suspect
-            && let Err(error) = self.write_again()
+        if self.wary {
+            self.stand_alone(payload)?;
+        }
+        let result = self.write_listening(payload, place);
+        if let Err(ConnectionError::Reset(_)) = &result
+            && self.wary
         {
-            // A peer that is away breaks connections too, and is not to lose anything for that.
-            if self.is_well() {
-                self.written.iter_mut().for_each(|kept| kept.again += 1);
-            }
-            return Err(error);
+            // A peer that serves one connection after the other has not read the one of its own.
+            self.stand_alone(payload)?;
         }
-        self.write_now(payload)?;
-        if place == Place::Last {
-            self.reset = false;
-            self.look(LISTEN);
-            if self.reset {
-                return Err(ConnectionError::Reset(self.address.clone()));
-            }
-        }
-        self.keep(payload);
+        result?;
+        let passed = if self.wary { self.patience } else { Duration::ZERO };
+        self.written.keep(payload, passed, Instant::now());
         Ok(())
     }
 
-    /// Writes again what may have been lost, and waits a little whether the peer bears it.
-    fn write_again(&mut self) -> Result<(), ConnectionError> {
-        self.forget();
-        let kept = std::mem::take(&mut self.written);
-        let result = kept.iter().try_for_each(|kept| self.write_now(&kept.bytes));
-        self.written = kept;
+    fn write_listening(&mut self, payload: &Payload, place: Place) -> Result<(), ConnectionError> {
+        self.write_now(&payload.body)?;
+        let was_reset = (place == Place::Last || self.wary) && self.look(self.patience);
+        if was_reset { Err(ConnectionError::Reset(self.address.clone())) } else { Ok(()) }
+    }
+
+    /// A payload that was taken, and is refused after all.
+    pub(super) fn take_refused(&mut self) -> Option<Payload> {
+        self.refused.pop_front()
+    }
+
+    /// Since when the oldest payload is on its way that may still be lost.
+    pub(super) fn unsettled_since(&mut self) -> Option<Instant> {
+        self.look(Duration::ZERO);
+        let stands = self.stream.is_some() && !self.suspect;
+        self.written.unsettled_since(stands, Instant::now())
+    }
+
+    /// What is wrong while resets repeat.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let Self { address, breaks, .. } = self;
+        let seconds = SETTLES.as_secs();
+        (*breaks > 1).then(|| {
+            format!(
+                "{address} has reset the connection {breaks} times and not left it open for \
+                 {seconds} s since; until it does, what was written is not committed"
+            )
+        })
+    }
+
+    /// Connects, and writes again what may have been lost.
+    fn restore(&mut self) -> Result<(), ConnectionError> {
+        self.written.forget(Instant::now());
+        if self.wary {
+            self.search()?;
+        }
+        if self.stream.is_none() {
+            self.connect()?;
+        }
+        let mut written = std::mem::take(&mut self.written);
+        let result = written.bodies().try_for_each(|body| self.write_now(body));
+        written.written_again(Instant::now(), result.is_ok());
+        self.written = written;
         result?;
         self.suspect = false;
         if !self.written.is_empty() {
-            self.look(LISTEN);
+            self.look(self.patience);
         }
         match self.stream {
             Some(_) => Ok(()),
@@ -166,166 +203,140 @@ impl Connection {
         }
     }
 
-    /// Finds out whether the peer has closed, or does so within `patience`, and whether something
-    /// was lost by that for sure.
-    fn look(&mut self, patience: Duration) {
-        let Some(stream) = &mut self.stream else { return };
-        wait(stream, PollFlags::IN, patience);
-        match peer(stream) {
-            Peer::Open => return,
-            Peer::Closed => {
-                wait(stream, PollFlags::empty(), SETTLE);
-                self.reset = matches!(peer(stream), Peer::Broken(_));
+    /// Tries each payload that may still be lost on a connection of its own, and takes out those
+    /// over which it is reset. Goes on with the next call when the timeout is over.
+    fn search(&mut self) -> Result<(), ConnectionError> {
+        if self.unexplained && self.written.untried(self.patience).is_none() {
+            // All have passed, and yet it was reset: it takes the peer longer.
+            self.patience = (self.patience * 2).min(LISTEN_LONGEST);
+        }
+        let begun = Instant::now();
+        while let Some(place) = self.written.untried(self.patience) {
+            if begun.elapsed() >= self.timeout {
+                return Err(ConnectionError::Searching(self.address.clone()));
             }
-            Peer::Broken(why) => {
-                tracing::debug!(event = "connection_broken", address = %self.address, %why);
-                self.reset = true;
+            let Some(body) = self.written.body(place) else { break };
+            if self.is_reset_over(&body)? {
+                self.refuse();
+                self.refused.extend(self.written.take(place));
+            } else {
+                self.written.passes(place, self.patience);
             }
         }
-        tracing::info!(event = "disconnected", address = %self.address, lost = self.reset);
+        Ok(())
+    }
+
+    /// Whether a payload may be written: not if the peer resets a connection over it alone.
+    fn stand_alone(&mut self, payload: &Payload) -> Result<(), ConnectionError> {
+        if self.is_reset_over(&payload.body)? {
+            self.refuse();
+            return Err(ConnectionError::Refused(self.address.clone()));
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self) {
+        self.trouble = Some(Instant::now());
+        (self.unexplained, self.window_is_whole) = (false, false);
+    }
+
+    /// Writes a payload to a connection of its own. Whether the peer resets that, and is well.
+    fn is_reset_over(&self, body: &[u8]) -> Result<bool, ConnectionError> {
+        let failed = |why| ConnectionError::Connect(self.address.clone(), why);
+        let mut alone = stream::connect(&self.address, self.timeout).map_err(failed)?;
+        let begun = Instant::now();
+        match stream::write(&mut alone, body, self.timeout) {
+            Ok(()) => match stream::listen(&mut alone, self.patience) {
+                Peer::Broken(_) => {}
+                Peer::Closed | Peer::Open => return Ok(false),
+            },
+            Err(why) if is_break(&why) => {}
+            Err(why) => return Err(ConnectionError::Write(self.address.clone(), why)),
+        }
+        // A peer that is away resets connections too, and that is no payload's fault.
+        if self.is_well(self.patience.max(begun.elapsed() * 3)) {
+            return Ok(true);
+        }
+        Err(ConnectionError::Reset(self.address.clone()))
+    }
+
+    /// Whether the peer takes a connection and keeps it open for so long when nothing is written.
+    fn is_well(&self, patience: Duration) -> bool {
+        let stream = stream::connect(&self.address, self.timeout);
+        stream.is_ok_and(|mut stream| matches!(stream::listen(&mut stream, patience), Peer::Open))
+    }
+
+    /// Finds out whether the peer has closed, or does so within `patience`, and whether something
+    /// was lost by that for sure.
+    fn look(&mut self, patience: Duration) -> bool {
+        let Some(stream) = &mut self.stream else { return false };
+        match stream::listen(stream, patience) {
+            Peer::Open => {
+                if self.opened.elapsed() >= SETTLES {
+                    self.breaks = 0;
+                }
+                false
+            }
+            Peer::Closed => {
+                self.written.ended();
+                self.disconnected(false);
+                false
+            }
+            Peer::Broken(why) => {
+                self.broken(&why);
+                true
+            }
+        }
+    }
+
+    /// The connection was reset.
+    fn broken(&mut self, why: &io::Error) {
+        tracing::debug!(event = "connection_broken", address = %self.address, %why);
+        self.breaks = self.breaks.saturating_add(1);
+        (self.trouble, self.window_is_whole) = (Some(Instant::now()), false);
+        self.unexplained = true;
+        self.written.was_reset();
+        self.disconnected(true);
+        self.wary = self.wary || (self.breaks >= BREAKS && self.is_well(self.patience));
+    }
+
+    fn disconnected(&mut self, lost: bool) {
+        let (now, address, breaks) = (Instant::now(), &self.address, self.breaks);
+        if lost && breaks > 1 {
+            if let Some(left_out) = self.limits.repeated.admit(now) {
+                let what = "what was written is written again, and committed when it stays";
+                tracing::warn!(event = "disconnected", %address, lost, breaks, left_out, what);
+            }
+        } else if let Some(left_out) = self.limits.disconnected.admit(now) {
+            tracing::info!(event = "disconnected", %address, lost, left_out);
+        }
         (self.stream, self.suspect) = (None, true);
     }
 
-    /// Connects, within the timeout; the look-up of a name takes as long as the system's resolver
-    /// is told to take.
     fn connect(&mut self) -> Result<(), ConnectionError> {
-        let failed = |why| ConnectionError::Connect(self.address.clone(), why);
-        let host = (self.address.host(), self.address.port());
-        let begun = Instant::now();
-        let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
-        for address in host.to_socket_addrs().map_err(failed)? {
-            let left = self.timeout.saturating_sub(begun.elapsed());
-            if left.is_zero() {
-                last = ErrorKind::TimedOut.into();
-                break;
-            }
-            match TcpStream::connect_timeout(&address, left) {
-                Ok(stream) => {
-                    self.stream = Some(self.prepare(stream).map_err(failed)?);
-                    tracing::info!(event = "connected", address = %self.address);
-                    return Ok(());
-                }
-                Err(why) => last = why,
-            }
+        let stream = stream::connect(&self.address, self.timeout)
+            .map_err(|why| ConnectionError::Connect(self.address.clone(), why))?;
+        (self.stream, self.opened) = (Some(stream), Instant::now());
+        if let Some(left_out) = self.limits.connected.admit(self.opened) {
+            tracing::info!(event = "connected", address = %self.address, left_out);
         }
-        Err(failed(last))
-    }
-
-    fn prepare(&self, stream: TcpStream) -> io::Result<TcpStream> {
-        stream.set_nodelay(true)?;
-        // Bytes that the other machine does not acknowledge break the connection after this time.
-        #[cfg(target_os = "linux")]
-        {
-            let millis = u32::try_from(self.timeout.as_millis()).unwrap_or(u32::MAX);
-            rustix::net::sockopt::set_tcp_user_timeout(&stream, millis)?;
-        }
-        Ok(stream)
+        Ok(())
     }
 
     /// Writes all of `bytes`, within the timeout.
     fn write_now(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
         let result = match &mut self.stream {
-            Some(stream) => write_within(stream, bytes, self.timeout),
+            Some(stream) => stream::write(stream, bytes, self.timeout),
             None => Err(ErrorKind::NotConnected.into()),
         };
         result.map_err(|why| {
+            if is_break(&why) {
+                self.broken(&why);
+                return ConnectionError::Reset(self.address.clone());
+            }
             // What is left of the payload would be read as the end of a cut line.
-            self.stream = None;
-            self.suspect = true;
+            (self.stream, self.suspect) = (None, true);
             ConnectionError::Write(self.address.clone(), why)
         })
     }
-
-    /// Keeps a payload for as long as it may be lost.
-    fn keep(&mut self, payload: &[u8]) {
-        self.written.push_back(Kept { at: Instant::now(), again: 0, bytes: payload.to_vec() });
-        self.written_bytes += payload.len();
-        self.forget();
-    }
-
-    /// Forgets what need not be written again, or has been often enough.
-    fn forget(&mut self) {
-        let mut bytes = self.written_bytes;
-        self.written.retain(|kept| {
-            let keep =
-                bytes <= KEEP_BYTES && kept.at.elapsed() < KEEP_FOR && kept.again < MAX_AGAIN;
-            if !keep {
-                bytes -= kept.bytes.len();
-            }
-            keep
-        });
-        self.written_bytes = bytes;
-    }
-
-    /// Whether the peer takes a connection and keeps it open for a while when nothing is written: it
-    /// is well, then.
-    pub(super) fn is_well(&self) -> bool {
-        let host = (self.address.host(), self.address.port());
-        let Ok(mut addresses) = host.to_socket_addrs() else { return false };
-        addresses.any(|address| {
-            let Ok(mut stream) = TcpStream::connect_timeout(&address, self.timeout) else {
-                return false;
-            };
-            wait(&stream, PollFlags::IN, SETTLE);
-            matches!(peer(&mut stream), Peer::Open)
-        })
-    }
-}
-
-/// Waits for `events`, an error or a reset, but no longer than `timeout`.
-fn wait(stream: &TcpStream, events: PollFlags, timeout: Duration) {
-    let timespec = Timespec::try_from(timeout).unwrap_or_default();
-    if let Err(why) = poll(&mut [PollFd::new(stream, events)], Some(&timespec)) {
-        // An interrupted wait; what counts is how the peer stands.
-        tracing::trace!(event = "poll_interrupted", %why);
-    }
-}
-
-/// How the peer stands, without waiting.
-fn peer(stream: &mut TcpStream) -> Peer {
-    let looked = stream.set_nonblocking(true).and_then(|()| read_on(stream));
-    let pending = stream.take_error();
-    match (pending, looked) {
-        (Ok(Some(why)) | Err(why), _) | (_, Err(why)) => Peer::Broken(why),
-        (Ok(None), Ok(true)) => Peer::Open,
-        (Ok(None), Ok(false)) => Peer::Closed,
-    }
-}
-
-/// Reads and ignores what the peer says; whether it may still say more.
-fn read_on(stream: &mut TcpStream) -> io::Result<bool> {
-    let mut ignored = [0; 4096];
-    for _ in 0..IGNORED_READS {
-        match stream.read(&mut ignored) {
-            Ok(0) => return Ok(false),
-            Ok(_) => (),
-            Err(why) if why.kind() == ErrorKind::Interrupted => (),
-            Err(why) if why.kind() == ErrorKind::WouldBlock => return Ok(true),
-            Err(why) => return Err(why),
-        }
-    }
-    Ok(true)
-}
-
-fn write_within(stream: &mut TcpStream, mut bytes: &[u8], timeout: Duration) -> io::Result<()> {
-    stream.set_nonblocking(false)?;
-    let begun = Instant::now();
-    while !bytes.is_empty() {
-        let left = timeout.saturating_sub(begun.elapsed());
-        if left.is_zero() {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        stream.set_write_timeout(Some(left))?;
-        match stream.write(bytes) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(why) if why.kind() == ErrorKind::Interrupted => (),
-            // That is what a timeout of the socket looks like.
-            Err(why) if why.kind() == ErrorKind::WouldBlock => {
-                return Err(ErrorKind::TimedOut.into());
-            }
-            Err(why) => return Err(why),
-        }
-    }
-    Ok(())
 }

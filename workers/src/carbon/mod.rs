@@ -3,28 +3,22 @@
 mod address;
 mod connection;
 mod encode;
+mod kept;
 mod name;
 mod parts;
 mod split;
+mod stream;
 
 pub use address::{Address, AddressError};
 pub use parts::{TimerParts, TimerPartsError};
 
-use crate::backend::{Backend, BackendProgram, Payload, SendError};
+use crate::backend::{Backend, BackendProgram, Payload, Refusal, SendError};
 use crate::once::Once;
 use connection::{Connection, ConnectionError, Place};
 use encode::{Counted, Encoder};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zibrato::daemon::{Exit, Failure, Findings, number};
 use zibrato::window::Window;
-
-/// How long what was written may be on its way through buffers, or in the memory of a Carbon that
-/// has not stored it yet. While this worker runs, it writes again what may be lost; after that time
-/// nobody has to.
-const SETTLES: Duration = Duration::from_secs(30);
-
-/// So often a peer breaks the connection over a payload before it is asked whether it is well.
-const BREAKS: u32 = 3;
 
 /// Delivers to Carbon's line receiver, or whatever speaks like it.
 ///
@@ -51,10 +45,6 @@ pub struct Carbon {
     /// How many payloads the window has, and how many of them were sent.
     payloads: usize,
     sent: usize,
-    /// The payload over which the connection broke last, and how often it did in a row.
-    broke: Option<(Vec<u8>, u32)>,
-    /// The connection breaks over payloads of this window, and the peer is well.
-    is_picky: bool,
     once: Once,
 }
 
@@ -85,15 +75,8 @@ impl Carbon {
     #[must_use]
     pub fn to(address: Address) -> Self {
         let connection = Connection::new(address, Duration::from_secs(10));
-        Self {
-            encoder: Encoder::default(),
-            connection,
-            payloads: 0,
-            sent: 0,
-            broke: None,
-            is_picky: false,
-            once: Once::default(),
-        }
+        let (encoder, once) = (Encoder::default(), Once::default());
+        Self { encoder, connection, payloads: 0, sent: 0, once }
     }
 
     /// What stands before each name, with a dot between them. Defaults to nothing.
@@ -134,25 +117,16 @@ impl Backend for Carbon {
         }
         encoded.alike.log();
         (self.payloads, self.sent) = (encoded.payloads.len(), 0);
-        (self.broke, self.is_picky) = (None, false);
+        self.connection.window_begins();
         encoded.payloads
     }
 
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
-        // One that is picky is listened to after each part.
-        let last = self.is_picky || self.sent + 1 >= self.payloads;
+        let last = self.sent + 1 >= self.payloads;
         let place = if last { Place::Last } else { Place::NotLast };
-        match self.connection.write(&payload.body, place) {
-            Ok(()) => {
-                self.sent += 1;
-                self.broke = None;
-                Ok(())
-            }
-            Err(why) if why.is_break() && self.is_at_fault(payload) => {
-                Err(SendError::Reject { why: Box::new(why) })
-            }
-            Err(why) => Err(again(why)),
-        }
+        self.connection.write(payload, place).map_err(failure)?;
+        self.sent += 1;
+        Ok(())
     }
 
     fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
@@ -167,8 +141,18 @@ impl Backend for Carbon {
         Some(self.connection.address().to_string())
     }
 
-    fn settles_within(&self) -> Duration {
-        SETTLES
+    fn unsettled_since(&mut self) -> Option<Instant> {
+        self.connection.unsettled_since()
+    }
+
+    fn take_back(&mut self) -> Option<Refusal> {
+        let payload = self.connection.take_refused()?;
+        let why = ConnectionError::Refused(self.connection.address().clone());
+        Some(Refusal { payload, why: Box::new(why) })
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.connection.trouble()
     }
 }
 
@@ -214,24 +198,17 @@ Graphite's storage-schemas.conf should keep one point per --flush, or a multiple
     }
 }
 
-impl Carbon {
-    /// Whether it is the payload over which the peer breaks the connection, and not that the peer is
-    /// going away: it does so again and again, but not when nothing is written.
-    fn is_at_fault(&mut self, payload: &Payload) -> bool {
-        let before = self.broke.take().filter(|(body, _)| *body == payload.body);
-        let times = before.map_or(0, |(_, times)| times) + 1;
-        self.broke = Some((payload.body.clone(), times));
-        self.is_picky |= times >= BREAKS && self.connection.is_well();
-        self.is_picky
-    }
-}
-
 /// Whatever is wrong with a connection, Carbon may be back in a moment. What was written before it
 /// broke may have arrived.
-fn again(why: ConnectionError) -> SendError {
-    let arrived = !matches!(why, ConnectionError::Connect(..));
-    let (after, why) = (None, Box::new(why));
-    if arrived { SendError::Unknown { after, why } } else { SendError::Retry { after, why } }
+fn failure(why: ConnectionError) -> SendError {
+    let after = None;
+    match why {
+        ConnectionError::Refused(_) => SendError::Reject { why: Box::new(why) },
+        ConnectionError::Connect(..) => SendError::Retry { after, why: Box::new(why) },
+        ConnectionError::Reset(_) | ConnectionError::Searching(_) | ConnectionError::Write(..) => {
+            SendError::Unknown { after, why: Box::new(why) }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Carbon against a listener that a test plays: what was written arrives, whatever the peer does.
 
+mod resets;
+
 use super::{Address, Carbon};
 use crate::backend::{Backend, BackendProgram, Payload, SendError};
 use clap::Parser;
-use std::io::{BufRead, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 use zibrato::window::Window;
@@ -222,77 +224,6 @@ fn what_a_peer_had_not_read_comes_again_however_often_it_breaks_connections_mean
     assert_eq!(peer.unwrap().join().unwrap(), expected);
 }
 
-/// A peer that resets the connection over a line with `bad` in it. Gives the lines that it took.
-fn picky(listener: TcpListener, lines: usize) -> std::thread::JoinHandle<Vec<String>> {
-    let serve = move || {
-        let mut taken = std::collections::BTreeSet::new();
-        while taken.len() < lines {
-            let Ok((stream, _)) = listener.accept() else { continue };
-            let mut lines = std::io::BufReader::new(&stream);
-            let mut line = String::new();
-            while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
-                if line.contains("bad") {
-                    let at_once = Some(Duration::ZERO);
-                    rustix::net::sockopt::set_socket_linger(&stream, at_once).unwrap();
-                    break;
-                }
-                taken.insert(std::mem::take(&mut line));
-            }
-        }
-        taken.into_iter().collect()
-    };
-    std::thread::Builder::new().spawn(serve).unwrap()
-}
-
-#[test]
-fn a_line_over_which_the_peer_breaks_the_connection_is_found_and_the_rest_arrives() {
-    let (listener, address) = listener();
-    let mut carbon = Carbon::to(address);
-    let mut window = Window::new(60_000, 60_000, 1000);
-    for n in 0..12 {
-        let name = if n == 5 { "bad".to_owned() } else { format!("n{n:02}") };
-        window.fold_line(&Line::decode(format!("i|c|{name}|1|1|s").as_bytes()).unwrap());
-    }
-    let whole = carbon.payloads(window).remove(0);
-    let peer = picky(listener, 11);
-    let (mut open, mut alone, mut tries) = (vec![whole], Vec::new(), 0);
-    while let Some(payload) = open.pop() {
-        tries += 1;
-        match carbon.send(&payload) {
-            Ok(()) => {}
-            Err(SendError::Unknown { .. }) => open.push(payload),
-            Err(SendError::Reject { .. }) => match carbon.split(&payload) {
-                Some(halves) => open.extend(halves),
-                None => alone.push(payload),
-            },
-            Err(error) => panic!("{error}"),
-        }
-    }
-    assert_eq!(alone, [Payload::new(b"s.bad 1 60\n".to_vec(), 1)]);
-    assert!(tries <= 2 + 2 * 4 + 1, "{tries}");
-    drop(carbon);
-    assert_eq!(peer.join().unwrap().len(), 11);
-}
-
-#[test]
-fn a_peer_that_breaks_every_connection_is_no_reason_to_blame_a_payload() {
-    let (listener, address) = listener();
-    let mut carbon = Carbon::to(address);
-    let (window, _) = window(1, 60);
-    let payload = carbon.payloads(window).remove(0);
-    let peer = std::thread::Builder::new().spawn(move || {
-        for _ in 0..8 {
-            let (stream, _) = listener.accept().unwrap();
-            rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
-        }
-    });
-    for _ in 0..4 {
-        assert!(!matches!(carbon.send(&payload), Err(SendError::Reject { .. })));
-    }
-    drop(carbon);
-    drop(peer);
-}
-
 #[test]
 fn what_the_peer_says_is_ignored() {
     use std::io::Write;
@@ -326,8 +257,8 @@ fn flags_that_cannot_be_say_how_to_mend_them() {
     for (args, part) in [
         (["--prefix", "a b"], "take `a_b`"),
         (["--carbon", "carbon"], "write host:port"),
-        (["--timeout", "0"], "such as 10"),
-        (["--timeout", "nan"], "such as 10"),
+        (["--timeout", "0"], "from 0.1 to 3600"),
+        (["--timeout", "nan"], "from 0.1 to 3600"),
         (["--timer-parts", "p200"], "percentiles"),
     ] {
         let error = open(&args).unwrap_err();

@@ -5,6 +5,7 @@ mod catch_up;
 mod key;
 mod names;
 mod refused;
+mod settled;
 mod split;
 
 use crate::backend::{Backend, Payload};
@@ -110,8 +111,8 @@ impl<B: Backend> Delivery<B> {
     /// Delivers until no window will come any more, or there is no time left.
     pub(crate) fn run(mut self) {
         loop {
-            let probe = self.probe();
-            let Waiting { window, through } = match self.shared.queue.take_by(probe) {
+            let due = self.probe().min(self.settle_by());
+            let Waiting { window, through } = match self.shared.queue.take_by(due) {
                 Ok(waiting) => waiting,
                 Err(NoWindow::Yet) => continue,
                 Err(NoWindow::Ever) => return,
@@ -126,7 +127,7 @@ impl<B: Backend> Delivery<B> {
                 return;
             }
             self.catch_up.delivered();
-            self.shared.progress.deliver(through, end_ms, self.backend.settles_within());
+            self.shared.progress.deliver(through, end_ms, Instant::now());
         }
     }
 
@@ -166,6 +167,7 @@ impl<B: Backend> Delivery<B> {
         for (index, payload) in payloads.into_iter().enumerate() {
             let of = Of { start_ms, length_ms, index };
             whole &= self.settle(self.keyed(payload, of), of)?;
+            whole &= self.take_back(of)?;
         }
         self.shared.ledger.write(|c| match whole {
             true => c.windows_delivered += 1,
@@ -186,7 +188,9 @@ impl<B: Backend> Delivery<B> {
                 Continue(true)
             }
             Answer::TakenInPart { refused, why } => self.taken_in_part(&payload, refused, of, why),
-            Answer::Refused { why } => self.refused(payload, of, why),
+            Answer::Refused { why } => {
+                self.refused(payload, of, why, Duration::from_millis(of.length_ms))
+            }
         }
     }
 

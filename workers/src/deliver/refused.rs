@@ -12,13 +12,15 @@ use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
 
 impl<B: Backend> Delivery<B> {
-    /// A payload was refused: it is sent in parts until the series stand alone for which it was.
-    /// Always says that not all was taken, unless it only was too much at once.
+    /// A payload was refused: it is sent in parts until the series stand alone for which it was, but
+    /// for no longer than `longest`, together with those of its window before it. Always says that
+    /// not all was taken, unless it only was too much at once.
     pub(super) fn refused(
         &mut self,
         payload: Payload,
         of: Of,
         why: String,
+        longest: Duration,
     ) -> ControlFlow<(), bool> {
         let cut = halves(&payload, self.backend.split(&payload));
         let Some(cut) = cut else {
@@ -27,7 +29,6 @@ impl<B: Backend> Delivery<B> {
         };
         self.shared.ledger.write(|c| c.payloads_split += 1);
         let mut pieces = Pieces::of(&payload, cut, self.refused_whole);
-        let longest = Duration::from_millis(of.length_ms);
         let mut whole = true;
         // A window must not be split for longer than it is. Only the requests that the backend
         // answered count: an outage says nothing about the series.

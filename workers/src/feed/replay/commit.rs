@@ -56,8 +56,8 @@ impl ReplayFeed {
     /// Commits what has been delivered, as soon as it has settled; and when that is everything, what
     /// has been read, now and then.
     pub(super) fn commit(&mut self, now: Instant) {
-        let Some(target) = self.target(now) else { return };
-        let Settled { through, windows, .. } = self.progress.settled(now);
+        let Some(target) = self.target() else { return };
+        let Settled { through, windows, .. } = self.progress.settled();
         let news = through.is_some_and(|through| self.is_further(through));
         let early = now < self.commits.not_before || (!news && now < self.commits.next_idle);
         if self.link.committing() || early {
@@ -101,8 +101,8 @@ impl ReplayFeed {
     }
 
     /// The place to commit, if it is further than what is committed.
-    pub(super) fn target(&self, now: Instant) -> Option<Position> {
-        let Settled { through, all, .. } = self.progress.settled(now);
+    pub(super) fn target(&self) -> Option<Position> {
+        let Settled { through, all, .. } = self.progress.settled();
         let target = if all && self.is_idle() { self.shelf.position() } else { through };
         target.filter(|target| self.is_further(*target))
     }

@@ -41,12 +41,12 @@ impl ReplayFeed {
         let until = begun + LAST_WORDS;
         // What is idle need not wait, and what has failed is tried once more.
         self.commits.hurry(begun);
-        while self.target(Instant::now()).is_some() && Instant::now() < until {
+        while self.target().is_some() && Instant::now() < until {
             self.commit(Instant::now());
             self.wait(None);
             self.last_answers();
         }
-        if self.target(Instant::now()).is_some() {
+        if self.target().is_some() {
             let why = self.commits.failing.as_deref().unwrap_or("the broker did not answer");
             let what = "what was delivered last will be repeated";
             tracing::warn!(event = "not_committed", why, what);
