@@ -68,7 +68,7 @@ impl KeepError {
 }
 
 impl DeadLetters {
-    /// A folder that takes `most` bytes. It is made when the first letter comes. What a worker left
+    /// A folder that takes `most` bytes. It is made by the first [`probe`](Self::probe) or letter. What a worker left
     /// there that was killed while it wrote a letter is deleted.
     pub(crate) fn new(folder: PathBuf, most: u64, program: String) -> Self {
         delete_unfinished(&folder);
