@@ -2,10 +2,10 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use zibrato::daemon::{Exit, Failure};
+use zibrato::daemon::{Exit, Failure, read_bounded};
 
 /// The longest secret that is read from a file, in bytes.
 const MAX_FILE_BYTES: u64 = 4096;
@@ -46,13 +46,16 @@ impl Secret {
     }
 
     fn read(file: &Path) -> io::Result<Self> {
-        let mut text = String::new();
-        std::fs::File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
-        let wrong = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
-        match text.trim() {
-            _ if text.len() as u64 > MAX_FILE_BYTES => wrong("the file is too long for a secret"),
-            "" => wrong("the file is empty"),
-            text => Ok(Self::new(text)),
+        let wrong = |why| io::Error::new(ErrorKind::InvalidData, why);
+        let (bytes, _) =
+            read_bounded(file, MAX_FILE_BYTES).map_err(|error| match error.kind() {
+                ErrorKind::FileTooLarge => wrong("the file is too long for a secret"),
+                _ => error,
+            })?;
+        match std::str::from_utf8(&bytes).map(str::trim) {
+            Err(_) => Err(wrong("the file is no text in UTF-8")),
+            Ok("") => Err(wrong("the file is empty")),
+            Ok(text) => Ok(Self::new(text)),
         }
     }
 }
@@ -146,5 +149,7 @@ mod tests {
         assert_eq!(read(" \n"), Err(format!("{from}: the file is empty")));
         let long = "x".repeat(MAX_FILE_BYTES as usize + 1);
         assert_eq!(read(&long), Err(format!("{from}: the file is too long for a secret")));
+        let endless = given("--token", None, Some("/dev/zero".into())).unwrap_err().message;
+        assert_eq!(endless, "--token-file /dev/zero: the file is too long for a secret");
     }
 }

@@ -81,6 +81,8 @@
 //! and when it forks, and to begin a thread that does not mind: `atexit`, `pthread_atfork`,
 //! `pthread_create`), and for the macros `syn`, `quote` and `proc-macro2`.
 
+#[cfg(any(feature = "curve", feature = "daemon"))]
+mod bounded;
 pub mod clock;
 #[cfg(feature = "curve")]
 pub mod curve;

@@ -1,10 +1,11 @@
 //! The list of public keys that are let in: a file, or the `*.pub` files of a folder.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use zibrato::curve::{KeyError, KeyLine, PublicKey};
+use zibrato::daemon::read_bounded;
 
 /// The largest file that is read.
 const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -54,15 +55,18 @@ impl Allowed {
 
     fn add_file(&mut self, file: &Path) -> Result<(), AllowedError> {
         let wrong = |problem| AllowedError::File { file: file.to_owned(), problem };
-        let opened = std::fs::File::open(file).map_err(wrong)?;
-        if opened.metadata().map_err(wrong)?.mode() & OTHERS_WRITE != 0 {
+        let (bytes, metadata) = match read_bounded(file, MAX_FILE_BYTES) {
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                return Err(AllowedError::TooMany { place: file.to_owned(), most: MAX_KEYS });
+            }
+            read => read.map_err(wrong)?,
+        };
+        if metadata.mode() & OTHERS_WRITE != 0 {
             return Err(AllowedError::Writable { file: file.to_owned() });
         }
-        let mut text = String::new();
-        opened.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(wrong)?;
-        if text.len() as u64 > MAX_FILE_BYTES {
-            return Err(AllowedError::TooMany { place: file.to_owned(), most: MAX_KEYS });
-        }
+        let text = String::from_utf8(bytes);
+        let text =
+            text.map_err(|error| wrong(io::Error::new(io::ErrorKind::InvalidData, error)))?;
         for KeyLine { number, key, name } in KeyLine::all(&text) {
             let key: PublicKey = key.parse().map_err(|problem| AllowedError::Key {
                 file: file.to_owned(),

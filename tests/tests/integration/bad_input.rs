@@ -351,3 +351,26 @@ fn garbage(length: usize) -> Vec<u8> {
     };
     (0..length).map(|_| byte()).collect()
 }
+
+#[test]
+fn a_file_without_end_and_a_pipe_without_writer_are_configuration_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo").display().to_string();
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let librato = ["--username", "a", "--dead-letters", "off"];
+    for (name, flags, flag) in [
+        ("zibrato-broker", &["--no-journal"][..], "--config"),
+        ("zibrato-broker", &["--no-journal", "--allowed-keys", "x"], "--curve-key"),
+        ("zibrato-carbon", &["--dead-letters", "off"], "--config"),
+        ("zibrato-librato", &librato, "--apitoken-file"),
+        ("zibrato-librato", &[&librato[..], &["--apitoken", "b"]].concat(), "--ca-file"),
+    ] {
+        for file in ["/dev/zero", &fifo] {
+            let mut command = Command::new(program(name));
+            command.args(flags).args([flag, file]);
+            let (status, _, log) = Running::run(&mut command);
+            assert_eq!(status.code(), Some(78), "{name} {flag} {file}: {log}");
+            assert!(log.contains(file), "{name} {flag} {file}: {log}");
+        }
+    }
+}

@@ -1,12 +1,20 @@
 //! Which certificate authorities are trusted: those of the system, or of `SSL_CERT_FILE` and
 //! `SSL_CERT_DIR` in their place, and those of `--ca-file` besides.
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use ureq::tls::{Certificate, RootCerts};
-use zibrato::daemon::{Exit, Failure};
+use zibrato::daemon::{Exit, Failure, read_bounded};
+
+/// What is said of a place without certificates.
+const NO_CERTIFICATE: &str = "there is no certificate in PEM format";
+
+/// The largest PEM file that is read.
+const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// The variables that stand in for the system's store.
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
@@ -47,25 +55,31 @@ impl Trust {
         let path = |name: &str| {
             set.iter().find(|(known, _)| *known == name).map(|(_, value)| Path::new(value))
         };
-        let found = match (path("SSL_CERT_FILE"), path("SSL_CERT_DIR")) {
-            (None, None) => load_native_certs(),
-            (file, folders) => {
-                let mut found = load_certs_from_paths(file, None);
-                for folder in folders.into_iter().flat_map(std::env::split_paths) {
-                    let more = load_certs_from_paths(None, Some(&folder));
-                    found.certs.extend(more.certs);
-                    found.errors.extend(more.errors);
-                }
-                found
-            }
+        let (mut certificates, mut errors) = (Vec::new(), Vec::new());
+        let mut add = |found: CertificateResult| {
+            certificates.extend(found.certs);
+            errors.extend(found.errors.iter().map(ToString::to_string));
         };
-        if !set.is_empty() && found.certs.is_empty() {
-            return Err(wrong(format!("{named}: {}", nothing(&found))));
+        match (path("SSL_CERT_FILE"), path("SSL_CERT_DIR")) {
+            (None, None) => add(load_native_certs()),
+            (file, folders) => {
+                for folder in folders.into_iter().flat_map(std::env::split_paths) {
+                    add(load_certs_from_paths(None, Some(&folder)));
+                }
+                match file.map(in_file) {
+                    None => {}
+                    Some(Ok(found)) => certificates.extend(found),
+                    Some(Err(why)) => errors.insert(0, why),
+                }
+            }
         }
-        for why in &found.errors {
-            tracing::warn!(event = "certificates_unreadable", from = named, %why);
+        if !set.is_empty() && certificates.is_empty() {
+            let why = errors.first().map_or(NO_CERTIFICATE, String::as_str);
+            return Err(wrong(format!("{named}: {why}")));
         }
-        let mut certificates = found.certs;
+        for why in &errors {
+            tracing::warn!(event = "certificates_unreadable", from = named, why);
+        }
         let mut source = match (set.is_empty(), certificates.is_empty()) {
             (false, _) => Source::Variables(named),
             (true, false) => Source::System,
@@ -73,15 +87,13 @@ impl Trust {
         };
         let mut of_file = None;
         if let Some(file) = ca_file {
-            let found = load_certs_from_paths(Some(file), None);
-            if found.certs.is_empty() || !found.errors.is_empty() {
-                return Err(wrong(format!("{flag} {}: {}", file.display(), nothing(&found))));
-            }
+            let found =
+                in_file(file).map_err(|why| wrong(format!("{flag} {}: {why}", file.display())))?;
             if certificates.is_empty() {
                 source = Source::None;
             }
-            of_file = Some((file.to_owned(), found.certs.len()));
-            certificates.extend(found.certs);
+            of_file = Some((file.to_owned(), found.len()));
+            certificates.extend(found);
         }
         // Many systems have the same ones in a file and in a folder.
         certificates.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
@@ -120,10 +132,15 @@ impl fmt::Display for Source {
     }
 }
 
-/// Why there is no certificate.
-fn nothing(found: &CertificateResult) -> String {
-    let first = found.errors.first();
-    first.map_or_else(|| "there is no certificate in PEM format".to_owned(), ToString::to_string)
+/// The certificates in a PEM file, at least one; or why there is none.
+fn in_file(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let (bytes, _) = read_bounded(file, MAX_FILE_BYTES).map_err(|error| error.to_string())?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    match found {
+        Err(error) => Err(error.to_string()),
+        Ok(found) if found.is_empty() => Err(NO_CERTIFICATE.to_owned()),
+        Ok(found) => Ok(found),
+    }
 }
 
 #[cfg(test)]
@@ -164,5 +181,7 @@ mod tests {
         let value = folder.path().display().to_string();
         assert!(load(None, &[("SSL_CERT_DIR", &value)]).unwrap_err().contains("SSL_CERT_DIR="));
         assert!(load(None, &[("SSL_CERT_FILE", "")]).is_ok());
+        let why = load(Some(Path::new("/dev/zero")), &[]).unwrap_err();
+        assert_eq!(why, "--ca-file /dev/zero: is larger than 16777216 bytes");
     }
 }

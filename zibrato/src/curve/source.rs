@@ -1,10 +1,11 @@
 //! Where a key is: in a file, or in the text that was given.
 
 use super::key::{KeyError, KeyLine, PublicKey, SecretKey};
+use crate::bounded::read_bounded;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -77,17 +78,14 @@ impl KeySource {
 
 fn read(file: &Path) -> Result<(String, Option<u32>), ReadKeyError> {
     let wrong = |problem| ReadKeyError::File { file: file.to_owned(), problem };
-    let opened = std::fs::File::open(file).map_err(wrong)?;
-    let metadata = opened.metadata().map_err(wrong)?;
-    // A pipe, such as a shell's <(…), has nobody else at its end.
-    let mode = metadata.is_file().then(|| metadata.mode() & 0o777);
-    let mut bytes = Vec::new();
-    opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(wrong)?;
     let no_key =
         || ReadKeyError::Key { origin: file.display().to_string(), problem: KeyError::NoKey };
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(no_key());
-    }
+    let (bytes, metadata) = match read_bounded(file, MAX_FILE_BYTES) {
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Err(no_key()),
+        read => read.map_err(wrong)?,
+    };
+    // A pipe, such as a shell's <(…), has nobody else at its end.
+    let mode = metadata.is_file().then(|| metadata.mode() & 0o777);
     Ok((String::from_utf8(bytes).map_err(|_| no_key())?, mode))
 }
 

@@ -18,6 +18,7 @@ mod stdout;
 mod stop;
 mod systemd;
 
+pub use crate::bounded::read_bounded;
 pub use cli::{CommonFlags, check_configuration};
 pub use exit::{Exit, Failure};
 pub use findings::Findings;

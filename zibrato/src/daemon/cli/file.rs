@@ -1,6 +1,7 @@
 //! The configuration file: TOML, whose keys are the long flags without the dashes.
 
 use super::{Variable, Wrong, nearest};
+use crate::bounded::read_bounded;
 use clap::builder::PossibleValue;
 use clap::{Arg, ArgAction, Command};
 use std::any::TypeId;
@@ -31,11 +32,9 @@ impl File {
         variable: &Variable<'_>,
     ) -> Result<Self, Wrong> {
         let wrong = |why: String| Wrong::Config(format!("{}: {why}", path.display()));
-        let length = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
-        if length > MAX_CONFIG_BYTES {
-            return Err(wrong(format!("is larger than {MAX_CONFIG_BYTES} bytes")));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let read = read_bounded(path, MAX_CONFIG_BYTES);
+        let (bytes, _) = read.map_err(|error| wrong(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
         Self::parse(command, path, &text, variable).map_err(Wrong::Config)
     }
 
