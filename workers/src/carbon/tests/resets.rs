@@ -43,6 +43,10 @@ impl Picky {
             let mut lines = BufReader::new(&stream);
             let mut line = String::new();
             let is_away = || away.load(Ordering::SeqCst);
+            if is_away() {
+                // The connection stands before it is reset.
+                std::thread::park_timeout(LISTEN / 5);
+            }
             while !is_away() && lines.read_line(&mut line).is_ok_and(|read| read > 0) {
                 if line.contains("bad") || is_away() {
                     let is_first = resets.load(Ordering::SeqCst) == 0;
