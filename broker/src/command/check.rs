@@ -1,55 +1,69 @@
 //! `zibrato-broker --check`: looks at everything that the flags name, and changes nothing.
 
-use super::{Flags, Http};
+use super::{Flags, Http, failure};
 use crate::bind::{NO_TCP, StartError};
 use crate::broker::Broker;
 use crate::ipc::Folder;
 use crate::journal::is_in_use;
 use std::io;
 use std::net::{IpAddr, TcpListener};
-use zibrato::daemon::{Findings, HttpServer};
+use std::path::Path;
+use zibrato::daemon::{Exit, Failure, Findings, HttpServer};
 use zibrato::wire::Door;
 
 /// The doors, each at a port of its own.
 const DOORS: [Door; 4] = [Door::Publishers, Door::Subscribers, Door::Replay, Door::Legacy];
 
-/// Adds to `findings` what is wrong with the flags and with what they name.
+/// Adds to `findings` what is wrong with the flags and with what they name, in the order of a
+/// start, which ends with the first of it.
 pub(super) fn check(flags: &Flags, findings: &mut Findings) {
-    findings.take(Broker::probe(flags.max_memory << 20));
-    journal(flags, findings);
+    let journal = findings.take(flags.journal.config()).flatten();
+    let journal = journal.map(|journal| journal.directory);
+    let is_usable =
+        journal.as_ref().is_some_and(|folder| findings.take(flags.journal.probe(folder)).is_some());
     let mut config = flags.without_keys();
     if let Some(with_keys) = findings.take(flags.with_keys(config.clone())) {
         config = with_keys;
     }
-    findings.take(config.gate());
+    findings.take(Broker::probe(flags.max_memory << 20).map_err(failure));
+    if let Some(folder) = journal.filter(|_| is_usable) {
+        look_into(&folder, findings);
+    }
+    findings.take(config.gate().map_err(failure));
     if let Some(folder) = &flags.ipc {
-        if findings.take(Folder::check(folder)).is_some() {
-            findings.folder("--ipc", folder);
+        let checked = Folder::check(folder).map_err(|error| failure(error.into()));
+        if findings.take(checked).is_some() {
+            findings.folder("--ipc", folder, Some(Exit::Config));
         }
         // What is wrong with the folder is told of; the host is looked at apart.
         config.ipc = None;
     }
     let mut taken = Vec::new();
     if (flags.ipc.is_none() || flags.host != NO_TCP)
-        && let Some(Some(address)) = findings.take(config.address())
-        && flags.port != 0
+        && let Some(Some(address)) = findings.take(config.address().map_err(failure))
     {
-        for door in DOORS {
-            taken.extend(findings.take(probe(address, flags.port + door.offset())));
+        // With port 0 the broker looks for free ports, once it has the address.
+        let ports = match flags.port {
+            0 => vec![0],
+            base => DOORS.iter().map(|door| base + door.offset()).collect(),
+        };
+        for port in ports {
+            taken.extend(findings.take(probe(address, port).map_err(failure)));
         }
     }
     if let Http::At(address) = flags.http {
         // The ports above are still taken: none serves twice.
-        taken.extend(findings.take(HttpServer::probe(address)));
+        let bound = HttpServer::probe(address).map_err(|error| failure(StartError::Http(error)));
+        taken.extend(findings.take(bound));
     }
 }
 
-fn journal(flags: &Flags, findings: &mut Findings) {
-    let Some(Some(config)) = findings.take(flags.journal.config()) else { return };
-    findings.folder("--journal", &config.directory);
-    if is_in_use(&config.directory) {
-        let folder = config.directory.display();
-        findings.error(format!("--journal: {folder} is in use by another zibrato-broker"));
+/// Finds out whether the folder of the journal can be written, and is nobody else's.
+fn look_into(folder: &Path, findings: &mut Findings) {
+    findings.folder("--journal", folder, Some(Exit::Unavailable));
+    if is_in_use(folder) {
+        let why = format!("--journal: {} is in use by another zibrato-broker", folder.display());
+        findings.take(Err::<(), _>(Failure::new(Exit::Unavailable, why)));
     }
 }
 

@@ -23,6 +23,7 @@ mod refusals;
 mod scopes;
 mod security;
 mod shapes;
+mod starts;
 mod streams;
 mod supervisord;
 mod surviving;

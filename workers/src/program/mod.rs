@@ -9,11 +9,12 @@ use crate::feed::check_broker;
 use crate::worker::{StartError, View, WorkerBuilder};
 use clap::{Arg, Args};
 use flags::{Http, ProgramFlags, Task, WorkerFlags};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use zibrato::daemon::{
-    CommonFlags, Doubts, Exit, Failure, Findings, HttpServer, Output, Program, Stop, Systemd,
-    state_variable,
+    CommonFlags, Doubts, Exit, Failure, Findings, HttpError, HttpServer, Output, Program, Stop,
+    Systemd, state_variable,
 };
 
 /// Runs a worker program from flags to exit code: reads, folds, delivers to `B`, until TERM, INT,
@@ -58,10 +59,15 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
 
     fn check(&self, findings: &mut Findings) {
         let flags = &self.worker;
+        let letters = findings.take(folder::<B>(flags)).flatten();
         findings.take(shortest_flush::<B>(flags));
+        if let Some(letters) = letters
+            && findings.take(flags.probe(&letters)).is_some()
+        {
+            findings.folder("--dead-letters", &letters, None);
+        }
         let keys = findings.take(flags.curve.read());
         let mut builder = flags.builder(B::PROGRAM, None);
-        findings.take(WorkerBuilder::probe().map_err(failure));
         if findings.take(builder.check().map_err(failure)).is_some() {
             match keys {
                 Some(curve) => {
@@ -72,15 +78,11 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
                 None => drop(findings.host("--host", builder.broker.bare_host(), flags.port)),
             }
         }
-        if let Some(Some(letters)) = findings.take(folder::<B>(flags)) {
-            findings.folder("--dead-letters", &letters);
-        }
-        if let Http::At(address) = flags.http {
-            findings.take(HttpServer::probe(address));
-        }
         if let Some(backend) = findings.take(B::open(self.backend.clone())) {
             backend.check(findings);
         }
+        findings.take(bind(flags.http));
+        findings.take(WorkerBuilder::probe().map_err(failure));
     }
 
     fn run(self, doubts: Doubts) -> Result<ExitCode, Failure> {
@@ -137,9 +139,11 @@ fn run<B: BackendProgram>(
         .and_then(Stop::on_hangup)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
     let to = backend.destination();
+    // A worker that cannot serve its pages does not start, and leaves no cursor with the broker.
+    let listener = bind(flags.http)?;
     let worker = builder.start_with(backend, stop.clone()).map_err(failure)?;
     let view = worker.view();
-    let http = serve(flags.http, B::PROGRAM, &view)?;
+    let http = listener.map(|listener| serve(listener, B::PROGRAM, &view)).transpose()?;
     tracing::info!(
         event = "started",
         program = B::PROGRAM,
@@ -172,11 +176,20 @@ fn run<B: BackendProgram>(
     Ok(())
 }
 
-fn serve(http: Http, program: &'static str, view: &View) -> Result<Option<HttpServer>, Failure> {
+/// Takes the address of the pages, if there are any.
+fn bind(http: Http) -> Result<Option<TcpListener>, Failure> {
     let Http::At(address) = http else { return Ok(None) };
+    HttpServer::probe(address).map(Some).map_err(http_failure)
+}
+
+fn serve(listener: TcpListener, program: &'static str, view: &View) -> Result<HttpServer, Failure> {
     let view = view.clone();
-    let server = HttpServer::start(address, move |path| pages::page(path, program, &view));
-    server.map(Some).map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))
+    let server = HttpServer::serve(listener, move |path| pages::page(path, program, &view));
+    server.map_err(http_failure)
+}
+
+fn http_failure(error: HttpError) -> Failure {
+    Failure::new(Exit::Unavailable, error.to_string())
 }
 
 /// Tells systemd how the worker is, until it is to stop. A backend that is away is no reason to be

@@ -45,10 +45,10 @@ impl Program for TailFlags {
     }
 
     fn check(&self, findings: &mut Findings) {
-        findings.take(NEEDS.probe());
         if let Some(broker) = findings.take(self.broker()) {
             check_broker(&broker, findings);
         }
+        findings.take(probe());
     }
 
     fn run(self, doubts: Doubts) -> Result<ExitCode, Failure> {
@@ -113,12 +113,17 @@ impl TailFlags {
     }
 }
 
+/// Whether the system has what it takes.
+fn probe() -> Result<(), Failure> {
+    NEEDS.probe().map_err(|why| Failure::new(Exit::Unavailable, why.to_string()))
+}
+
 fn run(flags: &TailFlags, doubts: Doubts) -> Result<(), Failure> {
     let stop = Stop::on_signals()
         .and_then(Stop::on_hangup)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
     let broker = flags.broker()?;
-    NEEDS.probe().map_err(|why| Failure::new(Exit::Unavailable, why.to_string()))?;
+    probe()?;
     let mut feed = LiveFeed::connect(broker, &flags.levels)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("no subscription: {why}")))?;
     doubts.log();

@@ -20,6 +20,8 @@ const LOOK_UP: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub struct Findings {
     errors: Vec<String>,
+    /// The exit code of the first error that keeps the program from starting.
+    exit: Option<Exit>,
     warnings: Vec<String>,
 }
 
@@ -30,7 +32,7 @@ impl Findings {
         Self::default()
     }
 
-    /// Adds something with which the program does not start or cannot do its work.
+    /// Adds an error with which the program starts, but cannot do its work.
     pub fn error(&mut self, why: impl Display) {
         self.errors.push(why.to_string());
     }
@@ -40,25 +42,40 @@ impl Findings {
         self.warnings.push(why.to_string());
     }
 
-    /// The value, or nothing after its error was added.
-    pub fn take<T, E: Display>(&mut self, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.error(error)).ok()
+    /// The value, or nothing after its error was added. The error keeps the program from starting:
+    /// the check ends with the exit code of the first one.
+    pub fn take<T, E: Into<Failure>>(&mut self, result: Result<T, E>) -> Option<T> {
+        let failed = |error: E| {
+            let failure = error.into();
+            self.exit.get_or_insert(failure.exit);
+            self.error(failure);
+        };
+        result.map_err(failed).ok()
     }
 
     /// Looks a host up: its addresses with the port, or nothing after an error was added. `flag` is
     /// where it was given.
     pub fn host(&mut self, flag: &str, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
-        let found = look_up(host, port);
-        self.take(
-            found.map_err(|error| format!("{flag}: the host {host} cannot be looked up: {error}")),
-        )
+        let why = |error| format!("{flag}: the host {host} cannot be looked up: {error}");
+        look_up(host, port).map_err(|error| self.error(why(error))).ok()
     }
 
-    /// Finds out whether a folder can be written, without leaving anything there.
-    pub fn folder(&mut self, flag: &str, folder: &Path) {
-        if let Err(error) = probe_folder(folder) {
-            self.error(format!("{flag}: {} cannot be written: {error}", folder.display()));
+    /// Finds out whether a folder can be written, without leaving anything there. `exit` is the
+    /// exit code of a start that finds the folder so, or nothing if the program starts all the same.
+    pub fn folder(&mut self, flag: &str, folder: &Path, exit: Option<Exit>) {
+        let Err(error) = probe_folder(folder) else { return };
+        let why = format!("{flag}: {} cannot be written: {error}", folder.display());
+        match exit {
+            Some(exit) => drop(self.take(Err::<(), _>(Failure::new(exit, why)))),
+            None => self.error(why),
         }
+    }
+
+    /// The exit code of the check: that of a start, or 78 if the program would start, but could not
+    /// do its work.
+    fn exit(&self) -> Exit {
+        let otherwise = if self.errors.is_empty() { Exit::Fine } else { Exit::Config };
+        self.exit.unwrap_or(otherwise)
     }
 
     /// Says what was found, on standard error, or on standard output that all is fine.
@@ -73,15 +90,16 @@ impl Findings {
         for error in &self.errors {
             stderr::put(format!("{program}: {}\n", origins.explain(error)).as_bytes());
         }
-        if !self.errors.is_empty() {
-            return Ok(Exit::Config.into());
+        let exit = self.exit();
+        if exit != Exit::Fine {
+            return Ok(exit.into());
         }
         match self.warnings.len() {
             0 => print("fine\n")?,
             1 => print("fine, with 1 warning\n")?,
             more => print(&format!("fine, with {more} warnings\n"))?,
         }
-        Ok(Exit::Fine.into())
+        Ok(exit.into())
     }
 }
 
@@ -99,7 +117,7 @@ fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Findings;
+    use super::{Exit, Failure, Findings};
 
     #[test]
     fn everything_is_found_and_not_only_the_first() {
@@ -107,12 +125,25 @@ mod tests {
         findings.host("--host", "localhost", 1);
         findings.host("--host", "127.0.0.1", 1);
         findings.host("--host", "nowhere.invalid", 1);
-        findings.folder("--journal", "/dev/null/journal".as_ref());
-        assert_eq!(findings.take(Ok::<_, String>(1)), Some(1));
-        assert_eq!(findings.take(Err::<(), _>("wrong")), None);
+        findings.folder("--journal", "/dev/null/journal".as_ref(), None);
+        assert_eq!(findings.take(Ok::<_, Failure>(1)), Some(1));
+        assert_eq!(findings.take(Err::<(), _>(Failure::new(Exit::Io, "wrong"))), None);
         let [host, folder, last] = &findings.errors[..] else { panic!("{findings:?}") };
         assert!(host.starts_with("--host: the host nowhere.invalid cannot be looked up: "));
         assert!(folder.starts_with("--journal: /dev/null/journal cannot be written: "), "{folder}");
         assert_eq!(last, "wrong");
+    }
+
+    #[test]
+    fn a_check_ends_with_the_code_of_the_first_error_that_keeps_the_program_from_starting() {
+        let mut findings = Findings::new();
+        findings.warning("doubtful");
+        assert_eq!(findings.exit(), Exit::Fine);
+        findings.error("the program starts, but cannot do its work");
+        findings.folder("--dead-letters", "/dev/null/letters".as_ref(), None);
+        assert_eq!(findings.exit(), Exit::Config);
+        findings.folder("--journal", "/dev/null/journal".as_ref(), Some(Exit::Unavailable));
+        findings.take(Err::<(), _>(Failure::new(Exit::Io, "later")));
+        assert_eq!(findings.exit(), Exit::Unavailable);
     }
 }

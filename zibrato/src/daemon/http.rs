@@ -95,12 +95,19 @@ impl HttpServer {
     where
         F: Fn(&str) -> Page + Send + Sync + 'static,
     {
-        let bind = || {
-            let listener = std::net::TcpListener::bind(address)?;
-            listener.set_nonblocking(true)?;
-            Ok((listener.local_addr()?, listener))
-        };
-        let (address, listener) = bind().map_err(|source| HttpError::Bind { address, source })?;
+        Self::serve(Self::probe(address)?, pages)
+    }
+
+    /// Serves what `pages` makes of each path, at an address that [`probe`](Self::probe) has taken.
+    ///
+    /// # Errors
+    /// [`HttpError`] when the process is out of resources.
+    pub fn serve<F>(listener: std::net::TcpListener, pages: F) -> Result<Self, HttpError>
+    where
+        F: Fn(&str) -> Page + Send + Sync + 'static,
+    {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
         let (stop, ended) = (Stop::new()?, Stop::new()?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (asked, last_word) = (stop.clone(), RaiseOnDrop(ended.clone()));
