@@ -135,6 +135,18 @@ impl Program for Flags {
         Some(used.iter().map(|flag| (*flag).to_owned()).collect())
     }
 
+    fn subcommand_help(path: &str, command: clap::Command) -> clap::Command {
+        let texts: &[(&str, &str)] = match path.split(' ').next() {
+            Some("cursors") => &cursors::FLAGS,
+            Some("journal") => &journal::FLAGS,
+            _ => &[],
+        };
+        let text = |command: clap::Command, (flag, text): &(&'static str, &'static str)| {
+            command.mut_arg(*flag, |flag| flag.help(*text))
+        };
+        texts.iter().fold(command, text)
+    }
+
     fn runs(&self) -> bool {
         self.command.is_none()
     }

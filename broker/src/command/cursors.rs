@@ -14,9 +14,18 @@ Examples:
   zibrato-broker cursors list
   zibrato-broker cursors reset zibrato-carbon --to end
   zibrato-broker cursors reset zibrato-carbon --to 2026-11-21T08:00:00Z
-  zibrato-broker cursors delete zibrato-librato --port 6000
+  zibrato-broker cursors delete zibrato-librato --port 6000";
 
---host, --port, --ipc and --curve-key are those of the running broker.";
+/// What the broker's flags mean here.
+pub(crate) const FLAGS: [(&str, &str); 4] = [
+    (
+        "host",
+        "Address or name of the running broker, or the folder it listens in, such as ipc:///run/zibrato",
+    ),
+    ("port", "The --port of the running broker"),
+    ("ipc", "The --ipc folder of the running broker, in place of --host and --port"),
+    ("curve_key", "The --curve-key file of the running broker, if it encrypts"),
+];
 
 /// Lists, sets and deletes the cursors of a running broker
 #[derive(Debug, Clone, clap::Args)]
@@ -29,8 +38,18 @@ pub(crate) struct CursorsCommand {
 #[derive(Debug, Clone, clap::Subcommand)]
 enum What {
     /// Say how far each reader is
+    #[command(after_help = "\
+Examples:
+  zibrato-broker cursors list
+  zibrato-broker cursors list --port 6000
+  zibrato-broker cursors list --ipc /run/zibrato")]
     List,
     /// Set a cursor whose reader is stopped
+    #[command(after_help = "\
+Examples:
+  zibrato-broker cursors reset zibrato-carbon --to end
+  zibrato-broker cursors reset zibrato-carbon --to 1042
+  zibrato-broker cursors reset zibrato-carbon --to 2026-11-21T08:00:00Z")]
     Reset {
         /// Whose; the --name of a worker
         name: String,
@@ -39,6 +58,10 @@ enum What {
         to: ResetTo,
     },
     /// Forget a cursor whose reader is stopped; its levels are no longer kept for it
+    #[command(after_help = "\
+Examples:
+  zibrato-broker cursors delete zibrato-librato
+  zibrato-broker cursors delete zibrato-librato --port 6000")]
     Delete {
         /// Whose; the --name of a worker
         name: String,

@@ -111,11 +111,25 @@ Examples:
   zibrato-broker journal verify --journal /var/lib/zibrato/journal
   zibrato-broker journal dump --after 1041 --lines";
 
+/// What the broker's flag means here.
+pub(crate) const FLAGS: [(&str, &str); 1] = [(
+    "journal",
+    "Directory of the journal to look at [default: that of the broker: $STATE_DIRECTORY/journal, or zibrato-broker/journal in $XDG_STATE_HOME or ~/.local/state]",
+)];
+
 #[derive(Debug, Clone, clap::Subcommand)]
 enum What {
     /// Say what is in it: segments, batches, times, damage, cursors
+    #[command(after_help = "\
+Examples:
+  zibrato-broker journal info
+  zibrato-broker journal info --journal /var/lib/zibrato/journal")]
     Info,
     /// Print its batches, the oldest first: offset, time, level, publisher, sequence, entries
+    #[command(after_help = "\
+Examples:
+  zibrato-broker journal dump
+  zibrato-broker journal dump --after 1041 --lines")]
     Dump {
         /// Begin after this offset
         #[arg(long, value_name = "OFFSET", default_value_t = 0, value_parser = whole_number::<u64>("a whole number", ..))]
@@ -125,6 +139,10 @@ enum What {
         lines: bool,
     },
     /// Check every record; exit with 74 when some are damaged or missing
+    #[command(after_help = "\
+Examples:
+  zibrato-broker journal verify
+  zibrato-broker journal verify --journal /var/lib/zibrato/journal")]
     Verify,
 }
 

@@ -72,10 +72,25 @@ fn a_folder_without_a_journal_is_not_called_whole() {
 
 #[test]
 fn the_help_of_each_subcommand_shows_examples_of_it() {
-    for what in ["cursors", "journal", "keygen"] {
-        let (code, stdout, _) = ended(&[what, "--help"]);
+    for what in [
+        "cursors",
+        "cursors list",
+        "cursors reset",
+        "cursors delete",
+        "journal",
+        "journal info",
+        "journal dump",
+        "journal verify",
+        "keygen",
+    ] {
+        let args: Vec<_> = what.split(' ').chain(["--help"]).collect();
+        let (code, stdout, _) = ended(&args);
         let example = format!("Examples:\n  zibrato-broker {what}");
         assert!(code == 0 && stdout.contains(&example), "{what}: {stdout}");
+        // What a flag means to a broker that starts.
+        for part in ["listen on", "Listen in", "takes any", "Encrypt, with"] {
+            assert!(!stdout.contains(part), "{what}: {part}: {stdout}");
+        }
     }
 }
 

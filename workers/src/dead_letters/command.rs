@@ -44,6 +44,19 @@ impl Which {
     }
 }
 
+/// Examples for the help of `deadletter` and of what stands below it; none for another `path`.
+pub(crate) fn examples(program: &str, path: &str) -> String {
+    let lines: &[&str] = match path {
+        "deadletter" => &["list", "send --all", "drop --all"],
+        "deadletter list" => &["list", "list --dead-letters /var/lib/zibrato/dead-letters"],
+        "deadletter send" => &["send FILE", "send --all"],
+        "deadletter drop" => &["drop FILE", "drop --all"],
+        _ => return String::new(),
+    };
+    let lines: Vec<_> = lines.iter().map(|line| format!("  {program} deadletter {line}")).collect();
+    format!("Examples:\n{}\n\n`deadletter list` shows the names of the files.", lines.join("\n"))
+}
+
 /// Does it, and says on `to` what was done. `open` makes the backend, if one is needed.
 pub(crate) fn run<B: Backend>(
     action: &Action,

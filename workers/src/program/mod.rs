@@ -49,6 +49,26 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
         Some(used)
     }
 
+    fn subcommand_help(path: &str, command: clap::Command) -> clap::Command {
+        let examples = command::examples(B::PROGRAM, path);
+        if examples.is_empty() {
+            return command;
+        }
+        let of_the_worker = [
+            ("name", "The --name of the worker, after which the default folder is called"),
+            (
+                "dead_letters",
+                "Folder of the dead letters [default: that of the worker: \
+                 $STATE_DIRECTORY/dead-letters, or zibrato/NAME/dead-letters in $XDG_STATE_HOME or \
+                 ~/.local/state]",
+            ),
+        ];
+        let text = |command: clap::Command, (flag, text): (&'static str, &'static str)| {
+            command.mut_arg(flag, |flag| flag.help(text))
+        };
+        of_the_worker.into_iter().fold(command.after_help(examples), text)
+    }
+
     fn runs(&self) -> bool {
         !matches!(self.task, Some(Task::Deadletter { .. }))
     }

@@ -57,3 +57,17 @@ fn help_shows_flags_defaults_and_examples() {
         assert!(help.contains(part), "{part:?} in {help}");
     }
 }
+
+#[test]
+fn the_help_of_each_subcommand_shows_examples_of_it() {
+    for what in ["deadletter", "deadletter list", "deadletter send", "deadletter drop"] {
+        let args: Vec<_> = what.split(' ').chain(["--help"]).collect();
+        let (code, help, _) = Program::run(CARBON, &args);
+        let example = format!("Examples:\n  zibrato-carbon {what}");
+        assert!(code == Some(0) && help.contains(&example), "{what}: {help}");
+        // What a flag means to a worker that starts.
+        for part in ["Keep the place", "Keep payloads"] {
+            assert!(!help.contains(part), "{what}: {part}: {help}");
+        }
+    }
+}

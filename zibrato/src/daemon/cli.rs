@@ -62,7 +62,11 @@ pub(super) struct Given<T> {
 pub(super) fn parse<T: Program>() -> Result<Given<T>, Exit> {
     let variable = |name: &str| std::env::var_os(name);
     let args: Vec<_> = std::env::args_os().collect();
-    let command = with_subcommand_flags(with_variables(T::command()), &T::subcommand_flags);
+    let command = with_subcommand_flags(
+        with_variables(T::command()),
+        &T::subcommand_flags,
+        &T::subcommand_help,
+    );
     let wrong = match parse_from::<T>(command.clone(), args.clone(), &variable) {
         Ok((flags, origins)) => {
             let names = std::env::vars_os().map(|(name, _)| name);
@@ -247,11 +251,16 @@ fn with_variables(command: Command) -> Command {
 }
 
 /// Gives each subcommand the flags of the program, so that they may stand after the word too.
-/// Its help lists those that it uses: the names that `used` gives for it, or all.
-fn with_subcommand_flags(command: Command, used: &dyn Fn(&str) -> Option<Vec<String>>) -> Command {
+/// Its help lists those that it uses, the names that `used` gives for it, or all, and is then
+/// changed by `help`.
+fn with_subcommand_flags(
+    command: Command,
+    used: &dyn Fn(&str) -> Option<Vec<String>>,
+    help: &dyn Fn(&str, Command) -> Command,
+) -> Command {
     let flags: Vec<_> =
         command.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
-    with_flags(command, "", &flags, used)
+    with_flags(command, "", &flags, used, help)
 }
 
 fn with_flags(
@@ -259,6 +268,7 @@ fn with_flags(
     path: &str,
     flags: &[Arg],
     used: &dyn Fn(&str) -> Option<Vec<String>>,
+    help: &dyn Fn(&str, Command) -> Command,
 ) -> Command {
     let names: Vec<_> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     for name in names {
@@ -274,7 +284,7 @@ fn with_flags(
                 let is_listed = is_listed(&flag);
                 flag.hide(!is_listed)
             }));
-            with_flags(sub, &path, flags, used)
+            with_flags(help(&path, sub), &path, flags, used, help)
         });
     }
     command

@@ -28,6 +28,14 @@ pub trait Program: clap::Parser {
         None
     }
 
+    /// Changes the help of one of its subcommands: other texts for flags that mean something else
+    /// there, and examples. `path` is as in [`subcommand_flags`](Self::subcommand_flags). Defaults
+    /// to no change.
+    #[must_use]
+    fn subcommand_help(_path: &str, command: clap::Command) -> clap::Command {
+        command
+    }
+
     /// Whether these flags let the program run, rather than do something else and end. Defaults to
     /// yes.
     fn runs(&self) -> bool {

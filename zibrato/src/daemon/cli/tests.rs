@@ -2,7 +2,7 @@
 
 use super::{CommonFlags, Origins, Wrong, parse_from, with_subcommand_flags, with_variables};
 use crate::daemon::whole_number;
-use clap::{CommandFactory, Parser};
+use clap::{Command, CommandFactory, Parser};
 use std::ffi::OsString;
 use std::io::Write;
 
@@ -125,7 +125,7 @@ enum Action {
 #[test]
 fn flags_stand_before_and_after_a_subcommand() {
     let (_keep, path) = file("flush = 10");
-    let command = with_subcommand_flags(with_variables(More::command()), &used);
+    let command = with_subcommand_flags(with_variables(More::command()), &used, &helped);
     let parse = |args: &[&str]| {
         let args = std::iter::once("zibrato-more").chain(args.iter().copied()).map(OsString::from);
         let (more, _) =
@@ -154,17 +154,26 @@ fn used(path: &str) -> Option<Vec<String>> {
     (path == "drop").then(|| vec!["flush".to_owned()])
 }
 
+fn helped(path: &str, command: Command) -> Command {
+    if path != "drop" {
+        return command;
+    }
+    command.mut_arg("flush", |flag| flag.help("Of the dropped")).after_help("Examples of drop")
+}
+
 #[test]
 fn the_help_of_a_subcommand_lists_the_flags_that_it_uses() {
-    let mut command = with_subcommand_flags(with_variables(More::command()), &used);
+    let mut command = with_subcommand_flags(with_variables(More::command()), &used, &helped);
     let mut help = |args: &[&str]| {
         let args = ["zibrato-more"].iter().chain(args);
         command.try_get_matches_from_mut(args).unwrap_err().to_string()
     };
     let drop = help(&["drop", "--help"]);
     assert!(drop.contains("--flush") && drop.contains("--all"), "{drop}");
+    assert!(drop.contains("Of the dropped") && drop.contains("Examples of drop"), "{drop}");
     assert!(!drop.contains("--config") && !drop.contains("--log-level"), "{drop}");
     for all in [help(&["run", "--help"]), help(&["--help"])] {
+        assert!(!all.contains("Of the dropped"), "{all}");
         assert!(all.contains("--flush") && all.contains("--log-level"), "{all}");
     }
 }
