@@ -39,7 +39,9 @@ fn in_letters(folder: &Path, in_letter: impl Fn(&str) -> f64) -> f64 {
     let letters = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let paths = letters.map(|letter| letter.path());
     let dead = paths.filter(|path| path.extension().is_some_and(|extension| extension == "dead"));
-    dead.map(|path| in_letter(&std::fs::read_to_string(path).unwrap_or_default())).sum()
+    let letters = dead.map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    // The head names the series too; the body begins after an empty line.
+    letters.map(|letter| letter.split_once("\n\n").map_or(0.0, |(_, body)| in_letter(body))).sum()
 }
 
 /// The sum of the orders in a body for Librato.
