@@ -16,6 +16,9 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// How long standard error may take when a thread panics, which may end the process.
 const PANIC_LINES: Duration = Duration::from_millis(200);
 
+/// Memory that must be left to read the command line. Rust aborts a program that gets none.
+const COMMAND_LINE_BYTES: usize = 4 << 20;
+
 /// A program: its command line, and what it does with it.
 pub trait Program: clap::Parser {
     /// The flags that every program has.
@@ -98,6 +101,14 @@ pub fn main<T: Program>() -> ExitCode {
     signals::reset();
     signals::raise_descriptor_limit();
     std::panic::set_hook(Box::new(tell_of_panic));
+    if !has_memory() {
+        let mib = COMMAND_LINE_BYTES >> 20;
+        let why = format!("too little memory: {mib} MiB more are needed (ulimit -v)");
+        let name = std::env::args().next().unwrap_or_default();
+        Failure::new(Exit::Unavailable, why).report(name.rsplit('/').next().unwrap_or_default());
+        stderr::flush(LAST_LINES);
+        return Exit::Unavailable.into();
+    }
     let code = match cli::parse::<T>() {
         Ok(given) => {
             let Given { flags, origins, notes } = given;
@@ -111,6 +122,15 @@ pub fn main<T: Program>() -> ExitCode {
     };
     stderr::flush(LAST_LINES);
     code
+}
+
+/// Whether there is memory to read the command line.
+fn has_memory() -> bool {
+    let mut bytes = Vec::<u8>::new();
+    let has = bytes.try_reserve_exact(COMMAND_LINE_BYTES).is_ok();
+    // Otherwise the compiler may leave the allocation out.
+    std::hint::black_box(&bytes);
+    has
 }
 
 fn start<T: Program>(
