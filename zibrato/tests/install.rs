@@ -266,17 +266,21 @@ proptest! {
 #[test]
 fn a_timer_that_has_to_wait_keeps_its_extremes() {
     use std::collections::BTreeMap;
-    use zibrato::wire::{BatchReader, Message, Value, message};
+    use zibrato::wire::{Ack, BatchReader, Message, Value, ack_topic, message};
 
     let _place = place();
     let context = zmq::Context::new();
-    let pull = context.socket(zmq::PULL).unwrap();
-    pull.bind("tcp://127.0.0.1:*").unwrap();
-    let endpoint = pull.get_last_endpoint().unwrap().unwrap();
-    let port = endpoint.rsplit_once(':').unwrap().1.parse().unwrap();
-    // It takes batches and says nothing, so the second one waits behind the first for seconds.
+    let open = |kind| {
+        let socket = context.socket(kind).unwrap();
+        socket.bind("tcp://127.0.0.1:*").unwrap();
+        let endpoint = socket.get_last_endpoint().unwrap().unwrap();
+        let port: u16 = endpoint.rsplit_once(':').unwrap().1.parse().unwrap();
+        (socket, port)
+    };
+    let ((pull, port), (publish, control_port)) = (open(zmq::PULL), open(zmq::XPUB));
     let interval = Duration::from_millis(10);
-    let builder = Zibrato::builder().port(port).interval(interval).flush_deadline(interval);
+    let builder = Zibrato::builder().port(port).control_port(control_port).interval(interval);
+    let builder = builder.flush_deadline(interval);
     let guard = builder.install().unwrap();
     let spin = |least: Duration| {
         let _time = time!("info", "waits");
@@ -299,16 +303,22 @@ fn a_timer_that_has_to_wait_keeps_its_extremes() {
             }
         }
         batches.insert(id.sequence, all);
-        batches.len()
+        (batches.len(), id.publisher)
     };
     // By then the sender knows how long a tick is, and the first batch is on its way.
     spin(Duration::from_millis(40));
-    assert_eq!(receive(), 1);
+    let (received, publisher) = receive();
+    assert_eq!(received, 1);
     let longest = Duration::from_millis(60);
     spin(longest);
     (0..20).for_each(|_| spin(Duration::from_millis(5)));
-    // Until the first batch is given up on, and the second comes.
-    while receive() < 2 {}
+    // The second batch waits behind the first until that is acknowledged.
+    let topic = ack_topic(publisher);
+    let subscribed = || publish.recv_bytes(0).unwrap()[1..] == *topic.as_bytes();
+    while !subscribed() {}
+    let ack = Ack { sequences: [("info".to_owned(), 1)].into() }.encode();
+    publish.send_multipart([topic.as_bytes(), &ack], 0).unwrap();
+    while receive().0 < 2 {}
     let second = &batches[&2];
     assert_eq!(second.count(), 21);
     assert!(second.max() >= longest.as_secs_f64() * 0.999, "{second:?}");
