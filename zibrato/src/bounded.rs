@@ -19,7 +19,7 @@ const ASK_EVERY: Duration = Duration::from_millis(5);
 ///
 /// # Errors
 /// When it cannot be read, has more bytes, does not end in time, or is a pipe without content.
-pub fn read_bounded(path: &Path, most: u64) -> io::Result<(Vec<u8>, Metadata)> {
+pub(crate) fn read_bounded(path: &Path, most: u64) -> io::Result<(Vec<u8>, Metadata)> {
     read_within(path, most, PATIENCE)
 }
 

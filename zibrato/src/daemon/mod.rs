@@ -18,7 +18,6 @@ mod stdout;
 mod stop;
 mod systemd;
 
-pub use crate::bounded::read_bounded;
 pub use cli::{CommonFlags, check_configuration};
 pub use exit::{Exit, Failure};
 pub use findings::Findings;
@@ -33,3 +32,16 @@ pub use stderr::dropped_log_lines;
 pub use stdout::{Output, print, stdout_failure};
 pub use stop::Stop;
 pub use systemd::Systemd;
+
+/// Reads a file of at most `most` bytes, and what the system says of it.
+///
+/// A pipe, such as a shell's `<(…)` or `/dev/stdin`, is read too, if it ends within five seconds.
+///
+/// # Errors
+/// When it cannot be read, has more bytes, does not end in time, or is a pipe without content.
+pub fn read_bounded(
+    path: &std::path::Path,
+    most: u64,
+) -> std::io::Result<(Vec<u8>, std::fs::Metadata)> {
+    crate::bounded::read_bounded(path, most)
+}
