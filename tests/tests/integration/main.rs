@@ -16,6 +16,7 @@ mod journal_disk;
 mod killed;
 mod levels;
 mod machine;
+mod manual;
 mod million;
 mod python;
 mod quickstart;

@@ -6,6 +6,7 @@
 //! command line, so that one parser checks all of them.
 
 mod file;
+mod generate;
 mod notes;
 
 use super::exit::{Exit, Failure};
@@ -13,7 +14,7 @@ use super::logging::LogFormat;
 use super::nearest::nearest;
 use super::program::Program;
 use super::stderr;
-use super::stdout::stdout_failure;
+use super::stdout::{self, stdout_failure};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Args, Command, Parser};
 use file::File;
@@ -30,19 +31,19 @@ type Variable<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 #[derive(Debug, Clone, Args)]
 #[non_exhaustive]
 pub struct CommonFlags {
-    /// Read flags from this TOML file; its keys are the long flags without the dashes
+    /// TOML file to read flags from. Its keys are the long flags without the dashes
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Check flags, variables, file and what they name (folders, hosts, ports, keys), and exit
+    /// Check the configuration and everything that it names (folders, hosts, ports, keys), then exit
     #[arg(long)]
     pub check: bool,
 
-    /// Log lines of this level and above: error, warn, info, debug, trace
+    /// Minimum level of log lines: error, warn, info, debug, trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log_level: String,
 
-    /// How log lines are written
+    /// Format of log lines
     #[arg(long, value_name = "FORMAT", default_value = "text", value_enum)]
     pub log_format: LogFormat,
 }
@@ -58,15 +59,26 @@ pub(super) struct Given<T> {
 /// Reads the command line, the variables and the configuration file of a program.
 ///
 /// # Errors
-/// How to exit, after help, version or what is wrong has been printed.
+/// How to exit, after help, version, a generated text or what is wrong has been printed.
 pub(super) fn parse<T: Program>() -> Result<Given<T>, Exit> {
     let variable = |name: &str| std::env::var_os(name);
     let args: Vec<_> = std::env::args_os().collect();
+    let used = |path: &str| match generate::is_generator(path) {
+        true => Some(Vec::new()),
+        false => T::subcommand_flags(path),
+    };
     let command = with_subcommand_flags(
-        with_variables(T::command()),
-        &T::subcommand_flags,
+        with_variables(generate::add_commands(T::command())),
+        &used,
         &T::subcommand_help,
     );
+    if let Some(text) = generate::text(T::command, &args, &command) {
+        let printed = text.or_else(|error| stdout_failure(error).map(|()| Vec::new()));
+        let printed = printed.and_then(|text| stdout::print_bytes(&text));
+        let Err(failure) = printed else { return Err(Exit::Fine) };
+        failure.report(command.get_name());
+        return Err(failure.exit);
+    }
     let wrong = match parse_from::<T>(command.clone(), args.clone(), &variable) {
         Ok((flags, origins)) => {
             let names = std::env::vars_os().map(|(name, _)| name);

@@ -16,9 +16,14 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// # Errors
 /// [`Failure`] with 74, which names stdout, when it cannot be written.
 pub fn print(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
+}
+
+/// As [`print`], of bytes.
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut output = Output::new();
-    // `finish` tells of it.
-    output.write_all(text.as_bytes()).ok();
+    // `finish` reports it.
+    output.write_all(bytes).ok();
     output.finish()
 }
 
