@@ -30,66 +30,66 @@ Examples:
   zibrato-broker --host 10.0.0.5 --curve-key broker.key --allowed-keys /etc/zibrato/allowed-keys
   zibrato-broker --ipc /run/zibrato --host off
 
-Ports: PORT for publishers, PORT+1 for workers, PORT+2 for workers that read the journal, PORT+3 for publishers of Python Zibrato 0.2.
-Each flag is also a variable, ZIBRATO_BROKER_PORT, and a key in the file of --config.";
+Ports: PORT for publishers, PORT+1 for subscribers, PORT+2 for readers of the journal, PORT+3 for publishers that use Python Zibrato 0.2.
+Each flag can also be set by a variable (ZIBRATO_BROKER_PORT) or a key in the --config file (port).";
 
-/// Takes measurements in and republishes them by level
+/// Receives measurements from programs and publishes them to workers by level
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "zibrato-broker", version, after_help = EXAMPLES)]
 pub struct Flags {
-    /// Address or name to listen on, or `off`; other than loopback needs keys, or --insecure
+    /// Address or host name to listen on, or `off`. Any address but loopback needs --curve-key or --insecure
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1", global = true)]
     host: String,
 
-    /// Port for publishers, the lowest of those used; 0 takes any that are free
+    /// Port for publishers. The next three ports are used as well. 0 picks free ports
     #[arg(long, value_name = "PORT", default_value_t = 5550, global = true,
           value_parser = whole_number::<u16>("a port", ..=u64::from(MAX_BASE_PORT)))]
     port: u16,
 
-    /// Encrypt, with the secret key in this file; `zibrato-broker keygen` makes one
+    /// Encrypt connections with the secret key in this file. `zibrato-broker keygen` creates one
     #[arg(long, value_name = "FILE", global = true)]
     curve_key: Option<KeySource>,
 
-    /// Let in only who has a public key in this file, one a line, or folder of *.pub files; HUP reads it again
+    /// Public keys of the clients that may connect: a file with one key per line, or a folder of *.pub files. HUP reloads it
     #[arg(long, value_name = "PATH")]
     allowed_keys: Option<PathBuf>,
 
-    /// Listen in this folder too, for programs of this machine with --host ipc://DIR
+    /// Also listen on Unix sockets in this folder, for clients on this machine. They use the host ipc://DIR
     #[arg(long, value_name = "DIR", global = true)]
     ipc: Option<PathBuf>,
 
-    /// Permissions of the sockets in that folder: 0600 for this user alone, 0660 for its group too
+    /// Permissions of the sockets in the --ipc folder: 0600 for this user, 0660 for its group too
     #[arg(long, value_name = "MODE", default_value = "0600", value_parser = mode)]
     ipc_mode: u32,
 
-    /// Address for /healthz, /readyz and /metrics, or `off`
+    /// Address of the HTTP pages /healthz, /readyz and /metrics, or `off`
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5580", value_parser = http)]
     http: Http,
 
-    /// Messages that may wait for one subscriber before it loses some
+    /// Maximum number of messages queued for one subscriber. Further messages to it are dropped
     #[arg(long, value_name = "MESSAGES", default_value_t = 10_000,
           value_parser = whole_number::<u32>("a whole number of messages", 1..=i32::MAX as u64))]
     high_water_mark: u32,
 
-    /// Largest frame in bytes, at most the default, which is as much as workers take; who sends a larger one is disconnected
+    /// Maximum size of a frame, in bytes. A client that sends a larger one is disconnected. The default is also the limit, because workers accept no more
     #[arg(long, value_name = "BYTES", default_value_t = MAX_FRAME_BYTES as u64,
           value_parser = whole_number::<u64>("a whole number of bytes", 1..=MAX_FRAME_BYTES as u64))]
     max_frame: u64,
 
-    /// MiB of memory to stay within; from half of it on publishers who sent much, and peers that do not read, are cut off and come back
+    /// Memory limit, in MiB. At half the limit, heavy senders and stalled readers are disconnected; they may reconnect
     #[arg(long, value_name = "MIB", default_value_t = 512,
           value_parser = whole_number::<u64>("a whole number of MiB", 64..=1 << 30))]
     max_memory: u64,
 
-    /// Seconds that stopping may take
+    /// Maximum time to stop, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.0..=3_600.0))]
     shutdown_timeout: Duration,
 
-    /// Seconds that subscribers have, after a start, to come back before anything is handed on
+    /// Time to wait after a start before publishing anything, in seconds, so that subscribers can reconnect
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds(0.0..=3_600.0))]
     settle: Duration,
 
-    /// Agree to listen where other machines can push and subscribe, unencrypted
+    /// Allow unencrypted connections from other machines: anyone who reaches the ports may publish and subscribe
     #[arg(long)]
     insecure: bool,
 
@@ -108,7 +108,7 @@ pub struct Flags {
 enum Command {
     Cursors(CursorsCommand),
     Journal(JournalCommand),
-    /// Make a key pair, and say what to do with it
+    /// Create a key pair and explain how to use it
     Keygen(KeygenFlags),
 }
 

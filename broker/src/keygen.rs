@@ -16,11 +16,11 @@ Examples:
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct KeygenFlags {
-    /// Write the two files into this folder
+    /// Folder for the two files
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
 
-    /// Whose keys they are: `broker`, or a client such as web-1
+    /// Owner of the keys: `broker`, or a client such as web-1
     #[arg(long, value_name = "NAME", default_value = "broker", value_parser = name)]
     name: String,
 }

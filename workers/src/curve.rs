@@ -6,11 +6,11 @@ use zibrato::daemon::{Exit, Failure};
 /// The keys for a broker that encrypts.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CurveFlags {
-    /// The broker's public key, or the file it is in, if the broker encrypts
+    /// Public key of the broker, or a file that contains it. Needed if the broker encrypts
     #[arg(long, value_name = "FILE")]
     server_key: Option<KeySource>,
 
-    /// The worker's own secret key, or better the file it is in; the broker has to allow its public one
+    /// File with this worker's secret key. The broker must allow the matching public key
     #[arg(long, value_name = "FILE")]
     curve_key: Option<KeySource>,
 }

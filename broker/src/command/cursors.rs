@@ -20,14 +20,14 @@ Examples:
 pub(crate) const FLAGS: [(&str, &str); 4] = [
     (
         "host",
-        "Address or name of the running broker, or the folder it listens in, such as ipc:///run/zibrato",
+        "Host of the running broker, or the folder of its Unix sockets, such as ipc:///run/zibrato",
     ),
     ("port", "The --port of the running broker"),
-    ("ipc", "The --ipc folder of the running broker, in place of --host and --port"),
+    ("ipc", "The --ipc folder of the running broker, instead of --host and --port"),
     ("curve_key", "The --curve-key file of the running broker, if it encrypts"),
 ];
 
-/// Lists, sets and deletes the cursors of a running broker
+/// Lists, sets and deletes the cursors (reading positions) of a running broker
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CursorsCommand {
@@ -37,33 +37,33 @@ pub(crate) struct CursorsCommand {
 
 #[derive(Debug, Clone, clap::Subcommand)]
 enum What {
-    /// Say how far each reader is
+    /// List the position of each reader
     #[command(after_help = "\
 Examples:
   zibrato-broker cursors list
   zibrato-broker cursors list --port 6000
   zibrato-broker cursors list --ipc /run/zibrato")]
     List,
-    /// Set a cursor whose reader is stopped
+    /// Move a cursor. Stop its reader first
     #[command(after_help = "\
 Examples:
   zibrato-broker cursors reset zibrato-carbon --to end
   zibrato-broker cursors reset zibrato-carbon --to 1042
   zibrato-broker cursors reset zibrato-carbon --to 2026-11-21T08:00:00Z")]
     Reset {
-        /// Whose; the --name of a worker
+        /// Name of the cursor: the --name of a worker
         name: String,
-        /// Where to: `end`, `start`, an offset (the last one not to read again), or a time
+        /// New position: `end`, `start`, an offset (the last one not to be read again), or a UTC time
         #[arg(long, value_name = "PLACE", value_parser = place)]
         to: ResetTo,
     },
-    /// Forget a cursor whose reader is stopped; its levels are no longer kept for it
+    /// Delete a cursor, so that its levels are no longer kept for it. Stop its reader first
     #[command(after_help = "\
 Examples:
   zibrato-broker cursors delete zibrato-librato
   zibrato-broker cursors delete zibrato-librato --port 6000")]
     Delete {
-        /// Whose; the --name of a worker
+        /// Name of the cursor: the --name of a worker
         name: String,
     },
 }

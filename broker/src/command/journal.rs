@@ -16,27 +16,27 @@ use zibrato::wire::{BatchReader, Line, Tags};
 /// Where and how much is kept.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct JournalFlags {
-    /// Directory of the journal [default: $STATE_DIRECTORY/journal, or zibrato-broker/journal in $XDG_STATE_HOME or ~/.local/state]
+    /// Folder of the journal [default: $STATE_DIRECTORY/journal, or zibrato-broker/journal in $XDG_STATE_HOME or ~/.local/state]
     #[arg(long, value_name = "DIR", global = true)]
     journal: Option<PathBuf>,
 
-    /// Keep no journal, whatever --journal says: what workers do not read at once is lost to them
+    /// Keep no journal. Workers lose what is published while they are away. Overrides --journal
     #[arg(long)]
     no_journal: bool,
 
-    /// Levels to measure and keep even if no worker asks for them, `*` for every level
+    /// Levels to measure and keep even if no worker subscribes to them, separated by commas; `*` means all
     #[arg(long, value_name = "LEVELS", value_delimiter = ',')]
     keep_levels: Vec<String>,
 
-    /// Hours that batches are kept at most, whether they were read or not
+    /// Maximum age of batches, in hours. Older ones are deleted, read or not
     #[arg(long, value_name = "HOURS", default_value = "24", value_parser = hours)]
     journal_max_age: Duration,
 
-    /// GiB that the journal has at most, whether it was read or not
+    /// Maximum size of the journal, in GiB. The oldest batches are deleted first, read or not
     #[arg(long, value_name = "GIB", default_value = "10", value_parser = gibibytes)]
     journal_max_size: u64,
 
-    /// Percent of the disk that stay free; when they are not, publishers have to wait
+    /// Minimum free space on the disk, in percent. Below it the broker accepts nothing, and publishers wait
     #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = number("a percentage", 0.0..=90.0))]
     journal_min_free: f64,
 }
@@ -97,7 +97,7 @@ fn config_failure(error: JournalError) -> Failure {
     Failure::new(Exit::Config, error.to_string())
 }
 
-/// Looks at the journal, whether a broker uses it or not
+/// Inspects the journal; a broker may be using it
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct JournalCommand {
@@ -114,31 +114,31 @@ Examples:
 /// What the broker's flag means here.
 pub(crate) const FLAGS: [(&str, &str); 1] = [(
     "journal",
-    "Directory of the journal to look at [default: that of the broker: $STATE_DIRECTORY/journal, or zibrato-broker/journal in $XDG_STATE_HOME or ~/.local/state]",
+    "Folder of the journal [default: that of the broker: $STATE_DIRECTORY/journal, or zibrato-broker/journal in $XDG_STATE_HOME or ~/.local/state]",
 )];
 
 #[derive(Debug, Clone, clap::Subcommand)]
 enum What {
-    /// Say what is in it: segments, batches, times, damage, cursors
+    /// Summarize the journal: segments, batches, times, damage, cursors
     #[command(after_help = "\
 Examples:
   zibrato-broker journal info
   zibrato-broker journal info --journal /var/lib/zibrato/journal")]
     Info,
-    /// Print its batches, the oldest first: offset, time, level, publisher, sequence, entries
+    /// Print the batches, oldest first: offset, time, level, publisher, sequence, entries
     #[command(after_help = "\
 Examples:
   zibrato-broker journal dump
   zibrato-broker journal dump --after 1041 --lines")]
     Dump {
-        /// Begin after this offset
+        /// Start after this offset
         #[arg(long, value_name = "OFFSET", default_value_t = 0, value_parser = whole_number::<u64>("a whole number", ..))]
         after: u64,
-        /// Print a line for each reading, as level|type|name|value|time|source, then its tags after tabs
+        /// Print one line per entry: level|type|name|value|time|source, followed by its tags, separated by tab characters
         #[arg(long)]
         lines: bool,
     },
-    /// Check every record; exit with 74 when some are damaged or missing
+    /// Verify every record. Exits with 74 if any is damaged or missing
     #[command(after_help = "\
 Examples:
   zibrato-broker journal verify

@@ -1,8 +1,14 @@
-//! The flag tables of the README are what `--help` says.
+//! The tables of docs/flags.md are what `--help` says.
 
 use super::rewrites;
+use std::collections::BTreeMap;
 use std::process::Command;
 use zibrato_tests::{Running, program, repository};
+
+const FILE: &str = "docs/flags.md";
+
+/// The worker program that has no backend, and so few of the flags that the others share.
+const TAIL: &str = "zibrato-tail";
 
 /// Every daemon: the broker, and each worker in `workers/src/bin`.
 fn daemons() -> Vec<String> {
@@ -16,45 +22,91 @@ fn daemons() -> Vec<String> {
 }
 
 #[test]
-fn the_flag_tables_of_the_readme_are_what_help_says() {
-    let path = repository().join("README.md");
-    let mut readme = std::fs::read_to_string(&path).expect("README.md");
-    let before = readme.clone();
-    for daemon in daemons() {
-        let begin = format!("<!-- flags: {daemon} -->\n");
+fn the_tables_of_flags_are_what_help_says() {
+    let path = repository().join(FILE);
+    let mut text = std::fs::read_to_string(&path).expect(FILE);
+    let before = text.clone();
+    for (name, table) in tables() {
+        let begin = format!("<!-- {name} -->\n");
         let end = "<!-- end -->";
-        let (head, rest) = readme
+        let (head, rest) = text
             .split_once(&begin)
-            .unwrap_or_else(|| panic!("README.md has no table of flags that begins {begin:?}"));
+            .unwrap_or_else(|| panic!("{FILE} has no table that begins {begin:?}"));
         let (_, tail) = rest.split_once(end).expect("an end after each table of flags");
-        let table = table(&rows(&help(&daemon)));
-        readme = format!("{head}{begin}{table}{end}{tail}");
+        text = format!("{head}{begin}{table}{end}{tail}");
     }
     if rewrites() {
-        std::fs::write(&path, readme).unwrap();
+        std::fs::write(&path, text).unwrap();
         return;
     }
-    let differs = before.lines().zip(readme.lines()).find(|(is, should)| is != should);
+    let differs = before.lines().zip(text.lines()).find(|(is, should)| is != should);
     assert!(
-        before == readme,
-        "README.md differs from --help, first at {differs:?}; \
+        before == text,
+        "{FILE} differs from --help, first at {differs:?}; \
          ZIBRATO_TIDY=write cargo test -p zibrato-tests --test tidy rewrites it"
     );
 }
 
-fn help(daemon: &str) -> String {
+/// All tables: what all programs have, what all workers have besides, and what each has alone.
+fn tables() -> BTreeMap<String, String> {
+    let all: BTreeMap<_, _> =
+        daemons().into_iter().map(|name| (name.clone(), rows(&name, &help(&name, &[])))).collect();
+    let common = shared(all.values());
+    let backends = || all.iter().filter(|(name, _)| *name != TAIL && *name != "zibrato-broker");
+    let workers = without(&shared(backends().map(|(_, rows)| rows)), &common);
+    let mut tables = BTreeMap::new();
+    tables.insert("flags: all programs".to_owned(), table(&common));
+    tables.insert("flags: all workers".to_owned(), table(&workers));
+    for (name, rows) in &all {
+        let mut own = without(rows, &common);
+        if name != TAIL {
+            own = without(&own, &workers);
+        }
+        tables.insert(format!("flags: {name}"), table(&own));
+    }
+
+    let all: BTreeMap<_, _> =
+        daemons().into_iter().map(|name| (name.clone(), lines(&name))).collect();
+    let common = shared(all.values());
+    let of = |name: &str| without(&all[name], &common);
+    let worker = backends().map(|(name, _)| of(name)).collect::<Vec<_>>();
+    assert!(worker.windows(2).all(|two| two[0] == two[1]), "workers have different subcommands");
+    assert_eq!(of(TAIL), [[""; 2]; 0], "{TAIL} has subcommands of its own: give them a table");
+    tables.insert("commands: all programs".to_owned(), commands(&common));
+    tables.insert("commands: all workers".to_owned(), commands(&worker[0]));
+    tables.insert("commands: zibrato-broker".to_owned(), commands(&of("zibrato-broker")));
+    tables
+}
+
+/// What is in all of these, in the order of the first.
+fn shared<'a, T: Clone + PartialEq + 'a>(mut all: impl Iterator<Item = &'a Vec<T>>) -> Vec<T> {
+    let mut shared = all.next().unwrap().clone();
+    for other in all {
+        shared.retain(|one| other.contains(one));
+    }
+    shared
+}
+
+fn without<T: Clone + PartialEq>(all: &[T], some: &[T]) -> Vec<T> {
+    all.iter().filter(|one| !some.contains(one)).cloned().collect()
+}
+
+fn help(daemon: &str, path: &[&str]) -> String {
     let mut command = Command::new(program(daemon));
     // Wide, so that each flag has one line.
-    let (status, help, log) = Running::run(command.arg("-h").env("COLUMNS", "2000"));
-    assert!(status.success(), "{daemon} -h: {status} {log}");
+    let (status, help, log) = Running::run(command.args(path).arg("-h").env("COLUMNS", "2000"));
+    assert!(status.success(), "{daemon} {path:?} -h: {status} {log}");
     help
 }
 
-/// One flag: its name with its placeholder, its variable, its default, and what it is for.
-type Row = [String; 4];
+/// One flag: its name with its placeholder, its default, and what it is for.
+type Row = [String; 3];
 
-/// The flags of a help text, in its order; those that every program has are left out.
-fn rows(help: &str) -> Vec<Row> {
+/// The flags of a help text, in its order; `--help` and `--version` are left out.
+///
+/// # Panics
+/// When a flag of the program itself has another variable than the rule says.
+fn rows(daemon: &str, help: &str) -> Vec<Row> {
     let flags = help.lines().map(str::trim).filter(|line| line.starts_with('-'));
     let rows = flags.filter_map(|line| {
         let (flag, text) = line.split_once("  ").unwrap_or((line, ""));
@@ -64,11 +116,14 @@ fn rows(help: &str) -> Vec<Row> {
             return None;
         }
         let (text, variable) = take(text.trim(), "env");
+        if !variable.is_empty() {
+            let long = flag.trim_start_matches('-').split(' ').next().unwrap();
+            let rule = format!("{daemon}_{long}").replace('-', "_").to_uppercase();
+            assert_eq!(variable.trim_end_matches('='), rule, "{FILE} says otherwise");
+        }
         let (text, default) = take(&text, "default");
         let code = |text: String| if text.is_empty() { text } else { format!("`{text}`") };
-        let what = text.replace('|', "\\|");
-        let variable = variable.trim_end_matches('=').to_owned();
-        Some([code(flag.to_owned()), code(variable), code(default), what])
+        Some([code(flag.to_owned()), code(default), text.replace('|', "\\|")])
     });
     rows.collect()
 }
@@ -84,8 +139,60 @@ fn take(text: &str, key: &str) -> (String, String) {
 }
 
 fn table(rows: &[Row]) -> String {
-    let head = "| flag | variable | default | what |\n|---|---|---|---|\n".to_owned();
+    let head = "| flag | default | meaning |\n|---|---|---|\n".to_owned();
     rows.iter().fold(head, |table, row| format!("{table}| {} |\n", row.join(" | ")))
+}
+
+/// The subcommands of a daemon that can be run, each followed by its own arguments and flags: what
+/// to write, and what it does.
+fn lines(daemon: &str) -> Vec<[String; 2]> {
+    let of_program = rows(daemon, &help(daemon, &[]));
+    let mut lines = Vec::new();
+    let mut paths = vec![Vec::new()];
+    while let Some(path) = paths.pop() {
+        let args: Vec<&str> = path.iter().map(String::as_str).collect();
+        let text = help(daemon, &args);
+        let below = section(&text, "Commands:");
+        let below = below.filter(|(name, _)| *name != "help");
+        let below: Vec<_> =
+            below.map(|(name, _)| [&path[..], &[name.to_owned()]].concat()).collect();
+        if below.is_empty() && !path.is_empty() {
+            lines.extend(command(
+                &path.join(" "),
+                &text,
+                &without(&rows(daemon, &text), &of_program),
+            ));
+        }
+        paths.extend(below.into_iter().rev());
+    }
+    lines
+}
+
+/// One subcommand of a daemon, with its own arguments and flags.
+fn command(words: &str, help: &str, flags: &[Row]) -> Vec<[String; 2]> {
+    let mut lines = vec![[format!("`{words}`"), help.lines().next().unwrap().to_owned()]];
+    for (argument, what) in section(help, "Arguments:") {
+        lines.push([format!("`{words} {argument}`"), take(what, "possible values").0]);
+    }
+    for [flag, default, what] in flags {
+        let flag = flag.trim_matches('`');
+        let default =
+            if default.is_empty() { String::new() } else { format!(". Defaults to {default}") };
+        lines.push([format!("`{words} {flag}`"), format!("{what}{default}")]);
+    }
+    lines
+}
+
+/// The lines of a section of a help text: the word, and what it means.
+fn section<'a>(help: &'a str, head: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let lines = help.lines().skip_while(move |line| *line != head).skip(1);
+    let lines = lines.take_while(|line| line.starts_with("  "));
+    lines.filter_map(|line| line.trim().split_once("  ")).map(|(word, what)| (word, what.trim()))
+}
+
+fn commands(lines: &[[String; 2]]) -> String {
+    let head = "| command | meaning |\n|---|---|\n".to_owned();
+    lines.iter().fold(head, |table, line| format!("{table}| {} |\n", line.join(" | ")))
 }
 
 #[test]
@@ -93,9 +200,22 @@ fn a_help_text_is_read_flag_by_flag() {
     let help = "Does it\n\nUsage: x [OPTIONS]\n\nOptions:\n      --flush <SECONDS>  How a|b [env: X_FLUSH] [default: 60]\n  \
                 -c, --check            Only check [env: X_CHECK=]\n  -h, --help             Print help\n\nExamples:\n  x --flush 1\n";
     assert_eq!(
-        table(&rows(help)),
-        "| flag | variable | default | what |\n|---|---|---|---|\n\
-         | `--flush <SECONDS>` | `X_FLUSH` | `60` | How a\\|b |\n\
-         | `--check` | `X_CHECK` |  | Only check |\n"
+        table(&rows("x", help)),
+        "| flag | default | meaning |\n|---|---|---|\n\
+         | `--flush <SECONDS>` | `60` | How a\\|b |\n\
+         | `--check` |  | Only check |\n"
+    );
+}
+
+#[test]
+fn a_subcommand_is_followed_by_its_arguments_and_flags() {
+    let help = "Move it\n\nUsage: x reset <NAME>\n\nArguments:\n  <NAME>  Whose [possible values: a, b]\n\nOptions:\n      --to <PLACE>  Where to [default: end]\n";
+    let lines = command("reset", help, &rows("x", help));
+    assert_eq!(
+        commands(&lines),
+        "| command | meaning |\n|---|---|\n\
+         | `reset` | Move it |\n\
+         | `reset <NAME>` | Whose |\n\
+         | `reset --to <PLACE>` | Where to. Defaults to `end` |\n"
     );
 }

@@ -1,7 +1,7 @@
 //! Rules of this repository that no compiler knows.
 //!
-//! `ZIBRATO_TIDY=write cargo test -p zibrato-tests --test tidy` rewrites what is generated (the flag
-//! tables of the README, the fuzz seeds) in place of comparing it.
+//! `ZIBRATO_TIDY=write cargo test -p zibrato-tests --test tidy` rewrites what is generated (the
+//! tables of docs/flags.md, the fuzz seeds) instead of comparing it.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 

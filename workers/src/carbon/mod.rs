@@ -53,19 +53,19 @@ pub struct Carbon {
 #[command(next_help_heading = "Carbon")]
 #[non_exhaustive]
 pub struct CarbonFlags {
-    /// Where Carbon receives lines over TCP
+    /// Address of Carbon's line receiver (TCP)
     #[arg(long, value_name = "HOST:PORT", default_value_t = Address::default())]
     pub carbon: Address,
 
-    /// Put this before each name, with a dot between them, such as `zibrato`
+    /// Prefix for every metric name, joined by a dot, such as `zibrato`
     #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
     pub prefix: String,
 
-    /// Wait so many seconds at most for a connection, or for Carbon to take a payload
+    /// Timeout to connect to Carbon or to write a payload, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = number("a number of seconds", 0.1..=3_600.0))]
     pub timeout: f64,
 
-    /// Deliver these numbers of a timer: count, sum, mean, min, max, stddev, and any percentile
+    /// Statistics to deliver for each timer: count, sum, mean, min, max, stddev, and any percentile
     #[arg(long, value_name = "PARTS", default_value_t = TimerParts::default())]
     pub timer_parts: TimerParts,
 }
@@ -169,8 +169,8 @@ Examples:
   zibrato-carbon --prefix zibrato --timer-parts count,mean,p99.9
   ZIBRATO_CARBON_FLUSH=10 zibrato-carbon --check
 
-Each flag is also a variable (ZIBRATO_CARBON_… in capitals) and a key of the --config file.
-Graphite's storage-schemas.conf should keep one point per --flush, or a multiple of it.";
+Each flag can also be set by a variable (ZIBRATO_CARBON_FLUSH) or a key in the --config file (flush).
+In Graphite's storage-schemas.conf, give the finest retention the length of --flush.";
 
     // Carbon's time is whole seconds; shorter windows would overwrite each other.
     const SHORTEST_FLUSH: Duration = Duration::from_secs(1);

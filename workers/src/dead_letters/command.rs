@@ -11,22 +11,22 @@ use zibrato::daemon::{Exit, Failure};
 /// What to do with dead letters.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(crate) enum Action {
-    /// List them, the oldest window first
+    /// List dead letters, oldest window first
     List,
-    /// Give each to the backend once more, and delete those that it takes
+    /// Send dead letters to the backend again, and delete those that it accepts
     Send(Which),
-    /// Delete them
+    /// Delete dead letters
     Drop(Which),
 }
 
 /// Which letters.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Which {
-    /// Files, by their names in the folder or by their paths
+    /// Dead letters, by file name or path
     #[arg(value_name = "FILE", required_unless_present = "all", conflicts_with = "all")]
     files: Vec<PathBuf>,
 
-    /// All of them
+    /// All dead letters in the folder
     #[arg(long)]
     all: bool,
 }

@@ -28,33 +28,33 @@ const DEFAULT_API_URL: &str = "https://metrics-api.librato.com";
 #[non_exhaustive]
 #[command(next_help_heading = "Librato")]
 pub struct LibratoFlags {
-    /// User name of the account, mostly an e-mail address; LIBRATO_USER is read too
+    /// User name of the account, usually an e-mail address. LIBRATO_USER is read too
     #[arg(long, value_name = "NAME")]
     pub username: Option<String>,
 
-    /// API token; better in a file or a variable, because others see a command line. LIBRATO_TOKEN
-    /// is read too
+    /// API token. Prefer --apitoken-file or a variable: other users can see a command line.
+    /// LIBRATO_TOKEN is read too
     #[arg(long, value_name = "TOKEN", hide_env_values = true)]
     pub apitoken: Option<Secret>,
 
-    /// Read the API token from this file
+    /// File that contains the API token
     #[arg(long, value_name = "FILE")]
     pub apitoken_file: Option<PathBuf>,
 
-    /// Where the API is; /v1/metrics is appended. Plain http only on this machine
+    /// Base URL of the API; /v1/metrics is appended. http:// is accepted for this machine only
     #[arg(long, value_name = "URL", default_value = DEFAULT_API_URL)]
     pub api_url: String,
 
-    /// Trust the certificate authorities in this PEM file besides the system's, or besides those of
-    /// SSL_CERT_FILE and SSL_CERT_DIR
+    /// PEM file of certificate authorities to trust, in addition to the system's (or those of
+    /// SSL_CERT_FILE and SSL_CERT_DIR)
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 
-    /// Longest time for one request, in seconds
+    /// Timeout of a request, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.001..=86_400.0))]
     pub timeout: Duration,
 
-    /// Put this text and a dot before every name
+    /// Prefix for every metric name, joined by a dot
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub prefix: String,
 }
@@ -155,7 +155,7 @@ impl BackendProgram for Librato {
 
     const PROGRAM: &'static str = "zibrato-librato";
 
-    const ABOUT: &'static str = "Delivers measurements to Librato, a window at a time";
+    const ABOUT: &'static str = "Delivers measurements to Librato";
 
     const EXAMPLES: &'static str = "\
 Examples:

@@ -32,12 +32,12 @@ pub(super) struct ProgramFlags<B: BackendProgram> {
 /// What the program shall do.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(super) enum Task {
-    /// List, send or drop payloads that the backend refused for good
+    /// List, resend or delete payloads that the backend rejected
     Deadletter {
         #[command(subcommand)]
         action: Action,
     },
-    /// Deliver, until TERM, INT or QUIT; what is done when no command is given
+    /// Deliver measurements until TERM, INT or QUIT. This is the default command
     Run,
 }
 
@@ -45,64 +45,63 @@ pub(super) enum Task {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Worker")]
 pub(super) struct WorkerFlags {
-    /// The broker's host, or the folder it listens in, such as ipc:///run/zibrato
+    /// Host of the broker, or the folder of its Unix sockets, such as ipc:///run/zibrato
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     pub(super) host: String,
 
-    /// The port on which the broker publishes: its own port + 1; its journal is on the next one
+    /// Port for subscribers of the broker: its --port + 1. The journal is read on the next port
     #[arg(long, value_name = "PORT", default_value_t = 5551, value_parser = whole_number::<u16>("a port", 1..=65_535))]
     pub(super) port: u16,
 
     #[command(flatten)]
     pub(super) curve: CurveFlags,
 
-    /// Deliver these levels, with commas between them; `*` is every level
+    /// Levels to deliver, separated by commas; `*` means all
     #[arg(long, value_name = "LEVELS", default_value_t = Levels::default())]
     pub(super) levels: Levels,
 
-    /// Keep the place in the journal under this name, which no other worker has [default: the
-    /// program's name]
+    /// Name of this worker's cursor (its position in the journal). No two workers may share one
+    /// [default: the program's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
-    /// Read the live stream in place of the journal: what is published while this worker or its
-    /// backend is away is lost
+    /// Read the live stream instead of the journal. Measurements published while this worker or its
+    /// backend is away are lost
     #[arg(long)]
     live: bool,
 
-    /// Fold and deliver every so many seconds, aligned to the clock
+    /// Length of a window, in seconds. Windows are aligned to the clock; each is delivered as it ends
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = flush)]
     pub(super) flush: Duration,
 
-    /// Fold new names into `_overflow` beyond so many series in a window
+    /// Maximum number of series in a window. Further names are summed up as `_overflow`
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = whole_number::<usize>("a whole number of series", 1..))]
     max_series: usize,
 
-    /// Let so many windows wait for the backend; then the journal holds the rest, or with --live
-    /// the oldest is dropped and counted [default: 4, or 60 with --live]
+    /// Maximum number of windows queued for the backend. Beyond it the journal holds the rest; with
+    /// --live the oldest window is dropped and counted [default: 4, or 60 with --live]
     #[arg(long, value_name = "NUMBER", value_parser = whole_number::<usize>("a whole number of windows", 1..))]
     max_windows: Option<usize>,
 
-    /// Deliver a backlog so many times as fast as it came, at most; 0 is as fast as the backend
-    /// takes it
+    /// Maximum speed at which a backlog is delivered, as a multiple of real time. 0 means unlimited
     #[arg(long, value_name = "TIMES", default_value_t = 60, value_parser = catch_up)]
     catch_up: u32,
 
-    /// Keep payloads that the backend refuses for good in this folder, or `off` to only count them
+    /// Folder for payloads that the backend rejects (dead letters), or `off` to count and drop them
     /// [default: $STATE_DIRECTORY/dead-letters, or zibrato/NAME/dead-letters in $XDG_STATE_HOME or
     /// ~/.local/state]
     #[arg(long, value_name = "DIR")]
     dead_letters: Option<PathBuf>,
 
-    /// Bytes that they may have in all; further ones are lost, and counted
+    /// Maximum total size of dead letters, in bytes. Further ones are dropped and counted
     #[arg(long, value_name = "BYTES", default_value_t = 100 << 20, value_parser = whole_number::<u64>("a whole number of bytes", ..))]
     dead_letters_max: u64,
 
-    /// Address for /healthz, /readyz and /metrics, such as 127.0.0.1:5581, or `off`
+    /// Address of the HTTP pages /healthz, /readyz and /metrics, such as 127.0.0.1:5581, or `off`
     #[arg(long, value_name = "ADDR", default_value = "off", value_parser = http)]
     pub(super) http: Http,
 
-    /// Take so many seconds at most to deliver the rest when stopped
+    /// Maximum time to deliver queued windows when stopping, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.0..=3_600.0))]
     pub(super) shutdown_timeout: Duration,
 }

@@ -29,33 +29,33 @@ const DEFAULT_PACE: Duration = Duration::from_secs(1);
 #[non_exhaustive]
 #[command(next_help_heading = "Slack")]
 pub struct SlackFlags {
-    /// Incoming webhook to post to; better in a file or a variable, because it is a secret
+    /// URL of an incoming webhook. It is a secret: prefer --webhook-url-file or a variable
     #[arg(long, value_name = "URL", hide_env_values = true)]
     pub webhook_url: Option<Secret>,
 
-    /// Read the incoming webhook from this file
+    /// File that contains the URL of the webhook
     #[arg(long, value_name = "FILE")]
     pub webhook_url_file: Option<PathBuf>,
 
-    /// Token of an app with the scope chat:write, in place of a webhook; better in a file or a
-    /// variable
+    /// Token of a Slack app with the scope chat:write, instead of a webhook. Prefer --token-file or
+    /// a variable
     #[arg(long, value_name = "TOKEN", hide_env_values = true)]
     pub token: Option<Secret>,
 
-    /// Read the token from this file
+    /// File that contains the token
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 
-    /// Where to post with the token: the id of a channel (C0123ABCD), or #name
+    /// Channel to post to with a token: its id (C0123ABCD) or #name
     #[arg(long, value_name = "CHANNEL")]
     pub channel: Option<String>,
 
-    /// Where the Web API is. Plain http only on this machine
+    /// Base URL of the Web API. http:// is accepted for this machine only
     #[arg(long, value_name = "URL", default_value = DEFAULT_API_URL)]
     pub api_url: String,
 
-    /// Trust the certificate authorities in this PEM file besides the system's, or besides those of
-    /// SSL_CERT_FILE and SSL_CERT_DIR
+    /// PEM file of certificate authorities to trust, in addition to the system's (or those of
+    /// SSL_CERT_FILE and SSL_CERT_DIR)
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 
@@ -63,11 +63,11 @@ pub struct SlackFlags {
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_TITLE)]
     pub title: String,
 
-    /// Longest time for one request, in seconds
+    /// Timeout of a request, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.001..=86_400.0))]
     pub timeout: Duration,
 
-    /// Shortest time between two messages, in seconds
+    /// Minimum time between two messages, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds(0.0..=86_400.0))]
     pub pace: Duration,
 }
@@ -187,7 +187,7 @@ impl BackendProgram for Slack {
 
     const PROGRAM: &'static str = "zibrato-slack";
 
-    const ABOUT: &'static str = "Posts a digest of the measurements to Slack, a window at a time";
+    const ABOUT: &'static str = "Posts a digest of the measurements of each window to Slack";
 
     const EXAMPLES: &'static str = "\
 Examples:

@@ -56,36 +56,36 @@ impl Program for TailFlags {
     }
 }
 
-/// Prints each entry of a broker's live stream as it comes
+/// Prints the measurements that a broker publishes, as they arrive
 #[derive(Debug, clap::Parser)]
 #[command(name = PROGRAM, version, after_help = "\
 Examples:
   zibrato-tail --levels info,warn
   zibrato-tail --name db. --json | jq -c 'select(.kind == \"timer\")'
 
-Times are UTC, and those at which the broker received the entry. Durations are of the whole
-interval that the publisher folded, which is a second by default.")]
+Times are in UTC. They are the times at which the broker received each entry.
+Counts and durations cover the publisher's interval, which is one second by default.")]
 struct TailFlags {
-    /// The broker's host, or the folder it listens in, such as ipc:///run/zibrato
+    /// Host of the broker, or the folder of its Unix sockets, such as ipc:///run/zibrato
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     host: String,
 
-    /// The port on which the broker publishes: its own port + 1
+    /// Port for subscribers of the broker: its --port + 1
     #[arg(long, value_name = "PORT", default_value_t = 5551, value_parser = whole_number::<u16>("a port", 1..=65_535))]
     port: u16,
 
     #[command(flatten)]
     curve: CurveFlags,
 
-    /// Print these levels, with commas between them; `*` is every level
+    /// Levels to print, separated by commas; `*` means all
     #[arg(long, value_name = "LEVELS", default_value_t = Levels::all())]
     levels: Levels,
 
-    /// Print only what has a name that begins so
+    /// Print only measurements whose name starts with this text
     #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
     name: String,
 
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 

@@ -35,10 +35,10 @@ Examples:
   quickstart --json                       print only the totals, as one JSON object
   quickstart --carbon 127.0.0.1:2003      deliver to Carbon as well
 
-Folders named .git and target are left out. The totals are what came out at the far end, and are
-compared with what the threads did: the program ends with 1 if they differ.";
+Folders named .git and target are skipped. The totals are those that the worker received. They are
+compared with what the threads really did; the program exits with 1 if they differ.";
 
-/// Counts the lines of files, and shows every measurement on its way through broker and worker
+/// Counts lines in files with instrumented functions, and shows the measurements that arrive
 #[derive(Debug, Parser)]
 #[command(name = PROGRAM, version, after_help = EXAMPLES)]
 struct Flags {
@@ -46,23 +46,23 @@ struct Flags {
     #[arg(value_name = "FILES", default_value = ".")]
     paths: Vec<PathBuf>,
 
-    /// Begin again when the files are done, until Ctrl-C
+    /// Read the files again and again, until Ctrl-C
     #[arg(long)]
     repeat: bool,
 
-    /// Print the totals as one JSON object, in place of tables
+    /// Print the totals as one JSON object instead of tables
     #[arg(long)]
     json: bool,
 
-    /// Deliver to this Carbon as well, by its plaintext protocol
+    /// Address of a Carbon line receiver to deliver to as well
     #[arg(long, value_name = "HOST:PORT")]
     carbon: Option<Address>,
 
-    /// Draw a table every so many seconds
+    /// Interval between tables, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds(0.1..=3_600.0))]
     flush: Duration,
 
-    /// Read on this many threads
+    /// Number of threads that read
     #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = whole_number::<u16>("a whole number of threads", 1..=256))]
     threads: u16,
 
