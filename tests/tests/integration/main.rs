@@ -20,6 +20,7 @@ mod manual;
 mod million;
 mod python;
 mod quickstart;
+mod readme;
 mod refusals;
 mod scopes;
 mod security;

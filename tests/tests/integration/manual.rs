@@ -22,7 +22,7 @@ fn printed(name: &str, args: &[&str]) -> String {
 }
 
 /// The long flags of a program and of its subcommands, by its help texts.
-fn flags(name: &str) -> Vec<String> {
+pub(super) fn flags(name: &str) -> Vec<String> {
     let mut flags = Vec::new();
     let mut paths: Vec<Vec<String>> = vec![Vec::new()];
     while let Some(path) = paths.pop() {
