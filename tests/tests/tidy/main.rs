@@ -5,6 +5,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 
+mod documents;
 mod edges;
 mod flags;
 mod packages;
