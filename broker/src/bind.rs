@@ -210,8 +210,9 @@ pub enum StartError {
     Allowed(#[from] AllowedError),
     /// Other machines can reach the address, and nobody has agreed to that.
     #[error(
-        "{address} can be reached from other machines, and nothing is encrypted or checked: listen \
-         on 127.0.0.1, encrypt with --curve-key and --allowed-keys, or agree with --insecure"
+        "{address} can be reached from other machines, and connections would be neither encrypted \
+         nor authenticated: listen on 127.0.0.1, encrypt with --curve-key and --allowed-keys, or \
+         allow it with --insecure"
     )]
     Exposed {
         /// The address.
@@ -219,15 +220,15 @@ pub enum StartError {
     },
     /// Other machines can reach the pages, and nobody has agreed to that.
     #[error(
-        "--http {address} can be reached from other machines, and pages are never encrypted: serve \
-         them on 127.0.0.1, or agree with --insecure"
+        "--http {address} can be reached from other machines, and the HTTP pages are never \
+         encrypted: serve them on 127.0.0.1, or allow it with --insecure"
     )]
     ExposedPages {
         /// The address.
         address: IpAddr,
     },
     /// The HTTP server did not start.
-    #[error("{0}; give another address with --http, or none with --http off")]
+    #[error("{0}; give another address with --http, or turn the pages off with --http off")]
     Http(#[source] HttpError),
     /// The folder of sockets cannot be used.
     #[error(transparent)]
@@ -236,7 +237,7 @@ pub enum StartError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The machine does not have the address.
-    #[error("{address} is no address of this machine; give one with --host")]
+    #[error("{address} is not an address of this machine; give one with --host")]
     NoAddress {
         /// The address.
         address: IpAddr,
@@ -250,7 +251,7 @@ pub enum StartError {
         address: IpAddr,
     },
     /// The user may not listen on the port.
-    #[error("port {port} is kept for the superuser; give one above 1023 with --port")]
+    #[error("port {port} is reserved for the superuser; give one above 1023 with --port")]
     NotPermitted {
         /// The port.
         port: u16,
@@ -270,19 +271,19 @@ pub enum StartError {
         port: u16,
     },
     /// The port leaves no room for those that follow it.
-    #[error("port {port} is too high: the ports up to the third after it are used too")]
+    #[error("port {port} is too high: the next three ports are used too")]
     PortRange {
         /// The port.
         port: u16,
     },
     /// The process may open no more descriptors or start no more threads.
-    #[error("the system gives no more descriptors or threads: {0}")]
+    #[error("no more file descriptors or threads are available: {0}")]
     Resources(#[from] io::Error),
     /// The system has too little of something that libzmq would abort for.
     #[error("the broker cannot start: {0}; {remedy}", remedy = remedy(.0))]
     Shortage(#[source] ShortageError),
     /// ZeroMQ refuses a socket.
-    #[error("ZeroMQ refuses a socket: {0}")]
+    #[error("cannot create a ZeroMQ socket: {0}")]
     Socket(#[source] zmq::Error),
     /// The host has no address.
     #[error(

@@ -233,16 +233,20 @@ impl Broker {
     fn log_reload(&self) {
         match self.reload_keys() {
             Ok(None) => {
-                tracing::info!(event = "reloaded", why = "without keys nothing is read again");
+                tracing::info!(event = "reloaded", why = "there are no keys to reload");
             }
             Ok(Some(Reloaded { allowed, added, revoked })) => {
                 tracing::info!(event = "reloaded", allowed, added, revoked);
                 if allowed == 0 {
-                    tracing::warn!(event = "no_keys_allowed", why = "nobody is let in");
+                    tracing::warn!(
+                        event = "no_keys_allowed",
+                        why = "the list has no keys, so no \
+                                                                     client can connect"
+                    );
                 }
             }
             Err(error) => {
-                let why = "the list from before stays in force";
+                let why = "the previous list stays in force";
                 tracing::error!(event = "reload_failed", %error, why);
             }
         }
@@ -356,8 +360,8 @@ fn start_journal(
             event = "journal_mended",
             cut_bytes = health.cut_bytes,
             damaged = health.damaged,
-            why = "what was not finished at its end is cut, and damaged places are skipped; \
-             `zibrato-broker journal verify` names them"
+            why = "the incomplete end was cut, and damaged places are skipped; `zibrato-broker \
+                   journal verify` lists them"
         );
     }
     let now = Now { at: Instant::now(), ms: clock::unix_ms() };

@@ -195,12 +195,13 @@ fn run(flags: &Flags, doubts: Doubts) -> Result<ExitCode, Failure> {
         End::Clean => Ok(Exit::Fine.into()),
         End::TimedOut => Err(Failure::new(
             Exit::Io,
-            "stopping took longer than --shutdown-timeout; subscribers may have missed the end",
+            "stopping took longer than --shutdown-timeout; subscribers may have missed the last \
+             messages",
         )),
         End::Failed => Err(Failure::new(Exit::Io, "the router failed; the log says why")),
         End::Unwritten => Err(Failure::new(
             Exit::Io,
-            "the journal could not be written to the end; the log says what is lost",
+            "the journal could not be written completely; the log says what is lost",
         )),
     }
 }
@@ -272,10 +273,11 @@ impl Flags {
                 Ok(config.curve(key, allowed))
             }
             (Some(_), None) => Err(wrong(
-                "--curve-key needs --allowed-keys, the public keys of those who are let in".into(),
+                "--curve-key needs --allowed-keys, the public keys of the clients that may connect"
+                    .into(),
             )),
             (None, Some(_)) => Err(wrong(
-                "--allowed-keys needs --curve-key; `zibrato-broker keygen` makes a key".into(),
+                "--allowed-keys needs --curve-key; `zibrato-broker keygen` creates a key".into(),
             )),
         }
     }
@@ -338,14 +340,16 @@ fn http(text: &str) -> Result<Http, String> {
         return Ok(Http::Off);
     }
     let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
-    address.map(Http::At).ok_or_else(|| "give HOST:PORT, such as 127.0.0.1:5580, or `off`".into())
+    address
+        .map(Http::At)
+        .ok_or_else(|| "expected HOST:PORT, such as 127.0.0.1:5580, or `off`".into())
 }
 
 fn mode(text: &str) -> Result<u32, String> {
     match text {
         "0600" | "600" => Ok(0o600),
         "0660" | "660" => Ok(0o660),
-        _ => Err("give 0600 or 0660".into()),
+        _ => Err("expected 0600 or 0660".into()),
     }
 }
 

@@ -133,8 +133,8 @@ impl Watch {
         let is_short = self.last.is_some_and(|last| last.elapsed() < LASTS);
         shared.tell_descriptors(is_short.then_some(limit), refused);
         if is_short && self.repeat.may_tell() {
-            let why = "nearly all file descriptors are in use, and each connection takes one; the \
-                       rest is for the journal; raise LimitNOFILE, minfds or ulimit -n";
+            let why = "nearly all file descriptors are in use, and the rest is reserved for the \
+                       journal; raise LimitNOFILE, minfds or ulimit -n";
             let refused = std::mem::take(&mut self.refused);
             tracing::error!(event = "connections_refused", refused, limit, kept = kept.len(), why);
         }

@@ -94,7 +94,7 @@ impl Drop for Folder {
 #[non_exhaustive]
 pub enum IpcError {
     /// The folder cannot be made or used.
-    #[error("--ipc {}: {problem}; give a folder that the broker may make or write to", .folder.display())]
+    #[error("--ipc {}: {problem}; give a folder that the broker can create or write to", .folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
@@ -102,7 +102,7 @@ pub enum IpcError {
         problem: io::Error,
     },
     /// Another broker listens there.
-    #[error("--ipc {}: another broker listens there; stop it, or give each its own folder", .folder.display())]
+    #[error("--ipc {}: another broker listens there; stop it, or give each broker its own folder", .folder.display())]
     InUse {
         /// The folder.
         folder: PathBuf,
@@ -125,8 +125,8 @@ pub enum IpcError {
     },
     /// Anybody could put other sockets there.
     #[error(
-        "--ipc {}: anybody can write to it, and put sockets of their own there; give a folder of its \
-         own, such as /run/zibrato", .folder.display()
+        "--ipc {}: every user can write to it, and replace the sockets; give a separate folder, \
+         such as /run/zibrato", .folder.display()
     )]
     Writable {
         /// The folder.

@@ -52,7 +52,7 @@ fn name(text: &str) -> Result<String, String> {
     if begins && text.len() <= 64 && text.chars().all(is_fine) {
         return Ok(text.to_owned());
     }
-    Err("a name begins with a letter or digit, and has letters, digits, `.`, `_` and `-`, at most 64"
+    Err("expected 1 to 64 letters, digits, `.`, `_` and `-`, starting with a letter or digit"
         .to_owned())
 }
 
@@ -99,19 +99,19 @@ fn instructions(name: &str, public: &PublicKey, secret_file: &Path, public_file:
     let folder = Path::new("allowed-keys");
     let next = if name == "broker" {
         format!(
-            "Start the broker with it, and with a folder (or file) of the public keys it lets in:\n  \
-             zibrato-broker --curve-key {secret_file} --allowed-keys {}\n\n\
-             Give {public_file} to the clients, and make each its own keys:\n  \
+            "Start the broker with this key, and with a folder (or file) of the public keys of its \
+             clients:\n  zibrato-broker --curve-key {secret_file} --allowed-keys {}\n\n\
+             Give {public_file} to the clients, and create keys for each of them:\n  \
              zibrato-broker keygen --name web-1\n",
             folder.display()
         )
     } else {
         format!(
-            "Let it in at the broker, and tell the broker to read its list again:\n  \
+            "Allow this key at the broker, and have the broker reload its list:\n  \
              cp {public_file} {}/\n  pkill -HUP -x zibrato-broker\n\n\
-             Give {secret_file} and the broker's public key to {name}: to a worker\n  \
+             Give {secret_file} and the broker's public key to {name}. If it is a worker:\n  \
              zibrato-carbon --server-key broker.pub --curve-key {secret_file}\n\
-             or to a program that measures\n  \
+             If it is a program that measures:\n  \
              ZIBRATO_SERVER_KEY=broker.pub ZIBRATO_CURVE_KEY={secret_file} ./program\n",
             folder.display()
         )
@@ -124,7 +124,7 @@ fn instructions(name: &str, public: &PublicKey, secret_file: &Path, public_file:
 /// Why there is no key pair.
 #[derive(Debug, thiserror::Error)]
 enum KeygenError {
-    #[error("{} is there already, and is left as it is; give another --name or --out", .file.display())]
+    #[error("{} is there already, and was not changed; give another --name or --out", .file.display())]
     Exists { file: PathBuf },
     #[error("{}: {source}; give another folder with --out", .file.display())]
     File { file: PathBuf, source: io::Error },

@@ -25,7 +25,7 @@ pub(crate) fn page(path: &str, shared: &Shared) -> Page {
             text.push_str(&descriptors(shared.descriptors().refused));
             Page::metrics(text)
         }
-        _ => Page::text(404, "no such page; there are /healthz, /readyz and /metrics\n"),
+        _ => Page::text(404, "no such page; the pages are /healthz, /readyz and /metrics\n"),
     }
 }
 
@@ -45,14 +45,14 @@ fn metrics(
     }
     to.gauge(
         "zibrato_broker_clock_ahead_seconds",
-        "How far the broker's clock, which never goes back, is ahead of the machine's.",
+        "How far the broker's clock, which never goes back, is ahead of the machine's clock.",
     )
     .sample(&[], counters.ahead_ms as f64 / 1000.0);
-    to.gauge("zibrato_broker_subscriptions", "Topics that subscribers have asked for.")
+    to.gauge("zibrato_broker_subscriptions", "Topics that have subscribers.")
         .sample(&[], counters.subscriptions as f64);
     let mut family = to.gauge(
         "zibrato_broker_wanted_level",
-        "1 for each level that a subscriber wants; * is every level.",
+        "1 for each level that a subscriber wants; * means all.",
     );
     if wanted.all {
         family.sample(&[("level", "*")], 1.0);
@@ -85,7 +85,7 @@ fn descriptors(refused: u64) -> String {
     }
     to.counter(
         "zibrato_broker_accepts_refused_total",
-        "Connections that were refused because nearly all file descriptors were in use.",
+        "Connections refused because nearly all file descriptors were in use.",
     )
     .sample(&[], refused as f64);
     to.finish()
@@ -101,47 +101,54 @@ fn intakes(to: &mut Exposition, counters: &Counters) {
     intake("zibrato_broker_lines_total", "Lines taken.", |c, at| c.intakes[at].lines);
     intake("zibrato_broker_batches_total", "Batches taken.", |c, at| c.intakes[at].batches);
     intake("zibrato_broker_bytes_total", "Bytes received.", |c, at| c.intakes[at].bytes);
-    to.counter("zibrato_broker_duplicates_total", "Batches that had been taken before.")
+    to.counter("zibrato_broker_duplicates_total", "Batches dropped as duplicates.")
         .sample(&[], counters.duplicates as f64);
-    let mut family = to.counter("zibrato_broker_dropped_total", "What was dropped, by reason.");
+    let mut family = to.counter(
+        "zibrato_broker_dropped_total",
+        "Messages and entries dropped, by \
+                                                                 reason.",
+    );
     for reason in REASONS {
         family.sample(&[("reason", reason)], counters.dropped.of(reason) as f64);
     }
     to.counter(
         "zibrato_broker_overflowed_total",
-        "Lines folded together with others because their level had too many series.",
+        "Lines summed up as _overflow because their level had too many series.",
     )
     .sample(&[], counters.overflowed as f64);
-    to.counter("zibrato_broker_forgotten_total", "Publishers forgotten because of their number.")
-        .sample(&[], counters.forgotten as f64);
+    to.counter(
+        "zibrato_broker_forgotten_total",
+        "Publishers forgotten because there were too many.",
+    )
+    .sample(&[], counters.forgotten as f64);
 }
 
 fn outlets(to: &mut Exposition, counters: &Counters) {
-    to.counter("zibrato_broker_published_total", "What was handed on, by form.")
+    to.counter("zibrato_broker_published_total", "Messages published, by form.")
         .sample(&[("form", "batch")], counters.published_batches as f64)
         .sample(&[("form", "line")], counters.published_lines as f64);
     to.counter(
         "zibrato_broker_unwanted_total",
-        "What was taken of levels that no subscriber wanted, by form.",
+        "Messages received of levels that no subscriber wanted, by form.",
     )
     .sample(&[("form", "batch")], counters.unwanted_batches as f64)
     .sample(&[("form", "line")], counters.unwanted_lines as f64);
     let mut family = to.counter(
         "zibrato_broker_subscriber_drops_total",
-        "How often a message found the queue of a subscriber full. That subscriber then gets \
-         nothing until it has read half of its queue.",
+        "How often the queue of a subscriber was full. That subscriber gets nothing until it has \
+         read half of its queue.",
     );
     for (level, count) in &*counters.subscriber_drops {
         family.sample(&[("level", level)], *count as f64);
     }
     to.counter(
         "zibrato_broker_memory_cuts_total",
-        "Connections that were cut because the broker had too much memory.",
+        "Connections closed because the broker used too much memory.",
     )
     .sample(&[], counters.memory_cuts as f64);
     to.counter(
         "zibrato_broker_strange_subscriptions_total",
-        "Messages from subscribers that were no subscriptions, or too many to keep.",
+        "Messages from subscribers that were not subscriptions, or too many to keep.",
     )
     .sample(&[], counters.strange_subscriptions as f64);
 }
@@ -150,13 +157,13 @@ fn journal(to: &mut Exposition, health: &Health) {
     let mut one = |name: &str, help: &str, value: u64| {
         to.counter(name, help).sample(&[], value as f64);
     };
-    one("zibrato_broker_journal_batches_total", "Batches made safe on disk.", health.batches);
-    one("zibrato_broker_journal_bytes_total", "Bytes made safe on disk.", health.bytes);
-    one("zibrato_broker_journal_commits_total", "How often that was done.", health.commits);
-    one("zibrato_broker_journal_failures_total", "How often it failed.", health.failures);
+    one("zibrato_broker_journal_batches_total", "Batches written to disk.", health.batches);
+    one("zibrato_broker_journal_bytes_total", "Bytes written to disk.", health.bytes);
+    one("zibrato_broker_journal_commits_total", "Writes to disk that succeeded.", health.commits);
+    one("zibrato_broker_journal_failures_total", "Writes to disk that failed.", health.failures);
     one(
         "zibrato_broker_journal_expired_total",
-        "Batches deleted because of their age or number.",
+        "Batches deleted because of their age or the journal's size.",
         health.expired,
     );
     one(
@@ -166,22 +173,22 @@ fn journal(to: &mut Exposition, health: &Health) {
     );
     one(
         "zibrato_broker_journal_cut_bytes_total",
-        "Bytes at its end that were no whole record when the journal was opened.",
+        "Bytes of incomplete records that were cut from the end when the journal was opened.",
         health.cut_bytes,
     );
     one(
         "zibrato_broker_journal_lost_bytes_total",
-        "Bytes of batches in files of the journal that somebody deleted or cut.",
+        "Bytes of batches in files of the journal that were deleted or truncated by somebody.",
         health.lost_bytes,
     );
     to.gauge(
         "zibrato_broker_journal_writable",
-        "1 while the journal can be written; otherwise nothing is taken.",
+        "1 while the journal can be written. Otherwise nothing is accepted.",
     )
     .sample(&[], f64::from(u8::from(health.problem.is_none())));
-    to.gauge("zibrato_broker_journal_waiting_bytes", "Bytes that wait to be written.")
+    to.gauge("zibrato_broker_journal_waiting_bytes", "Bytes queued to be written.")
         .sample(&[], health.waiting_bytes as f64);
-    to.gauge("zibrato_broker_journal_kept_bytes", "Bytes that the journal has on disk.")
+    to.gauge("zibrato_broker_journal_kept_bytes", "Size of the journal on disk, in bytes.")
         .sample(&[], health.kept_bytes as f64);
     to.gauge("zibrato_broker_journal_offset", "The offset of the last batch.")
         .sample(&[], health.end as f64);
@@ -194,35 +201,42 @@ fn readers(to: &mut Exposition, cursors: &[CursorState]) {
             family.sample(&[("cursor", cursor.name.as_str())], of(cursor));
         }
     };
-    each("zibrato_broker_cursor_offset", "How far a reader has delivered.", |c| c.offset as f64);
-    each("zibrato_broker_cursor_behind", "Batches, of whatever level, behind it.", |c| {
-        c.behind as f64
+    each("zibrato_broker_cursor_offset", "Offset up to which a reader has delivered.", |c| {
+        c.offset as f64
     });
-    each("zibrato_broker_cursor_lag_seconds", "How long ago the oldest of them came.", |c| {
+    each(
+        "zibrato_broker_cursor_behind",
+        "Batches, of any level, that it has not delivered.",
+        |c| c.behind as f64,
+    );
+    each("zibrato_broker_cursor_lag_seconds", "Age of the oldest of them.", |c| {
         c.lag_ms as f64 / 1000.0
     });
-    each("zibrato_broker_cursor_gone", "Batches that were gone before it read them.", |c| {
-        c.gone as f64
-    });
-    each("zibrato_broker_cursor_owned", "1 while somebody reads.", |c| {
+    each(
+        "zibrato_broker_cursor_gone",
+        "Batches that were deleted or damaged before it read them.",
+        |c| c.gone as f64,
+    );
+    each("zibrato_broker_cursor_owned", "1 while a reader uses the cursor.", |c| {
         f64::from(u8::from(!c.reader.is_empty()))
     });
 }
 
 fn saving(to: &mut Exposition, replay: &ReplayHealth) {
-    to.counter("zibrato_broker_cursor_save_failures_total", "How often saving cursors failed.")
+    to.counter("zibrato_broker_cursor_save_failures_total", "Failed attempts to save cursors.")
         .sample(&[], replay.failures as f64);
-    let help = "1 while cursors can be saved; otherwise delivery goes on, and comes again after a restart.";
+    let help = "1 while cursors can be saved. Otherwise delivery continues, and is repeated after a \
+                restart.";
     to.gauge("zibrato_broker_cursors_writable", help)
         .sample(&[], f64::from(u8::from(replay.unsaved.is_none())));
-    let help = "1 while the journal can be read; otherwise workers get nothing.";
+    let help = "1 while the journal can be read. Otherwise workers get nothing.";
     to.gauge("zibrato_broker_journal_readable", help)
         .sample(&[], f64::from(u8::from(replay.unreadable.is_none())));
 }
 
 fn peers(to: &mut Exposition, counters: &Counters) {
     let of = |at: usize| &counters.peers[at];
-    let mut family = to.gauge("zibrato_broker_peers", "Connections that are open.");
+    let mut family = to.gauge("zibrato_broker_peers", "Open connections.");
     for (at, socket) in SOCKETS.iter().enumerate() {
         family.sample(&[("socket", socket)], of(at).open() as f64);
     }
@@ -231,7 +245,7 @@ fn peers(to: &mut Exposition, counters: &Counters) {
         family.sample(&[("socket", socket)], of(at).connects as f64);
     }
     let name = "zibrato_broker_handshakes_refused_total";
-    let mut family = to.counter(name, "Connections that were refused, by reason.");
+    let mut family = to.counter(name, "Connections refused, by reason.");
     for (reason, count) in counters.refused() {
         family.sample(&[("reason", reason)], count as f64);
     }
@@ -241,16 +255,15 @@ fn peers(to: &mut Exposition, counters: &Counters) {
             "Connections whose key was allowed.",
         )
         .sample(&[], keys.admitted as f64);
-        let help = "Requests for the journal that were dropped because their key was taken off.";
+        let help = "Requests to the journal dropped because their key was revoked.";
         to.counter("zibrato_broker_revoked_requests_total", help)
             .sample(&[], keys.dropped_requests as f64);
-        to.gauge("zibrato_broker_allowed_keys", "Keys that are allowed.")
-            .sample(&[], keys.allowed as f64);
-        to.counter("zibrato_broker_key_reloads_total", "Lists of keys that were read, by result.")
+        to.gauge("zibrato_broker_allowed_keys", "Allowed keys.").sample(&[], keys.allowed as f64);
+        to.counter("zibrato_broker_key_reloads_total", "Reloads of the list of keys, by result.")
             .sample(&[("result", "used")], keys.reloads as f64)
             .sample(&[("result", "refused")], keys.failed_reloads as f64);
     }
-    let mut family = to.counter("zibrato_broker_disconnects_total", "Connections that ended.");
+    let mut family = to.counter("zibrato_broker_disconnects_total", "Connections closed.");
     for (at, socket) in SOCKETS.iter().enumerate() {
         family.sample(&[("socket", socket)], of(at).disconnects as f64);
     }

@@ -159,7 +159,7 @@ impl Shared {
         if let Some(journal) = &state.counters.journal {
             if let Some(problem) = &journal.problem {
                 return Some(format!(
-                    "the journal cannot be written, so nothing is taken and publishers hold what \
+                    "the journal cannot be written, so nothing is accepted and publishers keep what \
                      they have: {problem}"
                 ));
             }
@@ -180,8 +180,8 @@ impl Shared {
         }
         let problem = state.replay.unsaved.as_ref()?;
         Some(format!(
-            "cursors cannot be saved, so what workers deliver now comes again after a restart of \
-             the broker: {problem}"
+            "cursors cannot be saved, so what workers deliver now is delivered again after a \
+             restart of the broker: {problem}"
         ))
     }
 }

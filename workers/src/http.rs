@@ -219,7 +219,7 @@ pub(crate) struct Unanswered {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 enum RequestError {
-    #[error("the certificate of {host}{issuer} is refused: {why}; {remedy}")]
+    #[error("the certificate of {host}{issuer} is rejected: {why}; {remedy}")]
     Certificate { host: String, issuer: String, why: String, remedy: &'static str },
     #[error("the connection failed")]
     Connection(#[source] io::Error),

@@ -122,10 +122,10 @@ impl Status {
     pub(crate) fn stuck(&self) -> Option<&'static str> {
         let state = self.state();
         if state.feed.elapsed() > FEED_SILENCE {
-            return Some("the feed has not moved for ten seconds; restart the worker");
+            return Some("the feed has made no progress for ten seconds; restart the worker");
         }
         let trying = state.trying.is_some_and(|since| since.elapsed() > LONGEST_TRY);
-        trying.then_some("one try of the backend has taken more than ten minutes")
+        trying.then_some("one attempt at the backend has taken more than ten minutes")
     }
 
     /// What keeps the worker from being ready, if something does. `patience` is how long a
@@ -145,12 +145,13 @@ impl Status {
             return Some(format!("the broker refuses: {why}"));
         }
         if !connected {
-            let why = "the broker is not heard; start it, or give its address by --host and --port";
+            let why = "the broker is not heard; start it, or give its address with --host and \
+                       --port";
             return Some(why.to_owned());
         }
         if let Some(why) = &state.commits {
             return Some(format!(
-                "what is delivered cannot be committed, and comes again after a restart: {why}"
+                "deliveries cannot be committed, and will be repeated after a restart: {why}"
             ));
         }
         if let Some(why) = &state.letters {

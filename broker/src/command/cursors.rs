@@ -78,8 +78,8 @@ pub(crate) fn run(command: &CursorsCommand, socket: &zmq::Socket, at: &str) -> R
     let said = match ask(socket, at, &request)? {
         ReplayAnswer::Cursors(cursors) => table(&cursors, clock::unix_ms()),
         ReplayAnswer::Done(done) => match &command.what {
-            What::Reset { name, .. } => format!("{name} reads on after offset {}\n", done.offset),
-            _ => format!("deleted; it stood at offset {}\n", done.offset),
+            What::Reset { name, .. } => format!("{name} continues after offset {}\n", done.offset),
+            _ => format!("deleted; its offset was {}\n", done.offset),
         },
         ReplayAnswer::Refused(refused) => {
             return Err(Failure::new(Exit::Unavailable, refused.text));
@@ -93,12 +93,12 @@ fn ask(socket: &zmq::Socket, at: &str, request: &ReplayRequest) -> Result<Replay
     let millis = i32::try_from(PATIENCE.as_millis()).unwrap_or(i32::MAX);
     let failed = |error: zmq::Error| {
         let why = match error {
-            zmq::Error::EAGAIN => format!("nothing has come for {} s", PATIENCE.as_secs()),
+            zmq::Error::EAGAIN => format!("no answer within {} s", PATIENCE.as_secs()),
             error => error.to_string(),
         };
         let text = format!(
-            "no broker answers at {at} ({why}); see that it runs, and that --host and --port, or \
-             --ipc, and --curve-key are its own"
+            "no broker answers at {at} ({why}); check that it is running, and that --host and \
+             --port, or --ipc, and --curve-key are those of the broker"
         );
         Failure::new(Exit::Unavailable, text)
     };
@@ -112,7 +112,7 @@ fn ask(socket: &zmq::Socket, at: &str, request: &ReplayRequest) -> Result<Replay
 }
 
 fn strange(at: &str) -> Failure {
-    let text = format!("what answers at {at} is no zibrato-broker of this version");
+    let text = format!("the answer from {at} is not that of a zibrato-broker of this version");
     Failure::new(Exit::Unavailable, text)
 }
 
@@ -154,7 +154,8 @@ fn place(text: &str) -> Result<ResetTo, String> {
         return Ok(ResetTo::Offset(offset));
     }
     unix_ms(text).map(ResetTo::Time).ok_or_else(|| {
-        "give `end`, `start`, an offset such as 1042, or a UTC time such as 2026-11-21T08:00:00Z"
+        "expected `end`, `start`, an offset such as 1042, or a UTC time such as \
+         2026-11-21T08:00:00Z"
             .into()
     })
 }

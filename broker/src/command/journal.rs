@@ -55,7 +55,8 @@ impl JournalFlags {
             return Ok(Some(config));
         }
         let kept = levels(self.keep_levels.iter().map(String::as_str)).ok_or_else(|| {
-            let text = "--keep-levels: give levels between commas, such as info,warn, or `*`";
+            let text = "--keep-levels: expected levels separated by commas, such as info,warn, or \
+                        `*`";
             Failure::new(Exit::Config, text)
         })?;
         Ok(Some(config.keep_levels(kept)))
@@ -180,8 +181,8 @@ pub(crate) fn run(command: &JournalCommand, flags: &JournalFlags) -> Result<(), 
             if problems > 0 {
                 out.finish()?;
                 let text = format!(
-                    "{problems} places of the journal are damaged or missing; the broker skips \
-                     them, and all other batches are whole"
+                    "{problems} places in the journal are damaged or missing; the broker skips \
+                     them, and all other batches are intact"
                 );
                 return Err(Failure::new(Exit::Io, text));
             }
@@ -197,7 +198,7 @@ fn progress(at: usize, of: usize) {
     }
     let end = if at == of { "\r\x1b[K" } else { "" };
     // Nobody looks on if it cannot be written.
-    write!(io::stderr(), "\rlooking at segment {at} of {of}{end}").ok();
+    write!(io::stderr(), "\rreading segment {at} of {of}{end}").ok();
 }
 
 fn info(out: &mut impl Write, directory: &Path, found: &Inspection) -> io::Result<()> {
@@ -242,12 +243,12 @@ fn verify(out: &mut impl Write, found: &Inspection) -> usize {
     let last = found.segments.len().saturating_sub(1);
     for (at, segment) in found.segments.iter().enumerate() {
         if !segment.has_records && segment.bytes > 0 {
-            let text = "no record in it is whole: it is no segment, or all of it is damaged";
+            let text = "it has no intact record: it is not a segment, or it is damaged completely";
             say(format!("{}: {text}", segment.file));
             continue;
         }
         if segment.doubled > 0 {
-            let text = "batches have the offset of another one: two brokers wrote at the same time";
+            let text = "several batches have the same offset: two brokers wrote at the same time";
             say(format!("{}: {} {text}", segment.file, segment.doubled));
         }
         for (from, to) in &segment.damage {
@@ -255,7 +256,7 @@ fn verify(out: &mut impl Write, found: &Inspection) -> usize {
                 // What a broker is just writing is not whole yet.
                 continue;
             }
-            say(format!("{}: bytes {from} to {to} are no record", segment.file));
+            say(format!("{}: bytes {from} to {to} are not a record", segment.file));
         }
         if segment.missing > 0 {
             say(format!("{}: {} batches are missing", segment.file, segment.missing));
@@ -265,7 +266,7 @@ fn verify(out: &mut impl Write, found: &Inspection) -> usize {
         say(format!("cursors: {} lines are damaged", found.cursors.damaged()));
     }
     let batches: u64 = found.segments.iter().map(|segment| segment.batches).sum();
-    writeln!(out, "{batches} batches in {} segments are whole", found.segments.len()).ok();
+    writeln!(out, "{batches} batches in {} segments are intact", found.segments.len()).ok();
     problems
 }
 

@@ -106,7 +106,7 @@ impl Allowed {
 #[non_exhaustive]
 pub enum AllowedError {
     /// It cannot be read.
-    #[error("{}: {problem}; name a file with a public key on each line, or a folder of *.pub files", .file.display())]
+    #[error("{}: {problem}; give a file with one public key per line, or a folder of *.pub files", .file.display())]
     File {
         /// The file or folder.
         file: PathBuf,
@@ -124,7 +124,7 @@ pub enum AllowedError {
         problem: KeyError,
     },
     /// There is more than can be meant.
-    #[error("{}: more than {most} keys or files; name a list of fewer", .place.display())]
+    #[error("{}: more than {most} keys or files; give a shorter list", .place.display())]
     TooMany {
         /// The file or folder.
         place: PathBuf,
@@ -132,7 +132,7 @@ pub enum AllowedError {
         most: usize,
     },
     /// Anybody could add a key.
-    #[error("{}: anybody can write to it, and so let themselves in; `chmod o-w {}`", .file.display(), .file.display())]
+    #[error("{}: every user can write to it, and so add keys; run `chmod o-w {}`", .file.display(), .file.display())]
     Writable {
         /// The file.
         file: PathBuf,

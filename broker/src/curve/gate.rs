@@ -125,7 +125,7 @@ impl Gate {
             let why = match refusal {
                 Refusal::Revoked => "the key was taken off the list of --allowed-keys",
                 Refusal::Unknown => {
-                    "the key is not on the list of --allowed-keys; add it and send HUP to let it in"
+                    "the key is not in --allowed-keys; to allow it, add it and send HUP"
                 }
             };
             tracing::warn!(event = "handshake_refused", key, address, times, why);

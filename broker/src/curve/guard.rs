@@ -88,7 +88,8 @@ impl Doorway {
     pub(crate) fn close(&mut self, socket: &zmq::Socket) {
         self.ports.close(socket, self.door);
         self.closed = Some(Instant::now());
-        let why = "keys were taken off the list; those who are on it come back by themselves";
+        let why = "keys were taken off the list; clients that are still allowed reconnect by \
+                   themselves";
         tracing::info!(event = "connections_cut", door = ?self.door, why);
     }
 

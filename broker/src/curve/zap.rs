@@ -37,9 +37,9 @@ pub(crate) struct ZapThread {
 /// Why the thread did not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartZapError {
-    #[error("ZeroMQ refuses a socket: {0}")]
+    #[error("cannot create a ZeroMQ socket: {0}")]
     Socket(#[from] zmq::Error),
-    #[error("the system gives no more descriptors or threads: {0}")]
+    #[error("no more file descriptors or threads are available: {0}")]
     System(#[from] std::io::Error),
 }
 
@@ -81,7 +81,7 @@ fn run(context: &zmq::Context, mut socket: zmq::Socket, gate: &Gate, stop: &Stop
     let mut told = Repeat::default();
     while let Err(error) = serve(&socket, gate, stop) {
         if told.may_tell() {
-            let why = "nobody new is let in until libzmq gives another socket";
+            let why = "no new client can connect until libzmq provides another socket";
             tracing::error!(event = "zap_failed", %error, why);
         }
         drop(socket);

@@ -78,7 +78,7 @@ pub enum JournalError {
     /// Another broker uses it.
     #[error(
         "the journal in {} is in use by another zibrato-broker{by}; stop that one, or give another \
-         directory with --journal, or none with --no-journal",
+         directory with --journal, or keep no journal with --no-journal",
         path.display()
     )]
     InUse {
@@ -92,8 +92,8 @@ pub enum JournalError {
     NoJournal(PathBuf),
     /// A file or directory cannot be read, made or written.
     #[error(
-        "the journal in {} cannot be used: {source}; see to its permissions and its disk, or give \
-         another directory with --journal, or none with --no-journal",
+        "the journal in {} cannot be used: {source}; check its permissions and its disk, or give \
+         another directory with --journal, or keep no journal with --no-journal",
         path.display()
     )]
     Unusable {
@@ -104,16 +104,16 @@ pub enum JournalError {
     },
     /// A file, or a link that leads nowhere, stands where the folder should be.
     #[error(
-        "the journal needs a folder, and {} is a file, or a link that leads nowhere; give another one \
-         with --journal, or none with --no-journal",
+        "the journal needs a folder, and {} is a file, or a link that leads nowhere; give another \
+         one with --journal, or keep no journal with --no-journal",
         .0.display()
     )]
     NotAFolder(PathBuf),
     /// The default directory cannot be made or written.
     #[error(
-        "the journal cannot be kept in {}, the default directory: {source}; give a directory with \
-         --journal, or set STATE_DIRECTORY or HOME to one that this user may write, or keep none \
-         with --no-journal",
+        "the journal cannot be written to the default directory {}: {source}; give a directory with \
+         --journal, or set STATE_DIRECTORY or HOME to one that this user can write, or keep no \
+         journal with --no-journal",
         path.display()
     )]
     DefaultUnusable {
@@ -125,7 +125,7 @@ pub enum JournalError {
     /// There is no directory to keep it in.
     #[error(
         "there is no directory for the journal: {0}; give one with --journal, or set \
-         STATE_DIRECTORY or HOME, or keep none with --no-journal"
+         STATE_DIRECTORY or HOME, or keep no journal with --no-journal"
     )]
     NoPlace(#[from] NoStateFolder),
 }
@@ -258,9 +258,7 @@ impl Directory {
         if is_ours(&home) {
             return Ok(home);
         }
-        Err(format!(
-            "{why}; it is back, and not as it was left: start this broker again to go on with it as it is"
-        ))
+        Err(format!("{why}; it is back, but has changed: restart this broker to use it as it is"))
     }
 
     /// Makes an empty segment that begins with the batch of this offset.

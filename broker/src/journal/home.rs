@@ -154,7 +154,7 @@ impl Home {
         tracing::warn!(
             event = "journal_lock_restored",
             journal = %self.path.display(),
-            why = "somebody deleted the file `lock`; the folder itself is locked too"
+            why = "the file `lock` was deleted; the folder itself is still locked"
         );
         Ok(true)
     }

@@ -79,8 +79,8 @@ pub(crate) fn open(path: &Path, limits: SegmentLimits) -> Result<Opened, Journal
             event = "segments_ignored",
             files = strange.len(),
             first = file,
-            why = "no record in them is whole: they are no segments, or all of them is damaged; they are \
-                   left alone"
+            why = "they have no intact record: they are not segments, or they are damaged \
+                   completely; they are ignored"
         );
     }
     if let (Some(open), Some(last)) = (&mut ending.open, segments.last_mut()) {

@@ -283,7 +283,7 @@ impl Keeper {
 
     fn complain(&mut self, trouble: &Trouble) {
         const WHY: &str =
-            "nothing more is taken until it can be written; publishers hold what they have";
+            "nothing is accepted until it can be written; publishers keep what they have";
         let path = self.writer.log().path().display();
         let complaints = &mut self.complaints;
         match trouble {
@@ -342,7 +342,7 @@ impl Keeper {
             && !is_misplaced(error)
             && self.complaints.told.may_tell()
         {
-            let why = "that matters only if the clock is set back before the next start";
+            let why = "this matters only if the clock is set back before the next start";
             tracing::warn!(event = "told_not_written", %error, why);
         }
         if put.is_ok() && self.complaints.told.is_over() {
@@ -374,7 +374,7 @@ impl Keeper {
         if let Err(error) = &deleted
             && self.complaints.not_deleted.may_tell()
         {
-            let why = "nobody reads it any more; it takes room until it can be deleted";
+            let why = "it is no longer read, and occupies space until it can be deleted";
             tracing::warn!(event = "journal_not_deleted", %error, why);
         }
         if deleted.is_ok() {

@@ -123,15 +123,16 @@ impl Desk {
                 event = "cursors_lost",
                 lines,
                 known = desk.cursors.iter().count(),
-                why = "a reader whose cursor is not known begins with the oldest batch that is kept, so that \
-                 windows it had delivered come again; what was deleted, or of levels that nobody \
-                 wants until it comes, is skipped"
+                why = "a reader whose cursor is not known starts at the oldest batch that is kept, \
+                       so windows that it had delivered are delivered again; batches that were \
+                       deleted, or of levels that nobody wants until it comes, are skipped"
             );
         } else if lines > 0 {
             tracing::warn!(
                 event = "cursors_damaged",
                 lines,
-                why = "their last known places are used; windows delivered since then come again"
+                why = "the last known positions are used; windows delivered since then are \
+                       delivered again"
             );
         }
         // A broker that was away for long is no reason to forget those who wait for it.
@@ -166,7 +167,7 @@ impl Desk {
             ReplayRequest::Reset(reset) => self.reset(reset, now),
             ReplayRequest::Delete(named) => self.delete(&named.name, now),
             // Later versions may ask for more.
-            #[expect(unreachable_patterns, reason = "requests may become more")]
+            #[expect(unreachable_patterns, reason = "requests may get further variants")]
             _ => Err(refusal(Refusal::Malformed, "this broker does not know the request")),
         };
         taken.unwrap_or_else(|refused| Outcome::Answer(ReplayAnswer::Refused(refused)))
@@ -178,7 +179,7 @@ impl Desk {
         let names = fetch.levels.iter().map(String::as_str);
         let levels = levels(names).filter(|_| fetch.levels.len() <= MAX_CURSOR_LEVELS);
         let levels = levels.ok_or_else(|| {
-            refusal(Refusal::Malformed, "name between one and 1,000 levels, or `*` for every level")
+            refusal(Refusal::Malformed, "expected 1 to 1,000 levels, or `*` for every level")
         })?;
         let known = self.known(fetch.after);
         // A reader of a journal that is no more has read nothing of this one.
@@ -221,11 +222,11 @@ impl Desk {
     fn admit(&mut self, who: &Who, about: (&str, Origin<'_>), now: Now) -> Result<(), Refused> {
         let Who { name, session } = who;
         if let Err(problem) = zibrato::check_name(name) {
-            let text = format!("the name {name:?} cannot be that of a cursor: {problem}");
+            let text = format!("{name:?} is not a valid name for a cursor: {problem}");
             return Err(refusal(Refusal::Malformed, &text));
         }
         if session.is_empty() || session.len() > MAX_SESSION_BYTES {
-            let text = "the session is to be a text of 1 to 128 bytes that no other process has";
+            let text = "session must be a unique text of 1 to 128 bytes";
             return Err(refusal(Refusal::Malformed, text));
         }
         if self.cursors.get(name).is_some() {
@@ -253,8 +254,8 @@ impl Desk {
             Some(cursor) if cursor.levels == *levels => return Ok(()),
             Some(_) => self.cursors.change(name, |cursor| cursor.levels.clone_from(levels)),
             None if !self.cursors.has_room() => {
-                let text = "the broker keeps 1,000 cursors already; delete those that are not used \
-                            any more with `zibrato-broker cursors delete`";
+                let text = "there are 1,000 cursors already; delete unused ones with \
+                            `zibrato-broker cursors delete`";
                 return Err(refusal(Refusal::TooMany, text));
             }
             None => {
@@ -305,7 +306,8 @@ impl Desk {
     pub(crate) fn save(&mut self, now: Instant) -> Result<(), Refused> {
         self.saving.save(&mut self.cursors, self.log.directory(), now).map_err(|problem| {
             let text = format!(
-                "the broker knows it, but cannot write it to disk now and keeps trying: {problem}"
+                "the broker has the position, but cannot write it to disk now and keeps trying: \
+                 {problem}"
             );
             refusal(Refusal::NotSaved, &text)
         })

@@ -56,8 +56,8 @@ impl Gone {
                 event = "batches_gone",
                 cursor,
                 batches,
-                why = "they were deleted because of their age or number, or somebody deleted them, or \
-                       they were damaged, before they were read"
+                why = "before they were read, they were deleted because of their age or the \
+                       journal's size, deleted by somebody, or damaged"
             );
         }
     }

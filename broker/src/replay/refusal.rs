@@ -10,7 +10,7 @@ pub(super) fn refusal(why: Refusal, text: &str) -> Refused {
 pub(super) fn owned(name: &str, owner: &Holder) -> Refused {
     let Holder { owner, alive } = owner;
     let text = format!(
-        "{owner} reads under the name {name} already; stop it, or give this one another --name"
+        "{owner} already reads under the name {name}; stop it, or give this one another --name"
     );
     Refused { why: Refusal::Owned, text, alive: *alive }
 }
@@ -22,7 +22,7 @@ pub(super) fn unknown(name: &str) -> Refused {
 
 /// The answer of a broker without a journal, to everything.
 pub(crate) fn no_journal() -> ReplayAnswer {
-    let text = "the broker keeps no journal; start it without --no-journal, or read what is \
-                published live with --live";
+    let text = "the broker keeps no journal; start it without --no-journal, or read the live stream \
+                with --live";
     ReplayAnswer::Refused(refusal(Refusal::NoJournal, text))
 }

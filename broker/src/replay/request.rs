@@ -107,7 +107,7 @@ pub(super) fn receive(
     let request = frames.split_off(envelope.min(frames.len()));
     let request = match &request[..] {
         [topic, body] => ReplayRequest::decode(topic, body).map_err(|error| error.to_string()),
-        other => Err(format!("a request has two frames, and not {}", other.len())),
+        other => Err(format!("a request has two frames, not {}", other.len())),
     };
     let request = request.map_err(|text| refusal(Refusal::Malformed, &text));
     let connection = descriptor.and_then(Connection::of);

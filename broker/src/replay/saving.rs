@@ -55,7 +55,8 @@ impl Saving {
              on its disk"
         );
         if self.told.may_tell() {
-            let why = "readers go on; after a restart of the broker they begin where they were saved last";
+            let why = "readers continue; after a restart of the broker they start at their last \
+                       saved positions";
             tracing::error!(event = "cursors_not_saved", problem, why);
         }
         self.failures += 1;

@@ -84,7 +84,7 @@ impl Complaints {
             }
         }
         if slow > 0 {
-            let why = "it does not read as fast as others publish, and misses some";
+            let why = "it reads more slowly than others publish, and loses messages";
             tracing::warn!(event = "slow_subscriber", times = slow, why);
         }
         self.told.clone_from(now);
@@ -160,12 +160,12 @@ fn may(last_ms: &mut Option<u64>, now_ms: u64) -> bool {
 fn why_refused(reason: &str) -> &'static str {
     match reason {
         "broken_off" => {
-            "the client hung up before it was let in; if it goes on, it may lack keys that the broker \
-             wants, or not speak ZeroMQ's protocol"
+            "the client disconnected during the handshake; if this goes on, it may lack the keys \
+             that the broker requires, or not speak ZeroMQ's protocol"
         }
         "mechanism" => "the client encrypts and the broker does not, or the other way round",
         "server_key" => {
-            "the client has another key for this broker; give it the broker's public one"
+            "the client has a wrong key for this broker; give it the broker's public key"
         }
         _ => "the client does not speak ZeroMQ's protocol",
     }
@@ -177,30 +177,33 @@ fn meaning(reason: &str) -> &'static str {
         "journal" => "the broker stopped before its own batches could be written to the journal",
         "encoding" => "a line is not UTF-8",
         "memory" => {
-            "memory is short, and it is large or the journal cannot take more; batches come again, \
-             lines are lost"
+            "memory is short, and the message is large or the journal cannot accept more; batches \
+             are sent again, lines are lost"
         }
         "revoked" => "its sender's key was taken off the list of --allowed-keys",
-        "fields" => "a line has not 6 fields, level|mtype|name|value|timestamp|source",
+        "fields" => "a line does not have 6 fields, level|mtype|name|value|timestamp|source",
         "level" => {
-            "a level is empty, too long, kept for the protocol, or has a control character in it"
+            "a level is empty, too long, kept for the protocol, or contains a control character"
         }
-        "member" => "a member of a set is empty, too long, or has a control character in it",
-        "mtype" => "the mtype of a line is none of counter, gauge, set and timer",
-        "name" => "the name in a line is empty, too long, or has a control character in it",
-        "source" => "the source in a line is too long, or has a control character in it",
-        "timestamp" => "the timestamp of a line is not a number of unix seconds",
+        "member" => "a member of a set is empty, too long, or contains a control character",
+        "mtype" => "the mtype of a line is not counter, gauge, set or timer",
+        "name" => "the name in a line is empty, too long, or contains a control character",
+        "source" => "the source in a line is too long, or contains a control character",
+        "timestamp" => "the timestamp of a line is not a number of Unix seconds",
         "value" => "the value of a line is not a finite decimal number",
-        "empty" => "a message had no line in it",
-        "frames" => "a message has neither 1 frame, as lines, nor 3, as a batch",
-        "id" => "the id of a batch has not 24 bytes",
-        "sequence" => "a batch has the sequence 0; sequences begin with 1",
+        "empty" => "a message contained no line",
+        "frames" => "a message has neither 1 frame (lines) nor 3 frames (a batch)",
+        "id" => "the id of a batch does not have 24 bytes",
+        "sequence" => "a batch has sequence 0; sequences start at 1",
         "topic" => "the topic of a batch is not `zb1|<level>|`",
-        "version" => "a batch is of a version that this broker does not know; upgrade it",
-        "expansion" => "part of a batch could not be read to make lines of it",
-        "levels" => "lines of too many levels in one second; further ones reach no workers",
-        "send" => "a message could not be sent now",
-        _ => "something is wrong with it; --log-level debug says what",
+        "version" => "a batch has a version that this broker does not know; upgrade the broker",
+        "expansion" => "part of a batch could not be decoded to make lines of it",
+        "levels" => {
+            "there were lines of too many levels in one second; further ones do not reach \
+                     workers"
+        }
+        "send" => "a message could not be sent",
+        _ => "it is invalid; --log-level debug says why",
     }
 }
 

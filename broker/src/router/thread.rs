@@ -233,7 +233,7 @@ impl RouterThread {
             tracing::error!(
                 event = "clock_went_back",
                 by_seconds = back_ms / 1000,
-                why = "the clock was far ahead; windows of that time may come twice"
+                why = "the clock was far ahead; windows of that time may be delivered twice"
             );
         }
         self.router.counters.ahead_ms = now_ms.saturating_sub(wall_ms);

@@ -135,7 +135,7 @@ impl Router {
             tracing::error!(
                 event = "journal_not_written",
                 batches = lost,
-                why = "publishers still have what they sent; lines of the last second are lost"
+                why = "publishers still have their batches; lines of the last second are lost"
             );
         }
         Ok(())

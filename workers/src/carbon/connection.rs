@@ -76,11 +76,11 @@ pub(super) enum Place {
 /// Why a payload was not written, or may be lost.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectionError {
-    #[error("no connection to {0}")]
+    #[error("cannot connect to {0}")]
     Connect(Address, #[source] io::Error),
     #[error("{0} resets a connection over nothing but this")]
     Refused(Address),
-    #[error("{0} reset the connection over what it had not read")]
+    #[error("{0} reset the connection before it had read everything")]
     Reset(Address),
     #[error("{0} resets connections; what was written lately is tried payload by payload")]
     Searching(Address),

@@ -137,12 +137,12 @@ impl fmt::Display for TimerParts {
 #[non_exhaustive]
 pub enum TimerPartsError {
     /// There are more than 32.
-    #[error("more than 32 parts of a timer are too many")]
+    #[error("expected at most 32 parts")]
     TooMany,
     /// There is no such part.
     #[error(
-        "a timer has no part `{part}`; it has count, sum, mean, min, max, stddev, and percentiles \
-         such as p50 and p99.9"
+        "unknown part `{part}`; parts are count, sum, mean, min, max, stddev, and percentiles such \
+         as p50 and p99.9"
     )]
     Unknown {
         /// What was asked for.

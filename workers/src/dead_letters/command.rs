@@ -107,8 +107,8 @@ fn list(folder: &Path, paths: &[PathBuf], to: &mut impl Write) -> io::Result<()>
         // None was ever written there, or the worker has another folder.
         writeln!(
             to,
-            "there is no such folder yet; if the worker logs another one as it starts \
-             (dead_letters=…), give that by --dead-letters"
+            "there is no such folder yet; if the worker logged another one at its start \
+             (dead_letters=…), give that one with --dead-letters"
         )?;
     }
     Ok(())
@@ -126,7 +126,7 @@ fn send<B: Backend>(paths: &[PathBuf], mut backend: B, to: &mut impl Write) -> R
         };
         say(to, &format!("{}: {said}", name(path)));
     }
-    finish(left, paths.len(), "were not taken; nothing was deleted of those")
+    finish(left, paths.len(), "were not accepted, and were kept")
 }
 
 fn give<B: Backend>(path: &Path, backend: &mut B) -> Result<(), Box<dyn Error>> {
@@ -162,7 +162,7 @@ fn refused(path: &Path, why: &str) -> String {
         (false, Some(folder)) => {
             format!("not in {}; `deadletter list` shows what is there", folder.display())
         }
-        (false, None) => "is not there; `deadletter list` shows what is".to_owned(),
+        (false, None) => "does not exist; `deadletter list` shows what does".to_owned(),
     }
 }
 

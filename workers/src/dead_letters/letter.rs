@@ -128,8 +128,8 @@ fn plain(text: &str) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LetterError {
     #[error(
-        "the head says {said} bytes of body, and there are {found}: if you have mended the body, \
-         write `bytes: {EDITED}` in the head; otherwise the file was cut off"
+        "the head says that the body has {said} bytes, but it has {found}: if you have edited the \
+         body, write `bytes: {EDITED}` in the head; otherwise the file was truncated"
     )]
     Cut {
         /// How many there were to be, as the head has it.
@@ -137,9 +137,9 @@ pub(crate) enum LetterError {
         /// How many there are.
         found: u64,
     },
-    #[error("is no dead letter: it does not begin with `{FIRST}` and a head")]
+    #[error("is no dead letter: it does not start with `{FIRST}` and a head")]
     Head,
-    #[error("is no whole dead letter: its head has no good `{name}`")]
+    #[error("is not a complete dead letter: its head has no valid `{name}`")]
     Missing {
         /// Which line.
         name: &'static str,

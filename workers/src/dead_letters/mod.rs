@@ -49,8 +49,8 @@ pub(crate) struct DeadLetters {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeepError {
     #[error(
-        "{folder} has the {most} bytes that --dead-letters-max allows; \
-             see `{program} deadletter list`, and send or drop some"
+        "{folder} has reached --dead-letters-max ({most} bytes); see `{program} deadletter list`, \
+         and send or drop some"
     )]
     Full { folder: String, most: u64, program: String },
     #[error("{folder}: {source}")]

@@ -149,7 +149,7 @@ impl<B: Backend> Delivery<B> {
                         if self.shared.progress.reading().replaying {
                             return Break(());
                         }
-                        let why = "the worker is stopped, and no journal holds it";
+                        let why = "the worker is stopping, and no journal has it";
                         tracing::error!(event = "dead_letter_lost", reason = error.reason(), why);
                         break Some(error.reason());
                     }
@@ -182,7 +182,7 @@ impl<B: Backend> Delivery<B> {
     fn letters_cannot_be_kept(&mut self, error: &KeepError) {
         self.shared.status.letters_fail(Some(error.to_string()));
         if let Some(left_out) = self.limits.letters.admit(Instant::now()) {
-            let what = "what the backend refuses is held until the folder can be written";
+            let what = "rejected payloads are held until the folder can be written";
             tracing::error!(event = "dead_letters_unwritable", why = %error, left_out, what);
         }
     }

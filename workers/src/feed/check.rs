@@ -13,7 +13,7 @@ pub(crate) fn check_broker(broker: &Broker, findings: &mut Findings) {
     if let Some(endpoint) = door.ipc_endpoint(host) {
         let [folder, file] = [host, &*endpoint].map(|url| url.trim_start_matches("ipc://"));
         if !Path::new(folder).is_dir() {
-            let why = "is no folder now; the broker makes it with --ipc";
+            let why = "is not a folder; the broker creates it with --ipc";
             findings.warning(format!("--host: {folder} {why}"));
         } else if let Err(error) = UnixStream::connect(file) {
             findings.warning(format!("--host: no broker can be reached at {file}: {error}"));

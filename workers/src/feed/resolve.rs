@@ -64,8 +64,8 @@ pub(super) const fn about_keys(encrypts: Option<bool>, has_keys: bool) -> Option
              secret key with --curve-key",
         ),
         (Some(true), true) => Some(
-            "the broker must have the secret key that belongs to --server-key, and this public \
-             key among its --allowed-keys",
+            "the broker must have the secret key that belongs to --server-key, and this public key \
+             in its --allowed-keys",
         ),
         (Some(false), true) => {
             Some("the broker does not encrypt: leave out --server-key and --curve-key")
@@ -105,7 +105,8 @@ fn look_in(endpoint: &str, has_keys: bool) -> Found {
 
 pub(super) const NOBODY: &str = "nobody answers there; start the broker";
 
-const SLOW: &str = "the broker is there but is not heard; it is starting, or has too much to do";
+const SLOW: &str = "the broker accepts connections but publishes nothing; it is starting, or \
+                    overloaded";
 
 pub(super) const NO_BROKER: &str =
     "what listens there is no broker; --port is the broker's own port + 1";
@@ -121,7 +122,7 @@ fn judge(typed: u16, at: impl Fn(u16) -> Listener) -> Found {
         }
         Listener::Encrypted => unheard("what listens there encrypts", Some(true)),
         Listener::Silent => unheard(
-            "connections are taken there but nothing is said: the broker hangs, or it is another \
+            "connections are accepted there but nothing is sent: the broker hangs, or it is another \
              program; --port is the broker's own port + 1",
             None,
         ),

@@ -58,7 +58,7 @@ fn read<'a>(frames: &[&'a [u8]], counts: &mut FoldCounts) -> Option<Batch<'a>> {
     let (level, id, stamp, body) = match message(frames) {
         Ok(Message::Batch { level, id, stamp, body }) => (level, id, stamp, body),
         Ok(_) => {
-            counts.refuse("frames", 1, "a message of one frame is no batch");
+            counts.refuse("frames", 1, "a message of one frame is not a batch");
             return None;
         }
         Err(error @ FrameError::Version { .. }) => {
@@ -88,7 +88,8 @@ fn fold(window: &mut Window, batch: &BatchReader<'_>, counts: &mut FoldCounts) {
     counts.entries += window.folded() - before;
     let collapsed = window.collapsed() - collapsed;
     if collapsed > 0 {
-        let why = "timers span more than any clock measures; the least of their readings count as longer ones";
+        let why = "timers span a range that no clock measures; their shortest readings count as \
+                   longer ones";
         counts.refuse("wide", collapsed, why);
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn no_tls(error: &ureq::Error) -> Option<&'static str> {
             Some("the server does not speak TLS on this port; check the port of the address")
         }
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            Some("the server demands a client certificate, and workers have none")
+            Some("the server requires a client certificate, which workers do not support")
         }
         _ => None,
     }
@@ -35,8 +35,8 @@ fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
 pub(super) fn explain(error: &CertificateError) -> (String, &'static str) {
     let (why, remedy) = match error {
         CertificateError::UnknownIssuer => (
-            "its issuer is not among the authorities that are trusted",
-            "give that authority's certificate by --ca-file or SSL_CERT_FILE",
+            "its issuer is not a trusted authority",
+            "give that authority's certificate with --ca-file or SSL_CERT_FILE",
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             ("it has expired", "renew it, or set the clock of this machine")
@@ -45,15 +45,21 @@ pub(super) fn explain(error: &CertificateError) -> (String, &'static str) {
             ("it is not valid yet", "set the clock of this machine")
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            ("it is for another host", "give the address by the name that the certificate is for")
+            ("it is for another host", "use the host name that the certificate is for")
         }
         // The library behind rustls has a name for it and rustls has none.
         other if other.to_string().contains("CaUsedAsEndEntity") => (
-            "it is marked as an authority's own (CA:TRUE), which no server may use",
-            "give the server a certificate that the authority has issued, or make its own one anew \
-             with CA:FALSE",
+            "it is the certificate of an authority (CA:TRUE), which a server must not use",
+            "give the server a certificate that the authority has issued, or a self-signed one with \
+             CA:FALSE",
         ),
-        other => return (other.to_string(), "see what the server shows, or what is in between"),
+        other => {
+            return (
+                other.to_string(),
+                "check the server's certificate, and what is between it \
+                                             and this machine",
+            );
+        }
     };
     (why.to_owned(), remedy)
 }

@@ -29,7 +29,7 @@ impl fmt::Display for Through {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProxyError {
     #[error(
-        "the proxy {0} refuses the credentials (407); give them in {var}, as \
+        "the proxy {0} rejects the credentials (407); give them in {var}, as \
          http://user:password@host:port",
         var = .0.variable
     )]
@@ -53,7 +53,7 @@ impl Through {
             }
             ureq::Error::ConnectProxyFailed(why) => ProxyError::Refused(proxy, why),
             ureq::Error::HostNotFound => {
-                ProxyError::Unreachable(proxy, io::Error::other("its host cannot be looked up"))
+                ProxyError::Unreachable(proxy, io::Error::other("its host name cannot be resolved"))
             }
             ureq::Error::Io(why) => match why.kind() {
                 ErrorKind::ConnectionRefused
@@ -86,7 +86,7 @@ pub(super) fn find(
         if value.contains("://") { value.trim().to_owned() } else { format!("http://{value}") };
     let uri: Uri = whole.trim().parse().map_err(|_| wrong("write http://host:port"))?;
     if uri.scheme_str() != Some("http") {
-        return Err(wrong("only proxies that are spoken to by http:// are supported"));
+        return Err(wrong("only http:// proxies are supported"));
     }
     let (Some(authority), Some(host)) = (uri.authority(), uri.host()) else {
         return Err(wrong("write http://host:port"));

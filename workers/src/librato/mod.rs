@@ -192,8 +192,8 @@ fn open(
     let token = token.or_else(|| old("LIBRATO_TOKEN"));
     let token = token.ok_or_else(|| {
         wrong(
-            "no API token; give --apitoken-file FILE or set ZIBRATO_LIBRATO_APITOKEN \
-             (or LIBRATO_TOKEN); --apitoken works too, but others see a command line",
+            "no API token; give --apitoken-file FILE or set ZIBRATO_LIBRATO_APITOKEN (or \
+             LIBRATO_TOKEN); --apitoken works too, but other users can see a command line",
         )
     })?;
     let is_graphic = |c: char| c.is_ascii_graphic();

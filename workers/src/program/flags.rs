@@ -139,7 +139,7 @@ impl WorkerFlags {
         let state = state_folder(below, variable).map_err(|why| {
             let message = format!(
                 "there is no folder for dead letters: {why}; give one with --dead-letters, or set \
-                 STATE_DIRECTORY or HOME, or only count them with --dead-letters off"
+                 STATE_DIRECTORY or HOME, or drop and count them with --dead-letters off"
             );
             Failure::new(Exit::Config, message)
         })?;
@@ -160,7 +160,7 @@ impl WorkerFlags {
                 let message = format!(
                     "dead letters cannot be kept in {folder}, the default folder: {why}; give a \
                      folder with --dead-letters, or set STATE_DIRECTORY or HOME to one that this \
-                     user may write, or only count them with --dead-letters off"
+                     user can write, or drop and count them with --dead-letters off"
                 );
                 Err(Failure::new(Exit::Config, message))
             }
@@ -191,13 +191,12 @@ impl WorkerFlags {
 #[derive(Debug, thiserror::Error)]
 enum NumberError {
     #[error(
-        "expected a whole number, at least 2, or 0 for no limit; at 1 a backlog would never become \
-         less"
+        "expected a whole number, at least 2, or 0 for no limit; at 1 a backlog would never shrink"
     )]
     CatchUp,
     #[error("a window has at least 0.1 seconds and at most a day: for one minute, `--flush 60`")]
     Flush,
-    #[error("give HOST:PORT, such as 127.0.0.1:5581, or `off`")]
+    #[error("expected HOST:PORT, such as 127.0.0.1:5581, or `off`")]
     Http,
 }
 

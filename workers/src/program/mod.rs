@@ -112,7 +112,7 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
             let letters = letters.ok_or_else(|| {
                 Failure::new(
                     Exit::Config,
-                    "--dead-letters is off; give the folder that they are in",
+                    "--dead-letters is off; give the folder with the dead letters",
                 )
             })?;
             let mut out = Output::new();
@@ -144,7 +144,7 @@ fn shortest_flush<B: BackendProgram>(flags: &WorkerFlags) -> Result<(), Failure>
         return Ok(());
     }
     let least = B::SHORTEST_FLUSH.as_secs_f64();
-    let message = format!("--flush: this backend needs at least {least} s between windows");
+    let message = format!("--flush: this backend needs windows of at least {least} s");
     Err(Failure::new(Exit::Config, message))
 }
 
@@ -190,7 +190,7 @@ fn run<B: BackendProgram>(
         return Err(Failure::new(Exit::Unavailable, why));
     }
     if report.panicked {
-        let message = "a thread panicked; the line above says where. Start the worker again";
+        let message = "a thread panicked; the line above says where. Restart the worker";
         return Err(Failure::new(Exit::Unavailable, message));
     }
     Ok(())

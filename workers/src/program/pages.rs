@@ -17,7 +17,7 @@ pub(super) fn page(path: &str, program: &str, view: &View) -> Page {
             Page::text(code, format!("{}\n", words(view, unready)))
         }
         "/metrics" => Page::metrics(metrics(program, view)),
-        _ => Page::text(404, "no such page; there are /healthz, /readyz and /metrics\n"),
+        _ => Page::text(404, "no such page; the pages are /healthz, /readyz and /metrics\n"),
     }
 }
 
@@ -40,7 +40,8 @@ fn words(view: &View, unready: Option<String>) -> String {
     };
     let Counters { dead_letters: letters, gone, cursors_forgotten, .. } = view.counters();
     if cursors_forgotten > 0 {
-        said += ", the broker had forgotten the place, so that what came before is not delivered";
+        said += ", the broker had deleted this worker's cursor, so earlier measurements were not \
+                 delivered";
     }
     if gone > 0 {
         said += &format!(
@@ -49,7 +50,7 @@ fn words(view: &View, unready: Option<String>) -> String {
     }
     if letters > 0 {
         said += &format!(
-            ", {letters} payloads refused and kept since the start: see `deadletter list`"
+            ", {letters} payloads rejected and kept since the start: see `deadletter list`"
         );
     }
     said
@@ -63,7 +64,7 @@ fn backlog(view: &View) -> String {
     }
     match view.behind().as_secs() {
         0 => String::new(),
-        behind => format!("; the broker's journal holds the {behind} s that are not delivered"),
+        behind => format!("; the broker's journal holds the {behind} s that are not delivered yet"),
     }
 }
 
@@ -75,10 +76,9 @@ fn metrics(program: &str, view: &View) -> String {
     windows(&mut to, &counters, view);
     journal(&mut to, &counters, view);
     let ready = f64::from(u8::from(view.unready().is_none()));
-    to.gauge("zibrato_worker_ready", "1 when nothing stands in the way of delivery.")
-        .sample(&[], ready);
+    to.gauge("zibrato_worker_ready", "1 while nothing prevents delivery.").sample(&[], ready);
     let connected = f64::from(u8::from(counters.broker_connected));
-    to.gauge("zibrato_worker_broker_connected", "1 when the broker has been heard of lately.")
+    to.gauge("zibrato_worker_broker_connected", "1 while the broker can be heard.")
         .sample(&[], connected);
     to.gauge("zibrato_worker_info", "The program and its version.")
         .sample(&[("program", program), ("version", env!("CARGO_PKG_VERSION"))], 1.0);
@@ -88,33 +88,30 @@ fn metrics(program: &str, view: &View) -> String {
 
 fn incoming(to: &mut Exposition, counters: &Counters) {
     for (name, help, value) in [
-        ("zibrato_worker_batches_total", "Batches folded.", counters.batches),
-        ("zibrato_worker_entries_total", "Entries folded.", counters.entries),
-        (
-            "zibrato_worker_duplicates_total",
-            "Batches that had come before, and were left alone.",
-            counters.duplicates,
-        ),
+        ("zibrato_worker_batches_total", "Batches processed.", counters.batches),
+        ("zibrato_worker_entries_total", "Entries processed.", counters.entries),
+        ("zibrato_worker_duplicates_total", "Batches skipped as duplicates.", counters.duplicates),
         (
             "zibrato_worker_late_total",
-            "Batches whose window was gone when they came; they went into the next one.",
+            "Batches that arrived after their window was closed; they were added to the next one.",
             counters.late,
         ),
         (
             "zibrato_worker_overflowed_total",
-            "Entries folded together because a window had its most series.",
+            "Entries summed up as _overflow because a window had too many series.",
             counters.overflowed,
         ),
         (
             "zibrato_worker_gone_total",
-            "Batches, of whatever level, that the journal had not any more when they were due.",
+            "Batches, of any level, that were deleted from the journal or damaged before they were \
+             read.",
             counters.gone,
         ),
     ] {
         to.counter(name, help).sample(&[], value as f64);
     }
     let mut family =
-        to.counter("zibrato_worker_refused_total", "Messages and entries refused, by reason.");
+        to.counter("zibrato_worker_refused_total", "Messages and entries rejected, by reason.");
     for (reason, count) in &counters.refused {
         family.sample(&[("reason", reason)], *count as f64);
     }
@@ -123,13 +120,13 @@ fn incoming(to: &mut Exposition, counters: &Counters) {
 fn series(to: &mut Exposition, counters: &Counters) {
     to.counter("zibrato_worker_series_flushed_total", "Series in windows that ended.")
         .sample(&[], counters.series_flushed as f64);
-    to.counter("zibrato_worker_series_total", "What became of series, by outcome.")
+    to.counter("zibrato_worker_series_total", "Series, by outcome.")
         .sample(&[("outcome", "delivered")], counters.series_delivered as f64)
         .sample(&[("outcome", "dropped")], counters.series_dropped as f64)
         .sample(&[("outcome", "left_out")], counters.series_left_out as f64)
         .sample(&[("outcome", "lost")], counters.series_lost as f64)
         .sample(&[("outcome", "rejected")], counters.series_rejected as f64);
-    to.gauge("zibrato_worker_series_waiting", "Series on their way to the backend.")
+    to.gauge("zibrato_worker_series_waiting", "Series queued for the backend.")
         .sample(&[], counters.series_waiting() as f64);
     let mut family = to.counter("zibrato_worker_series_lost_total", "Series lost, by reason.");
     family.sample(&[("reason", "queue_full")], counters.series_dropped as f64);
@@ -137,68 +134,72 @@ fn series(to: &mut Exposition, counters: &Counters) {
         let lost = counters.lost.get(reason).copied().unwrap_or_default();
         family.sample(&[("reason", reason)], lost as f64);
     }
-    to.counter("zibrato_worker_dead_letters_total", "Payloads refused for good and kept in files.")
-        .sample(&[], counters.dead_letters as f64);
-    to.counter("zibrato_worker_retries_total", "Tries that the backend answered by \"again\".")
+    to.counter(
+        "zibrato_worker_dead_letters_total",
+        "Payloads that the backend rejected, kept in \
+                                                     files.",
+    )
+    .sample(&[], counters.dead_letters as f64);
+    to.counter("zibrato_worker_retries_total", "Attempts that have to be repeated.")
         .sample(&[], counters.retries as f64);
     to.counter(
         "zibrato_worker_split_total",
-        "Payloads that the backend refused and that were sent in parts to find the bad series.",
+        "Rejected payloads that were sent in parts to find the bad series.",
     )
     .sample(&[], counters.payloads_split as f64);
     to.counter(
         "zibrato_worker_repeated_total",
-        "Payloads sent again although the backend may have taken them before.",
+        "Payloads sent again that the backend may already have accepted.",
     )
     .sample(&[], counters.payloads_repeated as f64);
 }
 
 fn windows(to: &mut Exposition, counters: &Counters, view: &View) {
-    to.counter(
-        "zibrato_worker_windows_flushed_total",
-        "Windows that ended with something in them.",
-    )
-    .sample(&[], counters.windows_flushed as f64);
+    to.counter("zibrato_worker_windows_flushed_total", "Windows that ended and were not empty.")
+        .sample(&[], counters.windows_flushed as f64);
     to.counter(
         "zibrato_worker_windows_total",
-        "What became of windows, by outcome; lost are those of which some series were lost or rejected.",
+        "Windows, by outcome. A window of which any series was lost or rejected counts as lost.",
     )
-            .sample(&[("outcome", "delivered")], counters.windows_delivered as f64)
-        .sample(&[("outcome", "lost")], counters.windows_lost as f64);
-    to.gauge("zibrato_worker_windows_waiting", "Windows that wait for the backend.")
+    .sample(&[("outcome", "delivered")], counters.windows_delivered as f64)
+    .sample(&[("outcome", "lost")], counters.windows_lost as f64);
+    to.gauge("zibrato_worker_windows_waiting", "Windows queued for the backend.")
         .sample(&[], view.waiting() as f64);
 }
 
 fn journal(to: &mut Exposition, counters: &Counters, view: &View) {
     let reading = view.progress().reading();
     let replaying = f64::from(u8::from(reading.replaying));
-    to.gauge("zibrato_worker_replaying", "1 when the worker reads from the broker's journal.")
+    to.gauge("zibrato_worker_replaying", "1 while the worker reads the broker's journal.")
         .sample(&[], replaying);
     if !reading.replaying {
         return;
     }
-    to.counter("zibrato_worker_windows_committed_total", "Windows that are committed.")
+    to.counter("zibrato_worker_windows_committed_total", "Windows committed.")
         .sample(&[], counters.windows_committed as f64);
     to.counter(
         "zibrato_worker_cursors_forgotten_total",
-        "How often the broker had forgotten the worker's place in the journal.",
+        "How often the broker had deleted the worker's cursor.",
     )
     .sample(&[], counters.cursors_forgotten as f64);
     to.counter(
         "zibrato_worker_commits_failed_total",
-        "Commits that the broker refused or did not answer; they are tried again.",
+        "Commits that the broker rejected or did not answer. They are retried.",
     )
     .sample(&[], counters.commits_failed as f64);
-    to.gauge("zibrato_worker_lag_seconds", "How far the delivery is behind the broker's clock.")
+    to.gauge("zibrato_worker_lag_seconds", "How far delivery is behind the broker's clock.")
         .sample(&[], view.behind().as_secs_f64());
     let committed = reading.committed.unwrap_or_default();
-    to.gauge("zibrato_worker_offset", "Places in the journal.")
+    to.gauge("zibrato_worker_offset", "Offsets in the journal.")
         .sample(&[("place", "committed")], committed as f64)
         .sample(&[("place", "end")], reading.end as f64)
         .sample(&[("place", "read")], reading.read as f64);
     if reading.committed.is_some() {
         let lag = reading.end.saturating_sub(committed);
-        to.gauge("zibrato_worker_lag_offsets", "Batches, of whatever level, not committed yet.")
-            .sample(&[], lag as f64);
+        to.gauge(
+            "zibrato_worker_lag_offsets",
+            "Batches, of any level, that are not committed yet.",
+        )
+        .sample(&[], lag as f64);
     }
 }

@@ -55,19 +55,19 @@ const WORDS: &[(&str, Class)] = &[
 const HINTS: &[(&str, &str)] = &[
     (
         "account_inactive",
-        "the token's account is closed: make a new token, and give it by --token-file",
+        "the token's account is closed: create a new token, and give it with --token-file",
     ),
     ("channel_not_found", "check --channel, and invite the app if the channel is private"),
     ("invalid_auth", "check --token-file (or --token)"),
     ("is_archived", "the channel is archived; choose another by --channel"),
-    ("message_limit_exceeded", "the workspace takes no more messages: see its plan"),
-    ("missing_scope", "give the app the scope chat:write, and install it again"),
+    ("message_limit_exceeded", "the workspace accepts no more messages: check its plan"),
+    ("missing_scope", "give the app the scope chat:write, and reinstall it"),
     ("no_permission", "give the app the scope chat:write, and let it post in the channel"),
-    ("not_allowed_token_type", "give a bot's token (xoxb-…) by --token-file"),
+    ("not_allowed_token_type", "give a bot token (xoxb-…) with --token-file"),
     ("not_authed", "check --token-file (or --token)"),
     ("not_in_channel", "invite the app to the channel"),
-    ("token_expired", "make a new token, and give it by --token-file"),
-    ("token_revoked", "make a new token, and give it by --token-file"),
+    ("token_expired", "create a new token, and give it with --token-file"),
+    ("token_revoked", "create a new token, and give it with --token-file"),
 ];
 
 /// An answer that is not a success.

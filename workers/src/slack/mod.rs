@@ -241,10 +241,10 @@ fn wrong(why: &str) -> Failure {
 fn title(text: &str) -> Result<String, Failure> {
     let title = text.trim();
     if title.is_empty() || title.chars().count() > MAX_TITLE {
-        return Err(wrong("--title: takes 1 to 150 characters"));
+        return Err(wrong("--title: expected 1 to 150 characters"));
     }
     if title.contains(|c: char| c.is_control() || matches!(c, '&' | '<' | '>')) {
-        return Err(wrong("--title: takes no & < > and no line breaks, which Slack changes"));
+        return Err(wrong("--title: must not contain & < > or line breaks, which Slack changes"));
     }
     Ok(title.to_owned())
 }
@@ -259,7 +259,9 @@ fn destination(
         (Some(Given { secret: url, from }), None, None) => Ok(Destination::Webhook { url, from }),
         (None, Some(Given { secret: token, from }), Some(channel)) => {
             if !token.expose().chars().all(|c| c.is_ascii_graphic()) {
-                return Err(wrong(&format!("{from}: has characters in it that no token has")));
+                return Err(wrong(&format!(
+                    "{from}: contains characters that are invalid in a token"
+                )));
             }
             let authorization = Secret::new(format!("Bearer {}", token.expose()));
             Ok(Destination::Channel { channel, token, authorization })
@@ -269,7 +271,7 @@ fn destination(
             Err(wrong("--channel needs a token; give --token-file FILE or set ZIBRATO_SLACK_TOKEN"))
         }
         (Some(_), _, _) => Err(wrong(
-            "--webhook-url has its channel in itself; give it, or --token and --channel, but not \
+            "a webhook has a fixed channel; give --webhook-url, or --token and --channel, but not \
              both",
         )),
         (None, None, None) => Err(wrong(

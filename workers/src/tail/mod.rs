@@ -107,8 +107,10 @@ impl TailFlags {
         if broker.endpoint().is_some() {
             return Ok(broker);
         }
-        let message =
-            format!("--host: `{}` is no host; give a name, an address or ipc:///folder", self.host);
+        let message = format!(
+            "--host: `{}` is not a host; give a name, an address or ipc:///folder",
+            self.host
+        );
         Err(Failure::new(Exit::Config, message))
     }
 }
@@ -125,7 +127,7 @@ fn run(flags: &TailFlags, doubts: Doubts) -> Result<(), Failure> {
     let broker = flags.broker()?;
     probe()?;
     let mut feed = LiveFeed::connect(broker, &flags.levels)
-        .map_err(|why| Failure::new(Exit::Unavailable, format!("no subscription: {why}")))?;
+        .map_err(|why| Failure::new(Exit::Unavailable, format!("cannot subscribe: {why}")))?;
     doubts.log();
     let format = if flags.json { Format::Json } else { Format::Human };
     let mut printer = Printer::new(format, &flags.name);

@@ -206,25 +206,28 @@ pub enum StartError {
         port: u16,
     },
     /// The worker's name cannot be one.
-    #[error("`{name}` is no name for a worker; take 1 to 64 letters, digits, `.`, `_` and `-`")]
+    #[error(
+        "`{name}` is not a valid name for a worker; use 1 to 64 letters, digits, `.`, `_` and \
+             `-`"
+    )]
     Name {
         /// What was asked for.
         name: String,
     },
     /// The broker's replay port would be beyond the highest one.
-    #[error("the journal is on the next port after {port}, and there is none; give another one")]
+    #[error("port {port} is too high: the journal is on the next port")]
     Port {
         /// The port on which the broker publishes.
         port: u16,
     },
     /// The window is shorter than a tenth of a second or longer than a day.
-    #[error("a flush of {flush:?} cannot be; take a tenth of a second to a day")]
+    #[error("flush {flush:?} is out of range (0.1 s to 1 day)")]
     Flush {
         /// What was asked for.
         flush: Duration,
     },
     /// The subscription could not be made.
-    #[error("no subscription socket could be made")]
+    #[error("cannot create a subscription socket")]
     Socket {
         /// What libzmq said.
         source: zmq::Error,
@@ -233,6 +236,6 @@ pub enum StartError {
     #[error(transparent)]
     Shortage(ShortageError),
     /// The system gave no thread or no descriptor.
-    #[error("the system gives no more threads or descriptors")]
+    #[error("no more threads or file descriptors are available")]
     System(#[source] io::Error),
 }

@@ -156,8 +156,8 @@ impl WorkerBuilder {
 impl Live {
     /// Reads the live stream, because there is no journal.
     fn run(self, why: String, outlet: Outlet, status: &Status, stop: &Stop) {
-        let what = "what is published while the worker or its backend is away will be LOST; \
-                    let the broker keep a journal, or say --live to have it so";
+        let what = "what is published while the worker or its backend is away will be LOST; let the \
+                    broker keep a journal, or confirm with --live";
         tracing::error!(event = "no_journal", why, what);
         status.is_live_because(why);
         outlet.set_most(self.max_windows);
@@ -166,7 +166,7 @@ impl Live {
                 let folder = Folder::new(self.flush, self.max_series);
                 FeedLoop::new(feed, folder, outlet).run(stop, status);
             }
-            Err(why) => status.fail(format!("no subscription socket could be made: {why}")),
+            Err(why) => status.fail(format!("cannot create a subscription socket: {why}")),
         }
     }
 }

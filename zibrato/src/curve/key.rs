@@ -159,7 +159,7 @@ impl<'a> KeyLine<'a> {
 pub enum KeyError {
     /// A character is none of Z85.
     #[error(
-        "character {place} of the key is wrong: keys are of the characters of Z85; copy it anew"
+        "character {place} of the key is wrong: it is not a character of Z85; copy the key again"
     )]
     Character {
         /// Which one, counted from 1.
@@ -170,12 +170,12 @@ pub enum KeyError {
     IsPublic,
     /// It is a secret key, and the public one is needed.
     #[error(
-        "this is a secret key, which nobody but its owner should have; give the public one, which \
-         begins with `public:` (*.pub), and make a new pair if others have seen this"
+        "this is a secret key, which only its owner should have; give the public one, which begins \
+         with `public:` (*.pub), and make a new pair if others have seen this one"
     )]
     IsSecret,
     /// It is too short or too long.
-    #[error("the key has {found} characters in place of {KEY_CHARACTERS}; copy it anew")]
+    #[error("the key has {found} characters in place of {KEY_CHARACTERS}; copy it again")]
     Length {
         /// How many it has.
         found: usize,
@@ -185,8 +185,8 @@ pub enum KeyError {
     NoCurve,
     /// It begins with neither word.
     #[error(
-        "there is no key that begins with `public:` or `secret:`; make one with `zibrato-broker \
-         keygen`, or put the word before a Z85 key from elsewhere"
+        "there is no key that begins with `public:` or `secret:`; create one with `zibrato-broker \
+         keygen`, or put the prefix before a Z85 key from elsewhere"
     )]
     NoKey,
 }

@@ -134,7 +134,7 @@ impl fmt::Debug for KeySource {
 pub enum ReadKeyError {
     /// Others can read or change the file of a secret key.
     #[error(
-        "{}: others than its owner can read or change it (mode {mode:04o}); `chmod 600 {}`, and make a \
+        "{}: other users can read or change it (mode {mode:04o}); run `chmod 600 {}`, and make a \
          new pair if others may have read it", .file.display(), .file.display()
     )]
     Exposed {
@@ -144,7 +144,7 @@ pub enum ReadKeyError {
         mode: u32,
     },
     /// The file cannot be read.
-    #[error("{}: {problem}; make keys with `zibrato-broker keygen`", .file.display())]
+    #[error("{}: {problem}; create keys with `zibrato-broker keygen`", .file.display())]
     File {
         /// The file.
         file: PathBuf,
@@ -179,7 +179,7 @@ pub enum ReadKeyError {
         problem: KeyError,
     },
     /// There is more than one key.
-    #[error("{origin}: there is more than one key in it; leave one")]
+    #[error("{origin}: contains more than one key; keep only one")]
     Several {
         /// The file.
         origin: String,

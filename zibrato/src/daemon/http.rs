@@ -277,8 +277,8 @@ impl From<io::Error> for HttpError {
 fn bind_problem(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => "somebody listens there already",
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
-        io::ErrorKind::PermissionDenied => "this user may not listen there",
+        io::ErrorKind::AddrNotAvailable => "this machine does not have this address",
+        io::ErrorKind::PermissionDenied => "this user is not permitted to listen there",
         _ => "the system refuses it",
     }
 }

@@ -35,14 +35,14 @@ impl Writer {
         if self.is_locked_out {
             self.let_go();
             return Err(io::Error::other(
-                "another broker has taken the journal, since its lock file was deleted",
+                "another broker has taken the journal, because its lock file was deleted",
             ));
         }
         if was_locked_out && !is_as_left(&home, &self.log.outline(), &self.doomed) {
             self.is_locked_out = true;
             return Err(io::Error::other(
-                "another broker has written to the journal, since its lock file was deleted; start \
-                 this one again to go on after that",
+                "another broker has written to the journal, because its lock file was deleted; \
+                 restart this one to continue after that",
             ));
         }
         Ok(())
@@ -80,7 +80,7 @@ impl Writer {
             Return::MadeAgain => tracing::error!(
                 event = "journal_folder_deleted",
                 journal = %path,
-                why = "somebody deleted it; it has been made again"
+                why = "it was deleted, and was created again"
             ),
         }
         self.mend_last_segment()?;
@@ -105,7 +105,7 @@ impl Writer {
                     event = "segment_restored",
                     segment = open.name(),
                     bytes = open.bytes,
-                    why = "somebody deleted it; it was still open and has been written again"
+                    why = "it was deleted; it was still open and was written again"
                 );
                 Ok(())
             }
@@ -143,8 +143,8 @@ impl Writer {
                 files,
                 batches,
                 bytes = lost,
-                why = "somebody deleted or cut files of the journal; readers that had not read them \
-                       are told how many batches are gone"
+                why = "files of the journal were deleted or truncated; readers that had not read \
+                       them are told how many batches are missing"
             );
         }
         Ok(())

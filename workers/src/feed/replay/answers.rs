@@ -67,8 +67,8 @@ impl ReplayFeed {
             return;
         }
         if head.forgotten {
-            let why = "the broker forgot the place of this name, which was away for longer than \
-                       batches are kept; what came in between is not delivered";
+            let why = "the broker deleted the cursor of this name, because the worker was away for \
+                       longer than batches are kept; what was published in between is not delivered";
             tracing::error!(event = "cursor_forgotten", name = self.fetch.reader.name, why);
             self.outlet.ledger().write(|c| c.cursors_forgotten += 1);
         }
@@ -76,8 +76,8 @@ impl ReplayFeed {
             let batches = head.gone;
             self.outlet.ledger().write(|c| c.gone += batches);
             if let Some(left_out) = self.gone.admit(now) {
-                let why = "the journal deleted them by age or size, or somebody deleted them, or they \
-                           were damaged, before they were read; see the broker's log";
+                let why = "before they were read, they were deleted by age or size, deleted by \
+                           somebody, or damaged; see the broker's log";
                 tracing::error!(event = "gone", batches, why, left_out);
             }
         }

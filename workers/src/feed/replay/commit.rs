@@ -93,7 +93,8 @@ impl ReplayFeed {
         self.outlet.ledger().write(|c| c.commits_failed += 1);
         self.status.commits_fail(Some(why.to_owned()));
         if let Some(left_out) = self.commits.limit.admit(now) {
-            let what = "delivery goes on; what is not committed comes again after a restart";
+            let what = "delivery continues; what is not committed is delivered again after a \
+                        restart";
             let wait_ms = pause.as_millis() as u64;
             tracing::warn!(event = "commit_failed", why, wait_ms, left_out, what);
         }

@@ -43,11 +43,13 @@ pub(super) struct Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AnswerError {
-    #[error("the answer has more than {MAX_ANSWER_BYTES} bytes; see what listens on that port")]
+    #[error("the answer has more than {MAX_ANSWER_BYTES} bytes; check what listens on that port")]
     Large,
     #[error("nothing has come")]
     Nothing,
-    #[error("what came is no answer; upgrade the older one of broker and worker")]
+    #[error(
+        "the answer cannot be understood; upgrade the broker or the worker, whichever is older"
+    )]
     Strange,
 }
 

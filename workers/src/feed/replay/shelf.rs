@@ -46,15 +46,17 @@ impl Shelf {
     fn compare(&mut self, before: Position, next: Position) {
         if before.journal != next.journal {
             if self.at_end {
-                let why = "the broker began a new journal; all that is known of the one before had \
-                           been handed out";
+                let why = "the broker started a new journal; everything known of the previous one \
+                           had been read";
                 tracing::warn!(event = "journal_changed", why);
             } else {
-                let why = "the broker began a new journal; what it had not handed out is gone";
+                let why = "the broker started a new journal; what had not been read of the previous \
+                           one is lost";
                 tracing::error!(event = "journal_changed", why);
             }
         } else if next.offset < before.offset {
-            let why = "the journal has lost its end; what comes once more is left alone";
+            let why = "the end of the journal was lost; batches that were already processed are \
+                       skipped";
             tracing::error!(event = "journal_went_back", why);
             self.again_until_ms = Some(self.last_ms);
         }

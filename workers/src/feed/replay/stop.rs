@@ -48,7 +48,7 @@ impl ReplayFeed {
         }
         if self.target().is_some() {
             let why = self.commits.failing.as_deref().unwrap_or("the broker did not answer");
-            let what = "what was delivered last will be repeated";
+            let what = "the last deliveries will be repeated after the next start";
             tracing::warn!(event = "not_committed", why, what);
         }
         self.link.ask(&ReplayRequest::Release(self.fetch.reader.clone()));

@@ -115,7 +115,7 @@ fn find<'a>(command: &'a Command, key: &str) -> Option<&'a Arg> {
 /// What is said of a key that there is not.
 fn unknown(command: &Command, key: &str, value: &Value) -> String {
     if matches!(value, Value::Table(_)) {
-        return "no such key; the file has no sections, all keys stand at its top level".into();
+        return "no such key; the file has no sections, all keys are at the top level".into();
     }
     let keys = command.get_arguments().filter_map(Arg::get_long).filter(|key| is_key(key));
     match nearest(key, keys) {

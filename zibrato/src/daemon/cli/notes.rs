@@ -68,10 +68,7 @@ impl fmt::Display for Note {
                 write!(f, "{variable}: no flag has this variable; did you mean {nearest}?")
             }
             Self::Variable { variable, nearest: None } => {
-                write!(
-                    f,
-                    "{variable}: no flag has this variable; --help lists those that there are"
-                )
+                write!(f, "{variable}: no flag has this variable; --help lists the variables")
             }
         }
     }
@@ -143,7 +140,7 @@ pub(super) fn secrets(raw: &Command, args: &[OsString]) -> Vec<Note> {
             let instead = if has(&file) {
                 format!("--{file} or {name}")
             } else {
-                "the file that it is in".into()
+                "the file that contains it".into()
             };
             Note::Secret { flag: format!("--{long}"), instead }
         })
@@ -169,9 +166,9 @@ pub(in super::super) fn doubtful_levels(levels: &[String]) -> Vec<Note> {
             Some(common) if common != level => {
                 format!("differs from the common level `{common}` only by case, which counts")
             }
-            _ if level.contains(';') => "has a `;` in it; levels have commas between them".into(),
+            _ if level.contains(';') => "contains a `;`; separate levels by commas".into(),
             _ if level.contains(char::is_whitespace) => {
-                "has a space in it; levels have commas between them".into()
+                "contains a space; separate levels by commas".into()
             }
             _ => return None,
         };
