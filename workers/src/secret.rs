@@ -53,7 +53,7 @@ impl Secret {
                 _ => error,
             })?;
         match std::str::from_utf8(&bytes).map(str::trim) {
-            Err(_) => Err(wrong("the file is no text in UTF-8")),
+            Err(_) => Err(wrong("the file is not UTF-8 text")),
             Ok("") => Err(wrong("the file is empty")),
             Ok(text) => Ok(Self::new(text)),
         }

@@ -78,11 +78,11 @@ pub(super) enum Place {
 pub(super) enum ConnectionError {
     #[error("cannot connect to {0}")]
     Connect(Address, #[source] io::Error),
-    #[error("{0} resets a connection over nothing but this")]
+    #[error("{0} resets the connection over this payload alone")]
     Refused(Address),
     #[error("{0} reset the connection before it had read everything")]
     Reset(Address),
-    #[error("{0} resets connections; what was written lately is tried payload by payload")]
+    #[error("{0} resets connections; recent payloads are sent one by one to find the cause")]
     Searching(Address),
     #[error("the connection to {0} broke")]
     Write(Address, #[source] io::Error),
@@ -173,8 +173,8 @@ impl Connection {
         let seconds = SETTLES.as_secs();
         (*breaks > 1).then(|| {
             format!(
-                "{address} has reset the connection {breaks} times and not left it open for \
-                 {seconds} s since; until it does, what was written is not committed"
+                "{address} has reset the connection {breaks} times and has not kept it open for \
+                 {seconds} s since; until it does, nothing that was written is committed"
             )
         })
     }
@@ -304,7 +304,8 @@ impl Connection {
         let (now, address, breaks) = (Instant::now(), &self.address, self.breaks);
         if lost && breaks > 1 {
             if let Some(left_out) = self.limits.repeated.admit(now) {
-                let what = "what was written is written again, and committed when it stays";
+                let what = "recent payloads are written again, and committed once the connection \
+                            stays open";
                 tracing::warn!(event = "disconnected", %address, lost, breaks, left_out, what);
             }
         } else if let Some(left_out) = self.limits.disconnected.admit(now) {

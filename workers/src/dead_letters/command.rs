@@ -126,7 +126,7 @@ fn send<B: Backend>(paths: &[PathBuf], mut backend: B, to: &mut impl Write) -> R
         };
         say(to, &format!("{}: {said}", name(path)));
     }
-    finish(left, paths.len(), "were not accepted, and were kept")
+    finish(left, paths.len(), "were not taken; nothing was deleted of those")
 }
 
 fn give<B: Backend>(path: &Path, backend: &mut B) -> Result<(), Box<dyn Error>> {

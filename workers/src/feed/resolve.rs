@@ -65,7 +65,7 @@ pub(super) const fn about_keys(encrypts: Option<bool>, has_keys: bool) -> Option
         ),
         (Some(true), true) => Some(
             "the broker must have the secret key that belongs to --server-key, and this public key \
-             in its --allowed-keys",
+             among its --allowed-keys",
         ),
         (Some(false), true) => {
             Some("the broker does not encrypt: leave out --server-key and --curve-key")

@@ -259,9 +259,7 @@ fn destination(
         (Some(Given { secret: url, from }), None, None) => Ok(Destination::Webhook { url, from }),
         (None, Some(Given { secret: token, from }), Some(channel)) => {
             if !token.expose().chars().all(|c| c.is_ascii_graphic()) {
-                return Err(wrong(&format!(
-                    "{from}: contains characters that are invalid in a token"
-                )));
+                return Err(wrong(&format!("{from}: has characters in it that no token has")));
             }
             let authorization = Secret::new(format!("Bearer {}", token.expose()));
             Ok(Destination::Channel { channel, token, authorization })
