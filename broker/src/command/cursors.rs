@@ -27,7 +27,7 @@ pub(crate) const FLAGS: [(&str, &str); 4] = [
     ("curve_key", "The --curve-key file of the running broker, if it encrypts"),
 ];
 
-/// Lists, sets and deletes the cursors (reading positions) of a running broker
+/// List, set and delete the cursors (reading positions) of a running broker
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CursorsCommand {

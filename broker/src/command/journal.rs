@@ -98,7 +98,7 @@ fn config_failure(error: JournalError) -> Failure {
     Failure::new(Exit::Config, error.to_string())
 }
 
-/// Inspects the journal; a broker may be using it
+/// Inspect the journal, whether or not a broker uses it
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct JournalCommand {

@@ -17,17 +17,15 @@ pub(super) fn add_commands(command: Command) -> Command {
     if command.get_positionals().next().is_some() {
         return command;
     }
-    // A program without other subcommands needs no subcommand `help` for these two.
-    let without_help = !command.has_subcommands();
     let shell = Arg::new(SHELL).value_name("SHELL").required(true);
-    command
-        .disable_help_subcommand(without_help)
-        .subcommand(Command::new(MAN).about("Print the manual page, in roff format"))
-        .subcommand(
-            Command::new(COMPLETIONS)
-                .about("Print the completion script for a shell")
-                .arg(shell.help("Shell").value_parser(clap::value_parser!(Shell))),
-        )
+    // A program without other subcommands needs no subcommand `help` for these two.
+    let command =
+        if command.has_subcommands() { command } else { command.disable_help_subcommand(true) };
+    command.subcommand(Command::new(MAN).about("Print the manual page, in roff format")).subcommand(
+        Command::new(COMPLETIONS)
+            .about("Print the completion script for a shell")
+            .arg(shell.help("Shell").value_parser(clap::value_parser!(Shell))),
+    )
 }
 
 /// Whether a subcommand is one of the two.
