@@ -1,4 +1,4 @@
-//! The broker: takes measurements in and republishes them by level.
+//! The broker: receives measurements and publishes them by level.
 //!
 //! ```text
 //! publishers ──PUSH──▶ port      ┐          ┌ port + 1 ──▶ subscribers: batches, lines,
@@ -6,8 +6,8 @@
 //! Python 0.2 ──PUB───▶ port + 3  ┘          └ http     ──▶ /healthz, /readyz, /metrics
 //! ```
 //!
-//! One thread owns all sockets. Batches are handed on as they came; lines are handed on to those
-//! who want lines, and folded into a batch a second for those who want batches. `docs/protocol.md`
+//! One thread owns all sockets. Batches are published unchanged. Lines are published to subscribers to
+//! lines, and aggregated into one batch per second for subscribers to batches. `docs/protocol.md`
 //! in the repository draws every frame.
 
 mod acks;

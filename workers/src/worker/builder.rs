@@ -21,7 +21,7 @@ const LONGEST_FLUSH: Duration = Duration::from_secs(24 * 3600);
 /// The longest name.
 const MAX_NAME: usize = 64;
 
-/// Says what a [`Worker`] shall do; made by [`Worker::builder`](super::Worker::builder).
+/// The configuration of a [`Worker`]; created by [`Worker::builder`](super::Worker::builder).
 #[derive(Debug, Clone)]
 pub struct WorkerBuilder {
     pub(crate) broker: Broker,
@@ -38,44 +38,44 @@ pub struct WorkerBuilder {
 }
 
 impl WorkerBuilder {
-    /// The broker's host: a name, an address, or `ipc://` and the folder in which a broker of this
-    /// machine listens; then the port does not matter. Defaults to `127.0.0.1`.
+    /// Host of the broker: a name, an address, or `ipc://` and the folder of the broker's Unix
+    /// sockets, for which the port is ignored. Defaults to `127.0.0.1`.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.broker.host = host.into();
         self
     }
 
-    /// The port on which the broker publishes. Defaults to 5551.
+    /// Port for subscribers of the broker. Defaults to 5551.
     #[must_use]
     pub const fn port(mut self, port: u16) -> Self {
         self.broker.port = port;
         self
     }
 
-    /// Encrypts, and talks to no broker but the one with this key, which has to know the worker's
-    /// public key. Defaults to no encryption.
+    /// Encrypts the connection. The worker talks only to the broker with this public key, which must
+    /// allow the worker's own public key. Defaults to no encryption.
     #[must_use]
     pub fn curve(mut self, curve: Curve) -> Self {
         self.broker.curve = Some(curve);
         self
     }
 
-    /// Which levels to deliver. Defaults to `info`.
+    /// Levels to deliver. Defaults to `info`.
     #[must_use]
     pub fn levels(mut self, levels: Levels) -> Self {
         self.levels = levels;
         self
     }
 
-    /// How long a window is: a tenth of a second to a day. Defaults to a minute.
+    /// Length of a window, from 0.1 seconds to a day. Defaults to a minute.
     #[must_use]
     pub const fn flush(mut self, flush: Duration) -> Self {
         self.flush = flush;
         self
     }
 
-    /// How many series a window may hold; beyond them new names fold into `_overflow`. Defaults to
+    /// Maximum number of series in a window. Further names are summed up as `_overflow`. Defaults to
     /// 1,000,000.
     #[must_use]
     pub const fn max_series(mut self, max_series: usize) -> Self {
@@ -83,8 +83,8 @@ impl WorkerBuilder {
         self
     }
 
-    /// How many windows may wait for the backend, at least one. When so many do, the journal holds
-    /// the rest, or on the live stream the oldest is dropped and counted. Defaults to 4, or 60 on
+    /// Maximum number of windows queued for the backend, at least one. Beyond it the journal holds
+    /// the rest; on the live stream the oldest window is dropped and counted. Defaults to 4, or 60 on
     /// the live stream.
     #[must_use]
     pub const fn max_windows(mut self, max_windows: usize) -> Self {
@@ -92,19 +92,18 @@ impl WorkerBuilder {
         self
     }
 
-    /// What the worker is called: in the keys of payloads, in dead letters, and in the journal,
-    /// which keeps a place for each name. 1 to 64 letters, digits, `.`, `_` and `-`. Defaults to
-    /// `zibrato-worker`.
+    /// Name of the worker in the keys of payloads, in dead letters, and of its cursor in the journal.
+    /// 1 to 64 letters, digits, `.`, `_` and `-`. Defaults to `zibrato-worker`.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Reads the broker's journal, from the place that was committed last under the worker's name,
-    /// in place of the live stream: each window is delivered at least once, whatever is restarted,
-    /// and always with the same contents. A broker without a journal: the live stream, with a
-    /// warning. Defaults to the live stream.
+    /// Reads the broker's journal from the worker's cursor, instead of the live stream. Each window is
+    /// delivered at least once, whatever is restarted, and always with the same contents. If the
+    /// broker keeps no journal, the worker reads the live stream and logs a warning. Defaults to the
+    /// live stream.
     ///
     /// ```no_run
     /// use zibrato_workers::{Worker, carbon::Carbon};
@@ -119,32 +118,31 @@ impl WorkerBuilder {
         self
     }
 
-    /// How many times as fast as they came windows go out, at most, when the worker has to catch up
-    /// with the journal; it begins with twice. 0 is as fast as the backend takes them. Defaults to
-    /// 60.
+    /// Maximum speed at which a backlog is delivered, as a multiple of real time; it starts at twice
+    /// real time. 0 means unlimited. Defaults to 60.
     #[must_use]
     pub const fn catch_up(mut self, times: u32) -> Self {
         self.catch_up = times;
         self
     }
 
-    /// Keeps payloads that the backend refuses for good as files in `folder`, of `max_bytes` in
-    /// all. Defaults to keeping none: they are counted and logged.
+    /// Keeps payloads that the backend rejects (dead letters) as files in `folder`, up to a total of
+    /// `max_bytes`. Defaults to none: they are counted, logged and dropped.
     #[must_use]
     pub fn dead_letters(mut self, folder: impl Into<PathBuf>, max_bytes: u64) -> Self {
         self.dead_letters = Some((folder.into(), max_bytes));
         self
     }
 
-    /// How long to wait before a payload is tried again: a random time below `first`, then below
-    /// twice that and so on, up to `longest`. Defaults to half a second and a minute.
+    /// Time to wait before a payload is sent again: a random time below `first`, then below twice
+    /// that, and so on up to `longest`. Defaults to half a second and a minute.
     #[must_use]
     pub const fn retry_between(mut self, first: Duration, longest: Duration) -> Self {
         self.pace = Pace { first, longest };
         self
     }
 
-    /// Which program dead letters name.
+    /// The program that dead letters name.
     pub(crate) fn program(mut self, program: &str) -> Self {
         program.clone_into(&mut self.program);
         self
@@ -153,8 +151,7 @@ impl WorkerBuilder {
     /// Starts the worker. The broker need not be there yet.
     ///
     /// # Errors
-    /// [`StartError`] when something in the builder cannot be, or the system gives no more
-    /// threads or sockets.
+    /// [`StartError`] when the configuration is invalid, or no more threads or sockets are available.
     pub fn start<B: Backend>(self, backend: B) -> Result<Worker, StartError> {
         self.start_with(backend, Stop::new().map_err(StartError::System)?)
     }
