@@ -35,17 +35,18 @@ pub(super) fn is_generator(path: &str) -> bool {
 
 /// The text that a command line asks for, if it asks for one of the two.
 ///
-/// `bare` is the command line without variables. The configuration file is not read either: what is
+/// `bare` makes the command line without variables and without the two. The configuration file is not read either: what is
 /// wrong with the settings of this machine does not change the text.
 pub(super) fn text(
-    bare: Command,
+    bare: impl FnOnce() -> Command,
     args: &[OsString],
     whole: &Command,
 ) -> Option<io::Result<Vec<u8>>> {
     if !args.iter().any(|arg| arg.to_str().is_some_and(is_generator)) {
         return None;
     }
-    let matches = bare.subcommand_negates_reqs(true).try_get_matches_from(args).ok()?;
+    let bare = add_commands(bare()).subcommand_negates_reqs(true);
+    let matches = bare.try_get_matches_from(args).ok()?;
     let (name, of_it) = matches.subcommand()?;
     match name {
         MAN => Some(manual(whole.clone())),
@@ -152,8 +153,8 @@ mod tests {
 
     fn asked(command: Command, args: &[&str]) -> Option<String> {
         let args: Vec<_> = ["x"].iter().chain(args).map(OsString::from).collect();
-        let bare = add_commands(command);
-        let text = text(bare.clone(), &args, &bare)?;
+        let whole = add_commands(command.clone());
+        let text = text(|| command, &args, &whole)?;
         Some(String::from_utf8(text.unwrap()).unwrap())
     }
 
