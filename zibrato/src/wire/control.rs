@@ -120,10 +120,10 @@ fn items(count: u32) -> Result<u32, ControlError> {
 #[non_exhaustive]
 pub enum ControlError {
     /// A level in it may not be.
-    #[error("a control message names a level that may not be")]
+    #[error("a control message contains an invalid level")]
     Level,
     /// It is not MessagePack of the right shape.
-    #[error("a control message is not MessagePack of the right shape")]
+    #[error("a control message is not valid MessagePack of the expected structure")]
     Malformed,
     /// It has more than 10,000 items.
     #[error("a control message has more than 10,000 items")]

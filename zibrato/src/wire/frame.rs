@@ -234,7 +234,7 @@ pub enum FrameError {
     #[error("the topic of a batch is `zb1|<level>|`")]
     Topic,
     /// The topic is that of a batch from a newer publisher.
-    #[error("batches of version {version} are not known here, only version 1; upgrade this side")]
+    #[error("batches of version {version} are not supported, only version 1; upgrade this side")]
     Version {
         /// The version that the topic names.
         version: u32,

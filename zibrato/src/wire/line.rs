@@ -144,7 +144,7 @@ pub enum LineError {
         found: usize,
     },
     /// The mtype is not a known one.
-    #[error("the mtype is none of counter, gauge, set and timer")]
+    #[error("the mtype is not counter, gauge, set or timer")]
     Kind,
     /// The level may not be.
     #[error("the level {0}")]
@@ -159,7 +159,7 @@ pub enum LineError {
     #[error("the source {0}")]
     Source(TextProblem),
     /// The timestamp is not a moment in unix seconds.
-    #[error("the timestamp is not a number of unix seconds")]
+    #[error("the timestamp is not a number of Unix seconds")]
     Timestamp,
     /// The value is not a finite decimal number.
     #[error("the value is not a finite decimal number")]

@@ -247,10 +247,10 @@ pub enum Refusal {
 #[non_exhaustive]
 pub enum ReplayError {
     /// The body is not a MessagePack map with what is needed.
-    #[error("a body on the replay port has not the right shape: {0}")]
+    #[error("a body on the replay port does not have the expected structure: {0}")]
     Body(#[from] rmp_serde::decode::Error),
     /// The first frame names nothing that is known.
-    #[error("the first frame of a message on the replay port names nothing that is known here")]
+    #[error("the first frame of a message on the replay port is not a known topic")]
     Topic,
 }
 

@@ -8,7 +8,7 @@ use crate::wire::msgpack::Malformed;
 #[non_exhaustive]
 pub enum BatchError {
     /// It is not MessagePack of the right shape.
-    #[error("the body of the batch is not MessagePack of the right shape")]
+    #[error("the body of the batch is not valid MessagePack of the expected structure")]
     Malformed,
     /// The map lacks something.
     #[error("the body of the batch lacks the key {key:?}")]
@@ -36,11 +36,11 @@ pub enum EntryError {
     #[error("the parts of the value contradict each other")]
     Inconsistent,
     /// The kind is not known here.
-    #[error("the kind is none of c, g, s and t")]
+    #[error("the kind is not c, g, s or t")]
     Kind,
     /// The entry is not MessagePack of the right shape; so is, if `lost` is above 1, the rest of
     /// the batch.
-    #[error("not MessagePack of the right shape; {lost} entries lost")]
+    #[error("not valid MessagePack of the expected structure; {lost} entries lost")]
     Malformed {
         /// How many entries are lost, this one included.
         lost: u32,
