@@ -157,11 +157,10 @@ fn lines(daemon: &str) -> Vec<[String; 2]> {
         let below: Vec<_> =
             below.map(|(name, _)| [&path[..], &[name.to_owned()]].concat()).collect();
         if below.is_empty() && !path.is_empty() {
-            lines.extend(command(
-                &path.join(" "),
-                &text,
-                &without(&rows(daemon, &text), &of_program),
-            ));
+            // What a flag of the program means here, in other words, is in its help alone.
+            let mut own = rows(daemon, &text);
+            own.retain(|row| of_program.iter().all(|other| other[0] != row[0]));
+            lines.extend(command(&path.join(" "), &text, &own));
         }
         paths.extend(below.into_iter().rev());
     }

@@ -55,7 +55,7 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
             return command;
         }
         let of_the_worker = [
-            ("name", "The --name of the worker, after which the default folder is called"),
+            ("name", "The --name of the worker, which is part of the default folder"),
             (
                 "dead_letters",
                 "Folder of the dead letters [default: that of the worker: \
