@@ -56,7 +56,7 @@
 //! has open do not count against the sender's share of `ulimit -n`. About 3 MiB of
 //! memory, and, where `ulimit -v` allows it, 230 MiB of address space, most of which glibc reserves
 //! for the heaps of threads and never uses. With too little of anything, [`Builder::install`]
-//! returns [`InstallError::Resources`], and the program may go on without an instrument.
+//! returns [`BuildError::Resources`], and the program may go on without an instrument.
 //!
 //! A sandbox has to allow `close_range`, or else `unshare(CLONE_FILES)`. Where it answers both with
 //! an error, the descriptors are the program's, which must not close them.
@@ -118,8 +118,8 @@ pub use summary::Summary;
 pub use measurement::Measurement;
 #[cfg(feature = "sdk")]
 pub use sdk::{
-    Amount, Builder, CountMe, CounterHandle, GaugeHandle, Guard, InstallError, Loss, Outcome,
-    Stats, TagValue, TimeMe, TimerGuard, TimerHandle, Zibrato, installed,
+    Amount, BuildError, Builder, CountMe, CounterHandle, GaugeHandle, Guard, InstallError, Loss,
+    Outcome, Stats, TagValue, TimeMe, TimerGuard, TimerHandle, Zibrato, installed,
 };
 // Aliases, because the compiler names a type that is exported twice by its stranger name.
 /// [`CountMe`] under the name that Python Zibrato gave it.

@@ -5,19 +5,21 @@
 
 #![expect(dead_code, reason = "models need a part of what is in the files")]
 
-#[path = "../../../zibrato/src/sdk/blocks.rs"]
+#[path = "../../../zibrato/src/sdk/cells/blocks.rs"]
 mod blocks;
-#[path = "../../../zibrato/src/sdk/counter_cell.rs"]
-mod counter_cell;
+#[path = "../../../zibrato/src/sdk/cells/counter.rs"]
+mod counter;
 mod models;
 mod sketch;
 mod summary;
 mod sync;
-#[path = "../../../zibrato/src/sdk/timer_cell.rs"]
-mod timer_cell;
-#[path = "../../../zibrato/src/sdk/timer_sums.rs"]
+#[path = "../../../zibrato/src/sdk/cells/timer.rs"]
+mod timer;
+#[path = "../../../zibrato/src/sdk/cells/timer_buckets.rs"]
+mod timer_buckets;
+#[path = "../../../zibrato/src/sdk/cells/timer_sums.rs"]
 mod timer_sums;
-#[path = "../../../zibrato/src/sdk/timer_totals.rs"]
+#[path = "../../../zibrato/src/sdk/cells/timer_totals.rs"]
 mod timer_totals;
 
 use std::sync::Arc;

@@ -6,11 +6,11 @@
 
 use crate::Model;
 use crate::blocks::Blocks;
-use crate::counter_cell::{Counted, CounterCell};
+use crate::counter::{Counted, CounterCell};
 use crate::sketch::SHIFT;
 use crate::summary::Summary;
 use crate::sync::{AtomicU32, OnceBox, Ordering, allow_attempts};
-use crate::timer_cell::TimerCell;
+use crate::timer::TimerCell;
 use crate::timer_totals::TimerTotals;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;

@@ -1,62 +1,42 @@
 //! The instrument inside an application: call sites and handles fill cells, one thread sends them.
 //!
-//! A call site is a `static` with a cell of its own; a name known only at run time has a cell in
-//! its instrument's registry. The sender empties the cells every interval, so that what is
-//! measured while the broker is away waits in cells that exist anyway: memory does not grow, and
-//! the first batch after the outage carries all of it.
+//! The folders tell the story from the call site to the socket. Each imports from those above it
+//! here, and from none below.
+//!
+//! The sender empties the cells every interval, so that what is measured while the broker is away
+//! waits in cells that exist anyway: memory does not grow, and the first batch after the outage
+//! carries all of it.
 
-mod account;
-mod amount;
-mod batches;
-mod blocks;
-mod books;
-mod builder;
-mod capture;
-mod cell;
-mod counter_cell;
-mod demand;
-mod gauge_cell;
-mod grid;
-mod guard;
-mod handle;
+// In this order.
+mod cells;
+
+mod points;
+
 mod handles;
-mod instrument;
-mod kept;
-mod ledger;
-mod link;
-mod local;
-mod names;
-mod orders;
-mod outcome;
-mod owner;
-mod patience;
-mod point;
-mod process;
-mod run_names;
-#[doc(hidden)]
-pub mod scope;
-mod sender;
-mod site;
-mod sync;
-mod table;
-mod tags;
-mod thread;
-mod ticks;
-mod timer_cell;
-mod timer_sums;
-mod timer_totals;
 
-pub use amount::Amount;
-pub use builder::{Builder, InstallError};
-pub use capture::{Attached, Capture, Captured, capture};
-pub use guard::{CountMe, InFlight, TimeMe};
-pub use handle::{Guard, Zibrato, installed};
-pub use handles::{CounterHandle, GaugeHandle, TimerGuard, TimerHandle};
-pub use ledger::{Loss, Stats};
-pub use outcome::Outcome;
-pub use run_names::{OVERFLOW_NAME, name, named, nowhere};
-pub use site::{Place, Site, count, gauge, in_flight, is_measured, time, timed};
-pub use tags::{Choice, Family, TagValue, tag};
+mod collection;
+
+mod sending;
+
+mod process;
+
+pub use cells::amount::Amount;
+pub use collection::ledger::Stats;
+pub use handles::guard::{CountMe, InFlight, TimeMe, in_flight, time, timed};
+pub use handles::handle::{CounterHandle, GaugeHandle, TimerGuard, TimerHandle};
+pub use handles::outcome::Outcome;
+pub use handles::scope;
+pub use points::capture::{Attached, Capture, Captured, capture};
+pub use points::family::{Family, tag};
+pub use points::loss::Loss;
+pub use points::registry::OVERFLOW_NAME;
+pub use points::site::{Place, Site, count, gauge, is_measured};
+pub use points::site_names::{name, named, nowhere};
+pub use points::tags::{Choice, TagValue};
+pub use process::builder::{Builder, InstallError};
+pub use process::install::{Guard, installed};
+pub use process::zibrato::Zibrato;
+pub use sending::error::BuildError;
 
 #[cfg(test)]
 mod tests;

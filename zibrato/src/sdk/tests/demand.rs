@@ -1,7 +1,7 @@
 //! What the broker says that somebody wants, and what it makes of that.
 
 use super::{Acknowledges, Broker, SOON, finish};
-use crate::sdk::demand::GRACE;
+use crate::sdk::collection::demand::GRACE;
 use crate::wire::WantedLevels;
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,9 @@
 //! Gauges: what threads read, what is kept one by one, and what is running.
 
 use super::{Acknowledges, Broker};
-use crate::sdk::cell;
-use crate::sdk::site::{Place, Site, gauge, in_flight, time};
-use crate::sdk::ticks::{self, Moment};
+use crate::sdk::cells::shared;
+use crate::sdk::cells::ticks::{self, Moment};
+use crate::sdk::{Place, Site, gauge, in_flight, time};
 use crate::testing;
 use crate::wire::{BatchReader, Value};
 use crate::{Builder, Zibrato};
@@ -68,14 +68,14 @@ fn every_reading_is_kept_up_to_a_limit_and_none_is_lost() {
     let _place = place();
     let mut broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
-    (0..cell::MAX_KEPT + 5).for_each(|n| gauge(&EACH, n));
+    (0..shared::MAX_KEPT + 5).for_each(|n| gauge(&EACH, n));
     let (mut kept, mut folded) = (Vec::new(), 0);
     flushed(&guard.handle(), &mut broker, |_, value| match value {
         Value::GaugeReadings(readings) => kept.extend(readings.map(|(_, value)| value)),
         Value::Gauge(gauge) => folded += gauge.count,
         other => panic!("{other:?}"),
     });
-    assert_eq!(kept, (0..cell::MAX_KEPT).map(|n| n as f64).collect::<Vec<_>>());
+    assert_eq!(kept, (0..shared::MAX_KEPT).map(|n| n as f64).collect::<Vec<_>>());
     assert_eq!(folded, 5);
 }
 

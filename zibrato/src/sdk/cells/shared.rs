@@ -1,0 +1,217 @@
+//! Where the readings of one series gather between two intervals.
+//!
+//! Any number of threads add; only the sender takes. A whole count is one atomic addition, and
+//! everything else goes under a lock that is held for a few instructions.
+
+use super::amount::Number;
+use super::taken::{Taken, TakenValue};
+use super::ticks::Moment;
+use crate::measurement::{Gauge, finite_sum};
+use crate::summary::Summary;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A timer keeps its readings one by one up to this many; a summary would be longer.
+const MAX_READINGS: usize = 16;
+
+/// A gauge that keeps every reading keeps so many in an interval; those beyond are folded.
+pub(crate) const MAX_KEPT: usize = 1000;
+
+/// A whole sum beyond this becomes a double. It is half of what an `i64` holds: the other half is
+/// room for 511 threads that count 2^53 each before one of them has moved it.
+const MAX_WHOLE_SUM: u64 = 1 << 62;
+
+/// The readings of one series since they were last taken.
+#[derive(Debug)]
+pub(crate) struct SharedCell {
+    whole: AtomicI64,
+    rest: Mutex<Rest>,
+    /// How many readings were ever made.
+    made: AtomicU64,
+    /// How many of them were taken. Only the sender writes it.
+    taken: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Rest {
+    fraction: f64,
+    gauge: Option<Gauge>,
+    /// When the gauge was last read.
+    read_at: Moment,
+    /// Unix milliseconds, and what the gauge was then.
+    kept: Vec<(u64, f64)>,
+    readings: Vec<f64>,
+    summary: Summary,
+}
+
+impl Rest {
+    const fn new() -> Self {
+        Self {
+            fraction: 0.0,
+            gauge: None,
+            read_at: Moment::from_bits(0),
+            kept: Vec::new(),
+            readings: Vec::new(),
+            summary: Summary::new(),
+        }
+    }
+
+    fn fold(&mut self, reading: &Gauge) {
+        match &mut self.gauge {
+            Some(gauge) => gauge.merge(reading),
+            none => *none = Some(*reading),
+        }
+    }
+}
+
+impl SharedCell {
+    pub(crate) const fn new() -> Self {
+        Self {
+            whole: AtomicI64::new(0),
+            rest: Mutex::new(Rest::new()),
+            made: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts.
+    pub(crate) fn add(&self, amount: Number) {
+        match amount {
+            Number::Whole(amount) => {
+                let before = self.whole.fetch_add(amount, Ordering::Relaxed);
+                if before.unsigned_abs() > MAX_WHOLE_SUM {
+                    self.move_whole();
+                }
+            }
+            Number::Float(amount) => {
+                let mut rest = self.rest();
+                rest.fraction = finite_sum(rest.fraction, amount);
+            }
+        }
+        // Release, so that whoever sees the reading counted sees what it added.
+        self.made.fetch_add(1, Ordering::Release);
+    }
+
+    /// Goes on with a double before the whole sum wraps around. Those who come here at once take
+    /// each other's counts along.
+    #[cold]
+    fn move_whole(&self) {
+        let mut rest = self.rest();
+        let whole = self.whole.swap(0, Ordering::Relaxed);
+        rest.fraction = finite_sum(rest.fraction, whole as f64);
+    }
+
+    /// Reads a gauge at `at_ms`, in unix milliseconds.
+    pub(crate) fn set(&self, value: f64, at_ms: u64) {
+        let mut rest = self.rest();
+        rest.fold(&Gauge::reading(value, at_ms));
+        rest.read_at = Moment::now();
+        self.made.fetch_add(1, Ordering::Release);
+    }
+
+    /// Reads a gauge of which every reading is wanted.
+    pub(crate) fn keep(&self, value: f64, at_ms: u64) {
+        let mut rest = self.rest();
+        if rest.kept.len() < MAX_KEPT {
+            rest.kept.push((at_ms, value));
+        } else {
+            rest.fold(&Gauge::reading(value, at_ms));
+        }
+        self.made.fetch_add(1, Ordering::Release);
+    }
+
+    /// When the gauge was last read.
+    pub(crate) fn read_at(&self) -> Moment {
+        self.rest().read_at
+    }
+
+    /// Records how long something took.
+    pub(crate) fn record(&self, seconds: f64) {
+        let mut rest = self.rest();
+        if !rest.summary.is_empty() {
+            rest.summary.record(seconds);
+        } else if rest.readings.len() < MAX_READINGS {
+            rest.readings.push(seconds);
+        } else {
+            rest.summary = rest.readings.drain(..).chain([seconds]).collect();
+        }
+        self.made.fetch_add(1, Ordering::Release);
+    }
+
+    /// How many readings were ever made.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Ordering::Acquire)
+    }
+
+    /// The sum of whole counts that were not taken, in wrapping arithmetic.
+    pub(crate) fn sum(&self) -> u64 {
+        self.whole.load(Ordering::Relaxed).cast_unsigned()
+    }
+
+    /// Whether anything was counted since the last time this was asked; takes nothing.
+    pub(crate) fn take_moves(&self) -> bool {
+        let made = self.made();
+        self.taken.swap(made, Ordering::Relaxed) != made
+    }
+
+    /// Takes what has gathered, if there were readings. Called by one thread at a time.
+    pub(crate) fn take(&self, kind: crate::Kind) -> Option<Taken> {
+        let taken = self.taken.load(Ordering::Relaxed);
+        if self.made() == taken {
+            return None;
+        }
+        let mut rest = self.rest();
+        // Under the lock, so that it is the number of those that are taken.
+        let made = self.made();
+        let value = match kind {
+            crate::Kind::Counter => {
+                let whole = self.whole.swap(0, Ordering::Relaxed);
+                TakenValue::Counter(finite_sum(whole as f64, std::mem::take(&mut rest.fraction)))
+            }
+            crate::Kind::Gauge if rest.kept.is_empty() => TakenValue::Gauge(rest.gauge.take()?),
+            crate::Kind::Gauge => {
+                TakenValue::GaugeReadings(std::mem::take(&mut rest.kept), rest.gauge.take())
+            }
+            crate::Kind::Timer if rest.summary.is_empty() => {
+                TakenValue::TimerReadings(std::mem::take(&mut rest.readings))
+            }
+            crate::Kind::Timer => TakenValue::Timer(std::mem::take(&mut rest.summary)),
+            crate::Kind::Set => return None,
+        };
+        self.taken.store(made, Ordering::Relaxed);
+        Some(Taken { readings: made - taken, value })
+    }
+
+    /// Forgets everything, as if nothing had ever been measured.
+    pub(crate) fn clear(&self) {
+        let mut rest = self.rest();
+        self.whole.store(0, Ordering::Relaxed);
+        *rest = Rest::new();
+        self.made.store(0, Ordering::Relaxed);
+        self.taken.store(0, Ordering::Relaxed);
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        // Nothing panics while it holds the lock; and a measurement must not panic in any case.
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SharedCell;
+    use crate::Kind;
+    use crate::sdk::cells::amount::Number;
+    use crate::sdk::cells::taken::TakenValue;
+
+    #[test]
+    fn whole_counts_go_on_beyond_64_bits() {
+        for most in [1_i64 << 53, -(1 << 53)] {
+            let cell = SharedCell::new();
+            (0..5000).for_each(|_| cell.add(Number::Whole(most)));
+            cell.add(Number::Float(0.5));
+            let taken = cell.take(Kind::Counter).unwrap();
+            assert_eq!(taken.value, TakenValue::Counter(5000.0 * most as f64));
+        }
+    }
+}

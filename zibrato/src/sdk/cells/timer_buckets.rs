@@ -1,0 +1,128 @@
+//! How many readings of one timer there were in each bucket, of all threads together.
+
+use crate::sketch::{PER_OCTAVE, SHIFT as KEY_SHIFT, Sketch};
+
+/// The octaves that durations fall into: from 2^-34 s (58 ps) up to 2^29 s (17 years). What is
+/// beyond goes into the first or the last bucket.
+pub(crate) const OCTAVES: usize = 64;
+/// The number of the first bucket of all.
+pub(crate) const FIRST_KEY: usize = (1023 - 34) * PER_OCTAVE;
+/// Where the last bucket stands, counted from the first.
+const LAST_SLOT: usize = OCTAVES * PER_OCTAVE - 1;
+
+/// Fewer than these were taken before, and are not seen now: at most one for each cell.
+const LARGEST_STEP_BACK: u32 = 1 << 20;
+
+/// What was taken. As large as the octaves that were touched; a look allocates for new ones only.
+#[derive(Debug)]
+pub(crate) struct Buckets {
+    /// In the order in which they were first touched.
+    octaves: Vec<Octave>,
+    /// Where in there each octave stands, or [`NOWHERE`].
+    at: [u8; OCTAVES],
+}
+
+const NOWHERE: u8 = u8::MAX;
+
+/// How many readings there were in each of its buckets; these wrap around.
+#[derive(Debug)]
+struct Octave {
+    taken: [u32; PER_OCTAVE],
+    /// While the cells are looked at; else all zero.
+    now: [u32; PER_OCTAVE],
+}
+
+impl Buckets {
+    pub(super) const fn new() -> Self {
+        Self { octaves: Vec::new(), at: [NOWHERE; OCTAVES] }
+    }
+
+    /// From here on everything is seen anew.
+    pub(super) fn forget_seen(&mut self) {
+        self.octaves.iter_mut().for_each(|octave| octave.now = [0; PER_OCTAVE]);
+    }
+
+    /// Leaves of what is seen now what was not taken, and gives how many readings that are.
+    pub(super) fn subtract_taken(&mut self) -> u64 {
+        let mut count = 0_u64;
+        for octave in &mut self.octaves {
+            for (now, taken) in octave.now.iter_mut().zip(&octave.taken) {
+                let more = now.wrapping_sub(*taken);
+                // Some were taken from the recent ones, and not yet seen in their bucket.
+                *now = if more > u32::MAX - LARGEST_STEP_BACK { 0 } else { more };
+                count += u64::from(*now);
+            }
+        }
+        count
+    }
+
+    /// Takes what was seen in each bucket.
+    pub(super) fn take_seen(&mut self) -> Sketch {
+        let mut sketch = Sketch::new();
+        for (number, at) in self.at.iter().enumerate().filter(|(_, at)| **at != NOWHERE) {
+            let octave = &mut self.octaves[usize::from(*at)];
+            let seen = octave.now;
+            if seen == [0; PER_OCTAVE] {
+                continue;
+            }
+            octave.now = [0; PER_OCTAVE];
+            let both = octave.taken.iter_mut().zip(&seen);
+            both.for_each(|(taken, seen)| *taken = taken.wrapping_add(*seen));
+            sketch.push_octave(first_key(number), &seen);
+        }
+        sketch
+    }
+
+    /// Notes that a reading was seen in this bucket.
+    pub(super) fn see(&mut self, slot: u16) {
+        let (octave, bucket) = (usize::from(slot) / PER_OCTAVE, usize::from(slot) % PER_OCTAVE);
+        let seen = &mut self.now(octave)[bucket];
+        *seen = seen.wrapping_add(1);
+    }
+
+    /// What was seen in each bucket of an octave.
+    pub(super) fn now(&mut self, octave: usize) -> &mut [u32; PER_OCTAVE] {
+        if self.at[octave] == NOWHERE {
+            self.at[octave] = self.octaves.len() as u8;
+            self.octaves.push(Octave { taken: [0; PER_OCTAVE], now: [0; PER_OCTAVE] });
+        }
+        &mut self.octaves[usize::from(self.at[octave])].now
+    }
+
+    /// All that was ever taken: bucket number and count, ascending.
+    pub(super) fn taken(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
+        let octaves = self.at.iter().enumerate().filter(|(_, at)| **at != NOWHERE);
+        octaves.flat_map(|(number, at)| {
+            let buckets = (first_key(number)..).zip(self.octaves[usize::from(*at)].taken);
+            buckets.filter(|(_, taken)| *taken > 0)
+        })
+    }
+}
+
+/// The number of an octave's first bucket.
+const fn first_key(octave: usize) -> i32 {
+    (FIRST_KEY + octave * PER_OCTAVE) as i32
+}
+
+/// Where the bucket of so many seconds stands, counted from the first.
+#[inline]
+pub(crate) fn slot_of(seconds: f64) -> u16 {
+    // As `key_of`, for what is not negative.
+    let key = (seconds.to_bits() >> KEY_SHIFT) as usize;
+    key.saturating_sub(FIRST_KEY).min(LAST_SLOT) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FIRST_KEY, LAST_SLOT, slot_of};
+    use crate::sketch::key_of;
+
+    #[test]
+    fn buckets_are_those_of_the_sketch() {
+        for seconds in [6e-11, 1e-9, 1.5e-6, 0.001, 0.999_999, 1.0, 59.9, 86_400.0, 1e8] {
+            assert_eq!(i32::from(slot_of(seconds)) + FIRST_KEY as i32, key_of(seconds));
+        }
+        assert_eq!([0.0, 1e-300].map(slot_of), [0, 0]);
+        assert_eq!(usize::from(slot_of(1e12)), LAST_SLOT);
+    }
+}

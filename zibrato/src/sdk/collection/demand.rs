@@ -1,0 +1,153 @@
+//! Which levels somebody wants, from what the broker says and when it said it.
+//!
+//! A level that the broker no longer names stays wanted for a while: a worker that is restarted
+//! takes a moment to come back, and so does everybody after the broker itself was. For the same
+//! while after a program first hears from its broker, everything is wanted. Only what the broker
+//! says makes that while pass: when it stops talking, nothing is known to have changed.
+
+use crate::measurement::Level;
+use crate::sdk::points::instrument::Demanded;
+use crate::wire::WantedLevels;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// How long a level stays wanted after the broker last named it.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
+
+/// The most levels that are remembered; a broker that names more wants everything, for all we know.
+const MAX_LEVELS: usize = 10_000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Demand {
+    first_heard: Option<Instant>,
+    last_heard: Option<Instant>,
+    /// When every level was last wanted.
+    all: Option<Instant>,
+    levels: BTreeMap<Level, Instant>,
+}
+
+impl Demand {
+    /// The broker says what is wanted.
+    pub(crate) fn hear(&mut self, wanted: WantedLevels, now: Instant) {
+        self.first_heard.get_or_insert(now);
+        self.last_heard = Some(now);
+        if wanted.all {
+            self.all = Some(now);
+        }
+        self.levels.extend(wanted.levels.into_iter().map(|level| (level, now)));
+        if self.levels.len() > MAX_LEVELS {
+            self.levels.clear();
+            self.all = Some(now);
+        }
+    }
+
+    /// The broker is there again after a silence. What was wanted before it still is, until it has
+    /// had time to say so.
+    pub(crate) fn come_back(&mut self, now: Instant) {
+        self.all = self.all.map(|_| now);
+        self.levels.values_mut().for_each(|said| *said = now);
+    }
+
+    /// Whether the broker named the level within the grace; everything is not wanted here for being
+    /// unknown.
+    pub(crate) fn names(&self, level: &Level) -> bool {
+        let said = self.all.into_iter().chain(self.levels.get(level).copied());
+        said.max().is_some_and(|said| self.is_fresh(said))
+    }
+
+    /// Whether the broker has not gone on for long without saying it again.
+    fn is_fresh(&self, said: Instant) -> bool {
+        self.last_heard.is_some_and(|heard| heard.saturating_duration_since(said) < GRACE)
+    }
+
+    /// What is wanted while the broker is there; `None` while that is not known. Not to be asked
+    /// while the broker is silent: then nothing changes.
+    pub(crate) fn wanted(&mut self, now: Instant) -> Option<Demanded> {
+        if now.saturating_duration_since(self.first_heard?) < GRACE {
+            return None;
+        }
+        let mut levels = std::mem::take(&mut self.levels);
+        levels.retain(|_, said| self.is_fresh(*said));
+        self.levels = levels;
+        self.all = self.all.filter(|said| self.is_fresh(*said));
+        Some(match self.all {
+            Some(_) => Demanded::All,
+            None => Demanded::Levels(self.levels.keys().cloned().collect()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Demand, Demanded, GRACE, WantedLevels};
+    use crate::measurement::Level;
+    use std::time::{Duration, Instant};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn levels(words: &[&str]) -> WantedLevels {
+        let levels = words.iter().map(|word| Level::new(word).unwrap()).collect();
+        WantedLevels { levels, ..WantedLevels::default() }
+    }
+
+    fn some(words: &[&str]) -> Option<Demanded> {
+        Some(Demanded::Levels(levels(words).levels))
+    }
+
+    #[test]
+    fn a_level_is_wanted_at_once_and_for_a_while_after_it_was() {
+        let (mut demand, begun) = (Demand::default(), Instant::now());
+        assert_eq!(demand.wanted(begun), None);
+        demand.hear(levels(&["info"]), begun);
+        // Nothing is known for certain yet.
+        assert_eq!(demand.wanted(begun + GRACE - SECOND), None);
+        demand.hear(levels(&["info", "debug"]), begun + GRACE);
+        assert_eq!(demand.wanted(begun + GRACE), some(&["info", "debug"]));
+        let gone = begun + GRACE + SECOND;
+        demand.hear(levels(&["info"]), gone);
+        assert_eq!(demand.wanted(gone), some(&["info", "debug"]));
+        demand.hear(levels(&["info"]), gone + GRACE);
+        assert_eq!(demand.wanted(gone + GRACE), some(&["info"]));
+        demand.hear(WantedLevels { all: true, ..levels(&[]) }, gone + GRACE);
+        assert_eq!(demand.wanted(gone + GRACE), Some(Demanded::All));
+        demand.hear(levels(&[]), gone + GRACE * 2);
+        assert_eq!(demand.wanted(gone + GRACE * 2), some(&[]));
+    }
+
+    #[test]
+    fn a_level_is_named_by_the_broker_alone() {
+        let (mut demand, begun) = (Demand::default(), Instant::now());
+        let [info, debug] = ["info", "debug"].map(|level| Level::new(level).unwrap());
+        demand.hear(levels(&["info"]), begun);
+        assert!(demand.names(&info) && !demand.names(&debug));
+        demand.hear(levels(&[]), begun + GRACE);
+        assert!(!demand.names(&info));
+        demand.hear(WantedLevels { all: true, ..levels(&[]) }, begun + GRACE);
+        assert!(demand.names(&info) && demand.names(&debug));
+        demand.hear(levels(&[]), begun + GRACE * 2);
+        assert!(!demand.names(&debug));
+    }
+
+    #[test]
+    fn a_broker_that_was_away_has_time_to_say_what_is_wanted() {
+        let (mut demand, begun) = (Demand::default(), Instant::now());
+        demand.hear(levels(&["info"]), begun);
+        let back = begun + GRACE * 100;
+        demand.come_back(back);
+        demand.hear(levels(&[]), back);
+        assert_eq!(demand.wanted(back + SECOND), some(&["info"]));
+        demand.hear(levels(&[]), back + GRACE);
+        assert_eq!(demand.wanted(back + GRACE), some(&[]));
+    }
+
+    #[test]
+    fn a_broker_that_stops_talking_leaves_wanted_what_was() {
+        let (mut demand, begun) = (Demand::default(), Instant::now());
+        demand.hear(levels(&["info"]), begun);
+        demand.hear(levels(&["info"]), begun + GRACE);
+        // It still acknowledges, or its silence has not been noticed yet.
+        assert_eq!(demand.wanted(begun + GRACE * 3), some(&["info"]));
+        demand.hear(levels(&["info"]), begun + GRACE * 4);
+        assert_eq!(demand.wanted(begun + GRACE * 4), some(&["info"]));
+    }
+}

@@ -1,0 +1,300 @@
+//! Sets an instrument up.
+
+use super::fork;
+use super::install::{self, Guard};
+use super::owner::{Owner, Settings};
+use super::zibrato::Zibrato;
+use crate::curve::Curve;
+use crate::measurement::{DEFAULT_SOURCE, Level, Source};
+use crate::sdk::cells::local;
+use crate::sdk::sending::error::BuildError;
+use crate::wire::Door;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+/// The shortest interval and the longest, in which the cells are emptied.
+const INTERVALS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(3600);
+
+/// Sets an instrument up; begun by [`Zibrato::builder`](crate::Zibrato::builder).
+///
+/// ```no_run
+/// # fn main() -> Result<(), zibrato::InstallError> {
+/// let _zibrato = zibrato::Zibrato::builder()
+///     .host("broker.internal")
+///     .source("web-1")
+///     .levels(["info", "warn"])
+///     .install()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is measured until `install` or `build`"]
+pub struct Builder {
+    host: String,
+    port: u16,
+    control_port: Option<u16>,
+    curve: Option<Curve>,
+    source: String,
+    levels: Option<Vec<String>>,
+    interval: Duration,
+    flush_deadline: Duration,
+    demand: bool,
+    max_memory: usize,
+    flush_on_panic: bool,
+    context: Option<zmq::Context>,
+}
+
+impl Zibrato {
+    /// Begins to set an instrument up.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
+impl Builder {
+    fn new() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 5550,
+            control_port: None,
+            curve: None,
+            source: DEFAULT_SOURCE.to_owned(),
+            levels: None,
+            interval: Duration::from_secs(1),
+            flush_deadline: Duration::from_millis(500),
+            demand: true,
+            max_memory: local::DEFAULT_MAX_MEMORY,
+            flush_on_panic: false,
+            context: None,
+        }
+    }
+
+    /// The broker's host: a name, an address, or `ipc://` and the folder in which a broker of this
+    /// machine listens, such as `ipc:///run/zibrato`; then ports do not matter. Defaults to
+    /// `127.0.0.1`.
+    ///
+    /// A host that does not answer or does not exist is no error: the instrument goes on trying.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    /// The broker's port. Acknowledgements come from the next one. Defaults to 5550.
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The port on which the broker publishes, if it is not the one after [`port`](Self::port),
+    /// such as behind a tunnel.
+    pub const fn control_port(mut self, port: u16) -> Self {
+        self.control_port = Some(port);
+        self
+    }
+
+    /// Encrypts, and talks to no broker but the one with this key. Defaults to the keys that the
+    /// variables `ZIBRATO_SERVER_KEY` and `ZIBRATO_CURVE_KEY` hold or name the files of, and to no
+    /// encryption if neither is set.
+    ///
+    /// The broker has to know the public key. Until it does, and while it talks to nobody without
+    /// a key or the host is another one, measurements gather as if it were away.
+    pub fn curve(mut self, curve: Curve) -> Self {
+        self.curve = Some(curve);
+        self
+    }
+
+    /// Who measures: a program, class or host. Defaults to `not_specified`.
+    pub fn source(mut self, source: impl Into<String>) -> Self {
+        self.source = source.into();
+        self
+    }
+
+    /// Measures these levels and no others. Defaults to all levels.
+    pub fn levels<L: Into<String>>(mut self, levels: impl IntoIterator<Item = L>) -> Self {
+        self.levels = Some(levels.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// How often what has gathered is sent: 10 ms to an hour. Defaults to one second.
+    pub const fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// How long the last flush may take, when the guard or the last handle is dropped. Defaults to
+    /// 500 ms.
+    pub const fn flush_deadline(mut self, deadline: Duration) -> Self {
+        self.flush_deadline = deadline;
+        self
+    }
+
+    /// Whether to leave unmeasured what nobody wants. Defaults to true.
+    ///
+    /// The broker tells every second which levels somebody wants: a worker that is connected, or
+    /// one that will come back. A call site of another level costs one load and a branch. A level
+    /// is measured at most two seconds after somebody wants it, and until five seconds after nobody
+    /// does any more. Until the broker has spoken for five seconds, everything is measured; while
+    /// it is away, what was wanted last.
+    ///
+    /// With `false` everything that [`levels`](Self::levels) allows is always measured.
+    pub const fn demand(mut self, demand: bool) -> Self {
+        self.demand = demand;
+        self
+    }
+
+    /// How much memory the cells of all threads together may take, in bytes. Defaults to 16 MiB.
+    ///
+    /// A thread has 40 bytes for each call site of the program, and up to some KiB for each timer
+    /// that it uses. Beyond the limit threads share cells: measuring is slower then, and nothing
+    /// is lost. The limit is the process's; the last instrument that is built sets it, and what is
+    /// there already stays.
+    pub const fn max_memory(mut self, bytes: usize) -> Self {
+        self.max_memory = bytes;
+        self
+    }
+
+    /// Flushes at each panic, before it unwinds or aborts. Defaults to false.
+    ///
+    /// For programs built with `panic = "abort"`, which would lose what was measured since the last
+    /// interval. Each panic, also one that is caught, then takes up to the
+    /// [`flush_deadline`](Self::flush_deadline). It is done by a panic hook, which calls the one
+    /// that was there before; a hook that is set later replaces it. Only for an instrument that is
+    /// installed.
+    pub const fn flush_on_panic(mut self, flush: bool) -> Self {
+        self.flush_on_panic = flush;
+        self
+    }
+
+    /// Opens its sockets in this ZeroMQ context. Defaults to a context of its own. Once it is
+    /// destroyed, nothing is sent any more.
+    ///
+    /// File descriptors of a context of its own are out of the application's reach (on Linux), so
+    /// that a daemon may close all that it does not know. Those of this context are not: libzmq
+    /// aborts the process when they are closed.
+    pub fn context(mut self, context: zmq::Context) -> Self {
+        self.context = Some(context);
+        self
+    }
+
+    /// Makes it the program's instrument, which attributes and macros record into, until the guard
+    /// is dropped.
+    ///
+    /// # Errors
+    /// [`InstallError`], also when an instrument is installed already, or not yet done with its
+    /// last flush.
+    pub fn install(self) -> Result<Guard, InstallError> {
+        let (flush_on_panic, deadline) = (self.flush_on_panic, self.flush_deadline);
+        let guard = install::install(self.build()?).map_err(|_| InstallError::AlreadyInstalled)?;
+        if flush_on_panic {
+            install::flush_at_panics(deadline);
+        }
+        Ok(guard)
+    }
+
+    /// Makes an instrument that stands alone: only what its handle records goes into it.
+    ///
+    /// # Errors
+    /// [`BuildError`] when a setting cannot be, or the system gives no sockets or threads.
+    pub fn build(self) -> Result<Zibrato, BuildError> {
+        let source = Source::new(&self.source)?;
+        let levels = self.levels.map(|levels| {
+            levels.iter().map(|level| Level::new(level)).collect::<Result<BTreeSet<_>, _>>()
+        });
+        if !INTERVALS.contains(&self.interval) {
+            return Err(BuildError::Interval { interval: self.interval });
+        }
+        let control_port = match self.control_port {
+            Some(port) => port,
+            None => self.port.checked_add(1).ok_or(BuildError::Port { port: self.port })?,
+        };
+        for port in [self.port, control_port] {
+            if port == 0 {
+                return Err(BuildError::Port { port });
+            }
+        }
+        if !is_host(&self.host) {
+            return Err(BuildError::Host { host: self.host });
+        }
+        let curve = match self.curve {
+            Some(curve) => Some(curve),
+            None => Curve::from_env()?,
+        };
+        let settings = Settings {
+            source,
+            levels: levels.transpose()?,
+            host: self.host,
+            port: self.port,
+            control_port,
+            curve,
+            interval: self.interval,
+            flush_deadline: self.flush_deadline,
+            demand: self.demand,
+        };
+        fork::survive_forks();
+        local::limit_memory(self.max_memory);
+        Ok(Zibrato::new(Owner::start(settings, self.context)?))
+    }
+}
+
+/// Whether it may be a host name, an address without a port, or the folder of a broker.
+fn is_host(text: &str) -> bool {
+    if Door::Publishers.ipc_endpoint(text).is_some() {
+        return true;
+    }
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    bare.parse::<std::net::Ipv6Addr>().is_ok() || (!text.is_empty() && text.chars().all(is_name))
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("source", &self.source)
+            .field("levels", &self.levels)
+            .field("interval", &self.interval)
+            .field("flush_deadline", &self.flush_deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why no instrument was installed.
+///
+/// `Debug` says it in words too, and with its cause, because that is what `main` prints when it
+/// returns one.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// The program has an instrument already.
+    #[error("an instrument is installed already; `build` makes one that stands beside it")]
+    AlreadyInstalled,
+    /// The instrument could not be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+impl fmt::Debug for InstallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyInstalled => write!(f, "{self}"),
+            Self::Build(error) => write!(f, "{error:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BuildError, InstallError, Zibrato};
+
+    #[test]
+    fn what_main_prints_says_what_to_do() {
+        let error = Zibrato::builder().port(0).build().unwrap_err();
+        let words = "port 0 cannot be the broker's; it is 1 to 65534, 5550 by default";
+        assert_eq!(format!("{error:?}"), words);
+        let error = InstallError::from(BuildError::Thread(std::io::Error::other("no room")));
+        assert_eq!(format!("{error:?}"), "the sender could not be started: no room");
+    }
+}

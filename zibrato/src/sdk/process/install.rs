@@ -1,0 +1,178 @@
+//! The installed instrument: the program's, which attributes and macros record into.
+
+use super::fork;
+use super::zibrato::Zibrato;
+use crate::sdk::cells::per_process::PerProcess;
+use crate::sdk::collection::ledger::Stats;
+use crate::sdk::points::instrument::{self, Instrument, Owner};
+use crate::sdk::sending::thread;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::time::Duration;
+
+/// A child has what its parent had, but for one that was just installed or taken away when the
+/// process forked: that is its parent's alone.
+static INSTALLED: PerProcess<RwLock<Option<Zibrato>>> = PerProcess::new(RwLock::new(None));
+
+/// Held by whoever installs something.
+static INSTALLING: PerProcess<Mutex<()>> = PerProcess::new(Mutex::new(()));
+
+fn slot() -> &'static RwLock<Option<Zibrato>> {
+    INSTALLED.get(|parent| {
+        RwLock::new(match parent.try_read() {
+            Ok(installed) => installed.clone(),
+            Err(TryLockError::Poisoned(installed)) => installed.into_inner().clone(),
+            Err(TryLockError::WouldBlock) => None,
+        })
+    })
+}
+
+fn read() -> RwLockReadGuard<'static, Option<Zibrato>> {
+    slot().read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write() -> RwLockWriteGuard<'static, Option<Zibrato>> {
+    slot().write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The installed instrument, if there is one.
+///
+/// ```
+/// let name = format!("shard.{}.full", 7);
+/// if let Some(z) = zibrato::installed() {
+///     z.count("warn", &name, 1);
+/// }
+/// ```
+#[must_use]
+pub fn installed() -> Option<Zibrato> {
+    read().clone()
+}
+
+/// What points measure for.
+fn installed_instrument() -> Option<Arc<Instrument>> {
+    read().as_ref()?.owner.instrument()
+}
+
+/// Installs a handle unless there is one; gives it back then.
+pub(crate) fn install(handle: Zibrato) -> Result<Guard, Zibrato> {
+    fork::at_exit(shut_down_installed);
+    instrument::find_installed_by(installed_instrument);
+    // One at a time. Call sites look up who is installed meanwhile.
+    let installing = INSTALLING.get(|_| Mutex::new(()));
+    let _installing = installing.lock().unwrap_or_else(PoisonError::into_inner);
+    if installed().is_some() {
+        return Err(handle);
+    }
+    handle.owner.take_sites();
+    *write() = Some(handle.clone());
+    Ok(Guard { handle: Some(handle) })
+}
+
+/// The last flush, if the process ends while an instrument is installed.
+extern "C" fn shut_down_installed() {
+    let shut_down = || installed().map(|handle| handle.owner.shut_down());
+    // A panic must not leave a function that C calls. There is nobody to tell of it any more.
+    drop(std::panic::catch_unwind(shut_down));
+}
+
+/// From now on each panic flushes what is installed then, for at most `within`.
+pub(crate) fn flush_at_panics(within: Duration) {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    static WITHIN_MS: AtomicU64 = AtomicU64::new(0);
+    WITHIN_MS.store(u64::try_from(within.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    if DONE.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        before(info);
+        // The sender cannot wait for itself.
+        if !thread::is_ours()
+            && let Some(installed) = installed()
+        {
+            installed.flush(Duration::from_millis(WITHIN_MS.load(Ordering::SeqCst)));
+        }
+    }));
+}
+
+/// Keeps an instrument installed. Dropped, it flushes within the flush deadline, and measuring
+/// ends.
+///
+/// Bind it to a name in `main`; bound to `_` it is dropped at once.
+///
+/// # How a process may end
+///
+/// | end | what was measured until then |
+/// |---|---|
+/// | the guard is dropped: by return, `?`, or a panic that unwinds | is flushed |
+/// | `std::process::exit`, or return from `main` with the guard forgotten or in a static | is flushed, by an `atexit` handler |
+/// | a thread ends | stays in its cells, and goes out with the next interval |
+/// | no broker | waits for one for the flush deadline, and is lost then |
+/// | `abort`, `panic = "abort"`, `_exit`, SIGKILL, or any signal that nobody handles | is lost from the last interval on |
+///
+/// The last flush takes no longer than [`flush_deadline`](crate::Builder::flush_deadline), and
+/// 100 ms more if a broker took the last batch and does not say so.
+///
+/// A signal that the program handles ends it as any other way out of `main` does:
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use signal_hook::consts::SIGTERM;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let stop = Arc::new(AtomicBool::new(false));
+/// signal_hook::flag::register(SIGTERM, Arc::clone(&stop))?;
+/// let _zibrato = zibrato::Zibrato::builder().source("importer").install()?;
+/// while !stop.load(Ordering::Relaxed) {
+///     zibrato::count!("info", "importer.rounds");
+///     # signal_hook::low_level::raise(SIGTERM)?;
+/// }
+/// Ok(()) // here the guard is dropped, and flushes
+/// # }
+/// ```
+///
+/// # After a fork
+///
+/// A child goes on measuring with the same settings, under an identity and over sockets of its
+/// own, which it makes when it first measures; one that only calls `exec` never does. What its
+/// parent had measured is the parent's to send, and a scope with a name known at run time that
+/// began before the fork is counted or timed in the parent only. [`Zibrato::stats`] begins at zero
+/// there. Dropping the guard in the child flushes what the child measured. While the system gives a
+/// child no thread or no sockets, what it measures stays pending; once a second it asks again. A child made by a bare `clone` or
+/// by `vfork`, of which the C library tells nobody, must not measure before it calls `exec`.
+#[derive(Debug)]
+#[must_use = "measuring ends when it is dropped; bind it to a name, not to `_`"]
+pub struct Guard {
+    // Only `None` once it has been shut down.
+    handle: Option<Zibrato>,
+}
+
+impl Guard {
+    /// The installed instrument.
+    #[must_use]
+    pub fn handle(&self) -> Zibrato {
+        // It is there until `finish` takes it, which takes the guard with it.
+        #[expect(clippy::expect_used, reason = "only `finish` takes it, when the guard goes")]
+        self.handle.clone().expect("a guard that lives has its handle")
+    }
+
+    /// Ends measuring, flushes within the flush deadline, and says what became of every reading.
+    pub fn shutdown(mut self) -> Stats {
+        self.finish().unwrap_or_default()
+    }
+
+    fn finish(&mut self) -> Option<Stats> {
+        let handle = self.handle.take()?;
+        let stats = handle.owner.shut_down();
+        // Only now, because two instruments cannot share the call sites.
+        *write() = None;
+        Some(stats)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

@@ -1,0 +1,253 @@
+//! What all handles to one instrument share: its works, which a forked child makes anew.
+
+use crate::curve::Curve;
+use crate::measurement::{Level, Source};
+use crate::sdk::cells::per_process::{PerProcess, generation};
+use crate::sdk::cells::reentry::busy;
+use crate::sdk::collection::collector::Collector;
+use crate::sdk::collection::ledger::Stats;
+use crate::sdk::points::instrument::{self, Instrument};
+use crate::sdk::points::point::sender_is_missing;
+use crate::sdk::points::site;
+use crate::sdk::sending::error::BuildError;
+use crate::sdk::sending::link::{Dial, endpoint};
+use crate::sdk::sending::sender::{NoRoom, Sender};
+use crate::wire::Door;
+use once_cell::race::OnceBox;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a system that gave a child no thread is left alone.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Settings that were checked; a child starts over with the same.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) source: Source,
+    pub(crate) levels: Option<BTreeSet<Level>>,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) control_port: u16,
+    pub(crate) curve: Option<Curve>,
+    pub(crate) interval: Duration,
+    pub(crate) flush_deadline: Duration,
+    /// Whether levels that nobody wants are left unmeasured.
+    pub(crate) demand: bool,
+}
+
+/// What collects, and the thread that sends, in one process.
+#[derive(Debug)]
+pub(crate) struct Works {
+    pub(crate) collector: Arc<Collector>,
+    /// Missing in a child as long as the system gives it no thread; what it measures stays pending.
+    sender: OnceBox<Sender>,
+    generation: u64,
+}
+
+impl Works {
+    fn new(collector: Arc<Collector>) -> Self {
+        sender_is_missing(true);
+        Self { collector, sender: OnceBox::new(), generation: generation() }
+    }
+
+    pub(crate) fn sender(&self) -> Option<&Sender> {
+        self.sender.get()
+    }
+
+    /// The sender is there. Called once.
+    fn set_sender(&self, sender: Sender) {
+        if self.sender.set(Box::new(sender)).is_ok() {
+            sender_is_missing(false);
+        }
+    }
+
+    fn shut_down(&self, within: Duration) -> Stats {
+        self.collector.close();
+        if let Some(sender) = self.sender() {
+            sender.stop(within);
+        }
+        let stats = self.collector.lose_the_rest();
+        self.collector.leave_sites();
+        stats
+    }
+}
+
+impl Drop for Works {
+    fn drop(&mut self) {
+        // In a child the parent's are nobody's.
+        if self.sender().is_none() && self.generation == generation() {
+            sender_is_missing(false);
+        }
+    }
+}
+
+/// The works of one process, once they are there.
+#[derive(Debug, Default)]
+struct Slot {
+    works: OnceBox<Works>,
+    /// When the system was last asked for a thread. Whoever makes something here has it locked.
+    asked: Mutex<Option<Instant>>,
+}
+
+impl Slot {
+    fn asked(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Flushes and ends the sender when the last handle goes.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    settings: Settings,
+    slots: PerProcess<Slot>,
+    /// Whether it was installed, and so the call sites are its, here and in children.
+    has_sites: AtomicBool,
+    ended: AtomicBool,
+}
+
+/// What is done about a child's works that are not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Leave,
+    Start,
+}
+
+impl Owner {
+    pub(crate) fn start(
+        settings: Settings,
+        context: Option<zmq::Context>,
+    ) -> Result<Self, BuildError> {
+        let works = Works::new(settings.collector());
+        works.set_sender(settings.sender(&works.collector, context, NoRoom::Fails)?);
+        let slot = Slot { works: OnceBox::with_value(Box::new(works)), ..Slot::default() };
+        let (has_sites, ended) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { settings, slots: PerProcess::of(generation(), slot), has_sites, ended })
+    }
+
+    /// The works of this process. The first use in a child makes them; there are none if measuring
+    /// had ended before the fork.
+    pub(crate) fn works(&self) -> Option<&Works> {
+        self.find_or_make(Missing::Start)
+    }
+
+    /// Makes the call sites of the program this instrument's.
+    pub(crate) fn take_sites(&self) {
+        self.has_sites.store(true, Ordering::SeqCst);
+        if let Some(works) = self.works() {
+            works.collector.take_sites();
+        }
+    }
+
+    /// What became of every reading that this process made.
+    pub(crate) fn stats(&self) -> Stats {
+        // Asking must not be what starts a sender.
+        let works = self.find_or_make(Missing::Leave);
+        works.map(|works| works.collector.stats()).unwrap_or_default()
+    }
+
+    /// The last flush. A child that has measured nothing has nothing to flush, and leaves what is
+    /// its parent's alone.
+    pub(crate) fn shut_down(&self) -> Stats {
+        let works = self.find_or_make(Missing::Leave);
+        self.ended.store(true, Ordering::SeqCst);
+        let had_sites = self.has_sites.swap(false, Ordering::SeqCst);
+        if let Some(works) = works {
+            // There may be room now.
+            self.begin_sending(works, &mut self.slot().asked());
+            return works.shut_down(self.settings.flush_deadline);
+        }
+        // Only once: by the next time they may be another installation's.
+        if had_sites {
+            site::belong_to(0);
+        }
+        Stats::default()
+    }
+
+    fn slot(&self) -> &Slot {
+        self.slots.get(|_| Slot::default())
+    }
+
+    fn find_or_make(&self, missing: Missing) -> Option<&Works> {
+        let slot = self.slot();
+        match (slot.works.get(), missing) {
+            (Some(works), Missing::Start) if works.sender().is_none() => {
+                self.find_sender(slot, works);
+                Some(works)
+            }
+            (Some(works), _) => Some(works),
+            (None, Missing::Leave) => None,
+            (None, Missing::Start) => busy(|| self.make(slot)),
+        }
+    }
+
+    fn make<'a>(&self, slot: &'a Slot) -> Option<&'a Works> {
+        let mut asked = slot.asked();
+        if let Some(works) = slot.works.get() {
+            return Some(works);
+        }
+        if self.ended.load(Ordering::SeqCst) {
+            return None;
+        }
+        let works = Works::new(self.settings.collector());
+        if self.has_sites.load(Ordering::SeqCst) {
+            // Takes all that the parent counted, in cells that were copied, as settled.
+            works.collector.take_sites();
+        }
+        self.begin_sending(&works, &mut asked);
+        Some(slot.works.get_or_init(|| Box::new(works)))
+    }
+
+    /// Asks the system for a thread, if the last time is a while ago.
+    fn find_sender(&self, slot: &Slot, works: &Works) {
+        let mut asked = slot.asked();
+        if asked.is_none_or(|asked| asked.elapsed() >= ASK_AGAIN) {
+            busy(|| self.begin_sending(works, &mut asked));
+        }
+    }
+
+    /// Starts the sender of a child unless it has one, if the system gives it a thread.
+    fn begin_sending(&self, works: &Works, asked: &mut Option<Instant>) {
+        if works.sender().is_some() {
+            return;
+        }
+        *asked = Some(Instant::now());
+        // A context of its own, always: the one that the application gave is the parent's.
+        if let Ok(sender) = self.settings.sender(&works.collector, None, NoRoom::Waits) {
+            works.set_sender(sender);
+        }
+    }
+}
+
+impl instrument::Owner for Owner {
+    fn instrument(&self) -> Option<Arc<Instrument>> {
+        Some(Arc::clone(&self.works()?.collector.instrument))
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+impl Settings {
+    fn collector(&self) -> Arc<Collector> {
+        Arc::new(Collector::new(Instrument::new(self.source.clone(), self.levels.clone())))
+    }
+
+    fn sender(
+        &self,
+        collector: &Arc<Collector>,
+        context: Option<zmq::Context>,
+        no_room: NoRoom,
+    ) -> Result<Sender, BuildError> {
+        let endpoints = [
+            endpoint(&self.host, Door::Publishers, self.port),
+            endpoint(&self.host, Door::Subscribers, self.control_port),
+        ];
+        let dial = Dial { endpoints, curve: self.curve.clone(), context };
+        Sender::start(Arc::clone(collector), dial, self.interval, self.demand, no_room)
+    }
+}

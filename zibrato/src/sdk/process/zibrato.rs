@@ -1,0 +1,142 @@
+//! The handle to an instrument.
+
+use super::owner::{Owner, Works};
+use crate::measurement::{Kind, Source, TextError};
+use crate::sdk::cells::amount::{Amount, Number};
+use crate::sdk::collection::ledger::Stats;
+use crate::sdk::handles::guard::{CountMe, TimeMe};
+use crate::sdk::handles::handle::{CounterHandle, GaugeHandle, Handle, TimerHandle};
+use crate::sdk::points::instrument::{self, Instrument};
+use crate::sdk::points::loss::Loss;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An instrument: measures under names known at run time, and says what became of every reading.
+///
+/// Clones are the same instrument. [`Builder::install`](crate::Builder::install) makes one the
+/// program's, which attributes and macros record into; [`Builder::build`](crate::Builder::build)
+/// makes one that stands alone, and several of those may live in one process. When the last clone
+/// of such a one goes, it flushes.
+///
+/// Levels and names are texts here. `count`, `time` and `read_gauge` look them up on each call,
+/// which costs about 100 ns; [`counter`](Self::counter), [`timer`](Self::timer) and
+/// [`gauge`](Self::gauge) look them up once, and what they give costs what a call site costs. A
+/// text that may not be on the wire is not an error but a counted loss: instrumentation must not
+/// change what a program does.
+///
+/// One instrument keeps 100,000 names apart; beyond them readings go to a series `_overflow`, and
+/// [`Stats::overflowing`](crate::Stats::overflowing) says which name was the first to find no room.
+///
+/// ```
+/// # fn main() -> Result<(), zibrato::InstallError> {
+/// let z = zibrato::Zibrato::builder().source("importer").build()?;
+/// for shard in 0..3 {
+///     z.count("info", &format!("shard.{shard}.rows"), 100);
+/// }
+/// z.read_gauge("info", "queue.depth", 17);
+/// assert_eq!(z.stats().recorded, 4);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Zibrato {
+    pub(super) owner: Arc<Owner>,
+    source: Option<Source>,
+}
+
+impl Zibrato {
+    pub(crate) fn new(owner: Owner) -> Self {
+        Self { owner: Arc::new(owner), source: None }
+    }
+
+    /// A handle to the same instrument whose readings carry another source.
+    ///
+    /// # Errors
+    /// When `source` may not be on the wire.
+    pub fn with_source(&self, source: &str) -> Result<Self, TextError> {
+        Ok(Self { owner: Arc::clone(&self.owner), source: Some(Source::new(source)?) })
+    }
+
+    /// Counts.
+    pub fn count<A: Amount>(&self, level: &str, name: &str, amount: A) {
+        self.record(Kind::Counter, level, name, amount.number());
+    }
+
+    /// A handle to a counter, for names that are counted often.
+    #[must_use]
+    pub fn counter(&self, level: &str, name: &str) -> CounterHandle {
+        CounterHandle(self.handle(Kind::Counter, level, name))
+    }
+
+    /// A handle to a gauge, for names that are read often.
+    #[must_use]
+    pub fn gauge(&self, level: &str, name: &str) -> GaugeHandle {
+        GaugeHandle(self.handle(Kind::Gauge, level, name))
+    }
+
+    /// A handle to a timer, for names that are timed often.
+    #[must_use]
+    pub fn timer(&self, level: &str, name: &str) -> TimerHandle {
+        TimerHandle(self.handle(Kind::Timer, level, name))
+    }
+
+    /// Reads a gauge.
+    pub fn read_gauge<A: Amount>(&self, level: &str, name: &str, value: A) {
+        self.record(Kind::Gauge, level, name, value.number());
+    }
+
+    /// Records how long something took that was measured elsewhere.
+    pub fn time(&self, level: &str, name: &str, took: Duration) {
+        let seconds = Number::Float(took.as_secs_f64());
+        self.record(Kind::Timer, level, name, seconds);
+    }
+
+    /// Counts one when the returned guard is dropped.
+    pub fn count_me(&self, level: &str, name: &str) -> CountMe {
+        CountMe::of(self.instrument(), level, name, self.source.clone())
+    }
+
+    /// Times until the returned guard is dropped.
+    pub fn time_me(&self, level: &str, name: &str) -> TimeMe {
+        TimeMe::of(self.instrument(), level, name, self.source.clone())
+    }
+
+    /// Sends what was recorded before the call, now, and waits until the broker has it, or for
+    /// `within`. What it does not take in time stays pending.
+    pub fn flush(&self, within: Duration) -> Stats {
+        if let Some(sender) = self.owner.works().and_then(Works::sender) {
+            sender.flush(within);
+        }
+        self.stats()
+    }
+
+    /// What became of every reading.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.owner.stats()
+    }
+
+    fn record(&self, kind: Kind, level: &str, name: &str, value: Number) {
+        if let Some(works) = self.owner.works() {
+            let instrument = &works.collector.instrument;
+            instrument.record(kind, level, name, self.source.as_ref(), value);
+        }
+    }
+
+    fn handle(&self, kind: Kind, level: &str, name: &str) -> Handle {
+        let named = match self.owner.works() {
+            Some(works) => {
+                let instrument = &works.collector.instrument;
+                instrument.named(kind, level, name, self.source.as_ref())
+            }
+            // Without an instrument it measures nothing, whatever the reason says.
+            None => Err(Loss::Deadline),
+        };
+        let owner: Arc<dyn instrument::Owner> = Arc::<Owner>::clone(&self.owner);
+        Handle::new(named, Arc::downgrade(&owner))
+    }
+
+    fn instrument(&self) -> Option<Arc<Instrument>> {
+        instrument::Owner::instrument(&*self.owner)
+    }
+}
