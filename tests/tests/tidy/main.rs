@@ -8,10 +8,13 @@
 mod documents;
 mod edges;
 mod flags;
+mod imports;
+mod layers;
 mod packages;
 mod seeds;
 mod sources;
 
+use sources::shipped;
 use std::path::Path;
 use zibrato_tests::repository;
 

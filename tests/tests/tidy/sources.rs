@@ -153,7 +153,7 @@ fn rust(folder: &str) -> Vec<Source> {
 }
 
 /// The lines that are compiled into the crate, with their numbers: no tests, no comments.
-fn shipped<'a>(path: &str, text: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+pub(crate) fn shipped<'a>(path: &str, text: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
     let is_test = path.ends_with("/tests.rs") || path.contains("/tests/");
     let lines = if is_test { "" } else { text }.lines().zip(1..);
     // Tests stand last in a file.

@@ -3,7 +3,7 @@
 //! Z85 alone does not tell which of the two a key is; with the word before it nobody can mix them
 //! up, and secrets can be searched for.
 
-use super::libzmq::public_of;
+use super::libzmq::{HOW_TO_LINK, public_of};
 use super::z85::{self, KEY_BYTES, KEY_CHARACTERS, Wrong};
 use std::fmt;
 use std::str::FromStr;
@@ -181,7 +181,7 @@ pub enum KeyError {
         found: usize,
     },
     /// libzmq cannot encrypt.
-    #[error("the libzmq in this program cannot encrypt (it has no CURVE); {}", super::HOW_TO_LINK)]
+    #[error("the libzmq in this program cannot encrypt (it has no CURVE); {}", HOW_TO_LINK)]
     NoCurve,
     /// It begins with neither word.
     #[error(

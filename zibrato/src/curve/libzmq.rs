@@ -9,6 +9,10 @@ unsafe extern "C" {
     fn zmq_curve_public(z85_public_key: *mut c_char, z85_secret_key: *const c_char) -> c_int;
 }
 
+/// How to come by a libzmq that encrypts.
+pub(super) const HOW_TO_LINK: &str = "build with `cargo --config .cargo/system-libzmq.toml build --release`, \
+     which links the system's libzmq (Debian: libzmq3-dev)";
+
 /// The public key that belongs to a secret one, both as Z85. `None` if libzmq has no CURVE.
 pub(super) fn public_of(secret: &str) -> Option<String> {
     if secret.len() != KEY_CHARACTERS {

@@ -30,10 +30,6 @@ const SERVER_KEY: &str = "ZIBRATO_SERVER_KEY";
 /// The variable with the client's own secret key, or the file that it is in.
 const CURVE_KEY: &str = "ZIBRATO_CURVE_KEY";
 
-/// How to come by a libzmq that encrypts.
-const HOW_TO_LINK: &str = "build with `cargo --config .cargo/system-libzmq.toml build --release`, \
-                           which links the system's libzmq (Debian: libzmq3-dev)";
-
 /// What a client needs: the broker's public key and its own secret one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Curve {

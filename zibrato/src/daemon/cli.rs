@@ -8,11 +8,11 @@
 mod file;
 mod generate;
 mod notes;
+mod origins;
+mod variable;
 
 use super::exit::{Exit, Failure};
 use super::logging::LogFormat;
-use super::nearest::nearest;
-use super::program::Program;
 use super::stderr;
 use super::stdout::{self, stdout_failure};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -21,11 +21,10 @@ use file::File;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use variable::{Variable, Wrong, is_given, set_variable, variable_name};
 
 pub(super) use notes::{Note, doubtful_levels};
-
-/// Where variables come from: the environment, but for tests.
-type Variable<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
+pub(super) use origins::Origins;
 
 /// The flags that every daemon has.
 #[derive(Debug, Clone, Args)]
@@ -56,21 +55,25 @@ pub(super) struct Given<T> {
     pub(super) notes: Vec<Note>,
 }
 
-/// Reads the command line, the variables and the configuration file of a program.
+/// Reads the command line, the variables and the configuration file of a program, whose subcommands
+/// use the flags that `subcommand_flags` gives, and whose help `subcommand_help` changes.
 ///
 /// # Errors
 /// How to exit, after help, version, a generated text or what is wrong has been printed.
-pub(super) fn parse<T: Program>() -> Result<Given<T>, Exit> {
+pub(super) fn parse<T: Parser>(
+    subcommand_flags: &dyn Fn(&str) -> Option<Vec<String>>,
+    subcommand_help: &dyn Fn(&str, Command) -> Command,
+) -> Result<Given<T>, Exit> {
     let variable = |name: &str| std::env::var_os(name);
     let args: Vec<_> = std::env::args_os().collect();
     let used = |path: &str| match generate::is_generator(path) {
         true => Some(Vec::new()),
-        false => T::subcommand_flags(path),
+        false => subcommand_flags(path),
     };
     let command = with_subcommand_flags(
         with_variables(generate::add_commands(T::command())),
         &used,
-        &T::subcommand_help,
+        subcommand_help,
     );
     if let Some(text) = generate::text(T::command, &args, &command) {
         let printed = text.or_else(|error| stdout_failure(error).map(|()| Vec::new()));
@@ -118,13 +121,6 @@ fn tell(error: &clap::Error) {
     }
 }
 
-/// What may be wrong before a daemon starts.
-#[derive(Debug)]
-enum Wrong {
-    Clap(clap::Error),
-    Config(String),
-}
-
 fn parse_from<T: Parser>(
     mut command: Command,
     args: Vec<OsString>,
@@ -142,48 +138,6 @@ fn parse_from<T: Parser>(
         Ok(flags) => Ok((flags, Origins::new(&command, &args, &file, variable))),
         Err(error) => Err(blame(&mut command, &args, &file, variable, error)),
     }
-}
-
-/// Flags that were not given on the command line, and where they come from.
-#[derive(Debug, Default)]
-pub(super) struct Origins(Vec<(String, String)>);
-
-impl Origins {
-    fn new(command: &Command, args: &[OsString], file: &File, variable: &Variable<'_>) -> Self {
-        let origin = |arg: &Arg| {
-            let long = arg.get_long().filter(|long| !is_given(args, long))?;
-            let from_variable = set_variable(arg, variable);
-            let from_file = || Some(file.gives(long)?.display().to_string());
-            Some((format!("--{long}"), from_variable.or_else(from_file)?))
-        };
-        Self(command.get_arguments().filter_map(origin).collect())
-    }
-
-    /// Adds to a message where the flags that it names were given, if not on the command line.
-    pub(super) fn explain(&self, message: &str) -> String {
-        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        let words: Vec<_> = message.split(|c| !is_name(c)).collect();
-        let named = self.0.iter().filter(|(flag, _)| words.contains(&&**flag));
-        let said: Vec<_> =
-            named.map(|(flag, origin)| format!("{flag} is set by {origin}")).collect();
-        if said.is_empty() {
-            message.to_owned()
-        } else {
-            format!("{message} ({})", said.join(", "))
-        }
-    }
-}
-
-/// The variable of a flag, if it is set.
-fn set_variable(arg: &Arg, variable: &Variable<'_>) -> Option<String> {
-    let name = arg.get_env()?.to_str()?;
-    variable(name).map(|_| name.to_owned())
-}
-
-/// Whether a flag is on a command line.
-fn is_given(args: &[OsString], long: &str) -> bool {
-    let mut names = args.iter().filter_map(|arg| arg.to_str()?.strip_prefix("--"));
-    names.any(|name| name.split('=').next() == Some(long))
 }
 
 /// Says which variable or which key of the file has a wrong value. The parser knows flags only, and
@@ -300,10 +254,6 @@ fn with_flags(
         });
     }
     command
-}
-
-fn variable_name(text: &str) -> String {
-    text.replace('-', "_").to_uppercase()
 }
 
 /// The file that `--config` or its variable names. Everything else that may be wrong with the

@@ -109,7 +109,7 @@ pub fn main<T: Program>() -> ExitCode {
         stderr::flush(LAST_LINES);
         return Exit::Unavailable.into();
     }
-    let code = match cli::parse::<T>() {
+    let code = match cli::parse::<T>(&T::subcommand_flags, &T::subcommand_help) {
         Ok(given) => {
             let Given { flags, origins, notes } = given;
             start(flags, &origins, notes).unwrap_or_else(|mut failure| {

@@ -1,12 +1,14 @@
 //! The line of Zibrato 0.2, kept for ever: `level|mtype|name|value|timestamp|source`.
 
 mod bars;
+mod error;
 mod quick;
 
 use crate::measurement::{
-    DEFAULT_SOURCE, Kind, MAX_LEVEL_BYTES, MAX_NAME_BYTES, TextProblem, check_level, check_name,
+    DEFAULT_SOURCE, Kind, MAX_LEVEL_BYTES, MAX_NAME_BYTES, check_level, check_name,
 };
 use bars::Bars;
+pub use error::LineError;
 use std::fmt::{self, Write as _};
 
 /// The largest moment a line may name: the year 9999, in unix seconds.
@@ -128,60 +130,6 @@ fn write_number(f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result {
 pub fn lines(frame: &[u8]) -> impl Iterator<Item = Result<Line<'_>, LineError>> {
     let trimmed = frame.split(|byte| *byte == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
     trimmed.filter(|line| !line.is_empty()).map(Line::decode)
-}
-
-/// Why a line was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LineError {
-    /// It is not UTF-8.
-    #[error("the line is not UTF-8")]
-    Encoding,
-    /// It does not have six fields.
-    #[error("a line has 6 fields, level|mtype|name|value|timestamp|source, this one has {found}")]
-    Fields {
-        /// How many it has.
-        found: usize,
-    },
-    /// The mtype is not a known one.
-    #[error("the mtype is not counter, gauge, set or timer")]
-    Kind,
-    /// The level may not be.
-    #[error("the level {0}")]
-    Level(TextProblem),
-    /// The member of a set may not be.
-    #[error("the member {0}")]
-    Member(TextProblem),
-    /// The name may not be.
-    #[error("the name {0}")]
-    Name(TextProblem),
-    /// The source may not be.
-    #[error("the source {0}")]
-    Source(TextProblem),
-    /// The timestamp is not a moment in unix seconds.
-    #[error("the timestamp is not a number of Unix seconds")]
-    Timestamp,
-    /// The value is not a finite decimal number.
-    #[error("the value is not a finite decimal number")]
-    Value,
-}
-
-impl LineError {
-    /// A constant word for the reason, as counters are labelled with it.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::Encoding => "encoding",
-            Self::Fields { .. } => "fields",
-            Self::Kind => "mtype",
-            Self::Level(_) => "level",
-            Self::Member(_) => "member",
-            Self::Name(_) => "name",
-            Self::Source(_) => "source",
-            Self::Timestamp => "timestamp",
-            Self::Value => "value",
-        }
-    }
 }
 
 #[cfg(test)]

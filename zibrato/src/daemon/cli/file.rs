@@ -1,7 +1,8 @@
 //! The configuration file: TOML, whose keys are the long flags without the dashes.
 
-use super::{Variable, Wrong, nearest};
+use super::variable::{Variable, Wrong};
 use crate::bounded::read_bounded;
+use crate::daemon::nearest::nearest;
 use clap::builder::PossibleValue;
 use clap::{Arg, ArgAction, Command};
 use std::any::TypeId;

@@ -1,7 +1,8 @@
 //! What is probably a mistake, though a program can run with it: told of at its start and by
 //! `--check`.
 
-use super::{is_given, nearest, variable_name};
+use super::variable::{is_given, variable_name};
+use crate::daemon::nearest::nearest;
 use clap::Command;
 use std::ffi::OsString;
 use std::fmt;

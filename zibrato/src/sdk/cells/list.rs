@@ -5,6 +5,7 @@
 use super::per_process::PerProcess;
 use once_cell::race::OnceRef;
 use std::iter;
+use std::panic::RefUnwindSafe;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -29,6 +30,9 @@ pub(crate) struct Link<T: 'static> {
 }
 
 const NOWHERE: u32 = u32::MAX;
+
+// One word each, which a panic leaves as it was or as it is to be.
+impl<T> RefUnwindSafe for Link<T> {}
 
 /// The end of the list, which whoever adds something has locked.
 #[derive(Debug)]

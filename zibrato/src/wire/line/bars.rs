@@ -1,6 +1,6 @@
 //! Where the fields of a line end, and whether its bytes are plain ones.
 
-use super::LineError;
+use super::error::LineError;
 use crate::measurement::TextProblem;
 
 /// Where the fields of a line end, found eight bytes at a time; the broker looks at each line.

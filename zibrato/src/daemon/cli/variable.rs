@@ -1,0 +1,31 @@
+//! Variables and flags, and whether they are given.
+
+use clap::Arg;
+use std::ffi::OsString;
+
+/// Where variables come from: the environment, but for tests.
+pub(super) type Variable<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
+
+/// The variable of a flag, if it is set.
+pub(super) fn set_variable(arg: &Arg, variable: &Variable<'_>) -> Option<String> {
+    let name = arg.get_env()?.to_str()?;
+    variable(name).map(|_| name.to_owned())
+}
+
+/// Whether a flag is on a command line.
+pub(super) fn is_given(args: &[OsString], long: &str) -> bool {
+    let mut names = args.iter().filter_map(|arg| arg.to_str()?.strip_prefix("--"));
+    names.any(|name| name.split('=').next() == Some(long))
+}
+
+/// The part of a variable that stands for a program or a flag.
+pub(super) fn variable_name(text: &str) -> String {
+    text.replace('-', "_").to_uppercase()
+}
+
+/// What may be wrong before a daemon starts.
+#[derive(Debug)]
+pub(super) enum Wrong {
+    Clap(clap::Error),
+    Config(String),
+}

@@ -1,0 +1,57 @@
+//! Why a line is refused.
+
+use crate::measurement::TextProblem;
+
+/// Why a line was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineError {
+    /// It is not UTF-8.
+    #[error("the line is not UTF-8")]
+    Encoding,
+    /// It does not have six fields.
+    #[error("a line has 6 fields, level|mtype|name|value|timestamp|source, this one has {found}")]
+    Fields {
+        /// How many it has.
+        found: usize,
+    },
+    /// The mtype is not a known one.
+    #[error("the mtype is not counter, gauge, set or timer")]
+    Kind,
+    /// The level may not be.
+    #[error("the level {0}")]
+    Level(TextProblem),
+    /// The member of a set may not be.
+    #[error("the member {0}")]
+    Member(TextProblem),
+    /// The name may not be.
+    #[error("the name {0}")]
+    Name(TextProblem),
+    /// The source may not be.
+    #[error("the source {0}")]
+    Source(TextProblem),
+    /// The timestamp is not a moment in unix seconds.
+    #[error("the timestamp is not a number of Unix seconds")]
+    Timestamp,
+    /// The value is not a finite decimal number.
+    #[error("the value is not a finite decimal number")]
+    Value,
+}
+
+impl LineError {
+    /// A constant word for the reason, as counters are labelled with it.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Encoding => "encoding",
+            Self::Fields { .. } => "fields",
+            Self::Kind => "mtype",
+            Self::Level(_) => "level",
+            Self::Member(_) => "member",
+            Self::Name(_) => "name",
+            Self::Source(_) => "source",
+            Self::Timestamp => "timestamp",
+            Self::Value => "value",
+        }
+    }
+}
