@@ -9,7 +9,6 @@ use crate::journal::{OpenedJournal, Parts};
 use crate::memory::MemoryThread;
 use crate::pages::page;
 use crate::ports::Ports;
-use crate::raise::RaiseOnDrop;
 use crate::replay::{Desk, Now, ReplayThread};
 use crate::router::{Orders, RouterThread, ToJournal};
 use crate::seen::{MAX_PAIRS, Seen};
@@ -20,7 +19,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use zibrato::clock;
-use zibrato::daemon::{Hangup, HttpServer, Stop};
+use zibrato::daemon::{Hangup, HttpServer, NotifyOnDrop, Stop};
 use zibrato::resources::Resources;
 use zibrato::wire::{Door, WantedLevels};
 
@@ -133,7 +132,7 @@ impl Broker {
             .map(|address| HttpServer::start(address, move |path| page(path, &for_pages)))
             .transpose()
             .map_err(StartError::Http)?;
-        let last_word = RaiseOnDrop(ended.clone());
+        let last_word = NotifyOnDrop::new(ended.clone());
         let router = std::thread::Builder::new().name("zb-router".to_owned()).spawn(move || {
             let _last_word = last_word;
             router.run().inspect_err(|error| tracing::error!(event = "router_failed", %error))
@@ -378,7 +377,7 @@ fn start_replay(
 ) -> Result<Replay, StartError> {
     let (stop, ended) = (Stop::new()?, Stop::new()?);
     let replay = ReplayThread::new(socket, desk, guard, (stop.clone(), Arc::clone(shared)));
-    let last_word = RaiseOnDrop(ended.clone());
+    let last_word = NotifyOnDrop::new(ended.clone());
     let thread = std::thread::Builder::new().name("zb-replay".to_owned()).spawn(move || {
         let _last_word = last_word;
         if let Err(error) = replay.run() {

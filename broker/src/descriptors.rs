@@ -7,7 +7,6 @@
 
 use crate::connections::cut_among;
 use crate::ports::Ports;
-use crate::repeat::Repeat;
 use crate::shared::Shared;
 use rustix::process::{Resource, getrlimit};
 use std::fs;
@@ -17,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use zibrato::daemon::LogLimit;
 
 /// How soon is looked again for each descriptor that is free: libzmq takes about so long to accept a
 /// connection.
@@ -108,7 +108,7 @@ impl Drop for DescriptorThread {
 struct Watch {
     refused: u64,
     last: Option<Instant>,
-    repeat: Repeat,
+    repeat: LogLimit<60>,
 }
 
 impl Watch {
@@ -132,7 +132,7 @@ impl Watch {
         }
         let is_short = self.last.is_some_and(|last| last.elapsed() < LASTS);
         shared.tell_descriptors(is_short.then_some(limit), refused);
-        if is_short && self.repeat.may_tell() {
+        if is_short && self.repeat.admits() {
             let why = "nearly all file descriptors are in use, and the rest is reserved for the \
                        journal; raise LimitNOFILE, minfds or ulimit -n";
             let refused = std::mem::take(&mut self.refused);

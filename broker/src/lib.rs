@@ -11,7 +11,6 @@
 //! in the repository draws every frame.
 
 mod acks;
-mod bell;
 mod bind;
 mod broker;
 mod command;
@@ -32,8 +31,6 @@ mod memory;
 mod own;
 mod pages;
 mod ports;
-mod raise;
-mod repeat;
 mod replay;
 mod router;
 mod seen;

@@ -249,19 +249,9 @@ impl Unanswered {
     }
 }
 
-/// A text from elsewhere, made fit for one log line: no control characters, at most 300 characters.
-pub(crate) fn one_line(text: &str) -> String {
-    let clean = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut line: String = clean.take(300).collect();
-    if text.trim().chars().count() > 300 {
-        line.push('…');
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Endpoint, one_line};
+    use super::Endpoint;
 
     #[test]
     fn an_endpoint_is_https_or_on_this_machine() {
@@ -298,12 +288,5 @@ mod tests {
     fn an_endpoint_keeps_its_path_to_itself() {
         let hook = Endpoint::parse("--webhook-url", "https://hooks.slack.com/services/T0/X?a=b");
         assert_eq!(format!("{:?}", hook.unwrap()), "https://hooks.slack.com/***");
-    }
-
-    #[test]
-    fn foreign_texts_fit_on_one_log_line() {
-        assert_eq!(one_line(" a\nb\u{1b}[1m "), "a b [1m");
-        assert_eq!(one_line(&"é".repeat(301)), format!("{}…", "é".repeat(300)));
-        assert_eq!(one_line(&"é".repeat(300)), "é".repeat(300));
     }
 }

@@ -84,7 +84,6 @@ mod fold;
 mod http;
 mod levels;
 pub mod librato;
-mod log_limit;
 mod naming;
 mod once;
 mod program;

@@ -1,11 +1,11 @@
 //! How far a replaying worker has come, told between its threads, and to those who look on.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use zibrato::daemon::Waker;
 use zibrato::wire::Position;
 
 /// Windows that are delivered within such a time settle together.
@@ -18,7 +18,7 @@ const MAX_UNSETTLED: usize = 1_000;
 #[derive(Debug)]
 pub(crate) struct Progress {
     state: Mutex<State>,
-    wake: Wake,
+    waker: Waker,
 }
 
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ pub(crate) struct Reading {
 
 impl Progress {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { state: Mutex::default(), wake: Wake::new()? })
+        Ok(Self { state: Mutex::default(), waker: Waker::new()? })
     }
 
     /// The delivery has finished a window that ended at `end_ms`. It is not safe yet: see
@@ -108,7 +108,7 @@ impl Progress {
             state.unsettled.pop_front();
         }
         drop(state);
-        self.wake.wake();
+        self.waker.wake();
     }
 
     /// All that was delivered before `unsettled` is safe; everything, if there is no such time.
@@ -170,7 +170,7 @@ impl Progress {
     /// The delivery has ended: nothing will be delivered any more.
     pub(crate) fn end(&self) {
         self.state().ended = true;
-        self.wake.wake();
+        self.waker.wake();
     }
 
     pub(crate) fn ended(&self) -> bool {
@@ -179,17 +179,17 @@ impl Progress {
 
     /// Wakes the feed: there may be room for a window.
     pub(crate) fn wake(&self) {
-        self.wake.wake();
+        self.waker.wake();
     }
 
     /// Takes the reasons for having been woken; what happens from now on wakes again.
     pub(crate) fn clear(&self) {
-        self.wake.clear();
+        self.waker.clear();
     }
 
     /// Readable when the feed has been woken.
     pub(crate) fn descriptor(&self) -> RawFd {
-        self.wake.readable.as_raw_fd()
+        self.waker.as_raw_fd()
     }
 
     pub(crate) fn read_on(&self, change: impl FnOnce(&mut Reading)) {
@@ -220,32 +220,6 @@ impl Progress {
 /// A duration in milliseconds.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Wakes a thread that waits on descriptors.
-#[derive(Debug)]
-struct Wake {
-    readable: UnixStream,
-    writable: UnixStream,
-}
-
-impl Wake {
-    fn new() -> io::Result<Self> {
-        let (readable, writable) = UnixStream::pair()?;
-        readable.set_nonblocking(true)?;
-        writable.set_nonblocking(true)?;
-        Ok(Self { readable, writable })
-    }
-
-    fn wake(&self) {
-        // A full pipe is readable already, which is all that is wanted.
-        (&self.writable).write_all(&[0]).ok();
-    }
-
-    fn clear(&self) {
-        let mut taken = [0; 64];
-        while (&self.readable).read(&mut taken).is_ok_and(|read| read > 0) {}
-    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! The thread `zb-zap`: libzmq asks it about the key of each newcomer (RFC 27).
 
 use super::gate::Gate;
-use crate::raise::RaiseOnDrop;
-use crate::repeat::Repeat;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use zibrato::curve::PublicKey;
-use zibrato::daemon::Stop;
+use zibrato::daemon::{LogLimit, NotifyOnDrop, Stop};
 use zmq::DONTWAIT;
 
 /// Where libzmq asks, in each context.
@@ -49,7 +47,7 @@ impl ZapThread {
         let socket = open(context)?;
         let (stop, ended) = (Stop::new()?, Stop::new()?);
         let context = context.clone();
-        let (ask, last_word) = (stop.clone(), RaiseOnDrop(ended.clone()));
+        let (ask, last_word) = (stop.clone(), NotifyOnDrop::new(ended.clone()));
         let handle = std::thread::Builder::new().name("zb-zap".to_owned()).spawn(move || {
             let _last_word = last_word;
             run(&context, socket, &gate, &ask);
@@ -78,9 +76,9 @@ fn open(context: &zmq::Context) -> zmq::Result<zmq::Socket> {
 
 /// Serves until it has to stop, with another socket if one fails.
 fn run(context: &zmq::Context, mut socket: zmq::Socket, gate: &Gate, stop: &Stop) {
-    let mut told = Repeat::default();
+    let mut told = LogLimit::<60>::default();
     while let Err(error) = serve(&socket, gate, stop) {
-        if told.may_tell() {
+        if told.admits() {
             let why = "no new client can connect until libzmq provides another socket";
             tracing::error!(event = "zap_failed", %error, why);
         }

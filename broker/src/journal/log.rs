@@ -2,12 +2,12 @@
 
 use super::directory::Directory;
 use super::record::Marker;
-use crate::bell::Bell;
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use zibrato::daemon::Waker;
 use zibrato::wire::WantedLevels;
 
 /// How far apart the places are whose times are remembered, in milliseconds.
@@ -22,9 +22,9 @@ pub(crate) struct Log {
     directory: Arc<Directory>,
     state: Mutex<State>,
     /// Rung when there is more to read.
-    pub(crate) more: Bell,
+    pub(crate) more: Waker,
     /// Rung when there is something for the router.
-    pub(crate) router: Bell,
+    pub(crate) router: Waker,
     complete_until_ms: AtomicU64,
     /// The broker's time, as far as it is known here.
     clock_ms: AtomicU64,
@@ -115,8 +115,8 @@ impl Log {
         Ok(Self {
             directory,
             state: Mutex::new(State { segments, end, end_ms, marks, health, kept: None }),
-            more: Bell::new()?,
-            router: Bell::new()?,
+            more: Waker::new()?,
+            router: Waker::new()?,
             complete_until_ms: AtomicU64::new(0),
             clock_ms: AtomicU64::new(end_ms),
             may_tell_ms: AtomicU64::new(0),
@@ -253,7 +253,7 @@ impl Log {
             state.marks.push_back((first_new, end_ms));
         }
         drop(state);
-        self.more.ring();
+        self.more.wake();
     }
 
     /// Batches could not be made safe.
@@ -276,7 +276,7 @@ impl Log {
     /// These levels are to be kept from now on.
     pub(crate) fn keep(&self, levels: WantedLevels) {
         self.state().kept = Some(levels);
-        self.router.ring();
+        self.router.wake();
     }
 
     /// The levels to be kept from now on, if they have changed.

@@ -190,7 +190,7 @@ impl Queue {
     /// Gives back what is safe.
     pub(crate) fn give_back(&self, items: Vec<Item>) {
         self.back().extend(items);
-        self.log.router.ring();
+        self.log.router.wake();
     }
 
     /// Takes what has come back.

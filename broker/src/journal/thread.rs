@@ -9,15 +9,13 @@ use super::recover;
 use super::retention::{Disk, Retention, expired};
 use super::told::{self, Told};
 use super::writer::{Entry, SegmentLost, Writer, is_full};
-use crate::raise::RaiseOnDrop;
-use crate::repeat::Repeat;
 use crate::seen::Seen;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use zibrato::clock;
-use zibrato::daemon::Stop;
+use zibrato::daemon::{LogLimit, NotifyOnDrop, Stop};
 
 /// As much is written at once, if it is there.
 const GROUP_BYTES: usize = 1 << 20;
@@ -121,7 +119,7 @@ impl OpenedJournal {
         };
         keeper.let_tell();
         let ended = Stop::new()?;
-        let last_word = RaiseOnDrop(ended.clone());
+        let last_word = NotifyOnDrop::new(ended.clone());
         let thread =
             std::thread::Builder::new().name("zb-journal".to_owned()).spawn(move || {
                 let _last_word = last_word;
@@ -168,11 +166,11 @@ struct Keeper {
 /// What is wrong with the disk, by the line of the log that says so.
 #[derive(Debug, Default)]
 struct Complaints {
-    full: Repeat,
-    missing: Repeat,
-    unwritable: Repeat,
-    told: Repeat,
-    not_deleted: Repeat,
+    full: LogLimit<60>,
+    missing: LogLimit<60>,
+    unwritable: LogLimit<60>,
+    told: LogLimit<60>,
+    not_deleted: LogLimit<60>,
 }
 
 /// Why nothing can be made safe now.
@@ -287,14 +285,14 @@ impl Keeper {
         let path = self.writer.log().path().display();
         let complaints = &mut self.complaints;
         match trouble {
-            Trouble::Full(problem) if complaints.full.may_tell() => {
+            Trouble::Full(problem) if complaints.full.admits() => {
                 tracing::error!(event = "journal_full", problem, journal = %path, why = WHY);
             }
-            Trouble::Missing(problem) if complaints.missing.may_tell() => {
+            Trouble::Missing(problem) if complaints.missing.admits() => {
                 tracing::error!(event = "journal_missing", problem, journal = %path, why = WHY);
             }
             Trouble::SegmentLost(problem) | Trouble::Unwritable(problem)
-                if complaints.unwritable.may_tell() =>
+                if complaints.unwritable.admits() =>
             {
                 tracing::error!(event = "journal_unwritable", problem, journal = %path, why = WHY);
             }
@@ -305,7 +303,7 @@ impl Keeper {
     /// The journal can be written.
     fn is_well(&mut self) {
         let Complaints { full, missing, unwritable, .. } = &mut self.complaints;
-        if [full, missing, unwritable].map(Repeat::is_over).contains(&true) {
+        if [full, missing, unwritable].map(LogLimit::is_over).contains(&true) {
             tracing::info!(event = "journal_writes_again");
         }
     }
@@ -340,7 +338,7 @@ impl Keeper {
         // That the folder is away is told elsewhere.
         if let Err(error) = put.as_ref()
             && !is_misplaced(error)
-            && self.complaints.told.may_tell()
+            && self.complaints.told.admits()
         {
             let why = "this matters only if the clock is set back before the next start";
             tracing::warn!(event = "told_not_written", %error, why);
@@ -372,7 +370,7 @@ impl Keeper {
             (count, _) => self.writer.delete_oldest(count),
         };
         if let Err(error) = &deleted
-            && self.complaints.not_deleted.may_tell()
+            && self.complaints.not_deleted.admits()
         {
             let why = "it is no longer read, and occupies space until it can be deleted";
             tracing::warn!(event = "journal_not_deleted", %error, why);

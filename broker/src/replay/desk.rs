@@ -7,11 +7,11 @@ use super::refusal::{owned, refusal, unknown};
 use super::request::Origin;
 use super::saving::Saving;
 use crate::journal::{Cursor, Cursors, Log, Reader, levels};
-use crate::repeat::Repeat;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use zibrato::daemon::LogLimit;
 use zibrato::wire::{
     Commit, Fetch, MAX_CURSOR_LEVELS, MAX_CURSORS, Position, Reader as Who, Refusal, Refused,
     ReplayAnswer, ReplayRequest, WantedLevels,
@@ -55,7 +55,7 @@ pub(crate) struct Desk {
     saving: Saving,
     /// Why the journal could not be read the last time, if it could not, and when that was.
     unreadable: Option<(String, Instant)>,
-    unreadable_told: Repeat,
+    unreadable_told: LogLimit<60>,
     begun: Instant,
 }
 
@@ -114,7 +114,7 @@ impl Desk {
             to_tell: HashSet::new(),
             saving: Saving::default(),
             unreadable: None,
-            unreadable_told: Repeat::default(),
+            unreadable_told: LogLimit::default(),
             begun: now.at,
         };
         let lines = desk.cursors.damaged();
@@ -385,7 +385,7 @@ impl Desk {
     }
 
     fn cannot_read(&mut self, error: &io::Error) -> Refused {
-        if self.unreadable_told.may_tell() {
+        if self.unreadable_told.admits() {
             tracing::error!(event = "journal_not_read", %error);
         }
         let path = self.log.path().display();

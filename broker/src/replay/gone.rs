@@ -1,8 +1,8 @@
 //! How many batches were gone before a reader got to them, each counted once, however often the
 //! reader asks for the same place: one that is held up does so every two seconds.
 
-use crate::repeat::Repeat;
 use std::collections::HashMap;
+use zibrato::daemon::LogLimit;
 
 /// What has been counted, by reader.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ struct Counted {
     untold: u64,
     /// What the cursor does not count yet.
     pending: u64,
-    repeat: Repeat,
+    repeat: LogLimit<60>,
 }
 
 impl Gone {
@@ -67,7 +67,7 @@ impl Gone {
     fn take_untold(&mut self) -> Vec<(String, u64)> {
         let untold = self.by_name.iter_mut().filter(|(_, counted)| counted.untold > 0);
         let due = untold.filter_map(|(name, counted)| {
-            let may = counted.repeat.may_tell();
+            let may = counted.repeat.admits();
             may.then(|| (name.clone(), std::mem::take(&mut counted.untold)))
         });
         due.collect()

@@ -2,8 +2,8 @@
 //! each time.
 
 use crate::journal::{Cursors, Directory};
-use crate::repeat::Repeat;
 use std::time::{Duration, Instant};
+use zibrato::daemon::LogLimit;
 
 /// How soon saving is tried again after it has failed once.
 const SHORT: Duration = Duration::from_millis(100);
@@ -16,7 +16,7 @@ const LONG: Duration = Duration::from_secs(5);
 pub(super) struct Saving {
     failed: Option<Failed>,
     failures: u64,
-    told: Repeat,
+    told: LogLimit<60>,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Saving {
             "the folder {folder} cannot be written: {error}; see to its permissions and to the room \
              on its disk"
         );
-        if self.told.may_tell() {
+        if self.told.admits() {
             let why = "readers continue; after a restart of the broker they start at their last \
                        saved positions";
             tracing::error!(event = "cursors_not_saved", problem, why);

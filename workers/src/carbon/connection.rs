@@ -19,11 +19,11 @@ use super::address::Address;
 use super::kept::{SETTLES, Written};
 use super::stream::{self, Peer, is_break};
 use crate::backend::Payload;
-use crate::log_limit::LogLimit;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
+use zibrato::daemon::LogLimit;
 
 /// So many resets, none of them half a minute after the one before, make the connection wary.
 const BREAKS: u32 = 3;

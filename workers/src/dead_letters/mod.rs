@@ -11,13 +11,12 @@ mod time;
 pub(crate) use letter::{Letter, LetterError};
 pub(crate) use time::Rfc3339;
 
-use crate::log_limit::LogLimit;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use zibrato::daemon::{make_folder, probe_folder};
+use zibrato::daemon::{LogLimit, make_folder, probe_folder};
 
 /// How dead letters are called.
 const ENDING: &str = "dead";

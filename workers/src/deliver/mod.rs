@@ -12,7 +12,6 @@ use crate::backend::{Backend, Payload};
 use crate::backoff::{Backoff, Pace};
 use crate::counters::Ledger;
 use crate::dead_letters::DeadLetters;
-use crate::log_limit::LogLimit;
 use crate::progress::Progress;
 use crate::queue::{NoWindow, Queue, Waiting};
 use crate::status::Status;
@@ -23,6 +22,7 @@ use std::ops::ControlFlow::{self, Continue};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
+use zibrato::daemon::LogLimit;
 use zibrato::window::Window;
 
 /// How often the folder of dead letters is tried while nothing comes, when the last try failed and

@@ -3,7 +3,6 @@
 //!
 //! The thread `zb-issuer` asks, so that nobody waits for a slow server.
 
-use crate::http::one_line;
 use crate::thread::{Ended, OwnedThread};
 use crate::timed::Timed;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -15,6 +14,7 @@ use rustls::{
 use std::net::ToSocketAddrs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use zibrato::daemon::one_line;
 
 /// The longest time for everything but the look-up of the host.
 const PATIENCE: Duration = Duration::from_secs(2);

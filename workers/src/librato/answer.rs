@@ -1,10 +1,11 @@
 //! What Librato's answer means for the payload: taken, try again, hold, or never.
 
-use crate::http::{Answer, one_line};
+use crate::http::Answer;
 use crate::secret::Secret;
 use crate::{RefusedPart, SendError};
 use serde_json::{Map, Value};
 use std::time::Duration;
+use zibrato::daemon::one_line;
 
 /// The longest wait that a rate limit may ask for; its windows are minutes.
 const LONGEST_WAIT_S: u64 = 3600;

@@ -1,10 +1,11 @@
 //! What Slack's answer means for the message: taken, try again, hold, or never.
 
 use crate::SendError;
-use crate::http::{Answer, one_line};
+use crate::http::Answer;
 use crate::secret::Secret;
 use serde_json::Value;
 use std::time::Duration;
+use zibrato::daemon::one_line;
 
 /// How long to wait when Slack limits the rate and names no time.
 const RATE_LIMIT_WAIT: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 //! It answers GET and HEAD, one request a connection. A page is made by a function of the path
 //! that must not wait, so one thread serves them all.
 
-use super::stop::Stop;
+use super::stop::{NotifyOnDrop, Stop};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -110,7 +110,7 @@ impl HttpServer {
         let address = listener.local_addr()?;
         let (stop, ended) = (Stop::new()?, Stop::new()?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (asked, last_word) = (stop.clone(), RaiseOnDrop(ended.clone()));
+        let (asked, last_word) = (stop.clone(), NotifyOnDrop::new(ended.clone()));
         let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
             let _last_word = last_word;
             if let Err(error) = runtime.block_on(serve(listener, asked, Arc::new(pages))) {
@@ -152,15 +152,6 @@ impl HttpServer {
 impl Drop for HttpServer {
     fn drop(&mut self) {
         self.end(2 * LAST_ANSWERS);
-    }
-}
-
-/// Says that the thread has ended, also when it panics.
-struct RaiseOnDrop(Stop);
-
-impl Drop for RaiseOnDrop {
-    fn drop(&mut self) {
-        self.0.raise();
     }
 }
 

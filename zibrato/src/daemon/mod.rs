@@ -6,6 +6,7 @@ mod exit;
 mod findings;
 mod hangup;
 mod http;
+mod log_limit;
 mod logging;
 mod nearest;
 mod number;
@@ -17,12 +18,15 @@ mod stderr;
 mod stdout;
 mod stop;
 mod systemd;
+mod text;
+mod waker;
 
 pub use cli::{CommonFlags, check_configuration};
 pub use exit::{Exit, Failure};
 pub use findings::Findings;
 pub use hangup::Hangup;
 pub use http::{HttpError, HttpServer, Page};
+pub use log_limit::LogLimit;
 pub use logging::{LogFormat, log_metrics};
 pub use number::{NumberError, number, seconds, whole_number};
 pub use program::{Doubts, Program, main};
@@ -30,8 +34,10 @@ pub use prometheus::{Exposition, Family};
 pub use state::{NoStateFolder, make_folder, probe_folder, state_folder, state_variable};
 pub use stderr::dropped_log_lines;
 pub use stdout::{Output, print, stdout_failure};
-pub use stop::Stop;
+pub use stop::{NotifyOnDrop, Stop};
 pub use systemd::Systemd;
+pub use text::one_line;
+pub use waker::Waker;
 
 /// Reads a file of at most `most` bytes, and what the system says of it.
 ///

@@ -4,13 +4,12 @@
 //! raised it stays readable, for everybody.
 
 use super::signals::hangup_is_ignored;
-use rustix::event::{PollFd, PollFlags, Timespec};
+use super::waker::Waker;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::low_level::pipe;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -25,8 +24,7 @@ pub struct Stop {
 }
 
 struct Inner {
-    readable: UnixStream,
-    writable: UnixStream,
+    waker: Waker,
     raised: AtomicBool,
 }
 
@@ -36,11 +34,8 @@ impl Stop {
     /// # Errors
     /// When the process may open no more descriptors.
     pub fn new() -> io::Result<Self> {
-        let (readable, writable) = UnixStream::pair()?;
-        readable.set_nonblocking(true)?;
-        writable.set_nonblocking(true)?;
-        let raised = AtomicBool::new(false);
-        Ok(Self { inner: Arc::new(Inner { readable, writable, raised }) })
+        let (waker, raised) = (Waker::new()?, AtomicBool::new(false));
+        Ok(Self { inner: Arc::new(Inner { waker, raised }) })
     }
 
     /// A token that TERM, INT and QUIT raise as well.
@@ -50,7 +45,7 @@ impl Stop {
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::new()?;
         for signal in [SIGTERM, SIGINT, SIGQUIT] {
-            pipe::register(signal, stop.inner.writable.try_clone()?)?;
+            pipe::register(signal, stop.inner.waker.writer()?)?;
         }
         Ok(stop)
     }
@@ -62,7 +57,7 @@ impl Stop {
     /// When the process may open no more descriptors or handle no signals.
     pub fn on_hangup(self) -> io::Result<Self> {
         if !hangup_is_ignored() {
-            pipe::register(SIGHUP, self.inner.writable.try_clone()?)?;
+            pipe::register(SIGHUP, self.inner.waker.writer()?)?;
         }
         Ok(self)
     }
@@ -70,8 +65,7 @@ impl Stop {
     /// Asks to stop, now and for good.
     pub fn raise(&self) {
         if !self.inner.raised.swap(true, Ordering::SeqCst) {
-            // A full pipe is readable already, which is all that is wanted.
-            (&self.inner.writable).write_all(&[0]).ok();
+            self.inner.waker.wake();
         }
     }
 
@@ -90,10 +84,8 @@ impl Stop {
                 return true;
             }
             let left = timeout.saturating_sub(begun.elapsed());
-            let timespec = Timespec::try_from(left.min(LONGEST_WAIT)).unwrap_or_default();
-            let mut readable = [PollFd::new(&self.inner.readable, PollFlags::IN)];
-            // An error is an interrupted wait; the loop looks again.
-            if rustix::event::poll(&mut readable, Some(&timespec)).is_ok_and(|ready| ready > 0) {
+            // After an interrupted wait the loop looks again.
+            if self.inner.waker.wait(left.min(LONGEST_WAIT)) {
                 self.inner.raised.store(true, Ordering::Relaxed);
             } else if begun.elapsed() >= timeout {
                 return false;
@@ -102,15 +94,33 @@ impl Stop {
     }
 }
 
+/// Raises a token when it is dropped: the last word of a thread, also of one that panics.
+#[derive(Debug)]
+#[must_use = "it raises the token when it is dropped"]
+pub struct NotifyOnDrop(Stop);
+
+impl NotifyOnDrop {
+    /// Raises `stop` when it is dropped.
+    pub const fn new(stop: Stop) -> Self {
+        Self(stop)
+    }
+}
+
+impl Drop for NotifyOnDrop {
+    fn drop(&mut self) {
+        self.0.raise();
+    }
+}
+
 impl AsFd for Stop {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner.readable.as_fd()
+        self.inner.waker.as_fd()
     }
 }
 
 impl AsRawFd for Stop {
     fn as_raw_fd(&self) -> RawFd {
-        self.inner.readable.as_raw_fd()
+        self.inner.waker.as_raw_fd()
     }
 }
 

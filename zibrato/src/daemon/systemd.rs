@@ -3,6 +3,7 @@
 //! The protocol is one datagram a message to the socket that `NOTIFY_SOCKET` names; without that
 //! variable nothing is sent.
 
+use super::text::one_line;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -109,10 +110,6 @@ fn open(name: &OsString) -> io::Result<(UnixDatagram, SocketAddr)> {
     // Whoever does not read cannot hold a daemon up.
     socket.set_nonblocking(true)?;
     Ok((socket, address))
-}
-
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }
 
 #[cfg(test)]

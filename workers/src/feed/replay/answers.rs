@@ -3,8 +3,8 @@
 use super::link::{Answer, AnswerError};
 use super::{MAX_BYTES, PAUSE, REFUSED_PACE, ReplayEnd, ReplayFeed};
 use crate::backoff::roll;
-use crate::http::one_line;
 use std::time::{Duration, Instant};
+use zibrato::daemon::one_line;
 use zibrato::wire::{Fetched, Refusal, Refused, ReplayAnswer};
 
 /// How long to try when somebody else reads under the name and the broker does not know whether it

@@ -5,9 +5,9 @@
 
 use super::ReplayFeed;
 use crate::backoff::{Backoff, Pace, roll};
-use crate::log_limit::LogLimit;
 use crate::progress::Settled;
 use std::time::{Duration, Instant};
+use zibrato::daemon::LogLimit;
 use zibrato::wire::{Commit, Position, ReplayRequest};
 
 /// The longest time between two commits while nothing comes that this worker wants.

@@ -21,7 +21,6 @@ use super::{Broker, OpenError, Outlet, resolve};
 use crate::backoff::{Backoff, Pace};
 use crate::fold::ReplayFolder;
 use crate::levels::Levels;
-use crate::log_limit::LogLimit;
 use crate::progress::{Progress, millis};
 use crate::status::Status;
 use crate::thread::OwnedThread;
@@ -32,7 +31,7 @@ use shelf::Shelf;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use zibrato::daemon::Stop;
+use zibrato::daemon::{LogLimit, Stop};
 use zibrato::wire::{Fetch, PublisherId, Reader, ReplayRequest};
 
 /// About how many bytes one answer may have.

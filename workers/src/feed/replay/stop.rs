@@ -2,8 +2,8 @@
 
 use super::ReplayFeed;
 use super::link::{Answer, AnswerError};
-use crate::http::one_line;
 use std::time::{Duration, Instant};
+use zibrato::daemon::one_line;
 use zibrato::wire::{ReplayAnswer, ReplayRequest};
 
 /// How long the broker may take over the last commit and over letting the name go.

@@ -44,7 +44,9 @@ fn what_no_broker_acknowledges_is_kept_until_one_does() {
     z.count("info", "n", 1);
     // Longer than a silent broker counts as connected.
     let begun = Instant::now();
-    broker.serve_until(|_| begun.elapsed() > crate::sdk::link::SILENCE + Duration::from_secs(1));
+    broker.serve_until(|_| {
+        begun.elapsed() > crate::sdk::collection::ledger::SILENCE + Duration::from_secs(1)
+    });
     let stats = z.stats();
     assert_eq!((stats.delivered, stats.unconfirmed, stats.pending), (0, 0, 2));
     assert!(!stats.connected);

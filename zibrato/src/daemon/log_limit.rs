@@ -1,0 +1,96 @@
+//! Log lines that a loop would repeat: each kind at a bounded rate.
+
+use std::time::{Duration, Instant};
+
+/// The limit of one kind of line: the first is written at once, and later ones every `EVERY` seconds
+/// at most, with the number of those that were left out. When what the line tells of has ended in
+/// between, the next may come `ANEW` seconds after the last.
+///
+/// ```
+/// use std::time::Instant;
+/// use zibrato::daemon::LogLimit;
+/// let (mut limit, now) = (LogLimit::<60>::default(), Instant::now());
+/// assert_eq!([limit.admit(now), limit.admit(now)], [Some(0), None]);
+/// ```
+#[derive(Debug, Default)]
+pub struct LogLimit<const EVERY: u64 = 10, const ANEW: u64 = 5> {
+    last: Option<Instant>,
+    left_out: u64,
+    /// Whether it has been logged that it is so, and not yet that it is over.
+    lasts: bool,
+}
+
+impl<const EVERY: u64, const ANEW: u64> LogLimit<EVERY, ANEW> {
+    /// Whether a line may be written now; if so, how many were left out since the last one.
+    pub fn admit(&mut self, now: Instant) -> Option<u64> {
+        let least = Duration::from_secs(if self.lasts { EVERY } else { ANEW });
+        if self.last.is_some_and(|last| now.saturating_duration_since(last) < least) {
+            self.left_out += 1;
+            return None;
+        }
+        (self.last, self.lasts) = (Some(now), true);
+        Some(std::mem::take(&mut self.left_out))
+    }
+
+    /// Whether a line may be written now.
+    pub fn admits(&mut self) -> bool {
+        self.admit(Instant::now()).is_some()
+    }
+
+    /// It is over: whether that is to be logged, because it was logged that it began.
+    pub const fn is_over(&mut self) -> bool {
+        std::mem::replace(&mut self.lasts, false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LogLimit;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn the_first_line_is_written_at_once_and_the_rest_is_counted() {
+        let (start, mut limit) = (Instant::now(), LogLimit::<10>::default());
+        let admitted: Vec<_> =
+            (0..21_u64).map(|second| limit.admit(start + Duration::from_secs(second))).collect();
+        let written: Vec<_> =
+            admitted.into_iter().enumerate().filter(|(_, a)| a.is_some()).collect();
+        assert_eq!(written, [(0, Some(0)), (10, Some(9)), (20, Some(9))]);
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_told_every_five_seconds_and_its_end_only_if_its_beginning_was() {
+        let (start, mut limit) = (Instant::now(), LogLimit::<10>::default());
+        let (mut begins, mut ends) = (Vec::new(), Vec::new());
+        for tenth in 0..200 {
+            if let Some(left_out) = limit.admit(start + Duration::from_millis(100 * tenth)) {
+                begins.push((tenth, left_out));
+            }
+            if limit.is_over() {
+                ends.push(tenth);
+            }
+        }
+        assert_eq!(begins, [(0, 0), (50, 49), (100, 49), (150, 49)]);
+        assert_eq!(ends, [0, 50, 100, 150]);
+    }
+
+    #[test]
+    fn what_lasts_is_told_once_a_minute_and_what_flickers_every_five_seconds() {
+        let (mut limit, begun) = (LogLimit::<60>::default(), Instant::now());
+        let mut told = Vec::new();
+        for second in 0..130 {
+            if limit.admit(begun + Duration::from_secs(second)).is_some() {
+                told.push(second);
+            }
+        }
+        assert_eq!(told, [0, 60, 120]);
+        assert_eq!([limit.is_over(), limit.is_over()], [true, false]);
+        let mut lines = 0;
+        for tenth in 0..600 {
+            let now = begun + Duration::from_secs(200) + Duration::from_millis(100 * tenth);
+            lines += u32::from(limit.admit(now).is_some());
+            lines += u32::from(limit.is_over());
+        }
+        assert_eq!(lines, 24);
+    }
+}
