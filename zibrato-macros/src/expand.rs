@@ -220,7 +220,7 @@ pub(crate) fn site(place: &Place<'_>) -> TokenStream {
     let every = every.map(|every| quote_spanned!(here()=> , #every));
     let site = private(place.krate, "Site", None::<&syn::Type>);
     let new = private_at(place.krate, &["Site", kind], from, to);
-    let place_type = private(place.krate, "Place", None::<&syn::Type>);
+    let place_type = private(place.krate, "Metadata", None::<&syn::Type>);
     let level = place.level.map_or_else(|| quote!("info"), |text| text.expr.to_token_stream());
     let name = match place.name {
         // What is called so has no name of its own.

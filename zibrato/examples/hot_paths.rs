@@ -26,7 +26,7 @@ fn main() {
         "time" => repeat(times, || time!("info", "time", ())),
         "gauge" => repeat(times, || gauge!("info", "gauge", 17)),
         "unwanted" => repeat(times, || count!("debug", "unwanted")),
-        "handle" => repeat(times, || counter.count(1)),
+        "handle" => repeat(times, || counter.increment(1)),
         other => panic!("no operation {other:?}"),
     }
 }

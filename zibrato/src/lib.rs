@@ -121,15 +121,6 @@ pub use sdk::{
     Amount, BuildError, Builder, CountMe, CounterHandle, GaugeHandle, Guard, InstallError, Loss,
     Outcome, Stats, TagValue, TimeMe, TimerGuard, TimerHandle, Zibrato, installed,
 };
-// Aliases, because the compiler names a type that is exported twice by its stranger name.
-/// [`CountMe`] under the name that Python Zibrato gave it.
-#[cfg(feature = "sdk")]
-#[expect(non_camel_case_types, reason = "the name is Python's")]
-pub type Count_me = CountMe;
-/// [`TimeMe`] under the name that Python Zibrato gave it.
-#[cfg(feature = "sdk")]
-#[expect(non_camel_case_types, reason = "the name is Python's")]
-pub type Time_me = TimeMe;
 /// The ZeroMQ binding, so that a context given to [`Builder::context`] is of the right version.
 #[cfg(feature = "sdk")]
 pub use zmq;
@@ -148,7 +139,7 @@ pub mod testing {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::sdk::{
-        Choice, Family, InFlight, OVERFLOW_NAME, Place, Site, TagValue, count, gauge, in_flight,
+        Choice, Family, InFlight, Metadata, OVERFLOW_NAME, Site, TagValue, count, gauge, in_flight,
         is_measured, name, named, nowhere, scope, tag, time, timed,
     };
     #[cfg(feature = "macros")]

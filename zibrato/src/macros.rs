@@ -128,7 +128,7 @@
 ///     ::zibrato::__private::count(
 ///         {
 ///             static __ZIBRATO_SITE: ::zibrato::__private::Site =
-///                 ::zibrato::__private::Site::counter(::zibrato::__private::Place {
+///                 ::zibrato::__private::Site::counter(::zibrato::__private::Metadata {
 ///                     level: "debug",
 ///                     name: ::core::option::Option::Some("shop.items"),
 ///                     module: ::core::module_path!(),
@@ -160,7 +160,7 @@
 /// # pub fn call() { let _ = parse("x", 10); } }
 /// # mod after { use std::num::ParseIntError;
 /// # static SITE: ::zibrato::__private::Site =
-/// #     ::zibrato::__private::Site::counter(::zibrato::__private::Place {
+/// #     ::zibrato::__private::Site::counter(::zibrato::__private::Metadata {
 /// #         level: "info",
 /// #         name: ::core::option::Option::Some("shop.refused"),
 /// #         module: ::core::module_path!(),
@@ -191,9 +191,9 @@
 /// To tell outcomes apart, the scope has a site for each:
 ///
 /// ```
-/// # use ::zibrato::__private::{Place, Site};
-/// # const fn place(outcome: &'static [(&'static str, &'static str)]) -> Place {
-/// #     Place {
+/// # use ::zibrato::__private::{Metadata, Site};
+/// # const fn place(outcome: &'static [(&'static str, &'static str)]) -> Metadata {
+/// #     Metadata {
 /// #         level: "info",
 /// #         name: ::core::option::Option::Some("shop.parsed"),
 /// #         module: ::core::module_path!(),
@@ -312,7 +312,7 @@ pub use zibrato_macros::count_me;
 /// fn order(items: &[&str]) -> usize {
 ///     let __zibrato_time = ::zibrato::__private::time({
 ///         static __ZIBRATO_SITE: ::zibrato::__private::Site =
-///             ::zibrato::__private::Site::timer(::zibrato::__private::Place {
+///             ::zibrato::__private::Site::timer(::zibrato::__private::Metadata {
 ///                 level: "info",
 ///                 name: ::core::option::Option::None,
 ///                 module: ::core::module_path!(),

@@ -52,11 +52,11 @@ fn what_has_been_measured_once_allocates_no_more() {
         count!("debug", "unwanted");
         gauge!("debug", "unwanted.gauge", 1);
         drop(time!("debug", "unwanted.time"));
-        off.count(1);
+        off.increment(1);
     };
-    let handles = || counter.count(1);
-    let amounts_of_handles = || counter.count(0.5);
-    let gauges_of_handles = || gauge.read(7);
+    let handles = || counter.increment(1);
+    let amounts_of_handles = || counter.increment(0.5);
+    let gauges_of_handles = || gauge.set(7);
     let running = || running();
     let all: [&dyn Fn(); 8] = [
         &counts,

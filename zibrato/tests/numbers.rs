@@ -38,7 +38,7 @@ fn measured(measure: impl Fn(&CounterHandle, &TimerHandle, usize) + Sync) -> Vec
 #[test]
 fn a_constant_over_24_threads_does_not_deviate() {
     let series = measured(|counter, timer, thread| {
-        counter.count(1);
+        counter.increment(1);
         (0..=thread).for_each(|_| timer.record(Duration::from_nanos(123_456_789)));
     });
     let Fold::Timer(timer) = &series[1].value else { panic!("{series:?}") };
@@ -49,7 +49,7 @@ fn a_constant_over_24_threads_does_not_deviate() {
 fn a_microsecond_more_or_less_than_1000_seconds_is_seen() {
     let near = Duration::from_micros(999_999_999);
     let series = measured(|counter, timer, _| {
-        counter.count(1);
+        counter.increment(1);
         (0..300).for_each(|n| timer.record(near + Duration::from_micros(n % 3)));
     });
     let Fold::Timer(timer) = &series[1].value else { panic!("{series:?}") };
@@ -63,8 +63,8 @@ fn counts_beyond_64_bits_do_not_wrap_around() {
     let most = 1_u64 << 53;
     let series = measured(|counter, timer, thread| {
         timer.record(Duration::MAX);
-        (0..200).for_each(|_| counter.count(most));
-        counter.count(thread as i64 - 12);
+        (0..200).for_each(|_| counter.increment(most));
+        counter.increment(thread as i64 - 12);
     });
     let sum = 24.0 * 200.0 * most as f64 - 12.0;
     let Fold::Counter(counted) = series[0].value else { panic!("{series:?}") };

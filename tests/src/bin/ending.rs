@@ -133,7 +133,7 @@ fn fork_and(guard: Guard, counts: u64, what: Child) {
     // So that it has to be copied with something in it.
     let scope = guard.handle().count_me("info", "scope");
     let handle = guard.handle().counter("info", "both.handle");
-    let count_through_handle = || (0..counts).for_each(|_| handle.count(1));
+    let count_through_handle = || (0..counts).for_each(|_| handle.increment(1));
     both(counts);
     count_through_handle();
     if fork() != 0 {

@@ -171,7 +171,7 @@ fn measure(what: char, times: u64) {
             't' => time!("info", "walk.time", ()),
             'g' => gauge!("info", "walk.gauge", n),
             'n' => z.count("info", "walk.named", 1),
-            'k' => KEPT.get().unwrap().count(1),
+            'k' => KEPT.get().unwrap().increment(1),
             _ => panic!("{what}"),
         }
         MADE.fetch_add(1, Ordering::Relaxed);

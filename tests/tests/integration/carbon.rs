@@ -15,7 +15,7 @@ fn what_a_program_measures_stands_in_carbon_with_its_values_and_times() {
     for round in 1..=20_u32 {
         z.count("info", "logins", round);
         z.time("info", "db.query", Duration::from_millis(10) * round);
-        z.read_gauge("info", "queue.depth", f64::from(round) + 0.5);
+        z.set_gauge("info", "queue.depth", f64::from(round) + 0.5);
     }
     let stats = z.flush(DEADLINE);
     assert_eq!((stats.recorded, stats.delivered, stats.pending), (60, 60, 0));

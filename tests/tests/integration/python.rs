@@ -54,7 +54,7 @@ fn a_python_subscriber_gets_what_a_rust_program_measures_as_lines() {
         z.count("info", "logins", 3);
         z.count("info", "logins", 4);
         z.time("info", "query", Duration::from_millis(250));
-        z.read_gauge("info", "depth", -1.5);
+        z.set_gauge("info", "depth", -1.5);
         assert_eq!(z.flush(DEADLINE).delivered, 4);
         assert!(subscriber.ended().success(), "{}", subscriber.log());
         let ended = unix_ms() / 1000 + 1;

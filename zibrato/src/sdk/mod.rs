@@ -30,7 +30,7 @@ pub use points::capture::{Attached, Capture, Captured, capture};
 pub use points::family::{Family, tag};
 pub use points::loss::Loss;
 pub use points::registry::OVERFLOW_NAME;
-pub use points::site::{Place, Site, count, gauge, is_measured};
+pub use points::site::{Metadata, Site, count, gauge, is_measured};
 pub use points::site_names::{name, named, nowhere};
 pub use points::tags::{Choice, TagValue};
 pub use process::builder::{Builder, InstallError};

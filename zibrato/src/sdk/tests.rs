@@ -157,7 +157,7 @@ fn what_threads_count_arrives_exactly() {
     for ms in 1..=40 {
         z.time("info", "t", Duration::from_millis(ms));
     }
-    z.read_gauge("info", "g", 7);
+    z.set_gauge("info", "g", 7);
     let stats = finish(z, &mut broker);
     assert_eq!((stats.delivered, stats.pending), (40_042, 0));
     assert_eq!(broker.sum("info", "n", "a"), 40_000.0);
@@ -264,7 +264,7 @@ fn what_cannot_go_on_the_wire_is_a_counted_loss() {
     let z = broker.builder().build().unwrap();
     z.count("in|fo", "n", 1);
     z.count("info", "", 1);
-    z.read_gauge("info", "n", f64::NAN);
+    z.set_gauge("info", "n", f64::NAN);
     z.count("info", "n", f64::INFINITY);
     z.count("info", "n", u64::MAX);
     let stats = finish(z, &mut broker);

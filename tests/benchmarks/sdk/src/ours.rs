@@ -34,7 +34,7 @@ pub fn cases(zibrato: &Zibrato) -> Vec<Case> {
         case("time", looped(|| time!("info", "benchmark.time", black_box(())))),
         case("gauge", looped(|| gauge!("info", "benchmark.gauge", 17))),
         case("unwanted", looped(|| count!("debug", "benchmark.unwanted"))),
-        case("handle", looped(move || kept.count(1))),
+        case("handle", looped(move || kept.increment(1))),
         case("handle, looked up", looped(move || handle.count("info", black_box(&name), 1))),
         case("count, 2 threads", on_threads(2, || count!("info", "benchmark.threads"))),
         case("count, 4 threads", on_threads(4, || count!("info", "benchmark.more.threads"))),

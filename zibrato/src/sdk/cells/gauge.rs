@@ -12,7 +12,7 @@ use crate::measurement::{Gauge, finite_sum};
 use std::hint;
 
 /// How often the sender looks whether a thread has finished its reading.
-const PATIENCE: u32 = 10_000;
+const SPINS: u32 = 10_000;
 
 #[derive(Debug)]
 pub(crate) struct GaugeCell {
@@ -48,7 +48,7 @@ impl Default for GaugeCell {
 impl GaugeCell {
     /// Adds a reading. Called by one thread at a time; says no if the sender is just looking.
     #[inline]
-    pub(crate) fn read(&self, value: f64) -> bool {
+    pub(crate) fn set(&self, value: f64) -> bool {
         let ours = generation() + 1;
         if self.lock.compare_exchange(0, ours, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return false;
@@ -79,7 +79,7 @@ impl GaugeCell {
     pub(crate) fn take(&self, now_ms: u64) -> Option<(Moment, Gauge)> {
         let ours = generation() + 1;
         let mut held = 0;
-        let free = (0..PATIENCE).any(|_| {
+        let free = (0..SPINS).any(|_| {
             let taken = self.lock.compare_exchange(0, ours, Ordering::Acquire, Ordering::Relaxed);
             held = taken.err().unwrap_or_default();
             hint::spin_loop();
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn what_was_read_is_taken_once() {
         let cell = GaugeCell::default();
-        assert!([3.0, -1.0, 2.0].iter().all(|value| cell.read(*value)));
+        assert!([3.0, -1.0, 2.0].iter().all(|value| cell.set(*value)));
         let (at, gauge) = cell.take(1_000_000).unwrap();
         assert_eq!((gauge.last, gauge.count, gauge.sum), (2.0, 3, 4.0));
         assert_eq!((gauge.min, gauge.max), (-1.0, 3.0));
@@ -136,9 +136,9 @@ mod tests {
     #[test]
     fn a_thread_and_the_sender_do_not_wait_for_each_other() {
         let cell = GaugeCell::default();
-        assert!(cell.read(1.0));
+        assert!(cell.set(1.0));
         cell.lock.store(generation() + 1, Ordering::Relaxed);
-        assert!(!cell.read(2.0));
+        assert!(!cell.set(2.0));
         assert!(cell.take(0).is_none());
         cell.lock.store(0, Ordering::Relaxed);
         assert_eq!(cell.take(0).unwrap().1.count, 1);
@@ -147,10 +147,10 @@ mod tests {
     #[test]
     fn a_lock_that_was_copied_by_a_fork_is_broken() {
         let cell = GaugeCell::default();
-        assert!(cell.read(1.0));
+        assert!(cell.set(1.0));
         cell.lock.store(generation() + 77, Ordering::Relaxed);
         assert!(cell.take(0).is_none());
-        assert!(cell.read(2.0));
+        assert!(cell.set(2.0));
         assert_eq!(cell.take(0).unwrap().1.count, 1);
     }
 }

@@ -40,12 +40,12 @@ thread_local! {
     static GAUGES: Cell<&'static [Gauge]> = const { Cell::new(&[]) };
     static TIMERS: Cell<&'static [Timer]> = const { Cell::new(&[]) };
     /// What hands the block on when the thread ends.
-    static OWNER: RefCell<Owner> = const { RefCell::new(Owner(None)) };
+    static OWN_BLOCK: RefCell<OwnBlock> = const { RefCell::new(OwnBlock(None)) };
 }
 
-struct Owner(Option<&'static Block<Cells>>);
+struct OwnBlock(Option<&'static Block<Cells>>);
 
-impl Owner {
+impl OwnBlock {
     fn hand_on(&mut self) {
         if let Some(block) = self.0.take() {
             COUNTERS.set(&[]);
@@ -56,7 +56,7 @@ impl Owner {
     }
 }
 
-impl Drop for Owner {
+impl Drop for OwnBlock {
     fn drop(&mut self) {
         self.hand_on();
     }
@@ -119,7 +119,7 @@ fn make<T: Default>(cell: &'static OnceBox<T>, bytes: usize) -> Option<&'static 
 /// Makes a block with the cell `index` this thread's.
 fn own_block(index: usize) -> Option<()> {
     // An error means that the thread's destructors have run.
-    OWNER
+    OWN_BLOCK
         .try_with(|owner| {
             // An allocator that measures comes by here while a block is made.
             let mut owner = owner.try_borrow_mut().ok()?;

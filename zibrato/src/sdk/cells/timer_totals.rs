@@ -196,7 +196,7 @@ mod tests {
     fn an_epoch_that_lasts_keeps_what_is_exact() {
         let (cell, mut totals) = ([TimerCell::default()], TimerTotals::new());
         [3_000_000, 7_000_000].iter().for_each(|ticks| cell[0].record(*ticks, TICK, 5));
-        // Looked at, as the books are for their balance, but not taken.
+        // Looked at, as for the balance, but not taken.
         assert_eq!(totals.count_since(cell.iter()), 2);
         cell[0].record(1_000_000, TICK, 5);
         let summary = take(&mut totals, &cell, 5).unwrap();

@@ -57,11 +57,11 @@ impl Stats {
 /// What the sender knows; cells know the rest.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    entries: Mutex<Entries>,
+    entries: Mutex<Settled>,
 }
 
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Entries {
+pub(crate) struct Settled {
     pub(crate) delivered: u64,
     pub(crate) unconfirmed: u64,
     /// Readings that were lost after they had reached a cell.
@@ -73,7 +73,7 @@ pub(crate) struct Entries {
 }
 
 impl Ledger {
-    pub(crate) fn entries(&self) -> MutexGuard<'_, Entries> {
+    pub(crate) fn entries(&self) -> MutexGuard<'_, Settled> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -84,12 +84,12 @@ impl Ledger {
     }
 
     /// What became of readings up to now.
-    pub(crate) fn settled(&self) -> Entries {
+    pub(crate) fn settled(&self) -> Settled {
         self.entries().clone()
     }
 }
 
-impl Entries {
+impl Settled {
     /// What became of all readings, given how many the cells have ever seen, and what never reached
     /// one.
     pub(crate) fn stats(mut self, made: u64, refused: &Losses) -> Stats {
@@ -116,14 +116,14 @@ impl Entries {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entries, Losses, SILENCE};
+    use super::{Losses, SILENCE, Settled};
     use std::time::{Duration, Instant};
 
     #[test]
     fn a_broker_that_nobody_listens_to_any_more_is_not_connected_for_ever() {
         let now = Instant::now();
         let nothing = Losses::default();
-        let heard = |at| Entries { heard: at, ..Entries::default() }.stats(0, &nothing).connected;
+        let heard = |at| Settled { heard: at, ..Settled::default() }.stats(0, &nothing).connected;
         assert!(heard(Some(now)) && !heard(None));
         assert!(!heard(now.checked_sub(SILENCE + Duration::from_secs(1))));
     }

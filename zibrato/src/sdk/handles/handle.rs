@@ -2,7 +2,7 @@
 
 use crate::sdk::cells::amount::Amount;
 use crate::sdk::cells::ticks::Moment;
-use crate::sdk::points::instrument::{Instrument, Owner};
+use crate::sdk::points::instrument::{HasInstrument, Instrument};
 use crate::sdk::points::loss::Loss;
 use crate::sdk::points::measure::{self, Origin};
 use crate::sdk::points::names::Named;
@@ -20,14 +20,14 @@ pub(crate) struct Handle {
     point: &'static Point,
     /// Or why there is none.
     named: Result<Arc<Named>, Loss>,
-    owner: Weak<dyn Owner>,
+    owner: Weak<dyn HasInstrument>,
 }
 
 /// Of handles without a series: each reading asks here, and is counted as lost.
 static REFUSED: Point = Point::new(Shape::Counter);
 
 impl Handle {
-    pub(crate) fn new(named: Result<Arc<Named>, Loss>, owner: Weak<dyn Owner>) -> Self {
+    pub(crate) fn new(named: Result<Arc<Named>, Loss>, owner: Weak<dyn HasInstrument>) -> Self {
         let point = named.as_ref().map_or(&REFUSED, |named| named.point());
         Self { point, named, owner }
     }
@@ -70,7 +70,7 @@ impl Origin for &Handle {
 /// let z = zibrato::Zibrato::builder().build()?;
 /// let shards: Vec<_> = (0..3).map(|n| z.counter("info", &format!("shard.{n}.rows"))).collect();
 /// for row in 0..300 {
-///     shards[row % 3].count(1);
+///     shards[row % 3].increment(1);
 /// }
 /// assert_eq!(z.stats().recorded, 300);
 /// # Ok(())
@@ -81,15 +81,15 @@ pub struct CounterHandle(pub(crate) Handle);
 
 /// A gauge whose name was known only at run time.
 ///
-/// Made by [`Zibrato::gauge`](crate::Zibrato::gauge). Clones read the same series. It does not
-/// keep the instrument alive: once that has ended, reading does nothing.
+/// Made by [`Zibrato::gauge`](crate::Zibrato::gauge). Clones set the same series. It does not
+/// keep the instrument alive: once that has ended, setting it does nothing.
 ///
 /// ```
 /// # fn main() -> Result<(), zibrato::InstallError> {
 /// let z = zibrato::Zibrato::builder().build()?;
 /// let depth = z.gauge("info", "queue.incoming.depth");
-/// depth.read(17);
-/// depth.read(11);
+/// depth.set(17);
+/// depth.set(11);
 /// assert_eq!(z.stats().recorded, 2);
 /// # Ok(())
 /// # }
@@ -119,17 +119,17 @@ pub struct GaugeHandle(pub(crate) Handle);
 pub struct TimerHandle(pub(crate) Handle);
 
 impl CounterHandle {
-    /// Counts.
+    /// Adds to the counter.
     #[inline]
-    pub fn count<A: Amount>(&self, amount: A) {
+    pub fn increment<A: Amount>(&self, amount: A) {
         measure::count(&self.0, amount);
     }
 }
 
 impl GaugeHandle {
-    /// Reads the gauge.
+    /// Sets the gauge.
     #[inline]
-    pub fn read<A: Amount>(&self, value: A) {
+    pub fn set<A: Amount>(&self, value: A) {
         measure::gauge(&self.0, value);
     }
 }

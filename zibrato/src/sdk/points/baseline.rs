@@ -19,11 +19,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug)]
 pub(crate) struct Baseline {
-    entries: Mutex<Entries>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
-struct Entries {
+struct State {
     counted: Counted,
     timed: TimerTotals,
     /// How many readings were taken in this installation.
@@ -37,7 +37,7 @@ struct Entries {
 
 impl Baseline {
     pub(crate) const fn new() -> Self {
-        Self { entries: Mutex::new(Entries::new()) }
+        Self { state: Mutex::new(State::new()) }
     }
 
     /// Takes what has gathered since the last time, if there were readings; then `epoch`, that of
@@ -49,17 +49,17 @@ impl Baseline {
         epoch: &AtomicU32,
         shared: &SharedCell,
     ) -> Option<Taken> {
-        let mut entries = self.entries();
+        let mut state = self.state();
         let in_threads = match shape {
-            Shape::Counter => entries.take_counter(index),
+            Shape::Counter => state.take_counter(index),
             Shape::Gauge => return take_gauge(index, shared),
             Shape::Each => None,
             // Here the shared cell holds a part of what is in flight.
-            Shape::InFlight => return entries.take_in_flight(index, shared),
-            Shape::Timer => entries.take_timer(index, epoch),
-            Shape::Sampled(_) => entries.take_sampled(index, epoch),
+            Shape::InFlight => return state.take_in_flight(index, shared),
+            Shape::Timer => state.take_timer(index, epoch),
+            Shape::Sampled(_) => state.take_sampled(index, epoch),
         };
-        entries.taken += in_threads.as_ref().map_or(0, |taken| taken.readings);
+        state.taken += in_threads.as_ref().map_or(0, |taken| taken.readings);
         let shared = shared.take(shape.kind());
         match in_threads {
             Some(taken) => Some(taken.with(shared)),
@@ -69,19 +69,19 @@ impl Baseline {
 
     /// Forgets what has gathered for an earlier installation, or in the parent of this process.
     pub(crate) fn clear(&self, shape: Shape, index: u32, epoch: &AtomicU32, shared: &SharedCell) {
-        let mut entries = self.entries();
-        entries.taken = 0;
+        let mut state = self.state();
+        state.taken = 0;
         match shape {
-            Shape::Counter => entries.counted = local::counted(index),
+            Shape::Counter => state.counted = local::counted(index),
             Shape::Gauge | Shape::Each => {
-                entries.before = local::gauges(index).map(|cell| cell.made()).sum();
+                state.before = local::gauges(index).map(|cell| cell.made()).sum();
                 take_gauges(index);
             }
             Shape::InFlight => {
-                entries.counted = local::counted(index);
-                if entries.generation != generation() {
-                    entries.generation = generation();
-                    entries.left_behind = entries.counted.low().wrapping_add(shared.sum());
+                state.counted = local::counted(index);
+                if state.generation != generation() {
+                    state.generation = generation();
+                    state.left_behind = state.counted.low().wrapping_add(shared.sum());
                 }
                 // What is in flight stays so.
                 return;
@@ -89,8 +89,8 @@ impl Baseline {
             Shape::Timer | Shape::Sampled(_) => {
                 // What was shortest and longest up to now is not this installation's.
                 let ended = next(epoch);
-                entries.counted = local::counted(index);
-                drop(entries.timed.take(local::timers(index), ended, ticks::tick()));
+                state.counted = local::counted(index);
+                drop(state.timed.take(local::timers(index), ended, ticks::tick()));
             }
         }
         shared.clear();
@@ -98,26 +98,26 @@ impl Baseline {
 
     /// How many readings were made in this installation.
     pub(crate) fn made(&self, shape: Shape, index: u32, shared: &SharedCell) -> u64 {
-        let entries = self.entries();
-        let counted = || local::counted(index).times.wrapping_sub(entries.counted.times);
+        let state = self.state();
+        let counted = || local::counted(index).times.wrapping_sub(state.counted.times);
         let in_threads = match shape {
-            Shape::Counter | Shape::Sampled(_) => entries.taken + counted(),
+            Shape::Counter | Shape::Sampled(_) => state.taken + counted(),
             Shape::Gauge | Shape::Each => {
                 let made: u64 = local::gauges(index).map(|cell| cell.made()).sum();
-                made - entries.before
+                made - state.before
             }
-            Shape::InFlight => return entries.taken,
-            Shape::Timer => entries.taken + entries.timed.count_since(local::timers(index)),
+            Shape::InFlight => return state.taken,
+            Shape::Timer => state.taken + state.timed.count_since(local::timers(index)),
         };
         in_threads + shared.made()
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Begins a new epoch and gives the one that has ended. Only who has the entries locked does.
+/// Begins a new epoch and gives the one that has ended. Only who has the state locked does.
 fn next(epoch: &AtomicU32) -> u32 {
     let ended = epoch.load(Ordering::Relaxed);
     epoch.store(ended.wrapping_add(1), Ordering::Relaxed);
@@ -154,7 +154,7 @@ fn in_order(one: (Moment, Gauge), other: (Moment, Gauge)) -> (Moment, Gauge) {
     (later.0, all)
 }
 
-impl Entries {
+impl State {
     const fn new() -> Self {
         Self {
             counted: Counted { sum: 0, times: 0 },
@@ -258,7 +258,7 @@ fn scaled(sample: &Summary, calls: u64) -> Summary {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entries, in_order, scaled, take_gauge};
+    use super::{State, in_order, scaled, take_gauge};
     use crate::Summary;
     use crate::clock;
     use crate::measurement::Gauge;
@@ -269,11 +269,10 @@ mod tests {
 
     #[test]
     fn a_call_that_ends_in_a_forked_child_is_not_missing_there() {
-        let (mut entries, shared) =
-            (Entries { left_behind: 1, ..Entries::new() }, SharedCell::new());
+        let (mut state, shared) = (State { left_behind: 1, ..State::new() }, SharedCell::new());
         let mut moved = |amount| {
             shared.add(Number::Whole(amount));
-            match entries.take_in_flight(u32::MAX, &shared).unwrap().value {
+            match state.take_in_flight(u32::MAX, &shared).unwrap().value {
                 TakenValue::Gauge(gauge) => gauge.last,
                 other => panic!("{other:?}"),
             }

@@ -44,7 +44,7 @@ pub(crate) fn set_installation(number: u64) {
 }
 
 /// What has an instrument, another one in each process.
-pub(crate) trait Owner: std::fmt::Debug + Send + Sync {
+pub(crate) trait HasInstrument: std::fmt::Debug + Send + Sync {
     fn instrument(&self) -> Option<Arc<Instrument>>;
 }
 

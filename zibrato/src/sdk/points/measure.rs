@@ -124,8 +124,8 @@ pub(crate) fn gauge<A: Amount>(origin: impl Origin, value: A) {
 
 fn gauge_wanted(origin: impl Origin, gate: u32, value: Number) {
     let is_finite = value.to_f64().is_finite();
-    let read = |cell: &GaugeCell| is_finite && cell.read(value.to_f64());
-    if !local::gauge(gate).is_some_and(read) {
+    let set = |cell: &GaugeCell| is_finite && cell.set(value.to_f64());
+    if !local::gauge(gate).is_some_and(set) {
         gauge_slowly(origin, value);
     }
 }
@@ -143,7 +143,7 @@ fn gauge_slowly(origin: impl Origin, value: Number) {
             refuse(origin);
         } else if point.shape == Shape::Each {
             point.shared().keep(value, clock::unix_ms());
-        } else if !local::gauge_or_grow(index).is_some_and(|cell| cell.read(value)) {
+        } else if !local::gauge_or_grow(index).is_some_and(|cell| cell.set(value)) {
             point.shared().set(value, clock::unix_ms());
         }
         Some(())

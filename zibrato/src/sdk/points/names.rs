@@ -3,12 +3,15 @@
 use super::loss::Loss;
 use super::owned::OwnedPoint;
 use super::point::Point;
-use super::registry::{MAX_NAMES, OVERFLOW_NAME, Registry};
+use super::registry::{OVERFLOW_NAME, Registry};
 use super::series::Series;
 use crate::measurement::{Kind, Level, Name, Source};
 use crate::sdk::cells::taken::Taken;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The most names that one instrument keeps apart.
+const MAX_NAMES: usize = 100_000;
 
 /// The most series `_overflow`: each level, kind and source has one. Those could be without end,
 /// too.

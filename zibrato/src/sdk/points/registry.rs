@@ -9,9 +9,6 @@ use once_cell::race::OnceBox;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The most names in one registry.
-pub(crate) const MAX_NAMES: usize = 100_000;
-
 /// The name of everything beyond the limit.
 #[doc(hidden)]
 pub const OVERFLOW_NAME: &str = "_overflow";

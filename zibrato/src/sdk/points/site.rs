@@ -20,7 +20,7 @@ use std::sync::Arc;
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
-pub struct Place {
+pub struct Metadata {
     pub level: &'static str,
     /// `None`: `module.path.function`.
     pub name: Option<&'static str>,
@@ -36,7 +36,7 @@ pub struct Place {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Site {
-    place: Place,
+    metadata: Metadata,
     point: Point,
     // Made by whoever comes first, without a lock that a fork could leave locked.
     texts: OnceBox<Texts>,
@@ -64,59 +64,59 @@ pub(crate) struct Texts {
 impl Site {
     #[must_use]
     #[track_caller]
-    pub const fn counter(place: Place) -> Self {
-        Self::new(Shape::Counter, place)
+    pub const fn counter(metadata: Metadata) -> Self {
+        Self::new(Shape::Counter, metadata)
     }
 
     #[must_use]
     #[track_caller]
-    pub const fn gauge(place: Place) -> Self {
-        Self::new(Shape::Gauge, place)
+    pub const fn gauge(metadata: Metadata) -> Self {
+        Self::new(Shape::Gauge, metadata)
     }
 
     /// A gauge whose every reading is sent.
     #[must_use]
     #[track_caller]
-    pub const fn each(place: Place) -> Self {
-        Self::new(Shape::Each, place)
+    pub const fn each(metadata: Metadata) -> Self {
+        Self::new(Shape::Each, metadata)
     }
 
     /// A gauge of how many calls are running.
     #[must_use]
     #[track_caller]
-    pub const fn in_flight(place: Place) -> Self {
-        Self::new(Shape::InFlight, place)
+    pub const fn in_flight(metadata: Metadata) -> Self {
+        Self::new(Shape::InFlight, metadata)
     }
 
     #[must_use]
     #[track_caller]
-    pub const fn timer(place: Place) -> Self {
-        Self::new(Shape::Timer, place)
+    pub const fn timer(metadata: Metadata) -> Self {
+        Self::new(Shape::Timer, metadata)
     }
 
     /// A timer that times one call in `every`, and counts them all.
     #[must_use]
     #[track_caller]
-    pub const fn sampled(place: Place, every: u32) -> Self {
-        Self::new(if every < 2 { Shape::Timer } else { Shape::Sampled(every) }, place)
+    pub const fn sampled(metadata: Metadata, every: u32) -> Self {
+        Self::new(if every < 2 { Shape::Timer } else { Shape::Sampled(every) }, metadata)
     }
 
     #[track_caller]
-    const fn new(shape: Shape, place: Place) -> Self {
-        expect_valid(check_level(place.level));
-        match place.name {
+    const fn new(shape: Shape, metadata: Metadata) -> Self {
+        expect_valid(check_level(metadata.level));
+        match metadata.name {
             Some(name) => expect_valid(check_name(name)),
             None => {
-                if place.module.len() + 1 + place.function.len() > MAX_NAME_BYTES {
+                if metadata.module.len() + 1 + metadata.function.len() > MAX_NAME_BYTES {
                     expect_valid(Err(TextProblem::TooLong));
                 }
             }
         }
-        if let Some(source) = place.source {
+        if let Some(source) = metadata.source {
             expect_valid(check_name(source));
         }
-        expect_valid(tags::check(place.tags));
-        Self { place, point: Point::new(shape), texts: OnceBox::new(), link: Link::new() }
+        expect_valid(tags::check(metadata.tags));
+        Self { metadata, point: Point::new(shape), texts: OnceBox::new(), link: Link::new() }
     }
 
     pub(crate) const fn kind(&self) -> Kind {
@@ -124,22 +124,22 @@ impl Site {
     }
 
     pub(crate) const fn tags(&self) -> Tags {
-        self.place.tags
+        self.metadata.tags
     }
 
     /// One that is like it but for its tags.
     pub(super) const fn with_tags(&self, tags: Tags) -> Self {
-        Self::new(self.point.shape, Place { tags, ..self.place })
+        Self::new(self.point.shape, Metadata { tags, ..self.metadata })
     }
 
     /// One that is like it but for its name.
     pub(super) const fn with_name(&self, name: &'static str) -> Self {
-        Self::new(self.point.shape, Place { name: Some(name), ..self.place })
+        Self::new(self.point.shape, Metadata { name: Some(name), ..self.metadata })
     }
 
     /// One that nobody ever wants.
     pub(crate) const fn unwanted() -> Self {
-        let place = Place {
+        let metadata = Metadata {
             level: "_",
             name: Some("_"),
             module: "",
@@ -147,22 +147,22 @@ impl Site {
             source: None,
             tags: &[],
         };
-        Self { place, point: Point::closed(), texts: OnceBox::new(), link: Link::new() }
+        Self { metadata, point: Point::closed(), texts: OnceBox::new(), link: Link::new() }
     }
 
     /// Level, name and source, checked. They were checked when the program was compiled, so
     /// this is always something.
     pub(crate) fn texts(&self) -> Option<&Texts> {
         let make = || -> Result<_, crate::TextError> {
-            let name = match self.place.name {
+            let name = match self.metadata.name {
                 Some(name) => Name::new(name)?,
                 None => {
-                    let module = self.place.module.replace("::", ".");
-                    Name::new(&format!("{module}.{}", self.place.function))?
+                    let module = self.metadata.module.replace("::", ".");
+                    Name::new(&format!("{module}.{}", self.metadata.function))?
                 }
             };
-            let source = self.place.source.map(Source::new).transpose()?;
-            let level = Level::new(self.place.level)?;
+            let source = self.metadata.source.map(Source::new).transpose()?;
+            let level = Level::new(self.metadata.level)?;
             Ok(Box::new(Texts { level, name, source }))
         };
         self.texts.get_or_try_init(make).ok()
@@ -199,7 +199,7 @@ impl Origin for &'static Site {
         let installed = instrument::installation();
         match instrument {
             Some(instrument) if instrument.number() == installed => {
-                Some(instrument.wants(self.place.level))
+                Some(instrument.wants(self.metadata.level))
             }
             _ if installed == 0 => Some(false),
             // Another one is just being installed; the next use will find it.

@@ -4,7 +4,7 @@ use super::fork;
 use super::zibrato::Zibrato;
 use crate::sdk::cells::per_process::PerProcess;
 use crate::sdk::collection::ledger::Stats;
-use crate::sdk::points::instrument::{self, Instrument, Owner};
+use crate::sdk::points::instrument::{self, HasInstrument, Instrument};
 use crate::sdk::sending::thread;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};

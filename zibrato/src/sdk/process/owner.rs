@@ -1,4 +1,4 @@
-//! What all handles to one instrument share: its works, which a forked child makes anew.
+//! What all handles to one instrument share: its pipeline, which a forked child makes anew.
 
 use crate::curve::Curve;
 use crate::measurement::{Level, Source};
@@ -6,7 +6,7 @@ use crate::sdk::cells::per_process::{PerProcess, generation};
 use crate::sdk::cells::reentry::busy;
 use crate::sdk::collection::collector::Collector;
 use crate::sdk::collection::ledger::Stats;
-use crate::sdk::points::instrument::{self, Instrument};
+use crate::sdk::points::instrument::{HasInstrument, Instrument};
 use crate::sdk::points::point::sender_is_missing;
 use crate::sdk::points::site;
 use crate::sdk::sending::error::BuildError;
@@ -39,14 +39,14 @@ pub(crate) struct Settings {
 
 /// What collects, and the thread that sends, in one process.
 #[derive(Debug)]
-pub(crate) struct Works {
+pub(crate) struct Pipeline {
     pub(crate) collector: Arc<Collector>,
     /// Missing in a child as long as the system gives it no thread; what it measures stays pending.
     sender: OnceBox<Sender>,
     generation: u64,
 }
 
-impl Works {
+impl Pipeline {
     fn new(collector: Arc<Collector>) -> Self {
         sender_is_missing(true);
         Self { collector, sender: OnceBox::new(), generation: generation() }
@@ -74,7 +74,7 @@ impl Works {
     }
 }
 
-impl Drop for Works {
+impl Drop for Pipeline {
     fn drop(&mut self) {
         // In a child the parent's are nobody's.
         if self.sender().is_none() && self.generation == generation() {
@@ -83,10 +83,10 @@ impl Drop for Works {
     }
 }
 
-/// The works of one process, once they are there.
+/// The pipeline of one process, once they are there.
 #[derive(Debug, Default)]
 struct Slot {
-    works: OnceBox<Works>,
+    pipeline: OnceBox<Pipeline>,
     /// When the system was last asked for a thread. Whoever makes something here has it locked.
     asked: Mutex<Option<Instant>>,
 }
@@ -107,7 +107,7 @@ pub(crate) struct Owner {
     ended: AtomicBool,
 }
 
-/// What is done about a child's works that are not there.
+/// What is done about a child's pipeline that are not there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
     Leave,
@@ -119,44 +119,44 @@ impl Owner {
         settings: Settings,
         context: Option<zmq::Context>,
     ) -> Result<Self, BuildError> {
-        let works = Works::new(settings.collector());
-        works.set_sender(settings.sender(&works.collector, context, NoRoom::Fails)?);
-        let slot = Slot { works: OnceBox::with_value(Box::new(works)), ..Slot::default() };
+        let pipeline = Pipeline::new(settings.collector());
+        pipeline.set_sender(settings.sender(&pipeline.collector, context, NoRoom::Fails)?);
+        let slot = Slot { pipeline: OnceBox::with_value(Box::new(pipeline)), ..Slot::default() };
         let (has_sites, ended) = (AtomicBool::new(false), AtomicBool::new(false));
         Ok(Self { settings, slots: PerProcess::of(generation(), slot), has_sites, ended })
     }
 
-    /// The works of this process. The first use in a child makes them; there are none if measuring
+    /// The pipeline of this process. The first use in a child makes them; there are none if measuring
     /// had ended before the fork.
-    pub(crate) fn works(&self) -> Option<&Works> {
+    pub(crate) fn pipeline(&self) -> Option<&Pipeline> {
         self.find_or_make(Missing::Start)
     }
 
     /// Makes the call sites of the program this instrument's.
     pub(crate) fn take_sites(&self) {
         self.has_sites.store(true, Ordering::SeqCst);
-        if let Some(works) = self.works() {
-            works.collector.take_sites();
+        if let Some(pipeline) = self.pipeline() {
+            pipeline.collector.take_sites();
         }
     }
 
     /// What became of every reading that this process made.
     pub(crate) fn stats(&self) -> Stats {
         // Asking must not be what starts a sender.
-        let works = self.find_or_make(Missing::Leave);
-        works.map(|works| works.collector.stats()).unwrap_or_default()
+        let pipeline = self.find_or_make(Missing::Leave);
+        pipeline.map(|pipeline| pipeline.collector.stats()).unwrap_or_default()
     }
 
     /// The last flush. A child that has measured nothing has nothing to flush, and leaves what is
     /// its parent's alone.
     pub(crate) fn shut_down(&self) -> Stats {
-        let works = self.find_or_make(Missing::Leave);
+        let pipeline = self.find_or_make(Missing::Leave);
         self.ended.store(true, Ordering::SeqCst);
         let had_sites = self.has_sites.swap(false, Ordering::SeqCst);
-        if let Some(works) = works {
+        if let Some(pipeline) = pipeline {
             // There may be room now.
-            self.begin_sending(works, &mut self.slot().asked());
-            return works.shut_down(self.settings.flush_deadline);
+            self.begin_sending(pipeline, &mut self.slot().asked());
+            return pipeline.shut_down(self.settings.flush_deadline);
         }
         // Only once: by the next time they may be another installation's.
         if had_sites {
@@ -169,60 +169,60 @@ impl Owner {
         self.slots.get(|_| Slot::default())
     }
 
-    fn find_or_make(&self, missing: Missing) -> Option<&Works> {
+    fn find_or_make(&self, missing: Missing) -> Option<&Pipeline> {
         let slot = self.slot();
-        match (slot.works.get(), missing) {
-            (Some(works), Missing::Start) if works.sender().is_none() => {
-                self.find_sender(slot, works);
-                Some(works)
+        match (slot.pipeline.get(), missing) {
+            (Some(pipeline), Missing::Start) if pipeline.sender().is_none() => {
+                self.find_sender(slot, pipeline);
+                Some(pipeline)
             }
-            (Some(works), _) => Some(works),
+            (Some(pipeline), _) => Some(pipeline),
             (None, Missing::Leave) => None,
             (None, Missing::Start) => busy(|| self.make(slot)),
         }
     }
 
-    fn make<'a>(&self, slot: &'a Slot) -> Option<&'a Works> {
+    fn make<'a>(&self, slot: &'a Slot) -> Option<&'a Pipeline> {
         let mut asked = slot.asked();
-        if let Some(works) = slot.works.get() {
-            return Some(works);
+        if let Some(pipeline) = slot.pipeline.get() {
+            return Some(pipeline);
         }
         if self.ended.load(Ordering::SeqCst) {
             return None;
         }
-        let works = Works::new(self.settings.collector());
+        let pipeline = Pipeline::new(self.settings.collector());
         if self.has_sites.load(Ordering::SeqCst) {
             // Takes all that the parent counted, in cells that were copied, as settled.
-            works.collector.take_sites();
+            pipeline.collector.take_sites();
         }
-        self.begin_sending(&works, &mut asked);
-        Some(slot.works.get_or_init(|| Box::new(works)))
+        self.begin_sending(&pipeline, &mut asked);
+        Some(slot.pipeline.get_or_init(|| Box::new(pipeline)))
     }
 
     /// Asks the system for a thread, if the last time is a while ago.
-    fn find_sender(&self, slot: &Slot, works: &Works) {
+    fn find_sender(&self, slot: &Slot, pipeline: &Pipeline) {
         let mut asked = slot.asked();
         if asked.is_none_or(|asked| asked.elapsed() >= ASK_AGAIN) {
-            busy(|| self.begin_sending(works, &mut asked));
+            busy(|| self.begin_sending(pipeline, &mut asked));
         }
     }
 
     /// Starts the sender of a child unless it has one, if the system gives it a thread.
-    fn begin_sending(&self, works: &Works, asked: &mut Option<Instant>) {
-        if works.sender().is_some() {
+    fn begin_sending(&self, pipeline: &Pipeline, asked: &mut Option<Instant>) {
+        if pipeline.sender().is_some() {
             return;
         }
         *asked = Some(Instant::now());
         // A context of its own, always: the one that the application gave is the parent's.
-        if let Ok(sender) = self.settings.sender(&works.collector, None, NoRoom::Waits) {
-            works.set_sender(sender);
+        if let Ok(sender) = self.settings.sender(&pipeline.collector, None, NoRoom::Waits) {
+            pipeline.set_sender(sender);
         }
     }
 }
 
-impl instrument::Owner for Owner {
+impl HasInstrument for Owner {
     fn instrument(&self) -> Option<Arc<Instrument>> {
-        Some(Arc::clone(&self.works()?.collector.instrument))
+        Some(Arc::clone(&self.pipeline()?.collector.instrument))
     }
 }
 

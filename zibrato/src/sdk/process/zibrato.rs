@@ -1,12 +1,12 @@
 //! The handle to an instrument.
 
-use super::owner::{Owner, Works};
+use super::owner::{Owner, Pipeline};
 use crate::measurement::{Kind, Source, TextError};
 use crate::sdk::cells::amount::{Amount, Number};
 use crate::sdk::collection::ledger::Stats;
 use crate::sdk::handles::guard::{CountMe, TimeMe};
 use crate::sdk::handles::handle::{CounterHandle, GaugeHandle, Handle, TimerHandle};
-use crate::sdk::points::instrument::{self, Instrument};
+use crate::sdk::points::instrument::{HasInstrument, Instrument};
 use crate::sdk::points::loss::Loss;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use std::time::Duration;
 /// makes one that stands alone, and several of those may live in one process. When the last clone
 /// of such a one goes, it flushes.
 ///
-/// Levels and names are texts here. `count`, `time` and `read_gauge` look them up on each call,
+/// Levels and names are texts here. `count`, `time` and `set_gauge` look them up on each call,
 /// which costs about 100 ns; [`counter`](Self::counter), [`timer`](Self::timer) and
 /// [`gauge`](Self::gauge) look them up once, and what they give costs what a call site costs. A
 /// text that may not be on the wire is not an error but a counted loss: instrumentation must not
@@ -33,7 +33,7 @@ use std::time::Duration;
 /// for shard in 0..3 {
 ///     z.count("info", &format!("shard.{shard}.rows"), 100);
 /// }
-/// z.read_gauge("info", "queue.depth", 17);
+/// z.set_gauge("info", "queue.depth", 17);
 /// assert_eq!(z.stats().recorded, 4);
 /// # Ok(())
 /// # }
@@ -80,8 +80,8 @@ impl Zibrato {
         TimerHandle(self.handle(Kind::Timer, level, name))
     }
 
-    /// Reads a gauge.
-    pub fn read_gauge<A: Amount>(&self, level: &str, name: &str, value: A) {
+    /// Sets a gauge.
+    pub fn set_gauge<A: Amount>(&self, level: &str, name: &str, value: A) {
         self.record(Kind::Gauge, level, name, value.number());
     }
 
@@ -104,7 +104,7 @@ impl Zibrato {
     /// Sends what was recorded before the call, now, and waits until the broker has it, or for
     /// `within`. What it does not take in time stays pending.
     pub fn flush(&self, within: Duration) -> Stats {
-        if let Some(sender) = self.owner.works().and_then(Works::sender) {
+        if let Some(sender) = self.owner.pipeline().and_then(Pipeline::sender) {
             sender.flush(within);
         }
         self.stats()
@@ -117,26 +117,26 @@ impl Zibrato {
     }
 
     fn record(&self, kind: Kind, level: &str, name: &str, value: Number) {
-        if let Some(works) = self.owner.works() {
-            let instrument = &works.collector.instrument;
+        if let Some(pipeline) = self.owner.pipeline() {
+            let instrument = &pipeline.collector.instrument;
             instrument.record(kind, level, name, self.source.as_ref(), value);
         }
     }
 
     fn handle(&self, kind: Kind, level: &str, name: &str) -> Handle {
-        let named = match self.owner.works() {
-            Some(works) => {
-                let instrument = &works.collector.instrument;
+        let named = match self.owner.pipeline() {
+            Some(pipeline) => {
+                let instrument = &pipeline.collector.instrument;
                 instrument.named(kind, level, name, self.source.as_ref())
             }
             // Without an instrument it measures nothing, whatever the reason says.
             None => Err(Loss::Deadline),
         };
-        let owner: Arc<dyn instrument::Owner> = Arc::<Owner>::clone(&self.owner);
+        let owner: Arc<dyn HasInstrument> = Arc::<Owner>::clone(&self.owner);
         Handle::new(named, Arc::downgrade(&owner))
     }
 
     fn instrument(&self) -> Option<Arc<Instrument>> {
-        instrument::Owner::instrument(&*self.owner)
+        self.owner.instrument()
     }
 }

@@ -319,7 +319,7 @@ impl Link {
         }
     }
 
-    /// Closes the books on everything that is still here.
+    /// Settles everything that is still here.
     pub(crate) fn close(self, linger: Duration, ledger: &Ledger) {
         let mut unconfirmed = false;
         for topic in self.topics.values() {

@@ -146,9 +146,9 @@ struct Starts {
 }
 
 /// However the thread ends, those who wait for it hear of it.
-struct Ends<'a>(&'a Orders);
+struct FinishOnDrop<'a>(&'a Orders);
 
-impl Drop for Ends<'_> {
+impl Drop for FinishOnDrop<'_> {
     fn drop(&mut self) {
         self.0.tell(|state| state.finished = true);
     }
@@ -156,7 +156,7 @@ impl Drop for Ends<'_> {
 
 impl Starts {
     fn run(self, orders: &Orders) {
-        let _ends = Ends(orders);
+        let _finish = FinishOnDrop(orders);
         // The threads of the application's context share its descriptors.
         if self.dial.context.is_none() {
             descriptor_table::leave();

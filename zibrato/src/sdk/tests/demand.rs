@@ -31,7 +31,7 @@ fn a_level_is_measured_while_somebody_wants_it() {
     };
     let recorded = || {
         let before = z.stats().recorded;
-        counter.count(1);
+        counter.increment(1);
         z.count("debug", "by name", 1);
         z.stats().recorded - before
     };

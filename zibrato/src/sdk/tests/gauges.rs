@@ -3,7 +3,7 @@
 use super::{Acknowledges, Broker};
 use crate::sdk::cells::shared;
 use crate::sdk::cells::ticks::{self, Moment};
-use crate::sdk::{Place, Site, gauge, in_flight, time};
+use crate::sdk::{Metadata, Site, gauge, in_flight, time};
 use crate::testing;
 use crate::wire::{BatchReader, Value};
 use crate::{Builder, Zibrato};
@@ -16,8 +16,8 @@ fn place() -> MutexGuard<'static, ()> {
     PLACE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const fn at(name: &'static str) -> Place {
-    Place { level: "info", name: Some(name), module: "", function: "", source: None, tags: &[] }
+const fn at(name: &'static str) -> Metadata {
+    Metadata { level: "info", name: Some(name), module: "", function: "", source: None, tags: &[] }
 }
 
 /// Sends only when it is told to, and ends without waiting.

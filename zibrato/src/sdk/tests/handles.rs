@@ -17,16 +17,16 @@ fn what_handles_measure_arrives_with_what_is_measured_by_name() {
             let (counter, timer) = (counter.clone(), timer.clone());
             scope.spawn(move || {
                 (0..1000).for_each(|_| {
-                    counter.count(1);
+                    counter.increment(1);
                     drop(timer.start());
                 });
             });
         }
     });
-    counter.count(0.5);
-    other.count(7);
+    counter.increment(0.5);
+    other.increment(7);
     z.count("info", "n", 3);
-    gauge.read(17);
+    gauge.set(17);
     timer.record(Duration::from_secs(2));
     timer.start().cancel();
     let stats = finish(z, &mut broker);
@@ -36,7 +36,7 @@ fn what_handles_measure_arrives_with_what_is_measured_by_name() {
     assert_eq!(broker.sum("info", "depth", "web-1"), 17.0);
     assert_eq!(broker.sum("info", "took", "web-1"), 4001.0);
     // Its instrument is gone.
-    counter.count(1);
+    counter.increment(1);
     assert_eq!(broker.sum("info", "n", "web-1"), 4003.5);
 }
 
@@ -45,11 +45,11 @@ fn a_handle_to_what_may_not_be_counts_its_losses() {
     let mut broker = Broker::new(Acknowledges::Everything);
     let z = broker.builder().build().unwrap();
     let counter = z.counter("in|fo", "n");
-    (0..3).for_each(|_| counter.count(1));
+    (0..3).for_each(|_| counter.increment(1));
     let timer = z.timer("info", "");
     timer.record(Duration::from_secs(1));
     drop(timer.start());
-    z.counter("info", "n").count(f64::NAN);
+    z.counter("info", "n").increment(f64::NAN);
     let stats = finish(z, &mut broker);
     assert!(stats.balances(), "{stats:?}");
     assert_eq!(stats.lost, BTreeMap::from([(Loss::Name, 5), (Loss::NotFinite, 1)]));
@@ -60,8 +60,8 @@ fn names_beyond_the_limit_are_measured_together_and_the_first_is_named() {
     let mut broker = Broker::new(Acknowledges::Everything);
     let z = broker.builder().interval(Duration::from_secs(3600)).build().unwrap();
     (0..100_010).for_each(|n| z.count("info", &format!("name.{n}"), 1));
-    z.counter("info", "one.more").count(1);
-    z.counter("info", "name.0").count(1);
+    z.counter("info", "one.more").increment(1);
+    z.counter("info", "name.0").increment(1);
     let stats = finish(z, &mut broker);
     assert_eq!((stats.recorded, stats.delivered), (100_012, 100_012));
     assert_eq!(stats.overflowing.unwrap().as_str(), "name.100000");
@@ -76,8 +76,8 @@ fn a_capture_sees_what_handles_measure() {
     let (counter, gauge, timer) =
         (z.counter("info", "n"), z.gauge("info", "depth"), z.timer("info", "took"));
     let capture = testing::capture();
-    counter.count(2);
-    gauge.read(3);
+    counter.increment(2);
+    gauge.set(3);
     timer.record(Duration::from_secs(4));
     drop(timer.start());
     assert_eq!(capture.counter("info", "n"), 2.0);
@@ -92,9 +92,9 @@ fn a_point_that_nobody_has_any_more_is_given_to_the_next_who_wants_one() {
     for _ in 0..3 {
         let z = broker.builder().flush_deadline(Duration::ZERO).build().unwrap();
         let counter = z.counter("info", "n");
-        counter.count(1);
+        counter.increment(1);
         assert_eq!(z.stats().recorded, 1, "and nothing of those before");
         drop(z);
-        counter.count(1);
+        counter.increment(1);
     }
 }

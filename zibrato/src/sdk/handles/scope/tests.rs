@@ -1,10 +1,10 @@
 //! What is slow, to the last bit.
 
 use super::{Clock, Ending, Moment, Recording, Site, Slow, Timed};
-use crate::sdk::Place;
+use crate::sdk::Metadata;
 
-const fn place(level: &'static str) -> Place {
-    Place { level, name: Some("q"), module: "m", function: "f", source: None, tags: &[] }
+const fn place(level: &'static str) -> Metadata {
+    Metadata { level, name: Some("q"), module: "m", function: "f", source: None, tags: &[] }
 }
 
 static SITE: Site = Site::timer(place("info"));
