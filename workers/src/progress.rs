@@ -124,7 +124,7 @@ impl Progress {
         let left = state.unsettled.len();
         drop(state);
         if left < before {
-            self.wake.wake();
+            self.waker.wake();
         }
         left == 0
     }
