@@ -46,7 +46,8 @@
 //!
 //! All of it may stand anywhere but in handlers of signals, which come between the steps of what
 //! they interrupt. A global allocator may count with [`count!`] under a constant name and constant
-//! tags, and measure nothing else.
+//! tags, and measure nothing else. What it counts while the instrument itself allocates is lost, and
+//! counted as that.
 //!
 //! # What it takes from the system
 //!

@@ -64,6 +64,7 @@ fn watch() -> SyncSender<()> {
 fn an_allocator_may_count() {
     let _place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
     let _watch = watch();
+    let mut reentrant = 0;
     for _ in 0..3 {
         let builder = Zibrato::builder().port(1).flush_deadline(Duration::ZERO);
         let guard = builder.install().unwrap();
@@ -75,7 +76,11 @@ fn an_allocator_may_count() {
         let stats = guard.shutdown();
         // Twice for each allocation, and once for its end.
         assert!(stats.lost[&Loss::Deadline] >= 3 * 1000 + 5 * 80, "{stats:?}");
+        assert!(stats.balances(), "{stats:?}");
+        reentrant += stats.lost.get(&Loss::Reentrant).copied().unwrap_or_default();
     }
+    // What was counted while the first cells were made.
+    assert!(reentrant > 0);
 }
 
 #[test]
