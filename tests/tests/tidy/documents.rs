@@ -26,7 +26,10 @@ fn documents() -> Vec<Source> {
 fn no_document_is_longer_than_its_limit() {
     let mut complaints = Vec::new();
     for Source { path, text } in documents() {
-        let found = [text.lines().count(), text.len(), text.split_whitespace().count()];
+        // Not the lines of a table or a drawing.
+        let is_word = |word: &&str| word.contains(char::is_alphanumeric);
+        let words = text.split_whitespace().filter(is_word).count();
+        let found = [text.lines().count(), text.len(), words];
         for (_, most) in LIMITS.iter().filter(|(name, _)| path.starts_with(name)) {
             if found.iter().zip(most).any(|(found, most)| found > most) {
                 complaints
