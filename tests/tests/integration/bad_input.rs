@@ -28,8 +28,12 @@ const STARTS: [(&str, &[&str], i32, &[&str]); 14] = [
 
 #[test]
 fn starts_that_cannot_be_say_why_and_end_with_their_code() {
+    // Not the default journal, which another broker may have.
+    let state = tempfile::tempdir().unwrap();
     for (name, flags, code, parts) in STARTS {
-        let (status, output, log) = Running::run(Command::new(program(name)).args(flags));
+        let mut command = Command::new(program(name));
+        command.args(flags).env("XDG_STATE_HOME", state.path());
+        let (status, output, log) = Running::run(&mut command);
         assert_eq!((status.code(), &*output), (Some(code), ""), "{name} {flags:?}: {log}");
         // One line says it; from the command line parser, the rest tells of --help.
         let line = log.lines().next().unwrap_or_default();
@@ -39,11 +43,12 @@ fn starts_that_cannot_be_say_why_and_end_with_their_code() {
 
 #[test]
 fn a_broker_whose_port_is_taken_says_whose_it_is_and_how_to_find_out() {
-    let ports = Ports::take();
+    let (ports, state) = (Ports::take(), tempfile::tempdir().unwrap());
     for place in [0, 1, 3] {
         let taken = TcpListener::bind(("127.0.0.1", ports.at(place))).unwrap();
         let mut command = Command::new(program("zibrato-broker"));
         command.args(["--http", "off", "--port", &ports.at(0).to_string()]);
+        command.env("XDG_STATE_HOME", state.path());
         let (status, _, log) = Running::run(&mut command);
         assert_eq!(status.code(), Some(69), "{log}");
         let parts = ["in use", &ports.at(place).to_string(), "--port"];

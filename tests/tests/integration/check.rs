@@ -325,6 +325,7 @@ fn an_error_names_the_variable_or_the_file_that_it_is_from() {
     ] {
         let flag = variable.splitn(3, '_').nth(2).unwrap().to_lowercase().replace('_', "-");
         let mut command = Command::new(program(name));
+        command.env("XDG_STATE_HOME", folder.path());
         let (status, _, log) = Running::run(command.env(variable, value));
         assert_eq!((status.code(), log.lines().count()), (Some(78), 1), "{variable}: {log}");
         assert!(log.contains(part), "{variable}: {log}");
