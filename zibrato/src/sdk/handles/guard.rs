@@ -75,6 +75,17 @@ impl ByName {
         Some(Self { instrument, level: level.into(), name: name.into(), source: None })
     }
 
+    /// In an instrument; nothing without one.
+    fn of(
+        instrument: Option<Arc<Instrument>>,
+        level: &str,
+        name: &str,
+        source: Option<Source>,
+    ) -> Option<Self> {
+        let instrument = Some(instrument?);
+        Some(Self { instrument, level: level.into(), name: name.into(), source })
+    }
+
     fn record(&self, kind: Kind, value: Number) {
         match &self.instrument {
             Some(instrument) => {
@@ -103,9 +114,7 @@ impl CountMe {
         name: &str,
         source: Option<Source>,
     ) -> Self {
-        let (level, name) = (level.into(), name.into());
-        let named = |instrument| ByName { instrument: Some(instrument), level, name, source };
-        Self { named: instrument.map(named) }
+        Self { named: ByName::of(instrument, level, name, source) }
     }
 
     /// Leaves the scope uncounted.
@@ -137,10 +146,8 @@ impl TimeMe {
         name: &str,
         source: Option<Source>,
     ) -> Self {
-        let (level, name) = (level.into(), name.into());
-        let named = |instrument| ByName { instrument: Some(instrument), level, name, source };
-        let named = instrument.map(|instrument| Box::new((named(instrument), Instant::now())));
-        Self { site: None, named }
+        let named = ByName::of(instrument, level, name, source);
+        Self { site: None, named: named.map(|named| Box::new((named, Instant::now()))) }
     }
 
     #[inline]

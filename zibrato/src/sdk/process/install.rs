@@ -65,7 +65,7 @@ pub(crate) fn install(handle: Zibrato) -> Result<Guard, Zibrato> {
     }
     handle.owner.take_sites();
     *write() = Some(handle.clone());
-    Ok(Guard { handle: Some(handle) })
+    Ok(Guard { handle, has_ended: false })
 }
 
 /// The last flush, if the process ends while an instrument is installed.
@@ -144,35 +144,36 @@ pub(crate) fn flush_at_panics(within: Duration) {
 #[derive(Debug)]
 #[must_use = "measuring ends when it is dropped; bind it to a name, not to `_`"]
 pub struct Guard {
-    // Only `None` once it has been shut down.
-    handle: Option<Zibrato>,
+    handle: Zibrato,
+    /// It has been shut down, and there is nothing left to do when it is dropped.
+    has_ended: bool,
 }
 
 impl Guard {
     /// The installed instrument.
     #[must_use]
     pub fn handle(&self) -> Zibrato {
-        // It is there until `finish` takes it, which takes the guard with it.
-        #[expect(clippy::expect_used, reason = "only `finish` takes it, when the guard goes")]
-        self.handle.clone().expect("a guard that lives has its handle")
+        self.handle.clone()
     }
 
     /// Ends measuring, flushes within the flush deadline, and says what became of every reading.
     pub fn shutdown(mut self) -> Stats {
-        self.finish().unwrap_or_default()
+        self.finish()
     }
 
-    fn finish(&mut self) -> Option<Stats> {
-        let handle = self.handle.take()?;
-        let stats = handle.owner.shut_down();
+    fn finish(&mut self) -> Stats {
+        let stats = self.handle.owner.shut_down();
         // Only now, because two instruments cannot share the call sites.
         *write() = None;
-        Some(stats)
+        self.has_ended = true;
+        stats
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.finish();
+        if !self.has_ended {
+            self.finish();
+        }
     }
 }
