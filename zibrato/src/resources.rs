@@ -207,7 +207,11 @@ impl fmt::Display for ShortageError {
 
 impl std::error::Error for ShortageError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
+        match self.resource {
+            // Nothing was asked of the system: the limit says it all.
+            Resource::AddressSpace { .. } => None,
+            Resource::Descriptors | Resource::Memory | Resource::Threads => Some(&self.source),
+        }
     }
 }
 

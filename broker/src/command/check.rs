@@ -58,7 +58,7 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
     }
 }
 
-/// Finds out whether the folder of the journal can be written, and is nobody else's.
+/// Checks that the journal's folder can be written, and that no other broker uses it.
 fn look_into(folder: &Path, findings: &mut Findings) {
     findings.folder("--journal", folder, Some(Exit::Unavailable));
     if is_in_use(folder) {

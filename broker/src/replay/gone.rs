@@ -57,7 +57,7 @@ impl Gone {
                 cursor,
                 batches,
                 why = "before they were read, they were deleted because of their age or the \
-                       journal's size, deleted by somebody, or damaged"
+                       journal's size, deleted by hand, or damaged"
             );
         }
     }

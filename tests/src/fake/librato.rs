@@ -63,7 +63,7 @@ impl FakeLibrato {
         self.server.answer_with(reply);
     }
 
-    /// Answers every request so from now on, when the queue is empty; `None` is as the service would.
+    /// The answer to every request when the queue is empty; `None` answers as the service does.
     pub fn answer_always(&self, reply: Option<Reply>) {
         self.server.answer_always(reply);
     }

@@ -67,8 +67,8 @@ impl KeepError {
 }
 
 impl DeadLetters {
-    /// A folder that takes `most` bytes. It is made by the first [`probe`](Self::probe) or letter. What a worker left
-    /// there that was killed while it wrote a letter is deleted.
+    /// A folder that takes `most` bytes. It is made by the first [`probe`](Self::probe) or letter.
+    /// A letter that a killed worker left half written is deleted.
     pub(crate) fn new(folder: PathBuf, most: u64, program: String) -> Self {
         delete_unfinished(&folder);
         let (complained, told) = (LogLimit::default(), LogLimit::default());

@@ -326,7 +326,7 @@ proptest! {
         prop_assert_eq!(&together, &alone);
         together.dedup();
         prop_assert_eq!(together.len(), series.len());
-        // Nobody who comes later takes a name, in whatever order they come.
+        // No later series takes a name, whatever the order of arrival.
         let mut encoder = Encoder::default();
         let mut first: Vec<_> =
             all.iter().rev().flat_map(|one| names(&encoder.encode(of(&[*one])))).collect();

@@ -83,7 +83,7 @@ impl Drop for Pipeline {
     }
 }
 
-/// The pipeline of one process, once they are there.
+/// The pipeline of one process, once it has one.
 #[derive(Debug, Default)]
 struct Slot {
     pipeline: OnceBox<Pipeline>,
@@ -107,7 +107,7 @@ pub(crate) struct Owner {
     ended: AtomicBool,
 }
 
-/// What is done about a child's pipeline that are not there.
+/// What to do when a child has no pipeline yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
     Leave,
@@ -126,7 +126,7 @@ impl Owner {
         Ok(Self { settings, slots: PerProcess::of(generation(), slot), has_sites, ended })
     }
 
-    /// The pipeline of this process. The first use in a child makes them; there are none if measuring
+    /// The pipeline of this process. The first use in a child makes it; there is none if measuring
     /// had ended before the fork.
     pub(crate) fn pipeline(&self) -> Option<&Pipeline> {
         self.find_or_make(Missing::Start)
@@ -158,7 +158,7 @@ impl Owner {
             self.begin_sending(pipeline, &mut self.slot().asked());
             return pipeline.shut_down(self.settings.flush_deadline);
         }
-        // Only once: by the next time they may be another installation's.
+        // Only once: later the call sites may belong to another installation.
         if had_sites {
             site::belong_to(0);
         }
