@@ -10,10 +10,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddr
 use std::sync::Arc;
 use zibrato::daemon::HttpError;
 use zibrato::resources::{Resource, ShortageError, new_context};
-use zibrato::wire::{Door, MAX_REQUEST_BYTES};
+use zibrato::wire::{Endpoint, MAX_REQUEST_BYTES};
 
 /// The highest base port that leaves room for the others.
-pub(crate) const MAX_BASE_PORT: u16 = u16::MAX - Door::Legacy.offset();
+pub(crate) const MAX_BASE_PORT: u16 = u16::MAX - Endpoint::Legacy.offset();
 
 /// The host that means not to listen on TCP.
 pub(crate) const NO_TCP: &str = "off";
@@ -31,7 +31,7 @@ const MAX_ANSWERS: i32 = 4;
 /// there when it is gone.
 const MAX_REQUESTS: i32 = 16;
 
-/// The sockets of a context: doors, their monitors on both sides, and those that ask about keys.
+/// The sockets of a context: those of the endpoints, their monitors on both sides, and those that ask about keys.
 const SOCKETS: usize = 16;
 
 /// Seconds after which the system asks a silent peer whether it is still there.
@@ -125,25 +125,25 @@ impl Config {
         let zap = gate.map(|gate| ZapThread::start(&context, Arc::clone(gate))).transpose()?;
         let gate = gate.map(Arc::clone);
         let frame = i64::try_from(self.max_frame).unwrap_or(i64::MAX);
-        let open = |kind, door, max_bytes| {
-            self.open(&context, kind, &ports, door, max_bytes, gate.as_deref())
+        let open = |kind, endpoint, max_bytes| {
+            self.open(&context, kind, &ports, endpoint, max_bytes, gate.as_deref())
         };
-        let pull = open(zmq::PULL, Door::Publishers, frame)?;
-        let publish = open(zmq::XPUB, Door::Subscribers, MAX_TOPIC_BYTES)?;
-        let legacy = open(zmq::SUB, Door::Legacy, frame)?;
+        let pull = open(zmq::PULL, Endpoint::Publishers, frame)?;
+        let publish = open(zmq::XPUB, Endpoint::Subscribers, MAX_TOPIC_BYTES)?;
+        let legacy = open(zmq::SUB, Endpoint::Legacy, frame)?;
         legacy.set_subscribe(b"").map_err(StartError::Socket)?;
-        let replay = open(zmq::ROUTER, Door::Replay, MAX_REQUEST_BYTES as i64)?;
+        let replay = open(zmq::ROUTER, Endpoint::Replay, MAX_REQUEST_BYTES as i64)?;
         let gate = gate.zip(zap);
         Ok((Sockets { context, pull, publish, legacy, ports, gate }, replay))
     }
 
-    /// Opens a socket that listens at a door, with all that every socket needs.
+    /// Opens a socket that listens at an endpoint, with all that every socket needs.
     fn open(
         &self,
         context: &zmq::Context,
         kind: zmq::SocketType,
         ports: &Ports,
-        door: Door,
+        endpoint: Endpoint,
         max_bytes: i64,
         gate: Option<&Gate>,
     ) -> Result<zmq::Socket, StartError> {
@@ -158,7 +158,7 @@ impl Config {
         if let Some(gate) = gate {
             secure(&mut socket, gate.key()).map_err(StartError::Socket)?;
         }
-        ports.listen(&socket, door)?;
+        ports.listen(&socket, endpoint)?;
         Ok(socket)
     }
 

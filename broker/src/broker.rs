@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::{Hangup, HttpServer, NotifyOnDrop, Stop};
 use zibrato::resources::Resources;
-use zibrato::wire::{Door, WantedLevels};
+use zibrato::wire::{Endpoint, WantedLevels};
 
 /// How long a broker that is dropped may take to hand on what it has.
 const DROP_DEADLINE: Duration = Duration::from_secs(2);
@@ -32,7 +32,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// How much longer than its deadline the router is waited for.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Descriptors of a broker with all doors, keys, pages and a journal, before the first connection.
+/// Descriptors of a broker with keys, pages and a journal, before the first connection.
 const DESCRIPTORS: usize = 64;
 
 /// Its threads, those of libzmq and of the pages included.
@@ -108,7 +108,7 @@ impl Broker {
         let (sockets, replay) = config.bind()?;
         let ports = sockets.ports.clone();
         let gate = sockets.gate.as_ref().map(|(gate, _)| Arc::clone(gate));
-        let guard = (Guard::new(gate.clone()), Doorway::new(ports.clone(), Door::Replay));
+        let guard = (Guard::new(gate.clone()), Doorway::new(ports.clone(), Endpoint::Replay));
         let shared = Arc::new(Shared::new());
         let (stop, ended) = (Stop::new()?, Stop::new()?);
         let (journal, desk, seen) = start_journal(&config, opened)?;
@@ -146,25 +146,25 @@ impl Broker {
     /// The port for publishers.
     #[must_use]
     pub const fn port(&self) -> u16 {
-        self.ports.port(Door::Publishers)
+        self.ports.port(Endpoint::Publishers)
     }
 
     /// The port for subscribers.
     #[must_use]
     pub const fn publish_port(&self) -> u16 {
-        self.ports.port(Door::Subscribers)
+        self.ports.port(Endpoint::Subscribers)
     }
 
     /// The port for those who read the journal.
     #[must_use]
     pub const fn replay_port(&self) -> u16 {
-        self.ports.port(Door::Replay)
+        self.ports.port(Endpoint::Replay)
     }
 
     /// The port for legacy publishers, which are PUB sockets.
     #[must_use]
     pub const fn legacy_port(&self) -> u16 {
-        self.ports.port(Door::Legacy)
+        self.ports.port(Endpoint::Legacy)
     }
 
     /// The endpoint with one of the ports, as ZeroMQ takes it: `tcp://127.0.0.1:5550`.
@@ -173,10 +173,10 @@ impl Broker {
         self.ports.tcp_endpoint(port).unwrap_or_default()
     }
 
-    /// Everywhere that a door is, over TCP and in a folder, as ZeroMQ takes it.
+    /// The addresses of an endpoint, over TCP and in a folder, as ZeroMQ takes them.
     #[must_use]
-    pub fn endpoints(&self, door: Door) -> Vec<String> {
-        self.ports.endpoints(door)
+    pub fn endpoints(&self, endpoint: Endpoint) -> Vec<String> {
+        self.ports.endpoints(endpoint)
     }
 
     /// Reads the list of allowed keys again. Who is no longer on it gets nothing in and nothing out

@@ -20,7 +20,7 @@ use zibrato::daemon::{
     whole_number,
 };
 use zibrato::resources::new_context;
-use zibrato::wire::{Door, MAX_FRAME_BYTES};
+use zibrato::wire::{Endpoint, MAX_FRAME_BYTES};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -224,10 +224,10 @@ fn announce(broker: &Broker) {
     let http = broker.http_addr().map_or_else(|| "off".to_owned(), |http| http.to_string());
     tracing::info!(
         event = "listening",
-        publishers = broker.endpoints(Door::Publishers).join(","),
-        subscribers = broker.endpoints(Door::Subscribers).join(","),
-        readers = broker.endpoints(Door::Replay).join(","),
-        legacy = broker.endpoints(Door::Legacy).join(","),
+        publishers = broker.endpoints(Endpoint::Publishers).join(","),
+        subscribers = broker.endpoints(Endpoint::Subscribers).join(","),
+        readers = broker.endpoints(Endpoint::Replay).join(","),
+        legacy = broker.endpoints(Endpoint::Legacy).join(","),
         http,
         allowed_keys = broker.counters().keys.map(|keys| keys.allowed),
     );
@@ -286,9 +286,9 @@ impl Flags {
     /// A folder may also stand where workers have it, in --host.
     fn replay_endpoint(&self) -> String {
         let folder = self.ipc.as_ref().map(|folder| format!("ipc://{}", folder.display()));
-        let file = Door::Replay.ipc_endpoint(folder.as_ref().unwrap_or(&self.host));
+        let file = Endpoint::Replay.ipc_endpoint(folder.as_ref().unwrap_or(&self.host));
         file.unwrap_or_else(|| {
-            let port = self.port.saturating_add(Door::Replay.offset());
+            let port = self.port.saturating_add(Endpoint::Replay.offset());
             match self.host.parse::<Ipv6Addr>() {
                 Ok(host) => format!("tcp://[{host}]:{port}"),
                 Err(_) => format!("tcp://{}:{port}", self.host),

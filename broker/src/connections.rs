@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use zibrato::wire::Door;
+use zibrato::wire::Endpoint;
 
 /// As much may wait in the system for a peer that reads, if slowly.
 const UNREAD_BYTES: libc::c_int = 64 << 10;
@@ -65,7 +65,7 @@ impl Connection {
     }
 }
 
-/// Which connections at a door.
+/// Which connections at an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which {
     /// All.
@@ -78,31 +78,28 @@ pub(crate) enum Which {
     Unread,
 }
 
-/// Cuts connections that were made to these doors of this process; gives how many. Where the system
+/// Cuts connections that were made to these endpoints of this process; gives how many. Where the system
 /// does not list descriptors, all stay.
-pub(crate) fn cut(ports: &Ports, whom: &[(Door, Which)]) -> u64 {
-    let cuts: Vec<_> = whom.iter().map(|(door, which)| Cut::new(ports, *door, *which)).collect();
+pub(crate) fn cut(ports: &Ports, whom: &[(Endpoint, Which)]) -> u64 {
+    let cuts: Vec<_> =
+        whom.iter().map(|(endpoint, which)| Cut::new(ports, *endpoint, *which)).collect();
     let listed = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let all = listed.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     all.filter(|descriptor| is_cut(*descriptor, &cuts)).count() as u64
 }
 
-/// Cuts one connection that was made to a door of this process, and says whether it was there.
-pub(crate) fn cut_one(ports: &Ports, door: Door, descriptor: RawFd) -> bool {
-    is_cut(descriptor, &[Cut::new(ports, door, Which::All)])
+/// Cuts one connection that was made to an endpoint of this process, and says whether it was there.
+pub(crate) fn cut_one(ports: &Ports, endpoint: Endpoint, descriptor: RawFd) -> bool {
+    is_cut(descriptor, &[Cut::new(ports, endpoint, Which::All)])
 }
 
-/// Cuts all connections to the doors of this process that have one of these descriptors; gives how many.
+/// Cuts all connections to the endpoints of this process that have one of these descriptors; gives how many.
 pub(crate) fn cut_among(ports: &Ports, descriptors: Range<RawFd>) -> u64 {
-    let cuts = DOORS.map(|door| Cut::new(ports, door, Which::All));
+    let cuts = Endpoint::ALL.map(|endpoint| Cut::new(ports, endpoint, Which::All));
     descriptors.filter(|descriptor| is_cut(*descriptor, &cuts)).count() as u64
 }
 
-/// All doors of a broker.
-pub(crate) const DOORS: [Door; 4] =
-    [Door::Publishers, Door::Legacy, Door::Subscribers, Door::Replay];
-
-/// Where a door is, and who is to be cut off there.
+/// Where an endpoint is, and who is to be cut off there.
 struct Cut {
     port: Option<u16>,
     file: Option<PathBuf>,
@@ -110,9 +107,9 @@ struct Cut {
 }
 
 impl Cut {
-    fn new(ports: &Ports, door: Door, which: Which) -> Self {
-        let port = ports.address.map(|_| ports.port(door));
-        Self { port, file: ports.folder.as_ref().map(|folder| folder.file(door)), which }
+    fn new(ports: &Ports, endpoint: Endpoint, which: Which) -> Self {
+        let port = ports.address.map(|_| ports.port(endpoint));
+        Self { port, file: ports.folder.as_ref().map(|folder| folder.file(endpoint)), which }
     }
 }
 
@@ -202,7 +199,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::sync::Arc;
-    use zibrato::wire::Door;
+    use zibrato::wire::Endpoint;
 
     /// Whether writing comes to an end because nobody reads, and not because of something else.
     fn fills(mut stream: impl Write) -> bool {
@@ -222,7 +219,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = Some(Ipv4Addr::LOCALHOST.into());
         let ports = Ports { address, base: listener.local_addr().unwrap().port(), folder: None };
-        let cut = |which| cut(&ports, &[(Door::Publishers, which)]);
+        let cut = |which| cut(&ports, &[(Endpoint::Publishers, which)]);
         let pair = || {
             let theirs = TcpStream::connect(("127.0.0.1", ports.base)).unwrap();
             (theirs, listener.accept().unwrap().0)
@@ -248,15 +245,15 @@ mod tests {
     fn connections_in_a_folder_are_cut_too() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Arc::new(Folder::take(dir.path(), 0o600).unwrap());
-        let file = folder.file(Door::Replay);
+        let file = folder.file(Endpoint::Replay);
         let listener = UnixListener::bind(&file).unwrap();
         let ports = Ports { address: None, base: 1, folder: Some(folder) };
         let (_deaf, full) = (UnixStream::connect(&file).unwrap(), listener.accept().unwrap().0);
         let (_other, kept) = (UnixStream::connect(&file).unwrap(), listener.accept().unwrap().0);
         full.set_nonblocking(true).unwrap();
         assert!(fills(&full));
-        assert_eq!(cut(&ports, &[(Door::Publishers, Which::Unread)]), 0);
-        assert_eq!(cut(&ports, &[(Door::Replay, Which::Unread)]), 1);
+        assert_eq!(cut(&ports, &[(Endpoint::Publishers, Which::Unread)]), 0);
+        assert_eq!(cut(&ports, &[(Endpoint::Replay, Which::Unread)]), 1);
         assert!(is_cut(&full) && !is_cut(&kept));
     }
 }

@@ -1,17 +1,14 @@
-//! The folder with a socket for each door, for programs of the same machine.
+//! The folder with a Unix socket for each endpoint, for programs on the same machine.
 
 use rustix::fs::Mode;
 use std::fs::{DirBuilder, File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use zibrato::wire::Door;
+use zibrato::wire::Endpoint;
 
 /// The file whose lock says that a broker listens here.
 const LOCK: &str = "broker.lock";
-
-/// All doors, to clean up.
-const DOORS: [Door; 4] = [Door::Publishers, Door::Subscribers, Door::Replay, Door::Legacy];
 
 /// A folder that is this broker's alone. Dropping it removes the sockets.
 #[derive(Debug)]
@@ -26,7 +23,7 @@ impl Folder {
     /// Whether a folder can be used, as far as one can tell without touching it.
     pub(crate) fn check(path: &Path) -> Result<String, IpcError> {
         let host = path.to_str().map(|path| format!("ipc://{path}"));
-        let host = host.filter(|host| Door::Publishers.ipc_endpoint(host).is_some());
+        let host = host.filter(|host| Endpoint::Publishers.ipc_endpoint(host).is_some());
         host.ok_or_else(|| IpcError::Path { folder: path.to_owned() })
     }
 
@@ -57,22 +54,22 @@ impl Folder {
         }
     }
 
-    /// The file of a door.
-    pub(crate) fn file(&self, door: Door) -> PathBuf {
-        self.path.join(door.file_name())
+    /// The file of an endpoint.
+    pub(crate) fn file(&self, endpoint: Endpoint) -> PathBuf {
+        self.path.join(endpoint.file_name())
     }
 
-    /// As ZeroMQ writes the address of a door.
-    pub(crate) fn endpoint(&self, door: Door) -> String {
-        door.ipc_endpoint(&self.host).unwrap_or_default()
+    /// The address of an endpoint, as ZeroMQ takes it.
+    pub(crate) fn endpoint(&self, endpoint: Endpoint) -> String {
+        endpoint.ipc_endpoint(&self.host).unwrap_or_default()
     }
 
-    /// Listens at a door, with the permissions that were asked for from the first moment on.
-    pub(crate) fn bind(&self, socket: &zmq::Socket, door: Door) -> Result<(), IpcError> {
-        let file = self.file(door);
+    /// Listens at an endpoint, with the permissions that were asked for from the first moment on.
+    pub(crate) fn bind(&self, socket: &zmq::Socket, endpoint: Endpoint) -> Result<(), IpcError> {
+        let file = self.file(endpoint);
         // The mask is the whole process's, but only for this moment, and only tighter.
         let before = rustix::process::umask(Mode::from_raw_mode(0o177));
-        let bound = socket.bind(&self.endpoint(door));
+        let bound = socket.bind(&self.endpoint(endpoint));
         rustix::process::umask(before);
         bound.map_err(|problem| IpcError::Socket { file: file.clone(), problem })?;
         std::fs::set_permissions(&file, Permissions::from_mode(self.mode))
@@ -82,9 +79,9 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        for door in DOORS {
+        for endpoint in Endpoint::ALL {
             // It may not have been there, and the next broker replaces what is left.
-            std::fs::remove_file(self.file(door)).ok();
+            std::fs::remove_file(self.file(endpoint)).ok();
         }
     }
 }
@@ -139,7 +136,7 @@ mod tests {
     use super::{Folder, IpcError};
     use std::fs::Permissions;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    use zibrato::wire::Door;
+    use zibrato::wire::Endpoint;
 
     #[test]
     fn sockets_have_the_permissions_that_were_asked_for() {
@@ -150,7 +147,7 @@ mod tests {
             let folder = Folder::take(&path, mode).unwrap();
             let context = zmq::Context::new();
             let socket = context.socket(zmq::PULL).unwrap();
-            folder.bind(&socket, Door::Publishers).unwrap();
+            folder.bind(&socket, Endpoint::Publishers).unwrap();
             let file = path.join("publishers.sock");
             assert_eq!((mode_of(&file), mode_of(&path)), (mode, of_folder));
             assert!(matches!(Folder::take(&path, mode), Err(IpcError::InUse { .. })));

@@ -1,6 +1,6 @@
 //! Watches how much memory the process has, and has peers let go of it when that is too much.
 
-use crate::connections::{DOORS, Which, cut};
+use crate::connections::{Which, cut};
 use crate::ports::Ports;
 use crate::shared::Shared;
 use std::fs;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use zibrato::wire::Door;
+use zibrato::wire::Endpoint;
 
 /// How often is looked. So long something may grow unseen.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -113,12 +113,12 @@ enum Whom {
 /// Cuts those off who may have the memory; says how many they are.
 fn cut_off(ports: &Ports, whom: Whom) -> u64 {
     let whom = match whom {
-        Whom::Everybody => DOORS.map(|door| (door, Which::All)),
-        Whom::Sent(bytes) => DOORS.map(|door| match door {
-            Door::Publishers | Door::Legacy => (door, Which::Sent(bytes)),
+        Whom::Everybody => Endpoint::ALL.map(|endpoint| (endpoint, Which::All)),
+        Whom::Sent(bytes) => Endpoint::ALL.map(|endpoint| match endpoint {
+            Endpoint::Publishers | Endpoint::Legacy => (endpoint, Which::Sent(bytes)),
             // What it has asked for is kept many times over.
-            Door::Subscribers => (door, Which::SentOrUnread(LITTLE)),
-            _ => (door, Which::Unread),
+            Endpoint::Subscribers => (endpoint, Which::SentOrUnread(LITTLE)),
+            _ => (endpoint, Which::Unread),
         }),
     };
     cut(ports, &whom)

@@ -1,10 +1,10 @@
-//! Where the doors of a broker are, and how a socket is put there.
+//! The addresses of a broker's endpoints, and how a socket listens there.
 
 use crate::bind::StartError;
 use crate::ipc::Folder;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use zibrato::wire::Door;
+use zibrato::wire::Endpoint;
 
 /// Where a broker listens.
 #[derive(Debug, Clone)]
@@ -16,8 +16,8 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    pub(crate) const fn port(&self, door: Door) -> u16 {
-        self.base + door.offset()
+    pub(crate) const fn port(&self, endpoint: Endpoint) -> u16 {
+        self.base + endpoint.offset()
     }
 
     /// As ZeroMQ writes the address with a port, if there is one.
@@ -25,28 +25,35 @@ impl Ports {
         self.address.map(|address| format!("tcp://{}", SocketAddr::new(address, port)))
     }
 
-    /// As ZeroMQ writes the addresses of a door.
-    pub(crate) fn endpoints(&self, door: Door) -> Vec<String> {
-        let ipc = self.folder.as_ref().map(|folder| folder.endpoint(door));
-        self.tcp_endpoint(self.port(door)).into_iter().chain(ipc).collect()
+    /// As ZeroMQ writes the addresses of an endpoint.
+    pub(crate) fn endpoints(&self, endpoint: Endpoint) -> Vec<String> {
+        let ipc = self.folder.as_ref().map(|folder| folder.endpoint(endpoint));
+        self.tcp_endpoint(self.port(endpoint)).into_iter().chain(ipc).collect()
     }
 
-    /// Makes a socket listen at a door: everywhere, or nowhere if there is an error.
-    pub(crate) fn listen(&self, socket: &zmq::Socket, door: Door) -> Result<(), StartError> {
-        let port = self.port(door);
+    /// Makes a socket listen at an endpoint: at all its addresses, or at none if there is an error.
+    pub(crate) fn listen(
+        &self,
+        socket: &zmq::Socket,
+        endpoint: Endpoint,
+    ) -> Result<(), StartError> {
+        let port = self.port(endpoint);
         if let (Some(address), Some(endpoint)) = (self.address, self.tcp_endpoint(port)) {
             let bound = socket.bind(&endpoint);
             bound.map_err(|error| StartError::from_bind(error, address, port))?;
         }
         let Some(folder) = &self.folder else { return Ok(()) };
-        folder.bind(socket, door).inspect_err(|_| self.close(socket, door)).map_err(Into::into)
+        folder
+            .bind(socket, endpoint)
+            .inspect_err(|_| self.close(socket, endpoint))
+            .map_err(Into::into)
     }
 
-    /// Ends listening at a door, and all connections that were made there.
-    pub(crate) fn close(&self, socket: &zmq::Socket, door: Door) {
-        for endpoint in self.endpoints(door) {
-            if let Err(error) = socket.unbind(&endpoint) {
-                tracing::debug!(event = "unbind", endpoint, %error);
+    /// Stops listening at an endpoint, and closes all connections made there.
+    pub(crate) fn close(&self, socket: &zmq::Socket, endpoint: Endpoint) {
+        for address in self.endpoints(endpoint) {
+            if let Err(error) = socket.unbind(&address) {
+                tracing::debug!(event = "unbind", address, %error);
             }
         }
     }

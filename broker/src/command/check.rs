@@ -9,10 +9,7 @@ use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::path::Path;
 use zibrato::daemon::{Exit, Failure, Findings, HttpServer};
-use zibrato::wire::Door;
-
-/// The doors, each at a port of its own.
-const DOORS: [Door; 4] = [Door::Publishers, Door::Subscribers, Door::Replay, Door::Legacy];
+use zibrato::wire::Endpoint;
 
 /// Adds to `findings` what is wrong with the flags and with what they name, in the order of a
 /// start, which ends with the first of it.
@@ -45,7 +42,7 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
         // With port 0 the broker looks for free ports, once it has the address.
         let ports = match flags.port {
             0 => vec![0],
-            base => DOORS.iter().map(|door| base + door.offset()).collect(),
+            base => Endpoint::ALL.iter().map(|endpoint| base + endpoint.offset()).collect(),
         };
         for port in ports {
             taken.extend(findings.take(probe(address, port).map_err(failure)));

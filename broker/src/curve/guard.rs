@@ -5,15 +5,15 @@ use super::gate::Gate;
 use crate::ports::Ports;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use zibrato::wire::Door;
+use zibrato::wire::Endpoint;
 
 /// The name under which libzmq shows with each message whose it is.
 const USER: &str = "User-Id";
 
-/// How long a door stays closed: until libzmq's own thread has ended the connections.
+/// How long an endpoint stays closed: until libzmq's own thread has ended the connections.
 const CLOSED_FOR: Duration = Duration::from_millis(20);
 
-/// How often it is said that a door cannot be opened again.
+/// How often it is said that an endpoint cannot be opened again.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// Judges messages by the keys of those who sent them. At a broker that does not encrypt it lets
@@ -62,35 +62,35 @@ impl Guard {
     }
 }
 
-/// A door that can be closed on everybody and opened again: those who are allowed come back.
+/// An endpoint that can be closed on everybody and opened again: those who are allowed come back.
 #[derive(Debug)]
 pub(crate) struct Doorway {
     ports: Ports,
-    door: Door,
+    endpoint: Endpoint,
     closed: Option<Instant>,
     complained: Option<Instant>,
 }
 
 impl Doorway {
-    /// How soon a door that is closed has to be looked at again.
+    /// How soon an endpoint that is closed has to be looked at again.
     pub(crate) const PATIENCE: Duration = Duration::from_millis(5);
 
-    pub(crate) const fn new(ports: Ports, door: Door) -> Self {
-        Self { ports, door, closed: None, complained: None }
+    pub(crate) const fn new(ports: Ports, endpoint: Endpoint) -> Self {
+        Self { ports, endpoint, closed: None, complained: None }
     }
 
-    /// Where all doors are.
+    /// Where all endpoints are.
     pub(crate) const fn ports(&self) -> &Ports {
         &self.ports
     }
 
     /// Ends all connections of the socket; what waits for them is lost to them.
     pub(crate) fn close(&mut self, socket: &zmq::Socket) {
-        self.ports.close(socket, self.door);
+        self.ports.close(socket, self.endpoint);
         self.closed = Some(Instant::now());
         let why = "keys were taken off the list; clients that are still allowed reconnect by \
                    themselves";
-        tracing::info!(event = "connections_cut", door = ?self.door, why);
+        tracing::info!(event = "connections_cut", endpoint = ?self.endpoint, why);
     }
 
     /// Whether it is closed. Then nothing may be sent, and [`open`](Self::open) has to be called
@@ -105,11 +105,11 @@ impl Doorway {
             return false;
         }
         // The system may not yet have the port back.
-        if let Err(error) = self.ports.listen(socket, self.door) {
+        if let Err(error) = self.ports.listen(socket, self.endpoint) {
             let patient = self.complained.or(self.closed);
             if patient.is_some_and(|since| since.elapsed() >= COMPLAIN_EVERY) {
                 self.complained = Some(Instant::now());
-                tracing::error!(event = "door_stays_closed", door = ?self.door, %error);
+                tracing::error!(event = "listener_stays_closed", endpoint = ?self.endpoint, %error);
             }
             return false;
         }

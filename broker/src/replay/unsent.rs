@@ -9,7 +9,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use zibrato::wire::Door;
+use zibrato::wire::Endpoint;
 use zmq::{DONTWAIT, Message, SNDMORE, Sendable};
 
 /// From so many bytes on no batches are read for newcomers, and from twice as many on for nobody: those
@@ -109,9 +109,10 @@ impl Unsent {
     fn cut_late(&mut self) -> u64 {
         let late = || self.readers.values().filter(|taker| taker.is_late());
         let known = late().filter_map(|taker| taker.descriptor);
-        let cuts = known.filter(|known| cut_one(&self.ports, Door::Replay, *known)).count() as u64;
+        let cuts =
+            known.filter(|known| cut_one(&self.ports, Endpoint::Replay, *known)).count() as u64;
         if late().any(|taker| taker.descriptor.is_none()) {
-            return cuts + cut(&self.ports, &[(Door::Replay, Which::Unread)]);
+            return cuts + cut(&self.ports, &[(Endpoint::Replay, Which::Unread)]);
         }
         cuts
     }

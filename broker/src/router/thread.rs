@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::Stop;
-use zibrato::wire::Door;
+use zibrato::wire::Endpoint;
 
 /// The most messages taken from one socket before the next one has its turn.
 const ROUND: usize = 1_000;
@@ -109,7 +109,7 @@ impl RouterThread {
             inbox: Inbox::new(),
             intakes: [pull, legacy],
             monitors,
-            subscribers_door: Doorway::new(ports.clone(), Door::Subscribers),
+            subscribers_door: Doorway::new(ports.clone(), Endpoint::Subscribers),
             ports,
             stop,
             shared,
@@ -297,10 +297,11 @@ impl RouterThread {
         tracing::info!(event = "stopping");
         let stop_by = self.shared.stop_by().unwrap_or_else(|| Instant::now() + self.linger);
         self.drain(stop_by)?;
-        for (intake, door) in self.intakes.iter().zip([Door::Publishers, Door::Legacy]) {
+        for (intake, endpoint) in self.intakes.iter().zip([Endpoint::Publishers, Endpoint::Legacy])
+        {
             // Ends the connections too, so that publishers turn to the broker that comes next.
             // What they had sent is still to be read.
-            self.ports.close(intake, door);
+            self.ports.close(intake, endpoint);
         }
         self.drain(stop_by)?;
         self.router.now_ms = self.now_ms();

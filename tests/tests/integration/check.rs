@@ -235,7 +235,7 @@ fn ports_and_a_journal_that_another_broker_has_are_told_of() {
     let http = format!("127.0.0.1:{}", broker.http_port());
     let flags = ["--port", &base, "--http", &http, "--journal", "journal"];
     let Checked { code, log, .. } = check("zibrato-broker", &flags, &[], &[]);
-    // The four doors and the pages.
+    // The four endpoints and the pages.
     assert_eq!((code, log.lines().count()), (Some(69), 5), "{log}");
     let ports = Ports::take();
     let taken = TcpListener::bind(("127.0.0.1", ports.at(0))).unwrap();

@@ -1,7 +1,7 @@
 //! Which files of a crate import from which, read from their text.
 //!
 //! `use` trees and paths in the code are followed through re-exports to the file that has the item.
-//! What a `mod.rs` re-exports from its own folder is no import: it is a door and not a room.
+//! What a `mod.rs` re-exports from its own folder is no import: it is only a way through.
 
 use super::{files, shipped};
 use std::collections::{BTreeMap, BTreeSet};

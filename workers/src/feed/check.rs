@@ -9,8 +9,8 @@ use zibrato::daemon::Findings;
 /// Looks for the broker. Workers may be started before it, so one that is not there now is only
 /// told of.
 pub(crate) fn check_broker(broker: &Broker, findings: &mut Findings) {
-    let Broker { host, port, curve, door } = broker;
-    if let Some(endpoint) = door.ipc_endpoint(host) {
+    let Broker { host, port, curve, endpoint } = broker;
+    if let Some(endpoint) = endpoint.ipc_endpoint(host) {
         let [folder, file] = [host, &*endpoint].map(|url| url.trim_start_matches("ipc://"));
         if !Path::new(folder).is_dir() {
             let why = "is not a folder; the broker creates it with --ipc";

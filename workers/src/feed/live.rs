@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use zibrato::curve::Curve;
 use zibrato::daemon::Stop;
 use zibrato::resources::new_context;
-use zibrato::wire::{Door, LEVELS_TOPIC, MAX_FRAME_BYTES};
+use zibrato::wire::{Endpoint, LEVELS_TOPIC, MAX_FRAME_BYTES};
 
 /// How many messages wait in the socket, at most. Beyond them the broker drops and counts.
 const MAX_WAITING: i32 = 10_000;
@@ -21,25 +21,25 @@ const MAX_WAITING: i32 = 10_000;
 /// longer encrypts.
 const KNOCK_AGAIN: Duration = Duration::from_secs(5);
 
-/// One of the doors of a broker, and how it is talked to there.
+/// One of the endpoints of a broker, and how it is talked to there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broker {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) curve: Option<Curve>,
-    pub(crate) door: Door,
+    pub(crate) endpoint: Endpoint,
 }
 
 impl Broker {
     /// Where a broker publishes.
     pub(crate) fn new(host: impl Into<String>, port: u16) -> Self {
-        Self { host: host.into(), port, curve: None, door: Door::Subscribers }
+        Self { host: host.into(), port, curve: None, endpoint: Endpoint::Subscribers }
     }
 
     /// Where the same broker hands its journal out: the next port. `None` when there is no next one.
     pub(crate) fn replay(&self) -> Option<Self> {
-        let (port, door) = (self.port.checked_add(1)?, Door::Replay);
-        Some(Self { port, door, ..self.clone() })
+        let (port, endpoint) = (self.port.checked_add(1)?, Endpoint::Replay);
+        Some(Self { port, endpoint, ..self.clone() })
     }
 
     /// The host without the brackets that an IPv6 address may have.
@@ -51,7 +51,7 @@ impl Broker {
     /// Where to connect to. `None` when the host is neither a name nor an address nor a folder, or
     /// the port is 0.
     pub(crate) fn endpoint(&self) -> Option<String> {
-        if let Some(file) = self.door.ipc_endpoint(&self.host) {
+        if let Some(file) = self.endpoint.ipc_endpoint(&self.host) {
             return Some(file);
         }
         let bare = self.bare_host();

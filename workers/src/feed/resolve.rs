@@ -75,7 +75,7 @@ pub(super) const fn about_keys(encrypts: Option<bool>, has_keys: bool) -> Option
 }
 
 fn look(broker: &Broker) -> io::Result<Found> {
-    if let Some(file) = broker.door.ipc_endpoint(&broker.host) {
+    if let Some(file) = broker.endpoint.ipc_endpoint(&broker.host) {
         return Ok(look_in(&file, broker.curve.is_some()));
     }
     let addresses: Vec<_> = (broker.bare_host(), broker.port).to_socket_addrs()?.collect();

@@ -1,9 +1,9 @@
-//! Where the doors of a broker are: a port each over TCP, a file each in one folder over `ipc://`.
+//! The endpoints of a broker: each has a port over TCP, and a file in one folder over `ipc://`.
 
-/// What a broker's sockets are for.
+/// One of the four endpoints of a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_enums, reason = "fixed by the wire")]
-pub enum Door {
+pub enum Endpoint {
     /// Publishers push.
     Publishers,
     /// Workers subscribe, and publishers hear what was taken.
@@ -14,7 +14,10 @@ pub enum Door {
     Legacy,
 }
 
-impl Door {
+impl Endpoint {
+    /// All endpoints, in the order of their ports.
+    pub const ALL: [Self; 4] = [Self::Publishers, Self::Subscribers, Self::Replay, Self::Legacy];
+
     /// Its port, counted from the broker's.
     #[must_use]
     pub const fn offset(self) -> u16 {
@@ -37,14 +40,14 @@ impl Door {
         }
     }
 
-    /// Its endpoint in the folder that a host like `ipc:///run/zibrato` names; `None` for any
+    /// Its address in the folder that a host like `ipc:///run/zibrato` names; `None` for any
     /// other host, and for a folder that is too long a path for a socket.
     ///
     /// ```
-    /// use zibrato::wire::Door;
-    /// let endpoint = Door::Publishers.ipc_endpoint("ipc:///run/zibrato");
+    /// use zibrato::wire::Endpoint;
+    /// let endpoint = Endpoint::Publishers.ipc_endpoint("ipc:///run/zibrato");
     /// assert_eq!(endpoint.as_deref(), Some("ipc:///run/zibrato/publishers.sock"));
-    /// assert_eq!(Door::Publishers.ipc_endpoint("127.0.0.1"), None);
+    /// assert_eq!(Endpoint::Publishers.ipc_endpoint("127.0.0.1"), None);
     /// ```
     #[must_use]
     pub fn ipc_endpoint(self, host: &str) -> Option<String> {
@@ -63,11 +66,11 @@ const MAX_FOLDER_BYTES: usize = 90;
 
 #[cfg(test)]
 mod tests {
-    use super::Door;
+    use super::Endpoint;
 
     #[test]
     fn a_folder_is_absolute_and_short_enough() {
-        let endpoint = |host: &str| Door::Subscribers.ipc_endpoint(host);
+        let endpoint = |host: &str| Endpoint::Subscribers.ipc_endpoint(host);
         let expected = Some("ipc:///a/subscribers.sock".to_owned());
         assert_eq!((endpoint("ipc:///a"), endpoint("ipc:///a/")), (expected.clone(), expected));
         for host in ["", "ipc://", "ipc:///", "ipc://a", "ipc:/a", "tcp://a", "/a", "ipc:///a\0"] {

@@ -26,7 +26,7 @@ mod msgpack;
 #[cfg(feature = "daemon")]
 mod replay;
 
-pub use address::Door;
+pub use address::Endpoint;
 pub use batch::{
     BatchError, BatchReader, BatchWriter, Entries, Entry, EntryError, Members, Numbers, Readings,
     Tags, TimerSummary, Value,

@@ -101,7 +101,7 @@ fn hears(socket: &zmq::Socket, wanted: &[u8]) {
 }
 
 #[test]
-fn who_is_allowed_gets_in_and_out_at_every_door() {
+fn who_is_allowed_gets_in_and_out_at_every_endpoint() {
     let own = key();
     let keyed = Keyed::start(&[&own]);
     let subscriber = keyed.subscribe(&own);

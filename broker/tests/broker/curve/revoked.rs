@@ -56,7 +56,7 @@ fn a_revoked_key_gets_nothing_in_and_nothing_out_and_others_come_back() {
     let again = keyed.subscribe(&goes);
     keyed.bench.until("it is refused again", || keyed.refused("revoked_key") > 1);
     assert_eq!(again.poll(zmq::POLLIN, 0).unwrap(), 0);
-    // One socket is open at each of three doors, and those cut off are not counted as open.
+    // One socket is open at each of three endpoints, and those cut off are not counted as open.
     keyed.bench.until("peers are counted", || keyed.bench.broker.counters().peers[2].open() <= 1);
 
     keyed.allow(&[&stays, &goes]);
@@ -128,7 +128,7 @@ fn lists_that_change_all_the_time_harm_nobody_who_stays_on_them() {
 }
 
 #[test]
-fn a_broker_stops_in_time_while_a_door_is_closed() {
+fn a_broker_stops_in_time_while_an_endpoint_is_closed() {
     let (stays, goes) = (key(), key());
     let keyed = Keyed::start(&[&stays, &goes]);
     hears(&keyed.subscribe(&goes), b"zb!levels");

@@ -8,7 +8,7 @@ use crate::curve::Curve;
 use crate::measurement::{DEFAULT_SOURCE, Level, Source};
 use crate::sdk::cells::local;
 use crate::sdk::sending::error::BuildError;
-use crate::wire::Door;
+use crate::wire::Endpoint;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
@@ -240,7 +240,7 @@ impl Builder {
 
 /// Whether it may be a host name, an address without a port, or the folder of a broker.
 fn is_host(text: &str) -> bool {
-    if Door::Publishers.ipc_endpoint(text).is_some() {
+    if Endpoint::Publishers.ipc_endpoint(text).is_some() {
         return true;
     }
     let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);

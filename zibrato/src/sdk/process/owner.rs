@@ -12,7 +12,7 @@ use crate::sdk::points::site;
 use crate::sdk::sending::error::BuildError;
 use crate::sdk::sending::link::{Dial, endpoint};
 use crate::sdk::sending::sender::{NoRoom, Sender};
-use crate::wire::Door;
+use crate::wire::Endpoint;
 use once_cell::race::OnceBox;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -244,8 +244,8 @@ impl Settings {
         no_room: NoRoom,
     ) -> Result<Sender, BuildError> {
         let endpoints = [
-            endpoint(&self.host, Door::Publishers, self.port),
-            endpoint(&self.host, Door::Subscribers, self.control_port),
+            endpoint(&self.host, Endpoint::Publishers, self.port),
+            endpoint(&self.host, Endpoint::Subscribers, self.control_port),
         ];
         let dial = Dial { endpoints, curve: self.curve.clone(), context };
         Sender::start(Arc::clone(collector), dial, self.interval, self.demand, no_room)

@@ -13,7 +13,8 @@ use crate::sdk::collection::ledger::{Ledger, SILENCE};
 use crate::sdk::points::instrument::Demanded;
 use crate::sdk::points::loss::Loss;
 use crate::wire::{
-    ACK_PREFIX, Ack, BatchId, Door, LEVELS_TOPIC, PublisherId, WantedLevels, ack_topic, batch_topic,
+    ACK_PREFIX, Ack, BatchId, Endpoint, LEVELS_TOPIC, PublisherId, WantedLevels, ack_topic,
+    batch_topic,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -357,10 +358,10 @@ fn identity() -> PublisherId {
     PublisherId(id)
 }
 
-/// `tcp://host:port`, with the brackets that an IPv6 address needs, or the file of a door if the
+/// `tcp://host:port`, with the brackets that an IPv6 address needs, or the file of an endpoint if the
 /// host is a folder.
-pub(crate) fn endpoint(host: &str, door: Door, port: u16) -> String {
-    if let Some(file) = door.ipc_endpoint(host) {
+pub(crate) fn endpoint(host: &str, endpoint: Endpoint, port: u16) -> String {
+    if let Some(file) = endpoint.ipc_endpoint(host) {
         return file;
     }
     if host.contains(':') && !host.starts_with('[') {
