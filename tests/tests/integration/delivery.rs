@@ -239,6 +239,6 @@ fn systemd_is_told_of_start_work_and_stop_by_broker_and_worker() {
     args.extend(["--port".to_owned(), broker.publishing_port().to_string()]);
     told("zibrato-librato", &args);
     let journal = state.path().join("journal").display().to_string();
-    let args = ["--port", "0", "--http", "off", "--journal", &journal];
+    let args = ["--port", "0", "--http", "off", "--journal", &journal, "--journal-min-free", "0"];
     told("zibrato-broker", &args.map(str::to_owned));
 }

@@ -20,7 +20,7 @@ fn command(name: &str, flags: &[&str], variables: &[(&str, &str)], folder: &Temp
     for variable in ["HOME", "XDG_STATE_HOME", "STATE_DIRECTORY"] {
         command.env_remove(variable);
     }
-    command.env("ZIBRATO_LIBRATO_APITOKEN", "tok123");
+    command.env("ZIBRATO_BROKER_JOURNAL_MIN_FREE", "0").env("ZIBRATO_LIBRATO_APITOKEN", "tok123");
     command.env("ZIBRATO_SLACK_WEBHOOK_URL", "http://127.0.0.1:1/x");
     command.envs(variables.iter().copied()).args(flags).current_dir(folder.path());
     command

@@ -298,7 +298,7 @@ impl Stage {
         let mut command = Command::new(program("zibrato-broker"));
         command.arg("--port").arg(self.ports.at(0).to_string());
         command.arg("--http").arg(format!("127.0.0.1:{}", self.ports.at(4)));
-        command.args(["--journal-min-free", "0.1"]);
+        command.args(["--journal-min-free", "0"]);
         if self.daemon != Daemon::Broker {
             command.arg("--journal").arg(self.folder().join("journal"));
         } else if self.state_is_named {
