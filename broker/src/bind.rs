@@ -1,19 +1,15 @@
 //! From a host and a port, or a folder, to four sockets that listen.
 
 use crate::config::{Config, Exposure};
-use crate::curve::{AllowedError, Gate, StartZapError, ZapThread, secure};
-use crate::ipc::{Folder, IpcError};
-use crate::journal::JournalError;
-use crate::ports::Ports;
+use crate::curve::{Gate, ZapThread, secure};
+use crate::ipc::Folder;
+use crate::ports::{MAX_BASE_PORT, Ports};
+use crate::start_error::StartError;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
-use zibrato::daemon::HttpError;
-use zibrato::resources::{Resource, ShortageError, new_context};
+use zibrato::resources::new_context;
 use zibrato::wire::{Endpoint, MAX_REQUEST_BYTES};
-
-/// The highest base port that leaves room for the others.
-pub(crate) const MAX_BASE_PORT: u16 = u16::MAX - Endpoint::Legacy.offset();
 
 /// The host that means not to listen on TCP.
 pub(crate) const NO_TCP: &str = "off";
@@ -194,135 +190,12 @@ fn resolve(host: &str) -> Result<IpAddr, StartError> {
     first.map(SocketAddr::ip).ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))
 }
 
-const fn remedy(shortage: &ShortageError) -> &'static str {
-    match shortage.resource {
-        Resource::AddressSpace { .. } => "raise that limit, or give a smaller --max-memory",
-        _ => "raise that limit",
-    }
-}
-
-/// Why a broker did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The list of allowed keys cannot be used.
-    #[error("--allowed-keys {0}")]
-    Allowed(#[from] AllowedError),
-    /// Other machines can reach the address, and nobody has agreed to that.
-    #[error(
-        "{address} can be reached from other machines, and connections would be neither encrypted \
-         nor authenticated: listen on 127.0.0.1, encrypt with --curve-key and --allowed-keys, or \
-         allow it with --insecure"
-    )]
-    Exposed {
-        /// The address.
-        address: IpAddr,
-    },
-    /// Other machines can reach the pages, and nobody has agreed to that.
-    #[error(
-        "--http {address} can be reached from other machines, and the HTTP pages are never \
-         encrypted: serve them on 127.0.0.1, or allow it with --insecure"
-    )]
-    ExposedPages {
-        /// The address.
-        address: IpAddr,
-    },
-    /// The HTTP server did not start.
-    #[error("{0}; give another address with --http, or turn the pages off with --http off")]
-    Http(#[source] HttpError),
-    /// The folder of sockets cannot be used.
-    #[error(transparent)]
-    Ipc(#[from] IpcError),
-    /// The journal cannot be used.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The machine does not have the address.
-    #[error("{address} is no address of this machine; give one with --host")]
-    NoAddress {
-        /// The address.
-        address: IpAddr,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// No base port was found of which all ports are free.
-    #[error("no free ports were found on {address}; give one with --port")]
-    NoFreePorts {
-        /// The address.
-        address: IpAddr,
-    },
-    /// The user may not listen on the port.
-    #[error("port {port} is reserved for the superuser; give one above 1023 with --port")]
-    NotPermitted {
-        /// The port.
-        port: u16,
-    },
-    /// There is neither an address nor a folder to listen at.
-    #[error("--host off without --ipc leaves nowhere to listen; give one of the two")]
-    Nowhere,
-    /// Somebody listens on one of the ports.
-    #[error(
-        "port {port} on {address} is in use, by another zibrato-broker or by the program that \
-         `ss -ltnp 'sport = :{port}'` shows; stop it, or give another port with --port"
-    )]
-    PortInUse {
-        /// The address.
-        address: IpAddr,
-        /// The port that is taken.
-        port: u16,
-    },
-    /// The port leaves no room for those that follow it.
-    #[error("port {port} is too high: the next three ports are used too")]
-    PortRange {
-        /// The port.
-        port: u16,
-    },
-    /// The process may open no more descriptors or start no more threads.
-    #[error("no more file descriptors or threads are available: {0}")]
-    Resources(#[from] io::Error),
-    /// The system has too little of something that libzmq would abort for.
-    #[error("the broker cannot start: {0}; {remedy}", remedy = remedy(.0))]
-    Shortage(#[source] ShortageError),
-    /// ZeroMQ refuses a socket.
-    #[error("cannot create a ZeroMQ socket: {0}")]
-    Socket(#[source] zmq::Error),
-    /// The host has no address.
-    #[error(
-        "the host {host:?} is not known; give an address or a name of this machine with --host"
-    )]
-    UnknownHost {
-        /// The host.
-        host: String,
-        /// What the system says.
-        source: io::Error,
-    },
-}
-
-impl From<StartZapError> for StartError {
-    fn from(error: StartZapError) -> Self {
-        match error {
-            StartZapError::Socket(error) => Self::Socket(error),
-            StartZapError::System(error) => Self::Resources(error),
-        }
-    }
-}
-
-impl StartError {
-    pub(crate) fn from_bind(error: zmq::Error, address: IpAddr, port: u16) -> Self {
-        match error {
-            zmq::Error::EADDRINUSE => Self::PortInUse { address, port },
-            zmq::Error::EACCES => Self::NotPermitted { port },
-            zmq::Error::EADDRNOTAVAIL | zmq::Error::ENODEV => {
-                Self::NoAddress { address, source: io::ErrorKind::AddrNotAvailable.into() }
-            }
-            other => Self::Socket(other),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{MAX_BASE_PORT, StartError, resolve};
+    use super::resolve;
     use crate::config::Config;
+    use crate::ports::MAX_BASE_PORT;
+    use crate::start_error::StartError;
 
     #[test]
     fn names_and_addresses_are_resolved() {

@@ -1,6 +1,5 @@
 //! A running broker: how it is started, asked and stopped.
 
-use crate::bind::StartError;
 use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
 use crate::curve::{AllowedError, Doorway, Gate, Guard, Reloaded};
@@ -10,9 +9,10 @@ use crate::memory::MemoryThread;
 use crate::pages::page;
 use crate::ports::Ports;
 use crate::replay::{Desk, Now, ReplayThread};
-use crate::router::{Orders, RouterThread, ToJournal};
+use crate::router::{RouterSettings, RouterThread, WriteAhead};
 use crate::seen::{MAX_PAIRS, Seen};
 use crate::shared::Shared;
+use crate::start_error::StartError;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -112,14 +112,14 @@ impl Broker {
         let shared = Arc::new(Shared::new());
         let (stop, ended) = (Stop::new()?, Stop::new()?);
         let (journal, desk, seen) = start_journal(&config, opened)?;
-        let orders = Orders {
+        let settings = RouterSettings {
             linger: config.linger,
             settle: config.settle,
             stop: stop.clone(),
             shared: Arc::clone(&shared),
         };
         let replay = (sockets.context.clone(), replay);
-        let router = RouterThread::new(sockets, orders, journal, seen);
+        let router = RouterThread::new(sockets, settings, journal, seen);
         let router = router.map_err(StartError::Socket)?;
         // How a process allocates is its own affair, unless it is to be kept small.
         let memory = (config.max_memory < u64::MAX)
@@ -341,7 +341,7 @@ impl Drop for Replay {
 fn start_journal(
     config: &Config,
     opened: Option<OpenedJournal>,
-) -> Result<(Option<ToJournal>, Option<Desk>, Seen), StartError> {
+) -> Result<(Option<WriteAhead>, Option<Desk>, Seen), StartError> {
     let (Some(settings), Some(opened)) = (&config.journal, opened) else {
         return Ok((None, None, Seen::new(MAX_PAIRS)));
     };
@@ -366,7 +366,7 @@ fn start_journal(
     let now = Now { at: Instant::now(), ms: clock::unix_ms() };
     let keep = (settings.keep_levels.clone(), settings.max_age_ms());
     let desk = Desk::new(log, cursors, keep, now);
-    Ok((Some(ToJournal::new(journal)), Some(desk), sequences))
+    Ok((Some(WriteAhead::new(journal)), Some(desk), sequences))
 }
 
 fn start_replay(

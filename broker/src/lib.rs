@@ -13,6 +13,7 @@
 mod acks;
 mod bind;
 mod broker;
+mod broker_clock;
 mod command;
 mod config;
 mod connections;
@@ -28,18 +29,17 @@ mod journal;
 mod keygen;
 mod line_windows;
 mod memory;
-mod own;
 mod pages;
 mod ports;
 mod replay;
 mod router;
 mod seen;
+mod self_metrics;
 mod shared;
-mod stamps;
+mod start_error;
 mod subscriptions;
 
 // The public interface is:
-pub use bind::StartError;
 pub use broker::{Broker, End, StopReport};
 pub use command::Flags;
 pub use config::Config;
@@ -47,3 +47,4 @@ pub use counters::{Counters, Dropped, IntakeCounters, PeerCounters};
 pub use curve::{AllowedError, KeyCounters, Reloaded};
 pub use ipc::IpcError;
 pub use journal::{Health, JournalConfig, JournalError};
+pub use start_error::StartError;

@@ -61,9 +61,9 @@ struct Folding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManyLevels;
 
-/// A batch of the broker's own.
+/// A batch of lines that were folded.
 #[derive(Debug, PartialEq)]
-pub(crate) struct OwnBatch {
+pub(crate) struct FoldedBatch {
     pub(crate) level: String,
     pub(crate) id: BatchId,
     pub(crate) body: Vec<u8>,
@@ -72,7 +72,7 @@ pub(crate) struct OwnBatch {
 /// What a flush gave.
 #[derive(Debug, Default)]
 pub(crate) struct Flushed {
-    pub(crate) batches: Vec<OwnBatch>,
+    pub(crate) batches: Vec<FoldedBatch>,
     /// Lines that were folded together with others because their level had too many series.
     pub(crate) overflowed: u64,
     /// The level, source and name that were the first to find no room.
@@ -135,7 +135,7 @@ impl LineWindows {
             write_window(window, &mut flushed.not_finite, |body| {
                 folding.sequence += 1;
                 let id = BatchId { publisher: self.publisher, sequence: folding.sequence };
-                flushed.batches.push(OwnBatch { level: level.clone(), id, body });
+                flushed.batches.push(FoldedBatch { level: level.clone(), id, body });
             });
         }
         flushed

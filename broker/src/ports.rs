@@ -1,10 +1,13 @@
 //! The addresses of a broker's endpoints, and how a socket listens there.
 
-use crate::bind::StartError;
 use crate::ipc::Folder;
+use crate::start_error::StartError;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use zibrato::wire::Endpoint;
+
+/// The highest base port that leaves room for the other three.
+pub(crate) const MAX_BASE_PORT: u16 = u16::MAX - Endpoint::Legacy.offset();
 
 /// Where a broker listens.
 #[derive(Debug, Clone)]

@@ -51,6 +51,8 @@ pub(crate) struct Subscriptions {
     /// Topics that did not fit. While there are any, everything counts as wanted.
     unlisted: usize,
     kept: WantedLevels,
+    /// Whether topics or kept levels have changed since this was asked last.
+    changed: bool,
     answers: HashMap<Box<str>, Wants, RandomState>,
     /// The answer that was given last for lines, and what lines of its level begin with.
     last: (Vec<u8>, Wants),
@@ -74,7 +76,7 @@ impl Subscriptions {
     pub(crate) fn new(max_topics: usize) -> Self {
         let (topics, kept) = (BTreeSet::new(), WantedLevels::default());
         let (answers, last) = (HashMap::default(), (Vec::new(), Wants::default()));
-        Self { topics, max_topics, unlisted: 0, kept, answers, last }
+        Self { topics, max_topics, unlisted: 0, kept, changed: false, answers, last }
     }
 
     /// Takes what XPUB received from a subscriber: 1 and a topic, or 0 and a topic.
@@ -96,7 +98,13 @@ impl Subscriptions {
         self.forget_answers();
     }
 
+    /// Whether topics or kept levels have changed since the last call.
+    pub(crate) const fn take_changed(&mut self) -> bool {
+        std::mem::replace(&mut self.changed, false)
+    }
+
     fn forget_answers(&mut self) {
+        self.changed = true;
         self.answers.clear();
         self.last.0.clear();
     }

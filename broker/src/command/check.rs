@@ -1,10 +1,11 @@
 //! `zibrato-broker --check`: looks at everything that the flags name, and changes nothing.
 
-use super::{Flags, Http, failure};
-use crate::bind::{NO_TCP, StartError};
+use super::flags::{Flags, Http, failure};
+use crate::bind::NO_TCP;
 use crate::broker::Broker;
 use crate::ipc::Folder;
 use crate::journal::is_in_use;
+use crate::start_error::StartError;
 use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::path::Path;

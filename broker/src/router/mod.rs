@@ -1,91 +1,79 @@
-//! What is done with each message: judge it, stamp it, hand it on.
+//! What is done with each message: judge it, stamp it, pass it on.
 //!
-//! The body of a batch is handed on as it came, neither parsed nor copied; only a level whose plain
-//! lines somebody wants makes the broker look inside.
+//! The body of a batch is passed on as it came, neither parsed nor copied. Only when somebody wants the
+//! lines of its level does the broker look inside.
 
-mod complaints;
+mod drop_log;
 mod libzmq;
-mod outlet;
+mod output;
 mod peers;
 mod receive;
 mod thread;
-mod to_journal;
+mod write_ahead;
+mod xpub;
 
-pub(crate) use thread::{Orders, RouterThread};
-pub(crate) use to_journal::ToJournal;
+pub(crate) use thread::{RouterSettings, RouterThread};
+pub(crate) use write_ahead::WriteAhead;
 
 use crate::acks::Acks;
 use crate::counters::Counters;
-use crate::expand::expand;
-use crate::journal::Taken;
-use crate::line_windows::{Flushed, Limits, LineWindows, OwnBatch};
-use crate::own::{OWN_LEVEL, OwnNumbers};
+use crate::journal::{Item, Taken};
+use crate::line_windows::{Flushed, FoldedBatch, Limits, LineWindows};
 use crate::seen::{Seen, Verdict};
+use crate::self_metrics::{SELF_LEVEL, SelfMetrics};
 use crate::subscriptions::{Heard, MAX_TOPICS, Subscriptions, Wants};
-use complaints::Complaints;
-use outlet::{Outlet, Sent};
+use drop_log::DropLog;
+use output::{OutgoingBatch, Output};
 use receive::{Inbox, Received};
-use std::fmt::Write;
+use std::time::Instant;
+use write_ahead::Written;
 use zibrato::window::OVERFLOW_NAME;
 use zibrato::wire::{
-    self, BatchId, FrameError, LEVELS_TOPIC, Line, PublisherId, WantedLevels, ack_topic,
+    self, BatchId, FrameError, LEVELS_TOPIC, Line, PublisherId, Stamp, WantedLevels, ack_topic,
     batch_topic,
 };
 use zmq::Message;
 
-/// As many lines are sent in one go. A line at a time would wake the thread that writes for each.
-const LINES_AT_ONCE: usize = 256;
-
-/// What stands for the level when a subscriber misses a control message.
-const CONTROL: &str = "zb!";
-
-/// Takes messages in and hands them on. It owns the way out, and reads no clock.
+/// Takes messages in and passes them on. It owns the output, and reads no clock.
 pub(crate) struct Router {
-    outlet: Outlet,
+    output: Output,
     subscriptions: Subscriptions,
-    subscriptions_changed: bool,
     wanted: WantedLevels,
     seen: Seen,
     acks: Acks,
     windows: LineWindows,
-    own: OwnNumbers,
+    self_metrics: SelfMetrics,
     counters: Counters,
-    complaints: Complaints,
+    log: DropLog,
     /// Where batches go before they are published.
-    journal: Option<ToJournal>,
-    /// Where the last batch stands in the order of all batches: its offset in the journal, or
-    /// without one a count since the start.
+    journal: Option<WriteAhead>,
+    /// The offset of the last batch in the journal, or the number of batches since the start if there
+    /// is no journal.
     offset: u64,
     now_ms: u64,
-    text: String,
-    /// Lines that are to be sent, in one go.
-    lines: Vec<Message>,
 }
 
 impl Router {
-    /// A router that sends to `publish`, an XPUB socket. `host` is who the broker is as a source;
-    /// `seen` is what was taken before.
+    /// A router that sends to `publish`, an XPUB socket. `host` is the source of self-metrics; `seen` is
+    /// what was taken before.
     pub(crate) fn new(
         publish: zmq::Socket,
         (host, now_ms): (String, u64),
-        (journal, seen): (Option<ToJournal>, Seen),
+        (journal, seen): (Option<WriteAhead>, Seen),
     ) -> zmq::Result<Self> {
         Ok(Self {
-            outlet: Outlet::new(publish)?,
+            output: Output::new(publish)?,
             subscriptions: Subscriptions::new(MAX_TOPICS),
-            subscriptions_changed: false,
             wanted: WantedLevels::default(),
             seen,
             acks: Acks::default(),
             windows: LineWindows::new(PublisherId::random(), Limits::default()),
-            own: OwnNumbers::new(host, now_ms),
+            self_metrics: SelfMetrics::new(host, now_ms),
             counters: Counters::default(),
-            complaints: Complaints::default(),
-            offset: journal.as_ref().map_or(0, ToJournal::end),
+            log: DropLog::default(),
+            offset: journal.as_ref().map_or(0, WriteAhead::end),
             journal,
             now_ms,
-            text: String::new(),
-            lines: Vec::with_capacity(LINES_AT_ONCE),
         })
     }
 
@@ -114,15 +102,19 @@ impl Router {
         let frame = inbox.first();
         let wants = self.subscriptions.wants_of_line(frame);
         let is_folded = wants.batches || wants.journal;
-        // The usual case: one line, which is handed on as it came. If it is not folded, nobody
-        // needs to know more than that it is in order.
+        // The usual case: one line, which is passed on as it came. If it is not folded, it only has to be
+        // valid.
         if !is_folded && Line::level_if_plain(frame).is_some() {
             self.count_line(intake, wants);
-            return if wants.lines { self.send_line(inbox.take_first()) } else { Ok(()) };
+            return if wants.lines {
+                self.output.send_line(inbox.take_first(), &mut self.counters)
+            } else {
+                Ok(())
+            };
         }
         if let Ok(line) = Line::decode(frame) {
             return if self.take_line(intake, &line) {
-                self.send_line(inbox.take_first())
+                self.output.send_line(inbox.take_first(), &mut self.counters)
             } else {
                 Ok(())
             };
@@ -136,7 +128,9 @@ impl Router {
                 continue;
             }
             match Line::decode(text) {
-                Ok(line) if self.take_line(intake, &line) => self.send_line(Message::from(text))?,
+                Ok(line) if self.take_line(intake, &line) => {
+                    self.output.send_line(Message::from(text), &mut self.counters)?
+                }
                 Ok(_) => {}
                 Err(error) => {
                     tracing::debug!(event = "refused", %error);
@@ -172,7 +166,7 @@ impl Router {
             }
             Err(error) => {
                 tracing::debug!(event = "refused", %error);
-                self.drop_it(reason(&error), &frames[0]);
+                self.drop_it(error.reason(), &frames[0]);
                 return Ok(());
             }
         };
@@ -185,86 +179,110 @@ impl Router {
         // The body stays where it is; a message that is moved is not copied.
         let [topic, id_frame, body] = inbox.take_frames();
         self.counters.unwanted_batches += u64::from(!self.subscriptions.wants(&level).any());
-        self.hand_on((level.into(), id, true), [topic, id_frame, body])
+        self.submit((level.into(), id, true), [topic, id_frame, body])
+    }
+
+    /// Stamps a batch, and passes it on: to the journal if it keeps the level, else to subscribers.
+    fn submit(
+        &mut self,
+        (level, id, as_lines): (Box<str>, BatchId, bool),
+        [topic, id_frame, body]: [Message; 3],
+    ) -> zmq::Result<()> {
+        let wants = self.subscriptions.wants(&level);
+        // A batch that is not journaled has no offset.
+        let has_offset = wants.journal || self.journal.is_none();
+        self.offset += u64::from(has_offset);
+        let offset = if has_offset { self.offset } else { 0 };
+        let stamp = Stamp { offset, received_ms: self.now_ms };
+        let taken = Taken { level, id, stamp, as_lines, topic, id_frame, body };
+        match &mut self.journal {
+            Some(journal) if wants.journal => {
+                journal.push(Item::Batch(taken), self.now_ms);
+                Ok(())
+            }
+            _ => self.publish(taken),
+        }
+    }
+
+    /// Acknowledges a batch that was taken before, once everything taken until now is on disk.
+    fn acknowledge_again(&mut self, publisher: PublisherId, level: &str, highest: u64) {
+        match &mut self.journal {
+            Some(journal) if journal.in_flight() > 0 => {
+                let item = Item::Again { publisher, level: level.into(), highest };
+                journal.push(item, self.now_ms);
+            }
+            _ => self.acks.add(publisher, level, highest),
+        }
+    }
+
+    /// Publishes and acknowledges what is on disk now, and learns which levels to keep.
+    pub(crate) fn take_written(&mut self) -> zmq::Result<()> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let Written { items, kept } = journal.take_written();
+        if let Some(levels) = kept {
+            self.subscriptions.keep(levels);
+        }
+        for item in items {
+            match item {
+                Item::Batch(taken) => self.publish(taken)?,
+                Item::Again { publisher, level, highest } => {
+                    self.acks.add(publisher, &level, highest);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Publishes a batch, and acknowledges it.
     fn publish(&mut self, taken: Taken) -> zmq::Result<()> {
         let Taken { level, id, stamp, as_lines, topic, id_frame, body } = taken;
         if as_lines && self.subscriptions.wants(&level).lines {
-            self.send_expanded(&level, id.publisher, &body)?;
+            let refused = self.output.send_expanded(&level, &body, &mut self.counters)?;
+            if refused > 0 {
+                self.drop_entries(refused, &level, id.publisher);
+            }
         }
-        // What came first goes first.
-        self.send_lines()?;
-        let stamp = Message::from(&stamp.encode()[..]);
-        let sent = self.outlet.send(topic, [id_frame, stamp, body]);
-        self.counters.published_batches += 1;
-        self.sent(sent, &level)?;
+        let batch = OutgoingBatch { level: &level, stamp, topic, id_frame, body };
+        self.output.send_batch(batch, &mut self.counters)?;
         if id.publisher != self.windows.publisher() {
             self.acks.add(id.publisher, &level, id.sequence);
         }
         Ok(())
     }
 
-    /// Sends a line soon.
-    fn send_line(&mut self, line: Message) -> zmq::Result<()> {
-        self.lines.push(line);
-        if self.lines.len() < LINES_AT_ONCE { Ok(()) } else { self.send_lines() }
-    }
-
-    /// Sends the lines that wait, whose level stands at their beginning.
+    /// Sends the lines that wait.
     pub(crate) fn send_lines(&mut self) -> zmq::Result<()> {
-        let mut lines = std::mem::take(&mut self.lines);
-        self.counters.published_lines += lines.len() as u64;
-        let sent = lines.drain(..).try_for_each(|line| match self.outlet.send(line, []) {
-            Ok(Sent::ToAll) => Ok(()),
-            sent => {
-                let level = self.outlet.last_first_frame().split(|byte| *byte == b'|').next();
-                let level = String::from_utf8_lossy(level.unwrap_or_default()).into_owned();
-                self.sent(sent, &level)
-            }
-        });
-        self.lines = lines;
-        sent
+        self.output.send_lines(&mut self.counters)
     }
 
-    fn send_expanded(&mut self, level: &str, from: PublisherId, body: &[u8]) -> zmq::Result<()> {
-        let mut text = std::mem::take(&mut self.text);
-        let mut sent = Ok(());
-        let expanded = expand(level, body, |line| {
-            text.clear();
-            // Writing to a String cannot fail.
-            if sent.is_ok() && write!(text, "{line}").is_ok() {
-                sent = self.send_line(Message::from(text.as_str()));
-            }
-        });
-        self.text = text;
-        match expanded {
-            Ok(expanded) if expanded.refused > 0 => {
-                self.drop_part(expanded.refused, level, from);
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::debug!(event = "refused", %error);
-                self.drop_part(1, level, from);
-            }
-        }
-        sent
+    /// Counts what is dropped, and keeps a sample for the log.
+    fn drop_it(&mut self, reason: &'static str, sample: &[u8]) {
+        self.counters.dropped.add(reason, 1);
+        self.log.keep_sample(reason, sample);
     }
 
-    fn sent(&mut self, sent: zmq::Result<Sent>, level: &str) -> zmq::Result<()> {
-        match sent {
-            Ok(Sent::ToAll) => Ok(()),
-            Ok(Sent::ToSome) => {
-                self.counters.count_subscriber_drop(level);
-                Ok(())
-            }
-            Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => {
-                self.counters.dropped.add("send", 1);
-                Ok(())
-            }
-            Err(error) => Err(error),
+    /// Counts a message that is dropped without being looked at.
+    pub(crate) fn drop_unread(&mut self, reason: &'static str, inbox: &mut Inbox) {
+        self.drop_it(reason, inbox.first());
+        self.name_peer(inbox);
+    }
+
+    /// Counts entries of a batch that could not become lines. The batch itself was taken.
+    fn drop_entries(&mut self, count: u64, level: &str, from: PublisherId) {
+        self.counters.dropped.add("expansion", count);
+        self.log.keep_sample("expansion", level.as_bytes());
+        self.log.name_peer(&format!("publisher {from}"));
+    }
+
+    fn name_peer(&mut self, inbox: &mut Inbox) {
+        if self.log.lacks_peer() {
+            self.log.name_peer(&inbox.peer());
         }
+    }
+
+    /// Whether more can be accepted.
+    pub(crate) fn has_room(&self) -> bool {
+        self.journal.as_ref().is_none_or(WriteAhead::has_room)
     }
 
     /// Takes what a subscriber sent.
@@ -273,20 +291,13 @@ impl Router {
             1 => self.subscriptions.hear(inbox.first()),
             _ => Heard::Strange,
         };
-        match heard {
-            Heard::Changed => self.subscriptions_changed = true,
-            Heard::TooMany => {
-                self.subscriptions_changed = true;
-                self.counters.strange_subscriptions += 1;
-            }
-            Heard::Strange => self.counters.strange_subscriptions += 1,
-            Heard::Unchanged => {}
-        }
+        let is_strange = matches!(heard, Heard::Strange | Heard::TooMany);
+        self.counters.strange_subscriptions += u64::from(is_strange);
     }
 
-    /// Whether what is wanted has changed; it then has to be told.
+    /// Whether the wanted levels have changed and have to be sent.
     pub(crate) fn wanted_changed(&mut self) -> bool {
-        if !std::mem::take(&mut self.subscriptions_changed) {
+        if !self.subscriptions.take_changed() {
             return false;
         }
         let wanted = self.subscriptions.wanted();
@@ -302,22 +313,23 @@ impl Router {
         }
         let acks: Vec<_> = self.acks.drain().collect();
         for (publisher, ack) in acks {
-            self.send_control(&ack_topic(publisher), ack.encode())?;
+            let topic = ack_topic(publisher);
+            self.output.send_control(&topic, ack.encode(), &mut self.counters)?;
         }
         Ok(())
     }
 
     /// What is done once a second, and at the end.
     pub(crate) fn tick(&mut self) -> zmq::Result<()> {
-        self.counters.journal = self.journal.as_ref().map(ToJournal::health);
-        // While the journal takes nothing, no lines come, and numbers are told by difference.
+        self.counters.journal = self.journal.as_ref().map(WriteAhead::health);
+        // While the journal accepts nothing, no lines come, and self-metrics are differences.
         if self.has_room() {
             self.flush_windows()?;
-            self.send_own_numbers()?;
+            self.send_self_metrics()?;
         }
         self.send_wanted()?;
-        self.complaints.complain(&self.counters, self.now_ms);
-        self.complaints.complain_of_refused(&self.counters, self.now_ms);
+        self.log.log_drops(&self.counters, self.now_ms);
+        self.log.log_refused(&self.counters, self.now_ms);
         Ok(())
     }
 
@@ -326,60 +338,61 @@ impl Router {
         self.counters.overflowed += overflowed;
         self.counters.dropped.add("value", not_finite);
         if let Some([level, source, name]) = offender
-            && self.complaints.may_name_offender(self.now_ms)
+            && self.log.may_name_offender(self.now_ms)
         {
             let (lines, into) = (overflowed, OVERFLOW_NAME);
             tracing::warn!(event = "too_many_series", level, source, name, lines, into);
         }
-        for OwnBatch { level, id, body } in batches {
+        for FoldedBatch { level, id, body } in batches {
             // Its lines were published as they came.
-            self.send_own_batch((&level, id, false), body)?;
+            self.submit_body((&level, id, false), body)?;
         }
         Ok(())
     }
 
-    fn send_own_numbers(&mut self) -> zmq::Result<()> {
-        let wants = self.subscriptions.wants(OWN_LEVEL);
+    fn send_self_metrics(&mut self) -> zmq::Result<()> {
+        let wants = self.subscriptions.wants(SELF_LEVEL);
         if !wants.any() {
-            self.own.skip(&self.counters, self.now_ms);
+            self.self_metrics.skip(&self.counters, self.now_ms);
             return Ok(());
         }
-        let Ok(id) = self.windows.next_id(OWN_LEVEL) else {
+        let Ok(id) = self.windows.next_id(SELF_LEVEL) else {
             self.counters.dropped.add("levels", 1);
             return Ok(());
         };
-        let body = self.own.tell(&self.counters, self.now_ms);
-        self.send_own_batch((OWN_LEVEL, id, true), body)
+        let body = self.self_metrics.report(&self.counters, self.now_ms);
+        self.submit_body((SELF_LEVEL, id, true), body)
     }
 
-    fn send_own_batch(
+    fn submit_body(
         &mut self,
         (level, id, as_lines): (&str, BatchId, bool),
         body: Vec<u8>,
     ) -> zmq::Result<()> {
         let topic = Message::from(batch_topic(level).as_str());
         let frames = [topic, Message::from(&id.encode()[..]), Message::from(body)];
-        self.hand_on((level.into(), id, as_lines), frames)
+        self.submit((level.into(), id, as_lines), frames)
     }
 
     pub(crate) fn send_wanted(&mut self) -> zmq::Result<()> {
-        self.send_control(LEVELS_TOPIC, self.wanted.encode())
+        self.output.send_control(LEVELS_TOPIC, self.wanted.encode(), &mut self.counters)
     }
 
-    fn send_control(&mut self, topic: &str, body: Vec<u8>) -> zmq::Result<()> {
-        let sent = self.outlet.send(Message::from(topic), [Message::from(body)]);
-        self.sent(sent, CONTROL)
-    }
-}
-
-/// A constant word for why a message is no batch.
-const fn reason(error: &FrameError) -> &'static str {
-    match error {
-        FrameError::Count { .. } => "frames",
-        FrameError::Length { .. } => "id",
-        FrameError::Level { .. } => "level",
-        FrameError::Topic => "topic",
-        FrameError::Version { .. } => "version",
-        _ => "other",
+    /// Stops the journal. What is not on disk by then is not acknowledged, and the broker's own batches
+    /// among it are lost.
+    pub(crate) fn close_journal(&mut self, by: Instant) -> zmq::Result<()> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let ended = journal.stop(by);
+        self.take_written()?;
+        let lost = self.journal.as_ref().map_or(0, WriteAhead::in_flight);
+        if !ended || lost > 0 {
+            self.counters.dropped.add("journal", lost as u64);
+            tracing::error!(
+                event = "journal_not_written",
+                batches = lost,
+                why = "publishers still have their batches; lines of the last second are lost"
+            );
+        }
+        Ok(())
     }
 }

@@ -2,15 +2,15 @@
 
 use super::peers::Monitor;
 use super::receive::Inbox;
-use super::{Router, ToJournal};
+use super::{Router, WriteAhead};
 use crate::bind::Sockets;
+use crate::broker_clock::{BrokerClock, Reading};
 use crate::counters::{INTAKES, SOCKETS};
 use crate::curve::{Doorway, Gate, Guard, ZapThread};
 use crate::ports::Ports;
 use crate::seen::Seen;
 use crate::shared::Shared;
-use crate::stamps::{Stamps, Told};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::clock;
@@ -51,7 +51,7 @@ pub(crate) struct RouterThread {
     linger: Duration,
     /// Until then subscribers of the broker before this one may still be on their way back.
     settled_at: Instant,
-    stamps: Stamps,
+    clock: BrokerClock,
     second: u64,
     settle: Duration,
     guard: Guard,
@@ -62,8 +62,8 @@ pub(crate) struct RouterThread {
     _context: zmq::Context,
 }
 
-/// What the thread is told.
-pub(crate) struct Orders {
+/// When the thread starts to publish, and how it stops.
+pub(crate) struct RouterSettings {
     /// How long subscribers may take to read what waits for them at the end.
     pub(crate) linger: Duration,
     /// How long subscribers may take to come back at the beginning.
@@ -87,20 +87,20 @@ impl RouterThread {
     /// Takes the sockets and the journal over. `seen` is what was taken before.
     pub(crate) fn new(
         sockets: Sockets,
-        orders: Orders,
-        journal: Option<ToJournal>,
+        settings: RouterSettings,
+        journal: Option<WriteAhead>,
         seen: Seen,
     ) -> zmq::Result<Self> {
         let Sockets { context, pull, publish, legacy, ports, gate } = sockets;
-        let Orders { linger, settle, stop, shared } = orders;
+        let RouterSettings { linger, settle, stop, shared } = settings;
         let monitors = [
             Monitor::watch(&context, &pull, SOCKETS[0])?,
             Monitor::watch(&context, &legacy, SOCKETS[1])?,
             Monitor::watch(&context, &publish, SOCKETS[2])?,
         ];
         let last_ms = journal.as_ref().map_or(0, |journal| journal.log().clock_ms());
-        let mut stamps = Stamps::after(last_ms);
-        let now_ms = stamps.now(clock::unix_ms(), Instant::now()).now_ms;
+        let mut broker_clock = BrokerClock::after(last_ms);
+        let now_ms = broker_clock.now(clock::unix_ms(), Instant::now()).now_ms;
         let mut router = Router::new(publish, (host_name(), now_ms), (journal, seen))?;
         router.counters.keys = gate.as_ref().map(|(gate, _)| gate.counters());
         shared.tell(&router.counters);
@@ -115,7 +115,7 @@ impl RouterThread {
             shared,
             linger,
             settled_at: Instant::now() + settle,
-            stamps,
+            clock: broker_clock,
             second: now_ms / 1000,
             settle,
             guard: Guard::new(gate.as_ref().map(|(gate, _)| Arc::clone(gate))),
@@ -143,11 +143,11 @@ impl RouterThread {
         let to_next_second = Duration::from_millis(1000 - self.now_ms() % 1000);
         let to_settle = self.settled_at.saturating_duration_since(Instant::now());
         // The monitors are not among them: it is enough to look at them once a second.
-        let journal = self.router.journal_bell().unwrap_or_else(|| self.stop.as_raw_fd());
+        let journal = self.journal_waker().unwrap_or_else(|| self.stop.as_raw_fd());
         let mut items = [
             zmq::PollItem::from_fd(self.stop.as_raw_fd(), zmq::POLLIN),
             zmq::PollItem::from_fd(journal, zmq::POLLIN),
-            self.router.outlet.socket().as_poll_item(zmq::POLLIN),
+            self.router.output.socket().as_poll_item(zmq::POLLIN),
             self.intakes[0].as_poll_item(zmq::POLLIN),
             self.intakes[1].as_poll_item(zmq::POLLIN),
         ];
@@ -180,7 +180,7 @@ impl RouterThread {
         let now_ms = self.now_ms();
         self.router.now_ms = now_ms;
         if ready.journal {
-            self.router.take_safe()?;
+            self.router.take_written()?;
         }
         // What is wanted is known before what comes is judged.
         if ready.publish {
@@ -218,6 +218,11 @@ impl RouterThread {
         self.end_round()
     }
 
+    /// Readable when the journal has written something.
+    fn journal_waker(&self) -> Option<RawFd> {
+        self.router.journal.as_ref().map(WriteAhead::waker)
+    }
+
     /// Whether messages are taken. Without room in the journal they wait where they are, unless there
     /// is too much memory: then they are dropped, as large ones are anyway and all while subscribers
     /// are waited for. Batches among them are not acknowledged, so that they come again.
@@ -228,7 +233,7 @@ impl RouterThread {
     /// The broker's time.
     fn now_ms(&mut self) -> u64 {
         let wall_ms = clock::unix_ms();
-        let Told { now_ms, back_ms } = self.stamps.now(wall_ms, Instant::now());
+        let Reading { now_ms, back_ms } = self.clock.now(wall_ms, Instant::now());
         if back_ms > 0 {
             tracing::error!(
                 event = "clock_went_back",
@@ -243,7 +248,7 @@ impl RouterThread {
     /// Cuts subscribers off when keys were taken off the list, and says whether nothing may be done
     /// until all of them are.
     fn keep_out(&mut self) -> bool {
-        let publish = self.router.outlet.socket();
+        let publish = self.router.output.socket();
         if self.guard.look() {
             self.subscribers_door.close(publish);
         }
@@ -259,7 +264,7 @@ impl RouterThread {
 
     fn hear_subscribers(&mut self) -> zmq::Result<()> {
         for _ in 0..ROUND {
-            let publish = self.router.outlet.socket();
+            let publish = self.router.output.socket();
             let Some(received) = self.inbox.receive(publish)? else { break };
             self.router.hear(&self.inbox, received);
         }
@@ -279,7 +284,9 @@ impl RouterThread {
             self.router.send_wanted()?;
         }
         self.router.end_round()?;
-        self.router.tell_complete();
+        if let Some(journal) = &self.router.journal {
+            journal.update_watermark(self.router.now_ms);
+        }
         let counters = &mut self.router.counters;
         counters.subscriptions = self.router.subscriptions.len() as u64;
         counters.memory_cuts = self.shared.memory_cuts();
@@ -317,13 +324,13 @@ impl RouterThread {
         let until = (Instant::now() + LAST_CALL).min(stop_by);
         loop {
             let left = until.saturating_duration_since(Instant::now()).min(QUIET);
-            let journal = self.router.journal_bell().unwrap_or_else(|| self.stop.as_raw_fd());
+            let journal = self.journal_waker().unwrap_or_else(|| self.stop.as_raw_fd());
             let mut items = [
                 self.intakes[0].as_poll_item(zmq::POLLIN),
                 self.intakes[1].as_poll_item(zmq::POLLIN),
                 zmq::PollItem::from_fd(journal, zmq::POLLIN),
             ];
-            let has_journal = self.router.journal_bell().is_some();
+            let has_journal = self.journal_waker().is_some();
             // Without room in the journal, it is the journal that is waited for.
             let looked_at = match (has_journal, self.router.has_room()) {
                 (true, true) => &mut items[..],
@@ -347,13 +354,13 @@ impl RouterThread {
     fn close(self, stop_by: Instant) {
         let Self { mut router, intakes: [mut pull, mut legacy], monitors, linger, .. } = self;
         let peers = &mut router.counters.peers;
-        let sockets = [&mut pull, &mut legacy, router.outlet.socket_mut()];
+        let sockets = [&mut pull, &mut legacy, router.output.socket_mut()];
         for ((monitor, socket), peers) in monitors.into_iter().zip(sockets).zip(peers) {
             monitor.stop(socket, peers);
         }
         let linger = stop_by.saturating_duration_since(Instant::now()).min(linger);
         let millis = i32::try_from(linger.as_millis()).unwrap_or(i32::MAX);
-        if let Err(error) = router.outlet.socket().set_linger(millis) {
+        if let Err(error) = router.output.socket().set_linger(millis) {
             tracing::debug!(event = "linger", %error);
         }
     }

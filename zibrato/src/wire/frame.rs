@@ -241,6 +241,20 @@ pub enum FrameError {
     },
 }
 
+impl FrameError {
+    /// A constant word for the reason, as counters are labelled with it.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Count { .. } => "frames",
+            Self::Length { .. } => "id",
+            Self::Level { .. } => "level",
+            Self::Topic => "topic",
+            Self::Version { .. } => "version",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 /// Further ahead of the machine's clock, something is wrong that waiting does not mend.
 const TOO_FAR_AHEAD_MS: u64 = 6 * 3_600_000;
 
-/// A clock that goes on from the last time it told.
+/// A clock that goes on from the last time it gave.
 #[derive(Debug)]
-pub(crate) struct Stamps {
+pub(crate) struct BrokerClock {
     last_ms: u64,
     /// Since when, and from which time on, it goes at half speed.
     slow_since: Option<(Instant, u64)>,
@@ -19,21 +19,21 @@ pub(crate) struct Stamps {
 
 /// The time, and whether it has jumped back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Reading {
     /// Unix milliseconds.
     pub(crate) now_ms: u64,
     /// How far it went back, if it was too far ahead.
     pub(crate) back_ms: u64,
 }
 
-impl Stamps {
-    /// Tells no time before this one.
+impl BrokerClock {
+    /// A clock that gives no time before this one.
     pub(crate) const fn after(last_ms: u64) -> Self {
         Self { last_ms, slow_since: None }
     }
 
     /// The time, when the machine's clock stands at `wall_ms`.
-    pub(crate) fn now(&mut self, wall_ms: u64, at: Instant) -> Told {
+    pub(crate) fn now(&mut self, wall_ms: u64, at: Instant) -> Reading {
         let mut back_ms = 0;
         if wall_ms >= self.last_ms {
             (self.last_ms, self.slow_since) = (wall_ms, None);
@@ -45,7 +45,7 @@ impl Stamps {
             let passed = at.saturating_duration_since(since) / 2;
             self.last_ms = from_ms + millis(passed);
         }
-        Told { now_ms: self.last_ms, back_ms }
+        Reading { now_ms: self.last_ms, back_ms }
     }
 }
 
@@ -60,9 +60,9 @@ mod tests {
     #[test]
     fn the_time_never_goes_back_and_is_caught_up_with() {
         let start = Instant::now();
-        let mut stamps = Stamps::after(10_000);
+        let mut clock = BrokerClock::after(10_000);
         let mut at =
-            |wall_ms, after_ms| stamps.now(wall_ms, start + Duration::from_millis(after_ms)).now_ms;
+            |wall_ms, after_ms| clock.now(wall_ms, start + Duration::from_millis(after_ms)).now_ms;
         assert_eq!(at(20_000, 0), 20_000);
         assert_eq!(at(20_001, 1), 20_001);
         // Set back by ten seconds.
@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn a_time_that_is_absurd_is_given_up() {
-        let mut stamps = Stamps::after(u64::MAX / 2);
-        let told = stamps.now(5_000, Instant::now());
-        assert_eq!(told, Told { now_ms: 5_000, back_ms: u64::MAX / 2 - 5_000 });
+        let mut clock = BrokerClock::after(u64::MAX / 2);
+        let reading = clock.now(5_000, Instant::now());
+        assert_eq!(reading, Reading { now_ms: 5_000, back_ms: u64::MAX / 2 - 5_000 });
     }
 }

@@ -1,18 +1,15 @@
-//! Says in the log what is dropped, but not more often than people read.
+//! Logs what is dropped and refused, with one sample of each reason, at most once a minute.
 
-use super::Router;
-use super::receive::Inbox;
 use crate::counters::Counters;
 use std::collections::BTreeMap;
-use zibrato::wire::PublisherId;
 
-/// How often the same complaint is made at most.
+/// The shortest time between two lines about the same.
 const EVERY_MS: u64 = 60_000;
 
 /// The most bytes of a sample that are logged.
 const SAMPLE_BYTES: usize = 120;
 
-/// The first of what was dropped for a reason since that was told.
+/// The first of what was dropped for a reason since the last line about it.
 #[derive(Debug)]
 struct Sample {
     text: String,
@@ -20,11 +17,11 @@ struct Sample {
     peer: Option<String>,
 }
 
-/// Remembers what has been said, and when.
+/// What has been logged, and when.
 #[derive(Debug, Default)]
-pub(crate) struct Complaints {
-    told: Counters,
-    told_ms: Option<u64>,
+pub(super) struct DropLog {
+    logged: Counters,
+    logged_ms: Option<u64>,
     samples: BTreeMap<&'static str, Sample>,
     /// Whether the peer of a sample is not known yet.
     lacks_peer: bool,
@@ -33,9 +30,10 @@ pub(crate) struct Complaints {
     refused_ms: Option<u64>,
 }
 
-impl Complaints {
-    /// Keeps the first of what is dropped for a reason, to show it. The peer is told next.
-    pub(crate) fn keep_sample(&mut self, reason: &'static str, bytes: &[u8]) {
+impl DropLog {
+    /// Keeps the first of what is dropped for a reason as a sample. [`name_peer`](Self::name_peer) then
+    /// says who sent it.
+    pub(super) fn keep_sample(&mut self, reason: &'static str, bytes: &[u8]) {
         if self.samples.contains_key(reason) {
             return;
         }
@@ -53,29 +51,29 @@ impl Complaints {
         self.lacks_peer = true;
     }
 
-    /// Whether it is wanted to know whose the message is that was looked at last.
-    pub(crate) const fn lacks_peer(&self) -> bool {
+    /// Whether the sender of the last message should be named.
+    pub(super) const fn lacks_peer(&self) -> bool {
         self.lacks_peer
     }
 
-    /// Whose the message is that was looked at last.
-    pub(crate) fn name_peer(&mut self, peer: &str) {
+    /// Names the sender of the last message.
+    pub(super) fn name_peer(&mut self, peer: &str) {
         self.lacks_peer = false;
         for sample in self.samples.values_mut() {
             sample.peer.get_or_insert_with(|| peer.to_owned());
         }
     }
 
-    /// Names what was dropped since the last time, if that is long enough ago.
-    pub(crate) fn complain(&mut self, now: &Counters, now_ms: u64) {
+    /// Logs what was dropped since the last time, if that is long enough ago.
+    pub(super) fn log_drops(&mut self, now: &Counters, now_ms: u64) {
         let drops = |counters: &Counters| -> u64 { counters.subscriber_drops.values().sum() };
-        let slow = drops(now) - drops(&self.told);
-        if (now.dropped == self.told.dropped && slow == 0) || !may(&mut self.told_ms, now_ms) {
+        let slow = drops(now) - drops(&self.logged);
+        if (now.dropped == self.logged.dropped && slow == 0) || !may(&mut self.logged_ms, now_ms) {
             return;
         }
-        for ((reason, now), (_, told)) in now.dropped.iter().zip(self.told.dropped.iter()) {
-            if now > told {
-                let (why, count) = (meaning(reason), now - told);
+        for ((reason, now), (_, logged)) in now.dropped.iter().zip(self.logged.dropped.iter()) {
+            if now > logged {
+                let (why, count) = (meaning(reason), now - logged);
                 // What the broker makes itself has neither.
                 let sample = self.samples.remove(reason);
                 let peer = sample.as_ref().and_then(|sample| sample.peer.as_deref());
@@ -87,67 +85,41 @@ impl Complaints {
             let why = "it reads more slowly than others publish, and loses messages";
             tracing::warn!(event = "slow_subscriber", times = slow, why);
         }
-        self.told.clone_from(now);
+        self.logged.clone_from(now);
     }
 
-    /// Says why connections were refused since the last time, if that is long enough ago. Those whose
-    /// key is not allowed are named elsewhere, at once.
-    pub(crate) fn complain_of_refused(&mut self, now: &Counters, now_ms: u64) {
-        // Without keys whoever only looks whether the port is open hangs up like that.
-        let is_told = |reason: &str| match reason {
+    /// Logs why connections were refused since the last time, if that is long enough ago. Clients whose
+    /// key is not allowed are logged elsewhere, at once.
+    pub(super) fn log_refused(&mut self, now: &Counters, now_ms: u64) {
+        // Without keys, a port scan looks like this.
+        let is_logged = |reason: &str| match reason {
             "revoked_key" | "unknown_key" => false,
             "broken_off" => now.keys.is_some(),
             _ => true,
         };
-        let refused: BTreeMap<_, _> = now.refused().filter(|(reason, _)| is_told(reason)).collect();
+        let refused: BTreeMap<_, _> =
+            now.refused().filter(|(reason, _)| is_logged(reason)).collect();
         if refused == self.refused || !may(&mut self.refused_ms, now_ms) {
             return;
         }
         for (reason, count) in &refused {
-            let told = self.refused.get(reason).copied().unwrap_or_default();
-            if *count > told {
+            let logged = self.refused.get(reason).copied().unwrap_or_default();
+            if *count > logged {
                 let why = why_refused(reason);
-                tracing::warn!(event = "handshake_refused", reason, times = count - told, why);
+                tracing::warn!(event = "handshake_refused", reason, times = count - logged, why);
             }
         }
         self.refused = refused;
     }
 
-    /// Whether it is time again to name who has too many series.
-    pub(crate) fn may_name_offender(&mut self, now_ms: u64) -> bool {
+    /// Whether a line about who has too many series may be logged again.
+    pub(super) fn may_name_offender(&mut self, now_ms: u64) -> bool {
         may(&mut self.offender_ms, now_ms)
     }
 }
 
-impl Router {
-    /// Counts what is dropped, and keeps a sample for the log.
-    pub(super) fn drop_it(&mut self, reason: &'static str, sample: &[u8]) {
-        self.counters.dropped.add(reason, 1);
-        self.complaints.keep_sample(reason, sample);
-    }
-
-    /// Counts a message that is dropped without being looked at.
-    pub(super) fn drop_unread(&mut self, reason: &'static str, inbox: &mut Inbox) {
-        self.drop_it(reason, inbox.first());
-        self.name_peer(inbox);
-    }
-
-    pub(super) fn name_peer(&mut self, inbox: &mut Inbox) {
-        if self.complaints.lacks_peer() {
-            self.complaints.name_peer(&inbox.peer());
-        }
-    }
-
-    /// Counts parts of a batch that could not be made lines. It was taken before.
-    pub(super) fn drop_part(&mut self, count: u64, level: &str, from: PublisherId) {
-        self.counters.dropped.add("expansion", count);
-        self.complaints.keep_sample("expansion", level.as_bytes());
-        self.complaints.name_peer(&format!("publisher {from}"));
-    }
-}
-
-/// Whether the last time is long enough ago; then this is the last time. A clock that was set back
-/// does not silence anything.
+/// Whether the last time is long enough ago. If so, this becomes the last time. A clock that is set back
+/// does not delay anything.
 fn may(last_ms: &mut Option<u64>, now_ms: u64) -> bool {
     let may = last_ms.is_none_or(|last| now_ms < last || now_ms - last >= EVERY_MS);
     if may {
@@ -156,7 +128,7 @@ fn may(last_ms: &mut Option<u64>, now_ms: u64) -> bool {
     may
 }
 
-/// What a refused connection says to people who have not read the code.
+/// An explanation of why connections are refused.
 fn why_refused(reason: &str) -> &'static str {
     match reason {
         "broken_off" => {
@@ -171,7 +143,7 @@ fn why_refused(reason: &str) -> &'static str {
     }
 }
 
-/// What a reason says to people who have not read the code.
+/// An explanation of why something is dropped.
 fn meaning(reason: &str) -> &'static str {
     match reason {
         "journal" => "the broker stopped before its own batches could be written to the journal",
@@ -209,7 +181,7 @@ fn meaning(reason: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Complaints, meaning};
+    use super::{DropLog, meaning};
     use crate::counters::REASONS;
 
     #[test]
@@ -221,16 +193,16 @@ mod tests {
 
     #[test]
     fn a_sample_is_the_first_of_its_reason_and_short() {
-        let mut complaints = Complaints::default();
-        complaints.keep_sample("fields", b"info|c|n");
-        assert!(complaints.lacks_peer());
-        complaints.name_peer("10.0.0.1");
-        assert!(!complaints.lacks_peer());
-        complaints.keep_sample("fields", b"another");
-        assert!(!complaints.lacks_peer());
-        complaints.keep_sample("encoding", &[0xff; 10_000]);
-        complaints.name_peer("10.0.0.2");
-        let of = |reason| &complaints.samples[reason];
+        let mut log = DropLog::default();
+        log.keep_sample("fields", b"info|c|n");
+        assert!(log.lacks_peer());
+        log.name_peer("10.0.0.1");
+        assert!(!log.lacks_peer());
+        log.keep_sample("fields", b"another");
+        assert!(!log.lacks_peer());
+        log.keep_sample("encoding", &[0xff; 10_000]);
+        log.name_peer("10.0.0.2");
+        let of = |reason| &log.samples[reason];
         assert_eq!(
             (&*of("fields").text, of("fields").peer.as_deref()),
             ("info|c|n", Some("10.0.0.1"))
@@ -240,12 +212,12 @@ mod tests {
     }
 
     #[test]
-    fn the_same_complaint_is_made_once_a_minute() {
-        let mut complaints = Complaints::default();
+    fn the_same_line_is_logged_once_a_minute() {
+        let mut log = DropLog::default();
         for (now_ms, may) in
             [(5_000, true), (5_001, false), (64_999, false), (65_000, true), (1_000, true)]
         {
-            assert_eq!(complaints.may_name_offender(now_ms), may, "{now_ms}");
+            assert_eq!(log.may_name_offender(now_ms), may, "{now_ms}");
         }
     }
 }

@@ -1,12 +1,12 @@
-//! The XPUB socket: a slow subscriber loses messages, counted, and holds nobody else up.
+//! The XPUB socket: a slow subscriber loses messages, which are counted, and delays nobody else.
 
 use super::libzmq::{WhenFull, set_when_full};
 use zmq::{DONTWAIT, Message, SNDMORE};
 
 /// Sends to all subscribers.
-pub(crate) struct Outlet {
+pub(crate) struct Xpub {
     socket: zmq::Socket,
-    /// The first frame, kept because a send that fails swallows its frame.
+    /// The first frame, kept because a send that fails consumes its frame.
     first: Vec<u8>,
 }
 
@@ -19,8 +19,8 @@ pub(crate) enum Sent {
     ToSome,
 }
 
-impl Outlet {
-    /// Takes an XPUB socket over.
+impl Xpub {
+    /// Takes over an XPUB socket.
     pub(crate) fn new(mut socket: zmq::Socket) -> zmq::Result<Self> {
         set_when_full(&mut socket, WhenFull::Fail)?;
         Ok(Self { socket, first: Vec::new() })
@@ -39,7 +39,7 @@ impl Outlet {
         &self.first
     }
 
-    /// Sends one message. Frames are handed on, not copied, except the first, which is short.
+    /// Sends one message. Frames are passed on without a copy, except the first, which is short.
     pub(crate) fn send<const N: usize>(
         &mut self,
         first: Message,
