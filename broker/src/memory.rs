@@ -200,7 +200,7 @@ impl Watch {
         // Where the system does not say, there is nothing to go by.
         let Some(mut bytes) = resident_bytes() else { return Look::Fine };
         if bytes > self.max_bytes && is_due(&mut self.gave_back, GIVE_BACK_EVERY) {
-            give_back();
+            push_written();
             bytes = resident_bytes().unwrap_or(bytes);
         }
         let is_short = bytes > self.max_bytes;
@@ -248,7 +248,7 @@ fn large_blocks_go_back() {
 
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "a call into C")]
-fn give_back() {
+fn push_written() {
     // SAFETY: it takes the allocator's own locks, and only pages that nobody has.
     unsafe { libc::malloc_trim(0) };
 }
@@ -257,7 +257,7 @@ fn give_back() {
 fn large_blocks_go_back() {}
 
 #[cfg(not(target_env = "gnu"))]
-fn give_back() {}
+fn push_written() {}
 
 #[cfg(test)]
 mod tests {

@@ -163,9 +163,9 @@ impl Shared {
                      they have: {problem}"
                 ));
             }
-            if let Some(problem) = &journal.told_problem {
+            if let Some(problem) = &journal.watermark_problem {
                 return Some(format!(
-                    "the file `told` of the journal cannot be written: {problem}"
+                    "the file `watermark` of the journal cannot be written: {problem}"
                 ));
             }
         }

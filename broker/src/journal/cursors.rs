@@ -1,17 +1,17 @@
-//! How far each reader has delivered, kept in a file of lines:
+//! The cursors: how far each reader has delivered, in a file of lines:
 //!
 //! ```text
 //! zibrato-carbon|1042|1700000000000|0|info|warn|8f1c03aa
-//! name, offset, when it was last heard of, batches that were gone, its levels, checksum
+//! name, offset, last contact, missed batches, levels, checksum
 //! |1|3cb1f0a5
 //! the last line: how many cursors there are, checksum
 //! ```
 //!
-//! Each line has a checksum of its own, and the file before the last change is kept, so that damage
-//! costs at most the last step of one cursor.
+//! Each line has its own checksum, and the file before the last change is kept, so damage costs at
+//! most the last step of one cursor.
 
-use super::directory::{Directory, read_small, segments};
-use super::record::MAX_OFFSET;
+use super::folder::{Directory, read_small, segments};
+use super::format::record::MAX_OFFSET;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -24,22 +24,22 @@ const FILE: &str = "cursors";
 const OLD_FILE: &str = "cursors.old";
 const NEW_FILE: &str = "cursors.new";
 
-/// What became of the file when both were damaged. While it is there, cursors may be missing.
+/// The new name of the file after both were damaged. While it exists, cursors may be missing.
 const LOST_FILE: &str = "cursors.lost";
 
 /// The word for every level.
 const EVERY_LEVEL: &str = "*";
 
-/// What is known of one reader.
+/// The position of one reader.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Cursor {
     /// Everything up to here has been delivered.
     pub(crate) offset: u64,
-    /// When it was last heard of, in unix milliseconds.
+    /// Last contact with the reader, in unix milliseconds.
     pub(crate) heard_ms: u64,
-    /// Batches, of whatever level, that were gone before it could read them.
+    /// Batches of any level that were deleted before it could read them.
     pub(crate) gone: u64,
-    /// What it reads.
+    /// The levels that it reads.
     pub(crate) levels: WantedLevels,
 }
 
@@ -49,21 +49,21 @@ pub(crate) struct Cursors {
     by_name: BTreeMap<String, Cursor>,
     /// Lines that were damaged when the file was read.
     damaged: u64,
-    /// Whether there may have been cursors that are not known any more.
+    /// Whether cursors may have been lost.
     is_lossy: bool,
     is_changed: bool,
-    /// How often the folder had been made again when they were saved.
+    /// How often the folder had been created again when they were saved.
     saved_in: u64,
 }
 
 impl Cursors {
-    /// Reads what is kept in a directory.
+    /// Reads the cursors of a journal.
     ///
     /// # Errors
-    /// When a file is there and cannot be read. Damage is no error.
+    /// When a file exists and cannot be read. Damage is no error.
     pub(crate) fn load(directory: &Path) -> io::Result<Self> {
         let old = read(&directory.join(OLD_FILE))?.map(|content| parse(&content).by_name);
-        // The broker may have ended when the file had made way for the new one, which is whole then.
+        // The broker may have ended between the two renames. The new file is complete then.
         let content = read(&directory.join(FILE))?;
         let is_there = content.is_some();
         let content = if is_there { content } else { read(&directory.join(NEW_FILE))? };
@@ -71,8 +71,8 @@ impl Cursors {
         let is_new = new.is_none() && old.is_none() && segments(directory)?.is_empty();
         let is_known = new.is_some();
         let Parsed { mut by_name, damaged, count } = new.unwrap_or_default();
-        // A cursor that was deleted since stands in the old file only; it is not brought back
-        // unless a line of the new file is damaged, which may be its own.
+        // A cursor that is only in the old file was deleted, unless a line of the new file is
+        // damaged, which may be its own.
         if damaged > 0 || !is_known {
             for (name, cursor) in old.unwrap_or_default() {
                 by_name.entry(name).or_insert(cursor);
@@ -83,53 +83,52 @@ impl Cursors {
         Ok(Self { by_name, damaged, is_lossy, is_changed, saved_in: 0 })
     }
 
-    /// Notes in the directory, for as long as batches are kept, that cursors may be missing, if that
-    /// is so; and finds out whether it was noted before.
+    /// Keeps the information that cursors may have been lost: in the folder, for as long as batches
+    /// are kept.
     ///
     /// # Errors
-    /// When it cannot be noted.
+    /// When the folder cannot be written.
     pub(crate) fn note_loss(&mut self, directory: &Directory, max_age: Duration) -> io::Result<()> {
         if self.is_lossy {
             self.is_changed = true;
-            let home = directory.home()?;
-            if !home.rename(FILE, LOST_FILE)? {
-                home.replace(LOST_FILE, b"")?;
+            let folder = directory.folder()?;
+            if !folder.rename(FILE, LOST_FILE)? {
+                folder.replace(LOST_FILE, b"")?;
             }
             return Ok(());
         }
         let path = directory.path().join(LOST_FILE);
         let Ok(found) = fs::metadata(&path) else { return Ok(()) };
-        // A clock that was set back is no reason to forget it.
+        // A clock that was set back does not count.
         let is_old = found.modified()?.elapsed().is_ok_and(|age| age > max_age);
         if is_old {
-            return directory.home()?.delete(LOST_FILE).map(drop);
+            return directory.folder()?.delete(LOST_FILE).map(drop);
         }
         self.is_lossy = true;
         Ok(())
     }
 
-    /// Whether there may have been cursors that are not known any more. Whoever comes under a name
-    /// that is not known may be one of those.
+    /// Whether cursors may have been lost. A reader with an unknown name may then have had one.
     pub(crate) const fn is_lossy(&self) -> bool {
         self.is_lossy
     }
 
-    /// Whether something has to be saved: it has changed, or what was saved is gone.
+    /// Whether the cursors have to be saved: they have changed, or the saved file was deleted.
     pub(crate) fn is_to_be_saved(&self, directory: &Directory) -> bool {
-        self.is_changed || self.saved_in != directory.made_again()
+        self.is_changed || self.saved_in != directory.recreations()
     }
 
-    /// Sees whether what was saved is still there.
+    /// Checks that the saved file still exists.
     pub(crate) fn look(&mut self, directory: &Directory) {
-        // While the folder is away it is not the file that is missing.
-        let file = directory.home().and_then(|home| home.identity_of(FILE));
+        // While the folder is missing, nothing is known of the file.
+        let file = directory.folder().and_then(|folder| folder.identity_of(FILE));
         self.is_changed |= matches!(file, Ok(None));
     }
 
-    /// Makes what has changed safe on disk.
+    /// Saves the cursors, if they have changed.
     ///
     /// # Errors
-    /// When it cannot be; it can be tried again.
+    /// When they cannot be saved. It can be tried again.
     pub(crate) fn save(&mut self, directory: &Directory) -> io::Result<()> {
         if !self.is_to_be_saved(directory) {
             return Ok(());
@@ -139,16 +138,16 @@ impl Cursors {
             put_line(&mut text, name, cursor);
         }
         seal(&mut text, &format!("|{}|", self.by_name.len()));
-        directory.check_place()?;
-        let saved_in = directory.made_again();
-        let home = directory.home()?;
-        // Whole before the file makes way for it: a disk without room leaves that where it is.
-        let new = home.write_new(FILE, text.as_bytes())?;
-        home.rename(FILE, OLD_FILE)?;
-        home.rename(&new, FILE)?;
-        home.sync()?;
-        // What is acknowledged has to exist under its name.
-        directory.check_place()?;
+        directory.check_location()?;
+        let saved_in = directory.recreations();
+        let folder = directory.folder()?;
+        // The new file is complete before the old one is renamed, in case the disk is full.
+        let new = folder.write_new(FILE, text.as_bytes())?;
+        folder.rename(FILE, OLD_FILE)?;
+        folder.rename(&new, FILE)?;
+        folder.sync()?;
+        // What is acknowledged has to exist under the journal's path.
+        directory.check_location()?;
         (self.is_changed, self.saved_in) = (false, saved_in);
         Ok(())
     }
@@ -157,7 +156,7 @@ impl Cursors {
         self.by_name.get(name)
     }
 
-    /// Changes a cursor, which is to be saved then; makes it if need be.
+    /// Changes a cursor, and creates it if need be.
     pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(&mut Cursor)) {
         let cursor = self.by_name.entry(name.to_owned()).or_default();
         let before = cursor.clone();
@@ -165,14 +164,14 @@ impl Cursors {
         self.is_changed |= *cursor != before || *cursor == Cursor::default();
     }
 
-    /// Notes that a reader was heard of. That alone is not worth a write.
+    /// Notes contact with a reader. That alone does not cause a write.
     pub(crate) fn heard(&mut self, name: &str, now_ms: u64) {
         if let Some(cursor) = self.by_name.get_mut(name) {
             cursor.heard_ms = now_ms;
         }
     }
 
-    /// What was heard is worth a write now.
+    /// Causes the next save to write the times of last contact.
     pub(crate) const fn keep_heard(&mut self) {
         self.is_changed = true;
     }
@@ -187,7 +186,7 @@ impl Cursors {
         self.by_name.iter().map(|(name, cursor)| (name.as_str(), cursor))
     }
 
-    /// Whether there is room for one more.
+    /// Whether one more cursor is allowed.
     pub(crate) fn has_room(&self) -> bool {
         self.by_name.len() < MAX_CURSORS
     }
@@ -197,17 +196,17 @@ impl Cursors {
         self.damaged
     }
 
-    /// The offset up to which all have read; the largest number when there are none.
+    /// The lowest offset of all cursors; the largest number if there are none.
     pub(crate) fn passed(&self) -> u64 {
         self.by_name.values().map(|cursor| cursor.offset).min().unwrap_or(u64::MAX)
     }
 
-    /// The highest offset that one of them stands at.
+    /// The highest offset of all cursors.
     pub(crate) fn highest(&self) -> u64 {
         self.by_name.values().map(|cursor| cursor.offset).max().unwrap_or(0)
     }
 
-    /// The levels that at least one of them reads.
+    /// The levels that at least one cursor names.
     pub(crate) fn wanted(&self) -> WantedLevels {
         let mut wanted = WantedLevels::default();
         for cursor in self.by_name.values() {
@@ -218,7 +217,7 @@ impl Cursors {
     }
 }
 
-/// The levels that a list names, if they are levels.
+/// The levels in a list; `None` if one is invalid or there are none.
 pub(crate) fn levels<'t>(names: impl IntoIterator<Item = &'t str>) -> Option<WantedLevels> {
     let mut wanted = WantedLevels::default();
     for name in names {
@@ -253,13 +252,13 @@ fn seal(text: &mut String, line: &str) {
     text.push_str(&format!("{line}{checksum:08x}\n"));
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Default)]
 struct Parsed {
     by_name: BTreeMap<String, Cursor>,
-    /// How many lines are damaged or missing.
+    /// Lines that are damaged or missing.
     damaged: u64,
-    /// How many cursors there should be, if it says so.
+    /// The number of cursors, according to the last line.
     count: Option<usize>,
 }
 

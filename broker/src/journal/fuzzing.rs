@@ -1,10 +1,11 @@
-//! Journals and files of cursors with any damage.
+//! Fuzz targets: journals and files of cursors with arbitrary damage.
 
+use super::config::SegmentLimits;
 use super::cursors::{Cursor, Cursors, levels};
-use super::directory::{Directory, read_small, segments};
-use super::reader::{Flow, Reader};
-use super::recover::{self, Opened};
-use super::writer::{Entry, SegmentLimits};
+use super::folder::{Directory, read_small, segment_path, segments};
+use super::read::{Flow, Reader};
+use super::write::recover::{self, Opened};
+use super::write::writer::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 use zibrato::wire::{BatchId, PublisherId};
@@ -67,7 +68,7 @@ pub fn journal(input: &[u8]) {
     for step in input.chunks_exact(4).take(64) {
         let [what, which, at, with] = step else { continue };
         let Some(file) = files.get(usize::from(*which) % files.len().max(1)) else { continue };
-        let path = super::directory::segment_path(&path, file.first, file.marker);
+        let path = segment_path(&path, file.first, file.marker);
         let mut content = read_small(&path).unwrap_or_default();
         // Positions reach every byte of a segment of this size.
         let at = (usize::from(*at) << 2 | usize::from(what >> 6)) % (content.len() + 1);

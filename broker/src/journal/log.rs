@@ -1,7 +1,7 @@
-//! What everybody may know of the journal: its segments, where it ends, and how it is.
+//! The state of the journal that all threads share: segments, end, watermark, health.
 
-use super::directory::Directory;
-use super::record::Marker;
+use super::folder::Directory;
+use super::format::record::Marker;
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
@@ -10,26 +10,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zibrato::daemon::Waker;
 use zibrato::wire::WantedLevels;
 
-/// How far apart the places are whose times are remembered, in milliseconds.
-pub(super) const MARK_EVERY_MS: u64 = 10_000;
+/// Time between the offsets whose times are remembered, in milliseconds.
+pub(crate) const MARK_EVERY_MS: u64 = 10_000;
 
-/// The most places whose times are remembered: two days and more.
+/// Maximum number of offsets whose times are remembered: more than two days.
 const MAX_MARKS: usize = 20_000;
 
-/// The journal as readers see it. Only what is safe on disk is in it.
+/// The journal as readers see it: only what is on disk.
 #[derive(Debug)]
 pub(crate) struct Log {
     directory: Arc<Directory>,
     state: Mutex<State>,
-    /// Rung when there is more to read.
+    /// Woken when there is more to read.
     pub(crate) more: Waker,
-    /// Rung when there is something for the router.
+    /// Woken when there is something for the router.
     pub(crate) router: Waker,
-    complete_until_ms: AtomicU64,
-    /// The broker's time, as far as it is known here.
+    watermark_ms: AtomicU64,
+    /// The broker's clock, as it was last set here.
     clock_ms: AtomicU64,
-    /// No reader is told of a time beyond this one.
-    may_tell_ms: AtomicU64,
+    /// The watermark does not pass this time.
+    max_watermark_ms: AtomicU64,
     passed: AtomicU64,
 }
 
@@ -50,48 +50,48 @@ pub(crate) struct Segment {
     pub(crate) first: u64,
     /// When that was received, in unix milliseconds.
     pub(crate) first_ms: u64,
-    /// What its records begin with.
+    /// The marker of its records.
     pub(crate) marker: Marker,
-    /// How many of its bytes are safe on disk.
+    /// How many of its bytes are on disk.
     pub(crate) bytes: u64,
     /// How often its file was deleted and written again.
     pub(crate) copy: u32,
 }
 
-/// How the journal is.
+/// The health of the journal, since the start of the broker.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// Batches made safe since the start.
+    /// Batches written to disk.
     pub batches: u64,
-    /// Bytes made safe since the start.
+    /// Bytes written to disk.
     pub bytes: u64,
-    /// How often batches were made safe together since the start.
+    /// Commits: groups of batches that were written together.
     pub commits: u64,
-    /// How often that failed, and was tried again.
+    /// Commits that failed, and were tried again.
     pub failures: u64,
-    /// Why batches cannot be made safe now, if they cannot. Publishers hold them meanwhile.
+    /// Why batches cannot be written now, if they cannot. Publishers keep them meanwhile.
     pub problem: Option<String>,
-    /// Why it cannot be noted until when readers were told that they have everything, if it cannot.
-    /// That matters only if the machine's clock is set back before the next start.
-    pub told_problem: Option<String>,
-    /// Bytes of batches that were safe, in files that somebody has deleted or cut since the start.
+    /// Why the watermark cannot be written, if it cannot. That matters only if the machine's clock is
+    /// set back before the next start.
+    pub watermark_problem: Option<String>,
+    /// Bytes of batches on disk that were lost because files were deleted or truncated.
     pub lost_bytes: u64,
-    /// Bytes at the end that were no whole record when the journal was opened.
+    /// Bytes cut off at the end, because they were no complete record, when the journal was opened.
     pub cut_bytes: u64,
     /// Damaged places that were found and skipped when the journal was opened.
     pub damaged: u64,
-    /// Batches that were deleted because of their age or number since the start.
+    /// Batches deleted because of their age or number.
     pub expired: u64,
-    /// Bytes that wait to be made safe.
+    /// Bytes that wait to be written.
     pub waiting_bytes: u64,
-    /// Bytes that it has on disk.
+    /// Bytes on disk.
     pub kept_bytes: u64,
     /// The offset of the last batch.
     pub end: u64,
 }
 
-/// The outline of the journal.
+/// The segments of the journal, and its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outline {
     /// Oldest first.
@@ -117,9 +117,9 @@ impl Log {
             state: Mutex::new(State { segments, end, end_ms, marks, health, kept: None }),
             more: Waker::new()?,
             router: Waker::new()?,
-            complete_until_ms: AtomicU64::new(0),
+            watermark_ms: AtomicU64::new(0),
             clock_ms: AtomicU64::new(end_ms),
-            may_tell_ms: AtomicU64::new(0),
+            max_watermark_ms: AtomicU64::new(0),
             passed: AtomicU64::new(u64::MAX),
         })
     }
@@ -129,17 +129,17 @@ impl Log {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where its files are.
+    /// The path of its folder.
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Tells this journal from every other.
+    /// The number of the journal.
     pub(crate) fn id(&self) -> u64 {
         self.directory.id()
     }
 
-    /// Where its files are written.
+    /// Its folder.
     pub(crate) const fn directory(&self) -> &Arc<Directory> {
         &self.directory
     }
@@ -155,7 +155,7 @@ impl Log {
         self.state().end
     }
 
-    /// Moves the end to `offset`, if it is behind; gives where it was then.
+    /// Moves the end forward to `offset`; returns the old end if it moved.
     pub(crate) fn skip_to(&self, offset: u64) -> Option<u64> {
         let mut state = self.state();
         (state.end < offset).then(|| std::mem::replace(&mut state.end, offset))
@@ -167,8 +167,9 @@ impl Log {
         self.state().end_ms
     }
 
-    /// About when the batch after `offset` was received, in unix milliseconds; `None` if there is
-    /// none. To ten seconds; after a start, in segments before the last one, when those began.
+    /// When the batch after `offset` was received, in unix milliseconds; `None` if there is none.
+    /// Exact to ten seconds; after a start, for segments before the last one, the time of their first
+    /// batch.
     pub(crate) fn received_after(&self, offset: u64) -> Option<u64> {
         let state = self.state();
         if offset >= state.end {
@@ -179,7 +180,7 @@ impl Log {
         Some(mark.map_or(state.end_ms, |(_, ms)| *ms))
     }
 
-    /// These batches were received at these times, ascending; found when the journal was opened.
+    /// Remembers offsets and their times, ascending, found when the journal was opened.
     pub(crate) fn remember(&self, found: &[(u64, u64)]) {
         let mut state = self.state();
         let mut marks: Vec<_> = state.marks.iter().chain(found).copied().collect();
@@ -188,12 +189,12 @@ impl Log {
         state.marks = marks.into_iter().skip(surplus).collect();
     }
 
-    /// There is a new segment, the last one from now on.
+    /// Adds a segment, the last one from now on.
     pub(crate) fn add_segment(&self, segment: Segment) {
         self.state().segments.push(segment);
     }
 
-    /// The oldest segments are gone.
+    /// Removes the oldest segments.
     pub(crate) fn remove_oldest(&self, count: usize) {
         let mut state = self.state();
         let count = count.min(state.segments.len());
@@ -206,7 +207,7 @@ impl Log {
         }
     }
 
-    /// A segment has only so many bytes left, or is no more: somebody has cut or deleted its file.
+    /// The file of a segment was truncated to `left` bytes, or deleted.
     pub(crate) fn lose(&self, marker: Marker, left: Option<u64>) {
         let mut state = self.state();
         let Some(at) = state.segments.iter().position(|segment| segment.marker == marker) else {
@@ -220,20 +221,19 @@ impl Log {
         }
     }
 
-    /// The file of a segment was deleted and has been written again. Readers that have the file open
-    /// that is gone would not see what comes.
+    /// The file of a segment was deleted and written again. Readers have to open the new file.
     pub(crate) fn restored(&self, marker: Marker) {
         let mut state = self.state();
         let found = state.segments.iter_mut().find(|segment| segment.marker == marker);
         found.into_iter().for_each(|segment| segment.copy += 1);
     }
 
-    /// Whether there still is such a segment.
+    /// Whether the segment still exists.
     pub(crate) fn has(&self, segment: &Segment) -> bool {
         self.state().segments.iter().any(|known| known.marker == segment.marker)
     }
 
-    /// Batches up to `end` are safe in the last segment, which has so many bytes now.
+    /// Batches up to `end` are on disk in the last segment, which now has `bytes` bytes.
     pub(crate) fn committed(&self, bytes: u64, batches: u64, (end, end_ms): (u64, u64)) {
         let mut state = self.state();
         let first_new = state.end + 1;
@@ -256,21 +256,21 @@ impl Log {
         self.more.wake();
     }
 
-    /// Batches could not be made safe.
+    /// Batches could not be written.
     pub(crate) fn failed(&self, problem: String) {
         let mut state = self.state();
         state.health.failures += 1;
         state.health.problem = Some(problem);
     }
 
-    /// Why batches could not be made safe now, though none wait for it; `None` if they could.
-    pub(crate) fn tell_problem(&self, problem: Option<String>) {
+    /// Sets why batches could not be written now, even if none wait; `None` if they could.
+    pub(crate) fn set_problem(&self, problem: Option<String>) {
         self.state().health.problem = problem;
     }
 
-    /// Why `told` cannot be written, if it cannot.
-    pub(crate) fn tell_told_problem(&self, problem: Option<String>) {
-        self.state().health.told_problem = problem;
+    /// Sets why the watermark cannot be written, if it cannot.
+    pub(crate) fn set_watermark_problem(&self, problem: Option<String>) {
+        self.state().health.watermark_problem = problem;
     }
 
     /// These levels are to be kept from now on.
@@ -284,38 +284,38 @@ impl Log {
         self.state().kept.take()
     }
 
-    /// How the journal is.
+    /// The health of the journal.
     pub(crate) fn health(&self) -> Health {
         let state = self.state();
         let kept_bytes = state.segments.iter().map(|segment| segment.bytes).sum();
         Health { kept_bytes, end: state.end, ..state.health.clone() }
     }
 
-    /// Everything received before this moment, in unix milliseconds, is in the journal.
-    pub(crate) fn complete_until_ms(&self) -> u64 {
-        self.complete_until_ms.load(Ordering::Acquire)
+    /// The watermark, in unix milliseconds: every batch received before it is in the journal.
+    pub(crate) fn watermark_ms(&self) -> u64 {
+        self.watermark_ms.load(Ordering::Acquire)
     }
 
-    /// Everything received before `ms` is in the journal, and it is `now_ms`.
-    pub(crate) fn set_complete_until_ms(&self, ms: u64, now_ms: u64) {
+    /// Every batch received before `ms` is in the journal, and the broker's clock is at `now_ms`.
+    pub(crate) fn set_watermark_ms(&self, ms: u64, now_ms: u64) {
         self.clock_ms.store(now_ms, Ordering::Relaxed);
-        let ms = ms.min(self.may_tell_ms.load(Ordering::Acquire));
-        self.complete_until_ms.store(ms, Ordering::Release);
+        let ms = ms.min(self.max_watermark_ms.load(Ordering::Acquire));
+        self.watermark_ms.store(ms, Ordering::Release);
     }
 
-    /// The broker's time, as it was last told; before that, the time that it goes on from.
+    /// The broker's clock, as it was last set; after a start, the time from which it continues.
     pub(crate) fn clock_ms(&self) -> u64 {
         self.clock_ms.load(Ordering::Relaxed)
     }
 
-    /// Its time goes on from `ms` at least.
-    pub(crate) fn go_on_from(&self, ms: u64) {
+    /// The broker's clock continues from `ms` at least.
+    pub(crate) fn advance_clock(&self, ms: u64) {
         self.clock_ms.fetch_max(ms, Ordering::Relaxed);
     }
 
-    /// Readers may be told of everything up to `ms`: a broker after this one will know.
-    pub(crate) fn may_tell(&self, ms: u64) {
-        self.may_tell_ms.fetch_max(ms, Ordering::Release);
+    /// The watermark may advance to `ms`: that time is on disk for the next broker.
+    pub(crate) fn allow_watermark(&self, ms: u64) {
+        self.max_watermark_ms.fetch_max(ms, Ordering::Release);
     }
 
     /// The offset up to which every cursor has been read; the largest number without cursors.

@@ -2,9 +2,10 @@
 
 mod by_hand;
 
-use super::reader::{Flow, Reader, Stopped};
-use super::recover::{self, Opened};
-use super::writer::{Entry, SegmentLimits, Writer};
+use super::config::SegmentLimits;
+use super::format::record;
+use super::write::recover::{self, Opened};
+use super::write::writer::{Entry, Writer};
 use super::*;
 use crate::seen::Verdict;
 use proptest::prelude::*;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use zibrato::wire::{BatchId, PublisherId};
 
 const LIMITS: SegmentLimits = SegmentLimits { bytes: 20_000, age_ms: u64::MAX };
@@ -268,7 +270,7 @@ fn a_full_disk_is_waited_for_and_nothing_is_given_back_meanwhile() {
     }
     let problem = journal.log.health().problem.unwrap();
     assert!(problem.contains("less than 100 percent"), "{problem}");
-    assert!(journal.queue.take_back().is_empty());
+    assert!(journal.queue.take_written().is_empty());
     assert_eq!(journal.log.end(), 0);
     assert!(journal.stop(std::time::Instant::now() + Duration::from_millis(300)));
 }
@@ -316,11 +318,11 @@ fn a_broker_goes_on_behind_what_readers_were_told_also_when_no_batch_came_after_
     let config = JournalConfig::new(dir.path());
     let before = OpenedJournal::open(&config).unwrap();
     let hour_ahead = zibrato::clock::unix_ms() + 3_600_000;
-    before.log().set_complete_until_ms(hour_ahead, hour_ahead);
+    before.log().set_watermark_ms(hour_ahead, hour_ahead);
     let Parts { mut journal, .. } = before.start().unwrap();
     // It may be told now, and is written down.
-    journal.log.set_complete_until_ms(hour_ahead, hour_ahead);
-    assert_eq!(journal.log.complete_until_ms(), hour_ahead);
+    journal.log.set_watermark_ms(hour_ahead, hour_ahead);
+    assert_eq!(journal.log.watermark_ms(), hour_ahead);
     let killed = files(dir.path());
     assert!(journal.stop(std::time::Instant::now() + Duration::from_secs(30)));
     drop(journal);

@@ -44,7 +44,7 @@ pub(crate) fn haul(
     max_bytes: u64,
 ) -> io::Result<Haul> {
     // Asked before the end is looked for: what comes in between is later than this.
-    let complete_until_ms = log.complete_until_ms();
+    let complete_until_ms = log.watermark_ms();
     let max_bytes = max_bytes.min(MAX_BYTES);
     let (mut bytes, mut looked_at, mut frames) = (0, 0, Vec::new());
     if max_bytes == 0 {

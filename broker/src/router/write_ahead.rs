@@ -67,7 +67,7 @@ impl WriteAhead {
     /// Takes what has come back.
     pub(super) fn take_written(&mut self) -> Written {
         self.journal.log.router.clear();
-        let items = self.journal.queue.take_back();
+        let items = self.journal.queue.take_written();
         self.in_flight.drain(..items.len().min(self.in_flight.len()));
         Written { items, kept: self.journal.log.take_kept() }
     }
@@ -75,7 +75,7 @@ impl WriteAhead {
     /// Tells readers up to which time they can have everything that was received.
     pub(super) fn update_watermark(&self, now_ms: u64) {
         let oldest = self.in_flight.front().copied();
-        self.journal.log.set_complete_until_ms(oldest.unwrap_or(now_ms), now_ms);
+        self.journal.log.set_watermark_ms(oldest.unwrap_or(now_ms), now_ms);
     }
 
     /// Stops the journal, and returns whether it has written everything by then.

@@ -122,7 +122,7 @@ fn a_folder_that_is_deleted_is_made_again_with_what_was_acknowledged() {
     fs::remove_dir_all(&folder).unwrap();
     kept.sends(5);
     kept.bench.until("so is the rest", || {
-        ["told", "lock", "cursors"].iter().all(|file| folder.join(file).exists())
+        ["watermark", "lock", "cursors"].iter().all(|file| folder.join(file).exists())
     });
     kept.is_ready();
     assert_eq!(kept.reopened(&folder), (1..=15).collect::<Vec<_>>());

@@ -1,7 +1,7 @@
 //! Files that a failing disk left behind, or that somebody moved, linked or made.
 
 use super::*;
-use crate::journal::directory::segments;
+use crate::journal::folder::segments;
 
 const MAX: u64 = record::MAX_OFFSET;
 
@@ -46,7 +46,7 @@ fn a_reader_that_waits_in_a_segment_that_is_given_up_misses_nothing() {
     let mut opened = open(dir.path());
     let mut reader = Reader::after(0);
     assert_eq!(reader.read(opened.writer.log(), |_| Flow::On).unwrap(), Stopped::AtEnd);
-    opened.writer.give_up_segment();
+    opened.writer.abandon_segment();
     append(&mut opened.writer, 1..=3);
     let mut offsets = Vec::new();
     let read = reader.read(opened.writer.log(), |batch| {
@@ -61,7 +61,7 @@ fn a_segment_that_was_moved_and_linked_is_read() {
     let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     written(dir.path(), 200);
     for file in segments(dir.path()).unwrap() {
-        let from = directory::segment_path(dir.path(), file.first, file.marker);
+        let from = folder::segment_path(dir.path(), file.first, file.marker);
         let to = elsewhere.path().join(from.file_name().unwrap());
         fs::rename(&from, &to).unwrap();
         std::os::unix::fs::symlink(to, from).unwrap();
@@ -147,14 +147,14 @@ fn two_brokers_in_one_journal_are_found_out() {
     let copy = tempfile::tempdir().unwrap();
     written(copy.path(), 10);
     let mut other = open(copy.path());
-    other.writer.give_up_segment();
+    other.writer.abandon_segment();
     let body = body(11);
     let entry = Entry { level: "theirs", ..entry(11, &body) };
     let theirs = BatchId { publisher: PublisherId([9; 16]), sequence: 1 };
     other.writer.commit(&[Entry { id: theirs, ..entry }]).unwrap();
     append(&mut opened.writer, 11..=12);
     let last = segments(copy.path()).unwrap().pop().unwrap();
-    let from = directory::segment_path(copy.path(), last.first, last.marker);
+    let from = folder::segment_path(copy.path(), last.first, last.marker);
     fs::copy(&from, dir.path().join(from.file_name().unwrap())).unwrap();
     let doubled = |path: &Path| {
         let found = inspect(path, |_, _| (), |_| Ok(())).unwrap();

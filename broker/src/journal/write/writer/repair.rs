@@ -1,44 +1,42 @@
-//! Looks whether the folder and its segments are where they should be, and mends what can be.
+//! Checks that the folder and its segments are in place, and repairs what can be repaired.
 
 use super::{OpenSegment, Writer};
-use crate::journal::directory::{Return, SegmentFile, segment_name, segments};
-use crate::journal::home::Home;
+use crate::journal::folder::{FolderState, LockedFolder, SegmentFile, segment_name, segments};
+use crate::journal::format::record::Marker;
 use crate::journal::log::Outline;
-use crate::journal::record::Marker;
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
 impl Writer {
-    /// Looks whether everything is where it should be, as [`mend`](Self::mend), and tells readers of
-    /// segments that are gone.
+    /// As [`repair`](Self::repair); also checks the lock, and reports lost segments.
     ///
     /// # Errors
-    /// When nothing could be made safe now.
-    pub(crate) fn look(&mut self) -> io::Result<()> {
-        self.mend()?;
+    /// When nothing can be written now.
+    pub(crate) fn check(&mut self) -> io::Result<()> {
+        self.repair()?;
         let kept = self.keep_lock();
-        self.look_for_lost()?;
+        self.find_lost_segments()?;
         kept
     }
 
-    /// Sees to it that no other broker writes here. What another one has written, this one would write
-    /// over, so it takes the journal back only as it was left.
+    /// Makes sure that no other broker writes here. This one would overwrite what another has written,
+    /// so it continues only if the journal is as it left it.
     ///
     /// # Errors
     /// While another broker has it, or has written to it.
     pub(super) fn keep_lock(&mut self) -> io::Result<()> {
-        let home = self.directory.home()?;
+        let folder = self.directory.folder()?;
         let was_locked_out = self.is_locked_out;
-        self.is_locked_out = !home.keep_lock()?;
+        self.is_locked_out = !folder.keep_lock()?;
         if self.is_locked_out {
-            self.let_go();
+            self.close_segment();
             return Err(io::Error::other(
                 "another broker has taken the journal, because its lock file was deleted",
             ));
         }
-        if was_locked_out && !is_as_left(&home, &self.log.outline(), &self.doomed) {
+        if was_locked_out && !is_as_left(&folder, &self.log.outline(), &self.to_delete) {
             self.is_locked_out = true;
             return Err(io::Error::other(
                 "another broker has written to the journal, because its lock file was deleted; \
@@ -48,50 +46,52 @@ impl Writer {
         Ok(())
     }
 
-    /// Leaves the open segment. What is behind its end was not acknowledged, and comes again.
-    fn let_go(&mut self) {
+    /// Closes the open segment. Bytes after its end were not acknowledged; their batches come again.
+    fn close_segment(&mut self) {
         let Some(open) = self.open.take() else { return };
         if open.is_fresh {
-            self.doomed.push((open.first, open.marker));
+            self.to_delete.push((open.first, open.marker));
         }
     }
 
-    /// Sees to it that the folder and its files are where they should be: makes a folder again that was
-    /// deleted, writes the last segment again that was deleted, and tells readers of all others that
-    /// are gone.
+    /// Creates a deleted folder again, writes a deleted last segment again, and reports other
+    /// segments that are lost.
     ///
     /// # Errors
-    /// While the folder is away, or its disk refuses.
-    pub(crate) fn mend(&mut self) -> io::Result<()> {
-        let (log, doomed) = (&self.log, &self.doomed);
-        let returned = self.directory.mend_place(|home| is_as_left(home, &log.outline(), doomed));
-        if self.directory.home().is_err() {
+    /// While the folder is missing, or its disk fails.
+    pub(crate) fn repair(&mut self) -> io::Result<()> {
+        let (log, to_delete) = (&self.log, &self.to_delete);
+        let returned =
+            self.directory.restore(|folder| is_as_left(folder, &log.outline(), to_delete));
+        if self.directory.folder().is_err() {
             // So that its disk can be unmounted.
             if let Some(open) = &self.open {
                 let cut = open.file.set_len(open.bytes);
                 tracing::debug!(event = "journal_cut", ok = cut.is_ok());
             }
-            self.let_go();
+            self.close_segment();
         }
         let path = self.directory.path().display();
         match returned? {
-            Return::Stayed => return self.mend_last_segment(),
-            Return::CameBack => tracing::info!(event = "journal_folder_is_back", journal = %path),
-            Return::MadeAgain => tracing::error!(
+            FolderState::Unchanged => return self.repair_last_segment(),
+            FolderState::Returned => {
+                tracing::info!(event = "journal_folder_is_back", journal = %path)
+            }
+            FolderState::Recreated => tracing::error!(
                 event = "journal_folder_deleted",
                 journal = %path,
                 why = "it was deleted, and was created again"
             ),
         }
-        self.mend_last_segment()?;
-        self.look_for_lost()
+        self.repair_last_segment()?;
+        self.find_lost_segments()
     }
 
-    /// Writes the last segment again if somebody has deleted it, and leaves it if somebody has cut it.
-    fn mend_last_segment(&mut self) -> io::Result<()> {
+    /// Writes the last segment again if it was deleted, and closes it if it was truncated.
+    fn repair_last_segment(&mut self) -> io::Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        let home = self.directory.home()?;
-        let held = home.holds(&open.name(), &open.file, open.bytes)?;
+        let folder = self.directory.folder()?;
+        let held = folder.holds(&open.name(), &open.file, open.bytes)?;
         match held {
             Some(true) => Ok(()),
             None if open.is_fresh => {
@@ -99,7 +99,7 @@ impl Writer {
                 Ok(())
             }
             None => {
-                open.file = restore(&home, open)?;
+                open.file = restore(&folder, open)?;
                 self.log.restored(open.marker);
                 tracing::warn!(
                     event = "segment_restored",
@@ -111,23 +111,23 @@ impl Writer {
             }
             Some(false) => {
                 self.open = None;
-                self.look_for_lost()
+                self.find_lost_segments()
             }
         }
     }
 
-    /// Tells readers, and the log, of segments that somebody has deleted or cut.
+    /// Reports segments that were deleted or truncated, to readers and in the log.
     ///
     /// # Errors
-    /// When the disk does not say.
-    fn look_for_lost(&mut self) -> io::Result<()> {
-        let home = self.directory.home()?;
-        // How many batches a file has lost that was cut, nobody knows here.
+    /// When the folder cannot be read.
+    fn find_lost_segments(&mut self) -> io::Result<()> {
+        let folder = self.directory.folder()?;
+        // How many batches a truncated file has lost is unknown here.
         let (mut files, mut batches, mut lost) = (0_u64, Some(0), 0);
         let outline = self.log.outline();
         let ends = outline.segments.iter().skip(1).map(|next| next.first).chain([outline.end + 1]);
         for (segment, end) in outline.segments.iter().zip(ends) {
-            let left = home.bytes_of(&segment_name(segment.first, segment.marker))?;
+            let left = folder.bytes_of(&segment_name(segment.first, segment.marker))?;
             if left.is_some_and(|left| left >= segment.bytes) {
                 continue;
             }
@@ -151,25 +151,25 @@ impl Writer {
     }
 }
 
-/// Whether a folder that has come back has the segments that it had, and no broker has written more.
-/// `doomed` are files of ours that were still to be deleted.
-fn is_as_left(home: &Home, outline: &Outline, doomed: &[(u64, Marker)]) -> bool {
+/// Whether a folder still has the segments that this broker wrote, and no others. `to_delete` are
+/// segments of this broker that could not be deleted yet.
+fn is_as_left(folder: &LockedFolder, outline: &Outline, to_delete: &[(u64, Marker)]) -> bool {
     let is_whole = outline.segments.last().is_none_or(|last| {
-        let bytes = home.bytes_of(&segment_name(last.first, last.marker));
+        let bytes = folder.bytes_of(&segment_name(last.first, last.marker));
         matches!(bytes, Ok(Some(bytes)) if bytes == last.bytes)
     });
     let known = |file: &SegmentFile| {
         outline.segments.iter().any(|segment| segment.marker == file.marker)
-            || doomed.iter().any(|(_, marker)| *marker == file.marker)
+            || to_delete.iter().any(|(_, marker)| *marker == file.marker)
     };
     let is_new = |file: &&SegmentFile| file.first > outline.end;
-    is_whole && segments(home.path()).is_ok_and(|all| all.iter().filter(is_new).all(known))
+    is_whole && segments(folder.path()).is_ok_and(|all| all.iter().filter(is_new).all(known))
 }
 
-/// Writes what is safe of an open segment into a new file of the same name, and gives that.
-fn restore(home: &Home, open: &OpenSegment) -> io::Result<File> {
+/// Copies the committed bytes of an open segment into a new file of the same name, and returns it.
+fn restore(folder: &LockedFolder, open: &OpenSegment) -> io::Result<File> {
     let name = format!("{}.new", open.name());
-    let file = home.open_file(&name, OFlags::CREATE | OFlags::TRUNC)?;
+    let file = folder.open_file(&name, OFlags::CREATE | OFlags::TRUNC)?;
     let mut chunk = vec![0; 1 << 20];
     let mut at = 0;
     while at < open.bytes {
@@ -181,8 +181,8 @@ fn restore(home: &Home, open: &OpenSegment) -> io::Result<File> {
         at += part.len() as u64;
     }
     file.sync_all()?;
-    home.rename(&name, &open.name())?;
-    home.sync()?;
+    folder.rename(&name, &open.name())?;
+    folder.sync()?;
     Ok(file)
 }
 

@@ -1,22 +1,22 @@
-//! The form of a record: pure, bytes in and bytes out.
+//! The format of a record. Pure: bytes in, bytes out.
 //!
 //! ```text
-//! marker   8   random, of the segment; stands in the name of its file
+//! marker   8   random, the same for a segment; part of its file name
 //! length   4   of what follows the checksum
 //! checksum 4   CRC-32 of length and what follows
 //! kind     1
-//! offset   8   of the batch; of other kinds, of the last batch before it
+//! offset   8   of the batch, or, for other kinds, of the last batch before it
 //! received 8   unix milliseconds, the broker's clock
 //! …            by kind
 //! ```
 //!
-//! Numbers are big endian. The marker is what a reader looks for after damage. Whoever sends
-//! batches cannot know it, so no body can pass itself off as a record.
+//! Numbers are big endian. After damage, a reader searches for the marker. Publishers cannot know it,
+//! so no body can pretend to be a record.
 
 use crate::seen::Pair;
 use zibrato::wire::{BatchId, PublisherId};
 
-/// What all records of a segment begin with.
+/// The first bytes of every record of a segment.
 pub(crate) type Marker = [u8; 8];
 
 /// Marker, length and checksum.
@@ -25,10 +25,10 @@ pub(crate) const HEAD_BYTES: usize = 16;
 /// Kind, offset and time of receipt.
 const FIXED_BYTES: usize = 17;
 
-/// About how many bytes one record of sequences has at most.
+/// Approximate maximum size of a record of sequences, in bytes.
 const SEQUENCES_TARGET_BYTES: usize = 256 << 10;
 
-/// No journal comes as far; what claims to be beyond it was not written by a broker.
+/// No journal gets this far: a higher offset was not written by a broker.
 pub(crate) const MAX_OFFSET: u64 = u64::MAX >> 1;
 
 const BATCH: u8 = 1;
@@ -42,11 +42,11 @@ pub(crate) struct Record<'a> {
     pub(crate) offset: u64,
     /// When it was received, in unix milliseconds.
     pub(crate) received_ms: u64,
-    /// What it is.
+    /// Its content.
     pub(crate) content: Content<'a>,
 }
 
-/// What a record is.
+/// The content of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content<'a> {
     /// A batch.
@@ -58,16 +58,16 @@ pub(crate) enum Content<'a> {
         /// Its body, as it came.
         body: &'a [u8],
     },
-    /// Part of what stands at the beginning of a segment: the sequences taken until then.
+    /// A part of the beginning of a segment: the sequences accepted until then.
     Sequences {
         /// Whether this is the last part.
         last: bool,
-        /// Publisher, sequence and level, one after the other.
+        /// Publisher, sequence and level of each pair, one after the other.
         pairs: &'a [u8],
     },
-    /// The journal was opened with `was` as its last whole batch, and goes on after `offset`.
+    /// The journal was opened with `was` as its last complete batch, and continues after `offset`.
     Resumed {
-        /// The last whole batch.
+        /// The offset of that batch.
         was: u64,
     },
 }
@@ -91,7 +91,7 @@ pub(crate) const fn batch_bytes(level: &str, body: &[u8]) -> usize {
     HEAD_BYTES + FIXED_BYTES + BatchId::BYTES + 1 + level.len() + body.len()
 }
 
-/// Appends the records of the sequences taken so far. There is at least one.
+/// Appends the records of the sequences accepted so far: one or more.
 pub(crate) fn put_sequences<'p>(
     to: &mut Vec<u8>,
     marker: Marker,
@@ -120,7 +120,7 @@ pub(crate) fn put_sequences<'p>(
     }
 }
 
-/// Appends the record that tells of a gap which is no loss.
+/// Appends the record of a gap in the offsets that is no loss.
 pub(crate) fn put_resumed(
     to: &mut Vec<u8>,
     marker: Marker,
@@ -157,7 +157,7 @@ fn put_level(to: &mut Vec<u8>, level: &str) {
     to.extend_from_slice(level.as_bytes());
 }
 
-/// Of the length and what follows the checksum.
+/// The checksum of the length and of what follows the checksum.
 pub(crate) fn checksum(length: [u8; 4], payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&length);
@@ -165,7 +165,7 @@ pub(crate) fn checksum(length: [u8; 4], payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The head of a record, if these bytes are one of this segment.
+/// Reads the head of a record; `None` if it is not of this segment.
 pub(crate) fn head(bytes: &[u8], marker: Marker) -> Option<Head> {
     let (found, rest) = bytes.split_first_chunk::<8>()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
@@ -188,13 +188,13 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Whether these are the bytes that follow it.
+    /// Whether `payload` is what follows this head.
     pub(crate) fn fits(self, payload: &[u8]) -> bool {
         payload.len() == self.payload && checksum(self.length, payload) == self.checksum
     }
 }
 
-/// Reads what follows the head; `None` if it is not what a broker writes.
+/// Reads what follows the head; `None` if a broker does not write it.
 pub(crate) fn read(payload: &[u8]) -> Option<Record<'_>> {
     let (&kind, rest) = payload.split_first()?;
     let (offset, rest) = take_u64(rest)?;

@@ -1,7 +1,8 @@
-//! Between the router and the journal's thread: batches on their way to the disk, and back.
+//! The queue between the router and the journal's thread: batches on their way to the disk, and
+//! back.
 
-use super::log::Log;
 use super::writer::Entry;
+use crate::journal::log::Log;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,30 +10,30 @@ use std::time::{Duration, Instant};
 use zibrato::wire::{BatchId, PublisherId, Stamp};
 use zmq::Message;
 
-/// What an item takes besides its frames.
+/// Memory of an item besides its frames, in bytes.
 const ITEM_BYTES: usize = 256;
 
-/// How long a pause is when there is not much time left.
+/// Time between attempts once the queue is closed.
 const MOMENT: Duration = Duration::from_millis(20);
 
-/// A batch that has been taken.
+/// A batch that the router has accepted.
 pub(crate) struct Taken {
     pub(crate) level: Box<str>,
     pub(crate) id: BatchId,
     pub(crate) stamp: Stamp,
-    /// Whether it is published as lines too, for those who want them.
+    /// Whether it is also published as lines, to subscribers of lines.
     pub(crate) as_lines: bool,
     pub(crate) topic: Message,
     pub(crate) id_frame: Message,
     pub(crate) body: Message,
 }
 
-/// What goes to the journal, and comes back when everything up to it is safe.
+/// What goes to the journal, and comes back when everything up to it is on disk.
 #[expect(clippy::large_enum_variant, reason = "nearly all are batches")]
 pub(crate) enum Item {
-    /// A batch, to be published and acknowledged then.
+    /// A batch, which is then published and acknowledged.
     Batch(Taken),
-    /// One that was taken before, to be acknowledged again then.
+    /// A duplicate, which is then acknowledged again.
     Again {
         /// Whose.
         publisher: PublisherId,
@@ -44,7 +45,7 @@ pub(crate) enum Item {
 }
 
 impl Item {
-    /// About how much memory it takes.
+    /// Its approximate memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Batch(taken) => ITEM_BYTES + taken.level.len() + taken.body.len(),
@@ -52,7 +53,7 @@ impl Item {
         }
     }
 
-    /// What is to be written.
+    /// What to write to disk; `None` for a duplicate.
     pub(crate) fn entry(&self) -> Option<Entry<'_>> {
         let Self::Batch(taken) = self else { return None };
         let Stamp { offset, received_ms } = taken.stamp;
@@ -61,29 +62,29 @@ impl Item {
     }
 }
 
-/// The queue. It takes whatever it is given; the router asks beforehand whether there is room.
+/// The queue. It accepts every item; the router checks `has_room` first.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    forth: Mutex<Forth>,
+    to_disk: Mutex<ToDisk>,
     wake: Condvar,
-    back: Mutex<Vec<Item>>,
-    /// Whose bell is rung when something has come back.
+    written: Mutex<Vec<Item>>,
+    /// Its waker wakes the router when something has come back.
     log: Arc<Log>,
-    /// Of everything on its way, in either direction.
+    /// Of all items, in both directions.
     bytes: AtomicUsize,
     max_bytes: usize,
 }
 
 #[derive(Default)]
-struct Forth {
+struct ToDisk {
     items: VecDeque<Item>,
     bytes: usize,
     close_by: Option<Instant>,
 }
 
-impl std::fmt::Debug for Forth {
+impl std::fmt::Debug for ToDisk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Forth").field("items", &self.items.len()).finish_non_exhaustive()
+        f.debug_struct("ToDisk").field("items", &self.items.len()).finish_non_exhaustive()
     }
 }
 
@@ -93,34 +94,34 @@ impl std::fmt::Debug for Item {
     }
 }
 
-/// What there is for the journal's thread.
+/// What the journal's thread gets.
 pub(crate) enum Next {
-    /// These, oldest first; none when the time was over first.
+    /// Items, oldest first; empty if the time was up first.
     Items(Vec<Item>),
-    /// Nothing, and nothing will come.
+    /// Nothing more will come.
     Closed,
 }
 
 impl Queue {
-    /// A queue that has room while less than this is on its way.
+    /// A queue that has room while it holds fewer than `max_bytes`.
     pub(crate) fn new(max_bytes: usize, log: Arc<Log>) -> Self {
         Self {
-            forth: Mutex::default(),
+            to_disk: Mutex::default(),
             wake: Condvar::new(),
-            back: Mutex::default(),
+            written: Mutex::default(),
             log,
             bytes: AtomicUsize::new(0),
             max_bytes,
         }
     }
 
-    fn forth(&self) -> MutexGuard<'_, Forth> {
+    fn to_disk(&self) -> MutexGuard<'_, ToDisk> {
         // Each change is a few plain assignments, so a panic elsewhere leaves nothing half done.
-        self.forth.lock().unwrap_or_else(PoisonError::into_inner)
+        self.to_disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn back(&self) -> MutexGuard<'_, Vec<Item>> {
-        self.back.lock().unwrap_or_else(PoisonError::into_inner)
+    fn written(&self) -> MutexGuard<'_, Vec<Item>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether there is room for another batch.
@@ -128,81 +129,82 @@ impl Queue {
         self.bytes.load(Ordering::Relaxed) < self.max_bytes
     }
 
-    /// Bytes on their way.
+    /// Bytes in the queue.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Gives something to the journal's thread.
+    /// Hands an item to the journal's thread.
     pub(crate) fn push(&self, item: Item) {
         let bytes = item.bytes();
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let mut forth = self.forth();
-        forth.bytes += bytes;
-        forth.items.push_back(item);
-        drop(forth);
+        let mut to_disk = self.to_disk();
+        to_disk.bytes += bytes;
+        to_disk.items.push_back(item);
+        drop(to_disk);
         self.wake.notify_one();
     }
 
-    /// Nothing more will come, and what is there should be safe by then.
+    /// Closes the queue. Its items should be on disk by `by`.
     pub(crate) fn close(&self, by: Instant) {
-        self.forth().close_by.get_or_insert(by);
+        self.to_disk().close_by.get_or_insert(by);
         self.wake.notify_one();
     }
 
-    /// When everything should be over, once the queue is closed.
+    /// The deadline of a closed queue.
     pub(crate) fn close_by(&self) -> Option<Instant> {
-        self.forth().close_by
+        self.to_disk().close_by
     }
 
-    /// Waits until `not_before`, or until as much is there as one write should have; then, until
-    /// `not_after`, for something to be there at all.
+    /// Waits until `not_before` or for `group` bytes, whichever comes first; then, until `not_after`,
+    /// for at least one item.
     pub(crate) fn take(&self, group: usize, not_before: Instant, not_after: Instant) -> Next {
-        let mut forth = self.forth();
+        let mut to_disk = self.to_disk();
         loop {
             let now = Instant::now();
-            let is_ripe = forth.bytes >= group || now >= not_before || forth.close_by.is_some();
-            if !forth.items.is_empty() && is_ripe {
-                return Next::Items(forth.take_group(group));
+            let is_ready =
+                to_disk.bytes >= group || now >= not_before || to_disk.close_by.is_some();
+            if !to_disk.items.is_empty() && is_ready {
+                return Next::Items(to_disk.take_group(group));
             }
-            if forth.items.is_empty() && forth.close_by.is_some() {
+            if to_disk.items.is_empty() && to_disk.close_by.is_some() {
                 return Next::Closed;
             }
-            let until = if forth.items.is_empty() { not_after } else { not_before };
+            let until = if to_disk.items.is_empty() { not_after } else { not_before };
             let left = until.saturating_duration_since(now);
             if left.is_zero() {
                 return Next::Items(Vec::new());
             }
-            let waited = self.wake.wait_timeout(forth, left);
-            forth = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.wake.wait_timeout(to_disk, left);
+            to_disk = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Waits so long, but not beyond the closing of the queue; then only a moment.
+    /// Waits for `most`, or until the queue is closed. Waits only a moment if it already is.
     pub(crate) fn pause(&self, most: Duration) {
-        let forth = self.forth();
-        let most = if forth.close_by.is_some() { MOMENT } else { most };
-        let was_open = forth.close_by.is_none();
-        let goes_on = |forth: &mut Forth| forth.close_by.is_none() == was_open;
-        drop(self.wake.wait_timeout_while(forth, most, goes_on));
+        let to_disk = self.to_disk();
+        let most = if to_disk.close_by.is_some() { MOMENT } else { most };
+        let was_open = to_disk.close_by.is_none();
+        let goes_on = |to_disk: &mut ToDisk| to_disk.close_by.is_none() == was_open;
+        drop(self.wake.wait_timeout_while(to_disk, most, goes_on));
     }
 
-    /// Gives back what is safe.
-    pub(crate) fn give_back(&self, items: Vec<Item>) {
-        self.back().extend(items);
+    /// Hands items back that are on disk.
+    pub(crate) fn push_written(&self, items: Vec<Item>) {
+        self.written().extend(items);
         self.log.router.wake();
     }
 
-    /// Takes what has come back.
-    pub(crate) fn take_back(&self) -> Vec<Item> {
-        let items = std::mem::take(&mut *self.back());
+    /// Takes the items that have come back.
+    pub(crate) fn take_written(&self) -> Vec<Item> {
+        let items = std::mem::take(&mut *self.written());
         let bytes = items.iter().map(Item::bytes).sum();
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         items
     }
 }
 
-impl Forth {
+impl ToDisk {
     fn take_group(&mut self, group: usize) -> Vec<Item> {
         let mut bytes = 0;
         let fits = |item: &&Item| {

@@ -1,18 +1,18 @@
 //! The folder of a journal: for one broker at a time, and what is in it.
 
-use super::super::home;
 use super::*;
+use crate::journal::folder::is_in_use;
 
 #[test]
 fn a_directory_is_for_one_broker_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a/journal");
     let first = Directory::open(&path).unwrap();
-    assert!(home::is_in_use(&path));
+    assert!(is_in_use(&path));
     let error = Directory::open(&path).unwrap_err().to_string();
     assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
     drop(first);
-    assert!(!home::is_in_use(&path));
+    assert!(!is_in_use(&path));
     Directory::open(&path).unwrap();
 }
 

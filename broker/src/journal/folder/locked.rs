@@ -1,11 +1,10 @@
-//! The journal's folder, held open and locked, and whether its path still names it.
+//! The open and locked folder of the journal, and whether its path still leads to it.
 //!
-//! What is acknowledged has to exist under its name. A folder can be deleted, moved or unmounted
-//! under a running broker, and files in it still be written. So all writing goes through the
-//! descriptor of the folder, never to whatever else the path names by then, and before anything is
-//! acknowledged the two are compared.
+//! A folder can be deleted, moved or unmounted under a running broker, and its open files can still
+//! be written. But what is acknowledged has to exist under its name. So all writes go through the
+//! descriptor of the folder, and before each acknowledgement the path is checked to lead to it.
 
-use super::directory::{JournalError, LOCK_FILE};
+use crate::journal::error::JournalError;
 use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::fs::{self, DirBuilder, File};
@@ -15,12 +14,15 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+/// The file that a broker locks as long as it uses the journal.
+const LOCK_FILE: &str = "lock";
+
 /// The permissions of the files of a journal.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
-/// What tells a file or folder from every other.
+/// Device and inode of a file or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     device: u64,
     inode: u64,
 }
@@ -31,36 +33,36 @@ impl Identity {
     }
 }
 
-/// A folder in use: no other broker writes there while this is held.
+/// A locked folder: no other broker writes there as long as this exists.
 #[derive(Debug)]
-pub(super) struct Home {
+pub(crate) struct LockedFolder {
     path: PathBuf,
-    /// Where that leads, if links are on the way.
+    /// The same without links.
     real: PathBuf,
-    /// Locked until it is closed, if its file system can do that.
+    /// Locked until it is closed, if its file system can lock folders.
     folder: OwnedFd,
     identity: Identity,
-    /// The file in it that is locked too. It may be made again.
+    /// The locked file in it. If it is deleted, it is created again.
     lock: Mutex<File>,
 }
 
 /// Where a folder is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Where its path says.
-    Here,
+pub(crate) enum Location {
+    /// At its path.
+    InPlace,
     /// Nowhere: it was deleted.
     Deleted,
-    /// Elsewhere, or out of reach; the text says what stands at its path.
-    Away(String),
+    /// Elsewhere, or unreachable; the text says what is at its path.
+    Elsewhere(String),
 }
 
-impl Home {
-    /// Opens and locks a folder that is there.
+impl LockedFolder {
+    /// Opens and locks an existing folder.
     ///
     /// # Errors
-    /// [`JournalError`] when it cannot be used, or somebody else has it.
-    pub(super) fn open(path: &Path) -> Result<Self, JournalError> {
+    /// [`JournalError`] when it cannot be used, or another broker uses it.
+    pub(crate) fn open(path: &Path) -> Result<Self, JournalError> {
         let unusable = || JournalError::unusable(path);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = rustix::fs::openat(CWD, path, flags, Mode::empty());
@@ -81,28 +83,28 @@ impl Home {
         Ok(Self { path: path.to_owned(), real, folder, identity, lock: Mutex::new(lock) })
     }
 
-    /// What should lead to it.
-    pub(super) fn path(&self) -> &Path {
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Where the folder is now.
-    pub(super) fn place(&self) -> Place {
+    pub(crate) fn location(&self) -> Location {
         let at_path = rustix::fs::stat(&self.path);
         match at_path {
-            Ok(found) if Identity::of(&found) == self.identity => return Place::Here,
+            Ok(found) if Identity::of(&found) == self.identity => return Location::InPlace,
             _ => {}
         }
         let link = fs::read_link(format!("/proc/self/fd/{}", self.folder.as_raw_fd()));
         let now_at = link.unwrap_or_default();
-        // Some file systems do not count the names of folders.
+        // Some file systems keep no link count for folders.
         let is_deleted = rustix::fs::fstat(&self.folder).is_ok_and(|found| found.st_nlink == 0)
             || now_at.to_string_lossy().ends_with(" (deleted)");
         if is_deleted {
-            return Place::Deleted;
+            return Location::Deleted;
         }
         let moved = rustix::fs::stat(&now_at).is_ok_and(|at| Identity::of(&at) == self.identity);
-        Place::Away(match at_path {
+        Location::Elsewhere(match at_path {
             _ if moved => format!("it was moved to {}", now_at.display()),
             Ok(found) if FileType::from_raw_mode(found.st_mode).is_dir() => {
                 "another folder is in its place, or its disk was unmounted".to_owned()
@@ -113,20 +115,21 @@ impl Home {
         })
     }
 
-    /// Makes a deleted folder again, or takes the empty one that was put in its place.
+    /// Creates a deleted folder again, or uses the empty one that took its place.
     ///
     /// # Errors
-    /// A text when the folder above it is gone too or on another disk, or there is something else.
-    pub(super) fn make_again(&self) -> Result<Self, String> {
+    /// A text when its parent was deleted too, or is on another disk, or something else is in its place.
+    pub(crate) fn recreate(&self) -> Result<Self, String> {
         let parent = self.real.parent().unwrap_or(&self.real);
         let shown = parent.display();
         let found = rustix::fs::stat(parent)
             .map_err(|error| format!("it was deleted, and so was {shown} ({error})"))?;
-        // Where a disk was mounted, the journal is not to be written to the disk below.
+        // If its disk was unmounted, the journal must not be written to the disk below.
         if found.st_dev != self.identity.device {
             return Err(format!("it was deleted, and {shown} is on another disk now"));
         }
-        let again = |error: io::Error| format!("it was deleted and cannot be made again: {error}");
+        let again =
+            |error: io::Error| format!("it was deleted and cannot be created again: {error}");
         match DirBuilder::new().mode(0o700).create(&self.real) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(again(error)),
             _ => {}
@@ -138,12 +141,12 @@ impl Home {
         Ok(new)
     }
 
-    /// Takes the lock file again if somebody has deleted or replaced it; `false` if another broker has
-    /// it now.
+    /// Locks the lock file again if it was deleted or replaced; `false` if another broker has locked it
+    /// meanwhile.
     ///
     /// # Errors
-    /// When it cannot be looked at or made.
-    pub(super) fn keep_lock(&self) -> io::Result<bool> {
+    /// When it cannot be checked or created.
+    pub(crate) fn keep_lock(&self) -> io::Result<bool> {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let held = Identity::of(&rustix::fs::fstat(&*lock)?);
         if self.identity_of(LOCK_FILE)? == Some(held) {
@@ -159,28 +162,28 @@ impl Home {
         Ok(true)
     }
 
-    /// What a file in the folder is; `None` if there is none.
+    /// The identity of a file in the folder; `None` if there is none.
     ///
     /// # Errors
-    /// When it cannot be looked at.
-    pub(super) fn identity_of(&self, name: &str) -> io::Result<Option<Identity>> {
+    /// When it cannot be checked.
+    pub(crate) fn identity_of(&self, name: &str) -> io::Result<Option<Identity>> {
         Ok(self.stat(name)?.map(|found| Identity::of(&found)))
     }
 
-    /// How many bytes a file in the folder has; `None` if there is none.
+    /// The size of a file in the folder, in bytes; `None` if there is none.
     ///
     /// # Errors
-    /// When it cannot be looked at.
-    pub(super) fn bytes_of(&self, name: &str) -> io::Result<Option<u64>> {
+    /// When it cannot be checked.
+    pub(crate) fn bytes_of(&self, name: &str) -> io::Result<Option<u64>> {
         Ok(self.stat(name)?.map(|found| u64::try_from(found.st_size).unwrap_or_default()))
     }
 
-    /// Whether a file in the folder is this open one, and has so many bytes at least; `None` if there
-    /// is no file or another one.
+    /// Whether a file in the folder is this open file and has at least so many bytes; `None` if there
+    /// is no such file, or it is another one.
     ///
     /// # Errors
-    /// When it cannot be looked at.
-    pub(super) fn holds(&self, name: &str, file: &File, bytes: u64) -> io::Result<Option<bool>> {
+    /// When it cannot be checked.
+    pub(crate) fn holds(&self, name: &str, file: &File, bytes: u64) -> io::Result<Option<bool>> {
         let Some(found) = self.stat(name)? else { return Ok(None) };
         let open = rustix::fs::fstat(file)?;
         let is_it = Identity::of(&found) == Identity::of(&open);
@@ -200,7 +203,7 @@ impl Home {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub(super) fn open_file(&self, name: &str, create: OFlags) -> io::Result<File> {
+    pub(crate) fn open_file(&self, name: &str, create: OFlags) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | create;
         Ok(rustix::fs::openat(&self.folder, name, flags, MODE)?.into())
     }
@@ -209,7 +212,7 @@ impl Home {
     ///
     /// # Errors
     /// When it cannot be renamed.
-    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<bool> {
+    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<bool> {
         missing_is_false(rustix::fs::renameat(&self.folder, from, &self.folder, to))
     }
 
@@ -217,30 +220,30 @@ impl Home {
     ///
     /// # Errors
     /// When it cannot be deleted.
-    pub(super) fn delete(&self, name: &str) -> io::Result<bool> {
+    pub(crate) fn delete(&self, name: &str) -> io::Result<bool> {
         missing_is_false(rustix::fs::unlinkat(&self.folder, name, AtFlags::empty()))
     }
 
-    /// Writes a file whole or not at all, also when the machine fails meanwhile.
+    /// Replaces a file atomically, even if the machine fails meanwhile.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
+    pub(crate) fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let new = self.write_new(name, content)?;
         self.rename(&new, name)?;
         self.sync()
     }
 
-    /// Writes what is to take the place of a file beside it; gives its name.
+    /// Writes a file that is to replace another, beside it; returns its name.
     ///
     /// # Errors
-    /// When it cannot be written. The old file is still there then, and nothing of the new one.
-    pub(super) fn write_new(&self, name: &str, content: &[u8]) -> io::Result<String> {
+    /// When it cannot be written. The old file is then unchanged, and the new one deleted.
+    pub(crate) fn write_new(&self, name: &str, content: &[u8]) -> io::Result<String> {
         let new = format!("{name}.new");
         let mut file = self.open_file(&new, OFlags::CREATE | OFlags::TRUNC)?;
         let written = file.write_all(content).and_then(|()| file.sync_all());
         if let Err(error) = written {
-            // What is left of it would take room that is short already.
+            // The remains would occupy space that is short already.
             let deleted = self.delete(&new);
             tracing::debug!(event = "unfinished_deleted", ok = deleted.is_ok());
             return Err(error);
@@ -248,19 +251,19 @@ impl Home {
         Ok(new)
     }
 
-    /// Makes what happened to the names in the folder safe.
+    /// Makes renamed, created and deleted names durable.
     ///
     /// # Errors
-    /// When it cannot be.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    /// When the disk fails.
+    pub(crate) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.folder)?)
     }
 
-    /// What the system says of its disk.
+    /// The size and free space of its disk.
     ///
     /// # Errors
-    /// When it says nothing.
-    pub(super) fn disk(&self) -> io::Result<rustix::fs::StatVfs> {
+    /// When they are unknown.
+    pub(crate) fn disk(&self) -> io::Result<rustix::fs::StatVfs> {
         Ok(rustix::fs::fstatvfs(&self.folder)?)
     }
 }
@@ -273,15 +276,15 @@ fn missing_is_false(done: rustix::io::Result<()>) -> io::Result<bool> {
     }
 }
 
-/// Locks the lock file of a folder; `None` if somebody else has it.
+/// Locks the lock file of a folder; `None` if another broker has locked it.
 fn take_lock(folder: &OwnedFd) -> io::Result<Option<File>> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
     let mut file = File::from(rustix::fs::openat(folder, LOCK_FILE, flags, MODE)?);
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {
-            // For people; the lock is what counts, and a full disk is no reason not to start.
-            let told = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-            tracing::debug!(event = "journal_locked", told = told.is_ok());
+            // The process id is for people. A full disk is no reason not to start.
+            let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+            tracing::debug!(event = "journal_locked", pid_written = written.is_ok());
             Ok(Some(file))
         }
         Err(Errno::WOULDBLOCK) => Ok(None),
@@ -289,7 +292,7 @@ fn take_lock(folder: &OwnedFd) -> io::Result<Option<File>> {
     }
 }
 
-/// Which process uses a folder, as far as its lock file says.
+/// The process that uses a folder, as far as its lock file says.
 fn user_of(path: &Path) -> String {
     let mut by = String::new();
     let read =
@@ -304,6 +307,6 @@ pub(crate) fn is_in_use(path: &Path) -> bool {
         let Ok(file) = File::open(path) else { return false };
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
     };
-    // Brokers of earlier versions lock the file alone, and a file can be deleted.
+    // Earlier versions lock only the file, and a file can be deleted.
     is_locked(path) || is_locked(&path.join(LOCK_FILE))
 }

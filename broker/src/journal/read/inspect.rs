@@ -1,11 +1,11 @@
-//! Looks at a journal without changing it, whether a broker uses it or not.
+//! Inspects a journal without changing it, whether or not a broker uses it.
 
-use super::cursors::Cursors;
-use super::directory::{self, JournalError, SegmentFile, read_id};
-use super::home::is_in_use;
-use super::record::{Content, Record};
-use super::recover::{put_given_up_first, scan};
-use super::scan::Found;
+use super::survey::{put_abandoned_first, scan};
+use crate::journal::cursors::Cursors;
+use crate::journal::error::JournalError;
+use crate::journal::folder::{self, SegmentFile, is_in_use, read_id};
+use crate::journal::format::record::{Content, Record};
+use crate::journal::format::scan::Found;
 use std::collections::VecDeque;
 use std::io::{
     self,
@@ -23,7 +23,7 @@ pub(crate) struct Inspection {
     pub(crate) in_use: bool,
     /// Oldest first.
     pub(crate) segments: Vec<SegmentReport>,
-    /// Those who read.
+    /// The readers' positions.
     pub(crate) cursors: Cursors,
 }
 
@@ -38,28 +38,28 @@ pub(crate) struct SegmentReport {
     pub(crate) batches: u64,
     /// The offsets of the first and the last.
     pub(crate) offsets: Option<(u64, u64)>,
-    /// When they were received, in unix milliseconds.
+    /// When the first and the last were received, in unix milliseconds.
     pub(crate) times_ms: Option<(u64, u64)>,
-    /// Damaged places: where they begin and end.
+    /// Where damaged places begin and end.
     pub(crate) damage: Vec<(u64, u64)>,
-    /// Batches that are missing between those that are there.
+    /// Batches missing in between.
     pub(crate) missing: u64,
-    /// Batches whose offset another batch has too: two brokers have written at the same time.
+    /// Batches that share their offset with another one: two brokers wrote at the same time.
     pub(crate) doubled: u64,
-    /// Whether it has a whole record. Each segment begins with one.
+    /// Whether it has an intact record. Each segment begins with one.
     pub(crate) has_records: bool,
 }
 
-/// What has been seen before a batch.
+/// The batches before the current one.
 #[derive(Debug, Default)]
-struct Seen {
+struct Visited {
     last: Option<u64>,
-    /// The last batches. After a failure of the disk the same ones may stand in two segments.
+    /// The last batches. After a failure of the disk, the same ones may be in two segments.
     recent: VecDeque<(u64, BatchId)>,
 }
 
-impl Seen {
-    /// Whether a batch that does not come after the last one is another one than stood there.
+impl Visited {
+    /// Whether a batch has the offset of an earlier one, and is not the same batch.
     fn is_doubled(&mut self, offset: u64, id: BatchId) -> bool {
         if self.last.is_none_or(|last| offset > last) {
             if self.recent.len() >= MAX_RECENT {
@@ -72,14 +72,14 @@ impl Seen {
     }
 }
 
-/// As many batches are written together at most, and so come twice if writing has failed.
+/// Maximum number of batches that are written together, and so come twice if that failed.
 const MAX_RECENT: usize = 8_192;
 
-/// The most damaged places of a segment that are listed.
+/// Maximum number of damaged places that are listed per segment.
 const MAX_DAMAGE: usize = 1_000;
 
-/// Looks at everything in a journal, and hands each batch to `visit`, the oldest first. `progress`
-/// is told which of how many segments is looked at.
+/// Reads a whole journal, and hands each batch to `visit`, oldest first. `progress` gets the number of
+/// the current segment and the number of all.
 ///
 /// # Errors
 /// [`JournalError`] when there is none, or it cannot be read.
@@ -89,20 +89,20 @@ pub(crate) fn inspect(
     mut visit: impl FnMut(&Record<'_>) -> io::Result<()>,
 ) -> Result<Inspection, JournalError> {
     let unusable = || JournalError::unusable(path);
-    let mut files = match directory::segments(path) {
+    let mut files = match folder::segments(path) {
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Vec::new(),
         found => found.map_err(unusable())?,
     };
     if files.is_empty() && read_id(path).is_none() {
         return Err(JournalError::NoJournal(path.to_owned()));
     }
-    put_given_up_first(path, &mut files).map_err(unusable())?;
+    put_abandoned_first(path, &mut files).map_err(unusable())?;
     let cursors = Cursors::load(path).map_err(unusable())?;
-    let mut seen = Seen::default();
+    let mut visited = Visited::default();
     let mut segments = Vec::new();
     for (at, file) in files.iter().enumerate() {
         progress(at + 1, files.len());
-        segments.push(report(path, file, &mut seen, &mut visit).map_err(unusable())?);
+        segments.push(report(path, file, &mut visited, &mut visit).map_err(unusable())?);
     }
     Ok(Inspection { id: read_id(path), in_use: is_in_use(path), segments, cursors })
 }
@@ -110,10 +110,10 @@ pub(crate) fn inspect(
 fn report(
     path: &Path,
     file: &SegmentFile,
-    seen: &mut Seen,
+    visited: &mut Visited,
     visit: &mut impl FnMut(&Record<'_>) -> io::Result<()>,
 ) -> io::Result<SegmentReport> {
-    let name = directory::segment_path(path, file.first, file.marker);
+    let name = folder::segment_path(path, file.first, file.marker);
     let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut report = SegmentReport { file: name, bytes: file.bytes, ..SegmentReport::default() };
     let mut scan = match scan(path, file) {
@@ -128,7 +128,7 @@ fn report(
             }
             Found::Damage { .. } => {}
             Found::Record { record, .. } => {
-                report.count(&record, seen);
+                report.count(&record, visited);
                 if matches!(record.content, Content::Batch { .. }) {
                     visit(&record)?;
                 }
@@ -139,23 +139,23 @@ fn report(
 }
 
 impl SegmentReport {
-    fn count(&mut self, record: &Record<'_>, seen: &mut Seen) {
+    fn count(&mut self, record: &Record<'_>, visited: &mut Visited) {
         let Record { offset, received_ms, content } = *record;
-        let before = seen.last.unwrap_or(offset.saturating_sub(1));
+        let before = visited.last.unwrap_or(offset.saturating_sub(1));
         self.has_records = true;
         match content {
             Content::Batch { id, .. } => {
-                self.doubled += u64::from(seen.is_doubled(offset, id));
+                self.doubled += u64::from(visited.is_doubled(offset, id));
                 self.batches += 1;
                 self.missing += offset.saturating_sub(before + 1);
                 self.offsets = Some((self.offsets.map_or(offset, |(first, _)| first), offset));
                 let first_ms = self.times_ms.map_or(received_ms, |(first, _)| first);
                 self.times_ms = Some((first_ms, received_ms));
-                seen.last = Some(before.max(offset));
+                visited.last = Some(before.max(offset));
             }
             Content::Resumed { was } => {
                 self.missing += was.saturating_sub(before);
-                seen.last = Some(before.max(offset));
+                visited.last = Some(before.max(offset));
             }
             Content::Sequences { .. } => {}
         }

@@ -1,16 +1,16 @@
-//! Goes through the records of one segment, and over what is damaged to the next whole one.
+//! Reads the records of a segment one by one, and skips damage up to the next intact one.
 
 use super::record::{self, HEAD_BYTES, Marker, Record};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// How much is read at a time.
+/// How many bytes are read at a time.
 const CHUNK: usize = 256 << 10;
 
-/// Where the bytes of a segment are.
+/// A source of the bytes of a segment.
 pub(crate) trait Source {
-    /// Reads what is there from `at` on, at most as much as `to` has room for; nothing at the end.
+    /// Reads from `at` on, at most as many bytes as `to` has room for; none at the end.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -32,10 +32,10 @@ impl Source for &[u8] {
     }
 }
 
-/// What stands at a place.
+/// What is at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found<'a> {
-    /// A whole record.
+    /// An intact record.
     Record {
         /// Where it begins.
         at: u64,
@@ -46,12 +46,12 @@ pub(crate) enum Found<'a> {
     Damage {
         /// Where they begin.
         from: u64,
-        /// Where the next whole record begins, or the segment ends.
+        /// Where the next intact record begins, or the segment ends.
         to: u64,
     },
 }
 
-/// A place in a segment, from which one goes on.
+/// A position in a segment.
 #[derive(Debug)]
 pub(crate) struct Scan<S> {
     source: S,
@@ -64,17 +64,17 @@ pub(crate) struct Scan<S> {
 }
 
 impl<S: Source> Scan<S> {
-    /// At the beginning of a segment of which `end` bytes are to be looked at.
+    /// At the beginning of a segment, of which the first `end` bytes are read.
     pub(crate) const fn new(source: S, marker: Marker, end: u64) -> Self {
         Self { source, marker, at: 0, end, buffer: Vec::new(), buffer_at: 0 }
     }
 
-    /// Looks at this many bytes of the segment from now on; it only grows.
+    /// Reads up to `end` from now on; a segment only grows.
     pub(crate) fn grow(&mut self, end: u64) {
         self.end = self.end.max(end);
     }
 
-    /// Keeps no large buffer while nobody reads on.
+    /// Frees a large buffer until the next read.
     pub(crate) fn rest(&mut self) {
         if self.buffer.capacity() > CHUNK {
             self.buffer = Vec::new();
@@ -86,7 +86,7 @@ impl<S: Source> Scan<S> {
         self.at
     }
 
-    /// Goes on to the next record, or over damage; `None` at the end.
+    /// Reads the next record, or skips damage; `None` at the end.
     ///
     /// # Errors
     /// When the segment cannot be read.
@@ -99,7 +99,7 @@ impl<S: Source> Scan<S> {
             self.at = from + bytes as u64;
             let start = self.index(from);
             let payload = &self.buffer[start + HEAD_BYTES..start + bytes];
-            // It was read once already to see whether it is whole.
+            // `whole_record` has already read it once.
             let record = record::read(payload);
             return Ok(record.map(|record| Found::Record { at: from, record }));
         }
@@ -108,8 +108,7 @@ impl<S: Source> Scan<S> {
         Ok(Some(Found::Damage { from, to }))
     }
 
-    /// How many bytes the record has that begins at `at`, if a whole one does. It is in the buffer
-    /// then.
+    /// The size of the intact record at `at`, if there is one. It is in the buffer then.
     fn whole_record(&mut self, at: u64) -> io::Result<Option<usize>> {
         let marker = self.marker;
         let Some(head) = record::head(self.bytes(at, HEAD_BYTES)?, marker) else {
@@ -124,7 +123,7 @@ impl<S: Source> Scan<S> {
         Ok(whole.then_some(bytes))
     }
 
-    /// Where the next whole record begins, or the end.
+    /// Where the next intact record begins, or the end.
     fn next_whole_record(&mut self, mut at: u64) -> io::Result<u64> {
         loop {
             let marker = self.marker;
@@ -140,13 +139,13 @@ impl<S: Source> Scan<S> {
                     }
                     at += 1;
                 }
-                // The end of what was read may be the beginning of a marker.
+                // The last bytes may be the beginning of a marker.
                 None => at += (bytes.len() - (marker.len() - 1)) as u64,
             }
         }
     }
 
-    /// The bytes from `at` on: as many as wanted, or as there are.
+    /// The bytes from `at` on: `wanted`, or fewer at the end.
     fn bytes(&mut self, at: u64, wanted: usize) -> io::Result<&[u8]> {
         let left = usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX);
         let wanted = wanted.min(left);
@@ -163,7 +162,7 @@ impl<S: Source> Scan<S> {
 
     fn fill(&mut self, at: u64, bytes: usize) -> io::Result<()> {
         if self.buffer.capacity() > 4 * CHUNK.max(bytes) {
-            // A single large record is no reason to keep so much memory.
+            // One large record is no reason to keep so much memory.
             self.buffer = Vec::new();
         }
         self.buffer.clear();

@@ -1,8 +1,9 @@
 //! A folder that comes back is taken back with the files that this broker itself left unfinished.
 
-use crate::journal::directory::{is_misplaced, segments};
-use crate::journal::recover;
-use crate::journal::writer::{Entry, SegmentLimits};
+use crate::journal::config::SegmentLimits;
+use crate::journal::folder::{is_folder_missing, segments};
+use crate::journal::write::recover;
+use crate::journal::write::writer::Entry;
 use std::fs;
 use zibrato::wire::{BatchId, PublisherId};
 
@@ -22,10 +23,10 @@ fn a_fresh_segment_in_a_folder_that_was_moved_does_not_keep_it_from_coming_back(
     writer.open = Some(writer.begin_segment(&entry(2)).unwrap());
     fs::rename(&folder, &elsewhere).unwrap();
     let error = writer.commit(&[entry(2)]).unwrap_err();
-    assert!(is_misplaced(&error), "{error}");
+    assert!(is_folder_missing(&error), "{error}");
     fs::rename(&elsewhere, &folder).unwrap();
     writer.commit(&[entry(2)]).unwrap();
-    writer.delete_doomed().unwrap();
+    writer.delete_pending().unwrap();
     assert_eq!(segments(&folder).unwrap().len(), 2, "the unfinished one is deleted");
     assert_eq!(writer.log().end(), 2);
 }

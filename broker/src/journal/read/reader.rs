@@ -1,14 +1,14 @@
-//! Reads batches after an offset, from segment to segment, up to what is safe.
+//! Reads the batches after an offset, from segment to segment, up to the last one on disk.
 
-use super::directory::segment_path;
-use super::log::{Log, Segment};
-use super::record::Content;
-use super::scan::{Found, Scan};
+use crate::journal::folder::segment_path;
+use crate::journal::format::record::Content;
+use crate::journal::format::scan::{Found, Scan};
+use crate::journal::log::{Log, Segment};
 use std::fs::File;
 use std::io;
 use zibrato::wire::{BatchId, Stamp};
 
-/// A batch as it was taken.
+/// A batch as it was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Batch<'a> {
     /// Its offset and when it was received.
@@ -21,10 +21,10 @@ pub(crate) struct Batch<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// Whether to go on.
+/// Whether to continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// To the next batch.
+    /// With the next batch.
     On,
     /// Not now.
     Stop,
@@ -33,19 +33,19 @@ pub(crate) enum Flow {
 /// Where reading stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stopped {
-    /// At the end of what is safe.
+    /// At the last batch on disk.
     AtEnd,
-    /// Before.
+    /// Before it.
     Before,
 }
 
-/// The first of the segments that begin with this batch or a later one. Several begin with the same
-/// one when the disk has failed.
+/// The index of the first segment that begins with this offset or a later one. After a failure of the
+/// disk, several may begin with the same one.
 fn begins_at(segments: &[Segment], first: u64) -> usize {
     segments.partition_point(|segment| segment.first < first)
 }
 
-/// A place in the journal, from which one goes on.
+/// A position in the journal.
 #[derive(Debug)]
 pub(crate) struct Reader {
     last: u64,
@@ -59,27 +59,27 @@ impl Reader {
         Self { last: offset, gone: 0, open: None }
     }
 
-    /// Keeps no large buffer until it goes on.
+    /// Frees a large buffer until the next read.
     pub(crate) fn rest(&mut self) {
         if let Some((_, scan)) = &mut self.open {
             scan.rest();
         }
     }
 
-    /// The offset of the last batch that was passed, whether it was there or not.
+    /// The offset of the last batch that was passed, whether it existed or not.
     pub(crate) const fn last(&self) -> u64 {
         self.last
     }
 
-    /// How many batches were not there, since this was asked last.
+    /// How many batches were missing, since the last call.
     pub(crate) const fn take_gone(&mut self) -> u64 {
         std::mem::replace(&mut self.gone, 0)
     }
 
-    /// Hands batches to `visit` until it wants no more, or the end is reached.
+    /// Hands batches to `visit` until it stops, or the end is reached.
     ///
     /// # Errors
-    /// When a segment cannot be read. It can be tried again.
+    /// When a segment cannot be read. The same read can be tried again.
     pub(crate) fn read(
         &mut self,
         log: &Log,
@@ -100,7 +100,7 @@ impl Reader {
         Ok(Stopped::AtEnd)
     }
 
-    /// Goes on in the segment that is open, or opens the one that is next; gives those after it.
+    /// Continues in the open segment, or opens the next one; returns those after it.
     fn resume<'s>(&mut self, log: &Log, segments: &'s [Segment]) -> io::Result<&'s [Segment]> {
         if let Some((open, scan)) = &mut self.open {
             let same = |s: &Segment| (s.marker, s.copy) == (open.marker, open.copy);
@@ -109,8 +109,8 @@ impl Reader {
                     scan.grow(segments[at].bytes);
                     at + 1
                 }
-                // If it was deleted, what is open can still be read to its end. It is among those that
-                // come next if it was written again.
+                // If it was deleted, the open file can still be read to its end. If it was written
+                // again, it is among those that come next.
                 None => begins_at(segments, open.first),
             };
             return Ok(segments.get(rest..).unwrap_or_default());
@@ -120,7 +120,7 @@ impl Reader {
         self.enter_first(log, segments.get(begins_at(segments, first)..).unwrap_or_default())
     }
 
-    /// Opens the first of these segments that is there, and gives those after it.
+    /// Opens the first of these segments that exists, and returns those after it.
     fn enter_first<'s>(&mut self, log: &Log, segments: &'s [Segment]) -> io::Result<&'s [Segment]> {
         let mut rest = segments;
         while let Some((segment, after)) = rest.split_first() {
@@ -131,8 +131,8 @@ impl Reader {
                     self.open = Some((*segment, scan));
                     return Ok(rest);
                 }
-                // Deleted by the broker meanwhile: what comes after it shows what is missing. One that is
-                // not there otherwise may come back, with its folder.
+                // Deleted by the broker meanwhile: the next offset shows what is missing. If it is
+                // missing for another reason, it may come back with its folder.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && !log.has(segment) => {}
                 Err(error) => return Err(error),
             }

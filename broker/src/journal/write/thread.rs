@@ -1,14 +1,15 @@
-//! The thread that writes, and what the router holds of it.
+//! The thread that writes the journal, and the router's handle to it.
 
-use super::JournalConfig;
-use super::cursors::Cursors;
-use super::directory::{JournalError, is_misplaced};
-use super::log::Log;
 use super::queue::{Item, Next, Queue};
 use super::recover;
-use super::retention::{Disk, Retention, expired};
-use super::told::{self, Told};
-use super::writer::{Entry, SegmentLost, Writer, is_full};
+use super::retention::{Disk, expired};
+use super::watermark::{self, WatermarkFile};
+use super::writer::{Entry, SegmentLost, Writer};
+use crate::journal::config::{JournalConfig, Retention};
+use crate::journal::cursors::Cursors;
+use crate::journal::error::{JournalError, is_full};
+use crate::journal::folder::is_folder_missing;
+use crate::journal::log::Log;
 use crate::seen::Seen;
 use std::io;
 use std::sync::Arc;
@@ -17,31 +18,31 @@ use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::{LogLimit, NotifyOnDrop, Stop};
 
-/// As much is written at once, if it is there.
+/// Maximum bytes of one write.
 const GROUP_BYTES: usize = 1 << 20;
 
-/// A batch waits at most so long for others to be written together with it.
+/// Maximum time that a batch waits for others, to be written together.
 const GROUP_TIME: Duration = Duration::from_millis(5);
 
-/// As much may be on its way to the disk and back before the router takes no more.
+/// Maximum bytes on their way to the disk and back. Beyond it the router accepts no more.
 const QUEUE_BYTES: usize = 16 << 20;
 
-/// No segment takes more than this part of its disk.
+/// A segment takes at most this fraction of its disk: one part of so many.
 const SEGMENTS_OF_A_DISK: u64 = 64;
 
-/// When the disk is full, at least this part of it is freed, if so much of it was read.
+/// When the disk is full, one part of so many is freed, as far as all readers have read it.
 const FREED_AT_ONCE: u64 = 16;
 
-/// How long after a failure it is tried again.
+/// Time between a failed write and the next attempt.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How often is looked after what is too old or too much.
-const LOOK_AFTER: Duration = Duration::from_secs(1);
+/// Time between checks of the folder, the disk and the retention.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// How much longer than its deadline the thread is waited for.
+/// Time to wait for the thread beyond its deadline.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// What the router has of the journal.
+/// The router's handle to the journal.
 #[derive(Debug)]
 pub(crate) struct Journal {
     pub(crate) queue: Arc<Queue>,
@@ -57,46 +58,46 @@ pub(crate) struct OpenedJournal {
     retention: Retention,
     sequences: Seen,
     cursors: Cursors,
-    told: Told,
+    watermark: WatermarkFile,
 }
 
-/// What a journal that was opened gives to each part of the broker.
+/// What an opened journal gives to each part of the broker.
 pub(crate) struct Parts {
     /// For the router.
     pub(crate) journal: Journal,
-    /// What had been taken when it was closed.
+    /// The sequences that had been accepted when the journal was closed.
     pub(crate) sequences: Seen,
-    /// Those who read.
+    /// The readers' positions.
     pub(crate) cursors: Cursors,
 }
 
 impl OpenedJournal {
-    /// Opens it. Only directories and files that cannot be used are errors.
+    /// Opens a journal. Damage is no error; a folder or file that cannot be used is.
     ///
     /// # Errors
     /// [`JournalError`].
     pub(crate) fn open(config: &JournalConfig) -> Result<Self, JournalError> {
         let path = &config.directory;
-        // The lock comes first: the cursors are read when nobody else changes them any more.
+        // The lock comes first: from then on no other broker changes the cursors.
         let opened = recover::open(path, config.segment_limits())?;
         let mut cursors = Cursors::load(path).map_err(JournalError::unusable(path))?;
         let recover::Opened { mut writer, sequences } = opened;
         if let Err(error) = cursors.note_loss(writer.directory(), config.max_age) {
-            // It matters only if the broker ends before those who read have come.
+            // It matters only if the broker ends before its readers have connected.
             tracing::warn!(event = "cursor_loss_not_noted", %error);
         }
         writer.skip_to(cursors.highest());
-        let (told, told_ms) = Told::open(Arc::clone(writer.directory()));
-        writer.log().go_on_from(told_ms);
+        let (watermark, watermark_ms) = WatermarkFile::open(Arc::clone(writer.directory()));
+        writer.log().advance_clock(watermark_ms);
         if let Some(disk) = disk(&writer) {
-            // The last segment is never deleted; on a small disk it must not be all there is.
+            // The last segment is never deleted, so on a small disk it must be small.
             writer.limit_segments(disk.total / SEGMENTS_OF_A_DISK);
         }
         let retention = config.retention();
-        Ok(Self { writer, retention, sequences, cursors, told })
+        Ok(Self { writer, retention, sequences, cursors, watermark })
     }
 
-    /// What everybody may know of it.
+    /// The state that all threads share.
     pub(crate) const fn log(&self) -> &Arc<Log> {
         self.writer.log()
     }
@@ -108,22 +109,22 @@ impl OpenedJournal {
     pub(crate) fn start(self) -> io::Result<Parts> {
         let log = Arc::clone(self.log());
         let queue = Arc::new(Queue::new(QUEUE_BYTES, Arc::clone(&log)));
-        let mut keeper = Keeper {
+        let mut thread = JournalThread {
             writer: self.writer,
             retention: self.retention,
             queue: Arc::clone(&queue),
-            told: self.told,
+            watermark: self.watermark,
             short_of: 0,
             is_full: false,
-            complaints: Complaints::default(),
+            log_limits: LogLimits::default(),
         };
-        keeper.let_tell();
+        thread.extend_watermark();
         let ended = Stop::new()?;
         let last_word = NotifyOnDrop::new(ended.clone());
         let thread =
             std::thread::Builder::new().name("zb-journal".to_owned()).spawn(move || {
                 let _last_word = last_word;
-                keeper.run();
+                thread.run();
             })?;
         let journal = Journal { queue, log, thread: Some(thread), ended };
         Ok(Parts { journal, sequences: self.sequences, cursors: self.cursors })
@@ -131,11 +132,12 @@ impl OpenedJournal {
 }
 
 impl Journal {
-    /// Ends the thread when everything is safe, or by then. Says whether it has ended.
+    /// Ends the thread when everything is on disk, or at the deadline `by`. Returns whether it has
+    /// ended.
     pub(crate) fn stop(&mut self, by: Instant) -> bool {
         self.queue.close(by);
         let Some(thread) = self.thread.take() else { return true };
-        // A disk that does not answer is not waited for any longer.
+        // A disk that does not respond is not waited for any longer.
         if !self.ended.wait((by + GRACE).saturating_duration_since(Instant::now())) {
             return false;
         }
@@ -145,52 +147,56 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // Without anybody to give batches back to, the thread has no more to do.
+        // Nobody is left to take written batches.
         self.queue.close(Instant::now());
     }
 }
 
-/// What the thread has.
-struct Keeper {
+/// The state of the thread.
+struct JournalThread {
     writer: Writer,
     retention: Retention,
     queue: Arc<Queue>,
-    told: Told,
-    /// How many bytes too few are free on the disk.
+    watermark: WatermarkFile,
+    /// Bytes missing to the free space that the disk should have.
     short_of: u64,
-    /// Whether the disk had no room for the last write.
+    /// Whether the last write failed because the disk was full.
     is_full: bool,
-    complaints: Complaints,
+    log_limits: LogLimits,
 }
 
-/// What is wrong with the disk, by the line of the log that says so.
+/// Log lines about the disk, each at most once a minute.
 #[derive(Debug, Default)]
-struct Complaints {
+struct LogLimits {
     full: LogLimit<60>,
     missing: LogLimit<60>,
     unwritable: LogLimit<60>,
-    told: LogLimit<60>,
+    watermark: LogLimit<60>,
     not_deleted: LogLimit<60>,
 }
 
-/// Why nothing can be made safe now.
-#[derive(Debug)]
-enum Trouble {
-    /// There is no room.
+/// Why nothing can be written now.
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    /// The disk is full.
+    #[error("{0}")]
     Full(String),
-    /// The folder is not where it should be.
+    /// The folder is not in its place.
+    #[error("{0}")]
     Missing(String),
-    /// Somebody deleted or cut the segment while it was written.
+    /// The segment was deleted or truncated while it was written.
+    #[error("{0}")]
     SegmentLost(String),
     /// Anything else.
+    #[error("{0}")]
     Unwritable(String),
 }
 
-impl Trouble {
+impl WriteError {
     fn of(error: &io::Error) -> Self {
         let text = error.to_string();
         match error.kind() {
-            _ if is_misplaced(error) => Self::Missing(text),
+            _ if is_folder_missing(error) => Self::Missing(text),
             kind if is_full(kind) => Self::Full(text),
             _ if error.get_ref().is_some_and(|inner| inner.is::<SegmentLost>()) => {
                 Self::SegmentLost(text)
@@ -199,33 +205,26 @@ impl Trouble {
         }
     }
 
-    const fn text(&self) -> &str {
-        match self {
-            Self::Full(text) | Self::Missing(text) => text.as_str(),
-            Self::SegmentLost(text) | Self::Unwritable(text) => text.as_str(),
-        }
-    }
-
-    /// Whether the next try mends it.
-    const fn is_mended_at_once(&self) -> bool {
+    /// Whether the next attempt repairs it.
+    const fn is_repaired_at_once(&self) -> bool {
         matches!(self, Self::Missing(_) | Self::SegmentLost(_))
     }
 }
 
-impl Keeper {
+impl JournalThread {
     fn run(mut self) {
         let mut committed = Instant::now();
-        let mut look_after = Instant::now();
+        let mut check_at = Instant::now();
         loop {
-            if Instant::now() >= look_after {
-                self.look();
-                look_after = Instant::now() + LOOK_AFTER;
+            if Instant::now() >= check_at {
+                self.check();
+                check_at = Instant::now() + CHECK_EVERY;
             }
-            match self.queue.take(GROUP_BYTES, committed + GROUP_TIME, look_after) {
+            match self.queue.take(GROUP_BYTES, committed + GROUP_TIME, check_at) {
                 Next::Closed => {
-                    // Nothing more is told, so the next broker need not leave anything out.
-                    let until_ms = self.writer.log().complete_until_ms();
-                    self.put_told(until_ms);
+                    // No later watermark was handed out, so the next broker need not skip ahead.
+                    let until_ms = self.writer.log().watermark_ms();
+                    self.write_watermark(until_ms);
                     return;
                 }
                 Next::Items(items) if items.is_empty() => {}
@@ -234,65 +233,65 @@ impl Keeper {
                         return;
                     }
                     committed = Instant::now();
-                    self.queue.give_back(items);
+                    self.queue.push_written(items);
                 }
             }
         }
     }
 
-    /// Tries until it is done; `false` if it was to stop meanwhile.
+    /// Tries until the items are on disk; `false` if the deadline of a stop came first.
     fn commit(&mut self, items: &[Item]) -> bool {
         let entries: Vec<Entry<'_>> = items.iter().filter_map(Item::entry).collect();
         let mut is_first = true;
         loop {
-            let Err(trouble) = self.try_commit(&entries) else {
-                self.is_well();
+            let Err(error) = self.try_commit(&entries) else {
+                self.log_recovery();
                 return true;
             };
-            // A folder or segment that was deleted can be made again at once.
-            if std::mem::take(&mut is_first) && trouble.is_mended_at_once() {
+            // A deleted folder or segment can be created again at once.
+            if std::mem::take(&mut is_first) && error.is_repaired_at_once() {
                 continue;
             }
-            self.complain(&trouble);
-            self.writer.log().failed(trouble.text().to_owned());
+            self.log_error(&error);
+            self.writer.log().failed(error.to_string());
             if self.queue.close_by().is_some_and(|by| Instant::now() >= by) {
                 return false;
             }
             self.queue.pause(RETRY);
-            self.look_after();
+            self.maintain();
         }
     }
 
-    fn try_commit(&mut self, entries: &[Entry<'_>]) -> Result<(), Trouble> {
+    fn try_commit(&mut self, entries: &[Entry<'_>]) -> Result<(), WriteError> {
         self.check_room()?;
         let tried = self.writer.commit(entries);
         self.is_full = tried.as_ref().is_err_and(|error| is_full(error.kind()));
-        tried.map_err(|error| Trouble::of(&error))
+        tried.map_err(|error| WriteError::of(&error))
     }
 
-    /// Whether as much of the disk is free as is to stay free.
-    fn check_room(&self) -> Result<(), Trouble> {
+    /// Checks that the disk has the free space that it should have.
+    fn check_room(&self) -> Result<(), WriteError> {
         if self.short_of == 0 {
             return Ok(());
         }
         let percent = self.retention.min_free_percent;
-        Err(Trouble::Full(format!("less than {percent} percent of its disk is free")))
+        Err(WriteError::Full(format!("less than {percent} percent of its disk is free")))
     }
 
-    fn complain(&mut self, trouble: &Trouble) {
-        const WHY: &str =
-            "nothing is accepted until it can be written; publishers keep what they have";
+    fn log_error(&mut self, error: &WriteError) {
+        const WHY: &str = "the broker accepts nothing until the journal can be written; publishers keep \
+             their batches";
         let path = self.writer.log().path().display();
-        let complaints = &mut self.complaints;
-        match trouble {
-            Trouble::Full(problem) if complaints.full.admits() => {
+        let log_limits = &mut self.log_limits;
+        match error {
+            WriteError::Full(problem) if log_limits.full.admits() => {
                 tracing::error!(event = "journal_full", problem, journal = %path, why = WHY);
             }
-            Trouble::Missing(problem) if complaints.missing.admits() => {
+            WriteError::Missing(problem) if log_limits.missing.admits() => {
                 tracing::error!(event = "journal_missing", problem, journal = %path, why = WHY);
             }
-            Trouble::SegmentLost(problem) | Trouble::Unwritable(problem)
-                if complaints.unwritable.admits() =>
+            WriteError::SegmentLost(problem) | WriteError::Unwritable(problem)
+                if log_limits.unwritable.admits() =>
             {
                 tracing::error!(event = "journal_unwritable", problem, journal = %path, why = WHY);
             }
@@ -300,83 +299,84 @@ impl Keeper {
         }
     }
 
-    /// The journal can be written.
-    fn is_well(&mut self) {
-        let Complaints { full, missing, unwritable, .. } = &mut self.complaints;
+    /// Logs that the journal can be written again, if it could not before.
+    fn log_recovery(&mut self) {
+        let LogLimits { full, missing, unwritable, .. } = &mut self.log_limits;
         if [full, missing, unwritable].map(LogLimit::is_over).contains(&true) {
             tracing::info!(event = "journal_writes_again");
         }
     }
 
-    /// Looks whether the journal could be written, while nothing waits for that.
-    fn look(&mut self) {
-        let looked = self.writer.look();
-        self.look_after();
-        let looked = looked.map_err(|error| Trouble::of(&error)).and_then(|()| self.check_room());
-        match looked {
+    /// Checks that the journal can be written, even while no batch waits.
+    fn check(&mut self) {
+        let checked = self.writer.check();
+        self.maintain();
+        let checked =
+            checked.map_err(|error| WriteError::of(&error)).and_then(|()| self.check_room());
+        match checked {
             Ok(()) => {
-                self.is_well();
-                self.writer.log().tell_problem(None);
+                self.log_recovery();
+                self.writer.log().set_problem(None);
             }
-            Err(trouble) => {
-                self.complain(&trouble);
-                self.writer.log().tell_problem(Some(trouble.text().to_owned()));
+            Err(error) => {
+                self.log_error(&error);
+                self.writer.log().set_problem(Some(error.to_string()));
             }
         }
     }
 
-    /// Lets readers be told of the time until this comes again, and a little longer.
-    fn let_tell(&mut self) {
+    /// Lets the watermark advance until this runs again, and a little longer.
+    fn extend_watermark(&mut self) {
         let log = Arc::clone(self.writer.log());
-        let until_ms = log.clock_ms().max(clock::unix_ms()) + told::AHEAD_MS;
-        self.put_told(until_ms);
-        log.may_tell(until_ms);
+        let until_ms = log.clock_ms().max(clock::unix_ms()) + watermark::AHEAD_MS;
+        self.write_watermark(until_ms);
+        log.allow_watermark(until_ms);
     }
 
-    fn put_told(&mut self, until_ms: u64) {
-        let put = self.told.put(until_ms);
-        // That the folder is away is told elsewhere.
+    fn write_watermark(&mut self, until_ms: u64) {
+        let put = self.watermark.put(until_ms);
+        // A missing folder is reported elsewhere.
         if let Err(error) = put.as_ref()
-            && !is_misplaced(error)
-            && self.complaints.told.admits()
+            && !is_folder_missing(error)
+            && self.log_limits.watermark.admits()
         {
-            let why = "this matters only if the clock is set back before the next start";
-            tracing::warn!(event = "told_not_written", %error, why);
+            let why = "it matters only if the machine's clock is set back before the next start";
+            tracing::warn!(event = "watermark_not_written", %error, why);
         }
-        if put.is_ok() && self.complaints.told.is_over() {
-            tracing::info!(event = "told_written_again");
+        if put.is_ok() && self.log_limits.watermark.is_over() {
+            tracing::info!(event = "watermark_written_again");
         }
-        self.writer.log().tell_told_problem(put.err().map(|error| error.to_string()));
+        self.writer.log().set_watermark_problem(put.err().map(|error| error.to_string()));
     }
 
-    /// Deletes what has had its time, and looks how much of the disk is free.
-    fn look_after(&mut self) {
-        self.let_tell();
+    /// Deletes expired segments, and checks the free space.
+    fn maintain(&mut self) {
+        self.extend_watermark();
         let log = Arc::clone(self.writer.log());
-        // Nothing is known of the disk while the folder is away, and nothing can be deleted.
+        // While the folder is missing, its disk is unknown and nothing can be deleted.
         let disk_now = disk(&self.writer);
         self.short_of = disk_now.map_or(0, |disk| disk.short_of(&self.retention));
         let outline = log.outline();
         let now_ms = clock::unix_ms();
-        // A quota may be used up while the disk has room. More than is short is freed, so that it is
-        // not short again with the next batch.
+        // A quota may be used up while the disk has room. Some more is freed, so that the next
+        // batch does not fill it again.
         let is_short = self.short_of > 0 || self.is_full;
         let more = disk_now.map_or(1, |disk| (disk.total / FREED_AT_ONCE).max(1));
         let short_of = if is_short { self.short_of.saturating_add(more) } else { 0 };
         let count = expired(&outline, &self.retention, now_ms, short_of, log.passed());
         let deleted = match (count, disk_now) {
             (_, None) => return,
-            (0, _) => self.writer.delete_doomed(),
+            (0, _) => self.writer.delete_pending(),
             (count, _) => self.writer.delete_oldest(count),
         };
         if let Err(error) = &deleted
-            && self.complaints.not_deleted.admits()
+            && self.log_limits.not_deleted.admits()
         {
-            let why = "it is no longer read, and occupies space until it can be deleted";
+            let why = "the segment is no longer read, and occupies space until it can be deleted";
             tracing::warn!(event = "journal_not_deleted", %error, why);
         }
         if deleted.is_ok() {
-            self.complaints.not_deleted.is_over();
+            self.log_limits.not_deleted.is_over();
         }
         if count == 0 {
             return;
@@ -387,9 +387,9 @@ impl Keeper {
     }
 }
 
-/// What the system says of the disk; nothing if it says nothing, or the folder is not in its place.
+/// The size of the disk; `None` if it is unknown or the folder is missing.
 fn disk(writer: &Writer) -> Option<Disk> {
-    let found = writer.directory().home().and_then(|home| home.disk()).ok()?;
+    let found = writer.directory().folder().and_then(|folder| folder.disk()).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
     Some(Disk { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
 }

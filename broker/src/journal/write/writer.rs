@@ -1,10 +1,12 @@
-//! Appends batches to the last segment, begins the next one, and leaves nothing half done.
+//! Appends batches to the last segment, and begins the next one.
 
-mod mend;
+mod repair;
 
-use super::directory::{Directory, segment_name};
-use super::log::{Log, Segment};
-use super::record::{self, Marker};
+use crate::journal::config::SegmentLimits;
+use crate::journal::error::is_full;
+use crate::journal::folder::{Directory, segment_name};
+use crate::journal::format::record::{self, Marker};
+use crate::journal::log::{Log, Segment};
 use crate::seen::Seen;
 use std::fs::File;
 use std::io;
@@ -12,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use zibrato::wire::BatchId;
 
-/// A batch to be made safe.
+/// A batch to write.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry<'a> {
     /// Its offset, one more than that of the batch before it.
@@ -27,12 +29,12 @@ pub(crate) struct Entry<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// Somebody deleted or cut the segment while it was written. Inside an [`io::Error`].
+/// The segment was deleted or truncated while it was written. Inside an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
-#[error("its last segment was deleted or cut")]
+#[error("its last segment was deleted or truncated")]
 pub(crate) struct SegmentLost;
 
-/// Owns the files.
+/// Owns the files that are written.
 #[derive(Debug)]
 pub(crate) struct Writer {
     directory: Arc<Directory>,
@@ -40,23 +42,14 @@ pub(crate) struct Writer {
     open: Option<OpenSegment>,
     /// Whether another broker has the journal, or has written to it.
     is_locked_out: bool,
-    /// Segments that nobody reads any more, and that could not be deleted yet.
-    doomed: Vec<(u64, Marker)>,
-    /// What has been made safe, for the beginning of the next segment.
+    /// Segments that are no longer read, but could not be deleted yet.
+    to_delete: Vec<(u64, Marker)>,
+    /// The sequences on disk, for the beginning of the next segment.
     sequences: Seen,
-    /// The last whole batch before a gap that is no loss, until that has been written down.
+    /// The last batch before a gap in the offsets that is no loss, until the gap is on disk.
     resumed: Option<u64>,
     limits: SegmentLimits,
     buffer: Vec<u8>,
-}
-
-/// When the next segment is begun.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SegmentLimits {
-    /// Beyond this many bytes.
-    pub(crate) bytes: u64,
-    /// After this many milliseconds.
-    pub(crate) age_ms: u64,
 }
 
 /// The segment that is written to.
@@ -66,9 +59,9 @@ pub(crate) struct OpenSegment {
     pub(crate) first: u64,
     pub(crate) first_ms: u64,
     pub(crate) marker: Marker,
-    /// How many of its bytes are safe.
+    /// How many of its bytes are on disk.
     pub(crate) bytes: u64,
-    /// Whether no batch in it is safe yet: readers do not know of it then.
+    /// Whether none of its batches is on disk yet. Readers do not know of it then.
     pub(crate) is_fresh: bool,
 }
 
@@ -84,8 +77,8 @@ impl OpenSegment {
 }
 
 impl Writer {
-    /// Goes on in `open`, or in a new segment. `resumed` is the last whole batch if the offsets do
-    /// not go on right after it.
+    /// Continues in `open`, or in a new segment. `resumed` is the last batch, if the next offset does
+    /// not follow it immediately.
     pub(crate) fn new(
         directory: Arc<Directory>,
         log: Arc<Log>,
@@ -93,19 +86,17 @@ impl Writer {
         (sequences, resumed): (Seen, Option<u64>),
         limits: SegmentLimits,
     ) -> Self {
-        let (doomed, buffer) = (Vec::new(), Vec::new());
+        let (to_delete, buffer) = (Vec::new(), Vec::new());
         let is_locked_out = false;
-        Self { directory, log, open, is_locked_out, doomed, sequences, resumed, limits, buffer }
+        Self { directory, log, open, is_locked_out, to_delete, sequences, resumed, limits, buffer }
     }
 
-    /// Makes batches safe, all of them or none: they are on disk then, in a file whose name leads to
-    /// them.
+    /// Writes batches, all or none. Afterwards they are on disk, under the journal's path.
     ///
     /// # Errors
-    /// When the disk refuses, or the folder is not in its place; it can be tried again with the same
-    /// batches.
+    /// When the disk fails, or the folder is missing. The same batches can be tried again.
     pub(crate) fn commit(&mut self, entries: &[Entry<'_>]) -> io::Result<()> {
-        self.mend()?;
+        self.repair()?;
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
         self.keep_lock()?;
         let bytes: usize = entries.iter().map(|e| record::batch_bytes(e.level, e.body)).sum();
@@ -115,28 +106,28 @@ impl Writer {
         };
         self.encode(open.marker, entries);
         if let Err(error) = open.file.write_all_at(&self.buffer, open.bytes) {
-            // What was written of it is written over, or cut when the journal is opened again.
+            // What was written of it is overwritten, or cut off when the journal is opened again.
             let cut = open.file.set_len(open.bytes);
             tracing::debug!(event = "journal_cut", ok = cut.is_ok());
-            // A full disk has no room for another segment. Whatever else it is may be this file's.
+            // A full disk has no room for another segment. Any other error may be this file's.
             if is_full(error.kind()) {
                 self.open = Some(open);
             } else {
-                self.give_up(&open);
+                self.abandon(&open);
             }
             return Err(error);
         }
         if let Err(error) = open.file.sync_data() {
-            // Nobody knows what of it is on disk, and the system says so only once. So this segment
-            // is left alone, and the batches go into a new one.
+            // How much of it is on disk is unknown, and the system reports it only once. So this
+            // segment is abandoned, and the batches go into a new one.
             let cut = open.file.set_len(open.bytes);
             tracing::debug!(event = "journal_cut", ok = cut.is_ok());
-            self.give_up(&open);
+            self.abandon(&open);
             return Err(error);
         }
         let bytes = open.bytes + self.buffer.len() as u64;
-        let held = self.directory.check_place().and_then(|()| {
-            Ok(self.directory.home()?.holds(&open.name(), &open.file, bytes)? == Some(true))
+        let held = self.directory.check_location().and_then(|()| {
+            Ok(self.directory.folder()?.holds(&open.name(), &open.file, bytes)? == Some(true))
         });
         if !matches!(held, Ok(true)) {
             self.open = Some(open);
@@ -159,29 +150,29 @@ impl Writer {
         Ok(())
     }
 
-    /// Leaves a segment that failed. One in which nothing is safe is deleted.
-    fn give_up(&mut self, open: &OpenSegment) {
+    /// Abandons a segment that failed. If no batch in it is on disk, it is deleted.
+    fn abandon(&mut self, open: &OpenSegment) {
         if open.is_fresh {
-            self.doomed.push((open.first, open.marker));
-            // It is tried again.
-            drop(self.delete_doomed());
+            self.to_delete.push((open.first, open.marker));
+            // Deleting is tried again later.
+            drop(self.delete_pending());
         }
     }
 
-    /// Goes on after this offset at least: somebody has seen those before it.
+    /// Continues after this offset at least: readers have seen the offsets before it.
     pub(crate) fn skip_to(&mut self, offset: u64) {
         if let Some(end) = self.log.skip_to(offset) {
             self.resumed.get_or_insert(end);
         }
     }
 
-    /// Leaves the open segment as if the disk had refused it.
+    /// Abandons the open segment as if the disk had failed.
     #[cfg(test)]
-    pub(crate) fn give_up_segment(&mut self) {
+    pub(crate) fn abandon_segment(&mut self) {
         self.open = None;
     }
 
-    /// Begins the next segment beyond this many bytes, if it would not have been begun before.
+    /// Limits segments to this many bytes, if their limit is higher.
     pub(crate) fn limit_segments(&mut self, bytes: u64) {
         self.limits.bytes = self.limits.bytes.min(bytes.max(1));
     }
@@ -213,7 +204,7 @@ impl Writer {
         let (first, first_ms, bytes) = (first.offset, first.received_ms, bytes.len() as u64);
         let open = OpenSegment { file, first, first_ms, marker, bytes, is_fresh: true };
         if let Err(error) = written {
-            self.give_up(&open);
+            self.abandon(&open);
             return Err(error);
         }
         Ok(open)
@@ -222,25 +213,25 @@ impl Writer {
     /// Deletes the oldest segments, except the last one.
     ///
     /// # Errors
-    /// When one cannot be deleted; it is tried again the next time.
+    /// When one cannot be deleted. The next call tries it again.
     pub(crate) fn delete_oldest(&mut self, count: usize) -> io::Result<()> {
         let segments = self.log.outline().segments;
         for segment in segments.iter().take(count.min(segments.len().saturating_sub(1))) {
-            // Readers are told first. One that is still at it keeps the file open.
+            // Readers learn of it first. One that still reads it keeps the file open.
             self.log.remove_oldest(1);
-            self.doomed.push((segment.first, segment.marker));
+            self.to_delete.push((segment.first, segment.marker));
         }
-        self.delete_doomed()
+        self.delete_pending()
     }
 
-    /// Deletes files of which nobody reads any more.
+    /// Deletes the files of segments that are no longer read.
     ///
     /// # Errors
-    /// When one cannot be deleted; it is tried again the next time.
-    pub(crate) fn delete_doomed(&mut self) -> io::Result<()> {
+    /// When one cannot be deleted. The next call tries it again.
+    pub(crate) fn delete_pending(&mut self) -> io::Result<()> {
         let mut deleted = Ok(());
         let directory = &self.directory;
-        self.doomed.retain(|(first, marker)| match directory.delete_segment(*first, *marker) {
+        self.to_delete.retain(|(first, marker)| match directory.delete_segment(*first, *marker) {
             Ok(()) => false,
             Err(error) => {
                 deleted = Err(error);
@@ -250,18 +241,13 @@ impl Writer {
         deleted
     }
 
-    /// The folder, and what is known of where it is.
+    /// The folder of the journal.
     pub(crate) const fn directory(&self) -> &Arc<Directory> {
         &self.directory
     }
 
-    /// What everybody may know.
+    /// The state that all threads share.
     pub(crate) const fn log(&self) -> &Arc<Log> {
         &self.log
     }
-}
-
-/// Whether the disk, or what its user may have of it, is full.
-pub(crate) const fn is_full(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

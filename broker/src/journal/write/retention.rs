@@ -1,17 +1,7 @@
-//! Which segments have had their time: pure, from the outline of the journal and the disk.
+//! Which segments have expired: pure, from the outline of the journal and the disk.
 
-use super::log::Outline;
-
-/// How much is kept.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Retention {
-    /// No batch longer than this, in milliseconds.
-    pub(crate) max_age_ms: u64,
-    /// Not more bytes than this.
-    pub(crate) max_bytes: u64,
-    /// Not so much that less than this share of the disk is free.
-    pub(crate) min_free_percent: f64,
-}
+use crate::journal::config::Retention;
+use crate::journal::log::Outline;
 
 /// The disk that the journal is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,17 +13,17 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// How many bytes too few are free.
+    /// Bytes missing to the free space that the disk should have.
     pub(crate) fn short_of(self, retention: &Retention) -> u64 {
         let wanted = self.total as f64 * retention.min_free_percent / 100.0;
         (wanted as u64).saturating_sub(self.free)
     }
 }
 
-/// How many of the oldest segments are to be deleted. The last one, which is written to, stays.
+/// How many of the oldest segments to delete. The last one, which is written to, is kept.
 ///
-/// For age and size they go whether they were read or not; to keep the disk from filling up, only
-/// if every cursor has `passed` them.
+/// For age and size, segments are deleted whether they were read or not; to free space on the disk,
+/// only if every cursor has `passed` them.
 pub(crate) fn expired(
     outline: &Outline,
     retention: &Retention,
@@ -61,8 +51,8 @@ pub(crate) fn expired(
 
 #[cfg(test)]
 mod tests {
-    use super::super::log::Segment;
     use super::*;
+    use crate::journal::log::Segment;
 
     const KEEP: Retention = Retention { max_age_ms: 1_000, max_bytes: 100, min_free_percent: 5.0 };
 

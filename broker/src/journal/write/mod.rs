@@ -1,0 +1,11 @@
+//! Writing a journal: its thread takes batches from the router, appends them, and deletes old ones.
+
+mod queue;
+pub(crate) mod recover;
+mod retention;
+mod thread;
+mod watermark;
+pub(crate) mod writer;
+
+pub(crate) use queue::{Item, Taken};
+pub(crate) use thread::{Journal, OpenedJournal, Parts};
