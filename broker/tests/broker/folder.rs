@@ -228,7 +228,7 @@ fn a_reader_hears_that_the_journal_is_away_and_misses_nothing() {
     kept.sends(5);
     let start = Position { journal: kept.client("0").fetch(None, 0).0.next.journal, offset: 0 };
     fs::rename(&folder, &elsewhere).unwrap();
-    kept.is_unready("is not in its place");
+    kept.is_unready("is missing: ");
     let late = Client::new(&kept.bench, "b", "1", &["info"]);
     let (why, text) = late.refused(&late.request(Some(start), 0, 1 << 20));
     assert_eq!(why, Refusal::Disk, "{text}");
@@ -260,7 +260,7 @@ fn a_file_in_place_of_the_folder_is_called_one() {
     fs::write(&file, "").unwrap();
     for folder in [file.clone(), file.join("journal")] {
         let error = Broker::start(Config::new().port(0).journal(settings(&folder))).unwrap_err();
-        let text = format!("needs a folder, and {} is a file", file.display());
+        let text = format!("needs a folder, but {} is a file", file.display());
         assert!(error.to_string().contains(&text), "{error}");
     }
 }
@@ -272,7 +272,7 @@ fn a_link_that_leads_nowhere_is_called_one() {
     symlink(&target, &link).unwrap();
     for folder in [link.clone(), link.join("journal")] {
         let error = Broker::start(Config::new().port(0).journal(settings(&folder))).unwrap_err();
-        let text = format!("{} is a file, or a link that leads nowhere", link.display());
+        let text = format!("{} is a file or a dangling link", link.display());
         assert!(error.to_string().contains(&text), "{error}");
     }
     assert!(!target.exists(), "nothing is made where it leads");

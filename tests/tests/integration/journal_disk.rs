@@ -196,7 +196,7 @@ fn a_disk_that_is_unmounted_is_waited_for_and_what_lies_below_is_left_alone() {
         assert!(in_mounts_of(running.id(), &["umount", "--lazy", to]));
         count(&z, 10);
         running.says(&["event=\"journal_missing\"", why]);
-        is_unready(&ports, "is not in its place");
+        is_unready(&ports, "is missing: ");
         assert_eq!(delivered(&z, Duration::from_millis(1_500)), 10, "nothing is acknowledged");
         let below = || std::fs::read_dir(&target).unwrap().count();
         assert_eq!(below(), 0, "nothing is written to the disk below");
