@@ -2,6 +2,7 @@
 //!
 //! What goes wrong in here panics with a sentence, because a test can do nothing else about it.
 
+mod backends;
 mod broker;
 mod carbon;
 mod failing_disk;
@@ -15,6 +16,7 @@ mod wait;
 mod witness;
 
 // The public interface is:
+pub use backends::{BACKENDS, Backend};
 pub use broker::Broker;
 pub use carbon::Carbon;
 pub use failing_disk::FailingDisk;

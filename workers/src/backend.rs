@@ -108,7 +108,9 @@ pub trait Backend: Send + 'static {
 
 /// A backend that is a program of its own, such as `zibrato-carbon`: see [`main`](crate::main).
 pub trait BackendProgram: Backend + Sized {
-    /// The backend's own flags.
+    /// The backend's own flags. Each long one can also be set by a variable and in the configuration
+    /// file. A flag without a default that is not an [`Option`] is required by every command of the
+    /// program, `deadletter list` too.
     type Flags: clap::Args + Clone + std::fmt::Debug + Send;
 
     /// The program, such as `zibrato-carbon`.

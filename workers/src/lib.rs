@@ -9,14 +9,18 @@
 //! | to deliver | use |
 //! |---|---|
 //! | to Carbon, Librato or Slack | the programs `zibrato-carbon`, `zibrato-librato`, `zibrato-slack` |
-//! | the same from within a program | [`Worker`] with [`carbon::Carbon`], [`librato::Librato`] or [`slack::Slack`] |
+//! | the same from within a program | [`Worker`] with the type of a backend: `carbon::Carbon`, `librato::Librato`, `slack::Slack` |
 //! | to something else | [`Worker`] with a [`Backend`] of your own |
 //! | to something else, as a program like ours | [`BackendProgram`] and [`main`] |
 //!
+//! Each backend is a feature of this crate: `carbon`, `librato`, `slack`, and `tail` for
+//! `zibrato-tail`. All of them are on by default. With `default-features = false, features =
+//! ["carbon"]`, no HTTP client and no TLS library are built.
+//!
 //! # A worker of your own
 //!
-//! The whole of a program that appends every counter to a file. It has all the flags, variables,
-//! logs and exit codes that `zibrato-carbon` has, and loses no more than that.
+//! This is a whole program that appends every counter to a file. It has the flags, variables, log
+//! lines and exit codes of `zibrato-carbon`, and delivers as safely.
 //!
 //! ```no_run
 //! use std::fs::{File, OpenOptions};
@@ -74,6 +78,7 @@
 
 mod backend;
 mod backoff;
+#[cfg(feature = "carbon")]
 pub mod carbon;
 mod counters;
 mod curve;
@@ -81,17 +86,24 @@ mod dead_letters;
 mod deliver;
 mod feed;
 mod fold;
+mod hash;
+#[cfg(feature = "http")]
 mod http;
 mod levels;
+#[cfg(feature = "librato")]
 pub mod librato;
+#[cfg(any(feature = "carbon", feature = "librato"))]
 mod naming;
+#[cfg(any(feature = "carbon", feature = "librato"))]
 mod once;
 mod program;
 mod progress;
 mod queue;
 mod secret;
+#[cfg(feature = "slack")]
 pub mod slack;
 mod status;
+#[cfg(feature = "tail")]
 pub mod tail;
 mod thread;
 mod timed;
@@ -102,5 +114,5 @@ pub use backend::{Backend, BackendProgram, Payload, Refusal, RefusedPart, SendEr
 pub use counters::Counters;
 pub use levels::{Levels, LevelsError};
 pub use program::main;
-pub use secret::Secret;
+pub use secret::{GivenSecret, Secret};
 pub use worker::{StartError, StopReport, Worker, WorkerBuilder};

@@ -1,4 +1,4 @@
-//! Tokens and secret addresses: texts that no log line, error or debug output shows.
+//! Tokens and secret addresses, which no log line, error or debug output shows.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,11 +10,11 @@ use zibrato::daemon::{Exit, Failure, read_bounded};
 /// The longest secret that is read from a file, in bytes.
 const MAX_FILE_BYTES: u64 = 4096;
 
-/// A text with fewer characters is no secret: to hide it would garble what a far side says, and show
-/// where it stands.
+/// A text with fewer characters is not hidden: replacing it would garble the text, and show where it
+/// was.
 const FEWEST_CHARS: usize = 4;
 
-/// A text that is not to be shown. Its debug output is `***`, and it has no other.
+/// A text that must not be shown. Its debug output is `***`; it does not implement `Display`.
 ///
 /// ```
 /// use zibrato_workers::Secret;
@@ -38,9 +38,45 @@ impl Secret {
         &self.0
     }
 
-    /// `text` with `***` wherever the secret stands in it, for texts that come from elsewhere. One of
-    /// fewer than four characters is left as it is.
-    pub(crate) fn redact(&self, text: &str) -> String {
+    /// The secret that a flag names or the flag's file holds; `None` when neither is given or the
+    /// flag is empty. `flag` is the name of the flag, such as `--apitoken`; that of the file ends in
+    /// `-file`.
+    ///
+    /// ```
+    /// use zibrato_workers::Secret;
+    /// let given = Secret::from_flag("--token", Some(Secret::new("tok123")), None);
+    /// let given = given.unwrap().unwrap();
+    /// assert_eq!((given.secret.expose(), &*given.from), ("tok123", "--token"));
+    /// ```
+    ///
+    /// # Errors
+    /// When both are given, or the file cannot be read, is empty or is longer than 4096 bytes.
+    pub fn from_flag(
+        flag: &str,
+        secret: Option<Self>,
+        file: Option<PathBuf>,
+    ) -> Result<Option<GivenSecret>, Failure> {
+        let wrong = |why: String| Failure::new(Exit::Config, why);
+        match (secret, file) {
+            (Some(_), Some(_)) => {
+                Err(wrong(format!("{flag} and {flag}-file are both given; leave one out")))
+            }
+            (secret, None) => {
+                let secret = secret.filter(|secret| !secret.expose().is_empty());
+                Ok(secret.map(|secret| GivenSecret { secret, from: flag.to_owned() }))
+            }
+            (None, Some(file)) => {
+                let from = format!("{flag}-file {}", file.display());
+                let read = Self::read(&file).map_err(|error| wrong(format!("{from}: {error}")));
+                Ok(Some(GivenSecret { secret: read?, from }))
+            }
+        }
+    }
+
+    /// `text` with `***` in place of each occurrence of the secret, for texts that come from
+    /// elsewhere. A secret of fewer than four characters is not replaced.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
         let is_secret = self.0.chars().count() >= FEWEST_CHARS;
         if is_secret { text.replace(&self.0, "***") } else { text.to_owned() }
     }
@@ -74,40 +110,19 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A secret, and where it was given, for errors: `--apitoken`, or `--apitoken-file` and the path.
+/// A secret, and where it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Given {
-    pub(crate) secret: Secret,
-    pub(crate) from: String,
-}
-
-/// The secret that a flag names or the flag's file holds; `None` when neither is given or the flag
-/// is empty. `flag` is the name of the flag, such as `--apitoken`.
-pub(crate) fn given(
-    flag: &str,
-    secret: Option<Secret>,
-    file: Option<PathBuf>,
-) -> Result<Option<Given>, Failure> {
-    let wrong = |why: String| Failure::new(Exit::Config, why);
-    match (secret, file) {
-        (Some(_), Some(_)) => {
-            Err(wrong(format!("{flag} and {flag}-file are both given; leave one out")))
-        }
-        (secret, None) => {
-            let secret = secret.filter(|secret| !secret.expose().is_empty());
-            Ok(secret.map(|secret| Given { secret, from: flag.to_owned() }))
-        }
-        (None, Some(file)) => {
-            let from = format!("{flag}-file {}", file.display());
-            let read = Secret::read(&file).map_err(|error| wrong(format!("{from}: {error}")));
-            Ok(Some(Given { secret: read?, from }))
-        }
-    }
+#[non_exhaustive]
+pub struct GivenSecret {
+    /// The secret.
+    pub secret: Secret,
+    /// Where it was given, for errors: `--apitoken`, or `--apitoken-file` and the path.
+    pub from: String,
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Given, MAX_FILE_BYTES, Secret, given};
+    use super::{GivenSecret, MAX_FILE_BYTES, Secret};
     use std::path::PathBuf;
 
     #[test]
@@ -125,13 +140,13 @@ mod tests {
     fn a_secret_comes_from_its_flag_or_its_file_but_not_from_both() {
         let secret = || Some(Secret::new("hunter2"));
         let missing = || Some(PathBuf::from("/nonexistent/token"));
-        let expected = Given { secret: secret().unwrap(), from: "--token".to_owned() };
-        assert_eq!(given("--token", secret(), None).unwrap(), Some(expected));
-        assert_eq!(given("--token", Some(Secret::new("")), None).unwrap(), None);
-        assert_eq!(given("--token", None, None).unwrap(), None);
-        let both = given("--token", secret(), missing()).unwrap_err().message;
+        let expected = GivenSecret { secret: secret().unwrap(), from: "--token".to_owned() };
+        assert_eq!(Secret::from_flag("--token", secret(), None).unwrap(), Some(expected));
+        assert_eq!(Secret::from_flag("--token", Some(Secret::new("")), None).unwrap(), None);
+        assert_eq!(Secret::from_flag("--token", None, None).unwrap(), None);
+        let both = Secret::from_flag("--token", secret(), missing()).unwrap_err().message;
         assert_eq!(both, "--token and --token-file are both given; leave one out");
-        let gone = given("--token", None, missing()).unwrap_err().message;
+        let gone = Secret::from_flag("--token", None, missing()).unwrap_err().message;
         assert!(gone.starts_with("--token-file /nonexistent/token: "), "{gone}");
     }
 
@@ -141,15 +156,17 @@ mod tests {
         let file = folder.path().join("token");
         let read = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            given("--token", None, Some(file.clone())).map_err(|failure| failure.message)
+            Secret::from_flag("--token", None, Some(file.clone()))
+                .map_err(|failure| failure.message)
         };
         let from = format!("--token-file {}", file.display());
         let secret = Secret::new("hunter2");
-        assert_eq!(read(" hunter2\r\n"), Ok(Some(Given { secret, from: from.clone() })));
+        assert_eq!(read(" hunter2\r\n"), Ok(Some(GivenSecret { secret, from: from.clone() })));
         assert_eq!(read(" \n"), Err(format!("{from}: the file is empty")));
         let long = "x".repeat(MAX_FILE_BYTES as usize + 1);
         assert_eq!(read(&long), Err(format!("{from}: the file is too long for a secret")));
-        let endless = given("--token", None, Some("/dev/zero".into())).unwrap_err().message;
+        let endless =
+            Secret::from_flag("--token", None, Some("/dev/zero".into())).unwrap_err().message;
         assert_eq!(endless, "--token-file /dev/zero: the file is too long for a secret");
     }
 }

@@ -1,6 +1,7 @@
 //! `--check` opens what it can, tells of everything at once, and changes nothing; what a start
 //! tells of.
 
+use crate::daemons::Daemons;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
@@ -8,25 +9,13 @@ use tempfile::TempDir;
 use zibrato_tests::{Broker, Ports, Running, Signal, program};
 
 /// Every daemon, with flags with which it can start, in a folder of its own.
-const DAEMONS: [(&str, &[&str]); 5] = [
-    ("zibrato-broker", &["--journal", "journal", "--http", "off", "--port", "0"]),
-    ("zibrato-carbon", &["--dead-letters", "letters"]),
-    (
-        "zibrato-librato",
-        &[
-            "--dead-letters",
-            "letters",
-            "--username",
-            "a",
-            "--apitoken-file",
-            "token",
-            "--api-url",
-            "http://127.0.0.1:1",
-        ],
-    ),
-    ("zibrato-slack", &["--dead-letters", "letters", "--webhook-url-file", "webhook"]),
-    ("zibrato-tail", &[]),
-];
+fn daemons() -> Daemons {
+    Daemons::with(
+        &["--journal", "journal", "--http", "off", "--port", "0"],
+        &["--dead-letters", "letters"],
+    )
+    .and_tail(&[])
+}
 
 /// What is wrong, and what `--check` says of it: the program, its flags, the exit code, and parts
 /// of its lines.
@@ -67,13 +56,6 @@ const WRONG: [(&str, &[&str], i32, &[&str]); 14] = [
     ("zibrato-tail", &["--host", "nowhere.invalid"], 78, &["--host: the host nowhere.invalid"]),
 ];
 
-fn folder() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    std::fs::write(folder.path().join("token"), "tok123\n").unwrap();
-    std::fs::write(folder.path().join("webhook"), "http://127.0.0.1:1/x\n").unwrap();
-    folder
-}
-
 fn names(folder: &Path) -> Vec<String> {
     let entries = folder.read_dir().unwrap();
     let mut names: Vec<_> =
@@ -83,7 +65,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 fn check(name: &str, flags: &[&str], more: &[&str], variables: &[(&str, &str)]) -> Checked {
-    let folder = folder();
+    let folder = TempDir::new().unwrap();
     let before = names(folder.path());
     let mut command = Command::new(program(name));
     command.args(flags).args(more).arg("--check").envs(variables.iter().copied());
@@ -102,10 +84,11 @@ struct Checked {
 #[test]
 fn what_is_fine_is_fine_and_nothing_is_made() {
     let broker = Broker::start();
-    for (name, flags) in DAEMONS {
+    let daemons = daemons();
+    for (name, _) in daemons.iter() {
         let more = at(name, broker.publishing_port());
         let more: Vec<_> = more.iter().map(|arg| &**arg).collect();
-        let Checked { code, output, log } = check(name, flags, &more, &[]);
+        let Checked { code, output, log } = check(name, &daemons.flags(name), &more, &[]);
         assert_eq!((code, &*output, &*log), (Some(0), "fine\n", ""), "{name}");
     }
 }
@@ -120,7 +103,7 @@ fn at(name: &str, port: u16) -> Vec<String> {
 
 #[test]
 fn a_worker_says_whether_its_broker_is_there() {
-    let (broker, ports, folder) = (Broker::start(), Ports::take(), folder());
+    let (broker, ports, folder) = (Broker::start(), Ports::take(), TempDir::new().unwrap());
     let keygen = Running::run(
         Command::new(program("zibrato-broker")).arg("keygen").current_dir(folder.path()),
     );
@@ -132,8 +115,9 @@ fn a_worker_says_whether_its_broker_is_there() {
     let encrypts = Broker::start_with(&encrypts);
     let ipc = format!("ipc://{}", folder.path().display());
     let right = broker.publishing_port();
+    let daemons = daemons();
     for name in ["zibrato-carbon", "zibrato-tail"] {
-        let flags = DAEMONS.iter().find(|(known, _)| *known == name).unwrap().1;
+        let flags = daemons.flags(name);
         for (port, more, code, parts) in [
             (right, &[][..], 0, &["fine\n"][..]),
             (right, &keys, 78, &["--host 127.0.0.1, ", "leave out --server-key"]),
@@ -145,7 +129,7 @@ fn a_worker_says_whether_its_broker_is_there() {
             (1, &["--host", &ipc], 0, &["warning: --host: no broker can be reached at "]),
         ] {
             let port = port.to_string();
-            let flags = [flags, &["--port", &port], more].concat();
+            let flags = [&flags[..], &["--port", &port], more].concat();
             let checked = check(name, &flags, &[], &[]);
             assert_eq!(checked.code, Some(code), "{name} {more:?}: {checked:?}");
             let all = checked.output + &checked.log;
@@ -156,8 +140,8 @@ fn a_worker_says_whether_its_broker_is_there() {
 
 #[test]
 fn too_few_descriptors_are_told_of() {
-    for (name, flags) in DAEMONS {
-        let folder = folder();
+    for (name, flags) in daemons().iter() {
+        let folder = TempDir::new().unwrap();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "ulimit -n 12; exec \"$0\" \"$@\""]).arg(program(name));
         let command = command.args(flags).arg("--check").current_dir(folder.path());
@@ -169,12 +153,11 @@ fn too_few_descriptors_are_told_of() {
 
 #[test]
 fn what_cannot_work_is_told_of_with_the_flag() {
+    let daemons = daemons();
     for (name, more, expected, parts) in WRONG {
-        let flags = DAEMONS.iter().find(|(known, _)| *known == name).unwrap().1;
-        let flags: Vec<_> = if name == "zibrato-slack" {
-            vec!["--dead-letters", "letters"]
-        } else {
-            flags.to_vec()
+        let flags = match name {
+            "zibrato-slack" => vec!["--dead-letters", "letters"],
+            _ => daemons.flags(name),
         };
         let Checked { code, output, log } = check(name, &flags, more, &[]);
         assert_eq!((code, &*output), (Some(expected), ""), "{name} {more:?}: {log}");
@@ -185,22 +168,22 @@ fn what_cannot_work_is_told_of_with_the_flag() {
 
 #[test]
 fn a_folder_that_takes_no_byte_and_a_link_to_nothing_are_told_of() {
-    for (name, flags) in DAEMONS.iter().filter(|(name, _)| *name != "zibrato-tail") {
-        let folder = folder();
+    for (name, flags) in daemons().iter().filter(|(name, _)| *name != "zibrato-tail") {
+        let folder = TempDir::new().unwrap();
         // A worker starts all the same, and holds what its backend refuses.
         let expected = if *name == "zibrato-broker" { 69 } else { 78 };
-        let kept = flags.iter().find(|flag| ["journal", "letters"].contains(flag)).unwrap();
+        let kept = flags.iter().find(|flag| ["journal", "letters"].contains(&&***flag)).unwrap();
         // Files can be made, and nothing can be written to them, as on a full disk. That goes for
         // the log too.
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]);
-        command.arg(program(name)).args(*flags).arg("--check").current_dir(folder.path());
+        command.arg(program(name)).args(flags).arg("--check").current_dir(folder.path());
         let (status, _, log) = Running::run(&mut command);
         assert_eq!(status.code(), Some(expected), "{name}: {log}");
 
         std::os::unix::fs::symlink("missing", folder.path().join(kept)).unwrap();
         let mut command = Command::new(program(name));
-        command.args(*flags).arg("--check").current_dir(folder.path());
+        command.args(flags).arg("--check").current_dir(folder.path());
         let (status, _, log) = Running::run(&mut command);
         assert_eq!(status.code(), Some(expected), "{name}: {log}");
         assert!(log.contains("symbolic link"), "{name}: {log}");
@@ -256,33 +239,35 @@ fn ports_and_a_journal_that_another_broker_has_are_told_of() {
 #[test]
 fn what_is_in_doubt_is_told_of_by_a_check_and_by_a_start_which_goes_on() {
     let broker = Broker::start();
-    for (name, flags) in DAEMONS {
+    let daemons = daemons();
+    for (name, _) in daemons.iter() {
+        let flags = daemons.flags(name);
         let prefix = name.to_uppercase().replace('-', "_");
-        let levels = if name == "zibrato-broker" { "KEEP_LEVELS" } else { "LEVELS" };
+        let levels = if *name == "zibrato-broker" { "KEEP_LEVELS" } else { "LEVELS" };
         let (typo, right) = (format!("{prefix}_LOG_LEVLE"), format!("{prefix}_LOG_LEVEL"));
         let levels = format!("{prefix}_{levels}");
         let variables = [(&*typo, "debug"), (&*levels, "INFO,info;warn")];
         let more = at(name, broker.publishing_port());
         let more: Vec<_> = more.iter().map(|arg| &**arg).collect();
-        let Checked { code, output, log } = check(name, flags, &more, &variables);
+        let Checked { code, output, log } = check(name, &flags, &more, &variables);
         assert_eq!((code, &*output), (Some(0), "fine, with 3 warnings\n"), "{name}: {log}");
         for part in [&*typo, &right, "`info` only by case", "`;`"] {
             assert!(log.contains(part), "{name}: {part}: {log}");
         }
 
-        let (folder, ports) = (folder(), Ports::take());
+        let (folder, ports) = (TempDir::new().unwrap(), Ports::take());
         let mut command = Command::new(program(name));
         command.args(flags).envs(variables).current_dir(folder.path());
         let mut daemon = Running::start(command.arg("--port").arg(ports.at(0).to_string()));
         daemon.says(&["event=\"unknown_variable\"", &typo, &right]);
         daemon.says(&["event=\"doubtful_level\"", "INFO"]);
         daemon.says(&["event=\"doubtful_level\"", "info;warn"]);
-        if name == "zibrato-broker" {
+        if *name == "zibrato-broker" {
             daemon.says(&["event=\"listening\""]);
-        } else if name != "zibrato-tail" {
+        } else if *name != "zibrato-tail" {
             daemon.says(&["event=\"started\"", " to="]);
         }
-        if name != "zibrato-tail" {
+        if *name != "zibrato-tail" {
             assert_eq!(daemon.stop(Signal::TERM).code(), Some(0), "{name}");
         }
     }
@@ -311,7 +296,7 @@ fn a_secret_on_the_command_line_is_told_of_once_and_not_shown() {
 
 #[test]
 fn an_error_names_the_variable_or_the_file_that_it_is_from() {
-    let folder = folder();
+    let folder = TempDir::new().unwrap();
     let file = folder.path().join("x.toml");
     for (name, variable, value, part) in [
         ("zibrato-broker", "ZIBRATO_BROKER_PORT", "x", "ZIBRATO_BROKER_PORT: invalid value 'x'"),

@@ -1,34 +1,45 @@
 //! Where daemons keep state: what the environment names, or one clear refusal.
 
+use crate::daemons::Daemons;
+use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use tempfile::TempDir;
 use zibrato_tests::{Ports, Running, Signal, program};
 
-/// Every daemon that keeps something, with flags without which it does not start, the line of its
-/// log that names the folder, and the flag that names one.
-const DAEMONS: [(&str, &[&str], &str, &str); 4] = [
-    ("zibrato-broker", &["--http", "off"], "event=\"journal_opened\"", "--journal"),
-    ("zibrato-carbon", &[], "event=\"started\"", "--dead-letters"),
-    ("zibrato-librato", &["--username", "a"], "event=\"started\"", "--dead-letters"),
-    ("zibrato-slack", &[], "event=\"started\"", "--dead-letters"),
-];
+/// Every daemon that keeps something, with flags with which it starts.
+fn daemons() -> Daemons {
+    Daemons::with(&["--http", "off"], &[])
+}
+
+/// The line of a daemon's log that names the folder of its state, and the flag that names one.
+fn state(name: &str) -> [&'static str; 2] {
+    match name {
+        "zibrato-broker" => ["event=\"journal_opened\"", "--journal"],
+        _ => ["event=\"started\"", "--dead-letters"],
+    }
+}
 
 /// The program, with only these variables of those that name folders, in an empty folder.
-fn command(name: &str, flags: &[&str], variables: &[(&str, &str)], folder: &TempDir) -> Command {
+fn command(
+    name: &str,
+    flags: &[impl AsRef<OsStr>],
+    variables: &[(&str, &str)],
+    folder: &TempDir,
+) -> Command {
     let mut command = Command::new(program(name));
     for variable in ["HOME", "XDG_STATE_HOME", "STATE_DIRECTORY"] {
         command.env_remove(variable);
     }
-    command.env("ZIBRATO_BROKER_JOURNAL_MIN_FREE", "0").env("ZIBRATO_LIBRATO_APITOKEN", "tok123");
-    command.env("ZIBRATO_SLACK_WEBHOOK_URL", "http://127.0.0.1:1/x");
+    command.env("ZIBRATO_BROKER_JOURNAL_MIN_FREE", "0");
     command.envs(variables.iter().copied()).args(flags).current_dir(folder.path());
     command
 }
 
 #[test]
 fn a_user_without_a_home_is_told_what_to_give() {
-    for (name, flags, _, flag) in DAEMONS {
+    for (name, flags) in daemons().iter() {
+        let [_, flag] = state(name);
         for variables in [
             &[("HOME", "")][..],
             &[("HOME", "/")],
@@ -41,7 +52,7 @@ fn a_user_without_a_home_is_told_what_to_give() {
             let folder = TempDir::new().unwrap();
             let (status, output, log) = Running::run(&mut command(name, flags, variables, &folder));
             assert_eq!((status.code(), &*output), (Some(78), ""), "{name} {variables:?}: {log}");
-            let parts = [name, flag, "HOME", "STATE_DIRECTORY"];
+            let parts = [*name, flag, "HOME", "STATE_DIRECTORY"];
             assert!(parts.iter().all(|part| log.contains(part)), "{name} {variables:?}: {log}");
             // A relative path is told of in a line of its own.
             let ignored = log.matches("event=\"variable_ignored\"").count();
@@ -54,7 +65,8 @@ fn a_user_without_a_home_is_told_what_to_give() {
 
 #[test]
 fn a_relative_folder_for_state_is_ignored() {
-    for (name, flags, line, _) in DAEMONS {
+    for (name, flags) in daemons().iter() {
+        let [line, _] = state(name);
         let (folder, home, ports) =
             (TempDir::new().unwrap(), TempDir::new().unwrap(), Ports::take());
         let variables = [
@@ -77,14 +89,15 @@ fn a_relative_folder_for_state_is_ignored() {
 
 #[test]
 fn a_daemon_that_keeps_nothing_needs_no_home() {
-    for (name, flags, _, _) in DAEMONS {
+    for (name, flags) in daemons().iter() {
         let ports = Ports::take();
         let nothing: &[&str] =
-            if name == "zibrato-broker" { &["--no-journal"] } else { &["--dead-letters", "off"] };
+            if *name == "zibrato-broker" { &["--no-journal"] } else { &["--dead-letters", "off"] };
         let folder = TempDir::new().unwrap();
-        let mut command = command(name, &[flags, nothing].concat(), &[], &folder);
+        let mut command = command(name, flags, &[], &folder);
+        command.args(nothing);
         let mut daemon = Running::start(command.arg("--port").arg(ports.at(0).to_string()));
-        daemon.says(&[if name == "zibrato-broker" { "listening" } else { "started" }]);
+        daemon.says(&[if *name == "zibrato-broker" { "listening" } else { "started" }]);
         assert_eq!(daemon.stop(Signal::TERM).code(), Some(0), "{name}");
     }
 }
@@ -95,7 +108,8 @@ fn a_home_that_cannot_be_written_is_refused_or_the_user_is_root() {
     std::fs::set_permissions(home.path(), PermissionsExt::from_mode(0o555)).unwrap();
     // Root may write anywhere; then the folder is made, as for everybody who may.
     let writable = std::fs::write(home.path().join("probe"), "").is_ok();
-    for (name, flags, _, flag) in DAEMONS {
+    for (name, flags) in daemons().iter() {
+        let [_, flag] = state(name);
         if writable {
             continue;
         }

@@ -1,5 +1,7 @@
 //! What a program inherits from its parent: signals that are blocked or ignored, and limits.
 
+use crate::daemons::Daemons;
+use std::ffi::OsStr;
 use std::process::Command;
 use tempfile::TempDir;
 use zibrato_tests::{DEADLINE, Running, Signal, program, python, wait_until};
@@ -15,20 +17,14 @@ else:
 os.execv(command[0], command)
 ";
 
-/// Every daemon, with flags without which it does not start or meets another.
-const DAEMONS: [(&str, &[&str]); 5] = [
-    ("zibrato-broker", &["--no-journal", "--http", "off", "--port", "0"]),
-    ("zibrato-carbon", &["--dead-letters", "letters", "--port", "1"]),
-    (
-        "zibrato-librato",
-        &["--dead-letters", "letters", "--port", "1", "--username", "a", "--apitoken", "b"],
-    ),
-    (
-        "zibrato-slack",
-        &["--dead-letters", "letters", "--port", "1", "--webhook-url", "http://127.0.0.1:1/x"],
-    ),
-    ("zibrato-tail", &["--port", "1"]),
-];
+/// Every daemon, with flags with which it starts and meets no other.
+fn daemons() -> Daemons {
+    Daemons::with(
+        &["--no-journal", "--http", "off", "--port", "0"],
+        &["--dead-letters", "letters", "--port", "1"],
+    )
+    .and_tail(&["--port", "1"])
+}
 
 struct Started {
     running: Running,
@@ -36,7 +32,7 @@ struct Started {
 }
 
 impl Started {
-    fn start(how: &str, signal: Signal, name: &str, args: &[&str]) -> Self {
+    fn start(how: &str, signal: Signal, name: &str, args: &[impl AsRef<OsStr>]) -> Self {
         let folder = TempDir::new().unwrap();
         let mut command = Command::new(python());
         command.args(["-c", INHERIT, how, &signal.as_raw().to_string()]);
@@ -66,7 +62,7 @@ impl Started {
 
 #[test]
 fn a_daemon_ends_by_signals_that_its_parent_has_blocked_or_ignored() {
-    for (name, args) in DAEMONS {
+    for (name, args) in daemons().iter() {
         for how in ["blocked", "ignored"] {
             for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
                 let mut daemon = Started::start(how, signal, name, args);
@@ -79,10 +75,10 @@ fn a_daemon_ends_by_signals_that_its_parent_has_blocked_or_ignored() {
 
 #[test]
 fn a_hup_that_is_blocked_is_heard_and_one_that_is_ignored_ends_nothing() {
-    for (name, args) in DAEMONS {
+    for (name, args) in daemons().iter() {
         let mut daemon = Started::start("blocked", Signal::HUP, name, args);
         daemon.handles(name, Signal::HUP);
-        if name == "zibrato-broker" {
+        if *name == "zibrato-broker" {
             daemon.running.signal(Signal::HUP);
             daemon.running.says(&["event=\"reloaded\""]);
             assert_eq!(daemon.running.stop(Signal::TERM).code(), Some(0));
@@ -94,7 +90,7 @@ fn a_hup_that_is_blocked_is_heard_and_one_that_is_ignored_ends_nothing() {
         let mut daemon = Started::start("ignored", Signal::HUP, name, args);
         daemon.handles(name, Signal::TERM);
         daemon.running.signal(Signal::HUP);
-        if name == "zibrato-broker" {
+        if *name == "zibrato-broker" {
             daemon.running.says(&["event=\"reloaded\""]);
         } else {
             assert!(daemon.has("SigIgn", Signal::HUP), "{name}");
@@ -123,7 +119,7 @@ fn a_command_ends_by_signals_that_its_parent_has_blocked_or_ignored() {
 
 #[test]
 fn a_daemon_may_open_as_many_descriptors_as_its_hard_limit_allows() {
-    for (name, args) in DAEMONS {
+    for (name, args) in daemons().iter() {
         let folder = TempDir::new().unwrap();
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", "ulimit -S -n 64; exec \"$@\"", "sh"]).arg(program(name)).args(args);

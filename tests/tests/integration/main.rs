@@ -5,6 +5,7 @@
 mod bad_input;
 mod carbon;
 mod check;
+mod daemons;
 mod delivery;
 mod demand;
 mod descriptors;
@@ -18,6 +19,7 @@ mod levels;
 mod machine;
 mod manual;
 mod million;
+mod own_backend;
 mod python;
 mod quickstart;
 mod readme;

@@ -1,8 +1,10 @@
 //! Standard output and standard error that are full, closed or not read: daemons go on and count,
 //! commands say so.
 
+use crate::daemons::Daemons;
 use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,22 +12,16 @@ use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 use zibrato::Zibrato;
-use zibrato_tests::{Broker, DEADLINE, Ports, Running, Signal, program, wait_until};
+use zibrato_tests::{BACKENDS, Broker, DEADLINE, Ports, Running, Signal, program, wait_until};
 
-/// Every daemon that serves pages, with flags without which it does not start.
-const DAEMONS: [(&str, &[&str]); 4] = [
-    ("zibrato-broker", &["--no-journal"]),
-    ("zibrato-carbon", &["--dead-letters", "letters"]),
-    (
-        "zibrato-librato",
-        &["--dead-letters", "letters", "--username", "a", "--apitoken-file", "token"],
-    ),
-    ("zibrato-slack", &["--dead-letters", "letters", "--webhook-url-file", "webhook"]),
-];
+/// Every daemon that serves pages, with flags with which it starts.
+fn daemons() -> Daemons {
+    Daemons::with(&["--no-journal"], &["--dead-letters", "letters"])
+}
 
 /// The commands that print, in a folder with a journal and an empty folder of dead letters; those
 /// that need a broker's port come besides.
-const COMMANDS: [(&str, &[&str]); 16] = [
+const COMMANDS: [(&str, &[&str]); 13] = [
     ("zibrato-broker", &["--help"]),
     ("zibrato-broker", &["--version"]),
     ("zibrato-broker", &["--check", "--port", "0", "--http", "off", "--journal", "other"]),
@@ -35,12 +31,9 @@ const COMMANDS: [(&str, &[&str]); 16] = [
     ("zibrato-broker", &["journal", "dump", "--lines", "--journal", "journal"]),
     ("zibrato-broker", &["journal", "verify", "--journal", "journal"]),
     ("zibrato-broker", &["cursors", "--help"]),
-    ("zibrato-carbon", &["--help"]),
     ("zibrato-carbon", &["--version"]),
     ("zibrato-carbon", &["deadletter", "--help"]),
     ("zibrato-carbon", &["deadletter", "list", "--dead-letters", "letters"]),
-    ("zibrato-librato", &["--help"]),
-    ("zibrato-slack", &["--help"]),
     ("zibrato-tail", &["--help"]),
 ];
 
@@ -53,10 +46,8 @@ struct Daemon {
 impl Daemon {
     /// Starts one, by a line of the shell in which `"$@"` is the daemon, and waits until it serves
     /// its pages.
-    fn start(name: &str, flags: &[&str], line: &str, folder: &Path) -> Self {
+    fn start(name: &str, flags: &[impl AsRef<OsStr>], line: &str, folder: &Path) -> Self {
         let ports = Ports::take();
-        std::fs::write(folder.join("token"), "tok123").unwrap();
-        std::fs::write(folder.join("webhook"), "http://127.0.0.1:1/not-there").unwrap();
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", line, "sh"]).arg(program(name)).args(flags).current_dir(folder);
         shell.arg("--port").arg(ports.at(0).to_string());
@@ -91,7 +82,7 @@ fn fifo(folder: &Path) -> (PathBuf, File) {
 
 #[test]
 fn a_daemon_whose_log_cannot_be_written_goes_on_and_counts_the_lines() {
-    for (name, flags) in DAEMONS {
+    for (name, flags) in daemons().iter() {
         let folder = TempDir::new().unwrap();
         let mut daemon = Daemon::start(name, flags, "exec \"$@\" 2>/dev/full", folder.path());
         wait_until(DEADLINE, "dropped lines", || daemon.dropped() >= 1.0);
@@ -101,14 +92,14 @@ fn a_daemon_whose_log_cannot_be_written_goes_on_and_counts_the_lines() {
 
 #[test]
 fn a_daemon_whose_log_nobody_has_open_any_more_goes_on_and_counts_the_lines() {
-    for (name, flags) in DAEMONS {
+    for (name, flags) in daemons().iter() {
         let folder = TempDir::new().unwrap();
         let (_, reader) = fifo(folder.path());
         let mut daemon = Daemon::start(name, flags, "exec \"$@\" 2>fifo", folder.path());
         drop(reader);
         // The broker says something when it is asked to; a worker says that there is no broker.
         wait_until(DEADLINE, "dropped lines", || {
-            if name == "zibrato-broker" {
+            if *name == "zibrato-broker" {
                 daemon.running.signal(Signal::HUP);
             }
             daemon.dropped() >= 1.0
@@ -119,7 +110,7 @@ fn a_daemon_whose_log_nobody_has_open_any_more_goes_on_and_counts_the_lines() {
 
 #[test]
 fn a_daemon_whose_log_is_a_full_pipe_that_nobody_reads_runs_and_ends() {
-    for (name, flags) in DAEMONS {
+    for (name, flags) in daemons().iter() {
         let folder = TempDir::new().unwrap();
         let (_, mut reader) = fifo(folder.path());
         let room = fcntl_setpipe_size(&reader, 4096).unwrap();
@@ -181,9 +172,11 @@ fn commands(line: &str, check: impl Fn(&str, Option<i32>, &str)) {
     assert_eq!(z.flush(DEADLINE).delivered, 1);
     let list = ["cursors", "list", "--port", &broker.port().to_string()].map(str::to_owned);
     let keygen = ["keygen", "--out", "keys"].map(str::to_owned);
+    let helps = BACKENDS.map(|backend| (backend.program, &["--help"][..]));
     let commands = COMMANDS
-        .iter()
-        .map(|(name, args)| (*name, args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>()));
+        .into_iter()
+        .chain(helps)
+        .map(|(name, args)| (name, args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>()));
     let port = broker.publishing_port().to_string();
     let check_tail = ["--check", "--port", &port].map(str::to_owned);
     let letters = ["--dead-letters", "letters"].map(str::to_owned);
@@ -246,7 +239,7 @@ fn tail_says_that_it_cannot_print_and_ends() {
 
 #[test]
 fn a_wrong_command_line_has_its_code_when_nobody_can_be_told() {
-    for name in ["zibrato-broker", "zibrato-carbon", "zibrato-slack", "zibrato-tail"] {
+    for (name, _) in daemons().and_tail(&[]).iter() {
         for (flag, code) in [("--nonsense", 64), ("--log-level=inof", 78)] {
             let mut shell = Command::new("/bin/sh");
             shell.args(["-c", "exec \"$@\" 2>/dev/full", "sh"]).arg(program(name)).arg(flag);

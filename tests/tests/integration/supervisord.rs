@@ -9,13 +9,9 @@ use std::time::Duration;
 use zibrato::Zibrato;
 use zibrato::wire::{BatchReader, Message, Value, batch_topic, message};
 use zibrato_tests::fake::{FakeLibrato, FakeSlack};
-use zibrato_tests::{Carbon, DEADLINE, Ports, Supervisord, program, repository, wait_until};
-
-const WORKERS: [&str; 3] = [
-    "zibrato-workers:zibrato-carbon",
-    "zibrato-workers:zibrato-librato",
-    "zibrato-workers:zibrato-slack",
-];
+use zibrato_tests::{
+    BACKENDS, Carbon, DEADLINE, Ports, Supervisord, program, repository, wait_until,
+};
 
 #[test]
 fn what_the_broker_accepted_before_all_stop_is_delivered_once_when_they_have_started_again() {
@@ -23,11 +19,12 @@ fn what_the_broker_accepted_before_all_stop_is_delivered_once_when_they_have_sta
     let (librato, slack) = (FakeLibrato::start().unwrap(), FakeSlack::start().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let environment = environment(folder.path(), &ports, &carbon, &librato, &slack);
-    let environment: Vec<_> = environment.iter().map(|(k, v)| (*k, &**v)).collect();
+    let environment: Vec<_> = environment.iter().map(|(k, v)| (&**k, &**v)).collect();
     let supervisord = Supervisord::start(&programs(folder.path()), &environment);
     supervisord.all(&["zibrato-broker"], "RUNNING");
-    supervisord.all(&WORKERS, "RUNNING");
-    for worker in ["carbon", "librato", "slack"] {
+    let workers = BACKENDS.map(|backend| format!("zibrato-workers:{}", backend.program));
+    supervisord.all(&workers.each_ref().map(String::as_str), "RUNNING");
+    for worker in BACKENDS.map(|backend| backend.name()) {
         wait_until(DEADLINE, "the workers to hear of the broker", || {
             let log = fs::read_to_string(folder.path().join(format!("{worker}.log")));
             log.is_ok_and(|log| log.contains("broker_connected"))
@@ -48,13 +45,13 @@ fn what_the_broker_accepted_before_all_stop_is_delivered_once_when_they_have_sta
         wait_until(DEADLINE, "traffic at Librato", || in_librato(&librato) > 0.0);
         wait_until(DEADLINE, "traffic at Slack", || in_slack(&slack) > 0.0);
         let stop = |what| supervisord.control(&["stop", what]);
-        assert_eq!(stop("zibrato-workers:*").matches(": stopped\n").count(), 3);
+        assert_eq!(stop("zibrato-workers:*").matches(": stopped\n").count(), BACKENDS.len());
         assert_eq!(stop("zibrato-broker"), "zibrato-broker: stopped\n");
         ended.store(true, Ordering::Relaxed);
     });
     let log = fs::read_to_string(supervisord.folder().join("log")).unwrap();
-    for program in ["broker", "carbon", "librato", "slack"] {
-        let stopped = format!("stopped: zibrato-{program} (exit status 0)");
+    for program in BACKENDS.map(|backend| backend.program).into_iter().chain(["zibrato-broker"]) {
+        let stopped = format!("stopped: {program} (exit status 0)");
         assert!(log.contains(&stopped), "no {stopped:?} in\n{log}");
     }
 
@@ -100,32 +97,34 @@ fn environment(
     carbon: &Carbon,
     librato: &FakeLibrato,
     slack: &FakeSlack,
-) -> Vec<(&'static str, String)> {
+) -> Vec<(String, String)> {
     let (token, webhook) = (folder.join("token"), folder.join("webhook"));
     fs::write(&token, FakeLibrato::APITOKEN).unwrap();
     fs::write(&webhook, slack.webhook_url()).unwrap();
     let path = std::env::var("PATH").unwrap_or_default();
     let programs = program("zibrato-broker").parent().unwrap().display().to_string();
     let publishing = ports.at(1).to_string();
-    vec![
+    let mut variables: Vec<_> = [
         ("PATH", format!("{programs}:{path}")),
         ("ZIBRATO_BROKER_PORT", ports.at(0).to_string()),
         // How full the disk of a test machine is shall not matter.
         ("ZIBRATO_BROKER_JOURNAL_MIN_FREE", "0".to_owned()),
         ("ZIBRATO_BROKER_HTTP", format!("127.0.0.1:{}", ports.at(4))),
-        ("ZIBRATO_CARBON_PORT", publishing.clone()),
-        ("ZIBRATO_CARBON_FLUSH", "1".to_owned()),
         ("ZIBRATO_CARBON_CARBON", format!("127.0.0.1:{}", carbon.port())),
-        ("ZIBRATO_LIBRATO_PORT", publishing.clone()),
-        ("ZIBRATO_LIBRATO_FLUSH", "1".to_owned()),
         ("ZIBRATO_LIBRATO_API_URL", librato.url()),
         ("ZIBRATO_LIBRATO_USERNAME", FakeLibrato::USERNAME.to_owned()),
         ("ZIBRATO_LIBRATO_APITOKEN_FILE", token.display().to_string()),
-        ("ZIBRATO_SLACK_PORT", publishing),
-        ("ZIBRATO_SLACK_FLUSH", "1".to_owned()),
         ("ZIBRATO_SLACK_PACE", "0.1".to_owned()),
         ("ZIBRATO_SLACK_WEBHOOK_URL_FILE", webhook.display().to_string()),
     ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    for backend in BACKENDS {
+        let prefix = format!("ZIBRATO_{}", backend.name().to_uppercase());
+        variables.push((format!("{prefix}_PORT"), publishing.clone()));
+        variables.push((format!("{prefix}_FLUSH"), "1".to_owned()));
+    }
+    variables
 }
 
 struct RaiseOnDrop<'a>(&'a AtomicBool);

@@ -1,7 +1,7 @@
 //! Values of flags that are wrong: what is expected, and where they were given.
 
 use std::process::Command;
-use zibrato_tests::{Running, program};
+use zibrato_tests::{BACKENDS, Running, program};
 
 /// The placeholders of flags that take a number.
 const NUMBERS: [&str; 11] = [
@@ -20,14 +20,13 @@ const NUMBERS: [&str; 11] = [
 
 #[test]
 fn whoever_gives_no_number_where_one_belongs_is_told_what_is_expected() {
-    for (name, command, fewest) in [
+    let backends = BACKENDS.map(|backend| (backend.program, &[][..], 8));
+    let others = [
         ("zibrato-broker", &[][..], 9),
         ("zibrato-broker", &["journal", "dump"], 1),
-        ("zibrato-carbon", &[], 8),
-        ("zibrato-librato", &[], 8),
-        ("zibrato-slack", &[], 9),
         ("zibrato-tail", &[], 1),
-    ] {
+    ];
+    for (name, command, fewest) in others.into_iter().chain(backends) {
         let help = Command::new(program(name)).args(command).arg("--help").output().unwrap();
         let help = String::from_utf8(help.stdout).unwrap();
         let words: Vec<_> = help.split_whitespace().collect();

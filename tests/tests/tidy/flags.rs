@@ -1,5 +1,6 @@
 //! The tables of docs/flags.md are what `--help` says.
 
+use super::backends::{TAIL, workers};
 use super::rewrites;
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -7,16 +8,10 @@ use zibrato_tests::{Running, program, repository};
 
 const FILE: &str = "docs/flags.md";
 
-/// The worker program that has no backend, and so few of the flags that the others share.
-const TAIL: &str = "zibrato-tail";
-
 /// Every daemon: the broker, and each worker in `workers/src/bin`.
 fn daemons() -> Vec<String> {
-    let mut names = vec!["zibrato-broker".to_owned()];
-    for entry in std::fs::read_dir(repository().join("workers/src/bin")).unwrap() {
-        let path = entry.unwrap().path();
-        names.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
-    }
+    let mut names = workers();
+    names.push("zibrato-broker".to_owned());
     names.sort();
     names
 }
@@ -47,7 +42,8 @@ fn the_tables_of_flags_are_what_help_says() {
     );
 }
 
-/// All tables: what all programs have, what all workers have besides, and what each has alone.
+/// All that is generated: tables of what all programs have, what all workers have besides, and what
+/// each has alone. Those of the workers have their headings with them.
 fn tables() -> BTreeMap<String, String> {
     let all: BTreeMap<_, _> =
         daemons().into_iter().map(|name| (name.clone(), rows(&name, &help(&name, &[])))).collect();
@@ -57,13 +53,19 @@ fn tables() -> BTreeMap<String, String> {
     let mut tables = BTreeMap::new();
     tables.insert("flags: all programs".to_owned(), table(&common));
     tables.insert("flags: all workers".to_owned(), table(&workers));
+    let mut sections = String::new();
     for (name, rows) in &all {
-        let mut own = without(rows, &common);
-        if name != TAIL {
-            own = without(&own, &workers);
+        let own = without(rows, &common);
+        if name == "zibrato-broker" {
+            tables.insert(format!("flags: {name}"), table(&own));
+            continue;
         }
-        tables.insert(format!("flags: {name}"), table(&own));
+        let own = if name == TAIL { own } else { without(&own, &workers) };
+        let text = help(name, &[]);
+        let about = text.lines().next().unwrap();
+        sections += &format!("\n## {name}\n\n{about}.\n\n{}", table(&own));
     }
+    tables.insert("flags: each worker".to_owned(), sections + "\n");
 
     let all: BTreeMap<_, _> =
         daemons().into_iter().map(|name| (name.clone(), lines(&name))).collect();

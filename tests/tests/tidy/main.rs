@@ -1,10 +1,11 @@
 //! Rules of this repository that no compiler knows.
 //!
 //! `ZIBRATO_TIDY=write cargo test -p zibrato-tests --test tidy` rewrites what is generated (the
-//! tables of docs/flags.md, the fuzz seeds) instead of comparing it.
+//! tables of docs/flags.md, the workers of supervisord, the fuzz seeds) instead of comparing it.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 
+mod backends;
 mod documents;
 mod edges;
 mod flags;

@@ -9,7 +9,8 @@
 use super::name;
 use super::parts::TimerParts;
 use crate::backend::Payload;
-use crate::naming::{Alike, Claims, Identity, described, fnv1a};
+use crate::hash::fnv1a;
+use crate::naming::{Alike, Claims, Identity, described};
 use std::collections::HashSet;
 use std::io::Write as _;
 use zibrato::window::{Fold, Series, Window};

@@ -6,7 +6,8 @@
 //! Pure. A path is `parts.with.dots;tag=value;tag=value`: what stands before the first `;` becomes
 //! directories and a file, so a part may not be longer than a file name.
 
-use crate::naming::{fnv1a, marked};
+use crate::hash::fnv1a;
+use crate::naming::marked;
 use std::borrow::Cow;
 
 /// The longest part of a path: a file name has at most 255 bytes, and Carbon appends `.wsp`.

@@ -1,4 +1,6 @@
 //! Which numbers of a timer Carbon gets, each under a name of its own: `count`, `mean`, `p99` …
+//!
+//! Pure.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,5 +1,6 @@
 //! Sends one payload until the backend has said what becomes of it, and waits between the tries.
 
+use super::key::PayloadId;
 use super::{Delivery, causes};
 use crate::backend::{Backend, Payload, RefusedPart, SendError};
 use crate::backoff::roll;
@@ -25,6 +26,23 @@ pub(super) enum Answer {
 }
 
 impl<B: Backend> Delivery<B> {
+    /// Sends a payload, whole or in parts, until it is known what becomes of each series. Whether
+    /// all of it was taken.
+    pub(super) fn settle(&mut self, payload: Payload, id: PayloadId) -> ControlFlow<(), bool> {
+        let series = payload.series as u64;
+        match self.attempt(&payload)? {
+            Answer::Taken => {
+                self.refused_whole = 0;
+                self.shared.ledger.write(|c| c.series_delivered += series);
+                Continue(true)
+            }
+            Answer::TakenInPart { refused, why } => self.taken_in_part(&payload, refused, id, why),
+            Answer::Refused { why } => {
+                self.refused(payload, id, why, Duration::from_millis(id.length_ms))
+            }
+        }
+    }
+
     pub(super) fn attempt(&mut self, payload: &Payload) -> ControlFlow<(), Answer> {
         let mut unknown = false;
         loop {

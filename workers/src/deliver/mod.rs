@@ -15,8 +15,8 @@ use crate::dead_letters::DeadLetters;
 use crate::progress::Progress;
 use crate::queue::{NoWindow, Queue, Waiting};
 use crate::status::Status;
-use attempt::Answer;
 use catch_up::CatchUp;
+use key::{PayloadId, key};
 use std::error::Error;
 use std::ops::ControlFlow::{self, Continue};
 use std::sync::Arc;
@@ -78,14 +78,6 @@ struct Limits {
     retry: LogLimit,
     letters: LogLimit,
     catch_up: LogLimit,
-}
-
-/// Where a payload belongs: its window, and its place in it.
-#[derive(Clone, Copy)]
-struct Of {
-    start_ms: u64,
-    length_ms: u64,
-    index: usize,
 }
 
 impl<B: Backend> Delivery<B> {
@@ -165,9 +157,9 @@ impl<B: Backend> Delivery<B> {
         }
         let (mut whole, count) = (true, payloads.len());
         for (index, payload) in payloads.into_iter().enumerate() {
-            let of = Of { start_ms, length_ms, index };
-            whole &= self.settle(self.keyed(payload, of), of)?;
-            whole &= self.take_back(of)?;
+            let id = PayloadId { start_ms, length_ms, index };
+            whole &= self.settle(self.keyed(payload, id), id)?;
+            whole &= self.take_back(id)?;
         }
         self.shared.ledger.write(|c| match whole {
             true => c.windows_delivered += 1,
@@ -177,26 +169,9 @@ impl<B: Backend> Delivery<B> {
         Continue(())
     }
 
-    /// Sends a payload, whole or in parts, until it is known what becomes of each series. Whether
-    /// all of it was taken.
-    fn settle(&mut self, payload: Payload, of: Of) -> ControlFlow<(), bool> {
-        let series = payload.series as u64;
-        match self.attempt(&payload)? {
-            Answer::Taken => {
-                self.refused_whole = 0;
-                self.shared.ledger.write(|c| c.series_delivered += series);
-                Continue(true)
-            }
-            Answer::TakenInPart { refused, why } => self.taken_in_part(&payload, refused, of, why),
-            Answer::Refused { why } => {
-                self.refused(payload, of, why, Duration::from_millis(of.length_ms))
-            }
-        }
-    }
-
     /// A payload with the key that belongs to it.
-    fn keyed(&self, mut payload: Payload, of: Of) -> Payload {
-        payload.key = key::key(&self.name, of.start_ms, of.length_ms, of.index, &payload.body);
+    fn keyed(&self, mut payload: Payload, id: PayloadId) -> Payload {
+        payload.key = key(&self.name, id, &payload.body);
         payload
     }
 }

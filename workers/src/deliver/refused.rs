@@ -1,9 +1,10 @@
 //! What the backend refuses for good: the bad series are found, and kept in dead letters.
 
 use super::attempt::Answer;
+use super::key::PayloadId;
 use super::names::{MOST_NAMES, sample};
 use super::split::{Found, Pieces, halves};
-use super::{Delivery, Of, PROBE, PROBE_AGAIN};
+use super::{Delivery, PROBE, PROBE_AGAIN};
 use crate::backend::{Backend, Payload, RefusedPart};
 use crate::backoff::roll;
 use crate::dead_letters::{DeadLetters, KeepError, Letter};
@@ -18,13 +19,13 @@ impl<B: Backend> Delivery<B> {
     pub(super) fn refused(
         &mut self,
         payload: Payload,
-        of: Of,
+        id: PayloadId,
         why: String,
         longest: Duration,
     ) -> ControlFlow<(), bool> {
         let cut = halves(&payload, self.backend.split(&payload));
         let Some(cut) = cut else {
-            self.reject(&payload, of, self.names(&payload), why)?;
+            self.reject(&payload, id, self.names(&payload), why)?;
             return Continue(false);
         };
         self.shared.ledger.write(|c| c.payloads_split += 1);
@@ -33,7 +34,7 @@ impl<B: Backend> Delivery<B> {
         // A window must not be split for longer than it is. Only the requests that the backend
         // answered count: an outage says nothing about the series.
         while let Some(piece) = pieces.next(self.split_for >= longest) {
-            let piece = self.keyed(piece, of);
+            let piece = self.keyed(piece, id);
             let series = piece.series as u64;
             let answer = self.attempt(&piece)?;
             self.split_for += self.answered_in;
@@ -44,7 +45,7 @@ impl<B: Backend> Delivery<B> {
                 }
                 Answer::TakenInPart { refused, why } => {
                     pieces.taken();
-                    whole &= self.taken_in_part(&piece, refused, of, why)?;
+                    whole &= self.taken_in_part(&piece, refused, id, why)?;
                 }
                 Answer::Refused { why } => {
                     let halves = halves(&piece, self.backend.split(&piece));
@@ -57,7 +58,7 @@ impl<B: Backend> Delivery<B> {
         match found {
             Found::Nothing => {
                 self.refused_whole = self.refused_whole.saturating_add(1);
-                self.reject(&payload, of, self.names(&payload), why)?;
+                self.reject(&payload, id, self.names(&payload), why)?;
                 whole = false;
             }
             Found::Bad(bad) => {
@@ -66,8 +67,8 @@ impl<B: Backend> Delivery<B> {
                 tracing::debug!(event = "split", key = payload.key, series, bad_parts, requests);
                 for (piece, why) in bad {
                     // One that was not tried has no key, and letters are told apart by it.
-                    let piece = self.keyed(piece, of);
-                    self.reject(&piece, of, self.names(&piece), why)?;
+                    let piece = self.keyed(piece, id);
+                    self.reject(&piece, id, self.names(&piece), why)?;
                     whole = false;
                 }
             }
@@ -80,7 +81,7 @@ impl<B: Backend> Delivery<B> {
         &mut self,
         payload: &Payload,
         refused: RefusedPart,
-        of: Of,
+        id: PayloadId,
         why: String,
     ) -> ControlFlow<(), bool> {
         let (mut part, names, taken) = match refused {
@@ -96,8 +97,8 @@ impl<B: Backend> Delivery<B> {
         };
         part.series = payload.series - taken;
         self.shared.ledger.write(|c| c.series_delivered += taken as u64);
-        let part = self.keyed(part, of);
-        self.reject(&part, of, names, why)?;
+        let part = self.keyed(part, id);
+        self.reject(&part, id, names, why)?;
         Continue(false)
     }
 
@@ -111,7 +112,7 @@ impl<B: Backend> Delivery<B> {
     fn reject(
         &mut self,
         payload: &Payload,
-        of: Of,
+        id: PayloadId,
         names: Option<String>,
         why: String,
     ) -> ControlFlow<()> {
@@ -128,8 +129,8 @@ impl<B: Backend> Delivery<B> {
         let letter = Letter {
             name: self.name.clone(),
             key: payload.key.clone(),
-            start_ms: of.start_ms,
-            length_ms: of.length_ms,
+            start_ms: id.start_ms,
+            length_ms: id.length_ms,
             series,
             names: names.unwrap_or_default(),
             rejected_ms: unix_ms(),

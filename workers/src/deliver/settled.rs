@@ -1,6 +1,7 @@
 //! What was delivered and may still get lost, because the far side confirms nothing.
 
-use super::{Delivery, Of, PROBE, causes, key};
+use super::key::{PayloadId, parse};
+use super::{Delivery, PROBE, causes};
 use crate::backend::{Backend, Refusal};
 use crate::progress::SETTLE_STEP;
 use std::collections::BTreeSet;
@@ -21,7 +22,7 @@ impl<B: Backend> Delivery<B> {
 
     /// Treats what was taken and turned out to be refused as refused. Whether none of it was of the
     /// window at hand.
-    pub(super) fn take_back(&mut self, at_hand: Of) -> ControlFlow<(), bool> {
+    pub(super) fn take_back(&mut self, at_hand: PayloadId) -> ControlFlow<(), bool> {
         let (mut whole, mut lost) = (true, BTreeSet::new());
         while let Some(Refusal { payload, why }) = self.backend.take_back() {
             // Its parts are delivered after the windows that it held up.
@@ -30,13 +31,13 @@ impl<B: Backend> Delivery<B> {
             self.shared.ledger.write(|c| {
                 c.series_delivered = c.series_delivered.saturating_sub(series);
             });
-            let of = key::place(&payload.key).unwrap_or(at_hand);
+            let id = parse(&payload.key).unwrap_or(at_hand);
             self.split_for = Duration::ZERO;
-            let is_whole = self.refused(payload, of, why, LONGEST_SPLIT)?;
+            let is_whole = self.refused(payload, id, why, LONGEST_SPLIT)?;
             self.split_for = Duration::ZERO;
-            if of.start_ms == at_hand.start_ms {
+            if id.start_ms == at_hand.start_ms {
                 whole &= is_whole;
-            } else if !is_whole && lost.insert(of.start_ms) {
+            } else if !is_whole && lost.insert(id.start_ms) {
                 self.shared.ledger.write(|c| {
                     c.windows_delivered = c.windows_delivered.saturating_sub(1);
                     c.windows_lost += 1;

@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::time::{Duration, UNIX_EPOCH};
-use ureq::http::Uri;
 
 /// The most that is read of an answer's body; the rest is cut.
 const MAX_ANSWER_BYTES: u64 = 1 << 20;
@@ -55,12 +54,6 @@ impl Answer {
     pub(crate) const fn is_wrong_place(&self) -> bool {
         matches!(self.status, 300..=399 | 402 | 404 | 405 | 407 | 410 | 421 | 451)
     }
-
-    /// The host that a redirect leads to, if it names one. The rest of the address may be a secret.
-    pub(crate) fn redirect_host(&self) -> Option<String> {
-        let place = self.header("location")?.trim().parse::<Uri>().ok()?;
-        place.host().map(str::to_owned)
-    }
 }
 
 #[cfg(test)]
@@ -87,20 +80,5 @@ mod tests {
         }
         let bare = Answer { status: 429, headers: Vec::new(), body: Vec::new() };
         assert_eq!(bare.retry_after(now_ms), None);
-    }
-
-    #[test]
-    fn a_redirect_names_its_host_and_nothing_else() {
-        for (location, host) in [
-            (Some("https://me:secret@portal.example:8443/login?token=x"), Some("portal.example")),
-            (Some("/login/secret"), None),
-            (Some("not an address"), None),
-            (None, None),
-        ] {
-            let headers = location.map(|place| ("location".to_owned(), place.to_owned()));
-            let headers = headers.into_iter().collect();
-            let answer = Answer { status: 302, headers, body: Vec::new() };
-            assert_eq!(answer.redirect_host().as_deref(), host, "{location:?}");
-        }
     }
 }

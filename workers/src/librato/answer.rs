@@ -1,4 +1,6 @@
 //! What Librato's answer means for the payload: taken, try again, hold, or never.
+//!
+//! Pure.
 
 use crate::http::Answer;
 use crate::secret::Secret;

@@ -4,10 +4,13 @@
 //! name. Of series that become the same, the one that came first keeps the name, for as long as the
 //! worker runs; of those that come in one window, one without tags and all in lower case. The other's kind is appended to its name (`db.query` counted and timed: `db.query`
 //! and `db.query.timer`), or, if they are of one kind, a hash of what it was.
+//!
+//! Pure.
 
 use super::text::{self, MAX_TEXT};
 use crate::Payload;
-use crate::naming::{Alike, Claims, Identity, described, fnv1a, marked};
+use crate::hash::fnv1a;
+use crate::naming::{Alike, Claims, Identity, described, marked};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use zibrato::window::{Fold, Series, Window};

@@ -10,7 +10,7 @@ mod text;
 
 use crate::http::{Endpoint, HttpClient, Unanswered};
 use crate::once::Once;
-use crate::secret::{self, Given, Secret};
+use crate::secret::{GivenSecret, Secret};
 use crate::{Backend, BackendProgram, Payload, SendError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -181,14 +181,14 @@ fn open(
     let wrong = |why: &str| Failure::new(Exit::Config, why);
     let given = |name: &str, text: Option<String>| {
         let text = text.filter(|text| !text.is_empty())?;
-        Some(Given { secret: Secret::new(text), from: name.to_owned() })
+        Some(GivenSecret { secret: Secret::new(text), from: name.to_owned() })
     };
     let old = |name: &str| given(name, variable(name));
     let username = given("--username", flags.username).or_else(|| old("LIBRATO_USER"));
     let username = username.ok_or_else(|| {
         wrong("no user name; give --username or set ZIBRATO_LIBRATO_USERNAME (or LIBRATO_USER)")
     })?;
-    let token = secret::given("--apitoken", flags.apitoken, flags.apitoken_file)?;
+    let token = Secret::from_flag("--apitoken", flags.apitoken, flags.apitoken_file)?;
     let token = token.or_else(|| old("LIBRATO_TOKEN"));
     let token = token.ok_or_else(|| {
         wrong(

@@ -1,6 +1,9 @@
 //! Names and sources as Librato takes them.
+//!
+//! Pure.
 
-use crate::naming::{Tags, fnv1a, marked};
+use crate::hash::fnv1a;
+use crate::naming::{Tags, marked};
 use zibrato::DEFAULT_SOURCE;
 
 /// The longest name or source, in characters, which are all ASCII.

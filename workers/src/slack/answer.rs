@@ -1,10 +1,13 @@
 //! What Slack's answer means for the message: taken, try again, hold, or never.
+//!
+//! Pure.
 
 use crate::SendError;
 use crate::http::Answer;
 use crate::secret::Secret;
 use serde_json::Value;
 use std::time::Duration;
+use ureq::http::Uri;
 use zibrato::daemon::one_line;
 
 /// How long to wait when Slack limits the rate and names no time.
@@ -145,7 +148,7 @@ const fn by_status_alone(answer: &Answer) -> Class {
 fn by_status(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> SendError {
     let class = by_status_alone(answer);
     let body = String::from_utf8_lossy(&answer.body);
-    let redirect = || match answer.redirect_host() {
+    let redirect = || match redirect_host(answer) {
         Some(host) => format!("a redirect to {host}, which is not followed"),
         None => "a redirect, which is not followed".to_owned(),
     };
@@ -184,9 +187,15 @@ fn error(
     }
 }
 
+/// The host that a redirect leads to, if it names one. The rest of the address may be a secret.
+fn redirect_host(answer: &Answer) -> Option<String> {
+    let place = answer.header("location")?.trim().parse::<Uri>().ok()?;
+    place.host().map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{WORDS, judge_api, judge_webhook};
+    use super::{WORDS, judge_api, judge_webhook, redirect_host};
     use crate::http::Answer;
     use crate::{Secret, SendError};
     use std::error::Error;
@@ -310,5 +319,20 @@ mod tests {
     #[test]
     fn the_table_of_words_is_in_order() {
         assert!(WORDS.is_sorted_by(|a, b| a.0 < b.0));
+    }
+
+    #[test]
+    fn a_redirect_names_its_host_and_nothing_else() {
+        for (location, host) in [
+            (Some("https://me:secret@portal.example:8443/login?token=x"), Some("portal.example")),
+            (Some("/login/secret"), None),
+            (Some("not an address"), None),
+            (None, None),
+        ] {
+            let headers = location.map(|place| ("location".to_owned(), place.to_owned()));
+            let headers = headers.into_iter().collect();
+            let answer = Answer { status: 302, headers, body: Vec::new() };
+            assert_eq!(redirect_host(&answer).as_deref(), host, "{location:?}");
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! A window as a message: what changed most stands first, and nothing exceeds Slack's limits.
+//!
+//! Pure.
 
 use super::format::{escape, number, seconds, shorten, window as window_text};
 use super::history::{History, Past};
-use crate::naming::fnv1a;
+use crate::hash::fnv1a;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::cmp::Reverse;

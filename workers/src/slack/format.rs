@@ -1,4 +1,6 @@
 //! How names, numbers, times and windows read in a message.
+//!
+//! Pure.
 
 /// Escapes the three characters that mean something to Slack, so that no name makes a link or
 /// mentions anybody.

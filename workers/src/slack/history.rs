@@ -1,4 +1,6 @@
 //! What each series did in its last windows, for its sparkline and for how much it has changed.
+//!
+//! Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

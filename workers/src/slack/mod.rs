@@ -7,7 +7,7 @@ mod history;
 mod part;
 
 use crate::http::{Endpoint, HttpClient, Unanswered};
-use crate::secret::{self, Given, Secret};
+use crate::secret::{GivenSecret, Secret};
 use crate::{Backend, BackendProgram, Payload, SendError};
 use digest::{Digester, MAX_TITLE};
 use serde_json::json;
@@ -199,8 +199,9 @@ Examples:
 
     fn open(flags: SlackFlags) -> Result<Self, Failure> {
         let title = title(&flags.title)?;
-        let webhook = secret::given("--webhook-url", flags.webhook_url, flags.webhook_url_file)?;
-        let token = secret::given("--token", flags.token, flags.token_file)?;
+        let webhook =
+            Secret::from_flag("--webhook-url", flags.webhook_url, flags.webhook_url_file)?;
+        let token = Secret::from_flag("--token", flags.token, flags.token_file)?;
         let channel = flags.channel.map(|channel| channel.trim().to_owned());
         let channel = channel.filter(|channel| !channel.is_empty());
         let destination = destination(webhook, token, channel)?;
@@ -251,13 +252,15 @@ fn title(text: &str) -> Result<String, Failure> {
 
 /// The one destination that is given.
 fn destination(
-    webhook: Option<Given>,
-    token: Option<Given>,
+    webhook: Option<GivenSecret>,
+    token: Option<GivenSecret>,
     channel: Option<String>,
 ) -> Result<Destination, Failure> {
     match (webhook, token, channel) {
-        (Some(Given { secret: url, from }), None, None) => Ok(Destination::Webhook { url, from }),
-        (None, Some(Given { secret: token, from }), Some(channel)) => {
+        (Some(GivenSecret { secret: url, from }), None, None) => {
+            Ok(Destination::Webhook { url, from })
+        }
+        (None, Some(GivenSecret { secret: token, from }), Some(channel)) => {
             if !token.expose().chars().all(|c| c.is_ascii_graphic()) {
                 return Err(wrong(&format!("{from}: has characters in it that no token has")));
             }

@@ -16,7 +16,7 @@ use super::logging::LogFormat;
 use super::stderr;
 use super::stdout::{self, stdout_failure};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Args, Command, Parser};
+use clap::{Arg, ArgMatches, Args, Command, Parser};
 use file::File;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -133,11 +133,33 @@ fn parse_from<T: Parser>(
     let first = whole.len().min(1);
     whole.splice(first..first, file.args.iter().cloned());
     let matches = command.try_get_matches_from_mut(whole);
-    let parsed = matches.and_then(|matches| T::from_arg_matches(&matches));
+    let parsed = matches.and_then(|matches| {
+        require(&T::command(), &mut command, &matches)?;
+        T::from_arg_matches(&matches)
+    });
     match parsed {
         Ok(flags) => Ok((flags, Origins::new(&command, &args, &file, variable))),
         Err(error) => Err(blame(&mut command, &args, &file, variable, error)),
     }
+}
+
+/// Refuses a command line without a flag that `original` requires. In `command` it is not required,
+/// because it may stand before and after a subcommand.
+fn require(
+    original: &Command,
+    command: &mut Command,
+    matches: &ArgMatches,
+) -> Result<(), clap::Error> {
+    let required = original.get_arguments().filter(|arg| arg.is_required_set());
+    let missing = required
+        .filter(|arg| !arg.is_positional() && !matches.contains_id(arg.get_id().as_str()))
+        .find_map(|arg| command.get_arguments().find(|known| known.get_id() == arg.get_id()));
+    if let Some(arg) = missing {
+        let variable = arg.get_env().unwrap_or_default().display();
+        let why = format!("{arg} is required; give it, or set {variable}");
+        return Err(command.error(ErrorKind::MissingRequiredArgument, why));
+    }
+    Ok(())
 }
 
 /// Says which variable or which key of the file has a wrong value. The parser knows flags only, and
@@ -209,7 +231,8 @@ fn with_variables(command: Command) -> Command {
         Some(long) if !matches!(long, "help" | "version") => {
             let name = format!("{prefix}_{}", variable_name(long));
             let takes_values = arg.get_action().takes_values();
-            let arg = arg.env(name).hide_env_values(true).global(global);
+            let required = arg.is_required_set() && !global;
+            let arg = arg.env(name).hide_env_values(true).global(global).required(required);
             arg.allow_negative_numbers(takes_values)
         }
         _ => arg,

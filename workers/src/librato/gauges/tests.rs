@@ -120,7 +120,7 @@ fn names_and_sources_are_made_legal() {
 
 /// What a name that is changed by cleaning becomes.
 fn marked(clean: &str, name: &str) -> String {
-    crate::naming::marked(clean, crate::naming::fnv1a(name.as_bytes()), 255)
+    crate::naming::marked(clean, crate::hash::fnv1a(name.as_bytes()), 255)
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn two_kinds_of_one_name_never_share_a_gauge() {
 
 /// A name that is cut to so many bytes.
 fn cut(name: &str, most: usize) -> String {
-    crate::naming::marked(name, crate::naming::fnv1a(name.as_bytes()), most)
+    crate::naming::marked(name, crate::hash::fnv1a(name.as_bytes()), most)
 }
 
 #[test]

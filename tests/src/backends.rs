@@ -1,0 +1,56 @@
+//! The worker programs that deliver to a backend: one row for each.
+
+use std::path::Path;
+
+/// A worker program, and what it needs to start.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Backend {
+    /// The program, such as `zibrato-carbon`.
+    pub program: &'static str,
+    /// The flags without which it does not start; `FILE` stands for a file with its secret.
+    flags: &'static [&'static str],
+    secret: &'static str,
+}
+
+/// Every backend. What the tests do with each of them, they do with a new row too; a tidy test
+/// compares the rows with the programs that there are.
+pub const BACKENDS: [Backend; 3] = [
+    Backend { program: "zibrato-carbon", flags: &[], secret: "" },
+    Backend {
+        program: "zibrato-librato",
+        flags: &["--username", "a", "--apitoken-file", "FILE", "--api-url", "http://127.0.0.1:1"],
+        secret: "tok123\n",
+    },
+    Backend {
+        program: "zibrato-slack",
+        flags: &["--webhook-url-file", "FILE"],
+        secret: "http://127.0.0.1:1/x\n",
+    },
+];
+
+impl Backend {
+    /// Its name without `zibrato-`, such as `carbon`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.program.trim_start_matches("zibrato-")
+    }
+
+    /// Flags with which it starts. Its secret, if it has one, is put into a file in `folder`.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    #[must_use]
+    pub fn flags(&self, folder: &Path) -> Vec<String> {
+        let file = folder.join(self.name());
+        if !self.secret.is_empty() {
+            let written = std::fs::write(&file, self.secret);
+            assert!(written.is_ok(), "{}: {written:?}", file.display());
+        }
+        let flag = |flag: &&str| match *flag {
+            "FILE" => file.display().to_string(),
+            flag => flag.to_owned(),
+        };
+        self.flags.iter().map(flag).collect()
+    }
+}

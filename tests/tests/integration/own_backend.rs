@@ -1,0 +1,75 @@
+//! A worker that is written outside the crate of workers has all that the others have.
+
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+use zibrato::Zibrato;
+use zibrato_tests::{Broker, DEADLINE, Running, Signal, program, wait_until};
+
+const APPEND: &str = "zibrato-append";
+
+fn run(folder: &TempDir, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(program(APPEND));
+    let (status, output, log) = Running::run(command.args(args).current_dir(folder.path()));
+    (status.code(), output, log)
+}
+
+#[test]
+fn it_has_the_flags_commands_and_checks_of_every_worker() {
+    let (broker, folder) = (Broker::start(), TempDir::new().unwrap());
+    let port = broker.publishing_port().to_string();
+    let (code, help, _) = run(&folder, &["--help"]);
+    assert_eq!(code, Some(0));
+    let own = ["Appends the counters", "--file <FILE>", "ZIBRATO_APPEND_FILE", "Example:\n"];
+    let shared = ["--flush <SECONDS>", "ZIBRATO_APPEND_FLUSH", "deadletter", "--log-level"];
+    for part in own.iter().chain(&shared) {
+        assert!(help.contains(part), "{part}: {help}");
+    }
+    let flags = ["--file", "counts", "--dead-letters", "letters", "--port", &port];
+    let check = |more: &[&str]| run(&folder, &[&flags[..], &["--check"], more].concat());
+    assert_eq!(check(&[]), (Some(0), "fine\n".to_owned(), String::new()));
+    for (more, expected, part) in [
+        (["--file", "."], 78, "--file: . is a folder"),
+        (["--file", "/dev/null/x"], 78, "--file: /dev/null cannot be written"),
+        (["--flush", "x"], 64, "--flush 60"),
+    ] {
+        let (code, output, log) = check(&more);
+        assert_eq!((code, &*output), (Some(expected), ""), "{more:?}: {log}");
+        assert!(log.contains(part), "{more:?}: {log}");
+    }
+    let (code, completions, _) = run(&folder, &["completions", "bash"]);
+    assert!(code == Some(0) && completions.contains("--file"), "{completions}");
+    for command in [&[][..], &["run"], &["deadletter", "list"]] {
+        let (code, _, log) = run(&folder, command);
+        let part = "--file <FILE> is required; give it, or set ZIBRATO_APPEND_FILE";
+        assert!(code == Some(64) && log.contains(part), "{command:?}: {log}");
+    }
+    let (code, letters, log) = run(&folder, &["deadletter", "list", "--file", "counts"]);
+    assert!(code == Some(0) && letters.contains("dead letters in"), "{letters}{log}");
+}
+
+#[test]
+fn windows_arrive_and_what_was_counted_while_it_was_away_too() {
+    let folder = TempDir::new().unwrap();
+    let journal = folder.path().join("journal").display().to_string();
+    let broker = Broker::start_with(&["--journal", &journal, "--keep-levels", "info"]);
+    let file = folder.path().join("counts");
+    let flags = ["--flush", "1", "--file", file.to_str().unwrap()];
+    let z = Zibrato::builder().port(broker.port()).source("web-1");
+    let z = z.interval(Duration::from_millis(50)).build().unwrap();
+    let sum = || {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let values = text.lines().filter_map(|line| line.split_once(" web-1 logins "));
+        values.map(|(_, value)| value.parse::<f64>().unwrap()).sum::<f64>()
+    };
+    let mut worker = broker.worker(APPEND, &flags);
+    worker.says(&["event=\"started\"", "program=\"zibrato-append\"", "counts"]);
+    z.count("info", "logins", 3);
+    wait_until(DEADLINE, "the window", || sum() == 3.0);
+    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+    z.count("info", "logins", 4);
+    assert_eq!(z.flush(DEADLINE).delivered, 2);
+    let mut worker = broker.worker(APPEND, &flags);
+    wait_until(DEADLINE, "the window that it missed", || sum() == 7.0);
+    assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
+}
