@@ -2,14 +2,15 @@
 
 use crate::config::{Config, Exposure};
 use crate::curve::{Gate, ZapThread, secure};
+use crate::intake::SOCKETS;
 use crate::ipc::Folder;
 use crate::ports::{MAX_BASE_PORT, Ports};
+use crate::sockets::{REPLAY, SUBSCRIBERS, SocketSpec};
 use crate::start_error::StartError;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use zibrato::resources::new_context;
-use zibrato::wire::{Endpoint, MAX_REQUEST_BYTES};
 
 /// The host that means not to listen on TCP.
 pub(crate) const NO_TCP: &str = "off";
@@ -17,18 +18,9 @@ pub(crate) const NO_TCP: &str = "off";
 /// How many free base ports are tried.
 const ATTEMPTS: usize = 100;
 
-/// The most bytes of a message from a subscriber: a topic is short.
-const MAX_TOPIC_BYTES: i64 = 512;
-
-/// The most answers that wait for one reader that does not read them.
-const MAX_ANSWERS: i32 = 4;
-
-/// The most requests that wait from one reader, which asks again when it has its answer. They stay
-/// there when it is gone.
-const MAX_REQUESTS: i32 = 16;
-
-/// The sockets of a context: those of the endpoints, their monitors on both sides, and those that ask about keys.
-const SOCKETS: usize = 16;
+/// The sockets of a context besides those of intakes with threads: of the endpoints, of their monitors on
+/// both sides, and of those that ask about keys.
+const MAX_SOCKETS: usize = 16;
 
 /// Seconds after which the system asks a silent peer whether it is still there.
 const KEEPALIVE_IDLE: i32 = 60;
@@ -37,12 +29,12 @@ const KEEPALIVE_IDLE: i32 = 60;
 /// thousand silent peers slow libzmq down: with each connection that ends, it walks a list of them.
 const HANDSHAKE_MS: i32 = 5_000;
 
-/// The three sockets of the router, which listen.
+/// The sockets of the router.
 pub(crate) struct Sockets {
     pub(crate) context: zmq::Context,
-    pub(crate) pull: zmq::Socket,
     pub(crate) publish: zmq::Socket,
-    pub(crate) legacy: zmq::Socket,
+    /// Those of the ZeroMQ intakes, in the order of their table.
+    pub(crate) intakes: Vec<zmq::Socket>,
     pub(crate) ports: Ports,
     /// Who may come in, and the thread that says so, if the broker encrypts. It has to end before
     /// the context is dropped.
@@ -116,45 +108,41 @@ impl Config {
         ports: Ports,
         gate: Option<&Arc<Gate>>,
     ) -> Result<(Sockets, zmq::Socket), StartError> {
-        let context = new_context(SOCKETS).map_err(StartError::Shortage)?;
+        let sockets = MAX_SOCKETS + 2 * self.intakes.len();
+        let context = new_context(sockets).map_err(StartError::Shortage)?;
         // There before the first connection, and so asked about it.
         let zap = gate.map(|gate| ZapThread::start(&context, Arc::clone(gate))).transpose()?;
         let gate = gate.map(Arc::clone);
-        let frame = i64::try_from(self.max_frame).unwrap_or(i64::MAX);
-        let open = |kind, endpoint, max_bytes| {
-            self.open(&context, kind, &ports, endpoint, max_bytes, gate.as_deref())
-        };
-        let pull = open(zmq::PULL, Endpoint::Publishers, frame)?;
-        let publish = open(zmq::XPUB, Endpoint::Subscribers, MAX_TOPIC_BYTES)?;
-        let legacy = open(zmq::SUB, Endpoint::Legacy, frame)?;
-        legacy.set_subscribe(b"").map_err(StartError::Socket)?;
-        let replay = open(zmq::ROUTER, Endpoint::Replay, MAX_REQUEST_BYTES as i64)?;
+        let open = |spec: &SocketSpec| self.open(&context, spec, &ports, gate.as_deref());
+        // Publishers before subscribers, so that an error names the lowest port that is taken.
+        let (first, others) = SOCKETS.split_at(1);
+        let mut intakes = first.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let publish = open(&SUBSCRIBERS)?;
+        for spec in others {
+            intakes.push(open(spec)?);
+        }
+        let replay = open(&REPLAY)?;
         let gate = gate.zip(zap);
-        Ok((Sockets { context, pull, publish, legacy, ports, gate }, replay))
+        Ok((Sockets { context, publish, intakes, ports, gate }, replay))
     }
 
     /// Opens a socket that listens at an endpoint, with all that every socket needs.
     fn open(
         &self,
         context: &zmq::Context,
-        kind: zmq::SocketType,
+        spec: &SocketSpec,
         ports: &Ports,
-        endpoint: Endpoint,
-        max_bytes: i64,
         gate: Option<&Gate>,
     ) -> Result<zmq::Socket, StartError> {
-        let mut socket = context.socket(kind).map_err(StartError::Socket)?;
-        self.set_up(&socket, ports, max_bytes).map_err(StartError::Socket)?;
-        if kind == zmq::ROUTER {
-            socket.set_sndhwm(MAX_ANSWERS).map_err(StartError::Socket)?;
-            socket.set_rcvhwm(MAX_REQUESTS).map_err(StartError::Socket)?;
-            // So that it is known who does not read the answers.
-            socket.set_router_mandatory(true).map_err(StartError::Socket)?;
-        }
+        let mut socket = context.socket(spec.kind).map_err(StartError::Socket)?;
+        let max_frame = i64::try_from(self.max_frame).unwrap_or(i64::MAX);
+        self.set_up(&socket, ports, spec.max_bytes.unwrap_or(max_frame))
+            .and_then(|()| (spec.set_options)(&socket))
+            .map_err(StartError::Socket)?;
         if let Some(gate) = gate {
             secure(&mut socket, gate.key()).map_err(StartError::Socket)?;
         }
-        ports.listen(&socket, endpoint)?;
+        ports.listen(&socket, spec.endpoint)?;
         Ok(socket)
     }
 

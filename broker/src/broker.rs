@@ -1,23 +1,28 @@
 //! A running broker: how it is started, asked and stopped.
 
+mod replay_port;
+
 use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
 use crate::curve::{AllowedError, Doorway, Gate, Guard, Reloaded};
 use crate::descriptors::{self, DescriptorThread};
+use crate::intake::{self, IntakeThreads};
 use crate::journal::{OpenedJournal, Parts};
 use crate::memory::MemoryThread;
 use crate::pages::page;
 use crate::ports::Ports;
-use crate::replay::{Desk, Now, ReplayThread};
+use crate::replay::{Desk, Now};
 use crate::router::{RouterSettings, RouterThread, WriteAhead};
 use crate::seen::{MAX_PAIRS, Seen};
 use crate::shared::Shared;
 use crate::start_error::StartError;
+use replay_port::{Replay, start_replay};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use zibrato::Level;
 use zibrato::clock;
 use zibrato::daemon::{Hangup, HttpServer, NotifyOnDrop, Stop};
 use zibrato::resources::Resources;
@@ -28,6 +33,12 @@ const DROP_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Longer waits are cut into such.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// The level of what intakes take whose protocol has none.
+const INTAKE_LEVEL: &str = "info";
+
+/// How long intakes may take to end, at most half of the deadline.
+const INTAKES_END: Duration = Duration::from_secs(3);
 
 /// How much longer than its deadline the router is waited for.
 const GRACE: Duration = Duration::from_millis(500);
@@ -59,6 +70,7 @@ pub struct Broker {
     gate: Option<Arc<Gate>>,
     stop: Stop,
     ended: Stop,
+    intakes: IntakeThreads,
     router: Option<JoinHandle<Result<(), zmq::Error>>>,
     replay: Replay,
     _memory: Option<MemoryThread>,
@@ -106,6 +118,8 @@ impl Broker {
         Self::probe(config.max_memory)?;
         let opened = config.journal.as_ref().map(OpenedJournal::open).transpose()?;
         let (sockets, replay) = config.bind()?;
+        let level = config.intake_level.as_ref().map_or(INTAKE_LEVEL, Level::as_str);
+        let (opened_intakes, sides) = intake::open(&config.intakes, level, &sockets.context)?;
         let ports = sockets.ports.clone();
         let gate = sockets.gate.as_ref().map(|(gate, _)| Arc::clone(gate));
         let guard = (Guard::new(gate.clone()), Doorway::new(ports.clone(), Endpoint::Replay));
@@ -119,7 +133,7 @@ impl Broker {
             shared: Arc::clone(&shared),
         };
         let replay = (sockets.context.clone(), replay);
-        let router = RouterThread::new(sockets, settings, journal, seen);
+        let router = RouterThread::new(sockets, sides, settings, journal, seen);
         let router = router.map_err(StartError::Socket)?;
         // How a process allocates is its own affair, unless it is to be kept small.
         let memory = (config.max_memory < u64::MAX)
@@ -140,7 +154,22 @@ impl Broker {
         let replay = start_replay(replay, desk, guard, &shared)?;
         let router = Some(router);
         let (_memory, _descriptors) = (memory, descriptors);
-        Ok(Self { ports, shared, gate, stop, ended, router, replay, http, _memory, _descriptors })
+        let intakes = IntakeThreads::default();
+        let mut broker = Self {
+            ports,
+            shared,
+            gate,
+            stop,
+            ended,
+            intakes,
+            router,
+            replay,
+            http,
+            _memory,
+            _descriptors,
+        };
+        broker.intakes = IntakeThreads::start(opened_intakes)?;
+        Ok(broker)
     }
 
     /// The port for publishers.
@@ -177,6 +206,17 @@ impl Broker {
     #[must_use]
     pub fn endpoints(&self, endpoint: Endpoint) -> Vec<String> {
         self.ports.endpoints(endpoint)
+    }
+
+    /// Where the [intake](Config::intake) with this name listens.
+    #[must_use]
+    pub fn intake_address(&self, name: &str) -> Option<&str> {
+        self.intakes.addresses().find(|(of, _)| *of == name).map(|(_, address)| address)
+    }
+
+    /// The name and the address of each intake that has a thread of its own.
+    pub(crate) fn intakes(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.intakes.addresses()
     }
 
     /// Reads the list of allowed keys again. Who is no longer on it gets nothing in and nothing out
@@ -273,14 +313,17 @@ impl Broker {
         let Some(router) = self.router.take() else { return End::Clean };
         let deadline = deadline.min(LONGEST);
         let until = Instant::now() + deadline;
+        // The router takes their last batches before it stops.
+        let intakes_ended = self.intakes.stop(Instant::now() + INTAKES_END.min(deadline / 2));
         self.shared.order_stop(until);
         self.stop.raise();
-        let in_time = self.ended.wait(deadline + GRACE);
+        let left = until.saturating_duration_since(Instant::now());
+        let in_time = self.ended.wait(left + GRACE);
         // Readers are served until the end. The last of the two threads then waits, as long as was
         // agreed, for subscribers to read: the sockets of both have one context.
         let left = until.saturating_duration_since(Instant::now());
         let replay_ended = self.replay.end(left + GRACE);
-        if !in_time || !replay_ended {
+        if !in_time || !replay_ended || !intakes_ended {
             return End::TimedOut;
         }
         match router.join() {
@@ -306,33 +349,6 @@ const fn needs(max_memory: u64) -> Resources {
         threads: THREADS,
         memory: MEMORY,
         address_space: Resources::address_space_of(THREADS, data),
-    }
-}
-
-/// The thread of the replay port.
-#[derive(Debug)]
-struct Replay {
-    stop: Stop,
-    ended: Stop,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Replay {
-    /// Ends the thread, and says whether it has ended.
-    fn end(&mut self, within: Duration) -> bool {
-        self.stop.raise();
-        let ended = self.ended.wait(within);
-        if let Some(thread) = self.thread.take().filter(|_| ended) {
-            // It has said its last word, so this does not wait.
-            drop(thread.join());
-        }
-        ended
-    }
-}
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        self.end(GRACE);
     }
 }
 
@@ -367,22 +383,4 @@ fn start_journal(
     let keep = (settings.keep_levels.clone(), settings.max_age_ms());
     let desk = Desk::new(log, cursors, keep, now);
     Ok((Some(WriteAhead::new(journal)), Some(desk), sequences))
-}
-
-fn start_replay(
-    socket: (zmq::Context, zmq::Socket),
-    desk: Option<Desk>,
-    guard: (Guard, Doorway),
-    shared: &Arc<Shared>,
-) -> Result<Replay, StartError> {
-    let (stop, ended) = (Stop::new()?, Stop::new()?);
-    let replay = ReplayThread::new(socket, desk, guard, (stop.clone(), Arc::clone(shared)));
-    let last_word = NotifyOnDrop::new(ended.clone());
-    let thread = std::thread::Builder::new().name("zb-replay".to_owned()).spawn(move || {
-        let _last_word = last_word;
-        if let Err(error) = replay.run() {
-            tracing::error!(event = "replay_failed", %error);
-        }
-    })?;
-    Ok(Replay { stop, ended, thread: Some(thread) })
 }

@@ -120,6 +120,7 @@ fn attend(broker: &Broker, stop: &Stop, hangup: &Hangup) {
 }
 
 fn announce(broker: &Broker) {
+    let intakes: Vec<_> = broker.intakes().map(|(name, at)| format!("{name}={at}")).collect();
     let http = broker.http_addr().map_or_else(|| "off".to_owned(), |http| http.to_string());
     tracing::info!(
         event = "listening",
@@ -127,6 +128,7 @@ fn announce(broker: &Broker) {
         subscribers = broker.endpoints(Endpoint::Subscribers).join(","),
         readers = broker.endpoints(Endpoint::Replay).join(","),
         legacy = broker.endpoints(Endpoint::Legacy).join(","),
+        intakes = (!intakes.is_empty()).then(|| intakes.join(",")),
         http,
         allowed_keys = broker.counters().keys.map(|keys| keys.allowed),
     );

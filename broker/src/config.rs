@@ -1,9 +1,12 @@
 //! The configuration of a broker.
 
+use crate::intake::Intake;
 use crate::journal::JournalConfig;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use zibrato::Level;
 use zibrato::curve::SecretKey;
 use zibrato::wire::MAX_FRAME_BYTES;
 
@@ -34,6 +37,8 @@ pub struct Config {
     /// The folder to listen in, and the permissions of its sockets.
     pub(crate) ipc: Option<(PathBuf, u32)>,
     pub(crate) journal: Option<JournalConfig>,
+    pub(crate) intakes: Vec<Arc<dyn Intake>>,
+    pub(crate) intake_level: Option<Level>,
 }
 
 /// Which addresses may be bound.
@@ -60,6 +65,8 @@ impl Default for Config {
             curve: None,
             ipc: None,
             journal: None,
+            intakes: Vec::new(),
+            intake_level: None,
         }
     }
 }
@@ -151,6 +158,18 @@ impl Config {
     /// journal miss nothing. Defaults to no journal; `zibrato-broker` has one.
     pub fn journal(mut self, journal: impl Into<Option<JournalConfig>>) -> Self {
         self.journal = journal.into();
+        self
+    }
+
+    /// Adds an intake. Defaults to none besides the ports of the broker.
+    pub fn intake(mut self, intake: impl Intake) -> Self {
+        self.intakes.push(Arc::new(intake));
+        self
+    }
+
+    /// The level at which intakes publish what has none in their protocol. Defaults to `info`.
+    pub fn intake_level(mut self, level: Level) -> Self {
+        self.intake_level = Some(level);
         self
     }
 

@@ -5,12 +5,6 @@ use crate::journal::Health;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The intakes, by the word that stands for each in metrics.
-pub(crate) const INTAKES: [&str; 2] = ["zmq", "legacy"];
-
-/// The sockets whose peers are counted, by the word that stands for each in metrics.
-pub(crate) const SOCKETS: [&str; 3] = ["zmq", "legacy", "publish"];
-
 /// Why something was dropped.
 pub(crate) const REASONS: [&str; 22] = [
     // lines, as `LineError::reason` names them
@@ -49,13 +43,14 @@ const OTHER_LEVELS: &str = "_other";
 
 /// What the broker has counted since it started.
 ///
-/// Every line that came is in `lines` or in `dropped`; every batch that came is in `batches`,
-/// `duplicates` or `dropped`.
+/// Every line that came is in `lines` or `dropped`, or in `rejected` of an intake that is not ZeroMQ;
+/// every batch that came is in `batches`, `duplicates` or `dropped`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// What came over the PUSH port (`zmq`) and from legacy publishers (`legacy`).
-    pub intakes: [IntakeCounters; INTAKES.len()],
+    /// What came through each intake: first `zmq` (the PUSH port) and `legacy` (legacy publishers), then
+    /// those of the configuration.
+    pub intakes: Vec<IntakeCounters>,
     /// Batches that had been taken before. They are acknowledged again, not published again.
     pub duplicates: u64,
     /// What was dropped, by reason.
@@ -71,10 +66,11 @@ pub struct Counters {
     pub unwanted_batches: u64,
     /// Lines that were taken, but of a level that no subscriber wanted.
     pub unwanted_lines: u64,
-    /// Lines that were folded together with others because their level had too many series.
+    /// Lines of ZeroMQ intakes that were folded together with others because their level had too many
+    /// series.
     pub overflowed: u64,
     /// The peers of each socket: `zmq`, `legacy` and `publish`.
-    pub peers: [PeerCounters; SOCKETS.len()],
+    pub peers: Vec<PeerCounters>,
     /// What became of keys, if the broker encrypts.
     pub keys: Option<KeyCounters>,
     /// Connections that were cut because the broker held too much memory.
@@ -95,21 +91,42 @@ pub struct Counters {
 }
 
 /// What came through one intake.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IntakeCounters {
+    /// The word for the intake in metrics.
+    pub name: &'static str,
     /// Batches taken.
     pub batches: u64,
-    /// Bytes received in frames, whatever became of them.
+    /// Bytes received in frames or packets, whatever became of them.
     pub bytes: u64,
-    /// Lines taken.
+    /// Lines, or other single measurements, taken.
     pub lines: u64,
+    /// Lines that were folded together with others because their level had too many series; of intakes
+    /// that are not ZeroMQ.
+    pub overflowed: u64,
+    /// What could not be used, by reason; of intakes that are not ZeroMQ.
+    pub rejected: Arc<BTreeMap<&'static str, u64>>,
+    /// How often the intake ended by itself: it failed or panicked.
+    pub failures: u64,
+}
+
+impl IntakeCounters {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self { name, ..Self::default() }
+    }
+
+    pub(crate) fn reject(&mut self, reason: &'static str, count: u64) {
+        *Arc::make_mut(&mut self.rejected).entry(reason).or_default() += count;
+    }
 }
 
 /// The peers of one socket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerCounters {
+    /// The word for the socket in metrics.
+    pub socket: &'static str,
     /// Connections accepted.
     pub connects: u64,
     /// Connections that ended, whoever ended them: a peer that sends too large a frame is cut.
@@ -133,6 +150,29 @@ impl PeerCounters {
 }
 
 impl Counters {
+    /// Zero for these intakes, and for the peers of these sockets.
+    pub(crate) fn new(
+        intakes: impl Iterator<Item = &'static str>,
+        sockets: impl Iterator<Item = &'static str>,
+    ) -> Self {
+        let intakes = intakes.map(IntakeCounters::new).collect();
+        let peers = sockets.map(|socket| PeerCounters { socket, ..PeerCounters::default() });
+        Self { intakes, peers: peers.collect(), ..Self::default() }
+    }
+
+    /// The counters of the intake with this name.
+    #[must_use]
+    pub fn intake(&self, name: &str) -> Option<&IntakeCounters> {
+        self.intakes.iter().find(|intake| intake.name == name)
+    }
+
+    /// Lines that were folded together with others because their level had too many series, over all
+    /// intakes.
+    #[must_use]
+    pub fn overflowed(&self) -> u64 {
+        self.overflowed + self.intakes.iter().map(|intake| intake.overflowed).sum::<u64>()
+    }
+
     /// Connections that were refused, by reason.
     pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         let keys = self.keys.unwrap_or_default();

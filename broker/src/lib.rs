@@ -1,12 +1,13 @@
 //! The broker: receives measurements and publishes them by level.
 //!
 //! ```text
-//! publishers ──PUSH──▶ port      ┐          ┌ port + 1 ──▶ subscribers: batches, lines,
+//! publishers ──PUSH──▶ port      ┐           ┌ port + 1 ──▶ subscribers: batches, lines,
 //! (batches, lines)               ├ zb-router ┤              wanted levels, acknowledgements
-//! Python 0.2 ──PUB───▶ port + 3  ┘          └ http     ──▶ /healthz, /readyz, /metrics
+//! Python 0.2 ──PUB───▶ port + 3  │           └ http     ──▶ /healthz, /readyz, /metrics
+//! anything   ──UDP, …▶ [`Intake`]┘
 //! ```
 //!
-//! One thread owns all sockets. Batches are published unchanged. Lines are published to subscribers to
+//! One thread takes and publishes all messages. Batches are published unchanged. Lines are published to subscribers to
 //! lines, and aggregated into one batch per second for subscribers to batches. `docs/protocol.md`
 //! in the repository draws every frame.
 
@@ -24,6 +25,7 @@ mod expand;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod intake;
 mod ipc;
 mod journal;
 mod keygen;
@@ -36,6 +38,7 @@ mod router;
 mod seen;
 mod self_metrics;
 mod shared;
+mod sockets;
 mod start_error;
 mod subscriptions;
 
@@ -45,6 +48,7 @@ pub use command::Flags;
 pub use config::Config;
 pub use counters::{Counters, Dropped, IntakeCounters, PeerCounters};
 pub use curve::{AllowedError, KeyCounters, Reloaded};
+pub use intake::{Intake, IntakeContext, IntakeError, OpenIntake};
 pub use ipc::IpcError;
 pub use journal::{Health, JournalConfig, JournalError};
 pub use start_error::StartError;

@@ -1,5 +1,4 @@
-//! Folds lines by level, so that subscribers of batches get them once a second, as batches of the
-//! broker's own.
+//! Folds lines by level, so that they are published once a second, as batches of the broker's own.
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -120,8 +119,9 @@ impl LineWindows {
         Ok(BatchId { publisher, sequence: folding.sequence })
     }
 
-    /// Empties all windows into batches: one per level and source, more if they are large.
-    pub(crate) fn flush(&mut self) -> Flushed {
+    /// Empties all windows into batches: one per level and source, more if they are large. A window that
+    /// was kept open for longer than usual is as long as whole windows until `now_ms`.
+    pub(crate) fn flush(&mut self, now_ms: u64) -> Flushed {
         let mut flushed = Flushed::default();
         self.flushes += 1;
         self.series = 0;
@@ -132,7 +132,8 @@ impl LineWindows {
                 let offender = [level, source, name].map(str::to_owned);
                 flushed.offender.get_or_insert(offender);
             }
-            write_window(window, &mut flushed.not_finite, |body| {
+            let windows = (now_ms.saturating_sub(window.start_ms()) / WINDOW_MS).max(1);
+            write_window(window, windows * WINDOW_MS, &mut flushed.not_finite, |body| {
                 folding.sequence += 1;
                 let id = BatchId { publisher: self.publisher, sequence: folding.sequence };
                 flushed.batches.push(FoldedBatch { level: level.clone(), id, body });
@@ -167,9 +168,14 @@ impl LineWindows {
     }
 }
 
-fn write_window(window: Window, not_finite: &mut u64, mut finished: impl FnMut(Vec<u8>)) {
+fn write_window(
+    window: Window,
+    length_ms: u64,
+    not_finite: &mut u64,
+    mut finished: impl FnMut(Vec<u8>),
+) {
     let start_ms = window.start_ms();
-    let begin = |source: &str| BatchWriter::new(source, start_ms, WINDOW_MS);
+    let begin = |source: &str| BatchWriter::new(source, start_ms, length_ms);
     let mut open: BTreeMap<Arc<str>, BatchWriter> = BTreeMap::new();
     let mut write = |source: &Arc<str>, put: &mut dyn FnMut(&mut BatchWriter)| {
         let batch = open.entry(Arc::clone(source)).or_insert_with(|| begin(source));

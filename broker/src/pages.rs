@@ -1,6 +1,6 @@
 //! The pages that the broker serves over HTTP.
 
-use crate::counters::{Counters, INTAKES, REASONS, SOCKETS};
+use crate::counters::{Counters, IntakeCounters, PeerCounters, REASONS};
 use crate::descriptors::{in_use, limit};
 use crate::journal::Health;
 use crate::replay::ReplayHealth;
@@ -92,15 +92,24 @@ fn descriptors(refused: u64) -> String {
 }
 
 fn intakes(to: &mut Exposition, counters: &Counters) {
-    let mut intake = |name: &str, help: &str, of: fn(&Counters, usize) -> u64| {
+    let mut each = |name: &str, help: &str, of: fn(&IntakeCounters) -> u64| {
         let mut family = to.counter(name, help);
-        for (at, word) in INTAKES.iter().enumerate() {
-            family.sample(&[("intake", word)], of(counters, at) as f64);
+        for intake in &counters.intakes {
+            family.sample(&[("intake", intake.name)], of(intake) as f64);
         }
     };
-    intake("zibrato_broker_lines_total", "Lines taken.", |c, at| c.intakes[at].lines);
-    intake("zibrato_broker_batches_total", "Batches taken.", |c, at| c.intakes[at].batches);
-    intake("zibrato_broker_bytes_total", "Bytes received.", |c, at| c.intakes[at].bytes);
+    each("zibrato_broker_lines_total", "Lines taken.", |intake| intake.lines);
+    each("zibrato_broker_batches_total", "Batches taken.", |intake| intake.batches);
+    each("zibrato_broker_bytes_total", "Bytes received.", |intake| intake.bytes);
+    let help = "How often an intake ended by itself.";
+    each("zibrato_broker_intake_failures_total", help, |intake| intake.failures);
+    let help = "Measurements and packets that an intake could not use, by reason.";
+    let mut family = to.counter("zibrato_broker_rejected_total", help);
+    for intake in &counters.intakes {
+        for (reason, count) in &*intake.rejected {
+            family.sample(&[("intake", intake.name), ("reason", reason)], *count as f64);
+        }
+    }
     to.counter("zibrato_broker_duplicates_total", "Batches dropped as duplicates.")
         .sample(&[], counters.duplicates as f64);
     let mut family = to.counter(
@@ -115,7 +124,7 @@ fn intakes(to: &mut Exposition, counters: &Counters) {
         "zibrato_broker_overflowed_total",
         "Lines summed up as _overflow because their level had too many series.",
     )
-    .sample(&[], counters.overflowed as f64);
+    .sample(&[], counters.overflowed() as f64);
     to.counter(
         "zibrato_broker_forgotten_total",
         "Publishers forgotten because there were too many.",
@@ -235,15 +244,18 @@ fn saving(to: &mut Exposition, replay: &ReplayHealth) {
 }
 
 fn peers(to: &mut Exposition, counters: &Counters) {
-    let of = |at: usize| &counters.peers[at];
     let mut family = to.gauge("zibrato_broker_peers", "Open connections.");
-    for (at, socket) in SOCKETS.iter().enumerate() {
-        family.sample(&[("socket", socket)], of(at).open() as f64);
+    for peers in &counters.peers {
+        family.sample(&[("socket", peers.socket)], peers.open() as f64);
     }
-    let mut family = to.counter("zibrato_broker_connects_total", "Connections accepted.");
-    for (at, socket) in SOCKETS.iter().enumerate() {
-        family.sample(&[("socket", socket)], of(at).connects as f64);
-    }
+    let mut each = |name: &str, help: &str, of: fn(&PeerCounters) -> u64| {
+        let mut family = to.counter(name, help);
+        for peers in &counters.peers {
+            family.sample(&[("socket", peers.socket)], of(peers) as f64);
+        }
+    };
+    each("zibrato_broker_connects_total", "Connections accepted.", |peers| peers.connects);
+    each("zibrato_broker_disconnects_total", "Connections closed.", |peers| peers.disconnects);
     let name = "zibrato_broker_handshakes_refused_total";
     let mut family = to.counter(name, "Connections refused, by reason.");
     for (reason, count) in counters.refused() {
@@ -263,10 +275,6 @@ fn peers(to: &mut Exposition, counters: &Counters) {
             .sample(&[("result", "used")], keys.reloads as f64)
             .sample(&[("result", "refused")], keys.failed_reloads as f64);
     }
-    let mut family = to.counter("zibrato_broker_disconnects_total", "Connections closed.");
-    for (at, socket) in SOCKETS.iter().enumerate() {
-        family.sample(&[("socket", socket)], of(at).disconnects as f64);
-    }
 }
 
 #[cfg(test)]
@@ -280,7 +288,8 @@ mod tests {
 
     #[test]
     fn every_metric_is_explained_once_before_its_samples() {
-        let mut counters = Counters::default();
+        let mut counters = Counters::new(["zmq", "legacy"].into_iter(), ["publish"].into_iter());
+        counters.intakes[1].reject("name", 3);
         counters.count_subscriber_drop("a\"b");
         counters.intakes[1].lines = 7;
         counters.unwanted_batches = 6;
@@ -300,6 +309,8 @@ mod tests {
         }
         for sample in [
             "zibrato_broker_lines_total{intake=\"legacy\"} 7",
+            "zibrato_broker_rejected_total{intake=\"legacy\",reason=\"name\"} 3",
+            "zibrato_broker_peers{socket=\"publish\"} 0",
             "zibrato_broker_subscriber_drops_total{level=\"a\\\"b\"} 1",
             "zibrato_broker_wanted_level{level=\"*\"} 1",
             "zibrato_broker_wanted_level{level=\"info\"} 1",

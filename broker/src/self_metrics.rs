@@ -1,7 +1,8 @@
 //! The broker's self-metrics: its counters as measurements of level `zibrato`.
 
-use crate::counters::{Counters, INTAKES, SOCKETS};
+use crate::counters::{Counters, IntakeCounters};
 use crate::journal::Health;
+use crate::sockets::SUBSCRIBERS;
 use zibrato::Gauge;
 use zibrato::wire::BatchWriter;
 
@@ -29,9 +30,9 @@ pub(crate) struct SelfMetrics {
 }
 
 impl SelfMetrics {
-    /// Reports what changes from `now_ms` on. `source` is the name of this host.
-    pub(crate) fn new(source: String, now_ms: u64) -> Self {
-        Self { source, reported: Counters::default(), reported_ms: now_ms }
+    /// Reports what changes after `now`, from `now_ms` on. `source` is the name of this host.
+    pub(crate) fn new(source: String, now: &Counters, now_ms: u64) -> Self {
+        Self { source, reported: now.clone(), reported_ms: now_ms }
     }
 
     /// Skips the time until `now_ms`, for which nobody wants self-metrics.
@@ -51,11 +52,18 @@ impl SelfMetrics {
             }
         };
         let before = &self.reported;
-        for (at, intake) in INTAKES.iter().enumerate() {
-            let (now, before) = (&now.intakes[at], &before.intakes[at]);
-            more(&format!("{intake}.lines"), now.lines, before.lines);
-            more(&format!("{intake}.batches"), now.batches, before.batches);
-            more(&format!("{intake}.bytes"), now.bytes, before.bytes);
+        for (now, before) in now.intakes.iter().zip(&before.intakes) {
+            let name = now.name;
+            let rejected = |intake: &IntakeCounters| intake.rejected.values().sum();
+            for (what, now, before) in [
+                ("lines", now.lines, before.lines),
+                ("batches", now.batches, before.batches),
+                ("bytes", now.bytes, before.bytes),
+                ("rejected", rejected(now), rejected(before)),
+                ("failures", now.failures, before.failures),
+            ] {
+                more(&format!("{name}.{what}"), now, before);
+            }
         }
         more("lines", now.lines(), before.lines());
         more("batches", now.batches(), before.batches());
@@ -73,7 +81,7 @@ impl SelfMetrics {
         let drops = |counters: &Counters| counters.subscriber_drops.values().sum();
         more("subscriber_drops", drops(now), drops(before));
         more("memory_cuts", now.memory_cuts, before.memory_cuts);
-        more("overflowed", now.overflowed, before.overflowed);
+        more("overflowed", now.overflowed(), before.overflowed());
         for ((reason, now), (_, before)) in now.dropped.iter().zip(before.dropped.iter()) {
             more(&format!("dropped.{reason}"), now, before);
         }
@@ -86,11 +94,15 @@ impl SelfMetrics {
             gauge("journal.kept_bytes", journal.kept_bytes);
             gauge("clock_ahead_ms", now.ahead_ms);
         }
-        for (socket, peers) in SOCKETS.iter().zip(&now.peers) {
-            gauge(&format!("peers.{socket}"), peers.open());
+        let (mut publishers, mut subscribers) = (0, 0);
+        for peers in &now.peers {
+            gauge(&format!("peers.{}", peers.socket), peers.open());
+            let are_subscribers = peers.socket == SUBSCRIBERS.name;
+            let of = if are_subscribers { &mut subscribers } else { &mut publishers };
+            *of += peers.open();
         }
-        gauge("publishers", now.peers[0].open() + now.peers[1].open());
-        gauge("subscribers", now.peers[2].open());
+        gauge("publishers", publishers);
+        gauge("subscribers", subscribers);
         gauge("subscriptions", now.subscriptions);
         self.skip(now, now_ms);
         batch.finish()
@@ -117,8 +129,9 @@ mod tests {
 
     #[test]
     fn counters_are_reported_by_difference_and_gauges_as_they_are() {
-        let mut metrics = SelfMetrics::new("host".to_owned(), 1_000);
-        let mut counters = Counters::default();
+        let sockets = ["zmq", "legacy", "publish"].into_iter();
+        let mut counters = Counters::new(["zmq", "legacy"].into_iter(), sockets);
+        let mut metrics = SelfMetrics::new("host".to_owned(), &counters, 1_000);
         counters.intakes[0].lines = 5;
         counters.unwanted_lines = 4;
         counters.intakes[1].lines = 2;
@@ -132,6 +145,7 @@ mod tests {
         assert_eq!(reported["zibrato.broker.dropped.fields"], 3.0);
         assert_eq!(reported["zibrato.broker.unwanted.lines"], 4.0);
         assert_eq!(reported["zibrato.broker.subscribers"], 2.0);
+        assert_eq!(reported["zibrato.broker.publishers"], 0.0);
         assert!(!reported.contains_key("zibrato.broker.dropped.value"));
 
         counters.intakes[0].lines = 6;
@@ -143,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_happened_while_nobody_asked_is_not_reported_later() {
-        let mut metrics = SelfMetrics::new("host".to_owned(), 0);
+        let mut metrics = SelfMetrics::new("host".to_owned(), &Counters::default(), 0);
         let mut counters = Counters { duplicates: 9, ..Counters::default() };
         metrics.skip(&counters, 1_000);
         counters.duplicates = 10;

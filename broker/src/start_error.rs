@@ -1,6 +1,7 @@
 //! Why a broker did not start.
 
 use crate::curve::{AllowedError, StartZapError};
+use crate::intake::IntakeError;
 use crate::ipc::IpcError;
 use crate::journal::JournalError;
 use std::io;
@@ -37,6 +38,14 @@ pub enum StartError {
     /// The HTTP server did not start.
     #[error("{0}; give another address with --http, or turn the pages off with --http off")]
     Http(#[source] HttpError),
+    /// An intake cannot listen.
+    #[error("the intake {name} cannot start: {source}")]
+    Intake {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        source: IntakeError,
+    },
     /// The folder of sockets cannot be used.
     #[error(transparent)]
     Ipc(#[from] IpcError),

@@ -188,6 +188,7 @@ pub(super) fn failure(error: StartError) -> Failure {
         | StartError::PortRange { .. }
         | StartError::UnknownHost { .. } => Exit::Config,
         StartError::Http(_)
+        | StartError::Intake { .. }
         | StartError::Journal(_)
         | StartError::NoFreePorts { .. }
         | StartError::NotPermitted { .. }

@@ -37,7 +37,7 @@ fn lines_become_one_batch_for_each_level_and_source() {
     for line in ["a|c|n|1|1|s", "a|c|n|2|1|s", "a|c|n|4|1|r", "b|c|n|8|1|s"] {
         fold(&mut windows, line).unwrap();
     }
-    let flushed = windows.flush();
+    let flushed = windows.flush(NOW);
     let of = |level: &str, source: &str| (level.into(), source.into(), "n".to_owned());
     let expected = [(of("a", "r"), 4.0), (of("a", "s"), 3.0), (of("b", "s"), 8.0)];
     assert_eq!(counters(&flushed), expected.into());
@@ -47,7 +47,7 @@ fn lines_become_one_batch_for_each_level_and_source() {
         assert_eq!((reader.start_ms(), reader.length_ms()), (NOW - 250, WINDOW_MS));
         assert_eq!(batch.id.publisher, OWN);
     }
-    assert!(windows.flush().batches.is_empty(), "flushed twice");
+    assert!(windows.flush(NOW).batches.is_empty(), "flushed twice");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn few_readings_of_a_timer_are_told_exactly() {
     for line in ["a|t|one|0.1|1|s", "a|t|two|0.3|1|s", "a|t|two|0.2|1|s"] {
         fold(&mut windows, line).unwrap();
     }
-    let flushed = windows.flush();
+    let flushed = windows.flush(NOW);
     let reader = BatchReader::new(&flushed.batches[0].body).unwrap();
     let readings: Vec<Vec<f64>> = reader
         .entries()
@@ -73,7 +73,7 @@ fn sequences_of_a_level_ascend_without_a_gap_and_share_them_with_own_batches() {
     let mut windows = windows();
     fold(&mut windows, "a|c|n|1|1|s").unwrap();
     assert_eq!(windows.next_id("a").unwrap().sequence, 1);
-    assert_eq!(windows.flush().batches[0].id.sequence, 2);
+    assert_eq!(windows.flush(NOW).batches[0].id.sequence, 2);
     assert_eq!(windows.next_id("a").unwrap().sequence, 3);
     assert_eq!(windows.next_id("b").unwrap().sequence, 1);
 }
@@ -85,7 +85,7 @@ fn large_windows_are_split_and_nothing_is_lost() {
         fold(&mut windows, &format!("a|c|a.rather.long.name.of.a.counter.{n}|1|1|s")).unwrap();
         fold(&mut windows, &format!("a|s|users|user-number-{n}|1|s")).unwrap();
     }
-    let flushed = windows.flush();
+    let flushed = windows.flush(NOW);
     assert!(flushed.batches.len() > 4);
     let (mut sum, mut members) = (0.0, BTreeSet::new());
     for batch in &flushed.batches {
@@ -107,7 +107,7 @@ fn a_level_with_too_many_series_folds_them_together_and_names_the_offender() {
     for name in ["a", "b", "c", "d"] {
         fold(&mut windows, &format!("l|c|{name}|1|1|s")).unwrap();
     }
-    let flushed = windows.flush();
+    let flushed = windows.flush(NOW);
     assert_eq!(flushed.overflowed, 2);
     assert_eq!(flushed.offender, Some(["l", "s", "c"].map(str::to_owned)));
     assert_eq!(counters(&flushed).values().sum::<f64>(), 4.0);
@@ -120,10 +120,10 @@ fn too_many_levels_are_refused_until_one_is_idle() {
     fold(&mut windows, "a|c|n|1|1|r").unwrap();
     fold(&mut windows, "b|c|n|1|1|s").unwrap();
     assert_eq!(fold(&mut windows, "c|c|n|1|1|s"), Err(TooManyLevels));
-    assert_eq!(windows.flush().batches.len(), 3);
+    assert_eq!(windows.flush(NOW).batches.len(), 3);
     fold(&mut windows, "b|c|n|1|1|s").unwrap();
     fold(&mut windows, "c|c|n|1|1|s").unwrap();
-    windows.flush();
+    windows.flush(NOW);
     // `a` was forgotten at sequence 2; coming back it must not look like an old batch.
     assert!(windows.next_id("a").unwrap().sequence > 2);
 }
@@ -137,7 +137,7 @@ fn many_series_over_all_levels_are_due_early() {
     }
     fold(&mut windows, "b|c|m|1|1|s").unwrap();
     assert!(windows.is_full());
-    windows.flush();
+    windows.flush(NOW);
     assert!(!windows.is_full());
 }
 
@@ -147,7 +147,7 @@ fn what_would_add_up_to_no_number_is_sent_as_the_largest() {
     for line in ["a|c|n|1e308|1|s", "a|c|n|1e308|1|s", "a|t|t|1e200|1|s", "a|c|ok|1|1|s"] {
         fold(&mut windows, line).unwrap();
     }
-    let flushed = windows.flush();
+    let flushed = windows.flush(NOW);
     assert_eq!(flushed.not_finite, 0);
     let sent: Vec<_> = counters(&flushed).into_iter().map(|((.., n), sum)| (n, sum)).collect();
     assert_eq!(sent, [("n".to_owned(), f64::MAX), ("ok".to_owned(), 1.0)]);
@@ -162,7 +162,7 @@ proptest! {
         let (mut expected, mut got) = (BTreeMap::new(), BTreeMap::new());
         let mut sequences: BTreeMap<String, u64> = BTreeMap::new();
         let mut flush = |windows: &mut LineWindows| {
-            let flushed = windows.flush();
+            let flushed = windows.flush(NOW);
             for batch in &flushed.batches {
                 let last = sequences.entry(batch.level.to_string()).or_default();
                 assert_eq!(batch.id.sequence, *last + 1);

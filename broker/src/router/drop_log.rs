@@ -51,16 +51,14 @@ impl DropLog {
         self.lacks_peer = true;
     }
 
-    /// Whether the sender of the last message should be named.
-    pub(super) const fn lacks_peer(&self) -> bool {
-        self.lacks_peer
-    }
-
-    /// Names the sender of the last message.
-    pub(super) fn name_peer(&mut self, peer: &str) {
-        self.lacks_peer = false;
+    /// Names the sender of the last message, if it is the sample of a reason.
+    pub(super) fn name_peer(&mut self, peer: impl FnOnce() -> String) {
+        if !std::mem::take(&mut self.lacks_peer) {
+            return;
+        }
+        let peer = peer();
         for sample in self.samples.values_mut() {
-            sample.peer.get_or_insert_with(|| peer.to_owned());
+            sample.peer.get_or_insert_with(|| peer.clone());
         }
     }
 
@@ -195,13 +193,13 @@ mod tests {
     fn a_sample_is_the_first_of_its_reason_and_short() {
         let mut log = DropLog::default();
         log.keep_sample("fields", b"info|c|n");
-        assert!(log.lacks_peer());
-        log.name_peer("10.0.0.1");
-        assert!(!log.lacks_peer());
+        assert!(log.lacks_peer);
+        log.name_peer(|| "10.0.0.1".to_owned());
+        assert!(!log.lacks_peer);
         log.keep_sample("fields", b"another");
-        assert!(!log.lacks_peer());
+        assert!(!log.lacks_peer);
         log.keep_sample("encoding", &[0xff; 10_000]);
-        log.name_peer("10.0.0.2");
+        log.name_peer(|| "10.0.0.2".to_owned());
         let of = |reason| &log.samples[reason];
         assert_eq!(
             (&*of("fields").text, of("fields").peer.as_deref()),

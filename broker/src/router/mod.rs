@@ -4,6 +4,7 @@
 //! lines of its level does the broker look inside.
 
 mod drop_log;
+mod intakes;
 mod libzmq;
 mod output;
 mod peers;
@@ -23,6 +24,7 @@ use crate::seen::{Seen, Verdict};
 use crate::self_metrics::{SELF_LEVEL, SelfMetrics};
 use crate::subscriptions::{Heard, MAX_TOPICS, Subscriptions, Wants};
 use drop_log::DropLog;
+use intakes::IntakeSockets;
 use output::{OutgoingBatch, Output};
 use receive::{Inbox, Received};
 use std::time::Instant;
@@ -58,6 +60,7 @@ impl Router {
     /// what was taken before.
     pub(crate) fn new(
         publish: zmq::Socket,
+        counters: Counters,
         (host, now_ms): (String, u64),
         (journal, seen): (Option<WriteAhead>, Seen),
     ) -> zmq::Result<Self> {
@@ -68,8 +71,8 @@ impl Router {
             seen,
             acks: Acks::default(),
             windows: LineWindows::new(PublisherId::random(), Limits::default()),
-            self_metrics: SelfMetrics::new(host, now_ms),
-            counters: Counters::default(),
+            self_metrics: SelfMetrics::new(host, &counters, now_ms),
+            counters,
             log: DropLog::default(),
             offset: journal.as_ref().map_or(0, WriteAhead::end),
             journal,
@@ -94,7 +97,7 @@ impl Router {
                 Ok(())
             }
         };
-        self.name_peer(inbox);
+        self.log.name_peer(|| inbox.peer());
         taken
     }
 
@@ -264,20 +267,14 @@ impl Router {
     /// Counts a message that is dropped without being looked at.
     pub(crate) fn drop_unread(&mut self, reason: &'static str, inbox: &mut Inbox) {
         self.drop_it(reason, inbox.first());
-        self.name_peer(inbox);
+        self.log.name_peer(|| inbox.peer());
     }
 
     /// Counts entries of a batch that could not become lines. The batch itself was taken.
     fn drop_entries(&mut self, count: u64, level: &str, from: PublisherId) {
         self.counters.dropped.add("expansion", count);
         self.log.keep_sample("expansion", level.as_bytes());
-        self.log.name_peer(&format!("publisher {from}"));
-    }
-
-    fn name_peer(&mut self, inbox: &mut Inbox) {
-        if self.log.lacks_peer() {
-            self.log.name_peer(&inbox.peer());
-        }
+        self.log.name_peer(|| format!("publisher {from}"));
     }
 
     /// Whether more can be accepted.
@@ -307,12 +304,13 @@ impl Router {
     }
 
     /// Ends a round: tells publishers what was taken.
-    pub(crate) fn end_round(&mut self) -> zmq::Result<()> {
+    fn end_round(&mut self, intakes: &IntakeSockets) -> zmq::Result<()> {
         if self.windows.is_full() && self.has_room() {
             self.flush_windows()?;
         }
         let acks: Vec<_> = self.acks.drain().collect();
         for (publisher, ack) in acks {
+            let Some(ack) = intakes.acknowledge(publisher, ack) else { continue };
             let topic = ack_topic(publisher);
             self.output.send_control(&topic, ack.encode(), &mut self.counters)?;
         }
@@ -334,7 +332,7 @@ impl Router {
     }
 
     fn flush_windows(&mut self) -> zmq::Result<()> {
-        let Flushed { batches, overflowed, offender, not_finite } = self.windows.flush();
+        let Flushed { batches, overflowed, offender, not_finite } = self.windows.flush(self.now_ms);
         self.counters.overflowed += overflowed;
         self.counters.dropped.add("value", not_finite);
         if let Some([level, source, name]) = offender

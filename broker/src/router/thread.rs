@@ -1,15 +1,17 @@
 //! The one thread that owns all sockets, waits on them, and reads the clock for the router.
 
+use super::intakes::IntakeSockets;
 use super::peers::Monitor;
 use super::receive::Inbox;
 use super::{Router, WriteAhead};
 use crate::bind::Sockets;
 use crate::broker_clock::{BrokerClock, Reading};
-use crate::counters::{INTAKES, SOCKETS};
 use crate::curve::{Doorway, Gate, Guard, ZapThread};
+use crate::intake::{RouterSide, SOCKETS};
 use crate::ports::Ports;
 use crate::seen::Seen;
 use crate::shared::Shared;
+use crate::sockets::SUBSCRIBERS;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,15 +38,13 @@ const QUIET: Duration = Duration::from_millis(50);
 /// How long a publisher that does not cease may go on when the broker stops.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// The place of subscribers among the sockets.
-const SUBSCRIBERS: usize = 2;
-
 /// Everything the thread needs.
 pub(crate) struct RouterThread {
     router: Router,
     inbox: Inbox,
-    intakes: [zmq::Socket; INTAKES.len()],
-    monitors: [Monitor; SOCKETS.len()],
+    intakes: IntakeSockets,
+    /// Those of the ZeroMQ intakes, and then that of the subscribers, as in the counters.
+    monitors: Vec<Monitor>,
     ports: Ports,
     stop: Stop,
     shared: Arc<Shared>,
@@ -80,34 +80,34 @@ struct Ready {
     stop: bool,
     journal: bool,
     publish: bool,
-    intakes: [bool; INTAKES.len()],
 }
 
 impl RouterThread {
-    /// Takes the sockets and the journal over. `seen` is what was taken before.
+    /// Takes over the sockets and the journal. `seen` is what was taken before.
     pub(crate) fn new(
         sockets: Sockets,
+        sides: Vec<RouterSide>,
         settings: RouterSettings,
         journal: Option<WriteAhead>,
         seen: Seen,
     ) -> zmq::Result<Self> {
-        let Sockets { context, pull, publish, legacy, ports, gate } = sockets;
+        let Sockets { context, publish, intakes, ports, gate } = sockets;
         let RouterSettings { linger, settle, stop, shared } = settings;
-        let monitors = [
-            Monitor::watch(&context, &pull, SOCKETS[0])?,
-            Monitor::watch(&context, &legacy, SOCKETS[1])?,
-            Monitor::watch(&context, &publish, SOCKETS[2])?,
-        ];
+        let watched = intakes.iter().zip(&SOCKETS).chain([(&publish, &SUBSCRIBERS)]);
+        let monitors = watched
+            .map(|(socket, spec)| Monitor::watch(&context, socket, spec.name))
+            .collect::<Result<_, _>>()?;
+        let (intakes, counters) = IntakeSockets::new(intakes, sides);
         let last_ms = journal.as_ref().map_or(0, |journal| journal.log().clock_ms());
         let mut broker_clock = BrokerClock::after(last_ms);
         let now_ms = broker_clock.now(clock::unix_ms(), Instant::now()).now_ms;
-        let mut router = Router::new(publish, (host_name(), now_ms), (journal, seen))?;
+        let mut router = Router::new(publish, counters, (host_name(), now_ms), (journal, seen))?;
         router.counters.keys = gate.as_ref().map(|(gate, _)| gate.counters());
         shared.tell(&router.counters);
         Ok(Self {
             router,
             inbox: Inbox::new(),
-            intakes: [pull, legacy],
+            intakes,
             monitors,
             subscribers_door: Doorway::new(ports.clone(), Endpoint::Subscribers),
             ports,
@@ -144,13 +144,12 @@ impl RouterThread {
         let to_settle = self.settled_at.saturating_duration_since(Instant::now());
         // The monitors are not among them: it is enough to look at them once a second.
         let journal = self.journal_waker().unwrap_or_else(|| self.stop.as_raw_fd());
-        let mut items = [
+        let mut items = vec![
             zmq::PollItem::from_fd(self.stop.as_raw_fd(), zmq::POLLIN),
             zmq::PollItem::from_fd(journal, zmq::POLLIN),
             self.router.output.socket().as_poll_item(zmq::POLLIN),
-            self.intakes[0].as_poll_item(zmq::POLLIN),
-            self.intakes[1].as_poll_item(zmq::POLLIN),
         ];
+        items.extend(self.intakes.poll_items());
         // What comes waits in its socket, and at its publisher, until the subscribers are back and
         // the journal has room.
         let (looked_at, timeout) = if self.subscribers_door.is_closed() {
@@ -168,8 +167,10 @@ impl RouterThread {
             Ok(_) | Err(zmq::Error::EINTR) => {}
             Err(error) => return Err(error),
         }
-        let [stop, journal, publish, pull, legacy] = items.map(|item| item.is_readable());
-        Ok(Ready { stop, journal, publish, intakes: [pull, legacy] })
+        let readable: Vec<_> = items.iter().map(zmq::PollItem::is_readable).collect();
+        self.intakes.set_readable(readable[3..].iter().copied());
+        let [stop, journal, publish] = [readable[0], readable[1], readable[2]];
+        Ok(Ready { stop, journal, publish })
     }
 
     /// Takes what is there, but from each socket only so much, and does what is due.
@@ -193,14 +194,22 @@ impl RouterThread {
             self.tick()?;
         }
         let settles = Instant::now() < self.settled_at;
-        for (at, intake) in self.intakes.iter().enumerate().filter(|(at, _)| ready.intakes[*at]) {
+        for (at, intake) in self.intakes.readable() {
+            let is_internal = intake.is_internal();
             let mut bytes = 0;
             for _ in 0..ROUND {
                 if bytes > ROUND_BYTES || !self.may_take() {
                     break;
                 }
-                let Some(received) = self.inbox.receive(intake)? else { break };
+                if is_internal && (settles || !self.router.has_room()) {
+                    break;
+                }
+                let Some(received) = self.inbox.receive(&intake.socket)? else { break };
                 bytes += received.bytes;
+                if is_internal {
+                    self.router.take(at, &mut self.inbox, received)?;
+                    continue;
+                }
                 // Subscribers may not be back yet.
                 let is_large = received.bytes >= LARGE && self.shared.is_short();
                 if is_large || settles || !self.router.has_room() {
@@ -253,10 +262,12 @@ impl RouterThread {
             self.subscribers_door.close(publish);
         }
         if self.subscribers_door.open(publish) {
-            let peers = &mut self.router.counters.peers[SUBSCRIBERS];
-            self.monitors[SUBSCRIBERS].count(peers);
-            // libzmq does not tell of connections that it cuts itself.
-            peers.disconnects = peers.disconnects.max(peers.connects);
+            let peers = self.router.counters.peers.last_mut();
+            if let Some((peers, monitor)) = peers.zip(self.monitors.last()) {
+                monitor.count(peers);
+                // libzmq does not report connections that it closes itself.
+                peers.disconnects = peers.disconnects.max(peers.connects);
+            }
             self.settled_at = self.settled_at.max(Instant::now() + self.settle);
         }
         self.subscribers_door.is_closed()
@@ -283,7 +294,7 @@ impl RouterThread {
             self.shared.tell_wanted(&self.router.wanted);
             self.router.send_wanted()?;
         }
-        self.router.end_round()?;
+        self.router.end_round(&self.intakes)?;
         if let Some(journal) = &self.router.journal {
             journal.update_watermark(self.router.now_ms);
         }
@@ -293,6 +304,7 @@ impl RouterThread {
         counters.remembered = self.router.seen.len() as u64;
         counters.forgotten = self.router.seen.forgotten();
         counters.keys = self.gate.as_ref().map(|(gate, _)| gate.counters());
+        self.intakes.load_counters(counters);
         self.shared.tell(counters);
         Ok(())
     }
@@ -304,16 +316,15 @@ impl RouterThread {
         tracing::info!(event = "stopping");
         let stop_by = self.shared.stop_by().unwrap_or_else(|| Instant::now() + self.linger);
         self.drain(stop_by)?;
-        for (intake, endpoint) in self.intakes.iter().zip([Endpoint::Publishers, Endpoint::Legacy])
-        {
-            // Ends the connections too, so that publishers turn to the broker that comes next.
-            // What they had sent is still to be read.
-            self.ports.close(intake, endpoint);
-        }
+        // Ends the connections too, so that publishers turn to the broker that comes next. What they had
+        // sent is still to be read.
+        self.intakes.close(&self.ports);
         self.drain(stop_by)?;
         self.router.now_ms = self.now_ms();
         self.tick()?;
         self.router.close_journal(stop_by)?;
+        let lost = self.intakes.drop_rest(&mut self.inbox)?;
+        self.router.counters.dropped.add("journal", lost);
         self.end_round()?;
         self.close(stop_by);
         Ok(())
@@ -325,17 +336,15 @@ impl RouterThread {
         loop {
             let left = until.saturating_duration_since(Instant::now()).min(QUIET);
             let journal = self.journal_waker().unwrap_or_else(|| self.stop.as_raw_fd());
-            let mut items = [
-                self.intakes[0].as_poll_item(zmq::POLLIN),
-                self.intakes[1].as_poll_item(zmq::POLLIN),
-                zmq::PollItem::from_fd(journal, zmq::POLLIN),
-            ];
+            let mut items: Vec<_> = self.intakes.poll_items().collect();
+            let intakes = items.len();
+            items.push(zmq::PollItem::from_fd(journal, zmq::POLLIN));
             let has_journal = self.journal_waker().is_some();
             // Without room in the journal, it is the journal that is waited for.
             let looked_at = match (has_journal, self.router.has_room()) {
                 (true, true) => &mut items[..],
-                (true, false) => &mut items[2..],
-                (false, _) => &mut items[..2],
+                (true, false) => &mut items[intakes..],
+                (false, _) => &mut items[..intakes],
             };
             let left = i64::try_from(left.as_millis()).unwrap_or_default();
             let ready = match zmq::poll(looked_at, left) {
@@ -343,8 +352,8 @@ impl RouterThread {
                 Err(zmq::Error::EINTR) => true,
                 Err(error) => return Err(error),
             };
-            let intakes = [true; INTAKES.len()];
-            self.round(Ready { stop: true, journal: true, publish: true, intakes })?;
+            self.intakes.set_all_readable();
+            self.round(Ready { stop: true, journal: true, publish: true })?;
             if !ready || Instant::now() >= until {
                 return Ok(());
             }
@@ -352,9 +361,9 @@ impl RouterThread {
     }
 
     fn close(self, stop_by: Instant) {
-        let Self { mut router, intakes: [mut pull, mut legacy], monitors, linger, .. } = self;
+        let Self { mut router, mut intakes, monitors, linger, .. } = self;
         let peers = &mut router.counters.peers;
-        let sockets = [&mut pull, &mut legacy, router.output.socket_mut()];
+        let sockets = intakes.listening_mut().chain([router.output.socket_mut()]);
         for ((monitor, socket), peers) in monitors.into_iter().zip(sockets).zip(peers) {
             monitor.stop(socket, peers);
         }

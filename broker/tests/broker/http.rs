@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;
 use zibrato_broker::{Broker, Config, End, StartError};
 
-fn get(bench: &Bench, path: &str) -> String {
+pub(crate) fn get(bench: &Bench, path: &str) -> String {
     get_from(bench.broker.http_addr().unwrap(), path)
 }
 

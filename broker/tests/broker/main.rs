@@ -8,6 +8,7 @@ mod folder;
 mod harness;
 mod hostile;
 mod http;
+mod intake;
 mod journal;
 mod program;
 mod routing;

@@ -71,7 +71,7 @@ fn lines_from_both_ports_reach_those_who_want_lines_and_those_who_want_batches()
     }
     assert_eq!(sum, 3.0);
     let counters = bench.broker.counters();
-    assert_eq!(counters.intakes.map(|intake| intake.lines), [1, 1]);
+    assert_eq!(["zmq", "legacy"].map(|name| counters.intake(name).unwrap().lines), [1, 1]);
 }
 
 #[test]
@@ -221,7 +221,10 @@ fn peers_are_counted_as_they_come_and_go() {
     let bench = Bench::start();
     let (push, legacy) = (bench.push(), bench.legacy());
     let subscriber = bench.subscribe(&["info|"]);
-    let open = || bench.broker.counters().peers.map(|peers| peers.open());
+    let open = || {
+        let counters = bench.broker.counters();
+        [0, 1, 2].map(|at: usize| counters.peers[at].open())
+    };
     bench.until("all have come", || open() == [1, 1, 1]);
     drop((push, legacy, subscriber));
     bench.until("all have gone", || open() == [0, 0, 0]);

@@ -80,6 +80,27 @@ impl<'a> Line<'a> {
         Ok(Self { level, kind, name, value, timestamp, source })
     }
 
+    /// Checks a line that was not [decoded](Self::decode): every field is one that `decode` accepts.
+    ///
+    /// # Errors
+    /// [`LineError`] names the first field that is wrong.
+    pub fn check(&self) -> Result<(), LineError> {
+        check_level(self.level).map_err(LineError::Level)?;
+        check_name(self.name).map_err(LineError::Name)?;
+        match (self.kind, self.value) {
+            (Kind::Set, LineValue::Member(member)) => {
+                check_name(member).map_err(LineError::Member)?;
+            }
+            (Kind::Counter | Kind::Gauge | Kind::Timer, LineValue::Number(value))
+                if value.is_finite() => {}
+            _ => return Err(LineError::Value),
+        }
+        if !(0.0..MAX_TIMESTAMP).contains(&self.timestamp) {
+            return Err(LineError::Timestamp);
+        }
+        check_name(self.source).map_err(LineError::Source)
+    }
+
     /// When the reading was taken, in unix milliseconds.
     #[must_use]
     pub fn timestamp_ms(&self) -> u64 {

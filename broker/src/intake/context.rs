@@ -1,0 +1,308 @@
+//! What the thread of an intake works with.
+
+use super::Link;
+use crate::counters::IntakeCounters;
+use crate::line_windows::{Flushed, FoldedBatch, Limits, LineWindows, WINDOW_MS};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use zibrato::clock;
+use zibrato::daemon::{LogLimit, Stop, one_line};
+use zibrato::window::OVERFLOW_NAME;
+use zibrato::wire::{BatchId, Line, batch_topic};
+
+/// How long an intake that always has something to read may go on when the broker stops.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// How soon batches are sent again that found the router's queue full.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// The longest wait for an acknowledgement.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// The most bytes of a sample that are logged.
+const SAMPLE_BYTES: usize = 120;
+
+/// The reason of measurements that come while too many series wait for the router.
+const BUSY: &str = "busy";
+
+/// The reason of batches that the router did not take before the end.
+const STOP: &str = "stop";
+
+/// What the thread of an [`Intake`](super::Intake) works with. It folds measurements for a second,
+/// publishes them as batches, and counts.
+pub struct IntakeContext {
+    pub(super) name: &'static str,
+    level: String,
+    stop: Stop,
+    /// When reading ends, once the broker stops.
+    stop_by: Option<Instant>,
+    windows: LineWindows,
+    /// A PUSH socket to the router.
+    router: zmq::Socket,
+    /// Batches that found the router's queue full.
+    pending: VecDeque<FoldedBatch>,
+    /// The highest sequence published at each level whose batches are not acknowledged.
+    unacknowledged: BTreeMap<String, u64>,
+    link: Arc<Link>,
+    pub(super) counters: IntakeCounters,
+    /// The first of what was rejected since the last line about it.
+    sample: Option<(&'static str, String)>,
+    rejected: u64,
+    rejections: LogLimit<60>,
+    offenders: LogLimit<60>,
+    now_ms: u64,
+}
+
+impl IntakeContext {
+    pub(super) fn new(
+        name: &'static str,
+        level: String,
+        stop: Stop,
+        router: zmq::Socket,
+        link: Arc<Link>,
+    ) -> Self {
+        let windows = LineWindows::new(link.publisher(), Limits::default());
+        Self {
+            name,
+            level,
+            stop,
+            stop_by: None,
+            windows,
+            router,
+            pending: VecDeque::new(),
+            unacknowledged: BTreeMap::new(),
+            link,
+            counters: IntakeCounters::new(name),
+            sample: None,
+            rejected: 0,
+            rejections: LogLimit::default(),
+            offenders: LogLimit::default(),
+            now_ms: clock::unix_ms(),
+        }
+    }
+
+    /// The level for measurements whose protocol names none. See
+    /// [`Config::intake_level`](crate::Config::intake_level).
+    #[must_use]
+    pub fn level(&self) -> &str {
+        &self.level
+    }
+
+    /// Raised when the broker stops, for intakes with threads of their own.
+    #[must_use]
+    pub const fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// The time in unix milliseconds, as of the last [`wait`](Self::wait).
+    #[must_use]
+    pub const fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// Waits until one of `readable` can be read, and returns true; meanwhile publishes what was folded
+    /// whenever a second is over. Returns false when the broker stops and nothing is left to read, or a
+    /// second after it began to stop.
+    ///
+    /// The caller reads without blocking, and calls this again after some hundred packets at most.
+    pub fn wait(&mut self, readable: &[BorrowedFd<'_>]) -> bool {
+        loop {
+            let now_ms = clock::unix_ms();
+            let is_due = now_ms / WINDOW_MS != self.now_ms / WINDOW_MS;
+            self.now_ms = now_ms;
+            if is_due {
+                self.flush();
+            }
+            self.send_pending();
+            self.link.store(&self.counters);
+            let timeout = self.timeout();
+            let mut items = Vec::with_capacity(readable.len() + 1);
+            items.extend(readable.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
+            if self.stop_by.is_none() {
+                items.push(PollFd::new(&self.stop, PollFlags::IN));
+            }
+            // An interrupted wait is a short one.
+            let is_ready = poll(&mut items, Some(&timeout)).is_ok_and(|ready| ready > 0);
+            let can_read =
+                is_ready && items[..readable.len()].iter().any(|i| !i.revents().is_empty());
+            if is_ready && items.get(readable.len()).is_some_and(|stop| !stop.revents().is_empty())
+            {
+                self.stop_by = Some(Instant::now() + LAST_CALL);
+            }
+            if self.stop_by.is_some_and(|by| !can_read || Instant::now() >= by) {
+                return false;
+            }
+            if can_read {
+                return true;
+            }
+        }
+    }
+
+    fn timeout(&self) -> Timespec {
+        let to_next_second = Duration::from_millis(WINDOW_MS - self.now_ms % WINDOW_MS);
+        let timeout = if self.stop_by.is_some() {
+            Duration::ZERO
+        } else if self.pending.is_empty() {
+            to_next_second
+        } else {
+            to_next_second.min(RETRY)
+        };
+        Timespec::try_from(timeout).unwrap_or_default()
+    }
+
+    /// Counts bytes that were received.
+    pub const fn received(&mut self, bytes: usize) {
+        self.counters.bytes += bytes as u64;
+    }
+
+    /// Folds a measurement, which is published when the second is over. One that is not valid is
+    /// rejected for the [reason](zibrato::wire::LineError::reason) that says why.
+    pub fn fold(&mut self, line: &Line<'_>) {
+        if let Err(error) = line.check() {
+            return self.reject(error.reason(), line.name.as_bytes());
+        }
+        if self.windows.is_full() {
+            self.flush();
+            if self.windows.is_full() {
+                return self.reject(BUSY, line.name.as_bytes());
+            }
+        }
+        match self.windows.fold(line, self.now_ms) {
+            Ok(()) => self.counters.lines += 1,
+            Err(_) => self.reject("levels", line.level.as_bytes()),
+        }
+    }
+
+    /// Counts something that cannot be used under `reason`, a constant word, and logs a sample now and
+    /// then.
+    pub fn reject(&mut self, reason: &'static str, sample: &[u8]) {
+        self.counters.reject(reason, 1);
+        self.rejected += 1;
+        if self.sample.is_none() {
+            let shown = sample.get(..SAMPLE_BYTES).unwrap_or(sample);
+            self.sample = Some((reason, one_line(&String::from_utf8_lossy(shown))));
+        }
+    }
+
+    /// Publishes what was folded, and waits at most `timeout` until all of it is acknowledged: on disk,
+    /// if the broker keeps its level. For protocols that answer their clients.
+    pub fn publish(&mut self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout.min(LONGEST_WAIT);
+        let mut is_flushed = false;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            self.take_acks(if self.pending.is_empty() { left } else { left.min(RETRY) });
+            self.send_pending();
+            if self.pending.is_empty() && self.unacknowledged.is_empty() {
+                if is_flushed {
+                    return true;
+                }
+                is_flushed = true;
+                self.flush();
+            } else if left.is_zero() {
+                return false;
+            }
+        }
+    }
+
+    fn take_acks(&mut self, timeout: Duration) {
+        if self.unacknowledged.is_empty() {
+            return;
+        }
+        let ack = self.link.take_ack(timeout);
+        for (level, sequence) in ack.sequences {
+            if self.unacknowledged.get(&level).is_some_and(|highest| *highest <= sequence) {
+                self.unacknowledged.remove(&level);
+            }
+        }
+    }
+
+    /// Turns what was folded into batches, unless some are still on their way.
+    fn flush(&mut self) {
+        self.take_acks(Duration::ZERO);
+        if self.pending.is_empty() && self.unacknowledged.is_empty() {
+            self.close_windows();
+            self.send_pending();
+        }
+        self.log_rejections();
+    }
+
+    fn close_windows(&mut self) {
+        let Flushed { batches, overflowed, offender, not_finite } = self.windows.flush(self.now_ms);
+        self.pending.extend(batches);
+        if not_finite > 0 {
+            self.counters.reject("value", not_finite);
+        }
+        if let Some([level, source, name]) = offender {
+            let (intake, into) = (self.name, OVERFLOW_NAME);
+            self.counters.overflowed += overflowed;
+            if self.offenders.admits() {
+                tracing::warn!(
+                    event = "too_many_series",
+                    intake,
+                    level,
+                    source,
+                    name,
+                    lines = overflowed,
+                    into
+                );
+            }
+        }
+    }
+
+    /// Sends batches as long as the router's queue has room.
+    fn send_pending(&mut self) {
+        while let Some(batch) = self.pending.pop_front() {
+            if self.send(&batch, zmq::DONTWAIT).is_err() {
+                self.pending.push_front(batch);
+                return;
+            }
+        }
+    }
+
+    fn send(&mut self, batch: &FoldedBatch, flags: i32) -> zmq::Result<()> {
+        let FoldedBatch { level, id, body } = batch;
+        let BatchId { sequence, .. } = *id;
+        let topic = batch_topic(level);
+        self.router.send_multipart([topic.as_bytes(), &id.encode(), body], flags)?;
+        self.unacknowledged.insert(level.clone(), sequence);
+        Ok(())
+    }
+
+    fn log_rejections(&mut self) {
+        if self.sample.is_some() && self.rejections.admits() {
+            let (reason, sample) = self.sample.take().unwrap_or_default();
+            let (intake, count) = (self.name, std::mem::take(&mut self.rejected));
+            tracing::warn!(event = "rejected_by_intake", intake, reason, count, sample);
+        }
+    }
+
+    /// Publishes what is left. What the router does not take in time is counted as rejected.
+    pub(super) fn finish(&mut self, timeout: Duration) {
+        self.now_ms = clock::unix_ms();
+        self.close_windows();
+        let until = Instant::now() + timeout;
+        while let Some(batch) = self.pending.pop_front() {
+            let left = until.saturating_duration_since(Instant::now()).as_millis();
+            let is_sent = self
+                .router
+                .set_sndtimeo(i32::try_from(left).unwrap_or(i32::MAX))
+                .and_then(|()| self.send(&batch, 0));
+            if is_sent.is_err() {
+                self.counters.reject(STOP, 1);
+            }
+        }
+        self.log_rejections();
+        self.link.store(&self.counters);
+    }
+}
+
+impl fmt::Debug for IntakeContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntakeContext").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,70 @@
+//! What an intake's thread and the router share: counters one way, acknowledgements the other.
+
+use crate::counters::IntakeCounters;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use zibrato::wire::{Ack, PublisherId};
+
+/// Between one intake's thread and the router.
+#[derive(Debug)]
+pub(crate) struct Link {
+    publisher: PublisherId,
+    state: Mutex<State>,
+    acknowledged: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    counters: IntakeCounters,
+    ack: Ack,
+}
+
+impl Link {
+    /// A link to the intake with this name, which publishes as `publisher`.
+    pub(super) fn new(name: &'static str, publisher: PublisherId) -> Self {
+        let state = State { counters: IntakeCounters::new(name), ack: Ack::default() };
+        Self { publisher, state: Mutex::new(state), acknowledged: Condvar::new() }
+    }
+
+    pub(crate) const fn publisher(&self) -> PublisherId {
+        self.publisher
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is a plain assignment, so a panic elsewhere leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves the thread's counters for the router.
+    pub(super) fn store(&self, counters: &IntakeCounters) {
+        self.state().counters.clone_from(counters);
+    }
+
+    /// Copies what the thread counts, which is all but its batches.
+    pub(crate) fn load(&self, into: &mut IntakeCounters) {
+        let batches = into.batches;
+        into.clone_from(&self.state().counters);
+        into.batches = batches;
+    }
+
+    /// Tells the thread what is safe.
+    pub(crate) fn acknowledge(&self, ack: Ack) {
+        self.state().ack.sequences.extend(ack.sequences);
+        self.acknowledged.notify_all();
+    }
+
+    /// Takes what was acknowledged since the last call. Waits for it at most `timeout`.
+    pub(super) fn take_ack(&self, timeout: Duration) -> Ack {
+        let until = Instant::now() + timeout;
+        let mut state = self.state();
+        while state.ack.sequences.is_empty() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.acknowledged.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        std::mem::take(&mut state.ack)
+    }
+}

@@ -1,0 +1,173 @@
+//! Intakes: the ways into the broker.
+//!
+//! There are two kinds. The ZeroMQ intakes are the rows of [`SOCKETS`]; the router polls their sockets.
+//! Every other intake runs in a thread of its own, and implements [`Intake`].
+//!
+//! # How to add an intake
+//!
+//! 1. Write a file in this folder with a type that implements [`Intake`]. [`open`](Intake::open) binds
+//!    what it listens on. The closure that it returns runs in the thread: it
+//!    [waits](IntakeContext::wait), reads, parses, and [folds](IntakeContext::fold) or
+//!    [rejects](IntakeContext::reject).
+//! 2. Give it to [`Config::intake`](crate::Config::intake).
+//!
+//! Everything else follows from its name: its counters on `/metrics` and in the self-metrics, its
+//! address in the line `event=listening`, a thread `zb-NAME`, and its end.
+//!
+//! ```text
+//! packets ─▶ zb-NAME: parse, fold for a second ─inproc PUSH─▶ zb-router ─▶ journal, subscribers
+//!                ▲                                               │
+//!                └──────────────── acknowledgements ─────────────┘
+//! ```
+//!
+//! The thread publishes batches as any publisher does, with an id and sequences of its own, and no more
+//! than one interval's worth at a time: until the router has acknowledged them, which it does when they
+//! are on disk, the thread goes on folding. So memory is bounded by the number of series, and what does
+//! not fit is rejected and counted.
+
+mod context;
+mod link;
+mod thread;
+
+pub use context::IntakeContext;
+pub(crate) use link::Link;
+pub(crate) use thread::{IntakeThreads, RouterSide, open};
+
+use crate::sockets::{SUBSCRIBERS, SocketSpec};
+use std::error::Error;
+use std::fmt;
+use zibrato::wire::Endpoint;
+
+/// The ZeroMQ intakes.
+pub(crate) const SOCKETS: [SocketSpec; 2] = [
+    SocketSpec {
+        name: "zmq",
+        endpoint: Endpoint::Publishers,
+        kind: zmq::PULL,
+        max_bytes: None,
+        set_options: |_| Ok(()),
+    },
+    // Publishers of Python Zibrato 0.2 are PUB sockets.
+    SocketSpec {
+        name: "legacy",
+        endpoint: Endpoint::Legacy,
+        kind: zmq::SUB,
+        max_bytes: None,
+        set_options: |socket| socket.set_subscribe(b""),
+    },
+];
+
+/// Any error of an intake.
+pub type IntakeError = Box<dyn Error + Send + Sync>;
+
+/// A way into the broker that runs in a thread of its own.
+///
+/// ```
+/// use std::net::UdpSocket;
+/// use std::os::fd::AsFd;
+/// use zibrato_broker::{Broker, Config, Intake, IntakeError, OpenIntake};
+/// use zibrato::wire::Line;
+///
+/// /// Takes one line of Zibrato's own format from each UDP packet.
+/// #[derive(Debug)]
+/// struct Lines;
+///
+/// impl Intake for Lines {
+///     fn name(&self) -> &'static str {
+///         "udp_lines"
+///     }
+///
+///     fn open(&self) -> Result<OpenIntake, IntakeError> {
+///         let socket = UdpSocket::bind("127.0.0.1:0")?;
+///         socket.set_nonblocking(true)?;
+///         Ok(OpenIntake::new(socket.local_addr()?, move |context| {
+///             let mut packet = [0; 65_536];
+///             while context.wait(&[socket.as_fd()]) {
+///                 let Ok(length) = socket.recv(&mut packet) else { continue };
+///                 context.received(length);
+///                 match Line::decode(&packet[..length]) {
+///                     Ok(line) => context.fold(&line),
+///                     Err(error) => context.reject(error.reason(), &packet[..length]),
+///                 }
+///             }
+///             Ok(())
+///         }))
+///     }
+/// }
+///
+/// let broker = Broker::start(Config::new().port(0).intake(Lines))?;
+/// assert!(broker.intake_address("udp_lines").is_some());
+/// # Ok::<(), zibrato_broker::StartError>(())
+/// ```
+pub trait Intake: fmt::Debug + Send + Sync + 'static {
+    /// The word for it in metrics and log lines: 1 to 12 lowercase letters, digits and `_`, and no other
+    /// intake's.
+    fn name(&self) -> &'static str;
+
+    /// Opens what it listens on. The broker starts only if that succeeds.
+    ///
+    /// # Errors
+    /// Whatever keeps it from listening. The text should say what to change.
+    fn open(&self) -> Result<OpenIntake, IntakeError>;
+}
+
+/// An intake that listens, and is ready to run.
+#[must_use]
+pub struct OpenIntake {
+    address: String,
+    run: Box<Run>,
+}
+
+/// What an intake's thread runs.
+type Run = dyn FnOnce(&mut IntakeContext) -> Result<(), IntakeError> + Send;
+
+impl OpenIntake {
+    /// An intake that listens at `address`. `run` is called once, in a thread of its own, and should
+    /// return when [`IntakeContext::wait`] returns false. If it returns earlier, fails or panics, that
+    /// is logged and counted, and the broker goes on without the intake.
+    pub fn new(
+        address: impl fmt::Display,
+        run: impl FnOnce(&mut IntakeContext) -> Result<(), IntakeError> + Send + 'static,
+    ) -> Self {
+        Self { address: address.to_string(), run: Box::new(run) }
+    }
+}
+
+impl fmt::Debug for OpenIntake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenIntake").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Checks the names of intakes.
+fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), (&'a str, IntakeError)> {
+    let mut known: Vec<_> = SOCKETS.iter().map(|spec| spec.name).collect();
+    known.push(SUBSCRIBERS.name);
+    for name in names {
+        let is_word = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+        if !(1..=12).contains(&name.len()) || !name.bytes().all(is_word) {
+            let why = "its name must be 1 to 12 lowercase letters, digits and underscores";
+            return Err((name, why.into()));
+        }
+        if known.contains(&name) {
+            return Err((name, "another intake has this name".into()));
+        }
+        known.push(name);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_names;
+
+    #[test]
+    fn names_are_short_words_and_differ() {
+        for bad in ["", "zmq", "publish", "UDP", "a.b", "thirteen_long"] {
+            let error = check_names([bad].into_iter()).unwrap_err();
+            assert_eq!(error.0, bad);
+        }
+        assert!(check_names(["udp", "tcp_2"].into_iter()).is_ok());
+        assert!(check_names(["udp", "udp"].into_iter()).is_err());
+    }
+}

@@ -1,0 +1,161 @@
+//! The threads of intakes: opened before the broker starts, stopped before the router.
+
+use super::{Intake, IntakeContext, IntakeError, Link, OpenIntake, Run, check_names};
+use crate::start_error::StartError;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use zibrato::daemon::{NotifyOnDrop, Stop};
+use zibrato::wire::PublisherId;
+
+/// The most batches that wait on either side of the path to the router.
+const MAX_BATCHES: i32 = 8;
+
+/// How long an intake that ends may wait for the router to take its last batches.
+const LAST_BATCHES: Duration = Duration::from_secs(1);
+
+/// Intakes that listen, and do not run yet.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    threads: Vec<ReadyThread>,
+    stop: Stop,
+}
+
+/// An intake whose thread is not started.
+#[derive(Debug)]
+struct ReadyThread {
+    address: String,
+    intake: OpenIntake,
+    context: IntakeContext,
+}
+
+/// The router's side of an intake: a PULL socket, and the link.
+pub(crate) struct RouterSide {
+    pub(crate) socket: zmq::Socket,
+    pub(crate) name: &'static str,
+    pub(crate) link: Arc<Link>,
+}
+
+/// Opens intakes, and the path from each to the router.
+pub(crate) fn open(
+    intakes: &[Arc<dyn Intake>],
+    level: &str,
+    context: &zmq::Context,
+) -> Result<(Opened, Vec<RouterSide>), StartError> {
+    let failed =
+        |(name, source): (&str, IntakeError)| StartError::Intake { name: name.to_owned(), source };
+    check_names(intakes.iter().map(|intake| intake.name())).map_err(failed)?;
+    let stop = Stop::new()?;
+    let (mut threads, mut sides) = (Vec::new(), Vec::new());
+    for intake in intakes {
+        let name = intake.name();
+        let opened = intake.open().map_err(|error| failed((name, error)))?;
+        let (push, pull) = path(context, name).map_err(StartError::Socket)?;
+        let link = Arc::new(Link::new(name, PublisherId::random()));
+        let context =
+            IntakeContext::new(name, level.to_owned(), stop.clone(), push, Arc::clone(&link));
+        threads.push(ReadyThread { address: opened.address.clone(), intake: opened, context });
+        sides.push(RouterSide { socket: pull, name, link });
+    }
+    Ok((Opened { threads, stop }, sides))
+}
+
+/// Two connected sockets, for the thread and for the router.
+fn path(context: &zmq::Context, name: &str) -> zmq::Result<(zmq::Socket, zmq::Socket)> {
+    let address = format!("inproc://intake-{name}");
+    let (push, pull) = (context.socket(zmq::PUSH)?, context.socket(zmq::PULL)?);
+    push.set_sndhwm(MAX_BATCHES)?;
+    pull.set_rcvhwm(MAX_BATCHES)?;
+    push.set_linger(0)?;
+    pull.set_linger(0)?;
+    pull.bind(&address)?;
+    push.connect(&address)?;
+    Ok((push, pull))
+}
+
+/// The threads that run. Dropping this stops them.
+#[derive(Debug, Default)]
+pub(crate) struct IntakeThreads {
+    threads: Vec<IntakeThread>,
+    stop: Option<Stop>,
+}
+
+#[derive(Debug)]
+struct IntakeThread {
+    name: &'static str,
+    address: String,
+    ended: Stop,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl IntakeThreads {
+    /// Starts the threads.
+    pub(crate) fn start(opened: Opened) -> Result<Self, StartError> {
+        let mut all = Self { threads: Vec::new(), stop: Some(opened.stop) };
+        for ReadyThread { address, intake, context } in opened.threads {
+            let (name, ended) = (context.name, Stop::new()?);
+            let last_word = NotifyOnDrop::new(ended.clone());
+            let thread = std::thread::Builder::new().name(format!("zb-{name}"));
+            let handle = thread.spawn(move || {
+                let _last_word = last_word;
+                run(context, intake.run);
+            })?;
+            all.threads.push(IntakeThread { name, address, ended, handle: Some(handle) });
+        }
+        Ok(all)
+    }
+
+    /// The name and the address of each intake.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.threads.iter().map(|thread| (thread.name, &*thread.address))
+    }
+
+    /// Has the threads read what is there, publish it and end; returns whether all have ended in time.
+    /// Meanwhile the router has to take what they publish.
+    pub(crate) fn stop(&mut self, by: Instant) -> bool {
+        if let Some(stop) = &self.stop {
+            stop.raise();
+        }
+        let mut all_ended = true;
+        for IntakeThread { name, ended, handle, .. } in &mut self.threads {
+            let Some(running) = handle.take() else { continue };
+            if ended.wait(by.saturating_duration_since(Instant::now())) {
+                // It has said its last word, so this does not wait.
+                drop(running.join());
+            } else {
+                all_ended = false;
+                tracing::error!(event = "intake_does_not_stop", intake = name);
+            }
+        }
+        all_ended
+    }
+}
+
+impl Drop for IntakeThreads {
+    fn drop(&mut self) {
+        self.stop(Instant::now() + LAST_BATCHES);
+    }
+}
+
+/// Runs an intake to its end, whatever that is.
+fn run(mut context: IntakeContext, run: Box<Run>) {
+    let ended = catch_unwind(AssertUnwindSafe(|| run(&mut context)));
+    let error = match ended {
+        Ok(Ok(())) if context.stop().raised() => None,
+        Ok(Ok(())) => Some("it returned although the broker does not stop".to_owned()),
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(panic) => Some(format!("it panicked: {}", text(&*panic))),
+    };
+    if let Some(error) = error {
+        context.counters.failures += 1;
+        tracing::error!(event = "intake_failed", intake = context.name, error);
+    }
+    context.finish(LAST_BATCHES);
+}
+
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let literal = panic.downcast_ref::<&str>().copied();
+    literal.or(panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}
