@@ -12,6 +12,11 @@ const MAX_ANSWERS: i32 = 4;
 /// there when it is gone.
 const MAX_REQUESTS: i32 = 16;
 
+/// The ZAP domain of sockets. One that has a domain rejects peers that speak ZMTP 1 or 2, as libzmq did
+/// before 4.0: if a socket that sends closes while such a peer is about to send its identity, libzmq
+/// aborts the process. Without keys all others are accepted.
+pub(crate) const ZAP_DOMAIN: &str = "zibrato";
+
 /// The ZeroMQ socket at an endpoint.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SocketSpec {
@@ -31,7 +36,7 @@ pub(crate) const SUBSCRIBERS: SocketSpec = SocketSpec {
     endpoint: Endpoint::Subscribers,
     kind: zmq::XPUB,
     max_bytes: Some(MAX_TOPIC_BYTES),
-    set_options: |_| Ok(()),
+    set_options: |socket| socket.set_zap_domain(ZAP_DOMAIN),
 };
 
 /// Where the journal is read.
@@ -41,6 +46,7 @@ pub(crate) const REPLAY: SocketSpec = SocketSpec {
     kind: zmq::ROUTER,
     max_bytes: Some(MAX_REQUEST_BYTES as i64),
     set_options: |socket| {
+        socket.set_zap_domain(ZAP_DOMAIN)?;
         socket.set_sndhwm(MAX_ANSWERS)?;
         socket.set_rcvhwm(MAX_REQUESTS)?;
         // So that a reader that does not read its answers is known.

@@ -18,10 +18,8 @@ pub(crate) use gate::Gate;
 pub(crate) use guard::{Doorway, Guard};
 pub(crate) use zap::{StartZapError, ZapThread};
 
+use crate::sockets::ZAP_DOMAIN;
 use zibrato::curve::SecretKey;
-
-/// What asks are about: one name for all sockets of the broker.
-const DOMAIN: &str = "zibrato";
 
 /// Makes a socket that does not listen yet encrypt, and let nobody in whom the [`ZapThread`] has not
 /// judged, also when that thread is gone.
@@ -29,6 +27,6 @@ pub(crate) fn secure(socket: &mut zmq::Socket, key: &SecretKey) -> zmq::Result<(
     socket.set_curve_server(true)?;
     socket.set_curve_publickey(key.public_key().as_bytes())?;
     socket.set_curve_secretkey(key.expose())?;
-    socket.set_zap_domain(DOMAIN)?;
+    socket.set_zap_domain(ZAP_DOMAIN)?;
     libzmq::enforce_domain(socket)
 }

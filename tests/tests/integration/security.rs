@@ -11,12 +11,12 @@ use zibrato::curve::Curve;
 use zibrato_tests::{Broker, DEADLINE, Recorder, Running, Signal, program, wait_until};
 
 /// Keys of a broker and of some clients, and the folder of those that are allowed.
-struct Keys {
+pub(super) struct Keys {
     folder: TempDir,
 }
 
 impl Keys {
-    fn of(clients: &[&str]) -> Self {
+    pub(super) fn of(clients: &[&str]) -> Self {
         let keys = Self { folder: tempfile::tempdir().unwrap() };
         std::fs::create_dir(keys.allowed()).unwrap();
         keys.make("broker");
@@ -42,22 +42,26 @@ impl Keys {
         self.file("allowed")
     }
 
-    fn allow(&self, client: &str) {
+    pub(super) fn allow(&self, client: &str) {
         let file = format!("{client}.pub");
         std::fs::copy(self.file(&file), self.allowed().join(&file)).unwrap();
     }
 
-    fn revoke(&self, client: &str) {
+    pub(super) fn revoke(&self, client: &str) {
         std::fs::remove_file(self.allowed().join(format!("{client}.pub"))).unwrap();
     }
 
-    fn broker(&self) -> Broker {
-        let key = self.file("broker.key");
-        let (key, allowed) = (text(&key).to_owned(), self.allowed());
-        Broker::start_with(&["--curve-key", &key, "--allowed-keys", text(&allowed)])
+    /// The flags of a broker.
+    pub(super) fn broker_flags(&self) -> [String; 4] {
+        let (key, allowed) = (self.file("broker.key"), self.allowed());
+        ["--curve-key", text(&key), "--allowed-keys", text(&allowed)].map(str::to_owned)
     }
 
-    fn curve(&self, client: &str) -> Curve {
+    fn broker(&self) -> Broker {
+        Broker::start_with(&self.broker_flags().each_ref().map(String::as_str))
+    }
+
+    pub(super) fn curve(&self, client: &str) -> Curve {
         let own = self.file(&format!("{client}.key"));
         Curve::read(&self.file("broker.pub").into(), &own.into()).unwrap()
     }
