@@ -1,7 +1,7 @@
 //! From a host and a port, or a folder, to four sockets that listen.
 
 use crate::config::{Config, Exposure};
-use crate::curve::{Gate, ZapThread, secure};
+use crate::curve::{KeyStore, ZapThread, secure};
 use crate::intake::SOCKETS;
 use crate::ipc::Folder;
 use crate::ports::{MAX_BASE_PORT, Ports};
@@ -38,7 +38,7 @@ pub(crate) struct Sockets {
     pub(crate) ports: Ports,
     /// Who may come in, and the thread that says so, if the broker encrypts. It has to end before
     /// the context is dropped.
-    pub(crate) gate: Option<(Arc<Gate>, ZapThread)>,
+    pub(crate) key_store: Option<(Arc<KeyStore>, ZapThread)>,
 }
 
 impl Config {
@@ -48,7 +48,7 @@ impl Config {
     /// As [`Broker::start`](crate::Broker::start).
     pub fn check(&self) -> Result<(), StartError> {
         self.address()?;
-        self.gate().map(drop)
+        self.key_store().map(drop)
     }
 
     pub(crate) fn address(&self) -> Result<Option<IpAddr>, StartError> {
@@ -75,19 +75,20 @@ impl Config {
         }
     }
 
-    pub(crate) fn gate(&self) -> Result<Option<Gate>, StartError> {
+    pub(crate) fn key_store(&self) -> Result<Option<KeyStore>, StartError> {
         let Some((key, allowed)) = &self.curve else { return Ok(None) };
-        Ok(Some(Gate::open(key.clone(), allowed.clone())?))
+        Ok(Some(KeyStore::open(key.clone(), allowed.clone())?))
     }
 
     /// Opens and binds the router's sockets, and the one for replay.
     pub(crate) fn bind(&self) -> Result<(Sockets, zmq::Socket), StartError> {
         let address = self.address()?;
-        let gate = self.gate()?.map(Arc::new);
+        let key_store = self.key_store()?.map(Arc::new);
         let folder = self.ipc.as_ref().map(|(folder, mode)| Folder::take(folder, *mode));
         let folder = folder.transpose()?.map(Arc::new);
-        let at =
-            |base| self.bind_at(Ports { address, base, folder: folder.clone() }, gate.as_ref());
+        let at = |base| {
+            self.bind_at(Ports { address, base, folder: folder.clone() }, key_store.as_ref())
+        };
         let Some(address) = address.filter(|_| self.port == 0) else { return at(self.port) };
         for _ in 0..ATTEMPTS {
             let free = TcpListener::bind((address, 0)).and_then(|probe| probe.local_addr());
@@ -106,14 +107,16 @@ impl Config {
     fn bind_at(
         &self,
         ports: Ports,
-        gate: Option<&Arc<Gate>>,
+        key_store: Option<&Arc<KeyStore>>,
     ) -> Result<(Sockets, zmq::Socket), StartError> {
         let sockets = MAX_SOCKETS + 2 * self.intakes.len();
         let context = new_context(sockets).map_err(StartError::Shortage)?;
         // There before the first connection, and so asked about it.
-        let zap = gate.map(|gate| ZapThread::start(&context, Arc::clone(gate))).transpose()?;
-        let gate = gate.map(Arc::clone);
-        let open = |spec: &SocketSpec| self.open(&context, spec, &ports, gate.as_deref());
+        let zap = key_store
+            .map(|key_store| ZapThread::start(&context, Arc::clone(key_store)))
+            .transpose()?;
+        let key_store = key_store.map(Arc::clone);
+        let open = |spec: &SocketSpec| self.open(&context, spec, &ports, key_store.as_deref());
         // Publishers before subscribers, so that an error names the lowest port that is taken.
         let (first, others) = SOCKETS.split_at(1);
         let mut intakes = first.iter().map(open).collect::<Result<Vec<_>, _>>()?;
@@ -122,8 +125,8 @@ impl Config {
             intakes.push(open(spec)?);
         }
         let replay = open(&REPLAY)?;
-        let gate = gate.zip(zap);
-        Ok((Sockets { context, publish, intakes, ports, gate }, replay))
+        let key_store = key_store.zip(zap);
+        Ok((Sockets { context, publish, intakes, ports, key_store }, replay))
     }
 
     /// Opens a socket that listens at an endpoint, with all that every socket needs.
@@ -132,15 +135,15 @@ impl Config {
         context: &zmq::Context,
         spec: &SocketSpec,
         ports: &Ports,
-        gate: Option<&Gate>,
+        key_store: Option<&KeyStore>,
     ) -> Result<zmq::Socket, StartError> {
         let mut socket = context.socket(spec.kind).map_err(StartError::Socket)?;
         let max_frame = i64::try_from(self.max_frame).unwrap_or(i64::MAX);
         self.set_up(&socket, ports, spec.max_bytes.unwrap_or(max_frame))
             .and_then(|()| (spec.set_options)(&socket))
             .map_err(StartError::Socket)?;
-        if let Some(gate) = gate {
-            secure(&mut socket, gate.key()).map_err(StartError::Socket)?;
+        if let Some(key_store) = key_store {
+            secure(&mut socket, key_store.key()).map_err(StartError::Socket)?;
         }
         ports.listen(&socket, spec.endpoint)?;
         Ok(socket)

@@ -4,14 +4,14 @@ mod replay_port;
 
 use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
-use crate::curve::{AllowedError, Doorway, Gate, Guard, Reloaded};
-use crate::descriptors::{self, DescriptorThread};
+use crate::curve::{AllowedError, KeyStore, Listener, Reloaded, RevocationFilter};
 use crate::intake::{self, IntakeThreads};
 use crate::journal::{OpenedJournal, Parts};
-use crate::memory::MemoryThread;
+use crate::libzmq::descriptors::FEWEST;
+use crate::libzmq::memory::MemoryThread;
 use crate::pages::page;
 use crate::ports::Ports;
-use crate::replay::{Desk, Now};
+use crate::replay::{FetchHandler, Now};
 use crate::router::{RouterSettings, RouterThread, WriteAhead};
 use crate::seen::{MAX_PAIRS, Seen};
 use crate::shared::Shared;
@@ -67,14 +67,13 @@ const MEMORY: usize = 128 << 20;
 pub struct Broker {
     ports: Ports,
     shared: Arc<Shared>,
-    gate: Option<Arc<Gate>>,
+    key_store: Option<Arc<KeyStore>>,
     stop: Stop,
     ended: Stop,
     intakes: IntakeThreads,
     router: Option<JoinHandle<Result<(), zmq::Error>>>,
     replay: Replay,
     _memory: Option<MemoryThread>,
-    _descriptors: DescriptorThread,
     // Last, so that it tells of the end until the end.
     http: Option<HttpServer>,
 }
@@ -121,11 +120,14 @@ impl Broker {
         let level = config.intake_level.as_ref().map_or(INTAKE_LEVEL, Level::as_str);
         let (opened_intakes, sides) = intake::open(&config.intakes, level, &sockets.context)?;
         let ports = sockets.ports.clone();
-        let gate = sockets.gate.as_ref().map(|(gate, _)| Arc::clone(gate));
-        let guard = (Guard::new(gate.clone()), Doorway::new(ports.clone(), Endpoint::Replay));
+        let key_store = sockets.key_store.as_ref().map(|(key_store, _)| Arc::clone(key_store));
+        let filter = (
+            RevocationFilter::new(key_store.clone()),
+            Listener::new(ports.clone(), Endpoint::Replay),
+        );
         let shared = Arc::new(Shared::new());
         let (stop, ended) = (Stop::new()?, Stop::new()?);
-        let (journal, desk, seen) = start_journal(&config, opened)?;
+        let (journal, handler, seen) = start_journal(&config, opened)?;
         let settings = RouterSettings {
             linger: config.linger,
             settle: config.settle,
@@ -139,7 +141,6 @@ impl Broker {
         let memory = (config.max_memory < u64::MAX)
             .then(|| MemoryThread::start(config.max_memory, ports.clone(), Arc::clone(&shared)))
             .transpose()?;
-        let descriptors = DescriptorThread::start(ports.clone(), Arc::clone(&shared))?;
         let for_pages = Arc::clone(&shared);
         let http = config
             .http
@@ -151,22 +152,20 @@ impl Broker {
             let _last_word = last_word;
             router.run().inspect_err(|error| tracing::error!(event = "router_failed", %error))
         })?;
-        let replay = start_replay(replay, desk, guard, &shared)?;
+        let replay = start_replay(replay, handler, filter, &shared)?;
         let router = Some(router);
-        let (_memory, _descriptors) = (memory, descriptors);
         let intakes = IntakeThreads::default();
         let mut broker = Self {
             ports,
             shared,
-            gate,
+            key_store,
             stop,
             ended,
             intakes,
             router,
             replay,
             http,
-            _memory,
-            _descriptors,
+            _memory: memory,
         };
         broker.intakes = IntakeThreads::start(opened_intakes)?;
         Ok(broker)
@@ -226,7 +225,7 @@ impl Broker {
     /// # Errors
     /// [`AllowedError`] when the list cannot be used; then the one before stays in force.
     pub fn reload_keys(&self) -> Result<Option<Reloaded>, AllowedError> {
-        self.gate.as_ref().map(|gate| gate.reload()).transpose()
+        self.key_store.as_ref().map(|key_store| key_store.reload()).transpose()
     }
 
     /// Where `/healthz`, `/readyz` and `/metrics` are served, if they are.
@@ -345,7 +344,7 @@ impl Drop for Broker {
 const fn needs(max_memory: u64) -> Resources {
     let data = if max_memory == u64::MAX { MEMORY as u64 } else { max_memory };
     Resources {
-        descriptors: DESCRIPTORS + descriptors::FEWEST as usize,
+        descriptors: DESCRIPTORS + FEWEST as usize,
         threads: THREADS,
         memory: MEMORY,
         address_space: Resources::address_space_of(THREADS, data),
@@ -357,7 +356,7 @@ const fn needs(max_memory: u64) -> Resources {
 fn start_journal(
     config: &Config,
     opened: Option<OpenedJournal>,
-) -> Result<(Option<WriteAhead>, Option<Desk>, Seen), StartError> {
+) -> Result<(Option<WriteAhead>, Option<FetchHandler>, Seen), StartError> {
     let (Some(settings), Some(opened)) = (&config.journal, opened) else {
         return Ok((None, None, Seen::new(MAX_PAIRS)));
     };
@@ -381,6 +380,6 @@ fn start_journal(
     }
     let now = Now { at: Instant::now(), ms: clock::unix_ms() };
     let keep = (settings.keep_levels.clone(), settings.max_age_ms());
-    let desk = Desk::new(log, cursors, keep, now);
-    Ok((Some(WriteAhead::new(journal)), Some(desk), sequences))
+    let handler = FetchHandler::new(log, cursors, keep, now);
+    Ok((Some(WriteAhead::new(journal)), Some(handler), sequences))
 }

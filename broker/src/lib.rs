@@ -17,10 +17,8 @@ mod broker;
 mod broker_clock;
 mod command;
 mod config;
-mod connections;
 mod counters;
 mod curve;
-mod descriptors;
 mod expand;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -29,8 +27,8 @@ mod intake;
 mod ipc;
 mod journal;
 mod keygen;
+mod libzmq;
 mod line_windows;
-mod memory;
 mod pages;
 mod ports;
 mod replay;

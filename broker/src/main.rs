@@ -1,8 +1,5 @@
 //! The program `zibrato-broker`.
 
-#[cfg(target_os = "linux")]
-mod accept;
-
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,8 +1,8 @@
 //! The pages that the broker serves over HTTP.
 
 use crate::counters::{Counters, IntakeCounters, PeerCounters, REASONS};
-use crate::descriptors::{in_use, limit};
 use crate::journal::Health;
+use crate::libzmq::descriptors::{in_use, limit};
 use crate::replay::ReplayHealth;
 use crate::shared::Shared;
 use zibrato::daemon::{Exposition, Page, log_metrics};

@@ -1,7 +1,7 @@
 //! The thread of the replay port, as the broker owns it.
 
-use crate::curve::{Doorway, Guard};
-use crate::replay::{Desk, ReplayThread};
+use crate::curve::{Listener, RevocationFilter};
+use crate::replay::{FetchHandler, ReplayThread};
 use crate::shared::Shared;
 use crate::start_error::StartError;
 use std::sync::Arc;
@@ -42,12 +42,12 @@ impl Drop for Replay {
 /// Starts the thread.
 pub(super) fn start_replay(
     socket: (zmq::Context, zmq::Socket),
-    desk: Option<Desk>,
-    guard: (Guard, Doorway),
+    handler: Option<FetchHandler>,
+    filter: (RevocationFilter, Listener),
     shared: &Arc<Shared>,
 ) -> Result<Replay, StartError> {
     let (stop, ended) = (Stop::new()?, Stop::new()?);
-    let replay = ReplayThread::new(socket, desk, guard, (stop.clone(), Arc::clone(shared)));
+    let replay = ReplayThread::new(socket, handler, filter, (stop.clone(), Arc::clone(shared)));
     let last_word = NotifyOnDrop::new(ended.clone());
     let thread = std::thread::Builder::new().name("zb-replay".to_owned()).spawn(move || {
         let _last_word = last_word;

@@ -27,7 +27,7 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
     if let Some(folder) = journal.filter(|_| is_usable) {
         look_into(&folder, findings);
     }
-    findings.take(config.gate().map_err(failure));
+    findings.take(config.key_store().map_err(failure));
     if let Some(folder) = &flags.ipc {
         let checked = Folder::check(folder).map_err(|error| failure(error.into()));
         if findings.take(checked).is_some() {

@@ -1,6 +1,6 @@
 //! The thread `zb-zap`: libzmq asks it about the key of each newcomer (RFC 27).
 
-use super::gate::Gate;
+use super::key_store::KeyStore;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -43,14 +43,17 @@ pub(crate) enum StartZapError {
 
 impl ZapThread {
     /// Starts it, ready for questions from all sockets of this context.
-    pub(crate) fn start(context: &zmq::Context, gate: Arc<Gate>) -> Result<Self, StartZapError> {
+    pub(crate) fn start(
+        context: &zmq::Context,
+        key_store: Arc<KeyStore>,
+    ) -> Result<Self, StartZapError> {
         let socket = open(context)?;
         let (stop, ended) = (Stop::new()?, Stop::new()?);
         let context = context.clone();
         let (ask, last_word) = (stop.clone(), NotifyOnDrop::new(ended.clone()));
         let handle = std::thread::Builder::new().name("zb-zap".to_owned()).spawn(move || {
             let _last_word = last_word;
-            run(&context, socket, &gate, &ask);
+            run(&context, socket, &key_store, &ask);
         })?;
         Ok(Self { stop, ended, handle: Some(handle) })
     }
@@ -75,9 +78,9 @@ fn open(context: &zmq::Context) -> zmq::Result<zmq::Socket> {
 }
 
 /// Serves until it has to stop, with another socket if one fails.
-fn run(context: &zmq::Context, mut socket: zmq::Socket, gate: &Gate, stop: &Stop) {
+fn run(context: &zmq::Context, mut socket: zmq::Socket, key_store: &KeyStore, stop: &Stop) {
     let mut told = LogLimit::<60>::default();
-    while let Err(error) = serve(&socket, gate, stop) {
+    while let Err(error) = serve(&socket, key_store, stop) {
         if told.admits() {
             let why = "no new client can connect until libzmq provides another socket";
             tracing::error!(event = "zap_failed", %error, why);
@@ -95,7 +98,7 @@ fn run(context: &zmq::Context, mut socket: zmq::Socket, gate: &Gate, stop: &Stop
     }
 }
 
-fn serve(socket: &zmq::Socket, gate: &Gate, stop: &Stop) -> zmq::Result<()> {
+fn serve(socket: &zmq::Socket, key_store: &KeyStore, stop: &Stop) -> zmq::Result<()> {
     loop {
         let mut items = [
             zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN),
@@ -113,7 +116,7 @@ fn serve(socket: &zmq::Socket, gate: &Gate, stop: &Stop) -> zmq::Result<()> {
             Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => continue,
             Err(error) => return Err(error),
         };
-        match socket.send_multipart(answer(&question, gate), DONTWAIT) {
+        match socket.send_multipart(answer(&question, key_store), DONTWAIT) {
             // Who asked may be gone.
             Ok(()) | Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => {}
             Err(error) => return Err(error),
@@ -122,9 +125,9 @@ fn serve(socket: &zmq::Socket, gate: &Gate, stop: &Stop) -> zmq::Result<()> {
 }
 
 /// Version, number of the question, code, its meaning, who it is, and no metadata.
-fn answer(question: &[Vec<u8>], gate: &Gate) -> [Vec<u8>; 6] {
+fn answer(question: &[Vec<u8>], key_store: &KeyStore) -> [Vec<u8>; 6] {
     let number = question.get(1).cloned().unwrap_or_default();
-    let (code, text, who) = match judge(question, gate) {
+    let (code, text, who) = match judge(question, key_store) {
         Some((key, true)) => ("200", "welcome", key),
         Some((_, false)) => ("400", "this key is not allowed", String::new()),
         None => ("500", "not understood", String::new()),
@@ -135,36 +138,36 @@ fn answer(question: &[Vec<u8>], gate: &Gate) -> [Vec<u8>; 6] {
 }
 
 /// The key that is asked about, and whether it is let in; nothing if the question makes no sense.
-fn judge(question: &[Vec<u8>], gate: &Gate) -> Option<(String, bool)> {
+fn judge(question: &[Vec<u8>], key_store: &KeyStore) -> Option<(String, bool)> {
     let question: &[Vec<u8>; FRAMES] = question.try_into().ok()?;
     let [version, _number, _domain, address, _identity, mechanism, key] = question;
     if version != VERSION || mechanism != b"CURVE" {
         return None;
     }
     let key = PublicKey::new(key.as_slice().try_into().ok()?).to_string();
-    let admitted = gate.judge(&key, &String::from_utf8_lossy(address)).is_ok();
+    let admitted = key_store.judge(&key, &String::from_utf8_lossy(address)).is_ok();
     Some((key, admitted))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Gate, ZapThread, answer};
+    use super::{KeyStore, ZapThread, answer};
     use std::sync::Arc;
     use zibrato::curve::{PublicKey, SecretKey};
 
-    fn gate(allowed: &PublicKey) -> Gate {
+    fn key_store(allowed: &PublicKey) -> KeyStore {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), allowed.to_string()).unwrap();
-        Gate::open(SecretKey::generate().unwrap(), file.path().to_owned()).unwrap()
+        KeyStore::open(SecretKey::generate().unwrap(), file.path().to_owned()).unwrap()
     }
 
     #[test]
     fn only_a_question_about_an_allowed_key_is_answered_with_yes() {
         let (key, other) = (PublicKey::new([1; 32]), PublicKey::new([2; 32]));
-        let gate = gate(&key);
+        let key_store = key_store(&key);
         let ask = |frames: &[&[u8]]| {
             let frames: Vec<_> = frames.iter().map(|frame| frame.to_vec()).collect();
-            let [version, number, code, _, who, metadata] = answer(&frames, &gate);
+            let [version, number, code, _, who, metadata] = answer(&frames, &key_store);
             assert_eq!((&*version, &*metadata), (&b"1.0"[..], &b""[..]));
             assert_eq!(number, frames.get(1).cloned().unwrap_or_default());
             (String::from_utf8(code).unwrap(), String::from_utf8(who).unwrap())
@@ -194,7 +197,7 @@ mod tests {
     fn questions_are_answered_until_it_is_dropped_and_nonsense_does_not_end_it() {
         let context = zmq::Context::new();
         let key = PublicKey::new([1; 32]);
-        let zap = ZapThread::start(&context, Arc::new(gate(&key))).unwrap();
+        let zap = ZapThread::start(&context, Arc::new(key_store(&key))).unwrap();
         let asker = context.socket(zmq::REQ).unwrap();
         asker.set_rcvtimeo(10_000).unwrap();
         asker.connect(super::ENDPOINT).unwrap();

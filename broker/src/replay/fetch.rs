@@ -15,7 +15,7 @@ const MAX_LOOKED_AT: u64 = 16 << 20;
 const MAX_BATCHES: usize = 10_000;
 
 /// What was found for one answer.
-pub(crate) struct Haul {
+pub(crate) struct FetchResult {
     /// Its head.
     pub(crate) head: Fetched,
     /// Four frames for each batch.
@@ -24,7 +24,7 @@ pub(crate) struct Haul {
     pub(crate) tells: Option<String>,
 }
 
-impl Haul {
+impl FetchResult {
     /// Whether there is nothing to tell but the time.
     pub(crate) fn is_empty(&self) -> bool {
         let Fetched { gone, forgotten, complete_until_ms, .. } = self.head;
@@ -37,12 +37,12 @@ impl Haul {
 ///
 /// # Errors
 /// When the journal cannot be read.
-pub(crate) fn haul(
+pub(crate) fn read_batches(
     log: &Log,
     reader: &mut Reader,
     levels: &WantedLevels,
     max_bytes: u64,
-) -> io::Result<Haul> {
+) -> io::Result<FetchResult> {
     // Asked before the end is looked for: what comes in between is later than this.
     let complete_until_ms = log.watermark_ms();
     let max_bytes = max_bytes.min(MAX_BYTES);
@@ -51,7 +51,7 @@ pub(crate) fn haul(
         let next = Position { journal: log.id(), offset: reader.last() };
         let head =
             Fetched { next, complete_until_ms: None, end: log.end(), gone: 0, forgotten: false };
-        return Ok(Haul { head, frames, tells: None });
+        return Ok(FetchResult { head, frames, tells: None });
     }
     let stopped = reader.read(log, |batch| {
         let Batch { stamp, id, level, body } = batch;
@@ -77,5 +77,5 @@ pub(crate) fn haul(
         gone: reader.take_gone(),
         forgotten: false,
     };
-    Ok(Haul { head, frames, tells: None })
+    Ok(FetchResult { head, frames, tells: None })
 }

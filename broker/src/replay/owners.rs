@@ -1,7 +1,6 @@
 //! Who reads under which name: one at a time, until nothing was heard of it for a while.
 
-use super::request::Origin;
-use crate::connections::Connection;
+use crate::libzmq::connections::Connection;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use zibrato::wire::Reader as Who;
@@ -18,6 +17,13 @@ const THERE: Duration = Duration::from_secs(3);
 
 /// The most bytes of what a reader says about itself.
 const MAX_ABOUT_BYTES: usize = 200;
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Origin<'a> {
+    pub(super) address: &'a str,
+    pub(super) connection: Option<Connection>,
+}
 
 /// The owners of names.
 #[derive(Debug, Default)]

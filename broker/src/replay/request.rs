@@ -1,8 +1,9 @@
 //! A request as it comes from a socket, and one that waits.
 
+use super::owners::Origin;
 use super::refusal::refusal;
-use crate::connections::Connection;
-use crate::curve::Guard;
+use crate::curve::RevocationFilter;
+use crate::libzmq::connections::Connection;
 use std::os::fd::RawFd;
 use std::time::Instant;
 use zibrato::wire::{Reader as Who, Refusal, Refused, ReplayRequest};
@@ -18,13 +19,6 @@ pub(super) struct Asker {
     /// Its connection, if libzmq says which that is.
     pub(super) descriptor: Option<RawFd>,
     connection: Option<Connection>,
-}
-
-/// From where somebody asks.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Origin<'a> {
-    pub(super) address: &'a str,
-    pub(super) connection: Option<Connection>,
 }
 
 impl Asker {
@@ -71,7 +65,7 @@ impl Waiting {
 /// As ZeroMQ says.
 pub(super) fn receive(
     socket: &zmq::Socket,
-    guard: &Guard,
+    filter: &RevocationFilter,
 ) -> zmq::Result<Option<(Asker, Result<ReplayRequest, Refused>)>> {
     let mut frames = Vec::new();
     let (mut address, mut descriptor) = (String::new(), None);
@@ -94,11 +88,11 @@ pub(super) fn receive(
         if frames.len() < 5 {
             frames.push(message.to_vec());
         }
-        if !more && guard.admits(&mut message) {
+        if !more && filter.admits(&mut message) {
             break;
         }
         if !more {
-            guard.count_request();
+            filter.count_request();
             frames.clear();
         }
     }

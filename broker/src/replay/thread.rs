@@ -1,11 +1,11 @@
 //! The thread that owns the replay port.
 
-use super::desk::{Desk, Now, Outcome};
-use super::fetch::Haul;
+use super::fetch::FetchResult;
+use super::handler::{FetchHandler, Now, Outcome};
 use super::refusal::no_journal;
 use super::request::{Asker, Waiting, receive};
-use super::unsent::Unsent;
-use crate::curve::{Doorway, Guard};
+use crate::curve::{Listener, RevocationFilter};
+use crate::libzmq::outstanding::Outstanding;
 use crate::shared::Shared;
 use std::collections::HashMap;
 use std::os::fd::AsRawFd;
@@ -44,13 +44,13 @@ const PUT_OFF_FOR: Duration = Duration::from_secs(2);
 pub(crate) struct ReplayThread {
     socket: zmq::Socket,
     /// None without a journal.
-    desk: Option<Desk>,
+    handler: Option<FetchHandler>,
     waiting: Vec<Waiting>,
     /// Who does not read its answers, and since when.
     deaf: HashMap<Vec<u8>, Instant>,
-    guard: Guard,
-    door: Doorway,
-    unsent: Unsent,
+    filter: RevocationFilter,
+    listener: Listener,
+    outstanding: Outstanding,
     stop: Stop,
     shared: Arc<Shared>,
     // Last, because it ends only when all sockets are closed.
@@ -61,14 +61,25 @@ impl ReplayThread {
     /// Takes the ROUTER socket over.
     pub(crate) fn new(
         (context, socket): (zmq::Context, zmq::Socket),
-        desk: Option<Desk>,
-        (guard, door): (Guard, Doorway),
+        handler: Option<FetchHandler>,
+        (filter, listener): (RevocationFilter, Listener),
         (stop, shared): (Stop, Arc<Shared>),
     ) -> Self {
         let waiting = Vec::new();
         let deaf = HashMap::new();
-        let unsent = Unsent::new(door.ports().clone());
-        Self { socket, desk, waiting, deaf, guard, door, unsent, stop, shared, _context: context }
+        let outstanding = Outstanding::new(listener.ports().clone());
+        Self {
+            socket,
+            handler,
+            waiting,
+            deaf,
+            filter,
+            listener,
+            outstanding,
+            stop,
+            shared,
+            _context: context,
+        }
     }
 
     /// Runs until somebody asks to stop.
@@ -90,8 +101,8 @@ impl ReplayThread {
             if self.keep_out() {
                 continue;
             }
-            if more && let Some(desk) = &self.desk {
-                desk.log().more.clear();
+            if more && let Some(handler) = &self.handler {
+                handler.log().more.clear();
             }
             let now = Instant::now();
             let is_due = |waiting: &Waiting| more || waiting.is_due(now);
@@ -108,12 +119,12 @@ impl ReplayThread {
     /// Cuts readers off when keys were taken off the list, and says whether nothing may be done until
     /// all of them are. They ask again.
     fn keep_out(&mut self) -> bool {
-        if self.guard.look() {
-            self.door.close(&self.socket);
+        if self.filter.look() {
+            self.listener.close(&self.socket);
             self.waiting.clear();
         }
-        self.door.open(&self.socket);
-        self.door.is_closed()
+        self.listener.open(&self.socket);
+        self.listener.is_closed()
     }
 
     /// Waits for something to do: the end, more in the journal, or a request.
@@ -125,18 +136,19 @@ impl ReplayThread {
         if self.waiting.iter().any(|waiting| waiting.put_off.is_some()) {
             left = SOON;
         }
-        if self.door.is_closed() {
-            left = left.min(Doorway::PATIENCE);
+        if self.listener.is_closed() {
+            left = left.min(Listener::PATIENCE);
         }
         let millis = i64::try_from(left.as_micros().div_ceil(1000)).unwrap_or(1000);
-        let more = self.desk.as_ref().map_or(self.stop.as_raw_fd(), |d| d.log().more.as_raw_fd());
+        let more =
+            self.handler.as_ref().map_or(self.stop.as_raw_fd(), |d| d.log().more.as_raw_fd());
         let mut items = [
             zmq::PollItem::from_fd(self.stop.as_raw_fd(), zmq::POLLIN),
             self.socket.as_poll_item(zmq::POLLIN),
             zmq::PollItem::from_fd(more, zmq::POLLIN),
         ];
         // When nobody waits for batches, it does not matter that there are more.
-        let looked_at = match (self.door.is_closed(), waits_for_more) {
+        let looked_at = match (self.listener.is_closed(), waits_for_more) {
             (true, _) => &mut items[..1],
             (false, false) => &mut items[..2],
             (false, true) => &mut items[..],
@@ -153,7 +165,7 @@ impl ReplayThread {
     fn take_requests(&mut self) -> zmq::Result<()> {
         let mut when_saved = Vec::new();
         for _ in 0..ROUND {
-            let Some((asker, request)) = receive(&self.socket, &self.guard)? else { break };
+            let Some((asker, request)) = receive(&self.socket, &self.filter)? else { break };
             if self.is_deaf(&asker) {
                 continue;
             }
@@ -173,9 +185,9 @@ impl ReplayThread {
                         // What it still waits for would take the name again.
                         self.waiting.retain(|waiting| waiting.reader() != Some(who));
                     }
-                    let outcome = match &mut self.desk {
+                    let outcome = match &mut self.handler {
                         None => Outcome::Answer(no_journal()),
-                        Some(desk) => desk.take(&request, asker.origin(), now()),
+                        Some(handler) => handler.take(&request, asker.origin(), now()),
                     };
                     if let Outcome::Wait(until) = outcome {
                         self.keep(Waiting { asker, request, until, put_off: None })?;
@@ -187,14 +199,14 @@ impl ReplayThread {
             match answer {
                 Outcome::WhenSaved(answer) => when_saved.push((asker, answer)),
                 Outcome::Answer(answer) => self.answer(&asker, &answer)?,
-                Outcome::Batches(haul) => self.hand_out(&asker, haul)?,
+                Outcome::Batches(result) => self.hand_out(&asker, result)?,
                 Outcome::Wait(_) => {}
             }
         }
         if when_saved.is_empty() {
             return Ok(());
         }
-        let saved = self.desk.as_mut().map_or(Ok(()), |desk| desk.save(Instant::now()));
+        let saved = self.handler.as_mut().map_or(Ok(()), |handler| handler.save(Instant::now()));
         for (asker, answer) in when_saved {
             let answer = match &saved {
                 Ok(()) => answer,
@@ -220,9 +232,9 @@ impl ReplayThread {
     /// take that there is no room.
     fn holds_up(&mut self, asker: &Asker) -> bool {
         let mut cuts = 0;
-        let is_too_much = self.unsent.is_too_much(asker.identity(), &mut cuts);
+        let is_too_much = self.outstanding.is_too_much(asker.identity(), &mut cuts);
         self.shared.count_cuts(cuts);
-        is_too_much || self.unsent.is_busy(asker.identity())
+        is_too_much || self.outstanding.is_busy(asker.identity())
     }
 
     /// Keeps a request of which nothing has been looked at yet, not even whose the name is: one of each
@@ -233,7 +245,7 @@ impl ReplayThread {
         };
         self.waiting.retain(|old| !is_same(old));
         // Half of the places are for those who have shown that they read.
-        let is_proven = self.unsent.is_proven(waiting.asker.identity());
+        let is_proven = self.outstanding.is_proven(waiting.asker.identity());
         if self.waiting.len() < if is_proven { MAX_WAITING } else { MAX_WAITING / 2 } {
             self.waiting.push(waiting);
         }
@@ -246,7 +258,7 @@ impl ReplayThread {
                 self.waiting.push(waiting);
                 return Ok(());
             }
-            if self.unsent.is_busy(waiting.asker.identity()) {
+            if self.outstanding.is_busy(waiting.asker.identity()) {
                 // It asks again when it has read its answer.
                 return Ok(());
             }
@@ -256,20 +268,20 @@ impl ReplayThread {
             return self.at_once(waiting);
         }
         waiting.put_off = None;
-        let Some(desk) = &mut self.desk else { return Ok(()) };
+        let Some(handler) = &mut self.handler else { return Ok(()) };
         let now = now();
         let is_over = waiting.until <= now.at;
         if is_over {
             return self.at_once(waiting);
         }
-        match desk.take(&waiting.request, waiting.asker.origin(), now) {
+        match handler.take(&waiting.request, waiting.asker.origin(), now) {
             // It has waited already: the end of it stays where it was.
             Outcome::Wait(until) => {
                 waiting.until = waiting.until.min(until);
                 self.waiting.push(waiting);
                 Ok(())
             }
-            Outcome::Batches(haul) => self.hand_out(&waiting.asker, haul),
+            Outcome::Batches(result) => self.hand_out(&waiting.asker, result),
             Outcome::Answer(answer) | Outcome::WhenSaved(answer) => {
                 self.answer(&waiting.asker, &answer)
             }
@@ -278,12 +290,12 @@ impl ReplayThread {
 
     /// Answers a request that waits no longer.
     fn at_once(&mut self, mut waiting: Waiting) -> zmq::Result<()> {
-        let Some(desk) = &mut self.desk else { return Ok(()) };
+        let Some(handler) = &mut self.handler else { return Ok(()) };
         if let ReplayRequest::Fetch(fetch) = &mut waiting.request {
             fetch.wait_ms = 0;
         }
-        match desk.take(&waiting.request, waiting.asker.origin(), now()) {
-            Outcome::Batches(haul) => self.hand_out(&waiting.asker, haul),
+        match handler.take(&waiting.request, waiting.asker.origin(), now()) {
+            Outcome::Batches(result) => self.hand_out(&waiting.asker, result),
             Outcome::Answer(answer) | Outcome::WhenSaved(answer) => {
                 self.answer(&waiting.asker, &answer)
             }
@@ -302,10 +314,10 @@ impl ReplayThread {
         is_deaf
     }
 
-    fn hand_out(&mut self, asker: &Asker, haul: Haul) -> zmq::Result<()> {
-        let is_sent = self.send(asker, &ReplayAnswer::Batches(haul.head), haul.frames)?;
-        if let (true, Some(reader), Some(desk)) = (is_sent, haul.tells, &mut self.desk) {
-            desk.has_told(&reader);
+    fn hand_out(&mut self, asker: &Asker, result: FetchResult) -> zmq::Result<()> {
+        let is_sent = self.send(asker, &ReplayAnswer::Batches(result.head), result.frames)?;
+        if let (true, Some(reader), Some(handler)) = (is_sent, result.tells, &mut self.handler) {
+            handler.has_told(&reader);
         }
         Ok(())
     }
@@ -328,7 +340,7 @@ impl ReplayThread {
         let head = answer.encode().map(Message::from);
         let frames = envelope.chain(head).chain(batches).collect();
         let reader = (asker.identity(), asker.descriptor);
-        match self.unsent.send(&mut self.socket, reader, frames) {
+        match self.outstanding.send(&mut self.socket, reader, frames) {
             Ok(()) => Ok(true),
             // What it asked before it went may still be there to be taken.
             Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => {
@@ -344,10 +356,10 @@ impl ReplayThread {
     }
 
     fn look_after(&mut self) {
-        self.unsent.forget();
-        let Some(desk) = &mut self.desk else { return };
-        desk.look_after(now());
-        self.shared.tell_readers(desk.list(now()), desk.health());
+        self.outstanding.forget();
+        let Some(handler) = &mut self.handler else { return };
+        handler.look_after(now());
+        self.shared.tell_readers(handler.list(now()), handler.health());
     }
 }
 

@@ -5,7 +5,6 @@
 
 mod drop_log;
 mod intakes;
-mod libzmq;
 mod output;
 mod peers;
 mod receive;

@@ -6,8 +6,9 @@ use super::receive::Inbox;
 use super::{Router, WriteAhead};
 use crate::bind::Sockets;
 use crate::broker_clock::{BrokerClock, Reading};
-use crate::curve::{Doorway, Gate, Guard, ZapThread};
+use crate::curve::{KeyStore, Listener, RevocationFilter, ZapThread};
 use crate::intake::{RouterSide, SOCKETS};
+use crate::libzmq::descriptors::DescriptorReport;
 use crate::ports::Ports;
 use crate::seen::Seen;
 use crate::shared::Shared;
@@ -53,11 +54,12 @@ pub(crate) struct RouterThread {
     settled_at: Instant,
     clock: BrokerClock,
     second: u64,
+    descriptors: DescriptorReport,
     settle: Duration,
-    guard: Guard,
-    subscribers_door: Doorway,
+    filter: RevocationFilter,
+    listener: Listener,
     // Behind the sockets, because newcomers are asked about until they are closed.
-    gate: Option<(Arc<Gate>, ZapThread)>,
+    key_store: Option<(Arc<KeyStore>, ZapThread)>,
     // Last, because it ends only when all sockets are closed.
     _context: zmq::Context,
 }
@@ -91,7 +93,7 @@ impl RouterThread {
         journal: Option<WriteAhead>,
         seen: Seen,
     ) -> zmq::Result<Self> {
-        let Sockets { context, publish, intakes, ports, gate } = sockets;
+        let Sockets { context, publish, intakes, ports, key_store } = sockets;
         let RouterSettings { linger, settle, stop, shared } = settings;
         let watched = intakes.iter().zip(&SOCKETS).chain([(&publish, &SUBSCRIBERS)]);
         let monitors = watched
@@ -102,14 +104,14 @@ impl RouterThread {
         let mut broker_clock = BrokerClock::after(last_ms);
         let now_ms = broker_clock.now(clock::unix_ms(), Instant::now()).now_ms;
         let mut router = Router::new(publish, counters, (host_name(), now_ms), (journal, seen))?;
-        router.counters.keys = gate.as_ref().map(|(gate, _)| gate.counters());
+        router.counters.keys = key_store.as_ref().map(|(key_store, _)| key_store.counters());
         shared.tell(&router.counters);
         Ok(Self {
             router,
             inbox: Inbox::new(),
             intakes,
             monitors,
-            subscribers_door: Doorway::new(ports.clone(), Endpoint::Subscribers),
+            listener: Listener::new(ports.clone(), Endpoint::Subscribers),
             ports,
             stop,
             shared,
@@ -117,9 +119,12 @@ impl RouterThread {
             settled_at: Instant::now() + settle,
             clock: broker_clock,
             second: now_ms / 1000,
+            descriptors: DescriptorReport::new(),
             settle,
-            guard: Guard::new(gate.as_ref().map(|(gate, _)| Arc::clone(gate))),
-            gate,
+            filter: RevocationFilter::new(
+                key_store.as_ref().map(|(key_store, _)| Arc::clone(key_store)),
+            ),
+            key_store,
             _context: context,
         })
     }
@@ -152,8 +157,8 @@ impl RouterThread {
         items.extend(self.intakes.poll_items());
         // What comes waits in its socket, and at its publisher, until the subscribers are back and
         // the journal has room.
-        let (looked_at, timeout) = if self.subscribers_door.is_closed() {
-            (&mut items[..1], Doorway::PATIENCE)
+        let (looked_at, timeout) = if self.listener.is_closed() {
+            (&mut items[..1], Listener::PATIENCE)
         } else if !to_settle.is_zero() && !self.shared.is_short() {
             (&mut items[..3], to_settle.min(to_next_second).min(SETTLE_LOOK))
         } else if self.may_take() {
@@ -216,7 +221,7 @@ impl RouterThread {
                     self.router.drop_unread("memory", &mut self.inbox);
                     continue;
                 }
-                if !self.guard.admits(self.inbox.first_mut()) {
+                if !self.filter.admits(self.inbox.first_mut()) {
                     self.router.drop_unread("revoked", &mut self.inbox);
                     continue;
                 }
@@ -258,10 +263,10 @@ impl RouterThread {
     /// until all of them are.
     fn keep_out(&mut self) -> bool {
         let publish = self.router.output.socket();
-        if self.guard.look() {
-            self.subscribers_door.close(publish);
+        if self.filter.look() {
+            self.listener.close(publish);
         }
-        if self.subscribers_door.open(publish) {
+        if self.listener.open(publish) {
             let peers = self.router.counters.peers.last_mut();
             if let Some((peers, monitor)) = peers.zip(self.monitors.last()) {
                 monitor.count(peers);
@@ -270,7 +275,7 @@ impl RouterThread {
             }
             self.settled_at = self.settled_at.max(Instant::now() + self.settle);
         }
-        self.subscribers_door.is_closed()
+        self.listener.is_closed()
     }
 
     fn hear_subscribers(&mut self) -> zmq::Result<()> {
@@ -283,6 +288,7 @@ impl RouterThread {
     }
 
     fn tick(&mut self) -> zmq::Result<()> {
+        self.descriptors.look(&self.shared);
         for (monitor, peers) in self.monitors.iter().zip(&mut self.router.counters.peers) {
             monitor.count(peers);
         }
@@ -303,7 +309,7 @@ impl RouterThread {
         counters.memory_cuts = self.shared.memory_cuts();
         counters.remembered = self.router.seen.len() as u64;
         counters.forgotten = self.router.seen.forgotten();
-        counters.keys = self.gate.as_ref().map(|(gate, _)| gate.counters());
+        counters.keys = self.key_store.as_ref().map(|(key_store, _)| key_store.counters());
         self.intakes.load_counters(counters);
         self.shared.tell(counters);
         Ok(())

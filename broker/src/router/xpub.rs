@@ -1,6 +1,6 @@
 //! The XPUB socket: a slow subscriber loses messages, which are counted, and delays nobody else.
 
-use super::libzmq::{WhenFull, set_when_full};
+use crate::libzmq::options::{WhenFull, set_when_full};
 use zmq::{DONTWAIT, Message, SNDMORE};
 
 /// Sends to all subscribers.

@@ -113,6 +113,25 @@ fn shipped_code_owns_its_threads_bounds_its_queues_and_reads_one_clock() {
 }
 
 #[test]
+fn the_broker_touches_the_inside_of_libzmq_and_the_kernel_in_one_module() {
+    let mut complaints = Vec::new();
+    for Source { path, text } in rust("broker/src") {
+        if path.starts_with("broker/src/libzmq/") {
+            continue;
+        }
+        for (number, line) in shipped(&path, &text) {
+            for word in ["zmq_sys", "TCP_INFO", "/proc/self/statm", "/proc/self/fd\"", "accept4"] {
+                if line.contains(word) {
+                    complaints
+                        .push(format!("{path}:{number}: {word} belongs in broker/src/libzmq"));
+                }
+            }
+        }
+    }
+    none(complaints);
+}
+
+#[test]
 fn lines_of_the_log_are_fields_alone() {
     let mut complaints = Vec::new();
     for Source { path, text } in SHIPPED.iter().flat_map(|folder| rust(folder)) {

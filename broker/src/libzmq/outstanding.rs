@@ -1,7 +1,7 @@
 //! How much of their answers readers have not taken yet, and what is done when it is too much.
 #![expect(unsafe_code, reason = "two calls into C, which tell when a frame is no longer needed")]
 
-use crate::connections::{Which, cut, cut_one};
+use super::connections::{Which, cut, cut_one};
 use crate::ports::Ports;
 use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
@@ -37,7 +37,7 @@ const CUT_EVERY: Duration = Duration::from_millis(100);
 /// Counts what is in answers that were sent and not yet taken. (With keys libzmq copies a frame when
 /// it begins to encrypt it, and this counts it no longer; who has a key is no stranger.)
 #[derive(Debug)]
-pub(super) struct Unsent {
+pub(crate) struct Outstanding {
     ports: Ports,
     bytes: Arc<AtomicU64>,
     readers: HashMap<Vec<u8>, Taker>,
@@ -74,27 +74,27 @@ impl Taker {
     }
 }
 
-impl Unsent {
-    pub(super) fn new(ports: Ports) -> Self {
+impl Outstanding {
+    pub(crate) fn new(ports: Ports) -> Self {
         Self { ports, bytes: Arc::default(), readers: HashMap::new(), last_cut: None }
     }
 
     /// Whether a reader has a large answer to take before it gets another.
-    pub(super) fn is_busy(&self, reader: &[u8]) -> bool {
+    pub(crate) fn is_busy(&self, reader: &[u8]) -> bool {
         self.readers.get(reader).is_some_and(|taker| taker.has() >= LARGE)
     }
 
     /// Whether a reader has taken a large answer before.
-    pub(super) fn is_proven(&mut self, reader: &[u8]) -> bool {
+    pub(crate) fn is_proven(&mut self, reader: &[u8]) -> bool {
         self.readers.get_mut(reader).is_some_and(|taker| {
             taker.look();
             taker.is_proven
         })
     }
 
-    /// Whether so much is unsent that nothing may be read for this reader. Then those are cut off who
+    /// Whether so much is outstanding that nothing may be read for this reader. Then those are cut off who
     /// take long, so that it does not last; `cuts` counts them.
-    pub(super) fn is_too_much(&mut self, reader: &[u8], cuts: &mut u64) -> bool {
+    pub(crate) fn is_too_much(&mut self, reader: &[u8], cuts: &mut u64) -> bool {
         let bytes = self.bytes.load(Ordering::Relaxed);
         if bytes < MAX_BYTES {
             return false;
@@ -118,7 +118,7 @@ impl Unsent {
     }
 
     /// Forgets readers that have taken everything, but for those that have taken much.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.readers.values_mut().for_each(Taker::look);
         let keeps = self.readers.len() < MAX_PROVEN;
         self.readers.retain(|_, taker| taker.has() > 0 || (keeps && taker.is_proven));
@@ -128,7 +128,7 @@ impl Unsent {
     ///
     /// # Errors
     /// As ZeroMQ says; nearly always about the first frame, and then nothing was sent.
-    pub(super) fn send(
+    pub(crate) fn send(
         &mut self,
         socket: &mut zmq::Socket,
         (reader, descriptor): (&[u8], Option<RawFd>),

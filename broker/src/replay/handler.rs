@@ -1,10 +1,9 @@
 //! What becomes of each request: it is answered at once, when something was written, or later.
 
-use super::fetch::{Haul, haul};
+use super::fetch::{FetchResult, read_batches};
 use super::gone::Gone;
-use super::owners::Owners;
+use super::owners::{Origin, Owners};
 use super::refusal::{owned, refusal, unknown};
-use super::request::Origin;
 use super::saving::Saving;
 use crate::journal::{Cursor, Cursors, Log, Reader, levels};
 use std::collections::{HashMap, HashSet};
@@ -35,7 +34,7 @@ const KEEP_HEARD: Duration = Duration::from_secs(60);
 
 /// Keeps the cursors, and knows who reads.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct FetchHandler {
     log: Arc<Log>,
     cursors: Cursors,
     owners: Owners,
@@ -66,7 +65,7 @@ pub(crate) enum Outcome {
     /// This answer, when the cursors are safe on disk.
     WhenSaved(ReplayAnswer),
     /// These batches, now.
-    Batches(Haul),
+    Batches(FetchResult),
     /// Nothing yet: it is to be tried again when there is more, or then.
     Wait(Instant),
 }
@@ -90,7 +89,7 @@ pub(crate) struct Now {
     pub(crate) ms: u64,
 }
 
-impl Desk {
+impl FetchHandler {
     /// Cursors that are not heard of for `max_age_ms` are forgotten; `keep_levels` are wanted even
     /// without any.
     pub(crate) fn new(
@@ -99,7 +98,7 @@ impl Desk {
         (keep_levels, max_age_ms): (WantedLevels, u64),
         now: Now,
     ) -> Self {
-        let mut desk = Self {
+        let mut handler = Self {
             log,
             cursors,
             owners: Owners::default(),
@@ -117,12 +116,12 @@ impl Desk {
             unreadable_told: LogLimit::default(),
             begun: now.at,
         };
-        let lines = desk.cursors.damaged();
-        if desk.cursors.is_lossy() {
+        let lines = handler.cursors.damaged();
+        if handler.cursors.is_lossy() {
             tracing::error!(
                 event = "cursors_lost",
                 lines,
-                known = desk.cursors.iter().count(),
+                known = handler.cursors.iter().count(),
                 why = "a reader whose cursor is not known starts at the oldest batch that is kept, \
                        so windows that it had delivered are delivered again; batches that were \
                        deleted, or of levels that nobody wants until it comes, are skipped"
@@ -136,12 +135,12 @@ impl Desk {
             );
         }
         // A broker that was away for long is no reason to forget those who wait for it.
-        for name in desk.names() {
-            desk.cursors.heard(&name, now.ms);
-            desk.silent_since.insert(name, now.at);
+        for name in handler.names() {
+            handler.cursors.heard(&name, now.ms);
+            handler.silent_since.insert(name, now.at);
         }
-        desk.cursors_changed(now);
-        desk
+        handler.cursors_changed(now);
+        handler
     }
 
     fn names(&self) -> Vec<String> {
@@ -191,26 +190,26 @@ impl Desk {
             Some((place, reader)) if place == after => reader,
             _ => Reader::after(after),
         };
-        let hauled = haul(&self.log, &mut reader, &levels, fetch.max_bytes);
-        let mut hauled = hauled.map_err(|error| self.cannot_read(&error))?;
-        hauled.tells = self.to_tell.get(name).cloned();
-        hauled.head.forgotten = hauled.tells.is_some();
+        let result = read_batches(&self.log, &mut reader, &levels, fetch.max_bytes);
+        let mut result = result.map_err(|error| self.cannot_read(&error))?;
+        result.tells = self.to_tell.get(name).cloned();
+        result.head.forgotten = result.tells.is_some();
         self.is_readable();
         // There may be a thousand places.
         reader.rest();
-        let gone = self.gone.news(name, after, hauled.head.gone);
+        let gone = self.gone.news(name, after, result.head.gone);
         if gone > 0 {
             self.gone.tell();
         }
         let wait = Duration::from_millis(fetch.wait_ms).min(MAX_WAIT);
-        if hauled.is_empty() && !wait.is_zero() {
+        if result.is_empty() && !wait.is_zero() {
             let until = now.at + wait;
             self.owners.extend(name, until);
             self.places.insert(name.clone(), (after, reader));
             return Ok(Outcome::Wait(until));
         }
-        self.places.insert(name.clone(), (hauled.head.next.offset, reader));
-        Ok(Outcome::Batches(hauled))
+        self.places.insert(name.clone(), (result.head.next.offset, reader));
+        Ok(Outcome::Batches(result))
     }
 
     /// A reader has been sent the answer that tells it that it was forgotten.

@@ -1,7 +1,7 @@
 //! What the owner of a socket does about keys that are no longer allowed.
 
 use super::allowed::Allowed;
-use super::gate::Gate;
+use super::key_store::KeyStore;
 use crate::ports::Ports;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,29 +19,31 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 /// Judges messages by the keys of those who sent them. At a broker that does not encrypt it lets
 /// everything pass.
 #[derive(Debug, Default)]
-pub(crate) struct Guard {
-    gate: Option<Arc<Gate>>,
+pub(crate) struct RevocationFilter {
+    key_store: Option<Arc<KeyStore>>,
     revision: u64,
     revocations: u64,
     /// The list in force, once a key was taken off it. Before that whoever is in was let in by it.
     judged_by: Option<Arc<Allowed>>,
 }
 
-impl Guard {
-    pub(crate) fn new(gate: Option<Arc<Gate>>) -> Self {
-        Self { gate, ..Self::default() }
+impl RevocationFilter {
+    pub(crate) fn new(key_store: Option<Arc<KeyStore>>) -> Self {
+        Self { key_store, ..Self::default() }
     }
 
     /// Takes note of the list that is in force now, and says whether keys were taken off since the
     /// last look; then whatever lets something out has to be cut. To be asked before messages are
     /// judged and before anything is handed on.
     pub(crate) fn look(&mut self) -> bool {
-        let Some(gate) = self.gate.as_ref().filter(|gate| gate.revision() != self.revision) else {
+        let Some(key_store) =
+            self.key_store.as_ref().filter(|key_store| key_store.revision() != self.revision)
+        else {
             return false;
         };
         // Read before the list, so that a change in between is seen the next time.
-        self.revision = gate.revision();
-        let (allowed, revocations) = gate.allowed();
+        self.revision = key_store.revision();
+        let (allowed, revocations) = key_store.allowed();
         if revocations > 0 {
             self.judged_by = Some(allowed);
         }
@@ -50,8 +52,8 @@ impl Guard {
 
     /// Counts a request that was dropped because of its sender.
     pub(crate) fn count_request(&self) {
-        if let Some(gate) = &self.gate {
-            gate.count_request();
+        if let Some(key_store) = &self.key_store {
+            key_store.count_request();
         }
     }
 
@@ -64,14 +66,14 @@ impl Guard {
 
 /// An endpoint that can be closed on everybody and opened again: those who are allowed come back.
 #[derive(Debug)]
-pub(crate) struct Doorway {
+pub(crate) struct Listener {
     ports: Ports,
     endpoint: Endpoint,
     closed: Option<Instant>,
     complained: Option<Instant>,
 }
 
-impl Doorway {
+impl Listener {
     /// How soon an endpoint that is closed has to be looked at again.
     pub(crate) const PATIENCE: Duration = Duration::from_millis(5);
 

@@ -93,12 +93,6 @@ pub(crate) fn cut_one(ports: &Ports, endpoint: Endpoint, descriptor: RawFd) -> b
     is_cut(descriptor, &[Cut::new(ports, endpoint, Which::All)])
 }
 
-/// Cuts all connections to the endpoints of this process that have one of these descriptors; gives how many.
-pub(crate) fn cut_among(ports: &Ports, descriptors: Range<RawFd>) -> u64 {
-    let cuts = Endpoint::ALL.map(|endpoint| Cut::new(ports, endpoint, Which::All));
-    descriptors.filter(|descriptor| is_cut(*descriptor, &cuts)).count() as u64
-}
-
 /// Where an endpoint is, and who is to be cut off there.
 struct Cut {
     port: Option<u16>,

@@ -1,6 +1,6 @@
 //! Watches how much memory the process has, and has peers let go of it when that is too much.
 
-use crate::connections::{Which, cut};
+use super::connections::{Which, cut};
 use crate::ports::Ports;
 use crate::shared::Shared;
 use std::fs;

@@ -1,12 +1,12 @@
 //! Cursors that people list, set and delete.
 
-use super::{Desk, Now, Outcome};
+use super::{FetchHandler, Now, Outcome};
 use crate::journal::{Cursor, Flow, Reader, level_names};
 use crate::replay::refusal::{refusal, unknown};
 use std::io;
 use zibrato::wire::{CursorState, Done, Refusal, Refused, ReplayAnswer, Reset, ResetTo};
 
-impl Desk {
+impl FetchHandler {
     /// All cursors.
     pub(crate) fn list(&self, now: Now) -> Vec<CursorState> {
         let end = self.log.end();

@@ -16,7 +16,7 @@ const MAX_REVOKED: usize = 10_000;
 
 /// The keys of a broker that encrypts: its own, and those it lets in.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct KeyStore {
     key: SecretKey,
     place: PathBuf,
     /// Grows with each list that comes into force.
@@ -81,7 +81,7 @@ pub(super) enum Refusal {
     Unknown,
 }
 
-impl Gate {
+impl KeyStore {
     /// Reads the list for the first time.
     pub(crate) fn open(key: SecretKey, place: PathBuf) -> Result<Self, AllowedError> {
         let allowed = Arc::new(Allowed::read(&place, key.public_key())?);
@@ -184,7 +184,7 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use super::{Gate, Refusal, Reloaded};
+    use super::{KeyStore, Refusal, Reloaded};
     use zibrato::curve::{PublicKey, SecretKey};
 
     #[test]
@@ -193,19 +193,23 @@ mod tests {
         let [a, b] = [1, 2].map(|n| PublicKey::new([n; 32]).to_string());
         let write = |text: &str| std::fs::write(file.path(), text).unwrap();
         write(&a);
-        let gate = Gate::open(SecretKey::generate().unwrap(), file.path().to_owned()).unwrap();
-        assert_eq!(gate.judge(&a, "here"), Ok(()));
-        assert_eq!(gate.judge(&b, "here"), Err(Refusal::Unknown));
+        let key_store =
+            KeyStore::open(SecretKey::generate().unwrap(), file.path().to_owned()).unwrap();
+        assert_eq!(key_store.judge(&a, "here"), Ok(()));
+        assert_eq!(key_store.judge(&b, "here"), Err(Refusal::Unknown));
         write("public:nonsense");
-        gate.reload().unwrap_err();
-        assert_eq!((gate.judge(&a, "here"), gate.allowed().1), (Ok(()), 0));
+        key_store.reload().unwrap_err();
+        assert_eq!((key_store.judge(&a, "here"), key_store.allowed().1), (Ok(()), 0));
         write(&b);
-        assert_eq!(gate.reload().unwrap(), Reloaded { allowed: 1, added: 1, revoked: 1 });
-        assert_eq!((gate.judge(&a, "here"), gate.allowed().1), (Err(Refusal::Revoked), 1));
+        assert_eq!(key_store.reload().unwrap(), Reloaded { allowed: 1, added: 1, revoked: 1 });
+        assert_eq!(
+            (key_store.judge(&a, "here"), key_store.allowed().1),
+            (Err(Refusal::Revoked), 1)
+        );
         write(&format!("{a}\n{b}"));
-        assert_eq!(gate.reload().unwrap(), Reloaded { allowed: 2, added: 1, revoked: 0 });
-        assert_eq!((gate.judge(&a, "here"), gate.allowed().1), (Ok(()), 1));
-        let counters = gate.counters();
+        assert_eq!(key_store.reload().unwrap(), Reloaded { allowed: 2, added: 1, revoked: 0 });
+        assert_eq!((key_store.judge(&a, "here"), key_store.allowed().1), (Ok(()), 1));
+        let counters = key_store.counters();
         assert_eq!((counters.refused_unknown, counters.refused_revoked), (1, 1));
         assert_eq!((counters.reloads, counters.failed_reloads, counters.admitted), (2, 1, 3));
     }
