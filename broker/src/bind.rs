@@ -229,6 +229,6 @@ mod tests {
         // TEST-NET-1: no machine has it.
         let bound = Config::new().host("192.0.2.1").insecure().port(0).bind();
         let error = bound.err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(error.contains("192.0.2.1 is no address of this machine"), "{error}");
+        assert!(error.contains("192.0.2.1 is not an address of this machine"), "{error}");
     }
 }

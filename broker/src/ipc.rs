@@ -122,8 +122,8 @@ pub enum IpcError {
     },
     /// Anybody could put other sockets there.
     #[error(
-        "--ipc {}: every user can write to it, and replace the sockets; give a separate folder, \
-         such as /run/zibrato", .folder.display()
+        "--ipc {}: every user can write to it and could replace the sockets; give a separate \
+         folder, such as /run/zibrato", .folder.display()
     )]
     Writable {
         /// The folder.

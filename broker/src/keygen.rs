@@ -70,8 +70,8 @@ fn make(folder: &Path, name: &str) -> Result<(PublicKey, [PathBuf; 2]), KeygenEr
     create(&public_file, 0o644, &format!("{public} {name}\n"))
         .map_err(|source| wrong(&public_file, source))?;
     let text = format!(
-        "# The secret key of {name}. Whoever reads it can pass for {name}.\n\
-         # Its public key is {public}\n{}\n",
+        "# The secret key of {name}. Whoever reads it can impersonate {name}.\n# Its public key is \
+         {public}\n{}\n",
         key.expose_text()
     );
     create(&secret_file, 0o600, &text).map_err(|source| {
@@ -124,7 +124,7 @@ fn instructions(name: &str, public: &PublicKey, secret_file: &Path, public_file:
 /// Why there is no key pair.
 #[derive(Debug, thiserror::Error)]
 enum KeygenError {
-    #[error("{} is there already, and was not changed; give another --name or --out", .file.display())]
+    #[error("{} already exists and was not changed; give another --name or --out", .file.display())]
     Exists { file: PathBuf },
     #[error("{}: {source}; give another folder with --out", .file.display())]
     File { file: PathBuf, source: io::Error },

@@ -32,19 +32,19 @@ impl Endpoint {
     pub(crate) fn parse(flag: &str, text: &str) -> Result<Self, Failure> {
         let wrong = |why: &str| Err(Failure::new(Exit::Config, format!("{flag}: {why}")));
         let Ok(uri) = text.trim().parse::<Uri>() else {
-            return wrong("is no address; write https://host/path");
+            return wrong("is not a URL; write https://host/path");
         };
         let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {
-            return wrong("is no whole address; write https://host/path");
+            return wrong("is not a complete URL; write https://host/path");
         };
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return wrong("has a user name in it; give credentials by their own flags");
+            return wrong("contains a user name; give credentials with the flags for them");
         }
         match scheme {
             "https" => Ok(Self(uri)),
             "http" if is_this_machine(host) => Ok(Self(uri)),
-            "http" => wrong("would send credentials in clear over the network; use https://"),
-            _ => wrong("begins with neither https:// nor http://"),
+            "http" => wrong("would send credentials unencrypted over the network; use https://"),
+            _ => wrong("must begin with https://, or with http:// for this machine"),
         }
     }
 }
@@ -265,17 +265,17 @@ mod tests {
             assert!(Endpoint::parse("--api-url", good).is_ok(), "{good}");
         }
         for (bad, why) in [
-            ("", "is no address; write https://host/path"),
-            ("https://a b/", "is no address; write https://host/path"),
-            ("/services/T0/secret", "is no whole address; write https://host/path"),
-            ("ftp://host/secret", "begins with neither https:// nor http://"),
+            ("", "is not a URL; write https://host/path"),
+            ("https://a b/", "is not a URL; write https://host/path"),
+            ("/services/T0/secret", "is not a complete URL; write https://host/path"),
+            ("ftp://host/secret", "must begin with https://, or with http:// for this machine"),
             (
                 "http://host/secret",
-                "would send credentials in clear over the network; use https://",
+                "would send credentials unencrypted over the network; use https://",
             ),
             (
                 "https://me:secret@host/",
-                "has a user name in it; give credentials by their own flags",
+                "contains a user name; give credentials with the flags for them",
             ),
         ] {
             let failure = Endpoint::parse("--webhook-url", bad).unwrap_err();

@@ -104,11 +104,11 @@ impl fmt::Display for Levels {
 pub enum LevelsError {
     /// There is nothing in it.
     #[error(
-        "no level is named; give some, such as `--levels info,warn`, or all with `--levels '*'`"
+        "no level is given; give some, such as `--levels info,warn`, or all with `--levels '*'`"
     )]
     Empty,
     /// There is nothing between two commas, or before the first or after the last one.
-    #[error("there is a comma too many; give levels as in `--levels info,warn`")]
+    #[error("there is an extra comma; give levels as in `--levels info,warn`")]
     EmptyItem,
     /// One of them cannot be a level.
     #[error("{0}; give levels as in `--levels info,warn`, or all with `--levels '*'`")]

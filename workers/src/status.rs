@@ -145,8 +145,8 @@ impl Status {
             return Some(format!("the broker refuses: {why}"));
         }
         if !connected {
-            let why = "the broker is not heard; start it, or give its address with --host and \
-                       --port";
+            let why = "nothing arrives from the broker; start it, or give its address with --host \
+                       and --port";
             return Some(why.to_owned());
         }
         if let Some(why) = &state.commits {
@@ -162,7 +162,7 @@ impl Status {
         }
         let trouble = state.backend.as_ref().filter(|t| t.since.elapsed() > patience)?;
         let seconds = trouble.since.elapsed().as_secs();
-        Some(format!("the backend has taken nothing for {seconds} s: {}", trouble.why))
+        Some(format!("the backend has accepted nothing for {seconds} s: {}", trouble.why))
     }
 
     /// Why the live stream is read although the journal was to be.

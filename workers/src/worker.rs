@@ -162,7 +162,12 @@ impl Worker {
         let counters = self.ledger.close(self.progress.reading().replaying);
         let (series, windows) = (counters.series_lost, counters.windows_lost);
         if let Some(series) = counters.lost.get("no_time") {
-            tracing::error!(event = "lost", series, windows, why = "no time left to deliver");
+            tracing::error!(
+                event = "lost",
+                series,
+                windows,
+                why = "no time was left to deliver it"
+            );
         }
         StopReport {
             series_delivered: counters.series_delivered,

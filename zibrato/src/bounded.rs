@@ -36,7 +36,7 @@ fn read_within(path: &Path, most: u64, patience: Duration) -> io::Result<(Vec<u8
             Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
             Err(_) if Instant::now() < until => thread::park_timeout(ASK_EVERY),
             Err(_) => {
-                let why = format!("has not ended within {} s", patience.as_secs_f64());
+                let why = format!("did not end within {} s", patience.as_secs_f64());
                 return Err(io::Error::new(ErrorKind::TimedOut, why));
             }
         }
@@ -46,7 +46,7 @@ fn read_within(path: &Path, most: u64, patience: Duration) -> io::Result<(Vec<u8
         return Err(io::Error::new(ErrorKind::FileTooLarge, why));
     }
     if bytes.is_empty() && metadata.file_type().is_fifo() {
-        let why = "is a pipe that nobody has written to";
+        let why = "is a pipe that no program has written to";
         return Err(io::Error::new(ErrorKind::UnexpectedEof, why));
     }
     Ok((bytes, metadata))
@@ -90,7 +90,7 @@ mod tests {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
         writer.write_all(b"key").unwrap();
-        assert_eq!(fails(&path), (ErrorKind::TimedOut, "has not ended within 0.05 s".to_owned()));
+        assert_eq!(fails(&path), (ErrorKind::TimedOut, "did not end within 0.05 s".to_owned()));
         writer.write_all(b"key").unwrap();
         drop(writer);
         assert_eq!(read_bounded(&path, 4).unwrap().0, b"key");

@@ -112,7 +112,10 @@ fn ask(socket: &zmq::Socket, at: &str, request: &ReplayRequest) -> Result<Replay
 }
 
 fn strange(at: &str) -> Failure {
-    let text = format!("the answer from {at} is not that of a zibrato-broker of this version");
+    let text = format!(
+        "the answer from {at} is not that of a zibrato-broker of this version; \
+                        check --host and --port, or upgrade the older program"
+    );
     Failure::new(Exit::Unavailable, text)
 }
 

@@ -251,7 +251,7 @@ fn bad_keys_end_programs_with_78_and_a_line_that_shows_no_secret() {
         fails("zibrato-carbon", &[args, &["--check"]].concat(), part);
     }
     let again = ["keygen", "--out", text(keys.folder.path()), "--name", "app"];
-    fails("zibrato-broker", &again, "is there already");
+    fails("zibrato-broker", &again, "already exists");
 }
 
 #[test]

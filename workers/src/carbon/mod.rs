@@ -183,7 +183,7 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
         let prefix = flags.prefix.trim_matches('.');
         let would_be = name::prefix(prefix);
         if would_be != prefix {
-            let message = format!("--prefix: `{prefix}` is not valid in a path; take `{would_be}`");
+            let message = format!("--prefix: `{prefix}` is not valid in a path; use `{would_be}`");
             return Err(Failure::new(Exit::Config, message));
         }
         Ok(Self::to(flags.carbon)

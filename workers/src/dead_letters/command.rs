@@ -118,7 +118,7 @@ fn send<B: Backend>(paths: &[PathBuf], mut backend: B, to: &mut impl Write) -> R
     let mut left = 0;
     for path in paths {
         let said = match give(path, &mut backend) {
-            Ok(()) => "taken".to_owned(),
+            Ok(()) => "accepted".to_owned(),
             Err(why) => {
                 left += 1;
                 refused(path, &why.to_string())
@@ -126,7 +126,7 @@ fn send<B: Backend>(paths: &[PathBuf], mut backend: B, to: &mut impl Write) -> R
         };
         say(to, &format!("{}: {said}", name(path)));
     }
-    finish(left, paths.len(), "were not taken; nothing was deleted of those")
+    finish(left, paths.len(), "were not accepted; their files were kept")
 }
 
 fn give<B: Backend>(path: &Path, backend: &mut B) -> Result<(), Box<dyn Error>> {
@@ -249,7 +249,7 @@ mod tests {
             "60 s",
             "  logins, visits, …\n",
             "400: bad",
-            "is no dead letter",
+            "is not a dead letter",
             "4 dead",
         ] {
             assert!(said.contains(part), "{part}: {said}");
@@ -313,6 +313,6 @@ mod tests {
         std::fs::write(&path, even.replace("bytes: 1\n", "bytes: edited\n")).unwrap();
         let (result, said) = ran(folder.path(), Action::Send(which(&[path.to_str().unwrap()])));
         result.unwrap();
-        assert!(said.ends_with("taken\n") && !path.exists(), "{said}");
+        assert!(said.ends_with("accepted\n") && !path.exists(), "{said}");
     }
 }

@@ -137,7 +137,7 @@ pub(crate) enum LetterError {
         /// How many there are.
         found: u64,
     },
-    #[error("is no dead letter: it does not start with `{FIRST}` and a head")]
+    #[error("is not a dead letter: it does not start with `{FIRST}` and a head")]
     Head,
     #[error("is not a complete dead letter: its head has no valid `{name}`")]
     Missing {

@@ -349,7 +349,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("0-x.dead");
         std::fs::write(&path, "a line\n\nand more").unwrap();
-        assert!(read(&path).unwrap_err().to_string().contains("is no dead letter"));
+        assert!(read(&path).unwrap_err().to_string().contains("is not a dead letter"));
         assert!(files(&folder.path().join("nowhere")).unwrap().is_empty());
     }
 }

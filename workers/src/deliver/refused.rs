@@ -150,7 +150,8 @@ impl<B: Backend> Delivery<B> {
                         if self.shared.progress.reading().replaying {
                             return Break(());
                         }
-                        let why = "the worker is stopping, and no journal has it";
+                        let why = "the worker is stopping, and with --live no journal keeps the \
+                                   payload";
                         tracing::error!(event = "dead_letter_lost", reason = error.reason(), why);
                         break Some(error.reason());
                     }

@@ -56,8 +56,7 @@ pub(super) fn explain(error: &CertificateError) -> (String, &'static str) {
         other => {
             return (
                 other.to_string(),
-                "check the server's certificate, and what is between it \
-                                             and this machine",
+                "check the server's certificate, and proxies between it and this machine",
             );
         }
     };

@@ -36,7 +36,7 @@ pub(super) enum ProxyError {
     Credentials(Through),
     #[error("the connection through the proxy {0} failed")]
     Broken(Through, #[source] io::Error),
-    #[error("the proxy {0} opens no connection: {1}")]
+    #[error("the proxy {0} refuses the connection: {1}")]
     Refused(Through, String),
     #[error("the proxy {0} cannot be reached")]
     Unreachable(Through, #[source] io::Error),
@@ -200,7 +200,7 @@ mod tests {
         let proxy = |status| ureq::Error::ConnectProxyFailed(format!("responded {status}"));
         for (error, part) in [
             (proxy("407/407"), "credentials (407); give them in ALL_PROXY"),
-            (proxy("403/403"), "opens no connection: responded 403"),
+            (proxy("403/403"), "refuses the connection: responded 403"),
             (ureq::Error::Io(ErrorKind::ConnectionRefused.into()), "cannot be reached"),
             (ureq::Error::Io(ErrorKind::ConnectionReset.into()), "failed"),
             (ureq::Error::HostNotFound, "cannot be reached"),

@@ -11,7 +11,7 @@ use ureq::tls::{Certificate, RootCerts};
 use zibrato::daemon::{Exit, Failure, read_bounded};
 
 /// What is said of a place without certificates.
-const NO_CERTIFICATE: &str = "there is no certificate in PEM format";
+const NO_CERTIFICATE: &str = "contains no certificate in PEM format";
 
 /// The largest PEM file that is read.
 const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -126,8 +126,11 @@ impl fmt::Display for Source {
         match self {
             Self::System => f.write_str("the system's store"),
             Self::Variables(named) => f.write_str(named),
-            Self::Mozilla => f.write_str("Mozilla's list as compiled in; the system has no store"),
-            Self::None => f.write_str("the file alone; the system has no store"),
+            Self::Mozilla => f.write_str(
+                "Mozilla's list, which is built in, because the system \
+                                          has no store",
+            ),
+            Self::None => f.write_str("--ca-file alone, because the system has no store"),
         }
     }
 }

@@ -198,11 +198,12 @@ fn open(
     })?;
     let is_graphic = |c: char| c.is_ascii_graphic();
     if !username.secret.expose().chars().all(|c| c != ':' && is_graphic(c)) {
-        let why = "has characters in it that no Librato user name has";
+        let why = "contains a colon, a space, or another character that a Librato user name cannot \
+                   have";
         return Err(wrong(&format!("{}: {why}", username.from)));
     }
     if !token.secret.expose().chars().all(is_graphic) {
-        let why = "has characters in it that no Librato token has";
+        let why = "contains a space or another character that a Librato token cannot have";
         return Err(wrong(&format!("{}: {why}", token.from)));
     }
     let (username, token) = (username.secret, token.secret);

@@ -194,7 +194,7 @@ enum NumberError {
         "expected a whole number, at least 2, or 0 for no limit; at 1 a backlog would never shrink"
     )]
     CatchUp,
-    #[error("a window has at least 0.1 seconds and at most a day: for one minute, `--flush 60`")]
+    #[error("expected 0.1 to 86400 seconds, such as `--flush 60` for one minute")]
     Flush,
     #[error("expected HOST:PORT, such as 127.0.0.1:5581, or `off`")]
     Http,

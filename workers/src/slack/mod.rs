@@ -262,7 +262,10 @@ fn destination(
         }
         (None, Some(GivenSecret { secret: token, from }), Some(channel)) => {
             if !token.expose().chars().all(|c| c.is_ascii_graphic()) {
-                return Err(wrong(&format!("{from}: has characters in it that no token has")));
+                return Err(wrong(&format!(
+                    "{from}: contains a space or another character that a \
+                                           token cannot have"
+                )));
             }
             let authorization = Secret::new(format!("Bearer {}", token.expose()));
             Ok(Destination::Channel { channel, token, authorization })

@@ -160,7 +160,7 @@ fn a_broker_that_is_silent_for_a_while_is_asked_again_and_nothing_counts_twice()
     until("the first batch", || (worker.counters().batches == 1).then_some(()));
     journal.state().silent = true;
     journal.count("info", "a", 2.0, NOON + 10);
-    until("the loss", || worker.unready().filter(|why| why.contains("not heard")));
+    until("the loss", || worker.unready().filter(|why| why.contains("nothing arrives")));
     journal.state().silent = false;
     journal.count("info", "a", 4.0, NOON + 1_000);
     books.until_taken(1);

@@ -100,7 +100,7 @@ fn a_broker_that_is_gone_is_noticed_within_a_moment() {
     until("the broker", || worker.unready().is_none().then_some(()));
     let begun = Instant::now();
     drop(journal);
-    until("the loss", || worker.unready().filter(|why| why.contains("not heard")));
+    until("the loss", || worker.unready().filter(|why| why.contains("nothing arrives")));
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     drop(worker);
 }

@@ -220,7 +220,7 @@ async fn answer(stream: TcpStream, pages: &(impl Fn(&str) -> Page + Sync)) {
     match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(event = "http_peer", %error),
-        Err(_) => tracing::debug!(event = "http_peer", error = "took too long"),
+        Err(_) => tracing::debug!(event = "http_peer", error = "the request took too long"),
     }
 }
 
@@ -267,7 +267,7 @@ impl From<io::Error> for HttpError {
 
 fn bind_problem(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "somebody listens there already",
+        io::ErrorKind::AddrInUse => "another program already listens there",
         io::ErrorKind::AddrNotAvailable => "this machine does not have this address",
         io::ErrorKind::PermissionDenied => "this user is not permitted to listen there",
         _ => "the system refuses it",

@@ -48,7 +48,9 @@ fn filter(text: &str) -> Result<EnvFilter, String> {
     let is_word = |part: &str| part.chars().all(|c| c.is_alphanumeric() || "_-:".contains(c));
     for word in text.split(',').map(str::trim).filter(|part| is_word(part)) {
         if word.is_empty() || word.parse::<LevelFilter>().is_err() {
-            return Err(format!("`{word}` is no level; give error, warn, info, debug or trace"));
+            return Err(format!(
+                "`{word}` is not a log level; give error, warn, info, debug or trace"
+            ));
         }
     }
     EnvFilter::try_new(text).map_err(|error| error.to_string())

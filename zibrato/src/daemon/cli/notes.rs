@@ -165,7 +165,10 @@ pub(in super::super) fn doubtful_levels(levels: &[String]) -> Vec<Note> {
         let common = COMMON_LEVELS.iter().find(|common| common.eq_ignore_ascii_case(level));
         let why = match common {
             Some(common) if common != level => {
-                format!("differs from the common level `{common}` only by case, which counts")
+                format!(
+                    "differs from the common level `{common}` only in case; levels are \
+                         case-sensitive"
+                )
             }
             _ if level.contains(';') => "contains a `;`; separate levels by commas".into(),
             _ if level.contains(char::is_whitespace) => {
@@ -260,8 +263,8 @@ mod tests {
     #[test]
     fn levels_that_are_several_or_only_written_otherwise_are_in_doubt() {
         for (level, part) in [
-            ("INFO", Some("`info` only by case")),
-            ("Crit", Some("`crit` only by case")),
+            ("INFO", Some("`info` only in case")),
+            ("Crit", Some("`crit` only in case")),
             ("info;warn", Some("`;`")),
             ("info warn", Some("space")),
             ("info", None),

@@ -104,12 +104,12 @@ pub(crate) const fn check(tags: Tags) -> Result<(), TextProblem> {
 pub(crate) const fn expect_valid(checked: Result<(), TextProblem>) {
     if let Err(problem) = checked {
         match problem {
-            TextProblem::Bar => panic!("a level, name, source or tag has a `|` in it"),
+            TextProblem::Bar => panic!("a level, name, source or tag contains a `|`"),
             TextProblem::Control => {
-                panic!("a level, name, source or tag has a control character or a line break in it")
+                panic!("a level, name, source or tag contains a control character or a line break")
             }
             TextProblem::Empty => panic!("a level, name, source or tag is empty"),
-            TextProblem::Reserved => panic!("this level is kept for the protocol"),
+            TextProblem::Reserved => panic!("this level is reserved for the protocol"),
             TextProblem::TooLong => panic!(
                 "a level is longer than 64 bytes, or a name, source or tag longer than 255; \
                  a name made from a module path may need `name = \"…\"`"

@@ -269,7 +269,7 @@ impl fmt::Debug for Builder {
 #[non_exhaustive]
 pub enum InstallError {
     /// The program has an instrument already.
-    #[error("an instrument is installed already; `build` makes one that stands beside it")]
+    #[error("an instrument is already installed; `build` makes another one beside it")]
     AlreadyInstalled,
     /// The instrument could not be built.
     #[error(transparent)]
@@ -292,9 +292,9 @@ mod tests {
     #[test]
     fn what_main_prints_says_what_to_do() {
         let error = Zibrato::builder().port(0).build().unwrap_err();
-        let words = "port 0 cannot be the broker's; it is 1 to 65534, 5550 by default";
+        let words = "port 0 is out of range (1 to 65534; the broker's default is 5550)";
         assert_eq!(format!("{error:?}"), words);
         let error = InstallError::from(BuildError::Thread(std::io::Error::other("no room")));
-        assert_eq!(format!("{error:?}"), "the sender could not be started: no room");
+        assert_eq!(format!("{error:?}"), "the sender's thread could not be started: no room");
     }
 }

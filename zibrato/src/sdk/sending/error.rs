@@ -24,15 +24,15 @@ pub enum BuildError {
     },
     /// The host is neither a name nor an address.
     #[error(
-        "{host:?} is no host; give a name or an address, without scheme and port, or ipc:// and the \
-         folder of a broker, such as ipc:///run/zibrato"
+        "{host:?} is not a host; give a name or an address, without scheme and port, or ipc:// and \
+         the folder of a broker, such as ipc:///run/zibrato"
     )]
     Host {
         /// The host.
         host: String,
     },
     /// The interval is too short or too long.
-    #[error("an interval of {interval:?} cannot be; 10 ms to an hour can")]
+    #[error("interval {interval:?} is out of range (10 ms to 1 h)")]
     Interval {
         /// The interval.
         interval: Duration,
@@ -41,7 +41,7 @@ pub enum BuildError {
     #[error(transparent)]
     Keys(#[from] ReadKeyError),
     /// The port is 0, or has none after it.
-    #[error("port {port} cannot be the broker's; it is 1 to 65534, 5550 by default")]
+    #[error("port {port} is out of range (1 to 65534; the broker's default is 5550)")]
     Port {
         /// The port.
         port: u16,
@@ -53,7 +53,7 @@ pub enum BuildError {
     #[error(transparent)]
     Text(#[from] TextError),
     /// The system gave no thread to send with.
-    #[error("the sender could not be started")]
+    #[error("the sender's thread could not be started")]
     Thread(#[source] std::io::Error),
 }
 
