@@ -319,7 +319,7 @@ fn while_cursors_cannot_be_saved_delivery_goes_on_and_everybody_is_told() {
     Client::new(&kept.bench, "new", "1", &["info"]).fetch(None, 0);
     kept.is_unready("cursors cannot be saved");
     kept.is_unready(&dir.path().display().to_string());
-    kept.is_unready("see to its permissions and to the room on its disk");
+    kept.is_unready("check its permissions and the free space on its disk");
     let page = kept.page("/metrics");
     assert!(page.contains("zibrato_broker_cursors_writable 0"), "{page}");
     assert!(!page.contains("zibrato_broker_cursor_save_failures_total 0"), "{page}");
