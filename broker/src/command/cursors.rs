@@ -53,7 +53,7 @@ Examples:
     Reset {
         /// Name of the cursor: the --name of a worker
         name: String,
-        /// New position: `end`, `start`, an offset (the last one not to be read again), or a UTC time
+        /// New position: `end`, `start`, an offset (reading continues after it), or a UTC time
         #[arg(long, value_name = "PLACE", value_parser = place)]
         to: ResetTo,
     },

@@ -24,7 +24,7 @@ pub(super) fn add_commands(command: Command) -> Command {
     command.subcommand(Command::new(MAN).about("Print the manual page, in roff format")).subcommand(
         Command::new(COMPLETIONS)
             .about("Print the completion script for a shell")
-            .arg(shell.help("Shell").value_parser(clap::value_parser!(Shell))),
+            .arg(shell.help("Name of the shell").value_parser(clap::value_parser!(Shell))),
     )
 }
 
