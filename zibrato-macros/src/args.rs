@@ -240,7 +240,7 @@ pub(crate) fn literal(what: What, lit: &Lit) -> syn::Result<()> {
         };
         return Err(Error::new(
             lit.span(),
-            format!("the {word} is a text: write it as in `\"{example}\"`"),
+            format!("the {word} must be a text, such as `\"{example}\"`"),
         ));
     };
     if !text.suffix().is_empty() {
@@ -268,8 +268,8 @@ fn no_constant(what: What, path: &Path) -> Error {
         Some(variable) => run_time(what, variable.span(), &format!("`{variable}`")),
         None => {
             let message = format!(
-                "a call site is one for all types, so its {} cannot depend on `Self`; \
-                 name the constant by its type or module",
+                "all types share one call site, so its {} cannot depend on `Self`; name the \
+                 constant by its type or module",
                 what.word()
             );
             Error::new(path.span(), message)
@@ -297,7 +297,7 @@ pub(crate) fn number(what: &str, expr: Expr) -> syn::Result<Expr> {
     match &expr {
         Expr::Lit(lit) if !matches!(lit.lit, Lit::Int(_) | Lit::Float(_)) => Err(Error::new(
             expr.span(),
-            format!("the {what} is a number, or an expression that gives one: write it as in `3`"),
+            format!("the {what} must be a number, or an expression that gives one, such as `3`"),
         )),
         _ => Ok(expr),
     }
@@ -306,7 +306,8 @@ pub(crate) fn number(what: &str, expr: Expr) -> syn::Result<Expr> {
 pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
     let span = expr.span();
     let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = expr else {
-        let message = "`on` is a text: write `on = \"ok\"`, `on = \"err\"` or `on = \"always\"`";
+        let message = "`on` must be a text: write `on = \"ok\"`, `on = \"err\"` or `on = \
+                       \"always\"`";
         return Err(Error::new(span, message));
     };
     let when = match text.value().as_str() {
@@ -314,7 +315,7 @@ pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
         "err" => When::Err,
         "ok" => When::Ok,
         other => {
-            let message = format!("`on` is \"ok\", \"err\" or \"always\", not {other:?}");
+            let message = format!("`on` must be \"ok\", \"err\" or \"always\", not {other:?}");
             return Err(Error::new(span, message));
         }
     };
@@ -323,7 +324,7 @@ pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
 
 pub(crate) fn path(input: ParseStream<'_>) -> syn::Result<Path> {
     if input.peek(LitStr) {
-        return Err(input.error("`crate` is a path: write it without quotes"));
+        return Err(input.error("`crate` must be a path: write it without quotes"));
     }
     input.call(Path::parse_mod_style)
 }

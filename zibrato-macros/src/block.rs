@@ -140,8 +140,8 @@ impl Measure<'_> {
         match name.literal() {
             Some(text) => Some(text.clone()),
             None => {
-                let message = "on a block, `name` is what the names of its functions begin with: \
-                               write it as a literal, or give each function its own";
+                let message = "on a block, `name` is the prefix of all names in it, and must be a \
+                               literal; or give each function its own `name`";
                 errors.push(Error::new_spanned(&name.expr, message));
                 None
             }
@@ -172,8 +172,8 @@ impl Members<'_> {
         let content = parse.parse2(block.content.clone()).unwrap_or_else(|error| {
             // The compiler could read it before it called us, so nobody else says a word.
             let message = format!(
-                "`{}` cannot read this ({error}), and measures nothing in this block; \
-                 put it on the functions, or this elsewhere",
+                "`{}` cannot parse this ({error}), so it measures nothing in this block; put the \
+                 attribute on the functions, or move this out of the block",
                 self.measure.word
             );
             self.errors.push(Error::new(error.span(), message));
@@ -284,7 +284,7 @@ impl Members<'_> {
             let said = if is_own(attribute, word) { words(attribute) } else { Vec::new() };
             let is_skip = said.iter().any(|said| said == "skip");
             if is_skip && said.len() > 1 {
-                let message = "`skip` leaves this out, so there is nothing more to say; \
+                let message = "`skip` excludes this function, so other arguments have no effect; \
                                keep one or the other";
                 self.errors.push(Error::new_spanned(&attribute.meta, message));
             }
@@ -297,7 +297,8 @@ impl Members<'_> {
         match owns {
             Some(own) if skips => {
                 let message = format!(
-                    "another `{word}` here says `skip`, which leaves this out; keep one of them"
+                    "another `{word}` here has `skip`, which excludes this function; keep one of \
+                     them"
                 );
                 self.errors.push(Error::new_spanned(own, message));
                 Own::Some

@@ -152,7 +152,7 @@ fn arguments(third: &Third, input: ParseStream<'_>, errors: &mut Vec<Error>) -> 
 }
 
 fn late(span: Span) -> Error {
-    Error::new(span, "arguments without a name come first, then those with one")
+    Error::new(span, "arguments without a name must come before those with one")
 }
 
 fn too_few(third: &Third) -> String {

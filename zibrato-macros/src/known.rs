@@ -59,7 +59,7 @@ const EACH: Known = Known {
     read: Read::Value(|args, input| {
         let span = input.span();
         let each: LitBool =
-            input.parse().map_err(|_| Error::new(span, "`each` is `true` or `false`"))?;
+            input.parse().map_err(|_| Error::new(span, "`each` must be `true` or `false`"))?;
         args.each = each.value;
         Ok(())
     }),
@@ -68,8 +68,8 @@ const SKIP: Known = Known {
     word: "skip",
     example: "skip",
     read: Read::Word(|_, span| {
-        let message = "`skip` leaves a function out of an `impl`, `trait` or `mod` that has this \
-                       attribute, and here none has; remove it";
+        let message = "`skip` excludes a function from this attribute on its `impl`, `trait` or \
+                       `mod`, and there is none here; remove it";
         Err(Error::new(span, message))
     }),
 };

@@ -16,7 +16,7 @@
 #[diagnostic::on_unimplemented(
     message = "`on` and `err` need a function that returns a `Result` or an `Option`, not `{Self}`",
     label = "neither `Result` nor `Option`",
-    note = "leave `on` or `err` away, or implement `zibrato::Outcome` for `{Self}`"
+    note = "remove `on` or `err`, or implement `zibrato::Outcome` for `{Self}`"
 )]
 pub trait Outcome {
     /// Whether the result is an error.

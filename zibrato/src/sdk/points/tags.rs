@@ -35,7 +35,7 @@ const MAX_SITES: usize = 256;
 /// assert_eq!(Method::VALUES, ["get", "post"]);
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "the value of a tag has to be one of few: `{Self}` is no `TagValue`",
+    message = "a tag needs a type with few values: `{Self}` does not implement `TagValue`",
     label = "no `TagValue`",
     note = "write a literal or a constant in capitals, or a value of an enum that derives \
             `zibrato::TagValue`"
