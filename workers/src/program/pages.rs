@@ -1,4 +1,4 @@
-//! The pages that a worker serves over HTTP.
+//! The HTTP pages of a worker.
 
 use crate::counters::Counters;
 use crate::worker::View;
@@ -21,7 +21,7 @@ pub(super) fn page(path: &str, program: &str, view: &View) -> Page {
     }
 }
 
-/// How the worker is, in a few words.
+/// A short description of the worker's state.
 pub(super) fn status(view: &View) -> String {
     words(view, view.unready())
 }
@@ -56,7 +56,7 @@ fn words(view: &View, unready: Option<String>) -> String {
     said
 }
 
-/// Where everything is that a worker which is not ready has not delivered.
+/// Says that undelivered windows are in the journal, for a worker that is not ready.
 fn backlog(view: &View) -> String {
     let replaying = view.progress().reading().replaying;
     if !replaying || !view.counters().broker_connected {
