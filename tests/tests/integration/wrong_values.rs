@@ -56,7 +56,7 @@ fn a_wrong_secret_is_named_by_where_it_was_given_and_not_shown() {
             "librato",
             [&user[..], &in_file].concat(),
             None,
-            "zibrato-librato: --apitoken-file wrong: has",
+            "zibrato-librato: --apitoken-file wrong: contains",
         ),
         (
             "librato",
@@ -81,9 +81,9 @@ fn a_wrong_secret_is_named_by_where_it_was_given_and_not_shown() {
             "slack",
             vec!["--webhook-url-file", "wrong"],
             None,
-            "zibrato-slack: --webhook-url-file wrong: is no",
+            "zibrato-slack: --webhook-url-file wrong: is not",
         ),
-        ("slack", vec!["--channel", "a", "--token-file", "wrong"], None, "--token-file wrong: has"),
+        ("slack", vec!["--channel", "a", "--token-file", "wrong"], None, "--token-file wrong: contains"),
     ] {
         let mut command = Command::new(program(&format!("zibrato-{name}")));
         command.args(&args).args(["--dead-letters", "off"]).envs(variables);
