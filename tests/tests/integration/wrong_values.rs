@@ -83,7 +83,12 @@ fn a_wrong_secret_is_named_by_where_it_was_given_and_not_shown() {
             None,
             "zibrato-slack: --webhook-url-file wrong: is not",
         ),
-        ("slack", vec!["--channel", "a", "--token-file", "wrong"], None, "--token-file wrong: contains"),
+        (
+            "slack",
+            vec!["--channel", "a", "--token-file", "wrong"],
+            None,
+            "--token-file wrong: contains",
+        ),
     ] {
         let mut command = Command::new(program(&format!("zibrato-{name}")));
         command.args(&args).args(["--dead-letters", "off"]).envs(variables);

@@ -293,7 +293,7 @@ fn settings_that_cannot_be_are_refused() {
         (Zibrato::builder().port(65_535), "port 65535"),
         (Zibrato::builder().source("a|b"), "`|`"),
         (Zibrato::builder().levels(["info", ""]), "is empty"),
-        (Zibrato::builder().interval(Duration::ZERO), "interval of 0ns"),
+        (Zibrato::builder().interval(Duration::ZERO), "interval 0ns"),
     ] {
         let error = builder.build().unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
