@@ -1,8 +1,8 @@
 //! Which results are errors.
 
-/// What `on`, `outcomes` and `err` look at: whether a function's result is an error.
+/// Whether a function's result is an error, for `on`, `outcomes` and `err`.
 ///
-/// `Err` is one, and so is `None`, as with `?`. Implement it for a result type of your own:
+/// `Err` and `None` are errors, as with `?`. Implement it for your own result type:
 ///
 /// ```
 /// struct Status(u16);

@@ -1,20 +1,20 @@
-//! Tags of call sites: what tells a series apart beside its name and source.
+//! Tags of call sites, which distinguish series together with name and source.
 
 use crate::measurement::{TextProblem, check_name};
 
 /// Tag and value each, ascending by tag.
 pub(crate) type Tags = &'static [(&'static str, &'static str)];
 
-/// The most tags of a series; a reader of batches refuses more.
+/// Maximum number of tags of a series; readers of batches reject more.
 pub(crate) const MAX_TAGS: usize = 50;
 
 /// The most sites of one family.
 const MAX_SITES: usize = 256;
 
-/// A type with few values, each of which has a name: what the value of a tag can be.
+/// A type with few named values, for the value of a tag.
 ///
-/// Derive it for an enum without fields. The names are those of the variants in snake case, or as
-/// `#[tag(value = "..")]` says. `bool` has it too.
+/// Derive it for an enum without fields. The names are those of the variants in snake case, or
+/// those of `#[tag(value = "..")]`. `bool` implements it too.
 ///
 /// ```
 /// use zibrato::{TagValue, count_me};
@@ -41,7 +41,7 @@ const MAX_SITES: usize = 256;
             `zibrato::TagValue`"
 )]
 pub trait TagValue {
-    /// All the values there are; they are checked as names are, when the program is compiled.
+    /// The names of all values. They are checked like names, at compile time.
     ///
     /// The values of all tags of one place have at most 256 combinations:
     ///
@@ -59,7 +59,7 @@ pub trait TagValue {
     /// ```
     const VALUES: &'static [&'static str];
 
-    /// Which of them it is. One beyond the last is measured without the tags of its place whose
+    /// The index of the value. If it is out of range, the call is measured without the tags whose
     /// values are known only at the call.
     fn index(&self) -> usize;
 }

@@ -1,4 +1,4 @@
-//! Why no instrument could be built.
+//! Why an instrument cannot be built.
 
 use crate::curve::ReadKeyError;
 use crate::measurement::TextError;
@@ -7,19 +7,19 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// Why no instrument could be built.
+/// Why an instrument cannot be built.
 ///
-/// `Debug` says it in words too, and with its cause, because that is what `main` prints when it
-/// returns one.
+/// `Debug` prints the message and its cause, because `main` prints an error that it returns with
+/// `Debug`.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The system gave no sockets, or ZeroMQ does not understand the endpoint.
+    /// The system has no sockets available, or the endpoint is invalid.
     #[error("ZeroMQ cannot connect to {endpoint}")]
     Endpoint {
-        /// What was tried.
+        /// The endpoint.
         endpoint: String,
-        /// What ZeroMQ said.
+        /// The error of ZeroMQ.
         source: zmq::Error,
     },
     /// The host is neither a name nor an address.
@@ -40,7 +40,7 @@ pub enum BuildError {
     /// The keys cannot be used.
     #[error(transparent)]
     Keys(#[from] ReadKeyError),
-    /// The port is 0, or has none after it.
+    /// The port is 0, or there is no port after it.
     #[error("port {port} is out of range (1 to 65534; the broker's default is 5550)")]
     Port {
         /// The port.
@@ -49,10 +49,10 @@ pub enum BuildError {
     /// The system has too few file descriptors or threads, or too little memory.
     #[error(transparent)]
     Resources(#[from] ShortageError),
-    /// The source or a level may not be on the wire.
+    /// The source or a level is invalid.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// The system gave no thread to send with.
+    /// The system cannot start the sender's thread.
     #[error("the sender's thread could not be started")]
     Thread(#[source] std::io::Error),
 }
