@@ -1,4 +1,4 @@
-//! `tags(..)`: those that are fixed go into the place, the others choose a site of a family.
+//! `tags(..)`: fixed tags become part of the metadata, the others select a site of a family.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -12,10 +12,10 @@ use crate::expand::{ends, here, hidden, private, private_at};
 use crate::known::{Known, Read};
 use crate::place::Place;
 
-/// The most tags of one place.
+/// Maximum number of tags.
 const MAX_TAGS: usize = 50;
 
-/// The most tags of one place whose values are known only at the call.
+/// Maximum number of tags whose values are known only at the call.
 const MAX_CHOSEN: usize = 4;
 
 /// What `tags` is, as one of the arguments.
