@@ -1,4 +1,4 @@
-//! One who reads the journal of a broker.
+//! A reader of a broker's journal.
 
 use crate::harness::{Bench, DEADLINE};
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Stopping loses nothing that was taken, and is not held up by anybody.
+//! A stop loses nothing that was accepted, and no peer can delay it.
 
 use crate::harness::{ANNA, Bench, DEADLINE, Seen, batch};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
-//! What happens to a journal's folder under a running broker: what it has acknowledged is on disk
-//! under its name, or it acknowledges nothing and says why.
+//! Faults of the journal's folder under a running broker: acknowledged batches are on disk under
+//! its path, or the broker acknowledges nothing and reports why.
 
 mod lock;
 

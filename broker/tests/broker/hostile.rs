@@ -1,4 +1,4 @@
-//! Whatever comes in, good measurements beside it arrive, and all of it is counted.
+//! With any invalid input, valid measurements arrive, and everything is counted.
 
 use crate::client::Client;
 use crate::harness::{ANNA, Bench, DEADLINE, Seen, batch};

@@ -1,4 +1,5 @@
-//! A broker with a journal: what it acknowledges is on disk, and readers get it at their own pace.
+//! A broker with a journal: acknowledged batches are on disk, and readers get them at their own
+//! pace.
 
 use crate::client::{Client, Fetching};
 use crate::harness::{Bench, Seen, batch};

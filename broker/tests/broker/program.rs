@@ -1,4 +1,4 @@
-//! The program: what it says, and with which code it ends.
+//! The program: its output and exit codes.
 
 use crate::harness::{Bench, DEADLINE};
 use std::fs;

@@ -1,4 +1,4 @@
-//! Who gets what: levels, forms, acknowledgements, duplicates, wanted levels.
+//! Routing: levels, forms, acknowledgements, duplicates, wanted levels.
 
 use crate::harness::{ANNA, BERT, Bench, Seen, batch, batch_with};
 use zibrato::clock;

@@ -1,4 +1,4 @@
-//! A subscriber that does not read loses messages, counted, and holds nobody up.
+//! A subscriber that does not read loses messages, which are counted, and delays no others.
 
 use crate::harness::{ANNA, Bench, DEADLINE, batch_with};
 use std::time::Instant;

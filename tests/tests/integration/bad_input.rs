@@ -1,4 +1,5 @@
-//! What cannot be is refused with a clear word, or dropped and counted; everybody else goes on.
+//! Invalid input is rejected with a clear message, or dropped and counted; nothing else is
+//! affected.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,5 @@
-//! `--check` opens what it can, tells of everything at once, and changes nothing; what a start
-//! tells of.
+//! `--check` opens what it can, reports everything at once, and changes nothing; and the warnings
+//! of a start.
 
 use crate::daemons::Daemons;
 use std::net::TcpListener;

@@ -1,5 +1,5 @@
-//! From the journal to a backend, whatever is killed, refused or away: nothing lost, nothing twice
-//! without its mark.
+//! From the journal to a backend, with kills, rejections and outages: nothing is lost, and repeats
+//! have the same key.
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;

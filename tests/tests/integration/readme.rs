@@ -1,5 +1,5 @@
-//! What README.md and docs/annotate.md show works as it stands there: a newcomer's program is built
-//! from it, and its measurements arrive.
+//! The snippets of README.md and docs/annotate.md work unchanged: a newcomer's program is built
+//! from them, and its measurements arrive.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Keys from end to end: made by the program, used by broker, application and worker.
+//! Keys from end to end: created by the program, used by broker, application and worker.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;

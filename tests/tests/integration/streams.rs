@@ -1,5 +1,5 @@
-//! Standard output and standard error that are full, closed or not read: daemons go on and count,
-//! commands say so.
+//! Standard output and standard error that are full, closed or not read: daemons continue and count
+//! lost lines, commands report an error.
 
 use crate::daemons::Daemons;
 use rustix::pipe::fcntl_setpipe_size;

@@ -1,5 +1,5 @@
-//! A program's own work goes on whatever happens to its instrument, and when the fault goes away,
-//! what was measured arrives.
+//! A program continues its own work whatever happens to its instrument, and after the fault, its
+//! measurements arrive.
 
 use rustix::io::Errno;
 use std::os::unix::fs::PermissionsExt;

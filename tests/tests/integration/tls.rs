@@ -1,5 +1,4 @@
-//! Backends behind TLS: who is trusted, what a certificate that is not trusted looks like, and the
-//! proxy in between.
+//! Backends behind TLS: trusted authorities, errors about untrusted certificates, and proxies.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;

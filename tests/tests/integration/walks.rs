@@ -1,5 +1,5 @@
-//! Whatever threads and processes a program begins, whenever they end and whenever it flushes: the
-//! sum of what arrives is the sum of what was recorded.
+//! Whatever threads and processes a program starts, and whenever they end or flush, the sum of what
+//! arrives is the sum of what was recorded.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

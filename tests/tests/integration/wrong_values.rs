@@ -1,4 +1,4 @@
-//! Values of flags that are wrong: what is expected, and where they were given.
+//! Errors about wrong values of flags: they say what is expected, and where the value was given.
 
 use std::process::Command;
 use zibrato_tests::{BACKENDS, Running, program};

@@ -1,4 +1,4 @@
-//! What a worker program says about its flags.
+//! The errors of a worker program about its flags.
 
 use crate::program::Program;
 

@@ -1,4 +1,4 @@
-//! A broker's replay port that a test plays: a journal in memory, with a clock that the test sets.
+//! A fake replay port of a broker: a journal in memory, with a clock that the test sets.
 
 use crate::publisher::{LONG, Publisher};
 use std::collections::BTreeMap;

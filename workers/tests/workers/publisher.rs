@@ -1,4 +1,4 @@
-//! A broker's publishing side that a test plays: real batches on a real socket.
+//! A fake publishing port of a broker: real batches on a real socket.
 
 use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;

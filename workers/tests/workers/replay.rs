@@ -1,4 +1,4 @@
-//! A worker on a journal: each window is delivered whatever fails, and is the same each time.
+//! A worker on a journal: each window is delivered despite failures, and is always the same.
 
 use crate::books::{Answer, Books};
 use crate::journal::Journal;

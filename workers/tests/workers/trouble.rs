@@ -1,4 +1,4 @@
-//! A broker that refuses, cannot save, has forgotten or is gone: what the worker does and says.
+//! A broker that refuses, cannot save, has deleted the cursor, or is down: how the worker reacts.
 
 use crate::books::Books;
 use crate::journal::Journal;

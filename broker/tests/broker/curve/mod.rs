@@ -1,4 +1,4 @@
-//! A broker that encrypts: who is allowed gets in and out, and nobody else.
+//! A broker that encrypts: only allowed clients can send and receive.
 
 mod revoked;
 

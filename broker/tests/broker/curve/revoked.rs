@@ -1,4 +1,5 @@
-//! Lists that change while everybody is connected: who is taken off is cut off, and nobody else.
+//! Key lists that change while clients are connected: only removed clients are disconnected for
+//! good.
 
 use super::{Keyed, hears, key, list};
 use crate::harness::{ANNA, DEADLINE, batch};

@@ -1,5 +1,5 @@
-//! A gauge tells how many calls and futures are running. It is one for the process, so each function
-//! here belongs to one test.
+//! A gauge counts running calls and futures. It is global, so each function here belongs to one
+//! test.
 
 use super::super::shapes::once_pending;
 use super::seen::{lines, poll, survive};

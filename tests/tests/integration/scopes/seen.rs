@@ -1,4 +1,4 @@
-//! What was captured, as lines that a test can compare whole.
+//! Captured readings as lines, which tests compare completely.
 
 use super::super::shapes::observe;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Attributes on `impl`s, traits and modules: what in them is measured, and what it is called.
+//! Attributes on `impl`s, traits and modules: what is measured, and under which names.
 
 use std::fmt;
 use zibrato::testing::{Capture, capture};

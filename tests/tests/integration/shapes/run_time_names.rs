@@ -1,4 +1,4 @@
-//! Names that are made when the call begins.
+//! Names that are evaluated when the call begins.
 
 use zibrato::testing::capture;
 use zibrato::{TagValue, count, count_me, gauge, time, time_me};
