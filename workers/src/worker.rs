@@ -166,7 +166,7 @@ impl Worker {
                 event = "lost",
                 series,
                 windows,
-                why = "no time was left to deliver it"
+                why = "no time was left to deliver them"
             );
         }
         StopReport {
