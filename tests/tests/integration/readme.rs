@@ -65,7 +65,7 @@ impl Newcomer {
         std::fs::write(path, text).unwrap();
     }
 
-    /// Builds it; gives the program.
+    /// Builds it and returns the program.
     fn build(&self) -> PathBuf {
         let lock = std::fs::read_to_string(repository().join("Cargo.lock")).unwrap();
         self.write("Cargo.lock", &lock);

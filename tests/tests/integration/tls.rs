@@ -10,7 +10,7 @@ use zibrato::Zibrato;
 use zibrato_tests::fake::{ConnectProxy, FakeLibrato, Tls};
 use zibrato_tests::{Broker, DEADLINE, Running, Signal, program, wait_until};
 
-/// A name that no look-up knows.
+/// A name that cannot be resolved.
 const ELSEWHERE: &str = "metrics.company.invalid";
 
 struct Setting {

@@ -97,7 +97,7 @@ fn whatever_threads_and_processes_do_what_arrives_is_what_was_recorded() {
     });
     walked.unwrap();
     println!("{WALKS} walks made {:?}", made.borrow());
-    // And nothing more comes.
+    // And nothing more arrives.
     assert_eq!(broker.stop(Signal::QUIT).code(), Some(0));
     witness.outlives(1);
     assert!(arrived());

@@ -22,7 +22,7 @@ pub(crate) struct Journal {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What is in the journal, and how the broker behaves.
+/// The contents of the journal, and the behaviour of the broker.
 pub(crate) struct State {
     kept: Vec<Kept>,
     /// What its clock shows.

@@ -6,10 +6,10 @@ use zibrato::wire::{
     BatchId, BatchWriter, LEVELS_TOPIC, PublisherId, Stamp, WantedLevels, batch_topic,
 };
 
-/// How long a test waits for anything.
+/// Maximum time that a test waits.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
-/// Publishes what a test wants.
+/// Publishes for a test.
 pub(crate) struct Publisher {
     socket: zmq::Socket,
     port: u16,
@@ -45,7 +45,7 @@ impl Publisher {
         self.port
     }
 
-    /// Waits for `subscriptions` subscriptions, and gives their topics, ordered.
+    /// Waits for `subscriptions` subscriptions, and returns their topics, sorted.
     pub(crate) fn subscribed(&self, subscriptions: usize) -> Vec<String> {
         let mut topics: Vec<_> = (0..subscriptions)
             .map(|_| {

@@ -328,7 +328,7 @@ fn a_backlog_goes_out_faster_and_faster() {
     drop(worker);
     let at: Vec<_> = books.read(|seen| seen.tries.iter().map(|(at, ..)| *at).collect());
     let gaps: Vec<_> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // At twice the speed after one window is delivered, it is four times; and no more than that.
+    // The speed doubles after each delivered window, from two to four, and stays there.
     for gap in &gaps {
         assert!(*gap >= Duration::from_millis(240), "{gaps:?}");
     }

@@ -6,7 +6,7 @@ use super::seen::{lines, poll, survive};
 use zibrato::testing::{Capture, capture};
 use zibrato::{count_me, time_me};
 
-/// What the gauge of that name read, one after the other.
+/// The readings of the gauge with that name, in order.
 fn running(capture: &Capture, name: &str) -> Vec<f64> {
     capture.gauge("debug", &format!("{name}.in_flight"))
 }

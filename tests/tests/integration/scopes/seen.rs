@@ -26,7 +26,7 @@ fn kind(kind: Kind) -> &'static str {
     }
 }
 
-/// Calls, and holds up whatever panics.
+/// Calls, and catches panics.
 pub(super) fn survive<R: std::fmt::Debug>(call: impl FnOnce() -> R) {
     observe(call);
 }

@@ -45,7 +45,7 @@ macro_rules! output {
     ($($output:tt)*) => { Option<$($output)*> };
 }
 
-/// What is hidden, as a text.
+/// The hidden value, as text.
 fn text(value: impl Debug) -> String {
     format!("{value:?}")
 }
