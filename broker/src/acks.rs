@@ -1,4 +1,4 @@
-//! Gathers what has been taken in one round, so that a publisher hears of it in one message.
+//! Collects the acknowledgements of one round, so that each publisher gets one message.
 
 use std::collections::HashMap;
 use zibrato::wire::{Ack, PublisherId};
@@ -10,7 +10,7 @@ pub(crate) struct Acks {
 }
 
 impl Acks {
-    /// Adds that everything up to `highest` has been taken.
+    /// Acknowledges everything up to `highest`.
     pub(crate) fn add(&mut self, publisher: PublisherId, level: &str, highest: u64) {
         let ack = self.waiting.entry(publisher).or_default();
         match ack.sequences.get_mut(level) {
@@ -19,7 +19,7 @@ impl Acks {
         }
     }
 
-    /// Takes what has gathered.
+    /// Removes and returns the collected acknowledgements.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (PublisherId, Ack)> + '_ {
         self.waiting.drain()
     }

@@ -1,4 +1,4 @@
-//! From a host and a port, or a folder, to four sockets that listen.
+//! Binds the four sockets to the ports of a host, to a folder, or to both.
 
 use crate::config::{Config, Exposure};
 use crate::curve::{KeyStore, ZapThread, secure};
@@ -12,21 +12,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddr
 use std::sync::Arc;
 use zibrato::resources::new_context;
 
-/// The host that means not to listen on TCP.
+/// The host that turns TCP off.
 pub(crate) const NO_TCP: &str = "off";
 
-/// How many free base ports are tried.
+/// Number of attempts to find a free base port.
 const ATTEMPTS: usize = 100;
 
 /// The sockets of a context besides those of intakes with threads: of the endpoints, of their monitors on
 /// both sides, and of those that ask about keys.
 const MAX_SOCKETS: usize = 16;
 
-/// Seconds after which the system asks a silent peer whether it is still there.
+/// Seconds of silence after which the system sends a keep-alive probe.
 const KEEPALIVE_IDLE: i32 = 60;
 
-/// Milliseconds after which a peer that has not said who it is is cut off. Its own 30 s would let ten
-/// thousand silent peers slow libzmq down: with each connection that ends, it walks a list of them.
+/// Timeout of the handshake, in milliseconds. With libzmq's default of 30 s, ten thousand silent
+/// peers would slow it down, because it walks a list of them whenever a connection ends.
 const HANDSHAKE_MS: i32 = 5_000;
 
 /// The sockets of the router.
@@ -36,13 +36,13 @@ pub(crate) struct Sockets {
     /// Those of the ZeroMQ intakes, in the order of their table.
     pub(crate) intakes: Vec<zmq::Socket>,
     pub(crate) ports: Ports,
-    /// Who may come in, and the thread that says so, if the broker encrypts. It has to end before
-    /// the context is dropped.
+    /// The allowed keys and the thread that checks them, if the broker encrypts. The thread must
+    /// end before the context is dropped.
     pub(crate) key_store: Option<(Arc<KeyStore>, ZapThread)>,
 }
 
 impl Config {
-    /// Checks everything that can be checked without listening.
+    /// Checks everything that is possible without listening.
     ///
     /// # Errors
     /// As [`Broker::start`](crate::Broker::start).
@@ -111,7 +111,7 @@ impl Config {
     ) -> Result<(Sockets, zmq::Socket), StartError> {
         let sockets = MAX_SOCKETS + 2 * self.intakes.len();
         let context = new_context(sockets).map_err(StartError::Shortage)?;
-        // There before the first connection, and so asked about it.
+        // Started before the first connection, so that it checks all of them.
         let zap = key_store
             .map(|key_store| ZapThread::start(&context, Arc::clone(key_store)))
             .transpose()?;
@@ -129,7 +129,7 @@ impl Config {
         Ok((Sockets { context, publish, intakes, ports, key_store }, replay))
     }
 
-    /// Opens a socket that listens at an endpoint, with all that every socket needs.
+    /// Opens a socket that listens at an endpoint, with the options of all sockets.
     fn open(
         &self,
         context: &zmq::Context,
@@ -157,16 +157,16 @@ impl Config {
         socket.set_linger(0)?;
         socket.set_handshake_ivl(HANDSHAKE_MS)?;
         socket.set_ipv6(ports.address.is_some_and(|address| address.is_ipv6()))?;
-        // A machine that vanishes never says goodbye; its queue would be kept for ever. (ZMTP's own
-        // heartbeats would tell too, but have brought libzmq down with slow subscribers. The libzmq
-        // that the `zmq` crate compiles ignores this; there the system gives up on a subscriber when
-        // what it is sent is not acknowledged, after a quarter of an hour.)
+        // Without keep-alive, the queue of a machine that fails would be kept for ever. (ZMTP
+        // heartbeats would detect it too, but made libzmq crash with slow subscribers. The libzmq
+        // that the `zmq` crate compiles ignores this option. There the system ends the connection
+        // after a quarter of an hour without TCP acknowledgements.)
         socket.set_tcp_keepalive(1)?;
         socket.set_tcp_keepalive_idle(KEEPALIVE_IDLE)
     }
 }
 
-/// The first IPv4 address of a host, or else its first address. `*` is every address.
+/// The first IPv4 address of a host, or its first address if it has none. `*` means every address.
 fn resolve(host: &str) -> Result<IpAddr, StartError> {
     if host == "*" {
         return Ok(Ipv4Addr::UNSPECIFIED.into());
@@ -229,9 +229,9 @@ mod tests {
 
     #[test]
     fn an_address_of_another_machine_is_named() {
-        // TEST-NET-1: no machine has it.
+        // An address of TEST-NET-1, which no machine has.
         let bound = Config::new().host("192.0.2.1").insecure().port(0).bind();
         let error = bound.err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(error.contains("192.0.2.1 is no address of this machine"), "{error}");
+        assert!(error.contains("192.0.2.1 is not an address of this machine"), "{error}");
     }
 }

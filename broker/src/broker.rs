@@ -1,4 +1,4 @@
-//! A running broker: how it is started, asked and stopped.
+//! A running broker: start, status and stop.
 
 mod replay_port;
 
@@ -28,10 +28,10 @@ use zibrato::daemon::{Hangup, HttpServer, NotifyOnDrop, Stop};
 use zibrato::resources::Resources;
 use zibrato::wire::{Endpoint, WantedLevels};
 
-/// How long a broker that is dropped may take to hand on what it has.
+/// Maximum time to publish queued messages when a broker is dropped.
 const DROP_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Longer waits are cut into such.
+/// Longer waits are split.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// The level of what intakes take whose protocol has none.
@@ -40,19 +40,19 @@ const INTAKE_LEVEL: &str = "info";
 /// How long intakes may take to end, at most half of the deadline.
 const INTAKES_END: Duration = Duration::from_secs(3);
 
-/// How much longer than its deadline the router is waited for.
+/// Extra time to wait for the router after its deadline.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Descriptors of a broker with keys, pages and a journal, before the first connection.
 const DESCRIPTORS: usize = 64;
 
-/// Its threads, those of libzmq and of the pages included.
+/// Its threads, including those of libzmq and of the HTTP pages.
 const THREADS: usize = 12;
 
-/// Memory that it is to find at the start.
+/// Memory that must be available at the start.
 const MEMORY: usize = 128 << 20;
 
-/// A broker that runs in threads of its own. Dropping it stops it, within two seconds.
+/// A broker that runs in separate threads. Dropping it stops it within two seconds.
 ///
 /// ```
 /// use std::time::Duration;
@@ -74,45 +74,45 @@ pub struct Broker {
     router: Option<JoinHandle<Result<(), zmq::Error>>>,
     replay: Replay,
     _memory: Option<MemoryThread>,
-    // Last, so that it tells of the end until the end.
+    // Last, so that it serves until the end.
     http: Option<HttpServer>,
 }
 
-/// How a broker came to its end.
+/// How a broker ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StopReport {
-    /// What it had counted.
+    /// Its final counters.
     pub counters: Counters,
-    /// Whether it got ready in time.
+    /// Whether it finished in time.
     pub end: End,
 }
 
-/// Whether a broker got ready in time.
+/// Whether a broker finished in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
-    /// Everything that was taken has been handed on, as far as subscribers read it.
+    /// Everything that was accepted has been published, as far as subscribers read it.
     Clean,
     /// The router failed; the log says why.
     Failed,
     /// The deadline passed first.
     TimedOut,
-    /// The journal could not be written to the end: lines of the last second may be lost. What is
-    /// not acknowledged publishers still have.
+    /// The journal could not be written completely: lines of the last second may be lost.
+    /// Publishers still have all batches that are not acknowledged.
     Unwritten,
 }
 
 impl Broker {
-    /// Whether the system has what a broker with so many bytes of memory takes of it.
+    /// Checks whether the system has the resources for a broker with this memory limit.
     pub(crate) fn probe(max_memory: u64) -> Result<(), StartError> {
         needs(max_memory).probe().map_err(StartError::Shortage)
     }
 
-    /// Listens, and begins to hand on.
+    /// Starts listening and publishing.
     ///
     /// # Errors
-    /// [`StartError`] when the host is unknown, a port is taken, or resources are short.
+    /// [`StartError`] if the host is unknown, a port is in use, or resources are short.
     pub fn start(config: Config) -> Result<Self, StartError> {
         Self::probe(config.max_memory)?;
         let opened = config.journal.as_ref().map(OpenedJournal::open).transpose()?;
@@ -137,7 +137,7 @@ impl Broker {
         let replay = (sockets.context.clone(), replay);
         let router = RouterThread::new(sockets, sides, settings, journal, seen);
         let router = router.map_err(StartError::Socket)?;
-        // How a process allocates is its own affair, unless it is to be kept small.
+        // The allocator of the process is configured only if there is a memory limit.
         let memory = (config.max_memory < u64::MAX)
             .then(|| MemoryThread::start(config.max_memory, ports.clone(), Arc::clone(&shared)))
             .transpose()?;
@@ -183,7 +183,7 @@ impl Broker {
         self.ports.port(Endpoint::Subscribers)
     }
 
-    /// The port for those who read the journal.
+    /// The port for readers of the journal.
     #[must_use]
     pub const fn replay_port(&self) -> u16 {
         self.ports.port(Endpoint::Replay)
@@ -195,13 +195,13 @@ impl Broker {
         self.ports.port(Endpoint::Legacy)
     }
 
-    /// The endpoint with one of the ports, as ZeroMQ takes it: `tcp://127.0.0.1:5550`.
+    /// The ZeroMQ address of one of the ports, such as `tcp://127.0.0.1:5550`.
     #[must_use]
     pub fn endpoint(&self, port: u16) -> String {
         self.ports.tcp_endpoint(port).unwrap_or_default()
     }
 
-    /// The addresses of an endpoint, over TCP and in a folder, as ZeroMQ takes them.
+    /// The ZeroMQ addresses of an endpoint, over TCP and in a folder.
     #[must_use]
     pub fn endpoints(&self, endpoint: Endpoint) -> Vec<String> {
         self.ports.endpoints(endpoint)
@@ -218,41 +218,42 @@ impl Broker {
         self.intakes.addresses()
     }
 
-    /// Reads the list of allowed keys again. Who is no longer on it gets nothing in and nothing out
-    /// any more; subscribers and readers are cut off for a moment then, and those who are on it come
-    /// back by themselves. Says how the lists differ; nothing if the broker does not encrypt.
+    /// Reloads the list of allowed keys. Clients whose keys were removed can no longer send or
+    /// receive. If keys were removed, all subscribers and readers are disconnected for a moment;
+    /// those that are still allowed reconnect by themselves. Returns the differences, or `None` if
+    /// the broker does not encrypt.
     ///
     /// # Errors
-    /// [`AllowedError`] when the list cannot be used; then the one before stays in force.
+    /// [`AllowedError`] if the list is invalid; the previous one stays in force.
     pub fn reload_keys(&self) -> Result<Option<Reloaded>, AllowedError> {
         self.key_store.as_ref().map(|key_store| key_store.reload()).transpose()
     }
 
-    /// Where `/healthz`, `/readyz` and `/metrics` are served, if they are.
+    /// The address of `/healthz`, `/readyz` and `/metrics`, if they are served.
     #[must_use]
     pub fn http_addr(&self) -> Option<SocketAddr> {
         self.http.as_ref().map(HttpServer::address)
     }
 
-    /// What has been counted so far. Under load it may be a moment old.
+    /// The current counters. Under load they may be slightly outdated.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.shared.counters()
     }
 
-    /// The levels that subscribers want.
+    /// The levels that subscribers and cursors want.
     #[must_use]
     pub fn wanted(&self) -> WantedLevels {
         self.shared.wanted()
     }
 
-    /// Waits until `stop` is raised or the broker has failed. With each HUP until then it
-    /// [reads keys again](Self::reload_keys), and says so in the log.
+    /// Waits until `stop` is raised or the broker has failed. At each HUP it [reloads the
+    /// keys](Self::reload_keys) and logs that.
     pub fn wait(&self, stop: &Stop, hangup: &Hangup) {
         while !self.wait_for(stop, hangup, LONGEST_WAIT) {}
     }
 
-    /// As [`wait`](Self::wait), but no longer than `timeout`; whether it is over.
+    /// Like [`wait`](Self::wait), but at most `timeout`. Returns whether the wait is over.
     pub(crate) fn wait_for(&self, stop: &Stop, hangup: &Hangup, timeout: Duration) -> bool {
         let mut items = [
             zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN),
@@ -260,7 +261,7 @@ impl Broker {
             zmq::PollItem::from_fd(hangup.as_raw_fd(), zmq::POLLIN),
         ];
         let millis = timeout.min(LONGEST_WAIT).as_millis() as i64;
-        // An interrupted wait is a short one.
+        // A signal ends the wait early.
         let woken = zmq::poll(&mut items, millis).is_ok_and(|ready| ready > 0);
         if hangup.take() {
             self.log_reload();
@@ -290,18 +291,18 @@ impl Broker {
         }
     }
 
-    /// What keeps the broker from being ready, if something does, as `/readyz` says it.
+    /// Why the broker is not ready, if it is not, in the words of `/readyz`.
     pub(crate) fn unready(&self) -> Option<String> {
         self.shared.unready()
     }
 
-    /// Whether the router has moved lately.
+    /// Whether the router has made progress recently.
     pub(crate) fn is_alive(&self) -> bool {
         self.shared.is_alive()
     }
 
-    /// Takes what publishers have sent already, hands it on, gives subscribers time to read, and
-    /// ends; all of that within `deadline`.
+    /// Accepts and publishes what publishers have already sent, gives subscribers time to read, and
+    /// ends, all within `deadline`.
     #[must_use]
     pub fn stop(mut self, deadline: Duration) -> StopReport {
         let end = self.end(deadline);
@@ -318,8 +319,9 @@ impl Broker {
         self.stop.raise();
         let left = until.saturating_duration_since(Instant::now());
         let in_time = self.ended.wait(left + GRACE);
-        // Readers are served until the end. The last of the two threads then waits, as long as was
-        // agreed, for subscribers to read: the sockets of both have one context.
+        // Readers are served until the end. The last of the two threads then waits, up to the
+        // linger time, for subscribers to read, because the sockets of both threads share one
+        // context.
         let left = until.saturating_duration_since(Instant::now());
         let replay_ended = self.replay.end(left + GRACE);
         if !in_time || !replay_ended || !intakes_ended {
@@ -339,8 +341,8 @@ impl Drop for Broker {
     }
 }
 
-/// What a broker takes of the system in all before the first connection, and is to have left then; and
-/// the address space with which it can have as much memory as it may.
+/// The resources that a broker uses before the first connection, or must have available then, and
+/// the address space for its maximum memory.
 const fn needs(max_memory: u64) -> Resources {
     let data = if max_memory == u64::MAX { MEMORY as u64 } else { max_memory };
     Resources {
@@ -351,8 +353,8 @@ const fn needs(max_memory: u64) -> Resources {
     }
 }
 
-/// Starts the journal's thread, if there is a journal; gives what the router and the replay port
-/// need of it, and what was taken before.
+/// Starts the journal's thread, if there is a journal. Returns the parts for the router and the
+/// replay port, and the sequences of earlier batches.
 fn start_journal(
     config: &Config,
     opened: Option<OpenedJournal>,

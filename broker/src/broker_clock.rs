@@ -1,38 +1,38 @@
 //! The broker's time, which never goes back.
 //!
-//! Workers fold by the time at which a batch was received, and a window that has ended is never
-//! opened again. So when the clock of the machine is set back, the broker's goes on at half speed
+//! Workers assign batches to windows by the time at which they were received, and never open a
+//! window again. So if the machine's clock is set back, the broker's clock continues at half speed
 //! until the other has caught up.
 
 use std::time::{Duration, Instant};
 
-/// Further ahead of the machine's clock, something is wrong that waiting does not mend.
+/// If it is further ahead of the machine's clock, waiting does not help.
 const TOO_FAR_AHEAD_MS: u64 = 6 * 3_600_000;
 
-/// A clock that goes on from the last time it gave.
+/// A clock that continues from the last time it returned.
 #[derive(Debug)]
 pub(crate) struct BrokerClock {
     last_ms: u64,
-    /// Since when, and from which time on, it goes at half speed.
+    /// When half speed began, and the clock's time then.
     slow_since: Option<(Instant, u64)>,
 }
 
-/// The time, and whether it has jumped back.
+/// The time, and whether the clock has jumped back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reading {
     /// Unix milliseconds.
     pub(crate) now_ms: u64,
-    /// How far it went back, if it was too far ahead.
+    /// How far it jumped back, in milliseconds, because it was too far ahead.
     pub(crate) back_ms: u64,
 }
 
 impl BrokerClock {
-    /// A clock that gives no time before this one.
+    /// A clock that returns no time before this one.
     pub(crate) const fn after(last_ms: u64) -> Self {
         Self { last_ms, slow_since: None }
     }
 
-    /// The time, when the machine's clock stands at `wall_ms`.
+    /// The time if the machine's clock shows `wall_ms`.
     pub(crate) fn now(&mut self, wall_ms: u64, at: Instant) -> Reading {
         let mut back_ms = 0;
         if wall_ms >= self.last_ms {

@@ -1,4 +1,4 @@
-//! What the program `zibrato-broker` does with its command line.
+//! The command line of the program `zibrato-broker`.
 
 mod check;
 mod cursors;
@@ -58,7 +58,7 @@ impl Program for Flags {
         check::check(self, findings);
     }
 
-    /// Runs the broker until TERM, INT or QUIT, or does what the subcommand says.
+    /// Runs the broker until TERM, INT or QUIT, or executes the subcommand.
     fn run(self, doubts: Doubts) -> Result<ExitCode, Failure> {
         let done = match &self.command {
             Some(Command::Cursors(command)) => ask_cursors(&self, command),
@@ -105,7 +105,7 @@ fn run(flags: &Flags, doubts: Doubts) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Tells systemd how the broker is, until it is to stop or has failed.
+/// Reports the broker's state to systemd, until it is to stop or has failed.
 fn attend(broker: &Broker, stop: &Stop, hangup: &Hangup) {
     let systemd = Systemd::from_env();
     let status = || broker.unready().unwrap_or_else(|| "ready".to_owned());
@@ -143,7 +143,7 @@ fn ask_cursors(flags: &Flags, command: &CursorsCommand) -> Result<(), Failure> {
     if let Some(key) = &flags.curve_key {
         let wrong = |why: String| Failure::new(Exit::Config, format!("--curve-key {why}"));
         let key = key.secret_key().map_err(|error| wrong(error.to_string()))?;
-        // Who has the broker's own key is let in without being on the list.
+        // The broker's own key is always allowed.
         let curve = Curve::new(*key.public_key(), key);
         curve.secure(&socket).map_err(|error| failure(StartError::Socket(error)))?;
     }

@@ -1,11 +1,11 @@
-//! What the broker counts: everything it took, handed on or dropped, by reason.
+//! The counters of the broker: everything that it received, published or dropped, by reason.
 
 use crate::curve::KeyCounters;
 use crate::journal::Health;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Why something was dropped.
+/// The reasons for drops.
 pub(crate) const REASONS: [&str; 22] = [
     // lines, as `LineError::reason` names them
     "encoding",
@@ -35,13 +35,13 @@ pub(crate) const REASONS: [&str; 22] = [
     "other",
 ];
 
-/// The most levels for which drops at slow subscribers are counted apart.
+/// Maximum number of levels for which drops at slow subscribers are counted separately.
 const MAX_DROP_LEVELS: usize = 1_000;
 
 /// The level under which further ones are counted.
 const OTHER_LEVELS: &str = "_other";
 
-/// What the broker has counted since it started.
+/// The counters of a broker since its start.
 ///
 /// Every line that came is in `lines` or `dropped`, or in `rejected` of an intake that is not ZeroMQ;
 /// every batch that came is in `batches`, `duplicates` or `dropped`.
@@ -51,52 +51,52 @@ pub struct Counters {
     /// What came through each intake: first `zmq` (the PUSH port) and `legacy` (legacy publishers), then
     /// those of the configuration.
     pub intakes: Vec<IntakeCounters>,
-    /// Batches that had been taken before. They are acknowledged again, not published again.
+    /// Batches that had been accepted before. They are acknowledged again, but not published again.
     pub duplicates: u64,
-    /// What was dropped, by reason.
+    /// Drops, by reason.
     pub dropped: Dropped,
     /// How often a message of a level found the queue of a subscriber full. That subscriber then
     /// gets nothing until it has read half of its queue.
     pub subscriber_drops: Arc<BTreeMap<String, u64>>,
-    /// Batches handed on, the broker's own included.
+    /// Batches published, including the broker's own.
     pub published_batches: u64,
-    /// Lines handed on as such, those expanded from batches included.
+    /// Lines published, including those expanded from batches.
     pub published_lines: u64,
-    /// Batches that were taken, but of a level that no subscriber wanted.
+    /// Batches accepted of a level without a subscriber.
     pub unwanted_batches: u64,
-    /// Lines that were taken, but of a level that no subscriber wanted.
+    /// Lines accepted of a level without a subscriber.
     pub unwanted_lines: u64,
     /// Lines of ZeroMQ intakes that were folded together with others because their level had too many
     /// series.
     pub overflowed: u64,
     /// The peers of each socket: `zmq`, `legacy` and `publish`.
     pub peers: Vec<PeerCounters>,
-    /// What became of keys, if the broker encrypts.
+    /// The results of key checks, if the broker encrypts.
     pub keys: Option<KeyCounters>,
-    /// Connections that were cut because the broker held too much memory.
+    /// Connections that were closed because the broker used too much memory.
     pub memory_cuts: u64,
-    /// Messages from subscribers that were no subscriptions, or too many to keep.
+    /// Messages from subscribers that were not valid subscriptions, or exceeded the maximum number
+    /// of subscriptions.
     pub strange_subscriptions: u64,
-    /// Topics that subscribers have asked for, now.
+    /// Current number of subscribed topics.
     pub subscriptions: u64,
-    /// Pairs of publisher and level whose sequence is remembered, now.
+    /// Current number of pairs of publisher and level whose sequence is remembered.
     pub remembered: u64,
-    /// Such pairs that were forgotten because there were too many.
+    /// Pairs that were forgotten because there were too many.
     pub forgotten: u64,
-    /// How the journal is, if there is one.
+    /// The state of the journal, if there is one.
     pub journal: Option<Health>,
-    /// How far the broker's clock, which never goes back, is ahead of the machine's, in
-    /// milliseconds.
+    /// How far the broker's clock is ahead of the machine's, in milliseconds. It never goes back.
     pub ahead_ms: u64,
 }
 
-/// What came through one intake.
+/// The messages of one intake.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IntakeCounters {
     /// The word for the intake in metrics.
     pub name: &'static str,
-    /// Batches taken.
+    /// Batches accepted.
     pub batches: u64,
     /// Bytes received in frames or packets, whatever became of them.
     pub bytes: u64,
@@ -129,20 +129,20 @@ pub struct PeerCounters {
     pub socket: &'static str,
     /// Connections accepted.
     pub connects: u64,
-    /// Connections that ended, whoever ended them: a peer that sends too large a frame is cut.
+    /// Connections that ended, closed by either side.
     pub disconnects: u64,
-    /// Connections that the peer ended, or did not go on with, before it was let in.
+    /// Connections that ended or timed out during the handshake.
     pub broken_off: u64,
     /// Connections that were refused because one side encrypts and the other does not.
     pub refused_mechanism: u64,
-    /// Connections that were refused because the peer took another key for the broker's.
+    /// Connections that were refused because the peer had a wrong key for the broker.
     pub refused_server_key: u64,
-    /// Connections that were refused because the peer does not keep to ZeroMQ's protocol.
+    /// Connections that were refused because the peer violated ZeroMQ's protocol.
     pub refused_protocol: u64,
 }
 
 impl PeerCounters {
-    /// Connections that are open now.
+    /// Open connections.
     #[must_use]
     pub const fn open(&self) -> u64 {
         self.connects.saturating_sub(self.disconnects)
@@ -188,19 +188,19 @@ impl Counters {
         .into_iter()
     }
 
-    /// Lines taken, over all intakes.
+    /// Lines accepted by all intakes.
     #[must_use]
     pub fn lines(&self) -> u64 {
         self.intakes.iter().map(|intake| intake.lines).sum()
     }
 
-    /// Batches taken, over all intakes.
+    /// Batches accepted by all intakes.
     #[must_use]
     pub fn batches(&self) -> u64 {
         self.intakes.iter().map(|intake| intake.batches).sum()
     }
 
-    /// Bytes received, over all intakes.
+    /// Bytes received by all intakes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.intakes.iter().map(|intake| intake.bytes).sum()
@@ -218,25 +218,25 @@ impl Counters {
     }
 }
 
-/// What was dropped, by reason.
+/// Drops, by reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dropped {
     counts: [u64; REASONS.len()],
 }
 
 impl Dropped {
-    /// How much was dropped for this reason; none for a reason that does not exist.
+    /// Number of drops for this reason; 0 for an unknown one.
     #[must_use]
     pub fn of(&self, reason: &str) -> u64 {
         self.iter().find(|(r, _)| *r == reason).map_or(0, |(_, count)| count)
     }
 
-    /// How much was dropped for each reason, those that never happened included.
+    /// Number of drops for each reason, including reasons without any.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         REASONS.into_iter().zip(self.counts)
     }
 
-    /// How much was dropped in all.
+    /// Total number of drops.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()

@@ -1,4 +1,4 @@
-//! Turns a batch back into lines, for subscribers that know nothing else.
+//! Converts a batch to lines, for subscribers that support only lines.
 //!
 //! | entry | lines |
 //! |---|---|
@@ -7,34 +7,34 @@
 //! | timer | one per reading; if folded, at most 1,000 drawn evenly by rank |
 //! | set | one per member |
 //!
-//! What has no time of its own gets the end of the batch's interval. Tags have no place in a line
-//! and are left out.
+//! An entry without a time of its own gets the end of the batch's interval. Tags are omitted,
+//! because a line cannot contain them.
 
 use zibrato::Sketch;
 use zibrato::wire::{BatchError, BatchReader, Entry, Line, LineValue, Tags, TimerSummary, Value};
 
-/// The most lines that one folded timer becomes.
+/// Maximum number of lines for one summarized timer.
 pub(crate) const MAX_TIMER_LINES: u64 = 1_000;
 
-/// The most lines that one batch becomes, so that a small batch cannot become a flood.
+/// Maximum number of lines for one batch, so that a small batch cannot become a flood.
 pub(crate) const MAX_BATCH_LINES: u64 = 100_000;
 
-/// Milliseconds at which the last moment lies that a line may name: the year 9999.
+/// The latest time of a line, in Unix milliseconds: the end of the year 9999.
 const MAX_TIME_MS: u64 = 253_402_300_800_000;
 
-/// What became of a batch.
+/// The result of an expansion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Expanded {
-    /// How many lines it became.
+    /// Number of lines.
     pub(crate) lines: u64,
-    /// How many entries were not to be read, and lines were too many.
+    /// Number of entries that could not be decoded, and of lines beyond the maximum.
     pub(crate) refused: u64,
 }
 
-/// Gives each line of the batch with this level and body to `give`.
+/// Calls `give` with each line of the batch with this level and body.
 ///
 /// # Errors
-/// [`BatchError`] when the body is no batch.
+/// [`BatchError`] if the body is not a batch.
 pub(crate) fn expand(
     level: &str,
     body: &[u8],
@@ -43,10 +43,10 @@ pub(crate) fn expand(
     expand_with_tags(level, body, |line, _| give(line))
 }
 
-/// As [`expand`], with the tags that have no place in a line.
+/// Like [`expand`], but also passes the tags.
 ///
 /// # Errors
-/// [`BatchError`] when the body is no batch.
+/// [`BatchError`] if the body is not a batch.
 pub(crate) fn expand_with_tags(
     level: &str,
     body: &[u8],
@@ -69,7 +69,7 @@ pub(crate) fn expand_with_tags(
     Ok(to.done)
 }
 
-/// Where the lines of one batch go.
+/// The receiver of the lines of one batch.
 struct Lines<'a, F> {
     level: &'a str,
     source: &'a str,
@@ -96,7 +96,7 @@ impl<F: FnMut(&Line<'_>, &Tags<'_>)> Lines<'_, F> {
             Value::TimerReadings(seconds) => {
                 seconds.clone().for_each(|value| self.number(entry, value, end_ms));
             }
-            // A kind of reading that a later version of the protocol knows.
+            // A kind of a later version of the protocol.
             _ => self.done.refused += 1,
         }
     }
@@ -124,8 +124,9 @@ impl<F: FnMut(&Line<'_>, &Tags<'_>)> Lines<'_, F> {
     }
 }
 
-/// Draws readings from a folded timer, ascending: as many as there were, up to a limit, evenly by
-/// rank. The first is the smallest and the last the largest exactly, the others within 0.8 %.
+/// Draws readings from a summarized timer in ascending order, evenly by rank: as many as there
+/// were, up to a limit. The first and the last are exactly the smallest and the largest, the others
+/// are within 0.8 %.
 fn drawn(timer: &TimerSummary<'_>, mut give: impl FnMut(f64)) {
     let lines = timer.count.min(MAX_TIMER_LINES);
     let mut buckets = timer.buckets();
@@ -138,7 +139,7 @@ fn drawn(timer: &TimerSummary<'_>, mut give: impl FnMut(f64)) {
         let rank = rank(line, lines, timer.count);
         while seen < rank {
             let Some((bucket, times)) = buckets.next() else {
-                // The publisher's buckets hold less than its count says.
+                // The publisher's buckets have fewer readings than its count.
                 (value, seen) = (timer.max, u64::MAX);
                 break;
             };
@@ -150,7 +151,7 @@ fn drawn(timer: &TimerSummary<'_>, mut give: impl FnMut(f64)) {
     }
 }
 
-/// Which reading, from 1 to `count`, the line stands for; `lines` is at least 3.
+/// The rank of the reading for this line, from 1 to `count`; `lines` is at least 3.
 fn rank(line: u64, lines: u64, count: u64) -> u64 {
     let (line, last) = (u128::from(line), u128::from(lines - 1));
     let steps = (line * u128::from(count - 1) + last / 2) / last;

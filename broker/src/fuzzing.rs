@@ -1,13 +1,13 @@
-//! What the fuzz targets in `tests/fuzz` call: it is not part of the public interface.
+//! Entry points for the fuzz targets in `tests/fuzz`. Not part of the public interface.
 
 use crate::journal::fuzzing;
 
 pub use fuzzing::{cursors, cursors_seed, journal};
 
-/// Any bytes as a configuration file: read, or refused in words.
+/// Parses any bytes as a configuration file, or rejects them with a message.
 ///
 /// # Panics
-/// When it is refused without a word.
+/// If it is rejected without a message.
 pub fn configuration(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     if let Err(why) = zibrato::daemon::check_configuration::<crate::Flags>(text) {

@@ -7,10 +7,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zibrato::wire::Endpoint;
 
-/// The file whose lock says that a broker listens here.
+/// The file that a broker locks while it listens here.
 const LOCK: &str = "broker.lock";
 
-/// A folder that is this broker's alone. Dropping it removes the sockets.
+/// A folder that this broker uses exclusively. Dropping it removes the sockets.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
@@ -20,18 +20,18 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Whether a folder can be used, as far as one can tell without touching it.
+    /// Checks whether a folder can be used, as far as possible without changing it.
     pub(crate) fn check(path: &Path) -> Result<String, IpcError> {
         let host = path.to_str().map(|path| format!("ipc://{path}"));
         let host = host.filter(|host| Endpoint::Publishers.ipc_endpoint(host).is_some());
         host.ok_or_else(|| IpcError::Path { folder: path.to_owned() })
     }
 
-    /// Makes the folder if it is not there, and takes it. `mode` is that of the sockets.
+    /// Creates the folder if it is missing, and locks it. `mode` is that of the sockets.
     pub(crate) fn take(path: &Path, mode: u32) -> Result<Self, IpcError> {
         let host = Self::check(path)?;
         let wrong = |problem| IpcError::Folder { folder: path.to_owned(), problem };
-        // Who may use the sockets has to get through the folder.
+        // Users of the sockets need access to the folder.
         let folder_mode = if mode & 0o060 == 0 { 0o700 } else { 0o750 };
         match DirBuilder::new().mode(folder_mode).create(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(wrong(error)),
@@ -59,15 +59,16 @@ impl Folder {
         self.path.join(endpoint.file_name())
     }
 
-    /// The address of an endpoint, as ZeroMQ takes it.
+    /// The ZeroMQ address of an endpoint.
     pub(crate) fn endpoint(&self, endpoint: Endpoint) -> String {
         endpoint.ipc_endpoint(&self.host).unwrap_or_default()
     }
 
-    /// Listens at an endpoint, with the permissions that were asked for from the first moment on.
+    /// Listens at an endpoint. The socket has its final permissions, or tighter ones, at all times.
     pub(crate) fn bind(&self, socket: &zmq::Socket, endpoint: Endpoint) -> Result<(), IpcError> {
         let file = self.file(endpoint);
-        // The mask is the whole process's, but only for this moment, and only tighter.
+        // The mask applies to the whole process, but only for a moment, and it only removes
+        // permissions.
         let before = rustix::process::umask(Mode::from_raw_mode(0o177));
         let bound = socket.bind(&self.endpoint(endpoint));
         rustix::process::umask(before);
@@ -80,7 +81,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         for endpoint in Endpoint::ALL {
-            // It may not have been there, and the next broker replaces what is left.
+            // It may not exist, and the next broker replaces what is left.
             std::fs::remove_file(self.file(endpoint)).ok();
         }
     }
@@ -90,12 +91,12 @@ impl Drop for Folder {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IpcError {
-    /// The folder cannot be made or used.
+    /// The folder cannot be created or used.
     #[error("--ipc {}: {problem}; give a folder that the broker can create or write to", .folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         problem: io::Error,
     },
     /// Another broker listens there.
@@ -104,7 +105,7 @@ pub enum IpcError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The path cannot be that of sockets.
+    /// The path is not possible for sockets.
     #[error(
         "--ipc {}: give an absolute path of at most 90 bytes, such as /run/zibrato", .folder.display()
     )]
@@ -117,13 +118,13 @@ pub enum IpcError {
     Socket {
         /// The file of the socket.
         file: PathBuf,
-        /// What ZeroMQ says.
+        /// The error of ZeroMQ.
         problem: zmq::Error,
     },
-    /// Anybody could put other sockets there.
+    /// Any user could replace the sockets.
     #[error(
-        "--ipc {}: every user can write to it, and replace the sockets; give a separate folder, \
-         such as /run/zibrato", .folder.display()
+        "--ipc {}: every user can write to it and could replace the sockets; give a separate \
+         folder, such as /run/zibrato", .folder.display()
     )]
     Writable {
         /// The folder.

@@ -1,4 +1,4 @@
-//! `zibrato-broker keygen`: makes a key pair, and says what to do with it.
+//! `zibrato-broker keygen`: creates a key pair, and explains how to use it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ Examples:
   zibrato-broker keygen
   zibrato-broker keygen --name web-1 --out /etc/zibrato/keys";
 
-/// Where a key pair goes, and whose it is.
+/// The flags of `keygen`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct KeygenFlags {
@@ -25,7 +25,7 @@ pub(crate) struct KeygenFlags {
     name: String,
 }
 
-/// Makes the pair, and prints its public key and what to do next.
+/// Creates the pair, and prints its public key and the next steps.
 pub(crate) fn run(flags: &KeygenFlags) -> Result<(), Failure> {
     let made = make(&flags.out, &flags.name);
     let (public, [secret_file, public_file]) = made.map_err(|error| {
@@ -66,29 +66,29 @@ fn make(folder: &Path, name: &str) -> Result<(PublicKey, [PathBuf; 2]), KeygenEr
     make_folder(folder).map_err(|source| KeygenError::File { file: folder.to_owned(), source })?;
     let [secret_file, public_file] =
         ["key", "pub"].map(|ending| folder.join(format!("{name}.{ending}")));
-    // The public one first: if it is there already, nothing has been written.
+    // The public key first: if its file already exists, nothing has been written.
     create(&public_file, 0o644, &format!("{public} {name}\n"))
         .map_err(|source| wrong(&public_file, source))?;
     let text = format!(
-        "# The secret key of {name}. Whoever reads it can pass for {name}.\n\
-         # Its public key is {public}\n{}\n",
+        "# The secret key of {name}. Whoever reads it can impersonate {name}.\n# Its public key is \
+         {public}\n{}\n",
         key.expose_text()
     );
     create(&secret_file, 0o600, &text).map_err(|source| {
-        // It belongs to no secret key.
+        // A public key without its secret key is useless.
         std::fs::remove_file(&public_file).ok();
         wrong(&secret_file, source)
     })?;
     Ok((public, [secret_file, public_file]))
 }
 
-/// Writes a file that is not there yet.
+/// Writes a file that does not exist yet.
 fn create(file: &Path, mode: u32, text: &str) -> io::Result<()> {
     let mut created: File =
         OpenOptions::new().write(true).create_new(true).mode(mode).open(file)?;
     let written = created.write_all(text.as_bytes()).and_then(|()| created.sync_all());
     if written.is_err() {
-        // Half a key is none.
+        // A truncated key is useless.
         std::fs::remove_file(file).ok();
     }
     written
@@ -121,10 +121,10 @@ fn instructions(name: &str, public: &PublicKey, secret_file: &Path, public_file:
     )
 }
 
-/// Why there is no key pair.
+/// Why no key pair was created.
 #[derive(Debug, thiserror::Error)]
 enum KeygenError {
-    #[error("{} is there already, and was not changed; give another --name or --out", .file.display())]
+    #[error("{} already exists and was not changed; give another --name or --out", .file.display())]
     Exists { file: PathBuf },
     #[error("{}: {source}; give another folder with --out", .file.display())]
     File { file: PathBuf, source: io::Error },

@@ -60,8 +60,12 @@ fn metrics(
     for level in wanted.levels.iter().take(MAX_LISTED_LEVELS) {
         family.sample(&[("level", level.as_str())], 1.0);
     }
-    to.gauge("zibrato_broker_remembered", "Pairs of publisher and level that are remembered.")
-        .sample(&[], counters.remembered as f64);
+    to.gauge(
+        "zibrato_broker_remembered",
+        "Pairs of publisher and level that are remembered, to \
+                                           recognize duplicates.",
+    )
+    .sample(&[], counters.remembered as f64);
     to.gauge("zibrato_broker_info", "The version of the broker.")
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     log_metrics(&mut to);
@@ -138,7 +142,7 @@ fn outlets(to: &mut Exposition, counters: &Counters) {
         .sample(&[("form", "line")], counters.published_lines as f64);
     to.counter(
         "zibrato_broker_unwanted_total",
-        "Messages received of levels that no subscriber wanted, by form.",
+        "Messages of levels without a subscriber, which were not published, by form.",
     )
     .sample(&[("form", "batch")], counters.unwanted_batches as f64)
     .sample(&[("form", "line")], counters.unwanted_lines as f64);
@@ -157,7 +161,8 @@ fn outlets(to: &mut Exposition, counters: &Counters) {
     .sample(&[], counters.memory_cuts as f64);
     to.counter(
         "zibrato_broker_strange_subscriptions_total",
-        "Messages from subscribers that were not subscriptions, or too many to keep.",
+        "Messages from subscribers that were not valid subscriptions, or exceeded the maximum \
+         number of subscriptions.",
     )
     .sample(&[], counters.strange_subscriptions as f64);
 }
@@ -187,7 +192,7 @@ fn journal(to: &mut Exposition, health: &Health) {
     );
     one(
         "zibrato_broker_journal_lost_bytes_total",
-        "Bytes of batches in files of the journal that were deleted or truncated by somebody.",
+        "Bytes of batches in segments that were deleted or truncated by another program.",
         health.lost_bytes,
     );
     to.gauge(
@@ -215,15 +220,18 @@ fn readers(to: &mut Exposition, cursors: &[CursorState]) {
     });
     each(
         "zibrato_broker_cursor_behind",
-        "Batches, of any level, that it has not delivered.",
+        "Batches of any level that the reader has not delivered.",
         |c| c.behind as f64,
     );
-    each("zibrato_broker_cursor_lag_seconds", "Age of the oldest of them.", |c| {
-        c.lag_ms as f64 / 1000.0
-    });
+    each(
+        "zibrato_broker_cursor_lag_seconds",
+        "Age of the oldest batch that the reader has not \
+                                               delivered, in seconds.",
+        |c| c.lag_ms as f64 / 1000.0,
+    );
     each(
         "zibrato_broker_cursor_gone",
-        "Batches that were deleted or damaged before it read them.",
+        "Batches that were deleted or damaged before the reader read them.",
         |c| c.gone as f64,
     );
     each("zibrato_broker_cursor_owned", "1 while a reader uses the cursor.", |c| {

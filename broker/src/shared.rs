@@ -159,13 +159,14 @@ impl Shared {
         if let Some(journal) = &state.counters.journal {
             if let Some(problem) = &journal.problem {
                 return Some(format!(
-                    "the journal cannot be written, so nothing is accepted and publishers keep what \
-                     they have: {problem}"
+                    "the journal cannot be written, so nothing is accepted and publishers keep \
+                     their measurements: {problem}"
                 ));
             }
             if let Some(problem) = &journal.watermark_problem {
                 return Some(format!(
-                    "the file `watermark` of the journal cannot be written: {problem}"
+                    "the journal's file `watermark`, which protects windows if the clock is set \
+                     back, cannot be written: {problem}"
                 ));
             }
         }

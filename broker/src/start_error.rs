@@ -53,7 +53,7 @@ pub enum StartError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The machine does not have the address.
-    #[error("{address} is no address of this machine; give one with --host")]
+    #[error("{address} is not an address of this machine; give one with --host")]
     NoAddress {
         /// The address.
         address: IpAddr,

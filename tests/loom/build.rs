@@ -1,4 +1,4 @@
-//! Says to the files of the SDK that they are modelled, and to nobody else.
+//! Sets a flag for the files of the SDK that are model-checked.
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(loom)");

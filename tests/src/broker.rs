@@ -1,4 +1,4 @@
-//! A real broker on ports of its own, and real workers that listen to it.
+//! Starts a real broker on its own ports, and real workers that subscribe to it.
 
 use crate::ports::Ports;
 use crate::program::program;
@@ -19,21 +19,21 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker and waits until it takes connections.
+    /// Starts a broker and waits until it accepts connections.
     ///
     /// # Panics
-    /// When it does not come up.
+    /// If it does not start.
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// Starts a broker with more flags. Unless they say otherwise it keeps a journal, which is
-    /// gone when this is dropped.
+    /// Starts a broker with more flags. By default it keeps a journal, which is deleted when this
+    /// is dropped.
     ///
     /// # Panics
-    /// When it does not come up.
+    /// If it does not start.
     #[must_use]
     #[track_caller]
     pub fn start_with(args: &[&str]) -> Self {
@@ -50,41 +50,41 @@ impl Broker {
         Self { running, ports, args, _journal: journal }
     }
 
-    /// Where publishers push.
+    /// The port for publishers.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.ports.at(0)
     }
 
-    /// Where it publishes.
+    /// The port for subscribers.
     #[must_use]
     pub fn publishing_port(&self) -> u16 {
         self.ports.at(1)
     }
 
-    /// Where a worker of this broker may serve its pages.
+    /// A port for the HTTP pages of a worker of this broker.
     #[must_use]
     pub fn worker_http_port(&self) -> u16 {
         self.ports.at(5)
     }
 
-    /// Where unchanged Python programs publish.
+    /// The port for unchanged Python programs.
     #[must_use]
     pub fn legacy_port(&self) -> u16 {
         self.ports.at(3)
     }
 
-    /// Where it serves its pages.
+    /// The port of its HTTP pages.
     #[must_use]
     pub fn http_port(&self) -> u16 {
         self.ports.at(4)
     }
 
-    /// One number of its `/metrics` page, by name and labels:
+    /// A value of its `/metrics` page, by name and labels:
     /// `zibrato_broker_dropped_total{reason="fields"}`.
     ///
     /// # Panics
-    /// When the page does not come or has no such number.
+    /// If the page cannot be read or has no such value.
     #[must_use]
     #[track_caller]
     pub fn metric(&self, name: &str) -> f64 {
@@ -95,20 +95,20 @@ impl Broker {
         value
     }
 
-    /// A page that it serves, with its head.
+    /// One of its pages, including the head.
     ///
     /// # Panics
-    /// When the page does not come.
+    /// If the page cannot be read.
     #[must_use]
     #[track_caller]
     pub fn page(&self, path: &str) -> String {
         Self::page_at(self.http_port(), path)
     }
 
-    /// A page that somebody serves on a port of this machine, with its head.
+    /// A page of any server on a port of this machine, including the head.
     ///
     /// # Panics
-    /// When the page does not come.
+    /// If the page cannot be read.
     #[must_use]
     #[track_caller]
     pub fn page_at(port: u16, path: &str) -> String {
@@ -127,10 +127,10 @@ impl Broker {
         &mut self.running
     }
 
-    /// Sends it a signal and goes on.
+    /// Sends it a signal and returns.
     ///
     /// # Panics
-    /// When it has ended already.
+    /// If it has already ended.
     #[track_caller]
     pub fn signal(&mut self, signal: Signal) {
         self.running.signal(signal);
@@ -139,7 +139,7 @@ impl Broker {
     /// Stops it with a signal.
     ///
     /// # Panics
-    /// When it does not end.
+    /// If it does not end.
     #[track_caller]
     pub fn stop(&mut self, signal: Signal) -> ExitStatus {
         self.running.stop(signal)
@@ -148,23 +148,23 @@ impl Broker {
     /// Starts it again, on the same ports, after [`stop`](Self::stop).
     ///
     /// # Panics
-    /// When it does not come up.
+    /// If it does not start.
     #[track_caller]
     pub fn restart(&mut self) {
         self.running = run(&self.ports, &self.args);
     }
 
-    /// Starts a worker with these flags that listens to this broker, and waits until it does.
+    /// Starts a worker of this broker with these flags, and waits until it is connected.
     ///
     /// # Panics
-    /// When it does not hear of the broker.
+    /// If it does not connect.
     #[must_use]
     #[track_caller]
     pub fn worker(&self, name: &str, args: &[&str]) -> Running {
         let mut command = Command::new(program(name));
         command.arg("--port").arg(self.publishing_port().to_string()).args(args);
         let mut worker = Running::start(&mut command);
-        // It has heard the broker on its last subscription, so it has all the others.
+        // It has received a message for its last subscription, so the others are in place too.
         worker.says(&["broker_connected"]);
         worker
     }
@@ -174,7 +174,7 @@ fn run(ports: &Ports, args: &[String]) -> Running {
     let mut command = Command::new(program("zibrato-broker"));
     command.arg("--port").arg(ports.at(0).to_string());
     command.arg("--http").arg(format!("127.0.0.1:{}", ports.at(4)));
-    // How full the disk of a test machine is does not matter.
+    // The free space on a test machine does not matter.
     command.args(["--journal-min-free", "0"]);
     let mut running = Running::start(command.args(args));
     for place in [0, 1, 2, 3, 4] {

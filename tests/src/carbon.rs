@@ -1,4 +1,4 @@
-//! A real Carbon (Debian's `graphite-carbon`) in a folder of its own, read back from its whisper
+//! Runs a real Carbon (Debian's `graphite-carbon`) in a temporary folder, and reads its whisper
 //! files.
 
 use crate::ports::Ports;
@@ -10,10 +10,10 @@ use tempfile::TempDir;
 
 const CACHE: &str = "/usr/bin/carbon-cache";
 
-/// The Python that Debian's packages belong to, which has whisper.
+/// Debian's Python, which has whisper.
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 
-/// Prints what a whisper file holds of the last hour, one `time value` a line.
+/// Prints the last hour of a whisper file, one `time value` per line.
 const FETCH: &str = "
 import sys, time, whisper
 (start, end, step), values = whisper.fetch(sys.argv[1], int(time.time()) - 3590, int(time.time()) + 60)
@@ -22,7 +22,7 @@ for place, value in enumerate(values):
         print(start + place * step, repr(value))
 ";
 
-/// A running `carbon-cache` that keeps one point a second for an hour.
+/// A running `carbon-cache` that keeps one point per second for an hour.
 #[derive(Debug)]
 pub struct Carbon {
     running: Running,
@@ -31,10 +31,10 @@ pub struct Carbon {
 }
 
 impl Carbon {
-    /// Starts a Carbon and waits until it takes connections.
+    /// Starts a Carbon and waits until it accepts connections.
     ///
     /// # Panics
-    /// When it is not installed or does not come up.
+    /// If it is not installed or does not start.
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
@@ -45,11 +45,11 @@ impl Carbon {
         Self { running, ports, folder }
     }
 
-    /// Writes the configuration of a Carbon into a folder, in which it keeps everything. It will
-    /// listen on the first three ports, and keep points as `retentions` says: `1s:1h`.
+    /// Writes the configuration of a Carbon that keeps everything in this folder, listens on the
+    /// first three ports, and has these `retentions`, such as `1s:1h`.
     ///
     /// # Panics
-    /// When it cannot be written, or no Carbon is installed.
+    /// If it cannot be written, or Carbon is not installed.
     #[track_caller]
     pub fn configure(folder: &Path, ports: &Ports, retentions: &str) {
         assert!(
@@ -59,7 +59,7 @@ impl Carbon {
         configure(folder, ports, retentions);
     }
 
-    /// What runs a Carbon that [`configure`](Self::configure) has prepared.
+    /// The command that runs a Carbon that [`configure`](Self::configure) has prepared.
     #[must_use]
     pub fn command(folder: &Path) -> Command {
         let mut command = Command::new(CACHE);
@@ -70,16 +70,16 @@ impl Carbon {
         command
     }
 
-    /// The port on which it takes lines: `name value time`.
+    /// The port for lines: `name value time`.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.ports.at(0)
     }
 
-    /// Ends it. What it holds stays; [`restart`](Self::restart) brings it back on the same port.
+    /// Ends it and keeps its data; [`restart`](Self::restart) starts it again on the same port.
     ///
     /// # Panics
-    /// When it does not end.
+    /// If it does not end.
     #[track_caller]
     pub fn stop(&mut self) {
         self.running.stop(Signal::TERM);
@@ -88,13 +88,13 @@ impl Carbon {
     /// Starts it again after [`stop`](Self::stop).
     ///
     /// # Panics
-    /// When it does not come up.
+    /// If it does not start.
     #[track_caller]
     pub fn restart(&mut self) {
         self.running = run(self.folder.path(), &self.ports);
     }
 
-    /// The metrics that have reached the disk, in order: `info.web.logins`.
+    /// The metrics on disk, in order, such as `info.web.logins`.
     #[must_use]
     pub fn metrics(&self) -> Vec<String> {
         let root = self.whisper();
@@ -112,17 +112,17 @@ impl Carbon {
                 }
             }
         }
-        // Carbon's own figures about itself.
+        // Carbon's metrics about itself.
         found.retain(|metric| !metric.starts_with("carbon."));
         found.sort();
         found
     }
 
-    /// The points of one metric that have reached the disk: unix seconds and value. None when the
-    /// metric is not there (yet).
+    /// The points of one metric on disk: Unix seconds and value. None if the metric does not exist
+    /// (yet).
     ///
     /// # Panics
-    /// When whisper is not installed or cannot read the file.
+    /// If whisper is not installed or cannot read the file.
     #[must_use]
     #[track_caller]
     pub fn fetch(&self, metric: &str) -> Vec<(u64, f64)> {

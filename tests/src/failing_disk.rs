@@ -1,5 +1,6 @@
-//! A disk that fails on demand, for one program: everything that it writes below a folder gets an
-//! error, such as `EIO`, until the fault is mended. No root, no mount and no kernel module needed.
+//! A disk that fails on demand, for one program: all its writes below a folder fail with an error,
+//! such as `EIO`, until the fault is repaired. This needs neither root nor a mount nor a kernel
+//! module.
 
 use crate::running::must;
 use std::path::{Path, PathBuf};
@@ -17,10 +18,10 @@ pub struct FailingDisk {
 }
 
 impl FailingDisk {
-    /// A disk that holds all below `folder`, and does not fail yet.
+    /// A disk for everything below `folder`, which does not fail yet.
     ///
     /// # Panics
-    /// When the C compiler `cc`, which Rust itself needs for linking, does not compile the library.
+    /// If the C compiler `cc`, which Rust itself needs for linking, does not compile the library.
     #[must_use]
     #[track_caller]
     pub fn new(folder: &Path) -> Self {
@@ -36,7 +37,8 @@ impl FailingDisk {
         Self { folder, own }
     }
 
-    /// Puts a program that has yet to be started on the disk. Libraries that it preloads already are kept.
+    /// Puts a program that is not started yet on the disk. Libraries that it already preloads are
+    /// kept.
     pub fn hold(&self, command: &mut Command) {
         let mut preload = self.own.path().join("failing_disk.so").into_os_string();
         let before = command.get_envs().find(|(name, _)| *name == "LD_PRELOAD");
@@ -49,22 +51,22 @@ impl FailingDisk {
         command.env("ZIBRATO_DISK_ERROR", self.error());
     }
 
-    /// From now on whatever changes something on the disk fails with this error number.
+    /// From now on, every change on the disk fails with this error number.
     ///
     /// # Panics
-    /// When the file that says so cannot be written.
+    /// If the control file cannot be written.
     #[track_caller]
     pub fn fail(&self, errno: rustix::io::Errno) {
-        // In one step, since the program may be reading.
+        // Atomically, because the program may be reading.
         let new = self.own.path().join("new");
         must("the error", std::fs::write(&new, errno.raw_os_error().to_string()));
         must("the error", std::fs::rename(new, self.error()));
     }
 
-    /// The disk is well again.
+    /// Repairs the disk.
     ///
     /// # Panics
-    /// When it was not failing.
+    /// If it was not failing.
     #[track_caller]
     pub fn mend(&self) {
         must("the error", std::fs::remove_file(self.error()));

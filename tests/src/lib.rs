@@ -1,6 +1,7 @@
-//! The harness: real programs started for one test, waited for with a deadline, and never left behind.
+//! The test harness: starts real programs for one test, waits for them with a deadline, and ends
+//! them with the test.
 //!
-//! What goes wrong in here panics with a sentence, because a test can do nothing else about it.
+//! Errors in the harness panic with a sentence, because a test cannot handle them.
 
 mod backends;
 mod broker;

@@ -1,21 +1,20 @@
-//! Ports that no other test has: blocks of consecutive ones, each kept by a lock on a file.
+//! Ports that no other test uses: blocks of consecutive ports, each reserved by a lock on a file.
 //!
-//! Tests run in processes of their own, so a port that was free a moment ago may be another
-//! test's by the time a program binds it. The lock keeps the block; the ports lie below those
-//! that the system gives out by itself.
+//! Tests run in separate processes, so another test may take a free port before a program binds it.
+//! The lock reserves the block. The ports are below the range of ephemeral ports.
 
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-/// How many ports a block has.
+/// Number of ports in a block.
 pub const PORTS: u16 = 16;
 
-/// The first port of the first block, and how many blocks there are: up to 32,000.
+/// The first port of the first block, and the number of blocks, which end at 32,000.
 const FIRST: u16 = 16_000;
 const BLOCKS: u16 = 1_000;
 
-/// A block of [`PORTS`] consecutive free ports on 127.0.0.1, this test's until dropped.
+/// A block of [`PORTS`] consecutive free ports on 127.0.0.1, reserved until it is dropped.
 #[derive(Debug)]
 pub struct Ports {
     first: u16,
@@ -23,14 +22,14 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Takes a block.
+    /// Reserves a block.
     ///
     /// # Panics
-    /// When no block is free.
+    /// If no block is free.
     #[must_use]
     pub fn take() -> Self {
         let folder = folder();
-        // Where the search begins differs between processes, so that they seldom meet.
+        // The search begins at a different block in each process, to avoid collisions.
         let begin = u16::try_from(std::process::id() * 7 % u32::from(BLOCKS)).unwrap_or(0);
         let blocks = (0..BLOCKS).map(|n| FIRST + (begin + n) % BLOCKS * PORTS);
         let taken = blocks.filter_map(|first| {
@@ -48,7 +47,7 @@ impl Ports {
     /// The port at `place`, 0 to 15.
     ///
     /// # Panics
-    /// When the block has no such place.
+    /// If `place` is above 15.
     #[must_use]
     #[track_caller]
     pub fn at(&self, place: u16) -> u16 {

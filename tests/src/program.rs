@@ -1,12 +1,12 @@
-//! Where things are: the workspace's programs, the repository, the Python of the test environment.
+//! The paths of the workspace's programs, the repository, and the Python of the test environment.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// A program of this workspace, such as `zibrato-broker`: the one built beside this test.
+/// A program of this workspace, such as `zibrato-broker`, from the same target folder as this test.
 ///
 /// # Panics
-/// When it is not there; the message says how to build it.
+/// If it does not exist; the message says how to build it.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     let path = beside_the_test().join(name);
@@ -21,9 +21,9 @@ pub fn program(name: &str) -> PathBuf {
 /// The folder in which cargo puts programs of this test's profile.
 fn beside_the_test() -> PathBuf {
     let test = std::env::current_exe().unwrap_or_default();
-    // A test lies in `deps` below it, a documentation test in a folder of its own.
+    // A test is in `deps` below it, a documentation test in a separate folder.
     let deps = test.ancestors().find(|folder| folder.ends_with("deps")).and_then(Path::parent);
-    // One that is no test lies among them, or in a copy of the folder.
+    // A program that is not a test is beside the others, or in a copy of the folder.
     let among = || test.parent().filter(|folder| folder.join("zibrato-broker").is_file());
     deps.or_else(among).map_or_else(|| repository().join("target/debug"), Path::to_owned)
 }
@@ -35,11 +35,11 @@ pub fn repository() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
-/// The Python interpreter that has what `tests/python/requirements.txt` names: that of the variable
-/// `ZIBRATO_TEST_PYTHON`, or the one `tests/run` makes in `target/venv`.
+/// The Python interpreter with the packages of `tests/python/requirements.txt`: that of the
+/// variable `ZIBRATO_TEST_PYTHON`, or the one that `tests/run` creates in `target/venv`.
 ///
 /// # Panics
-/// When there is neither; the message says how to make one.
+/// If there is neither; the message says how to create one.
 #[must_use]
 pub fn python() -> PathBuf {
     let named = std::env::var_os("ZIBRATO_TEST_PYTHON").filter(|name| name != &OsString::new());

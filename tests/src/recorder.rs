@@ -1,4 +1,4 @@
-//! A wire that is tapped: hands bytes on between a client and a port, and keeps all of them.
+//! A recording proxy: forwards bytes between a client and a port, and keeps all of them.
 
 use crate::running::must;
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-/// Listens on a port of its own and hands on to another. Dropping it cuts all connections.
+/// Listens on its own port and forwards to another. Dropping it closes all connections.
 #[derive(Debug)]
 pub struct Recorder {
     port: u16,
@@ -23,10 +23,10 @@ struct State {
 }
 
 impl Recorder {
-    /// Stands before this port of 127.0.0.1.
+    /// Starts a proxy for this port of 127.0.0.1.
     ///
     /// # Panics
-    /// When it cannot listen.
+    /// If it cannot listen.
     #[must_use]
     #[track_caller]
     pub fn before(port: u16) -> Self {
@@ -39,19 +39,19 @@ impl Recorder {
         Self { port: own, state, accepting: Some(accepting) }
     }
 
-    /// Where to connect in place of the port that it stands before.
+    /// The port to connect to, instead of the one behind it.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// How many bytes have passed, both ways.
+    /// Number of bytes that have passed, in both directions.
     #[must_use]
     pub fn count(&self) -> usize {
         locked(&self.state.bytes).len()
     }
 
-    /// Whether these bytes have passed next to each other.
+    /// Whether these bytes have passed as one sequence.
     #[must_use]
     pub fn saw(&self, text: &str) -> bool {
         locked(&self.state.bytes).windows(text.len()).any(|bytes| bytes == text.as_bytes())
@@ -64,7 +64,7 @@ impl State {
             if self.stopped.load(Ordering::SeqCst) {
                 return;
             }
-            // Nobody there is what the client has to find out by itself.
+            // If nobody listens, the client must notice that by itself.
             let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
             let pairs = [(client.try_clone(), server.try_clone()), (Ok(server), Ok(client))];
             for (from, to) in pairs {
@@ -88,7 +88,7 @@ impl State {
                 break;
             }
         }
-        // Either side may have gone already.
+        // Either side may have already closed.
         to.shutdown(Shutdown::Both).ok();
         from.shutdown(Shutdown::Both).ok();
     }

@@ -1,5 +1,5 @@
-//! A child process of a test: what it says is kept, waits have deadlines, and it never outlives
-//! the test.
+//! A child process of a test: its output is kept, waits have deadlines, and it never outlives the
+//! test.
 
 use crate::wait::{DEADLINE, wait_for};
 use rustix::process::{Pid, kill_process};
@@ -13,8 +13,7 @@ use tempfile::TempDir;
 
 pub use rustix::process::Signal;
 
-/// A running program. It is killed when this is dropped; what it wrote is printed if the test
-/// fails.
+/// A running program. It is killed when this is dropped; its output is printed if the test fails.
 pub struct Running {
     name: String,
     child: Child,
@@ -25,18 +24,18 @@ impl Running {
     /// Starts a program; its standard output and standard error are kept.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// If it cannot be started.
     #[must_use]
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
         Self::start_with(command, "")
     }
 
-    /// Starts a program that gets `input` on its standard input; its standard output and standard
-    /// error are kept.
+    /// Starts a program with `input` on its standard input; its standard output and standard error
+    /// are kept.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// If it cannot be started.
     #[must_use]
     #[track_caller]
     pub fn start_with(command: &mut Command, input: &str) -> Self {
@@ -52,19 +51,19 @@ impl Running {
         Self { name, child, folder }
     }
 
-    /// Runs a program to its end and gives its status, its standard output and its standard error.
+    /// Runs a program to its end and returns its status, standard output and standard error.
     ///
     /// # Panics
-    /// When it has not ended within [`DEADLINE`].
+    /// If it has not ended within [`DEADLINE`].
     #[track_caller]
     pub fn run(command: &mut Command) -> (ExitStatus, String, String) {
         Self::run_with(command, "")
     }
 
-    /// As [`run`](Self::run), with `input` on the program's standard input.
+    /// Like [`run`](Self::run), with `input` on the program's standard input.
     ///
     /// # Panics
-    /// When it has not ended within [`DEADLINE`].
+    /// If it has not ended within [`DEADLINE`].
     #[track_caller]
     pub fn run_with(command: &mut Command, input: &str) -> (ExitStatus, String, String) {
         let mut running = Self::start_with(command, input);
@@ -78,22 +77,22 @@ impl Running {
         self.child.id()
     }
 
-    /// What it has written to standard error so far.
+    /// Its standard error so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.written("stderr")
     }
 
-    /// What it has written to standard output so far.
+    /// Its standard output so far.
     #[must_use]
     pub fn output(&self) -> String {
         self.written("stdout")
     }
 
-    /// Waits until a line of its log has all of these parts in it, and gives the line.
+    /// Waits until a line of its log contains all of these parts, and returns the line.
     ///
     /// # Panics
-    /// When none has within [`DEADLINE`], or when the program has ended without one.
+    /// If there is none within [`DEADLINE`], or the program has ended without one.
     #[track_caller]
     pub fn says(&mut self, parts: &[&str]) -> String {
         let what = format!("{} to say {parts:?}", self.name);
@@ -107,10 +106,10 @@ impl Running {
         })
     }
 
-    /// Waits until it takes connections on a port of 127.0.0.1.
+    /// Waits until it accepts connections on a port of 127.0.0.1.
     ///
     /// # Panics
-    /// When it does not within [`DEADLINE`], or has ended.
+    /// If it does not within [`DEADLINE`], or has ended.
     #[track_caller]
     pub fn listens(&mut self, port: u16) {
         let what = format!("{} to listen on port {port}", self.name);
@@ -123,7 +122,7 @@ impl Running {
     /// Whether it has ended.
     ///
     /// # Panics
-    /// When the system does not say.
+    /// If the system returns an error.
     #[track_caller]
     pub fn has_ended(&mut self) -> bool {
         must(&self.name, self.child.try_wait()).is_some()
@@ -132,7 +131,7 @@ impl Running {
     /// Waits until it has ended by itself.
     ///
     /// # Panics
-    /// When it has not within [`DEADLINE`].
+    /// If it has not within [`DEADLINE`].
     #[track_caller]
     pub fn ended(&mut self) -> ExitStatus {
         self.ended_within(DEADLINE)
@@ -141,17 +140,17 @@ impl Running {
     /// Waits at most `deadline` until it has ended by itself.
     ///
     /// # Panics
-    /// When it has not.
+    /// If it has not.
     #[track_caller]
     pub fn ended_within(&mut self, deadline: Duration) -> ExitStatus {
         let what = format!("{} to end", self.name);
         wait_for(deadline, &what, || must(&self.name, self.child.try_wait()))
     }
 
-    /// Sends a signal and goes on.
+    /// Sends a signal and returns.
     ///
     /// # Panics
-    /// When the program has ended already.
+    /// If the program has already ended.
     #[track_caller]
     pub fn signal(&mut self, signal: Signal) {
         assert!(!self.has_ended(), "{} had ended before it got a signal", self.name);
@@ -161,7 +160,7 @@ impl Running {
     /// Sends a signal and waits until the program has ended.
     ///
     /// # Panics
-    /// When it has not within [`DEADLINE`].
+    /// If it has not within [`DEADLINE`].
     #[track_caller]
     pub fn stop(&mut self, signal: Signal) -> ExitStatus {
         self.signal(signal);
@@ -184,7 +183,7 @@ impl Drop for Running {
         if std::thread::panicking() {
             eprintln!("--- {} wrote:\n{}{}---", self.name, self.output(), self.log());
         }
-        // It may have ended already, which is as good.
+        // It may have already ended, which is fine.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -196,7 +195,7 @@ impl fmt::Debug for Running {
     }
 }
 
-/// The value, or a panic that names what was wanted.
+/// The value, or a panic that names what was expected.
 #[track_caller]
 pub(crate) fn must<T, E: fmt::Display>(what: &str, result: Result<T, E>) -> T {
     match result {

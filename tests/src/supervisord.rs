@@ -18,11 +18,11 @@ pub struct Supervisord {
 }
 
 impl Supervisord {
-    /// Starts supervisord with the programs that `programs`, the text of a configuration file,
-    /// describes, in an environment with these variables added. Waits until it takes commands.
+    /// Starts supervisord with `programs`, the text of a configuration file, and these additional
+    /// environment variables. Waits until it accepts commands.
     ///
     /// # Panics
-    /// When it is not installed, or refuses the configuration.
+    /// If it is not installed, or rejects the configuration.
     #[must_use]
     #[track_caller]
     pub fn start(programs: &str, environment: &[(&str, &str)]) -> Self {
@@ -57,10 +57,10 @@ impl Supervisord {
         supervisord
     }
 
-    /// Runs `supervisorctl` with these arguments and gives what it printed.
+    /// Runs `supervisorctl` with these arguments and returns its output.
     ///
     /// # Panics
-    /// When it does not end within a minute.
+    /// If it does not end within a minute.
     #[track_caller]
     pub fn control(&self, args: &[&str]) -> String {
         let mut command = Command::new(SUPERVISORCTL);
@@ -73,7 +73,7 @@ impl Supervisord {
     /// Waits until every one of these programs is in `state`: `RUNNING`, `STOPPED` …
     ///
     /// # Panics
-    /// When one is not within [`DEADLINE`].
+    /// If one is not within [`DEADLINE`].
     #[track_caller]
     pub fn all(&self, programs: &[&str], state: &str) {
         wait_until(DEADLINE, &format!("{programs:?} to be {state}"), || {
@@ -85,7 +85,8 @@ impl Supervisord {
         });
     }
 
-    /// Where supervisord keeps its own log, its socket, and the logs of programs that name no file.
+    /// The folder with supervisord's own log, its socket, and the logs of programs that name no
+    /// file.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -98,7 +99,7 @@ impl Drop for Supervisord {
         if std::thread::panicking() {
             eprintln!("--- supervisorctl status:\n{}---", self.control(&["status"]));
         } else if !self.running.has_ended() {
-            // Killed, it would leave its programs behind; asked, it stops them first.
+            // After SIGKILL its programs would keep running; after TERM it stops them first.
             self.running.stop(Signal::TERM);
             return;
         }

@@ -1,18 +1,18 @@
-//! Waiting for a condition with a deadline: the only place where a test lets time pass.
+//! Waits for a condition with a deadline: the only place where a test waits for time to pass.
 
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what should come at once. Generous, because test machines are slow
-/// and busy; a test that is fine never waits for it.
+/// Maximum time to wait for something that should happen immediately. It is long because test
+/// machines are slow and busy; a test that passes never waits that long.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// How often the condition is looked at.
+/// Interval between two checks of the condition.
 const STEP: Duration = Duration::from_millis(10);
 
-/// Waits until `ready` gives something.
+/// Waits until `ready` returns a value.
 ///
 /// # Panics
-/// When it has not within `deadline`; `what` says what was waited for.
+/// If it does not within `deadline`; `what` describes the condition.
 ///
 /// ```
 /// use zibrato_tests::{DEADLINE, wait_for};
@@ -31,7 +31,7 @@ pub fn wait_for<T>(deadline: Duration, what: &str, mut ready: impl FnMut() -> Op
             return value;
         }
         assert!(begun.elapsed() < deadline, "waited {deadline:?} in vain for {what}");
-        // Parked rather than asleep, only to look again a little later.
+        // Waits a little before the next check.
         std::thread::park_timeout(STEP);
     }
 }
@@ -39,7 +39,7 @@ pub fn wait_for<T>(deadline: Duration, what: &str, mut ready: impl FnMut() -> Op
 /// Waits until `ready` is true.
 ///
 /// # Panics
-/// When it is not within `deadline`; `what` says what was waited for.
+/// If it is not within `deadline`; `what` describes the condition.
 #[track_caller]
 pub fn wait_until(deadline: Duration, what: &str, mut ready: impl FnMut() -> bool) {
     wait_for(deadline, what, || ready().then_some(()));

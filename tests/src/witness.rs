@@ -1,4 +1,5 @@
-//! A worker that only keeps count: of what it got, from whom, and in which life of the broker.
+//! A subscriber that counts what it received, from which publisher, and in which life of the
+//! broker.
 
 use crate::running::must;
 use crate::wait::{DEADLINE, wait_until};
@@ -8,30 +9,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use zibrato::wire::{BATCH_PREFIX, BatchReader, Message, PublisherId, Value, message};
 
-/// How often it looks whether it is to end.
+/// Interval in which it checks whether to end, in milliseconds.
 const STEP: i64 = 50;
 
-/// Who sent a batch, and under which level.
+/// Publisher and level of a batch.
 pub type Stream = (PublisherId, String);
 
-/// What came between a connection to the broker and its end.
+/// What was received on one connection to the broker.
 #[derive(Debug, Clone, Default)]
 pub struct Life {
-    /// The sequences that came of each stream, each once, in order.
+    /// The sequences that were received of each stream, without duplicates, in order.
     pub sequences: BTreeMap<Stream, Vec<u64>>,
-    /// Batches that it had taken before, in this life or an earlier one.
+    /// Batches that it had received before, in this life or an earlier one.
     pub repeats: u64,
-    /// The broker's numbers of its batches, of all that came: 1, 2, 3 … if none is missing.
+    /// The broker's offsets of all received batches: 1, 2, 3 … if none is missing.
     pub offsets: Vec<u64>,
-    /// What was added, by level and name: a counter's sum, or how many readings there were.
+    /// The totals by level and name: the sum of a counter, or the number of readings.
     pub totals: BTreeMap<(String, String), f64>,
-    /// What does not belong into the stream of batches.
+    /// Messages that are not batches.
     pub strange: Vec<String>,
-    /// Whether the connection has ended, and everything that came through it is in here.
+    /// Whether the connection has ended and everything received on it is included.
     pub over: bool,
 }
 
-/// A subscriber to every level, in a thread of its own.
+/// A subscriber to every level, in a separate thread.
 #[derive(Debug)]
 pub struct Witness {
     lives: Arc<Mutex<Vec<Life>>>,
@@ -45,12 +46,12 @@ struct Orders {
     pause: AtomicBool,
 }
 
-/// How much waits for the witness on its own side, while it does not read.
+/// Size of the subscriber's own queue while it does not read.
 #[derive(Debug, Clone, Copy)]
 pub enum Room {
-    /// As much as comes.
+    /// Unlimited.
     Plenty,
-    /// As little as can be: what it does not read waits at the broker.
+    /// As small as possible: unread messages are queued at the broker.
     Little,
 }
 
@@ -58,7 +59,7 @@ impl Witness {
     /// Subscribes at a broker's publishing port.
     ///
     /// # Panics
-    /// When ZeroMQ gives no sockets.
+    /// If ZeroMQ cannot create sockets.
     #[must_use]
     #[track_caller]
     pub fn subscribe(port: u16, room: Room) -> Self {
@@ -78,10 +79,10 @@ impl Witness {
                 }
                 let mut items =
                     [batches.as_poll_item(zmq::POLLIN), events.as_poll_item(zmq::POLLIN)];
-                // An interrupted wait looks again.
+                // After an interrupted wait the loop checks again.
                 zmq::poll(&mut items, STEP).ok();
                 let ended = events.recv_multipart(zmq::DONTWAIT).is_ok();
-                // Whatever came through a connection is there before the news of its end.
+                // Messages of a connection arrive before the event of its end.
                 let mut lives = lock(&ours);
                 while let Ok(frames) = batches.recv_multipart(zmq::DONTWAIT) {
                     if let Some(life) = lives.last_mut() {
@@ -98,13 +99,13 @@ impl Witness {
         Self { lives, orders, thread: Some(must("a thread", thread)) }
     }
 
-    /// What came so far, life by life; the last one is not over.
+    /// What was received so far, life by life; the last one is not over.
     #[must_use]
     pub fn lives(&self) -> Vec<Life> {
         lock(&self.lives).clone()
     }
 
-    /// Looks at the last life.
+    /// Calls `look` with the last life.
     pub fn now<T>(&self, look: impl FnOnce(&Life) -> T) -> T {
         let mut lives = lock(&self.lives);
         let last = lives.pop().unwrap_or_default();
@@ -118,7 +119,7 @@ impl Witness {
         self.orders.pause.store(true, Ordering::Relaxed);
     }
 
-    /// Reads on.
+    /// Continues to read.
     pub fn resume(&self) {
         self.orders.pause.store(false, Ordering::Relaxed);
         if let Some(thread) = &self.thread {
@@ -129,7 +130,7 @@ impl Witness {
     /// Waits until the `number`th connection, from 1, has ended.
     ///
     /// # Panics
-    /// When it has not within [`DEADLINE`].
+    /// If it has not within [`DEADLINE`].
     #[track_caller]
     pub fn outlives(&self, number: usize) {
         wait_until(DEADLINE, "the connection to end", || lock(&self.lives).len() > number);
@@ -147,7 +148,7 @@ impl Drop for Witness {
     fn drop(&mut self) {
         self.orders.stop.store(true, Ordering::Relaxed);
         self.resume();
-        // If it has panicked, the test has seen that by what is missing.
+        // If it has panicked, the test has noticed that messages are missing.
         drop(self.thread.take().map(JoinHandle::join));
     }
 }
@@ -193,7 +194,7 @@ fn lock(lives: &Mutex<Vec<Life>>) -> MutexGuard<'_, Vec<Life>> {
     lives.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The broker is found again at once when it comes back.
+/// The subscriber reconnects as soon as the broker is back.
 fn open(batches: &zmq::Socket, port: u16, room: Room) -> zmq::Result<()> {
     match room {
         Room::Plenty => batches.set_rcvhwm(0)?,
@@ -208,7 +209,7 @@ fn open(batches: &zmq::Socket, port: u16, room: Room) -> zmq::Result<()> {
     batches.set_subscribe(BATCH_PREFIX.as_bytes())
 }
 
-/// Tells when a connection has ended.
+/// Reports when a connection has ended.
 fn watch(context: &zmq::Context, batches: &zmq::Socket) -> zmq::Result<zmq::Socket> {
     const EVENTS: &str = "inproc://witness";
     batches.monitor(EVENTS, i32::from(zmq::SocketEvent::DISCONNECTED.to_raw()))?;

@@ -1,4 +1,5 @@
-//! What the macros refuse, word for word, and the hostile surroundings in which they still work.
+//! The macros' compile errors, word for word, and the unusual surroundings in which they still
+//! work.
 //!
 //! `cargo ui` with `TRYBUILD=overwrite` writes the expected messages anew.
 

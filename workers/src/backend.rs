@@ -1,15 +1,15 @@
-//! What a backend is: it turns a window into payloads, and sends one payload at a time.
+//! The trait of backends: a backend turns windows into payloads, and sends one payload at a time.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 use zibrato::daemon::{Failure, Findings};
 use zibrato::window::Window;
 
-/// Where a worker delivers.
+/// A backend, to which a worker delivers.
 ///
-/// The worker does everything else: subscription, windows, retry, counting, stopping. A backend is
-/// made of two halves: [`payloads`](Self::payloads) is pure and says what goes out;
-/// [`send`](Self::send) puts one payload on the wire and says what became of it.
+/// The worker does everything else: subscription, windows, retries, counting, stopping. A backend
+/// has two parts: [`payloads`](Self::payloads) is pure and encodes a window; [`send`](Self::send)
+/// sends one payload and returns the result.
 ///
 /// ```
 /// use zibrato::window::Window;
@@ -33,22 +33,22 @@ use zibrato::window::Window;
 /// }
 /// ```
 pub trait Backend: Send + 'static {
-    /// Turns a window into what goes out, cut into payloads that succeed or fail each on its own.
-    /// An empty window gives none.
+    /// Encodes a window as payloads, each of which succeeds or fails independently. An empty window
+    /// has none.
     fn payloads(&mut self, window: Window) -> Vec<Payload>;
 
-    /// Sends one payload. Waits no longer than the backend's own timeout.
+    /// Sends one payload. Blocks at most for the backend's own timeout.
     ///
-    /// The payloads of a window come in their order, and all of them before those of the next.
+    /// The payloads of a window are sent in order, and before those of the next window.
     ///
     /// # Errors
-    /// [`SendError`] says whether to try again.
+    /// [`SendError`], which says whether to retry.
     fn send(&mut self, payload: &Payload) -> Result<(), SendError>;
 
-    /// Cuts a payload that was refused in two, each with about half of its series, so that the rest
-    /// is delivered although one of them is bad. The same payload is always cut the same. `None`
-    /// when it has one series, or cannot be cut. Defaults to `None`: a payload is taken or refused
-    /// as a whole.
+    /// Splits a rejected payload into two parts, each with about half of its series, so that good
+    /// series are delivered although others are bad. The same payload must always be split in the
+    /// same way. `None` if it has one series or cannot be split. Defaults to `None`: a payload is
+    /// accepted or rejected as a whole.
     ///
     /// ```
     /// # use zibrato::window::Window;
@@ -70,43 +70,43 @@ pub trait Backend: Send + 'static {
         None
     }
 
-    /// The names of the first `most` series of a payload, for people who read of its rejection.
-    /// Defaults to none.
+    /// The names of the first `most` series of a payload, for the report of its rejection. Defaults
+    /// to none.
     fn names(&self, _payload: &Payload, _most: usize) -> Vec<String> {
         Vec::new()
     }
 
-    /// Where the backend delivers to, for log lines: an address without secrets. Defaults to none.
+    /// The destination, for log lines: an address without secrets. Defaults to none.
     fn destination(&self) -> Option<String> {
         None
     }
 
-    /// When the oldest payload was taken that may still get lost, because the far side confirms
-    /// nothing. A window that was delivered later is not committed; a worker that is started again
-    /// before that delivers it once more, the same as before. The worker asks after each window, and
-    /// every second as long as a time is given. Defaults to `None`: what was taken is safe.
+    /// The time when the oldest payload was sent that may still be lost, because the receiver
+    /// confirms nothing. Windows that were delivered later are not committed yet; after a restart
+    /// the worker delivers them again, unchanged. The worker calls this after each window, and
+    /// every second while it returns a time. Defaults to `None`: accepted payloads are safe.
     ///
-    /// For far sides to which it is all the same how often a payload comes.
+    /// Use this only if receiving a payload several times is harmless.
     fn unsettled_since(&mut self) -> Option<Instant> {
         None
     }
 
-    /// A payload that was taken, and that the far side turned out to refuse later. It is treated like
-    /// one that is [rejected](SendError::Reject). The worker asks after each payload, until there is
+    /// A payload that was sent, but turned out later to be rejected. It is handled like one that is
+    /// [rejected](SendError::Reject). The worker calls this after each payload, until there is
     /// none. Defaults to none.
     fn take_back(&mut self) -> Option<Refusal> {
         None
     }
 
-    /// What is wrong with the far side although it takes payloads, in a sentence: the worker is not
-    /// ready then. The worker asks when it asks for [`unsettled_since`](Self::unsettled_since).
-    /// Defaults to nothing.
+    /// A problem with the receiver although it accepts payloads, as a sentence. The worker is then
+    /// not ready. The worker calls this together with [`unsettled_since`](Self::unsettled_since).
+    /// Defaults to none.
     fn trouble(&self) -> Option<String> {
         None
     }
 }
 
-/// A backend that is a program of its own, such as `zibrato-carbon`: see [`main`](crate::main).
+/// A backend with its own program, such as `zibrato-carbon`: see [`main`](crate::main).
 pub trait BackendProgram: Backend + Sized {
     /// The backend's own flags. Each long one can also be set by a variable and in the configuration
     /// file. A flag without a default that is not an [`Option`] is required by every command of the
@@ -122,106 +122,105 @@ pub trait BackendProgram: Backend + Sized {
     /// Examples for `--help`, printed below the flags.
     const EXAMPLES: &'static str;
 
-    /// The shortest window that the far side can tell from the next. Defaults to a tenth of a
-    /// second.
+    /// The shortest window that the receiver can distinguish from the next. Defaults to a tenth of
+    /// a second.
     const SHORTEST_FLUSH: Duration = Duration::from_millis(100);
 
-    /// Makes the backend ready. It does not wait for the far side: a backend that is down at start
-    /// comes up later.
+    /// Creates the backend. It does not wait for the receiver, which may be down at start.
     ///
     /// # Errors
-    /// When the flags say something that cannot be: one line, with how to mend it.
+    /// [`Failure`] if the flags are invalid: one line that says what to do.
     fn open(flags: Self::Flags) -> Result<Self, Failure>;
 
-    /// Looks, for `--check`, at what can be known of the far side without delivering, such as
-    /// whether its host can be looked up. Defaults to nothing.
+    /// For `--check`: checks what is possible without delivering, such as whether the host can be
+    /// resolved. Defaults to no check.
     fn check(&self, _findings: &mut Findings) {}
 }
 
-/// What goes out in one request or one write.
+/// The data of one request or one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Payload {
     /// The bytes.
     pub body: Vec<u8>,
-    /// How many series are in them.
+    /// The number of series in it.
     pub series: usize,
-    /// What the far side may know the payload by, when it comes twice: the worker's name, the
-    /// window, and the place and a hash of the body; the same whenever the same window is
-    /// delivered, also by a worker that was started again. The worker fills it in before
-    /// [`Backend::send`].
+    /// Identifies the payload if the receiver gets it twice: the worker's name, the window, and the
+    /// index and a hash of the body. It is the same whenever the same window is delivered, also
+    /// after a restart. The worker sets it before [`Backend::send`].
     pub key: String,
 }
 
 impl Payload {
-    /// A payload with the number of series that are in it.
+    /// A payload with this number of series.
     #[must_use]
     pub const fn new(body: Vec<u8>, series: usize) -> Self {
         Self { body, series, key: String::new() }
     }
 }
 
-/// A payload that was taken, and that the far side refuses after all.
+/// A payload that was sent, but turned out to be rejected.
 #[derive(Debug)]
 pub struct Refusal {
-    /// The payload, with the key that it was sent with.
+    /// The payload, with the key with which it was sent.
     pub payload: Payload,
-    /// How that was found out.
+    /// The reason.
     pub why: Box<dyn Error + Send + Sync>,
 }
 
-/// The series of a payload that a far side refused while it took the others.
+/// The series of a payload that the receiver rejected while it accepted the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefusedPart {
-    /// These: a payload with them alone.
+    /// These series: a payload that contains only them.
     These(Payload),
-    /// So many, and the far side does not say which.
+    /// This number of series; the receiver does not say which.
     SomeOf(usize),
 }
 
-/// What became of a payload that was not taken.
+/// Why a payload was not accepted, and what to do with it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The payload was taken but for some series, which will never be taken.
+    /// The payload was accepted except for some series, which will never be accepted.
     #[error("rejected in part")]
     Partial {
-        /// Which.
+        /// The rejected series.
         refused: RefusedPart,
-        /// What the far side said.
+        /// The answer of the receiver.
         #[source]
         why: Box<dyn Error + Send + Sync>,
     },
-    /// This payload will never be taken as it is. If the backend can [split](Backend::split) it, its
-    /// parts are tried.
+    /// The receiver will never accept this payload as it is. If the backend can
+    /// [split](Backend::split) it, its parts are tried.
     #[error("rejected")]
     Reject {
-        /// What the far side said.
+        /// The answer of the receiver.
         #[source]
         why: Box<dyn Error + Send + Sync>,
     },
-    /// Try again, not before `after` if the far side named a time.
+    /// Retry, but not before `after`, if the receiver gave a time.
     #[error("try again")]
     Retry {
-        /// How long to wait at least.
+        /// The minimum wait.
         after: Option<Duration>,
         /// What happened.
         #[source]
         why: Box<dyn Error + Send + Sync>,
     },
-    /// The credentials or the address are wrong: hold everything, be loud, keep trying slowly.
+    /// The credentials or the address are wrong: hold everything, log that as an error, and retry
+    /// slowly.
     #[error("held")]
     Stop {
-        /// What the far side said.
+        /// The answer of the receiver.
         #[source]
         why: Box<dyn Error + Send + Sync>,
     },
-    /// There was no answer, so that nobody knows whether the payload was taken: try again, and
-    /// count it as repeated.
+    /// There was no answer, so it is unknown whether the payload was accepted: retry, and count it
+    /// as repeated.
     #[error("no answer")]
     Unknown {
-        /// How long to wait at least.
+        /// The minimum wait.
         after: Option<Duration>,
         /// What happened.
         #[source]

@@ -1,9 +1,9 @@
-//! How long to wait before the next try: full jitter below a ceiling that doubles.
+//! The wait before the next attempt: full jitter below a limit that doubles.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// The first and the longest ceiling of the waits between two tries.
+/// The initial and the maximum limit of the wait between two attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pace {
     pub(crate) first: Duration,
@@ -16,7 +16,7 @@ impl Default for Pace {
     }
 }
 
-/// The waits between the tries of one payload.
+/// The waits between the attempts to send one payload.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     pace: Pace,
@@ -28,25 +28,25 @@ impl Backoff {
         Self { pace, ceiling: pace.first }
     }
 
-    /// Begins anew, because a try went well or because the time has become short.
+    /// Restarts with the initial limit, after a success or when little time is left.
     pub(crate) const fn reset(&mut self) {
         self.ceiling = self.pace.first;
     }
 
-    /// The next wait; `dice` is in 0 to 1.
+    /// The next wait; `dice` is a random number from 0 to 1.
     pub(crate) fn next(&mut self, dice: f64) -> Duration {
         let wait = self.ceiling.min(self.pace.longest).mul_f64(dice.clamp(0.0, 1.0));
         self.ceiling = self.ceiling.saturating_mul(2).min(self.pace.longest);
         wait
     }
 
-    /// The wait when trying again will hardly help before somebody mends something.
+    /// The wait if another attempt can succeed only after an operator has fixed something.
     pub(crate) const fn slow(&self) -> Duration {
         self.pace.longest
     }
 }
 
-/// A number in 0 to 1 that differs from worker to worker and from call to call.
+/// A random number from 0 to 1.
 pub(crate) fn roll() -> f64 {
     // The standard library seeds each state from the system's randomness.
     RandomState::new().hash_one(0_u8) as f64 / u64::MAX as f64

@@ -1,76 +1,77 @@
-//! What a worker counts: everything that came in, and what became of it.
+//! The counters of a worker: everything that it received, and what became of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A worker's own numbers, since it started.
+/// The counters of a worker since its start.
 ///
-/// Nothing is dropped uncounted: `series_flushed` is the sum of `series_delivered`,
-/// `series_dropped`, `series_kept`, `series_left_out`, `series_lost`, `series_rejected` and those
-/// still waiting.
+/// Every drop is counted: `series_flushed` is the sum of `series_delivered`, `series_dropped`,
+/// `series_kept`, `series_left_out`, `series_lost`, `series_rejected` and the series that are
+/// queued.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Batches that were folded.
+    /// Batches that were aggregated.
     pub batches: u64,
-    /// Whether the broker has been heard of lately.
+    /// Whether the broker has sent something recently.
     pub broker_connected: bool,
-    /// Commits that the broker refused or did not answer; they are tried again.
+    /// Commits that the broker refused or did not answer. They are retried.
     pub commits_failed: u64,
-    /// How often the broker had forgotten the worker's place in the journal, because the worker was
-    /// away for longer than batches are kept.
+    /// How often the broker had deleted the worker's cursor, because the worker was away for longer
+    /// than batches are kept.
     pub cursors_forgotten: u64,
-    /// Payloads that the backend refused for good and that are kept in dead-letter files.
+    /// Payloads that the backend rejected, kept in dead-letter files.
     pub dead_letters: u64,
-    /// Batches that had come before, and were left alone this time.
+    /// Batches that were skipped as duplicates.
     pub duplicates: u64,
-    /// Entries that were folded.
+    /// Entries that were aggregated.
     pub entries: u64,
-    /// Batches, of whatever level, that the journal should have handed out and had not any more.
+    /// Batches of any level that were deleted from the journal or damaged before they were read.
     pub gone: u64,
-    /// Batches whose window was gone when they came; they went into the next one.
+    /// Batches that arrived after their window was closed. They were added to the next one.
     pub late: u64,
-    /// Series that are lost, by reason: `dead_letters_disk`, `dead_letters_full`, `no_time`.
+    /// Lost series, by reason: `dead_letters_disk`, `dead_letters_full`, `no_time`.
     pub lost: BTreeMap<&'static str, u64>,
-    /// Entries that went to `_overflow`, because a window had its most series.
+    /// Entries that were added to `_overflow`, because a window had reached its maximum number of
+    /// series.
     pub overflowed: u64,
-    /// Payloads that were sent again although the backend may have taken them before, because its
-    /// answer did not come.
+    /// Payloads that were sent again although the backend may have accepted them before, because
+    /// its answer was lost.
     pub payloads_repeated: u64,
-    /// Payloads that the backend refused, and that were sent in parts to find the bad series.
+    /// Rejected payloads that were sent in parts to find the bad series.
     pub payloads_split: u64,
-    /// Messages and entries that were refused, by reason.
+    /// Messages and entries that were rejected, by reason.
     pub refused: BTreeMap<&'static str, u64>,
-    /// Tries that the backend answered by "again".
+    /// Attempts that failed and are retried.
     pub retries: u64,
-    /// Series that the backend has taken.
+    /// Series that the backend has accepted.
     pub series_delivered: u64,
-    /// Series dropped with their window, because too many windows were waiting.
+    /// Series dropped with their window, because too many windows were queued.
     pub series_dropped: u64,
-    /// Series that were in the windows that ended.
+    /// Series in windows that ended.
     pub series_flushed: u64,
-    /// Series that were not delivered when the worker stopped, and that the journal holds.
+    /// Series that were not delivered when the worker stopped, but are in the journal.
     pub series_kept: u64,
-    /// Series for which the backend made no payload.
+    /// Series for which the backend created no payload.
     pub series_left_out: u64,
-    /// Series that are lost, in sum; see `lost`.
+    /// Total number of lost series; see `lost`.
     pub series_lost: u64,
-    /// Series that the backend refused for good; see `dead_letters`.
+    /// Series that the backend rejected; see `dead_letters`.
     pub series_rejected: u64,
-    /// Windows that the broker knows to be done, so that nobody will read them again.
+    /// Windows that are committed at the broker and will not be read again.
     pub windows_committed: u64,
-    /// Windows that were delivered in full.
+    /// Windows that were delivered completely.
     pub windows_delivered: u64,
-    /// Windows that ended with something in them.
+    /// Windows that ended and were not empty.
     pub windows_flushed: u64,
-    /// Windows that were not delivered when the worker stopped, and that the journal holds.
+    /// Windows that were not delivered when the worker stopped, but are in the journal.
     pub windows_kept: u64,
-    /// Windows of which something was dropped, rejected or lost.
+    /// Windows of which a series was dropped, rejected or lost.
     pub windows_lost: u64,
 }
 
 impl Counters {
-    /// Series that are still on their way to the backend.
+    /// Series that are queued for the backend.
     #[must_use]
     pub const fn series_waiting(&self) -> u64 {
         let done = self.series_delivered + self.series_dropped + self.series_left_out;
@@ -78,14 +79,14 @@ impl Counters {
         self.series_flushed.saturating_sub(done + gone)
     }
 
-    /// Windows that are still on their way to the backend.
+    /// Windows that are queued for the backend.
     #[must_use]
     pub const fn windows_waiting(&self) -> u64 {
         let done = self.windows_delivered + self.windows_kept + self.windows_lost;
         self.windows_flushed.saturating_sub(done)
     }
 
-    /// Enters series that are lost.
+    /// Counts lost series.
     pub(crate) fn lose(&mut self, reason: &'static str, series: u64) {
         if series > 0 {
             *self.lost.entry(reason).or_default() += series;
@@ -94,7 +95,7 @@ impl Counters {
     }
 }
 
-/// The numbers, shared by the worker's threads, until the worker has stopped.
+/// The counters, shared by the worker's threads until the worker has stopped.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Mutex<Book>);
 
@@ -105,12 +106,12 @@ struct Book {
 }
 
 impl Ledger {
-    /// What has been counted up to now.
+    /// The current values.
     pub(crate) fn read(&self) -> Counters {
         self.book().counters.clone()
     }
 
-    /// Counts something, unless the books are closed.
+    /// Changes the counters, unless they are closed.
     pub(crate) fn write(&self, entry: impl FnOnce(&mut Counters)) {
         let mut book = self.book();
         if !book.closed {
@@ -118,8 +119,8 @@ impl Ledger {
         }
     }
 
-    /// Closes the books: what still waits is lost, or kept if a journal holds it, and nothing
-    /// changes any more, whatever a backend that is still at it may say.
+    /// Closes the counters: queued series are lost, or kept if a journal holds them. Nothing
+    /// changes afterwards, even if a backend is still sending.
     pub(crate) fn close(&self, held: bool) -> Counters {
         let mut book = self.book();
         if !book.closed {
@@ -138,7 +139,7 @@ impl Ledger {
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
-        // Each entry is a few additions; a panic between them leaves numbers, not nonsense.
+        // Each change is a few additions, so a panic between them leaves valid numbers.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The one place where HTTP requests leave a worker: timed, size-limited, without redirects.
+//! The HTTP client of the workers: with timeouts and size limits, without redirects.
 
 mod answer;
 mod certificate;
@@ -21,36 +21,36 @@ use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 use zibrato::daemon::{Exit, Failure, Findings};
 
-/// Where requests go. Its debug output hides the path, which may be a secret (Slack's webhooks).
+/// The URL of requests. Debug output hides the path, which may be a secret (Slack's webhooks).
 #[derive(Clone, PartialEq, Eq)]
 // Invariant: scheme https, or http to this machine; a host; no user, no fragment.
 pub(crate) struct Endpoint(Uri);
 
 impl Endpoint {
-    /// Reads an address; `flag` is where it came from, such as `--api-url`. The error says what is
-    /// wrong without showing the address.
+    /// Parses a URL; `flag` is its origin, such as `--api-url`. The error says what is wrong
+    /// without showing the URL.
     pub(crate) fn parse(flag: &str, text: &str) -> Result<Self, Failure> {
         let wrong = |why: &str| Err(Failure::new(Exit::Config, format!("{flag}: {why}")));
         let Ok(uri) = text.trim().parse::<Uri>() else {
-            return wrong("is no address; write https://host/path");
+            return wrong("is not a URL; write https://host/path");
         };
         let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {
-            return wrong("is no whole address; write https://host/path");
+            return wrong("is not a complete URL; write https://host/path");
         };
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return wrong("has a user name in it; give credentials by their own flags");
+            return wrong("contains a user name; give credentials with the flags for them");
         }
         match scheme {
             "https" => Ok(Self(uri)),
             "http" if is_this_machine(host) => Ok(Self(uri)),
-            "http" => wrong("would send credentials in clear over the network; use https://"),
-            _ => wrong("begins with neither https:// nor http://"),
+            "http" => wrong("would send credentials unencrypted over the network; use https://"),
+            _ => wrong("must begin with https://, or with http:// for this machine"),
         }
     }
 }
 
 impl Endpoint {
-    /// Its scheme, host and port: what a log line may show.
+    /// Scheme, host and port, which log lines may show.
     pub(crate) fn origin(&self) -> String {
         let scheme = self.0.scheme_str().unwrap_or_default();
         let authority = self.0.authority().map(ToString::to_string).unwrap_or_default();
@@ -85,11 +85,11 @@ pub(crate) struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client for `program`, which its `User-Agent` names. The environment says whether there is a
-    /// proxy, and with `ca_file`, of `--ca-file`, whom to trust.
+    /// A client for `program`, the name in its `User-Agent`. The environment determines the proxy
+    /// and, together with `ca_file` (`--ca-file`), the trusted authorities.
     ///
     /// # Errors
-    /// When the environment or the file says something that cannot be.
+    /// If the environment or the file is invalid.
     pub(crate) fn new(
         program: &str,
         endpoint: Endpoint,
@@ -104,7 +104,7 @@ impl HttpClient {
             .max_redirects(0)
             .timeout_global(Some(timeout))
             .user_agent(format!("{program}/{version} (rust; {arch}-{os})"));
-        // A proxy out of the environment is for the world outside.
+        // A proxy of the environment does not apply to this machine.
         let local = is_this_machine(endpoint.host());
         let proxy = if local { None } else { proxy::find(&endpoint.0, variable)? };
         let (proxy, through) = proxy.unzip();
@@ -118,7 +118,7 @@ impl HttpClient {
         Ok(Self { agent, endpoint, timeout, through, issuer })
     }
 
-    /// Where requests go, and through which proxy: what a log line may show.
+    /// The origin of requests, and the proxy, for log lines.
     pub(crate) fn destination(&self) -> String {
         let origin = self.endpoint.origin();
         match &self.through {
@@ -127,8 +127,8 @@ impl HttpClient {
         }
     }
 
-    /// Looks up the host that requests go to: the proxy's, if there is one. `flag` is where the
-    /// endpoint came from.
+    /// Resolves the host of requests, or that of the proxy, if there is one. `flag` is the origin
+    /// of the endpoint.
     pub(crate) fn check(&self, flag: &str, findings: &mut Findings) {
         if let (Some(proxy), Some(through)) = (self.agent.config().proxy(), &self.through) {
             findings.host(through.variable, proxy.host(), proxy.port());
@@ -140,8 +140,8 @@ impl HttpClient {
         findings.host(flag, host, uri.port_u16().unwrap_or(default));
     }
 
-    /// Posts a JSON body, with an `Authorization` header if there is one, and with the payload's key
-    /// as `Idempotency-Key`, by which a far side that knows it takes the same payload once.
+    /// Posts a JSON body, with an `Authorization` header if one is given. The payload's key is sent
+    /// as `Idempotency-Key`, so that a server that supports it accepts the same payload only once.
     pub(crate) fn post(
         &self,
         authorization: Option<&Secret>,
@@ -169,7 +169,7 @@ impl HttpClient {
         if let Some(certificate) = certificate::error(&error) {
             let (why, remedy) = certificate::explain(certificate);
             let host = self.endpoint.host().to_owned();
-            // Through a proxy the server cannot be asked once more.
+            // Through a proxy the issuer cannot be looked up.
             let port = self.endpoint.0.port_u16().unwrap_or(443);
             let is_direct = self.through.is_none();
             let issuer = is_direct.then(|| self.issuer.of(&host, port)).flatten();
@@ -194,8 +194,8 @@ impl HttpClient {
     }
 }
 
-/// A body, and whether any of it was asked for. That is done when the connection is made and the
-/// head of the request is written; before that, nothing of it can have arrived.
+/// A body, and whether any of it was read. It is read after the connection is established and the
+/// head of the request is written, so before that nothing can have arrived.
 struct Watched<'a> {
     rest: &'a [u8],
     touched: bool,
@@ -208,15 +208,15 @@ impl Read for Watched<'_> {
     }
 }
 
-/// There is no answer. The request may have been taken all the same.
+/// There is no answer. The server may have processed the request nevertheless.
 #[derive(Debug)]
 pub(crate) struct Unanswered {
     why: RequestError,
-    /// Whether anything of the body was sent.
+    /// Whether part of the body was sent.
     touched: bool,
 }
 
-/// Why there is no answer.
+/// The cause.
 #[derive(Debug, thiserror::Error)]
 enum RequestError {
     #[error("the certificate of {host}{issuer} is rejected: {why}; {remedy}")]
@@ -234,8 +234,9 @@ enum RequestError {
 }
 
 impl Unanswered {
-    /// What it means for the payload: try again, and if it may have arrived, say so. A certificate
-    /// that is refused is nothing that passes by itself, and no more is a proxy's refusal of credentials.
+    /// What it means for the payload: retry, or [`SendError::Unknown`] if it may have arrived. A
+    /// rejected certificate, or credentials that the proxy rejects, need an operator, so the
+    /// payload is held.
     pub(crate) fn into_send_error(self) -> SendError {
         let (after, why) = (None, Box::new(self.why));
         match (&*why, self.touched) {
@@ -265,17 +266,17 @@ mod tests {
             assert!(Endpoint::parse("--api-url", good).is_ok(), "{good}");
         }
         for (bad, why) in [
-            ("", "is no address; write https://host/path"),
-            ("https://a b/", "is no address; write https://host/path"),
-            ("/services/T0/secret", "is no whole address; write https://host/path"),
-            ("ftp://host/secret", "begins with neither https:// nor http://"),
+            ("", "is not a URL; write https://host/path"),
+            ("https://a b/", "is not a URL; write https://host/path"),
+            ("/services/T0/secret", "is not a complete URL; write https://host/path"),
+            ("ftp://host/secret", "must begin with https://, or with http:// for this machine"),
             (
                 "http://host/secret",
-                "would send credentials in clear over the network; use https://",
+                "would send credentials unencrypted over the network; use https://",
             ),
             (
                 "https://me:secret@host/",
-                "has a user name in it; give credentials by their own flags",
+                "contains a user name; give credentials with the flags for them",
             ),
         ] {
             let failure = Endpoint::parse("--webhook-url", bad).unwrap_err();

@@ -1,11 +1,11 @@
-//! Which levels a worker subscribes to, parsed once from `info,warn` or `*`.
+//! The levels that a worker subscribes to, parsed from `info,warn` or `*`.
 
 use std::fmt;
 use std::str::FromStr;
 use zibrato::wire::{BATCH_PREFIX, batch_topic};
 use zibrato::{Level, TextError};
 
-/// The levels that a worker delivers: named ones, or every level there is.
+/// The levels that a worker delivers: named ones, or all levels.
 ///
 /// Defaults to `info`.
 ///
@@ -27,7 +27,7 @@ enum Wanted {
 }
 
 impl Levels {
-    /// Every level, also those that nobody has thought of yet.
+    /// All levels, including future ones.
     #[must_use]
     pub const fn all() -> Self {
         Self(Wanted::All)
@@ -44,7 +44,7 @@ impl Levels {
 }
 
 impl Levels {
-    /// The levels as the replay port takes them: their names, or `*`.
+    /// The levels for the replay port: their names, or `*`.
     pub(crate) fn names(&self) -> Vec<String> {
         match &self.0 {
             Wanted::All => vec!["*".to_owned()],
@@ -98,19 +98,19 @@ impl fmt::Display for Levels {
     }
 }
 
-/// Why a text names no levels.
+/// Why a text is not a list of levels.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LevelsError {
-    /// There is nothing in it.
+    /// It is empty.
     #[error(
-        "no level is named; give some, such as `--levels info,warn`, or all with `--levels '*'`"
+        "no level is given; give some, such as `--levels info,warn`, or all with `--levels '*'`"
     )]
     Empty,
-    /// There is nothing between two commas, or before the first or after the last one.
-    #[error("there is a comma too many; give levels as in `--levels info,warn`")]
+    /// It has an extra comma.
+    #[error("there is an extra comma; give levels as in `--levels info,warn`")]
     EmptyItem,
-    /// One of them cannot be a level.
+    /// One of them is not a valid level.
     #[error("{0}; give levels as in `--levels info,warn`, or all with `--levels '*'`")]
     Level(#[source] TextError),
 }

@@ -1,20 +1,20 @@
-//! Keeps series apart whose names become the same by the rules of a backend.
+//! Keeps series distinct whose names become equal under the rules of a backend.
 //!
-//! Two means, because neither is enough. What was cut, or had characters replaced or left out,
-//! carries a hash of what it was: the same in every window and after every restart. What becomes the
-//! same in other ways (case, a dot in a source, a tag that looks like a part of the name) is known
-//! only when both series are there: the one that came first keeps the name, for as long as the
-//! worker runs, and the other one gets a hash too. After a restart the order may be another one.
+//! There are two methods, because neither is sufficient. A name that is changed or truncated gets a
+//! hash of the original, which is the same in every window and after every restart. Names that
+//! become equal in other ways (case, a dot in a source, a tag that looks like a part of the name)
+//! are detected only when both series exist: the first one keeps the name while the worker runs,
+//! and the other one gets a hash too. After a restart the order may be different.
 
 use crate::hash::fnv1a_all;
 use std::collections::HashMap;
 use zibrato::Kind;
 
-/// The most names of which it is remembered whose they are, in a few megabytes. Of names beyond
-/// that, the first of each window has the name.
+/// Maximum number of names whose owner is remembered, in a few megabytes. A name beyond that
+/// belongs to the first series of each window.
 const MAX_CLAIMS: usize = 100_000;
 
-/// The most conflicts of one window that are told one by one.
+/// Maximum number of conflicts that are reported individually per window.
 const MAX_ALIKE: usize = 10;
 
 /// How many bytes a mark has.
@@ -22,14 +22,14 @@ const MARK_BYTES: usize = 17;
 
 pub(crate) type Tags = [(Box<str>, Box<str>)];
 
-/// At most `most` bytes of a text, and a mark that tells it from others which look like it.
+/// At most `most` bytes of a text, followed by a hash that distinguishes it from similar ones.
 pub(crate) fn marked(text: &str, hash: u64, most: usize) -> String {
     let cut = text.floor_char_boundary(most.saturating_sub(MARK_BYTES));
     let (head, _) = text.split_at(cut);
     format!("{head}_{hash:016x}")
 }
 
-/// What tells series apart.
+/// The identity of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) kind: Kind,
@@ -41,23 +41,23 @@ impl Identity {
     pub(crate) fn of(kind: Kind, name: &str, source: &str, tags: &Tags) -> Self {
         let tags = tags.iter().flat_map(|(tag, value)| [&**tag, &**value]);
         let texts = [name, source].into_iter().chain(tags);
-        // No text has a line feed in it.
+        // No text contains a line feed.
         let pieces = texts.flat_map(|text| [text.as_bytes(), b"\n"]);
         Self { kind, hash: fnv1a_all(pieces) }
     }
 }
 
-/// A series in words: `name{tag=value} of source`.
+/// A series for people: `name{tag=value} of source`.
 pub(crate) fn described(name: &str, source: &str, tags: &Tags) -> String {
     let tags: Vec<_> = tags.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
     let tags = if tags.is_empty() { String::new() } else { format!("{{{}}}", tags.join(",")) };
     format!("{name}{tags} of {source}")
 }
 
-/// Whose the names are.
+/// The owners of names.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    /// By the hash of the name at the backend; with whether it was told that others wanted it.
+    /// By the hash of the name at the backend, with whether a conflict has been reported.
     owners: HashMap<u64, (Identity, bool)>,
 }
 
@@ -66,32 +66,32 @@ impl Claims {
         self.owners.get(&name).map(|(owner, _)| *owner)
     }
 
-    /// Remembers whose a name is, unless it is somebody's already.
+    /// Records the owner of a name, unless it already has one.
     pub(crate) fn remember(&mut self, name: u64, owner: Identity) {
         if self.owners.len() < MAX_CLAIMS {
             self.owners.entry(name).or_insert((owner, false));
         }
     }
 
-    /// Another series wanted a name. Says yes if that is news.
+    /// Another series has the same name. Returns whether that is reported for the first time.
     pub(crate) fn is_news(&mut self, name: u64) -> bool {
         self.owners.get_mut(&name).is_some_and(|(_, told)| !std::mem::replace(told, true))
     }
 }
 
-/// Series of a window that were found to become the same, for the log: each pair is told once.
+/// Series of a window with equal names, for the log: each pair is reported once.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Alike(Vec<[String; 3]>);
 
 impl Alike {
-    /// Notes two series in words, and what the second one is called in place of the first's name.
+    /// Adds two series, and the new name of the second one.
     pub(crate) fn add(&mut self, first: String, second: String, now: &str) {
         if self.0.len() < MAX_ALIKE {
             self.0.push([first, second, now.to_owned()]);
         }
     }
 
-    /// Writes them into the log.
+    /// Logs them.
     pub(crate) fn log(&self) {
         for [first, second, renamed_to] in &self.0 {
             tracing::warn!(event = "series_alike", first, second, renamed_to);

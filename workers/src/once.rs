@@ -1,18 +1,18 @@
-//! What is logged once for each name, however many windows have it.
+//! Events that are logged once per name, however often they occur.
 
 use std::collections::HashSet;
 
-/// The most names that are remembered; further ones are not logged.
+/// Maximum number of names that are remembered; further ones are not logged.
 const MAX_NAMES: usize = 1_000;
 
-/// The names of which something was logged.
+/// The names for which an event was logged.
 #[derive(Debug, Default)]
 pub(crate) struct Once {
     told: HashSet<(&'static str, String)>,
 }
 
 impl Once {
-    /// Whether `event` has not been logged of `name` yet; from now on it has.
+    /// Returns whether `event` is new for `name`, and records it.
     pub(crate) fn is_news(&mut self, event: &'static str, name: &str) -> bool {
         self.told.len() < MAX_NAMES && self.told.insert((event, name.to_owned()))
     }

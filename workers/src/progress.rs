@@ -1,4 +1,4 @@
-//! How far a replaying worker has come, told between its threads, and to those who look on.
+//! The progress of a worker that reads the journal, shared by its threads and the status pages.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use zibrato::daemon::Waker;
 use zibrato::wire::Position;
 
-/// Windows that are delivered within such a time settle together.
+/// Windows that are delivered within this time settle together.
 pub(crate) const SETTLE_STEP: Duration = Duration::from_secs(1);
 
-/// So many times of delivery are told apart among what is not safe.
+/// Maximum number of delivery times that are tracked for unsettled windows.
 const MAX_UNSETTLED: usize = 1_000;
 
-/// Shared by the worker's threads: the delivery says what is done, the feed commits it.
+/// Shared by the worker's threads: the delivery reports what is delivered, and the feed commits it.
 #[derive(Debug)]
 pub(crate) struct Progress {
     state: Mutex<State>,
@@ -24,7 +24,7 @@ pub(crate) struct Progress {
 #[derive(Debug, Default)]
 struct State {
     delivered: Delivered,
-    /// The last of what was taken and may still get lost on the far side, oldest first.
+    /// Windows that were accepted but may still be lost at the receiver, oldest first.
     unsettled: VecDeque<Unsettled>,
     settled: Settled,
     ended: bool,
@@ -32,33 +32,33 @@ struct State {
     newest: Option<(u64, Instant)>,
 }
 
-/// What the delivery has done.
+/// What has been delivered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Delivered {
-    /// How many windows.
+    /// Number of windows.
     pub(crate) windows: u64,
-    /// Everything up to there is delivered; `None` before the first window.
+    /// Everything up to this position is delivered; `None` before the first window.
     pub(crate) through: Option<Position>,
-    /// When the last of them ended, or, before there was one, when the first window began; in unix
+    /// The end of the last window or, before there is one, the start of the first window, in Unix
     /// milliseconds. 0 before that.
     pub(crate) until_ms: u64,
 }
 
-/// What was delivered and cannot get lost any more.
+/// What was delivered and can no longer be lost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Settled {
-    /// How many windows.
+    /// Number of windows.
     pub(crate) windows: u64,
-    /// Everything up to there; `None` before the first window.
+    /// Everything up to this position is safe; `None` before the first window.
     pub(crate) through: Option<Position>,
-    /// Whether that is all that was delivered.
+    /// Whether everything that was delivered is safe.
     pub(crate) all: bool,
 }
 
-/// What has been delivered by some moment.
+/// What had been delivered at some time.
 #[derive(Debug, Clone, Copy)]
 struct Unsettled {
-    /// When the first of it was delivered, and the last.
+    /// The times of its first and of its last delivery.
     since: Instant,
     until: Instant,
     windows: u64,
@@ -70,9 +70,9 @@ struct Unsettled {
 pub(crate) struct Reading {
     /// Whether the worker reads from a journal.
     pub(crate) replaying: bool,
-    /// After which offset the broker would begin if the worker began anew, as far as is known.
+    /// The offset after which the broker would start if the worker restarted, as far as is known.
     pub(crate) committed: Option<u64>,
-    /// Up to which offset has been read.
+    /// The last offset that was read.
     pub(crate) read: u64,
     /// The last offset in the journal.
     pub(crate) end: u64,
@@ -85,7 +85,7 @@ impl Progress {
         Ok(Self { state: Mutex::default(), waker: Waker::new()? })
     }
 
-    /// The delivery has finished a window that ended at `end_ms`. It is not safe yet: see
+    /// Records that a window that ended at `end_ms` was delivered. It is not safe yet: see
     /// [`settle`](Self::settle).
     pub(crate) fn deliver(&self, through: Option<Position>, end_ms: u64, now: Instant) {
         let mut state = self.state();
@@ -94,7 +94,7 @@ impl Progress {
         delivered.through = through.or(delivered.through);
         delivered.until_ms = end_ms;
         let Delivered { windows, through, .. } = *delivered;
-        // Those of about the same time settle with the last of them, so that they are never many.
+        // Windows of about the same time settle with the last one, so that the list stays short.
         let near = |last: &&mut Unsettled| now.saturating_duration_since(last.since) < SETTLE_STEP;
         match state.unsettled.back_mut().filter(near) {
             Some(last) => (last.until, last.windows, last.through) = (now, windows, through),
@@ -104,15 +104,15 @@ impl Progress {
             }
         }
         if state.unsettled.len() > MAX_UNSETTLED {
-            // It settles with the one after it.
+            // It settles with the next one.
             state.unsettled.pop_front();
         }
         drop(state);
         self.waker.wake();
     }
 
-    /// All that was delivered before `unsettled` is safe; everything, if there is no such time.
-    /// Whether that is all there is.
+    /// Records that everything delivered before `unsettled` is safe, or everything if that is
+    /// `None`. Returns whether nothing unsettled is left.
     pub(crate) fn settle(&self, unsettled: Option<Instant>) -> bool {
         let mut state = self.state();
         let is_safe = |first: &Unsettled| unsettled.is_none_or(|since| first.until < since);
@@ -129,8 +129,8 @@ impl Progress {
         left == 0
     }
 
-    /// Something of what is not safe is delivered once more, in parts: all of it settles with what
-    /// is delivered `now`.
+    /// Part of the unsettled data is delivered again, so all of it settles with what is delivered
+    /// `now`.
     pub(crate) fn postpone(&self, now: Instant) {
         let mut state = self.state();
         if let Some(mut last) = state.unsettled.pop_back() {
@@ -140,7 +140,7 @@ impl Progress {
         }
     }
 
-    /// The first window that there will be to deliver begins at `start_ms`.
+    /// Records that the first window to deliver begins at `start_ms`.
     pub(crate) fn begin(&self, start_ms: u64) {
         let mut state = self.state();
         if state.delivered.until_ms == 0 {
@@ -148,26 +148,26 @@ impl Progress {
         }
     }
 
-    /// How far the delivery is behind the broker's clock, in milliseconds; 0 when there is nothing
-    /// to deliver. `own_ms` is what the own clock shows.
+    /// How far the delivery is behind the broker's clock, in milliseconds; 0 if there is nothing to
+    /// deliver. `own_ms` is the time of the worker's clock.
     pub(crate) fn behind_ms(&self, own_ms: u64) -> u64 {
         let (reading, until_ms) = (self.reading(), self.delivered().until_ms);
         let behind = self.broker_ms(own_ms).saturating_sub(until_ms);
         if reading.idle || until_ms == 0 { 0 } else { behind }
     }
 
-    /// What the delivery has done up to now.
+    /// What has been delivered so far.
     pub(crate) fn delivered(&self) -> Delivered {
         self.state().delivered
     }
 
-    /// What of it is safe.
+    /// Which part of it is safe.
     pub(crate) fn settled(&self) -> Settled {
         let state = self.state();
         Settled { all: state.unsettled.is_empty(), ..state.settled }
     }
 
-    /// The delivery has ended: nothing will be delivered any more.
+    /// Records that the delivery has ended.
     pub(crate) fn end(&self) {
         self.state().ended = true;
         self.waker.wake();
@@ -177,12 +177,12 @@ impl Progress {
         self.state().ended
     }
 
-    /// Wakes the feed: there may be room for a window.
+    /// Wakes the feed, because there may be room for a window.
     pub(crate) fn wake(&self) {
         self.waker.wake();
     }
 
-    /// Takes the reasons for having been woken; what happens from now on wakes again.
+    /// Clears the waker; later events wake the feed again.
     pub(crate) fn clear(&self) {
         self.waker.clear();
     }
@@ -200,19 +200,19 @@ impl Progress {
         self.state().reading
     }
 
-    /// The broker's clock shows this now, in unix milliseconds.
+    /// Records the current time of the broker's clock, in Unix milliseconds.
     pub(crate) fn tell_time(&self, ms: u64) {
         self.state().newest = Some((ms, Instant::now()));
     }
 
-    /// What the broker's clock shows, if it has told; `own_ms` otherwise.
+    /// The time of the broker's clock, if it is known; `own_ms` otherwise.
     pub(crate) fn broker_ms(&self, own_ms: u64) -> u64 {
         let newest = self.state().newest;
         newest.map_or(own_ms, |(ms, at)| ms.saturating_add(millis(at.elapsed())))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is a few assignments; a panic between them leaves numbers, not nonsense.
+        // Each change is a few assignments, so a panic between them leaves valid numbers.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -271,7 +271,7 @@ mod tests {
         assert!(kept <= MAX_UNSETTLED, "{kept} are kept");
         assert!(!progress.settle(Some(begun)));
         assert_eq!(progress.settled().through, None);
-        // What was delivered at that very time may be what is not safe.
+        // A window that was delivered at exactly that time may be the unsettled one.
         assert!(!progress.settle(Some(begun + Duration::from_secs(4_990))));
         assert_eq!(progress.settled().through, Some(at(4_989)));
         progress.postpone(begun + Duration::from_secs(6_000));

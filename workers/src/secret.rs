@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use zibrato::daemon::{Exit, Failure, read_bounded};
 
-/// The longest secret that is read from a file, in bytes.
+/// Maximum size of a file with a secret, in bytes.
 const MAX_FILE_BYTES: u64 = 4096;
 
 /// A text with fewer characters is not hidden: replacing it would garble the text, and show where it
@@ -26,13 +26,13 @@ const FEWEST_CHARS: usize = 4;
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps a text secret.
+    /// Makes a text a secret.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text, for the request that needs it and nothing else.
+    /// The text. Use it only in requests.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

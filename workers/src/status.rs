@@ -1,22 +1,22 @@
-//! How a worker is: whether its threads go on, what the broker refuses, what the backend answers.
+//! The state of a worker: progress of its threads, refusals by the broker, errors of the backend.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long the feed may be silent before it counts as stuck. It speaks every second.
+/// Maximum silence of the feed before it counts as stuck. It reports every second.
 const FEED_SILENCE: Duration = Duration::from_secs(10);
 
-/// How long one try of a backend may take before the delivery counts as stuck.
+/// Maximum duration of one attempt before the delivery counts as stuck.
 const LONGEST_TRY: Duration = Duration::from_secs(600);
 
-/// Shared by the worker's threads and those who look on.
+/// Shared by the worker's threads and the status pages.
 #[derive(Debug)]
 pub(crate) struct Status(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     feed: Instant,
-    /// Since when the delivery is at one try.
+    /// Start of the current attempt.
     trying: Option<Instant>,
     refused: Option<String>,
     backend: Option<Trouble>,
@@ -28,7 +28,7 @@ struct State {
     stopping: bool,
 }
 
-/// A backend that takes nothing.
+/// A backend that accepts nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct Trouble {
     pub(crate) since: Instant,
@@ -55,12 +55,12 @@ impl Status {
         self.state().feed = Instant::now();
     }
 
-    /// The broker does not refuse. Whether that is news.
+    /// The broker does not refuse requests. Returns whether that is a change.
     pub(crate) fn feed_is_well(&self) -> bool {
         self.state().refused.take().is_some()
     }
 
-    /// The broker refuses, and says why. Whether that is news.
+    /// The broker refuses requests, for this reason. Returns whether that is a change.
     pub(crate) fn feed_is_ill(&self, why: &str) -> bool {
         let mut state = self.state();
         let news = state.refused.as_deref() != Some(why);
@@ -70,12 +70,12 @@ impl Status {
         news
     }
 
-    /// A try begins.
+    /// An attempt begins.
     pub(crate) fn try_begins(&self) {
         self.state().trying = Some(Instant::now());
     }
 
-    /// A try has ended; `why` says why nothing was taken, if nothing was.
+    /// An attempt has ended; `why` is the error if nothing was accepted.
     pub(crate) fn try_ends(&self, why: Option<&str>) {
         let mut state = self.state();
         state.trying = None;
@@ -85,22 +85,22 @@ impl Status {
         });
     }
 
-    /// Whether something is wrong with the far side although it takes payloads, and what.
+    /// Sets or clears a problem with the receiver although it accepts payloads.
     pub(crate) fn far_side_ails(&self, why: Option<String>) {
         self.state().far_side = why;
     }
 
-    /// Whether dead letters cannot be kept, and why.
+    /// Sets or clears why dead letters cannot be kept.
     pub(crate) fn letters_fail(&self, why: Option<String>) {
         self.state().letters = why;
     }
 
-    /// Whether what is delivered cannot be committed, and why.
+    /// Sets or clears why deliveries cannot be committed.
     pub(crate) fn commits_fail(&self, why: Option<String>) {
         self.state().commits = why;
     }
 
-    /// The worker cannot go on.
+    /// The worker cannot continue.
     pub(crate) fn fail(&self, why: String) {
         self.state().failure.get_or_insert(why);
     }
@@ -109,7 +109,7 @@ impl Status {
         self.state().failure.clone()
     }
 
-    /// The live stream is all there is.
+    /// Only the live stream is available.
     pub(crate) fn is_live_because(&self, why: String) {
         self.state().live = Some(why);
     }
@@ -128,8 +128,8 @@ impl Status {
         trying.then_some("one attempt at the backend has taken more than ten minutes")
     }
 
-    /// What keeps the worker from being ready, if something does. `patience` is how long a
-    /// backend may take nothing.
+    /// Why the worker is not ready, if it is not. `patience` is how long a backend may accept
+    /// nothing.
     pub(crate) fn unready(&self, connected: bool, patience: Duration) -> Option<String> {
         if let Some(stuck) = self.stuck() {
             return Some(stuck.to_owned());
@@ -145,8 +145,8 @@ impl Status {
             return Some(format!("the broker refuses: {why}"));
         }
         if !connected {
-            let why = "the broker is not heard; start it, or give its address with --host and \
-                       --port";
+            let why = "nothing arrives from the broker; start it, or give its address with --host \
+                       and --port";
             return Some(why.to_owned());
         }
         if let Some(why) = &state.commits {
@@ -162,16 +162,16 @@ impl Status {
         }
         let trouble = state.backend.as_ref().filter(|t| t.since.elapsed() > patience)?;
         let seconds = trouble.since.elapsed().as_secs();
-        Some(format!("the backend has taken nothing for {seconds} s: {}", trouble.why))
+        Some(format!("the backend has accepted nothing for {seconds} s: {}", trouble.why))
     }
 
-    /// Why the live stream is read although the journal was to be.
+    /// Why the live stream is read instead of the journal.
     pub(crate) fn live_because(&self) -> Option<String> {
         self.state().live.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is an assignment; a panic elsewhere leaves nothing half done.
+        // Each change is an assignment, so a panic leaves valid data.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! A thread that somebody owns: it has a name, and is joined with a deadline.
+//! An owned thread: it has a name, and is joined with a deadline.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
-/// A running thread. Dropping it leaves the thread alone.
+/// A running thread. Dropping this does not stop the thread.
 #[derive(Debug)]
 pub(crate) struct OwnedThread {
     name: &'static str,
@@ -14,19 +14,19 @@ pub(crate) struct OwnedThread {
     ended: Receiver<Ended>,
 }
 
-/// How a thread ended, or that it has not.
+/// How a thread ended, if it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// It panicked; what it said is on stderr.
+    /// It panicked; the message is in the log.
     Panicked,
-    /// It did what it had to do.
+    /// It returned.
     Returned,
-    /// It is still at it.
+    /// It is still running.
     StillRunning,
 }
 
 impl OwnedThread {
-    /// Starts a thread. `at_end` is run when `body` has returned or panicked.
+    /// Starts a thread. `at_end` runs after `body` has returned or panicked.
     pub(crate) fn spawn(
         name: &'static str,
         body: impl FnOnce() + Send + 'static,
@@ -34,7 +34,7 @@ impl OwnedThread {
     ) -> io::Result<Self> {
         let (tell, ended) = sync_channel(1);
         let handle = Builder::new().name(name.to_owned()).spawn(move || {
-            // What the body has touched is not looked at again, except counters behind locks.
+            // Data of the body is not used afterwards, except counters behind locks.
             let how = match catch_unwind(AssertUnwindSafe(body)) {
                 Ok(()) => Ended::Returned,
                 Err(_) => Ended::Panicked,
@@ -47,7 +47,7 @@ impl OwnedThread {
         Ok(Self { name, handle: Some(handle), ended })
     }
 
-    /// Waits until the thread has ended, but not beyond `until`.
+    /// Waits until the thread has ended, at most until `until`.
     pub(crate) fn join_by(&mut self, until: Instant) -> Ended {
         let left = until.saturating_duration_since(Instant::now());
         let ended = match self.ended.recv_timeout(left) {
@@ -56,7 +56,7 @@ impl OwnedThread {
             Err(RecvTimeoutError::Timeout) => return Ended::StillRunning,
         };
         if let Some(handle) = self.handle.take() {
-            // It has said its last word, so this does not wait; `ended` knows of a panic.
+            // The thread has reported its end, so this does not block; `ended` records a panic.
             drop(handle.join());
         }
         if ended == Ended::Panicked {

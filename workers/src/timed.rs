@@ -1,4 +1,4 @@
-//! A connection on which everything together has a deadline, however slowly the far side answers.
+//! A connection with one deadline for everything, however slowly the peer answers.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,7 +13,7 @@ pub(crate) struct Timed {
 }
 
 impl Timed {
-    /// Connects. Connecting and everything that follows take at most `within`.
+    /// Connects. Connecting and all later operations together take at most `within`.
     pub(crate) fn connect(address: SocketAddr, within: Duration) -> io::Result<Self> {
         let until = Instant::now() + within;
         let stream = TcpStream::connect_timeout(&address, within)?;

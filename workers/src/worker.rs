@@ -1,4 +1,4 @@
-//! A running worker: two threads, a queue between them, and the books.
+//! A running worker: two threads, a queue between them, and the counters.
 
 mod builder;
 mod threads;
@@ -18,20 +18,20 @@ use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
 use zibrato::daemon::Stop;
 
-/// The longest time that is waited for anything.
+/// Maximum time to wait for anything.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// How long a worker that is dropped may take to deliver the rest.
+/// Maximum time to deliver the rest when a worker is dropped.
 const DROP_DEADLINE: Duration = Duration::from_millis(500);
 
-/// How long the feed may take by itself: to fold what has arrived, or to commit and let its name go.
+/// Extra time for the feed: to aggregate what has arrived, or to commit and release its name.
 const FEED_DEADLINE: Duration = Duration::from_secs(3);
 
-/// A worker within a program: it reads, folds windows, and delivers them to a
+/// A worker within a program: it reads, aggregates windows, and delivers them to a
 /// [`Backend`](crate::Backend).
 ///
-/// Dropping it stops it, with half a second for the rest; [`stop`](Self::stop) says what became of
-/// everything.
+/// Dropping it stops it, with half a second to deliver the rest; [`stop`](Self::stop) reports what
+/// became of everything.
 ///
 /// ```
 /// use std::time::Duration;
@@ -71,29 +71,29 @@ pub struct Worker {
     stopped: bool,
 }
 
-/// What had become of everything when the worker stopped.
+/// The result of a stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StopReport {
-    /// Series that the backend has taken, since the worker started.
+    /// Series that the backend has accepted since the worker started.
     pub series_delivered: u64,
-    /// Series that it has not, and that the journal holds for the next start.
+    /// Series that were not delivered, but are in the journal for the next start.
     pub series_kept: u64,
-    /// Series that it has not, and that the worker does not have any more: rejected, dropped from
-    /// the queue, or out of time.
+    /// Series that were not delivered and are not kept: rejected, dropped from the queue, or out of
+    /// time.
     pub series_lost: u64,
-    /// Those of `series_lost` that the backend refused for good: they are in dead letters, if those
-    /// are kept.
+    /// The part of `series_lost` that the backend rejected. They are in dead letters, if those are
+    /// kept.
     pub series_rejected: u64,
-    /// Windows that were delivered in full.
+    /// Windows that were delivered completely.
     pub windows_delivered: u64,
-    /// Windows that were not, and that the journal holds for the next start.
+    /// Windows that were not delivered, but are in the journal for the next start.
     pub windows_kept: u64,
-    /// Windows that were not, and are not kept.
+    /// Windows that were not delivered and are not kept.
     pub windows_lost: u64,
-    /// Whether a thread of the worker had panicked.
+    /// Whether a thread of the worker panicked.
     pub panicked: bool,
-    /// Why the worker could not go on, if it could not: another process reads under its name.
+    /// Why the worker could not continue, if it could not: another process reads under its name.
     pub failure: Option<String>,
 }
 
@@ -140,11 +140,11 @@ impl Worker {
         }
     }
 
-    /// Stops, within `deadline`; a backend that hangs cannot hold it up for longer.
+    /// Stops within `deadline`, even if the backend hangs.
     ///
-    /// A worker on the live stream folds what has already arrived, flushes all windows and delivers
-    /// them. One that reads the journal delivers the windows that have ended and commits them; the
-    /// window that is open, and what there is no time for, stay in the journal.
+    /// A worker on the live stream aggregates what has already arrived, and flushes and delivers
+    /// all windows. A worker on the journal delivers and commits the windows that have ended; the
+    /// open window, and those for which there is no time, stay in the journal.
     pub fn stop(mut self, deadline: Duration) -> StopReport {
         self.finish(deadline)
     }
@@ -162,7 +162,12 @@ impl Worker {
         let counters = self.ledger.close(self.progress.reading().replaying);
         let (series, windows) = (counters.series_lost, counters.windows_lost);
         if let Some(series) = counters.lost.get("no_time") {
-            tracing::error!(event = "lost", series, windows, why = "no time left to deliver");
+            tracing::error!(
+                event = "lost",
+                series,
+                windows,
+                why = "no time was left to deliver them"
+            );
         }
         StopReport {
             series_delivered: counters.series_delivered,

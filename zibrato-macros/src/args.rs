@@ -1,7 +1,7 @@
-//! What stands between the parentheses, as typed values, with every mistake found on the way.
+//! Parses the arguments into typed values, and collects all mistakes.
 //!
-//! Each argument is one row: its word, how it is written, and how it is read. The attributes and
-//! the function-like macros differ only in the rows they know.
+//! Each argument is one row: its word, its syntax, and its parser. The attributes and the
+//! function-like macros differ only in their rows.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -17,7 +17,7 @@ use crate::known::{Known, Read};
 use crate::scope::Scope;
 use crate::tags::{self, Tag};
 
-/// Everything that can be said about a call site; what was not said is `None`.
+/// All arguments of a call site; `None` if an argument is not given.
 #[derive(Default)]
 pub(crate) struct Args {
     pub(crate) krate: Option<Path>,
@@ -30,30 +30,30 @@ pub(crate) struct Args {
     pub(crate) each: bool,
     pub(crate) scope: Scope,
     pub(crate) tags: Vec<Tag>,
-    /// What the function is called where it has no name: an attribute on its block says so.
+    /// The default name of the function, from the attribute on its block.
     pub(crate) called: Option<LitStr>,
-    /// Whether a future that is returned is not measured, but the call that makes it.
+    /// Whether only the call is measured, and not the returned future.
     pub(crate) call: Option<Span>,
 }
 
 impl Args {
-    /// The one outcome that `on` has counted, unless that is every one.
+    /// The single outcome that `on` counts, unless it counts all.
     pub(crate) fn one_outcome(&self) -> Option<&On> {
         self.on.as_ref().filter(|on| on.when != When::Always)
     }
 }
 
-/// A level, name, source or tag: a literal that passed the check, a constant that the compiler
-/// checks when it evaluates the call site, or a name that is made when the call begins.
+/// A level, name, source or tag: a valid literal, a constant that the compiler checks when it
+/// evaluates the call site, or a name that is evaluated when the call begins.
 pub(crate) struct Text {
     pub(crate) expr: Expr,
     pub(crate) is_literal: bool,
-    /// Only a name can be.
+    /// Only possible for names.
     pub(crate) is_run_time: bool,
 }
 
 impl Text {
-    /// A text of our own, which is known to be right.
+    /// A text of the macro itself, which is valid.
     pub(crate) fn ours(text: &str) -> Self {
         Self::of_literal(&LitStr::new(text, Span::mixed_site()))
     }
@@ -85,7 +85,7 @@ pub(crate) enum When {
     Ok,
 }
 
-/// Reads the arguments of an attribute to the end, whatever is wrong with some of them.
+/// Parses all arguments of an attribute, even if some of them are wrong.
 pub(crate) fn attribute(input: ParseStream<'_>, known: &[Known], errors: &mut Vec<Error>) -> Args {
     let mut args = Args::default();
     let mut seen = Vec::new();
@@ -100,7 +100,7 @@ pub(crate) fn attribute(input: ParseStream<'_>, known: &[Known], errors: &mut Ve
     args
 }
 
-/// Whether `word =` comes next, and not `word == …`, or `tags(` with such or nothing in it.
+/// Whether `word =` comes next (not `word == …`), or `tags(` with such arguments or none.
 pub(crate) fn is_named(input: ParseStream<'_>) -> bool {
     is_word_and_value(input) || tags::are_next(input)
 }
@@ -110,7 +110,7 @@ pub(crate) fn is_word_and_value(input: ParseStream<'_>) -> bool {
     input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==])
 }
 
-/// Reads one `word = …` or `word(…)`; a word is taken once, whichever it is.
+/// Parses one `word = …` or `word(…)`; each word is accepted once.
 pub(crate) fn named(
     args: &mut Args,
     seen: &mut Vec<Ident>,
@@ -139,7 +139,7 @@ pub(crate) fn named(
             let content;
             syn::parenthesized!(content in input);
             let read = read(args, word.span(), &content);
-            // What is left after a mistake is not another one.
+            // Tokens after a mistake are not reported as further mistakes.
             content.parse::<TokenStream>().and(read)
         }
         Read::WordOrList(read) if ends(input) => {
@@ -155,7 +155,7 @@ pub(crate) fn named(
     }
 }
 
-/// Takes the comma that ends an entry; after a mistake, whatever stands before it too.
+/// Parses the comma that ends an entry; after a mistake, skips everything before it.
 pub(crate) fn end_entry(entry: syn::Result<()>, input: ParseStream<'_>, errors: &mut Vec<Error>) {
     match entry {
         Err(error) => errors.push(error),
@@ -172,7 +172,7 @@ pub(crate) fn end_entry(entry: syn::Result<()>, input: ParseStream<'_>, errors: 
     }
 }
 
-/// Which text is meant.
+/// The kind of a text.
 #[derive(Clone, Copy)]
 pub(crate) enum What {
     Level,
@@ -211,7 +211,7 @@ impl What {
     }
 }
 
-/// Takes a literal that passes the check, or something that the compiler evaluates.
+/// Accepts a valid literal, or an expression that the compiler evaluates.
 pub(crate) fn text(what: What, expr: Expr) -> syn::Result<Text> {
     let expr = bare(expr);
     let (mut is_literal, mut is_run_time) = (false, false);
@@ -240,7 +240,7 @@ pub(crate) fn literal(what: What, lit: &Lit) -> syn::Result<()> {
         };
         return Err(Error::new(
             lit.span(),
-            format!("the {word} is a text: write it as in `\"{example}\"`"),
+            format!("the {word} must be a text, such as `\"{example}\"`"),
         ));
     };
     if !text.suffix().is_empty() {
@@ -252,7 +252,7 @@ pub(crate) fn literal(what: What, lit: &Lit) -> syn::Result<()> {
     }
 }
 
-/// Whether a path can be one of a constant: it does not depend on `Self`, and is no variable.
+/// Whether a path can be a constant: it does not depend on `Self`, and is not a variable.
 fn is_constant(path: &Path) -> bool {
     let depends = path.segments.first().is_some_and(|first| first.ident == "Self");
     // A lone lower-case word is a variable.
@@ -261,15 +261,15 @@ fn is_constant(path: &Path) -> bool {
     !depends && !variable
 }
 
-/// Why the path is none.
+/// The error for a path that is not a constant.
 fn no_constant(what: What, path: &Path) -> Error {
     match path.get_ident() {
-        // Say so before the compiler says something vaguer.
+        // Reported here, because the compiler's error would be less clear.
         Some(variable) => run_time(what, variable.span(), &format!("`{variable}`")),
         None => {
             let message = format!(
-                "a call site is one for all types, so its {} cannot depend on `Self`; \
-                 name the constant by its type or module",
+                "all types share one call site, so its {} cannot depend on `Self`; name the \
+                 constant by its type or module",
                 what.word()
             );
             Error::new(path.span(), message)
@@ -291,13 +291,13 @@ fn run_time(what: What, span: Span, subject: &str) -> Error {
     Error::new(span, message)
 }
 
-/// Takes any expression but a literal that is no number.
+/// Accepts any expression except a literal that is not a number.
 pub(crate) fn number(what: &str, expr: Expr) -> syn::Result<Expr> {
     let expr = bare(expr);
     match &expr {
         Expr::Lit(lit) if !matches!(lit.lit, Lit::Int(_) | Lit::Float(_)) => Err(Error::new(
             expr.span(),
-            format!("the {what} is a number, or an expression that gives one: write it as in `3`"),
+            format!("the {what} must be a number, or an expression that gives one, such as `3`"),
         )),
         _ => Ok(expr),
     }
@@ -306,7 +306,8 @@ pub(crate) fn number(what: &str, expr: Expr) -> syn::Result<Expr> {
 pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
     let span = expr.span();
     let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = expr else {
-        let message = "`on` is a text: write `on = \"ok\"`, `on = \"err\"` or `on = \"always\"`";
+        let message = "`on` must be a text: write `on = \"ok\"`, `on = \"err\"` or `on = \
+                       \"always\"`";
         return Err(Error::new(span, message));
     };
     let when = match text.value().as_str() {
@@ -314,7 +315,7 @@ pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
         "err" => When::Err,
         "ok" => When::Ok,
         other => {
-            let message = format!("`on` is \"ok\", \"err\" or \"always\", not {other:?}");
+            let message = format!("`on` must be \"ok\", \"err\" or \"always\", not {other:?}");
             return Err(Error::new(span, message));
         }
     };
@@ -323,7 +324,7 @@ pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
 
 pub(crate) fn path(input: ParseStream<'_>) -> syn::Result<Path> {
     if input.peek(LitStr) {
-        return Err(input.error("`crate` is a path: write it without quotes"));
+        return Err(input.error("`crate` must be a path: write it without quotes"));
     }
     input.call(Path::parse_mod_style)
 }

@@ -21,7 +21,8 @@ pub(crate) fn tag_value(item: TokenStream) -> TokenStream {
 
 fn derived(item: &Item, errors: &mut Vec<Error>) -> syn::Result<TokenStream> {
     let Item::Enum(item) = item else {
-        let message = "`TagValue` is derived for enums: a tag has one of few values";
+        let message = "`TagValue` can be derived only for enums, because a tag has one of few \
+                       values";
         return Err(Error::new(Span::call_site(), message));
     };
     let here = Span::mixed_site();
@@ -61,11 +62,11 @@ fn derived(item: &Item, errors: &mut Vec<Error>) -> syn::Result<TokenStream> {
     ))
 }
 
-/// What it is called, under the token that says so.
+/// The name of a value, with the span of the token that gives it.
 fn name(variant: &Variant, errors: &mut Vec<Error>) -> LitStr {
     if !matches!(variant.fields, Fields::Unit) {
-        let message = "a variant with fields has no end of values, and a tag has few; \
-                       derive `TagValue` for an enum without fields";
+        let message = "a variant with fields has too many values for a tag; derive `TagValue` for \
+                       an enum without fields";
         errors.push(Error::new(variant.fields.span(), message));
     }
     let said = Said::read(&variant.attrs, "value", errors);
@@ -79,7 +80,7 @@ fn name(variant: &Variant, errors: &mut Vec<Error>) -> LitStr {
     name
 }
 
-/// What stands in `#[tag(..)]`.
+/// The arguments of `#[tag(..)]`.
 #[derive(Default)]
 struct Said {
     krate: Option<Path>,
@@ -102,7 +103,7 @@ impl Said {
             }
             let read = attribute.parse_nested_meta(|meta| {
                 if !meta.path.is_ident(word) {
-                    return Err(meta.error(format!("only `{example}` can be said here")));
+                    return Err(meta.error(format!("only `{example}` is allowed here")));
                 }
                 let value = meta.value()?;
                 if word == "value" {

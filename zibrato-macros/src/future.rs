@@ -1,7 +1,7 @@
-//! A body that is nothing but a future: `async { .. }`, or `Box::pin(async { .. })`.
+//! Recognizes a body that consists of a future: `async { .. }`, or `Box::pin(async { .. })`.
 //!
-//! `#[async_trait]` makes such bodies, and so do the attributes themselves. Who calls the function
-//! gets the future at once, so what is measured has to stand inside it.
+//! `#[async_trait]` creates such bodies, and so do the attributes themselves. The caller gets the
+//! future immediately, so the measurement must be inside it.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -10,12 +10,12 @@ use syn::{Attribute, Path, Token};
 
 use crate::function::Body;
 
-/// What stands around the future.
+/// The code around the future.
 pub(crate) struct Around {
     braces: Span,
     inner_attributes: Vec<Attribute>,
     items: TokenStream,
-    /// `Box::pin`, and where its parentheses are.
+    /// `Box::pin`, and the span of its parentheses.
     boxed: Option<(Path, Span)>,
     /// `.boxed()` or the like.
     method: TokenStream,
@@ -24,7 +24,7 @@ pub(crate) struct Around {
 }
 
 impl Around {
-    /// The body of the function again, given the future.
+    /// The body of the function with this future.
     pub(crate) fn wrap(&self, future: &TokenStream) -> TokenStream {
         let Self { inner_attributes, items, method, .. } = self;
         let mut future = quote!(#future #method);
@@ -41,7 +41,7 @@ impl Around {
     }
 }
 
-/// The body of the future, if the body of the function is nothing else.
+/// The body of the future, if the body of the function consists of it.
 pub(crate) fn inside(body: Body) -> Body {
     let parse = |input: ParseStream<'_>| {
         let ahead = input.fork();
@@ -78,7 +78,7 @@ pub(crate) fn inside(body: Body) -> Body {
     }
 }
 
-/// `…::__private::scope::measured(..)`: what another attribute made of the body.
+/// `…::__private::scope::measured(..)`: the body as another attribute wrote it.
 fn measured(input: ParseStream<'_>) -> syn::Result<Body> {
     let mut statements = TokenStream::new();
     let path = input.call(Path::parse_mod_style)?;

@@ -1,5 +1,4 @@
-//! The arguments that each macro knows: one row each, with its word, how it is written, and what
-//! reads it.
+//! The arguments of each macro: one row each, with word, syntax and parser.
 
 use proc_macro2::Span;
 use syn::parse::ParseStream;
@@ -9,14 +8,14 @@ use crate::args::{Args, What, bare, number, on, path, text};
 use crate::scope;
 use crate::tags::TAGS;
 
-/// One argument that a macro knows.
+/// One argument of a macro.
 pub(crate) struct Known {
     pub(crate) word: &'static str,
     pub(crate) example: &'static str,
     pub(crate) read: Read,
 }
 
-/// How an argument is written, and what reads it. The span is that of the word.
+/// The syntax and the parser of an argument. The span is that of the word.
 pub(crate) enum Read {
     /// `word(…)`
     List(fn(&mut Args, Span, ParseStream<'_>) -> syn::Result<()>),
@@ -44,7 +43,7 @@ const CALL_ALONE: Known = Known {
         Ok(())
     }),
 };
-/// Not for users: an attribute on a block says it to those in it.
+/// Internal: an attribute on a block gives it to those inside.
 const CALLED: Known = Known {
     word: "__called",
     example: "__called = \"Type.method\"",
@@ -59,7 +58,7 @@ const EACH: Known = Known {
     read: Read::Value(|args, input| {
         let span = input.span();
         let each: LitBool =
-            input.parse().map_err(|_| Error::new(span, "`each` is `true` or `false`"))?;
+            input.parse().map_err(|_| Error::new(span, "`each` must be `true` or `false`"))?;
         args.each = each.value;
         Ok(())
     }),
@@ -68,8 +67,8 @@ const SKIP: Known = Known {
     word: "skip",
     example: "skip",
     read: Read::Word(|_, span| {
-        let message = "`skip` leaves a function out of an `impl`, `trait` or `mod` that has this \
-                       attribute, and here none has; remove it";
+        let message = "`skip` excludes a function from this attribute on its `impl`, `trait` or \
+                       `mod`, and there is none here; remove it";
         Err(Error::new(span, message))
     }),
 };
@@ -114,7 +113,7 @@ const VALUE: Known = Known {
     }),
 };
 
-/// What `#[count_me]` knows.
+/// The arguments of `#[count_me]`.
 pub(crate) const COUNT_ME: &[Known] = &[
     LEVEL,
     NAME,
@@ -134,7 +133,7 @@ pub(crate) const COUNT_ME: &[Known] = &[
     SKIP,
     CALLED,
 ];
-/// What `#[time_me]` knows.
+/// The arguments of `#[time_me]`.
 pub(crate) const TIME_ME: &[Known] = &[
     LEVEL,
     NAME,
@@ -155,7 +154,7 @@ pub(crate) const TIME_ME: &[Known] = &[
     SKIP,
     CALLED,
 ];
-/// What may follow the positional arguments of `count!` and `time!`.
+/// The arguments after the positional ones of `count!` and `time!`.
 pub(crate) const CALL: &[Known] = &[SOURCE, TAGS, CRATE];
-/// What may follow those of `gauge!`.
+/// The arguments after the positional ones of `gauge!`.
 pub(crate) const GAUGE: &[Known] = &[SOURCE, TAGS, EACH, CRATE];

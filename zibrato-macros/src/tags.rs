@@ -1,4 +1,4 @@
-//! `tags(..)`: those that are fixed go into the place, the others choose a site of a family.
+//! `tags(..)`: fixed tags become part of the metadata, the others select a site of a family.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -12,10 +12,10 @@ use crate::expand::{ends, here, hidden, private, private_at};
 use crate::known::{Known, Read};
 use crate::place::Place;
 
-/// The most tags of one place.
+/// Maximum number of tags.
 const MAX_TAGS: usize = 50;
 
-/// The most tags of one place whose values are known only at the call.
+/// Maximum number of tags whose values are known only at the call.
 const MAX_CHOSEN: usize = 4;
 
 /// What `tags` is, as one of the arguments.
@@ -80,13 +80,12 @@ fn read(span: Span, input: ParseStream<'_>) -> syn::Result<Vec<Tag>> {
         }
     }
     if tags.len() > MAX_TAGS {
-        let message = format!("a place has at most {MAX_TAGS} tags");
+        let message = format!("at most {MAX_TAGS} tags can be given");
         return Err(Error::new(span, message));
     }
     if let Some(tag) = tags.iter().filter(|tag| tag.fixed().is_none()).nth(MAX_CHOSEN) {
-        let message = format!(
-            "at most {MAX_CHOSEN} tags of one place may have values known only at the call"
-        );
+        let message =
+            format!("at most {MAX_CHOSEN} tags may have values that are known only at the call");
         return Err(Error::new(tag.key.span(), message));
     }
     Ok(tags)
@@ -104,7 +103,7 @@ fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
         return Err(input.error("expected a tag and its value, such as `region = \"eu\"`"));
     };
     let usage = || {
-        let message = format!("a tag has a value: write it as in `{} = \"eu\"`", key.value());
+        let message = format!("a tag needs a value, such as `{} = \"eu\"`", key.value());
         Error::new(key.span(), message)
     };
     if !input.peek(Token![=]) || input.peek(Token![==]) {

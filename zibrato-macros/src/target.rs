@@ -48,8 +48,8 @@ pub(crate) fn check_args(function: &Function, args: &Args, errors: &mut Vec<Erro
     if let Some(on) = args.one_outcome()
         && function.output().is_none()
     {
-        let message = "this needs a function that returns a `Result` or an `Option`; \
-                       for one that returns neither, leave `on` away";
+        let message = "this needs a function that returns a `Result` or an `Option`; for one that \
+                       returns neither, remove `on`";
         errors.push(Error::new(on.span, message));
     }
     scope::check(function, args, errors);
@@ -80,7 +80,7 @@ const OTHERS: [(&str, &str); 13] = [
 fn no_function(item: &TokenStream, attribute: &str, error: Error) -> Error {
     let Some((span, what)) = keyword(item) else {
         // The compiler could read it before it called us, so nobody else explains.
-        let message = format!("`{attribute}` cannot read this ({error})");
+        let message = format!("`{attribute}` cannot parse this ({error})");
         return Error::new(error.span(), message);
     };
     Error::new(span, format!("`{attribute}` measures a function, and this is {what}"))

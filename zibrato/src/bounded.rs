@@ -1,4 +1,4 @@
-//! Reads what a flag or variable names, whatever that is: with a limit in bytes and in time.
+//! Reads a file or pipe that a flag or variable names, with a limit on its size and on the time.
 
 use std::fs::{Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -7,36 +7,36 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a pipe or terminal may take to give all that it has.
+/// Maximum time to read a pipe or terminal to its end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often it is asked for more.
+/// Time between two attempts to read more.
 const ASK_EVERY: Duration = Duration::from_millis(5);
 
-/// Reads a file of at most `most` bytes, and what the system says of it.
+/// Reads a file of at most `most` bytes and its metadata.
 ///
 /// A pipe, such as a shell's `<(…)` or `/dev/stdin`, is read too, if it ends within five seconds.
 ///
 /// # Errors
-/// When it cannot be read, has more bytes, does not end in time, or is a pipe without content.
+/// If the file cannot be read, has more bytes, does not end in time, or is an empty pipe.
 pub(crate) fn read_bounded(path: &Path, most: u64) -> io::Result<(Vec<u8>, Metadata)> {
     read_within(path, most, PATIENCE)
 }
 
 fn read_within(path: &Path, most: u64, patience: Duration) -> io::Result<(Vec<u8>, Metadata)> {
-    // A pipe that nobody writes to is opened at once, instead of never.
+    // Without `O_NONBLOCK`, opening a pipe blocks until another program writes to it.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let metadata = file.metadata()?;
     let (until, mut bytes) = (Instant::now() + patience, Vec::new());
     let mut file = file.take(most.saturating_add(1));
     loop {
-        // What was read before an error is kept.
+        // `read_to_end` keeps the bytes that it read before an error.
         match file.read_to_end(&mut bytes) {
             Ok(_) => break,
             Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
             Err(_) if Instant::now() < until => thread::park_timeout(ASK_EVERY),
             Err(_) => {
-                let why = format!("has not ended within {} s", patience.as_secs_f64());
+                let why = format!("did not end within {} s", patience.as_secs_f64());
                 return Err(io::Error::new(ErrorKind::TimedOut, why));
             }
         }
@@ -46,7 +46,7 @@ fn read_within(path: &Path, most: u64, patience: Duration) -> io::Result<(Vec<u8
         return Err(io::Error::new(ErrorKind::FileTooLarge, why));
     }
     if bytes.is_empty() && metadata.file_type().is_fifo() {
-        let why = "is a pipe that nobody has written to";
+        let why = "is a pipe that no program has written to";
         return Err(io::Error::new(ErrorKind::UnexpectedEof, why));
     }
     Ok((bytes, metadata))
@@ -90,7 +90,7 @@ mod tests {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
         writer.write_all(b"key").unwrap();
-        assert_eq!(fails(&path), (ErrorKind::TimedOut, "has not ended within 0.05 s".to_owned()));
+        assert_eq!(fails(&path), (ErrorKind::TimedOut, "did not end within 0.05 s".to_owned()));
         writer.write_all(b"key").unwrap();
         drop(writer);
         assert_eq!(read_bounded(&path, 4).unwrap().0, b"key");

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Now, in unix milliseconds. Zero if the clock stands before 1970.
+/// The current time, in Unix milliseconds. Zero if the clock shows a time before 1970.
 #[must_use]
 pub fn unix_ms() -> u64 {
     u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Now, in unix microseconds. Zero if the clock stands before 1970.
+/// The current time, in Unix microseconds. Zero if the clock shows a time before 1970.
 #[must_use]
 pub fn unix_us() -> u64 {
     u64::try_from(since_epoch().as_micros()).unwrap_or(u64::MAX)

@@ -20,10 +20,10 @@
 //! }
 //! ```
 //!
-//! The program pushes over ZeroMQ to `zibrato-broker`, which republishes by level to one worker per
-//! backend: Carbon, Librato, Slack. Without a broker the program runs just the same: readings
-//! gather until one comes, and [`Zibrato::stats`] says at any time what became of every one. While
-//! nothing is installed, measuring does nothing.
+//! The program pushes over ZeroMQ to `zibrato-broker`, which publishes by level to one worker per
+//! backend: Carbon, Librato, Slack. Without a broker the program runs in the same way: readings are
+//! summed up until one is reachable, and [`Zibrato::stats`] says at any time what became of each of
+//! them. While nothing is installed, measuring is a no-op.
 //!
 //! # What to use when
 //!
@@ -31,39 +31,40 @@
 //! |---|---|
 //! | calls of a function | [`#[count_me]`](macro@count_me), with `on = "err"` only the failed ones |
 //! | how long a function takes | [`#[time_me]`](macro@time_me) |
-//! | calls that succeed, fail, panic or are cancelled, apart | [`outcomes`](macro@count_me#outcomes) on either |
+//! | succeeded, failed, panicked and cancelled calls as separate series | [`outcomes`](macro@count_me#outcomes) on either |
 //! | slow calls | [`slow("250ms")`](macro@time_me#slow-calls) on `#[time_me]` |
 //! | how many calls are running | [`in_flight`](macro@count_me#running-calls-and-polls) on either |
-//! | very many very short calls | `sample = 100` on [`#[time_me]`](macro@time_me): times some, counts all |
+//! | very frequent, very short calls | `sample = 100` on [`#[time_me]`](macro@time_me): times some, counts all |
 //! | every method of a type | [either on its `impl`](macro@count_me#on-a-block) |
-//! | the same thing apart by method, region … | [`tags(..)`](macro@count_me#tags), [`TagValue`](trait@TagValue) |
+//! | one series per method, region … | [`tags(..)`](macro@count_me#tags), [`TagValue`](trait@TagValue) |
 //! | something inside a function | [`count!`], [`time!`], [`gauge!`] |
 //! | a scope whose name is known at run time | [`CountMe::new`], [`TimeMe::new`] |
 //! | names known at run time | [`installed`] and the [`Zibrato`] handle, which gives [handles](Zibrato::counter) as cheap as the macros |
 //! | in a test: what was recorded | [`testing::capture`] |
 //!
-//! Timers are in seconds. A level is any word; it routes, and implies no order.
+//! Timers are in seconds. A level is any word. It routes measurements; levels have no order.
 //!
-//! All of it may stand anywhere but in handlers of signals, which come between the steps of what
-//! they interrupt. A global allocator may count with [`count!`] under a constant name and constant
-//! tags, and measure nothing else. What it counts while the instrument itself allocates is lost, and
-//! counted as that.
+//! Nothing here is async-signal-safe: do not measure in signal handlers. A global allocator may use
+//! [`count!`] with a constant name and constant tags, and no other macro. What it counts while the
+//! instrument itself allocates is a counted loss.
 //!
-//! # What it takes from the system
+//! # Resources
 //!
-//! One thread, named `zibrato-sender`, and two of libzmq. Nine file descriptors, which on Linux 5.9
-//! and later belong to the sender alone: they are in `/proc/PID/task/TID/fd` and not in
-//! `/proc/PID/fd`, the program may close all descriptors that it does not know, and those that it
-//! has open do not count against the sender's share of `ulimit -n`. About 3 MiB of
-//! memory, and, where `ulimit -v` allows it, 230 MiB of address space, most of which glibc reserves
-//! for the heaps of threads and never uses. With too little of anything, [`Builder::install`]
-//! returns [`BuildError::Resources`], and the program may go on without an instrument.
+//! The instrument needs one thread, named `zibrato-sender`, two threads of libzmq, and nine file
+//! descriptors. On Linux 5.9 and later the descriptors belong to the sender alone: they are in
+//! `/proc/PID/task/TID/fd` and not in `/proc/PID/fd`, the program may close all descriptors that it
+//! does not know, and the program's own descriptors do not count against the sender's limit
+//! (`ulimit -n`). It also needs about 3 MiB of memory and, if `ulimit -v` allows it, 230 MiB of
+//! address space; glibc reserves most of that for the heaps of threads and never uses it. If a
+//! resource is short, [`Builder::install`] returns [`BuildError::Resources`], and the program can
+//! continue without an instrument.
 //!
-//! A sandbox has to allow `close_range`, or else `unshare(CLONE_FILES)`. Where it answers both with
-//! an error, the descriptors are the program's, which must not close them.
+//! A sandbox must allow `close_range` or `unshare(CLONE_FILES)`. If both fail, the descriptors
+//! belong to the program, which must not close them.
 //!
 //! libzmq and Rust abort a process that runs out of memory. So the sender sends nothing while less
-//! than 1 MiB can be allocated. What libzmq allocates for what it receives is beyond its control.
+//! than 1 MiB can be allocated. It has no control over what libzmq allocates for messages that it
+//! receives.
 //!
 //! # Features
 //!
@@ -72,15 +73,15 @@
 //! | `macros` | yes | the attributes and macros |
 //! | `sdk` | yes | the instrument: builder, guards, handle, sender |
 //! | `curve` | with `sdk` | keys, for clients and brokers |
-//! | `window` | no | folding into windows, for workers of your own |
+//! | `window` | no | aggregation into windows, for your own workers |
 //! | `daemon` | no | command line, logging and signals of the daemons |
 //!
 //! # Dependencies
 //!
 //! With default features: `zmq` (the sockets), `rmp` (MessagePack), `thiserror` (error types),
-//! `once_cell` (call sites that are made once, and may fail), `libc` (to hear when the process ends
-//! and when it forks, and to begin a thread that does not mind: `atexit`, `pthread_atfork`,
-//! `pthread_create`), and for the macros `syn`, `quote` and `proc-macro2`.
+//! `once_cell` (call sites that are created once, which may fail), `libc` (hooks for exit and fork,
+//! and a thread without Rust's runtime: `atexit`, `pthread_atfork`, `pthread_create`), and for the
+//! macros `syn`, `quote` and `proc-macro2`.
 
 #[cfg(any(feature = "curve", feature = "daemon"))]
 mod bounded;
@@ -122,7 +123,7 @@ pub use sdk::{
     Amount, BuildError, Builder, CountMe, CounterHandle, GaugeHandle, Guard, InstallError, Loss,
     Outcome, Stats, TagValue, TimeMe, TimerGuard, TimerHandle, Zibrato, installed,
 };
-/// The ZeroMQ binding, so that a context given to [`Builder::context`] is of the right version.
+/// The ZeroMQ binding, so that you give [`Builder::context`] a context of the right version.
 #[cfg(feature = "sdk")]
 pub use zmq;
 

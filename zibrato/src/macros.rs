@@ -5,21 +5,21 @@
 /// | argument | default | |
 /// |---|---|---|
 /// | `level = ".."` | `"info"` | routes; any word |
-/// | `name = ".."` | `module.path.function` | what is counted; the default leaves out the type of a method, unless the attribute stands on its `impl` |
+/// | `name = ".."` | `module.path.function` | what is counted; the default omits the type of a method, unless the attribute is on its `impl` |
 /// | `value = ..` | `1` | how much to count: any expression of an [`Amount`](crate::Amount), evaluated once, on entry, before the body can move an argument |
-/// | `source = ".."` | the installation's | who counts |
-/// | `tags(tag = ..)` | none | what else tells the series apart; see [tags](macro@count_me#tags) |
-/// | `on = ".."` | `"always"` | `"ok"` or `"err"`: only if the function returns that; see [`Outcome`](crate::Outcome) |
-/// | `outcomes` | not told apart | counts under the tag `outcome`: `ok`, `err`, `panic` or `cancelled`; see [below](#outcomes) |
+/// | `source = ".."` | the builder's | who counts |
+/// | `tags(tag = ..)` | none | further properties that distinguish series; see [tags](macro@count_me#tags) |
+/// | `on = ".."` | `"always"` | `"ok"` or `"err"`: counts only calls with that result; see [`Outcome`](crate::Outcome) |
+/// | `outcomes` | not distinguished | counts with the tag `outcome`: `ok`, `err`, `panic` or `cancelled`; see [below](#outcomes) |
 /// | `ok`, `err`, `panic`, `cancelled` | at `level` | like `outcomes`; with `(level = "..")` that outcome has a level of its own |
 /// | `in_flight` | no | a gauge `<name>.in_flight` of the calls, or futures, that are running |
 /// | `polls` | no | async only: a counter `<name>.polls` of how often the future was polled |
-/// | `call` | no | measures the call alone, of a function [that returns a future](macro@count_me#functions-that-return-a-future) |
-/// | `crate = path` | `::zibrato` | where this crate is, if another passes it on |
+/// | `call` | no | measures only the call of a function [that returns a future](macro@count_me#functions-that-return-a-future) |
+/// | `crate = path` | `::zibrato` | path of this crate, if another crate re-exports it |
 ///
-/// Levels, names and sources are literals, constants or `concat!(..)`, and are checked when the
-/// program is compiled. A name may also be [any other expression](macro@count_me#names-made-at-run-time);
-/// for levels and sources known at run time there is [`installed`](crate::installed).
+/// Levels, names and sources are literals, constants or `concat!(..)`, and are checked at compile
+/// time. A name may also be [any other expression](macro@count_me#names-made-at-run-time). For
+/// levels and sources that are known only at run time, use [`installed`](crate::installed).
 ///
 /// ```
 /// use zibrato::count_me;
@@ -41,30 +41,31 @@
 /// assert_eq!(capture.counter("warn", "shop.refused"), 1.0);
 /// ```
 ///
-/// It stands on functions and methods with a body: generic ones, `unsafe` ones, `extern "C"` ones,
-/// and async ones, which are counted when they are first polled. It cannot stand on a `const fn`, nor
-/// on a function with an `Fn(..)` without its `dyn`, as old editions have them. Several attributes on
-/// one function each record for themselves.
+/// It applies to functions and methods with a body, including generic, `unsafe`, `extern "C"` and
+/// async ones. An async function is counted when its future is first polled. It does not apply to a
+/// `const fn`, nor to a function with a trait object `Fn(..)` without `dyn`, as in old editions.
+/// Several attributes on one function record independently.
 ///
-/// With `on = "err"`, `Err`, `None` and a panic are counted; with `on = "ok"`, everything else. A
-/// future that is dropped half way is neither.
+/// `on = "err"` counts `Err`, `None` and panics; `on = "ok"` counts all other results. A future
+/// that is dropped before it is done is counted by neither.
 ///
 /// # Outcomes
 ///
-/// `outcomes`, or any outcome that is named, counts each call when it ends, in a series of its own:
-/// same name, and the tag `outcome`.
+/// With `outcomes`, or with any outcome among the arguments, each call is counted when it ends, in
+/// one series per outcome: the same name with the tag `outcome`.
 ///
 /// | `outcome` | the call |
 /// |---|---|
-/// | `ok` | returned, and no error |
+/// | `ok` | returned something that is not an error |
 /// | `err` | returned an error, by `return`, `?` or at its end |
 /// | `panic` | panicked, and the panic unwinds |
-/// | `cancelled` | was a future, polled at least once, and dropped before it was done |
+/// | `cancelled` | was a future that was polled at least once, and dropped before it was done |
 ///
-/// Whether a result is an error is up to its type: a `Result`, an `Option`, or whatever has
-/// [`Outcome`](crate::Outcome), through aliases and `impl Trait` too. Everything else is `ok` when
-/// it returns, and so is a type parameter without the bound `Outcome`. With `err` among the
-/// arguments the compiler insists on `Outcome`, so that no error is `ok` by mistake.
+/// The type of a result decides whether it is an error: a `Result`, an `Option`, or another type
+/// that implements [`Outcome`](crate::Outcome), also through aliases and `impl Trait`. Any other
+/// type is `ok` when the function returns it, and so is a type parameter without the bound
+/// `Outcome`. With `err` among the arguments the compiler requires `Outcome`, so that no error is
+/// `ok` by mistake.
 ///
 /// ```
 /// use zibrato::count_me;
@@ -85,11 +86,12 @@
 ///
 /// # Running calls and polls
 ///
-/// `in_flight` goes up when a call begins, or a future is first polled, and down when it returns,
-/// panics or is dropped. It has the attribute's level. `polls` counts each poll as it begins.
+/// `in_flight` is incremented when a call begins, or a future is first polled, and decremented when
+/// it returns, panics or is dropped. It has the attribute's level. `polls` counts each poll as it
+/// begins.
 ///
-/// Each attribute has a gauge of its own. Those of two functions with one name, such as two methods
-/// `run` in one module by default, are not added up; give them different names.
+/// Each attribute has its own gauge. Gauges of two functions with the same name, such as two
+/// methods `run` in one module by default, are not added up; give them different names.
 ///
 /// ```
 /// use zibrato::count_me;
@@ -111,7 +113,7 @@
 ///
 /// # What it becomes
 ///
-/// Counting always adds one call in front of the body:
+/// Counting every call adds one call in front of the body:
 ///
 /// ```
 /// # let capture = zibrato::testing::capture();
@@ -147,8 +149,8 @@
 /// # assert_eq!(capture.counter("debug", "shop.items"), 2.0);
 /// ```
 ///
-/// To count by outcome, the body becomes a closure, so that `return` and `?` end there, in a scope
-/// that is told how it ends:
+/// To count by outcome, the body becomes a closure, so that `return` and `?` leave only the
+/// closure. A scope records how it ends:
 ///
 /// ```
 /// # let capture = zibrato::testing::capture();
@@ -188,7 +190,7 @@
 /// # assert_eq!(capture.counter("info", "shop.refused"), 2.0);
 /// ```
 ///
-/// To tell outcomes apart, the scope has a site for each:
+/// To distinguish outcomes, the scope has a site for each:
 ///
 /// ```
 /// # use ::zibrato::__private::{Metadata, Site};
@@ -215,34 +217,34 @@
 /// # ;
 /// ```
 ///
-/// Then a result may be of any type: `Look(&result)` says whether it is an error, if it can be.
-/// The future of an async function becomes a struct of two, the block and the scope, which polls the
-/// one and tells the other. `in_flight` is a guard in front of the body.
+/// The result may then be of any type: `Look(&result)` says whether it is an error. The future of
+/// an async function becomes a struct of the block and the scope; it polls the block and tells the
+/// scope how it ends. `in_flight` is a guard in front of the body.
 ///
-/// Three things are different inside a closure or block: in a
-/// `#[track_caller]` function, `Location::caller` no longer leads to the caller, an argument
-/// that is ignored (`_: Guard`) is dropped after those that are not, and a closure that the function
-/// returns as `impl Fn(&T)` has to name the types of its arguments, `|a: &T|`.
+/// Three things are different inside a closure or block. In a `#[track_caller]` function,
+/// `Location::caller` no longer names the caller. An argument that is ignored (`_: Guard`) is
+/// dropped after the others. A closure that the function returns as `impl Fn(&T)` must name the
+/// types of its arguments: `|a: &T|`.
 pub use zibrato_macros::count_me;
 
-/// Times a function: however it ends, by return, `?` or panic, it leaves one measurement, in
-/// seconds.
+/// Times a function: each call leaves one measurement, in seconds, whether it ends by `return`, `?`
+/// or a panic.
 ///
 /// | argument | default | |
 /// |---|---|---|
 /// | `level = ".."` | `"info"` | routes; any word |
-/// | `name = ".."` | `module.path.function` | what is timed; the default leaves out the type of a method, unless the attribute stands on its `impl` |
-/// | `source = ".."` | the installation's | who times |
-/// | `tags(tag = ..)` | none | what else tells the series apart; see [tags](macro@count_me#tags) |
-/// | `outcomes` | not told apart | times under the tag `outcome`: `ok`, `err`, `panic` or `cancelled`, as [`#[count_me]`](macro@count_me#outcomes) counts |
+/// | `name = ".."` | `module.path.function` | what is timed; the default omits the type of a method, unless the attribute is on its `impl` |
+/// | `source = ".."` | the builder's | who times |
+/// | `tags(tag = ..)` | none | further properties that distinguish series; see [tags](macro@count_me#tags) |
+/// | `outcomes` | not distinguished | times with the tag `outcome`: `ok`, `err`, `panic` or `cancelled`, as [`#[count_me]`](macro@count_me#outcomes) counts |
 /// | `ok`, `err`, `panic`, `cancelled` | at `level` | like `outcomes`; with `(level = "..")` that outcome has a level of its own |
-/// | `slow("250ms")` | no | a call that took so long or longer is recorded once more; see [below](#slow-calls) |
-/// | `sample = 100` | 1 | only every so many-th call reads the clock, up to 1,000,000; the count stays exact |
+/// | `slow("250ms")` | no | records a call that took this long or longer a second time; see [below](#slow-calls) |
+/// | `sample = 100` | 1 | times one call in 100 (up to 1,000,000); the count stays exact |
 /// | `in_flight` | no | a gauge `<name>.in_flight` of the calls, or futures, that are running |
-/// | `busy` | the time that passes | async only: only the time inside the polls of the future, without waiting |
+/// | `busy` | no | async only: measures the time inside the polls of the future, without waiting |
 /// | `polls` | no | async only: a counter `<name>.polls` of how often the future was polled |
-/// | `call` | no | measures the call alone, of a function [that returns a future](macro@count_me#functions-that-return-a-future) |
-/// | `crate = path` | `::zibrato` | where this crate is, if another passes it on |
+/// | `call` | no | measures only the call of a function [that returns a future](macro@count_me#functions-that-return-a-future) |
+/// | `crate = path` | `::zibrato` | path of this crate, if another crate re-exports it |
 ///
 /// ```
 /// use zibrato::{count_me, time_me};
@@ -258,18 +260,19 @@ pub use zibrato_macros::count_me;
 /// # assert_eq!(capture.timer("info", "db.query").len(), 1);
 /// ```
 ///
-/// It stands on the same functions as [`#[count_me]`](macro@count_me). An async function is timed
-/// from when it is first polled until it is done or dropped, waiting included, and so is another
-/// [function that returns a future](macro@count_me#functions-that-return-a-future). On an `impl`, a
-/// `trait` or a module it [times every function in it](macro@count_me#on-a-block).
+/// It applies to the same functions as [`#[count_me]`](macro@count_me). An async function is timed
+/// from the first poll until its future is done or dropped, including the time it waits. So is any
+/// other [function that returns a future](macro@count_me#functions-that-return-a-future). On an
+/// `impl`, a `trait` or a module the attribute [times every function in
+/// it](macro@count_me#on-a-block).
 ///
 /// # Slow calls
 ///
-/// `slow("250ms", level = "error")` records a call that took 250 ms or longer once more, with the
-/// same name and the same time, at a level of its own and with the tag `slow`, here `slow=250ms`.
-/// `level` defaults to `"warn"`. Whoever watches that level sees the slow calls, also while nobody
-/// watches the attribute's own. The time is a number and `ns`, `us`, `ms`, `s` or `min`, and is read
-/// when the program is compiled.
+/// `slow("250ms", level = "error")` records a call that took 250 ms or longer a second time, with
+/// the same name and time, at this level and with the tag `slow=250ms`. `level` defaults to
+/// `"warn"`. Slow calls are recorded even while no worker subscribes to the attribute's own level.
+/// The time is a number with the unit `ns`, `us`, `ms`, `s` or `min`, and is parsed at compile
+/// time.
 ///
 /// ```
 /// use zibrato::time_me;
@@ -290,13 +293,13 @@ pub use zibrato_macros::count_me;
 /// assert_eq!(capture.timer("warn", "db.query").len(), 1); // slow=100ms
 /// ```
 ///
-/// With `busy`, the busy time is what is slow or not. `sample` leaves most calls untimed, and so
-/// goes with none of `slow`, `busy` and the outcomes; put it into an attribute of its own.
+/// With `busy`, the busy time decides whether a call is slow. `sample` leaves most calls untimed,
+/// so it cannot be combined with `slow`, `busy` or outcomes; put it into a second attribute.
 ///
 /// # What it becomes
 ///
-/// A guard in front of the body, which stands in a block of its own so that its temporaries are
-/// dropped before the guard, which records when it is dropped itself:
+/// A guard in front of the body, which records when it is dropped. The body is in a block, so that
+/// its temporaries are dropped before the guard:
 ///
 /// ```
 /// # let capture = zibrato::testing::capture();
@@ -331,15 +334,16 @@ pub use zibrato_macros::count_me;
 /// # assert_eq!(capture.measurements().len(), 2);
 /// ```
 ///
-/// With `slow` it is a guard of two sites, which reads the clock once when it is dropped. For
-/// outcomes and `busy` the body becomes a closure or an async block, as with
+/// With `slow` the guard has two sites and reads the clock once when it is dropped. With outcomes
+/// or `busy` the body becomes a closure or an async block, as with
 /// [`#[count_me]`](macro@count_me#what-it-becomes).
 pub use zibrato_macros::time_me;
 
 /// Derives [`TagValue`](trait@crate::TagValue) for an enum without fields.
 ///
-/// Each variant is called by its name in snake case, or as `#[tag(value = "..")]` on it says.
-/// `#[tag(crate = path)]` on the enum says where this crate is, if another passes it on.
+/// The value of a variant is its name in snake case, or the text that `#[tag(value = "..")]` on it
+/// gives. `#[tag(crate = path)]` on the enum gives the path of this crate, if another crate
+/// re-exports it.
 ///
 /// ```
 /// #[derive(zibrato::TagValue)]

@@ -1,18 +1,19 @@
-//! Count, mean and sum of squared deviations from the mean, combined so that nothing cancels.
+//! Count, mean and sum of squared deviations from the mean, combined without cancellation.
 //!
-//! The difference of a sum of squares and the square of a sum loses all digits when readings are
-//! close to each other: of 1000 s ± 1 µs nothing is left. So readings are added as Welford does
-//! (Technometrics 4, 1962), and parts are combined as Chan, Golub and LeVeque do (1979).
+//! The difference between a sum of squares and the square of a sum loses all digits when readings
+//! are close to each other: of 1000 s ± 1 µs nothing is left. So readings are added by Welford's
+//! algorithm (Technometrics 4, 1962), and parts are combined by that of Chan, Golub and LeVeque
+//! (1979).
 
 use crate::measurement::finite_sum;
 
-/// Any number of readings.
+/// The moments of any number of readings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Moments {
     pub(crate) count: u64,
     /// 0 when there is no reading.
     pub(crate) mean: f64,
-    /// The sum of the squares of how far each reading is from the mean; finite.
+    /// The sum of squared deviations from the mean; finite.
     pub(crate) deviations: f64,
 }
 
@@ -21,8 +22,8 @@ impl Moments {
         Self { count: 0, mean: 0.0, deviations: 0.0 }
     }
 
-    /// What is known of readings that were folded elsewhere. What cannot be true of so many
-    /// readings between `min` and `max` is brought to the nearest that can.
+    /// The moments of readings that another program summarized. Values that are impossible for
+    /// `count` readings between `min` and `max` become the nearest possible ones.
     pub(crate) const fn folded(
         count: u64,
         sum: f64,
@@ -46,7 +47,7 @@ impl Moments {
         }
     }
 
-    /// Adds all that `other` holds.
+    /// Adds the readings of `other`.
     pub(crate) fn merge(&mut self, other: &Self) {
         if other.count == 0 {
             return;
@@ -70,20 +71,19 @@ impl Moments {
     }
 }
 
-/// The mean of so many readings, which lies between the smallest and the largest.
+/// The mean of `count` readings, clamped to the range from the smallest to the largest.
 const fn mean(count: u64, sum: f64, min: f64, max: f64) -> f64 {
     if count == 0 { 0.0 } else { (sum / count as f64).max(min).min(max) }
 }
 
-/// The sum of squared deviations as the sum of squares tells it; less exact the closer readings
-/// are to each other.
+/// The sum of squared deviations, from the sum of squares. The closer readings are to each other,
+/// the less exact it is.
 pub(crate) const fn from_squares(count: u64, sum: f64, sum_squares: f64) -> f64 {
     sum_squares - sum * (sum / count as f64)
 }
 
-/// The nearest value that so many readings can have: at least that of the smallest and the largest
-/// alone, if all others are in the middle of the two, and at most that of readings that are all the
-/// smallest or the largest.
+/// The nearest possible sum for `count` readings. It is smallest if all but the two extremes are in
+/// the middle between them, and largest if every reading is one of the two extremes.
 const fn possible(deviations: f64, count: u64, mean: f64, min: f64, max: f64) -> f64 {
     let range = max - min;
     if count < 2 || range <= 0.0 {
@@ -127,7 +127,7 @@ mod tests {
         let mut all = Moments::new();
         for thread in 1..=24 {
             all.merge(&of(&vec![0.1; thread * 7]));
-            // As another process would tell it, with the errors of its sum.
+            // As another process would report it, with the rounding errors of its sum.
             let sum = (0..thread).map(|_| 0.1).sum();
             let squares = (0..thread).map(|_| 0.1 * 0.1).sum();
             let count = thread as u64;
@@ -191,7 +191,7 @@ mod tests {
             let exact = exact(&whole);
             for moments in [of(&doubles), merged] {
                 prop_assert_eq!(moments.count, values.len() as u64);
-                // What is left of a thousandth of a reading, at most.
+                // An error of at most a thousandth of a reading.
                 prop_assert!(
                     (moments.deviations - exact).abs() <= exact * 1e-6 + 1e-6 * values.len() as f64,
                     "{:?} {}", moments, exact

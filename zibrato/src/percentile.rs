@@ -1,4 +1,4 @@
-//! A percentile as an exact decimal number, and the rank that it has among a number of readings.
+//! A percentile as an exact decimal number, and its rank among a number of readings.
 //!
 //! A share such as 0.07 is not a binary fraction. `0.07 * 100.0` is a little more than 7, and its
 //! ceiling is 8, which is one rank too high. So ranks are computed with integers.
@@ -6,11 +6,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A percentile is given with fewer than so many significant digits.
+/// Limit on the significant digits of a percentile, as a number: they form a number below this one.
 const MAX_DIGITS: u64 = 10_u64.pow(18);
 
-/// The most decimals of a percentile; 10 to the power of `MAX_SCALE + 2` is a `u128`. A smaller
-/// percentile is the first rank in any case, because there are fewer than 2^64 readings.
+/// Maximum number of decimals of a percentile; 10 to the power of `MAX_SCALE + 2` fits a `u128`. A
+/// smaller percentile always has rank 1, because there are fewer than 2^64 readings.
 const MAX_SCALE: u32 = 36;
 
 /// A percentile from 0 to 100, exactly as it is written in decimal digits: `50`, `99.9`, `99.99`.
@@ -38,9 +38,9 @@ impl Percentile {
     /// The 99th percentile.
     pub const P99: Self = Self { digits: 99, scale: 0 };
 
-    /// The percentile for a share from 0 to 1. The share is taken as the shortest decimal number
-    /// that stands for this double: `0.999` is 999/1000, although the double is a little less.
-    /// `None` for what is not in 0 to 1.
+    /// The percentile for a share from 0 to 1. The share is read as the shortest decimal number
+    /// that has this double: `0.999` is 999/1000, although the double is a little less. `None` if
+    /// it is not in 0 to 1.
     ///
     /// ```
     /// use zibrato::Percentile;
@@ -62,9 +62,8 @@ impl Percentile {
         Self::new(u64::checked_mul(digits, power)?, exponent.min(0).unsigned_abs())
     }
 
-    /// The number of the reading that stands for this percentile when `count` readings are in
-    /// ascending order, counted from 1: the nearest rank, `ceil(count * percentile / 100)`, and at
-    /// least 1. 0 if there is no reading.
+    /// The rank of this percentile among `count` readings in ascending order, counted from 1: the
+    /// nearest rank, `ceil(count * percentile / 100)`, and at least 1. 0 if there is no reading.
     #[must_use]
     pub fn rank(self, count: u64) -> u64 {
         // Below 2^64 * 10^18, and at most 10^38.
@@ -90,7 +89,7 @@ impl Percentile {
             (digits, scale) = (digits / 10, scale - 1);
         }
         if scale > MAX_SCALE && digits < MAX_DIGITS {
-            // Smaller than one of as many readings as there can be.
+            // Rank 1 of any number of readings.
             (digits, scale) = (1, MAX_SCALE);
         }
         let new = Self { digits, scale };
@@ -114,7 +113,7 @@ impl fmt::Display for Percentile {
     }
 }
 
-/// Why a text is no percentile.
+/// Why a text is not a percentile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a percentile is a decimal number from 0 to 100 with at most 17 digits, such as 99.9")]
 #[non_exhaustive]
@@ -141,7 +140,7 @@ mod tests {
     use super::Percentile;
     use proptest::prelude::*;
 
-    /// The text of so many tenths of a percent.
+    /// `n` tenths of a percent, as text.
     fn tenths(n: u64) -> String {
         format!("{}.{}", n / 10, n % 10)
     }

@@ -1,22 +1,22 @@
-//! Checks that the system has room for a ZeroMQ context before libzmq is asked to make one.
+//! Checks that the system has the resources for a ZeroMQ context before libzmq creates one.
 //!
-//! libzmq aborts the process when it runs out of something that it takes for granted. In 4.3.4:
+//! libzmq aborts the process if a resource is missing that it expects to get. In 4.3.4:
 //!
-//! | call | needs | when it is refused |
+//! | call | needs | on failure |
 //! |---|---|---|
 //! | `zmq_ctx_new` | 1 descriptor | returns null |
-//! | first `zmq_socket` of a context | 4 descriptors: an `epoll` and an `eventfd` for each of two threads | **aborts** if an `epoll` fails or an `eventfd` of the I/O thread; error for that of the reaper |
+//! | first `zmq_socket` of a context | 4 descriptors: an `epoll` and an `eventfd` for each of two threads | **aborts** if an `epoll` fails or an `eventfd` of the I/O thread; returns an error if that of the reaper fails |
 //! | first `zmq_socket` of a context | 2 threads | **aborts** |
 //! | `zmq_socket`, `zmq_socket_monitor` | 1 descriptor | `EMFILE` |
 //! | `zmq_connect`, each reconnect | 1 descriptor | tries again later |
-//! | accepting on `tcp://` | 1 descriptor | tries again at once, which keeps a core busy |
+//! | accepting on `tcp://` | 1 descriptor | tries again at once, in a busy loop |
 //! | accepting on `ipc://` | 1 descriptor | **aborts** at `EMFILE`, `ENOMEM` and `ENOBUFS` |
 //! | anything | memory | **aborts** |
 //! | `epoll_ctl` when a connection is added | kernel memory, `fs.epoll.max_user_watches` | **aborts** |
 //!
-//! So [`new_context`] takes what a context needs from the system, gives it back, and makes the
-//! context right after that. Other threads of the process can take the room in between, which
-//! takes microseconds. What a context needs later (memory) is not reserved.
+//! So [`new_context`] allocates what a context needs, frees it, and creates the context immediately
+//! afterwards. In between, for some microseconds, other threads of the process can take these
+//! resources. Memory that a context needs later is not reserved.
 
 pub(crate) mod threads;
 
@@ -30,17 +30,17 @@ const CONTEXT_DESCRIPTORS: usize = 5;
 /// Threads of a context: the reaper and one I/O thread.
 const CONTEXT_THREADS: usize = 2;
 
-/// Address space of a program and its libraries, and of the little that it allocates at its start.
+/// Address space of a program, its libraries, and its allocations at start.
 const PROGRAM: u64 = 64 << 20;
 
-/// Address space of a thread: its stack, as large as the system makes it by default, and the arena
-/// that the allocator of glibc reserves for it on 64-bit machines.
+/// Address space of a thread: a stack of the default size, and the arena that glibc's allocator
+/// reserves for it on 64-bit machines.
 const THREAD: u64 = (8 + 64) << 20;
 
 /// Memory for a context and a few connections. Measured: about 0.3 MiB with two of them.
 const CONTEXT_MEMORY: usize = 2 << 20;
 
-/// What is about to be asked of the system.
+/// Resources that the process is about to need.
 ///
 /// ```
 /// use zibrato::resources::Resources;
@@ -51,18 +51,18 @@ const CONTEXT_MEMORY: usize = 2 << 20;
 pub struct Resources {
     /// File descriptors. They are probed in pairs.
     pub descriptors: usize,
-    /// Threads, with the stacks that the system gives by default.
+    /// Threads, with stacks of the default size.
     pub threads: usize,
     /// Memory, in bytes of address space.
     pub memory: usize,
-    /// The least limit on the address space of the whole process, in bytes. It is compared with
-    /// `ulimit -v`, and not taken. 0 is no least limit.
+    /// Minimum limit on the address space of the whole process, in bytes. It is only compared with
+    /// `ulimit -v`. 0 means no minimum.
     pub address_space: u64,
 }
 
 impl Resources {
-    /// What a ZeroMQ context with one I/O thread and `sockets` sockets needs, each of which has one
-    /// connection or one endpoint that it is bound to.
+    /// The resources of a ZeroMQ context with one I/O thread and `sockets` sockets, each with one
+    /// connection or one bound endpoint.
     #[must_use]
     pub const fn of_context(sockets: usize) -> Self {
         Self {
@@ -73,20 +73,20 @@ impl Resources {
         }
     }
 
-    /// The address space of a program with so many threads and so many bytes of data, for
-    /// [`address_space`](Self::address_space). Arenas of threads take most of it, and little of them
-    /// is ever in use; but when they have taken all that `ulimit -v` allows, the next large message
-    /// finds no room, and libzmq aborts.
+    /// The address space of a program with this many threads and bytes of data, for
+    /// [`address_space`](Self::address_space). Arenas of threads take most of it, although little
+    /// of them is ever used. Once they have taken all that `ulimit -v` allows, the next large
+    /// message cannot be allocated, and libzmq aborts.
     #[must_use]
     pub const fn address_space_of(threads: usize, data: u64) -> u64 {
         PROGRAM.saturating_add((threads as u64).saturating_mul(THREAD)).saturating_add(data)
     }
 
-    /// Takes all of it from the system at once and gives it back. What is free afterwards can be
-    /// taken by somebody else, so ask right before it is needed.
+    /// Allocates all of them at once and frees them. Other threads and processes can take them
+    /// afterwards, so call this immediately before you need them.
     ///
     /// # Errors
-    /// [`ShortageError`] when the system refuses some of it.
+    /// [`ShortageError`] if the system refuses one of them.
     pub fn probe(self) -> Result<(), ShortageError> {
         let shortage = |resource, source| ShortageError { resource, needed: self, source };
         let limit = address_space_limit();
@@ -98,7 +98,7 @@ impl Resources {
         memory
             .try_reserve_exact(self.memory)
             .map_err(|_| shortage(Resource::Memory, io::ErrorKind::OutOfMemory.into()))?;
-        // Not optimised away: it is only asked for.
+        // Keeps the compiler from removing the allocation.
         std::hint::black_box(&mut memory);
         let _descriptors =
             take_descriptors(self.descriptors).map_err(|e| shortage(Resource::Descriptors, e))?;
@@ -106,8 +106,8 @@ impl Resources {
     }
 }
 
-/// How many bytes of address space the process may have. Without a limit, or where the system does
-/// not say, it is the largest number.
+/// The limit on the address space of the process, in bytes. `u64::MAX` if there is no limit, or if
+/// the system does not report it.
 #[expect(unsafe_code, reason = "getrlimit is a function of the C library")]
 fn address_space_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
@@ -116,7 +116,7 @@ fn address_space_limit() -> u64 {
     if limit.rlim_cur == libc::RLIM_INFINITY { u64::MAX } else { limit.rlim_cur }
 }
 
-/// Opens so many descriptors. Pipes need neither a file system nor sockets, which a sandbox may
+/// Opens `count` descriptors. Pipes need neither a file system nor sockets, which a sandbox may
 /// forbid.
 fn take_descriptors(count: usize) -> io::Result<Vec<OwnedFd>> {
     let mut taken = Vec::new();
@@ -127,16 +127,16 @@ fn take_descriptors(count: usize) -> io::Result<Vec<OwnedFd>> {
     Ok(taken)
 }
 
-/// Makes a ZeroMQ context with one I/O thread, and has libzmq begin its threads, if there is room
-/// for it and for `sockets` sockets with a connection each.
+/// Creates a ZeroMQ context with one I/O thread and starts libzmq's threads, if there are enough
+/// resources for it and for `sockets` sockets with one connection each.
 ///
 /// # Errors
-/// [`ShortageError`] when there is not. libzmq is not asked then, and nothing is left behind.
+/// [`ShortageError`] if there are not. Then libzmq is not called, and nothing is left allocated.
 pub fn new_context(sockets: usize) -> Result<zmq::Context, ShortageError> {
     let needed = Resources::of_context(sockets.max(1));
     needed.probe()?;
     let context = zmq::Context::new();
-    // libzmq takes all that it aborts for with the first socket.
+    // The first socket makes libzmq allocate everything for whose lack it aborts.
     match context.socket(zmq::PAIR) {
         Ok(_) => Ok(context),
         Err(refused) => {
@@ -146,16 +146,16 @@ pub fn new_context(sockets: usize) -> Result<zmq::Context, ShortageError> {
     }
 }
 
-/// What there is too little of.
+/// The resource that is short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resource {
-    /// Address space: `ulimit -v` allows less than the process needs in all.
+    /// Address space: `ulimit -v` allows less than the process needs in total.
     AddressSpace {
-        /// How many bytes it allows.
+        /// The limit, in bytes.
         limit: u64,
     },
-    /// File descriptors: `ulimit -n`, or all of the machine's are in use.
+    /// File descriptors: `ulimit -n`, or the limit of the whole machine.
     Descriptors,
     /// Memory or address space: `ulimit -v`.
     Memory,
@@ -163,14 +163,14 @@ pub enum Resource {
     Threads,
 }
 
-/// The system has too little of something.
+/// A resource of the system is short.
 #[derive(Debug)]
 pub struct ShortageError {
-    /// What there is too little of.
+    /// The resource that is short.
     pub resource: Resource,
-    /// All that was asked for.
+    /// All resources that were requested.
     pub needed: Resources,
-    /// What the system said.
+    /// The error of the system.
     pub source: io::Error,
 }
 
@@ -208,7 +208,7 @@ impl fmt::Display for ShortageError {
 impl std::error::Error for ShortageError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self.resource {
-            // Nothing was asked of the system: the limit says it all.
+            // No system call failed: the limit is too low.
             Resource::AddressSpace { .. } => None,
             Resource::Descriptors | Resource::Memory | Resource::Threads => Some(&self.source),
         }

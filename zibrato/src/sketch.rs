@@ -1,22 +1,22 @@
 //! A mergeable histogram of doubles with a relative error below 0.8 %.
 //!
-//! A bucket is the sign, the exponent and the top six mantissa bits of a value: 64 buckets an
-//! octave, found by a shift, no logarithm. Buckets of one octave are kept together, so memory is
-//! bounded by the octaves that were touched, and merging is addition.
+//! A bucket is the sign, the exponent and the top six mantissa bits of a value: 64 buckets per
+//! octave, found by a shift, without a logarithm. Buckets of one octave are stored together, so
+//! memory is bounded by the number of octaves with values, and merging is addition.
 
 use crate::percentile::Percentile;
 
-/// How many buckets an octave (a doubling) has.
+/// Number of buckets in an octave (a doubling).
 pub(crate) const PER_OCTAVE: usize = 64;
 
-/// Mantissa bits of a double that a bucket does not tell apart.
+/// Mantissa bits of a double that do not affect its bucket.
 pub(crate) const SHIFT: u32 = 52 - 6;
 
 /// Largest bucket number: that of the largest finite double.
 const MAX_KEY: i32 = (f64::MAX.to_bits() >> SHIFT) as i32;
 
-/// A histogram of finite doubles: each bucket is at most 1/64 of its lower edge wide, so that its
-/// middle is within 0.8 % of any value in it.
+/// A histogram of finite doubles. The width of each bucket is at most 1/64 of its lower edge, so
+/// its middle is within 0.8 % of any value in it.
 ///
 /// ```
 /// use zibrato::Sketch;
@@ -31,8 +31,7 @@ const MAX_KEY: i32 = (f64::MAX.to_bits() >> SHIFT) as i32;
 pub struct Sketch {
     // Invariant: ascending by `first`, each `first` a multiple of 64, no octave all zero.
     octaves: Vec<Octave>,
-    /// What does not fit into the 32 bits of a bucket: how many times 2^32. Ascending by bucket,
-    /// and most often empty.
+    /// Overflow of the 32-bit counts, in multiples of 2^32. Ascending by bucket, and usually empty.
     carries: Vec<(i32, u64)>,
     count: u64,
 }
@@ -74,8 +73,8 @@ impl Sketch {
         }
     }
 
-    /// Adds to a bucket by its number, as [`buckets`](Self::buckets) gives them. Numbers that no
-    /// finite value has are ignored. The count of all buckets saturates at `u64::MAX`.
+    /// Adds to a bucket by its number, as [`buckets`](Self::buckets) gives them. Numbers without a
+    /// finite value are ignored. The count of all buckets saturates at `u64::MAX`.
     pub fn add_to_bucket(&mut self, key: i32, times: u64) {
         // Only what fits is counted, so that the count is always that of the buckets.
         let times = times.min(u64::MAX - self.count);
@@ -83,14 +82,14 @@ impl Sketch {
             return;
         }
         let first = key.div_euclid(PER_OCTAVE as i32) * PER_OCTAVE as i32;
-        // The octave that was hit last is most often the last one or the only one.
+        // The octave is usually the last or the only one.
         let at = match self.octaves.last() {
             Some(last) if last.first == first => self.octaves.len() - 1,
             _ => match self.octaves.binary_search_by_key(&first, |o| o.first) {
                 Ok(at) => at,
                 Err(at) => {
                     let counts = Box::new([0; PER_OCTAVE]);
-                    // Most timers stay within one or two.
+                    // Most timers use one or two octaves.
                     if self.octaves.is_empty() {
                         self.octaves.reserve_exact(1);
                     }
@@ -116,7 +115,7 @@ impl Sketch {
         }
     }
 
-    /// What a bucket holds beyond its 32 bits.
+    /// The count of a bucket beyond its 32 bits.
     #[inline]
     fn carried(&self, key: i32) -> u64 {
         if self.carries.is_empty() {
@@ -126,8 +125,8 @@ impl Sketch {
         found.map_or(0, |at| self.carries[at].1 << u32::BITS)
     }
 
-    /// Adds the counts of an octave that comes behind all there are; `first` is a multiple of 64.
-    /// The counts are not all zero.
+    /// Appends an octave above all others; `first` is a multiple of 64. The counts are not all
+    /// zero.
     #[cfg(feature = "sdk")]
     pub(crate) fn push_octave(&mut self, first: i32, counts: &[u32; PER_OCTAVE]) {
         debug_assert!(self.octaves.last().is_none_or(|last| last.first < first));
@@ -136,14 +135,14 @@ impl Sketch {
         self.octaves.push(Octave { first, counts: Box::new(*counts) });
     }
 
-    /// How many octaves have been touched.
+    /// Number of octaves with values.
     #[cfg(feature = "window")]
     pub(crate) const fn octaves(&self) -> usize {
         self.octaves.len()
     }
 
-    /// Leaves the highest octaves only, at most so many but at least one: what is below counts as
-    /// the lowest value there is then. Gives how many values that were.
+    /// Keeps only the highest octaves, at most `most` and at least one. Values below them count as
+    /// the lowest value that is kept. Returns the number of these values.
     #[cfg(feature = "window")]
     pub(crate) fn collapse(&mut self, most: usize) -> u64 {
         let gone = self.octaves.len().saturating_sub(most.max(1));
@@ -157,15 +156,14 @@ impl Sketch {
         collapsed
     }
 
-    /// Adds everything that `other` holds.
+    /// Adds all values of `other`.
     pub fn merge(&mut self, other: &Self) {
         for (key, times) in other.buckets() {
             self.add_to_bucket(key, times);
         }
     }
 
-    /// The value that stands for a bucket by its number: its middle. `None` for numbers that no
-    /// finite value has.
+    /// The middle of a bucket, by its number. `None` for numbers without a finite value.
     ///
     /// ```
     /// use zibrato::Sketch;
@@ -180,7 +178,7 @@ impl Sketch {
         (bucket.unsigned_abs() <= MAX_KEY.unsigned_abs()).then(|| middle(bucket))
     }
 
-    /// How many values were added.
+    /// Number of values that were added.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
@@ -195,8 +193,8 @@ impl Sketch {
         })
     }
 
-    /// The value below which the share `q` (0 to 1) of all values lies, within 0.8 %; see
-    /// [`percentile`](Self::percentile). `None` when the sketch is empty or `q` is not in 0 to 1.
+    /// The quantile `q` (0 to 1), within 0.8 %; see [`percentile`](Self::percentile). `None` if the
+    /// sketch is empty or `q` is not in 0 to 1.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
         self.percentile(Percentile::of_share(q)?)

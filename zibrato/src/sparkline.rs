@@ -1,20 +1,21 @@
 //! A line of small bars, for messages and terminals: `▁▅█`.
 
-/// The most bars in one line; more values are averaged in neighbouring groups.
+/// Maximum number of bars in one line; more values are averaged in groups of neighbours.
 const MOST_BARS: usize = 24;
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// What stands where nothing was measured.
+/// Marks an interval without a measurement.
 const GAP: char = '·';
 
-/// What a series that does not change is drawn with.
+/// The bar of a series that does not change.
 const LEVEL: char = '▄';
 
-/// Draws values as a line of bars, the smallest lowest and the largest full height.
+/// Draws values as a line of bars: the smallest value has the lowest bar, the largest one the
+/// highest.
 ///
-/// A value that is not finite is a gap, `·`. Values that are all the same are half height. More
-/// than 24 values are averaged into 24 bars.
+/// A value that is not finite is a gap, `·`. If all values are equal, the bars have half height.
+/// More than 24 values are averaged into 24 bars.
 ///
 /// ```
 /// use zibrato::window::sparkline;
@@ -36,14 +37,14 @@ pub fn sparkline(values: &[f64]) -> String {
     values.iter().map(|&value| bar(value, min, max)).collect()
 }
 
-/// The values that bar `i` stands for.
+/// The values of bar `i`.
 fn group(values: &[f64], i: usize) -> &[f64] {
     let edge = |i: usize| i * values.len() / MOST_BARS;
     &values[edge(i)..edge(i + 1)]
 }
 
-/// The mean of what is finite; NaN when nothing is. Each value is divided before it is added, so
-/// that the sum of large ones stays finite.
+/// The mean of the finite values; NaN if there are none. Each value is divided before it is added,
+/// so that the sum of large ones stays finite.
 fn mean(values: &[f64]) -> f64 {
     let finite = || values.iter().filter(|value| value.is_finite());
     let count = finite().count() as f64;
@@ -61,7 +62,7 @@ fn bar(value: f64, min: f64, max: f64) -> char {
     if min >= max {
         return LEVEL;
     }
-    // Halves keep the span of the largest doubles finite.
+    // Halving keeps the range of the largest doubles finite.
     let share = (value / 2.0 - min / 2.0) / (max / 2.0 - min / 2.0);
     let share = if share.is_finite() { share } else { 0.0 };
     let top = BARS.len() - 1;

@@ -1,12 +1,12 @@
-//! What a timer holds for an interval: exact count, sum, min, max, squares and deviations, and a
-//! sketch.
+//! The summary of a timer over an interval: exact count, sum, min, max, squares and deviations, and
+//! a sketch.
 
 use crate::measurement::finite_sum;
 use crate::moments::{self, Moments};
 use crate::percentile::Percentile;
 use crate::sketch::Sketch;
 
-/// Many readings folded into one.
+/// A summary of any number of readings.
 ///
 /// ```
 /// use zibrato::Summary;
@@ -32,7 +32,7 @@ impl Default for Summary {
 }
 
 impl Summary {
-    /// A summary of nothing.
+    /// An empty summary.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -45,9 +45,9 @@ impl Summary {
         }
     }
 
-    /// A summary whose exact parts were folded elsewhere; its sketch is filled by
-    /// [`sketch_mut`](Self::sketch_mut). Its deviations are those that the sum of squares tells,
-    /// unless [`with_squared_deviations`](Self::with_squared_deviations) knows better.
+    /// A summary whose exact parts another program computed. Fill its sketch with
+    /// [`sketch_mut`](Self::sketch_mut). Its deviations are computed from the sum of squares;
+    /// [`with_squared_deviations`](Self::with_squared_deviations) gives exact ones.
     #[must_use]
     pub const fn folded(count: u64, sum: f64, min: f64, max: f64, sum_squares: f64) -> Self {
         let deviations = moments::from_squares(count, sum, sum_squares);
@@ -55,9 +55,9 @@ impl Summary {
         Self { moments, sum, min, max, sum_squares, sketch: Sketch::new() }
     }
 
-    /// The same summary, given the sum of the squares of how far each reading is from the mean. A
-    /// sum of squares tells it too, but loses it when readings are close to each other. What
-    /// cannot be true of readings between min and max becomes the nearest that can.
+    /// The same summary with this sum of squared deviations from the mean. It can also be computed
+    /// from the sum of squares, but loses its digits if readings are close to each other. An
+    /// impossible value for readings between min and max becomes the nearest possible one.
     #[must_use]
     pub const fn with_squared_deviations(mut self, deviations: f64) -> Self {
         let range = (self.min, self.max);
@@ -65,7 +65,7 @@ impl Summary {
         self
     }
 
-    /// Folds one reading in. NaN and infinities are ignored.
+    /// Adds one reading. NaN and infinities are ignored.
     pub fn record(&mut self, value: f64) {
         if !value.is_finite() {
             return;
@@ -78,13 +78,13 @@ impl Summary {
         self.sketch.add(value, 1);
     }
 
-    /// Folds everything in that `other` holds.
+    /// Adds all readings of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.merge_exact(other);
         self.sketch.merge(&other.sketch);
     }
 
-    /// Folds the exact parts of another summary in, and leaves its sketch alone; buckets go to
+    /// Adds the exact parts of another summary, but not its sketch. Add the buckets to
     /// [`sketch_mut`](Self::sketch_mut).
     pub fn merge_exact(&mut self, other: &Self) {
         self.moments.merge(&other.moments);
@@ -94,19 +94,19 @@ impl Summary {
         self.sum_squares = finite_sum(self.sum_squares, other.sum_squares);
     }
 
-    /// Leaves the highest octaves of the sketch only; gives how many readings were below.
+    /// Keeps only the highest octaves of the sketch; returns the number of readings below them.
     #[cfg(feature = "window")]
     pub(crate) fn collapse(&mut self, most: usize) -> u64 {
         if self.sketch.octaves() <= most { 0 } else { self.sketch.collapse(most) }
     }
 
-    /// How many readings were folded.
+    /// Number of readings.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.moments.count
     }
 
-    /// Whether nothing was folded.
+    /// Whether there are no readings.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.moments.count == 0
@@ -118,13 +118,13 @@ impl Summary {
         self.sum
     }
 
-    /// The smallest reading, exactly. Infinite when there was none.
+    /// The smallest reading, exactly. Infinite if there is none.
     #[must_use]
     pub const fn min(&self) -> f64 {
         self.min
     }
 
-    /// The largest reading, exactly. Negative infinite when there was none.
+    /// The largest reading, exactly. Negative infinity if there is none.
     #[must_use]
     pub const fn max(&self) -> f64 {
         self.max
@@ -136,34 +136,34 @@ impl Summary {
         self.sum_squares
     }
 
-    /// The sum of the squares of how far each reading is from the mean. It keeps its digits when
-    /// readings are close to each other, and is exactly 0 if they are all the same.
+    /// The sum of squared deviations from the mean. It keeps its digits if readings are close to
+    /// each other, and is exactly 0 if all are equal.
     #[must_use]
     pub const fn squared_deviations(&self) -> f64 {
         self.moments.deviations
     }
 
-    /// The mean. NaN when there was no reading.
+    /// The mean. NaN if there is no reading.
     #[must_use]
     pub fn mean(&self) -> f64 {
         self.sum / self.count() as f64
     }
 
-    /// The standard deviation of the readings as a population. NaN when there was none.
+    /// The population standard deviation of the readings. NaN if there are none.
     #[must_use]
     pub fn stddev(&self) -> f64 {
         (self.moments.deviations / self.count() as f64).sqrt()
     }
 
-    /// The value below which the share `q` (0 to 1) of the readings lies; see
-    /// [`percentile`](Self::percentile). `None` when there was no reading or `q` is not in 0 to 1.
+    /// The quantile `q` (0 to 1) of the readings; see [`percentile`](Self::percentile). `None` if
+    /// there is no reading or `q` is not in 0 to 1.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
         self.percentile(Percentile::of_share(q)?)
     }
 
-    /// The reading at the rank of a percentile: exact at 0 and 100, within 0.8 % between. `None`
-    /// when there was no reading.
+    /// The reading at the rank of a percentile: exact at 0 and 100, within 0.8 % between. `None` if
+    /// there is no reading.
     ///
     /// ```
     /// use zibrato::Summary;
@@ -178,7 +178,7 @@ impl Summary {
             } else if percentile.is_hundred() {
                 self.max
             } else {
-                // The middle of the outermost buckets may lie beyond what was really read.
+                // The middle of the outermost buckets may be beyond the extremes of the readings.
                 value.max(self.min).min(self.max)
             }
         })
@@ -190,7 +190,7 @@ impl Summary {
         &self.sketch
     }
 
-    /// The distribution, to be filled by whoever decodes one.
+    /// The distribution, for a decoder to fill.
     pub const fn sketch_mut(&mut self) -> &mut Sketch {
         &mut self.sketch
     }
@@ -253,7 +253,7 @@ mod tests {
         let close: Summary =
             [1000.0 - 1e-6, 1000.0 + 1e-6].iter().cycle().take(1000).copied().collect();
         assert!((close.stddev() - 1e-6).abs() < 1e-12, "{}", close.stddev());
-        // As a publisher tells it that sends no deviations: they are lost, but not multiplied.
+        // As from a publisher that sends no deviations: they are lost, but not multiplied.
         let (sum, squares) = (close.sum(), close.sum_squares());
         let old = Summary::folded(1000, sum, close.min(), close.max(), squares);
         assert!((0.0..=1.000_001e-6).contains(&old.stddev()), "{}", old.stddev());

@@ -1,4 +1,4 @@
-//! Measuring at a place that this thread has measured at before allocates nothing.
+//! Measuring again at the same call site in the same thread allocates nothing.
 
 #![expect(unsafe_code, reason = "an allocator that counts is one, and those are declared unsafe")]
 

@@ -1,4 +1,4 @@
-//! An allocator may count what it does: counting never waits for itself.
+//! An allocator may count its calls: counting never waits for itself.
 
 #![expect(unsafe_code, reason = "an allocator is declared unsafe")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]

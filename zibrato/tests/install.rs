@@ -1,4 +1,4 @@
-//! The instrument of the program: one at a time, and exact whatever its threads do.
+//! The installed instrument: one at a time, and exact whatever threads do.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 

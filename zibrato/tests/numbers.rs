@@ -1,5 +1,4 @@
-//! What a program measures arrives as the numbers that it measured, however many threads it
-//! has.
+//! The numbers that a program measures arrive exactly, with any number of threads.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of tests")]
 

@@ -1,4 +1,4 @@
-//! Every hex dump in `docs/protocol.md` means what the page says it means.
+//! Every hex dump in `docs/protocol.md` has the meaning that the page says.
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails the test")]
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Tags and names made at run time, as they go out in batches.
+//! Tags and names made at run time in batches.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 

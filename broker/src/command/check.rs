@@ -1,4 +1,4 @@
-//! `zibrato-broker --check`: looks at everything that the flags name, and changes nothing.
+//! `zibrato-broker --check`: checks everything that the flags name, and changes nothing.
 
 use super::flags::{Flags, Http, failure};
 use crate::bind::NO_TCP;
@@ -12,8 +12,8 @@ use std::path::Path;
 use zibrato::daemon::{Exit, Failure, Findings, HttpServer};
 use zibrato::wire::Endpoint;
 
-/// Adds to `findings` what is wrong with the flags and with what they name, in the order of a
-/// start, which ends with the first of it.
+/// Adds all errors in the flags, and in what they name, to `findings`, in the order of a start,
+/// which would end at the first one.
 pub(super) fn check(flags: &Flags, findings: &mut Findings) {
     let journal = findings.take(flags.journal.config()).flatten();
     let journal = journal.map(|journal| journal.directory);
@@ -33,7 +33,7 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
         if findings.take(checked).is_some() {
             findings.folder("--ipc", folder, Some(Exit::Config));
         }
-        // What is wrong with the folder is told of; the host is looked at apart.
+        // Errors of the folder have been added; the host is checked separately.
         config.ipc = None;
     }
     let mut taken = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
         }
     }
     if let Http::At(address) = flags.http {
-        // The ports above are still taken: none serves twice.
+        // The ports above are still bound, so a port that is given twice is an error.
         let bound = HttpServer::probe(address).map_err(|error| failure(StartError::Http(error)));
         taken.extend(findings.take(bound));
     }
@@ -65,7 +65,7 @@ fn look_into(folder: &Path, findings: &mut Findings) {
     }
 }
 
-/// Takes a port for a moment, as the broker would.
+/// Binds a port for a moment, as the broker would.
 fn probe(address: IpAddr, port: u16) -> Result<TcpListener, StartError> {
     TcpListener::bind((address, port)).map_err(|source| {
         let same = match source.kind() {

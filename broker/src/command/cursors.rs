@@ -1,4 +1,4 @@
-//! `zibrato-broker cursors`: asks a running broker how far its readers are, and sets them.
+//! `zibrato-broker cursors`: lists, moves and deletes the cursors of a running broker.
 
 use super::journal::time;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use zibrato::clock;
 use zibrato::daemon::{Exit, Failure, print};
 use zibrato::wire::{CursorState, Named, ReplayAnswer, ReplayRequest, Reset, ResetTo};
 
-/// How long the broker may take to answer.
+/// Timeout of the broker's answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 const EXAMPLES: &str = "\
@@ -16,7 +16,7 @@ Examples:
   zibrato-broker cursors reset zibrato-carbon --to 2026-11-21T08:00:00Z
   zibrato-broker cursors delete zibrato-librato --port 6000";
 
-/// What the broker's flags mean here.
+/// Help texts of the broker's flags for this command.
 pub(crate) const FLAGS: [(&str, &str); 4] = [
     (
         "host",
@@ -53,7 +53,7 @@ Examples:
     Reset {
         /// Name of the cursor: the --name of a worker
         name: String,
-        /// New position: `end`, `start`, an offset (the last one not to be read again), or a UTC time
+        /// New position: `end`, `start`, an offset (reading continues after it), or a UTC time
         #[arg(long, value_name = "PLACE", value_parser = place)]
         to: ResetTo,
     },
@@ -68,7 +68,7 @@ Examples:
     },
 }
 
-/// Asks the broker at an endpoint.
+/// Sends the request to the broker at an endpoint.
 pub(crate) fn run(command: &CursorsCommand, socket: &zmq::Socket, at: &str) -> Result<(), Failure> {
     let request = match &command.what {
         What::List => ReplayRequest::Cursors,
@@ -112,7 +112,10 @@ fn ask(socket: &zmq::Socket, at: &str, request: &ReplayRequest) -> Result<Replay
 }
 
 fn strange(at: &str) -> Failure {
-    let text = format!("the answer from {at} is not that of a zibrato-broker of this version");
+    let text = format!(
+        "the answer from {at} is not that of a zibrato-broker of this version; \
+                        check --host and --port, or upgrade the older program"
+    );
     Failure::new(Exit::Unavailable, text)
 }
 
@@ -160,7 +163,7 @@ fn place(text: &str) -> Result<ResetTo, String> {
     })
 }
 
-/// Reads a time as it is printed, with or without fractions of a second.
+/// Parses a time in the format of the output, with or without fractions of a second.
 fn unix_ms(text: &str) -> Option<u64> {
     let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
     let mut numbers = date.splitn(3, '-').chain(clock.splitn(3, ':'));
@@ -176,7 +179,7 @@ fn unix_ms(text: &str) -> Option<u64> {
     let leaps = (of_era / 4.0).floor() - (of_era / 100.0).floor();
     let days = era * 146_097.0 + of_era * 365.0 + leaps + of_year - 719_468.0;
     let ms = ((days * 86_400.0 + hour * 3_600.0 + minute * 60.0 + second) * 1000.0).round();
-    // What is printed again as it was given is a date of the calendar.
+    // A valid date is formatted again to the same text.
     let found = (0.0..1e15).contains(&ms).then_some(ms as u64)?;
     let whole = text.split(['.', 'Z']).next()?;
     time(found).starts_with(whole).then_some(found)

@@ -1,4 +1,4 @@
-//! The flags of `zibrato-broker`, and the configuration that they make.
+//! The flags of `zibrato-broker`, and their conversion to a configuration.
 
 use super::cursors::CursorsCommand;
 use super::journal::{JournalCommand, JournalFlags};
@@ -94,7 +94,7 @@ pub struct Flags {
     pub(super) command: Option<Command>,
 }
 
-/// What the program does in place of running.
+/// The subcommands.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(super) enum Command {
     Cursors(CursorsCommand),
@@ -103,7 +103,7 @@ pub(super) enum Command {
     Keygen(KeygenFlags),
 }
 
-/// Where pages are served, if they are.
+/// The address of the HTTP pages, if they are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Http {
     /// There.
@@ -121,7 +121,7 @@ impl Flags {
         self.with_keys(self.without_keys().journal(journal))
     }
 
-    /// The configuration, but for keys and journal.
+    /// The configuration without keys and journal.
     pub(super) fn without_keys(&self) -> Config {
         let http = match self.http {
             Http::At(address) => Some(address),
@@ -161,8 +161,8 @@ impl Flags {
         }
     }
 
-    /// Where the running broker with these flags has its cursors: in its folder, if it has one.
-    /// A folder may also stand where workers have it, in --host.
+    /// The replay endpoint of the running broker with these flags: in its folder, if it has one.
+    /// The folder may also be given in --host, as for workers.
     pub(super) fn replay_endpoint(&self) -> String {
         let folder = self.ipc.as_ref().map(|folder| format!("ipc://{}", folder.display()));
         let file = Endpoint::Replay.ipc_endpoint(folder.as_ref().unwrap_or(&self.host));
@@ -176,7 +176,7 @@ impl Flags {
     }
 }
 
-/// The exit code of an error, and what to say.
+/// The exit code and message of an error.
 pub(super) fn failure(error: StartError) -> Failure {
     let exit = match error {
         StartError::Allowed(_)

@@ -112,7 +112,7 @@ Examples:
   zibrato-broker journal verify --journal /var/lib/zibrato/journal
   zibrato-broker journal dump --after 1041 --lines";
 
-/// What the broker's flag means here.
+/// Help text of the broker's flag for this command.
 pub(crate) const FLAGS: [(&str, &str); 1] = [(
     "journal",
     "Folder of the journal [default: that of the broker: $STATE_DIRECTORY/journal, or zibrato-broker/journal in $XDG_STATE_HOME or ~/.local/state]",
@@ -147,7 +147,7 @@ Examples:
     Verify,
 }
 
-/// Does what was asked.
+/// Executes the command.
 pub(crate) fn run(command: &JournalCommand, flags: &JournalFlags) -> Result<(), Failure> {
     let directory = flags.directory().map_err(config_failure)?;
     let mut out = Output::new();
@@ -159,7 +159,7 @@ pub(crate) fn run(command: &JournalCommand, flags: &JournalFlags) -> Result<(), 
     match command.what {
         What::Info => {
             let found = inspect(&directory, progress, nothing).map_err(unavailable)?;
-            // `finish` tells of what cannot be written, here and below.
+            // `finish` reports write errors, here and below.
             info(&mut out, &directory, &found).ok();
         }
         What::Dump { after, lines } => {
@@ -191,13 +191,13 @@ pub(crate) fn run(command: &JournalCommand, flags: &JournalFlags) -> Result<(), 
     out.finish()
 }
 
-/// One line that is written over, for whoever looks on.
+/// A progress line that is overwritten.
 fn progress(at: usize, of: usize) {
     if !io::stderr().is_terminal() || of < 2 {
         return;
     }
     let end = if at == of { "\r\x1b[K" } else { "" };
-    // Nobody looks on if it cannot be written.
+    // A progress line that cannot be written does not matter.
     write!(io::stderr(), "\rreading segment {at} of {of}{end}").ok();
 }
 
@@ -253,7 +253,7 @@ fn verify(out: &mut impl Write, found: &Inspection) -> usize {
         }
         for (from, to) in &segment.damage {
             if at == last && *to == segment.bytes && found.in_use {
-                // What a broker is just writing is not whole yet.
+                // A record that the broker is writing is not complete yet.
                 continue;
             }
             say(format!("{}: bytes {from} to {to} are not a record", segment.file));
@@ -288,7 +288,8 @@ fn dump(out: &mut impl Write, record: &Record<'_>, lines: bool) -> io::Result<()
     writeln!(out, "{offset}\t{received}\t{level}\t{publisher}\t{sequence}\t{entries}")
 }
 
-/// A line as publishers send it, and after a tab each of its tags, for which a line has no place.
+/// A line as publishers send it, followed by its tags, separated by tab characters, because lines
+/// cannot contain tags.
 fn write_line(out: &mut impl Write, line: &Line<'_>, tags: &Tags<'_>) -> io::Result<()> {
     write!(out, "{line}")?;
     for (tag, value) in tags.clone() {

@@ -132,7 +132,7 @@ pub enum AllowedError {
         most: usize,
     },
     /// Anybody could add a key.
-    #[error("{}: every user can write to it, and so add keys; run `chmod o-w {}`", .file.display(), .file.display())]
+    #[error("{}: every user can write to it and could add keys; run `chmod o-w {}`", .file.display(), .file.display())]
     Writable {
         /// The file.
         file: PathBuf,

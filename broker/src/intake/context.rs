@@ -1,4 +1,4 @@
-//! What the thread of an intake works with.
+//! The interface between the broker and the thread of an intake.
 
 use super::Link;
 use crate::counters::IntakeCounters;
@@ -14,42 +14,42 @@ use zibrato::daemon::{LogLimit, Stop, one_line};
 use zibrato::window::OVERFLOW_NAME;
 use zibrato::wire::{BatchId, Line, batch_topic};
 
-/// How long an intake that always has something to read may go on when the broker stops.
+/// Maximum time that an intake keeps reading after the broker begins to stop.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// How soon batches are sent again that found the router's queue full.
+/// Pause before batches are sent again after the router's queue was full.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// The longest wait for an acknowledgement.
+/// Maximum wait for an acknowledgement.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// The most bytes of a sample that are logged.
+/// Maximum size of a logged sample, in bytes.
 const SAMPLE_BYTES: usize = 120;
 
-/// The reason of measurements that come while too many series wait for the router.
+/// The reason for measurements that arrive while too many series are queued for the router.
 const BUSY: &str = "busy";
 
-/// The reason of batches that the router did not take before the end.
+/// The reason for batches that the router did not accept before the end.
 const STOP: &str = "stop";
 
-/// What the thread of an [`Intake`](super::Intake) works with. It folds measurements for a second,
-/// publishes them as batches, and counts.
+/// The interface for the thread of an [`Intake`](super::Intake). It aggregates measurements for a
+/// second, publishes them as batches, and counts.
 pub struct IntakeContext {
     pub(super) name: &'static str,
     level: String,
     stop: Stop,
-    /// When reading ends, once the broker stops.
+    /// When reading ends, after the broker begins to stop.
     stop_by: Option<Instant>,
     windows: LineWindows,
     /// A PUSH socket to the router.
     router: zmq::Socket,
-    /// Batches that found the router's queue full.
+    /// Batches that did not fit into the router's queue.
     pending: VecDeque<FoldedBatch>,
-    /// The highest sequence published at each level whose batches are not acknowledged.
+    /// The highest sequence of each level with unacknowledged batches.
     unacknowledged: BTreeMap<String, u64>,
     link: Arc<Link>,
     pub(super) counters: IntakeCounters,
-    /// The first of what was rejected since the last line about it.
+    /// The first rejected input since the last log line about it.
     sample: Option<(&'static str, String)>,
     rejected: u64,
     rejections: LogLimit<60>,
@@ -98,17 +98,18 @@ impl IntakeContext {
         &self.stop
     }
 
-    /// The time in unix milliseconds, as of the last [`wait`](Self::wait).
+    /// The time of the last [`wait`](Self::wait), in Unix milliseconds.
     #[must_use]
     pub const fn now_ms(&self) -> u64 {
         self.now_ms
     }
 
-    /// Waits until one of `readable` can be read, and returns true; meanwhile publishes what was folded
-    /// whenever a second is over. Returns false when the broker stops and nothing is left to read, or a
-    /// second after it began to stop.
+    /// Waits until one of `readable` is readable, and returns `true`. Meanwhile it publishes the
+    /// aggregated measurements once a second. Returns `false` when the broker stops and nothing is
+    /// left to read, or a second after it began to stop.
     ///
-    /// The caller reads without blocking, and calls this again after some hundred packets at most.
+    /// The caller must read without blocking, and call this again after at most some hundred
+    /// packets.
     pub fn wait(&mut self, readable: &[BorrowedFd<'_>]) -> bool {
         loop {
             let now_ms = clock::unix_ms();
@@ -125,7 +126,7 @@ impl IntakeContext {
             if self.stop_by.is_none() {
                 items.push(PollFd::new(&self.stop, PollFlags::IN));
             }
-            // An interrupted wait is a short one.
+            // A signal ends the wait early.
             let is_ready = poll(&mut items, Some(&timeout)).is_ok_and(|ready| ready > 0);
             let can_read =
                 is_ready && items[..readable.len()].iter().any(|i| !i.revents().is_empty());
@@ -159,8 +160,8 @@ impl IntakeContext {
         self.counters.bytes += bytes as u64;
     }
 
-    /// Folds a measurement, which is published when the second is over. One that is not valid is
-    /// rejected for the [reason](zibrato::wire::LineError::reason) that says why.
+    /// Adds a measurement, which is published when the second is over. An invalid one is rejected
+    /// and counted by its [reason](zibrato::wire::LineError::reason).
     pub fn fold(&mut self, line: &Line<'_>) {
         if let Err(error) = line.check() {
             return self.reject(error.reason(), line.name.as_bytes());
@@ -177,8 +178,7 @@ impl IntakeContext {
         }
     }
 
-    /// Counts something that cannot be used under `reason`, a constant word, and logs a sample now and
-    /// then.
+    /// Counts invalid input by `reason`, a constant word, and logs samples at a limited rate.
     pub fn reject(&mut self, reason: &'static str, sample: &[u8]) {
         self.counters.reject(reason, 1);
         self.rejected += 1;
@@ -188,8 +188,9 @@ impl IntakeContext {
         }
     }
 
-    /// Publishes what was folded, and waits at most `timeout` until all of it is acknowledged: on disk,
-    /// if the broker keeps its level. For protocols that answer their clients.
+    /// Publishes the aggregated measurements, and waits at most `timeout` until all of them are
+    /// acknowledged (on disk, if the broker keeps their level). For protocols that answer their
+    /// clients.
     pub fn publish(&mut self, timeout: Duration) -> bool {
         let until = Instant::now() + timeout.min(LONGEST_WAIT);
         let mut is_flushed = false;
@@ -221,7 +222,8 @@ impl IntakeContext {
         }
     }
 
-    /// Turns what was folded into batches, unless some are still on their way.
+    /// Encodes the aggregated measurements as batches, unless earlier ones are still
+    /// unacknowledged.
     fn flush(&mut self) {
         self.take_acks(Duration::ZERO);
         if self.pending.is_empty() && self.unacknowledged.is_empty() {
@@ -254,7 +256,7 @@ impl IntakeContext {
         }
     }
 
-    /// Sends batches as long as the router's queue has room.
+    /// Sends batches until the router's queue is full.
     fn send_pending(&mut self) {
         while let Some(batch) = self.pending.pop_front() {
             if self.send(&batch, zmq::DONTWAIT).is_err() {
@@ -281,7 +283,7 @@ impl IntakeContext {
         }
     }
 
-    /// Publishes what is left. What the router does not take in time is counted as rejected.
+    /// Publishes the rest. Batches that the router does not accept in time are counted as rejected.
     pub(super) fn finish(&mut self, timeout: Duration) {
         self.now_ms = clock::unix_ms();
         self.close_windows();

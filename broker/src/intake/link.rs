@@ -1,11 +1,12 @@
-//! What an intake's thread and the router share: counters one way, acknowledgements the other.
+//! Data that an intake's thread and the router share: counters in one direction, acknowledgements
+//! in the other.
 
 use crate::counters::IntakeCounters;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::wire::{Ack, PublisherId};
 
-/// Between one intake's thread and the router.
+/// The link between an intake's thread and the router.
 #[derive(Debug)]
 pub(crate) struct Link {
     publisher: PublisherId,
@@ -31,29 +32,29 @@ impl Link {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is a plain assignment, so a panic elsewhere leaves nothing half done.
+        // Each change is an assignment, so a panic leaves valid data.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leaves the thread's counters for the router.
+    /// Stores the thread's counters for the router.
     pub(super) fn store(&self, counters: &IntakeCounters) {
         self.state().counters.clone_from(counters);
     }
 
-    /// Copies what the thread counts, which is all but its batches.
+    /// Copies the thread's counters, except that of batches.
     pub(crate) fn load(&self, into: &mut IntakeCounters) {
         let batches = into.batches;
         into.clone_from(&self.state().counters);
         into.batches = batches;
     }
 
-    /// Tells the thread what is safe.
+    /// Passes an acknowledgement to the thread.
     pub(crate) fn acknowledge(&self, ack: Ack) {
         self.state().ack.sequences.extend(ack.sequences);
         self.acknowledged.notify_all();
     }
 
-    /// Takes what was acknowledged since the last call. Waits for it at most `timeout`.
+    /// Returns the acknowledgements since the last call. Waits for them at most `timeout`.
     pub(super) fn take_ack(&self, timeout: Duration) -> Ack {
         let until = Instant::now() + timeout;
         let mut state = self.state();

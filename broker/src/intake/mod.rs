@@ -1,7 +1,7 @@
 //! Intakes: the ways into the broker.
 //!
-//! There are two kinds. The ZeroMQ intakes are the rows of [`SOCKETS`]; the router polls their sockets.
-//! Every other intake runs in a thread of its own, and implements [`Intake`].
+//! There are two kinds. The ZeroMQ intakes are the rows of [`SOCKETS`]; the router polls their
+//! sockets. Every other intake implements [`Intake`] and runs in its own thread.
 //!
 //! # How to add an intake
 //!
@@ -20,10 +20,10 @@
 //!                └──────────────── acknowledgements ─────────────┘
 //! ```
 //!
-//! The thread publishes batches as any publisher does, with an id and sequences of its own, and no more
-//! than one interval's worth at a time: until the router has acknowledged them, which it does when they
-//! are on disk, the thread goes on folding. So memory is bounded by the number of series, and what does
-//! not fit is rejected and counted.
+//! The thread publishes batches like any publisher, with its own id and sequences, and at most
+//! those of one interval at a time. Until the router has acknowledged them, which it does when they
+//! are on disk, the thread continues to aggregate. So memory is bounded by the number of series;
+//! further measurements are rejected and counted.
 
 mod context;
 mod link;
@@ -60,7 +60,7 @@ pub(crate) const SOCKETS: [SocketSpec; 2] = [
 /// Any error of an intake.
 pub type IntakeError = Box<dyn Error + Send + Sync>;
 
-/// A way into the broker that runs in a thread of its own.
+/// An intake that runs in its own thread.
 ///
 /// ```
 /// use std::net::UdpSocket;
@@ -100,14 +100,13 @@ pub type IntakeError = Box<dyn Error + Send + Sync>;
 /// # Ok::<(), zibrato_broker::StartError>(())
 /// ```
 pub trait Intake: fmt::Debug + Send + Sync + 'static {
-    /// The word for it in metrics and log lines: 1 to 12 lowercase letters, digits and `_`, and no other
-    /// intake's.
+    /// Its unique name in metrics and log lines: 1 to 12 lowercase letters, digits and `_`.
     fn name(&self) -> &'static str;
 
-    /// Opens what it listens on. The broker starts only if that succeeds.
+    /// Binds the addresses on which it listens. The broker starts only if that succeeds.
     ///
     /// # Errors
-    /// Whatever keeps it from listening. The text should say what to change.
+    /// The error that prevents it from listening. The text should say what to change.
     fn open(&self) -> Result<OpenIntake, IntakeError>;
 }
 
@@ -118,13 +117,13 @@ pub struct OpenIntake {
     run: Box<Run>,
 }
 
-/// What an intake's thread runs.
+/// The function that an intake's thread runs.
 type Run = dyn FnOnce(&mut IntakeContext) -> Result<(), IntakeError> + Send;
 
 impl OpenIntake {
-    /// An intake that listens at `address`. `run` is called once, in a thread of its own, and should
-    /// return when [`IntakeContext::wait`] returns false. If it returns earlier, fails or panics, that
-    /// is logged and counted, and the broker goes on without the intake.
+    /// An intake that listens at `address`. `run` is called once, in a separate thread, and should
+    /// return when [`IntakeContext::wait`] returns `false`. If it returns earlier, fails or panics,
+    /// that is logged and counted, and the broker continues without the intake.
     pub fn new(
         address: impl fmt::Display,
         run: impl FnOnce(&mut IntakeContext) -> Result<(), IntakeError> + Send + 'static,

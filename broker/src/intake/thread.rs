@@ -10,20 +10,20 @@ use std::time::{Duration, Instant};
 use zibrato::daemon::{NotifyOnDrop, Stop};
 use zibrato::wire::PublisherId;
 
-/// The most batches that wait on either side of the path to the router.
+/// Maximum number of batches queued on each side of the path to the router.
 const MAX_BATCHES: i32 = 8;
 
-/// How long an intake that ends may wait for the router to take its last batches.
+/// Maximum wait of an intake that ends until the router has accepted its last batches.
 const LAST_BATCHES: Duration = Duration::from_secs(1);
 
-/// Intakes that listen, and do not run yet.
+/// Intakes that listen but do not run yet.
 #[derive(Debug)]
 pub(crate) struct Opened {
     threads: Vec<ReadyThread>,
     stop: Stop,
 }
 
-/// An intake whose thread is not started.
+/// An intake whose thread is not started yet.
 #[derive(Debug)]
 struct ReadyThread {
     address: String,
@@ -112,8 +112,8 @@ impl IntakeThreads {
         self.threads.iter().map(|thread| (thread.name, &*thread.address))
     }
 
-    /// Has the threads read what is there, publish it and end; returns whether all have ended in time.
-    /// Meanwhile the router has to take what they publish.
+    /// Lets the threads read what has arrived, publish it and end. Returns whether all have ended
+    /// in time. Meanwhile the router must accept what they publish.
     pub(crate) fn stop(&mut self, by: Instant) -> bool {
         if let Some(stop) = &self.stop {
             stop.raise();
@@ -122,7 +122,7 @@ impl IntakeThreads {
         for IntakeThread { name, ended, handle, .. } in &mut self.threads {
             let Some(running) = handle.take() else { continue };
             if ended.wait(by.saturating_duration_since(Instant::now())) {
-                // It has said its last word, so this does not wait.
+                // The thread has reported its end, so this does not block.
                 drop(running.join());
             } else {
                 all_ended = false;
@@ -139,7 +139,7 @@ impl Drop for IntakeThreads {
     }
 }
 
-/// Runs an intake to its end, whatever that is.
+/// Runs an intake until it returns, fails or panics.
 fn run(mut context: IntakeContext, run: Box<Run>) {
     let ended = catch_unwind(AssertUnwindSafe(|| run(&mut context)));
     let error = match ended {

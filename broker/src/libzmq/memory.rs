@@ -207,9 +207,9 @@ impl Watch {
         self.is_low = bytes < self.max_bytes / 4;
         let mebibytes = bytes >> 20;
         if is_short && is_due(&mut self.complained, COMPLAIN_EVERY) {
-            let why = "the process uses more than half of --max-memory; heavy senders and stalled \
-                       readers are disconnected and may reconnect, and readers of the journal get \
-                       little at a time";
+            let why = "the process uses more than half of --max-memory: heavy senders and stalled \
+                       readers are disconnected (they may reconnect), and readers of the journal \
+                       get smaller answers";
             tracing::error!(event = "too_much_memory", mebibytes, from = self.max_bytes >> 20, why);
         }
         match (std::mem::replace(&mut self.is_short, is_short), is_short) {

@@ -122,9 +122,9 @@ impl FetchHandler {
                 event = "cursors_lost",
                 lines,
                 known = handler.cursors.iter().count(),
-                why = "a reader whose cursor is not known starts at the oldest batch that is kept, \
-                       so windows that it had delivered are delivered again; batches that were \
-                       deleted, or of levels that nobody wants until it comes, are skipped"
+                why = "a reader whose cursor is lost starts at the oldest batch that is kept, so \
+                       it delivers windows again; it misses batches that were deleted, and levels \
+                       that nobody subscribes to before it starts"
             );
         } else if lines > 0 {
             tracing::warn!(
@@ -284,7 +284,7 @@ impl FetchHandler {
         let Commit { reader, at } = commit;
         self.admit(reader, ("", from), now)?;
         if self.known(Some(*at)).is_none() {
-            let text = format!("the journal has no offset {} under this number", at.offset);
+            let text = format!("the journal with this number has no offset {}", at.offset);
             return Err(refusal(Refusal::Malformed, &text));
         }
         if self.cursors.get(&reader.name).is_none() {
@@ -305,8 +305,8 @@ impl FetchHandler {
     pub(crate) fn save(&mut self, now: Instant) -> Result<(), Refused> {
         self.saving.save(&mut self.cursors, self.log.directory(), now).map_err(|problem| {
             let text = format!(
-                "the broker has the position, but cannot write it to disk now and keeps trying: \
-                 {problem}"
+                "the broker has received the position but cannot write it to disk, and keeps \
+                 trying: {problem}"
             );
             refusal(Refusal::NotSaved, &text)
         })

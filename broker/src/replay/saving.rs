@@ -51,8 +51,8 @@ impl Saving {
         };
         let folder = directory.path().display();
         let problem = format!(
-            "the folder {folder} cannot be written: {error}; see to its permissions and to the room \
-             on its disk"
+            "the folder {folder} cannot be written: {error}; check its permissions and the free \
+             space on its disk"
         );
         if self.told.admits() {
             let why = "readers continue; after a restart of the broker they start at their last \

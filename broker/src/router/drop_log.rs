@@ -80,7 +80,7 @@ impl DropLog {
             }
         }
         if slow > 0 {
-            let why = "it reads more slowly than others publish, and loses messages";
+            let why = "a subscriber reads more slowly than others publish, and loses messages";
             tracing::warn!(event = "slow_subscriber", times = slow, why);
         }
         self.logged.clone_from(now);
@@ -130,7 +130,7 @@ fn may(last_ms: &mut Option<u64>, now_ms: u64) -> bool {
 fn why_refused(reason: &str) -> &'static str {
     match reason {
         "broken_off" => {
-            "the client disconnected during the handshake; if this goes on, it may lack the keys \
+            "the client disconnected during the handshake; if this repeats, it may lack the keys \
              that the broker requires, or not speak ZeroMQ's protocol"
         }
         "mechanism" => "the client encrypts and the broker does not, or the other way round",
@@ -153,7 +153,7 @@ fn meaning(reason: &str) -> &'static str {
         "revoked" => "its sender's key was taken off the list of --allowed-keys",
         "fields" => "a line does not have 6 fields, level|mtype|name|value|timestamp|source",
         "level" => {
-            "a level is empty, too long, kept for the protocol, or contains a control character"
+            "a level is empty, too long, reserved for the protocol, or contains a control character"
         }
         "member" => "a member of a set is empty, too long, or contains a control character",
         "mtype" => "the mtype of a line is not counter, gauge, set or timer",
@@ -163,14 +163,17 @@ fn meaning(reason: &str) -> &'static str {
         "value" => "the value of a line is not a finite decimal number",
         "empty" => "a message contained no line",
         "frames" => "a message has neither 1 frame (lines) nor 3 frames (a batch)",
-        "id" => "the id of a batch does not have 24 bytes",
+        "id" => "the id of a batch is not 24 bytes long",
         "sequence" => "a batch has sequence 0; sequences start at 1",
         "topic" => "the topic of a batch is not `zb1|<level>|`",
         "version" => "a batch has a version that this broker does not know; upgrade the broker",
-        "expansion" => "part of a batch could not be decoded to make lines of it",
+        "expansion" => {
+            "entries of a batch could not be decoded; subscribers that read lines do \
+                        not get them"
+        }
         "levels" => {
-            "there were lines of too many levels in one second; further ones do not reach \
-                     workers"
+            "lines of too many levels arrived in one second; those of further levels do not reach \
+             workers"
         }
         "send" => "a message could not be sent",
         _ => "it is invalid; --log-level debug says why",

@@ -1,4 +1,4 @@
-//! What subscribers get: batches, lines and control messages.
+//! The output to subscribers: batches, lines and control messages.
 
 use super::xpub::{Sent, Xpub};
 use crate::counters::Counters;
@@ -7,10 +7,11 @@ use std::fmt::Write;
 use zibrato::wire::Stamp;
 use zmq::Message;
 
-/// The most lines that are sent at once. One at a time would wake the writing thread for each.
+/// Maximum number of lines sent at once. Sending them one by one would wake the I/O thread for
+/// each.
 const MAX_LINES: usize = 256;
 
-/// What stands for the level when a subscriber misses a control message.
+/// The label, instead of a level, for control messages that a subscriber misses.
 const CONTROL: &str = "zb!";
 
 /// Sends to subscribers, and counts.
@@ -64,7 +65,7 @@ impl Output {
         if self.lines.len() < MAX_LINES { Ok(()) } else { self.send_lines(counters) }
     }
 
-    /// Sends the lines that wait. Each begins with its level.
+    /// Sends the queued lines. Each begins with its level.
     pub(super) fn send_lines(&mut self, counters: &mut Counters) -> zmq::Result<()> {
         let mut lines = std::mem::take(&mut self.lines);
         counters.published_lines += lines.len() as u64;

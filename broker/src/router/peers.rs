@@ -12,14 +12,14 @@ const EVENTS: [zmq::SocketEvent; 4] = [
     zmq::SocketEvent::HANDSHAKE_FAILED_PROTOCOL,
 ];
 
-/// What libzmq says with the last event if the peer does not encrypt, or not in the same way.
+/// The value of the last event if the peer uses another mechanism.
 const MECHANISM_MISMATCH: u32 = 0x1100_0002;
 
-/// What it says if the peer took another key for the broker's.
+/// The value of the last event if the peer has a wrong key for the broker.
 const CRYPTOGRAPHIC: u32 = 0x1100_0001;
 
-/// The most events that wait to be taken. Beyond it libzmq waits, and all its sockets with it, so
-/// there is room for far more than come and go in a second.
+/// Maximum number of queued events. Beyond it libzmq blocks, with all its sockets, so the queue is
+/// much longer than the number of events per second.
 const MAX_WAITING: i32 = 100_000;
 
 /// The monitor of one socket.
@@ -28,7 +28,7 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// Begins to watch `socket`; `name` is unique in the context.
+    /// Starts to monitor `socket`; `name` must be unique in the context.
     pub(crate) fn watch(
         context: &zmq::Context,
         socket: &zmq::Socket,
@@ -44,10 +44,10 @@ impl Monitor {
         Ok(Self { events })
     }
 
-    /// Counts the events that have come.
+    /// Counts the queued events.
     pub(crate) fn count(&self, peers: &mut PeerCounters) {
         for _ in 0..MAX_WAITING {
-            // Nothing more to read is the usual end.
+            // Usually there is nothing more to read.
             let Ok(event) = self.events.recv_msg(DONTWAIT) else { return };
             let mut more = event.get_more();
             while more && let Ok(frame) = self.events.recv_msg(DONTWAIT) {
@@ -71,7 +71,7 @@ impl Monitor {
         }
     }
 
-    /// Stops watching `socket`, which has to be the one that is watched.
+    /// Stops monitoring `socket`, which must be the monitored one.
     pub(crate) fn stop(self, socket: &mut zmq::Socket, peers: &mut PeerCounters) {
         self.count(peers);
         if let Err(error) = stop_monitor(socket) {

@@ -1,18 +1,18 @@
-//! Receives one message, whatever number of frames it has, without ever keeping more than three.
+//! Receives a message with any number of frames, and keeps at most three of them.
 
 use zmq::{DONTWAIT, Message};
 
-/// A place for the frames of one message, used again for the next.
+/// Buffers for the frames of one message, which are reused for the next.
 pub(crate) struct Inbox {
     frames: [Message; 3],
 }
 
-/// A message that has come.
+/// A received message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Received {
-    /// How many frames it had. The inbox keeps the first three.
+    /// Number of frames. The inbox keeps the first three.
     pub(crate) frames: usize,
-    /// How many bytes they had.
+    /// Total number of bytes.
     pub(crate) bytes: u64,
 }
 
@@ -21,7 +21,7 @@ impl Inbox {
         Self { frames: std::array::from_fn(|_| Message::new()) }
     }
 
-    /// Takes the next message from `socket`, if there is one.
+    /// Receives the next message from `socket`, if there is one.
     pub(crate) fn receive(&mut self, socket: &zmq::Socket) -> zmq::Result<Option<Received>> {
         if !next_frame(socket, &mut self.frames[0])? {
             return Ok(None);
@@ -29,7 +29,7 @@ impl Inbox {
         let mut received = Received { frames: 1, bytes: self.frames[0].len() as u64 };
         let mut more = self.frames[0].get_more();
         let mut unwanted = Message::new();
-        // All frames of a message are there when the first one is.
+        // All frames of a message are available when the first one is.
         while more {
             let place = self.frames.get_mut(received.frames).unwrap_or(&mut unwanted);
             if !next_frame(socket, place)? {
@@ -47,12 +47,12 @@ impl Inbox {
         &self.frames[0]
     }
 
-    /// The first frame, to ask libzmq whose it is.
+    /// The first frame, for asking libzmq about its sender.
     pub(crate) fn first_mut(&mut self) -> &mut Message {
         &mut self.frames[0]
     }
 
-    /// Who sent the message, as far as libzmq says: its address, and its key if it has one.
+    /// The sender of the message, as far as libzmq knows: its address, and its key if it has one.
     pub(crate) fn peer(&mut self) -> String {
         let first = &mut self.frames[0];
         let address = first.gets("Peer-Address").unwrap_or_default().to_owned();
@@ -67,7 +67,7 @@ impl Inbox {
         std::mem::replace(&mut self.frames[0], Message::new())
     }
 
-    /// All three places.
+    /// All three buffers.
     pub(crate) fn frames(&self) -> &[Message; 3] {
         &self.frames
     }
@@ -78,7 +78,7 @@ impl Inbox {
     }
 }
 
-/// Takes the next frame, and says whether there was one.
+/// Receives the next frame, and returns whether there was one.
 fn next_frame(socket: &zmq::Socket, frame: &mut Message) -> zmq::Result<bool> {
     loop {
         match socket.recv(frame, DONTWAIT) {

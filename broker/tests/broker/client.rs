@@ -1,4 +1,4 @@
-//! One who reads the journal of a broker.
+//! A reader of a broker's journal.
 
 use crate::harness::{Bench, DEADLINE};
 use std::time::Instant;
@@ -7,14 +7,14 @@ use zibrato::wire::{
     ReplayRequest, Stamp, topic_level,
 };
 
-/// One who reads under a name.
+/// A reader with a name.
 pub(crate) struct Client {
     pub(crate) socket: zmq::Socket,
     pub(crate) reader: Reader,
     levels: Vec<String>,
 }
 
-/// What a fetch brought: its head, and level, id, offset and body of each batch.
+/// The result of a fetch: its head, and level, id, offset and body of each batch.
 pub(crate) type Fetching = (Fetched, Vec<(String, BatchId, u64, Vec<u8>)>);
 
 impl Client {

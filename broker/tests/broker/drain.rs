@@ -1,4 +1,4 @@
-//! Stopping loses nothing that was taken, and is not held up by anybody.
+//! A stop loses nothing that was accepted, and no peer can delay it.
 
 use crate::harness::{ANNA, Bench, DEADLINE, Seen, batch};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ fn what_was_sent_before_the_stop_arrives() {
         push.send_multipart(batch("info", ANNA, sequence), 0).unwrap();
         push.send("info|c|line|1|1700000000|s", 0).unwrap();
     }
-    // It has begun, and is not yet done.
+    // It has begun, but is not done yet.
     bench.until("it has begun", || bench.broker.counters().batches() > 0);
     let report = bench.broker.stop(DEADLINE);
     assert_eq!(report.end, End::Clean);
@@ -38,7 +38,7 @@ fn what_was_sent_before_the_stop_arrives() {
 
 #[test]
 fn everything_acknowledged_was_published_though_the_publisher_never_ceases() {
-    // Room enough for whatever the reader lags behind.
+    // Enough space for messages that the reader has not read yet.
     let bench = Bench::with(Config::new().high_water(1_000_000));
     let subscriber = bench.subscribe(&["zb1|info|"]);
     let acks = bench.subscribe(&["zb!ack|"]);
@@ -51,7 +51,7 @@ fn everything_acknowledged_was_published_though_the_publisher_never_ceases() {
         .spawn(move || {
             let mut sequence = 0;
             while !stop_pushing.load(Ordering::Relaxed) {
-                // Refused once the broker is gone.
+                // Fails once the broker is gone.
                 if push.send_multipart(batch("info", ANNA, sequence + 1), 0).is_ok() {
                     sequence += 1;
                 }
@@ -59,7 +59,7 @@ fn everything_acknowledged_was_published_though_the_publisher_never_ceases() {
             sequence
         })
         .unwrap();
-    // Reads all the while, so that nothing is lost because of a full queue.
+    // Reads continuously, so that nothing is lost because of a full queue.
     let reader = std::thread::Builder::new()
         .spawn(move || {
             subscriber.socket.set_rcvtimeo(2_000).unwrap();

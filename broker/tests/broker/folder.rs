@@ -1,5 +1,5 @@
-//! What happens to a journal's folder under a running broker: what it has acknowledged is on disk
-//! under its name, or it acknowledges nothing and says why.
+//! Faults of the journal's folder under a running broker: acknowledged batches are on disk under
+//! its path, or the broker acknowledges nothing and reports why.
 
 mod lock;
 
@@ -26,7 +26,7 @@ struct Kept {
 }
 
 fn settings(folder: &Path) -> JournalConfig {
-    // Not the broker's own numbers, which come every second.
+    // Without the broker's own measurements, which are published every second.
     let levels = WantedLevels { all: false, levels: ["info".parse().unwrap()].into() };
     JournalConfig::new(folder).min_free_percent(0.0).keep_levels(levels)
 }
@@ -115,7 +115,7 @@ fn a_folder_that_is_deleted_is_made_again_with_what_was_acknowledged() {
     kept.client("1").fetch(None, 0);
     kept.sends(5);
     fs::remove_dir_all(&folder).unwrap();
-    // Also when nothing comes.
+    // Also when nothing arrives.
     kept.bench.until("it is made again", || folder.join("id").exists());
     kept.bench.until("so are the cursors", || folder.join("cursors").exists());
     kept.sends(5);
@@ -301,7 +301,7 @@ fn while_cursors_cannot_be_saved_delivery_goes_on_and_everybody_is_told() {
     let client = kept.client("1");
     client.fetch(None, 0);
     kept.sends(5);
-    // What stands in the way of a new file, for root as well.
+    // An obstacle to creating a file, even for root.
     let obstacle = dir.path().join("cursors.new");
     fs::create_dir(&obstacle).unwrap();
     let journal = client.fetch(None, 0).0.next.journal;
@@ -319,7 +319,7 @@ fn while_cursors_cannot_be_saved_delivery_goes_on_and_everybody_is_told() {
     Client::new(&kept.bench, "new", "1", &["info"]).fetch(None, 0);
     kept.is_unready("cursors cannot be saved");
     kept.is_unready(&dir.path().display().to_string());
-    kept.is_unready("see to its permissions and to the room on its disk");
+    kept.is_unready("check its permissions and the free space on its disk");
     let page = kept.page("/metrics");
     assert!(page.contains("zibrato_broker_cursors_writable 0"), "{page}");
     assert!(!page.contains("zibrato_broker_cursor_save_failures_total 0"), "{page}");
@@ -347,14 +347,14 @@ fn readers_whose_cursors_are_lost_begin_with_the_oldest_batch() {
         }
     };
     break_both();
-    // It is remembered, also when the broker is started again before the reader has come.
+    // It is remembered, even if the broker restarts before the reader connects.
     drop(Kept::start(dir.path()));
     let kept = Kept::start(dir.path());
     let sequences = |client: &Client| {
         client.fetch_all(None).1.iter().map(|(_, id, ..)| id.sequence).collect::<Vec<_>>()
     };
     assert_eq!(sequences(&kept.client("2")), [1, 2, 3, 4, 5]);
-    // Long afterwards, a name that is not known is new.
+    // Much later, an unknown name is a new one.
     drop(kept);
     let lost = fs::File::options().write(true).open(dir.path().join("cursors.lost")).unwrap();
     lost.set_modified(std::time::SystemTime::now() - Duration::from_secs(25 * 3_600)).unwrap();

@@ -6,7 +6,7 @@ use zibrato::wire::{
 };
 use zibrato_broker::{Broker, Config};
 
-/// How long anything may take before a test fails.
+/// Maximum time to wait before a test fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A broker and the context of everything around it.
@@ -56,8 +56,8 @@ impl Bench {
 
     pub(crate) fn connect(&self, kind: zmq::SocketType, port: u16) -> zmq::Socket {
         let socket = self.context.socket(kind).unwrap();
-        // What is pushed has to leave, even if its socket is closed at once. A subscriber would wait
-        // for the broker only to cancel its topics.
+        // Pushed messages must be sent even if the socket is closed immediately. A subscriber would
+        // wait for the broker only to cancel its topics.
         let linger = if kind == zmq::PUSH { DEADLINE.as_millis() as i32 } else { 0 };
         socket.set_linger(linger).unwrap();
         socket.set_rcvtimeo(DEADLINE.as_millis() as i32).unwrap();
@@ -77,7 +77,7 @@ impl Bench {
     }
 }
 
-/// A message as a subscriber sees it.
+/// A message as a subscriber receives it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Seen {
     Ack(String, Ack),
@@ -140,7 +140,7 @@ impl Subscriber {
         (0..count).map(|at| self.next().unwrap_or_else(|| panic!("no message {at}"))).collect()
     }
 
-    /// The next lines; every message has to be one.
+    /// The next lines; every message must be one.
     #[track_caller]
     pub(crate) fn lines(&self, count: usize) -> Vec<String> {
         let line = |seen| match seen {
@@ -150,7 +150,7 @@ impl Subscriber {
         self.take(count).into_iter().map(line).collect()
     }
 
-    /// Whether nothing is there to read.
+    /// Whether there is nothing to read.
     pub(crate) fn is_quiet(&self) -> bool {
         self.socket.poll(zmq::POLLIN, 0).unwrap() == 0
     }

@@ -1,4 +1,4 @@
-//! Whatever comes in, good measurements beside it arrive, and all of it is counted.
+//! With any invalid input, valid measurements arrive, and everything is counted.
 
 use crate::client::Client;
 use crate::harness::{ANNA, Bench, DEADLINE, Seen, batch};
@@ -98,7 +98,7 @@ fn garbage_on_every_port_cuts_its_sender_and_nobody_else() {
     let bench = Bench::start();
     let lines = bench.subscribe(&["info|"]);
     let (push, legacy) = (bench.push(), bench.legacy());
-    // Bytes that look random, and bytes that greet well and then go on badly.
+    // Random bytes, and bytes with a valid greeting and an invalid continuation.
     let noise: Vec<u8> =
         (0..1_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let mut greeting = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0];
@@ -146,7 +146,8 @@ fn a_peer_that_connects_and_says_nothing_holds_nothing_up() {
     let lines = bench.subscribe(&["info|"]);
     bench.push().send(GOOD, 0).unwrap();
     assert_eq!(lines.lines(1), [GOOD]);
-    // It is greeted, so the connection is alive; and it does not keep the broker from stopping.
+    // It gets a greeting, so the connection is alive; and it does not prevent the broker from
+    // stopping.
     for mut peer in silent {
         peer.set_read_timeout(Some(DEADLINE)).unwrap();
         assert!(peer.read(&mut [0; 10]).unwrap() > 0);
@@ -175,7 +176,7 @@ fn what_subscribers_send_that_is_no_subscription_is_counted_and_ignored() {
 
 #[test]
 fn who_has_sent_half_of_much_is_cut_before_the_broker_has_no_memory_left() {
-    // More than the tests beside this one have, and less than what is sent.
+    // More than parallel tests use, and less than what is sent.
     let bench = Bench::with(Config::new().max_memory(300 << 20));
     let lines = bench.subscribe(&["info|"]);
     let mut half = handshake("PUSH");
@@ -195,7 +196,7 @@ fn who_has_sent_half_of_much_is_cut_before_the_broker_has_no_memory_left() {
         peer.write_all(&half).ok();
         held.push(peer);
     }
-    // Who has sent little is not cut off, and has lost nothing.
+    // A client that has sent little is not disconnected, and has lost nothing.
     push.send(GOOD, 0).unwrap();
     let sent = held.len() + 1;
     assert_eq!(lines.lines(sent), vec![GOOD; sent]);
@@ -257,7 +258,7 @@ fn who_reads_nothing_of_the_journal_is_cut_off_and_others_are_answered() {
             bytes.extend_from_slice(&body);
         }
         let mut peer = TcpStream::connect(("127.0.0.1", bench.broker.replay_port())).unwrap();
-        // So that the system does not take the answer in its stead.
+        // So that the system does not buffer the answer.
         rustix::net::sockopt::set_socket_recv_buffer_size(&peer, 4_096).unwrap();
         peer.write_all(&handshake("DEALER")).unwrap();
         // Who sends more before it has read what the broker is, is cut off.

@@ -1,4 +1,4 @@
-//! The pages say what the broker does.
+//! The HTTP pages report the state of the broker.
 
 use crate::harness::{ANNA, Bench, DEADLINE, batch};
 use std::io::{Read, Write};

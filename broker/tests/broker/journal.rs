@@ -1,4 +1,5 @@
-//! A broker with a journal: what it acknowledges is on disk, and readers get it at their own pace.
+//! A broker with a journal: acknowledged batches are on disk, and readers get them at their own
+//! pace.
 
 use crate::client::{Client, Fetching};
 use crate::harness::{Bench, Seen, batch};
@@ -91,7 +92,7 @@ fn a_broker_that_starts_again_knows_batches_sequences_and_cursors() {
     assert!(bench.broker.wanted().all || bench.broker.counters().journal.is_none());
     let acks = bench.subscribe(&[&zibrato::wire::ack_topic(me)]);
     let push_socket = bench.push();
-    // Sent again, because its acknowledgement was lost: taken once.
+    // Sent again, because its acknowledgement was lost: accepted once.
     push(&push_socket, "info", me, 5);
     until_acknowledged(&acks, "info", 5);
     push(&push_socket, "info", me, 6);
@@ -178,7 +179,7 @@ fn a_name_is_for_one_reader_at_a_time() {
     assert_eq!(second.refused(&ReplayRequest::Commit(commit)).0, Refusal::Owned);
     let delete = ReplayRequest::Delete(Named { name: "a".to_owned() });
     assert_eq!(second.refused(&delete).0, Refusal::Owned);
-    // What the first one still waits for does not take the name again.
+    // A pending request of the first one does not acquire the name again.
     first.socket.send_multipart(first.request(None, 10_000, 1).encode(), 0).unwrap();
     first.ask(&ReplayRequest::Release(first.reader.clone()));
     bench.until("the level is wanted", || bench.broker.wanted().wants("info"));

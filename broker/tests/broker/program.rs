@@ -1,4 +1,4 @@
-//! The program: what it says, and with which code it ends.
+//! The program: its output and exit codes.
 
 use crate::harness::{Bench, DEADLINE};
 use std::fs;
@@ -13,7 +13,7 @@ fn program(args: &[&str]) -> Command {
     // Where journals go that are given no folder: each test runs in a process of its own.
     let state = format!("{}/state-{}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
     command.env_remove("STATE_DIRECTORY").env("XDG_STATE_HOME", state);
-    // How full the disk of a test machine is does not matter.
+    // The free space on a test machine does not matter.
     command.env("ZIBRATO_BROKER_JOURNAL_MIN_FREE", "0");
     command
 }
@@ -89,7 +89,7 @@ fn the_help_of_each_subcommand_shows_examples_of_it() {
         let (code, stdout, _) = ended(&args);
         let example = format!("Examples:\n  zibrato-broker {what}");
         assert!(code == 0 && stdout.contains(&example), "{what}: {stdout}");
-        // What a flag means to a broker that starts.
+        // Help texts of flags for a broker that starts.
         for part in ["listen on", "Listen in", "takes any", "Encrypt, with"] {
             assert!(!stdout.contains(part), "{what}: {part}: {stdout}");
         }
@@ -185,7 +185,7 @@ fn term_ends_it_cleanly_and_the_log_says_what_it_did() {
     let push = context.socket(zmq::PUSH).unwrap();
     push.connect(endpoint).unwrap();
     push.send("info|c|n|1|1|s", 0).unwrap();
-    // Connected is not yet taken: what is sent before TERM is taken during the drain.
+    // A connection alone means nothing: messages sent before TERM are accepted during the drain.
     let connected = Instant::now();
     while push.poll(zmq::POLLOUT, 0).unwrap() == 0 {
         assert!(connected.elapsed() < DEADLINE);
@@ -209,7 +209,7 @@ fn the_log_says_who_sent_what_is_dropped_and_shows_it_at_a_bounded_rate() {
     let context = zmq::Context::new();
     let push = context.socket(zmq::PUSH).unwrap();
     push.connect(endpoint).unwrap();
-    // In one message, so that both are told at the same time.
+    // In one message, so that both are acknowledged at the same time.
     for _ in 0..1_000 {
         push.send(&b"info|c|\xff\ninfo|c|nonsense"[..], 0).unwrap();
     }

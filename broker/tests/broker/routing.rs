@@ -1,4 +1,4 @@
-//! Who gets what: levels, forms, acknowledgements, duplicates, wanted levels.
+//! Routing: levels, forms, acknowledgements, duplicates, wanted levels.
 
 use crate::harness::{ANNA, BERT, Bench, Seen, batch, batch_with};
 use zibrato::clock;
@@ -90,7 +90,7 @@ fn a_frame_of_several_lines_is_handed_on_line_by_line_without_the_bad_ones() {
 #[test]
 fn a_batch_becomes_one_line_per_message_for_those_who_want_lines() {
     let bench = Bench::start();
-    // As Python's worker subscribes: without a bar.
+    // Subscribes like Python's worker: without a bar.
     let lines = bench.subscribe(&["info"]);
     let push = bench.push();
     let frames = batch_with("info", ANNA, 1, |batch| {
@@ -138,7 +138,7 @@ fn batches_that_come_twice_are_acknowledged_twice_and_published_once() {
         push.send_multipart(batch(level, publisher, sequence), 0).unwrap();
         acknowledged(id, level, sequence);
     }
-    // An older one is acknowledged with the highest that was taken.
+    // An older batch is acknowledged with the highest sequence that was accepted.
     push.send_multipart(batch("info", ANNA, 1), 0).unwrap();
     acknowledged("0a", "info", 2);
     let levels: Vec<_> = subscriber
@@ -152,7 +152,7 @@ fn batches_that_come_twice_are_acknowledged_twice_and_published_once() {
     let expected = [("info", ANNA, 2), ("warn", ANNA, 1), ("info", BERT, 1)];
     assert_eq!(levels, expected.map(|(level, id, sequence)| (level.to_owned(), id, sequence)));
     assert!(subscriber.is_quiet());
-    // What is counted is seen a moment after the acknowledgement.
+    // Counters are updated a moment after the acknowledgement.
     bench.until("all are counted", || bench.broker.counters().duplicates == 4);
     assert_eq!(bench.broker.counters().batches(), 3);
 }
@@ -166,7 +166,7 @@ fn wanted_levels_are_told_on_change_and_every_second() {
         levels: names.iter().map(|name| name.parse().unwrap()).collect(),
     };
     let tell_of = |expected: WantedLevels| {
-        // A canary of `subscribe` may still be wanted, and what was told before on its way.
+        // A probe of `subscribe` may still be subscribed, and earlier messages may be in flight.
         bench.until("it is wanted", || bench.broker.wanted() == expected);
         while levels.next() != Some(Seen::Levels(expected.clone())) {}
     };

@@ -1,4 +1,4 @@
-//! A subscriber that does not read loses messages, counted, and holds nobody up.
+//! A subscriber that does not read loses messages, which are counted, and delays no others.
 
 use crate::harness::{ANNA, Bench, DEADLINE, batch_with};
 use std::time::Instant;
@@ -14,7 +14,7 @@ fn a_slow_subscriber_is_counted_and_harms_nobody() {
     let filler = "x".repeat(200);
     let mut sequence = 0;
     let begun = Instant::now();
-    // The system's buffers have to be full before the broker's queue is.
+    // The system's buffers must be full before the broker's queue is.
     while bench.broker.counters().subscriber_drops.is_empty() {
         assert!(begun.elapsed() < DEADLINE, "never full: {:?}", bench.broker.counters());
         sequence += 1;
@@ -24,7 +24,7 @@ fn a_slow_subscriber_is_counted_and_harms_nobody() {
             }
         });
         push.send_multipart(frames, 0).unwrap();
-        // The fast one keeps up, and misses nothing.
+        // The fast subscriber misses nothing.
         let seen = fast.next().expect("the fast one is served");
         assert_eq!(seen.counters().len(), 500, "batch {sequence}");
     }

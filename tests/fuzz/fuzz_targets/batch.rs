@@ -1,4 +1,5 @@
-//! Batches: the entries that are taken, written again, read as the same; and none is lost unsaid.
+//! Batches: accepted entries are read as the same after they are written again, and every lost one
+//! is counted.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A configuration file that is any bytes: it is read or refused with one line.
+//! Any bytes as a configuration file: it is read, or rejected with one line.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

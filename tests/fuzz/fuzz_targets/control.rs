@@ -1,4 +1,4 @@
-//! Control messages: what is read and written again reads as the same.
+//! Control messages: a message that is read and written again is read as the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

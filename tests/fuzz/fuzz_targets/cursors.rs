@@ -1,4 +1,5 @@
-//! A file of cursors that is any bytes: it is read, and what is written then is read again.
+//! Any bytes as a file of cursors: it is read, and cursors that are written afterwards are read
+//! again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! Multipart messages: what is told apart and written again is told apart in the same way.
+//! Multipart messages: a message that is classified and written again is classified in the same
+//! way.
 //!
 //! The input is a message: one byte with the length of each frame before it, the last frame being
 //! what is left.

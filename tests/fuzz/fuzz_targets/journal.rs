@@ -1,4 +1,5 @@
-//! A journal whose last segment is any bytes: it opens, and what is taken then is found again.
+//! Any bytes as the last segment of a journal: it opens, and batches that are accepted afterwards
+//! are found again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Lines: what is read and written again reads as the same, and a bad line leaves its neighbours
-//! as they are.
+//! Lines: a line that is read and written again is read as the same, and an invalid line does not
+//! affect others.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! Requests and answers of the replay port: what is read and written again reads as the same.
+//! Requests and answers of the replay port: a message that is read and written again is read as the
+//! same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

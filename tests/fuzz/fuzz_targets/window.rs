@@ -1,5 +1,5 @@
-//! Windows: whatever batch is folded, every entry is in the window or was refused, the limit of
-//! series holds, and folding in two steps gives what folding at once gives.
+//! Windows: every entry of any batch is in the window or was rejected, the limit on series holds,
+//! and adding in two steps gives the same result as in one.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Goes through every order in which a thread, its successor and the sender may meet in the cells,
-//! and through all that the processor may show them, but for more than a few preemptions.
+//! Checks every order in which a thread, its successor and the sender can access the cells, and
+//! every value that the memory model allows them to see, with a limited number of preemptions.
 //!
 //! The files of the SDK are compiled as they are; only the atomics are the model checker's.
 

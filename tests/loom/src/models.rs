@@ -1,4 +1,4 @@
-//! What happens in each model, and what has to hold then.
+//! The models, and what must hold in each.
 //!
 //! The main thread measures, and the sender is spawned: loom runs the main thread first, and gives
 //! the other one, at each load, all that may still be seen of what was written. The other way round

@@ -1,4 +1,5 @@
-//! As much of a sketch as the cells need, with two buckets an octave, so that models stay small.
+//! The part of a sketch that the cells need, with two buckets per octave, so that models stay
+//! small.
 
 pub(crate) const PER_OCTAVE: usize = 2;
 pub(crate) const SHIFT: u32 = 52 - 1;

@@ -1,4 +1,4 @@
-//! As much of a summary as the cells need.
+//! The part of a summary that the cells need.
 
 use crate::sketch::Sketch;
 

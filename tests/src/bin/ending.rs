@@ -1,4 +1,4 @@
-//! A program that measures and then ends as it is told: `ending PORT DEADLINE_MS COUNTS END`.
+//! A program that measures and then ends in a given way: `ending PORT DEADLINE_MS COUNTS END`.
 
 #![expect(clippy::disallowed_methods, reason = "threads that nobody owns are among what it tests")]
 #![expect(clippy::unwrap_used, reason = "a program of tests, which fails so")]
@@ -12,7 +12,7 @@ static KEPT: OnceLock<Guard> = OnceLock::new();
 
 const THREADS: usize = 4;
 
-/// How often the program forks while its other threads measure.
+/// Number of forks while other threads measure.
 const FORKS: usize = 20;
 
 #[expect(clippy::print_stdout, reason = "what the test reads")]
@@ -71,7 +71,7 @@ fn main() {
     drop(guard);
 }
 
-/// A panic on top of a panic aborts, as every panic does in programs that are built so.
+/// A panic during a panic aborts, like every panic with `panic = "abort"`.
 struct PanicsWhenDropped;
 
 impl Drop for PanicsWhenDropped {
@@ -80,7 +80,7 @@ impl Drop for PanicsWhenDropped {
     }
 }
 
-/// Handles the signal as programs do, and gets it.
+/// Installs a handler as programs do, and receives the signal.
 fn until_sigterm(counts: u64) {
     let stop = std::sync::Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGTERM, std::sync::Arc::clone(&stop))
@@ -128,9 +128,9 @@ enum Child {
     Forks,
 }
 
-/// The child goes its way with a copy of everything that its parent has.
+/// The child continues with a copy of everything that its parent has.
 fn fork_and(guard: Guard, counts: u64, what: Child) {
-    // So that it has to be copied with something in it.
+    // So that the copy is not empty.
     let scope = guard.handle().count_me("info", "scope");
     let handle = guard.handle().counter("info", "both.handle");
     let count_through_handle = || (0..counts).for_each(|_| handle.increment(1));
@@ -143,7 +143,7 @@ fn fork_and(guard: Guard, counts: u64, what: Child) {
         return wait_for_children(1);
     }
     assert_eq!(guard.handle().stats(), Stats::default());
-    // First, so that nothing else has told the call site of the fork.
+    // First, so that nothing else has updated the call site after the fork.
     both(counts);
     child(counts);
     count_through_handle();
@@ -164,7 +164,7 @@ fn fork_and(guard: Guard, counts: u64, what: Child) {
     assert!(stats.balances() && stats.pending == 0 && stats.total_lost() == 0, "{stats:?}");
 }
 
-/// The child takes leave of what it inherited and has an installation of its own.
+/// The child drops what it inherited and installs its own instrument.
 fn install_anew_in_child(guard: Guard, port: u16, counts: u64) {
     let inherited = guard.handle();
     if fork() != 0 {
@@ -178,7 +178,7 @@ fn install_anew_in_child(guard: Guard, port: u16, counts: u64) {
     assert_eq!(own.shutdown().delivered, 3 * counts);
 }
 
-/// Threads that go on for as long as there is a process to be in.
+/// Threads that run until the process ends.
 fn count_on_threads(counts: u64) {
     static READY: AtomicUsize = AtomicUsize::new(0);
     for _ in 0..THREADS {
@@ -198,7 +198,7 @@ fn count_on_threads(counts: u64) {
     }
 }
 
-/// Gives how often the other threads have counted.
+/// Returns how often the other threads have counted.
 fn fork_while_others_measure(counts: u64) -> u64 {
     static STOP: AtomicBool = AtomicBool::new(false);
     let busy = |number| {
@@ -207,7 +207,7 @@ fn fork_while_others_measure(counts: u64) -> u64 {
         while !STOP.load(Ordering::Relaxed) {
             count!("info", "busy");
             made += 1;
-            // Locks of all sorts, one of which is likely to be held at any moment.
+            // Uses several locks, one of which is likely to be held at any moment.
             gauge!("info", "busy.gauge", made);
             count!("info", "busy.fraction", 0.5);
             z.count("info", &format!("busy.named.{number}"), 1);
@@ -236,13 +236,13 @@ fn fork_while_others_measure(counts: u64) -> u64 {
 
 #[expect(unsafe_code, reason = "fork has no safe form")]
 fn fork() -> i32 {
-    // SAFETY: the child goes on with nothing but what this program tests: that the SDK is fit for
-    // it; and with the memory and the threads of the C library, which glibc and musl make fit.
+    // SAFETY: the child uses only the SDK, whose behaviour after a fork is tested here, and the
+    // allocator and threads of the C library, which glibc and musl support after a fork.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "no fork: {}", std::io::Error::last_os_error());
     #[cfg(target_os = "linux")]
     if pid == 0 {
-        // One that hangs must not outlive its parent, which the test knows how to end.
+        // A child that hangs must not outlive its parent, which the test ends.
         let kill = Some(rustix::process::Signal::KILL);
         rustix::process::set_parent_process_death_signal(kill).unwrap();
     }

@@ -1,13 +1,13 @@
-//! Slack's limits on blocks, as its documentation states them.
+//! Slack's limits on blocks, according to its documentation.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// The most characters of all blocks together. The real limit is not documented; messages above
-/// about 13,000 are refused.
+/// Maximum number of characters in all blocks. The real limit is not documented; messages above
+/// about 13,000 are rejected.
 const MAX_SUM: usize = 13_000;
 
-/// Says by which word Slack would refuse the blocks.
+/// Returns the error code with which Slack would reject the blocks.
 pub(super) fn check(blocks: &Value) -> Result<(), &'static str> {
     let Value::Array(blocks) = blocks else { return Err("invalid_blocks_format") };
     if blocks.len() > 50 {

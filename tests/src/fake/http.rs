@@ -1,6 +1,6 @@
-//! The HTTP/1.1 server under every fake: it records requests, and answers as it is told to.
+//! The HTTP/1.1 server of every fake: it records requests and gives scripted answers.
 //!
-//! One request a connection, which is then closed: python-librato cannot repeat a request
+//! It closes the connection after each request, because python-librato cannot repeat a request
 //! otherwise.
 
 use anyhow::Context;
@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 const MAX_HEAD_BYTES: u64 = 64 * 1024;
 const MAX_BODY_BYTES: u64 = 16 * 1024 * 1024;
 
-/// The most connections at a time; further ones are closed at once.
+/// Maximum number of open connections; further ones are closed immediately.
 const MAX_CONNECTIONS: usize = 64;
 
-/// How long one connection may take to send its request.
+/// Timeout of a request.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Request {
@@ -29,7 +29,7 @@ pub struct Request {
     pub method: String,
     /// The path, without the query.
     pub path: String,
-    /// What stands after the `?`, as it came.
+    /// The text after the `?`, not decoded.
     pub query: String,
     /// Names in lower case, in their order.
     pub headers: Vec<(String, String)>,
@@ -46,7 +46,7 @@ impl Request {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 
-    /// Whether the body says that it is of a media type, whatever its parameters.
+    /// Whether the `Content-Type` is this media type, with any parameters.
     pub(super) fn is(&self, media_type: &str) -> bool {
         let told = self.header("content-type").and_then(|value| value.split(';').next());
         told.is_some_and(|told| told.trim().eq_ignore_ascii_case(media_type))
@@ -129,15 +129,15 @@ impl Reply {
         self
     }
 
-    /// Closes the connection after this many bytes of the answer, its head counted.
+    /// Closes the connection after this many bytes of the answer, including the head.
     #[must_use]
     pub const fn cut_after(mut self, bytes: usize) -> Self {
         self.ending = Ending::Cut(bytes);
         self
     }
 
-    /// No answer at all: the connection stays open until the fake is dropped, or told to answer
-    /// otherwise from now on.
+    /// No answer: the connection stays open until the fake is dropped or gets another default
+    /// answer.
     #[must_use]
     pub const fn hang() -> Self {
         let mut reply = Self::status(200);
@@ -163,21 +163,21 @@ impl Reply {
     }
 }
 
-/// What a fake is, over its server: what it answers, and what it remembers.
+/// The service of a fake: its answers and its records.
 pub(super) trait Service: Send + 'static {
     /// Answers a request.
     fn answer(&mut self, request: &Request) -> Reply;
 
-    /// Remembers a request, also one that was answered otherwise.
+    /// Records a request, including one with a scripted answer.
     fn record(&mut self, request: Request);
 }
 
 #[derive(Debug)]
 struct Inner<S> {
     service: S,
-    /// What is answered next, in place of the service's own answer.
+    /// The next answers, instead of those of the service.
     scripted: VecDeque<Reply>,
-    /// What is answered after that, in place of the service's own answer.
+    /// The default answer after those, instead of that of the service.
     always: Option<Reply>,
     stopping: bool,
 }
@@ -190,7 +190,7 @@ struct Shared<S> {
 
 impl<S> Shared<S> {
     fn lock(&self) -> MutexGuard<'_, Inner<S>> {
-        // A test that failed while it looked has harmed nothing.
+        // A test that panics while it reads leaves valid data.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -266,10 +266,10 @@ impl<S: Service> Drop for Server<S> {
     fn drop(&mut self) {
         self.shared.lock().stopping = true;
         self.shared.changed.notify_all();
-        // Wakes the listener; if that fails it is gone already.
+        // Wakes the listener; if that fails, it has already ended.
         drop(TcpStream::connect(self.address));
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread was printed; here it could only become a second one.
+            // A panic of the thread has been printed; another one here would abort.
             drop(thread.join());
         }
     }
@@ -289,7 +289,7 @@ fn accept<S: Service>(listener: &TcpListener, shared: &Arc<Shared<S>>) {
         }
         let theirs = Arc::clone(shared);
         let thread = std::thread::Builder::new().name("fake-conn".to_owned());
-        // A client that goes away in the middle is its own concern.
+        // A client may disconnect at any time.
         if let Ok(thread) = thread.spawn(move || drop(serve(&stream, &theirs))) {
             connections.push((handle, thread));
         }

@@ -1,4 +1,4 @@
-//! A fake of Librato's `POST /v1/metrics`, which refuses what the real one refuses.
+//! A fake of Librato's `POST /v1/metrics`, which rejects what the real one rejects.
 
 use super::http::{Reply, Request, Server, Service};
 use serde_json::{Map, Value, json};
@@ -10,10 +10,10 @@ use std::time::Duration;
 /// The `Authorization` of [`FakeLibrato::USERNAME`] and [`FakeLibrato::APITOKEN`].
 const AUTHORIZATION: &str = "Basic dXNlckBleGFtcGxlLmNvbTp0b2sxMjM=";
 
-/// A number beyond this is refused.
+/// Larger numbers are rejected.
 const MAX_NUMBER: f64 = 1e126;
 
-/// Takes gauges and counters as Librato does. Dropping it stops it.
+/// Accepts gauges and counters like Librato. Dropping it stops it.
 ///
 /// ```
 /// use zibrato_tests::fake::{FakeLibrato, Reply};
@@ -28,7 +28,7 @@ pub struct FakeLibrato {
 }
 
 impl FakeLibrato {
-    /// The user name that it knows.
+    /// The valid user name.
     pub const USERNAME: &str = "user@example.com";
 
     /// The token of that user.
@@ -37,44 +37,45 @@ impl FakeLibrato {
     /// Starts on a free port.
     ///
     /// # Errors
-    /// When there is no free port or no further thread.
+    /// If there is no free port, or no thread can be started.
     pub fn start() -> anyhow::Result<Self> {
         Ok(Self { server: Server::start(LibratoState::default())? })
     }
 
-    /// Starts on this port, remembers no requests, and appends each one that it takes to `kept`,
-    /// before it answers: a line of its `Idempotency-Key`, a tab, and its body.
+    /// Starts on this port, and appends each accepted request to `kept` before it answers, instead
+    /// of recording it: a line of its `Idempotency-Key`, a tab, and its body.
     ///
     /// # Errors
-    /// When the port is not free or there is no further thread.
+    /// If the port is not free, or no thread can be started.
     pub fn start_keeping(port: u16, kept: File) -> anyhow::Result<Self> {
         let state = LibratoState { kept: Some(kept), ..LibratoState::default() };
         Ok(Self { server: Server::start_at(port, state)? })
     }
 
-    /// What `--api-url` takes.
+    /// The value for `--api-url`.
     #[must_use]
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// Answers the next request so, whatever it is. Several stand in a queue.
+    /// Answers the next request with this, whatever it is. Several answers are queued.
     pub fn answer_with(&self, reply: Reply) {
         self.server.answer_with(reply);
     }
 
-    /// The answer to every request when the queue is empty; `None` answers as the service does.
+    /// The answer to every request while the queue is empty; `None` answers like the service.
     pub fn answer_always(&self, reply: Option<Reply>) {
         self.server.answer_always(reply);
     }
 
-    /// From now on gauges whose names hold `part` are not taken: a body with one of them is refused
-    /// whole, or, with `in_part`, taken but for them with an answer that lists them.
+    /// From now on, gauges whose names contain `part` are rejected. A body with one of them is
+    /// rejected completely or, with `in_part`, accepted without them, with an answer that lists
+    /// them.
     pub fn refuse_names_with(&self, part: &str, in_part: bool) {
         self.server.change(|state| state.refused = Some((part.to_owned(), in_part)));
     }
 
-    /// From now on all names are taken again.
+    /// From now on, all names are accepted again.
     pub fn take_all_names(&self) {
         self.server.change(|state| state.refused = None);
     }
@@ -85,17 +86,17 @@ impl FakeLibrato {
         self.server.look(|state| state.requests.clone())
     }
 
-    /// What was taken: by source and name (both in lower case, as the service tells them apart),
-    /// then by time of measurement.
+    /// The accepted gauges: by source and name (both in lower case, because the service ignores
+    /// case), then by time of measurement.
     #[must_use]
     pub fn gauges(&self) -> BTreeMap<(String, String), BTreeMap<u64, Total>> {
         self.server.look(|state| state.gauges.clone())
     }
 
-    /// Waits until `done` says so of the state, which it is asked after each request.
+    /// Waits until `done` returns true. It is called with the state after each request.
     ///
     /// # Errors
-    /// When the deadline passes first.
+    /// If the deadline passes first.
     pub fn wait_until(
         &self,
         done: impl Fn(&LibratoState) -> bool,
@@ -105,25 +106,25 @@ impl FakeLibrato {
     }
 }
 
-/// What the fake remembers.
+/// The records of the fake.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct LibratoState {
     /// Every request so far.
     pub requests: Vec<Request>,
-    /// What was taken; see [`FakeLibrato::gauges`].
+    /// The accepted gauges; see [`FakeLibrato::gauges`].
     pub gauges: BTreeMap<(String, String), BTreeMap<u64, Total>>,
-    /// A part of names that are not taken, and whether the rest of a body is.
+    /// Part of names that are rejected, and whether the rest of a body is accepted.
     refused: Option<(String, bool)>,
-    /// Where requests are kept, in place of here.
+    /// The file for requests, if they are not recorded here.
     kept: Option<File>,
 }
 
-/// What was taken of one gauge for one time, added up as the service does.
+/// The sum of one gauge at one time, added up like the service does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Total {
-    /// How many readings.
+    /// Number of readings.
     pub count: u64,
     /// Their sum.
     pub sum: f64,
@@ -180,7 +181,7 @@ impl Service for LibratoState {
 }
 
 impl LibratoState {
-    /// One write, which somebody who kills this process sees whole or not at all.
+    /// A single write, so that it is complete or missing if the process is killed.
     fn keep(&mut self, request: &Request) -> io::Result<()> {
         let Some(kept) = &mut self.kept else { return Ok(()) };
         let mut line = request.header("idempotency-key").unwrap_or_default().as_bytes().to_vec();
@@ -217,8 +218,8 @@ struct Entry {
     total: Total,
 }
 
-/// Every gauge and counter of a body, or what is wrong with the first that is wrong: one of them
-/// makes the service refuse all.
+/// Every gauge and counter of a body, or the first error: a single invalid one makes the service
+/// reject all.
 fn entries(body: &Map<String, Value>) -> Result<Vec<Entry>, Value> {
     if !body.contains_key("gauges") && !body.contains_key("counters") {
         return Err(json!({"request": ["has neither gauges nor counters"]}));

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 const WEBHOOK_PATH: &str = "/services/T0TEAM/B0HOOK/hushhush";
 
-/// Above this a text is cut, with a warning.
+/// Longer texts are truncated, with a warning.
 const MAX_TEXT: usize = 40_000;
 
-/// A channel of the workspace and what becomes of a post to it.
+/// A channel of the workspace, and the result of a post to it.
 struct Channel {
     id: &'static str,
     name: &'static str,
@@ -24,10 +24,10 @@ const CHANNELS: &[Channel] = &[
     Channel { id: "C0STRANGE", name: "strange", refusal: Some("not_in_channel") },
 ];
 
-/// Takes messages as Slack does. Dropping it stops it.
+/// Accepts messages like Slack. Dropping it stops it.
 ///
-/// Its workspace has three channels: `#metrics`, `#archive`, which is archived, and `#strange`, in
-/// which the app is not.
+/// Its workspace has three channels: `#metrics`; `#archive`, which is archived; and `#strange`, of
+/// which the app is not a member.
 ///
 /// ```
 /// use zibrato_tests::fake::FakeSlack;
@@ -44,46 +44,46 @@ impl FakeSlack {
     /// The token of the app.
     pub const TOKEN: &str = "xoxb-hushhush";
 
-    /// The channel in which the app is.
+    /// The channel of which the app is a member.
     pub const CHANNEL: &str = "C0METRICS";
 
     /// Starts on a free port.
     ///
     /// # Errors
-    /// When there is no free port or no further thread.
+    /// If there is no free port, or no thread can be started.
     pub fn start() -> anyhow::Result<Self> {
         Ok(Self { server: Server::start(SlackState::default())? })
     }
 
-    /// Where it is, without a path.
+    /// Its base URL, without a path.
     #[must_use]
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// What `--api-url` takes.
+    /// The value for `--api-url`.
     #[must_use]
     pub fn api_url(&self) -> String {
         format!("{}/api", self.url())
     }
 
-    /// What `--webhook-url` takes.
+    /// The value for `--webhook-url`.
     #[must_use]
     pub fn webhook_url(&self) -> String {
         format!("{}{WEBHOOK_PATH}", self.url())
     }
 
-    /// Answers the next request so, whatever it is. Several stand in a queue.
+    /// Answers the next request with this, whatever it is. Several answers are queued.
     pub fn answer_with(&self, reply: Reply) {
         self.server.answer_with(reply);
     }
 
-    /// From now on messages whose blocks show `text` are refused.
+    /// From now on, messages whose blocks contain `text` are rejected.
     pub fn refuse_blocks_with(&self, text: &str) {
         self.server.change(|state| state.refused = Some(text.to_owned()));
     }
 
-    /// The answer to every request when the queue is empty; `None` answers as the service does.
+    /// The answer to every request while the queue is empty; `None` answers like the service.
     pub fn answer_always(&self, reply: Option<Reply>) {
         self.server.answer_always(reply);
     }
@@ -94,16 +94,16 @@ impl FakeSlack {
         self.server.look(|state| state.requests.clone())
     }
 
-    /// The messages that were taken.
+    /// The accepted messages.
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
         self.server.look(|state| state.messages.clone())
     }
 
-    /// Waits until `done` says so of the state, which it is asked after each request.
+    /// Waits until `done` returns true. It is called with the state after each request.
     ///
     /// # Errors
-    /// When the deadline passes first.
+    /// If the deadline passes first.
     pub fn wait_until(
         &self,
         done: impl Fn(&SlackState) -> bool,
@@ -113,23 +113,23 @@ impl FakeSlack {
     }
 }
 
-/// What the fake remembers.
+/// The records of the fake.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct SlackState {
     /// Every request so far.
     pub requests: Vec<Request>,
-    /// Messages that show this are refused.
+    /// Messages that contain this are rejected.
     refused: Option<String>,
-    /// The messages that were taken.
+    /// The accepted messages.
     pub messages: Vec<Message>,
 }
 
-/// A message that was taken.
+/// An accepted message.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Message {
-    /// The id of the channel; none when it came through the webhook.
+    /// The id of the channel; none if it was posted through the webhook.
     pub channel: Option<String>,
     /// The text; empty if there are only blocks.
     pub text: String,
@@ -158,7 +158,7 @@ impl Service for SlackState {
     }
 }
 
-/// Whether the request bears the token of the app.
+/// Checks that the request has the token of the app.
 fn authorized(request: &Request) -> Result<(), &'static str> {
     let bearer = request.header("authorization").and_then(|told| told.strip_prefix("Bearer "));
     match bearer {
@@ -259,7 +259,7 @@ fn fields(request: &Request) -> Result<Map<String, Value>, &'static str> {
     Ok(pairs.collect())
 }
 
-/// Text and blocks of a message, or the word by which it is refused.
+/// Text and blocks of a message, or the error code of its rejection.
 fn message(fields: &Map<String, Value>) -> Result<(String, Value), &'static str> {
     let text = fields.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
     let blocks = fields.get("blocks").cloned().unwrap_or_default();

@@ -1,5 +1,4 @@
-//! TLS in front of a fake, with a certificate authority of its own, and a proxy that is asked for
-//! tunnels.
+//! TLS in front of a fake, with its own certificate authority, and a proxy for tunnels.
 
 use anyhow::Context;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -13,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-/// How long one connection may be silent.
+/// Timeout of a silent connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const MAX_BODY_BYTES: u64 = 16 << 20;
@@ -51,7 +50,7 @@ impl Acceptor {
 impl Drop for Acceptor {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
-        // Whether it is let in or not, the thread looks again.
+        // Wakes the thread, whether the connection succeeds or not.
         drop(TcpStream::connect(self.address));
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
@@ -59,8 +58,8 @@ impl Drop for Acceptor {
     }
 }
 
-/// A TLS server that hands each request on to a fake. Its certificate is issued by an authority that
-/// nobody knows.
+/// A TLS server that forwards each request to a fake. An unknown authority has issued its
+/// certificate.
 #[derive(Debug)]
 pub struct Tls {
     acceptor: Acceptor,
@@ -74,7 +73,7 @@ impl Tls {
     /// Starts on a free port, for a server of these names, in front of the fake at `url`.
     ///
     /// # Errors
-    /// When there is no free port or no further thread, or the certificate cannot be made.
+    /// If there is no free port, no thread can be started, or the certificate cannot be created.
     pub fn before(url: &str, names: &[&str]) -> anyhow::Result<Self> {
         let plain: SocketAddr = url.trim_start_matches("http://").parse()?;
         let mut params = CertificateParams::default();
@@ -95,7 +94,7 @@ impl Tls {
             .with_single_cert(vec![own.der().clone()], secret)?;
         let config = Arc::new(config);
         let acceptor = Acceptor::start("fake-tls", move |stream| {
-            // A client that does not like the certificate goes, which is what is tested.
+            // A client that rejects the certificate disconnects; that is what is tested.
             hand_on(stream, plain, &config).ok();
         })?;
         Ok(Self { acceptor, authority })
@@ -110,13 +109,13 @@ impl Tls {
     /// Writes the certificate of the authority to a file, in PEM format.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn write_authority(&self, file: &Path) -> io::Result<()> {
         std::fs::write(file, &self.authority)
     }
 }
 
-/// Takes one request, and gives the answer back.
+/// Forwards one request and returns the answer.
 fn hand_on(stream: TcpStream, plain: SocketAddr, config: &Arc<ServerConfig>) -> anyhow::Result<()> {
     let connection = ServerConnection::new(Arc::clone(config))?;
     let mut client = BufReader::new(StreamOwned::new(connection, stream));
@@ -134,7 +133,7 @@ fn hand_on(stream: TcpStream, plain: SocketAddr, config: &Arc<ServerConfig>) -> 
     Ok(client.sock.shutdown(Shutdown::Write)?)
 }
 
-/// The head of a request, and how long its body is.
+/// The head of a request, and the length of its body.
 fn head(from: &mut impl BufRead) -> anyhow::Result<(Vec<u8>, u64)> {
     let (mut head, mut length) = (Vec::new(), 0);
     loop {
@@ -153,7 +152,7 @@ fn head(from: &mut impl BufRead) -> anyhow::Result<(Vec<u8>, u64)> {
     }
 }
 
-/// A proxy that makes every tunnel to one port of this machine, whatever host is asked for.
+/// A proxy that connects every tunnel to one port of this machine, whatever host is requested.
 #[derive(Debug)]
 pub struct ConnectProxy {
     acceptor: Acceptor,
@@ -164,25 +163,25 @@ impl ConnectProxy {
     /// Starts on a free port, with tunnels to `port`.
     ///
     /// # Errors
-    /// When there is no free port or no further thread.
+    /// If there is no free port, or no thread can be started.
     pub fn to(port: u16) -> io::Result<Self> {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&asked);
         let acceptor = Acceptor::start("fake-proxy", move |stream| {
-            // Whoever breaks off has what it wanted.
+            // A client may disconnect at any time.
             tunnel(stream, port, &told).ok();
         })?;
         Ok(Self { acceptor, asked })
     }
 
-    /// What a client is told: `http://127.0.0.1:port`.
+    /// Its URL: `http://127.0.0.1:port`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.acceptor.address)
     }
 
-    /// The first lines of all requests, such as `CONNECT host:443 HTTP/1.1`, each with its
-    /// `Proxy-Authorization` behind it, if there was one.
+    /// The first lines of all requests, such as `CONNECT host:443 HTTP/1.1`, each followed by its
+    /// `Proxy-Authorization`, if there was one.
     #[must_use]
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -203,7 +202,7 @@ fn tunnel(stream: TcpStream, port: u16, asked: &Mutex<Vec<String>>) -> anyhow::R
     client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
     let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
     let there = Builder::new().name("fake-tunnel".to_owned()).spawn(move || {
-        // Either side may break off.
+        // Either side may disconnect.
         io::copy(&mut from, &mut to).ok();
         to.shutdown(Shutdown::Write).ok();
     })?;

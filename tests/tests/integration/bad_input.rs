@@ -1,4 +1,5 @@
-//! What cannot be is refused with a clear word, or dropped and counted; everybody else goes on.
+//! Invalid input is rejected with a clear message, or dropped and counted; nothing else is
+//! affected.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,8 +17,8 @@ const STARTS: [(&str, &[&str], i32, &[&str]); 14] = [
     ("zibrato-broker", &["--http", "nowhere"], 64, &["'nowhere'", "--http", "127.0.0.1:5580"]),
     ("zibrato-broker", &["--lisen", "x"], 64, &["--lisen"]),
     ("zibrato-carbon", &["--levels", "info,a|b"], 64, &["\"a|b\"", "`|`", "--levels"]),
-    ("zibrato-carbon", &["--levels", ""], 64, &["no level is named", "--levels info,warn"]),
-    ("zibrato-carbon", &["--levels", "zb1"], 64, &["\"zb1\"", "kept for the protocol"]),
+    ("zibrato-carbon", &["--levels", ""], 64, &["no level is given", "--levels info,warn"]),
+    ("zibrato-carbon", &["--levels", "zb1"], 64, &["\"zb1\"", "reserved for the protocol"]),
     ("zibrato-carbon", &["--flush", "0"], 64, &["'0'", "--flush <SECONDS>", "`--flush 60`"]),
     ("zibrato-carbon", &["--carbon", "graphite"], 64, &["`graphite`", "host:port"]),
     ("zibrato-carbon", &["--config", "nowhere.toml"], 78, &["nowhere.toml", "No such file"]),
@@ -28,7 +29,7 @@ const STARTS: [(&str, &[&str], i32, &[&str]); 14] = [
 
 #[test]
 fn starts_that_cannot_be_say_why_and_end_with_their_code() {
-    // Not the default journal, which another broker may have.
+    // Not the default journal, which another broker may use.
     let state = tempfile::tempdir().unwrap();
     for (name, flags, code, parts) in STARTS {
         let mut command = Command::new(program(name));
@@ -166,7 +167,7 @@ fn lines_that_cannot_be_are_counted_by_reason_and_their_neighbours_arrive() {
         ("level", "zb1|Counter|logins|1|1700000000|web-1"),
     ];
     for (_, line) in bad {
-        // On its own, and between two good ones in one message.
+        // Alone, and between two valid ones in one message.
         let good = "info|Counter|logins|1|1700000000|web-1";
         push.send(line, 0).unwrap();
         push.send(&format!("{good}\n{line}\n{good}"), 0).unwrap();
@@ -197,7 +198,7 @@ fn a_mebibyte_of_garbage_on_each_socket_harms_nobody() {
     {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        // It may be cut off in the middle, which is as good.
+        // It may be disconnected in the middle, which is fine.
         drop(stream.write_all(&garbage));
     }
     // Messages of ZeroMQ's, of one frame and of many.
@@ -219,7 +220,7 @@ fn a_mebibyte_of_garbage_on_each_socket_harms_nobody() {
     z.count("info", "logins", 10);
     assert_eq!(z.flush(DEADLINE).delivered, 2);
     wait_until(DEADLINE, "both counts", || carbon.sum("web-1.logins") == 11.0);
-    // It says so, but not a million times.
+    // It logs that, but not a million times.
     let lines = broker.running().log().lines().count();
     assert!((2..200).contains(&lines), "{lines} lines in the broker's log");
     assert_eq!(broker.stop(Signal::QUIT).code(), Some(0));
@@ -240,7 +241,7 @@ fn a_message_of_a_hundred_mebibytes_is_cut_off_and_costs_the_broker_no_memory() 
         let cut = format!("zibrato_broker_disconnects_total{{socket=\"{word}\"}}");
         let before = broker.metric(&cut);
         wait_until(DEADLINE, "the connection to be cut", || {
-            // A PUB socket sends nothing before it has heard of the subscription.
+            // A PUB socket sends nothing before it has received the subscription.
             socket.send(zmq::Message::from(vec![b'x'; 100 << 20]), zmq::DONTWAIT).ok();
             broker.metric(&cut) > before
         });
@@ -345,7 +346,7 @@ fn subscribe_to(topic: &[u8], port: u16) {
     drop(stream.write_all(&[&[1], topic].concat()));
 }
 
-/// Bytes without any order, the same each time.
+/// Random bytes, the same each time.
 fn garbage(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut byte = || {

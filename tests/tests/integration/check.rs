@@ -1,5 +1,5 @@
-//! `--check` opens what it can, tells of everything at once, and changes nothing; what a start
-//! tells of.
+//! `--check` opens what it can, reports everything at once, and changes nothing; and the warnings
+//! of a start.
 
 use crate::daemons::Daemons;
 use std::net::TcpListener;
@@ -121,8 +121,8 @@ fn a_worker_says_whether_its_broker_is_there() {
         for (port, more, code, parts) in [
             (right, &[][..], 0, &["fine\n"][..]),
             (right, &keys, 78, &["--host 127.0.0.1, ", "leave out --server-key"]),
-            (right + 1, &[], 78, &["--port: the broker hands out the journal", "give --port"]),
-            (broker.http_port(), &[], 78, &["is no broker"]),
+            (right + 1, &[], 78, &["--port: the broker serves the journal", "give --port"]),
+            (broker.http_port(), &[], 78, &["is not a broker"]),
             (encrypts.publishing_port(), &keys, 0, &["fine\n"]),
             (encrypts.publishing_port(), &[], 78, &["encrypts", "--server-key"]),
             (ports.at(9), &[], 0, &["warning: --host 127.0.0.1, --port", "nobody answers there"]),
@@ -225,7 +225,7 @@ fn ports_and_a_journal_that_another_broker_has_are_told_of() {
     let flags = ["--dead-letters", "letters", "--http", &taken.local_addr().unwrap().to_string()];
     let Checked { code, log, .. } = check("zibrato-carbon", &flags, &[], &[]);
     assert_eq!(code, Some(69));
-    assert!(log.contains("somebody listens there already"), "{log}");
+    assert!(log.contains("another program already listens there"), "{log}");
 
     let journal = TempDir::new().unwrap();
     let journal = journal.path().join("journal").display().to_string();
@@ -251,7 +251,7 @@ fn what_is_in_doubt_is_told_of_by_a_check_and_by_a_start_which_goes_on() {
         let more: Vec<_> = more.iter().map(|arg| &**arg).collect();
         let Checked { code, output, log } = check(name, &flags, &more, &variables);
         assert_eq!((code, &*output), (Some(0), "fine, with 3 warnings\n"), "{name}: {log}");
-        for part in [&*typo, &right, "`info` only by case", "`;`"] {
+        for part in [&*typo, &right, "`info` only in case", "`;`"] {
             assert!(log.contains(part), "{name}: {part}: {log}");
         }
 

@@ -1,4 +1,4 @@
-//! Every daemon, with flags with which it starts.
+//! Every daemon, with flags that let it start.
 
 use std::slice::Iter;
 use tempfile::TempDir;

@@ -1,5 +1,5 @@
-//! From the journal to a backend, whatever is killed, refused or away: nothing lost, nothing twice
-//! without its mark.
+//! From the journal to a backend, with kills, rejections and outages: nothing is lost, and repeats
+//! have the same key.
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;
@@ -88,7 +88,7 @@ fn what_is_published_while_a_worker_is_stopped_and_the_broker_restarted_is_deliv
     z.count("info", "logins", 10);
     assert_eq!(z.flush(DEADLINE).pending, 0);
     assert_eq!(running.stop(Signal::TERM).code(), Some(0));
-    running.says(&["event=\"kept\"", "start again and it goes on"]);
+    running.says(&["event=\"kept\"", "after its next start"]);
     z.count("info", "logins", 100);
     assert_eq!(z.flush(DEADLINE).pending, 0);
     broker.stop(Signal::KILL);
@@ -127,7 +127,7 @@ fn a_backend_that_is_away_gets_every_window_when_it_is_back_and_the_pages_say_so
         made += 1;
         let page = Broker::page_at(port, "/readyz");
         // And what became of what it has not taken.
-        let said = ["the backend has taken nothing for", "; the broker's journal holds the "];
+        let said = ["the backend has accepted nothing for", "; the broker's journal holds the "];
         page.starts_with("HTTP/1.1 503") && said.iter().all(|part| page.contains(part))
     });
     assert!(Broker::page_at(port, "/healthz").starts_with("HTTP/1.1 200"));
@@ -174,8 +174,8 @@ fn what_the_backend_refuses_is_listed_sent_and_dropped() {
     librato.answer_with(Reply::status(503));
     let (status, said, log) = deadletter(&["send", "--all"]);
     assert_eq!(status.code(), Some(74), "{said}{log}");
-    assert!(said.contains(": taken") && said.contains(": kept: try again: Librato"), "{said}");
-    assert!(log.contains("1 of 2 were not taken"), "{log}");
+    assert!(said.contains(": accepted") && said.contains(": kept: try again: Librato"), "{said}");
+    assert!(log.contains("1 of 2 were not accepted"), "{log}");
     let gauges = librato.gauges();
     let sums = gauges[&("web-1".to_owned(), "logins".to_owned())].values();
     assert_eq!(sums.map(|total| total.sum).sum::<f64>(), 7.0);

@@ -1,5 +1,5 @@
-//! A level costs nothing while nobody wants it: it is measured when a worker comes, and no more
-//! when it has gone.
+//! A level without a subscriber costs nothing: it is measured when a worker subscribes, and not
+//! after it has gone.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

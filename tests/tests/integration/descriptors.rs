@@ -1,5 +1,5 @@
-//! A broker that has few file descriptors, threads or little memory: it says so in one line, or goes on
-//! with what it has. It never aborts.
+//! A broker that has few file descriptors, threads or little memory: it reports that in one line,
+//! or continues with what it has. It never aborts.
 
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;

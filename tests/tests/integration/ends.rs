@@ -1,4 +1,4 @@
-//! However a process ends, what it counted until then arrives, once.
+//! However a process ends, everything that it counted arrives once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;

@@ -1,4 +1,4 @@
-//! The fakes against the clients that others wrote, and our backends against the fakes.
+//! The fakes against third-party clients, and this project's backends against the fakes.
 
 mod librato;
 mod slack;

@@ -1,4 +1,4 @@
-//! Where daemons keep state: what the environment names, or one clear refusal.
+//! The state folder of daemons: from the environment, or one clear error.
 
 use crate::daemons::Daemons;
 use std::ffi::OsStr;

@@ -1,5 +1,5 @@
-//! The disk of a journal that fails, fills up, or is unmounted under a running broker: nothing that
-//! was acknowledged is lost, and it goes on by itself when the disk does.
+//! A journal's disk that fails, fills up, or is unmounted under a running broker: no acknowledged
+//! batch is lost, and the broker continues by itself when the disk does.
 
 use rustix::io::Errno;
 use std::path::Path;

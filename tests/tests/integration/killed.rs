@@ -1,5 +1,5 @@
-//! A broker that comes and goes in mid-traffic: what is lost is what it held, and nothing is taken
-//! twice.
+//! A broker that is killed and restarted under load: only what it held is lost, and nothing is
+//! counted twice.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

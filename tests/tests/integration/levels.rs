@@ -1,4 +1,4 @@
-//! Levels route: each worker gets exactly those that it names.
+//! Routing: each worker gets exactly the levels that it names.
 
 use std::time::Duration;
 use zibrato::Zibrato;

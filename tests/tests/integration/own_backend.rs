@@ -1,4 +1,4 @@
-//! A worker that is written outside the crate of workers has all that the others have.
+//! A worker that is written outside the workers' crate has the same features as the others.
 
 use std::process::Command;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The quickstart's totals are what other tools count, and what stands in Carbon; and what it does
-//! not read, it says.
+//! The quickstart's totals equal those of other tools and of Carbon, and it reports files that it
+//! cannot read.
 
 use serde_json::Value;
 use std::process::{Command, Stdio};

@@ -1,5 +1,5 @@
-//! What README.md and docs/annotate.md show works as it stands there: a newcomer's program is built
-//! from it, and its measurements arrive.
+//! The snippets of README.md and docs/annotate.md work unchanged: a newcomer's program is built
+//! from them, and its measurements arrive.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -65,7 +65,7 @@ impl Newcomer {
         std::fs::write(path, text).unwrap();
     }
 
-    /// Builds it; gives the program.
+    /// Builds it and returns the program.
     fn build(&self) -> PathBuf {
         let lock = std::fs::read_to_string(repository().join("Cargo.lock")).unwrap();
         self.write("Cargo.lock", &lock);

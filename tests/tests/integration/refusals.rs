@@ -1,4 +1,5 @@
-//! Backends that refuse: one bad series costs no other one, and what is refused is kept or held.
+//! Backends that reject: a bad series does not affect others, and rejected payloads are kept or
+//! held.
 
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_linger;

@@ -1,4 +1,4 @@
-//! Keys from end to end: made by the program, used by broker, application and worker.
+//! Keys from end to end: created by the program, used by broker, application and worker.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -255,7 +255,7 @@ fn bad_keys_end_programs_with_78_and_a_line_that_shows_no_secret() {
         fails("zibrato-carbon", &[args, &["--check"]].concat(), part);
     }
     let again = ["keygen", "--out", text(keys.folder.path()), "--name", "app"];
-    fails("zibrato-broker", &again, "is there already");
+    fails("zibrato-broker", &again, "already exists");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Standard output and standard error that are full, closed or not read: daemons go on and count,
-//! commands say so.
+//! Standard output and standard error that are full, closed or not read: daemons continue and count
+//! lost lines, commands report an error.
 
 use crate::daemons::Daemons;
 use rustix::pipe::fcntl_setpipe_size;
@@ -97,7 +97,7 @@ fn a_daemon_whose_log_nobody_has_open_any_more_goes_on_and_counts_the_lines() {
         let (_, reader) = fifo(folder.path());
         let mut daemon = Daemon::start(name, flags, "exec \"$@\" 2>fifo", folder.path());
         drop(reader);
-        // The broker says something when it is asked to; a worker says that there is no broker.
+        // The broker logs on request; a worker logs that there is no broker.
         wait_until(DEADLINE, "dropped lines", || {
             if *name == "zibrato-broker" {
                 daemon.running.signal(Signal::HUP);

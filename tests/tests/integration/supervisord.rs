@@ -63,7 +63,7 @@ fn what_the_broker_accepted_before_all_stop_is_delivered_once_when_they_have_sta
         stats.delivered as f64 <= total && total <= stats.recorded as f64,
         "{stats:?}, {total}"
     );
-    // What was accepted after the workers had gone is in the journal, and nowhere else.
+    // Batches accepted after the workers had gone are only in the journal.
     assert!(in_librato(&librato) < accepted["info"]);
     drop(z);
     supervisord.control(&["start", "zibrato-broker", "zibrato-workers:*"]);
@@ -164,7 +164,7 @@ fn witness(port: u16) -> zmq::Socket {
     socket
 }
 
-/// What the broker handed on, by level, read once it is gone.
+/// What the broker published, by level, read after it has ended.
 fn accepted(witness: &zmq::Socket) -> BTreeMap<String, f64> {
     witness.set_rcvtimeo(1_000).unwrap();
     let mut sums = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! A program's own work goes on whatever happens to its instrument, and when the fault goes away,
-//! what was measured arrives.
+//! A program continues its own work whatever happens to its instrument, and after the fault, its
+//! measurements arrive.
 
 use rustix::io::Errno;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use zibrato_tests::{
 /// How the program forks.
 const FORKS: [&str; 3] = ["none", "child", "daemon"];
 
-/// The program, in a folder of its own.
+/// The program, in its own folder.
 struct Program {
     running: Running,
     folder: TempDir,
@@ -22,7 +22,7 @@ struct Program {
 }
 
 impl Program {
-    /// Starts it; `change` is told of the folder that it works in.
+    /// Starts it; `change` gets its working folder.
     fn start(
         broker: &Broker,
         (fault, when, fork): (&str, &str, &'static str),
@@ -139,7 +139,7 @@ fn a_program_that_closes_all_it_does_not_know_survives() {
     survives(&at_any_time(&["close_range=3", "close_range=0"]), as_it_is);
 }
 
-/// Then its descriptors are the program's, which is fine unless it closes them.
+/// Then its descriptors belong to the program, which is fine unless it closes them.
 #[test]
 fn a_program_in_a_sandbox_without_tables_of_descriptors_survives() {
     let broker = Broker::start();

@@ -1,5 +1,4 @@
-//! Backends behind TLS: who is trusted, what a certificate that is not trusted looks like, and the
-//! proxy in between.
+//! Backends behind TLS: trusted authorities, errors about untrusted certificates, and proxies.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -11,7 +10,7 @@ use zibrato::Zibrato;
 use zibrato_tests::fake::{ConnectProxy, FakeLibrato, Tls};
 use zibrato_tests::{Broker, DEADLINE, Running, Signal, program, wait_until};
 
-/// A name that no look-up knows.
+/// A name that cannot be resolved.
 const ELSEWHERE: &str = "metrics.company.invalid";
 
 struct Setting {

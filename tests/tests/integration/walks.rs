@@ -1,5 +1,5 @@
-//! Whatever threads and processes a program begins, whenever they end and whenever it flushes: the
-//! sum of what arrives is the sum of what was recorded.
+//! Whatever threads and processes a program starts, and whenever they end or flush, the sum of what
+//! arrives is the sum of what was recorded.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -97,7 +97,7 @@ fn whatever_threads_and_processes_do_what_arrives_is_what_was_recorded() {
     });
     walked.unwrap();
     println!("{WALKS} walks made {:?}", made.borrow());
-    // And nothing more comes.
+    // And nothing more arrives.
     assert_eq!(broker.stop(Signal::QUIT).code(), Some(0));
     witness.outlives(1);
     assert!(arrived());

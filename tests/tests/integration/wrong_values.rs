@@ -1,4 +1,4 @@
-//! Values of flags that are wrong: what is expected, and where they were given.
+//! Errors about wrong values of flags: they say what is expected, and where the value was given.
 
 use std::process::Command;
 use zibrato_tests::{BACKENDS, Running, program};
@@ -38,7 +38,7 @@ fn whoever_gives_no_number_where_one_belongs_is_told_what_is_expected() {
             let mut wrong = Command::new(program(name));
             let (status, _, said) = Running::run(wrong.args(command).args([flag, "x"]));
             assert_eq!(status.code(), Some(64), "{name} {flag}: {said}");
-            let is_told = said.contains("expected a ") || said.contains("at least 0.1 seconds");
+            let is_told = said.contains("expected a ") || said.contains("0.1 to 86400 seconds");
             assert!(is_told && said.contains("invalid value 'x'"), "{name} {flag}: {said}");
         }
     }
@@ -56,7 +56,7 @@ fn a_wrong_secret_is_named_by_where_it_was_given_and_not_shown() {
             "librato",
             [&user[..], &in_file].concat(),
             None,
-            "zibrato-librato: --apitoken-file wrong: has",
+            "zibrato-librato: --apitoken-file wrong: contains",
         ),
         (
             "librato",
@@ -68,21 +68,27 @@ fn a_wrong_secret_is_named_by_where_it_was_given_and_not_shown() {
             "librato",
             user.to_vec(),
             Some(("LIBRATO_TOKEN", "hunter2 b")),
-            "zibrato-librato: LIBRATO_TOKEN: has",
+            "zibrato-librato: LIBRATO_TOKEN: contains",
         ),
         (
             "librato",
             user.to_vec(),
             Some(("ZIBRATO_LIBRATO_APITOKEN", "hunter2 b")),
-            "--apitoken: has characters in it that no Librato token has (--apitoken is set by ZIBR",
+            "--apitoken: contains a space or another character that a Librato token cannot have \
+             (--apitoken is set by ZIBR",
         ),
         (
             "slack",
             vec!["--webhook-url-file", "wrong"],
             None,
-            "zibrato-slack: --webhook-url-file wrong: is no",
+            "zibrato-slack: --webhook-url-file wrong: is not",
         ),
-        ("slack", vec!["--channel", "a", "--token-file", "wrong"], None, "--token-file wrong: has"),
+        (
+            "slack",
+            vec!["--channel", "a", "--token-file", "wrong"],
+            None,
+            "--token-file wrong: contains",
+        ),
     ] {
         let mut command = Command::new(program(&format!("zibrato-{name}")));
         command.args(&args).args(["--dead-letters", "off"]).envs(variables);

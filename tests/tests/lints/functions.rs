@@ -1,4 +1,4 @@
-//! Functions of many shapes, each of which some lint has something to say about.
+//! Functions of many shapes, each of which triggers a lint.
 //!
 //! Where `//@` stands alone, the test puts an attribute: `f` marks a function, `r` one that returns a
 //! `Result` or an `Option`, `a` an async one, `ar` both. What is `hidden` there, rustc alone no longer

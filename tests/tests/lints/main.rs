@@ -1,4 +1,4 @@
-//! Attributes add nothing that a lint sees, and hide nothing that it saw.
+//! Attributes neither trigger nor silence lints.
 //!
 //! Functions of many shapes are compiled plain and annotated, with every lint of rustc and Clippy
 //! switched on, and the findings are compared; then once more with each finding expected by

@@ -1,4 +1,4 @@
-//! Methods of many shapes, each of which some lint has something to say about.
+//! Methods of many shapes, each of which triggers a lint.
 //!
 //! The marks are those of `functions.rs`, and `impl`. The two are compiled as one file.
 

@@ -1,4 +1,4 @@
-//! What is compiled: the functions of this folder, with attributes where they have a mark.
+//! The compiled samples: the functions of this folder, with attributes where they have a mark.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Who may depend on whom, and what an application gets when it takes the SDK.
+//! Allowed dependencies between crates, and the dependencies that an application gets with the SDK.
 
 use super::none;
 use std::collections::BTreeSet;

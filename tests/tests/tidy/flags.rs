@@ -1,4 +1,4 @@
-//! The tables of docs/flags.md are what `--help` says.
+//! The tables of docs/flags.md equal `--help`.
 
 use super::backends::{TAIL, workers};
 use super::rewrites;

@@ -1,4 +1,4 @@
-//! Which files of a crate import from which, read from their text.
+//! The imports between files of a crate, parsed from their text.
 //!
 //! `use` trees and paths in the code are followed through re-exports to the file that has the item.
 //! What a `mod.rs` re-exports from its own folder is no import: it is only a way through.

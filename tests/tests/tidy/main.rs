@@ -1,4 +1,4 @@
-//! Rules of this repository that no compiler knows.
+//! Rules of this repository that no compiler checks.
 //!
 //! `ZIBRATO_TIDY=write cargo test -p zibrato-tests --test tidy` rewrites what is generated (the
 //! tables of docs/flags.md, the workers of supervisord, the fuzz seeds) instead of comparing it.

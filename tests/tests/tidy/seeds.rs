@@ -1,4 +1,4 @@
-//! The fuzz seeds are what the encoders write, so that fuzzing begins with what is really sent.
+//! The fuzz seeds are written by the encoders, so that fuzzing begins with real messages.
 
 use super::rewrites;
 use std::collections::BTreeMap;

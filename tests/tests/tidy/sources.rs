@@ -1,4 +1,4 @@
-//! Rules for source files: a first sentence, a length, and what they may not touch.
+//! Rules for source files: a first sentence, a maximum length, and forbidden calls.
 
 use super::{Source, files, none};
 use std::path::Path;

@@ -71,12 +71,12 @@ impl fmt::Display for Address {
     }
 }
 
-/// A text that is no host and port.
+/// A text is not a host and port.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no address; write host:port, such as 127.0.0.1:2003 or [::1]:2003")]
+#[error("`{text}` is not an address; write host:port, such as 127.0.0.1:2003 or [::1]:2003")]
 #[non_exhaustive]
 pub struct AddressError {
-    /// The text, as it came.
+    /// The text.
     pub text: String,
 }
 

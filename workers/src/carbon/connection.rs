@@ -1,19 +1,21 @@
-//! The connection to Carbon: what is written again when it breaks, and which payload broke it.
+//! The connection to Carbon: writes payloads again after it breaks, and finds the payload that
+//! broke it.
 //!
-//! A TCP write says only that the kernel has taken the bytes; Carbon says nothing at all. So what
-//! was written lately is kept ([`Written`]), and written again on the next connection. Carbon keeps
-//! one value per name and time: what comes twice does no harm.
+//! A TCP write only means that the kernel has the bytes, and Carbon confirms nothing. So recent
+//! payloads are kept ([`Written`]) and written again on the next connection. Carbon keeps one value
+//! per name and time, so writing twice is harmless.
 //!
-//! A peer that closes when it has read everything sends an orderly end. One that closes over bytes
-//! it has not read, or gets more afterwards, sends a reset. One whose machine is gone sends
-//! nothing, and the kernel gives up after the timeout. A Carbon that is killed has read everything
-//! as likely as not, and keeps what it has read in memory for a while before it is stored: so an
-//! orderly end may be a loss too. But then the payload at hand is not sent again at once, since a
-//! peer that closes after each window would get it for ever.
+//! A peer that has read everything and closes sends an orderly end (FIN). A peer that closes with
+//! unread bytes, or receives more bytes afterwards, sends a reset. If its machine fails, it sends
+//! nothing, and the kernel gives up after the timeout. A Carbon that is killed may have read
+//! everything but not stored it yet, so an orderly end may be a loss too. After an orderly end the
+//! current payload is not written again immediately, because a peer that closes after each window
+//! would get it for ever.
 //!
-//! Some peers reset the connection over a line that they do not like, and then do not read what
-//! follows it. When resets repeat although the peer is well, the connection becomes wary: each
-//! payload is first written to a connection of its own. The one over which that is reset is refused.
+//! Some peers reset the connection because of an invalid line, and do not read the lines after it.
+//! If resets repeat although the peer is reachable, the connection becomes wary: each payload is
+//! first written to a separate connection. A payload over which that connection is reset is
+//! rejected.
 
 use super::address::Address;
 use super::kept::{SETTLES, Written};
@@ -25,14 +27,15 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use zibrato::daemon::LogLimit;
 
-/// So many resets, none of them half a minute after the one before, make the connection wary.
+/// Number of resets, each within half a minute of the previous one, after which the connection
+/// becomes wary.
 const BREAKS: u32 = 3;
 
-/// How long to listen for a reset after a payload, and the longest time when resets come later.
+/// Time to wait for a reset after a payload, and its maximum, if resets arrive later.
 pub(super) const LISTEN: Duration = Duration::from_millis(50);
 const LISTEN_LONGEST: Duration = Duration::from_millis(1600);
 
-/// A connection that is made when it is needed, and made again when it has broken.
+/// A connection that is opened when it is needed, and again after it breaks.
 #[derive(Debug)]
 pub(super) struct Connection {
     address: Address,
@@ -40,25 +43,25 @@ pub(super) struct Connection {
     stream: Option<TcpStream>,
     opened: Instant,
     written: Written,
-    /// What was written may have been lost.
+    /// Whether written payloads may be lost.
     suspect: bool,
-    /// How often the connection was reset since it last stayed open for [`SETTLES`].
+    /// Number of resets since the connection last stayed open for [`SETTLES`].
     breaks: u32,
-    /// Each payload is first written to a connection of its own.
+    /// Whether each payload is first written to a separate connection.
     wary: bool,
-    /// When the connection was last reset, or a payload refused, and whether that was in this window.
+    /// Time of the last reset or rejected payload, and whether that was in this window.
     trouble: Option<Instant>,
     window_is_whole: bool,
-    /// The last reset came over none of the payloads that stood alone.
+    /// Whether none of the payloads caused the last reset when it was written separately.
     unexplained: bool,
-    /// How long to listen for a reset.
+    /// Time to wait for a reset.
     patience: Duration,
-    /// Payloads that were taken, and are refused after all.
+    /// Payloads that were written, but turned out to be rejected.
     refused: VecDeque<Payload>,
     limits: Limits,
 }
 
-/// How often each kind of line has been logged lately.
+/// Rate limits of the log lines.
 #[derive(Debug, Default)]
 struct Limits {
     connected: LogLimit,
@@ -66,7 +69,7 @@ struct Limits {
     repeated: LogLimit,
 }
 
-/// Where in a window a payload stands.
+/// Position of a payload in its window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Last,
@@ -116,8 +119,8 @@ impl Connection {
         &self.address
     }
 
-    /// A window begins. The connection is not wary any more when the one before passed whole, and
-    /// everything has been well for a while.
+    /// A window begins. The connection stops being wary if the previous window was written
+    /// completely and there was no trouble for a while.
     pub(super) fn window_begins(&mut self) {
         let is_calm = self.trouble.is_none_or(|last| last.elapsed() >= SETTLES);
         if self.window_is_whole && is_calm {
@@ -126,9 +129,9 @@ impl Connection {
         self.window_is_whole = true;
     }
 
-    /// Writes a payload; connects before, if need be, and writes again what may have been lost.
+    /// Writes a payload. Connects first if necessary, and writes payloads again that may be lost.
     pub(super) fn write(&mut self, payload: &Payload, place: Place) -> Result<(), ConnectionError> {
-        // The first write after the peer has closed would be taken, and lost.
+        // The first write after the peer has closed would succeed and be lost.
         self.look(Duration::ZERO);
         if self.stream.is_none() || self.suspect {
             self.restore()?;
@@ -140,7 +143,7 @@ impl Connection {
         if let Err(ConnectionError::Reset(_)) = &result
             && self.wary
         {
-            // A peer that serves one connection after the other has not read the one of its own.
+            // A peer that serves one connection at a time has not read the separate connection.
             self.stand_alone(payload)?;
         }
         result?;
@@ -155,19 +158,19 @@ impl Connection {
         if was_reset { Err(ConnectionError::Reset(self.address.clone())) } else { Ok(()) }
     }
 
-    /// A payload that was taken, and is refused after all.
+    /// A payload that was written, but turned out to be rejected.
     pub(super) fn take_refused(&mut self) -> Option<Payload> {
         self.refused.pop_front()
     }
 
-    /// Since when the oldest payload is on its way that may still be lost.
+    /// The time at which the oldest payload was written that may still be lost.
     pub(super) fn unsettled_since(&mut self) -> Option<Instant> {
         self.look(Duration::ZERO);
         let stands = self.stream.is_some() && !self.suspect;
         self.written.unsettled_since(stands, Instant::now())
     }
 
-    /// What is wrong while resets repeat.
+    /// The problem, while resets repeat.
     pub(super) fn trouble(&self) -> Option<String> {
         let Self { address, breaks, .. } = self;
         let seconds = SETTLES.as_secs();
@@ -179,7 +182,7 @@ impl Connection {
         })
     }
 
-    /// Connects, and writes again what may have been lost.
+    /// Connects, and writes payloads again that may be lost.
     fn restore(&mut self) -> Result<(), ConnectionError> {
         self.written.forget(Instant::now());
         if self.wary {
@@ -203,11 +206,12 @@ impl Connection {
         }
     }
 
-    /// Tries each payload that may still be lost on a connection of its own, and takes out those
-    /// over which it is reset. Goes on with the next call when the timeout is over.
+    /// Tries each payload that may still be lost on a separate connection, and removes those over
+    /// which it is reset. After the timeout it stops, and the next call continues.
     fn search(&mut self) -> Result<(), ConnectionError> {
         if self.unexplained && self.written.untried(self.patience).is_none() {
-            // All have passed, and yet it was reset: it takes the peer longer.
+            // No payload caused a reset, although there was one: the peer resets later than
+            // expected.
             self.patience = (self.patience * 2).min(LISTEN_LONGEST);
         }
         let begun = Instant::now();
@@ -226,7 +230,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether a payload may be written: not if the peer resets a connection over it alone.
+    /// Whether a payload may be written: not if the peer resets a separate connection over it.
     fn stand_alone(&mut self, payload: &Payload) -> Result<(), ConnectionError> {
         if self.is_reset_over(&payload.body)? {
             self.refuse();
@@ -240,7 +244,7 @@ impl Connection {
         (self.unexplained, self.window_is_whole) = (false, false);
     }
 
-    /// Writes a payload to a connection of its own. Whether the peer resets that, and is well.
+    /// Writes a payload to a separate connection. Returns whether a reachable peer resets it.
     fn is_reset_over(&self, body: &[u8]) -> Result<bool, ConnectionError> {
         let failed = |why| ConnectionError::Connect(self.address.clone(), why);
         let mut alone = stream::connect(&self.address, self.timeout).map_err(failed)?;
@@ -253,21 +257,21 @@ impl Connection {
             Err(why) if is_break(&why) => {}
             Err(why) => return Err(ConnectionError::Write(self.address.clone(), why)),
         }
-        // A peer that is away resets connections too, and that is no payload's fault.
+        // A peer that is going down resets connections too, which no payload causes.
         if self.is_well(self.patience.max(begun.elapsed() * 3)) {
             return Ok(true);
         }
         Err(ConnectionError::Reset(self.address.clone()))
     }
 
-    /// Whether the peer takes a connection and keeps it open for so long when nothing is written.
+    /// Whether the peer accepts a connection and keeps it open for this time if nothing is written.
     fn is_well(&self, patience: Duration) -> bool {
         let stream = stream::connect(&self.address, self.timeout);
         stream.is_ok_and(|mut stream| matches!(stream::listen(&mut stream, patience), Peer::Open))
     }
 
-    /// Finds out whether the peer has closed, or does so within `patience`, and whether something
-    /// was lost by that for sure.
+    /// Finds out whether the peer has closed, or does so within `patience`, and whether that
+    /// certainly caused a loss.
     fn look(&mut self, patience: Duration) -> bool {
         let Some(stream) = &mut self.stream else { return false };
         match stream::listen(stream, patience) {
@@ -335,7 +339,7 @@ impl Connection {
                 self.broken(&why);
                 return ConnectionError::Reset(self.address.clone());
             }
-            // What is left of the payload would be read as the end of a cut line.
+            // The rest of the payload would be read as the end of a truncated line.
             (self.stream, self.suspect) = (None, true);
             ConnectionError::Write(self.address.clone(), why)
         })

@@ -1,10 +1,10 @@
 //! Writes a window as Carbon's lines: `NAME SP VALUE SP TIME LF`.
 //!
-//! Pure. Carbon keeps one value per name and time, so two series that come to the same name would
-//! overwrite each other. Of those of one kind the one that came first keeps the name, for as long
-//! as the worker runs, and the others get a hash appended; of several kinds the first in the order
-//! counter, gauge, set, timer keeps the name and the others get their kind as a further part
-//! (`queue.gauge`). Both are counted.
+//! Pure. Carbon keeps one value per name and time, so two series with the same name would overwrite
+//! each other. Among series of one kind, the first one keeps the name while the worker runs, and
+//! the others get a hash appended. Among several kinds, the first in the order counter, gauge, set,
+//! timer keeps the name, and the others get their kind as a further part (`queue.gauge`). Both are
+//! counted.
 
 use super::name;
 use super::parts::TimerParts;
@@ -16,18 +16,18 @@ use std::io::Write as _;
 use zibrato::window::{Fold, Series, Window};
 use zibrato::{DEFAULT_SOURCE, Kind};
 
-/// A payload is closed when it has so many bytes.
+/// A payload ends when it has this size.
 const PAYLOAD_BYTES: usize = 64 << 10;
 
-/// The longest name; Carbon closes the connection over a line beyond 16,384 bytes.
+/// Maximum length of a name; Carbon closes the connection at a line above 16,384 bytes.
 const MAX_NAME_BYTES: usize = 16_000;
 
-/// Says how names are made.
+/// The encoder.
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
     pub(super) prefix: String,
     pub(super) timer_parts: TimerParts,
-    /// The series that came first under each name, and keep it.
+    /// The first series with each name, which keeps it.
     pub(super) claims: Claims,
 }
 
@@ -35,20 +35,20 @@ pub(super) struct Encoder {
 #[derive(Debug, Default)]
 pub(super) struct Encoded {
     pub(super) payloads: Vec<Payload>,
-    /// Series folded into another of the same kind and name, because no name was left for them.
+    /// Series merged into another one of the same kind and name, because no free name was found.
     pub(super) merged: Counted,
-    /// Series that were found to come to the name of another one.
+    /// Series that have the same name as another one.
     pub(super) alike: Alike,
     /// Series that got their kind as a further part.
     pub(super) renamed: Counted,
-    /// Series for which there is no line: too long a name, or nothing finite to say.
+    /// Series without a line: the name is too long, or no value is finite.
     pub(super) left_out: Counted,
 }
 
-/// The most names that are told of one window.
+/// Maximum number of names that are reported per window.
 const MAX_NAMES: usize = 100;
 
-/// How many, and the names of the first of them.
+/// A number of series, and the names of the first of them.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Counted {
     pub(super) times: u64,
@@ -64,13 +64,13 @@ impl Counted {
     }
 }
 
-/// A series under the name that it has in Carbon.
+/// A series with its name in Carbon.
 struct Point {
     path: String,
     tags: String,
-    /// What it was before it was made legal.
+    /// The series before its name was changed.
     original: Series,
-    /// How many series are in it.
+    /// Number of series in it.
     series: usize,
 }
 
@@ -136,8 +136,8 @@ impl Encoder {
         Point { path, tags: tags.concat(), original: series, series: 1 }
     }
 
-    /// Gives each but one of those of one kind that come to the same name a name of its own. The
-    /// points are ordered before and after.
+    /// Gives distinct names to all but one of the points with the same kind and name. The points
+    /// are ordered before and after.
     fn keep_apart(&mut self, points: &mut [Point], alike: &mut Alike) {
         let mut renamed = false;
         for group in points.chunk_by_mut(|a, b| a.order() == b.order()) {
@@ -161,8 +161,8 @@ impl Encoder {
         }
     }
 
-    /// Gives those that come to the name of another kind a name of their own. The points are
-    /// ordered before, not after.
+    /// Gives distinct names to points whose name is used by another kind. The points are ordered
+    /// before, but not after.
     fn rename(&self, points: &mut [Point], renamed: &mut Counted) {
         let mut taken = HashSet::new();
         let mut names = Vec::new();
@@ -201,7 +201,7 @@ impl Encoder {
         points.binary_search_by(|p| p.order().cmp(&timer)).is_ok()
     }
 
-    /// Writes the lines of one series; none if there is nothing to say.
+    /// Writes the lines of one series; none if it has no value.
     fn write(&self, point: &Point, stamp: u64, lines: &mut Vec<u8>) {
         match &point.original.value {
             Fold::Counter(sum) => line(lines, point, "", *sum, stamp),
@@ -223,7 +223,7 @@ fn is_taken(points: &[Point], path: &str, tags: &str) -> bool {
     points.binary_search_by(|p| (&*p.path, &*p.tags).cmp(&(path, tags))).is_ok()
 }
 
-/// Folds neighbours of the same kind and name together.
+/// Merges neighbours of the same kind and name.
 fn merge(points: &mut Vec<Point>, merged: &mut Counted) {
     points.dedup_by(|later, first| {
         let same = later.order() == first.order();

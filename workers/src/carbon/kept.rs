@@ -1,4 +1,4 @@
-//! What was written to Carbon lately, and how long each payload may still be lost.
+//! The payloads that were recently written to Carbon, and whether each may still be lost.
 //!
 //! Pure: times are arguments.
 
@@ -6,32 +6,32 @@ use crate::backend::Payload;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How much is kept: more than the buffers on both sides hold by default. The peer has read what so
-/// many bytes followed on the same connection.
+/// Maximum number of bytes to keep: more than the default buffers on both sides. The peer has read
+/// a payload once this number of bytes has followed it on the same connection.
 const KEEP_BYTES: usize = 16 << 20;
 
-/// How long a payload is kept, also when it is safe: Carbon stores what it has read later.
+/// Minimum time to keep a payload, even if it is safe, because Carbon stores later than it reads.
 const KEEP_FOR: Duration = Duration::from_secs(120);
 
-/// A payload is safe when the connection has stayed open for so long after it was written.
+/// A payload is safe if the connection has stayed open for this time after the write.
 pub(super) const SETTLES: Duration = Duration::from_secs(30);
 
-/// A payload that was read from so many connections, each of which the peer then closed, is safe
-/// after [`KEEP_FOR`]: some peers close the connection after each window.
+/// A payload that the peer has read on this number of connections, and then closed each of them, is
+/// safe after [`KEEP_FOR`]. Some peers close the connection after each window.
 const ORDERLY_ENDS: u8 = 3;
 
 /// A payload that was written.
 #[derive(Debug)]
 struct Kept {
     payload: Payload,
-    /// When it was first written, and when on the present connection.
+    /// Time of its first write, and of that on the current connection.
     first: Instant,
     written: Instant,
-    /// It is safe.
+    /// Whether it is safe.
     settled: bool,
-    /// How many peers have read it and closed the connection, since one was reset last.
+    /// Number of connections on which the peer has read it and closed, since the last reset.
     ends: u8,
-    /// For how long the peer was listened to when it was last written to a connection of its own.
+    /// Time for which the last separate connection with it was watched.
     passed: Duration,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// A payload was written on the connection on which all others stand.
+    /// A payload was written on the connection of all others.
     pub(super) fn keep(&mut self, payload: &Payload, passed: Duration, now: Instant) {
         let (first, written, payload) = (now, now, payload.clone());
         self.bytes += payload.body.len();
@@ -57,7 +57,7 @@ impl Written {
         }
     }
 
-    /// Forgets what is safe and old.
+    /// Removes old payloads that are safe.
     pub(super) fn forget(&mut self, now: Instant) {
         let is_old = |kept: &Kept| kept.settled && since(now, kept.first) >= KEEP_FOR;
         while let Some(oldest) = self.kept.pop_front_if(|kept| is_old(kept)) {
@@ -65,7 +65,8 @@ impl Written {
         }
     }
 
-    /// Everything was written once more, on a new connection; or that was reset meanwhile.
+    /// Everything was written again on a new connection; `is_whole` is false if that was reset
+    /// meanwhile.
     pub(super) fn written_again(&mut self, now: Instant, is_whole: bool) {
         if is_whole {
             self.kept.iter_mut().for_each(|kept| kept.written = now);
@@ -79,13 +80,13 @@ impl Written {
         self.kept.iter_mut().for_each(|kept| kept.ends = kept.ends.saturating_add(1));
     }
 
-    /// The connection was reset: nobody knows what the peer has read.
+    /// The connection was reset. It is unknown what the peer has read.
     pub(super) fn was_reset(&mut self) {
         self.kept.iter_mut().for_each(|kept| kept.ends = 0);
     }
 
     /// Since when the oldest payload is on its way that may still be lost. `stands` says whether
-    /// everything was written on a connection that is open.
+    /// everything was written on the open connection.
     pub(super) fn unsettled_since(&mut self, stands: bool, now: Instant) -> Option<Instant> {
         for kept in &mut self.kept {
             let stood = stands && since(now, kept.written) >= SETTLES;
@@ -95,24 +96,25 @@ impl Written {
         self.unsettled().map(|kept| kept.first).min()
     }
 
-    /// What may still be lost.
+    /// The payloads that may still be lost.
     fn unsettled(&self) -> impl Iterator<Item = &Kept> {
         self.kept.iter().filter(|kept| !kept.settled)
     }
 
-    /// The first that may still be lost and did not stand alone for as long as `patience`.
+    /// The first payload that may still be lost and was not watched on a separate connection for
+    /// `patience`.
     pub(super) fn untried(&self, patience: Duration) -> Option<usize> {
         self.kept.iter().position(|kept| !kept.settled && kept.passed < patience)
     }
 
-    /// The peer has borne the payload at a place alone.
+    /// The peer has accepted the payload at this index on a separate connection.
     pub(super) fn passes(&mut self, place: usize, patience: Duration) {
         if let Some(kept) = self.kept.get_mut(place) {
             kept.passed = patience;
         }
     }
 
-    /// Takes out what the peer refuses.
+    /// Removes a payload that the peer rejects.
     pub(super) fn take(&mut self, place: usize) -> Option<Payload> {
         let payload = self.kept.remove(place)?.payload;
         self.bytes -= payload.body.len();
@@ -155,14 +157,14 @@ mod tests {
         let begun = Instant::now();
         let mut written = kept(1, begun);
         assert_eq!(written.unsettled_since(true, begun + SETTLES - SECOND), Some(begun));
-        // The connection breaks, and is made again after an hour.
+        // The connection breaks, and is opened again after an hour.
         written.was_reset();
         let later = begun + SECOND * 3600;
         assert_eq!(written.unsettled_since(false, later), Some(begun));
         written.written_again(later, true);
         assert_eq!(written.unsettled_since(true, later + SETTLES - SECOND), Some(begun));
         assert_eq!(written.unsettled_since(true, later + SETTLES), None);
-        // It is written again when the connection breaks once more, but was safe before.
+        // It is written again if the connection breaks again, but was safe before.
         assert_eq!(written.unsettled_since(false, later + SETTLES), None);
         assert_eq!(written.bodies().count(), 1);
         written.forget(later);

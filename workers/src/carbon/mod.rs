@@ -1,4 +1,4 @@
-//! Carbon, Graphite's receiver: lines over TCP, one connection that is kept.
+//! Carbon, Graphite's receiver: lines over one persistent TCP connection.
 
 mod address;
 mod connection;
@@ -20,15 +20,16 @@ use std::time::{Duration, Instant};
 use zibrato::daemon::{Exit, Failure, Findings, number};
 use zibrato::window::Window;
 
-/// Delivers to Carbon's line receiver, or whatever speaks like it.
+/// Delivers to Carbon's line receiver, or to a compatible one.
 ///
-/// A series is `prefix.source.name`, where the dots of each stay levels of the tree, an unnamed
-/// source is left out, and what cannot stand in a path becomes `_`. A part that is changed by that,
-/// or cut because it is longer than a file name, gets a hash of what it was appended, so that
-/// `a b` and `a_b` stay apart; so does a series that comes to the path of another one. Tags become
-/// Graphite's tags: `web-1.logins;dc=fra 3 1700000040`. A counter is its sum over the window, a
-/// gauge its last reading, a set the number of its members; a timer is several numbers in seconds,
-/// named by [`TimerParts`]. The time is the start of the window, in whole seconds.
+/// A series has the path `prefix.source.name`. Dots separate levels of the tree, a missing source
+/// is omitted, and characters that are invalid in a path become `_`. A part that is changed, or
+/// truncated because it is longer than a file name, gets a hash of the original appended, so that
+/// `a b` and `a_b` stay distinct. So does a series with the same path as another one. Tags become
+/// Graphite's tags: `web-1.logins;dc=fra 3 1700000040`. The value of a counter is its sum over the
+/// window, that of a gauge its last reading, that of a set the number of its members. A timer has
+/// several values in seconds, named by [`TimerParts`]. The timestamp is the start of the window, in
+/// whole seconds.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,7 +43,7 @@ use zibrato::window::Window;
 pub struct Carbon {
     encoder: Encoder,
     connection: Connection,
-    /// How many payloads the window has, and how many of them were sent.
+    /// Number of payloads of the window, and how many of them were sent.
     payloads: usize,
     sent: usize,
     once: Once,
@@ -71,7 +72,7 @@ pub struct CarbonFlags {
 }
 
 impl Carbon {
-    /// Delivers to `address`. It need not be there yet.
+    /// Delivers to `address`, which need not be reachable yet.
     #[must_use]
     pub fn to(address: Address) -> Self {
         let connection = Connection::new(address, Duration::from_secs(10));
@@ -79,21 +80,22 @@ impl Carbon {
         Self { encoder, connection, payloads: 0, sent: 0, once }
     }
 
-    /// What stands before each name, with a dot between them. Defaults to nothing.
+    /// Prefix of each name, joined by a dot. Defaults to none.
     #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.encoder.prefix = name::prefix(prefix);
         self
     }
 
-    /// How long to wait for a connection, or for a payload to be taken. Defaults to 10 s.
+    /// Timeout to connect, or to write a payload. Defaults to 10 s.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.connection.set_timeout(timeout);
         self
     }
 
-    /// Which numbers of a timer are delivered. Defaults to `count,sum,mean,min,max,p50,p95,p99,stddev`.
+    /// Statistics to deliver for each timer. Defaults to
+    /// `count,sum,mean,min,max,p50,p95,p99,stddev`.
     #[must_use]
     pub fn timer_parts(mut self, parts: TimerParts) -> Self {
         self.encoder.timer_parts = parts;
@@ -183,7 +185,7 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
         let prefix = flags.prefix.trim_matches('.');
         let would_be = name::prefix(prefix);
         if would_be != prefix {
-            let message = format!("--prefix: `{prefix}` is not valid in a path; take `{would_be}`");
+            let message = format!("--prefix: `{prefix}` is not valid in a path; use `{would_be}`");
             return Err(Failure::new(Exit::Config, message));
         }
         Ok(Self::to(flags.carbon)
@@ -198,8 +200,8 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
     }
 }
 
-/// Whatever is wrong with a connection, Carbon may be back in a moment. What was written before it
-/// broke may have arrived.
+/// After any error, Carbon may be back soon. Data written before the connection broke may have
+/// arrived.
 fn failure(why: ConnectionError) -> SendError {
     let after = None;
     match why {

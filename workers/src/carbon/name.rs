@@ -1,26 +1,27 @@
-//! Turns any name into a path that Carbon takes, Graphite can ask for, and a file system can hold.
+//! Converts any name to a path that is valid for Carbon, for Graphite's queries, and for a file
+//! system.
 //!
-//! What has characters replaced or left out, or is cut, is marked by a hash of what it was, so that `a b` and
-//! `a_b` stay apart.
+//! A text that is changed or truncated gets a hash of the original appended, so that `a b` and
+//! `a_b` stay distinct.
 //!
-//! Pure. A path is `parts.with.dots;tag=value;tag=value`: what stands before the first `;` becomes
-//! directories and a file, so a part may not be longer than a file name.
+//! Pure. A path is `parts.with.dots;tag=value;tag=value`. The part before the first `;` becomes
+//! directories and a file, so no part may be longer than a file name.
 
 use crate::hash::fnv1a;
 use crate::naming::marked;
 use std::borrow::Cow;
 
-/// The longest part of a path: a file name has at most 255 bytes, and Carbon appends `.wsp`.
+/// Maximum length of a part: a file name has at most 255 bytes, and Carbon appends `.wsp`.
 const MAX_PART_BYTES: usize = 240;
 
-/// The longest text with a mark.
+/// Maximum length of a text with a hash.
 const MAX_MARKED_BYTES: usize = 300;
 
-/// What stands for a name of which nothing else is left.
+/// Replaces a name without valid characters.
 const NOTHING_LEFT: &str = "_";
 
-/// Appends the parts of `text` to `path`, with dots between them. Empty parts (a dot at either
-/// end, two in a row) are left out, and the last part is marked then.
+/// Appends the parts of `text` to `path`, separated by dots. Empty parts (a dot at either end, two
+/// dots in a row) are omitted, and then the last part gets a hash.
 pub(super) fn push_parts(path: &mut String, text: &str) {
     let has_empty = !text.is_empty() && text.split('.').any(str::is_empty);
     let mut parts = text.split('.').filter(|part| !part.is_empty()).peekable();
@@ -44,7 +45,7 @@ fn push(path: &mut String, part: &str) {
     path.push_str(part);
 }
 
-/// A prefix that stands in a path as it is: without marks, since there is only one.
+/// A valid prefix, without a hash, because there is only one prefix.
 pub(super) fn prefix(text: &str) -> String {
     let parts = text.split('.').filter(|part| !part.is_empty());
     let clean: Vec<_> = parts.map(|part| part.replace(breaks_a_path, "_")).collect();
@@ -85,31 +86,31 @@ pub(super) fn path(prefix: &str, source: Option<&str>, name: &str) -> String {
     path
 }
 
-/// The path with a mark behind its last part.
+/// The path with a hash after its last part.
 pub(super) fn marked_path(path: &str, hash: u64) -> String {
     let (head, last) = path.rsplit_once('.').unwrap_or(("", path));
     let dot = if head.is_empty() { "" } else { "." };
     format!("{head}{dot}{}", marked(last, hash, MAX_PART_BYTES))
 }
 
-/// Whether a character cannot stand in a path: white space ends a field (Carbon splits at any that
-/// Unicode knows), `;` starts tags, slashes make directories, and the rest cannot be asked for:
-/// Graphite reads it as a pattern, a quote, or the syntax of a function call.
+/// Whether a character is invalid in a path. White space ends a field (Carbon splits at any Unicode
+/// white space), `;` starts tags, and slashes create directories. The others cannot be queried,
+/// because Graphite reads them as a pattern, a quote, or a function call.
 fn breaks_a_path(c: char) -> bool {
     c.is_whitespace() || c.is_control() || "/\\;*?[]{}(),'\"`|~".contains(c)
 }
 
-/// Whether a character cannot stand in the name of a tag.
+/// Whether a character is invalid in the name of a tag.
 fn breaks_a_tag(c: char) -> bool {
     breaks_a_path(c) || "!^=".contains(c)
 }
 
-/// Whether a character cannot stand in the value of a tag.
+/// Whether a character is invalid in the value of a tag.
 fn breaks_a_value(c: char) -> bool {
     c.is_whitespace() || c.is_control() || ";\\'\"".contains(c)
 }
 
-/// Replaces what cannot stand there and cuts what is too long, and marks what is changed by that.
+/// Replaces invalid characters and truncates a long text, and appends a hash if that changes it.
 fn cleaned(text: &str, breaks: fn(char) -> bool, most: usize) -> Cow<'_, str> {
     if text.len() <= most && !text.contains(breaks) {
         return Cow::Borrowed(text);
@@ -123,7 +124,7 @@ mod tests {
     use super::{MAX_PART_BYTES, path, prefix, push_tag};
     use proptest::prelude::*;
 
-    /// A text with `#` for each mark in it.
+    /// A text with each hash replaced by `#`.
     fn without_marks(text: &str) -> String {
         let mut parts = text.split('_');
         let mut all = parts.next().unwrap_or_default().to_owned();
@@ -195,7 +196,7 @@ mod tests {
         ] {
             assert_ne!(path("", None, a), path("", None, b));
         }
-        // Every version and machine makes the same of it.
+        // Every version and machine gives the same result.
         assert_eq!(path("", None, "a b"), "a_b_e63f991904833892");
     }
 

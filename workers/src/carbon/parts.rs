@@ -1,4 +1,4 @@
-//! Which numbers of a timer Carbon gets, each under a name of its own: `count`, `mean`, `p99` …
+//! The statistics of a timer that Carbon gets, each with its own name: `count`, `mean`, `p99` …
 //!
 //! Pure.
 
@@ -6,10 +6,10 @@ use std::fmt;
 use std::str::FromStr;
 use zibrato::{Percentile, Summary};
 
-/// The most parts that may be asked for.
+/// Maximum number of parts.
 const MAX_PARTS: usize = 32;
 
-/// The numbers of a timer that are delivered, such as `count,mean,p99.9`.
+/// The statistics of a timer that are delivered, such as `count,mean,p99.9`.
 ///
 /// Defaults to `count,sum,mean,min,max,p50,p95,p99,stddev`.
 ///
@@ -27,7 +27,7 @@ enum Part {
     Max,
     Mean,
     Min,
-    /// Between 0 and 100, both left out.
+    /// Between 0 and 100, both excluded.
     Percentile(Percentile),
     Stddev,
     Sum,
@@ -78,8 +78,8 @@ impl fmt::Display for Part {
 }
 
 impl TimerParts {
-    /// Each part's name, as one part of a path, and its number; those left out that there is no
-    /// number for.
+    /// The name of each part, as one part of a path, and its value. Parts without a value are
+    /// omitted.
     pub(super) fn of(&self, summary: &Summary) -> impl Iterator<Item = (String, f64)> {
         let numbers = self.0.iter().filter_map(|part| Some((part, part.of(summary)?)));
         // A dot would begin a new part of the path.
@@ -91,7 +91,7 @@ impl TimerParts {
         self.place(name).is_some()
     }
 
-    /// The place of the part that has this name.
+    /// The index of the part with this name.
     pub(super) fn place(&self, name: &str) -> Option<usize> {
         self.0.iter().position(|part| part.to_string().replace('.', "_") == name)
     }
@@ -134,7 +134,7 @@ impl fmt::Display for TimerParts {
     }
 }
 
-/// Why a text names no parts of a timer.
+/// Why a text is not a list of parts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TimerPartsError {
@@ -147,7 +147,7 @@ pub enum TimerPartsError {
          as p50 and p99.9"
     )]
     Unknown {
-        /// What was asked for.
+        /// The unknown part.
         part: String,
     },
 }

@@ -1,11 +1,12 @@
-//! The series in a payload, of which a timer is several lines: cuts it between two, and names them.
+//! The series in a payload, of which a timer has several lines: splits a payload between series,
+//! and names them.
 //!
 //! Pure.
 
 use super::parts::TimerParts;
 use crate::Payload;
 
-/// The halves of a payload; `None` when it is one series.
+/// The halves of a payload; `None` if it has only one series.
 pub(super) fn split(payload: &Payload, timer_parts: &TimerParts) -> Option<[Payload; 2]> {
     let lines = lines(&payload.body);
     let series = series(&lines, timer_parts);
@@ -17,8 +18,8 @@ pub(super) fn split(payload: &Payload, timer_parts: &TimerParts) -> Option<[Payl
         let half = |series: &[Vec<&[u8]>]| Payload::new(series.concat().concat(), series.len());
         return Some([half(left), half(right)]);
     }
-    // Some lines stand for several series, or counters are called like the parts of a timer: each
-    // line is tried alone, and the series are shared out evenly.
+    // Some lines represent several series, or counters have names like the parts of a timer. Each
+    // line is tried separately, and the number of series is divided evenly.
     let (left, right) = lines.split_at(lines.len() / 2);
     if left.is_empty() {
         return None;
@@ -28,7 +29,7 @@ pub(super) fn split(payload: &Payload, timer_parts: &TimerParts) -> Option<[Payl
     Some([half(left, series), half(right, payload.series - series)])
 }
 
-/// The first names in a payload, with their tags; a timer's without its parts.
+/// The first names in a payload, with their tags. The name of a timer has no part.
 pub(super) fn names(payload: &Payload, most: usize, timer_parts: &TimerParts) -> Vec<String> {
     let name = |lines: &Vec<&[u8]>| {
         let line = lines.first()?;
@@ -64,11 +65,11 @@ fn series<'a>(lines: &[&'a [u8]], timer_parts: &TimerParts) -> Vec<Vec<&'a [u8]>
     all
 }
 
-/// A line that may be one of a timer's.
+/// A line that may belong to a timer.
 struct TimerLine<'a> {
     timer: &'a str,
     tags: &'a str,
-    /// The place of its part among all.
+    /// The index of its part.
     place: usize,
 }
 
@@ -91,7 +92,7 @@ mod tests {
     use crate::Payload;
     use crate::carbon::TimerParts;
 
-    /// All pieces that cannot be cut.
+    /// All pieces that cannot be split further.
     fn pieces(body: &str, series: usize) -> Vec<(String, usize)> {
         let (mut open, mut alone) = (vec![Payload::new(body.into(), series)], Vec::new());
         while let Some(payload) = open.pop() {

@@ -1,4 +1,4 @@
-//! One TCP stream to Carbon: connects, writes within a deadline, and tells how the peer stands.
+//! One TCP stream to Carbon: connects, writes within a deadline, and returns the state of the peer.
 
 use super::address::Address;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -6,15 +6,15 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-/// How much of what the peer says is read and ignored in one go. Carbon says nothing.
+/// Maximum number of reads at once to discard data from the peer. Carbon sends nothing.
 const IGNORED_READS: usize = 16;
 
-/// How long to wait, after an orderly end, for a reset.
+/// Time to wait for a reset after an orderly end.
 const RESET: Duration = Duration::from_secs(1);
 
-/// How the peer stands.
+/// The state of the peer.
 pub(super) enum Peer {
-    /// It has ended the connection over what it had not read, or its machine is gone.
+    /// It has closed the connection with unread data, or its machine has failed.
     Broken(io::Error),
     /// It has read everything, and closed the connection.
     Closed,
@@ -29,8 +29,7 @@ pub(super) fn is_break(why: &io::Error) -> bool {
     )
 }
 
-/// Connects, within the timeout; the look-up of a name takes as long as the system's resolver is
-/// told to take.
+/// Connects within the timeout. Resolving a name takes as long as the system's resolver allows.
 pub(super) fn connect(to: &Address, timeout: Duration) -> io::Result<TcpStream> {
     let begun = Instant::now();
     let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
@@ -50,7 +49,7 @@ pub(super) fn connect(to: &Address, timeout: Duration) -> io::Result<TcpStream> 
 
 fn prepare(stream: TcpStream, timeout: Duration) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
-    // Bytes that the other machine does not acknowledge break the connection after this time.
+    // The kernel breaks the connection if the peer does not acknowledge bytes for this time.
     #[cfg(target_os = "linux")]
     {
         let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
@@ -59,7 +58,7 @@ fn prepare(stream: TcpStream, timeout: Duration) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// How the peer stands, or comes to stand within `patience`.
+/// The state of the peer, now or within `patience`.
 pub(super) fn listen(stream: &mut TcpStream, patience: Duration) -> Peer {
     wait(stream, PollFlags::IN, patience);
     match peer(stream) {
@@ -74,16 +73,16 @@ pub(super) fn listen(stream: &mut TcpStream, patience: Duration) -> Peer {
     }
 }
 
-/// Waits for `events`, an error or a reset, but no longer than `timeout`.
+/// Waits at most `timeout` for `events`, an error or a reset.
 fn wait(stream: &TcpStream, events: PollFlags, timeout: Duration) {
     let timespec = Timespec::try_from(timeout).unwrap_or_default();
     if let Err(why) = poll(&mut [PollFd::new(stream, events)], Some(&timespec)) {
-        // An interrupted wait; what counts is how the peer stands.
+        // The wait was interrupted; the state of the peer is checked anyway.
         tracing::trace!(event = "poll_interrupted", %why);
     }
 }
 
-/// How the peer stands, without waiting.
+/// The state of the peer, without waiting.
 fn peer(stream: &mut TcpStream) -> Peer {
     let looked = stream.set_nonblocking(true).and_then(|()| read_on(stream));
     let pending = stream.take_error();
@@ -94,7 +93,7 @@ fn peer(stream: &mut TcpStream) -> Peer {
     }
 }
 
-/// Reads and ignores what the peer says; whether it may still say more.
+/// Reads and discards data from the peer; returns whether there may be more.
 fn read_on(stream: &mut TcpStream) -> io::Result<bool> {
     let mut ignored = [0; 4096];
     for _ in 0..IGNORED_READS {
@@ -123,7 +122,7 @@ pub(super) fn write(stream: &mut TcpStream, mut bytes: &[u8], timeout: Duration)
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
             Err(why) if why.kind() == ErrorKind::Interrupted => (),
-            // That is what a timeout of the socket looks like.
+            // This is the error of a socket's timeout.
             Err(why) if why.kind() == ErrorKind::WouldBlock => {
                 return Err(ErrorKind::TimedOut.into());
             }

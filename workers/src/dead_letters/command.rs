@@ -1,4 +1,4 @@
-//! `deadletter list|send|drop`: what can be done with payloads that a backend refused.
+//! `deadletter list|send|drop`: commands for payloads that the backend rejected.
 
 use super::{Letter, Rfc3339, files, read};
 use crate::backend::{Backend, Payload};
@@ -44,7 +44,7 @@ impl Which {
     }
 }
 
-/// Examples for the help of `deadletter` and of what stands below it; none for another `path`.
+/// Examples for the help of `deadletter` and its subcommands; none for another `path`.
 pub(crate) fn examples(program: &str, path: &str) -> String {
     let lines: &[&str] = match path {
         "deadletter" => &["list", "send --all", "drop --all"],
@@ -57,7 +57,7 @@ pub(crate) fn examples(program: &str, path: &str) -> String {
     format!("Examples:\n{}\n\n`deadletter list` shows the names of the files.", lines.join("\n"))
 }
 
-/// Does it, and says on `to` what was done. `open` makes the backend, if one is needed.
+/// Executes the command and reports on `to`. `open` creates the backend, if one is needed.
 pub(crate) fn run<B: Backend>(
     action: &Action,
     folder: &Path,
@@ -68,7 +68,7 @@ pub(crate) fn run<B: Backend>(
     match action {
         Action::List => {
             let paths = files(folder).map_err(trouble)?;
-            // What cannot be written is told of by whoever closes `to`, here and below.
+            // The caller closes `to` and reports its errors, here and below.
             list(folder, &paths, to).ok();
             Ok(())
         }
@@ -104,7 +104,7 @@ fn list(folder: &Path, paths: &[PathBuf], to: &mut impl Write) -> io::Result<()>
     }
     writeln!(to, "{} dead letters in {}", paths.len(), folder.display())?;
     if !folder.exists() {
-        // None was ever written there, or the worker has another folder.
+        // The folder has never been used, or the worker has another one.
         writeln!(
             to,
             "there is no such folder yet; if the worker logged another one at its start \
@@ -118,7 +118,7 @@ fn send<B: Backend>(paths: &[PathBuf], mut backend: B, to: &mut impl Write) -> R
     let mut left = 0;
     for path in paths {
         let said = match give(path, &mut backend) {
-            Ok(()) => "taken".to_owned(),
+            Ok(()) => "accepted".to_owned(),
             Err(why) => {
                 left += 1;
                 refused(path, &why.to_string())
@@ -126,7 +126,7 @@ fn send<B: Backend>(paths: &[PathBuf], mut backend: B, to: &mut impl Write) -> R
         };
         say(to, &format!("{}: {said}", name(path)));
     }
-    finish(left, paths.len(), "were not taken; nothing was deleted of those")
+    finish(left, paths.len(), "were not accepted; their files were kept")
 }
 
 fn give<B: Backend>(path: &Path, backend: &mut B) -> Result<(), Box<dyn Error>> {
@@ -139,7 +139,7 @@ fn give<B: Backend>(path: &Path, backend: &mut B) -> Result<(), Box<dyn Error>> 
 fn drop_all(paths: &[PathBuf], to: &mut impl Write) -> Result<(), Failure> {
     let mut left = 0;
     for path in paths {
-        // Only what is a letter: a slip of the pen deletes nothing else.
+        // Deletes only dead letters, so that a mistyped path deletes nothing else.
         let result = read(path)
             .map_err(|why| why.to_string())
             .and_then(|_| std::fs::remove_file(path).map_err(|why| why.to_string()));
@@ -155,7 +155,7 @@ fn drop_all(paths: &[PathBuf], to: &mut impl Write) -> Result<(), Failure> {
     finish(left, paths.len(), "were not dropped")
 }
 
-/// What is said of a file with which nothing was done.
+/// The report on a file that was not changed.
 fn refused(path: &Path, why: &str) -> String {
     match (path.exists(), path.parent().filter(|folder| !folder.as_os_str().is_empty())) {
         (true, _) => format!("kept: {why}"),
@@ -174,7 +174,7 @@ fn finish(left: usize, of: usize, what: &str) -> Result<(), Failure> {
 }
 
 fn say(to: &mut impl Write, line: &str) {
-    // The work goes on whether or not anybody reads of it.
+    // The work continues even if the report cannot be written.
     writeln!(to, "{line}").and_then(|()| to.flush()).ok();
 }
 
@@ -191,7 +191,7 @@ mod tests {
     use zibrato::daemon::Failure;
     use zibrato::window::Window;
 
-    /// Takes what has an even number of bytes.
+    /// Accepts payloads with an even number of bytes.
     struct Even;
 
     impl Backend for Even {
@@ -249,7 +249,7 @@ mod tests {
             "60 s",
             "  logins, visits, …\n",
             "400: bad",
-            "is no dead letter",
+            "is not a dead letter",
             "4 dead",
         ] {
             assert!(said.contains(part), "{part}: {said}");
@@ -313,6 +313,6 @@ mod tests {
         std::fs::write(&path, even.replace("bytes: 1\n", "bytes: edited\n")).unwrap();
         let (result, said) = ran(folder.path(), Action::Send(which(&[path.to_str().unwrap()])));
         result.unwrap();
-        assert!(said.ends_with("taken\n") && !path.exists(), "{said}");
+        assert!(said.ends_with("accepted\n") && !path.exists(), "{said}");
     }
 }

@@ -5,19 +5,19 @@
 use super::time::Rfc3339;
 use std::fmt::Write;
 
-/// What a dead letter begins with; the number is the version.
+/// First line of a dead letter; the number is the version.
 const FIRST: &str = "zibrato dead letter 1";
 
-/// What stands in place of the number of bytes in the head of a letter that somebody has mended.
+/// Replaces the number of bytes in the head of a letter that was edited.
 const EDITED: &str = "edited";
 
-/// The longest answer that is kept, in characters.
+/// Maximum length of the answer, in characters.
 const MAX_ANSWER: usize = 2_000;
 
-/// The longest head.
+/// Maximum length of the head.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 
-/// A payload that a backend will never take, and all that is known of it.
+/// A rejected payload, and what is known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Letter {
     /// The worker.
@@ -27,20 +27,20 @@ pub(crate) struct Letter {
     pub(crate) start_ms: u64,
     pub(crate) length_ms: u64,
     pub(crate) series: usize,
-    /// Names of some of them; empty if they are not known.
+    /// Names of some of the series; empty if they are not known.
     pub(crate) names: String,
     pub(crate) rejected_ms: u64,
-    /// What the far side said.
+    /// The answer of the backend.
     pub(crate) answer: String,
     pub(crate) body: Vec<u8>,
 }
 
 impl Letter {
-    /// The file of a worker that is called so on the command line.
+    /// The contents of the file. `program` is the name of the worker's program.
     pub(crate) fn encode(&self, program: &str) -> Vec<u8> {
         let mut head = format!("{FIRST}\n");
         let mut line = |name: &str, value: &dyn std::fmt::Display| {
-            // A string takes everything.
+            // Writing to a string cannot fail.
             writeln!(head, "{name}: {value}").ok();
         };
         line("program", &plain(program));
@@ -67,7 +67,7 @@ impl Letter {
         of(self) == of(other) && self.name == plain(&other.name) && self.body == other.body
     }
 
-    /// Reads a file, and says which program wrote it.
+    /// Reads a file; also returns the program that wrote it.
     pub(crate) fn decode(bytes: &[u8]) -> Result<(Self, String), LetterError> {
         let searched = bytes.get(..MAX_HEAD_BYTES).unwrap_or(bytes);
         let end = searched.windows(2).position(|pair| pair == b"\n\n").ok_or(LetterError::Head)?;
@@ -87,7 +87,7 @@ impl Letter {
         };
         let body = rest.get(2..).unwrap_or_default();
         let (said, found) = (text("bytes")?, body.len() as u64);
-        // Whoever mends a body by hand says so, and need not count bytes.
+        // An edited letter is marked, and its bytes need not be counted.
         if said != EDITED && number("bytes")? != found {
             return Err(LetterError::Cut { said, found });
         }
@@ -97,7 +97,7 @@ impl Letter {
             start_ms: number("window-start-ms")?,
             length_ms: number("window-length-ms")?,
             series: usize::try_from(number("series")?).unwrap_or(usize::MAX),
-            // Letters of older versions do not have them.
+            // Letters of older versions have no names.
             names: text("names").unwrap_or_default(),
             rejected_ms: number("rejected-ms")?,
             answer: text("answer")?,
@@ -120,11 +120,11 @@ fn plain(text: &str) -> String {
     if text.chars().nth(MAX_ANSWER).is_some() {
         plain.push('…');
     }
-    // A value that is missing and one that is empty are not the same.
+    // An empty value must differ from a missing one.
     if plain.is_empty() { "-".to_owned() } else { plain }
 }
 
-/// Why a file is no dead letter.
+/// Why a file is not a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LetterError {
     #[error(
@@ -132,16 +132,16 @@ pub(crate) enum LetterError {
          body, write `bytes: {EDITED}` in the head; otherwise the file was truncated"
     )]
     Cut {
-        /// How many there were to be, as the head has it.
+        /// The number of bytes in the head, as text.
         said: String,
-        /// How many there are.
+        /// The number of bytes that were found.
         found: u64,
     },
-    #[error("is no dead letter: it does not start with `{FIRST}` and a head")]
+    #[error("is not a dead letter: it does not start with `{FIRST}` and a head")]
     Head,
     #[error("is not a complete dead letter: its head has no valid `{name}`")]
     Missing {
-        /// Which line.
+        /// The name of the line.
         name: &'static str,
     },
 }

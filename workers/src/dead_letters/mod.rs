@@ -1,8 +1,8 @@
-//! Payloads that a backend refused for good, kept in files until somebody looks at them.
+//! Payloads that the backend rejected, kept in files until an operator handles them.
 //!
-//! A file has its name from the window and the key, so that files in order of their names are in
-//! order of their windows. The same payload refused twice is one file; two payloads never are, even
-//! if their keys are alike.
+//! The name of a file consists of the window and the key, so files sorted by name are sorted by
+//! window. If the same payload is rejected twice, there is one file. Two payloads always have two
+//! files, even if their keys are equal.
 
 pub(crate) mod command;
 mod letter;
@@ -18,16 +18,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use zibrato::daemon::{LogLimit, make_folder, probe_folder};
 
-/// How dead letters are called.
+/// Extension of dead letters.
 const ENDING: &str = "dead";
 
-/// What the name of a letter ends with until it is whole.
+/// Extension of a letter until it is complete.
 const UNFINISHED: &str = ".new";
 
-/// The largest file that is read.
+/// Maximum size of a file that is read.
 const MAX_LETTER_BYTES: u64 = 64 << 20;
 
-/// The letters in the folder are counted again no more often than this.
+/// Minimum time between two scans of the folder.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// A folder of dead letters, with a limit.
@@ -36,9 +36,9 @@ pub(crate) struct DeadLetters {
     folder: PathBuf,
     program: String,
     most: u64,
-    /// How many bytes are there, and when that was counted; others may take letters out.
+    /// Total size of the letters, and the time of the scan. Other programs may remove letters.
     known: Option<(u64, Instant)>,
-    /// How many bytes the last letter has that found no room, if there is none.
+    /// Size of the last letter that did not fit, if the folder is full.
     too_large: Option<u64>,
     complained: LogLimit,
     told: LogLimit,
@@ -57,7 +57,7 @@ pub(crate) enum KeepError {
 }
 
 impl KeepError {
-    /// By which reason the series are lost.
+    /// The reason for which the series are lost.
     pub(crate) const fn reason(&self) -> &'static str {
         match self {
             Self::Disk { .. } => "dead_letters_disk",
@@ -67,16 +67,17 @@ impl KeepError {
 }
 
 impl DeadLetters {
-    /// A folder that takes `most` bytes. It is made by the first [`probe`](Self::probe) or letter.
-    /// A letter that a killed worker left half written is deleted.
+    /// A folder with a limit of `most` bytes. The first [`probe`](Self::probe) or letter creates
+    /// it. Incomplete letters of a killed worker are deleted.
     pub(crate) fn new(folder: PathBuf, most: u64, program: String) -> Self {
         delete_unfinished(&folder);
         let (complained, told) = (LogLimit::default(), LogLimit::default());
         Self { folder, program, most, known: None, too_large: None, complained, told }
     }
 
-    /// Whether a letter could be kept now: the folder is made, and a file written there that does
-    /// not stay. A folder that was full is so until there is room for the letter that was lost.
+    /// Checks whether a letter could be written now: creates the folder, and writes and removes a
+    /// file there. A folder that was full counts as full until there is space for the letter that
+    /// was lost.
     pub(crate) fn probe(&mut self) -> Result<(), KeepError> {
         let folder = &self.folder;
         let probed = make_folder(folder).and_then(|()| probe_folder(folder));
@@ -85,7 +86,7 @@ impl DeadLetters {
         self.too_large.map_or(Ok(()), |bytes| self.has_room(bytes))
     }
 
-    /// Keeps a letter. That the folder is full is logged, but not for each letter.
+    /// Writes a letter. That the folder is full is logged once, not for each letter.
     pub(crate) fn put(&mut self, letter: &Letter) -> Result<(), KeepError> {
         let kept = self.try_put(letter);
         if let Err(error @ KeepError::Full { .. }) = &kept
@@ -97,8 +98,8 @@ impl DeadLetters {
         kept
     }
 
-    /// The folder is not full any more: whether that is to be logged, because it was logged that it
-    /// was.
+    /// The folder is no longer full. Returns whether to log that, because it was logged that it was
+    /// full.
     pub(crate) const fn is_full_no_more(&mut self) -> bool {
         self.complained.is_over()
     }
@@ -120,7 +121,7 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Whether a letter of so many bytes could be kept.
+    /// Whether there is space for a letter of this size.
     fn has_room(&mut self, bytes: u64) -> Result<(), KeepError> {
         let folder = self.folder.display().to_string();
         let used = match self.used() {
@@ -136,7 +137,7 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// How many bytes there are, counted lately.
+    /// The total size, from a recent scan.
     fn used(&mut self) -> io::Result<u64> {
         if let Some((used, at)) = self.known
             && at.elapsed() < LOOK_EVERY
@@ -146,7 +147,7 @@ impl DeadLetters {
         make_folder(&self.folder)?;
         let mut used = 0;
         for path in files(&self.folder)? {
-            // One that is gone by now takes no room.
+            // A letter that was just removed has no size.
             used += path.metadata().map_or(0, |data| data.len());
         }
         self.known = Some((used, Instant::now()));
@@ -154,15 +155,14 @@ impl DeadLetters {
     }
 }
 
-/// The name of a letter's file, without its ending: the oldest window first.
+/// The name of a letter's file, without its extension. Names sort by window.
 fn stem(letter: &Letter) -> String {
     let tail = letter.key.rsplit('/').next().unwrap_or_default();
     let tail: String = tail.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     format!("{:013}-{}-{tail}", letter.start_ms, letter.length_ms)
 }
 
-/// A name that no other letter has; `None` if the folder has this letter already. Nobody but the
-/// worker writes there.
+/// A free name; `None` if the folder already has this letter. Only the worker writes there.
 fn free_name(folder: &Path, letter: &Letter) -> io::Result<Option<String>> {
     let stem = stem(letter);
     let mut name = format!("{stem}.{ENDING}");
@@ -171,7 +171,7 @@ fn free_name(folder: &Path, letter: &Letter) -> io::Result<Option<String>> {
         if !path.try_exists()? {
             break;
         }
-        // One that cannot be read may be anything, so that it is not overwritten either.
+        // A file that cannot be read may be anything, so it is not overwritten.
         if read(&path).is_ok_and(|(found, _)| found.is_same(letter)) {
             return Ok(None);
         }
@@ -180,7 +180,7 @@ fn free_name(folder: &Path, letter: &Letter) -> io::Result<Option<String>> {
     Ok(Some(name))
 }
 
-/// Writes a file so that it is there as a whole or not at all, whatever happens.
+/// Writes a file atomically: it exists completely or not at all.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     make_folder(folder)?;
     let (temporary, path) = (folder.join(format!(".{name}{UNFINISHED}")), folder.join(name));
@@ -188,13 +188,14 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
         .and_then(|()| std::fs::rename(&temporary, &path))
         .and_then(|()| File::open(folder)?.sync_all());
     if written.is_err() {
-        // What is left of it would take room that is short already.
+        // The incomplete file would take up space, which is already short.
         std::fs::remove_file(&temporary).ok();
     }
     written
 }
 
-/// Such a file is no letter, is not counted, and its payload comes again: it was not committed.
+/// Such a file is not a letter and is not counted. Its payload will be rejected again, because it
+/// was not committed.
 fn delete_unfinished(folder: &Path) {
     let ending = format!(".{ENDING}{UNFINISHED}");
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -213,7 +214,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The letters of a folder, the oldest window first. A folder that is not there has none.
+/// The letters of a folder, the oldest window first. A missing folder has none.
 pub(crate) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -231,14 +232,14 @@ pub(crate) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Reads a letter, and says which program wrote it.
+/// Reads a letter; also returns the program that wrote it.
 pub(crate) fn read(path: &Path) -> Result<(Letter, String), ReadError> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_LETTER_BYTES).read_to_end(&mut bytes)?;
     Ok(Letter::decode(&bytes)?)
 }
 
-/// Why a file is no letter.
+/// Why a file is not a letter.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
     #[error("{0}")]
@@ -276,7 +277,7 @@ mod tests {
         }
         let files = files(&place).unwrap();
         let starts: Vec<_> = files.iter().map(|file| read(file).unwrap().0.start_ms).collect();
-        // The same payload refused twice is one letter.
+        // The same payload, rejected twice, is one letter.
         assert_eq!(starts, [1_000, 2_000, 30_000]);
         let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&files[0]), mode(&place)), (0o600, 0o700));
@@ -292,7 +293,7 @@ mod tests {
         for letter in sent.iter().chain(&sent) {
             letters.put(letter).unwrap();
         }
-        // Somebody has mended one, and another one was damaged.
+        // One was edited, and another one was damaged.
         let paths = files(folder.path()).unwrap();
         assert_eq!(paths.len(), 3);
         std::fs::write(&paths[0], "mended").unwrap();
@@ -316,7 +317,7 @@ mod tests {
         assert!(error.to_string().contains("`p deadletter list`"), "{error}");
         let kept = files(folder.path()).unwrap();
         assert_eq!(kept.len(), 1);
-        // It is full until there is room again.
+        // It is full until there is space again.
         assert_eq!(letters.probe().unwrap_err().reason(), "dead_letters_full");
         std::fs::remove_file(&kept[0]).unwrap();
         letters.known = None;
@@ -349,7 +350,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("0-x.dead");
         std::fs::write(&path, "a line\n\nand more").unwrap();
-        assert!(read(&path).unwrap_err().to_string().contains("is no dead letter"));
+        assert!(read(&path).unwrap_err().to_string().contains("is not a dead letter"));
         assert!(files(&folder.path().join("nowhere")).unwrap().is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! A moment as RFC 3339 writes it.
+//! Timestamps in RFC 3339 format.
 //!
 //! Pure.
 

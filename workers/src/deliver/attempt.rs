@@ -1,4 +1,4 @@
-//! Sends one payload until the backend has said what becomes of it, and waits between the tries.
+//! Sends one payload until the backend accepts or rejects it, and waits between attempts.
 
 use super::key::PayloadId;
 use super::{Delivery, causes};
@@ -9,13 +9,13 @@ use std::error::Error;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
 
-/// The longest time that a far side can make a worker wait.
+/// Maximum wait that a receiver can request.
 const LONGEST_AFTER: Duration = Duration::from_secs(3600);
 
-/// What the backend says of a payload in the end.
+/// The final result of a payload.
 pub(super) enum Answer {
     Taken,
-    /// All but these series were taken.
+    /// All series except these were accepted.
     TakenInPart {
         refused: RefusedPart,
         why: String,
@@ -26,8 +26,8 @@ pub(super) enum Answer {
 }
 
 impl<B: Backend> Delivery<B> {
-    /// Sends a payload, whole or in parts, until it is known what becomes of each series. Whether
-    /// all of it was taken.
+    /// Sends a payload, whole or in parts, until the result of each series is known. Returns
+    /// whether all of it was accepted.
     pub(super) fn settle(&mut self, payload: Payload, id: PayloadId) -> ControlFlow<(), bool> {
         let series = payload.series as u64;
         match self.attempt(&payload)? {
@@ -93,7 +93,7 @@ impl<B: Backend> Delivery<B> {
         }
     }
 
-    /// The far side answers again.
+    /// The receiver answers again.
     fn recovered(&mut self) {
         let Some(since) = self.trouble_since.take() else { return };
         if self.limits.retry.is_over() {
@@ -103,7 +103,7 @@ impl<B: Backend> Delivery<B> {
         }
     }
 
-    /// Whether trouble with the far side is to be logged now; if so, how many lines were left out.
+    /// Whether to log a problem with the receiver now; if so, the number of suppressed lines.
     fn tell_trouble(&mut self) -> Option<u64> {
         let now = Instant::now();
         let left_out = self.limits.retry.admit(now);
@@ -113,7 +113,7 @@ impl<B: Backend> Delivery<B> {
         left_out
     }
 
-    /// Waits before the same payload goes out again.
+    /// Waits before the same payload is sent again.
     fn again(&mut self, after: Option<Duration>, why: &str) -> ControlFlow<()> {
         let after = after.map(|after| after.min(LONGEST_AFTER));
         let wait = self.backoff.next(roll()).max(after.unwrap_or_default());
@@ -123,8 +123,8 @@ impl<B: Backend> Delivery<B> {
         self.pause(wait, after)
     }
 
-    /// Waits until somebody may have mended what is wrong. When the worker is stopped, one last
-    /// try is all there is.
+    /// Waits until an operator may have fixed the problem. When the worker stops, there is only one
+    /// last attempt.
     fn held(&mut self, why: &str) -> ControlFlow<()> {
         let wait = self.backoff.slow();
         if let Some(left_out) = self.tell_trouble() {
@@ -141,8 +141,8 @@ impl<B: Backend> Delivery<B> {
         Continue(())
     }
 
-    /// Waits before the next try. When the worker is stopped meanwhile, the next try comes at
-    /// once, unless the far side has asked for time and there is that much left.
+    /// Waits before the next attempt. If the worker stops meanwhile, the next attempt follows
+    /// immediately, unless the receiver has requested a wait for which there is enough time.
     pub(super) fn pause(&mut self, wait: Duration, after: Option<Duration>) -> ControlFlow<()> {
         if self.last_try {
             return Break(());

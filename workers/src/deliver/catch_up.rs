@@ -1,23 +1,23 @@
-//! How fast windows go out to a backend that was away: faster than they came, but not all at once.
+//! The pace of a backlog: faster than real time, but not all at once.
 //!
 //! Pure: times are arguments.
 
 use std::time::{Duration, Instant};
 
-/// The speed at which a catch-up begins, in windows for each window that comes.
+/// The initial speed, as a multiple of real time.
 const FIRST_SPEED: u32 = 2;
 
-/// How many windows behind the broker's clock is late. One is on its way at any time, and a second
-/// one while the backend takes its time.
+/// Number of windows behind the broker's clock that count as late. One is always in progress, and a
+/// second one if the backend is slow.
 const LATE: u32 = 2;
 
 /// The pace of windows while the worker is behind.
 #[derive(Debug)]
 pub(super) struct CatchUp {
-    /// The highest speed; 0 is as fast as the backend takes them.
+    /// Maximum speed; 0 means unlimited.
     fastest: u32,
     speed: u32,
-    /// When the last window went out, while behind.
+    /// Time of the last window, while the worker is behind.
     last: Option<Instant>,
 }
 
@@ -26,7 +26,7 @@ impl CatchUp {
         Self { fastest, speed: FIRST_SPEED, last: None }
     }
 
-    /// When the next window may go out, of `length`, which ended `behind` ago; `None` is at once.
+    /// The time for the next window, of this `length`, which ended `behind` ago; `None` means now.
     pub(super) fn due(&mut self, length: Duration, behind: Duration) -> Option<Instant> {
         if behind <= length * LATE {
             (self.last, self.speed) = (None, FIRST_SPEED);
@@ -38,7 +38,7 @@ impl CatchUp {
         self.last.map(|last| last + length / self.speed.min(self.fastest))
     }
 
-    /// A window goes out; whether the worker is `behind` with it.
+    /// Records that a window is sent, and whether the worker is `behind`.
     pub(super) fn goes_out(&mut self, now: Instant, behind: bool) {
         self.last = behind.then_some(now);
     }
@@ -50,7 +50,7 @@ impl CatchUp {
         }
     }
 
-    /// The backend did not take a payload at once.
+    /// Records that the backend did not accept a payload at the first attempt.
     pub(super) const fn retried(&mut self) {
         self.speed = FIRST_SPEED;
     }
@@ -72,7 +72,7 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// How long each of the windows of a backlog waits for the one before it.
+    /// The wait of each window of a backlog for the previous one.
     fn waits(pace: &mut CatchUp, windows: u32) -> Vec<u64> {
         let mut now = Instant::now();
         let mut waits = Vec::new();

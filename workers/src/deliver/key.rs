@@ -1,10 +1,10 @@
-//! The key by which a far side can tell that a payload comes once more.
+//! The key by which a receiver recognizes a repeated payload.
 //!
 //! Pure.
 
 use crate::hash::fnv1a;
 
-/// Which payload it is: its window, and its place in it.
+/// The identity of a payload: its window, and its index in it.
 #[derive(Clone, Copy)]
 pub(super) struct PayloadId {
     pub(super) start_ms: u64,
@@ -13,13 +13,13 @@ pub(super) struct PayloadId {
 }
 
 /// The key of a payload: `<name>/<window start>+<length>/<index>-<hash of the body>`, with times in
-/// milliseconds. The same payload has the same key whenever and wherever it is made.
+/// milliseconds. The same payload always has the same key, in every process.
 pub(super) fn key(name: &str, id: PayloadId, body: &[u8]) -> String {
     let PayloadId { start_ms, length_ms, index } = id;
     format!("{name}/{start_ms}+{length_ms}/{index}-{:016x}", fnv1a(body))
 }
 
-/// The payload that has this key.
+/// Parses a key.
 pub(super) fn parse(key: &str) -> Option<PayloadId> {
     let (window, payload) = key.rsplit_once('/')?;
     let (_, window) = window.rsplit_once('/')?;

@@ -1,4 +1,5 @@
-//! The thread `zb-deliver`: takes windows from the queue and gives them to the backend, until taken.
+//! The thread `zb-deliver`: takes windows from the queue and sends them until the backend accepts
+//! them.
 
 mod attempt;
 mod catch_up;
@@ -25,21 +26,21 @@ use zibrato::clock::unix_ms;
 use zibrato::daemon::LogLimit;
 use zibrato::window::Window;
 
-/// How often the folder of dead letters is tried while nothing comes, when the last try failed and
-/// when it went well.
+/// Intervals of checks of the dead-letter folder while nothing is delivered: after a failure and
+/// after a success.
 const PROBE_AGAIN: Duration = Duration::from_secs(5);
 const PROBE: Duration = Duration::from_secs(60);
 
-/// What a delivery has to know.
+/// The settings of a delivery.
 pub(crate) struct DeliverySettings {
     pub(crate) name: String,
     pub(crate) pace: Pace,
-    /// How many times as fast as they came windows go out when the worker is behind.
+    /// Maximum speed of a backlog, as a multiple of real time.
     pub(crate) catch_up: u32,
     pub(crate) dead_letters: Option<DeadLetters>,
 }
 
-/// What the threads share.
+/// Data that the threads share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) queue: Arc<Queue>,
@@ -56,21 +57,21 @@ pub(crate) struct Delivery<B> {
     backoff: Backoff,
     catch_up: CatchUp,
     dead_letters: Option<DeadLetters>,
-    /// The worker is being stopped and there is no time to wait: if this fails, all is lost.
+    /// The worker is stopping and there is no time to wait: this is the last attempt.
     last_try: bool,
     next_probe: Instant,
-    /// Since when the backend has taken nothing, if it does not.
+    /// The time since which the backend has accepted nothing, if it does not.
     trouble_since: Option<Instant>,
-    /// So many payloads in a row were refused in all their parts.
+    /// Number of consecutive payloads of which all parts were rejected.
     refused_whole: u32,
-    /// How long the backend took for the last request that it answered.
+    /// The duration of the last request with an answer.
     answered_in: Duration,
-    /// How long it took for the parts of this window's refused payloads.
+    /// The total duration of requests for parts of this window's rejected payloads.
     split_for: Duration,
     limits: Limits,
 }
 
-/// How often each kind of line has been logged lately.
+/// Rate limits of log lines.
 #[derive(Default)]
 struct Limits {
     rejected: LogLimit,
@@ -100,7 +101,7 @@ impl<B: Backend> Delivery<B> {
         }
     }
 
-    /// Delivers until no window will come any more, or there is no time left.
+    /// Delivers until there are no more windows, or no time is left.
     pub(crate) fn run(mut self) {
         loop {
             let due = self.probe().min(self.settle_by());
@@ -123,8 +124,8 @@ impl<B: Backend> Delivery<B> {
         }
     }
 
-    /// Waits before a window that is late, so that a backend which has just come back is not
-    /// knocked over. A worker that is being stopped does not wait.
+    /// Waits before a late window, to avoid overloading a backend that has just come back. A worker
+    /// that is stopping does not wait.
     fn keep_pace(&mut self, window: &Window) {
         let length = Duration::from_millis(window.length_ms());
         let now_ms = self.shared.progress.broker_ms(unix_ms());
@@ -169,14 +170,14 @@ impl<B: Backend> Delivery<B> {
         Continue(())
     }
 
-    /// A payload with the key that belongs to it.
+    /// A payload with its key.
     fn keyed(&self, mut payload: Payload, id: PayloadId) -> Payload {
         payload.key = key(&self.name, id, &payload.body);
         payload
     }
 }
 
-/// An error and what is behind it, on one line.
+/// An error and its causes, on one line.
 pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut behind = error.source();

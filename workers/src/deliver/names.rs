@@ -1,15 +1,15 @@
-//! A few of the names that a payload has, for log lines and dead letters.
+//! Some of the names in a payload, for log lines and dead letters.
 //!
 //! Pure.
 
-/// How many names are shown.
+/// Maximum number of names that are shown.
 pub(super) const MOST_NAMES: usize = 5;
 
-/// How many characters of each name are shown.
+/// Maximum number of characters of each name.
 const MAX_NAME: usize = 200;
 
-/// The first of the names on one line; `None` if there are none. `series` is how many series the
-/// payload has.
+/// The first names on one line; `None` if there are none. `series` is the number of series in the
+/// payload.
 pub(super) fn sample(names: &[String], series: usize) -> Option<String> {
     let shown: Vec<_> = names.iter().take(MOST_NAMES).map(|name| cut(name)).collect();
     let more = if series > shown.len() { ", …" } else { "" };

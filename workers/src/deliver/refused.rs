@@ -1,4 +1,4 @@
-//! What the backend refuses for good: the bad series are found, and kept in dead letters.
+//! Handles rejected payloads: finds the bad series, and keeps them in dead letters.
 
 use super::attempt::Answer;
 use super::key::PayloadId;
@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
 
 impl<B: Backend> Delivery<B> {
-    /// A payload was refused: it is sent in parts until the series stand alone for which it was, but
-    /// for no longer than `longest`, together with those of its window before it. Always says that
-    /// not all was taken, unless it only was too much at once.
+    /// Sends a rejected payload in parts until the bad series are alone, for at most `longest`,
+    /// which includes earlier payloads of its window. Always returns that not all was accepted,
+    /// unless the payload was only too large.
     pub(super) fn refused(
         &mut self,
         payload: Payload,
@@ -31,8 +31,8 @@ impl<B: Backend> Delivery<B> {
         self.shared.ledger.write(|c| c.payloads_split += 1);
         let mut pieces = Pieces::of(&payload, cut, self.refused_whole);
         let mut whole = true;
-        // A window must not be split for longer than it is. Only the requests that the backend
-        // answered count: an outage says nothing about the series.
+        // A window must not be split for longer than its length. Only requests with an answer
+        // count, because an outage says nothing about the series.
         while let Some(piece) = pieces.next(self.split_for >= longest) {
             let piece = self.keyed(piece, id);
             let series = piece.series as u64;
@@ -66,7 +66,7 @@ impl<B: Backend> Delivery<B> {
                 let (series, bad_parts) = (payload.series, bad.len());
                 tracing::debug!(event = "split", key = payload.key, series, bad_parts, requests);
                 for (piece, why) in bad {
-                    // One that was not tried has no key, and letters are told apart by it.
+                    // A part that was not tried has no key, by which letters are distinguished.
                     let piece = self.keyed(piece, id);
                     self.reject(&piece, id, self.names(&piece), why)?;
                     whole = false;
@@ -76,7 +76,7 @@ impl<B: Backend> Delivery<B> {
         Continue(whole)
     }
 
-    /// The backend has taken a payload but for some series.
+    /// The backend has accepted a payload except for some series.
     pub(super) fn taken_in_part(
         &mut self,
         payload: &Payload,
@@ -90,7 +90,7 @@ impl<B: Backend> Delivery<B> {
                 let names = self.names(&part);
                 (part, names, taken)
             }
-            // Nobody knows which: the letter has all of it.
+            // It is unknown which: the letter contains all of it.
             RefusedPart::SomeOf(count) => {
                 (payload.clone(), None, payload.series.saturating_sub(count))
             }
@@ -102,13 +102,12 @@ impl<B: Backend> Delivery<B> {
         Continue(false)
     }
 
-    /// Some of the series in a payload, by their names.
+    /// The names of some of the series in a payload.
     fn names(&self, payload: &Payload) -> Option<String> {
         sample(&self.backend.names(payload, MOST_NAMES), payload.series)
     }
 
-    /// The backend will never take the payload: a file does. While none can be written, the window
-    /// is held.
+    /// Writes a rejected payload to a file. The window is held while no file can be written.
     fn reject(
         &mut self,
         payload: &Payload,
@@ -150,7 +149,8 @@ impl<B: Backend> Delivery<B> {
                         if self.shared.progress.reading().replaying {
                             return Break(());
                         }
-                        let why = "the worker is stopping, and no journal has it";
+                        let why = "the worker is stopping, and with --live no journal keeps the \
+                                   payload";
                         tracing::error!(event = "dead_letter_lost", reason = error.reason(), why);
                         break Some(error.reason());
                     }
@@ -170,7 +170,7 @@ impl<B: Backend> Delivery<B> {
         Continue(())
     }
 
-    /// Waits before the letter is written again.
+    /// Waits before the next attempt to write the letter.
     fn hold_for_letters(&mut self, error: &KeepError) -> ControlFlow<()> {
         if self.shared.queue.abandoned() {
             return Break(());
@@ -196,7 +196,7 @@ impl<B: Backend> Delivery<B> {
         }
     }
 
-    /// Tries now and then whether dead letters could be kept, and says when to try again.
+    /// Checks whether dead letters can be written, and returns the time of the next check.
     pub(super) fn probe(&mut self) -> Instant {
         let now = Instant::now();
         if now < self.next_probe {
@@ -208,7 +208,7 @@ impl<B: Backend> Delivery<B> {
                 self.letters_can_be_kept();
                 PROBE
             }
-            // That is logged when a letter is lost by it.
+            // This is logged when a letter is lost.
             Some(Err(error @ KeepError::Full { .. })) => {
                 self.shared.status.letters_fail(Some(error.to_string()));
                 PROBE_AGAIN

@@ -1,49 +1,49 @@
-//! Finds the series for which a payload was refused: it is cut in halves until they stand alone.
+//! Finds the series for which a payload was rejected: splits it in halves until they are alone.
 //!
-//! Pure: what is sent, and what the far side said, are arguments and results.
+//! Pure: pieces to send are results, and answers are arguments.
 //!
-//! `k` bad series among `n` cost about `2 k log n` requests. A far side that refuses everything,
-//! such as the wrong account, must not cost `n` of them: as long as it has taken nothing, there is
-//! a budget. The first half of the budget goes to the largest pieces, which finds out whether the
-//! bad series stand together; the second half to the smallest, which finds out whether there are
-//! good ones between many bad ones.
+//! `k` bad series among `n` cost about `2 k log n` requests. A receiver that rejects everything,
+//! such as a wrong account, must not cost `n` requests, so there is a budget until something is
+//! accepted. The first half of the budget is for the largest pieces, to find out whether the bad
+//! series are adjacent. The second half is for the smallest pieces, to find out whether there are
+//! good series among many bad ones.
 
 use crate::Payload;
 use std::collections::VecDeque;
 
-/// How many requests for each level of halving are made while nothing has been taken.
+/// Number of requests per level of halving until something is accepted.
 const REQUESTS_PER_LEVEL: usize = 2;
 
-/// The pieces of one payload that was refused.
+/// The pieces of a rejected payload.
 #[derive(Debug)]
 pub(super) struct Pieces {
-    /// Those that are still to be sent.
+    /// Pieces that have not been sent yet.
     open: VecDeque<Payload>,
-    /// Those that were refused and cannot be cut, with what the far side said.
+    /// Pieces that were rejected and cannot be split, with the receiver's answers.
     alone: Vec<(Payload, String)>,
     requests: usize,
     taken: bool,
-    /// How many requests the largest pieces get, and how many there are for all, while nothing was
-    /// taken.
+    /// Number of requests for the largest pieces, and in total, until something is accepted.
     wide: usize,
     budget: usize,
-    /// How many there are at most, whatever a backend does when it cuts. A series may be cut too:
-    /// a timer of Carbon's is several lines.
+    /// Maximum number of requests, however a backend splits. A series may be split too: a timer has
+    /// several lines in Carbon.
     most: usize,
 }
 
-/// What became of the pieces.
+/// The result of a search.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Nothing was taken: the far side does not refuse single series, but all of them.
+    /// Nothing was accepted: the receiver rejects all series, not single ones.
     Nothing,
-    /// Everything was taken but these, with what the far side said of each.
+    /// Everything except these was accepted, with the receiver's answer to each.
     Bad(Vec<(Payload, String)>),
 }
 
 impl Pieces {
-    /// The halves of a payload that was refused. `refused_whole` payloads before it were refused in
-    /// all their parts: each of them halves what is spent on this one, down to two requests.
+    /// Begins with the halves of a rejected payload. `refused_whole` is the number of previous
+    /// payloads of which all parts were rejected; each of them halves the budget of this one, down
+    /// to two requests.
     pub(super) fn of(payload: &Payload, halves: [Payload; 2], refused_whole: u32) -> Self {
         let levels = usize::BITS - payload.series.max(2).leading_zeros();
         let wide = REQUESTS_PER_LEVEL * levels as usize;
@@ -58,7 +58,7 @@ impl Pieces {
         }
     }
 
-    /// The next piece to send; `None` when there is no more to find out, or no time for it.
+    /// The next piece to send; `None` if the search is complete or out of time.
     pub(super) fn next(&mut self, is_late: bool) -> Option<Payload> {
         if is_late || self.requests >= self.most || (!self.taken && self.requests >= self.budget) {
             return None;
@@ -69,12 +69,12 @@ impl Pieces {
         Some(piece)
     }
 
-    /// The last piece was taken.
+    /// The last piece was accepted.
     pub(super) const fn taken(&mut self) {
         self.taken = true;
     }
 
-    /// The last piece was refused; `halves` are its own, if it can be cut.
+    /// The last piece was rejected; `halves` are its halves, if it can be split.
     pub(super) fn refused(&mut self, piece: Payload, halves: Option<[Payload; 2]>, why: String) {
         match halves {
             Some(halves) => self.open.extend(halves),
@@ -82,24 +82,24 @@ impl Pieces {
         }
     }
 
-    /// How many pieces were sent.
+    /// Number of pieces that were sent.
     pub(super) const fn requests(&self) -> usize {
         self.requests
     }
 
-    /// What was found out. `why` is what the far side said of the whole.
+    /// The result. `why` is the receiver's answer to the whole payload.
     pub(super) fn found(mut self, why: &str) -> Found {
         if !self.taken {
             return Found::Nothing;
         }
-        // Those for which there was no time, or which a backend has cut otherwise than in halves.
+        // Pieces for which there was no time, or which a backend did not split in halves.
         self.alone.extend(self.open.into_iter().map(|piece| (piece, why.to_owned())));
         Found::Bad(self.alone)
     }
 }
 
-/// The halves that a backend has made of a payload, if each of them is less than the whole. Their
-/// series are as many as the payload's.
+/// The halves of a payload from a backend, if each is smaller than the whole. Their numbers of
+/// series add up to that of the payload.
 pub(super) fn halves(payload: &Payload, cut: Option<[Payload; 2]>) -> Option<[Payload; 2]> {
     let [mut left, mut right] = cut?;
     let less = |half: &Payload| half.body.len() < payload.body.len();
@@ -117,7 +117,7 @@ mod tests {
     use crate::Payload;
     use proptest::prelude::*;
 
-    /// A series is a byte.
+    /// Each byte is a series.
     fn payload(bytes: &[u8]) -> Payload {
         Payload::new(bytes.to_vec(), bytes.len())
     }
@@ -127,8 +127,8 @@ mod tests {
         halves(of, (!right.is_empty()).then(|| [payload(left), payload(right)]))
     }
 
-    /// Sends pieces, so many at most, to a far side that refuses every body with a `b` in it, and
-    /// returns what was taken.
+    /// Sends at most `most` pieces to a receiver that rejects every body with a `b`, and returns
+    /// what was accepted.
     fn send(pieces: &mut Pieces, most: usize) -> Vec<u8> {
         let mut taken = Vec::new();
         while let Some(piece) = pieces.next(pieces.requests() >= most) {
@@ -143,8 +143,8 @@ mod tests {
         taken
     }
 
-    /// Sends a payload whose first request was refused. What was taken, what was found, and how many
-    /// requests that took.
+    /// Sends a payload whose first request was rejected. Returns what was accepted, what was found,
+    /// and the number of requests.
     fn play(bytes: &[u8], refused_whole: u32) -> (Vec<u8>, Found, usize) {
         let whole = payload(bytes);
         let mut pieces = Pieces::of(&whole, cut(&whole).unwrap(), refused_whole);
@@ -204,7 +204,7 @@ mod tests {
             let (taken, found, requests) = play(&bytes, 0);
             assert_eq!((taken.len(), found), (0, Found::Nothing));
             assert!(requests <= most, "{requests} for {n}");
-            // Each further payload costs half as many.
+            // Each further payload costs half as many requests.
             assert!(play(&bytes, 1).2 <= most.div_ceil(2).max(2));
             assert_eq!([6, 31, 64, u32::MAX].map(|before| play(&bytes, before).2), [2; 4]);
         }

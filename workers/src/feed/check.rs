@@ -24,11 +24,15 @@ pub(crate) fn check_broker(broker: &Broker, findings: &mut Findings) {
     let there = format!("--host {host}, --port {port}");
     match look_at(*port, &addresses) {
         Found::WrongPort { what, right } => {
-            findings.error(format!("--port: {what}: give --port {right} in place of {port}"));
+            findings.error(format!("--port: {what}: give --port {right} instead of {port}"));
         }
         Found::Unheard { encrypts: Some(encrypts), .. } if encrypts != curve.is_some() => {
             let why = about_keys(Some(encrypts), curve.is_some()).unwrap_or_default();
-            let what = if encrypts { "what listens there encrypts" } else { "a broker is there" };
+            let what = if encrypts {
+                "the program that listens there encrypts"
+            } else {
+                "a broker is there"
+            };
             findings.error(format!("{there}: {what}; {why}"));
         }
         Found::Unheard { encrypts: Some(_), .. } => {}

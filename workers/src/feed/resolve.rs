@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const PLACES: [&str; 4] = [
     "takes measurements",
     "publishes",
-    "hands out the journal",
+    "serves the journal",
     "serves publishers of Python Zibrato 0.2",
 ];
 
@@ -44,7 +44,7 @@ fn tell(broker: &Broker, found: &Found) {
     let Broker { host, port, curve, .. } = broker;
     match found {
         Found::WrongPort { what, right } => {
-            let why = format!("{what}: give --port {right} in place of --port {port}");
+            let why = format!("{what}: give --port {right} instead of --port {port}");
             tracing::warn!(event = "wrong_port", host, port, right, why);
         }
         Found::Unheard { why, encrypts } => {
@@ -109,7 +109,7 @@ const SLOW: &str = "the broker accepts connections but publishes nothing; it is 
                     overloaded";
 
 pub(super) const NO_BROKER: &str =
-    "what listens there is no broker; --port is the broker's own port + 1";
+    "the program that listens there is not a broker; --port must be the broker's own --port + 1";
 
 /// What to say of a port on which a broker should publish. `at` says what listens on a port.
 fn judge(typed: u16, at: impl Fn(u16) -> Listener) -> Found {
@@ -120,10 +120,10 @@ fn judge(typed: u16, at: impl Fn(u16) -> Listener) -> Found {
             let what = PLACES.get(usize::from(place)).copied().unwrap_or("does something else");
             wrong(typed, format!("the broker {what} on port {typed}"), typed, place)
         }
-        Listener::Encrypted => unheard("what listens there encrypts", Some(true)),
+        Listener::Encrypted => unheard("the program that listens there encrypts", Some(true)),
         Listener::Silent => unheard(
-            "connections are accepted there but nothing is sent: the broker hangs, or it is another \
-             program; --port is the broker's own port + 1",
+            "the port accepts connections but sends nothing: the broker hangs, or another program \
+             listens there; --port must be the broker's own --port + 1",
             None,
         ),
         Listener::Foreign | Listener::OtherSocket => unheard(NO_BROKER, None),
@@ -184,8 +184,8 @@ mod tests {
         assert_eq!(judge(5551, at(5550, [true, false, false, false])), nobody);
         for (listener, part) in [
             (Listener::Silent, "hangs"),
-            (Listener::Foreign, "no broker"),
-            (Listener::OtherSocket, "no broker"),
+            (Listener::Foreign, "not a broker"),
+            (Listener::OtherSocket, "not a broker"),
             (Listener::Encrypted, "encrypts"),
         ] {
             let Found::Unheard { why, .. } = judge(5551, |_| listener) else { panic!("a claim") };

@@ -88,8 +88,8 @@ fn fold(window: &mut Window, batch: &BatchReader<'_>, counts: &mut FoldCounts) {
     counts.entries += window.folded() - before;
     let collapsed = window.collapsed() - collapsed;
     if collapsed > 0 {
-        let why = "timers span a range that no clock measures; their shortest readings count as \
-                   longer ones";
+        let why = "a timer has a range too wide for its buckets; its shortest readings were merged \
+                   into longer ones";
         counts.refuse("wide", collapsed, why);
     }
 }

@@ -1,15 +1,15 @@
-//! An answer of the far side, and what its head says.
+//! An HTTP answer, and what its head means.
 
 use std::io::Read;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// The most that is read of an answer's body; the rest is cut.
+/// Maximum number of bytes that are read of a body; the rest is ignored.
 const MAX_ANSWER_BYTES: u64 = 1 << 20;
 
-/// The longest wait that an answer may ask for.
+/// Maximum wait that an answer may request.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// An answer, its body cut at a mebibyte.
+/// An answer, with its body truncated at 1 MiB.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -26,8 +26,8 @@ impl Answer {
         });
         let headers = headers.collect();
         let mut bytes = Vec::new();
-        // The status says what became of the request; a body that breaks off changes nothing of
-        // it, and whoever needs the body finds it incomplete.
+        // The status decides the result of the request. An incomplete body does not change it, and
+        // a caller that needs the body will notice.
         drop(body.into_reader().take(MAX_ANSWER_BYTES).read_to_end(&mut bytes));
         Self { status: head.status.as_u16(), headers, body: bytes }
     }
@@ -37,8 +37,7 @@ impl Answer {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 
-    /// How long the far side asks to be left alone: `Retry-After`, in seconds or as a date, at
-    /// most an hour.
+    /// The wait that the server requests: `Retry-After`, in seconds or as a date, at most an hour.
     pub(crate) fn retry_after(&self, now_ms: u64) -> Option<Duration> {
         let text = self.header("retry-after")?.trim();
         if let Ok(seconds) = text.parse::<u64>() {
@@ -48,9 +47,8 @@ impl Answer {
         Some(until.saturating_sub(Duration::from_millis(now_ms)).min(LONGEST_WAIT))
     }
 
-    /// Whether the status says that nothing is taken at this address or for this account, whatever
-    /// the payload: a redirect, a page or method that does not exist, a bill that is not paid, a
-    /// proxy that wants credentials.
+    /// Whether the status means that this address or account accepts no payload at all: a redirect,
+    /// a missing page or method, an unpaid bill, a proxy that requires credentials.
     pub(crate) const fn is_wrong_place(&self) -> bool {
         matches!(self.status, 300..=399 | 402 | 404 | 405 | 407 | 410 | 421 | 451)
     }

@@ -1,8 +1,8 @@
-//! What is wrong with a certificate that is refused, in words.
+//! Explains why a certificate is rejected.
 
 use rustls::{AlertDescription, CertificateError};
 
-/// What is wrong with a certificate, if that is what the error is about.
+/// The problem with a certificate, if the error is about one.
 pub(super) fn error(error: &ureq::Error) -> Option<&CertificateError> {
     match tls_error(error)? {
         rustls::Error::InvalidCertificate(why) => Some(why),
@@ -10,7 +10,7 @@ pub(super) fn error(error: &ureq::Error) -> Option<&CertificateError> {
     }
 }
 
-/// What keeps a server from speaking TLS with this program, if it is known.
+/// Why a TLS connection is impossible, if that is known.
 pub(super) fn no_tls(error: &ureq::Error) -> Option<&'static str> {
     match tls_error(error)? {
         rustls::Error::InvalidMessage(_) => {
@@ -31,7 +31,7 @@ fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
     }
 }
 
-/// What is wrong with a certificate, and what helps.
+/// What is wrong with a certificate, and what to do.
 pub(super) fn explain(error: &CertificateError) -> (String, &'static str) {
     let (why, remedy) = match error {
         CertificateError::UnknownIssuer => (
@@ -47,7 +47,7 @@ pub(super) fn explain(error: &CertificateError) -> (String, &'static str) {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             ("it is for another host", "use the host name that the certificate is for")
         }
-        // The library behind rustls has a name for it and rustls has none.
+        // webpki has a variant for it, and rustls has none.
         other if other.to_string().contains("CaUsedAsEndEntity") => (
             "it is the certificate of an authority (CA:TRUE), which a server must not use",
             "give the server a certificate that the authority has issued, or a self-signed one with \
@@ -56,8 +56,7 @@ pub(super) fn explain(error: &CertificateError) -> (String, &'static str) {
         other => {
             return (
                 other.to_string(),
-                "check the server's certificate, and what is between it \
-                                             and this machine",
+                "check the server's certificate, and proxies between it and this machine",
             );
         }
     };

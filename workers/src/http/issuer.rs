@@ -1,7 +1,7 @@
-//! Who has issued a certificate that is not trusted: the server is asked once more, for the log
-//! alone. Nothing is sent to it.
+//! Finds the issuer of a certificate that is not trusted, for the log: connects to the server
+//! again, and sends no request.
 //!
-//! The thread `zb-issuer` asks, so that nobody waits for a slow server.
+//! The thread `zb-issuer` does this, so that a slow server blocks nothing.
 
 use crate::thread::{Ended, OwnedThread};
 use crate::timed::Timed;
@@ -16,20 +16,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::daemon::one_line;
 
-/// The longest time for everything but the look-up of the host.
+/// Timeout of everything except resolving the host.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is known of the issuer of the certificate that one server shows.
+/// The issuer of the certificate of one server, if it is known.
 #[derive(Debug, Default)]
 pub(super) struct Issuer {
-    /// The name, when it was last asked for.
+    /// The name from the last lookup.
     known: Arc<Mutex<Option<String>>>,
     asking: Mutex<Option<OwnedThread>>,
 }
 
 impl Issuer {
-    /// The name that the last answer had, if there was one. Asks again, unless that is still under
-    /// way, and logs a name that is new.
+    /// The name from the last lookup, if there was one. Starts another lookup, unless one is
+    /// running, and logs a new name.
     pub(super) fn of(&self, host: &str, port: u16) -> Option<String> {
         let name = lock(&self.known).clone();
         let mut asking = lock(&self.asking);
@@ -45,7 +45,7 @@ impl Issuer {
                     tracing::warn!(event = "certificate_issuer", host, issuer);
                 }
             };
-            // Without a thread the certificate is refused all the same, and the log says so.
+            // Without a thread the certificate is rejected nevertheless, and that is logged.
             *asking = OwnedThread::spawn("zb-issuer", body, || ()).ok();
         }
         name
@@ -56,7 +56,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The name of who has issued the last certificate that a server shows.
+/// The issuer of the last certificate in a server's chain.
 fn issuer(host: &str, port: u16) -> Option<String> {
     let verifier =
         Arc::new(Recorder { provider: ring::default_provider(), last: Mutex::default() });
@@ -71,13 +71,13 @@ fn issuer(host: &str, port: u16) -> Option<String> {
     let mut connection = ClientConnection::new(Arc::new(config), name).ok()?;
     let address = (bare, port).to_socket_addrs().ok()?.next()?;
     let mut stream = Timed::connect(address, PATIENCE).ok()?;
-    // It ends with an error always, because nothing is accepted.
+    // This always fails, because no certificate is accepted.
     connection.complete_io(&mut stream).err()?;
     let last = lock(&verifier.last).take()?;
     issuer_in(&last).map(|name| one_line(&name))
 }
 
-/// Looks at certificates and accepts none.
+/// Records certificates and accepts none.
 #[derive(Debug)]
 struct Recorder {
     provider: CryptoProvider,
@@ -161,7 +161,7 @@ fn issuer_in(certificate: &[u8]) -> Option<String> {
     found
 }
 
-/// The content of the element in front, which has to have this tag, and what follows.
+/// The content of the first element, which must have this tag, and the rest.
 fn of(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (found, rest) = bytes.split_first()?;
     let (first, rest) = rest.split_first()?;
@@ -200,10 +200,10 @@ mod tests {
         let drips = std::thread::Builder::new().spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-            // The head of a long record, and then nothing that ends it.
+            // The head of a long record that never ends.
             let bytes = [0x16, 3, 3, 0x40, 0].into_iter().chain([0; 60]);
             for byte in bytes {
-                // Whoever asks has hung up when it cannot be written.
+                // The client has closed the connection if this fails.
                 if stream.write_all(&[byte]).is_err() {
                     return;
                 }

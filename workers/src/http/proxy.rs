@@ -1,4 +1,4 @@
-//! The proxy through which requests leave, if the environment names one.
+//! The proxy for requests, if the environment names one.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -7,11 +7,11 @@ use ureq::http::Uri;
 use ureq::{Proxy, ProxyProtocol};
 use zibrato::daemon::{Exit, Failure};
 
-/// The variables that name a proxy for `https`, the strongest first. As everywhere, the lower-case
-/// ones are known too.
+/// The variables that name a proxy for `https`, by precedence. As usual, there are lower-case ones
+/// too.
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// A proxy as log lines name it: without its password, and with the variable that it is from.
+/// A proxy for log lines: without its password, and with the variable that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Through {
     host: String,
@@ -25,7 +25,7 @@ impl fmt::Display for Through {
     }
 }
 
-/// Why there is no connection through a proxy.
+/// Why a connection through a proxy failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProxyError {
     #[error(
@@ -36,18 +36,18 @@ pub(super) enum ProxyError {
     Credentials(Through),
     #[error("the connection through the proxy {0} failed")]
     Broken(Through, #[source] io::Error),
-    #[error("the proxy {0} opens no connection: {1}")]
+    #[error("the proxy {0} refuses the connection: {1}")]
     Refused(Through, String),
     #[error("the proxy {0} cannot be reached")]
     Unreachable(Through, #[source] io::Error),
 }
 
 impl Through {
-    /// What an error says about the proxy, or the error if it says nothing.
+    /// Converts an error about the proxy; returns any other error.
     pub(super) fn explain(&self, error: ureq::Error) -> Result<ProxyError, ureq::Error> {
         let proxy = self.clone();
         Ok(match error {
-            // The library tells the status in words only.
+            // The library gives the status only as text.
             ureq::Error::ConnectProxyFailed(why) if why.contains("responded 407") => {
                 ProxyError::Credentials(proxy)
             }
@@ -66,7 +66,7 @@ impl Through {
     }
 }
 
-/// The proxy for an address, and how log lines name it.
+/// The proxy for a URL, and its description for log lines.
 pub(super) fn find(
     to: &Uri,
     variable: impl Fn(&str) -> Option<String>,
@@ -80,7 +80,7 @@ pub(super) fn find(
     if is_exempt(to.host().unwrap_or_default(), to.port_u16().unwrap_or(443), &exceptions) {
         return Ok(None);
     }
-    // The value may hold a password, so it is not shown.
+    // The value may contain a password, so it is not shown.
     let wrong = |why: &str| Failure::new(Exit::Config, format!("{name}: {why}"));
     let whole =
         if value.contains("://") { value.trim().to_owned() } else { format!("http://{value}") };
@@ -128,7 +128,7 @@ fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// A text in which `%xx` stands for a byte.
+/// Decodes `%xx` escapes.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -200,7 +200,7 @@ mod tests {
         let proxy = |status| ureq::Error::ConnectProxyFailed(format!("responded {status}"));
         for (error, part) in [
             (proxy("407/407"), "credentials (407); give them in ALL_PROXY"),
-            (proxy("403/403"), "opens no connection: responded 403"),
+            (proxy("403/403"), "refuses the connection: responded 403"),
             (ureq::Error::Io(ErrorKind::ConnectionRefused.into()), "cannot be reached"),
             (ureq::Error::Io(ErrorKind::ConnectionReset.into()), "failed"),
             (ureq::Error::HostNotFound, "cannot be reached"),

@@ -1,5 +1,5 @@
-//! Which certificate authorities are trusted: those of the system, or of `SSL_CERT_FILE` and
-//! `SSL_CERT_DIR` in their place, and those of `--ca-file` besides.
+//! The trusted certificate authorities: those of the system, or those of `SSL_CERT_FILE` and
+//! `SSL_CERT_DIR` instead, and those of `--ca-file` in addition.
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -10,16 +10,16 @@ use std::sync::Arc;
 use ureq::tls::{Certificate, RootCerts};
 use zibrato::daemon::{Exit, Failure, read_bounded};
 
-/// What is said of a place without certificates.
-const NO_CERTIFICATE: &str = "there is no certificate in PEM format";
+/// The error about a file without certificates.
+const NO_CERTIFICATE: &str = "contains no certificate in PEM format";
 
-/// The largest PEM file that is read.
+/// Maximum size of a PEM file.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// The variables that stand in for the system's store.
+/// The variables that replace the system's store.
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// What is trusted, and how many authorities from where.
+/// The trusted authorities, and how many come from where.
 #[derive(Debug)]
 pub(super) struct Trust {
     pub(super) roots: RootCerts,
@@ -34,14 +34,14 @@ enum Source {
     System,
     /// Variables, with their values.
     Variables(String),
-    /// Neither has any; Mozilla's are compiled in.
+    /// Mozilla's list, which is built in, if the system has no store.
     Mozilla,
-    /// Neither has any, but there is a file.
+    /// Only `--ca-file`, if the system has no store.
     None,
 }
 
 impl Trust {
-    /// Reads what is to be trusted. `flag` is the flag of the file.
+    /// Loads the authorities. `flag` is the flag of the file.
     pub(super) fn load(
         flag: &str,
         ca_file: Option<&Path>,
@@ -95,7 +95,7 @@ impl Trust {
             of_file = Some((file.to_owned(), found.len()));
             certificates.extend(found);
         }
-        // Many systems have the same ones in a file and in a folder.
+        // Many systems have the same authorities in a file and in a folder.
         certificates.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
         certificates.dedup();
         let count = certificates.len();
@@ -108,7 +108,7 @@ impl Trust {
         Ok(Self { roots, count, source, ca_file: of_file })
     }
 
-    /// Says at start what is trusted.
+    /// Logs at start what is trusted.
     pub(super) fn tell(&self) {
         let (authorities, from) = (self.count, self.source.to_string());
         let ca_file =
@@ -126,13 +126,16 @@ impl fmt::Display for Source {
         match self {
             Self::System => f.write_str("the system's store"),
             Self::Variables(named) => f.write_str(named),
-            Self::Mozilla => f.write_str("Mozilla's list as compiled in; the system has no store"),
-            Self::None => f.write_str("the file alone; the system has no store"),
+            Self::Mozilla => f.write_str(
+                "Mozilla's list, which is built in, because the system \
+                                          has no store",
+            ),
+            Self::None => f.write_str("--ca-file alone, because the system has no store"),
         }
     }
 }
 
-/// The certificates in a PEM file, at least one; or why there is none.
+/// The certificates in a PEM file, at least one; or the error.
 fn in_file(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let (bytes, _) = read_bounded(file, MAX_FILE_BYTES).map_err(|error| error.to_string())?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();

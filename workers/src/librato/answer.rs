@@ -1,4 +1,4 @@
-//! What Librato's answer means for the payload: taken, try again, hold, or never.
+//! What Librato's answer means for the payload: accepted, retry, hold, or rejected.
 //!
 //! Pure.
 
@@ -9,13 +9,13 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 use zibrato::daemon::one_line;
 
-/// The longest wait that a rate limit may ask for; its windows are minutes.
+/// Maximum wait for a rate limit; its windows are minutes.
 const LONGEST_WAIT_S: u64 = 3600;
 
-/// What helps when the credentials are refused.
+/// The remedy if the credentials are rejected.
 const CREDENTIALS: &str = "; check --username and --apitoken-file (or --apitoken)";
 
-/// What helps when the address is wrong.
+/// The remedy if the address is wrong.
 const ADDRESS: &str = "; check --api-url";
 
 /// An answer that is not a success.
@@ -24,11 +24,11 @@ const ADDRESS: &str = "; check --api-url";
 struct Refusal {
     status: u16,
     text: String,
-    /// What the user can do, if it is known.
+    /// What the user can do, if that is known.
     remedy: &'static str,
 }
 
-/// Judges an answer that came at `now_ms`. Whatever it repeats of the secrets is not shown.
+/// Classifies an answer that was received at `now_ms`. Secrets that it repeats are not shown.
 pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result<(), SendError> {
     let status = answer.status;
     if (200..300).contains(&status) {
@@ -46,7 +46,7 @@ pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result
     let remedy = match status {
         401 => CREDENTIALS,
         403 if !limited => CREDENTIALS,
-        // The text of a redirect says it already.
+        // The text of a redirect already says what to do.
         404 | 405 | 410 | 421 => ADDRESS,
         _ => "",
     };
@@ -55,7 +55,7 @@ pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result
         401 => Err(SendError::Stop { why }),
         403 if !limited => Err(SendError::Stop { why }),
         _ if answer.is_wrong_place() => Err(SendError::Stop { why }),
-        // Somebody in between has no answer from the API.
+        // A proxy or gateway got no answer from the API.
         502 | 504 => Err(SendError::Unknown { after: answer.retry_after(now_ms), why }),
         403 | 408 | 425 | 429 | 500..=599 => {
             let after = answer.retry_after(now_ms).or_else(|| until_reset(answer, now_ms));
@@ -65,7 +65,7 @@ pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result
     }
 }
 
-/// What an answer of success says that refuses a part of the payload.
+/// The error of a successful answer that rejects part of the payload.
 pub(super) fn in_part(answer: &Answer, refused: RefusedPart, secrets: &[&Secret]) -> SendError {
     let (status, text) = (answer.status, message(&answer.body));
     let hidden = secrets.iter().fold(text, |text, secret| secret.redact(&text));
@@ -73,7 +73,7 @@ pub(super) fn in_part(answer: &Answer, refused: RefusedPart, secrets: &[&Secret]
     SendError::Partial { refused, why }
 }
 
-/// How long until the exhausted one of the two rate limits is reset: header values read
+/// The time until the exhausted one of the two rate limits is reset. The headers have the form
 /// `limit=600000,remaining=0,reset=1531370400`.
 fn until_reset(answer: &Answer, now_ms: u64) -> Option<Duration> {
     let exhausted = |name| {
@@ -89,7 +89,7 @@ fn until_reset(answer: &Answer, now_ms: u64) -> Option<Duration> {
     Some(Duration::from_secs(reset.saturating_sub(now_ms / 1000).min(LONGEST_WAIT_S)))
 }
 
-/// The API's own words in an error body, as python-librato finds them.
+/// The API's message in an error body, found like python-librato does.
 pub(super) fn message(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     if text.trim().is_empty() {
@@ -115,7 +115,7 @@ fn from_object(object: &Map<String, Value>) -> Option<String> {
     }
 }
 
-/// What is told under one key of `errors`.
+/// The messages under one key of `errors`.
 fn entries(key: &str, told: &Value) -> Vec<String> {
     match told {
         Value::Array(items) => items.iter().map(|item| format!("{key}: {}", plain(item))).collect(),

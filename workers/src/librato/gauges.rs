@@ -1,9 +1,10 @@
-//! The request bodies for a window: every series becomes one gauge, at most 300 to a body.
+//! The request bodies for a window: every series becomes one gauge, at most 300 per body.
 //!
-//! Librato tells series apart by name and source without case, and takes no two kinds under one
-//! name. Of series that become the same, the one that came first keeps the name, for as long as the
-//! worker runs; of those that come in one window, one without tags and all in lower case. The other's kind is appended to its name (`db.query` counted and timed: `db.query`
-//! and `db.query.timer`), or, if they are of one kind, a hash of what it was.
+//! Librato identifies series by name and source, ignoring case, and allows only one kind per name.
+//! Among series with the same name, the first one keeps it while the worker runs; within one
+//! window, a series without tags and in lower case has precedence. The other ones get their kind
+//! appended (`db.query` counted and timed: `db.query` and `db.query.timer`) or, if the kind is the
+//! same, a hash of the original.
 //!
 //! Pure.
 
@@ -16,53 +17,54 @@ use std::collections::BTreeMap;
 use zibrato::window::{Fold, Series, Window};
 use zibrato::{Gauge, Kind, Summary};
 
-/// The most gauges in one request; more take the API longer than a client should wait.
+/// Maximum number of gauges in one request; with more, the API takes longer than a client should
+/// wait.
 pub(super) const MAX_GAUGES: usize = 300;
 
-/// A number beyond this makes the API refuse the request it stands in.
+/// The API rejects a request with a larger number.
 const MAX_NUMBER: f64 = 1e126;
 
-/// Turns windows into bodies.
+/// Encodes windows as request bodies.
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
-    /// Stands before every name, with its dot.
+    /// Prefix of every name, including its dot.
     prefix: String,
-    /// The series that came first under each name, and keep it.
+    /// The first series with each name, which keeps it.
     claims: Claims,
 }
 
-/// What a window came to.
+/// An encoded window.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Encoded {
     pub(super) payloads: Vec<Payload>,
-    /// Series that were folded into another one, because no name was left for them.
+    /// Series merged into another one, because no free name was found.
     pub(super) merged: u64,
-    /// Series that carry their kind or a hash in their name, because another one has the name.
+    /// Series with their kind or a hash in the name, because another one has the name.
     pub(super) renamed: u64,
     /// Those of them that were renamed for the first time.
     pub(super) alike: Alike,
-    /// Series left out, and the name of the first of them.
+    /// Number of omitted series, and the name of the first one.
     pub(super) dropped: u64,
     pub(super) first_dropped: Option<String>,
 }
 
-/// Name and source in lower case: what Librato tells apart.
+/// Name and source in lower case, by which Librato identifies series.
 type Key = (String, String);
 
-/// One gauge to be, under its name and source as they were first written.
+/// A future gauge, with name and source in their original case.
 struct Slot {
     name: String,
     source: String,
-    /// What it was before it was made legal.
+    /// The series before its name was changed.
     series: Series,
-    /// How many series of the window are in it.
+    /// Number of series of the window in it.
     count: usize,
 }
 
 type Slots = BTreeMap<Key, Slot>;
 
 impl Encoder {
-    /// An encoder that puts `prefix` and a dot before every name, unless it is empty.
+    /// An encoder that prepends `prefix` and a dot to every name, unless it is empty.
     pub(super) fn new(prefix: &str) -> Self {
         let prefix = prefix.trim_end_matches('.');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}.") };
@@ -94,14 +96,14 @@ impl Encoder {
             let series = gauges.iter().map(|gauge| gauge.series).sum();
             match serde_json::to_vec(&Body { gauges }) {
                 Ok(body) => encoded.payloads.push(Payload::new(body, series)),
-                // It does not happen: names are texts, and writing to memory does not fail.
+                // This cannot happen: names are texts, and writing to memory cannot fail.
                 Err(_) => encoded.dropped += series as u64,
             }
         }
         encoded
     }
 
-    /// Puts a series where it belongs: in the place of its name, or of one that is still free.
+    /// Adds a series under its name, or under a free one.
     fn place(&mut self, slots: &mut Slots, mut slot: Slot, encoded: &mut Encoded) {
         let (key, identity) = (slot.key(), slot.identity());
         if let Some(owner) = self.owner(slots, &key).filter(|owner| *owner != identity) {
@@ -123,13 +125,13 @@ impl Encoder {
         insert(slots, slot, encoded);
     }
 
-    /// Whose a name is.
+    /// The owner of a name.
     fn owner(&self, slots: &Slots, key: &Key) -> Option<Identity> {
         self.claims.owner(hash(key)).or_else(|| slots.get(key).map(Slot::identity))
     }
 }
 
-/// Whether a series is called what Librato shows, so that no other has more right to the name.
+/// Whether Librato shows the name of a series unchanged, so that it has precedence.
 fn is_plain(series: &Series) -> bool {
     let is_lower = |text: &str| !text.contains(|c: char| c.is_ascii_uppercase());
     series.tags.is_empty() && is_lower(&series.name) && is_lower(&series.source)
@@ -139,8 +141,8 @@ fn hash((name, source): &Key) -> u64 {
     fnv1a(format!("{name}\n{source}").as_bytes())
 }
 
-/// Two series come here to one name only if their hashes are the same, or one is called what the
-/// other one was renamed to.
+/// Two series have the same name here only if their hashes are equal, or one has the name to which
+/// the other one was changed.
 fn insert(slots: &mut Slots, slot: Slot, encoded: &mut Encoded) {
     let key = slot.key();
     match slots.get_mut(&key) {
@@ -185,7 +187,7 @@ impl Slot {
     }
 }
 
-/// The name with the kind behind it.
+/// The name with the kind appended.
 fn named_after_kind(name: &str, kind: Kind) -> String {
     let kind = kind.mtype().to_ascii_lowercase();
     let most = MAX_TEXT - 1 - kind.len();
@@ -246,7 +248,7 @@ impl Reading {
     }
 }
 
-/// What is sent of a series; `None` when it has no reading at all.
+/// The values that are sent for a series; `None` if it has no reading.
 fn reading(value: &Fold) -> Option<Reading> {
     match value {
         Fold::Counter(sum) => Some(Reading::One { value: *sum }),

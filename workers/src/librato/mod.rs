@@ -1,7 +1,7 @@
 //! Librato: each window becomes gauges, posted to `/v1/metrics` at most 300 at a time.
 //!
-//! Counters become their sum, timers and gauges count, sum, min and max, sets the number of their
-//! members, all stamped with the start of the window.
+//! Counters are sent as their sum, timers and gauges as count, sum, min and max, and sets as the
+//! number of their members, all with the start of the window as timestamp.
 
 mod answer;
 mod gauges;
@@ -60,7 +60,7 @@ pub struct LibratoFlags {
 }
 
 impl LibratoFlags {
-    /// Flags with credentials and everything else at its default, for programs that embed the
+    /// Flags with these credentials and defaults for everything else, for programs that embed the
     /// backend.
     ///
     /// ```
@@ -84,10 +84,10 @@ impl LibratoFlags {
 
 /// Delivers to Librato.
 ///
-/// Names and sources are made legal: runs of other characters than `A-Z a-z 0-9 . : - _` become
-/// `-`, and they are cut at 255. What is changed by that gets a hash of what it was appended. Tags
-/// become part of the name, `.tag.value` each. Of series that become the same nevertheless, the one
-/// that came first keeps the name, and others get their kind or a hash appended.
+/// Runs of characters other than `A-Z a-z 0-9 . : - _` in names and sources become `-`, and long
+/// ones are truncated at 255 characters. A changed name or source gets a hash of the original
+/// appended. Tags become part of the name, as `.tag.value`. If several series still have the same
+/// name, the first one keeps it, and the others get their kind or a hash appended.
 #[derive(Debug)]
 pub struct Librato {
     http: HttpClient,
@@ -100,8 +100,8 @@ pub struct Librato {
 }
 
 impl Librato {
-    /// How many series were left out so far, because the API would have refused the whole request
-    /// for them (a number beyond 1e126), or because no name was left for them.
+    /// Number of series omitted so far, because the API would have rejected the whole request (a
+    /// number above 1e126), or because no free name was found.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped
@@ -198,11 +198,12 @@ fn open(
     })?;
     let is_graphic = |c: char| c.is_ascii_graphic();
     if !username.secret.expose().chars().all(|c| c != ':' && is_graphic(c)) {
-        let why = "has characters in it that no Librato user name has";
+        let why = "contains a colon, a space, or another character that a Librato user name cannot \
+                   have";
         return Err(wrong(&format!("{}: {why}", username.from)));
     }
     if !token.secret.expose().chars().all(is_graphic) {
-        let why = "has characters in it that no Librato token has";
+        let why = "contains a space or another character that a Librato token cannot have";
         return Err(wrong(&format!("{}: {why}", token.from)));
     }
     let (username, token) = (username.secret, token.secret);

@@ -1,6 +1,6 @@
-//! Parts of a body: its halves, and the gauges that the API has refused while it took the others.
+//! Parts of a body: its halves, and the gauges that the API rejected while it accepted the others.
 //!
-//! Pure. A gauge stands in a part byte for byte as it stood in the whole.
+//! Pure. A gauge has the same bytes in a part as in the whole body.
 
 use crate::{Payload, RefusedPart};
 use serde::{Deserialize, Serialize};
@@ -13,14 +13,14 @@ struct Body<'a> {
     gauges: Vec<&'a RawValue>,
 }
 
-/// The first and the second half of a body's gauges; `None` when there are less than two.
+/// The first and the second half of a body's gauges; `None` if there are fewer than two.
 pub(super) fn split(payload: &Payload) -> Option<[Payload; 2]> {
     let Body { gauges } = serde_json::from_slice(&payload.body).ok()?;
     let (left, right) = gauges.split_at(gauges.len() / 2);
     if left.is_empty() {
         return None;
     }
-    // Few gauges are made of several series; those are shared out evenly.
+    // Few gauges contain several series; their number is divided evenly.
     let series = payload.series * left.len() / gauges.len();
     Some([part(left, series)?, part(right, payload.series - series)?])
 }
@@ -46,7 +46,7 @@ fn part(gauges: &[&RawValue], series: usize) -> Option<Payload> {
     Some(Payload::new(body, series))
 }
 
-/// The gauges that an answer of success says were refused; `None` when it says nothing of the kind.
+/// The gauges that a successful answer reports as rejected; `None` if it reports none.
 pub(super) fn refused(answer: &[u8], payload: &Payload) -> Option<RefusedPart> {
     let told: Value = serde_json::from_slice(answer).ok()?;
     let errors = told.get("errors").filter(|errors| match errors {
@@ -70,7 +70,7 @@ pub(super) fn refused(answer: &[u8], payload: &Payload) -> Option<RefusedPart> {
     })
 }
 
-/// The gauges whose names or places an error list tells.
+/// The gauges whose names or indexes an error list contains.
 fn named(errors: &Value, payload: &Payload) -> Option<Payload> {
     #[derive(Deserialize)]
     struct Named<'a> {
@@ -87,7 +87,8 @@ fn named(errors: &Value, payload: &Payload) -> Option<Payload> {
         };
         gauges.iter().enumerate().filter(is_told).map(|(_, gauge)| *gauge).collect()
     };
-    // A name alone in its text is meant; within a sentence it may be a word of the language.
+    // A text that consists of a name means that gauge; within a sentence the name may be an
+    // ordinary word.
     let mut bad = told_by(|text, name, at| text == name || text.contains(&format!("gauges[{at}]")));
     if bad.is_empty() {
         bad = told_by(|text, name, _| has_part(text, name));
@@ -95,7 +96,7 @@ fn named(errors: &Value, payload: &Payload) -> Option<Payload> {
     if bad.is_empty() { None } else { part(&bad, bad.len()) }
 }
 
-/// Whether a text has another in it as a word of its own.
+/// Whether a text contains another one as a whole word.
 fn has_part(text: &str, part: &str) -> bool {
     let is_name = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
     text.match_indices(part).any(|(at, _)| {
@@ -105,7 +106,7 @@ fn has_part(text: &str, part: &str) -> bool {
     })
 }
 
-/// All texts in a value, keys included.
+/// All texts in a value, including keys.
 fn texts<'a>(value: &'a Value, into: &mut Vec<&'a str>) {
     match value {
         Value::String(text) => into.push(text),

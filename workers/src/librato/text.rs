@@ -1,4 +1,4 @@
-//! Names and sources as Librato takes them.
+//! Converts names and sources to valid ones for Librato.
 //!
 //! Pure.
 
@@ -6,12 +6,12 @@ use crate::hash::fnv1a;
 use crate::naming::{Tags, marked};
 use zibrato::DEFAULT_SOURCE;
 
-/// The longest name or source, in characters, which are all ASCII.
+/// Maximum length of a name or source, in characters, which are all ASCII.
 pub(super) const MAX_TEXT: usize = 255;
 
-/// Replaces every run of characters outside `A-Z a-z 0-9 . : - _` by one `-`, as python-librato's
-/// `sanitize_metric_name` does. What is changed by this, or cut, is marked by a hash of what it
-/// was, so that `a b` and `a/b` stay apart.
+/// Replaces every run of characters outside `A-Z a-z 0-9 . : - _` by one `-`, like python-librato's
+/// `sanitize_metric_name`. A changed or truncated text gets a hash of the original appended, so
+/// that `a b` and `a/b` stay distinct.
 pub(super) fn sanitise(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut in_run = false;

@@ -29,7 +29,7 @@ pub(super) struct ProgramFlags<B: BackendProgram> {
     pub(super) common: CommonFlags,
 }
 
-/// What the program shall do.
+/// The subcommand.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(super) enum Task {
     /// List, resend or delete payloads that the backend rejected
@@ -106,7 +106,7 @@ pub(super) struct WorkerFlags {
     pub(super) shutdown_timeout: Duration,
 }
 
-/// Where pages are served, if they are.
+/// The address of the HTTP pages, if they are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Http {
     /// There.
@@ -116,15 +116,15 @@ pub(super) enum Http {
 }
 
 impl WorkerFlags {
-    /// What the worker is called.
+    /// The name of the worker.
     pub(super) fn name(&self, program: &str) -> String {
         self.name.clone().unwrap_or_else(|| program.to_owned())
     }
 
-    /// Where dead letters are kept; `None` when they are only to be counted.
+    /// The folder of dead letters; `None` if they are only counted.
     ///
     /// # Errors
-    /// [`Failure`] with 78 when the environment names no folder.
+    /// [`Failure`] with 78 if the environment names no folder.
     pub(super) fn folder(
         &self,
         program: &str,
@@ -146,8 +146,8 @@ impl WorkerFlags {
         Ok(Some(state.join("dead-letters")))
     }
 
-    /// Refuses a default folder for dead letters that cannot be made or written. A disk that is
-    /// full may have room again.
+    /// Fails if the default folder for dead letters cannot be created or written. A full disk is no
+    /// failure, because it may have space later.
     pub(super) fn probe(&self, folder: &Path) -> Result<(), Failure> {
         if self.dead_letters.is_some() {
             return Ok(());
@@ -187,14 +187,14 @@ impl WorkerFlags {
     }
 }
 
-/// Why a number on the command line cannot be.
+/// Why a number on the command line is invalid.
 #[derive(Debug, thiserror::Error)]
 enum NumberError {
     #[error(
         "expected a whole number, at least 2, or 0 for no limit; at 1 a backlog would never shrink"
     )]
     CatchUp,
-    #[error("a window has at least 0.1 seconds and at most a day: for one minute, `--flush 60`")]
+    #[error("expected 0.1 to 86400 seconds, such as `--flush 60` for one minute")]
     Flush,
     #[error("expected HOST:PORT, such as 127.0.0.1:5581, or `off`")]
     Http,

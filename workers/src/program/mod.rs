@@ -1,4 +1,4 @@
-//! The program around a backend: flags, logging, run, exit code.
+//! The program around a backend: flags, logging, the worker, exit code.
 
 mod flags;
 mod pages;
@@ -17,10 +17,10 @@ use zibrato::daemon::{
     Systemd, state_variable,
 };
 
-/// Runs a worker program from flags to exit code: reads, folds, delivers to `B`, until TERM, INT,
-/// QUIT or HUP; HUP stays ignored below `nohup`.
+/// Runs a worker program from flags to exit code: reads, aggregates and delivers to `B` until TERM,
+/// INT, QUIT or HUP. HUP stays ignored under `nohup`.
 ///
-/// The whole of `zibrato-carbon` is
+/// This is the whole of `zibrato-carbon`:
 ///
 /// ```no_run
 /// fn main() -> std::process::ExitCode {
@@ -94,7 +94,7 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
                     builder.broker.curve = curve;
                     check_broker(&builder.broker, findings);
                 }
-                // What is said of encryption would be wrong without them.
+                // Without valid keys, findings about encryption would be wrong.
                 None => drop(findings.host("--host", builder.broker.bare_host(), flags.port)),
             }
         }
@@ -134,7 +134,7 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
     }
 }
 
-/// Where dead letters are kept, by the flags and the environment.
+/// The folder of dead letters, from the flags and the environment.
 fn folder<B: BackendProgram>(flags: &WorkerFlags) -> Result<Option<PathBuf>, Failure> {
     flags.folder(B::PROGRAM, state_variable)
 }
@@ -159,7 +159,7 @@ fn run<B: BackendProgram>(
         .and_then(Stop::on_hangup)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
     let to = backend.destination();
-    // A worker that cannot serve its pages does not start, and leaves no cursor with the broker.
+    // A worker that cannot serve its pages does not start, and creates no cursor.
     let listener = bind(flags.http)?;
     let worker = builder.start_with(backend, stop.clone()).map_err(failure)?;
     let view = worker.view();
@@ -182,7 +182,7 @@ fn run<B: BackendProgram>(
     let report = worker.stop(flags.shutdown_timeout);
     let (series, windows) = (report.series_delivered, report.windows_delivered);
     let (series_rejected, series_kept) = (report.series_rejected, report.series_kept);
-    // What the backend refused is not lost: it is in dead letters.
+    // Rejected series are not lost: they are in dead letters.
     let series_lost = report.series_lost - series_rejected;
     tracing::info!(event = "ended", series, windows, series_rejected, series_lost, series_kept);
     drop(http);
@@ -196,7 +196,7 @@ fn run<B: BackendProgram>(
     Ok(())
 }
 
-/// Takes the address of the pages, if there are any.
+/// Binds the address of the pages, if there is one.
 fn bind(http: Http) -> Result<Option<TcpListener>, Failure> {
     let Http::At(address) = http else { return Ok(None) };
     HttpServer::probe(address).map(Some).map_err(http_failure)
@@ -212,8 +212,8 @@ fn http_failure(error: HttpError) -> Failure {
     Failure::new(Exit::Unavailable, error.to_string())
 }
 
-/// Tells systemd how the worker is, until it is to stop. A backend that is away is no reason to be
-/// restarted; a thread that does not move is.
+/// Reports the state of the worker to systemd until it is to stop. A backend that is down is no
+/// reason for a restart; a thread without progress is.
 fn attend(stop: &Stop, view: &View) {
     let systemd = Systemd::from_env();
     systemd.ready(&pages::status(view));

@@ -1,4 +1,4 @@
-//! The pages that a worker serves over HTTP.
+//! The HTTP pages of a worker.
 
 use crate::counters::Counters;
 use crate::worker::View;
@@ -21,7 +21,7 @@ pub(super) fn page(path: &str, program: &str, view: &View) -> Page {
     }
 }
 
-/// How the worker is, in a few words.
+/// A short description of the worker's state.
 pub(super) fn status(view: &View) -> String {
     words(view, view.unready())
 }
@@ -40,23 +40,23 @@ fn words(view: &View, unready: Option<String>) -> String {
     };
     let Counters { dead_letters: letters, gone, cursors_forgotten, .. } = view.counters();
     if cursors_forgotten > 0 {
-        said += ", the broker had deleted this worker's cursor, so earlier measurements were not \
-                 delivered";
+        said += "; earlier measurements were not delivered, because the broker had deleted this \
+                 worker's cursor";
     }
     if gone > 0 {
         said += &format!(
-            ", {gone} batches were deleted from the journal or damaged before they were read"
+            "; {gone} batches were deleted from the journal or damaged before they were read"
         );
     }
     if letters > 0 {
         said += &format!(
-            ", {letters} payloads rejected and kept since the start: see `deadletter list`"
+            "; {letters} payloads were rejected since the start, and kept: see `deadletter list`"
         );
     }
     said
 }
 
-/// Where everything is that a worker which is not ready has not delivered.
+/// Says that undelivered windows are in the journal, for a worker that is not ready.
 fn backlog(view: &View) -> String {
     let replaying = view.progress().reading().replaying;
     if !replaying || !view.counters().broker_connected {
@@ -64,7 +64,10 @@ fn backlog(view: &View) -> String {
     }
     match view.behind().as_secs() {
         0 => String::new(),
-        behind => format!("; the broker's journal holds the {behind} s that are not delivered yet"),
+        behind => format!(
+            "; the broker's journal holds the last {behind} s, which are not \
+                           delivered yet"
+        ),
     }
 }
 
@@ -78,8 +81,12 @@ fn metrics(program: &str, view: &View) -> String {
     let ready = f64::from(u8::from(view.unready().is_none()));
     to.gauge("zibrato_worker_ready", "1 while nothing prevents delivery.").sample(&[], ready);
     let connected = f64::from(u8::from(counters.broker_connected));
-    to.gauge("zibrato_worker_broker_connected", "1 while the broker can be heard.")
-        .sample(&[], connected);
+    to.gauge(
+        "zibrato_worker_broker_connected",
+        "1 while the worker receives messages from the \
+                                                 broker.",
+    )
+    .sample(&[], connected);
     to.gauge("zibrato_worker_info", "The program and its version.")
         .sample(&[("program", program), ("version", env!("CARGO_PKG_VERSION"))], 1.0);
     log_metrics(&mut to);
@@ -140,7 +147,7 @@ fn series(to: &mut Exposition, counters: &Counters) {
                                                      files.",
     )
     .sample(&[], counters.dead_letters as f64);
-    to.counter("zibrato_worker_retries_total", "Attempts that have to be repeated.")
+    to.counter("zibrato_worker_retries_total", "Attempts to deliver that failed and are repeated.")
         .sample(&[], counters.retries as f64);
     to.counter(
         "zibrato_worker_split_total",

@@ -1,4 +1,4 @@
-//! What Slack's answer means for the message: taken, try again, hold, or never.
+//! What Slack's answer means for the message: accepted, retry, hold, or rejected.
 //!
 //! Pure.
 
@@ -10,24 +10,24 @@ use std::time::Duration;
 use ureq::http::Uri;
 use zibrato::daemon::one_line;
 
-/// How long to wait when Slack limits the rate and names no time.
+/// The wait after a rate limit without a time.
 const RATE_LIMIT_WAIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy)]
 enum Class {
-    /// This message will never be taken.
+    /// This message will never be accepted.
     Reject,
-    /// Try again later.
+    /// Retry later.
     Retry,
-    /// Nothing will be taken until somebody mends it.
+    /// Nothing will be accepted until an operator fixes it.
     Stop,
-    /// Perhaps it was taken; try again later.
+    /// The message may have been accepted; retry later.
     Unknown,
 }
 
-/// What the words mean that the Web API answers with. One that ends in `*` stands for all that
-/// begin so. With any other word the status says what it means; if that is a success, the word is
-/// [`Class::Reject`]: trying again would give the same.
+/// The meaning of the Web API's error codes. An entry that ends in `*` matches all codes with this
+/// prefix. For any other code the status decides; if that is a success, the class is
+/// [`Class::Reject`], because a retry would give the same answer.
 const WORDS: &[(&str, Class)] = &[
     ("account_inactive", Class::Stop),
     ("channel_not_found", Class::Stop),
@@ -55,7 +55,7 @@ const WORDS: &[(&str, Class)] = &[
     ("too_many_attachments", Class::Reject),
 ];
 
-/// What helps against the words that an operator can do something about.
+/// The remedies for error codes that an operator can fix.
 const HINTS: &[(&str, &str)] = &[
     (
         "account_inactive",
@@ -82,7 +82,7 @@ struct Refusal {
     text: String,
 }
 
-/// Judges the answer of `chat.postMessage`, which says in the body what became of the message.
+/// Classifies an answer of `chat.postMessage`, whose body has the result.
 pub(super) fn judge_api(
     answer: &Answer,
     secrets: &[&Secret],
@@ -108,13 +108,13 @@ pub(super) fn judge_api(
         (429 | 500..=599, _) => Class::Retry,
         (_, Some(class)) => class,
         (200..=299, None) => Class::Reject,
-        // It may come from somebody in between.
+        // It may come from a proxy or gateway.
         (_, None) => by_status_alone(answer),
     };
     Err(error(class, answer, (&text, ""), secrets, now_ms))
 }
 
-/// Judges the answer of a webhook: a status, and a word in plain text.
+/// Classifies an answer of a webhook: a status, and an error code in plain text.
 pub(super) fn judge_webhook(
     answer: &Answer,
     secrets: &[&Secret],
@@ -136,7 +136,7 @@ fn class_of(word: &str) -> Option<Class> {
 
 const fn by_status_alone(answer: &Answer) -> Class {
     match answer.status {
-        // Somebody in between has no answer from Slack, or says a success that does not say so.
+        // A proxy or gateway got no answer from Slack, or a success has the wrong body.
         200..=299 | 502 | 504 => Class::Unknown,
         408 | 425 | 429 | 500..=599 => Class::Retry,
         401 | 403 => Class::Stop,
@@ -157,7 +157,7 @@ fn by_status(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> SendError {
         _ if body.trim().is_empty() => "no explanation",
         _ => &*body,
     };
-    // Only those can be held for it whose address is the credential.
+    // This remedy applies only to webhooks, whose URL is the credential.
     let remedy = match class {
         Class::Stop => "; check --webhook-url-file (or --webhook-url, or --api-url)",
         Class::Reject | Class::Retry | Class::Unknown => "",
@@ -242,7 +242,7 @@ mod tests {
             (504, None, "", "unknown"),
             (302, None, "", "stop"),
             (404, None, "not here", "stop"),
-            // An answer of somebody else that looks like one of Slack's.
+            // An answer of another server that looks like one of Slack's.
             (404, None, r#"{"error":"Not Found"}"#, "stop"),
             (307, None, r#"{"error":"moved"}"#, "stop"),
             (400, None, r#"{"error":"a_word"}"#, "reject"),

@@ -1,4 +1,5 @@
-//! A window as a message: what changed most stands first, and nothing exceeds Slack's limits.
+//! Formats a window as a message: series that changed most come first, and Slack's limits are
+//! respected.
 //!
 //! Pure.
 
@@ -11,22 +12,22 @@ use std::cmp::Reverse;
 use zibrato::Percentile;
 use zibrato::window::{Fold, Series, Window, sparkline};
 
-/// The longest title, in characters: what a header block takes.
+/// Maximum length of the title, in characters: the limit of a header block.
 pub(super) const MAX_TITLE: usize = 150;
 
-/// The most series that one message shows; with header, context and the rest it stays below
-/// Slack's 50 blocks.
+/// Maximum number of series in one message. With header and context it stays below Slack's limit of
+/// 50 blocks.
 const MAX_SECTIONS: usize = 45;
 
-/// The most characters of all sections together. Slack refuses a message somewhere above 13,000.
+/// Maximum number of characters in all sections. Slack rejects messages above about 13,000.
 const MAX_CHARACTERS: usize = 11_000;
 
-/// The most characters of a name or source, and of the tags, that are shown. Escaping makes five
-/// of one at worst, so that a section stays below Slack's 3,000.
+/// Maximum number of characters of a name or source, and of the tags. Escaping turns one into at
+/// most five, so a section stays below Slack's limit of 3,000.
 const MAX_NAME: usize = 200;
 const MAX_TAGS: usize = 120;
 
-/// Turns windows into messages, and remembers what it needs for the next.
+/// Formats windows as messages, and remembers earlier values.
 #[derive(Debug)]
 pub(super) struct Digester {
     title: String,
@@ -36,11 +37,11 @@ pub(super) struct Digester {
 /// A message without its destination.
 #[derive(Debug, PartialEq)]
 pub(super) struct Digest {
-    /// What notifications show.
+    /// The text of notifications.
     pub(super) text: String,
     /// The message, in blocks.
     pub(super) blocks: Vec<Value>,
-    /// How many series are in the window, shown or not.
+    /// Number of series in the window, shown or not.
     pub(super) series: usize,
 }
 
@@ -51,8 +52,8 @@ impl Digester {
 
     /// The message for a window; none for an empty one.
     ///
-    /// The series whose value has changed most against the mean of their earlier windows stand
-    /// first; those that have changed alike, in the order of name, source and kind.
+    /// The series whose values have changed most, relative to the mean of their earlier windows,
+    /// come first. Series with equal changes are ordered by name, source and kind.
     pub(super) fn digest(&mut self, window: Window) -> Option<Digest> {
         if window.is_empty() {
             return None;
@@ -83,7 +84,7 @@ impl Digester {
     }
 }
 
-/// Adds a section for each series, as long as there is room, and says for how many there was.
+/// Adds a section for each series that fits, and returns their number.
 fn sections(rows: &[(&Series, Past)], length_ms: u64, blocks: &mut Vec<Value>) -> usize {
     let mut characters = 0;
     for (i, (series, past)) in rows.iter().take(MAX_SECTIONS).enumerate() {
@@ -101,7 +102,7 @@ fn context(text: &str) -> Value {
     json!({"type": "context", "elements": [mrkdwn(text)]})
 }
 
-/// Verbatim: a name that looks like a host makes no link, and one that looks like a mention, none.
+/// Verbatim, so that names that look like hosts or mentions do not become links.
 fn mrkdwn(text: &str) -> Value {
     json!({"type": "mrkdwn", "text": text, "verbatim": true})
 }
@@ -120,8 +121,9 @@ fn section(series: &Series, past: &Past, length_ms: u64) -> String {
     text
 }
 
-/// A name or source as it stands in a message. A backtick would open a code span. What is shortened
-/// or changed ends in a hash of what it was, so that two series never look the same.
+/// A name or source for a message. Backticks are replaced, because they would start a code span. A
+/// shortened or changed text ends in a hash of the original, so that two series never look the
+/// same.
 fn shown(text: &str, most: usize) -> String {
     let as_it_is = text.chars().count() <= most && !text.contains('`');
     if as_it_is {
@@ -132,7 +134,7 @@ fn shown(text: &str, most: usize) -> String {
     escape(&format!("{head}{mark}"))
 }
 
-/// A tag or its value; in quotes if it could be taken for the end of one.
+/// A tag or its value, in quotes if it contains a separator.
 fn quoted(text: &str) -> Cow<'_, str> {
     if text.contains([' ', '=', '"', '\\']) {
         Cow::Owned(format!("{text:?}"))
@@ -141,7 +143,7 @@ fn quoted(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The one number that the sparkline follows; none when there was no reading.
+/// The value for the sparkline; `None` if there was no reading.
 fn drawn(value: &Fold) -> Option<f64> {
     match value {
         Fold::Counter(sum) => Some(*sum),

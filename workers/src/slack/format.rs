@@ -1,9 +1,9 @@
-//! How names, numbers, times and windows read in a message.
+//! Formats names, numbers, times and windows for a message.
 //!
 //! Pure.
 
-/// Escapes the three characters that mean something to Slack, so that no name makes a link or
-/// mentions anybody.
+/// Escapes the three characters that are special in Slack, so that no name becomes a link or a
+/// mention.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -21,7 +21,7 @@ pub(super) fn shorten(text: &str, most: usize) -> String {
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// A number: whole ones in full, others with four digits that count.
+/// A number: whole numbers in full, others with four significant digits.
 pub(super) fn number(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e15 {
         return (value as i64).to_string();
@@ -32,7 +32,7 @@ pub(super) fn number(value: f64) -> String {
     format!("{value:.3e}")
 }
 
-/// A duration in the unit that suits it, with three digits that count.
+/// A duration in a suitable unit, with three significant digits.
 pub(super) fn seconds(value: f64) -> String {
     let size = value.abs();
     let (factor, unit) = match size {
@@ -49,7 +49,7 @@ pub(super) fn seconds(value: f64) -> String {
     }
 }
 
-/// `digits` digits that count, without a tail of zeros. All digits before the point are kept.
+/// `digits` significant digits, without trailing zeros. All digits before the point are kept.
 fn significant(value: f64, digits: i32) -> String {
     let whole = value.abs().log10().floor() as i32 + 1;
     let decimals = usize::try_from(digits - whole).unwrap_or(0);
@@ -61,7 +61,7 @@ fn significant(value: f64, digits: i32) -> String {
     }
 }
 
-/// A window in words: `2026-11-20 12:00–12:01 UTC, 60 s`. Seconds show when they matter.
+/// A window for people: `2026-11-20 12:00–12:01 UTC, 60 s`. Seconds are shown if they are not zero.
 pub(super) fn window(start_ms: u64, length_ms: u64) -> String {
     let end_ms = start_ms.saturating_add(length_ms);
     let (year, month, day) = date(start_ms / 86_400_000);

@@ -1,4 +1,4 @@
-//! What each series did in its last windows, for its sparkline and for how much it has changed.
+//! The values of each series in its last windows, for its sparkline and its change.
 //!
 //! Pure.
 
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use zibrato::Kind;
 use zibrato::window::Series;
 
-/// How many windows are remembered of a series; one that is idle for as long is forgotten.
+/// Number of windows that are remembered. A series that is idle for this long is forgotten.
 const WINDOWS: usize = 24;
 
-/// The most series that are remembered. Further ones are shown without a past.
+/// Maximum number of series that are remembered. Further ones are shown without history.
 const MAX_TRACKS: usize = 10_000;
 
 type Tags = Box<[(Box<str>, Box<str>)]>;
@@ -29,22 +29,23 @@ struct Track {
     values: VecDeque<f64>,
 }
 
-/// A series' past up to and with the window just told.
+/// The history of a series, including the current window.
 #[derive(Debug, PartialEq)]
 pub(super) struct Past {
     /// Oldest first; NaN for a window in which the series was silent.
     pub(super) values: Vec<f64>,
-    /// How far the last value is from the mean of those before it, in percent of the larger one.
+    /// The difference between the last value and the mean of the earlier ones, in percent of the
+    /// larger one.
     pub(super) change: u32,
 }
 
 impl History {
-    /// Forgets the series that were idle until `window`, a number that grows by one each window.
+    /// Removes series that were idle until `window`, a number that increases by one per window.
     pub(super) fn begin(&mut self, window: u64) {
         self.tracks.retain(|_, track| track.last.saturating_add(WINDOWS as u64) >= window);
     }
 
-    /// Remembers the value of a series in `window`, and gives its past.
+    /// Records the value of a series in `window`, and returns its history.
     pub(super) fn tell(&mut self, series: &Series, window: u64, value: f64) -> Past {
         let kind = series.value.kind();
         let key = (series.name.clone(), Arc::clone(&series.source), kind, series.tags.clone());
@@ -65,7 +66,7 @@ impl History {
     }
 }
 
-/// A series without earlier values has changed from nothing, which is 100 %.
+/// A series without earlier values counts as changed by 100 %.
 fn change(values: &[f64]) -> u32 {
     let Some((now, earlier)) = values.split_last() else { return 0 };
     let finite = || earlier.iter().filter(|value| value.is_finite());

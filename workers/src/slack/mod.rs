@@ -21,7 +21,7 @@ const DEFAULT_API_URL: &str = "https://slack.com/api";
 const DEFAULT_TITLE: &str = "Zibrato";
 const CONTENT_TYPE: &str = "application/json; charset=utf-8";
 
-/// What Slack takes: a message a second in one channel.
+/// Slack's limit: one message per second and channel.
 const DEFAULT_PACE: Duration = Duration::from_secs(1);
 
 /// The flags of `zibrato-slack`.
@@ -73,8 +73,8 @@ pub struct SlackFlags {
 }
 
 impl SlackFlags {
-    /// Flags that post through a webhook, everything else at its default, for programs that embed
-    /// the backend.
+    /// Flags that post through a webhook, with defaults for everything else, for programs that
+    /// embed the backend.
     ///
     /// ```
     /// use zibrato_workers::slack::SlackFlags;
@@ -86,7 +86,7 @@ impl SlackFlags {
         Self { webhook_url: Some(Secret::new(url)), ..Self::unset() }
     }
 
-    /// Flags that post to a channel with an app's token, everything else at its default.
+    /// Flags that post to a channel with an app's token, with defaults for everything else.
     #[must_use]
     pub fn channel(token: impl Into<String>, channel: impl Into<String>) -> Self {
         let token = Some(Secret::new(token));
@@ -114,7 +114,7 @@ impl SlackFlags {
 ///
 /// A counter shows its total and rate, a gauge its last reading with min, max and count, a timer
 /// its count, mean, 99th percentile and max, a set the number of its members. The sparkline of a
-/// timer follows its mean. A name that is too long to be shown ends in a hash of all of it.
+/// timer follows its mean. A long name is truncated and ends in a hash of the whole name.
 #[derive(Debug)]
 pub struct Slack {
     http: HttpClient,
@@ -162,7 +162,7 @@ impl Backend for Slack {
         part::names(payload, most)
     }
 
-    /// Sends one message, not before the pace allows it.
+    /// Sends one message, once the pace allows it.
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
         if let Some(posted) = self.posted {
             std::thread::sleep(self.pace.saturating_sub(posted.elapsed()));
@@ -194,7 +194,7 @@ Examples:
   zibrato-slack --webhook-url-file /etc/zibrato/webhook --levels warn,crit --flush 300
   ZIBRATO_SLACK_TOKEN=xoxb-... zibrato-slack --channel '#metrics' --title 'Web shop'";
 
-    /// Slack takes a message a second in one channel.
+    /// Slack accepts one message per second and channel.
     const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
 
     fn open(flags: SlackFlags) -> Result<Self, Failure> {
@@ -250,7 +250,7 @@ fn title(text: &str) -> Result<String, Failure> {
     Ok(title.to_owned())
 }
 
-/// The one destination that is given.
+/// The destination that the flags give.
 fn destination(
     webhook: Option<GivenSecret>,
     token: Option<GivenSecret>,
@@ -262,7 +262,10 @@ fn destination(
         }
         (None, Some(GivenSecret { secret: token, from }), Some(channel)) => {
             if !token.expose().chars().all(|c| c.is_ascii_graphic()) {
-                return Err(wrong(&format!("{from}: has characters in it that no token has")));
+                return Err(wrong(&format!(
+                    "{from}: contains a space or another character that a \
+                                           token cannot have"
+                )));
             }
             let authorization = Secret::new(format!("Bearer {}", token.expose()));
             Ok(Destination::Channel { channel, token, authorization })

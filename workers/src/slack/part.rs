@@ -1,5 +1,5 @@
-//! Parts of a message, for when Slack refuses it: its halves, each with the header and half of the
-//! series, and the names of the series.
+//! Parts of a message that Slack rejects: its halves, each with the header and half of the series,
+//! and the names of the series.
 //!
 //! Pure.
 
@@ -7,7 +7,7 @@ use super::format::unescape;
 use crate::Payload;
 use serde_json::Value;
 
-/// Cuts a message in two; `None` when it shows less than two series.
+/// Splits a message in two; `None` if it shows fewer than two series.
 pub(super) fn split(payload: &Payload) -> Option<[Payload; 2]> {
     let message: Value = serde_json::from_slice(&payload.body).ok()?;
     let blocks = message.get("blocks")?.as_array()?;
@@ -24,7 +24,7 @@ pub(super) fn split(payload: &Payload) -> Option<[Payload; 2]> {
         message["blocks"] = [head, blocks].concat().into();
         Payload::new(message.to_string().into_bytes(), series)
     };
-    // The series that are not shown are told of in the last block.
+    // The last block mentions the series that are not shown.
     Some([half(left, left.len()), half(right, payload.series.saturating_sub(left.len()))])
 }
 
@@ -34,7 +34,7 @@ pub(super) fn names(payload: &Payload, most: usize) -> Vec<String> {
     let blocks = message["blocks"].as_array().map(Vec::as_slice).unwrap_or_default();
     let sections = blocks.iter().filter(|block| block["type"] == "section");
     let name = |block: &Value| {
-        // `*name* _source_ `, and then what there is to tell of it.
+        // `*name* _source_ `, followed by tags and values.
         let text = block["text"]["text"].as_str()?.strip_prefix('*')?;
         let (name, rest) = text.split_once("* _")?;
         let (source, _) = rest.split_once("_ ")?;

@@ -1,4 +1,4 @@
-//! `zibrato-tail`: prints each entry of a broker's live stream as it comes.
+//! `zibrato-tail`: prints each entry of a broker's live stream as it arrives.
 
 mod print;
 
@@ -19,17 +19,17 @@ use zibrato::resources::Resources;
 /// The program.
 const PROGRAM: &str = "zibrato-tail";
 
-/// How much is rendered before it is written.
+/// Number of bytes that are formatted before they are written.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// A pipe that is ready takes so many bytes without waiting.
+/// Number of bytes that a ready pipe accepts without blocking.
 const PIPE_BYTES: usize = 4096;
 
-/// The longest wait between two looks at the stop token.
+/// Maximum time between two checks of the stop token.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// Runs `zibrato-tail` from flags to exit code, until TERM, INT, QUIT or HUP, or until nobody reads its
-/// output any more.
+/// Runs `zibrato-tail` from flags to exit code, until TERM, INT, QUIT or HUP, or until its output
+/// is closed.
 #[must_use]
 pub fn main() -> ExitCode {
     zibrato::daemon::main::<TailFlags>()
@@ -93,7 +93,7 @@ struct TailFlags {
     common: CommonFlags,
 }
 
-/// What it takes of the system: a subscription, and threads for it and for the log.
+/// The resources it needs: a subscription, and threads for it and for the log.
 const NEEDS: Resources = Resources {
     descriptors: 12,
     threads: 4,
@@ -115,7 +115,7 @@ impl TailFlags {
     }
 }
 
-/// Whether the system has what it takes.
+/// Checks whether the system has these resources.
 fn probe() -> Result<(), Failure> {
     NEEDS.probe().map_err(|why| Failure::new(Exit::Unavailable, why.to_string()))
 }
@@ -148,7 +148,7 @@ fn run(flags: &TailFlags, doubts: Doubts) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes to stdout. A reader that does not read cannot hold up the end.
+/// Writes to stdout. A stalled reader does not prevent a stop.
 fn write(mut bytes: &[u8], stop: &Stop) -> io::Result<()> {
     let (stdout, forever) = (io::stdout(), Timespec::try_from(LONGEST_WAIT).unwrap_or_default());
     while !bytes.is_empty() {
@@ -159,7 +159,7 @@ fn write(mut bytes: &[u8], stop: &Stop) -> io::Result<()> {
             Err(why) => return Err(why.into()),
         }
         if ready[0].revents().is_empty() {
-            // Only the stop token is ready; and it stays so.
+            // Only the stop token is ready, and it stays ready.
             return Ok(());
         }
         let now = bytes.get(..PIPE_BYTES).unwrap_or(bytes);

@@ -1,4 +1,4 @@
-//! Writes entries for people, in columns, or for machines, one JSON object a line.
+//! Formats entries in columns for people, or as one JSON object per line for programs.
 //!
 //! Pure: frames and times are arguments.
 
@@ -7,24 +7,24 @@ use std::fmt::{self, Display, Write as _};
 use zibrato::wire::{BatchReader, Entry, Message, Value, message};
 use zibrato::{Gauge, Percentile, Summary};
 
-/// The most members of a set that people get to see.
+/// Maximum number of members of a set that are shown to people.
 const SHOWN_MEMBERS: usize = 5;
 
-/// How entries are written.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Human,
     Json,
 }
 
-/// Writes the entries of batches whose name begins as asked.
+/// Formats the entries whose names have a given prefix.
 #[derive(Debug)]
 pub(super) struct Printer {
     format: Format,
     prefix: String,
 }
 
-/// Where an entry comes from.
+/// The origin of an entry.
 struct Origin<'a> {
     level: &'a str,
     source: &'a str,
@@ -36,7 +36,7 @@ impl Printer {
         Self { format, prefix: prefix.to_owned() }
     }
 
-    /// Appends the entries of one message to `text`. What is no batch is left out.
+    /// Appends the entries of one message to `text`. Messages that are not batches are ignored.
     pub(super) fn print(&mut self, frames: &[&[u8]], now_ms: u64, text: &mut Vec<u8>) {
         if frames.first().is_some_and(|topic| topic.starts_with(b"zb!")) {
             return;
@@ -185,7 +185,7 @@ fn json_timer(summary: &Summary) -> Json {
     })
 }
 
-/// A JSON number, without a fraction where there is none.
+/// A JSON number; whole numbers have no fraction.
 fn number(value: f64) -> Json {
     if value == value.trunc() && value.abs() < 9_007_199_254_740_992.0 {
         json!(value as i64)
@@ -222,7 +222,7 @@ impl Display for TimeOfDay {
     }
 }
 
-/// A number without a fraction where there is none.
+/// A number; whole numbers have no fraction.
 struct Plain(f64);
 
 impl Display for Plain {
@@ -231,7 +231,7 @@ impl Display for Plain {
     }
 }
 
-/// A duration with three digits and the unit that suits it.
+/// A duration with three digits and a suitable unit.
 struct Seconds(f64);
 
 impl Display for Seconds {

@@ -193,8 +193,8 @@ impl From<OpenError> for StartError {
 pub enum StartError {
     /// The host or the port cannot be one.
     #[error(
-        "`{host}` with port {port} is no address; a host is a name or an address, without port, or \
-         ipc:// and a broker's folder"
+        "`{host}` with port {port} is not a valid address; give a host name or an address, without \
+         port, or ipc:// and a broker's folder"
     )]
     Address {
         /// The host.

@@ -1,4 +1,4 @@
-//! A backend that answers as it was told and remembers everything.
+//! A backend with scripted answers that records everything.
 
 use crate::publisher::until;
 use std::collections::VecDeque;

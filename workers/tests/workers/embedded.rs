@@ -1,4 +1,4 @@
-//! A worker within a program: what is published comes out, once, and whatever else comes is counted.
+//! A worker within a program: each measurement is delivered once, and everything else is counted.
 
 use crate::publisher::{LONG, Publisher, until};
 use proptest::prelude::*;

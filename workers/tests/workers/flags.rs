@@ -1,4 +1,4 @@
-//! What a worker program says about its flags.
+//! The errors of a worker program about its flags.
 
 use crate::program::Program;
 
@@ -18,7 +18,7 @@ fn check_says_fine_without_a_backend_and_warns_without_a_broker() {
 fn what_is_wrong_says_how_to_mend_it() {
     for (args, code, part) in [
         (["--levels", ""], 64, "--levels info,warn"),
-        (["--levels", "a,,b"], 64, "a comma too many"),
+        (["--levels", "a,,b"], 64, "an extra comma"),
         (["--levels", "a|b"], 64, "use `.` or `-`"),
         (["--flush", "0"], 64, "--flush 60"),
         (["--flush", "-1"], 64, "--flush 60"),
@@ -31,8 +31,8 @@ fn what_is_wrong_says_how_to_mend_it() {
         (["--flush", "0.5"], 78, "at least 1 s"),
         (["--log-level", "info=="], 78, "--log-level"),
         (["--carbon", "here"], 64, "host:port"),
-        (["--prefix", "a b"], 78, "take `a_b`"),
-        (["--host", "a b"], 78, "is no address"),
+        (["--prefix", "a b"], 78, "use `a_b`"),
+        (["--host", "a b"], 78, "is not a valid address"),
     ] {
         let (found, stdout, stderr) = Program::run(CARBON, &args);
         assert_eq!(found, Some(code), "{args:?}: {stdout}{stderr}");

@@ -1,4 +1,4 @@
-//! A broker's replay port that a test plays: a journal in memory, with a clock that the test sets.
+//! A fake replay port of a broker: a journal in memory, with a clock that the test sets.
 
 use crate::publisher::{LONG, Publisher};
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub(crate) struct Journal {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What is in the journal, and how the broker behaves.
+/// The contents of the journal, and the behaviour of the broker.
 pub(crate) struct State {
     kept: Vec<Kept>,
     /// What its clock shows.

@@ -1,4 +1,4 @@
-//! Workers against real sockets: a publisher on one side, a backend or a listener on the other.
+//! Workers against real sockets: a publisher on one side, a backend or a receiver on the other.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, which fail so")]
 

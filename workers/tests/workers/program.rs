@@ -1,4 +1,4 @@
-//! Runs a worker program and reads what it says.
+//! Runs a worker program and reads its output.
 
 use crate::publisher::{LONG, until};
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! A broker's publishing side that a test plays: real batches on a real socket.
+//! A fake publishing port of a broker: real batches on a real socket.
 
 use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
@@ -6,10 +6,10 @@ use zibrato::wire::{
     BatchId, BatchWriter, LEVELS_TOPIC, PublisherId, Stamp, WantedLevels, batch_topic,
 };
 
-/// How long a test waits for anything.
+/// Maximum time that a test waits.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
-/// Publishes what a test wants.
+/// Publishes for a test.
 pub(crate) struct Publisher {
     socket: zmq::Socket,
     port: u16,
@@ -45,7 +45,7 @@ impl Publisher {
         self.port
     }
 
-    /// Waits for `subscriptions` subscriptions, and gives their topics, ordered.
+    /// Waits for `subscriptions` subscriptions, and returns their topics, sorted.
     pub(crate) fn subscribed(&self, subscriptions: usize) -> Vec<String> {
         let mut topics: Vec<_> = (0..subscriptions)
             .map(|_| {

@@ -1,4 +1,4 @@
-//! A worker on a journal: each window is delivered whatever fails, and is the same each time.
+//! A worker on a journal: each window is delivered despite failures, and is always the same.
 
 use crate::books::{Answer, Books};
 use crate::journal::Journal;
@@ -160,7 +160,7 @@ fn a_broker_that_is_silent_for_a_while_is_asked_again_and_nothing_counts_twice()
     until("the first batch", || (worker.counters().batches == 1).then_some(()));
     journal.state().silent = true;
     journal.count("info", "a", 2.0, NOON + 10);
-    until("the loss", || worker.unready().filter(|why| why.contains("not heard")));
+    until("the loss", || worker.unready().filter(|why| why.contains("nothing arrives")));
     journal.state().silent = false;
     journal.count("info", "a", 4.0, NOON + 1_000);
     books.until_taken(1);
@@ -328,7 +328,7 @@ fn a_backlog_goes_out_faster_and_faster() {
     drop(worker);
     let at: Vec<_> = books.read(|seen| seen.tries.iter().map(|(at, ..)| *at).collect());
     let gaps: Vec<_> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // At twice the speed after one window is delivered, it is four times; and no more than that.
+    // The speed doubles after each delivered window, from two to four, and stays there.
     for gap in &gaps {
         assert!(*gap >= Duration::from_millis(240), "{gaps:?}");
     }

@@ -1,4 +1,4 @@
-//! A broker that refuses, cannot save, has forgotten or is gone: what the worker does and says.
+//! A broker that refuses, cannot save, has deleted the cursor, or is down: how the worker reacts.
 
 use crate::books::Books;
 use crate::journal::Journal;
@@ -100,7 +100,7 @@ fn a_broker_that_is_gone_is_noticed_within_a_moment() {
     until("the broker", || worker.unready().is_none().then_some(()));
     let begun = Instant::now();
     drop(journal);
-    until("the loss", || worker.unready().filter(|why| why.contains("not heard")));
+    until("the loss", || worker.unready().filter(|why| why.contains("nothing arrives")));
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     drop(worker);
 }

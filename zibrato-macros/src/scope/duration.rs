@@ -1,6 +1,6 @@
-//! Times as they are written: `250ms`, `1.5s`.
+//! Parses durations such as `250ms` and `1.5s`.
 
-/// The units, by how many nanoseconds they have; the first is the one to suggest.
+/// The units with their nanoseconds; the first one is suggested.
 const UNITS: [(&str, u64); 6] = [
     ("ms", 1_000_000),
     ("s", 1_000_000_000),
@@ -10,16 +10,15 @@ const UNITS: [(&str, u64); 6] = [
     ("min", 60_000_000_000),
 ];
 
-/// A day: what is slower than that is no call.
+/// A day; no call takes longer.
 const LONGEST: u64 = 86_400_000_000_000;
 
-/// The seconds that `text` stands for, or what is wrong with it, in the words that follow "this
-/// time …".
+/// The value of `text` in seconds, or its problem as a predicate, to follow "this time …".
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     if number.is_empty() {
-        return Err(String::from("does not begin with a number: write it as in `\"250ms\"`"));
+        return Err(String::from("does not begin with a number: write it like `\"250ms\"`"));
     }
     if unit.is_empty() {
         return Err(format!("has no unit: write `\"{number}ms\"` or `\"{number}s\"`"));
@@ -30,12 +29,12 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
             return Err(format!("has a space in it: write `\"{number}{trimmed}\"`"));
         }
         return Err(format!(
-            "has the unit `{unit}`; there are `ns`, `us`, `ms`, `s` and `min`, as in `\"250ms\"`"
+            "has the unknown unit `{unit}`; use `ns`, `us`, `ms`, `s` or `min`, as in `\"250ms\"`"
         ));
     };
     let all = exactly(number, *nanoseconds)?;
     match all {
-        0 => Err(String::from("is none at all, and every call would be slow; give a longer one")),
+        0 => Err(String::from("is zero, so every call would be slow; give a longer one")),
         all if all > LONGEST => Err(String::from("is longer than a day; give a shorter one")),
         all => Ok(all as f64 / 1e9),
     }
@@ -43,17 +42,17 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
 
 /// `number` times `unit`, without rounding.
 fn exactly(number: &str, unit: u64) -> Result<u64, String> {
-    let odd = || format!("begins with `{number}`, which is no number: write it as in `\"1.5s\"`");
+    let odd = || format!("begins with `{number}`, which is not a number: write it like `\"1.5s\"`");
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
         return Err(odd());
     }
-    // Saturated, it is still longer than a day.
+    // A saturated value is still longer than a day.
     let mut all = whole.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(unit);
     let mut place = unit;
     for digit in fraction.bytes().map(|byte| u64::from(byte - b'0')) {
         if digit != 0 && !place.is_multiple_of(10) {
-            return Err(String::from("has parts of a nanosecond; round it"));
+            return Err(String::from("has fractions of a nanosecond; round it"));
         }
         place /= 10;
         all = all.saturating_add(digit * place);
@@ -92,14 +91,14 @@ mod tests {
             ("-1s", "does not begin with a number"),
             ("250", "`\"250ms\"` or `\"250s\"`"),
             ("250 ms", "write `\"250ms\"`"),
-            ("1h", "the unit `h`"),
-            ("1S", "the unit `S`"),
-            ("1.s", "no number"),
-            (".5s", "no number"),
-            ("1.2.3s", "no number"),
-            (".s", "no number"),
-            ("0ms", "none at all"),
-            ("0.5ns", "parts of a nanosecond"),
+            ("1h", "the unknown unit `h`"),
+            ("1S", "the unknown unit `S`"),
+            ("1.s", "not a number"),
+            (".5s", "not a number"),
+            ("1.2.3s", "not a number"),
+            (".s", "not a number"),
+            ("0ms", "is zero"),
+            ("0.5ns", "fractions of a nanosecond"),
             ("86401s", "longer than a day"),
             ("99999999999999999999999s", "longer than a day"),
         ] {

@@ -1,4 +1,4 @@
-//! The words that say what is measured around a call, one row each.
+//! The arguments about outcomes, slow calls, polls and the like, one row each.
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
@@ -10,7 +10,7 @@ use super::{Outcome, Sample, Slow, duration};
 use crate::args::{self, Text, What, bare};
 use crate::known::{Known, Read};
 
-/// At most one call of so many is timed.
+/// The maximum of `sample`.
 const MAX_SAMPLE: u32 = 1_000_000;
 
 pub(crate) const BUSY: Known = Known {
@@ -106,7 +106,7 @@ fn slow(span: Span, input: ParseStream<'_>) -> syn::Result<Slow> {
         Err(error) => return Err(usage(error.span())),
     };
     let Lit::Str(time) = &lit else {
-        let message = "the time is a text with its unit: write it as in `\"250ms\"`";
+        let message = "the time must be a text with a unit, such as `\"250ms\"`";
         return Err(Error::new(lit.span(), message));
     };
     let text = time.value();
@@ -133,7 +133,7 @@ fn level(input: ParseStream<'_>) -> syn::Result<Option<Text>> {
         Err(error) => {
             let given =
                 input.parse::<LitStr>().map_or_else(|_| String::from("warn"), |lit| lit.value());
-            let message = format!("the arguments have names: write `level = {given:?}`");
+            let message = format!("arguments need names: write `level = {given:?}`");
             return Err(Error::new(error.span(), message));
         }
     };

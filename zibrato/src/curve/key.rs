@@ -1,20 +1,20 @@
 //! Public and secret keys, and their text: `public:` or `secret:` and 40 characters.
 //!
-//! Z85 alone does not tell which of the two a key is; with the word before it nobody can mix them
-//! up, and secrets can be searched for.
+//! Z85 text does not show whether a key is public or secret. The prefix prevents mistakes, and lets
+//! scanners find secrets.
 
 use super::libzmq::{HOW_TO_LINK, public_of};
 use super::z85::{self, KEY_BYTES, KEY_CHARACTERS, Wrong};
 use std::fmt;
 use std::str::FromStr;
 
-/// What stands before a public key.
+/// Prefix of a public key.
 const PUBLIC: &str = "public:";
 
-/// What stands before a secret key.
+/// Prefix of a secret key.
 const SECRET: &str = "secret:";
 
-/// A key that may be shown to everybody. Its text is `public:` and 40 characters of Z85.
+/// A public key. Its text is `public:` and 40 characters of Z85.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKey([u8; KEY_BYTES]);
 
@@ -56,8 +56,8 @@ impl FromStr for PublicKey {
     }
 }
 
-/// A key that nobody else may see, and the public one that belongs to it. Its text is `secret:`
-/// and 40 characters of Z85; its debug output is `***`.
+/// A secret key and its public key. Its text is `secret:` and 40 characters of Z85; its debug
+/// output is `***`.
 ///
 /// ```
 /// use zibrato::curve::{SecretKey, is_supported};
@@ -77,25 +77,25 @@ impl SecretKey {
     /// A new key pair.
     ///
     /// # Errors
-    /// [`KeyError::NoCurve`] when the libzmq that is linked has none.
+    /// [`KeyError::NoCurve`] if the linked libzmq has no CURVE.
     pub fn generate() -> Result<Self, KeyError> {
         let pair = zmq::CurveKeyPair::new().map_err(|_| KeyError::NoCurve)?;
         Ok(Self { secret: pair.secret_key, public: PublicKey(pair.public_key) })
     }
 
-    /// The public key that belongs to it.
+    /// Its public key.
     #[must_use]
     pub const fn public_key(&self) -> &PublicKey {
         &self.public
     }
 
-    /// Its 32 bytes, for the socket that needs them and nothing else.
+    /// Its 32 bytes. Pass them only to a socket.
     #[must_use]
     pub const fn expose(&self) -> &[u8; 32] {
         &self.secret
     }
 
-    /// Its text, for the file that keeps it and nothing else.
+    /// Its text. Write it only to a key file.
     #[must_use]
     pub fn expose_text(&self) -> String {
         format!("{SECRET}{}", z85::encode(&self.secret))
@@ -130,19 +130,19 @@ fn decode(text: &str) -> Result<[u8; KEY_BYTES], KeyError> {
     })
 }
 
-/// A line of a file with keys: a key, and after blanks who has it.
+/// A line of a key file: a key, blanks, and the name of its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyLine<'a> {
-    /// Which line it is, counted from 1.
+    /// The line number, counted from 1.
     pub number: usize,
     /// The key, as text.
     pub key: &'a str,
-    /// Who has it; may be empty.
+    /// The name of its owner; may be empty.
     pub name: &'a str,
 }
 
 impl<'a> KeyLine<'a> {
-    /// The lines of a file that hold keys: all but empty ones and those that begin with `#`.
+    /// The lines with keys: all except empty lines and those that begin with `#`.
     pub fn all(text: &'a str) -> impl Iterator<Item = Self> {
         let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).zip(1..);
         let lines = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
@@ -153,22 +153,22 @@ impl<'a> KeyLine<'a> {
     }
 }
 
-/// Why a text is no key. The text itself is never shown, for it may be a secret.
+/// Why a text is not a key. The text is never shown, because it may be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// A character is none of Z85.
+    /// A character is not in the alphabet of Z85.
     #[error(
         "character {place} of the key is wrong: it is not a character of Z85; copy the key again"
     )]
     Character {
-        /// Which one, counted from 1.
+        /// Its position, counted from 1.
         place: usize,
     },
-    /// It is a public key, and the secret one is needed.
+    /// It is a public key, but a secret one is needed.
     #[error("this is a public key; give the secret one, which begins with `secret:` (*.key)")]
     IsPublic,
-    /// It is a secret key, and the public one is needed.
+    /// It is a secret key, but a public one is needed.
     #[error(
         "this is a secret key, which only its owner should have; give the public one, which begins \
          with `public:` (*.pub), and make a new pair if others have seen this one"
@@ -177,13 +177,13 @@ pub enum KeyError {
     /// It is too short or too long.
     #[error("the key has {found} characters in place of {KEY_CHARACTERS}; copy it again")]
     Length {
-        /// How many it has.
+        /// Its number of characters.
         found: usize,
     },
     /// libzmq cannot encrypt.
     #[error("the libzmq in this program cannot encrypt (it has no CURVE); {}", HOW_TO_LINK)]
     NoCurve,
-    /// It begins with neither word.
+    /// It has neither prefix.
     #[error(
         "there is no key that begins with `public:` or `secret:`; create one with `zibrato-broker \
          keygen`, or put the prefix before a Z85 key from elsewhere"

@@ -1,8 +1,8 @@
-//! Encryption and identity on the sockets: keys, the files they are in, and what a client needs.
+//! Encryption and authentication: keys, key files, and the configuration of a client.
 //!
-//! The broker has a key pair, and each client has one. A client knows the broker's public key, the
-//! broker a list of the public keys that it lets in. `zibrato-broker keygen` makes key pairs; with
-//! each, `NAME.pub` may be shown to everybody and `NAME.key` to nobody.
+//! The broker has a key pair, and so has each client. A client knows the broker's public key, and
+//! the broker has a list of allowed public keys. `zibrato-broker keygen` creates key pairs:
+//! `NAME.pub` is public, `NAME.key` is secret.
 //!
 //! ```no_run
 //! use zibrato::Zibrato;
@@ -24,13 +24,13 @@ pub use source::{KeySource, ReadKeyError};
 
 use std::ffi::OsString;
 
-/// The variable with the broker's public key, or the file that it is in.
+/// The variable with the broker's public key, or the file that contains it.
 const SERVER_KEY: &str = "ZIBRATO_SERVER_KEY";
 
-/// The variable with the client's own secret key, or the file that it is in.
+/// The variable with the client's secret key, or the file that contains it.
 const CURVE_KEY: &str = "ZIBRATO_CURVE_KEY";
 
-/// What a client needs: the broker's public key and its own secret one.
+/// The keys of a client: the broker's public key and its own secret key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Curve {
     server: PublicKey,
@@ -38,7 +38,7 @@ pub struct Curve {
 }
 
 impl Curve {
-    /// A client that has `own` as its key and talks to the broker that has `server` as its.
+    /// Creates it from the client's secret key `own` and the broker's public key `server`.
     #[must_use]
     pub const fn new(server: PublicKey, own: SecretKey) -> Self {
         Self { server, own }
@@ -47,12 +47,12 @@ impl Curve {
     /// Reads both keys.
     ///
     /// # Errors
-    /// [`ReadKeyError`] when one of the two cannot be read, is none, or can be read by others.
+    /// [`ReadKeyError`] if one of them cannot be read, is invalid, or is readable by other users.
     pub fn read(server: &KeySource, own: &KeySource) -> Result<Self, ReadKeyError> {
         Ok(Self::new(server.public_key()?, own.secret_key()?))
     }
 
-    /// Reads the keys, or the files they are in, from the variables `ZIBRATO_SERVER_KEY` and
+    /// Reads the keys, or the files that contain them, from the variables `ZIBRATO_SERVER_KEY` and
     /// `ZIBRATO_CURVE_KEY`. `None` if neither is set.
     ///
     /// # Errors
@@ -72,8 +72,8 @@ impl Curve {
         )
     }
 
-    /// Reads both keys if both are given, and nothing if none is. `names` is what the two are
-    /// called where they are given, such as `--server-key` and `--curve-key`.
+    /// Reads both keys, or returns `None` if neither is given. `names` are the names of the two
+    /// settings for error messages, such as `--server-key` and `--curve-key`.
     ///
     /// # Errors
     /// [`ReadKeyError`], also when only one of the two is given.
@@ -95,16 +95,16 @@ impl Curve {
         }
     }
 
-    /// Its own public key, which the broker has to know.
+    /// The client's public key, which the broker must allow.
     #[must_use]
     pub const fn public_key(&self) -> &PublicKey {
         self.own.public_key()
     }
 
-    /// Makes a socket that has not connected yet talk to this broker only, and under this key.
+    /// Configures a socket that is not connected yet to encrypt with these keys.
     ///
     /// # Errors
-    /// What libzmq says; it says nothing when it has made the keys itself.
+    /// The error of libzmq. There is none for keys that libzmq created.
     pub fn secure(&self, socket: &zmq::Socket) -> zmq::Result<()> {
         socket.set_curve_serverkey(self.server.as_bytes())?;
         socket.set_curve_publickey(self.own.public_key().as_bytes())?;
@@ -112,7 +112,7 @@ impl Curve {
     }
 }
 
-/// Whether the libzmq that is linked can encrypt. The one that the `zmq` crate compiles cannot.
+/// Whether the linked libzmq has CURVE. The one that the `zmq` crate compiles does not.
 #[must_use]
 pub fn is_supported() -> bool {
     zmq::has("curve") == Some(true)

@@ -1,4 +1,4 @@
-//! Where a key is: in a file, or in the text that was given.
+//! The source of a key: a file, or the text of a setting.
 
 use super::key::{KeyError, KeyLine, PublicKey, SecretKey};
 use crate::bounded::read_bounded;
@@ -10,14 +10,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// The largest file that is read for one key.
+/// Maximum size of a file with one key.
 const MAX_FILE_BYTES: u64 = 4096;
 
-/// What others may not do with the file of a secret key: the owner's group may read it.
+/// Permissions that the file of a secret key must not have. Its group may read it.
 const OTHERS: u32 = 0o037;
 
-/// A key as it is given: the key itself if it begins with `public:` or `secret:`, and else the
-/// file that it is in. Its debug output shows no key.
+/// A key as it is configured: the key itself if the text begins with `public:` or `secret:`,
+/// otherwise the path of its file. Debug output shows no key.
 ///
 /// ```
 /// use zibrato::curve::KeySource;
@@ -37,7 +37,7 @@ impl KeySource {
     /// Reads a public key.
     ///
     /// # Errors
-    /// [`ReadKeyError`] when the file cannot be read or holds none.
+    /// [`ReadKeyError`] if the file cannot be read or contains none.
     pub fn public_key(&self) -> Result<PublicKey, ReadKeyError> {
         self.parse(&self.read()?.0)
     }
@@ -45,7 +45,7 @@ impl KeySource {
     /// Reads a secret key.
     ///
     /// # Errors
-    /// [`ReadKeyError`] when the file cannot be read, can be read by others, or holds none.
+    /// [`ReadKeyError`] if the file cannot be read, is readable by other users, or contains none.
     pub fn secret_key(&self) -> Result<SecretKey, ReadKeyError> {
         let (text, mode) = self.read()?;
         let key = self.parse(&text)?;
@@ -67,7 +67,7 @@ impl KeySource {
         key.map_err(|problem| ReadKeyError::Key { origin: format!("{self:?}"), problem })
     }
 
-    /// The text, and the permissions of the file that it is in.
+    /// The text, and the permissions of its file.
     fn read(&self) -> Result<(String, Option<u32>), ReadKeyError> {
         match &self.0 {
             Place::Text(text) => Ok((text.clone(), None)),
@@ -84,7 +84,7 @@ fn read(file: &Path) -> Result<(String, Option<u32>), ReadKeyError> {
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Err(no_key()),
         read => read.map_err(wrong)?,
     };
-    // A pipe, such as a shell's <(…), has nobody else at its end.
+    // Permissions do not matter for a pipe, such as a shell's <(…).
     let mode = metadata.is_file().then(|| metadata.mode() & 0o777);
     Ok((String::from_utf8(bytes).map_err(|_| no_key())?, mode))
 }
@@ -128,7 +128,7 @@ impl fmt::Debug for KeySource {
     }
 }
 
-/// Why there is no key.
+/// Why a key cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadKeyError {
@@ -148,10 +148,10 @@ pub enum ReadKeyError {
     File {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         problem: io::Error,
     },
-    /// The key that is given under a name, such as `--server-key`, cannot be read.
+    /// The key of a setting, such as `--server-key`, cannot be read.
     #[error("{name} {problem}")]
     Given {
         /// The flag or the variable.
@@ -160,20 +160,20 @@ pub enum ReadKeyError {
         #[source]
         problem: Box<Self>,
     },
-    /// Of two keys that belong together only one is given.
+    /// Only one of two keys is given that belong together.
     #[error(
         "{given} is given without {missing}; a client needs the broker's public key and its own secret one"
     )]
     Half {
-        /// What is there.
+        /// The setting that is given.
         given: &'static str,
-        /// What is not.
+        /// The setting that is missing.
         missing: &'static str,
     },
-    /// What is there is no key, or the other one.
+    /// The text is not a key, or is a key of the wrong type.
     #[error("{origin}: {problem}")]
     Key {
-        /// The file, or `***` for a key that was given as a text.
+        /// The file, or `***` for a key that was given as text.
         origin: String,
         /// What is wrong with it.
         problem: KeyError,
@@ -187,7 +187,7 @@ pub enum ReadKeyError {
 }
 
 impl ReadKeyError {
-    /// Adds where the key was given.
+    /// Adds the name of the setting.
     pub(super) fn given_as(name: &'static str) -> impl FnOnce(Self) -> Self {
         move |problem| Self::Given { name, problem: Box::new(problem) }
     }

@@ -4,13 +4,13 @@
 const ALPHABET: &[u8; 85] =
     b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 
-/// How many bytes a key has.
+/// Length of a key, in bytes.
 pub(super) const KEY_BYTES: usize = 32;
 
-/// How many characters they take.
+/// Length of a key as Z85, in characters.
 pub(super) const KEY_CHARACTERS: usize = KEY_BYTES / 4 * 5;
 
-/// Writes a key.
+/// Encodes a key.
 pub(super) fn encode(key: &[u8; KEY_BYTES]) -> String {
     let mut text = String::with_capacity(KEY_CHARACTERS);
     for four in key.chunks_exact(4) {
@@ -22,16 +22,17 @@ pub(super) fn encode(key: &[u8; KEY_BYTES]) -> String {
     text
 }
 
-/// Why a text is no key.
+/// Why a text is not a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
-    /// It has so many characters.
+    /// It has this number of characters.
     Length(usize),
-    /// The character at this place, counted from 1, is none of Z85, or one that cannot be there.
+    /// The character at this position, counted from 1, is not in the alphabet, or not possible
+    /// there.
     Character(usize),
 }
 
-/// Reads a key.
+/// Decodes a key.
 pub(super) fn decode(text: &str) -> Result<[u8; KEY_BYTES], Wrong> {
     let count = text.chars().count();
     if count != KEY_CHARACTERS {
@@ -80,7 +81,7 @@ mod tests {
         assert_eq!(decode(&"0".repeat(39)), Err(Wrong::Length(39)));
         assert_eq!(decode(&"ä".repeat(40)), Err(Wrong::Character(1)));
         assert_eq!(decode(&("0".repeat(20) + "~" + &"0".repeat(19))), Err(Wrong::Character(21)));
-        // Five of the highest are more than four bytes hold.
+        // Five times the highest character exceeds four bytes.
         assert_eq!(decode(&("0".repeat(35) + "#####")), Err(Wrong::Character(40)));
     }
 }

@@ -1,9 +1,9 @@
 //! The command line: flag, then `ZIBRATO_…` variable, then configuration file, then default.
 //!
-//! Each long flag of a daemon gets a variable named after the program and the flag (`--flush` of
-//! `zibrato-carbon` is `ZIBRATO_CARBON_FLUSH`) and a key of the same name as the flag in the TOML
-//! file that `--config` names. The file is read into arguments that stand before those of the
-//! command line, so that one parser checks all of them.
+//! Each long flag of a daemon has a variable named after the program and the flag (`--flush` of
+//! `zibrato-carbon` is `ZIBRATO_CARBON_FLUSH`), and a key of the same name in the TOML file of
+//! `--config`. The keys of the file become arguments before those of the command line, so one
+//! parser checks all of them.
 
 mod file;
 mod generate;
@@ -47,7 +47,7 @@ pub struct CommonFlags {
     pub log_format: LogFormat,
 }
 
-/// What a program was given.
+/// The parsed command line.
 #[derive(Debug)]
 pub(super) struct Given<T> {
     pub(super) flags: T,
@@ -55,11 +55,12 @@ pub(super) struct Given<T> {
     pub(super) notes: Vec<Note>,
 }
 
-/// Reads the command line, the variables and the configuration file of a program, whose subcommands
-/// use the flags that `subcommand_flags` gives, and whose help `subcommand_help` changes.
+/// Reads the command line, the variables and the configuration file of a program.
+/// `subcommand_flags` gives the flags that each subcommand uses, and `subcommand_help` changes the
+/// help of each.
 ///
 /// # Errors
-/// How to exit, after help, version, a generated text or what is wrong has been printed.
+/// The exit code, after help, the version, a generated text or an error has been printed.
 pub(super) fn parse<T: Parser>(
     subcommand_flags: &dyn Fn(&str) -> Option<Vec<String>>,
     subcommand_help: &dyn Fn(&str, Command) -> Command,
@@ -111,10 +112,10 @@ pub(super) fn parse<T: Parser>(
     Err(failure.exit)
 }
 
-/// Writes what is wrong with a command line on standard error, in colours if that is a terminal.
+/// Writes an error of the command line to standard error, with colours if that is a terminal.
 fn tell(error: &clap::Error) {
     if io::stderr().is_terminal() {
-        // Where else could one tell of it?
+        // There is no other place to report a failure.
         error.print().ok();
     } else {
         stderr::put(error.to_string().as_bytes());
@@ -162,8 +163,8 @@ fn require(
     Ok(())
 }
 
-/// Says which variable or which key of the file has a wrong value. The parser knows flags only, and
-/// nobody looks for a mistake in one that was not given.
+/// Names the variable or the key of the file that has the wrong value. The parser knows only flags,
+/// and users do not look for a mistake in a flag that they have not given.
 fn blame(
     command: &mut Command,
     args: &[OsString],
@@ -203,7 +204,7 @@ fn blame(
     Wrong::Config(format!("{origin}: {what}{line}"))
 }
 
-/// The first variable of a flag that is no text.
+/// The first variable of a flag that is not UTF-8.
 fn not_unicode(command: &Command, variable: &Variable<'_>) -> Option<String> {
     let names = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str());
     let mut wrong =
@@ -211,8 +212,8 @@ fn not_unicode(command: &Command, variable: &Variable<'_>) -> Option<String> {
     wrong.next().map(str::to_owned)
 }
 
-/// The flag whose value is wrong, if that is what the error is about: as it is shown, and its name
-/// without the dashes.
+/// The flag with a wrong value, if the error is about one: as it is displayed, and its name without
+/// the dashes.
 fn flag_with_wrong_value(error: &clap::Error) -> Option<(String, String)> {
     if !matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation) {
         return None;
@@ -222,8 +223,8 @@ fn flag_with_wrong_value(error: &clap::Error) -> Option<(String, String)> {
     Some((shown.clone(), flag.to_owned()))
 }
 
-/// Gives each long flag its variable, and takes `-1` for a value, which may be wrong but is no flag.
-/// The flags of a daemon with subcommands may stand before and after the word.
+/// Gives each long flag its variable, and parses `-1` as a value, not as a flag. The flags of a
+/// daemon with subcommands can be given before and after the subcommand.
 fn with_variables(command: Command) -> Command {
     let prefix = variable_name(command.get_name());
     let global = command.has_subcommands();
@@ -239,9 +240,8 @@ fn with_variables(command: Command) -> Command {
     })
 }
 
-/// Gives each subcommand the flags of the program, so that they may stand after the word too.
-/// Its help lists those that it uses, the names that `used` gives for it, or all, and is then
-/// changed by `help`.
+/// Gives each subcommand the flags of the program, so that they can also be given after it. Its
+/// help lists the flags that `used` names for it, or all; then `help` changes it.
 fn with_subcommand_flags(
     command: Command,
     used: &dyn Fn(&str) -> Option<Vec<String>>,
@@ -279,8 +279,8 @@ fn with_flags(
     command
 }
 
-/// The file that `--config` or its variable names. Everything else that may be wrong with the
-/// command line is left to the real parse.
+/// The file of `--config` or its variable. All other errors of the command line are left to the
+/// real parser.
 fn config_file(command: &Command, args: &[OsString], variable: &Variable<'_>) -> Option<PathBuf> {
     let mut from_flag = None;
     let mut rest = args.iter().skip(1);
@@ -298,7 +298,7 @@ fn config_file(command: &Command, args: &[OsString], variable: &Variable<'_>) ->
 /// Checks the text of a configuration file, for the fuzz target.
 ///
 /// # Errors
-/// What is wrong with it, in one line.
+/// The error, in one line.
 #[doc(hidden)]
 pub fn check_configuration<T: Parser>(text: &str) -> Result<(), String> {
     let mut command = with_variables(T::command());

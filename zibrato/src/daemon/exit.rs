@@ -1,21 +1,21 @@
-//! Exit codes, and the one line that says what went wrong and how to mend it.
+//! Exit codes, and the line that says what is wrong and what to do.
 
 use super::stderr;
 use std::fmt;
 use std::process::ExitCode;
 
-/// How a daemon ends; the numbers are those of BSD's `sysexits.h`.
+/// Exit code of a daemon, as in BSD's `sysexits.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Exit {
     /// 78: a flag, variable or configuration file is invalid.
     Config = 78,
-    /// 0: all is well.
+    /// 0: success.
     Fine = 0,
     /// 74: a file or socket could not be read or written.
     Io = 74,
-    /// 69: something the daemon cannot do without is not there, such as a free port.
+    /// 69: a required resource is unavailable, such as a free port.
     Unavailable = 69,
     /// 64: the command line is wrong.
     Usage = 64,
@@ -27,24 +27,24 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a daemon cannot go on, and the code it ends with.
+/// Why a daemon cannot continue, and its exit code.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Failure {
     /// The code.
     pub exit: Exit,
-    /// One line: what is wrong, and how to mend it.
+    /// One line: what is wrong, and what to do.
     pub message: String,
 }
 
 impl Failure {
-    /// A failure with its code and its line.
+    /// A failure with this code and message.
     #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
     }
 
-    /// Puts the line on standard error, with the program's name before it.
+    /// Writes the message to standard error, after the program's name.
     pub(super) fn report(&self, program: &str) {
         stderr::put(format!("{program}: {}\n", self.message).as_bytes());
     }

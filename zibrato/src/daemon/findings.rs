@@ -1,4 +1,4 @@
-//! What `--check` finds: everything at once, and not only the first mistake.
+//! The findings of `--check`: all of them at once, not only the first one.
 
 use super::cli::Origins;
 use super::exit::{Exit, Failure};
@@ -13,10 +13,10 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// How long a host name may take to be looked up.
+/// Timeout of the lookup of a host name.
 const LOOK_UP: Duration = Duration::from_secs(10);
 
-/// What a check of flags, variables, file and surroundings has found.
+/// The findings of a check of flags, variables, file and environment.
 #[derive(Debug, Default)]
 pub struct Findings {
     errors: Vec<String>,
@@ -26,24 +26,24 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Nothing has been found so far.
+    /// No findings yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds an error with which the program starts, but cannot do its work.
+    /// Adds an error that does not prevent a start, but prevents the program from doing its work.
     pub fn error(&mut self, why: impl Display) {
         self.errors.push(why.to_string());
     }
 
-    /// Adds something that may be meant as it is.
+    /// Adds a warning about something that may be intended.
     pub fn warning(&mut self, why: impl Display) {
         self.warnings.push(why.to_string());
     }
 
-    /// The value, or nothing after its error was added. The error keeps the program from starting:
-    /// the check ends with the exit code of the first one.
+    /// Returns the value, or adds the error. This error prevents a start: the check exits with the
+    /// code of the first one.
     pub fn take<T, E: Into<Failure>>(&mut self, result: Result<T, E>) -> Option<T> {
         let failed = |error: E| {
             let failure = error.into();
@@ -53,15 +53,15 @@ impl Findings {
         result.map_err(failed).ok()
     }
 
-    /// Looks a host up: its addresses with the port, or nothing after an error was added. `flag` is
-    /// where it was given.
+    /// Resolves a host: returns its addresses with the port, or adds an error. `flag` is the flag
+    /// that names it.
     pub fn host(&mut self, flag: &str, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
         let why = |error| format!("{flag}: the host {host} cannot be looked up: {error}");
         look_up(host, port).map_err(|error| self.error(why(error))).ok()
     }
 
-    /// Finds out whether a folder can be written, without leaving anything there. `exit` is the
-    /// exit code of a start that finds the folder so, or nothing if the program starts all the same.
+    /// Checks whether a folder can be written, without leaving anything there. `exit` is the exit
+    /// code of a start if it cannot; `None` if the program starts nevertheless.
     pub fn folder(&mut self, flag: &str, folder: &Path, exit: Option<Exit>) {
         let Err(error) = probe_folder(folder) else { return };
         let why = format!("{flag}: {} cannot be written: {error}", folder.display());
@@ -71,17 +71,17 @@ impl Findings {
         }
     }
 
-    /// The exit code of the check: that of a start, or 78 if the program would start, but could not
+    /// The exit code of the check: that of a start, or 78 if the program would start but could not
     /// do its work.
     fn exit(&self) -> Exit {
         let otherwise = if self.errors.is_empty() { Exit::Fine } else { Exit::Config };
         self.exit.unwrap_or(otherwise)
     }
 
-    /// Says what was found, on standard error, or on standard output that all is fine.
+    /// Reports the findings on standard error, or on standard output that all is fine.
     ///
     /// # Errors
-    /// [`Failure`] when standard output cannot be written.
+    /// [`Failure`] if standard output cannot be written.
     pub(super) fn report(self, program: &str, origins: &Origins) -> Result<ExitCode, Failure> {
         for warning in &self.warnings {
             let warning = origins.explain(warning);
@@ -103,13 +103,13 @@ impl Findings {
     }
 }
 
-/// Looks a host up, in a thread that nobody waits for longer than [`LOOK_UP`].
+/// Resolves a host in a thread, and waits at most [`LOOK_UP`].
 fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let (tell, told) = mpsc::sync_channel(1);
     let wanted = (host.to_owned(), port);
     std::thread::Builder::new().name("look-up".to_owned()).spawn(move || {
         let found = wanted.to_socket_addrs().map(Iterator::collect);
-        // Nobody waits any more.
+        // Fails if the caller no longer waits.
         tell.send(found).ok();
     })?;
     told.recv_timeout(LOOK_UP).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))

@@ -1,4 +1,4 @@
-//! A token that HUP raises: read again what can be read again.
+//! A token that HUP raises: reload what can be reloaded.
 
 use super::waker::Waker;
 use signal_hook::consts::SIGHUP;
@@ -7,28 +7,28 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-/// Becomes readable with each HUP, until it is taken.
+/// Becomes readable with each HUP, until it is cleared.
 #[derive(Debug)]
 pub struct Hangup(Waker);
 
 impl Hangup {
-    /// A token that HUP raises, in place of ending the process.
+    /// A token that HUP raises, instead of ending the process.
     ///
     /// # Errors
-    /// When the process may open no more descriptors or handle no signals.
+    /// If the process cannot open more descriptors, or cannot handle signals.
     pub fn on_signal() -> io::Result<Self> {
         let waker = Waker::new()?;
         pipe::register(SIGHUP, waker.writer()?)?;
         Ok(Self(waker))
     }
 
-    /// Whether there was a HUP since the last time. Several are one.
+    /// Whether HUP was received since the last call. Several count as one.
     #[must_use]
     pub fn take(&self) -> bool {
         self.0.clear()
     }
 
-    /// Waits at most `timeout` for a HUP, and says whether there was one.
+    /// Waits at most `timeout` for HUP, and returns whether it was received.
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> bool {
         self.0.wait(timeout) && self.take()

@@ -1,7 +1,7 @@
 //! A small HTTP server for `/healthz`, `/readyz` and `/metrics`: one thread, few connections.
 //!
-//! It answers GET and HEAD, one request a connection. A page is made by a function of the path
-//! that must not wait, so one thread serves them all.
+//! It answers GET and HEAD, one request per connection. A function of the path creates a page and
+//! must not block, so one thread serves all connections.
 
 use super::stop::{NotifyOnDrop, Stop};
 use http_body_util::Full;
@@ -23,29 +23,29 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
-/// The most connections served at once; further ones are closed at once.
+/// Maximum number of open connections; further ones are closed immediately.
 const MAX_CONNECTIONS: usize = 64;
 
-/// How long a peer may take over the head of its request.
+/// Timeout of the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a connection may last in all.
+/// Maximum duration of a connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The most bytes kept of a request.
+/// Maximum number of bytes that are buffered of a request.
 const BUFFER_BYTES: usize = 16 << 10;
 
-/// How long an answer that is under way may take when the server stops.
+/// Maximum time to finish open answers when the server stops.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
-/// How long the server waits after it could not accept, because descriptors are short.
+/// Pause after a failed accept, because descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What is answered to one request.
+/// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page {
-    /// The status code; one that HTTP does not know becomes 500.
+    /// The status code; an invalid one becomes 500.
     pub status: u16,
     /// The content type.
     pub content_type: &'static str,
@@ -87,10 +87,11 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Binds `address` (port 0: any free one) and serves what `pages` makes of each path.
+    /// Binds `address` (port 0: any free port) and serves the pages that `pages` returns for each
+    /// path.
     ///
     /// # Errors
-    /// [`HttpError`] when the address cannot be bound or the process is out of resources.
+    /// [`HttpError`] if the address cannot be bound or the process lacks resources.
     pub fn start<F>(address: SocketAddr, pages: F) -> Result<Self, HttpError>
     where
         F: Fn(&str) -> Page + Send + Sync + 'static,
@@ -98,10 +99,11 @@ impl HttpServer {
         Self::serve(Self::probe(address)?, pages)
     }
 
-    /// Serves what `pages` makes of each path, at an address that [`probe`](Self::probe) has taken.
+    /// Serves the pages that `pages` returns for each path, at an address that
+    /// [`probe`](Self::probe) has bound.
     ///
     /// # Errors
-    /// [`HttpError`] when the process is out of resources.
+    /// [`HttpError`] if the process lacks resources.
     pub fn serve<F>(listener: std::net::TcpListener, pages: F) -> Result<Self, HttpError>
     where
         F: Fn(&str) -> Page + Send + Sync + 'static,
@@ -120,22 +122,22 @@ impl HttpServer {
         Ok(Self { address, stop, ended, thread: Some(thread) })
     }
 
-    /// Finds out whether an address can be bound now. It is kept as long as what this gives.
+    /// Binds an address, to find out whether that is possible. It stays bound until the listener is
+    /// dropped.
     ///
     /// # Errors
-    /// [`HttpError`] when it cannot.
+    /// [`HttpError`] if it cannot be bound.
     pub fn probe(address: SocketAddr) -> Result<std::net::TcpListener, HttpError> {
         std::net::TcpListener::bind(address).map_err(|source| HttpError::Bind { address, source })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops accepting, lets answers under way finish, and waits for the thread, but not longer
-    /// than `deadline`.
+    /// Stops accepting, finishes open answers, and waits for the thread, at most `deadline`.
     pub fn stop(mut self, deadline: Duration) {
         self.end(deadline);
     }
@@ -155,7 +157,7 @@ impl Drop for HttpServer {
     }
 }
 
-/// One of the connections that count against the limit.
+/// A connection that counts towards the limit.
 struct Slot(Arc<AtomicUsize>);
 
 impl Drop for Slot {
@@ -169,7 +171,7 @@ where
     F: Fn(&str) -> Page + Send + Sync + 'static,
 {
     let listener = TcpListener::from_std(listener)?;
-    // The token is one end of a pair of streams, which is readable once it is raised.
+    // The token is one end of a socket pair, which becomes readable when the token is raised.
     let stop = UnixStream::from_std(stop.as_fd().try_clone_to_owned()?.into())?;
     let open = Arc::new(AtomicUsize::new(0));
     while let Some(accepted) = accept(&listener, &stop).await {
@@ -195,7 +197,7 @@ where
     Ok(())
 }
 
-/// The next connection, or `None` when somebody has asked to stop.
+/// The next connection, or `None` once the server is to stop.
 async fn accept(listener: &TcpListener, stop: &UnixStream) -> Option<io::Result<TcpStream>> {
     poll_fn(|context| {
         if stop.poll_read_ready(context).is_ready() {
@@ -220,7 +222,7 @@ async fn answer(stream: TcpStream, pages: &(impl Fn(&str) -> Page + Sync)) {
     match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(event = "http_peer", %error),
-        Err(_) => tracing::debug!(event = "http_peer", error = "took too long"),
+        Err(_) => tracing::debug!(event = "http_peer", error = "the request took too long"),
     }
 }
 
@@ -242,7 +244,7 @@ fn respond(request: &Request<Incoming>, pages: impl Fn(&str) -> Page) -> Respons
     response
 }
 
-/// Why an HTTP server did not start.
+/// Why the HTTP server did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
@@ -254,7 +256,7 @@ pub enum HttpError {
         /// Why.
         source: io::Error,
     },
-    /// The process may open no more descriptors or start no more threads.
+    /// The process cannot open more descriptors or start more threads.
     #[error("http: too few file descriptors, threads or memory for the pages: {0}")]
     Resources(io::Error),
 }
@@ -267,7 +269,7 @@ impl From<io::Error> for HttpError {
 
 fn bind_problem(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "somebody listens there already",
+        io::ErrorKind::AddrInUse => "another program already listens there",
         io::ErrorKind::AddrNotAvailable => "this machine does not have this address",
         io::ErrorKind::PermissionDenied => "this user is not permitted to listen there",
         _ => "the system refuses it",

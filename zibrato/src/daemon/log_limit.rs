@@ -1,10 +1,10 @@
-//! Log lines that a loop would repeat: each kind at a bounded rate.
+//! Rate limits for log lines that a loop would repeat.
 
 use std::time::{Duration, Instant};
 
-/// The limit of one kind of line: the first is written at once, and later ones every `EVERY` seconds
-/// at most, with the number of those that were left out. When what the line tells of has ended in
-/// between, the next may come `ANEW` seconds after the last.
+/// The rate limit of one kind of line. The first line is written immediately, later ones at most
+/// every `EVERY` seconds, with the number of suppressed lines. If the condition has ended in
+/// between, the next line may be written `ANEW` seconds after the last.
 ///
 /// ```
 /// use std::time::Instant;
@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 pub struct LogLimit<const EVERY: u64 = 10, const ANEW: u64 = 5> {
     last: Option<Instant>,
     left_out: u64,
-    /// Whether it has been logged that it is so, and not yet that it is over.
+    /// Whether the condition has been logged, and its end has not.
     lasts: bool,
 }
 
 impl<const EVERY: u64, const ANEW: u64> LogLimit<EVERY, ANEW> {
-    /// Whether a line may be written now; if so, how many were left out since the last one.
+    /// Whether a line may be written now; if so, the number of lines suppressed since the last one.
     pub fn admit(&mut self, now: Instant) -> Option<u64> {
         let least = Duration::from_secs(if self.lasts { EVERY } else { ANEW });
         if self.last.is_some_and(|last| now.saturating_duration_since(last) < least) {
@@ -37,7 +37,7 @@ impl<const EVERY: u64, const ANEW: u64> LogLimit<EVERY, ANEW> {
         self.admit(Instant::now()).is_some()
     }
 
-    /// It is over: whether that is to be logged, because it was logged that it began.
+    /// The condition has ended. Returns whether to log that, because its begin was logged.
     pub const fn is_over(&mut self) -> bool {
         std::mem::replace(&mut self.lasts, false)
     }

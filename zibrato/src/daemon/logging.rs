@@ -9,18 +9,18 @@ use tracing_subscriber::filter::LevelFilter;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 #[non_exhaustive]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
     /// Time, level, and `key=value` pairs.
     #[default]
     Text,
 }
 
-/// Sends log lines of `level` (`error`, `warn`, `info`, `debug`, `trace`, or a `tracing` filter) and
-/// above to stderr. Does nothing if the process already logs somewhere.
+/// Sends log lines of `level` (`error`, `warn`, `info`, `debug`, `trace`, or a `tracing` filter)
+/// and above to stderr. Does nothing if the process already has a subscriber.
 ///
 /// # Errors
-/// When `level` is no filter.
+/// If `level` is not a valid filter.
 pub(super) fn init_logging(level: &str, format: LogFormat) -> Result<(), String> {
     let filter = filter(level)?;
     let builder = tracing_subscriber::fmt()
@@ -28,7 +28,7 @@ pub(super) fn init_logging(level: &str, format: LogFormat) -> Result<(), String>
         .with_writer(|| LogWriter)
         .with_target(false)
         .with_ansi(false);
-    // A second subscriber is refused, which is what an embedding program wants.
+    // A second subscriber is refused; an embedding program wants to keep its own.
     drop(match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.try_init(),
@@ -36,19 +36,21 @@ pub(super) fn init_logging(level: &str, format: LogFormat) -> Result<(), String>
     Ok(())
 }
 
-/// Writes what every daemon counts of its log.
+/// Adds the metrics about its log that every daemon has.
 pub fn log_metrics(to: &mut Exposition) {
     let help = "Log lines dropped because standard error could not be written or was not read.";
     to.counter("zibrato_log_lines_dropped_total", help).sample(&[], dropped_log_lines() as f64);
 }
 
-/// A filter takes a word that is no level for the name of a module, and then nothing else is
-/// logged: a slip of the pen would silence a daemon.
+/// A filter takes a word that is not a level for the name of a module, and logs nothing else: a
+/// typing error would silence a daemon.
 fn filter(text: &str) -> Result<EnvFilter, String> {
     let is_word = |part: &str| part.chars().all(|c| c.is_alphanumeric() || "_-:".contains(c));
     for word in text.split(',').map(str::trim).filter(|part| is_word(part)) {
         if word.is_empty() || word.parse::<LevelFilter>().is_err() {
-            return Err(format!("`{word}` is no level; give error, warn, info, debug or trace"));
+            return Err(format!(
+                "`{word}` is not a log level; give error, warn, info, debug or trace"
+            ));
         }
     }
     EnvFilter::try_new(text).map_err(|error| error.to_string())

@@ -1,5 +1,5 @@
-//! What the daemons share: command line and configuration file, logging, stopping, exit codes,
-//! what systemd is told, and HTTP pages for health and metrics.
+//! Shared parts of the daemons: command line and configuration file, logging, stopping, exit codes,
+//! systemd notifications, and HTTP pages for health and metrics.
 
 mod cli;
 mod exit;
@@ -39,12 +39,12 @@ pub use systemd::Systemd;
 pub use text::one_line;
 pub use waker::Waker;
 
-/// Reads a file of at most `most` bytes, and what the system says of it.
+/// Reads a file of at most `most` bytes and its metadata.
 ///
 /// A pipe, such as a shell's `<(…)` or `/dev/stdin`, is read too, if it ends within five seconds.
 ///
 /// # Errors
-/// When it cannot be read, has more bytes, does not end in time, or is a pipe without content.
+/// If the file cannot be read, has more bytes, does not end in time, or is an empty pipe.
 pub fn read_bounded(
     path: &std::path::Path,
     most: u64,

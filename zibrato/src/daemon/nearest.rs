@@ -1,14 +1,14 @@
-//! The word that was probably meant.
+//! Suggests the word that was probably meant.
 
-/// The word that differs least from `given`, if any is near. Case does not count, nor whether `_`
-/// or `-` is written.
+/// The word with the smallest edit distance to `given`, if one is near. Ignores case, and the
+/// difference between `_` and `-`.
 pub(super) fn nearest<'a>(
     given: &str,
     words: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let plain = |word: &str| word.to_lowercase().replace('_', "-");
     let given = plain(given);
-    // A third of it may be wrong; of a short word, one letter or two that changed places.
+    // A third of the letters may be wrong; in a short word, one letter, or two that are swapped.
     let most = (given.chars().count() / 3).max(1);
     words
         .into_iter()

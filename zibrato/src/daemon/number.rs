@@ -1,10 +1,10 @@
-//! Numbers of the command line: whoever gives something else is told what is expected.
+//! Parsers of numbers on the command line, whose errors say what is expected.
 
 use std::fmt::Display;
 use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::time::Duration;
 
-/// What is expected in place of what was given.
+/// A value is not as expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0}")]
 pub struct NumberError(String);
@@ -15,7 +15,7 @@ impl NumberError {
     }
 }
 
-/// The parser of a flag that takes a whole number. `what` is called so in errors, such as `a port`
+/// The parser of a flag that takes a whole number. `what` describes it in errors, such as `a port`
 /// or `a whole number of messages`.
 ///
 /// ```
@@ -47,7 +47,7 @@ pub fn whole_number<T: TryFrom<u64>>(
     }
 }
 
-/// The parser of a flag that takes a number of which a fraction is allowed.
+/// The parser of a flag that takes a number with or without a fraction.
 ///
 /// ```
 /// use zibrato::daemon::number;
@@ -65,8 +65,8 @@ pub fn number(
     }
 }
 
-/// The parser of a flag that takes seconds, with a fraction or without. The range has to be one that
-/// a [`Duration`] can have.
+/// The parser of a flag that takes seconds, with or without a fraction. A [`Duration`] must be able
+/// to represent the range.
 ///
 /// ```
 /// use std::time::Duration;

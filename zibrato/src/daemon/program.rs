@@ -1,4 +1,4 @@
-//! The frame of every program here: process, command line, work, last word, exit code.
+//! The frame of every program: process setup, command line, work, last log lines, exit code.
 
 use super::cli::{self, CommonFlags, Given, Note, Origins, doubtful_levels};
 use super::exit::{Exit, Failure};
@@ -10,13 +10,14 @@ use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How long standard error may take at the end.
+/// Maximum time to write the last log lines at the end.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// How long standard error may take when a thread panics, which may end the process.
+/// Maximum time to write log lines when a thread panics, which may end the process.
 const PANIC_LINES: Duration = Duration::from_millis(200);
 
-/// Memory that must be left to read the command line. Rust aborts a program that gets none.
+/// Memory that must be available to read the command line, because Rust aborts if an allocation
+/// fails.
 const COMMAND_LINE_BYTES: usize = 4 << 20;
 
 /// A program: its command line, and what it does with it.
@@ -24,51 +25,47 @@ pub trait Program: clap::Parser {
     /// The flags that every program has.
     fn common(&self) -> &CommonFlags;
 
-    /// The program's flags that one of its subcommands uses, by their long names, for its help.
-    /// `path` is the subcommand's words with blanks between them, such as `journal dump`. Defaults
-    /// to `None`, which is all.
+    /// The program's flags that a subcommand uses, by their long names, for its help. `path` is the
+    /// subcommand, such as `journal dump`. Defaults to `None`, which means all.
     fn subcommand_flags(_path: &str) -> Option<Vec<String>> {
         None
     }
 
-    /// Changes the help of one of its subcommands: other texts for flags that mean something else
-    /// there, and examples. `path` is as in [`subcommand_flags`](Self::subcommand_flags). Defaults
-    /// to no change.
+    /// Changes the help of a subcommand: texts for flags that mean something else there, and
+    /// examples. `path` is as in [`subcommand_flags`](Self::subcommand_flags). Defaults to no
+    /// change.
     #[must_use]
     fn subcommand_help(_path: &str, command: clap::Command) -> clap::Command {
         command
     }
 
-    /// Whether these flags let the program run, rather than do something else and end. Defaults to
-    /// yes.
+    /// Whether these flags run the daemon, and not a subcommand that ends. Defaults to yes.
     fn runs(&self) -> bool {
         true
     }
 
-    /// The levels that the flags name; those that are probably meant otherwise are told of.
-    /// Defaults to none.
+    /// The levels of the flags, to warn about probable mistakes. Defaults to none.
     fn levels(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Looks, for `--check`, at all that the flags name, without changing anything. Defaults to
-    /// nothing.
+    /// For `--check`: checks everything that the flags name, without changing anything. Defaults to
+    /// no check.
     fn check(&self, _findings: &mut Findings) {}
 
-    /// Does what the program is there for. `doubts` are to be [logged](Doubts::log) once it has
-    /// started.
+    /// Does the work of the program. [Log](Doubts::log) `doubts` once it has started.
     ///
     /// # Errors
-    /// [`Failure`] with the code to exit with and the line to say.
+    /// [`Failure`] with the exit code and the message.
     fn run(self, doubts: Doubts) -> Result<ExitCode, Failure>;
 }
 
 /// Runs a program from its arguments to its exit code.
 ///
-/// Before anything else it makes the process one that can be stopped, whatever its parent has
-/// blocked or ignored; lets it open as many descriptors as its hard limit allows; and has panics
-/// told of in the log. Then it reads the command line, the variables and the configuration file,
-/// and lets the program check them or run.
+/// First it unblocks the signals that stop the process, in case its parent has blocked or ignored
+/// them, raises the descriptor limit to the hard limit, and installs a panic hook that logs. Then
+/// it reads the command line, the variables and the configuration file, and the program checks them
+/// or runs.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -124,11 +121,11 @@ pub fn main<T: Program>() -> ExitCode {
     code
 }
 
-/// Whether there is memory to read the command line.
+/// Whether there is enough memory to read the command line.
 fn has_memory() -> bool {
     let mut bytes = Vec::<u8>::new();
     let has = bytes.try_reserve_exact(COMMAND_LINE_BYTES).is_ok();
-    // Otherwise the compiler may leave the allocation out.
+    // Otherwise the compiler may remove the allocation.
     std::hint::black_box(&bytes);
     has
 }
@@ -153,25 +150,25 @@ fn start<T: Program>(
         return findings.report(T::command().get_name(), origins);
     }
     logs?;
-    // A variable that is spelt wrong may be why the program does not start.
+    // A misspelt variable may be the reason why the program does not start.
     let (variables, others) = notes.into_iter().partition(Note::is_variable);
     Doubts(variables).log();
     flags.run(Doubts(others))
 }
 
-/// What is probably a mistake in the settings of a program that has started with them all the same.
+/// Probable mistakes in the configuration of a program that can start nevertheless.
 #[derive(Debug, Default)]
 pub struct Doubts(Vec<Note>);
 
 impl Doubts {
-    /// Tells of them in the log.
+    /// Logs them.
     pub fn log(self) {
         self.0.iter().for_each(Note::log);
     }
 }
 
-/// Writes of a panic in the log, as the standard library would on standard error, but without
-/// waiting for that.
+/// Logs a panic, with the text that the standard library writes to standard error, but without
+/// blocking.
 fn tell_of_panic(info: &PanicHookInfo<'_>) {
     let payload = info.payload_as_str().unwrap_or("no text");
     let thread = std::thread::current();

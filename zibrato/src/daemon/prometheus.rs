@@ -64,7 +64,7 @@ pub struct Family<'a> {
 }
 
 impl Family<'_> {
-    /// Adds a sample. Label names are taken as they are, values are escaped.
+    /// Adds a sample. Label names are written unchanged, values are escaped.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: f64) -> &mut Self {
         self.text.push_str(self.name);
         for (i, (label, text)) in labels.iter().enumerate() {

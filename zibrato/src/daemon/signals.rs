@@ -1,23 +1,23 @@
-//! Signals that the parent has blocked or ignored, and the limit of descriptors.
+//! Unblocks signals that the parent has blocked or ignored, and raises the descriptor limit.
 //!
-//! Masks and ignored signals pass through `exec`: a program would be deaf to TERM because whoever
-//! started it was.
+//! Signal masks and ignored signals are inherited through `exec`. A program would ignore TERM
+//! because its parent did.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// Those that end a daemon, and HUP.
+/// The signals that end a daemon, and HUP.
 const HEARD: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
-/// Hears the signals that end a program, whatever its parent has blocked or ignored; only HUP
-/// stays ignored, as `nohup` wants it. A file that may not grow (`ulimit -f`) gives an error in
-/// place of a signal that ends the process. To be called before there are other threads.
+/// Unblocks the signals that end a program and restores their default actions. Only HUP stays
+/// ignored, for `nohup`. SIGXFSZ is ignored, so that a file beyond `ulimit -f` gives an error and
+/// does not end the process. Call this before there are other threads.
 #[expect(unsafe_code, reason = "signals are set by functions of the C library")]
 pub(super) fn reset() {
     let mut heard = MaybeUninit::uninit();
-    // SAFETY: `heard` is filled before it is used, and what is added to it are signals. The actions
-    // are the system's own, and no other thread sets any now.
+    // SAFETY: `heard` is initialized before it is used, and only valid signals are added to it. The
+    // actions are the system's defaults, and no other thread sets actions now.
     unsafe {
         libc::sigemptyset(heard.as_mut_ptr());
         HEARD.iter().for_each(|signal| _ = libc::sigaddset(heard.as_mut_ptr(), *signal));
@@ -25,25 +25,25 @@ pub(super) fn reset() {
             libc::signal(signal, libc::SIG_DFL);
         }
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-        // Last: what was sent before is heard now.
+        // Last, because signals that are pending are delivered now.
         libc::pthread_sigmask(libc::SIG_UNBLOCK, heard.as_ptr(), ptr::null_mut());
     }
 }
 
-/// Whether HUP is ignored, as it is below `nohup`.
+/// Whether HUP is ignored, as under `nohup`.
 #[expect(unsafe_code, reason = "signals are asked for by functions of the C library")]
 pub(super) fn hangup_is_ignored() -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: a signal, no new action, and room for the one that there is, which is read only when
-    // it was written.
+    // SAFETY: a valid signal, no new action, and a buffer for the current one, which is read only
+    // if it was written.
     unsafe {
         libc::sigaction(libc::SIGHUP, ptr::null(), action.as_mut_ptr()) == 0
             && action.assume_init().sa_sigaction == libc::SIG_IGN
     }
 }
 
-/// Lets the process open as many descriptors as its hard limit allows. The soft one is mostly 1024
-/// for the sake of `select`, which nothing here calls.
+/// Raises the soft descriptor limit to the hard limit. The soft limit is usually 1024 because of
+/// `select`, which is not used here.
 pub(super) fn raise_descriptor_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {

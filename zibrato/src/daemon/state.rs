@@ -1,4 +1,4 @@
-//! Where programs keep what has to outlive them, and whether they may.
+//! The folder in which programs keep state, and whether they can write to it.
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, OpenOptions};
@@ -9,11 +9,11 @@ use std::path::{Component, Path, PathBuf};
 /// The folder in which a service or a user keeps state: the first of `$STATE_DIRECTORY`, or
 /// `below` in `$XDG_STATE_HOME`, or `below` in `$HOME/.local/state`.
 ///
-/// A variable that holds no absolute path is ignored, as the XDG Base Directory Specification
-/// demands, and so is a home that is the root directory, which is what users without one have.
+/// A variable without an absolute path is ignored, as the XDG Base Directory Specification demands.
+/// So is a home directory `/`, which users without a home have.
 ///
 /// # Errors
-/// [`NoStateFolder`] says why when none of them names a folder.
+/// [`NoStateFolder`] if none of them names a folder.
 ///
 /// ```
 /// use std::path::Path;
@@ -28,7 +28,7 @@ pub fn state_folder(
 ) -> Result<PathBuf, NoStateFolder> {
     let path = |name: &str| variable(name).map(PathBuf::from);
     let absolute = |name: &str| path(name).filter(|path| path.is_absolute());
-    // systemd names several folders with colons between them; the first is ours.
+    // systemd separates several folders by colons; the first one is used.
     let first = |all: PathBuf| {
         let text = all.to_str()?;
         text.split(':').next().map(PathBuf::from).filter(|path| path.is_absolute())
@@ -50,15 +50,15 @@ pub fn state_folder(
     }
 }
 
-/// A variable of the environment, as [`state_folder`] takes it: HOME, if it is not set, is the home
-/// directory that the password database has for this user.
+/// An environment variable, for [`state_folder`]. If HOME is not set, it is the user's home
+/// directory in the password database.
 #[must_use]
 pub fn state_variable(name: &str) -> Option<OsString> {
     let home = || (name == "HOME").then(std::env::home_dir).flatten();
     std::env::var_os(name).or_else(|| home().map(PathBuf::into_os_string))
 }
 
-/// Why there is no folder for state. Each says what HOME is, since that is what most lack.
+/// Why there is no state folder. Each variant is about HOME, which is usually the cause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoStateFolder {
@@ -68,7 +68,7 @@ pub enum NoStateFolder {
     /// HOME is a relative path.
     #[error("HOME is the relative path {}", home.display())]
     Relative {
-        /// What it is.
+        /// The path.
         home: PathBuf,
     },
     /// HOME is the root directory, as for a user without a home.
@@ -79,17 +79,16 @@ pub enum NoStateFolder {
     Unset,
 }
 
-/// Makes a folder for its owner alone, and those above it, unless they are there.
+/// Creates a folder that only its owner can access, and missing parent folders.
 ///
 /// # Errors
-/// What the system says. If something that is no folder is in its place, or in that of one above
-/// it, the error says what.
+/// The error of the system. If the path or a parent is not a folder, the error says what it is.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| in_the_way(folder).unwrap_or(error))
 }
 
-/// What is in the place of a folder, or of one above it, and is none.
+/// The error for a path, or a parent, that exists but is not a folder.
 fn in_the_way(folder: &Path) -> Option<io::Error> {
     for place in folder.ancestors().filter(|place| !place.as_os_str().is_empty()) {
         let shown = place.display();
@@ -107,11 +106,12 @@ fn in_the_way(folder: &Path) -> Option<io::Error> {
     None
 }
 
-/// Finds out whether files can be written in a folder, or in a new one if it is not there. A few
-/// bytes are written for it, since a full disk still makes empty files. Nothing of it stays.
+/// Checks whether files can be written in a folder, or in a new one if it is missing. It writes a
+/// few bytes, because empty files can be created even on a full disk, and removes everything
+/// afterwards.
 ///
 /// # Errors
-/// What the system says. A symbolic link to a path that does not exist is an error too.
+/// The error of the system. A symbolic link to a path that does not exist is an error too.
 pub fn probe_folder(folder: &Path) -> io::Result<()> {
     for place in folder.ancestors().filter(|place| !place.as_os_str().is_empty()) {
         match std::fs::metadata(place) {
@@ -133,7 +133,7 @@ pub fn probe_folder(folder: &Path) -> io::Result<()> {
             Err(error) => return Err(in_the_way(folder).unwrap_or(error)),
         }
     }
-    // A relative path of which no part is there begins in the current directory.
+    // A relative path of which no part exists begins in the current directory.
     probe_folder(Path::new("."))
 }
 
@@ -141,11 +141,11 @@ fn probe_path(folder: &Path) -> PathBuf {
     folder.join(format!(".zibrato-probe-{}", std::process::id()))
 }
 
-/// Writes a file in a folder, and removes it.
+/// Writes a file in a folder and removes it.
 fn probe_file(folder: &Path) -> io::Result<()> {
     let path = probe_path(folder);
-    // A program of the same process id that was killed may have left its own. Whether this one can
-    // be made is seen below.
+    // A killed program with the same process id may have left its file. A file that cannot be
+    // removed fails below.
     std::fs::remove_file(&path).ok();
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     let written = file.write_all(b"probe\n").and_then(|()| file.sync_all());
@@ -228,7 +228,7 @@ mod tests {
                 assert!(error.to_string().starts_with(&expected), "{error}");
             }
         }
-        // Through a link to a folder all is well.
+        // A link to a folder is fine.
         let good = folder.path().join("good");
         std::os::unix::fs::symlink(folder.path(), &good).unwrap();
         probe_folder(&good).unwrap();

@@ -1,8 +1,9 @@
-//! Standard error: a thread writes it, so that a full pipe or disk never holds up who logs.
+//! Standard error, written by a thread, so that a full pipe or disk never blocks a thread that
+//! logs.
 //!
-//! Lines wait in a bounded buffer. What finds it full, or cannot be written, is dropped and
-//! counted. As soon as something can be written again, a line tells how many are missing; that is
-//! tried now and then, even if nothing else is logged.
+//! Lines are queued in a bounded buffer. Lines that do not fit, or cannot be written, are dropped
+//! and counted. When writing is possible again, a line reports how many are missing; this is tried
+//! regularly, even if nothing else is logged.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -13,36 +14,37 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The most bytes that wait to be written.
+/// Maximum number of queued bytes.
 const MAX_WAITING_BYTES: usize = 256 << 10;
 
-/// A pipe that is ready takes so many bytes without waiting.
+/// Number of bytes that a ready pipe accepts without blocking.
 const PIPE_BYTES: usize = 4096;
 
-/// How soon it is tried to tell of lines that are missing, while nothing is logged.
+/// Interval of attempts to report missing lines while nothing is logged.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// What this thread logs in place of queueing it.
+    /// Lines of this thread, captured instead of queued.
     static CAPTURED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
 /// The lines of this process.
 static LINES: LazyLock<Arc<Lines>> = LazyLock::new(Arc::default);
 
-/// How many log lines of this process were dropped, because standard error took none.
+/// Number of log lines of this process that were dropped because standard error could not be
+/// written.
 #[must_use]
 pub fn dropped_log_lines() -> u64 {
     LINES.queue().dropped
 }
 
-/// Writes whole lines, without waiting.
+/// Writes whole lines without blocking.
 pub(super) fn put(lines: &[u8]) {
     let is_captured = CAPTURED.try_with(|captured| {
         let mut captured = captured.try_borrow_mut().ok()?;
         captured.as_mut().map(|captured| captured.extend_from_slice(lines))
     });
-    // A thread that ends has none any more.
+    // A thread that ends no longer has this variable.
     if is_captured.is_ok_and(|captured| captured.is_some()) {
         return;
     }
@@ -53,19 +55,19 @@ pub(super) fn put(lines: &[u8]) {
     });
 }
 
-/// The line that tells how many are missing; nothing if the level of the log leaves it out.
+/// The line that reports missing lines; empty if the log level excludes it.
 fn missing(lines: u64) -> Vec<u8> {
     CAPTURED.set(Some(Vec::new()));
     tracing::warn!(event = "log_lines_dropped", lines);
     CAPTURED.take().unwrap_or_default()
 }
 
-/// Waits at most `within` until everything that was [`put`] is written or dropped.
+/// Waits at most `within` until all lines are written or dropped.
 pub(super) fn flush(within: Duration) {
     LINES.flush(within);
 }
 
-/// Where `tracing` writes: one call is one line.
+/// The writer for `tracing`; each call writes one line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LogWriter;
 
@@ -80,7 +82,7 @@ impl io::Write for LogWriter {
     }
 }
 
-/// Lines on their way to a file.
+/// Queued lines for a file.
 #[derive(Default)]
 struct Lines {
     queue: Mutex<Queue>,
@@ -91,17 +93,18 @@ struct Lines {
 struct Queue {
     /// At most [`MAX_WAITING_BYTES`].
     waiting: Vec<u8>,
-    /// Whether the thread is there.
+    /// Whether the thread is running.
     has_thread: bool,
-    /// Whether the thread is writing what it took from `waiting`.
+    /// Whether the thread is writing lines that it has removed from `waiting`.
     writing: bool,
-    /// Lines dropped so far, and how many of them the log has told of.
+    /// Number of dropped lines, and how many of them have been reported.
     dropped: u64,
     told: u64,
 }
 
 impl Lines {
-    /// Queues lines. `spawn` starts the thread that writes them, and says whether it could.
+    /// Queues lines. `spawn` starts the thread that writes them, and returns whether that
+    /// succeeded.
     fn put(self: &Arc<Self>, lines: &[u8], spawn: impl FnOnce(&Arc<Self>) -> bool) {
         let mut queue = self.queue();
         if queue.waiting.len() + lines.len() > MAX_WAITING_BYTES {
@@ -111,7 +114,7 @@ impl Lines {
         queue.waiting.extend_from_slice(lines);
         queue.has_thread = queue.has_thread || spawn(self);
         if !queue.has_thread {
-            // No thread can be started now: what can be written without waiting is written here.
+            // No thread can be started now, so write here as much as possible without blocking.
             let text = std::mem::take(&mut queue.waiting);
             queue.dropped += text.chunks(PIPE_BYTES).map(write_if_ready).sum::<u64>();
         }
@@ -131,12 +134,12 @@ impl Lines {
         }
     }
 
-    /// Writes what is queued, for as long as the process runs. `missing` makes the line that tells
-    /// how many are missing.
+    /// Writes queued lines, for as long as the process runs. `missing` creates the line that
+    /// reports missing ones.
     fn run(&self, to: BorrowedFd<'_>, missing: impl Fn(u64) -> Vec<u8>) {
-        // Whether what was written last ends within a line.
+        // Whether the last write ended within a line.
         let mut torn = false;
-        // What could not be written of a text.
+        // Writes a text and returns the part that could not be written.
         let mut write = |mut text: Vec<u8>| {
             if torn && !text.is_empty() {
                 text.insert(0, b'\n');
@@ -156,8 +159,8 @@ impl Lines {
         }
     }
 
-    /// Waits for lines, and takes them. None, if some are missing that the log has not told of, and
-    /// no others came for [`TELL_AFTER`].
+    /// Waits for lines and removes them from the queue. Returns none if there are unreported
+    /// missing lines, and no others arrived for [`TELL_AFTER`].
     fn take(&self) -> Vec<u8> {
         let mut queue = self.queue();
         while queue.waiting.is_empty() {
@@ -176,7 +179,7 @@ impl Lines {
         std::mem::take(&mut queue.waiting)
     }
 
-    /// Counts what could not be written. How many lines are missing that the log has not told of.
+    /// Counts lines that could not be written. Returns the number of unreported missing lines.
     fn untold(&self, dropped: u64) -> u64 {
         let mut queue = self.queue();
         queue.dropped += dropped;
@@ -194,20 +197,21 @@ impl fmt::Debug for Lines {
     }
 }
 
-/// How many lines a text is; the last may lack its end.
+/// Number of lines in a text; the last one may lack its line break.
 fn count(text: &[u8]) -> u64 {
     let ends = text.iter().filter(|byte| **byte == b'\n').count() as u64;
     ends + u64::from(text.last().is_some_and(|last| *last != b'\n'))
 }
 
-/// Writes everything, however long it takes, and says how much was written before an error.
+/// Writes everything, however long it takes, and returns how many bytes were written before an
+/// error.
 fn write_all(to: BorrowedFd<'_>, text: &[u8]) -> usize {
     let mut written = 0;
     while let Some(rest) = text.get(written..).filter(|rest| !rest.is_empty()) {
         match rustix::io::write(to, rest) {
             Ok(count) if count > 0 => written += count,
             Err(Errno::INTR) => {}
-            // Somebody who shares the file has made it non-blocking.
+            // Another process that shares the file has made it non-blocking.
             Err(Errno::AGAIN) if can_wait(to) => {}
             Ok(_) | Err(_) => break,
         }
@@ -215,14 +219,14 @@ fn write_all(to: BorrowedFd<'_>, text: &[u8]) -> usize {
     written
 }
 
-/// Waits until a file takes something, or a signal comes; false if it cannot be waited for.
+/// Waits until a file is writable, or a signal arrives; `false` if waiting is impossible.
 pub(super) fn can_wait(to: BorrowedFd<'_>) -> bool {
     let waited = poll(&mut [PollFd::new(&to, PollFlags::OUT)], None);
     matches!(waited, Ok(_) | Err(Errno::INTR))
 }
 
-/// Writes a few bytes to standard error if that takes them at once, and says how many lines were
-/// dropped.
+/// Writes a few bytes to standard error if it accepts them immediately, and returns the number of
+/// dropped lines.
 fn write_if_ready(text: &[u8]) -> u64 {
     let to = io::stderr();
     let mut ready = [PollFd::new(&to, PollFlags::OUT)];
@@ -250,7 +254,7 @@ mod tests {
         lines
     }
 
-    /// How many lines were dropped, and of how many of them it was told.
+    /// Number of dropped lines, and how many of them were reported.
     fn counts(lines: &Lines) -> (u64, u64) {
         let queue = lines.queue();
         (queue.dropped, queue.told)
@@ -283,12 +287,12 @@ mod tests {
         lines.flush(Duration::from_millis(1));
         assert!(begun.elapsed() < Duration::from_secs(5));
         let dropped = lines.queue().dropped;
-        // The pipe has some, the thread has what it took, and the buffer may be full again.
+        // Some lines are in the pipe, some with the thread, and the buffer may be full again.
         let kept = 1_000 - dropped;
         let most = PIPE_BYTES * 16 + 2 * MAX_WAITING_BYTES;
         assert!(dropped > 0 && kept as usize * line.len() <= most, "{kept}");
-        // Who reads on gets the others, no part of a line, and how many are missing, although
-        // nothing further is logged.
+        // A reader then gets the other lines, each whole, and the number of missing ones, although
+        // nothing more is logged.
         let missing = format!("{dropped} missing");
         let mut bytes = vec![0; kept as usize * line.len() + missing.len() + 1];
         from.read_exact(&mut bytes).unwrap();
@@ -306,7 +310,7 @@ mod tests {
         put(&lines, "a\nb\n");
         lines.flush(Duration::from_secs(10));
         assert_eq!(counts(&lines), (2, 0));
-        // It is tried now and then to tell of them.
+        // Reporting them is tried regularly.
         for _ in 0..2 {
             let woken = lines.changed.wait_timeout(lines.queue(), Duration::from_secs(10));
             let (queue, timeout) = woken.unwrap();

@@ -1,4 +1,5 @@
-//! Standard output of commands: what cannot be written ends them with 74, and names stdout.
+//! Standard output of commands. If it cannot be written, they exit with 74, and the error names
+//! stdout.
 
 use super::exit::{Exit, Failure};
 use super::stderr::can_wait;
@@ -6,20 +7,20 @@ use rustix::io::Errno;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// How much is gathered before it is written.
+/// Size of the buffer, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// Prints a text on standard output.
 ///
-/// A reader that has closed its end has seen enough: that is no failure.
+/// It is not a failure if the reader has closed its end.
 ///
 /// # Errors
-/// [`Failure`] with 74, which names stdout, when it cannot be written.
+/// [`Failure`] with 74, which names stdout, if it cannot be written.
 pub fn print(text: &str) -> Result<(), Failure> {
     print_bytes(text.as_bytes())
 }
 
-/// As [`print`], of bytes.
+/// Like [`print`], for bytes.
 pub(super) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut output = Output::new();
     // `finish` reports it.
@@ -29,8 +30,7 @@ pub(super) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
 
 /// Standard output, buffered. After an error nothing more is written.
 ///
-/// Who prints while doing something else may ignore errors of single writes:
-/// [`finish`](Self::finish) tells of the first.
+/// Errors of single writes can be ignored: [`finish`](Self::finish) returns the first one.
 #[derive(Debug)]
 pub struct Output {
     buffer: BufWriter<Stdout>,
@@ -49,10 +49,10 @@ impl Output {
         Self::default()
     }
 
-    /// Writes what is buffered, and tells of the first error.
+    /// Writes the buffer, and returns the first error.
     ///
     /// # Errors
-    /// [`Failure`] with 74, which names stdout. A reader that has closed its end is no failure.
+    /// [`Failure`] with 74, which names stdout. A reader that has closed its end is not a failure.
     pub fn finish(mut self) -> Result<(), Failure> {
         let flushed = self.buffer.flush();
         match self.buffer.get_ref().broken {
@@ -62,7 +62,7 @@ impl Output {
     }
 }
 
-/// What an error of standard output means: an end without more words if its reader has closed it.
+/// Classifies an error of standard output: success if its reader has closed it.
 ///
 /// # Errors
 /// [`Failure`] with 74, which names stdout, for every other error.
@@ -83,7 +83,7 @@ impl Write for Output {
     }
 }
 
-/// The descriptor itself. The standard library's takes one that is not open for writing for fine.
+/// The descriptor itself. The standard library ignores errors of one that is not open for writing.
 #[derive(Debug, Default)]
 struct Stdout {
     /// The first error.
@@ -108,7 +108,7 @@ impl Write for Stdout {
     }
 }
 
-/// Writes something, and waits for a file that somebody who shares it has made non-blocking.
+/// Writes some bytes, and waits if another process that shares the file has made it non-blocking.
 fn write(to: BorrowedFd<'_>, bytes: &[u8]) -> rustix::io::Result<usize> {
     loop {
         match rustix::io::write(to, bytes) {

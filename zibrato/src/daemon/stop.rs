@@ -1,7 +1,7 @@
 //! A token that asks threads to stop, raised by TERM, INT and QUIT or by the program itself.
 //!
-//! It is a readable descriptor, so that a thread that waits on sockets waits on it too; once
-//! raised it stays readable, for everybody.
+//! It is a descriptor, so that a thread can wait for it together with sockets. Once raised, it
+//! stays readable, for all threads.
 
 use super::signals::hangup_is_ignored;
 use super::waker::Waker;
@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Longer waits are cut into such.
+/// Longer waits are split.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// Asks threads to stop. Clones are the same token.
+/// Tells threads to stop. Clones are the same token.
 #[derive(Clone)]
 pub struct Stop {
     inner: Arc<Inner>,
@@ -32,7 +32,7 @@ impl Stop {
     /// A token that only [`raise`](Self::raise) raises.
     ///
     /// # Errors
-    /// When the process may open no more descriptors.
+    /// If the process cannot open more descriptors.
     pub fn new() -> io::Result<Self> {
         let (waker, raised) = (Waker::new()?, AtomicBool::new(false));
         Ok(Self { inner: Arc::new(Inner { waker, raised }) })
@@ -41,7 +41,7 @@ impl Stop {
     /// A token that TERM, INT and QUIT raise as well.
     ///
     /// # Errors
-    /// When the process may open no more descriptors or handle no signals.
+    /// If the process cannot open more descriptors, or cannot handle signals.
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::new()?;
         for signal in [SIGTERM, SIGINT, SIGQUIT] {
@@ -51,10 +51,10 @@ impl Stop {
     }
 
     /// Lets HUP raise it too, unless the process was started with HUP ignored, as by `nohup`. For
-    /// programs that have nothing to read again.
+    /// programs that have nothing to reload.
     ///
     /// # Errors
-    /// When the process may open no more descriptors or handle no signals.
+    /// If the process cannot open more descriptors, or cannot handle signals.
     pub fn on_hangup(self) -> io::Result<Self> {
         if !hangup_is_ignored() {
             pipe::register(SIGHUP, self.inner.waker.writer()?)?;
@@ -62,20 +62,20 @@ impl Stop {
         Ok(self)
     }
 
-    /// Asks to stop, now and for good.
+    /// Raises the token. It cannot be lowered.
     pub fn raise(&self) {
         if !self.inner.raised.swap(true, Ordering::SeqCst) {
             self.inner.waker.wake();
         }
     }
 
-    /// Whether somebody has asked to stop.
+    /// Whether the token is raised.
     #[must_use]
     pub fn raised(&self) -> bool {
         self.wait(Duration::ZERO)
     }
 
-    /// Waits at most `timeout` until somebody asks to stop, and says whether somebody did.
+    /// Waits at most `timeout` until the token is raised, and returns whether it is.
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> bool {
         let begun = Instant::now();
@@ -84,7 +84,7 @@ impl Stop {
                 return true;
             }
             let left = timeout.saturating_sub(begun.elapsed());
-            // After an interrupted wait the loop looks again.
+            // After an interrupted wait the loop checks again.
             if self.inner.waker.wait(left.min(LONGEST_WAIT)) {
                 self.inner.raised.store(true, Ordering::Relaxed);
             } else if begun.elapsed() >= timeout {
@@ -94,7 +94,7 @@ impl Stop {
     }
 }
 
-/// Raises a token when it is dropped: the last word of a thread, also of one that panics.
+/// Raises a token when it is dropped: how a thread reports its end, also if it panics.
 #[derive(Debug)]
 #[must_use = "it raises the token when it is dropped"]
 pub struct NotifyOnDrop(Stop);

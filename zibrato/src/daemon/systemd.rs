@@ -1,7 +1,7 @@
-//! Tells systemd how a daemon is, if it was started by a unit with `Type=notify`.
+//! Reports the state of a daemon to systemd, if a unit with `Type=notify` started it.
 //!
-//! The protocol is one datagram a message to the socket that `NOTIFY_SOCKET` names; without that
-//! variable nothing is sent.
+//! Each message is one datagram to the socket that `NOTIFY_SOCKET` names. Without that variable
+//! nothing is sent.
 
 use super::text::one_line;
 use std::ffi::OsString;
@@ -12,10 +12,10 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::time::Duration;
 
-/// How often a daemon should look after itself when nobody asks for it.
+/// Interval of liveness checks without a watchdog.
 const BEAT: Duration = Duration::from_secs(5);
 
-/// What systemd is told.
+/// The connection to systemd.
 ///
 /// ```
 /// use zibrato::daemon::Systemd;
@@ -31,7 +31,7 @@ pub struct Systemd {
 }
 
 impl Systemd {
-    /// Whoever has started this process, by its environment.
+    /// The connection that the environment of this process names.
     #[must_use]
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var_os(name), std::process::id())
@@ -50,31 +50,31 @@ impl Systemd {
         Self { socket, watchdog: watchdog.map(Duration::from_micros) }
     }
 
-    /// How often [`alive`](Self::alive) should be called: several times within the unit's
-    /// `WatchdogSec=`, and every five seconds at least.
+    /// Interval in which to call [`alive`](Self::alive): several times within the unit's
+    /// `WatchdogSec=`, and at least every five seconds.
     #[must_use]
     pub fn beat(&self) -> Duration {
         self.watchdog.map_or(BEAT, |watchdog| (watchdog / 4).min(BEAT))
     }
 
-    /// The daemon has started; `status` says in a few words how it is.
+    /// Reports that the daemon has started; `status` is a short description of its state.
     pub fn ready(&self, status: &str) {
         self.tell(&format!("READY=1\nSTATUS={}", one_line(status)));
     }
 
-    /// How the daemon is, as `systemctl status` shows it.
+    /// Reports the state that `systemctl status` shows.
     pub fn status(&self, status: &str) {
         self.tell(&format!("STATUS={}", one_line(status)));
     }
 
-    /// The daemon does its work. When this is not said for `WatchdogSec=`, it is restarted.
+    /// Reports that the daemon works. systemd restarts it if there is no report for `WatchdogSec=`.
     pub fn alive(&self) {
         if self.watchdog.is_some() {
             self.tell("WATCHDOG=1");
         }
     }
 
-    /// The daemon has begun to stop.
+    /// Reports that the daemon has begun to stop.
     pub fn stopping(&self) {
         self.tell("STOPPING=1");
     }
@@ -96,7 +96,7 @@ impl fmt::Debug for Systemd {
     }
 }
 
-/// A name that begins with `@` is of Linux's abstract kind.
+/// A name that begins with `@` is in Linux's abstract namespace.
 fn open(name: &OsString) -> io::Result<(UnixDatagram, SocketAddr)> {
     let address = match name.as_bytes().split_first() {
         #[cfg(target_os = "linux")]
@@ -107,7 +107,7 @@ fn open(name: &OsString) -> io::Result<(UnixDatagram, SocketAddr)> {
         _ => SocketAddr::from_pathname(Path::new(name))?,
     };
     let socket = UnixDatagram::unbound()?;
-    // Whoever does not read cannot hold a daemon up.
+    // A receiver that does not read must not block the daemon.
     socket.set_nonblocking(true)?;
     Ok((socket, address))
 }

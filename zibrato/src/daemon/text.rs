@@ -1,6 +1,6 @@
-//! Texts from elsewhere, made fit for a log.
+//! Sanitizes external texts for the log.
 
-/// A text from elsewhere, made fit for one log line: no control characters, at most 300 characters.
+/// Sanitizes an external text for one log line: no control characters, at most 300 characters.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     let clean = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });

@@ -1,4 +1,4 @@
-//! Wakes a thread that waits on descriptors, as often as need be.
+//! Wakes a thread that waits for descriptors, any number of times.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Read, Write};
@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// Readable from when it is woken until it is cleared.
+/// A descriptor that is readable from a call of `wake` until it is cleared.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,22 +28,22 @@ impl Waker {
     /// A waker that has not been woken.
     ///
     /// # Errors
-    /// When the process may open no more descriptors.
+    /// If the process cannot open more descriptors.
     pub fn new() -> io::Result<Self> {
         let (readable, writable) = UnixStream::pair()?;
         readable.set_nonblocking(true)?;
-        // Whoever wakes never waits; it may be a signal handler.
+        // `wake` never blocks, because a signal handler may call it.
         writable.set_nonblocking(true)?;
         Ok(Self { readable, writable })
     }
 
-    /// Wakes whoever waits, now or next.
+    /// Wakes the thread that waits, or the next one that will.
     pub fn wake(&self) {
-        // A full socket is readable already, which is all that is wanted.
+        // A full socket is already readable, which is enough.
         (&self.writable).write_all(&[0]).ok();
     }
 
-    /// Clears it, and says whether it was woken.
+    /// Clears it, and returns whether it was woken.
     pub fn clear(&self) -> bool {
         let (mut any, mut bytes) = (false, [0; 64]);
         while (&self.readable).read(&mut bytes).is_ok_and(|count| count > 0) {
@@ -52,7 +52,7 @@ impl Waker {
         any
     }
 
-    /// Waits at most `timeout`, and says whether it is readable. An interrupted wait is a short one.
+    /// Waits at most `timeout`, and returns whether it is readable. A signal ends the wait early.
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> bool {
         let timespec = Timespec::try_from(timeout).unwrap_or_default();
@@ -60,7 +60,7 @@ impl Waker {
         poll(&mut readable, Some(&timespec)).is_ok_and(|ready| ready > 0)
     }
 
-    /// What a signal handler writes to.
+    /// The end of the socket to which a signal handler writes.
     pub(super) fn writer(&self) -> io::Result<UnixStream> {
         self.writable.try_clone()
     }

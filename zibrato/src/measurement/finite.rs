@@ -1,9 +1,9 @@
-//! Sums of finite numbers that stay finite: an infinity cannot go on the wire.
+//! Sums of finite numbers that stay finite, because an infinity is not allowed on the wire.
 
-/// The sum, or the largest double where it would be infinite.
+/// The sum, or the largest double if it would be infinite.
 ///
-/// A reading of `1e300` is allowed, and its square is not; were the sum to become infinite, the
-/// whole series would be refused farther on, and with it the readings of everybody else.
+/// A reading of `1e300` is allowed, but its square overflows. If the sum became infinite, receivers
+/// would reject the whole series, with the readings of all other publishers.
 #[must_use]
 pub(crate) const fn sum(a: f64, b: f64) -> f64 {
     (a + b).clamp(f64::MIN, f64::MAX)

@@ -1,19 +1,20 @@
-//! A gauge folded over an interval: the last reading and its time, with count, sum, min and max.
+//! A gauge summarized over an interval: the last reading and its time, with count, sum, min and
+//! max.
 
 use super::finite_sum;
 
 /// The readings of one gauge over an interval.
 ///
-/// A backend that wants the last reading (Carbon) and one that wants the interval folded
-/// (Librato) are both served.
+/// It serves backends that store the last reading (Carbon) and backends that store a summary
+/// (Librato).
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Gauge {
     /// The latest reading.
     pub last: f64,
-    /// When the latest reading was taken, in unix milliseconds.
+    /// Time of the latest reading, in Unix milliseconds.
     pub at_ms: u64,
-    /// How many readings there were.
+    /// Number of readings.
     pub count: u64,
     /// Their sum.
     pub sum: f64,
@@ -24,21 +25,21 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    /// One reading, taken at `at_ms` (unix milliseconds).
+    /// One reading, taken at `at_ms` (Unix milliseconds).
     #[must_use]
     pub const fn reading(value: f64, at_ms: u64) -> Self {
         Self { last: value, at_ms, count: 1, sum: value, min: value, max: value }
     }
 
-    /// Several readings that were folded elsewhere.
+    /// Several readings that another program summarized.
     #[must_use]
     pub const fn folded(last: f64, at_ms: u64, count: u64, sum: f64, min: f64, max: f64) -> Self {
         Self { last, at_ms, count, sum, min, max }
     }
 
-    /// Folds `other` in. The later reading is the last. Times are in whole milliseconds; of two
-    /// readings in the same one, that which is folded later is the last. Windows fold in the order
-    /// in which the broker received the batches, so every worker has the same last reading.
+    /// Adds the readings of `other`. The later reading becomes the last one. If both have the same
+    /// time in whole milliseconds, that of `other` does. Windows add batches in the order in which
+    /// the broker received them, so every worker has the same last reading.
     ///
     /// ```
     /// use zibrato::Gauge;

@@ -1,24 +1,25 @@
-//! The four kinds of measurement and how they are written on the wire.
+//! The four kinds of measurement and their names on the wire.
 
-/// What kind of reading a measurement is, and so how several of them fold into one.
+/// The kind of a measurement, which decides how readings are aggregated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Kind {
-    /// Something that happened so many times. Folds by adding.
+    /// How often something happened. Aggregated by addition.
     Counter,
-    /// A level read from an instrument. Folds to the last reading, with count, sum, min and max.
+    /// A value at a point in time, such as a queue depth. Aggregated to the last reading, with
+    /// count, sum, min and max.
     Gauge,
-    /// Members seen. Folds to the set of distinct members.
+    /// Members that were seen. Aggregated to the set of distinct members.
     Set,
-    /// How long something took, in seconds. Folds to a [`Summary`](crate::Summary).
+    /// How long something took, in seconds. Aggregated to a [`Summary`](crate::Summary).
     Timer,
 }
 
 impl Kind {
-    /// Every kind, alphabetically.
+    /// Every kind, in alphabetical order.
     pub const ALL: [Self; 4] = [Self::Counter, Self::Gauge, Self::Set, Self::Timer];
 
-    /// The word that stands in the second field of a line, as Python Zibrato writes it.
+    /// Its name in the second field of a line, as Python Zibrato writes it.
     ///
     /// ```
     /// assert_eq!(zibrato::Kind::Timer.mtype(), "Timer");
@@ -33,7 +34,7 @@ impl Kind {
         }
     }
 
-    /// The one letter that stands for the kind in a batch: `c`, `g`, `s` or `t`.
+    /// Its letter in a batch: `c`, `g`, `s` or `t`.
     #[must_use]
     pub const fn letter(self) -> &'static str {
         match self {
@@ -45,7 +46,7 @@ impl Kind {
     }
 
     /// Reads the second field of a line, whatever its case: `counter(s)`, `c` · `gauge(s)`, `g` ·
-    /// `set(s)`, `s` · `timer(s)`, `t`, `ms`. Anything else is no kind.
+    /// `set(s)`, `s` · `timer(s)`, `t`, `ms`. `None` for anything else.
     ///
     /// ```
     /// use zibrato::Kind;

@@ -1,4 +1,4 @@
-//! What a measurement is made of: kind, level, name, source, and the folded gauge.
+//! The parts of a measurement: kind, level, name and source; and the summary of a gauge.
 
 mod finite;
 mod gauge;

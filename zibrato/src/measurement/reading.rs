@@ -1,22 +1,22 @@
-//! One reading, as it was made.
+//! A single reading.
 
 use super::{Kind, Level, Name, Source};
 
-/// One reading: what [`testing::capture`](crate::testing::capture) gives back.
+/// A single reading, as [`testing::capture`](crate::testing::capture) returns it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Measurement {
-    /// Routes it.
+    /// The level, which routes it.
     pub level: Level,
-    /// What kind of reading it is.
+    /// The kind.
     pub kind: Kind,
-    /// What was measured.
+    /// The name.
     pub name: Name,
-    /// The reading: how many for a counter, seconds for a timer.
+    /// The value: the increment of a counter, seconds for a timer.
     pub value: f64,
-    /// Who measured.
+    /// The source.
     pub source: Source,
-    /// What else tells the series apart, ascending by tag.
+    /// Tags, in ascending order.
     pub tags: &'static [(&'static str, &'static str)],
 }
 

@@ -1,44 +1,44 @@
-//! Levels, names and sources: texts that are checked once and then cannot be wrong.
+//! Levels, names and sources: texts that are validated once, when they are created.
 //!
 //! The checks are `const`, so that a call site with a bad name does not compile.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// The longest name, source or tag, in bytes.
+/// Maximum length of a name, source or tag, in bytes.
 pub const MAX_NAME_BYTES: usize = 255;
 
-/// The longest level, in bytes.
+/// Maximum length of a level, in bytes.
 pub const MAX_LEVEL_BYTES: usize = 64;
 
-/// The source of a measurement whose publisher named none.
+/// The source of measurements whose publisher gives none.
 pub const DEFAULT_SOURCE: &str = "not_specified";
 
-/// Why a text cannot go on the wire.
+/// Why a text is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TextProblem {
-    /// It has the field separator `|` in it.
+    /// It contains the field separator `|`.
     Bar,
-    /// It has a control character or a line break in it.
+    /// It contains a control character or a line break.
     Control,
     /// It is empty.
     Empty,
-    /// It is a level that the protocol keeps for itself: `*`, `zb1` and its successors, `zb!…`.
+    /// It is a level that is reserved for the protocol: `*`, `zb1` and its successors, `zb!…`.
     Reserved,
     /// It is longer than [`MAX_NAME_BYTES`], or, if a level, than [`MAX_LEVEL_BYTES`].
     TooLong,
 }
 
 impl TextProblem {
-    /// The problem in words, as it follows "the name …".
+    /// The problem as a predicate, to follow "the name …".
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
-            Self::Bar => "has a `|` in it, which separates fields on the wire; use `.` or `-`",
-            Self::Control => "has a control character or a line break in it",
+            Self::Bar => "contains a `|`, which separates fields on the wire; use `.` or `-`",
+            Self::Control => "contains a control character or a line break",
             Self::Empty => "is empty",
-            Self::Reserved => "is kept for the protocol; choose another word",
+            Self::Reserved => "is reserved for the protocol; choose another word",
             Self::TooLong => "is too long (a level may have 64 bytes, a name or source 255)",
         }
     }
@@ -50,14 +50,14 @@ impl fmt::Display for TextProblem {
     }
 }
 
-/// A text that cannot be a level, name or source.
+/// A text is not a valid level, name or source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the {what} {text:?} {problem}")]
 #[non_exhaustive]
 pub struct TextError {
-    /// What the text was meant to be: `level`, `name` or `source`.
+    /// The intended use: `level`, `name` or `source`.
     pub what: &'static str,
-    /// The text, as it came.
+    /// The invalid text.
     pub text: String,
     /// What is wrong with it.
     pub problem: TextProblem,
@@ -77,7 +77,7 @@ pub const fn check_name(text: &str) -> Result<(), TextProblem> {
     check(text.as_bytes(), MAX_NAME_BYTES)
 }
 
-/// Checks a level: as a name, but at most 64 bytes and none of the protocol's own words.
+/// Checks a level: like a name, but at most 64 bytes and not a reserved word of the protocol.
 ///
 /// # Errors
 /// The first problem found.
@@ -141,7 +141,7 @@ macro_rules! checked_text {
         pub struct $type(Arc<str>);
 
         impl $type {
-            /// Takes the text if it can go on the wire. Cloning is cheap.
+            /// Creates it from a valid text. Cloning is cheap.
             ///
             /// # Errors
             /// [`TextError`] with the text and what is wrong with it.
@@ -196,8 +196,8 @@ macro_rules! checked_text {
 }
 
 checked_text! {
-    /// An arbitrary label that routes measurements: `debug`, `info`, `billing` … No order is
-    /// implied.
+    /// An arbitrary label that routes measurements: `debug`, `info`, `billing` …. Levels have no
+    /// order.
     ///
     /// ```
     /// use zibrato::Level;
@@ -208,12 +208,12 @@ checked_text! {
 }
 
 checked_text! {
-    /// What was measured: `shop.checkout.paid`.
+    /// The name of a series, such as `shop.checkout.paid`.
     Name, "name", check_name
 }
 
 checked_text! {
-    /// Who measured: a program, class or host. Defaults to [`DEFAULT_SOURCE`].
+    /// The origin of a measurement: a program, class or host. Defaults to [`DEFAULT_SOURCE`].
     Source, "source", check_name
 }
 

@@ -1,10 +1,10 @@
-//! Tests of the probe, in processes of their own where limits are set.
+//! Tests of the probe. Those that set limits run in a separate process.
 #![expect(unsafe_code, reason = "limits are set by a function of the C library")]
 
 use super::{Resource, Resources, new_context};
 use std::process::{Command, Output};
 
-/// Tells this program, started again, which limit to set and how much more it may take.
+/// Tells the child process which limit to set and how much of the resource is left.
 const LIMIT: &str = "ZIBRATO_TEST_LIMIT";
 
 #[test]
@@ -32,7 +32,7 @@ fn too_much_of_anything_is_refused_with_its_name_and_a_remedy() {
     assert!(refused.to_string().contains("ulimit -v"), "{refused}");
 }
 
-/// The limit is compared, and nothing is taken: one byte decides.
+/// The limit is only compared, so one byte makes the difference.
 #[test]
 fn an_address_space_smaller_than_needed_is_refused_with_both_sizes() {
     let needed = Resources::address_space_of(8, 128 << 20);
@@ -63,14 +63,14 @@ fn little_address_space_ends_no_program() {
     }
 }
 
-/// Runs the test `limited` alone, with so much left of something.
+/// Runs only the test `limited`, with this much left of a resource.
 fn with_limit(what: &str, left: u64) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "resources::tests::limited", "--nocapture"]);
     command.env(LIMIT, format!("{what} {left}")).output().unwrap()
 }
 
-/// What runs under the limit.
+/// The part that runs under the limit.
 #[test]
 fn limited() {
     let Ok(limit) = std::env::var(LIMIT) else { return };

@@ -1,7 +1,7 @@
-//! Threads that do nothing but exist, to find out whether the system gives any.
+//! Starts threads that do nothing, to find out whether the system allows them.
 //!
-//! They are the C library's, because those of the standard library may never begin in a forked
-//! child.
+//! They are threads of the C library, because those of the standard library may never start in a
+//! forked child.
 #![expect(unsafe_code, reason = "pthread_create is a function of the C library")]
 
 use std::ffi::c_void;
@@ -10,16 +10,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, ptr};
 
-/// How long is waited for the system to count an ended thread no more. It takes microseconds.
+/// Maximum time to wait until the system no longer counts an ended thread. It usually takes
+/// microseconds.
 const DEADLINE: Duration = Duration::from_millis(100);
 
-/// What the system calls a thread; 0 where it has no such name.
+/// The system's id of a thread; 0 if it has none.
 pub(crate) type Task = libc::pid_t;
 
-/// Closed while it is locked. Each thread that passes leaves its name.
+/// A barrier: threads wait while it is locked. Each thread that passes adds its id.
 type Gate = Mutex<Vec<Task>>;
 
-/// Has `count` threads exist at the same time, and ends them.
+/// Starts `count` threads that exist at the same time, and ends them.
 pub(super) fn probe(count: usize) -> io::Result<()> {
     let gate = Arc::new(Gate::default());
     let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,8 +36,8 @@ pub(super) fn probe(count: usize) -> io::Result<()> {
     begun
 }
 
-/// Waits until the system no longer counts these threads, which have been joined: it does so for a
-/// little longer than they can be waited for, and whoever begins a thread meanwhile may be refused.
+/// Waits until the system no longer counts these threads, which have been joined. It counts them
+/// for some microseconds more, and starting another thread may fail in the meantime.
 pub(crate) fn wait_until_uncounted(ended: &[Task]) {
     let since = Instant::now();
     while ended.iter().any(|task| is_there(*task)) && since.elapsed() < DEADLINE {
@@ -68,10 +69,10 @@ extern "C" fn pass(gate: *mut c_void) -> *mut c_void {
     ptr::null_mut()
 }
 
-/// What the system calls the calling thread.
+/// The system's id of the calling thread.
 #[cfg(target_os = "linux")]
 pub(crate) fn this_task() -> Task {
-    // SAFETY: it takes nothing and cannot fail.
+    // SAFETY: it has no arguments and cannot fail.
     unsafe { libc::syscall(libc::SYS_gettid) as Task }
 }
 

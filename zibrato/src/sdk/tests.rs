@@ -285,15 +285,15 @@ fn levels_that_are_filtered_out_are_not_recorded() {
 #[test]
 fn settings_that_cannot_be_are_refused() {
     for (builder, part) in [
-        (Zibrato::builder().host(""), "\"\" is no host"),
-        (Zibrato::builder().host("no such host"), "is no host"),
-        (Zibrato::builder().host("tcp://127.0.0.1"), "is no host"),
-        (Zibrato::builder().host("127.0.0.1:5550"), "is no host"),
+        (Zibrato::builder().host(""), "\"\" is not a host"),
+        (Zibrato::builder().host("no such host"), "is not a host"),
+        (Zibrato::builder().host("tcp://127.0.0.1"), "is not a host"),
+        (Zibrato::builder().host("127.0.0.1:5550"), "is not a host"),
         (Zibrato::builder().port(0), "port 0"),
         (Zibrato::builder().port(65_535), "port 65535"),
         (Zibrato::builder().source("a|b"), "`|`"),
         (Zibrato::builder().levels(["info", ""]), "is empty"),
-        (Zibrato::builder().interval(Duration::ZERO), "interval of 0ns"),
+        (Zibrato::builder().interval(Duration::ZERO), "interval 0ns"),
     ] {
         let error = builder.build().unwrap_err().to_string();
         assert!(error.contains(part), "{error}");

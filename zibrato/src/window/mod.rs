@@ -1,8 +1,8 @@
-//! What a worker or an intake folds between two flushes.
+//! Windows: the measurements of an interval, aggregated by series.
 //!
-//! Pure: bytes and times are arguments. A window belongs to the wall clock: with a length of 60 s
-//! it reaches from one full minute to the next. Its stamp is its start, as carbon-aggregator and
-//! python-librato's aggregator do (`t - t mod period`), so that no point lies in the future.
+//! Pure: bytes and times are arguments. Windows are aligned to the wall clock: with a length of 60
+//! s each one is a full minute. Its timestamp is its start (`t - t mod period`), as in
+//! carbon-aggregator and python-librato's aggregator, so that no point is in the future.
 
 mod series;
 mod windows;
@@ -20,23 +20,23 @@ use series::Key;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// The name under which series beyond the limit are folded together.
+/// The name of the series that sums up all series beyond the limit.
 pub const OVERFLOW_NAME: &str = "_overflow";
 
-/// The most series of a window, whatever limit it is given. The place of each is a `u32`.
+/// Upper limit on the number of series of a window, because the index of each is a `u32`.
 const MOST_SERIES: usize = u32::MAX as usize - 16;
 
-/// The most octaves that the sketch of one timer has. No clock measures more.
+/// Maximum number of octaves in the sketch of one timer. Real durations do not span more.
 const MAX_OCTAVES: usize = 64;
 
-/// When timers have so many octaves for each series that there may be, none has more than
-/// [`FEW_OCTAVES`] from then on. Only nonsense is so wide.
+/// Maximum average number of octaves, per series that a window may have. Beyond it, each sketch is
+/// reduced to [`FEW_OCTAVES`]. Only invalid data is this wide.
 const MANY_OCTAVES: usize = 2;
 
-/// What is left of a sketch then: the longest times.
+/// Number of octaves of a reduced sketch: those of the longest times.
 const FEW_OCTAVES: usize = 2;
 
-/// The measurements of one interval, folded by series.
+/// The measurements of one interval, aggregated by series.
 ///
 /// ```
 /// use zibrato::window::{Fold, Window};
@@ -54,14 +54,14 @@ pub struct Window {
     length_ms: u64,
     max_series: usize,
     hasher: RandomState,
-    /// Where each stands in `series`; so the table, which is never quite full, is a small one.
+    /// Indexes into `series`, which keep this table small.
     places: HashTable<u32>,
     series: Vec<Series>,
     /// Octaves of all timers' sketches.
     octaves: usize,
-    /// Readings that a sketch does not tell apart any more.
+    /// Readings that were merged into a higher bucket of a reduced sketch.
     collapsed: u64,
-    /// The source that was folded last; most often the next one too.
+    /// The source of the last entry, which is usually that of the next one.
     source: Arc<str>,
     folded: u64,
     overflowed: u64,
@@ -69,8 +69,8 @@ pub struct Window {
 }
 
 impl Window {
-    /// An empty window that starts at `start_ms` (unix milliseconds). Beyond `max_series` series,
-    /// new names fold into [`OVERFLOW_NAME`].
+    /// An empty window that starts at `start_ms` (Unix milliseconds). After `max_series` series,
+    /// new names are added to [`OVERFLOW_NAME`].
     #[must_use]
     pub fn new(start_ms: u64, length_ms: u64, max_series: usize) -> Self {
         let max_series = max_series.min(MOST_SERIES);
@@ -90,68 +90,68 @@ impl Window {
         }
     }
 
-    /// When the window starts, in unix milliseconds. It is the window's stamp.
+    /// The start of the window, in Unix milliseconds. It is the window's timestamp.
     #[must_use]
     pub const fn start_ms(&self) -> u64 {
         self.start_ms
     }
 
-    /// The stamp in whole unix seconds.
+    /// The timestamp in whole Unix seconds.
     #[must_use]
     pub const fn stamp(&self) -> u64 {
         self.start_ms / 1000
     }
 
-    /// How long the window is, in milliseconds.
+    /// The length of the window, in milliseconds.
     #[must_use]
     pub const fn length_ms(&self) -> u64 {
         self.length_ms
     }
 
-    /// When the window ends, in unix milliseconds.
+    /// The end of the window, in Unix milliseconds.
     #[must_use]
     pub const fn end_ms(&self) -> u64 {
         self.start_ms.saturating_add(self.length_ms)
     }
 
-    /// How many series the window holds.
+    /// Number of series.
     #[must_use]
     pub fn len(&self) -> usize {
         self.series.len()
     }
 
-    /// Whether the window holds nothing.
+    /// Whether the window is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }
 
-    /// How many entries and lines were folded in.
+    /// Number of entries and lines that were added.
     #[must_use]
     pub const fn folded(&self) -> u64 {
         self.folded
     }
 
-    /// How many of them went to [`OVERFLOW_NAME`], because the window was full.
+    /// Number of them that were added to [`OVERFLOW_NAME`], because the window was full.
     #[must_use]
     pub const fn overflowed(&self) -> u64 {
         self.overflowed
     }
 
-    /// How many readings of timers were put together with longer ones, because the window's sketches
-    /// were too wide. Their count, sum, least and greatest are as exact as ever.
+    /// Number of timer readings that were merged with longer ones, because the window's sketches
+    /// were too wide. Count, sum, min and max stay exact.
     #[must_use]
     pub const fn collapsed(&self) -> u64 {
         self.collapsed
     }
 
-    /// The source and the name that were the first to find the window full.
+    /// Source and name of the first series that did not fit into the window.
     #[must_use]
     pub fn offender(&self) -> Option<(&str, &str)> {
         self.offender.as_ref().map(|(source, name)| (&**source, &**name))
     }
 
-    /// Folds every entry of a batch in; `refused` is told of each one that may not be.
+    /// Adds every entry of a batch; calls `refused` for each invalid one.
     pub fn fold_batch(&mut self, batch: &BatchReader<'_>, mut refused: impl FnMut(EntryError)) {
         for entry in batch.entries() {
             match entry {
@@ -161,7 +161,7 @@ impl Window {
         }
     }
 
-    /// Folds one entry in.
+    /// Adds one entry.
     pub fn fold_entry(&mut self, source: &str, entry: &Entry<'_>) {
         let kind = entry.value.kind();
         self.fold(kind, entry.name, source, entry.tags.clone(), |fold| {
@@ -185,7 +185,7 @@ impl Window {
         });
     }
 
-    /// Folds one line in.
+    /// Adds one line.
     pub fn fold_line(&mut self, line: &Line<'_>) {
         self.fold(line.kind, line.name, line.source, Tags::default(), |fold| {
             match (line.value, fold) {

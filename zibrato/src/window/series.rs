@@ -1,4 +1,4 @@
-//! One series of a window, and how it is found by what tells it apart.
+//! One series of a window, and its key.
 
 use crate::measurement::{Gauge, Kind};
 use crate::summary::Summary;
@@ -7,30 +7,30 @@ use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// The most distinct members that one set keeps in one window; further ones are not told apart.
+/// Maximum number of distinct members of a set in one window; further ones are ignored.
 pub const MAX_SET_MEMBERS: usize = 100_000;
 
-/// What a backend keeps apart, kind, name, source and tags, with its readings of one window.
+/// A series, which is identified by kind, name, source and tags, with its readings in one window.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Series {
-    /// What was measured.
+    /// The name.
     pub name: Box<str>,
-    /// Who measured.
+    /// The source.
     pub source: Arc<str>,
-    /// What else tells the series apart, ascending by tag.
+    /// Tags, in ascending order.
     pub tags: Box<[(Box<str>, Box<str>)]>,
     /// The readings.
     pub value: Fold,
 }
 
-/// The readings of one series, folded.
+/// The aggregated readings of one series.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Fold {
     /// The sum of a counter.
     Counter(f64),
-    /// The readings of a gauge; `None` only when a batch named the gauge without a reading.
+    /// The readings of a gauge; `None` only if a batch contained the gauge without a reading.
     Gauge(Option<Gauge>),
     /// The distinct members of a set.
     Set(BTreeSet<Box<str>>),
@@ -48,7 +48,7 @@ impl Fold {
         }
     }
 
-    /// How many octaves its sketch has.
+    /// Number of octaves in its sketch.
     pub(super) fn octaves(&self) -> usize {
         match self {
             Self::Counter(_) | Self::Gauge(_) | Self::Set(_) => 0,
@@ -56,7 +56,7 @@ impl Fold {
         }
     }
 
-    /// What kind of series it is.
+    /// The kind of the series.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -68,7 +68,7 @@ impl Fold {
     }
 }
 
-/// What tells a series apart, borrowed from wherever it stands.
+/// The key of a series, borrowed from an entry or a line.
 #[derive(Clone, Copy)]
 pub(super) struct Key<'a> {
     pub(super) kind: Kind,
@@ -89,7 +89,7 @@ impl Hash for Key<'_> {
     }
 }
 
-/// Hashes a series as its key hashes.
+/// Hashes a series in the same way as its key.
 pub(super) struct KeyHash<'a>(&'a Series);
 
 impl Hash for KeyHash<'_> {
@@ -132,8 +132,8 @@ impl Series {
     }
 }
 
-/// The tags in ascending order, so that the order in which a publisher wrote them tells nothing
-/// apart. Of a tag that stands twice, the later one counts.
+/// The tags in ascending order, so that their order in an entry does not matter. If a tag is given
+/// twice, the later value applies.
 pub(super) fn ordered<'a>(tags: Tags<'a>) -> Vec<(&'a str, &'a str)> {
     let mut all: Vec<_> = tags.collect();
     if !all.is_sorted_by(|a, b| a.0 < b.0) {

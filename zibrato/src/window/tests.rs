@@ -1,4 +1,4 @@
-//! Folding is adding, whatever way the measurements come; windows are flushed once.
+//! All forms of measurements aggregate to the same sums; each window is flushed once.
 
 use super::{Fold, OVERFLOW_NAME, Window, Windows};
 use crate::measurement::Gauge;
@@ -147,7 +147,7 @@ fn a_clock_that_is_set_back_holds_nothing_up() {
     assert_eq!(windows.due(3_611_000).len(), 1);
     assert_eq!(windows.at(5_000, 5_000).start_ms(), 0);
     assert_eq!(windows.due(10_250).len(), 1);
-    // Nor does it hold up a window that was open when it was.
+    // Nor does it delay a window that was open then.
     windows.at(3_600_000, 3_600_000);
     windows.at(20_000, 20_000);
     windows.at(30_000, 20_000);
@@ -156,7 +156,7 @@ fn a_clock_that_is_set_back_holds_nothing_up() {
 }
 
 proptest! {
-    /// Whatever is cut into windows, each reading is in exactly one of them.
+    /// Each reading is in exactly one window, however the windows are cut.
     #[test]
     fn no_reading_is_lost_or_counted_twice(
         readings in prop::collection::vec((0..3_u8, 0..2_000_u64, 0..3_000_u64), 1..200),
@@ -207,7 +207,7 @@ fn the_sketches_of_nonsense_are_kept_small_and_what_they_lose_is_counted() {
     };
     let (sane, mad) = (of("sane"), of("mad"));
     assert_eq!((sane.count(), sane.sketch().octaves()), (50, 50));
-    // What is exact stays exact, and so do the longest times.
+    // Exact parts stay exact, and the longest times keep their buckets.
     assert_eq!((mad.count(), mad.min(), mad.max()), (1_100, 2_f64.powi(-1_000), 2_f64.powi(499)));
     assert_eq!(mad.quantile(1.0), Some(2_f64.powi(499)));
     assert_eq!(mad.sketch().buckets().map(|(_, n)| n).sum::<u64>(), 1_100);

@@ -1,18 +1,18 @@
-//! The open windows of a worker: which one a message belongs to, and which ones are due.
+//! The open windows of a worker: finds the window of a message, and the windows that are due.
 
 use super::Window;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long after its end a window still takes what was received within it. Messages are on their
-/// way for a moment, and the clocks of two machines are never quite the same.
+/// Grace period after the end of a window, for messages that the broker received before the end.
+/// They take a moment to arrive, and clocks of two machines differ slightly.
 const GRACE_MS: u64 = 250;
 
-/// Windows aligned to the wall clock, each open until shortly after its end.
+/// Windows that are aligned to the wall clock. Each is open until shortly after its end.
 ///
-/// A message belongs to the window of the time at which the *broker* received it. One that comes
-/// when its window is gone belongs to the oldest that is left, so that no window is ever flushed
-/// twice; one from the far future (a clock is wrong) belongs to the current one.
+/// The time at which the *broker* received a message determines its window. If that window is
+/// already flushed, the message is added to the oldest open one, so that no window is flushed
+/// twice. A message from the far future (a wrong clock) is added to the current window.
 ///
 /// ```
 /// use std::time::Duration;
@@ -27,7 +27,7 @@ pub struct Windows {
     length_ms: u64,
     max_series: usize,
     open: BTreeMap<u64, Window>,
-    /// Windows that start before this moment are gone.
+    /// Windows that start before this time are flushed.
     gone_until_ms: u64,
     late: u64,
 }
@@ -40,12 +40,12 @@ impl Windows {
         Self { length_ms, max_series, open: BTreeMap::new(), gone_until_ms: 0, late: 0 }
     }
 
-    /// The window for a message that the broker received at `received_ms`, seen at `now_ms`; both
-    /// in unix milliseconds.
+    /// The window for a message that the broker received at `received_ms`. `now_ms` is the current
+    /// time; both are Unix milliseconds.
     pub fn at(&mut self, received_ms: u64, now_ms: u64) -> &mut Window {
         let current = self.start_of(now_ms);
         if self.gone_until_ms > current.saturating_add(self.length_ms) {
-            // The clock was set back; holding on would keep everything until it has caught up.
+            // The clock was set back. Waiting until it catches up would keep everything.
             self.gone_until_ms = current;
         }
         let mut start = self.start_of(received_ms);
@@ -60,8 +60,8 @@ impl Windows {
         self.open.entry(start).or_insert_with(|| Window::new(start, length_ms, max_series))
     }
 
-    /// Takes the windows that ended, with a quarter of a second's grace, before `now_ms`; the
-    /// oldest first; and those that lie in the future, because the clock was set back.
+    /// Removes and returns the windows that ended at least a quarter of a second before `now_ms`,
+    /// the oldest first, and those in the future, because the clock was set back.
     pub fn due(&mut self, now_ms: u64) -> Vec<Window> {
         let ended = now_ms.saturating_sub(GRACE_MS);
         let open_from = self.start_of(ended);
@@ -73,26 +73,26 @@ impl Windows {
         due.into_values().chain(ahead.into_values()).collect()
     }
 
-    /// Takes all windows, also those that have not ended: for the last flush.
+    /// Removes and returns all windows, for the last flush.
     pub fn drain(&mut self) -> Vec<Window> {
         std::mem::take(&mut self.open).into_values().collect()
     }
 
-    /// When [`due`](Self::due) will next give something, if it gives nothing at `now_ms`: the end
-    /// of the current window and the grace, in unix milliseconds.
+    /// The next time at which [`due`](Self::due) can return a window, if there is none at `now_ms`:
+    /// the end of the current window plus the grace period, in Unix milliseconds.
     #[must_use]
     pub const fn next_due_ms(&self, now_ms: u64) -> u64 {
         let open_from = self.start_of(now_ms.saturating_sub(GRACE_MS));
         open_from.saturating_add(self.length_ms).saturating_add(GRACE_MS)
     }
 
-    /// How many series the open windows hold.
+    /// Number of series in the open windows.
     #[must_use]
     pub fn series(&self) -> usize {
         self.open.values().map(Window::len).sum()
     }
 
-    /// How many messages came when their window was gone.
+    /// Number of messages that arrived after their window was flushed.
     #[must_use]
     pub const fn late(&self) -> u64 {
         self.late

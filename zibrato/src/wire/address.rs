@@ -6,7 +6,7 @@
 pub enum Endpoint {
     /// Publishers push.
     Publishers,
-    /// Workers subscribe, and publishers hear what was taken.
+    /// Workers subscribe, and publishers receive acknowledgements.
     Subscribers,
     /// Workers fetch from the journal.
     Replay,
@@ -18,7 +18,7 @@ impl Endpoint {
     /// All endpoints, in the order of their ports.
     pub const ALL: [Self; 4] = [Self::Publishers, Self::Subscribers, Self::Replay, Self::Legacy];
 
-    /// Its port, counted from the broker's.
+    /// Its port, as an offset from the broker's `--port`.
     #[must_use]
     pub const fn offset(self) -> u16 {
         match self {
@@ -40,8 +40,8 @@ impl Endpoint {
         }
     }
 
-    /// Its address in the folder that a host like `ipc:///run/zibrato` names; `None` for any
-    /// other host, and for a folder that is too long a path for a socket.
+    /// Its address in the folder of a host such as `ipc:///run/zibrato`. `None` for any other host,
+    /// or if the path is too long for a socket.
     ///
     /// ```
     /// use zibrato::wire::Endpoint;
@@ -58,10 +58,11 @@ impl Endpoint {
     }
 }
 
-/// What a host begins with that is a folder of this machine.
+/// Prefix of a host that is a folder on this machine.
 const IPC: &str = "ipc://";
 
-/// The longest folder: a socket's path may have 107 bytes, and the longest name and a slash take 17.
+/// Maximum length of the folder: the path of a socket may have 107 bytes, of which the longest file
+/// name and a slash take 17.
 const MAX_FOLDER_BYTES: usize = 90;
 
 #[cfg(test)]

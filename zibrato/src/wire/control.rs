@@ -1,4 +1,4 @@
-//! What the broker tells publishers: which levels are wanted, and what it has safely taken.
+//! Control messages from the broker to publishers: wanted levels and acknowledgements.
 
 use super::frame::PublisherId;
 use super::msgpack::{self, Malformed};
@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The topic under which the wanted levels are published, on change and every second.
 pub const LEVELS_TOPIC: &str = "zb!levels";
 
-/// What the topics of acknowledgements begin with; the publisher's id in hex follows.
+/// Prefix of the topics of acknowledgements; the publisher's id in hex follows.
 pub const ACK_PREFIX: &str = "zb!ack|";
 
-/// The most levels or acknowledgements that one message may carry.
+/// Maximum number of levels or acknowledgements in one message.
 const MAX_ITEMS: u32 = 10_000;
 
 /// The topic under which one publisher's batches are acknowledged.
@@ -20,7 +20,8 @@ pub fn ack_topic(publisher: PublisherId) -> String {
     format!("{ACK_PREFIX}{publisher}")
 }
 
-/// The levels that somebody wants, as the broker publishes them under [`LEVELS_TOPIC`].
+/// The wanted levels, which have a subscriber or a cursor. The broker publishes them under
+/// [`LEVELS_TOPIC`].
 ///
 /// ```
 /// use zibrato::wire::WantedLevels;
@@ -32,14 +33,14 @@ pub fn ack_topic(publisher: PublisherId) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct WantedLevels {
-    /// Somebody wants every level, whatever its name. On the wire, an item `*`.
+    /// Whether all levels are wanted. On the wire, this is an item `*`.
     pub all: bool,
     /// The levels that are wanted by name.
     pub levels: BTreeSet<Level>,
 }
 
 impl WantedLevels {
-    /// Whether somebody wants `level`.
+    /// Whether `level` is wanted.
     #[must_use]
     pub fn wants(&self, level: &str) -> bool {
         self.all || self.levels.contains(level)
@@ -60,7 +61,7 @@ impl WantedLevels {
     /// Reads the body of the message.
     ///
     /// # Errors
-    /// [`ControlError`] when it is not an array of levels.
+    /// [`ControlError`] if it is not an array of levels.
     pub fn decode(mut body: &[u8]) -> Result<Self, ControlError> {
         let mut wanted = Self::default();
         for _ in 0..items(msgpack::read_array(&mut body)?)? {
@@ -75,11 +76,12 @@ impl WantedLevels {
     }
 }
 
-/// What the broker has safely taken from one publisher, as it publishes it under [`ack_topic`].
+/// Acknowledgement: the batches of one publisher that the broker has stored. Published under
+/// [`ack_topic`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct Ack {
-    /// For each level the highest sequence taken.
+    /// The highest acknowledged sequence of each level.
     pub sequences: BTreeMap<String, u64>,
 }
 
@@ -99,7 +101,7 @@ impl Ack {
     /// Reads the body of the message.
     ///
     /// # Errors
-    /// [`ControlError`] when it is not a map of level to sequence.
+    /// [`ControlError`] if it is not a map of level to sequence.
     pub fn decode(mut body: &[u8]) -> Result<Self, ControlError> {
         let mut ack = Self::default();
         for _ in 0..items(msgpack::read_map(&mut body)?)? {
@@ -115,14 +117,14 @@ fn items(count: u32) -> Result<u32, ControlError> {
     if count > MAX_ITEMS { Err(ControlError::TooMany) } else { Ok(count) }
 }
 
-/// Why a control message was refused.
+/// Why a control message was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// A level in it may not be.
+    /// It contains an invalid level.
     #[error("a control message contains an invalid level")]
     Level,
-    /// It is not MessagePack of the right shape.
+    /// It is not MessagePack of the expected structure.
     #[error("a control message is not valid MessagePack of the expected structure")]
     Malformed,
     /// It has more than 10,000 items.

@@ -1,10 +1,10 @@
-//! The outer frames of a message: topic, id and stamp; and what a message is, by its frames.
+//! The outer frames of a message (topic, id and stamp), and the kind of a message by its frames.
 
 use crate::measurement::{TextProblem, check_level};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
-/// What the topic of a version 1 batch begins with.
+/// Prefix of the topic of a version 1 batch.
 pub const BATCH_PREFIX: &str = "zb1|";
 
 /// The topic of a level's batches, and the prefix by which they are subscribed.
@@ -31,7 +31,7 @@ pub fn line_topic(level: &str) -> String {
 /// The level in a batch's topic frame.
 ///
 /// # Errors
-/// [`FrameError`] when the topic is not `zb1|<level>|` with a level that may be.
+/// [`FrameError`] if the topic is not `zb1|<level>|` with a valid level.
 pub fn topic_level(topic: &[u8]) -> Result<&str, FrameError> {
     let text = std::str::from_utf8(topic).map_err(|_| FrameError::Topic)?;
     let Some(rest) = text.strip_prefix(BATCH_PREFIX) else {
@@ -50,13 +50,13 @@ fn version(topic: &str) -> Option<u32> {
     topic.strip_prefix("zb")?.split_once('|')?.0.parse().ok()
 }
 
-/// Who pushes: sixteen random bytes, chosen anew by each process at start.
+/// Identity of a publisher: sixteen random bytes that each process chooses at start.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct PublisherId(pub [u8; 16]);
 
 impl PublisherId {
-    /// A new identity. It has to differ from all others, not to be hard to guess.
+    /// A new identity. It must be unique; it need not be unpredictable.
     #[must_use]
     pub fn random() -> Self {
         // The standard library seeds these hashers from the system's randomness.
@@ -80,21 +80,21 @@ impl fmt::Debug for PublisherId {
     }
 }
 
-/// Frame 1 of a batch: who sent it, and which one it is.
+/// Frame 1 of a batch: its publisher and its sequence number.
 ///
-/// A publisher numbers the batches of each level 1, 2, 3 …; whoever takes batches remembers the
-/// highest per publisher and level, and drops what it already took.
+/// A publisher numbers the batches of each level 1, 2, 3 …. Receivers remember the highest number
+/// per publisher and level, and drop batches that they have already received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct BatchId {
-    /// Who sent the batch.
+    /// The publisher of the batch.
     pub publisher: PublisherId,
-    /// Its number among the publisher's batches of this level, from 1.
+    /// Its number among the publisher's batches of this level, starting at 1.
     pub sequence: u64,
 }
 
 impl BatchId {
-    /// How many bytes the frame has.
+    /// Length of the frame, in bytes.
     pub const BYTES: usize = 24;
 
     /// The frame.
@@ -106,7 +106,7 @@ impl BatchId {
     /// Reads the frame.
     ///
     /// # Errors
-    /// [`FrameError::Length`] when it does not have 24 bytes.
+    /// [`FrameError::Length`] if it is not 24 bytes long.
     pub fn decode(frame: &[u8]) -> Result<Self, FrameError> {
         let Some((publisher, sequence)) = frame.split_first_chunk::<16>() else {
             return Err(Self::wrong(frame));
@@ -120,19 +120,19 @@ impl BatchId {
     }
 }
 
-/// Frame 2 of a batch, added by the broker: where it stands in the broker's order, and when it
-/// came.
+/// Frame 2 of a batch, added by the broker: its offset and the time when it was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct Stamp {
     /// The journal offset; without a journal, a count since the broker started.
     pub offset: u64,
-    /// When the broker received the batch, in unix milliseconds. Decides the window it belongs to.
+    /// When the broker received the batch, in Unix milliseconds. It determines the window of the
+    /// batch.
     pub received_ms: u64,
 }
 
 impl Stamp {
-    /// How many bytes the frame has.
+    /// Length of the frame, in bytes.
     pub const BYTES: usize = 16;
 
     /// The frame.
@@ -144,7 +144,7 @@ impl Stamp {
     /// Reads the frame.
     ///
     /// # Errors
-    /// [`FrameError::Length`] when it does not have 16 bytes.
+    /// [`FrameError::Length`] if it is not 16 bytes long.
     pub fn decode(frame: &[u8]) -> Result<Self, FrameError> {
         let Some((offset, received)) = frame.split_first_chunk::<8>() else {
             return Err(Self::wrong(frame));
@@ -165,11 +165,11 @@ fn pair<const N: usize, const M: usize>(head: [u8; N], tail: u64) -> [u8; M] {
     frame
 }
 
-/// A whole message, told apart by its frames.
+/// A whole message, classified by its frames.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Message<'a> {
-    /// A batch, as a publisher sends it (no stamp) or as the broker hands it on.
+    /// A batch, from a publisher (without a stamp) or from the broker.
     Batch {
         /// The level, from the topic.
         level: &'a str,
@@ -184,10 +184,10 @@ pub enum Message<'a> {
     Lines(&'a [u8]),
 }
 
-/// Tells what a multipart message is, without parsing a batch's body.
+/// Classifies a multipart message, without parsing the body of a batch.
 ///
 /// # Errors
-/// [`FrameError`] when the frames are neither a batch nor lines.
+/// [`FrameError`] if the frames are neither a batch nor lines.
 pub fn message<'a>(frames: &[&'a [u8]]) -> Result<Message<'a>, FrameError> {
     match *frames {
         [line] => Ok(Message::Lines(line)),
@@ -208,23 +208,24 @@ pub fn message<'a>(frames: &[&'a [u8]]) -> Result<Message<'a>, FrameError> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// A line has one frame, a batch three from a publisher and four from a broker.
+    /// The number of frames is wrong: lines have one frame, a batch has three from a publisher and
+    /// four from a broker.
     #[error("a message has 1, 3 or 4 frames, this one has {found}")]
     Count {
-        /// How many it has.
+        /// The number that was found.
         found: usize,
     },
-    /// A frame of fixed length has another.
+    /// A frame of fixed length has another length.
     #[error("the {frame} frame has {expected} bytes, this one has {found}")]
     Length {
         /// Which frame.
         frame: &'static str,
-        /// How many bytes it has to have.
+        /// The expected number of bytes.
         expected: usize,
-        /// How many it has.
+        /// The number that was found.
         found: usize,
     },
-    /// The level in the topic may not be.
+    /// The level in the topic is invalid.
     #[error("the level in the topic {problem}")]
     Level {
         /// What is wrong with it.
@@ -242,7 +243,7 @@ pub enum FrameError {
 }
 
 impl FrameError {
-    /// A constant word for the reason, as counters are labelled with it.
+    /// The reason as a constant word, the label of counters.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {

@@ -1,4 +1,5 @@
-//! The line of Zibrato 0.2, kept for ever: `level|mtype|name|value|timestamp|source`.
+//! The line format of Zibrato 0.2, which will not change:
+//! `level|mtype|name|value|timestamp|source`.
 
 mod bars;
 mod error;
@@ -11,7 +12,7 @@ use bars::Bars;
 pub use error::LineError;
 use std::fmt::{self, Write as _};
 
-/// The largest moment a line may name: the year 9999, in unix seconds.
+/// The latest timestamp of a line: the end of the year 9999, in Unix seconds.
 const MAX_TIMESTAMP: f64 = 253_402_300_800.0;
 
 /// One measurement as a line.
@@ -25,17 +26,17 @@ const MAX_TIMESTAMP: f64 = 253_402_300_800.0;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "the six fields are fixed by the wire")]
 pub struct Line<'a> {
-    /// Routes the line.
+    /// The level, which routes the line.
     pub level: &'a str,
     /// What kind of reading it is.
     pub kind: Kind,
-    /// What was measured.
+    /// The name.
     pub name: &'a str,
     /// The reading.
     pub value: LineValue<'a>,
-    /// When, in unix seconds by the sender's clock.
+    /// The time of the reading, in Unix seconds of the sender's clock.
     pub timestamp: f64,
-    /// Who measured. Defaults to `not_specified` when the field is empty.
+    /// The source. Defaults to `not_specified` if the field is empty.
     pub source: &'a str,
 }
 
@@ -55,7 +56,7 @@ impl<'a> Line<'a> {
     /// Blanks around a number are allowed, as Python Zibrato's worker allowed them.
     ///
     /// # Errors
-    /// [`LineError`] names the field that is wrong.
+    /// [`LineError`] names the invalid field.
     pub fn decode(line: &'a [u8]) -> Result<Self, LineError> {
         let text = std::str::from_utf8(line).map_err(|_| LineError::Encoding)?;
         let bars = Bars::find(line);
@@ -101,7 +102,7 @@ impl<'a> Line<'a> {
         check_name(self.source).map_err(LineError::Source)
     }
 
-    /// When the reading was taken, in unix milliseconds.
+    /// The time of the reading, in Unix milliseconds.
     #[must_use]
     pub fn timestamp_ms(&self) -> u64 {
         (self.timestamp * 1e3).round() as u64
@@ -109,7 +110,7 @@ impl<'a> Line<'a> {
 }
 
 fn number(text: &str) -> Option<f64> {
-    // Most are short and whole; up to 2^53 that is exact.
+    // Most numbers are short and whole; they are exact up to 2^53.
     if matches!(text.len(), 1..=15) {
         let digit = |number: u64, byte: u8| {
             let digit = byte.wrapping_sub(b'0');
@@ -146,8 +147,8 @@ fn write_number(f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result {
     }
 }
 
-/// The lines of one frame, each decoded; empty ones are skipped. A bad line does not harm its
-/// neighbours.
+/// Decodes the lines of one frame; empty ones are skipped. An invalid line does not affect the
+/// others.
 pub fn lines(frame: &[u8]) -> impl Iterator<Item = Result<Line<'_>, LineError>> {
     let trimmed = frame.split(|byte| *byte == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
     trimmed.filter(|line| !line.is_empty()).map(Line::decode)

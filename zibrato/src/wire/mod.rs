@@ -1,7 +1,7 @@
-//! What passes between publishers, broker and workers: lines, batches and control messages.
+//! The messages between publishers, broker and workers: lines, batches and control messages.
 //!
-//! Everything here is pure: bytes in, values out, and back. `docs/protocol.md` in the repository
-//! draws each frame byte by byte.
+//! Everything here is pure: it converts bytes to values and back. `docs/protocol.md` in the
+//! repository draws each frame byte by byte.
 //!
 //! ```text
 //! line      level|mtype|name|value|timestamp|source                    one frame, UTF-8
@@ -44,8 +44,9 @@ pub use replay::{
     ResetTo,
 };
 
-/// The largest frame that publishers send and that brokers and workers accept: 4 MiB.
+/// Maximum size of a frame: 4 MiB. Publishers send no larger ones, and brokers and workers accept
+/// none.
 pub const MAX_FRAME_BYTES: usize = 4 << 20;
 
-/// The size at which a publisher closes a batch and begins the next: 256 KiB.
+/// The size at which a publisher ends a batch and begins the next one: 256 KiB.
 pub const BATCH_TARGET_BYTES: usize = 256 << 10;

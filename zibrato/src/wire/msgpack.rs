@@ -1,18 +1,18 @@
-//! The few MessagePack forms the protocol uses, read from hostile bytes without trusting a length.
+//! The MessagePack forms that the protocol uses, read from untrusted bytes.
 //!
-//! Writing goes through `rmp`. Reading is a cursor over a borrowed slice: every length is checked
-//! against the bytes that are really there before anything is done with it, and nesting is bounded.
+//! `rmp` writes. Reading is a cursor over a borrowed slice: every length is checked against the
+//! available bytes before it is used, and nesting is bounded.
 
 use rmp::Marker;
 
-/// The bytes are not MessagePack of the expected shape, or end too early.
+/// The bytes are not MessagePack of the expected structure, or end too early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// How deep unknown values may nest before they are refused.
+/// Maximum nesting depth of unknown values.
 const MAX_DEPTH: u32 = 32;
 
-// Writing to a Vec cannot fail; `rmp` returns a Result because it writes to anything.
+// Writing to a `Vec` cannot fail; `rmp` returns a `Result` because it supports any writer.
 macro_rules! write_with {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) = $with:expr;)*) => {$(
         $(#[$doc])*
@@ -30,7 +30,7 @@ write_with! {
     double(value: f64) = rmp::encode::write_f64;
 }
 
-// Most numbers of a batch are so small that they are a byte, which is themselves.
+// Most numbers of a batch are below 128, and are encoded as one byte of that value.
 
 #[inline]
 pub(crate) fn unsigned(to: &mut Vec<u8>, value: u64) {
@@ -125,7 +125,7 @@ pub(crate) fn read_text<'a>(from: &mut &'a [u8]) -> Result<&'a str, Malformed> {
     std::str::from_utf8(take(from, length as usize)?).map_err(|_| Malformed)
 }
 
-/// Reads any number as a double. NaN and infinities come through; the caller judges them.
+/// Reads any number as a double, including NaN and infinities; the caller checks for them.
 pub(crate) fn read_number(from: &mut &[u8]) -> Result<f64, Malformed> {
     Ok(match marker(from)? {
         Marker::F64 => f64::from_be_bytes(fixed(from)?),
@@ -143,7 +143,7 @@ pub(crate) fn read_unsigned(from: &mut &[u8]) -> Result<u64, Malformed> {
     }
 }
 
-/// Reads an integer that fits 32 bits with its sign.
+/// Reads a signed integer of 32 bits.
 pub(crate) fn read_i32(from: &mut &[u8]) -> Result<i32, Malformed> {
     let marker = marker(from)?;
     i32::try_from(integer(marker, from)?).map_err(|_| Malformed)
@@ -165,7 +165,7 @@ fn integer(marker: Marker, from: &mut &[u8]) -> Result<i64, Malformed> {
     })
 }
 
-/// Skips one value of any kind and returns the bytes it had.
+/// Skips one value of any type and returns its bytes.
 pub(crate) fn skip<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
     let start = *from;
     skip_nested(from, MAX_DEPTH)?;
@@ -204,7 +204,8 @@ fn skip_nested(from: &mut &[u8], depth: u32) -> Result<(), Malformed> {
     if values > 0 && depth == 0 {
         return Err(Malformed);
     }
-    // Each value has at least one byte, so a false length runs out of bytes, not of time.
+    // Each value has at least one byte, so a wrong length ends with the input and cannot loop for
+    // long.
     for _ in 0..values {
         skip_nested(from, depth - 1)?;
     }

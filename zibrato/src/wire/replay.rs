@@ -1,4 +1,4 @@
-//! What passes on the replay port: requests for what the journal holds, and the answers.
+//! The messages on the replay port: requests to read the journal, and the answers.
 //!
 //! ```text
 //! request   zb!fetch | zb!commit | zb!release | zb!cursors | zb!reset | zb!delete      frame 0
@@ -12,69 +12,71 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The most cursors that a broker keeps.
+/// Maximum number of cursors that a broker keeps.
 pub const MAX_CURSORS: usize = 1_000;
 
-/// The most levels that one cursor names.
+/// Maximum number of levels of one cursor.
 pub const MAX_CURSOR_LEVELS: usize = 1_000;
 
-/// The largest request: a fetch with the most and longest levels.
+/// Maximum size of a request: a fetch with the maximum number of levels of maximum length.
 pub const MAX_REQUEST_BYTES: usize = 128 << 10;
 
-/// Who reads: a cursor's name, and the process that reads for it.
+/// A reader: the name of its cursor, and the process that reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct Reader {
     /// The name of the cursor, such as `zibrato-carbon`.
     pub name: String,
-    /// A text that no other process has, chosen at start. One process at a time owns a name.
+    /// A unique text that the process chooses at start. Only one process at a time owns a name.
     pub session: String,
 }
 
-/// Asks for the batches after a place.
+/// Requests the batches after a position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct Fetch {
-    /// Who reads.
+    /// The reader.
     #[serde(flatten)]
     pub reader: Reader,
-    /// What to tell another process that wants the same name, such as `web-1, process 42`.
+    /// A description of this process for another one that wants the same name, such as `web-1,
+    /// process 42`.
     #[serde(default)]
     pub about: String,
-    /// The levels to hand out, `*` for every level. The cursor keeps them wanted while the reader
-    /// is away.
+    /// The levels to send, `*` for every level. The cursor keeps them wanted while the reader is
+    /// away.
     pub levels: Vec<String>,
-    /// After which place to begin; `None` means after the cursor.
+    /// The position to begin after; `None` means that of the cursor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Position>,
-    /// How long to wait for batches when there are none, in milliseconds.
+    /// Maximum time to wait for batches if there are none, in milliseconds.
     #[serde(default)]
     pub wait_ms: u64,
-    /// About how many bytes of batches to hand out at most; one batch is always handed out.
+    /// Approximate maximum size of the batches in the answer, in bytes. At least one batch is
+    /// always sent.
     #[serde(default)]
     pub max_bytes: u64,
 }
 
-/// A place in a journal.
+/// A position in a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct Position {
-    /// Which journal; one that is begun anew has another number.
+    /// The number of the journal. A new journal has another number.
     pub journal: u64,
-    /// The offset of the last batch before this place; 0 is the beginning.
+    /// The offset of the last batch before this position; 0 is the beginning.
     pub offset: u64,
 }
 
-/// Where a cursor is to be set.
+/// A new position for a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(clippy::exhaustive_enums, reason = "fixed by the wire")]
 pub enum ResetTo {
-    /// Behind everything: only what comes from now on.
+    /// The end: only batches that arrive from now on are read.
     End,
-    /// After the batch with this offset; 0 is the beginning of what is kept.
+    /// After the batch with this offset; 0 is the beginning of the journal.
     Offset(u64),
-    /// Before the first batch that was received at this time or later, in unix milliseconds.
+    /// Before the first batch that was received at this time or later, in Unix milliseconds.
     Time(u64),
 }
 
@@ -82,39 +84,39 @@ pub enum ResetTo {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "fixed by the wire")]
 pub enum ReplayRequest {
-    /// Hand out batches.
+    /// Send batches.
     Fetch(Fetch),
-    /// Everything up to the place has been delivered.
+    /// Everything up to the position has been delivered.
     Commit(Commit),
-    /// The reader is done for now; another may take the name over.
+    /// The reader ends; another process may use the name.
     Release(Reader),
     /// List the cursors.
     Cursors,
-    /// Set a cursor.
+    /// Move a cursor.
     Reset(Reset),
-    /// Forget a cursor.
+    /// Delete a cursor.
     Delete(Named),
 }
 
-/// Says that everything up to a place has been delivered.
+/// Reports that everything up to a position has been delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct Commit {
-    /// Who has read it.
+    /// The reader that delivered it.
     #[serde(flatten)]
     pub reader: Reader,
-    /// The place.
+    /// The position.
     #[serde(flatten)]
     pub at: Position,
 }
 
-/// Asks to set a cursor.
+/// Requests to move a cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct Reset {
     /// The name of the cursor.
     pub name: String,
-    /// Where to.
+    /// Its new position.
     pub to: ResetTo,
 }
 
@@ -130,17 +132,17 @@ pub struct Named {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "fixed by the wire")]
 pub enum ReplayAnswer {
-    /// The head of batches; they follow, in four frames each.
+    /// The head of an answer with batches, which follow in four frames each.
     Batches(Fetched),
-    /// The cursor stands there now, safe on disk.
+    /// The cursor is at this position, and that is saved on disk.
     Committed(Position),
     /// The name is free.
     Released,
     /// The cursors.
     Cursors(Vec<CursorState>),
-    /// The cursor has been set, to that offset, or deleted.
+    /// The cursor has been moved to this offset, or deleted.
     Done(Done),
-    /// It was not done.
+    /// The request was refused.
     Refused(Refused),
 }
 
@@ -148,26 +150,26 @@ pub enum ReplayAnswer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct Fetched {
-    /// After this place to go on.
+    /// The position to continue after.
     #[serde(flatten)]
     pub next: Position,
-    /// Everything received before this moment (unix milliseconds, the broker's clock) has been
-    /// handed out with this answer and those before; `None` when there is more to fetch.
+    /// The watermark: everything received before this time (Unix milliseconds, the broker's clock)
+    /// has been sent in this answer and earlier ones. `None` if there is more to fetch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complete_until_ms: Option<u64>,
     /// The offset of the last batch in the journal.
     pub end: u64,
-    /// How many batches, of whatever level, should have been there and are gone: retention has
-    /// deleted them, or they were damaged.
+    /// Number of missing batches, of any level: retention has deleted them, or they were damaged.
     #[serde(default)]
     pub gone: u64,
-    /// The name had a cursor once, which was forgotten because nobody read with it for longer than
-    /// batches are kept. It begins anew, and what came in between is not handed out. Told once.
+    /// Whether the broker had deleted the cursor of this name, because nobody read with it for
+    /// longer than batches are kept. A new cursor begins at the end; batches in between are not
+    /// sent. Reported once.
     #[serde(default, skip_serializing_if = "is_false")]
     pub forgotten: bool,
 }
 
-/// What the broker knows of a cursor.
+/// The state of a cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
@@ -178,36 +180,36 @@ pub struct CursorState {
     pub levels: Vec<String>,
     /// Everything up to this offset has been delivered.
     pub offset: u64,
-    /// How many batches, of whatever level, are behind it in the journal.
+    /// Number of batches of any level after it in the journal.
     pub behind: u64,
-    /// How long ago the oldest of them was received, in milliseconds.
+    /// Age of the oldest of these batches, in milliseconds.
     pub lag_ms: u64,
-    /// When it was last heard of, in unix milliseconds.
+    /// Time of the reader's last request, in Unix milliseconds.
     pub heard_ms: u64,
-    /// Batches, of whatever level, that were gone before they were read.
+    /// Number of batches of any level that were deleted or damaged before they were read.
     pub gone: u64,
-    /// Who reads now; empty when nobody does.
+    /// The current reader; empty if there is none.
     pub reader: String,
 }
 
-/// What was done.
+/// The result of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct Done {
-    /// Where the cursor stands, or stood.
+    /// The offset of the cursor, or of the deleted one.
     pub offset: u64,
 }
 
-/// Why a request was not done.
+/// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "fixed by the wire")]
 pub struct Refused {
-    /// A word for programs.
+    /// The reason, for programs.
     pub why: Refusal,
-    /// A sentence for people, which says how to mend it.
+    /// A sentence for people, which says what to do.
     pub text: String,
-    /// With [`Refusal::Owned`]: the other process is connected and was heard of just now, so that
-    /// waiting for the name is of no use. Brokers up to 0.3.0 do not tell.
+    /// With [`Refusal::Owned`]: whether the other process is connected and sent a request recently,
+    /// so that waiting for the name is pointless. Brokers up to 0.3.0 do not send it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub alive: bool,
 }
@@ -222,7 +224,7 @@ const fn is_false(value: &bool) -> bool {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The request is not to be understood, or asks for what cannot be.
+    /// The request is malformed or invalid.
     Malformed,
     /// The broker keeps no journal.
     NoJournal,
@@ -232,24 +234,25 @@ pub enum Refusal {
     TooMany,
     /// There is no cursor of this name.
     Unknown,
-    /// The journal could not be read, or a cursor could not be written to disk.
+    /// The journal cannot be read, or a cursor cannot be written to disk.
     Disk,
-    /// The broker knows the committed place, but cannot write it to disk now. It keeps trying;
-    /// until then a restart of the broker brings the place before it back. The reader goes on.
+    /// The broker has received the committed position but cannot write it to disk. It keeps trying.
+    /// If it restarts before that succeeds, the cursor is at the previous position. The reader
+    /// continues.
     NotSaved,
-    /// A reason that a later version has.
+    /// A reason that this version does not know.
     #[serde(other)]
     Other,
 }
 
-/// The frames are no request, or no answer.
+/// The frames are not a valid request or answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
-    /// The body is not a MessagePack map with what is needed.
+    /// The body is not a MessagePack map with the required keys.
     #[error("a body on the replay port does not have the expected structure: {0}")]
     Body(#[from] rmp_serde::decode::Error),
-    /// The first frame names nothing that is known.
+    /// The topic in the first frame is unknown.
     #[error("the first frame of a message on the replay port is not a known topic")]
     Topic,
 }
@@ -267,7 +270,7 @@ const LIST: &[u8] = b"zb!list";
 const DONE: &[u8] = b"zb!done";
 const REFUSED: &[u8] = b"zb!refused";
 
-/// The body of a message that needs none.
+/// The body of a message without content.
 #[derive(Serialize, Deserialize)]
 struct Nothing {}
 
@@ -294,7 +297,7 @@ impl ReplayRequest {
     /// Reads the two frames.
     ///
     /// # Errors
-    /// [`ReplayError`] when they are no request.
+    /// [`ReplayError`] if they are not a request.
     pub fn decode(topic: &[u8], body: &[u8]) -> Result<Self, ReplayError> {
         Ok(match topic {
             FETCH => Self::Fetch(read(body)?),
@@ -325,7 +328,7 @@ impl ReplayAnswer {
     /// Reads the first two frames.
     ///
     /// # Errors
-    /// [`ReplayError`] when they are no answer.
+    /// [`ReplayError`] if they are not an answer.
     pub fn decode(topic: &[u8], body: &[u8]) -> Result<Self, ReplayError> {
         Ok(match topic {
             BATCHES => Self::Batches(read(body)?),
@@ -341,7 +344,7 @@ impl ReplayAnswer {
 
 fn frames(topic: &[u8], body: &impl Serialize) -> [Vec<u8>; 2] {
     let body = rmp_serde::to_vec_named(body);
-    // Texts and numbers in a Vec: there is nothing that could fail.
+    // Encoding texts and numbers into a `Vec` cannot fail.
     debug_assert!(body.is_ok());
     [topic.to_vec(), body.unwrap_or_default()]
 }

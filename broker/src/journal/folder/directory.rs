@@ -195,7 +195,7 @@ impl Directory {
         if is_ours(&folder) {
             return Ok(folder);
         }
-        Err(format!("{why}; it is back, but has changed: restart this broker to use it as it is"))
+        Err(format!("{why}; it is back with other contents: restart this broker to use them"))
     }
 
     /// Creates an empty segment whose first batch has this offset.

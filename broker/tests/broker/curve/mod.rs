@@ -1,4 +1,4 @@
-//! A broker that encrypts: who is allowed gets in and out, and nobody else.
+//! A broker that encrypts: only allowed clients can send and receive.
 
 mod revoked;
 
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use zibrato::curve::{Curve, PublicKey, SecretKey};
 use zibrato_broker::{Config, JournalConfig};
 
-/// A broker that encrypts, and its list.
+/// A broker that encrypts, and its key list.
 struct Keyed {
     bench: Bench,
     key: PublicKey,
@@ -33,13 +33,13 @@ impl Keyed {
         Self { bench, key: *key.public_key(), own: key, folder }
     }
 
-    /// Changes the list, and makes the broker read it.
+    /// Changes the list, and lets the broker reload it.
     fn allow(&self, allowed: &[&SecretKey]) {
         write(&list(&self.folder), allowed);
         self.bench.broker.reload_keys().unwrap().unwrap();
     }
 
-    /// A socket that connects under this key.
+    /// A socket that connects with this key.
     fn connect(&self, kind: zmq::SocketType, port: u16, own: &SecretKey) -> zmq::Socket {
         self.connect_to(kind, port, &Curve::new(self.key, own.clone()))
     }
@@ -94,7 +94,7 @@ fn key() -> SecretKey {
     SecretKey::generate().unwrap()
 }
 
-/// Reads until this message comes, whatever comes before it.
+/// Reads until this message arrives, and skips others.
 #[track_caller]
 fn hears(socket: &zmq::Socket, wanted: &[u8]) {
     while socket.recv_multipart(0).unwrap()[0] != wanted {}
@@ -157,7 +157,7 @@ fn who_has_no_key_or_a_wrong_one_gets_nothing_in_and_nothing_out() {
     }
     let push = keyed.push(&own);
     push.send("info|c|allowed|1|1|s", 0).unwrap();
-    // What the others sent would have come before.
+    // Messages of the others would have arrived before.
     loop {
         let frames = witness.recv_multipart(0).unwrap();
         assert!(!frames[0].ends_with(b"intruder|1|1|s"));
@@ -220,7 +220,7 @@ fn who_knows_the_folder_gets_in_without_tcp_and_keys_hold_there_too() {
     plain.send("info|c|intruder|1|1|s", 0).unwrap();
     keyed.send("info|c|n|1|1|s", 0).unwrap();
     bench.until("the line", || bench.broker.counters().lines() == 1);
-    // Both sides find out, and it depends on who is first.
+    // Both sides detect it, in any order.
     bench.until("the refusal", || {
         let peers = bench.broker.counters().peers[0];
         peers.refused_mechanism + peers.broken_off > 0

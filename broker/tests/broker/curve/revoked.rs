@@ -1,10 +1,11 @@
-//! Lists that change while everybody is connected: who is taken off is cut off, and nobody else.
+//! Key lists that change while clients are connected: only removed clients are disconnected for
+//! good.
 
 use super::{Keyed, hears, key, list};
 use crate::harness::{ANNA, DEADLINE, batch};
 use zibrato::wire::{Fetch, Reader, ReplayAnswer, ReplayRequest};
 
-/// What the journal's reader is answered.
+/// The answer to the journal's reader.
 fn ask(reader: &zmq::Socket, request: &ReplayRequest) -> ReplayAnswer {
     reader.send_multipart(request.encode(), 0).unwrap();
     let frames = reader.recv_multipart(0).unwrap();
@@ -40,7 +41,7 @@ fn a_revoked_key_gets_nothing_in_and_nothing_out_and_others_come_back() {
     keyed.bench.until("it is dropped", || keyed.bench.broker.counters().dropped.of("revoked") == 1);
     keyed.bench.until("all are cut", || !keyed.bench.broker.wanted().all);
     keyed.bench.until("it is refused", || keyed.refused("revoked_key") > 0);
-    // Only now, when its first connection is gone; what was on its way may have come before.
+    // Only after its first connection has ended; messages in flight may have arrived before.
     while revoked.poll(zmq::POLLIN, 0).unwrap() > 0 {
         revoked.recv_multipart(0).unwrap();
     }
@@ -113,7 +114,7 @@ fn lists_that_change_all_the_time_harm_nobody_who_stays_on_them() {
         }
         let line = format!("info|c|turn-{turn}|1|1|s");
         keyed.bench.until(&line, || {
-            // Again until it arrives: a live stream misses what passes while it is cut.
+            // Repeated until it arrives: a live stream misses messages while it is disconnected.
             push.send(&line, 0).unwrap();
             witness.poll(zmq::POLLIN, 100).unwrap();
             let mut heard = false;

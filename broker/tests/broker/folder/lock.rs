@@ -53,7 +53,7 @@ fn a_journal_that_another_broker_has_written_is_not_taken_back_before_a_restart(
     kept.sends(3);
     let lock = take_lock(dir.path());
     kept.is_unready("another broker has taken the journal");
-    // Another broker goes on in a copy, and what it has written comes back.
+    // Another broker continues in a copy, which then replaces the original.
     copy_files(dir.path(), copy.path());
     let mut other = Kept::start(copy.path());
     other.sequence = 9;

@@ -1,6 +1,7 @@
-//! A worker's backend in thirty lines of drawing: a table on the terminal at each flush.
+//! A backend that draws a table on the terminal at each flush.
 //!
-//! It also adds up everything it is given, so that the end can be compared with what was done.
+//! It also adds up everything that it receives, so that the totals can be compared with the true
+//! ones.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,28 +11,28 @@ use zibrato::window::{Fold, Series, Window, sparkline};
 use zibrato::{Gauge, Summary};
 use zibrato_workers::{Backend, Payload, SendError};
 
-/// How many windows a sparkline shows.
+/// Number of windows in a sparkline.
 const HISTORY: usize = 24;
 
-/// Everything that has come through, by name.
+/// Everything that was received, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) counters: BTreeMap<String, f64>,
     pub(crate) timers: BTreeMap<String, Summary>,
-    /// How many windows had something in them.
+    /// Number of windows that were not empty.
     pub(crate) windows: usize,
     gauges: BTreeMap<String, Gauge>,
     history: BTreeMap<String, Vec<f64>>,
 }
 
-/// Draws a table at each flush, unless it is to be silent.
+/// Draws a table at each flush, unless it is silent.
 #[derive(Debug, Clone)]
 pub(crate) struct Console {
     totals: Arc<Mutex<Totals>>,
     output: Output,
 }
 
-/// Where the tables go.
+/// The output for the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
     Nowhere,
@@ -65,7 +66,7 @@ impl Backend for Console {
         }
         let mut stdout = io::stdout().lock();
         match stdout.write_all(&payload.body).and_then(|()| stdout.flush()) {
-            // Whoever has closed stdout, such as `head`, has read enough.
+            // A reader that has closed stdout, such as `head`, has read enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(SendError::Reject { why: error.into() })
             }
@@ -192,7 +193,7 @@ fn rate(sum: f64, seconds: f64) -> String {
     format!("{}/s", number(sum / seconds))
 }
 
-/// Four significant digits at most, with k, M, G or T.
+/// At most four significant digits, with k, M, G or T.
 fn number(value: f64) -> String {
     let units = ["", "k", "M", "G", "T"];
     let mut scaled = value;
@@ -209,7 +210,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// Seconds in the unit in which they read best.
+/// A duration in the most readable unit.
 fn duration(seconds: f64) -> String {
     match seconds {
         s if s >= 1.0 => format!("{s:.2}s"),

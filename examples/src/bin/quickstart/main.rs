@@ -25,7 +25,7 @@ use zibrato_workers::{Levels, Worker};
 
 const PROGRAM: &str = "quickstart";
 
-/// How long each part may take to hand on what it holds, at the end.
+/// Maximum time for each part to deliver what it holds at the end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
@@ -94,9 +94,9 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     }
     let stop = Stop::on_signals().map_err(|e| unavailable("signals", &e))?;
 
-    // 1. The broker. Port 0 takes free ports, so that it runs beside any other.
+    // 1. The broker. Port 0 picks free ports, so that it can run beside another one.
     let broker = Broker::start(Config::new().port(0)).map_err(|e| unavailable("broker", &e))?;
-    // 2. The workers: one that draws, and one for Carbon if asked.
+    // 2. The workers: one that draws, and one for Carbon if requested.
     let output = if flags.json { Output::Nowhere } else { Output::Stdout };
     let console = Console::new(output);
     let levels: Levels = "info,warn".parse().map_err(|e| unavailable("levels", &e))?;
@@ -110,7 +110,7 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
         }
         None => None,
     };
-    // Whoever subscribes gets what comes from then on, so they have to be there first.
+    // A subscriber receives only what is published afterwards, so the workers must start first.
     for worker in delivering.iter().chain([&drawing]) {
         let deadline = Instant::now() + PATIENCE;
         while !worker.counters().broker_connected && Instant::now() < deadline {
@@ -119,7 +119,7 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
             }
         }
     }
-    // 3. The instrument: from here on attributes and macros measure.
+    // 3. The instrument: from now on, attributes and macros measure.
     let zibrato = Zibrato::builder()
         .port(broker.port())
         .source(PROGRAM)
@@ -135,7 +135,7 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     let done = work::read_all(&flags.paths, threads, times, &stop, &zibrato.handle());
     let seconds = begun.elapsed().as_secs_f64();
 
-    // 5. The end, from front to back: each part hands on what it holds.
+    // 5. The end, in the direction of the data: each part delivers what it holds.
     let stats = zibrato.shutdown();
     let broker_end = broker.stop(PATIENCE).end;
     drawing.stop(PATIENCE);
@@ -147,7 +147,7 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     if flags.json {
         print(&format!("{}\n", json(&done, &console.totals(), seconds, same)))?;
     } else {
-        // One window is the whole already.
+        // A single window already shows the totals.
         if console.totals().windows > 1 {
             print(&format!("{}\n", console.totals().table(seconds).trim_end()))?;
         }
@@ -165,7 +165,7 @@ fn unavailable(part: &str, error: &dyn std::error::Error) -> Failure {
     Failure::new(Exit::Unavailable, format!("{part}: {error}{cause}"))
 }
 
-/// What came out at the far end, by extension.
+/// The totals that the worker received, by extension.
 fn arrived(totals: &Totals) -> BTreeMap<String, Tally> {
     let mut by_extension: BTreeMap<String, Tally> = BTreeMap::new();
     for (name, sum) in &totals.counters {

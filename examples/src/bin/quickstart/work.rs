@@ -1,6 +1,6 @@
 //! The work that is measured: reads files on several threads, counts files, lines and bytes.
 //!
-//! Nothing here knows where the measurements go.
+//! This code does not know where the measurements go.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,10 +14,10 @@ use walkdir::{DirEntry, WalkDir};
 use zibrato::daemon::Stop;
 use zibrato::{Zibrato, count_me, gauge, time_me};
 
-/// Folders that are left out, because they are not somebody's files.
+/// Folders that are skipped, because they do not contain the user's own files.
 pub(crate) const LEFT_OUT: [&str; 2] = [".git", "target"];
 
-/// What is in one file, or in many.
+/// The totals of one or more files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) files: u64,
@@ -33,14 +33,14 @@ impl AddAssign for Tally {
     }
 }
 
-/// What the threads did, by extension, and how many files could not be read.
+/// The totals of the threads, by extension, and the number of unreadable files.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     pub(crate) by_extension: BTreeMap<String, Tally>,
     pub(crate) unreadable: u64,
 }
 
-/// How often all files are read.
+/// Whether the files are read once or repeatedly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Times {
     Once,
@@ -71,7 +71,7 @@ pub(crate) fn read_all(
     done
 }
 
-/// Hands all files to the threads. Returns how many folders it could not look into.
+/// Passes all files to the threads. Returns the number of unreadable folders.
 fn walk(paths: &[PathBuf], times: Times, stop: &Stop, queue: &SyncSender<PathBuf>) -> u64 {
     let mut unreadable = 0;
     loop {
@@ -112,7 +112,7 @@ fn take_files(files: &Mutex<Receiver<PathBuf>>, done: &Mutex<Done>, z: &Zibrato)
         match read_file(&path, &mut buffer) {
             Ok(tally) => {
                 let extension = extension(&path);
-                // The extension is known only now, so these go through the handle.
+                // The extension is known only at run time, so these counters use the handle.
                 z.count("info", &format!("files.{extension}"), tally.files);
                 z.count("info", &format!("lines.{extension}"), tally.lines);
                 z.count("info", &format!("bytes.{extension}"), tally.bytes);
@@ -132,7 +132,7 @@ fn next(files: &Mutex<Receiver<PathBuf>>) -> Option<PathBuf> {
     files.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv().ok()
 }
 
-/// Two attributes are all it takes: how long each read took, and how many failed.
+/// Two attributes measure how long each read took, and how many failed.
 #[time_me(level = "info", name = "quickstart.read")]
 #[count_me(level = "warn", name = "quickstart.unreadable", on = "err")]
 fn read_file(path: &Path, buffer: &mut [u8]) -> io::Result<Tally> {
@@ -153,7 +153,8 @@ fn read_file(path: &Path, buffer: &mut [u8]) -> io::Result<Tally> {
     Ok(tally)
 }
 
-/// The extension in lower case, as far as it can stand in a name; `none` if there is none.
+/// The extension in lower case, without characters that are invalid in a name; `none` if there is
+/// none.
 fn extension(path: &Path) -> String {
     let text = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
     let plain: String = text.chars().filter(|c| c.is_alphanumeric()).take(16).collect();

@@ -1,4 +1,4 @@
-//! A Carbon that remembers what it is sent: the last value of each name and time counts.
+//! A fake Carbon that keeps the last value of each name and time.
 
 use crate::Failure;
 use std::collections::HashMap;

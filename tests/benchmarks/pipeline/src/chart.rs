@@ -1,4 +1,4 @@
-//! The bar chart: each row beside what it is measured with, as a share of the longer one.
+//! The bar chart: each row beside its reference, relative to the longer one.
 
 use crate::{Row, number};
 use std::fmt::Write;

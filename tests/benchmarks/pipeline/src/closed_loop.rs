@@ -1,5 +1,5 @@
-//! Messages in at one side and out at the other, never more on the way than every queue has room
-//! for: so that what is measured is the way, and nothing is lost on it.
+//! A closed loop: sends messages on one side and receives them on the other, and never has more in
+//! flight than all queues can hold, so that nothing is lost.
 
 use crate::{Cpu, Failure, Peer, Process, put_frame};
 use std::io::{ErrorKind, Read, Write};

@@ -1,5 +1,5 @@
-//! What the benchmarks of the pipeline share: peers that speak ZMTP by hand, the processes that are
-//! measured, and the table.
+//! Shared parts of the pipeline's benchmarks: peers with their own ZMTP, the measured processes,
+//! and the table.
 
 mod carbon;
 mod chart;

@@ -1,4 +1,4 @@
-//! The processes that are measured: what they say, what they cost and what they hold.
+//! The measured processes: their output, CPU time and memory.
 
 use crate::Failure;
 use std::collections::BTreeMap;

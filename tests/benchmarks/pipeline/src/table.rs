@@ -1,4 +1,4 @@
-//! What is printed: a table, or JSON.
+//! The output: a table, or JSON.
 
 use std::fmt::Write;
 use std::fs;

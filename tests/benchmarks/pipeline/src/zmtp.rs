@@ -1,5 +1,5 @@
-//! A peer that speaks ZMTP 3.0 by hand, over a plain TCP connection. It costs next to nothing, so
-//! that what is measured is the other side; and it can be as wrong as it likes.
+//! A peer with its own ZMTP 3.0 over a plain TCP connection. It costs almost nothing, so that the
+//! other side is measured, and it can violate the protocol.
 
 use crate::Failure;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! The bar chart: one group of bars a row, on a logarithmic scale.
+//! The bar chart: one group of bars per row, on a logarithmic scale.
 
 use crate::table::{Row, number};
 use std::fmt::Write;

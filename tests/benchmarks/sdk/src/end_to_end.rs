@@ -1,5 +1,5 @@
-//! From the program to a worker: how many measurements arrive in a second, and what that costs all
-//! who take part.
+//! From the program to a worker: the number of measurements per second, and the CPU time of all
+//! participants.
 
 use crate::ours;
 use crate::processes::{Process, cpu_of, cpu_of_this_thread, threads};

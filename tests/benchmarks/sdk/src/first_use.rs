@@ -1,4 +1,4 @@
-//! The first use of a place, which happens once: 256 places, each timed by itself.
+//! The first use of a call site, which happens once: 256 call sites, each timed separately.
 
 use crate::places::{Place, counted, places};
 use crate::table::{MICROSECONDS, Row};

@@ -1,4 +1,4 @@
-//! Floors: the least that each row could cost, measured in the same run.
+//! Floors: the least possible cost of each row, measured in the same run.
 
 use crate::measure::{Case, Run, Who, looped, on_threads};
 use std::cell::Cell;

@@ -1,4 +1,4 @@
-//! Measures what Zibrato's SDK costs a program, beside its peers and beside the least it could cost.
+//! Measures what Zibrato's SDK costs a program, beside other crates and the least possible cost.
 
 mod chart;
 mod end_to_end;

@@ -1,4 +1,4 @@
-//! Zibrato's cases, and the proof that what was timed was also recorded.
+//! Zibrato's cases, and a check that everything timed was recorded.
 
 use crate::measure::{Case, Run, Who, looped, on_threads};
 use std::error::Error;

@@ -1,5 +1,5 @@
-//! What this program does when it is started as a part of a measurement: it takes what comes, and
-//! says how much that is for each line on its standard input.
+//! The receiver process of a measurement: it receives, and prints the total for each line on its
+//! standard input.
 
 use std::error::Error;
 use std::io::{self, Read, Write};

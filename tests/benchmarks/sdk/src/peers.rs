@@ -1,4 +1,4 @@
-//! The peers: each set up as its documentation says, with something real behind it.
+//! The peers: each is set up as its documentation says, with a real exporter.
 
 mod autometrics;
 mod cadence;

@@ -1,4 +1,4 @@
-//! Many places in the program's text, each with a call site of its own.
+//! Many call sites in the program's text.
 
 /// 256 functions, sixteen by sixteen: `$at!($prefix, $a, $b)` has to be one.
 macro_rules! places {

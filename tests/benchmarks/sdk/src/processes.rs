@@ -1,5 +1,4 @@
-//! Other processes that take part: a broker, and this program in another role. And what threads
-//! cost.
+//! Other processes: a broker, and this program in another role; and the CPU time of threads.
 
 use std::collections::BTreeSet;
 use std::env;

@@ -1,4 +1,4 @@
-//! What the sender's thread costs while a thousand places are in use on eight threads.
+//! The cost of the sender's thread while eight threads use a thousand call sites.
 
 use crate::ours;
 use crate::places::{self, Place};

@@ -1,4 +1,4 @@
-//! What is printed: the table with its ratios, or JSON.
+//! The output: the table with its ratios, or JSON.
 
 use crate::floors::NO_ROW;
 use crate::measure::{Case, ROUNDS, Who};

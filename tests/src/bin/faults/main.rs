@@ -1,4 +1,4 @@
-//! Breaks a running Zibrato on purpose, and accounts for every reading; see `--help`.
+//! Injects faults into a running Zibrato and accounts for every reading; see `--help`.
 
 mod books;
 mod disk;
@@ -18,25 +18,25 @@ mod tally;
 use clap::Parser;
 use std::process::ExitCode;
 
-/// Breaks a running Zibrato on purpose, and accounts for every reading
+/// Injects faults into a running Zibrato and accounts for every reading
 ///
 /// Two publishers count, a broker keeps a journal, zibrato-carbon delivers to a real Carbon and
-/// zibrato-librato to a fake. Meanwhile one or two things at a time are broken: programs are killed
-/// or stopped and started again, backends refuse, hang or break off, connections stall, are reset or
-/// half open, the disk of the journal (and of the broker's log) is full, gives EIO, is read-only or
-/// unmounted, the journal's folder is moved away, dead letters cannot be written, a program may open no
-/// further descriptors, a clock is an hour ahead or back. In the end all is mended, and what was
-/// recorded is compared with what has arrived.
+/// zibrato-librato to a fake. Meanwhile one or two faults at a time are active: programs are
+/// killed, or stopped and restarted; backends reject, hang or disconnect; connections stall, are
+/// reset or half open; the disk of the journal (and of the broker's log) is full, gives EIO, is
+/// read-only or unmounted; the journal's folder is moved away; dead letters cannot be written; a
+/// program cannot open more descriptors; a clock is an hour ahead or behind. At the end all faults
+/// are repaired, and what was recorded is compared with what has arrived.
 ///
-/// The table says how long it took at most, when something was mended, until both backends had all
-/// that had been recorded by then; what else was broken meanwhile counts too, and so do the waits
-/// between two tries, up to a minute after a 401.
+/// The table shows the longest recovery: the time from the repair of a fault until both backends
+/// had everything recorded before it. It includes other faults during that time, and the waits
+/// between two attempts, up to a minute after a 401.
 ///
-/// The last line says how many readings were recorded, how many of them both backends have, how
-/// many were lost with a publisher that was killed (at most one interval, unless it had no broker
-/// then), how many payloads came to Librato again (with the same key and the same body), and how
-/// many of all these differences nothing explains. Unless that is 0, the exit code is 1, and the
-/// folder with all logs is kept.
+/// The last line has the number of readings that were recorded, that both backends have, and that
+/// were lost with a killed publisher (at most one interval, unless it had no broker then); the
+/// number of payloads that Librato received again (with the same key and body); and the number of
+/// unexplained differences. Unless the last one is 0, the exit code is 1, and the folder with all
+/// logs is kept.
 #[derive(Debug, Parser)]
 #[command(name = "tests/faults", args_conflicts_with_subcommands = true)]
 struct Program {
@@ -46,7 +46,7 @@ struct Program {
     run: run::Flags,
 }
 
-/// What other processes of a run do.
+/// The other processes of a run.
 #[derive(Debug, clap::Subcommand)]
 enum Role {
     #[command(hide = true)]

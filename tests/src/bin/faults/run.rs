@@ -1,4 +1,4 @@
-//! Runs a plan: breaks, mends, and waits until what was recorded has arrived.
+//! Runs a plan: injects faults, repairs them, and waits until what was recorded has arrived.
 
 use super::judge::{Account, Facts, Killed};
 use super::lives::End;
@@ -13,40 +13,40 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often is looked at everything, and how often at what has arrived.
+/// Intervals of checks: of everything, and of what has arrived.
 const TICK: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How long a fault may take to be mended, such as a program to stop.
+/// Maximum time to repair a fault, such as to stop a program.
 const MENDS: Duration = Duration::from_secs(60);
 
-/// How long everything may take to arrive, in the end. A worker that was told 401 waits a minute.
+/// Maximum time for everything to arrive at the end. A worker waits a minute after a 401.
 const ARRIVES: Duration = Duration::from_secs(240);
 
 /// The flags of a run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// How many faults
+    /// Number of faults
     #[arg(long, value_name = "N", default_value_t = 200)]
     count: usize,
-    /// Which plan, of as many as there are numbers [default: another one each time]
+    /// Seed of the plan [default: random]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Print the plan, and break nothing
+    /// Print the plan and exit
     #[arg(long)]
     plan: bool,
-    /// Everything is kept in a folder below this one, which goes when all is well
+    /// Parent of the folder of this run, which is deleted on success
     #[arg(long, value_name = "DIR", default_value = "target/faults")]
     folder: PathBuf,
 }
 
-/// A fault that is not mended yet.
+/// An active fault.
 struct Active {
     fault: Fault,
     begun: Instant,
 }
 
-/// A fault that is mended, and what has yet to arrive of what was recorded until then.
+/// A repaired fault, and the readings recorded before its repair that have not arrived yet.
 struct Recovery {
     of: (Kind, Part),
     since: Instant,
@@ -59,7 +59,7 @@ struct Run {
     report: Report,
     account: Account,
     active: Vec<Active>,
-    /// When the last fault began, and when the last was mended.
+    /// When the last fault began, and when the last one was repaired.
     changed: (Instant, Instant),
     recoveries: Vec<Recovery>,
     looked: Instant,
@@ -133,7 +133,7 @@ impl Run {
         self.finish()
     }
 
-    /// Whether a fault is to begin.
+    /// Whether it is time for a fault to begin.
     fn is_time_for(&self, fault: &Fault) -> bool {
         match &self.active[..] {
             [] => self.changed.0.max(self.changed.1).elapsed() >= fault.pause,
@@ -145,7 +145,7 @@ impl Run {
         }
     }
 
-    /// Whether something is broken between publishers and the journal.
+    /// Whether a fault between publishers and the journal is active.
     fn trouble(&self) -> bool {
         self.active.iter().any(|active| active.fault.holds_publishers_up())
     }
@@ -190,7 +190,7 @@ impl Run {
         Ok(())
     }
 
-    /// Programs that were not to end are started again, and complained of.
+    /// Restarts programs that ended unexpectedly, and reports them.
     fn look_after_programs(&mut self) -> anyhow::Result<()> {
         for (part, complaint) in self.stage.ended()? {
             let told =
@@ -235,7 +235,7 @@ impl Run {
         Ok(())
     }
 
-    /// Waits until everything has arrived, and draws up the account.
+    /// Waits until everything has arrived, and creates the account.
     fn finish(mut self) -> anyhow::Result<Account> {
         self.report.say(format_args!("     all is mended; publishers are stopped"));
         for life in self.stage.lives.iter_mut().filter(|life| life.end == End::Runs) {
@@ -243,7 +243,7 @@ impl Run {
         }
         let all_gone = |run: &Self| run.stage.lives.iter().all(|life| life.end != End::Leaves);
         self.wait("publishers to flush", ARRIVES, all_gone)?;
-        // What comes last arrives last.
+        // The last readings arrive last.
         let last = self.stage.last_life()?;
         self.wait("a last publisher", MENDS, |run| run.stage.lives[last].count().total() > 100)?;
         self.stage.lives[last].stop()?;

@@ -1,4 +1,4 @@
-//! What has arrived of the orders that web-1 counts, backend by backend.
+//! The count of orders from web-1 at each backend.
 
 use std::path::Path;
 use zibrato_tests::Carbon;

@@ -1,4 +1,4 @@
-//! Messages that are nearly as large as may be, from several sockets at once.
+//! Messages of almost the maximum size, from several sockets at once.
 
 use zibrato_tests::DEADLINE;
 

@@ -1,4 +1,4 @@
-//! What real machines do to the daemons: each daemon under each fault of its machine.
+//! Faults of the machine: each daemon under each fault.
 //!
 //! Whatever the fault, the daemon does not abort, loses nothing that the broker has acknowledged,
 //! says so in few lines, and goes on by itself once the fault is gone. A fault that it meets at its

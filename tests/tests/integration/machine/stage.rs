@@ -18,7 +18,7 @@ use zibrato_tests::{
 /// How many lines a daemon may say while it is in trouble, and of it.
 const FEW_LINES: usize = 60;
 
-/// Which daemon is on the machine with the fault.
+/// The daemon on the machine with the fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Daemon {
     Broker,
@@ -152,7 +152,7 @@ impl Stage {
         self.lines = self.said();
     }
 
-    /// Counts while there is trouble that the daemon bears, for longer than it may take to notice it.
+    /// Counts during a fault that the daemon tolerates, for longer than it may take to notice it.
     #[track_caller]
     pub(crate) fn trouble(&mut self) {
         self.refuse(true);

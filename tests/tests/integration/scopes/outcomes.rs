@@ -1,4 +1,4 @@
-//! Calls are told apart by how they end.
+//! Calls are distinguished by their outcome.
 
 use super::seen::{lines, survive};
 use zibrato::testing::capture;

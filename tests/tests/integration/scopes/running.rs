@@ -1,12 +1,12 @@
-//! A gauge tells how many calls and futures are running. It is one for the process, so each function
-//! here belongs to one test.
+//! A gauge counts running calls and futures. It is global, so each function here belongs to one
+//! test.
 
 use super::super::shapes::once_pending;
 use super::seen::{lines, poll, survive};
 use zibrato::testing::{Capture, capture};
 use zibrato::{count_me, time_me};
 
-/// What the gauge of that name read, one after the other.
+/// The readings of the gauge with that name, in order.
 fn running(capture: &Capture, name: &str) -> Vec<f64> {
     capture.gauge("debug", &format!("{name}.in_flight"))
 }

@@ -1,4 +1,4 @@
-//! What was captured, as lines that a test can compare whole.
+//! Captured readings as lines, which tests compare completely.
 
 use super::super::shapes::observe;
 use std::future::Future;
@@ -26,7 +26,7 @@ fn kind(kind: Kind) -> &'static str {
     }
 }
 
-/// Calls, and holds up whatever panics.
+/// Calls, and catches panics.
 pub(super) fn survive<R: std::fmt::Debug>(call: impl FnOnce() -> R) {
     observe(call);
 }

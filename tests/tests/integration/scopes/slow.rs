@@ -1,4 +1,4 @@
-//! Slow calls are recorded once more.
+//! Slow calls are recorded a second time.
 
 use super::seen::{lines, survive};
 use std::time::{Duration, Instant};

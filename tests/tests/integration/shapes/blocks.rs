@@ -1,4 +1,4 @@
-//! Attributes on `impl`s, traits and modules: what in them is measured, and what it is called.
+//! Attributes on `impl`s, traits and modules: what is measured, and under which names.
 
 use std::fmt;
 use zibrato::testing::{Capture, capture};
@@ -265,7 +265,7 @@ fn on_a_block_outcomes_are_those_of_results_and_options() {
 
 struct Jobs;
 
-/// What is for futures only leaves the others alone.
+/// Arguments for futures do not affect other functions.
 #[count_me(polls)]
 impl Jobs {
     async fn run(&self) -> u8 {

@@ -1,4 +1,4 @@
-//! Bodies that are nothing but a future, which is what is measured: `#[async_trait]` makes such.
+//! Bodies that consist of a future, which is measured: `#[async_trait]` creates these.
 
 use super::shape::{block_on, once_pending};
 use async_trait::async_trait;

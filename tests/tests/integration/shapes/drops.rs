@@ -1,4 +1,4 @@
-//! What is dropped when: locals, arguments and temporaries go in the order they would without us.
+//! The order of drops: locals, arguments and temporaries are dropped as without an attribute.
 
 shape!(outcome drops_locals_from_the_last_to_the_first {
     fn shape(early: bool) -> Option<usize> {

@@ -1,5 +1,5 @@
-//! Return types with an `impl Trait` somewhere inside: nowhere but in a signature can they be
-//! written, so attributes must not repeat them.
+//! Return types that contain an `impl Trait`: they can be written only in a signature, so
+//! attributes must not repeat them.
 
 use std::fmt::Debug;
 
@@ -45,7 +45,7 @@ macro_rules! output {
     ($($output:tt)*) => { Option<$($output)*> };
 }
 
-/// What is hidden, as a text.
+/// The hidden value, as text.
 fn text(value: impl Debug) -> String {
     format!("{value:?}")
 }

@@ -1,5 +1,5 @@
-//! Functions that return a future and do other things as well: they are measured from the call
-//! until the future is done.
+//! Functions that do some work and return a future: they are measured from the call until the
+//! future is done.
 
 use super::shape::{block_on, observe, once_pending};
 use std::future::{Future, poll_fn, ready};

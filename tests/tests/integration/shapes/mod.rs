@@ -1,5 +1,5 @@
 //! Every shape of function exists plain and annotated: both behave the same, and the annotated one
-//! recorded what it should have.
+//! records what it should.
 
 // What attributes add is no use of an argument that says it is unused.
 #![warn(clippy::used_underscore_binding)]

@@ -1,4 +1,4 @@
-//! Under which level, name and source an annotated function records.
+//! The level, name and source of an annotated function.
 
 use zibrato::testing::capture;
 use zibrato::{count_me, time_me};

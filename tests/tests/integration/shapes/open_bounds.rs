@@ -1,4 +1,4 @@
-//! Bounds that leave a type open: the compiler refuses a closure in such a function.
+//! Ambiguous bounds: the compiler rejects a closure in such a function.
 
 use zibrato::{count_me, time_me};
 

@@ -1,4 +1,4 @@
-//! Functions that return a `Result` or an `Option`: their bodies are wrapped to look at it.
+//! Functions that return a `Result` or an `Option`: their bodies are wrapped to check the result.
 
 shape!(outcome asks_with_a_question_mark {
     fn shape(text: &str) -> Result<u32, std::num::ParseIntError> {

@@ -1,4 +1,4 @@
-//! Names that are made when the call begins.
+//! Names that are evaluated when the call begins.
 
 use zibrato::testing::capture;
 use zibrato::{TagValue, count, count_me, gauge, time, time_me};
@@ -64,7 +64,7 @@ fn a_name_that_the_body_moves_is_read_before() {
     assert_eq!(taken(String::from("a")), Ok(String::from("a")));
     assert_eq!(capture.counter("info", "a"), 1.0);
     assert_eq!(capture.counter("warn", "a"), 0.0);
-    // No name at all is measured nowhere, and harms nobody.
+    // An empty name is not measured, and affects nothing else.
     assert_eq!(taken(String::new()), Err(()));
     assert_eq!(capture.measurements().len(), 1);
 }

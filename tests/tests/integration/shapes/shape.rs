@@ -1,4 +1,4 @@
-//! `shape!` writes one function down once and compiles it with every set of attributes.
+//! `shape!` compiles one function with every set of attributes.
 //!
 //! What a call did is its value or panic, and what it dropped, in order.
 

@@ -1,4 +1,4 @@
-//! Tags: fixed ones, and those that arguments choose among few.
+//! Tags: fixed ones, and those that arguments select from a few.
 
 use zibrato::testing::capture;
 use zibrato::{TagValue, count, count_me, gauge, time, time_me};

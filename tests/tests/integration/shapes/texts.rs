@@ -1,4 +1,4 @@
-//! The macros check literals by rules of their own; they are the same as `zibrato`'s.
+//! The macros' own rules for literals are the same as those of `zibrato`.
 
 #[path = "../../../../zibrato-macros/src/check.rs"]
 mod check;

@@ -1,5 +1,5 @@
-//! Futures that cannot be wrapped, because their type says more than that, or because they are
-//! inside another type: the function compiles and the call alone is measured.
+//! Futures that cannot be wrapped, because their type has further traits, or because they are
+//! inside another type: the function compiles, and only the call is measured.
 
 #![allow(deprecated, reason = "the compiler warns of each of these functions")]
 

@@ -76,8 +76,9 @@ impl ReplayFeed {
             let batches = head.gone;
             self.outlet.ledger().write(|c| c.gone += batches);
             if let Some(left_out) = self.gone.admit(now) {
-                let why = "before they were read, they were deleted by age or size, deleted by \
-                           somebody, or damaged; see the broker's log";
+                let why = "before they were read, they were deleted because of their age or the \
+                           journal's size, deleted by another program, or damaged; see the \
+                           broker's log";
                 tracing::error!(event = "gone", batches, why, left_out);
             }
         }

@@ -190,8 +190,10 @@ impl ReplayFeed {
         self.fold();
         let now = Instant::now();
         if end.is_none() && self.probe.as_mut().is_some_and(|probe| probe.gives_up(now)) {
-            let why =
-                format!("the broker publishes, but nothing answers at {}", self.link.endpoint());
+            let why = format!(
+                "the broker publishes, but its journal port {} does not answer",
+                self.link.endpoint()
+            );
             return Some(ReplayEnd::NoJournal { why });
         }
         self.commit(now);

@@ -31,7 +31,8 @@ impl ReplayFeed {
         let committed = self.commits.committed.map(|at| at.offset);
         let (after, behind) = (committed, committed.map(|offset| end.saturating_sub(offset)));
         if self.shelf.position().is_some() {
-            let what = "the journal holds what is not delivered; start again and it goes on";
+            let what = "windows that are not delivered stay in the journal; the worker delivers \
+                        them after its next start";
             tracing::info!(event = "kept", windows, after, behind, what);
         }
     }

@@ -12,21 +12,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::{Spanned, Value};
 
-/// The largest configuration file that is read.
+/// Maximum size of a configuration file.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
-/// A configuration file, as far as it is used.
+/// The parts of a configuration file that are used.
 #[derive(Debug, Default)]
 pub(super) struct File {
     path: PathBuf,
-    /// The keys, and the line of each.
+    /// The keys and their line numbers.
     lines: BTreeMap<String, usize>,
-    /// What the file says, as flags.
+    /// The keys and values, as flags.
     pub(super) args: Vec<OsString>,
 }
 
 impl File {
-    /// Reads a file, and turns its keys into arguments. Those whose variable is set are left out.
+    /// Reads a file and converts its keys to arguments. Keys whose variable is set are omitted.
     pub(super) fn read(
         command: &Command,
         path: &Path,
@@ -39,7 +39,7 @@ impl File {
         Self::parse(command, path, &text, variable).map_err(Wrong::Config)
     }
 
-    /// Reads the text of a file.
+    /// Parses the text of a file.
     pub(super) fn parse(
         command: &Command,
         path: &Path,
@@ -61,13 +61,13 @@ impl File {
         Ok(file)
     }
 
-    /// Where the file gives a flag, if it does: the file and the key, and the line for the end.
+    /// The origin of a flag, if the file sets it: file and key, and a suffix with the line.
     pub(super) fn origin(&self, key: &str) -> Option<[String; 2]> {
         let line = self.lines.get(key)?;
         Some([format!("{}: {key}", self.path.display()), format!(" (line {line})")])
     }
 
-    /// The file, if it gives a flag.
+    /// The file, if it sets a flag.
     pub(super) fn gives(&self, key: &str) -> Option<&Path> {
         self.lines.contains_key(key).then_some(&*self.path)
     }
@@ -81,7 +81,7 @@ fn keys(
         let at = error.span().map_or(0, |span| span.start);
         let line = line_of(text, at);
         let what = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
-        // The key whose value cannot be read, if the line has one.
+        // The key whose value cannot be parsed, if the line has one.
         let source = text.lines().nth(line - 1).unwrap_or_default();
         let Some((key, value)) = source.split_once('=') else {
             return format!("{what} (line {line})");
@@ -113,7 +113,7 @@ fn find<'a>(command: &'a Command, key: &str) -> Option<&'a Arg> {
     command.get_arguments().find(|arg| arg.get_long() == Some(key) && is_key(key))
 }
 
-/// What is said of a key that there is not.
+/// The message for an unknown key.
 fn unknown(command: &Command, key: &str, value: &Value) -> String {
     if matches!(value, Value::Table(_)) {
         return "no such key; the file has no sections, all keys are at the top level".into();
@@ -163,7 +163,7 @@ fn is_number(arg: &Arg) -> bool {
     numbers.iter().any(|number| parsed == *number)
 }
 
-/// The type that a key takes, and what stands for its value in `--help`.
+/// The type of a key, and the placeholder of its value in `--help`.
 fn expected(arg: &Arg) -> String {
     let choice: Vec<_> = arg.get_possible_values();
     let placeholder = arg.get_value_names().and_then(|names| names.first());

@@ -12,7 +12,7 @@ const MAN: &str = "man";
 const COMPLETIONS: &str = "completions";
 const SHELL: &str = "shell";
 
-/// Adds the two subcommands to a program's command line, unless it takes names of files there.
+/// Adds the two subcommands to a program's command line, unless it takes positional arguments.
 pub(super) fn add_commands(command: Command) -> Command {
     if command.get_positionals().next().is_some() {
         return command;
@@ -24,19 +24,20 @@ pub(super) fn add_commands(command: Command) -> Command {
     command.subcommand(Command::new(MAN).about("Print the manual page, in roff format")).subcommand(
         Command::new(COMPLETIONS)
             .about("Print the completion script for a shell")
-            .arg(shell.help("Shell").value_parser(clap::value_parser!(Shell))),
+            .arg(shell.help("Name of the shell").value_parser(clap::value_parser!(Shell))),
     )
 }
 
-/// Whether a subcommand is one of the two.
+/// Whether a subcommand is `man` or `completions`.
 pub(super) fn is_generator(path: &str) -> bool {
     matches!(path, MAN | COMPLETIONS)
 }
 
-/// The text that a command line asks for, if it asks for one of the two.
+/// The text that a command line requests, if it has one of the two subcommands.
 ///
-/// `bare` makes the command line without variables and without the two. The configuration file is not read either: what is
-/// wrong with the settings of this machine does not change the text.
+/// `bare` creates the command line without variables and without the two subcommands. The
+/// configuration file is not read either, so invalid settings of this machine do not change the
+/// text.
 pub(super) fn text(
     bare: impl FnOnce() -> Command,
     args: &[OsString],
@@ -97,7 +98,7 @@ fn subcommands(of: &Command, program: &Command, page: &mut Vec<u8>) -> io::Resul
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         heading.text([roman(about)]);
         heading.to_writer(page)?;
-        // The program's own flags stand above.
+        // The program's own flags are listed above.
         let is_own =
             |arg: &Arg| !program.get_arguments().any(|other| other.get_id() == arg.get_id());
         let own = command.clone().mut_args(|arg| {
@@ -121,7 +122,7 @@ fn without_heading(section: &[u8]) -> &[u8] {
     rest.get(line..).unwrap_or_default()
 }
 
-/// Writes what follows the flags in `--help`. Its examples keep their lines.
+/// Writes the text that follows the flags in `--help`. Line breaks in examples are kept.
 fn notes(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     let Some(text) = command.get_after_help() else { return Ok(()) };
     let mut roff = Roff::default();

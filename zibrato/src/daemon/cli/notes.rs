@@ -1,5 +1,5 @@
-//! What is probably a mistake, though a program can run with it: told of at its start and by
-//! `--check`.
+//! Warnings about probable mistakes, with which a program can still run. They are logged at its
+//! start and reported by `--check`.
 
 use super::variable::{is_given, variable_name};
 use crate::daemon::nearest::nearest;
@@ -8,22 +8,22 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
-/// Levels that most people mean by these words.
+/// Common levels, to which others are compared.
 const COMMON_LEVELS: [&str; 16] = [
     "alert", "audit", "crit", "critical", "debug", "emerg", "err", "error", "fatal", "info",
     "notice", "trace", "verbose", "warn", "warning", "zibrato",
 ];
 
-/// Something that is probably a mistake.
+/// A probable mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) enum Note {
-    /// A variable for state whose path is relative, which is ignored.
+    /// A variable for the state folder, ignored because its path is relative.
     Ignored { variable: &'static str, value: String },
-    /// A level that others write otherwise, or that is several.
+    /// A level that differs from a common one only in case, or that contains several levels.
     Level { level: String, why: String },
-    /// A secret that others can read.
+    /// A secret that other users can read.
     Secret { flag: String, instead: String },
-    /// A variable named after the program that no flag has.
+    /// A variable that is named after the program but belongs to no flag.
     Variable { variable: String, nearest: Option<String> },
 }
 
@@ -32,7 +32,7 @@ impl Note {
         matches!(self, Self::Ignored { .. } | Self::Variable { .. })
     }
 
-    /// Writes it into the log.
+    /// Logs it.
     pub(in super::super) fn log(&self) {
         match self {
             Self::Ignored { variable, value } => {
@@ -77,7 +77,7 @@ impl fmt::Display for Note {
 
 const NOT_ABSOLUTE: &str = "it has to be an absolute path";
 
-/// The variables for state that are ignored because their path is relative.
+/// The variables for the state folder that are ignored because their path is relative.
 pub(super) fn ignored(variable: impl Fn(&str) -> Option<OsString>) -> Vec<Note> {
     let ignored = |variable: &'static str, value: OsString| {
         let is_relative = !value.is_empty() && Path::new(&value).is_relative();
@@ -88,7 +88,7 @@ pub(super) fn ignored(variable: impl Fn(&str) -> Option<OsString>) -> Vec<Note> 
     names.into_iter().filter_map(|name| ignored(name, variable(name)?)).collect()
 }
 
-/// Variables of the environment that are named after the program, but that none of its flags has.
+/// Environment variables that are named after the program, but belong to none of its flags.
 pub(super) fn unknown_variables(
     command: &Command,
     names: impl IntoIterator<Item = OsString>,
@@ -110,7 +110,7 @@ pub(super) fn unknown_variables(
     notes
 }
 
-/// Whether Kubernetes sets a variable of this name for a service that is called like the program:
+/// Whether Kubernetes sets a variable of this name for a service with the name of the program:
 /// `…_SERVICE_HOST`, `…_SERVICE_PORT_…`, `…_PORT_5550_TCP_…`.
 fn is_service_link(name: &str) -> bool {
     let has_port = |rest: &str| {
@@ -123,8 +123,8 @@ fn is_service_link(name: &str) -> bool {
         || name.split("_PORT_").skip(1).any(has_port)
 }
 
-/// Secrets on the command line. `raw` is the command without variables, in which the flags of
-/// secrets hide their values.
+/// Secrets on the command line. `raw` is the command without variables; flags for secrets hide
+/// their values in it.
 pub(super) fn secrets(raw: &Command, args: &[OsString]) -> Vec<Note> {
     let prefix = variable_name(raw.get_name());
     let flags = raw.get_arguments().filter_map(|arg| Some((arg, arg.get_long()?)));
@@ -159,13 +159,16 @@ fn value_of(args: &[OsString], long: &str) -> Option<String> {
     }
 }
 
-/// Levels that are probably meant otherwise.
+/// Levels that are probably mistakes.
 pub(in super::super) fn doubtful_levels(levels: &[String]) -> Vec<Note> {
     let doubt = |level: &String| {
         let common = COMMON_LEVELS.iter().find(|common| common.eq_ignore_ascii_case(level));
         let why = match common {
             Some(common) if common != level => {
-                format!("differs from the common level `{common}` only by case, which counts")
+                format!(
+                    "differs from the common level `{common}` only in case; levels are \
+                         case-sensitive"
+                )
             }
             _ if level.contains(';') => "contains a `;`; separate levels by commas".into(),
             _ if level.contains(char::is_whitespace) => {
@@ -204,7 +207,7 @@ mod tests {
             ("ZIBRATO_DEMO_FLUSH", None),
             ("ZIBRATO_DEMO", None),
             ("ZIBRATO_OTHER_FLSH", None),
-            // Kubernetes has them for a service called zibrato-demo.
+            // Kubernetes sets them for a service called zibrato-demo.
             ("ZIBRATO_DEMO_SERVICE_HOST", None),
             ("ZIBRATO_DEMO_SERVICE_PORT_HTTP", None),
             ("ZIBRATO_DEMO_PORT_5550_TCP_ADDR", None),
@@ -260,8 +263,8 @@ mod tests {
     #[test]
     fn levels_that_are_several_or_only_written_otherwise_are_in_doubt() {
         for (level, part) in [
-            ("INFO", Some("`info` only by case")),
-            ("Crit", Some("`crit` only by case")),
+            ("INFO", Some("`info` only in case")),
+            ("Crit", Some("`crit` only in case")),
             ("info;warn", Some("`;`")),
             ("info warn", Some("space")),
             ("info", None),

@@ -1,11 +1,11 @@
-//! Where flags come from that are not on the command line.
+//! The origins of flags that are not given on the command line.
 
 use super::file::File;
 use super::variable::{Variable, is_given, set_variable};
 use clap::{Arg, Command};
 use std::ffi::OsString;
 
-/// Flags that were not given on the command line, and where they come from.
+/// Flags that were not given on the command line, and their origins.
 #[derive(Debug, Default)]
 pub(in super::super) struct Origins(Vec<(String, String)>);
 
@@ -25,7 +25,8 @@ impl Origins {
         Self(command.get_arguments().filter_map(origin).collect())
     }
 
-    /// Adds to a message where the flags that it names were given, if not on the command line.
+    /// Adds to a message the origins of the flags that it names, if they are not given on the
+    /// command line.
     pub(in super::super) fn explain(&self, message: &str) -> String {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
         let words: Vec<_> = message.split(|c| !is_name(c)).collect();

@@ -1,4 +1,5 @@
-//! Flag beats variable beats file beats default, and unknown keys are errors.
+//! Flags take precedence over variables, the file and defaults, in this order; unknown keys are
+//! errors.
 
 use super::{CommonFlags, Origins, Wrong, parse_from, with_subcommand_flags, with_variables};
 use crate::daemon::whole_number;
@@ -45,7 +46,8 @@ fn the_file_is_overruled_by_flags_and_by_variables() {
     assert_eq!((demo.flush, demo.levels.len(), demo.insecure), (10, 2, true));
     assert_eq!(demo.common.log_level, "warn");
     assert_eq!(parse(&[&format!("--config={path}"), "--flush", "5"], &[]).unwrap().flush, 5);
-    // The process's own variables cannot be set here; that the file's key gives way can be seen.
+    // The variables of the process cannot be set here, but the test sees that the file's key is
+    // omitted.
     let variables = [("ZIBRATO_DEMO_FLUSH", "7"), ("ZIBRATO_DEMO_CONFIG", &*path)];
     let demo = parse(&[], &variables).unwrap();
     assert_eq!((demo.flush, demo.levels.len()), (60, 2));
@@ -100,7 +102,7 @@ fn a_number_below_zero_is_a_wrong_value_and_not_a_flag() {
     assert!(message.contains("invalid value '-1' for '--flush <FLUSH>'"), "{message}");
 }
 
-/// A daemon with things to do other than running.
+/// A daemon with subcommands.
 #[derive(Debug, Parser)]
 #[command(name = "zibrato-more")]
 struct More {
@@ -181,7 +183,7 @@ fn the_help_of_a_subcommand_lists_the_flags_that_it_uses() {
 #[test]
 fn a_message_says_where_the_flags_that_it_names_were_given() {
     let (_keep, path) = file("log-level = 'warn'\nflush = 5");
-    // The process's own variables cannot be set here, but which are set is asked for apart.
+    // The variables of the process cannot be set here, but a closure says which are set.
     let variables = [("ZIBRATO_DEMO_LEVELS", "a")];
     let args = ["--config", &*path, "--flush", "7"];
     let (_, origins) = parse_with_origins(&args, &variables).unwrap();

@@ -1,9 +1,9 @@
-//! Variables and flags, and whether they are given.
+//! Variables and flags: whether they are given.
 
 use clap::Arg;
 use std::ffi::OsString;
 
-/// Where variables come from: the environment, but for tests.
+/// Reads a variable: from the environment, except in tests.
 pub(super) type Variable<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 /// The variable of a flag, if it is set.
@@ -18,12 +18,12 @@ pub(super) fn is_given(args: &[OsString], long: &str) -> bool {
     names.any(|name| name.split('=').next() == Some(long))
 }
 
-/// The part of a variable that stands for a program or a flag.
+/// The part of a variable's name for a program or a flag.
 pub(super) fn variable_name(text: &str) -> String {
     text.replace('-', "_").to_uppercase()
 }
 
-/// What may be wrong before a daemon starts.
+/// Errors before a daemon starts.
 #[derive(Debug)]
 pub(super) enum Wrong {
     Clap(clap::Error),

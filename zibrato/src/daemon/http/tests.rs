@@ -1,4 +1,4 @@
-//! Pages are served, bad requests harm nobody, and stopping has a deadline.
+//! Pages are served, bad requests affect no others, and stopping has a deadline.
 
 use super::{HttpError, HttpServer, MAX_CONNECTIONS, Page};
 use std::io::{Read, Write};
@@ -26,7 +26,7 @@ fn ask(server: &HttpServer, request: &[u8]) -> String {
     let mut stream = connect(server);
     stream.write_all(request).unwrap();
     let mut answer = Vec::new();
-    // A connection may be reset after the answer when the request was not read to its end.
+    // A connection may be reset after the answer, if the request was not read to its end.
     let read = stream.read_to_end(&mut answer);
     assert!(read.is_ok() || !answer.is_empty(), "{read:?}");
     String::from_utf8(answer).unwrap()
@@ -72,7 +72,7 @@ fn connections_beyond_the_limit_are_closed() {
     assert_eq!(one_more.read(&mut [0]).unwrap_or(0), 0);
     drop(idle);
     let begun = Instant::now();
-    // The server sees only after a moment that the others are gone.
+    // The server notices only after a moment that the others are closed.
     loop {
         let mut stream = connect(&server);
         let mut answer = String::new();

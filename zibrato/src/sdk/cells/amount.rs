@@ -5,9 +5,9 @@
 /// NaN and infinities cannot go on the wire; they are counted as lost (see
 /// [`Stats::lost`](crate::Stats::lost)).
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no number that can be counted or gauged",
+    message = "`{Self}` is not a number that can be counted or gauged",
     label = "neither an integer up to 64 bits nor a float",
-    note = "how long something took goes into a timer: `time!`, `TimeMe` or `TimerHandle::record`"
+    note = "for a duration, use a timer: `time!`, `TimeMe` or `TimerHandle::record`"
 )]
 pub trait Amount: Copy + sealed::Sealed {
     /// The number, whole if the type is.

@@ -9,39 +9,39 @@ use std::time::{Duration, Instant};
 /// How long the broker may be silent before it counts as gone. It speaks every second.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 
-/// What became of every reading that was made since the instrument was built.
+/// Statistics of all readings since the instrument was built.
 ///
 /// `recorded = delivered + unconfirmed + pending + lost` holds at any time.
 ///
-/// The same goes out as measurements of level `zibrato` while a worker asks for that level, once
-/// an interval: the counters `zibrato.sdk.recorded`, `.delivered`, `.unconfirmed` and `.lost`, this
-/// one with a tag `reason`, by how much they grew, and the gauges `zibrato.sdk.pending` and
-/// `zibrato.sdk.lag_seconds`. What is said so is not counted here.
+/// While a worker wants level `zibrato`, the same numbers are sent as measurements of that level,
+/// once per interval: the increase of the counters `zibrato.sdk.recorded`, `.delivered`,
+/// `.unconfirmed` and `.lost` (with a tag `reason`), and the gauges `zibrato.sdk.pending` and
+/// `zibrato.sdk.lag_seconds`. These measurements are not counted here.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Readings made.
+    /// Readings that were recorded.
     pub recorded: u64,
-    /// Readings that the broker said it has taken.
+    /// Readings that the broker has acknowledged.
     pub delivered: u64,
-    /// Readings sent by the last flush, whose acknowledgement did not come before its deadline.
+    /// Readings sent by the last flush that were not acknowledged before its deadline.
     pub unconfirmed: u64,
-    /// Readings that are still here.
+    /// Readings that are still in the program.
     pub pending: u64,
     /// Readings lost, by reason.
     pub lost: BTreeMap<Loss, u64>,
-    /// Whether the broker was heard of within the last five seconds.
+    /// Whether the broker has sent something within the last five seconds.
     pub connected: bool,
-    /// How long the oldest reading waits for the broker to take it, beyond the interval in which
-    /// it was made. Zero while nothing waits.
+    /// How long the oldest pending reading has waited for its acknowledgement, beyond the interval
+    /// in which it was recorded. Zero if nothing is pending.
     pub lag: Duration,
-    /// The first name that found no room among 100,000 names known only at run time. It and later
-    /// ones are measured together under the name `_overflow`.
+    /// The first name beyond 100,000 names known only at run time. It and later ones are measured
+    /// together as `_overflow`.
     pub overflowing: Option<Name>,
 }
 
 impl Stats {
-    /// All readings lost, whatever the reason.
+    /// Total number of lost readings.
     #[must_use]
     pub fn total_lost(&self) -> u64 {
         self.lost.values().sum()

@@ -1,8 +1,8 @@
 //! Which results are errors.
 
-/// What `on`, `outcomes` and `err` look at: whether a function's result is an error.
+/// Whether a function's result is an error, for `on`, `outcomes` and `err`.
 ///
-/// `Err` is one, and so is `None`, as with `?`. Implement it for a result type of your own:
+/// `Err` and `None` are errors, as with `?`. Implement it for your own result type:
 ///
 /// ```
 /// struct Status(u16);
@@ -16,7 +16,7 @@
 #[diagnostic::on_unimplemented(
     message = "`on` and `err` need a function that returns a `Result` or an `Option`, not `{Self}`",
     label = "neither `Result` nor `Option`",
-    note = "leave `on` or `err` away, or implement `zibrato::Outcome` for `{Self}`"
+    note = "remove `on` or `err`, or implement `zibrato::Outcome` for `{Self}`"
 )]
 pub trait Outcome {
     /// Whether the result is an error.

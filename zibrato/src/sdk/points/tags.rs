@@ -1,20 +1,20 @@
-//! Tags of call sites: what tells a series apart beside its name and source.
+//! Tags of call sites, which distinguish series together with name and source.
 
 use crate::measurement::{TextProblem, check_name};
 
 /// Tag and value each, ascending by tag.
 pub(crate) type Tags = &'static [(&'static str, &'static str)];
 
-/// The most tags of a series; a reader of batches refuses more.
+/// Maximum number of tags of a series; readers of batches reject more.
 pub(crate) const MAX_TAGS: usize = 50;
 
 /// The most sites of one family.
 const MAX_SITES: usize = 256;
 
-/// A type with few values, each of which has a name: what the value of a tag can be.
+/// A type with few named values, for the value of a tag.
 ///
-/// Derive it for an enum without fields. The names are those of the variants in snake case, or as
-/// `#[tag(value = "..")]` says. `bool` has it too.
+/// Derive it for an enum without fields. The names are those of the variants in snake case, or
+/// those of `#[tag(value = "..")]`. `bool` implements it too.
 ///
 /// ```
 /// use zibrato::{TagValue, count_me};
@@ -35,13 +35,13 @@ const MAX_SITES: usize = 256;
 /// assert_eq!(Method::VALUES, ["get", "post"]);
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "the value of a tag has to be one of few: `{Self}` is no `TagValue`",
+    message = "a tag needs a type with few values: `{Self}` does not implement `TagValue`",
     label = "no `TagValue`",
     note = "write a literal or a constant in capitals, or a value of an enum that derives \
             `zibrato::TagValue`"
 )]
 pub trait TagValue {
-    /// All the values there are; they are checked as names are, when the program is compiled.
+    /// The names of all values. They are checked like names, at compile time.
     ///
     /// The values of all tags of one place have at most 256 combinations:
     ///
@@ -59,7 +59,7 @@ pub trait TagValue {
     /// ```
     const VALUES: &'static [&'static str];
 
-    /// Which of them it is. One beyond the last is measured without the tags of its place whose
+    /// The index of the value. If it is out of range, the call is measured without the tags whose
     /// values are known only at the call.
     fn index(&self) -> usize;
 }
@@ -104,12 +104,12 @@ pub(crate) const fn check(tags: Tags) -> Result<(), TextProblem> {
 pub(crate) const fn expect_valid(checked: Result<(), TextProblem>) {
     if let Err(problem) = checked {
         match problem {
-            TextProblem::Bar => panic!("a level, name, source or tag has a `|` in it"),
+            TextProblem::Bar => panic!("a level, name, source or tag contains a `|`"),
             TextProblem::Control => {
-                panic!("a level, name, source or tag has a control character or a line break in it")
+                panic!("a level, name, source or tag contains a control character or a line break")
             }
             TextProblem::Empty => panic!("a level, name, source or tag is empty"),
-            TextProblem::Reserved => panic!("this level is kept for the protocol"),
+            TextProblem::Reserved => panic!("this level is reserved for the protocol"),
             TextProblem::TooLong => panic!(
                 "a level is longer than 64 bytes, or a name, source or tag longer than 255; \
                  a name made from a module path may need `name = \"…\"`"

@@ -1,4 +1,4 @@
-//! Sets an instrument up.
+//! Configures an instrument.
 
 use super::fork;
 use super::install::{self, Guard};
@@ -13,11 +13,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-/// The shortest interval and the longest, in which the cells are emptied.
+/// The range of intervals.
 const INTERVALS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(3600);
 
-/// Sets an instrument up; begun by [`Zibrato::builder`](crate::Zibrato::builder).
+/// Configures an instrument; created by [`Zibrato::builder`](crate::Zibrato::builder).
 ///
 /// ```no_run
 /// # fn main() -> Result<(), zibrato::InstallError> {
@@ -47,7 +47,7 @@ pub struct Builder {
 }
 
 impl Zibrato {
-    /// Begins to set an instrument up.
+    /// Creates a builder with the defaults.
     pub fn builder() -> Builder {
         Builder::new()
     }
@@ -71,85 +71,85 @@ impl Builder {
         }
     }
 
-    /// The broker's host: a name, an address, or `ipc://` and the folder in which a broker of this
-    /// machine listens, such as `ipc:///run/zibrato`; then ports do not matter. Defaults to
-    /// `127.0.0.1`.
+    /// The broker's host: a name, an address, or `ipc://` and the folder of a broker on this
+    /// machine, such as `ipc:///run/zibrato`, which ignores ports. Defaults to `127.0.0.1`.
     ///
-    /// A host that does not answer or does not exist is no error: the instrument goes on trying.
+    /// It is not an error if the host does not answer or does not exist: the instrument keeps
+    /// trying.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = host.into();
         self
     }
 
-    /// The broker's port. Acknowledgements come from the next one. Defaults to 5550.
+    /// The broker's port. Acknowledgements are received from the next port. Defaults to 5550.
     pub const fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// The port on which the broker publishes, if it is not the one after [`port`](Self::port),
-    /// such as behind a tunnel.
+    /// The port on which the broker publishes, if it is not the one after [`port`](Self::port), for
+    /// example because of a tunnel.
     pub const fn control_port(mut self, port: u16) -> Self {
         self.control_port = Some(port);
         self
     }
 
-    /// Encrypts, and talks to no broker but the one with this key. Defaults to the keys that the
-    /// variables `ZIBRATO_SERVER_KEY` and `ZIBRATO_CURVE_KEY` hold or name the files of, and to no
-    /// encryption if neither is set.
+    /// Encrypts the connection, and connects only to the broker with this key. Defaults to the keys
+    /// in the variables `ZIBRATO_SERVER_KEY` and `ZIBRATO_CURVE_KEY`, or in the files that they
+    /// name, and to no encryption if neither is set.
     ///
-    /// The broker has to know the public key. Until it does, and while it talks to nobody without
-    /// a key or the host is another one, measurements gather as if it were away.
+    /// The broker must allow the client's public key. While it refuses the connection, measurements
+    /// are summed up as if it were away.
     pub fn curve(mut self, curve: Curve) -> Self {
         self.curve = Some(curve);
         self
     }
 
-    /// Who measures: a program, class or host. Defaults to `not_specified`.
+    /// The source of measurements: a program, class or host. Defaults to `not_specified`.
     pub fn source(mut self, source: impl Into<String>) -> Self {
         self.source = source.into();
         self
     }
 
-    /// Measures these levels and no others. Defaults to all levels.
+    /// Measures only these levels. Defaults to all levels.
     pub fn levels<L: Into<String>>(mut self, levels: impl IntoIterator<Item = L>) -> Self {
         self.levels = Some(levels.into_iter().map(Into::into).collect());
         self
     }
 
-    /// How often what has gathered is sent: 10 ms to an hour. Defaults to one second.
+    /// The interval in which measurements are sent: 10 ms to 1 h. Defaults to one second.
     pub const fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// How long the last flush may take, when the guard or the last handle is dropped. Defaults to
+    /// Maximum time of the last flush, when the guard or the last handle is dropped. Defaults to
     /// 500 ms.
     pub const fn flush_deadline(mut self, deadline: Duration) -> Self {
         self.flush_deadline = deadline;
         self
     }
 
-    /// Whether to leave unmeasured what nobody wants. Defaults to true.
+    /// Whether to skip levels that no worker wants. Defaults to true.
     ///
-    /// The broker tells every second which levels somebody wants: a worker that is connected, or
-    /// one that will come back. A call site of another level costs one load and a branch. A level
-    /// is measured at most two seconds after somebody wants it, and until five seconds after nobody
-    /// does any more. Until the broker has spoken for five seconds, everything is measured; while
-    /// it is away, what was wanted last.
+    /// The broker publishes the wanted levels every second: those of connected workers, and of
+    /// workers with a cursor. A call at another level costs one load and a branch. A level is
+    /// measured at most two seconds after a worker wants it, and until five seconds after no worker
+    /// wants it any more. Until the program has received this list for five seconds, all levels are
+    /// measured. While the broker is away, the last list applies.
     ///
-    /// With `false` everything that [`levels`](Self::levels) allows is always measured.
+    /// With `false`, all levels that [`levels`](Self::levels) allows are always measured.
     pub const fn demand(mut self, demand: bool) -> Self {
         self.demand = demand;
         self
     }
 
-    /// How much memory the cells of all threads together may take, in bytes. Defaults to 16 MiB.
+    /// Maximum memory for the cells of all threads together, in bytes. Defaults to 16 MiB.
     ///
-    /// A thread has 40 bytes for each call site of the program, and up to some KiB for each timer
-    /// that it uses. Beyond the limit threads share cells: measuring is slower then, and nothing
-    /// is lost. The limit is the process's; the last instrument that is built sets it, and what is
-    /// there already stays.
+    /// A thread needs 40 bytes for each call site of the program, and up to some KiB for each timer
+    /// that it uses. Beyond the limit, threads share cells: measuring is slower, but nothing is
+    /// lost. The limit applies to the whole process. The last instrument that is built sets it;
+    /// existing cells stay.
     pub const fn max_memory(mut self, bytes: usize) -> Self {
         self.max_memory = bytes;
         self
@@ -157,33 +157,31 @@ impl Builder {
 
     /// Flushes at each panic, before it unwinds or aborts. Defaults to false.
     ///
-    /// For programs built with `panic = "abort"`, which would lose what was measured since the last
-    /// interval. Each panic, also one that is caught, then takes up to the
-    /// [`flush_deadline`](Self::flush_deadline). It is done by a panic hook, which calls the one
-    /// that was there before; a hook that is set later replaces it. Only for an instrument that is
-    /// installed.
+    /// Use it for programs built with `panic = "abort"`, which would lose the measurements since
+    /// the last interval. Each panic, even one that is caught, then takes up to the
+    /// [`flush_deadline`](Self::flush_deadline). A panic hook does this and then calls the previous
+    /// hook; a hook that is set later replaces it. Only for an installed instrument.
     pub const fn flush_on_panic(mut self, flush: bool) -> Self {
         self.flush_on_panic = flush;
         self
     }
 
-    /// Opens its sockets in this ZeroMQ context. Defaults to a context of its own. Once it is
-    /// destroyed, nothing is sent any more.
+    /// Opens the sockets in this ZeroMQ context. Defaults to a separate context. After the context
+    /// is destroyed, nothing more is sent.
     ///
-    /// File descriptors of a context of its own are out of the application's reach (on Linux), so
-    /// that a daemon may close all that it does not know. Those of this context are not: libzmq
-    /// aborts the process when they are closed.
+    /// On Linux, the application cannot close the file descriptors of the separate context, so a
+    /// daemon may close all descriptors that it does not know. It must not close those of this
+    /// context, because libzmq would abort the process.
     pub fn context(mut self, context: zmq::Context) -> Self {
         self.context = Some(context);
         self
     }
 
-    /// Makes it the program's instrument, which attributes and macros record into, until the guard
-    /// is dropped.
+    /// Installs the instrument: attributes and macros record into it until the guard is dropped.
     ///
     /// # Errors
-    /// [`InstallError`], also when an instrument is installed already, or not yet done with its
-    /// last flush.
+    /// [`InstallError`], also if an instrument is already installed, or has not finished its last
+    /// flush.
     pub fn install(self) -> Result<Guard, InstallError> {
         let (flush_on_panic, deadline) = (self.flush_on_panic, self.flush_deadline);
         let guard = install::install(self.build()?).map_err(|_| InstallError::AlreadyInstalled)?;
@@ -193,10 +191,10 @@ impl Builder {
         Ok(guard)
     }
 
-    /// Makes an instrument that stands alone: only what its handle records goes into it.
+    /// Builds an instrument without installing it: only its handle records into it.
     ///
     /// # Errors
-    /// [`BuildError`] when a setting cannot be, or the system gives no sockets or threads.
+    /// [`BuildError`] if a setting is invalid, or the system has no sockets or threads available.
     pub fn build(self) -> Result<Zibrato, BuildError> {
         let source = Source::new(&self.source)?;
         let levels = self.levels.map(|levels| {
@@ -238,7 +236,7 @@ impl Builder {
     }
 }
 
-/// Whether it may be a host name, an address without a port, or the folder of a broker.
+/// Whether it can be a host name, an address without a port, or the folder of a broker.
 fn is_host(text: &str) -> bool {
     if Endpoint::Publishers.ipc_endpoint(text).is_some() {
         return true;
@@ -263,15 +261,15 @@ impl fmt::Debug for Builder {
 
 /// Why no instrument was installed.
 ///
-/// `Debug` says it in words too, and with its cause, because that is what `main` prints when it
-/// returns one.
+/// `Debug` prints the message and its cause, because `main` prints an error that it returns with
+/// `Debug`.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
-    /// The program has an instrument already.
-    #[error("an instrument is installed already; `build` makes one that stands beside it")]
+    /// The program already has an instrument.
+    #[error("an instrument is already installed; `build` makes another one beside it")]
     AlreadyInstalled,
-    /// The instrument could not be built.
+    /// The instrument cannot be built.
     #[error(transparent)]
     Build(#[from] BuildError),
 }
@@ -292,9 +290,9 @@ mod tests {
     #[test]
     fn what_main_prints_says_what_to_do() {
         let error = Zibrato::builder().port(0).build().unwrap_err();
-        let words = "port 0 cannot be the broker's; it is 1 to 65534, 5550 by default";
+        let words = "port 0 is out of range (1 to 65534; the broker's default is 5550)";
         assert_eq!(format!("{error:?}"), words);
         let error = InstallError::from(BuildError::Thread(std::io::Error::other("no room")));
-        assert_eq!(format!("{error:?}"), "the sender could not be started: no room");
+        assert_eq!(format!("{error:?}"), "the sender's thread could not be started: no room");
     }
 }

@@ -1,4 +1,4 @@
-//! The installed instrument: the program's, which attributes and macros record into.
+//! The installed instrument, into which attributes and macros record.
 
 use super::fork;
 use super::zibrato::Zibrato;
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// process forked: that is its parent's alone.
 static INSTALLED: PerProcess<RwLock<Option<Zibrato>>> = PerProcess::new(RwLock::new(None));
 
-/// Held by whoever installs something.
+/// Held while an instrument is installed.
 static INSTALLING: PerProcess<Mutex<()>> = PerProcess::new(Mutex::new(()));
 
 fn slot() -> &'static RwLock<Option<Zibrato>> {
@@ -48,7 +48,7 @@ pub fn installed() -> Option<Zibrato> {
     read().clone()
 }
 
-/// What points measure for.
+/// The instrument for which points measure.
 fn installed_instrument() -> Option<Arc<Instrument>> {
     read().as_ref()?.owner.instrument()
 }
@@ -95,25 +95,25 @@ pub(crate) fn flush_at_panics(within: Duration) {
     }));
 }
 
-/// Keeps an instrument installed. Dropped, it flushes within the flush deadline, and measuring
-/// ends.
+/// Keeps an instrument installed. When it is dropped, it flushes within the flush deadline, and
+/// measuring ends.
 ///
-/// Bind it to a name in `main`; bound to `_` it is dropped at once.
+/// Bind it to a name in `main`; a value bound to `_` is dropped immediately.
 ///
 /// # How a process may end
 ///
-/// | end | what was measured until then |
+/// | end | measurements until then |
 /// |---|---|
-/// | the guard is dropped: by return, `?`, or a panic that unwinds | is flushed |
-/// | `std::process::exit`, or return from `main` with the guard forgotten or in a static | is flushed, by an `atexit` handler |
-/// | a thread ends | stays in its cells, and goes out with the next interval |
-/// | no broker | waits for one for the flush deadline, and is lost then |
-/// | `abort`, `panic = "abort"`, `_exit`, SIGKILL, or any signal that nobody handles | is lost from the last interval on |
+/// | the guard is dropped: by return, `?`, or a panic that unwinds | are flushed |
+/// | `std::process::exit`, or return from `main` with the guard forgotten or in a static | are flushed by an `atexit` handler |
+/// | a thread ends | stay in its cells, and are sent with the next interval |
+/// | no broker | wait for one until the flush deadline, and are then lost |
+/// | `abort`, `panic = "abort"`, `_exit`, SIGKILL, or a signal without a handler | are lost since the last interval |
 ///
-/// The last flush takes no longer than [`flush_deadline`](crate::Builder::flush_deadline), and
-/// 100 ms more if a broker took the last batch and does not say so.
+/// The last flush takes at most [`flush_deadline`](crate::Builder::flush_deadline), and 100 ms more
+/// if a broker received the last batch but does not acknowledge it.
 ///
-/// A signal that the program handles ends it as any other way out of `main` does:
+/// If the program handles a signal and returns from `main`, that is an ordinary end:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -134,13 +134,14 @@ pub(crate) fn flush_at_panics(within: Duration) {
 ///
 /// # After a fork
 ///
-/// A child goes on measuring with the same settings, under an identity and over sockets of its
-/// own, which it makes when it first measures; one that only calls `exec` never does. What its
-/// parent had measured is the parent's to send, and a scope with a name known at run time that
-/// began before the fork is counted or timed in the parent only. [`Zibrato::stats`] begins at zero
-/// there. Dropping the guard in the child flushes what the child measured. While the system gives a
-/// child no thread or no sockets, what it measures stays pending; once a second it asks again. A child made by a bare `clone` or
-/// by `vfork`, of which the C library tells nobody, must not measure before it calls `exec`.
+/// A forked child continues to measure with the same settings, under its own identity and over its
+/// own sockets. It opens them when it first measures, so a child that only calls `exec` never does.
+/// Measurements of the parent before the fork are sent by the parent. A scope with a name known at
+/// run time that began before the fork is counted or timed only in the parent. [`Zibrato::stats`]
+/// of the child begins at zero. Dropping the guard in the child flushes what the child measured. If
+/// the system gives the child no thread or no sockets, its measurements stay pending, and it tries
+/// again once a second. A child made by a bare `clone` or by `vfork`, which skip the hooks of the C
+/// library, must not measure before it calls `exec`.
 #[derive(Debug)]
 #[must_use = "measuring ends when it is dropped; bind it to a name, not to `_`"]
 pub struct Guard {
@@ -156,7 +157,7 @@ impl Guard {
         self.handle.clone()
     }
 
-    /// Ends measuring, flushes within the flush deadline, and says what became of every reading.
+    /// Ends measuring, flushes within the flush deadline, and returns the statistics.
     pub fn shutdown(mut self) -> Stats {
         self.finish()
     }

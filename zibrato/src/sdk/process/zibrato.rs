@@ -11,21 +11,21 @@ use crate::sdk::points::loss::Loss;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An instrument: measures under names known at run time, and says what became of every reading.
+/// An instrument: measures under names known at run time, and accounts for every reading.
 ///
-/// Clones are the same instrument. [`Builder::install`](crate::Builder::install) makes one the
-/// program's, which attributes and macros record into; [`Builder::build`](crate::Builder::build)
-/// makes one that stands alone, and several of those may live in one process. When the last clone
-/// of such a one goes, it flushes.
+/// Clones are the same instrument. [`Builder::install`](crate::Builder::install) installs one for
+/// the program, into which attributes and macros record. [`Builder::build`](crate::Builder::build)
+/// builds an independent one; a process can have several of these. Such an instrument flushes when
+/// its last clone is dropped.
 ///
-/// Levels and names are texts here. `count`, `time` and `set_gauge` look them up on each call,
-/// which costs about 100 ns; [`counter`](Self::counter), [`timer`](Self::timer) and
-/// [`gauge`](Self::gauge) look them up once, and what they give costs what a call site costs. A
-/// text that may not be on the wire is not an error but a counted loss: instrumentation must not
-/// change what a program does.
+/// Levels and names are texts here. `count`, `time` and `set_gauge` look them up at each call,
+/// which costs about 100 ns. [`counter`](Self::counter), [`timer`](Self::timer) and
+/// [`gauge`](Self::gauge) look them up once and return a handle that costs as little as a call
+/// site. An invalid level or name is a counted loss and not an error, because instrumentation must
+/// not change what a program does.
 ///
-/// One instrument keeps 100,000 names apart; beyond them readings go to a series `_overflow`, and
-/// [`Stats::overflowing`](crate::Stats::overflowing) says which name was the first to find no room.
+/// An instrument has at most 100,000 of these names. Readings of further names are added to a
+/// series `_overflow`, and [`Stats::overflowing`](crate::Stats::overflowing) is the first of them.
 ///
 /// ```
 /// # fn main() -> Result<(), zibrato::InstallError> {
@@ -49,32 +49,32 @@ impl Zibrato {
         Self { owner: Arc::new(owner), source: None }
     }
 
-    /// A handle to the same instrument whose readings carry another source.
+    /// A handle to the same instrument with another source.
     ///
     /// # Errors
-    /// When `source` may not be on the wire.
+    /// [`TextError`] if `source` is invalid.
     pub fn with_source(&self, source: &str) -> Result<Self, TextError> {
         Ok(Self { owner: Arc::clone(&self.owner), source: Some(Source::new(source)?) })
     }
 
-    /// Counts.
+    /// Adds to a counter.
     pub fn count<A: Amount>(&self, level: &str, name: &str, amount: A) {
         self.record(Kind::Counter, level, name, amount.number());
     }
 
-    /// A handle to a counter, for names that are counted often.
+    /// A handle to a counter, for names that are used often.
     #[must_use]
     pub fn counter(&self, level: &str, name: &str) -> CounterHandle {
         CounterHandle(self.handle(Kind::Counter, level, name))
     }
 
-    /// A handle to a gauge, for names that are read often.
+    /// A handle to a gauge, for names that are used often.
     #[must_use]
     pub fn gauge(&self, level: &str, name: &str) -> GaugeHandle {
         GaugeHandle(self.handle(Kind::Gauge, level, name))
     }
 
-    /// A handle to a timer, for names that are timed often.
+    /// A handle to a timer, for names that are used often.
     #[must_use]
     pub fn timer(&self, level: &str, name: &str) -> TimerHandle {
         TimerHandle(self.handle(Kind::Timer, level, name))
@@ -85,13 +85,13 @@ impl Zibrato {
         self.record(Kind::Gauge, level, name, value.number());
     }
 
-    /// Records how long something took that was measured elsewhere.
+    /// Records a duration that was measured elsewhere.
     pub fn time(&self, level: &str, name: &str, took: Duration) {
         let seconds = Number::Float(took.as_secs_f64());
         self.record(Kind::Timer, level, name, seconds);
     }
 
-    /// Counts one when the returned guard is dropped.
+    /// Counts 1 when the returned guard is dropped.
     pub fn count_me(&self, level: &str, name: &str) -> CountMe {
         CountMe::of(self.instrument(), level, name, self.source.clone())
     }
@@ -101,8 +101,8 @@ impl Zibrato {
         TimeMe::of(self.instrument(), level, name, self.source.clone())
     }
 
-    /// Sends what was recorded before the call, now, and waits until the broker has it, or for
-    /// `within`. What it does not take in time stays pending.
+    /// Sends everything that was recorded before the call, and waits until the broker has
+    /// acknowledged it, at most `within`. What is not acknowledged in time stays pending.
     pub fn flush(&self, within: Duration) -> Stats {
         if let Some(sender) = self.owner.pipeline().and_then(Pipeline::sender) {
             sender.flush(within);
@@ -110,7 +110,7 @@ impl Zibrato {
         self.stats()
     }
 
-    /// What became of every reading.
+    /// Statistics: what became of every reading.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.owner.stats()

@@ -1,4 +1,4 @@
-//! Why no instrument could be built.
+//! Why an instrument cannot be built.
 
 use crate::curve::ReadKeyError;
 use crate::measurement::TextError;
@@ -7,32 +7,32 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// Why no instrument could be built.
+/// Why an instrument cannot be built.
 ///
-/// `Debug` says it in words too, and with its cause, because that is what `main` prints when it
-/// returns one.
+/// `Debug` prints the message and its cause, because `main` prints an error that it returns with
+/// `Debug`.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The system gave no sockets, or ZeroMQ does not understand the endpoint.
+    /// The system has no sockets available, or the endpoint is invalid.
     #[error("ZeroMQ cannot connect to {endpoint}")]
     Endpoint {
-        /// What was tried.
+        /// The endpoint.
         endpoint: String,
-        /// What ZeroMQ said.
+        /// The error of ZeroMQ.
         source: zmq::Error,
     },
     /// The host is neither a name nor an address.
     #[error(
-        "{host:?} is no host; give a name or an address, without scheme and port, or ipc:// and the \
-         folder of a broker, such as ipc:///run/zibrato"
+        "{host:?} is not a host; give a name or an address, without scheme and port, or ipc:// and \
+         the folder of a broker, such as ipc:///run/zibrato"
     )]
     Host {
         /// The host.
         host: String,
     },
     /// The interval is too short or too long.
-    #[error("an interval of {interval:?} cannot be; 10 ms to an hour can")]
+    #[error("interval {interval:?} is out of range (10 ms to 1 h)")]
     Interval {
         /// The interval.
         interval: Duration,
@@ -40,8 +40,8 @@ pub enum BuildError {
     /// The keys cannot be used.
     #[error(transparent)]
     Keys(#[from] ReadKeyError),
-    /// The port is 0, or has none after it.
-    #[error("port {port} cannot be the broker's; it is 1 to 65534, 5550 by default")]
+    /// The port is 0, or there is no port after it.
+    #[error("port {port} is out of range (1 to 65534; the broker's default is 5550)")]
     Port {
         /// The port.
         port: u16,
@@ -49,11 +49,11 @@ pub enum BuildError {
     /// The system has too few file descriptors or threads, or too little memory.
     #[error(transparent)]
     Resources(#[from] ShortageError),
-    /// The source or a level may not be on the wire.
+    /// The source or a level is invalid.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// The system gave no thread to send with.
-    #[error("the sender could not be started")]
+    /// The system cannot start the sender's thread.
+    #[error("the sender's thread could not be started")]
     Thread(#[source] std::io::Error),
 }
 

@@ -1,22 +1,22 @@
-//! Why a batch or one of its entries was refused.
+//! Why a batch, or one of its entries, was rejected.
 
 use crate::measurement::TextProblem;
 use crate::wire::msgpack::Malformed;
 
-/// Why the body of a batch was refused as a whole.
+/// Why the whole body of a batch was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchError {
-    /// It is not MessagePack of the right shape.
+    /// It is not MessagePack of the expected structure.
     #[error("the body of the batch is not valid MessagePack of the expected structure")]
     Malformed,
-    /// The map lacks something.
+    /// The map lacks a key.
     #[error("the body of the batch lacks the key {key:?}")]
     Missing {
         /// The key that is missing.
         key: &'static str,
     },
-    /// The source may not be.
+    /// The source is invalid.
     #[error("the source of the batch {0}")]
     Source(TextProblem),
 }
@@ -27,40 +27,40 @@ impl From<Malformed> for BatchError {
     }
 }
 
-/// Why an entry was refused. All but [`Malformed`](Self::Malformed) leave the other entries of the
-/// batch alone.
+/// Why an entry was rejected. Only [`Malformed`](Self::Malformed) affects other entries of the
+/// batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntryError {
     /// The parts of the value contradict each other.
     #[error("the parts of the value contradict each other")]
     Inconsistent,
-    /// The kind is not known here.
+    /// The kind is unknown.
     #[error("the kind is not c, g, s or t")]
     Kind,
-    /// The entry is not MessagePack of the right shape; so is, if `lost` is above 1, the rest of
-    /// the batch.
+    /// The entry is not MessagePack of the expected structure. If `lost` is above 1, the rest of
+    /// the batch could not be read either.
     #[error("not valid MessagePack of the expected structure; {lost} entries lost")]
     Malformed {
-        /// How many entries are lost, this one included.
+        /// Number of lost entries, including this one.
         lost: u32,
     },
-    /// The member of a set may not be.
+    /// The member of a set is invalid.
     #[error("a member of the set {0}")]
     Member(TextProblem),
-    /// The map lacks something.
+    /// The map lacks a key.
     #[error("the entry lacks the key {key:?}")]
     Missing {
         /// The key that is missing.
         key: &'static str,
     },
-    /// The name may not be.
+    /// The name is invalid.
     #[error("the name {0}")]
     Name(TextProblem),
     /// A number is NaN or infinite.
     #[error("a number is NaN or infinite")]
     NotFinite,
-    /// A tag or its value may not be.
+    /// A tag or its value is invalid.
     #[error("a tag {0}")]
     Tag(TextProblem),
     /// It has more than 50 tags.
@@ -69,7 +69,7 @@ pub enum EntryError {
 }
 
 impl EntryError {
-    /// A constant word for the reason, as counters are labelled with it.
+    /// The reason as a constant word, the label of counters.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -82,7 +82,7 @@ impl EntryError {
         }
     }
 
-    /// How many entries were lost with it.
+    /// Number of entries lost because of it.
     #[must_use]
     pub const fn lost(&self) -> u32 {
         match self {

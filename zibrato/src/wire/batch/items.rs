@@ -1,14 +1,14 @@
-//! What stands inside an entry, read only when somebody asks for it.
+//! The items inside an entry, decoded lazily.
 
 use super::error::EntryError;
 use crate::measurement::check_name;
 use crate::summary::Summary;
 use crate::wire::msgpack::{self as mp, Malformed};
 
-/// The most tags an entry may have.
+/// Maximum number of tags of an entry.
 const MAX_TAGS: u32 = 50;
 
-/// An array whose items are read when somebody asks for them.
+/// An array whose items are decoded lazily.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Flat<'a> {
     rest: &'a [u8],
@@ -31,7 +31,7 @@ impl<'a> Flat<'a> {
     }
 }
 
-/// Tags: texts by text, in the order in which they came.
+/// Tags and their values, in the order of the entry.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tags<'a>(Flat<'a>);
 
@@ -135,11 +135,11 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// A folded timer whose sketch is still in the bytes it came in.
+/// A summarized timer whose sketch is not decoded yet.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TimerSummary<'a> {
-    /// How many readings were folded; at least one.
+    /// Number of readings; at least one.
     pub count: u64,
     /// Their sum, in seconds.
     pub sum: f64,
@@ -149,14 +149,13 @@ pub struct TimerSummary<'a> {
     pub max: f64,
     /// The sum of their squares.
     pub sum_squares: f64,
-    /// The sum of the squares of how far each is from the mean; `None` from publishers that do not
-    /// tell it.
+    /// The sum of squared deviations from the mean; `None` if the publisher does not send it.
     pub squared_deviations: Option<f64>,
     pub(super) buckets: Flat<'a>,
 }
 
 impl TimerSummary<'_> {
-    /// Folds it into a summary.
+    /// Adds it to a summary.
     pub fn merge_into(&self, summary: &mut Summary) {
         let Self { count, sum, min, max, sum_squares, .. } = *self;
         let mut exact = Summary::folded(count, sum, min, max, sum_squares);

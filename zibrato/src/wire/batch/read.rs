@@ -1,14 +1,14 @@
-//! Reads the body of a batch without copying, and without trusting it.
+//! Reads the body of an untrusted batch without copying.
 //!
-//! An entry that is well-formed MessagePack but may not be (a bad name, NaN, an unknown kind) is
-//! refused alone; bytes that are not MessagePack end the batch.
+//! An entry that is well-formed MessagePack but invalid (a bad name, NaN, an unknown kind) is
+//! rejected alone. Bytes that are not MessagePack end the batch.
 
 use super::error::{BatchError, EntryError};
 use super::items::{Flat, Members, Numbers, Readings, Tags, TimerSummary, finite};
 use crate::measurement::{Gauge, Kind, check_name};
 use crate::wire::msgpack as mp;
 
-/// The head of a batch and its entries, still in the bytes they came in.
+/// The head of a batch, and its entries, which are not decoded yet.
 #[derive(Debug, Clone)]
 pub struct BatchReader<'a> {
     source: &'a str,
@@ -21,8 +21,8 @@ impl<'a> BatchReader<'a> {
     /// Reads the head of a batch's body.
     ///
     /// # Errors
-    /// [`BatchError`] when the body is no map, or its source, interval or entries are missing or
-    /// of the wrong type.
+    /// [`BatchError`] if the body is not a map, or if its source, interval or entries are missing
+    /// or have the wrong type.
     pub fn new(mut body: &'a [u8]) -> Result<Self, BatchError> {
         let (mut source, mut start_ms, mut length_ms, mut entries) = (None, None, None, None);
         let mut left = mp::read_map(&mut body)?;
@@ -36,7 +36,7 @@ impl<'a> BatchReader<'a> {
                     let start = body;
                     let left_entries = mp::read_array(&mut body)?;
                     entries = Some(Entries { rest: body, left: left_entries });
-                    // Only what stands behind the entries makes it worth going through them here.
+                    // The entries need to be skipped only if keys follow them.
                     if left > 0 {
                         body = start;
                         mp::skip(&mut body)?;
@@ -57,31 +57,32 @@ impl<'a> BatchReader<'a> {
         })
     }
 
-    /// Who measured.
+    /// The source of the measurements.
     #[must_use]
     pub const fn source(&self) -> &'a str {
         self.source
     }
 
-    /// When the interval started, in unix milliseconds by the publisher's clock.
+    /// The start of the interval, in Unix milliseconds of the publisher's clock.
     #[must_use]
     pub const fn start_ms(&self) -> u64 {
         self.start_ms
     }
 
-    /// How long the interval was, in milliseconds.
+    /// The length of the interval, in milliseconds.
     #[must_use]
     pub const fn length_ms(&self) -> u64 {
         self.length_ms
     }
 
-    /// When the interval ended, in unix milliseconds: the time of what has no time of its own.
+    /// The end of the interval, in Unix milliseconds. It is the time of readings that have no time
+    /// of their own.
     #[must_use]
     pub const fn end_ms(&self) -> u64 {
         self.start_ms.saturating_add(self.length_ms)
     }
 
-    /// The entries. Each call begins at the first.
+    /// The entries. Each call begins with the first one.
     #[must_use]
     pub fn entries(&self) -> Entries<'a> {
         self.entries.clone()
@@ -103,7 +104,7 @@ impl<'a> Iterator for Entries<'a> {
         let start = self.rest;
         let read = Entry::read(&mut self.rest);
         if read.is_err() {
-            // The entry may only say something that may not be; then the next one is still there.
+            // If the entry is well-formed but invalid, the next one can still be read.
             self.rest = start;
             if mp::skip(&mut self.rest).is_err() {
                 let lost = self.left.saturating_add(1);
@@ -119,9 +120,9 @@ impl<'a> Iterator for Entries<'a> {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "what a series is made of is fixed")]
 pub struct Entry<'a> {
-    /// What was measured; a checked name.
+    /// The name, which is valid.
     pub name: &'a str,
-    /// What else tells the series apart.
+    /// Tags, which distinguish series of one name.
     pub tags: Tags<'a>,
     /// The readings of the interval.
     pub value: Value<'a>,
@@ -133,20 +134,20 @@ pub struct Entry<'a> {
 pub enum Value<'a> {
     /// A counter's sum.
     Counter(f64),
-    /// A gauge, folded.
+    /// A summarized gauge.
     Gauge(Gauge),
-    /// A gauge, every reading.
+    /// Every reading of a gauge.
     GaugeReadings(Readings<'a>),
     /// A set's distinct members.
     Set(Members<'a>),
-    /// A timer, folded; seconds.
+    /// A summarized timer, in seconds.
     Timer(TimerSummary<'a>),
-    /// A timer, every reading; seconds.
+    /// Every reading of a timer, in seconds.
     TimerReadings(Numbers<'a>),
 }
 
 impl Value<'_> {
-    /// What kind of reading it is.
+    /// The kind of measurement.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -158,7 +159,7 @@ impl Value<'_> {
     }
 }
 
-/// What an entry's map said, before it is known to make sense.
+/// The values in an entry's map, before they are validated.
 #[derive(Default)]
 struct Fields<'a> {
     kind: Option<&'a str>,

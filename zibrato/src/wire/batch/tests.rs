@@ -1,11 +1,11 @@
-//! Batches come back as they were written, and hostile ones are refused entry by entry.
+//! Batches are read as they were written; invalid entries are rejected one by one.
 
 use super::{BatchError, BatchReader, BatchWriter, Entry, EntryError, Value};
 use crate::measurement::Gauge;
 use crate::summary::Summary;
 use proptest::prelude::*;
 
-/// A value as a test states it.
+/// The value of an entry in a test.
 #[derive(Debug, Clone, PartialEq)]
 enum Owned {
     Counter(f64),
@@ -47,7 +47,7 @@ fn read(entry: Entry<'_>) -> (String, Tags, Owned) {
     (entry.name.to_owned(), tags, value)
 }
 
-/// A summary with the mean that sum and count tell, as a reader computes it.
+/// A summary whose mean is computed from sum and count, as a reader does.
 fn told(readings: Vec<f64>) -> Summary {
     let summary: Summary = readings.into_iter().collect();
     let (count, sum, squares) = (summary.count(), summary.sum(), summary.sum_squares());

@@ -6,8 +6,8 @@ use crate::wire::msgpack as mp;
 
 /// Writes one batch: the measurements of one level and one source over one interval.
 ///
-/// Names, tags and the source have to be checked ones (see [`check_name`](crate::check_name)) and
-/// numbers finite; a reader refuses entries that are not.
+/// Names, tags and the source must be valid (see [`check_name`](crate::check_name)) and numbers
+/// finite; readers reject other entries.
 ///
 /// ```
 /// use zibrato::wire::{BatchReader, BatchWriter, Value};
@@ -24,14 +24,14 @@ use crate::wire::msgpack as mp;
 #[derive(Debug)]
 pub struct BatchWriter {
     body: Vec<u8>,
-    // Where the four bytes of the entry count stand; they are filled in at the end.
+    // Position of the entry count, four bytes that are filled in at the end.
     count_at: usize,
     count: u32,
 }
 
 impl BatchWriter {
-    /// Begins a batch for an interval that started at `start_ms` (unix milliseconds) and was
-    /// `length_ms` long.
+    /// Begins a batch for the interval that started at `start_ms` (Unix milliseconds) and lasted
+    /// `length_ms` milliseconds.
     #[must_use]
     pub fn new(source: &str, start_ms: u64, length_ms: u64) -> Self {
         let mut body = Vec::with_capacity(256);
@@ -55,7 +55,7 @@ impl BatchWriter {
         self.field("v", sum);
     }
 
-    /// Adds a gauge folded over the interval.
+    /// Adds a gauge, summarized over the interval.
     pub fn gauge(&mut self, name: &str, tags: &[(&str, &str)], gauge: &Gauge) {
         let alone = *gauge == Gauge::reading(gauge.last, gauge.at_ms);
         self.head(Kind::Gauge, name, tags, if alone { 2 } else { 6 });
@@ -94,7 +94,7 @@ impl BatchWriter {
         members.for_each(|member| mp::text(&mut self.body, member));
     }
 
-    /// Adds a timer folded over the interval, in seconds.
+    /// Adds a timer, summarized over the interval, in seconds.
     pub fn timer(&mut self, name: &str, tags: &[(&str, &str)], summary: &Summary) {
         self.head(Kind::Timer, name, tags, 7);
         self.count_field(summary.count());
@@ -113,7 +113,7 @@ impl BatchWriter {
         }
     }
 
-    /// Adds every reading of a timer, in seconds: shorter than a summary while they are few.
+    /// Adds every reading of a timer, in seconds. This is shorter than a summary if there are few.
     pub fn timer_readings(&mut self, name: &str, tags: &[(&str, &str)], seconds: &[f64]) {
         self.head(Kind::Timer, name, tags, 1);
         mp::text(&mut self.body, "r");
@@ -121,14 +121,13 @@ impl BatchWriter {
         seconds.iter().for_each(|value| mp::number(&mut self.body, *value));
     }
 
-    /// How many bytes the batch has so far; see
-    /// [`BATCH_TARGET_BYTES`](crate::wire::BATCH_TARGET_BYTES).
+    /// Number of bytes so far; see [`BATCH_TARGET_BYTES`](crate::wire::BATCH_TARGET_BYTES).
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.body.len()
     }
 
-    /// How many entries the batch has so far.
+    /// Number of entries so far.
     #[must_use]
     pub const fn entries(&self) -> u32 {
         self.count

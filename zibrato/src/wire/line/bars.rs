@@ -1,9 +1,10 @@
-//! Where the fields of a line end, and whether its bytes are plain ones.
+//! Finds the ends of the fields of a line, and whether all its bytes are printable ASCII.
 
 use super::error::LineError;
 use crate::measurement::TextProblem;
 
-/// Where the fields of a line end, found eight bytes at a time; the broker looks at each line.
+/// The ends of the fields of a line, found eight bytes at a time, because the broker checks every
+/// line.
 pub(super) struct Bars {
     at: [usize; 5],
     found: usize,
@@ -19,7 +20,8 @@ impl Bars {
         let zeros = |word: u64| !(((word & !HIGH) + !HIGH) | word | !HIGH);
         let (mut bars, mut odd) = (Self { at: [0; 5], found: 0, plain: true }, 0);
         let mut look = |at: usize, word: u64| {
-            // Below a blank, above ASCII, or DEL. May mark a plain byte behind such a one.
+            // Control characters, bytes above ASCII, and DEL. May also mark the byte after such a
+            // one.
             odd |= (word.wrapping_sub(ONES * 0x20) | word) & HIGH | zeros(word ^ (ONES * 0x7f));
             let mut hits = zeros(word ^ (ONES * u64::from(b'|')));
             while hits != 0 {
@@ -35,7 +37,8 @@ impl Bars {
             look(at * 8, u64::from_le_bytes(*word));
         }
         if !rest.is_empty() {
-            // The last eight bytes, from which those that were seen are shifted out; blanks follow.
+            // The last eight bytes; those that were already seen are shifted out, and blanks
+            // follow.
             let last = match line.last_chunk() {
                 Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
                 None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
@@ -73,14 +76,14 @@ impl Bars {
         }))
     }
 
-    /// As `check`, but without looking at each byte again.
+    /// Like `check`, but does not scan the bytes again.
     pub(super) fn check(
         &self,
         text: &str,
         longest: usize,
         check: fn(&str) -> Result<(), TextProblem>,
     ) -> Result<(), TextProblem> {
-        // The protocol's own words begin with one of these two.
+        // The reserved words of the protocol begin with one of these two.
         let reserved = text.starts_with(['z', '*']);
         if self.plain && !reserved && !text.is_empty() && text.len() <= longest {
             return Ok(());

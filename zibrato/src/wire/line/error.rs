@@ -1,8 +1,8 @@
-//! Why a line is refused.
+//! Why a line is rejected.
 
 use crate::measurement::TextProblem;
 
-/// Why a line was refused.
+/// Why a line was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LineError {
@@ -12,25 +12,25 @@ pub enum LineError {
     /// It does not have six fields.
     #[error("a line has 6 fields, level|mtype|name|value|timestamp|source, this one has {found}")]
     Fields {
-        /// How many it has.
+        /// The number that was found.
         found: usize,
     },
-    /// The mtype is not a known one.
+    /// The mtype is unknown.
     #[error("the mtype is not counter, gauge, set or timer")]
     Kind,
-    /// The level may not be.
+    /// The level is invalid.
     #[error("the level {0}")]
     Level(TextProblem),
-    /// The member of a set may not be.
+    /// The member of a set is invalid.
     #[error("the member {0}")]
     Member(TextProblem),
-    /// The name may not be.
+    /// The name is invalid.
     #[error("the name {0}")]
     Name(TextProblem),
-    /// The source may not be.
+    /// The source is invalid.
     #[error("the source {0}")]
     Source(TextProblem),
-    /// The timestamp is not a moment in unix seconds.
+    /// The timestamp is not a number of Unix seconds in the valid range.
     #[error("the timestamp is not a number of Unix seconds")]
     Timestamp,
     /// The value is not a finite decimal number.
@@ -39,7 +39,7 @@ pub enum LineError {
 }
 
 impl LineError {
-    /// A constant word for the reason, as counters are labelled with it.
+    /// The reason as a constant word, the label of counters.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {

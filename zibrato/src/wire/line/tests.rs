@@ -1,4 +1,4 @@
-//! Lines are read as Python Zibrato wrote them, and bad ones are told apart.
+//! Lines of Python Zibrato are read, and each kind of invalid line is recognized.
 
 use super::*;
 use proptest::prelude::*;
@@ -121,7 +121,7 @@ proptest! {
         prop_assert_eq!(Line::decode(text.as_bytes()), Ok(line));
     }
 
-    /// Splitting at each bar, and checking each field by itself, is the model.
+    /// The reference splits at each bar and checks each field separately.
     #[test]
     fn fields_are_found_and_checked_as_one_by_one(
         line in "[a-c|}\u{7b}z!1*\u{1}\u{1f} \u{7f}é]{0,40}",

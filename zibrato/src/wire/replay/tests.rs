@@ -1,4 +1,4 @@
-//! Requests and answers come back as they went out; anything else is refused.
+//! Requests and answers are read as they were written; anything else is rejected.
 
 use super::*;
 use proptest::prelude::*;

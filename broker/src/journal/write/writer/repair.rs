@@ -40,7 +40,7 @@ impl Writer {
             self.is_locked_out = true;
             return Err(io::Error::other(
                 "another broker has written to the journal, because its lock file was deleted; \
-                 restart this one to continue after that",
+                 restart this broker to continue after those batches",
             ));
         }
         Ok(())
@@ -80,7 +80,8 @@ impl Writer {
             FolderState::Recreated => tracing::error!(
                 event = "journal_folder_deleted",
                 journal = %path,
-                why = "it was deleted, and was created again"
+                why = "the journal's folder was deleted; it was created again with the segment \
+                       that is being written, and other segments are lost"
             ),
         }
         self.repair_last_segment()?;
@@ -105,7 +106,8 @@ impl Writer {
                     event = "segment_restored",
                     segment = open.name(),
                     bytes = open.bytes,
-                    why = "it was deleted; it was still open and was written again"
+                    why = "the segment was deleted while the broker had it open; the broker wrote \
+                           it again"
                 );
                 Ok(())
             }

@@ -1,4 +1,4 @@
-//! A backend that is away while as much comes as 10,000 series give in an hour.
+//! An outage of the backend for an hour of 10,000 series per second.
 //!
 //! The hour is simulated: its batches, one a second for each series, are pushed within a minute, and the
 //! worker's windows are a second long, as many as an hour has of a minute each. So what journal, broker

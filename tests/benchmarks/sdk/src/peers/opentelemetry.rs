@@ -1,4 +1,4 @@
-//! `opentelemetry`: its SDK, with a reader that hands what it collects to an exporter that drops it.
+//! `opentelemetry`: its SDK, with a reader and an exporter that drops everything.
 
 use crate::measure::{Case, Who, looped, on_threads};
 use opentelemetry::metrics::MeterProvider;

@@ -1,4 +1,4 @@
-//! `prometheus`: metrics kept in hand, registered in its default registry.
+//! `prometheus`: metrics in variables, registered in its default registry.
 
 use crate::measure::{Case, Who, looped, on_threads};
 use prometheus::{

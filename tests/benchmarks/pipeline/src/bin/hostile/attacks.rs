@@ -1,4 +1,4 @@
-//! What hostile peers do. Each makes one attempt, and is called again and again.
+//! The attacks. Each function makes one attempt and is called repeatedly.
 
 use crate::Target;
 use crate::garbage;

@@ -1,4 +1,4 @@
-//! What is framed as it should be and means nothing.
+//! Well-framed messages with meaningless content.
 
 use crate::random::Random;
 use zibrato::wire::{BatchWriter, Fetch, Position, Reader, ReplayRequest};

@@ -1,5 +1,5 @@
-//! What has to go on as if nothing were: a program that counts, a worker, and a line now and then
-//! that is waited for.
+//! Legitimate traffic that must not be affected: a program that counts, a worker, and single lines
+//! whose latency is measured.
 
 use std::fmt;
 use std::io::Write;

@@ -1,5 +1,5 @@
 //! Hostile peers at every port of a broker, while measurements flow through it to a worker: nothing
-//! may crash, memory stays bounded, and each measurement arrives once.
+//! may crash, memory must stay bounded, and each measurement must arrive once.
 
 mod attacks;
 mod garbage;

@@ -1,4 +1,4 @@
-//! Random numbers that come again with the same seed.
+//! Reproducible random numbers from a seed.
 
 /// A generator (splitmix64).
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Watches what processes hold.
+//! Watches the memory of processes.
 
 use std::fmt;
 use std::sync::Arc;

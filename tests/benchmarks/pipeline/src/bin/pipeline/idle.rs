@@ -1,4 +1,4 @@
-//! What broker and worker hold when nothing happens.
+//! The memory of an idle broker and an idle worker.
 
 use crate::Pace;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Measures what broker and worker do in a second and what they hold, beside a bare pump.
+//! Measures throughput and memory of broker and worker, beside a bare pump.
 
 mod idle;
 mod pump;

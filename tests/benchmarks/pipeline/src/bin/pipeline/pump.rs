@@ -1,5 +1,5 @@
-//! The least that a broker could do: a thread that takes messages from a PULL socket and gives
-//! them to an XPUB socket, with as many ports, as large rounds and as long queues as the broker.
+//! The bare pump: a thread that moves messages from a PULL socket to an XPUB socket, with the same
+//! ports, rounds and queues as the broker.
 
 use std::net::TcpListener;
 use zibrato_benchmark_pipeline::Failure;

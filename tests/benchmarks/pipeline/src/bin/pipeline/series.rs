@@ -1,4 +1,4 @@
-//! What a worker holds for each series, and how many entries it folds in a second.
+//! The memory of a worker per series, and the number of entries it aggregates per second.
 
 use crate::Pace;
 use std::hint::black_box;
