@@ -8,8 +8,6 @@ use zibrato_tests::repository;
 /// Circles of files that have still to be untied. Each is the part of a circle that there is.
 const CIRCLES: &[(&str, &[&str])] = &[
     ("broker", &["replay/owners", "replay/refusal", "replay/request"]),
-    ("workers", &["feed/live", "feed/resolve"]),
-    ("workers", &["feed/replay", "feed/replay/commit"]),
     (
         "zibrato-macros",
         &[
