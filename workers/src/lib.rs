@@ -12,6 +12,7 @@
 //! | the same from within a program | [`Worker`] with the type of a backend: `carbon::Carbon`, `librato::Librato`, `slack::Slack` |
 //! | to something else | [`Worker`] with a [`Backend`] of your own |
 //! | to something else, as a program like ours | [`BackendProgram`] and [`main`] |
+//! | what comes from elsewhere than a broker | [`WorkerBuilder::start_on`] with a [`Feed`] of your own |
 //!
 //! Each backend is a feature of this crate: `carbon`, `librato`, `slack`, and `tail` for
 //! `zibrato-tail`. All of them are on by default. With `default-features = false, features =
@@ -112,7 +113,9 @@ mod worker;
 // The public interface is:
 pub use backend::{Backend, BackendProgram, Payload, Refusal, RefusedPart, SendError};
 pub use counters::Counters;
+pub use feed::{End, Event, Feed, FeedKind, Guarantee, Health, Wait};
 pub use levels::{Levels, LevelsError};
 pub use program::main;
+pub use progress::{Checkpoint, Offsets};
 pub use secret::{GivenSecret, Secret};
 pub use worker::{StartError, StopReport, Worker, WorkerBuilder};

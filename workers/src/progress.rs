@@ -1,20 +1,50 @@
-//! The progress of a worker that reads the journal, shared by its threads and the status pages.
+//! How far a worker has come: shared by its threads, and read by those who observe it.
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::daemon::Waker;
-use zibrato::wire::Position;
 
-/// Windows that are delivered within this time settle together.
+/// Windows delivered within this time settle together.
 pub(crate) const SETTLE_STEP: Duration = Duration::from_secs(1);
 
-/// Maximum number of delivery times that are tracked for unsettled windows.
+/// Maximum number of groups of windows that are delivered and not settled.
 const MAX_UNSETTLED: usize = 1_000;
 
-/// Shared by the worker's threads: the delivery reports what is delivered, and the feed commits it.
+/// A place in what a [`Feed`](crate::Feed) hands out, as bytes that only the feed understands.
+///
+/// A feed that starts at a checkpoint hands out everything behind it, and nothing before it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Checkpoint(Arc<[u8]>);
+
+impl Checkpoint {
+    /// A checkpoint of these bytes.
+    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// How far a [`Feed`](crate::Feed) has come, in offsets of its own, for the metrics of a worker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a feed outside of this crate makes it")]
+pub struct Offsets {
+    /// Where the feed would start after a restart, if that is known.
+    pub committed: Option<u64>,
+    /// The last offset that was read.
+    pub read: u64,
+    /// The last offset there is.
+    pub end: u64,
+}
+
+/// The delivery says what is done; the feed commits it.
 #[derive(Debug)]
 pub(crate) struct Progress {
     state: Mutex<State>,
@@ -24,12 +54,13 @@ pub(crate) struct Progress {
 #[derive(Debug, Default)]
 struct State {
     delivered: Delivered,
-    /// Windows that were accepted but may still be lost at the receiver, oldest first.
+    /// What was delivered and the far side may still lose, oldest first.
     unsettled: VecDeque<Unsettled>,
     settled: Settled,
     ended: bool,
     reading: Reading,
-    newest: Option<(u64, Instant)>,
+    /// What the clock of the broker showed, and when.
+    clock: Option<(u64, Instant)>,
 }
 
 /// What has been delivered.
@@ -37,45 +68,38 @@ struct State {
 pub(crate) struct Delivered {
     /// Number of windows.
     pub(crate) windows: u64,
-    /// Everything up to this position is delivered; `None` before the first window.
-    pub(crate) through: Option<Position>,
-    /// The end of the last window or, before there is one, the start of the first window, in Unix
-    /// milliseconds. 0 before that.
+    /// End of the last window, or, before there was one, start of the first; in unix milliseconds. 0
+    /// before that.
     pub(crate) until_ms: u64,
 }
 
-/// What was delivered and can no longer be lost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What was delivered and the far side cannot lose any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Settled {
     /// Number of windows.
     pub(crate) windows: u64,
-    /// Everything up to this position is safe; `None` before the first window.
-    pub(crate) through: Option<Position>,
-    /// Whether everything that was delivered is safe.
+    /// Everything before this place is settled; `None` before the first window.
+    pub(crate) through: Option<Checkpoint>,
+    /// Whether that is everything that was delivered.
     pub(crate) all: bool,
 }
 
-/// What had been delivered at some time.
-#[derive(Debug, Clone, Copy)]
+/// What has been delivered by some moment.
+#[derive(Debug, Clone)]
 struct Unsettled {
-    /// The times of its first and of its last delivery.
+    /// When the first and the last of these windows were delivered.
     since: Instant,
     until: Instant,
     windows: u64,
-    through: Option<Position>,
+    through: Option<Checkpoint>,
 }
 
 /// What the feed has read and committed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Reading {
-    /// Whether the worker reads from a journal.
+    /// Whether the feed hands out again what was not committed.
     pub(crate) replaying: bool,
-    /// The offset after which the broker would start if the worker restarted, as far as is known.
-    pub(crate) committed: Option<u64>,
-    /// The last offset that was read.
-    pub(crate) read: u64,
-    /// The last offset in the journal.
-    pub(crate) end: u64,
+    pub(crate) offsets: Offsets,
     /// Whether everything that was read is delivered.
     pub(crate) idle: bool,
 }
@@ -85,41 +109,41 @@ impl Progress {
         Ok(Self { state: Mutex::default(), waker: Waker::new()? })
     }
 
-    /// Records that a window that ended at `end_ms` was delivered. It is not safe yet: see
-    /// [`settle`](Self::settle).
-    pub(crate) fn deliver(&self, through: Option<Position>, end_ms: u64, now: Instant) {
+    /// A window that ended at `end_ms` (unix milliseconds) is delivered, and with it everything before
+    /// `through`. It is not settled yet: see [`settle`](Self::settle).
+    pub(crate) fn deliver(&self, through: Option<Checkpoint>, end_ms: u64, now: Instant) {
         let mut state = self.state();
-        let delivered = &mut state.delivered;
-        delivered.windows += 1;
-        delivered.through = through.or(delivered.through);
-        delivered.until_ms = end_ms;
-        let Delivered { windows, through, .. } = *delivered;
-        // Windows of about the same time settle with the last one, so that the list stays short.
+        let windows = state.delivered.windows + 1;
+        state.delivered = Delivered { windows, until_ms: end_ms };
+        // Windows delivered at about the same time are one group, so that there are never many.
         let near = |last: &&mut Unsettled| now.saturating_duration_since(last.since) < SETTLE_STEP;
         match state.unsettled.back_mut().filter(near) {
-            Some(last) => (last.until, last.windows, last.through) = (now, windows, through),
+            Some(last) => {
+                (last.until, last.windows) = (now, windows);
+                last.through = through.or_else(|| last.through.take());
+            }
             None => {
                 let fresh = Unsettled { since: now, until: now, windows, through };
                 state.unsettled.push_back(fresh);
             }
         }
         if state.unsettled.len() > MAX_UNSETTLED {
-            // It settles with the next one.
+            // It settles with the group after it.
             state.unsettled.pop_front();
         }
         drop(state);
         self.waker.wake();
     }
 
-    /// Records that everything delivered before `unsettled` is safe, or everything if that is
-    /// `None`. Returns whether nothing unsettled is left.
+    /// Everything delivered before `unsettled` is settled; everything at all if that is `None`.
+    /// Returns whether nothing is left to settle.
     pub(crate) fn settle(&self, unsettled: Option<Instant>) -> bool {
         let mut state = self.state();
-        let is_safe = |first: &Unsettled| unsettled.is_none_or(|since| first.until < since);
+        let is_settled = |first: &mut Unsettled| unsettled.is_none_or(|since| first.until < since);
         let before = state.unsettled.len();
-        while let Some(first) = state.unsettled.front().copied().filter(is_safe) {
-            state.unsettled.pop_front();
-            (state.settled.windows, state.settled.through) = (first.windows, first.through);
+        while let Some(first) = state.unsettled.pop_front_if(is_settled) {
+            state.settled.windows = first.windows;
+            state.settled.through = first.through.or_else(|| state.settled.through.take());
         }
         let left = state.unsettled.len();
         drop(state);
@@ -129,8 +153,8 @@ impl Progress {
         left == 0
     }
 
-    /// Part of the unsettled data is delivered again, so all of it settles with what is delivered
-    /// `now`.
+    /// Some of what is not settled is delivered once more, in parts: all of it settles with what is
+    /// delivered `now`.
     pub(crate) fn postpone(&self, now: Instant) {
         let mut state = self.state();
         if let Some(mut last) = state.unsettled.pop_back() {
@@ -140,7 +164,7 @@ impl Progress {
         }
     }
 
-    /// Records that the first window to deliver begins at `start_ms`.
+    /// The first window to deliver starts at `start_ms` (unix milliseconds).
     pub(crate) fn begin(&self, start_ms: u64) {
         let mut state = self.state();
         if state.delivered.until_ms == 0 {
@@ -148,26 +172,26 @@ impl Progress {
         }
     }
 
-    /// How far the delivery is behind the broker's clock, in milliseconds; 0 if there is nothing to
-    /// deliver. `own_ms` is the time of the worker's clock.
-    pub(crate) fn behind_ms(&self, own_ms: u64) -> u64 {
+    /// How far delivery is behind the broker's clock, in milliseconds; 0 when there is nothing to
+    /// deliver. `local_ms` is the time on this machine.
+    pub(crate) fn behind_ms(&self, local_ms: u64) -> u64 {
         let (reading, until_ms) = (self.reading(), self.delivered().until_ms);
-        let behind = self.broker_ms(own_ms).saturating_sub(until_ms);
+        let behind = self.broker_ms(local_ms).saturating_sub(until_ms);
         if reading.idle || until_ms == 0 { 0 } else { behind }
     }
 
-    /// What has been delivered so far.
+    /// What is delivered.
     pub(crate) fn delivered(&self) -> Delivered {
         self.state().delivered
     }
 
-    /// Which part of it is safe.
+    /// What of it is settled.
     pub(crate) fn settled(&self) -> Settled {
         let state = self.state();
-        Settled { all: state.unsettled.is_empty(), ..state.settled }
+        Settled { all: state.unsettled.is_empty(), ..state.settled.clone() }
     }
 
-    /// Records that the delivery has ended.
+    /// The delivery has ended: nothing further will be delivered.
     pub(crate) fn end(&self) {
         self.state().ended = true;
         self.waker.wake();
@@ -182,37 +206,37 @@ impl Progress {
         self.waker.wake();
     }
 
-    /// Clears the waker; later events wake the feed again.
+    /// Clears the waker. What happens from now on wakes the feed again.
     pub(crate) fn clear(&self) {
         self.waker.clear();
     }
 
     /// Readable when the feed has been woken.
-    pub(crate) fn descriptor(&self) -> RawFd {
-        self.waker.as_raw_fd()
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.waker.as_fd()
     }
 
-    pub(crate) fn read_on(&self, change: impl FnOnce(&mut Reading)) {
-        change(&mut self.state().reading);
+    pub(crate) fn set_reading(&self, reading: Reading) {
+        self.state().reading = reading;
     }
 
     pub(crate) fn reading(&self) -> Reading {
         self.state().reading
     }
 
-    /// Records the current time of the broker's clock, in Unix milliseconds.
-    pub(crate) fn tell_time(&self, ms: u64) {
-        self.state().newest = Some((ms, Instant::now()));
+    /// Sets the broker's clock, in unix milliseconds.
+    pub(crate) fn set_clock(&self, now_ms: u64) {
+        self.state().clock = Some((now_ms, Instant::now()));
     }
 
-    /// The time of the broker's clock, if it is known; `own_ms` otherwise.
-    pub(crate) fn broker_ms(&self, own_ms: u64) -> u64 {
-        let newest = self.state().newest;
-        newest.map_or(own_ms, |(ms, at)| ms.saturating_add(millis(at.elapsed())))
+    /// What the broker's clock shows, in unix milliseconds; `local_ms` while that is unknown.
+    pub(crate) fn broker_ms(&self, local_ms: u64) -> u64 {
+        let clock = self.state().clock;
+        clock.map_or(local_ms, |(ms, at)| ms.saturating_add(millis(at.elapsed())))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is a few assignments, so a panic between them leaves valid numbers.
+        // Each change is a few assignments, so a panic leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -224,21 +248,21 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_UNSETTLED, Progress, SETTLE_STEP};
+    use super::{Checkpoint, MAX_UNSETTLED, Progress, SETTLE_STEP};
+    use std::os::fd::AsRawFd;
     use std::time::{Duration, Instant};
-    use zibrato::wire::Position;
 
     #[test]
     fn what_is_delivered_wakes_the_feed_until_it_has_looked() {
         let progress = Progress::new().unwrap();
         let woken = || {
-            let fd = progress.descriptor();
+            let fd = progress.descriptor().as_raw_fd();
             let mut items = [zmq::PollItem::from_fd(fd, zmq::POLLIN)];
             zmq::poll(&mut items, 0).unwrap() == 1
         };
         assert!(!woken());
-        let through = Position { journal: 1, offset: 7 };
-        progress.deliver(Some(through), 60_000, Instant::now());
+        let through = Checkpoint::new([7]);
+        progress.deliver(Some(through.clone()), 60_000, Instant::now());
         for _ in 0..100_000 {
             progress.wake();
         }
@@ -246,23 +270,24 @@ mod tests {
         progress.clear();
         assert!(!woken());
         progress.deliver(None, 120_000, Instant::now());
-        let delivered = progress.delivered();
-        assert_eq!((delivered.windows, delivered.through), (2, Some(through)));
+        assert!(progress.settle(None));
+        let settled = progress.settled();
+        assert_eq!((progress.delivered().windows, settled.through), (2, Some(through)));
     }
 
     #[test]
-    fn the_brokers_clock_is_the_own_one_until_it_has_told() {
+    fn the_local_clock_stands_in_until_the_brokers_is_known() {
         let progress = Progress::new().unwrap();
         assert_eq!(progress.broker_ms(5), 5);
-        progress.tell_time(1_000_000);
+        progress.set_clock(1_000_000);
         assert!((1_000_000..1_060_000).contains(&progress.broker_ms(5)));
     }
 
     #[test]
-    fn what_is_delivered_is_safe_when_it_has_settled_and_not_before() {
+    fn what_is_delivered_is_settled_when_it_has_settled_and_not_before() {
         let progress = Progress::new().unwrap();
         let begun = Instant::now();
-        let at = |offset| Position { journal: 1, offset };
+        let at = |offset: u64| Checkpoint::new(offset.to_be_bytes());
         assert!(progress.settled().all && progress.settled().through.is_none());
         for second in 0..5_000 {
             progress.deliver(Some(at(second)), 60_000, begun + Duration::from_secs(second));

@@ -1,10 +1,10 @@
 //! The windows that wait for the backend, and when to give up on them.
 
+use crate::progress::Checkpoint;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::window::Window;
-use zibrato::wire::Position;
 
 /// A bounded queue between the feed and the delivery. When it is full the oldest window goes,
 /// unless the feed looks first whether there is room.
@@ -18,8 +18,8 @@ pub(crate) struct Queue {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) window: Window,
-    /// When it is delivered, so is everything in the journal up to there.
-    pub(crate) through: Option<Position>,
+    /// When it is delivered, so is everything before this place.
+    pub(crate) through: Option<Checkpoint>,
 }
 
 #[derive(Debug)]

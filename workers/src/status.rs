@@ -1,24 +1,26 @@
-//! The state of a worker: progress of its threads, refusals by the broker, errors of the backend.
+//! The health of a worker: whether its threads make progress, and what its feed and backend say.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Maximum silence of the feed before it counts as stuck. It reports every second.
+/// After this time without a sign of life, the feed is stuck. It gives one every second.
 const FEED_SILENCE: Duration = Duration::from_secs(10);
 
-/// Maximum duration of one attempt before the delivery counts as stuck.
+/// After this time in one attempt of the backend, the delivery is stuck.
 const LONGEST_TRY: Duration = Duration::from_secs(600);
 
-/// Shared by the worker's threads and the status pages.
+/// Shared by the threads of the worker and those that observe it.
 #[derive(Debug)]
 pub(crate) struct Status(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    feed: Instant,
-    /// Start of the current attempt.
+    /// When the feed last said that it is alive; `None` when it has ended.
+    feed: Option<Instant>,
+    /// Since when the current attempt lasts.
     trying: Option<Instant>,
-    refused: Option<String>,
+    /// What keeps the feed from its far side.
+    feed_trouble: Option<String>,
     backend: Option<Trouble>,
     far_side: Option<String>,
     failure: Option<String>,
@@ -38,9 +40,9 @@ pub(crate) struct Trouble {
 impl Status {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(State {
-            feed: Instant::now(),
+            feed: Some(Instant::now()),
             trying: None,
-            refused: None,
+            feed_trouble: None,
             backend: None,
             far_side: None,
             failure: None,
@@ -52,22 +54,21 @@ impl Status {
     }
 
     pub(crate) fn feed_is_alive(&self) {
-        self.state().feed = Instant::now();
+        self.state().feed = Some(Instant::now());
     }
 
-    /// The broker does not refuse requests. Returns whether that is a change.
-    pub(crate) fn feed_is_well(&self) -> bool {
-        self.state().refused.take().is_some()
-    }
-
-    /// The broker refuses requests, for this reason. Returns whether that is a change.
-    pub(crate) fn feed_is_ill(&self, why: &str) -> bool {
+    /// The feed has ended.
+    pub(crate) fn feed_ends(&self) {
         let mut state = self.state();
-        let news = state.refused.as_deref() != Some(why);
-        if news {
-            state.refused = Some(why.to_owned());
+        (state.feed, state.feed_trouble) = (None, Some("the feed has ended".to_owned()));
+    }
+
+    /// What keeps the feed from its far side, if something does.
+    pub(crate) fn feed_fails(&self, why: Option<&str>) {
+        let mut state = self.state();
+        if state.feed_trouble.as_deref() != why {
+            state.feed_trouble = why.map(str::to_owned);
         }
-        news
     }
 
     /// An attempt begins.
@@ -75,7 +76,7 @@ impl Status {
         self.state().trying = Some(Instant::now());
     }
 
-    /// An attempt has ended; `why` is the error if nothing was accepted.
+    /// An attempt has ended; `why` says why nothing was accepted, if nothing was.
     pub(crate) fn try_ends(&self, why: Option<&str>) {
         let mut state = self.state();
         state.trying = None;
@@ -85,17 +86,17 @@ impl Status {
         });
     }
 
-    /// Sets or clears a problem with the receiver although it accepts payloads.
+    /// What is wrong with the far side although it accepts payloads, if something is.
     pub(crate) fn far_side_ails(&self, why: Option<String>) {
         self.state().far_side = why;
     }
 
-    /// Sets or clears why dead letters cannot be kept.
+    /// Why dead letters cannot be kept, if they cannot.
     pub(crate) fn letters_fail(&self, why: Option<String>) {
         self.state().letters = why;
     }
 
-    /// Sets or clears why deliveries cannot be committed.
+    /// Why deliveries cannot be committed, if they cannot.
     pub(crate) fn commits_fail(&self, why: Option<String>) {
         self.state().commits = why;
     }
@@ -109,7 +110,7 @@ impl Status {
         self.state().failure.clone()
     }
 
-    /// Only the live stream is available.
+    /// The worker reads the live stream although it was to read the journal.
     pub(crate) fn is_live_because(&self, why: String) {
         self.state().live = Some(why);
     }
@@ -121,16 +122,16 @@ impl Status {
     /// Which thread is stuck, if one is.
     pub(crate) fn stuck(&self) -> Option<&'static str> {
         let state = self.state();
-        if state.feed.elapsed() > FEED_SILENCE {
+        if state.feed.is_some_and(|alive| alive.elapsed() > FEED_SILENCE) {
             return Some("the feed has made no progress for ten seconds; restart the worker");
         }
         let trying = state.trying.is_some_and(|since| since.elapsed() > LONGEST_TRY);
         trying.then_some("one attempt at the backend has taken more than ten minutes")
     }
 
-    /// Why the worker is not ready, if it is not. `patience` is how long a backend may accept
-    /// nothing.
-    pub(crate) fn unready(&self, connected: bool, patience: Duration) -> Option<String> {
+    /// What keeps the worker from being ready, if something does. `patience` is how long a backend
+    /// may accept nothing.
+    pub(crate) fn unready(&self, patience: Duration) -> Option<String> {
         if let Some(stuck) = self.stuck() {
             return Some(stuck.to_owned());
         }
@@ -141,13 +142,8 @@ impl Status {
         if state.stopping {
             return Some("the worker is stopping".to_owned());
         }
-        if let Some(why) = &state.refused {
-            return Some(format!("the broker refuses: {why}"));
-        }
-        if !connected {
-            let why = "nothing arrives from the broker; start it, or give its address with --host \
-                       and --port";
-            return Some(why.to_owned());
+        if let Some(why) = &state.feed_trouble {
+            return Some(why.clone());
         }
         if let Some(why) = &state.commits {
             return Some(format!(
@@ -165,13 +161,13 @@ impl Status {
         Some(format!("the backend has accepted nothing for {seconds} s: {}", trouble.why))
     }
 
-    /// Why the live stream is read instead of the journal.
+    /// Why the worker reads the live stream although it was to read the journal.
     pub(crate) fn live_because(&self) -> Option<String> {
         self.state().live.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is an assignment, so a panic leaves valid data.
+        // Each change is a few assignments, so a panic leaves nothing half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -182,24 +178,26 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_worker_is_ready_when_nothing_stands_in_its_way() {
+    fn a_worker_is_ready_when_nothing_keeps_it_from_delivering() {
         let (status, long) = (Status::new(), Duration::from_secs(60));
-        assert_eq!(status.unready(true, long), None);
-        assert!(status.unready(false, long).unwrap().contains("--host"));
+        assert_eq!(status.unready(long), None);
+        status.feed_fails(Some("not heard"));
+        assert_eq!(status.unready(long).unwrap(), "not heard");
+        status.feed_fails(None);
         status.try_begins();
         status.try_ends(Some("401"));
-        assert_eq!(status.unready(true, long), None);
-        let said = status.unready(true, Duration::ZERO).unwrap();
+        assert_eq!(status.unready(long), None);
+        let said = status.unready(Duration::ZERO).unwrap();
         assert!(said.ends_with("s: 401"), "{said}");
         status.try_ends(None);
-        assert_eq!(status.unready(true, Duration::ZERO), None);
+        assert_eq!(status.unready(Duration::ZERO), None);
         status.far_side_ails(Some("resets".to_owned()));
-        assert_eq!(status.unready(true, long).unwrap(), "resets");
+        assert_eq!(status.unready(long).unwrap(), "resets");
         status.far_side_ails(None);
-        assert!(status.feed_is_ill("a") && !status.feed_is_ill("a") && status.feed_is_ill("b"));
-        assert_eq!(status.unready(true, long).unwrap(), "the broker refuses: b");
-        status.feed_is_well();
+        status.feed_fails(Some("a"));
+        status.feed_fails(Some("b"));
+        assert_eq!(status.unready(long).unwrap(), "b");
         status.fail("owned".to_owned());
-        assert_eq!(status.unready(true, long).unwrap(), "owned");
+        assert_eq!(status.unready(long).unwrap(), "owned");
     }
 }

@@ -7,7 +7,7 @@ pub use builder::{StartError, WorkerBuilder};
 
 use crate::backoff::Pace;
 use crate::counters::{Counters, Ledger};
-use crate::feed::Broker;
+use crate::feed::{Broker, FeedKind};
 use crate::levels::Levels;
 use crate::progress::Progress;
 use crate::queue::Queue;
@@ -18,13 +18,13 @@ use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
 use zibrato::daemon::Stop;
 
-/// Maximum time to wait for anything.
+/// The longest wait.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Maximum time to deliver the rest when a worker is dropped.
 const DROP_DEADLINE: Duration = Duration::from_millis(500);
 
-/// Extra time for the feed: to aggregate what has arrived, or to commit and release its name.
+/// The time for the feed alone: to fold what has arrived, or to commit and release its name.
 const FEED_DEADLINE: Duration = Duration::from_secs(3);
 
 /// A worker within a program: it reads, aggregates windows, and delivers them to a
@@ -105,7 +105,7 @@ impl Worker {
             broker: Broker::new("127.0.0.1", 5551),
             name: "zibrato-worker".to_owned(),
             program: "zibrato-worker".to_owned(),
-            replay: false,
+            feed: FeedKind::Live,
             levels: Levels::default(),
             flush: Duration::from_secs(60),
             max_series: 1_000_000,
@@ -129,7 +129,7 @@ impl Worker {
         self.view().unready()
     }
 
-    /// What those see who look on.
+    /// What can be observed of the worker.
     pub(crate) fn view(&self) -> View {
         View {
             ledger: Arc::clone(&self.ledger),
@@ -183,7 +183,7 @@ impl Worker {
     }
 }
 
-/// What can be seen of a worker from outside.
+/// What can be observed of a worker.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     ledger: Arc<Ledger>,
@@ -213,7 +213,7 @@ impl View {
     }
 
     pub(crate) fn unready(&self) -> Option<String> {
-        self.status.unready(self.ledger.read().broker_connected, self.flush)
+        self.status.unready(self.flush)
     }
 
     pub(crate) fn stuck(&self) -> Option<&'static str> {

@@ -6,28 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use zibrato_tests::repository;
 
 /// Circles of files that have still to be untied. Each is the part of a circle that there is.
-const CIRCLES: &[(&str, &[&str])] = &[
-    ("workers", &["feed/live", "feed/resolve"]),
-    ("workers", &["feed/replay", "feed/replay/commit"]),
-    (
-        "zibrato-macros",
-        &[
-            "args",
-            "expand",
-            "function",
-            "future",
-            "hint",
-            "known",
-            "place",
-            "returns",
-            "scope",
-            "scope/around",
-            "scope/expand",
-            "scope/words",
-            "tags",
-        ],
-    ),
-];
+const CIRCLES: &[(&str, &[&str])] = &[];
 
 /// One row: which files a layer of a crate has. The lowest comes first.
 #[derive(Debug)]

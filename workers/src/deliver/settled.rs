@@ -54,13 +54,12 @@ mod tests {
     use crate::backend::{Backend, Payload, Refusal, SendError};
     use crate::backoff::Pace;
     use crate::dead_letters::{DeadLetters, files, read};
-    use crate::progress::Progress;
+    use crate::progress::{Checkpoint, Progress};
     use crate::queue::Queue;
     use crate::status::Status;
     use std::sync::Arc;
     use std::time::{Duration, Instant};
     use zibrato::window::Window;
-    use zibrato::wire::Position;
 
     /// Takes everything, and finds out with the second window that `b` in the first was refused. A
     /// series is a byte.
@@ -128,8 +127,8 @@ mod tests {
         assert!(delivery.deliver(Window::new(60_000, 1_000, 10)).is_continue());
         assert_eq!(shared.ledger.read().series_delivered, 4);
         let first = Instant::now();
-        let through = Position { journal: 1, offset: 1 };
-        shared.progress.deliver(Some(through), 61_000, first);
+        let through = Checkpoint::new([1]);
+        shared.progress.deliver(Some(through.clone()), 61_000, first);
         assert!(delivery.deliver(Window::new(61_000, 1_000, 10)).is_continue());
         let counters = shared.ledger.read();
         assert_eq!((counters.series_delivered, counters.series_rejected), (5, 1));
@@ -152,7 +151,7 @@ mod tests {
         let (mut delivery, shared) = delivery(letters);
         let since = Instant::now();
         shared.progress.deliver(None, 60_000, since);
-        let unready = || shared.status.unready(true, Duration::from_secs(60));
+        let unready = || shared.status.unready(Duration::from_secs(60));
         (delivery.backend.unsettled, delivery.backend.trouble) =
             (Some(since), Some("resets".to_owned()));
         assert!(delivery.settle_by() < Instant::now() + Duration::from_secs(2));

@@ -1,13 +1,12 @@
-//! Whether there is a broker where the flags say, for `--check`.
+//! Checks for `--check` whether there is a broker where the flags say.
 
-use super::live::Broker;
+use super::broker::Broker;
 use super::resolve::{Found, NO_BROKER, about_keys, look_at};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use zibrato::daemon::Findings;
 
-/// Looks for the broker. Workers may be started before it, so one that is not there now is only
-/// told of.
+/// Looks for the broker. A worker may be started first, so a broker that is not there is a warning.
 pub(crate) fn check_broker(broker: &Broker, findings: &mut Findings) {
     let Broker { host, port, curve, endpoint } = broker;
     if let Some(endpoint) = endpoint.ipc_endpoint(host) {

@@ -1,4 +1,4 @@
-//! Finds out what listens on a port, by the first words of ZeroMQ's protocol (ZMTP 3).
+//! Finds out what listens on a port, by the greeting of ZeroMQ's protocol (ZMTP 3).
 //!
 //! ```text
 //! greeting   FF, 8 bytes, 7F | version: 2 bytes | mechanism: 20 bytes | as-server: 1 | filler: 31
@@ -6,48 +6,48 @@
 //!            5, "READY", and for each property: length: 1, name, length: 4, value
 //! ```
 //!
-//! Without encryption the other side tells its socket's type, and each port of a broker has another
-//! one. So a wrong port is shown, and not guessed.
+//! Without encryption the other side names the type of its socket, which differs between the ports of a
+//! broker. So a wrong port is proven, and not guessed.
 
 use crate::timed::Timed;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long the other side has for everything.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The time for the whole exchange.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 const GREETING_BYTES: usize = 64;
 
 /// Where the mechanism stands in a greeting.
 const BEFORE_MECHANISM: usize = 12;
 
-/// The longest command that is read.
+/// Maximum size of a command.
 const MAX_COMMAND_BYTES: u64 = 1024;
 
 /// What listens on a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listener {
-    /// Connections are not taken.
+    /// Connections are refused.
     Nobody,
-    /// Connections are taken, and nothing is said, or they are closed at once.
+    /// Connections are accepted, and nothing is sent, or they are closed at once.
     Silent,
     /// It does not speak ZeroMQ's protocol.
     Foreign,
-    /// It speaks ZeroMQ's protocol, but no socket of a broker is like it.
+    /// It speaks ZeroMQ's protocol, but no port of a broker has this type of socket.
     OtherSocket,
-    /// It encrypts, and does not tell its type before that.
+    /// It encrypts, and so does not name the type of its socket.
     Encrypted,
-    /// A socket as a broker has it, so many ports after the broker's own.
+    /// A port of a broker, this many ports after the broker's own.
     Broker {
         /// 0 takes measurements, 1 publishes, 2 hands out the journal, 3 is for Python Zibrato 0.2.
         place: u16,
     },
 }
 
-/// Asks what listens there.
+/// Finds out what listens at an address.
 pub(super) fn identify(address: SocketAddr) -> Listener {
-    let Ok(mut timed) = Timed::connect(address, PATIENCE) else {
+    let Ok(mut timed) = Timed::connect(address, TIMEOUT) else {
         return Listener::Nobody;
     };
     ask(&mut timed).unwrap_or_else(|why| match why.kind() {

@@ -1,9 +1,17 @@
-//! The thread `zb-feed`: messages in, windows out.
+//! The thread `zb-feed`: batches in, windows out.
 //!
-//! [`FeedLoop`] does so by the clock; where its messages come from is a [`Feed`], such as the live
-//! stream. [`ReplayFeed`](replay::ReplayFeed) reads a journal, and goes by the broker's stamps.
+//! ```text
+//! Feed::next ─▶ folder ─▶ queue ─▶ zb-deliver ─▶ backend
+//!               one open   bounded               │
+//! Feed::commit ◀── checkpoint behind what is settled
+//! ```
+//!
+//! [`FeedLoop`] is the same for every [`Feed`]. [`LiveFeed`] and [`ReplayFeed`] are the feeds of this
+//! crate.
 
+mod broker;
 mod check;
+mod commits;
 mod identify;
 mod live;
 mod monitor;
@@ -11,34 +19,192 @@ mod outlet;
 mod presence;
 mod replay;
 mod resolve;
+mod run;
+mod wait;
 
+pub use wait::Wait;
+
+pub(crate) use broker::Broker;
 pub(crate) use check::check_broker;
-pub(crate) use live::{Broker, LiveFeed};
+pub(crate) use live::LiveFeed;
 pub(crate) use outlet::Outlet;
-pub(crate) use replay::{ReplayEnd, ReplayFeed, ReplaySettings};
+pub(crate) use replay::ReplayFeed;
+pub(crate) use run::{FeedLoop, FeedSettings};
 
-use crate::fold::Folder;
-use crate::status::Status;
-use std::time::{Duration, Instant};
-use zibrato::clock::unix_ms;
-use zibrato::daemon::Stop;
+use crate::progress::{Checkpoint, Offsets};
+use std::task::Poll;
 use zibrato::resources::ShortageError;
-use zibrato::window::Window;
 
-/// The longest wait, so that a clock that is set is noticed.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Which of its own feeds a worker reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum FeedKind {
+    /// What the broker publishes from now on. What it publishes while the worker or its backend is
+    /// away is lost.
+    #[default]
+    Live,
+    /// The broker's journal, from the worker's cursor on. Each window is delivered at least once,
+    /// whatever is restarted, and always with the same contents. If the broker keeps no journal, the
+    /// worker reads the live stream and logs an error.
+    Replay,
+}
 
-/// How many messages are folded between two looks at the clock.
-const AT_A_TIME: usize = 1000;
+/// Where a worker gets its batches from.
+///
+/// The worker does everything else: windows, queue, delivery, counting, the pace of commits. It calls
+/// a feed from one thread, which the feed may keep for as long as [`Wait`] allows.
+///
+/// ```
+/// use zibrato_workers::{Checkpoint, Event, Feed, Guarantee, Health, Wait};
+///
+/// /// Hands out the frames of batches that are in memory, and then nothing.
+/// struct Memory {
+///     batches: Vec<[Vec<u8>; 4]>,
+///     next: usize,
+/// }
+///
+/// impl Feed for Memory {
+///     fn guarantee(&self) -> Guarantee {
+///         Guarantee::AtMostOnce
+///     }
+///
+///     fn next(&mut self, wait: &Wait<'_>) -> Event<'_> {
+///         let Some(frames) = self.batches.get(self.next) else {
+///             wait.sleep();
+///             return Event::Idle;
+///         };
+///         self.next += 1;
+///         Event::Batch { frames: frames.iter().map(Vec::as_slice).collect(), at: Checkpoint::default() }
+///     }
+/// }
+/// ```
+pub trait Feed: Send + 'static {
+    /// What becomes of batches that were handed out and not delivered. Asked once.
+    fn guarantee(&self) -> Guarantee;
 
-/// How many frames of a message are looked at; no good one has as many.
-const MAX_FRAMES: usize = 5;
+    /// What comes next, if need be after a wait; [`Event::Idle`] when the wait is over before
+    /// anything came.
+    fn next(&mut self, wait: &Wait<'_>) -> Event<'_>;
 
-/// After a stop, silence for so long means that all has arrived.
-const QUIET: Duration = Duration::from_millis(100);
+    /// Called in place of [`next`](Self::next) while the worker has no room for a window, or is being
+    /// stopped: keeps the connection and the batches that are not committed alive, and hands out no
+    /// batch. With [`Guarantee::AtMostOnce`] it is never called. Defaults to a sleep.
+    fn hold(&mut self, wait: &Wait<'_>) -> Event<'_> {
+        wait.sleep();
+        Event::Idle
+    }
 
-/// After a stop, what arrives later than this is not waited for.
-const LONGEST_DRAIN: Duration = Duration::from_secs(1);
+    /// Commits: everything before `at` is settled and need not be handed out again. Must not wait.
+    ///
+    /// While it returns [`Poll::Pending`], the worker calls it again with the same checkpoint, at the
+    /// latest when `next` or `hold` has returned. After an error, which is a sentence, the worker
+    /// logs, counts and tries again later, with the checkpoint of that moment. Checkpoints come in
+    /// the order in which they were handed out. With [`Guarantee::AtMostOnce`] it is never called.
+    /// Defaults to nothing.
+    fn commit(&mut self, _at: &Checkpoint) -> Poll<Result<(), String>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether the far side is there. Asked often. Defaults to [`Health::Connected`].
+    fn health(&self) -> Health<'_> {
+        Health::Connected
+    }
+
+    /// How far the feed has come, for metrics. Defaults to zeros.
+    fn offsets(&self) -> Offsets {
+        Offsets::default()
+    }
+
+    /// The worker has stopped, and everything that can be is committed: takes leave of the far side,
+    /// within a second. Defaults to nothing.
+    fn close(&mut self) {}
+}
+
+/// What a [`Feed`] promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Guarantee {
+    /// What is not committed is handed out again, in the same order and with the same stamps, when
+    /// the feed is started again. Until then each batch is handed out once.
+    ///
+    /// Windows end by the stamps of batches and by [`Event::Watermark`], so they are the same each
+    /// time. When the queue is full, the worker takes no batch. A window that is open when the worker
+    /// stops is left to the next start.
+    AtLeastOnce,
+    /// What was handed out is not handed out again on purpose; if it is, it counts once.
+    ///
+    /// Windows end by this machine's clock. When the queue is full, the oldest window is dropped and
+    /// counted. A window that is open when the worker stops is delivered.
+    AtMostOnce,
+}
+
+/// What comes from a [`Feed`].
+#[expect(missing_debug_implementations, reason = "a feed has none")]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A batch.
+    Batch {
+        /// The frames of the batch, as `docs/protocol.md` describes them: topic, id, stamp and body.
+        /// Anything else is refused and counted. Without a guarantee the stamp may be missing.
+        frames: Vec<&'a [u8]>,
+        /// The place of the batch: a feed that starts there hands it out first.
+        at: Checkpoint,
+    },
+    /// Everything before a place was handed out.
+    Watermark {
+        /// The place.
+        at: Checkpoint,
+        /// No batch that is stamped before this time is still to come, in unix milliseconds, by the
+        /// clock that stamps batches; `None` when more batches are already known of.
+        until_ms: Option<u64>,
+    },
+    /// The wait is over, or there may be news for [`Feed::commit`] or [`Feed::health`].
+    Idle,
+    /// Batches that should have been handed out are gone.
+    Gone {
+        /// How many.
+        batches: u64,
+        /// Why, as a sentence.
+        why: String,
+    },
+    /// The far side has forgotten what was committed; an unknown number of batches is skipped.
+    Forgotten {
+        /// Why, as a sentence.
+        why: String,
+    },
+    /// The feed has ended. Only [`hold`](Feed::hold), [`commit`](Feed::commit) and
+    /// [`close`](Feed::close) are called after this.
+    End(End),
+}
+
+/// Why a [`Feed`] has ended.
+#[expect(missing_debug_implementations, reason = "a feed has none")]
+#[non_exhaustive]
+pub enum End {
+    /// Everything was handed out. The worker delivers and commits the windows that have ended, and
+    /// stops. An [`Event::Watermark`] before this ends the last window.
+    Finished,
+    /// The feed cannot go on, for this reason. The worker delivers and commits the windows that have
+    /// ended, and stops.
+    Failed(String),
+    /// Another reader has taken over, as this sentence says. The worker leaves everything to it, and
+    /// stops.
+    TakenOver(String),
+    /// There is nothing to read, for this reason. The worker goes on with another feed.
+    Replaced(Box<dyn Feed>, String),
+}
+
+/// Whether a [`Feed`] reaches its far side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Health<'a> {
+    /// It answers.
+    Connected,
+    /// It does not answer. What to do about it, as a sentence.
+    Disconnected(&'a str),
+    /// It answers, and refuses for this reason.
+    Refused(&'a str),
+}
 
 /// Why a feed cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -46,91 +212,7 @@ pub(crate) enum OpenError {
     /// The system has too little of something.
     #[error(transparent)]
     Shortage(#[from] ShortageError),
-    /// The socket cannot be made or connected.
+    /// The socket cannot be created or connected.
     #[error(transparent)]
     Socket(#[from] zmq::Error),
-}
-
-/// A way into a worker.
-pub(crate) trait Feed: Send + 'static {
-    /// Waits for a message, but no longer than `timeout`, nor, if `stop` is given, beyond its
-    /// being raised.
-    fn wait(&mut self, timeout: Duration, stop: Option<&Stop>);
-
-    /// The next message, if there is one: its frames, or the first [`MAX_FRAMES`] of them.
-    fn next(&mut self) -> Option<&[zmq::Message]>;
-
-    /// Whether the other side is there.
-    fn connected(&self) -> bool;
-}
-
-/// Folds what a feed gives, and queues each window when it ends.
-pub(crate) struct FeedLoop<F> {
-    feed: F,
-    folder: Folder,
-    outlet: Outlet,
-}
-
-impl<F: Feed> FeedLoop<F> {
-    pub(crate) const fn new(feed: F, folder: Folder, outlet: Outlet) -> Self {
-        Self { feed, folder, outlet }
-    }
-
-    /// Runs until `stop` is raised, and then until all that has arrived is folded and queued.
-    pub(crate) fn run(mut self, stop: &Stop, status: &Status) {
-        while !stop.raised() {
-            status.feed_is_alive();
-            let now_ms = unix_ms();
-            let left = self.folder.next_due_ms(now_ms).saturating_sub(now_ms);
-            self.feed.wait(Duration::from_millis(left).min(LONGEST_WAIT), Some(stop));
-            self.fold();
-            let due = self.folder.due(unix_ms());
-            self.flush(due);
-        }
-        self.drain();
-        let rest = self.folder.drain();
-        self.flush(rest);
-        self.outlet.close();
-    }
-
-    /// Folds what is there, and says whether there was anything.
-    fn fold(&mut self) -> bool {
-        let mut any = false;
-        for _ in 0..AT_A_TIME {
-            let Some(frames) = self.feed.next() else { break };
-            let mut parts = [&[][..]; MAX_FRAMES];
-            for (part, frame) in parts.iter_mut().zip(frames) {
-                *part = frame;
-            }
-            let count = frames.len().min(MAX_FRAMES);
-            self.folder.take(&parts[..count], unix_ms());
-            any = true;
-        }
-        self.outlet.count(self.folder.take_counts(), self.feed.connected());
-        any
-    }
-
-    /// Folds what is still arriving, until it is quiet.
-    fn drain(&mut self) {
-        let begun = Instant::now();
-        let mut last = begun;
-        loop {
-            if self.fold() {
-                last = Instant::now();
-            }
-            let due = self.folder.due(unix_ms());
-            self.flush(due);
-            let quiet = last.elapsed();
-            if quiet >= QUIET || begun.elapsed() >= LONGEST_DRAIN || !self.outlet.in_time() {
-                return;
-            }
-            self.feed.wait(QUIET.saturating_sub(quiet), None);
-        }
-    }
-
-    fn flush(&mut self, windows: Vec<Window>) {
-        for window in windows {
-            self.outlet.put(window, None);
-        }
-    }
 }

@@ -1,5 +1,5 @@
-//! Hears from libzmq that the other side has closed a connection, which it does at once when the
-//! other process ends, however it ends.
+//! Hears from libzmq that the other side has closed a connection, as the system does for a process
+//! that ends, however it ends.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

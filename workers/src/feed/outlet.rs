@@ -1,18 +1,18 @@
-//! Where windows leave the feed: the queue, the books, and the log.
+//! Where windows leave the feed: the queue, the counters, and the log.
 
 use crate::counters::Ledger;
 use crate::fold::FoldCounts;
+use crate::progress::Checkpoint;
 use crate::queue::{Queue, Waiting};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::window::{OVERFLOW_NAME, Window};
-use zibrato::wire::Position;
 
-/// What is refused is logged no more often than this.
+/// The shortest time between two log lines about what was refused.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// Puts windows into the queue, and enters them and everything else in the books.
+/// Queues windows, and counts them and everything else.
 pub(crate) struct Outlet {
     queue: Arc<Queue>,
     ledger: Arc<Ledger>,
@@ -24,9 +24,8 @@ impl Outlet {
         Self { queue, ledger, complaints: Complaints::default() }
     }
 
-    /// Puts a window that has ended into the queue. When it is delivered, so is everything in the
-    /// journal up to `through`.
-    pub(crate) fn put(&self, window: Window, through: Option<Position>) {
+    /// Queues a window. When it is delivered, so is everything before `through`.
+    pub(crate) fn put(&self, window: Window, through: Option<Checkpoint>) {
         let (stamp, series) = (window.stamp(), window.len() as u64);
         let (entries, overflowed) = (window.folded(), window.overflowed());
         if let Some((source, name)) = window.offender() {
@@ -42,7 +41,7 @@ impl Outlet {
         tracing::debug!(event = "flush", stamp, series, entries, waiting = self.queue.len());
         let Some(Waiting { window: dropped, through }) = dropped else { return };
         if through.is_some() && self.queue.abandoned() {
-            // The journal still has it.
+            // The feed hands it out again.
             return;
         }
         let (stamp, series) = (dropped.stamp(), dropped.len() as u64);
@@ -53,7 +52,7 @@ impl Outlet {
         tracing::error!(event = "window_dropped", stamp, series, why = "queue full");
     }
 
-    /// Enters what was folded and refused.
+    /// Counts what was folded and refused.
     pub(crate) fn count(&mut self, counts: FoldCounts, connected: bool) {
         self.ledger.write(|c| {
             c.batches += counts.batches;
@@ -68,44 +67,39 @@ impl Outlet {
         self.complaints.add(counts.refused);
     }
 
-    /// Whether a window can be put in without another having to go.
+    /// Whether a window can be queued without another being dropped.
     pub(crate) fn has_room(&self) -> bool {
         self.queue.has_room()
     }
 
-    /// From now on the oldest window goes when so many wait and one more comes.
+    /// Sets how many windows may wait. When one more comes, the oldest is dropped.
     pub(crate) fn set_most(&self, most: usize) {
         self.queue.set_most(most);
     }
 
-    /// When the worker has to have stopped, if it is being stopped.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.queue.deadline()
-    }
-
-    /// Whether there is time left.
+    /// Whether there is time left before the worker has to have stopped.
     pub(crate) fn in_time(&self) -> bool {
-        self.deadline().is_none_or(|deadline| Instant::now() < deadline)
+        self.queue.deadline().is_none_or(|deadline| Instant::now() < deadline)
     }
 
-    /// Gives up on the windows that wait: somebody else delivers them.
+    /// Drops the windows that wait, because another reader delivers them.
     pub(crate) fn abandon(&self) {
         self.queue.abandon();
     }
 
-    /// The books.
+    /// The counters.
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// No window will come any more.
+    /// No further window will come.
     pub(crate) fn close(&mut self) {
         self.complaints.log();
         self.queue.close();
     }
 }
 
-/// What was refused and is still to be logged: at once, but not over and over.
+/// What was refused and is still to be logged: at once, but not repeatedly.
 #[derive(Debug, Default)]
 struct Complaints {
     refused: BTreeMap<&'static str, (u64, String)>,

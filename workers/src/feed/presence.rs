@@ -1,14 +1,14 @@
-//! Whether the broker is there, judged by when it was last heard of. It speaks every second.
+//! Whether the broker is there, by when it was last heard. It sends a heartbeat every second.
 
 use std::time::{Duration, Instant};
 
-/// A broker that is not heard of within this time after the start is waited for.
+/// After this time without a sign of the broker, the worker logs that it waits for it.
 const WAITING_AFTER: Duration = Duration::from_secs(3);
 
-/// A broker that has been silent for so long is lost.
+/// A broker that has been silent for this time is lost.
 const LOST_AFTER: Duration = Duration::from_secs(5);
 
-/// A broker whose connection has ended and that is not back after so long is lost.
+/// A broker whose connection has ended and that is not back within this time is lost.
 const BACK_WITHIN: Duration = Duration::from_millis(500);
 
 /// What is known of the broker. Pure: times are arguments.
@@ -26,7 +26,7 @@ enum State {
     Present {
         heard: Instant,
     },
-    /// The connection has ended. It may have been cut off, or be restarted this moment.
+    /// The connection has ended. The broker may be restarting.
     Suspect {
         since: Instant,
     },
@@ -91,7 +91,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn each_change_is_told_once() {
+    fn each_change_is_reported_once() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut presence = Presence::new(start);

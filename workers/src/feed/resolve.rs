@@ -1,9 +1,9 @@
-//! Looks a host up and asks what listens there, to tell why a broker is not heard.
+//! Looks a host up and finds out what listens there, to explain why a broker is not heard.
 //!
 //! A look-up has no deadline, so a running worker does it in a thread of its own, `zb-resolve`,
-//! that nobody waits for.
+//! that nothing waits for.
 
-use super::Broker;
+use super::broker::Broker;
 use super::identify::{Listener, identify};
 use crate::thread::OwnedThread;
 use std::io;
@@ -19,14 +19,14 @@ const PLACES: [&str; 4] = [
     "serves publishers of Python Zibrato 0.2",
 ];
 
-/// Once looking has taken so long, nothing further is asked.
+/// After this time no further address is tried.
 const LONGEST_LOOK: Duration = Duration::from_secs(4);
 
 /// Logs why nothing comes from a broker. `broker` is where it should publish.
 pub(super) fn explain(broker: Broker) -> Option<OwnedThread> {
     let body = move || match look(&broker) {
         Err(why) => tracing::warn!(event = "unknown_host", host = broker.host, %why),
-        Ok(found) => tell(&broker, &found),
+        Ok(found) => log(&broker, &found),
     };
     OwnedThread::spawn("zb-resolve", body, || ()).ok()
 }
@@ -36,11 +36,11 @@ pub(super) fn explain(broker: Broker) -> Option<OwnedThread> {
 pub(super) enum Found {
     /// Another port of a broker, and the one on which it publishes.
     WrongPort { what: String, right: u16 },
-    /// It is not a wrong port, as far as can be seen; this is known of it.
+    /// The port is not known to be wrong.
     Unheard { why: &'static str, encrypts: Option<bool> },
 }
 
-fn tell(broker: &Broker, found: &Found) {
+fn log(broker: &Broker, found: &Found) {
     let Broker { host, port, curve, .. } = broker;
     match found {
         Found::WrongPort { what, right } => {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_port_is_told_with_the_right_one_and_only_if_it_is_shown() {
+    fn a_wrong_port_is_named_with_the_right_one_and_only_if_it_is_proven() {
         let all = at(5550, [true; 4]);
         for typed in [5549, 5550, 5552, 5553, 5554] {
             let found = judge(typed, &all);

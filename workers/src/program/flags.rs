@@ -3,6 +3,7 @@
 use crate::backend::BackendProgram;
 use crate::curve::CurveFlags;
 use crate::dead_letters::command::Action;
+use crate::feed::FeedKind;
 use crate::levels::Levels;
 use crate::worker::{Worker, WorkerBuilder};
 use std::ffi::OsString;
@@ -183,7 +184,7 @@ impl WorkerFlags {
         if let Some(folder) = dead_letters {
             builder = builder.dead_letters(folder, self.dead_letters_max).program(program);
         }
-        if self.live { builder } else { builder.replay() }
+        builder.feed(if self.live { FeedKind::Live } else { FeedKind::Replay })
     }
 }
 

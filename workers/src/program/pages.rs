@@ -196,13 +196,13 @@ fn journal(to: &mut Exposition, counters: &Counters, view: &View) {
     .sample(&[], counters.commits_failed as f64);
     to.gauge("zibrato_worker_lag_seconds", "How far delivery is behind the broker's clock.")
         .sample(&[], view.behind().as_secs_f64());
-    let committed = reading.committed.unwrap_or_default();
+    let committed = reading.offsets.committed.unwrap_or_default();
     to.gauge("zibrato_worker_offset", "Offsets in the journal.")
         .sample(&[("place", "committed")], committed as f64)
-        .sample(&[("place", "end")], reading.end as f64)
-        .sample(&[("place", "read")], reading.read as f64);
-    if reading.committed.is_some() {
-        let lag = reading.end.saturating_sub(committed);
+        .sample(&[("place", "end")], reading.offsets.end as f64)
+        .sample(&[("place", "read")], reading.offsets.read as f64);
+    if reading.offsets.committed.is_some() {
+        let lag = reading.offsets.end.saturating_sub(committed);
         to.gauge(
             "zibrato_worker_lag_offsets",
             "Batches, of any level, that are not committed yet.",

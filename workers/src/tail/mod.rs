@@ -3,13 +3,14 @@
 mod print;
 
 use crate::curve::CurveFlags;
-use crate::feed::{Broker, Feed, LiveFeed, check_broker};
+use crate::feed::{Broker, Event, Feed, LiveFeed, Wait, check_broker};
 use crate::levels::Levels;
 use print::{Format, Printer};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
 use zibrato::daemon::{
     CommonFlags, Doubts, Exit, Failure, Findings, Program, Stop, stdout_failure, whole_number,
@@ -132,14 +133,15 @@ fn run(flags: &TailFlags, doubts: Doubts) -> Result<(), Failure> {
     let format = if flags.json { Format::Json } else { Format::Human };
     let mut printer = Printer::new(format, &flags.name);
     while !stop.raised() {
-        feed.wait(LONGEST_WAIT, Some(&stop));
-        let mut text = Vec::new();
-        while let Some(frames) = feed.next() {
-            let frames: Vec<&[u8]> = frames.iter().map(|frame| &**frame).collect();
+        let (mut text, mut until) = (Vec::new(), Instant::now() + LONGEST_WAIT);
+        while let Event::Batch { frames, .. } =
+            feed.next(&Wait::new(until, [Some(stop.as_fd()), None]))
+        {
             printer.print(&frames, unix_ms(), &mut text);
             if text.len() >= CHUNK_BYTES {
                 break;
             }
+            until = Instant::now();
         }
         if let Err(why) = write(&text, &stop) {
             return stdout_failure(why);

@@ -3,7 +3,7 @@
 use super::Worker;
 use crate::backend::Backend;
 use crate::backoff::Pace;
-use crate::feed::{Broker, OpenError};
+use crate::feed::{Broker, Feed, FeedKind, OpenError};
 use crate::levels::Levels;
 use std::io;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub struct WorkerBuilder {
     pub(crate) broker: Broker,
     pub(super) name: String,
     pub(super) program: String,
-    pub(super) replay: bool,
+    pub(super) feed: FeedKind,
     pub(super) levels: Levels,
     pub(super) flush: Duration,
     pub(super) max_series: usize,
@@ -100,21 +100,18 @@ impl WorkerBuilder {
         self
     }
 
-    /// Reads the broker's journal from the worker's cursor, instead of the live stream. Each window is
-    /// delivered at least once, whatever is restarted, and always with the same contents. If the
-    /// broker keeps no journal, the worker reads the live stream and logs a warning. Defaults to the
-    /// live stream.
+    /// What the worker reads. Defaults to [`FeedKind::Live`].
     ///
     /// ```no_run
-    /// use zibrato_workers::{Worker, carbon::Carbon};
+    /// use zibrato_workers::{FeedKind, Worker, carbon::Carbon};
     /// let carbon = Carbon::to("127.0.0.1:2003".parse()?);
-    /// let worker = Worker::builder().name("shop-carbon").replay().start(carbon)?;
+    /// let worker = Worker::builder().name("shop-carbon").feed(FeedKind::Replay).start(carbon)?;
     /// # drop(worker);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub const fn replay(mut self) -> Self {
-        self.replay = true;
+    pub const fn feed(mut self, feed: FeedKind) -> Self {
+        self.feed = feed;
         self
     }
 
@@ -156,6 +153,16 @@ impl WorkerBuilder {
         self.start_with(backend, Stop::new().map_err(StartError::System)?)
     }
 
+    /// Starts the worker on a feed of your own: it reads no broker, whatever host, port, levels and
+    /// [`feed`](Self::feed) say.
+    ///
+    /// # Errors
+    /// [`StartError`] when the configuration is invalid, or no more threads are available.
+    pub fn start_on<B: Backend>(self, feed: impl Feed, backend: B) -> Result<Worker, StartError> {
+        self.check()?;
+        self.start_threads(Box::new(feed), backend, Stop::new().map_err(StartError::System)?)
+    }
+
     /// Whether the worker could start, as far as one can tell without starting it.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         if !(SHORTEST_FLUSH..=LONGEST_FLUSH).contains(&self.flush) {
@@ -165,7 +172,7 @@ impl WorkerBuilder {
             let Broker { host, port, .. } = self.broker.clone();
             return Err(StartError::Address { host, port });
         }
-        if self.replay && self.broker.replay().is_none() {
+        if self.feed == FeedKind::Replay && self.broker.replay().is_none() {
             return Err(StartError::Port { port: self.broker.port });
         }
         // It becomes a header of requests and a folder.

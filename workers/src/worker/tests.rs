@@ -2,7 +2,8 @@
 
 use super::{StopReport, Worker};
 use crate::backend::{Backend, Payload, SendError};
-use crate::feed::Feed;
+use crate::feed::{Event, Feed, Guarantee, Wait};
+use crate::progress::Checkpoint;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -17,49 +18,39 @@ const LONG: Duration = Duration::from_secs(20);
 
 /// A feed whose messages come from a test.
 struct Played {
-    messages: Receiver<Vec<zmq::Message>>,
-    next: Option<Vec<zmq::Message>>,
-    now: Vec<zmq::Message>,
+    messages: Receiver<Frames>,
+    now: Frames,
 }
+
+type Frames = Vec<Vec<u8>>;
 
 impl Feed for Played {
-    fn wait(&mut self, timeout: Duration, stop: Option<&Stop>) {
-        if self.next.is_none() {
-            let until = Instant::now() + timeout;
-            while Instant::now() < until && !stop.is_some_and(Stop::raised) {
-                match self.messages.recv_timeout(timeout.min(Duration::from_millis(1))) {
-                    Ok(message) => return self.next = Some(message),
-                    Err(_) => continue,
-                }
-            }
-        }
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtMostOnce
     }
 
-    fn next(&mut self) -> Option<&[zmq::Message]> {
-        self.now = self.next.take().or_else(|| self.messages.try_recv().ok())?;
-        Some(&self.now)
-    }
-
-    fn connected(&self) -> bool {
-        true
+    fn next(&mut self, wait: &Wait<'_>) -> Event<'_> {
+        let longest = Duration::from_millis(1);
+        let left = wait.until().saturating_duration_since(Instant::now()).min(longest);
+        let Ok(message) = self.messages.recv_timeout(left) else { return Event::Idle };
+        self.now = message;
+        let frames = self.now.iter().map(Vec::as_slice).collect();
+        Event::Batch { frames, at: Checkpoint::default() }
     }
 }
 
-fn feed() -> (SyncSender<Vec<zmq::Message>>, Played) {
+fn feed() -> (SyncSender<Frames>, Box<Played>) {
     let (send, messages) = sync_channel(10_000);
-    (send, Played { messages, next: None, now: Vec::new() })
+    (send, Box::new(Played { messages, now: Vec::new() }))
 }
 
 /// A batch of one counter, received `ago` before now.
-fn batch(sequence: u64, name: &str, sum: f64, ago_ms: u64) -> Vec<zmq::Message> {
+fn batch(sequence: u64, name: &str, sum: f64, ago_ms: u64) -> Frames {
     let id = BatchId { publisher: PublisherId([3; 16]), sequence };
     let stamp = Stamp { offset: 0, received_ms: unix_ms() - ago_ms };
     let mut body = BatchWriter::new("s", 0, 1000);
     body.counter(name, &[], sum);
-    [&b"zb1|info|"[..], &id.encode(), &stamp.encode(), &body.finish()]
-        .iter()
-        .map(|frame| zmq::Message::from(*frame))
-        .collect()
+    [&b"zb1|info|"[..], &id.encode(), &stamp.encode(), &body.finish()].map(<[u8]>::to_vec).to_vec()
 }
 
 /// What a backend that a test plays answers.
@@ -156,17 +147,13 @@ impl Backend for Scripted {
     }
 }
 
-fn start(
-    backend: &Scripted,
-    retry: Duration,
-    max_windows: usize,
-) -> (SyncSender<Vec<zmq::Message>>, Worker) {
+fn start(backend: &Scripted, retry: Duration, max_windows: usize) -> (SyncSender<Frames>, Worker) {
     let (send, feed) = feed();
     let builder = Worker::builder()
         .flush(Duration::from_millis(100))
         .retry_between(retry, retry)
         .max_windows(max_windows);
-    let worker = builder.start_feed(feed, backend.clone(), Stop::new().unwrap()).unwrap();
+    let worker = builder.start_threads(feed, backend.clone(), Stop::new().unwrap()).unwrap();
     (send, worker)
 }
 
@@ -214,7 +201,7 @@ fn what_has_arrived_is_flushed_and_delivered_by_the_stop() {
     let backend = Scripted::default();
     let (send, feed) = feed();
     let builder = Worker::builder().flush(Duration::from_secs(3600));
-    let worker = builder.start_feed(feed, backend.clone(), Stop::new().unwrap()).unwrap();
+    let worker = builder.start_threads(feed, backend.clone(), Stop::new().unwrap()).unwrap();
     for sequence in 1..=5000 {
         send.send(batch(sequence, "n", 1.0, 0)).unwrap();
     }
@@ -266,7 +253,7 @@ fn a_panic_of_the_backend_stops_the_worker_and_is_told() {
     let (send, feed) = feed();
     let stop = Stop::new().unwrap();
     let builder = Worker::builder().flush(Duration::from_millis(100));
-    let worker = builder.start_feed(feed, backend, stop.clone()).unwrap();
+    let worker = builder.start_threads(feed, backend, stop.clone()).unwrap();
     send.send(batch(1, "n", 1.0, 0)).unwrap();
     assert!(stop.wait(LONG));
     let report = worker.stop(LONG);

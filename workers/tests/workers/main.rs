@@ -5,6 +5,7 @@
 mod books;
 mod carbon;
 mod embedded;
+mod feed;
 mod flags;
 mod journal;
 mod program;

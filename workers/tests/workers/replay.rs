@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use zibrato::wire::{Fetched, Position, Refusal, ReplayAnswer};
-use zibrato_workers::{Worker, WorkerBuilder};
+use zibrato_workers::{FeedKind, Worker, WorkerBuilder};
 
 /// A whole minute, and so a whole second.
 pub(crate) const NOON: u64 = 1_700_000_040_000;
@@ -23,7 +23,7 @@ pub(crate) fn builder(journal: &Journal) -> WorkerBuilder {
     Worker::builder()
         .port(journal.port())
         .name(NAME)
-        .replay()
+        .feed(FeedKind::Replay)
         .flush(Duration::from_secs(1))
         .retry_between(Duration::from_millis(1), Duration::from_millis(5))
         .catch_up(0)

@@ -106,7 +106,7 @@ fn a_full_folder_keeps_the_worker_from_being_ready_until_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let backend = Picky { body: b"b", answers_after: Duration::ZERO, away: None };
     let (mut delivery, shared) = delivery(backend, folder.path(), 600);
-    let unready = || shared.status.unready(true, Duration::from_secs(60));
+    let unready = || shared.status.unready(Duration::from_secs(60));
     assert!(delivery.deliver(Window::new(60_000, 60_000, 10)).is_continue());
     assert_eq!(unready(), None);
     for start_ms in [120_000, 180_000] {

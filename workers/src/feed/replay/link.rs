@@ -1,4 +1,4 @@
-//! The connection to a broker's replay port: at most one request of each kind is under way.
+//! The connection to a broker's replay port, with at most one request of each kind under way.
 
 use crate::feed::monitor::Monitor;
 use crate::feed::{Broker, OpenError};
@@ -6,21 +6,20 @@ use std::time::{Duration, Instant};
 use zibrato::resources::new_context;
 use zibrato::wire::{MAX_FRAME_BYTES, MAX_REQUEST_BYTES, ReplayAnswer, ReplayRequest};
 
-/// A request that is not answered for so long is asked again, on a new connection.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// A request that is not answered within this time is sent again, on a new connection.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An answer beyond this is not read to its end. A good one has about as many bytes as it was
-/// asked for, or one batch.
+/// Maximum size of an answer. A good one has about as many bytes as were asked for, or one batch.
 const MAX_ANSWER_BYTES: usize = 4 * MAX_FRAME_BYTES;
 
-/// The sockets of a reader: to the replay port, to the publishing port, and one that is told when a
+/// The sockets of a reader: to the replay port, to the publishing port, and one that hears when a
 /// connection ends.
 const SOCKETS: usize = 3;
 
-/// What a frame takes at least, however small it is.
+/// The memory that a frame takes besides its bytes.
 const FRAME_OVERHEAD: usize = 64;
 
-/// A connection that is made, and made again, in the background.
+/// A connection that libzmq makes, and makes again, in the background.
 pub(super) struct Link {
     context: zmq::Context,
     broker: Broker,
@@ -45,12 +44,10 @@ pub(super) struct Answer {
 pub(super) enum AnswerError {
     #[error("the answer has more than {MAX_ANSWER_BYTES} bytes; check what listens on that port")]
     Large,
+    #[error("malformed answer; upgrade the broker or the worker, whichever is older")]
+    Malformed,
     #[error("nothing has come")]
     Nothing,
-    #[error(
-        "the answer cannot be understood; upgrade the broker or the worker, whichever is older"
-    )]
-    Strange,
 }
 
 impl Link {
@@ -67,18 +64,17 @@ impl Link {
         &self.context
     }
 
-    /// Begins anew: what was asked is not waited for any more, and what may still come of it is
-    /// never seen.
+    /// Connects again. Requests under way are forgotten, and their answers never seen.
     pub(super) fn reopen(&mut self) {
         (self.fetch, self.commit) = (None, None);
         match connect(&self.context, &self.broker, &self.endpoint) {
             Ok((socket, monitor)) => (self.socket, self.monitor) = (socket, monitor),
-            // The old one is better than none; it is tried again when its time is up.
+            // The old connection is better than none; this is tried again after the next timeout.
             Err(why) => tracing::warn!(event = "reconnect", endpoint = self.endpoint, %why),
         }
     }
 
-    /// Asks, unless the same is under way; an answer comes later or never.
+    /// Sends a request. The answer comes later or never.
     pub(super) fn ask(&mut self, request: &ReplayRequest) {
         let now = Instant::now();
         let frames = request.encode();
@@ -90,7 +86,7 @@ impl Link {
         }
         self.sent = Some(now);
         if let Err(why) = self.socket.send_multipart(frames, zmq::DONTWAIT) {
-            // It counts as unanswered, and is asked again when its time is up.
+            // It counts as unanswered, and is sent again after its timeout.
             tracing::debug!(event = "not_asked", %why);
         }
     }
@@ -103,7 +99,7 @@ impl Link {
         self.commit.is_some()
     }
 
-    /// The commit that is under way is not waited for any more. Its answer may still come.
+    /// Forgets the commit under way. Its answer may still come.
     pub(super) const fn forget_commit(&mut self) {
         self.commit = None;
     }
@@ -113,33 +109,33 @@ impl Link {
         self.monitor.ended()
     }
 
-    /// How long ago something was last asked.
+    /// How long ago the last request was sent.
     pub(super) fn quiet(&self, now: Instant) -> Duration {
         self.sent.map_or(Duration::MAX, |sent| now.saturating_duration_since(sent))
     }
 
-    /// When the fetch has been unanswered for too long.
+    /// When the fetch under way times out.
     pub(super) fn fetch_overdue(&self) -> Option<Instant> {
-        Some(self.fetch? + PATIENCE)
+        Some(self.fetch? + REQUEST_TIMEOUT)
     }
 
-    /// When the commit has been unanswered for too long.
+    /// When the commit under way times out.
     pub(super) fn commit_overdue(&self) -> Option<Instant> {
-        Some(self.commit? + PATIENCE)
+        Some(self.commit? + REQUEST_TIMEOUT)
     }
 
     /// The next answer that has come.
     pub(super) fn answer(&mut self) -> Result<Answer, AnswerError> {
         let mut frames = self.receive()?.into_iter();
         let (Some(topic), Some(body)) = (frames.next(), frames.next()) else {
-            return Err(AnswerError::Strange);
+            return Err(AnswerError::Malformed);
         };
-        let head = ReplayAnswer::decode(&topic, &body).map_err(|_| AnswerError::Strange)?;
+        let head = ReplayAnswer::decode(&topic, &body).map_err(|_| AnswerError::Malformed)?;
         match head {
             ReplayAnswer::Batches(_) if frames.len() % 4 == 0 => self.fetch = None,
             ReplayAnswer::Committed(_) => self.commit = None,
             ReplayAnswer::Released | ReplayAnswer::Refused(_) => (),
-            _ => return Err(AnswerError::Strange),
+            _ => return Err(AnswerError::Malformed),
         }
         Ok(Answer { head, batches: frames.collect() })
     }
@@ -182,7 +178,7 @@ fn connect(
 ) -> zmq::Result<(zmq::Socket, Monitor)> {
     let socket = context.socket(zmq::DEALER)?;
     let monitor = Monitor::of(context, &socket)?;
-    // What is still to be sent when the socket is closed, such as the last word of a reader.
+    // The time for what is still to be sent when the socket is closed, such as a release.
     socket.set_linger(200)?;
     socket.set_maxmsgsize(MAX_FRAME_BYTES as i64)?;
     socket.set_reconnect_ivl(100)?;

@@ -1,121 +1,95 @@
-//! The thread `zb-feed` on a journal: fetches what is behind the worker's place, folds it into
-//! windows that are the same every time, and commits the place once they are delivered.
+//! A broker's journal: fetches what is behind the worker's cursor, and moves the cursor.
 //!
-//! ```text
-//! fetch ─▶ shelf ─▶ queue ─▶ zb-deliver ─▶ backend
-//!            one answer       bounded         │
-//! commit ◀── place behind what is delivered ◀─┘
-//! ```
-//!
-//! When the queue is full nothing is fetched: the journal holds the rest.
+//! When the worker has no room, fetches of one byte keep the name, and are not looked at.
 
 mod answers;
-mod commit;
+mod buffer;
 mod link;
 mod probe;
-mod shelf;
-mod stop;
 
+use super::broker::NOT_HEARD;
 use super::presence::{Change, Presence};
-use super::{Broker, OpenError, Outlet, resolve};
+use super::{
+    Broker, End, Event, Feed, Guarantee, Health, LiveFeed, Offsets, OpenError, Wait, resolve,
+};
 use crate::backoff::{Backoff, Pace};
-use crate::fold::ReplayFolder;
 use crate::levels::Levels;
-use crate::progress::{Progress, millis};
-use crate::status::Status;
+use crate::progress::{Checkpoint, millis};
 use crate::thread::OwnedThread;
-use commit::Commits;
+use buffer::{ReplayBuffer, position};
 use link::Link;
 use probe::Probe;
-use shelf::Shelf;
-use std::os::fd::AsRawFd;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::task::Poll;
 use std::time::{Duration, Instant};
-use zibrato::daemon::{LogLimit, Stop};
-use zibrato::wire::{Fetch, PublisherId, Reader, ReplayRequest};
+use zibrato::daemon::LogLimit;
+use zibrato::wire::{Commit, Fetch, Position, PublisherId, Reader, ReplayRequest};
 
-/// About how many bytes one answer may have.
+/// About how many bytes one fetch result may have.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// How long the broker may wait for something to hand out.
 const LONGEST_POLL: Duration = Duration::from_secs(1);
 
-/// How long to wait after an answer that was small, so that the next one is worth it.
+/// How long to wait after a small fetch result, so that the next one is worth it.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The broker takes a reader that it has not heard for five seconds for dead.
+/// A reader that the broker has not heard for five seconds loses its name.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
-/// How long to wait when the broker has refused, or has answered what is no answer.
+/// The time for giving up the name.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long to wait when the broker has refused, or its answer is malformed.
 const REFUSED_PACE: Pace =
     Pace { first: Duration::from_millis(500), longest: Duration::from_secs(10) };
 
-/// What a reader of a journal has to know.
-pub(crate) struct ReplaySettings {
-    /// Where the broker publishes; its journal is on the next port.
-    pub(crate) broker: Broker,
-    pub(crate) name: String,
-    pub(crate) levels: Levels,
-    pub(crate) flush: Duration,
-    pub(crate) max_series: usize,
-}
-
-/// Why the reader ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum ReplayEnd {
-    /// There is no journal to read; what is published live is all there is.
-    NoJournal {
-        /// A sentence.
-        why: String,
-    },
-    /// Another process reads under the same name.
-    Owned {
-        /// The broker's sentence.
-        why: String,
-    },
-    /// It was asked to stop.
-    Stopped,
-}
-
-/// Reads a journal.
+/// A reader of a journal.
 pub(crate) struct ReplayFeed {
     link: Link,
     /// Until the first answer.
     probe: Option<Probe>,
-    /// Where the broker publishes, which is the port that was given.
+    /// Where the broker publishes, which is the port that the user gave.
     publishing: Broker,
+    levels: Levels,
     presence: Presence,
     resolving: Option<OwnedThread>,
     fetch: Fetch,
     flush: Duration,
-    shelf: Shelf,
-    outlet: Outlet,
-    progress: Arc<Progress>,
-    status: Arc<Status>,
-    /// How many windows were put into the queue.
-    put: u64,
-    /// What is fetched keeps the name, and is not looked at.
+    buffer: ReplayBuffer,
+    /// What to hand out before the buffer.
+    events: VecDeque<Event<'static>>,
+    /// The last offset in the journal.
+    end: u64,
+    /// The fetch that is under way only keeps the name.
     keeping: bool,
     /// The connection has ended.
     ended: bool,
     next_fetch: Instant,
-    commits: Commits,
+    /// Where the cursor is.
+    committed: Option<Position>,
+    /// Why the commit that was under way failed.
+    commit_failed: Option<String>,
     /// The pauses after refusals.
     backoff: Backoff,
-    strange: LogLimit,
-    gone: LogLimit,
+    malformed: LogLimit,
+    /// Why the broker refuses, if it does.
+    refused: Option<String>,
+    /// Since when another reader has the name.
     owned: Option<Instant>,
+    closing: bool,
     released: bool,
 }
 
 impl ReplayFeed {
+    /// Begins to read as `name`. `publishing` is where the broker publishes; its journal is on the
+    /// next port.
     pub(crate) fn open(
-        settings: ReplaySettings,
-        outlet: Outlet,
-        progress: Arc<Progress>,
-        status: Arc<Status>,
+        publishing: Broker,
+        name: String,
+        levels: Levels,
+        flush: Duration,
     ) -> Result<Self, OpenError> {
-        let ReplaySettings { broker: publishing, name, levels, flush, max_series } = settings;
         let link = Link::open(&publishing.replay().ok_or(zmq::Error::EINVAL)?)?;
         let probe = Probe::open(link.context(), &publishing)?;
         let reader = Reader { name, session: PublisherId::random().to_string() };
@@ -129,127 +103,75 @@ impl ReplayFeed {
             max_bytes: MAX_BYTES,
         };
         let now = Instant::now();
-        progress.read_on(|reading| reading.replaying = true);
         Ok(Self {
             link,
             probe: Some(probe),
             publishing,
+            levels,
             presence: Presence::new(now),
             resolving: None,
             fetch,
             flush,
-            shelf: Shelf::new(ReplayFolder::new(flush, max_series)),
-            outlet,
-            progress,
-            status,
-            put: 0,
+            buffer: ReplayBuffer::default(),
+            events: VecDeque::new(),
+            end: 0,
             keeping: false,
             ended: false,
             next_fetch: now,
-            commits: Commits::new(now),
+            committed: None,
+            commit_failed: None,
             backoff: Backoff::new(REFUSED_PACE),
-            strange: LogLimit::default(),
-            gone: LogLimit::default(),
+            malformed: LogLimit::default(),
+            refused: None,
             owned: None,
+            closing: false,
             released: false,
         })
     }
 
-    /// Reads until `stop` is raised and what had ended is delivered and committed, or until there
-    /// is nothing to read. Gives the outlet back.
-    pub(crate) fn run(mut self, stop: &Stop) -> (ReplayEnd, Outlet) {
-        let end = loop {
-            if stop.raised() {
-                self.finish();
-                break ReplayEnd::Stopped;
-            }
-            self.status.feed_is_alive();
-            if let Some(end) = self.turn() {
-                break end;
-            }
-            self.wait(Some(stop));
-        };
-        match &end {
-            ReplayEnd::NoJournal { .. } => {
-                self.progress.read_on(|reading| reading.replaying = false);
-                if let Some(rest) = self.shelf.rest() {
-                    self.outlet.put(rest, None);
-                }
-            }
-            // Whoever reads under the name delivers them.
-            ReplayEnd::Owned { .. } => self.outlet.abandon(),
-            ReplayEnd::Stopped => {}
-        }
-        self.count();
-        (end, self.outlet)
-    }
-
-    /// Takes what has come, folds what there is room for, and asks for what is due.
-    fn turn(&mut self) -> Option<ReplayEnd> {
-        let end = self.answers();
-        self.fold();
+    /// Takes what has come, asks for what is due, and waits for an answer if there is nothing to hand
+    /// out.
+    fn turn(&mut self, wait: &Wait<'_>, hold: bool) {
+        self.answers();
         let now = Instant::now();
-        if end.is_none() && self.probe.as_mut().is_some_and(|probe| probe.gives_up(now)) {
-            let why = format!(
-                "the broker publishes, but its journal port {} does not answer",
-                self.link.endpoint()
-            );
-            return Some(ReplayEnd::NoJournal { why });
+        if self.events.is_empty() && self.probe.as_mut().is_some_and(|probe| probe.gives_up(now)) {
+            let endpoint = self.link.endpoint();
+            self.no_journal(format!(
+                "the broker publishes, but its journal port {endpoint} does not answer"
+            ));
         }
-        self.commit(now);
-        self.ask(now);
+        self.ask(now, hold);
         self.look(now);
-        end
-    }
-
-    /// Folds what there is room for.
-    fn fold(&mut self) {
-        while self.outlet.has_room() {
-            let Some((window, through)) = self.shelf.window() else { break };
-            self.put += 1;
-            self.progress.begin(window.start_ms());
-            self.outlet.put(window, Some(through));
+        if self.events.is_empty() && (hold || self.buffer.is_empty()) {
+            self.wait(wait, hold);
+            self.answers();
         }
-        let idle = self.is_idle();
-        self.progress.read_on(|reading| reading.idle = idle);
-        self.count();
     }
 
-    fn count(&mut self) {
-        let connected = self.presence.is_present();
-        self.outlet.count(self.shelf.take_counts(), connected);
-    }
-
-    /// Whether everything that was read is delivered.
-    fn is_idle(&self) -> bool {
-        self.shelf.is_bare() && self.progress.delivered().windows == self.put
-    }
-
-    /// Asks for more when there is room for it; when there is none, asks for something all the
-    /// same before the broker takes this reader for dead.
-    fn ask(&mut self, now: Instant) {
+    /// Asks for more; when the worker has no room, asks for something all the same before the broker
+    /// takes this reader for dead.
+    fn ask(&mut self, now: Instant, hold: bool) {
         if self.link.fetching() {
             return;
         }
-        self.keeping = !(self.shelf.is_empty() && self.outlet.has_room());
-        let due =
-            if self.keeping { self.link.quiet(now) >= KEEP_ALIVE } else { now >= self.next_fetch };
+        self.keeping = hold;
+        let due = if hold { self.link.quiet(now) >= KEEP_ALIVE } else { now >= self.next_fetch };
         if !due {
             return;
         }
-        self.fetch.after = self.shelf.position();
+        self.fetch.after = self.buffer.position();
         let mut fetch = self.fetch.clone();
-        if self.keeping {
+        if hold {
             (fetch.wait_ms, fetch.max_bytes) = (0, 1);
         }
         self.link.ask(&ReplayRequest::Fetch(fetch));
     }
 
-    /// Looks at the clock and at the connection: who does not answer is asked again.
+    /// Looks at the clock and at the connection: what is not answered is asked again.
     fn look(&mut self, now: Instant) {
         let is_past = |due: Option<Instant>| due.is_some_and(|due| now >= due);
         if is_past(self.link.commit_overdue()) {
-            self.commit_failed("the broker did not answer", now);
+            self.fail_commit("the broker did not answer");
         }
         if is_past(self.link.fetch_overdue()) {
             tracing::debug!(event = "unanswered", endpoint = self.link.endpoint());
@@ -263,10 +185,10 @@ impl ReplayFeed {
             self.next_fetch = now + PAUSE;
         }
         let change = self.presence.passed(now);
-        self.tell(change);
+        self.log(change);
     }
 
-    fn tell(&mut self, change: Option<Change>) {
+    fn log(&mut self, change: Option<Change>) {
         let endpoint = self.link.endpoint();
         match change {
             None => return,
@@ -280,27 +202,102 @@ impl ReplayFeed {
         };
     }
 
-    /// Waits for an answer, for room, for a stop, or until something is due.
-    fn wait(&mut self, stop: Option<&Stop>) {
-        let now = Instant::now();
-        let fetch = (!self.link.fetching() && !self.keeping).then_some(self.next_fetch);
+    /// Waits for an answer, or until something is due.
+    fn wait(&mut self, wait: &Wait<'_>, hold: bool) {
+        let fetch = (!self.link.fetching() && !hold).then_some(self.next_fetch);
         let overdue = [self.link.fetch_overdue(), self.link.commit_overdue()];
         let due = overdue.into_iter().flatten().chain(fetch).min();
-        let left = due.map_or(LONGEST_POLL, |due| due.saturating_duration_since(now));
-        let left = if stop.is_some() { left.min(LONGEST_POLL) } else { left.min(PAUSE) };
-        let woken = zmq::PollItem::from_fd(self.progress.descriptor(), zmq::POLLIN);
-        let mut items = vec![woken];
-        items.extend(self.link.poll_items());
-        items.extend(stop.map(|stop| zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN)));
-        items.extend(self.probe.as_ref().map(Probe::poll_item));
-        // Rounded up, so that a wait for part of a millisecond does not become a spin.
-        let millis = left.as_micros().div_ceil(1000) as i64;
-        if let Err(why) = zmq::poll(&mut items, millis) {
-            // An interrupted wait; whoever waits looks again.
-            tracing::trace!(event = "poll_interrupted", %why);
-        }
-        drop(items);
+        let items = self.link.poll_items().into_iter();
+        let items = items.chain(self.probe.as_ref().map(Probe::poll_item)).collect();
+        wait.poll(items, due.unwrap_or(wait.until()));
         self.ended |= self.link.ended();
-        self.progress.clear();
+    }
+
+    /// Ends this feed, because there is no journal to read: the live stream is all there is.
+    fn no_journal(&mut self, why: String) {
+        let what = "what is published while the worker or its backend is away will be LOST; let the \
+                    broker keep a journal, or confirm with --live";
+        tracing::error!(event = "no_journal", why, what);
+        let end = match LiveFeed::connect(self.publishing.clone(), &self.levels) {
+            Ok(feed) => End::Replaced(Box::new(feed), why),
+            Err(error) => End::Failed(format!("cannot create a subscription socket: {error}")),
+        };
+        self.events.push_back(Event::End(end));
+    }
+
+    /// The commit that is under way, if there is one, has failed.
+    fn fail_commit(&mut self, why: &str) {
+        if self.link.committing() {
+            self.link.forget_commit();
+            self.commit_failed = Some(why.to_owned());
+        }
+    }
+
+    /// Whether a place is behind the cursor. The places of a journal that is gone mean nothing to the
+    /// next one.
+    fn is_further(&self, place: Position) -> bool {
+        let same = |other: Option<Position>| other.filter(|other| other.journal == place.journal);
+        let further = |committed: Position| place.offset > committed.offset;
+        same(self.buffer.position()).is_some() && same(self.committed).is_none_or(further)
+    }
+}
+
+impl Feed for ReplayFeed {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
+    }
+
+    fn next(&mut self, wait: &Wait<'_>) -> Event<'_> {
+        if self.events.is_empty() && self.buffer.is_empty() {
+            self.turn(wait, false);
+        }
+        match self.events.pop_front() {
+            Some(event) => event,
+            None => self.buffer.next(),
+        }
+    }
+
+    fn hold(&mut self, wait: &Wait<'_>) -> Event<'_> {
+        self.turn(wait, true);
+        self.events.pop_front().unwrap_or(Event::Idle)
+    }
+
+    fn commit(&mut self, at: &Checkpoint) -> Poll<Result<(), String>> {
+        let Some(at) = position(at).filter(|at| self.is_further(*at)) else {
+            return Poll::Ready(Ok(()));
+        };
+        if let Some(why) = self.commit_failed.take() {
+            return Poll::Ready(Err(why));
+        }
+        if !self.link.committing() {
+            let commit = Commit { reader: self.fetch.reader.clone(), at };
+            self.link.ask(&ReplayRequest::Commit(commit));
+        }
+        Poll::Pending
+    }
+
+    fn health(&self) -> Health<'_> {
+        match &self.refused {
+            _ if !self.presence.is_present() => Health::Disconnected(NOT_HEARD),
+            Some(why) => Health::Refused(why),
+            None => Health::Connected,
+        }
+    }
+
+    fn offsets(&self) -> Offsets {
+        let committed = self.committed.map(|at| at.offset);
+        let read = self.buffer.position().map_or(0, |at| at.offset);
+        Offsets { committed, read, end: self.end }
+    }
+
+    fn close(&mut self) {
+        self.closing = true;
+        self.link.ask(&ReplayRequest::Release(self.fetch.reader.clone()));
+        let until = Instant::now() + RELEASE_TIMEOUT;
+        while !self.released && self.presence.is_present() && Instant::now() < until {
+            Wait::new(until, [None; 2]).poll(self.link.poll_items().into(), until);
+            self.ended |= self.link.ended();
+            self.answers();
+        }
     }
 }

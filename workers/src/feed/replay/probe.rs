@@ -1,13 +1,13 @@
-//! Hears whether a broker publishes, to tell one without a replay port from one that is away.
+//! Listens whether a broker publishes, to tell one without a replay port from one that is down.
 
 use crate::feed::Broker;
 use std::time::{Duration, Instant};
 use zibrato::wire::LEVELS_TOPIC;
 
-/// A broker that publishes for so long and answers nothing on its replay port has none.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A broker that publishes for this time and answers nothing on its replay port has none.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Listens to what each broker says every second, until an answer comes.
+/// Listens to the heartbeat that each broker sends every second.
 pub(super) struct Probe {
     socket: zmq::Socket,
     heard: Option<Instant>,
@@ -26,12 +26,12 @@ impl Probe {
         Ok(Self { socket, heard: None })
     }
 
-    /// Hears, and says whether the broker has published for so long that it should have answered.
+    /// Whether the broker has published for so long that it should have answered.
     pub(super) fn gives_up(&mut self, now: Instant) -> bool {
         while self.socket.recv_multipart(zmq::DONTWAIT).is_ok() {
             self.heard.get_or_insert(now);
         }
-        self.heard.is_some_and(|heard| now.saturating_duration_since(heard) >= PATIENCE)
+        self.heard.is_some_and(|heard| now.saturating_duration_since(heard) >= PROBE_TIMEOUT)
     }
 
     pub(super) fn poll_item(&self) -> zmq::PollItem<'_> {

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use zibrato::wire::PublisherId;
 
-/// What was taken already.
+/// The batches that were folded already.
 ///
-/// Two generations: when the young one is full it becomes the old one, and the old one is
-/// forgotten; whatever is still in use moves to the young one again. So memory is bounded, and
-/// what was not heard of for longest is forgotten first, without a list to be kept.
+/// There are two generations. When the young one is full it replaces the old one, and what is still
+/// in use moves to the young one again. So memory is bounded, and the publisher that has been silent
+/// for longest is forgotten first.
 #[derive(Debug)]
-pub(super) struct Dedupe {
+pub(super) struct Dedup {
     per_generation: usize,
     young: Generation,
     old: Generation,
@@ -37,15 +37,15 @@ impl Generation {
     }
 }
 
-impl Dedupe {
-    /// Remembers at least half of `most` pairs of publisher and level, and at most all of it.
+impl Dedup {
+    /// Remembers at least half of `most` pairs of publisher and level, and at most all of them.
     pub(super) fn new(most: usize) -> Self {
         let per_generation = (most / 2).max(1);
         Self { per_generation, young: Generation::default(), old: Generation::default() }
     }
 
-    /// Whether this is beyond what the publisher has sent of this level before; if so, it is
-    /// remembered.
+    /// Whether the sequence is beyond all that the publisher has sent of this level before. If so, it
+    /// is remembered.
     pub(super) fn is_new(&mut self, publisher: PublisherId, level: &str, sequence: u64) -> bool {
         if let Some(highest) = self.young.find(publisher, level) {
             let new = sequence > *highest;
@@ -63,7 +63,7 @@ impl Dedupe {
 
 #[cfg(test)]
 mod tests {
-    use super::Dedupe;
+    use super::Dedup;
     use zibrato::wire::PublisherId;
 
     fn publisher(n: u32) -> PublisherId {
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_sequence_is_new_once_per_publisher_and_level() {
-        let mut taken = Dedupe::new(100);
+        let mut dedup = Dedup::new(100);
         for (n, level, sequence, new) in [
             (1, "info", 1, true),
             (1, "info", 1, false),
@@ -86,18 +86,18 @@ mod tests {
             (3, "info", 0, false),
             (3, "info", 1, true),
         ] {
-            assert_eq!(taken.is_new(publisher(n), level, sequence), new, "{n} {level} {sequence}");
+            assert_eq!(dedup.is_new(publisher(n), level, sequence), new, "{n} {level} {sequence}");
         }
     }
 
     #[test]
-    fn who_is_heard_of_is_not_forgotten_however_many_come_by() {
-        let mut taken = Dedupe::new(100);
-        assert!(taken.is_new(publisher(0), "info", 7));
+    fn a_publisher_that_sends_is_not_forgotten_however_many_others_do() {
+        let mut dedup = Dedup::new(100);
+        assert!(dedup.is_new(publisher(0), "info", 7));
         for n in 1..10_000 {
-            assert!(taken.is_new(publisher(n), "info", 1));
-            assert!(!taken.is_new(publisher(0), "info", 7), "after {n}");
-            assert!(taken.young.len <= 50 && taken.old.len <= 50);
+            assert!(dedup.is_new(publisher(n), "info", 1));
+            assert!(!dedup.is_new(publisher(0), "info", 7), "after {n}");
+            assert!(dedup.young.len <= 50 && dedup.old.len <= 50);
         }
     }
 }

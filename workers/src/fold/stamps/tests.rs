@@ -1,8 +1,9 @@
-//! The same batches make the same windows, however they are cut, and wherever one begins anew.
+//! The same batches make the same windows, however they are cut, and wherever a feed starts again.
 
-use super::{Ended, ReplayFolder};
+use crate::fold::Folder;
 use proptest::prelude::*;
 use std::time::Duration;
+use zibrato::window::Window;
 use zibrato::wire::{BatchId, BatchWriter, PublisherId, Stamp};
 
 const FLUSH: Duration = Duration::from_secs(1);
@@ -27,16 +28,18 @@ fn kept(offset: u64, received_ms: u64, name: u8, value: f64) -> Kept {
     Kept { stamp, frames }
 }
 
-/// What can be told of a window: its start, its series, and where it ends in the journal.
-type Told = (u64, String);
+/// A window as a text: its start and its series.
+type Text = (u64, String);
 
-fn told(ended: Ended) -> (Told, u64) {
-    let start = ended.window.start_ms();
-    ((start, format!("{:?}", ended.window.into_series())), ended.through)
+fn text(window: Window) -> Text {
+    (window.start_ms(), format!("{:?}", window.into_series()))
 }
 
-/// The answers to a reader: how many batches each hands out, and how much later than it has to be
-/// it is complete.
+fn take(folder: &mut Folder, kept: &Kept) -> Option<Window> {
+    folder.take(&kept.frames.each_ref().map(Vec::as_slice), 0)
+}
+
+/// The answers to a reader: how many batches each hands out, and how far its watermark lags.
 type Cuts = [(usize, u64)];
 
 /// Reads a journal from after an offset to its end, or until `most` windows have ended, in answers
@@ -47,8 +50,8 @@ fn read(
     cuts: &Cuts,
     most: usize,
     done_ms: u64,
-) -> (Vec<Told>, u64, bool) {
-    let mut folder = ReplayFolder::new(FLUSH, 1000);
+) -> (Vec<Text>, u64, bool) {
+    let mut folder = Folder::by_stamps(FLUSH, 1000);
     let (mut windows, mut committed, mut cuts) = (Vec::new(), after, cuts.iter().cycle());
     let mut at = journal.iter().position(|kept| kept.stamp.offset > after);
     loop {
@@ -57,18 +60,19 @@ fn read(
         let to = (from + batches).min(journal.len());
         let mut ended = Vec::new();
         for kept in &journal[from..to] {
-            ended.extend(folder.take(&kept.frames.each_ref().map(Vec::as_slice)));
+            // What comes before this batch is in the window that ends with it.
+            let place = kept.stamp.offset - 1;
+            ended.extend(take(&mut folder, kept).map(|window| (window, place)));
         }
         // Everything that was received before the next batch has been handed out.
         let until = journal.get(to).map_or(done_ms, |next| next.stamp.received_ms);
         let last = journal[..to].last().map_or(0, |kept| kept.stamp.received_ms);
         let until = last.max(until.saturating_sub(late));
         let through = journal[..to].last().map_or(after, |kept| kept.stamp.offset).max(after);
-        ended.extend(folder.complete(until, through));
-        for one in ended {
-            let (window, through) = told(one);
+        ended.extend(folder.complete(until).map(|window| (window, through)));
+        for (window, through) in ended {
             assert!(through >= committed);
-            windows.push(window);
+            windows.push(text(window));
             committed = through;
             if windows.len() == most {
                 return (windows, committed, false);
@@ -83,22 +87,20 @@ fn read(
 
 #[test]
 fn what_is_received_in_a_window_that_has_ended_belongs_to_the_next_one() {
-    let mut folder = ReplayFolder::new(FLUSH, 1000);
-    let mut take = |offset, received_ms| {
-        let batch = kept(offset, received_ms, 1, 1.0);
-        folder.take(&batch.frames.each_ref().map(Vec::as_slice)).map(told)
-    };
+    let mut folder = Folder::by_stamps(FLUSH, 1000);
+    let mut take =
+        |offset, received_ms| take(&mut folder, &kept(offset, received_ms, 1, 1.0)).map(text);
     let noon = 1_700_000_040_000;
     assert!(take(1, noon + 900).is_none());
-    assert_eq!(take(2, noon + 1_000).unwrap().0.0, noon);
+    assert_eq!(take(2, noon + 1_000).unwrap().0, noon);
     // The broker's clock was set back while it was away.
     assert!(take(3, noon + 900).is_none() && take(4, noon + 1_500).is_none());
-    let (second, through) = take(5, noon + 2_000).unwrap();
-    assert_eq!((second.0, through), (noon + 1_000, 4));
-    assert!(second.1.contains("Counter(3.0)"), "{}", second.1);
+    let (start, series) = take(5, noon + 2_000).unwrap();
+    assert_eq!(start, noon + 1_000);
+    assert!(series.contains("Counter(3.0)"), "{series}");
     // So far back is another time.
-    assert_eq!(take(6, 1_000).unwrap().0.0, noon + 2_000);
-    assert_eq!(take(7, 2_000).unwrap().0.0, 1_000);
+    assert_eq!(take(6, 1_000).unwrap().0, noon + 2_000);
+    assert_eq!(take(7, 2_000).unwrap().0, 1_000);
     assert_eq!(folder.take_counts().late, 1);
 }
 
@@ -106,7 +108,7 @@ proptest! {
     /// Any cut of the same stream into answers, with restarts at any point from the committed
     /// place, gives the same windows.
     #[test]
-    fn windows_are_the_same_however_often_and_wherever_one_begins_anew(
+    fn windows_are_the_same_however_often_and_wherever_a_feed_starts_again(
         batches in prop::collection::vec((0..700_u64, 1..4_u64, 0..5_u8, -1e3..1e3_f64), 1..80),
         cuts in prop::collection::vec((0..9_usize, prop_oneof![Just(0), 0..2_000_u64]), 1..20),
         restarts in prop::collection::vec(1..4_usize, 0..40),
@@ -141,40 +143,33 @@ proptest! {
         offset in any::<u64>(),
         received in any::<u64>(),
     ) {
-        let mut folder = ReplayFolder::new(FLUSH, 10);
-        folder.take(&frames.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        let good = kept(offset, received, 1, 1.0);
-        folder.take(&good.frames.each_ref().map(Vec::as_slice));
+        let mut folder = Folder::by_stamps(FLUSH, 10);
+        folder.take(&frames.iter().map(Vec::as_slice).collect::<Vec<_>>(), 0);
+        take(&mut folder, &kept(offset, received, 1, 1.0));
         prop_assert!(folder.is_open());
-        folder.complete(u64::MAX, offset);
+        folder.complete(u64::MAX);
         prop_assert!(folder.take_counts().batches >= 1);
     }
 }
 
 #[test]
 fn a_window_ends_by_the_next_batch_or_by_the_brokers_clock() {
-    let mut folder = ReplayFolder::new(FLUSH, 10);
-    let take = |folder: &mut ReplayFolder, kept: &Kept| {
-        folder
-            .take(&kept.frames.each_ref().map(Vec::as_slice))
-            .map(|e| (e.window.start_ms(), e.through))
-    };
-    assert_eq!(take(&mut folder, &kept(3, 1_999, 0, 1.0)), None);
-    assert!(folder.complete(1_999, 5).is_none());
-    // Offsets up to the one before it were seen, and were of other levels.
-    assert_eq!(take(&mut folder, &kept(9, 2_000, 0, 1.0)), Some((1_000, 8)));
-    let ended = folder.complete(3_000, 12).unwrap();
-    assert_eq!((ended.window.start_ms(), ended.through), (2_000, 12));
-    assert!(!folder.is_open() && folder.complete(9_000, 20).is_none());
+    let mut folder = Folder::by_stamps(FLUSH, 10);
+    let start = |ended: Option<Window>| ended.map(|window| window.start_ms());
+    assert_eq!(start(take(&mut folder, &kept(3, 1_999, 0, 1.0))), None);
+    assert!(folder.complete(1_999).is_none());
+    assert_eq!(start(take(&mut folder, &kept(9, 2_000, 0, 1.0))), Some(1_000));
+    assert_eq!(start(folder.complete(3_000)), Some(2_000));
+    assert!(!folder.is_open() && folder.complete(9_000).is_none());
     // A broker whose clock was set back by force: the window of that time, once more.
-    assert_eq!(take(&mut folder, &kept(21, 9_000, 0, 1.0)), None);
-    assert_eq!(take(&mut folder, &kept(22, 500, 0, 1.0)), Some((9_000, 21)));
+    assert_eq!(start(take(&mut folder, &kept(21, 9_000, 0, 1.0))), None);
+    assert_eq!(start(take(&mut folder, &kept(22, 500, 0, 1.0))), Some(9_000));
 }
 
 #[test]
 fn a_batch_without_a_stamp_is_refused() {
-    let mut folder = ReplayFolder::new(FLUSH, 10);
+    let mut folder = Folder::by_stamps(FLUSH, 10);
     let [topic, id, _, body] = kept(1, 1, 0, 1.0).frames;
-    assert!(folder.take(&[&topic, &id, &body]).is_none() && !folder.is_open());
+    assert!(folder.take(&[&topic, &id, &body], 0).is_none() && !folder.is_open());
     assert_eq!(folder.take_counts().refused["frames"].0, 1);
 }

@@ -1,0 +1,99 @@
+//! Where a broker is, and how a worker connects to it.
+
+use std::net::Ipv6Addr;
+use zibrato::curve::Curve;
+use zibrato::wire::Endpoint;
+
+/// What to do about a broker that is not there.
+pub(super) const NOT_HEARD: &str =
+    "the broker is not heard; start it, or give its address with --host and --port";
+
+/// One of the endpoints of a broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Broker {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) curve: Option<Curve>,
+    pub(crate) endpoint: Endpoint,
+}
+
+impl Broker {
+    /// Where a broker publishes.
+    pub(crate) fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, curve: None, endpoint: Endpoint::Subscribers }
+    }
+
+    /// Where the same broker hands out its journal: the next port. `None` when there is no next one.
+    pub(crate) fn replay(&self) -> Option<Self> {
+        let (port, endpoint) = (self.port.checked_add(1)?, Endpoint::Replay);
+        Some(Self { port, endpoint, ..self.clone() })
+    }
+
+    /// The host without the brackets that an IPv6 address may have.
+    pub(crate) fn bare_host(&self) -> &str {
+        let bare = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        bare.unwrap_or(&self.host)
+    }
+
+    /// The endpoint to connect to. `None` when the host is neither a name nor an address nor a folder,
+    /// or the port is 0.
+    pub(crate) fn endpoint(&self) -> Option<String> {
+        if let Some(file) = self.endpoint.ipc_endpoint(&self.host) {
+            return Some(file);
+        }
+        let bare = self.bare_host();
+        let (address, _zone) = bare.split_once('%').unwrap_or((bare, ""));
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        if self.port == 0 {
+            None
+        } else if address.parse::<Ipv6Addr>().is_ok() {
+            Some(format!("tcp://[{bare}]:{}", self.port))
+        } else if !bare.is_empty() && bare.chars().all(is_name) {
+            Some(format!("tcp://{bare}:{}", self.port))
+        } else {
+            None
+        }
+    }
+
+    /// Connects a new socket to the broker, in the background.
+    pub(crate) fn connect(&self, socket: &zmq::Socket, endpoint: &str) -> zmq::Result<()> {
+        // With IPv6 switched on, a name is looked up as IPv6 only, and the broker often does not bind
+        // that address of `localhost`.
+        socket.set_ipv6(endpoint.contains('['))?;
+        if let Some(curve) = &self.curve {
+            curve.secure(socket)?;
+        }
+        socket.connect(endpoint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Broker;
+
+    fn endpoint(host: &str) -> Option<String> {
+        Broker::new(host, 5551).endpoint()
+    }
+
+    #[test]
+    fn an_ipv6_address_stands_in_brackets() {
+        for (host, expected) in [
+            ("127.0.0.1", "tcp://127.0.0.1:5551"),
+            ("broker_1.example.com", "tcp://broker_1.example.com:5551"),
+            ("::1", "tcp://[::1]:5551"),
+            ("[::1]", "tcp://[::1]:5551"),
+            ("fe80::1%eth0", "tcp://[fe80::1%eth0]:5551"),
+            ("ipc:///run/zibrato", "ipc:///run/zibrato/subscribers.sock"),
+        ] {
+            assert_eq!(endpoint(host).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn an_invalid_host_is_refused() {
+        for host in ["", "a b", "tcp://a", "a:5551", "[a]x", "*", "a/b", "a;b", "\n"] {
+            assert_eq!(endpoint(host), None, "{host:?}");
+        }
+        assert_eq!(Broker::new("a", 0).endpoint(), None);
+    }
+}

@@ -1,0 +1,301 @@
+//! Folds what a feed hands out, queues each window when it ends, and commits what is settled.
+
+use super::commits::{Commits, Target};
+use super::{End, Event, Feed, Guarantee, Health, Outlet, Wait};
+use crate::fold::Folder;
+use crate::progress::{Checkpoint, Offsets, Progress, Reading};
+use crate::status::Status;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use zibrato::clock::unix_ms;
+use zibrato::daemon::{LogLimit, Stop};
+use zibrato::window::Window;
+
+/// The longest wait, so that a clock that is set is noticed.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest wait while the worker is being stopped.
+const STOPPING_WAIT: Duration = Duration::from_millis(100);
+
+/// Maximum number of events between two looks at the clock.
+const EVENTS_A_TURN: usize = 1000;
+
+/// After a stop, silence for so long means that everything has arrived.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// After a stop, what arrives later than this is not waited for.
+const LONGEST_DRAIN: Duration = Duration::from_secs(1);
+
+/// The time for the last commit after a stop.
+const LAST_COMMIT: Duration = Duration::from_secs(1);
+
+/// How many windows wait in the queue, unless the builder says otherwise: few when the feed holds the
+/// rest, and many when the oldest is dropped.
+const MAX_WINDOWS_HELD: usize = 4;
+const MAX_WINDOWS: usize = 60;
+
+/// What the loop has to know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FeedSettings {
+    pub(crate) flush: Duration,
+    pub(crate) max_series: usize,
+    pub(crate) max_windows: Option<usize>,
+}
+
+/// The loop of the thread `zb-feed`.
+pub(crate) struct FeedLoop {
+    feed: Box<dyn Feed>,
+    guarantee: Guarantee,
+    settings: FeedSettings,
+    folder: Folder,
+    outlet: Outlet,
+    progress: Arc<Progress>,
+    status: Arc<Status>,
+    commits: Commits,
+    /// The last place that the feed gave.
+    place: Option<Checkpoint>,
+    /// Whether nothing came after that place.
+    caught_up: bool,
+    /// Number of windows that were queued.
+    queued: u64,
+    gone: LogLimit,
+    stopping: bool,
+}
+
+impl FeedLoop {
+    pub(crate) fn new(
+        feed: Box<dyn Feed>,
+        settings: FeedSettings,
+        outlet: Outlet,
+        progress: Arc<Progress>,
+        status: Arc<Status>,
+    ) -> Self {
+        let guarantee = feed.guarantee();
+        let FeedSettings { flush, max_series, max_windows } = settings;
+        let (folder, most) = match guarantee {
+            Guarantee::AtLeastOnce => (Folder::by_stamps(flush, max_series), MAX_WINDOWS_HELD),
+            Guarantee::AtMostOnce => (Folder::by_clock(flush, max_series), MAX_WINDOWS),
+        };
+        outlet.set_most(max_windows.unwrap_or(most));
+        let mut this = Self {
+            feed,
+            guarantee,
+            settings,
+            folder,
+            outlet,
+            progress,
+            status,
+            commits: Commits::new(flush),
+            place: None,
+            caught_up: false,
+            queued: 0,
+            gone: LogLimit::default(),
+            stopping: false,
+        };
+        this.observe();
+        this
+    }
+
+    /// Runs until `stop` is raised or the feed ends, and then until what can be delivered is
+    /// delivered and committed.
+    pub(crate) fn run(mut self, stop: &Stop) {
+        let end = loop {
+            if stop.raised() {
+                break None;
+            }
+            let now_ms = unix_ms();
+            let due_ms = self.folder.next_due_ms(now_ms).unwrap_or(u64::MAX);
+            let left = Duration::from_millis(due_ms.saturating_sub(now_ms)).min(LONGEST_WAIT);
+            match self.turn(left, Some(stop)) {
+                Ok(_) => {}
+                Err(End::Replaced(feed, why)) => self = self.replace(feed, why),
+                Err(end) => break Some(end),
+            }
+        };
+        let ended = end.is_some();
+        match end {
+            Some(End::TakenOver(why)) => {
+                // The other reader delivers what is queued.
+                self.outlet.abandon();
+                self.status.fail(why);
+                self.observe();
+                return self.status.feed_ends();
+            }
+            Some(End::Failed(why)) => self.status.fail(why),
+            Some(_) | None => {}
+        }
+        // The program then stops the worker, which sets a deadline.
+        stop.raise();
+        match self.guarantee {
+            Guarantee::AtLeastOnce => self.finish(),
+            Guarantee::AtMostOnce => self.drain(ended),
+        }
+        self.feed.close();
+        self.status.feed_ends();
+    }
+
+    /// Takes what has come, and waits for something if nothing has. Returns whether anything came.
+    fn turn(&mut self, longest: Duration, stop: Option<&Stop>) -> Result<bool, End> {
+        self.status.feed_is_alive();
+        self.progress.clear();
+        let progress = Arc::clone(&self.progress);
+        let wakers = [Some(progress.descriptor()), stop.map(AsFd::as_fd)];
+        let (mut wait, mut any) = (Wait::new(Instant::now() + longest, wakers), false);
+        for _ in 0..EVENTS_A_TURN {
+            let event = match self.may_take() {
+                true => self.feed.next(&wait),
+                false => self.feed.hold(&wait),
+            };
+            // From now on the feed only looks what has come.
+            wait = Wait::new(Instant::now(), wakers);
+            let (window, at) = match event {
+                Event::Batch { frames, at } => {
+                    self.caught_up = false;
+                    (self.folder.take(&frames, unix_ms()), at)
+                }
+                Event::Watermark { at, until_ms } => {
+                    self.caught_up = true;
+                    if let Some(until_ms) = until_ms {
+                        self.progress.set_clock(until_ms);
+                    }
+                    (until_ms.and_then(|until_ms| self.folder.complete(until_ms)), at)
+                }
+                Event::Idle => break,
+                Event::Gone { batches, why } => {
+                    self.outlet.ledger().write(|c| c.gone += batches);
+                    if let Some(left_out) = self.gone.admit(Instant::now()) {
+                        tracing::error!(event = "gone", batches, why, left_out);
+                    }
+                    continue;
+                }
+                Event::Forgotten { why } => {
+                    self.outlet.ledger().write(|c| c.cursors_forgotten += 1);
+                    tracing::error!(event = "cursor_forgotten", why);
+                    continue;
+                }
+                Event::End(end) => return Err(end),
+            };
+            any = true;
+            if let Some(window) = window {
+                self.progress.begin(window.start_ms());
+                self.put(window, Some(at.clone()));
+            }
+            self.place = Some(at);
+        }
+        for window in self.folder.due(unix_ms()) {
+            self.put(window, None);
+        }
+        if self.guarantee == Guarantee::AtLeastOnce {
+            let target = self.target();
+            self.commits.turn(target, &mut *self.feed, self.outlet.ledger(), &self.status);
+        }
+        self.observe();
+        Ok(any)
+    }
+
+    /// Whether there is room for a window that the next batch may end.
+    fn may_take(&self) -> bool {
+        match self.guarantee {
+            Guarantee::AtLeastOnce => !self.stopping && self.outlet.has_room(),
+            Guarantee::AtMostOnce => true,
+        }
+    }
+
+    fn put(&mut self, window: Window, through: Option<Checkpoint>) {
+        self.queued += 1;
+        self.outlet.put(window, through);
+    }
+
+    /// Whether everything that was read is delivered.
+    fn is_idle(&self) -> bool {
+        let delivered = self.progress.delivered().windows == self.queued;
+        delivered && self.caught_up && !self.folder.is_open()
+    }
+
+    /// What there is to commit.
+    fn target(&self) -> Option<Target> {
+        let read = if self.is_idle() { self.place.as_ref() } else { None };
+        self.commits.target(&self.progress.settled(), read)
+    }
+
+    /// Enters what was folded, and how the feed is.
+    fn observe(&mut self) {
+        let replaying = self.guarantee == Guarantee::AtLeastOnce;
+        let (offsets, idle) = (self.feed.offsets(), self.is_idle());
+        self.progress.set_reading(Reading { replaying, offsets, idle });
+        let health = self.feed.health();
+        match health {
+            Health::Connected => self.status.feed_fails(None),
+            Health::Disconnected(why) => self.status.feed_fails(Some(why)),
+            Health::Refused(why) => {
+                self.status.feed_fails(Some(&format!("the broker refuses: {why}")));
+            }
+        }
+        let connected = !matches!(health, Health::Disconnected(_));
+        self.outlet.count(self.folder.take_counts(), connected);
+    }
+
+    /// Goes on with another feed.
+    fn replace(mut self, feed: Box<dyn Feed>, why: String) -> Self {
+        for window in self.folder.drain() {
+            self.put(window, None);
+        }
+        self.observe();
+        self.status.is_live_because(why);
+        let Self { settings, outlet, progress, status, .. } = self;
+        Self::new(feed, settings, outlet, progress, status)
+    }
+
+    /// Delivers and queues what still arrives, until it is quiet; then the open windows.
+    fn drain(&mut self, ended: bool) {
+        let begun = Instant::now();
+        let mut last = begun;
+        while !ended && begun.elapsed() < LONGEST_DRAIN && self.outlet.in_time() {
+            let quiet = last.elapsed();
+            if quiet >= QUIET {
+                break;
+            }
+            match self.turn(QUIET.saturating_sub(quiet), None) {
+                Ok(true) => last = Instant::now(),
+                Ok(false) => {}
+                Err(_) => break,
+            }
+        }
+        for window in self.folder.drain() {
+            self.put(window, None);
+        }
+        self.observe();
+        self.outlet.close();
+    }
+
+    /// Lets the delivery finish what is queued, and commits that. The open window is forgotten: the
+    /// next start gets all of it.
+    fn finish(&mut self) {
+        self.outlet.close();
+        self.stopping = true;
+        while !self.progress.ended() && self.outlet.in_time() {
+            if self.turn(STOPPING_WAIT, None).is_err() {
+                break;
+            }
+        }
+        self.commits.hurry();
+        let until = Instant::now() + LAST_COMMIT;
+        let left = |this: &Self| this.commits.is_pending() || this.target().is_some();
+        while left(self) && Instant::now() < until && self.turn(STOPPING_WAIT, None).is_ok() {}
+        if left(self) {
+            let why = self.commits.failing.as_deref().unwrap_or("the broker did not answer");
+            let what = "the last deliveries will be repeated after the next start";
+            tracing::warn!(event = "not_committed", why, what);
+        }
+        if self.place.is_some() {
+            // Numbers that say nothing are left out.
+            let some = |number: u64| Some(number).filter(|number| *number > 0);
+            let windows = some(self.queued.saturating_sub(self.progress.delivered().windows));
+            let Offsets { committed: after, end, .. } = self.feed.offsets();
+            let behind = after.and_then(|after| some(end.saturating_sub(after)));
+            let what = "the journal holds what is not delivered; start again and it goes on";
+            tracing::info!(event = "kept", windows, after, behind, what);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Reads the frames of a batch and folds it into a window. What is refused is counted by reason.
+
+use std::collections::BTreeMap;
+use zibrato::window::Window;
+use zibrato::wire::{BatchId, BatchReader, EntryError, FrameError, Message, Stamp, message};
+
+/// What was folded and what was refused since the last look.
+#[derive(Debug, Default)]
+pub(crate) struct FoldCounts {
+    pub(crate) batches: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) entries: u64,
+    pub(crate) late: u64,
+    /// By reason: how many, and what was wrong with the first of them.
+    pub(crate) refused: BTreeMap<&'static str, (u64, String)>,
+}
+
+/// A batch whose frames are well formed.
+pub(super) struct Batch<'a> {
+    pub(super) level: &'a str,
+    pub(super) id: BatchId,
+    pub(super) stamp: Option<Stamp>,
+    pub(super) body: BatchReader<'a>,
+}
+
+impl FoldCounts {
+    pub(super) fn refuse(&mut self, reason: &'static str, times: u64, why: impl ToString) {
+        let refused = self.refused.entry(reason).or_insert_with(|| (0, why.to_string()));
+        refused.0 += times;
+    }
+
+    /// Reads the frames of a batch. Anything else is refused.
+    pub(super) fn read<'a>(&mut self, frames: &[&'a [u8]]) -> Option<Batch<'a>> {
+        let (level, id, stamp, body) = match message(frames) {
+            Ok(Message::Batch { level, id, stamp, body }) => (level, id, stamp, body),
+            Ok(_) => {
+                self.refuse("frames", 1, "a message of one frame is not a batch");
+                return None;
+            }
+            Err(error @ FrameError::Version { .. }) => {
+                self.refuse("version", 1, error);
+                return None;
+            }
+            Err(error) => {
+                self.refuse("frames", 1, error);
+                return None;
+            }
+        };
+        let body = BatchReader::new(body).map_err(|error| self.refuse("body", 1, error)).ok()?;
+        Some(Batch { level, id, stamp, body })
+    }
+
+    /// Folds a batch into its window.
+    pub(super) fn fold(&mut self, window: &mut Window, batch: &BatchReader<'_>) {
+        let (before, collapsed) = (window.folded(), window.collapsed());
+        window.fold_batch(batch, |error| {
+            let times = match error {
+                EntryError::Malformed { lost } => u64::from(lost),
+                _ => 1,
+            };
+            self.refuse("entry", times, error);
+        });
+        self.batches += 1;
+        self.entries += window.folded() - before;
+        let collapsed = window.collapsed() - collapsed;
+        if collapsed > 0 {
+            let why = "timers span a range that no clock measures; their shortest readings count as \
+                       longer ones";
+            self.refuse("wide", collapsed, why);
+        }
+    }
+}
