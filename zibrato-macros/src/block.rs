@@ -12,11 +12,13 @@ use syn::{
     TypePath, Visibility,
 };
 
-use crate::args::{Args, Text};
+use crate::args::Args;
+use crate::body::Body;
 use crate::check;
-use crate::expand::Expand;
-use crate::function::{Annotated, Body, Function};
+use crate::function::{Annotated, Function};
+use crate::measure::Expand;
 use crate::target;
+use crate::text::Text;
 
 /// Which kind of block it is.
 #[derive(Clone, Copy, PartialEq)]

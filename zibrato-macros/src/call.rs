@@ -5,11 +5,13 @@ use quote::quote;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, Expr};
 
-use crate::args::{self, Args, Text, What};
+use crate::args::{Args, Known};
 use crate::expand;
-use crate::known::{self, Known};
+use crate::known;
+use crate::parse;
 use crate::place::{Kind, Place};
 use crate::root;
+use crate::text::{self, Text, What};
 
 /// The third argument of a macro.
 struct Third {
@@ -29,7 +31,7 @@ const COUNT: Third = Third {
     usage: r#"`count!("info", "logins")` or `count!("info", "logins", 3)`"#,
     required: false,
     known: known::CALL,
-    read: |expr| args::number("value", expr),
+    read: |expr| text::number("value", expr),
 };
 const GAUGE: Third = Third {
     word: "gauge!",
@@ -37,7 +39,7 @@ const GAUGE: Third = Third {
     usage: r#"`gauge!("info", "queue.depth", depth)`"#,
     required: true,
     known: known::GAUGE,
-    read: |expr| args::number("value", expr),
+    read: |expr| text::number("value", expr),
 };
 const TIME: Third = Third {
     word: "time!",
@@ -124,23 +126,23 @@ fn arguments(third: &Third, input: ParseStream<'_>, errors: &mut Vec<Error>) -> 
     let mut position = 0;
     let (mut level, mut name, mut value) = (None, None, None);
     while !input.is_empty() {
-        let entry = if args::is_named(input) {
-            args::named(&mut args, &mut seen, input, third.known)
+        let entry = if parse::is_named(input) {
+            parse::named(&mut args, &mut seen, input, third.known)
         } else {
             position += 1;
             let span = input.span();
             input.parse().and_then(|expr| {
                 match position {
                     _ if !seen.is_empty() => return Err(late(span)),
-                    1 => level = Some(args::text(What::Level, expr)?),
-                    2 => name = Some(args::text(What::Name, expr)?),
+                    1 => level = Some(text::text(What::Level, expr)?),
+                    2 => name = Some(text::text(What::Name, expr)?),
                     3 => value = Some((third.read)(expr)?),
                     _ => return Err(Error::new(span, too_many(third, &expr))),
                 }
                 Ok(())
             })
         };
-        args::end_entry(entry, input, errors);
+        parse::end_entry(entry, input, errors);
     }
     if position < 2 || (third.required && position < 3) {
         errors.push(Error::new(Span::call_site(), too_few(third)));

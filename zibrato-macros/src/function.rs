@@ -9,13 +9,14 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, Ident, Item, Meta, Pat, PatIdent, PatType, Receiver, ReceiverKind,
-    ReturnType, Signature, Token, Type, TypeGroup, TypeParen, Visibility,
+    Attribute, FnArg, Ident, Meta, Pat, PatIdent, PatType, Receiver, ReceiverKind, ReturnType,
+    Signature, Token, Type, TypeGroup, TypeParen, Visibility,
 };
 
-use crate::expand::{Output, hidden};
-use crate::future::{self, Around};
+use crate::body::{self, Body};
+use crate::erase::erase_impl_trait;
 use crate::returns::{self, Returns};
+use crate::spans::{ends, here, hidden};
 
 /// What an attribute stands on, if it is a function at all.
 pub(crate) struct Annotated {
@@ -36,19 +37,6 @@ pub(crate) struct Function {
     /// What the future gives, if the function is not `async` but returns one.
     awaited: Option<Type>,
     pub(crate) returns: Returns,
-}
-
-pub(crate) struct Body {
-    /// All of it, as it came.
-    pub(crate) whole: TokenTree,
-    /// The user's braces: they carry the user's edition, which decides when temporaries die.
-    pub(crate) braces: Span,
-    pub(crate) inner_attributes: Vec<Attribute>,
-    /// Items that come before the first statement.
-    pub(crate) items: TokenStream,
-    pub(crate) statements: TokenStream,
-    /// What stands around it, if it is the body of a future.
-    pub(crate) around: Option<Around>,
 }
 
 impl Parse for Annotated {
@@ -72,7 +60,7 @@ impl Parse for Annotated {
         if function.signature.asyncness.is_none()
             && let ReturnType::Type(_, output) = &function.signature.output
         {
-            body = body.map(future::inside);
+            body = body.map(body::inside);
             let is_block = body.as_ref().is_some_and(|body| body.around.is_some());
             if let Some(body) = body.as_ref().filter(|_| !is_block) {
                 function.returns = Returns::of(&function.signature, output, &body.statements);
@@ -96,29 +84,6 @@ impl Annotated {
         {
             *body = whole;
         }
-    }
-}
-
-impl Parse for Body {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let whole = input.fork().parse()?;
-        let content;
-        let braces = syn::braced!(content in input).span.join();
-        Ok(Self {
-            whole,
-            braces,
-            inner_attributes: content.call(Attribute::parse_inner)?,
-            items: items(&content)?,
-            statements: content.parse()?,
-            around: None,
-        })
-    }
-}
-
-impl Body {
-    /// Whether it makes a future that nothing can be put into.
-    pub(crate) fn is_made(&self) -> bool {
-        self.around.as_ref().is_some_and(|around| around.head.is_none())
     }
 }
 
@@ -240,20 +205,30 @@ impl Function {
     }
 }
 
-/// Takes the items that the body begins with.
-fn items(input: ParseStream<'_>) -> syn::Result<TokenStream> {
-    let mut items = TokenStream::new();
-    loop {
-        let ahead = input.fork();
-        match ahead.parse::<Item>() {
-            // A macro call is a statement, unless it is a definition.
-            Ok(Item::Macro(call)) if call.ident.is_none() => return Ok(items),
-            Ok(_) => {}
-            Err(_) => return Ok(items),
+/// What the function returns, as it can be written inside its body.
+pub(crate) struct Output {
+    pub(crate) tokens: TokenStream,
+    /// Whether nothing of it is left to be inferred.
+    pub(crate) is_whole: bool,
+    pub(crate) from: Span,
+    pub(crate) to: Span,
+}
+
+impl Output {
+    pub(crate) fn of(function: &Function) -> Self {
+        match function.output() {
+            Some(output) => {
+                let (from, to) = ends(output);
+                let (tokens, is_whole) = erase_impl_trait(output);
+                Self { tokens, is_whole, from, to }
+            }
+            None if function.never_returns() => Self::ours(quote_spanned!(here()=> !)),
+            None => Self::ours(quote_spanned!(here()=> ())),
         }
-        while input.cursor() != ahead.cursor() {
-            items.extend([input.parse::<TokenTree>()?]);
-        }
+    }
+
+    fn ours(tokens: TokenStream) -> Self {
+        Self { tokens, is_whole: true, from: here(), to: here() }
     }
 }
 

@@ -5,7 +5,8 @@ use quote::ToTokens;
 use syn::parse::ParseStream;
 use syn::{Error, Lit};
 
-use crate::known::{self, Known};
+use crate::args::Known;
+use crate::known;
 
 /// Says how a literal is written that stands without its name.
 pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {

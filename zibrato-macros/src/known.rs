@@ -1,32 +1,12 @@
 //! The arguments that each macro knows: one row each, with its word, how it is written, and what
 //! reads it.
 
-use proc_macro2::Span;
-use syn::parse::ParseStream;
 use syn::{Error, LitBool};
 
-use crate::args::{Args, What, bare, number, on, path, text};
+use crate::args::{Known, Read, on, path};
 use crate::scope;
-use crate::tags::TAGS;
-
-/// One argument that a macro knows.
-pub(crate) struct Known {
-    pub(crate) word: &'static str,
-    pub(crate) example: &'static str,
-    pub(crate) read: Read,
-}
-
-/// How an argument is written, and what reads it. The span is that of the word.
-pub(crate) enum Read {
-    /// `word(…)`
-    List(fn(&mut Args, Span, ParseStream<'_>) -> syn::Result<()>),
-    /// `word = …`
-    Value(fn(&mut Args, ParseStream<'_>) -> syn::Result<()>),
-    /// `word`
-    Word(fn(&mut Args, Span) -> syn::Result<()>),
-    /// `word` or `word(…)`
-    WordOrList(fn(&mut Args, Span, ParseStream<'_>) -> syn::Result<()>),
-}
+use crate::tags;
+use crate::text::{What, bare, number, text};
 
 const CRATE: Known = Known {
     word: "crate",
@@ -102,6 +82,14 @@ const SOURCE: Known = Known {
     example: r#"source = "web-1""#,
     read: Read::Value(|args, input| {
         args.source = Some(text(What::Source, input.parse()?)?);
+        Ok(())
+    }),
+};
+const TAGS: Known = Known {
+    word: "tags",
+    example: tags::EXAMPLE,
+    read: Read::List(|args, span, input| {
+        args.tags = tags::read(span, input)?;
         Ok(())
     }),
 };

@@ -1,48 +1,52 @@
 //! The attributes and macros of [zibrato](https://docs.rs/zibrato), which passes them on.
 //!
 //! They are documented there, with examples that run: this crate is built first and knows nothing
-//! of the instrument. Arguments are read in `args` and `call`, the function in `function`; `check`
-//! and `target` say what cannot be, and `expand` writes what is left, which cannot fail.
+//! of the instrument. `parse` and `call` read the arguments, `function` and `body` the function; `check`
+//! and `target` report what is not allowed; `measure` and `expand` write the tokens, which cannot fail.
 
 mod args;
 mod block;
+mod body;
 mod call;
 mod check;
 mod derive;
 mod erase;
 mod expand;
+mod family;
 mod function;
-mod future;
 mod hint;
 mod known;
 mod lint;
+mod measure;
+mod parse;
 mod place;
 mod returns;
 mod root;
 mod scope;
+mod spans;
 mod tags;
 mod target;
+mod text;
 
 use proc_macro::TokenStream;
 use quote::quote;
 use syn::parse::{ParseStream, Parser};
 
-use args::Args;
+use args::{Args, Known};
 use block::Measure;
-use expand::Expand;
 use function::Annotated;
-use known::Known;
+use measure::Expand;
 
 /// Counts the calls of a function.
 #[proc_macro_attribute]
 pub fn count_me(args: TokenStream, item: TokenStream) -> TokenStream {
-    attribute("count_me", known::COUNT_ME, expand::counted, args.into(), item.into()).into()
+    attribute("count_me", known::COUNT_ME, measure::counted, args.into(), item.into()).into()
 }
 
 /// Times a function.
 #[proc_macro_attribute]
 pub fn time_me(args: TokenStream, item: TokenStream) -> TokenStream {
-    attribute("time_me", known::TIME_ME, expand::timed, args.into(), item.into()).into()
+    attribute("time_me", known::TIME_ME, measure::timed, args.into(), item.into()).into()
 }
 
 /// Gives the variants of an enum names that a tag can have as its values.
@@ -103,7 +107,7 @@ fn attribute(
 
 /// Reads the arguments.
 fn read(args: proc_macro2::TokenStream, known: &[Known], errors: &mut Vec<syn::Error>) -> Args {
-    let parse = |input: ParseStream<'_>| Ok(args::attribute(input, known, errors));
+    let parse = |input: ParseStream<'_>| Ok(parse::attribute(input, known, errors));
     parse.parse2(args).unwrap_or_else(|error| {
         errors.push(error);
         Args::default()
@@ -121,7 +125,7 @@ fn written(
     match block::block(item) {
         Some(block) => {
             // After a mistake, what its functions say to the block still has to go.
-            let expand = if errors.is_empty() { expand } else { expand::unmeasured };
+            let expand = if errors.is_empty() { expand } else { measure::unmeasured };
             Measure { word, args, expand }.block(&block, errors)
         }
         None => function(word, expand, args, item, errors).unwrap_or_else(|| item.clone()),

@@ -9,11 +9,15 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{Expr, Path};
 
-use crate::args::{Args, Text};
-use crate::expand::{self, Expand, here, private};
-use crate::function::{Body, Function};
+use crate::args::Args;
+use crate::body::Body;
+use crate::expand;
+use crate::function::Function;
+use crate::measure::{self, Expand};
 use crate::place::{Kind, Place};
+use crate::spans::{here, private};
 use crate::tags::Tag;
+use crate::text::Text;
 
 /// `measured`, in whose place Clippy sees `linted`.
 pub(crate) fn instead(
@@ -62,7 +66,7 @@ fn shown(
         && args.krate.is_none()
         && args.value.as_ref().is_none_or(|value| matches!(value, Expr::Lit(_)));
     if is_plain {
-        return expand::unmeasured(function, body, args);
+        return measure::unmeasured(function, body, args);
     }
     let first = first();
     let levels = levels().map(|level| &level.expr);

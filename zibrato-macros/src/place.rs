@@ -2,9 +2,10 @@
 
 use syn::Path;
 
-use crate::args::{Args, Text};
+use crate::args::Args;
 use crate::function::Function;
 use crate::tags::Tag;
+use crate::text::Text;
 
 /// Which constructor makes the site.
 #[derive(Clone, Copy)]

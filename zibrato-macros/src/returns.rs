@@ -7,7 +7,7 @@ use syn::{
 };
 
 use crate::erase::erase_impl_trait;
-use crate::expand::is_mentioned;
+use crate::spans::is_mentioned;
 
 /// What the return type says.
 #[derive(Clone, Copy)]

@@ -12,7 +12,7 @@ mod words;
 
 use proc_macro2::Span;
 
-use crate::args::Text;
+use crate::text::Text;
 
 pub(crate) use check::check;
 pub(crate) use expand::{counted, timed};

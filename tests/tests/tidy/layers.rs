@@ -10,24 +10,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ("broker", &["replay/owners", "replay/refusal", "replay/request"]),
     ("workers", &["feed/live", "feed/resolve"]),
     ("workers", &["feed/replay", "feed/replay/commit"]),
-    (
-        "zibrato-macros",
-        &[
-            "args",
-            "expand",
-            "function",
-            "future",
-            "hint",
-            "known",
-            "place",
-            "returns",
-            "scope",
-            "scope/around",
-            "scope/expand",
-            "scope/words",
-            "tags",
-        ],
-    ),
 ];
 
 /// One row: which files a layer of a crate has. The lowest comes first.

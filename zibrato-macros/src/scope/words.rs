@@ -7,8 +7,8 @@ use syn::spanned::Spanned;
 use syn::{Error, Expr, Ident, Lit, LitInt, LitStr, Token};
 
 use super::{Outcome, Sample, Slow, duration};
-use crate::args::{self, Text, What, bare};
-use crate::known::{Known, Read};
+use crate::args::{Known, Read};
+use crate::text::{self, Text, What, bare};
 
 /// At most one call of so many is timed.
 const MAX_SAMPLE: u32 = 1_000_000;
@@ -109,13 +109,13 @@ fn slow(span: Span, input: ParseStream<'_>) -> syn::Result<Slow> {
         let message = "the time is a text with its unit: write it as in `\"250ms\"`";
         return Err(Error::new(lit.span(), message));
     };
-    let text = time.value();
-    let seconds = duration::seconds(&text)
+    let written = time.value();
+    let seconds = duration::seconds(&written)
         .map_err(|problem| Error::new(time.span(), format!("this time {problem}")))?;
     if !input.is_empty() && input.parse::<Token![,]>().is_err() {
         return Err(input.error("expected `,` between the arguments"));
     }
-    Ok(Slow { text, seconds, level: level(input)? })
+    Ok(Slow { text: written, seconds, level: level(input)? })
 }
 
 /// `level = ".."`, or nothing.
@@ -140,7 +140,7 @@ fn level(input: ParseStream<'_>) -> syn::Result<Option<Text>> {
     if input.parse::<Token![=]>().is_err() || input.is_empty() {
         return Err(Error::new(word.span(), USAGE));
     }
-    let level = args::text(What::Level, input.parse()?)?;
+    let level = text::text(What::Level, input.parse()?)?;
     input.parse::<Option<Token![,]>>()?;
     if !input.is_empty() {
         return Err(input.error("only `level` can be given here, once"));
