@@ -70,7 +70,8 @@ pub(crate) enum Read {
 pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
     let span = expr.span();
     let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = expr else {
-        let message = "`on` is a text: write `on = \"ok\"`, `on = \"err\"` or `on = \"always\"`";
+        let message =
+            "`on` must be a string: write `on = \"ok\"`, `on = \"err\"` or `on = \"always\"`";
         return Err(Error::new(span, message));
     };
     let when = match text.value().as_str() {
@@ -78,7 +79,7 @@ pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
         "err" => When::Err,
         "ok" => When::Ok,
         other => {
-            let message = format!("`on` is \"ok\", \"err\" or \"always\", not {other:?}");
+            let message = format!("`on` must be \"ok\", \"err\" or \"always\", not {other:?}");
             return Err(Error::new(span, message));
         }
     };
@@ -87,7 +88,7 @@ pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
 
 pub(crate) fn path(input: ParseStream<'_>) -> syn::Result<Path> {
     if input.peek(LitStr) {
-        return Err(input.error("`crate` is a path: write it without quotes"));
+        return Err(input.error("`crate` must be a path: write it without quotes"));
     }
     input.call(Path::parse_mod_style)
 }

@@ -142,8 +142,8 @@ impl Measure<'_> {
         match name.literal() {
             Some(text) => Some(text.clone()),
             None => {
-                let message = "on a block, `name` is what the names of its functions begin with: \
-                               write it as a literal, or give each function its own";
+                let message = "on a block, `name` is the prefix of the names of its functions: \
+                               write a literal, or give each function its own name";
                 errors.push(Error::new_spanned(&name.expr, message));
                 None
             }
@@ -174,8 +174,8 @@ impl Members<'_> {
         let content = parse.parse2(block.content.clone()).unwrap_or_else(|error| {
             // The compiler could read it before it called us, so nobody else says a word.
             let message = format!(
-                "`{}` cannot read this ({error}), and measures nothing in this block; \
-                 put it on the functions, or this elsewhere",
+                "`{}` cannot parse this ({error}), and measures nothing in this block; \
+                 put the attribute on the functions, or move this item elsewhere",
                 self.measure.word
             );
             self.errors.push(Error::new(error.span(), message));
@@ -253,7 +253,7 @@ impl Members<'_> {
         if let Some(span) = target::needs_outcome(self.measure.args)
             && !names_outcome(function.output())
         {
-            let message = "no function in here returns a `Result` or an `Option`";
+            let message = "no function in this block returns a `Result` or an `Option`";
             refused.push(Error::new(span, message));
         }
         if !refused.is_empty() {
@@ -286,8 +286,8 @@ impl Members<'_> {
             let said = if is_own(attribute, word) { words(attribute) } else { Vec::new() };
             let is_skip = said.iter().any(|said| said == "skip");
             if is_skip && said.len() > 1 {
-                let message = "`skip` leaves this out, so there is nothing more to say; \
-                               keep one or the other";
+                let message = "`skip` excludes this item, so other arguments have no effect; \
+                               keep `skip` or the others";
                 self.errors.push(Error::new_spanned(&attribute.meta, message));
             }
             skips |= is_skip;
@@ -299,7 +299,7 @@ impl Members<'_> {
         match owns {
             Some(own) if skips => {
                 let message = format!(
-                    "another `{word}` here says `skip`, which leaves this out; keep one of them"
+                    "another `{word}` here says `skip`, which excludes this item; keep one of them"
                 );
                 self.errors.push(Error::new_spanned(own, message));
                 Own::Some

@@ -154,7 +154,7 @@ fn arguments(third: &Third, input: ParseStream<'_>, errors: &mut Vec<Error>) -> 
 }
 
 fn late(span: Span) -> Error {
-    Error::new(span, "arguments without a name come first, then those with one")
+    Error::new(span, "positional arguments come before named ones")
 }
 
 fn too_few(third: &Third) -> String {

@@ -15,7 +15,7 @@ pub(crate) fn level_problem(level: &str) -> Option<&'static str> {
     if let Some(problem) = problem(level, MAX_LEVEL_BYTES) {
         return Some(problem);
     }
-    is_reserved(level).then_some("is kept for the protocol; choose another word")
+    is_reserved(level).then_some("is reserved for the protocol; choose another word")
 }
 
 /// What is wrong with `name`, in the words that follow "the name …" or "the source …".
@@ -31,9 +31,9 @@ fn problem(text: &str, longest: usize) -> Option<&'static str> {
         return Some("is too long (a level may have 64 bytes, a name or source 255)");
     }
     text.chars().find_map(|c| match c {
-        '|' => Some("has a `|` in it, which separates fields on the wire; use `.` or `-`"),
-        '\u{2028}' | '\u{2029}' => Some("has a control character or a line break in it"),
-        c if c.is_control() => Some("has a control character or a line break in it"),
+        '|' => Some("contains `|`, which separates fields on the wire; use `.` or `-`"),
+        '\u{2028}' | '\u{2029}' => Some("contains a control character or a line break"),
+        c if c.is_control() => Some("contains a control character or a line break"),
         _ => None,
     })
 }

@@ -19,7 +19,7 @@ pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
         Lit::Int(_) | Lit::Float(_) if takes_value => format!("value = {}", lit.to_token_stream()),
         _ => known[0].example.to_owned(),
     };
-    Error::new(lit.span(), format!("the arguments have names: write `{instead}`"))
+    Error::new(lit.span(), format!("arguments are named: write `{instead}`"))
 }
 
 /// Where arguments may be that are unknown where they stand.
@@ -41,7 +41,7 @@ pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
     };
     let home = HOMES.iter().find(|(_, known)| known.iter().any(is_elsewhere));
     if let Some((home, _)) = home {
-        let message = format!("`{typed}` is an argument of {home}, and is not known here");
+        let message = format!("`{typed}` is an argument of {home}, and is not accepted here");
         return Error::new(word.span(), message);
     }
     let known = || known.iter().filter(|row| row.word != "skip" && !row.word.starts_with('_'));

@@ -39,7 +39,7 @@ const EACH: Known = Known {
     read: Read::Value(|args, input| {
         let span = input.span();
         let each: LitBool =
-            input.parse().map_err(|_| Error::new(span, "`each` is `true` or `false`"))?;
+            input.parse().map_err(|_| Error::new(span, "`each` must be `true` or `false`"))?;
         args.each = each.value;
         Ok(())
     }),
@@ -48,8 +48,8 @@ const SKIP: Known = Known {
     word: "skip",
     example: "skip",
     read: Read::Word(|_, span| {
-        let message = "`skip` leaves a function out of an `impl`, `trait` or `mod` that has this \
-                       attribute, and here none has; remove it";
+        let message = "`skip` excludes a function from an attribute on its `impl`, `trait` or `mod`, and \
+                       there is no such attribute; remove `skip`";
         Err(Error::new(span, message))
     }),
 };

@@ -15,11 +15,11 @@ pub(crate) fn missing(example: impl Fn(&str) -> String) -> Option<Error> {
     let known = known_as(&args, |file| fs::read_to_string(file).ok());
     let message = match known? {
         Known::Renamed(name) => {
-            format!("this crate renames `zibrato` to `{name}`; say so with `{}`", example(&name))
+            format!("this crate renames `zibrato` to `{name}`; add `{}`", example(&name))
         }
         Known::Elsewhere => format!(
             "`zibrato` is not a dependency of this crate; if another crate re-exports it, \
-             say where with `{}`",
+             add `{}`",
             example("path::to::zibrato")
         ),
     };

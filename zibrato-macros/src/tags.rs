@@ -70,12 +70,12 @@ pub(crate) fn read(span: Span, input: ParseStream<'_>) -> syn::Result<Vec<Tag>> 
         }
     }
     if tags.len() > MAX_TAGS {
-        let message = format!("a place has at most {MAX_TAGS} tags");
+        let message = format!("a call site has at most {MAX_TAGS} tags");
         return Err(Error::new(span, message));
     }
     if let Some(tag) = tags.iter().filter(|tag| tag.fixed().is_none()).nth(MAX_CHOSEN) {
         let message = format!(
-            "at most {MAX_CHOSEN} tags of one place may have values known only at the call"
+            "at most {MAX_CHOSEN} tags of a call site may have values that are known only at run time"
         );
         return Err(Error::new(tag.key.span(), message));
     }
@@ -94,7 +94,7 @@ fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
         return Err(input.error("expected a tag and its value, such as `region = \"eu\"`"));
     };
     let usage = || {
-        let message = format!("a tag has a value: write it as in `{} = \"eu\"`", key.value());
+        let message = format!("a tag needs a value, such as `{} = \"eu\"`", key.value());
         Error::new(key.span(), message)
     };
     if !input.peek(Token![=]) || input.peek(Token![==]) {

@@ -106,7 +106,7 @@ pub(crate) fn literal(what: What, lit: &Lit) -> syn::Result<()> {
         };
         return Err(Error::new(
             lit.span(),
-            format!("the {word} is a text: write it as in `\"{example}\"`"),
+            format!("the {word} must be a string, such as `\"{example}\"`"),
         ));
     };
     if !text.suffix().is_empty() {
@@ -134,8 +134,8 @@ fn no_constant(what: What, path: &Path) -> Error {
         Some(variable) => run_time(what, variable.span(), &format!("`{variable}`")),
         None => {
             let message = format!(
-                "a call site is one for all types, so its {} cannot depend on `Self`; \
-                 name the constant by its type or module",
+                "a call site is shared by all types, so its {} cannot depend on `Self`; \
+                 write the name of the type or module instead",
                 what.word()
             );
             Error::new(path.span(), message)
@@ -163,7 +163,7 @@ pub(crate) fn number(what: &str, expr: Expr) -> syn::Result<Expr> {
     match &expr {
         Expr::Lit(lit) if !matches!(lit.lit, Lit::Int(_) | Lit::Float(_)) => Err(Error::new(
             expr.span(),
-            format!("the {what} is a number, or an expression that gives one: write it as in `3`"),
+            format!("the {what} must be a number or an expression, such as `3`"),
         )),
         _ => Ok(expr),
     }

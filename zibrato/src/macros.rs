@@ -291,7 +291,7 @@ pub use zibrato_macros::count_me;
 /// ```
 ///
 /// With `busy`, the busy time is what is slow or not. `sample` leaves most calls untimed, and so
-/// goes with none of `slow`, `busy` and the outcomes; put it into an attribute of its own.
+/// goes with none of `slow`, `busy` and the outcomes; put it in a separate attribute.
 ///
 /// # What it becomes
 ///

@@ -155,7 +155,7 @@ fn meaning(reason: &str) -> &'static str {
         "revoked" => "its sender's key was taken off the list of --allowed-keys",
         "fields" => "a line does not have 6 fields, level|mtype|name|value|timestamp|source",
         "level" => {
-            "a level is empty, too long, kept for the protocol, or contains a control character"
+            "a level is empty, too long, reserved for the protocol, or contains a control character"
         }
         "member" => "a member of a set is empty, too long, or contains a control character",
         "mtype" => "the mtype of a line is not counter, gauge, set or timer",

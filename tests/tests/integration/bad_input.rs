@@ -17,7 +17,7 @@ const STARTS: [(&str, &[&str], i32, &[&str]); 14] = [
     ("zibrato-broker", &["--lisen", "x"], 64, &["--lisen"]),
     ("zibrato-carbon", &["--levels", "info,a|b"], 64, &["\"a|b\"", "`|`", "--levels"]),
     ("zibrato-carbon", &["--levels", ""], 64, &["no level is named", "--levels info,warn"]),
-    ("zibrato-carbon", &["--levels", "zb1"], 64, &["\"zb1\"", "kept for the protocol"]),
+    ("zibrato-carbon", &["--levels", "zb1"], 64, &["\"zb1\"", "reserved for the protocol"]),
     ("zibrato-carbon", &["--flush", "0"], 64, &["'0'", "--flush <SECONDS>", "`--flush 60`"]),
     ("zibrato-carbon", &["--carbon", "graphite"], 64, &["`graphite`", "host:port"]),
     ("zibrato-carbon", &["--config", "nowhere.toml"], 78, &["nowhere.toml", "No such file"]),

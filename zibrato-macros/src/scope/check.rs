@@ -20,7 +20,7 @@ pub(crate) fn check(function: &Function, args: &Args, errors: &mut Vec<Error>) {
         && function.output().is_none()
     {
         let message = "this needs a function that returns a `Result` or an `Option`; \
-                       for one that returns neither, leave `err` away";
+                       if it returns neither, remove `err`";
         errors.push(Error::new(err.span, message));
     }
 }
@@ -29,7 +29,7 @@ fn together(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     let split = scope.split();
     if let (Some(on), Some((word, _))) = (args.one_outcome(), split) {
         let message = format!(
-            "`on` counts one outcome, and `{word}` tells them all apart; keep one of the two"
+            "`on` counts one outcome, and `{word}` counts each separately; keep one of the two"
         );
         errors.push(Error::new(on.span, message));
     }
@@ -43,8 +43,8 @@ fn together(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     let words: Vec<_> = clashes.into_iter().flatten().map(|word| format!("`{word}`")).collect();
     if !words.is_empty() {
         let message = format!(
-            "`sample` leaves most calls untimed, and {} cannot do without their times; \
-             leave `sample` away, or put it into a `#[time_me]` of its own",
+            "`sample` leaves most calls untimed, so it cannot be combined with {}; \
+             remove `sample`, or put it in a separate `#[time_me]`",
             words.join(" and ")
         );
         errors.push(Error::new(sample.span, message));
@@ -59,22 +59,22 @@ fn several(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     let Some(word) = word else { return };
     if let Some(name) = args.name.as_ref().filter(|name| name.is_run_time) {
         let message = format!(
-            "a name made at run time cannot go with `{word}`, which measures at several places; \
-             give a literal or a constant, or put `{word}` into an attribute of its own"
+            "a name made at run time cannot be combined with `{word}`, which has several call sites; \
+             write a literal or a constant, or put `{word}` in a separate attribute"
         );
         errors.push(Error::new_spanned(&name.expr, message));
     }
     if let Some(tag) = args.tags.iter().find(|tag| tag.fixed().is_none()) {
         let message = format!(
-            "a tag whose value is known only at the call cannot go with `{word}`, which measures \
-             at several places; put `{word}` into an attribute of its own"
+            "a tag whose value is known only at run time cannot be combined with `{word}`, which has \
+             several call sites; put `{word}` in a separate attribute"
         );
         errors.push(Error::new(tag.key.span(), message));
     }
     let ours = [("outcome", scope.split().is_some()), ("slow", scope.slow.is_some())];
     for (key, _) in ours.iter().filter(|(_, used)| *used) {
         if let Some(tag) = args.tags.iter().find(|tag| tag.key.value() == *key) {
-            let message = format!("the tag `{key}` is the one that is added here; rename yours");
+            let message = format!("the tag `{key}` is added by the attribute itself; rename yours");
             errors.push(Error::new(tag.key.span(), message));
         }
     }
@@ -87,7 +87,7 @@ fn names(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     for (_, ending) in longer.into_iter().filter(|(word, _)| word.is_some()) {
         if check::name_problem(&format!("{}{ending}", name.value())).is_some() {
             let message = format!(
-                "the name is too long with the `{ending}` that is put behind it (255 bytes); \
+                "the name is too long with the appended `{ending}` (at most 255 bytes); \
                  shorten it"
             );
             errors.push(Error::new(name.span(), message));
@@ -98,8 +98,7 @@ fn names(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
 fn futures_only(scope: &Scope, errors: &mut Vec<Error>) {
     let mut refuse = |word: &str, span: Option<Span>, what: &str| {
         let Some(span) = span else { return };
-        let message =
-            format!("`{word}` {what}, and this function is not `async`; leave `{word}` away");
+        let message = format!("`{word}` {what}, and this function is not `async`; remove `{word}`");
         errors.push(Error::new(span, message));
     };
     refuse("busy", scope.busy, "is the time inside the polls of a future");

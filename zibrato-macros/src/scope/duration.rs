@@ -27,23 +27,24 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     let Some((_, nanoseconds)) = UNITS.iter().find(|(word, _)| *word == unit) else {
         let trimmed = unit.trim();
         if unit != trimmed && UNITS.iter().any(|(word, _)| *word == trimmed) {
-            return Err(format!("has a space in it: write `\"{number}{trimmed}\"`"));
+            return Err(format!("contains a space: write `\"{number}{trimmed}\"`"));
         }
         return Err(format!(
-            "has the unit `{unit}`; there are `ns`, `us`, `ms`, `s` and `min`, as in `\"250ms\"`"
+            "has the unknown unit `{unit}`; the units are `ns`, `us`, `ms`, `s` and `min`, as in `\"250ms\"`"
         ));
     };
     let all = exactly(number, *nanoseconds)?;
     match all {
-        0 => Err(String::from("is none at all, and every call would be slow; give a longer one")),
-        all if all > LONGEST => Err(String::from("is longer than a day; give a shorter one")),
+        0 => Err(String::from("is zero, so every call would be slow; write a longer one")),
+        all if all > LONGEST => Err(String::from("is longer than a day; write a shorter one")),
         all => Ok(all as f64 / 1e9),
     }
 }
 
 /// `number` times `unit`, without rounding.
 fn exactly(number: &str, unit: u64) -> Result<u64, String> {
-    let odd = || format!("begins with `{number}`, which is no number: write it as in `\"1.5s\"`");
+    let odd =
+        || format!("begins with `{number}`, which is not a number: write it as in `\"1.5s\"`");
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
         return Err(odd());
@@ -53,7 +54,7 @@ fn exactly(number: &str, unit: u64) -> Result<u64, String> {
     let mut place = unit;
     for digit in fraction.bytes().map(|byte| u64::from(byte - b'0')) {
         if digit != 0 && !place.is_multiple_of(10) {
-            return Err(String::from("has parts of a nanosecond; round it"));
+            return Err(String::from("has fractions of a nanosecond; round it"));
         }
         place /= 10;
         all = all.saturating_add(digit * place);
@@ -92,14 +93,14 @@ mod tests {
             ("-1s", "does not begin with a number"),
             ("250", "`\"250ms\"` or `\"250s\"`"),
             ("250 ms", "write `\"250ms\"`"),
-            ("1h", "the unit `h`"),
-            ("1S", "the unit `S`"),
-            ("1.s", "no number"),
-            (".5s", "no number"),
-            ("1.2.3s", "no number"),
-            (".s", "no number"),
-            ("0ms", "none at all"),
-            ("0.5ns", "parts of a nanosecond"),
+            ("1h", "the unknown unit `h`"),
+            ("1S", "the unknown unit `S`"),
+            ("1.s", "not a number"),
+            (".5s", "not a number"),
+            ("1.2.3s", "not a number"),
+            (".s", "not a number"),
+            ("0ms", "is zero"),
+            ("0.5ns", "fractions of a nanosecond"),
             ("86401s", "longer than a day"),
             ("99999999999999999999999s", "longer than a day"),
         ] {

@@ -106,7 +106,7 @@ fn slow(span: Span, input: ParseStream<'_>) -> syn::Result<Slow> {
         Err(error) => return Err(usage(error.span())),
     };
     let Lit::Str(time) = &lit else {
-        let message = "the time is a text with its unit: write it as in `\"250ms\"`";
+        let message = "the time must be a string with its unit, such as `\"250ms\"`";
         return Err(Error::new(lit.span(), message));
     };
     let written = time.value();
@@ -133,7 +133,7 @@ fn level(input: ParseStream<'_>) -> syn::Result<Option<Text>> {
         Err(error) => {
             let given =
                 input.parse::<LitStr>().map_or_else(|_| String::from("warn"), |lit| lit.value());
-            let message = format!("the arguments have names: write `level = {given:?}`");
+            let message = format!("arguments are named: write `level = {given:?}`");
             return Err(Error::new(error.span(), message));
         }
     };
@@ -151,11 +151,12 @@ fn level(input: ParseStream<'_>) -> syn::Result<Option<Text>> {
 fn sample(expr: &Expr) -> syn::Result<Sample> {
     let span = expr.span();
     let refuse = |what: &str| {
-        let message = format!("`sample` is {what}: write `sample = 100` to time one call in 100");
+        let message =
+            format!("`sample` must be {what}: write `sample = 100` to time one call in 100");
         Error::new(span, message)
     };
     let Expr::Lit(syn::ExprLit { lit: Lit::Int(number), .. }) = expr else {
-        return Err(refuse("a whole number, written out"));
+        return Err(refuse("a literal whole number"));
     };
     match LitInt::base10_parse::<u32>(number) {
         Ok(every @ 1..=MAX_SAMPLE) => Ok(Sample { span, every }),

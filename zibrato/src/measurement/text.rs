@@ -20,7 +20,7 @@ pub const DEFAULT_SOURCE: &str = "not_specified";
 pub enum TextProblem {
     /// It has the field separator `|` in it.
     Bar,
-    /// It has a control character or a line break in it.
+    /// It contains a control character or a line break.
     Control,
     /// It is empty.
     Empty,
@@ -35,10 +35,10 @@ impl TextProblem {
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
-            Self::Bar => "has a `|` in it, which separates fields on the wire; use `.` or `-`",
-            Self::Control => "has a control character or a line break in it",
+            Self::Bar => "contains `|`, which separates fields on the wire; use `.` or `-`",
+            Self::Control => "contains a control character or a line break",
             Self::Empty => "is empty",
-            Self::Reserved => "is kept for the protocol; choose another word",
+            Self::Reserved => "is reserved for the protocol; choose another word",
             Self::TooLong => "is too long (a level may have 64 bytes, a name or source 255)",
         }
     }
