@@ -10,7 +10,6 @@ use crate::pages::page;
 use crate::ports::Ports;
 use crate::replay::{Desk, Now, ReplayThread};
 use crate::router::{RouterSettings, RouterThread, WriteAhead};
-use crate::seen::{MAX_PAIRS, Seen};
 use crate::shared::Shared;
 use crate::start_error::StartError;
 use std::net::SocketAddr;
@@ -21,6 +20,7 @@ use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::{Hangup, HttpServer, NotifyOnDrop, Stop};
 use zibrato::resources::Resources;
+use zibrato::window::Dedup;
 use zibrato::wire::{Endpoint, WantedLevels};
 
 /// How long a broker that is dropped may take to hand on what it has.
@@ -111,7 +111,7 @@ impl Broker {
         let guard = (Guard::new(gate.clone()), Doorway::new(ports.clone(), Endpoint::Replay));
         let shared = Arc::new(Shared::new());
         let (stop, ended) = (Stop::new()?, Stop::new()?);
-        let (journal, desk, seen) = start_journal(&config, opened)?;
+        let (journal, desk, dedup) = start_journal(&config, opened)?;
         let settings = RouterSettings {
             linger: config.linger,
             settle: config.settle,
@@ -119,7 +119,7 @@ impl Broker {
             shared: Arc::clone(&shared),
         };
         let replay = (sockets.context.clone(), replay);
-        let router = RouterThread::new(sockets, settings, journal, seen);
+        let router = RouterThread::new(sockets, settings, journal, dedup);
         let router = router.map_err(StartError::Socket)?;
         // How a process allocates is its own affair, unless it is to be kept small.
         let memory = (config.max_memory < u64::MAX)
@@ -341,9 +341,9 @@ impl Drop for Replay {
 fn start_journal(
     config: &Config,
     opened: Option<OpenedJournal>,
-) -> Result<(Option<WriteAhead>, Option<Desk>, Seen), StartError> {
+) -> Result<(Option<WriteAhead>, Option<Desk>, Dedup), StartError> {
     let (Some(settings), Some(opened)) = (&config.journal, opened) else {
-        return Ok((None, None, Seen::new(MAX_PAIRS)));
+        return Ok((None, None, Dedup::new(Dedup::MAX_PAIRS)));
     };
     let Parts { journal, sequences, cursors } = opened.start()?;
     let log = Arc::clone(&journal.log);

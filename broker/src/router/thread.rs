@@ -8,13 +8,13 @@ use crate::broker_clock::{BrokerClock, Reading};
 use crate::counters::{INTAKES, SOCKETS};
 use crate::curve::{Doorway, Gate, Guard, ZapThread};
 use crate::ports::Ports;
-use crate::seen::Seen;
 use crate::shared::Shared;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::Stop;
+use zibrato::window::Dedup;
 use zibrato::wire::Endpoint;
 
 /// The most messages taken from one socket before the next one has its turn.
@@ -84,12 +84,12 @@ struct Ready {
 }
 
 impl RouterThread {
-    /// Takes the sockets and the journal over. `seen` is what was taken before.
+    /// Takes the sockets and the journal over. `dedup` is what was taken before.
     pub(crate) fn new(
         sockets: Sockets,
         settings: RouterSettings,
         journal: Option<WriteAhead>,
-        seen: Seen,
+        dedup: Dedup,
     ) -> zmq::Result<Self> {
         let Sockets { context, pull, publish, legacy, ports, gate } = sockets;
         let RouterSettings { linger, settle, stop, shared } = settings;
@@ -101,7 +101,7 @@ impl RouterThread {
         let last_ms = journal.as_ref().map_or(0, |journal| journal.log().clock_ms());
         let mut broker_clock = BrokerClock::after(last_ms);
         let now_ms = broker_clock.now(clock::unix_ms(), Instant::now()).now_ms;
-        let mut router = Router::new(publish, (host_name(), now_ms), (journal, seen))?;
+        let mut router = Router::new(publish, (host_name(), now_ms), (journal, dedup))?;
         router.counters.keys = gate.as_ref().map(|(gate, _)| gate.counters());
         shared.tell(&router.counters);
         Ok(Self {
@@ -290,8 +290,8 @@ impl RouterThread {
         let counters = &mut self.router.counters;
         counters.subscriptions = self.router.subscriptions.len() as u64;
         counters.memory_cuts = self.shared.memory_cuts();
-        counters.remembered = self.router.seen.len() as u64;
-        counters.forgotten = self.router.seen.forgotten();
+        counters.remembered = self.router.dedup.pairs() as u64;
+        counters.forgotten = self.router.dedup.forgotten();
         counters.keys = self.gate.as_ref().map(|(gate, _)| gate.counters());
         self.shared.tell(counters);
         Ok(())

@@ -4,9 +4,11 @@
 //! it reaches from one full minute to the next. Its stamp is its start, as carbon-aggregator and
 //! python-librato's aggregator do (`t - t mod period`), so that no point lies in the future.
 
+mod dedup;
 mod series;
 mod windows;
 
+pub use dedup::{Dedup, Novelty};
 pub use series::{Fold, MAX_SET_MEMBERS, Series};
 pub use windows::Windows;
 
