@@ -13,7 +13,6 @@ use crate::pages::page;
 use crate::ports::Ports;
 use crate::replay::{FetchHandler, Now};
 use crate::router::{RouterSettings, RouterThread, WriteAhead};
-use crate::seen::{MAX_PAIRS, Seen};
 use crate::shared::Shared;
 use crate::start_error::StartError;
 use replay_port::{Replay, start_replay};
@@ -26,6 +25,7 @@ use zibrato::Level;
 use zibrato::clock;
 use zibrato::daemon::{Hangup, HttpServer, NotifyOnDrop, Stop};
 use zibrato::resources::Resources;
+use zibrato::window::Dedup;
 use zibrato::wire::{Endpoint, WantedLevels};
 
 /// Maximum time to publish queued messages when a broker is dropped.
@@ -127,7 +127,7 @@ impl Broker {
         );
         let shared = Arc::new(Shared::new());
         let (stop, ended) = (Stop::new()?, Stop::new()?);
-        let (journal, handler, seen) = start_journal(&config, opened)?;
+        let (journal, handler, dedup) = start_journal(&config, opened)?;
         let settings = RouterSettings {
             linger: config.linger,
             settle: config.settle,
@@ -135,7 +135,7 @@ impl Broker {
             shared: Arc::clone(&shared),
         };
         let replay = (sockets.context.clone(), replay);
-        let router = RouterThread::new(sockets, sides, settings, journal, seen);
+        let router = RouterThread::new(sockets, sides, settings, journal, dedup);
         let router = router.map_err(StartError::Socket)?;
         // The allocator of the process is configured only if there is a memory limit.
         let memory = (config.max_memory < u64::MAX)
@@ -358,9 +358,9 @@ const fn needs(max_memory: u64) -> Resources {
 fn start_journal(
     config: &Config,
     opened: Option<OpenedJournal>,
-) -> Result<(Option<WriteAhead>, Option<FetchHandler>, Seen), StartError> {
+) -> Result<(Option<WriteAhead>, Option<FetchHandler>, Dedup), StartError> {
     let (Some(settings), Some(opened)) = (&config.journal, opened) else {
-        return Ok((None, None, Seen::new(MAX_PAIRS)));
+        return Ok((None, None, Dedup::new(Dedup::MAX_PAIRS)));
     };
     let Parts { journal, sequences, cursors } = opened.start()?;
     let log = Arc::clone(&journal.log);

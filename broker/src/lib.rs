@@ -33,7 +33,6 @@ mod pages;
 mod ports;
 mod replay;
 mod router;
-mod seen;
 mod self_metrics;
 mod shared;
 mod sockets;

@@ -1,7 +1,7 @@
 //! An attribute on an `impl`, a `trait` or a module: it measures every function with a body in it.
 //!
-//! Functions that cannot be measured, such as `const fn`s, stay unchanged. A function with the same
-//! attribute keeps its own, and `skip` in it excludes the function.
+//! What cannot be measured, above all `const fn`s, stays as it is. A function that carries the same
+//! attribute itself keeps that one, and `skip` in it leaves the function out.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -12,13 +12,15 @@ use syn::{
     TypePath, Visibility,
 };
 
-use crate::args::{Args, Text};
+use crate::args::Args;
+use crate::body::Body;
 use crate::check;
-use crate::expand::Expand;
-use crate::function::{Annotated, Body, Function};
+use crate::function::{Annotated, Function};
+use crate::measure::Expand;
 use crate::target;
+use crate::text::Text;
 
-/// The kind of the block.
+/// Which kind of block it is.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Impl,
@@ -26,12 +28,12 @@ enum Kind {
     Trait,
 }
 
-/// A block without its members.
+/// A block, as far as it is not its members.
 pub(crate) struct Block {
     kind: Kind,
     /// Everything up to the braces.
     head: TokenStream,
-    /// The type or trait in the names of its functions, if there is one.
+    /// What its functions are called after, if they are.
     of: Option<String>,
     braces: Span,
     content: TokenStream,
@@ -86,7 +88,7 @@ fn word_after(head: &TokenStream, keyword: &str) -> Option<String> {
     }
 }
 
-/// The last word of the type's path, without generic arguments.
+/// The last word of the type's path, without what it is generic over.
 fn type_name(of: &Type) -> Option<String> {
     let path = match of {
         Type::Array(array) => return type_name(&array.elem),
@@ -105,9 +107,9 @@ fn type_name(of: &Type) -> Option<String> {
     path.segments.last().map(|last| last.ident.unraw().to_string())
 }
 
-/// How the functions of a block are measured.
+/// What is to be done with the functions of a block.
 pub(crate) struct Measure<'a> {
-    /// The attribute, and the arguments of the one on the block.
+    /// The attribute, and what the one on the block says.
     pub(crate) word: &'static str,
     pub(crate) args: &'a mut Args,
     pub(crate) expand: Expand,
@@ -121,7 +123,7 @@ impl Measure<'_> {
             measure: self,
             prefix,
             measured: 0,
-            // The same mistake may affect each function; it is reported once.
+            // Of each function the same can be wrong; what is wrong with all of them is said once.
             refused: None,
             errors,
         };
@@ -134,14 +136,14 @@ impl Measure<'_> {
         written
     }
 
-    /// The prefix of the functions' names, if it is not their module.
+    /// What the names of the functions begin with, if not with their module.
     fn prefix(&mut self, errors: &mut Vec<Error>) -> Option<LitStr> {
         let name = self.args.name.take()?;
         match name.literal() {
             Some(text) => Some(text.clone()),
             None => {
-                let message = "on a block, `name` is the prefix of all names in it, and must be a \
-                               literal; or give each function its own `name`";
+                let message = "on a block, `name` is the prefix of the names of its functions: \
+                               write a literal, or give each function its own name";
                 errors.push(Error::new_spanned(&name.expr, message));
                 None
             }
@@ -170,10 +172,10 @@ impl Members<'_> {
             Ok(content)
         };
         let content = parse.parse2(block.content.clone()).unwrap_or_else(|error| {
-            // The compiler could parse it, so it reports no error itself.
+            // The compiler could read it before it called us, so nobody else says a word.
             let message = format!(
-                "`{}` cannot parse this ({error}), so it measures nothing in this block; put the \
-                 attribute on the functions, or move this out of the block",
+                "`{}` cannot parse this ({error}), and measures nothing in this block; \
+                 put the attribute on the functions, or move this item elsewhere",
                 self.measure.word
             );
             self.errors.push(Error::new(error.span(), message));
@@ -251,7 +253,7 @@ impl Members<'_> {
         if let Some(span) = target::needs_outcome(self.measure.args)
             && !names_outcome(function.output())
         {
-            let message = "no function in here returns a `Result` or an `Option`";
+            let message = "no function in this block returns a `Result` or an `Option`";
             refused.push(Error::new(span, message));
         }
         if !refused.is_empty() {
@@ -276,7 +278,7 @@ impl Members<'_> {
         Some(Text::of_literal(&LitStr::new(&whole, prefix.span())))
     }
 
-    /// Finds the attribute among those of a member, and removes one with `skip`.
+    /// Looks for the attribute among those of a member, and takes the one that says `skip` away.
     fn own(&mut self, attributes: &mut Vec<Attribute>) -> Own {
         let mut skips = false;
         let word = self.measure.word;
@@ -284,8 +286,8 @@ impl Members<'_> {
             let said = if is_own(attribute, word) { words(attribute) } else { Vec::new() };
             let is_skip = said.iter().any(|said| said == "skip");
             if is_skip && said.len() > 1 {
-                let message = "`skip` excludes this function, so other arguments have no effect; \
-                               keep one or the other";
+                let message = "`skip` excludes this item, so other arguments have no effect; \
+                               keep `skip` or the others";
                 self.errors.push(Error::new_spanned(&attribute.meta, message));
             }
             skips |= is_skip;
@@ -297,8 +299,7 @@ impl Members<'_> {
         match owns {
             Some(own) if skips => {
                 let message = format!(
-                    "another `{word}` here has `skip`, which excludes this function; keep one of \
-                     them"
+                    "another `{word}` here says `skip`, which excludes this item; keep one of them"
                 );
                 self.errors.push(Error::new_spanned(own, message));
                 Own::Some
@@ -309,7 +310,7 @@ impl Members<'_> {
         }
     }
 
-    /// A function whose own attributes get its default name.
+    /// A function whose own attributes are told what it is called here.
     fn with_own(
         &self,
         function: &Function,
@@ -337,16 +338,16 @@ impl Members<'_> {
     }
 }
 
-/// Whether a return type is named `Result` or `Option`; a macro cannot see more.
+/// Whether a return type is a `Result` or an `Option` by its name: more cannot be seen.
 fn names_outcome(output: Option<&Type>) -> bool {
     let Some(Type::Path(TypePath { qself: None, path, .. })) = output else { return false };
     let mut segments = path.segments.iter().map(|segment| &segment.ident);
-    // An associated type can be anything, whatever its name is.
+    // What is associated with a type can be anything, whatever it is called.
     segments.next().is_some_and(|first| first != "Self")
         && path.segments.last().is_some_and(|last| last.ident == "Option" || last.ident == "Result")
 }
 
-/// Whether a member has the attribute itself.
+/// Whether a member carries the attribute itself.
 enum Own {
     None,
     Skip,
@@ -364,7 +365,7 @@ fn is_own_conditionally(attribute: &Attribute, word: &str) -> bool {
     attribute.path().is_ident("cfg_attr") && list.tokens.clone().into_iter().any(says)
 }
 
-/// The arguments, as texts.
+/// What stands between the commas.
 fn words(attribute: &Attribute) -> Vec<String> {
     let Meta::List(list) = &attribute.meta else { return Vec::new() };
     let tokens: Vec<_> = list.tokens.clone().into_iter().collect();
@@ -378,7 +379,7 @@ fn ends_in_comma(args: &TokenStream) -> bool {
     matches!(last, Some(TokenTree::Punct(last)) if last.as_char() == ',')
 }
 
-/// The unchanged function.
+/// The function as it is.
 fn written(function: &Function, body: Option<&Body>) -> TokenStream {
     let head = function.head();
     match body {
@@ -390,7 +391,7 @@ fn written(function: &Function, body: Option<&Body>) -> TokenStream {
     }
 }
 
-/// Removes from `input` the tokens that were parsed from its fork.
+/// Takes from `input` what has been read ahead.
 fn taken(input: ParseStream<'_>, ahead: ParseStream<'_>) -> syn::Result<TokenStream> {
     let mut tokens = TokenStream::new();
     while input.cursor() != ahead.cursor() {

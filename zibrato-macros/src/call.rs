@@ -5,11 +5,13 @@ use quote::quote;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, Expr};
 
-use crate::args::{self, Args, Text, What};
+use crate::args::{Args, Known};
 use crate::expand;
-use crate::known::{self, Known};
+use crate::known;
+use crate::parse;
 use crate::place::{Kind, Place};
 use crate::root;
+use crate::text::{self, Text, What};
 
 /// The third argument of a macro.
 struct Third {
@@ -17,9 +19,9 @@ struct Third {
     needs: &'static str,
     usage: &'static str,
     required: bool,
-    /// The arguments that may follow it.
+    /// What may follow it.
     known: &'static [Known],
-    /// Parses it, or returns the error.
+    /// Reads it, or says why it cannot be.
     read: fn(Expr) -> syn::Result<Expr>,
 }
 
@@ -29,7 +31,7 @@ const COUNT: Third = Third {
     usage: r#"`count!("info", "logins")` or `count!("info", "logins", 3)`"#,
     required: false,
     known: known::CALL,
-    read: |expr| args::number("value", expr),
+    read: |expr| text::number("value", expr),
 };
 const GAUGE: Third = Third {
     word: "gauge!",
@@ -37,7 +39,7 @@ const GAUGE: Third = Third {
     usage: r#"`gauge!("info", "queue.depth", depth)`"#,
     required: true,
     known: known::GAUGE,
-    read: |expr| args::number("value", expr),
+    read: |expr| text::number("value", expr),
 };
 const TIME: Third = Third {
     word: "time!",
@@ -101,7 +103,7 @@ impl Call {
     }
 }
 
-/// Parses the call; mistakes are returned as tokens that report them.
+/// Reads the call; what is wrong with it comes back as tokens that say so.
 fn read(third: &Third, input: TokenStream) -> Result<Call, TokenStream> {
     let mut errors = Vec::new();
     let parse = |input: ParseStream<'_>| Ok(arguments(third, input, &mut errors));
@@ -117,30 +119,30 @@ fn refused(errors: &[Error]) -> TokenStream {
     quote!({ #(#errors)* })
 }
 
-/// `None` if an argument is missing or invalid; the errors say which.
+/// `None` where an argument is missing or was refused; the errors say which.
 fn arguments(third: &Third, input: ParseStream<'_>, errors: &mut Vec<Error>) -> Option<Call> {
     let mut args = Args::default();
     let mut seen = Vec::new();
     let mut position = 0;
     let (mut level, mut name, mut value) = (None, None, None);
     while !input.is_empty() {
-        let entry = if args::is_named(input) {
-            args::named(&mut args, &mut seen, input, third.known)
+        let entry = if parse::is_named(input) {
+            parse::named(&mut args, &mut seen, input, third.known)
         } else {
             position += 1;
             let span = input.span();
             input.parse().and_then(|expr| {
                 match position {
                     _ if !seen.is_empty() => return Err(late(span)),
-                    1 => level = Some(args::text(What::Level, expr)?),
-                    2 => name = Some(args::text(What::Name, expr)?),
+                    1 => level = Some(text::text(What::Level, expr)?),
+                    2 => name = Some(text::text(What::Name, expr)?),
                     3 => value = Some((third.read)(expr)?),
                     _ => return Err(Error::new(span, too_many(third, &expr))),
                 }
                 Ok(())
             })
         };
-        args::end_entry(entry, input, errors);
+        parse::end_entry(entry, input, errors);
     }
     if position < 2 || (third.required && position < 3) {
         errors.push(Error::new(Span::call_site(), too_few(third)));
@@ -152,7 +154,7 @@ fn arguments(third: &Third, input: ParseStream<'_>, errors: &mut Vec<Error>) -> 
 }
 
 fn late(span: Span) -> Error {
-    Error::new(span, "arguments without a name must come before those with one")
+    Error::new(span, "positional arguments come before named ones")
 }
 
 fn too_few(third: &Third) -> String {

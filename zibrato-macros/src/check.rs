@@ -1,16 +1,16 @@
-//! The rules for levels, names and sources, so that an error points at an invalid literal.
+//! The rules for levels, names and sources, so that a bad literal is refused where it stands.
 //!
-//! They repeat `zibrato::check_level` and `zibrato::check_name`, because this crate is built before
-//! `zibrato` and cannot call them. Both checks are applied, so if a rule is missing here, only the
-//! error is less precise. The test `both_checks_agree` in `tests/` keeps them equal.
+//! They are `zibrato::check_level` and `zibrato::check_name` once more: this crate is built before
+//! `zibrato` and cannot call them. Both refuse, so a rule that is missing here costs a caret, not a
+//! check; the test `both_checks_agree` in `tests/` keeps them the same.
 
-/// Maximum length of a name or source, in bytes.
+/// The longest name or source, in bytes.
 pub(crate) const MAX_NAME_BYTES: usize = 255;
 
-/// Maximum length of a level, in bytes.
+/// The longest level, in bytes.
 pub(crate) const MAX_LEVEL_BYTES: usize = 64;
 
-/// The problem with `level` as a predicate, to follow "the level …".
+/// What is wrong with `level`, in the words that follow "the level …".
 pub(crate) fn level_problem(level: &str) -> Option<&'static str> {
     if let Some(problem) = problem(level, MAX_LEVEL_BYTES) {
         return Some(problem);
@@ -18,7 +18,7 @@ pub(crate) fn level_problem(level: &str) -> Option<&'static str> {
     is_reserved(level).then_some("is reserved for the protocol; choose another word")
 }
 
-/// The problem with `name` as a predicate, to follow "the name …" or "the source …".
+/// What is wrong with `name`, in the words that follow "the name …" or "the source …".
 pub(crate) fn name_problem(name: &str) -> Option<&'static str> {
     problem(name, MAX_NAME_BYTES)
 }
@@ -31,7 +31,7 @@ fn problem(text: &str, longest: usize) -> Option<&'static str> {
         return Some("is too long (a level may have 64 bytes, a name or source 255)");
     }
     text.chars().find_map(|c| match c {
-        '|' => Some("contains a `|`, which separates fields on the wire; use `.` or `-`"),
+        '|' => Some("contains `|`, which separates fields on the wire; use `.` or `-`"),
         '\u{2028}' | '\u{2029}' => Some("contains a control character or a line break"),
         c if c.is_control() => Some("contains a control character or a line break"),
         _ => None,

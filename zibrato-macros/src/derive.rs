@@ -21,8 +21,8 @@ pub(crate) fn tag_value(item: TokenStream) -> TokenStream {
 
 fn derived(item: &Item, errors: &mut Vec<Error>) -> syn::Result<TokenStream> {
     let Item::Enum(item) = item else {
-        let message = "`TagValue` can be derived only for enums, because a tag has one of few \
-                       values";
+        let message =
+            "`TagValue` can only be derived for enums, because a tag has one of few values";
         return Err(Error::new(Span::call_site(), message));
     };
     let here = Span::mixed_site();
@@ -34,7 +34,7 @@ fn derived(item: &Item, errors: &mut Vec<Error>) -> syn::Result<TokenStream> {
     let names: Vec<_> = item.variants.iter().map(|variant| name(variant, errors)).collect();
     for (i, name) in names.iter().enumerate() {
         if names.iter().take(i).any(|other| other.value() == name.value()) {
-            let message = format!("two variants are called `{}`", name.value());
+            let message = format!("two variants have the value `{}`", name.value());
             errors.push(Error::new(name.span(), message));
         }
     }
@@ -62,11 +62,11 @@ fn derived(item: &Item, errors: &mut Vec<Error>) -> syn::Result<TokenStream> {
     ))
 }
 
-/// The name of a value, with the span of the token that gives it.
+/// What it is called, under the token that says so.
 fn name(variant: &Variant, errors: &mut Vec<Error>) -> LitStr {
     if !matches!(variant.fields, Fields::Unit) {
-        let message = "a variant with fields has too many values for a tag; derive `TagValue` for \
-                       an enum without fields";
+        let message = "a variant with fields has unlimited values, and a tag has few; \
+                       derive `TagValue` for an enum without fields";
         errors.push(Error::new(variant.fields.span(), message));
     }
     let said = Said::read(&variant.attrs, "value", errors);
@@ -80,7 +80,7 @@ fn name(variant: &Variant, errors: &mut Vec<Error>) -> LitStr {
     name
 }
 
-/// The arguments of `#[tag(..)]`.
+/// What stands in `#[tag(..)]`.
 #[derive(Default)]
 struct Said {
     krate: Option<Path>,
@@ -103,7 +103,7 @@ impl Said {
             }
             let read = attribute.parse_nested_meta(|meta| {
                 if !meta.path.is_ident(word) {
-                    return Err(meta.error(format!("only `{example}` is allowed here")));
+                    return Err(meta.error(format!("only `{example}` is accepted here")));
                 }
                 let value = meta.value()?;
                 if word == "value" {

@@ -4,53 +4,22 @@
 //! user's code calls `Ok`, `core` or `zibrato_time` does not matter. Added tokens are resolved at
 //! the definition of the macro, where no lint of the user's looks and no local of theirs is met.
 
-use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Path;
-use syn::ext::IdentExt;
 
-use crate::args::{Args, Text};
-use crate::erase::erase_impl_trait;
-use crate::function::{Body, Function};
+use crate::body::Body;
+use crate::family;
+use crate::function::Function;
 use crate::place::{Kind, Place};
-use crate::scope;
-use crate::tags::{self, Tag};
-
-/// Writes the function with what measures it.
-pub(crate) type Expand = fn(&Function, &Body, &Args) -> TokenStream;
-
-/// The function as it is.
-pub(crate) fn unmeasured(function: &Function, body: &Body, _: &Args) -> TokenStream {
-    let (head, body) = (function.head(), &body.whole);
-    quote!(#head #body)
-}
-
-/// The function with a count in it.
-pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStream {
-    if !args.scope.is_plain() || args.one_outcome().is_some() {
-        return scope::counted(function, body, args);
-    }
-    if body.is_made() {
-        return scope::counted(function, body, args);
-    }
-    let count = count(&Place::of(Kind::Counter, function, args), args.value.as_ref());
-    flat(function, body, &count)
-}
+use crate::spans::{braced, ends, here, hidden, is_mentioned, private, private_at};
+use crate::tags::Tag;
+use crate::text::Text;
 
 /// The statement that counts.
 pub(crate) fn count(place: &Place<'_>, given: Option<&syn::Expr>) -> TokenStream {
     let count = record(place, given);
     quote_spanned!(here()=> #count;)
-}
-
-/// The function with a timer in it.
-pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStream {
-    if !args.scope.is_plain() || body.is_made() || function.returns.is_measured() {
-        return scope::timed(function, body, args);
-    }
-    let guard = time(&Place::of(Kind::Timer, function, args));
-    let warning = unmeasured_future(function, args.krate.as_ref());
-    guarded(function, body, &quote_spanned!(here()=> #warning let __zibrato_time = #guard;))
 }
 
 /// What the compiler warns of if the function returns a future, which is not measured.
@@ -124,33 +93,6 @@ pub(crate) fn guarded(function: &Function, body: &Body, first: &TokenStream) -> 
     rebuilt(function, body, quote_spanned!(here()=> { #first #inner }))
 }
 
-/// What the function returns, as it can be written inside its body.
-pub(crate) struct Output {
-    pub(crate) tokens: TokenStream,
-    /// Whether nothing of it is left to be inferred.
-    pub(crate) is_whole: bool,
-    pub(crate) from: Span,
-    pub(crate) to: Span,
-}
-
-impl Output {
-    pub(crate) fn of(function: &Function) -> Self {
-        match function.output() {
-            Some(output) => {
-                let (from, to) = ends(output);
-                let (tokens, is_whole) = erase_impl_trait(output);
-                Self { tokens, is_whole, from, to }
-            }
-            None if function.never_returns() => Self::ours(quote_spanned!(here()=> !)),
-            None => Self::ours(quote_spanned!(here()=> ())),
-        }
-    }
-
-    fn ours(tokens: TokenStream) -> Self {
-        Self { tokens, is_whole: true, from: here(), to: here() }
-    }
-}
-
 /// Mentions the arguments, last first: a closure drops what it captured in the order of mention,
 /// a function drops its arguments from the last to the first.
 ///
@@ -172,16 +114,6 @@ pub(crate) fn keep_drop_order(function: &Function, body: &Body) -> TokenStream {
     quote_spanned!(here()=> let _ = (#(&#bindings,)*);)
 }
 
-/// Whether the word stands in the code, or in a text that a format string may be.
-pub(crate) fn is_mentioned(word: &Ident, code: TokenStream) -> bool {
-    code.into_iter().any(|token| match token {
-        TokenTree::Ident(other) => other == *word,
-        TokenTree::Group(group) => is_mentioned(word, group.stream()),
-        TokenTree::Literal(literal) => literal.to_string().contains(&format!("{{{}", word.unraw())),
-        TokenTree::Punct(_) => false,
-    })
-}
-
 pub(crate) fn rebuilt(function: &Function, body: &Body, content: TokenStream) -> TokenStream {
     let head = function.head();
     let inner_attributes = &body.inner_attributes;
@@ -191,14 +123,6 @@ pub(crate) fn rebuilt(function: &Function, body: &Body, content: TokenStream) ->
         block = braced(around.braces(), around.wrap(&quote!(#async_word #block)));
     }
     quote!(#head #block)
-}
-
-/// Braces that keep the user's span: with it comes the user's edition, which decides when the
-/// temporaries of the last expression are dropped.
-pub(crate) fn braced(span: Span, content: TokenStream) -> TokenTree {
-    let mut group = Group::new(Delimiter::Brace, content);
-    group.set_span(span);
-    TokenTree::Group(group)
 }
 
 /// A block that holds the static, so that the name of one is not in the way of another.
@@ -230,7 +154,7 @@ pub(crate) fn site(place: &Place<'_>) -> TokenStream {
         }
         _ => name(place),
     };
-    let tags = tags::fixed(place.tags, place.tag);
+    let tags = family::fixed_tags(place.tags, place.tag);
     let source = option(place.source);
     let function = format!("{}{}", place.function, place.ending);
     let place_value = quote_spanned!(here()=> #place_type {
@@ -242,7 +166,7 @@ pub(crate) fn site(place: &Place<'_>) -> TokenStream {
         tags: #tags,
     });
     let new = quote_spanned!(hidden(to)=> #new(#place_value #every));
-    let site = match tags::family(place, &new) {
+    let site = match family::family(place, &new) {
         Some(family) => family,
         None => quote_spanned!(here()=> {
             static __ZIBRATO_SITE: #site = #new;
@@ -304,44 +228,4 @@ fn option(text: Option<&Text>) -> TokenStream {
 
 pub(crate) fn value(given: Option<&syn::Expr>) -> TokenStream {
     given.map_or_else(|| quote_spanned!(here()=> 1u64), ToTokens::to_token_stream)
-}
-
-/// `::zibrato::__private::word`, which points at `about` where the compiler has to complain.
-pub(crate) fn private(
-    krate: Option<&Path>,
-    word: &str,
-    about: Option<&impl ToTokens>,
-) -> TokenStream {
-    let (from, to) = about.map_or_else(|| (here(), here()), ends);
-    private_at(krate, &[word], from, to)
-}
-
-pub(crate) fn private_at(
-    krate: Option<&Path>,
-    words: &[&str],
-    from: Span,
-    to: Span,
-) -> TokenStream {
-    let words = words.iter().map(|word| Ident::new(word, hidden(to)));
-    let root = match krate {
-        Some(path) => path.to_token_stream(),
-        None => quote_spanned!(hidden(from)=> ::zibrato),
-    };
-    quote_spanned!(hidden(to)=> #root::__private #(::#words)*)
-}
-
-/// The first and the last token: rustc underlines from the one to the other.
-pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
-    let mut tokens = tokens.to_token_stream().into_iter();
-    let first = tokens.next().map_or_else(Span::call_site, |token| token.span());
-    (first, tokens.last().map_or(first, |token| token.span()))
-}
-
-/// `span`, but resolved where no name of the user's is seen and no lint of the user's applies.
-pub(crate) fn hidden(span: Span) -> Span {
-    Span::mixed_site().located_at(span)
-}
-
-pub(crate) fn here() -> Span {
-    Span::mixed_site()
 }

@@ -1,7 +1,7 @@
-//! The annotated function: attributes, signature, and a body that is not parsed.
+//! The annotated function: attributes, signature, and a body that is never parsed as Rust.
 //!
-//! The body stays a token stream, so that an incomplete one still expands, and completion in
-//! editors works. Only inner attributes and items at its beginning are parsed.
+//! The body stays a token stream, so that a half-typed one still expands and editors still
+//! complete in it. Only what it begins with is looked at: inner attributes, and items.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
@@ -9,22 +9,23 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, Ident, Item, Meta, Pat, PatIdent, PatType, Receiver, ReceiverKind,
-    ReturnType, Signature, Token, Type, TypeGroup, TypeParen, Visibility,
+    Attribute, FnArg, Ident, Meta, Pat, PatIdent, PatType, Receiver, ReceiverKind, ReturnType,
+    Signature, Token, Type, TypeGroup, TypeParen, Visibility,
 };
 
-use crate::expand::{Output, hidden};
-use crate::future::{self, Around};
+use crate::body::{self, Body};
+use crate::erase::erase_impl_trait;
 use crate::returns::{self, Returns};
+use crate::spans::{ends, here, hidden};
 
-/// The item of an attribute, if it is a function.
+/// What an attribute stands on, if it is a function at all.
 pub(crate) struct Annotated {
     pub(crate) function: Function,
     /// `None` for a declaration that ends in a semicolon.
     pub(crate) body: Option<Body>,
 }
 
-/// Everything except the body.
+/// Everything but the body.
 #[derive(Clone)]
 pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
@@ -33,23 +34,9 @@ pub(crate) struct Function {
     pub(crate) signature: Signature,
     /// The name as a text: `type` for `r#type`.
     pub(crate) name: String,
-    /// The output of the future, if the function is not `async` but returns one.
+    /// What the future gives, if the function is not `async` but returns one.
     awaited: Option<Type>,
     pub(crate) returns: Returns,
-}
-
-pub(crate) struct Body {
-    /// The original tokens.
-    pub(crate) whole: TokenTree,
-    /// The user's braces. They have the user's edition, which determines when temporaries are
-    /// dropped.
-    pub(crate) braces: Span,
-    pub(crate) inner_attributes: Vec<Attribute>,
-    /// Items that come before the first statement.
-    pub(crate) items: TokenStream,
-    pub(crate) statements: TokenStream,
-    /// The code around it, if it is the body of a future.
-    pub(crate) around: Option<Around>,
 }
 
 impl Parse for Annotated {
@@ -73,7 +60,7 @@ impl Parse for Annotated {
         if function.signature.asyncness.is_none()
             && let ReturnType::Type(_, output) = &function.signature.output
         {
-            body = body.map(future::inside);
+            body = body.map(body::inside);
             let is_block = body.as_ref().is_some_and(|body| body.around.is_some());
             if let Some(body) = body.as_ref().filter(|_| !is_block) {
                 function.returns = Returns::of(&function.signature, output, &body.statements);
@@ -87,7 +74,7 @@ impl Parse for Annotated {
 }
 
 impl Annotated {
-    /// Ignores that the function returns a future.
+    /// Leaves aside that the function returns a future, if it does.
     pub(crate) fn measure_the_call(&mut self) {
         self.function.awaited = None;
         self.function.returns = Returns::Value;
@@ -100,29 +87,6 @@ impl Annotated {
     }
 }
 
-impl Parse for Body {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let whole = input.fork().parse()?;
-        let content;
-        let braces = syn::braced!(content in input).span.join();
-        Ok(Self {
-            whole,
-            braces,
-            inner_attributes: content.call(Attribute::parse_inner)?,
-            items: items(&content)?,
-            statements: content.parse()?,
-            around: None,
-        })
-    }
-}
-
-impl Body {
-    /// Whether it creates a future whose body is not visible.
-    pub(crate) fn is_made(&self) -> bool {
-        self.around.as_ref().is_some_and(|around| around.head.is_none())
-    }
-}
-
 impl Function {
     /// Everything up to the body.
     pub(crate) fn head(&self) -> TokenStream {
@@ -130,8 +94,8 @@ impl Function {
         quote!(#(#attributes)* #visibility #default #signature)
     }
 
-    /// The head of a function that returns the future itself, so that the future does not store the
-    /// arguments twice. `None` if callers could notice it, or if it saves nothing.
+    /// The head of a function that returns the future itself, so that the future need not hold the
+    /// arguments twice; `None` where that could be told from the outside, or saves nothing.
     pub(crate) fn head_without_async(
         &self,
         output: &Output,
@@ -149,7 +113,7 @@ impl Function {
                 }
                 FnArg::Typed(PatType { attrs, pat, ty, .. }) => {
                     is_large |= !is_word_sized(ty);
-                    // Other arguments may be dropped at the call, and not with the future.
+                    // Others may be dropped at the call and not with the future.
                     attrs.is_empty()
                         && matches!(&**pat, Pat::Ident(PatIdent { attrs, by_ref: None, ident, subpat: None, .. })
                         if attrs.is_empty() && is_kept(ident))
@@ -167,14 +131,14 @@ impl Function {
         signature.asyncness = None;
         signature.output = ReturnType::Default;
         let where_clause = signature.generics.where_clause.take();
-        // In this crate's edition, such a type borrows the same as an `async fn`.
+        // Our edition is that in which such a type borrows whatever an `async fn` does.
         let future =
             quote_spanned!(hidden(*from)=> -> impl ::core::future::Future<Output = #tokens);
         let end = quote_spanned!(hidden(*to)=> >);
         Some(quote!(#(#attributes)* #visibility #default #signature #future #end #where_clause))
     }
 
-    /// The span of `naked`: the body is only assembler, which no call may precede.
+    /// Where it says that the body is nothing but assembler, which no call may precede.
     pub(crate) fn naked(&self) -> Option<Span> {
         self.attributes.iter().find_map(|attribute| match &attribute.meta {
             Meta::Path(path) if path.is_ident("naked") => Some(path.span()),
@@ -184,12 +148,12 @@ impl Function {
         })
     }
 
-    /// Whether the body, or its result, is awaited.
+    /// Whether the body is awaited, or what it returns.
     pub(crate) const fn is_async(&self) -> bool {
         self.signature.asyncness.is_some() || self.awaited.is_some() || self.returns.is_measured()
     }
 
-    /// The type after the arrow.
+    /// The type that stands behind the arrow.
     pub(crate) fn declared(&self) -> Option<&Type> {
         match &self.signature.output {
             ReturnType::Type(_, output) => Some(output),
@@ -197,12 +161,12 @@ impl Function {
         }
     }
 
-    /// Whether its return type is `!`.
+    /// Whether it is declared so.
     pub(crate) fn never_returns(&self) -> bool {
         matches!(self.returned(), Some(Type::Never(_)))
     }
 
-    /// The type of the body's value, unless it is `()` or `!`.
+    /// What the body gives, unless that is nothing or never.
     pub(crate) fn output(&self) -> Option<&Type> {
         match self.returned()? {
             Type::Never(_) => None,
@@ -211,7 +175,7 @@ impl Function {
         }
     }
 
-    /// The declared type of the body's value. A `$type:ty` of a macro is inside a group.
+    /// What it says that the body gives. A `$type:ty` of a macro comes in a group.
     fn returned(&self) -> Option<&Type> {
         let mut returned = match (&self.awaited, &self.signature.output) {
             (Some(awaited), _) => awaited,
@@ -226,13 +190,13 @@ impl Function {
         Some(returned)
     }
 
-    /// The variables that the arguments bind, in order.
+    /// What the arguments bind, from the first to the last.
     pub(crate) fn bindings(&self) -> Vec<Ident> {
         let mut bindings = Vec::new();
         for argument in &self.signature.inputs {
             match argument {
                 FnArg::Receiver(receiver) => bindings.push(Ident::from(receiver.self_token)),
-                // An argument that `cfg` may remove cannot be named.
+                // One that `cfg` may take away cannot be named.
                 FnArg::Typed(typed) if typed.attrs.iter().any(is_conditional) => {}
                 FnArg::Typed(typed) => bound(&typed.pat, &mut bindings),
             }
@@ -241,24 +205,34 @@ impl Function {
     }
 }
 
-/// Parses the items at the beginning of the body.
-fn items(input: ParseStream<'_>) -> syn::Result<TokenStream> {
-    let mut items = TokenStream::new();
-    loop {
-        let ahead = input.fork();
-        match ahead.parse::<Item>() {
-            // A macro call is a statement, unless it is a definition.
-            Ok(Item::Macro(call)) if call.ident.is_none() => return Ok(items),
-            Ok(_) => {}
-            Err(_) => return Ok(items),
+/// What the function returns, as it can be written inside its body.
+pub(crate) struct Output {
+    pub(crate) tokens: TokenStream,
+    /// Whether nothing of it is left to be inferred.
+    pub(crate) is_whole: bool,
+    pub(crate) from: Span,
+    pub(crate) to: Span,
+}
+
+impl Output {
+    pub(crate) fn of(function: &Function) -> Self {
+        match function.output() {
+            Some(output) => {
+                let (from, to) = ends(output);
+                let (tokens, is_whole) = erase_impl_trait(output);
+                Self { tokens, is_whole, from, to }
+            }
+            None if function.never_returns() => Self::ours(quote_spanned!(here()=> !)),
+            None => Self::ours(quote_spanned!(here()=> ())),
         }
-        while input.cursor() != ahead.cursor() {
-            items.extend([input.parse::<TokenTree>()?]);
-        }
+    }
+
+    fn ours(tokens: TokenStream) -> Self {
+        Self { tokens, is_whole: true, from: here(), to: here() }
     }
 }
 
-/// Whether it is no larger than a reference to it, judging by its name.
+/// Whether it takes no more room than a reference to it, by its name.
 fn is_word_sized(of: &Type) -> bool {
     const WORDS: [&str; 16] = [
         "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
@@ -273,8 +247,8 @@ fn is_word_sized(of: &Type) -> bool {
     }
 }
 
-/// Whether an attribute means the same on an `async fn` and on a function that returns a future.
-/// Those of this crate do; some unknown ones require `async`.
+/// Whether an attribute means the same on an `async fn` and on one that returns a future. One of
+/// ours does; of those that are unknown here, some insist on `async`.
 fn is_blind_to_async(attribute: &Attribute) -> bool {
     const KNOWN: [&str; 12] = [
         "allow",
@@ -296,7 +270,7 @@ fn is_blind_to_async(attribute: &Attribute) -> bool {
     let is_known =
         |word: &Option<String>| word.as_ref().is_some_and(|word| KNOWN.contains(&word.as_str()));
     is_known(&last) || first.is_some_and(|first| first == "rustfmt")
-        // Clippy gets another function.
+        // Clippy sees another function.
         || matches!(&attribute.meta, Meta::List(list) if list.path.is_ident("cfg_attr")
             && matches!(list.tokens.clone().into_iter().next(),
                 Some(TokenTree::Ident(word)) if word == "clippy"))
@@ -321,7 +295,7 @@ fn bound(pattern: &Pat, into: &mut Vec<Ident>) {
         Pat::Struct(pattern) => pattern.fields.iter().for_each(|field| bound(&field.pat, into)),
         Pat::Tuple(pattern) => pattern.elems.iter().for_each(|pattern| bound(pattern, into)),
         Pat::TupleStruct(pattern) => pattern.elems.iter().for_each(|pattern| bound(pattern, into)),
-        // Every case of an or-pattern binds the same variables.
+        // Every case of an or-pattern binds the same.
         Pat::Or(pattern) => pattern.cases.iter().take(1).for_each(|pattern| bound(pattern, into)),
         _ => {}
     }

@@ -1,31 +1,12 @@
-//! The arguments of each macro: one row each, with word, syntax and parser.
+//! The arguments that each macro knows: one row each, with its word, how it is written, and what
+//! reads it.
 
-use proc_macro2::Span;
-use syn::parse::ParseStream;
 use syn::{Error, LitBool};
 
-use crate::args::{Args, What, bare, number, on, path, text};
+use crate::args::{Known, Read, on, path};
 use crate::scope;
-use crate::tags::TAGS;
-
-/// One argument of a macro.
-pub(crate) struct Known {
-    pub(crate) word: &'static str,
-    pub(crate) example: &'static str,
-    pub(crate) read: Read,
-}
-
-/// The syntax and the parser of an argument. The span is that of the word.
-pub(crate) enum Read {
-    /// `word(…)`
-    List(fn(&mut Args, Span, ParseStream<'_>) -> syn::Result<()>),
-    /// `word = …`
-    Value(fn(&mut Args, ParseStream<'_>) -> syn::Result<()>),
-    /// `word`
-    Word(fn(&mut Args, Span) -> syn::Result<()>),
-    /// `word` or `word(…)`
-    WordOrList(fn(&mut Args, Span, ParseStream<'_>) -> syn::Result<()>),
-}
+use crate::tags;
+use crate::text::{What, bare, number, text};
 
 const CRATE: Known = Known {
     word: "crate",
@@ -43,7 +24,7 @@ const CALL_ALONE: Known = Known {
         Ok(())
     }),
 };
-/// Internal: an attribute on a block gives it to those inside.
+/// Not for users: an attribute on a block says it to those in it.
 const CALLED: Known = Known {
     word: "__called",
     example: "__called = \"Type.method\"",
@@ -67,8 +48,8 @@ const SKIP: Known = Known {
     word: "skip",
     example: "skip",
     read: Read::Word(|_, span| {
-        let message = "`skip` excludes a function from this attribute on its `impl`, `trait` or \
-                       `mod`, and there is none here; remove it";
+        let message = "`skip` excludes a function from an attribute on its `impl`, `trait` or `mod`, and \
+                       there is no such attribute; remove `skip`";
         Err(Error::new(span, message))
     }),
 };
@@ -104,6 +85,14 @@ const SOURCE: Known = Known {
         Ok(())
     }),
 };
+const TAGS: Known = Known {
+    word: "tags",
+    example: tags::EXAMPLE,
+    read: Read::List(|args, span, input| {
+        args.tags = tags::read(span, input)?;
+        Ok(())
+    }),
+};
 const VALUE: Known = Known {
     word: "value",
     example: "value = 3",
@@ -113,7 +102,7 @@ const VALUE: Known = Known {
     }),
 };
 
-/// The arguments of `#[count_me]`.
+/// What `#[count_me]` knows.
 pub(crate) const COUNT_ME: &[Known] = &[
     LEVEL,
     NAME,
@@ -133,7 +122,7 @@ pub(crate) const COUNT_ME: &[Known] = &[
     SKIP,
     CALLED,
 ];
-/// The arguments of `#[time_me]`.
+/// What `#[time_me]` knows.
 pub(crate) const TIME_ME: &[Known] = &[
     LEVEL,
     NAME,
@@ -154,7 +143,7 @@ pub(crate) const TIME_ME: &[Known] = &[
     SKIP,
     CALLED,
 ];
-/// The arguments after the positional ones of `count!` and `time!`.
+/// What may follow the positional arguments of `count!` and `time!`.
 pub(crate) const CALL: &[Known] = &[SOURCE, TAGS, CRATE];
-/// The arguments after the positional ones of `gauge!`.
+/// What may follow those of `gauge!`.
 pub(crate) const GAUGE: &[Known] = &[SOURCE, TAGS, EACH, CRATE];

@@ -1,83 +1,87 @@
-//! The attributes and macros of [zibrato](https://docs.rs/zibrato), which re-exports them.
+//! The attributes and macros of [zibrato](https://docs.rs/zibrato), which passes them on.
 //!
-//! They are documented there, with tested examples, because this crate is built first and does not
-//! depend on the instrument. `args` and `call` parse arguments, `function` parses the function,
-//! `check` and `target` report mistakes, and `expand` generates the code, which cannot fail.
+//! They are documented there, with examples that run: this crate is built first and knows nothing
+//! of the instrument. `parse` and `call` read the arguments, `function` and `body` the function; `check`
+//! and `target` report what is not allowed; `measure` and `expand` write the tokens, which cannot fail.
 
 mod args;
 mod block;
+mod body;
 mod call;
 mod check;
 mod derive;
 mod erase;
 mod expand;
+mod family;
 mod function;
-mod future;
 mod hint;
 mod known;
 mod lint;
+mod measure;
+mod parse;
 mod place;
 mod returns;
 mod root;
 mod scope;
+mod spans;
 mod tags;
 mod target;
+mod text;
 
 use proc_macro::TokenStream;
 use quote::quote;
 use syn::parse::{ParseStream, Parser};
 
-use args::Args;
+use args::{Args, Known};
 use block::Measure;
-use expand::Expand;
 use function::Annotated;
-use known::Known;
+use measure::Expand;
 
 /// Counts the calls of a function.
 #[proc_macro_attribute]
 pub fn count_me(args: TokenStream, item: TokenStream) -> TokenStream {
-    attribute("count_me", known::COUNT_ME, expand::counted, args.into(), item.into()).into()
+    attribute("count_me", known::COUNT_ME, measure::counted, args.into(), item.into()).into()
 }
 
 /// Times a function.
 #[proc_macro_attribute]
 pub fn time_me(args: TokenStream, item: TokenStream) -> TokenStream {
-    attribute("time_me", known::TIME_ME, expand::timed, args.into(), item.into()).into()
+    attribute("time_me", known::TIME_ME, measure::timed, args.into(), item.into()).into()
 }
 
-/// Derives `TagValue`: gives the variants of an enum names, for the values of a tag.
+/// Gives the variants of an enum names that a tag can have as its values.
 #[proc_macro_derive(TagValue, attributes(tag))]
 pub fn tag_value(item: TokenStream) -> TokenStream {
     derive::tag_value(item.into()).into()
 }
 
-/// Replaces the item below by the item in parentheses.
+/// The item that stands between the parentheses, in place of the one below.
 ///
-/// Only generated code uses it: see `lint`.
+/// Generated code alone uses it: see `lint`.
 #[proc_macro_attribute]
 pub fn linted(args: TokenStream, _: TokenStream) -> TokenStream {
     args
 }
 
-/// Adds to a counter.
+/// Counts at this place.
 #[proc_macro]
 pub fn count(input: TokenStream) -> TokenStream {
     call::count(input.into()).into()
 }
 
-/// Sets a gauge.
+/// Reads a gauge at this place.
 #[proc_macro]
 pub fn gauge(input: TokenStream) -> TokenStream {
     call::gauge(input.into()).into()
 }
 
-/// Times an expression, or the rest of a scope.
+/// Times an expression, or what is left of a scope.
 #[proc_macro]
 pub fn time(input: TokenStream) -> TokenStream {
     call::time(input.into()).into()
 }
 
-/// Parses, checks and expands. If there are mistakes, returns all errors and the unchanged item.
+/// Reads, checks and expands; after a mistake, all that was found and the item as it came.
 fn attribute(
     word: &'static str,
     known: &[Known],
@@ -101,16 +105,16 @@ fn attribute(
     lint::instead(krate.as_ref(), &linted, &measured)
 }
 
-/// Parses the arguments.
+/// Reads the arguments.
 fn read(args: proc_macro2::TokenStream, known: &[Known], errors: &mut Vec<syn::Error>) -> Args {
-    let parse = |input: ParseStream<'_>| Ok(args::attribute(input, known, errors));
+    let parse = |input: ParseStream<'_>| Ok(parse::attribute(input, known, errors));
     parse.parse2(args).unwrap_or_else(|error| {
         errors.push(error);
         Args::default()
     })
 }
 
-/// The item as `expand` writes it, or unchanged.
+/// The item as `expand` writes it, or as it came.
 fn written(
     word: &'static str,
     expand: Expand,
@@ -120,15 +124,15 @@ fn written(
 ) -> proc_macro2::TokenStream {
     match block::block(item) {
         Some(block) => {
-            // Even after a mistake, `skip` attributes of its functions must be removed.
-            let expand = if errors.is_empty() { expand } else { expand::unmeasured };
+            // After a mistake, what its functions say to the block still has to go.
+            let expand = if errors.is_empty() { expand } else { measure::unmeasured };
             Measure { word, args, expand }.block(&block, errors)
         }
         None => function(word, expand, args, item, errors).unwrap_or_else(|| item.clone()),
     }
 }
 
-/// The measured function, if it can be measured.
+/// The function measured, if it can be.
 fn function(
     word: &str,
     expand: Expand,

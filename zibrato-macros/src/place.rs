@@ -1,12 +1,13 @@
-//! The metadata of a call site, as it is written into its static.
+//! Where something is recorded, as it is written into the static of a call site.
 
 use syn::Path;
 
-use crate::args::{Args, Text};
+use crate::args::Args;
 use crate::function::Function;
 use crate::tags::Tag;
+use crate::text::Text;
 
-/// The constructor of the site.
+/// Which constructor makes the site.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Counter,
@@ -14,22 +15,22 @@ pub(crate) enum Kind {
     Each,
     Gauge,
     InFlight,
-    /// A timer that times one call in this number.
+    /// A timer that times one call of so many.
     Sampled(u32),
     Timer,
 }
 
-/// The metadata of a call site.
+/// Where something is recorded, as it is written into the static.
 pub(crate) struct Place<'a> {
     pub(crate) kind: Kind,
     pub(crate) level: Option<&'a Text>,
     pub(crate) name: Option<&'a Text>,
     pub(crate) source: Option<&'a Text>,
-    /// The suffix of the name.
+    /// What is put behind the name, given or not.
     pub(crate) ending: &'static str,
     pub(crate) tag: Option<(&'static str, &'a str)>,
     pub(crate) tags: &'a [Tag],
-    /// The default name of the site; empty for macros, whose sites always have a name.
+    /// What the site is called by where it has no name; empty for macros, whose sites have one.
     pub(crate) function: &'a str,
     pub(crate) krate: Option<&'a Path>,
 }

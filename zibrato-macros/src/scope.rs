@@ -1,7 +1,7 @@
-//! The arguments of an attribute about outcomes, slow calls, polls and the like, as typed values.
+//! What an attribute measures around a call, beyond that it happened: as words, as typed values.
 //!
-//! `words` parses them, `check` reports invalid combinations, `expand` generates the code, and
-//! `around` puts the body into it.
+//! `words` reads them, `check` says which do not go together or not with the function, `expand`
+//! writes what they become, and `around` puts the body into it.
 
 mod around;
 mod check;
@@ -12,13 +12,13 @@ mod words;
 
 use proc_macro2::Span;
 
-use crate::args::Text;
+use crate::text::Text;
 
 pub(crate) use check::check;
 pub(crate) use expand::{counted, timed};
 pub(crate) use words::{BUSY, CANCELLED, ERR, IN_FLIGHT, OK, OUTCOMES, PANIC, POLLS, SAMPLE, SLOW};
 
-/// The arguments that were given; the spans are those of the words.
+/// What was asked for; the spans are those of the words.
 #[derive(Default)]
 pub(crate) struct Scope {
     outcomes: Option<Span>,
@@ -33,14 +33,14 @@ pub(crate) struct Scope {
     polls: Option<Span>,
 }
 
-/// An outcome that was given.
+/// An outcome that was named.
 struct Outcome {
     span: Span,
     level: Option<Text>,
 }
 
 struct Slow {
-    /// The original text of the time.
+    /// The time as it was written.
     text: String,
     seconds: f64,
     level: Option<Text>,
@@ -52,7 +52,7 @@ struct Sample {
 }
 
 impl Scope {
-    /// Whether no such argument was given.
+    /// Whether nothing was asked for that a plain attribute does not do.
     pub(crate) fn is_plain(&self) -> bool {
         self.split().is_none()
             && self.slow.is_none()
@@ -62,19 +62,19 @@ impl Scope {
             && self.polls.is_none()
     }
 
-    /// The span of the argument that requires an `Outcome`.
+    /// Where it says that the result has to be an outcome.
     pub(crate) fn err(&self) -> Option<Span> {
         self.err.as_ref().map(|err| err.span)
     }
 
-    /// The levels of outcomes and slow calls.
+    /// The levels that were given to outcomes and to slow calls.
     pub(crate) fn levels(&self) -> impl Iterator<Item = &Text> {
         let outcomes = [&self.ok, &self.err, &self.panic, &self.cancelled];
         let outcomes = outcomes.into_iter().flatten().filter_map(|outcome| outcome.level.as_ref());
         outcomes.chain(self.slow.as_ref().and_then(|slow| slow.level.as_ref()))
     }
 
-    /// The argument that distinguishes outcomes, if there is one.
+    /// The word that tells the outcomes apart, if any does.
     fn split(&self) -> Option<(&'static str, Span)> {
         let span = |outcome: &Option<Outcome>| outcome.as_ref().map(|outcome| outcome.span);
         let words = [

@@ -1,40 +1,30 @@
-//! `tags(..)`: fixed tags become part of the metadata, the others select a site of a family.
+//! `tags(..)`, as typed values.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::token::Paren;
 use syn::{Error, Expr, Ident, Lit, LitStr, Path, Token};
 
-use crate::args::{self, Text, What};
-use crate::expand::{ends, here, hidden, private, private_at};
-use crate::known::{Known, Read};
-use crate::place::Place;
+use crate::text::{self, Text, What};
 
-/// Maximum number of tags.
+/// The most tags of one place.
 const MAX_TAGS: usize = 50;
 
-/// Maximum number of tags whose values are known only at the call.
+/// The most tags of one place whose values are known only at the call.
 const MAX_CHOSEN: usize = 4;
 
-/// What `tags` is, as one of the arguments.
-pub(crate) const TAGS: Known = Known {
-    word: "tags",
-    example: r#"tags(region = "eu")"#,
-    read: Read::List(|args, span, input| {
-        args.tags = read(span, input)?;
-        Ok(())
-    }),
-};
+/// How `tags` is written.
+pub(crate) const EXAMPLE: &str = r#"tags(region = "eu")"#;
 
 /// A tag and its value.
 pub(crate) struct Tag {
     pub(crate) key: LitStr,
-    value: Value,
+    pub(crate) value: Value,
 }
 
-enum Value {
+/// The value of a tag.
+pub(crate) enum Value {
     Fixed(Text),
     /// An expression of a type with few values.
     Chosen(Expr),
@@ -58,15 +48,15 @@ pub(crate) fn are_next(input: ParseStream<'_>) -> bool {
         let content;
         syn::parenthesized!(content in ahead);
         let text = content.peek(LitStr) && content.peek2(Token![=]) && !content.peek2(Token![==]);
-        Ok(word == TAGS.word && (content.is_empty() || text || args::is_word_and_value(&content)))
+        Ok(word == "tags" && (content.is_empty() || text || text::is_word_and_value(&content)))
     };
     input.peek(Ident) && input.peek2(Paren) && is_tags(input).unwrap_or(false)
 }
 
-fn read(span: Span, input: ParseStream<'_>) -> syn::Result<Vec<Tag>> {
+pub(crate) fn read(span: Span, input: ParseStream<'_>) -> syn::Result<Vec<Tag>> {
     let mut tags: Vec<Tag> = Vec::new();
     if input.is_empty() {
-        return Err(Error::new(span, format!("`tags` is written `{}`", TAGS.example)));
+        return Err(Error::new(span, format!("`tags` is written `{EXAMPLE}`")));
     }
     while !input.is_empty() {
         let tag = tag(input)?;
@@ -80,12 +70,13 @@ fn read(span: Span, input: ParseStream<'_>) -> syn::Result<Vec<Tag>> {
         }
     }
     if tags.len() > MAX_TAGS {
-        let message = format!("at most {MAX_TAGS} tags can be given");
+        let message = format!("a call site has at most {MAX_TAGS} tags");
         return Err(Error::new(span, message));
     }
     if let Some(tag) = tags.iter().filter(|tag| tag.fixed().is_none()).nth(MAX_CHOSEN) {
-        let message =
-            format!("at most {MAX_CHOSEN} tags may have values that are known only at the call");
+        let message = format!(
+            "at most {MAX_CHOSEN} tags of a call site may have values that are known only at run time"
+        );
         return Err(Error::new(tag.key.span(), message));
     }
     Ok(tags)
@@ -94,8 +85,8 @@ fn read(span: Span, input: ParseStream<'_>) -> syn::Result<Vec<Tag>> {
 fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
     let key = if input.peek(Lit) {
         let key: Lit = input.parse()?;
-        args::literal(What::Tag, &key)?;
-        LitStr::new(&text(&key), key.span())
+        text::literal(What::Tag, &key)?;
+        LitStr::new(&literal_text(&key), key.span())
     } else if input.peek(Ident::peek_any) {
         let word = input.call(Ident::parse_any)?;
         LitStr::new(&word.unraw().to_string(), word.span())
@@ -113,19 +104,19 @@ fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
     if input.is_empty() || input.peek(Token![,]) {
         return Err(usage());
     }
-    let expr = args::bare(input.parse()?);
+    let expr = text::bare(input.parse()?);
     let value = match &expr {
         Expr::Path(path) if !is_in_capitals(&path.path) => Value::Chosen(expr),
-        Expr::Lit(_) | Expr::Path(_) => Value::Fixed(args::text(What::TagValue, expr)?),
-        Expr::Macro(call) if args::is_constant_macro(&call.mac.path) => {
-            Value::Fixed(args::text(What::TagValue, expr)?)
+        Expr::Lit(_) | Expr::Path(_) => Value::Fixed(text::text(What::TagValue, expr)?),
+        Expr::Macro(call) if text::is_constant_macro(&call.mac.path) => {
+            Value::Fixed(text::text(What::TagValue, expr)?)
         }
         _ => Value::Chosen(expr),
     };
     Ok(Tag { key, value })
 }
 
-fn text(lit: &Lit) -> String {
+fn literal_text(lit: &Lit) -> String {
     match lit {
         Lit::Str(text) => text.value(),
         _ => String::new(),
@@ -136,44 +127,4 @@ fn text(lit: &Lit) -> String {
 fn is_in_capitals(path: &Path) -> bool {
     let last = path.segments.last();
     last.is_some_and(|last| !last.ident.to_string().contains(char::is_lowercase))
-}
-
-/// What stands in the place, ascending by tag: what was given, and one of ours.
-pub(crate) fn fixed(tags: &[Tag], ours: Option<(&'static str, &str)>) -> TokenStream {
-    let given = tags.iter().filter_map(|tag| {
-        Some((tag.key.to_token_stream(), tag.key.value(), tag.fixed()?.expr.to_token_stream()))
-    });
-    let ours = ours.map(|(key, value)| {
-        (quote_spanned!(here()=> #key), key.to_owned(), quote_spanned!(here()=> #value))
-    });
-    let mut pairs: Vec<_> = given.chain(ours).collect();
-    pairs.sort_by(|one, other| one.1.cmp(&other.1));
-    let pairs = pairs.iter().map(|(key, _, value)| quote_spanned!(here()=> (#key, #value)));
-    quote_spanned!(here()=> &[#(#pairs),*])
-}
-
-/// A family of sites like `like`, and which of them is meant; `None` if one site does.
-pub(crate) fn family(place: &Place<'_>, like: &TokenStream) -> Option<TokenStream> {
-    let chosen = place.tags.iter().filter_map(|tag| match &tag.value {
-        Value::Fixed(_) => None,
-        Value::Chosen(expr) => Some((&tag.key, expr)),
-    });
-    let (keys, values): (Vec<_>, Vec<_>) = chosen.unzip();
-    if keys.is_empty() {
-        return None;
-    }
-    let family = private(place.krate, "Family", None::<&syn::Type>);
-    let new = private_at(place.krate, &["Family", "new"], here(), here());
-    let at = private_at(place.krate, &["Family", "at"], here(), here());
-    let values = values.iter().map(|value| {
-        // Where its type is no tag's, the caret belongs under it.
-        let tag = private(place.krate, "tag", Some(value));
-        let (_, to) = ends(value);
-        quote_spanned!(hidden(to)=> #tag(&(#value)))
-    });
-    let values = quote!(#(#values,)*);
-    Some(quote_spanned!(here()=> {
-        static __ZIBRATO_SITES: #family = #new(#like, &[#(#keys),*]);
-        #at(&__ZIBRATO_SITES, (#values))
-    }))
 }

@@ -19,8 +19,8 @@ pub(crate) fn check(annotated: &Annotated, args: &Args, attribute: &str, errors:
     errors.extend(unmeasurable(function, attribute));
     if body.is_none() {
         let message = format!(
-            "`{attribute}` measures a body, and this declaration has none; \
-             put it where the function is implemented"
+            "`{attribute}` measures the body of a function, and this declaration has none; \
+             put it on the implementation"
         );
         errors.push(Error::new(function.signature.ident.span(), message));
     }
@@ -31,13 +31,13 @@ pub(crate) fn check(annotated: &Annotated, args: &Args, attribute: &str, errors:
 pub(crate) fn unmeasurable(function: &Function, attribute: &str) -> Option<Error> {
     if let Some(token) = &function.signature.constness {
         let message = format!(
-            "a `const fn` may run inside the compiler, where `{attribute}` cannot record; \
+            "a `const fn` may run in the compiler, where `{attribute}` cannot record; \
              remove `const`, or annotate the functions that call it"
         );
         return Some(Error::new(token.span, message));
     }
     if let Some(naked) = function.naked() {
-        let message = format!("a naked function has no place for the call that `{attribute}` adds");
+        let message = format!("a naked function cannot contain the call that `{attribute}` adds");
         return Some(Error::new(naked, message));
     }
     None
@@ -48,8 +48,8 @@ pub(crate) fn check_args(function: &Function, args: &Args, errors: &mut Vec<Erro
     if let Some(on) = args.one_outcome()
         && function.output().is_none()
     {
-        let message = "this needs a function that returns a `Result` or an `Option`; for one that \
-                       returns neither, remove `on`";
+        let message = "this needs a function that returns a `Result` or an `Option`; \
+                       if it returns neither, remove `on`";
         errors.push(Error::new(on.span, message));
     }
     scope::check(function, args, errors);
@@ -67,11 +67,11 @@ const OTHERS: [(&str, &str); 13] = [
     ("extern", "an extern block"),
     ("let", "a statement; use `count!` or `time!` inside the function"),
     ("macro", "a macro"),
-    ("macro_rules", "a macro; put it on the functions that the macro makes"),
+    ("macro_rules", "a macro; put it on the functions that the macro generates"),
     ("mod", "a module in another file; put it on the functions"),
     ("static", "a static"),
     ("struct", "a struct; put it on its `impl`"),
-    ("trait", "an alias of traits"),
+    ("trait", "a trait alias"),
     ("type", "a type"),
     ("union", "a union; put it on its `impl`"),
     ("use", "an import; put it on the function itself"),
@@ -83,7 +83,7 @@ fn no_function(item: &TokenStream, attribute: &str, error: Error) -> Error {
         let message = format!("`{attribute}` cannot parse this ({error})");
         return Error::new(error.span(), message);
     };
-    Error::new(span, format!("`{attribute}` measures a function, and this is {what}"))
+    Error::new(span, format!("`{attribute}` measures functions, and this is {what}"))
 }
 
 /// The first keyword after attributes and visibility, unless this is a function after all.

@@ -7,13 +7,13 @@ use super::format::record;
 use super::write::recover::{self, Opened};
 use super::write::writer::{Entry, Writer};
 use super::*;
-use crate::seen::Verdict;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use zibrato::window::Novelty;
 use zibrato::wire::{BatchId, PublisherId};
 
 const LIMITS: SegmentLimits = SegmentLimits { bytes: 20_000, age_ms: u64::MAX };
@@ -112,11 +112,11 @@ fn sequences_are_known_again_whatever_segment_they_stood_in() {
     append(&mut opened.writer, 2..=200);
     drop(opened);
     let mut opened = open(dir.path());
-    let known = Verdict::Duplicate { highest: 77 };
-    assert_eq!(opened.sequences.judge(early.publisher, "once", 77), known);
-    let known = Verdict::Duplicate { highest: 198 };
-    assert_eq!(opened.sequences.judge(PublisherId([0; 16]), "info", 198), known);
-    assert_eq!(opened.sequences.judge(PublisherId([0; 16]), "info", 199), Verdict::New);
+    let known = Novelty::Duplicate { highest: 77 };
+    assert_eq!(opened.sequences.insert(early.publisher, "once", 77), known);
+    let known = Novelty::Duplicate { highest: 198 };
+    assert_eq!(opened.sequences.insert(PublisherId([0; 16]), "info", 198), known);
+    assert_eq!(opened.sequences.insert(PublisherId([0; 16]), "info", 199), Novelty::New);
 }
 
 #[test]
@@ -189,8 +189,8 @@ fn a_damaged_beginning_forgets_no_sequence() {
     let mut opened = open(&path);
     assert_eq!(opened.writer.log().health().damaged, 1);
     for (publisher, sequence) in [(0, 198), (1, 196), (2, 200)] {
-        let known = Verdict::Duplicate { highest: sequence };
-        assert_eq!(opened.sequences.judge(PublisherId([publisher; 16]), "info", sequence), known);
+        let known = Novelty::Duplicate { highest: sequence };
+        assert_eq!(opened.sequences.insert(PublisherId([publisher; 16]), "info", sequence), known);
     }
 }
 

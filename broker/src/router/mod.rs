@@ -19,7 +19,6 @@ use crate::acks::Acks;
 use crate::counters::Counters;
 use crate::journal::{Item, Taken};
 use crate::line_windows::{Flushed, FoldedBatch, Limits, LineWindows};
-use crate::seen::{Seen, Verdict};
 use crate::self_metrics::{SELF_LEVEL, SelfMetrics};
 use crate::subscriptions::{Heard, MAX_TOPICS, Subscriptions, Wants};
 use drop_log::DropLog;
@@ -29,6 +28,7 @@ use receive::{Inbox, Received};
 use std::time::Instant;
 use write_ahead::Written;
 use zibrato::window::OVERFLOW_NAME;
+use zibrato::window::{Dedup, Novelty};
 use zibrato::wire::{
     self, BatchId, FrameError, LEVELS_TOPIC, Line, PublisherId, Stamp, WantedLevels, ack_topic,
     batch_topic,
@@ -40,7 +40,7 @@ pub(crate) struct Router {
     output: Output,
     subscriptions: Subscriptions,
     wanted: WantedLevels,
-    seen: Seen,
+    dedup: Dedup,
     acks: Acks,
     windows: LineWindows,
     self_metrics: SelfMetrics,
@@ -55,19 +55,19 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    /// A router that sends to `publish`, an XPUB socket. `host` is the source of self-metrics; `seen` is
+    /// A router that sends to `publish`, an XPUB socket. `host` is the source of self-metrics; `dedup` is
     /// what was taken before.
     pub(crate) fn new(
         publish: zmq::Socket,
         counters: Counters,
         (host, now_ms): (String, u64),
-        (journal, seen): (Option<WriteAhead>, Seen),
+        (journal, dedup): (Option<WriteAhead>, Dedup),
     ) -> zmq::Result<Self> {
         Ok(Self {
             output: Output::new(publish)?,
             subscriptions: Subscriptions::new(MAX_TOPICS),
             wanted: WantedLevels::default(),
-            seen,
+            dedup,
             acks: Acks::default(),
             windows: LineWindows::new(PublisherId::random(), Limits::default()),
             self_metrics: SelfMetrics::new(host, &counters, now_ms),
@@ -172,7 +172,8 @@ impl Router {
                 return Ok(());
             }
         };
-        if let Verdict::Duplicate { highest } = self.seen.judge(id.publisher, &level, id.sequence) {
+        if let Novelty::Duplicate { highest } = self.dedup.insert(id.publisher, &level, id.sequence)
+        {
             self.counters.duplicates += 1;
             self.acknowledge_again(id.publisher, &level, highest);
             return Ok(());

@@ -10,7 +10,6 @@ use crate::curve::{KeyStore, Listener, RevocationFilter, ZapThread};
 use crate::intake::{RouterSide, SOCKETS};
 use crate::libzmq::descriptors::DescriptorReport;
 use crate::ports::Ports;
-use crate::seen::Seen;
 use crate::shared::Shared;
 use crate::sockets::SUBSCRIBERS;
 use std::os::fd::{AsRawFd, RawFd};
@@ -18,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::Stop;
+use zibrato::window::Dedup;
 use zibrato::wire::Endpoint;
 
 /// The most messages taken from one socket before the next one has its turn.
@@ -85,13 +85,13 @@ struct Ready {
 }
 
 impl RouterThread {
-    /// Takes over the sockets and the journal. `seen` is what was taken before.
+    /// Takes over the sockets and the journal. `dedup` is what was taken before.
     pub(crate) fn new(
         sockets: Sockets,
         sides: Vec<RouterSide>,
         settings: RouterSettings,
         journal: Option<WriteAhead>,
-        seen: Seen,
+        dedup: Dedup,
     ) -> zmq::Result<Self> {
         let Sockets { context, publish, intakes, ports, key_store } = sockets;
         let RouterSettings { linger, settle, stop, shared } = settings;
@@ -103,7 +103,7 @@ impl RouterThread {
         let last_ms = journal.as_ref().map_or(0, |journal| journal.log().clock_ms());
         let mut broker_clock = BrokerClock::after(last_ms);
         let now_ms = broker_clock.now(clock::unix_ms(), Instant::now()).now_ms;
-        let mut router = Router::new(publish, counters, (host_name(), now_ms), (journal, seen))?;
+        let mut router = Router::new(publish, counters, (host_name(), now_ms), (journal, dedup))?;
         router.counters.keys = key_store.as_ref().map(|(key_store, _)| key_store.counters());
         shared.tell(&router.counters);
         Ok(Self {
@@ -307,8 +307,8 @@ impl RouterThread {
         let counters = &mut self.router.counters;
         counters.subscriptions = self.router.subscriptions.len() as u64;
         counters.memory_cuts = self.shared.memory_cuts();
-        counters.remembered = self.router.seen.len() as u64;
-        counters.forgotten = self.router.seen.forgotten();
+        counters.remembered = self.router.dedup.pairs() as u64;
+        counters.forgotten = self.router.dedup.forgotten();
         counters.keys = self.key_store.as_ref().map(|(key_store, _)| key_store.counters());
         self.intakes.load_counters(counters);
         self.shared.tell(counters);

@@ -4,15 +4,13 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Path;
 
-use super::expand::First;
 use super::inline;
+use crate::body::Body;
 use crate::erase::erase_impl_trait;
-use crate::expand::{
-    Output, braced, ends, here, hidden, is_mentioned, keep_drop_order, private_at, rebuilt,
-    unmeasured_future,
-};
-use crate::function::{Body, Function};
+use crate::expand::{keep_drop_order, rebuilt, unmeasured_future};
+use crate::function::{Function, Output};
 use crate::returns::Returns;
+use crate::spans::{braced, ends, here, hidden, is_mentioned, private_at};
 
 /// What tells whether a call that returned has failed.
 #[derive(Clone, Copy)]
@@ -25,6 +23,22 @@ pub(super) enum Failed {
     Outcome,
     /// It does not return.
     Unreachable,
+}
+
+/// What is in front of the body.
+pub(super) enum First {
+    /// It measures until it is dropped.
+    Guard(Ident, TokenStream),
+    Statement(TokenStream),
+}
+
+impl ToTokens for First {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        tokens.extend(match self {
+            Self::Guard(name, guard) => quote_spanned!(here()=> let #name = #guard;),
+            Self::Statement(statement) => statement.clone(),
+        });
+    }
 }
 
 /// A body that is to run in a scope.

@@ -1,4 +1,4 @@
-//! Checks for invalid combinations of arguments, with each other and with the function.
+//! Which words do not go together, or not with the function that they stand on.
 
 use proc_macro2::Span;
 use syn::Error;
@@ -8,7 +8,7 @@ use crate::args::Args;
 use crate::check;
 use crate::function::Function;
 
-/// Reports why the function cannot be measured with these arguments.
+/// Says why the function cannot be measured like this, if so.
 pub(crate) fn check(function: &Function, args: &Args, errors: &mut Vec<Error>) {
     let scope = &args.scope;
     together(scope, args, errors);
@@ -19,8 +19,8 @@ pub(crate) fn check(function: &Function, args: &Args, errors: &mut Vec<Error>) {
     if let Some(err) = &scope.err
         && function.output().is_none()
     {
-        let message = "this needs a function that returns a `Result` or an `Option`; for one that \
-                       returns neither, remove `err`";
+        let message = "this needs a function that returns a `Result` or an `Option`; \
+                       if it returns neither, remove `err`";
         errors.push(Error::new(err.span, message));
     }
 }
@@ -29,8 +29,7 @@ fn together(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     let split = scope.split();
     if let (Some(on), Some((word, _))) = (args.one_outcome(), split) {
         let message = format!(
-            "`on` counts a single outcome, and `{word}` distinguishes all of them; keep one of the \
-             two"
+            "`on` counts one outcome, and `{word}` counts each separately; keep one of the two"
         );
         errors.push(Error::new(on.span, message));
     }
@@ -44,15 +43,15 @@ fn together(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     let words: Vec<_> = clashes.into_iter().flatten().map(|word| format!("`{word}`")).collect();
     if !words.is_empty() {
         let message = format!(
-            "`sample` leaves most calls untimed, and {} cannot work without their times; remove \
-             `sample`, or put it into a second `#[time_me]`",
+            "`sample` leaves most calls untimed, so it cannot be combined with {}; \
+             remove `sample`, or put it in a separate `#[time_me]`",
             words.join(" and ")
         );
         errors.push(Error::new(sample.span, message));
     }
 }
 
-/// An expression that is evaluated at each call must be used only once.
+/// What is evaluated at each call has to stand in one place only.
 fn several(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     let word = scope.split().map(|(word, _)| word);
     let word = word.or(scope.slow.as_ref().map(|_| "slow"));
@@ -60,36 +59,37 @@ fn several(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     let Some(word) = word else { return };
     if let Some(name) = args.name.as_ref().filter(|name| name.is_run_time) {
         let message = format!(
-            "a name made at run time cannot be combined with `{word}`, which makes several \
-             measurements per call; give a literal or a constant, or put `{word}` into a second \
-             attribute"
+            "a name made at run time cannot be combined with `{word}`, which has several call sites; \
+             write a literal or a constant, or put `{word}` in a separate attribute"
         );
         errors.push(Error::new_spanned(&name.expr, message));
     }
     if let Some(tag) = args.tags.iter().find(|tag| tag.fixed().is_none()) {
         let message = format!(
-            "a tag whose value is known only at the call cannot be combined with `{word}`, which \
-             makes several measurements per call; put `{word}` into a second attribute"
+            "a tag whose value is known only at run time cannot be combined with `{word}`, which has \
+             several call sites; put `{word}` in a separate attribute"
         );
         errors.push(Error::new(tag.key.span(), message));
     }
     let ours = [("outcome", scope.split().is_some()), ("slow", scope.slow.is_some())];
     for (key, _) in ours.iter().filter(|(_, used)| *used) {
         if let Some(tag) = args.tags.iter().find(|tag| tag.key.value() == *key) {
-            let message = format!("this attribute itself adds a tag `{key}`; rename yours");
+            let message = format!("the tag `{key}` is added by the attribute itself; rename yours");
             errors.push(Error::new(tag.key.span(), message));
         }
     }
 }
 
-/// Names with a suffix must be valid too.
+/// Names that are made of the one that is given must be possible too.
 fn names(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     let Some(name) = args.name.as_ref().and_then(|name| name.literal()) else { return };
     let longer = [(scope.in_flight, ".in_flight"), (scope.polls, ".polls")];
     for (_, ending) in longer.into_iter().filter(|(word, _)| word.is_some()) {
         if check::name_problem(&format!("{}{ending}", name.value())).is_some() {
-            let message =
-                format!("the name with the suffix `{ending}` is longer than 255 bytes; shorten it");
+            let message = format!(
+                "the name is too long with the appended `{ending}` (at most 255 bytes); \
+                 shorten it"
+            );
             errors.push(Error::new(name.span(), message));
         }
     }

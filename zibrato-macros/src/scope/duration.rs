@@ -1,6 +1,6 @@
-//! Parses durations such as `250ms` and `1.5s`.
+//! Times as they are written: `250ms`, `1.5s`.
 
-/// The units with their nanoseconds; the first one is suggested.
+/// The units, by how many nanoseconds they have; the first is the one to suggest.
 const UNITS: [(&str, u64); 6] = [
     ("ms", 1_000_000),
     ("s", 1_000_000_000),
@@ -10,15 +10,16 @@ const UNITS: [(&str, u64); 6] = [
     ("min", 60_000_000_000),
 ];
 
-/// A day; no call takes longer.
+/// A day: what is slower than that is no call.
 const LONGEST: u64 = 86_400_000_000_000;
 
-/// The value of `text` in seconds, or its problem as a predicate, to follow "this time …".
+/// The seconds that `text` stands for, or what is wrong with it, in the words that follow "this
+/// time …".
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     if number.is_empty() {
-        return Err(String::from("does not begin with a number: write it like `\"250ms\"`"));
+        return Err(String::from("does not begin with a number: write it as in `\"250ms\"`"));
     }
     if unit.is_empty() {
         return Err(format!("has no unit: write `\"{number}ms\"` or `\"{number}s\"`"));
@@ -26,28 +27,29 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     let Some((_, nanoseconds)) = UNITS.iter().find(|(word, _)| *word == unit) else {
         let trimmed = unit.trim();
         if unit != trimmed && UNITS.iter().any(|(word, _)| *word == trimmed) {
-            return Err(format!("has a space in it: write `\"{number}{trimmed}\"`"));
+            return Err(format!("contains a space: write `\"{number}{trimmed}\"`"));
         }
         return Err(format!(
-            "has the unknown unit `{unit}`; use `ns`, `us`, `ms`, `s` or `min`, as in `\"250ms\"`"
+            "has the unknown unit `{unit}`; the units are `ns`, `us`, `ms`, `s` and `min`, as in `\"250ms\"`"
         ));
     };
     let all = exactly(number, *nanoseconds)?;
     match all {
-        0 => Err(String::from("is zero, so every call would be slow; give a longer one")),
-        all if all > LONGEST => Err(String::from("is longer than a day; give a shorter one")),
+        0 => Err(String::from("is zero, so every call would be slow; write a longer one")),
+        all if all > LONGEST => Err(String::from("is longer than a day; write a shorter one")),
         all => Ok(all as f64 / 1e9),
     }
 }
 
 /// `number` times `unit`, without rounding.
 fn exactly(number: &str, unit: u64) -> Result<u64, String> {
-    let odd = || format!("begins with `{number}`, which is not a number: write it like `\"1.5s\"`");
+    let odd =
+        || format!("begins with `{number}`, which is not a number: write it as in `\"1.5s\"`");
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
         return Err(odd());
     }
-    // A saturated value is still longer than a day.
+    // Saturated, it is still longer than a day.
     let mut all = whole.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(unit);
     let mut place = unit;
     for digit in fraction.bytes().map(|byte| u64::from(byte - b'0')) {

@@ -4,13 +4,16 @@
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote_spanned};
 
-use super::around::{Around, Failed};
+use super::around::{Around, Failed, First};
 use super::{Outcome, Scope, Slow};
-use crate::args::{Args, Text, When};
-use crate::expand::{self, Output, here, private_at, site};
-use crate::function::{Body, Function};
+use crate::args::{Args, When};
+use crate::body::Body;
+use crate::expand::{self, site};
+use crate::function::{Function, Output};
 use crate::place::{Kind, Place};
+use crate::spans::{here, private_at};
 use crate::tags::Tag;
+use crate::text::Text;
 
 /// How a call may end.
 #[derive(Clone, Copy, PartialEq)]
@@ -78,22 +81,6 @@ pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStrea
 /// What records nothing at the end.
 fn nothing() -> TokenStream {
     quote_spanned!(here()=> ())
-}
-
-/// What is in front of the body.
-pub(super) enum First {
-    /// It measures until it is dropped.
-    Guard(Ident, TokenStream),
-    Statement(TokenStream),
-}
-
-impl ToTokens for First {
-    fn to_tokens(&self, tokens: &mut TokenStream) {
-        tokens.extend(match self {
-            Self::Guard(name, guard) => quote_spanned!(here()=> let #name = #guard;),
-            Self::Statement(statement) => statement.clone(),
-        });
-    }
 }
 
 /// One annotated function.

@@ -1,4 +1,4 @@
-//! The arguments about outcomes, slow calls, polls and the like, one row each.
+//! The words that say what is measured around a call, one row each.
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
@@ -7,10 +7,10 @@ use syn::spanned::Spanned;
 use syn::{Error, Expr, Ident, Lit, LitInt, LitStr, Token};
 
 use super::{Outcome, Sample, Slow, duration};
-use crate::args::{self, Text, What, bare};
-use crate::known::{Known, Read};
+use crate::args::{Known, Read};
+use crate::text::{self, Text, What, bare};
 
-/// The maximum of `sample`.
+/// At most one call of so many is timed.
 const MAX_SAMPLE: u32 = 1_000_000;
 
 pub(crate) const BUSY: Known = Known {
@@ -106,16 +106,16 @@ fn slow(span: Span, input: ParseStream<'_>) -> syn::Result<Slow> {
         Err(error) => return Err(usage(error.span())),
     };
     let Lit::Str(time) = &lit else {
-        let message = "the time must be a text with a unit, such as `\"250ms\"`";
+        let message = "the time must be a string with its unit, such as `\"250ms\"`";
         return Err(Error::new(lit.span(), message));
     };
-    let text = time.value();
-    let seconds = duration::seconds(&text)
+    let written = time.value();
+    let seconds = duration::seconds(&written)
         .map_err(|problem| Error::new(time.span(), format!("this time {problem}")))?;
     if !input.is_empty() && input.parse::<Token![,]>().is_err() {
         return Err(input.error("expected `,` between the arguments"));
     }
-    Ok(Slow { text, seconds, level: level(input)? })
+    Ok(Slow { text: written, seconds, level: level(input)? })
 }
 
 /// `level = ".."`, or nothing.
@@ -133,14 +133,14 @@ fn level(input: ParseStream<'_>) -> syn::Result<Option<Text>> {
         Err(error) => {
             let given =
                 input.parse::<LitStr>().map_or_else(|_| String::from("warn"), |lit| lit.value());
-            let message = format!("arguments need names: write `level = {given:?}`");
+            let message = format!("arguments are named: write `level = {given:?}`");
             return Err(Error::new(error.span(), message));
         }
     };
     if input.parse::<Token![=]>().is_err() || input.is_empty() {
         return Err(Error::new(word.span(), USAGE));
     }
-    let level = args::text(What::Level, input.parse()?)?;
+    let level = text::text(What::Level, input.parse()?)?;
     input.parse::<Option<Token![,]>>()?;
     if !input.is_empty() {
         return Err(input.error("only `level` can be given here, once"));
@@ -151,11 +151,12 @@ fn level(input: ParseStream<'_>) -> syn::Result<Option<Text>> {
 fn sample(expr: &Expr) -> syn::Result<Sample> {
     let span = expr.span();
     let refuse = |what: &str| {
-        let message = format!("`sample` is {what}: write `sample = 100` to time one call in 100");
+        let message =
+            format!("`sample` must be {what}: write `sample = 100` to time one call in 100");
         Error::new(span, message)
     };
     let Expr::Lit(syn::ExprLit { lit: Lit::Int(number), .. }) = expr else {
-        return Err(refuse("a whole number, written out"));
+        return Err(refuse("a literal whole number"));
     };
     match LitInt::base10_parse::<u32>(number) {
         Ok(every @ 1..=MAX_SAMPLE) => Ok(Sample { span, every }),

@@ -35,7 +35,7 @@ impl TextProblem {
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
-            Self::Bar => "contains a `|`, which separates fields on the wire; use `.` or `-`",
+            Self::Bar => "contains `|`, which separates fields on the wire; use `.` or `-`",
             Self::Control => "contains a control character or a line break",
             Self::Empty => "is empty",
             Self::Reserved => "is reserved for the protocol; choose another word",

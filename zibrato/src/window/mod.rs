@@ -4,9 +4,11 @@
 //! s each one is a full minute. Its timestamp is its start (`t - t mod period`), as in
 //! carbon-aggregator and python-librato's aggregator, so that no point is in the future.
 
+mod dedup;
 mod series;
 mod windows;
 
+pub use dedup::{Dedup, Novelty};
 pub use series::{Fold, MAX_SET_MEMBERS, Series};
 pub use windows::Windows;
 

@@ -13,7 +13,6 @@
 //! Numbers are big endian. After damage, a reader searches for the marker. Publishers cannot know it,
 //! so no body can pretend to be a record.
 
-use crate::seen::Pair;
 use zibrato::wire::{BatchId, PublisherId};
 
 /// The first bytes of every record of a segment.
@@ -96,7 +95,7 @@ pub(crate) fn put_sequences<'p>(
     to: &mut Vec<u8>,
     marker: Marker,
     (offset, received_ms): (u64, u64),
-    pairs: impl Iterator<Item = &'p Pair>,
+    pairs: impl Iterator<Item = (PublisherId, &'p str, u64)>,
 ) {
     let mut pairs = pairs.peekable();
     loop {
@@ -104,10 +103,9 @@ pub(crate) fn put_sequences<'p>(
         let last_at = to.len();
         to.push(0);
         while to.len() - begun < SEQUENCES_TARGET_BYTES {
-            let Some(pair) = pairs.next() else { break };
-            let id = BatchId { publisher: pair.publisher, sequence: pair.highest };
-            to.extend_from_slice(&id.encode());
-            put_level(to, &pair.level);
+            let Some((publisher, level, sequence)) = pairs.next() else { break };
+            to.extend_from_slice(&BatchId { publisher, sequence }.encode());
+            put_level(to, level);
         }
         let last = pairs.peek().is_none();
         if let Some(place) = to.get_mut(last_at) {

@@ -4,10 +4,10 @@ use crate::journal::folder::{SegmentFile, segment_path};
 use crate::journal::format::record::{self, Content};
 use crate::journal::format::scan::{Found, Scan};
 use crate::journal::log::MARK_EVERY_MS;
-use crate::seen::Seen;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use zibrato::window::Dedup;
 
 /// What is in one segment.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Survey {
 /// When one cannot be read.
 pub(crate) fn put_abandoned_first(path: &Path, files: &mut [SegmentFile]) -> io::Result<()> {
     for group in files.chunk_by_mut(|a, b| a.first == b.first).filter(|group| group.len() > 1) {
-        let mut ignored = Seen::new(1);
+        let mut ignored = Dedup::new(1);
         let mut keyed = Vec::new();
         for file in &*group {
             keyed.push((survey(path, file, &mut ignored)?.last, file.clone()));
@@ -51,7 +51,7 @@ pub(crate) fn put_abandoned_first(path: &Path, files: &mut [SegmentFile]) -> io:
 pub(crate) fn survey(
     directory: &Path,
     file: &SegmentFile,
-    sequences: &mut Seen,
+    sequences: &mut Dedup,
 ) -> io::Result<Survey> {
     let mut scan = scan(directory, file)?;
     let mut survey = Survey {
@@ -77,11 +77,11 @@ pub(crate) fn survey(
                 if survey.marks.last().is_none_or(far) {
                     survey.marks.push((record.offset, record.received_ms));
                 }
-                sequences.judge(id.publisher, level, id.sequence);
+                sequences.insert(id.publisher, level, id.sequence);
             }
             Content::Sequences { last, pairs } => {
                 for (publisher, level, sequence) in record::pairs(pairs) {
-                    sequences.judge(publisher, level, sequence);
+                    sequences.insert(publisher, level, sequence);
                 }
                 survey.sequences_whole |= last;
             }

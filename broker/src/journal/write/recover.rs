@@ -8,10 +8,10 @@ use crate::journal::folder::{self, Directory, SegmentFile};
 use crate::journal::format::record;
 use crate::journal::log::{Health, Log, Segment};
 use crate::journal::read::{first_time, put_abandoned_first, survey};
-use crate::seen::{MAX_PAIRS, Seen};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use zibrato::window::Dedup;
 
 /// The smallest record of a batch.
 const MIN_RECORD_BYTES: u64 = record::batch_bytes("i", b"") as u64;
@@ -22,13 +22,13 @@ pub(crate) struct Opened {
     /// Continues to write.
     pub(crate) writer: Writer,
     /// The sequences that had been accepted.
-    pub(crate) sequences: Seen,
+    pub(crate) sequences: Dedup,
 }
 
 /// The end of the journal, as it was found.
 #[derive(Debug)]
 struct Ending {
-    sequences: Seen,
+    sequences: Dedup,
     /// The last complete batch.
     last: u64,
     /// The first offset that no reader can have seen.
@@ -80,9 +80,9 @@ pub(crate) fn open(path: &Path, limits: SegmentLimits) -> Result<Opened, Journal
     let log = Log::new(Arc::clone(&directory), segments, (end, ending.last_ms), health);
     let log = Arc::new(log.map_err(unusable())?);
     log.remember(&ending.marks);
-    let mut sequences = Seen::new(MAX_PAIRS);
-    for pair in ending.sequences.by_idleness() {
-        sequences.judge(pair.publisher, &pair.level, pair.highest);
+    let mut sequences = Dedup::new(Dedup::MAX_PAIRS);
+    for (publisher, level, sequence) in ending.sequences.by_idleness() {
+        sequences.insert(publisher, level, sequence);
     }
     let writer = Writer::new(directory, log, ending.open, (ending.sequences, resumed), limits);
     Ok(Opened { writer, sequences })
@@ -91,7 +91,7 @@ pub(crate) fn open(path: &Path, limits: SegmentLimits) -> Result<Opened, Journal
 /// Reads the last segment, and those before it until the accepted sequences are certain.
 fn find_end(directory: &Directory, files: &[SegmentFile]) -> io::Result<Ending> {
     let mut ending = Ending {
-        sequences: Seen::new(MAX_PAIRS),
+        sequences: Dedup::new(Dedup::MAX_PAIRS),
         last: 0,
         unused: 1,
         last_ms: 0,

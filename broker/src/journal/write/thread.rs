@@ -10,13 +10,13 @@ use crate::journal::cursors::Cursors;
 use crate::journal::error::{JournalError, is_full};
 use crate::journal::folder::is_folder_missing;
 use crate::journal::log::Log;
-use crate::seen::Seen;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::{LogLimit, NotifyOnDrop, Stop};
+use zibrato::window::Dedup;
 
 /// Maximum bytes of one write.
 const GROUP_BYTES: usize = 1 << 20;
@@ -56,7 +56,7 @@ pub(crate) struct Journal {
 pub(crate) struct OpenedJournal {
     writer: Writer,
     retention: Retention,
-    sequences: Seen,
+    sequences: Dedup,
     cursors: Cursors,
     watermark: WatermarkFile,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Parts {
     /// For the router.
     pub(crate) journal: Journal,
     /// The sequences that had been accepted when the journal was closed.
-    pub(crate) sequences: Seen,
+    pub(crate) sequences: Dedup,
     /// The readers' positions.
     pub(crate) cursors: Cursors,
 }

@@ -7,11 +7,11 @@ use crate::journal::error::is_full;
 use crate::journal::folder::{Directory, segment_name};
 use crate::journal::format::record::{self, Marker};
 use crate::journal::log::{Log, Segment};
-use crate::seen::Seen;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use zibrato::window::Dedup;
 use zibrato::wire::BatchId;
 
 /// A batch to write.
@@ -45,7 +45,7 @@ pub(crate) struct Writer {
     /// Segments that are no longer read, but could not be deleted yet.
     to_delete: Vec<(u64, Marker)>,
     /// The sequences on disk, for the beginning of the next segment.
-    sequences: Seen,
+    sequences: Dedup,
     /// The last batch before a gap in the offsets that is no loss, until the gap is on disk.
     resumed: Option<u64>,
     limits: SegmentLimits,
@@ -83,7 +83,7 @@ impl Writer {
         directory: Arc<Directory>,
         log: Arc<Log>,
         open: Option<OpenSegment>,
-        (sequences, resumed): (Seen, Option<u64>),
+        (sequences, resumed): (Dedup, Option<u64>),
         limits: SegmentLimits,
     ) -> Self {
         let (to_delete, buffer) = (Vec::new(), Vec::new());
@@ -142,7 +142,7 @@ impl Writer {
         self.open = Some(open);
         self.resumed = None;
         for entry in entries {
-            self.sequences.judge(entry.id.publisher, entry.level, entry.id.sequence);
+            self.sequences.insert(entry.id.publisher, entry.level, entry.id.sequence);
         }
         if self.buffer.capacity() > 8 << 20 {
             self.buffer = Vec::new();
@@ -198,8 +198,7 @@ impl Writer {
         let (file, marker) = self.directory.create_segment(first.offset)?;
         let mut bytes = Vec::new();
         let stamp = (first.offset - 1, first.received_ms);
-        let pairs = self.sequences.by_idleness();
-        record::put_sequences(&mut bytes, marker, stamp, pairs.into_iter());
+        record::put_sequences(&mut bytes, marker, stamp, self.sequences.by_idleness());
         let written = file.write_all_at(&bytes, 0).and_then(|()| file.sync_data());
         let (first, first_ms, bytes) = (first.offset, first.received_ms, bytes.len() as u64);
         let open = OpenSegment { file, first, first_ms, marker, bytes, is_fresh: true };

@@ -52,16 +52,11 @@ fn a_flipped_bit_anywhere_is_noticed() {
 
 #[test]
 fn many_sequences_take_several_records() {
-    let all: Vec<_> = (0..20_000_u32)
-        .map(|n| Pair {
-            publisher: PublisherId([u8::try_from(n % 251).unwrap(); 16]),
-            level: format!("level-{n}").into(),
-            highest: u64::from(n),
-            touched: 0,
-        })
-        .collect();
+    let levels: Vec<_> = (0..20_000_u64).map(|n| (n, format!("level-{n}"))).collect();
+    let publisher = |n: u64| PublisherId([u8::try_from(n % 251).unwrap(); 16]);
+    let all: Vec<_> = levels.iter().map(|(n, level)| (publisher(*n), level.as_str(), *n)).collect();
     let mut bytes = Vec::new();
-    put_sequences(&mut bytes, MARKER, (5, 6), all.iter());
+    put_sequences(&mut bytes, MARKER, (5, 6), all.iter().copied());
     let (mut back, mut lasts, mut rest) = (Vec::new(), Vec::new(), &bytes[..]);
     while !rest.is_empty() {
         let bytes = HEAD_BYTES + head(rest, MARKER).unwrap().payload;
@@ -72,7 +67,6 @@ fn many_sequences_take_several_records() {
         back.extend(pairs(some));
         rest = &rest[bytes..];
     }
-    let all: Vec<_> = all.iter().map(|pair| (pair.publisher, &*pair.level, pair.highest)).collect();
     assert_eq!(back, all);
     assert!(lasts.len() > 2 && lasts.iter().rev().skip(1).all(|last| !last), "{lasts:?}");
     assert_eq!(lasts.last(), Some(&true));

@@ -1,21 +1,57 @@
-//! Recognizes a body that consists of a future: `async { .. }`, or `Box::pin(async { .. })`.
+//! The body of a function: tokens that are never parsed as Rust, and the future around them, if any.
 //!
-//! `#[async_trait]` creates such bodies, and so do the attributes themselves. The caller gets the
-//! future immediately, so the measurement must be inside it.
+//! A body may be nothing but a future: `async { .. }`, or `Box::pin(async { .. })`. `#[async_trait]`
+//! makes such bodies, and so do the attributes themselves. The caller gets the future at once, so what
+//! is measured has to stand inside it.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Path, Token};
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::{Attribute, Item, Path, Token};
 
-use crate::function::Body;
+/// The body of a function.
+pub(crate) struct Body {
+    /// All of it, as it came.
+    pub(crate) whole: TokenTree,
+    /// The user's braces: they carry the user's edition, which decides when temporaries die.
+    pub(crate) braces: Span,
+    pub(crate) inner_attributes: Vec<Attribute>,
+    /// Items that come before the first statement.
+    pub(crate) items: TokenStream,
+    pub(crate) statements: TokenStream,
+    /// What stands around it, if it is the body of a future.
+    pub(crate) around: Option<Around>,
+}
 
-/// The code around the future.
+impl Parse for Body {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let whole = input.fork().parse()?;
+        let content;
+        let braces = syn::braced!(content in input).span.join();
+        Ok(Self {
+            whole,
+            braces,
+            inner_attributes: content.call(Attribute::parse_inner)?,
+            items: items(&content)?,
+            statements: content.parse()?,
+            around: None,
+        })
+    }
+}
+
+impl Body {
+    /// Whether it makes a future that nothing can be put into.
+    pub(crate) fn is_made(&self) -> bool {
+        self.around.as_ref().is_some_and(|around| around.head.is_none())
+    }
+}
+
+/// What stands around the future.
 pub(crate) struct Around {
     braces: Span,
     inner_attributes: Vec<Attribute>,
     items: TokenStream,
-    /// `Box::pin`, and the span of its parentheses.
+    /// `Box::pin`, and where its parentheses are.
     boxed: Option<(Path, Span)>,
     /// `.boxed()` or the like.
     method: TokenStream,
@@ -24,7 +60,7 @@ pub(crate) struct Around {
 }
 
 impl Around {
-    /// The body of the function with this future.
+    /// The body of the function again, given the future.
     pub(crate) fn wrap(&self, future: &TokenStream) -> TokenStream {
         let Self { inner_attributes, items, method, .. } = self;
         let mut future = quote!(#future #method);
@@ -41,7 +77,7 @@ impl Around {
     }
 }
 
-/// The body of the future, if the body of the function consists of it.
+/// The body of the future, if the body of the function is nothing else.
 pub(crate) fn inside(body: Body) -> Body {
     let parse = |input: ParseStream<'_>| {
         let ahead = input.fork();
@@ -78,7 +114,7 @@ pub(crate) fn inside(body: Body) -> Body {
     }
 }
 
-/// `…::__private::scope::measured(..)`: the body as another attribute wrote it.
+/// `…::__private::scope::measured(..)`: what another attribute made of the body.
 fn measured(input: ParseStream<'_>) -> syn::Result<Body> {
     let mut statements = TokenStream::new();
     let path = input.call(Path::parse_mod_style)?;
@@ -122,4 +158,21 @@ fn pin(input: ParseStream<'_>) -> syn::Result<Path> {
     let is_pin = last.next().is_some_and(|segment| segment.ident == "pin")
         && last.next().is_some_and(|segment| segment.ident == "Box");
     if is_pin { Ok(path) } else { Err(input.error("not `Box::pin`")) }
+}
+
+/// Takes the items that the body begins with.
+fn items(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+    let mut items = TokenStream::new();
+    loop {
+        let ahead = input.fork();
+        match ahead.parse::<Item>() {
+            // A macro call is a statement, unless it is a definition.
+            Ok(Item::Macro(call)) if call.ident.is_none() => return Ok(items),
+            Ok(_) => {}
+            Err(_) => return Ok(items),
+        }
+        while input.cursor() != ahead.cursor() {
+            items.extend([input.parse::<TokenTree>()?]);
+        }
+    }
 }
