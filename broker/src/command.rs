@@ -3,6 +3,7 @@
 mod check;
 mod cursors;
 mod flags;
+mod intakes;
 mod journal;
 
 pub use flags::Flags;

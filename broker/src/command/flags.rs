@@ -1,6 +1,7 @@
 //! The flags of `zibrato-broker`, and their conversion to a configuration.
 
 use super::cursors::CursorsCommand;
+use super::intakes::IntakeFlags;
 use super::journal::{JournalCommand, JournalFlags};
 use crate::config::Config;
 use crate::keygen::KeygenFlags;
@@ -85,6 +86,9 @@ pub struct Flags {
     pub(super) insecure: bool,
 
     #[command(flatten)]
+    pub(super) intakes: IntakeFlags,
+
+    #[command(flatten)]
     pub(super) journal: JournalFlags,
 
     #[command(flatten)]
@@ -127,7 +131,7 @@ impl Flags {
             Http::At(address) => Some(address),
             Http::Off => None,
         };
-        let config = Config::new()
+        let mut config = Config::new()
             .host(&*self.host)
             .port(self.port)
             .http(http)
@@ -135,6 +139,7 @@ impl Flags {
             .high_water(self.high_water_mark)
             .max_memory(self.max_memory << 20)
             .settle(self.settle);
+        config.intakes.clone_from(&self.intakes.0);
         let config = match &self.ipc {
             Some(folder) => config.ipc(folder, self.ipc_mode),
             None => config,

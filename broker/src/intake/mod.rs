@@ -9,10 +9,12 @@
 //!    what it listens on. The closure that it returns runs in the thread: it
 //!    [waits](IntakeContext::wait), reads, parses, and [folds](IntakeContext::fold) or
 //!    [rejects](IntakeContext::reject).
-//! 2. Give it to [`Config::intake`](crate::Config::intake).
+//! 2. Add a row to [`INTAKES`], with the flag of `zibrato-broker` that turns it on. An intake outside
+//!    this crate needs no row: give it to [`Config::intake`](crate::Config::intake).
 //!
-//! Everything else follows from its name: its counters on `/metrics` and in the self-metrics, its
-//! address in the line `event=listening`, a thread `zb-NAME`, and its end.
+//! Everything else follows from the row and the name: the flag's variable, its key in the configuration
+//! file and its line in `docs/flags.md`; counters on `/metrics` and in the self-metrics; the address in
+//! the line `event=listening`; a thread `zb-NAME`, and its end.
 //!
 //! ```text
 //! packets ─▶ zb-NAME: parse, fold for a second ─inproc PUSH─▶ zb-router ─▶ journal, subscribers
@@ -36,6 +38,7 @@ pub(crate) use thread::{IntakeThreads, RouterSide, open};
 use crate::sockets::{SUBSCRIBERS, SocketSpec};
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use zibrato::wire::Endpoint;
 
 /// The ZeroMQ intakes.
@@ -56,6 +59,19 @@ pub(crate) const SOCKETS: [SocketSpec; 2] = [
         set_options: |socket| socket.set_subscribe(b""),
     },
 ];
+
+/// The other intakes that `zibrato-broker` has.
+pub(crate) const INTAKES: &[Row] = &[];
+
+/// An intake that a flag of `zibrato-broker` turns on.
+pub(crate) struct Row {
+    /// The flag, without its dashes. Its value is an address.
+    pub(crate) flag: &'static str,
+    /// What `--help` says about the flag.
+    pub(crate) help: &'static str,
+    /// Makes the intake that listens at the address that the flag gives.
+    pub(crate) intake: fn(&str) -> Result<Arc<dyn Intake>, String>,
+}
 
 /// Any error of an intake.
 pub type IntakeError = Box<dyn Error + Send + Sync>;
