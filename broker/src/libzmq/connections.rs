@@ -1,7 +1,8 @@
-//! Cuts connections of this process that libzmq has and does not show.
+//! Closes connections of this process that libzmq has and does not show.
 //!
-//! libzmq 4.3.4 does not survive the end of a listener while somebody hostile is about to say who it is.
-//! It does survive the end of a connection, whoever ends it: so it is ended behind its back.
+//! libzmq can only close all connections of a listener. It survives the end of a single connection,
+//! whoever ends it. So the descriptors are found in the process's own list, and shut down there: libzmq
+//! sees what it would see if the peer had closed the connection.
 #![expect(unsafe_code, reason = "they are calls into C, and descriptors of others")]
 
 use crate::ports::Ports;
@@ -16,13 +17,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use zibrato::wire::Endpoint;
 
-/// As much may wait in the system for a peer that reads, if slowly.
+/// Bytes that may wait in the system for a peer that reads slowly.
 const UNREAD_BYTES: libc::c_int = 64 << 10;
 
 /// What the kernel's `struct tcp_info` begins with: the state of the connection (`tcpi_state`).
 const STATE: usize = 0;
 
-/// The state of a connection that nobody has ended yet (`TCP_ESTABLISHED`).
+/// The state of a connection that neither side has closed (`TCP_ESTABLISHED`).
 const ESTABLISHED: u8 = 1;
 
 /// Where `struct tcp_info` has how many bytes the peer has sent (`tcpi_bytes_received`, since Linux

@@ -1,4 +1,4 @@
-//! Watches how much memory the process has, and has peers let go of it when that is too much.
+//! Watches the memory of the process, and closes connections when it is too much.
 
 use super::connections::{Which, cut};
 use crate::ports::Ports;
@@ -11,44 +11,43 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use zibrato::wire::Endpoint;
 
-/// How often is looked. So long something may grow unseen.
+/// Interval of the checks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// How often while there is less than a quarter of what is too much: a broker that has little to do is
-/// not to wake a sleeping machine.
+/// Interval while less than a quarter of the threshold is in use, so that an idle broker does not wake
+/// the machine often.
 const LOOK_SELDOM: Duration = Duration::from_millis(100);
 
-/// Publishers who have sent less than this cannot have much of the memory, and are not among the first
-/// to be cut off.
+/// Publishers that have sent fewer bytes than this occupy little memory, and are spared at first.
 const LITTLE: u64 = 256 << 10;
 
-/// From three quarters of the bound on these are spared: ten thousand of them have 160 MB.
+/// Publishers that have sent fewer bytes than this are spared from three quarters of the limit on: ten
+/// thousand of them occupy 160 MB.
 const VERY_LITTLE: u64 = 16 << 10;
 
-/// How long it is too much before everybody is cut off: that may not be what helps, so each time it is
-/// waited twice as long until the next.
+/// How long it is too much before all connections are closed. The time doubles after each time, because
+/// that may not help.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The longest time until everybody is cut off again, and how long it has to be enough for the first
-/// time to count as new.
+/// The longest time until all connections are closed again, and how long memory has to suffice before
+/// that time starts anew.
 const LONG: Duration = Duration::from_secs(60);
 
-/// As much longer than it took to look through all connections is waited until they are again: it
-/// takes the more time the more there are.
+/// Pause between two passes over all connections, as a multiple of the time that a pass took.
 const PAUSES: u32 = 5;
 
-/// How often the allocator is asked to give back what nobody has, at most: it takes long.
+/// Minimum time between two requests to the allocator to return free memory, which take long.
 const GIVE_BACK_EVERY: Duration = Duration::from_millis(200);
 
-/// How often it is said that there is too much.
+/// Minimum time between two log lines about too much memory.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
-/// Blocks of this size and more are the system's again as soon as they are free. Otherwise glibc keeps
-/// such as large messages are made of among small ones, where they leave holes.
+/// Blocks of this size, in bytes, and larger ones go back to the system as soon as they are free.
+/// Otherwise glibc keeps the blocks of large messages among small ones, where they leave holes.
 const LARGE_BLOCK: libc::c_int = 256 << 10;
 
-/// The thread that watches. It has one of its own, because memory grows fastest while the others are
-/// busiest. Dropping this ends it.
+/// The thread that watches. Memory grows fastest while the other threads are busiest, so none of them
+/// can do it. Dropping this ends the thread.
 #[derive(Debug)]
 pub(crate) struct MemoryThread {
     stop: Arc<AtomicBool>,
@@ -56,11 +55,10 @@ pub(crate) struct MemoryThread {
 }
 
 impl MemoryThread {
-    /// Watches from now on. At half of `max_bytes`, so that there is room for what comes until it
-    /// helps, publishers are cut off, and come back: nothing is lost that has to be acknowledged. So
-    /// are readers of the journal and subscribers that do not read, or have asked for very much. (How
-    /// many messages may wait is not changed: libzmq 4.3.4 does not survive that while connections
-    /// end.)
+    /// Starts the thread. At half of `max_bytes`, heavy senders and peers that do not read are
+    /// disconnected; the other half is for what arrives until that helps. They reconnect, and
+    /// publishers send unacknowledged batches again. The limits of queues are not lowered, because
+    /// libzmq 4.3.4 crashes if they change while connections end.
     pub(crate) fn start(max_bytes: u64, ports: Ports, shared: Arc<Shared>) -> io::Result<Self> {
         large_blocks_go_back();
         let stop = Arc::<AtomicBool>::default();

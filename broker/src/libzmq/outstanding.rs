@@ -1,4 +1,4 @@
-//! How much of their answers readers have not taken yet, and what is done when it is too much.
+//! Counts the bytes of answers that readers have not taken yet, and limits them.
 #![expect(unsafe_code, reason = "two calls into C, which tell when a frame is no longer needed")]
 
 use super::connections::{Which, cut, cut_one};
@@ -12,30 +12,30 @@ use std::time::{Duration, Instant};
 use zibrato::wire::Endpoint;
 use zmq::{DONTWAIT, Message, SNDMORE, Sendable};
 
-/// From so many bytes on no batches are read for newcomers, and from twice as many on for nobody: those
-/// who have taken a large answer before are not to suffer from those who never do.
+/// Maximum outstanding bytes, in all, before new readers get no batches. At twice as many nobody does.
+/// So readers that have taken a large answer before do not suffer from those that never take one.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// From so many bytes on an answer is a large one: whoever has not taken it gets no other.
+/// Minimum size of a large answer, in bytes. A reader gets no other before it has taken it.
 const LARGE: u64 = 64 << 10;
 
-/// About as much a frame takes besides what is in it.
+/// Approximate overhead of a frame, in bytes.
 const FRAME_BYTES: u64 = 100;
 
-/// How long a reader may take for an answer when there is too much for others to be answered.
+/// How long a reader may take for an answer while there is no room for answers to others.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long one may who has taken a large answer before.
+/// The same, for a reader that has taken a large answer before.
 const LONGER_PATIENCE: Duration = Duration::from_secs(3);
 
-/// The most readers of which is remembered that they have taken a large answer.
+/// Maximum number of readers that are remembered because they have taken a large answer.
 const MAX_PROVEN: usize = 10_000;
 
-/// How often it is looked who has to be cut off.
+/// Minimum time between two checks for late readers.
 const CUT_EVERY: Duration = Duration::from_millis(100);
 
-/// Counts what is in answers that were sent and not yet taken. (With keys libzmq copies a frame when
-/// it begins to encrypt it, and this counts it no longer; who has a key is no stranger.)
+/// Counts the bytes of answers that were sent and not yet taken. With keys, libzmq copies a frame when
+/// it begins to encrypt it, and the frame counts no longer. Readers with a key are trusted that much.
 #[derive(Debug)]
 pub(crate) struct Outstanding {
     ports: Ports,
@@ -49,11 +49,11 @@ pub(crate) struct Outstanding {
 struct Taker {
     bytes: Arc<AtomicU64>,
     since: Instant,
-    /// Whether a large answer is under way.
+    /// Whether a large answer is outstanding.
     is_large: bool,
     /// Whether it has taken one before.
     is_proven: bool,
-    /// Its connection, if libzmq says which that is.
+    /// The descriptor of its connection, if libzmq tells it.
     descriptor: Option<RawFd>,
 }
 
@@ -79,7 +79,7 @@ impl Outstanding {
         Self { ports, bytes: Arc::default(), readers: HashMap::new(), last_cut: None }
     }
 
-    /// Whether a reader has a large answer to take before it gets another.
+    /// Whether a reader has to take a large answer before it gets another.
     pub(crate) fn is_busy(&self, reader: &[u8]) -> bool {
         self.readers.get(reader).is_some_and(|taker| taker.has() >= LARGE)
     }
@@ -92,8 +92,8 @@ impl Outstanding {
         })
     }
 
-    /// Whether so much is outstanding that nothing may be read for this reader. Then those are cut off who
-    /// take long, so that it does not last; `cuts` counts them.
+    /// Whether too much is outstanding to read anything for this reader. If so, late readers are
+    /// disconnected; `cuts` counts them.
     pub(crate) fn is_too_much(&mut self, reader: &[u8], cuts: &mut u64) -> bool {
         let bytes = self.bytes.load(Ordering::Relaxed);
         if bytes < MAX_BYTES {
@@ -117,7 +117,7 @@ impl Outstanding {
         cuts
     }
 
-    /// Forgets readers that have taken everything, but for those that have taken much.
+    /// Forgets readers that have taken everything, except those that have taken a large answer.
     pub(crate) fn forget(&mut self) {
         self.readers.values_mut().for_each(Taker::look);
         let keeps = self.readers.len() < MAX_PROVEN;
