@@ -286,8 +286,7 @@ impl Members<'_> {
             let said = if is_own(attribute, word) { words(attribute) } else { Vec::new() };
             let is_skip = said.iter().any(|said| said == "skip");
             if is_skip && said.len() > 1 {
-                let message = "`skip` excludes this item, so other arguments have no effect; \
-                               keep `skip` or the others";
+                let message = "`skip` excludes this item; remove `skip` or the other arguments";
                 self.errors.push(Error::new_spanned(&attribute.meta, message));
             }
             skips |= is_skip;

@@ -14,7 +14,6 @@ const PURE: [&str; 11] = [
     "broker/src/acks.rs",
     "broker/src/expand.rs",
     "broker/src/line_windows.rs",
-    "broker/src/seen.rs",
     "broker/src/subscriptions.rs",
     "workers/src/fold",
     "zibrato/src/measurement",
