@@ -9,7 +9,7 @@ use crate::scope::Scope;
 use crate::tags::Tag;
 use crate::text::Text;
 
-/// Everything that can be said about a call site; what was not said is `None`.
+/// All arguments of a call site; `None` if an argument is not given.
 #[derive(Default)]
 pub(crate) struct Args {
     pub(crate) krate: Option<Path>,
@@ -22,14 +22,14 @@ pub(crate) struct Args {
     pub(crate) each: bool,
     pub(crate) scope: Scope,
     pub(crate) tags: Vec<Tag>,
-    /// What the function is called where it has no name: an attribute on its block says so.
+    /// The default name of the function, from the attribute on its block.
     pub(crate) called: Option<LitStr>,
-    /// Whether a future that is returned is not measured, but the call that makes it.
+    /// Whether only the call is measured, and not the returned future.
     pub(crate) call: Option<Span>,
 }
 
 impl Args {
-    /// The one outcome that `on` has counted, unless that is every one.
+    /// The single outcome that `on` counts, unless it counts all.
     pub(crate) fn one_outcome(&self) -> Option<&On> {
         self.on.as_ref().filter(|on| on.when != When::Always)
     }

@@ -1,7 +1,7 @@
 //! An attribute on an `impl`, a `trait` or a module: it measures every function with a body in it.
 //!
-//! What cannot be measured, above all `const fn`s, stays as it is. A function that carries the same
-//! attribute itself keeps that one, and `skip` in it leaves the function out.
+//! Functions that cannot be measured, such as `const fn`s, stay unchanged. A function with the same
+//! attribute keeps its own, and `skip` in it excludes the function.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -20,7 +20,7 @@ use crate::measure::Expand;
 use crate::target;
 use crate::text::Text;
 
-/// Which kind of block it is.
+/// The kind of the block.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Impl,
@@ -28,12 +28,12 @@ enum Kind {
     Trait,
 }
 
-/// A block, as far as it is not its members.
+/// A block without its members.
 pub(crate) struct Block {
     kind: Kind,
     /// Everything up to the braces.
     head: TokenStream,
-    /// What its functions are called after, if they are.
+    /// The type or trait in the names of its functions, if there is one.
     of: Option<String>,
     braces: Span,
     content: TokenStream,
@@ -88,7 +88,7 @@ fn word_after(head: &TokenStream, keyword: &str) -> Option<String> {
     }
 }
 
-/// The last word of the type's path, without what it is generic over.
+/// The last word of the type's path, without generic arguments.
 fn type_name(of: &Type) -> Option<String> {
     let path = match of {
         Type::Array(array) => return type_name(&array.elem),
@@ -107,9 +107,9 @@ fn type_name(of: &Type) -> Option<String> {
     path.segments.last().map(|last| last.ident.unraw().to_string())
 }
 
-/// What is to be done with the functions of a block.
+/// How the functions of a block are measured.
 pub(crate) struct Measure<'a> {
-    /// The attribute, and what the one on the block says.
+    /// The attribute, and the arguments of the one on the block.
     pub(crate) word: &'static str,
     pub(crate) args: &'a mut Args,
     pub(crate) expand: Expand,
@@ -123,7 +123,7 @@ impl Measure<'_> {
             measure: self,
             prefix,
             measured: 0,
-            // Of each function the same can be wrong; what is wrong with all of them is said once.
+            // The same mistake may affect each function; it is reported once.
             refused: None,
             errors,
         };
@@ -136,7 +136,7 @@ impl Measure<'_> {
         written
     }
 
-    /// What the names of the functions begin with, if not with their module.
+    /// The prefix of the functions' names, if it is not their module.
     fn prefix(&mut self, errors: &mut Vec<Error>) -> Option<LitStr> {
         let name = self.args.name.take()?;
         match name.literal() {
@@ -172,7 +172,7 @@ impl Members<'_> {
             Ok(content)
         };
         let content = parse.parse2(block.content.clone()).unwrap_or_else(|error| {
-            // The compiler could read it before it called us, so nobody else says a word.
+            // The compiler could parse it, so it reports no error itself.
             let message = format!(
                 "`{}` cannot parse this ({error}), and measures nothing in this block; \
                  put the attribute on the functions, or move this item elsewhere",
@@ -278,7 +278,7 @@ impl Members<'_> {
         Some(Text::of_literal(&LitStr::new(&whole, prefix.span())))
     }
 
-    /// Looks for the attribute among those of a member, and takes the one that says `skip` away.
+    /// Finds the attribute among those of a member, and removes one with `skip`.
     fn own(&mut self, attributes: &mut Vec<Attribute>) -> Own {
         let mut skips = false;
         let word = self.measure.word;
@@ -309,7 +309,7 @@ impl Members<'_> {
         }
     }
 
-    /// A function whose own attributes are told what it is called here.
+    /// A function whose own attributes get its default name.
     fn with_own(
         &self,
         function: &Function,
@@ -337,16 +337,16 @@ impl Members<'_> {
     }
 }
 
-/// Whether a return type is a `Result` or an `Option` by its name: more cannot be seen.
+/// Whether a return type is named `Result` or `Option`; a macro cannot see more.
 fn names_outcome(output: Option<&Type>) -> bool {
     let Some(Type::Path(TypePath { qself: None, path, .. })) = output else { return false };
     let mut segments = path.segments.iter().map(|segment| &segment.ident);
-    // What is associated with a type can be anything, whatever it is called.
+    // An associated type can be anything, whatever its name is.
     segments.next().is_some_and(|first| first != "Self")
         && path.segments.last().is_some_and(|last| last.ident == "Option" || last.ident == "Result")
 }
 
-/// Whether a member carries the attribute itself.
+/// Whether a member has the attribute itself.
 enum Own {
     None,
     Skip,
@@ -364,7 +364,7 @@ fn is_own_conditionally(attribute: &Attribute, word: &str) -> bool {
     attribute.path().is_ident("cfg_attr") && list.tokens.clone().into_iter().any(says)
 }
 
-/// What stands between the commas.
+/// The arguments, as texts.
 fn words(attribute: &Attribute) -> Vec<String> {
     let Meta::List(list) = &attribute.meta else { return Vec::new() };
     let tokens: Vec<_> = list.tokens.clone().into_iter().collect();
@@ -378,7 +378,7 @@ fn ends_in_comma(args: &TokenStream) -> bool {
     matches!(last, Some(TokenTree::Punct(last)) if last.as_char() == ',')
 }
 
-/// The function as it is.
+/// The unchanged function.
 fn written(function: &Function, body: Option<&Body>) -> TokenStream {
     let head = function.head();
     match body {
@@ -390,7 +390,7 @@ fn written(function: &Function, body: Option<&Body>) -> TokenStream {
     }
 }
 
-/// Takes from `input` what has been read ahead.
+/// Removes from `input` the tokens that were parsed from its fork.
 fn taken(input: ParseStream<'_>, ahead: ParseStream<'_>) -> syn::Result<TokenStream> {
     let mut tokens = TokenStream::new();
     while input.cursor() != ahead.cursor() {

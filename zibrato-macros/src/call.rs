@@ -19,9 +19,9 @@ struct Third {
     needs: &'static str,
     usage: &'static str,
     required: bool,
-    /// What may follow it.
+    /// The arguments that may follow it.
     known: &'static [Known],
-    /// Reads it, or says why it cannot be.
+    /// Parses it, or returns the error.
     read: fn(Expr) -> syn::Result<Expr>,
 }
 
@@ -103,7 +103,7 @@ impl Call {
     }
 }
 
-/// Reads the call; what is wrong with it comes back as tokens that say so.
+/// Parses the call; mistakes are returned as tokens that report them.
 fn read(third: &Third, input: TokenStream) -> Result<Call, TokenStream> {
     let mut errors = Vec::new();
     let parse = |input: ParseStream<'_>| Ok(arguments(third, input, &mut errors));
@@ -119,7 +119,7 @@ fn refused(errors: &[Error]) -> TokenStream {
     quote!({ #(#errors)* })
 }
 
-/// `None` where an argument is missing or was refused; the errors say which.
+/// `None` if an argument is missing or invalid; the errors say which.
 fn arguments(third: &Third, input: ParseStream<'_>, errors: &mut Vec<Error>) -> Option<Call> {
     let mut args = Args::default();
     let mut seen = Vec::new();

@@ -1,16 +1,16 @@
-//! The rules for levels, names and sources, so that a bad literal is refused where it stands.
+//! The rules for levels, names and sources, so that an error points at an invalid literal.
 //!
-//! They are `zibrato::check_level` and `zibrato::check_name` once more: this crate is built before
-//! `zibrato` and cannot call them. Both refuse, so a rule that is missing here costs a caret, not a
-//! check; the test `both_checks_agree` in `tests/` keeps them the same.
+//! They repeat `zibrato::check_level` and `zibrato::check_name`, because this crate is built before
+//! `zibrato` and cannot call them. Both checks are applied, so if a rule is missing here, only the
+//! error is less precise. The test `both_checks_agree` in `tests/` keeps them equal.
 
-/// The longest name or source, in bytes.
+/// Maximum length of a name or source, in bytes.
 pub(crate) const MAX_NAME_BYTES: usize = 255;
 
-/// The longest level, in bytes.
+/// Maximum length of a level, in bytes.
 pub(crate) const MAX_LEVEL_BYTES: usize = 64;
 
-/// What is wrong with `level`, in the words that follow "the level …".
+/// The problem with `level` as a predicate, to follow "the level …".
 pub(crate) fn level_problem(level: &str) -> Option<&'static str> {
     if let Some(problem) = problem(level, MAX_LEVEL_BYTES) {
         return Some(problem);
@@ -18,7 +18,7 @@ pub(crate) fn level_problem(level: &str) -> Option<&'static str> {
     is_reserved(level).then_some("is reserved for the protocol; choose another word")
 }
 
-/// What is wrong with `name`, in the words that follow "the name …" or "the source …".
+/// The problem with `name` as a predicate, to follow "the name …" or "the source …".
 pub(crate) fn name_problem(name: &str) -> Option<&'static str> {
     problem(name, MAX_NAME_BYTES)
 }

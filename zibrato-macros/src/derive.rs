@@ -62,7 +62,7 @@ fn derived(item: &Item, errors: &mut Vec<Error>) -> syn::Result<TokenStream> {
     ))
 }
 
-/// What it is called, under the token that says so.
+/// The name of a value, with the span of the token that gives it.
 fn name(variant: &Variant, errors: &mut Vec<Error>) -> LitStr {
     if !matches!(variant.fields, Fields::Unit) {
         let message = "a variant with fields has unlimited values, and a tag has few; \
@@ -80,7 +80,7 @@ fn name(variant: &Variant, errors: &mut Vec<Error>) -> LitStr {
     name
 }
 
-/// What stands in `#[tag(..)]`.
+/// The arguments of `#[tag(..)]`.
 #[derive(Default)]
 struct Said {
     krate: Option<Path>,

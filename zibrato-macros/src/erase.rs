@@ -1,5 +1,5 @@
-//! A return type that can be written inside the body: every `impl Trait` in it becomes `_`, and so
-//! does every macro call, which may expand to one.
+//! Converts a return type to one that can be written inside the body: every `impl Trait` becomes
+//! `_`, and so does every macro call, which may expand to one.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -8,7 +8,7 @@ use syn::{
     TypeInfer, TypeParamBound,
 };
 
-/// The type, and whether that is all of it.
+/// The type, and whether nothing was replaced.
 pub(crate) fn erase_impl_trait(output: &Type) -> (TokenStream, bool) {
     let mut erased = output.clone();
     erase(&mut erased);
@@ -20,7 +20,7 @@ pub(crate) fn erase_impl_trait(output: &Type) -> (TokenStream, bool) {
 fn erase(of: &mut Type) {
     match of {
         Type::ImplTrait(bounds) => *of = inferred(bounds.impl_token.span),
-        // What the macro makes may be an `impl Trait`, or have one in it.
+        // The macro may expand to an `impl Trait`, or to a type that contains one.
         Type::Macro(call) => *of = inferred(call.mac.bang_token.spans[0]),
         Type::Array(array) => erase(&mut array.elem),
         Type::FnPtr(function) => {

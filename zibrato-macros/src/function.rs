@@ -1,7 +1,7 @@
-//! The annotated function: attributes, signature, and a body that is never parsed as Rust.
+//! The annotated function: attributes, signature, and a body that is not parsed.
 //!
-//! The body stays a token stream, so that a half-typed one still expands and editors still
-//! complete in it. Only what it begins with is looked at: inner attributes, and items.
+//! The body stays a token stream, so that an incomplete one still expands, and completion in
+//! editors works. Only inner attributes and items at its beginning are parsed.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
@@ -18,14 +18,14 @@ use crate::erase::erase_impl_trait;
 use crate::returns::{self, Returns};
 use crate::spans::{ends, here, hidden};
 
-/// What an attribute stands on, if it is a function at all.
+/// The item of an attribute, if it is a function.
 pub(crate) struct Annotated {
     pub(crate) function: Function,
     /// `None` for a declaration that ends in a semicolon.
     pub(crate) body: Option<Body>,
 }
 
-/// Everything but the body.
+/// Everything except the body.
 #[derive(Clone)]
 pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
@@ -34,7 +34,7 @@ pub(crate) struct Function {
     pub(crate) signature: Signature,
     /// The name as a text: `type` for `r#type`.
     pub(crate) name: String,
-    /// What the future gives, if the function is not `async` but returns one.
+    /// The output of the future, if the function is not `async` but returns one.
     awaited: Option<Type>,
     pub(crate) returns: Returns,
 }
@@ -74,7 +74,7 @@ impl Parse for Annotated {
 }
 
 impl Annotated {
-    /// Leaves aside that the function returns a future, if it does.
+    /// Ignores that the function returns a future.
     pub(crate) fn measure_the_call(&mut self) {
         self.function.awaited = None;
         self.function.returns = Returns::Value;
@@ -94,8 +94,8 @@ impl Function {
         quote!(#(#attributes)* #visibility #default #signature)
     }
 
-    /// The head of a function that returns the future itself, so that the future need not hold the
-    /// arguments twice; `None` where that could be told from the outside, or saves nothing.
+    /// The head of a function that returns the future itself, so that the future does not store the
+    /// arguments twice. `None` if callers could notice it, or if it saves nothing.
     pub(crate) fn head_without_async(
         &self,
         output: &Output,
@@ -113,7 +113,7 @@ impl Function {
                 }
                 FnArg::Typed(PatType { attrs, pat, ty, .. }) => {
                     is_large |= !is_word_sized(ty);
-                    // Others may be dropped at the call and not with the future.
+                    // Other arguments may be dropped at the call, and not with the future.
                     attrs.is_empty()
                         && matches!(&**pat, Pat::Ident(PatIdent { attrs, by_ref: None, ident, subpat: None, .. })
                         if attrs.is_empty() && is_kept(ident))
@@ -131,14 +131,14 @@ impl Function {
         signature.asyncness = None;
         signature.output = ReturnType::Default;
         let where_clause = signature.generics.where_clause.take();
-        // Our edition is that in which such a type borrows whatever an `async fn` does.
+        // In this crate's edition, such a type borrows the same as an `async fn`.
         let future =
             quote_spanned!(hidden(*from)=> -> impl ::core::future::Future<Output = #tokens);
         let end = quote_spanned!(hidden(*to)=> >);
         Some(quote!(#(#attributes)* #visibility #default #signature #future #end #where_clause))
     }
 
-    /// Where it says that the body is nothing but assembler, which no call may precede.
+    /// The span of `naked`: the body is only assembler, which no call may precede.
     pub(crate) fn naked(&self) -> Option<Span> {
         self.attributes.iter().find_map(|attribute| match &attribute.meta {
             Meta::Path(path) if path.is_ident("naked") => Some(path.span()),
@@ -148,12 +148,12 @@ impl Function {
         })
     }
 
-    /// Whether the body is awaited, or what it returns.
+    /// Whether the body, or its result, is awaited.
     pub(crate) const fn is_async(&self) -> bool {
         self.signature.asyncness.is_some() || self.awaited.is_some() || self.returns.is_measured()
     }
 
-    /// The type that stands behind the arrow.
+    /// The type after the arrow.
     pub(crate) fn declared(&self) -> Option<&Type> {
         match &self.signature.output {
             ReturnType::Type(_, output) => Some(output),
@@ -161,12 +161,12 @@ impl Function {
         }
     }
 
-    /// Whether it is declared so.
+    /// Whether its return type is `!`.
     pub(crate) fn never_returns(&self) -> bool {
         matches!(self.returned(), Some(Type::Never(_)))
     }
 
-    /// What the body gives, unless that is nothing or never.
+    /// The type of the body's value, unless it is `()` or `!`.
     pub(crate) fn output(&self) -> Option<&Type> {
         match self.returned()? {
             Type::Never(_) => None,
@@ -175,7 +175,7 @@ impl Function {
         }
     }
 
-    /// What it says that the body gives. A `$type:ty` of a macro comes in a group.
+    /// The declared type of the body's value. A `$type:ty` of a macro is inside a group.
     fn returned(&self) -> Option<&Type> {
         let mut returned = match (&self.awaited, &self.signature.output) {
             (Some(awaited), _) => awaited,
@@ -190,13 +190,13 @@ impl Function {
         Some(returned)
     }
 
-    /// What the arguments bind, from the first to the last.
+    /// The variables that the arguments bind, in order.
     pub(crate) fn bindings(&self) -> Vec<Ident> {
         let mut bindings = Vec::new();
         for argument in &self.signature.inputs {
             match argument {
                 FnArg::Receiver(receiver) => bindings.push(Ident::from(receiver.self_token)),
-                // One that `cfg` may take away cannot be named.
+                // An argument that `cfg` may remove cannot be named.
                 FnArg::Typed(typed) if typed.attrs.iter().any(is_conditional) => {}
                 FnArg::Typed(typed) => bound(&typed.pat, &mut bindings),
             }
@@ -232,7 +232,7 @@ impl Output {
     }
 }
 
-/// Whether it takes no more room than a reference to it, by its name.
+/// Whether it is no larger than a reference to it, judging by its name.
 fn is_word_sized(of: &Type) -> bool {
     const WORDS: [&str; 16] = [
         "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
@@ -247,8 +247,8 @@ fn is_word_sized(of: &Type) -> bool {
     }
 }
 
-/// Whether an attribute means the same on an `async fn` and on one that returns a future. One of
-/// ours does; of those that are unknown here, some insist on `async`.
+/// Whether an attribute means the same on an `async fn` and on a function that returns a future.
+/// Those of this crate do; some unknown ones require `async`.
 fn is_blind_to_async(attribute: &Attribute) -> bool {
     const KNOWN: [&str; 12] = [
         "allow",
@@ -270,7 +270,7 @@ fn is_blind_to_async(attribute: &Attribute) -> bool {
     let is_known =
         |word: &Option<String>| word.as_ref().is_some_and(|word| KNOWN.contains(&word.as_str()));
     is_known(&last) || first.is_some_and(|first| first == "rustfmt")
-        // Clippy sees another function.
+        // Clippy gets another function.
         || matches!(&attribute.meta, Meta::List(list) if list.path.is_ident("cfg_attr")
             && matches!(list.tokens.clone().into_iter().next(),
                 Some(TokenTree::Ident(word)) if word == "clippy"))
@@ -295,7 +295,7 @@ fn bound(pattern: &Pat, into: &mut Vec<Ident>) {
         Pat::Struct(pattern) => pattern.fields.iter().for_each(|field| bound(&field.pat, into)),
         Pat::Tuple(pattern) => pattern.elems.iter().for_each(|pattern| bound(pattern, into)),
         Pat::TupleStruct(pattern) => pattern.elems.iter().for_each(|pattern| bound(pattern, into)),
-        // Every case of an or-pattern binds the same.
+        // Every case of an or-pattern binds the same variables.
         Pat::Or(pattern) => pattern.cases.iter().take(1).for_each(|pattern| bound(pattern, into)),
         _ => {}
     }

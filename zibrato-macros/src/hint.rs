@@ -1,4 +1,4 @@
-//! What may have been meant by arguments that are none, and how the compiler is told of mistakes.
+//! Suggestions for invalid arguments, and compile errors as tokens.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -8,7 +8,7 @@ use syn::{Error, Lit};
 use crate::args::Known;
 use crate::known;
 
-/// Says how a literal is written that stands without its name.
+/// The error for a literal without a name.
 pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
     let Ok(lit) = input.parse::<Lit>() else { return input.error("expected an argument") };
     let takes_value = known.iter().any(|row| row.word == "value");
@@ -22,18 +22,18 @@ pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
     Error::new(lit.span(), format!("arguments are named: write `{instead}`"))
 }
 
-/// Where arguments may be that are unknown where they stand.
+/// The macros that may have an argument that is unknown here.
 const HOMES: [(&str, &[Known]); 3] = [
     ("`#[count_me]`", known::COUNT_ME),
     ("`#[time_me]`", known::TIME_ME),
     ("`gauge!`", known::GAUGE),
 ];
 
-/// Says where the argument belongs, or which one may have been meant.
+/// The error for an unknown argument: where it belongs, or which one is probably meant.
 pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
     let typed = word.to_string();
     let is_attribute = known.iter().any(|row| row.word == "level");
-    // A level, a name or a value has a place of its own in `count!` and the like.
+    // `count!` and the like have positional arguments for level, name and value.
     let is_elsewhere = |row: &Known| match row.word {
         "level" | "name" => false,
         "value" => is_attribute && typed == row.word,
@@ -47,7 +47,7 @@ pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
     let known = || known.iter().filter(|row| row.word != "skip" && !row.word.starts_with('_'));
     let near = known().min_by_key(|row| distance(&typed, row.word));
     let hint = match near {
-        // Half of the letters may be wrong, but not if there are two.
+        // At most half of the letters may be wrong, and not both of two.
         Some(row) if distance(&typed, row.word) <= (row.word.len() / 2).min(row.word.len() - 2) => {
             format!("did you mean `{}`?", row.word)
         }
@@ -59,10 +59,10 @@ pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
     Error::new(word.span(), format!("unknown argument `{typed}`; {hint}"))
 }
 
-/// The tokens that make the compiler say so, under the tokens that are wrong.
+/// The tokens that make the compiler report the error at the wrong tokens.
 ///
-/// With the place of those tokens comes their edition. `::std` is the standard library in each,
-/// where `::core`, which `syn` writes, is unknown to that of 2015.
+/// The spans include the edition. `::std` exists in every edition; `::core`, which `syn` writes,
+/// does not exist in 2015.
 pub(crate) fn refusal(error: &Error) -> TokenStream {
     error.to_compile_error().into_iter().map(from_std).collect()
 }
@@ -74,7 +74,7 @@ fn from_std(token: TokenTree) -> TokenTree {
     }
 }
 
-/// How many letters have to be put in, taken out or replaced to make one word of the other.
+/// The Levenshtein distance of two words.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();

@@ -1,5 +1,4 @@
-//! The arguments that each macro knows: one row each, with its word, how it is written, and what
-//! reads it.
+//! The arguments of each macro: one row each, with word, syntax and parser.
 
 use syn::{Error, LitBool};
 
@@ -24,7 +23,7 @@ const CALL_ALONE: Known = Known {
         Ok(())
     }),
 };
-/// Not for users: an attribute on a block says it to those in it.
+/// Internal: an attribute on a block gives it to those inside.
 const CALLED: Known = Known {
     word: "__called",
     example: "__called = \"Type.method\"",
@@ -102,7 +101,7 @@ const VALUE: Known = Known {
     }),
 };
 
-/// What `#[count_me]` knows.
+/// The arguments of `#[count_me]`.
 pub(crate) const COUNT_ME: &[Known] = &[
     LEVEL,
     NAME,
@@ -122,7 +121,7 @@ pub(crate) const COUNT_ME: &[Known] = &[
     SKIP,
     CALLED,
 ];
-/// What `#[time_me]` knows.
+/// The arguments of `#[time_me]`.
 pub(crate) const TIME_ME: &[Known] = &[
     LEVEL,
     NAME,
@@ -143,7 +142,7 @@ pub(crate) const TIME_ME: &[Known] = &[
     SKIP,
     CALLED,
 ];
-/// What may follow the positional arguments of `count!` and `time!`.
+/// The arguments after the positional ones of `count!` and `time!`.
 pub(crate) const CALL: &[Known] = &[SOURCE, TAGS, CRATE];
-/// What may follow those of `gauge!`.
+/// The arguments after the positional ones of `gauge!`.
 pub(crate) const GAUGE: &[Known] = &[SOURCE, TAGS, EACH, CRATE];

@@ -1,4 +1,4 @@
-//! The attributes and macros of [zibrato](https://docs.rs/zibrato), which passes them on.
+//! The attributes and macros of [zibrato](https://docs.rs/zibrato), which re-exports them.
 //!
 //! They are documented there, with examples that run: this crate is built first and knows nothing
 //! of the instrument. `parse` and `call` read the arguments, `function` and `body` the function; `check`
@@ -49,39 +49,39 @@ pub fn time_me(args: TokenStream, item: TokenStream) -> TokenStream {
     attribute("time_me", known::TIME_ME, measure::timed, args.into(), item.into()).into()
 }
 
-/// Gives the variants of an enum names that a tag can have as its values.
+/// Derives `TagValue`: gives the variants of an enum names, for the values of a tag.
 #[proc_macro_derive(TagValue, attributes(tag))]
 pub fn tag_value(item: TokenStream) -> TokenStream {
     derive::tag_value(item.into()).into()
 }
 
-/// The item that stands between the parentheses, in place of the one below.
+/// Replaces the item below by the item in parentheses.
 ///
-/// Generated code alone uses it: see `lint`.
+/// Only generated code uses it: see `lint`.
 #[proc_macro_attribute]
 pub fn linted(args: TokenStream, _: TokenStream) -> TokenStream {
     args
 }
 
-/// Counts at this place.
+/// Adds to a counter.
 #[proc_macro]
 pub fn count(input: TokenStream) -> TokenStream {
     call::count(input.into()).into()
 }
 
-/// Reads a gauge at this place.
+/// Sets a gauge.
 #[proc_macro]
 pub fn gauge(input: TokenStream) -> TokenStream {
     call::gauge(input.into()).into()
 }
 
-/// Times an expression, or what is left of a scope.
+/// Times an expression, or the rest of a scope.
 #[proc_macro]
 pub fn time(input: TokenStream) -> TokenStream {
     call::time(input.into()).into()
 }
 
-/// Reads, checks and expands; after a mistake, all that was found and the item as it came.
+/// Parses, checks and expands. If there are mistakes, returns all errors and the unchanged item.
 fn attribute(
     word: &'static str,
     known: &[Known],
@@ -105,7 +105,7 @@ fn attribute(
     lint::instead(krate.as_ref(), &linted, &measured)
 }
 
-/// Reads the arguments.
+/// Parses the arguments.
 fn read(args: proc_macro2::TokenStream, known: &[Known], errors: &mut Vec<syn::Error>) -> Args {
     let parse = |input: ParseStream<'_>| Ok(parse::attribute(input, known, errors));
     parse.parse2(args).unwrap_or_else(|error| {
@@ -114,7 +114,7 @@ fn read(args: proc_macro2::TokenStream, known: &[Known], errors: &mut Vec<syn::E
     })
 }
 
-/// The item as `expand` writes it, or as it came.
+/// The item as `expand` writes it, or unchanged.
 fn written(
     word: &'static str,
     expand: Expand,
@@ -124,7 +124,7 @@ fn written(
 ) -> proc_macro2::TokenStream {
     match block::block(item) {
         Some(block) => {
-            // After a mistake, what its functions say to the block still has to go.
+            // Even after a mistake, `skip` attributes of its functions must be removed.
             let expand = if errors.is_empty() { expand } else { measure::unmeasured };
             Measure { word, args, expand }.block(&block, errors)
         }
@@ -132,7 +132,7 @@ fn written(
     }
 }
 
-/// The function measured, if it can be.
+/// The measured function, if it can be measured.
 fn function(
     word: &str,
     expand: Expand,

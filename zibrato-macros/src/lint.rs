@@ -1,9 +1,9 @@
-//! What Clippy is shown: the function as it was written.
+//! The function for Clippy: as it was written.
 //!
-//! Many of its lints look at how a body is built. One that is wrapped in a closure no longer looks
-//! as its author wrote it: some lints fire that did not, and some that `expect` waits for are
-//! silent. So under `cfg(clippy)` the measured item is replaced by the original. Nothing runs there,
-//! and nothing is left to be hidden with `allow`, which would be an error below a `forbid`.
+//! Many lints depend on the structure of a body. In a body that is wrapped in a closure, some lints
+//! fire that would not in the original, and some that `expect` waits for do not. So under
+//! `cfg(clippy)` the measured item is replaced by the original. Nothing runs in such a build, and
+//! no `allow` is needed, which would be an error under a `forbid`.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -19,7 +19,7 @@ use crate::spans::{here, private};
 use crate::tags::Tag;
 use crate::text::Text;
 
-/// `measured`, in whose place Clippy sees `linted`.
+/// `measured`, which Clippy sees as `linted`.
 pub(crate) fn instead(
     krate: Option<&Path>,
     linted: &TokenStream,
@@ -30,7 +30,7 @@ pub(crate) fn instead(
     quote!(#attribute #measured)
 }
 
-/// What writes the function that Clippy sees.
+/// The writer of the function that Clippy sees.
 pub(crate) fn form(word: &str) -> Expand {
     if word == "count_me" { counted } else { timed }
 }
@@ -48,8 +48,8 @@ fn timed(function: &Function, body: &Body, args: &Args) -> TokenStream {
     })
 }
 
-/// The function as it is, unless its arguments use what nothing else may use: then with `first` in
-/// front, so that no variable or constant is called unused.
+/// The unchanged function. If the attribute's arguments use variables or constants, `first` is put
+/// in front, so that they are not reported as unused.
 fn shown(
     function: &Function,
     body: &Body,

@@ -1,4 +1,4 @@
-//! Where something is recorded, as it is written into the static of a call site.
+//! The metadata of a call site, as it is written into its static.
 
 use syn::Path;
 
@@ -7,7 +7,7 @@ use crate::function::Function;
 use crate::tags::Tag;
 use crate::text::Text;
 
-/// Which constructor makes the site.
+/// The constructor of the site.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Counter,
@@ -15,22 +15,22 @@ pub(crate) enum Kind {
     Each,
     Gauge,
     InFlight,
-    /// A timer that times one call of so many.
+    /// A timer that times one call in this number.
     Sampled(u32),
     Timer,
 }
 
-/// Where something is recorded, as it is written into the static.
+/// The metadata of a call site.
 pub(crate) struct Place<'a> {
     pub(crate) kind: Kind,
     pub(crate) level: Option<&'a Text>,
     pub(crate) name: Option<&'a Text>,
     pub(crate) source: Option<&'a Text>,
-    /// What is put behind the name, given or not.
+    /// The suffix of the name.
     pub(crate) ending: &'static str,
     pub(crate) tag: Option<(&'static str, &'a str)>,
     pub(crate) tags: &'a [Tag],
-    /// What the site is called by where it has no name; empty for macros, whose sites have one.
+    /// The default name of the site; empty for macros, whose sites always have a name.
     pub(crate) function: &'a str,
     pub(crate) krate: Option<&'a Path>,
 }

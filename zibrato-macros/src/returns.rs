@@ -1,4 +1,4 @@
-//! Whether a function returns a future, as far as its return type tells.
+//! Decides whether a function returns a future, from its return type.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::{
@@ -9,35 +9,35 @@ use syn::{
 use crate::erase::erase_impl_trait;
 use crate::spans::is_mentioned;
 
-/// What the return type says.
+/// The result.
 #[derive(Clone, Copy)]
 pub(crate) enum Returns {
-    /// No future, or nothing that could be measured as one.
+    /// Not a future, or one that cannot be measured.
     Value,
     /// `impl Future`.
     Future,
-    /// `Pin<Box<dyn Future>>`, or an alias of it that is known by its name.
+    /// `Pin<Box<dyn Future>>`, or a well-known alias of it.
     Pinned,
     /// `Box<dyn Future + Unpin>`.
     Boxed,
-    /// A type that may be a future, of a function that looks as if it made one: the compiler
+    /// A type that may be a future, of a function whose body seems to create one: the compiler
     /// decides.
     Perhaps,
-    /// A type that may be a future: where it is not measured, the compiler warns.
+    /// A type that may be a future: the compiler warns if it is one, because it is not measured.
     Unlikely,
-    /// A future that is more than a future, such as `impl FusedFuture`, or one inside another type:
-    /// the call alone is measured, and the compiler warns.
+    /// A future with further traits, such as `impl FusedFuture`, or one inside another type: only
+    /// the call is measured, and the compiler warns.
     Unwrappable,
 }
 
-/// Traits of futures that what is put around a future has as well.
+/// Traits of futures that the wrapper of a future implements too.
 const FUTURES: [&str; 3] = ["Future", "IntoFuture", "TryFuture"];
 
-/// Traits that it has if the future has them.
+/// Traits that it implements if the future does.
 const KEPT: [&str; 6] = ["RefUnwindSafe", "Send", "Sized", "Sync", "Unpin", "UnwindSafe"];
 
-/// Types that are no futures, by their last word; so is whatever ends in `Result`. What is behind a
-/// `JoinHandle` runs whether that is polled or not.
+/// Types that are not futures, by their last word; names that end in `Result` are not either. The
+/// task of a `JoinHandle` runs whether the handle is polled or not.
 const VALUES: [&str; 38] = [
     "Arc",
     "BTreeMap",
@@ -80,7 +80,7 @@ const VALUES: [&str; 38] = [
 ];
 
 impl Returns {
-    /// Looks at the return type, and where that does not tell, at the body.
+    /// Checks the return type and, if that is inconclusive, the body.
     pub(crate) fn of(signature: &Signature, output: &Type, body: &TokenStream) -> Self {
         match output {
             Type::Group(group) => Self::of(signature, &group.elem, body),
@@ -88,10 +88,11 @@ impl Returns {
             Type::Path(path) => match boxed(path) {
                 Some(boxed) => boxed,
                 None if holds_future(output) => Self::Unwrappable,
-                // Of a type that is partly hidden, the compiler knows too little in time.
+                // The compiler does not know a partly hidden type in time.
                 None if is_value(signature, path) || !erase_impl_trait(output).1 => Self::Value,
                 None if looks_like_future(path, body) => Self::Perhaps,
-                // The check has a return in it, so that nobody would see that this has none.
+                // The check contains a `return`, so the compiler would not notice that the function
+                // never returns.
                 None if is_mentioned(&signature.ident, body.clone()) => Self::Value,
                 None => Self::Unlikely,
             },
@@ -101,7 +102,7 @@ impl Returns {
         }
     }
 
-    /// Whether what is returned is measured as a future.
+    /// Whether the returned value is measured as a future.
     pub(crate) const fn is_measured(self) -> bool {
         match self {
             Self::Future | Self::Pinned | Self::Boxed | Self::Perhaps => true,
@@ -109,12 +110,12 @@ impl Returns {
         }
     }
 
-    /// Whether the compiler has to look, if nothing else does.
+    /// Whether the compiler has to check.
     pub(crate) const fn is_unlikely(self) -> bool {
         matches!(self, Self::Unlikely)
     }
 
-    /// Whether that is said by the type.
+    /// Whether the type is certainly a future.
     pub(crate) const fn is_future(self) -> bool {
         match self {
             Self::Future | Self::Pinned | Self::Boxed => true,
@@ -122,7 +123,7 @@ impl Returns {
         }
     }
 
-    /// Whether the type says that there is a future which is not measured.
+    /// Whether the type contains a future that is not measured.
     pub(crate) const fn is_unwrappable(self) -> bool {
         matches!(self, Self::Unwrappable)
     }
@@ -139,7 +140,7 @@ fn boxed(path: &TypePath) -> Option<Returns> {
             let inner = inner.path.segments.last().filter(|inner| inner.ident == "Box")?;
             types(&inner.arguments).any(is_future).then_some(Returns::Pinned)
         }
-        // Any other has to be pinned before it is a future.
+        // Any other box must be pinned to be a future.
         "Box" if arguments.any(|of| is_future(of) && is_unpin(of)) => Some(Returns::Boxed),
         _ => None,
     }
@@ -161,7 +162,7 @@ fn looks_like_future(path: &TypePath, body: &TokenStream) -> bool {
     last.is_some_and(|last| says_so(&last.ident.to_string())) || makes_future(body.clone())
 }
 
-/// Whether there is a word in the code that makes a future.
+/// Whether the code contains a word that creates a future.
 fn makes_future(code: TokenStream) -> bool {
     code.into_iter().any(|token| match token {
         TokenTree::Ident(word) => {
@@ -172,8 +173,8 @@ fn makes_future(code: TokenStream) -> bool {
     })
 }
 
-/// Whether it is an `impl` or `dyn` of a future and of nothing that is lost when another future is
-/// put around it, by the names of the traits.
+/// Whether it is an `impl` or `dyn` of a future without traits that a wrapper would lose, judging
+/// by the names of the traits.
 fn is_future(of: &Type) -> bool {
     let mut names = bounds(of).filter_map(trait_name);
     let is_kept = |name: &String| FUTURES.contains(&name.as_str()) || KEPT.contains(&name.as_str());
@@ -186,7 +187,7 @@ fn is_unpin(of: &Type) -> bool {
     bounds(of).filter_map(trait_name).any(|name| name == "Unpin")
 }
 
-/// The bounds of an `impl` or `dyn`; of other types, none.
+/// The bounds of an `impl` or `dyn`; none for other types.
 fn bounds(of: &Type) -> impl Iterator<Item = &TypeParamBound> + Clone {
     let bounds = match of {
         Type::ImplTrait(of) => Some(&of.bounds),
@@ -196,13 +197,13 @@ fn bounds(of: &Type) -> impl Iterator<Item = &TypeParamBound> + Clone {
     bounds.into_iter().flatten()
 }
 
-/// The last word of a trait; other bounds have none.
+/// The last word of a trait; `None` for other bounds.
 fn trait_name(bound: &TypeParamBound) -> Option<String> {
     let TypeParamBound::Trait(bound) = bound else { return None };
     bound.path.segments.last().map(|last| last.ident.to_string())
 }
 
-/// Whether it is `IntoFuture<IntoFuture = ..>`, which says what type the future has.
+/// Whether it is `IntoFuture<IntoFuture = ..>`, which fixes the type of the future.
 fn names_into_future(bound: &TypeParamBound) -> bool {
     let TypeParamBound::Trait(bound) = bound else { return false };
     let arguments = bound.path.segments.last().and_then(|last| angles(&last.arguments));
@@ -211,14 +212,14 @@ fn names_into_future(bound: &TypeParamBound) -> bool {
     )
 }
 
-/// Whether there is a future in it, by the names of traits and types. What a closure or an iterator
-/// gives is made later, by other calls.
+/// Whether it contains a future, judging by the names of traits and types. Values of closures and
+/// iterators are created later, by other calls.
 fn holds_future(of: &Type) -> bool {
     match of {
         Type::Array(array) => holds_future(&array.elem),
         Type::Group(group) => holds_future(&group.elem),
         Type::Paren(paren) => holds_future(&paren.elem),
-        // Nobody can poll what is behind any other reference.
+        // A future behind any other reference cannot be polled.
         Type::Reference(reference) => {
             reference.mutability.is_some() && holds_future(&reference.elem)
         }
@@ -236,7 +237,7 @@ fn holds_future(of: &Type) -> bool {
     }
 }
 
-/// What a future of this type gives when it is done; `_` if that cannot be seen.
+/// The output of a future of this type; `_` if it is not visible.
 pub(crate) fn output(future: &Type) -> Type {
     found(future).unwrap_or_else(|| {
         Type::Infer(TypeInfer {

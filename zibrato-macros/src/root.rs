@@ -1,9 +1,9 @@
-//! Where the `zibrato` crate is, seen from the crate that is being compiled.
+//! Finds the `zibrato` crate from the crate that is being compiled.
 //!
-//! What the macros write begins with `::zibrato`, unless `crate = path` gives another path. In a
-//! crate that renames zibrato, or has it from another crate, that path does not exist, and the
-//! compiler's error would not say what to do. The arguments of the compiler list the crates that
-//! exist, so this module looks for `zibrato` there.
+//! Generated code begins with `::zibrato`, unless `crate = path` gives another path. In a crate
+//! that renames zibrato, or uses a re-export, that path does not exist, and the compiler's error
+//! would not say what to do. The arguments of the compiler list all crates, so this module looks
+//! for `zibrato` there.
 
 use proc_macro2::Span;
 use std::fs;
@@ -26,17 +26,17 @@ pub(crate) fn missing(example: impl Fn(&str) -> String) -> Option<Error> {
     Some(Error::new(Span::call_site(), message))
 }
 
-/// What takes the place of `::zibrato`.
+/// The replacement of `::zibrato`.
 #[derive(Debug, PartialEq)]
 enum Known {
     /// The same crate under another name.
     Renamed(String),
-    /// Perhaps an item of another crate.
+    /// Possibly an item of another crate.
     Elsewhere,
 }
 
-/// Looks for `zibrato` among the arguments of the compiler. `None` if it is there, and also if the
-/// arguments are not those of a compiler, or do not tell.
+/// Looks for `zibrato` among the arguments of the compiler. `None` if it exists, or if the
+/// arguments are inconclusive.
 fn known_as(args: &[String], read: impl Fn(&str) -> Option<String>) -> Option<Known> {
     // `@file` holds more arguments.
     if args.iter().skip(1).any(|arg| arg.starts_with('@')) {

@@ -1,7 +1,7 @@
-//! What an attribute measures around a call, beyond that it happened: as words, as typed values.
+//! The arguments of an attribute about outcomes, slow calls, polls and the like, as typed values.
 //!
-//! `words` reads them, `check` says which do not go together or not with the function, `expand`
-//! writes what they become, and `around` puts the body into it.
+//! `words` parses them, `check` reports invalid combinations, `expand` generates the code, and
+//! `around` puts the body into it.
 
 mod around;
 mod check;
@@ -18,7 +18,7 @@ pub(crate) use check::check;
 pub(crate) use expand::{counted, timed};
 pub(crate) use words::{BUSY, CANCELLED, ERR, IN_FLIGHT, OK, OUTCOMES, PANIC, POLLS, SAMPLE, SLOW};
 
-/// What was asked for; the spans are those of the words.
+/// The arguments that were given; the spans are those of the words.
 #[derive(Default)]
 pub(crate) struct Scope {
     outcomes: Option<Span>,
@@ -33,14 +33,14 @@ pub(crate) struct Scope {
     polls: Option<Span>,
 }
 
-/// An outcome that was named.
+/// An outcome that was given.
 struct Outcome {
     span: Span,
     level: Option<Text>,
 }
 
 struct Slow {
-    /// The time as it was written.
+    /// The original text of the time.
     text: String,
     seconds: f64,
     level: Option<Text>,
@@ -52,7 +52,7 @@ struct Sample {
 }
 
 impl Scope {
-    /// Whether nothing was asked for that a plain attribute does not do.
+    /// Whether no such argument was given.
     pub(crate) fn is_plain(&self) -> bool {
         self.split().is_none()
             && self.slow.is_none()
@@ -62,19 +62,19 @@ impl Scope {
             && self.polls.is_none()
     }
 
-    /// Where it says that the result has to be an outcome.
+    /// The span of the argument that requires an `Outcome`.
     pub(crate) fn err(&self) -> Option<Span> {
         self.err.as_ref().map(|err| err.span)
     }
 
-    /// The levels that were given to outcomes and to slow calls.
+    /// The levels of outcomes and slow calls.
     pub(crate) fn levels(&self) -> impl Iterator<Item = &Text> {
         let outcomes = [&self.ok, &self.err, &self.panic, &self.cancelled];
         let outcomes = outcomes.into_iter().flatten().filter_map(|outcome| outcome.level.as_ref());
         outcomes.chain(self.slow.as_ref().and_then(|slow| slow.level.as_ref()))
     }
 
-    /// The word that tells the outcomes apart, if any does.
+    /// The argument that distinguishes outcomes, if there is one.
     fn split(&self) -> Option<(&'static str, Span)> {
         let span = |outcome: &Option<Outcome>| outcome.as_ref().map(|outcome| outcome.span);
         let words = [

@@ -8,10 +8,10 @@ use syn::{Error, Expr, Ident, Lit, LitStr, Path, Token};
 
 use crate::text::{self, Text, What};
 
-/// The most tags of one place.
+/// Maximum number of tags.
 const MAX_TAGS: usize = 50;
 
-/// The most tags of one place whose values are known only at the call.
+/// Maximum number of tags whose values are known only at the call.
 const MAX_CHOSEN: usize = 4;
 
 /// How `tags` is written.

@@ -6,7 +6,7 @@ use zibrato::wire::Endpoint;
 
 /// What to do about a broker that is not there.
 pub(super) const NOT_HEARD: &str =
-    "the broker is not heard; start it, or give its address with --host and --port";
+    "nothing arrives from the broker; start it, or give its address with --host and --port";
 
 /// One of the endpoints of a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]

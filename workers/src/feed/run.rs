@@ -294,7 +294,8 @@ impl FeedLoop {
             let windows = some(self.queued.saturating_sub(self.progress.delivered().windows));
             let Offsets { committed: after, end, .. } = self.feed.offsets();
             let behind = after.and_then(|after| some(end.saturating_sub(after)));
-            let what = "the journal holds what is not delivered; start again and it goes on";
+            let what = "windows that are not delivered stay in the journal; the worker delivers \
+                        them after its next start";
             tracing::info!(event = "kept", windows, after, behind, what);
         }
     }

@@ -64,8 +64,8 @@ impl FoldCounts {
         self.entries += window.folded() - before;
         let collapsed = window.collapsed() - collapsed;
         if collapsed > 0 {
-            let why = "timers span a range that no clock measures; their shortest readings count as \
-                       longer ones";
+            let why = "a timer has a range too wide for its buckets; its shortest readings were \
+                       merged into longer ones";
             self.refuse("wide", collapsed, why);
         }
     }

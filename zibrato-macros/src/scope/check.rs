@@ -1,4 +1,4 @@
-//! Which words do not go together, or not with the function that they stand on.
+//! Checks for invalid combinations of arguments, with each other and with the function.
 
 use proc_macro2::Span;
 use syn::Error;
@@ -8,7 +8,7 @@ use crate::args::Args;
 use crate::check;
 use crate::function::Function;
 
-/// Says why the function cannot be measured like this, if so.
+/// Reports why the function cannot be measured with these arguments.
 pub(crate) fn check(function: &Function, args: &Args, errors: &mut Vec<Error>) {
     let scope = &args.scope;
     together(scope, args, errors);
@@ -51,7 +51,7 @@ fn together(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     }
 }
 
-/// What is evaluated at each call has to stand in one place only.
+/// An expression that is evaluated at each call must be used only once.
 fn several(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     let word = scope.split().map(|(word, _)| word);
     let word = word.or(scope.slow.as_ref().map(|_| "slow"));
@@ -80,7 +80,7 @@ fn several(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     }
 }
 
-/// Names that are made of the one that is given must be possible too.
+/// Names with a suffix must be valid too.
 fn names(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     let Some(name) = args.name.as_ref().and_then(|name| name.literal()) else { return };
     let longer = [(scope.in_flight, ".in_flight"), (scope.polls, ".polls")];

@@ -1,6 +1,6 @@
-//! Times as they are written: `250ms`, `1.5s`.
+//! Parses durations such as `250ms` and `1.5s`.
 
-/// The units, by how many nanoseconds they have; the first is the one to suggest.
+/// The units with their nanoseconds; the first one is suggested.
 const UNITS: [(&str, u64); 6] = [
     ("ms", 1_000_000),
     ("s", 1_000_000_000),
@@ -10,11 +10,10 @@ const UNITS: [(&str, u64); 6] = [
     ("min", 60_000_000_000),
 ];
 
-/// A day: what is slower than that is no call.
+/// A day; no call takes longer.
 const LONGEST: u64 = 86_400_000_000_000;
 
-/// The seconds that `text` stands for, or what is wrong with it, in the words that follow "this
-/// time …".
+/// The value of `text` in seconds, or its problem as a predicate, to follow "this time …".
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
@@ -49,7 +48,7 @@ fn exactly(number: &str, unit: u64) -> Result<u64, String> {
     if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
         return Err(odd());
     }
-    // Saturated, it is still longer than a day.
+    // A saturated value is still longer than a day.
     let mut all = whole.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(unit);
     let mut place = unit;
     for digit in fraction.bytes().map(|byte| u64::from(byte - b'0')) {

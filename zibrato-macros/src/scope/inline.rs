@@ -1,9 +1,9 @@
-//! Bodies that need no closure to be measured, and functions in which there can be none.
+//! Bodies that can be measured without a closure, and functions that cannot have one.
 //!
-//! A closure repeats the bounds of the function that it is in. Where those give an associated type
-//! of one parameter twice, as in `T: IntoIterator<Item = U> + IntoIterator<Item = X>`, the compiler
-//! cannot decide between the two and refuses every closure (E0284). A body that can be left only at
-//! its end may then stand where the closure would be called.
+//! A closure repeats the bounds of its function. If these give an associated type of one parameter
+//! twice, as in `T: IntoIterator<Item = U> + IntoIterator<Item = X>`, the compiler cannot decide
+//! between the two and rejects every closure (E0284). A body that can be left only at its end can
+//! then replace the call of the closure.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -11,7 +11,7 @@ use syn::{
     GenericArgument, GenericParam, PathArguments, Signature, TypeParamBound, WherePredicate,
 };
 
-/// Whether the function can have no closure in it, and its body needs none.
+/// Whether the function cannot contain a closure, and its body needs none.
 pub(super) fn is_needed(signature: &Signature, body: &TokenStream) -> bool {
     binds_twice(signature) && ends_at_its_end(body)
 }
@@ -60,8 +60,8 @@ fn associated(bound: &TypeParamBound) -> Vec<String> {
     names.collect()
 }
 
-/// Whether nothing in the code can leave it early: no `return`, no `?`, and no macro that may hide
-/// either.
+/// Whether the code cannot be left early: it has no `return`, no `?`, and no macro call that may
+/// contain one.
 fn ends_at_its_end(code: &TokenStream) -> bool {
     let tokens: Vec<_> = code.clone().into_iter().collect();
     let is_macro = |at: usize| match tokens.get(at..at + 3) {

@@ -1,4 +1,4 @@
-//! The words that say what is measured around a call, one row each.
+//! The arguments about outcomes, slow calls, polls and the like, one row each.
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
@@ -10,7 +10,7 @@ use super::{Outcome, Sample, Slow, duration};
 use crate::args::{Known, Read};
 use crate::text::{self, Text, What, bare};
 
-/// At most one call of so many is timed.
+/// The maximum of `sample`.
 const MAX_SAMPLE: u32 = 1_000_000;
 
 pub(crate) const BUSY: Known = Known {

@@ -188,7 +188,9 @@ impl Directory {
     ) -> Result<LockedFolder, String> {
         match read_id(&self.path) {
             None => return Err(why.to_owned()),
-            Some(id) if id != self.id => return Err(format!("{why}; another journal is there")),
+            Some(id) if id != self.id => {
+                return Err(format!("{why}; another journal is in its place"));
+            }
             Some(_) => {}
         }
         let folder = LockedFolder::open(&self.path).map_err(|error| error.to_string())?;

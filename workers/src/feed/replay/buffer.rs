@@ -43,12 +43,12 @@ impl ReplayBuffer {
     fn compare(&mut self, before: Position, next: Position) {
         if before.journal != next.journal {
             if self.at_end {
-                let why = "the broker started a new journal; everything known of the previous one \
+                let why = "the broker started a new journal; every known batch of the previous one \
                            had been read";
                 tracing::warn!(event = "journal_changed", why);
             } else {
-                let why = "the broker started a new journal; what had not been read of the previous \
-                           one is lost";
+                let why = "the broker started a new journal; batches of the previous one that were \
+                           not read are lost";
                 tracing::error!(event = "journal_changed", why);
             }
         } else if next.offset < before.offset {
