@@ -54,7 +54,8 @@ impl ReplayFeed {
 
     fn batches(&mut self, head: &Fetched, batches: Vec<zmq::Message>, now: Instant) {
         self.end = head.end;
-        if self.keeping {
+        // An answer to no fetch would replace batches that are not taken yet.
+        if self.keeping || !self.buffer.is_empty() {
             return;
         }
         if head.forgotten {

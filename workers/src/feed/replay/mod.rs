@@ -140,7 +140,7 @@ impl ReplayFeed {
                 "the broker publishes, but its journal port {endpoint} does not answer"
             ));
         }
-        self.ask(now, hold);
+        self.ask(now, hold || !self.buffer.is_empty());
         self.look(now);
         if self.events.is_empty() && (hold || self.buffer.is_empty()) {
             self.wait(wait, hold);
