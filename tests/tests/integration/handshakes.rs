@@ -103,8 +103,8 @@ impl Random {
         (self.0 % end as u64) as usize
     }
 
-    fn moment(&mut self) -> Duration {
-        Duration::from_micros(self.below(5_000) as u64)
+    fn moment(&mut self, micros: usize) -> Duration {
+        Duration::from_micros(self.below(micros) as u64)
     }
 }
 
@@ -135,8 +135,9 @@ impl Target<'_> {
             for _ in 0..HELD {
                 let at = random.below(ENDPOINTS.len());
                 let says = [ZMTP_1, ZMTP_2, &hellos[at]][random.below(3)];
-                let cuts = [0, says.len().min(GREETING), says.len() - 1, says.len()];
-                let cut = *cuts.get(random.below(5)).unwrap_or(&random.below(says.len()));
+                // Half of them lack the last byte alone.
+                let cuts = [0, says.len().min(GREETING), says.len(), random.below(says.len())];
+                let cut = *cuts.get(random.below(8)).unwrap_or(&(says.len() - 1));
                 let Ok(mut peer) = self.connect(ENDPOINTS[at].0, random.below(2) == 0) else {
                     continue;
                 };
@@ -146,7 +147,7 @@ impl Target<'_> {
                 self.handshakes.fetch_add(1, Ordering::Relaxed);
             }
             for (mut peer, rest) in held {
-                thread::sleep(random.moment());
+                thread::sleep(random.moment(1_000));
                 if random.below(4) > 0 {
                     peer.write_all(rest).ok();
                 }
@@ -170,7 +171,7 @@ impl Target<'_> {
                 _ => format!("ipc://{}", folder.display()),
             };
             client.connect(&address).unwrap();
-            thread::sleep(random.moment());
+            thread::sleep(random.moment(5_000));
             self.handshakes.fetch_add(1, Ordering::Relaxed);
         }
     }
