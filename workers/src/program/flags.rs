@@ -195,7 +195,10 @@ enum NumberError {
         "expected a whole number, at least 2, or 0 for no limit; at 1 a backlog would never shrink"
     )]
     CatchUp,
-    #[error("expected 0.1 to 86400 seconds, such as `--flush 60` for one minute")]
+    #[error(
+        "expected a number of seconds from 0.1 to 86400, without a unit, such as `--flush 60` for \
+         one minute"
+    )]
     Flush,
     #[error("expected HOST:PORT, such as 127.0.0.1:5581, or `off`")]
     Http,
