@@ -81,7 +81,7 @@ pub(super) struct WorkerFlags {
 
     /// Maximum number of windows queued for the backend. Beyond it the journal holds the rest; with
     /// --live the oldest window is dropped and counted [default: 4, or 60 with --live]
-    #[arg(long, value_name = "NUMBER", value_parser = whole_number::<usize>("a whole number of windows", 1..))]
+    #[arg(long, value_name = "NUMBER", value_parser = whole_number::<usize>("a whole number of windows", 1..=10_000))]
     max_windows: Option<usize>,
 
     /// Maximum speed at which a backlog is delivered, as a multiple of real time. 0 means unlimited
