@@ -3,6 +3,7 @@
 //!
 //! Errors in the harness panic with a sentence, because a test cannot handle them.
 
+mod accept;
 mod backends;
 mod broker;
 mod carbon;
@@ -17,6 +18,7 @@ mod wait;
 mod witness;
 
 // The public interface is:
+pub use accept::accept;
 pub use backends::{BACKENDS, Backend};
 pub use broker::Broker;
 pub use carbon::Carbon;

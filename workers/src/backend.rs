@@ -132,9 +132,35 @@ pub trait BackendProgram: Backend + Sized {
     /// [`Failure`] if the flags are invalid: one line that says what to do.
     fn open(flags: Self::Flags) -> Result<Self, Failure>;
 
-    /// For `--check`: checks what is possible without delivering, such as whether the host can be
-    /// resolved. Defaults to no check.
+    /// The host that the backend connects to. `--check` resolves it. A worker that starts resolves
+    /// it and connects to it once, in the background, and logs a warning if that fails. Defaults to
+    /// none.
+    fn target(&self) -> Option<Target> {
+        None
+    }
+
+    /// For `--check`: checks what else is possible without delivering. Defaults to no check.
     fn check(&self, _findings: &mut Findings) {}
+}
+
+/// The host and port that a backend connects to, and the flag that names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Target {
+    /// The flag or variable that names the host, such as `--carbon`.
+    pub flag: String,
+    /// A name or an address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl Target {
+    /// A target.
+    #[must_use]
+    pub fn new(flag: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
+        Self { flag: flag.into(), host: host.into(), port }
+    }
 }
 
 /// The data of one request or one write.

@@ -6,7 +6,7 @@ mod issuer;
 mod proxy;
 mod trust;
 
-use crate::{Payload, Secret, SendError};
+use crate::{Payload, Secret, SendError, Target};
 pub(crate) use answer::Answer;
 use issuer::Issuer;
 use proxy::{ProxyError, Through};
@@ -19,7 +19,7 @@ use trust::Trust;
 use ureq::SendBody;
 use ureq::http::Uri;
 use ureq::tls::TlsConfig;
-use zibrato::daemon::{Exit, Failure, Findings};
+use zibrato::daemon::{Exit, Failure};
 
 /// The URL of requests. Debug output hides the path, which may be a secret (Slack's webhooks).
 #[derive(Clone, PartialEq, Eq)]
@@ -127,17 +127,16 @@ impl HttpClient {
         }
     }
 
-    /// Resolves the host of requests, or that of the proxy, if there is one. `flag` is the origin
-    /// of the endpoint.
-    pub(crate) fn check(&self, flag: &str, findings: &mut Findings) {
+    /// The host of requests, or that of the proxy, if there is one. `flag` is the origin of the
+    /// endpoint.
+    pub(crate) fn target(&self, flag: &str) -> Target {
         if let (Some(proxy), Some(through)) = (self.agent.config().proxy(), &self.through) {
-            findings.host(through.variable, proxy.host(), proxy.port());
-            return;
+            return Target::new(through.variable, proxy.host(), proxy.port());
         }
         let Endpoint(uri) = &self.endpoint;
         let default = if uri.scheme_str() == Some("http") { 80 } else { 443 };
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        findings.host(flag, host, uri.port_u16().unwrap_or(default));
+        Target::new(flag, host, uri.port_u16().unwrap_or(default))
     }
 
     /// Posts a JSON body, with an `Authorization` header if one is given. The payload's key is sent

@@ -111,7 +111,7 @@ mod timed;
 mod worker;
 
 // The public interface is:
-pub use backend::{Backend, BackendProgram, Payload, Refusal, RefusedPart, SendError};
+pub use backend::{Backend, BackendProgram, Payload, Refusal, RefusedPart, SendError, Target};
 pub use counters::Counters;
 pub use feed::{End, Event, Feed, FeedKind, Guarantee, Health, Wait};
 pub use levels::{Levels, LevelsError};

@@ -1,8 +1,8 @@
 //! An owned thread: it has a name, and is joined with a deadline.
 
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ impl OwnedThread {
         body: impl FnOnce() + Send + 'static,
         at_end: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
-        let (tell, ended) = sync_channel(1);
+        let (tell, ended) = bounded(1);
         let handle = Builder::new().name(name.to_owned()).spawn(move || {
             // Data of the body is not used afterwards, except counters behind locks.
             let how = match catch_unwind(AssertUnwindSafe(body)) {
@@ -49,8 +49,7 @@ impl OwnedThread {
 
     /// Waits until the thread has ended, at most until `until`.
     pub(crate) fn join_by(&mut self, until: Instant) -> Ended {
-        let left = until.saturating_duration_since(Instant::now());
-        let ended = match self.ended.recv_timeout(left) {
+        let ended = match self.ended.recv_deadline(until) {
             Ok(ended) => ended,
             Err(RecvTimeoutError::Disconnected) => Ended::Returned,
             Err(RecvTimeoutError::Timeout) => return Ended::StillRunning,
@@ -69,7 +68,7 @@ impl OwnedThread {
 #[cfg(test)]
 mod tests {
     use super::{Ended, OwnedThread};
-    use std::sync::mpsc::sync_channel;
+    use crossbeam_channel::bounded;
     use std::time::{Duration, Instant};
 
     fn later() -> Instant {
@@ -78,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_thread_is_joined_or_given_up_on() {
-        let (go, wait) = sync_channel::<()>(0);
+        let (go, wait) = bounded::<()>(0);
         let body = move || assert!(wait.recv().is_err());
         let mut thread = OwnedThread::spawn("zb-test", body, || ()).unwrap();
         assert_eq!(thread.join_by(Instant::now()), Ended::StillRunning);
@@ -89,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_told_and_the_end_is_run() {
-        let (tell, told) = sync_channel(1);
+        let (tell, told) = bounded(1);
         let at_end = move || tell.send(()).unwrap();
         let mut thread = OwnedThread::spawn("zb-test", || panic!("on purpose"), at_end).unwrap();
         assert_eq!(thread.join_by(later()), Ended::Panicked);

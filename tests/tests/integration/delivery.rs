@@ -181,7 +181,7 @@ fn what_the_backend_refuses_is_listed_sent_and_dropped() {
     assert_eq!(sums.map(|total| total.sum).sum::<f64>(), 7.0);
     let (status, said, _) = deadletter(&["drop", "--all"]);
     assert!(status.code() == Some(0) && said.ends_with(": dropped\n"), "{said}");
-    assert!(deadletter(&["list"]).1.contains("\n0 dead letters in "));
+    assert!(deadletter(&["list"]).1.starts_with("no dead letters in "));
     assert_eq!(deadletter(&["send"]).0.code(), Some(64));
 }
 

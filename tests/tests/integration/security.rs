@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use zibrato::Zibrato;
 use zibrato::curve::Curve;
-use zibrato_tests::{Broker, DEADLINE, Recorder, Running, Signal, program, wait_until};
+use zibrato_tests::{Broker, DEADLINE, Recorder, Running, Signal, accept, program, wait_until};
 
 /// Keys of a broker and of some clients, and the folder of those that are allowed.
 pub(super) struct Keys {
@@ -340,7 +340,7 @@ fn a_worker_reads_the_journal_with_its_key_and_over_a_folder() {
         cursors.args(["--curve-key", text(&key)]);
         wait_until(DEADLINE, "the cursor", || Running::run(&mut cursors).1.contains(name));
         zibrato.count("info", name, 5.0);
-        let mut lines = BufReader::new(carbon.accept().unwrap().0).lines();
+        let mut lines = BufReader::new(accept(&carbon)).lines();
         let line = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(name)));
         let line = line.unwrap().unwrap();
         assert!(line.split(' ').nth(1) == Some("5"), "{line}");

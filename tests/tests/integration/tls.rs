@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use zibrato::Zibrato;
 use zibrato_tests::fake::{ConnectProxy, FakeLibrato, Tls};
-use zibrato_tests::{Broker, DEADLINE, Running, Signal, program, wait_until};
+use zibrato_tests::{Broker, DEADLINE, Running, Signal, accept, program, wait_until};
 
 /// A name that cannot be resolved.
 const ELSEWHERE: &str = "metrics.company.invalid";
@@ -124,7 +124,7 @@ fn a_proxy_that_refuses_credentials_or_is_down_and_a_port_without_tls_are_told_o
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let answers = Builder::new().spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
+        let mut stream = accept(&listener);
         let head = BufReader::new(&stream).lines().map_while(Result::ok);
         assert!(head.take_while(|line| !line.is_empty()).count() > 0);
         let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";

@@ -12,12 +12,12 @@ mod stream;
 pub use address::{Address, AddressError};
 pub use parts::{TimerParts, TimerPartsError};
 
-use crate::backend::{Backend, BackendProgram, Payload, Refusal, SendError};
+use crate::backend::{Backend, BackendProgram, Payload, Refusal, SendError, Target};
 use crate::once::Once;
 use connection::{Connection, ConnectionError, Place};
 use encode::{Counted, Encoder};
 use std::time::{Duration, Instant};
-use zibrato::daemon::{Exit, Failure, Findings, number};
+use zibrato::daemon::{Exit, Failure, number};
 use zibrato::window::Window;
 
 /// Delivers to Carbon's line receiver, or to a compatible one.
@@ -194,9 +194,9 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
             .timer_parts(flags.timer_parts))
     }
 
-    fn check(&self, findings: &mut Findings) {
+    fn target(&self) -> Option<Target> {
         let address = self.connection.address();
-        findings.host("--carbon", address.host(), address.port());
+        Some(Target::new("--carbon", address.host(), address.port()))
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum Action {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Which {
     /// Dead letters, by file name or path
-    #[arg(value_name = "FILE", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "FILE", conflicts_with = "all")]
     files: Vec<PathBuf>,
 
     /// All dead letters in the folder
@@ -32,9 +32,15 @@ pub(crate) struct Which {
 }
 
 impl Which {
-    fn paths(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+    /// The paths of the letters. `what` is done with them.
+    fn paths(&self, what: &str, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
         if self.all {
-            return files(folder);
+            return files(folder).map_err(|why| unreadable(folder, &why));
+        }
+        if self.files.is_empty() {
+            let folder = folder.display();
+            let why = format!("name the dead letters to {what}, or give --all: those in {folder}");
+            return Err(Failure::new(Exit::Usage, why));
         }
         let place = |file: &PathBuf| {
             let is_name = file.components().count() == 1 && !file.exists();
@@ -64,23 +70,38 @@ pub(crate) fn run<B: Backend>(
     open: impl FnOnce() -> Result<B, Failure>,
     to: &mut impl Write,
 ) -> Result<(), Failure> {
-    let trouble = |why: io::Error| Failure::new(Exit::Io, format!("{}: {why}", folder.display()));
     match action {
         Action::List => {
-            let paths = files(folder).map_err(trouble)?;
+            let paths = files(folder).map_err(|why| unreadable(folder, &why))?;
             // The caller closes `to` and reports its errors, here and below.
             list(folder, &paths, to).ok();
             Ok(())
         }
         Action::Send(which) => {
-            let paths = which.paths(folder).map_err(trouble)?;
+            let paths = which.paths("send", folder)?;
             send(&paths, open()?, to)
         }
-        Action::Drop(which) => drop_all(&which.paths(folder).map_err(trouble)?, to),
+        Action::Drop(which) => drop_all(&which.paths("delete", folder)?, to),
     }
 }
 
+fn unreadable(folder: &Path, why: &io::Error) -> Failure {
+    Failure::new(Exit::Io, format!("--dead-letters: {}: {why}", folder.display()))
+}
+
 fn list(folder: &Path, paths: &[PathBuf], to: &mut impl Write) -> io::Result<()> {
+    if paths.is_empty() {
+        writeln!(to, "no dead letters in {}", folder.display())?;
+        if !folder.exists() {
+            // The folder has never been used, or the worker has another one.
+            writeln!(
+                to,
+                "there is no such folder yet; if the worker logged another one at its start \
+                 (dead_letters=…), give that one with --dead-letters"
+            )?;
+        }
+        return Ok(());
+    }
     writeln!(
         to,
         "{:<24}  {:>8}  {:>7}  {:>9}  file, series and answer",
@@ -102,16 +123,7 @@ fn list(folder: &Path, paths: &[PathBuf], to: &mut impl Write) -> io::Result<()>
             Err(why) => writeln!(to, "{name}: {why}")?,
         }
     }
-    writeln!(to, "{} dead letters in {}", paths.len(), folder.display())?;
-    if !folder.exists() {
-        // The folder has never been used, or the worker has another one.
-        writeln!(
-            to,
-            "there is no such folder yet; if the worker logged another one at its start \
-             (dead_letters=…), give that one with --dead-letters"
-        )?;
-    }
-    Ok(())
+    writeln!(to, "{} dead letters in {}", paths.len(), folder.display())
 }
 
 fn send<B: Backend>(paths: &[PathBuf], mut backend: B, to: &mut impl Write) -> Result<(), Failure> {
@@ -289,10 +301,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (place, shown) = (folder.path(), folder.path().display().to_string());
         let (_, said) = ran(place, Action::List);
-        assert!(said.contains(&format!("0 dead letters in {shown}\n")), "{said}");
-        assert!(!said.contains("no such folder"), "{said}");
+        assert_eq!(said, format!("no dead letters in {shown}\n"));
         let (_, said) = ran(&place.join("no"), Action::List);
         assert!(said.contains("no such folder") && said.contains("--dead-letters"), "{said}");
+        let none = || Which { files: Vec::new(), all: false };
+        for action in [Action::Send(none()), Action::Drop(none())] {
+            let failure = ran(place, action).0.unwrap_err();
+            assert!(failure.message.contains("give --all") && failure.message.contains(&shown));
+            assert_eq!(failure.exit as u8, 64);
+        }
         for action in [Action::Send(which(&["typo.dead"])), Action::Drop(which(&["typo.dead"]))] {
             let (result, said) = ran(place, action);
             assert_eq!(result.unwrap_err().exit as u8, 74);

@@ -4,7 +4,6 @@ use super::key::PayloadId;
 use super::{Delivery, causes};
 use crate::backend::{Backend, Payload, RefusedPart, SendError};
 use crate::backoff::roll;
-use crate::queue::Pause;
 use std::error::Error;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
@@ -46,7 +45,7 @@ impl<B: Backend> Delivery<B> {
     pub(super) fn attempt(&mut self, payload: &Payload) -> ControlFlow<(), Answer> {
         let mut unknown = false;
         loop {
-            if self.shared.queue.abandoned() {
+            if self.shared.queue.is_abandoned() {
                 return Break(());
             }
             if unknown {
@@ -135,7 +134,7 @@ impl<B: Backend> Delivery<B> {
         if self.last_try {
             return Break(());
         }
-        if self.shared.queue.pause_until(Instant::now() + wait) != Pause::Due {
+        if self.shared.queue.pause_until(Instant::now() + wait).is_some() {
             self.last_try = true;
         }
         Continue(())
@@ -151,7 +150,7 @@ impl<B: Backend> Delivery<B> {
         let due = now + wait;
         let queue = &self.shared.queue;
         let stopping_already = queue.deadline().is_some();
-        let Pause::Stopping(deadline) = queue.pause_until(due) else { return Continue(()) };
+        let Some(deadline) = queue.pause_until(due) else { return Continue(()) };
         let due = if stopping_already { due } else { now + after.unwrap_or_default() };
         if !stopping_already {
             self.backoff.reset();

@@ -14,9 +14,10 @@ use crate::backoff::{Backoff, Pace};
 use crate::counters::Ledger;
 use crate::dead_letters::DeadLetters;
 use crate::progress::Progress;
-use crate::queue::{NoWindow, Queue, Waiting};
+use crate::queue::{Queue, Waiting};
 use crate::status::Status;
 use catch_up::CatchUp;
+use crossbeam_channel::RecvTimeoutError;
 use key::{PayloadId, key};
 use std::error::Error;
 use std::ops::ControlFlow::{self, Continue};
@@ -107,8 +108,8 @@ impl<B: Backend> Delivery<B> {
             let due = self.probe().min(self.settle_by());
             let Waiting { window, through } = match self.shared.queue.take_by(due) {
                 Ok(waiting) => waiting,
-                Err(NoWindow::Yet) => continue,
-                Err(NoWindow::Ever) => return,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
             };
             // There is room for another.
             self.shared.progress.wake();

@@ -172,7 +172,7 @@ impl<B: Backend> Delivery<B> {
 
     /// Waits before the next attempt to write the letter.
     fn hold_for_letters(&mut self, error: &KeepError) -> ControlFlow<()> {
-        if self.shared.queue.abandoned() {
+        if self.shared.queue.is_abandoned() {
             return Break(());
         }
         self.letters_cannot_be_kept(error);

@@ -55,7 +55,7 @@ mod tests {
     use crate::backoff::Pace;
     use crate::dead_letters::{DeadLetters, files, read};
     use crate::progress::{Checkpoint, Progress};
-    use crate::queue::Queue;
+    use crate::queue::queue;
     use crate::status::Status;
     use std::sync::Arc;
     use std::time::{Duration, Instant};
@@ -109,7 +109,7 @@ mod tests {
 
     fn delivery(letters: DeadLetters) -> (Delivery<Late>, Shared) {
         let shared = Shared {
-            queue: Arc::new(Queue::new(1)),
+            queue: queue(1).1,
             ledger: Arc::default(),
             progress: Arc::new(Progress::new().unwrap()),
             status: Arc::new(Status::new()),

@@ -29,7 +29,7 @@ pub(crate) use check::check_broker;
 pub(crate) use live::LiveFeed;
 pub(crate) use outlet::Outlet;
 pub(crate) use replay::ReplayFeed;
-pub(crate) use run::{FeedLoop, FeedSettings};
+pub(crate) use run::{FeedLoop, FeedSettings, MAX_WINDOWS};
 
 use crate::progress::{Checkpoint, Offsets};
 use std::task::Poll;

@@ -3,7 +3,7 @@
 use crate::counters::Ledger;
 use crate::fold::FoldCounts;
 use crate::progress::Checkpoint;
-use crate::queue::{Queue, Waiting};
+use crate::queue::{Inlet, Waiting};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,14 +14,14 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// Queues windows, and counts them and everything else.
 pub(crate) struct Outlet {
-    queue: Arc<Queue>,
+    inlet: Inlet,
     ledger: Arc<Ledger>,
     complaints: Complaints,
 }
 
 impl Outlet {
-    pub(crate) fn new(queue: Arc<Queue>, ledger: Arc<Ledger>) -> Self {
-        Self { queue, ledger, complaints: Complaints::default() }
+    pub(crate) fn new(inlet: Inlet, ledger: Arc<Ledger>) -> Self {
+        Self { inlet, ledger, complaints: Complaints::default() }
     }
 
     /// Queues a window. When it is delivered, so is everything before `through`.
@@ -37,10 +37,16 @@ impl Outlet {
             c.series_flushed += series;
             c.overflowed += overflowed;
         });
-        let dropped = self.queue.push(Waiting { window, through });
-        tracing::debug!(event = "flush", stamp, series, entries, waiting = self.queue.len());
+        let dropped = self.inlet.push(Waiting { window, through });
+        tracing::debug!(
+            event = "flush",
+            stamp,
+            series,
+            entries,
+            waiting = self.inlet.queue().len()
+        );
         let Some(Waiting { window: dropped, through }) = dropped else { return };
-        if through.is_some() && self.queue.abandoned() {
+        if through.is_some() && self.inlet.queue().is_abandoned() {
             // The feed hands it out again.
             return;
         }
@@ -69,22 +75,22 @@ impl Outlet {
 
     /// Whether a window can be queued without another being dropped.
     pub(crate) fn has_room(&self) -> bool {
-        self.queue.has_room()
+        self.inlet.has_room()
     }
 
     /// Sets how many windows may wait. When one more comes, the oldest is dropped.
-    pub(crate) fn set_most(&self, most: usize) {
-        self.queue.set_most(most);
+    pub(crate) fn set_most(&mut self, most: usize) {
+        self.inlet.set_most(most);
     }
 
     /// Whether there is time left before the worker has to have stopped.
     pub(crate) fn in_time(&self) -> bool {
-        self.queue.deadline().is_none_or(|deadline| Instant::now() < deadline)
+        self.inlet.queue().deadline().is_none_or(|deadline| Instant::now() < deadline)
     }
 
     /// Drops the windows that wait, because another reader delivers them.
     pub(crate) fn abandon(&self) {
-        self.queue.abandon();
+        self.inlet.queue().abandon();
     }
 
     /// The counters.
@@ -95,7 +101,7 @@ impl Outlet {
     /// No further window will come.
     pub(crate) fn close(&mut self) {
         self.complaints.log();
-        self.queue.close();
+        self.inlet.close();
     }
 }
 

@@ -33,7 +33,7 @@ const LAST_COMMIT: Duration = Duration::from_secs(1);
 /// How many windows wait in the queue, unless the builder says otherwise: few when the feed holds the
 /// rest, and many when the oldest is dropped.
 const MAX_WINDOWS_HELD: usize = 4;
-const MAX_WINDOWS: usize = 60;
+pub(crate) const MAX_WINDOWS: usize = 60;
 
 /// What the loop has to know.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,7 @@ impl FeedLoop {
     pub(crate) fn new(
         feed: Box<dyn Feed>,
         settings: FeedSettings,
-        outlet: Outlet,
+        mut outlet: Outlet,
         progress: Arc<Progress>,
         status: Arc<Status>,
     ) -> Self {

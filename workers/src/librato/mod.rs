@@ -11,14 +11,14 @@ mod text;
 use crate::http::{Endpoint, HttpClient, Unanswered};
 use crate::once::Once;
 use crate::secret::{GivenSecret, Secret};
-use crate::{Backend, BackendProgram, Payload, SendError};
+use crate::{Backend, BackendProgram, Payload, SendError, Target};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gauges::Encoder;
 use std::path::PathBuf;
 use std::time::Duration;
 use zibrato::clock;
-use zibrato::daemon::{Exit, Failure, Findings, seconds};
+use zibrato::daemon::{Exit, Failure, seconds};
 use zibrato::window::Window;
 
 const DEFAULT_API_URL: &str = "https://metrics-api.librato.com";
@@ -169,8 +169,8 @@ Examples:
         open(flags, |variable| std::env::var(variable).ok())
     }
 
-    fn check(&self, findings: &mut Findings) {
-        self.http.check("--api-url", findings);
+    fn target(&self) -> Option<Target> {
+        Some(self.http.target("--api-url"))
     }
 }
 

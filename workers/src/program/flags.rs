@@ -81,7 +81,7 @@ pub(super) struct WorkerFlags {
 
     /// Maximum number of windows queued for the backend. Beyond it the journal holds the rest; with
     /// --live the oldest window is dropped and counted [default: 4, or 60 with --live]
-    #[arg(long, value_name = "NUMBER", value_parser = whole_number::<usize>("a whole number of windows", 1..))]
+    #[arg(long, value_name = "NUMBER", value_parser = whole_number::<usize>("a whole number of windows", 1..=10_000))]
     max_windows: Option<usize>,
 
     /// Maximum speed at which a backlog is delivered, as a multiple of real time. 0 means unlimited
@@ -195,7 +195,10 @@ enum NumberError {
         "expected a whole number, at least 2, or 0 for no limit; at 1 a backlog would never shrink"
     )]
     CatchUp,
-    #[error("expected 0.1 to 86400 seconds, such as `--flush 60` for one minute")]
+    #[error(
+        "expected a number of seconds from 0.1 to 86400, without a unit, such as `--flush 60` for \
+         one minute"
+    )]
     Flush,
     #[error("expected HOST:PORT, such as 127.0.0.1:5581, or `off`")]
     Http,

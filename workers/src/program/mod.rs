@@ -2,8 +2,9 @@
 
 mod flags;
 mod pages;
+mod probe;
 
-use crate::backend::BackendProgram;
+use crate::backend::{BackendProgram, Target};
 use crate::dead_letters::command;
 use crate::feed::check_broker;
 use crate::worker::{StartError, View, WorkerBuilder};
@@ -99,6 +100,9 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
             }
         }
         if let Some(backend) = findings.take(B::open(self.backend.clone())) {
+            if let Some(Target { flag, host, port }) = backend.target() {
+                findings.host(&flag, &host, port);
+            }
             backend.check(findings);
         }
         findings.take(bind(flags.http));
@@ -158,7 +162,7 @@ fn run<B: BackendProgram>(
     let stop = Stop::on_signals()
         .and_then(Stop::on_hangup)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
-    let to = backend.destination();
+    let (to, target) = (backend.destination(), backend.target());
     // A worker that cannot serve its pages does not start, and creates no cursor.
     let listener = bind(flags.http)?;
     let worker = builder.start_with(backend, stop.clone()).map_err(failure)?;
@@ -177,6 +181,8 @@ fn run<B: BackendProgram>(
         dead_letters = letters.map(|letters| tracing::field::display(letters.display())),
     );
     doubts.log();
+    // It ends by itself within seconds, and holds up nobody.
+    let _probe = target.and_then(probe::start);
     attend(&stop, &view);
     tracing::info!(event = "stopping");
     let report = worker.stop(flags.shutdown_timeout);

@@ -8,13 +8,13 @@ mod part;
 
 use crate::http::{Endpoint, HttpClient, Unanswered};
 use crate::secret::{GivenSecret, Secret};
-use crate::{Backend, BackendProgram, Payload, SendError};
+use crate::{Backend, BackendProgram, Payload, SendError, Target};
 use digest::{Digester, MAX_TITLE};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use zibrato::clock;
-use zibrato::daemon::{Exit, Failure, Findings, seconds};
+use zibrato::daemon::{Exit, Failure, seconds};
 use zibrato::window::Window;
 
 const DEFAULT_API_URL: &str = "https://slack.com/api";
@@ -226,12 +226,12 @@ Examples:
         })
     }
 
-    fn check(&self, findings: &mut Findings) {
+    fn target(&self) -> Option<Target> {
         let flag = match &self.destination {
             Destination::Channel { .. } => "--api-url",
             Destination::Webhook { from, .. } => from,
         };
-        self.http.check(flag, findings);
+        Some(self.http.target(flag))
     }
 }
 

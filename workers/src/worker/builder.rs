@@ -83,7 +83,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// Maximum number of windows queued for the backend, at least one. Beyond it the journal holds
+    /// Maximum number of windows queued for the backend, from 1 to 10,000. Beyond it the journal holds
     /// the rest; on the live stream the oldest window is dropped and counted. Defaults to 4, or 60 on
     /// the live stream.
     #[must_use]

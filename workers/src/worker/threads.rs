@@ -4,9 +4,11 @@ use super::{StartError, Worker, WorkerBuilder};
 use crate::backend::Backend;
 use crate::dead_letters::DeadLetters;
 use crate::deliver::{Delivery, DeliverySettings, Shared};
-use crate::feed::{Feed, FeedKind, FeedLoop, FeedSettings, LiveFeed, Outlet, ReplayFeed};
+use crate::feed::{
+    Feed, FeedKind, FeedLoop, FeedSettings, LiveFeed, MAX_WINDOWS, Outlet, ReplayFeed,
+};
 use crate::progress::Progress;
-use crate::queue::Queue;
+use crate::queue::queue;
 use crate::status::Status;
 use crate::thread::OwnedThread;
 use std::sync::Arc;
@@ -54,15 +56,16 @@ impl WorkerBuilder {
         backend: B,
         stop: Stop,
     ) -> Result<Worker, StartError> {
+        let (inlet, queue) = queue(self.max_windows.unwrap_or(MAX_WINDOWS));
         let shared = Shared {
-            queue: Arc::new(Queue::new(1)),
+            queue,
             ledger: Arc::default(),
             progress: Arc::new(Progress::new().map_err(StartError::System)?),
             status: Arc::new(Status::new()),
         };
         let Shared { queue, ledger, progress, status } = shared.clone();
         let Self { flush, max_series, max_windows, .. } = self;
-        let outlet = Outlet::new(Arc::clone(&queue), Arc::clone(&ledger));
+        let outlet = Outlet::new(inlet, Arc::clone(&ledger));
         let settings = FeedSettings { flush, max_series, max_windows };
         let feed =
             FeedLoop::new(feed, settings, outlet, Arc::clone(&progress), Arc::clone(&status));
@@ -82,14 +85,10 @@ impl WorkerBuilder {
         };
         let deliver = OwnedThread::spawn("zb-deliver", move || delivery.run(), at_end)
             .map_err(StartError::System)?;
-        let (asked, ended) = (stop.clone(), (stop.clone(), Arc::clone(&queue)));
-        let at_end = move || {
-            // Without a feed there is nothing more to deliver, even when it has panicked.
-            ended.1.close();
-            ended.0.raise();
-        };
+        // Once the feed has ended, even by a panic, its end of the queue is closed.
+        let (asked, ended) = (stop.clone(), stop.clone());
+        let at_end = move || ended.raise();
         let feed = OwnedThread::spawn("zb-feed", move || feed.run(&asked), at_end)
-            .inspect_err(|_| queue.close())
             .map_err(StartError::System)?;
         let stopped = false;
         Ok(Worker { stop, queue, ledger, progress, status, flush, feed, deliver, stopped })

@@ -16,12 +16,17 @@ fn start(publisher: &Publisher, listener: &str, more: &[&str]) -> Program {
     program
 }
 
+/// A connection over which something comes: the worker also looks whether Carbon is there.
 fn accept(listener: &TcpListener) -> TcpStream {
     listener.set_nonblocking(true).unwrap();
-    let (stream, _) = until("a connection", || listener.accept().ok());
-    stream.set_nonblocking(false).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    stream
+    loop {
+        let (stream, _) = until("a connection", || listener.accept().ok());
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        if stream.peek(&mut [0]).unwrap() > 0 {
+            return stream;
+        }
+    }
 }
 
 /// Lines without their times, which have to be one and the same.

@@ -1,4 +1,5 @@
-//! Z85, the text form of keys: five characters for four bytes.
+//! Z85, the text form of keys: five characters for four bytes. Decision 34 says why no library does
+//! this.
 
 /// The characters, in the order of their values.
 const ALPHABET: &[u8; 85] =

@@ -144,6 +144,15 @@ fn parse_from<T: Parser>(
     }
 }
 
+/// Reads the variable of a switch.
+fn switch(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("expected true or false"),
+    }
+}
+
 /// Refuses a command line without a flag that `original` requires. In `command` it is not required,
 /// because it may stand before and after a subcommand.
 fn require(
@@ -234,6 +243,7 @@ fn with_variables(command: Command) -> Command {
             let takes_values = arg.get_action().takes_values();
             let required = arg.is_required_set() && !global;
             let arg = arg.env(name).hide_env_values(true).global(global).required(required);
+            let arg = if takes_values { arg } else { arg.value_parser(switch) };
             arg.allow_negative_numbers(takes_values)
         }
         _ => arg,

@@ -5,12 +5,12 @@ use super::exit::{Exit, Failure};
 use super::state::probe_folder;
 use super::stderr;
 use super::stdout::print;
+use crossbeam_channel::bounded;
 use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc;
 use std::time::Duration;
 
 /// Timeout of the lookup of a host name.
@@ -56,8 +56,7 @@ impl Findings {
     /// Resolves a host: returns its addresses with the port, or adds an error. `flag` is the flag
     /// that names it.
     pub fn host(&mut self, flag: &str, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
-        let why = |error| format!("{flag}: the host {host} cannot be looked up: {error}");
-        look_up(host, port).map_err(|error| self.error(why(error))).ok()
+        look_up(flag, host, port).map_err(|why| self.error(why)).ok()
     }
 
     /// Checks whether a folder can be written, without leaving anything there. `exit` is the exit
@@ -103,16 +102,25 @@ impl Findings {
     }
 }
 
-/// Resolves a host in a thread, and waits at most [`LOOK_UP`].
-fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let (tell, told) = mpsc::sync_channel(1);
+/// Resolves a host: returns its addresses with the port. `flag` is the flag that names it. Waits at
+/// most ten seconds.
+///
+/// # Errors
+/// A line that names the flag, if the host cannot be resolved in time.
+pub fn look_up(flag: &str, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let why = |error| format!("{flag}: the host {host} cannot be looked up: {error}");
+    look_up_by(LOOK_UP, host, port).map_err(why)
+}
+
+/// Resolves a host in a thread, and waits at most `limit`.
+fn look_up_by(limit: Duration, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let (found, answer) = bounded(1);
     let wanted = (host.to_owned(), port);
     std::thread::Builder::new().name("look-up".to_owned()).spawn(move || {
-        let found = wanted.to_socket_addrs().map(Iterator::collect);
         // Fails if the caller no longer waits.
-        tell.send(found).ok();
+        found.send(wanted.to_socket_addrs().map(Iterator::collect)).ok();
     })?;
-    told.recv_timeout(LOOK_UP).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    answer.recv_timeout(limit).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 #[cfg(test)]

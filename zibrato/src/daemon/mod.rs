@@ -23,7 +23,7 @@ mod waker;
 
 pub use cli::{CommonFlags, check_configuration};
 pub use exit::{Exit, Failure};
-pub use findings::Findings;
+pub use findings::{Findings, look_up};
 pub use hangup::Hangup;
 pub use http::{HttpError, HttpServer, Page};
 pub use log_limit::LogLimit;

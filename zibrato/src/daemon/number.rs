@@ -73,15 +73,16 @@ pub fn number(
 /// use zibrato::daemon::seconds;
 /// let timeout = seconds(0.1..=3_600.0);
 /// assert_eq!(timeout("0.5"), Ok(Duration::from_millis(500)));
-/// let expected = "expected a number of seconds from 0.1 to 3600";
+/// let expected = "expected a number of seconds from 0.1 to 3600, without a unit";
 /// assert_eq!(timeout("10s").unwrap_err().to_string(), expected);
 /// ```
 pub fn seconds(
     range: RangeInclusive<f64>,
 ) -> impl Fn(&str) -> Result<Duration, NumberError> + Clone + Send + Sync + 'static {
     let number = number("a number of seconds", range);
-    move |text: &str| {
-        number(text).map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    move |text: &str| match number(text) {
+        Ok(seconds) => Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
+        Err(NumberError(expected)) => Err(NumberError(format!("{expected}, without a unit"))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reports the state of a daemon to systemd, if a unit with `Type=notify` started it.
 //!
 //! Each message is one datagram to the socket that `NOTIFY_SOCKET` names. Without that variable
-//! nothing is sent.
+//! nothing is sent. Decision 34 says why no library does this.
 
 use super::text::one_line;
 use std::ffi::OsString;
@@ -147,6 +147,30 @@ mod tests {
         assert_eq!(told(&listener), "READY=1\nSTATUS=port 5550");
         assert_eq!(told(&listener), "WATCHDOG=1");
         assert_eq!(told(&listener), "STOPPING=1");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_name_that_begins_with_an_at_sign_is_an_abstract_socket() {
+        use std::os::linux::net::SocketAddrExt;
+        let name = format!("zibrato-test-{}", std::process::id());
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+        let listener = UnixDatagram::bind_addr(&address).unwrap();
+        listener.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let variable = |known: &str| (known == "NOTIFY_SOCKET").then(|| format!("@{name}").into());
+        Systemd::from_variables(variable, 7).ready("fine");
+        assert_eq!(told(&listener), "READY=1\nSTATUS=fine");
+    }
+
+    #[test]
+    fn a_listener_that_does_not_read_blocks_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let _listener = UnixDatagram::bind(&path).unwrap();
+        let variable = |name: &str| (name == "NOTIFY_SOCKET").then(|| path.clone().into());
+        let systemd = Systemd::from_variables(variable, 7);
+        // More than a socket's buffer holds.
+        (0..5_000).for_each(|_| systemd.status(&"x".repeat(200)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::backoff::Pace;
 use crate::counters::Ledger;
 use crate::dead_letters::{DeadLetters, Letter, files, read};
 use crate::progress::Progress;
-use crate::queue::Queue;
+use crate::queue::queue;
 use crate::status::Status;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -49,7 +49,7 @@ impl Backend for Picky {
 
 fn delivery(backend: Picky, folder: &Path, most: u64) -> (Delivery<Picky>, Shared) {
     let shared = Shared {
-        queue: Arc::new(Queue::new(1)),
+        queue: queue(1).1,
         ledger: Arc::new(Ledger::default()),
         progress: Arc::new(Progress::new().unwrap()),
         status: Arc::new(Status::new()),

@@ -32,7 +32,7 @@ impl File {
         path: &Path,
         variable: &Variable<'_>,
     ) -> Result<Self, Wrong> {
-        let wrong = |why: String| Wrong::Config(format!("{}: {why}", path.display()));
+        let wrong = |why: String| Wrong::Config(format!("--config {}: {why}", path.display()));
         let read = read_bounded(path, MAX_CONFIG_BYTES);
         let (bytes, _) = read.map_err(|error| wrong(error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
@@ -116,7 +116,7 @@ fn find<'a>(command: &'a Command, key: &str) -> Option<&'a Arg> {
 /// The message for an unknown key.
 fn unknown(command: &Command, key: &str, value: &Value) -> String {
     if matches!(value, Value::Table(_)) {
-        return "no such key; the file has no sections, all keys are at the top level".into();
+        return format!("no such key; {}", no_sections(key));
     }
     let keys = command.get_arguments().filter_map(Arg::get_long).filter(|key| is_key(key));
     match nearest(key, keys) {
@@ -125,11 +125,16 @@ fn unknown(command: &Command, key: &str, value: &Value) -> String {
     }
 }
 
+fn no_sections(key: &str) -> String {
+    format!("the file has no sections, all keys are at the top level; remove the line `[{key}]`")
+}
+
 fn to_arg(arg: &Arg, key: &str, value: Value) -> Result<Option<OsString>, String> {
     let found = value.type_str();
     let wrong = || Err(format!("expected {}, found {}", expected(arg), article(found)));
     let text = match value {
         Value::Boolean(on) if is_switch(arg) => return Ok(on.then(|| format!("--{key}").into())),
+        Value::Table(_) => return Err(no_sections(key)),
         _ if is_switch(arg) => return wrong(),
         Value::String(text) => text,
         Value::Integer(number) => number.to_string(),

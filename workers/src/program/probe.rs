@@ -1,0 +1,57 @@
+//! Looks for the backend once while the worker starts, so that a wrong host is told of before the first
+//! window ends.
+
+use crate::backend::Target;
+use crate::thread::OwnedThread;
+use std::net::TcpStream;
+use std::time::Duration;
+use zibrato::daemon::look_up;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// A host may have more addresses than are worth trying.
+const MOST_ADDRESSES: usize = 4;
+
+/// Starts a thread that logs a warning if the target cannot be reached. It ends by itself.
+pub(super) fn start(target: Target) -> Option<OwnedThread> {
+    let body = move || {
+        if let Err(why) = reach(&target) {
+            let what = "the worker keeps trying";
+            tracing::warn!(event = "backend_unreachable", why, what);
+        }
+    };
+    let started = OwnedThread::spawn("zb-probe", body, || ());
+    started.inspect_err(|why| tracing::debug!(event = "no_probe", %why)).ok()
+}
+
+fn reach(target: &Target) -> Result<(), String> {
+    let Target { flag, host, port } = target;
+    let mut why = format!("{flag}: the host {host} has no address");
+    for address in look_up(flag, host, *port)?.iter().take(MOST_ADDRESSES) {
+        match TcpStream::connect_timeout(address, CONNECT) {
+            Ok(_) => return Ok(()),
+            Err(error) => why = format!("{flag}: cannot connect to {host}:{port}: {error}"),
+        }
+    }
+    Err(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Target, reach};
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_host_that_is_unknown_or_refuses_is_told_of_with_its_flag() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(reach(&Target::new("--carbon", "127.0.0.1", port)), Ok(()));
+        drop(listener);
+        let why = reach(&Target::new("--carbon", "127.0.0.1", port)).unwrap_err();
+        let expected = format!("--carbon: cannot connect to 127.0.0.1:{port}: Connection refused");
+        assert!(why.starts_with(&expected), "{why}");
+        let why = reach(&Target::new("--carbon", "nowhere.invalid", 1)).unwrap_err();
+        assert!(why.starts_with("--carbon: the host nowhere.invalid cannot be looked up"), "{why}");
+    }
+}
