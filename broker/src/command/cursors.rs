@@ -1,13 +1,18 @@
 //! `zibrato-broker cursors`: lists, moves and deletes the cursors of a running broker.
 
-use super::journal::time;
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use zibrato::clock;
-use zibrato::daemon::{Exit, Failure, print};
+use zibrato::daemon::{Exit, Failure, parse_rfc3339, print};
 use zibrato::wire::{CursorState, Named, ReplayAnswer, ReplayRequest, Reset, ResetTo};
 
 /// Timeout of the broker's answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Time without an answer after which it is checked whether anything listens.
+const SOON: Duration = Duration::from_millis(200);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -90,25 +95,52 @@ pub(crate) fn run(command: &CursorsCommand, socket: &zmq::Socket, at: &str) -> R
 }
 
 fn ask(socket: &zmq::Socket, at: &str, request: &ReplayRequest) -> Result<ReplayAnswer, Failure> {
-    let millis = i32::try_from(PATIENCE.as_millis()).unwrap_or(i32::MAX);
-    let failed = |error: zmq::Error| {
-        let why = match error {
-            zmq::Error::EAGAIN => format!("no answer within {} s", PATIENCE.as_secs()),
-            error => error.to_string(),
-        };
+    let unavailable = |why: String| {
         let text = format!(
-            "no broker answers at {at} ({why}); check that it is running, and that --host and \
-             --port, or --ipc, and --curve-key are those of the broker"
+            "no broker answers at {at} ({why}); check that it is running, that --port is the \
+             broker's own port (5550 by default, one less than a worker's), and that --host, --ipc \
+             and --curve-key are the broker's"
         );
         Failure::new(Exit::Unavailable, text)
     };
+    let failed = |error: zmq::Error| unavailable(error.to_string());
     socket.set_linger(0).map_err(failed)?;
-    socket.set_rcvtimeo(millis).map_err(failed)?;
     socket.connect(at).map_err(failed)?;
     socket.send_multipart(request.encode(), 0).map_err(failed)?;
+    let has_answer = |time: Duration| {
+        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        Ok::<_, Failure>(socket.poll(zmq::POLLIN, millis).map_err(failed)? > 0)
+    };
+    // A running broker answers sooner. libzmq itself does not report a refused connection.
+    if !has_answer(SOON)? {
+        connect(at).map_err(|error| unavailable(error.to_string()))?;
+        if !has_answer(PATIENCE)? {
+            let why = "something listens there, but does not answer like a broker's replay port";
+            return Err(unavailable(why.to_owned()));
+        }
+    }
     let frames = socket.recv_multipart(0).map_err(failed)?;
     let [topic, body] = &frames[..] else { return Err(strange(at)) };
     ReplayAnswer::decode(topic, body).map_err(|_| strange(at))
+}
+
+/// Connects to an endpoint and disconnects again.
+///
+/// # Errors
+/// When nothing listens there, or the host is unknown.
+fn connect(at: &str) -> io::Result<()> {
+    if let Some(path) = at.strip_prefix("ipc://") {
+        return UnixStream::connect(path).map(drop);
+    }
+    let address = at.strip_prefix("tcp://").unwrap_or(at);
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(_) => return Ok(()),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 fn strange(at: &str) -> Failure {
@@ -156,38 +188,17 @@ fn place(text: &str) -> Result<ResetTo, String> {
     if let Ok(offset) = text.parse() {
         return Ok(ResetTo::Offset(offset));
     }
-    unix_ms(text).map(ResetTo::Time).ok_or_else(|| {
+    parse_rfc3339(text).map(ResetTo::Time).ok_or_else(|| {
         "expected `end`, `start`, an offset such as 1042, or a UTC time such as \
          2026-11-21T08:00:00Z"
             .into()
     })
 }
 
-/// Parses a time in the format of the output, with or without fractions of a second.
-fn unix_ms(text: &str) -> Option<u64> {
-    let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
-    let mut numbers = date.splitn(3, '-').chain(clock.splitn(3, ':'));
-    let mut number = || numbers.next()?.parse::<f64>().ok();
-    let (year, month, day) = (number()?, number()?, number()?);
-    let (hour, minute, second) = (number()?, number()?, number()?);
-    // Days of the civil calendar, after Howard Hinnant.
-    let shifted = if month > 2.0 { month - 3.0 } else { month + 9.0 };
-    let year = if month > 2.0 { year } else { year - 1.0 };
-    let of_year = ((153.0 * shifted + 2.0) / 5.0).floor() + day - 1.0;
-    let era = (year / 400.0).floor();
-    let of_era = year - era * 400.0;
-    let leaps = (of_era / 4.0).floor() - (of_era / 100.0).floor();
-    let days = era * 146_097.0 + of_era * 365.0 + leaps + of_year - 719_468.0;
-    let ms = ((days * 86_400.0 + hour * 3_600.0 + minute * 60.0 + second) * 1000.0).round();
-    // A valid date is formatted again to the same text.
-    let found = (0.0..1e15).contains(&ms).then_some(ms as u64)?;
-    let whole = text.split(['.', 'Z']).next()?;
-    time(found).starts_with(whole).then_some(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zibrato::daemon::rfc3339;
 
     #[test]
     fn places_are_words_offsets_and_times() {
@@ -195,7 +206,7 @@ mod tests {
         assert_eq!(place("start"), Ok(ResetTo::Offset(0)));
         assert_eq!(place("1042"), Ok(ResetTo::Offset(1042)));
         for ms in [0, 951_782_400_000, 1_700_000_000_123, 4_107_542_399_999] {
-            assert_eq!(place(&time(ms)), Ok(ResetTo::Time(ms)), "{}", time(ms));
+            assert_eq!(place(&rfc3339(ms)), Ok(ResetTo::Time(ms)), "{}", rfc3339(ms));
         }
         assert_eq!(place("2023-11-14T22:13:20Z"), Ok(ResetTo::Time(1_700_000_000_000)));
         for text in

@@ -9,7 +9,8 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zibrato::daemon::{
-    Exit, Failure, Output, number, probe_folder, state_folder, state_variable, whole_number,
+    Exit, Failure, Output, number, probe_folder, rfc3339, state_folder, state_variable,
+    whole_number,
 };
 use zibrato::wire::{BatchReader, Line, Tags};
 
@@ -82,11 +83,13 @@ impl JournalFlags {
         }
     }
 
+    /// The absolute path of the journal.
     fn directory(&self) -> Result<PathBuf, JournalError> {
-        match &self.journal {
-            Some(directory) => Ok(directory.clone()),
-            None => Ok(state_folder("zibrato-broker", state_variable)?.join("journal")),
-        }
+        let directory = match &self.journal {
+            Some(directory) => directory.clone(),
+            None => state_folder("zibrato-broker", state_variable)?.join("journal"),
+        };
+        std::path::absolute(&directory).map_err(JournalError::unusable(&directory))
     }
 }
 
@@ -163,16 +166,24 @@ pub(crate) fn run(command: &JournalCommand, flags: &JournalFlags) -> Result<(), 
             info(&mut out, &directory, &found).ok();
         }
         What::Dump { after, lines } => {
-            let mut broken = false;
+            let (mut broken, mut is_empty) = (false, true);
             let print = |record: &Record<'_>| {
                 if record.offset <= after {
                     return Ok(());
                 }
+                is_empty = false;
                 dump(&mut out, record, lines).inspect_err(|_| broken = true)
             };
             let dumped = inspect(&directory, |_, _| (), print);
             if !broken {
                 dumped.map_err(unavailable)?;
+            }
+            if is_empty {
+                let place =
+                    if after == 0 { String::new() } else { format!(" after offset {after}") };
+                let text = format!("the journal in {} has no batches{place}", directory.display());
+                // The exit code stays 0 if stderr is closed.
+                writeln!(io::stderr(), "{text}").ok();
             }
         }
         What::Verify => {
@@ -216,7 +227,7 @@ fn info(out: &mut impl Write, directory: &Path, found: &Inspection) -> io::Resul
     let mut times = found.segments.iter().filter_map(|segment| segment.times_ms);
     if let Some((first, last)) = times.next() {
         let last = times.next_back().map_or(last, |(_, last)| last);
-        writeln!(out, "received  {} to {}", time(first), time(last))?;
+        writeln!(out, "received  {} to {}", rfc3339(first), rfc3339(last))?;
     }
     writeln!(out, "damaged   {} places", sum(|s| s.damage.len() as u64))?;
     writeln!(out, "missing   {} batches", sum(|s| s.missing))?;
@@ -284,7 +295,7 @@ fn dump(out: &mut impl Write, record: &Record<'_>, lines: bool) -> io::Result<()
     }
     let entries = BatchReader::new(body).map_or(0, |batch| batch.entries().count());
     let (offset, publisher, sequence) = (record.offset, id.publisher, id.sequence);
-    let received = time(record.received_ms);
+    let received = rfc3339(record.received_ms);
     writeln!(out, "{offset}\t{received}\t{level}\t{publisher}\t{sequence}\t{entries}")
 }
 
@@ -296,22 +307,6 @@ fn write_line(out: &mut impl Write, line: &Line<'_>, tags: &Tags<'_>) -> io::Res
         write!(out, "\t{tag}={value}")?;
     }
     writeln!(out)
-}
-
-/// RFC 3339, in UTC.
-pub(crate) fn time(unix_ms: u64) -> String {
-    let (days, ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
-    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-    // Howard Hinnant's civil_from_days, for days since 1970.
-    let day = days + 719_468;
-    let (era, of_era) = (day / 146_097, day % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1000)
 }
 
 fn hours(text: &str) -> Result<Duration, String> {
@@ -330,20 +325,7 @@ fn gibibytes(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{gibibytes, hours, time};
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        for (ms, text) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
-            (1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
-            (4_107_542_399_999, "2100-02-28T23:59:59.999Z"),
-            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-        ] {
-            assert_eq!(time(ms), text);
-        }
-    }
+    use super::{gibibytes, hours};
 
     #[test]
     fn numbers_that_cannot_be_are_refused() {

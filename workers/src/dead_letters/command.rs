@@ -1,12 +1,12 @@
 //! `deadletter list|send|drop`: commands for payloads that the backend rejected.
 
-use super::{Letter, Rfc3339, files, read};
+use super::{Letter, files, read};
 use crate::backend::{Backend, Payload};
 use crate::deliver::causes;
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use zibrato::daemon::{Exit, Failure};
+use zibrato::daemon::{Exit, Failure, rfc3339};
 
 /// What to do with dead letters.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -112,7 +112,7 @@ fn list(folder: &Path, paths: &[PathBuf], to: &mut impl Write) -> io::Result<()>
         match read(path) {
             Ok((letter, _)) => {
                 let Letter { start_ms, length_ms, series, names, body, answer, .. } = letter;
-                let (start, seconds) = (Rfc3339(start_ms), length_ms as f64 / 1000.0);
+                let (start, seconds) = (rfc3339(start_ms), length_ms as f64 / 1000.0);
                 let bytes = body.len();
                 writeln!(to, "{start}  {seconds:>6} s  {series:>7}  {bytes:>9}  {name}")?;
                 if !names.is_empty() {

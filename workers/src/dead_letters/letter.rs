@@ -2,8 +2,8 @@
 //!
 //! Pure.
 
-use super::time::Rfc3339;
 use std::fmt::Write;
+use zibrato::daemon::rfc3339;
 
 /// First line of a dead letter; the number is the version.
 const FIRST: &str = "zibrato dead letter 1";
@@ -46,14 +46,14 @@ impl Letter {
         line("program", &plain(program));
         line("name", &plain(&self.name));
         line("key", &plain(&self.key));
-        line("window", &Rfc3339(self.start_ms));
+        line("window", &rfc3339(self.start_ms));
         line("window-start-ms", &self.start_ms);
         line("window-length-ms", &self.length_ms);
         line("series", &self.series);
         if !self.names.is_empty() {
             line("names", &plain(&self.names));
         }
-        line("rejected", &Rfc3339(self.rejected_ms));
+        line("rejected", &rfc3339(self.rejected_ms));
         line("rejected-ms", &self.rejected_ms);
         line("answer", &plain(&self.answer));
         line("bytes", &self.body.len());

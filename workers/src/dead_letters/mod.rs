@@ -6,10 +6,8 @@
 
 pub(crate) mod command;
 mod letter;
-mod time;
 
 pub(crate) use letter::{Letter, LetterError};
-pub(crate) use time::Rfc3339;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};

@@ -2,6 +2,8 @@
 //!
 //! Pure.
 
+use zibrato::daemon::rfc3339;
+
 /// Escapes the three characters that are special in Slack, so that no name becomes a link or a
 /// mention.
 pub(super) fn escape(text: &str) -> String {
@@ -64,44 +66,24 @@ fn significant(value: f64, digits: i32) -> String {
 /// A window for people: `2026-11-20 12:00–12:01 UTC, 60 s`. Seconds are shown if they are not zero.
 pub(super) fn window(start_ms: u64, length_ms: u64) -> String {
     let end_ms = start_ms.saturating_add(length_ms);
-    let (year, month, day) = date(start_ms / 86_400_000);
     let on_minutes = start_ms.is_multiple_of(60_000) && end_ms.is_multiple_of(60_000);
-    let time = |ms: u64| {
-        let s = ms / 1000 % 86_400;
-        let (hours, minutes) = (s / 3600, s / 60 % 60);
-        if on_minutes {
-            format!("{hours:02}:{minutes:02}")
-        } else {
-            format!("{hours:02}:{minutes:02}:{:02}", s % 60)
-        }
+    let (start, end) = (rfc3339(start_ms), rfc3339(end_ms));
+    let date = start.get(..10).unwrap_or_default();
+    let time_of_day = |time: &str| {
+        let end = if on_minutes { 16 } else { 19 };
+        time.get(11..end).unwrap_or_default().to_owned()
     };
     format!(
-        "{year:04}-{month:02}-{day:02} {}–{} UTC, {} s",
-        time(start_ms),
-        time(end_ms),
+        "{date} {}–{} UTC, {} s",
+        time_of_day(&start),
+        time_of_day(&end),
         number(length_ms as f64 / 1000.0)
     )
 }
 
-/// Year, month and day of a number of days since 1970-01-01, counted in years that begin in March,
-/// so that the leap day is the last of its year.
-const fn date(days: u64) -> (u64, u64, u64) {
-    const ERA_DAYS: u64 = 146_097; // 400 years
-    let days = days + 719_468; // since 0000-03-01
-    let day_of_era = days % ERA_DAYS;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let months = (5 * day_of_year + 2) / 153; // since March
-    let day = day_of_year - (153 * months + 2) / 5 + 1;
-    let month = if months < 10 { months + 3 } else { months - 9 };
-    let year = days / ERA_DAYS * 400 + year_of_era + (month <= 2) as u64;
-    (year, month, day)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{date, escape, number, seconds, shorten, window};
+    use super::{escape, number, seconds, shorten, window};
 
     #[test]
     fn nothing_in_a_text_means_anything_to_slack() {
@@ -180,17 +162,17 @@ mod tests {
     }
 
     #[test]
-    fn dates_know_leap_years() {
+    fn windows_know_leap_years() {
         for (days, expected) in [
-            (0, (1970, 1, 1)),
-            (59, (1970, 3, 1)),
-            (11_016, (2000, 2, 29)),
-            (11_017, (2000, 3, 1)),
-            (19_782, (2024, 2, 29)),
-            (47_540, (2100, 2, 28)),
-            (47_541, (2100, 3, 1)),
+            (0, "1970-01-01"),
+            (59, "1970-03-01"),
+            (11_016, "2000-02-29"),
+            (11_017, "2000-03-01"),
+            (19_782, "2024-02-29"),
+            (47_540, "2100-02-28"),
+            (47_541, "2100-03-01"),
         ] {
-            assert_eq!(date(days), expected);
+            assert_eq!(window(days * 86_400_000, 60_000).split(' ').next(), Some(expected));
         }
     }
 }

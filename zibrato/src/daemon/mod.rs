@@ -19,6 +19,7 @@ mod stdout;
 mod stop;
 mod systemd;
 mod text;
+mod time;
 mod waker;
 
 pub use cli::{CommonFlags, check_configuration};
@@ -37,6 +38,7 @@ pub use stdout::{Output, print, stdout_failure};
 pub use stop::{NotifyOnDrop, Stop};
 pub use systemd::Systemd;
 pub use text::one_line;
+pub use time::{parse_rfc3339, rfc3339};
 pub use waker::Waker;
 
 /// Reads a file of at most `most` bytes and its metadata.
