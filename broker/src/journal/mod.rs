@@ -36,7 +36,7 @@ mod write;
 pub use config::JournalConfig;
 pub(crate) use cursors::{Cursor, Cursors, level_names, levels};
 pub use error::JournalError;
-pub(crate) use folder::{Directory, is_in_use};
+pub(crate) use folder::{Directory, is_folder_missing, is_in_use};
 pub(crate) use format::record::{Content, Record};
 pub use log::Health;
 pub(crate) use log::Log;

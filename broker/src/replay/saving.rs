@@ -1,7 +1,7 @@
 //! Saves cursors, and tries again when that fails: less and less often, and without telling the log
 //! each time.
 
-use crate::journal::{Cursors, Directory};
+use crate::journal::{Cursors, Directory, is_folder_missing};
 use std::time::{Duration, Instant};
 use zibrato::daemon::LogLimit;
 
@@ -50,10 +50,14 @@ impl Saving {
             return Ok(());
         };
         let folder = directory.path().display();
-        let problem = format!(
-            "the folder {folder} cannot be written: {error}; check its permissions and the free \
-             space on its disk"
-        );
+        let problem = if is_folder_missing(&error) {
+            error.to_string()
+        } else {
+            format!(
+                "the folder {folder} cannot be written: {error}; check its permissions and the \
+                 free space on its disk"
+            )
+        };
         if self.told.admits() {
             let why = "readers continue; after a restart of the broker they start at their last \
                        saved positions";

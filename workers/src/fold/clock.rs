@@ -2,12 +2,8 @@
 //! once.
 
 use super::batch::{Batch, FoldCounts};
-use super::dedup::Dedup;
 use std::time::Duration;
-use zibrato::window::{Window, Windows};
-
-/// Maximum number of pairs of publisher and level whose highest sequence is remembered.
-const MAX_REMEMBERED: usize = 100_000;
+use zibrato::window::{Dedup, Novelty, Window, Windows};
 
 /// Folds batches into the windows in which the broker received them, or, without a stamp, into the
 /// window of the moment.
@@ -21,14 +17,14 @@ pub(crate) struct ClockFolder {
 impl ClockFolder {
     pub(crate) fn new(flush: Duration, max_series: usize) -> Self {
         let windows = Windows::new(flush, max_series);
-        Self { windows, dedup: Dedup::new(MAX_REMEMBERED), counts: FoldCounts::default() }
+        Self { windows, dedup: Dedup::new(Dedup::MAX_PAIRS), counts: FoldCounts::default() }
     }
 
     /// Folds one message, received here at `now_ms`. Anything but a batch is refused and counted.
     pub(crate) fn take(&mut self, frames: &[&[u8]], now_ms: u64) {
         let counts = &mut self.counts;
         let Some(Batch { level, id, stamp, body }) = counts.read(frames) else { return };
-        if !self.dedup.is_new(id.publisher, level, id.sequence) {
+        if self.dedup.insert(id.publisher, level, id.sequence) != Novelty::New {
             counts.duplicates += 1;
             return;
         }

@@ -4,7 +4,6 @@
 
 mod batch;
 mod clock;
-mod dedup;
 mod stamps;
 
 pub(crate) use batch::FoldCounts;

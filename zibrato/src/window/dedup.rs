@@ -136,6 +136,9 @@ mod tests {
         assert_eq!(dedup.insert(A, "warn", 7), Novelty::New);
         assert_eq!(dedup.insert(B, "info", 1), Novelty::New);
         assert_eq!(dedup.insert(A, "info", 9), Novelty::New);
+        assert_eq!(dedup.insert(B, "debug", 0), Novelty::New);
+        assert_eq!(dedup.insert(B, "debug", 0), Novelty::Duplicate { highest: 0 });
+        assert_eq!(dedup.insert(B, "debug", 1), Novelty::New);
     }
 
     #[test]

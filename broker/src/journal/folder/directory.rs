@@ -34,7 +34,7 @@ pub(crate) struct Directory {
 
 /// Why the folder is missing. Inside an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
-#[error("its folder {} is missing: {why}", path.display())]
+#[error("the journal's folder {} is missing: {why}", path.display())]
 pub(crate) struct FolderMissing {
     path: PathBuf,
     why: String,
