@@ -2,13 +2,12 @@
 //!
 //! Each has its link inside, so that adding one allocates nothing: an allocator may measure.
 
-use super::lock;
 use super::per_process::PerProcess;
 use once_cell::race::OnceRef;
 use std::iter;
 use std::panic::RefUnwindSafe;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The oldest first.
 #[derive(Debug)]
@@ -73,7 +72,8 @@ impl<T: Linked> List<T> {
 
     /// Keeps others from adding anything.
     pub(crate) fn lock(&self) -> MutexGuard<'_, End<T>> {
-        lock(self.end.get(|_| Mutex::new(End::unknown())))
+        let end = self.end.get(|_| Mutex::new(End::unknown()));
+        end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds it unless it is there, and says where it stands.

@@ -4,19 +4,25 @@
 //! A [`Scope`] knows where a call or a future stands, and so what it means that it is dropped: one
 //! that runs panics, one that waits is cancelled. What is recorded then is up to its [`Recording`].
 
+use super::outcome::Outcome;
 use crate::sdk::cells::amount::Amount;
-use crate::sdk::cells::ticks::{self, Moment};
+use crate::sdk::cells::ticks::{Elapsed, Moment};
 use crate::sdk::points::measure;
 use crate::sdk::points::site::{Site, count};
+use crate::sdk::points::timing;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 mod future;
+mod join;
+mod made;
 #[cfg(test)]
 mod tests;
-pub use super::outcome::{Look, NeverFails, is_err};
-pub use future::{
-    Made, MadeFuture, MadeValue, Measured, Returned, made, measured, never, returned, to_be_made,
+pub use future::{Measured, measured};
+pub use join::{join, joined_length, text};
+pub use made::{
+    Continued, Made, MadeFuture, MadeValue, Returned, boxed, made, pinned, returned, to_be_made,
 };
 
 /// How a call ended.
@@ -68,6 +74,12 @@ enum Phase {
 #[inline]
 pub const fn call<R: Recording>(recording: R) -> Scope<R> {
     Scope { recording, phase: Phase::Running }
+}
+
+/// A future that [`Scope::poll`] polls.
+#[inline]
+const fn future<R: Recording>(recording: R) -> Scope<R> {
+    Scope { recording, phase: Phase::Waiting }
 }
 
 /// Calls a function's body.
@@ -127,6 +139,28 @@ impl<R: Recording> Drop for Scope<R> {
     }
 }
 
+/// Where a call is recorded.
+pub trait Sites: Copy {
+    /// Where a call that ended so is recorded.
+    fn of(self, ending: Ending) -> Option<&'static Site>;
+
+    /// Whether anybody would take a reading of any of them.
+    fn are_measured(self) -> bool;
+}
+
+/// One place, however the call ends.
+impl Sites for &'static Site {
+    #[inline]
+    fn of(self, _: Ending) -> Option<&'static Site> {
+        Some(self)
+    }
+
+    #[inline]
+    fn are_measured(self) -> bool {
+        measure::is_measured(self)
+    }
+}
+
 /// A place for each ending. Endings that a function cannot come to have none.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
@@ -137,8 +171,7 @@ pub struct Outcomes {
     pub cancelled: Option<&'static Site>,
 }
 
-impl Outcomes {
-    /// Where a call that ended so is recorded.
+impl Sites for Outcomes {
     #[inline]
     fn of(self, ending: Ending) -> Option<&'static Site> {
         match ending {
@@ -149,19 +182,11 @@ impl Outcomes {
         }
     }
 
-    /// Whether anybody would take a reading of any of them.
     #[inline]
     fn are_measured(self) -> bool {
         let sites = [self.ok, self.err, self.panic, self.cancelled];
         sites.into_iter().flatten().any(measure::is_measured)
     }
-}
-
-/// One place, however the call ends.
-#[inline]
-#[must_use]
-pub const fn every(site: &'static Site) -> Outcomes {
-    Outcomes { ok: Some(site), err: Some(site), panic: Some(site), cancelled: Some(site) }
 }
 
 /// One place for errors, and for panics, which are such.
@@ -216,8 +241,8 @@ impl<A: Amount> Recording for Counted<A> {
 
 /// Records how long the call took.
 #[derive(Debug)]
-pub struct Timed {
-    sites: Outcomes,
+pub struct Timed<S: Sites> {
+    sites: S,
     slow: Option<Slow>,
     /// `None` while nobody wants to know.
     clock: Option<Clock>,
@@ -225,31 +250,31 @@ pub struct Timed {
 
 #[derive(Debug)]
 enum Clock {
-    /// The ticks inside polls: those that have returned, and since when the one runs that has not.
-    Busy { before: i64, since: Option<Moment> },
+    /// The time inside polls: those that have returned, and since when the one runs that has not.
+    Busy { before: Elapsed, since: Option<Moment> },
     /// The time since then.
     Wall(Moment),
 }
 
 /// Times from now on until the end, waiting included.
 #[inline]
-pub fn wall(sites: Outcomes, slow: Option<Slow>) -> Timed {
+pub fn wall<S: Sites>(sites: S, slow: Option<Slow>) -> Timed<S> {
     timed(sites, slow, || Clock::Wall(Moment::now()))
 }
 
 /// Times only the polls.
 #[inline]
-pub fn busy(sites: Outcomes, slow: Option<Slow>) -> Timed {
-    timed(sites, slow, || Clock::Busy { before: 0, since: None })
+pub fn busy<S: Sites>(sites: S, slow: Option<Slow>) -> Timed<S> {
+    timed(sites, slow, || Clock::Busy { before: Elapsed::default(), since: None })
 }
 
 #[inline]
-fn timed(sites: Outcomes, slow: Option<Slow>, begin: impl FnOnce() -> Clock) -> Timed {
+fn timed<S: Sites>(sites: S, slow: Option<Slow>, begin: impl FnOnce() -> Clock) -> Timed<S> {
     let measured = sites.are_measured() || slow.is_some_and(|slow| measure::is_measured(slow.site));
     Timed { sites, slow, clock: measured.then(begin) }
 }
 
-impl Recording for Timed {
+impl<S: Sites> Recording for Timed<S> {
     #[inline]
     fn resume(&mut self) {
         if let Some(Clock::Busy { since, .. }) = &mut self.clock {
@@ -271,41 +296,95 @@ impl Recording for Timed {
         // A poll that panics does not return.
         self.pause();
         // Read once, so that all places are told the same.
-        let ticks = match &self.clock {
+        let elapsed = match &self.clock {
             None => return,
             Some(Clock::Busy { before, .. }) => *before,
             Some(Clock::Wall(begun)) => begun.elapsed(),
         };
         if let Some(site) = self.sites.of(ending) {
-            measure::record(site, ticks);
+            timing::record(site, elapsed);
         }
         if let Some(slow) = self.slow
-            && ticks::seconds(ticks) >= slow.seconds
+            && elapsed.seconds() >= slow.seconds
         {
-            measure::record(slow.site, ticks);
+            timing::record(slow.site, elapsed);
         }
     }
 }
 
 /// Counts the polls too.
-impl<R: Recording> Recording for (&'static Site, R) {
+#[derive(Debug)]
+pub struct Polled<R: Recording> {
+    polls: &'static Site,
+    recording: R,
+}
+
+#[inline]
+pub const fn polled<R: Recording>(polls: &'static Site, recording: R) -> Polled<R> {
+    Polled { polls, recording }
+}
+
+impl<R: Recording> Recording for Polled<R> {
     #[inline]
     fn poll(&mut self) {
-        count(self.0, 1_u64);
+        count(self.polls, 1_u64);
+        self.recording.poll();
     }
 
     #[inline]
     fn resume(&mut self) {
-        self.1.resume();
+        self.recording.resume();
     }
 
     #[inline]
     fn pause(&mut self) {
-        self.1.pause();
+        self.recording.pause();
     }
 
     #[inline]
     fn end(&mut self, ending: Ending) {
-        self.1.end(ending);
+        self.recording.end(ending);
     }
+}
+
+/// Looks whether a result is an error: one that is no [`Outcome`] never is. Which of the two
+/// `__zibrato_failed` is meant, the compiler decides where the type is known: the inherent one comes
+/// first. No trait of the user's has a method of that name.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
+pub struct Look<'a, T>(pub &'a T);
+
+impl<T: Outcome> Look<'_, T> {
+    #[inline]
+    #[must_use]
+    pub fn __zibrato_failed(self) -> bool {
+        self.0.is_err()
+    }
+}
+
+impl<T> Deref for Look<'_, T> {
+    type Target = NeverFails;
+
+    #[inline]
+    fn deref(&self) -> &NeverFails {
+        &NeverFails
+    }
+}
+
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NeverFails;
+
+impl NeverFails {
+    #[inline]
+    #[must_use]
+    pub const fn __zibrato_failed(&self) -> bool {
+        false
+    }
+}
+
+/// Looks whether a result is an error, and insists that it can be one.
+#[inline]
+pub fn is_err<T: Outcome>(result: &T) -> bool {
+    result.is_err()
 }

@@ -1,34 +1,29 @@
-//! What has gathered at one point, and what was last taken of it: the next readings are the
-//! difference.
+//! What was last taken from the cells of one point: the next readings are the difference to it.
 //!
-//! Only the sender, install and uninstall look in here; no reading passes this way, but for those
-//! that go into the shared cell.
+//! Only the sender, install and uninstall look in here; no reading passes this way.
 
-use super::series::Shape;
+use super::shape::Shape;
 use crate::clock;
 use crate::measurement::{Gauge, Kind};
 use crate::sdk::cells::counter::Counted;
 use crate::sdk::cells::local;
-use crate::sdk::cells::lock;
 use crate::sdk::cells::per_process::generation;
-use crate::sdk::cells::shared::{SharedCell, Taken, TakenValue};
+use crate::sdk::cells::shared::SharedCell;
+use crate::sdk::cells::taken::{Taken, TakenValue};
 use crate::sdk::cells::ticks::{self, Moment};
 use crate::sdk::cells::timer_totals::TimerTotals;
 use crate::sketch::Sketch;
 use crate::summary::Summary;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug)]
-pub(crate) struct Gathered {
-    /// For what the cells of threads cannot take.
-    pub(crate) shared: SharedCell,
-    baseline: Mutex<Baseline>,
+pub(crate) struct Baseline {
+    state: Mutex<State>,
 }
 
-/// What was last taken from the cells of threads.
 #[derive(Debug)]
-struct Baseline {
+struct State {
     counted: Counted,
     timed: TimerTotals,
     /// How many readings were taken in this installation.
@@ -40,32 +35,31 @@ struct Baseline {
     generation: u64,
 }
 
-impl Gathered {
+impl Baseline {
     pub(crate) const fn new() -> Self {
-        Self { shared: SharedCell::new(), baseline: Mutex::new(Baseline::new()) }
+        Self { state: Mutex::new(State::new()) }
     }
 
     /// Takes what has gathered since the last time, if there were readings; then `epoch`, that of
-    /// the timers, is begun anew. Without an `index` threads have no cells of the point.
+    /// the timers, is begun anew.
     pub(crate) fn take(
         &self,
         shape: Shape,
-        index: Option<u32>,
+        index: u32,
         epoch: &AtomicU32,
+        shared: &SharedCell,
     ) -> Option<Taken> {
-        let Self { shared, .. } = self;
-        let Some(index) = index else { return shared.take(shape.kind()) };
-        let mut baseline = lock(&self.baseline);
+        let mut state = self.state();
         let in_threads = match shape {
-            Shape::Counter => baseline.take_counter(index),
+            Shape::Counter => state.take_counter(index),
             Shape::Gauge => return take_gauge(index, shared),
             Shape::Each => None,
             // Here the shared cell holds a part of what is in flight.
-            Shape::InFlight => return baseline.take_in_flight(index, shared),
-            Shape::Timer => baseline.take_timer(index, epoch),
-            Shape::Sampled(_) => baseline.take_sampled(index, epoch),
+            Shape::InFlight => return state.take_in_flight(index, shared),
+            Shape::Timer => state.take_timer(index, epoch),
+            Shape::Sampled(_) => state.take_sampled(index, epoch),
         };
-        baseline.taken += in_threads.as_ref().map_or(0, |taken| taken.readings);
+        state.taken += in_threads.as_ref().map_or(0, |taken| taken.readings);
         let shared = shared.take(shape.kind());
         match in_threads {
             Some(taken) => Some(taken.with(shared)),
@@ -74,21 +68,20 @@ impl Gathered {
     }
 
     /// Forgets what has gathered for an earlier installation, or in the parent of this process.
-    pub(crate) fn clear(&self, shape: Shape, index: Option<u32>, epoch: &AtomicU32) {
-        let Some(index) = index else { return self.shared.clear() };
-        let mut baseline = lock(&self.baseline);
-        baseline.taken = 0;
-        baseline.counted = local::counted(index);
+    pub(crate) fn clear(&self, shape: Shape, index: u32, epoch: &AtomicU32, shared: &SharedCell) {
+        let mut state = self.state();
+        state.taken = 0;
         match shape {
-            Shape::Counter => {}
+            Shape::Counter => state.counted = local::counted(index),
             Shape::Gauge | Shape::Each => {
-                baseline.before = local::gauges(index).map(|cell| cell.made()).sum();
+                state.before = local::gauges(index).map(|cell| cell.made()).sum();
                 take_gauges(index);
             }
             Shape::InFlight => {
-                if baseline.generation != generation() {
-                    baseline.generation = generation();
-                    baseline.left_behind = baseline.counted.low().wrapping_add(self.shared.sum());
+                state.counted = local::counted(index);
+                if state.generation != generation() {
+                    state.generation = generation();
+                    state.left_behind = state.counted.low().wrapping_add(shared.sum());
                 }
                 // What is in flight stays so.
                 return;
@@ -96,32 +89,35 @@ impl Gathered {
             Shape::Timer | Shape::Sampled(_) => {
                 // What was shortest and longest up to now is not this installation's.
                 let ended = next(epoch);
-                drop(baseline.timed.take(local::timers(index), ended, ticks::tick()));
+                state.counted = local::counted(index);
+                drop(state.timed.take(local::timers(index), ended, ticks::tick()));
             }
         }
-        self.shared.clear();
+        shared.clear();
     }
 
     /// How many readings were made in this installation.
-    pub(crate) fn made(&self, shape: Shape, index: Option<u32>) -> u64 {
-        let Some(index) = index else { return self.shared.made() };
-        let baseline = lock(&self.baseline);
+    pub(crate) fn made(&self, shape: Shape, index: u32, shared: &SharedCell) -> u64 {
+        let state = self.state();
+        let counted = || local::counted(index).times.wrapping_sub(state.counted.times);
         let in_threads = match shape {
-            Shape::Counter | Shape::Sampled(_) => {
-                baseline.taken + local::counted(index).times.wrapping_sub(baseline.counted.times)
-            }
+            Shape::Counter | Shape::Sampled(_) => state.taken + counted(),
             Shape::Gauge | Shape::Each => {
                 let made: u64 = local::gauges(index).map(|cell| cell.made()).sum();
-                made - baseline.before
+                made - state.before
             }
-            Shape::InFlight => return baseline.taken,
-            Shape::Timer => baseline.taken + baseline.timed.count_since(local::timers(index)),
+            Shape::InFlight => return state.taken,
+            Shape::Timer => state.taken + state.timed.count_since(local::timers(index)),
         };
-        in_threads + self.shared.made()
+        in_threads + shared.made()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Begins a new epoch and gives the one that has ended. Only who has the baseline locked does.
+/// Begins a new epoch and gives the one that has ended. Only who has the state locked does.
 fn next(epoch: &AtomicU32) -> u32 {
     let ended = epoch.load(Ordering::Relaxed);
     epoch.store(ended.wrapping_add(1), Ordering::Relaxed);
@@ -150,7 +146,7 @@ fn take_gauge(index: u32, shared: &SharedCell) -> Option<Taken> {
 
 /// Folds the later one into the earlier one, so that its last reading is the last.
 fn in_order(one: (Moment, Gauge), other: (Moment, Gauge)) -> (Moment, Gauge) {
-    let (earlier, later) = if other.0 < one.0 { (other, one) } else { (one, other) };
+    let (earlier, later) = if other.0.is_before(one.0) { (other, one) } else { (one, other) };
     // Of the same millisecond, or of the one before, for which milliseconds are too coarse.
     let at_ms = earlier.1.at_ms.min(later.1.at_ms);
     let mut all = Gauge { at_ms, ..earlier.1 };
@@ -158,7 +154,7 @@ fn in_order(one: (Moment, Gauge), other: (Moment, Gauge)) -> (Moment, Gauge) {
     (later.0, all)
 }
 
-impl Baseline {
+impl State {
     const fn new() -> Self {
         Self {
             counted: Counted { sum: 0, times: 0 },
@@ -262,18 +258,18 @@ fn scaled(sample: &Summary, calls: u64) -> Summary {
 
 #[cfg(test)]
 mod tests {
-    use super::{Baseline, in_order, scaled, take_gauge};
+    use super::{State, in_order, scaled, take_gauge};
     use crate::Summary;
     use crate::clock;
     use crate::measurement::Gauge;
     use crate::sdk::cells::amount::Number;
-    use crate::sdk::cells::shared::{SharedCell, TakenValue};
+    use crate::sdk::cells::shared::SharedCell;
+    use crate::sdk::cells::taken::TakenValue;
     use crate::sdk::cells::ticks::Moment;
 
     #[test]
     fn a_call_that_ends_in_a_forked_child_is_not_missing_there() {
-        let (mut state, shared) =
-            (Baseline { left_behind: 1, ..Baseline::new() }, SharedCell::new());
+        let (mut state, shared) = (State { left_behind: 1, ..State::new() }, SharedCell::new());
         let mut moved = |amount| {
             shared.add(Number::Whole(amount));
             match state.take_in_flight(u32::MAX, &shared).unwrap().value {
@@ -304,7 +300,7 @@ mod tests {
         shared.set(2.0, clock::unix_ms());
         assert!(take_gauge(index, &shared).is_some());
         let at = shared.read_at();
-        assert!(at < Moment::now() && Moment::now() >= at);
+        assert!(at.is_before(Moment::now()) && !Moment::now().is_before(at));
     }
 
     #[test]

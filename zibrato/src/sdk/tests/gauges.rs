@@ -2,12 +2,13 @@
 
 use super::{Acknowledges, Broker};
 use crate::sdk::cells::shared;
-use crate::sdk::{Metadata, Shape, Site, gauge, in_flight, time};
+use crate::sdk::cells::ticks::{self, Moment};
+use crate::sdk::{Metadata, Site, gauge, in_flight, time};
 use crate::testing;
 use crate::wire::{BatchReader, Value};
 use crate::{Builder, Zibrato};
 use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// There is one place for an instrument, and tests run side by side.
 fn place() -> MutexGuard<'static, ()> {
@@ -35,7 +36,7 @@ fn flushed(z: &Zibrato, broker: &mut Broker, mut look: impl FnMut(&str, Value<'_
 
 #[test]
 fn what_threads_read_is_folded_into_one_gauge() {
-    static DEPTH: Site = Site::new(Shape::Gauge, at("depth"));
+    static DEPTH: Site = Site::gauge(at("depth"));
     let _place = place();
     let mut broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
@@ -63,7 +64,7 @@ fn what_threads_read_is_folded_into_one_gauge() {
 
 #[test]
 fn every_reading_is_kept_up_to_a_limit_and_none_is_lost() {
-    static EACH: Site = Site::new(Shape::Each, at("each"));
+    static EACH: Site = Site::each(at("each"));
     let _place = place();
     let mut broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
@@ -80,7 +81,7 @@ fn every_reading_is_kept_up_to_a_limit_and_none_is_lost() {
 
 #[test]
 fn what_is_running_goes_up_and_comes_down() {
-    static RUNNING: Site = Site::new(Shape::InFlight, at("running"));
+    static RUNNING: Site = Site::in_flight(at("running"));
     let _place = place();
     let mut broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
@@ -104,7 +105,7 @@ fn what_is_running_goes_up_and_comes_down() {
 
 #[test]
 fn a_capture_sees_what_is_running() {
-    static RUNNING: Site = Site::new(Shape::InFlight, at("captured"));
+    static RUNNING: Site = Site::in_flight(at("captured"));
     let capture = testing::capture();
     let first = in_flight(&RUNNING);
     drop(in_flight(&RUNNING));
@@ -114,7 +115,7 @@ fn a_capture_sees_what_is_running() {
 
 #[test]
 fn a_capture_does_not_see_what_is_running_in_another() {
-    static RUNNING: Site = Site::new(Shape::InFlight, at("captured.twice"));
+    static RUNNING: Site = Site::in_flight(at("captured.twice"));
     let capture = testing::capture();
     let running = in_flight(&RUNNING);
     let elsewhere = || {
@@ -130,7 +131,7 @@ fn a_capture_does_not_see_what_is_running_in_another() {
 
 #[test]
 fn a_sampled_timer_counts_every_call() {
-    static SAMPLED: Site = Site::new(Shape::Sampled(10), at("sampled"));
+    static SAMPLED: Site = Site::sampled(at("sampled"), 10);
     let _place = place();
     let mut broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
@@ -152,10 +153,15 @@ fn a_sampled_timer_counts_every_call() {
 
 #[test]
 fn a_sampled_timer_counts_calls_that_end_while_it_is_not_known_who_wants_them() {
-    static SAMPLED: Site = Site::new(Shape::Sampled(10), at("sampled.meanwhile"));
+    static SAMPLED: Site = Site::sampled(at("sampled.meanwhile"), 10);
     let _place = place();
     let broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
+    // Until ticks are known, each call is timed by the clock.
+    let begun = Instant::now();
+    while Moment::now().elapsed().ticks().is_none() && begun.elapsed() < Duration::from_secs(1) {
+        ticks::calibrate();
+    }
     let capture_elsewhere =
         || std::thread::scope(|scope| scope.spawn(|| drop(testing::capture())).join().unwrap());
     for _ in 0..20 {
@@ -181,8 +187,8 @@ fn a_sampled_timer_counts_calls_that_end_while_it_is_not_known_who_wants_them() 
 
 #[test]
 fn beyond_the_memory_for_cells_threads_share_one() {
-    static SHARED: Site = Site::new(Shape::Counter, at("shared"));
-    static SHARED_TIME: Site = Site::new(Shape::Timer, at("shared.time"));
+    static SHARED: Site = Site::counter(at("shared"));
+    static SHARED_TIME: Site = Site::timer(at("shared.time"));
     let _place = place();
     let broker = Broker::new(Acknowledges::Nothing);
     let builder = rarely(&broker).max_memory(0);
