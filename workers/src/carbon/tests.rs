@@ -255,7 +255,7 @@ fn flags_that_cannot_be_say_how_to_mend_them() {
         assert!(open(args).is_ok(), "{args:?}");
     }
     for (args, part) in [
-        (["--prefix", "a b"], "take `a_b`"),
+        (["--prefix", "a b"], "use `a_b`"),
         (["--carbon", "carbon"], "write host:port"),
         (["--timeout", "0"], "from 0.1 to 3600"),
         (["--timeout", "nan"], "from 0.1 to 3600"),
