@@ -156,7 +156,12 @@ fn a_wrong_variable_or_key_is_named() {
     for (variables, args, code, part) in [
         (&[port][..], &[][..], 78, "ZIBRATO_BROKER_PORT: invalid value 'abc'"),
         (&[port, config], &[], 78, "ZIBRATO_BROKER_PORT: invalid value 'abc'"),
-        (&[insecure], &[], 78, "ZIBRATO_BROKER_INSECURE: invalid value 'yes': expected true or false"),
+        (
+            &[insecure],
+            &[],
+            78,
+            "ZIBRATO_BROKER_INSECURE: invalid value 'yes': expected true or false",
+        ),
         (&[config], &[], 78, &format!("{path}: port: invalid value '70000'")),
         (&[], &["--config", path], 78, &format!("{path}: port: invalid value '70000'")),
         (&[], &["--config", path, "--port", "0"], 78, &format!("{path}: port: ")),

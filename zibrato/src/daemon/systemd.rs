@@ -159,7 +159,7 @@ mod tests {
         listener.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let variable = |known: &str| (known == "NOTIFY_SOCKET").then(|| format!("@{name}").into());
         Systemd::from_variables(variable, 7).ready("fine");
-        assert_eq!(received(&listener), "READY=1\nSTATUS=fine");
+        assert_eq!(told(&listener), "READY=1\nSTATUS=fine");
     }
 
     #[test]
