@@ -1,6 +1,6 @@
 //! A running broker: start, status and stop.
 
-mod replay_port;
+mod owned_thread;
 
 use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
@@ -11,19 +11,18 @@ use crate::libzmq::descriptors::FEWEST;
 use crate::libzmq::memory::MemoryThread;
 use crate::pages::page;
 use crate::ports::Ports;
-use crate::replay::{FetchHandler, Now};
+use crate::replay::{FetchHandler, Now, ReplayThread};
 use crate::router::{RouterSettings, RouterThread, WriteAhead};
 use crate::shared::Shared;
 use crate::start_error::StartError;
-use replay_port::{Replay, start_replay};
+use owned_thread::OwnedThread;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use zibrato::Level;
 use zibrato::clock;
-use zibrato::daemon::{Hangup, HttpServer, NotifyOnDrop, Stop};
+use zibrato::daemon::{Hangup, HttpServer, Stop};
 use zibrato::resources::Resources;
 use zibrato::window::Dedup;
 use zibrato::wire::{Endpoint, WantedLevels};
@@ -68,11 +67,9 @@ pub struct Broker {
     ports: Ports,
     shared: Arc<Shared>,
     key_store: Option<Arc<KeyStore>>,
-    stop: Stop,
-    ended: Stop,
     intakes: IntakeThreads,
-    router: Option<JoinHandle<Result<(), zmq::Error>>>,
-    replay: Replay,
+    router: OwnedThread<Result<(), zmq::Error>>,
+    replay: OwnedThread<()>,
     _memory: Option<MemoryThread>,
     // Last, so that it serves until the end.
     http: Option<HttpServer>,
@@ -126,7 +123,7 @@ impl Broker {
             Listener::new(ports.clone(), Endpoint::Replay),
         );
         let shared = Arc::new(Shared::new());
-        let (stop, ended) = (Stop::new()?, Stop::new()?);
+        let (stop, stop_replay) = (Stop::new()?, Stop::new()?);
         let (journal, handler, dedup) = start_journal(&config, opened)?;
         let settings = RouterSettings {
             linger: config.linger,
@@ -135,6 +132,8 @@ impl Broker {
             shared: Arc::clone(&shared),
         };
         let replay = (sockets.context.clone(), replay);
+        let for_replay = (stop_replay.clone(), Arc::clone(&shared));
+        let replay = ReplayThread::new(replay, handler, filter, for_replay);
         let router = RouterThread::new(sockets, sides, settings, journal, dedup);
         let router = router.map_err(StartError::Socket)?;
         // The allocator of the process is configured only if there is a memory limit.
@@ -147,26 +146,17 @@ impl Broker {
             .map(|address| HttpServer::start(address, move |path| page(path, &for_pages)))
             .transpose()
             .map_err(StartError::Http)?;
-        let last_word = NotifyOnDrop::new(ended.clone());
-        let router = std::thread::Builder::new().name("zb-router".to_owned()).spawn(move || {
-            let _last_word = last_word;
+        let router = OwnedThread::start("zb-router", stop, || {
             router.run().inspect_err(|error| tracing::error!(event = "router_failed", %error))
         })?;
-        let replay = start_replay(replay, handler, filter, &shared)?;
-        let router = Some(router);
+        let replay = OwnedThread::start("zb-replay", stop_replay, || {
+            if let Err(error) = replay.run() {
+                tracing::error!(event = "replay_failed", %error);
+            }
+        })?;
         let intakes = IntakeThreads::default();
-        let mut broker = Self {
-            ports,
-            shared,
-            key_store,
-            stop,
-            ended,
-            intakes,
-            router,
-            replay,
-            http,
-            _memory: memory,
-        };
+        let mut broker =
+            Self { ports, shared, key_store, intakes, router, replay, http, _memory: memory };
         broker.intakes = IntakeThreads::start(opened_intakes)?;
         Ok(broker)
     }
@@ -257,7 +247,7 @@ impl Broker {
     pub(crate) fn wait_for(&self, stop: &Stop, hangup: &Hangup, timeout: Duration) -> bool {
         let mut items = [
             zmq::PollItem::from_fd(stop.as_raw_fd(), zmq::POLLIN),
-            zmq::PollItem::from_fd(self.ended.as_raw_fd(), zmq::POLLIN),
+            zmq::PollItem::from_fd(self.router.ended().as_raw_fd(), zmq::POLLIN),
             zmq::PollItem::from_fd(hangup.as_raw_fd(), zmq::POLLIN),
         ];
         let millis = timeout.min(LONGEST_WAIT).as_millis() as i64;
@@ -310,24 +300,20 @@ impl Broker {
     }
 
     fn end(&mut self, deadline: Duration) -> End {
-        let Some(router) = self.router.take() else { return End::Clean };
-        let deadline = deadline.min(LONGEST);
-        let until = Instant::now() + deadline;
+        let until = Instant::now() + deadline.min(LONGEST);
+        let left = || until.saturating_duration_since(Instant::now()) + GRACE;
         // The router takes their last batches before it stops.
         let intakes_ended = self.intakes.stop(Instant::now() + INTAKES_END.min(deadline / 2));
         self.shared.order_stop(until);
-        self.stop.raise();
-        let left = until.saturating_duration_since(Instant::now());
-        let in_time = self.ended.wait(left + GRACE);
+        let router = self.router.end(left());
         // Readers are served until the end. The last of the two threads then waits, up to the
         // linger time, for subscribers to read, because the sockets of both threads share one
         // context.
-        let left = until.saturating_duration_since(Instant::now());
-        let replay_ended = self.replay.end(left + GRACE);
-        if !in_time || !replay_ended || !intakes_ended {
+        let replay = self.replay.end(left());
+        let (Some(router), Some(_), true) = (router, replay, intakes_ended) else {
             return End::TimedOut;
-        }
-        match router.join() {
+        };
+        match router {
             Ok(Ok(())) if self.shared.counters().dropped.of("journal") > 0 => End::Unwritten,
             Ok(Ok(())) => End::Clean,
             Ok(Err(_)) | Err(_) => End::Failed,
@@ -337,7 +323,9 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.end(DROP_DEADLINE);
+        if self.router.is_owned() {
+            self.end(DROP_DEADLINE);
+        }
     }
 }
 

@@ -13,3 +13,4 @@ mod journal;
 mod program;
 mod routing;
 mod slow;
+mod start;

@@ -148,7 +148,7 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         // Nobody is left to take written batches.
-        self.queue.close(Instant::now());
+        self.stop(Instant::now());
     }
 }
 
