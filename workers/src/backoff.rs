@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dice_differ() {
+    fn random_numbers_differ() {
         let rolls: Vec<_> = (0..100).map(|_| roll()).collect();
         assert!(rolls.iter().all(|r| (0.0..=1.0).contains(r)));
         assert!(rolls.iter().any(|r| *r < 0.5) && rolls.iter().any(|r| *r > 0.5));

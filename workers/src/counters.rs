@@ -149,7 +149,7 @@ mod tests {
     use super::Ledger;
 
     #[test]
-    fn what_waits_when_the_books_are_closed_is_lost() {
+    fn queued_series_are_lost_when_the_counters_are_closed() {
         let ledger = Ledger::default();
         ledger.write(|c| {
             (c.series_flushed, c.series_delivered, c.series_rejected) = (10, 4, 1);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_when_the_books_are_closed_is_kept_if_a_journal_holds_it() {
+    fn queued_series_are_kept_when_a_journal_holds_them() {
         let ledger = Ledger::default();
         ledger.write(|c| (c.series_flushed, c.windows_flushed) = (10, 3));
         let closed = ledger.close(true);

@@ -1,12 +1,12 @@
-//! The flags with which a worker's keys are given.
+//! The flags for a worker's keys.
 
 use zibrato::curve::{Curve, KeySource};
 use zibrato::daemon::{Exit, Failure};
 
-/// The keys for a broker that encrypts.
+/// The keys for a broker that encrypts its connections.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CurveFlags {
-    /// Public key of the broker, or a file that contains it. Needed if the broker encrypts
+    /// Public key of the broker, or a file that contains it. Needed if the broker has keys
     #[arg(long, value_name = "FILE")]
     server_key: Option<KeySource>,
 

@@ -1,5 +1,5 @@
-//! The 64-bit FNV-1a hash: the same on every machine and in every version; the hashes of the standard
-//! library need not be.
+//! The 64-bit FNV-1a hash. It is the same on every machine and in every version, unlike the hashes
+//! of the standard library.
 //!
 //! Pure.
 
@@ -22,7 +22,7 @@ mod tests {
     use super::{fnv1a, fnv1a_all};
 
     #[test]
-    fn the_hash_is_the_published_one() {
+    fn the_hash_equals_the_published_one() {
         for (text, hash) in [
             ("", 0xcbf2_9ce4_8422_2325),
             ("a", 0xaf63_dc4c_8601_ec8c),

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_keeps_its_path_to_itself() {
+    fn the_path_of_an_endpoint_is_never_shown() {
         let hook = Endpoint::parse("--webhook-url", "https://hooks.slack.com/services/T0/X?a=b");
         assert_eq!(format!("{:?}", hook.unwrap()), "https://hooks.slack.com/***");
     }

@@ -120,7 +120,7 @@ mod tests {
     use super::{Levels, LevelsError};
 
     #[test]
-    fn a_level_is_subscribed_with_its_bar() {
+    fn a_subscription_to_a_level_ends_with_a_bar() {
         for (text, topics) in [
             ("info", &["zb1|info|"][..]),
             (" warn ,info,, info".replace(",,", ",").as_str(), &["zb1|info|", "zb1|warn|"]),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_levels_says_how_to_mend_it() {
+    fn errors_about_levels_say_what_to_do() {
         for (text, expected) in
             [("", LevelsError::Empty), ("  ", LevelsError::Empty), (",", LevelsError::EmptyItem)]
         {

@@ -1,24 +1,25 @@
-//! Workers: subscribe to levels at the broker, fold windows, deliver them to a backend.
+//! Workers subscribe to levels of a broker, aggregate measurements into windows, and deliver them
+//! to a backend.
 //!
 //! ```text
 //! broker ──▶ zb-feed ────────────▶ queue ─────────▶ zb-deliver ────────────────▶ backend
-//!            take each batch once  bounded, counts  payloads, send, try again
-//!            fold by window        what it drops    count what became of each
+//!            take each batch once  bounded, counts  payloads, send, retry
+//!            fold by window        dropped windows  count every outcome
 //! ```
 //!
 //! | to deliver | use |
 //! |---|---|
 //! | to Carbon, Librato or Slack | the programs `zibrato-carbon`, `zibrato-librato`, `zibrato-slack` |
-//! | the same from within a program | [`Worker`] with the type of a backend: `carbon::Carbon`, `librato::Librato`, `slack::Slack` |
-//! | to something else | [`Worker`] with a [`Backend`] of your own |
-//! | to something else, as a program like ours | [`BackendProgram`] and [`main`] |
-//! | what comes from elsewhere than a broker | [`WorkerBuilder::start_on`] with a [`Feed`] of your own |
+//! | the same from your own program | [`Worker`] with the type of a backend: `carbon::Carbon`, `librato::Librato`, `slack::Slack` |
+//! | to another backend | [`Worker`] with your own [`Backend`] |
+//! | to another backend, as a program with the same flags | [`BackendProgram`] and [`main`] |
+//! | batches that do not come from a broker | [`WorkerBuilder::start_on`] with your own [`Feed`] |
 //!
 //! Each backend is a feature of this crate: `carbon`, `librato`, `slack`, and `tail` for
 //! `zibrato-tail`. All of them are on by default. With `default-features = false, features =
 //! ["carbon"]`, no HTTP client and no TLS library are built.
 //!
-//! # A worker of your own
+//! # Writing a worker
 //!
 //! This is a whole program that appends every counter to a file. It has the flags, variables, log
 //! lines and exit codes of `zibrato-carbon`, and delivers as safely.

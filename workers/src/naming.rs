@@ -17,7 +17,7 @@ const MAX_CLAIMS: usize = 100_000;
 /// Maximum number of conflicts that are reported individually per window.
 const MAX_ALIKE: usize = 10;
 
-/// How many bytes a mark has.
+/// Length of a mark, in bytes.
 const MARK_BYTES: usize = 17;
 
 pub(crate) type Tags = [(Box<str>, Box<str>)];
@@ -75,7 +75,7 @@ impl Claims {
 
     /// Another series has the same name. Returns whether that is reported for the first time.
     pub(crate) fn is_news(&mut self, name: u64) -> bool {
-        self.owners.get_mut(&name).is_some_and(|(_, told)| !std::mem::replace(told, true))
+        self.owners.get_mut(&name).is_some_and(|(_, reported)| !std::mem::replace(reported, true))
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
     use zibrato::Kind;
 
     #[test]
-    fn a_mark_stands_behind_what_fits() {
+    fn a_mark_follows_the_part_that_fits() {
         assert_eq!(marked("abc", 0xf, 255), "abc_000000000000000f");
         assert_eq!(marked(&"x".repeat(300), 0xf, 20), "xxx_000000000000000f");
         assert_eq!(marked("ööö", 0xf, 20), "ö_000000000000000f");
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn series_that_differ_in_anything_are_others() {
+    fn series_that_differ_in_any_part_are_distinct() {
         let tags = |pairs: &[(&str, &str)]| -> Vec<(Box<str>, Box<str>)> {
             pairs.iter().map(|(tag, value)| ((*tag).into(), (*value).into())).collect()
         };

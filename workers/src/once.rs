@@ -8,13 +8,13 @@ const MAX_NAMES: usize = 1_000;
 /// The names for which an event was logged.
 #[derive(Debug, Default)]
 pub(crate) struct Once {
-    told: HashSet<(&'static str, String)>,
+    seen: HashSet<(&'static str, String)>,
 }
 
 impl Once {
     /// Returns whether `event` is new for `name`, and records it.
     pub(crate) fn is_news(&mut self, event: &'static str, name: &str) -> bool {
-        self.told.len() < MAX_NAMES && self.told.insert((event, name.to_owned()))
+        self.seen.len() < MAX_NAMES && self.seen.insert((event, name.to_owned()))
     }
 }
 
@@ -23,7 +23,7 @@ mod tests {
     use super::{MAX_NAMES, Once};
 
     #[test]
-    fn each_name_is_news_once_and_they_are_never_too_many() {
+    fn each_name_is_new_once_and_their_number_is_bounded() {
         let mut once = Once::default();
         assert!(once.is_news("renamed", "a") && !once.is_news("renamed", "a"));
         assert!(once.is_news("merged", "a") && once.is_news("renamed", "b"));

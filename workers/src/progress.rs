@@ -1,4 +1,4 @@
-//! How far a worker has come: shared by its threads, and read by those who observe it.
+//! The progress of a worker, shared by its threads and by observers.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::daemon::Waker;
 
-/// Windows delivered within this time settle together.
+/// Windows that are delivered within this time settle together.
 pub(crate) const SETTLE_STEP: Duration = Duration::from_secs(1);
 
-/// Maximum number of groups of windows that are delivered and not settled.
+/// Maximum number of groups of windows that are delivered but not settled.
 const MAX_UNSETTLED: usize = 1_000;
 
-/// A place in what a [`Feed`](crate::Feed) hands out, as bytes that only the feed understands.
+/// A position in a [`Feed`](crate::Feed), as bytes that only the feed understands.
 ///
-/// A feed that starts at a checkpoint hands out everything behind it, and nothing before it.
+/// A feed that starts at a checkpoint returns everything after it, and nothing before it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Checkpoint(Arc<[u8]>);
 
@@ -32,19 +32,19 @@ impl Checkpoint {
     }
 }
 
-/// How far a [`Feed`](crate::Feed) has come, in offsets of its own, for the metrics of a worker.
+/// The progress of a [`Feed`](crate::Feed), in its own offsets, for the metrics of a worker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "a feed outside of this crate makes it")]
+#[expect(clippy::exhaustive_structs, reason = "feeds outside this crate create it")]
 pub struct Offsets {
-    /// Where the feed would start after a restart, if that is known.
+    /// The position at which the feed would continue after a restart, if it is known.
     pub committed: Option<u64>,
     /// The last offset that was read.
     pub read: u64,
-    /// The last offset there is.
+    /// The last offset that exists.
     pub end: u64,
 }
 
-/// The delivery says what is done; the feed commits it.
+/// The delivery records progress here; the feed commits it.
 #[derive(Debug)]
 pub(crate) struct Progress {
     state: Mutex<State>,
@@ -54,37 +54,37 @@ pub(crate) struct Progress {
 #[derive(Debug, Default)]
 struct State {
     delivered: Delivered,
-    /// What was delivered and the far side may still lose, oldest first.
+    /// Windows that were delivered but that the receiver may still lose, oldest first.
     unsettled: VecDeque<Unsettled>,
     settled: Settled,
     ended: bool,
     reading: Reading,
-    /// What the clock of the broker showed, and when.
+    /// A time of the broker's clock, and when it was read.
     clock: Option<(u64, Instant)>,
 }
 
-/// What has been delivered.
+/// The windows that were delivered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Delivered {
     /// Number of windows.
     pub(crate) windows: u64,
-    /// End of the last window, or, before there was one, start of the first; in unix milliseconds. 0
-    /// before that.
+    /// The end of the last window, in Unix milliseconds. Before there is one, the start of the
+    /// first window; 0 before that.
     pub(crate) until_ms: u64,
 }
 
-/// What was delivered and the far side cannot lose any more.
+/// The windows that were delivered and that the receiver can no longer lose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Settled {
     /// Number of windows.
     pub(crate) windows: u64,
-    /// Everything before this place is settled; `None` before the first window.
+    /// Everything before this position is settled; `None` before the first window.
     pub(crate) through: Option<Checkpoint>,
-    /// Whether that is everything that was delivered.
+    /// Whether all delivered windows are settled.
     pub(crate) all: bool,
 }
 
-/// What has been delivered by some moment.
+/// A group of windows that were delivered at about the same time.
 #[derive(Debug, Clone)]
 struct Unsettled {
     /// When the first and the last of these windows were delivered.
@@ -97,7 +97,7 @@ struct Unsettled {
 /// What the feed has read and committed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Reading {
-    /// Whether the feed hands out again what was not committed.
+    /// Whether the feed returns uncommitted batches again.
     pub(crate) replaying: bool,
     pub(crate) offsets: Offsets,
     /// Whether everything that was read is delivered.
@@ -109,13 +109,13 @@ impl Progress {
         Ok(Self { state: Mutex::default(), waker: Waker::new()? })
     }
 
-    /// A window that ended at `end_ms` (unix milliseconds) is delivered, and with it everything before
-    /// `through`. It is not settled yet: see [`settle`](Self::settle).
+    /// Records that a window that ended at `end_ms` (Unix milliseconds) is delivered, and with it
+    /// everything before `through`. It is not settled yet: see [`settle`](Self::settle).
     pub(crate) fn deliver(&self, through: Option<Checkpoint>, end_ms: u64, now: Instant) {
         let mut state = self.state();
         let windows = state.delivered.windows + 1;
         state.delivered = Delivered { windows, until_ms: end_ms };
-        // Windows delivered at about the same time are one group, so that there are never many.
+        // Windows delivered at about the same time form one group, to bound the number of groups.
         let near = |last: &&mut Unsettled| now.saturating_duration_since(last.since) < SETTLE_STEP;
         match state.unsettled.back_mut().filter(near) {
             Some(last) => {
@@ -128,15 +128,15 @@ impl Progress {
             }
         }
         if state.unsettled.len() > MAX_UNSETTLED {
-            // It settles with the group after it.
+            // It settles with the next group.
             state.unsettled.pop_front();
         }
         drop(state);
         self.waker.wake();
     }
 
-    /// Everything delivered before `unsettled` is settled; everything at all if that is `None`.
-    /// Returns whether nothing is left to settle.
+    /// Settles everything that was delivered before `unsettled`, or everything if that is `None`.
+    /// Returns whether all is settled.
     pub(crate) fn settle(&self, unsettled: Option<Instant>) -> bool {
         let mut state = self.state();
         let is_settled = |first: &mut Unsettled| unsettled.is_none_or(|since| first.until < since);
@@ -153,8 +153,8 @@ impl Progress {
         left == 0
     }
 
-    /// Some of what is not settled is delivered once more, in parts: all of it settles with what is
-    /// delivered `now`.
+    /// Some unsettled data is delivered again, in parts: all of it settles together with data that
+    /// is delivered `now`.
     pub(crate) fn postpone(&self, now: Instant) {
         let mut state = self.state();
         if let Some(mut last) = state.unsettled.pop_back() {
@@ -164,7 +164,7 @@ impl Progress {
         }
     }
 
-    /// The first window to deliver starts at `start_ms` (unix milliseconds).
+    /// Records that the first window to deliver starts at `start_ms` (Unix milliseconds).
     pub(crate) fn begin(&self, start_ms: u64) {
         let mut state = self.state();
         if state.delivered.until_ms == 0 {
@@ -172,26 +172,26 @@ impl Progress {
         }
     }
 
-    /// How far delivery is behind the broker's clock, in milliseconds; 0 when there is nothing to
-    /// deliver. `local_ms` is the time on this machine.
+    /// How far delivery is behind the broker's clock, in milliseconds; 0 if there is nothing to
+    /// deliver. `local_ms` is the time of this machine.
     pub(crate) fn behind_ms(&self, local_ms: u64) -> u64 {
         let (reading, until_ms) = (self.reading(), self.delivered().until_ms);
         let behind = self.broker_ms(local_ms).saturating_sub(until_ms);
         if reading.idle || until_ms == 0 { 0 } else { behind }
     }
 
-    /// What is delivered.
+    /// The delivered windows.
     pub(crate) fn delivered(&self) -> Delivered {
         self.state().delivered
     }
 
-    /// What of it is settled.
+    /// The settled windows.
     pub(crate) fn settled(&self) -> Settled {
         let state = self.state();
         Settled { all: state.unsettled.is_empty(), ..state.settled.clone() }
     }
 
-    /// The delivery has ended: nothing further will be delivered.
+    /// Records that the delivery has ended: nothing further will be delivered.
     pub(crate) fn end(&self) {
         self.state().ended = true;
         self.waker.wake();
@@ -201,12 +201,12 @@ impl Progress {
         self.state().ended
     }
 
-    /// Wakes the feed, because there may be room for a window.
+    /// Wakes the feed, because there may be space for a window.
     pub(crate) fn wake(&self) {
         self.waker.wake();
     }
 
-    /// Clears the waker. What happens from now on wakes the feed again.
+    /// Clears the waker. Later changes wake the feed again.
     pub(crate) fn clear(&self) {
         self.waker.clear();
     }
@@ -224,19 +224,19 @@ impl Progress {
         self.state().reading
     }
 
-    /// Sets the broker's clock, in unix milliseconds.
+    /// Sets the broker's clock, in Unix milliseconds.
     pub(crate) fn set_clock(&self, now_ms: u64) {
         self.state().clock = Some((now_ms, Instant::now()));
     }
 
-    /// What the broker's clock shows, in unix milliseconds; `local_ms` while that is unknown.
+    /// The time of the broker's clock, in Unix milliseconds; `local_ms` while it is unknown.
     pub(crate) fn broker_ms(&self, local_ms: u64) -> u64 {
         let clock = self.state().clock;
         clock.map_or(local_ms, |(ms, at)| ms.saturating_add(millis(at.elapsed())))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is a few assignments, so a panic leaves nothing half done.
+        // Each change is a few assignments, so a panic leaves consistent data.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -253,7 +253,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn what_is_delivered_wakes_the_feed_until_it_has_looked() {
+    fn a_delivery_wakes_the_feed_until_the_waker_is_cleared() {
         let progress = Progress::new().unwrap();
         let woken = || {
             let fd = progress.descriptor().as_raw_fd();
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn the_local_clock_stands_in_until_the_brokers_is_known() {
+    fn the_local_clock_is_used_until_the_brokers_is_known() {
         let progress = Progress::new().unwrap();
         assert_eq!(progress.broker_ms(5), 5);
         progress.set_clock(1_000_000);
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_delivered_is_settled_when_it_has_settled_and_not_before() {
+    fn delivered_windows_settle_in_order_and_not_early() {
         let progress = Progress::new().unwrap();
         let begun = Instant::now();
         let at = |offset: u64| Checkpoint::new(offset.to_be_bytes());

@@ -1,4 +1,4 @@
-//! The windows that wait for the backend, and how the delivery is stopped.
+//! The queue of windows for the backend, and the signals that stop the delivery.
 
 use crate::progress::Checkpoint;
 use crossbeam_channel::{
@@ -9,18 +9,18 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 use zibrato::window::Window;
 
-/// The most windows that may wait: a channel takes its memory when it is made.
+/// Maximum length of the queue. A channel allocates its memory when it is created.
 const LONGEST: usize = 10_000;
 
-/// A window that waits.
+/// A queued window.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) window: Window,
-    /// When it is delivered, so is everything before this place.
+    /// Once the window is delivered, everything before this position is delivered.
     pub(crate) through: Option<Checkpoint>,
 }
 
-/// Where the feed puts windows. Dropping it closes the queue.
+/// The sending end of the queue. Dropping it closes the queue.
 #[derive(Debug)]
 pub(crate) struct Inlet {
     /// `None` once it is closed.
@@ -29,7 +29,7 @@ pub(crate) struct Inlet {
     queue: Arc<Queue>,
 }
 
-/// What the other threads see of the queue: the windows, and whether the worker is being stopped.
+/// The receiving end of the queue, with the signals to stop.
 #[derive(Debug)]
 pub(crate) struct Queue {
     windows: Receiver<Waiting>,
@@ -38,7 +38,7 @@ pub(crate) struct Queue {
     abandoned: Signal,
 }
 
-/// A queue for `most` windows, at least one and at most [`LONGEST`].
+/// Creates a queue for `most` windows, at least one and at most [`LONGEST`].
 pub(crate) fn queue(most: usize) -> (Inlet, Arc<Queue>) {
     let (sender, windows) = bounded(most.clamp(1, LONGEST));
     let (stopping, abandoned) = (Signal::new(), Signal::new());
@@ -48,18 +48,18 @@ pub(crate) fn queue(most: usize) -> (Inlet, Arc<Queue>) {
 }
 
 impl Inlet {
-    /// From now on there is no room when so many windows wait, or when the queue is full.
+    /// Limits the queue to `most` windows.
     pub(crate) fn set_most(&mut self, most: usize) {
         self.most = most.clamp(1, self.queue.windows.capacity().unwrap_or(LONGEST));
     }
 
-    /// Whether a window can be put in, for a feed that would rather wait than drop one.
+    /// Whether a window can be queued without dropping another one.
     pub(crate) fn has_room(&self) -> bool {
         self.queue.len() < self.most
     }
 
-    /// Puts a window in. Returns the window that was dropped for it: the oldest if the queue is full,
-    /// or this one if the queue is closed or abandoned.
+    /// Queues a window. Returns the window that was dropped instead: the oldest one if the queue is
+    /// full, or this one if the queue is closed or abandoned.
     pub(crate) fn push(&self, waiting: Waiting) -> Option<Waiting> {
         let Some(sender) = self.sender.as_ref().filter(|_| !self.queue.is_abandoned()) else {
             return Some(waiting);
@@ -69,24 +69,24 @@ impl Inlet {
             Err(full) => full.into_inner(),
         };
         let oldest = self.queue.windows.try_recv().ok();
-        // There is room now, because nobody else puts windows in.
+        // There is space now, because only this thread queues windows.
         sender.try_send(waiting).err().map(TrySendError::into_inner).or(oldest)
     }
 
-    /// No window will come any more.
+    /// Closes the queue: no further window follows.
     pub(crate) fn close(&mut self) {
         self.sender = None;
     }
 
-    /// What the other threads see.
+    /// The receiving end.
     pub(crate) fn queue(&self) -> &Queue {
         &self.queue
     }
 }
 
 impl Queue {
-    /// Takes the oldest window, waiting for one until `due`. It is disconnected when none will come
-    /// any more.
+    /// Removes the oldest window; waits for one until `due`. Returns `Disconnected` if no further
+    /// window will follow.
     pub(crate) fn take_by(&self, due: Instant) -> Result<Waiting, RecvTimeoutError> {
         select_biased! {
             recv(self.abandoned.closed) -> _ => Err(RecvTimeoutError::Disconnected),
@@ -95,24 +95,25 @@ impl Queue {
         }
     }
 
-    /// The number of windows that wait.
+    /// Number of queued windows.
     pub(crate) fn len(&self) -> usize {
         self.windows.len()
     }
 
-    /// Says that the worker is being stopped, and has until `deadline`. The first one counts.
+    /// Signals that the worker is stopping and must have stopped at `deadline`. Only the first
+    /// deadline counts.
     pub(crate) fn stop_by(&self, deadline: Instant) {
         self.deadline.get_or_init(|| deadline);
         self.stopping.raise();
     }
 
-    /// Says that the time is up, and drops the windows.
+    /// Signals that the time is up, and drops the queued windows.
     pub(crate) fn abandon(&self) {
         self.abandoned.raise();
         self.windows.try_iter().for_each(drop);
     }
 
-    /// When the worker has to have stopped, if it is being stopped.
+    /// The time at which the worker must have stopped, if it is stopping.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline.get().copied()
     }
@@ -122,20 +123,20 @@ impl Queue {
         self.abandoned.is_raised()
     }
 
-    /// Waits until `due`, or until the worker is being stopped: then the deadline of that.
+    /// Waits until `due`, or until the worker is stopping; in that case returns the deadline.
     pub(crate) fn pause_until(&self, due: Instant) -> Option<Instant> {
         self.stopping.wait_until(due);
         self.deadline()
     }
 
-    /// Waits until `due` although the worker is being stopped, or until the time is up.
+    /// Waits until `due` even if the worker is stopping, or until the time is up.
     pub(crate) fn sleep_until(&self, due: Instant) {
         self.abandoned.wait_until(due);
     }
 }
 
-/// Something that happens once. It is a channel over which nothing is sent: closing it wakes
-/// everybody who waits.
+/// A signal that is raised once. It is a channel on which nothing is sent: closing it wakes all
+/// waiting threads.
 #[derive(Debug)]
 struct Signal {
     open: Mutex<Option<Sender<Infallible>>>,
@@ -156,9 +157,9 @@ impl Signal {
         self.closed.try_recv() == Err(TryRecvError::Disconnected)
     }
 
-    /// Waits until it is raised, or until `due`.
+    /// Waits until the signal is raised, at most until `due`.
     fn wait_until(&self, due: Instant) {
-        // Nothing is ever sent: this ends by the time or by the end of the sender.
+        // Nothing is ever sent, so this ends with a timeout or when the sender is dropped.
         self.closed.recv_deadline(due).ok();
     }
 }
@@ -176,7 +177,7 @@ mod tests {
     fn take(queue: &Queue) -> Option<Waiting> {
         match queue.take_by(Instant::now()) {
             Ok(waiting) => Some(waiting),
-            Err(RecvTimeoutError::Timeout) => panic!("a window or an end"),
+            Err(RecvTimeoutError::Timeout) => panic!("expected a window or the end"),
             Err(RecvTimeoutError::Disconnected) => None,
         }
     }
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_that_looks_first_drops_nothing() {
+    fn nothing_is_dropped_if_the_feed_checks_for_space() {
         let (mut inlet, queue) = queue(2);
         inlet.set_most(1);
         assert!(inlet.has_room() && inlet.push(window(0)).is_none());
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_a_stop_and_an_end_wake_who_waits() {
+    fn a_window_a_stop_and_the_end_wake_waiting_threads() {
         let far = Instant::now() + Duration::from_secs(60);
         let (inlet, queue) = queue(1);
         std::thread::scope(|scope| {
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_ends_a_pause_and_an_end_ends_everything() {
+    fn a_stop_ends_a_pause_and_abandoning_ends_every_wait() {
         let ((inlet, queue), far) = (queue(2), Instant::now() + Duration::from_secs(60));
         assert_eq!(queue.pause_until(Instant::now()), None);
         queue.stop_by(far);

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use zibrato::daemon::{Exit, Failure, read_bounded};
 
-/// Maximum size of a file with a secret, in bytes.
+/// Maximum size of a file that contains a secret, in bytes.
 const MAX_FILE_BYTES: u64 = 4096;
 
-/// A text with fewer characters is not hidden: replacing it would garble the text, and show where it
+/// Shorter texts are not hidden: replacing them would garble the text and reveal where the secret
 /// was.
 const FEWEST_CHARS: usize = 4;
 
@@ -38,9 +38,8 @@ impl Secret {
         &self.0
     }
 
-    /// The secret that a flag names or the flag's file holds; `None` when neither is given or the
-    /// flag is empty. `flag` is the name of the flag, such as `--apitoken`; that of the file ends in
-    /// `-file`.
+    /// The secret from a flag, or from the file that the flag's `-file` variant names; `None` if
+    /// neither is given or the flag is empty. `flag` is the name of the flag, such as `--apitoken`.
     ///
     /// ```
     /// use zibrato_workers::Secret;
@@ -50,7 +49,7 @@ impl Secret {
     /// ```
     ///
     /// # Errors
-    /// When both are given, or the file cannot be read, is empty or is longer than 4096 bytes.
+    /// If both are given, or if the file cannot be read, is empty or is longer than 4096 bytes.
     pub fn from_flag(
         flag: &str,
         secret: Option<Self>,
@@ -73,8 +72,8 @@ impl Secret {
         }
     }
 
-    /// `text` with `***` in place of each occurrence of the secret, for texts that come from
-    /// elsewhere. A secret of fewer than four characters is not replaced.
+    /// `text` with each occurrence of the secret replaced by `***`, for external texts. A secret of
+    /// fewer than four characters is not replaced.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         let is_secret = self.0.chars().count() >= FEWEST_CHARS;
@@ -110,13 +109,13 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A secret, and where it was given.
+/// A secret and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GivenSecret {
     /// The secret.
     pub secret: Secret,
-    /// Where it was given, for errors: `--apitoken`, or `--apitoken-file` and the path.
+    /// The origin, for errors: `--apitoken`, or `--apitoken-file` and the path.
     pub from: String,
 }
 
@@ -126,7 +125,7 @@ mod tests {
     use std::path::PathBuf;
 
     #[test]
-    fn a_secret_shows_itself_to_nobody() {
+    fn a_secret_is_never_shown() {
         let secret = Secret::new("hunter2");
         assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "*** Some(***)");
         assert_eq!(secret.redact("user:hunter2@host"), "user:***@host");
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_around_a_secret_in_a_file_is_no_part_of_it() {
+    fn white_space_around_a_secret_in_a_file_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         let read = |text: &str| {

@@ -3,26 +3,26 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// After this time without a sign of life, the feed is stuck. It gives one every second.
+/// If the feed reports nothing for this time, it is stuck. It reports every second.
 const FEED_SILENCE: Duration = Duration::from_secs(10);
 
-/// After this time in one attempt of the backend, the delivery is stuck.
+/// If one attempt of the backend takes longer than this, the delivery is stuck.
 const LONGEST_TRY: Duration = Duration::from_secs(600);
 
-/// Shared by the threads of the worker and those that observe it.
+/// Shared by the threads of the worker and its observers.
 #[derive(Debug)]
 pub(crate) struct Status(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// When the feed last said that it is alive; `None` when it has ended.
+    /// When the feed last reported that it is running; `None` once it has ended.
     feed: Option<Instant>,
-    /// Since when the current attempt lasts.
+    /// The start of the current attempt.
     trying: Option<Instant>,
-    /// What keeps the feed from its far side.
+    /// Why the feed is not connected.
     feed_trouble: Option<String>,
     backend: Option<Trouble>,
-    far_side: Option<String>,
+    receiver: Option<String>,
     failure: Option<String>,
     live: Option<String>,
     letters: Option<String>,
@@ -44,7 +44,7 @@ impl Status {
             trying: None,
             feed_trouble: None,
             backend: None,
-            far_side: None,
+            receiver: None,
             failure: None,
             live: None,
             letters: None,
@@ -57,13 +57,13 @@ impl Status {
         self.state().feed = Some(Instant::now());
     }
 
-    /// The feed has ended.
+    /// Records that the feed has ended.
     pub(crate) fn feed_ends(&self) {
         let mut state = self.state();
         (state.feed, state.feed_trouble) = (None, Some("the feed has ended".to_owned()));
     }
 
-    /// What keeps the feed from its far side, if something does.
+    /// Records why the feed is not connected; `None` if it is.
     pub(crate) fn feed_fails(&self, why: Option<&str>) {
         let mut state = self.state();
         if state.feed_trouble.as_deref() != why {
@@ -71,12 +71,12 @@ impl Status {
         }
     }
 
-    /// An attempt begins.
+    /// Records that an attempt begins.
     pub(crate) fn try_begins(&self) {
         self.state().trying = Some(Instant::now());
     }
 
-    /// An attempt has ended; `why` says why nothing was accepted, if nothing was.
+    /// Records that an attempt has ended; `why` is the reason if nothing was accepted.
     pub(crate) fn try_ends(&self, why: Option<&str>) {
         let mut state = self.state();
         state.trying = None;
@@ -86,22 +86,22 @@ impl Status {
         });
     }
 
-    /// What is wrong with the far side although it accepts payloads, if something is.
-    pub(crate) fn far_side_ails(&self, why: Option<String>) {
-        self.state().far_side = why;
+    /// Records a problem of the receiver although it accepts payloads; `None` if there is none.
+    pub(crate) fn receiver_fails(&self, why: Option<String>) {
+        self.state().receiver = why;
     }
 
-    /// Why dead letters cannot be kept, if they cannot.
+    /// Records why dead letters cannot be written; `None` if they can.
     pub(crate) fn letters_fail(&self, why: Option<String>) {
         self.state().letters = why;
     }
 
-    /// Why deliveries cannot be committed, if they cannot.
+    /// Records why deliveries cannot be committed; `None` if they can.
     pub(crate) fn commits_fail(&self, why: Option<String>) {
         self.state().commits = why;
     }
 
-    /// The worker cannot continue.
+    /// Records that the worker cannot continue.
     pub(crate) fn fail(&self, why: String) {
         self.state().failure.get_or_insert(why);
     }
@@ -110,7 +110,7 @@ impl Status {
         self.state().failure.clone()
     }
 
-    /// The worker reads the live stream although it was to read the journal.
+    /// Records why the worker reads the live stream although it should read the journal.
     pub(crate) fn is_live_because(&self, why: String) {
         self.state().live = Some(why);
     }
@@ -119,7 +119,7 @@ impl Status {
         self.state().stopping = true;
     }
 
-    /// Which thread is stuck, if one is.
+    /// The thread that is stuck, if there is one.
     pub(crate) fn stuck(&self) -> Option<&'static str> {
         let state = self.state();
         if state.feed.is_some_and(|alive| alive.elapsed() > FEED_SILENCE) {
@@ -129,9 +129,9 @@ impl Status {
         trying.then_some("one attempt at the backend has taken more than ten minutes")
     }
 
-    /// What keeps the worker from being ready, if something does. `patience` is how long a backend
-    /// may accept nothing.
-    pub(crate) fn unready(&self, patience: Duration) -> Option<String> {
+    /// What prevents delivery, if anything does. `timeout` is how long a backend may accept
+    /// nothing.
+    pub(crate) fn unready(&self, timeout: Duration) -> Option<String> {
         if let Some(stuck) = self.stuck() {
             return Some(stuck.to_owned());
         }
@@ -153,21 +153,21 @@ impl Status {
         if let Some(why) = &state.letters {
             return Some(format!("dead letters cannot be kept: {why}"));
         }
-        if let Some(why) = &state.far_side {
+        if let Some(why) = &state.receiver {
             return Some(why.clone());
         }
-        let trouble = state.backend.as_ref().filter(|t| t.since.elapsed() > patience)?;
+        let trouble = state.backend.as_ref().filter(|t| t.since.elapsed() > timeout)?;
         let seconds = trouble.since.elapsed().as_secs();
         Some(format!("the backend has accepted nothing for {seconds} s: {}", trouble.why))
     }
 
-    /// Why the worker reads the live stream although it was to read the journal.
+    /// Why the worker reads the live stream although it should read the journal.
     pub(crate) fn live_because(&self) -> Option<String> {
         self.state().live.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is a few assignments, so a panic leaves nothing half done.
+        // Each change is a few assignments, so a panic leaves consistent data.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -178,7 +178,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_worker_is_ready_when_nothing_keeps_it_from_delivering() {
+    fn a_worker_is_ready_when_nothing_prevents_delivery() {
         let (status, long) = (Status::new(), Duration::from_secs(60));
         assert_eq!(status.unready(long), None);
         status.feed_fails(Some("not heard"));
@@ -191,9 +191,9 @@ mod tests {
         assert!(said.ends_with("s: 401"), "{said}");
         status.try_ends(None);
         assert_eq!(status.unready(Duration::ZERO), None);
-        status.far_side_ails(Some("resets".to_owned()));
+        status.receiver_fails(Some("resets".to_owned()));
         assert_eq!(status.unready(long).unwrap(), "resets");
-        status.far_side_ails(None);
+        status.receiver_fails(None);
         status.feed_fails(Some("a"));
         status.feed_fails(Some("b"));
         assert_eq!(status.unready(long).unwrap(), "b");

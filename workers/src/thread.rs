@@ -32,7 +32,7 @@ impl OwnedThread {
         body: impl FnOnce() + Send + 'static,
         at_end: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
-        let (tell, ended) = bounded(1);
+        let (sender, ended) = bounded(1);
         let handle = Builder::new().name(name.to_owned()).spawn(move || {
             // Data of the body is not used afterwards, except counters behind locks.
             let how = match catch_unwind(AssertUnwindSafe(body)) {
@@ -40,7 +40,7 @@ impl OwnedThread {
                 Err(_) => Ended::Panicked,
             };
             at_end();
-            if tell.send(how).is_err() {
+            if sender.send(how).is_err() {
                 tracing::debug!(event = "thread_ended_late", thread = name);
             }
         })?;
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_is_joined_or_given_up_on() {
+    fn a_thread_is_joined_until_the_deadline() {
         let (go, wait) = bounded::<()>(0);
         let body = move || assert!(wait.recv().is_err());
         let mut thread = OwnedThread::spawn("zb-test", body, || ()).unwrap();
@@ -87,11 +87,11 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told_and_the_end_is_run() {
-        let (tell, told) = bounded(1);
-        let at_end = move || tell.send(()).unwrap();
+    fn a_panic_is_reported_and_the_final_action_runs() {
+        let (sender, receiver) = bounded(1);
+        let at_end = move || sender.send(()).unwrap();
         let mut thread = OwnedThread::spawn("zb-test", || panic!("on purpose"), at_end).unwrap();
         assert_eq!(thread.join_by(later()), Ended::Panicked);
-        told.recv_timeout(Duration::from_secs(10)).unwrap();
+        receiver.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 }

@@ -18,13 +18,13 @@ use std::time::{Duration, Instant};
 use zibrato::clock::unix_ms;
 use zibrato::daemon::Stop;
 
-/// The longest wait.
+/// Maximum length of a wait.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Maximum time to deliver the rest when a worker is dropped.
 const DROP_DEADLINE: Duration = Duration::from_millis(500);
 
-/// The time for the feed alone: to fold what has arrived, or to commit and release its name.
+/// Time for the feed alone: to aggregate what has arrived, or to commit and release its name.
 const FEED_DEADLINE: Duration = Duration::from_secs(3);
 
 /// A worker within a program: it reads, aggregates windows, and delivers them to a
@@ -98,8 +98,8 @@ pub struct StopReport {
 }
 
 impl Worker {
-    /// A worker that subscribes to `info` at the broker on this machine and flushes every minute,
-    /// unless told otherwise.
+    /// A builder whose defaults subscribe to `info` at the broker on this machine and end a window
+    /// every minute.
     pub fn builder() -> WorkerBuilder {
         WorkerBuilder {
             broker: Broker::new("127.0.0.1", 5551),
@@ -116,20 +116,20 @@ impl Worker {
         }
     }
 
-    /// The worker's own numbers, up to now.
+    /// The worker's counters so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.ledger.read()
     }
 
-    /// What keeps the worker from delivering, in a sentence, or `None` when nothing does: the broker
-    /// is not heard, it refuses, or the backend has taken nothing for longer than a window.
+    /// What prevents delivery, as a sentence; `None` if nothing does. Examples: the broker does not
+    /// answer or rejects requests, or the backend has accepted nothing for longer than a window.
     #[must_use]
     pub fn unready(&self) -> Option<String> {
         self.view().unready()
     }
 
-    /// What can be observed of the worker.
+    /// The observable state of the worker.
     pub(crate) fn view(&self) -> View {
         View {
             ledger: Arc::clone(&self.ledger),
@@ -183,7 +183,7 @@ impl Worker {
     }
 }
 
-/// What can be observed of a worker.
+/// The observable state of a worker.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     ledger: Arc<Ledger>,
@@ -202,12 +202,12 @@ impl View {
         &self.progress
     }
 
-    /// How many windows wait for the backend.
+    /// Number of windows queued for the backend.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.len()
     }
 
-    /// How far the delivery is behind.
+    /// How far delivery is behind.
     pub(crate) fn behind(&self) -> Duration {
         Duration::from_millis(self.progress.behind_ms(unix_ms()))
     }

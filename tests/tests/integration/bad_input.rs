@@ -102,7 +102,7 @@ fn a_port_that_is_not_shown_to_be_wrong_is_not_called_wrong() {
     broker.stop(Signal::KILL);
     worker.says(&["event=\"broker_lost\""]);
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
-    worker.says(&["no_broker", "nobody answers there; start the broker"]);
+    worker.says(&["no_broker", "nothing listens there; start the broker"]);
     broker.restart();
     wait_until(DEADLINE, "the broker again", || {
         worker.log().matches("event=\"broker_connected\"").count() == 2

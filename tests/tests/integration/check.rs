@@ -125,7 +125,7 @@ fn a_worker_says_whether_its_broker_is_there() {
             (broker.http_port(), &[], 78, &["is not a broker"]),
             (encrypts.publishing_port(), &keys, 0, &["fine\n"]),
             (encrypts.publishing_port(), &[], 78, &["encrypts", "--server-key"]),
-            (ports.at(9), &[], 0, &["warning: --host 127.0.0.1, --port", "nobody answers there"]),
+            (ports.at(9), &[], 0, &["warning: --host 127.0.0.1, --port", "nothing listens there"]),
             (1, &["--host", &ipc], 0, &["warning: --host: no broker can be reached at "]),
         ] {
             let port = port.to_string();

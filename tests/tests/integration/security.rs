@@ -141,8 +141,10 @@ fn a_worker_without_a_key_that_is_allowed_gets_nothing_and_says_what_to_do() {
     let mut refused =
         [&[][..], &keys.flags("stranger")].map(|flags| tail(broker.publishing_port(), flags));
     allowed.says(&["broker_connected"]);
-    refused[0]
-        .says(&["no_broker", "if the broker encrypts, give its public key with --server-key"]);
+    refused[0].says(&[
+        "no_broker",
+        "if the broker encrypts its connections, give its public key with --server-key",
+    ]);
     let public = std::fs::read_to_string(keys.file("stranger.pub")).unwrap();
     let public = public.split(' ').next().unwrap();
     refused[1].says(&["no_broker", "this public key among its --allowed-keys", public]);

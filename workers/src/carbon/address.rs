@@ -85,7 +85,7 @@ mod tests {
     use super::Address;
 
     #[test]
-    fn an_address_comes_back_as_it_was_written() {
+    fn an_address_is_displayed_as_it_was_parsed() {
         for text in ["127.0.0.1:2003", "carbon.example.com:1", "[::1]:65535", "[fe80::1%eth0]:2003"]
         {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn an_invalid_address_is_rejected() {
         for text in [
             "",
             "carbon",

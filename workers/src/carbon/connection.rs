@@ -55,7 +55,7 @@ pub(super) struct Connection {
     /// Whether none of the payloads caused the last reset when it was written separately.
     unexplained: bool,
     /// Time to wait for a reset.
-    patience: Duration,
+    listen_for: Duration,
     /// Payloads that were written, but turned out to be rejected.
     refused: VecDeque<Payload>,
     limits: Limits,
@@ -105,7 +105,7 @@ impl Connection {
             trouble: None,
             window_is_whole: true,
             unexplained: false,
-            patience: LISTEN,
+            listen_for: LISTEN,
             refused: VecDeque::new(),
             limits: Limits::default(),
         }
@@ -124,7 +124,7 @@ impl Connection {
     pub(super) fn window_begins(&mut self) {
         let is_calm = self.trouble.is_none_or(|last| last.elapsed() >= SETTLES);
         if self.window_is_whole && is_calm {
-            (self.wary, self.patience) = (false, LISTEN);
+            (self.wary, self.listen_for) = (false, LISTEN);
         }
         self.window_is_whole = true;
     }
@@ -147,14 +147,14 @@ impl Connection {
             self.stand_alone(payload)?;
         }
         result?;
-        let passed = if self.wary { self.patience } else { Duration::ZERO };
+        let passed = if self.wary { self.listen_for } else { Duration::ZERO };
         self.written.keep(payload, passed, Instant::now());
         Ok(())
     }
 
     fn write_listening(&mut self, payload: &Payload, place: Place) -> Result<(), ConnectionError> {
         self.write_now(&payload.body)?;
-        let was_reset = (place == Place::Last || self.wary) && self.look(self.patience);
+        let was_reset = (place == Place::Last || self.wary) && self.look(self.listen_for);
         if was_reset { Err(ConnectionError::Reset(self.address.clone())) } else { Ok(()) }
     }
 
@@ -198,7 +198,7 @@ impl Connection {
         result?;
         self.suspect = false;
         if !self.written.is_empty() {
-            self.look(self.patience);
+            self.look(self.listen_for);
         }
         match self.stream {
             Some(_) => Ok(()),
@@ -209,13 +209,13 @@ impl Connection {
     /// Tries each payload that may still be lost on a separate connection, and removes those over
     /// which it is reset. After the timeout it stops, and the next call continues.
     fn search(&mut self) -> Result<(), ConnectionError> {
-        if self.unexplained && self.written.untried(self.patience).is_none() {
+        if self.unexplained && self.written.untried(self.listen_for).is_none() {
             // No payload caused a reset, although there was one: the peer resets later than
             // expected.
-            self.patience = (self.patience * 2).min(LISTEN_LONGEST);
+            self.listen_for = (self.listen_for * 2).min(LISTEN_LONGEST);
         }
         let begun = Instant::now();
-        while let Some(place) = self.written.untried(self.patience) {
+        while let Some(place) = self.written.untried(self.listen_for) {
             if begun.elapsed() >= self.timeout {
                 return Err(ConnectionError::Searching(self.address.clone()));
             }
@@ -224,7 +224,7 @@ impl Connection {
                 self.refuse();
                 self.refused.extend(self.written.take(place));
             } else {
-                self.written.passes(place, self.patience);
+                self.written.passes(place, self.listen_for);
             }
         }
         Ok(())
@@ -250,7 +250,7 @@ impl Connection {
         let mut alone = stream::connect(&self.address, self.timeout).map_err(failed)?;
         let begun = Instant::now();
         match stream::write(&mut alone, body, self.timeout) {
-            Ok(()) => match stream::listen(&mut alone, self.patience) {
+            Ok(()) => match stream::listen(&mut alone, self.listen_for) {
                 Peer::Broken(_) => {}
                 Peer::Closed | Peer::Open => return Ok(false),
             },
@@ -258,23 +258,23 @@ impl Connection {
             Err(why) => return Err(ConnectionError::Write(self.address.clone(), why)),
         }
         // A peer that is going down resets connections too, which no payload causes.
-        if self.is_well(self.patience.max(begun.elapsed() * 3)) {
+        if self.is_well(self.listen_for.max(begun.elapsed() * 3)) {
             return Ok(true);
         }
         Err(ConnectionError::Reset(self.address.clone()))
     }
 
     /// Whether the peer accepts a connection and keeps it open for this time if nothing is written.
-    fn is_well(&self, patience: Duration) -> bool {
+    fn is_well(&self, listen_for: Duration) -> bool {
         let stream = stream::connect(&self.address, self.timeout);
-        stream.is_ok_and(|mut stream| matches!(stream::listen(&mut stream, patience), Peer::Open))
+        stream.is_ok_and(|mut stream| matches!(stream::listen(&mut stream, listen_for), Peer::Open))
     }
 
-    /// Finds out whether the peer has closed, or does so within `patience`, and whether that
-    /// certainly caused a loss.
-    fn look(&mut self, patience: Duration) -> bool {
+    /// Finds out whether the peer has closed the connection, or closes it within `listen_for`, and
+    /// whether that certainly caused a loss.
+    fn look(&mut self, listen_for: Duration) -> bool {
         let Some(stream) = &mut self.stream else { return false };
-        match stream::listen(stream, patience) {
+        match stream::listen(stream, listen_for) {
             Peer::Open => {
                 if self.opened.elapsed() >= SETTLES {
                     self.breaks = 0;
@@ -301,7 +301,7 @@ impl Connection {
         self.unexplained = true;
         self.written.was_reset();
         self.disconnected(true);
-        self.wary = self.wary || (self.breaks >= BREAKS && self.is_well(self.patience));
+        self.wary = self.wary || (self.breaks >= BREAKS && self.is_well(self.listen_for));
     }
 
     fn disconnected(&mut self, lost: bool) {

@@ -245,7 +245,7 @@ fn fold(into: &mut Fold, more: &Fold) {
         (Fold::Gauge(none), Fold::Gauge(more)) => *none = none.or(*more),
         (Fold::Set(members), Fold::Set(more)) => members.extend(more.iter().cloned()),
         (Fold::Timer(summary), Fold::Timer(more)) => summary.merge(more),
-        _ => debug_assert!(false, "only what is of one kind is folded together"),
+        _ => debug_assert!(false, "only series of one kind are merged"),
     }
 }
 
@@ -271,7 +271,7 @@ fn line(lines: &mut Vec<u8>, point: &Point, part: &str, value: f64, stamp: u64) 
     } else {
         writeln!(lines, "{path}{dot}{part}{tags} {value:?} {stamp}")
     };
-    debug_assert!(written.is_ok(), "a vector takes everything");
+    debug_assert!(written.is_ok(), "writing to a vector cannot fail");
 }
 
 #[cfg(test)]

@@ -85,11 +85,11 @@ impl Written {
         self.kept.iter_mut().for_each(|kept| kept.ends = 0);
     }
 
-    /// Since when the oldest payload is on its way that may still be lost. `stands` says whether
-    /// everything was written on the open connection.
-    pub(super) fn unsettled_since(&mut self, stands: bool, now: Instant) -> Option<Instant> {
+    /// The time since which the oldest payload that may still be lost has been in transit. `intact`
+    /// says whether everything was written on the open connection.
+    pub(super) fn unsettled_since(&mut self, intact: bool, now: Instant) -> Option<Instant> {
         for kept in &mut self.kept {
-            let stood = stands && since(now, kept.written) >= SETTLES;
+            let stood = intact && since(now, kept.written) >= SETTLES;
             let was_read = kept.ends >= ORDERLY_ENDS && since(now, kept.first) >= KEEP_FOR;
             kept.settled |= stood || was_read;
         }
@@ -102,15 +102,15 @@ impl Written {
     }
 
     /// The first payload that may still be lost and was not watched on a separate connection for
-    /// `patience`.
-    pub(super) fn untried(&self, patience: Duration) -> Option<usize> {
-        self.kept.iter().position(|kept| !kept.settled && kept.passed < patience)
+    /// `watched`.
+    pub(super) fn untried(&self, watched: Duration) -> Option<usize> {
+        self.kept.iter().position(|kept| !kept.settled && kept.passed < watched)
     }
 
     /// The peer has accepted the payload at this index on a separate connection.
-    pub(super) fn passes(&mut self, place: usize, patience: Duration) {
+    pub(super) fn passes(&mut self, place: usize, watched: Duration) {
         if let Some(kept) = self.kept.get_mut(place) {
-            kept.passed = patience;
+            kept.passed = watched;
         }
     }
 
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_is_safe_when_it_has_stood_on_an_open_connection_and_not_before() {
+    fn a_payload_is_safe_once_the_connection_has_stayed_open_long_enough() {
         let begun = Instant::now();
         let mut written = kept(1, begun);
         assert_eq!(written.unsettled_since(true, begun + SETTLES - SECOND), Some(begun));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_peer_reads_before_it_closes_each_connection_is_safe_in_the_end() {
+    fn a_payload_is_safe_after_several_orderly_ends() {
         let begun = Instant::now();
         let mut written = kept(1, begun);
         for _ in 0..2 {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded_and_what_is_left_out_was_read() {
+    fn kept_payloads_are_bounded_and_removed_ones_were_read() {
         let begun = Instant::now();
         let mut written = Written::default();
         for second in 0..10 {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_taken_out_and_what_passed_is_not_tried_again() {
+    fn rejected_payloads_are_removed_and_accepted_ones_are_not_tried_again() {
         let begun = Instant::now();
         let mut written = kept(3, begun);
         written.keep(&Payload::new(vec![b'y'; 5], 1), SECOND, begun);

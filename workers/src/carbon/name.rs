@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_one_that_carbon_keeps() {
+    fn a_tag_is_valid_for_carbon() {
         for (tag, value, expected) in [
             ("dc", "fra-1", ";dc=fra-1"),
             ("a b", "c d", ";a_b#=c_d#"),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_cleaned_stay_apart() {
+    fn changed_names_stay_distinct() {
         for (a, b) in [
             ("a b", "a_b"),
             ("a b", "a/b"),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_fits_into_a_file_name_and_stays_apart_from_others() {
+    fn a_part_fits_a_file_name_and_stays_distinct() {
         let long = |end: &str| path("", None, &format!("{}{end}", "ö".repeat(125)));
         let (a, b) = (long("a"), long("b"));
         assert!(a.len() <= MAX_PART_BYTES && a.starts_with("öö") && a != b, "{a}");

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_there_is_not_is_refused() {
+    fn an_unknown_part_is_rejected() {
         for bad in ["", "count,", "median", "p", "p0", "p100", "p-1", "pnan", "p1e1", "P50", "p.."]
         {
             assert!(bad.parse::<TimerParts>().is_err(), "{bad:?}");

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timer_is_not_cut_and_each_piece_is_one_series() {
+    fn a_timer_is_not_split_and_each_piece_is_one_series() {
         let series = [
             "a 1 60\n",
             "t.count;x=y 1 60\nt.sum;x=y 2 60\nt.p99;x=y 2 60\n",
@@ -127,10 +127,10 @@ mod tests {
     }
 
     #[test]
-    fn counters_that_are_called_like_parts_of_a_timer_stand_alone() {
+    fn counters_named_like_parts_of_a_timer_are_separate() {
         let lines = ["t.count 1 60\n", "t.sum 2 60\n"];
         assert_eq!(pieces(&lines.concat(), 2), lines.map(|line| (line.to_owned(), 1)));
-        // Two that were folded into one line are counted.
+        // Two series that were merged into one line are counted.
         assert_eq!(pieces("a 1 60\nb 1 60\n", 3).iter().map(|(_, n)| n).sum::<usize>(), 3);
     }
 }

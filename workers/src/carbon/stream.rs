@@ -58,9 +58,9 @@ fn prepare(stream: TcpStream, timeout: Duration) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The state of the peer, now or within `patience`.
-pub(super) fn listen(stream: &mut TcpStream, patience: Duration) -> Peer {
-    wait(stream, PollFlags::IN, patience);
+/// The state of the peer, now or within `timeout`.
+pub(super) fn listen(stream: &mut TcpStream, timeout: Duration) -> Peer {
+    wait(stream, PollFlags::IN, timeout);
     match peer(stream) {
         Peer::Closed => {
             wait(stream, PollFlags::empty(), RESET);

@@ -1,4 +1,4 @@
-//! Carbon against a listener that a test plays: what was written arrives, whatever the peer does.
+//! Carbon against a listener in the test: everything written arrives, whatever the peer does.
 
 mod resets;
 
@@ -43,7 +43,7 @@ fn read(stream: &mut TcpStream, bytes: usize) -> String {
     String::from_utf8(read).unwrap()
 }
 
-/// One window of one counter, and the line it makes.
+/// A window of one counter, and its line.
 fn window(sum: u32, start_s: u64) -> (Window, String) {
     let mut window = Window::new(start_s * 1000, 60_000, 1000);
     window.fold_line(&Line::decode(format!("i|c|n|{sum}|1|s").as_bytes()).unwrap());
@@ -61,14 +61,14 @@ fn large(start_s: u64) -> (Window, String) {
     (window, lines)
 }
 
-/// Sends one payload until it is taken, as the worker does.
+/// Sends one payload until it is accepted, as the worker does.
 fn send(carbon: &mut Carbon, payload: &Payload) -> usize {
     let begun = Instant::now();
     for tries in 1.. {
         match carbon.send(payload) {
             Ok(()) => return tries,
             Err(SendError::Retry { .. } | SendError::Unknown { .. }) => {
-                assert!(begun.elapsed() < LONG, "never taken")
+                assert!(begun.elapsed() < LONG, "never accepted")
             }
             Err(error) => panic!("{error}"),
         }
@@ -94,7 +94,7 @@ fn the_connection_is_kept_from_window_to_window() {
 }
 
 #[test]
-fn a_peer_that_is_down_at_the_start_comes_up_later() {
+fn a_peer_may_start_after_the_worker() {
     let (listener, address) = listener();
     let port = listener.local_addr().unwrap();
     drop(listener);
@@ -110,7 +110,7 @@ fn a_peer_that_is_down_at_the_start_comes_up_later() {
 }
 
 #[test]
-fn a_peer_that_closes_between_windows_gets_what_it_may_not_have_stored_and_the_next_one() {
+fn after_an_orderly_end_the_last_window_is_written_again_with_the_next() {
     let (listener, address) = listener();
     let mut carbon = Carbon::to(address);
     let mut lines = String::new();
@@ -118,13 +118,13 @@ fn a_peer_that_closes_between_windows_gets_what_it_may_not_have_stored_and_the_n
         let (window, line) = window(n, u64::from(n) * 60);
         assert_eq!(deliver(&mut carbon, window), 1);
         lines.push_str(&line);
-        // It has read everything, and is killed before it has stored any of it.
+        // The peer has read everything, and is killed before it has stored any of it.
         assert_eq!(read(&mut accept(&listener), lines.len()), lines);
     }
 }
 
 #[test]
-fn a_peer_that_closes_after_each_window_gets_each_at_the_first_try() {
+fn a_peer_that_closes_after_each_window_gets_each_on_the_first_attempt() {
     let (listener, address) = listener();
     let mut carbon = Carbon::to(address);
     let (first, line) = window(1, 60);
@@ -140,7 +140,7 @@ fn a_peer_that_closes_after_each_window_gets_each_at_the_first_try() {
 }
 
 #[test]
-fn what_a_peer_had_not_read_when_it_closed_comes_again() {
+fn unread_data_is_written_again() {
     let (listener, address) = listener();
     let mut carbon = Carbon::to(address);
     let ((a, line_a), (b, line_b)) = (window(1, 60), window(2, 120));
@@ -152,10 +152,10 @@ fn what_a_peer_had_not_read_when_it_closed_comes_again() {
 }
 
 #[test]
-fn a_peer_that_cuts_in_the_middle_gets_the_whole_window_again() {
+fn a_window_that_was_interrupted_is_written_again() {
     let (listener, address) = listener();
     let peer = std::thread::Builder::new().spawn(move || {
-        // The first connection is closed over bytes that were not read.
+        // The first connection is closed with unread bytes.
         let mut first = accept(&listener);
         read(&mut first, 100_000);
         drop(first);
@@ -177,17 +177,17 @@ fn a_peer_that_cuts_in_the_middle_gets_the_whole_window_again() {
 }
 
 #[test]
-fn a_peer_that_hangs_is_given_up_on_after_the_timeout() {
+fn a_stalled_peer_times_out() {
     let (listener, address) = listener();
     let mut carbon = Carbon::to(address).timeout(Duration::from_millis(200));
-    // More than the buffers of the kernel hold.
+    // More than the kernel's buffers hold.
     let payload = Payload::new(vec![b'\n'; 64 << 20], 1);
     let begun = Instant::now();
     let Err(SendError::Unknown { why, .. }) = carbon.send(&payload) else { panic!("taken") };
     assert!(begun.elapsed() < LONG);
     assert!(why.to_string().contains("broke"), "{why}");
     let hanging = accept(&listener);
-    // A new connection is made, and a peer that reads gets it all.
+    // A new connection is opened, and a peer that reads receives everything.
     let (window, line) = window(7, 60);
     deliver(&mut carbon, window);
     assert_eq!(read(&mut accept(&listener), line.len()), line);
@@ -195,13 +195,13 @@ fn a_peer_that_hangs_is_given_up_on_after_the_timeout() {
 }
 
 #[test]
-fn what_a_peer_had_not_read_comes_again_however_often_it_breaks_connections_meanwhile() {
+fn unread_data_is_written_again_after_any_number_of_resets() {
     let (listener, address) = listener();
     let mut carbon = Carbon::to(address);
     let ((a, line_a), (b, line_b)) = (window(1, 60), window(2, 120));
     deliver(&mut carbon, a);
     drop(accept(&listener));
-    // As behind a proxy whose backend is away: each connection is taken, and reset at once.
+    // Like a proxy whose backend is down: each connection is accepted and reset immediately.
     let away = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let expected = line_a + &line_b;
     let (is_away, most) = (std::sync::Arc::clone(&away), expected.len());
@@ -225,7 +225,7 @@ fn what_a_peer_had_not_read_comes_again_however_often_it_breaks_connections_mean
 }
 
 #[test]
-fn what_the_peer_says_is_ignored() {
+fn data_from_the_peer_is_ignored() {
     use std::io::Write;
     let (listener, address) = listener();
     let mut carbon = Carbon::to(address);
@@ -250,7 +250,7 @@ fn open(args: &[&str]) -> Result<Carbon, String> {
 }
 
 #[test]
-fn flags_that_cannot_be_say_how_to_mend_them() {
+fn errors_about_invalid_flags_say_what_to_do() {
     for args in [&[][..], &["--prefix", "a.b"], &["--prefix", "a."], &["--carbon", "[::1]:2003"]] {
         assert!(open(args).is_ok(), "{args:?}");
     }

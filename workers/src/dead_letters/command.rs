@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_is_deleted_and_the_rest_is_reported() {
+    fn accepted_letters_are_deleted_and_others_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         fill(folder.path());
         let (result, said) = ran(folder.path(), Action::Send(which(&[])));
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_dropped_by_name_or_all_and_other_files_stay() {
+    fn letters_are_dropped_by_name_or_all_and_other_files_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         fill(folder.path());
         let one = files(folder.path()).unwrap().remove(0);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn who_looks_in_a_wrong_place_is_told_where_that_was() {
+    fn a_wrong_folder_or_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let (place, shown) = (folder.path(), folder.path().display().to_string());
         let (_, said) = ran(place, Action::List);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_that_was_mended_by_hand_is_sent_once_its_head_says_so() {
+    fn an_edited_letter_is_sent_once_it_is_marked() {
         let folder = tempfile::tempdir().unwrap();
         fill(folder.path());
         let path = files(folder.path()).unwrap().remove(0);

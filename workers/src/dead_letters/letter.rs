@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_is_read_by_people_and_comes_back() {
+    fn a_letter_is_readable_text_and_is_decoded_unchanged() {
         let file = letter().encode("zibrato-librato");
         let text = String::from_utf8(file.clone()).unwrap();
         assert_eq!(
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_cut_is_no_letter() {
+    fn a_truncated_file_is_not_a_letter() {
         let file = letter().encode("p");
         for end in 0..file.len() {
             assert!(Letter::decode(&file[..end]).is_err(), "{end}");
@@ -211,7 +211,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_far_side_says_the_letter_comes_back(
+        fn a_letter_with_any_answer_is_decoded_unchanged(
             answer in ".{0,200}",
             body in prop::collection::vec(any::<u8>(), 0..300),
         ) {

@@ -38,8 +38,8 @@ pub(crate) struct DeadLetters {
     known: Option<(u64, Instant)>,
     /// Size of the last letter that did not fit, if the folder is full.
     too_large: Option<u64>,
-    complained: LogLimit,
-    told: LogLimit,
+    full: LogLimit,
+    rejected: LogLimit,
 }
 
 /// Why a letter was not kept.
@@ -69,8 +69,8 @@ impl DeadLetters {
     /// it. Incomplete letters of a killed worker are deleted.
     pub(crate) fn new(folder: PathBuf, most: u64, program: String) -> Self {
         delete_unfinished(&folder);
-        let (complained, told) = (LogLimit::default(), LogLimit::default());
-        Self { folder, program, most, known: None, too_large: None, complained, told }
+        let (full, rejected) = (LogLimit::default(), LogLimit::default());
+        Self { folder, program, most, known: None, too_large: None, full, rejected }
     }
 
     /// Checks whether a letter could be written now: creates the folder, and writes and removes a
@@ -88,7 +88,7 @@ impl DeadLetters {
     pub(crate) fn put(&mut self, letter: &Letter) -> Result<(), KeepError> {
         let kept = self.try_put(letter);
         if let Err(error @ KeepError::Full { .. }) = &kept
-            && let Some(left_out) = self.complained.admit(Instant::now())
+            && let Some(left_out) = self.full.admit(Instant::now())
         {
             let reason = error.reason();
             tracing::error!(event = "dead_letter_lost", reason, left_out, why = %error);
@@ -99,7 +99,7 @@ impl DeadLetters {
     /// The folder is no longer full. Returns whether to log that, because it was logged that it was
     /// full.
     pub(crate) const fn is_full_no_more(&mut self) -> bool {
-        self.complained.is_over()
+        self.full.is_over()
     }
 
     fn try_put(&mut self, letter: &Letter) -> Result<(), KeepError> {
@@ -112,7 +112,7 @@ impl DeadLetters {
         if let Some((used, _)) = &mut self.known {
             *used += bytes.len() as u64;
         }
-        if let Some(left_out) = self.told.admit(Instant::now()) {
+        if let Some(left_out) = self.rejected.admit(Instant::now()) {
             let file = self.folder.join(&name);
             tracing::info!(event = "dead_letter", file = %file.display(), left_out);
         }
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_kept_for_their_owner_alone_the_oldest_first() {
+    fn only_the_owner_can_read_letters_and_the_oldest_is_first() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("state/dead-letters");
         let mut letters = DeadLetters::new(place.clone(), 1 << 20, "p".to_owned());
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_overwrites_no_other_one_whatever_their_keys_are() {
+    fn a_letter_never_overwrites_another_one() {
         let folder = tempfile::tempdir().unwrap();
         let mut letters = DeadLetters::new(folder.path().to_owned(), 1 << 20, "p".to_owned());
         let sent: Vec<_> =
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_and_where_nothing_can_be_written_a_letter_is_lost_with_a_reason() {
+    fn a_letter_that_cannot_be_written_is_lost_with_a_reason() {
         let folder = tempfile::tempdir().unwrap();
         let mut letters = DeadLetters::new(folder.path().to_owned(), 2_000, "p".to_owned());
         letters.put(&letter(1_000, 1_000)).unwrap();
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_worker_left_half_written_is_deleted_at_the_next_start() {
+    fn an_incomplete_letter_is_deleted_at_the_next_start() {
         let folder = tempfile::tempdir().unwrap();
         let names = [".0-1-a.dead.new", ".notes.new", "0-1-a.dead"];
         for name in names {
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_letter_is_told_so() {
+    fn a_file_that_is_not_a_letter_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("0-x.dead");
         std::fs::write(&path, "a line\n\nand more").unwrap();

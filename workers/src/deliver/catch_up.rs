@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_catch_up_begins_slowly_and_doubles() {
+    fn the_speed_of_a_catch_up_doubles() {
         let mut pace = CatchUp::new(60);
         let expected = [0, 15_000, 7_500, 3_750, 1_875, 1_000, 1_000, 1_000];
         assert_eq!(waits(&mut pace, 8), expected);
@@ -98,13 +98,13 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_is_caught_up_with_in_two_minutes() {
+    fn a_backlog_of_an_hour_takes_two_minutes() {
         let total: u64 = waits(&mut CatchUp::new(60), 60).iter().sum();
         assert!(total < 120_000, "{total}");
     }
 
     #[test]
-    fn without_a_pace_and_without_being_behind_nothing_waits() {
+    fn nothing_waits_without_a_limit_or_a_backlog() {
         assert_eq!(waits(&mut CatchUp::new(0), 5), [0; 5]);
         let mut pace = CatchUp::new(60);
         for _ in 0..5 {

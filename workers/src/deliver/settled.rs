@@ -1,4 +1,4 @@
-//! What was delivered and may still get lost, because the far side confirms nothing.
+//! Payloads that were delivered but may still be lost, because the receiver confirms nothing.
 
 use super::key::{PayloadId, parse};
 use super::{Delivery, PROBE, causes};
@@ -8,24 +8,25 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow::{self, Continue};
 use std::time::{Duration, Instant};
 
-/// How long a payload that was taken first is sent in parts, although its window may be shorter.
+/// Maximum time for which a payload that was accepted first is sent in parts, even if its window is
+/// shorter.
 const LONGEST_SPLIT: Duration = Duration::from_secs(30);
 
 impl<B: Backend> Delivery<B> {
-    /// Asks the backend what is safe, and says when to ask again.
+    /// Asks the backend which payloads are safe, and returns when to ask again.
     pub(super) fn settle_by(&mut self) -> Instant {
         let unsettled = self.backend.unsettled_since();
-        self.shared.status.far_side_ails(self.backend.trouble());
+        self.shared.status.receiver_fails(self.backend.trouble());
         let now = Instant::now();
         if self.shared.progress.settle(unsettled) { now + PROBE } else { now + SETTLE_STEP }
     }
 
-    /// Treats what was taken and turned out to be refused as refused. Whether none of it was of the
-    /// window at hand.
+    /// Handles payloads that were accepted but turned out to be rejected. Returns whether none of
+    /// them belongs to the current window.
     pub(super) fn take_back(&mut self, at_hand: PayloadId) -> ControlFlow<(), bool> {
         let (mut whole, mut lost) = (true, BTreeSet::new());
         while let Some(Refusal { payload, why }) = self.backend.take_back() {
-            // Its parts are delivered after the windows that it held up.
+            // Its parts are delivered after the windows that it delayed.
             self.shared.progress.postpone(Instant::now());
             let (series, why) = (payload.series as u64, causes(&*why));
             self.shared.ledger.write(|c| {
@@ -61,8 +62,8 @@ mod tests {
     use std::time::{Duration, Instant};
     use zibrato::window::Window;
 
-    /// Takes everything, and finds out with the second window that `b` in the first was refused. A
-    /// series is a byte.
+    /// Accepts everything, and reports at the second window that `b` in the first one is rejected.
+    /// Each byte is a series.
     #[derive(Default)]
     struct Late {
         taken: Vec<Payload>,
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_and_is_refused_after_all_is_sent_in_parts_and_held_in_the_books() {
+    fn a_payload_that_is_rejected_later_is_sent_in_parts_and_delays_the_commit() {
         let folder = tempfile::tempdir().unwrap();
         let letters = DeadLetters::new(folder.path().to_owned(), 1 << 20, "p".to_owned());
         let (mut delivery, shared) = delivery(letters);
@@ -135,7 +136,7 @@ mod tests {
         assert_eq!((counters.windows_delivered, counters.windows_lost), (1, 1));
         let letter = read(&files(folder.path()).unwrap()[0]).unwrap().0;
         assert_eq!((letter.start_ms, letter.length_ms, &*letter.body), (60_000, 1_000, &b"b"[..]));
-        // The window is not safe before its parts are.
+        // The window is not safe before its parts are delivered.
         delivery.backend.unsettled = Some(first + Duration::from_nanos(1));
         delivery.settle_by();
         assert_eq!(shared.progress.settled().through, None);
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ails_the_far_side_makes_the_worker_unready_and_it_is_asked_again_soon() {
+    fn a_problem_of_the_receiver_makes_the_worker_not_ready_and_is_checked_again_soon() {
         let folder = tempfile::tempdir().unwrap();
         let letters = DeadLetters::new(folder.path().to_owned(), 1 << 20, "p".to_owned());
         let (mut delivery, shared) = delivery(letters);

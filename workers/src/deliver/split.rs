@@ -155,7 +155,7 @@ mod tests {
 
     fn bad(found: &Found) -> usize {
         match found {
-            Found::Nothing => panic!("nothing was taken"),
+            Found::Nothing => panic!("nothing was accepted"),
             Found::Bad(bad) => {
                 assert!(bad.iter().all(|(piece, why)| piece.body == b"b" && why == "bad"));
                 bad.len()
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_series_stands_alone_after_a_few_requests_wherever_it_is() {
+    fn one_bad_series_is_found_in_few_requests() {
         for n in [2, 3, 21, 300] {
             for at in 0..n {
                 let mut bytes = vec![b'g'; n];
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_that_is_cut_too_leaves_no_piece_untried() {
+    fn every_piece_is_tried_even_if_a_series_is_split() {
         let mut whole = payload(&[&[b'b'; 10][..], &[b'g'; 7]].concat());
         whole.series = 9;
         let mut pieces = Pieces::of(&whole, cut(&whole).unwrap(), 0);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_far_side_that_refuses_everything_costs_few_requests() {
+    fn a_receiver_that_rejects_everything_costs_few_requests() {
         for (n, most) in [(2, 2), (21, 20), (300, 36), (100_000, 68)] {
             let bytes = b"b".repeat(n);
             let (taken, found, requests) = play(&bytes, 0);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_no_time_for_is_among_the_bad() {
+    fn pieces_without_time_count_as_rejected() {
         for in_time in 0..40 {
             let whole = payload(&b"bg".repeat(20));
             let mut pieces = Pieces::of(&whole, cut(&whole).unwrap(), 0);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_that_cuts_badly_ends_nothing_in_a_loop() {
+    fn a_backend_that_splits_badly_causes_no_endless_loop() {
         let whole = payload(b"bbbb");
         assert_eq!(halves(&whole, Some([whole.clone(), payload(b"")])), None);
         let [left, right] = halves(&whole, Some([payload(b"bb"), payload(b"")])).unwrap();
@@ -237,7 +237,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_and_nothing_taken_twice(
+        fn every_series_is_accepted_once_or_reported(
             bytes in prop::collection::vec(prop::sample::select(b"gggggggb".to_vec()), 2..200),
         ) {
             prop_assume!(bytes.contains(&b'b') && bytes.contains(&b'g'));

@@ -1,12 +1,12 @@
-//! Where a broker is, and how a worker connects to it.
+//! The address of a broker, and how a worker connects to it.
 
 use std::net::Ipv6Addr;
 use zibrato::curve::Curve;
 use zibrato::wire::Endpoint;
 
-/// What to do about a broker that is not there.
+/// The remedy if the broker does not answer.
 pub(super) const NOT_HEARD: &str =
-    "nothing arrives from the broker; start it, or give its address with --host and --port";
+    "the broker sends nothing; start it, or give its address with --host and --port";
 
 /// One of the endpoints of a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +18,13 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Where a broker publishes.
+    /// The endpoint on which a broker publishes.
     pub(crate) fn new(host: impl Into<String>, port: u16) -> Self {
         Self { host: host.into(), port, curve: None, endpoint: Endpoint::Subscribers }
     }
 
-    /// Where the same broker hands out its journal: the next port. `None` when there is no next one.
+    /// The endpoint on which the same broker serves its journal: the next port. `None` if there is
+    /// no next port.
     pub(crate) fn replay(&self) -> Option<Self> {
         let (port, endpoint) = (self.port.checked_add(1)?, Endpoint::Replay);
         Some(Self { port, endpoint, ..self.clone() })
@@ -35,8 +36,8 @@ impl Broker {
         bare.unwrap_or(&self.host)
     }
 
-    /// The endpoint to connect to. `None` when the host is neither a name nor an address nor a folder,
-    /// or the port is 0.
+    /// The ZeroMQ endpoint. `None` if the host is not a name, an address or a folder, or if the
+    /// port is 0.
     pub(crate) fn endpoint(&self) -> Option<String> {
         if let Some(file) = self.endpoint.ipc_endpoint(&self.host) {
             return Some(file);
@@ -57,8 +58,8 @@ impl Broker {
 
     /// Connects a new socket to the broker, in the background.
     pub(crate) fn connect(&self, socket: &zmq::Socket, endpoint: &str) -> zmq::Result<()> {
-        // With IPv6 switched on, a name is looked up as IPv6 only, and the broker often does not bind
-        // that address of `localhost`.
+        // With IPv6 enabled, libzmq resolves a name to IPv6 addresses only, and a broker often does
+        // not listen on the IPv6 address of `localhost`.
         socket.set_ipv6(endpoint.contains('['))?;
         if let Some(curve) = &self.curve {
             curve.secure(socket)?;
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_address_stands_in_brackets() {
+    fn an_ipv6_address_is_put_in_brackets() {
         for (host, expected) in [
             ("127.0.0.1", "tcp://127.0.0.1:5551"),
             ("broker_1.example.com", "tcp://broker_1.example.com:5551"),
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_host_is_refused() {
+    fn an_invalid_host_is_rejected() {
         for host in ["", "a b", "tcp://a", "a:5551", "[a]x", "*", "a/b", "a;b", "\n"] {
             assert_eq!(endpoint(host), None, "{host:?}");
         }

@@ -1,4 +1,4 @@
-//! Checks for `--check` whether there is a broker where the flags say.
+//! Checks for `--check` whether a broker listens at the address that the flags give.
 
 use super::broker::Broker;
 use super::resolve::{Found, NO_BROKER, about_keys, look_at};
@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use zibrato::daemon::Findings;
 
-/// Looks for the broker. A worker may be started first, so a broker that is not there is a warning.
+/// Looks for the broker. A missing broker is only a warning, because a worker may be started first.
 pub(crate) fn check_broker(broker: &Broker, findings: &mut Findings) {
     let Broker { host, port, curve, endpoint } = broker;
     if let Some(endpoint) = endpoint.ipc_endpoint(host) {
@@ -28,7 +28,7 @@ pub(crate) fn check_broker(broker: &Broker, findings: &mut Findings) {
         Found::Unheard { encrypts: Some(encrypts), .. } if encrypts != curve.is_some() => {
             let why = about_keys(Some(encrypts), curve.is_some()).unwrap_or_default();
             let what = if encrypts {
-                "the program that listens there encrypts"
+                "the program that listens there encrypts its connections"
             } else {
                 "a broker is there"
             };

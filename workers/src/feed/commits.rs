@@ -1,7 +1,7 @@
-//! What is committed, and when.
+//! Decides what to commit, and when.
 //!
-//! Delivery does not wait for commits. While they fail, they are tried again after pauses that grow,
-//! whatever is delivered meanwhile; after a restart, what was not committed is delivered again.
+//! Delivery does not wait for commits. A failed commit is retried after increasing pauses, even if
+//! more windows are delivered in between. After a restart, uncommitted windows are delivered again.
 
 use super::Feed;
 use crate::backoff::{Backoff, Pace, roll};
@@ -12,29 +12,29 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 use zibrato::daemon::LogLimit;
 
-/// The longest time between two commits while nothing is delivered.
+/// Maximum time between two commits while nothing is delivered.
 const IDLE_COMMIT: Duration = Duration::from_secs(10);
 
-/// The pauses after commits that failed.
+/// The pauses after failed commits.
 const PACE: Pace = Pace { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 
-/// A checkpoint, and how many windows are delivered before it.
+/// A checkpoint, and the number of windows that are delivered before it.
 pub(super) type Target = (Checkpoint, u64);
 
 /// The commits of one feed.
 #[derive(Debug)]
 pub(super) struct Commits {
-    /// The pause between commits of what was read and brought nothing to deliver.
+    /// The pause between commits of batches that were read but gave nothing to deliver.
     idle: Duration,
     next_idle: Instant,
-    /// No commit begins before this, because the last one failed.
+    /// No commit begins before this time, because the last one failed.
     not_before: Instant,
-    /// The commit that is under way.
+    /// The commit that is in progress.
     pending: Option<Target>,
-    /// The last one that was done.
+    /// The last commit that succeeded.
     done: Option<Target>,
     backoff: Backoff,
-    /// Why the last commit failed, if it did.
+    /// The reason if the last commit failed.
     pub(super) failing: Option<String>,
     limit: LogLimit,
 }
@@ -54,14 +54,14 @@ impl Commits {
         }
     }
 
-    /// The next commit need not wait any more: there will not be many.
+    /// Lets the next commit begin immediately. Used at the end, when few commits remain.
     pub(super) fn hurry(&mut self) {
         let now = Instant::now();
         (self.next_idle, self.not_before) = (now, now);
     }
 
-    /// What there is to commit: all that is settled, or `read` when that is given, because nothing of
-    /// it is still to be delivered.
+    /// The checkpoint to commit: everything that is settled, or `read`, if it is given, because
+    /// none of it remains to be delivered.
     pub(super) fn target(&self, settled: &Settled, read: Option<&Checkpoint>) -> Option<Target> {
         match read.filter(|_| settled.all) {
             Some(read) if self.done.as_ref().is_none_or(|(done, _)| done != read) => {
@@ -74,12 +74,12 @@ impl Commits {
         }
     }
 
-    /// Whether a commit is under way.
+    /// Whether a commit is in progress.
     pub(super) const fn is_pending(&self) -> bool {
         self.pending.is_some()
     }
 
-    /// Begins the next commit when it is time, or goes on with the one under way.
+    /// Begins the next commit if it is due, or continues the one in progress.
     pub(super) fn turn(
         &mut self,
         target: Option<Target>,
@@ -113,20 +113,20 @@ impl Commits {
         }
     }
 
-    /// How many windows are committed.
+    /// Number of committed windows.
     fn windows(&self) -> u64 {
         self.done.as_ref().map_or(0, |(_, windows)| *windows)
     }
 
-    /// A commit failed. It is tried again later, and delivery goes on.
+    /// Records a failed commit. It is retried later, and delivery continues.
     fn failed(&mut self, why: String, now: Instant, ledger: &Ledger, status: &Status) {
-        // At least half of the ceiling, so that failures cannot follow each other without a pause.
+        // At least half of the limit, so that there is always a pause between two failures.
         let pause = self.backoff.next(0.5 + roll() / 2.0);
         self.not_before = now + pause;
         ledger.write(|c| c.commits_failed += 1);
         status.commits_fail(Some(why.clone()));
         if let Some(left_out) = self.limit.admit(now) {
-            let what = "delivery continues; what is not committed is delivered again after a \
+            let what = "delivery continues; uncommitted windows are delivered again after a \
                         restart";
             let wait_ms = pause.as_millis() as u64;
             tracing::warn!(event = "commit_failed", why, wait_ms, left_out, what);

@@ -1,4 +1,4 @@
-//! Finds out what listens on a port, by the greeting of ZeroMQ's protocol (ZMTP 3).
+//! Identifies the program that listens on a port, by the greeting of ZeroMQ's protocol (ZMTP 3).
 //!
 //! ```text
 //! greeting   FF, 8 bytes, 7F | version: 2 bytes | mechanism: 20 bytes | as-server: 1 | filler: 31
@@ -6,46 +6,46 @@
 //!            5, "READY", and for each property: length: 1, name, length: 4, value
 //! ```
 //!
-//! Without encryption the other side names the type of its socket, which differs between the ports of a
-//! broker. So a wrong port is proven, and not guessed.
+//! Without encryption, the peer sends the type of its socket, which differs between the ports of a
+//! broker. So a wrong port is proven, not guessed.
 
 use crate::timed::Timed;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The time for the whole exchange.
+/// Timeout of the whole exchange.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 const GREETING_BYTES: usize = 64;
 
-/// Where the mechanism stands in a greeting.
+/// Position of the mechanism in a greeting.
 const BEFORE_MECHANISM: usize = 12;
 
 /// Maximum size of a command.
 const MAX_COMMAND_BYTES: u64 = 1024;
 
-/// What listens on a port.
+/// The program that listens on a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listener {
     /// Connections are refused.
     Nobody,
-    /// Connections are accepted, and nothing is sent, or they are closed at once.
+    /// Connections are accepted, but nothing is sent; or they are closed immediately.
     Silent,
     /// It does not speak ZeroMQ's protocol.
     Foreign,
     /// It speaks ZeroMQ's protocol, but no port of a broker has this type of socket.
     OtherSocket,
-    /// It encrypts, and so does not name the type of its socket.
+    /// It encrypts, and therefore does not send the type of its socket.
     Encrypted,
-    /// A port of a broker, this many ports after the broker's own.
+    /// A port of a broker, with its offset from the broker's own port.
     Broker {
-        /// 0 takes measurements, 1 publishes, 2 hands out the journal, 3 is for Python Zibrato 0.2.
+        /// 0 receives measurements, 1 publishes, 2 serves the journal, 3 is for Python Zibrato 0.2.
         place: u16,
     },
 }
 
-/// Finds out what listens at an address.
+/// Identifies the program that listens at an address.
 pub(super) fn identify(address: SocketAddr) -> Listener {
     let Ok(mut timed) = Timed::connect(address, TIMEOUT) else {
         return Listener::Nobody;
@@ -59,7 +59,7 @@ pub(super) fn identify(address: SocketAddr) -> Listener {
 fn ask(stream: &mut (impl Read + Write)) -> io::Result<Listener> {
     let greeting = greeting();
     let (first, rest) = greeting.split_at(BEFORE_MECHANISM);
-    // libzmq tells its mechanism when it has seen this much, and hangs up when it has seen another.
+    // libzmq sends its mechanism after these bytes, and disconnects if ours is a different one.
     stream.write_all(first)?;
     let mut theirs = [0; GREETING_BYTES];
     stream.read_exact(&mut theirs[..1])?;
@@ -113,7 +113,7 @@ fn read_command(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(command)
 }
 
-/// The type that a READY command tells.
+/// The socket type in a READY command.
 fn socket_type(command: &[u8]) -> Option<&[u8]> {
     let mut rest = command.strip_prefix(b"\x05READY")?;
     while let Some((length, after)) = rest.split_first() {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn each_port_of_a_broker_tells_which_it_is() {
+    fn each_port_of_a_broker_is_identified() {
         let context = zmq::Context::new();
         for (kind, expected) in [
             (zmq::PULL, Listener::Broker { place: 0 }),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_encrypts_is_silent_or_is_no_broker_is_told_apart() {
+    fn other_listeners_are_distinguished() {
         let socket = zmq::Context::new().socket(zmq::PULL).unwrap();
         let key = SecretKey::generate().unwrap();
         socket.set_curve_server(true).unwrap();
@@ -170,10 +170,10 @@ mod tests {
         let address = listener.local_addr().unwrap();
         assert_eq!(identify(address), Listener::Silent);
         let answers = std::thread::Builder::new().spawn(move || {
-            // The first connection is the one that was not answered.
+            // The first connection is the one that received no answer.
             drop(listener.accept());
             for words in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0xFF; 64], b"\xFF", b""] {
-                // What is not read would be a reset in place of an answer.
+                // Unread bytes would cause a reset instead of an answer.
                 let (mut stream, _) = listener.accept().unwrap();
                 stream.read_exact(&mut [0; super::BEFORE_MECHANISM]).unwrap();
                 stream.write_all(words).unwrap();
@@ -189,9 +189,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_command_is_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            prop_assert_eq!(socket_type(&bytes).filter(|told| told.len() > bytes.len()), None);
+            prop_assert_eq!(socket_type(&bytes).filter(|found| found.len() > bytes.len()), None);
             let ready = [b"\x05READY", &bytes[..]].concat();
-            prop_assert_eq!(socket_type(&ready).filter(|told| told.len() > bytes.len()), None);
+            prop_assert_eq!(socket_type(&ready).filter(|found| found.len() > bytes.len()), None);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The live stream of a broker: what it publishes while the worker listens.
+//! The live stream of a broker: the messages that it publishes while the worker is subscribed.
 
 use super::broker::{Broker, NOT_HEARD};
 use super::monitor::Monitor;
@@ -11,36 +11,37 @@ use std::time::{Duration, Instant};
 use zibrato::resources::new_context;
 use zibrato::wire::{LEVELS_TOPIC, MAX_FRAME_BYTES};
 
-/// Maximum number of messages that wait in the socket. Beyond it the broker drops and counts.
+/// Maximum number of messages queued in the socket. Beyond it the broker drops and counts messages.
 const MAX_WAITING: i32 = 10_000;
 
-/// How many frames of a message are kept. A batch has fewer, so the message is refused all the same.
+/// Number of frames of a message that are kept. A batch has fewer, so a longer message is rejected
+/// anyway.
 const MAX_FRAMES: usize = 5;
 
-/// What the topics of control messages begin with.
+/// Prefix of the topics of control messages.
 const CONTROL_PREFIX: &[u8] = b"zb!";
 
-/// The time between two connections to a broker that is not heard. After a refusal libzmq does not
-/// try again by itself, and the broker may have been configured otherwise meanwhile.
+/// Interval of attempts to reconnect to a silent broker. libzmq does not reconnect after a refusal,
+/// and the configuration of the broker may have changed since.
 const RECONNECT_AFTER: Duration = Duration::from_secs(5);
 
-/// A subscription to some levels of a broker, which need not be there yet.
+/// A subscription to levels of a broker. The broker may start later.
 pub(crate) struct LiveFeed {
     socket: zmq::Socket,
     monitor: Monitor,
     broker: Broker,
     endpoint: String,
     presence: Presence,
-    /// When the connection was last made.
+    /// Time of the last connection attempt.
     connected: Instant,
-    /// Whether to connect again once nothing is left to read.
+    /// Whether to reconnect once all received messages have been read.
     stale: bool,
     frames: Vec<zmq::Message>,
     resolving: Option<OwnedThread>,
 }
 
 impl LiveFeed {
-    /// Subscribes. Connects, and connects again, in the background.
+    /// Subscribes. The connection is established, and restored, in the background.
     pub(crate) fn connect(broker: Broker, levels: &Levels) -> Result<Self, OpenError> {
         let endpoint = broker.endpoint().ok_or(zmq::Error::EINVAL)?;
         let context = new_context(2)?;
@@ -50,7 +51,8 @@ impl LiveFeed {
         socket.set_rcvhwm(MAX_WAITING)?;
         socket.set_maxmsgsize(MAX_FRAME_BYTES as i64)?;
         socket.set_reconnect_ivl(100)?;
-        // A broker that starts waits a second for its subscribers before it publishes.
+        // A broker waits a second after its start before it publishes, so that subscribers can
+        // reconnect.
         socket.set_reconnect_ivl_max(400)?;
         for topic in levels.topics() {
             socket.set_subscribe(topic.as_bytes())?;
@@ -91,11 +93,12 @@ impl LiveFeed {
         }
     }
 
-    /// Connects again. A broker whose machine is gone does not close the connection, and not every
-    /// libzmq has TCP's keep-alive; the one that is compiled in ignores it.
+    /// Reconnects. A broker whose machine has failed does not close the connection, and not every
+    /// libzmq has TCP keep-alive: the one that the `zmq` crate compiles ignores the option.
     ///
-    /// To be called only when nothing is left to read. A poll takes the first frame of a message out
-    /// of the connection; without the connection libzmq does not find the second and aborts.
+    /// Call this only when no message is left to read. A poll removes the first frame of a message
+    /// from the connection. If the connection is then closed, libzmq cannot find the second frame
+    /// and aborts.
     fn reconnect(&mut self) {
         (self.connected, self.stale) = (Instant::now(), false);
         let again = self.socket.disconnect(&self.endpoint);
@@ -104,14 +107,14 @@ impl LiveFeed {
         }
     }
 
-    /// Receives a message. Returns whether there was one.
+    /// Receives a message, and returns whether there was one.
     fn receive(&mut self) -> bool {
         if self.receive_frames().is_ok() {
             let change = self.presence.heard(Instant::now());
             self.log(change);
             return true;
         }
-        // An error says that nothing is there.
+        // An error means that no message is available.
         if self.stale {
             self.reconnect();
         }
@@ -138,7 +141,7 @@ impl LiveFeed {
         }
     }
 
-    /// Waits for a message, and looks whether the connection has ended.
+    /// Waits for a message, and checks whether the connection has ended.
     fn wait(&mut self, wait: &Wait<'_>) {
         let items = vec![self.socket.as_poll_item(zmq::POLLIN), self.monitor.poll_item()];
         wait.poll(items, wait.until());
@@ -191,10 +194,10 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_is_lost_is_connected_to_again() {
+    fn the_feed_reconnects_to_a_lost_broker() {
         let publisher = zmq::Context::new().socket(zmq::XPUB).unwrap();
         publisher.set_rcvtimeo(10_000).unwrap();
-        // Each subscription is passed on, also one that somebody has already.
+        // Each subscription is forwarded, even if another subscriber already has it.
         publisher.set_xpub_verbose(true).unwrap();
         publisher.bind("tcp://127.0.0.1:*").unwrap();
         let bound = publisher.get_last_endpoint().unwrap().unwrap();
@@ -206,12 +209,12 @@ mod tests {
         feed.log(Some(Change::Lost));
         assert!(matches!(feed.next(&wait(0)), Event::Idle));
         heard(b"\x01zb1|info|");
-        // What has come before is read before that; control messages are no batches.
+        // Messages that arrived earlier are read first; control messages are not batches.
         let deadline = Instant::now() + RECONNECT_AFTER * 6;
         for topic in ["zb!levels", "zb1|info|"] {
             publisher.send_multipart([topic, "more"], 0).unwrap();
             while !feed.socket.get_events().unwrap().contains(zmq::POLLIN) {
-                assert!(Instant::now() < deadline, "nothing comes");
+                assert!(Instant::now() < deadline, "no message arrived");
                 feed.wait(&wait(50));
             }
             feed.log(Some(Change::Lost));
@@ -225,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_refused_is_connected_to_again() {
+    fn the_feed_reconnects_after_a_refused_handshake() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let broker = Broker::new("127.0.0.1", listener.local_addr().unwrap().port());
         let mut feed = LiveFeed::connect(broker, &Levels::default()).unwrap();
@@ -237,12 +240,12 @@ mod tests {
                     connection.set_nonblocking(false).unwrap();
                     return connection;
                 }
-                assert!(Instant::now() < deadline, "it does not come back");
+                assert!(Instant::now() < deadline, "the feed did not reconnect");
                 assert!(matches!(feed.next(&wait(50)), Event::Idle));
             }
         };
-        // The greeting of a server that wants a user and a password: libzmq ends the connection and
-        // does not try again.
+        // The greeting of a server that requires a user and a password: libzmq ends the connection
+        // and does not reconnect.
         let mut greeting = [0; 64];
         (greeting[0], greeting[9], greeting[10], greeting[32]) = (0xff, 0x7f, 3, 1);
         greeting[12..17].copy_from_slice(b"PLAIN");

@@ -1,9 +1,9 @@
-//! The thread `zb-feed`: batches in, windows out.
+//! The thread `zb-feed`: receives batches, and queues windows.
 //!
 //! ```text
 //! Feed::next ─▶ folder ─▶ queue ─▶ zb-deliver ─▶ backend
 //!               one open   bounded               │
-//! Feed::commit ◀── checkpoint behind what is settled
+//! Feed::commit ◀── checkpoint of what is settled
 //! ```
 //!
 //! [`FeedLoop`] is the same for every [`Feed`]. [`LiveFeed`] and [`ReplayFeed`] are the feeds of this
@@ -35,29 +35,29 @@ use crate::progress::{Checkpoint, Offsets};
 use std::task::Poll;
 use zibrato::resources::ShortageError;
 
-/// Which of its own feeds a worker reads.
+/// The feed that a worker reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum FeedKind {
-    /// What the broker publishes from now on. What it publishes while the worker or its backend is
-    /// away is lost.
+    /// The messages that the broker publishes from now on. Measurements published while the worker
+    /// or its backend is away are lost.
     #[default]
     Live,
-    /// The broker's journal, from the worker's cursor on. Each window is delivered at least once,
-    /// whatever is restarted, and always with the same contents. If the broker keeps no journal, the
-    /// worker reads the live stream and logs an error.
+    /// The broker's journal, starting at the worker's cursor. Each window is delivered at least
+    /// once, even if the worker or the broker restarts, and always with the same contents. If the
+    /// broker keeps no journal, the worker reads the live stream and logs an error.
     Replay,
 }
 
-/// Where a worker gets its batches from.
+/// A source of batches for a worker.
 ///
-/// The worker does everything else: windows, queue, delivery, counting, the pace of commits. It calls
-/// a feed from one thread, which the feed may keep for as long as [`Wait`] allows.
+/// The worker does everything else: windows, queue, delivery, counters, and the timing of commits.
+/// It calls a feed from one thread. A call may block that thread for as long as [`Wait`] allows.
 ///
 /// ```
 /// use zibrato_workers::{Checkpoint, Event, Feed, Guarantee, Health, Wait};
 ///
-/// /// Hands out the frames of batches that are in memory, and then nothing.
+/// /// Returns batches that are in memory, and then nothing.
 /// struct Memory {
 ///     batches: Vec<[Vec<u8>; 4]>,
 ///     next: usize,
@@ -79,97 +79,99 @@ pub enum FeedKind {
 /// }
 /// ```
 pub trait Feed: Send + 'static {
-    /// What becomes of batches that were handed out and not delivered. Asked once.
+    /// What happens to batches that were returned but not delivered. Called once.
     fn guarantee(&self) -> Guarantee;
 
-    /// What comes next, if need be after a wait; [`Event::Idle`] when the wait is over before
-    /// anything came.
+    /// The next event. If there is none yet, waits for one; [`Event::Idle`] if the wait ends first.
     fn next(&mut self, wait: &Wait<'_>) -> Event<'_>;
 
-    /// Called in place of [`next`](Self::next) while the worker has no room for a window, or is being
-    /// stopped: keeps the connection and the batches that are not committed alive, and hands out no
-    /// batch. With [`Guarantee::AtMostOnce`] it is never called. Defaults to a sleep.
+    /// Called instead of [`next`](Self::next) while the queue is full, or while the worker is
+    /// stopping. It keeps the connection and the uncommitted batches alive, and returns no batch.
+    /// Never called with [`Guarantee::AtMostOnce`]. The default sleeps.
     fn hold(&mut self, wait: &Wait<'_>) -> Event<'_> {
         wait.sleep();
         Event::Idle
     }
 
-    /// Commits: everything before `at` is settled and need not be handed out again. Must not wait.
+    /// Commits `at`: everything before it is settled and need not be returned again. Must not
+    /// block.
     ///
-    /// While it returns [`Poll::Pending`], the worker calls it again with the same checkpoint, at the
-    /// latest when `next` or `hold` has returned. After an error, which is a sentence, the worker
-    /// logs, counts and tries again later, with the checkpoint of that moment. Checkpoints come in
-    /// the order in which they were handed out. With [`Guarantee::AtMostOnce`] it is never called.
-    /// Defaults to nothing.
+    /// While it returns [`Poll::Pending`], the worker calls it again with the same checkpoint, at
+    /// the latest after the next call of `next` or `hold`. An error is a sentence. The worker logs
+    /// and counts it, and tries again later with the checkpoint that is then the latest.
+    /// Checkpoints are committed in the order in which they were returned. Never called with
+    /// [`Guarantee::AtMostOnce`]. The default does nothing.
     fn commit(&mut self, _at: &Checkpoint) -> Poll<Result<(), String>> {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether the far side is there. Asked often. Defaults to [`Health::Connected`].
+    /// Whether the feed is connected to its origin, such as a broker. Called often. Defaults to
+    /// [`Health::Connected`].
     fn health(&self) -> Health<'_> {
         Health::Connected
     }
 
-    /// How far the feed has come, for metrics. Defaults to zeros.
+    /// The position of the feed, for metrics. Defaults to zeros.
     fn offsets(&self) -> Offsets {
         Offsets::default()
     }
 
-    /// The worker has stopped, and everything that can be is committed: takes leave of the far side,
-    /// within a second. Defaults to nothing.
+    /// Called once the worker has stopped and everything that can be committed is committed. Closes
+    /// the connection, within a second. The default does nothing.
     fn close(&mut self) {}
 }
 
-/// What a [`Feed`] promises.
+/// The guarantee of a [`Feed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Guarantee {
-    /// What is not committed is handed out again, in the same order and with the same stamps, when
-    /// the feed is started again. Until then each batch is handed out once.
+    /// Uncommitted batches are returned again, in the same order and with the same stamps, when the
+    /// feed is restarted. Within one run, each batch is returned once.
     ///
     /// Windows end by the stamps of batches and by [`Event::Watermark`], so they are the same each
-    /// time. When the queue is full, the worker takes no batch. A window that is open when the worker
-    /// stops is left to the next start.
+    /// time. When the queue is full, the worker requests no batches. A window that is open when the
+    /// worker stops is left to the next start.
     AtLeastOnce,
-    /// What was handed out is not handed out again on purpose; if it is, it counts once.
+    /// Each batch is returned once. A batch that is returned again nevertheless is counted once.
     ///
     /// Windows end by this machine's clock. When the queue is full, the oldest window is dropped and
     /// counted. A window that is open when the worker stops is delivered.
     AtMostOnce,
 }
 
-/// What comes from a [`Feed`].
+/// The result of [`Feed::next`] or [`Feed::hold`].
 #[expect(missing_debug_implementations, reason = "a feed has none")]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A batch.
     Batch {
-        /// The frames of the batch, as `docs/protocol.md` describes them: topic, id, stamp and body.
-        /// Anything else is refused and counted. Without a guarantee the stamp may be missing.
+        /// The frames of the batch, as `docs/protocol.md` describes them: topic, id, stamp and
+        /// body. Anything else is rejected and counted. With [`Guarantee::AtMostOnce`] the stamp
+        /// may be missing.
         frames: Vec<&'a [u8]>,
-        /// The place of the batch: a feed that starts there hands it out first.
+        /// The position of the batch: a feed that starts there returns this batch first.
         at: Checkpoint,
     },
-    /// Everything before a place was handed out.
+    /// Everything before a position has been returned.
     Watermark {
-        /// The place.
+        /// The position.
         at: Checkpoint,
-        /// No batch that is stamped before this time is still to come, in unix milliseconds, by the
-        /// clock that stamps batches; `None` when more batches are already known of.
+        /// All batches with a stamp before this time have been returned; in Unix milliseconds, by
+        /// the clock that sets the stamps. `None` if more batches are known to follow.
         until_ms: Option<u64>,
     },
-    /// The wait is over, or there may be news for [`Feed::commit`] or [`Feed::health`].
+    /// The wait is over, or the result of [`Feed::commit`] or [`Feed::health`] may have changed.
     Idle,
-    /// Batches that should have been handed out are gone.
+    /// Batches are missing that should have been returned.
     Gone {
-        /// How many.
+        /// Number of missing batches.
         batches: u64,
-        /// Why, as a sentence.
+        /// The reason, as a sentence.
         why: String,
     },
-    /// The far side has forgotten what was committed; an unknown number of batches is skipped.
+    /// The committed position was lost at the origin; an unknown number of batches is skipped.
     Forgotten {
-        /// Why, as a sentence.
+        /// The reason, as a sentence.
         why: String,
     },
     /// The feed has ended. Only [`hold`](Feed::hold), [`commit`](Feed::commit) and
@@ -181,35 +183,35 @@ pub enum Event<'a> {
 #[expect(missing_debug_implementations, reason = "a feed has none")]
 #[non_exhaustive]
 pub enum End {
-    /// Everything was handed out. The worker delivers and commits the windows that have ended, and
-    /// stops. An [`Event::Watermark`] before this ends the last window.
+    /// All batches were returned. The worker delivers and commits the windows that have ended, and
+    /// stops. To end the last window, return an [`Event::Watermark`] first.
     Finished,
-    /// The feed cannot go on, for this reason. The worker delivers and commits the windows that have
-    /// ended, and stops.
+    /// The feed cannot continue, for this reason. The worker delivers and commits the windows that
+    /// have ended, and stops.
     Failed(String),
-    /// Another reader has taken over, as this sentence says. The worker leaves everything to it, and
+    /// Another reader has taken over, as this sentence says. The worker delivers nothing more, and
     /// stops.
     TakenOver(String),
-    /// There is nothing to read, for this reason. The worker goes on with another feed.
+    /// There is nothing to read, for this reason. The worker continues with another feed.
     Replaced(Box<dyn Feed>, String),
 }
 
-/// Whether a [`Feed`] reaches its far side.
+/// Whether a [`Feed`] is connected to its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Health<'a> {
-    /// It answers.
+    /// The origin answers.
     Connected,
-    /// It does not answer. What to do about it, as a sentence.
+    /// The origin does not answer. The sentence says what to do.
     Disconnected(&'a str),
-    /// It answers, and refuses for this reason.
+    /// The origin answers, but rejects requests for this reason.
     Refused(&'a str),
 }
 
 /// Why a feed cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    /// The system has too little of something.
+    /// A resource of the system is short.
     #[error(transparent)]
     Shortage(#[from] ShortageError),
     /// The socket cannot be created or connected.

@@ -1,15 +1,15 @@
-//! Hears from libzmq that the other side has closed a connection, as the system does for a process
-//! that ends, however it ends.
+//! Reports when a connection has ended. libzmq notices this because the system closes the
+//! connections of a process that ends for any reason.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Listens to one socket.
+/// The connection events of one socket.
 pub(super) struct Monitor {
     events: zmq::Socket,
 }
 
 impl Monitor {
-    /// Begins to listen; before the socket connects, so that nothing is missed.
+    /// Begins to monitor a socket. Call this before it connects, so that no event is missed.
     pub(super) fn of(context: &zmq::Context, socket: &zmq::Socket) -> zmq::Result<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let endpoint = format!("inproc://zb-ended-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -20,7 +20,7 @@ impl Monitor {
         Ok(Self { events })
     }
 
-    /// Whether a connection has ended since the last look.
+    /// Whether a connection has ended since the last call.
     pub(super) fn ended(&self) -> bool {
         let mut ended = false;
         while self.events.recv_multipart(zmq::DONTWAIT).is_ok() {
@@ -39,7 +39,7 @@ mod tests {
     use super::Monitor;
 
     #[test]
-    fn the_end_of_a_connection_is_heard_at_once() {
+    fn the_end_of_a_connection_is_reported_immediately() {
         let context = zmq::Context::new();
         let bound = zmq::Context::new().socket(zmq::ROUTER).unwrap();
         bound.bind("tcp://127.0.0.1:*").unwrap();

@@ -1,4 +1,4 @@
-//! Where windows leave the feed: the queue, the counters, and the log.
+//! The output of the feed: queues windows, updates the counters, and logs.
 
 use crate::counters::Ledger;
 use crate::fold::FoldCounts;
@@ -9,22 +9,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::window::{OVERFLOW_NAME, Window};
 
-/// The shortest time between two log lines about what was refused.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+/// Minimum time between two log lines about rejected messages.
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// Queues windows, and counts them and everything else.
+/// Queues windows and updates the counters.
 pub(crate) struct Outlet {
     inlet: Inlet,
     ledger: Arc<Ledger>,
-    complaints: Complaints,
+    rejections: Rejections,
 }
 
 impl Outlet {
     pub(crate) fn new(inlet: Inlet, ledger: Arc<Ledger>) -> Self {
-        Self { inlet, ledger, complaints: Complaints::default() }
+        Self { inlet, ledger, rejections: Rejections::default() }
     }
 
-    /// Queues a window. When it is delivered, so is everything before `through`.
+    /// Queues a window. Once it is delivered, everything before `through` is delivered.
     pub(crate) fn put(&self, window: Window, through: Option<Checkpoint>) {
         let (stamp, series) = (window.stamp(), window.len() as u64);
         let (entries, overflowed) = (window.folded(), window.overflowed());
@@ -47,7 +47,7 @@ impl Outlet {
         );
         let Some(Waiting { window: dropped, through }) = dropped else { return };
         if through.is_some() && self.inlet.queue().is_abandoned() {
-            // The feed hands it out again.
+            // The feed will return it again.
             return;
         }
         let (stamp, series) = (dropped.stamp(), dropped.len() as u64);
@@ -58,7 +58,7 @@ impl Outlet {
         tracing::error!(event = "window_dropped", stamp, series, why = "queue full");
     }
 
-    /// Counts what was folded and refused.
+    /// Adds the counts of aggregated and rejected messages.
     pub(crate) fn count(&mut self, counts: FoldCounts, connected: bool) {
         self.ledger.write(|c| {
             c.batches += counts.batches;
@@ -70,25 +70,25 @@ impl Outlet {
                 *c.refused.entry(reason).or_default() += times;
             }
         });
-        self.complaints.add(counts.refused);
+        self.rejections.add(counts.refused);
     }
 
-    /// Whether a window can be queued without another being dropped.
+    /// Whether a window can be queued without dropping another one.
     pub(crate) fn has_room(&self) -> bool {
         self.inlet.has_room()
     }
 
-    /// Sets how many windows may wait. When one more comes, the oldest is dropped.
+    /// Sets the maximum number of queued windows. If it is exceeded, the oldest one is dropped.
     pub(crate) fn set_most(&mut self, most: usize) {
         self.inlet.set_most(most);
     }
 
-    /// Whether there is time left before the worker has to have stopped.
+    /// Whether the deadline for stopping has not passed yet.
     pub(crate) fn in_time(&self) -> bool {
         self.inlet.queue().deadline().is_none_or(|deadline| Instant::now() < deadline)
     }
 
-    /// Drops the windows that wait, because another reader delivers them.
+    /// Drops the queued windows, because another reader delivers them.
     pub(crate) fn abandon(&self) {
         self.inlet.queue().abandon();
     }
@@ -98,26 +98,27 @@ impl Outlet {
         &self.ledger
     }
 
-    /// No further window will come.
+    /// Closes the queue: no further window follows.
     pub(crate) fn close(&mut self) {
-        self.complaints.log();
+        self.rejections.log();
         self.inlet.close();
     }
 }
 
-/// What was refused and is still to be logged: at once, but not repeatedly.
+/// Rejected messages that are not logged yet. The first one is logged immediately, later ones at a
+/// limited rate.
 #[derive(Debug, Default)]
-struct Complaints {
+struct Rejections {
     refused: BTreeMap<&'static str, (u64, String)>,
     logged: Option<Instant>,
 }
 
-impl Complaints {
+impl Rejections {
     fn add(&mut self, refused: BTreeMap<&'static str, (u64, String)>) {
         for (reason, (times, why)) in refused {
             self.refused.entry(reason).or_insert_with(|| (0, why)).0 += times;
         }
-        if self.logged.is_none_or(|logged| logged.elapsed() >= COMPLAIN_EVERY) {
+        if self.logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
             self.log();
         }
     }

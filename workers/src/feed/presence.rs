@@ -1,17 +1,18 @@
-//! Whether the broker is there, by when it was last heard. It sends a heartbeat every second.
+//! Decides whether the broker is connected, by the time of its last message. It sends a heartbeat
+//! every second.
 
 use std::time::{Duration, Instant};
 
-/// After this time without a sign of the broker, the worker logs that it waits for it.
+/// After this time without a message from the broker, the worker logs that it is waiting for it.
 const WAITING_AFTER: Duration = Duration::from_secs(3);
 
-/// A broker that has been silent for this time is lost.
+/// After this time without a message, a broker is lost.
 const LOST_AFTER: Duration = Duration::from_secs(5);
 
-/// A broker whose connection has ended and that is not back within this time is lost.
+/// If a connection ends and is not restored within this time, the broker is lost.
 const BACK_WITHIN: Duration = Duration::from_millis(500);
 
-/// What is known of the broker. Pure: times are arguments.
+/// The state of the broker. Pure: times are arguments.
 #[derive(Debug)]
 pub(super) struct Presence {
     state: State,
@@ -32,7 +33,7 @@ enum State {
     },
 }
 
-/// What has changed.
+/// A change of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     Connected,
@@ -45,7 +46,7 @@ impl Presence {
         Self { state: State::Expected { since: now } }
     }
 
-    /// Something came.
+    /// A message arrived.
     pub(super) fn heard(&mut self, now: Instant) -> Option<Change> {
         let before = std::mem::replace(&mut self.state, State::Present { heard: now });
         match before {
@@ -71,7 +72,7 @@ impl Presence {
         Some(change)
     }
 
-    /// The connection has ended. Whether that is news of a broker that was there.
+    /// The connection has ended. Returns whether the broker was present until now.
     pub(super) const fn ended(&mut self, now: Instant) -> bool {
         let news = matches!(self.state, State::Present { .. });
         if news {
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_has_ended_is_a_loss_unless_the_broker_is_back_at_once() {
+    fn an_ended_connection_is_a_loss_unless_the_broker_returns_in_time() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut presence = Presence::new(start);

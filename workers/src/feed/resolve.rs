@@ -1,7 +1,8 @@
-//! Looks a host up and finds out what listens there, to explain why a broker is not heard.
+//! Resolves a host and identifies what listens there, to explain why no messages arrive from a
+//! broker.
 //!
-//! A look-up has no deadline, so a running worker does it in a thread of its own, `zb-resolve`,
-//! that nothing waits for.
+//! Resolving a name has no deadline, so a running worker does it in a separate thread,
+//! `zb-resolve`, and does not wait for it.
 
 use super::broker::Broker;
 use super::identify::{Listener, identify};
@@ -13,16 +14,16 @@ use std::time::{Duration, Instant};
 
 /// What a broker does on each of its ports.
 const PLACES: [&str; 4] = [
-    "takes measurements",
+    "receives measurements",
     "publishes",
     "serves the journal",
     "serves publishers of Python Zibrato 0.2",
 ];
 
-/// After this time no further address is tried.
+/// No further address is tried after this time.
 const LONGEST_LOOK: Duration = Duration::from_secs(4);
 
-/// Logs why nothing comes from a broker. `broker` is where it should publish.
+/// Logs why no messages arrive from a broker. `broker` is the endpoint on which it should publish.
 pub(super) fn explain(broker: Broker) -> Option<OwnedThread> {
     let body = move || match look(&broker) {
         Err(why) => tracing::warn!(event = "unknown_host", host = broker.host, %why),
@@ -31,10 +32,10 @@ pub(super) fn explain(broker: Broker) -> Option<OwnedThread> {
     OwnedThread::spawn("zb-resolve", body, || ()).ok()
 }
 
-/// What was found where a broker should be.
+/// The result of looking for a broker.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Another port of a broker, and the one on which it publishes.
+    /// Another port of a broker was found; also says on which port it publishes.
     WrongPort { what: String, right: u16 },
     /// The port is not known to be wrong.
     Unheard { why: &'static str, encrypts: Option<bool> },
@@ -56,20 +57,20 @@ fn log(broker: &Broker, found: &Found) {
     }
 }
 
-/// What to do about keys, by whether the broker encrypts and this worker has keys.
+/// The remedy for keys, depending on whether the broker encrypts and this worker has keys.
 pub(super) const fn about_keys(encrypts: Option<bool>, has_keys: bool) -> Option<&'static str> {
     match (encrypts, has_keys) {
         (Some(true), false) => Some(
-            "if the broker encrypts, give its public key with --server-key and this worker's \
-             secret key with --curve-key",
+            "if the broker encrypts its connections, give its public key with --server-key and \
+             this worker's secret key with --curve-key",
         ),
         (Some(true), true) => Some(
             "the broker must have the secret key that belongs to --server-key, and this public key \
              among its --allowed-keys",
         ),
-        (Some(false), true) => {
-            Some("the broker does not encrypt: leave out --server-key and --curve-key")
-        }
+        (Some(false), true) => Some(
+            "the broker does not encrypt its connections: leave out --server-key and --curve-key",
+        ),
         (Some(false), false) | (None, _) => None,
     }
 }
@@ -82,7 +83,8 @@ fn look(broker: &Broker) -> io::Result<Found> {
     Ok(look_at(broker.port, &addresses))
 }
 
-/// What is found at these addresses of a host, on the port on which a broker should publish.
+/// Identifies what listens at these addresses of a host, on the port on which a broker should
+/// publish.
 pub(super) fn look_at(port: u16, addresses: &[SocketAddr]) -> Found {
     let begun = Instant::now();
     judge(port, |port| {
@@ -94,7 +96,7 @@ pub(super) fn look_at(port: u16, addresses: &[SocketAddr]) -> Found {
     })
 }
 
-/// What is found in the folder of a broker, at this endpoint.
+/// Identifies what listens in the folder of a broker, at this endpoint.
 fn look_in(endpoint: &str, has_keys: bool) -> Found {
     let answers = UnixStream::connect(endpoint.trim_start_matches("ipc://")).is_ok();
     Found::Unheard {
@@ -103,7 +105,7 @@ fn look_in(endpoint: &str, has_keys: bool) -> Found {
     }
 }
 
-pub(super) const NOBODY: &str = "nobody answers there; start the broker";
+pub(super) const NOBODY: &str = "nothing listens there; start the broker";
 
 const SLOW: &str = "the broker accepts connections but publishes nothing; it is starting, or \
                     overloaded";
@@ -111,7 +113,7 @@ const SLOW: &str = "the broker accepts connections but publishes nothing; it is 
 pub(super) const NO_BROKER: &str =
     "the program that listens there is not a broker; --port must be the broker's own --port + 1";
 
-/// What to say of a port on which a broker should publish. `at` says what listens on a port.
+/// The finding for a port on which a broker should publish. `at` returns what listens on a port.
 fn judge(typed: u16, at: impl Fn(u16) -> Listener) -> Found {
     let unheard = |why, encrypts| Found::Unheard { why, encrypts };
     match at(typed) {
@@ -120,14 +122,16 @@ fn judge(typed: u16, at: impl Fn(u16) -> Listener) -> Found {
             let what = PLACES.get(usize::from(place)).copied().unwrap_or("does something else");
             wrong(typed, format!("the broker {what} on port {typed}"), typed, place)
         }
-        Listener::Encrypted => unheard("the program that listens there encrypts", Some(true)),
+        Listener::Encrypted => {
+            unheard("the program that listens there encrypts its connections", Some(true))
+        }
         Listener::Silent => unheard(
             "the port accepts connections but sends nothing: the broker hangs, or another program \
              listens there; --port must be the broker's own --port + 1",
             None,
         ),
         Listener::Foreign | Listener::OtherSocket => unheard(NO_BROKER, None),
-        // The ports beside it belong to the same broker, if it is not wrong.
+        // If the port is right, the ports next to it belong to the same broker.
         Listener::Nobody => {
             let beside = [typed.checked_add(1), typed.checked_sub(1)].into_iter().flatten();
             let found = beside.filter(|port| *port > 0).find_map(|port| match at(port) {
@@ -136,7 +140,7 @@ fn judge(typed: u16, at: impl Fn(u16) -> Listener) -> Found {
             });
             match found {
                 Some((port, place)) if publishes(port, place) != Some(typed) => {
-                    wrong(typed, format!("nobody listens on port {typed}"), port, place)
+                    wrong(typed, format!("nothing listens on port {typed}"), port, place)
                 }
                 Some(_) | None => unheard(NOBODY, None),
             }
@@ -144,7 +148,7 @@ fn judge(typed: u16, at: impl Fn(u16) -> Listener) -> Found {
     }
 }
 
-/// The port on which a broker publishes that has another of its ports there.
+/// The port on which a broker publishes, computed from another one of its ports.
 fn publishes(port: u16, place: u16) -> Option<u16> {
     port.checked_sub(place)?.checked_add(1)
 }
@@ -169,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_port_is_named_with_the_right_one_and_only_if_it_is_proven() {
+    fn a_port_is_called_wrong_only_if_proven_and_the_right_one_is_named() {
         let all = at(5550, [true; 4]);
         for typed in [5549, 5550, 5552, 5553, 5554] {
             let found = judge(typed, &all);
@@ -180,7 +184,7 @@ mod tests {
         let nobody = Found::Unheard { why: NOBODY, encrypts: None };
         assert_eq!(judge(5551, at(5550, [false; 4])), nobody);
         assert_eq!(judge(65535, at(5550, [false; 4])), nobody);
-        // A broker that is just coming up.
+        // A broker that is still starting.
         assert_eq!(judge(5551, at(5550, [true, false, false, false])), nobody);
         for (listener, part) in [
             (Listener::Silent, "hangs"),
@@ -188,7 +192,9 @@ mod tests {
             (Listener::OtherSocket, "not a broker"),
             (Listener::Encrypted, "encrypts"),
         ] {
-            let Found::Unheard { why, .. } = judge(5551, |_| listener) else { panic!("a claim") };
+            let Found::Unheard { why, .. } = judge(5551, |_| listener) else {
+                panic!("called wrong")
+            };
             assert!(why.contains(part), "{why}");
         }
     }

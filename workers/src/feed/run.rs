@@ -1,4 +1,4 @@
-//! Folds what a feed hands out, queues each window when it ends, and commits what is settled.
+//! Aggregates the batches of a feed, queues each window when it ends, and commits what is settled.
 
 use super::commits::{Commits, Target};
 use super::{End, Event, Feed, Guarantee, Health, Outlet, Wait};
@@ -12,30 +12,30 @@ use zibrato::clock::unix_ms;
 use zibrato::daemon::{LogLimit, Stop};
 use zibrato::window::Window;
 
-/// The longest wait, so that a clock that is set is noticed.
+/// Maximum wait, so that a change of the clock is noticed.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// The longest wait while the worker is being stopped.
+/// Maximum wait while the worker is stopping.
 const STOPPING_WAIT: Duration = Duration::from_millis(100);
 
-/// Maximum number of events between two looks at the clock.
+/// Maximum number of events between two checks of the clock.
 const EVENTS_A_TURN: usize = 1000;
 
-/// After a stop, silence for so long means that everything has arrived.
+/// While stopping: after this time without a message, everything has arrived.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// After a stop, what arrives later than this is not waited for.
+/// While stopping: maximum time to wait for further messages.
 const LONGEST_DRAIN: Duration = Duration::from_secs(1);
 
-/// The time for the last commit after a stop.
+/// While stopping: maximum time for the last commit.
 const LAST_COMMIT: Duration = Duration::from_secs(1);
 
-/// How many windows wait in the queue, unless the builder says otherwise: few when the feed holds the
-/// rest, and many when the oldest is dropped.
+/// Default number of queued windows: few if the feed holds the rest, and many if the oldest one is
+/// dropped.
 const MAX_WINDOWS_HELD: usize = 4;
 pub(crate) const MAX_WINDOWS: usize = 60;
 
-/// What the loop has to know.
+/// The settings of the loop.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FeedSettings {
     pub(crate) flush: Duration,
@@ -53,9 +53,9 @@ pub(crate) struct FeedLoop {
     progress: Arc<Progress>,
     status: Arc<Status>,
     commits: Commits,
-    /// The last place that the feed gave.
+    /// The last position that the feed returned.
     place: Option<Checkpoint>,
-    /// Whether nothing came after that place.
+    /// Whether the feed had nothing after that position.
     caught_up: bool,
     /// Number of windows that were queued.
     queued: u64,
@@ -97,7 +97,7 @@ impl FeedLoop {
         this
     }
 
-    /// Runs until `stop` is raised or the feed ends, and then until what can be delivered is
+    /// Runs until `stop` is raised or the feed ends, then until everything that can be delivered is
     /// delivered and committed.
     pub(crate) fn run(mut self, stop: &Stop) {
         let end = loop {
@@ -116,7 +116,7 @@ impl FeedLoop {
         let ended = end.is_some();
         match end {
             Some(End::TakenOver(why)) => {
-                // The other reader delivers what is queued.
+                // The other reader delivers the queued windows.
                 self.outlet.abandon();
                 self.status.fail(why);
                 self.observe();
@@ -135,7 +135,8 @@ impl FeedLoop {
         self.status.feed_ends();
     }
 
-    /// Takes what has come, and waits for something if nothing has. Returns whether anything came.
+    /// Handles the available events, and waits for one if there is none. Returns whether there was
+    /// any.
     fn turn(&mut self, longest: Duration, stop: Option<&Stop>) -> Result<bool, End> {
         self.status.feed_is_alive();
         self.progress.clear();
@@ -147,7 +148,7 @@ impl FeedLoop {
                 true => self.feed.next(&wait),
                 false => self.feed.hold(&wait),
             };
-            // From now on the feed only looks what has come.
+            // From now on the feed returns only available events.
             wait = Wait::new(Instant::now(), wakers);
             let (window, at) = match event {
                 Event::Batch { frames, at } => {
@@ -194,7 +195,7 @@ impl FeedLoop {
         Ok(any)
     }
 
-    /// Whether there is room for a window that the next batch may end.
+    /// Whether there is space for a window that the next batch may end.
     fn may_take(&self) -> bool {
         match self.guarantee {
             Guarantee::AtLeastOnce => !self.stopping && self.outlet.has_room(),
@@ -213,13 +214,13 @@ impl FeedLoop {
         delivered && self.caught_up && !self.folder.is_open()
     }
 
-    /// What there is to commit.
+    /// The checkpoint to commit.
     fn target(&self) -> Option<Target> {
         let read = if self.is_idle() { self.place.as_ref() } else { None };
         self.commits.target(&self.progress.settled(), read)
     }
 
-    /// Enters what was folded, and how the feed is.
+    /// Updates the counters and the status of the feed.
     fn observe(&mut self) {
         let replaying = self.guarantee == Guarantee::AtLeastOnce;
         let (offsets, idle) = (self.feed.offsets(), self.is_idle());
@@ -229,14 +230,14 @@ impl FeedLoop {
             Health::Connected => self.status.feed_fails(None),
             Health::Disconnected(why) => self.status.feed_fails(Some(why)),
             Health::Refused(why) => {
-                self.status.feed_fails(Some(&format!("the broker refuses: {why}")));
+                self.status.feed_fails(Some(&format!("the broker rejects requests: {why}")));
             }
         }
         let connected = !matches!(health, Health::Disconnected(_));
         self.outlet.count(self.folder.take_counts(), connected);
     }
 
-    /// Goes on with another feed.
+    /// Continues with another feed.
     fn replace(mut self, feed: Box<dyn Feed>, why: String) -> Self {
         for window in self.folder.drain() {
             self.put(window, None);
@@ -247,7 +248,8 @@ impl FeedLoop {
         Self::new(feed, settings, outlet, progress, status)
     }
 
-    /// Delivers and queues what still arrives, until it is quiet; then the open windows.
+    /// Queues the windows of messages that still arrive, until no more arrive; then the open
+    /// windows.
     fn drain(&mut self, ended: bool) {
         let begun = Instant::now();
         let mut last = begun;
@@ -269,8 +271,8 @@ impl FeedLoop {
         self.outlet.close();
     }
 
-    /// Lets the delivery finish what is queued, and commits that. The open window is forgotten: the
-    /// next start gets all of it.
+    /// Waits until the queued windows are delivered, and commits them. The open window is dropped:
+    /// the next start reads all of it again.
     fn finish(&mut self) {
         self.outlet.close();
         self.stopping = true;
@@ -289,12 +291,12 @@ impl FeedLoop {
             tracing::warn!(event = "not_committed", why, what);
         }
         if self.place.is_some() {
-            // Numbers that say nothing are left out.
+            // Zeros are left out.
             let some = |number: u64| Some(number).filter(|number| *number > 0);
             let windows = some(self.queued.saturating_sub(self.progress.delivered().windows));
             let Offsets { committed: after, end, .. } = self.feed.offsets();
             let behind = after.and_then(|after| some(end.saturating_sub(after)));
-            let what = "windows that are not delivered stay in the journal; the worker delivers \
+            let what = "undelivered windows stay in the journal; the worker delivers \
                         them after its next start";
             tracing::info!(event = "kept", windows, after, behind, what);
         }

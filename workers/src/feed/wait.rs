@@ -15,32 +15,33 @@ impl<'a> Wait<'a> {
         Self { until, wakers }
     }
 
-    /// When the wait is over. It may be over already; then the feed only looks what has come.
+    /// The time at which the wait ends. It may be in the past; then the feed returns only available
+    /// events.
     #[must_use]
     pub const fn until(&self) -> Instant {
         self.until
     }
 
-    /// The wait is also over when one of these is readable: the worker is to stop, or has delivered
-    /// something. The feed reads nothing from them.
+    /// The wait also ends when one of these is readable: the worker is stopping, or has delivered
+    /// something. The feed must not read from them.
     pub fn wakers(&self) -> impl Iterator<Item = BorrowedFd<'a>> {
         self.wakers.into_iter().flatten()
     }
 
-    /// Waits, for a feed that itself has nothing to wait for.
+    /// Waits. For a feed that has no descriptor of its own to wait for.
     pub fn sleep(&self) {
         self.poll(Vec::new(), self.until);
     }
 
-    /// Waits until one of the sockets can be read, but no longer than until `until`.
+    /// Waits until one of the sockets is readable, at most until `until`.
     pub(super) fn poll(&self, mut items: Vec<zmq::PollItem<'_>>, until: Instant) {
         let left = until.min(self.until).saturating_duration_since(Instant::now());
         let fds = self.wakers().map(|fd| zmq::PollItem::from_fd(fd.as_raw_fd(), zmq::POLLIN));
         items.extend(fds);
-        // Rounded up, so that a wait for part of a millisecond does not become a spin.
+        // Rounded up, so that a wait of less than a millisecond does not become a busy loop.
         let millis = left.as_micros().div_ceil(1000) as i64;
         if let Err(why) = zmq::poll(&mut items, millis) {
-            // An interrupted wait is a short one.
+            // An interrupted wait counts as a short one.
             tracing::trace!(event = "poll_interrupted", %why);
         }
     }

@@ -1,21 +1,21 @@
-//! Reads the frames of a batch and folds it into a window. What is refused is counted by reason.
+//! Decodes a batch and adds it to a window. Rejected messages and entries are counted by reason.
 
 use std::collections::BTreeMap;
 use zibrato::window::Window;
 use zibrato::wire::{BatchId, BatchReader, EntryError, FrameError, Message, Stamp, message};
 
-/// What was folded and what was refused since the last look.
+/// Counts of aggregated and rejected messages since the last call.
 #[derive(Debug, Default)]
 pub(crate) struct FoldCounts {
     pub(crate) batches: u64,
     pub(crate) duplicates: u64,
     pub(crate) entries: u64,
     pub(crate) late: u64,
-    /// By reason: how many, and what was wrong with the first of them.
+    /// By reason: how many, and what was wrong with the first one.
     pub(crate) refused: BTreeMap<&'static str, (u64, String)>,
 }
 
-/// A batch whose frames are well formed.
+/// A batch with well-formed frames.
 pub(super) struct Batch<'a> {
     pub(super) level: &'a str,
     pub(super) id: BatchId,
@@ -29,7 +29,7 @@ impl FoldCounts {
         refused.0 += times;
     }
 
-    /// Reads the frames of a batch. Anything else is refused.
+    /// Decodes the frames of a batch. Anything else is rejected.
     pub(super) fn read<'a>(&mut self, frames: &[&'a [u8]]) -> Option<Batch<'a>> {
         let (level, id, stamp, body) = match message(frames) {
             Ok(Message::Batch { level, id, stamp, body }) => (level, id, stamp, body),
@@ -50,7 +50,7 @@ impl FoldCounts {
         Some(Batch { level, id, stamp, body })
     }
 
-    /// Folds a batch into its window.
+    /// Adds a batch to its window.
     pub(super) fn fold(&mut self, window: &mut Window, batch: &BatchReader<'_>) {
         let (before, collapsed) = (window.folded(), window.collapsed());
         window.fold_batch(batch, |error| {
@@ -64,8 +64,8 @@ impl FoldCounts {
         self.entries += window.folded() - before;
         let collapsed = window.collapsed() - collapsed;
         if collapsed > 0 {
-            let why = "a timer has a range too wide for its buckets; its shortest readings were \
-                       merged into longer ones";
+            let why = "the range of a timer is too wide for its buckets; its shortest readings \
+                       were merged into longer ones";
             self.refuse("wide", collapsed, why);
         }
     }

@@ -1,12 +1,12 @@
-//! Folds what is published live: windows end by this machine's clock, and what comes twice counts
-//! once.
+//! Aggregates the live stream: windows end by this machine's clock, and repeated batches are
+//! counted once.
 
 use super::batch::{Batch, FoldCounts};
 use std::time::Duration;
 use zibrato::window::{Dedup, Novelty, Window, Windows};
 
-/// Folds batches into the windows in which the broker received them, or, without a stamp, into the
-/// window of the moment.
+/// Adds each batch to the window in which the broker received it. A batch without a stamp is added
+/// to the current window.
 #[derive(Debug)]
 pub(crate) struct ClockFolder {
     windows: Windows,
@@ -20,7 +20,7 @@ impl ClockFolder {
         Self { windows, dedup: Dedup::new(Dedup::MAX_PAIRS), counts: FoldCounts::default() }
     }
 
-    /// Folds one message, received here at `now_ms`. Anything but a batch is refused and counted.
+    /// Adds one message, which arrived at `now_ms`. Anything but a batch is rejected and counted.
     pub(crate) fn take(&mut self, frames: &[&[u8]], now_ms: u64) {
         let counts = &mut self.counts;
         let Some(Batch { level, id, stamp, body }) = counts.read(frames) else { return };
@@ -34,17 +34,17 @@ impl ClockFolder {
         counts.late += self.windows.late() - late;
     }
 
-    /// Takes the windows that have ended by `now_ms` and are not empty.
+    /// Removes and returns the windows that ended before `now_ms` and are not empty.
     pub(crate) fn due(&mut self, now_ms: u64) -> Vec<Window> {
         not_empty(self.windows.due(now_ms))
     }
 
-    /// Takes all windows that are not empty.
+    /// Removes and returns all windows that are not empty.
     pub(crate) fn drain(&mut self) -> Vec<Window> {
         not_empty(self.windows.drain())
     }
 
-    /// When the next window ends, in unix milliseconds.
+    /// The end of the next window, in Unix milliseconds.
     pub(crate) const fn next_due_ms(&self, now_ms: u64) -> u64 {
         self.windows.next_due_ms(now_ms)
     }

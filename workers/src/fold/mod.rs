@@ -1,4 +1,4 @@
-//! Turns batches into windows.
+//! Aggregates batches into windows.
 //!
 //! Pure: frames and times are arguments.
 
@@ -12,12 +12,12 @@ use stamps::StampFolder;
 use std::time::Duration;
 use zibrato::window::Window;
 
-/// Folds batches, and says when a window has ended.
+/// Aggregates batches, and returns windows that have ended.
 #[derive(Debug)]
 pub(crate) enum Folder {
     /// Windows end by this machine's clock.
     Clock(ClockFolder),
-    /// Windows end by the stamps of the batches, and so are the same every time.
+    /// Windows end by the stamps of the batches, so they are the same every time.
     Stamps(StampFolder),
 }
 
@@ -30,8 +30,8 @@ impl Folder {
         Self::Stamps(StampFolder::new(flush, max_series))
     }
 
-    /// Folds one message, received here at `now_ms`; gives the window that ended before it. Anything
-    /// but a batch is refused and counted.
+    /// Adds one message, which arrived at `now_ms`. Returns the window that ended before it.
+    /// Anything but a batch is rejected and counted.
     pub(crate) fn take(&mut self, frames: &[&[u8]], now_ms: u64) -> Option<Window> {
         match self {
             Self::Clock(folder) => {
@@ -42,7 +42,8 @@ impl Folder {
         }
     }
 
-    /// No batch stamped before `until_ms` is still to come: gives the window that has ended by that.
+    /// All batches with a stamp before `until_ms` were added. Returns the window that ended before
+    /// that time.
     pub(crate) fn complete(&mut self, until_ms: u64) -> Option<Window> {
         match self {
             Self::Clock(_) => None,
@@ -50,7 +51,7 @@ impl Folder {
         }
     }
 
-    /// Takes the windows that have ended by this machine's clock.
+    /// Removes and returns the windows that have ended by this machine's clock.
     pub(crate) fn due(&mut self, now_ms: u64) -> Vec<Window> {
         match self {
             Self::Clock(folder) => folder.due(now_ms),
@@ -58,7 +59,7 @@ impl Folder {
         }
     }
 
-    /// When the next window ends by this machine's clock, in unix milliseconds.
+    /// The end of the next window by this machine's clock, in Unix milliseconds.
     pub(crate) const fn next_due_ms(&self, now_ms: u64) -> Option<u64> {
         match self {
             Self::Clock(folder) => Some(folder.next_due_ms(now_ms)),
@@ -66,7 +67,7 @@ impl Folder {
         }
     }
 
-    /// Takes all windows, although they have not ended.
+    /// Removes and returns all windows, even if they have not ended.
     pub(crate) fn drain(&mut self) -> Vec<Window> {
         match self {
             Self::Clock(folder) => folder.drain(),
@@ -74,7 +75,7 @@ impl Folder {
         }
     }
 
-    /// Whether something is folded of a window that has not ended.
+    /// Whether a window is open.
     pub(crate) const fn is_open(&self) -> bool {
         match self {
             Self::Clock(_) => true,
@@ -82,7 +83,7 @@ impl Folder {
         }
     }
 
-    /// What was counted since the last call.
+    /// The counts since the last call.
     pub(crate) fn take_counts(&mut self) -> FoldCounts {
         let (Self::Clock(ClockFolder { counts, .. }) | Self::Stamps(StampFolder { counts, .. })) =
             self;

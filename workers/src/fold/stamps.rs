@@ -1,24 +1,24 @@
-//! Folds batches in their order into windows that are the same every time.
+//! Aggregates batches in their order into windows that are the same every time.
 //!
-//! All times are the broker's. Which window a batch belongs to and where a window ends depends on the
-//! batches and their stamps alone, and not on how they are cut into answers, nor on where the feed
-//! started after the end of a window.
+//! All times are the broker's. The batches and their stamps alone determine the window of a batch
+//! and the end of a window. How batches are distributed over answers, and after which window the
+//! feed started, makes no difference.
 
 use super::batch::{Batch, FoldCounts};
 use std::time::Duration;
 use zibrato::window::Window;
 
-/// A stamp further back than this means that the broker's clock was absurd before, and is now set
-/// right: its window is a new one.
+/// If a stamp is further back than this, the broker's clock was wrong before and has been
+/// corrected: the batch belongs to a new window.
 const LONGEST_LATE_MS: u64 = 6 * 3_600_000;
 
-/// One window is open at a time, since stamps ascend.
+/// One window is open at a time, because stamps are in ascending order.
 #[derive(Debug)]
 pub(crate) struct StampFolder {
     length_ms: u64,
     max_series: usize,
     open: Option<Window>,
-    /// End of the last window that has ended.
+    /// The end of the last window that has ended.
     ended_ms: u64,
     pub(super) counts: FoldCounts,
 }
@@ -29,11 +29,11 @@ impl StampFolder {
         Self { length_ms, max_series, open: None, ended_ms: 0, counts: FoldCounts::default() }
     }
 
-    /// Folds the next batch, and gives the window that ended before it.
+    /// Adds the next batch, and returns the window that ended before it.
     pub(crate) fn take(&mut self, frames: &[&[u8]]) -> Option<Window> {
         let Batch { stamp, body, .. } = self.counts.read(frames)?;
         let Some(stamp) = stamp else {
-            self.counts.refuse("frames", 1, "a batch that may be delivered again has a stamp");
+            self.counts.refuse("frames", 1, "a batch from the journal must have a stamp");
             return None;
         };
         let start_ms = self.start_of(stamp.received_ms);
@@ -47,22 +47,23 @@ impl StampFolder {
         ended
     }
 
-    /// No batch stamped before `until_ms` is still to come: gives the window that has ended by that.
+    /// All batches with a stamp before `until_ms` were added. Returns the window that ended before
+    /// that time.
     pub(crate) fn complete(&mut self, until_ms: u64) -> Option<Window> {
         let open = self.open.as_ref()?;
         if open.end_ms() <= until_ms { self.end() } else { None }
     }
 
-    /// Ends the open window, whatever may still belong to it.
+    /// Ends the open window, even if more batches may belong to it.
     pub(crate) fn end(&mut self) -> Option<Window> {
         let window = self.open.take()?;
         self.ended_ms = window.end_ms();
         Some(window).filter(|window| !window.is_empty())
     }
 
-    /// Start of the window that a batch belongs to. A broker whose clock was set back while it was
-    /// away may receive batches in a window that has ended; they belong to the next one, so that what
-    /// was delivered is not overwritten.
+    /// The start of the window that a batch belongs to. A broker whose clock was set back while it
+    /// was stopped may receive batches within a window that has ended. They belong to the next
+    /// window, so that the delivered one is not overwritten.
     fn start_of(&mut self, received_ms: u64) -> u64 {
         let start_ms = received_ms - received_ms % self.length_ms;
         let late = start_ms < self.ended_ms && self.ended_ms - received_ms <= LONGEST_LATE_MS;

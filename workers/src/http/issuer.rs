@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use zibrato::daemon::one_line;
 
 /// Timeout of everything except resolving the host.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The issuer of the certificate of one server, if it is known.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ fn issuer(host: &str, port: u16) -> Option<String> {
     let name = ServerName::try_from(bare.to_owned()).ok()?;
     let mut connection = ClientConnection::new(Arc::new(config), name).ok()?;
     let address = (bare, port).to_socket_addrs().ok()?.next()?;
-    let mut stream = Timed::connect(address, PATIENCE).ok()?;
+    let mut stream = Timed::connect(address, TIMEOUT).ok()?;
     // This always fails, because no certificate is accepted.
     connection.complete_io(&mut stream).err()?;
     let last = lock(&verifier.last).take()?;
@@ -181,7 +181,7 @@ fn of(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Issuer, PATIENCE, issuer, issuer_in, lock};
+    use super::{Issuer, TIMEOUT, issuer, issuer_in, lock};
     use crate::thread::Ended;
     use proptest::prelude::*;
     use std::io::{ErrorKind, Read, Write};
@@ -216,12 +216,12 @@ mod tests {
         });
         let begun = Instant::now();
         assert_eq!(issuer("127.0.0.1", port), None);
-        assert!(begun.elapsed() < 3 * PATIENCE, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < 3 * TIMEOUT, "{:?}", begun.elapsed());
         drips.unwrap().join().unwrap();
     }
 
     #[test]
-    fn nobody_waits_for_a_server_that_says_nothing_and_it_is_asked_once_at_a_time() {
+    fn a_silent_server_blocks_nothing_and_is_asked_once_at_a_time() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let issuer = Issuer::default();
@@ -229,17 +229,17 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(issuer.of("127.0.0.1", port), None);
         }
-        assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < TIMEOUT / 2, "{:?}", begun.elapsed());
         let (connection, _) = listener.accept().unwrap();
         let mut thread = lock(&issuer.asking).take().unwrap();
-        assert_eq!(thread.join_by(begun + 10 * PATIENCE), Ended::Returned);
+        assert_eq!(thread.join_by(begun + 10 * TIMEOUT), Ended::Returned);
         drop(connection);
         listener.set_nonblocking(true).unwrap();
         assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     }
 
     #[test]
-    fn the_common_name_goes_before_the_organisation() {
+    fn the_common_name_takes_precedence_over_the_organisation() {
         let part = |kind: u8, text: &str| {
             let object = element(0x06, &[&[0x55, 0x04, kind]]);
             element(0x31, &[&element(0x30, &[&object, &element(0x0C, &[text.as_bytes()])])])

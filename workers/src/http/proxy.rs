@@ -168,17 +168,17 @@ mod tests {
     #[test]
     fn a_proxy_comes_from_the_environment_and_no_password_is_shown() {
         let to = "https://metrics.example.com/v1";
-        let told = |text: &str| Ok(Some(text.to_owned()));
+        let shown = |text: &str| Ok(Some(text.to_owned()));
         for (variables, expected) in [
             (&[][..], Ok(None)),
             (&[("HTTP_PROXY", "http://p:1")], Ok(None)),
             (&[("HTTPS_PROXY", "")], Ok(None)),
-            (&[("HTTPS_PROXY", "http://p:3128")], told("http://p:3128 (HTTPS_PROXY)")),
-            (&[("https_proxy", "p:3128")], told("http://p:3128 (https_proxy)")),
-            (&[("ALL_PROXY", "http://ann:se%40cret@p")], told("http://p:80 (ALL_PROXY)")),
+            (&[("HTTPS_PROXY", "http://p:3128")], shown("http://p:3128 (HTTPS_PROXY)")),
+            (&[("https_proxy", "p:3128")], shown("http://p:3128 (https_proxy)")),
+            (&[("ALL_PROXY", "http://ann:se%40cret@p")], shown("http://p:80 (ALL_PROXY)")),
             (
                 &[("HTTPS_PROXY", "http://a"), ("ALL_PROXY", "http://b")],
-                told("http://a:80 (HTTPS_PROXY)"),
+                shown("http://a:80 (HTTPS_PROXY)"),
             ),
             (&[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", "x,.example.com")], Ok(None)),
             (&[("HTTPS_PROXY", "http://p:1"), ("no_proxy", "*")], Ok(None)),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_proxy_names_it_and_the_variable() {
+    fn errors_about_a_proxy_name_it_and_the_variable() {
         let to = "https://metrics.example.com/v1".parse::<Uri>().unwrap();
         let variable =
             |name: &str| (name == "ALL_PROXY").then(|| "http://ann:secret@p:1".to_owned());

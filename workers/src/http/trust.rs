@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_that_is_in_several_places_counts_once() {
+    fn an_authority_in_several_places_counts_once() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ca.pem");
         let pem = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_without_certificates_is_named() {
+    fn a_file_without_certificates_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let (missing, empty) = (folder.path().join("missing"), folder.path().join("empty"));
         std::fs::write(&empty, "no certificate").unwrap();

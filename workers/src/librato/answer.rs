@@ -103,51 +103,51 @@ pub(super) fn message(body: &[u8]) -> String {
 }
 
 fn from_object(object: &Map<String, Value>) -> Option<String> {
-    if let Some(told) = object.get("error").or_else(|| object.get("message")) {
-        return Some(plain(told));
+    if let Some(value) = object.get("error").or_else(|| object.get("message")) {
+        return Some(plain(value));
     }
     match object.get("errors")? {
         Value::Object(errors) => {
-            let entries = errors.iter().flat_map(|(key, told)| entries(key, told));
+            let entries = errors.iter().flat_map(|(key, value)| entries(key, value));
             Some(entries.collect::<Vec<_>>().join(", "))
         }
-        told => Some(flat(told)),
+        value => Some(flat(value)),
     }
 }
 
 /// The messages under one key of `errors`.
-fn entries(key: &str, told: &Value) -> Vec<String> {
-    match told {
+fn entries(key: &str, value: &Value) -> Vec<String> {
+    match value {
         Value::Array(items) => items.iter().map(|item| format!("{key}: {}", plain(item))).collect(),
         Value::Object(inner) => {
-            inner.iter().map(|(sub, told)| format!("{key}: {sub}: {}", flat(told))).collect()
+            inner.iter().map(|(sub, value)| format!("{key}: {sub}: {}", flat(value))).collect()
         }
-        told => vec![format!("{key}: {}", plain(told))],
+        value => vec![format!("{key}: {}", plain(value))],
     }
 }
 
-fn flat(told: &Value) -> String {
+fn flat(value: &Value) -> String {
     let joined = |texts: Vec<String>| texts.join(", ");
-    match told {
+    match value {
         Value::Array(items) => joined(items.iter().map(plain).collect()),
         Value::Object(inner) => joined(
             inner
                 .iter()
-                .map(|(key, told)| match told {
+                .map(|(key, value)| match value {
                     Value::Array(items) => {
                         let items: Vec<_> = items.iter().map(plain).collect();
                         format!("{key}: {}", items.join(", "))
                     }
-                    told => format!("{key}: {}", plain(told)),
+                    value => format!("{key}: {}", plain(value)),
                 })
                 .collect(),
         ),
-        told => plain(told),
+        value => plain(value),
     }
 }
 
-fn plain(told: &Value) -> String {
-    told.as_str().map_or_else(|| told.to_string(), str::to_owned)
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -222,8 +222,9 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_limit_is_waited_for() {
-        let told = r#"{"error":"You have hit the API limit for measurements [measure:raw_rate]."}"#;
+    fn a_rate_limit_delays_the_retry() {
+        let value =
+            r#"{"error":"You have hit the API limit for measurements [measure:raw_rate]."}"#;
         let std = "x-librato-ratelimit-std";
         for (status, headers, after) in [
             (403, vec![], None),
@@ -240,12 +241,12 @@ mod tests {
                 Some(7),
             ),
         ] {
-            assert_eq!(class(&answer(status, &headers, told)), Class::Retry(after), "{headers:?}");
+            assert_eq!(class(&answer(status, &headers, value)), Class::Retry(after), "{headers:?}");
         }
     }
 
     #[test]
-    fn the_apis_words_are_found_in_every_shape_of_error() {
+    fn the_message_is_found_in_every_form_of_error() {
         for (body, text) in [
             (r#"{"errors": {"request": ["bad"]}}"#, "request: bad"),
             (r#"{"errors": {"request": "scalar"}}"#, "request: scalar"),
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_librato_said_but_never_the_token() {
+    fn errors_contain_the_answer_but_never_the_token() {
         let said = |answer: &Answer| {
             let error = judge(answer, &[&Secret::new("tok123")], NOW_MS).unwrap_err();
             error.source().unwrap().to_string()

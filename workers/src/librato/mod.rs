@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_come_from_the_flags_or_the_old_variables_each_on_its_own() {
+    fn each_credential_comes_from_its_flag_or_its_old_variable() {
         let ours = "Basic dXNlckBleGFtcGxlLmNvbTp0b2sxMjM=";
         let flags = LibratoFlags::new("user@example.com", "tok123");
         assert_eq!(basic(flags.clone(), &[("LIBRATO_USER", "x"), ("LIBRATO_TOKEN", "y")]), ours);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn a_missing_credential_is_named() {
         let failure = |flags| open(flags, |_| None).unwrap_err();
         let no_user = failure(without_credentials());
         assert_eq!(no_user.exit as u8, 78);

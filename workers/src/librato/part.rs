@@ -48,13 +48,13 @@ fn part(gauges: &[&RawValue], series: usize) -> Option<Payload> {
 
 /// The gauges that a successful answer reports as rejected; `None` if it reports none.
 pub(super) fn refused(answer: &[u8], payload: &Payload) -> Option<RefusedPart> {
-    let told: Value = serde_json::from_slice(answer).ok()?;
-    let errors = told.get("errors").filter(|errors| match errors {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    let errors = answer.get("errors").filter(|errors| match errors {
         Value::Array(list) => !list.is_empty(),
         Value::Object(map) => !map.is_empty(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     });
-    let failed = told.pointer("/measurements/summary/failed").and_then(Value::as_u64);
+    let failed = answer.pointer("/measurements/summary/failed").and_then(Value::as_u64);
     let failed = failed.filter(|failed| *failed > 0);
     if errors.is_none() && failed.is_none() {
         return None;
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_hold_each_gauge_once_as_it_was() {
+    fn halves_contain_each_gauge_once_and_unchanged() {
         let whole = payload(&["a", "b", "c", "d", "e"]);
         assert_eq!(split(&whole), Some([payload(&["a", "b"]), payload(&["c", "d", "e"])]));
         for body in ["", "{}", r#"{"gauges":[]}"#, r#"{"gauges":7}"#, "a 1 2"] {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_series_of_merged_gauges_are_shared_out() {
+    fn the_number_of_merged_series_is_divided() {
         let mut whole = payload(&["a", "b", "c"]);
         whole.series = 7;
         let [left, right] = split(&whole).unwrap();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_that_lists_errors_names_the_gauges_that_were_refused() {
+    fn a_success_that_lists_errors_names_the_rejected_gauges() {
         let whole = payload(&["a", "a.b", "c"]);
         let these = |names: &[&str]| Some(RefusedPart::These(payload(names)));
         for (answer, expected) in [

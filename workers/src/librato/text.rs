@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn names_become_what_python_librato_makes_of_them_and_a_mark() {
+    fn names_are_sanitized_like_python_librato_does_and_marked() {
         let long = "x".repeat(254);
         for (from, to) in [
             ("abcdefghijklmnopqrstuvwxyz.:-_", "abcdefghijklmnopqrstuvwxyz.:-_"),
@@ -87,19 +87,19 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_cut_or_cleaned_stay_apart() {
+    fn truncated_or_changed_names_stay_distinct() {
         let long = |end: &str| sanitise(&format!("{}{end}", "x".repeat(255)));
         assert_ne!(long(".ok"), long(".err"));
         assert_eq!((long(".ok").len(), long("").len()), (255, 255));
         for (a, b) in [("a b", "a-b"), ("a b", "a/b"), ("é", "è"), ("a  b", "a b"), ("[", "-")] {
             assert_ne!(sanitise(a), sanitise(b));
         }
-        // Every version and machine makes the same of it.
+        // Every version and machine gives the same result.
         assert_eq!(sanitise("a b"), "a-b_e63f991904833892");
     }
 
     #[test]
-    fn sources_that_librato_keeps_for_itself_are_renamed() {
+    fn reserved_sources_are_renamed() {
         for (from, to) in [
             ("web-1", "web-1"),
             ("host.example.com:80", "host.example.com:80"),
@@ -124,7 +124,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_out_is_taken(text in any::<String>()) {
+        fn every_result_is_valid(text in any::<String>()) {
             let legal = |text: &str| {
                 text.len() <= 255
                     && text.chars().all(|c| c.is_ascii_alphanumeric() || ".:-_".contains(c))

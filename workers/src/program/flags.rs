@@ -107,12 +107,12 @@ pub(super) struct WorkerFlags {
     pub(super) shutdown_timeout: Duration,
 }
 
-/// The address of the HTTP pages, if they are served.
+/// The address of the HTTP pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Http {
-    /// There.
+    /// Serve them at this address.
     At(SocketAddr),
-    /// Nowhere.
+    /// Serve no pages.
     Off,
 }
 
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_catch_up_is_faster_than_what_comes() {
+    fn a_catch_up_is_faster_than_real_time() {
         assert_eq!((catch_up("0").unwrap(), catch_up("2").unwrap()), (0, 2));
         assert!(catch_up("1").is_err() && catch_up("-1").is_err());
     }

@@ -181,7 +181,7 @@ fn run<B: BackendProgram>(
         dead_letters = letters.map(|letters| tracing::field::display(letters.display())),
     );
     doubts.log();
-    // It ends by itself within seconds, and holds up nobody.
+    // It ends by itself within seconds, and nothing waits for it.
     let _probe = target.and_then(probe::start);
     attend(&stop, &view);
     tracing::info!(event = "stopping");

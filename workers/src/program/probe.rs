@@ -1,5 +1,5 @@
-//! Looks for the backend once while the worker starts, so that a wrong host is told of before the first
-//! window ends.
+//! Connects to the backend once while the worker starts, so that a wrong host is logged before the
+//! first window ends.
 
 use crate::backend::Target;
 use crate::thread::OwnedThread;
@@ -7,10 +7,10 @@ use std::net::TcpStream;
 use std::time::Duration;
 use zibrato::daemon::look_up;
 
-/// How long a connection may take.
+/// Timeout of a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// A host may have more addresses than are worth trying.
+/// Maximum number of addresses that are tried.
 const MOST_ADDRESSES: usize = 4;
 
 /// Starts a thread that logs a warning if the target cannot be reached. It ends by itself.
@@ -43,7 +43,7 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
-    fn a_host_that_is_unknown_or_refuses_is_told_of_with_its_flag() {
+    fn an_unreachable_host_is_reported_with_its_flag() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert_eq!(reach(&Target::new("--carbon", "127.0.0.1", port)), Ok(()));

@@ -89,17 +89,17 @@ pub(super) fn judge_api(
     now_ms: u64,
 ) -> Result<(), SendError> {
     let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    let told = |key: &str| body.as_ref().and_then(|body| body[key].as_str());
+    let text_of = |key: &str| body.as_ref().and_then(|body| body[key].as_str());
     if (200..300).contains(&answer.status)
         && body.as_ref().is_some_and(|body| body["ok"] == Value::Bool(true))
     {
         return Ok(());
     }
-    let Some(word) = told("error") else {
+    let Some(word) = text_of("error") else {
         return Err(by_status(answer, secrets, now_ms));
     };
     let mut text = word.to_owned();
-    if let (Some(needed), Some(provided)) = (told("needed"), told("provided")) {
+    if let (Some(needed), Some(provided)) = (text_of("needed"), text_of("provided")) {
         text = format!("{word}: the token has {provided} and needs {needed}");
     } else if let Some((_, hint)) = HINTS.iter().find(|(known, _)| *known == word) {
         text = format!("{word}: {hint}");

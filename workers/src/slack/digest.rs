@@ -66,7 +66,7 @@ impl Digester {
             .iter()
             .filter_map(|series| {
                 let value = drawn(&series.value)?;
-                Some((series, self.history.tell(series, number_of_window, value)))
+                Some((series, self.history.record(series, number_of_window, value)))
             })
             .collect();
         rows.sort_by_key(|(_, past)| Reverse(past.change));

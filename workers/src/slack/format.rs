@@ -86,7 +86,7 @@ mod tests {
     use super::{escape, number, seconds, shorten, window};
 
     #[test]
-    fn nothing_in_a_text_means_anything_to_slack() {
+    fn special_characters_are_escaped() {
         for (from, to) in [
             ("a & <b> 1 2", "a &amp; &lt;b&gt; 1 2"),
             ("&amp;", "&amp;amp;"),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut_between_characters() {
+    fn long_texts_are_truncated_between_characters() {
         assert_eq!(shorten("日本語", 3), "日本語");
         assert_eq!(shorten("日本語!", 3), "日本…");
         assert_eq!(shorten("", 3), "");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_the_unit_that_suits_them() {
+    fn durations_have_a_suitable_unit() {
         for (value, text) in [
             (0.0, "0 s"),
             (1.0, "1 s"),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_read_as_times_of_day() {
+    fn windows_are_shown_as_times_of_day() {
         let noon_ms = 1_795_176_000_000; // 2026-11-20 12:00:00 UTC
         for (start_ms, length_ms, text) in [
             (noon_ms, 60_000, "2026-11-20 12:00–12:01 UTC, 60 s"),

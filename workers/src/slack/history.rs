@@ -46,7 +46,7 @@ impl History {
     }
 
     /// Records the value of a series in `window`, and returns its history.
-    pub(super) fn tell(&mut self, series: &Series, window: u64, value: f64) -> Past {
+    pub(super) fn record(&mut self, series: &Series, window: u64, value: f64) -> Past {
         let kind = series.value.kind();
         let key = (series.name.clone(), Arc::clone(&series.source), kind, series.tags.clone());
         let full = self.tracks.len() >= MAX_TRACKS;
@@ -97,19 +97,19 @@ mod tests {
         let mut drawn = String::new();
         for (window, value) in [(7, 1.0), (8, 2.0), (11, 3.0)] {
             history.begin(window);
-            drawn = sparkline(&history.tell(&logins, window, value).values);
+            drawn = sparkline(&history.record(&logins, window, value).values);
         }
         assert_eq!(drawn, "▁▅··█");
         for window in 12..100 {
             history.begin(window);
-            assert!(history.tell(&logins, window, 1.0).values.len() <= WINDOWS);
+            assert!(history.record(&logins, window, 1.0).values.len() <= WINDOWS);
         }
     }
 
     #[test]
     fn an_idle_series_is_forgotten() {
         let mut history = History::default();
-        history.tell(&series("info|c|logins|1|1|a"), 1, 1.0);
+        history.record(&series("info|c|logins|1|1|a"), 1, 1.0);
         history.begin(1 + WINDOWS as u64);
         assert_eq!(history.tracks.len(), 1);
         history.begin(2 + WINDOWS as u64);
@@ -117,26 +117,26 @@ mod tests {
     }
 
     #[test]
-    fn kinds_sources_and_names_have_pasts_of_their_own() {
+    fn each_series_has_its_own_history() {
         let mut history = History::default();
         for line in ["info|c|n|1|1|a", "info|g|n|1|1|a", "info|c|m|1|1|a", "info|c|n|1|1|b"] {
-            assert_eq!(history.tell(&series(line), 1, 5.0).values, [5.0], "{line}");
+            assert_eq!(history.record(&series(line), 1, 5.0).values, [5.0], "{line}");
         }
     }
 
     #[test]
-    fn a_clock_that_was_set_back_harms_nothing() {
+    fn a_clock_that_was_set_back_is_tolerated() {
         let (mut history, logins) = (History::default(), series("info|c|logins|1|1|a"));
-        history.tell(&logins, 1_000, 1.0);
+        history.record(&logins, 1_000, 1.0);
         history.begin(3);
-        assert_eq!(history.tell(&logins, 3, 2.0).values, [1.0, 2.0]);
+        assert_eq!(history.record(&logins, 3, 2.0).values, [1.0, 2.0]);
     }
 
     #[test]
     fn memory_is_bounded() {
         let mut history = History::default();
         for i in 0..=MAX_TRACKS {
-            history.tell(&series(&format!("info|c|n{i}|1|1|a")), 1, 1.0);
+            history.record(&series(&format!("info|c|n{i}|1|1|a")), 1, 1.0);
         }
         assert_eq!(history.tracks.len(), MAX_TRACKS);
     }

@@ -1,4 +1,4 @@
-//! What may be given together, what goes out, and that secrets stay secret.
+//! Which flags can be combined, what is sent, and that secrets are never shown.
 
 use super::{Slack, SlackFlags};
 use crate::{Backend, BackendProgram, Payload, Secret};
@@ -55,7 +55,7 @@ fn secrets_are_in_no_debug_output() {
 }
 
 #[test]
-fn what_was_refused_is_named_as_it_was_counted() {
+fn rejected_series_are_named_and_counted_alike() {
     let mut slack = Slack::open(SlackFlags::webhook(HOOK)).unwrap();
     let lines = ["info|c|a&b <c>|1|1|web-1", "info|c|logins|1|1|web-2"];
     let payloads = slack.payloads(window(&lines));
@@ -65,7 +65,7 @@ fn what_was_refused_is_named_as_it_was_counted() {
 }
 
 #[test]
-fn a_channel_gets_all_that_keeps_slack_from_adding_to_a_message() {
+fn a_message_to_a_channel_disables_links_and_previews() {
     let mut slack = Slack::open(SlackFlags::channel("xoxb-1", "#metrics")).unwrap();
     let payloads = slack.payloads(window(&["info|c|logins|1|1|a", "info|c|logins|1|1|b"]));
     assert_eq!((payloads.len(), payloads[0].series), (1, 2));

@@ -95,7 +95,7 @@ fn human(origin: &Origin<'_>, entry: &Entry<'_>) -> String {
         // A kind that is newer than this program.
         _ => Ok(()),
     };
-    debug_assert!(written.is_ok(), "a string takes everything");
+    debug_assert!(written.is_ok(), "writing to a string cannot fail");
     for (tag, value) in entry.tags.clone() {
         line.push_str("  ");
         line.push_str(tag);

@@ -1,4 +1,4 @@
-//! What a worker shall do, and why it may not start.
+//! The configuration of a worker, and why it may not start.
 
 use super::Worker;
 use crate::backend::Backend;
@@ -153,8 +153,8 @@ impl WorkerBuilder {
         self.start_with(backend, Stop::new().map_err(StartError::System)?)
     }
 
-    /// Starts the worker on a feed of your own: it reads no broker, whatever host, port, levels and
-    /// [`feed`](Self::feed) say.
+    /// Starts the worker on your own feed. It does not read from a broker, and ignores host, port,
+    /// levels and [`feed`](Self::feed).
     ///
     /// # Errors
     /// [`StartError`] when the configuration is invalid, or no more threads are available.
@@ -163,7 +163,7 @@ impl WorkerBuilder {
         self.start_threads(Box::new(feed), backend, Stop::new().map_err(StartError::System)?)
     }
 
-    /// Whether the worker could start, as far as one can tell without starting it.
+    /// Checks whether the worker could start, as far as possible without starting it.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         if !(SHORTEST_FLUSH..=LONGEST_FLUSH).contains(&self.flush) {
             return Err(StartError::Flush { flush: self.flush });
@@ -175,7 +175,7 @@ impl WorkerBuilder {
         if self.feed == FeedKind::Replay && self.broker.replay().is_none() {
             return Err(StartError::Port { port: self.broker.port });
         }
-        // It becomes a header of requests and a folder.
+        // The name becomes a header of requests and the name of a folder.
         let may_be = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         let fits = (1..=MAX_NAME).contains(&self.name.len()) && self.name.chars().all(may_be);
         if !fits || self.name.starts_with('.') {
@@ -198,7 +198,7 @@ impl From<OpenError> for StartError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The host or the port cannot be one.
+    /// The host or the port is invalid.
     #[error(
         "`{host}` with port {port} is not a valid address; give a host name or an address, without \
          port, or ipc:// and a broker's folder"
@@ -209,37 +209,37 @@ pub enum StartError {
         /// The port.
         port: u16,
     },
-    /// The worker's name cannot be one.
+    /// The worker's name is invalid.
     #[error(
         "`{name}` is not a valid name for a worker; use 1 to 64 letters, digits, `.`, `_` and \
              `-`"
     )]
     Name {
-        /// What was asked for.
+        /// The invalid name.
         name: String,
     },
-    /// The broker's replay port would be beyond the highest one.
+    /// The broker's replay port would be above the highest port.
     #[error("port {port} is too high: the journal is on the next port")]
     Port {
         /// The port on which the broker publishes.
         port: u16,
     },
-    /// The window is shorter than a tenth of a second or longer than a day.
+    /// The length of windows is out of range.
     #[error("flush {flush:?} is out of range (0.1 s to 1 day)")]
     Flush {
-        /// What was asked for.
+        /// The invalid length.
         flush: Duration,
     },
-    /// The subscription could not be made.
+    /// The subscription could not be created.
     #[error("cannot create a subscription socket")]
     Socket {
-        /// What libzmq said.
+        /// The error of libzmq.
         source: zmq::Error,
     },
     /// The system has too few descriptors, threads or memory left for a subscription.
     #[error(transparent)]
     Shortage(ShortageError),
-    /// The system gave no thread or no descriptor.
+    /// The system provided no thread or no descriptor.
     #[error("no more threads or file descriptors are available")]
     System(#[source] io::Error),
 }

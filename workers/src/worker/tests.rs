@@ -1,4 +1,4 @@
-//! The halves of a worker against a feed and a backend that a test plays.
+//! The two threads of a worker, with a feed and a backend that the test controls.
 
 use super::{StopReport, Worker};
 use crate::backend::{Backend, Payload, SendError};
@@ -44,7 +44,7 @@ fn feed() -> (SyncSender<Frames>, Box<Played>) {
     (send, Box::new(Played { messages, now: Vec::new() }))
 }
 
-/// A batch of one counter, received `ago` before now.
+/// A batch of one counter, received `ago_ms` before now.
 fn batch(sequence: u64, name: &str, sum: f64, ago_ms: u64) -> Frames {
     let id = BatchId { publisher: PublisherId([3; 16]), sequence };
     let stamp = Stamp { offset: 0, received_ms: unix_ms() - ago_ms };
@@ -53,7 +53,7 @@ fn batch(sequence: u64, name: &str, sum: f64, ago_ms: u64) -> Frames {
     [&b"zb1|info|"[..], &id.encode(), &stamp.encode(), &body.finish()].map(<[u8]>::to_vec).to_vec()
 }
 
-/// What a backend that a test plays answers.
+/// The answer of a backend that the test controls.
 #[derive(Debug, Clone, Copy)]
 enum Answer {
     Hang,
@@ -68,15 +68,15 @@ enum Answer {
 #[derive(Debug, Default)]
 struct Seen {
     answers: VecDeque<Answer>,
-    /// When each try came, and what it carried.
+    /// The time and the content of each attempt.
     tries: Vec<(Instant, String)>,
     taken: f64,
     rejected: f64,
-    /// What windows came to, before they were cut into payloads.
+    /// The sum of all windows, before they were split into payloads.
     flushed: f64,
 }
 
-/// A backend that answers as it was told, and then takes everything: one payload a series.
+/// A backend with scripted answers that accepts everything afterwards: one payload per series.
 #[derive(Debug, Clone, Default)]
 struct Scripted(Arc<Mutex<Seen>>);
 
@@ -106,7 +106,7 @@ impl Backend for Scripted {
         let payloads: Vec<_> = series
             .iter()
             .map(|s| {
-                let Fold::Counter(sum) = s.value else { panic!("only counters are played") };
+                let Fold::Counter(sum) = s.value else { panic!("tests publish only counters") };
                 self.0.lock().unwrap().flushed += sum;
                 Payload::new(sum.to_string().into_bytes(), 1)
             })
@@ -162,7 +162,7 @@ fn totals(report: &StopReport) -> (u64, u64) {
 }
 
 #[test]
-fn a_retry_is_tried_again_until_it_is_taken() {
+fn a_payload_is_retried_until_it_is_accepted() {
     let backend = Scripted::answering([Answer::Retry, Answer::Retry, Answer::Stop, Answer::Retry]);
     let (send, worker) = start(&backend, Duration::from_millis(1), 60);
     send.send(batch(1, "n", 5.0, 0)).unwrap();
@@ -174,7 +174,7 @@ fn a_retry_is_tried_again_until_it_is_taken() {
 }
 
 #[test]
-fn the_far_side_is_given_the_time_it_asks_for() {
+fn a_retry_waits_as_long_as_the_receiver_requests() {
     let after = Duration::from_millis(150);
     let backend = Scripted::answering([Answer::RetryAfter(after)]);
     let (send, worker) = start(&backend, Duration::ZERO, 60);
@@ -185,7 +185,7 @@ fn the_far_side_is_given_the_time_it_asks_for() {
 }
 
 #[test]
-fn a_rejected_payload_is_counted_and_the_next_one_goes_out() {
+fn a_rejected_payload_is_counted_and_the_next_one_is_sent() {
     let backend = Scripted::answering([Answer::Reject]);
     let (send, worker) = start(&backend, LONG, 60);
     send.send(batch(1, "a", 1.0, 0)).unwrap();
@@ -197,7 +197,7 @@ fn a_rejected_payload_is_counted_and_the_next_one_goes_out() {
 }
 
 #[test]
-fn what_has_arrived_is_flushed_and_delivered_by_the_stop() {
+fn a_stop_delivers_everything_that_has_arrived() {
     let backend = Scripted::default();
     let (send, feed) = feed();
     let builder = Worker::builder().flush(Duration::from_secs(3600));
@@ -211,7 +211,7 @@ fn what_has_arrived_is_flushed_and_delivered_by_the_stop() {
 }
 
 #[test]
-fn a_stop_does_not_wait_out_the_pause_before_the_next_try() {
+fn a_stop_ends_the_pause_before_the_next_attempt() {
     for answer in [Answer::Retry, Answer::Stop, Answer::RetryAfter(LONG)] {
         let backend = Scripted::answering([answer]);
         let (send, worker) = start(&backend, LONG * 10, 60);
@@ -224,7 +224,7 @@ fn a_stop_does_not_wait_out_the_pause_before_the_next_try() {
 }
 
 #[test]
-fn a_backend_that_refuses_to_the_end_gets_one_last_try() {
+fn a_failing_backend_gets_one_last_attempt() {
     let backend = Scripted::answering([Answer::Stop; 3]);
     let (send, worker) = start(&backend, LONG * 10, 60);
     send.send(batch(1, "a", 1.0, 0)).unwrap();
@@ -236,7 +236,7 @@ fn a_backend_that_refuses_to_the_end_gets_one_last_try() {
 }
 
 #[test]
-fn a_backend_that_hangs_cannot_hold_up_the_stop() {
+fn a_stalled_backend_does_not_delay_the_stop() {
     let backend = Scripted::answering([Answer::Hang]);
     let (send, worker) = start(&backend, LONG, 60);
     send.send(batch(1, "n", 1.0, 0)).unwrap();
@@ -248,7 +248,7 @@ fn a_backend_that_hangs_cannot_hold_up_the_stop() {
 }
 
 #[test]
-fn a_panic_of_the_backend_stops_the_worker_and_is_told() {
+fn a_panic_of_the_backend_stops_the_worker_and_is_reported() {
     let backend = Scripted::answering([Answer::Panic]);
     let (send, feed) = feed();
     let stop = Stop::new().unwrap();
@@ -262,7 +262,7 @@ fn a_panic_of_the_backend_stops_the_worker_and_is_told() {
 }
 
 #[test]
-fn when_too_many_windows_wait_the_oldest_is_dropped_and_counted() {
+fn a_full_queue_drops_and_counts_the_oldest_window() {
     let backend = Scripted::answering([Answer::RetryAfter(LONG)]);
     let (send, worker) = start(&backend, LONG, 2);
     send.send(batch(1, "n", 1.0, 0)).unwrap();
@@ -287,7 +287,7 @@ fn when_too_many_windows_wait_the_oldest_is_dropped_and_counted() {
 }
 
 #[test]
-fn windows_are_flushed_by_the_clock_although_no_message_comes() {
+fn windows_end_by_the_clock_without_further_messages() {
     let backend = Scripted::default();
     let (send, worker) = start(&backend, LONG, 60);
     send.send(batch(1, "n", 1.0, 0)).unwrap();
@@ -309,10 +309,10 @@ fn answers() -> impl Strategy<Value = Answer> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// Whatever the backend answers, and whenever the worker is stopped: what was folded was
-    /// delivered, or is counted as lost.
+    /// Whatever the backend answers, and whenever the worker is stopped: every aggregated series
+    /// was delivered, or is counted as lost.
     #[test]
-    fn nothing_is_lost_uncounted(
+    fn every_loss_is_counted(
         answers in prop::collection::vec(answers(), 0..40),
         batches in prop::collection::vec((0..6_u8, 0..400_u64), 1..60),
         max_windows in 1..4_usize,

@@ -1,4 +1,4 @@
-//! Starts the two threads of a worker on the feed that was asked for.
+//! Starts the two threads of a worker on the selected feed.
 
 use super::{StartError, Worker, WorkerBuilder};
 use crate::backend::Backend;
@@ -15,8 +15,8 @@ use std::sync::Arc;
 use zibrato::daemon::Stop;
 use zibrato::resources::Resources;
 
-/// What a worker needs of the system: sockets, the connection of a backend and the pages; its own
-/// threads, those of libzmq, and one that resolves names; memory.
+/// Resources of a worker: sockets, the connection of a backend and the HTTP pages; its own threads,
+/// those of libzmq, and one that resolves names; memory.
 const NEEDS: Resources = Resources {
     descriptors: 24,
     threads: 8,
@@ -25,13 +25,13 @@ const NEEDS: Resources = Resources {
 };
 
 impl WorkerBuilder {
-    /// Whether the system has what a worker takes of it.
+    /// Checks whether the system has the resources of a worker.
     pub(crate) fn probe() -> Result<(), StartError> {
         NEEDS.probe().map_err(StartError::Shortage)
     }
 
-    /// Starts the worker on the feed that was chosen; it stops when `stop` is raised, and raises it
-    /// when one of its threads ends before that.
+    /// Starts the worker on the selected feed. It stops when `stop` is raised, and raises it if one
+    /// of its threads ends before.
     pub(crate) fn start_with<B: Backend>(
         self,
         backend: B,
@@ -85,7 +85,7 @@ impl WorkerBuilder {
         };
         let deliver = OwnedThread::spawn("zb-deliver", move || delivery.run(), at_end)
             .map_err(StartError::System)?;
-        // Once the feed has ended, even by a panic, its end of the queue is closed.
+        // When the feed has ended, even by a panic, its end of the queue is closed.
         let (asked, ended) = (stop.clone(), stop.clone());
         let at_end = move || ended.raise();
         let feed = OwnedThread::spawn("zb-feed", move || feed.run(&asked), at_end)

@@ -7,28 +7,28 @@ use std::time::Instant;
 use zibrato::window::Window;
 use zibrato_workers::{Backend, Payload, SendError};
 
-/// What a backend that a test plays answers.
+/// The answer of a backend that the test controls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answer {
     Reject,
     Retry,
     Stop,
     Take,
-    /// It takes the payload, and the answer does not arrive.
+    /// Accepts the payload, but the answer does not arrive.
     TakeSilently,
 }
 
-/// Everything that a backend was given, and what it took.
+/// Everything that a backend received and accepted.
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) answers: VecDeque<Answer>,
-    /// Answered when there is nothing else to answer.
+    /// The answer if no other is scripted.
     always: Option<Answer>,
     pub(crate) tries: Vec<(Instant, String, String)>,
     taken: Vec<(String, String)>,
 }
 
-/// A backend that remembers key and body of each payload: one for each window.
+/// A backend that records key and body of each payload: one payload per window.
 #[derive(Clone, Default)]
 pub(crate) struct Books(Arc<Mutex<Seen>>);
 
@@ -64,8 +64,8 @@ impl Books {
 impl Backend for Books {
     fn payloads(&mut self, window: Window) -> Vec<Payload> {
         let (start, series) = (window.start_ms(), window.len());
-        let told = format!("{start} {:?}", window.into_series());
-        vec![Payload::new(told.into_bytes(), series)]
+        let text = format!("{start} {:?}", window.into_series());
+        vec![Payload::new(text.into_bytes(), series)]
     }
 
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {

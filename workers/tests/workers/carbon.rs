@@ -1,4 +1,4 @@
-//! `zibrato-carbon` from a publisher to a listener: exact bytes, and nothing lost by a stop.
+//! `zibrato-carbon` between a publisher and a listener: exact bytes, and nothing is lost by a stop.
 
 use crate::program::Program;
 use crate::publisher::{LONG, Publisher, until};
@@ -16,7 +16,8 @@ fn start(publisher: &Publisher, listener: &str, more: &[&str]) -> Program {
     program
 }
 
-/// A connection over which something comes: the worker also looks whether Carbon is there.
+/// Accepts the first connection that carries data. The worker also connects once to check whether
+/// Carbon is reachable.
 fn accept(listener: &TcpListener) -> TcpStream {
     listener.set_nonblocking(true).unwrap();
     loop {
@@ -29,7 +30,7 @@ fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-/// Lines without their times, which have to be one and the same.
+/// Lines without their times, which must be equal.
 fn without_time(text: &str) -> Vec<String> {
     let lines = text.lines().map(|line| line.rsplit_once(' ').unwrap());
     let (lines, mut times): (Vec<_>, Vec<_>) = lines.map(|(l, t)| (l.to_owned(), t)).unzip();
@@ -40,7 +41,7 @@ fn without_time(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_term_delivers_what_has_come_and_ends_with_0() {
+fn term_delivers_everything_received_and_exits_with_0() {
     let mut publisher = Publisher::bind();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -66,7 +67,7 @@ fn a_term_delivers_what_has_come_and_ends_with_0() {
 }
 
 #[test]
-fn a_carbon_that_is_down_is_given_up_on_at_the_stop_and_the_loss_is_told() {
+fn a_stop_while_carbon_is_down_reports_the_loss() {
     let mut publisher = Publisher::bind();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let mut program = start(&publisher, &closed, &["--flush", "1", "--shutdown-timeout", "0.5"]);
@@ -79,7 +80,7 @@ fn a_carbon_that_is_down_is_given_up_on_at_the_stop_and_the_loss_is_told() {
 }
 
 #[test]
-fn windows_follow_each_other_by_the_clock_on_one_connection() {
+fn windows_end_by_the_clock_and_use_one_connection() {
     let mut publisher = Publisher::bind();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -9,7 +9,7 @@ use zibrato::window::{Fold, Window};
 use zibrato::wire::BatchWriter;
 use zibrato_workers::{Backend, Levels, Payload, SendError, StartError, Worker};
 
-/// Keeps the sums it gets, by name.
+/// Records the received sums, by name.
 #[derive(Clone, Default)]
 struct Sums(Arc<Mutex<BTreeMap<String, f64>>>);
 
@@ -46,7 +46,7 @@ fn start(port: u16, levels: &str) -> (Sums, Worker) {
 }
 
 #[test]
-fn a_level_is_itself_and_not_what_begins_with_it() {
+fn a_level_does_not_match_longer_ones() {
     let mut publisher = Publisher::bind();
     let (sums, worker) = start(publisher.port(), "info,warn");
     assert_eq!(publisher.subscribed(3), ["zb!levels", "zb1|info|", "zb1|warn|"]);
@@ -60,7 +60,7 @@ fn a_level_is_itself_and_not_what_begins_with_it() {
 }
 
 #[test]
-fn a_star_is_every_level() {
+fn a_star_matches_every_level() {
     let mut publisher = Publisher::bind();
     let (sums, worker) = start(publisher.port(), "*");
     assert_eq!(publisher.subscribed(2), ["zb!levels", "zb1|"]);
@@ -72,7 +72,7 @@ fn a_star_is_every_level() {
 }
 
 #[test]
-fn what_comes_twice_is_taken_once() {
+fn duplicates_are_counted_once() {
     let mut publisher = Publisher::bind();
     let (sums, worker) = start(publisher.port(), "info");
     publisher.subscribed(2);
@@ -89,7 +89,7 @@ fn what_comes_twice_is_taken_once() {
 }
 
 #[test]
-fn what_has_been_published_before_the_stop_is_delivered_by_it() {
+fn a_stop_delivers_everything_published_before() {
     let mut publisher = Publisher::bind();
     let sums = Sums::default();
     let builder = Worker::builder().port(publisher.port()).flush(Duration::from_secs(3600));
@@ -103,7 +103,7 @@ fn what_has_been_published_before_the_stop_is_delivered_by_it() {
 }
 
 #[test]
-fn a_broker_may_come_late_go_and_come_again() {
+fn the_broker_may_start_late_and_restart() {
     let port = Publisher::bind().port();
     let (sums, worker) = start(port, "info");
     let mut sum = 0.0;
@@ -123,7 +123,7 @@ fn a_broker_may_come_late_go_and_come_again() {
 }
 
 #[test]
-fn hostile_messages_are_counted_and_harm_nobody() {
+fn invalid_messages_are_counted_and_affect_nothing_else() {
     let mut publisher = Publisher::bind();
     let (sums, worker) = start(publisher.port(), "*");
     publisher.subscribed(2);
@@ -152,7 +152,7 @@ fn hostile_messages_are_counted_and_harm_nobody() {
 }
 
 #[test]
-fn a_worker_that_cannot_be_does_not_start() {
+fn an_invalid_worker_does_not_start() {
     let builder = || Worker::builder().port(1);
     for flush in [Duration::ZERO, Duration::from_millis(99), Duration::from_secs(86_401)] {
         let refused = builder().flush(flush).start(Sums::default());
@@ -165,7 +165,7 @@ fn a_worker_that_cannot_be_does_not_start() {
 }
 
 #[test]
-fn a_host_that_nobody_knows_is_waited_for() {
+fn an_unknown_host_is_retried() {
     let builder = Worker::builder().host("broker.invalid");
     let worker = builder.start(Sums::default()).unwrap();
     assert!(!worker.counters().broker_connected);
@@ -178,7 +178,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
-    fn random_frames_do_not_keep_a_good_batch_out(
+    fn random_frames_do_not_affect_a_valid_batch(
         messages in prop::collection::vec(
             prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..6),
             1..50,

@@ -1,4 +1,4 @@
-//! A feed from outside the crate: batches in memory, with checkpoints of its own.
+//! A feed outside the crate: batches in memory, with its own checkpoints.
 
 use crate::books::{Answer, Books};
 use crate::publisher::{LONG, until};
@@ -13,16 +13,16 @@ use zibrato_workers::{
     Checkpoint, End, Event, Feed, Guarantee, Health, Offsets, Wait, Worker, WorkerBuilder,
 };
 
-/// What is kept while workers come and go.
+/// The data that survives restarts of workers.
 #[derive(Default)]
 struct Data {
     batches: Vec<Vec<Vec<u8>>>,
     /// No batch before this time will be added.
     clock_ms: u64,
-    /// How many batches each commit covers.
+    /// The number of batches that each commit covers.
     commits: Vec<usize>,
     refuse_commits: bool,
-    /// Events that are handed out when all batches are.
+    /// Events that are returned after all batches.
     script: VecDeque<Event<'static>>,
     handed_out: usize,
     holds: usize,
@@ -39,7 +39,7 @@ struct MemoryFeed {
     watermark: Option<(usize, u64)>,
 }
 
-/// A checkpoint is a text, of which the worker knows nothing.
+/// A checkpoint is a text, which the worker does not interpret.
 fn checkpoint(place: usize) -> Checkpoint {
     Checkpoint::new(format!("batch {place}").into_bytes())
 }
@@ -116,7 +116,7 @@ impl Store {
         data.clock_ms = data.clock_ms.max(received_ms);
     }
 
-    /// Adds two batches to each of so many windows of a second, and ends the last one.
+    /// Adds two batches to each of these windows of a second, and ends the last one.
     fn windows(&self, windows: std::ops::Range<u64>) {
         for second in windows.clone() {
             self.count(1.0, NOON + second * 1000);
@@ -129,7 +129,7 @@ impl Store {
         self.lock().script.push_back(event);
     }
 
-    /// A feed that goes on behind the last commit.
+    /// A feed that continues after the last commit.
     fn feed(&self) -> MemoryFeed {
         let next = self.lock().commits.last().copied().unwrap_or_default();
         MemoryFeed { store: self.clone(), next, batch: Vec::new(), watermark: None }
@@ -185,7 +185,7 @@ fn restarts_from_the_checkpoint_lose_nothing_and_repeat_nothing() {
 }
 
 #[test]
-fn what_was_not_committed_is_delivered_again_the_same() {
+fn uncommitted_windows_are_delivered_again_unchanged() {
     let (store, books) = (Store::default(), Books::default());
     store.windows(0..3);
     store.lock().refuse_commits = true;
@@ -206,7 +206,7 @@ fn what_was_not_committed_is_delivered_again_the_same() {
 }
 
 #[test]
-fn while_the_backend_is_away_the_feed_is_held_and_nothing_is_dropped() {
+fn nothing_is_dropped_while_the_backend_is_down() {
     let (store, books) = (Store::default(), Books::always(Answer::Retry));
     store.windows(0..50);
     let worker = builder().max_windows(2).start_on(store.feed(), books.clone()).unwrap();
@@ -220,7 +220,7 @@ fn while_the_backend_is_away_the_feed_is_held_and_nothing_is_dropped() {
 }
 
 #[test]
-fn a_feed_that_ends_is_delivered_and_committed_to_its_end() {
+fn a_feed_that_ends_is_delivered_and_committed_completely() {
     for (end, failure) in [
         (End::Finished, None),
         (End::Failed("the file is gone".to_owned()), Some("the file is gone")),
@@ -239,7 +239,7 @@ fn a_feed_that_ends_is_delivered_and_committed_to_its_end() {
 }
 
 #[test]
-fn what_another_reader_has_taken_over_is_left_to_it() {
+fn nothing_is_delivered_after_another_reader_took_over() {
     let (store, books) = (Store::default(), Books::always(Answer::Retry));
     store.windows(0..2);
     store.say(Event::End(End::TakenOver("web-2 reads it".to_owned())));
@@ -252,7 +252,7 @@ fn what_another_reader_has_taken_over_is_left_to_it() {
 }
 
 #[test]
-fn what_is_gone_and_what_is_no_batch_is_counted_and_harms_nothing() {
+fn missing_batches_and_invalid_messages_are_counted() {
     let (store, books) = (Store::default(), Books::default());
     store.windows(0..1);
     store.say(Event::Gone { batches: 12, why: "deleted".to_owned() });
@@ -276,7 +276,7 @@ fn what_is_gone_and_what_is_no_batch_is_counted_and_harms_nothing() {
     assert_windows(&books, 2);
 }
 
-/// Waits for longer than it may, or panics.
+/// Blocks for longer than allowed, or panics.
 struct BadFeed {
     asked: SyncSender<()>,
     stall: Option<Receiver<()>>,
@@ -299,7 +299,7 @@ impl Feed for BadFeed {
 }
 
 #[test]
-fn a_feed_that_stalls_is_reported_and_does_not_hold_up_the_stop() {
+fn a_stalled_feed_is_reported_and_does_not_delay_the_stop() {
     let ((asked, was_asked), (go, stall)) = (sync_channel(1), sync_channel(1));
     let feed = BadFeed { asked, stall: Some(stall) };
     let worker = builder().start_on(feed, Books::default()).unwrap();

@@ -6,16 +6,16 @@ const CARBON: &str = env!("CARGO_BIN_EXE_zibrato-carbon");
 const TAIL: &str = env!("CARGO_BIN_EXE_zibrato-tail");
 
 #[test]
-fn check_says_fine_without_a_backend_and_warns_without_a_broker() {
+fn check_succeeds_without_a_backend_and_warns_without_a_broker() {
     for program in [CARBON, TAIL] {
         let (code, stdout, stderr) = Program::run(program, &["--check", "--port", "1"]);
         assert_eq!((code, &*stdout), (Some(0), "fine, with 1 warning\n"), "{program}");
-        assert!(stderr.contains("nobody answers there"), "{stderr}");
+        assert!(stderr.contains("nothing listens there"), "{stderr}");
     }
 }
 
 #[test]
-fn what_is_wrong_says_how_to_mend_it() {
+fn errors_about_flags_say_what_to_do() {
     for (args, code, part) in [
         (["--levels", ""], 64, "--levels info,warn"),
         (["--levels", "a,,b"], 64, "an extra comma"),
@@ -60,13 +60,13 @@ fn help_shows_flags_defaults_and_examples() {
 }
 
 #[test]
-fn the_help_of_each_subcommand_shows_examples_of_it() {
+fn the_help_of_each_subcommand_shows_examples() {
     for what in ["deadletter", "deadletter list", "deadletter send", "deadletter drop"] {
         let args: Vec<_> = what.split(' ').chain(["--help"]).collect();
         let (code, help, _) = Program::run(CARBON, &args);
         let example = format!("Examples:\n  zibrato-carbon {what}");
         assert!(code == Some(0) && help.contains(&example), "{what}: {help}");
-        // What a flag means to a worker that starts.
+        // The meaning of a flag for a worker that starts.
         for part in ["Keep the place", "Keep payloads"] {
             assert!(!help.contains(part), "{what}: {part}: {help}");
         }

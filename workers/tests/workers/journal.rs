@@ -11,7 +11,7 @@ use zibrato::wire::{
     ReplayAnswer, ReplayRequest, Stamp, batch_topic,
 };
 
-/// How long a name stays with a reader that is not heard.
+/// Time for which a name stays with a silent reader.
 const LEASE: Duration = Duration::from_secs(5);
 
 /// A broker with a publishing port and a replay port.
@@ -25,31 +25,31 @@ pub(crate) struct Journal {
 /// The contents of the journal, and the behaviour of the broker.
 pub(crate) struct State {
     kept: Vec<Kept>,
-    /// What its clock shows.
+    /// The time of its clock.
     pub(crate) now_ms: u64,
     /// The number of the journal.
     pub(crate) number: u64,
     pub(crate) cursors: BTreeMap<String, u64>,
     pub(crate) owners: BTreeMap<String, (Reader, String, Instant)>,
-    /// The most batches in one answer.
+    /// Maximum number of batches in one answer.
     pub(crate) at_a_time: usize,
-    /// Batches that retention has deleted, told with the next answer.
+    /// Number of batches deleted by retention, to report with the next answer.
     pub(crate) gone: u64,
-    /// The cursor of the next reader was forgotten.
+    /// Whether the cursor of the next reader was forgotten.
     pub(crate) forgotten: bool,
-    /// What is answered to everything.
+    /// The answer to every request.
     pub(crate) refuse: Option<(Refusal, String)>,
-    /// With a refusal: the owner of the name is connected.
+    /// With a refusal: whether the owner of the name is connected.
     pub(crate) owner_is_alive: bool,
-    /// What is answered to commits, which are not done.
+    /// The answer to commits, which are not executed.
     pub(crate) refuse_commits: Option<(Refusal, String)>,
-    /// These frames are the answer to the next fetches.
+    /// The frames to send as answers to the next fetches.
     pub(crate) garbage: Vec<Vec<Vec<u8>>>,
-    /// Nothing is answered.
+    /// Whether no request is answered.
     pub(crate) silent: bool,
-    /// Commits are not answered, and not done.
-    pub(crate) deaf_to_commits: bool,
-    /// The highest offset that was handed out.
+    /// Whether commits are neither answered nor executed.
+    pub(crate) ignores_commits: bool,
+    /// The highest offset that was sent.
     pub(crate) handed_out: u64,
     pub(crate) released: u64,
     pub(crate) fetches: u64,
@@ -71,7 +71,7 @@ struct Polling {
 }
 
 impl Journal {
-    /// A journal whose clock shows `now_ms`.
+    /// A journal whose clock is at `now_ms`.
     pub(crate) fn start(now_ms: u64) -> Self {
         let begun = Instant::now();
         let (publisher, router) = loop {
@@ -99,7 +99,7 @@ impl Journal {
             refuse_commits: None,
             garbage: Vec::new(),
             silent: false,
-            deaf_to_commits: false,
+            ignores_commits: false,
             handed_out: 0,
             released: 0,
             fetches: 0,
@@ -121,7 +121,7 @@ impl Journal {
         self.state.lock().unwrap()
     }
 
-    /// Journals one counter of `level`, received at `received_ms`; the clock shows that time then.
+    /// Adds one counter of `level`, received at `received_ms`, and sets the clock to that time.
     pub(crate) fn count(&self, level: &str, name: &str, sum: f64, received_ms: u64) {
         let mut body = BatchWriter::new("web-1", received_ms, 1000);
         body.counter(name, &[], sum);
@@ -135,7 +135,7 @@ impl Journal {
         state.kept.push(Kept { level: level.to_owned(), stamp, frames });
     }
 
-    /// Its clock shows this now.
+    /// Sets its clock.
     pub(crate) fn set_clock(&self, now_ms: u64) {
         self.state().now_ms = now_ms;
     }
@@ -155,7 +155,7 @@ impl Drop for Journal {
         self.ended.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
-            assert!(ended.is_ok() || std::thread::panicking(), "the journal has panicked");
+            assert!(ended.is_ok() || std::thread::panicking(), "the journal panicked");
         }
     }
 }
@@ -215,7 +215,7 @@ fn send(router: &zmq::Socket, peer: &[u8], answer: &ReplayAnswer, batches: &[Kep
 impl State {
     fn commit(&mut self, commit: &Commit) -> Option<ReplayAnswer> {
         self.commits += 1;
-        if self.deaf_to_commits {
+        if self.ignores_commits {
             return None;
         }
         if let Some(refused) = self.refuses(&commit.reader, "") {
@@ -229,7 +229,7 @@ impl State {
         Some(ReplayAnswer::Committed(commit.at))
     }
 
-    /// What is answered to a fetch, if it is answered now.
+    /// The answer to a fetch, if it is answered now.
     fn fetch(&mut self, fetch: &Fetch, waited: bool) -> Option<(ReplayAnswer, Vec<Kept>)> {
         if let Some(refused) = self.refuses(&fetch.reader, &fetch.about) {
             return Some((refused, Vec::new()));

@@ -28,11 +28,11 @@ impl Program {
         Self { child, stdout, stderr }
     }
 
-    /// Runs a program that ends by itself: its code, stdout and stderr.
+    /// Runs a program that ends by itself. Returns its code, stdout and stderr.
     pub(crate) fn run(path: &str, args: &[&str]) -> (Option<i32>, String, String) {
         let mut program = Self::start(path, args);
         let status = program.end();
-        // The collectors have seen the end of the pipes a moment after the program's.
+        // The collectors reach the end of the pipes shortly after the program ends.
         let settled = |text: &Arc<Mutex<String>>| {
             until("the output", || (Arc::strong_count(text) == 1).then_some(()));
             text.lock().unwrap().clone()
@@ -63,7 +63,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended; then there is nothing to kill.
+        // It may have already ended; then there is nothing to kill.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -91,7 +91,7 @@ fn wait_for(text: &Mutex<String>, part: &str) -> String {
         if now.contains(part) {
             return now;
         }
-        assert!(begun.elapsed() < LONG, "{part:?} did not come in time; what came: {now}");
+        assert!(begun.elapsed() < LONG, "{part:?} did not appear in time; the output is: {now}");
         std::thread::park_timeout(std::time::Duration::from_millis(1));
     }
 }

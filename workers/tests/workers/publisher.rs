@@ -17,12 +17,12 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Binds a port that is free.
+    /// Binds a free port.
     pub(crate) fn bind() -> Self {
         Self::bind_to("tcp://127.0.0.1:*")
     }
 
-    /// Binds a port that was given up before.
+    /// Binds a port that was used before.
     pub(crate) fn bind_again(port: u16) -> Self {
         Self::bind_to(&format!("tcp://127.0.0.1:{port}"))
     }
@@ -58,7 +58,7 @@ impl Publisher {
         topics
     }
 
-    /// The topics of subscriptions that have come.
+    /// The topics of the subscriptions that have arrived.
     pub(crate) fn subscribed_now(&self) -> Option<Vec<String>> {
         let mut topics = Vec::new();
         while let Ok(message) = self.socket.recv_bytes(zmq::DONTWAIT) {
@@ -93,7 +93,7 @@ impl Publisher {
     }
 }
 
-/// Waits until `done` gives something.
+/// Waits until `done` returns a value.
 #[track_caller]
 pub(crate) fn until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
@@ -101,7 +101,7 @@ pub(crate) fn until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = done() {
             return found;
         }
-        assert!(begun.elapsed() < LONG, "{what}: not in time");
+        assert!(begun.elapsed() < LONG, "timeout: {what}");
         std::thread::park_timeout(Duration::from_millis(1));
     }
 }

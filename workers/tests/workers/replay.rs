@@ -1,4 +1,4 @@
-//! A worker on a journal: each window is delivered despite failures, and is always the same.
+//! A worker that reads a journal: each window is delivered despite failures and is always the same.
 
 use crate::books::{Answer, Books};
 use crate::journal::Journal;
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use zibrato::wire::{Fetched, Position, Refusal, ReplayAnswer};
 use zibrato_workers::{FeedKind, Worker, WorkerBuilder};
 
-/// A whole minute, and so a whole second.
+/// The start of a minute, and therefore of a second.
 pub(crate) const NOON: u64 = 1_700_000_040_000;
 
 pub(crate) const NAME: &str = "test-worker";
 
-/// When the window of a body starts.
+/// The start of the window in a body.
 pub(crate) fn start_of(body: &str) -> u64 {
     body.split(' ').next().unwrap().parse().unwrap()
 }
@@ -34,7 +34,7 @@ pub(crate) fn start(journal: &Journal, books: &Books) -> Worker {
 }
 
 #[test]
-fn windows_that_have_ended_are_delivered_and_committed_and_the_open_one_stays() {
+fn ended_windows_are_delivered_and_committed_and_the_open_one_is_kept() {
     let journal = Journal::start(NOON);
     for (name, at) in [("a", 0), ("b", 500), ("a", 999), ("a", 1_000), ("c", 2_500)] {
         journal.count("info", name, 1.0, NOON + at);
@@ -43,7 +43,7 @@ fn windows_that_have_ended_are_delivered_and_committed_and_the_open_one_stays() 
     let books = Books::default();
     let worker = start(&journal, &books);
     books.until_taken(2);
-    // The third window ends by the broker's clock alone.
+    // The third window ends only by the broker's clock.
     journal.set_clock(NOON + 2_999);
     until("the commit", || (journal.committed(NAME) == 8).then_some(()));
     assert_eq!(books.taken().len(), 2);
@@ -64,12 +64,12 @@ fn windows_that_have_ended_are_delivered_and_committed_and_the_open_one_stays() 
 }
 
 #[test]
-fn what_was_not_committed_comes_again_under_the_same_key() {
+fn uncommitted_windows_are_delivered_again_with_the_same_key() {
     let journal = Journal::start(NOON);
     for second in 0..3 {
         journal.count("info", "a", 1.0, NOON + second * 1000);
     }
-    journal.state().deaf_to_commits = true;
+    journal.state().ignores_commits = true;
     let books = Books::default();
     let worker = start(&journal, &books);
     books.until_taken(2);
@@ -77,7 +77,7 @@ fn what_was_not_committed_comes_again_under_the_same_key() {
     worker.stop(Duration::from_millis(100));
     assert_eq!(journal.committed(NAME), 0);
 
-    journal.state().deaf_to_commits = false;
+    journal.state().ignores_commits = false;
     let worker = start(&journal, &books);
     books.until_taken(4);
     until("the commit", || (journal.committed(NAME) == 2).then_some(()));
@@ -104,7 +104,7 @@ fn a_payload_whose_outcome_is_unknown_is_counted_as_repeated() {
 }
 
 #[test]
-fn while_the_backend_is_away_the_journal_holds_the_rest_and_the_name_is_kept() {
+fn while_the_backend_is_down_the_journal_holds_the_rest_and_the_name_is_kept() {
     let journal = Journal::start(NOON);
     let windows = 200;
     for second in 0..windows {
@@ -115,7 +115,7 @@ fn while_the_backend_is_away_the_journal_holds_the_rest_and_the_name_is_kept() {
     let books = Books::always(Answer::Retry);
     let worker = builder(&journal).max_windows(3).start(books.clone()).unwrap();
     until("a full queue", || (worker.counters().windows_flushed == 4).then_some(()));
-    // Beyond the lease of a reader that is silent, which a fetch that is not looked at renews.
+    // Longer than the lease of a silent reader, which keep-alive fetches renew.
     let fetches = journal.state().fetches;
     until("signs of life", || (journal.state().fetches >= fetches + 3).then_some(()));
     assert!(journal.state().handed_out <= 10, "{}", journal.state().handed_out);
@@ -134,7 +134,7 @@ fn while_the_backend_is_away_the_journal_holds_the_rest_and_the_name_is_kept() {
 }
 
 #[test]
-fn a_stop_while_the_backend_is_away_leaves_everything_in_the_journal() {
+fn a_stop_while_the_backend_is_down_leaves_everything_in_the_journal() {
     let journal = Journal::start(NOON);
     for second in 0..10 {
         journal.count("info", "a", 1.0, NOON + second * 1000);
@@ -152,7 +152,7 @@ fn a_stop_while_the_backend_is_away_leaves_everything_in_the_journal() {
 }
 
 #[test]
-fn a_broker_that_is_silent_for_a_while_is_asked_again_and_nothing_counts_twice() {
+fn requests_to_a_silent_broker_are_repeated_and_nothing_counts_twice() {
     let journal = Journal::start(NOON);
     journal.count("info", "a", 1.0, NOON);
     let books = Books::default();
@@ -160,7 +160,7 @@ fn a_broker_that_is_silent_for_a_while_is_asked_again_and_nothing_counts_twice()
     until("the first batch", || (worker.counters().batches == 1).then_some(()));
     journal.state().silent = true;
     journal.count("info", "a", 2.0, NOON + 10);
-    until("the loss", || worker.unready().filter(|why| why.contains("nothing arrives")));
+    until("the loss", || worker.unready().filter(|why| why.contains("sends nothing")));
     journal.state().silent = false;
     journal.count("info", "a", 4.0, NOON + 1_000);
     books.until_taken(1);
@@ -170,7 +170,7 @@ fn a_broker_that_is_silent_for_a_while_is_asked_again_and_nothing_counts_twice()
 }
 
 #[test]
-fn a_journal_that_is_begun_anew_is_read_from_its_beginning() {
+fn a_new_journal_is_read_from_its_beginning() {
     let journal = Journal::start(NOON);
     for second in 0..3 {
         journal.count("info", "a", 1.0, NOON + second * 1000);
@@ -190,7 +190,7 @@ fn a_journal_that_is_begun_anew_is_read_from_its_beginning() {
 }
 
 #[test]
-fn batches_that_are_gone_are_counted() {
+fn missing_batches_are_counted() {
     let journal = Journal::start(NOON);
     journal.state().gone = 12;
     journal.count("info", "a", 1.0, NOON);
@@ -201,7 +201,7 @@ fn batches_that_are_gone_are_counted() {
 }
 
 #[test]
-fn answers_that_are_none_are_asked_for_again() {
+fn requests_with_malformed_answers_are_repeated() {
     let journal = Journal::start(NOON);
     journal.count("info", "a", 1.0, NOON);
     journal.set_clock(NOON + 1_000);
@@ -217,7 +217,7 @@ fn answers_that_are_none_are_asked_for_again() {
         one(&[b"zb!batches", b"\xc1"]),
         one(&[b"zb!nothing", b"\x80"]),
         head(&[b"zb1|info|", b"three", b"frames"]),
-        // Four frames that are no batch are refused alone.
+        // Four frames that are not a batch are rejected without affecting others.
         head(&[b"zb1|info|", b"id", b"stamp", b"body"]),
         one(&vec![&[b'x'; 1 << 20][..]; 20]),
     ];
@@ -229,7 +229,7 @@ fn answers_that_are_none_are_asked_for_again() {
 }
 
 #[test]
-fn levels_that_nobody_wants_do_not_hold_the_place_back() {
+fn batches_of_other_levels_do_not_delay_the_commit() {
     let journal = Journal::start(NOON);
     for second in 0..5 {
         journal.count("debug", "a", 1.0, NOON + second * 1000);
@@ -259,7 +259,7 @@ fn without_a_journal_the_live_stream_is_read() {
 }
 
 #[test]
-fn a_broker_that_publishes_and_answers_nothing_has_no_journal() {
+fn a_broker_that_publishes_but_does_not_answer_has_no_journal() {
     let mut journal = Journal::start(NOON);
     journal.state().silent = true;
     let books = Books::default();
@@ -279,7 +279,7 @@ fn a_broker_that_publishes_and_answers_nothing_has_no_journal() {
 }
 
 #[test]
-fn a_name_that_another_process_keeps_ends_the_worker_with_the_brokers_words() {
+fn a_name_of_another_process_ends_the_worker_with_the_brokers_message() {
     let journal = Journal::start(NOON);
     let text = "web-1, process 42 reads as test-worker; give another --name";
     journal.state().refuse = Some((Refusal::Owned, text.to_owned()));
@@ -293,7 +293,7 @@ fn a_name_that_another_process_keeps_ends_the_worker_with_the_brokers_words() {
 }
 
 #[test]
-fn what_is_rejected_goes_to_a_file_and_the_next_window_goes_out() {
+fn a_rejected_payload_goes_to_a_file_and_the_next_window_is_delivered() {
     let (journal, folder) = (Journal::start(NOON), tempfile::tempdir().unwrap());
     for second in 0..3 {
         journal.count("info", "a", 1.0, NOON + second * 1000);
@@ -316,7 +316,7 @@ fn what_is_rejected_goes_to_a_file_and_the_next_window_goes_out() {
 }
 
 #[test]
-fn a_backlog_goes_out_faster_and_faster() {
+fn a_backlog_is_delivered_at_increasing_speed() {
     let journal = Journal::start(NOON);
     for second in 0..6 {
         journal.count("info", "a", 1.0, NOON + second * 1000);
@@ -337,10 +337,10 @@ fn a_backlog_goes_out_faster_and_faster() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    /// Any stream, cut into answers somehow, a backend that fails at random, a worker that is
+    /// Any stream, split into any answers, with a backend that fails at random and a worker that is
     /// stopped or dropped at random: each window is delivered, and always with the same contents.
     #[test]
-    fn each_window_is_delivered_whatever_fails(
+    fn each_window_is_delivered_despite_failures(
         batches in prop::collection::vec((0..1_500_u64, 0..3_u8), 1..40),
         at_a_time in 1..6_usize,
         answers in prop::collection::vec(0..5_u8, 0..30),

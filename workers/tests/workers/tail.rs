@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 const TAIL: &str = env!("CARGO_BIN_EXE_zibrato-tail");
 
 #[test]
-fn entries_are_printed_as_they_come() {
+fn entries_are_printed_as_they_arrive() {
     let mut publisher = Publisher::bind();
     let port = publisher.port().to_string();
     let mut program = Program::start(TAIL, &["--port", &port, "--json", "--name", "log"]);
@@ -25,7 +25,7 @@ fn entries_are_printed_as_they_come() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_ends_it_with_0() {
+fn it_exits_with_0_when_its_reader_closes_the_pipe() {
     let mut publisher = Publisher::bind();
     let port = publisher.port().to_string();
     let mut child = Command::new(TAIL)
@@ -45,13 +45,13 @@ fn a_reader_that_has_seen_enough_ends_it_with_0() {
 }
 
 #[test]
-fn a_reader_that_does_not_read_cannot_hold_up_the_end() {
+fn a_stalled_reader_does_not_delay_the_end() {
     let mut publisher = Publisher::bind();
     let port = publisher.port().to_string();
     let mut child =
         Command::new(TAIL).args(["--port", &port]).stdout(Stdio::piped()).spawn().unwrap();
     publisher.subscribed(2);
-    // More than a pipe holds, and nobody reads.
+    // More than fits into a pipe, and no program reads it.
     for _ in 0..5000 {
         publisher.count("info", "n", 1.0);
     }

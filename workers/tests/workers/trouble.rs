@@ -1,4 +1,5 @@
-//! A broker that refuses, cannot save, has deleted the cursor, or is down: how the worker reacts.
+//! The reaction of a worker to a broker that refuses, cannot save, has deleted the cursor, or is
+//! down.
 
 use crate::books::Books;
 use crate::journal::Journal;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use zibrato::wire::Refusal;
 
 #[test]
-fn a_name_whose_owner_is_connected_ends_the_worker_at_once() {
+fn a_name_whose_owner_is_connected_ends_the_worker_immediately() {
     let journal = Journal::start(NOON);
     let text = "web-1, process 42 reads as test-worker; give another --name";
     journal.state().refuse = Some((Refusal::Owned, text.to_owned()));
@@ -21,8 +22,8 @@ fn a_name_whose_owner_is_connected_ends_the_worker_at_once() {
 }
 
 #[test]
-fn delivery_goes_on_while_commits_cannot_be_saved_and_few_are_tried() {
-    // `Disk` is what brokers say that do not know `NotSaved`.
+fn delivery_continues_while_commits_fail_and_few_are_tried() {
+    // Brokers without `NotSaved` send `Disk`.
     for why in [Refusal::NotSaved, Refusal::Disk] {
         let journal = Journal::start(NOON);
         journal.state().refuse_commits = Some((why, "the disk is full".to_owned()));
@@ -34,7 +35,7 @@ fn delivery_goes_on_while_commits_cannot_be_saved_and_few_are_tried() {
             journal.count("info", "a", 1.0, NOON + second * 1000);
             books.until_taken(second as usize);
         }
-        // Each window was delivered as soon as it had ended, not when a request was given up on.
+        // Each window was delivered when it ended, not after the timeout of a request.
         assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
         let said = until("the page", || worker.unready());
         assert!(
@@ -57,7 +58,7 @@ fn delivery_goes_on_while_commits_cannot_be_saved_and_few_are_tried() {
 }
 
 #[test]
-fn a_broker_that_answers_nonsense_to_everything_is_asked_seldom() {
+fn requests_to_a_broker_with_malformed_answers_are_rare() {
     let journal = Journal::start(NOON);
     for second in 0..3 {
         journal.count("info", "a", 1.0, NOON + second * 1000);
@@ -73,7 +74,7 @@ fn a_broker_that_answers_nonsense_to_everything_is_asked_seldom() {
         (state.fetches, state.commits)
     };
     let before = asked();
-    until("the refusal", || worker.unready().filter(|why| why.contains("refuses: no")));
+    until("the refusal", || worker.unready().filter(|why| why.contains("rejects requests: no")));
     let begun = Instant::now();
     until("some time", || (begun.elapsed() >= Duration::from_secs(3)).then_some(()));
     let after = asked();
@@ -84,7 +85,7 @@ fn a_broker_that_answers_nonsense_to_everything_is_asked_seldom() {
 }
 
 #[test]
-fn a_place_that_the_broker_has_forgotten_is_counted() {
+fn a_forgotten_cursor_is_counted() {
     let journal = Journal::start(NOON);
     journal.state().forgotten = true;
     journal.count("info", "a", 1.0, NOON);
@@ -94,13 +95,13 @@ fn a_place_that_the_broker_has_forgotten_is_counted() {
 }
 
 #[test]
-fn a_broker_that_is_gone_is_noticed_within_a_moment() {
+fn a_lost_broker_is_noticed_quickly() {
     let journal = Journal::start(NOON);
     let worker = start(&journal, &Books::default());
     until("the broker", || worker.unready().is_none().then_some(()));
     let begun = Instant::now();
     drop(journal);
-    until("the loss", || worker.unready().filter(|why| why.contains("nothing arrives")));
+    until("the loss", || worker.unready().filter(|why| why.contains("sends nothing")));
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     drop(worker);
 }

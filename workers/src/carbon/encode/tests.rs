@@ -1,4 +1,4 @@
-//! What Carbon reads of a window, byte by byte.
+//! The lines of a window, byte by byte.
 
 use super::{Encoder, PAYLOAD_BYTES, Point};
 use crate::backend::Payload;
@@ -82,7 +82,7 @@ fn prefix_tags_and_timer_parts_make_the_name() {
 }
 
 #[test]
-fn a_value_is_the_shortest_text_that_reads_back() {
+fn a_value_is_written_as_the_shortest_exact_text() {
     for (value, text) in [
         (0.0, "0"),
         (-0.0, "0"),
@@ -105,7 +105,7 @@ fn a_value_is_the_shortest_text_that_reads_back() {
 }
 
 #[test]
-fn what_is_not_finite_is_not_written() {
+fn values_that_are_not_finite_are_omitted() {
     let point = |value| -> Point {
         let series = window(&["i|c|n|1|1|"]).into_series().remove(0);
         let mut point = Encoder::default().point(series);
@@ -130,7 +130,7 @@ fn what_is_not_finite_is_not_written() {
 }
 
 #[test]
-fn what_has_nothing_to_say_or_too_long_a_name_is_left_out_and_counted() {
+fn series_without_a_value_or_with_too_long_a_name_are_omitted_and_counted() {
     let mut all = window(&["i|c|good|1|1|s"]);
     let mut batch = BatchWriter::new("s", 0, 1000);
     batch.gauge_readings("silent", &[], &[]);
@@ -149,7 +149,7 @@ fn what_has_nothing_to_say_or_too_long_a_name_is_left_out_and_counted() {
 }
 
 #[test]
-fn series_of_one_kind_that_come_to_one_name_are_kept_apart() {
+fn series_of_one_kind_with_equal_names_are_distinguished() {
     let lines = [
         "i|c|a b|1|1|s",
         "i|c|a_b|2|1|s",
@@ -172,13 +172,14 @@ fn series_of_one_kind_that_come_to_one_name_are_kept_apart() {
     let plain: Vec<_> = got.iter().map(|(name, ..)| &**name).filter(|n| n.len() < 16).collect();
     assert_eq!(plain, ["l.x", "s.a.c.b", "s.a_b", "s.g_", "s.t_t.count"]);
     assert_eq!(encoded.merged.times, 0);
-    let told = format!("{:?}", encoded.alike);
+    let reported = format!("{:?}", encoded.alike);
     for pair in
         [r#"["b of s.a.c", "c.b of s.a", "s.a.c.b_"#, r#"["l.x of not_specified", "x of l", "l.x_"#]
     {
-        assert!(told.contains(pair), "{told}");
+        assert!(reported.contains(pair), "{reported}");
     }
-    // The one that has the name keeps it, also when it is silent; and both are told once.
+    // The series that has the name keeps it, even while it has no readings; and the conflict is
+    // reported once.
     let encoded = encoder.encode(window(&["i|c|c.b|8|1|s.a"]));
     let again = received(&encoded.payloads);
     assert!(again[0].0 != "s.a.c.b" && got.contains(&again[0]), "{again:?}");
@@ -186,7 +187,7 @@ fn series_of_one_kind_that_come_to_one_name_are_kept_apart() {
 }
 
 #[test]
-fn long_names_with_one_beginning_are_kept_apart_in_every_window() {
+fn long_names_with_a_common_prefix_are_distinguished_in_every_window() {
     let long = "n".repeat(250);
     let mut seen = HashMap::new();
     for (outcome, sum) in [("ok", 1), ("err", 2), ("ok", 1), ("err", 2)] {
@@ -199,7 +200,7 @@ fn long_names_with_one_beginning_are_kept_apart_in_every_window() {
 }
 
 #[test]
-fn series_of_several_kinds_that_come_to_one_name_are_told_apart() {
+fn series_of_several_kinds_with_equal_names_are_distinguished() {
     let lines = [
         "i|c|n|1|1|s",
         "i|g|n|2|1|s",
@@ -254,7 +255,7 @@ fn an_empty_window_has_no_payload() {
     assert!(Encoder::default().encode(window(&[])).payloads.is_empty());
 }
 
-/// Reads as Carbon's receiver does: three fields, the last two numbers, nothing that would make it
+/// Reads lines like Carbon's receiver: three fields, the last two are numbers, and nothing makes it
 /// close the connection.
 fn received(payloads: &[Payload]) -> Vec<(String, f64, f64)> {
     let text = text(payloads);
@@ -270,9 +271,10 @@ fn received(payloads: &[Payload]) -> Vec<(String, f64, f64)> {
 }
 
 proptest! {
-    /// Whatever the names are, Carbon takes every line, no name comes twice, and nothing is lost.
+    /// Whatever the names are, Carbon accepts every line, no name occurs twice, and nothing is
+    /// lost.
     #[test]
-    fn carbon_takes_every_line_once(
+    fn carbon_accepts_every_line_once(
         series in prop::collection::vec(
             ("[cgt]", "[ab ./;~\\*é\u{a0}]{1,4}", "[ab. ]{1,3}", 1..100_u32),
             1..40,
@@ -287,14 +289,14 @@ proptest! {
         let mut seen = HashMap::new();
         for (name, value, time) in received(&encoded.payloads) {
             prop_assert!(value.is_finite() && time == 1_700_000_040.0);
-            prop_assert!(seen.insert(name.clone(), value).is_none(), "{name} comes twice");
+            prop_assert!(seen.insert(name.clone(), value).is_none(), "{name} occurs twice");
         }
         prop_assert_eq!(encoded.payloads.iter().map(|p| p.series).sum::<usize>(), folded);
         prop_assert_eq!(encoded.left_out.times, 0);
         prop_assert_eq!(encoded.merged.times, 0);
     }
 
-    /// Distinct series have distinct names, in one window as well as one window each.
+    /// Distinct series have distinct names, in one window as well as in separate windows.
     #[test]
     fn no_two_series_share_a_name(
         series in prop::collection::btree_set(
@@ -326,7 +328,7 @@ proptest! {
         prop_assert_eq!(&together, &alone);
         together.dedup();
         prop_assert_eq!(together.len(), series.len());
-        // No later series takes a name, whatever the order of arrival.
+        // No later series gets an existing name, whatever the order of arrival.
         let mut encoder = Encoder::default();
         let mut first: Vec<_> =
             all.iter().rev().flat_map(|one| names(&encoder.encode(of(&[*one])))).collect();

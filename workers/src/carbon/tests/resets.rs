@@ -1,4 +1,4 @@
-//! Peers that reset the connection over a line: the line is found, and nothing else is lost.
+//! Peers that reset the connection because of a line: the line is found, and nothing else is lost.
 
 use super::{LONG, listener, window};
 use crate::backend::{Backend, Payload, SendError};
@@ -21,18 +21,18 @@ enum Serves {
     AllAtOnce,
 }
 
-/// A peer that resets a connection over a line with `bad` in it.
+/// A peer that resets a connection when it reads a line with `bad` in it.
 struct Picky {
     address: Address,
     taken: Arc<Mutex<BTreeSet<String>>>,
     resets: Arc<AtomicUsize>,
-    /// It resets every connection, whatever comes.
+    /// If set, it resets every connection.
     away: Arc<AtomicBool>,
 }
 
 impl Picky {
-    /// It resets so long after it has read such a line for the first time, and later on, and reads
-    /// no further meanwhile.
+    /// Resets the connection this long after it has read such a line for the first time, and after
+    /// it has read it again. It reads nothing more in between.
     fn start(serves: Serves, [first, later]: [Duration; 2]) -> Self {
         let (listener, address) = listener();
         let (taken, resets, away) = <(Arc<_>, Arc<_>, Arc<_>)>::default();
@@ -44,7 +44,7 @@ impl Picky {
             let mut line = String::new();
             let is_away = || away.load(Ordering::SeqCst);
             if is_away() {
-                // The connection stands before it is reset.
+                // The connection is established before it is reset.
                 std::thread::park_timeout(LISTEN / 5);
             }
             while !is_away() && lines.read_line(&mut line).is_ok_and(|read| read > 0) {
@@ -61,7 +61,7 @@ impl Picky {
                 resets.fetch_add(1, Ordering::SeqCst);
             }
         };
-        // The threads end with the test's process.
+        // The threads end with the process of the test.
         let accept = move || {
             while let Ok((stream, _)) = listener.accept() {
                 let serve = serve.clone();
@@ -105,7 +105,7 @@ fn until(mut done: impl FnMut() -> bool) -> bool {
     false
 }
 
-/// A window of counters, as the payloads that it makes.
+/// A window of counters, as payloads.
 fn payloads(carbon: &mut Carbon, names: &[String], start_s: u64) -> Vec<Payload> {
     let mut window = Window::new(start_s * 1000, 60_000, 1000);
     for name in names {
@@ -118,13 +118,14 @@ fn names(good: usize) -> Vec<String> {
     (0..good).map(|n| format!("n{n:02}")).chain(["bad".to_owned()]).collect()
 }
 
-/// What became of a window: the payloads that stood alone, and the tries.
+/// The result of a window: the payloads that were rejected alone, and the number of attempts.
 struct Sent {
     refused: Vec<Payload>,
     tries: usize,
 }
 
-/// Sends payloads as the worker does: again, in parts, and what the backend takes back.
+/// Sends payloads as the worker does: with retries, in parts, and including payloads that turn out
+/// to be rejected.
 fn send(carbon: &mut Carbon, payloads: Vec<Payload>) -> Sent {
     let (mut open, mut sent) = (payloads, Sent { refused: Vec::new(), tries: 0 });
     let begun = Instant::now();
@@ -156,7 +157,7 @@ fn bad(start_s: u64) -> Payload {
 const AT_ONCE: [Duration; 2] = [Duration::ZERO; 2];
 
 #[test]
-fn a_line_over_which_the_peer_resets_the_connection_is_found_and_the_rest_arrives() {
+fn a_line_that_causes_a_reset_is_found_and_the_rest_arrives() {
     for serves in [Serves::OneByOne, Serves::AllAtOnce] {
         let picky = Picky::start(serves, AT_ONCE);
         let mut carbon = Carbon::to(picky.address.clone());
@@ -169,7 +170,7 @@ fn a_line_over_which_the_peer_resets_the_connection_is_found_and_the_rest_arrive
 }
 
 #[test]
-fn a_line_that_comes_in_each_window_breaks_the_connection_in_the_first_one_only() {
+fn a_bad_line_in_each_window_breaks_the_connection_only_once() {
     let picky = Picky::start(Serves::AllAtOnce, AT_ONCE);
     let mut carbon = Carbon::to(picky.address.clone());
     for window in 1..6 {
@@ -184,19 +185,19 @@ fn a_line_that_comes_in_each_window_breaks_the_connection_in_the_first_one_only(
 }
 
 #[test]
-fn a_line_over_which_the_peer_resets_late_is_taken_back_and_nothing_with_it_is_lost() {
+fn a_line_that_causes_a_late_reset_is_found_and_nothing_else_is_lost() {
     let late = LISTEN * 5 / 2;
     for delays in [[late, Duration::ZERO], [late, late]] {
         let picky = Picky::start(Serves::AllAtOnce, delays);
         let mut carbon = Carbon::to(picky.address.clone());
         let first = payloads(&mut carbon, &names(5), 60);
-        assert_eq!(send(&mut carbon, first).refused, [], "it was taken");
+        assert_eq!(send(&mut carbon, first).refused, [], "it was accepted");
         let taken_at = carbon.unsettled_since();
         assert!(taken_at.is_some() && carbon.trouble().is_none());
         let (mut refused, mut windows) = (Vec::new(), 1);
         while refused.is_empty() {
             let resets = picky.resets();
-            // It is reset behind each window; nothing that was delivered since is safe.
+            // The connection is reset after each window; nothing delivered since is safe.
             assert!(windows < 20 && carbon.unsettled_since() == taken_at);
             windows += 1;
             let whole = payloads(&mut carbon, &["later".to_owned()], windows * 60);
@@ -209,7 +210,7 @@ fn a_line_over_which_the_peer_resets_late_is_taken_back_and_nothing_with_it_is_l
     }
 }
 
-/// A connection may be reset as early as it is made, or later than anybody listens.
+/// A connection may be reset as soon as it is established, or later than the backend waits.
 fn is_not_blamed(carbon: &mut Carbon, payload: &Payload) {
     let result = carbon.send(payload);
     let kept = matches!(&result, Ok(()) | Err(SendError::Unknown { .. } | SendError::Retry { .. }));
@@ -219,7 +220,7 @@ fn is_not_blamed(carbon: &mut Carbon, payload: &Payload) {
 }
 
 #[test]
-fn a_peer_that_breaks_every_connection_is_no_reason_to_blame_a_payload() {
+fn no_payload_is_rejected_if_the_peer_resets_every_connection() {
     let picky = Picky::start(Serves::AllAtOnce, AT_ONCE);
     picky.goes_away();
     let mut carbon = Carbon::to(picky.address.clone());
@@ -230,7 +231,7 @@ fn a_peer_that_breaks_every_connection_is_no_reason_to_blame_a_payload() {
 }
 
 #[test]
-fn a_peer_that_goes_away_after_it_has_refused_a_line_is_not_held_against_the_next_payload() {
+fn the_next_payload_is_not_rejected_if_the_peer_stops_after_a_bad_line() {
     let picky = Picky::start(Serves::AllAtOnce, AT_ONCE);
     let mut carbon = Carbon::to(picky.address.clone());
     let whole = payloads(&mut carbon, &names(3), 60).remove(0);

@@ -1,4 +1,4 @@
-//! A delivery whose backend refuses some series.
+//! A delivery whose backend rejects some series.
 
 use super::super::{Delivery, DeliverySettings, Shared};
 use crate::backend::{Backend, Payload, SendError};
@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use zibrato::window::Window;
 
-/// A window is given as one payload. A series is a byte of it, and a `b` is refused.
+/// Each window is one payload. Each byte of it is a series, and a `b` is rejected.
 struct Picky {
     body: &'static [u8],
     /// How long each answer takes.
     answers_after: Duration,
-    /// For how long the next part of a payload is told to wait.
+    /// The wait that the receiver requests for the next part of a payload.
     away: Option<Duration>,
 }
 
@@ -29,7 +29,7 @@ impl Backend for Picky {
     }
 
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
-        // The far side, which is slow.
+        // The receiver, which is slow.
         std::thread::park_timeout(self.answers_after);
         if let Some(after) = self.away.take_if(|_| payload.body.len() < self.body.len()) {
             return Err(SendError::Retry { after: Some(after), why: "away".into() });
@@ -68,7 +68,7 @@ fn letters(folder: &Path) -> Vec<Letter> {
 }
 
 #[test]
-fn a_window_is_split_for_no_longer_than_it_is() {
+fn splitting_takes_at_most_the_length_of_the_window() {
     let folder = tempfile::tempdir().unwrap();
     let body = b"gggbgbgbgbgbgbgbgbgbgbgbgbgbgbgb";
     for (length_ms, is_late) in [(60_000, false), (20, true)] {
@@ -81,7 +81,7 @@ fn a_window_is_split_for_no_longer_than_it_is() {
         assert_eq!(delivered + refused, 32);
         assert_eq!(refused > 15, is_late, "{delivered} {refused}");
     }
-    // Those that there was no time for have keys too.
+    // Parts that were not tried in time have keys too.
     let letters = letters(folder.path());
     assert!(letters.iter().all(|letter| letter.key.starts_with("w/60000+")), "{letters:?}");
     let keys: BTreeSet<_> = letters.iter().map(|letter| &letter.body).collect();
@@ -89,7 +89,7 @@ fn a_window_is_split_for_no_longer_than_it_is() {
 }
 
 #[test]
-fn time_for_which_the_backend_is_away_does_not_end_a_split() {
+fn an_outage_of_the_backend_does_not_end_a_split() {
     let folder = tempfile::tempdir().unwrap();
     let (length_ms, away) = (500, Some(Duration::from_millis(600)));
     let backend =
@@ -102,7 +102,7 @@ fn time_for_which_the_backend_is_away_does_not_end_a_split() {
 }
 
 #[test]
-fn a_full_folder_keeps_the_worker_from_being_ready_until_there_is_room() {
+fn a_full_folder_makes_the_worker_not_ready_until_there_is_space() {
     let folder = tempfile::tempdir().unwrap();
     let backend = Picky { body: b"b", answers_after: Duration::ZERO, away: None };
     let (mut delivery, shared) = delivery(backend, folder.path(), 600);
@@ -113,7 +113,7 @@ fn a_full_folder_keeps_the_worker_from_being_ready_until_there_is_room() {
         assert!(delivery.deliver(Window::new(start_ms, 60_000, 10)).is_continue());
     }
     assert!(unready().is_some_and(|why| why.contains("--dead-letters-max")), "{:?}", unready());
-    // A look at the folder does not change that.
+    // Checking the folder does not change that.
     delivery.probe();
     assert!(unready().is_some());
     for file in files(folder.path()).unwrap() {

@@ -1,4 +1,4 @@
-//! What the broker answers: batches, and refusals of many kinds.
+//! Handles the broker's answers: batches, confirmations and refusals.
 
 use super::link::{Answer, AnswerError};
 use super::{End, Event, MAX_BYTES, PAUSE, REFUSED_PACE, ReplayFeed};
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use zibrato::daemon::one_line;
 use zibrato::wire::{Fetched, Refusal, Refused, ReplayAnswer};
 
-/// How long to try when another reader has the name and the broker does not know whether it still
-/// runs: the lease of a dead reader is shorter.
+/// How long to retry if another reader has the name and the broker does not know whether that
+/// reader still runs. The lease of a reader that has died is shorter.
 const OWNED_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl ReplayFeed {
-    /// Takes the answers that have come.
+    /// Handles all answers that have arrived.
     pub(super) fn answers(&mut self) {
         loop {
             match self.link.answer() {
@@ -54,7 +54,7 @@ impl ReplayFeed {
 
     fn batches(&mut self, head: &Fetched, batches: Vec<zmq::Message>, now: Instant) {
         self.end = head.end;
-        // An answer to no fetch would replace batches that are not taken yet.
+        // The answer to a keep-alive fetch would replace batches that have not been read yet.
         if self.keeping || !self.buffer.is_empty() {
             return;
         }
@@ -62,13 +62,14 @@ impl ReplayFeed {
             let name = &self.fetch.reader.name;
             let why = format!(
                 "the broker deleted the cursor `{name}`, because the worker was away for longer than \
-                 batches are kept; what was published in between is not delivered"
+                 batches are kept; batches published in between are not delivered"
             );
             self.events.push_back(Event::Forgotten { why });
         }
         if head.gone > 0 {
-            let why = "before they were read, they were deleted because of their age or the journal's \
-                       size, deleted by another program, or damaged; see the broker's log";
+            let why = "these batches were deleted before they were read (because of their age, the size \
+                       of the journal, or by another program), or are damaged; see the broker's \
+                       log";
             self.events.push_back(Event::Gone { batches: head.gone, why: why.to_owned() });
         }
         let more = head.complete_until_ms.is_none() && !batches.is_empty();
@@ -81,7 +82,7 @@ impl ReplayFeed {
     fn refused(&mut self, Refused { why, text, alive }: Refused, now: Instant) {
         let text = one_line(&text);
         if self.closing {
-            // The name is another reader's; there is nothing to release.
+            // The name belongs to another reader, so there is nothing to release.
             self.released = true;
             return;
         }
@@ -89,7 +90,7 @@ impl ReplayFeed {
             Refusal::NoJournal => return self.no_journal(text),
             Refusal::Owned => {
                 let since = *self.owned.get_or_insert(now);
-                // While its owner is connected, nobody else gets the name.
+                // While its owner is connected, no other reader gets the name.
                 if alive || now.duration_since(since) >= OWNED_TIMEOUT {
                     return self.events.push_back(Event::End(End::TakenOver(text)));
                 }
@@ -99,9 +100,10 @@ impl ReplayFeed {
                 }
                 self.refused = Some(text.clone());
             }
-            // Only commits are refused for this.
+            // The broker sends these only in answer to a commit.
             Refusal::NotSaved | Refusal::Unknown => return self.fail_commit(&text),
-            // Brokers up to 0.3.0 say so of commits too. If it was the fetch, it is overdue soon.
+            // Brokers up to 0.3.0 send this in answer to commits too. If it was the answer to a
+            // fetch, the fetch times out soon.
             Refusal::Disk if self.link.committing() => return self.fail_commit(&text),
             _ => {
                 if self.refused.as_ref() != Some(&text) {
@@ -113,13 +115,13 @@ impl ReplayFeed {
         self.reconnect(&text, now);
     }
 
-    /// Asks everything again that is under way, on a new connection and after a pause, since it is
-    /// unknown which request the trouble is about.
+    /// Repeats all requests in progress, on a new connection and after a pause, because it is
+    /// unknown which request caused the problem.
     fn reconnect(&mut self, why: &str, now: Instant) {
         self.fail_commit(why);
         self.link.reopen();
         let pause = match self.owned {
-            // The name may be free any moment.
+            // The name may become free at any moment.
             Some(_) => REFUSED_PACE.first,
             None => self.backoff.next(0.5 + roll() / 2.0),
         };

@@ -1,4 +1,4 @@
-//! What the journal has handed out and the worker has not taken yet.
+//! Batches that were fetched from the journal but not read by the worker yet.
 
 use crate::feed::Event;
 use crate::progress::Checkpoint;
@@ -7,26 +7,27 @@ use zibrato::wire::{Fetched, Position, Stamp};
 /// The rest of a fetch result.
 #[derive(Default)]
 pub(super) struct ReplayBuffer {
-    /// The place behind the fetch result; `None` before the first.
+    /// The position after the fetch result; `None` before the first one.
     position: Option<Position>,
-    /// The frames of batches, four each.
+    /// The frames of the batches, four each.
     batches: std::vec::IntoIter<zmq::Message>,
-    /// The frames of the batch that was taken last.
+    /// The frames of the batch that was returned last.
     frames: Option<[zmq::Message; 4]>,
     /// The offset of that batch.
     taken: u64,
-    /// What to say when all batches are taken.
+    /// The watermark to return after the last batch.
     watermark: Option<Option<u64>>,
-    /// When the last batch that was taken was received.
+    /// The time when the last returned batch was received.
     last_ms: u64,
-    /// Whether everything in the journal has been fetched.
+    /// Whether the whole journal has been fetched.
     at_end: bool,
-    /// The journal has lost its end, and hands out once more what was received until then.
+    /// After the end of the journal was lost: batches received up to this time are skipped, because
+    /// they were already read.
     again_until_ms: Option<u64>,
 }
 
 impl ReplayBuffer {
-    /// Fills the buffer, which has to be empty, with a fetch result.
+    /// Fills the buffer, which must be empty, with a fetch result.
     pub(super) fn fill(&mut self, head: &Fetched, batches: Vec<zmq::Message>) {
         debug_assert!(self.is_empty());
         if let Some(before) = self.position {
@@ -39,12 +40,12 @@ impl ReplayBuffer {
         self.watermark = Some(head.complete_until_ms);
     }
 
-    /// Looks whether the journal is still the same.
+    /// Checks whether the journal is still the same.
     fn compare(&mut self, before: Position, next: Position) {
         if before.journal != next.journal {
             if self.at_end {
-                let why = "the broker started a new journal; every known batch of the previous one \
-                           had been read";
+                let why = "the broker started a new journal; all known batches of the previous one \
+                           were read";
                 tracing::warn!(event = "journal_changed", why);
             } else {
                 let why = "the broker started a new journal; batches of the previous one that were \
@@ -59,8 +60,7 @@ impl ReplayBuffer {
         }
     }
 
-    /// The next batch, or, after the last one, the watermark; [`Event::Idle`] when the buffer is
-    /// empty.
+    /// The next batch, or the watermark after the last one; [`Event::Idle`] if the buffer is empty.
     pub(super) fn next(&mut self) -> Event<'_> {
         let Some(Position { journal, offset }) = self.position else { return Event::Idle };
         while let Some(frames) = next_four(&mut self.batches) {
@@ -98,12 +98,12 @@ fn next_four(frames: &mut impl Iterator<Item = zmq::Message>) -> Option<[zmq::Me
     Some([frames.next()?, frames.next()?, frames.next()?, frames.next()?])
 }
 
-/// A place in a journal as a checkpoint.
+/// A position in a journal as a checkpoint.
 fn checkpoint(Position { journal, offset }: Position) -> Checkpoint {
     Checkpoint::new([journal.to_be_bytes(), offset.to_be_bytes()].concat())
 }
 
-/// The place that a checkpoint stands for.
+/// The position in a checkpoint.
 pub(super) fn position(checkpoint: &Checkpoint) -> Option<Position> {
     let (journal, offset) = checkpoint.as_bytes().split_first_chunk()?;
     let offset = u64::from_be_bytes(offset.try_into().ok()?);
@@ -135,7 +135,7 @@ mod tests {
         received.iter().flat_map(one).collect()
     }
 
-    /// Start, sum and place of each window that ends.
+    /// Start, sum and position of each window that ends.
     fn fold(buffer: &mut ReplayBuffer, folder: &mut Folder) -> Vec<(u64, f64, Position)> {
         let mut windows = Vec::new();
         let mut end = |window: Option<Window>, at| {
@@ -164,13 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fetch_result_is_taken_to_its_end_with_the_place_before_each_batch() {
+    fn each_batch_is_returned_with_the_position_before_it() {
         let (mut buffer, mut folder) = (ReplayBuffer::default(), folder());
         assert!(buffer.is_empty() && buffer.position().is_none());
         assert!(matches!(buffer.next(), Event::Idle));
         buffer.fill(&head(1, 5, Some(2_500)), batches(&[(1, 100), (2, 1_100), (4, 2_100)]));
         assert!(!buffer.is_empty());
-        // Offsets up to the one before a batch were seen, and were of other levels.
+        // Offsets up to the one before a batch were processed; they belong to other levels.
         let windows = fold(&mut buffer, &mut folder);
         assert_eq!(windows, [(0, 1.0, at(1, 1)), (1_000, 1.0, at(1, 3))]);
         assert!(buffer.is_empty() && folder.is_open());
@@ -180,11 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_has_lost_its_end_counts_nothing_twice() {
+    fn nothing_is_counted_twice_after_the_end_of_the_journal_was_lost() {
         let (mut buffer, mut folder) = (ReplayBuffer::default(), folder());
         buffer.fill(&head(1, 5, Some(400)), batches(&[(4, 100), (5, 300)]));
         assert!(fold(&mut buffer, &mut folder).is_empty());
-        // Offset 5 is gone, the reader begins at its cursor, and 5 is another batch now.
+        // Offset 5 was lost. The reader starts at its cursor, and offset 5 is now a different
+        // batch.
         buffer.fill(&head(1, 4, Some(500)), batches(&[(4, 100)]));
         assert!(fold(&mut buffer, &mut folder).is_empty());
         buffer.fill(&head(1, 5, Some(1_000)), batches(&[(5, 600)]));
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_journal_is_read_whatever_its_offsets() {
+    fn a_new_journal_is_read_even_if_its_offsets_are_lower() {
         let (mut buffer, mut folder) = (ReplayBuffer::default(), folder());
         buffer.fill(&head(1, 5, Some(400)), batches(&[(5, 300)]));
         assert!(fold(&mut buffer, &mut folder).is_empty());

@@ -1,4 +1,4 @@
-//! The connection to a broker's replay port, with at most one request of each kind under way.
+//! The connection to a broker's replay port, with at most one request of each kind in progress.
 
 use crate::feed::monitor::Monitor;
 use crate::feed::{Broker, OpenError};
@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 use zibrato::resources::new_context;
 use zibrato::wire::{MAX_FRAME_BYTES, MAX_REQUEST_BYTES, ReplayAnswer, ReplayRequest};
 
-/// A request that is not answered within this time is sent again, on a new connection.
+/// A request without an answer within this time is sent again, on a new connection.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Maximum size of an answer. A good one has about as many bytes as were asked for, or one batch.
+/// Maximum size of an answer. A valid one has about the requested number of bytes, or one batch.
 const MAX_ANSWER_BYTES: usize = 4 * MAX_FRAME_BYTES;
 
-/// The sockets of a reader: to the replay port, to the publishing port, and one that hears when a
-/// connection ends.
+/// The sockets of a reader: one for the replay port, one for the publishing port, and one for
+/// connection events.
 const SOCKETS: usize = 3;
 
-/// The memory that a frame takes besides its bytes.
+/// Memory of a frame in addition to its bytes.
 const FRAME_OVERHEAD: usize = 64;
 
-/// A connection that libzmq makes, and makes again, in the background.
+/// A connection that libzmq establishes, and restores, in the background.
 pub(super) struct Link {
     context: zmq::Context,
     broker: Broker,
@@ -46,7 +46,7 @@ pub(super) enum AnswerError {
     Large,
     #[error("malformed answer; upgrade the broker or the worker, whichever is older")]
     Malformed,
-    #[error("nothing has come")]
+    #[error("no answer has arrived")]
     Nothing,
 }
 
@@ -59,12 +59,12 @@ impl Link {
         Ok(Self { context, broker, endpoint, socket, monitor, fetch, commit, sent })
     }
 
-    /// Where further sockets of the same reader belong.
+    /// The context for further sockets of the same reader.
     pub(super) const fn context(&self) -> &zmq::Context {
         &self.context
     }
 
-    /// Connects again. Requests under way are forgotten, and their answers never seen.
+    /// Reconnects. Requests in progress are forgotten, and their answers are never read.
     pub(super) fn reopen(&mut self) {
         (self.fetch, self.commit) = (None, None);
         match connect(&self.context, &self.broker, &self.endpoint) {
@@ -74,7 +74,7 @@ impl Link {
         }
     }
 
-    /// Sends a request. The answer comes later or never.
+    /// Sends a request. The answer may arrive later, or never.
     pub(super) fn ask(&mut self, request: &ReplayRequest) {
         let now = Instant::now();
         let frames = request.encode();
@@ -86,7 +86,7 @@ impl Link {
         }
         self.sent = Some(now);
         if let Err(why) = self.socket.send_multipart(frames, zmq::DONTWAIT) {
-            // It counts as unanswered, and is sent again after its timeout.
+            // The request counts as unanswered, and is sent again after its timeout.
             tracing::debug!(event = "not_asked", %why);
         }
     }
@@ -99,32 +99,32 @@ impl Link {
         self.commit.is_some()
     }
 
-    /// Forgets the commit under way. Its answer may still come.
+    /// Forgets the commit in progress. Its answer may still arrive.
     pub(super) const fn forget_commit(&mut self) {
         self.commit = None;
     }
 
-    /// Whether the connection has ended since the last look. What was asked on it is not answered.
+    /// Whether the connection has ended since the last call. Requests on it will not be answered.
     pub(super) fn ended(&self) -> bool {
         self.monitor.ended()
     }
 
-    /// How long ago the last request was sent.
+    /// Time since the last request was sent.
     pub(super) fn quiet(&self, now: Instant) -> Duration {
         self.sent.map_or(Duration::MAX, |sent| now.saturating_duration_since(sent))
     }
 
-    /// When the fetch under way times out.
+    /// The time at which the fetch in progress times out.
     pub(super) fn fetch_overdue(&self) -> Option<Instant> {
         Some(self.fetch? + REQUEST_TIMEOUT)
     }
 
-    /// When the commit under way times out.
+    /// The time at which the commit in progress times out.
     pub(super) fn commit_overdue(&self) -> Option<Instant> {
         Some(self.commit? + REQUEST_TIMEOUT)
     }
 
-    /// The next answer that has come.
+    /// The next answer that has arrived.
     pub(super) fn answer(&mut self) -> Result<Answer, AnswerError> {
         let mut frames = self.receive()?.into_iter();
         let (Some(topic), Some(body)) = (frames.next(), frames.next()) else {
@@ -170,7 +170,7 @@ impl Link {
     }
 }
 
-/// The one place where the socket is made.
+/// The only function that creates the socket.
 fn connect(
     context: &zmq::Context,
     broker: &Broker,
@@ -178,7 +178,7 @@ fn connect(
 ) -> zmq::Result<(zmq::Socket, Monitor)> {
     let socket = context.socket(zmq::DEALER)?;
     let monitor = Monitor::of(context, &socket)?;
-    // The time for what is still to be sent when the socket is closed, such as a release.
+    // Time to send queued requests, such as a release, when the socket is closed.
     socket.set_linger(200)?;
     socket.set_maxmsgsize(MAX_FRAME_BYTES as i64)?;
     socket.set_reconnect_ivl(100)?;

@@ -1,6 +1,6 @@
-//! A broker's journal: fetches what is behind the worker's cursor, and moves the cursor.
+//! The journal of a broker: fetches the batches after the worker's cursor, and moves the cursor.
 //!
-//! When the worker has no room, fetches of one byte keep the name, and are not looked at.
+//! While the queue is full, fetches of one byte keep the name, and their answers are ignored.
 
 mod answers;
 mod buffer;
@@ -25,31 +25,31 @@ use std::time::{Duration, Instant};
 use zibrato::daemon::LogLimit;
 use zibrato::wire::{Commit, Fetch, Position, PublisherId, Reader, ReplayRequest};
 
-/// About how many bytes one fetch result may have.
+/// Approximate maximum size of a fetch result, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// How long the broker may wait for something to hand out.
+/// Maximum time that the broker waits for batches.
 const LONGEST_POLL: Duration = Duration::from_secs(1);
 
-/// How long to wait after a small fetch result, so that the next one is worth it.
+/// Pause after a small fetch result, so that the next one is larger.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A reader that the broker has not heard for five seconds loses its name.
+/// Interval of keep-alive fetches. A reader that sends nothing for five seconds loses its name.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
-/// The time for giving up the name.
+/// Time to release the name.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long to wait when the broker has refused, or its answer is malformed.
+/// Pauses after a refusal or a malformed answer.
 const REFUSED_PACE: Pace =
     Pace { first: Duration::from_millis(500), longest: Duration::from_secs(10) };
 
 /// A reader of a journal.
 pub(crate) struct ReplayFeed {
     link: Link,
-    /// Until the first answer.
+    /// Present until the first answer.
     probe: Option<Probe>,
-    /// Where the broker publishes, which is the port that the user gave.
+    /// The endpoint on which the broker publishes, which is the port that the user gave.
     publishing: Broker,
     levels: Levels,
     presence: Presence,
@@ -57,33 +57,33 @@ pub(crate) struct ReplayFeed {
     fetch: Fetch,
     flush: Duration,
     buffer: ReplayBuffer,
-    /// What to hand out before the buffer.
+    /// Events to return before those of the buffer.
     events: VecDeque<Event<'static>>,
     /// The last offset in the journal.
     end: u64,
-    /// The fetch that is under way only keeps the name.
+    /// Whether the fetch in progress only keeps the name.
     keeping: bool,
-    /// The connection has ended.
+    /// Whether the connection has ended.
     ended: bool,
     next_fetch: Instant,
-    /// Where the cursor is.
+    /// The position of the cursor.
     committed: Option<Position>,
-    /// Why the commit that was under way failed.
+    /// Why the last commit failed.
     commit_failed: Option<String>,
     /// The pauses after refusals.
     backoff: Backoff,
     malformed: LogLimit,
-    /// Why the broker refuses, if it does.
+    /// Why the broker refuses requests, if it does.
     refused: Option<String>,
-    /// Since when another reader has the name.
+    /// The time since which another reader has the name.
     owned: Option<Instant>,
     closing: bool,
     released: bool,
 }
 
 impl ReplayFeed {
-    /// Begins to read as `name`. `publishing` is where the broker publishes; its journal is on the
-    /// next port.
+    /// Begins to read as `name`. `publishing` is the endpoint on which the broker publishes; its
+    /// journal is on the next port.
     pub(crate) fn open(
         publishing: Broker,
         name: String,
@@ -129,8 +129,8 @@ impl ReplayFeed {
         })
     }
 
-    /// Takes what has come, asks for what is due, and waits for an answer if there is nothing to hand
-    /// out.
+    /// Handles answers, sends the requests that are due, and waits for an answer if there is
+    /// nothing to return.
     fn turn(&mut self, wait: &Wait<'_>, hold: bool) {
         self.answers();
         let now = Instant::now();
@@ -148,8 +148,8 @@ impl ReplayFeed {
         }
     }
 
-    /// Asks for more; when the worker has no room, asks for something all the same before the broker
-    /// takes this reader for dead.
+    /// Fetches more batches. While the queue is full, fetches one byte from time to time, so that
+    /// the broker does not consider this reader dead.
     fn ask(&mut self, now: Instant, hold: bool) {
         if self.link.fetching() {
             return;
@@ -167,7 +167,7 @@ impl ReplayFeed {
         self.link.ask(&ReplayRequest::Fetch(fetch));
     }
 
-    /// Looks at the clock and at the connection: what is not answered is asked again.
+    /// Checks timeouts and the connection, and repeats requests without an answer.
     fn look(&mut self, now: Instant) {
         let is_past = |due: Option<Instant>| due.is_some_and(|due| now >= due);
         if is_past(self.link.commit_overdue()) {
@@ -180,7 +180,7 @@ impl ReplayFeed {
         }
         if std::mem::take(&mut self.ended) && self.presence.ended(now) {
             tracing::debug!(event = "connection_ended", endpoint = self.link.endpoint());
-            // What was asked on it is never answered.
+            // Requests on that connection are never answered.
             self.link.reopen();
             self.next_fetch = now + PAUSE;
         }
@@ -202,7 +202,7 @@ impl ReplayFeed {
         };
     }
 
-    /// Waits for an answer, or until something is due.
+    /// Waits for an answer, or until a request is due.
     fn wait(&mut self, wait: &Wait<'_>, hold: bool) {
         let fetch = (!self.link.fetching() && !hold).then_some(self.next_fetch);
         let overdue = [self.link.fetch_overdue(), self.link.commit_overdue()];
@@ -213,10 +213,10 @@ impl ReplayFeed {
         self.ended |= self.link.ended();
     }
 
-    /// Ends this feed, because there is no journal to read: the live stream is all there is.
+    /// Ends this feed because there is no journal, and continues with the live stream.
     fn no_journal(&mut self, why: String) {
-        let what = "what is published while the worker or its backend is away will be LOST; let the \
-                    broker keep a journal, or confirm with --live";
+        let what = "measurements published while the worker or its backend is away are LOST; enable \
+                    the journal of the broker, or confirm with --live";
         tracing::error!(event = "no_journal", why, what);
         let end = match LiveFeed::connect(self.publishing.clone(), &self.levels) {
             Ok(feed) => End::Replaced(Box::new(feed), why),
@@ -225,7 +225,7 @@ impl ReplayFeed {
         self.events.push_back(Event::End(end));
     }
 
-    /// The commit that is under way, if there is one, has failed.
+    /// Records that the commit in progress, if there is one, has failed.
     fn fail_commit(&mut self, why: &str) {
         if self.link.committing() {
             self.link.forget_commit();
@@ -233,7 +233,7 @@ impl ReplayFeed {
         }
     }
 
-    /// Whether a place is behind the cursor. The places of a journal that is gone mean nothing to the
+    /// Whether a position is after the cursor. Positions in a previous journal are not valid in the
     /// next one.
     fn is_further(&self, place: Position) -> bool {
         let same = |other: Option<Position>| other.filter(|other| other.journal == place.journal);

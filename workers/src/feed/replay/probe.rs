@@ -1,13 +1,14 @@
-//! Listens whether a broker publishes, to tell one without a replay port from one that is down.
+//! Listens for the broker's heartbeat, to distinguish a broker without a replay port from one that
+//! is down.
 
 use crate::feed::Broker;
 use std::time::{Duration, Instant};
 use zibrato::wire::LEVELS_TOPIC;
 
-/// A broker that publishes for this time and answers nothing on its replay port has none.
+/// A broker that publishes for this time but does not answer on its replay port has no journal.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Listens to the heartbeat that each broker sends every second.
+/// A subscription to the heartbeat that each broker sends every second.
 pub(super) struct Probe {
     socket: zmq::Socket,
     heard: Option<Instant>,

@@ -1,4 +1,4 @@
-//! Whatever comes is folded once, or refused and counted.
+//! Every message is either added once, or rejected and counted.
 
 use crate::fold::Folder;
 use proptest::prelude::*;
@@ -43,7 +43,7 @@ fn a_batch_belongs_to_the_window_in_which_the_broker_received_it() {
 }
 
 #[test]
-fn a_batch_is_taken_once() {
+fn a_repeated_batch_is_counted_once() {
     let mut folder = folder();
     for sequence in [1, 1, 2, 1, 2, 3] {
         folder.take(&[b"zb1|info|", &id(sequence), &stamp(NOW), &body(1.0)], NOW);
@@ -55,7 +55,7 @@ fn a_batch_is_taken_once() {
 }
 
 #[test]
-fn what_is_no_batch_is_refused_by_reason_and_harms_nobody() {
+fn other_messages_are_rejected_and_counted_by_reason() {
     let mut folder = folder();
     let (good, id, stamp) = (body(1.0), id(1), stamp(NOW));
     let cut = &good[..good.len() - 3];
@@ -98,7 +98,7 @@ fn a_batch_without_entries_makes_no_window() {
 
 proptest! {
     #[test]
-    fn no_frames_whatever_do_harm(
+    fn arbitrary_frames_cause_no_panic(
         frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..7),
         flip in any::<prop::sample::Index>(),
         bit in 0..8_u8,

@@ -1,4 +1,4 @@
-//! The same batches make the same windows, however they are cut, and wherever a feed starts again.
+//! The same batches give the same windows, however answers are split and wherever a feed restarts.
 
 use crate::fold::Folder;
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ fn kept(offset: u64, received_ms: u64, name: u8, value: f64) -> Kept {
     Kept { stamp, frames }
 }
 
-/// A window as a text: its start and its series.
+/// A window as text: its start and its series.
 type Text = (u64, String);
 
 fn text(window: Window) -> Text {
@@ -39,11 +39,11 @@ fn take(folder: &mut Folder, kept: &Kept) -> Option<Window> {
     folder.take(&kept.frames.each_ref().map(Vec::as_slice), 0)
 }
 
-/// The answers to a reader: how many batches each hands out, and how far its watermark lags.
+/// The answers to a reader: how many batches each contains, and how far its watermark lags.
 type Cuts = [(usize, u64)];
 
-/// Reads a journal from after an offset to its end, or until `most` windows have ended, in answers
-/// that are cut somewhere; gives the windows, and where the last of them ends.
+/// Reads a journal from an offset to its end, or until `most` windows have ended, with the given
+/// answers. Returns the windows, and the position where the last one ends.
 fn read(
     journal: &[Kept],
     after: u64,
@@ -60,11 +60,11 @@ fn read(
         let to = (from + batches).min(journal.len());
         let mut ended = Vec::new();
         for kept in &journal[from..to] {
-            // What comes before this batch is in the window that ends with it.
+            // Batches before this one are in the window that ends with it.
             let place = kept.stamp.offset - 1;
             ended.extend(take(&mut folder, kept).map(|window| (window, place)));
         }
-        // Everything that was received before the next batch has been handed out.
+        // All batches received before the next one have been returned.
         let until = journal.get(to).map_or(done_ms, |next| next.stamp.received_ms);
         let last = journal[..to].last().map_or(0, |kept| kept.stamp.received_ms);
         let until = last.max(until.saturating_sub(late));
@@ -86,29 +86,29 @@ fn read(
 }
 
 #[test]
-fn what_is_received_in_a_window_that_has_ended_belongs_to_the_next_one() {
+fn a_batch_for_an_ended_window_belongs_to_the_next_one() {
     let mut folder = Folder::by_stamps(FLUSH, 1000);
     let mut take =
         |offset, received_ms| take(&mut folder, &kept(offset, received_ms, 1, 1.0)).map(text);
     let noon = 1_700_000_040_000;
     assert!(take(1, noon + 900).is_none());
     assert_eq!(take(2, noon + 1_000).unwrap().0, noon);
-    // The broker's clock was set back while it was away.
+    // The broker's clock was set back while it was stopped.
     assert!(take(3, noon + 900).is_none() && take(4, noon + 1_500).is_none());
     let (start, series) = take(5, noon + 2_000).unwrap();
     assert_eq!(start, noon + 1_000);
     assert!(series.contains("Counter(3.0)"), "{series}");
-    // So far back is another time.
+    // A batch this far back belongs to another time.
     assert_eq!(take(6, 1_000).unwrap().0, noon + 2_000);
     assert_eq!(take(7, 2_000).unwrap().0, 1_000);
     assert_eq!(folder.take_counts().late, 1);
 }
 
 proptest! {
-    /// Any cut of the same stream into answers, with restarts at any point from the committed
-    /// place, gives the same windows.
+    /// Any split of the same stream into answers, with restarts at any time from the committed
+    /// position, gives the same windows.
     #[test]
-    fn windows_are_the_same_however_often_and_wherever_a_feed_starts_again(
+    fn windows_do_not_depend_on_restarts(
         batches in prop::collection::vec((0..700_u64, 1..4_u64, 0..5_u8, -1e3..1e3_f64), 1..80),
         cuts in prop::collection::vec((0..9_usize, prop_oneof![Just(0), 0..2_000_u64]), 1..20),
         restarts in prop::collection::vec(1..4_usize, 0..40),
@@ -124,7 +124,7 @@ proptest! {
         let (expected, _, _) = read(&journal, 0, &whole, usize::MAX, done);
         prop_assert_eq!(expected.is_empty(), false);
 
-        // The last cut is never late, or the stream would have no end.
+        // The last watermark does not lag, or the stream would have no end.
         let cuts: Vec<_> = cuts.into_iter().chain([(3, 0)]).collect();
         let (mut found, mut committed, mut ended) = (Vec::new(), 0, false);
         let mut restarts = restarts.into_iter();
@@ -138,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn no_frames_whatever_do_harm(
+    fn arbitrary_frames_cause_no_panic(
         frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..7),
         offset in any::<u64>(),
         received in any::<u64>(),
@@ -153,7 +153,7 @@ proptest! {
 }
 
 #[test]
-fn a_window_ends_by_the_next_batch_or_by_the_brokers_clock() {
+fn a_window_ends_with_the_next_batch_or_by_the_brokers_clock() {
     let mut folder = Folder::by_stamps(FLUSH, 10);
     let start = |ended: Option<Window>| ended.map(|window| window.start_ms());
     assert_eq!(start(take(&mut folder, &kept(3, 1_999, 0, 1.0))), None);
@@ -161,13 +161,13 @@ fn a_window_ends_by_the_next_batch_or_by_the_brokers_clock() {
     assert_eq!(start(take(&mut folder, &kept(9, 2_000, 0, 1.0))), Some(1_000));
     assert_eq!(start(folder.complete(3_000)), Some(2_000));
     assert!(!folder.is_open() && folder.complete(9_000).is_none());
-    // A broker whose clock was set back by force: the window of that time, once more.
+    // After the broker's clock was corrected: the window of that time again.
     assert_eq!(start(take(&mut folder, &kept(21, 9_000, 0, 1.0))), None);
     assert_eq!(start(take(&mut folder, &kept(22, 500, 0, 1.0))), Some(9_000));
 }
 
 #[test]
-fn a_batch_without_a_stamp_is_refused() {
+fn a_batch_without_a_stamp_is_rejected() {
     let mut folder = Folder::by_stamps(FLUSH, 10);
     let [topic, id, _, body] = kept(1, 1, 0, 1.0).frames;
     assert!(folder.take(&[&topic, &id, &body], 0).is_none() && !folder.is_open());

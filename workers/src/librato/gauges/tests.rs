@@ -1,4 +1,4 @@
-//! Tables of windows and the gauges they become.
+//! Tables of windows and the gauges that they become.
 
 use super::{Encoded, Encoder, MAX_GAUGES};
 use proptest::prelude::*;
@@ -118,13 +118,13 @@ fn names_and_sources_are_made_legal() {
     );
 }
 
-/// What a name that is changed by cleaning becomes.
+/// The result of changing a name.
 fn marked(clean: &str, name: &str) -> String {
     crate::naming::marked(clean, crate::hash::fnv1a(name.as_bytes()), 255)
 }
 
 #[test]
-fn what_becomes_the_same_is_kept_apart() {
+fn series_whose_names_become_equal_are_distinguished() {
     for lines in [
         ["c|n|1|1|a/b", "c|n|2|1|a-b"],
         ["c|N|1|1|Web", "c|n|2|1|web"],
@@ -141,14 +141,17 @@ fn what_becomes_the_same_is_kept_apart() {
 }
 
 #[test]
-fn the_one_that_came_first_keeps_a_name_and_both_are_told_once() {
+fn the_first_series_keeps_a_name_and_the_conflict_is_reported_once() {
     let mut encoder = Encoder::default();
     let both = encoder.encode(window(["c|Logins|1|1|a", "c|logins|2|1|a"]));
     let [first, second] = &names(&both)[..] else { panic!("{both:?}") };
     assert!(first == "logins" && second.starts_with("Logins_"), "{both:?}");
-    let told = format!("{:?}", both.alike);
-    assert!(told.contains(&format!(r#"["logins of a", "Logins of a", "{second}"]"#)), "{told}");
-    // Also when the one that has the name is silent.
+    let reported = format!("{:?}", both.alike);
+    assert!(
+        reported.contains(&format!(r#"["logins of a", "Logins of a", "{second}"]"#)),
+        "{reported}"
+    );
+    // Also while the series that has the name has no readings.
     let alone = encoder.encode(window(["c|Logins|2|1|a"]));
     assert_eq!(
         (names(&alone), format!("{:?}", alone.alike)),
@@ -157,7 +160,7 @@ fn the_one_that_came_first_keeps_a_name_and_both_are_told_once() {
 }
 
 #[test]
-fn who_comes_later_takes_no_name() {
+fn a_later_series_never_takes_a_name() {
     for (early, late) in [("c|Logins|1|1|a", "c|logins|2|1|a"), ("t|db|1|1|a", "c|db|1|1|a")] {
         let mut encoder = Encoder::default();
         let first = names(&encoder.encode(window([early])));
@@ -170,7 +173,7 @@ fn who_comes_later_takes_no_name() {
 }
 
 #[test]
-fn a_tag_is_not_taken_for_a_part_of_a_name() {
+fn a_tag_is_distinguished_from_a_part_of_a_name() {
     let mut window = window(["c|a.b.c|1|1|s"]);
     let mut batch = zibrato::wire::BatchWriter::new("s", 0, 1000);
     batch.counter("a", &[("b", "c")], 2.0);
@@ -179,8 +182,8 @@ fn a_tag_is_not_taken_for_a_part_of_a_name() {
     let encoded = Encoder::default().encode(window);
     let got = gauges(&encoded);
     assert_eq!(got.len(), 2);
-    let told = format!("{:?}", encoded.alike);
-    assert!(told.contains(r#"["a.b.c of s", "a{b=c} of s", "a.b.c_"#), "{told}");
+    let reported = format!("{:?}", encoded.alike);
+    assert!(reported.contains(r#"["a.b.c of s", "a{b=c} of s", "a.b.c_"#), "{reported}");
 }
 
 fn names(encoded: &Encoded) -> Vec<String> {
@@ -192,23 +195,24 @@ fn two_kinds_of_one_name_never_share_a_gauge() {
     let mut encoder = Encoder::default();
     let both = encoder.encode(window(["c|db|1|1|a", "t|db|0.5|1|a"]));
     assert_eq!((names(&both), both.renamed), (vec!["db".into(), "db.timer".into()], 1));
-    // Also when the one that has the name is silent.
+    // Also while the series that has the name has no readings.
     let timed = encoder.encode(window(["t|db|0.5|1|a"]));
     assert_eq!((names(&timed), timed.renamed), (vec!["db.timer".into()], 1));
     let elsewhere = encoder.encode(window(["t|db|0.5|1|b"]));
     assert_eq!((names(&elsewhere), elsewhere.renamed), (vec!["db".into()], 0));
 }
 
-/// A name that is cut to so many bytes.
+/// A name that is truncated to this number of bytes.
 fn cut(name: &str, most: usize) -> String {
     crate::naming::marked(name, crate::hash::fnv1a(name.as_bytes()), most)
 }
 
 #[test]
-fn long_names_with_one_beginning_are_kept_apart_in_every_window() {
+fn long_names_with_a_common_prefix_are_distinguished_in_every_window() {
     let mut seen = BTreeMap::new();
     for (outcome, sum) in [("ok", 1), ("err", 2), ("ok", 1), ("err", 2)] {
-        // With the prefix they are alike in their first 255 bytes, without it they are not cut.
+        // With the prefix they are equal in their first 255 bytes; without it they are not
+        // truncated.
         for prefix in ["", "prefix.of.the.company"] {
             let name = format!("{}{outcome}", "n".repeat(252));
             let lines = [format!("c|{name}|{sum}|1|a")];
@@ -220,7 +224,7 @@ fn long_names_with_one_beginning_are_kept_apart_in_every_window() {
 }
 
 #[test]
-fn a_long_name_makes_room_for_its_kind() {
+fn a_long_name_is_truncated_for_its_kind() {
     let name = "n".repeat(255);
     let lines = [format!("c|{name}|1|1|a"), format!("g|{name}|1|1|a")];
     let encoded = Encoder::default().encode(window(&lines));
@@ -230,10 +234,10 @@ fn a_long_name_makes_room_for_its_kind() {
 }
 
 #[test]
-fn a_name_after_a_kind_that_is_taken_is_no_way_out() {
+fn a_name_with_its_kind_that_is_already_used_gets_a_hash() {
     let encoded =
         Encoder::default().encode(window(["c|db|1|1|a", "c|db.timer|1|1|a", "t|db|0.5|1|a"]));
-    // In the order of names the timer takes `db.timer` before the counter of that name comes.
+    // In the order of names, the timer gets `db.timer` before the counter with that name.
     assert_eq!(names(&encoded), ["db", "db.timer", "db.timer.counter"]);
     assert_eq!(encoded.dropped, 0);
     let lines = ["c|DB.timer|1|1|a", "c|db|1|1|a", "t|db|0.5|1|a"];
@@ -244,18 +248,18 @@ fn a_name_after_a_kind_that_is_taken_is_no_way_out() {
 }
 
 #[test]
-fn numbers_that_would_spoil_the_request_are_left_out_alone() {
+fn only_numbers_that_are_too_large_are_omitted() {
     let lines = ["g|big|1.1e126|1|a", "c|neg|-1e200|1|a", "c|edge|1e126|1|a", "t|t|1e70|1|a"];
     let encoded = Encoder::default().encode(window(lines));
     assert_eq!(names(&encoded), ["edge", "t"]);
     assert_eq!((encoded.dropped, encoded.first_dropped.as_deref()), (2, Some("big")));
-    // The squares of two readings are too large where the readings are not.
+    // The squares of two readings are too large, although the readings are not.
     let squares = Encoder::default().encode(window(["t|t|1e70|1|a", "t|t|1e70|1|a"]));
     assert_eq!((squares.payloads.len(), squares.dropped), (0, 1));
 }
 
 #[test]
-fn a_prefix_stands_before_every_name() {
+fn every_name_has_the_prefix() {
     for prefix in ["staging", "staging."] {
         let encoded = Encoder::new(prefix).encode(window(["c|logins|1|1|a"]));
         assert_eq!(names(&encoded), ["staging.logins"]);

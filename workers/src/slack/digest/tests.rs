@@ -28,7 +28,7 @@ fn sections(digest: &Digest) -> Vec<&str> {
 }
 
 #[test]
-fn an_empty_window_is_no_message() {
+fn an_empty_window_gives_no_message() {
     assert_eq!(digester().digest(window(0, &[] as &[&str])), None);
 }
 
@@ -59,7 +59,7 @@ fn a_message_is_header_window_and_a_section_for_each_series() {
 }
 
 #[test]
-fn each_kind_shows_what_matters_of_it() {
+fn each_kind_shows_its_statistics() {
     for (lines, text) in [
         (vec!["c|logins|90|1|a", "c|logins|30|1|a"], "*logins* _a_ `▄` 120 (2/s)"),
         (vec!["g|depth|4|1|a", "g|depth|2|2|a"], "*depth* _a_ `▄` 2 (min 2, max 4, n 2)"),
@@ -72,7 +72,7 @@ fn each_kind_shows_what_matters_of_it() {
 }
 
 #[test]
-fn what_changed_most_stands_first() {
+fn the_series_that_changed_most_is_first() {
     let mut digester = digester();
     digester.digest(window(0, ["c|calm|10|1|a", "c|fell|10|1|a", "c|rose|10|1|a"]));
     let digest = digester
@@ -97,10 +97,10 @@ fn at_most_45_series_are_shown_and_the_rest_is_counted() {
 }
 
 #[test]
-fn names_are_escaped_and_mention_nobody() {
+fn names_are_escaped_and_cannot_mention_users() {
     let digest = digester().digest(window(0, ["c|<!channel> & x|1|1|<@U1>"])).unwrap();
     assert_eq!(sections(&digest), ["*&lt;!channel&gt; &amp; x* _&lt;@U1&gt;_ `▄` 1 (0.01667/s)"]);
-    // No code span begins in it, and another name does not look like it.
+    // The name starts no code span, and another name does not look like it.
     let digest = digester().digest(window(0, ["c|`x`|1|1|a"])).unwrap();
     assert_eq!(sections(&digest), ["*'x'_ee97c219092654bf* _a_ `▄` 1 (0.01667/s)"]);
     let titled = Digester::new("a&b".to_owned()).digest(window(0, ["c|n|1|1|a"])).unwrap();

@@ -1,4 +1,4 @@
-//! What people and machines get to see of each kind.
+//! The output for people and for programs, for each kind.
 
 use super::{Format, Printer, Seconds};
 use proptest::prelude::*;
@@ -44,7 +44,7 @@ fn people_get_columns() {
 }
 
 #[test]
-fn machines_get_an_object_a_line() {
+fn programs_get_one_object_per_line() {
     insta::assert_snapshot!(print(Format::Json, "", one_of_each()), @r#"
     {"kind":"counter","level":"info","name":"logins","received_ms":1700000000250,"source":"web-1","tags":{"dc":"fra"},"value":3}
     {"at_ms":7,"count":1,"kind":"gauge","level":"info","max":2.5,"min":2.5,"name":"depth","received_ms":1700000000250,"source":"web-1","sum":2.5,"tags":{},"value":2.5}
@@ -57,14 +57,14 @@ fn machines_get_an_object_a_line() {
 }
 
 #[test]
-fn only_names_that_begin_as_asked_are_printed() {
+fn only_names_with_the_prefix_are_printed() {
     let text = print(Format::Human, "db.", one_of_each());
     assert_eq!(text.lines().count(), 2);
     assert!(text.lines().all(|line| line.contains(" db.")), "{text}");
 }
 
 #[test]
-fn durations_have_the_unit_that_suits_them() {
+fn durations_have_a_suitable_unit() {
     for (seconds, text) in [
         (0.0, "0s"),
         (5e-10, "0.5ns"),
@@ -84,7 +84,7 @@ fn durations_have_the_unit_that_suits_them() {
 
 proptest! {
     #[test]
-    fn no_frames_whatever_do_harm(
+    fn arbitrary_frames_cause_no_panic(
         frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..6),
         cut in any::<prop::sample::Index>(),
     ) {
