@@ -23,8 +23,8 @@ pub const ATTACKS: [(&str, Attack); 12] = [
     ("garbage", garbage),
     ("flood", flood),
     ("requests", requests),
-    ("deaf-reader", deaf_reader),
-    ("deaf-subscriber", deaf_subscriber),
+    ("stalled-reader", stalled_reader),
+    ("stalled-subscriber", stalled_subscriber),
     ("http", http),
 ];
 
@@ -194,12 +194,12 @@ fn request(peer: &mut Peer, frames: &[Vec<u8>; 2]) -> Result<(), Failure> {
 }
 
 /// Readers that ask for everything, again and again, and read nothing of it.
-fn deaf_reader(target: &Target, random: &mut Random) -> Result<(), Failure> {
+fn stalled_reader(target: &Target, random: &mut Random) -> Result<(), Failure> {
     let mut all = Vec::new();
     for at in 0..100 {
         let mut peer = patient(target.port + 2, "DEALER")?;
         let session = random.next().to_string();
-        let reader = Reader { name: format!("deaf-{at}"), session };
+        let reader = Reader { name: format!("stalled-{at}"), session };
         let levels = vec!["*".to_owned()];
         let fetch = Fetch {
             reader,
@@ -224,7 +224,7 @@ fn deaf_reader(target: &Target, random: &mut Random) -> Result<(), Failure> {
 }
 
 /// Subscribers that want everything and read nothing, and topics without end.
-fn deaf_subscriber(target: &Target, random: &mut Random) -> Result<(), Failure> {
+fn stalled_subscriber(target: &Target, random: &mut Random) -> Result<(), Failure> {
     let mut all = Vec::new();
     for _ in 0..20 {
         let mut peer = patient(target.port + 1, "SUB")?;
