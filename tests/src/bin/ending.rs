@@ -56,6 +56,7 @@ fn main() {
         "fork_exit" => return fork_and(guard, counts, Child::Exit),
         "fork_idle" => return fork_and(guard, 0, Child::Return),
         "fork_twice" => return fork_and(guard, counts, Child::Forks),
+        "fork_timed" => return fork_after_timing(guard, counts),
         "fork_busy" => println!("{}", fork_while_others_measure(counts)),
         "fork_anew" => return install_anew_in_child(guard, port.parse().unwrap(), counts),
         "fork_shut_down" => {
@@ -162,6 +163,19 @@ fn fork_and(guard: Guard, counts: u64, what: Child) {
     }
     let stats = guard.shutdown();
     assert!(stats.balances() && stats.pending == 0 && stats.total_lost() == 0, "{stats:?}");
+}
+
+/// The child has the parent's readings of a timer, which the parent has already sent.
+fn fork_after_timing(guard: Guard, counts: u64) {
+    let timed = |times: u64| (0..times).for_each(|_| time!("info", "timed", ()));
+    timed(counts);
+    assert_eq!(guard.handle().flush(Duration::from_secs(30)).pending, 0);
+    if fork() != 0 {
+        return wait_for_children(1);
+    }
+    timed(1);
+    let stats = guard.shutdown();
+    assert_eq!((stats.recorded, stats.delivered), (1, 1), "{stats:?}");
 }
 
 /// The child drops what it inherited and installs its own instrument.

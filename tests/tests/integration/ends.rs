@@ -198,6 +198,14 @@ fn a_child_of_a_child_is_another_one_again() {
 }
 
 #[test]
+fn a_child_does_not_send_again_what_its_parent_timed() {
+    let ended = end_by("fork_timed");
+    assert_eq!(ended.status.code(), Some(0));
+    let counts = COUNTS as f64;
+    assert_eq!(ended.totals(), [("before", counts), ("timed", counts + 1.0)]);
+}
+
+#[test]
 fn a_child_that_measures_nothing_sends_nothing_and_leaves_its_parent_alone() {
     let ended = end_by("fork_idle");
     assert_eq!(ended.status.code(), Some(0));

@@ -77,6 +77,18 @@ impl TimerTotals {
         Some(summary)
     }
 
+    /// Takes all readings and drops them. Does not rely on what the cells say was taken: in a forked
+    /// child that was taken into the totals of the parent, and not into these.
+    pub(crate) fn skip<'a>(&mut self, cells: impl Iterator<Item = &'a TimerCell> + Clone) {
+        let (count, ticks) = self.take_difference(cells.clone());
+        self.buckets.take_seen();
+        self.count += count;
+        self.ticks = ticks;
+        if let Some(sums) = sums(cells) {
+            self.sums = sums;
+        }
+    }
+
     /// The variance in ticks of what was read since this was last known. `None` if it is not: then
     /// the next look knows that of more readings.
     fn variance<'a>(
@@ -84,9 +96,7 @@ impl TimerTotals {
         cells: impl Iterator<Item = &'a TimerCell>,
         about: f64,
     ) -> Option<f64> {
-        let sums = cells
-            .map(TimerCell::sums)
-            .try_fold(Sums::new(), |all, more| more.map(|m| all.with(m)))?;
+        let sums = sums(cells)?;
         let variance = sums.since(self.sums).variance(about)?;
         self.sums = sums;
         Some(variance)
@@ -112,6 +122,11 @@ impl TimerTotals {
     pub(crate) fn buckets(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
         self.buckets.taken()
     }
+}
+
+/// The sums of all cells; `None` if a reading is being made in one of them all the time.
+fn sums<'a>(cells: impl Iterator<Item = &'a TimerCell>) -> Option<Sums> {
+    cells.map(TimerCell::sums).try_fold(Sums::new(), |all, more| more.map(|more| all.with(more)))
 }
 
 /// Roughly the mean of so many readings, in ticks; 0 if their sum cannot have wrapped around.
@@ -179,6 +194,35 @@ mod tests {
         assert_eq!(totals.count_since(cells.iter()), 0);
         assert_eq!(take(&mut totals, &cells, 3), None);
         assert_eq!(totals.buckets().map(|(_, count)| count).sum::<u32>(), 1001);
+    }
+
+    #[test]
+    fn a_forked_child_skips_what_its_parent_read_and_took() {
+        for taken in [0, 1, 7, 100] {
+            for more in [0, 1, 7, 100] {
+                let cells = [TimerCell::default(), TimerCell::default()];
+                let (mut parent, mut child) = (TimerTotals::new(), TimerTotals::new());
+                let read = |times, epoch| {
+                    (0..times).for_each(|n| cells[n % 2].record(n as i64 * 1000, TICK, epoch));
+                };
+                read(taken, 1);
+                take(&mut parent, &cells, 1);
+                read(more, 2);
+                // The child has the cells, but not the totals.
+                child.skip(cells.iter());
+                assert_eq!(child.count_since(cells.iter()), 0, "{taken} taken, {more} more");
+                cells[0].record(5_000, TICK, 3);
+                let own = take(&mut child, &cells, 3).unwrap();
+                assert_eq!(
+                    (own.count(), own.sketch().count()),
+                    (1, 1),
+                    "{taken} taken, {more} more"
+                );
+                assert_eq!((own.min(), own.max()), (5e3 * TICK, 5e3 * TICK));
+                assert!((own.sum() - 5e3 * TICK).abs() < 1e-15, "{}", own.sum());
+                assert_eq!(own.stddev(), 0.0);
+            }
+        }
     }
 
     #[test]
