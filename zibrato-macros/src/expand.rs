@@ -30,19 +30,17 @@ pub(crate) fn unmeasured_future(function: &Function, krate: Option<&Path>) -> To
         return TokenStream::new();
     };
     let scope = |word| private_at(krate, &["scope", word], here(), here());
-    let (returned, made) = (scope("Returned"), scope("to_be_made"));
+    let (never, made) = (scope("never"), scope("to_be_made"));
     // Where it is one, the caret belongs under the type.
     let check = Ident::new("__zibrato_check", hidden(ends(output).0));
     if is_certain {
         return quote_spanned!(here()=>
-            #made(#returned::<::core::future::Ready<()>>::new()).#check();
+            #made(::core::marker::PhantomData::<fn() -> ::core::future::Ready<()>>).#check();
         );
     }
     quote_spanned!(here()=>
-        let __zibrato_returned = #returned::new();
-        if let ::core::option::Option::Some(__zibrato_never) =
-            #returned::never(__zibrato_returned)
-        {
+        let __zibrato_returned = ::core::marker::PhantomData::<fn() -> _>;
+        if let ::core::option::Option::Some(__zibrato_never) = #never(__zibrato_returned) {
             return __zibrato_never;
         }
         #made(__zibrato_returned).#check();
@@ -133,17 +131,18 @@ pub(crate) fn site(place: &Place<'_>) -> TokenStream {
     let constant = texts.into_iter().find(|text| !text.is_literal && !text.is_run_time);
     let (from, to) = constant.map_or_else(|| (here(), here()), |text| ends(&text.expr));
 
-    let (kind, every) = match place.kind {
-        Kind::Counter => ("counter", None),
-        Kind::Each => ("each", None),
-        Kind::Gauge => ("gauge", None),
-        Kind::InFlight => ("in_flight", None),
-        Kind::Sampled(every) => ("sampled", Some(every)),
-        Kind::Timer => ("timer", None),
+    let (shape, every) = match place.kind {
+        Kind::Counter => ("Counter", None),
+        Kind::Each => ("Each", None),
+        Kind::Gauge => ("Gauge", None),
+        Kind::InFlight => ("InFlight", None),
+        Kind::Sampled(every) if every > 1 => ("Sampled", Some(every)),
+        Kind::Sampled(_) | Kind::Timer => ("Timer", None),
     };
-    let every = every.map(|every| quote_spanned!(here()=> , #every));
+    let every = every.map(|every| quote_spanned!(here()=> (#every)));
+    let shape = private_at(place.krate, &["Shape", shape], here(), here());
     let site = private(place.krate, "Site", None::<&syn::Type>);
-    let new = private_at(place.krate, &["Site", kind], from, to);
+    let new = private_at(place.krate, &["Site", "new"], from, to);
     let place_type = private(place.krate, "Metadata", None::<&syn::Type>);
     let level = place.level.map_or_else(|| quote!("info"), |text| text.expr.to_token_stream());
     let name = match place.name {
@@ -165,7 +164,7 @@ pub(crate) fn site(place: &Place<'_>) -> TokenStream {
         source: #source,
         tags: #tags,
     });
-    let new = quote_spanned!(hidden(to)=> #new(#place_value #every));
+    let new = quote_spanned!(hidden(to)=> #new(#shape #every, #place_value));
     let site = match family::family(place, &new) {
         Some(family) => family,
         None => quote_spanned!(here()=> {
@@ -209,8 +208,8 @@ fn name(place: &Place<'_>) -> TokenStream {
         longer.set_span(literal.span());
         return quote_spanned!(here()=> ::core::option::Option::Some(#longer));
     }
-    let scope = |word| private_at(place.krate, &["scope", word], here(), here());
-    let (length, join, text) = (scope("joined_length"), scope("join"), scope("text"));
+    let private = |word| private_at(place.krate, &[word], here(), here());
+    let (length, join, text) = (private("joined_length"), private("join"), private("text"));
     quote_spanned!(here()=> ::core::option::Option::Some({
         const __ZIBRATO_NAME: &::core::primitive::str = #expr;
         static __ZIBRATO_JOINED: [::core::primitive::u8; #length(__ZIBRATO_NAME, #ending)] =

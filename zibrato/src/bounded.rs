@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Maximum time to read a pipe or terminal to its end.
-const PATIENCE: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time between two attempts to read more.
 const ASK_EVERY: Duration = Duration::from_millis(5);
@@ -20,14 +20,14 @@ const ASK_EVERY: Duration = Duration::from_millis(5);
 /// # Errors
 /// If the file cannot be read, has more bytes, does not end in time, or is an empty pipe.
 pub(crate) fn read_bounded(path: &Path, most: u64) -> io::Result<(Vec<u8>, Metadata)> {
-    read_within(path, most, PATIENCE)
+    read_within(path, most, READ_TIMEOUT)
 }
 
-fn read_within(path: &Path, most: u64, patience: Duration) -> io::Result<(Vec<u8>, Metadata)> {
+fn read_within(path: &Path, most: u64, timeout: Duration) -> io::Result<(Vec<u8>, Metadata)> {
     // Without `O_NONBLOCK`, opening a pipe blocks until another program writes to it.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let metadata = file.metadata()?;
-    let (until, mut bytes) = (Instant::now() + patience, Vec::new());
+    let (until, mut bytes) = (Instant::now() + timeout, Vec::new());
     let mut file = file.take(most.saturating_add(1));
     loop {
         // `read_to_end` keeps the bytes that it read before an error.
@@ -36,7 +36,7 @@ fn read_within(path: &Path, most: u64, patience: Duration) -> io::Result<(Vec<u8
             Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
             Err(_) if Instant::now() < until => thread::park_timeout(ASK_EVERY),
             Err(_) => {
-                let why = format!("did not end within {} s", patience.as_secs_f64());
+                let why = format!("did not end within {} s", timeout.as_secs_f64());
                 return Err(io::Error::new(ErrorKind::TimedOut, why));
             }
         }

@@ -133,7 +133,7 @@ pub use macros::{TagValue, count, count_me, gauge, time, time_me};
 /// For tests: what was recorded, without a broker.
 #[cfg(feature = "sdk")]
 pub mod testing {
-    pub use crate::sdk::{Attached, Capture, Captured, capture};
+    pub use crate::sdk::{Capture, capture};
 }
 
 /// What generated code calls. Nothing here is stable.
@@ -141,9 +141,11 @@ pub mod testing {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::sdk::{
-        Choice, Family, InFlight, Metadata, OVERFLOW_NAME, Site, TagValue, count, gauge, in_flight,
-        is_measured, name, named, nowhere, scope, tag, time, timed,
+        Choice, Family, InFlight, Metadata, OVERFLOW_NAME, Shape, Site, TagValue, count, gauge,
+        in_flight, is_measured, join, joined_length, name, named, nowhere, scope, tag, text, time,
+        timed,
     };
+    pub use std::boxed::Box;
     #[cfg(feature = "macros")]
     pub use zibrato_macros::linted;
 }

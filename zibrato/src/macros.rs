@@ -130,7 +130,7 @@
 ///     ::zibrato::__private::count(
 ///         {
 ///             static __ZIBRATO_SITE: ::zibrato::__private::Site =
-///                 ::zibrato::__private::Site::counter(::zibrato::__private::Metadata {
+///                 ::zibrato::__private::Site::new(::zibrato::__private::Shape::Counter, ::zibrato::__private::Metadata {
 ///                     level: "debug",
 ///                     name: ::core::option::Option::Some("shop.items"),
 ///                     module: ::core::module_path!(),
@@ -162,7 +162,7 @@
 /// # pub fn call() { let _ = parse("x", 10); } }
 /// # mod after { use std::num::ParseIntError;
 /// # static SITE: ::zibrato::__private::Site =
-/// #     ::zibrato::__private::Site::counter(::zibrato::__private::Metadata {
+/// #     ::zibrato::__private::Site::new(::zibrato::__private::Shape::Counter, ::zibrato::__private::Metadata {
 /// #         level: "info",
 /// #         name: ::core::option::Option::Some("shop.refused"),
 /// #         module: ::core::module_path!(),
@@ -193,7 +193,7 @@
 /// To distinguish outcomes, the scope has a site for each:
 ///
 /// ```
-/// # use ::zibrato::__private::{Metadata, Site};
+/// # use ::zibrato::__private::{Metadata, Shape, Site};
 /// # const fn place(outcome: &'static [(&'static str, &'static str)]) -> Metadata {
 /// #     Metadata {
 /// #         level: "info",
@@ -204,9 +204,9 @@
 /// #         tags: outcome,
 /// #     }
 /// # }
-/// # static OK: Site = Site::counter(place(&[("outcome", "ok")]));
-/// # static ERR: Site = Site::counter(place(&[("outcome", "err")]));
-/// # static PANIC: Site = Site::counter(place(&[("outcome", "panic")]));
+/// # static OK: Site = Site::new(Shape::Counter, place(&[("outcome", "ok")]));
+/// # static ERR: Site = Site::new(Shape::Counter, place(&[("outcome", "err")]));
+/// # static PANIC: Site = Site::new(Shape::Counter, place(&[("outcome", "panic")]));
 /// # let _outcomes =
 /// ::zibrato::__private::scope::Outcomes {
 ///     ok: Some(&OK), // blocks with a static in each, as above
@@ -315,7 +315,7 @@ pub use zibrato_macros::count_me;
 /// fn order(items: &[&str]) -> usize {
 ///     let __zibrato_time = ::zibrato::__private::time({
 ///         static __ZIBRATO_SITE: ::zibrato::__private::Site =
-///             ::zibrato::__private::Site::timer(::zibrato::__private::Metadata {
+///             ::zibrato::__private::Site::new(::zibrato::__private::Shape::Timer, ::zibrato::__private::Metadata {
 ///                 level: "info",
 ///                 name: ::core::option::Option::None,
 ///                 module: ::core::module_path!(),

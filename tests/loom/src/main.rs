@@ -17,8 +17,6 @@ mod sync;
 mod timer;
 #[path = "../../../zibrato/src/sdk/cells/timer_buckets.rs"]
 mod timer_buckets;
-#[path = "../../../zibrato/src/sdk/cells/timer_sums.rs"]
-mod timer_sums;
 #[path = "../../../zibrato/src/sdk/cells/timer_totals.rs"]
 mod timer_totals;
 

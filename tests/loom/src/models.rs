@@ -36,7 +36,7 @@ pub(crate) const ALL: &[Model] = &[
 const AMOUNTS: [i64; 2] = [10, 20];
 
 fn counter_beside_reader() {
-    let cell = Arc::new(CounterCell::new());
+    let cell = Arc::new(CounterCell::default());
     let counting = Arc::clone(&cell);
     let sender = thread::spawn(move || {
         let mut before = Counted::default();
@@ -216,7 +216,7 @@ fn blocks() -> Arc<Blocks<Owned>> {
 
 /// What a thread does: it makes a block its own, counts once there, and ends.
 fn count_in_a_block(blocks: &Blocks<Owned>) {
-    let new = || (CounterCell::new(), UnsafeCell::new(0));
+    let new = || (CounterCell::default(), UnsafeCell::new(0));
     let block = blocks.adopt(|_| true).or_else(|| blocks.add(new())).unwrap();
     // SAFETY: that nobody else is here is what the model checks.
     block.cells.1.with_mut(|owned| unsafe { *owned += 1 });

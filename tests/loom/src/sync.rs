@@ -1,4 +1,4 @@
-//! The items of `zibrato/src/sdk/cells/sync.rs`, from the model checker.
+//! The items of `sync` in `zibrato/src/sdk/cells/mod.rs`, from the model checker.
 
 pub(crate) use loom::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,

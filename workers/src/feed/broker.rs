@@ -1,6 +1,5 @@
 //! The address of a broker, and how a worker connects to it.
 
-use std::net::Ipv6Addr;
 use zibrato::curve::Curve;
 use zibrato::wire::Endpoint;
 
@@ -39,21 +38,8 @@ impl Broker {
     /// The ZeroMQ endpoint. `None` if the host is not a name, an address or a folder, or if the
     /// port is 0.
     pub(crate) fn endpoint(&self) -> Option<String> {
-        if let Some(file) = self.endpoint.ipc_endpoint(&self.host) {
-            return Some(file);
-        }
-        let bare = self.bare_host();
-        let (address, _zone) = bare.split_once('%').unwrap_or((bare, ""));
-        let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-        if self.port == 0 {
-            None
-        } else if address.parse::<Ipv6Addr>().is_ok() {
-            Some(format!("tcp://[{bare}]:{}", self.port))
-        } else if !bare.is_empty() && bare.chars().all(is_name) {
-            Some(format!("tcp://{bare}:{}", self.port))
-        } else {
-            None
-        }
+        let address = self.endpoint.address(&self.host, self.port)?;
+        (self.port != 0 || address.starts_with("ipc:")).then_some(address)
     }
 
     /// Connects a new socket to the broker, in the background.

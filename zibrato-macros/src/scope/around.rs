@@ -172,9 +172,16 @@ impl Around<'_> {
             __zibrato_made,
             |#named| #failed
         );
+        let returned = self.private(&["scope", "returned"]);
         let finished = match function.returns {
-            Returns::Pinned => self.ended("pinned", &parts),
-            Returns::Boxed => self.ended("boxed", &parts),
+            Returns::Pinned => {
+                let pin = self.private(&["Box", "pin"]);
+                quote_spanned!(here()=> #pin(#returned(#parts)))
+            }
+            Returns::Boxed => {
+                let new = self.private(&["Box", "new"]);
+                quote_spanned!(here()=> #new(#returned(#parts)))
+            }
             Returns::Perhaps | Returns::Unlikely => {
                 let made = self.private(&["scope", "made"]);
                 // Where it is a future that cannot be measured, the caret belongs under its type.
@@ -183,7 +190,7 @@ impl Around<'_> {
                 quote_spanned!(here()=> #made(&__zibrato_made).#end(#parts))
             }
             Returns::Future | Returns::Value | Returns::Unwrappable => {
-                self.ended("returned", &parts)
+                quote_spanned!(here()=> #returned(#parts))
             }
         };
         quote_spanned!(here()=>
@@ -193,11 +200,6 @@ impl Around<'_> {
             let __zibrato_made = #make(&mut __zibrato_scope, #closure);
             #finished
         )
-    }
-
-    fn ended(&self, word: &str, parts: &TokenStream) -> TokenStream {
-        let end = self.private(&["scope", word]);
-        quote_spanned!(here()=> #end(#parts))
     }
 
     /// The guards, to be dropped from the last to the first.
@@ -239,11 +241,10 @@ impl Around<'_> {
         let never = if *is_whole {
             quote_spanned!(hidden(*from)=> ::core::option::Option::<#tokens>::None)
         } else {
-            let returned = self.private(&["scope", "Returned", "new"]);
-            let never = self.private(&["scope", "Returned", "never"]);
+            let never = self.private(&["scope", "never"]);
             let never = quote_spanned!(here()=> #never(__zibrato_returned));
             typed.outside = quote_spanned!(here()=>
-                let __zibrato_returned = #returned();
+                let __zibrato_returned = ::core::marker::PhantomData::<fn() -> _>;
                 if let ::core::option::Option::Some(__zibrato_never) = #never {
                     return __zibrato_never;
                 }

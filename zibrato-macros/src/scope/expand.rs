@@ -55,13 +55,20 @@ pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStrea
     let mut parts = Parts::of(kind, function, body, args);
     let word = if scope.busy.is_some() { "busy" } else { "wall" };
     let timer = parts.private(&["scope", word]);
-    let sites = if scope.split().is_some() { parts.outcomes() } else { parts.site() };
+    let is_split = scope.split().is_some();
+    let site = if is_split { parts.outcomes() } else { parts.site() };
     let slow = match &scope.slow {
         Some(slow) => parts.slow(slow),
         None => quote_spanned!(here()=> ::core::option::Option::None),
     };
+    let sites = if is_split {
+        site.clone()
+    } else {
+        let every = parts.private(&["scope", "every"]);
+        quote_spanned!(here()=> #every(#site))
+    };
     let recording = quote_spanned!(here()=> #timer(#sites, #slow));
-    if scope.split().is_some() || scope.busy.is_some() {
+    if is_split || scope.busy.is_some() {
         return parts.around(None, &recording);
     }
     let guard = if scope.slow.is_some() {
@@ -69,7 +76,7 @@ pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStrea
         quote_spanned!(here()=> #call(#recording))
     } else {
         let time = parts.private(&["time"]);
-        quote_spanned!(here()=> #time(#sites))
+        quote_spanned!(here()=> #time(#site))
     };
     let guard = First::Guard(Ident::new("__zibrato_time", here()), guard);
     if scope.polls.is_some() || body.is_made() || function.returns.is_measured() {
@@ -181,8 +188,8 @@ impl<'a> Parts<'a> {
             return recording.clone();
         }
         let place = Place { kind: Kind::Counter, ending: ".polls", ..self.place() };
-        let (polled, site) = (self.private(&["scope", "polled"]), site(&place));
-        quote_spanned!(here()=> #polled(#site, #recording))
+        let site = site(&place);
+        quote_spanned!(here()=> (#site, #recording))
     }
 
     /// The sites of the outcomes that there can be.

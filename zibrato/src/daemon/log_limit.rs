@@ -77,13 +77,13 @@ mod tests {
     #[test]
     fn what_lasts_is_told_once_a_minute_and_what_flickers_every_five_seconds() {
         let (mut limit, begun) = (LogLimit::<60>::default(), Instant::now());
-        let mut told = Vec::new();
+        let mut logged = Vec::new();
         for second in 0..130 {
             if limit.admit(begun + Duration::from_secs(second)).is_some() {
-                told.push(second);
+                logged.push(second);
             }
         }
-        assert_eq!(told, [0, 60, 120]);
+        assert_eq!(logged, [0, 60, 120]);
         assert_eq!([limit.is_over(), limit.is_over()], [true, false]);
         let mut lines = 0;
         for tenth in 0..600 {

@@ -21,7 +21,7 @@ const MAX_WAITING_BYTES: usize = 256 << 10;
 const PIPE_BYTES: usize = 4096;
 
 /// Interval of attempts to report missing lines while nothing is logged.
-const TELL_AFTER: Duration = Duration::from_secs(1);
+const REPORT_AFTER: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// Lines of this thread, captured instead of queued.
@@ -99,7 +99,7 @@ struct Queue {
     writing: bool,
     /// Number of dropped lines, and how many of them have been reported.
     dropped: u64,
-    told: u64,
+    reported: u64,
 }
 
 impl Lines {
@@ -150,9 +150,9 @@ impl Lines {
         };
         loop {
             let rest = write(self.take());
-            let untold = self.untold(count(&rest));
-            if rest.is_empty() && untold > 0 && write(missing(untold)).is_empty() {
-                self.queue().told += untold;
+            let unreported = self.unreported(count(&rest));
+            if rest.is_empty() && unreported > 0 && write(missing(unreported)).is_empty() {
+                self.queue().reported += unreported;
             }
             self.queue().writing = false;
             self.changed.notify_all();
@@ -160,15 +160,15 @@ impl Lines {
     }
 
     /// Waits for lines and removes them from the queue. Returns none if there are unreported
-    /// missing lines, and no others arrived for [`TELL_AFTER`].
+    /// missing lines, and no others arrived for [`REPORT_AFTER`].
     fn take(&self) -> Vec<u8> {
         let mut queue = self.queue();
         while queue.waiting.is_empty() {
-            if queue.dropped == queue.told {
+            if queue.dropped == queue.reported {
                 queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let woken = self.changed.wait_timeout(queue, TELL_AFTER);
+            let woken = self.changed.wait_timeout(queue, REPORT_AFTER);
             let (found, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
             queue = found;
             if timeout.timed_out() {
@@ -180,10 +180,10 @@ impl Lines {
     }
 
     /// Counts lines that could not be written. Returns the number of unreported missing lines.
-    fn untold(&self, dropped: u64) -> u64 {
+    fn unreported(&self, dropped: u64) -> u64 {
         let mut queue = self.queue();
         queue.dropped += dropped;
-        queue.dropped - queue.told
+        queue.dropped - queue.reported
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -257,7 +257,7 @@ mod tests {
     /// Number of dropped lines, and how many of them were reported.
     fn counts(lines: &Lines) -> (u64, u64) {
         let queue = lines.queue();
-        (queue.dropped, queue.told)
+        (queue.dropped, queue.reported)
     }
 
     fn put(lines: &Arc<Lines>, text: &str) {
@@ -315,7 +315,7 @@ mod tests {
             let woken = lines.changed.wait_timeout(lines.queue(), Duration::from_secs(10));
             let (queue, timeout) = woken.unwrap();
             assert!(!timeout.timed_out());
-            assert_eq!((queue.dropped, queue.told), (2, 0));
+            assert_eq!((queue.dropped, queue.reported), (2, 0));
         }
     }
 

@@ -119,7 +119,7 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
     use std::time::Duration;
 
-    fn told(socket: &UnixDatagram) -> String {
+    fn received(socket: &UnixDatagram) -> String {
         let mut bytes = [0; 1000];
         let read = socket.recv(&mut bytes).unwrap();
         String::from_utf8(bytes[..read].to_vec()).unwrap()
@@ -144,9 +144,9 @@ mod tests {
         systemd.ready("port\n5550");
         systemd.alive();
         systemd.stopping();
-        assert_eq!(told(&listener), "READY=1\nSTATUS=port 5550");
-        assert_eq!(told(&listener), "WATCHDOG=1");
-        assert_eq!(told(&listener), "STOPPING=1");
+        assert_eq!(received(&listener), "READY=1\nSTATUS=port 5550");
+        assert_eq!(received(&listener), "WATCHDOG=1");
+        assert_eq!(received(&listener), "STOPPING=1");
     }
 
     #[cfg(target_os = "linux")]
@@ -159,7 +159,7 @@ mod tests {
         listener.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let variable = |known: &str| (known == "NOTIFY_SOCKET").then(|| format!("@{name}").into());
         Systemd::from_variables(variable, 7).ready("fine");
-        assert_eq!(told(&listener), "READY=1\nSTATUS=fine");
+        assert_eq!(received(&listener), "READY=1\nSTATUS=fine");
     }
 
     #[test]

@@ -22,20 +22,19 @@ mod process;
 
 pub use cells::amount::Amount;
 pub use collection::ledger::Stats;
-pub use handles::guard::{CountMe, InFlight, TimeMe, in_flight, time, timed};
-pub use handles::handle::{CounterHandle, GaugeHandle, TimerGuard, TimerHandle};
-pub use handles::outcome::Outcome;
-pub use handles::scope;
-pub use points::capture::{Attached, Capture, Captured, capture};
-pub use points::family::{Family, tag};
-pub use points::loss::Loss;
-pub use points::registry::OVERFLOW_NAME;
+pub use handles::{
+    CountMe, CounterHandle, GaugeHandle, InFlight, Outcome, TimeMe, TimerGuard, TimerHandle,
+    in_flight, scope, time, timed,
+};
+pub use points::capture::{Capture, capture};
+pub use points::names::OVERFLOW_NAME;
+pub use points::series::{Loss, Shape};
 pub use points::site::{Metadata, Site, count, gauge, is_measured};
-pub use points::site_names::{name, named, nowhere};
 pub use points::tags::{Choice, TagValue};
-pub use process::builder::{Builder, InstallError};
+pub use points::variants::{Family, join, joined_length, name, named, nowhere, tag, text};
 pub use process::install::{Guard, installed};
 pub use process::zibrato::Zibrato;
+pub use process::{Builder, InstallError};
 pub use sending::error::BuildError;
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The endpoints of a broker: each has a port over TCP, and a file in one folder over `ipc://`.
 
+use core::net::Ipv6Addr;
+
 /// One of the four endpoints of a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_enums, reason = "fixed by the wire")]
@@ -37,6 +39,32 @@ impl Endpoint {
             Self::Subscribers => "subscribers.sock",
             Self::Replay => "replay.sock",
             Self::Legacy => "legacy.sock",
+        }
+    }
+
+    /// Its address at a host: a name, an address, or a folder as [`ipc_endpoint`](Self::ipc_endpoint)
+    /// takes it, for which the port does not matter. `None` for anything else.
+    ///
+    /// ```
+    /// use zibrato::wire::Endpoint;
+    /// let address = Endpoint::Publishers.address("::1", 5550);
+    /// assert_eq!(address.as_deref(), Some("tcp://[::1]:5550"));
+    /// assert_eq!(Endpoint::Publishers.address("tcp://127.0.0.1", 5550), None);
+    /// ```
+    #[must_use]
+    pub fn address(self, host: &str, port: u16) -> Option<String> {
+        if let Some(file) = self.ipc_endpoint(host) {
+            return Some(file);
+        }
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let (address, _zone) = bare.split_once('%').unwrap_or((bare, ""));
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        if address.parse::<Ipv6Addr>().is_ok() {
+            Some(format!("tcp://[{bare}]:{port}"))
+        } else if !bare.is_empty() && bare.chars().all(is_name) {
+            Some(format!("tcp://{bare}:{port}"))
+        } else {
+            None
         }
     }
 

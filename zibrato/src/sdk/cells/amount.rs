@@ -9,7 +9,7 @@
     label = "neither an integer up to 64 bits nor a float",
     note = "for a duration, use a timer: `time!`, `TimeMe` or `TimerHandle::record`"
 )]
-pub trait Amount: Copy + sealed::Sealed {
+pub trait Amount: Copy {
     /// The number, whole if the type is.
     #[doc(hidden)]
     fn number(self) -> Number;
@@ -18,7 +18,7 @@ pub trait Amount: Copy + sealed::Sealed {
 /// A number as a cell takes it. Whole ones are added exactly.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-#[expect(unnameable_types, reason = "nobody outside is to make one")]
+#[expect(unnameable_types, reason = "nobody outside is to make one, and so to implement `Amount`")]
 pub enum Number {
     Float(f64),
     Whole(i64),
@@ -33,14 +33,8 @@ impl Number {
     }
 }
 
-mod sealed {
-    #[expect(unnameable_types, reason = "which is what seals it")]
-    pub trait Sealed {}
-}
-
 macro_rules! amounts {
     ($($type:ty => $number:expr;)*) => {$(
-        impl sealed::Sealed for $type {}
         impl Amount for $type {
             #[inline]
             fn number(self) -> Number {

@@ -5,7 +5,7 @@ use super::sync::{AtomicU64, Ordering, attempts, fence};
 /// How often the sender reads a sum anew that wraps around meanwhile.
 const TRIES: usize = 64;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct CounterCell {
     /// Counts of one, which nearly all are: one word for the sum and for how many there were.
     ones: AtomicU64,
@@ -37,11 +37,6 @@ impl Counted {
 }
 
 impl CounterCell {
-    pub(crate) fn new() -> Self {
-        let zero = || AtomicU64::new(0);
-        Self { ones: zero(), sum: zero(), others: zero(), around: zero() }
-    }
-
     /// Called by one thread at a time.
     #[inline]
     pub(crate) fn add(&self, amount: i64) {
@@ -120,7 +115,7 @@ mod tests {
 
     #[test]
     fn an_interval_may_count_more_than_fits_into_64_bits() {
-        let cells = [CounterCell::new(), CounterCell::new()];
+        let cells = [CounterCell::default(), CounterCell::default()];
         let (most, mut before) = (1_i64 << 53, Counted::default());
         for (times, amount) in [(5000, most), (5000, -most), (1, 7), (3000, -most), (10, 1)] {
             (0..times).for_each(|n| cells[n % 2].add(amount));
@@ -140,7 +135,7 @@ mod tests {
                 1..9,
             ),
         ) {
-            let cells = [(); 3].map(|()| CounterCell::new());
+            let cells = [(); 3].map(|()| CounterCell::default());
             let mut before = Counted::default();
             for counts in intervals {
                 let mut exact = 0_i128;

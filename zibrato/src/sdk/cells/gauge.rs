@@ -14,7 +14,7 @@ use std::hint;
 /// How often the sender looks whether a thread has finished its reading.
 const SPINS: u32 = 10_000;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct GaugeCell {
     /// 0 while it is free, else one more than the generation of the process that took it.
     lock: AtomicU64,
@@ -27,22 +27,6 @@ pub(crate) struct GaugeCell {
     sum: AtomicU64,
     min: AtomicU64,
     max: AtomicU64,
-}
-
-impl Default for GaugeCell {
-    fn default() -> Self {
-        let zero = || AtomicU64::new(0);
-        Self {
-            lock: zero(),
-            made: zero(),
-            count: zero(),
-            last: zero(),
-            at: zero(),
-            sum: zero(),
-            min: zero(),
-            max: zero(),
-        }
-    }
 }
 
 impl GaugeCell {

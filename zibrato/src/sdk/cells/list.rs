@@ -2,12 +2,13 @@
 //!
 //! Each has its link inside, so that adding one allocates nothing: an allocator may measure.
 
+use super::lock;
 use super::per_process::PerProcess;
 use once_cell::race::OnceRef;
 use std::iter;
 use std::panic::RefUnwindSafe;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 /// The oldest first.
 #[derive(Debug)]
@@ -72,8 +73,7 @@ impl<T: Linked> List<T> {
 
     /// Keeps others from adding anything.
     pub(crate) fn lock(&self) -> MutexGuard<'_, End<T>> {
-        let end = self.end.get(|_| Mutex::new(End::unknown()));
-        end.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(self.end.get(|_| Mutex::new(End::unknown())))
     }
 
     /// Adds it unless it is there, and says where it stands.

@@ -142,7 +142,7 @@ fn new_block(index: usize) -> Option<&'static Block<Cells>> {
         return None;
     }
     BLOCKS.add(Cells {
-        counters: (0..count).map(|_| CounterCell::new()).collect(),
+        counters: (0..count).map(|_| CounterCell::default()).collect(),
         gauges: (0..count).map(|_| Gauge::new()).collect(),
         timers: (0..count).map(|_| Timer::new()).collect(),
     })

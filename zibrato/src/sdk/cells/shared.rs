@@ -4,12 +4,12 @@
 //! everything else goes under a lock that is held for a few instructions.
 
 use super::amount::Number;
-use super::taken::{Taken, TakenValue};
+use super::lock;
 use super::ticks::Moment;
 use crate::measurement::{Gauge, finite_sum};
 use crate::summary::Summary;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A timer keeps its readings one by one up to this many; a summary would be longer.
 const MAX_READINGS: usize = 16;
@@ -84,7 +84,7 @@ impl SharedCell {
                 }
             }
             Number::Float(amount) => {
-                let mut rest = self.rest();
+                let mut rest = lock(&self.rest);
                 rest.fraction = finite_sum(rest.fraction, amount);
             }
         }
@@ -96,14 +96,14 @@ impl SharedCell {
     /// each other's counts along.
     #[cold]
     fn move_whole(&self) {
-        let mut rest = self.rest();
+        let mut rest = lock(&self.rest);
         let whole = self.whole.swap(0, Ordering::Relaxed);
         rest.fraction = finite_sum(rest.fraction, whole as f64);
     }
 
     /// Reads a gauge at `at_ms`, in unix milliseconds.
     pub(crate) fn set(&self, value: f64, at_ms: u64) {
-        let mut rest = self.rest();
+        let mut rest = lock(&self.rest);
         rest.fold(&Gauge::reading(value, at_ms));
         rest.read_at = Moment::now();
         self.made.fetch_add(1, Ordering::Release);
@@ -111,7 +111,7 @@ impl SharedCell {
 
     /// Reads a gauge of which every reading is wanted.
     pub(crate) fn keep(&self, value: f64, at_ms: u64) {
-        let mut rest = self.rest();
+        let mut rest = lock(&self.rest);
         if rest.kept.len() < MAX_KEPT {
             rest.kept.push((at_ms, value));
         } else {
@@ -122,12 +122,12 @@ impl SharedCell {
 
     /// When the gauge was last read.
     pub(crate) fn read_at(&self) -> Moment {
-        self.rest().read_at
+        lock(&self.rest).read_at
     }
 
     /// Records how long something took.
     pub(crate) fn record(&self, seconds: f64) {
-        let mut rest = self.rest();
+        let mut rest = lock(&self.rest);
         if !rest.summary.is_empty() {
             rest.summary.record(seconds);
         } else if rest.readings.len() < MAX_READINGS {
@@ -160,7 +160,7 @@ impl SharedCell {
         if self.made() == taken {
             return None;
         }
-        let mut rest = self.rest();
+        let mut rest = lock(&self.rest);
         // Under the lock, so that it is the number of those that are taken.
         let made = self.made();
         let value = match kind {
@@ -184,25 +184,63 @@ impl SharedCell {
 
     /// Forgets everything, as if nothing had ever been measured.
     pub(crate) fn clear(&self) {
-        let mut rest = self.rest();
+        let mut rest = lock(&self.rest);
         self.whole.store(0, Ordering::Relaxed);
         *rest = Rest::new();
         self.made.store(0, Ordering::Relaxed);
         self.taken.store(0, Ordering::Relaxed);
     }
+}
 
-    fn rest(&self) -> MutexGuard<'_, Rest> {
-        // Nothing panics while it holds the lock; and a measurement must not panic in any case.
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+/// What was taken from a cell.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Taken {
+    /// How many readings it is made of.
+    pub(crate) readings: u64,
+    pub(crate) value: TakenValue,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum TakenValue {
+    Counter(f64),
+    Gauge(Gauge),
+    /// Every reading, and those folded that were too many.
+    GaugeReadings(Vec<(u64, f64)>, Option<Gauge>),
+    Timer(Summary),
+    TimerReadings(Vec<f64>),
+}
+
+impl Taken {
+    /// This and what was taken elsewhere of the same series.
+    pub(crate) fn with(mut self, other: Option<Self>) -> Self {
+        let Some(other) = other else { return self };
+        self.readings += other.readings;
+        match (&mut self.value, other.value) {
+            (TakenValue::Counter(sum), TakenValue::Counter(more)) => *sum = finite_sum(*sum, more),
+            (TakenValue::Gauge(gauge), TakenValue::Gauge(more)) => gauge.merge(&more),
+            (TakenValue::Timer(all), TakenValue::Timer(more)) => all.merge(&more),
+            (TakenValue::Timer(all), TakenValue::TimerReadings(more)) => {
+                more.into_iter().for_each(|seconds| all.record(seconds));
+            }
+            (TakenValue::TimerReadings(all), TakenValue::TimerReadings(more)) => {
+                let summary = all.drain(..).chain(more).collect();
+                self.value = TakenValue::Timer(summary);
+            }
+            (TakenValue::TimerReadings(all), TakenValue::Timer(mut more)) => {
+                all.drain(..).for_each(|seconds| more.record(seconds));
+                self.value = TakenValue::Timer(more);
+            }
+            (_, _) => debug_assert!(false, "a series has one kind"),
+        }
+        self
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::SharedCell;
+    use super::{SharedCell, TakenValue};
     use crate::Kind;
     use crate::sdk::cells::amount::Number;
-    use crate::sdk::cells::taken::TakenValue;
 
     #[test]
     fn whole_counts_go_on_beyond_64_bits() {

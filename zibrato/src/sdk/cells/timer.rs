@@ -16,8 +16,7 @@
 
 use super::sync::Ordering::{Acquire, Relaxed, Release};
 use super::sync::{AtomicU16, AtomicU32, AtomicU64, OnceBox, attempts, fence};
-use super::timer_buckets::{Buckets, OCTAVES, slot_of};
-use super::timer_sums::{Extremes, Sums};
+use super::timer_buckets::{Buckets, Extremes, OCTAVES, Sums, slot_of};
 use crate::sketch::PER_OCTAVE;
 use std::array;
 

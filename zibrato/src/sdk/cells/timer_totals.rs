@@ -1,8 +1,7 @@
 //! What was taken of one timer out of all threads' cells, and what comes next, by difference.
 
 use super::timer::{TimerCell, Untaken};
-use super::timer_buckets::{Buckets, FIRST_KEY, slot_of};
-use super::timer_sums::{Extremes, Sums, unwrapped};
+use super::timer_buckets::{Buckets, Extremes, FIRST_KEY, Sums, slot_of, unwrapped};
 use crate::sketch::Sketch;
 use crate::summary::Summary;
 
@@ -14,12 +13,6 @@ pub(crate) struct TimerTotals {
     /// When they were last read together.
     sums: Sums,
     buckets: Buckets,
-}
-
-impl Default for TimerTotals {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl TimerTotals {

@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::measurement::{Level, Source};
-use crate::sdk::cells::taken::{Taken, TakenValue};
+use crate::sdk::cells::shared::{Taken, TakenValue};
 use crate::sdk::points::series::Series;
 use crate::wire::{BATCH_TARGET_BYTES, BatchWriter};
 use std::collections::BTreeMap;
@@ -90,7 +90,7 @@ fn write(batch: &mut BatchWriter, series: &Series, value: &TakenValue) {
 mod tests {
     use super::Batches;
     use crate::measurement::Kind;
-    use crate::sdk::cells::taken::{Taken, TakenValue};
+    use crate::sdk::cells::shared::{Taken, TakenValue};
     use crate::sdk::points::series::Series;
     use std::collections::BTreeMap;
     use std::time::{Duration, Instant};

@@ -6,9 +6,8 @@
 //! says makes that while pass: when it stops talking, nothing is known to have changed.
 
 use crate::measurement::Level;
-use crate::sdk::points::instrument::Demanded;
 use crate::wire::WantedLevels;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// How long a level stays wanted after the broker last named it.
@@ -62,7 +61,7 @@ impl Demand {
 
     /// What is wanted while the broker is there; `None` while that is not known. Not to be asked
     /// while the broker is silent: then nothing changes.
-    pub(crate) fn wanted(&mut self, now: Instant) -> Option<Demanded> {
+    pub(crate) fn wanted(&mut self, now: Instant) -> Option<WantedLevels> {
         if now.saturating_duration_since(self.first_heard?) < GRACE {
             return None;
         }
@@ -70,16 +69,15 @@ impl Demand {
         levels.retain(|_, said| self.is_fresh(*said));
         self.levels = levels;
         self.all = self.all.filter(|said| self.is_fresh(*said));
-        Some(match self.all {
-            Some(_) => Demanded::All,
-            None => Demanded::Levels(self.levels.keys().cloned().collect()),
-        })
+        let all = self.all.is_some();
+        let levels = if all { BTreeSet::new() } else { self.levels.keys().cloned().collect() };
+        Some(WantedLevels { all, levels })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Demand, Demanded, GRACE, WantedLevels};
+    use super::{Demand, GRACE, WantedLevels};
     use crate::measurement::Level;
     use std::time::{Duration, Instant};
 
@@ -90,8 +88,8 @@ mod tests {
         WantedLevels { levels, ..WantedLevels::default() }
     }
 
-    fn some(words: &[&str]) -> Option<Demanded> {
-        Some(Demanded::Levels(levels(words).levels))
+    fn some(words: &[&str]) -> Option<WantedLevels> {
+        Some(levels(words))
     }
 
     #[test]
@@ -109,7 +107,7 @@ mod tests {
         demand.hear(levels(&["info"]), gone + GRACE);
         assert_eq!(demand.wanted(gone + GRACE), some(&["info"]));
         demand.hear(WantedLevels { all: true, ..levels(&[]) }, gone + GRACE);
-        assert_eq!(demand.wanted(gone + GRACE), Some(Demanded::All));
+        assert_eq!(demand.wanted(gone + GRACE), Some(WantedLevels { all: true, ..levels(&[]) }));
         demand.hear(levels(&[]), gone + GRACE * 2);
         assert_eq!(demand.wanted(gone + GRACE * 2), some(&[]));
     }

@@ -1,9 +1,10 @@
-//! What became of every reading: `recorded = delivered + unconfirmed + pending + lost`.
+//! What became of every reading: `recorded = delivered + unconfirmed + pending + lost`; and the same
+//! as measurements of level `zibrato`.
 
-use crate::measurement::Name;
-use crate::sdk::points::loss::{Loss, Losses};
+use crate::measurement::{Gauge, Name, Source};
+use crate::sdk::points::series::{Loss, Losses};
+use crate::wire::BatchWriter;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the broker may be silent before it counts as gone. It speaks every second.
@@ -54,18 +55,13 @@ impl Stats {
     }
 }
 
-/// What the sender knows; cells know the rest.
-#[derive(Debug, Default)]
+/// What the sender knows of readings; cells know the rest.
+#[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Ledger {
-    entries: Mutex<Settled>,
-}
-
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Settled {
     pub(crate) delivered: u64,
     pub(crate) unconfirmed: u64,
-    /// Readings that were lost after they had reached a cell.
-    pub(crate) lost: BTreeMap<Loss, u64>,
+    /// Readings that were not sent before their deadline.
+    pub(crate) expired: u64,
     /// When the broker was last heard of.
     pub(crate) heard: Option<Instant>,
     /// Since when the oldest batch waits.
@@ -73,40 +69,23 @@ pub(crate) struct Settled {
 }
 
 impl Ledger {
-    pub(crate) fn entries(&self) -> MutexGuard<'_, Settled> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn lose(&self, why: Loss, readings: u64) {
-        if readings > 0 {
-            *self.entries().lost.entry(why).or_default() += readings;
-        }
-    }
-
-    /// What became of readings up to now.
-    pub(crate) fn settled(&self) -> Settled {
-        self.entries().clone()
-    }
-}
-
-impl Settled {
     /// What became of all readings, given how many the cells have ever seen, and what never reached
     /// one.
-    pub(crate) fn stats(mut self, made: u64, refused: &Losses) -> Stats {
-        let lost: u64 = self.lost.values().sum();
-        let pending = made.saturating_sub(self.delivered + self.unconfirmed + lost);
+    pub(crate) fn stats(&self, made: u64, refused: &Losses) -> Stats {
+        let Self { delivered, unconfirmed, expired, .. } = *self;
+        let pending = made.saturating_sub(delivered + unconfirmed + expired);
         let waits = self.waiting_since.filter(|_| pending > 0);
-        let mut recorded = made;
-        for (why, readings) in refused.iter() {
-            *self.lost.entry(why).or_default() += readings;
-            recorded += readings;
+        let mut lost: BTreeMap<_, _> = refused.iter().collect();
+        let recorded = made + lost.values().sum::<u64>();
+        if expired > 0 {
+            *lost.entry(Loss::Deadline).or_default() += expired;
         }
         Stats {
             recorded,
-            delivered: self.delivered,
-            unconfirmed: self.unconfirmed,
+            delivered,
+            unconfirmed,
             pending,
-            lost: self.lost,
+            lost,
             connected: self.heard.is_some_and(|heard| heard.elapsed() < SILENCE),
             lag: waits.map_or(Duration::ZERO, |since| since.elapsed()),
             overflowing: None,
@@ -114,17 +93,81 @@ impl Settled {
     }
 }
 
+/// The level at which programs, broker and workers speak of themselves.
+pub(crate) const SELF_METRICS_LEVEL: &str = "zibrato";
+
+/// What was said before, so that counters can be given by difference.
+#[derive(Debug, Default)]
+pub(crate) struct SelfMetrics {
+    recorded: u64,
+    delivered: u64,
+    unconfirmed: u64,
+    lost: BTreeMap<Loss, u64>,
+}
+
+impl SelfMetrics {
+    /// The body of a batch with what has happened since the last one.
+    pub(crate) fn batch(
+        &mut self,
+        stats: &Stats,
+        source: &Source,
+        since_ms: u64,
+        now_ms: u64,
+    ) -> Vec<u8> {
+        let length_ms = now_ms.saturating_sub(since_ms);
+        let mut batch = BatchWriter::new(source.as_str(), now_ms - length_ms, length_ms);
+        let mut counter = |name: &str, tags: &[(&str, &str)], now: u64, before: &mut u64| {
+            batch.counter(name, tags, now.saturating_sub(*before) as f64);
+            *before = now;
+        };
+        counter("zibrato.sdk.recorded", &[], stats.recorded, &mut self.recorded);
+        counter("zibrato.sdk.delivered", &[], stats.delivered, &mut self.delivered);
+        counter("zibrato.sdk.unconfirmed", &[], stats.unconfirmed, &mut self.unconfirmed);
+        for (why, lost) in &stats.lost {
+            let (tags, before) = ([("reason", &*why.to_string())], self.lost.entry(*why));
+            counter("zibrato.sdk.lost", &tags, *lost, before.or_default());
+        }
+        let mut gauge = |name, value| batch.gauge(name, &[], &Gauge::reading(value, now_ms));
+        gauge("zibrato.sdk.pending", stats.pending as f64);
+        gauge("zibrato.sdk.lag_seconds", stats.lag.as_secs_f64());
+        batch.finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Losses, SILENCE, Settled};
+    use super::{Ledger, Loss, Losses, SILENCE, SelfMetrics, Stats};
+    use crate::wire::{BatchReader, Value};
     use std::time::{Duration, Instant};
 
     #[test]
     fn a_broker_that_nobody_listens_to_any_more_is_not_connected_for_ever() {
         let now = Instant::now();
         let nothing = Losses::default();
-        let heard = |at| Settled { heard: at, ..Settled::default() }.stats(0, &nothing).connected;
+        let heard = |at| Ledger { heard: at, ..Ledger::default() }.stats(0, &nothing).connected;
         assert!(heard(Some(now)) && !heard(None));
         assert!(!heard(now.checked_sub(SILENCE + Duration::from_secs(1))));
+    }
+
+    #[test]
+    fn counters_are_given_by_difference_and_by_reason() {
+        let mut metrics = SelfMetrics::default();
+        let mut stats = Stats { recorded: 10, delivered: 4, pending: 5, ..Stats::default() };
+        stats.lost.insert(Loss::Name, 1);
+        let source = "web-1".parse().unwrap();
+        metrics.batch(&stats, &source, 0, 1000);
+        stats.recorded = 13;
+        stats.pending = 8;
+        let body = metrics.batch(&stats, &source, 1000, 2000);
+        let batch = BatchReader::new(&body).unwrap();
+        let entries: Vec<_> = batch.entries().map(Result::unwrap).collect();
+        let counter = |name: &str| {
+            let found = entries.iter().find(|entry| entry.name == name).unwrap();
+            let Value::Counter(sum) = found.value else { panic!("{found:?}") };
+            (sum, found.tags.clone().collect::<Vec<_>>())
+        };
+        assert_eq!(counter("zibrato.sdk.recorded"), (3.0, vec![]));
+        assert_eq!(counter("zibrato.sdk.lost"), (0.0, vec![("reason", "name")]));
+        assert_eq!(entries.len(), 6);
     }
 }

@@ -4,25 +4,19 @@
 //! A [`Scope`] knows where a call or a future stands, and so what it means that it is dropped: one
 //! that runs panics, one that waits is cancelled. What is recorded then is up to its [`Recording`].
 
-use super::outcome::Outcome;
 use crate::sdk::cells::amount::Amount;
-use crate::sdk::cells::ticks::{Elapsed, Moment};
+use crate::sdk::cells::ticks::{self, Moment};
 use crate::sdk::points::measure;
 use crate::sdk::points::site::{Site, count};
-use crate::sdk::points::timing;
-use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 mod future;
-mod join;
-mod made;
 #[cfg(test)]
 mod tests;
-pub use future::{Measured, measured};
-pub use join::{join, joined_length, text};
-pub use made::{
-    Continued, Made, MadeFuture, MadeValue, Returned, boxed, made, pinned, returned, to_be_made,
+pub use super::outcome::{Look, NeverFails, is_err};
+pub use future::{
+    Made, MadeFuture, MadeValue, Measured, Returned, made, measured, never, returned, to_be_made,
 };
 
 /// How a call ended.
@@ -74,12 +68,6 @@ enum Phase {
 #[inline]
 pub const fn call<R: Recording>(recording: R) -> Scope<R> {
     Scope { recording, phase: Phase::Running }
-}
-
-/// A future that [`Scope::poll`] polls.
-#[inline]
-const fn future<R: Recording>(recording: R) -> Scope<R> {
-    Scope { recording, phase: Phase::Waiting }
 }
 
 /// Calls a function's body.
@@ -139,28 +127,6 @@ impl<R: Recording> Drop for Scope<R> {
     }
 }
 
-/// Where a call is recorded.
-pub trait Sites: Copy {
-    /// Where a call that ended so is recorded.
-    fn of(self, ending: Ending) -> Option<&'static Site>;
-
-    /// Whether anybody would take a reading of any of them.
-    fn are_measured(self) -> bool;
-}
-
-/// One place, however the call ends.
-impl Sites for &'static Site {
-    #[inline]
-    fn of(self, _: Ending) -> Option<&'static Site> {
-        Some(self)
-    }
-
-    #[inline]
-    fn are_measured(self) -> bool {
-        measure::is_measured(self)
-    }
-}
-
 /// A place for each ending. Endings that a function cannot come to have none.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
@@ -171,7 +137,8 @@ pub struct Outcomes {
     pub cancelled: Option<&'static Site>,
 }
 
-impl Sites for Outcomes {
+impl Outcomes {
+    /// Where a call that ended so is recorded.
     #[inline]
     fn of(self, ending: Ending) -> Option<&'static Site> {
         match ending {
@@ -182,11 +149,19 @@ impl Sites for Outcomes {
         }
     }
 
+    /// Whether anybody would take a reading of any of them.
     #[inline]
     fn are_measured(self) -> bool {
         let sites = [self.ok, self.err, self.panic, self.cancelled];
         sites.into_iter().flatten().any(measure::is_measured)
     }
+}
+
+/// One place, however the call ends.
+#[inline]
+#[must_use]
+pub const fn every(site: &'static Site) -> Outcomes {
+    Outcomes { ok: Some(site), err: Some(site), panic: Some(site), cancelled: Some(site) }
 }
 
 /// One place for errors, and for panics, which are such.
@@ -241,8 +216,8 @@ impl<A: Amount> Recording for Counted<A> {
 
 /// Records how long the call took.
 #[derive(Debug)]
-pub struct Timed<S: Sites> {
-    sites: S,
+pub struct Timed {
+    sites: Outcomes,
     slow: Option<Slow>,
     /// `None` while nobody wants to know.
     clock: Option<Clock>,
@@ -250,31 +225,31 @@ pub struct Timed<S: Sites> {
 
 #[derive(Debug)]
 enum Clock {
-    /// The time inside polls: those that have returned, and since when the one runs that has not.
-    Busy { before: Elapsed, since: Option<Moment> },
+    /// The ticks inside polls: those that have returned, and since when the one runs that has not.
+    Busy { before: i64, since: Option<Moment> },
     /// The time since then.
     Wall(Moment),
 }
 
 /// Times from now on until the end, waiting included.
 #[inline]
-pub fn wall<S: Sites>(sites: S, slow: Option<Slow>) -> Timed<S> {
+pub fn wall(sites: Outcomes, slow: Option<Slow>) -> Timed {
     timed(sites, slow, || Clock::Wall(Moment::now()))
 }
 
 /// Times only the polls.
 #[inline]
-pub fn busy<S: Sites>(sites: S, slow: Option<Slow>) -> Timed<S> {
-    timed(sites, slow, || Clock::Busy { before: Elapsed::default(), since: None })
+pub fn busy(sites: Outcomes, slow: Option<Slow>) -> Timed {
+    timed(sites, slow, || Clock::Busy { before: 0, since: None })
 }
 
 #[inline]
-fn timed<S: Sites>(sites: S, slow: Option<Slow>, begin: impl FnOnce() -> Clock) -> Timed<S> {
+fn timed(sites: Outcomes, slow: Option<Slow>, begin: impl FnOnce() -> Clock) -> Timed {
     let measured = sites.are_measured() || slow.is_some_and(|slow| measure::is_measured(slow.site));
     Timed { sites, slow, clock: measured.then(begin) }
 }
 
-impl<S: Sites> Recording for Timed<S> {
+impl Recording for Timed {
     #[inline]
     fn resume(&mut self) {
         if let Some(Clock::Busy { since, .. }) = &mut self.clock {
@@ -296,95 +271,41 @@ impl<S: Sites> Recording for Timed<S> {
         // A poll that panics does not return.
         self.pause();
         // Read once, so that all places are told the same.
-        let elapsed = match &self.clock {
+        let ticks = match &self.clock {
             None => return,
             Some(Clock::Busy { before, .. }) => *before,
             Some(Clock::Wall(begun)) => begun.elapsed(),
         };
         if let Some(site) = self.sites.of(ending) {
-            timing::record(site, elapsed);
+            measure::record(site, ticks);
         }
         if let Some(slow) = self.slow
-            && elapsed.seconds() >= slow.seconds
+            && ticks::seconds(ticks) >= slow.seconds
         {
-            timing::record(slow.site, elapsed);
+            measure::record(slow.site, ticks);
         }
     }
 }
 
 /// Counts the polls too.
-#[derive(Debug)]
-pub struct Polled<R: Recording> {
-    polls: &'static Site,
-    recording: R,
-}
-
-#[inline]
-pub const fn polled<R: Recording>(polls: &'static Site, recording: R) -> Polled<R> {
-    Polled { polls, recording }
-}
-
-impl<R: Recording> Recording for Polled<R> {
+impl<R: Recording> Recording for (&'static Site, R) {
     #[inline]
     fn poll(&mut self) {
-        count(self.polls, 1_u64);
-        self.recording.poll();
+        count(self.0, 1_u64);
     }
 
     #[inline]
     fn resume(&mut self) {
-        self.recording.resume();
+        self.1.resume();
     }
 
     #[inline]
     fn pause(&mut self) {
-        self.recording.pause();
+        self.1.pause();
     }
 
     #[inline]
     fn end(&mut self, ending: Ending) {
-        self.recording.end(ending);
+        self.1.end(ending);
     }
-}
-
-/// Looks whether a result is an error: one that is no [`Outcome`] never is. Which of the two
-/// `__zibrato_failed` is meant, the compiler decides where the type is known: the inherent one comes
-/// first. No trait of the user's has a method of that name.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
-pub struct Look<'a, T>(pub &'a T);
-
-impl<T: Outcome> Look<'_, T> {
-    #[inline]
-    #[must_use]
-    pub fn __zibrato_failed(self) -> bool {
-        self.0.is_err()
-    }
-}
-
-impl<T> Deref for Look<'_, T> {
-    type Target = NeverFails;
-
-    #[inline]
-    fn deref(&self) -> &NeverFails {
-        &NeverFails
-    }
-}
-
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct NeverFails;
-
-impl NeverFails {
-    #[inline]
-    #[must_use]
-    pub const fn __zibrato_failed(&self) -> bool {
-        false
-    }
-}
-
-/// Looks whether a result is an error, and insists that it can be one.
-#[inline]
-pub fn is_err<T: Outcome>(result: &T) -> bool {
-    result.is_err()
 }

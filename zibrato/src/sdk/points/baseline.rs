@@ -1,29 +1,34 @@
-//! What was last taken from the cells of one point: the next readings are the difference to it.
+//! What has gathered at one point, and what was last taken of it: the next readings are the
+//! difference.
 //!
-//! Only the sender, install and uninstall look in here; no reading passes this way.
+//! Only the sender, install and uninstall look in here; no reading passes this way, but for those
+//! that go into the shared cell.
 
-use super::shape::Shape;
+use super::series::Shape;
 use crate::clock;
 use crate::measurement::{Gauge, Kind};
 use crate::sdk::cells::counter::Counted;
 use crate::sdk::cells::local;
+use crate::sdk::cells::lock;
 use crate::sdk::cells::per_process::generation;
-use crate::sdk::cells::shared::SharedCell;
-use crate::sdk::cells::taken::{Taken, TakenValue};
+use crate::sdk::cells::shared::{SharedCell, Taken, TakenValue};
 use crate::sdk::cells::ticks::{self, Moment};
 use crate::sdk::cells::timer_totals::TimerTotals;
 use crate::sketch::Sketch;
 use crate::summary::Summary;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug)]
-pub(crate) struct Baseline {
-    state: Mutex<State>,
+pub(crate) struct Gathered {
+    /// For what the cells of threads cannot take.
+    pub(crate) shared: SharedCell,
+    baseline: Mutex<Baseline>,
 }
 
+/// What was last taken from the cells of threads.
 #[derive(Debug)]
-struct State {
+struct Baseline {
     counted: Counted,
     timed: TimerTotals,
     /// How many readings were taken in this installation.
@@ -35,31 +40,32 @@ struct State {
     generation: u64,
 }
 
-impl Baseline {
+impl Gathered {
     pub(crate) const fn new() -> Self {
-        Self { state: Mutex::new(State::new()) }
+        Self { shared: SharedCell::new(), baseline: Mutex::new(Baseline::new()) }
     }
 
     /// Takes what has gathered since the last time, if there were readings; then `epoch`, that of
-    /// the timers, is begun anew.
+    /// the timers, is begun anew. Without an `index` threads have no cells of the point.
     pub(crate) fn take(
         &self,
         shape: Shape,
-        index: u32,
+        index: Option<u32>,
         epoch: &AtomicU32,
-        shared: &SharedCell,
     ) -> Option<Taken> {
-        let mut state = self.state();
+        let Self { shared, .. } = self;
+        let Some(index) = index else { return shared.take(shape.kind()) };
+        let mut baseline = lock(&self.baseline);
         let in_threads = match shape {
-            Shape::Counter => state.take_counter(index),
+            Shape::Counter => baseline.take_counter(index),
             Shape::Gauge => return take_gauge(index, shared),
             Shape::Each => None,
             // Here the shared cell holds a part of what is in flight.
-            Shape::InFlight => return state.take_in_flight(index, shared),
-            Shape::Timer => state.take_timer(index, epoch),
-            Shape::Sampled(_) => state.take_sampled(index, epoch),
+            Shape::InFlight => return baseline.take_in_flight(index, shared),
+            Shape::Timer => baseline.take_timer(index, epoch),
+            Shape::Sampled(_) => baseline.take_sampled(index, epoch),
         };
-        state.taken += in_threads.as_ref().map_or(0, |taken| taken.readings);
+        baseline.taken += in_threads.as_ref().map_or(0, |taken| taken.readings);
         let shared = shared.take(shape.kind());
         match in_threads {
             Some(taken) => Some(taken.with(shared)),
@@ -68,20 +74,21 @@ impl Baseline {
     }
 
     /// Forgets what has gathered for an earlier installation, or in the parent of this process.
-    pub(crate) fn clear(&self, shape: Shape, index: u32, epoch: &AtomicU32, shared: &SharedCell) {
-        let mut state = self.state();
-        state.taken = 0;
+    pub(crate) fn clear(&self, shape: Shape, index: Option<u32>, epoch: &AtomicU32) {
+        let Some(index) = index else { return self.shared.clear() };
+        let mut baseline = lock(&self.baseline);
+        baseline.taken = 0;
+        baseline.counted = local::counted(index);
         match shape {
-            Shape::Counter => state.counted = local::counted(index),
+            Shape::Counter => {}
             Shape::Gauge | Shape::Each => {
-                state.before = local::gauges(index).map(|cell| cell.made()).sum();
+                baseline.before = local::gauges(index).map(|cell| cell.made()).sum();
                 take_gauges(index);
             }
             Shape::InFlight => {
-                state.counted = local::counted(index);
-                if state.generation != generation() {
-                    state.generation = generation();
-                    state.left_behind = state.counted.low().wrapping_add(shared.sum());
+                if baseline.generation != generation() {
+                    baseline.generation = generation();
+                    baseline.left_behind = baseline.counted.low().wrapping_add(self.shared.sum());
                 }
                 // What is in flight stays so.
                 return;
@@ -89,35 +96,32 @@ impl Baseline {
             Shape::Timer | Shape::Sampled(_) => {
                 // What was shortest and longest up to now is not this installation's.
                 next(epoch);
-                state.counted = local::counted(index);
-                state.timed.skip(local::timers(index));
+                baseline.timed.skip(local::timers(index));
             }
         }
-        shared.clear();
+        self.shared.clear();
     }
 
     /// How many readings were made in this installation.
-    pub(crate) fn made(&self, shape: Shape, index: u32, shared: &SharedCell) -> u64 {
-        let state = self.state();
-        let counted = || local::counted(index).times.wrapping_sub(state.counted.times);
+    pub(crate) fn made(&self, shape: Shape, index: Option<u32>) -> u64 {
+        let Some(index) = index else { return self.shared.made() };
+        let baseline = lock(&self.baseline);
         let in_threads = match shape {
-            Shape::Counter | Shape::Sampled(_) => state.taken + counted(),
+            Shape::Counter | Shape::Sampled(_) => {
+                baseline.taken + local::counted(index).times.wrapping_sub(baseline.counted.times)
+            }
             Shape::Gauge | Shape::Each => {
                 let made: u64 = local::gauges(index).map(|cell| cell.made()).sum();
-                made - state.before
+                made - baseline.before
             }
-            Shape::InFlight => return state.taken,
-            Shape::Timer => state.taken + state.timed.count_since(local::timers(index)),
+            Shape::InFlight => return baseline.taken,
+            Shape::Timer => baseline.taken + baseline.timed.count_since(local::timers(index)),
         };
-        in_threads + shared.made()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        in_threads + self.shared.made()
     }
 }
 
-/// Begins a new epoch and gives the one that has ended. Only who has the state locked does.
+/// Begins a new epoch and gives the one that has ended. Only who has the baseline locked does.
 fn next(epoch: &AtomicU32) -> u32 {
     let ended = epoch.load(Ordering::Relaxed);
     epoch.store(ended.wrapping_add(1), Ordering::Relaxed);
@@ -146,7 +150,7 @@ fn take_gauge(index: u32, shared: &SharedCell) -> Option<Taken> {
 
 /// Folds the later one into the earlier one, so that its last reading is the last.
 fn in_order(one: (Moment, Gauge), other: (Moment, Gauge)) -> (Moment, Gauge) {
-    let (earlier, later) = if other.0.is_before(one.0) { (other, one) } else { (one, other) };
+    let (earlier, later) = if other.0 < one.0 { (other, one) } else { (one, other) };
     // Of the same millisecond, or of the one before, for which milliseconds are too coarse.
     let at_ms = earlier.1.at_ms.min(later.1.at_ms);
     let mut all = Gauge { at_ms, ..earlier.1 };
@@ -154,7 +158,7 @@ fn in_order(one: (Moment, Gauge), other: (Moment, Gauge)) -> (Moment, Gauge) {
     (later.0, all)
 }
 
-impl State {
+impl Baseline {
     const fn new() -> Self {
         Self {
             counted: Counted { sum: 0, times: 0 },
@@ -258,18 +262,18 @@ fn scaled(sample: &Summary, calls: u64) -> Summary {
 
 #[cfg(test)]
 mod tests {
-    use super::{State, in_order, scaled, take_gauge};
+    use super::{Baseline, in_order, scaled, take_gauge};
     use crate::Summary;
     use crate::clock;
     use crate::measurement::Gauge;
     use crate::sdk::cells::amount::Number;
-    use crate::sdk::cells::shared::SharedCell;
-    use crate::sdk::cells::taken::TakenValue;
+    use crate::sdk::cells::shared::{SharedCell, TakenValue};
     use crate::sdk::cells::ticks::Moment;
 
     #[test]
     fn a_call_that_ends_in_a_forked_child_is_not_missing_there() {
-        let (mut state, shared) = (State { left_behind: 1, ..State::new() }, SharedCell::new());
+        let (mut state, shared) =
+            (Baseline { left_behind: 1, ..Baseline::new() }, SharedCell::new());
         let mut moved = |amount| {
             shared.add(Number::Whole(amount));
             match state.take_in_flight(u32::MAX, &shared).unwrap().value {
@@ -300,7 +304,7 @@ mod tests {
         shared.set(2.0, clock::unix_ms());
         assert!(take_gauge(index, &shared).is_some());
         let at = shared.read_at();
-        assert!(at.is_before(Moment::now()) && !Moment::now().is_before(at));
+        assert!(at < Moment::now() && Moment::now() >= at);
     }
 
     #[test]

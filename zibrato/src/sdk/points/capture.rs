@@ -3,27 +3,33 @@
 use super::point;
 use super::series::Series;
 use crate::measurement::{Kind, Measurement};
-use crate::sdk::cells::reentry::busy;
+use crate::sdk::cells::{busy, lock};
 use std::cell::RefCell;
-use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, Weak};
 
 thread_local! {
-    /// What this thread captures into: the last of them.
-    static CURRENT: RefCell<Vec<Log>> = const { RefCell::new(Vec::new()) };
+    /// What this thread captures into: the last of them that is still there.
+    static CURRENT: RefCell<Vec<Weak<Log>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How many threads capture. While any does, call sites ask at each use.
-static CAPTURING: AtomicUsize = AtomicUsize::new(0);
+/// How many captures there are. While there is any, call sites ask at each use.
+static CAPTURES: AtomicUsize = AtomicUsize::new(0);
 
-type Log = Arc<Mutex<Vec<Measurement>>>;
+#[derive(Debug)]
+struct Log(Mutex<Vec<Measurement>>);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        CAPTURES.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 /// Catches everything that this thread records from now until the returned value is dropped;
 /// nothing of it is sent.
 ///
 /// Other threads, and so other tests, go on undisturbed. To catch what a thread of your own
-/// records, call [`attach`](Captured::attach) in it.
+/// records, call [`attach`](Capture::attach) in it.
 ///
 /// ```
 /// use zibrato::{count_me, testing};
@@ -38,36 +44,46 @@ type Log = Arc<Mutex<Vec<Measurement>>>;
 /// ```
 #[must_use = "nothing is captured once it is dropped"]
 pub fn capture() -> Capture {
-    let log = Log::default();
-    Capture { _attached: attach(&log), log }
+    CAPTURES.fetch_add(1, Ordering::SeqCst);
+    let capture = Capture { log: Arc::new(Log(Mutex::default())) };
+    capture.attach();
+    capture
 }
 
-fn attach(log: &Log) -> Attached {
-    busy(|| CURRENT.with_borrow_mut(|current| current.push(Arc::clone(log))));
-    CAPTURING.fetch_add(1, Ordering::SeqCst);
-    // Call sites that were open go straight to their cells, and closed ones nowhere.
-    point::ask_again(|| {});
-    Attached { log: Arc::clone(log), this_thread: PhantomData }
-}
-
-/// Readings that were caught; see [`capture`].
-#[derive(Debug)]
+/// Readings that were caught; see [`capture`]. Clones are the same capture, which ends with the last
+/// of them.
+#[derive(Debug, Clone)]
 pub struct Capture {
-    log: Log,
-    _attached: Attached,
+    log: Arc<Log>,
 }
 
 impl Capture {
-    /// A token to [`attach`](Captured::attach) other threads with.
-    #[must_use]
-    pub fn shared(&self) -> Captured {
-        Captured { log: Arc::clone(&self.log) }
+    /// Catches what the calling thread records as well, from now until the capture ends.
+    ///
+    /// ```
+    /// let capture = zibrato::testing::capture();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         capture.attach();
+    ///         zibrato::count!("info", "elsewhere");
+    ///     });
+    /// });
+    /// assert_eq!(capture.counter("info", "elsewhere"), 1.0);
+    /// ```
+    pub fn attach(&self) {
+        let attach = |current: &mut Vec<Weak<Log>>| {
+            current.retain(|log| log.strong_count() > 0);
+            current.push(Arc::downgrade(&self.log));
+        };
+        busy(|| CURRENT.with_borrow_mut(attach));
+        // Call sites that were open go straight to their cells, and closed ones nowhere.
+        point::ask_again(|| {});
     }
 
     /// Everything recorded so far, in order.
     #[must_use]
     pub fn measurements(&self) -> Vec<Measurement> {
-        busy(|| lock(&self.log).clone())
+        busy(|| lock(&self.log.0).clone())
     }
 
     /// The sum of a counter, over all sources.
@@ -93,71 +109,23 @@ impl Capture {
         let is_it = |m: &&Measurement| {
             m.kind == kind && m.level.as_str() == level && m.name.as_str() == name
         };
-        busy(|| lock(&self.log).iter().filter(is_it).map(|m| m.value).collect())
+        busy(|| lock(&self.log.0).iter().filter(is_it).map(|m| m.value).collect())
     }
-}
-
-/// Lets other threads record into the same [`Capture`].
-///
-/// ```
-/// let capture = zibrato::testing::capture();
-/// let shared = capture.shared();
-/// std::thread::spawn(move || {
-///     let _attached = shared.attach();
-///     zibrato::count!("info", "elsewhere");
-/// })
-/// .join()
-/// .unwrap();
-/// assert_eq!(capture.counter("info", "elsewhere"), 1.0);
-/// ```
-#[derive(Debug, Clone)]
-pub struct Captured {
-    log: Log,
-}
-
-impl Captured {
-    /// Catches everything that this thread records until the returned value is dropped.
-    #[must_use = "nothing is captured once it is dropped"]
-    pub fn attach(&self) -> Attached {
-        attach(&self.log)
-    }
-}
-
-/// While it lives, the thread that made it records into a [`Capture`].
-#[derive(Debug)]
-pub struct Attached {
-    log: Log,
-    // What it undoes belongs to its thread, so it stays there.
-    this_thread: PhantomData<*const ()>,
-}
-
-impl Drop for Attached {
-    fn drop(&mut self) {
-        CAPTURING.fetch_sub(1, Ordering::SeqCst);
-        // Not always the last one: of several, any may go first.
-        let leave = |current: &RefCell<Vec<Log>>| {
-            let mut current = current.borrow_mut();
-            let at = current.iter().rposition(|log| Arc::ptr_eq(log, &self.log));
-            at.map(|at| current.remove(at))
-        };
-        // An error means that the thread's destructors have run.
-        CURRENT.try_with(leave).ok();
-    }
-}
-
-fn lock(log: &Log) -> MutexGuard<'_, Vec<Measurement>> {
-    log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether any thread captures.
 pub(crate) fn anybody_captures() -> bool {
-    CAPTURING.load(Ordering::SeqCst) != 0
+    CAPTURES.load(Ordering::SeqCst) != 0
 }
 
 /// Whether this thread captures.
 pub(crate) fn capturing() -> bool {
-    CAPTURING.load(Ordering::Relaxed) != 0
-        && CURRENT.try_with(|current| !current.borrow().is_empty()).unwrap_or(false)
+    CAPTURES.load(Ordering::Relaxed) != 0
+        && CURRENT.try_with(|current| last(&current.borrow()).is_some()).unwrap_or(false)
+}
+
+fn last(logs: &[Weak<Log>]) -> Option<Arc<Log>> {
+    logs.iter().rev().find_map(Weak::upgrade)
 }
 
 /// Catches a reading of a series, if this thread captures.
@@ -180,10 +148,9 @@ pub(crate) fn catch_move(series: impl FnOnce() -> Option<Series>, amount: i64) -
 
 /// Adds a reading, whose value may depend on what was caught before.
 fn push(series: Series, value: impl FnOnce(&[Measurement], &Series) -> f64) -> bool {
-    let caught = |current: &RefCell<Vec<Log>>| {
-        let current = current.borrow();
-        let Some(log) = current.last() else { return false };
-        let mut log = lock(log);
+    let caught = |current: &RefCell<Vec<Weak<Log>>>| {
+        let Some(last) = last(&current.borrow()) else { return false };
+        let mut log = lock(&last.0);
         let value = value(&log, &series);
         let Series { level, source, name, kind, tags } = series;
         log.push(Measurement::new(level, kind, name, value, source, tags));

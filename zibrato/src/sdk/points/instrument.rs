@@ -2,13 +2,14 @@
 //! only at run time.
 
 use super::capture;
-use super::loss::{Loss, Losses};
-use super::names::{Key, Named, Names};
+use super::names::{Key, Names};
 use super::point;
+use super::series::{Loss, Losses};
 use crate::clock;
 use crate::measurement::{Kind, Level, Source};
 use crate::sdk::cells::amount::Number;
 use crate::sdk::cells::per_process::generation;
+use crate::wire::WantedLevels;
 use once_cell::race::OnceBox;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -50,35 +51,19 @@ pub(crate) trait HasInstrument: std::fmt::Debug + Send + Sync {
 
 #[derive(Debug)]
 pub(crate) struct Instrument {
-    number: u64,
+    pub(crate) number: u64,
     /// The process whose it is.
     generation: u64,
-    source: Source,
+    pub(crate) source: Source,
     /// What it may measure; `None`: every level.
     levels: Option<BTreeSet<Level>>,
     /// What the broker says that somebody wants; `None`: that is not known.
-    demand: RwLock<Option<Demanded>>,
-    names: Names,
+    demand: RwLock<Option<WantedLevels>>,
+    pub(crate) names: Names,
     /// Readings that were refused when they were made, and so never reached a cell.
-    refused: Losses,
+    pub(crate) refused: Losses,
     /// Whether its end has begun.
     closed: AtomicBool,
-}
-
-/// The levels that somebody wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Demanded {
-    All,
-    Levels(BTreeSet<Level>),
-}
-
-impl Demanded {
-    pub(crate) fn includes(&self, level: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Levels(levels) => levels.contains(level),
-        }
-    }
 }
 
 impl Instrument {
@@ -96,38 +81,17 @@ impl Instrument {
         }
     }
 
-    pub(crate) const fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// A reading that never reaches a cell.
-    pub(crate) fn refuse(&self, why: Loss) {
-        self.refused.add(why, 1);
-    }
-
-    pub(crate) const fn refused(&self) -> &Losses {
-        &self.refused
-    }
-
-    pub(crate) const fn names(&self) -> &Names {
-        &self.names
-    }
-
-    pub(crate) const fn source(&self) -> &Source {
-        &self.source
-    }
-
     /// Whether a reading of the level would be taken now.
     pub(crate) fn wants(&self, level: &str) -> bool {
         let allowed = self.levels.as_ref().is_none_or(|levels| levels.contains(level));
         let demand = self.demand.read().unwrap_or_else(PoisonError::into_inner);
         allowed
-            && demand.as_ref().is_none_or(|demand| demand.includes(level))
+            && demand.as_ref().is_none_or(|demand| demand.wants(level))
             && !self.closed.load(Ordering::SeqCst)
     }
 
     /// From now on measures only what somebody wants; `None`: as if somebody wanted all.
-    pub(crate) fn demand(&self, demand: Option<Demanded>) {
+    pub(crate) fn demand(&self, demand: Option<WantedLevels>) {
         let mut current = self.demand.write().unwrap_or_else(PoisonError::into_inner);
         if *current == demand {
             return;
@@ -145,31 +109,23 @@ impl Instrument {
     }
 
     /// Takes one reading under a name known at run time.
-    pub(crate) fn record(
-        &self,
-        kind: Kind,
-        level: &str,
-        name: &str,
-        source: Option<&Source>,
-        value: Number,
-    ) {
-        let key = Key { kind, level, name, source: source.unwrap_or(&self.source) };
+    pub(crate) fn record(&self, key: Key<'_>, value: Number) {
         if capture::catch(|| key.series(), value.to_f64()) || capture::capturing() {
             return;
         }
         // A scope that began before a fork is the parent's, and so is its instrument: any lock in
         // it may be one that nobody is left to unlock.
-        if self.generation != generation() || !self.wants(level) {
+        if self.generation != generation() || !self.wants(key.level) {
             return;
         }
         if !value.to_f64().is_finite() {
-            return self.refuse(Loss::NotFinite);
+            return self.refused.add(Loss::NotFinite, 1);
         }
         let cell = match self.names.find_or_add(key) {
-            Ok(named) => named.point().shared(),
-            Err(why) => return self.refuse(why),
+            Ok(named) => named.point.shared(),
+            Err(why) => return self.refused.add(why, 1),
         };
-        match kind {
+        match key.kind {
             Kind::Counter => cell.add(value),
             Kind::Gauge => cell.set(value.to_f64(), clock::unix_ms()),
             Kind::Timer => cell.record(value.to_f64()),
@@ -177,15 +133,14 @@ impl Instrument {
         }
     }
 
-    /// The series of a name known at run time, or why there can be none.
-    pub(crate) fn named(
-        &self,
+    /// What a series is looked up by; `source` is the instrument's unless it is given.
+    pub(crate) fn key<'a>(
+        &'a self,
         kind: Kind,
-        level: &str,
-        name: &str,
-        source: Option<&Source>,
-    ) -> Result<Arc<Named>, Loss> {
-        let key = Key { kind, level, name, source: source.unwrap_or(&self.source) };
-        self.names.find_or_add(key).cloned()
+        level: &'a str,
+        name: &'a str,
+        source: Option<&'a Source>,
+    ) -> Key<'a> {
+        Key { kind, level, name, source: source.unwrap_or(&self.source) }
     }
 }

@@ -1,27 +1,145 @@
-//! The series of one instrument whose names are known only at run time.
+//! Series whose names are known only at run time, so that a name is looked up without a lock.
+//!
+//! What is known stands in a tree that only grows: eight ways at every node, by three bits of the
+//! hash each. There is a limit, because names made from what users type would fill any memory.
+//! Beyond it things are measured together under [`OVERFLOW_NAME`], and the first name beyond it is
+//! remembered.
 
-use super::loss::Loss;
-use super::owned::OwnedPoint;
 use super::point::Point;
-use super::registry::{OVERFLOW_NAME, Registry};
-use super::series::Series;
+use super::series::{Loss, Series, Shape};
 use crate::measurement::{Kind, Level, Name, Source};
-use crate::sdk::cells::taken::Taken;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::sdk::cells::lock;
+use crate::sdk::cells::per_process::PerProcess;
+use crate::sdk::cells::shared::Taken;
+use once_cell::race::OnceBox;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-/// The most names that one instrument keeps apart.
-const MAX_NAMES: usize = 100_000;
+/// The name of everything beyond the limit.
+#[doc(hidden)]
+pub const OVERFLOW_NAME: &str = "_overflow";
+
+/// The most names that are kept apart: by one instrument, and by all call sites together.
+pub(crate) const MAX_NAMES: usize = 100_000;
 
 /// The most series `_overflow`: each level, kind and source has one. Those could be without end,
 /// too.
 const MAX_OVERFLOWS: usize = 1000;
 
+/// How many bits of the hash choose a way.
+const BITS: u32 = 3;
+
+#[derive(Debug)]
+pub(crate) struct Registry<T> {
+    ways: [OnceBox<Node<T>>; 1 << BITS],
+    known: AtomicUsize,
+    hasher: OnceBox<RandomState>,
+    overflowing: OnceBox<Name>,
+}
+
+#[derive(Debug)]
+struct Node<T> {
+    hash: u64,
+    value: T,
+    /// What leads on from here.
+    ways: [OnceBox<Self>; 1 << BITS],
+}
+
+impl<T> Registry<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            ways: [const { OnceBox::new() }; 1 << BITS],
+            known: AtomicUsize::new(0),
+            hasher: OnceBox::new(),
+            overflowing: OnceBox::new(),
+        }
+    }
+
+    /// The value of a key. One that is not there yet, `make` makes, unless there are `most` already;
+    /// or a few more, if threads make some at once.
+    ///
+    /// # Errors
+    /// [`Loss::Name`] if `make` makes nothing, [`Loss::TooManyNames`] if there are too many.
+    pub(crate) fn find_or_make(
+        &self,
+        key: impl Hash,
+        is_it: impl Fn(&T) -> bool,
+        make: impl Fn() -> Option<T>,
+        most: usize,
+    ) -> Result<&T, Loss> {
+        let hash = self.hasher.get_or_init(Box::default).hash_one(key);
+        let mut made = None;
+        loop {
+            let way = match self.find(hash, &is_it) {
+                Ok(found) => return Ok(found),
+                Err(way) => way,
+            };
+            let node = match made.take() {
+                Some(node) => node,
+                None if self.known.load(Ordering::Relaxed) >= most => {
+                    return Err(Loss::TooManyNames);
+                }
+                None => {
+                    let (value, ways) = (make().ok_or(Loss::Name)?, Default::default());
+                    Box::new(Node { hash, value, ways })
+                }
+            };
+            // Another thread may be faster; then the way leads on from what it has set.
+            made = way.set(node).err();
+            if made.is_none() {
+                self.known.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The value, or the way that it would be found at.
+    fn find(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Result<&T, &OnceBox<Node<T>>> {
+        let (mut rest, mut ways) = (hash, &self.ways);
+        loop {
+            let way = &ways[(rest % (1 << BITS)) as usize];
+            match way.get() {
+                None => return Err(way),
+                Some(node) if node.hash == hash && is_it(&node.value) => return Ok(&node.value),
+                Some(node) => ways = &node.ways,
+            }
+            rest >>= BITS;
+        }
+    }
+
+    /// Remembers the first name that found no room.
+    ///
+    /// # Errors
+    /// [`Loss::Name`] if it can be no name.
+    pub(crate) fn overflow(&self, name: &str) -> Result<(), Loss> {
+        let name = Name::new(name).map_err(|_| Loss::Name)?;
+        self.overflowing.get_or_init(|| Box::new(name));
+        Ok(())
+    }
+
+    /// The first name that found no room.
+    pub(crate) fn overflowing(&self) -> Option<Name> {
+        self.overflowing.get().cloned()
+    }
+
+    pub(crate) fn for_each(&self, mut act: impl FnMut(&T)) {
+        for_each(&self.ways, &mut act);
+    }
+}
+
+fn for_each<T>(ways: &[OnceBox<Node<T>>], act: &mut impl FnMut(&T)) {
+    for node in ways.iter().filter_map(OnceBox::get) {
+        act(&node.value);
+        for_each(&node.ways, act);
+    }
+}
+
+/// The named series of one instrument.
 #[derive(Debug)]
 pub(crate) struct Names {
     /// The number of the instrument.
     number: u64,
-    registry: Registry<Arc<Named>>,
+    pub(crate) registry: Registry<Arc<Named>>,
     /// Of handles that a parent had, and that go on measuring in its child.
     adopted: Mutex<Vec<Arc<Named>>>,
 }
@@ -30,10 +148,16 @@ pub(crate) struct Names {
 #[derive(Debug)]
 pub(crate) struct Named {
     pub(crate) series: Series,
-    point: OwnedPoint,
+    pub(crate) point: &'static Point,
     /// The number of the instrument that collects it.
     collected_by: AtomicU64,
 }
+
+/// Points live as long as the process, because the sender has to find them all. Those that no series
+/// has any more, for each kind; the next one has them.
+static FREE: PerProcess<Mutex<[Vec<&'static Point>; 4]>> = PerProcess::new(Mutex::new(NONE));
+
+const NONE: [Vec<&'static Point>; 4] = [const { Vec::new() }; 4];
 
 /// What a series is looked up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,17 +177,23 @@ impl Key<'_> {
 
 impl Named {
     fn new(series: Series, number: u64) -> Arc<Self> {
-        let point = OwnedPoint::new(series.kind);
+        let found = lock(FREE.get(|_| Mutex::new(NONE)))[series.kind as usize].pop();
+        let new = || Box::leak(Box::new(Point::new(Shape::of(series.kind))));
+        let point = found.unwrap_or_else(|| new());
+        point.clear();
         Arc::new(Self { series, point, collected_by: AtomicU64::new(number) })
-    }
-
-    pub(crate) const fn point(&self) -> &'static Point {
-        self.point.get()
     }
 
     fn is(&self, key: Key<'_>) -> bool {
         let Series { level, source, name, kind, tags: _ } = &self.series;
         key == Key { kind: *kind, level: level.as_str(), name: name.as_str(), source }
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        self.point.ask_again();
+        lock(FREE.get(|_| Mutex::new(NONE)))[self.series.kind as usize].push(self.point);
     }
 }
 
@@ -74,20 +204,18 @@ impl Names {
 
     /// The series, or the one that takes its place beyond the limit.
     pub(crate) fn find_or_add(&self, key: Key<'_>) -> Result<&Arc<Named>, Loss> {
-        self.look(key, MAX_NAMES).or_else(|why| {
-            if why != Loss::TooManyNames {
-                return Err(why);
+        match self.look(key, MAX_NAMES) {
+            Err(Loss::TooManyNames) => {
+                self.registry.overflow(key.name)?;
+                self.look(Key { name: OVERFLOW_NAME, ..key }, MAX_NAMES + MAX_OVERFLOWS)
             }
-            let Some(series) = key.series() else { return Err(Loss::Name) };
-            self.registry.overflow(series.name);
-            self.look(Key { name: OVERFLOW_NAME, ..key }, MAX_NAMES + MAX_OVERFLOWS)
-        })
+            found => found,
+        }
     }
 
     fn look(&self, key: Key<'_>, most: usize) -> Result<&Arc<Named>, Loss> {
-        let make = || key.series().map(|series| Named::new(series, self.number)).ok_or(Loss::Name);
-        let found = self.registry.find_or_make(key, |named| named.is(key), make, most);
-        found.map_err(|why| why.unwrap_or(Loss::TooManyNames))
+        let make = || Some(Named::new(key.series()?, self.number));
+        self.registry.find_or_make(key, |named| named.is(key), make, most)
     }
 
     /// Makes what a handle of the parent measures this instrument's.
@@ -96,25 +224,20 @@ impl Names {
         if is_ours() {
             return;
         }
-        let mut adopted = self.adopted();
+        let mut adopted = lock(&self.adopted);
         if !is_ours() {
             // What is in there is the parent's.
-            named.point().clear();
+            named.point.clear();
             adopted.push(Arc::clone(named));
             named.collected_by.store(self.number, Ordering::SeqCst);
         }
-    }
-
-    /// The first name that found no room.
-    pub(crate) fn overflowing(&self) -> Option<Name> {
-        self.registry.overflowing()
     }
 
     /// Takes what has gathered in every series whose level `of` says yes to.
     pub(crate) fn collect(&self, of: impl Fn(&Level) -> bool, mut to: impl FnMut(&Series, Taken)) {
         self.for_each(|named| {
             if of(&named.series.level)
-                && let Some(taken) = named.point().take()
+                && let Some(taken) = named.point.take()
             {
                 to(&named.series, taken);
             }
@@ -124,17 +247,39 @@ impl Names {
     /// How many readings were ever made.
     pub(crate) fn made(&self) -> u64 {
         let mut made = 0;
-        self.for_each(|named| made += named.point().made());
+        self.for_each(|named| made += named.point.made());
         made
     }
 
     fn for_each(&self, mut act: impl FnMut(&Arc<Named>)) {
         self.registry.for_each(&mut act);
-        let adopted = self.adopted().clone();
+        let adopted = lock(&self.adopted).clone();
         adopted.iter().for_each(act);
     }
+}
 
-    fn adopted(&self) -> MutexGuard<'_, Vec<Arc<Named>>> {
-        self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(test)]
+mod tests {
+    use super::Registry;
+
+    #[test]
+    fn threads_that_look_for_the_same_names_find_the_same_things() {
+        let registry = Registry::new();
+        let find = |name: usize| {
+            let make = || Some((name, Box::new(name)));
+            let found = registry.find_or_make(name, |(known, _)| *known == name, make, 1004);
+            found.ok().map(|(_, value)| std::ptr::from_ref(&**value) as usize)
+        };
+        let found: Vec<Vec<_>> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| (0..1000).map(find).collect())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(found.iter().all(|of_thread| *of_thread == found[0]));
+        assert!(found[0].iter().all(Option::is_some));
+        assert!((1000..1004).all(|name| find(name).is_some()) && find(1004).is_none());
+        let mut count = 0;
+        registry.for_each(|_| count += 1);
+        assert_eq!(count, 1004);
     }
 }

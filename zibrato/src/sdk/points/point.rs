@@ -3,12 +3,11 @@
 //! Its gate says in one load whether anybody wants it, and where its cell stands in each thread's
 //! block. What a cell cannot take goes to one that all threads share: slower, never lost.
 
-use super::baseline::Baseline;
-use super::shape::Shape;
+use super::baseline::Gathered;
+use super::series::Shape;
 use crate::sdk::cells::list::{Link, Linked, List};
 use crate::sdk::cells::per_process::PerProcess;
-use crate::sdk::cells::shared::SharedCell;
-use crate::sdk::cells::taken::Taken;
+use crate::sdk::cells::shared::{SharedCell, Taken};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// Where one series is measured.
@@ -22,20 +21,6 @@ pub(crate) struct Point {
     epoch: AtomicU32,
     link: Link<Self>,
     gathered: PerProcess<Gathered>,
-}
-
-/// What belongs to a point beside the cells of threads.
-#[derive(Debug)]
-struct Gathered {
-    /// For what the cells of threads cannot take.
-    shared: SharedCell,
-    baseline: Baseline,
-}
-
-impl Gathered {
-    const fn new() -> Self {
-        Self { shared: SharedCell::new(), baseline: Baseline::new() }
-    }
 }
 
 /// Nobody wants it: measuring here ends with the load of the gate.
@@ -125,30 +110,17 @@ impl Point {
 
     /// Takes what has gathered, if there were readings. Only the sender calls it.
     pub(crate) fn take(&self) -> Option<Taken> {
-        let Gathered { shared, baseline } = self.gathered();
-        match self.index() {
-            Some(index) => baseline.take(self.shape, index, &self.epoch, shared),
-            // Threads have no cells of it.
-            None => shared.take(self.shape.kind()),
-        }
+        self.gathered().take(self.shape, self.index(), &self.epoch)
     }
 
     /// Forgets what has gathered for an earlier installation.
     pub(crate) fn clear(&self) {
-        let Gathered { shared, baseline } = self.gathered();
-        match self.index() {
-            Some(index) => baseline.clear(self.shape, index, &self.epoch, shared),
-            None => shared.clear(),
-        }
+        self.gathered().clear(self.shape, self.index(), &self.epoch);
     }
 
     /// How many readings were made here in this installation.
     pub(crate) fn made(&self) -> u64 {
-        let Gathered { shared, baseline } = self.gathered();
-        match self.index() {
-            Some(index) => baseline.made(self.shape, index, shared),
-            None => shared.made(),
-        }
+        self.gathered().made(self.shape, self.index())
     }
 
     /// From now on the next use asks whether it is wanted.

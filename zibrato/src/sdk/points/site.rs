@@ -3,15 +3,13 @@
 use super::instrument::{self, Instrument};
 use super::measure::{self, Origin};
 use super::point::{self, Point};
-use super::series::Series;
-use super::shape::Shape;
+use super::series::{Series, Shape};
 use super::tags::{self, Tags, expect_valid};
 use crate::measurement::{
-    Kind, Level, MAX_NAME_BYTES, Name, Source, TextProblem, check_level, check_name,
+    Level, MAX_NAME_BYTES, Name, Source, TextProblem, check_level, check_name,
 };
 use crate::sdk::cells::amount::Amount;
 use crate::sdk::cells::list::{Link, Linked, List};
-use crate::sdk::cells::taken::Taken;
 use once_cell::race::OnceBox;
 use std::sync::Arc;
 
@@ -37,9 +35,9 @@ pub struct Metadata {
 #[derive(Debug)]
 pub struct Site {
     metadata: Metadata,
-    point: Point,
+    pub(crate) point: Point,
     // Made by whoever comes first, without a lock that a fork could leave locked.
-    texts: OnceBox<Texts>,
+    series: OnceBox<Series>,
     link: Link<Self>,
 }
 
@@ -52,57 +50,10 @@ impl Linked for Site {
     }
 }
 
-/// Level, name and source of a call site.
-#[derive(Debug, Clone)]
-pub(crate) struct Texts {
-    pub(crate) level: Level,
-    pub(crate) name: Name,
-    /// `None`: the installation's.
-    pub(crate) source: Option<Source>,
-}
-
 impl Site {
     #[must_use]
     #[track_caller]
-    pub const fn counter(metadata: Metadata) -> Self {
-        Self::new(Shape::Counter, metadata)
-    }
-
-    #[must_use]
-    #[track_caller]
-    pub const fn gauge(metadata: Metadata) -> Self {
-        Self::new(Shape::Gauge, metadata)
-    }
-
-    /// A gauge whose every reading is sent.
-    #[must_use]
-    #[track_caller]
-    pub const fn each(metadata: Metadata) -> Self {
-        Self::new(Shape::Each, metadata)
-    }
-
-    /// A gauge of how many calls are running.
-    #[must_use]
-    #[track_caller]
-    pub const fn in_flight(metadata: Metadata) -> Self {
-        Self::new(Shape::InFlight, metadata)
-    }
-
-    #[must_use]
-    #[track_caller]
-    pub const fn timer(metadata: Metadata) -> Self {
-        Self::new(Shape::Timer, metadata)
-    }
-
-    /// A timer that times one call in `every`, and counts them all.
-    #[must_use]
-    #[track_caller]
-    pub const fn sampled(metadata: Metadata, every: u32) -> Self {
-        Self::new(if every < 2 { Shape::Timer } else { Shape::Sampled(every) }, metadata)
-    }
-
-    #[track_caller]
-    const fn new(shape: Shape, metadata: Metadata) -> Self {
+    pub const fn new(shape: Shape, metadata: Metadata) -> Self {
         expect_valid(check_level(metadata.level));
         match metadata.name {
             Some(name) => expect_valid(check_name(name)),
@@ -115,12 +66,8 @@ impl Site {
         if let Some(source) = metadata.source {
             expect_valid(check_name(source));
         }
-        expect_valid(tags::check(metadata.tags));
-        Self { metadata, point: Point::new(shape), texts: OnceBox::new(), link: Link::new() }
-    }
-
-    pub(crate) const fn kind(&self) -> Kind {
-        self.point.shape.kind()
+        tags::check(metadata.tags);
+        Self { metadata, point: Point::new(shape), series: OnceBox::new(), link: Link::new() }
     }
 
     pub(crate) const fn tags(&self) -> Tags {
@@ -147,12 +94,12 @@ impl Site {
             source: None,
             tags: &[],
         };
-        Self { metadata, point: Point::closed(), texts: OnceBox::new(), link: Link::new() }
+        Self { metadata, point: Point::closed(), series: OnceBox::new(), link: Link::new() }
     }
 
-    /// Level, name and source, checked. They were checked when the program was compiled, so
-    /// this is always something.
-    pub(crate) fn texts(&self) -> Option<&Texts> {
+    /// What tells it apart, but for the source of the installation. Its texts were checked when the
+    /// program was compiled, so this is always something.
+    pub(crate) fn series(&self) -> Option<&Series> {
         let make = || -> Result<_, crate::TextError> {
             let name = match self.metadata.name {
                 Some(name) => Name::new(name)?,
@@ -161,23 +108,23 @@ impl Site {
                     Name::new(&format!("{module}.{}", self.metadata.function))?
                 }
             };
-            let source = self.metadata.source.map(Source::new).transpose()?;
+            let source = self.metadata.source.map(Source::new).transpose()?.unwrap_or_default();
             let level = Level::new(self.metadata.level)?;
-            Ok(Box::new(Texts { level, name, source }))
+            Ok(Box::new(Series {
+                level,
+                source,
+                name,
+                kind: self.point.shape.kind(),
+                tags: self.metadata.tags,
+            }))
         };
-        self.texts.get_or_try_init(make).ok()
+        self.series.get_or_try_init(make).ok()
     }
 
-    /// Takes what has gathered, if there were readings. Only the sender calls it.
-    pub(crate) fn take(&self) -> Option<Taken> {
-        self.point.take()
-    }
-
-    /// What tells it apart, if its source is `default` unless it has one of its own.
-    pub(crate) fn series(&self, default: &Source) -> Option<Series> {
-        let Texts { level, name, source } = self.texts()?.clone();
-        let source = source.unwrap_or_else(|| default.clone());
-        Some(Series { level, source, name, kind: self.kind(), tags: self.tags() })
+    /// The series in an installation whose source is `source`.
+    pub(crate) fn series_of(&self, source: &Source) -> Option<Series> {
+        let source = if self.metadata.source.is_none() { source } else { &self.series()?.source };
+        Some(Series { source: source.clone(), ..self.series()?.clone() })
     }
 }
 
@@ -198,7 +145,7 @@ impl Origin for &'static Site {
     fn wanted_by(self, instrument: Option<&Instrument>) -> Option<bool> {
         let installed = instrument::installation();
         match instrument {
-            Some(instrument) if instrument.number() == installed => {
+            Some(instrument) if instrument.number == installed => {
                 Some(instrument.wants(self.metadata.level))
             }
             _ if installed == 0 => Some(false),
@@ -208,7 +155,7 @@ impl Origin for &'static Site {
     }
 
     fn series(self) -> Option<Series> {
-        Site::series(self, &Source::default())
+        Site::series(self).cloned()
     }
 }
 

@@ -83,20 +83,15 @@ impl<T: TagValue + ?Sized> TagValue for &T {
 }
 
 /// Checks tags and values as names are checked.
-pub(crate) const fn check(tags: Tags) -> Result<(), TextProblem> {
+#[track_caller]
+pub(crate) const fn check(tags: Tags) {
     assert!(tags.len() <= MAX_TAGS, "a series has at most 50 tags");
     let mut i = 0;
     while i < tags.len() {
-        let (tag, value) = tags[i];
-        if let Err(problem) = check_name(tag) {
-            return Err(problem);
-        }
-        if let Err(problem) = check_name(value) {
-            return Err(problem);
-        }
+        expect_valid(check_name(tags[i].0));
+        expect_valid(check_name(tags[i].1));
         i += 1;
     }
-    Ok(())
 }
 
 // A panic while a static is made is an error of the compiler at that place, which is the caller's.

@@ -1,10 +1,16 @@
-//! The installed instrument, into which attributes and macros record.
+//! The installed instrument, into which attributes and macros record; and the handlers of the C
+//! library that run when the process has forked, and when it ends.
+//!
+//! The standard library has neither. The handlers live as long as the process, and do nothing while
+//! nothing is installed. Nothing happens before a fork, and nobody waits for anything: a child never
+//! needs what a thread of its parent may have locked (see `per_process.rs`).
 
-use super::fork;
 use super::zibrato::Zibrato;
-use crate::sdk::cells::per_process::PerProcess;
+use crate::sdk::cells::lock;
+use crate::sdk::cells::per_process::{PerProcess, begin_generation};
 use crate::sdk::collection::ledger::Stats;
 use crate::sdk::points::instrument::{self, HasInstrument, Instrument};
+use crate::sdk::points::point;
 use crate::sdk::sending::thread;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
@@ -55,17 +61,44 @@ fn installed_instrument() -> Option<Arc<Instrument>> {
 
 /// Installs a handle unless there is one; gives it back then.
 pub(crate) fn install(handle: Zibrato) -> Result<Guard, Zibrato> {
-    fork::at_exit(shut_down_installed);
+    flush_at_exit();
     instrument::find_installed_by(installed_instrument);
     // One at a time. Call sites look up who is installed meanwhile.
-    let installing = INSTALLING.get(|_| Mutex::new(()));
-    let _installing = installing.lock().unwrap_or_else(PoisonError::into_inner);
+    let _installing = lock(INSTALLING.get(|_| Mutex::new(())));
     if installed().is_some() {
         return Err(handle);
     }
     handle.owner.take_sites();
     *write() = Some(handle.clone());
     Ok(Guard { handle, has_ended: false })
+}
+
+extern "C" fn in_child() {
+    begin_generation();
+    // Whatever measures next has to ask, and so finds out that it is in another process.
+    point::ask_again_in_child();
+}
+
+/// From now on a forked child measures for itself.
+#[expect(unsafe_code, reason = "pthread_atfork is a function of the C library")]
+pub(crate) fn survive_forks() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if !DONE.swap(true, Ordering::SeqCst) {
+        // SAFETY: a function that lives as long as the program and takes nothing. Where the system
+        // has no memory left for it, forks are what they would be without.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    }
+}
+
+/// From now on the end of the process flushes what is installed then.
+#[expect(unsafe_code, reason = "atexit is a function of the C library")]
+fn flush_at_exit() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if !DONE.swap(true, Ordering::SeqCst) {
+        // SAFETY: a function that lives as long as the program and takes nothing. Where the system
+        // has no room for it, the guard still flushes.
+        unsafe { libc::atexit(shut_down_installed) };
+    }
 }
 
 /// The last flush, if the process ends while an instrument is installed.

@@ -1,7 +1,292 @@
 //! The process: who has an instrument, and what becomes of it when the process forks or ends.
 
-pub(crate) mod builder;
-mod fork;
 pub(crate) mod install;
 mod owner;
 pub(crate) mod zibrato;
+
+use self::install::{Guard, survive_forks};
+use self::owner::{Owner, Settings};
+use self::zibrato::Zibrato;
+use crate::curve::Curve;
+use crate::measurement::{DEFAULT_SOURCE, Level, Source};
+use crate::sdk::cells::local;
+use crate::sdk::sending::error::BuildError;
+use crate::wire::Endpoint;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+/// The range of intervals.
+const INTERVALS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(3600);
+
+/// Configures an instrument; created by [`Zibrato::builder`](crate::Zibrato::builder).
+///
+/// ```no_run
+/// # fn main() -> Result<(), zibrato::InstallError> {
+/// let _zibrato = zibrato::Zibrato::builder()
+///     .host("broker.internal")
+///     .source("web-1")
+///     .levels(["info", "warn"])
+///     .install()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is measured until `install` or `build`"]
+pub struct Builder {
+    host: String,
+    port: u16,
+    control_port: Option<u16>,
+    curve: Option<Curve>,
+    source: String,
+    levels: Option<Vec<String>>,
+    interval: Duration,
+    flush_deadline: Duration,
+    demand: bool,
+    max_memory: usize,
+    flush_on_panic: bool,
+    context: Option<zmq::Context>,
+}
+
+impl Zibrato {
+    /// Creates a builder with the defaults.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
+impl Builder {
+    fn new() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 5550,
+            control_port: None,
+            curve: None,
+            source: DEFAULT_SOURCE.to_owned(),
+            levels: None,
+            interval: Duration::from_secs(1),
+            flush_deadline: Duration::from_millis(500),
+            demand: true,
+            max_memory: local::DEFAULT_MAX_MEMORY,
+            flush_on_panic: false,
+            context: None,
+        }
+    }
+
+    /// The broker's host: a name, an address, or `ipc://` and the folder of a broker on this
+    /// machine, such as `ipc:///run/zibrato`, which ignores ports. Defaults to `127.0.0.1`.
+    ///
+    /// It is not an error if the host does not answer or does not exist: the instrument keeps
+    /// trying.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    /// The broker's port. Acknowledgements are received from the next port. Defaults to 5550.
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The port on which the broker publishes, if it is not the one after [`port`](Self::port), for
+    /// example because of a tunnel.
+    pub const fn control_port(mut self, port: u16) -> Self {
+        self.control_port = Some(port);
+        self
+    }
+
+    /// Encrypts the connection, and connects only to the broker with this key. Defaults to the keys
+    /// in the variables `ZIBRATO_SERVER_KEY` and `ZIBRATO_CURVE_KEY`, or in the files that they
+    /// name, and to no encryption if neither is set.
+    ///
+    /// The broker must allow the client's public key. While it refuses the connection, measurements
+    /// are summed up as if it were away.
+    pub fn curve(mut self, curve: Curve) -> Self {
+        self.curve = Some(curve);
+        self
+    }
+
+    /// The source of measurements: a program, class or host. Defaults to `not_specified`.
+    pub fn source(mut self, source: impl Into<String>) -> Self {
+        self.source = source.into();
+        self
+    }
+
+    /// Measures only these levels. Defaults to all levels.
+    pub fn levels<L: Into<String>>(mut self, levels: impl IntoIterator<Item = L>) -> Self {
+        self.levels = Some(levels.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The interval in which measurements are sent: 10 ms to 1 h. Defaults to one second.
+    pub const fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Maximum time of the last flush, when the guard or the last handle is dropped. Defaults to
+    /// 500 ms.
+    pub const fn flush_deadline(mut self, deadline: Duration) -> Self {
+        self.flush_deadline = deadline;
+        self
+    }
+
+    /// Whether to skip levels that no worker wants. Defaults to true.
+    ///
+    /// The broker publishes the wanted levels every second: those of connected workers, and of
+    /// workers with a cursor. A call at another level costs one load and a branch. A level is
+    /// measured at most two seconds after a worker wants it, and until five seconds after no worker
+    /// wants it any more. Until the program has received this list for five seconds, all levels are
+    /// measured. While the broker is away, the last list applies.
+    ///
+    /// With `false`, all levels that [`levels`](Self::levels) allows are always measured.
+    pub const fn demand(mut self, demand: bool) -> Self {
+        self.demand = demand;
+        self
+    }
+
+    /// Maximum memory for the cells of all threads together, in bytes. Defaults to 16 MiB.
+    ///
+    /// A thread needs 40 bytes for each call site of the program, and up to some KiB for each timer
+    /// that it uses. Beyond the limit, threads share cells: measuring is slower, but nothing is
+    /// lost. The limit applies to the whole process. The last instrument that is built sets it;
+    /// existing cells stay.
+    pub const fn max_memory(mut self, bytes: usize) -> Self {
+        self.max_memory = bytes;
+        self
+    }
+
+    /// Flushes at each panic, before it unwinds or aborts. Defaults to false.
+    ///
+    /// Use it for programs built with `panic = "abort"`, which would lose the measurements since
+    /// the last interval. Each panic, even one that is caught, then takes up to the
+    /// [`flush_deadline`](Self::flush_deadline). A panic hook does this and then calls the previous
+    /// hook; a hook that is set later replaces it. Only for an installed instrument.
+    pub const fn flush_on_panic(mut self, flush: bool) -> Self {
+        self.flush_on_panic = flush;
+        self
+    }
+
+    /// Opens the sockets in this ZeroMQ context. Defaults to a separate context. After the context
+    /// is destroyed, nothing more is sent.
+    ///
+    /// On Linux, the application cannot close the file descriptors of the separate context, so a
+    /// daemon may close all descriptors that it does not know. It must not close those of this
+    /// context, because libzmq would abort the process.
+    pub fn context(mut self, context: zmq::Context) -> Self {
+        self.context = Some(context);
+        self
+    }
+
+    /// Installs the instrument: attributes and macros record into it until the guard is dropped.
+    ///
+    /// # Errors
+    /// [`InstallError`], also if an instrument is already installed, or has not finished its last
+    /// flush.
+    pub fn install(self) -> Result<Guard, InstallError> {
+        let (flush_on_panic, deadline) = (self.flush_on_panic, self.flush_deadline);
+        let guard = install::install(self.build()?).map_err(|_| InstallError::AlreadyInstalled)?;
+        if flush_on_panic {
+            install::flush_at_panics(deadline);
+        }
+        Ok(guard)
+    }
+
+    /// Builds an instrument without installing it: only its handle records into it.
+    ///
+    /// # Errors
+    /// [`BuildError`] if a setting is invalid, or the system has no sockets or threads available.
+    pub fn build(self) -> Result<Zibrato, BuildError> {
+        let source = Source::new(&self.source)?;
+        let levels = self.levels.map(|levels| {
+            levels.iter().map(|level| Level::new(level)).collect::<Result<BTreeSet<_>, _>>()
+        });
+        if !INTERVALS.contains(&self.interval) {
+            return Err(BuildError::Interval { interval: self.interval });
+        }
+        let control_port = match self.control_port {
+            Some(port) => port,
+            None => self.port.checked_add(1).ok_or(BuildError::Port { port: self.port })?,
+        };
+        for port in [self.port, control_port] {
+            if port == 0 {
+                return Err(BuildError::Port { port });
+            }
+        }
+        let endpoints = [(Endpoint::Publishers, self.port), (Endpoint::Subscribers, control_port)];
+        let [Some(publishers), Some(subscribers)] =
+            endpoints.map(|(endpoint, port)| endpoint.address(&self.host, port))
+        else {
+            return Err(BuildError::Host { host: self.host });
+        };
+        let curve = match self.curve {
+            Some(curve) => Some(curve),
+            None => Curve::from_env()?,
+        };
+        let settings = Settings {
+            source,
+            levels: levels.transpose()?,
+            endpoints: [publishers, subscribers],
+            curve,
+            interval: self.interval,
+            flush_deadline: self.flush_deadline,
+            demand: self.demand,
+        };
+        survive_forks();
+        local::limit_memory(self.max_memory);
+        Ok(Zibrato::new(Owner::start(settings, self.context)?))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("source", &self.source)
+            .field("levels", &self.levels)
+            .field("interval", &self.interval)
+            .field("flush_deadline", &self.flush_deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why no instrument was installed.
+///
+/// `Debug` prints the message and its cause, because `main` prints an error that it returns with
+/// `Debug`.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// The program already has an instrument.
+    #[error("an instrument is already installed; `build` makes another one beside it")]
+    AlreadyInstalled,
+    /// The instrument cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+impl fmt::Debug for InstallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyInstalled => write!(f, "{self}"),
+            Self::Build(error) => write!(f, "{error:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BuildError, InstallError, Zibrato};
+
+    #[test]
+    fn what_main_prints_says_what_to_do() {
+        let error = Zibrato::builder().port(0).build().unwrap_err();
+        let words = "port 0 is out of range (1 to 65534; the broker's default is 5550)";
+        assert_eq!(format!("{error:?}"), words);
+        let error = InstallError::from(BuildError::Thread(std::io::Error::other("no room")));
+        assert_eq!(format!("{error:?}"), "the sender's thread could not be started: no room");
+    }
+}

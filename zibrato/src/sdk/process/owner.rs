@@ -3,20 +3,19 @@
 use crate::curve::Curve;
 use crate::measurement::{Level, Source};
 use crate::sdk::cells::per_process::{PerProcess, generation};
-use crate::sdk::cells::reentry::busy;
-use crate::sdk::collection::collector::Collector;
+use crate::sdk::cells::{busy, lock};
+use crate::sdk::collection::Collector;
 use crate::sdk::collection::ledger::Stats;
 use crate::sdk::points::instrument::{HasInstrument, Instrument};
 use crate::sdk::points::point::sender_is_missing;
 use crate::sdk::points::site;
 use crate::sdk::sending::error::BuildError;
-use crate::sdk::sending::link::{Dial, endpoint};
-use crate::sdk::sending::sender::{NoRoom, Sender};
-use crate::wire::Endpoint;
+use crate::sdk::sending::link::Dial;
+use crate::sdk::sending::{NoRoom, Sender, Setup};
 use once_cell::race::OnceBox;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long a system that gave a child no thread is left alone.
@@ -27,9 +26,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Settings {
     pub(crate) source: Source,
     pub(crate) levels: Option<BTreeSet<Level>>,
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) control_port: u16,
+    /// To send to, and to hear from.
+    pub(crate) endpoints: [String; 2],
     pub(crate) curve: Option<Curve>,
     pub(crate) interval: Duration,
     pub(crate) flush_deadline: Duration,
@@ -91,12 +89,6 @@ struct Slot {
     asked: Mutex<Option<Instant>>,
 }
 
-impl Slot {
-    fn asked(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Flushes and ends the sender when the last handle goes.
 #[derive(Debug)]
 pub(crate) struct Owner {
@@ -105,13 +97,6 @@ pub(crate) struct Owner {
     /// Whether it was installed, and so the call sites are its, here and in children.
     has_sites: AtomicBool,
     ended: AtomicBool,
-}
-
-/// What to do when a child has no pipeline yet.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    Leave,
-    Start,
 }
 
 impl Owner {
@@ -129,7 +114,12 @@ impl Owner {
     /// The pipeline of this process. The first use in a child makes it; there is none if measuring
     /// had ended before the fork.
     pub(crate) fn pipeline(&self) -> Option<&Pipeline> {
-        self.find_or_make(Missing::Start)
+        let slot = self.slot();
+        let Some(pipeline) = slot.pipeline.get() else { return busy(|| self.make(slot)) };
+        if pipeline.sender().is_none() {
+            self.find_sender(slot, pipeline);
+        }
+        Some(pipeline)
     }
 
     /// Makes the call sites of the program this instrument's.
@@ -143,19 +133,19 @@ impl Owner {
     /// What became of every reading that this process made.
     pub(crate) fn stats(&self) -> Stats {
         // Asking must not be what starts a sender.
-        let pipeline = self.find_or_make(Missing::Leave);
+        let pipeline = self.slot().pipeline.get();
         pipeline.map(|pipeline| pipeline.collector.stats()).unwrap_or_default()
     }
 
     /// The last flush. A child that has measured nothing has nothing to flush, and leaves what is
     /// its parent's alone.
     pub(crate) fn shut_down(&self) -> Stats {
-        let pipeline = self.find_or_make(Missing::Leave);
+        let slot = self.slot();
         self.ended.store(true, Ordering::SeqCst);
         let had_sites = self.has_sites.swap(false, Ordering::SeqCst);
-        if let Some(pipeline) = pipeline {
+        if let Some(pipeline) = slot.pipeline.get() {
             // There may be room now.
-            self.begin_sending(pipeline, &mut self.slot().asked());
+            self.begin_sending(pipeline, &mut lock(&slot.asked));
             return pipeline.shut_down(self.settings.flush_deadline);
         }
         // Only once: later the call sites may belong to another installation.
@@ -169,21 +159,8 @@ impl Owner {
         self.slots.get(|_| Slot::default())
     }
 
-    fn find_or_make(&self, missing: Missing) -> Option<&Pipeline> {
-        let slot = self.slot();
-        match (slot.pipeline.get(), missing) {
-            (Some(pipeline), Missing::Start) if pipeline.sender().is_none() => {
-                self.find_sender(slot, pipeline);
-                Some(pipeline)
-            }
-            (Some(pipeline), _) => Some(pipeline),
-            (None, Missing::Leave) => None,
-            (None, Missing::Start) => busy(|| self.make(slot)),
-        }
-    }
-
     fn make<'a>(&self, slot: &'a Slot) -> Option<&'a Pipeline> {
-        let mut asked = slot.asked();
+        let mut asked = lock(&slot.asked);
         if let Some(pipeline) = slot.pipeline.get() {
             return Some(pipeline);
         }
@@ -201,7 +178,7 @@ impl Owner {
 
     /// Asks the system for a thread, if the last time is a while ago.
     fn find_sender(&self, slot: &Slot, pipeline: &Pipeline) {
-        let mut asked = slot.asked();
+        let mut asked = lock(&slot.asked);
         if asked.is_none_or(|asked| asked.elapsed() >= ASK_AGAIN) {
             busy(|| self.begin_sending(pipeline, &mut asked));
         }
@@ -243,11 +220,12 @@ impl Settings {
         context: Option<zmq::Context>,
         no_room: NoRoom,
     ) -> Result<Sender, BuildError> {
-        let endpoints = [
-            endpoint(&self.host, Endpoint::Publishers, self.port),
-            endpoint(&self.host, Endpoint::Subscribers, self.control_port),
-        ];
-        let dial = Dial { endpoints, curve: self.curve.clone(), context };
-        Sender::start(Arc::clone(collector), dial, self.interval, self.demand, no_room)
+        Sender::start(Setup {
+            dial: Dial { endpoints: self.endpoints.clone(), curve: self.curve.clone(), context },
+            no_room,
+            collector: Arc::clone(collector),
+            interval: self.interval,
+            demand: self.demand,
+        })
     }
 }

@@ -4,10 +4,9 @@ use super::owner::{Owner, Pipeline};
 use crate::measurement::{Kind, Source, TextError};
 use crate::sdk::cells::amount::{Amount, Number};
 use crate::sdk::collection::ledger::Stats;
-use crate::sdk::handles::guard::{CountMe, TimeMe};
-use crate::sdk::handles::handle::{CounterHandle, GaugeHandle, Handle, TimerHandle};
+use crate::sdk::handles::{CountMe, CounterHandle, GaugeHandle, Handle, TimeMe, TimerHandle};
 use crate::sdk::points::instrument::{HasInstrument, Instrument};
-use crate::sdk::points::loss::Loss;
+use crate::sdk::points::series::Loss;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,7 +118,7 @@ impl Zibrato {
     fn record(&self, kind: Kind, level: &str, name: &str, value: Number) {
         if let Some(pipeline) = self.owner.pipeline() {
             let instrument = &pipeline.collector.instrument;
-            instrument.record(kind, level, name, self.source.as_ref(), value);
+            instrument.record(instrument.key(kind, level, name, self.source.as_ref()), value);
         }
     }
 
@@ -127,7 +126,8 @@ impl Zibrato {
         let named = match self.owner.pipeline() {
             Some(pipeline) => {
                 let instrument = &pipeline.collector.instrument;
-                instrument.named(kind, level, name, self.source.as_ref())
+                let key = instrument.key(kind, level, name, self.source.as_ref());
+                instrument.names.find_or_add(key).cloned()
             }
             // Without an instrument it measures nothing, whatever the reason says.
             None => Err(Loss::Deadline),

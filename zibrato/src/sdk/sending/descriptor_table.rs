@@ -47,42 +47,22 @@ fn leave_at_once() -> bool {
     }
 }
 
-/// Makes a copy of the table, and closes everything in it.
+/// Makes a copy of the table, and closes everything in it, as far as the limit of descriptors says
+/// that there may be something.
 #[cfg(target_os = "linux")]
 fn leave_and_close() -> bool {
     // SAFETY: a number alone. The descriptors of other threads stay what they are.
     if unsafe { libc::unshare(libc::CLONE_FILES) } != 0 {
         return false;
     }
-    for descriptor in open_descriptors() {
-        // SAFETY: a number of this thread's own table, in which nobody owns anything. The
-        // directory that listed them is among them, and closed already.
-        unsafe { libc::close(descriptor) };
-    }
-    true
-}
-
-/// What may be open in this thread's table.
-#[cfg(target_os = "linux")]
-fn open_descriptors() -> Vec<libc::c_int> {
-    let number = |entry: std::io::Result<std::fs::DirEntry>| -> Option<libc::c_int> {
-        entry.ok()?.file_name().to_str()?.parse().ok()
-    };
-    match std::fs::read_dir("/proc/thread-self/fd") {
-        Ok(entries) => entries.filter_map(number).filter(|fd| *fd >= FIRST).collect(),
-        // Without `/proc`, or without a descriptor left to look into it.
-        Err(_) => (FIRST..most_descriptors()).collect(),
-    }
-}
-
-/// The limit of descriptors, as far as it is worth while to try them all.
-#[cfg(target_os = "linux")]
-fn most_descriptors() -> libc::c_int {
     const WORTH_WHILE: libc::rlim_t = 1 << 20;
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: it fills one structure.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    libc::c_int::try_from(limit.rlim_cur.min(WORTH_WHILE)).unwrap_or(libc::c_int::MAX)
+    let end = libc::c_int::try_from(limit.rlim_cur.min(WORTH_WHILE)).unwrap_or(libc::c_int::MAX);
+    // SAFETY: numbers of this thread's own table, in which nobody owns anything.
+    unsafe { (FIRST..end).for_each(|descriptor| _ = libc::close(descriptor)) };
+    true
 }
 
 /// Puts the reading end of a pipe in place of the standard streams: what is written there fails,

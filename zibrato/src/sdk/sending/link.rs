@@ -8,15 +8,14 @@ use crate::clock;
 use crate::curve::Curve;
 use crate::measurement::Level;
 use crate::resources::{self, Resources};
+use crate::sdk::cells::lock;
 use crate::sdk::collection::demand::Demand;
 use crate::sdk::collection::ledger::{Ledger, SILENCE};
-use crate::sdk::points::instrument::Demanded;
-use crate::sdk::points::loss::Loss;
 use crate::wire::{
-    ACK_PREFIX, Ack, BatchId, Endpoint, LEVELS_TOPIC, PublisherId, WantedLevels, ack_topic,
-    batch_topic,
+    ACK_PREFIX, Ack, BatchId, LEVELS_TOPIC, PublisherId, WantedLevels, ack_topic, batch_topic,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How often the sockets are connected again while the broker is silent, and the one for batches
@@ -75,7 +74,8 @@ pub(crate) struct Link {
     reconnected: Instant,
     /// When `push` last had room for a batch, or was connected.
     had_room: Instant,
-    publisher: PublisherId,
+    /// Under which identity it sends.
+    pub(crate) publisher: PublisherId,
     topics: BTreeMap<Level, Topic>,
     /// When the broker was last heard of.
     heard: Option<Instant>,
@@ -115,9 +115,6 @@ struct Outgoing {
     readings: u64,
     since: Instant,
 }
-
-/// The ZeroMQ context has ended; it ends only once the sockets are closed.
-pub(crate) struct ContextEnded;
 
 impl Link {
     fn open(
@@ -187,8 +184,8 @@ impl Link {
     /// `timeout`.
     ///
     /// # Errors
-    /// When the application has ended the context: nothing can be sent any more.
-    pub(crate) fn wait(&self, timeout: Duration) -> Result<(), ContextEnded> {
+    /// When the application has ended the context, which waits for the sockets to be closed.
+    pub(crate) fn wait(&self, timeout: Duration) -> zmq::Result<()> {
         let unsent = self.topics.values().any(|t| t.sent.is_none() && !t.waiting.is_empty());
         let mut items =
             [self.control.as_poll_item(zmq::POLLIN), self.push.as_poll_item(zmq::POLLOUT)];
@@ -197,15 +194,10 @@ impl Link {
         let millis = timeout.as_micros().div_ceil(1000);
         let millis = i64::try_from(millis).unwrap_or(i64::MAX);
         match zmq::poll(&mut items[..listen], millis) {
-            Err(zmq::Error::ETERM) => Err(ContextEnded),
+            Err(zmq::Error::ETERM) => Err(zmq::Error::ETERM),
             // Any other error is an interrupted wait; the caller's loop looks again.
             Ok(_) | Err(_) => Ok(()),
         }
-    }
-
-    /// Under which identity it sends.
-    pub(crate) const fn publisher(&self) -> PublisherId {
-        self.publisher
     }
 
     /// Whether nothing of this level is on its way.
@@ -224,11 +216,6 @@ impl Link {
         self.topics.values().all(|topic| topic.waiting.is_empty())
     }
 
-    /// Whether the broker was heard of lately.
-    pub(crate) fn is_connected(&self, now: Instant) -> bool {
-        self.heard.is_some_and(|heard| now.duration_since(heard) < SILENCE)
-    }
-
     /// Takes a batch to send, behind those of its level that wait already.
     pub(crate) fn push(&mut self, level: &Level, body: Vec<u8>, readings: u64) {
         let topic = self.topics.entry(level.clone()).or_default();
@@ -238,7 +225,7 @@ impl Link {
     }
 
     /// Hears what the broker says, and settles what it has taken.
-    pub(crate) fn hear(&mut self, now: Instant, ledger: &Ledger) {
+    pub(crate) fn hear(&mut self, now: Instant, ledger: &Mutex<Ledger>) {
         // Bounded, so that a flood of messages cannot keep the sender from sending.
         for _ in 0..1000 {
             let Ok(frames) = self.control.recv_multipart(zmq::DONTWAIT) else { break };
@@ -253,7 +240,7 @@ impl Link {
                 self.demand.hear(wanted, now);
             }
         }
-        let connected = self.is_connected(now);
+        let connected = self.heard.is_some_and(|heard| now.duration_since(heard) < SILENCE);
         match (std::mem::replace(&mut self.connected, connected), connected) {
             (true, false) => self.reconnect(now),
             (false, true) => {
@@ -268,12 +255,12 @@ impl Link {
         }
         let waiting = self.topics.values().filter_map(|topic| topic.waiting.front());
         let waiting_since = waiting.map(|batch| batch.since).min();
-        let mut entries = ledger.entries();
-        (entries.heard, entries.waiting_since) = (self.heard, waiting_since);
+        let mut ledger = lock(ledger);
+        (ledger.heard, ledger.waiting_since) = (self.heard, waiting_since);
     }
 
     /// Which levels somebody wants, if the broker says so; nothing while it is silent.
-    pub(crate) fn demand(&mut self, now: Instant) -> Option<Option<Demanded>> {
+    pub(crate) fn demand(&mut self, now: Instant) -> Option<Option<WantedLevels>> {
         self.connected.then(|| self.demand.wanted(now))
     }
 
@@ -282,12 +269,12 @@ impl Link {
         self.connected && self.demand.names(level)
     }
 
-    fn settle(&mut self, ack: &Ack, ledger: &Ledger) {
+    fn settle(&mut self, ack: &Ack, ledger: &Mutex<Ledger>) {
         let mut latest = None;
         for (level, taken) in &ack.sequences {
             let Some(topic) = self.topics.get_mut(level.as_str()) else { continue };
             while let Some(first) = topic.waiting.front().filter(|b| b.id.sequence <= *taken) {
-                ledger.entries().delivered += first.readings;
+                lock(ledger).delivered += first.readings;
                 topic.waiting.pop_front();
                 latest = latest.max(topic.sent.take().map(|sent| sent.last));
             }
@@ -321,19 +308,19 @@ impl Link {
     }
 
     /// Settles everything that is still here.
-    pub(crate) fn close(self, linger: Duration, ledger: &Ledger) {
-        let mut unconfirmed = false;
+    pub(crate) fn close(self, linger: Duration, ledger: &Mutex<Ledger>) {
+        let (mut ledger, mut unconfirmed) = (lock(ledger), false);
         for topic in self.topics.values() {
             for (place, batch) in topic.waiting.iter().enumerate() {
                 if place == 0 && topic.sent.is_some() {
-                    ledger.entries().unconfirmed += batch.readings;
+                    ledger.unconfirmed += batch.readings;
                     unconfirmed = true;
                 } else {
-                    ledger.lose(Loss::Deadline, batch.readings);
+                    ledger.expired += batch.readings;
                 }
             }
         }
-        ledger.entries().waiting_since = None;
+        ledger.waiting_since = None;
         if unconfirmed {
             let millis = i32::try_from(linger.as_millis()).unwrap_or(i32::MAX);
             // Without it the last batch may be cut off, which is what it counts as.
@@ -358,19 +345,6 @@ fn identity() -> PublisherId {
     PublisherId(id)
 }
 
-/// `tcp://host:port`, with the brackets that an IPv6 address needs, or the file of an endpoint if the
-/// host is a folder.
-pub(crate) fn endpoint(host: &str, endpoint: Endpoint, port: u16) -> String {
-    if let Some(file) = endpoint.ipc_endpoint(host) {
-        return file;
-    }
-    if host.contains(':') && !host.starts_with('[') {
-        format!("tcp://[{host}]:{port}")
-    } else {
-        format!("tcp://{host}:{port}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,7 +353,7 @@ mod tests {
     fn a_batch_that_later_ones_overtook_is_due_again_soon() {
         let endpoints = ["inproc://push", "inproc://control"].map(str::to_owned);
         let mut link = Link::open(&zmq::Context::new(), endpoints, None).unwrap();
-        let (ledger, now) = (Ledger::default(), Instant::now());
+        let (ledger, now) = (Mutex::default(), Instant::now());
         let before = now.checked_sub(Duration::from_secs(3)).unwrap();
         for (level, last, repeats) in
             [("early", before, 4), ("info", now, 0), ("late", now + Duration::from_secs(1), 4)]

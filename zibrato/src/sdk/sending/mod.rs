@@ -1,9 +1,338 @@
-//! Sending: the one thread that collects, and talks to the broker.
+//! Sending: the one thread that empties the cells and talks to the broker.
 
 mod descriptor_table;
 pub(crate) mod error;
 mod grid;
 pub(crate) mod link;
 mod orders;
-pub(crate) mod sender;
 pub(crate) mod thread;
+
+use self::error::BuildError;
+use self::grid::Grid;
+use self::link::{Dial, Link, Resend};
+use self::orders::{Orders, State};
+use self::thread::Thread;
+use crate::clock;
+use crate::measurement::Level;
+use crate::resources::Resources;
+use crate::sdk::cells::lock;
+use crate::sdk::cells::ticks::{self, Comparisons};
+use crate::sdk::collection::Collector;
+use crate::sdk::collection::batches::{Batch, Batches};
+use crate::sdk::collection::ledger::{SELF_METRICS_LEVEL, SelfMetrics};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// When an unacknowledged batch is sent again, in the ordinary run of things.
+const RESEND: Resend = Resend { after: Duration::from_secs(2), at_most: Duration::from_secs(60) };
+
+/// The same while somebody waits for a flush. A batch that has gone out often by then, to a broker
+/// that was in trouble, is not held back for longer than it takes the broker to get well.
+const RESEND_IN_A_HURRY: Resend =
+    Resend { after: Duration::from_millis(100), at_most: Duration::from_millis(800) };
+
+/// How often the sender listens while something is on its way, and how often otherwise. What it
+/// hears is needed no sooner: by the end of the interval, and within two seconds.
+const LISTEN_BUSY: Duration = Duration::from_millis(100);
+const LISTEN_IDLE: Duration = Duration::from_millis(500);
+
+/// How long an order may wait while the sender waits for an answer to the one before.
+const ORDERS_IN_A_HURRY: Duration = Duration::from_millis(10);
+
+/// How much longer than its deadline the last flush may take before the thread is given up.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The longest that is waited; beyond it an `Instant` may have no room for the end.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long the thread may take to open its sockets. It takes a few milliseconds.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// How long a system that had no room for the sockets is left alone.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// What has to be free before anything is collected or sent. Without memory Rust and libzmq end the
+/// process, so the sender waits while the application has used up what there is.
+const ROOM: Resources = Resources { descriptors: 0, threads: 0, memory: 1 << 20, address_space: 0 };
+
+/// Owns the thread.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    orders: Arc<Orders>,
+    thread: Mutex<Option<Thread>>,
+}
+
+/// What becomes of a sender that finds no room for its sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    /// It ends.
+    Fails,
+    /// It goes on trying.
+    Waits,
+}
+
+impl Sender {
+    /// Starts the thread, which opens the sockets. With [`NoRoom::Fails`] it has done so
+    /// afterwards; with [`NoRoom::Waits`] it does so when it can.
+    pub(crate) fn start(setup: Setup) -> Result<Self, BuildError> {
+        let (orders, no_room) = (Arc::new(Orders::default()), setup.no_room);
+        // Here and not first by the thread, so that no fork comes in the middle of it.
+        ticks::begin();
+        let its_orders = Arc::clone(&orders);
+        let thread = Thread::spawn(move || setup.run(&its_orders)).map_err(BuildError::Thread)?;
+        let sender = Self { orders, thread: Mutex::new(Some(thread)) };
+        match no_room {
+            NoRoom::Waits => Ok(sender),
+            NoRoom::Fails => sender.opened(),
+        }
+    }
+
+    /// Waits until the sockets are open.
+    fn opened(self) -> Result<Self, BuildError> {
+        let deadline = Instant::now() + OPENING;
+        self.orders.wait_until(deadline, |state| state.opened.is_some() || state.finished);
+        let opened = self.orders.change(|state| state.opened.take());
+        match opened {
+            Some(Ok(())) => Ok(self),
+            Some(Err(error)) => {
+                self.stop(Duration::ZERO);
+                Err(error)
+            }
+            None => {
+                self.orders.change(|state| state.stop_by = Some(deadline));
+                Err(BuildError::Thread(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+
+    /// Sends everything that was recorded before the call, and waits until the broker has it, or
+    /// for `within`.
+    pub(crate) fn flush(&self, within: Duration) {
+        let asked = self.orders.change(|state| {
+            state.flushes_asked += 1;
+            state.flushes_asked
+        });
+        let deadline = Instant::now() + within.min(LONGEST);
+        self.orders.wait_until(deadline, |state| state.flushes_done >= asked || state.finished);
+    }
+
+    /// Flushes one last time, at most for `within`, and ends the thread.
+    pub(crate) fn stop(&self, within: Duration) {
+        let deadline = Instant::now() + within.min(LONGEST);
+        // Locked until it has ended: the process must not end before that, whichever thread stops it.
+        let mut thread = lock(&self.thread);
+        let Some(thread) = thread.take() else { return };
+        self.orders.change(|state| state.stop_by = Some(deadline));
+        // A thread that does not come to its end is left behind: the application goes first.
+        if self.orders.wait_until(deadline + GRACE, |state| state.finished) {
+            thread.join();
+        }
+    }
+}
+
+/// What the thread is begun with.
+pub(crate) struct Setup {
+    pub(crate) dial: Dial,
+    pub(crate) no_room: NoRoom,
+    pub(crate) collector: Arc<Collector>,
+    pub(crate) interval: Duration,
+    /// Whether levels that nobody wants are left unmeasured.
+    pub(crate) demand: bool,
+}
+
+/// However the thread ends, those who wait for it hear of it.
+struct FinishOnDrop<'a>(&'a Orders);
+
+impl Drop for FinishOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.change(|state| state.finished = true);
+    }
+}
+
+impl Setup {
+    fn run(self, orders: &Orders) {
+        let _finish = FinishOnDrop(orders);
+        // The threads of the application's context share its descriptors.
+        if self.dial.context.is_none() {
+            descriptor_table::leave();
+        }
+        let Some(link) = self.open(orders) else { return };
+        if self.no_room == NoRoom::Fails {
+            orders.change(|state| state.opened = Some(Ok(())));
+        }
+        let now = Instant::now();
+        let worker = Worker {
+            setup: &self,
+            grid: Grid::new(self.interval, link.publisher, clock::unix_us()),
+            collected: now,
+            link,
+            orders,
+            started_ms: clock::unix_ms(),
+            collected_ms: BTreeMap::new(),
+            metrics: SelfMetrics::default(),
+            comparisons: Comparisons::new(),
+        };
+        worker.run();
+    }
+
+    /// Opens the link, at once or when there is room. `None` if it comes to an end before.
+    fn open(&self, orders: &Orders) -> Option<Link> {
+        loop {
+            match self.dial.open() {
+                Ok(link) => return Some(link),
+                Err(error) if self.no_room == NoRoom::Fails => {
+                    orders.change(|state| state.opened = Some(Err(error)));
+                    return None;
+                }
+                // What is measured meanwhile stays in its cells, and counts as pending.
+                Err(_) => {
+                    if orders.wait_until(Instant::now() + OPEN_AGAIN, State::is_stopped) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The thread itself.
+struct Worker<'a> {
+    setup: &'a Setup,
+    link: Link,
+    grid: Grid,
+    /// When the last interval ended.
+    collected: Instant,
+    orders: &'a Orders,
+    started_ms: u64,
+    /// When each level was last collected.
+    collected_ms: BTreeMap<Level, u64>,
+    metrics: SelfMetrics,
+    /// Of the counter that timers read and the clock.
+    comparisons: Comparisons,
+}
+
+impl Worker<'_> {
+    fn run(mut self) {
+        let mut flushing = None;
+        // Levels of which something was on its way when the flush was asked for. What gathers
+        // behind it stays in the cells, so that flushes without a broker pile nothing up.
+        let mut owed = BTreeSet::new();
+        let stop_by = loop {
+            let (asked, stop_by) = {
+                let state = lock(&self.orders.state);
+                let is_asked = state.flushes_asked > state.flushes_done;
+                (is_asked.then_some(state.flushes_asked), state.stop_by)
+            };
+            if let Some(stop_by) = stop_by {
+                break stop_by;
+            }
+            if ROOM.probe().is_err() {
+                self.orders.wait_until(Instant::now() + LISTEN_BUSY, State::is_stopped);
+                continue;
+            }
+            self.comparisons.go_on();
+            let now = Instant::now();
+            self.link.hear(now, &self.setup.collector.ledger);
+            if let Some(demand) = self.link.demand(now).filter(|_| self.setup.demand) {
+                self.setup.collector.instrument.demand(demand);
+            }
+            let free;
+            (free, owed) = owed.into_iter().partition(|level| self.link.is_idle(level));
+            if !free.is_empty() {
+                self.collect(|_, level| free.contains(level));
+            }
+            if self.grid.ends(clock::unix_us(), now.duration_since(self.collected)) {
+                self.collected = now;
+                self.collect(Link::is_idle);
+                self.send_self_metrics();
+            }
+            if flushing.is_none() && asked.is_some() {
+                flushing = asked;
+                owed = self.link.busy();
+                self.collect(Link::is_idle);
+            }
+            let hurry = flushing.is_some();
+            self.link.pump(now, self.resend(hurry));
+            if hurry && owed.is_empty() && self.link.is_empty() {
+                let done = flushing.take().unwrap_or_default();
+                self.orders.change(|state| state.flushes_done = done);
+                // Another one may have been asked for meanwhile.
+                continue;
+            }
+            let slept = if hurry { self.link.wait(ORDERS_IN_A_HURRY) } else { self.sleep() };
+            if slept.is_err() {
+                break now;
+            }
+        };
+        self.finish(stop_by);
+    }
+
+    /// The last flush.
+    fn finish(mut self, deadline: Instant) {
+        // What there is no memory for is lost, which is less than the application.
+        if ROOM.probe().is_ok() {
+            self.collect(|_, _| true);
+        }
+        loop {
+            let now = Instant::now();
+            self.link.hear(now, &self.setup.collector.ledger);
+            self.link.pump(now, self.resend(true));
+            let left = deadline.saturating_duration_since(now);
+            if self.link.is_empty()
+                || left.is_zero()
+                || self.link.wait(left.min(RESEND_IN_A_HURRY.after)).is_err()
+            {
+                break;
+            }
+        }
+        let linger =
+            deadline.saturating_duration_since(Instant::now()).max(RESEND_IN_A_HURRY.after);
+        self.link.close(linger, &self.setup.collector.ledger);
+    }
+
+    fn resend(&self, hurry: bool) -> Resend {
+        if hurry {
+            return RESEND_IN_A_HURRY;
+        }
+        Resend { after: RESEND.after.max(self.setup.interval * 2), ..RESEND }
+    }
+
+    /// Waits until there is something to do, or to listen for.
+    fn sleep(&self) -> zmq::Result<()> {
+        let listen = if self.link.is_empty() { LISTEN_IDLE } else { LISTEN_BUSY };
+        let wait = self.grid.wait(clock::unix_us()).min(listen);
+        self.orders.wait_until(Instant::now() + wait, State::is_asked);
+        self.link.wait(Duration::ZERO)
+    }
+
+    /// Takes what has gathered of some levels and makes batches of it, per level and source. Of those
+    /// of which something is on its way, the rest mostly goes on gathering in its cells.
+    fn collect(&mut self, of: impl Fn(&Link, &Level) -> bool) {
+        let mut batches = Batches::new(&self.collected_ms, self.started_ms);
+        let is_in = |level: &Level| of(&self.link, level);
+        self.setup.collector.collect(is_in, |series, taken| batches.add(series, &taken));
+        let (done, now_ms) = (batches.finish(), clock::unix_ms());
+        for Batch { level, body, readings } in done {
+            self.link.push(&level, body, readings);
+            self.collected_ms.insert(level, now_ms);
+        }
+    }
+
+    /// Says what became of all readings, if somebody wants to know. What it says is not counted
+    /// among the readings, or it would never come to an end.
+    fn send_self_metrics(&mut self) {
+        let Ok(level) = Level::new(SELF_METRICS_LEVEL) else { return };
+        if !self.link.is_named(&level) || !self.link.is_idle(&level) {
+            return;
+        }
+        let stats = self.setup.collector.stats();
+        let since_ms = *self.collected_ms.get(&level).unwrap_or(&self.started_ms);
+        let now_ms = clock::unix_ms();
+        let body =
+            self.metrics.batch(&stats, &self.setup.collector.instrument.source, since_ms, now_ms);
+        self.link.push(&level, body, 0);
+        self.collected_ms.insert(level, now_ms);
+    }
+}

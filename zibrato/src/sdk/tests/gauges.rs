@@ -2,13 +2,12 @@
 
 use super::{Acknowledges, Broker};
 use crate::sdk::cells::shared;
-use crate::sdk::cells::ticks::{self, Moment};
-use crate::sdk::{Metadata, Site, gauge, in_flight, time};
+use crate::sdk::{Metadata, Shape, Site, gauge, in_flight, time};
 use crate::testing;
 use crate::wire::{BatchReader, Value};
 use crate::{Builder, Zibrato};
 use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// There is one place for an instrument, and tests run side by side.
 fn place() -> MutexGuard<'static, ()> {
@@ -36,7 +35,7 @@ fn flushed(z: &Zibrato, broker: &mut Broker, mut look: impl FnMut(&str, Value<'_
 
 #[test]
 fn what_threads_read_is_folded_into_one_gauge() {
-    static DEPTH: Site = Site::gauge(at("depth"));
+    static DEPTH: Site = Site::new(Shape::Gauge, at("depth"));
     let _place = place();
     let mut broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
@@ -64,7 +63,7 @@ fn what_threads_read_is_folded_into_one_gauge() {
 
 #[test]
 fn every_reading_is_kept_up_to_a_limit_and_none_is_lost() {
-    static EACH: Site = Site::each(at("each"));
+    static EACH: Site = Site::new(Shape::Each, at("each"));
     let _place = place();
     let mut broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
@@ -81,7 +80,7 @@ fn every_reading_is_kept_up_to_a_limit_and_none_is_lost() {
 
 #[test]
 fn what_is_running_goes_up_and_comes_down() {
-    static RUNNING: Site = Site::in_flight(at("running"));
+    static RUNNING: Site = Site::new(Shape::InFlight, at("running"));
     let _place = place();
     let mut broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
@@ -105,7 +104,7 @@ fn what_is_running_goes_up_and_comes_down() {
 
 #[test]
 fn a_capture_sees_what_is_running() {
-    static RUNNING: Site = Site::in_flight(at("captured"));
+    static RUNNING: Site = Site::new(Shape::InFlight, at("captured"));
     let capture = testing::capture();
     let first = in_flight(&RUNNING);
     drop(in_flight(&RUNNING));
@@ -115,7 +114,7 @@ fn a_capture_sees_what_is_running() {
 
 #[test]
 fn a_capture_does_not_see_what_is_running_in_another() {
-    static RUNNING: Site = Site::in_flight(at("captured.twice"));
+    static RUNNING: Site = Site::new(Shape::InFlight, at("captured.twice"));
     let capture = testing::capture();
     let running = in_flight(&RUNNING);
     let elsewhere = || {
@@ -131,7 +130,7 @@ fn a_capture_does_not_see_what_is_running_in_another() {
 
 #[test]
 fn a_sampled_timer_counts_every_call() {
-    static SAMPLED: Site = Site::sampled(at("sampled"), 10);
+    static SAMPLED: Site = Site::new(Shape::Sampled(10), at("sampled"));
     let _place = place();
     let mut broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
@@ -153,15 +152,10 @@ fn a_sampled_timer_counts_every_call() {
 
 #[test]
 fn a_sampled_timer_counts_calls_that_end_while_it_is_not_known_who_wants_them() {
-    static SAMPLED: Site = Site::sampled(at("sampled.meanwhile"), 10);
+    static SAMPLED: Site = Site::new(Shape::Sampled(10), at("sampled.meanwhile"));
     let _place = place();
     let broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
-    // Until ticks are known, each call is timed by the clock.
-    let begun = Instant::now();
-    while Moment::now().elapsed().ticks().is_none() && begun.elapsed() < Duration::from_secs(1) {
-        ticks::calibrate();
-    }
     let capture_elsewhere =
         || std::thread::scope(|scope| scope.spawn(|| drop(testing::capture())).join().unwrap());
     for _ in 0..20 {
@@ -187,8 +181,8 @@ fn a_sampled_timer_counts_calls_that_end_while_it_is_not_known_who_wants_them() 
 
 #[test]
 fn beyond_the_memory_for_cells_threads_share_one() {
-    static SHARED: Site = Site::counter(at("shared"));
-    static SHARED_TIME: Site = Site::timer(at("shared.time"));
+    static SHARED: Site = Site::new(Shape::Counter, at("shared"));
+    static SHARED_TIME: Site = Site::new(Shape::Timer, at("shared.time"));
     let _place = place();
     let broker = Broker::new(Acknowledges::Nothing);
     let builder = rarely(&broker).max_memory(0);
