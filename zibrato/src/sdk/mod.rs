@@ -1,11 +1,12 @@
-//! The instrument inside an application: call sites and handles fill cells, one thread sends them.
+//! The instrument inside an application: call sites and handles fill cells, and one thread sends
+//! their contents.
 //!
-//! The folders tell the story from the call site to the socket. Each imports from those above it
-//! here, and from none below.
+//! The folders are listed in the order of the data, from the call site to the socket. Each imports
+//! only from those listed before it.
 //!
-//! The sender empties the cells every interval, so that what is measured while the broker is away
-//! waits in cells that exist anyway: memory does not grow, and the first batch after the outage
-//! carries all of it.
+//! The sender empties the cells every interval. While the broker is away, measurements accumulate
+//! in the cells, which exist anyway: memory does not grow, and the first batch after the outage
+//! contains everything.
 
 // In this order.
 mod cells;

@@ -1,4 +1,4 @@
-//! The instrument against real sockets: a PULL and an XPUB that play the broker.
+//! Tests of the instrument with real sockets: a PULL and an XPUB that act as the broker.
 
 use super::Stats;
 use crate::wire::{Ack, BatchReader, Message, Value, WantedLevels, ack_topic, message};
@@ -23,7 +23,7 @@ struct Broker {
     sums: BTreeMap<(String, String, String), f64>,
     taken: BTreeMap<String, u64>,
     messages: u32,
-    /// Of batches that were not taken before.
+    /// The bodies of new batches.
     bodies: Vec<Vec<u8>>,
     acknowledges: Acknowledges,
 }
@@ -31,7 +31,7 @@ struct Broker {
 #[derive(PartialEq)]
 enum Acknowledges {
     Nothing,
-    /// But it is heard.
+    /// But it sends messages.
     NothingYet,
     Everything,
     OnlyRepeats,
@@ -69,7 +69,7 @@ impl Broker {
             .flush_deadline(SOON)
     }
 
-    /// Takes batches until `done`.
+    /// Receives batches until `done`.
     fn serve_until(&mut self, done: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + SOON;
         while !done(self) {
@@ -129,7 +129,7 @@ impl Broker {
     }
 }
 
-/// Drops the instrument on a thread of its own, while the broker goes on.
+/// Drops the instrument on another thread, while the broker continues.
 fn finish(z: Zibrato, broker: &mut Broker) -> Stats {
     let stats = std::thread::scope(|scope| {
         let end = scope.spawn(move || {
@@ -214,7 +214,7 @@ fn flushes_while_there_is_no_broker_do_not_pile_batches_up() {
     }
     let stats = finish(z, &mut broker);
     assert_eq!((stats.delivered, broker.sum("info", "n", "not_specified")), (50, 50.0));
-    // One that was on its way from the first flush on, and one with everything after it.
+    // One batch was in flight since the first flush, and one contains everything after it.
     assert_eq!(broker.taken["info"], 2);
 }
 

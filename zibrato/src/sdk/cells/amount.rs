@@ -15,10 +15,13 @@ pub trait Amount: Copy {
     fn number(self) -> Number;
 }
 
-/// A number as a cell takes it. Whole ones are added exactly.
+/// A number as cells add it. Whole numbers are added exactly.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-#[expect(unnameable_types, reason = "nobody outside is to make one, and so to implement `Amount`")]
+#[expect(
+    unnameable_types,
+    reason = "not nameable outside, so that no other crate implements `Amount`"
+)]
 pub enum Number {
     Float(f64),
     Whole(i64),
@@ -44,8 +47,8 @@ macro_rules! amounts {
     )*};
 }
 
-/// The largest whole number below which every other is a double too. Larger ones are added as
-/// doubles: they would gain nothing by being whole, and a few of them would wrap around.
+/// Whole numbers up to this size are added as integers. Larger ones are added as doubles: integers
+/// would not be more exact, and a few of them would overflow the sum.
 const MAX_WHOLE: u64 = 1 << 53;
 
 fn whole_if_it_fits(value: i128) -> Number {

@@ -1,7 +1,7 @@
-//! Blocks of cells that threads own by turns: a list that only grows.
+//! Blocks of cells, each owned by one thread at a time. The list of blocks only grows.
 //!
-//! A thread adopts a block that nobody owns, or adds one; when it ends, it hands the block on, with
-//! everything in it. Nobody waits for anybody, and whoever reads walks the list beside the owners.
+//! A thread takes over a block without an owner, or adds one. When it ends, it hands the block on
+//! with its contents. Nothing here blocks, and the sender walks the list while the owners write.
 
 use super::sync::{AtomicBool, OnceBox, Ordering};
 use std::iter;
@@ -12,7 +12,7 @@ pub(crate) struct Blocks<T> {
     first: OnceBox<Block<T>>,
 }
 
-/// Cells, and whether some thread writes in them.
+/// Cells, and whether a thread owns them.
 #[derive(Debug)]
 pub(crate) struct Block<T> {
     owned: AtomicBool,
@@ -21,7 +21,7 @@ pub(crate) struct Block<T> {
 }
 
 impl<T> Blocks<T> {
-    /// Those behind the `first`, which is not there yet.
+    /// An empty list. `first` must be unset.
     pub(crate) const fn new(first: OnceBox<Block<T>>) -> Self {
         Self { first }
     }
@@ -30,21 +30,21 @@ impl<T> Blocks<T> {
         iter::successors(self.first.get(), |block| block.next.get())
     }
 
-    /// Makes a block that nobody owns the calling thread's, if there is one that fits.
+    /// Makes the calling thread the owner of a block that has no owner and fits, if there is one.
     pub(crate) fn adopt(&self, fits: impl Fn(&T) -> bool) -> Option<&Block<T>> {
-        // The new owner sees everything that the last one wrote.
+        // Acquire: the new owner sees everything that the last one wrote.
         let take = |owned: &AtomicBool| {
             owned.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
         };
         self.iter().find(|block| fits(&block.cells) && take(&block.owned))
     }
 
-    /// Adds a block, which is the calling thread's.
+    /// Adds a block, which the calling thread owns.
     pub(crate) fn add(&self, cells: T) -> Option<&Block<T>> {
         let mut block =
             Box::new(Block { owned: AtomicBool::new(true), cells, next: OnceBox::new() });
         let mut place = &self.first;
-        // Another thread may be faster; then it goes behind that one's.
+        // If another thread was faster, this block goes behind that thread's block.
         while let Err(ours) = place.set(block) {
             block = ours;
             place = &place.get()?.next;
@@ -54,7 +54,8 @@ impl<T> Blocks<T> {
 }
 
 impl<T> Block<T> {
-    /// Leaves the block to the next thread that wants one. The caller writes in it no more.
+    /// Leaves the block to the next thread that needs one. The caller must not write to it any
+    /// more.
     pub(crate) fn hand_on(&self) {
         self.owned.store(false, Ordering::Release);
     }

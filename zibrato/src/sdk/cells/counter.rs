@@ -1,23 +1,25 @@
-//! One thread's counts at one call site. The thread adds; only the sender reads, by difference.
+//! One thread's counts at one call site. The thread only adds, and the sender only reads: it takes
+//! the difference from its last read.
 
 use super::sync::{AtomicU64, Ordering, attempts, fence};
 
-/// How often the sender reads a sum anew that wraps around meanwhile.
+/// How often the sender reads a sum again if the sum wraps around during the read.
 const TRIES: usize = 64;
 
 #[derive(Debug, Default)]
 pub(crate) struct CounterCell {
-    /// Counts of one, which nearly all are: one word for the sum and for how many there were.
+    /// The number of counts of 1, which are by far the most frequent. It is also their sum.
     ones: AtomicU64,
-    /// The sum of all other counts; an `i64` in wrapping arithmetic.
+    /// The sum of all other counts, an `i64` in wrapping arithmetic.
     sum: AtomicU64,
-    /// How many of those there were.
+    /// The number of all other counts.
     others: AtomicU64,
-    /// Twice how often `sum` has wrapped around, upwards less downwards; odd while it does.
+    /// Twice the number of times that `sum` has wrapped around, upwards minus downwards. Odd while
+    /// `sum` wraps around.
     around: AtomicU64,
 }
 
-/// What was ever counted: the sum, and how often.
+/// Everything that was ever counted: the sum, and the number of counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counted {
     pub(crate) sum: i128,
@@ -25,12 +27,12 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
-    /// What was counted since then.
+    /// The sum that was counted since `before`.
     pub(crate) const fn sum_since(&self, before: &Self) -> f64 {
         self.sum.wrapping_sub(before.sum) as f64
     }
 
-    /// The lower half of the sum: that in wrapping arithmetic.
+    /// The lower 64 bits of the sum, which equal the sum in wrapping arithmetic.
     pub(crate) const fn low(&self) -> u64 {
         self.sum as u64
     }
@@ -47,12 +49,13 @@ impl CounterCell {
                 Some(sum) => self.sum.store(sum.cast_unsigned(), Ordering::Relaxed),
                 None => self.wrap(amount),
             }
-            // Last, and the reader reads it first: so what it has counted it has summed.
+            // The thread stores it last and the sender reads it first, so the sum includes each
+            // count that the sender sees.
             self.others.store(self.others.load(Ordering::Relaxed) + 1, Ordering::Release);
         }
     }
 
-    /// Adds what makes the sum wrap around.
+    /// Adds an amount that makes the sum wrap around.
     #[cold]
     fn wrap(&self, amount: i64) {
         let around = self.around.load(Ordering::Relaxed);
@@ -63,13 +66,13 @@ impl CounterCell {
         self.around.store(done, Ordering::Release);
     }
 
-    /// How many counts of one there were.
+    /// The number of counts of 1.
     #[inline]
     pub(crate) fn ones(&self) -> u64 {
         self.ones.load(Ordering::Relaxed)
     }
 
-    /// The sum of all counts that were not of one.
+    /// The sum of all counts other than 1.
     fn others_sum(&self) -> i128 {
         let read = || {
             let around = self.around.load(Ordering::Acquire);
@@ -88,7 +91,7 @@ impl CounterCell {
         (i128::from(around.cast_signed() >> 1) << u64::BITS) + sum
     }
 
-    /// Adds what was ever counted here.
+    /// Adds everything that was ever counted here to `counted`.
     pub(crate) fn add_to(&self, counted: &mut Counted) {
         let (ones, others) = (self.ones(), self.others.load(Ordering::Acquire));
         counted.times = counted.times.wrapping_add(ones).wrapping_add(others);
@@ -96,7 +99,7 @@ impl CounterCell {
     }
 }
 
-/// A single writer needs no locked instruction: nothing comes between the load and the store.
+/// There is a single writer, so a plain load and store suffice.
 #[inline]
 fn grow(total: &AtomicU64, more: u64) {
     total.store(total.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);

@@ -1,9 +1,9 @@
-//! One thread's readings of one gauge: folded by the thread, taken by the sender.
+//! One thread's readings of one gauge: the thread merges them, and the sender takes the result.
 //!
-//! A reading is several words, so there is a lock, which only the thread and the sender ever want,
-//! and for which neither waits: a thread that meets the sender goes to the cell that all share,
-//! and the sender comes back at the next interval. A lock that was held when the process forked is
-//! known by its number, and broken.
+//! A reading consists of several words, so there is a lock. Only the thread and the sender use it,
+//! and neither waits for the other: if the lock is taken, the thread uses the shared cell, and the
+//! sender tries again in the next interval. The lock contains the number of the process that took
+//! it, so that a child can break a lock that was held at the fork.
 
 use super::per_process::generation;
 use super::sync::{AtomicU64, Ordering};
@@ -11,16 +11,16 @@ use super::ticks::Moment;
 use crate::measurement::{Gauge, finite_sum};
 use std::hint;
 
-/// How often the sender looks whether a thread has finished its reading.
+/// How often the sender tries to take the lock.
 const SPINS: u32 = 10_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct GaugeCell {
-    /// 0 while it is free, else one more than the generation of the process that took it.
+    /// 0 while it is free, else the generation of the process that took it, plus 1.
     lock: AtomicU64,
-    /// How many readings there ever were.
+    /// The number of readings that were ever recorded.
     made: AtomicU64,
-    /// How many of them are here.
+    /// The number of readings since the sender last took them.
     count: AtomicU64,
     last: AtomicU64,
     at: AtomicU64,
@@ -30,7 +30,7 @@ pub(crate) struct GaugeCell {
 }
 
 impl GaugeCell {
-    /// Adds a reading. Called by one thread at a time; says no if the sender is just looking.
+    /// Adds a reading. Only one thread may call it. Returns false if the sender holds the lock.
     #[inline]
     pub(crate) fn set(&self, value: f64) -> bool {
         let ours = generation() + 1;
@@ -53,13 +53,13 @@ impl GaugeCell {
         true
     }
 
-    /// How many readings there ever were.
+    /// The number of readings that were ever recorded.
     pub(crate) fn made(&self) -> u64 {
         self.made.load(Ordering::Relaxed)
     }
 
-    /// Takes what has gathered, given what time it is, and when the last reading was; nothing if
-    /// the thread does not let go.
+    /// Takes the readings, and returns them with the time of the last one. `None` if there are
+    /// none, or if the thread holds the lock for too long.
     pub(crate) fn take(&self, now_ms: u64) -> Option<(Moment, Gauge)> {
         let ours = generation() + 1;
         let mut held = 0;
@@ -72,8 +72,8 @@ impl GaugeCell {
         if !free && held == ours {
             return None;
         }
-        // One that was held by a thread of the parent stays so for ever; what it left half done
-        // is the parent's.
+        // A thread of the parent held the lock at the fork, and does not exist here. Its unfinished
+        // reading belongs to the parent.
         let taken = if free { self.folded(now_ms) } else { None };
         self.count.store(0, Ordering::Relaxed);
         self.lock.store(0, Ordering::Release);

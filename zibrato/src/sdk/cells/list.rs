@@ -1,6 +1,7 @@
-//! A list of things that live as long as the process: it only grows, and a fork leaves it whole.
+//! A list of items that live as long as the process. It only grows, and stays valid after a fork.
 //!
-//! Each has its link inside, so that adding one allocates nothing: an allocator may measure.
+//! Each item contains its link, so adding an item does not allocate. This matters because an
+//! allocator may measure.
 
 use super::lock;
 use super::per_process::PerProcess;
@@ -10,35 +11,35 @@ use std::panic::RefUnwindSafe;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-/// The oldest first.
+/// The oldest item first.
 #[derive(Debug)]
 pub(crate) struct List<T: 'static> {
     first: OnceRef<'static, T>,
     end: PerProcess<Mutex<End<T>>>,
 }
 
-/// Something that can be in a list.
+/// An item of a list.
 pub(crate) trait Linked: Sized + 'static {
     fn link(&self) -> &Link<Self>;
 }
 
-/// Where something stands in its list.
+/// The position of an item in its list.
 #[derive(Debug)]
 pub(crate) struct Link<T: 'static> {
-    /// Or [`NOWHERE`]. Stored last.
+    /// The index, or [`NOWHERE`]. Stored last.
     index: AtomicU32,
     next: OnceRef<'static, T>,
 }
 
 const NOWHERE: u32 = u32::MAX;
 
-// One word each, which a panic leaves as it was or as it is to be.
+// A panic leaves both words valid.
 impl<T> RefUnwindSafe for Link<T> {}
 
-/// The end of the list, which whoever adds something has locked.
+/// The end of the list. Whoever adds an item holds its lock.
 #[derive(Debug)]
 pub(crate) struct End<T: 'static> {
-    /// `None` as long as it was not looked for.
+    /// `None` until it has been looked up.
     last: Option<&'static T>,
     length: u32,
 }
@@ -54,7 +55,7 @@ impl<T> Link<T> {
         Self { index: AtomicU32::new(NOWHERE), next: OnceRef::new() }
     }
 
-    /// Where it stands, if it is in the list.
+    /// The index, if the item is in the list.
     #[inline]
     pub(crate) fn index(&self) -> Option<u32> {
         Some(self.index.load(Ordering::Acquire)).filter(|index| *index != NOWHERE)
@@ -66,23 +67,24 @@ impl<T: Linked> List<T> {
         Self { first: OnceRef::new(), end: PerProcess::new(Mutex::new(End::unknown())) }
     }
 
-    /// All there are. Takes no lock.
+    /// All items. Takes no lock.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &'static T> {
         iter::successors(self.first.get(), |item| item.link().next.get())
     }
 
-    /// Keeps others from adding anything.
+    /// Prevents other threads from adding items.
     pub(crate) fn lock(&self) -> MutexGuard<'_, End<T>> {
         lock(self.end.get(|_| Mutex::new(End::unknown())))
     }
 
-    /// Adds it unless it is there, and says where it stands.
+    /// Adds the item unless it is in the list already, and returns its index.
     pub(crate) fn add(&self, item: &'static T, end: &mut End<T>) -> u32 {
         if let Some(index) = item.link().index() {
             return index;
         }
         if end.last.is_none() {
-            // A child looks for the end that its parent left. The last one may have no number yet.
+            // A child searches the end of the list that it inherited. At the fork, the last item
+            // may have been linked without an index.
             for item in self.iter() {
                 item.link().index.store(end.length, Ordering::Release);
                 end.length += 1;
@@ -92,7 +94,7 @@ impl<T: Linked> List<T> {
                 return index;
             }
         }
-        // Nobody else is here, so it is free.
+        // This thread holds the lock, so the link is free.
         end.last.map_or(&self.first, |last| &last.link().next).set(item).ok();
         let index = end.length;
         item.link().index.store(index, Ordering::Release);
@@ -121,7 +123,7 @@ mod tests {
         assert_eq!(ITEMS[0].0.index(), None);
         let add = |item| LIST.add(item, &mut LIST.lock());
         assert_eq!([add(&ITEMS[0]), add(&ITEMS[1]), add(&ITEMS[0])], [0, 1, 0]);
-        // As if it had been forked when the last one was linked and not numbered.
+        // As if the process had forked when the last item was linked but had no index.
         ITEMS[1].0.index.store(super::NOWHERE, super::Ordering::Relaxed);
         let mut end = End::unknown();
         assert_eq!(LIST.add(&ITEMS[1], &mut end), 1);

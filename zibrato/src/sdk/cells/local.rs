@@ -1,9 +1,10 @@
-//! The cells that belong to one thread, so that measuring touches no memory that others write.
+//! The cells of one thread. Measuring touches no memory that other threads write.
 //!
-//! A call site has an index, and each thread a block of cells in which that index is its cell. Only
-//! the thread writes there, with plain loads and stores; only the sender reads, and takes the
-//! difference to what it saw last. When a thread ends, its block, totals intact, is the next
-//! thread's. Blocks are never given back: there are as many as there were threads at once.
+//! A call site has an index, and each thread has a block of cells in which this index is the cell
+//! of the call site. Only the thread writes its cells, with plain loads and stores. Only the sender
+//! reads them, and takes the difference from what it saw last. When a thread ends, its block is
+//! handed on to the next new thread, with all totals. Blocks are never freed: there are as many as
+//! there were threads at the same time.
 
 use super::blocks::{Block, Blocks};
 use super::counter::{Counted, CounterCell};
@@ -13,16 +14,16 @@ use super::timer::TimerCell;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The smallest block.
+/// The number of cells in the smallest block.
 const SMALLEST: usize = 64;
 
-/// How many bytes all cells together may have unless [`limit_memory`] says otherwise.
+/// The default limit of the memory of all cells together, in bytes; see [`limit_memory`].
 pub(crate) const DEFAULT_MAX_MEMORY: usize = 16 << 20;
 
 type Gauge = OnceBox<GaugeCell>;
 type Timer = OnceBox<TimerCell>;
 
-/// The cells of one thread at a time.
+/// A block of cells, which belongs to one thread at a time.
 #[derive(Debug)]
 struct Cells {
     counters: Box<[CounterCell]>,
@@ -35,11 +36,11 @@ static BYTES: AtomicUsize = AtomicUsize::new(0);
 static MAX_BYTES: AtomicUsize = AtomicUsize::new(DEFAULT_MAX_MEMORY);
 
 thread_local! {
-    // Without destructors, so that reading them is one load from a fixed place.
+    // They have no destructors, so reading them is one load from a fixed address.
     static COUNTERS: Cell<&'static [CounterCell]> = const { Cell::new(&[]) };
     static GAUGES: Cell<&'static [Gauge]> = const { Cell::new(&[]) };
     static TIMERS: Cell<&'static [Timer]> = const { Cell::new(&[]) };
-    /// What hands the block on when the thread ends.
+    /// Hands the block on when the thread ends.
     static OWN_BLOCK: RefCell<OwnBlock> = const { RefCell::new(OwnBlock(None)) };
 }
 
@@ -62,7 +63,7 @@ impl Drop for OwnBlock {
     }
 }
 
-/// From now on all cells together may have so many bytes. What there is already stays.
+/// Sets the limit of the memory of all cells together, in bytes. Existing cells stay.
 pub(crate) fn limit_memory(bytes: usize) {
     MAX_BYTES.store(bytes, Ordering::Relaxed);
 }
@@ -85,8 +86,8 @@ pub(crate) fn timer(index: u32) -> Option<&'static TimerCell> {
     TIMERS.get().get(index as usize)?.get()
 }
 
-/// This thread's cell of a counter. `None` when the thread is about to end, or when there is no
-/// memory left for cells; then a shared cell has to do.
+/// This thread's cell of a counter, which is created if it is missing. `None` if the thread is
+/// about to end, or if the memory limit is reached; the caller then uses the shared cell.
 #[cold]
 pub(crate) fn counter_or_grow(index: u32) -> Option<&'static CounterCell> {
     counter(index).or_else(|| {
@@ -116,12 +117,12 @@ fn make<T: Default>(cell: &'static OnceBox<T>, bytes: usize) -> Option<&'static 
     Some(cell.get_or_init(Box::default))
 }
 
-/// Makes a block with the cell `index` this thread's.
+/// Gives this thread a block that has a cell `index`.
 fn own_block(index: usize) -> Option<()> {
-    // An error means that the thread's destructors have run.
+    // An error means that the destructors of the thread have run.
     OWN_BLOCK
         .try_with(|owner| {
-            // An allocator that measures comes by here while a block is made.
+            // An allocator that measures gets here while a block is created.
             let mut owner = owner.try_borrow_mut().ok()?;
             let block =
                 BLOCKS.adopt(|cells| cells.counters.len() > index).or_else(|| new_block(index))?;
@@ -148,14 +149,14 @@ fn new_block(index: usize) -> Option<&'static Block<Cells>> {
     })
 }
 
-/// Takes so many bytes out of what cells may have, if they are there.
+/// Reserves bytes of the memory limit. Returns false if they are not available.
 pub(crate) fn reserve(bytes: usize) -> bool {
     let most = MAX_BYTES.load(Ordering::Relaxed);
     let take = |taken: usize| taken.checked_add(bytes).filter(|all| *all <= most);
     BYTES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
 }
 
-/// What all threads have ever counted at one call site.
+/// The counts of all threads at one call site, since the program started.
 pub(crate) fn counted(index: u32) -> Counted {
     let mut counted = Counted::default();
     let cells = BLOCKS.iter().filter_map(|block| block.cells.counters.get(index as usize));
@@ -163,12 +164,12 @@ pub(crate) fn counted(index: u32) -> Counted {
     counted
 }
 
-/// Every thread's cell of one gauge.
+/// The cells of all threads for one gauge.
 pub(crate) fn gauges(index: u32) -> impl Iterator<Item = &'static GaugeCell> {
     BLOCKS.iter().filter_map(move |block| block.cells.gauges.get(index as usize)?.get())
 }
 
-/// Every thread's cell of one timer.
+/// The cells of all threads for one timer.
 pub(crate) fn timers(index: u32) -> impl Iterator<Item = &'static TimerCell> + Clone {
     BLOCKS.iter().filter_map(move |block| block.cells.timers.get(index as usize)?.get())
 }

@@ -1,4 +1,5 @@
-//! Cells: where readings gather, of one thread each, or of all.
+//! Cells accumulate readings: each thread has its own cells, and some cells are shared by all
+//! threads.
 
 pub(crate) mod amount;
 mod blocks;
@@ -16,14 +17,14 @@ pub(crate) mod timer_totals;
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What threads share memory with, by one name each, so that a model checker can take its place.
+/// The synchronization primitives of the cells. The model checker (`tests/loom`) replaces them.
 mod sync {
     pub(crate) use once_cell::race::OnceBox;
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,
     };
 
-    /// How often something is tried that another thread may be in the way of.
+    /// Maximum number of attempts of an operation that another thread may disturb.
     #[inline]
     pub(crate) const fn attempts(most: usize) -> usize {
         most
@@ -34,9 +35,9 @@ thread_local! {
     static BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does something that allocates, or that holds a lock. Meanwhile nothing on this thread is
-/// measured but what its cells take: a global allocator may count, and must not wait for what its
-/// thread is just doing, nor begin it anew.
+/// Runs `act`, which allocates or holds a lock. A global allocator may count meanwhile, on the same
+/// thread, and must neither wait for the lock nor start the same work again. So until `act`
+/// returns, only counts that this thread's own cells can take are measured.
 pub(crate) fn busy<T>(act: impl FnOnce() -> T) -> T {
     let before = BUSY.replace(true);
     let done = act();
@@ -44,12 +45,13 @@ pub(crate) fn busy<T>(act: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Whether this thread does such a thing just now.
+/// Whether this thread runs such a function now.
 pub(crate) fn is_busy() -> bool {
     BUSY.get()
 }
 
-/// Locks what a panic leaves as it was or as it is to be; and measuring must not panic in any case.
+/// Locks a mutex, also after a panic: the protected values are valid at any time, and measuring
+/// must not panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

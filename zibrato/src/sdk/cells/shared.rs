@@ -1,7 +1,7 @@
-//! Where the readings of one series gather between two intervals.
+//! A cell that all threads share: the readings of one series between two intervals.
 //!
-//! Any number of threads add; only the sender takes. A whole count is one atomic addition, and
-//! everything else goes under a lock that is held for a few instructions.
+//! Any number of threads add, and only the sender takes. Adding a whole number is one atomic
+//! addition. Everything else takes a lock for a few instructions.
 
 use super::amount::Number;
 use super::lock;
@@ -11,24 +11,25 @@ use crate::summary::Summary;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-/// A timer keeps its readings one by one up to this many; a summary would be longer.
+/// A timer stores up to this many readings individually, because a summary would be larger.
 const MAX_READINGS: usize = 16;
 
-/// A gauge that keeps every reading keeps so many in an interval; those beyond are folded.
+/// Maximum number of readings per interval that a gauge with `each` stores individually. Further
+/// readings are merged.
 pub(crate) const MAX_KEPT: usize = 1000;
 
-/// A whole sum beyond this becomes a double. It is half of what an `i64` holds: the other half is
-/// room for 511 threads that count 2^53 each before one of them has moved it.
+/// A sum of whole numbers beyond this is converted to a double. The other half of the range of
+/// `i64` leaves room for 511 threads that add 2^53 each before one of them has converted the sum.
 const MAX_WHOLE_SUM: u64 = 1 << 62;
 
-/// The readings of one series since they were last taken.
+/// The readings of one series since the sender last took them.
 #[derive(Debug)]
 pub(crate) struct SharedCell {
     whole: AtomicI64,
     rest: Mutex<Rest>,
-    /// How many readings were ever made.
+    /// The number of readings that were ever recorded.
     made: AtomicU64,
-    /// How many of them were taken. Only the sender writes it.
+    /// The number of readings that were taken. Only the sender writes it.
     taken: AtomicU64,
 }
 
@@ -36,9 +37,9 @@ pub(crate) struct SharedCell {
 struct Rest {
     fraction: f64,
     gauge: Option<Gauge>,
-    /// When the gauge was last read.
+    /// The time of the last reading of the gauge.
     read_at: Moment,
-    /// Unix milliseconds, and what the gauge was then.
+    /// Unix milliseconds and the value at that time.
     kept: Vec<(u64, f64)>,
     readings: Vec<f64>,
     summary: Summary,
@@ -74,7 +75,7 @@ impl SharedCell {
         }
     }
 
-    /// Counts.
+    /// Adds to a counter.
     pub(crate) fn add(&self, amount: Number) {
         match amount {
             Number::Whole(amount) => {
@@ -88,12 +89,12 @@ impl SharedCell {
                 rest.fraction = finite_sum(rest.fraction, amount);
             }
         }
-        // Release, so that whoever sees the reading counted sees what it added.
+        // Release: a thread that sees the new number of readings also sees what the reading added.
         self.made.fetch_add(1, Ordering::Release);
     }
 
-    /// Goes on with a double before the whole sum wraps around. Those who come here at once take
-    /// each other's counts along.
+    /// Converts the sum of whole numbers to a double before it overflows. It includes what other
+    /// threads added meanwhile.
     #[cold]
     fn move_whole(&self) {
         let mut rest = lock(&self.rest);
@@ -101,7 +102,7 @@ impl SharedCell {
         rest.fraction = finite_sum(rest.fraction, whole as f64);
     }
 
-    /// Reads a gauge at `at_ms`, in unix milliseconds.
+    /// Sets a gauge at `at_ms`, in Unix milliseconds.
     pub(crate) fn set(&self, value: f64, at_ms: u64) {
         let mut rest = lock(&self.rest);
         rest.fold(&Gauge::reading(value, at_ms));
@@ -109,7 +110,7 @@ impl SharedCell {
         self.made.fetch_add(1, Ordering::Release);
     }
 
-    /// Reads a gauge of which every reading is wanted.
+    /// Sets a gauge that keeps every reading.
     pub(crate) fn keep(&self, value: f64, at_ms: u64) {
         let mut rest = lock(&self.rest);
         if rest.kept.len() < MAX_KEPT {
@@ -120,12 +121,12 @@ impl SharedCell {
         self.made.fetch_add(1, Ordering::Release);
     }
 
-    /// When the gauge was last read.
+    /// The time of the last reading of the gauge.
     pub(crate) fn read_at(&self) -> Moment {
         lock(&self.rest).read_at
     }
 
-    /// Records how long something took.
+    /// Records a duration.
     pub(crate) fn record(&self, seconds: f64) {
         let mut rest = lock(&self.rest);
         if !rest.summary.is_empty() {
@@ -138,30 +139,30 @@ impl SharedCell {
         self.made.fetch_add(1, Ordering::Release);
     }
 
-    /// How many readings were ever made.
+    /// The number of readings that were ever recorded.
     pub(crate) fn made(&self) -> u64 {
         self.made.load(Ordering::Acquire)
     }
 
-    /// The sum of whole counts that were not taken, in wrapping arithmetic.
+    /// The sum of whole numbers that were not taken yet, in wrapping arithmetic.
     pub(crate) fn sum(&self) -> u64 {
         self.whole.load(Ordering::Relaxed).cast_unsigned()
     }
 
-    /// Whether anything was counted since the last time this was asked; takes nothing.
+    /// Whether anything was counted since the previous call. Takes nothing.
     pub(crate) fn take_moves(&self) -> bool {
         let made = self.made();
         self.taken.swap(made, Ordering::Relaxed) != made
     }
 
-    /// Takes what has gathered, if there were readings. Called by one thread at a time.
+    /// Takes the readings, if there are any. Only one thread may call it at a time.
     pub(crate) fn take(&self, kind: crate::Kind) -> Option<Taken> {
         let taken = self.taken.load(Ordering::Relaxed);
         if self.made() == taken {
             return None;
         }
         let mut rest = lock(&self.rest);
-        // Under the lock, so that it is the number of those that are taken.
+        // Read under the lock, so that it is the number of the readings that are taken.
         let made = self.made();
         let value = match kind {
             crate::Kind::Counter => {
@@ -182,7 +183,7 @@ impl SharedCell {
         Some(Taken { readings: made - taken, value })
     }
 
-    /// Forgets everything, as if nothing had ever been measured.
+    /// Discards everything, as if nothing had ever been measured.
     pub(crate) fn clear(&self) {
         let mut rest = lock(&self.rest);
         self.whole.store(0, Ordering::Relaxed);
@@ -192,10 +193,10 @@ impl SharedCell {
     }
 }
 
-/// What was taken from a cell.
+/// The readings that were taken from a cell.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Taken {
-    /// How many readings it is made of.
+    /// The number of readings.
     pub(crate) readings: u64,
     pub(crate) value: TakenValue,
 }
@@ -204,14 +205,14 @@ pub(crate) struct Taken {
 pub(crate) enum TakenValue {
     Counter(f64),
     Gauge(Gauge),
-    /// Every reading, and those folded that were too many.
+    /// Individual readings, and the merged readings beyond the limit.
     GaugeReadings(Vec<(u64, f64)>, Option<Gauge>),
     Timer(Summary),
     TimerReadings(Vec<f64>),
 }
 
 impl Taken {
-    /// This and what was taken elsewhere of the same series.
+    /// Merges these readings with others of the same series.
     pub(crate) fn with(mut self, other: Option<Self>) -> Self {
         let Some(other) = other else { return self };
         self.readings += other.readings;

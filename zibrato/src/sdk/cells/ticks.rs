@@ -1,35 +1,37 @@
-//! Time for timers: the processor's time stamp counter where it can be trusted, else `Instant`.
+//! The clock of timers: the processor's time stamp counter if it is reliable, else `Instant`.
 //!
-//! Reading the counter costs a third of reading the clock. Its speed is measured against the clock:
-//! for a millisecond before the first use, and then by the sender once a second.
+//! Reading the counter costs a third of reading the clock. The speed of the counter is measured
+//! against the clock: for a millisecond when the first instrument is built, and then by the sender
+//! once a second.
 
 use once_cell::race::OnceBox;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The length of a tick in seconds, as the bits of a double. Ticks of the clock are nanoseconds.
+/// The length of a tick in seconds, as the bits of a double. A tick of the clock is a nanosecond.
 static TICK: AtomicU64 = AtomicU64::new(1e-9_f64.to_bits());
 
-/// Where ticks come from: [`UNKNOWN`], [`COUNTER`] or [`CLOCK`]. It changes once.
+/// The source of ticks: [`UNKNOWN`], [`COUNTER`] or [`CLOCK`]. It changes only once.
 static SOURCE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 const UNKNOWN: u8 = 0;
 const COUNTER: u8 = 1;
 const CLOCK: u8 = 2;
 
-/// The shortest comparison before the first use. An error of 50 ns in it is 50 ppm.
+/// Minimum length of the comparison before the first use. An error of 50 ns is 50 ppm of it.
 const FIRST_COMPARISON: Duration = Duration::from_millis(1);
 
-/// The shortest of all others.
+/// Minimum length of all other comparisons.
 const COMPARISON: Duration = Duration::from_secs(1);
 
-/// How long the first comparison may take. A counter that is too slow to read is not used.
+/// Maximum time for the first comparison. If it takes longer, the clock is used.
 const LONGEST_COMPARISON: Duration = Duration::from_millis(100);
 
-/// The largest error of a comparison, as a part of it. Nearly all are far below it.
+/// A comparison is used only if its error is at most one part in this many. Nearly all errors are
+/// far smaller.
 const LARGEST_ERROR: u64 = 10_000;
 
-/// A moment, in ticks.
+/// A point in time, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub(crate) struct Moment(u64);
 
@@ -50,19 +52,19 @@ impl Moment {
         Self(if by_clock { nanoseconds() } else { counter::read() })
     }
 
-    /// How many ticks ago it was. Never negative, even if the counter jumps back.
+    /// The number of ticks since then. Never negative, even if the counter jumps back.
     #[inline]
     pub(crate) fn elapsed(self) -> i64 {
-        // A counter that begins at zero takes a century to reach 2^63.
+        // A counter that starts at zero takes a century to reach 2^63.
         Self::now().0.saturating_sub(self.0).cast_signed()
     }
 
-    /// How many seconds ago it was.
+    /// The number of seconds since then.
     pub(crate) fn age(self) -> f64 {
         seconds(self.elapsed())
     }
 
-    /// All of it in a word, for a cell.
+    /// The ticks as one word, for a cell.
     #[inline]
     pub(crate) const fn to_bits(self) -> u64 {
         self.0
@@ -80,13 +82,13 @@ pub(crate) fn tick() -> f64 {
     f64::from_bits(TICK.load(Ordering::Relaxed))
 }
 
-/// The length of so many ticks in seconds.
+/// The length of a number of ticks, in seconds.
 #[inline]
 pub(crate) fn seconds(ticks: i64) -> f64 {
     ticks as f64 * tick()
 }
 
-/// Decides where ticks come from, which takes about a millisecond the first time.
+/// Chooses the source of ticks. The first call takes about a millisecond.
 pub(crate) fn begin() {
     if SOURCE.load(Ordering::Relaxed) != UNKNOWN {
         return;
@@ -98,7 +100,7 @@ pub(crate) fn begin() {
             source = COUNTER;
         }
     }
-    // Of several threads the first one decides.
+    // If several threads choose at the same time, the first one wins.
     SOURCE.compare_exchange(UNKNOWN, source, Ordering::Relaxed, Ordering::Relaxed).ok();
 }
 
@@ -108,7 +110,8 @@ fn nanoseconds() -> u64 {
     u64::try_from(beginning.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Both clocks, read at once but for as many ticks as they are `apart`.
+/// Both clocks at the same time. The counter was read before and after the clock, and `apart` is
+/// the number of ticks between these two reads.
 #[derive(Debug, Clone, Copy)]
 struct Both {
     clock: Instant,
@@ -116,16 +119,16 @@ struct Both {
     apart: u64,
 }
 
-/// How long a tick was between readings of both clocks.
+/// The length of a tick between readings of both clocks.
 ///
-/// A tick is always as long, but the two may come apart: while a machine is suspended, its clock
-/// stands still, and its counter goes on, or begins anew. So each comparison is with the last
-/// reading and not with the first one, and what holds is the median of three: what happens in one
-/// of them changes nothing.
+/// The length of a tick is constant, but the two clocks may diverge: while a machine is suspended,
+/// its clock stops, and its counter continues or restarts. So each reading is compared with the
+/// previous one and not with the first one. The result is the median of the last three comparisons,
+/// so that one wrong comparison has no effect.
 #[derive(Debug)]
 pub(crate) struct Comparisons {
     last: Option<Both>,
-    /// How many there were.
+    /// The number of comparisons.
     made: usize,
     lengths: [f64; 3],
 }
@@ -135,17 +138,17 @@ impl Comparisons {
         Self { last: None, made: 0, lengths: [0.0; 3] }
     }
 
-    /// Compares the counter with the clock again, if the last time is a second ago. Called now and
-    /// then by the sender.
+    /// Compares the counter with the clock again, if the previous comparison was at least a second
+    /// ago. The sender calls it regularly.
     pub(crate) fn go_on(&mut self) {
         if SOURCE.load(Ordering::Relaxed) == COUNTER {
             self.compare(COMPARISON);
         }
     }
 
-    /// Whether that told how long a tick is.
+    /// Compares both clocks. Returns true if the length of a tick is known from the comparison.
     fn compare(&mut self, shortest: Duration) -> bool {
-        // The clock is read between two readings of the counter, so the error can be seen.
+        // The clock is read between two reads of the counter, so the error is known.
         let before = counter::read();
         let clock = Instant::now();
         let apart = counter::read().saturating_sub(before);
@@ -153,7 +156,7 @@ impl Comparisons {
         tick.inspect(|tick| TICK.store(tick.to_bits(), Ordering::Relaxed)).is_some()
     }
 
-    /// The length of a tick in seconds, if this says something new about it.
+    /// The length of a tick in seconds, if this reading and the previous one are far enough apart.
     fn add(&mut self, now: Both, shortest: Duration) -> Option<f64> {
         let Some(last) = self.last.filter(|last| last.ticks < now.ticks) else {
             self.last = Some(now);
@@ -162,7 +165,7 @@ impl Comparisons {
         let elapsed = now.clock.saturating_duration_since(last.clock);
         let passed = now.ticks - last.ticks;
         if now.apart.saturating_add(last.apart) > passed / LARGEST_ERROR {
-            // Whoever was interrupted while it read begins anew with a better reading.
+            // The thread was interrupted during one of the readings. The better reading is kept.
             if now.apart < last.apart {
                 self.last = Some(now);
             }
@@ -188,12 +191,12 @@ mod counter {
 
     #[inline]
     pub(super) fn read() -> u64 {
-        // SAFETY: every x86-64 processor has the instruction, and it touches nothing.
+        // SAFETY: every x86-64 processor has the instruction, and it accesses no memory.
         unsafe { _rdtsc() }
     }
 
-    /// Whether the counter runs at one speed in all states of the processor, and on all cores
-    /// alike: the flag "invariant TSC" (Intel SDM vol. 3, 18.17.1; AMD APM vol. 3, 8000_0007h).
+    /// Whether the counter has the same constant speed in all states of the processor and on all
+    /// cores: the flag "invariant TSC" (Intel SDM vol. 3, 18.17.1; AMD APM vol. 3, 8000_0007h).
     pub(super) fn is_steady() -> bool {
         const HIGHEST: u32 = 0x8000_0000;
         const POWER: u32 = 0x8000_0007;
@@ -220,8 +223,8 @@ mod tests {
     };
     use std::time::{Duration, Instant};
 
-    /// Both clocks after so many milliseconds by the clock, and microseconds by the counter, whose
-    /// ticks take a nanosecond.
+    /// Both clocks after this many milliseconds of the clock and microseconds of the counter, whose
+    /// ticks are nanoseconds.
     fn both(begun: Instant, clock_ms: u64, counter_us: u64) -> Both {
         let clock = begun + Duration::from_millis(clock_ms);
         Both { clock, ticks: counter_us * 1000, apart: 100 }
@@ -259,7 +262,8 @@ mod tests {
     #[test]
     fn ticks_and_clock_agree() {
         begin();
-        // The clock is read on both sides of each moment: the thread may be interrupted between them.
+        // The clock is read before and after each moment, because the thread may be interrupted in
+        // between.
         let before = Instant::now();
         let moment = Moment::now();
         let after = Instant::now();
@@ -287,7 +291,7 @@ mod tests {
         begin();
         let is_counter = SOURCE.load(Ordering::Relaxed) == super::COUNTER;
         assert!(is_counter || !counter::is_steady() || begun.elapsed() > Duration::from_millis(50));
-        // The clock that is read elsewhere.
+        // The clock of processors without a reliable counter.
         while nanoseconds() - first < 1_000_000 {
             std::thread::yield_now();
         }

@@ -1,18 +1,20 @@
-//! One thread's readings of one timer. The thread adds; only the sender reads, by difference.
+//! One thread's readings of one timer. The thread only adds, and the sender only reads: it takes
+//! the difference from its last read.
 //!
-//! Nothing is ever reset under the thread's feet. Counts and sums only grow, and wrap around; min
-//! and max, which cannot be had by difference, stand in two slots by turns: when the sender takes
-//! them, it begins a new epoch of that timer, and the thread resets the other slot when it first
-//! writes there.
+//! Nothing is reset while the thread may write it. Counts and sums only grow, and wrap around. The
+//! minimum and maximum of an interval cannot be computed as a difference, so there are two slots
+//! for them, used alternately: when the sender takes the values, it starts a new epoch of the
+//! timer, and the thread resets the other slot when it first writes there.
 //!
-//! Sums are in whole ticks, so differences of them are exact. Count, sum and sum of squares of the
-//! same readings are had by reading them while no reading is being made: the number of the reading
-//! is stored before anything else is, and again at the end.
+//! Sums are in whole ticks, so differences are exact. The sender gets count, sum and sum of squares
+//! of the same readings by reading them while no reading is in progress: the thread stores the
+//! number of the reading before everything else, and again at the end.
 //!
-//! A reading goes into its bucket when the next one is made. Until then it stands among the recent
-//! ones, at a place that does not depend on how long it took: processors read the time only when
-//! they know where everything before is stored, so a store into the bucket at once would make the
-//! next timer wait until the bucket is computed, which costs more than all the rest.
+//! A reading is added to its bucket when the next reading is recorded. Until then it is one of the
+//! recent readings, at a position that does not depend on its duration. The reason: a processor
+//! reads the time only when it knows the addresses of all earlier stores. If the reading were added
+//! to its bucket immediately, the next timer would have to wait until the bucket is computed, which
+//! costs more than everything else.
 
 use super::sync::Ordering::{Acquire, Relaxed, Release};
 use super::sync::{AtomicU16, AtomicU32, AtomicU64, OnceBox, attempts, fence};
@@ -20,46 +22,48 @@ use super::timer_buckets::{Buckets, Extremes, OCTAVES, Sums, slot_of};
 use crate::sketch::PER_OCTAVE;
 use std::array;
 
-/// How many readings stand among the recent ones; few for the models in `tests/loom`.
+/// The number of recent readings; few in the models of `tests/loom`.
 const RECENT: usize = if cfg!(loom) { 4 } else { 16 };
 
-/// How often the sender tries to read the sums while no reading is being made. A thread that was
-/// interrupted in the middle of one may stay there for long.
+/// How often the sender tries to read the sums while no reading is in progress. A thread that was
+/// interrupted during a reading may stay there for long.
 const SUMS_TRIES: usize = 64;
 
-/// The bucket of no reading.
+/// No bucket.
 const NONE: u16 = u16::MAX;
 
 type Counts = [AtomicU32; PER_OCTAVE];
 
-// The first 64 bytes are all that the sender looks at while there are few readings, and with the
-// next 64 all that they change besides their buckets.
+// While there are few readings, the sender reads only the first 64 bytes of a cell. Besides its
+// bucket, a reading changes only these and the next 64 bytes.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct TimerCell {
-    /// How many readings there were. Stored last, so what is counted is complete.
+    /// The number of readings. Stored last, so that everything of a counted reading is stored.
     count: AtomicU64,
-    /// Whole ticks, so that a difference is exact. They wrap after decades.
+    /// The sum of the readings in whole ticks, so that a difference is exact. It wraps around after
+    /// decades.
     ticks: AtomicU64,
-    /// How many of the readings were taken, the oldest first; or [`SOME`]. The sender's.
+    /// How many readings the sender has taken, the oldest first; or [`SOME`]. Written by the
+    /// sender.
     taken: AtomicU64,
-    /// Which octaves there are.
+    /// A bit for each octave that is allocated.
     used: AtomicU64,
-    /// The buckets of the recent readings; that of number `n`, counted from 0, at `n % RECENT`.
-    /// All but that of the last reading are counted in their octaves too.
+    /// The buckets of the recent readings; that of number `n`, counted from 0, at `n % RECENT`. All
+    /// except the last one are also counted in their octaves.
     recent: [AtomicU16; RECENT],
-    /// How many readings were begun; it is one ahead of `count` while one is being made.
+    /// The number of readings that were started. It is `count + 1` while a reading is in progress.
     begun: AtomicU64,
-    /// The sum of the squares of the ticks, a number of 128 bits, its lower half first.
+    /// The sum of the squares of the ticks, an integer of 128 bits, its lower half first.
     squares: [AtomicU64; 2],
-    /// The epochs of the two slots, and what is in them.
+    /// The epochs of the two slots, and their minimum and maximum.
     epochs: [AtomicU32; 2],
     min: [AtomicU64; 2],
     max: [AtomicU64; 2],
     octaves: [OnceBox<Counts>; OCTAVES],
 }
 
-/// It cannot be said which readings were taken, only how many fell into each bucket.
+/// Which readings were taken is unknown; only the number of readings in each bucket is known.
 const SOME: u64 = u64::MAX;
 
 impl Default for TimerCell {
@@ -82,11 +86,11 @@ impl Default for TimerCell {
 }
 
 impl TimerCell {
-    /// How many bytes a cell takes, with as many octaves as most timers have.
+    /// The size of a cell in bytes, with as many octaves as most timers have.
     pub(crate) const BYTES: usize = size_of::<Self>() + 4 * size_of::<Counts>();
 
-    /// Adds one reading, which is not negative. Called by one thread at a time, and not by the
-    /// allocator.
+    /// Adds one reading, which must not be negative. Only one thread may call it at a time, and not
+    /// the allocator.
     #[inline]
     pub(crate) fn record(&self, ticks: i64, tick: f64, epoch: u32) {
         let last = self.last(self.count.load(Relaxed));
@@ -96,12 +100,13 @@ impl TimerCell {
                 grow(&counts[bucket]);
                 self.add(ticks, tick, epoch);
             }
-            // Calls nothing in the middle, so that nothing has to be kept over a call.
+            // No function is called in the other branch, so no register has to be saved.
             None => self.record_slowly(ticks, tick, epoch),
         }
     }
 
-    /// Counts the first reading of an octave in its bucket; or none, before the first of all.
+    /// Adds the first reading of an octave to its bucket. Before the first reading of all there is
+    /// nothing to add.
     #[cold]
     fn record_slowly(&self, ticks: i64, tick: f64, epoch: u32) {
         let last = self.last(self.count.load(Relaxed));
@@ -115,13 +120,13 @@ impl TimerCell {
         self.add(ticks, tick, epoch);
     }
 
-    /// The bucket of the last of so many readings.
+    /// The bucket of the last of `count` readings.
     #[inline]
     fn last(&self, count: u64) -> u16 {
         self.recent[count.wrapping_sub(1) as usize % RECENT].load(Relaxed)
     }
 
-    /// Adds a reading to all but its bucket.
+    /// Adds a reading to everything except its bucket.
     #[inline]
     fn add(&self, ticks: i64, tick: f64, epoch: u32) {
         let seconds = ticks as f64 * tick;
@@ -133,7 +138,7 @@ impl TimerCell {
         self.count.store(count + 1, Release);
     }
 
-    /// Adds to the sums. Release, so that whoever sees one of them sees that the reading has begun.
+    /// Adds to the sums. Release: whoever sees one of them sees that the reading has started.
     #[inline]
     fn sum(&self, ticks: u64) {
         self.ticks.store(self.ticks.load(Relaxed).wrapping_add(ticks), Release);
@@ -159,7 +164,7 @@ impl TimerCell {
             self.epochs[slot].store(epoch, Release);
             return;
         }
-        // Durations are not negative, and the bits of such doubles ascend with them.
+        // Durations are not negative, so the order of their bits is their order.
         if seconds.to_bits() < min.load(Relaxed) {
             min.store(seconds.to_bits(), Relaxed);
         }
@@ -169,30 +174,31 @@ impl TimerCell {
     }
 }
 
-/// What of a cell's readings was not taken yet.
+/// The readings of a cell that were not taken yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Untaken {
     Nothing,
-    /// They stood among the recent ones, and are taken now.
+    /// They were among the recent readings, and are taken now.
     Few,
-    /// They have to be found by difference.
+    /// They have to be computed as a difference.
     Many,
 }
 
 impl TimerCell {
-    /// How many readings there were.
+    /// The number of readings.
     #[inline]
     pub(crate) fn count(&self) -> u64 {
         self.count.load(Acquire)
     }
 
-    /// The ticks of all readings; at least of those that were counted before.
+    /// The ticks of all readings, including at least those that were counted before the call.
     #[inline]
     pub(crate) fn ticks(&self) -> u64 {
         self.ticks.load(Relaxed)
     }
 
-    /// Takes the readings that were not taken yet, if they are few: gives their buckets to `take`.
+    /// Takes the readings that were not taken yet, if they are few: calls `take` with their
+    /// buckets.
     pub(crate) fn take_recent(&self, take: impl FnMut(u16)) -> Untaken {
         let (count, taken) = (self.count(), self.taken.load(Relaxed));
         if count == taken {
@@ -206,7 +212,7 @@ impl TimerCell {
         for (number, slot) in (taken..count).zip(&mut slots) {
             *slot = self.recent[number as usize % RECENT].load(Relaxed);
         }
-        // Whoever sees what was written over one of them sees that its number has come.
+        // If one of them has been overwritten, the new count is visible after this fence.
         fence(Acquire);
         if !are_here(self.count.load(Relaxed)) {
             return Untaken::Many;
@@ -216,8 +222,9 @@ impl TimerCell {
         Untaken::Few
     }
 
-    /// Adds how many readings ever fell into each bucket, and takes them. Gives how many there were
-    /// at the end of that, for all of which it cannot wait.
+    /// Adds the number of readings of each bucket since the program started, and marks them as
+    /// taken. Returns the number of readings at the end of the call, which may be larger than the
+    /// number of readings that were added.
     pub(crate) fn add_to(&self, buckets: &mut Buckets) -> u64 {
         let count = self.count();
         let last = self.recent[count.wrapping_sub(1) as usize % RECENT].load(Acquire);
@@ -232,36 +239,37 @@ impl TimerCell {
                 placed = placed.wrapping_add(count);
             }
         }
-        // What was placed has been summed.
+        // Acquire: the sums include every reading that was found in a bucket.
         fence(Acquire);
         let after = self.count.load(Relaxed);
-        // All but the last one were placed before the count was stored. If there are no more than
-        // those, the last is the one that is missing.
+        // All readings except the last one were in their buckets before the count was stored. If
+        // there are no more in the buckets than that, the last one is missing there.
         let taken = if count > 0 && placed == (count as u32).wrapping_sub(1) {
             buckets.see(last);
             count
         } else if count == after {
             count
         } else {
-            // Of those that came meanwhile, one may be missing here that is older than another.
+            // Of the readings that were recorded meanwhile, one may be missing here that is older
+            // than another.
             SOME
         };
         self.taken.store(taken, Relaxed);
         after
     }
 
-    /// The sums of the same readings; `None` if one is being made all the time.
+    /// The sums of the same readings. `None` if readings are in progress at every attempt.
     pub(crate) fn sums(&self) -> Option<Sums> {
         (0..attempts(SUMS_TRIES)).find_map(|_| {
             let count = self.count();
             let sums = Sums { count, ticks: self.ticks(), squares: self.squares() };
-            // Whoever sees a part of a later reading sees that it has begun.
+            // Whoever sees a part of a later reading sees that it has started.
             fence(Acquire);
             (self.begun.load(Relaxed) == count).then_some(sums)
         })
     }
 
-    /// Adds min and max of what was read in `epoch`.
+    /// Adds minimum and maximum of the readings of `epoch`.
     pub(crate) fn add_extremes(&self, extremes: &mut Extremes, epoch: u32) {
         let slot = epoch as usize % 2;
         if self.epochs[slot].load(Acquire) == epoch {
@@ -273,12 +281,12 @@ impl TimerCell {
 
 #[cfg(test)]
 impl TimerCell {
-    /// As if so many readings were being made.
+    /// As if this many readings were in progress.
     pub(crate) fn pretend_begun(&self, more: u64) {
         self.begun.store(self.count() + more, Relaxed);
     }
 
-    /// As if there had been so many more readings alike.
+    /// As if there had been this many more readings of the same length.
     pub(crate) fn pretend_more(&self, ticks: u64, tick: f64, times: u64) {
         let slot = usize::from(slot_of(ticks as f64 * tick));
         let count = &self.octaves[slot / PER_OCTAVE].get().unwrap()[slot % PER_OCTAVE];
@@ -293,7 +301,7 @@ impl TimerCell {
     }
 }
 
-/// Only one thread writes there.
+/// Only one thread writes it.
 #[inline]
 fn grow(count: &AtomicU32) {
     count.store(count.load(Relaxed).wrapping_add(1), Release);

@@ -1,35 +1,36 @@
-//! What is known of one timer: its readings in each bucket, of all threads together; their sums, and
-//! the variance that they tell; and the extremes.
+//! The data of one timer of all threads together: readings per bucket, sums and variance, and
+//! minimum and maximum.
 
 use crate::sketch::{PER_OCTAVE, SHIFT as KEY_SHIFT, Sketch};
 
-/// The octaves that durations fall into: from 2^-34 s (58 ps) up to 2^29 s (17 years). What is
-/// beyond goes into the first or the last bucket.
+/// The number of octaves of durations: from 2^-34 s (58 ps) to 2^29 s (17 years). Other durations
+/// are in the first or the last bucket.
 pub(crate) const OCTAVES: usize = 64;
-/// The number of the first bucket of all.
+/// The key of the first bucket.
 pub(crate) const FIRST_KEY: usize = (1023 - 34) * PER_OCTAVE;
-/// Where the last bucket stands, counted from the first.
+/// The index of the last bucket, counted from the first.
 const LAST_SLOT: usize = OCTAVES * PER_OCTAVE - 1;
 
-/// Fewer than these were taken before, and are not seen now: at most one for each cell.
+/// Fewer readings than this may have been taken before and be missing in the buckets: at most one
+/// per cell.
 const LARGEST_STEP_BACK: u32 = 1 << 20;
 
-/// What was taken. As large as the octaves that were touched; a look allocates for new ones only.
+/// The readings that were taken. Memory is allocated only for octaves that have readings.
 #[derive(Debug)]
 pub(crate) struct Buckets {
-    /// In the order in which they were first touched.
+    /// In the order of their first use.
     octaves: Vec<Octave>,
-    /// Where in there each octave stands, or [`NOWHERE`].
+    /// The index of each octave in `octaves`, or [`NOWHERE`].
     at: [u8; OCTAVES],
 }
 
 const NOWHERE: u8 = u8::MAX;
 
-/// How many readings there were in each of its buckets; these wrap around.
+/// The number of readings in each bucket of an octave, which wraps around.
 #[derive(Debug)]
 struct Octave {
     taken: [u32; PER_OCTAVE],
-    /// While the cells are looked at; else all zero.
+    /// The readings that are being collected from the cells; zero at any other time.
     now: [u32; PER_OCTAVE],
 }
 
@@ -38,18 +39,19 @@ impl Buckets {
         Self { octaves: Vec::new(), at: [NOWHERE; OCTAVES] }
     }
 
-    /// From here on everything is seen anew.
+    /// Starts collecting again from zero.
     pub(super) fn forget_seen(&mut self) {
         self.octaves.iter_mut().for_each(|octave| octave.now = [0; PER_OCTAVE]);
     }
 
-    /// Leaves of what is seen now what was not taken, and gives how many readings that are.
+    /// Subtracts the readings that were taken earlier from the collected ones, and returns how many
+    /// remain.
     pub(super) fn subtract_taken(&mut self) -> u64 {
         let mut count = 0_u64;
         for octave in &mut self.octaves {
             for (now, taken) in octave.now.iter_mut().zip(&octave.taken) {
                 let more = now.wrapping_sub(*taken);
-                // Some were taken from the recent ones, and not yet seen in their bucket.
+                // Some were taken from the recent readings, and are not in their bucket yet.
                 *now = if more > u32::MAX - LARGEST_STEP_BACK { 0 } else { more };
                 count += u64::from(*now);
             }
@@ -57,7 +59,7 @@ impl Buckets {
         count
     }
 
-    /// Takes what was seen in each bucket.
+    /// Marks the collected readings as taken, and returns them.
     pub(super) fn take_seen(&mut self) -> Sketch {
         let mut sketch = Sketch::new();
         for (number, at) in self.at.iter().enumerate().filter(|(_, at)| **at != NOWHERE) {
@@ -74,14 +76,14 @@ impl Buckets {
         sketch
     }
 
-    /// Notes that a reading was seen in this bucket.
+    /// Adds a reading to the collected ones.
     pub(super) fn see(&mut self, slot: u16) {
         let (octave, bucket) = (usize::from(slot) / PER_OCTAVE, usize::from(slot) % PER_OCTAVE);
         let seen = &mut self.now(octave)[bucket];
         *seen = seen.wrapping_add(1);
     }
 
-    /// What was seen in each bucket of an octave.
+    /// The collected readings in each bucket of an octave.
     pub(super) fn now(&mut self, octave: usize) -> &mut [u32; PER_OCTAVE] {
         if self.at[octave] == NOWHERE {
             self.at[octave] = self.octaves.len() as u8;
@@ -90,7 +92,7 @@ impl Buckets {
         &mut self.octaves[usize::from(self.at[octave])].now
     }
 
-    /// All that was ever taken: bucket number and count, ascending.
+    /// Everything that was ever taken: bucket number and count, ascending.
     pub(super) fn taken(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
         let octaves = self.at.iter().enumerate().filter(|(_, at)| **at != NOWHERE);
         octaves.flat_map(|(number, at)| {
@@ -100,21 +102,20 @@ impl Buckets {
     }
 }
 
-/// The number of an octave's first bucket.
+/// The key of the first bucket of an octave.
 const fn first_key(octave: usize) -> i32 {
     (FIRST_KEY + octave * PER_OCTAVE) as i32
 }
 
-/// Where the bucket of so many seconds stands, counted from the first.
+/// The index of the bucket of a duration in seconds, counted from the first bucket.
 #[inline]
 pub(crate) fn slot_of(seconds: f64) -> u16 {
-    // As `key_of`, for what is not negative.
+    // Like `key_of`, for numbers that are not negative.
     let key = (seconds.to_bits() >> KEY_SHIFT) as usize;
     key.saturating_sub(FIRST_KEY).min(LAST_SLOT) as u16
 }
 
-/// What there is of the same readings: how many, their ticks, and the squares of those. All wrap
-/// around.
+/// Count, sum and sum of squares of the same readings, in ticks. All wrap around.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sums {
     pub(super) count: u64,
@@ -143,14 +144,13 @@ impl Sums {
         }
     }
 
-    /// The mean of the squared deviations from the mean, in ticks; `about` is a rough mean if the sum
-    /// may have wrapped around. `None`
-    /// if there is no reading.
+    /// The mean of the squared deviations from the mean, in ticks. `about` is an approximate mean,
+    /// needed if the sum may have wrapped around. `None` if there is no reading.
     pub(super) fn variance(self, about: f64) -> Option<f64> {
         let count = u128::from(self.count);
         let sum = unwrapped(self.ticks, about * self.count as f64);
-        // The mean as a whole number of ticks, and what is left. Around it the squares are
-        // Σ(t - mean)² = Σt² - mean·(Σt + rest): small, and therefore right in wrapping arithmetic.
+        // The mean as an integer, and the remainder. The squared deviations are Σ(t - mean)² = Σt²
+        // - mean·(Σt + rest). They are small, so they are correct in wrapping arithmetic.
         let (mean, rest) = (sum.checked_div(count)?, sum % count);
         let around = self.squares.wrapping_sub(mean.wrapping_mul(sum.wrapping_add(rest)));
         let rest = rest as f64 / self.count as f64;
@@ -158,13 +158,13 @@ impl Sums {
     }
 }
 
-/// A sum of which the lower 64 bits are known, and roughly how large it is.
+/// The sum, given its lower 64 bits and its approximate value.
 pub(super) fn unwrapped(low: u64, about: f64) -> u128 {
     let wrapped = ((about - low as f64) / 2_f64.powi(64)).round().max(0.0);
     (wrapped as u128) << u64::BITS | u128::from(low)
 }
 
-/// Min and max of one epoch.
+/// Minimum and maximum of one epoch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extremes {
     pub(super) min: f64,

@@ -1,16 +1,17 @@
-//! What was taken of one timer out of all threads' cells, and what comes next, by difference.
+//! The readings of one timer that were taken from the cells of all threads. New readings are the
+//! difference from these totals.
 
 use super::timer::{TimerCell, Untaken};
 use super::timer_buckets::{Buckets, Extremes, FIRST_KEY, Sums, slot_of, unwrapped};
 use crate::sketch::Sketch;
 use crate::summary::Summary;
 
-/// What was taken. As large as the octaves that were touched; a look allocates for new ones only.
+/// Memory is allocated only for octaves that have readings.
 #[derive(Debug)]
 pub(crate) struct TimerTotals {
     count: u64,
     ticks: u64,
-    /// When they were last read together.
+    /// The sums at the time when all of them were last known for the same readings.
     sums: Sums,
     buckets: Buckets,
 }
@@ -20,13 +21,13 @@ impl TimerTotals {
         Self { count: 0, ticks: 0, sums: Sums::new(), buckets: Buckets::new() }
     }
 
-    /// How many readings in these cells were not taken yet. Looks at 64 bytes of each.
+    /// The number of readings in these cells that were not taken yet. Reads 64 bytes of each cell.
     pub(crate) fn count_since<'a>(&self, cells: impl Iterator<Item = &'a TimerCell>) -> u64 {
         cells.map(TimerCell::count).sum::<u64>().saturating_sub(self.count)
     }
 
     /// Takes all readings that were not taken yet, if there are any. `ended` is the epoch of their
-    /// extremes, which has to have ended before.
+    /// minimum and maximum, which must have ended before the call.
     pub(crate) fn take<'a>(
         &mut self,
         cells: impl Iterator<Item = &'a TimerCell> + Clone,
@@ -50,7 +51,8 @@ impl TimerTotals {
             (count, ticks) = self.take_difference(cells.clone());
         }
         let sketch = self.buckets.take_seen();
-        // Nothing, if all of it has still to be seen; see `take_difference`.
+        // Empty if all new readings were taken already, but are not in their buckets yet; see
+        // `take_difference`.
         let (lowest, highest) = (sketch.buckets().next()?.0, sketch.buckets().last()?.0);
         self.count += count;
         let about = rough_mean(&sketch, highest, count, tick);
@@ -70,8 +72,8 @@ impl TimerTotals {
         Some(summary)
     }
 
-    /// Takes all readings and drops them. Does not rely on what the cells say was taken: in a forked
-    /// child that was taken into the totals of the parent, and not into these.
+    /// Discards all readings. Ignores which readings the cells mark as taken: in a forked child,
+    /// they were added to the totals of the parent and not to these.
     pub(crate) fn skip<'a>(&mut self, cells: impl Iterator<Item = &'a TimerCell> + Clone) {
         let (count, ticks) = self.take_difference(cells.clone());
         self.buckets.take_seen();
@@ -82,8 +84,8 @@ impl TimerTotals {
         }
     }
 
-    /// The variance in ticks of what was read since this was last known. `None` if it is not: then
-    /// the next look knows that of more readings.
+    /// The variance in ticks of the readings since it was last known. `None` if it is unknown now;
+    /// the next call then returns that of all readings since.
     fn variance<'a>(
         &mut self,
         cells: impl Iterator<Item = &'a TimerCell>,
@@ -95,10 +97,10 @@ impl TimerTotals {
         Some(variance)
     }
 
-    /// Finds out what there is more in all cells than was taken. Gives how many readings that are,
-    /// and the ticks of all cells.
+    /// Collects the readings of all cells that were not taken yet. Returns their number, and the
+    /// ticks of all cells.
     fn take_difference<'a>(&mut self, cells: impl Iterator<Item = &'a TimerCell>) -> (u64, u64) {
-        // What some cells have said already is among it.
+        // They include what some cells have already contributed.
         self.buckets.forget_seen();
         let (mut all, mut ticks) = (0_u64, 0_u64);
         for cell in cells {
@@ -106,30 +108,30 @@ impl TimerTotals {
             ticks = ticks.wrapping_add(cell.ticks());
         }
         let count = self.buckets.subtract_taken();
-        // The number of readings is right even when a bucket has gone all the way round.
+        // The number of readings is correct even if the count of a bucket has wrapped around.
         let missing = all.saturating_sub(self.count).saturating_sub(count);
         (count + (missing >> u32::BITS << u32::BITS), ticks)
     }
 
-    /// All that was ever taken: bucket number and count, ascending.
+    /// Everything that was ever taken: bucket number and count, ascending.
     pub(crate) fn buckets(&self) -> impl Iterator<Item = (i32, u32)> + '_ {
         self.buckets.taken()
     }
 }
 
-/// The sums of all cells; `None` if a reading is being made in one of them all the time.
+/// The sums of all cells. `None` if readings are in progress in one of them at every attempt.
 fn sums<'a>(cells: impl Iterator<Item = &'a TimerCell>) -> Option<Sums> {
     cells.map(TimerCell::sums).try_fold(Sums::new(), |all, more| more.map(|more| all.with(more)))
 }
 
-/// Roughly the mean of so many readings, in ticks; 0 if their sum cannot have wrapped around.
+/// The approximate mean of the readings in ticks; 0 if their sum cannot have wrapped around.
 fn rough_mean(sketch: &Sketch, highest: i32, count: u64, tick: f64) -> f64 {
     let longest = Sketch::middle(highest).unwrap_or_default() / tick;
     let can_wrap = longest * count as f64 >= 2_f64.powi(63);
     if can_wrap { rough(sketch).0 / tick } else { 0.0 }
 }
 
-/// Roughly the mean and the variance of what is in a sketch.
+/// The approximate mean and variance of the readings in a sketch.
 fn rough(sketch: &Sketch) -> (f64, f64) {
     let (mut count, mut mean, mut deviations) = (0.0, 0.0, 0.0);
     for (bucket, times) in sketch.buckets() {
@@ -142,8 +144,8 @@ fn rough(sketch: &Sketch) -> (f64, f64) {
     (mean, deviations / count)
 }
 
-/// Min and max of what was taken. A reading made in the very moment in which the epoch ended may
-/// stand in the other one's extremes; then the middle of its bucket has to do.
+/// Minimum and maximum of the readings. A reading at the end of an epoch may be in the slot of the
+/// other epoch; then the middle of its bucket is used.
 fn exact(extremes: Extremes, lowest: i32, highest: i32) -> (f64, f64) {
     let is_in = |value: f64, key: i32| {
         value.is_finite() && i32::from(slot_of(value)) == key - FIRST_KEY as i32
@@ -233,7 +235,7 @@ mod tests {
     fn an_epoch_that_lasts_keeps_what_is_exact() {
         let (cell, mut totals) = ([TimerCell::default()], TimerTotals::new());
         [3_000_000, 7_000_000].iter().for_each(|ticks| cell[0].record(*ticks, TICK, 5));
-        // Looked at, as for the balance, but not taken.
+        // Counted, as for the statistics, but not taken.
         assert_eq!(totals.count_since(cell.iter()), 2);
         cell[0].record(1_000_000, TICK, 5);
         let summary = take(&mut totals, &cell, 5).unwrap();
@@ -246,7 +248,7 @@ mod tests {
         let (cell, mut totals) = ([TimerCell::default()], TimerTotals::new());
         (0..100).for_each(|_| cell[0].record(1000, TICK, 1));
         take(&mut totals, &cell, 1).unwrap();
-        // As if there had been so many more.
+        // As if there had been this many more.
         cell[0].pretend_more(1000, TICK, (5 << 32) + 50);
         assert_eq!(totals.count_since(cell.iter()), (5 << 32) + 50);
         let summary = take(&mut totals, &cell, 2).unwrap();
@@ -260,7 +262,7 @@ mod tests {
     fn readings_that_are_close_to_each_other_keep_their_deviation() {
         let cells = [(); 24].map(|()| TimerCell::default());
         let mut totals = TimerTotals::new();
-        // 1000 s and a microsecond more or less, in 24 threads, over three intervals.
+        // 1000 s ± 1 µs, in 24 threads, over three intervals.
         for epoch in 1..=3 {
             for n in 0..2400_i64 {
                 cells[n as usize % 24].record(1_000_000_000_000 + (n % 3 - 1) * 1000, TICK, epoch);
@@ -285,8 +287,8 @@ mod tests {
     #[test]
     fn a_sum_that_wraps_around_has_gone_on() {
         let (cell, mut totals) = ([TimerCell::default()], TimerTotals::new());
-        // 100,000 connections that were open for a day each end at once; ticks of a third of a
-        // nanosecond.
+        // 100,000 connections that were each open for a day end at the same time. A tick is a third
+        // of a nanosecond.
         let (day, tick) = (259_200_000_000_000, 1.0 / 3e9);
         (0..100_000).for_each(|_| cell[0].record(day, tick, 1));
         let summary = totals.take(cell.iter(), 1, tick).unwrap();
@@ -300,13 +302,13 @@ mod tests {
     fn a_reading_that_is_never_finished_leaves_the_rough_deviation() {
         let (cell, mut totals) = ([TimerCell::default()], TimerTotals::new());
         (1..=1000).for_each(|n| cell[0].record(n * 1000, TICK, 1));
-        // The thread was interrupted when it had begun one more.
+        // The thread was interrupted during another reading.
         cell[0].pretend_begun(1);
         let exact = (999_999_f64 / 12.0).sqrt() * 1e-6;
         let rough = take(&mut totals, &cell, 1).unwrap().stddev();
         assert!((rough / exact - 1.0).abs() < 0.02, "{rough} {exact}");
         cell[0].pretend_begun(0);
-        // Now it is known of all of them.
+        // Now the variance of all of them is known.
         cell[0].record(500_500, TICK, 2);
         cell[0].record(900_900, TICK, 2);
         let all = take(&mut totals, &cell, 2).unwrap();
@@ -318,7 +320,7 @@ mod tests {
         let (cell, mut totals) = ([TimerCell::default()], TimerTotals::new());
         cell[0].record(1000, TICK, 1);
         cell[0].record(5_000_000, TICK, 2);
-        // The first one was counted too late for its epoch.
+        // The first reading was counted too late for its epoch.
         let summary = take(&mut totals, &cell, 2).unwrap();
         assert_eq!((summary.count(), summary.max()), (2, 0.005));
         assert!((summary.min() - 1e-6).abs() < 1e-6 * 0.008);

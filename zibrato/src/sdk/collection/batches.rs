@@ -1,4 +1,4 @@
-//! What was taken out of the cells, as batches: one or more per level and source.
+//! Builds batches from collected readings: one or more per level and source.
 
 use crate::clock;
 use crate::measurement::{Level, Source};
@@ -7,18 +7,18 @@ use crate::sdk::points::series::Series;
 use crate::wire::{BATCH_TARGET_BYTES, BatchWriter};
 use std::collections::BTreeMap;
 
-/// A batch that is complete.
+/// A complete batch.
 pub(crate) struct Batch {
     pub(crate) level: Level,
     pub(crate) body: Vec<u8>,
     pub(crate) readings: u64,
 }
 
-/// Batches in the making.
+/// Batches that are being built.
 pub(crate) struct Batches<'a> {
     /// When each level was last collected.
     collected_ms: &'a BTreeMap<Level, u64>,
-    /// And if it never was.
+    /// Used for levels that were never collected.
     started_ms: u64,
     now_ms: u64,
     open: BTreeMap<Level, BTreeMap<Source, Open>>,
@@ -112,7 +112,7 @@ mod tests {
         let batches = batches.finish();
         assert_eq!(batches.iter().map(|batch| batch.readings).sum::<u64>(), 80_000);
         assert_eq!(batches.len(), 40_000);
-        // Far more than it takes, and far less than if each looked at all others.
+        // Far more than it needs, and far less than if each entry were compared with all others.
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     }
 }

@@ -1,32 +1,33 @@
-//! Which levels somebody wants, from what the broker says and when it said it.
+//! Which levels are wanted, from the lists that the broker publishes and the times at which they
+//! arrived.
 //!
-//! A level that the broker no longer names stays wanted for a while: a worker that is restarted
-//! takes a moment to come back, and so does everybody after the broker itself was. For the same
-//! while after a program first hears from its broker, everything is wanted. Only what the broker
-//! says makes that while pass: when it stops talking, nothing is known to have changed.
+//! A level stays wanted for a while after the broker has stopped listing it: a restarted worker
+//! needs a moment to reconnect, and so do all workers after the broker has restarted. For the same
+//! time after a program first receives a list, all levels are wanted. Only messages of the broker
+//! let this time expire: while it is silent, nothing changes.
 
 use crate::measurement::Level;
 use crate::wire::WantedLevels;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// How long a level stays wanted after the broker last named it.
+/// How long a level stays wanted after the broker last listed it.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
-/// The most levels that are remembered; a broker that names more wants everything, for all we know.
+/// Maximum number of levels that are remembered. If a broker lists more, all levels are wanted.
 const MAX_LEVELS: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Demand {
     first_heard: Option<Instant>,
     last_heard: Option<Instant>,
-    /// When every level was last wanted.
+    /// When all levels were last wanted.
     all: Option<Instant>,
     levels: BTreeMap<Level, Instant>,
 }
 
 impl Demand {
-    /// The broker says what is wanted.
+    /// Processes a list of wanted levels.
     pub(crate) fn hear(&mut self, wanted: WantedLevels, now: Instant) {
         self.first_heard.get_or_insert(now);
         self.last_heard = Some(now);
@@ -40,27 +41,27 @@ impl Demand {
         }
     }
 
-    /// The broker is there again after a silence. What was wanted before it still is, until it has
-    /// had time to say so.
+    /// The broker is back after a silence. Levels that were wanted before it stay wanted until it
+    /// has had time to list them.
     pub(crate) fn come_back(&mut self, now: Instant) {
         self.all = self.all.map(|_| now);
         self.levels.values_mut().for_each(|said| *said = now);
     }
 
-    /// Whether the broker named the level within the grace; everything is not wanted here for being
-    /// unknown.
+    /// Whether the broker listed the level within the grace time. False if all levels are wanted
+    /// only because nothing is known.
     pub(crate) fn names(&self, level: &Level) -> bool {
         let said = self.all.into_iter().chain(self.levels.get(level).copied());
         said.max().is_some_and(|said| self.is_fresh(said))
     }
 
-    /// Whether the broker has not gone on for long without saying it again.
+    /// Whether the grace time since then has not expired.
     fn is_fresh(&self, said: Instant) -> bool {
         self.last_heard.is_some_and(|heard| heard.saturating_duration_since(said) < GRACE)
     }
 
-    /// What is wanted while the broker is there; `None` while that is not known. Not to be asked
-    /// while the broker is silent: then nothing changes.
+    /// The wanted levels while the broker is connected; `None` if they are not known yet. Must not
+    /// be called while the broker is silent, because nothing changes then.
     pub(crate) fn wanted(&mut self, now: Instant) -> Option<WantedLevels> {
         if now.saturating_duration_since(self.first_heard?) < GRACE {
             return None;
@@ -97,7 +98,7 @@ mod tests {
         let (mut demand, begun) = (Demand::default(), Instant::now());
         assert_eq!(demand.wanted(begun), None);
         demand.hear(levels(&["info"]), begun);
-        // Nothing is known for certain yet.
+        // The grace time at the start has not expired.
         assert_eq!(demand.wanted(begun + GRACE - SECOND), None);
         demand.hear(levels(&["info", "debug"]), begun + GRACE);
         assert_eq!(demand.wanted(begun + GRACE), some(&["info", "debug"]));

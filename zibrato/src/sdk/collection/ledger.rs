@@ -1,5 +1,5 @@
-//! What became of every reading: `recorded = delivered + unconfirmed + pending + lost`; and the same
-//! as measurements of level `zibrato`.
+//! The account of all readings, `recorded = delivered + unconfirmed + pending + lost`, and the same
+//! numbers as measurements of level `zibrato`.
 
 use crate::measurement::{Gauge, Name, Source};
 use crate::sdk::points::series::{Loss, Losses};
@@ -7,7 +7,8 @@ use crate::wire::BatchWriter;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How long the broker may be silent before it counts as gone. It speaks every second.
+/// How long the broker may be silent before it counts as disconnected. It sends something every
+/// second.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 
 /// Statistics of all readings since the instrument was built.
@@ -55,22 +56,22 @@ impl Stats {
     }
 }
 
-/// What the sender knows of readings; cells know the rest.
+/// The part of the account that the sender knows; the cells know the rest.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Ledger {
     pub(crate) delivered: u64,
     pub(crate) unconfirmed: u64,
     /// Readings that were not sent before their deadline.
     pub(crate) expired: u64,
-    /// When the broker was last heard of.
+    /// When the last message of the broker arrived.
     pub(crate) heard: Option<Instant>,
-    /// Since when the oldest batch waits.
+    /// When the oldest pending batch was queued.
     pub(crate) waiting_since: Option<Instant>,
 }
 
 impl Ledger {
-    /// What became of all readings, given how many the cells have ever seen, and what never reached
-    /// one.
+    /// The statistics, given the number of readings that the cells have ever recorded, and the
+    /// readings that never reached a cell.
     pub(crate) fn stats(&self, made: u64, refused: &Losses) -> Stats {
         let Self { delivered, unconfirmed, expired, .. } = *self;
         let pending = made.saturating_sub(delivered + unconfirmed + expired);
@@ -93,10 +94,10 @@ impl Ledger {
     }
 }
 
-/// The level at which programs, broker and workers speak of themselves.
+/// The level of the self-metrics of programs, broker and workers.
 pub(crate) const SELF_METRICS_LEVEL: &str = "zibrato";
 
-/// What was said before, so that counters can be given by difference.
+/// The numbers that were sent last, so that counters can be sent as differences.
 #[derive(Debug, Default)]
 pub(crate) struct SelfMetrics {
     recorded: u64,
@@ -106,7 +107,7 @@ pub(crate) struct SelfMetrics {
 }
 
 impl SelfMetrics {
-    /// The body of a batch with what has happened since the last one.
+    /// The body of a batch with the differences from the last one.
     pub(crate) fn batch(
         &mut self,
         stats: &Stats,

@@ -1,4 +1,4 @@
-//! Collection: what has gathered for an instrument becomes batches, and an account of every reading.
+//! Collection: turns the readings of an instrument into batches, and accounts for every reading.
 
 pub(crate) mod batches;
 pub(crate) mod demand;
@@ -20,9 +20,9 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Collector {
     pub(crate) instrument: Arc<Instrument>,
     pub(crate) ledger: Mutex<Ledger>,
-    /// Whether the call sites of the program are this instrument's.
+    /// Whether the call sites of the program belong to this instrument.
     owns_sites: AtomicBool,
-    /// Readings that the call sites had seen when they ceased to be its own.
+    /// The number of readings of the call sites when they stopped belonging to this instrument.
     made_before: AtomicU64,
 }
 
@@ -40,16 +40,17 @@ impl Collector {
         self.owns_sites.load(Ordering::SeqCst)
     }
 
-    /// Makes the call sites of the program this instrument's.
+    /// Assigns the call sites of the program to this instrument.
     pub(crate) fn take_sites(&self) {
-        // What an allocator has counted before is nobody's.
+        // Earlier readings of an allocator belong to no instrument.
         measure::take_reentrant();
         site::belong_to(self.instrument.number);
-        // Only now, when they have forgotten what was before: the sender runs already.
+        // Only after the sites have discarded earlier readings, because the sender is already
+        // running.
         self.owns_sites.store(true, Ordering::SeqCst);
     }
 
-    /// From now on nothing more is measured; what has gathered can still be collected.
+    /// Stops measuring. Readings that were already recorded can still be collected.
     pub(crate) fn close(&self) {
         if self.owns_sites() {
             site::belong_to(0);
@@ -57,7 +58,7 @@ impl Collector {
         self.instrument.close();
     }
 
-    /// The call sites are nobody's any more.
+    /// Gives up the call sites.
     pub(crate) fn leave_sites(&self) {
         if self.owns_sites() {
             self.lose_reentrant();
@@ -66,18 +67,19 @@ impl Collector {
         }
     }
 
-    /// Counts the readings as lost that an allocator made inside of the instrument.
+    /// Counts readings of an allocator inside of the instrument as lost.
     fn lose_reentrant(&self) {
         if self.owns_sites() {
             self.instrument.refused.add(Loss::Reentrant, measure::take_reentrant());
         }
     }
 
-    /// Readings that the call sites have seen for this instrument.
+    /// The number of readings of the call sites for this instrument.
     fn made_at_sites(&self) -> u64 {
         if self.owns_sites() {
             let made = site::made_at_sites();
-            // If they are still its own, the next one had not begun to forget what was before.
+            // If they still belong to this instrument, the next one had not discarded anything
+            // during the count.
             if self.owns_sites() {
                 return made;
             }
@@ -85,7 +87,7 @@ impl Collector {
         self.made_before.load(Ordering::SeqCst)
     }
 
-    /// Takes what has gathered in every cell whose level `of` says yes to, and gives it to `to`.
+    /// Takes the readings of every series whose level is in `of`, and passes them to `to`.
     pub(crate) fn collect(&self, of: impl Fn(&Level) -> bool, mut to: impl FnMut(&Series, Taken)) {
         if self.owns_sites() {
             for site in site::sites() {
@@ -101,7 +103,7 @@ impl Collector {
         self.instrument.names.collect(of, to);
     }
 
-    /// What was never sent, because there is nobody to send it any more.
+    /// Counts everything that was not sent as lost, because the sender has ended.
     pub(crate) fn lose_the_rest(&self) -> Stats {
         let mut left = 0;
         self.collect(|_| true, |_, taken| left += taken.readings);
@@ -111,7 +113,8 @@ impl Collector {
 
     pub(crate) fn stats(&self) -> Stats {
         self.lose_reentrant();
-        // What is settled before what was made: so that nothing is settled that was not made.
+        // Settled readings are read before recorded ones, so that there are never more settled
+        // readings than recorded ones.
         let ledger = *lock(&self.ledger);
         let made = self.made_at_sites() + self.instrument.names.made();
         let mut stats = ledger.stats(made, &self.instrument.refused);

@@ -1,7 +1,8 @@
-//! Guards and handles: what an application measures with beside plain counts and gauges.
+//! Guards and handles, by which an application measures scopes and series with names known at run
+//! time.
 //!
-//! Guards measure until they are dropped, by return, `?` or panic alike. Handles know one series
-//! each, for names known at run time that are measured often.
+//! Guards measure until they are dropped, by return, `?` or panic. A handle refers to one series,
+//! for names known at run time that are measured often.
 
 mod outcome;
 #[doc(hidden)]
@@ -22,7 +23,7 @@ use crate::sdk::points::site::Site;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// Counts one when it is dropped, however the scope is left.
+/// Counts 1 when it is dropped, however the scope ends.
 ///
 /// ```
 /// use zibrato::CountMe;
@@ -47,7 +48,7 @@ pub struct CountMe {
     named: Option<ByName>,
 }
 
-/// Records how long it lived, in seconds, when it is dropped, however the scope is left.
+/// Records its lifetime in seconds when it is dropped, however the scope ends.
 ///
 /// ```
 /// use zibrato::TimeMe;
@@ -61,17 +62,17 @@ pub struct CountMe {
 #[derive(Debug)]
 #[must_use = "it measures until it is dropped; bind it to a name, not to `_`"]
 pub struct TimeMe {
-    // Two fields and not an enum: what a call site makes has no `named`, which the compiler sees
-    // through, and leaves out all that belongs to it.
-    /// No moment: a call of a sampled timer that is only counted.
+    // Two fields and not an enum: at a call site, the compiler knows that `named` is `None`, and
+    // leaves out all code for it.
+    /// `None` instead of a moment: a call of a sampled timer that is only counted.
     site: Option<(&'static Site, Option<Moment>)>,
     named: Option<Box<(ByName, Instant)>>,
 }
 
-/// What is measured under a name known only at run time.
+/// A scope that is measured under a name known only at run time.
 #[derive(Debug)]
 struct ByName {
-    /// `None`: whatever this thread captures.
+    /// `None` means the capture of this thread.
     instrument: Option<Arc<Instrument>>,
     level: Box<str>,
     name: Box<str>,
@@ -79,7 +80,7 @@ struct ByName {
 }
 
 impl ByName {
-    /// In an instrument, or in what this thread captures; nothing if there is neither.
+    /// In an instrument or in the capture of this thread. `None` if there is neither.
     fn of(
         instrument: Option<Arc<Instrument>>,
         level: &str,
@@ -105,14 +106,14 @@ impl ByName {
     }
 }
 
-/// The installed instrument, unless this thread captures.
+/// The installed instrument, unless this thread has a capture.
 fn current() -> Option<Arc<Instrument>> {
     if capture::capturing() { None } else { installed() }
 }
 
 impl CountMe {
     /// Begins a scope that is counted under a name known at run time, in the installed instrument.
-    /// Without one it does nothing; a level or name that may not be is counted as lost.
+    /// Without an instrument it does nothing. An invalid level or name is counted as lost.
     pub fn new(level: &str, name: &str) -> Self {
         Self::of(current(), level, name, None)
     }
@@ -126,7 +127,7 @@ impl CountMe {
         Self { named: ByName::of(instrument, level, name, source) }
     }
 
-    /// Leaves the scope uncounted.
+    /// Does not count the scope.
     pub fn cancel(mut self) {
         self.named = None;
     }
@@ -142,7 +143,7 @@ impl Drop for CountMe {
 
 impl TimeMe {
     /// Begins a scope that is timed under a name known at run time, in the installed instrument.
-    /// Without one it does nothing; a level or name that may not be is counted as lost.
+    /// Without an instrument it does nothing. An invalid level or name is counted as lost.
     pub fn new(level: &str, name: &str) -> Self {
         Self::of(current(), level, name, None)
     }
@@ -157,7 +158,7 @@ impl TimeMe {
         Self { site: None, named: named.map(|named| Box::new((named, Instant::now()))) }
     }
 
-    /// Leaves the scope untimed.
+    /// Does not time the scope.
     pub fn cancel(mut self) {
         (self.site, self.named) = (None, None);
     }
@@ -175,7 +176,7 @@ impl Drop for TimeMe {
     }
 }
 
-/// Counts a call as running while it lives.
+/// Counts a call as in flight until it is dropped.
 #[doc(hidden)]
 #[derive(Debug)]
 #[must_use = "the call counts as running until it is dropped"]
@@ -184,7 +185,7 @@ pub struct InFlight(Option<&'static Site>);
 impl Drop for InFlight {
     #[inline]
     fn drop(&mut self) {
-        // Also when nobody wants it any more: what went up comes down.
+        // Even if it is not wanted any more: every increment needs its decrement.
         if let Some(site) = self.0 {
             measure::move_in_flight(site, -1);
         }
@@ -201,7 +202,7 @@ pub fn time(site: &'static Site) -> TimeMe {
     TimeMe { site, named: None }
 }
 
-/// Ends a timer, once the value that it timed is there.
+/// Ends a timer after `value` has been computed, and returns the value.
 #[doc(hidden)]
 #[inline]
 pub fn timed<T>(timer: TimeMe, value: T) -> T {
@@ -209,7 +210,7 @@ pub fn timed<T>(timer: TimeMe, value: T) -> T {
     value
 }
 
-/// Counts a call as running until what is returned is dropped.
+/// Counts a call as in flight until the returned value is dropped.
 #[doc(hidden)]
 #[inline]
 #[must_use = "the call counts as running until it is dropped"]
@@ -221,17 +222,17 @@ pub fn in_flight(site: &'static Site) -> InFlight {
     InFlight(measured.then_some(site))
 }
 
-/// What all handles are: the way to the point of one series, and whose it is.
+/// The common part of all handles: the point of one series, and its owner.
 #[derive(Debug, Clone)]
 pub(crate) struct Handle {
-    // The series has it too, but one load further.
+    // Also in `named`, but one load further away.
     point: &'static Point,
-    /// Or why there is none.
+    /// Or the reason why there is no series.
     named: Result<Arc<Named>, Loss>,
     owner: Weak<dyn HasInstrument>,
 }
 
-/// Of handles without a series: each reading asks here, and is counted as lost.
+/// The point of handles without a series. It is always asked, so each reading is counted as lost.
 static REFUSED: Point = Point::new(Shape::Counter);
 
 impl Handle {
@@ -250,7 +251,7 @@ impl Origin for &Handle {
     fn instrument(self) -> Option<Arc<Instrument>> {
         let instrument = self.owner.upgrade()?.instrument()?;
         match &self.named {
-            // In a forked child the instrument is another one, which does not know it yet.
+            // In a forked child the instrument is a new one, which does not know the series yet.
             Ok(named) => instrument.names.adopt(named),
             Err(why) => instrument.refused.add(*why, 1),
         }
@@ -258,7 +259,7 @@ impl Origin for &Handle {
     }
 
     fn wanted_by(self, instrument: Option<&Instrument>) -> Option<bool> {
-        // Without a series each reading comes by, and is counted as lost.
+        // `None` without a series: each reading gets here, and is counted as lost.
         let level = self.named.as_ref().ok()?.series.level.as_str();
         Some(instrument.is_some_and(|instrument| instrument.wants(level)))
     }
@@ -268,10 +269,10 @@ impl Origin for &Handle {
     }
 }
 
-/// A counter whose name was known only at run time; counting costs what it costs at a call site.
+/// A counter with a name known only at run time. Counting costs as much as at a call site.
 ///
-/// Made by [`Zibrato::counter`](crate::Zibrato::counter). Clones count the same series. It does
-/// not keep the instrument alive: once that has ended, counting does nothing.
+/// Created by [`Zibrato::counter`](crate::Zibrato::counter). Clones count the same series. It does
+/// not keep the instrument alive: after the instrument has ended, counting does nothing.
 ///
 /// ```
 /// # fn main() -> Result<(), zibrato::InstallError> {
@@ -287,10 +288,10 @@ impl Origin for &Handle {
 #[derive(Debug, Clone)]
 pub struct CounterHandle(pub(crate) Handle);
 
-/// A gauge whose name was known only at run time.
+/// A gauge with a name known only at run time.
 ///
-/// Made by [`Zibrato::gauge`](crate::Zibrato::gauge). Clones set the same series. It does not
-/// keep the instrument alive: once that has ended, setting it does nothing.
+/// Created by [`Zibrato::gauge`](crate::Zibrato::gauge). Clones set the same series. It does not
+/// keep the instrument alive: after the instrument has ended, setting it does nothing.
 ///
 /// ```
 /// # fn main() -> Result<(), zibrato::InstallError> {
@@ -305,10 +306,10 @@ pub struct CounterHandle(pub(crate) Handle);
 #[derive(Debug, Clone)]
 pub struct GaugeHandle(pub(crate) Handle);
 
-/// A timer whose name was known only at run time; timing costs what it costs at a call site.
+/// A timer with a name known only at run time. Timing costs as much as at a call site.
 ///
-/// Made by [`Zibrato::timer`](crate::Zibrato::timer). Clones time the same series. It does not
-/// keep the instrument alive: once that has ended, timing does nothing.
+/// Created by [`Zibrato::timer`](crate::Zibrato::timer). Clones time the same series. It does not
+/// keep the instrument alive: after the instrument has ended, timing does nothing.
 ///
 /// ```
 /// # fn main() -> Result<(), zibrato::InstallError> {
@@ -343,7 +344,7 @@ impl GaugeHandle {
 }
 
 impl TimerHandle {
-    /// Records how long something took that was measured elsewhere.
+    /// Records a duration that was measured elsewhere.
     pub fn record(&self, took: Duration) {
         measure::record_seconds(&self.0, took.as_secs_f64());
     }
@@ -356,14 +357,14 @@ impl TimerHandle {
     }
 }
 
-/// Records how long it lived, in seconds, when it is dropped, however the scope is left. Made by
+/// Records its lifetime in seconds when it is dropped, however the scope ends. Created by
 /// [`TimerHandle::start`].
 #[derive(Debug)]
 #[must_use = "it measures until it is dropped; bind it to a name, not to `_`"]
 pub struct TimerGuard<'a>(Option<(&'a Handle, Moment)>);
 
 impl TimerGuard<'_> {
-    /// Leaves the scope untimed.
+    /// Does not time the scope.
     pub fn cancel(mut self) {
         self.0 = None;
     }

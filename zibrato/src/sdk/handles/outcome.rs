@@ -1,4 +1,4 @@
-//! Which results are errors.
+//! Decides whether a result is an error.
 
 use std::ops::Deref;
 
@@ -37,15 +37,15 @@ impl<T> Outcome for Option<T> {
     }
 }
 
-/// Looks whether a result is an error: one that is no [`Outcome`] never is. Which of the two
-/// `__zibrato_failed` is meant, the compiler decides where the type is known: the inherent one comes
-/// first. No trait of the user's has a method of that name.
+/// Decides whether a result is an error. A type that does not implement [`Outcome`] is never one.
+/// The compiler chooses between the two methods `__zibrato_failed` where the type is known: the
+/// inherent method comes first. No trait of the user has a method of this name.
 #[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
+#[expect(clippy::exhaustive_structs, reason = "generated code creates it")]
 pub struct Look<'a, T>(pub &'a T);
 
 impl<T: Outcome> Look<'_, T> {
-    /// Whether it is one.
+    /// Whether it is an error.
     #[inline]
     #[must_use]
     pub fn __zibrato_failed(self) -> bool {
@@ -62,13 +62,13 @@ impl<T> Deref for Look<'_, T> {
     }
 }
 
-/// What a result of any other type is taken for.
+/// A result of any other type.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NeverFails;
 
 impl NeverFails {
-    /// Never.
+    /// Always false.
     #[inline]
     #[must_use]
     pub const fn __zibrato_failed(&self) -> bool {
@@ -76,7 +76,7 @@ impl NeverFails {
     }
 }
 
-/// Looks whether a result is an error, and insists that it can be one.
+/// Decides whether a result is an error. Its type must implement [`Outcome`].
 #[inline]
 pub fn is_err<T: Outcome>(result: &T) -> bool {
     result.is_err()

@@ -1,8 +1,7 @@
-//! What an attribute measures around a call: how it ended, for how long it ran, how often it was
-//! polled.
+//! What an attribute measures of a call: its outcome, its duration, and its polls.
 //!
-//! A [`Scope`] knows where a call or a future stands, and so what it means that it is dropped: one
-//! that runs panics, one that waits is cancelled. What is recorded then is up to its [`Recording`].
+//! A [`Scope`] knows whether its code is running or waiting when it is dropped: a running one
+//! panics, and a waiting one is cancelled. Its [`Recording`] decides what is recorded then.
 
 use crate::sdk::cells::amount::Amount;
 use crate::sdk::cells::ticks::{self, Moment};
@@ -29,17 +28,17 @@ pub enum Ending {
     Panic,
 }
 
-/// What is recorded of one call.
+/// Records one call.
 pub trait Recording {
     /// A future is about to be polled.
     #[inline]
     fn poll(&mut self) {}
 
-    /// The call's code begins to run, or goes on.
+    /// The code of the call starts or continues.
     #[inline]
     fn resume(&mut self) {}
 
-    /// The call's code has returned, for now.
+    /// The code of the call has returned, possibly only until the next poll.
     #[inline]
     fn pause(&mut self) {}
 
@@ -58,7 +57,7 @@ pub struct Scope<R: Recording> {
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     Ended,
-    /// The call's code is on the stack: only a panic drops it now.
+    /// The code of the call is running, so only a panic can drop the scope.
     Running,
     /// Between two polls.
     Waiting,
@@ -76,14 +75,14 @@ pub fn run<T>(body: impl FnOnce() -> T) -> T {
     body()
 }
 
-/// Calls a function's body, whose result has the type that is returned.
+/// Calls a function's body whose result has the type of the function.
 #[inline]
 pub fn run_typed<T>(_: Returned<T>, body: impl FnOnce() -> T) -> T {
     body()
 }
 
 impl<R: Recording> Scope<R> {
-    /// Polls what is measured.
+    /// Polls the measured future.
     #[inline]
     fn poll<F: Future>(&mut self, body: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
         self.phase = Phase::Running;
@@ -97,7 +96,7 @@ impl<R: Recording> Scope<R> {
         polled
     }
 
-    /// Ends the call, and passes its result through.
+    /// Ends the call, and returns its result.
     #[inline]
     pub fn finish<T>(mut self, failed: bool, result: T) -> T {
         self.end_with(failed);
@@ -127,9 +126,9 @@ impl<R: Recording> Drop for Scope<R> {
     }
 }
 
-/// A place for each ending. Endings that a function cannot come to have none.
+/// A site for each ending. Endings that are impossible for the function have none.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
+#[expect(clippy::exhaustive_structs, reason = "generated code creates it")]
 pub struct Outcomes {
     pub ok: Option<&'static Site>,
     pub err: Option<&'static Site>,
@@ -138,7 +137,7 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// Where a call that ended so is recorded.
+    /// The site for an ending.
     #[inline]
     fn of(self, ending: Ending) -> Option<&'static Site> {
         match ending {
@@ -149,7 +148,7 @@ impl Outcomes {
         }
     }
 
-    /// Whether anybody would take a reading of any of them.
+    /// Whether a reading of any of the sites would be recorded.
     #[inline]
     fn are_measured(self) -> bool {
         let sites = [self.ok, self.err, self.panic, self.cancelled];
@@ -157,33 +156,33 @@ impl Outcomes {
     }
 }
 
-/// One place, however the call ends.
+/// The same site for all endings.
 #[inline]
 #[must_use]
 pub const fn every(site: &'static Site) -> Outcomes {
     Outcomes { ok: Some(site), err: Some(site), panic: Some(site), cancelled: Some(site) }
 }
 
-/// One place for errors, and for panics, which are such.
+/// The same site for errors and panics.
 #[inline]
 #[must_use]
 pub const fn failures(site: &'static Site) -> Outcomes {
     Outcomes { ok: None, err: Some(site), panic: Some(site), cancelled: None }
 }
 
-/// One place for what is no error.
+/// A site for results that are not errors.
 #[inline]
 #[must_use]
 pub const fn successes(site: &'static Site) -> Outcomes {
     Outcomes { ok: Some(site), err: None, panic: None, cancelled: None }
 }
 
-/// Where calls are recorded that took long.
+/// The site at which slow calls are recorded.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
+#[expect(clippy::exhaustive_structs, reason = "generated code creates it")]
 pub struct Slow {
     pub site: &'static Site,
-    /// So many seconds are slow, and any more.
+    /// A call of at least this many seconds is slow.
     pub seconds: f64,
 }
 
@@ -193,7 +192,7 @@ impl Recording for () {
     fn end(&mut self, _: Ending) {}
 }
 
-/// Counts at the end, when it is known as what.
+/// Counts at the end, when the outcome is known.
 #[derive(Debug)]
 pub struct Counted<A: Amount> {
     sites: Outcomes,
@@ -214,24 +213,24 @@ impl<A: Amount> Recording for Counted<A> {
     }
 }
 
-/// Records how long the call took.
+/// Records the duration of the call.
 #[derive(Debug)]
 pub struct Timed {
     sites: Outcomes,
     slow: Option<Slow>,
-    /// `None` while nobody wants to know.
+    /// `None` if no site is wanted.
     clock: Option<Clock>,
 }
 
 #[derive(Debug)]
 enum Clock {
-    /// The ticks inside polls: those that have returned, and since when the one runs that has not.
+    /// The ticks inside polls: of finished polls, and the start of the running one.
     Busy { before: i64, since: Option<Moment> },
-    /// The time since then.
+    /// The time since this moment.
     Wall(Moment),
 }
 
-/// Times from now on until the end, waiting included.
+/// Times from now until the end, including the time between polls.
 #[inline]
 pub fn wall(sites: Outcomes, slow: Option<Slow>) -> Timed {
     timed(sites, slow, || Clock::Wall(Moment::now()))
@@ -268,9 +267,9 @@ impl Recording for Timed {
 
     #[inline]
     fn end(&mut self, ending: Ending) {
-        // A poll that panics does not return.
+        // A poll that panics has not called `pause`.
         self.pause();
-        // Read once, so that all places are told the same.
+        // Read once, so that all sites get the same duration.
         let ticks = match &self.clock {
             None => return,
             Some(Clock::Busy { before, .. }) => *before,
@@ -287,7 +286,7 @@ impl Recording for Timed {
     }
 }
 
-/// Counts the polls too.
+/// Also counts the polls.
 impl<R: Recording> Recording for (&'static Site, R) {
     #[inline]
     fn poll(&mut self) {

@@ -1,8 +1,8 @@
-//! What has gathered at one point, and what was last taken of it: the next readings are the
-//! difference.
+//! The accumulated readings of one point, and the totals at the last collection. New readings are
+//! the difference.
 //!
-//! Only the sender, install and uninstall look in here; no reading passes this way, but for those
-//! that go into the shared cell.
+//! Used only by the sender and when an instrument is installed or removed. Measuring uses only the
+//! shared cell in here.
 
 use super::series::Shape;
 use crate::clock;
@@ -21,21 +21,22 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 #[derive(Debug)]
 pub(crate) struct Gathered {
-    /// For what the cells of threads cannot take.
+    /// For readings that the cells of threads cannot take.
     pub(crate) shared: SharedCell,
     baseline: Mutex<Baseline>,
 }
 
-/// What was last taken from the cells of threads.
+/// The totals of the cells of threads at the last collection.
 #[derive(Debug)]
 struct Baseline {
     counted: Counted,
     timed: TimerTotals,
-    /// How many readings were taken in this installation.
+    /// The number of readings that were taken in this installation.
     taken: u64,
-    /// How many readings of gauges there had been when the installation began.
+    /// The number of readings of gauges before this installation.
     before: u64,
-    /// How many were in flight when the process was forked, in threads that it does not have.
+    /// The number of calls that were in flight at the fork, in threads that this process does not
+    /// have.
     left_behind: u64,
     generation: u64,
 }
@@ -45,8 +46,8 @@ impl Gathered {
         Self { shared: SharedCell::new(), baseline: Mutex::new(Baseline::new()) }
     }
 
-    /// Takes what has gathered since the last time, if there were readings; then `epoch`, that of
-    /// the timers, is begun anew. Without an `index` threads have no cells of the point.
+    /// Takes the readings since the last call, if there are any, and then starts a new `epoch` of
+    /// the timers. Without an `index`, threads have no cells of the point.
     pub(crate) fn take(
         &self,
         shape: Shape,
@@ -60,7 +61,7 @@ impl Gathered {
             Shape::Counter => baseline.take_counter(index),
             Shape::Gauge => return take_gauge(index, shared),
             Shape::Each => None,
-            // Here the shared cell holds a part of what is in flight.
+            // The shared cell contains a part of the calls in flight.
             Shape::InFlight => return baseline.take_in_flight(index, shared),
             Shape::Timer => baseline.take_timer(index, epoch),
             Shape::Sampled(_) => baseline.take_sampled(index, epoch),
@@ -73,7 +74,7 @@ impl Gathered {
         }
     }
 
-    /// Forgets what has gathered for an earlier installation, or in the parent of this process.
+    /// Discards the readings of an earlier installation or of the parent process.
     pub(crate) fn clear(&self, shape: Shape, index: Option<u32>, epoch: &AtomicU32) {
         let Some(index) = index else { return self.shared.clear() };
         let mut baseline = lock(&self.baseline);
@@ -90,11 +91,11 @@ impl Gathered {
                     baseline.generation = generation();
                     baseline.left_behind = baseline.counted.low().wrapping_add(self.shared.sum());
                 }
-                // What is in flight stays so.
+                // Calls in flight stay in flight.
                 return;
             }
             Shape::Timer | Shape::Sampled(_) => {
-                // What was shortest and longest up to now is not this installation's.
+                // Minimum and maximum up to now belong to the earlier installation.
                 next(epoch);
                 baseline.timed.skip(local::timers(index));
             }
@@ -102,7 +103,7 @@ impl Gathered {
         self.shared.clear();
     }
 
-    /// How many readings were made in this installation.
+    /// The number of readings that were recorded in this installation.
     pub(crate) fn made(&self, shape: Shape, index: Option<u32>) -> u64 {
         let Some(index) = index else { return self.shared.made() };
         let baseline = lock(&self.baseline);
@@ -121,14 +122,14 @@ impl Gathered {
     }
 }
 
-/// Begins a new epoch and gives the one that has ended. Only who has the baseline locked does.
+/// Starts a new epoch and returns the old one. The caller must hold the lock of the baseline.
 fn next(epoch: &AtomicU32) -> u32 {
     let ended = epoch.load(Ordering::Relaxed);
     epoch.store(ended.wrapping_add(1), Ordering::Relaxed);
     ended
 }
 
-/// What all threads have read, and when they last did.
+/// The readings of all threads, and the time of the last one.
 fn take_gauges(index: u32) -> Option<(Moment, Gauge)> {
     let now_ms = clock::unix_ms();
     local::gauges(index).filter_map(|cell| cell.take(now_ms)).reduce(in_order)
@@ -139,7 +140,7 @@ fn take_gauge(index: u32, shared: &SharedCell) -> Option<Taken> {
     let taken = shared.take(Kind::Gauge);
     let Some(own) = own else { return taken };
     let gauge = match taken {
-        // Asked only now: if it was read once more meanwhile, the next interval tells of that.
+        // Read only now: if there was another reading in between, it belongs to the next interval.
         Some(Taken { value: TakenValue::Gauge(gauge), .. }) => {
             in_order(own, (shared.read_at(), gauge)).1
         }
@@ -148,10 +149,11 @@ fn take_gauge(index: u32, shared: &SharedCell) -> Option<Taken> {
     Some(Taken { readings: gauge.count, value: TakenValue::Gauge(gauge) })
 }
 
-/// Folds the later one into the earlier one, so that its last reading is the last.
+/// Merges the later one into the earlier one, so that the later last reading counts as the last.
 fn in_order(one: (Moment, Gauge), other: (Moment, Gauge)) -> (Moment, Gauge) {
     let (earlier, later) = if other.0 < one.0 { (other, one) } else { (one, other) };
-    // Of the same millisecond, or of the one before, for which milliseconds are too coarse.
+    // Readings may be of the same millisecond, or appear to be of the previous one, so the order of
+    // `at_ms` is not reliable.
     let at_ms = earlier.1.at_ms.min(later.1.at_ms);
     let mut all = Gauge { at_ms, ..earlier.1 };
     all.merge(&later.1);
@@ -183,7 +185,8 @@ impl Baseline {
 
     fn take_timer(&mut self, index: u32, epoch: &AtomicU32) -> Option<Taken> {
         let timers = local::timers(index);
-        // While nothing was timed, the epoch goes on: what comes keeps its min and max.
+        // While there are no readings, the epoch continues, so that later readings keep their
+        // minimum and maximum.
         if self.timed.count_since(timers.clone()) == 0 {
             return None;
         }
@@ -191,7 +194,7 @@ impl Baseline {
         Some(Taken { readings: summary.count(), value: TakenValue::Timer(summary) })
     }
 
-    /// All calls, of which those that were timed are a sample.
+    /// All calls, estimated from the sample that was timed.
     fn take_sampled(&mut self, index: u32, epoch: &AtomicU32) -> Option<Taken> {
         let calls = local::counted(index);
         let readings = calls.times.wrapping_sub(self.counted.times);
@@ -200,7 +203,7 @@ impl Baseline {
         }
         let sample = match self.take_timer(index, epoch) {
             Some(Taken { value: TakenValue::Timer(sample), .. }) => sample,
-            // None of them was timed: then those before them have to do.
+            // None of them was timed; earlier calls are used as the sample.
             _ => self.timed.buckets().flat_map(middles).collect(),
         };
         if sample.is_empty() {
@@ -217,7 +220,7 @@ impl Baseline {
         let running = now.low().wrapping_add(shared.sum());
         let mut in_flight = running.wrapping_sub(self.left_behind).cast_signed();
         if in_flight < 0 {
-            // A call has ended here that began before the fork: it was not left behind.
+            // A call ended here that began before the fork, so it was not left behind.
             self.left_behind = running;
             in_flight = 0;
         }
@@ -230,13 +233,13 @@ impl Baseline {
     }
 }
 
-/// Up to 100 readings in the middle of a bucket, in place of all.
+/// Up to 100 readings in the middle of a bucket, which represent all of its readings.
 fn middles((bucket, count): (i32, u32)) -> impl Iterator<Item = f64> {
     let middle = Sketch::middle(bucket).unwrap_or_default();
     std::iter::repeat_n(middle, count.min(100) as usize)
 }
 
-/// The summary that so many calls would have, were they all like those that were timed.
+/// The summary of `calls` calls that are distributed like the sample.
 fn scaled(sample: &Summary, calls: u64) -> Summary {
     let timed = sample.count().max(1);
     let scale = calls as f64 / timed as f64;
@@ -248,7 +251,7 @@ fn scaled(sample: &Summary, calls: u64) -> Summary {
         sample.sum_squares() * scale,
     )
     .with_squared_deviations(sample.squared_deviations() * scale);
-    // Each bucket ends where its share of all calls ends, so that they add up to all of them.
+    // Rounds the cumulative counts, so that the buckets add up to exactly all calls.
     let (mut before, mut seen) = (0, 0_u64);
     for (bucket, count) in sample.sketch().buckets() {
         seen += count;
@@ -282,7 +285,7 @@ mod tests {
             }
         };
         shared.add(Number::Whole(1));
-        // That one ends, and then there are others.
+        // The inherited call ends, then others begin and end.
         assert_eq!([-1, 1, 1, -1, -1].map(&mut moved), [0.0, 1.0, 2.0, 1.0, 0.0]);
     }
 
@@ -293,7 +296,7 @@ mod tests {
             let all = order.map(|at| readings[at]).into_iter().reduce(in_order).unwrap().1;
             assert_eq!((all.last, all.count, all.sum), (3.0, 3, 6.0), "{order:?}");
         }
-        // What a cell says is up to a millisecond late.
+        // The time of a cell may be a millisecond late.
         let earlier = (readings[0].0, Gauge::reading(1.0, 1001));
         assert_eq!(in_order(earlier, readings[1]).1.last, 2.0);
     }

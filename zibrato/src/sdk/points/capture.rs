@@ -1,4 +1,4 @@
-//! Catches what a test records, on its own thread, without touching other tests.
+//! Captures what a test records, on its own thread, without affecting other tests.
 
 use super::point;
 use super::series::Series;
@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 thread_local! {
-    /// What this thread captures into: the last of them that is still there.
+    /// The captures of this thread. The last one that still exists is used.
     static CURRENT: RefCell<Vec<Weak<Log>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How many captures there are. While there is any, call sites ask at each use.
+/// The number of captures. While it is not zero, call sites ask at each use whether they are
+/// wanted.
 static CAPTURES: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Debug)]
@@ -25,10 +26,10 @@ impl Drop for Log {
     }
 }
 
-/// Catches everything that this thread records from now until the returned value is dropped;
-/// nothing of it is sent.
+/// Captures everything that this thread records until the returned value is dropped. Nothing of it
+/// is sent.
 ///
-/// Other threads, and so other tests, go on undisturbed. To catch what a thread of your own
+/// Other threads, and so other tests, are not affected. To capture what another thread of your test
 /// records, call [`attach`](Capture::attach) in it.
 ///
 /// ```
@@ -50,15 +51,15 @@ pub fn capture() -> Capture {
     capture
 }
 
-/// Readings that were caught; see [`capture`]. Clones are the same capture, which ends with the last
-/// of them.
+/// The captured readings; see [`capture`]. Clones are the same capture, which ends when the last of
+/// them is dropped.
 #[derive(Debug, Clone)]
 pub struct Capture {
     log: Arc<Log>,
 }
 
 impl Capture {
-    /// Catches what the calling thread records as well, from now until the capture ends.
+    /// Also captures what the calling thread records, from now until the capture ends.
     ///
     /// ```
     /// let capture = zibrato::testing::capture();
@@ -76,7 +77,8 @@ impl Capture {
             current.push(Arc::downgrade(&self.log));
         };
         busy(|| CURRENT.with_borrow_mut(attach));
-        // Call sites that were open go straight to their cells, and closed ones nowhere.
+        // Makes call sites ask again: open ones would write to their cells directly, and closed
+        // ones nowhere.
         point::ask_again(|| {});
     }
 
@@ -89,7 +91,7 @@ impl Capture {
     /// The sum of a counter, over all sources.
     #[must_use]
     pub fn counter(&self, level: &str, name: &str) -> f64 {
-        // Of none, `sum` would make -0.
+        // `sum` of an empty iterator is -0.
         self.values(Kind::Counter, level, name).iter().fold(0.0, |sum, value| sum + value)
     }
 
@@ -113,12 +115,12 @@ impl Capture {
     }
 }
 
-/// Whether any thread captures.
+/// Whether there is a capture in any thread.
 pub(crate) fn anybody_captures() -> bool {
     CAPTURES.load(Ordering::SeqCst) != 0
 }
 
-/// Whether this thread captures.
+/// Whether there is a capture in this thread.
 pub(crate) fn capturing() -> bool {
     CAPTURES.load(Ordering::Relaxed) != 0
         && CURRENT.try_with(|current| last(&current.borrow()).is_some()).unwrap_or(false)
@@ -128,25 +130,25 @@ fn last(logs: &[Weak<Log>]) -> Option<Arc<Log>> {
     logs.iter().rev().find_map(Weak::upgrade)
 }
 
-/// Catches a reading of a series, if this thread captures.
+/// Captures a reading of a series, if this thread has a capture.
 pub(crate) fn catch(series: impl FnOnce() -> Option<Series>, value: f64) -> bool {
     capturing() && busy(|| series().is_some_and(|series| push(series, |_, _| value)))
 }
 
-/// Catches how many calls are running now, if this thread captures: of those that it captured.
+/// Captures the number of calls in flight, if this thread has a capture. Only captured calls count.
 pub(crate) fn catch_move(series: impl FnOnce() -> Option<Series>, amount: i64) -> bool {
     let moved = |log: &[Measurement], series: &Series| {
         let before = log.iter().rfind(|m| {
             (&m.level, &m.name, m.kind, m.tags)
                 == (&series.level, &series.name, series.kind, series.tags)
         });
-        // A call may end here that began before.
+        // The call that ends may have begun before the capture.
         (before.map_or(0.0, |m| m.value) + amount as f64).max(0.0)
     };
     capturing() && busy(|| series().is_some_and(|series| push(series, moved)))
 }
 
-/// Adds a reading, whose value may depend on what was caught before.
+/// Adds a reading, whose value may depend on earlier readings.
 fn push(series: Series, value: impl FnOnce(&[Measurement], &Series) -> f64) -> bool {
     let caught = |current: &RefCell<Vec<Weak<Log>>>| {
         let Some(last) = last(&current.borrow()) else { return false };

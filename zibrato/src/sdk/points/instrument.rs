@@ -1,5 +1,5 @@
-//! What points know of an instrument: which levels it wants, and the series whose names are known
-//! only at run time.
+//! The part of an instrument that points use: the levels that it wants, and the series with names
+//! known only at run time.
 
 use super::capture;
 use super::names::{Key, Names};
@@ -21,12 +21,13 @@ static INSTALLATION: AtomicU64 = AtomicU64::new(0);
 /// The number that the next instrument gets.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// What finds the installed instrument of this process. There is none before the first installation.
+/// The function that finds the installed instrument of this process. Unset before the first
+/// installation.
 static FIND: OnceBox<Find> = OnceBox::new();
 
 type Find = fn() -> Option<Arc<Instrument>>;
 
-/// From now on `find` is what finds the installed instrument.
+/// Sets the function that finds the installed instrument.
 pub(crate) fn find_installed_by(find: Find) {
     FIND.get_or_init(|| Box::new(find));
 }
@@ -44,7 +45,7 @@ pub(crate) fn set_installation(number: u64) {
     INSTALLATION.store(number, Ordering::SeqCst);
 }
 
-/// What has an instrument, another one in each process.
+/// An owner of an instrument, which is a different one in each process.
 pub(crate) trait HasInstrument: std::fmt::Debug + Send + Sync {
     fn instrument(&self) -> Option<Arc<Instrument>>;
 }
@@ -52,17 +53,17 @@ pub(crate) trait HasInstrument: std::fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Instrument {
     pub(crate) number: u64,
-    /// The process whose it is.
+    /// The process that it belongs to.
     generation: u64,
     pub(crate) source: Source,
-    /// What it may measure; `None`: every level.
+    /// The levels that it may measure; `None` means all.
     levels: Option<BTreeSet<Level>>,
-    /// What the broker says that somebody wants; `None`: that is not known.
+    /// The levels that workers want, as received from the broker; `None` means unknown.
     demand: RwLock<Option<WantedLevels>>,
     pub(crate) names: Names,
-    /// Readings that were refused when they were made, and so never reached a cell.
+    /// Readings that were refused, and so never reached a cell.
     pub(crate) refused: Losses,
-    /// Whether its end has begun.
+    /// Whether it is shutting down.
     closed: AtomicBool,
 }
 
@@ -81,7 +82,7 @@ impl Instrument {
         }
     }
 
-    /// Whether a reading of the level would be taken now.
+    /// Whether a reading of the level would be recorded now.
     pub(crate) fn wants(&self, level: &str) -> bool {
         let allowed = self.levels.as_ref().is_none_or(|levels| levels.contains(level));
         let demand = self.demand.read().unwrap_or_else(PoisonError::into_inner);
@@ -90,31 +91,31 @@ impl Instrument {
             && !self.closed.load(Ordering::SeqCst)
     }
 
-    /// From now on measures only what somebody wants; `None`: as if somebody wanted all.
+    /// Sets the wanted levels; `None` means that all levels are wanted.
     pub(crate) fn demand(&self, demand: Option<WantedLevels>) {
         let mut current = self.demand.write().unwrap_or_else(PoisonError::into_inner);
         if *current == demand {
             return;
         }
         let before = std::mem::replace(&mut *current, demand);
-        // Freeing memory may be measured, too.
+        // Dropped without the lock, because an allocator may measure when memory is freed.
         drop(current);
         drop(before);
         point::ask_again(|| {});
     }
 
-    /// From now on nothing more is measured; what has gathered can still be collected.
+    /// Stops measuring. Readings that were already recorded can still be collected.
     pub(crate) fn close(&self) {
         point::ask_again(|| self.closed.store(true, Ordering::SeqCst));
     }
 
-    /// Takes one reading under a name known at run time.
+    /// Records a reading under a name known at run time.
     pub(crate) fn record(&self, key: Key<'_>, value: Number) {
         if capture::catch(|| key.series(), value.to_f64()) || capture::capturing() {
             return;
         }
-        // A scope that began before a fork is the parent's, and so is its instrument: any lock in
-        // it may be one that nobody is left to unlock.
+        // A scope that began before a fork belongs to the parent, and so does its instrument. A
+        // thread of the parent may have left any lock in it locked.
         if self.generation != generation() || !self.wants(key.level) {
             return;
         }
@@ -133,7 +134,7 @@ impl Instrument {
         }
     }
 
-    /// What a series is looked up by; `source` is the instrument's unless it is given.
+    /// The key for looking up a series. The default of `source` is the source of the instrument.
     pub(crate) fn key<'a>(
         &'a self,
         kind: Kind,

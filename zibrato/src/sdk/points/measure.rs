@@ -1,4 +1,4 @@
-//! Measuring at a point: counts, gauges, timers, and what is running.
+//! Measuring at a point: counters, gauges, timers and calls in flight.
 
 use super::capture;
 use super::instrument::Instrument;
@@ -12,39 +12,40 @@ use crate::sdk::cells::{busy, is_busy, local};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Whose a point is.
+/// The owner of a point: a call site or a handle.
 pub(crate) trait Origin: Copy {
     fn point(self) -> &'static Point;
 
-    /// The instrument that it measures for now.
+    /// The instrument that it measures for at the moment.
     fn instrument(self) -> Option<Arc<Instrument>>;
 
-    /// Whether the instrument wants it; `None` if that will be known soon. Called while gates are
-    /// locked, so it allocates nothing and waits for nothing long.
+    /// Whether the instrument wants it; `None` if that is not known yet. It is called while gates
+    /// are locked, so it must not allocate, and must wait only briefly.
     fn wanted_by(self, instrument: Option<&Instrument>) -> Option<bool>;
 
-    /// What a capture calls it, if it may be captured.
+    /// The series for a capture, if it can be captured.
     fn series(self) -> Option<Series>;
 
-    /// Its point is about to be listed.
+    /// Called before its point is added to the list.
     fn begin(self) {}
 
-    /// Gives a reading to what this thread captures, if it does.
+    /// Passes a reading to the capture of this thread, if there is one.
     fn catch(self, value: Number) -> bool {
         capture::catch(|| self.series(), value.to_f64())
     }
 }
 
-/// Readings that an allocator made while the thread was inside of the instrument.
+/// Readings of an allocator that were lost because the thread was inside of the instrument.
 static REENTRANT: AtomicU64 = AtomicU64::new(0);
 
-/// How many readings were lost since the last call because an allocator made them inside of the
-/// instrument.
+/// The number of readings that were lost since the last call because an allocator made them inside
+/// of the instrument.
 pub(crate) fn take_reentrant() -> u64 {
     REENTRANT.swap(0, Ordering::Relaxed)
 }
 
-/// Does what may allocate, unless this thread is doing so already: then the reading is lost.
+/// Runs `act`, which may allocate, unless this thread is already inside of such a call; then the
+/// reading is lost.
 fn slowly<T>(act: impl FnOnce() -> Option<T>) -> Option<T> {
     if is_busy() {
         REENTRANT.fetch_add(1, Ordering::Relaxed);
@@ -53,16 +54,17 @@ fn slowly<T>(act: impl FnOnce() -> Option<T>) -> Option<T> {
     busy(act)
 }
 
-/// Finds out whether anybody wants the point, and opens or closes its gate; gives its index if so.
+/// Finds out whether the point is wanted, opens or closes its gate, and returns its index if it is
+/// open.
 #[cold]
 fn ask(origin: impl Origin) -> Option<u32> {
-    // Before the lock, so that the two are never held at once.
+    // Before `ask` takes its lock, so that no thread holds both locks.
     let instrument = origin.instrument();
     origin.begin();
     origin.point().ask(|| origin.wanted_by(instrument.as_deref()), capture::anybody_captures())
 }
 
-/// The point's index, if anybody wants it.
+/// The index of the point, if it is wanted.
 fn wanted(origin: impl Origin) -> Option<u32> {
     match origin.point().gate() {
         OFF => None,
@@ -71,7 +73,7 @@ fn wanted(origin: impl Origin) -> Option<u32> {
     }
 }
 
-/// A number that cannot go on the wire.
+/// Counts a number that cannot be sent as lost.
 #[cold]
 fn refuse(origin: impl Origin) {
     if let Some(instrument) = origin.instrument() {
@@ -79,7 +81,7 @@ fn refuse(origin: impl Origin) {
     }
 }
 
-/// Counts.
+/// Adds to a counter.
 #[inline]
 pub(crate) fn count<A: Amount>(origin: impl Origin, amount: A) {
     let gate = origin.point().gate();
@@ -92,7 +94,7 @@ pub(crate) fn count<A: Amount>(origin: impl Origin, amount: A) {
     }
 }
 
-/// The first count of a thread, and those that its cell cannot take.
+/// The first count of a thread, and counts that its cell cannot take.
 #[cold]
 fn count_slowly(origin: impl Origin, amount: Number) {
     slowly(|| {
@@ -129,7 +131,7 @@ fn gauge_wanted(origin: impl Origin, gate: u32, value: Number) {
     }
 }
 
-/// The first reading of a thread, and those that its cell cannot take.
+/// The first reading of a thread, and readings that its cell cannot take.
 #[cold]
 fn gauge_slowly(origin: impl Origin, value: Number) {
     slowly(|| {
@@ -149,7 +151,7 @@ fn gauge_slowly(origin: impl Origin, value: Number) {
     });
 }
 
-/// Whether anybody would take a reading.
+/// Whether a reading would be recorded.
 #[inline]
 pub(crate) fn is_measured(origin: impl Origin) -> bool {
     match origin.point().gate() {
@@ -164,7 +166,7 @@ fn would_be_measured(origin: impl Origin) -> bool {
     capture::capturing() || slowly(|| ask(origin)).is_some()
 }
 
-/// Records how long something took, in ticks; several points may be told the same.
+/// Records a duration in ticks. Several points may get the same duration.
 #[inline]
 pub(crate) fn record(origin: impl Origin, ticks: i64) {
     let point = origin.point();
@@ -176,8 +178,8 @@ pub(crate) fn record(origin: impl Origin, ticks: i64) {
     }
 }
 
-/// The first reading of a thread, and those that its cell cannot take. Gives the index of the
-/// thread's cell, if that has taken it.
+/// The first reading of a thread, and readings that its cell cannot take. Returns the index of the
+/// cell if the cell took the reading.
 #[cold]
 fn record_slowly(origin: impl Origin, ticks: i64) -> Option<u32> {
     slowly(|| {
@@ -196,7 +198,7 @@ fn record_slowly(origin: impl Origin, ticks: i64) -> Option<u32> {
     })
 }
 
-/// Records what was timed elsewhere: as it is, and so not in ticks.
+/// Records a duration that was measured elsewhere, in seconds and not in ticks.
 pub(crate) fn record_seconds(origin: impl Origin, seconds: f64) {
     if origin.point().gate() == OFF {
         return;
@@ -210,7 +212,7 @@ pub(crate) fn record_seconds(origin: impl Origin, seconds: f64) {
     });
 }
 
-/// Whether this call of a sampled timer is one that is timed. The first of each thread is.
+/// Whether this call of a sampled timer is timed. The first call of each thread is.
 #[inline]
 pub(crate) fn is_timed(origin: impl Origin) -> bool {
     let point = origin.point();
@@ -219,7 +221,7 @@ pub(crate) fn is_timed(origin: impl Origin) -> bool {
     cell.is_none_or(|cell| cell.ones() % u64::from(every) == 0)
 }
 
-/// Ends what began at a moment, or at none if it is a call of a sampled timer that is not timed.
+/// Ends a call that began at `since`. `None` if it is a call of a sampled timer that is not timed.
 #[inline]
 pub(crate) fn end(origin: impl Origin, since: Option<Moment>) {
     match (origin.point().shape, since) {
@@ -229,7 +231,7 @@ pub(crate) fn end(origin: impl Origin, since: Option<Moment>) {
     }
 }
 
-/// Counts a call of a sampled timer, and records how long it took if it was timed.
+/// Counts a call of a sampled timer, and records its duration if it was timed.
 fn end_sampled(origin: impl Origin, since: Option<Moment>) {
     let point = origin.point();
     let gate = point.gate();
@@ -246,7 +248,7 @@ fn end_sampled(origin: impl Origin, since: Option<Moment>) {
             calls.add(1);
             cell.record(ticks, ticks::tick(), point.epoch());
         }
-        // What the shared cell takes stands for itself, and for no other call.
+        // A reading in the shared cell represents only itself, and no other calls.
         (_, _) => {
             let counter = record_slowly(origin, ticks).and_then(local::counter);
             counter.into_iter().for_each(|cell| cell.add(1));
@@ -254,15 +256,16 @@ fn end_sampled(origin: impl Origin, since: Option<Moment>) {
     }
 }
 
-/// Counts a call that was not timed. Its thread had a cell when it began, and so has one now; but
-/// whether anybody wants it is asked anew.
+/// Counts a call that was not timed. Its thread had a cell at its beginning, and so has one now.
+/// Whether the point is wanted is checked again.
 #[cold]
 fn count_untimed(origin: impl Origin) {
     let cell = slowly(|| wanted(origin)).and_then(local::counter);
     cell.into_iter().for_each(|cell| cell.add(1));
 }
 
-/// Goes up and down by one. What went up comes down, also when nobody wants it any more.
+/// Adds 1 or -1 to the calls in flight. The decrement of a counted call is recorded even if the
+/// point is not wanted any more.
 #[inline]
 pub(crate) fn move_in_flight(origin: impl Origin, amount: i64) {
     match local::counter(origin.point().gate()) {

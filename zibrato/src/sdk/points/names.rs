@@ -1,9 +1,9 @@
-//! Series whose names are known only at run time, so that a name is looked up without a lock.
+//! Series with names known only at run time. A name is looked up without a lock.
 //!
-//! What is known stands in a tree that only grows: eight ways at every node, by three bits of the
-//! hash each. There is a limit, because names made from what users type would fill any memory.
-//! Beyond it things are measured together under [`OVERFLOW_NAME`], and the first name beyond it is
-//! remembered.
+//! Known names are in a tree that only grows. Each node has eight children, chosen by three bits of
+//! the hash. The number of names is limited, because names made from user input could fill any
+//! memory. Beyond the limit, all names are measured together as [`OVERFLOW_NAME`], and the first of
+//! them is remembered.
 
 use super::point::Point;
 use super::series::{Loss, Series, Shape};
@@ -16,18 +16,18 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// The name of everything beyond the limit.
+/// The name of all series beyond the limit.
 #[doc(hidden)]
 pub const OVERFLOW_NAME: &str = "_overflow";
 
-/// The most names that are kept apart: by one instrument, and by all call sites together.
+/// Maximum number of names of one instrument, and of all call sites together.
 pub(crate) const MAX_NAMES: usize = 100_000;
 
-/// The most series `_overflow`: each level, kind and source has one. Those could be without end,
-/// too.
+/// Maximum number of `_overflow` series, one for each level, kind and source. Their number must be
+/// limited too.
 const MAX_OVERFLOWS: usize = 1000;
 
-/// How many bits of the hash choose a way.
+/// The number of bits of the hash that choose a child.
 const BITS: u32 = 3;
 
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(crate) struct Registry<T> {
 struct Node<T> {
     hash: u64,
     value: T,
-    /// What leads on from here.
+    /// The children.
     ways: [OnceBox<Self>; 1 << BITS],
 }
 
@@ -56,11 +56,11 @@ impl<T> Registry<T> {
         }
     }
 
-    /// The value of a key. One that is not there yet, `make` makes, unless there are `most` already;
-    /// or a few more, if threads make some at once.
+    /// The value of a key. If it is missing, `make` creates it, unless there are `most` values
+    /// already. If several threads create values at the same time, there may be a few more.
     ///
     /// # Errors
-    /// [`Loss::Name`] if `make` makes nothing, [`Loss::TooManyNames`] if there are too many.
+    /// [`Loss::Name`] if `make` returns `None`, [`Loss::TooManyNames`] if there are too many names.
     pub(crate) fn find_or_make(
         &self,
         key: impl Hash,
@@ -85,7 +85,7 @@ impl<T> Registry<T> {
                     Box::new(Node { hash, value, ways })
                 }
             };
-            // Another thread may be faster; then the way leads on from what it has set.
+            // If another thread was faster, the search continues from its node.
             made = way.set(node).err();
             if made.is_none() {
                 self.known.fetch_add(1, Ordering::Relaxed);
@@ -93,7 +93,7 @@ impl<T> Registry<T> {
         }
     }
 
-    /// The value, or the way that it would be found at.
+    /// The value, or the place where it belongs.
     fn find(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Result<&T, &OnceBox<Node<T>>> {
         let (mut rest, mut ways) = (hash, &self.ways);
         loop {
@@ -107,17 +107,17 @@ impl<T> Registry<T> {
         }
     }
 
-    /// Remembers the first name that found no room.
+    /// Remembers the first name beyond the limit.
     ///
     /// # Errors
-    /// [`Loss::Name`] if it can be no name.
+    /// [`Loss::Name`] if the name is invalid.
     pub(crate) fn overflow(&self, name: &str) -> Result<(), Loss> {
         let name = Name::new(name).map_err(|_| Loss::Name)?;
         self.overflowing.get_or_init(|| Box::new(name));
         Ok(())
     }
 
-    /// The first name that found no room.
+    /// The first name beyond the limit.
     pub(crate) fn overflowing(&self) -> Option<Name> {
         self.overflowing.get().cloned()
     }
@@ -140,26 +140,26 @@ pub(crate) struct Names {
     /// The number of the instrument.
     number: u64,
     pub(crate) registry: Registry<Arc<Named>>,
-    /// Of handles that a parent had, and that go on measuring in its child.
+    /// Series of handles that were inherited from the parent and are used in this process.
     adopted: Mutex<Vec<Arc<Named>>>,
 }
 
-/// One series. What is measured by name goes into the shared cell of its point.
+/// One series. Readings by name go into the shared cell of its point.
 #[derive(Debug)]
 pub(crate) struct Named {
     pub(crate) series: Series,
     pub(crate) point: &'static Point,
-    /// The number of the instrument that collects it.
+    /// The number of the instrument that collects its readings.
     collected_by: AtomicU64,
 }
 
-/// Points live as long as the process, because the sender has to find them all. Those that no series
-/// has any more, for each kind; the next one has them.
+/// Unused points of each kind, for the next series. Points live as long as the process, because the
+/// sender must find all of them.
 static FREE: PerProcess<Mutex<[Vec<&'static Point>; 4]>> = PerProcess::new(Mutex::new(NONE));
 
 const NONE: [Vec<&'static Point>; 4] = [const { Vec::new() }; 4];
 
-/// What a series is looked up by.
+/// The key for looking up a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key<'a> {
     pub(crate) kind: Kind,
@@ -202,7 +202,7 @@ impl Names {
         Self { number, registry: Registry::new(), adopted: Mutex::new(Vec::new()) }
     }
 
-    /// The series, or the one that takes its place beyond the limit.
+    /// The series, or the `_overflow` series beyond the limit.
     pub(crate) fn find_or_add(&self, key: Key<'_>) -> Result<&Arc<Named>, Loss> {
         match self.look(key, MAX_NAMES) {
             Err(Loss::TooManyNames) => {
@@ -218,7 +218,7 @@ impl Names {
         self.registry.find_or_make(key, |named| named.is(key), make, most)
     }
 
-    /// Makes what a handle of the parent measures this instrument's.
+    /// Makes this instrument collect the readings of a handle that was inherited from the parent.
     pub(crate) fn adopt(&self, named: &Arc<Named>) {
         let is_ours = || named.collected_by.load(Ordering::SeqCst) == self.number;
         if is_ours() {
@@ -226,14 +226,14 @@ impl Names {
         }
         let mut adopted = lock(&self.adopted);
         if !is_ours() {
-            // What is in there is the parent's.
+            // Earlier readings belong to the parent.
             named.point.clear();
             adopted.push(Arc::clone(named));
             named.collected_by.store(self.number, Ordering::SeqCst);
         }
     }
 
-    /// Takes what has gathered in every series whose level `of` says yes to.
+    /// Takes the readings of every series whose level is in `of`.
     pub(crate) fn collect(&self, of: impl Fn(&Level) -> bool, mut to: impl FnMut(&Series, Taken)) {
         self.for_each(|named| {
             if of(&named.series.level)
@@ -244,7 +244,7 @@ impl Names {
         });
     }
 
-    /// How many readings were ever made.
+    /// The number of readings that were ever recorded.
     pub(crate) fn made(&self) -> u64 {
         let mut made = 0;
         self.for_each(|named| made += named.point.made());

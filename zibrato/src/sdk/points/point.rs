@@ -1,7 +1,8 @@
-//! A point: where one series is measured, by call sites and by handles alike.
+//! A point: the place where one series is measured, used by call sites and handles.
 //!
-//! Its gate says in one load whether anybody wants it, and where its cell stands in each thread's
-//! block. What a cell cannot take goes to one that all threads share: slower, never lost.
+//! One load of its gate tells whether the series is wanted, and which index its cell has in each
+//! thread's block. Readings that this cell cannot take go to a cell that all threads share, which
+//! is slower.
 
 use super::baseline::Gathered;
 use super::series::Shape;
@@ -10,34 +11,35 @@ use crate::sdk::cells::per_process::PerProcess;
 use crate::sdk::cells::shared::{SharedCell, Taken};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-/// Where one series is measured.
+/// The place where one series is measured.
 #[derive(Debug)]
 pub(crate) struct Point {
     pub(crate) shape: Shape,
-    /// Where its cell stands in each thread's block, if anybody wants it; else [`OFF`] or [`ASK`].
-    /// One load tells both.
+    /// The index of its cell in each thread's block if the series is wanted, else [`OFF`] or
+    /// [`ASK`]. One load tells both.
     gate: AtomicU32,
-    /// Of its timers' extremes; begun anew when the sender takes what has gathered.
+    /// The epoch of its timers' minimum and maximum. The sender starts a new one when it takes the
+    /// readings.
     epoch: AtomicU32,
     link: Link<Self>,
     gathered: PerProcess<Gathered>,
 }
 
-/// Nobody wants it: measuring here ends with the load of the gate.
+/// The series is not wanted. Measuring ends after the load of the gate.
 pub(crate) const OFF: u32 = u32::MAX;
 
-/// It is not known whether anybody wants it.
+/// It is unknown whether the series is wanted.
 pub(crate) const ASK: u32 = u32::MAX - 1;
 
-/// The points that were ever used. Whoever changes gates has it locked, and allocates nothing
-/// meanwhile: an allocator may measure.
+/// The points that were ever used. Code that changes gates holds the lock of the list, and does not
+/// allocate meanwhile, because an allocator may measure.
 static POINTS: List<Point> = List::new();
 
-/// How many instruments have no sender yet. Points then ask at each use, which is how a program
-/// without a thread of ours finds out that it may have one.
+/// The number of instruments without a sender. While it is not zero, every use of a point asks
+/// whether it is wanted. A program that had no thread available for the sender thus gets it later.
 static SENDERS_MISSING: AtomicUsize = AtomicUsize::new(0);
 
-/// From now on each use asks, or no more.
+/// Called when an instrument has no sender, and when it has one again.
 pub(crate) fn sender_is_missing(missing: bool) {
     if missing {
         SENDERS_MISSING.fetch_add(1, Ordering::Relaxed);
@@ -63,14 +65,14 @@ impl Point {
         }
     }
 
-    /// One that nobody ever wants. It is never listed, so nobody asks again.
+    /// A point that is never wanted. It is never in the list, so its gate does not change.
     pub(crate) const fn closed() -> Self {
         let mut point = Self::new(Shape::Counter);
         point.gate = AtomicU32::new(OFF);
         point
     }
 
-    /// Where its cell stands in each thread's block, or [`OFF`], or [`ASK`].
+    /// The index of its cell in each thread's block, or [`OFF`], or [`ASK`].
     #[inline]
     pub(crate) fn gate(&self) -> u32 {
         self.gate.load(Ordering::Relaxed)
@@ -81,18 +83,20 @@ impl Point {
         self.epoch.load(Ordering::Relaxed)
     }
 
-    /// Where its cell stands in each thread's block, wanted or not; nowhere before its first use.
+    /// The index of its cell in each thread's block, whether it is wanted or not. `None` before its
+    /// first use.
     pub(crate) fn index(&self) -> Option<u32> {
         self.link.index()
     }
 
-    /// The cell for what those of threads cannot take.
+    /// The shared cell, for readings that the cells of threads cannot take.
     pub(crate) fn shared(&self) -> &SharedCell {
         &self.gathered().shared
     }
 
-    /// Opens or closes the gate, as `wanted` says; gives its index if it is open. `None` is not
-    /// known yet. While `asks`, every use comes by here.
+    /// Opens or closes the gate, depending on `wanted`, and returns the index if it is open.
+    /// `wanted` returns `None` if this is not known yet. If `asks`, the gate stays as it is, so
+    /// that every use calls this function.
     pub(crate) fn ask(
         &'static self,
         wanted: impl FnOnce() -> Option<bool>,
@@ -108,22 +112,22 @@ impl Point {
         wanted.then_some(index)
     }
 
-    /// Takes what has gathered, if there were readings. Only the sender calls it.
+    /// Takes the readings, if there are any. Only the sender calls it.
     pub(crate) fn take(&self) -> Option<Taken> {
         self.gathered().take(self.shape, self.index(), &self.epoch)
     }
 
-    /// Forgets what has gathered for an earlier installation.
+    /// Discards the readings of an earlier installation.
     pub(crate) fn clear(&self) {
         self.gathered().clear(self.shape, self.index(), &self.epoch);
     }
 
-    /// How many readings were made here in this installation.
+    /// The number of readings that were recorded here in this installation.
     pub(crate) fn made(&self) -> u64 {
         self.gathered().made(self.shape, self.index())
     }
 
-    /// From now on the next use asks whether it is wanted.
+    /// Makes the next use ask whether the point is wanted.
     pub(crate) fn ask_again(&self) {
         let _gates = POINTS.lock();
         self.gate.store(ASK, Ordering::Relaxed);
@@ -134,15 +138,16 @@ impl Point {
     }
 }
 
-/// From now on each point asks anew whether it is wanted; `then` happens before any does.
+/// Makes the next use of each point ask whether it is wanted, and calls `then` before any of them
+/// does.
 pub(crate) fn ask_again(then: impl FnOnce()) {
     let _gates = POINTS.lock();
     POINTS.iter().for_each(|point| point.gate.store(ASK, Ordering::Relaxed));
     then();
 }
 
-/// In a forked child, before anything else happens there: whoever measures next finds out that it
-/// is in another process. Takes no lock and allocates nothing.
+/// Called in a forked child before anything else, so that the next use of a point discovers the new
+/// process. Takes no lock and does not allocate.
 pub(crate) fn ask_again_in_child() {
     SENDERS_MISSING.store(0, Ordering::Relaxed);
     POINTS.iter().for_each(|point| point.gate.store(ASK, Ordering::Relaxed));

@@ -1,4 +1,5 @@
-//! What tells a series apart from all others, how a point gathers, and why readings are lost.
+//! The identity of a series, the way in which its point accumulates readings, and the reasons for
+//! lost readings.
 
 use super::tags::Tags;
 use crate::measurement::{Kind, Level, Name, Source};
@@ -14,10 +15,10 @@ pub(crate) struct Series {
     pub(crate) tags: Tags,
 }
 
-/// How a point gathers.
+/// How a point accumulates readings.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "generated code makes it")]
+#[expect(clippy::exhaustive_enums, reason = "generated code creates it")]
 pub enum Shape {
     Counter,
     Gauge,
@@ -26,7 +27,7 @@ pub enum Shape {
     /// A gauge that goes up and down by one.
     InFlight,
     Timer,
-    /// A timer that times one call in so many, at least one, and counts all.
+    /// A timer that counts all calls, and times one in this many, at least 1.
     Sampled(u32),
 }
 
@@ -39,7 +40,7 @@ impl Shape {
         }
     }
 
-    /// The plain one of a kind.
+    /// The default for a kind.
     pub(crate) const fn of(kind: Kind) -> Self {
         match kind {
             Kind::Counter | Kind::Set => Self::Counter,
@@ -53,9 +54,9 @@ impl Shape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Loss {
-    /// The flush deadline passed before the broker took them.
+    /// The flush deadline passed before the broker received them.
     Deadline,
-    /// The level or name, known only at run time, is not valid.
+    /// The level or name was known only at run time, and is invalid.
     Name,
     /// The number was NaN or infinite.
     NotFinite,
@@ -92,7 +93,7 @@ impl Losses {
         self.0[why as usize].fetch_add(readings, Ordering::SeqCst);
     }
 
-    /// Every reason that there was, and how many readings it cost.
+    /// Every reason that occurred, and the number of readings that were lost for it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Loss, u64)> + '_ {
         let all = Loss::ALL.into_iter().zip(&self.0);
         all.map(|(why, lost)| (why, lost.load(Ordering::SeqCst))).filter(|(_, lost)| *lost > 0)

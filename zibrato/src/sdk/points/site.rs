@@ -13,20 +13,19 @@ use crate::sdk::cells::list::{Link, Linked, List};
 use once_cell::race::OnceBox;
 use std::sync::Arc;
 
-/// What a call site measures. Generated code fills it in; the names are checked when the program
-/// is compiled.
+/// What a call site measures. Generated code fills it in; the names are checked at compile time.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
+#[expect(clippy::exhaustive_structs, reason = "generated code creates it")]
 pub struct Metadata {
     pub level: &'static str,
-    /// `None`: `module.path.function`.
+    /// `None` means `module.path.function`.
     pub name: Option<&'static str>,
     pub module: &'static str,
     pub function: &'static str,
-    /// `None`: the installation's source.
+    /// `None` means the source of the installed instrument.
     pub source: Option<&'static str>,
-    /// What else tells the series apart.
+    /// The fixed tags of the series.
     pub tags: Tags,
 }
 
@@ -36,7 +35,7 @@ pub struct Metadata {
 pub struct Site {
     metadata: Metadata,
     pub(crate) point: Point,
-    // Made by whoever comes first, without a lock that a fork could leave locked.
+    // Created at the first use, without a lock, because a fork could leave a lock locked.
     series: OnceBox<Series>,
     link: Link<Self>,
 }
@@ -74,17 +73,17 @@ impl Site {
         self.metadata.tags
     }
 
-    /// One that is like it but for its tags.
+    /// A copy with other tags.
     pub(super) const fn with_tags(&self, tags: Tags) -> Self {
         Self::new(self.point.shape, Metadata { tags, ..self.metadata })
     }
 
-    /// One that is like it but for its name.
+    /// A copy with another name.
     pub(super) const fn with_name(&self, name: &'static str) -> Self {
         Self::new(self.point.shape, Metadata { name: Some(name), ..self.metadata })
     }
 
-    /// One that nobody ever wants.
+    /// A site that is never wanted.
     pub(crate) const fn unwanted() -> Self {
         let metadata = Metadata {
             level: "_",
@@ -97,8 +96,8 @@ impl Site {
         Self { metadata, point: Point::closed(), series: OnceBox::new(), link: Link::new() }
     }
 
-    /// What tells it apart, but for the source of the installation. Its texts were checked when the
-    /// program was compiled, so this is always something.
+    /// The series, without the default source. Its texts were checked at compile time, so it is
+    /// always `Some`.
     pub(crate) fn series(&self) -> Option<&Series> {
         let make = || -> Result<_, crate::TextError> {
             let name = match self.metadata.name {
@@ -121,7 +120,7 @@ impl Site {
         self.series.get_or_try_init(make).ok()
     }
 
-    /// The series in an installation whose source is `source`.
+    /// The series in an installation with this source.
     pub(crate) fn series_of(&self, source: &Source) -> Option<Series> {
         let source = if self.metadata.source.is_none() { source } else { &self.series()?.source };
         Some(Series { source: source.clone(), ..self.series()?.clone() })
@@ -149,7 +148,7 @@ impl Origin for &'static Site {
                 Some(instrument.wants(self.metadata.level))
             }
             _ if installed == 0 => Some(false),
-            // Another one is just being installed; the next use will find it.
+            // Another instrument is being installed; the next use will find it.
             _ => None,
         }
     }
@@ -159,7 +158,7 @@ impl Origin for &'static Site {
     }
 }
 
-/// Counts at a call site.
+/// Adds to a counter at a call site.
 #[doc(hidden)]
 #[inline]
 pub fn count<A: Amount>(site: &'static Site, amount: A) {
@@ -173,7 +172,7 @@ pub fn gauge<A: Amount>(site: &'static Site, value: A) {
     measure::gauge(site, value);
 }
 
-/// Whether anybody would take a reading of the site.
+/// Whether a reading of the site would be recorded.
 #[doc(hidden)]
 #[inline]
 #[must_use]
@@ -181,8 +180,8 @@ pub fn is_measured(site: &'static Site) -> bool {
     measure::is_measured(site)
 }
 
-/// Makes the sites those of the installation `number`, and forgets what they gathered before; or
-/// makes them nobody's if it is 0.
+/// Assigns the sites to the installation `number`, and discards earlier readings; 0 means no
+/// installation.
 pub(crate) fn belong_to(number: u64) {
     if number != 0 {
         sites().for_each(|site| site.point.clear());
@@ -195,7 +194,7 @@ pub(crate) fn sites() -> impl Iterator<Item = &'static Site> {
     SITES.iter()
 }
 
-/// How many readings the sites have ever seen in this installation.
+/// The number of readings of all sites in this installation.
 pub(crate) fn made_at_sites() -> u64 {
     sites().map(|site| site.point.made()).sum()
 }

@@ -2,16 +2,16 @@
 
 use crate::measurement::{TextProblem, check_name};
 
-/// Tag and value each, ascending by tag.
+/// Pairs of tag and value, in ascending order of tags.
 pub(crate) type Tags = &'static [(&'static str, &'static str)];
 
 /// Maximum number of tags of a series; readers of batches reject more.
 pub(crate) const MAX_TAGS: usize = 50;
 
-/// The most sites of one family.
+/// Maximum number of sites of one family.
 const MAX_SITES: usize = 256;
 
-/// A type with few named values, for the value of a tag.
+/// A type with few named values, to be used as the value of a tag.
 ///
 /// Derive it for an enum without fields. The names are those of the variants in snake case, or
 /// those of `#[tag(value = "..")]`. `bool` implements it too.
@@ -41,9 +41,9 @@ const MAX_SITES: usize = 256;
             `zibrato::TagValue`"
 )]
 pub trait TagValue {
-    /// The names of all values. They are checked like names, at compile time.
+    /// The names of all values. They must be valid names, which is checked at compile time.
     ///
-    /// The values of all tags of one place have at most 256 combinations:
+    /// The tags of one call site can have at most 256 combinations of values:
     ///
     /// ```compile_fail,E0080
     /// struct Port(u16);
@@ -59,8 +59,8 @@ pub trait TagValue {
     /// ```
     const VALUES: &'static [&'static str];
 
-    /// The index of the value. If it is out of range, the call is measured without the tags whose
-    /// values are known only at the call.
+    /// The index of the value in [`VALUES`](Self::VALUES). If it is out of range, the call is
+    /// measured without the tags whose values are known only at the call.
     fn index(&self) -> usize;
 }
 
@@ -82,7 +82,7 @@ impl<T: TagValue + ?Sized> TagValue for &T {
     }
 }
 
-/// Checks tags and values as names are checked.
+/// Checks tags and values, which have the same rules as names.
 #[track_caller]
 pub(crate) const fn check(tags: Tags) {
     assert!(tags.len() <= MAX_TAGS, "a series has at most 50 tags");
@@ -94,7 +94,8 @@ pub(crate) const fn check(tags: Tags) {
     }
 }
 
-// A panic while a static is made is an error of the compiler at that place, which is the caller's.
+// A panic in the initializer of a static is a compile error at the place of the static, in the
+// caller's code.
 #[track_caller]
 pub(crate) const fn expect_valid(checked: Result<(), TextProblem>) {
     if let Err(problem) = checked {
@@ -122,7 +123,7 @@ pub trait Choice {
     const VALUES: Values;
     const CHECKED: () = check_values(Self::VALUES);
 
-    /// Which of all combinations it is; the last tag counts fastest.
+    /// The index among all combinations; the last tag changes fastest.
     fn index(&self) -> usize;
 }
 
@@ -132,7 +133,7 @@ macro_rules! choice {
             const VALUES: Values = &[$($value::VALUES),+];
 
             #[inline]
-            #[expect(non_snake_case, reason = "a type and its value have one name")]
+            #[expect(non_snake_case, reason = "a type and its value have the same name")]
             fn index(&self) -> usize {
                 let ($($value,)+) = self;
                 let mut index = 0_usize;

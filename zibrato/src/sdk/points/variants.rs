@@ -1,8 +1,8 @@
-//! Call sites of which something is known only at the call: values of tags, or the name.
+//! Call sites with a part that is known only at the call: the values of tags, or the name.
 //!
-//! Tags have few values. The call site is a family of sites, one for each value, which are made at
-//! its first use. From then on a call costs what a site costs, and an index into a table. A name is
-//! looked up among all names made at run time, and has a site too.
+//! Tags have few values. The call site is a family of sites, one for each combination of values,
+//! which are created at its first use. After that, a call costs as much as at a plain site, plus an
+//! index into a table. A name is looked up among all names made at run time, and has a site too.
 
 use super::capture;
 use super::instrument::installed;
@@ -14,25 +14,25 @@ use crate::measurement::{Name, check_name};
 use once_cell::race::OnceBox;
 use std::ptr;
 
-/// Gives back the value of a tag. Whether it can be one, [`Family::at`] asks, so that the compiler
-/// complains once.
+/// Returns the value of a tag. [`Family::at`] checks its type, so that the compiler reports an
+/// error only once.
 #[doc(hidden)]
 #[inline]
 pub const fn tag<T>(value: &T) -> &T {
     value
 }
 
-/// A call site for each value that its tags can have.
+/// A call site for each combination of values of its tags.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Family {
-    /// What all of them are like; itself for what has no index.
+    /// The template of all sites, also used if the index of a value is out of range.
     like: Site,
     keys: &'static [&'static str],
     tables: OnceBox<Table>,
 }
 
-/// The sites for the values of one combination of types: a place in a generic function may meet
+/// The sites for the values of one combination of types. In a generic function, one place may have
 /// several.
 #[derive(Debug)]
 struct Table {
@@ -42,7 +42,7 @@ struct Table {
 }
 
 impl Family {
-    /// Sites like this one that have, beside its own tags, one for each of `keys`.
+    /// Creates sites like this one, with additional tags for `keys`.
     #[must_use]
     #[track_caller]
     pub const fn new(like: Site, keys: &'static [&'static str]) -> Self {
@@ -71,8 +71,8 @@ impl Family {
     fn at_slowly(&'static self, values: Values, index: usize) -> &'static Site {
         let mut slot = &self.tables;
         loop {
-            // Equal values may stand at two addresses. Then there are two tables, whose readings
-            // meet in the batch.
+            // Equal values may be at two addresses. Then there are two tables, and their readings
+            // are merged in the batch.
             let table = match slot.get() {
                 Some(table) => table,
                 None => slot.get_or_init(|| Box::new(self.table(values))),
@@ -90,7 +90,7 @@ impl Family {
         Table { values, sites: (0..combinations).map(site).collect(), next: OnceBox::new() }
     }
 
-    /// The tags of one combination. They are made once for each site, and there as long as it.
+    /// The tags of one combination. They are created once per site, and live as long as the site.
     fn tags(&self, values: Values, index: usize) -> Tags {
         let mut tags = self.like.tags().to_vec();
         let mut rest = index;
@@ -103,7 +103,7 @@ impl Family {
     }
 }
 
-/// Names made at run time, of all call sites.
+/// The names made at run time of all call sites.
 pub(crate) static NAMES: Registry<NamedSite> = Registry::new();
 
 #[derive(Debug)]
@@ -113,15 +113,16 @@ pub(crate) struct NamedSite {
     site: Site,
 }
 
-/// What a name made at run time can be; where it cannot, the compiler complains here.
+/// Returns a name made at run time as a text. If its type is invalid, the compiler reports the
+/// error here.
 #[doc(hidden)]
 #[inline]
 pub fn name<T: AsRef<str> + ?Sized>(name: &T) -> &str {
     name.as_ref()
 }
 
-/// The site that is like this one but for its name. Beyond the limit it is this one, which has the
-/// name of all those; a name that may not be is a counted loss.
+/// The site like this one with another name. Beyond the limit it is this site, which then counts
+/// for all further names. An invalid name is a counted loss.
 #[doc(hidden)]
 pub fn named(like: &'static Site, name: &str) -> &'static Site {
     let is_it = |known: &NamedSite| ptr::eq(known.like, like) && known.name == name;
@@ -144,7 +145,7 @@ pub fn named(like: &'static Site, name: &str) -> &'static Site {
     nowhere()
 }
 
-/// A site that nobody wants.
+/// A site that is never wanted.
 #[doc(hidden)]
 #[must_use]
 pub fn nowhere() -> &'static Site {
@@ -152,14 +153,14 @@ pub fn nowhere() -> &'static Site {
     &NOWHERE
 }
 
-/// How many bytes two texts have together.
+/// The number of bytes of two texts together.
 #[doc(hidden)]
 #[must_use]
 pub const fn joined_length(first: &str, second: &str) -> usize {
     first.len() + second.len()
 }
 
-/// The bytes of two texts, one after the other.
+/// The bytes of two texts, concatenated.
 #[doc(hidden)]
 #[must_use]
 pub const fn join<const LENGTH: usize>(first: &str, second: &str) -> [u8; LENGTH] {
@@ -173,13 +174,13 @@ pub const fn join<const LENGTH: usize>(first: &str, second: &str) -> [u8; LENGTH
     joined
 }
 
-/// The text of bytes that are one.
+/// Converts bytes to the text that they are.
 #[doc(hidden)]
 #[must_use]
 pub const fn text(joined: &'static [u8]) -> &'static str {
     match str::from_utf8(joined) {
         Ok(text) => text,
-        // Two texts in a row are a text.
+        // Unreachable: concatenated texts are valid UTF-8.
         Err(_) => "",
     }
 }

@@ -1,9 +1,10 @@
-//! The installed instrument, into which attributes and macros record; and the handlers of the C
-//! library that run when the process has forked, and when it ends.
+//! The installed instrument, into which attributes and macros record, and the handlers for forks
+//! and for the end of the process.
 //!
-//! The standard library has neither. The handlers live as long as the process, and do nothing while
-//! nothing is installed. Nothing happens before a fork, and nobody waits for anything: a child never
-//! needs what a thread of its parent may have locked (see `per_process.rs`).
+//! The standard library has no such handlers, so those of the C library are used. They live as long
+//! as the process, and do nothing while nothing is installed. There is no handler before a fork,
+//! and nothing waits: a child never needs a lock that a thread of its parent may have held (see
+//! `per_process.rs`).
 
 use super::zibrato::Zibrato;
 use crate::sdk::cells::lock;
@@ -16,11 +17,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::time::Duration;
 
-/// A child has what its parent had, but for one that was just installed or taken away when the
-/// process forked: that is its parent's alone.
+/// A child inherits the instrument of its parent, unless it was being installed or removed at the
+/// fork; then it belongs to the parent only.
 static INSTALLED: PerProcess<RwLock<Option<Zibrato>>> = PerProcess::new(RwLock::new(None));
 
-/// Held while an instrument is installed.
+/// Locked while an instrument is being installed.
 static INSTALLING: PerProcess<Mutex<()>> = PerProcess::new(Mutex::new(()));
 
 fn slot() -> &'static RwLock<Option<Zibrato>> {
@@ -54,16 +55,16 @@ pub fn installed() -> Option<Zibrato> {
     read().clone()
 }
 
-/// The instrument for which points measure.
+/// The instrument for which call sites measure.
 fn installed_instrument() -> Option<Arc<Instrument>> {
     read().as_ref()?.owner.instrument()
 }
 
-/// Installs a handle unless there is one; gives it back then.
+/// Installs a handle, or returns it if another one is installed.
 pub(crate) fn install(handle: Zibrato) -> Result<Guard, Zibrato> {
     flush_at_exit();
     instrument::find_installed_by(installed_instrument);
-    // One at a time. Call sites look up who is installed meanwhile.
+    // One installation at a time. Call sites look up the installed instrument meanwhile.
     let _installing = lock(INSTALLING.get(|_| Mutex::new(())));
     if installed().is_some() {
         return Err(handle);
@@ -75,27 +76,27 @@ pub(crate) fn install(handle: Zibrato) -> Result<Guard, Zibrato> {
 
 extern "C" fn in_child() {
     begin_generation();
-    // Whatever measures next has to ask, and so finds out that it is in another process.
+    // The next use of each point asks whether it is wanted, and thus discovers the new process.
     point::ask_again_in_child();
 }
 
-/// From now on a forked child measures for itself.
+/// Makes forked children measure for themselves.
 #[expect(unsafe_code, reason = "pthread_atfork is a function of the C library")]
 pub(crate) fn survive_forks() {
     static DONE: AtomicBool = AtomicBool::new(false);
     if !DONE.swap(true, Ordering::SeqCst) {
-        // SAFETY: a function that lives as long as the program and takes nothing. Where the system
-        // has no memory left for it, forks are what they would be without.
+        // SAFETY: the function lives as long as the program, and takes no arguments. If the system
+        // has no memory for it, children are not detected.
         unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     }
 }
 
-/// From now on the end of the process flushes what is installed then.
+/// Makes the end of the process flush the instrument that is installed then.
 #[expect(unsafe_code, reason = "atexit is a function of the C library")]
 fn flush_at_exit() {
     static DONE: AtomicBool = AtomicBool::new(false);
     if !DONE.swap(true, Ordering::SeqCst) {
-        // SAFETY: a function that lives as long as the program and takes nothing. Where the system
+        // SAFETY: the function lives as long as the program, and takes no arguments. If the system
         // has no room for it, the guard still flushes.
         unsafe { libc::atexit(shut_down_installed) };
     }
@@ -104,11 +105,11 @@ fn flush_at_exit() {
 /// The last flush, if the process ends while an instrument is installed.
 extern "C" fn shut_down_installed() {
     let shut_down = || installed().map(|handle| handle.owner.shut_down());
-    // A panic must not leave a function that C calls. There is nobody to tell of it any more.
+    // A panic must not unwind into C code. It cannot be reported any more.
     drop(std::panic::catch_unwind(shut_down));
 }
 
-/// From now on each panic flushes what is installed then, for at most `within`.
+/// Makes each panic flush the instrument that is installed then, for at most `within`.
 pub(crate) fn flush_at_panics(within: Duration) {
     static DONE: AtomicBool = AtomicBool::new(false);
     static WITHIN_MS: AtomicU64 = AtomicU64::new(0);
@@ -119,7 +120,7 @@ pub(crate) fn flush_at_panics(within: Duration) {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         before(info);
-        // The sender cannot wait for itself.
+        // The sender's thread cannot wait for itself.
         if !thread::is_ours()
             && let Some(installed) = installed()
         {
@@ -179,7 +180,7 @@ pub(crate) fn flush_at_panics(within: Duration) {
 #[must_use = "measuring ends when it is dropped; bind it to a name, not to `_`"]
 pub struct Guard {
     handle: Zibrato,
-    /// It has been shut down, and there is nothing left to do when it is dropped.
+    /// Whether it has been shut down, so that nothing is left to do when it is dropped.
     has_ended: bool,
 }
 
@@ -197,7 +198,7 @@ impl Guard {
 
     fn finish(&mut self) -> Stats {
         let stats = self.handle.owner.shut_down();
-        // Only now, because two instruments cannot share the call sites.
+        // Only after the flush, because two instruments cannot share the call sites.
         *write() = None;
         self.has_ended = true;
         stats

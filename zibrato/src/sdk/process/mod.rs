@@ -1,4 +1,4 @@
-//! The process: who has an instrument, and what becomes of it when the process forks or ends.
+//! The process: the installed instrument, and what happens to it when the process forks or ends.
 
 pub(crate) mod install;
 mod owner;
@@ -181,6 +181,8 @@ impl Builder {
     }
 
     /// Installs the instrument: attributes and macros record into it until the guard is dropped.
+    ///
+    /// Takes a few milliseconds, so call it when the program starts, and not within a request.
     ///
     /// # Errors
     /// [`InstallError`], also if an instrument is already installed, or has not finished its last

@@ -1,4 +1,5 @@
-//! What all handles to one instrument share: its pipeline, which a forked child makes anew.
+//! The part that all handles of one instrument share. It contains the pipeline, of which each
+//! forked child creates its own.
 
 use crate::curve::Curve;
 use crate::measurement::{Level, Source};
@@ -18,28 +19,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// How long a system that gave a child no thread is left alone.
+/// Time between two attempts to start a thread in a child, if the system had none available.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Settings that were checked; a child starts over with the same.
+/// Checked settings. A child uses the same.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) source: Source,
     pub(crate) levels: Option<BTreeSet<Level>>,
-    /// To send to, and to hear from.
+    /// To send batches to, and to receive messages from.
     pub(crate) endpoints: [String; 2],
     pub(crate) curve: Option<Curve>,
     pub(crate) interval: Duration,
     pub(crate) flush_deadline: Duration,
-    /// Whether levels that nobody wants are left unmeasured.
+    /// Whether levels that no worker wants are skipped.
     pub(crate) demand: bool,
 }
 
-/// What collects, and the thread that sends, in one process.
+/// The collector and the sender of one process.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) collector: Arc<Collector>,
-    /// Missing in a child as long as the system gives it no thread; what it measures stays pending.
+    /// Unset in a child as long as the system has no thread available. Its readings stay pending.
     sender: OnceBox<Sender>,
     generation: u64,
 }
@@ -54,7 +55,7 @@ impl Pipeline {
         self.sender.get()
     }
 
-    /// The sender is there. Called once.
+    /// Sets the sender. Called once.
     fn set_sender(&self, sender: Sender) {
         if self.sender.set(Box::new(sender)).is_ok() {
             sender_is_missing(false);
@@ -74,27 +75,28 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        // In a child the parent's are nobody's.
+        // In a child, pipelines of the parent do not count.
         if self.sender().is_none() && self.generation == generation() {
             sender_is_missing(false);
         }
     }
 }
 
-/// The pipeline of one process, once it has one.
+/// The pipeline of one process, after it was created.
 #[derive(Debug, Default)]
 struct Slot {
     pipeline: OnceBox<Pipeline>,
-    /// When the system was last asked for a thread. Whoever makes something here has it locked.
+    /// When the system was last asked for a thread. The lock is held while a pipeline or a sender
+    /// is created.
     asked: Mutex<Option<Instant>>,
 }
 
-/// Flushes and ends the sender when the last handle goes.
+/// Owns the pipeline. Flushes and ends the sender when the last handle is dropped.
 #[derive(Debug)]
 pub(crate) struct Owner {
     settings: Settings,
     slots: PerProcess<Slot>,
-    /// Whether it was installed, and so the call sites are its, here and in children.
+    /// Whether it is installed, so that the call sites belong to it, here and in children.
     has_sites: AtomicBool,
     ended: AtomicBool,
 }
@@ -111,8 +113,8 @@ impl Owner {
         Ok(Self { settings, slots: PerProcess::of(generation(), slot), has_sites, ended })
     }
 
-    /// The pipeline of this process. The first use in a child makes it; there is none if measuring
-    /// had ended before the fork.
+    /// The pipeline of this process. The first use in a child creates it. `None` if measuring had
+    /// ended before the fork.
     pub(crate) fn pipeline(&self) -> Option<&Pipeline> {
         let slot = self.slot();
         let Some(pipeline) = slot.pipeline.get() else { return busy(|| self.make(slot)) };
@@ -122,7 +124,7 @@ impl Owner {
         Some(pipeline)
     }
 
-    /// Makes the call sites of the program this instrument's.
+    /// Assigns the call sites of the program to this instrument.
     pub(crate) fn take_sites(&self) {
         self.has_sites.store(true, Ordering::SeqCst);
         if let Some(pipeline) = self.pipeline() {
@@ -130,25 +132,25 @@ impl Owner {
         }
     }
 
-    /// What became of every reading that this process made.
+    /// The statistics of this process.
     pub(crate) fn stats(&self) -> Stats {
-        // Asking must not be what starts a sender.
+        // Reading statistics must not start a sender.
         let pipeline = self.slot().pipeline.get();
         pipeline.map(|pipeline| pipeline.collector.stats()).unwrap_or_default()
     }
 
-    /// The last flush. A child that has measured nothing has nothing to flush, and leaves what is
-    /// its parent's alone.
+    /// Flushes for the last time, and ends measuring. A child that has measured nothing has nothing
+    /// to flush, and does not touch the parent's pipeline.
     pub(crate) fn shut_down(&self) -> Stats {
         let slot = self.slot();
         self.ended.store(true, Ordering::SeqCst);
         let had_sites = self.has_sites.swap(false, Ordering::SeqCst);
         if let Some(pipeline) = slot.pipeline.get() {
-            // There may be room now.
+            // The system may have a thread available now.
             self.begin_sending(pipeline, &mut lock(&slot.asked));
             return pipeline.shut_down(self.settings.flush_deadline);
         }
-        // Only once: later the call sites may belong to another installation.
+        // Only once, because later the call sites may belong to another installation.
         if had_sites {
             site::belong_to(0);
         }
@@ -169,14 +171,14 @@ impl Owner {
         }
         let pipeline = Pipeline::new(self.settings.collector());
         if self.has_sites.load(Ordering::SeqCst) {
-            // Takes all that the parent counted, in cells that were copied, as settled.
+            // Marks everything that the parent counted, in the copied cells, as taken.
             pipeline.collector.take_sites();
         }
         self.begin_sending(&pipeline, &mut asked);
         Some(slot.pipeline.get_or_init(|| Box::new(pipeline)))
     }
 
-    /// Asks the system for a thread, if the last time is a while ago.
+    /// Asks the system for a thread, if the last attempt was a while ago.
     fn find_sender(&self, slot: &Slot, pipeline: &Pipeline) {
         let mut asked = lock(&slot.asked);
         if asked.is_none_or(|asked| asked.elapsed() >= ASK_AGAIN) {
@@ -184,13 +186,13 @@ impl Owner {
         }
     }
 
-    /// Starts the sender of a child unless it has one, if the system gives it a thread.
+    /// Starts the sender of a child unless it has one, if the system has a thread available.
     fn begin_sending(&self, pipeline: &Pipeline, asked: &mut Option<Instant>) {
         if pipeline.sender().is_some() {
             return;
         }
         *asked = Some(Instant::now());
-        // A context of its own, always: the one that the application gave is the parent's.
+        // Always a separate context, because the context of the application belongs to the parent.
         if let Ok(sender) = self.settings.sender(&pipeline.collector, None, NoRoom::Waits) {
             pipeline.set_sender(sender);
         }

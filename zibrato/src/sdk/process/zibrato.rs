@@ -129,7 +129,7 @@ impl Zibrato {
                 let key = instrument.key(kind, level, name, self.source.as_ref());
                 instrument.names.find_or_add(key).cloned()
             }
-            // Without an instrument it measures nothing, whatever the reason says.
+            // Without an instrument the handle measures nothing, whatever the reason is.
             None => Err(Loss::Deadline),
         };
         let owner: Arc<dyn HasInstrument> = Arc::<Owner>::clone(&self.owner);

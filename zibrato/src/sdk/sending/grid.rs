@@ -1,21 +1,22 @@
-//! When the sender's intervals end: at points of the wall clock that are one interval apart.
+//! The times at which the sender's intervals end: points of the wall clock that are one interval
+//! apart.
 //!
-//! An interval that began when the work of the last one was done would be longer than it should
-//! be, by a thousandth perhaps, and then one in a thousand windows of a worker would be empty. And
-//! workers' windows begin with full seconds. So the points keep away from those: each publisher has
-//! its own place between a tenth and nine tenths of the interval, which also keeps programs that
-//! were started together from sending together.
+//! If an interval began when the work of the last one was finished, it would be a little too long,
+//! by a thousandth for example, and then one in a thousand windows of a worker would be empty.
+//! Windows of workers begin at full seconds, so the points stay away from these: each publisher has
+//! its own offset, between a tenth and nine tenths of the interval. It also prevents programs that
+//! were started together from sending at the same time.
 
 use crate::wire::PublisherId;
 use std::time::Duration;
 
-/// The points of one publisher. Times are unix microseconds.
+/// The points of one publisher. Times are Unix microseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Grid {
     interval: u64,
-    /// How far each point is behind a multiple of the interval.
+    /// The offset of each point from a multiple of the interval.
     phase: u64,
-    /// The point that is waited for.
+    /// The next point.
     next: u64,
 }
 
@@ -37,10 +38,10 @@ impl Grid {
         now.saturating_add(self.interval - since)
     }
 
-    /// Whether an interval has ended; if so, the next point is the first one after `now`, however
-    /// many were missed. `elapsed` is how long ago the last one ended, by a clock that nobody sets.
+    /// Whether an interval has ended. If so, the next point is the first one after `now`, even if
+    /// some were missed. `elapsed` is the time since the last one ended, by a monotonic clock.
     pub(crate) fn ends(&mut self, now: u64, elapsed: Duration) -> bool {
-        // A clock that was set back, or stands still, must not make it wait for ever.
+        // The sender must not wait forever if the clock was set back or stands still.
         let overdue = micros(elapsed) >= self.interval.saturating_mul(2);
         let ends = now >= self.next || overdue;
         if ends || self.next - now > self.interval.saturating_mul(2) {
@@ -49,7 +50,7 @@ impl Grid {
         ends
     }
 
-    /// How long it is until the next point.
+    /// The time until the next point.
     pub(crate) const fn wait(&self, now: u64) -> Duration {
         Duration::from_micros(self.next.saturating_sub(now))
     }
@@ -73,7 +74,7 @@ mod tests {
         Grid::new(Duration::from_secs(1), PublisherId([id; 16]), NOW)
     }
 
-    /// When intervals end, if the work in between takes `work` microseconds each time.
+    /// The ends of `count` intervals, if the work in between takes `work` microseconds.
     fn ends(mut grid: Grid, count: usize, work: impl Fn(usize) -> u64) -> Vec<u64> {
         let (mut now, mut last, mut ends) = (NOW, NOW, Vec::new());
         while ends.len() < count {
@@ -82,7 +83,7 @@ mod tests {
                 last = now;
                 now += work(ends.len());
             }
-            // A system wakes a little later than it was asked to.
+            // A system wakes a thread a little too late.
             now += u64::try_from(grid.wait(now).as_micros()).unwrap() + 60;
         }
         ends
@@ -101,7 +102,7 @@ mod tests {
     fn after_a_stall_points_that_were_missed_are_skipped() {
         let ends = ends(grid(1), 4, |n| if n == 2 { 5 * SECOND + SECOND / 3 } else { 0 });
         let apart: Vec<_> = ends.windows(2).map(|two| (two[1] - two[0]) * 10 / SECOND).collect();
-        // The one that is late comes at once, the next one when it would have come anyway.
+        // The late one ends immediately, and the next one at its normal time.
         assert_eq!(apart, [10, 53, 6]);
         let phases: Vec<_> = ends.iter().map(|end| end % SECOND).collect();
         assert_eq!((phases[1], phases[3]), (phases[0], phases[0]));

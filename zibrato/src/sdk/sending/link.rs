@@ -1,7 +1,7 @@
-//! The sockets to the broker, and the batches that are on their way.
+//! The sockets to the broker, and the batches in flight.
 //!
 //! One batch per level is in flight until the broker acknowledges it. Without an acknowledgement it
-//! is sent again, unchanged, and the broker drops what it already took.
+//! is sent again, unchanged, and the broker drops it if it already has it.
 
 use super::error::BuildError;
 use crate::clock;
@@ -18,17 +18,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How often the sockets are connected again while the broker is silent, and the one for batches
-/// while it takes none. A connection can be open at this end alone, and libzmq gives up one that the
-/// broker refused.
+/// How often the sockets are reconnected while the broker is silent, and how often the socket for
+/// batches is reconnected while it accepts none. A connection may exist only at this end, and
+/// libzmq does not retry a connection that the broker refused.
 const RECONNECT: Duration = Duration::from_secs(5);
 
 /// When an unacknowledged batch is sent again.
 #[derive(Clone, Copy)]
 pub(crate) struct Resend {
-    /// After it went out for the first time; after that twice as late each time.
+    /// The time after it was first sent. It doubles each time.
     pub(crate) after: Duration,
-    /// How long it takes at most.
+    /// The maximum time.
     pub(crate) at_most: Duration,
 }
 
@@ -38,21 +38,21 @@ const HIGH_WATER_MARK: i32 = 1000;
 /// The two sockets of a link.
 const SOCKETS: usize = 2;
 
-/// What a link is opened with.
+/// The settings of a link.
 #[derive(Clone)]
 pub(crate) struct Dial {
     pub(crate) endpoints: [String; SOCKETS],
     pub(crate) curve: Option<Curve>,
-    /// The application's; `None`: one of its own.
+    /// The context of the application; `None` means a separate one.
     pub(crate) context: Option<zmq::Context>,
 }
 
 impl Dial {
-    /// Opens a link, if the system has room for it.
+    /// Opens a link, if the system has the resources.
     pub(crate) fn open(&self) -> Result<Link, BuildError> {
         let context = match &self.context {
             Some(context) => {
-                // It may be one that libzmq has yet to begin.
+                // libzmq may not have started the context yet.
                 Resources::of_context(SOCKETS).probe()?;
                 context.clone()
             }
@@ -68,18 +68,18 @@ impl Dial {
 pub(crate) struct Link {
     push: zmq::Socket,
     control: zmq::Socket,
-    /// Where the two connect to.
+    /// The endpoints of the two sockets.
     endpoints: [String; SOCKETS],
     /// When they were last connected.
     reconnected: Instant,
-    /// When `push` last had room for a batch, or was connected.
+    /// When `push` last accepted a batch, or was connected.
     had_room: Instant,
-    /// Under which identity it sends.
+    /// The identity of the sender of batches.
     pub(crate) publisher: PublisherId,
     topics: BTreeMap<Level, Topic>,
-    /// When the broker was last heard of.
+    /// When the last message of the broker arrived.
     heard: Option<Instant>,
-    /// Whether that was lately.
+    /// Whether that was recently.
     connected: bool,
     demand: Demand,
 }
@@ -87,22 +87,23 @@ pub(crate) struct Link {
 #[derive(Default)]
 struct Topic {
     sequence: u64,
-    /// The first one is in flight if `sent` says so.
+    /// The batches that wait. The first one is in flight if `sent` is set.
     waiting: VecDeque<Outgoing>,
     sent: Option<Sent>,
 }
 
-/// When the batch in flight went out.
+/// When the batch in flight was sent.
 #[derive(Clone, Copy)]
 struct Sent {
     last: Instant,
-    /// How often it was sent again since the broker came back, or took a batch that was sent later.
+    /// How often it was sent again since the broker came back or acknowledged a batch that was sent
+    /// later.
     repeats: u32,
 }
 
 impl Sent {
-    /// Whether it is time to send it again. Each time comes later than the one before: the batch
-    /// is most likely waiting at a broker that lags, and would wait there many times over.
+    /// Whether to send it again now. The time doubles with each repetition: the batch is probably
+    /// queued at a slow broker, and would be queued there many times.
     fn is_due_again(self, now: Instant, resend: Resend) -> bool {
         let wait = resend.after.saturating_mul(1 << self.repeats.min(16)).min(resend.at_most);
         now.duration_since(self.last) >= wait
@@ -158,8 +159,8 @@ impl Link {
         })
     }
 
-    /// Begins the connections anew. A broker whose machine is gone says no goodbye, and what only
-    /// listens would never find out.
+    /// Reconnects both sockets. If the machine of the broker has failed, its connections are not
+    /// closed, and a socket that only receives would never notice.
     fn reconnect(&mut self, now: Instant) {
         (self.reconnected, self.had_room) = (now, now);
         for (socket, endpoint) in [&self.push, &self.control].into_iter().zip(&self.endpoints) {
@@ -167,9 +168,9 @@ impl Link {
         }
     }
 
-    /// Connects the socket for batches again if it has had no room for a while although the broker is
-    /// heard. The broker may have refused this connection and accepted the other. A full queue looks
-    /// the same; the batches in it are lost with the connection, and sent again.
+    /// Reconnects the socket for batches if it has not accepted any for a while although messages
+    /// arrive. The broker may have refused this connection and accepted the other one. A full queue
+    /// looks the same; the batches in it are lost with the connection, and sent again.
     fn keep_room(&mut self, now: Instant) {
         if self.push.get_events().is_ok_and(|events| events.contains(zmq::POLLOUT)) {
             self.had_room = now;
@@ -180,43 +181,42 @@ impl Link {
         }
     }
 
-    /// Waits until there is something to hear, until something can be sent that waits to be, or for
-    /// `timeout`.
+    /// Waits until a message arrives, until a waiting batch can be sent, or for `timeout`.
     ///
     /// # Errors
-    /// When the application has ended the context, which waits for the sockets to be closed.
+    /// If the application has terminated the context, which waits until the sockets are closed.
     pub(crate) fn wait(&self, timeout: Duration) -> zmq::Result<()> {
         let unsent = self.topics.values().any(|t| t.sent.is_none() && !t.waiting.is_empty());
         let mut items =
             [self.control.as_poll_item(zmq::POLLIN), self.push.as_poll_item(zmq::POLLOUT)];
         let listen = if unsent { 2 } else { 1 };
-        // Rounded up, so that the loop does not spin through the last millisecond.
+        // Rounded up, so that the loop does not spin during the last millisecond.
         let millis = timeout.as_micros().div_ceil(1000);
         let millis = i64::try_from(millis).unwrap_or(i64::MAX);
         match zmq::poll(&mut items[..listen], millis) {
             Err(zmq::Error::ETERM) => Err(zmq::Error::ETERM),
-            // Any other error is an interrupted wait; the caller's loop looks again.
+            // Any other error is an interrupted wait; the caller's loop continues.
             Ok(_) | Err(_) => Ok(()),
         }
     }
 
-    /// Whether nothing of this level is on its way.
+    /// Whether no batch of this level is waiting or in flight.
     pub(crate) fn is_idle(&self, level: &Level) -> bool {
         self.topics.get(level).is_none_or(|topic| topic.waiting.is_empty())
     }
 
-    /// The levels of which something is on its way.
+    /// The levels that have batches waiting or in flight.
     pub(crate) fn busy(&self) -> BTreeSet<Level> {
         let busy = self.topics.iter().filter(|(_, topic)| !topic.waiting.is_empty());
         busy.map(|(level, _)| level.clone()).collect()
     }
 
-    /// Whether nothing at all is on its way.
+    /// Whether no batch is waiting or in flight.
     pub(crate) fn is_empty(&self) -> bool {
         self.topics.values().all(|topic| topic.waiting.is_empty())
     }
 
-    /// Takes a batch to send, behind those of its level that wait already.
+    /// Queues a batch behind those of its level.
     pub(crate) fn push(&mut self, level: &Level, body: Vec<u8>, readings: u64) {
         let topic = self.topics.entry(level.clone()).or_default();
         topic.sequence += 1;
@@ -224,9 +224,9 @@ impl Link {
         topic.waiting.push_back(Outgoing { id, body, readings, since: Instant::now() });
     }
 
-    /// Hears what the broker says, and settles what it has taken.
+    /// Processes the messages of the broker, and settles acknowledged batches.
     pub(crate) fn hear(&mut self, now: Instant, ledger: &Mutex<Ledger>) {
-        // Bounded, so that a flood of messages cannot keep the sender from sending.
+        // Limited, so that a flood of messages cannot keep the sender from sending.
         for _ in 0..1000 {
             let Ok(frames) = self.control.recv_multipart(zmq::DONTWAIT) else { break };
             let [topic, body] = &frames[..] else { continue };
@@ -259,12 +259,12 @@ impl Link {
         (ledger.heard, ledger.waiting_since) = (self.heard, waiting_since);
     }
 
-    /// Which levels somebody wants, if the broker says so; nothing while it is silent.
+    /// The wanted levels, if the broker is connected; `None` while it is silent.
     pub(crate) fn demand(&mut self, now: Instant) -> Option<Option<WantedLevels>> {
         self.connected.then(|| self.demand.wanted(now))
     }
 
-    /// Whether the broker is there and says that somebody wants the level.
+    /// Whether the broker is connected and lists the level as wanted.
     pub(crate) fn is_named(&self, level: &Level) -> bool {
         self.connected && self.demand.names(level)
     }
@@ -279,8 +279,8 @@ impl Link {
                 latest = latest.max(topic.sent.take().map(|sent| sent.last));
             }
         }
-        // The broker takes batches in order. One that was sent earlier is most likely lost, and not
-        // waiting there.
+        // The broker processes batches in order. One that was sent earlier is probably lost, and
+        // not queued there.
         for sent in self.topics.values_mut().filter_map(|topic| topic.sent.as_mut()) {
             if Some(sent.last) < latest {
                 sent.repeats = 0;
@@ -288,7 +288,7 @@ impl Link {
         }
     }
 
-    /// Sends the first batch of each level that is not in flight, and again those that are due again.
+    /// Sends the first batch of each level if it is not in flight or is due again.
     pub(crate) fn pump(&mut self, now: Instant, resend: Resend) {
         for (level, topic) in &mut self.topics {
             if topic.sent.is_some_and(|sent| !sent.is_due_again(now, resend)) {
@@ -297,7 +297,7 @@ impl Link {
             let Some(batch) = topic.waiting.front() else { continue };
             let head = batch_topic(level.as_str());
             let frames = [head.as_bytes(), &batch.id.encode(), &batch.body];
-            // Refused while there is no broker, or while it does not keep up.
+            // Fails while there is no broker, or while it is too slow.
             if self.push.send_multipart(frames, zmq::DONTWAIT).is_ok() {
                 topic.sent = Some(match topic.sent {
                     Some(sent) => Sent { last: now, repeats: sent.repeats + 1 },
@@ -307,7 +307,7 @@ impl Link {
         }
     }
 
-    /// Settles everything that is still here.
+    /// Closes the sockets and settles all remaining batches.
     pub(crate) fn close(self, linger: Duration, ledger: &Mutex<Ledger>) {
         let (mut ledger, mut unconfirmed) = (lock(ledger), false);
         for topic in self.topics.values() {
@@ -323,20 +323,20 @@ impl Link {
         ledger.waiting_since = None;
         if unconfirmed {
             let millis = i32::try_from(linger.as_millis()).unwrap_or(i32::MAX);
-            // Without it the last batch may be cut off, which is what it counts as.
+            // If this fails, the last batch may be lost; it is counted as unconfirmed anyway.
             self.push.set_linger(millis).ok();
         }
     }
 }
 
 fn reconnect(socket: &zmq::Socket, endpoint: &str) {
-    // Connecting only begins to; it was possible at the start, so it is now.
+    // Connecting happens in the background. It succeeded at the start, so it succeeds now.
     socket.disconnect(endpoint).ok();
     socket.connect(endpoint).ok();
 }
 
-/// A new identity. A forked child inherits the seeds that random numbers are made of, and process
-/// ids are used again, so the time goes in as well.
+/// A new identity. It includes the time, because a forked child inherits the seeds of random
+/// numbers, and process ids are reused.
 fn identity() -> PublisherId {
     let PublisherId(mut id) = PublisherId::random();
     for (byte, time) in id.iter_mut().zip(clock::unix_ms().to_be_bytes()) {

@@ -1,4 +1,4 @@
-//! Sending: the one thread that empties the cells and talks to the broker.
+//! Sending: the thread that collects readings and exchanges messages with the broker.
 
 mod descriptor_table;
 pub(crate) mod error;
@@ -25,60 +25,61 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// When an unacknowledged batch is sent again, in the ordinary run of things.
+/// When an unacknowledged batch is sent again, normally.
 const RESEND: Resend = Resend { after: Duration::from_secs(2), at_most: Duration::from_secs(60) };
 
-/// The same while somebody waits for a flush. A batch that has gone out often by then, to a broker
-/// that was in trouble, is not held back for longer than it takes the broker to get well.
+/// The same while a thread waits for a flush. The shorter maximum is for a batch that was already
+/// sent often, to a broker that was in trouble: it is sent again soon after the broker has
+/// recovered.
 const RESEND_IN_A_HURRY: Resend =
     Resend { after: Duration::from_millis(100), at_most: Duration::from_millis(800) };
 
-/// How often the sender listens while something is on its way, and how often otherwise. What it
-/// hears is needed no sooner: by the end of the interval, and within two seconds.
+/// How often the sender checks for messages while a batch is in flight, and otherwise. It needs
+/// their contents only at the end of the interval, and within two seconds.
 const LISTEN_BUSY: Duration = Duration::from_millis(100);
 const LISTEN_IDLE: Duration = Duration::from_millis(500);
 
-/// How long an order may wait while the sender waits for an answer to the one before.
+/// How long an order may wait while the sender waits for the answer to a flush.
 const ORDERS_IN_A_HURRY: Duration = Duration::from_millis(10);
 
-/// How much longer than its deadline the last flush may take before the thread is given up.
+/// How much longer than its deadline the last flush may take. After that, the thread is abandoned.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The longest that is waited; beyond it an `Instant` may have no room for the end.
+/// Maximum time to wait. An `Instant` may be unable to represent a later time.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How long the thread may take to open its sockets. It takes a few milliseconds.
+/// Maximum time for the thread to open its sockets. It normally takes a few milliseconds.
 const OPENING: Duration = Duration::from_secs(10);
 
-/// How long a system that had no room for the sockets is left alone.
+/// Time between two attempts to open the sockets, if the system lacks resources.
 const OPEN_AGAIN: Duration = Duration::from_secs(1);
 
-/// What has to be free before anything is collected or sent. Without memory Rust and libzmq end the
-/// process, so the sender waits while the application has used up what there is.
+/// Resources that must be available before anything is collected or sent. Without memory, Rust and
+/// libzmq abort the process, so the sender waits while the application has used up all memory.
 const ROOM: Resources = Resources { descriptors: 0, threads: 0, memory: 1 << 20, address_space: 0 };
 
-/// Owns the thread.
+/// The owner of the thread.
 #[derive(Debug)]
 pub(crate) struct Sender {
     orders: Arc<Orders>,
     thread: Mutex<Option<Thread>>,
 }
 
-/// What becomes of a sender that finds no room for its sockets.
+/// What the sender does if the system lacks resources for its sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoRoom {
     /// It ends.
     Fails,
-    /// It goes on trying.
+    /// It tries again.
     Waits,
 }
 
 impl Sender {
-    /// Starts the thread, which opens the sockets. With [`NoRoom::Fails`] it has done so
-    /// afterwards; with [`NoRoom::Waits`] it does so when it can.
+    /// Starts the thread, which opens the sockets. With [`NoRoom::Fails`], waits until they are
+    /// open; with [`NoRoom::Waits`], returns immediately.
     pub(crate) fn start(setup: Setup) -> Result<Self, BuildError> {
         let (orders, no_room) = (Arc::new(Orders::default()), setup.no_room);
-        // Here and not first by the thread, so that no fork comes in the middle of it.
+        // Done here and not by the thread, so that no fork can interrupt it.
         ticks::begin();
         let its_orders = Arc::clone(&orders);
         let thread = Thread::spawn(move || setup.run(&its_orders)).map_err(BuildError::Thread)?;
@@ -107,8 +108,8 @@ impl Sender {
         }
     }
 
-    /// Sends everything that was recorded before the call, and waits until the broker has it, or
-    /// for `within`.
+    /// Sends everything that was recorded before the call, and waits until the broker has
+    /// acknowledged it, at most `within`.
     pub(crate) fn flush(&self, within: Duration) {
         let asked = self.orders.change(|state| {
             state.flushes_asked += 1;
@@ -118,31 +119,32 @@ impl Sender {
         self.orders.wait_until(deadline, |state| state.flushes_done >= asked || state.finished);
     }
 
-    /// Flushes one last time, at most for `within`, and ends the thread.
+    /// Flushes for the last time, at most for `within`, and ends the thread.
     pub(crate) fn stop(&self, within: Duration) {
         let deadline = Instant::now() + within.min(LONGEST);
-        // Locked until it has ended: the process must not end before that, whichever thread stops it.
+        // Locked until the thread has ended, so that another thread that calls `stop` waits too:
+        // the process must not end before that.
         let mut thread = lock(&self.thread);
         let Some(thread) = thread.take() else { return };
         self.orders.change(|state| state.stop_by = Some(deadline));
-        // A thread that does not come to its end is left behind: the application goes first.
+        // A thread that does not end in time is abandoned, so that the application is not blocked.
         if self.orders.wait_until(deadline + GRACE, |state| state.finished) {
             thread.join();
         }
     }
 }
 
-/// What the thread is begun with.
+/// The settings of the thread.
 pub(crate) struct Setup {
     pub(crate) dial: Dial,
     pub(crate) no_room: NoRoom,
     pub(crate) collector: Arc<Collector>,
     pub(crate) interval: Duration,
-    /// Whether levels that nobody wants are left unmeasured.
+    /// Whether levels that no worker wants are skipped.
     pub(crate) demand: bool,
 }
 
-/// However the thread ends, those who wait for it hear of it.
+/// Reports the end of the thread, even after a panic.
 struct FinishOnDrop<'a>(&'a Orders);
 
 impl Drop for FinishOnDrop<'_> {
@@ -154,7 +156,7 @@ impl Drop for FinishOnDrop<'_> {
 impl Setup {
     fn run(self, orders: &Orders) {
         let _finish = FinishOnDrop(orders);
-        // The threads of the application's context share its descriptors.
+        // The threads of an application's context use the application's descriptors.
         if self.dial.context.is_none() {
             descriptor_table::leave();
         }
@@ -177,7 +179,7 @@ impl Setup {
         worker.run();
     }
 
-    /// Opens the link, at once or when there is room. `None` if it comes to an end before.
+    /// Opens the link, if necessary after waiting for resources. `None` if it was stopped before.
     fn open(&self, orders: &Orders) -> Option<Link> {
         loop {
             match self.dial.open() {
@@ -186,7 +188,7 @@ impl Setup {
                     orders.change(|state| state.opened = Some(Err(error)));
                     return None;
                 }
-                // What is measured meanwhile stays in its cells, and counts as pending.
+                // Readings stay in the cells meanwhile, and count as pending.
                 Err(_) => {
                     if orders.wait_until(Instant::now() + OPEN_AGAIN, State::is_stopped) {
                         return None;
@@ -197,7 +199,7 @@ impl Setup {
     }
 }
 
-/// The thread itself.
+/// The state of the thread.
 struct Worker<'a> {
     setup: &'a Setup,
     link: Link,
@@ -209,15 +211,16 @@ struct Worker<'a> {
     /// When each level was last collected.
     collected_ms: BTreeMap<Level, u64>,
     metrics: SelfMetrics,
-    /// Of the counter that timers read and the clock.
+    /// Comparisons of the time stamp counter with the clock.
     comparisons: Comparisons,
 }
 
 impl Worker<'_> {
     fn run(mut self) {
         let mut flushing = None;
-        // Levels of which something was on its way when the flush was asked for. What gathers
-        // behind it stays in the cells, so that flushes without a broker pile nothing up.
+        // Levels that had a batch in flight when the flush was requested. Later readings of these
+        // levels stay in the cells until the batch is acknowledged, so that flushes without a
+        // broker do not fill the memory.
         let mut owed = BTreeSet::new();
         let stop_by = loop {
             let (asked, stop_by) = {
@@ -258,7 +261,7 @@ impl Worker<'_> {
             if hurry && owed.is_empty() && self.link.is_empty() {
                 let done = flushing.take().unwrap_or_default();
                 self.orders.change(|state| state.flushes_done = done);
-                // Another one may have been asked for meanwhile.
+                // Another flush may have been requested meanwhile.
                 continue;
             }
             let slept = if hurry { self.link.wait(ORDERS_IN_A_HURRY) } else { self.sleep() };
@@ -271,7 +274,7 @@ impl Worker<'_> {
 
     /// The last flush.
     fn finish(mut self, deadline: Instant) {
-        // What there is no memory for is lost, which is less than the application.
+        // Without memory, the readings are lost; aborting the application would be worse.
         if ROOM.probe().is_ok() {
             self.collect(|_, _| true);
         }
@@ -299,7 +302,7 @@ impl Worker<'_> {
         Resend { after: RESEND.after.max(self.setup.interval * 2), ..RESEND }
     }
 
-    /// Waits until there is something to do, or to listen for.
+    /// Waits until there is an order or a message, or until the interval ends.
     fn sleep(&self) -> zmq::Result<()> {
         let listen = if self.link.is_empty() { LISTEN_IDLE } else { LISTEN_BUSY };
         let wait = self.grid.wait(clock::unix_us()).min(listen);
@@ -307,8 +310,9 @@ impl Worker<'_> {
         self.link.wait(Duration::ZERO)
     }
 
-    /// Takes what has gathered of some levels and makes batches of it, per level and source. Of those
-    /// of which something is on its way, the rest mostly goes on gathering in its cells.
+    /// Collects the readings of the levels in `of`, and queues batches of them, one or more per
+    /// level and source. While a level has a batch in flight, its readings mostly stay in the
+    /// cells.
     fn collect(&mut self, of: impl Fn(&Link, &Level) -> bool) {
         let mut batches = Batches::new(&self.collected_ms, self.started_ms);
         let is_in = |level: &Level| of(&self.link, level);
@@ -320,8 +324,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Says what became of all readings, if somebody wants to know. What it says is not counted
-    /// among the readings, or it would never come to an end.
+    /// Sends the statistics as measurements, if a worker wants them. These are not counted as
+    /// readings, because they would never end.
     fn send_self_metrics(&mut self) {
         let Ok(level) = Level::new(SELF_METRICS_LEVEL) else { return };
         if !self.link.is_named(&level) || !self.link.is_idle(&level) {

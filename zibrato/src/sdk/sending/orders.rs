@@ -1,7 +1,7 @@
-//! What the application's threads ask of the sender's, and what they wait for.
+//! The orders of the application's threads to the sender, and its answers.
 //!
-//! All of it is memory. A descriptor that wakes the sender would be one of the application's, which
-//! it may close, and whose number it may use again.
+//! Only memory is used. A descriptor that wakes the sender would belong to the application, which
+//! may close it, and reuse its number.
 
 use super::error::BuildError;
 use crate::sdk::cells::lock;
@@ -19,7 +19,7 @@ pub(super) struct State {
     pub(super) flushes_asked: u64,
     pub(super) flushes_done: u64,
     pub(super) stop_by: Option<Instant>,
-    /// What became of the attempt to connect, if the sender was to say so.
+    /// The result of opening the sockets, if the starting thread waits for it.
     pub(super) opened: Option<Result<(), BuildError>>,
     pub(super) finished: bool,
 }
@@ -29,21 +29,21 @@ impl State {
         self.stop_by.is_some()
     }
 
-    /// Whether the sender has something to do.
+    /// Whether there is an order for the sender.
     pub(super) const fn is_asked(&self) -> bool {
         self.flushes_asked > self.flushes_done || self.is_stopped()
     }
 }
 
 impl Orders {
-    /// Asks for something or tells what has been done, and wakes whoever waits for it.
+    /// Changes the state, to give an order or an answer, and wakes all waiting threads.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut lock(&self.state));
         self.changed.notify_all();
         result
     }
 
-    /// Waits until `is_so`, or until the deadline; says which.
+    /// Waits until `is_so` or until the deadline. Returns whether `is_so`.
     pub(super) fn wait_until(&self, deadline: Instant, is_so: impl Fn(&State) -> bool) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         let waits = |state: &mut State| !is_so(state);

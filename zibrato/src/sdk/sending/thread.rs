@@ -1,8 +1,9 @@
-//! A thread that begins also in a forked child, whatever the parent's threads did at that moment.
+//! A thread that starts even in a forked child, whatever the parent's threads did at the fork.
 //!
-//! Threads of the standard library take a lock of its own when they begin and when they end. A
-//! child that is forked meanwhile has it locked for ever, and there every such thread would wait
-//! before it does anything. Those of the C library do not: it makes itself fit for forks.
+//! Threads of the standard library take an internal lock when they start and when they end. In a
+//! child that was forked meanwhile, the lock stays locked forever, and every new thread would wait
+//! for it at its start. Threads of the C library do not have this problem, because the C library
+//! prepares its locks for forks.
 
 use crate::resources::threads::{Task, this_task, wait_until_uncounted};
 use crate::sdk::cells::per_process::generation;
@@ -18,25 +19,25 @@ thread_local! {
     static OURS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether the calling thread is one of these.
+/// Whether the calling thread was started here.
 pub(crate) fn is_ours() -> bool {
     OURS.get()
 }
 
-/// A thread that runs. When this is dropped, it goes on by itself.
+/// A running thread. When this is dropped, the thread is detached.
 #[derive(Debug)]
 pub(crate) struct Thread {
     id: libc::pthread_t,
-    /// The process that it runs in.
+    /// The generation of its process.
     generation: u64,
-    /// What the system calls it; 0 until it runs.
+    /// Its id in the system; 0 until it runs.
     task: Arc<AtomicI32>,
 }
 
 type Run = Box<dyn FnOnce() + Send>;
 
 impl Thread {
-    /// Begins a thread that the system calls `zibrato-sender`.
+    /// Starts a thread with the name `zibrato-sender`.
     #[expect(unsafe_code, reason = "pthread_create is a function of the C library")]
     pub(crate) fn spawn(run: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let task = Arc::new(AtomicI32::new(0));
@@ -48,27 +49,28 @@ impl Thread {
         let run = Box::into_raw(run);
         let mut id = MaybeUninit::uninit();
         let create = || {
-            // SAFETY: `id` has room for what is written there; no attributes are the usual ones;
-            // and `begin` gets what it expects, which nobody else touches any more.
+            // SAFETY: `id` has room for the result; null attributes are the defaults; and `begin`
+            // gets the pointer that it expects, which no other code uses any more.
             unsafe { libc::pthread_create(id.as_mut_ptr(), ptr::null(), begin, run.cast()) }
         };
         let error = deaf(create);
         if error != 0 {
-            // SAFETY: no thread has begun, so it is still ours, and comes from `into_raw`.
+            // SAFETY: no thread was started, so the pointer still belongs to this function, and
+            // comes from `into_raw`.
             drop(unsafe { Box::from_raw(run) });
             return Err(io::Error::from_raw_os_error(error));
         }
-        // SAFETY: written by `pthread_create`, which has not failed.
+        // SAFETY: `pthread_create` has not failed, so it has written it.
         let id = unsafe { id.assume_init() };
         Ok(Self { id, generation: generation(), task })
     }
 
-    /// Waits until it has ended. Does not wait for one that stayed behind in the parent.
+    /// Waits until the thread has ended. Does not wait for a thread of the parent process.
     #[expect(unsafe_code, reason = "pthread_join is a function of the C library")]
     pub(crate) fn join(mut self) {
         if self.is_here() {
-            // SAFETY: a thread of this process, which nobody has joined or detached: that takes
-            // the handle, of which there is one.
+            // SAFETY: a thread of this process that was neither joined nor detached: both consume
+            // the only handle.
             unsafe { libc::pthread_join(self.id, ptr::null_mut()) };
             let task: Task = self.task.load(Ordering::SeqCst);
             wait_until_uncounted(&[task]);
@@ -81,27 +83,27 @@ impl Thread {
     }
 }
 
-// SAFETY: any thread may wait for any other or let it go. Only some C libraries make a pointer of
-// the name of a thread, which is all that keeps this from being so by itself.
-#[expect(unsafe_code, reason = "what names a thread is a pointer in some C libraries")]
+// SAFETY: any thread may join or detach any other thread. The type is not `Send` only because the
+// id of a thread is a pointer in some C libraries.
+#[expect(unsafe_code, reason = "the id of a thread is a pointer in some C libraries")]
 unsafe impl Send for Thread {}
-// SAFETY: as above; and a shared reference lets nobody do either.
-#[expect(unsafe_code, reason = "what names a thread is a pointer in some C libraries")]
+// SAFETY: as above; and joining and detaching need ownership.
+#[expect(unsafe_code, reason = "the id of a thread is a pointer in some C libraries")]
 unsafe impl Sync for Thread {}
 
-/// Signals that a thread hears though it is deaf: what it does wrong itself. A profiler's
-/// (`SIGPROF`) is not among them, since its handler may use descriptors of the application, which
-/// the sender does not have (see `descriptor_table.rs`).
+/// Signals that are not blocked: those that report errors of the thread itself. The signal of
+/// profilers (`SIGPROF`) is blocked, because its handler may use descriptors of the application,
+/// which the sender does not have (see `descriptor_table.rs`).
 const HEARD: [i32; 6] =
     [libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGTRAP];
 
-/// Makes a thread that is deaf to signals: those that are sent to the process are for the
-/// application's threads. Were one of ours to take a signal that all of those have blocked, and
-/// wait for in their own way, it would end the process.
+/// Calls `make` with signals blocked, so that the new thread blocks them too: signals to the
+/// process are for the threads of the application. If those block a signal in order to wait for it,
+/// and our thread did not block it, the signal would end the process.
 #[expect(unsafe_code, reason = "signals are masked by functions of the C library")]
 fn deaf<T>(make: impl FnOnce() -> T) -> T {
     let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    // SAFETY: `all` is filled before it is used, and the signals taken out of it are ones.
+    // SAFETY: `all` is initialized before it is used, and the removed signals are valid.
     let masked = unsafe {
         libc::sigfillset(all.as_mut_ptr());
         HEARD.iter().for_each(|signal| _ = libc::sigdelset(all.as_mut_ptr(), *signal));
@@ -109,19 +111,19 @@ fn deaf<T>(make: impl FnOnce() -> T) -> T {
     };
     let made = make();
     if masked {
-        // SAFETY: written by the first call, which has not failed.
+        // SAFETY: the first call has not failed, so it has written it.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
     }
     made
 }
 
-/// No process has come so far.
+/// A generation that no process has.
 const ELSEWHERE: u64 = u64::MAX;
 
 impl Drop for Thread {
     #[expect(unsafe_code, reason = "pthread_detach is a function of the C library")]
     fn drop(&mut self) {
-        // In a child there is no such thread, and the C library may have taken back its memory.
+        // A child does not have this thread, and the C library may have freed its memory.
         if self.is_here() {
             // SAFETY: as in `join`.
             unsafe { libc::pthread_detach(self.id) };
@@ -129,17 +131,18 @@ impl Drop for Thread {
     }
 }
 
-#[expect(unsafe_code, reason = "what a thread is given passes through the C library")]
+#[expect(unsafe_code, reason = "the C library passes the argument of a thread as a pointer")]
 extern "C" fn begin(run: *mut c_void) -> *mut c_void {
-    // SAFETY: what `spawn` has made, for this thread alone.
+    // SAFETY: created by `spawn` for this thread alone.
     let run = unsafe { Box::from_raw(run.cast::<Run>()) };
     #[cfg(target_os = "linux")]
-    // SAFETY: the calling thread and a text that ends with a zero. A name that is refused is none.
+    // SAFETY: the calling thread and a text that ends with a zero byte. If the name is rejected,
+    // there is none.
     unsafe {
         libc::pthread_setname_np(libc::pthread_self(), c"zibrato-sender".as_ptr());
     }
     OURS.set(true);
-    // The panic's hook has told of it; whoever waits for the thread sees that it has ended.
+    // The panic hook has reported it, and threads that wait for this one see that it has ended.
     catch_unwind(AssertUnwindSafe(run)).ok();
     ptr::null_mut()
 }

@@ -1,4 +1,4 @@
-//! Connections that libzmq gives up: the instrument begins them anew.
+//! Connections that libzmq does not retry: the instrument reconnects them.
 
 use super::{Acknowledges, Broker, finish};
 use std::io::{Read, Write};
@@ -32,15 +32,15 @@ fn delivers_though_refused_once(batches: bool, answers: bool) {
     assert_eq!((stats.delivered, broker.sum("info", "n", "not_specified")), (1, 1.0));
 }
 
-/// A port that leads to another, but for the first connection. That one meets a ZeroMQ socket which
-/// wants a user and a password, so libzmq ends it and does not try again.
+/// A port that forwards to another port, except for the first connection. That one meets a ZeroMQ
+/// socket which requires a user and a password, so libzmq closes it and does not retry.
 fn refuses_once(to: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let accept = move || {
         let (mut refused, _) = listener.accept().unwrap();
         refused.write_all(&greeting("PLAIN")).unwrap();
-        // Until it hangs up.
+        // Until the peer closes the connection.
         refused.read_to_end(&mut Vec::new()).ok();
         let (near, _) = listener.accept().unwrap();
         let far = TcpStream::connect(("127.0.0.1", to)).unwrap();
@@ -54,7 +54,7 @@ fn refuses_once(to: u16) -> u16 {
     port
 }
 
-/// What a ZMTP 3.0 server says first: signature, version, mechanism, role, and filler.
+/// The greeting of a ZMTP 3.0 server: signature, version, mechanism, role, and filler.
 fn greeting(mechanism: &str) -> [u8; 64] {
     let mut greeting = [0; 64];
     (greeting[0], greeting[9], greeting[10], greeting[32]) = (0xff, 0x7f, 3, 1);

@@ -1,4 +1,4 @@
-//! What the broker says that somebody wants, and what it makes of that.
+//! Wanted levels: which levels the instrument measures for the lists of the broker.
 
 use super::{Acknowledges, Broker, SOON, finish};
 use crate::sdk::collection::demand::GRACE;
@@ -58,7 +58,7 @@ fn whoever_wants_to_know_is_told_what_became_of_all_readings() {
         let body = WantedLevels { all: true, ..WantedLevels::default() }.encode();
         let begun = Instant::now();
         while broker.sum("zibrato", "zibrato.sdk.delivered", "not_specified") < 1.0 {
-            // Not only when the grace is over in which everything is measured.
+            // And not only after the grace time, in which everything is measured.
             assert!(begun.elapsed() < GRACE, "{heeds_demand} {:?}", broker.sums);
             broker.publish.send_multipart(["zb!levels".as_bytes(), &body], 0).unwrap();
             z.count("info", "n", 1);

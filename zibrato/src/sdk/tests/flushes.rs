@@ -1,4 +1,4 @@
-//! Flushes: each is done when the broker has what was recorded before it.
+//! Flushes: each ends when the broker has acknowledged everything that was recorded before it.
 
 use super::{Acknowledges, Broker, SOON, finish};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 #[test]
 fn a_flush_does_not_wait_for_those_that_others_ask_for_later() {
     let mut broker = Broker::new(Acknowledges::NothingYet);
-    // Nothing goes out unless it is flushed.
+    // Nothing is sent except by a flush.
     let z = broker.builder().interval(Duration::from_secs(3600)).build().unwrap();
     z.count("info", "n", 1);
     std::thread::scope(|scope| {
@@ -15,7 +15,7 @@ fn a_flush_does_not_wait_for_those_that_others_ask_for_later() {
         broker.serve_until(|broker| broker.messages == 1);
         z.count("info", "n", 1);
         assert_eq!(z.flush(Duration::from_millis(50)).pending, 2);
-        // The first batch is taken now, and nothing behind it.
+        // The first batch is acknowledged now, and no later one.
         broker.acknowledges = Acknowledges::OnlyRepeats;
         broker.serve_until(|broker| broker.messages > 1);
         assert!(flush.join().unwrap().delivered > 0);
@@ -28,7 +28,7 @@ fn a_flush_does_not_wait_for_those_that_others_ask_for_later() {
 #[test]
 fn flushes_come_one_after_the_other() {
     let mut broker = Broker::new(Acknowledges::Everything);
-    // Nothing goes out unless it is flushed.
+    // Nothing is sent except by a flush.
     let z = broker.builder().interval(Duration::from_secs(3600)).build().unwrap();
     std::thread::scope(|scope| {
         let flush = || {

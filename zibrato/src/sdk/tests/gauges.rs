@@ -1,4 +1,4 @@
-//! Gauges: what threads read, what is kept one by one, and what is running.
+//! Gauges: readings of threads, gauges that keep every reading, and calls in flight.
 
 use super::{Acknowledges, Broker};
 use crate::sdk::cells::shared;
@@ -9,7 +9,7 @@ use crate::{Builder, Zibrato};
 use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// There is one place for an instrument, and tests run side by side.
+/// Only one instrument can be installed, and tests run in parallel.
 fn place() -> MutexGuard<'static, ()> {
     static PLACE: Mutex<()> = Mutex::new(());
     PLACE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -19,12 +19,12 @@ const fn at(name: &'static str) -> Metadata {
     Metadata { level: "info", name: Some(name), module: "", function: "", source: None, tags: &[] }
 }
 
-/// Sends only when it is told to, and ends without waiting.
+/// An instrument that sends only at a flush, and ends without waiting.
 fn rarely(broker: &Broker) -> Builder {
     broker.builder().interval(Duration::from_secs(3600)).flush_deadline(Duration::ZERO)
 }
 
-/// Has what gathered sent, and gives the entries of the next batch to `look`.
+/// Flushes, and calls `look` with the entries of the next batch.
 fn flushed(z: &Zibrato, broker: &mut Broker, mut look: impl FnMut(&str, Value<'_>)) {
     let before = broker.bodies.len();
     z.flush(Duration::ZERO);
@@ -161,7 +161,7 @@ fn a_sampled_timer_counts_calls_that_end_while_it_is_not_known_who_wants_them() 
     for _ in 0..20 {
         drop(time(&SAMPLED));
         let timer = time(&SAMPLED);
-        // From now on it is asked anew, whether or not somebody still captures.
+        // From here on call sites ask again, whether or not there is a capture elsewhere.
         capture_elsewhere();
         drop(timer);
     }

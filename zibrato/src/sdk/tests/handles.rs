@@ -1,4 +1,4 @@
-//! Handles to names known at run time.
+//! Handles for names known at run time.
 
 use super::{Acknowledges, Broker, finish};
 use crate::{Loss, testing};
@@ -35,7 +35,7 @@ fn what_handles_measure_arrives_with_what_is_measured_by_name() {
     assert_eq!(broker.sum("info", "n", "web-2"), 7.0);
     assert_eq!(broker.sum("info", "depth", "web-1"), 17.0);
     assert_eq!(broker.sum("info", "took", "web-1"), 4001.0);
-    // Its instrument is gone.
+    // Its instrument has ended.
     counter.increment(1);
     assert_eq!(broker.sum("info", "n", "web-1"), 4003.5);
 }

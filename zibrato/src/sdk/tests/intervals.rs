@@ -1,4 +1,4 @@
-//! Intervals: they end at points that are one interval apart, whatever the work in between takes.
+//! Intervals end at points that are one interval apart, however long the work in between takes.
 
 use super::{Acknowledges, Broker, finish};
 use crate::wire::BatchReader;
@@ -10,7 +10,7 @@ fn intervals_do_not_drift() {
     const BATCHES: usize = 60;
     let mut broker = Broker::new(Acknowledges::Everything);
     let z = broker.builder().interval(Duration::from_millis(INTERVAL_MS)).build().unwrap();
-    // Something in each interval, though each takes a little while to collect.
+    // There are readings in each interval, and collecting them takes a while.
     let names: Vec<_> = (0..200).map(|n| format!("n{n}")).collect();
     broker.serve_until(|broker| {
         names.iter().for_each(|name| z.count("info", name, 1));
@@ -21,8 +21,8 @@ fn intervals_do_not_drift() {
         let batch = BatchReader::new(body).unwrap();
         (batch.start_ms() + batch.length_ms()) % INTERVAL_MS
     });
-    // A busy system wakes a thread late now and then. If each interval were longer by a millisecond,
-    // their ends would be all over the place, and 12 ms of 40 would have 30 % of them.
+    // A busy system sometimes wakes a thread late. If each interval were longer by a millisecond,
+    // their ends would be spread evenly, and 12 ms of 40 would contain 30 % of them.
     let phases: Vec<_> = phases.collect();
     let near = |phase: u64| {
         let after = |other: &&u64| (**other + INTERVAL_MS - phase) % INTERVAL_MS < 12;

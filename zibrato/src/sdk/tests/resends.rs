@@ -1,4 +1,4 @@
-//! Batches whose acknowledgement does not come, and connections that are dead.
+//! Batches that are not acknowledged, and dead connections.
 
 use super::{Acknowledges, Broker, SOON, finish};
 use std::io::{Read, Write};
@@ -42,7 +42,7 @@ fn what_no_broker_acknowledges_is_kept_until_one_does() {
     z.count("info", "n", 1);
     broker.serve_until(|broker| broker.sum("info", "n", "not_specified") == 1.0);
     z.count("info", "n", 1);
-    // Longer than a silent broker counts as connected.
+    // Longer than it takes until a silent broker counts as disconnected.
     let begun = Instant::now();
     broker.serve_until(|_| {
         begun.elapsed() > crate::sdk::collection::ledger::SILENCE + Duration::from_secs(1)
@@ -86,8 +86,8 @@ fn a_connection_that_went_dead_without_a_word_is_made_anew() {
     assert_eq!((stats.delivered, broker.sum("info", "n", "not_specified")), (2, 2.0));
 }
 
-/// A port that leads to another. Once its second part is true, the first connection through it is
-/// dead: it stays open, and nothing passes.
+/// A port that forwards to another port. When the returned flag is true, the first connection
+/// through it is dead: it stays open, but nothing passes.
 fn go_between(to: u16) -> (u16, Arc<AtomicBool>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (port, dead) = (listener.local_addr().unwrap().port(), Arc::new(AtomicBool::new(false)));

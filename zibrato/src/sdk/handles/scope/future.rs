@@ -1,7 +1,8 @@
-//! Futures that are measured: a future beside the scope that polls it; and calls that return one.
+//! Measured futures, which contain the scope and the future that it measures; and calls that return
+//! a future.
 //!
-//! A struct rather than an async block, so that the auto traits and the size are those of the
-//! measured future and of the scope, and no argument is stored twice.
+//! This is a struct and not an async block, so it has the auto traits of the future and the scope,
+//! its size is the sum of theirs, and no argument is stored twice.
 
 use super::{Phase, Recording, Scope};
 use pin_project_lite::pin_project;
@@ -12,11 +13,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pin_project! {
-    /// A future that is measured from when it is first polled until it is done or dropped.
+    /// A future that is measured from its first poll until it is done or dropped.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are polled"]
     pub struct Measured<F, B, R: Recording, G, L> {
-        // Dropped first: what it drops is part of the call.
+        // Dropped first, because dropping it is part of the call.
         #[pin]
         body: F,
         state: State<B, R, G>,
@@ -28,7 +29,7 @@ pin_project! {
 enum State<B, R: Recording, G> {
     /// Not polled yet.
     Before(B),
-    /// The scope is dropped before the guards, which were made before it.
+    /// The scope is dropped before the guards, which were created before it.
     Begun {
         scope: Scope<R>,
         _guards: G,
@@ -36,7 +37,7 @@ enum State<B, R: Recording, G> {
     Over,
 }
 
-/// Measures `body`: `begin` is called when it is first polled, and `failed` with its result.
+/// Measures `body`. `begin` is called at its first poll, and `failed` with its result.
 #[inline]
 pub fn measured<F, B, R, G, L>(begin: B, body: F, failed: L) -> Measured<F, B, R, G, L>
 where
@@ -53,7 +54,7 @@ where
     B: FnOnce() -> (R, G),
     R: Recording,
 {
-    /// The scope, unless the future was done before.
+    /// The scope, unless the future is done.
     #[inline]
     fn scope(&mut self) -> Option<&mut Scope<R>> {
         if let Self::Before(_) = self
@@ -90,7 +91,7 @@ where
         let polled = scope.poll(this.body, context);
         if let Poll::Ready(result) = &polled {
             scope.end_with((this.failed)(result));
-            // Ends the guards as well.
+            // Also drops the guards.
             drop(polling);
         } else {
             mem::forget(polling);
@@ -99,8 +100,8 @@ where
     }
 }
 
-/// A poll. Dropped, it ends the call: the future is done, or its panic unwinds, and who polled may
-/// keep the future for a while.
+/// A poll in progress. If it is dropped, it ends the call, because the future is done or panics.
+/// The caller may keep the future longer than that.
 struct Polling<'a, B, R: Recording, G>(&'a mut State<B, R, G>);
 
 impl<B, R: Recording, G> Drop for Polling<'_, B, R, G> {
@@ -111,7 +112,7 @@ impl<B, R: Recording, G> Drop for Polling<'_, B, R, G> {
 }
 
 impl<R: Recording> Scope<R> {
-    /// Makes what the call returns.
+    /// Calls the function, and returns its result.
     #[inline]
     pub fn make<T>(&mut self, body: impl FnOnce() -> T) -> T {
         self.recording.resume();
@@ -121,7 +122,8 @@ impl<R: Recording> Scope<R> {
     }
 }
 
-/// Goes on measuring in `made`: a future that is measured since the call that made it.
+/// Continues the measurement in `made`, a future that has been measured since the call that created
+/// it.
 #[inline]
 pub fn returned<F, R, G, L>(
     mut scope: Scope<R>,
@@ -139,18 +141,18 @@ where
     Measured { body: made.into_future(), state, failed }
 }
 
-/// The type of a result that cannot be written down, such as one with an `impl Trait` in it.
+/// A result type that cannot be written in code, such as one with an `impl Trait` in it.
 pub type Returned<T> = PhantomData<fn() -> T>;
 
-/// What is never there has the type too.
+/// Returns `None`, from which the compiler infers the type.
 #[inline]
 #[must_use]
 pub const fn never<T>(_: Returned<T>) -> Option<T> {
     None
 }
 
-/// What a call returned that may be a future. Which `__zibrato_end` is meant, the compiler decides
-/// where the type is known: of a boxed future, of any other, or of a value.
+/// The result of a call, which may be a future. The compiler chooses between the methods
+/// `__zibrato_end` where the type is known: for a boxed future, for another future, or for a value.
 #[derive(Debug)]
 pub struct Made<T>(PhantomData<fn() -> T>);
 
@@ -159,7 +161,7 @@ pub const fn made<T>(_: &T) -> Made<T> {
     Made(PhantomData)
 }
 
-/// What a call will return.
+/// The result of a call that has not been made yet.
 #[inline]
 pub const fn to_be_made<T>(_: Returned<T>) -> Made<T> {
     Made(PhantomData)
@@ -168,7 +170,7 @@ pub const fn to_be_made<T>(_: Returned<T>) -> Made<T> {
 macro_rules! boxed_futures {
     ($([$($auto:ident)*])+) => {$(
         impl<'a, T> Made<Pin<Box<dyn Future<Output = T> $(+ $auto)* + 'a>>> {
-            /// Goes on measuring in another box.
+            /// Continues the measurement in another box.
             #[inline]
             pub fn __zibrato_end<R, G, L>(
                 &self,
@@ -186,11 +188,11 @@ macro_rules! boxed_futures {
                 Box::pin(returned(scope, guards, made, failed))
             }
 
-            /// Tells the author of a function whose type hides this one.
+            /// Warns the author of a function whose type hides this one.
             #[deprecated(
-                note = "the attribute measures the call alone, and not the future that it returns, \
-                        because an alias hides that the type is a pinned box; write the alias out, \
-                        or write `call` among the arguments of the attribute if that is meant"
+                note = "the attribute measures only the call, not the future that it returns, \
+                        because an alias hides that the type is a pinned box; write the type without \
+                        the alias, or add `call` to the arguments of the attribute if this is intended"
             )]
             #[inline]
             pub const fn __zibrato_check(&self) {}
@@ -209,18 +211,16 @@ impl<T> Deref for Made<T> {
     }
 }
 
-/// A future of a type that nothing can be put around: its methods are deprecated, so that the compiler
-/// warns of it.
+/// A future of a type that cannot be wrapped. Its methods are deprecated, so that the compiler
+/// warns.
 #[derive(Debug)]
 pub struct MadeFuture<T>(PhantomData<fn() -> T>);
 
 impl<T: Future> MadeFuture<T> {
-    /// Ends the call, of which no more is known than that it returned.
-    #[deprecated(
-        note = "the attribute measures the call alone, and not the future that it returns; \
-                        return `impl Future` or `Pin<Box<dyn Future + Send>>`, or write `call` among the \
-                        arguments of the attribute if that is meant"
-    )]
+    /// Ends the call when it returns. The future is not measured.
+    #[deprecated(note = "the attribute measures only the call, not the future that it returns; \
+                        return `impl Future` or `Pin<Box<dyn Future + Send>>`, or add `call` to the \
+                        arguments of the attribute if this is intended")]
     #[inline]
     pub fn __zibrato_end<R: Recording, G, L>(
         &self,
@@ -238,12 +238,10 @@ impl<T: Future> MadeFuture<T> {
         made
     }
 
-    /// Tells the author of the function.
-    #[deprecated(
-        note = "the attribute measures the call alone, and not the future that it returns; \
-                        return `impl Future` or `Pin<Box<dyn Future + Send>>`, or write `call` among the \
-                        arguments of the attribute if that is meant"
-    )]
+    /// Warns the author of the function.
+    #[deprecated(note = "the attribute measures only the call, not the future that it returns; \
+                        return `impl Future` or `Pin<Box<dyn Future + Send>>`, or add `call` to the \
+                        arguments of the attribute if this is intended")]
     #[inline]
     pub const fn __zibrato_check(&self) {}
 }
@@ -257,7 +255,7 @@ impl<T> Deref for MadeFuture<T> {
     }
 }
 
-/// No future.
+/// A value that is not a future.
 #[derive(Debug)]
 pub struct MadeValue<T>(PhantomData<fn() -> T>);
 
@@ -280,7 +278,7 @@ impl<T> MadeValue<T> {
         made
     }
 
-    /// Nothing is wrong with it.
+    /// Does nothing, because there is nothing to warn about.
     #[inline]
     pub const fn __zibrato_check(&self) {}
 }
