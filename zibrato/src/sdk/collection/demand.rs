@@ -19,8 +19,8 @@ const MAX_LEVELS: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Demand {
-    first_heard: Option<Instant>,
-    last_heard: Option<Instant>,
+    first_received: Option<Instant>,
+    last_received: Option<Instant>,
     /// When all levels were last wanted.
     all: Option<Instant>,
     levels: BTreeMap<Level, Instant>,
@@ -28,9 +28,9 @@ pub(crate) struct Demand {
 
 impl Demand {
     /// Processes a list of wanted levels.
-    pub(crate) fn hear(&mut self, wanted: WantedLevels, now: Instant) {
-        self.first_heard.get_or_insert(now);
-        self.last_heard = Some(now);
+    pub(crate) fn receive(&mut self, wanted: WantedLevels, now: Instant) {
+        self.first_received.get_or_insert(now);
+        self.last_received = Some(now);
         if wanted.all {
             self.all = Some(now);
         }
@@ -57,13 +57,13 @@ impl Demand {
 
     /// Whether the grace time since then has not expired.
     fn is_fresh(&self, said: Instant) -> bool {
-        self.last_heard.is_some_and(|heard| heard.saturating_duration_since(said) < GRACE)
+        self.last_received.is_some_and(|received| received.saturating_duration_since(said) < GRACE)
     }
 
     /// The wanted levels while the broker is connected; `None` if they are not known yet. Must not
     /// be called while the broker is silent, because nothing changes then.
     pub(crate) fn wanted(&mut self, now: Instant) -> Option<WantedLevels> {
-        if now.saturating_duration_since(self.first_heard?) < GRACE {
+        if now.saturating_duration_since(self.first_received?) < GRACE {
             return None;
         }
         let mut levels = std::mem::take(&mut self.levels);
@@ -97,19 +97,19 @@ mod tests {
     fn a_level_is_wanted_at_once_and_for_a_while_after_it_was() {
         let (mut demand, begun) = (Demand::default(), Instant::now());
         assert_eq!(demand.wanted(begun), None);
-        demand.hear(levels(&["info"]), begun);
+        demand.receive(levels(&["info"]), begun);
         // The grace time at the start has not expired.
         assert_eq!(demand.wanted(begun + GRACE - SECOND), None);
-        demand.hear(levels(&["info", "debug"]), begun + GRACE);
+        demand.receive(levels(&["info", "debug"]), begun + GRACE);
         assert_eq!(demand.wanted(begun + GRACE), some(&["info", "debug"]));
         let gone = begun + GRACE + SECOND;
-        demand.hear(levels(&["info"]), gone);
+        demand.receive(levels(&["info"]), gone);
         assert_eq!(demand.wanted(gone), some(&["info", "debug"]));
-        demand.hear(levels(&["info"]), gone + GRACE);
+        demand.receive(levels(&["info"]), gone + GRACE);
         assert_eq!(demand.wanted(gone + GRACE), some(&["info"]));
-        demand.hear(WantedLevels { all: true, ..levels(&[]) }, gone + GRACE);
+        demand.receive(WantedLevels { all: true, ..levels(&[]) }, gone + GRACE);
         assert_eq!(demand.wanted(gone + GRACE), Some(WantedLevels { all: true, ..levels(&[]) }));
-        demand.hear(levels(&[]), gone + GRACE * 2);
+        demand.receive(levels(&[]), gone + GRACE * 2);
         assert_eq!(demand.wanted(gone + GRACE * 2), some(&[]));
     }
 
@@ -117,36 +117,36 @@ mod tests {
     fn a_level_is_named_by_the_broker_alone() {
         let (mut demand, begun) = (Demand::default(), Instant::now());
         let [info, debug] = ["info", "debug"].map(|level| Level::new(level).unwrap());
-        demand.hear(levels(&["info"]), begun);
+        demand.receive(levels(&["info"]), begun);
         assert!(demand.names(&info) && !demand.names(&debug));
-        demand.hear(levels(&[]), begun + GRACE);
+        demand.receive(levels(&[]), begun + GRACE);
         assert!(!demand.names(&info));
-        demand.hear(WantedLevels { all: true, ..levels(&[]) }, begun + GRACE);
+        demand.receive(WantedLevels { all: true, ..levels(&[]) }, begun + GRACE);
         assert!(demand.names(&info) && demand.names(&debug));
-        demand.hear(levels(&[]), begun + GRACE * 2);
+        demand.receive(levels(&[]), begun + GRACE * 2);
         assert!(!demand.names(&debug));
     }
 
     #[test]
     fn a_broker_that_was_away_has_time_to_say_what_is_wanted() {
         let (mut demand, begun) = (Demand::default(), Instant::now());
-        demand.hear(levels(&["info"]), begun);
+        demand.receive(levels(&["info"]), begun);
         let back = begun + GRACE * 100;
         demand.come_back(back);
-        demand.hear(levels(&[]), back);
+        demand.receive(levels(&[]), back);
         assert_eq!(demand.wanted(back + SECOND), some(&["info"]));
-        demand.hear(levels(&[]), back + GRACE);
+        demand.receive(levels(&[]), back + GRACE);
         assert_eq!(demand.wanted(back + GRACE), some(&[]));
     }
 
     #[test]
     fn a_broker_that_stops_talking_leaves_wanted_what_was() {
         let (mut demand, begun) = (Demand::default(), Instant::now());
-        demand.hear(levels(&["info"]), begun);
-        demand.hear(levels(&["info"]), begun + GRACE);
+        demand.receive(levels(&["info"]), begun);
+        demand.receive(levels(&["info"]), begun + GRACE);
         // It still acknowledges, or its silence has not been noticed yet.
         assert_eq!(demand.wanted(begun + GRACE * 3), some(&["info"]));
-        demand.hear(levels(&["info"]), begun + GRACE * 4);
+        demand.receive(levels(&["info"]), begun + GRACE * 4);
         assert_eq!(demand.wanted(begun + GRACE * 4), some(&["info"]));
     }
 }

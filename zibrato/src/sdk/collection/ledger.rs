@@ -64,7 +64,7 @@ pub(crate) struct Ledger {
     /// Readings that were not sent before their deadline.
     pub(crate) expired: u64,
     /// When the last message of the broker arrived.
-    pub(crate) heard: Option<Instant>,
+    pub(crate) last_received: Option<Instant>,
     /// When the oldest pending batch was queued.
     pub(crate) waiting_since: Option<Instant>,
 }
@@ -87,7 +87,7 @@ impl Ledger {
             unconfirmed,
             pending,
             lost,
-            connected: self.heard.is_some_and(|heard| heard.elapsed() < SILENCE),
+            connected: self.last_received.is_some_and(|received| received.elapsed() < SILENCE),
             lag: waits.map_or(Duration::ZERO, |since| since.elapsed()),
             overflowing: None,
         }
@@ -145,9 +145,10 @@ mod tests {
     fn a_broker_that_nobody_listens_to_any_more_is_not_connected_for_ever() {
         let now = Instant::now();
         let nothing = Losses::default();
-        let heard = |at| Ledger { heard: at, ..Ledger::default() }.stats(0, &nothing).connected;
-        assert!(heard(Some(now)) && !heard(None));
-        assert!(!heard(now.checked_sub(SILENCE + Duration::from_secs(1))));
+        let connected =
+            |at| Ledger { last_received: at, ..Ledger::default() }.stats(0, &nothing).connected;
+        assert!(connected(Some(now)) && !connected(None));
+        assert!(!connected(now.checked_sub(SILENCE + Duration::from_secs(1))));
     }
 
     #[test]

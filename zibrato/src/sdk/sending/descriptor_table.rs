@@ -101,9 +101,9 @@ mod tests {
 
     /// Runs `run` on a new thread, which may leave the table.
     fn on_a_thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
-        let (say, hear) = sync_channel(1);
-        Thread::spawn(move || say.send(run()).unwrap()).unwrap().join();
-        hear.try_recv().unwrap()
+        let (sender, receiver) = sync_channel(1);
+        Thread::spawn(move || sender.send(run()).unwrap()).unwrap().join();
+        receiver.try_recv().unwrap()
     }
 
     #[test]
@@ -114,15 +114,15 @@ mod tests {
             left
         }] {
             let (mut reader, writer) = std::io::pipe().unwrap();
-            let (say, hear) = sync_channel(1);
+            let (sender, receiver) = sync_channel(1);
             let (leaves, left) = sync_channel::<()>(1);
             let thread = Thread::spawn(move || {
                 assert!(leave());
                 // The fourth is the directory that is being read.
-                say.send(open()).unwrap();
+                sender.send(open()).unwrap();
                 left.recv().unwrap_err();
             });
-            let theirs = hear.recv().unwrap();
+            let theirs = receiver.recv().unwrap();
             assert_eq!(theirs, ["0", "1", "2", "3"].map(str::to_owned).into());
             // The thread is still running, but does not keep the pipe open.
             (&writer).write_all(b"text").unwrap();

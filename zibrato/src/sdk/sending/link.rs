@@ -78,7 +78,7 @@ pub(crate) struct Link {
     pub(crate) publisher: PublisherId,
     topics: BTreeMap<Level, Topic>,
     /// When the last message of the broker arrived.
-    heard: Option<Instant>,
+    last_received: Option<Instant>,
     /// Whether that was recently.
     connected: bool,
     demand: Demand,
@@ -143,7 +143,7 @@ impl Link {
             socket.connect(endpoint)?;
         }
         let reconnected = Instant::now();
-        let (topics, heard, connected) = (BTreeMap::new(), None, false);
+        let (topics, last_received, connected) = (BTreeMap::new(), None, false);
         let demand = Demand::default();
         Ok(Self {
             push,
@@ -153,7 +153,7 @@ impl Link {
             had_room: reconnected,
             publisher,
             topics,
-            heard,
+            last_received,
             connected,
             demand,
         })
@@ -225,22 +225,22 @@ impl Link {
     }
 
     /// Processes the messages of the broker, and settles acknowledged batches.
-    pub(crate) fn hear(&mut self, now: Instant, ledger: &Mutex<Ledger>) {
+    pub(crate) fn receive(&mut self, now: Instant, ledger: &Mutex<Ledger>) {
         // Limited, so that a flood of messages cannot keep the sender from sending.
         for _ in 0..1000 {
             let Ok(frames) = self.control.recv_multipart(zmq::DONTWAIT) else { break };
             let [topic, body] = &frames[..] else { continue };
             if topic.starts_with(ACK_PREFIX.as_bytes()) {
                 if let Ok(ack) = Ack::decode(body) {
-                    self.heard = Some(now);
+                    self.last_received = Some(now);
                     self.settle(&ack, ledger);
                 }
             } else if let Ok(wanted) = WantedLevels::decode(body) {
-                self.heard = Some(now);
-                self.demand.hear(wanted, now);
+                self.last_received = Some(now);
+                self.demand.receive(wanted, now);
             }
         }
-        let connected = self.heard.is_some_and(|heard| now.duration_since(heard) < SILENCE);
+        let connected = self.last_received.is_some_and(|last| now.duration_since(last) < SILENCE);
         match (std::mem::replace(&mut self.connected, connected), connected) {
             (true, false) => self.reconnect(now),
             (false, true) => {
@@ -256,7 +256,7 @@ impl Link {
         let waiting = self.topics.values().filter_map(|topic| topic.waiting.front());
         let waiting_since = waiting.map(|batch| batch.since).min();
         let mut ledger = lock(ledger);
-        (ledger.heard, ledger.waiting_since) = (self.heard, waiting_since);
+        (ledger.last_received, ledger.waiting_since) = (self.last_received, waiting_since);
     }
 
     /// The wanted levels, if the broker is connected; `None` while it is silent.

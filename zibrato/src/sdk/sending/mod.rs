@@ -237,7 +237,7 @@ impl Worker<'_> {
             }
             self.comparisons.go_on();
             let now = Instant::now();
-            self.link.hear(now, &self.setup.collector.ledger);
+            self.link.receive(now, &self.setup.collector.ledger);
             if let Some(demand) = self.link.demand(now).filter(|_| self.setup.demand) {
                 self.setup.collector.instrument.demand(demand);
             }
@@ -280,7 +280,7 @@ impl Worker<'_> {
         }
         loop {
             let now = Instant::now();
-            self.link.hear(now, &self.setup.collector.ledger);
+            self.link.receive(now, &self.setup.collector.ledger);
             self.link.pump(now, self.resend(true));
             let left = deadline.saturating_duration_since(now);
             if self.link.is_empty()

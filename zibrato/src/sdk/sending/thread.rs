@@ -53,7 +53,7 @@ impl Thread {
             // gets the pointer that it expects, which no other code uses any more.
             unsafe { libc::pthread_create(id.as_mut_ptr(), ptr::null(), begin, run.cast()) }
         };
-        let error = deaf(create);
+        let error = with_blocked_signals(create);
         if error != 0 {
             // SAFETY: no thread was started, so the pointer still belongs to this function, and
             // comes from `into_raw`.
@@ -94,19 +94,19 @@ unsafe impl Sync for Thread {}
 /// Signals that are not blocked: those that report errors of the thread itself. The signal of
 /// profilers (`SIGPROF`) is blocked, because its handler may use descriptors of the application,
 /// which the sender does not have (see `descriptor_table.rs`).
-const HEARD: [i32; 6] =
+const UNBLOCKED: [i32; 6] =
     [libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGTRAP];
 
 /// Calls `make` with signals blocked, so that the new thread blocks them too: signals to the
 /// process are for the threads of the application. If those block a signal in order to wait for it,
 /// and our thread did not block it, the signal would end the process.
 #[expect(unsafe_code, reason = "signals are masked by functions of the C library")]
-fn deaf<T>(make: impl FnOnce() -> T) -> T {
+fn with_blocked_signals<T>(make: impl FnOnce() -> T) -> T {
     let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     // SAFETY: `all` is initialized before it is used, and the removed signals are valid.
     let masked = unsafe {
         libc::sigfillset(all.as_mut_ptr());
-        HEARD.iter().for_each(|signal| _ = libc::sigdelset(all.as_mut_ptr(), *signal));
+        UNBLOCKED.iter().for_each(|signal| _ = libc::sigdelset(all.as_mut_ptr(), *signal));
         libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr()) == 0
     };
     let made = make();
@@ -154,16 +154,16 @@ mod tests {
 
     #[test]
     fn a_thread_runs_under_its_name_and_is_waited_for() {
-        let (say, hear) = sync_channel(1);
+        let (sender, receiver) = sync_channel(1);
         let run = move || {
             #[cfg(target_os = "linux")]
             let name = std::fs::read_to_string("/proc/thread-self/comm").unwrap();
             #[cfg(not(target_os = "linux"))]
             let name = "zibrato-sender\n".to_owned();
-            say.send((name, is_ours())).unwrap();
+            sender.send((name, is_ours())).unwrap();
         };
         Thread::spawn(run).unwrap().join();
-        assert_eq!(hear.try_recv(), Ok(("zibrato-sender\n".to_owned(), true)));
+        assert_eq!(receiver.try_recv(), Ok(("zibrato-sender\n".to_owned(), true)));
         assert!(!is_ours());
     }
 
@@ -176,13 +176,13 @@ mod tests {
             let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
             move |signal: i32| mask & 1 << (signal - 1) != 0
         };
-        let (say, hear) = sync_channel(1);
-        Thread::spawn(move || say.send(blocked()).unwrap()).unwrap().join();
-        let is_deaf = hear.try_recv().unwrap();
+        let (sender, receiver) = sync_channel(1);
+        Thread::spawn(move || sender.send(blocked()).unwrap()).unwrap().join();
+        let is_blocked = receiver.try_recv().unwrap();
         let others = [libc::SIGTERM, libc::SIGCHLD, libc::SIGALRM, libc::SIGPROF];
-        assert!(others.into_iter().all(&is_deaf));
-        assert!([libc::SIGSEGV, libc::SIGBUS].into_iter().all(|signal| !is_deaf(signal)));
-        assert!(!blocked()(libc::SIGTERM), "here they are heard as before");
+        assert!(others.into_iter().all(&is_blocked));
+        assert!([libc::SIGSEGV, libc::SIGBUS].into_iter().all(|signal| !is_blocked(signal)));
+        assert!(!blocked()(libc::SIGTERM), "this thread does not block it");
     }
 
     #[test]
