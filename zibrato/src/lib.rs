@@ -1,7 +1,7 @@
-//! Application instrumentation that stays switched on: count and time functions, push to a broker.
+//! Instrumentation for applications: counts and times functions, and pushes the results to a broker.
 //!
-//! Put an attribute on a function, and its counts and timings reach the graphs and the people who
-//! watch them:
+//! Put an attribute on a function, and its counts and timings arrive in Graphite, Librato, Slack or
+//! a terminal:
 //!
 //! ```
 //! use zibrato::{count_me, gauge, time_me};

@@ -18,7 +18,7 @@
 /// | `crate = path` | `::zibrato` | path of this crate, if another crate re-exports it |
 ///
 /// Levels, names and sources are literals, constants or `concat!(..)`, and are checked at compile
-/// time. A name may also be [any other expression](macro@count_me#names-made-at-run-time). For
+/// time. A name may also be [any other expression](macro@count_me#names-evaluated-at-run-time). For
 /// levels and sources that are known only at run time, use [`installed`](crate::installed).
 ///
 /// ```

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_has_no_deviation_however_it_is_put_together() {
+    fn equal_readings_have_no_deviation_in_any_combination() {
         let mut all = Moments::new();
         for thread in 1..=24 {
             all.merge(&of(&vec![0.1; thread * 7]));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_brought_to_what_can() {
+    fn impossible_values_become_the_nearest_possible_ones() {
         let of = |count, sum, range, deviations| {
             Moments::folded(count, sum, range, deviations).deviations
         };
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_makes_it_infinite() {
+    fn the_deviation_is_always_finite() {
         for values in [
             &[f64::MAX, f64::MIN, f64::MAX][..],
             &[f64::MAX, f64::MAX],

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_the_decimal_number_that_was_written() {
+    fn a_share_is_parsed_as_the_shortest_decimal_number() {
         for (share, text) in [(0.07, "7"), (0.999, "99.9"), (1.0, "100"), (0.0, "0"), (0.5, "50")] {
             assert_eq!(Percentile::of_share(share), text.parse().ok(), "{share}");
         }

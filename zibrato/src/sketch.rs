@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_ignored() {
+    fn values_that_are_not_finite_are_ignored() {
         let mut sketch = Sketch::new();
         sketch.add(f64::NAN, 1);
         sketch.add(f64::INFINITY, 1);
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_sketch_counts_no_further() {
+    fn the_count_of_a_full_sketch_saturates() {
         let mut sketch = Sketch::new();
         sketch.add_to_bucket(key_of(1.0), u64::MAX - 5);
         sketch.add(2.0, 9);

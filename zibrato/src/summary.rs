@@ -236,31 +236,31 @@ mod tests {
     }
 
     #[test]
-    fn readings_whose_squares_are_no_doubles_leave_the_summary_finite() {
+    fn the_summary_stays_finite_if_squares_overflow() {
         let huge: Summary = [1e200, -1e308, -1e308].into_iter().collect();
         assert!(huge.sum().is_finite() && huge.sum_squares().is_finite());
         assert!(huge.stddev().is_finite());
     }
 
     #[test]
-    fn a_constant_has_no_deviation() {
+    fn equal_readings_have_no_deviation() {
         let same: Summary = [0.1; 10].into_iter().collect();
         assert_eq!(same.stddev(), 0.0);
     }
 
     #[test]
-    fn a_millionth_of_a_thousand_seconds_is_seen() {
+    fn small_deviations_of_large_readings_are_kept() {
         let close: Summary =
             [1000.0 - 1e-6, 1000.0 + 1e-6].iter().cycle().take(1000).copied().collect();
         assert!((close.stddev() - 1e-6).abs() < 1e-12, "{}", close.stddev());
-        // As from a publisher that sends no deviations: they are lost, but not multiplied.
+        // As from a publisher that sends no deviations: they are lost, but not enlarged.
         let (sum, squares) = (close.sum(), close.sum_squares());
         let old = Summary::folded(1000, sum, close.min(), close.max(), squares);
         assert!((0.0..=1.000_001e-6).contains(&old.stddev()), "{}", old.stddev());
     }
 
     #[test]
-    fn a_full_count_counts_no_further() {
+    fn a_full_count_saturates() {
         let mut full = Summary::folded(u64::MAX, 1.0, 1.0, 1.0, 1.0);
         full.record(1.0);
         assert_eq!(full.count(), u64::MAX);

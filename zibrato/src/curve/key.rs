@@ -200,7 +200,7 @@ mod tests {
     const SECRET: &str = "secret:JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6";
 
     #[test]
-    fn keys_of_other_programs_are_read_and_the_public_one_is_found() {
+    fn the_public_key_of_a_foreign_secret_key_is_derived() {
         let secret: SecretKey = SECRET.parse().unwrap();
         let public: PublicKey = PUBLIC.parse().unwrap();
         assert_eq!((secret.public_key(), secret.expose_text().as_str()), (&public, SECRET));
@@ -209,14 +209,14 @@ mod tests {
     }
 
     #[test]
-    fn a_new_pair_is_one() {
+    fn a_new_pair_is_consistent() {
         let key = SecretKey::generate().unwrap();
         assert_eq!(key.expose_text().parse::<SecretKey>().unwrap(), key);
         assert_ne!(key, SecretKey::generate().unwrap());
     }
 
     #[test]
-    fn what_is_no_key_is_told_apart() {
+    fn errors_about_keys_are_distinguished() {
         let public = |text: &str| text.parse::<PublicKey>().unwrap_err();
         assert_eq!(public(SECRET), KeyError::IsSecret);
         assert_eq!(public(""), KeyError::NoKey);

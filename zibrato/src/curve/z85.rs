@@ -62,14 +62,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_key_survives_its_text_and_libzmq_writes_the_same(key: [u8; 32]) {
+        fn a_key_is_decoded_unchanged_and_libzmq_encodes_the_same_text(key: [u8; 32]) {
             let text = encode(&key);
             prop_assert_eq!(&text, &zmq::z85_encode(&key).unwrap());
             prop_assert_eq!(decode(&text), Ok(key));
         }
 
         #[test]
-        fn no_text_is_too_strange(text in ".{0,60}") {
+        fn no_text_causes_a_panic(text in ".{0,60}") {
             if let Ok(key) = decode(&text) {
                 prop_assert_eq!(encode(&key), text);
             }
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_found() {
+    fn errors_name_the_wrong_character() {
         assert_eq!(decode(""), Err(Wrong::Length(0)));
         assert_eq!(decode(&"0".repeat(39)), Err(Wrong::Length(39)));
         assert_eq!(decode(&"ä".repeat(40)), Err(Wrong::Character(1)));

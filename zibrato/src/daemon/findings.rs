@@ -128,7 +128,7 @@ mod tests {
     use super::{Exit, Failure, Findings};
 
     #[test]
-    fn everything_is_found_and_not_only_the_first() {
+    fn all_findings_are_reported() {
         let mut findings = Findings::new();
         findings.host("--host", "localhost", 1);
         findings.host("--host", "127.0.0.1", 1);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_ends_with_the_code_of_the_first_error_that_keeps_the_program_from_starting() {
+    fn a_check_exits_with_the_code_of_the_first_error_that_prevents_a_start() {
         let mut findings = Findings::new();
         findings.warning("doubtful");
         assert_eq!(findings.exit(), Exit::Fine);

@@ -54,7 +54,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn several_are_taken_once() {
+    fn several_signals_count_as_one() {
         let hangup = Hangup::on_signal().unwrap();
         assert!(!hangup.take());
         for _ in 0..1_000 {

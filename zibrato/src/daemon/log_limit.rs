@@ -49,7 +49,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn the_first_line_is_written_at_once_and_the_rest_is_counted() {
+    fn the_first_line_is_written_immediately_and_others_are_counted() {
         let (start, mut limit) = (Instant::now(), LogLimit::<10>::default());
         let admitted: Vec<_> =
             (0..21_u64).map(|second| limit.admit(start + Duration::from_secs(second))).collect();
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_and_goes_is_told_every_five_seconds_and_its_end_only_if_its_beginning_was() {
+    fn an_intermittent_condition_is_logged_every_five_seconds_with_its_end() {
         let (start, mut limit) = (Instant::now(), LogLimit::<10>::default());
         let (mut begins, mut ends) = (Vec::new(), Vec::new());
         for tenth in 0..200 {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lasts_is_told_once_a_minute_and_what_flickers_every_five_seconds() {
+    fn a_lasting_condition_is_logged_once_a_minute() {
         let (mut limit, begun) = (LogLimit::<60>::default(), Instant::now());
         let mut logged = Vec::new();
         for second in 0..130 {

@@ -61,7 +61,7 @@ mod tests {
     use super::filter;
 
     #[test]
-    fn a_word_that_is_no_level_is_refused() {
+    fn an_unknown_level_is_rejected() {
         for text in ["info", "WARN", "off", "warn,zibrato_broker=debug", "[span{a=1}]=info"] {
             filter(text).unwrap();
         }

@@ -23,7 +23,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn a_slip_of_the_pen_is_recognised_and_another_word_is_not() {
+    fn typing_errors_are_recognized_and_other_words_are_not() {
         let words = ["flush", "levels", "max-windows", "host", "port", "http"];
         for (given, expected) in [
             ("flsh", Some("flush")),

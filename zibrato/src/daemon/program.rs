@@ -97,7 +97,7 @@ pub trait Program: clap::Parser {
 pub fn main<T: Program>() -> ExitCode {
     signals::reset();
     signals::raise_descriptor_limit();
-    std::panic::set_hook(Box::new(tell_of_panic));
+    std::panic::set_hook(Box::new(log_panic));
     if !has_memory() {
         let mib = COMMAND_LINE_BYTES >> 20;
         let why = format!("too little memory: {mib} MiB more are needed (ulimit -v)");
@@ -169,7 +169,7 @@ impl Doubts {
 
 /// Logs a panic, with the text that the standard library writes to standard error, but without
 /// blocking.
-fn tell_of_panic(info: &PanicHookInfo<'_>) {
+fn log_panic(info: &PanicHookInfo<'_>) {
     let payload = info.payload_as_str().unwrap_or("no text");
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("unnamed");

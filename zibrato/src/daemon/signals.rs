@@ -8,25 +8,25 @@ use std::mem::MaybeUninit;
 use std::ptr;
 
 /// The signals that end a daemon, and HUP.
-const HEARD: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+const HANDLED: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
 /// Unblocks the signals that end a program and restores their default actions. Only HUP stays
 /// ignored, for `nohup`. SIGXFSZ is ignored, so that a file beyond `ulimit -f` gives an error and
 /// does not end the process. Call this before there are other threads.
 #[expect(unsafe_code, reason = "signals are set by functions of the C library")]
 pub(super) fn reset() {
-    let mut heard = MaybeUninit::uninit();
-    // SAFETY: `heard` is initialized before it is used, and only valid signals are added to it. The
+    let mut handled = MaybeUninit::uninit();
+    // SAFETY: `handled` is initialized before it is used, and only valid signals are added to it. The
     // actions are the system's defaults, and no other thread sets actions now.
     unsafe {
-        libc::sigemptyset(heard.as_mut_ptr());
-        HEARD.iter().for_each(|signal| _ = libc::sigaddset(heard.as_mut_ptr(), *signal));
+        libc::sigemptyset(handled.as_mut_ptr());
+        HANDLED.iter().for_each(|signal| _ = libc::sigaddset(handled.as_mut_ptr(), *signal));
         for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
             libc::signal(signal, libc::SIG_DFL);
         }
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
         // Last, because signals that are pending are delivered now.
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, heard.as_ptr(), ptr::null_mut());
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, handled.as_ptr(), ptr::null_mut());
     }
 }
 
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn hup_is_heard_unless_it_is_ignored() {
+    fn hup_is_handled_unless_it_is_ignored() {
         assert!(!hangup_is_ignored());
     }
 }

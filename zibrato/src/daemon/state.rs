@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_has_its_folder_and_a_user_one_at_home() {
+    fn the_folder_is_that_of_the_service_or_in_the_home_directory() {
         let [state, xdg, home] =
             [("STATE_DIRECTORY", "/s/a:/s/b"), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")];
         assert_eq!(place(&[state, xdg, home]).unwrap(), Path::new("/s/a"));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_absolute_path_is_ignored() {
+    fn relative_paths_are_ignored() {
         let home = ("HOME", "/h");
         for ignored in [
             ("XDG_STATE_HOME", "relative"),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_probed_without_a_trace() {
+    fn probing_a_folder_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
         let empty = || folder.path().read_dir().unwrap().next().is_none();
         probe_folder(folder.path()).unwrap();
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_nothing_is_no_folder() {
+    fn a_dangling_link_is_not_a_folder() {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(folder.path().join("missing"), &link).unwrap();
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_program_has_left_is_no_obstacle() {
+    fn a_file_left_by_a_killed_program_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(super::probe_path(folder.path()), "").unwrap();
         probe_folder(folder.path()).unwrap();

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_does_not_read_holds_nobody_up() {
+    fn a_stalled_reader_blocks_no_thread() {
         let (mut from, to) = pipe().unwrap();
         let lines = lines(to);
         let line = format!("{}\n", "x".repeat(999));
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_counted_and_that_it_cannot_be_told_is_not() {
+    fn lines_that_cannot_be_written_are_counted_and_reports_are_not() {
         let lines = lines(File::options().write(true).open("/dev/full").unwrap());
         put(&lines, "a\nb\n");
         lines.flush(Duration::from_secs(10));
@@ -320,14 +320,14 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_has_gone_is_an_error_and_no_end() {
+    fn a_closed_reader_is_an_error_and_does_not_end_the_thread() {
         let (from, to) = pipe().unwrap();
         drop(from);
         assert_eq!(write_all(to.as_fd(), b"a\n"), 0);
     }
 
     #[test]
-    fn a_line_without_its_end_is_a_line() {
+    fn a_line_without_a_line_break_is_counted() {
         for (text, lines) in [("", 0), ("a", 1), ("a\n", 1), ("a\nb", 2), ("\n\n", 2)] {
             assert_eq!(count(text.as_bytes()), lines, "{text:?}");
         }

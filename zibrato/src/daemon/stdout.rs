@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_reader_is_a_quiet_end_and_a_full_disk_is_not() {
+    fn a_closed_reader_is_not_an_error_and_a_full_disk_is() {
         stdout_failure(io::ErrorKind::BrokenPipe.into()).unwrap();
         let failure = stdout_failure(io::ErrorKind::StorageFull.into()).unwrap_err();
         assert_eq!(failure.exit as u8, 74);

@@ -62,7 +62,7 @@ impl Stop {
         Ok(self)
     }
 
-    /// Raises the token. It cannot be lowered.
+    /// Raises the token. It stays raised.
     pub fn raise(&self) {
         if !self.inner.raised.swap(true, Ordering::SeqCst) {
             self.inner.waker.wake();
@@ -94,7 +94,7 @@ impl Stop {
     }
 }
 
-/// Raises a token when it is dropped: how a thread reports its end, also if it panics.
+/// Raises a token when it is dropped, so that a thread reports its end even if it panics.
 #[derive(Debug)]
 #[must_use = "it raises the token when it is dropped"]
 pub struct NotifyOnDrop(Stop);

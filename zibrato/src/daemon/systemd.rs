@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn systemd_is_told_in_datagrams() {
+    fn each_report_is_a_datagram() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let listener = UnixDatagram::bind(&path).unwrap();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_that_does_not_read_blocks_nobody() {
+    fn a_stalled_listener_does_not_block() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let _listener = UnixDatagram::bind(&path).unwrap();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn without_systemd_and_with_a_watchdog_for_somebody_else_nothing_is_said() {
+    fn nothing_is_sent_without_systemd_or_for_the_watchdog_of_another_process() {
         let systemd = Systemd::from_variables(|_| None, 7);
         systemd.ready("fine");
         systemd.alive();

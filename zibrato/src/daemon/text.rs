@@ -16,7 +16,7 @@ mod tests {
     use super::one_line;
 
     #[test]
-    fn a_text_from_elsewhere_takes_one_line() {
+    fn an_external_text_becomes_one_line() {
         assert_eq!(one_line(" a\nb\u{1b}[1m "), "a b [1m");
         assert_eq!(one_line(&"é".repeat(301)), format!("{}…", "é".repeat(300)));
         assert_eq!(one_line(&"é".repeat(300)), "é".repeat(300));

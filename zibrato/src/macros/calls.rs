@@ -1,10 +1,11 @@
-//! The macros that measure at a place inside a function.
+//! The macros that measure inside a function.
 
-/// Counts at this place: `count!(level, name)`, or `count!(level, name, value)`.
+/// Counts: `count!(level, name)`, or `count!(level, name, value)`.
 ///
-/// `value` is an expression of an [`Amount`](crate::Amount) and defaults to 1. `source = ".."`,
-/// which defaults to the installation's, and [`tags(..)`](macro@crate::count_me#tags) may follow. Level,
-/// name and source are as with [`#[count_me]`](macro@crate::count_me).
+/// `value` is an expression of an [`Amount`](crate::Amount) and defaults to 1. Optional arguments
+/// follow: `source = ".."`, which defaults to that of the builder, and
+/// [`tags(..)`](macro@crate::count_me#tags). Level, name and source have the same rules as in
+/// [`#[count_me]`](macro@crate::count_me).
 ///
 /// ```
 /// use zibrato::count;
@@ -17,17 +18,21 @@
 /// ```
 pub use zibrato_macros::count;
 
-/// Reads a gauge at this place: `gauge!(level, name, value)`.
+/// Records a reading of a gauge: `gauge!(level, name, value)`.
 ///
-/// `value` is an expression of an [`Amount`](crate::Amount). There may follow `source = ".."`, which
-/// defaults to the installation's, [`tags(..)`](macro@crate::count_me#tags), and `each = true`: then
-/// every reading is sent, up to 1,000 in an interval, and those beyond folded; without it all of an
-/// interval are folded into the last, count, sum, smallest and largest. Level, name and source are
-/// as with [`#[count_me]`](macro@crate::count_me).
+/// `value` is an expression of an [`Amount`](crate::Amount). Optional arguments follow: `source =
+/// ".."`, which defaults to that of the builder, [`tags(..)`](macro@crate::count_me#tags), and
+/// `each = true`. Level, name and source have the same rules as in
+/// [`#[count_me]`](macro@crate::count_me).
 ///
-/// Within a process the last reading is the last one made. The readings of several processes are
-/// ordered by their time in whole milliseconds, and in the same millisecond by when the broker
-/// received them; give each process a source of its own if that matters.
+/// By default, the readings of an interval are summarized as last reading, count, sum, minimum and
+/// maximum. With `each = true`, every reading is sent, up to 1,000 per interval; further readings
+/// are summarized.
+///
+/// Within a process, the last reading is the one that was recorded last. Readings of several
+/// processes are ordered by their time in whole milliseconds; readings in the same millisecond are
+/// ordered by the time at which the broker received them. If that matters, give each process its
+/// own source.
 ///
 /// ```
 /// use zibrato::gauge;
@@ -39,14 +44,15 @@ pub use zibrato_macros::count;
 /// ```
 pub use zibrato_macros::gauge;
 
-/// Times an expression, `time!(level, name, expression)`, or what is left of a scope,
-/// `let guard = time!(level, name)`. In seconds.
+/// Times an expression, `time!(level, name, expression)`, or the rest of a scope, `let guard =
+/// time!(level, name)`. Times are in seconds.
 ///
-/// With an expression it evaluates to that expression's value, and `?`, `return`, `break` and
-/// `.await` in it keep their meaning. Without one it evaluates to a guard,
-/// [`TimeMe`](crate::TimeMe), which records when it is dropped. `source = ".."`, which
-/// defaults to the installation's, and [`tags(..)`](macro@crate::count_me#tags) may follow. Level, name
-/// and source are as with [`#[count_me]`](macro@crate::count_me).
+/// With an expression, the macro evaluates to the value of the expression, and `?`, `return`,
+/// `break` and `.await` in it keep their meaning. Without an expression, it evaluates to a guard,
+/// [`TimeMe`](crate::TimeMe), which records the time when it is dropped. Optional arguments follow:
+/// `source = ".."`, which defaults to that of the builder, and
+/// [`tags(..)`](macro@crate::count_me#tags). Level, name and source have the same rules as in
+/// [`#[count_me]`](macro@crate::count_me).
 ///
 /// ```
 /// use zibrato::time;

@@ -79,7 +79,7 @@ mod tests {
     use super::Kind;
 
     #[test]
-    fn every_kind_reads_its_own_words() {
+    fn every_kind_is_parsed_from_its_names() {
         for kind in Kind::ALL {
             assert_eq!(Kind::from_mtype(kind.mtype()), Some(kind));
             assert_eq!(Kind::from_mtype(kind.letter()), Some(kind));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_other_systems_are_no_kind() {
+    fn names_of_other_systems_are_unknown() {
         for word in ["", "Count", "Histogram", "Meter", "event", "x", "latency", " c", "coünter"] {
             assert_eq!(Kind::from_mtype(word), None, "{word:?}");
         }

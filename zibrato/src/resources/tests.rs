@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 const LIMIT: &str = "ZIBRATO_TEST_LIMIT";
 
 #[test]
-fn there_is_room_on_an_ordinary_machine() {
+fn an_ordinary_machine_has_enough_resources() {
     Resources::of_context(2).probe().unwrap();
     let context = new_context(2).unwrap();
     let sockets: Vec<_> = (0..2).map(|_| context.socket(zmq::SUB).unwrap()).collect();
@@ -16,7 +16,7 @@ fn there_is_room_on_an_ordinary_machine() {
 }
 
 #[test]
-fn what_was_taken_is_given_back() {
+fn probed_resources_are_released() {
     let needed =
         Resources { descriptors: 100, threads: 20, memory: 1 << 20, address_space: 1 << 30 };
     for _ in 0..20 {
@@ -25,7 +25,7 @@ fn what_was_taken_is_given_back() {
 }
 
 #[test]
-fn too_much_of_anything_is_refused_with_its_name_and_a_remedy() {
+fn a_shortage_names_the_resource_and_a_remedy() {
     let memory = Resources { memory: usize::MAX / 4, ..Resources::default() };
     let refused = memory.probe().unwrap_err();
     assert_eq!(refused.resource, Resource::Memory);
@@ -34,7 +34,7 @@ fn too_much_of_anything_is_refused_with_its_name_and_a_remedy() {
 
 /// The limit is only compared, so one byte makes the difference.
 #[test]
-fn an_address_space_smaller_than_needed_is_refused_with_both_sizes() {
+fn too_little_address_space_is_reported_with_both_sizes() {
     let needed = Resources::address_space_of(8, 128 << 20);
     assert_eq!(needed, 768 << 20);
     for (limit, is_refused) in [(needed - 1, true), (needed, false), (libc::RLIM_INFINITY, false)] {
@@ -48,7 +48,7 @@ fn an_address_space_smaller_than_needed_is_refused_with_both_sizes() {
 }
 
 #[test]
-fn few_descriptors_end_no_program() {
+fn few_descriptors_abort_no_program() {
     for left in 0..12 {
         let status = with_limit("descriptors", left).status;
         assert!(status.success(), "{left} descriptors left: {status}");
@@ -56,7 +56,7 @@ fn few_descriptors_end_no_program() {
 }
 
 #[test]
-fn little_address_space_ends_no_program() {
+fn little_address_space_aborts_no_program() {
     for left in 1..40 {
         let status = with_limit("memory", left << 20).status;
         assert!(status.success(), "{left} MiB left: {status}");
@@ -97,7 +97,7 @@ fn limited() {
             }
             return;
         }
-        other => panic!("no limit {other}"),
+        other => panic!("unknown limit {other}"),
     }
     if let Ok(context) = new_context(1) {
         drop(context.socket(zmq::SUB));

@@ -28,7 +28,7 @@ pub(super) fn probe(count: usize) -> io::Result<()> {
     let begun = (0..count).try_for_each(|_| begin(&gate).map(|thread| running.push(thread)));
     drop(closed);
     for thread in running {
-        // SAFETY: a thread of this process that nobody else joins or detaches.
+        // SAFETY: `thread` is a thread of this process that no other code joins or detaches.
         unsafe { libc::pthread_join(thread, ptr::null_mut()) };
     }
     let ended = gate.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,22 +48,23 @@ pub(crate) fn wait_until_uncounted(ended: &[Task]) {
 fn begin(gate: &Arc<Gate>) -> io::Result<libc::pthread_t> {
     let gate = Arc::into_raw(Arc::clone(gate));
     let mut thread = MaybeUninit::uninit();
-    // SAFETY: `thread` has room for what is written there, no attributes are the usual ones, and
-    // `pass` gets what it expects.
+    // SAFETY: `thread` has space for the id of the thread, a null pointer means default attributes,
+    // and `pass` gets the argument that it expects.
     let error = unsafe {
         libc::pthread_create(thread.as_mut_ptr(), ptr::null(), pass, gate.cast_mut().cast())
     };
     if error != 0 {
-        // SAFETY: no thread has begun, so it is still ours, and comes from `into_raw`.
+        // SAFETY: no thread was started, so the pointer is still ours, and it comes from
+        // `into_raw`.
         drop(unsafe { Arc::from_raw(gate) });
         return Err(io::Error::from_raw_os_error(error));
     }
-    // SAFETY: written by `pthread_create`, which has not failed.
+    // SAFETY: `pthread_create` has succeeded and written it.
     Ok(unsafe { thread.assume_init() })
 }
 
 extern "C" fn pass(gate: *mut c_void) -> *mut c_void {
-    // SAFETY: what `begin` has made, for this thread alone.
+    // SAFETY: the pointer was created by `begin` for this thread alone.
     let gate = unsafe { Arc::from_raw(gate.cast_const().cast::<Gate>()) };
     gate.lock().unwrap_or_else(PoisonError::into_inner).push(this_task());
     ptr::null_mut()
@@ -72,7 +73,7 @@ extern "C" fn pass(gate: *mut c_void) -> *mut c_void {
 /// The system's id of the calling thread.
 #[cfg(target_os = "linux")]
 pub(crate) fn this_task() -> Task {
-    // SAFETY: it has no arguments and cannot fail.
+    // SAFETY: the call has no arguments and cannot fail.
     unsafe { libc::syscall(libc::SYS_gettid) as Task }
 }
 
@@ -84,7 +85,7 @@ pub(crate) const fn this_task() -> Task {
 /// Whether the system still counts a thread of this process.
 #[cfg(target_os = "linux")]
 fn is_there(task: Task) -> bool {
-    // SAFETY: numbers alone; signal 0 is sent to nobody.
+    // SAFETY: the arguments are numbers, and signal 0 is only a check.
     task != 0 && unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), task, 0) == 0 }
 }
 

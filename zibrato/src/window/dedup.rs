@@ -34,12 +34,12 @@ pub struct Dedup {
     pairs: HashTable<Pair>,
     hasher: RandomState,
     max_pairs: usize,
-    /// Counts batches; tells which pair has been idle longest.
+    /// Number of batches so far; it determines which pair has been idle longest.
     clock: u64,
     forgotten: u64,
 }
 
-/// What is remembered of a publisher and level.
+/// The state of a publisher and level.
 #[derive(Debug)]
 struct Pair {
     publisher: PublisherId,
@@ -66,7 +66,7 @@ impl Dedup {
         }
     }
 
-    /// Says whether a batch is new, and remembers it.
+    /// Returns whether a batch is new, and remembers it.
     pub fn insert(&mut self, publisher: PublisherId, level: &str, sequence: u64) -> Novelty {
         self.clock += 1;
         let hash = self.hasher.hash_one((publisher, level));
@@ -95,13 +95,13 @@ impl Dedup {
         pairs.into_iter().map(|pair| (pair.publisher, &*pair.level, pair.highest))
     }
 
-    /// How many pairs of publisher and level are remembered.
+    /// Number of pairs of publisher and level that are remembered.
     #[must_use]
     pub fn pairs(&self) -> usize {
         self.pairs.len()
     }
 
-    /// How many pairs were forgotten because the memory was full.
+    /// Number of pairs that were forgotten because the memory was full.
     #[must_use]
     pub const fn forgotten(&self) -> u64 {
         self.forgotten
@@ -128,7 +128,7 @@ mod tests {
     const B: PublisherId = PublisherId([2; 16]);
 
     #[test]
-    fn what_was_taken_is_a_duplicate_for_this_publisher_and_level_only() {
+    fn a_batch_is_a_duplicate_only_for_its_publisher_and_level() {
         let mut dedup = Dedup::new(10);
         assert_eq!(dedup.insert(A, "info", 7), Novelty::New);
         assert_eq!(dedup.insert(A, "info", 7), Novelty::Duplicate { highest: 7 });
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_memory_forgets_those_that_were_idle_longest() {
+    fn a_full_memory_forgets_the_pairs_that_were_idle_longest() {
         let mut dedup = Dedup::new(20);
         for n in 0..20 {
             dedup.insert(PublisherId([n; 16]), "info", 1);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn active_publishers_are_not_forgotten_however_many_others_come() {
+    fn active_publishers_are_never_forgotten() {
         let mut dedup = Dedup::new(100);
         assert_eq!(dedup.insert(A, "info", 7), Novelty::New);
         for n in 1..10_000_u32 {

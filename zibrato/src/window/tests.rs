@@ -67,7 +67,7 @@ fn a_gauge_keeps_the_latest_reading_and_folds_all() {
 }
 
 #[test]
-fn of_gauges_in_one_millisecond_that_of_the_later_batch_is_the_last() {
+fn in_one_millisecond_the_gauge_of_the_later_batch_is_the_last() {
     let mut window = window();
     for (at_ms, value) in [(15_000, 1.0), (15_000, 2.0), (14_999, 3.0)] {
         let mut batch = BatchWriter::new("s", 0, 1000);
@@ -109,7 +109,7 @@ fn sets_keep_distinct_members() {
 }
 
 #[test]
-fn a_full_window_folds_new_names_together_and_names_the_offender() {
+fn a_full_window_merges_new_names_and_reports_the_first_one() {
     let mut window = Window::new(0, 1000, 2);
     for name in ["a", "b", "c", "d", "a", "c"] {
         fold(&mut window, &format!("i|c|{name}|1|1|s"));
@@ -122,7 +122,7 @@ fn a_full_window_folds_new_names_together_and_names_the_offender() {
 }
 
 #[test]
-fn what_comes_late_goes_to_the_oldest_window_left() {
+fn a_late_message_goes_to_the_oldest_open_window() {
     let mut windows = Windows::new(Duration::from_secs(10), 100);
     fold(windows.at(9_999, 10_000), "i|c|n|1|1|s");
     assert_eq!(windows.due(10_249).len(), 0);
@@ -134,14 +134,14 @@ fn what_comes_late_goes_to_the_oldest_window_left() {
 }
 
 #[test]
-fn what_comes_from_the_far_future_goes_to_the_current_window() {
+fn a_message_from_the_far_future_goes_to_the_current_window() {
     let mut windows = Windows::new(Duration::from_secs(10), 100);
     assert_eq!(windows.at(u64::MAX, 15_000).start_ms(), 10_000);
     assert_eq!(windows.at(20_001, 19_999).start_ms(), 20_000);
 }
 
 #[test]
-fn a_clock_that_is_set_back_holds_nothing_up() {
+fn a_clock_that_is_set_back_delays_nothing() {
     let mut windows = Windows::new(Duration::from_secs(10), 100);
     windows.at(3_600_000, 3_600_000);
     assert_eq!(windows.due(3_611_000).len(), 1);
@@ -181,7 +181,7 @@ proptest! {
 }
 
 #[test]
-fn the_sketches_of_nonsense_are_kept_small_and_what_they_lose_is_counted() {
+fn sketches_of_invalid_data_are_kept_small_and_losses_are_counted() {
     let wide = |from: i32, to: i32| (from..to).map(|power| 2_f64.powi(power)).collect::<Vec<_>>();
     let fold = |window: &mut Window, name: &str, readings: &[f64]| {
         let mut batch = BatchWriter::new("s", 0, 1_000);

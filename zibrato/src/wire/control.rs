@@ -144,14 +144,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn everything_is_wanted_by_a_star() {
+    fn a_star_wants_every_level() {
         let wanted = WantedLevels { all: true, ..WantedLevels::default() };
         assert_eq!(wanted.encode(), b"\x91\xa1*");
         assert_eq!(WantedLevels::decode(b"\x91\xa1*"), Ok(wanted));
     }
 
     #[test]
-    fn bad_bodies_are_refused() {
+    fn invalid_bodies_are_rejected() {
         for body in
             [&b""[..], b"\x92\xa1a", b"\x91\xa3a|b", b"\x91\x01", b"\xdd\xff\xff\xff\xff", b"\xc0"]
         {
@@ -162,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn acks_come_back(sequences in prop::collection::btree_map("[a-y]{1,9}", any::<u64>(), 0..9)) {
+        fn acks_are_decoded_unchanged(sequences in prop::collection::btree_map("[a-y]{1,9}", any::<u64>(), 0..9)) {
             let ack = Ack { sequences };
             prop_assert_eq!(Ack::decode(&ack.encode()), Ok(ack));
         }

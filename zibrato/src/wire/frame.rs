@@ -264,14 +264,14 @@ mod tests {
     const STAMP: Stamp = Stamp { offset: 9, received_ms: 1_700_000_000_123 };
 
     #[test]
-    fn ids_and_stamps_come_back() {
+    fn ids_and_stamps_are_decoded_unchanged() {
         assert_eq!(BatchId::decode(&ID.encode()), Ok(ID));
         assert_eq!(Stamp::decode(&STAMP.encode()), Ok(STAMP));
         assert_eq!(ID.publisher.to_string(), "07".repeat(16));
     }
 
     #[test]
-    fn frames_of_another_length_are_refused() {
+    fn frames_of_another_length_are_rejected() {
         for length in (0..64).filter(|n| *n != BatchId::BYTES) {
             assert!(BatchId::decode(&vec![0; length]).is_err(), "{length}");
         }
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_told_apart_by_their_frames() {
+    fn messages_are_distinguished_by_their_frames() {
         let (id, stamp) = (ID.encode(), STAMP.encode());
         let batch = |stamp| Ok(Message::Batch { level: "info", id: ID, stamp, body: b"x" });
         assert_eq!(message(&[b"info|..."]), Ok(Message::Lines(b"info|...")));

@@ -218,13 +218,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn deep_nesting_is_refused_and_not_followed() {
+    fn deep_nesting_is_rejected() {
         let deep = vec![0x91; 100_000];
         assert_eq!(skip(&mut &deep[..]), Err(Malformed));
     }
 
     #[test]
-    fn a_length_beyond_the_bytes_is_refused() {
+    fn a_length_beyond_the_bytes_is_rejected() {
         for bytes in
             [&b"\xdb\xff\xff\xff\xffabc"[..], b"\xdf\xff\xff\xff\xff", b"\xc9\xff\xff\xff\xff"]
         {
@@ -235,7 +235,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_come_back_exactly(value in any::<f64>().prop_filter("a number", |v| !v.is_nan())) {
+        fn numbers_are_decoded_exactly(value in any::<f64>().prop_filter("a number", |v| !v.is_nan())) {
             let mut bytes = Vec::new();
             number(&mut bytes, value);
             let mut rest = &bytes[..];
@@ -255,7 +255,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_cause_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             for read in [|b: &mut &[u8]| skip(b).is_ok(), |b: &mut &[u8]| read_number(b).is_ok()] {
                 let mut rest = &bytes[..];
                 while !rest.is_empty() && read(&mut rest) {}

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_asked_for_exactly_is_left_to_the_parser() {
+    fn other_command_lines_are_left_to_the_parser() {
         for args in [
             &[][..],
             &["--token", "man"],

@@ -75,7 +75,7 @@ impl fmt::Display for Note {
     }
 }
 
-const NOT_ABSOLUTE: &str = "it has to be an absolute path";
+const NOT_ABSOLUTE: &str = "it must be an absolute path";
 
 /// The variables for the state folder that are ignored because their path is relative.
 pub(super) fn ignored(variable: impl Fn(&str) -> Option<OsString>) -> Vec<Note> {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_no_flag_has_is_told_of_with_the_nearest() {
+    fn a_variable_without_a_flag_is_reported_with_the_nearest_one() {
         for (name, expected) in [
             ("ZIBRATO_DEMO_FLSH", Some(Some("ZIBRATO_DEMO_FLUSH"))),
             ("ZIBRATO_DEMO_TOKENFILE", Some(Some("ZIBRATO_DEMO_TOKEN_FILE"))),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_path_for_state_is_told_of() {
+    fn a_relative_path_for_state_is_reported() {
         let notes = |name: &str, value: &str| {
             ignored(|asked| (asked == name).then(|| OsString::from(value)))
         };
@@ -234,13 +234,13 @@ mod tests {
             ("XDG_STATE_HOME", "/x", false),
         ] {
             let said: Vec<_> = notes(name, value).iter().map(ToString::to_string).collect();
-            let expected = format!("{name}={value} is ignored: it has to be an absolute path");
+            let expected = format!("{name}={value} is ignored: it must be an absolute path");
             assert_eq!(said, Vec::from_iter(is_told.then_some(expected)));
         }
     }
 
     #[test]
-    fn a_secret_is_told_of_when_it_is_on_the_command_line_and_never_shown() {
+    fn a_secret_on_the_command_line_is_reported_and_never_shown() {
         for (args, flag) in [
             (&["--token", "hunter2"][..], Some("--token")),
             (&["--token=hunter2"], Some("--token")),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_that_are_several_or_only_written_otherwise_are_in_doubt() {
+    fn doubtful_levels_are_reported() {
         for (level, part) in [
             ("INFO", Some("`info` only in case")),
             ("Crit", Some("`crit` only in case")),

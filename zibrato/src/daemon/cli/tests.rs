@@ -39,7 +39,7 @@ fn file(text: &str) -> (tempfile::NamedTempFile, String) {
 }
 
 #[test]
-fn the_file_is_overruled_by_flags_and_by_variables() {
+fn flags_and_variables_take_precedence_over_the_file() {
     let (_keep, path) =
         file("flush = 10\nlevels = ['a', 'b']\ninsecure = true\nlog-level = 'warn'");
     let demo = parse(&["--config", &path], &[]).unwrap();
@@ -54,7 +54,7 @@ fn the_file_is_overruled_by_flags_and_by_variables() {
 }
 
 #[test]
-fn what_is_wrong_in_the_file_names_the_file_and_the_key() {
+fn errors_in_the_file_name_the_file_and_the_key() {
     for (text, part) in [
         ("flsh = 1", "flsh: no such key; did you mean `flush`? (line 1)"),
         ("colour = 1", "colour: no such key; the keys are the long flags"),
@@ -100,7 +100,7 @@ fn what_is_wrong_in_the_file_names_the_file_and_the_key() {
 }
 
 #[test]
-fn a_number_below_zero_is_a_wrong_value_and_not_a_flag() {
+fn a_negative_number_is_a_value_and_not_a_flag() {
     let Err(Wrong::Clap(error)) = parse(&["--flush", "-1"], &[]) else { panic!("accepted") };
     let message = error.to_string();
     assert!(message.contains("invalid value '-1' for '--flush <FLUSH>'"), "{message}");
@@ -129,7 +129,7 @@ enum Action {
 }
 
 #[test]
-fn flags_stand_before_and_after_a_subcommand() {
+fn flags_can_be_given_before_and_after_a_subcommand() {
     let (_keep, path) = file("flush = 10");
     let command = with_subcommand_flags(with_variables(More::command()), &used, &helped);
     let parse = |args: &[&str]| {
@@ -185,7 +185,7 @@ fn the_help_of_a_subcommand_lists_the_flags_that_it_uses() {
 }
 
 #[test]
-fn a_message_says_where_the_flags_that_it_names_were_given() {
+fn a_message_names_the_origins_of_flags() {
     let (_keep, path) = file("log-level = 'warn'\nflush = 5");
     // The variables of the process cannot be set here, but a closure says which are set.
     let variables = [("ZIBRATO_DEMO_LEVELS", "a")];

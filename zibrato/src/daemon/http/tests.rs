@@ -52,14 +52,14 @@ fn head_has_no_body_and_other_methods_are_refused() {
 }
 
 #[test]
-fn garbage_and_endless_heads_are_cut_and_others_are_served() {
+fn garbage_and_endless_heads_are_rejected_and_others_are_served() {
     let server = server();
     assert!(ask(&server, b"\xff\x00 garbage\r\n\r\n").starts_with("HTTP/1.1 400"));
     let mut endless = connect(&server);
     let line = [b'a'; 4096];
     let begun = Instant::now();
     while endless.write_all(&line).is_ok() {
-        assert!(begun.elapsed() < DEADLINE, "an endless head is read for ever");
+        assert!(begun.elapsed() < DEADLINE, "an endless head is never rejected");
     }
     assert!(ask(&server, b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").starts_with("HTTP/1.1 200"));
 }
@@ -85,7 +85,7 @@ fn connections_beyond_the_limit_are_closed() {
 }
 
 #[test]
-fn it_stops_with_a_peer_that_says_nothing() {
+fn a_silent_peer_does_not_delay_the_stop() {
     let server = server();
     let _silent = connect(&server);
     let address = server.address();
@@ -96,7 +96,7 @@ fn it_stops_with_a_peer_that_says_nothing() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_named() {
+fn a_port_in_use_is_named() {
     let server = server();
     let error = HttpServer::start(server.address(), |_| Page::text(200, "")).unwrap_err();
     assert!(matches!(error, HttpError::Bind { .. }));

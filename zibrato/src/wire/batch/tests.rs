@@ -48,13 +48,13 @@ fn read(entry: Entry<'_>) -> (String, Tags, Owned) {
 }
 
 /// A summary whose mean is computed from sum and count, as a reader does.
-fn told(readings: Vec<f64>) -> Summary {
+fn summary_of(readings: Vec<f64>) -> Summary {
     let summary: Summary = readings.into_iter().collect();
     let (count, sum, squares) = (summary.count(), summary.sum(), summary.sum_squares());
-    let mut told = Summary::folded(count, sum, summary.min(), summary.max(), squares)
+    let mut summary_of = Summary::folded(count, sum, summary.min(), summary.max(), squares)
         .with_squared_deviations(summary.squared_deviations());
-    *told.sketch_mut() = summary.sketch().clone();
-    told
+    *summary_of.sketch_mut() = summary.sketch().clone();
+    summary_of
 }
 
 fn value() -> impl Strategy<Value = Owned> {
@@ -73,7 +73,7 @@ fn value() -> impl Strategy<Value = Owned> {
         folded.prop_map(Owned::Gauge),
         readings.prop_map(Owned::GaugeReadings),
         prop::collection::vec("[a-z]{1,9}", 0..9).prop_map(Owned::Set),
-        prop::collection::vec(number(), 1..99).prop_map(|v| Owned::Timer(told(v))),
+        prop::collection::vec(number(), 1..99).prop_map(|v| Owned::Timer(summary_of(v))),
         prop::collection::vec(number(), 0..9).prop_map(Owned::TimerReadings),
     ]
 }
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn a_batch_cut_anywhere_gives_its_whole_entries_and_no_others(
+    fn a_truncated_batch_gives_its_complete_entries_and_no_others(
         values in prop::collection::vec(value(), 1..9), cut in any::<prop::sample::Index>(),
     ) {
         let mut batch = BatchWriter::new("s", 0, 1000);
@@ -150,7 +150,7 @@ fn body_with(entry: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn an_entry_that_may_not_be_leaves_its_neighbours_alone() {
+fn an_invalid_entry_does_not_affect_others() {
     use crate::measurement::TextProblem::{Bar, Empty};
     let nan = b"\x83\xa1k\xa1c\xa1n\xa1a\xa1v\xcb\x7f\xf8\0\0\0\0\0\0";
     for (entry, error) in [
@@ -180,7 +180,7 @@ fn an_entry_that_may_not_be_leaves_its_neighbours_alone() {
 }
 
 #[test]
-fn a_timer_of_an_old_publisher_has_the_deviations_that_its_squares_tell() {
+fn the_deviations_of_an_old_publisher_are_computed_from_squares() {
     let entry = |more: &[u8]| {
         let mut entry = vec![0x88 + u8::from(!more.is_empty())];
         entry.extend_from_slice(
@@ -193,7 +193,7 @@ fn a_timer_of_an_old_publisher_has_the_deviations_that_its_squares_tell() {
     for (more, deviations) in [
         (&b""[..], Ok(3.0)),
         (b"\xa1d\x02", Ok(2.0)),
-        // More than there can be between 1 and 3, and less.
+        // More than possible between 1 and 3, and less.
         (b"\xa1d\x63", Ok(4.0)),
         (b"\xa1d\x00", Ok(2.0)),
         (b"\xa1d\xff", Err(EntryError::Inconsistent)),
@@ -221,7 +221,7 @@ fn unknown_keys_are_skipped() {
 }
 
 #[test]
-fn bodies_without_a_head_are_refused() {
+fn bodies_without_a_head_are_rejected() {
     for (body, error) in [
         (&b""[..], BatchError::Malformed),
         (b"\x90", BatchError::Malformed),

@@ -95,7 +95,7 @@ fn bad_lines_name_the_field_that_is_wrong() {
 }
 
 #[test]
-fn a_bad_line_does_not_harm_its_neighbours() {
+fn an_invalid_line_does_not_affect_others() {
     let frame = b"info|c|a|1|1|s\r\n\nbroken\ninfo|c|b|2|1|s\n";
     let got: Vec<_> = lines(frame).map(|l| l.map(|l| l.name)).collect();
     assert_eq!(got, [Ok("a"), Err(LineError::Fields { found: 1 }), Ok("b")]);
@@ -123,7 +123,7 @@ proptest! {
 
     /// The reference splits at each bar and checks each field separately.
     #[test]
-    fn fields_are_found_and_checked_as_one_by_one(
+    fn fields_are_found_and_checked_as_if_one_by_one(
         line in "[a-c|}\u{7b}z!1*\u{1}\u{1f} \u{7f}é]{0,40}",
     ) {
         let bars = Bars::find(line.as_bytes());
@@ -148,7 +148,7 @@ proptest! {
     }
 
     #[test]
-    fn a_line_that_looks_plain_is_in_order(
+    fn a_line_that_looks_plain_is_valid(
         level in "[a-cz*1é]{0,3}", mtype in "[cgstCx]|Counter|timer|ms", name in "[a-cz*é ]{0,2}",
         value in "[-+]?[0-9]{0,17}\\.?[0-9]{0,3}(e5)?", timestamp in "-?[0-9]{0,13}\\.?[0-9]{0,2}",
         source in "[a-cz*é ]{0,2}",
@@ -161,7 +161,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_that_look_plain_are_in_order(
+    fn any_bytes_that_look_plain_are_valid(
         line in prop::collection::vec(prop::sample::select(&b"a1.-|c \x7f\x80"[..]), 0..40),
     ) {
         let decoded = Line::decode(&line).map(|line| line.level.as_bytes().to_vec());
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_decoder_panic(frame in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn arbitrary_bytes_cause_no_panic(frame in prop::collection::vec(any::<u8>(), 0..300)) {
         lines(&frame).for_each(drop);
     }
 }

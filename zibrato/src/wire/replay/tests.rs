@@ -16,7 +16,7 @@ fn fetch(after: Option<Position>) -> Fetch {
 }
 
 #[test]
-fn requests_come_back() {
+fn requests_are_decoded_unchanged() {
     for request in [
         ReplayRequest::Fetch(fetch(None)),
         ReplayRequest::Fetch(fetch(Some(AT))),
@@ -34,10 +34,10 @@ fn requests_come_back() {
 }
 
 #[test]
-fn answers_come_back() {
+fn answers_are_decoded_unchanged() {
     let head =
         |until| Fetched { next: AT, complete_until_ms: until, end: 43, gone: 1, forgotten: false };
-    let text = "somebody else reads under this name".to_owned();
+    let text = "another process reads under this name".to_owned();
     for answer in [
         ReplayAnswer::Batches(head(None)),
         ReplayAnswer::Batches(head(Some(1_700_000_000_000))),
@@ -54,13 +54,13 @@ fn answers_come_back() {
 }
 
 #[test]
-fn what_a_later_version_adds_is_skipped() {
+fn keys_of_later_versions_are_skipped() {
     let body = rmp_serde::to_vec_named(&serde_map(&[("name", "a"), ("new", "b")])).unwrap();
     let request = ReplayRequest::decode(b"zb!delete", &body).unwrap();
     assert_eq!(request, ReplayRequest::Delete(Named { name: "a".to_owned() }));
     let body = rmp_serde::to_vec_named(&serde_map(&[("why", "tired"), ("text", "b")])).unwrap();
     let ReplayAnswer::Refused(refused) = ReplayAnswer::decode(b"zb!refused", &body).unwrap() else {
-        panic!("it is a refusal");
+        panic!("expected a refusal");
     };
     assert_eq!(refused.why, Refusal::Other);
 }
@@ -70,7 +70,7 @@ fn serde_map(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, Strin
 }
 
 #[test]
-fn other_frames_are_refused() {
+fn other_frames_are_rejected() {
     assert!(matches!(ReplayRequest::decode(b"zb!more", b"\x80"), Err(ReplayError::Topic)));
     for body in [&b""[..], b"\x80", b"\xdf\xff\xff\xff\xff", b"\x81\xa4name\x01", b"\xc1"] {
         assert!(ReplayRequest::decode(b"zb!delete", body).is_err(), "{body:?}");
