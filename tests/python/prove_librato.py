@@ -1,4 +1,4 @@
-"""Proves that a fake Librato answers the real client as Librato does.
+"""Checks that a fake Librato answers the real client like Librato.
 
 Usage: prove_librato.py http://127.0.0.1:PORT
 
@@ -21,7 +21,7 @@ def connect(url, user=USER, token=TOKEN):
 
 
 def expect(wanted, text, call):
-    """Calls, and checks that it raises exactly that."""
+    """Calls a function, and checks that it raises exactly this exception."""
     try:
         call()
     except exceptions.ClientError as error:

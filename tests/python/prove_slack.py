@@ -1,8 +1,8 @@
-"""Proves that a fake Slack answers the real client as Slack does.
+"""Checks that a fake Slack answers the real client like Slack.
 
 Usage: prove_slack.py http://127.0.0.1:PORT
 
-The fake must have been told to limit the rate of the first request (429, Retry-After: 7).
+The fake must be configured to limit the rate of the first request (429, Retry-After: 7).
 Prints a line for each proof; exits with 1 at the first that fails.
 """
 
@@ -31,7 +31,7 @@ def check(got, wanted):
 
 
 def expect(word, call):
-    """Calls, checks that Slack's word is raised, and gives the answer that came with it."""
+    """Calls a function, checks that Slack's error code is raised, and returns the answer."""
     try:
         call()
     except SlackApiError as error:

@@ -1,4 +1,4 @@
-"""Publishes lines as Python Zibrato 0.2 does: one to a message, on a PUB socket that connects.
+"""Publishes lines like Python Zibrato 0.2: one per message, on a PUB socket that connects.
 
     publish.py LEGACY_PORT PUBLISHING_PORT    lines to publish on standard input
 

@@ -1,4 +1,4 @@
-"""Prints the lines it gets, as a worker of Python Zibrato 0.2 receives them: one to a message.
+"""Prints the received lines, as a worker of Python Zibrato 0.2 receives them: one per message.
 
     subscribe.py PORT SUBSCRIPTION COUNT    ends when COUNT different names have come
 
@@ -13,7 +13,7 @@ port, subscription, count = sys.argv[1:]
 socket = zmq.Context().socket(zmq.SUB)
 socket.setsockopt(zmq.RCVTIMEO, 30_000)
 socket.setsockopt_string(zmq.SUBSCRIBE, subscription)
-# The broker says every second which levels are wanted; what was subscribed before, it knows then.
+# The broker publishes the wanted levels every second; by then it knows all earlier subscriptions.
 socket.setsockopt_string(zmq.SUBSCRIBE, "zb!levels")
 socket.connect("tcp://127.0.0.1:" + port)
 
@@ -23,7 +23,7 @@ print("ready", flush=True)
 names = set()
 while len(names) < int(count):
     frames = socket.recv_multipart()
-    # What the broker says of itself comes when it comes.
+    # Metrics of the broker itself may arrive at any time.
     if frames[0].startswith((b"zb!", b"zibrato|")):
         continue
     assert len(frames) == 1, frames

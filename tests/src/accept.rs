@@ -1,14 +1,14 @@
-//! Takes a connection of a program that also looks whether somebody listens.
+//! Accepts a connection from a program that also connects to check whether a server is running.
 
 use crate::running::must;
 use crate::wait::DEADLINE;
 use std::net::{TcpListener, TcpStream};
 
-/// Waits for a connection over which something comes. A worker that starts opens one and closes it,
-/// to see whether its backend is there.
+/// Waits for a connection that carries data. At its start, a worker also opens and closes a
+/// connection to check whether its backend is reachable.
 ///
 /// # Panics
-/// When nothing comes within [`DEADLINE`] of a connection.
+/// If no data arrives within [`DEADLINE`] of a connection.
 #[must_use]
 #[track_caller]
 pub fn accept(listener: &TcpListener) -> TcpStream {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// A worker program, and what it needs to start.
+/// A worker program, and the flags that it needs.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Backend {
@@ -13,8 +13,8 @@ pub struct Backend {
     secret: &'static str,
 }
 
-/// Every backend. What the tests do with each of them, they do with a new row too; a tidy test
-/// compares the rows with the programs that there are.
+/// Every backend. The tests cover each row, including new ones. A tidy test compares the rows with
+/// the existing programs.
 pub const BACKENDS: [Backend; 3] = [
     Backend { program: "zibrato-carbon", flags: &[], secret: "" },
     Backend {
@@ -36,10 +36,10 @@ impl Backend {
         self.program.trim_start_matches("zibrato-")
     }
 
-    /// Flags with which it starts. Its secret, if it has one, is put into a file in `folder`.
+    /// Flags with which it starts. Its secret, if it has one, is written to a file in `folder`.
     ///
     /// # Panics
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     #[must_use]
     pub fn flags(&self, folder: &Path) -> Vec<String> {
         let file = folder.join(self.name());

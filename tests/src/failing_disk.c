@@ -1,8 +1,8 @@
-/* Makes what a program writes below one folder fail, as a broken disk does.
+/* Makes writes of a program to one folder fail, like a failing disk.
  *
  * Loaded with LD_PRELOAD. While the file $ZIBRATO_DISK_ERROR exists, every call that changes something
- * below the folder $ZIBRATO_DISK fails with the error number that stands in that file, in digits.
- * Reading goes on, as it mostly does when a disk is failing or mounted read-only.
+ * below the folder $ZIBRATO_DISK fails with the error number in that file, in digits.
+ * Reading still works, as it usually does when a disk is failing or mounted read-only.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -18,7 +18,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* The error to give, or 0. It uses system calls only: the library's functions are the ones replaced. */
+/* The error to return, or 0. It uses only system calls, because the library's functions are replaced. */
 static int error_now(void) {
     const char *path = getenv("ZIBRATO_DISK_ERROR");
     if (!path) return 0;
@@ -40,7 +40,7 @@ static int is_below(const char *path) {
            (path[length] == '/' || path[length] == 0 || strcmp(path + length, " (deleted)") == 0);
 }
 
-/* Whether a path fails; relative ones are not looked at, since daemons use none. */
+/* Whether a path fails. Relative paths are ignored, because daemons use none. */
 static int fails(const char *path) {
     int error = is_below(path) ? error_now() : 0;
     if (error) errno = error;

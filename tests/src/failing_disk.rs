@@ -85,7 +85,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn writing_below_the_folder_fails_while_the_disk_does_and_elsewhere_never() {
+    fn writes_to_the_folder_fail_while_the_disk_fails_and_others_do_not() {
         let (disk, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let failing = FailingDisk::new(disk.path());
         let write = |folder: &std::path::Path| {

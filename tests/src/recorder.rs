@@ -120,7 +120,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     #[test]
-    fn what_passes_either_way_is_kept() {
+    fn bytes_in_both_directions_are_kept() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let recorder = Recorder::before(listener.local_addr().unwrap().port());
         let mut client = TcpStream::connect(("127.0.0.1", recorder.port())).unwrap();

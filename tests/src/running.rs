@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_program_says_is_heard_while_it_runs() {
+    fn the_log_of_a_program_is_read_while_it_runs() {
         let mut running =
             Running::start(&mut shell("echo event=up port=1 >&2; exec cat /dev/zero >/dev/null"));
         assert_eq!(running.says(&["event=up", "port"]), "event=up port=1");
@@ -226,13 +226,13 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_ran_to_its_end_gives_its_code_and_what_it_wrote() {
+    fn an_ended_program_has_a_code_and_an_output() {
         let (status, output, log) = Running::run(&mut shell("echo a; echo b >&2; exit 64"));
         assert_eq!((status.code(), &*output, &*log), (Some(64), "a\n", "b\n"));
     }
 
     #[test]
-    fn a_program_is_gone_when_its_guard_is() {
+    fn a_program_ends_with_its_guard() {
         let running = Running::start(&mut shell("exec cat /dev/zero > /dev/null"));
         let process = format!("/proc/{}", running.id());
         drop(running);

@@ -30,7 +30,7 @@ pub fn wait_for<T>(deadline: Duration, what: &str, mut ready: impl FnMut() -> Op
         if let Some(value) = ready() {
             return value;
         }
-        assert!(begun.elapsed() < deadline, "waited {deadline:?} in vain for {what}");
+        assert!(begun.elapsed() < deadline, "timeout after {deadline:?}: {what}");
         // Waits a little before the next check.
         std::thread::park_timeout(STEP);
     }

@@ -69,11 +69,11 @@ impl Witness {
         must("a subscription", open(&batches, port, room));
         let lives = Arc::new(Mutex::new(vec![Life::default()]));
         let orders = Arc::new(Orders::default());
-        let (ours, told) = (Arc::clone(&lives), Arc::clone(&orders));
+        let (ours, flags) = (Arc::clone(&lives), Arc::clone(&orders));
         let listen = move || {
             let mut highest = BTreeMap::new();
-            while !told.stop.load(Ordering::Relaxed) {
-                if told.pause.load(Ordering::Relaxed) {
+            while !flags.stop.load(Ordering::Relaxed) {
+                if flags.pause.load(Ordering::Relaxed) {
                     std::thread::park();
                     continue;
                 }

@@ -51,7 +51,7 @@ fn write(writer: &mut BatchWriter, entry: &Entry<'_>) {
         Value::TimerReadings(seconds) => {
             writer.timer_readings(entry.name, &tags, &seconds.clone().collect::<Vec<_>>());
         }
-        _ => panic!("a value of a kind that this target does not know"),
+        _ => panic!("this target does not know the kind of the value"),
     }
 }
 

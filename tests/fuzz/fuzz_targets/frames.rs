@@ -1,8 +1,8 @@
 //! Multipart messages: a message that is classified and written again is classified in the same
 //! way.
 //!
-//! The input is a message: one byte with the length of each frame before it, the last frame being
-//! what is left.
+//! The input is a message: each frame except the last is preceded by one byte with its length; the
+//! last frame is the rest of the input.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -24,7 +24,7 @@ fuzz_target!(|input: &[u8]| {
             assert_eq!(written, frames);
             assert_eq!(message(&written), Ok(read));
         }
-        _ => panic!("a message of a kind that this target does not know"),
+        _ => panic!("this target does not know the kind of the message"),
     }
 });
 

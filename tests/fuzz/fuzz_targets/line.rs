@@ -10,11 +10,11 @@ fuzz_target!(|frame: &[u8]| {
     for line in all.iter().flatten() {
         let written = line.to_string();
         let again = Line::decode(written.as_bytes());
-        // The source of an empty field is written out, which is how it reads too.
+        // An empty source field is written as the default source, which is also how it is read.
         assert_eq!(again.as_ref(), Ok(line), "{written}");
         assert!(!written.contains(['\n', '\r']), "{written:?}");
     }
-    // The same frame with a broken line before and after: everything else is still there.
+    // The same frame with an invalid line before and after it: all other lines are still read.
     let mut framed = b"broken\n".to_vec();
     framed.extend_from_slice(frame);
     framed.extend_from_slice(b"\nbroken");

@@ -1,9 +1,9 @@
 //! Checks every order in which a thread, its successor and the sender can access the cells, and
 //! every value that the memory model allows them to see, with a limited number of preemptions.
 //!
-//! The files of the SDK are compiled as they are; only the atomics are the model checker's.
+//! The files of the SDK are compiled unchanged; only the atomics are those of the model checker.
 
-#![expect(dead_code, reason = "models need a part of what is in the files")]
+#![expect(dead_code, reason = "models need only a part of the files")]
 
 #[path = "../../../zibrato/src/sdk/cells/blocks.rs"]
 mod blocks;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// A name, how many preemptions are tried, and what happens.
+/// A name, the maximum number of preemptions, and the model.
 type Model = (&'static str, usize, fn());
 
 fn main() {

@@ -1,8 +1,8 @@
 //! The models, and what must hold in each.
 //!
-//! The main thread measures, and the sender is spawned: loom runs the main thread first, and gives
-//! the other one, at each load, all that may still be seen of what was written. The other way round
-//! it takes a load and a store of the same thread for one that nothing can come before.
+//! The main thread measures, and the sender is spawned: loom runs the main thread first, and offers
+//! the other thread, at each load, every value that may still be visible. The other way round, loom
+//! would treat a load and a store of the same thread as if nothing could come before them.
 
 use crate::Model;
 use crate::blocks::Blocks;
@@ -20,19 +20,19 @@ pub(crate) const ALL: &[Model] = &[
     ("a counter is read while it counts", 4, counter_beside_reader),
     ("a timer's first readings are taken while it reads", 3, first_readings),
     ("the sums that are seen belong to the same readings", 3, sums_together),
-    ("sums of many readings are seen while there come more", 3, many_sums_together),
+    ("sums of many readings are read while more are added", 3, many_sums_together),
     ("few readings are taken while they become many", 3, few_and_many),
-    ("many readings are taken twice while there come more", 2, many_twice),
+    ("many readings are read twice while more are added", 2, many_twice),
     ("few readings are taken after many", 3, few_after_many),
-    ("so many come at once that the last one is gone", 0, many_at_once),
+    ("so many are added at once that the last one is overwritten", 0, many_at_once),
     ("many readings in one cell and one in another", 3, many_elsewhere),
     ("epochs end while a timer reads", 3, epochs),
-    ("a block is handed on while it is looked at", 3, handing_on),
-    ("threads want the same block at once", 3, wanting_one),
-    ("a timer goes on in the next thread", 3, timer_handed_on),
+    ("a block is handed on while it is read", 3, handing_on),
+    ("threads request the same block at once", 3, wanting_one),
+    ("a timer continues in the next thread", 3, timer_handed_on),
 ];
 
-/// Not one that counts as one, which is a word of its own.
+/// Not 1, which is stored in a separate word.
 const AMOUNTS: [i64; 2] = [10, 20];
 
 fn counter_beside_reader() {
@@ -43,7 +43,8 @@ fn counter_beside_reader() {
         for _ in 0..2 {
             let mut now = Counted::default();
             cell.add_to(&mut now);
-            // What is counted is summed; what is summed may not be counted yet.
+            // Counts are added to the sum; a count in the sum may not be visible in the number of
+            // counts yet.
             let ones = now.sum % 10;
             let others = i128::from(now.times) - ones;
             assert!(now.sum - ones >= [0, 10, 30][others as usize], "{now:?}");
@@ -59,14 +60,14 @@ fn counter_beside_reader() {
     assert_eq!(all, Counted { sum: 32, times: 4 });
 }
 
-/// Of 4 ticks or of 1, so that the sum says what is in it. A tick takes a second.
+/// Readings take 4 ticks or 1, so that the sum shows which ones it contains. A tick takes a second.
 const LONG: i64 = 4;
 
 fn read(cell: &TimerCell, ticks: i64, epoch: u32) {
     cell.record(ticks, 1.0, epoch);
 }
 
-/// What was taken of one timer up to now.
+/// The readings of one timer that were taken so far.
 struct Taken {
     cells: Vec<Arc<TimerCell>>,
     totals: TimerTotals,
@@ -75,7 +76,7 @@ struct Taken {
 }
 
 impl Taken {
-    /// Of cells that have these readings.
+    /// The expected readings of cells with these contents.
     fn of(readings: &[&[i64]]) -> Self {
         let cells = readings.iter().map(|readings| {
             let cell = TimerCell::default();
@@ -94,10 +95,11 @@ impl Taken {
         let in_buckets: u64 = summary.sketch.buckets().map(|(_, count)| u64::from(count)).sum();
         assert_eq!(summary.count, in_buckets);
         assert!(summary.min <= summary.max, "{summary:?}");
-        // Of readings of 1, 4 and 64 ticks; of sums that do not belong together it would be far more.
+        // For readings of 1, 4 and 64 ticks; if the sums did not belong together, it would be much
+        // larger.
         let variance = summary.deviations / summary.count as f64;
         assert!((0.0..=32.0 * 32.0).contains(&variance), "{summary:?}");
-        // What is in a bucket is in the sum, which may be ahead.
+        // Every reading in a bucket is in the sum, which may be ahead.
         let least: f64 = self.each().map(|(ticks, count)| ticks * f64::from(count)).sum();
         assert!(self.sum >= least, "{} {least}", self.sum);
         Some(summary)
@@ -107,7 +109,7 @@ impl Taken {
         self.totals.count_since(self.cells.iter().map(|cell| &**cell))
     }
 
-    /// How many readings there were of how many ticks.
+    /// The number of readings for each duration in ticks.
     fn each(&self) -> impl Iterator<Item = (f64, u32)> {
         let buckets = self.totals.buckets();
         buckets.map(|(key, count)| (f64::from_bits((key as u64) << SHIFT), count))
@@ -121,13 +123,13 @@ impl Taken {
     }
 }
 
-/// The main thread records `readings` in the last cell, while the sender looks so many times.
+/// The main thread records `readings` in the last cell, while the sender reads it `looks` times.
 fn read_beside(taken: Taken, readings: &[i64], looks: usize) -> Taken {
     let (cell, mut taken) = (Arc::clone(taken.cells.last().unwrap()), taken);
     let sender = thread::spawn(move || {
         for _ in 0..looks {
             let untaken = taken.untaken();
-            // No reading of a single cell is kept back once it was counted.
+            // A reading of a single cell that was counted is never held back.
             let taken_now = taken.take(1).map_or(0, |summary| summary.count);
             assert!(untaken <= taken_now || taken.cells.len() > 1);
         }
@@ -139,7 +141,7 @@ fn read_beside(taken: Taken, readings: &[i64], looks: usize) -> Taken {
     taken
 }
 
-/// The variance checks in `take` are for the sums then.
+/// The variance checks in `take` check these sums.
 fn sums_together() {
     allow_attempts(true);
     let taken = read_beside(Taken::of(&[&[]]), &[1, LONG], 2);
@@ -158,7 +160,7 @@ fn first_readings() {
     read_beside(Taken::of(&[&[]]), &[1, LONG], 2).is(&[(1.0, 1), (4.0, 1)]);
 }
 
-/// Three can be taken one by one. The last one here takes the place of the first.
+/// Three readings can be taken one by one. The last one here overwrites the first one.
 fn few_and_many() {
     read_beside(Taken::of(&[&[LONG, 1, 1]]), &[LONG, 1], 1).is(&[(1.0, 3), (4.0, 2)]);
 }
@@ -173,12 +175,13 @@ fn few_after_many() {
     read_beside(taken, &[LONG, 1], 2).is(&[(1.0, 4), (4.0, 2)]);
 }
 
-/// The last one here takes the place of the one that was last when the sender began to look.
+/// The last reading here overwrites the one that was last when the sender began to read.
 fn many_at_once() {
     read_beside(Taken::of(&[&[LONG, 1, 1, 1]]), &[1, 1, 1, LONG], 2).is(&[(1.0, 6), (4.0, 2)]);
 }
 
-/// The other cell makes the sender look into buckets where a reading is missing that it has taken.
+/// Because of the other cell, the sender reads buckets in which a reading is missing that it has
+/// already taken.
 fn many_elsewhere() {
     let mut taken = Taken::of(&[&[], &[LONG, 1]]);
     taken.take(1);
@@ -187,7 +190,7 @@ fn many_elsewhere() {
 }
 
 fn epochs() {
-    // What stays behind in the slot that the third epoch has, too.
+    // Also checks the reading that remains in the slot that the third epoch uses.
     let (mut taken, epoch) = (Taken::of(&[&[64]]), Arc::new(AtomicU32::new(2)));
     assert_eq!(taken.take(1).unwrap().max, 64.0);
     let (cell, current) = (Arc::clone(&taken.cells[0]), Arc::clone(&epoch));
@@ -195,7 +198,7 @@ fn epochs() {
         for ended in [2, 3] {
             epoch.store(ended + 1, Ordering::Relaxed);
             let Some(summary) = taken.take(ended) else { continue };
-            // The middle of the bucket, if the reading came too late for the epoch.
+            // The middle of the bucket, if the reading was too late for the epoch.
             assert!([4.0, 5.0].contains(&summary.max), "{summary:?}");
             assert_eq!(summary.deviations, 0.0, "{summary:?}");
         }
@@ -207,18 +210,18 @@ fn epochs() {
     taken.is(&[(4.0, 2), (64.0, 1)]);
 }
 
-/// A cell, and memory that only the owner of the block may touch.
+/// A cell, and memory that only the owner of the block may access.
 type Owned = (CounterCell, UnsafeCell<u32>);
 
 fn blocks() -> Arc<Blocks<Owned>> {
     Arc::new(Blocks::new(OnceBox::new()))
 }
 
-/// What a thread does: it makes a block its own, counts once there, and ends.
+/// The life of a thread: it takes a block, counts once in it, and ends.
 fn count_in_a_block(blocks: &Blocks<Owned>) {
     let new = || (CounterCell::default(), UnsafeCell::new(0));
     let block = blocks.adopt(|_| true).or_else(|| blocks.add(new())).unwrap();
-    // SAFETY: that nobody else is here is what the model checks.
+    // SAFETY: the model checks that no other thread is here.
     block.cells.1.with_mut(|owned| unsafe { *owned += 1 });
     block.cells.0.add(10);
     block.hand_on();

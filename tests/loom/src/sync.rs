@@ -9,18 +9,17 @@ use std::sync::atomic::{AtomicBool as Flag, Ordering::Relaxed};
 
 static TRIES: Flag = Flag::new(false);
 
-/// Whether readers that look again if a writer is in their way look at all. Each look multiplies
-/// the orders that there are.
+/// Whether readers retry when a writer is in progress. Each retry multiplies the number of orders.
 pub(crate) fn allow_attempts(allow: bool) {
     TRIES.store(allow, Relaxed);
 }
 
-/// One, or none.
+/// The number of attempts: one or none.
 pub(crate) fn attempts(_most: usize) -> usize {
     usize::from(TRIES.load(Relaxed))
 }
 
-/// As `once_cell::race::OnceBox`, with its orderings.
+/// Like `once_cell::race::OnceBox`, with its orderings.
 #[derive(Debug)]
 pub(crate) struct OnceBox<T> {
     pointer: AtomicPtr<T>,
@@ -34,7 +33,7 @@ impl<T> OnceBox<T> {
 
     pub(crate) fn get(&self) -> Option<&T> {
         let pointer = self.pointer.load(Ordering::Acquire);
-        // SAFETY: it is null, or came from a box below that nobody takes back while this is
+        // SAFETY: the pointer is null, or comes from a box below, which is not freed while this is
         // borrowed.
         unsafe { pointer.as_ref() }
     }
@@ -43,7 +42,7 @@ impl<T> OnceBox<T> {
         let (null, new) = (ptr::null_mut(), Box::into_raw(value));
         match self.pointer.compare_exchange(null, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Ok(()),
-            // SAFETY: it is the box from above, which nobody else got to see.
+            // SAFETY: it is the box from above, which no other thread has seen.
             Err(_) => Err(unsafe { Box::from_raw(new) }),
         }
     }
@@ -52,7 +51,7 @@ impl<T> OnceBox<T> {
         if self.get().is_none() {
             drop(self.set(make()));
         }
-        self.get().expect("somebody has set it")
+        self.get().expect("another thread has set it")
     }
 }
 
@@ -60,7 +59,7 @@ impl<T> Drop for OnceBox<T> {
     fn drop(&mut self) {
         let pointer = self.pointer.with_mut(|pointer| *pointer);
         if !pointer.is_null() {
-            // SAFETY: it came from a box, and nobody borrows this any more.
+            // SAFETY: the pointer comes from a box, and this is no longer borrowed.
             drop(unsafe { Box::from_raw(pointer) });
         }
     }

@@ -40,10 +40,10 @@ fn main() {
         }
         "forget" => return std::mem::forget(guard),
         "static" => return KEPT.set(guard).unwrap(),
-        "panic" => panic!("as told"),
+        "panic" => panic!("on purpose"),
         "hooked_abort" => {
             let _aborts = PanicsWhenDropped;
-            panic!("as told");
+            panic!("on purpose");
         }
         "abort" => {
             guard.handle().flush(Duration::from_secs(30));
@@ -77,7 +77,7 @@ struct PanicsWhenDropped;
 
 impl Drop for PanicsWhenDropped {
     fn drop(&mut self) {
-        panic!("on top of it");
+        panic!("during a panic");
     }
 }
 

@@ -1,8 +1,8 @@
-//! A program with work of its own, to which something happens that no instrument expects:
-//! `surviving PORT FOLDER FAULT WHEN FORK`.
+//! A program with its own work, which is exposed to a fault that no instrument expects: `surviving
+//! PORT FOLDER FAULT WHEN FORK`.
 //!
-//! It writes files, and says in the end that each holds what it wrote. The process reports into a
-//! file of the folder, `parent` or `child`, and exits with 0 if its own work is done.
+//! It writes files, and checks at the end that each contains what it wrote. The process reports to
+//! a file in the folder, `parent` or `child`, and exits with 0 if its own work is done.
 
 #![expect(clippy::unwrap_used, reason = "a program of tests, which fails so")]
 #![expect(unsafe_code, reason = "what happens to it are calls of the C library")]
@@ -15,22 +15,22 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use zibrato::{Guard, Zibrato, count};
 
-/// How many lines the program writes in each part of its life.
+/// Number of lines that the program writes in each part of its life.
 const LINES: usize = 50;
 
-/// How long it waits for anything, and how long it lives at most.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Timeout of each wait, and of the whole program.
+const TIMEOUT: Duration = Duration::from_secs(40);
 const LIFE: u32 = 60;
 
 fn main() {
     let args: Vec<_> = std::env::args().collect();
     let [_, port, folder, fault, when, fork_how] = &args[..] else { panic!("five arguments") };
     let port = port.parse().unwrap();
-    // SAFETY: a number.
+    // SAFETY: the argument is a number.
     unsafe { libc::alarm(LIFE) };
     let fault = Fault::named(fault);
     fault.prepare();
-    // Made before the instrument, which must not keep it open.
+    // Opened before the instrument, which must not keep it open.
     let (mut end, pipe) = std::io::pipe().unwrap();
     let mut work = Work::begin(Path::new(folder), "parent");
     if when == "before" {
@@ -51,7 +51,7 @@ fn main() {
                 work = Work::begin(Path::new(folder), who);
             }
         }
-        // As daemons do it: out of the session, nothing open that is not known.
+        // Like daemons: leaves the session, and closes all unknown descriptors.
         "daemon" => {
             if fork() == 0 {
                 who = "child";
@@ -69,7 +69,7 @@ fn main() {
     }
     work.go_on(&guard);
     if matches!(fault, Fault::CloseRange(_)) || who == "child" && fork_how == "daemon" {
-        // They are closed, and their numbers may be those of other files.
+        // These descriptors are closed, and their numbers may belong to other files.
         std::mem::forget((end, pipe));
     } else {
         drop(pipe);
@@ -79,13 +79,13 @@ fn main() {
     work.waits_for("mend");
     fault.mend();
     let begun = Instant::now();
-    while guard.is_none() && begun.elapsed() < PATIENCE {
+    while guard.is_none() && begun.elapsed() < TIMEOUT {
         guard = install(port);
     }
     work.go_on(&guard);
-    let Some(guard) = guard else { panic!("no instrument, though the fault is mended") };
+    let Some(guard) = guard else { panic!("no instrument, although the fault is repaired") };
     let handle = guard.handle();
-    while handle.flush(Duration::from_millis(100)).pending > 0 && begun.elapsed() < PATIENCE {
+    while handle.flush(Duration::from_millis(100)).pending > 0 && begun.elapsed() < TIMEOUT {
         count!("info", "poke");
     }
     let stats = guard.shutdown();
@@ -101,36 +101,36 @@ fn main() {
     std::fs::write(Path::new(folder).join(who), report).unwrap();
 }
 
-/// Waits until the sender has opened its sockets: between its look for room and libzmq's use of it
-/// nobody may take the room away.
+/// Waits until the sender has opened its sockets. Between its check of the resources and their use
+/// by libzmq, no other code may use them up.
 fn settle(guard: &Option<Guard>) {
     if let Some(guard) = guard {
         guard.handle().flush(Duration::from_secs(2));
     }
 }
 
-/// An instrument, if there is room for one. A program goes on without.
+/// An instrument, if there are enough resources. The program continues without one.
 fn install(port: u16) -> Option<Guard> {
     let builder = Zibrato::builder().port(port).interval(Duration::from_millis(100));
     let builder = builder.flush_deadline(Duration::from_secs(5)).demand(false);
     match builder.install() {
         Ok(guard) => Some(guard),
         Err(error) => {
-            // Whether that can be written is no matter.
+            // An error while writing this is ignored.
             writeln!(std::io::stderr(), "{error:?}").ok();
             None
         }
     }
 }
 
-/// What the program is there for: lines in files, of which one is opened anew for each line and
-/// others stay open.
+/// The work of the program: lines in files. One file is opened again for each line, others stay
+/// open.
 struct Work {
     folder: PathBuf,
     who: &'static str,
     parts: Vec<(PathBuf, File)>,
     lines: usize,
-    /// How many lines were counted.
+    /// Number of lines that were counted.
     counted: usize,
 }
 
@@ -154,7 +154,7 @@ impl Work {
         for (_, file) in &mut self.parts {
             file.write_all(b"more\n").unwrap();
         }
-        // As far as there is room for one more, which the program needs.
+        // Only if the limit allows one more descriptor, which the program needs.
         let path = self.folder.join(format!("{}.{}", self.who, self.lines));
         if let (Ok(mut file), Ok(_)) = (File::create(&path), File::open("/dev/null")) {
             file.write_all(b"more\n").unwrap();
@@ -162,7 +162,7 @@ impl Work {
         }
     }
 
-    /// Files that the system has closed are no longer this program's.
+    /// Files whose descriptors were closed no longer belong to this program.
     fn forget_open(&mut self) {
         self.parts.drain(..).for_each(|(_, file)| std::mem::forget(file));
     }
@@ -174,12 +174,12 @@ impl Work {
     fn waits_for(&self, what: &str) {
         let begun = Instant::now();
         while !self.folder.join(what).exists() {
-            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+            assert!(begun.elapsed() < TIMEOUT, "timeout: {what}");
             std::thread::park_timeout(Duration::from_millis(10));
         }
     }
 
-    /// Every file holds what was written there, and nothing else.
+    /// Every file contains what was written to it, and nothing else.
     fn end(&self) {
         let text = std::fs::read_to_string(self.path()).unwrap();
         let expected: String = (1..=self.lines).map(|n| format!("line {n}\n")).collect();
@@ -194,18 +194,18 @@ impl Work {
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
     Nothing,
-    /// So many more descriptors than are open.
+    /// This number of descriptors more than are open.
     Descriptors(u64),
-    /// The limit of descriptors is used up but for one.
+    /// The limit of descriptors is used up except for one.
     DescriptorsUsed,
-    /// One thread more than there are.
+    /// One thread more than exist.
     Threads,
-    /// So many bytes of address space more than are in use.
+    /// This number of bytes of address space more than are in use.
     Memory(u64),
     SignalsBlocked,
     /// All descriptors from this one on are closed.
     CloseRange(u32),
-    /// A sandbox that forbids what gives the sender descriptors of its own.
+    /// A sandbox that forbids the system calls for a separate descriptor table.
     NoTable,
 }
 
@@ -227,10 +227,11 @@ impl Fault {
     }
 
     fn prepare(self) {
-        // Root may begin any number of threads, so it has to be somebody else, and alone.
+        // Root can start any number of threads, so this becomes another user, who has no other
+        // processes.
         if self == Self::Threads && rustix::process::getuid().is_root() {
             let id = 60_000 + std::process::id() % 5_000;
-            // SAFETY: numbers, in a process of one thread.
+            // SAFETY: the arguments are numbers, in a process with one thread.
             assert_eq!(unsafe { libc::setgid(id) | libc::setuid(id) }, 0);
         }
     }
@@ -255,7 +256,8 @@ impl Fault {
             Self::SignalsBlocked => block_signals(),
             Self::CloseRange(from) => {
                 work.forget_open();
-                // SAFETY: numbers. What had these descriptors does not use them any more.
+                // SAFETY: the arguments are numbers. The owners of these descriptors no longer use
+                // them.
                 let code = unsafe { libc::syscall(libc::SYS_close_range, from, u32::MAX, 0) };
                 assert_eq!(code, 0);
             }
@@ -281,7 +283,7 @@ fn lowest_free() -> u64 {
     File::open("/dev/null").unwrap().as_raw_fd().try_into().unwrap()
 }
 
-/// How many threads the user has. In a child there is also the parent's.
+/// The number of threads of the user. In a child, this includes that of the parent.
 fn threads() -> u64 {
     std::fs::read_dir("/proc/self/task").unwrap().count() as u64
 }
@@ -291,7 +293,7 @@ fn forbid(calls: &[libc::c_long]) {
     let step = |code: u32, k, jt| libc::sock_filter { code: code as u16, jt, jf: 0, k };
     let compare = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     let answer = libc::BPF_RET | libc::BPF_K;
-    // The number of the call stands first. A match skips the other comparisons and the first answer.
+    // The number of the call is first. A match skips the other comparisons and the first result.
     let mut filter = vec![step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
     for (call, behind) in calls.iter().zip((0..calls.len()).rev()) {
         filter.push(step(
@@ -304,7 +306,7 @@ fn forbid(calls: &[libc::c_long]) {
     filter.push(step(answer, libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned(), 0));
     let program =
         libc::sock_fprog { len: u16::try_from(filter.len()).unwrap(), filter: filter.as_mut_ptr() };
-    // SAFETY: the program is a whole one, and is copied.
+    // SAFETY: the program is complete, and the kernel copies it.
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         assert_eq!(
@@ -316,21 +318,21 @@ fn forbid(calls: &[libc::c_long]) {
 
 fn block_signals() {
     let mut all = std::mem::MaybeUninit::uninit();
-    // SAFETY: filled before it is used.
+    // SAFETY: the value is written before it is used.
     unsafe {
         libc::sigfillset(all.as_mut_ptr());
-        // But for the one that ends a program that hangs.
+        // Except the signal that ends a program that hangs.
         libc::sigdelset(all.as_mut_ptr(), libc::SIGALRM);
         libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
     }
 }
 
 fn fork() -> i32 {
-    // SAFETY: the child goes on with what this program tests: that the SDK is fit for it.
+    // SAFETY: the child continues with code that this program tests: the SDK must support this.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "no fork: {}", std::io::Error::last_os_error());
     if pid == 0 {
-        // SAFETY: a number.
+        // SAFETY: the argument is a number.
         unsafe { libc::alarm(LIFE) };
     }
     pid

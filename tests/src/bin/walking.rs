@@ -1,8 +1,8 @@
-//! A program that measures, spawns, forks and flushes as its plan says: `walking PORT PLAN`.
+//! A program that measures, spawns, forks and flushes according to a plan: `walking PORT PLAN`.
 //!
-//! A plan is words: `c3` counts three times, `a3` counts amounts, `t3` times, `g3` reads a gauge,
-//! `n3` counts by name, `k3` by a handle that is kept; `f` flushes, `j` joins the threads begun
-//! here; `s [ … ]` begins a thread with a plan of its own, and `p [ … ]` a process.
+//! A plan consists of words: `c3` counts three times, `a3` counts amounts, `t3` times, `g3` reads a
+//! gauge, `n3` counts by name, `k3` counts with a handle that is kept; `f` flushes, `j` joins the
+//! threads started here; `s [ … ]` starts a thread with its own plan, and `p [ … ]` a process.
 
 #![expect(clippy::unwrap_used, reason = "a program of tests, which fails so")]
 
@@ -14,10 +14,10 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 use zibrato::{CounterHandle, Stats, Zibrato, count, gauge, time};
 
-/// How long what waits for the broker waits.
+/// Maximum time that measurements wait for the broker.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Readings made in this process.
+/// Readings recorded in this process.
 static MADE: AtomicU64 = AtomicU64::new(0);
 
 static KEPT: OnceLock<CounterHandle> = OnceLock::new();
@@ -29,7 +29,7 @@ fn main() {
         .port(port.parse().unwrap())
         .flush_deadline(DEADLINE)
         .interval(Duration::from_millis(10))
-        // Also while no worker is known.
+        // Also while no worker is subscribed.
         .demand(false)
         .install()
         .unwrap();
@@ -70,9 +70,9 @@ fn parse<'a>(words: &mut Peekable<impl Iterator<Item = &'a str>>) -> Vec<Step> {
     steps
 }
 
-/// Read by whoever begins or ends a thread, written by whoever forks: the standard library has a
-/// lock of its own, which a thread holds when it begins and when it ends. A child that is forked
-/// meanwhile has it locked for ever, and can begin no thread.
+/// Locked for reading by a thread that starts or ends another one, and for writing by a thread that
+/// forks: the standard library has a lock that a thread holds while it starts and ends. In a child
+/// that is forked in the meantime, this lock is never released, and no thread can start.
 static THREADS: RwLock<()> = RwLock::new(());
 
 fn walk(steps: &[Step]) {
@@ -96,10 +96,10 @@ fn walk(steps: &[Step]) {
     }
 }
 
-/// A thread that has done what it was told, and ends when it may.
+/// A thread that has executed its plan, and ends when it may.
 struct Thread<'scope> {
     handle: ScopedJoinHandle<'scope, ()>,
-    /// Met three times: when it has begun, when it is done, and when it may end.
+    /// Used three times: when the thread has started, when its plan is done, and when it may end.
     meeting: Arc<Barrier>,
 }
 
@@ -125,7 +125,7 @@ fn join(thread: Thread<'_>) {
     thread.handle.join().unwrap();
 }
 
-/// A process that has this thread and nothing else of its parent, and ends when its plan does.
+/// A process that has only this thread of its parent, and ends with its plan.
 fn begin_process(plan: &[Step]) -> Pid {
     let no_threads = THREADS.write().unwrap();
     if let Some(child) = fork() {
@@ -141,21 +141,22 @@ fn begin_process(plan: &[Step]) -> Pid {
         let stats = z.flush(DEADLINE);
         assert_eq!((stats.delivered, stats.pending), (made(), 0), "{stats:?}");
     }
-    // Else the end flushes.
+    // Otherwise the end flushes.
     std::process::exit(0);
 }
 
-/// Gives the child to the parent, and nothing to the child.
+/// Returns the child's id in the parent, and nothing in the child.
 #[expect(unsafe_code, reason = "fork has no safe form")]
 fn fork() -> Option<Pid> {
-    // SAFETY: the child goes on with nothing but what this program tests: that the SDK is fit for
-    // it; and with the memory and the threads of the C library, which glibc and musl make fit.
+    // SAFETY: the child continues only with code that this program tests (the SDK must support
+    // this), and with the memory and threads of the C library, which glibc and musl support after a
+    // fork.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "no fork: {}", std::io::Error::last_os_error());
     #[cfg(target_os = "linux")]
     if pid == 0 {
-        // One that hangs must not outlive its parent, which the test knows how to end. The thread
-        // that forks waits for it.
+        // A child that hangs must not outlive its parent, which the test can end. The thread that
+        // forks waits for it.
         let kill = Some(rustix::process::Signal::KILL);
         rustix::process::set_parent_process_death_signal(kill).unwrap();
     }

@@ -1,6 +1,6 @@
 //! A worker outside the crate of workers: appends the counters of each window to a file.
 //!
-//! A test double. It uses what the crate offers to everybody, and no file of the crate names it.
+//! A test double. It uses only the public API of the crate, and no file of the crate refers to it.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

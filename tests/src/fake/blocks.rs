@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_within_the_limits_are_taken() {
+    fn blocks_within_the_limits_are_accepted() {
         for good in [
             json!([]),
             json!([header(&"t".repeat(150)), section(&"t".repeat(3000)), {"type": "divider"}]),
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_beyond_the_limits_are_refused() {
+    fn blocks_beyond_the_limits_are_rejected() {
         let invalid = "invalid_blocks";
         for (bad, word) in [
             (json!("text"), "invalid_blocks_format"),

@@ -48,8 +48,8 @@ impl Request {
 
     /// Whether the `Content-Type` is this media type, with any parameters.
     pub(super) fn is(&self, media_type: &str) -> bool {
-        let told = self.header("content-type").and_then(|value| value.split(';').next());
-        told.is_some_and(|told| told.trim().eq_ignore_ascii_case(media_type))
+        let value = self.header("content-type").and_then(|value| value.split(';').next());
+        value.is_some_and(|value| value.trim().eq_ignore_ascii_case(media_type))
     }
 
     /// The fields of a form body.
@@ -254,7 +254,7 @@ impl<S: Service> Server<S> {
         let mut inner = self.shared.lock();
         while !done(&inner.service) {
             let left = deadline.saturating_sub(begun.elapsed());
-            anyhow::ensure!(!left.is_zero(), "what was waited for did not come in {deadline:?}");
+            anyhow::ensure!(!left.is_zero(), "timeout after {deadline:?}");
             let waited = self.shared.changed.wait_timeout(inner, left);
             inner = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -158,8 +158,8 @@ impl Service for LibratoState {
                     return refuse(400, &params("name", "is invalid"));
                 }
                 good.into_iter().for_each(|entry| self.take(entry));
-                let told = |entry: &Entry| json!({"param": "name", "value": entry.name});
-                let errors: Vec<_> = bad.iter().map(told).collect();
+                let error = |entry: &Entry| json!({"param": "name", "value": entry.name});
+                let errors: Vec<_> = bad.iter().map(error).collect();
                 Reply::json(202, &json!({ "errors": errors }))
             }
             Ok(taken) => match self.keep(request) {

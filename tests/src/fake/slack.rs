@@ -160,7 +160,7 @@ impl Service for SlackState {
 
 /// Checks that the request has the token of the app.
 fn authorized(request: &Request) -> Result<(), &'static str> {
-    let bearer = request.header("authorization").and_then(|told| told.strip_prefix("Bearer "));
+    let bearer = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     match bearer {
         None => Err("not_authed"),
         Some(token) if token == FakeSlack::TOKEN => Ok(()),

@@ -13,7 +13,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 /// Timeout of a silent connection.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 const MAX_BODY_BYTES: u64 = 16 << 20;
 
@@ -37,8 +37,8 @@ impl Acceptor {
                     return;
                 }
                 let Ok(stream) = stream else { continue };
-                let limited = stream.set_read_timeout(Some(PATIENCE));
-                if limited.and_then(|()| stream.set_write_timeout(Some(PATIENCE))).is_ok() {
+                let limited = stream.set_read_timeout(Some(TIMEOUT));
+                if limited.and_then(|()| stream.set_write_timeout(Some(TIMEOUT))).is_ok() {
                     serve(stream);
                 }
             }
@@ -139,10 +139,10 @@ fn head(from: &mut impl BufRead) -> anyhow::Result<(Vec<u8>, u64)> {
     loop {
         let mut line = Vec::new();
         from.take(MAX_BODY_BYTES).read_until(b'\n', &mut line)?;
-        anyhow::ensure!(!line.is_empty(), "the head breaks off");
+        anyhow::ensure!(!line.is_empty(), "the head is incomplete");
         let text = String::from_utf8_lossy(&line).to_ascii_lowercase();
-        if let Some(told) = text.strip_prefix("content-length:") {
-            length = told.trim().parse().context("a length")?;
+        if let Some(value) = text.strip_prefix("content-length:") {
+            length = value.trim().parse().context("a length")?;
         }
         let is_last = text.trim().is_empty();
         head.extend(line);
@@ -166,10 +166,10 @@ impl ConnectProxy {
     /// If there is no free port, or no thread can be started.
     pub fn to(port: u16) -> io::Result<Self> {
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&asked);
+        let value = Arc::clone(&asked);
         let acceptor = Acceptor::start("fake-proxy", move |stream| {
             // A client may disconnect at any time.
-            tunnel(stream, port, &told).ok();
+            tunnel(stream, port, &value).ok();
         })?;
         Ok(Self { acceptor, asked })
     }

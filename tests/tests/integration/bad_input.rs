@@ -9,7 +9,7 @@ use zibrato::Zibrato;
 use zibrato::wire::{BatchId, BatchWriter, PublisherId, Stamp, WantedLevels, batch_topic};
 use zibrato_tests::{Broker, Carbon, DEADLINE, Ports, Running, Signal, program, wait_until};
 
-/// Command lines that cannot be: the program, its flags, its exit code, and parts of what it says.
+/// Invalid command lines: the program, its flags, its exit code, and parts of its message.
 const STARTS: [(&str, &[&str], i32, &[&str]); 14] = [
     ("zibrato-broker", &["--host", "nowhere.invalid"], 78, &["nowhere.invalid", "--host"]),
     ("zibrato-broker", &["--host", "0.0.0.0"], 78, &["0.0.0.0", "--insecure"]),
@@ -28,7 +28,7 @@ const STARTS: [(&str, &[&str], i32, &[&str]); 14] = [
 ];
 
 #[test]
-fn starts_that_cannot_be_say_why_and_end_with_their_code() {
+fn invalid_starts_have_a_message_and_an_exit_code() {
     // Not the default journal, which another broker may use.
     let state = tempfile::tempdir().unwrap();
     for (name, flags, code, parts) in STARTS {
@@ -36,14 +36,14 @@ fn starts_that_cannot_be_say_why_and_end_with_their_code() {
         command.args(flags).env("XDG_STATE_HOME", state.path());
         let (status, output, log) = Running::run(&mut command);
         assert_eq!((status.code(), &*output), (Some(code), ""), "{name} {flags:?}: {log}");
-        // One line says it; from the command line parser, the rest tells of --help.
+        // One line has the error; with the command line parser, the rest refers to --help.
         let line = log.lines().next().unwrap_or_default();
         assert!(parts.iter().all(|part| line.contains(part)), "{name} {flags:?}: {log}");
     }
 }
 
 #[test]
-fn a_broker_whose_port_is_taken_says_whose_it_is_and_how_to_find_out() {
+fn a_broker_whose_port_is_in_use_names_the_port_and_a_remedy() {
     let (ports, state) = (Ports::take(), tempfile::tempdir().unwrap());
     for place in [0, 1, 3] {
         let taken = TcpListener::bind(("127.0.0.1", ports.at(place))).unwrap();
@@ -59,7 +59,7 @@ fn a_broker_whose_port_is_taken_says_whose_it_is_and_how_to_find_out() {
 }
 
 #[test]
-fn a_worker_whose_broker_has_an_unknown_name_says_so_and_goes_on() {
+fn a_worker_reports_an_unknown_broker_host_and_continues() {
     let mut command = Command::new(program("zibrato-carbon"));
     let mut worker = Running::start(command.args(["--host", "nowhere.invalid"]));
     worker.says(&["unknown_host", "nowhere.invalid"]);
@@ -67,7 +67,7 @@ fn a_worker_whose_broker_has_an_unknown_name_says_so_and_goes_on() {
 }
 
 #[test]
-fn a_worker_that_is_sent_to_the_wrong_port_says_which_one_to_give() {
+fn a_worker_on_a_wrong_port_names_the_right_one() {
     let broker = Broker::start();
     let right = broker.publishing_port();
     for (place, live) in [(0, false), (0, true), (2, false), (3, true)] {
@@ -83,7 +83,7 @@ fn a_worker_that_is_sent_to_the_wrong_port_says_which_one_to_give() {
 }
 
 #[test]
-fn a_port_that_is_not_shown_to_be_wrong_is_not_called_wrong() {
+fn a_port_is_not_called_wrong_without_proof() {
     let ports = Ports::take();
     let _silent = [0, 1].map(|place| TcpListener::bind(("127.0.0.1", ports.at(place))).unwrap());
     for live in [false, true] {
@@ -115,7 +115,7 @@ fn a_port_that_is_not_shown_to_be_wrong_is_not_called_wrong() {
 }
 
 #[test]
-fn a_program_without_a_broker_runs_and_delivers_when_one_comes() {
+fn a_program_without_a_broker_runs_and_delivers_once_one_starts() {
     let (carbon, mut broker) = (Carbon::start(), Broker::start());
     let _worker = worker(&broker, &carbon);
     assert_eq!(broker.stop(Signal::TERM).code(), Some(0));
@@ -130,7 +130,7 @@ fn a_program_without_a_broker_runs_and_delivers_when_one_comes() {
 }
 
 #[test]
-fn a_program_whose_broker_has_an_unknown_name_runs_and_loses_nothing_unsaid() {
+fn a_program_with_an_unknown_broker_host_runs_and_reports_losses() {
     let builder = Zibrato::builder().host("nowhere.invalid").source("web-1");
     let z = builder.flush_deadline(Duration::from_millis(100)).build().unwrap();
     z.count("info", "logins", 3);
@@ -140,7 +140,7 @@ fn a_program_whose_broker_has_an_unknown_name_runs_and_loses_nothing_unsaid() {
 }
 
 #[test]
-fn a_carbon_that_is_down_at_the_start_gets_everything_when_it_comes() {
+fn a_carbon_that_starts_late_gets_everything() {
     let (mut carbon, broker) = (Carbon::start(), Broker::start());
     carbon.stop();
     let mut worker = worker(&broker, &carbon);
@@ -153,7 +153,7 @@ fn a_carbon_that_is_down_at_the_start_gets_everything_when_it_comes() {
 }
 
 #[test]
-fn lines_that_cannot_be_are_counted_by_reason_and_their_neighbours_arrive() {
+fn invalid_lines_are_counted_by_reason_and_others_arrive() {
     let (carbon, broker) = (Carbon::start(), Broker::start());
     let _worker = worker(&broker, &carbon);
     let push = socket(zmq::PUSH, broker.port());
@@ -167,7 +167,7 @@ fn lines_that_cannot_be_are_counted_by_reason_and_their_neighbours_arrive() {
         ("level", "zb1|Counter|logins|1|1700000000|web-1"),
     ];
     for (_, line) in bad {
-        // Alone, and between two valid ones in one message.
+        // Alone, and between two valid lines in one message.
         let good = "info|Counter|logins|1|1700000000|web-1";
         push.send(line, 0).unwrap();
         push.send(&format!("{good}\n{line}\n{good}"), 0).unwrap();
@@ -185,7 +185,7 @@ fn lines_that_cannot_be_are_counted_by_reason_and_their_neighbours_arrive() {
 }
 
 #[test]
-fn a_mebibyte_of_garbage_on_each_socket_harms_nobody() {
+fn a_mebibyte_of_garbage_on_each_socket_affects_no_other_client() {
     let (carbon, mut broker) = (Carbon::start(), Broker::start());
     let mut worker = worker(&broker, &carbon);
     let z = publisher(&broker);
@@ -198,10 +198,10 @@ fn a_mebibyte_of_garbage_on_each_socket_harms_nobody() {
     {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        // It may be disconnected in the middle, which is fine.
+        // The broker may disconnect before the end, which is fine.
         drop(stream.write_all(&garbage));
     }
-    // Messages of ZeroMQ's, of one frame and of many.
+    // ZeroMQ messages, with one frame and with many.
     let (push, publish) =
         (socket(zmq::PUSH, broker.port()), socket(zmq::PUB, broker.legacy_port()));
     for frames in [1, 2, 3, 4, 5, 100] {
@@ -220,7 +220,7 @@ fn a_mebibyte_of_garbage_on_each_socket_harms_nobody() {
     z.count("info", "logins", 10);
     assert_eq!(z.flush(DEADLINE).delivered, 2);
     wait_until(DEADLINE, "both counts", || carbon.sum("web-1.logins") == 11.0);
-    // It logs that, but not a million times.
+    // The broker logs this, but not a million times.
     let lines = broker.running().log().lines().count();
     assert!((2..200).contains(&lines), "{lines} lines in the broker's log");
     assert_eq!(broker.stop(Signal::QUIT).code(), Some(0));
@@ -228,7 +228,7 @@ fn a_mebibyte_of_garbage_on_each_socket_harms_nobody() {
 }
 
 #[test]
-fn a_message_of_a_hundred_mebibytes_is_cut_off_and_costs_the_broker_no_memory() {
+fn the_sender_of_a_huge_message_is_disconnected_and_the_broker_uses_no_memory_for_it() {
     let (carbon, mut broker) = (Carbon::start(), Broker::start());
     let _worker = worker(&broker, &carbon);
     let z = publisher(&broker);
@@ -253,7 +253,7 @@ fn a_message_of_a_hundred_mebibytes_is_cut_off_and_costs_the_broker_no_memory() 
     let status = std::fs::read_to_string(status).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-    assert!(peak < 60 << 10, "the broker took {peak} KiB");
+    assert!(peak < 60 << 10, "the broker used {peak} KiB");
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn a_worker_survives_a_broker_that_publishes_garbage() {
 }
 
 #[test]
-fn a_stranger_on_the_pages_gets_an_answer_and_no_more() {
+fn an_invalid_request_to_the_pages_gets_an_answer_and_affects_nothing() {
     let broker = Broker::start();
     assert!(broker.page("/healthz").starts_with("HTTP/1.1 200"));
     assert!(broker.page("/readyz").starts_with("HTTP/1.1 200"));
@@ -303,7 +303,7 @@ fn a_stranger_on_the_pages_gets_an_answer_and_no_more() {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream.write_all(b"\x16\x03\x01 not http\r\n\r\n").unwrap();
     let mut answer = Vec::new();
-    // The connection ends, with or without a word.
+    // The connection ends, with or without an answer.
     drop(stream.read_to_end(&mut answer));
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 400"), "{answer:?}");
 }
@@ -329,8 +329,8 @@ fn socket(kind: zmq::SocketType, port: u16) -> zmq::Socket {
     socket
 }
 
-/// Subscribes to a topic of any length. By hand, because libzmq overflows its own stack over one of
-/// a mebibyte before it has sent it.
+/// Subscribes to a topic of any length, without libzmq, because libzmq overflows its own stack for
+/// a topic of a mebibyte before it has sent it.
 fn subscribe_to(topic: &[u8], port: u16) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_write_timeout(Some(DEADLINE)).unwrap();
@@ -342,7 +342,7 @@ fn subscribe_to(topic: &[u8], port: u16) {
     stream.write_all(b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB").unwrap();
     stream.write_all(&[2]).unwrap();
     stream.write_all(&(topic.len() as u64 + 1).to_be_bytes()).unwrap();
-    // It is cut off when the broker has seen the length.
+    // The broker disconnects when it has read the length.
     drop(stream.write_all(&[&[1], topic].concat()));
 }
 

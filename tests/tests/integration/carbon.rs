@@ -6,7 +6,7 @@ use zibrato::clock::unix_ms;
 use zibrato_tests::{Broker, Carbon, DEADLINE, Running, Signal, wait_until};
 
 #[test]
-fn what_a_program_measures_stands_in_carbon_with_its_values_and_times() {
+fn measurements_are_in_carbon_with_their_values_and_times() {
     let (carbon, broker) = (Carbon::start(), Broker::start());
     let mut worker = worker(&broker, &carbon);
     let z = publisher(&broker);
@@ -39,7 +39,7 @@ fn what_a_program_measures_stands_in_carbon_with_its_values_and_times() {
 }
 
 #[test]
-fn a_carbon_that_is_away_for_a_while_gets_every_window_in_the_end() {
+fn every_window_is_delivered_after_an_outage_of_carbon() {
     let (mut carbon, broker) = (Carbon::start(), Broker::start());
     let mut worker = worker(&broker, &carbon);
     let z = publisher(&broker);
@@ -57,7 +57,7 @@ fn a_carbon_that_is_away_for_a_while_gets_every_window_in_the_end() {
 }
 
 #[test]
-fn a_broker_that_is_away_for_a_while_costs_no_count() {
+fn an_outage_of_the_broker_loses_no_count() {
     let (carbon, mut broker) = (Carbon::start(), Broker::start());
     let mut worker = worker(&broker, &carbon);
     let z = publisher(&broker);
@@ -70,7 +70,7 @@ fn a_broker_that_is_away_for_a_while_costs_no_count() {
     }
     assert_eq!(z.stats().pending, 1_000);
     broker.restart();
-    // The worker comes back by itself; only then does the publisher, whose batch waits for it.
+    // The worker reconnects by itself. The publisher delivers its waiting batch only afterwards.
     wait_until(DEADLINE, "the publisher to deliver", || z.stats().pending == 0);
     wait_until(DEADLINE, "all counts", || carbon.sum("web-1.logins") == 10_001.0);
     assert_eq!(worker.stop(Signal::INT).code(), Some(0));

@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use zibrato_tests::{Broker, Ports, Running, Signal, program};
 
-/// Every daemon, with flags with which it can start, in a folder of its own.
+/// Every daemon, with flags that let it start in its own folder.
 fn daemons() -> Daemons {
     Daemons::with(
         &["--journal", "journal", "--http", "off", "--port", "0"],
@@ -17,8 +17,7 @@ fn daemons() -> Daemons {
     .and_tail(&[])
 }
 
-/// What is wrong, and what `--check` says of it: the program, its flags, the exit code, and parts
-/// of its lines.
+/// Errors of `--check`: the program, its flags, the exit code, and parts of the lines.
 const WRONG: [(&str, &[&str], i32, &[&str]); 14] = [
     ("zibrato-broker", &["--host", "nowhere.invalid"], 78, &["nowhere.invalid", "--host"]),
     ("zibrato-broker", &["--journal", "/dev/null/x"], 69, &["--journal: /dev/null/x"]),
@@ -70,7 +69,7 @@ fn check(name: &str, flags: &[&str], more: &[&str], variables: &[(&str, &str)]) 
     let mut command = Command::new(program(name));
     command.args(flags).args(more).arg("--check").envs(variables.iter().copied());
     let (status, output, log) = Running::run(command.current_dir(folder.path()));
-    assert_eq!(names(folder.path()), before, "{name} --check has left something");
+    assert_eq!(names(folder.path()), before, "{name} --check has left files behind");
     Checked { code: status.code(), output, log }
 }
 
@@ -82,7 +81,7 @@ struct Checked {
 }
 
 #[test]
-fn what_is_fine_is_fine_and_nothing_is_made() {
+fn a_valid_configuration_is_fine_and_nothing_is_created() {
     let broker = Broker::start();
     let daemons = daemons();
     for (name, _) in daemons.iter() {
@@ -102,7 +101,7 @@ fn at(name: &str, port: u16) -> Vec<String> {
 }
 
 #[test]
-fn a_worker_says_whether_its_broker_is_there() {
+fn a_worker_reports_whether_its_broker_is_running() {
     let (broker, ports, folder) = (Broker::start(), Ports::take(), TempDir::new().unwrap());
     let keygen = Running::run(
         Command::new(program("zibrato-broker")).arg("keygen").current_dir(folder.path()),
@@ -139,7 +138,7 @@ fn a_worker_says_whether_its_broker_is_there() {
 }
 
 #[test]
-fn too_few_descriptors_are_told_of() {
+fn too_few_descriptors_are_reported() {
     for (name, flags) in daemons().iter() {
         let folder = TempDir::new().unwrap();
         let mut command = Command::new("/bin/sh");
@@ -152,7 +151,7 @@ fn too_few_descriptors_are_told_of() {
 }
 
 #[test]
-fn what_cannot_work_is_told_of_with_the_flag() {
+fn problems_are_reported_with_the_flag() {
     let daemons = daemons();
     for (name, more, expected, parts) in WRONG {
         let flags = match name {
@@ -167,14 +166,13 @@ fn what_cannot_work_is_told_of_with_the_flag() {
 }
 
 #[test]
-fn a_folder_that_takes_no_byte_and_a_link_to_nothing_are_told_of() {
+fn a_full_disk_and_a_dangling_link_are_reported() {
     for (name, flags) in daemons().iter().filter(|(name, _)| *name != "zibrato-tail") {
         let folder = TempDir::new().unwrap();
-        // A worker starts all the same, and holds what its backend refuses.
+        // A worker starts nevertheless, and holds payloads that its backend rejects.
         let expected = if *name == "zibrato-broker" { 69 } else { 78 };
         let kept = flags.iter().find(|flag| ["journal", "letters"].contains(&&***flag)).unwrap();
-        // Files can be made, and nothing can be written to them, as on a full disk. That goes for
-        // the log too.
+        // Files can be created but not written, as on a full disk. This also applies to the log.
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]);
         command.arg(program(name)).args(flags).arg("--check").current_dir(folder.path());
@@ -191,7 +189,7 @@ fn a_folder_that_takes_no_byte_and_a_link_to_nothing_are_told_of() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_of_at_once() {
+fn all_problems_are_reported_at_once() {
     let more = [
         "--host",
         "nowhere.invalid",
@@ -212,13 +210,13 @@ fn everything_that_is_wrong_is_told_of_at_once() {
 }
 
 #[test]
-fn ports_and_a_journal_that_another_broker_has_are_told_of() {
+fn ports_and_a_journal_in_use_are_reported() {
     let broker = Broker::start();
     let base = broker.port().to_string();
     let http = format!("127.0.0.1:{}", broker.http_port());
     let flags = ["--port", &base, "--http", &http, "--journal", "journal"];
     let Checked { code, log, .. } = check("zibrato-broker", &flags, &[], &[]);
-    // The four endpoints and the pages.
+    // The four endpoints and the HTTP pages.
     assert_eq!((code, log.lines().count()), (Some(69), 5), "{log}");
     let ports = Ports::take();
     let taken = TcpListener::bind(("127.0.0.1", ports.at(0))).unwrap();
@@ -237,7 +235,7 @@ fn ports_and_a_journal_that_another_broker_has_are_told_of() {
 }
 
 #[test]
-fn what_is_in_doubt_is_told_of_by_a_check_and_by_a_start_which_goes_on() {
+fn probable_mistakes_are_reported_by_a_check_and_by_a_start() {
     let broker = Broker::start();
     let daemons = daemons();
     for (name, _) in daemons.iter() {
@@ -274,7 +272,7 @@ fn what_is_in_doubt_is_told_of_by_a_check_and_by_a_start_which_goes_on() {
 }
 
 #[test]
-fn a_secret_on_the_command_line_is_told_of_once_and_not_shown() {
+fn a_secret_on_the_command_line_is_reported_once_and_not_shown() {
     let webhook = "http://127.0.0.1:1/hunter2";
     for (name, flags, instead) in [
         ("zibrato-librato", &["--username", "a", "--apitoken", "hunter2"], "--apitoken-file"),
@@ -295,7 +293,7 @@ fn a_secret_on_the_command_line_is_told_of_once_and_not_shown() {
 }
 
 #[test]
-fn an_error_names_the_variable_or_the_file_that_it_is_from() {
+fn an_error_names_the_variable_or_the_file_with_the_value() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("x.toml");
     for (name, variable, value, part) in [
@@ -319,7 +317,7 @@ fn an_error_names_the_variable_or_the_file_that_it_is_from() {
         let mut command = Command::new(program(name));
         let (status, _, log) = Running::run(command.arg("--config").arg(&file));
         assert_eq!(log.lines().count(), 1, "{flag}: {log}");
-        // A switch in a file is no text.
+        // The value of a switch in a file is not a string.
         assert_eq!(status.code(), Some(78), "{flag}: {log}");
         assert!(log.contains(file.to_str().unwrap()) && log.contains(&flag), "{flag}: {log}");
     }

@@ -10,13 +10,13 @@ pub(crate) type Daemon = (&'static str, Vec<String>);
 /// The broker, the worker of each backend, and `zibrato-tail` if it was asked for.
 pub(crate) struct Daemons {
     all: Vec<Daemon>,
-    /// What the flags name as files with secrets.
+    /// Folder of the files with secrets that the flags name.
     _secrets: TempDir,
 }
 
 impl Daemons {
-    /// All but `zibrato-tail`: the broker with its flags, and each worker with `worker` besides the
-    /// flags that it needs.
+    /// All except `zibrato-tail`: the broker with the flags `broker`, and each worker with the
+    /// flags `worker` and those that it needs.
     pub(crate) fn with(broker: &[&str], worker: &[&str]) -> Self {
         let secrets = TempDir::new().unwrap();
         let texts = |flags: &[&str]| flags.iter().map(|flag| (*flag).to_owned()).collect();
@@ -29,20 +29,20 @@ impl Daemons {
         Self { all, _secrets: secrets }
     }
 
-    /// `zibrato-tail` too, with these flags.
+    /// Adds `zibrato-tail` with these flags.
     pub(crate) fn and_tail(mut self, flags: &[&str]) -> Self {
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         self.all.push(("zibrato-tail", flags));
         self
     }
 
-    /// The flags of one of them.
+    /// The flags of one daemon.
     pub(crate) fn flags(&self, name: &str) -> Vec<&str> {
         let (_, flags) = self.all.iter().find(|(known, _)| *known == name).unwrap();
         flags.iter().map(String::as_str).collect()
     }
 
-    /// Each of them.
+    /// All daemons.
     pub(crate) fn iter(&self) -> Iter<'_, Daemon> {
         self.all.iter()
     }

@@ -33,7 +33,7 @@ fn publisher(broker: &Broker) -> Zibrato {
     builder.interval(Duration::from_millis(50)).build().unwrap()
 }
 
-/// What was taken, each payload once, by its key; fails when one key had two bodies.
+/// The sum of accepted payloads, each counted once by its key. Fails if one key had two bodies.
 fn taken(librato: &FakeLibrato, refused: usize) -> f64 {
     let mut bodies: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for request in librato.requests().into_iter().skip(refused) {
@@ -51,7 +51,7 @@ fn taken(librato: &FakeLibrato, refused: usize) -> f64 {
 }
 
 #[test]
-fn a_worker_that_is_killed_again_and_again_loses_nothing_and_marks_what_comes_twice() {
+fn a_worker_that_is_killed_repeatedly_loses_nothing_and_repeats_keys() {
     let (librato, broker, state) =
         (FakeLibrato::start().unwrap(), Broker::start(), tempfile::tempdir().unwrap());
     let flags = flags(&librato, state.path());
@@ -77,7 +77,7 @@ fn a_worker_that_is_killed_again_and_again_loses_nothing_and_marks_what_comes_tw
 }
 
 #[test]
-fn what_is_published_while_a_worker_is_stopped_and_the_broker_restarted_is_delivered() {
+fn measurements_published_while_a_worker_is_stopped_are_delivered() {
     let (librato, mut broker, state) =
         (FakeLibrato::start().unwrap(), Broker::start(), tempfile::tempdir().unwrap());
     let flags = flags(&librato, state.path());
@@ -96,7 +96,7 @@ fn what_is_published_while_a_worker_is_stopped_and_the_broker_restarted_is_deliv
     let mut running = worker(&broker, &flags);
     z.count("info", "logins", 1_000);
     wait_until(DEADLINE, "everything", || taken(&librato, 0) == 1_111.0);
-    // In mid-window the broker goes once more, and the worker goes on where it was.
+    // The broker stops again in the middle of a window, and the worker continues at its position.
     z.count("info", "logins", 10_000);
     assert_eq!(z.flush(DEADLINE).pending, 0);
     broker.stop(Signal::KILL);
@@ -108,7 +108,7 @@ fn what_is_published_while_a_worker_is_stopped_and_the_broker_restarted_is_deliv
 }
 
 #[test]
-fn a_backend_that_is_away_gets_every_window_when_it_is_back_and_the_pages_say_so() {
+fn every_window_is_delivered_after_an_outage_of_the_backend_and_the_pages_report_it() {
     let (librato, broker, state) =
         (FakeLibrato::start().unwrap(), Broker::start(), tempfile::tempdir().unwrap());
     let mut flags = flags(&librato, state.path());
@@ -126,7 +126,7 @@ fn a_backend_that_is_away_gets_every_window_when_it_is_back_and_the_pages_say_so
         z.count("info", "logins", 1);
         made += 1;
         let page = Broker::page_at(port, "/readyz");
-        // And what became of what it has not taken.
+        // The page also says what happens to undelivered windows.
         let said = ["the backend has accepted nothing for", "; the broker's journal holds the "];
         page.starts_with("HTTP/1.1 503") && said.iter().all(|part| page.contains(part))
     });
@@ -148,7 +148,7 @@ fn a_backend_that_is_away_gets_every_window_when_it_is_back_and_the_pages_say_so
 }
 
 #[test]
-fn what_the_backend_refuses_is_listed_sent_and_dropped() {
+fn dead_letters_are_listed_sent_and_dropped() {
     let (librato, broker, state) =
         (FakeLibrato::start().unwrap(), Broker::start(), tempfile::tempdir().unwrap());
     let flags = flags(&librato, state.path());
@@ -186,7 +186,7 @@ fn what_the_backend_refuses_is_listed_sent_and_dropped() {
 }
 
 #[test]
-fn a_second_worker_of_the_same_name_is_refused_and_says_who_has_it() {
+fn a_second_worker_with_the_same_name_is_refused_and_names_the_first() {
     let (librato, broker, state) =
         (FakeLibrato::start().unwrap(), Broker::start(), tempfile::tempdir().unwrap());
     let flags = flags(&librato, state.path());
@@ -198,7 +198,7 @@ fn a_second_worker_of_the_same_name_is_refused_and_says_who_has_it() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     let words = second.says(&["zibrato-librato: ", "--name"]);
     assert!(words.contains(&format!("process {}", first.id())), "{words}");
-    // Who comes right after one that was killed gets the name.
+    // A worker that starts right after one that was killed gets the name.
     let z = publisher(&broker);
     first.stop(Signal::KILL);
     let begun = Instant::now();
@@ -210,11 +210,11 @@ fn a_second_worker_of_the_same_name_is_refused_and_says_who_has_it() {
 }
 
 #[test]
-fn systemd_is_told_of_start_work_and_stop_by_broker_and_worker() {
+fn broker_and_worker_report_start_work_and_stop_to_systemd() {
     let state = tempfile::tempdir().unwrap();
     let librato = FakeLibrato::start().unwrap();
     let broker = Broker::start();
-    let told = |name: &str, args: &[String]| {
+    let log_of = |name: &str, args: &[String]| {
         let path = state.path().join(name);
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -237,8 +237,8 @@ fn systemd_is_told_of_start_work_and_stop_by_broker_and_worker() {
     };
     let mut args = flags(&librato, state.path());
     args.extend(["--port".to_owned(), broker.publishing_port().to_string()]);
-    told("zibrato-librato", &args);
+    log_of("zibrato-librato", &args);
     let journal = state.path().join("journal").display().to_string();
     let args = ["--port", "0", "--http", "off", "--journal", &journal, "--journal-min-free", "0"];
-    told("zibrato-broker", &args.map(str::to_owned));
+    log_of("zibrato-broker", &args.map(str::to_owned));
 }

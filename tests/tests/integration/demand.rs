@@ -1,18 +1,18 @@
-//! A level without a subscriber costs nothing: it is measured when a worker subscribes, and not
-//! after it has gone.
+//! A level without a subscriber costs nothing: it is measured once a worker subscribes, and no
+//! longer when the worker has stopped.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 use zibrato::{Guard, Zibrato, count};
 use zibrato_tests::{Broker, DEADLINE, Running, Signal, program, wait_until};
 
-/// How soon what is wanted has to arrive.
+/// Maximum time until a wanted measurement arrives.
 const SOON: Duration = Duration::from_secs(2);
 
-/// How many counts are made at a time.
+/// Number of counts at a time.
 const COUNTS: u64 = 10;
 
-/// Counts, and says how many of that were recorded: all or none.
+/// Counts, and returns how many counts were recorded: all or none.
 #[track_caller]
 fn counted(guard: &Guard) -> u64 {
     let before = guard.handle().stats().recorded;
@@ -30,7 +30,7 @@ fn tail(broker: &Broker) -> Running {
     Running::start(command.args(["--levels", "debug", "--json"]))
 }
 
-/// The sum of what it has printed.
+/// The sum of the printed counts.
 fn printed(tail: &Running) -> u64 {
     let output = tail.output();
     let whole = output.rsplit_once('\n').map_or("", |(whole, _)| whole);
@@ -40,11 +40,11 @@ fn printed(tail: &Running) -> u64 {
 }
 
 #[test]
-fn a_level_is_measured_while_a_worker_wants_it_and_only_then() {
+fn a_level_is_measured_only_while_a_worker_wants_it() {
     let broker = Broker::start();
     // With the usual interval, because the time that it takes counts.
     let guard = Zibrato::builder().port(broker.port()).source("demand").install().unwrap();
-    wait_until(DEADLINE, "the program to hear that nobody wants it", || counted(&guard) == 0);
+    wait_until(DEADLINE, "the level to be switched off", || counted(&guard) == 0);
 
     for turn in 1..=2 {
         assert_eq!(counted(&guard), 0);
@@ -56,7 +56,7 @@ fn a_level_is_measured_while_a_worker_wants_it_and_only_then() {
             printed(&tail) > 0
         });
         println!("turn {turn}: counts after {:?}", begun.elapsed());
-        // From now on all that is made is recorded, and what was recorded arrives.
+        // From now on, every count is recorded and arrives.
         (0..1000).for_each(|_| assert_eq!(counted(&guard), COUNTS));
         let stats = guard.handle().flush(DEADLINE);
         assert_eq!(stats.delivered, stats.recorded);

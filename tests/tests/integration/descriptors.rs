@@ -9,7 +9,7 @@ use std::time::Duration;
 use zibrato::Zibrato;
 use zibrato_tests::{Broker, DEADLINE, Ports, Running, Signal, program, wait_until};
 
-/// A broker below a limit of the shell: `-n 150`.
+/// A broker with a limit set by the shell, such as `-n 150`.
 fn limited(limit: &str, ports: &Ports, folder: &Path) -> Command {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", &format!("ulimit {limit} && exec \"$@\""), "sh"]);
@@ -21,7 +21,7 @@ fn limited(limit: &str, ports: &Ports, folder: &Path) -> Command {
 }
 
 #[test]
-fn too_little_of_anything_at_the_start_is_one_line_and_no_abort() {
+fn a_shortage_at_the_start_is_reported_in_one_line_without_an_abort() {
     let dir = tempfile::tempdir().unwrap();
     for (limit, part) in [
         ("-n 12", "file descriptors"),
@@ -40,7 +40,7 @@ fn too_little_of_anything_at_the_start_is_one_line_and_no_abort() {
 }
 
 #[test]
-fn nearly_without_descriptors_it_refuses_connections_and_serves_those_that_it_has() {
+fn at_its_limit_the_broker_refuses_connections_and_serves_existing_ones() {
     let (dir, ports) = (tempfile::tempdir().unwrap(), Ports::take());
     let mut running = Running::start(&mut limited("-n 150", &ports, dir.path()));
     running.says(&["listening"]);
@@ -50,7 +50,7 @@ fn nearly_without_descriptors_it_refuses_connections_and_serves_those_that_it_ha
     assert_eq!(z.flush(DEADLINE).delivered, 1);
     let page = |path| Broker::page_at(ports.at(4), path);
     let socket = dir.path().join("ipc/publishers.sock");
-    // Refused connections are closed, so that there is room for as many again.
+    // Refused connections are closed, so the same number can be opened again.
     let tcp: Vec<_> =
         (0..300).filter_map(|_| TcpStream::connect(("127.0.0.1", ports.at(0))).ok()).collect();
     let ipc: Vec<_> = (0..300).filter_map(|_| UnixStream::connect(&socket).ok()).collect();
@@ -69,13 +69,13 @@ fn nearly_without_descriptors_it_refuses_connections_and_serves_those_that_it_ha
     assert_eq!(metric("zibrato_broker_fd_limit "), 150.0);
     assert!(metric("process_open_fds ") <= 150.0 && metric("zibrato_broker_fd_open ") > 0.0);
     z.count("info", "n", 1);
-    assert_eq!(z.flush(DEADLINE).delivered, 2, "it goes on");
+    assert_eq!(z.flush(DEADLINE).delivered, 2, "the broker continues");
     drop((tcp, ipc));
     wait_until(2 * DEADLINE, "it to be ready again", || page("/readyz").contains(" 200 "));
     running.says(&["connections_accepted_again"]);
     let other = Zibrato::builder().port(ports.at(0)).demand(false).build().unwrap();
     other.count("info", "n", 1);
-    assert_eq!(other.flush(DEADLINE).delivered, 1, "newcomers are let in again");
+    assert_eq!(other.flush(DEADLINE).delivered, 1, "new connections are accepted again");
     assert!(running.stop(Signal::TERM).success());
     assert!(running.log().lines().count() < 20, "{}", running.log());
 }

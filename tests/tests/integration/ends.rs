@@ -11,7 +11,8 @@ use zibrato_tests::{DEADLINE, Ports, Running, wait_until};
 
 const COUNTS: u64 = 1000;
 
-/// What arrived of one series: the sum or the number, and from how many publishers.
+/// The measurements of one series that arrived: the sum or the number, and from how many
+/// publishers.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Arrived {
     total: f64,
@@ -40,7 +41,7 @@ fn ending(port: u16, deadline: Duration, end: &str) -> Running {
     Running::start(command.arg(COUNTS.to_string()).arg(end))
 }
 
-/// Runs the program to its end, and gathers everything that a subscriber ever gets from it.
+/// Runs the program to its end, and collects everything that a subscriber gets from it.
 fn end_by(end: &str) -> Ended {
     let broker = Broker::start(Config::new().port(0)).unwrap();
     let subscriber = zmq::Context::new().socket(zmq::SUB).unwrap();
@@ -52,7 +53,7 @@ fn end_by(end: &str) -> Ended {
 
     let mut program = ending(broker.port(), DEADLINE, end);
     let (status, output) = (program.ended_within(DEADLINE * 2), program.output());
-    // All that the program sent stands in line before this.
+    // Everything that the program sent is queued before this.
     let last = Zibrato::builder().port(broker.port()).build().unwrap();
     last.count("info", "last", 1);
     assert_eq!(last.flush(DEADLINE).delivered, 1);
@@ -61,7 +62,7 @@ fn end_by(end: &str) -> Ended {
     while !arrived.contains_key("last") {
         add(&subscriber.recv_multipart(0).unwrap(), &mut arrived);
     }
-    // And nothing comes after it.
+    // And nothing arrives after it.
     assert_eq!(broker.stop(DEADLINE).end, End::Clean);
     while let Ok(frames) = subscriber.recv_multipart(zmq::DONTWAIT) {
         add(&frames, &mut arrived);
@@ -79,7 +80,7 @@ fn add(frames: &[Vec<u8>], arrived: &mut BTreeMap<String, Arrived>) {
             Value::Gauge(gauge) => gauge.count as f64,
             Value::Timer(timer) => timer.count as f64,
             Value::TimerReadings(readings) => readings.count() as f64,
-            _ => panic!("{} is of no kind that the program makes", entry.name),
+            _ => panic!("{} has an unexpected kind", entry.name),
         };
         let arrived = arrived.entry(entry.name.to_owned()).or_default();
         arrived.total += more;
@@ -129,7 +130,7 @@ fn everything_arrives_when_a_panic_aborts_and_the_program_asked_for_the_hook() {
 }
 
 #[test]
-fn an_abort_costs_what_was_counted_since_the_last_interval_and_no_more() {
+fn an_abort_loses_only_the_counts_since_the_last_interval() {
     let ended = end_by("abort");
     assert_eq!(ended.status.signal(), Some(6), "{:?}", ended.status);
     assert_eq!(ended.totals(), [("before", COUNTS as f64)]);
@@ -143,14 +144,14 @@ fn everything_arrives_when_the_program_handles_sigterm() {
 }
 
 #[test]
-fn threads_that_measure_on_take_nothing_from_what_was_counted_before() {
+fn threads_that_continue_to_measure_do_not_affect_earlier_counts() {
     let ended = end_by("threads");
     assert_eq!(ended.status.code(), Some(0));
     assert_eq!(ended.arrived["before"].total, COUNTS as f64);
     assert_eq!(ended.arrived["in_threads"].total, 4.0 * COUNTS as f64);
 }
 
-/// What parent and child of the program count: nothing twice, each under its own identity.
+/// The counts of parent and child of the program: each is counted once, under its own identity.
 #[track_caller]
 fn parent_and_child(end: &str) -> Ended {
     let ended = end_by(end);
@@ -182,13 +183,13 @@ fn parent_and_child(end: &str) -> Ended {
 }
 
 #[test]
-fn a_forked_child_measures_under_its_own_identity_and_its_parent_goes_on() {
+fn a_forked_child_measures_under_its_own_identity_and_its_parent_continues() {
     parent_and_child("fork_return");
     parent_and_child("fork_exit");
 }
 
 #[test]
-fn a_child_of_a_child_is_another_one_again() {
+fn a_child_of_a_child_has_its_own_identity() {
     let ended = parent_and_child("fork_twice");
     assert_eq!(ended.arrived["grandchild"].total, COUNTS as f64);
     let grandchild = ended.publishers("grandchild");
@@ -206,7 +207,7 @@ fn a_child_does_not_send_again_what_its_parent_timed() {
 }
 
 #[test]
-fn a_child_that_measures_nothing_sends_nothing_and_leaves_its_parent_alone() {
+fn a_child_that_measures_nothing_sends_nothing_and_does_not_affect_its_parent() {
     let ended = end_by("fork_idle");
     assert_eq!(ended.status.code(), Some(0));
     assert_eq!(ended.totals(), [("before", COUNTS as f64), ("scope", 1.0)]);
@@ -214,7 +215,7 @@ fn a_child_that_measures_nothing_sends_nothing_and_leaves_its_parent_alone() {
 }
 
 #[test]
-fn a_child_may_install_an_instrument_of_its_own() {
+fn a_child_may_install_its_own_instrument() {
     let ended = end_by("fork_anew");
     assert_eq!(ended.status.code(), Some(0));
     let counts = COUNTS as f64;
@@ -229,7 +230,7 @@ fn a_child_forked_after_the_shutdown_measures_nothing() {
 }
 
 #[test]
-fn forks_among_threads_that_measure_neither_hang_nor_lose_nor_send_twice() {
+fn forks_while_threads_measure_neither_hang_nor_lose_nor_repeat_counts() {
     let ended = end_by("fork_busy");
     assert_eq!(ended.status.code(), Some(0));
     let (counts, busy) = (COUNTS as f64, ended.output.trim().parse::<f64>().unwrap());
@@ -246,7 +247,7 @@ fn forks_among_threads_that_measure_neither_hang_nor_lose_nor_send_twice() {
 }
 
 #[test]
-fn without_a_broker_every_end_comes_within_the_flush_deadline() {
+fn without_a_broker_every_program_ends_within_the_flush_deadline() {
     let ports = Ports::take();
     let flush = Duration::from_secs(8);
     let ends = [("return", 0), ("exit", 0), ("static", 0), ("panic", 101), ("threads", 0)];
@@ -255,8 +256,8 @@ fn without_a_broker_every_end_comes_within_the_flush_deadline() {
     for ((begun, mut program, code), (end, _)) in started.into_iter().zip(ends) {
         assert_eq!(program.ended().code(), Some(code), "{end}");
         let took = begun.elapsed();
-        // It waits for a broker as long as it may, but not twice as long. A busy machine may take
-        // the rest to start the programs.
+        // The program waits for a broker as long as allowed, but not twice as long. A busy machine
+        // may need the rest to start the programs.
         assert!(took >= flush && took < flush * 2, "{end} took {took:?}");
     }
 }

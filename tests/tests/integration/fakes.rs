@@ -11,10 +11,10 @@ use zibrato_tests::fake::{FakeLibrato, FakeSlack, Reply};
 use zibrato_tests::{python, repository};
 use zibrato_workers::SendError;
 
-/// When the windows of these tests start, in unix seconds.
+/// The start of the windows in these tests, in Unix seconds.
 const STAMP: u64 = 1_700_000_040;
 
-/// Runs one of the scripts against a fake, and gives the names of what it proved.
+/// Runs one of the scripts against a fake, and returns the names of its checks.
 fn prove(script: &str, url: &str) -> Vec<String> {
     let script = repository().join("tests/python").join(script);
     let output = Command::new(python()).arg(script).arg(url).output().unwrap();
@@ -33,8 +33,8 @@ fn window<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> Window {
     window
 }
 
-/// The class of an error and everything that it says, causes included.
-fn told(sent: Result<(), SendError>) -> (&'static str, Option<u64>, String) {
+/// The class of an error, the requested wait, and its complete text, including causes.
+fn class_of(sent: Result<(), SendError>) -> (&'static str, Option<u64>, String) {
     let error = sent.unwrap_err();
     let mut says = format!("{error} {error:?}");
     let mut cause = error.source();
@@ -52,7 +52,7 @@ fn told(sent: Result<(), SendError>) -> (&'static str, Option<u64>, String) {
 }
 
 #[test]
-fn librato_s_own_client_takes_the_fake_for_librato() {
+fn the_client_of_librato_works_with_the_fake() {
     let fake = FakeLibrato::start().unwrap();
     assert_eq!(
         prove("prove_librato.py", &fake.url()),
@@ -82,7 +82,7 @@ fn librato_s_own_client_takes_the_fake_for_librato() {
 }
 
 #[test]
-fn slack_s_own_client_takes_the_fake_for_slack() {
+fn the_client_of_slack_works_with_the_fake() {
     let fake = FakeSlack::start().unwrap();
     let limited = serde_json::json!({"ok": false, "error": "ratelimited"});
     fake.answer_with(Reply::json(429, &limited).header("Retry-After", "7"));

@@ -15,7 +15,7 @@ use zibrato::curve::Curve;
 use zibrato::wire::Endpoint;
 use zibrato_tests::{Broker, Signal, wait_until};
 
-/// How long each test lasts. `tests/run --all` sets `ZIBRATO_HANDSHAKES_SECONDS`.
+/// Duration of each test. `tests/run --all` sets `ZIBRATO_HANDSHAKES_SECONDS`.
 const SECONDS: u64 = 5;
 
 /// Threads of raw peers, and of libzmq's own.

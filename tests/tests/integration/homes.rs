@@ -7,12 +7,12 @@ use std::process::Command;
 use tempfile::TempDir;
 use zibrato_tests::{Ports, Running, Signal, program};
 
-/// Every daemon that keeps something, with flags with which it starts.
+/// Every daemon that keeps state, with flags that let it start.
 fn daemons() -> Daemons {
     Daemons::with(&["--http", "off"], &[])
 }
 
-/// The line of a daemon's log that names the folder of its state, and the flag that names one.
+/// Parts of the log line that names the daemon's state folder, and the flag that sets it.
 fn state(name: &str) -> [&'static str; 2] {
     match name {
         "zibrato-broker" => ["event=\"journal_opened\"", "--journal"],
@@ -20,7 +20,7 @@ fn state(name: &str) -> [&'static str; 2] {
     }
 }
 
-/// The program, with only these variables of those that name folders, in an empty folder.
+/// The program in an empty folder, with only these variables of those that name folders.
 fn command(
     name: &str,
     flags: &[impl AsRef<OsStr>],
@@ -37,7 +37,7 @@ fn command(
 }
 
 #[test]
-fn a_user_without_a_home_is_told_what_to_give() {
+fn a_user_without_a_home_gets_an_error_with_a_remedy() {
     for (name, flags) in daemons().iter() {
         let [_, flag] = state(name);
         for variables in [
@@ -54,7 +54,7 @@ fn a_user_without_a_home_is_told_what_to_give() {
             assert_eq!((status.code(), &*output), (Some(78), ""), "{name} {variables:?}: {log}");
             let parts = [*name, flag, "HOME", "STATE_DIRECTORY"];
             assert!(parts.iter().all(|part| log.contains(part)), "{name} {variables:?}: {log}");
-            // A relative path is told of in a line of its own.
+            // A relative path is reported in a separate line.
             let ignored = log.matches("event=\"variable_ignored\"").count();
             assert_eq!(ignored, variables.iter().filter(|(_, value)| *value == "state").count());
             assert_eq!(log.lines().count(), 1 + ignored, "{log}");
@@ -103,10 +103,10 @@ fn a_daemon_that_keeps_nothing_needs_no_home() {
 }
 
 #[test]
-fn a_home_that_cannot_be_written_is_refused_or_the_user_is_root() {
+fn a_home_that_cannot_be_written_is_an_error_except_for_root() {
     let home = TempDir::new().unwrap();
     std::fs::set_permissions(home.path(), PermissionsExt::from_mode(0o555)).unwrap();
-    // Root may write anywhere; then the folder is made, as for everybody who may.
+    // Root can write anywhere; then the folder is created.
     let writable = std::fs::write(home.path().join("probe"), "").is_ok();
     for (name, flags) in daemons().iter() {
         let [_, flag] = state(name);

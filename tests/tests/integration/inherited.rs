@@ -1,4 +1,4 @@
-//! What a program inherits from its parent: signals that are blocked or ignored, and limits.
+//! Properties that a program inherits from its parent: blocked or ignored signals, and limits.
 
 use crate::daemons::Daemons;
 use std::ffi::OsStr;
@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use zibrato_tests::{DEADLINE, Running, Signal, program, python, wait_until};
 
-/// Runs a program with a signal blocked or ignored: how, the signal's number, the program.
+/// Runs a program with a signal blocked or ignored: the method, the signal's number, the program.
 const INHERIT: &str = "\
 import os, signal, sys
 how, which, *command = sys.argv[1:]
@@ -17,7 +17,7 @@ else:
 os.execv(command[0], command)
 ";
 
-/// Every daemon, with flags with which it starts and meets no other.
+/// Every daemon, with flags that let it start without affecting others.
 fn daemons() -> Daemons {
     Daemons::with(
         &["--no-journal", "--http", "off", "--port", "0"],
@@ -49,7 +49,7 @@ impl Started {
         bits & (1 << (signal.as_raw() - 1)) != 0
     }
 
-    /// Whether the program runs already, in place of Python.
+    /// Whether the program is already running, instead of Python.
     fn runs(&self, name: &str) -> bool {
         let file = format!("/proc/{}/comm", self.running.id());
         std::fs::read_to_string(file).is_ok_and(|running| running.trim_end() == name)
@@ -61,7 +61,7 @@ impl Started {
 }
 
 #[test]
-fn a_daemon_ends_by_signals_that_its_parent_has_blocked_or_ignored() {
+fn a_daemon_handles_signals_that_its_parent_has_blocked_or_ignored() {
     for (name, args) in daemons().iter() {
         for how in ["blocked", "ignored"] {
             for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
@@ -74,7 +74,7 @@ fn a_daemon_ends_by_signals_that_its_parent_has_blocked_or_ignored() {
 }
 
 #[test]
-fn a_hup_that_is_blocked_is_heard_and_one_that_is_ignored_ends_nothing() {
+fn a_blocked_hup_is_handled_and_an_ignored_one_has_no_effect() {
     for (name, args) in daemons().iter() {
         let mut daemon = Started::start("blocked", Signal::HUP, name, args);
         daemon.handles(name, Signal::HUP);
@@ -86,7 +86,7 @@ fn a_hup_that_is_blocked_is_heard_and_one_that_is_ignored_ends_nothing() {
             assert_eq!(daemon.running.stop(Signal::HUP).code(), Some(0), "{name}");
         }
 
-        // As below `nohup`.
+        // As under `nohup`.
         let mut daemon = Started::start("ignored", Signal::HUP, name, args);
         daemon.handles(name, Signal::TERM);
         daemon.running.signal(Signal::HUP);
@@ -100,15 +100,15 @@ fn a_hup_that_is_blocked_is_heard_and_one_that_is_ignored_ends_nothing() {
 }
 
 #[test]
-fn a_command_ends_by_signals_that_its_parent_has_blocked_or_ignored() {
-    // Nobody listens there, and it waits for five seconds.
+fn a_command_handles_signals_that_its_parent_has_blocked_or_ignored() {
+    // No broker listens there, and the command waits for five seconds.
     let args = ["cursors", "list", "--port", "1"];
     for how in ["blocked", "ignored"] {
         for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
             let mut command = Started::start(how, signal, "zibrato-broker", &args);
-            wait_until(DEADLINE, "the signals to be heard", || {
-                let is_deaf = command.has("SigBlk", signal) || command.has("SigIgn", signal);
-                command.runs("zibrato-broker") && !is_deaf
+            wait_until(DEADLINE, "the signals to be handled", || {
+                let is_masked = command.has("SigBlk", signal) || command.has("SigIgn", signal);
+                command.runs("zibrato-broker") && !is_masked
             });
             let status = command.running.stop(signal);
             let by = std::os::unix::process::ExitStatusExt::signal(&status);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use zibrato::Zibrato;
 use zibrato_tests::{Broker, DEADLINE, FailingDisk, Ports, Running, Signal, program, wait_until};
 
-/// A broker that keeps everything in a folder.
+/// A broker that keeps all levels, with its journal in a folder.
 fn broker(ports: &Ports, journal: &Path) -> Command {
     let mut command = Command::new(program("zibrato-broker"));
     command.arg("--port").arg(ports.at(0).to_string());
@@ -36,7 +36,7 @@ fn is_ready(ports: &Ports) {
     wait_until(DEADLINE, "the broker to be ready", ready);
 }
 
-/// How much was counted under `n`, in the journal in a folder.
+/// The sum of the counter `n` in the journal in a folder.
 fn kept(journal: &Path) -> f64 {
     let mut dump = Command::new(program("zibrato-broker"));
     dump.args(["journal", "dump", "--lines", "--journal"]).arg(journal);
@@ -49,7 +49,7 @@ fn kept(journal: &Path) -> f64 {
     counted.sum()
 }
 
-/// How much the broker has acknowledged, when that is all, or after this time.
+/// Number of acknowledged readings, once all are acknowledged or this time has passed.
 fn delivered(z: &Zibrato, within: Duration) -> u64 {
     z.flush(within).delivered
 }
@@ -58,8 +58,8 @@ fn count(z: &Zibrato, times: u64) {
     (0..times).for_each(|_| z.count("info", "n", 1));
 }
 
-/// A disk fails in one way, and is mended.
-fn fails_and_is_mended(errno: Errno, event: &str) {
+/// A disk fails in one way, and is repaired.
+fn fails_and_is_repaired(errno: Errno, event: &str) {
     let dir = tempfile::tempdir().unwrap();
     let (disk, ports) = (FailingDisk::new(dir.path()), Ports::take());
     let journal = dir.path().join("journal");
@@ -91,27 +91,27 @@ fn fails_and_is_mended(errno: Errno, event: &str) {
 }
 
 #[test]
-fn a_disk_with_errors_takes_nothing_until_it_is_mended() {
-    fails_and_is_mended(Errno::IO, "journal_unwritable");
+fn nothing_is_accepted_while_a_disk_has_errors() {
+    fails_and_is_repaired(Errno::IO, "journal_unwritable");
 }
 
 #[test]
-fn a_disk_that_became_read_only_takes_nothing_until_it_is_writable_again() {
-    fails_and_is_mended(Errno::ROFS, "journal_unwritable");
+fn nothing_is_accepted_while_a_disk_is_read_only() {
+    fails_and_is_repaired(Errno::ROFS, "journal_unwritable");
 }
 
 #[test]
-fn a_full_disk_takes_nothing_until_there_is_room() {
-    fails_and_is_mended(Errno::NOSPC, "journal_full");
+fn nothing_is_accepted_while_a_disk_is_full() {
+    fails_and_is_repaired(Errno::NOSPC, "journal_full");
 }
 
 #[test]
-fn a_quota_that_is_used_up_is_a_full_disk() {
-    fails_and_is_mended(Errno::DQUOT, "journal_full");
+fn an_exceeded_quota_is_like_a_full_disk() {
+    fails_and_is_repaired(Errno::DQUOT, "journal_full");
 }
 
 #[test]
-fn a_broker_whose_disk_fails_to_the_end_says_so_by_its_exit_code() {
+fn a_broker_whose_disk_fails_until_the_end_has_its_own_exit_code() {
     let dir = tempfile::tempdir().unwrap();
     let (disk, ports) = (FailingDisk::new(dir.path()), Ports::take());
     let mut command = broker(&ports, &dir.path().join("journal"));
@@ -130,7 +130,7 @@ fn a_broker_whose_disk_fails_to_the_end_says_so_by_its_exit_code() {
 }
 
 #[test]
-fn a_disk_with_errors_leaves_no_heap_of_segments() {
+fn a_disk_with_errors_leaves_few_segments() {
     let dir = tempfile::tempdir().unwrap();
     let (disk, ports) = (FailingDisk::new(dir.path()), Ports::take());
     let journal = dir.path().join("journal");
@@ -158,7 +158,7 @@ fn a_disk_with_errors_leaves_no_heap_of_segments() {
     assert!(running.stop(Signal::TERM).success());
 }
 
-/// Runs a command in the mounts of a process.
+/// Runs a command in the mount namespace of a process.
 fn in_mounts_of(id: u32, args: &[&str]) -> bool {
     let mut command = Command::new("nsenter");
     command.args(["--mount", "--target", &id.to_string()]).args(args);
@@ -166,13 +166,13 @@ fn in_mounts_of(id: u32, args: &[&str]) -> bool {
 }
 
 #[test]
-fn a_disk_that_is_unmounted_is_waited_for_and_what_lies_below_is_left_alone() {
+fn the_broker_waits_for_an_unmounted_disk_and_writes_nothing_below() {
     let dir = tempfile::tempdir().unwrap();
     let (source, target) = (dir.path().join("source"), dir.path().join("target"));
     std::fs::create_dir(&source).unwrap();
     std::fs::create_dir(&target).unwrap();
     let ports = Ports::take();
-    // The journal is the mounted folder itself, or one in it.
+    // The journal is the mounted folder itself, or a folder in it.
     for (journal, why) in
         [(target.clone(), "another folder"), (target.join("journal"), "not there")]
     {

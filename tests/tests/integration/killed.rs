@@ -1,5 +1,5 @@
-//! A broker that is killed and restarted under load: only what it held is lost, and nothing is
-//! counted twice.
+//! A broker that is killed and restarted under load: it loses only the batches that it held, and
+//! nothing is counted twice.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,46 +15,47 @@ const STOPS: usize = 10;
 const THREADS: u64 = 8;
 const LEVELS: [&str; 4] = ["debug", "info", "warn", "billing"];
 
-/// How many batches of each level a broker takes before it goes.
+/// Number of batches of each level that a broker accepts before it ends.
 const BATCHES: usize = 4;
 
-/// How many batches come while a worker does not read, and how many names each has: more than fits
-/// into the system's buffers.
+/// Number of batches that are published while a worker does not read, and of names in each: more
+/// than fits into the system's buffers.
 const LAGGING: u64 = 150;
 const NAMES: u64 = 3000;
 
-/// What a worker was told, and what was made.
-struct Told {
+/// The batches that a worker received, and the readings that the program recorded.
+struct Outcome {
     lives: Vec<Life>,
-    /// After each end of the broker: readings that it had said it had taken.
+    /// For each end of the broker: the number of readings that it had acknowledged.
     delivered: Vec<u64>,
     stats: Stats,
     made: u64,
 }
 
 #[test]
-fn a_broker_killed_twenty_times_costs_a_reader_nothing_and_a_subscriber_what_it_held() {
-    let (told, carbon) = end_again_and_again(KILLS, Signal::KILL);
-    // Who subscribes may miss what the broker was about to publish; who reads the journal, nothing.
-    let held = judge(&told);
-    let taken = taken(&told.lives);
-    assert!(if held == 0 { taken == told.made as f64 } else { taken < told.made as f64 });
-    assert_eq!(carbon, told.made as f64 / 2.0);
+fn a_killed_broker_loses_nothing_for_readers_and_only_held_batches_for_subscribers() {
+    let (outcome, carbon) = end_repeatedly(KILLS, Signal::KILL);
+    // A subscriber may miss batches that the broker was about to publish; a reader of the journal
+    // misses nothing.
+    let held = judge(&outcome);
+    let taken = taken(&outcome.lives);
+    assert!(if held == 0 { taken == outcome.made as f64 } else { taken < outcome.made as f64 });
+    assert_eq!(carbon, outcome.made as f64 / 2.0);
 }
 
 #[test]
-fn a_broker_stopped_again_and_again_costs_nothing() {
-    let (told, carbon) = end_again_and_again(STOPS, Signal::QUIT);
-    assert_eq!(judge(&told), 0);
-    assert_eq!(taken(&told.lives), told.made as f64);
-    assert_eq!(carbon, told.made as f64 / 2.0);
+fn a_broker_that_is_stopped_repeatedly_loses_nothing() {
+    let (outcome, carbon) = end_repeatedly(STOPS, Signal::QUIT);
+    assert_eq!(judge(&outcome), 0);
+    assert_eq!(taken(&outcome.lives), outcome.made as f64);
+    assert_eq!(carbon, outcome.made as f64 / 2.0);
 }
 
 #[test]
-fn a_broker_killed_while_a_worker_lags_costs_that_worker_exactly_what_waited_for_it() {
+fn a_killed_broker_loses_exactly_the_batches_queued_for_a_slow_worker() {
     let mut broker = Broker::start_with(&["--no-journal"]);
     let witness = Witness::subscribe(broker.publishing_port(), Room::Little);
-    // Only a flush makes a batch, so that each has all the names.
+    // Only a flush creates a batch, so that each contains all names.
     let rarely = Duration::from_secs(3600);
     let z = Zibrato::builder().port(broker.port()).interval(rarely).build().unwrap();
     let names: Vec<_> =
@@ -79,15 +80,15 @@ fn a_broker_killed_while_a_worker_lags_costs_that_worker_exactly_what_waited_for
     let (stats, made) = (z.stats(), 3 * (LAGGING + 1) * NAMES + NAMES);
     end(&mut broker, Signal::QUIT);
     witness.outlives(4);
-    let told = Told { lives: witness.lives(), delivered, stats, made };
-    let held = judge(&told);
+    let outcome = Outcome { lives: witness.lives(), delivered, stats, made };
+    let held = judge(&outcome);
     assert!(held > 0, "nothing waited for the worker");
-    assert_eq!(taken(&told.lives), (made - held * NAMES) as f64);
+    assert_eq!(taken(&outcome.lives), (made - held * NAMES) as f64);
 }
 
-/// Eight threads count and time while the broker ends and comes back. Gives also what a real worker
-/// delivered of the counts, which are half of all.
-fn end_again_and_again(ends: usize, signal: Signal) -> (Told, f64) {
+/// Eight threads count and time while the broker ends and restarts repeatedly. Also returns the sum
+/// of the counts that a real worker delivered; counts are half of all readings.
+fn end_repeatedly(ends: usize, signal: Signal) -> (Outcome, f64) {
     let (mut carbon, mut broker) = (Carbon::start(), Broker::start());
     let address = format!("127.0.0.1:{}", carbon.port());
     let mut worker = broker.worker(
@@ -99,7 +100,7 @@ fn end_again_and_again(ends: usize, signal: Signal) -> (Told, f64) {
     let guard = builder.interval(Duration::from_millis(20)).install().unwrap();
     let stop = AtomicBool::new(false);
     let (made, delivered) = std::thread::scope(|scope| {
-        // Should an assertion fail in here, the threads have to end nevertheless.
+        // If an assertion fails here, the threads must end nevertheless.
         let stop = StopOnDrop(&stop);
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| measure(stop.0))).collect();
         let delivered = (1..=ends).map(|number| {
@@ -123,12 +124,12 @@ fn end_again_and_again(ends: usize, signal: Signal) -> (Told, f64) {
     };
     wait_until(DEADLINE, "the last window", || sum(&carbon) >= made as f64 / 2.0);
     assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
-    // All has been handed on when the broker has ended.
+    // The broker has published everything when it ends.
     end(&mut broker, Signal::QUIT);
     witness.outlives(ends + 1);
     settle(&mut carbon);
     let carbon = sum(&carbon);
-    (Told { lives: witness.lives(), delivered, stats, made }, carbon)
+    (Outcome { lives: witness.lives(), delivered, stats, made }, carbon)
 }
 
 struct StopOnDrop<'a>(&'a AtomicBool);
@@ -139,7 +140,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// Counts and times at each level, as often, until told to stop; gives how many readings that made.
+/// Counts and times at each level, equally often, until stopped; returns the number of readings.
 fn measure(stop: &AtomicBool) -> u64 {
     let mut made = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -154,13 +155,13 @@ fn measure(stop: &AtomicBool) -> u64 {
             time!("billing", "billing.time", ());
             made += 8;
         }
-        // Leaves the others something of the processor.
+        // Leaves CPU time for the other threads.
         std::thread::park_timeout(Duration::from_millis(1));
     }
     made
 }
 
-/// Whether a worker has had enough of every level in this life.
+/// Whether a worker has received enough batches of every level in this life.
 fn is_busy(life: &Life) -> bool {
     let batches = |level: &&str| {
         life.sequences.iter().any(|((_, l), sequences)| l == level && sequences.len() >= BATCHES)
@@ -175,7 +176,7 @@ fn end(broker: &mut Broker, signal: Signal) {
     }
 }
 
-/// Ends it when it has taken all that was sent to it before.
+/// Stops it once it has processed everything that was sent before.
 fn settle(carbon: &mut Carbon) {
     let mut stream = TcpStream::connect(("127.0.0.1", carbon.port())).unwrap();
     writeln!(stream, "last 1 {}", zibrato::clock::unix_ms() / 1000).unwrap();
@@ -183,7 +184,7 @@ fn settle(carbon: &mut Carbon) {
     carbon.stop();
 }
 
-/// The ledger after the last count.
+/// The statistics after the last count.
 fn flush(guard: Guard) -> Stats {
     let stats = guard.handle().flush(DEADLINE);
     assert!(stats.balances(), "{stats:?}");
@@ -193,29 +194,29 @@ fn flush(guard: Guard) -> Stats {
     stats
 }
 
-/// What a worker took of what the program made.
+/// Number of readings that a worker received from the program.
 fn taken(lives: &[Life]) -> f64 {
     let all = lives.iter().flat_map(|life| &life.totals);
     all.filter(|((level, _), _)| LEVELS.contains(&&**level)).map(|(_, total)| total).sum()
 }
 
-/// Prints end by end what the worker is short of, and gives how many batches that is. Fails if
-/// something is missing that the broker cannot have held when it ended.
+/// Prints for each end of the broker which batches the worker is missing, and returns their number.
+/// Fails if a batch is missing that the broker cannot have held when it ended.
 #[track_caller]
-#[expect(clippy::print_stdout, reason = "what was lost is named, kill by kill")]
-fn judge(told: &Told) -> u64 {
-    assert_eq!(told.stats.recorded, told.made);
+#[expect(clippy::print_stdout, reason = "the report lists the losses for each kill")]
+fn judge(outcome: &Outcome) -> u64 {
+    assert_eq!(outcome.stats.recorded, outcome.made);
     let mut highest: BTreeMap<Stream, u64> = BTreeMap::new();
     let (mut all_short, mut sum) = (0, 0.0);
     let mut table =
         " end  batches  repeats  taken so far  acknowledged  held by the broker\n".to_owned();
-    // The last one has not begun.
-    let (_, lives) = told.lives.split_last().unwrap();
+    // The last life has not begun.
+    let (_, lives) = outcome.lives.split_last().unwrap();
     for (at, life) in lives.iter().enumerate() {
         assert_eq!(life.strange, [""; 0]);
-        // The broker numbers what it hands on, except, with a journal, what that does not keep.
-        // Without a hole, whatever is missing is from the end of its life: it had taken it, and had
-        // not handed it on.
+        // The broker numbers the batches that it publishes (with a journal, only those in the
+        // journal). Without a gap, missing batches are from the end of its life: it had accepted
+        // them, but not published them yet.
         let offsets: Vec<_> = life.offsets.iter().filter(|offset| **offset > 0).collect();
         assert!(offsets.is_sorted_by(|one, next| *one + 1 == **next), "life {at}: {offsets:?}");
         sum += taken(std::slice::from_ref(life));
@@ -226,20 +227,20 @@ fn judge(told: &Told) -> u64 {
             );
             highest.insert(stream.clone(), *sequences.last().unwrap());
         }
-        // A publisher sends the next batch of a level when the last one was acknowledged.
-        let next = told.lives.get(at + 1).map(|next| &next.sequences);
+        // A publisher sends the next batch of a level once the previous one is acknowledged.
+        let next = outcome.lives.get(at + 1).map(|next| &next.sequences);
         let mut held = Vec::new();
         for (stream, highest) in &highest {
             let first = next.and_then(|next| next.get(stream)?.first());
             if let Some(first) = first.filter(|first| **first > highest + 1) {
                 held.push(format!("{} {} to {}", stream.1, highest + 1, first - 1));
-                // What the program says of itself is told beside, and is no reading.
+                // Metrics about the program itself are not counted as readings.
                 if LEVELS.contains(&&*stream.1) {
                     all_short += first - 1 - highest;
                 }
             }
         }
-        let acknowledged = told.delivered.get(at).copied().unwrap_or(told.stats.delivered);
+        let acknowledged = outcome.delivered.get(at).copied().unwrap_or(outcome.stats.delivered);
         let held = if held.is_empty() { "nothing".to_owned() } else { held.join(", ") };
         writeln!(
             table,
@@ -250,6 +251,6 @@ fn judge(told: &Told) -> u64 {
         )
         .unwrap();
     }
-    println!("{table}made {}, taken {sum}, {:?}", told.made, told.stats);
+    println!("{table}made {}, taken {sum}, {:?}", outcome.made, outcome.stats);
     all_short
 }

@@ -1,17 +1,17 @@
-//! Routing: each worker gets exactly the levels that it names.
+//! Routing: each worker gets exactly the levels in its flags.
 
 use std::time::Duration;
 use zibrato::Zibrato;
 use zibrato_tests::{Broker, Carbon, DEADLINE, Signal, wait_until};
 
-/// What each publisher counts, under the level's name: level and amount.
+/// The counts of each publisher, under the level's name: level and amount.
 const PUBLISHERS: [(&str, &[(&str, u32)]); 3] = [
     ("web", &[("info", 1), ("warn", 2), ("billing", 4)]),
     ("shop", &[("info", 10), ("information", 20), ("debug", 40)]),
     ("mail", &[("inf", 100), ("warn", 200), ("INFO", 400)]),
 ];
 
-/// What each worker names, and the levels that it has to get.
+/// The levels in the flags of each worker, and the levels that it must get.
 const WORKERS: [(&str, &str, &[&str]); 3] = [
     ("one", "info", &["info"]),
     ("two", "warn,billing,nobody", &["warn", "billing"]),
@@ -19,10 +19,10 @@ const WORKERS: [(&str, &str, &[&str]); 3] = [
 ];
 
 #[test]
-fn each_worker_gets_exactly_the_levels_it_names() {
+fn each_worker_gets_exactly_its_levels() {
     let (mut carbon, mut broker) = (Carbon::start(), Broker::start());
     let address = format!("127.0.0.1:{}", carbon.port());
-    // One Carbon for all; the prefix says who delivered.
+    // One Carbon for all workers; the prefix identifies the worker.
     let start = |(prefix, levels, _): &(&str, &str, &[&str])| {
         let flags = ["--levels", levels, "--name", prefix, "--prefix", prefix, "--flush", "1"];
         let flags = [&flags[..], &["--carbon", &address]].concat();
@@ -37,14 +37,14 @@ fn each_worker_gets_exactly_the_levels_it_names() {
         assert_eq!(z.flush(DEADLINE).delivered, 3);
     }
     let expected = expected();
-    // The broker publishes about itself too, under the name of its host.
+    // The broker also publishes metrics about itself, with its host name as source.
     let metrics = |carbon: &Carbon| {
         let mut metrics = carbon.metrics();
         metrics.retain(|metric| !metric.contains(".zibrato.broker."));
         metrics
     };
     wait_until(DEADLINE, "Carbon to take all", || metrics(&carbon).len() >= expected.len());
-    // The windows in which all of it came are delivered; what is not there now never comes.
+    // The windows with all counts are delivered; a count that is missing now never arrives.
     for worker in &mut workers {
         assert_eq!(worker.stop(Signal::QUIT).code(), Some(0));
     }

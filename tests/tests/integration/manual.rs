@@ -11,9 +11,9 @@ fn programs() -> Vec<String> {
     names.chain(["zibrato-broker".to_owned()]).collect()
 }
 
-/// What a program prints, which has to end well.
+/// The output of a program, which must succeed.
 fn printed(name: &str, args: &[&str]) -> String {
-    // What is wrong with the settings of this machine changes nothing.
+    // Invalid settings of this machine make no difference.
     let variable = format!("{}_PORT", name.replace('-', "_").to_uppercase());
     let (status, output, log) =
         Running::run(Command::new(program(name)).args(args).env(variable, "none"));
@@ -21,7 +21,7 @@ fn printed(name: &str, args: &[&str]) -> String {
     output
 }
 
-/// The long flags of a program and of its subcommands, by its help texts.
+/// The long flags of a program and its subcommands, from its help texts.
 pub(super) fn flags(name: &str) -> Vec<String> {
     let mut flags = Vec::new();
     let mut paths: Vec<Vec<String>> = vec![Vec::new()];
@@ -91,7 +91,7 @@ fn completions_are_accepted_by_bash_and_name_every_flag() {
 }
 
 #[test]
-fn a_page_that_cannot_be_written_ends_the_program_with_74() {
+fn a_program_that_cannot_write_its_page_exits_with_74() {
     for args in [&["man"][..], &["completions", "bash"]] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let mut command = Command::new(program("zibrato-tail"));

@@ -8,7 +8,7 @@ const THREADS: u32 = 4;
 const EACH: u32 = 250_000;
 
 #[test]
-fn a_million_counts_from_four_threads_arrive_as_a_million() {
+fn a_million_counts_from_four_threads_arrive_exactly() {
     let (mut carbon, mut broker) = (Carbon::start(), Broker::start());
     let address = format!("127.0.0.1:{}", carbon.port());
     let mut worker = broker.worker("zibrato-carbon", &["--flush", "1", "--carbon", &address]);
@@ -21,7 +21,7 @@ fn a_million_counts_from_four_threads_arrive_as_a_million() {
                 let z = zibrato::installed().unwrap();
                 let by_thread = format!("thread.{thread}");
                 for turn in 0..EACH {
-                    // By a call site for the most part, by a name known at run time now and then.
+                    // Mostly with a call site, and occasionally with a name known only at run time.
                     if turn % 1_000 == 0 {
                         z.count("info", &by_thread, 1);
                     } else {
@@ -38,7 +38,7 @@ fn a_million_counts_from_four_threads_arrive_as_a_million() {
 
     let site = f64::from(THREADS * (EACH - EACH / 1_000));
     wait_until(DEADLINE, "Carbon to write", || carbon.sum("million.site") >= site);
-    // Once all have ended, nothing is missing that still may come, and nothing comes twice.
+    // Once all have ended, nothing more arrives, and nothing is counted twice.
     assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
     assert_eq!(broker.stop(Signal::TERM).code(), Some(0));
     carbon.stop();

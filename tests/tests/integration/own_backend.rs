@@ -15,7 +15,7 @@ fn run(folder: &TempDir, args: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn it_has_the_flags_commands_and_checks_of_every_worker() {
+fn an_external_worker_has_the_flags_commands_and_checks_of_every_worker() {
     let (broker, folder) = (Broker::start(), TempDir::new().unwrap());
     let port = broker.publishing_port().to_string();
     let (code, help, _) = run(&folder, &["--help"]);
@@ -49,7 +49,7 @@ fn it_has_the_flags_commands_and_checks_of_every_worker() {
 }
 
 #[test]
-fn windows_arrive_and_what_was_counted_while_it_was_away_too() {
+fn windows_arrive_including_those_of_the_time_while_it_was_stopped() {
     let folder = TempDir::new().unwrap();
     let journal = folder.path().join("journal").display().to_string();
     let broker = Broker::start_with(&["--journal", &journal, "--keep-levels", "info"]);

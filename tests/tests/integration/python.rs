@@ -25,7 +25,8 @@ fn lines_from_a_python_publisher_reach_every_worker_and_every_subscriber() {
     lines.push(format!("info|Gauge|last|0.5|{now}|python"));
     publish(&broker, &lines);
 
-    // One to a message, unchanged, in the order they were sent, and none of another level.
+    // One line per message, unchanged, in the order in which they were sent, and none of another
+    // level.
     assert!(subscriber.ended().success(), "{}", subscriber.log());
     lines.remove(50);
     let output = subscriber.output();
@@ -43,7 +44,7 @@ fn lines_from_a_python_publisher_reach_every_worker_and_every_subscriber() {
 }
 
 #[test]
-fn a_python_subscriber_gets_what_a_rust_program_measures_as_lines() {
+fn a_python_subscriber_gets_the_measurements_of_a_rust_program_as_lines() {
     let broker = Broker::start();
     // Python Zibrato's worker subscribes to the bare level, without the bar.
     for subscription in ["info|", "info", "inf", ""] {
@@ -77,7 +78,7 @@ fn a_python_subscriber_gets_what_a_rust_program_measures_as_lines() {
     }
 }
 
-/// Publishes lines from a Python program, to its end.
+/// Publishes lines with a Python program, and waits for its end.
 #[track_caller]
 fn publish(broker: &Broker, lines: &[String]) {
     let mut command = script("publish.py");
@@ -87,7 +88,7 @@ fn publish(broker: &Broker, lines: &[String]) {
     assert!(status.success(), "{log}");
 }
 
-/// A Python program that prints what it gets, until it has seen so many names.
+/// A Python program that prints the lines it receives, until it has received this number of names.
 #[track_caller]
 fn subscribe(broker: &Broker, subscription: &str, names: u32) -> Running {
     let mut command = script("subscribe.py");

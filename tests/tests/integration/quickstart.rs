@@ -7,7 +7,7 @@ use zibrato::clock::unix_ms;
 use zibrato_tests::{Carbon, DEADLINE, Running, program, repository, wait_until};
 
 #[test]
-fn the_totals_are_what_find_and_wc_count_and_what_stands_in_carbon() {
+fn the_totals_equal_those_of_find_wc_and_carbon() {
     let (carbon, folder) = (Carbon::start(), repository().join("zibrato"));
     let mut command = Command::new(program("quickstart"));
     command.args(["--json", "--carbon", &format!("127.0.0.1:{}", carbon.port())]).arg(&folder);
@@ -28,7 +28,7 @@ fn the_totals_are_what_find_and_wc_count_and_what_stands_in_carbon() {
     assert_eq!(counted, totals);
     assert_eq!(got["reads"]["count"].as_u64(), Some(totals[2]));
 
-    // Only the source in its middle differs: the quickstart names it.
+    // Only the source differs: the quickstart has its own.
     let rust = shell("find . -name '*.rs' -print0 | xargs -0 cat | wc -l")[0];
     for (end, sum) in [(".lines.rs", rust), (".quickstart.read.count", totals[2])] {
         let metric = || carbon.metrics().into_iter().find(|metric| metric.ends_with(end));
@@ -41,7 +41,7 @@ fn the_totals_are_what_find_and_wc_count_and_what_stands_in_carbon() {
 }
 
 #[test]
-fn who_reads_no_further_ends_it_without_a_complaint() {
+fn a_closed_reader_is_not_an_error() {
     let mut command = Command::new(program("quickstart"));
     command.arg(repository().join("docs")).stdin(Stdio::null());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -52,7 +52,7 @@ fn who_reads_no_further_ends_it_without_a_complaint() {
 }
 
 #[test]
-fn what_is_no_file_and_no_folder_is_refused() {
+fn a_path_that_is_not_a_file_or_folder_is_an_error() {
     let mut command = Command::new(program("quickstart"));
     let (status, _, log) = Running::run(command.arg("/dev/zero"));
     assert_eq!(status.code(), Some(74), "{log}");

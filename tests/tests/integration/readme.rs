@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 use zibrato_tests::{Broker, DEADLINE, Running, program, repository, wait_until};
 
-/// How long the program and what it depends on may take to build.
+/// Maximum time to build the program and its dependencies.
 const BUILD: Duration = Duration::from_secs(170);
 
 /// A block of code in a document.
@@ -39,8 +39,8 @@ fn of_language(document: &str, language: &str) -> Vec<String> {
     blocks.map(|block| block.text).collect()
 }
 
-/// A crate beside a checkout that is called `zibrato`, made as the README says. It stays where it
-/// is, so that only what has changed is built again.
+/// A crate next to a checkout that is called `zibrato`, created as the README says. It is kept, so
+/// that only changes are built again.
 struct Newcomer {
     folder: PathBuf,
     target: PathBuf,
@@ -82,14 +82,14 @@ impl Newcomer {
 }
 
 #[test]
-fn a_program_built_from_the_readme_has_its_measurements_delivered() {
+fn a_program_built_from_the_readme_delivers_its_measurements() {
     let (mut broker, newcomer) = (Broker::start(), Newcomer::new());
     let dependencies = of_language("README.md", "toml");
-    // What `cargo new` writes, and a workspace of its own: it lies in the folder of another one.
+    // The files of `cargo new`, as a separate workspace, because it is in a folder of another one.
     let package = "[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
     newcomer.write("Cargo.toml", &format!("{package}\n{}\n[workspace]\n", dependencies[0]));
 
-    // What is a whole program is run or an example; what is a part of one is a module.
+    // Complete programs are run or become examples; parts become modules.
     let (mut programs, mut modules) = (0, String::new());
     for document in ["README.md", "docs/annotate.md"] {
         for (at, text) in of_language(document, "rust").into_iter().enumerate() {
@@ -100,7 +100,7 @@ fn a_program_built_from_the_readme_has_its_measurements_delivered() {
                 writeln!(modules, "pub mod {name};").unwrap();
             } else if document == "README.md" {
                 programs += 1;
-                // Tests have ports of their own.
+                // Tests have their own ports.
                 assert!(text.contains(".port(5550)"), "{text}");
                 let text = text.replace(".port(5550)", &format!(".port({})", broker.port()));
                 newcomer.write("src/main.rs", &text);
@@ -161,7 +161,7 @@ fn commands_in_the_documents_are_valid_shell_and_name_programs_and_flags_that_ex
     assert!(seen > 20, "only {seen} flags were found");
 }
 
-/// Whether it is one of the programs, and not a folder or a unit that is called so.
+/// Whether it is one of the programs, and not a folder or unit with this name.
 fn is_daemon(name: &str) -> bool {
     name == "zibrato-broker" || repository().join(format!("workers/src/bin/{name}.rs")).is_file()
 }

@@ -34,7 +34,7 @@ fn publisher(broker: &Broker) -> Zibrato {
     builder.interval(Duration::from_millis(50)).build().unwrap()
 }
 
-/// Counts series in one window: `good` of them, and between them those that are bad.
+/// Counts series in one window: `good` valid ones, and invalid ones between them.
 fn count(z: &Zibrato, good: usize, bad: &[usize]) {
     for n in 0..good {
         if bad.contains(&n) {
@@ -59,7 +59,7 @@ fn delivered(librato: &FakeLibrato) -> f64 {
 }
 
 #[test]
-fn bad_series_take_no_others_along_to_dead_letters() {
+fn only_bad_series_become_dead_letters() {
     for in_part in [false, true] {
         let (librato, broker) = (FakeLibrato::start().unwrap(), Broker::start());
         let state = tempfile::tempdir().unwrap();
@@ -75,7 +75,7 @@ fn bad_series_take_no_others_along_to_dead_letters() {
         };
         wait_until(DEADLINE, "the letters", || bodies().matches("\"bad.").count() == 4);
         assert!(!bodies().contains("\"n0"), "{}", bodies());
-        // A window may have ended in the middle; nothing is sent twice, and few requests are made.
+        // A window may have ended in between; nothing is sent twice, and few requests are made.
         assert_eq!(delivered(&librato), 350.0);
         let requests = librato.requests();
         assert!(requests.len() <= 4 * 2 * 9 + 4, "{}", requests.len());
@@ -90,7 +90,7 @@ fn bad_series_take_no_others_along_to_dead_letters() {
 }
 
 #[test]
-fn a_backend_that_refuses_everything_costs_few_requests_and_each_window_is_one_letter() {
+fn a_backend_that_rejects_everything_costs_few_requests_and_one_letter_per_window() {
     let (librato, broker) = (FakeLibrato::start().unwrap(), Broker::start());
     let state = tempfile::tempdir().unwrap();
     librato.answer_always(Some(Reply::status(422)));
@@ -106,7 +106,7 @@ fn a_backend_that_refuses_everything_costs_few_requests_and_each_window_is_one_l
 }
 
 #[test]
-fn a_series_that_slack_refuses_leaves_the_others_in_the_channel() {
+fn a_series_that_slack_rejects_does_not_affect_others() {
     let (slack, broker) = (FakeSlack::start().unwrap(), Broker::start());
     let state = tempfile::tempdir().unwrap();
     slack.refuse_blocks_with("*bad.3*");
@@ -129,7 +129,7 @@ fn a_series_that_slack_refuses_leaves_the_others_in_the_channel() {
 }
 
 #[test]
-fn while_dead_letters_cannot_be_written_the_window_is_held_and_the_pages_say_so() {
+fn while_dead_letters_cannot_be_written_the_window_is_held_and_the_pages_report_it() {
     let (librato, broker) = (FakeLibrato::start().unwrap(), Broker::start());
     let state = tempfile::tempdir().unwrap();
     let (disk, port) = (FailingDisk::new(state.path()), broker.worker_http_port());
@@ -141,7 +141,7 @@ fn while_dead_letters_cannot_be_written_the_window_is_held_and_the_pages_say_so(
     disk.fail(Errno::ROFS);
     let mut running = Running::start(&mut command);
     running.says(&["event=\"broker_connected\""]);
-    // It is told before there is a letter.
+    // This is reported before there is a dead letter.
     running.says(&["event=\"dead_letters_unwritable\"", "letters"]);
     wait_until(DEADLINE, "a page that says so", || {
         let page = Broker::page_at(port, "/readyz");
@@ -161,11 +161,11 @@ fn while_dead_letters_cannot_be_written_the_window_is_held_and_the_pages_say_so(
     assert_eq!(running.stop(Signal::TERM).code(), Some(0));
 }
 
-/// The names of the series that a Carbon has taken.
+/// The names of the series that a Carbon has accepted.
 type Names = Arc<Mutex<BTreeSet<String>>>;
 
-/// A Carbon behind something that resets a connection over a line with `bad` in it: the first time
-/// when the worker has long gone on, later at once.
+/// A Carbon behind a proxy that resets a connection because of a line with `bad` in it: the first
+/// time late, after the worker has continued, and then immediately.
 fn picky_carbon() -> (SocketAddr, Names) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, names) = (listener.local_addr().unwrap(), Names::default());
@@ -189,14 +189,13 @@ fn picky_carbon() -> (SocketAddr, Names) {
             std::thread::Builder::new().spawn(move || serve(stream)).unwrap();
         }
     };
-    // Both kinds of threads end with the process.
+    // The threads end with the process.
     std::thread::Builder::new().spawn(accept).unwrap();
     (address, names)
 }
 
 #[test]
-fn a_line_over_which_connections_to_carbon_are_reset_late_costs_no_other_and_nothing_is_committed()
-{
+fn a_line_that_causes_late_resets_affects_no_other_and_nothing_is_committed() {
     let ((carbon, taken), broker) = (picky_carbon(), Broker::start());
     let (state, port) = (tempfile::tempdir().unwrap(), broker.worker_http_port());
     let flags = [

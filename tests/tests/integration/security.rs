@@ -10,7 +10,7 @@ use zibrato::Zibrato;
 use zibrato::curve::Curve;
 use zibrato_tests::{Broker, DEADLINE, Recorder, Running, Signal, accept, program, wait_until};
 
-/// Keys of a broker and of some clients, and the folder of those that are allowed.
+/// Keys of a broker and of some clients, and the folder of the allowed ones.
 pub(super) struct Keys {
     folder: TempDir,
 }
@@ -87,7 +87,7 @@ fn instrument(broker: &Broker) -> zibrato::Builder {
     Zibrato::builder().port(broker.port()).source("payroll").interval(Duration::from_millis(50))
 }
 
-/// The sum of what a `zibrato-tail` has printed of a name.
+/// The sum of the values of a name that `zibrato-tail` has printed.
 fn sum(tail: &Running, name: &str) -> u64 {
     let output = tail.output();
     let whole = output.rsplit_once('\n').map_or("", |(whole, _)| whole);
@@ -97,7 +97,8 @@ fn sum(tail: &Running, name: &str) -> u64 {
     of_name.map(|object| object["value"].as_f64().unwrap() as u64).sum()
 }
 
-/// Measures through two tapped wires until it has arrived, and gives the wires.
+/// Measures through two recording proxies until the measurement has arrived, and returns the
+/// proxies.
 fn tapped(broker: &Broker, builder: zibrato::Builder, flags: &[String]) -> [Recorder; 2] {
     let wires = [Recorder::before(broker.port()), Recorder::before(broker.publishing_port())];
     let builder = builder.port(wires[0].port()).control_port(wires[1].port());
@@ -112,11 +113,11 @@ fn tapped(broker: &Broker, builder: zibrato::Builder, flags: &[String]) -> [Reco
 }
 
 #[test]
-fn with_keys_all_arrives_and_nothing_on_the_wire_can_be_read() {
+fn with_keys_everything_arrives_and_nothing_is_readable_on_the_wire() {
     let words = ["secretlevel", "salaries", "payroll", "zb1|", "zb!", "levels"];
     let plain = Broker::start();
     let wires = tapped(&plain, instrument(&plain), &[]);
-    assert!(words.iter().all(|word| wires.iter().any(|wire| wire.saw(word))), "the tap works");
+    assert!(words.iter().all(|word| wires.iter().any(|wire| wire.saw(word))), "the proxies record");
 
     let keys = Keys::of(&["app", "worker"]);
     let broker = keys.broker();
@@ -125,14 +126,14 @@ fn with_keys_all_arrives_and_nothing_on_the_wire_can_be_read() {
     for wire in &wires {
         assert!(wire.count() > 500, "{} bytes", wire.count());
         for word in words {
-            assert!(!wire.saw(word), "{word} can be read on the wire");
+            assert!(!wire.saw(word), "{word} is readable on the wire");
         }
     }
     assert_eq!(broker.metric("zibrato_broker_allowed_keys"), 2.0);
 }
 
 #[test]
-fn a_worker_without_a_key_that_is_allowed_gets_nothing_and_says_what_to_do() {
+fn a_worker_without_an_allowed_key_gets_nothing_and_names_a_remedy() {
     let keys = Keys::of(&["app", "worker"]);
     keys.make("stranger");
     let broker = keys.broker();
@@ -157,7 +158,7 @@ fn a_worker_without_a_key_that_is_allowed_gets_nothing_and_says_what_to_do() {
 }
 
 #[test]
-fn hup_revokes_and_allows_again_and_nothing_measured_is_lost() {
+fn hup_revokes_and_allows_keys_and_no_measurement_is_lost() {
     let keys = Keys::of(&["app", "worker"]);
     let mut broker = keys.broker();
     let zibrato = instrument(&broker).curve(keys.curve("app")).build().unwrap();
@@ -166,7 +167,7 @@ fn hup_revokes_and_allows_again_and_nothing_measured_is_lost() {
     zibrato.count("info", "orders", 1.0);
     wait_until(DEADLINE, "the first count", || sum(&tail, "orders") == 1);
 
-    // A list that cannot be used changes nothing.
+    // An invalid list changes nothing.
     std::fs::write(keys.allowed().join("bad.pub"), "public:nonsense").unwrap();
     broker.running().signal(Signal::HUP);
     broker.running().says(&["reload_failed", "bad.pub, line 1", "stays in force"]);
@@ -180,7 +181,7 @@ fn hup_revokes_and_allows_again_and_nothing_measured_is_lost() {
     zibrato.count("info", "orders", 10.0);
     let refused = "zibrato_broker_handshakes_refused_total{reason=\"revoked_key\"}";
     wait_until(DEADLINE, "a refusal", || broker.metric(refused) >= 1.0);
-    wait_until(DEADLINE, "it to be cut off", || !zibrato.stats().connected);
+    wait_until(DEADLINE, "the program to be disconnected", || !zibrato.stats().connected);
     assert_eq!((sum(&tail, "orders"), zibrato.stats().pending > 0), (2, true));
     broker.running().says(&["handshake_refused", "taken off the list"]);
 
@@ -193,7 +194,7 @@ fn hup_revokes_and_allows_again_and_nothing_measured_is_lost() {
 }
 
 #[test]
-fn a_broker_in_a_folder_is_reached_without_tcp() {
+fn a_broker_with_unix_sockets_needs_no_tcp() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("zibrato");
     let mut command = Command::new(program("zibrato-broker"));
@@ -210,7 +211,7 @@ fn a_broker_in_a_folder_is_reached_without_tcp() {
     let (status, _, log) = Running::run(&mut command);
     assert!(status.code() == Some(78) && log.contains("another broker listens there"), "{log}");
     assert_eq!(broker.stop(Signal::TERM).code(), Some(0));
-    // The next one takes over, and everybody comes back.
+    // The next broker listens there, and all clients reconnect.
     let mut broker = Running::start(&mut command);
     broker.says(&["listening", "publishers.sock"]);
     zibrato.count("info", "local", 4.0);
@@ -219,7 +220,7 @@ fn a_broker_in_a_folder_is_reached_without_tcp() {
 }
 
 #[test]
-fn bad_keys_end_programs_with_78_and_a_line_that_shows_no_secret() {
+fn invalid_keys_cause_exit_code_78_and_a_line_without_secrets() {
     let keys = Keys::of(&["app"]);
     let secret = std::fs::read_to_string(keys.file("app.key")).unwrap();
     let secret = secret.lines().last().unwrap().to_owned();
@@ -295,7 +296,7 @@ fn no_output_of_a_running_program_shows_a_secret() {
 }
 
 #[test]
-fn an_application_finds_its_keys_in_variables_and_never_falls_back_to_plain_text() {
+fn an_application_reads_its_keys_from_variables_and_never_uses_plain_text_instead() {
     let keys = Keys::of(&["app"]);
     let broker = keys.broker();
     let run = |server: &str, own: &str| {

@@ -6,10 +6,10 @@ use std::process::Command;
 use tempfile::TempDir;
 use zibrato_tests::{Broker, Running, program};
 
-/// Flags with which Librato's worker finds its account.
+/// Flags with the credentials for the worker for Librato.
 const ACCOUNT: [&str; 4] = ["--username", "a", "--apitoken-file", "token"];
 
-/// Runs a program in a folder of its own: its code, and what it says on standard error.
+/// Runs a program in its own folder. Returns its code and its standard error.
 fn run(command: &mut Command) -> (Option<i32>, String) {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("token"), "tok123\n").unwrap();
@@ -19,7 +19,7 @@ fn run(command: &mut Command) -> (Option<i32>, String) {
     (status.code(), log)
 }
 
-/// A program with flags, and with a folder for its state that can be written or not.
+/// A program with flags, and with a state folder that may be writable or not.
 fn command(name: &str, flags: &[&str], state: &Path) -> Command {
     let mut command = Command::new(program(name));
     command.args(flags).env("STATE_DIRECTORY", state);
@@ -72,7 +72,7 @@ fn a_check_and_a_start_exit_with_the_same_code() {
 }
 
 #[test]
-fn a_worker_that_cannot_serve_its_pages_leaves_no_cursor() {
+fn a_worker_that_cannot_serve_its_pages_creates_no_cursor() {
     let folder = TempDir::new().unwrap();
     let journal = folder.path().join("journal").display().to_string();
     let broker = Broker::start_with(&["--journal", &journal]);

@@ -14,13 +14,13 @@ use tempfile::TempDir;
 use zibrato::Zibrato;
 use zibrato_tests::{BACKENDS, Broker, DEADLINE, Ports, Running, Signal, program, wait_until};
 
-/// Every daemon that serves pages, with flags with which it starts.
+/// Every daemon that serves pages, with flags that let it start.
 fn daemons() -> Daemons {
     Daemons::with(&["--no-journal"], &["--dead-letters", "letters"])
 }
 
-/// The commands that print, in a folder with a journal and an empty folder of dead letters; those
-/// that need a broker's port come besides.
+/// The commands that print, in a folder with a journal and an empty folder of dead letters.
+/// Commands that need a broker's port are added to them.
 const COMMANDS: [(&str, &[&str]); 13] = [
     ("zibrato-broker", &["--help"]),
     ("zibrato-broker", &["--version"]),
@@ -37,15 +37,15 @@ const COMMANDS: [(&str, &[&str]); 13] = [
     ("zibrato-tail", &["--help"]),
 ];
 
-/// A daemon in a folder of its own, whose standard error a shell leads elsewhere.
+/// A daemon in its own folder, whose standard error is redirected by a shell.
 struct Daemon {
     running: Running,
     ports: Ports,
 }
 
 impl Daemon {
-    /// Starts one, by a line of the shell in which `"$@"` is the daemon, and waits until it serves
-    /// its pages.
+    /// Starts a daemon with a line of the shell, in which `"$@"` is the daemon, and waits until it
+    /// serves its pages.
     fn start(name: &str, flags: &[impl AsRef<OsStr>], line: &str, folder: &Path) -> Self {
         let ports = Ports::take();
         let mut shell = Command::new("/bin/sh");
@@ -64,7 +64,7 @@ impl Daemon {
         value.unwrap().parse().unwrap()
     }
 
-    /// That it lives, and ends as it should when it is asked to.
+    /// Asserts that it is running, and ends successfully when it is stopped.
     fn ends(&mut self) {
         let page = Broker::page_at(self.ports.at(4), "/healthz");
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
@@ -72,7 +72,7 @@ impl Daemon {
     }
 }
 
-/// A pipe with a name, and somebody who has it open for reading.
+/// A named pipe that is open for reading.
 fn fifo(folder: &Path) -> (PathBuf, File) {
     let path = folder.join("fifo");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -81,7 +81,7 @@ fn fifo(folder: &Path) -> (PathBuf, File) {
 }
 
 #[test]
-fn a_daemon_whose_log_cannot_be_written_goes_on_and_counts_the_lines() {
+fn a_daemon_that_cannot_write_its_log_continues_and_counts_lost_lines() {
     for (name, flags) in daemons().iter() {
         let folder = TempDir::new().unwrap();
         let mut daemon = Daemon::start(name, flags, "exec \"$@\" 2>/dev/full", folder.path());
@@ -91,13 +91,13 @@ fn a_daemon_whose_log_cannot_be_written_goes_on_and_counts_the_lines() {
 }
 
 #[test]
-fn a_daemon_whose_log_nobody_has_open_any_more_goes_on_and_counts_the_lines() {
+fn a_daemon_whose_log_was_closed_continues_and_counts_lost_lines() {
     for (name, flags) in daemons().iter() {
         let folder = TempDir::new().unwrap();
         let (_, reader) = fifo(folder.path());
         let mut daemon = Daemon::start(name, flags, "exec \"$@\" 2>fifo", folder.path());
         drop(reader);
-        // The broker logs on request; a worker logs that there is no broker.
+        // The broker logs requests; a worker logs that there is no broker.
         wait_until(DEADLINE, "dropped lines", || {
             if *name == "zibrato-broker" {
                 daemon.running.signal(Signal::HUP);
@@ -109,7 +109,7 @@ fn a_daemon_whose_log_nobody_has_open_any_more_goes_on_and_counts_the_lines() {
 }
 
 #[test]
-fn a_daemon_whose_log_is_a_full_pipe_that_nobody_reads_runs_and_ends() {
+fn a_daemon_whose_log_is_a_full_pipe_runs_and_stops() {
     for (name, flags) in daemons().iter() {
         let folder = TempDir::new().unwrap();
         let (_, mut reader) = fifo(folder.path());
@@ -121,7 +121,7 @@ fn a_daemon_whose_log_is_a_full_pipe_that_nobody_reads_runs_and_ends() {
 }
 
 #[test]
-fn a_pipe_that_is_read_again_gets_every_line_that_waited() {
+fn a_pipe_that_is_read_again_gets_all_queued_lines() {
     let folder = TempDir::new().unwrap();
     let (_, mut reader) = fifo(folder.path());
     let room = fcntl_setpipe_size(&reader, 4096).unwrap();
@@ -139,7 +139,7 @@ fn a_pipe_that_is_read_again_gets_every_line_that_waited() {
 }
 
 #[test]
-fn a_log_that_may_not_grow_costs_lines_until_it_may_and_then_says_how_many() {
+fn a_log_at_its_size_limit_loses_lines_and_reports_them_later() {
     let folder = TempDir::new().unwrap();
     // 512 bytes; beyond them the system sends a signal that ends most programs.
     let line = "ulimit -S -f 1; exec \"$@\"";
@@ -151,17 +151,17 @@ fn a_log_that_may_not_grow_costs_lines_until_it_may_and_then_says_how_many() {
     let id = Pid::from_raw(i32::try_from(daemon.running.id()).unwrap());
     let free = Rlimit { current: None, maximum: None };
     prlimit(id, Resource::Fsize, free).unwrap();
-    wait_until(DEADLINE, "a word of the missing lines", || {
+    wait_until(DEADLINE, "a report of the missing lines", || {
         daemon.running.signal(Signal::HUP);
         daemon.running.log().contains("event=\"log_lines_dropped\" lines=")
     });
-    // Each line begins where a line begins.
+    // Each line begins at the start of a line.
     let log = daemon.running.log();
     assert!(log.lines().all(|line| line.matches("event=").count() <= 1), "{log}");
     daemon.ends();
 }
 
-/// Runs each command with its standard output led elsewhere by the shell.
+/// Runs each command with its standard output redirected by the shell.
 fn commands(line: &str, check: impl Fn(&str, Option<i32>, &str)) {
     let folder = TempDir::new().unwrap();
     std::fs::create_dir(folder.path().join("letters")).unwrap();
@@ -196,7 +196,7 @@ fn commands(line: &str, check: impl Fn(&str, Option<i32>, &str)) {
 }
 
 #[test]
-fn a_command_that_cannot_print_ends_with_74_and_names_stdout() {
+fn a_command_that_cannot_print_exits_with_74_and_names_stdout() {
     commands("exec \"$@\" >/dev/full", |command, code, log| {
         assert_eq!(code, Some(74), "{command}: {log}");
         let parts = ["stdout cannot be written", "No space left on device"];
@@ -206,8 +206,9 @@ fn a_command_that_cannot_print_ends_with_74_and_names_stdout() {
 }
 
 #[test]
-fn a_command_whose_reader_has_gone_ends_without_a_word() {
-    // The command writes when the other side has surely gone: `wait` waits for nobody's input.
+fn a_command_whose_reader_is_closed_ends_silently() {
+    // The command writes when the other side is certainly closed, because `wait` waits for no one's
+    // input.
     let line = "mkfifo gone; exec 3<>gone; exec 4>gone; exec 3<&-; exec \"$@\" >&4 4>&-";
     let line = format!("rm -f gone; {line}");
     commands(&line, |command, code, log| {
@@ -216,7 +217,7 @@ fn a_command_whose_reader_has_gone_ends_without_a_word() {
 }
 
 #[test]
-fn tail_says_that_it_cannot_print_and_ends() {
+fn tail_reports_that_it_cannot_print_and_exits() {
     let broker = Broker::start();
     for (to, code, said) in [("/dev/full", 74, "stdout cannot be written"), ("&4", 0, "")] {
         let folder = TempDir::new().unwrap();
@@ -238,7 +239,7 @@ fn tail_says_that_it_cannot_print_and_ends() {
 }
 
 #[test]
-fn a_wrong_command_line_has_its_code_when_nobody_can_be_told() {
+fn an_invalid_command_line_has_its_exit_code_without_stderr() {
     for (name, _) in daemons().and_tail(&[]).iter() {
         for (flag, code) in [("--nonsense", 64), ("--log-level=inof", 78)] {
             let mut shell = Command::new("/bin/sh");

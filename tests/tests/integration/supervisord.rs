@@ -14,7 +14,7 @@ use zibrato_tests::{
 };
 
 #[test]
-fn what_the_broker_accepted_before_all_stop_is_delivered_once_when_they_have_started_again() {
+fn accepted_measurements_are_delivered_once_after_a_restart_of_everything() {
     let (carbon, ports) = (Carbon::start(), Ports::take());
     let (librato, slack) = (FakeLibrato::start().unwrap(), FakeSlack::start().unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -25,7 +25,7 @@ fn what_the_broker_accepted_before_all_stop_is_delivered_once_when_they_have_sta
     let workers = BACKENDS.map(|backend| format!("zibrato-workers:{}", backend.program));
     supervisord.all(&workers.each_ref().map(String::as_str), "RUNNING");
     for worker in BACKENDS.map(|backend| backend.name()) {
-        wait_until(DEADLINE, "the workers to hear of the broker", || {
+        wait_until(DEADLINE, "the workers to be connected", || {
             let log = fs::read_to_string(folder.path().join(format!("{worker}.log")));
             log.is_ok_and(|log| log.contains("broker_connected"))
         });
@@ -36,7 +36,7 @@ fn what_the_broker_accepted_before_all_stop_is_delivered_once_when_they_have_sta
 
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // Should an assertion fail in here, the threads have to end nevertheless.
+        // If an assertion fails here, the threads must end nevertheless.
         let _ended = RaiseOnDrop(&ended);
         for _ in 0..2 {
             scope.spawn(|| publish(&z, &ended));
@@ -58,12 +58,13 @@ fn what_the_broker_accepted_before_all_stop_is_delivered_once_when_they_have_sta
     let accepted = accepted(&witness);
     let stats = z.stats();
     let total: f64 = accepted.values().sum();
-    // What was acknowledged was accepted; of what was accepted, the last answer may have come too late.
+    // Acknowledged batches were accepted; the last acknowledgement of an accepted batch may have
+    // been lost.
     assert!(
         stats.delivered as f64 <= total && total <= stats.recorded as f64,
         "{stats:?}, {total}"
     );
-    // Batches accepted after the workers had gone are only in the journal.
+    // Batches that were accepted after the workers stopped are only in the journal.
     assert!(in_librato(&librato) < accepted["info"]);
     drop(z);
     supervisord.control(&["start", "zibrato-broker", "zibrato-workers:*"]);
@@ -78,7 +79,7 @@ fn what_the_broker_accepted_before_all_stop_is_delivered_once_when_they_have_sta
     assert_eq!(in_slack(&slack), accepted["crit"]);
 }
 
-/// The project's own file, with other paths and the user that runs this test.
+/// The project's own file, with other paths, and with the user of this test.
 fn programs(logs: &std::path::Path) -> String {
     let whoami = Command::new("id").arg("-un").output().unwrap().stdout;
     let file = repository().join("examples/supervisord/zibrato.conf");
@@ -107,7 +108,7 @@ fn environment(
     let mut variables: Vec<_> = [
         ("PATH", format!("{programs}:{path}")),
         ("ZIBRATO_BROKER_PORT", ports.at(0).to_string()),
-        // How full the disk of a test machine is shall not matter.
+        // The free space on a test machine does not matter.
         ("ZIBRATO_BROKER_JOURNAL_MIN_FREE", "0".to_owned()),
         ("ZIBRATO_BROKER_HTTP", format!("127.0.0.1:{}", ports.at(4))),
         ("ZIBRATO_CARBON_CARBON", format!("127.0.0.1:{}", carbon.port())),
@@ -135,7 +136,7 @@ impl Drop for RaiseOnDrop<'_> {
     }
 }
 
-/// Counts until told to end.
+/// Counts until stopped.
 fn publish(z: &Zibrato, ended: &AtomicBool) {
     let mut turn = 0_u32;
     while !ended.load(Ordering::Relaxed) {
@@ -143,13 +144,13 @@ fn publish(z: &Zibrato, ended: &AtomicBool) {
         turn += 1;
         if turn.is_multiple_of(100) {
             z.count("crit", "alarms", 1);
-            // Traffic, not a benchmark.
+            // Generates traffic, not a benchmark.
             std::thread::park_timeout(Duration::from_micros(200));
         }
     }
 }
 
-/// A subscriber of our own, with room for everything.
+/// A subscriber with an unlimited queue.
 fn witness(port: u16) -> zmq::Socket {
     let socket = zmq::Context::new().socket(zmq::SUB).unwrap();
     socket.set_rcvhwm(0).unwrap();
@@ -157,14 +158,14 @@ fn witness(port: u16) -> zmq::Socket {
         socket.set_subscribe(batch_topic(level).as_bytes()).unwrap();
     }
     socket.connect(&format!("tcp://127.0.0.1:{port}")).unwrap();
-    // Something from the broker says that it has heard of the subscriptions before it.
+    // A message from the broker shows that it has received the subscriptions sent before.
     socket.set_subscribe(b"zb!levels").unwrap();
     socket.set_rcvtimeo(10_000).unwrap();
     assert!(socket.recv_multipart(0).unwrap()[0].starts_with(b"zb!levels"));
     socket
 }
 
-/// What the broker published, by level, read after it has ended.
+/// The sums that the broker published, by level, read after it has ended.
 fn accepted(witness: &zmq::Socket) -> BTreeMap<String, f64> {
     witness.set_rcvtimeo(1_000).unwrap();
     let mut sums = BTreeMap::new();
@@ -188,7 +189,7 @@ fn in_librato(librato: &FakeLibrato) -> f64 {
     logins.map_or(0.0, |times| times.values().map(|total| total.sum).sum())
 }
 
-/// The sum of what the messages show: `*alarms* _web-1_ ˋ▁▂ˋ 12 (12/s)`.
+/// The sum in the messages: `*alarms* _web-1_ ˋ▁▂ˋ 12 (12/s)`.
 fn in_slack(slack: &FakeSlack) -> f64 {
     let mut sum = 0.0;
     for message in slack.messages() {

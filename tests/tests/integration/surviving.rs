@@ -10,7 +10,7 @@ use zibrato_tests::{
     Broker, DEADLINE, FailingDisk, Room, Running, Signal, Witness, wait_for, wait_until,
 };
 
-/// How the program forks.
+/// The ways in which the program forks.
 const FORKS: [&str; 3] = ["none", "child", "daemon"];
 
 /// The program, in its own folder.
@@ -42,7 +42,7 @@ impl Program {
         if self.fork == "none" { &["parent"] } else { &["parent", "child"] }
     }
 
-    /// Waits until the fault has struck and some work was done since.
+    /// Waits until the fault is active and some work was done since.
     #[track_caller]
     fn is_struck(&mut self) {
         for who in self.processes() {
@@ -55,8 +55,8 @@ impl Program {
         }
     }
 
-    /// Mends what is the program's to mend, and waits for its end: its work is done, and what it
-    /// measured has arrived. Gives how many lines it counted.
+    /// Repairs a fault of the program, and waits for its end: its work is done, and its
+    /// measurements have arrived. Returns the number of lines that it counted.
     #[track_caller]
     fn ends_well(mut self) -> f64 {
         std::fs::write(self.folder.path().join("mend"), "").unwrap();
@@ -77,8 +77,8 @@ impl Program {
     }
 }
 
-/// Runs the program with each fault, each way to fork, and gives what it counted to be compared
-/// with what came through the broker.
+/// Runs the program with each fault and each way to fork, and compares its counts with the
+/// measurements that arrived.
 #[track_caller]
 fn survives(faults: &[(&str, &str)], change: impl Fn(&mut Command, &Path)) {
     let broker = Broker::start();
@@ -91,9 +91,7 @@ fn survives(faults: &[(&str, &str)], change: impl Fn(&mut Command, &Path)) {
             counted += program.ends_well();
         }
     }
-    wait_for(DEADLINE, "all that was counted", || {
-        (witness.total("info", "work") >= counted).then_some(())
-    });
+    wait_for(DEADLINE, "all counts", || (witness.total("info", "work") >= counted).then_some(()));
     assert_eq!(witness.total("info", "work"), counted);
 }
 
@@ -135,13 +133,14 @@ fn a_program_with_little_memory_survives() {
 }
 
 #[test]
-fn a_program_that_closes_all_it_does_not_know_survives() {
+fn a_program_that_closes_unknown_descriptors_survives() {
     survives(&at_any_time(&["close_range=3", "close_range=0"]), as_it_is);
 }
 
-/// Then its descriptors belong to the program, which is fine unless it closes them.
+/// In this case its descriptors belong to the program, which is fine unless the program closes
+/// them.
 #[test]
-fn a_program_in_a_sandbox_without_tables_of_descriptors_survives() {
+fn a_program_in_a_sandbox_without_descriptor_tables_survives() {
     let broker = Broker::start();
     for fork in ["none", "child"] {
         let mut program = Program::start(&broker, ("no_table", "before", fork), as_it_is);
@@ -151,7 +150,7 @@ fn a_program_in_a_sandbox_without_tables_of_descriptors_survives() {
 }
 
 #[test]
-fn a_program_is_told_what_there_is_too_little_of() {
+fn a_shortage_is_reported_to_the_program() {
     let broker = Broker::start();
     for (fault, words) in [
         (
@@ -182,7 +181,7 @@ fn a_program_without_home_or_any_variable_survives() {
 
 #[test]
 fn a_program_whose_stderr_cannot_be_written_survives() {
-    // The shell redirects what the harness would keep.
+    // The shell redirects the stream that the harness would record.
     survives(&[("nothing", "before"), ("descriptors=2", "before")], |command, _| {
         let program = command.get_program().to_owned();
         let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
@@ -203,7 +202,7 @@ fn a_program_survives_a_full_folder_for_temporary_files() {
 }
 
 #[test]
-fn a_program_survives_a_broker_that_is_killed_and_one_that_comes_late() {
+fn a_program_survives_a_broker_that_is_killed_or_starts_late() {
     for fork in FORKS {
         let mut broker = Broker::start();
         let mut early = Program::start(&broker, ("nothing", "before", fork), as_it_is);

@@ -68,7 +68,7 @@ impl Setting {
 }
 
 #[test]
-fn a_certificate_that_is_not_trusted_is_named_with_its_issuer_and_the_remedy() {
+fn an_untrusted_certificate_is_named_with_its_issuer_and_a_remedy() {
     let setting = Setting::new();
     let mut worker = setting.worker("localhost", &[], &[]);
     setting.publisher().count("info", "logins", 1);
@@ -77,21 +77,21 @@ fn a_certificate_that_is_not_trusted_is_named_with_its_issuer_and_the_remedy() {
         assert!(line.contains(part), "{part}: {line}");
     }
     worker.says(&["event=\"certificate_issuer\"", "host=\"localhost\"", Tls::AUTHORITY]);
-    // It was never sent, so that it cannot come twice.
+    // The payload was never sent, so it cannot arrive twice.
     assert!(setting.metric("zibrato_worker_repeated_total 0") && !setting.is_delivered());
     wait_until(DEADLINE, "a page that says so", || {
         let page = Broker::page_at(setting.broker.worker_http_port(), "/readyz");
         page.starts_with("HTTP/1.1 503") && page.contains("certificate of localhost")
     });
     assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
-    // The same certificate for another host.
+    // The same certificate, for another host.
     let mut worker = setting.worker("127.0.0.1", &["--ca-file", &setting.authority()], &[]);
     worker.says(&["event=\"held\"", "it is for another host"]);
     assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
 }
 
 #[test]
-fn a_companys_authority_comes_from_a_flag_or_from_the_usual_variables() {
+fn an_authority_is_configured_by_a_flag_or_a_variable() {
     let setting = Setting::new();
     let (authority, folder) = (setting.authority(), setting.folder.path().display().to_string());
     let z = setting.publisher();
@@ -119,7 +119,7 @@ fn a_companys_authority_comes_from_a_flag_or_from_the_usual_variables() {
 }
 
 #[test]
-fn a_proxy_that_refuses_credentials_or_is_down_and_a_port_without_tls_are_told_of() {
+fn proxy_errors_and_a_port_without_tls_are_reported() {
     let setting = Setting::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -139,7 +139,7 @@ fn a_proxy_that_refuses_credentials_or_is_down_and_a_port_without_tls_are_told_o
     assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
     answers.unwrap().join().unwrap();
 
-    // Nobody listens there any more.
+    // The port is no longer in use.
     let mut worker = setting.worker(ELSEWHERE, &[], &variables);
     z.count("info", "logins", 1);
     worker.says(&["event=\"retry\"", &format!("the proxy {url} (HTTPS_PROXY)")]);
@@ -153,7 +153,7 @@ fn a_proxy_that_refuses_credentials_or_is_down_and_a_port_without_tls_are_told_o
 }
 
 #[test]
-fn requests_go_through_the_proxy_of_the_environment_and_local_ones_do_not() {
+fn requests_use_the_proxy_of_the_environment_except_local_ones() {
     let setting = Setting::new();
     let proxy = ConnectProxy::to(setting.tls.port()).unwrap();
     let with_user = proxy.url().replace("http://", "http://ann:se%40cret@");

@@ -1,5 +1,5 @@
-//! Whatever threads and processes a program starts, and whenever they end or flush, the sum of what
-//! arrives is the sum of what was recorded.
+//! Whatever threads and processes a program starts, and whenever they end or flush, the sum of the
+//! received measurements equals the sum of the recorded ones.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -11,7 +11,7 @@ use zibrato_tests::{Broker, DEADLINE, Room, Running, Signal, Witness, wait_until
 
 const WALKS: u32 = 100;
 
-/// What `walking` makes, by the letter of its step.
+/// The names that `walking` uses, by the letter of the step.
 const NAMES: [(char, &str); 6] = [
     ('c', "walk.count"),
     ('a', "walk.amount"),
@@ -43,7 +43,7 @@ fn plan() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..10)
 }
 
-/// The plan in the program's words; adds up what it makes.
+/// Writes the plan as words of the program, and adds up the expected sums.
 fn words(plan: &[Step], text: &mut String, made: &mut BTreeMap<&'static str, f64>) {
     for step in plan {
         let (open, inner) = match step {
@@ -68,13 +68,13 @@ fn words(plan: &[Step], text: &mut String, made: &mut BTreeMap<&'static str, f64
 }
 
 #[test]
-fn whatever_threads_and_processes_do_what_arrives_is_what_was_recorded() {
+fn received_measurements_equal_recorded_ones_for_any_threads_and_processes() {
     let mut broker = Broker::start();
     let witness = Witness::subscribe(broker.publishing_port(), Room::Plenty);
     let subscribed = "zibrato_broker_subscriptions";
     wait_until(DEADLINE, "the subscription", || broker.metric(subscribed) > 0.0);
     let made = RefCell::new(BTreeMap::<&str, f64>::new());
-    // A walk that failed leaves sums that nobody knows, so none is tried anew.
+    // A failed run leaves unknown sums, so failures are not shrunk.
     let config = Config {
         cases: WALKS,
         max_shrink_iters: 0,
@@ -92,7 +92,7 @@ fn whatever_threads_and_processes_do_what_arrives_is_what_was_recorded() {
         let command = command.arg(broker.port().to_string()).arg(text);
         let (status, _, log) = Running::run(command);
         prop_assert_eq!(status.code(), Some(0), "{}", log);
-        wait_until(DEADLINE, "what was made", arrived);
+        wait_until(DEADLINE, "all measurements", arrived);
         Ok(())
     });
     walked.unwrap();

@@ -19,7 +19,7 @@ const NUMBERS: [&str; 11] = [
 ];
 
 #[test]
-fn whoever_gives_no_number_where_one_belongs_is_told_what_is_expected() {
+fn an_invalid_number_gets_an_error_with_the_expected_values() {
     let backends = BACKENDS.map(|backend| (backend.program, &[][..], 8));
     let others = [
         ("zibrato-broker", &[][..], 9),
@@ -47,7 +47,7 @@ fn whoever_gives_no_number_where_one_belongs_is_told_what_is_expected() {
 }
 
 #[test]
-fn a_wrong_secret_is_named_by_where_it_was_given_and_not_shown() {
+fn an_invalid_secret_is_named_by_its_origin_and_not_shown() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("wrong"), "hunter2 \u{1}\n").unwrap();
     std::fs::write(folder.path().join("empty"), "\n").unwrap();

@@ -1,7 +1,8 @@
 //! Functions of many shapes, each of which triggers a lint.
 //!
-//! Where `//@` stands alone, the test puts an attribute: `f` marks a function, `r` one that returns a
-//! `Result` or an `Option`, `a` an async one, `ar` both. What is `hidden` there, rustc alone no longer
+//! At each `//@`, the test inserts an attribute: `f` marks a function, `r` a function that returns
+//! a `Result` or an `Option`, `a` an async function, `ar` both. Lints marked `hidden` are no longer
+//! found by rustc inside a closure, but by Clippy.
 //! finds inside a closure; Clippy does.
 use std::future::Future;
 use std::pin::Pin;

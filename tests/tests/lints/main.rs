@@ -1,8 +1,8 @@
 //! Attributes neither trigger nor silence lints.
 //!
 //! Functions of many shapes are compiled plain and annotated, with every lint of rustc and Clippy
-//! switched on, and the findings are compared; then once more with each finding expected by
-//! `#[expect]` on its function.
+//! enabled, and the findings are compared. Then they are compiled again with each finding expected
+//! by `#[expect]` on its function.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 
@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 
 use samples::{ALL, EDITIONS, MODES, Sample};
 
-/// What a lint found: its name, and the line and column of it.
+/// A finding of a lint: its name, line and column.
 type Finding = (String, u64, u64);
 
 /// The findings of each sample.
@@ -44,7 +44,7 @@ fn clippy_finds_the_same_with_and_without_attributes() {
     compare(&samples, &findings, "plain_2021", &exact);
 }
 
-/// The plain samples, each mode alone in one edition, and all of them together in every edition.
+/// The plain samples, each mode in one edition, and all modes together in every edition.
 fn every_sample() -> Vec<Sample> {
     let mut samples = Vec::new();
     for edition in EDITIONS {
@@ -53,7 +53,7 @@ fn every_sample() -> Vec<Sample> {
     }
     for (name, attributes) in MODES {
         samples.push(Sample::new(name, attributes, "", "2021"));
-        // Where no function of a block has what a mode needs, that is a mistake.
+        // If no function of a block matches the mode, the sample is wrong.
         if attributes.starts_with('#') {
             samples.push(Sample::new(&format!("impl_{name}"), "", attributes, "2021"));
         }
@@ -61,7 +61,7 @@ fn every_sample() -> Vec<Sample> {
     samples
 }
 
-/// Which lints to expect on which line.
+/// The lints to expect, by line.
 fn expected(findings: &BTreeSet<Finding>) -> BTreeMap<usize, BTreeSet<&str>> {
     let mut lints: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
     for (lint, line, _) in findings {
@@ -96,9 +96,8 @@ fn compare(
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// The findings, where one that is shown at the attributes of a function belongs to the function:
-/// the return type of an `async fn` may be written by an attribute, and then rustc says so of
-/// `missing_docs`.
+/// The findings. A finding at the attributes of a function is moved to the function: an attribute
+/// may write the return type of an `async fn`, and rustc then reports `missing_docs` there.
 fn at_the_function(sample: &Sample, found: &BTreeSet<Finding>) -> BTreeSet<Finding> {
     let lines: Vec<_> = sample.source.lines().collect();
     let is_mark = |line: u64| {
@@ -112,7 +111,7 @@ fn at_the_function(sample: &Sample, found: &BTreeSet<Finding>) -> BTreeSet<Findi
     found.iter().map(at).collect()
 }
 
-/// A cargo workspace with a package for each edition, whose examples are the samples.
+/// A cargo workspace with a package for each edition; the samples are its examples.
 struct Workspace {
     folder: PathBuf,
 }
@@ -120,9 +119,9 @@ struct Workspace {
 impl Workspace {
     fn new(name: &str, samples: &[Sample]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        // There cargo finds the configuration that says where libzmq is, as trybuild does.
+        // Cargo finds the configuration with the location of libzmq there, like trybuild.
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lints").join(name);
-        // Packages of the same name would be taken for each other, in whichever workspace they are.
+        // Packages with the same name would be confused, even in different workspaces.
         let workspace = format!("[workspace]\nresolver = \"2\"\nmembers = [\"{name}_*\"]\n");
         write(&folder.join("Cargo.toml"), &workspace);
         let lock = std::fs::read_to_string(root.join("Cargo.lock")).unwrap();
@@ -148,7 +147,7 @@ impl Workspace {
         Self { folder }
     }
 
-    /// Runs the command of cargo, which finds what it finds and no error.
+    /// Runs the cargo command, and returns its findings. There must be no errors.
     fn findings(&self, command: &str) -> Findings {
         let output = Command::new(env!("CARGO"))
             .args([command, "--workspace", "--examples", "--offline", "--message-format=json"])
@@ -181,7 +180,7 @@ impl Workspace {
     }
 }
 
-/// Writes the file, unless it says so already: what has not changed is not compiled again.
+/// Writes the file if its content has changed, so that unchanged files are not compiled again.
 fn write(path: &Path, text: &str) {
     if std::fs::read_to_string(path).is_ok_and(|there| there == text) {
         return;

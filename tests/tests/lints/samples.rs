@@ -5,7 +5,8 @@ use std::process::Command;
 
 pub(super) const EDITIONS: [&str; 4] = ["2015", "2018", "2021", "2024"];
 
-/// Every mode of the attributes: its name, and what it is; `r: ` and `a: ` say for which marks.
+/// Every mode of the attributes: its name and its attributes; `r: ` and `a: ` restrict it to these
+/// marks.
 pub(super) const MODES: [(&str, &str); 9] = [
     ("count", "#[zibrato::count_me]"),
     ("time", "#[zibrato::time_me]"),
@@ -46,7 +47,7 @@ impl Sample {
         let mut lines = FUNCTIONS.lines().chain(methods).peekable();
         let mut source = format!("#![warn({})] ", lints().join(", "));
         while let Some(line) = lines.next() {
-            // What an edition does not know leaves an empty line, and so does the mark of it.
+            // Code that an edition does not support becomes an empty line, and so does its mark.
             let is_known = |line: &str| edition != "2015" || !is_unknown_to_2015(line);
             let marked = mark(line).filter(|_| lines.peek().is_none_or(|next| is_known(next)));
             if let Some(kind) = marked {
@@ -67,7 +68,7 @@ impl Sample {
         Self { name: format!("{name}_{edition}"), edition, source, has_closures }
     }
 
-    /// The same with the findings expected at the marks of the functions that they are in.
+    /// The same sample, with the findings expected at the marks of their functions.
     pub(super) fn expecting(mut self, lints: &BTreeMap<usize, BTreeSet<&str>>) -> Self {
         let lines: Vec<_> = self.source.lines().collect();
         let mut expectations: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
@@ -90,12 +91,12 @@ impl Sample {
     }
 }
 
-/// Futures came later, and the path to `core`.
+/// Code that edition 2015 does not support: futures, and the path to `core`.
 fn is_unknown_to_2015(line: &str) -> bool {
     line.contains("async") || line.contains(" ::core")
 }
 
-/// What stands behind `//@`, if anything does.
+/// The text after `//@`, if there is any.
 fn mark(line: &str) -> Option<&str> {
     let (_, mark) = line.split_once("//@ ")?;
     Some(mark.trim_end_matches(" hidden"))
@@ -111,7 +112,7 @@ fn attributes<'a>(kind: &str, on_functions: &'a str, on_blocks: &'a str) -> &'a 
     }
 }
 
-/// Whether the function in this line says so of itself.
+/// Whether the mark in this line is `hidden`.
 pub(super) fn is_hidden_by_a_closure<'a>(
     lines: impl Iterator<Item = &'a str>,
     number: usize,
@@ -130,7 +131,7 @@ fn lints() -> Vec<String> {
     let named = words.filter_map(|mut words| {
         let (name, level) = (words.next()?, words.next()?);
         let is_level = ["allow", "warn", "deny", "forbid"].contains(&level);
-        // The first is about unstable features alone, the other no lint but all of them.
+        // The first lint is only about unstable features; the second one is a group of all lints.
         let is_other = ["unstable-features", "warnings"].contains(&name);
         (is_level && !is_other).then(|| name.replace('-', "_"))
     });

@@ -24,7 +24,7 @@ fn each_worker_program_has_a_row_a_feature_and_a_configuration_file() {
     let mut programs = workers();
     let manifest = std::fs::read_to_string(repository().join("workers/Cargo.toml")).unwrap();
     let manifest: Table = manifest.parse().unwrap();
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     for program in &programs {
         let name = program.trim_start_matches("zibrato-");
         let bins = manifest["bin"].as_array().unwrap();
@@ -33,14 +33,14 @@ fn each_worker_program_has_a_row_a_feature_and_a_configuration_file() {
                 && bin["required-features"].as_array().unwrap()[..] == [name.into()]
         });
         if !is_optional {
-            complaints.push(format!("workers/Cargo.toml: {program} has no feature {name}"));
+            problems.push(format!("workers/Cargo.toml: {program} has no feature {name}"));
         }
         let config = format!("examples/config/{name}.toml");
         if program != TAIL && !repository().join(&config).is_file() {
-            complaints.push(format!("{program} has no example of its configuration, {config}"));
+            problems.push(format!("{program} has no example of its configuration, {config}"));
         }
     }
-    none(complaints);
+    none(problems);
     programs.retain(|program| program != TAIL);
     assert_eq!(programs, BACKENDS.map(|backend| backend.program), "tests/src/backends.rs");
 }

@@ -1,22 +1,22 @@
-//! Documents stay short, their links lead somewhere, and the files that they name exist.
+//! Documents are short, their links are valid, and the files that they name exist.
 
 use super::{Source, files, none};
 use std::path::{Component, Path, PathBuf};
 use zibrato_tests::repository;
 
-/// The most that a document may have: lines, bytes, words.
+/// The maximum size of a document: lines, bytes, words.
 const LIMITS: [(&str, [usize; 3]); 3] = [
     ("README.md", [150, 12_000, usize::MAX]),
     ("ARCHITECTURE.md", [usize::MAX, usize::MAX, 900]),
-    // A page.
+    // One page.
     ("docs/decisions/", [60, usize::MAX, 500]),
 ];
 
-/// Folders of this repository; a path in code that begins with one is a file or folder there.
+/// Folders of this repository. A path in a document that begins with one must exist.
 const FOLDERS: [&str; 7] =
     ["broker/", "docs/", "examples/", "tests/", "workers/", "zibrato-macros/", "zibrato/src/"];
 
-/// What is read as it is; parts of rustdoc, which are among the sources, have links of their own kind.
+/// All documents. Parts of rustdoc, which are among the sources, have other links.
 fn documents() -> Vec<Source> {
     let is_document = |path: &str| path.ends_with(".md") && !path.contains("/src/");
     files("").into_iter().filter(|file| is_document(&file.path)).collect()
@@ -24,25 +24,24 @@ fn documents() -> Vec<Source> {
 
 #[test]
 fn no_document_is_longer_than_its_limit() {
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     for Source { path, text } in documents() {
-        // Not the lines of a table or a drawing.
+        // Without the lines of a table or a drawing.
         let is_word = |word: &&str| word.contains(char::is_alphanumeric);
         let words = text.split_whitespace().filter(is_word).count();
         let found = [text.lines().count(), text.len(), words];
         for (_, most) in LIMITS.iter().filter(|(name, _)| path.starts_with(name)) {
             if found.iter().zip(most).any(|(found, most)| found > most) {
-                complaints
-                    .push(format!("{path}: lines, bytes, words: {found:?}, at most {most:?}"));
+                problems.push(format!("{path}: lines, bytes, words: {found:?}, at most {most:?}"));
             }
         }
     }
-    none(complaints);
+    none(problems);
 }
 
 #[test]
-fn links_between_documents_lead_to_a_file_and_a_heading() {
-    let mut complaints = Vec::new();
+fn links_between_documents_are_valid() {
+    let mut problems = Vec::new();
     for Source { path, text } in documents() {
         let text = prose(&text);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -52,20 +51,20 @@ fn links_between_documents_lead_to_a_file_and_a_heading() {
             let (file, heading) = link.split_once('#').unwrap_or((link, ""));
             let target = if file.is_empty() { PathBuf::from(&path) } else { beside(&path, file) };
             if !repository().join(&target).exists() {
-                complaints.push(format!("{path}: {link}: there is no such file"));
+                problems.push(format!("{path}: {link}: there is no such file"));
             } else if !heading.is_empty() && !headings(&target).iter().any(|one| one == heading) {
-                complaints.push(format!("{path}: {link}: there is no such heading"));
+                problems.push(format!("{path}: {link}: there is no such heading"));
             }
         }
     }
-    none(complaints);
+    none(problems);
 }
 
 #[test]
 fn files_that_documents_name_exist() {
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     for Source { path, text } in documents() {
-        // What was is history.
+        // The changelog may name files that no longer exist.
         if path == "CHANGELOG.md" {
             continue;
         }
@@ -75,11 +74,11 @@ fn files_that_documents_name_exist() {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
         for named in paths.filter(|code| code.chars().all(is_plain)) {
             if !repository().join(named).exists() {
-                complaints.push(format!("{path}: `{named}` does not exist"));
+                problems.push(format!("{path}: `{named}` does not exist"));
             }
         }
     }
-    none(complaints);
+    none(problems);
 }
 
 #[test]
@@ -88,26 +87,26 @@ fn decisions_are_numbered_and_listed() {
     let decisions =
         decisions.filter_map(|path| path.strip_prefix("docs/decisions/").map(str::to_owned));
     let list = std::fs::read_to_string(repository().join("docs/decisions/README.md")).unwrap();
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     let decisions = decisions.filter(|name| name != "README.md");
     for (name, number) in decisions.zip(1..) {
         if !name.starts_with(&format!("{number:04}-")) {
-            complaints.push(format!("{name}: expected number {number:04}"));
+            problems.push(format!("{name}: expected number {number:04}"));
         }
         if !list.contains(&format!("({name})")) {
-            complaints.push(format!("{name}: is not in docs/decisions/README.md"));
+            problems.push(format!("{name}: is not in docs/decisions/README.md"));
         }
     }
-    none(complaints);
+    none(problems);
 }
 
-/// A document without its blocks of code.
+/// A document without its code blocks.
 fn prose(text: &str) -> String {
     let parts = text.split("```").step_by(2);
     parts.collect::<Vec<_>>().join("\n")
 }
 
-/// A path that stands in a document, from the root.
+/// A path in a document, relative to the root.
 fn beside(document: &str, link: &str) -> PathBuf {
     let mut path = Path::new(document).parent().unwrap().to_owned();
     for part in Path::new(link).components() {
@@ -120,7 +119,7 @@ fn beside(document: &str, link: &str) -> PathBuf {
     path
 }
 
-/// The headings of a document, as links name them.
+/// The headings of a document, as links use them.
 fn headings(document: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(repository().join(document)).unwrap_or_default();
     let text = prose(&text);

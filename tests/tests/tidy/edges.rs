@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use toml::Table;
 use zibrato_tests::repository;
 
-/// What a crate of this workspace never depends on, in any way.
+/// The crates on which a crate of this workspace must never depend, in any way.
 const FORBIDDEN: [(&str, &[&str]); 4] = [
-    // They meet at zibrato::wire.
+    // They share `zibrato::wire`.
     ("broker", &["zibrato-macros", "zibrato-workers"]),
     ("workers", &["zibrato-broker", "zibrato-macros"]),
     ("zibrato", &["zibrato-broker", "zibrato-workers"]),
     ("zibrato-macros", &["zibrato", "zibrato-broker", "zibrato-workers"]),
 ];
 
-/// What crate `zibrato` depends on with default features, and what for.
+/// The dependencies of crate `zibrato` with default features, and their purposes.
 const SDK: [(&str, &str); 7] = [
-    ("libc", "tells when the process ends and when it forks"),
+    ("libc", "hooks for the end of a process and for forks"),
     ("once_cell", "initialises the installed instrument once, where it may fail"),
     ("pin-project-lite", "polls the future that an attribute measures, without unsafe code"),
     ("rmp", "writes the MessagePack of a batch"),
@@ -25,11 +25,11 @@ const SDK: [(&str, &str); 7] = [
     ("zmq", "the sockets"),
 ];
 
-/// What the macros depend on.
+/// The dependencies of the macros.
 const MACROS: [(&str, &str); 3] = [
-    ("proc-macro2", "tokens that tests can make too"),
-    ("quote", "writes what the macros expand to"),
-    ("syn", "reads what stands under the attribute"),
+    ("proc-macro2", "tokens that tests can create too"),
+    ("quote", "writes the expansion of the macros"),
+    ("syn", "parses the item below the attribute"),
 ];
 
 #[test]
@@ -68,7 +68,7 @@ fn the_dependencies_of_the_sdk_are_few_and_each_has_a_reason() {
 }
 
 #[test]
-fn the_macros_depend_on_nothing_but_what_macros_are_made_of() {
+fn the_macros_depend_only_on_crates_for_macros() {
     let names = names(&manifest("zibrato-macros"), "dependencies");
     assert_eq!(names, MACROS.iter().map(|(name, _)| (*name).to_owned()).collect());
 }
@@ -78,7 +78,7 @@ fn manifest(folder: &str) -> Table {
     std::fs::read_to_string(path).unwrap().parse().unwrap()
 }
 
-/// The crates in one table of dependencies. One for some platforms only counts as well.
+/// The crates in one table of dependencies, including those for some platforms only.
 fn names(manifest: &Table, table: &str) -> BTreeSet<String> {
     let of = |table: Option<&toml::Value>| {
         let table = table.and_then(toml::Value::as_table);

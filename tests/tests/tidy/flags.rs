@@ -17,7 +17,7 @@ fn daemons() -> Vec<String> {
 }
 
 #[test]
-fn the_tables_of_flags_are_what_help_says() {
+fn the_tables_of_flags_equal_the_help() {
     let path = repository().join(FILE);
     let mut text = std::fs::read_to_string(&path).expect(FILE);
     let before = text.clone();
@@ -42,8 +42,8 @@ fn the_tables_of_flags_are_what_help_says() {
     );
 }
 
-/// All that is generated: tables of what all programs have, what all workers have besides, and what
-/// each has alone. Those of the workers have their headings with them.
+/// All generated tables: those of all programs, of all workers, and of each program. The tables of
+/// the workers include their headings.
 fn tables() -> BTreeMap<String, String> {
     let all: BTreeMap<_, _> =
         daemons().into_iter().map(|name| (name.clone(), rows(&name, &help(&name, &[])))).collect();
@@ -80,7 +80,7 @@ fn tables() -> BTreeMap<String, String> {
     tables
 }
 
-/// What is in all of these, in the order of the first.
+/// The items that all of these have, in the order of the first.
 fn shared<'a, T: Clone + PartialEq + 'a>(mut all: impl Iterator<Item = &'a Vec<T>>) -> Vec<T> {
     let mut shared = all.next().unwrap().clone();
     for other in all {
@@ -101,18 +101,18 @@ fn help(daemon: &str, path: &[&str]) -> String {
     help
 }
 
-/// One flag: its name with its placeholder, its default, and what it is for.
+/// One flag: its name with its placeholder, its default, and its meaning.
 type Row = [String; 3];
 
-/// The flags of a help text, in its order; `--help` and `--version` are left out.
+/// The flags of a help text, in its order, without `--help` and `--version`.
 ///
 /// # Panics
-/// When a flag of the program itself has another variable than the rule says.
+/// If a flag of the program has a variable that does not follow the rule.
 fn rows(daemon: &str, help: &str) -> Vec<Row> {
     let flags = help.lines().map(str::trim).filter(|line| line.starts_with('-'));
     let rows = flags.filter_map(|line| {
         let (flag, text) = line.split_once("  ").unwrap_or((line, ""));
-        // A short flag before the long one is left out.
+        // A short flag before the long one is omitted.
         let flag = flag.find("--").and_then(|at| flag.get(at..)).unwrap_or(flag);
         if ["--help", "--version"].contains(&flag) {
             return None;
@@ -121,7 +121,7 @@ fn rows(daemon: &str, help: &str) -> Vec<Row> {
         if !variable.is_empty() {
             let long = flag.trim_start_matches('-').split(' ').next().unwrap();
             let rule = format!("{daemon}_{long}").replace('-', "_").to_uppercase();
-            assert_eq!(variable.trim_end_matches('='), rule, "{FILE} says otherwise");
+            assert_eq!(variable.trim_end_matches('='), rule, "{FILE} has another rule");
         }
         let (text, default) = take(&text, "default");
         let code = |text: String| if text.is_empty() { text } else { format!("`{text}`") };
@@ -130,7 +130,7 @@ fn rows(daemon: &str, help: &str) -> Vec<Row> {
     rows.collect()
 }
 
-/// Takes `[key: value]` out of a text; the value is empty when there is none.
+/// Removes `[key: value]` from a text; the value is empty if there is none.
 fn take(text: &str, key: &str) -> (String, String) {
     let begin = format!("[{key}: ");
     let Some((head, rest)) = text.split_once(&begin) else {
@@ -145,8 +145,8 @@ fn table(rows: &[Row]) -> String {
     rows.iter().fold(head, |table, row| format!("{table}| {} |\n", row.join(" | ")))
 }
 
-/// The subcommands of a daemon that can be run, each followed by its own arguments and flags: what
-/// to write, and what it does.
+/// The subcommands of a daemon, each followed by its own arguments and flags: the text to type, and
+/// its meaning.
 fn lines(daemon: &str) -> Vec<[String; 2]> {
     let of_program = rows(daemon, &help(daemon, &[]));
     let mut lines = Vec::new();
@@ -159,7 +159,8 @@ fn lines(daemon: &str) -> Vec<[String; 2]> {
         let below: Vec<_> =
             below.map(|(name, _)| [&path[..], &[name.to_owned()]].concat()).collect();
         if below.is_empty() && !path.is_empty() {
-            // What a flag of the program means here, in other words, is in its help alone.
+            // If a flag of the program has another meaning here, only the help of the subcommand
+            // has it.
             let mut own = rows(daemon, &text);
             own.retain(|row| of_program.iter().all(|other| other[0] != row[0]));
             lines.extend(command(&path.join(" "), &text, &own));
@@ -184,7 +185,7 @@ fn command(words: &str, help: &str, flags: &[Row]) -> Vec<[String; 2]> {
     lines
 }
 
-/// The lines of a section of a help text: the word, and what it means.
+/// The lines of a section of a help text: the word, and its meaning.
 fn section<'a>(help: &'a str, head: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let lines = help.lines().skip_while(move |line| *line != head).skip(1);
     let lines = lines.take_while(|line| line.starts_with("  "));

@@ -1,7 +1,7 @@
 //! The imports between files of a crate, parsed from their text.
 //!
-//! `use` trees and paths in the code are followed through re-exports to the file that has the item.
-//! What a `mod.rs` re-exports from its own folder is no import: it is only a way through.
+//! `use` trees and paths in the code are followed through re-exports to the file that contains the
+//! item. A re-export of a `mod.rs` from its own folder does not count as an import.
 
 use super::{files, shipped};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A module, as its path from the root of the crate; the root itself is empty.
 pub(crate) type Module = Vec<String>;
 
-/// A file and one from which it imports, and by which path it does.
+/// A file, a file from which it imports, and the path of the import.
 pub(crate) type Edges = BTreeMap<(Module, Module), String>;
 
-/// A path in the text, and in how many modules it stands that are written out in the file.
+/// A path in the text, and the number of inline modules around it.
 struct Path {
     words: Vec<String>,
     inner: usize,
@@ -21,19 +21,19 @@ struct Path {
 /// An item of a `use`.
 struct Import {
     path: Path,
-    /// The name that it has here.
+    /// Its local name.
     name: String,
     public: bool,
 }
 
-/// What is in a file.
+/// The imports in a file.
 #[derive(Default)]
 struct Text {
     imports: Vec<Import>,
     paths: Vec<Path>,
-    /// What each imported name stands for.
+    /// The path of each imported name.
     names: BTreeMap<String, Vec<String>>,
-    /// The same of those that are handed on.
+    /// The path of each re-exported name.
     exports: BTreeMap<String, Vec<String>>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Crate {
 }
 
 impl Crate {
-    /// All that is shipped of a crate, but for its programs.
+    /// All shipped code of a crate, except its programs.
     pub(crate) fn read(folder: &str) -> Self {
         let root = format!("{folder}/src/");
         let mut sources = BTreeMap::new();
@@ -102,7 +102,7 @@ impl Crate {
         edges
     }
 
-    /// The path from the root of the crate, if it is one of this crate.
+    /// The path from the root of the crate, if it is a path in this crate.
     fn absolute(&self, module: &Module, path: &Path) -> Option<Vec<String>> {
         let (first, mut rest) = path.words.split_first()?;
         if first == "crate" {
@@ -126,7 +126,7 @@ impl Crate {
         Some([named, rest].concat())
     }
 
-    /// The file in which the item stands.
+    /// The file that contains the item.
     fn resolve(&self, path: &[String], depth: usize) -> Module {
         for length in (0..=path.len()).rev() {
             let (module, rest) = path.split_at(length);
@@ -143,7 +143,7 @@ impl Crate {
     }
 }
 
-/// All groups of files that import from each other in a circle.
+/// All groups of files that import from each other in a cycle.
 pub(crate) fn circles(edges: &Edges) -> BTreeSet<BTreeSet<Module>> {
     let mut reached: BTreeMap<&Module, BTreeSet<&Module>> = BTreeMap::new();
     for (from, _) in edges.keys() {
@@ -174,7 +174,7 @@ fn module(name: &str) -> Module {
     words
 }
 
-/// Words, `::` and signs. What is quoted is left out.
+/// Words, `::` and signs. Quoted text is omitted.
 fn tokens(code: &str) -> Vec<String> {
     let (mut tokens, mut rest) = (Vec::new(), code);
     while let Some(first) = rest.chars().next() {
@@ -182,7 +182,7 @@ fn tokens(code: &str) -> Vec<String> {
         let word = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
         let length = match first {
             '"' => quoted(rest, '"'),
-            // A lifetime has no end.
+            // A lifetime has no closing quote.
             '\'' if rest.starts_with("'\\") || rest.chars().nth(2) == Some('\'') => {
                 quoted(rest, '\'')
             }
@@ -216,7 +216,7 @@ fn is_word(token: &str) -> bool {
 
 fn scan(tokens: &[String]) -> Text {
     let (mut text, mut at) = (Text::default(), 0);
-    // How deep each module begins that is written out here.
+    // The nesting depth of each inline module.
     let (mut depth, mut inner) = (0_usize, Vec::new());
     let token = |at: usize| tokens.get(at).map_or("", String::as_str);
     while at < tokens.len() {
@@ -251,7 +251,7 @@ fn scan(tokens: &[String]) -> Text {
     text
 }
 
-/// What stands behind a `use`.
+/// The text after a `use`.
 struct Tree<'a> {
     tokens: &'a [String],
     at: usize,
@@ -293,7 +293,7 @@ impl Tree<'_> {
         } else if self.token() == "*" {
             self.at += 1;
         } else if !matches!(self.token(), "," | "}" | ";") {
-            // Nothing that a `use` has.
+            // Other signs do not occur in a `use`.
             self.at += 1;
         }
         imports.push(Import { path: Path { words, inner: self.inner }, name, public: self.public });

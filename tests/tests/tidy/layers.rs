@@ -1,14 +1,14 @@
-//! Imports go one way: the table in `ARCHITECTURE.md` says which.
+//! Imports go in one direction, which the table in `ARCHITECTURE.md` defines.
 
 use super::imports::{Crate, Edges, Module, circles};
 use super::none;
 use std::collections::{BTreeMap, BTreeSet};
 use zibrato_tests::repository;
 
-/// Circles of files that have still to be untied. Each is the part of a circle that there is.
+/// Import cycles that are not removed yet. Each is the existing part of a cycle.
 const CIRCLES: &[(&str, &[&str])] = &[];
 
-/// One row: which files a layer of a crate has. The lowest comes first.
+/// One row: the files of a layer of a crate. The lowest layer is the first.
 #[derive(Debug)]
 struct Layer {
     krate: String,
@@ -31,8 +31,8 @@ fn layers() -> Vec<Layer> {
     rows.map(layer).collect()
 }
 
-/// The place of a module among the layers of its crate: that of the longest path that fits it, or
-/// the one with `*`, if there is one.
+/// The index of a module's layer in its crate: the layer with the longest matching path, or the one
+/// with `*`, if there is one.
 fn place(layers: &[&Layer], module: &Module) -> Option<usize> {
     let path = if module.is_empty() { "lib".to_owned() } else { module.join("/") };
     let fits = |file: &str| {
@@ -45,18 +45,18 @@ fn place(layers: &[&Layer], module: &Module) -> Option<usize> {
     named.map(|(at, _)| at).or_else(rest)
 }
 
-/// What is wrong with the imports of one crate.
-fn complaints(krate: &str, layers: &[&Layer], modules: &[Module], edges: &Edges) -> Vec<String> {
-    let mut complaints = Vec::new();
+/// The problems with the imports of one crate.
+fn problems(krate: &str, layers: &[&Layer], modules: &[Module], edges: &Edges) -> Vec<String> {
+    let mut problems = Vec::new();
     let show = |module: &Module| format!("{krate}/src/{}", module.join("/"));
     for module in modules.iter().filter(|module| place(layers, module).is_none()) {
-        complaints.push(format!("{}: has no layer in ARCHITECTURE.md", show(module)));
+        problems.push(format!("{}: has no layer in ARCHITECTURE.md", show(module)));
     }
     for ((from, to), path) in edges {
         if let (Some(lower), Some(upper)) = (place(layers, from), place(layers, to))
             && lower < upper
         {
-            complaints.push(format!(
+            problems.push(format!(
                 "{} ({}) imports {path} from above ({})",
                 show(from),
                 layers[lower].name,
@@ -73,13 +73,13 @@ fn complaints(krate: &str, layers: &[&Layer], modules: &[Module], edges: &Edges)
     for circle in &found {
         if !known.iter().any(|known| circle.is_subset(known)) {
             let all: Vec<_> = circle.iter().map(show).collect();
-            complaints.push(format!("a circle of files: {}", all.join(", ")));
+            problems.push(format!("an import cycle: {}", all.join(", ")));
         }
     }
     for known in known.iter().filter(|known| !found.iter().any(|circle| circle.is_subset(known))) {
-        complaints.push(format!("{krate}: untied; take it off CIRCLES: {known:?}"));
+        problems.push(format!("{krate}: the cycle is gone; remove it from CIRCLES: {known:?}"));
     }
-    complaints
+    problems
 }
 
 fn words(path: &str) -> Module {
@@ -87,7 +87,7 @@ fn words(path: &str) -> Module {
 }
 
 #[test]
-fn imports_go_down_and_not_in_circles() {
+fn imports_go_down_and_form_no_cycles() {
     let layers = layers();
     let mut all = Vec::new();
     let crates: BTreeSet<_> = layers.iter().map(|layer| layer.krate.as_str()).collect();
@@ -99,7 +99,7 @@ fn imports_go_down_and_not_in_circles() {
         let own: Vec<_> = layers.iter().filter(|layer| layer.krate == krate).collect();
         let read = Crate::read(krate);
         let modules: Vec<_> = read.modules().cloned().collect();
-        all.extend(complaints(krate, &own, &modules, &read.edges()));
+        all.extend(problems(krate, &own, &modules, &read.edges()));
         for file in own.iter().flat_map(|layer| &layer.files).filter(|file| *file != "*") {
             if !modules.iter().any(|module| module.starts_with(&words(file))) {
                 all.push(format!("{krate}: {file} of ARCHITECTURE.md is gone"));
@@ -110,7 +110,7 @@ fn imports_go_down_and_not_in_circles() {
 }
 
 #[test]
-fn an_import_upward_and_a_circle_are_found() {
+fn an_import_upward_and_a_cycle_are_found() {
     let layer = |name: &str, files: &[&str]| Layer {
         krate: "x".to_owned(),
         name: name.to_owned(),
@@ -123,18 +123,18 @@ fn an_import_upward_and_a_circle_are_found() {
             sources.iter().map(|(path, code)| (words(path), (*code).to_owned())).collect();
         let read = Crate::of(sources);
         let modules: Vec<_> = read.modules().cloned().collect();
-        complaints("x", &layers, &modules, &read.edges())
+        problems("x", &layers, &modules, &read.edges())
     };
     let down = ("points", "use crate::cells::{self, a::A}; fn f() { cells::g(A); }");
     let cells = ("cells", "mod a; pub(crate) use a::A; mod m { use super::B; }");
     assert_eq!(found(&[cells, ("cells/a", "struct A; // points"), down]), [""; 0]);
-    // By a `use`, by a path, and through what another module hands on.
+    // By a `use`, by a path, and through a re-export of another module.
     for up in ["use crate::points::P;", "fn f() { super::super::points::p() }", "use crate::P;"] {
         let lib = ("lib", "pub use points::P; mod points;");
         let found = found(&[lib, ("cells/a", up), ("points", "struct P;")]);
         assert!(found.len() == 1 && found[0].contains("(low) imports"), "{up}: {found:?}");
     }
     let circle = [("points/a", "use super::b::B;"), ("points/b", "fn f(a: super::a::A) {}")];
-    assert_eq!(found(&circle), ["a circle of files: x/src/points/a, x/src/points/b"]);
+    assert_eq!(found(&circle), ["an import cycle: x/src/points/a, x/src/points/b"]);
     assert_eq!(found(&[("other", "")]), ["x/src/other: has no layer in ARCHITECTURE.md"]);
 }

@@ -26,7 +26,7 @@ struct Source {
     text: String,
 }
 
-/// The text files below `folder` that `.gitignore` does not name, in order.
+/// The text files in `folder` that `.gitignore` does not exclude, in order.
 fn files(folder: &str) -> Vec<Source> {
     let root = repository();
     let ignored = std::fs::read_to_string(root.join(".gitignore")).unwrap();
@@ -48,13 +48,13 @@ fn files(folder: &str) -> Vec<Source> {
     all
 }
 
-/// Whether generated files are to be rewritten in place of compared.
+/// Whether generated files are rewritten instead of compared.
 fn rewrites() -> bool {
     std::env::var_os("ZIBRATO_TIDY").is_some_and(|what| what == "write")
 }
 
-/// Fails with all the complaints, if there are any.
+/// Fails with all problems, if there are any.
 #[track_caller]
-fn none(complaints: Vec<String>) {
-    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+fn none(problems: Vec<String>) {
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
 }

@@ -1,4 +1,4 @@
-//! Scripts of `tests/` install the system packages that they need, or say which are missing,
+//! Scripts in `tests/` install the system packages that they need, or print which are missing,
 //! before they build anything.
 
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use zibrato_tests::repository;
 
-/// A folder of programs that stand in for the system's; each notes that it was called.
+/// A folder of programs that replace the system's; each records its calls.
 fn stubs(folder: &Path, programs: &[(&str, &str)]) {
     for (name, does) in programs {
         let (path, log) = (folder.join(name), folder.join("calls"));
@@ -17,7 +17,7 @@ fn stubs(folder: &Path, programs: &[(&str, &str)]) {
     }
 }
 
-/// Runs a command with stubs before the system's programs; gives also what was called.
+/// Runs a command with stubs instead of the system's programs; also returns the calls.
 fn run(command: &[&str], programs: &[(&str, &str)]) -> (Output, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     stubs(folder.path(), programs);
@@ -33,7 +33,7 @@ const MISSING: (&str, &str) = ("dpkg-query", "exit 1");
 const ROOT: (&str, &str) = ("id", "echo 0");
 
 #[test]
-fn what_is_missing_is_installed_or_named_before_anything_is_built() {
+fn missing_packages_are_installed_or_named_before_anything_is_built() {
     for (script, argument) in [("tests/bench", "sdk"), ("tests/faults", "--count=1")] {
         let no = ("apt-get", "exit 1");
         let (output, calls) = run(&[script, argument], &[MISSING, ROOT, no, ("cargo", "exit 0")]);
@@ -49,7 +49,7 @@ fn what_is_missing_is_installed_or_named_before_anything_is_built() {
 }
 
 #[test]
-fn only_what_is_missing_is_installed() {
+fn only_missing_packages_are_installed() {
     let command = ["bash", "-c", ". tests/packages; install_packages me here gone; echo ok"];
     let some = ("dpkg-query", "case $3 in gone) exit 1;; esac; echo install ok installed");
     let (output, calls) = run(&command, &[some, ROOT, ("apt-get", "exit 0")]);
@@ -63,7 +63,7 @@ fn only_what_is_missing_is_installed() {
 }
 
 #[test]
-fn a_user_who_can_install_nothing_is_told_what_is_missing() {
+fn missing_packages_are_named_for_a_user_who_cannot_install_them() {
     let command = ["bash", "-c", ". tests/packages; install_packages me gone"];
     let programs = [MISSING, ("id", "echo 1000"), ("sudo", "exit 1"), ("apt-get", "exit 0")];
     let (output, calls) = run(&command, &programs);

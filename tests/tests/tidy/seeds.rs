@@ -10,11 +10,11 @@ use zibrato::wire::{
 use zibrato::{Gauge, Summary};
 use zibrato_tests::repository;
 
-/// The seeds of one fuzz target: what each is called, and its bytes.
+/// The seeds of one fuzz target: their names and bytes.
 type Seeds = BTreeMap<&'static str, Vec<u8>>;
 
 #[test]
-fn the_fuzz_seeds_are_what_the_encoders_write() {
+fn the_fuzz_seeds_equal_the_output_of_the_encoders() {
     let lines = lines();
     let mut windows = batches();
     windows.extend(lines.clone());

@@ -9,7 +9,7 @@ const LONG: [(&str, &str); 0] = [];
 const LONGEST: usize = 400;
 
 /// Files and folders that take bytes and times as arguments, and open nothing. So does every file
-/// that says `//! Pure` in its head, as those of the workers and backends do.
+/// with `//! Pure` in its head, such as those of the workers and backends.
 const PURE: [&str; 10] = [
     "broker/src/acks.rs",
     "broker/src/expand.rs",
@@ -23,7 +23,7 @@ const PURE: [&str; 10] = [
     "zibrato/src/wire",
 ];
 
-/// What pure files do not touch.
+/// The items that pure files must not use.
 const WORLD: [&str; 9] = [
     "std::env",
     "std::fs",
@@ -36,7 +36,7 @@ const WORLD: [&str; 9] = [
     "zmq::",
 ];
 
-/// What no file of a shipped crate does, why, and the one file that may.
+/// Forbidden calls in shipped crates, the reason, and the one file that may use them.
 const BANNED: [(&str, &str, &str); 4] = [
     ("thread::spawn", "threads have a name and an owner: std::thread::Builder", ""),
     ("unbounded(", "every queue is bounded", ""),
@@ -47,36 +47,38 @@ const BANNED: [(&str, &str, &str); 4] = [
 const SHIPPED: [&str; 4] = ["broker/src", "workers/src", "zibrato/src", "zibrato-macros/src"];
 
 #[test]
-fn every_source_file_says_first_what_it_is_for() {
+fn every_source_file_begins_with_its_purpose() {
     let rust = rust("").into_iter().filter(|file| !file.path.starts_with("tests/tests/ui/"));
     none(
         rust.filter(|file| !file.text.starts_with("//! "))
-            .map(|file| format!("{}: the first line is no `//! ` sentence", file.path))
+            .map(|file| format!("{}: the first line is not a `//! ` sentence", file.path))
             .collect(),
     );
 }
 
 #[test]
-fn no_source_file_is_longer_than_can_be_read_in_one_go() {
-    let mut complaints = Vec::new();
+fn no_source_file_is_too_long() {
+    let mut problems = Vec::new();
     let rust = rust("");
     for Source { path, text } in &rust {
         let (lines, allowed) = (text.lines().count(), LONG.iter().any(|(long, _)| long == path));
         match (lines > LONGEST, allowed) {
-            (true, false) => complaints.push(format!("{path}: {lines} lines, at most {LONGEST}")),
-            (false, true) => complaints.push(format!("{path}: no longer long; take it off LONG")),
+            (true, false) => problems.push(format!("{path}: {lines} lines, at most {LONGEST}")),
+            (false, true) => {
+                problems.push(format!("{path}: no longer too long; remove it from LONG"))
+            }
             _ => {}
         }
     }
     for (path, _) in LONG.iter().filter(|(path, _)| rust.iter().all(|file| file.path != *path)) {
-        complaints.push(format!("{path}: is gone; take it off LONG"));
+        problems.push(format!("{path}: does not exist; remove it from LONG"));
     }
-    none(complaints);
+    none(problems);
 }
 
 #[test]
-fn pure_files_touch_neither_sockets_files_threads_nor_clocks() {
-    let mut complaints = Vec::new();
+fn pure_files_use_no_sockets_files_threads_or_clocks() {
+    let mut problems = Vec::new();
     let says_so = |text: &str| text.lines().any(|line| line.starts_with("//! Pure"));
     let is_pure = |file: &Source| {
         PURE.iter().any(|path| Path::new(&file.path).starts_with(path)) || says_so(&file.text)
@@ -89,31 +91,31 @@ fn pure_files_touch_neither_sockets_files_threads_nor_clocks() {
     for Source { path, text } in pure {
         for (number, line) in shipped(&path, &text) {
             for word in WORLD.iter().filter(|word| line.contains(**word)) {
-                complaints.push(format!("{path}:{number}: {word} in a pure file"));
+                problems.push(format!("{path}:{number}: {word} in a pure file"));
             }
         }
     }
-    none(complaints);
+    none(problems);
 }
 
 #[test]
-fn shipped_code_owns_its_threads_bounds_its_queues_and_reads_one_clock() {
-    let mut complaints = Vec::new();
+fn shipped_code_owns_its_threads_limits_its_queues_and_reads_one_clock() {
+    let mut problems = Vec::new();
     for Source { path, text } in SHIPPED.iter().flat_map(|folder| rust(folder)) {
         for (number, line) in shipped(&path, &text) {
             for (word, why, except) in BANNED {
                 if line.contains(word) && path != except {
-                    complaints.push(format!("{path}:{number}: {word}: {why}"));
+                    problems.push(format!("{path}:{number}: {word}: {why}"));
                 }
             }
         }
     }
-    none(complaints);
+    none(problems);
 }
 
 #[test]
-fn the_broker_touches_the_inside_of_libzmq_and_the_kernel_in_one_module() {
-    let mut complaints = Vec::new();
+fn only_one_module_of_the_broker_uses_internals_of_libzmq_and_the_kernel() {
+    let mut problems = Vec::new();
     for Source { path, text } in rust("broker/src") {
         if path.starts_with("broker/src/libzmq/") {
             continue;
@@ -121,45 +123,43 @@ fn the_broker_touches_the_inside_of_libzmq_and_the_kernel_in_one_module() {
         for (number, line) in shipped(&path, &text) {
             for word in ["zmq_sys", "TCP_INFO", "/proc/self/statm", "/proc/self/fd\"", "accept4"] {
                 if line.contains(word) {
-                    complaints
-                        .push(format!("{path}:{number}: {word} belongs in broker/src/libzmq"));
+                    problems.push(format!("{path}:{number}: {word} belongs in broker/src/libzmq"));
                 }
             }
         }
     }
-    none(complaints);
+    none(problems);
 }
 
 #[test]
-fn lines_of_the_log_are_fields_alone() {
-    let mut complaints = Vec::new();
+fn log_lines_consist_of_fields() {
+    let mut problems = Vec::new();
     for Source { path, text } in SHIPPED.iter().flat_map(|folder| rust(folder)) {
         let code: Vec<_> = shipped(&path, &text).map(|(_, line)| line.trim()).collect();
         let code = code.join(" ");
         for call in code.split("tracing::").skip(1) {
             let line = call.split(");").next().unwrap_or_default();
             if line.contains("event = ") && line.contains(", \"") {
-                complaints
-                    .push(format!("{path}: a message beside the fields (why=, what=): {line}"));
+                problems.push(format!("{path}: a message beside the fields (why=, what=): {line}"));
             }
         }
     }
-    none(complaints);
+    none(problems);
 }
 
 #[test]
-fn no_file_names_a_path_of_the_machine_it_was_written_on() {
-    // Put together here, so that this file does not complain about itself.
+fn no_file_contains_a_path_of_a_development_machine() {
+    // Composed here, so that this file itself is not reported.
     let paths = ["work", "root", "home"].map(|folder| format!("/{folder}/"));
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     for Source { path, text } in files("") {
         for (line, number) in text.lines().zip(1..) {
             for machine in paths.iter().filter(|machine| line.contains(machine.as_str())) {
-                complaints.push(format!("{path}:{number}: {machine}"));
+                problems.push(format!("{path}:{number}: {machine}"));
             }
         }
     }
-    none(complaints);
+    none(problems);
 }
 
 fn rust(folder: &str) -> Vec<Source> {
@@ -172,7 +172,7 @@ fn rust(folder: &str) -> Vec<Source> {
 pub(crate) fn shipped<'a>(path: &str, text: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
     let is_test = path.ends_with("/tests.rs") || path.contains("/tests/");
     let lines = if is_test { "" } else { text }.lines().zip(1..);
-    // Tests stand last in a file.
+    // Tests are last in a file.
     let mut before = "";
     let lines = lines.take_while(move |(line, _)| {
         let tests = before == "#[cfg(test)]" && line.starts_with("mod ");
@@ -183,7 +183,7 @@ pub(crate) fn shipped<'a>(path: &str, text: &'a str) -> impl Iterator<Item = (us
 }
 
 #[test]
-fn comments_and_tests_are_no_shipped_lines() {
+fn comments_and_tests_are_not_shipped_lines() {
     let text =
         "use a; // b\n//! c\n#[cfg(test)]\nuse d;\n#[cfg(test)]\nmod tests {\nthread::spawn\n}";
     let lines: Vec<_> =

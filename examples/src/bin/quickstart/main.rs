@@ -26,7 +26,7 @@ use zibrato_workers::{Levels, Worker};
 const PROGRAM: &str = "quickstart";
 
 /// Maximum time for each part to deliver what it holds at the end.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -112,7 +112,7 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     };
     // A subscriber receives only what is published afterwards, so the workers must start first.
     for worker in delivering.iter().chain([&drawing]) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !worker.counters().broker_connected && Instant::now() < deadline {
             if stop.wait(Duration::from_millis(2)) {
                 break;
@@ -124,7 +124,7 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
         .port(broker.port())
         .source(PROGRAM)
         .interval(Duration::from_millis(100))
-        .flush_deadline(PATIENCE)
+        .flush_deadline(TIMEOUT)
         .install()
         .map_err(|e| unavailable("instrument", &e))?;
 
@@ -137,9 +137,9 @@ fn run(flags: &Flags) -> Result<ExitCode, Failure> {
 
     // 5. The end, in the direction of the data: each part delivers what it holds.
     let stats = zibrato.shutdown();
-    let broker_end = broker.stop(PATIENCE).end;
-    drawing.stop(PATIENCE);
-    let undelivered = delivering.map_or(0, |carbon| carbon.stop(PATIENCE).series_lost);
+    let broker_end = broker.stop(TIMEOUT).end;
+    drawing.stop(TIMEOUT);
+    let undelivered = delivering.map_or(0, |carbon| carbon.stop(TIMEOUT).series_lost);
 
     let arrived = arrived(&console.totals());
     let same = arrived == done.by_extension && stats.delivered == stats.recorded;

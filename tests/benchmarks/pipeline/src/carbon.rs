@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// A listening Carbon. It can be away: then it takes connections and closes them at once.
+/// A fake Carbon. While it is down, it accepts connections and closes them immediately.
 #[derive(Debug, Clone)]
 pub struct Carbon {
     port: u16,
@@ -24,7 +24,7 @@ struct Shared {
 }
 
 impl Carbon {
-    /// Keeps the points whose names begin so, and counts all others.
+    /// Keeps the points whose names have this prefix, and counts all others.
     pub fn start(prefix: &'static str) -> Result<Self, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
@@ -51,7 +51,7 @@ impl Carbon {
         self.port
     }
 
-    /// Goes away, or comes back.
+    /// Stops or starts accepting data.
     pub fn set_away(&self, away: bool) {
         self.shared.is_away.store(away, Ordering::Release);
         if away {
@@ -61,21 +61,21 @@ impl Carbon {
         }
     }
 
-    /// The sum over all times of all names that begin so.
+    /// The sum over all times of all names with this prefix.
     pub fn sum(&self, prefix: &str) -> f64 {
         let points = lock(&self.shared.points);
         let names = points.iter().filter(|(name, _)| name.starts_with(prefix));
         names.flat_map(|(_, times)| times.values()).sum()
     }
 
-    /// How many names begin so, and how many points they have.
+    /// The number of names with this prefix, and the number of their points.
     pub fn points(&self, prefix: &str) -> (usize, usize) {
         let points = lock(&self.shared.points);
         let names = points.iter().filter(|(name, _)| name.starts_with(prefix));
         names.fold((0, 0), |(names, all), (_, times)| (names + 1, all + times.len()))
     }
 
-    /// Lines taken so far, whatever their names.
+    /// Number of lines so far, with any name.
     pub fn lines(&self) -> u64 {
         self.shared.lines.load(Ordering::Relaxed)
     }

@@ -11,37 +11,37 @@ use std::time::{Duration, Instant};
 use zibrato::wire::{BatchWriter, PublisherId, batch_topic};
 use zibrato::{Gauge, Summary};
 
-/// How long nothing may arrive before something is wrong.
+/// Maximum time without a message.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What the broker adds to a batch: a frame of 16 bytes.
+/// The size of the stamp that the broker adds to a batch: a frame of 16 bytes and its head.
 const STAMP: u64 = 18;
 
-/// Messages that are sent again and again.
+/// Messages that are sent repeatedly.
 pub struct Load {
-    /// Some messages, as they go over a connection.
+    /// The messages as they are sent over a connection.
     bytes: Vec<u8>,
-    /// How many they are.
+    /// Number of messages.
     messages: u64,
-    /// Where the sequence of each stands, if they have one.
+    /// The position of the sequence in each message, if it has one.
     sequences: Vec<usize>,
-    /// How long each is when it arrives.
+    /// The length of each message when it arrives.
     arrives: u64,
-    /// How many may be on the way.
+    /// Maximum number of messages in transit.
     window: u64,
     topic: &'static str,
-    /// The sequence of the last one that was sent.
+    /// The sequence of the last message that was sent.
     sent: u64,
 }
 
-/// One line each, of a hundred series.
+/// One line per message, of a hundred series.
 pub fn lines() -> Load {
     let mut bytes = Vec::new();
     for n in 0..1_000 {
         let line = format!("info|Counter|requests.of.{:03}|{}|1700000000|web-1", n % 100, n % 10);
         put_frame(&mut bytes, line.as_bytes(), false);
     }
-    // A queue of 10,000 may count 5,000 that have been read already.
+    // A queue of 10,000 may count 5,000 messages that were already read.
     let (arrives, window) = (bytes.len() as u64 / 1_000, 3_000);
     Load { bytes, messages: 1_000, sequences: vec![], arrives, window, topic: "info|", sent: 0 }
 }
@@ -81,13 +81,13 @@ fn body(n: u64) -> Vec<u8> {
     batch.finish()
 }
 
-/// What a time in the loop gave.
+/// The result of one run of the loop.
 #[derive(Debug, Clone)]
 pub struct Measured {
-    /// Messages that everybody got.
+    /// Messages that every subscriber received.
     pub messages: u64,
     pub took: Duration,
-    /// What they cost the process that handed them on.
+    /// The CPU time of the process that forwarded them.
     pub cpu: Cpu,
 }
 
@@ -96,7 +96,7 @@ impl Measured {
         self.messages as f64 / self.took.as_secs_f64()
     }
 
-    /// Nanoseconds on a processor for each message, all threads together.
+    /// CPU time per message of all threads together, in nanoseconds.
     pub fn cpu_ns(&self) -> f64 {
         self.cpu.values().sum::<u64>() as f64 / self.messages as f64
     }
@@ -113,7 +113,7 @@ pub struct Loop {
 }
 
 impl Loop {
-    /// Connects them to `port` and to the one after it, and waits until each gets something.
+    /// Connects them to `port` and to the next port, and waits until each receives a message.
     pub fn new(load: Load, port: u16, readers: usize) -> Result<Self, Failure> {
         let publisher = Peer::connect(port, "PUSH")?;
         let mut all = Vec::new();
@@ -122,14 +122,16 @@ impl Loop {
             reader.subscribe(load.topic)?;
             all.push(reader);
         }
-        // Subscriptions have come when they are wanted; nobody says so to a raw peer.
+        // The subscriptions are in place once the level is wanted; a raw peer gets no other
+        // confirmation.
         thread::sleep(Duration::from_millis(300));
         let received = (0..readers).map(|_| AtomicU64::new(0)).collect();
         let (arrived, wake) = (Mutex::new(()), Condvar::new());
         Ok(Self { load, publisher, readers: all, received, arrived, wake })
     }
 
-    /// Sends for so long, as fast as everybody gets it; then waits until everybody has all of it.
+    /// Sends for this time, as fast as all subscribers receive; then waits until all have received
+    /// everything.
     pub fn run(&mut self, process: &Process, time: Duration) -> Result<Measured, Failure> {
         let Self { load, publisher, readers, received, arrived, wake } = self;
         received.iter().for_each(|bytes| bytes.store(0, Ordering::Relaxed));
@@ -189,7 +191,7 @@ impl Loop {
         })
     }
 
-    /// Ends the connections.
+    /// Closes the connections.
     pub fn close(self) {
         for peer in self.readers.iter().chain([&self.publisher]) {
             peer.stream.shutdown(Shutdown::Both).ok();
@@ -198,7 +200,7 @@ impl Loop {
 }
 
 impl Load {
-    /// For a pump, which stamps nothing.
+    /// For a pump, which adds no stamp.
     pub fn unstamped(mut self) -> Self {
         self.arrives -= STAMP;
         self
@@ -216,7 +218,7 @@ impl Load {
 fn read(
     reader: &mut Peer,
     bytes: &AtomicU64,
-    told: impl Fn(),
+    on_bytes: impl Fn(),
     over: &AtomicBool,
 ) -> Result<(), Failure> {
     reader.stream.set_read_timeout(Some(Duration::from_millis(20)))?;
@@ -226,7 +228,7 @@ fn read(
             Ok(0) => return Err("the other side has ended the connection".into()),
             Ok(more) => {
                 bytes.fetch_add(more as u64, Ordering::Release);
-                told();
+                on_bytes();
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 if over.load(Ordering::Relaxed) {

@@ -16,5 +16,5 @@ pub use process::{Cpu, Memory, Process, broker, cpu_of_this_thread, scratch};
 pub use table::{Row, json, load, median, number, text};
 pub use zmtp::{Peer, greeting, put_frame};
 
-/// What may go wrong; said, and then the benchmark ends.
+/// Any error; it is printed, and ends the benchmark.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

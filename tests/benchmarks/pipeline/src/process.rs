@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-/// A running process, ended when this is dropped.
+/// A running process, which is killed when this is dropped.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -17,22 +17,22 @@ pub struct Process {
     says: Receiver<String>,
 }
 
-/// Nanoseconds on a processor, by thread.
+/// CPU time in nanoseconds, by thread.
 pub type Cpu = BTreeMap<String, u64>;
 
-/// What a process holds, in bytes.
+/// The memory of a process, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Memory {
-    /// Everything that is in memory, libraries included.
+    /// Everything that is resident, including libraries.
     pub resident: u64,
-    /// Of that, what is the process's own.
+    /// The part that belongs only to this process.
     pub own: u64,
-    /// The most that was resident so far.
+    /// The peak of the resident memory so far.
     pub peak: u64,
 }
 
 impl Process {
-    /// Starts a program that says something on standard output, or else on standard error.
+    /// Starts a program that prints lines on standard output or on standard error.
     pub fn start(command: &mut Command, on_stderr: bool) -> Result<Self, Failure> {
         command.stdin(Stdio::piped());
         if on_stderr {
@@ -44,10 +44,10 @@ impl Process {
         let output: Box<dyn Read + Send> = match (child.stdout.take(), child.stderr.take()) {
             (Some(stdout), _) => Box::new(stdout),
             (None, Some(stderr)) => Box::new(stderr),
-            (None, None) => return Err("a process without output".into()),
+            (None, None) => return Err("the process has no output".into()),
         };
         let (send, says) = sync_channel(1_000);
-        // Ends with the process. What nobody reads is let go, so that the process never waits.
+        // Ends with the process. Unread lines are dropped, so that the process never waits.
         std::thread::Builder::new().name("says".to_owned()).spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 if std::env::var_os("ZIBRATO_BENCH_SAY").is_some() {
@@ -60,7 +60,7 @@ impl Process {
         Ok(Self { child, stdin, says })
     }
 
-    /// This program in another role, with what it says first.
+    /// Starts this program in another role; also returns its first line.
     pub fn part(arguments: &[&str]) -> Result<(Self, String), Failure> {
         let mut command = Command::new(std::env::current_exe()?);
         let process = Self::start(command.arg("--part").args(arguments), false)?;
@@ -68,12 +68,12 @@ impl Process {
         Ok((process, line))
     }
 
-    /// The next line it says.
+    /// The next line of its output.
     pub fn line(&self, within: Duration) -> Result<String, Failure> {
-        self.says.recv_timeout(within).map_err(|_| "a process says nothing".into())
+        self.says.recv_timeout(within).map_err(|_| "a process prints nothing".into())
     }
 
-    /// The next line it says that holds this word.
+    /// The next line of its output that contains this word.
     pub fn line_with(&self, word: &str, within: Duration) -> Result<String, Failure> {
         loop {
             let line = self.line(within)?;
@@ -83,9 +83,9 @@ impl Process {
         }
     }
 
-    /// Says something to it.
+    /// Sends a line to its standard input.
     pub fn tell(&mut self, line: &str) -> Result<(), Failure> {
-        let stdin = self.stdin.as_mut().ok_or("nobody listens")?;
+        let stdin = self.stdin.as_mut().ok_or("standard input is closed")?;
         Ok(writeln!(stdin, "{line}")?)
     }
 
@@ -97,7 +97,7 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// What it has cost so far.
+    /// Its CPU time so far.
     pub fn cpu(&self) -> Cpu {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).into_iter().flatten();
         let mut cpu = Cpu::new();
@@ -114,7 +114,7 @@ impl Process {
         Memory::of(&self.id().to_string())
     }
 
-    /// Asks it to end, and waits.
+    /// Stops it, and waits for its end.
     pub fn stop(mut self) -> Result<(), Failure> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
@@ -125,14 +125,14 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already, which is as good.
+        // It may have already ended, which is fine.
         self.child.kill().ok();
         self.child.wait().ok();
     }
 }
 
 impl Memory {
-    /// Of a process, by its number, or of `self`.
+    /// The memory of a process, by its id, or `self`.
     pub fn of(process: &str) -> Self {
         let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
         let bytes = |name: &str| {
@@ -144,7 +144,8 @@ impl Memory {
     }
 }
 
-/// A broker of this checkout, in release, with these flags; and its lowest port.
+/// Starts a broker of this checkout, in release mode, with these flags; also returns its lowest
+/// port.
 pub fn broker(flags: &[&str]) -> Result<(Process, u16), Failure> {
     let program = std::env::current_exe()?.with_file_name("zibrato-broker");
     let mut command = Command::new(program);
@@ -157,13 +158,13 @@ pub fn broker(flags: &[&str]) -> Result<(Process, u16), Failure> {
     Ok((process, port.ok_or_else(|| format!("no port in {line}"))?))
 }
 
-/// What the calling thread has cost so far.
+/// The CPU time of the calling thread so far.
 pub fn cpu_of_this_thread() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
-/// An empty folder beside the programs, on the disk that target/ is on.
+/// An empty folder next to the programs, on the disk of target/.
 pub fn scratch(name: &str) -> Result<PathBuf, Failure> {
     let beside = std::env::current_exe()?;
     let folder = beside.parent().unwrap_or(Path::new(".")).join("scratch").join(name);

@@ -3,17 +3,17 @@
 use std::fmt::Write;
 use std::fs;
 
-/// One thing that was measured.
+/// One measured value.
 #[derive(Debug, Clone)]
 pub struct Row {
     pub name: &'static str,
     pub unit: &'static str,
     pub ours: f64,
-    /// What it is measured beside, in the same run, or the budget.
+    /// The value with which it is compared, from the same run, or the budget.
     pub floor: (&'static str, f64),
-    /// What else belongs to it.
+    /// Related values.
     pub peers: Vec<(String, f64)>,
-    /// What the ratio to the floor should be: at least, or with a minus at most.
+    /// The target for the ratio to the floor: a minimum, or, if negative, a maximum.
     pub target: f64,
 }
 
@@ -53,7 +53,7 @@ pub fn text(rows: &[Row]) -> String {
     text
 }
 
-/// With as many digits as say something.
+/// A number with a suitable number of digits.
 pub fn number(value: f64) -> String {
     match value {
         v if v >= 1e5 => format!("{:.2} M", v / 1e6),
@@ -62,7 +62,7 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// The same for programs: one array.
+/// The rows for programs, as one array.
 pub fn json(rows: &[Row]) -> String {
     let row = |Row { name, unit, ours, floor, peers, .. }: &Row| {
         let peers: Vec<_> = peers.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
@@ -75,13 +75,13 @@ pub fn json(rows: &[Row]) -> String {
     format!("[{}]", rows.iter().map(row).collect::<Vec<_>>().join(",\n "))
 }
 
-/// The one in the middle.
+/// The median.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// How busy the machine is.
+/// The load of the machine.
 pub fn load() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -1,5 +1,5 @@
-//! A peer with its own ZMTP 3.0 over a plain TCP connection. It costs almost nothing, so that the
-//! other side is measured, and it can violate the protocol.
+//! A peer with its own ZMTP 3.0 over a plain TCP connection. It costs almost nothing, so that only
+//! the other side is measured, and it can violate the protocol.
 
 use crate::Failure;
 use std::io::{Read, Write};
@@ -10,17 +10,17 @@ const MORE: u8 = 1;
 const LONG: u8 = 2;
 const COMMAND: u8 = 4;
 
-/// How long the other side may take to greet.
+/// Timeout of the greeting.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A connection that has greeted.
+/// A connection after the greeting.
 #[derive(Debug)]
 pub struct Peer {
     pub stream: TcpStream,
 }
 
 impl Peer {
-    /// Connects to a port of this machine, as a socket of this kind: `PUSH`, `SUB`, `DEALER`.
+    /// Connects to a port of this machine, as a socket of this type: `PUSH`, `SUB`, `DEALER`.
     pub fn connect(port: u16, kind: &str) -> Result<Self, Failure> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
@@ -41,7 +41,7 @@ impl Peer {
         Ok(peer)
     }
 
-    /// Asks for a topic, as a SUB socket does.
+    /// Subscribes to a topic, like a SUB socket.
     pub fn subscribe(&mut self, topic: &str) -> Result<(), Failure> {
         let mut bytes = Vec::new();
         put_frame(&mut bytes, &[&[1], topic.as_bytes()].concat(), false);
@@ -63,7 +63,7 @@ impl Peer {
         Ok((head[0], body))
     }
 
-    /// The next message: its frames.
+    /// The frames of the next message.
     pub fn message(&mut self) -> Result<Vec<Vec<u8>>, Failure> {
         let mut frames = Vec::new();
         loop {
@@ -79,7 +79,7 @@ impl Peer {
     }
 }
 
-/// What a peer without encryption says first.
+/// The greeting of a peer without encryption.
 pub fn greeting() -> [u8; 64] {
     let mut greeting = [0; 64];
     (greeting[0], greeting[9]) = (0xff, 0x7f);

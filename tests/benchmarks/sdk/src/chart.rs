@@ -4,16 +4,16 @@ use crate::table::{Row, number};
 use std::fmt::Write;
 
 const WIDTH: f64 = 960.0;
-/// Where bars begin; names stand left of it.
+/// The start of the bars; names are to the left of it.
 const LEFT: f64 = 250.0;
-/// Where the scale ends; numbers of the longest bars stand right of it.
+/// The end of the scale; numbers of the longest bars are to the right of it.
 const RIGHT: f64 = 860.0;
 const TOP: f64 = 62.0;
 const BAR: f64 = 16.0;
 const PITCH: f64 = 20.0;
-/// Between two rows, for the heading of the next.
+/// The gap between two rows, for the heading of the next one.
 const GAP: f64 = 34.0;
-/// Below the rows of one unit, for the numbers of its scale.
+/// The space below the rows of one unit, for the numbers of its scale.
 const AXIS: f64 = 44.0;
 
 const OURS: &str = "#c2410c";
@@ -53,9 +53,9 @@ pub fn svg(rows: &[Row]) -> String {
          font-size=\"12\" fill=\"#1f2937\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
          <text x=\"16\" y=\"26\" font-size=\"17\" font-weight=\"bold\">\
-         What one measurement costs a program</text>\n\
+         Cost of one measurement</text>\n\
          <text x=\"16\" y=\"46\" fill=\"#6b7280\">logarithmic scales; shorter is better, \
-         but where it says 1/s</text>\n"
+         except for 1/s</text>\n"
     );
     legend(&mut svg);
     let mut y = TOP;
@@ -66,7 +66,7 @@ pub fn svg(rows: &[Row]) -> String {
     svg
 }
 
-/// The rows of one unit, which have a scale of their own; gives where they end.
+/// Draws the rows of one unit, which have their own scale; returns where they end.
 fn group(svg: &mut String, top: f64, rows: &[Row]) -> f64 {
     let scale = Scale::of(rows);
     let bars: usize = rows.iter().map(|row| row.peers.len() + 2).sum();
@@ -121,7 +121,7 @@ fn bar(svg: &mut String, scale: &Scale, y: f64, name: &str, ns: f64, colour: &st
 
 fn legend(svg: &mut String) {
     for (at, (colour, name)) in
-        [(OURS, "zibrato"), (FLOOR, "the least it could cost"), (PEER, "peers")].iter().enumerate()
+        [(OURS, "zibrato"), (FLOOR, "lowest possible cost"), (PEER, "peers")].iter().enumerate()
     {
         let x = 520.0 + [0.0, 90.0, 270.0][at];
         let _ = writeln!(

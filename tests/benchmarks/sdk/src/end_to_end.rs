@@ -16,19 +16,19 @@ use zibrato::{Zibrato, count, time};
 /// How long the program measures.
 const MEASURING: Duration = Duration::from_secs(3);
 
-/// As many threads as the machine of the figures has processors.
+/// The number of threads: the number of processors of the machine with the published figures.
 const THREADS: usize = 2;
 
-/// How many lines the others send, each with one measurement.
+/// The number of lines of the other variants, each with one measurement.
 const LINES: u64 = 2_000_000;
 const LINE: &[u8] = b"info|Counter|benchmark|1|1700000000|web-1";
 
-/// What a way costs for so many measurements.
+/// The cost of a variant for a number of measurements.
 struct Way {
     arrived: u64,
     took: Duration,
     program: Duration,
-    /// Of the program, what its background threads cost.
+    /// The part of the program's CPU time that its background threads used.
     sender: Duration,
     broker: Duration,
     worker: Duration,
@@ -106,12 +106,12 @@ fn ours() -> Result<Way, Box<dyn Error>> {
     })
 }
 
-/// Until the worker's wish has come to the program, and its first count to the worker.
+/// Waits until the level is wanted and the first count has arrived at the worker.
 fn wait_until_wanted(zibrato: &Zibrato, worker: &mut Process) -> Result<(), Box<dyn Error>> {
     let begun = Instant::now();
     while worker.arrived()? == 0 || zibrato.stats().pending > 0 {
         if begun.elapsed() > Duration::from_secs(10) {
-            return Err("nothing arrives at the worker".into());
+            return Err("no count arrives at the worker".into());
         }
         count!("info", "benchmark.end.to.end.first");
         zibrato.flush(Duration::from_secs(1));
@@ -119,7 +119,7 @@ fn wait_until_wanted(zibrato: &Zibrato, worker: &mut Process) -> Result<(), Box<
     Ok(())
 }
 
-/// Counts and times in turn, and says what that cost.
+/// Counts and times in turn, and returns the time that this took.
 fn measure() -> Duration {
     let (begun, before) = (Instant::now(), cpu_of_this_thread());
     while begun.elapsed() < MEASURING {
@@ -131,13 +131,13 @@ fn measure() -> Duration {
     cpu_of_this_thread() - before
 }
 
-/// Whether something stands between the two.
+/// Whether there is a process between the two.
 enum By {
     Itself,
     Pump,
 }
 
-/// One line a message, as fast as libzmq takes them.
+/// One line per message, as fast as libzmq accepts them.
 fn push_to_pull(by: By) -> Result<Way, Box<dyn Error>> {
     let (mut pull, mut endpoint) = Process::part("pull", "")?;
     let pump = match by {
@@ -168,7 +168,7 @@ fn push_to_pull(by: By) -> Result<Way, Box<dyn Error>> {
     Ok(Way { arrived: arrived - 1, took: at - begun, program, sender, broker, worker })
 }
 
-/// One line a measurement, several a packet.
+/// One line per measurement, several in a packet.
 fn cadence() -> Result<Way, Box<dyn Error>> {
     let (mut reader, address) = Process::part("udp", "")?;
     let before = threads();
@@ -181,7 +181,7 @@ fn cadence() -> Result<Way, Box<dyn Error>> {
     let begun = Instant::now();
     for _ in 0..LINES {
         client.count("count", 1)?;
-        // A queue without an end would be no way to measure.
+        // An unbounded queue would falsify the measurement.
         while sink.queued() > 100_000 {
             thread::yield_now();
         }

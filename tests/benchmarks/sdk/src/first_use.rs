@@ -26,14 +26,14 @@ macro_rules! prometheus {
         (|| {
             static PLACE: LazyLock<prometheus::IntCounter> = LazyLock::new(|| {
                 let name = concat!($prefix, $a, $b);
-                prometheus::register_int_counter!(name, "counted").expect("a name of its own")
+                prometheus::register_int_counter!(name, "counted").expect("a unique name")
             });
             PLACE.inc();
         }) as fn()
     };
 }
 
-/// Gives the rows, and how many readings of ours were made.
+/// Returns the rows, and the number of Zibrato's readings.
 pub fn rows() -> (Vec<Row>, u64) {
     let floor = timed(places!(plain "plain"));
     let ours = timed(places!(counted "first"));
@@ -53,7 +53,7 @@ pub fn rows() -> (Vec<Row>, u64) {
     (rows, ours.len() as u64)
 }
 
-/// How many microseconds each takes, in order.
+/// The time of each call in microseconds, in ascending order.
 fn timed(places: [[Place; 16]; 16]) -> Vec<f64> {
     let time = |place: Place| {
         let begun = Instant::now();

@@ -6,12 +6,12 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
-/// The row of measures that belong to no other row.
+/// The row for values that belong to no other row.
 pub const NO_ROW: &str = "";
 
 thread_local! {
     static TOTAL: Cell<u64> = const { Cell::new(0) };
-    /// Memory of the thread's own that lies elsewhere.
+    /// Memory of this thread that is not in its thread-local block.
     static PLACE: Cell<&'static AtomicU64> = Cell::new(Box::leak(Box::default()));
 }
 
@@ -19,7 +19,7 @@ static VALUE: AtomicU64 = AtomicU64::new(0);
 
 static GATE: AtomicU32 = AtomicU32::new(u32::MAX);
 
-/// What the least is that can be done for a count.
+/// The lowest possible cost of a count.
 const ADD: &str = "thread-local add";
 
 pub fn cases() -> Vec<Case> {
@@ -28,7 +28,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         case(NO_ROW, "empty loop, ns", looped(|| {})),
         case(NO_ROW, "clock read twice, ns", looped(read_clock_twice)),
-        // Some processors add faster there, when it is done again and again at one place.
+        // On some processors, repeated additions to one address are faster this way.
         case(NO_ROW, "add where a thread-local points, ns", looped(add_there)),
         case("count", ADD, looped(add)),
         case("time", twice, looped(read_counter_twice)),
@@ -83,13 +83,13 @@ fn read_clock_twice() {
 #[inline]
 fn read_counter_twice() {
     use std::arch::x86_64::_rdtsc;
-    // SAFETY: every x86-64 processor has the instruction, and it touches nothing.
+    // SAFETY: every x86-64 processor has this instruction, and it accesses no memory.
     let read = || unsafe { _rdtsc() };
     let begun = read();
     black_box(read().wrapping_sub(begun));
 }
 
-/// Without a counter that is known, the clock is the least.
+/// Without a known counter, the clock is the floor.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
 fn read_counter_twice() {

@@ -32,17 +32,22 @@ fn run() -> Result<(), Box<dyn Error>> {
     let (mut json, mut svg) = (false, None);
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut next = || arguments.next().ok_or(format!("{argument} needs more"));
+        let mut next = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
             "--json" => json = true,
             "--svg" => svg = Some(PathBuf::from(next()?)),
-            // How it starts itself.
+            // The program starts itself with this argument.
             "--part" => return parts::take(&next()?, &next()?),
-            other => return Err(format!("what is {other}? --json and --svg FILE are known").into()),
+            other => {
+                return Err(format!(
+                    "unknown argument {other}; the flags are --json and --svg FILE"
+                )
+                .into());
+            }
         }
     }
 
-    let guard = ours::install(ours::nobodys_port()?)?;
+    let guard = ours::install(ours::unused_port()?)?;
     let zibrato = guard.handle();
     let mut cases = ours::cases(&zibrato);
     cases.extend(floors::cases());

@@ -1,44 +1,45 @@
-//! How a case is measured: the best of seven loops, in turns with all other cases.
+//! Measures a case: the best of seven loops, in turns with all other cases.
 
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A loop that takes less says too little.
+/// Minimum duration of a loop; a shorter one is too inexact.
 const SHORTEST: Duration = Duration::from_millis(20);
 
-/// How often each case has its turn; the best of them counts.
+/// Number of turns of each case; the best one counts.
 pub const ROUNDS: usize = 7;
 
-/// What is measured in which row.
+/// The subject of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
     Ours,
-    /// The least that the row could cost, or another measure to compare with.
+    /// The lowest possible cost of the row, or another value for comparison.
     Floor(&'static str),
     Peer(&'static str),
 }
 
-/// Does something so many times, on so many threads at once, and says how long that took each.
+/// Executes an operation a number of times, on one or more threads, and returns the time per
+/// operation.
 pub struct Run {
     run: Box<dyn Fn(u64) -> Duration>,
     threads: u32,
 }
 
 impl Run {
-    /// On one thread, timed by itself.
+    /// Runs on one thread, and measures the time itself.
     pub fn by(run: impl Fn(u64) -> Duration + 'static) -> Self {
         Self { run: Box::new(run), threads: 1 }
     }
 }
 
-/// One thing that is measured.
+/// One measured operation.
 pub struct Case {
     pub row: &'static str,
     pub who: Who,
     run: Run,
-    /// Brings what it left behind to an end, so that the next case does not pay for it.
+    /// Removes accumulated data, so that the next case does not pay for it.
     settle: Option<Box<dyn Fn()>>,
     times: u64,
     best: f64,
@@ -55,12 +56,12 @@ impl Case {
         self
     }
 
-    /// Nanoseconds each.
+    /// Nanoseconds per operation.
     pub const fn ns(&self) -> f64 {
         self.best
     }
 
-    /// How often it was done in all.
+    /// Number of executions in total.
     pub fn done(&self) -> u64 {
         self.done * u64::from(self.run.threads)
     }
@@ -81,8 +82,8 @@ impl Case {
     }
 }
 
-/// Measures all cases. They take turns, in an order that is turned round each time, so that all of
-/// them see the machine's good and bad moments.
+/// Measures all cases. They take turns in alternating order, so that all of them run under the same
+/// conditions.
 pub fn measure(cases: &mut [Case]) {
     for round in 1..=ROUNDS {
         eprintln!("sdk: round {round} of {ROUNDS}");
@@ -94,13 +95,13 @@ pub fn measure(cases: &mut [Case]) {
     }
 }
 
-/// A loop around an operation, compiled into it as it would be into a program's function.
+/// A loop around an operation, which is compiled into it as into a function of a program.
 pub fn looped(operation: impl Fn() + 'static) -> Run {
     Run::by(move |times| time(times, &operation))
 }
 
-/// The same on so many threads at once, all of them new: how long the slowest one took. Where there
-/// are more threads than processors, only the part of it in which a thread had one.
+/// The same on this number of new threads simultaneously; returns the time of the slowest one. If
+/// there are more threads than processors, only the time in which a thread had a processor counts.
 pub fn on_threads(threads: u32, operation: impl Fn() + Sync + 'static) -> Run {
     let processors = thread::available_parallelism().map_or(1, |number| number.get() as u32);
     let run = move |times| {
@@ -111,8 +112,7 @@ pub fn on_threads(threads: u32, operation: impl Fn() + Sync + 'static) -> Run {
                 time(times, &operation)
             };
             let all: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
-            let took =
-                all.into_iter().map(|one| one.join().expect("an operation that does not panic"));
+            let took = all.into_iter().map(|one| one.join().expect("the operation does not panic"));
             took.max().unwrap_or_default()
         });
         took * processors.min(threads) / threads
@@ -120,8 +120,8 @@ pub fn on_threads(threads: u32, operation: impl Fn() + Sync + 'static) -> Run {
     Run { run: Box::new(run), threads }
 }
 
-/// After each time the compiler has to believe that somebody looks at the memory and changes it,
-/// so that it can neither add several up nor keep anything in a register.
+/// After each execution, the compiler must assume that the memory is read and changed, so it can
+/// neither merge several executions nor keep values in registers.
 #[inline(never)]
 pub fn time(times: u64, operation: &impl Fn()) -> Duration {
     let begun = Instant::now();

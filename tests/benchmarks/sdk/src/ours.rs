@@ -7,8 +7,8 @@ use std::net::TcpListener;
 use std::time::Duration;
 use zibrato::{Guard, Zibrato, count, gauge, time};
 
-/// A port that nobody listens on, so that no broker of this machine gets what is measured.
-pub fn nobodys_port() -> Result<u16, Box<dyn Error>> {
+/// A port on which no program listens, so that no broker on this machine receives the measurements.
+pub fn unused_port() -> Result<u16, Box<dyn Error>> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().min(u16::MAX - 1))
 }
 
@@ -19,8 +19,8 @@ pub fn install(port: u16) -> Result<Guard, Box<dyn Error>> {
         .levels(["info"])
         .flush_deadline(Duration::from_millis(10))
         .install()?;
-    // By then the sender has found out how long a tick is, as it has in any program that runs for
-    // longer than that.
+    // By then the sender has measured the length of a tick, as in any program that runs longer than
+    // this.
     std::thread::sleep(Duration::from_millis(2500));
     Ok(guard)
 }
@@ -45,7 +45,8 @@ pub fn cases(zibrato: &Zibrato) -> Vec<Case> {
     ]
 }
 
-/// Compares what the instrument says it recorded with what was done, also `before` the cases.
+/// Compares the number of recorded readings with the number of operations, including those `before`
+/// the cases.
 pub fn prove(zibrato: &Zibrato, before: u64, cases: &[Case]) -> Result<(), String> {
     let ours = cases.iter().filter(|case| case.who == Who::Ours && case.row != "unwanted");
     let done = before + ours.map(Case::done).sum::<u64>();

@@ -9,7 +9,7 @@ use zibrato::Summary;
 use zibrato::wire::{BatchReader, Message, Value, batch_topic, message};
 use zmq::{DONTWAIT, PollItem};
 
-/// Takes the part of that name until standard input ends.
+/// Runs the part with this name until standard input ends.
 pub fn take(part: &str, argument: &str) -> Result<(), Box<dyn Error>> {
     let context = zmq::Context::new();
     match part {
@@ -45,7 +45,7 @@ pub fn take(part: &str, argument: &str) -> Result<(), Box<dyn Error>> {
             };
             serve(&address, PollItem::from_fd(socket.as_raw_fd(), zmq::POLLIN), lines)
         }
-        other => Err(format!("no part is called {other}").into()),
+        other => Err(format!("unknown part {other}").into()),
     }
 }
 
@@ -62,7 +62,7 @@ fn say(line: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Takes what comes; `take` gives how much it took, and 0 when nothing is there.
+/// Receives data; `take` returns how much it received, and 0 if nothing is available.
 fn serve(
     first: &str,
     item: PollItem<'_>,
@@ -88,7 +88,7 @@ fn serve(
     }
 }
 
-/// The readings in the next batch, as a worker has to read them, sketches and all.
+/// The number of readings in the next batch, decoded like a worker does, including sketches.
 fn readings(batches: &zmq::Socket) -> u64 {
     let Ok(frames) = batches.recv_multipart(DONTWAIT) else { return 0 };
     let frames: Vec<_> = frames.iter().map(Vec::as_slice).collect();

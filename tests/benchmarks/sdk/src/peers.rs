@@ -11,7 +11,7 @@ mod tracing;
 use crate::measure::Case;
 use std::error::Error;
 
-/// Crates that were looked at and are not among the cases, and why.
+/// Crates that were considered but are not among the cases, and why.
 pub const LEFT_OUT: [(&str, &str); 0] = [];
 
 pub fn cases() -> Result<Vec<Case>, Box<dyn Error>> {

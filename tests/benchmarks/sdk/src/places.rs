@@ -1,6 +1,6 @@
 //! Many call sites in the program's text.
 
-/// 256 functions, sixteen by sixteen: `$at!($prefix, $a, $b)` has to be one.
+/// 256 functions, sixteen by sixteen: `$at!($prefix, $a, $b)` must expand to one.
 macro_rules! places {
     ($at:ident $prefix:literal) => {
         [
@@ -38,10 +38,10 @@ macro_rules! timed {
 
 pub(crate) use {counted, places};
 
-/// What one place does.
+/// One call site.
 pub type Place = fn();
 
-/// `number` places that count.
+/// `number` call sites that count.
 pub fn counters(number: usize) -> Vec<Place> {
     let all = [
         places!(counted "counter.0"),
@@ -52,7 +52,7 @@ pub fn counters(number: usize) -> Vec<Place> {
     all.into_iter().flatten().flatten().take(number).collect()
 }
 
-/// `number` places that time.
+/// `number` call sites that time.
 pub fn timers(number: usize) -> Vec<Place> {
     let all = [places!(timed "timer.0"), places!(timed "timer.1")];
     all.into_iter().flatten().flatten().take(number).collect()

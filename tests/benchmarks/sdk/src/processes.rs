@@ -7,10 +7,10 @@ use std::io::{BufRead, BufReader, Error, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long anything may take that is waited for.
+/// Timeout of every wait.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Another process, ended when this is dropped.
+/// Another process, which is killed when this is dropped.
 pub struct Process {
     child: Child,
     stdin: ChildStdin,
@@ -18,14 +18,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// This program in the role of a part, as `parts.rs` has them; and what it says first.
+    /// Starts this program in the role of a part in `parts.rs`; also returns its first line.
     pub fn part(name: &str, argument: &str) -> Result<(Self, String), Error> {
         let mut command = Command::new(env::current_exe()?);
         command.args(["--part", name, argument]).stdout(Stdio::piped());
         Self::start(&mut command)
     }
 
-    /// A broker of this checkout, in release; and its port.
+    /// Starts a broker of this checkout, in release mode; also returns its port.
     pub fn broker() -> Result<(Self, u16), Error> {
         let beside = env::current_exe()?.with_file_name("zibrato-broker");
         let mut command = Command::new(beside);
@@ -57,14 +57,14 @@ impl Process {
         Ok(line.trim().to_owned())
     }
 
-    /// How much has arrived at a part so far.
+    /// The amount that has arrived at a part so far.
     pub fn arrived(&mut self) -> Result<u64, Error> {
         self.stdin.write_all(b"\n")?;
         self.line()?.parse().map_err(Error::other)
     }
 
-    /// Waits until so much has arrived, or nothing more comes for a second; gives how much, and
-    /// when that was so.
+    /// Waits until this amount has arrived, or nothing arrives for a second; returns the amount and
+    /// the time.
     pub fn arrives(&mut self, wanted: u64) -> Result<(u64, Instant), Error> {
         let (begun, mut last, mut since) = (Instant::now(), 0, Instant::now());
         loop {
@@ -82,7 +82,7 @@ impl Process {
         }
     }
 
-    /// What it has cost so far.
+    /// Its CPU time so far.
     pub fn cpu(&self) -> Duration {
         let tasks = format!("/proc/{}/task", self.child.id());
         let tasks = fs::read_dir(tasks).into_iter().flatten().flatten();
@@ -92,35 +92,35 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already, which is as good.
+        // It may have already ended, which is fine.
         self.child.kill().ok();
         self.child.wait().ok();
     }
 }
 
-/// The threads of this process: the numbers under which the system knows them.
+/// The ids of the threads of this process.
 pub fn threads() -> BTreeSet<u32> {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     tasks.filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// Those of them with such a name.
+/// The ids of the threads with this name.
 pub fn threads_named(name: &str) -> BTreeSet<u32> {
     let comm = |thread: &u32| fs::read_to_string(format!("/proc/self/task/{thread}/comm"));
     threads().into_iter().filter(|t| comm(t).is_ok_and(|comm| comm.trim() == name)).collect()
 }
 
-/// What threads of this process have cost so far.
+/// The CPU time of threads of this process so far.
 pub fn cpu_of(threads: &BTreeSet<u32>) -> Duration {
     threads.iter().map(|thread| cpu_at(&format!("/proc/self/task/{thread}"))).sum()
 }
 
-/// What the calling thread has cost so far.
+/// The CPU time of the calling thread so far.
 pub fn cpu_of_this_thread() -> Duration {
     cpu_at("/proc/thread-self")
 }
 
-/// The first number is nanoseconds on a processor.
+/// The first number is the CPU time in nanoseconds.
 fn cpu_at(folder: &str) -> Duration {
     let text = fs::read_to_string(format!("{folder}/schedstat")).unwrap_or_default();
     let nanoseconds = text.split(' ').next().and_then(|number| number.parse().ok());

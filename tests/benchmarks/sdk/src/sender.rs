@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 const PLACES: usize = 1000;
 const THREADS: usize = 8;
 
-/// How long it is watched.
+/// Duration of the measurement.
 const WATCHED: Duration = Duration::from_secs(10);
 
-/// How often each thread uses all places.
+/// Interval in which each thread uses all call sites.
 const PERIOD: Duration = Duration::from_millis(200);
 
-/// Gives the rows, and what libzmq's threads cost beside.
+/// Returns the rows, and the CPU time of libzmq's threads.
 pub fn rows() -> Result<(Vec<Row>, Vec<(&'static str, f64)>), Box<dyn Error>> {
     let (_broker, port) = Process::broker()?;
     let (_worker, _) = Process::part("worker", &(port + 1).to_string())?;
@@ -40,16 +40,17 @@ pub fn rows() -> Result<(Vec<Row>, Vec<(&'static str, f64)>), Box<dyn Error>> {
         row("sender, counters only", counters[0], peers(PLACES, 0)),
     ];
     let beside = vec![
-        ("libzmq's threads of the program beside `sender`, % of a core", mixed[1]),
+        ("libzmq's threads of the program during `sender`, % of a core", mixed[1]),
         (
-            "libzmq's threads of the program beside `sender, counters only`, % of a core",
+            "libzmq's threads of the program during `sender, counters only`, % of a core",
             counters[1],
         ),
     ];
     Ok((rows, beside))
 }
 
-/// What groups of threads cost, in percent of a core, while eight others use all the places.
+/// The CPU time of groups of threads, in percent of a core, while eight other threads use all call
+/// sites.
 fn watch(places: &[Place], sender: &BTreeSet<u32>, libzmq: &BTreeSet<u32>) -> [f64; 2] {
     let stop = AtomicBool::new(false);
     let use_them = || {
@@ -62,7 +63,7 @@ fn watch(places: &[Place], sender: &BTreeSet<u32>, libzmq: &BTreeSet<u32>) -> [f
         for _ in 0..THREADS {
             scope.spawn(use_them);
         }
-        // All places are known by then.
+        // All call sites are registered by then.
         thread::sleep(Duration::from_secs(2));
         let (begun, before) = (Instant::now(), [cpu_of(sender), cpu_of(libzmq)]);
         thread::sleep(WATCHED);
@@ -72,12 +73,12 @@ fn watch(places: &[Place], sender: &BTreeSet<u32>, libzmq: &BTreeSet<u32>) -> [f
     })
 }
 
-/// In percent of a core, if it is done once a second.
+/// Percent of a core, if this is done once per second.
 fn once_a_second(took: Duration) -> f64 {
     took.as_secs_f64() * 100.0
 }
 
-/// The least that a sender has to do: to look at each place's number of each thread.
+/// The lowest possible cost of a sender: reading the number of each call site for each thread.
 fn read_them_all() -> Duration {
     let numbers: Vec<_> = (0..PLACES * THREADS).map(|n| AtomicU64::new(n as u64)).collect();
     best_of(|| {
@@ -85,18 +86,18 @@ fn read_them_all() -> Duration {
     })
 }
 
-/// What others do once a second, if they are asked once a second.
+/// The cost of the peers if they are collected once per second.
 fn peers(counters: usize, timers: usize) -> Vec<(&'static str, f64)> {
     let names = |kind: &'static str, number| (0..number).map(move |n| format!("{kind}_{n}"));
     let registry = prometheus::Registry::new();
     for name in names("counter", counters) {
-        let counter = prometheus::IntCounter::new(name, "counted").expect("a good name");
+        let counter = prometheus::IntCounter::new(name, "counted").expect("a valid name");
         counter.inc();
         registry.register(Box::new(counter)).expect("a new name");
     }
     for name in names("timer", timers) {
         let options = prometheus::HistogramOpts::new(name, "timed");
-        let timer = prometheus::Histogram::with_opts(options).expect("a good name");
+        let timer = prometheus::Histogram::with_opts(options).expect("a valid name");
         (0..THREADS).for_each(|_| timer.observe(1e-7));
         registry.register(Box::new(timer)).expect("a new name");
     }

@@ -14,7 +14,7 @@ pub const PERCENT: &str = "% of a core";
 pub const PER_SECOND: &str = "1/s";
 pub const CPU: &str = "CPU s/million";
 
-/// One thing that was measured: ours, the least that it could cost, and others.
+/// One measured operation: Zibrato, the lowest possible cost, and peers.
 pub struct Row {
     pub name: &'static str,
     pub unit: &'static str,
@@ -36,7 +36,7 @@ impl Row {
     }
 }
 
-/// What belongs to no row: a name with its unit, and a number.
+/// Values that belong to no row: a name with its unit, and a number.
 pub type Beside = Vec<(&'static str, f64)>;
 
 /// The rows in the order of Zibrato's cases.
@@ -93,20 +93,20 @@ pub fn text(rows: &[Row], beside: &Beside) -> String {
         let _ = writeln!(text, "the floor of `{name}` is: {}", floor.0);
     }
     for (name, ns) in beside {
-        let _ = writeln!(text, "beside them: {name}: {}", number(*ns));
+        let _ = writeln!(text, "also: {name}: {}", number(*ns));
     }
     let _ = writeln!(
         text,
-        "nanoseconds are the best of {ROUNDS} loops; compare ratios; of 1/s more is better, else less"
+        "nanoseconds are the best of {ROUNDS} loops; compare ratios; lower is better, except for 1/s"
     );
     let _ = writeln!(text, "{}", versions());
     for (name, why) in LEFT_OUT {
-        let _ = writeln!(text, "left out: {name}, {why}");
+        let _ = writeln!(text, "omitted: {name}, {why}");
     }
     text
 }
 
-/// With as many digits as say something.
+/// A number with a suitable number of digits.
 pub fn number(value: f64) -> String {
     match value {
         0.0 => "0".to_owned(),
@@ -116,7 +116,7 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// The same for programs: one array.
+/// The rows for programs, as one array.
 pub fn json(rows: &[Row]) -> String {
     let row = |Row { name, unit, ours, floor, peers }: &Row| {
         let peers: Vec<_> = peers.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
@@ -129,7 +129,7 @@ pub fn json(rows: &[Row]) -> String {
     format!("[{}]", rows.iter().map(row).collect::<Vec<_>>().join(",\n "))
 }
 
-/// The processor, and how busy the machine is.
+/// The processor, and the load of the machine.
 fn machine() -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let info = read("/proc/cpuinfo");
@@ -141,7 +141,7 @@ fn machine() -> String {
     format!("{model}, {processors} processors, load {load} at the end")
 }
 
-/// The crates compared with, in the versions of the lock file.
+/// The peers, with their versions in the lock file.
 fn versions() -> String {
     const LOCK: &str = include_str!("../Cargo.lock");
     const PEERS: [&str; 8] = [

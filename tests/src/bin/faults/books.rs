@@ -1,4 +1,4 @@
-//! What has arrived at the two backends, series by series.
+//! The measurements that have arrived at the two backends, by series.
 
 use super::tally::SERIES;
 use anyhow::{Context, ensure};
@@ -8,29 +8,29 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// How many readings of each series.
+/// Number of readings of each series.
 pub(crate) type Arrived = [u64; SERIES.len()];
 
-/// What Librato has taken: each payload once, by its key.
+/// The payloads that Librato has accepted, each once, by key.
 #[derive(Debug)]
 pub(crate) struct LibratoBooks {
     path: PathBuf,
     read_to: u64,
-    /// Where its worker keeps what Librato refused.
+    /// The folder in which the worker keeps payloads that Librato rejected.
     letters: PathBuf,
     read: BTreeSet<PathBuf>,
-    /// The keys of what stands in those, and of what Librato has taken.
+    /// The keys of the payloads in dead letters, and of those that Librato has accepted.
     refused: BTreeSet<String>,
     taken: BTreeSet<String>,
     bodies: BTreeMap<String, Vec<u8>>,
     /// By source.
     arrived: BTreeMap<String, Arrived>,
-    /// Which payload had a series of some time: source, name, time.
+    /// The payload that contained a series at a time; by source, name and time.
     windows: BTreeMap<(String, String, u64), String>,
-    /// Payloads that came again, with the mark that they have.
+    /// Number of payloads that arrived again with the same key.
     pub(crate) repeated: u64,
-    /// What cannot be explained.
-    pub(crate) complaints: Vec<String>,
+    /// Differences that cannot be explained.
+    pub(crate) problems: Vec<String>,
 }
 
 impl LibratoBooks {
@@ -46,11 +46,11 @@ impl LibratoBooks {
             arrived: BTreeMap::new(),
             windows: BTreeMap::new(),
             repeated: 0,
-            complaints: Vec::new(),
+            problems: Vec::new(),
         }
     }
 
-    /// Reads what has come since, to Librato or into a dead letter.
+    /// Reads the payloads that have arrived since the last call, at Librato or in a dead letter.
     pub(crate) fn read_on(&mut self) -> anyhow::Result<()> {
         for letter in std::fs::read_dir(&self.letters).into_iter().flatten() {
             let path = letter?.path();
@@ -68,7 +68,7 @@ impl LibratoBooks {
         Ok(())
     }
 
-    /// How many payloads stand in a dead letter and nowhere else.
+    /// Number of payloads that are only in a dead letter.
     pub(crate) fn only_in_letters(&self) -> usize {
         self.refused.difference(&self.taken).count()
     }
@@ -85,7 +85,7 @@ impl LibratoBooks {
     fn take_line(&mut self, line: &[u8]) {
         let Some(tab) = line.iter().position(|byte| *byte == b'\t') else { return };
         let (key, body) = (String::from_utf8_lossy(&line[..tab]).into_owned(), &line[tab + 1..]);
-        // A line that the fake could not finish before it was killed was not answered either.
+        // The fake did not answer a request whose line it could not finish before it was killed.
         if serde_json::from_slice::<serde_json::Value>(body).is_err() {
             return;
         }
@@ -99,12 +99,12 @@ impl LibratoBooks {
         match self.bodies.entry(key.to_owned()) {
             Entry::Occupied(before) if before.get() == body => return,
             Entry::Occupied(_) => {
-                return self.complaints.push(format!("Librato: two bodies with the key {key}"));
+                return self.problems.push(format!("Librato: two bodies with the key {key}"));
             }
             Entry::Vacant(place) => drop(place.insert(body.to_vec())),
         }
         if key.is_empty() {
-            self.complaints.push("Librato: a payload without a key".to_owned());
+            self.problems.push("Librato: a payload without a key".to_owned());
         }
         let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
         let time = json["measure_time"].as_u64();
@@ -122,7 +122,7 @@ impl LibratoBooks {
         let time = gauge["measure_time"].as_u64().or(time).unwrap_or_default();
         let before = self.windows.insert((source.clone(), name.clone(), time), key.to_owned());
         if let Some(before) = before {
-            self.complaints.push(format!("Librato: {source} {name} {time} in {before} and {key}"));
+            self.problems.push(format!("Librato: {source} {name} {time} in {before} and {key}"));
         }
     }
 
@@ -131,19 +131,19 @@ impl LibratoBooks {
     }
 }
 
-/// What Carbon has of one source, on disk.
+/// The measurements of one source that Carbon has on disk.
 pub(crate) fn carbon(folder: &Path, source: &str) -> Arrived {
     SERIES.map(|(_, name)| {
         let path = folder.join("whisper").join(source).join(name.replace('.', "/"));
-        // One that is being made is read again.
+        // A file that is being created is read again.
         whisper_sum(&path.with_extension("wsp")).unwrap_or_default()
     })
 }
 
-/// The sum of all points of a whisper file with one archive: a header of 16 bytes, one of 12 for
-/// the archive, then a time (u32 BE) and a value (f64 BE) each.
+/// The sum of all points of a whisper file with one archive: a header of 16 bytes, one of 12 bytes
+/// for the archive, then a time (u32 BE) and a value (f64 BE) for each point.
 ///
-/// Read here and not by whisper, which refuses to read what lies in the future.
+/// Read here and not by whisper, which does not read points in the future.
 fn whisper_sum(path: &Path) -> anyhow::Result<u64> {
     let bytes = std::fs::read(path)?;
     let number = |at: usize| -> anyhow::Result<u32> {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_counts_once_and_a_window_that_comes_twice_is_noticed() {
+    fn a_payload_counts_once_and_a_repeated_window_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("taken");
         let mut books = LibratoBooks::new(path.clone(), folder.path().join("letters"));
@@ -181,11 +181,11 @@ mod tests {
         std::fs::write(&path, &text).unwrap();
         books.read_on().unwrap();
         assert_eq!((books.of("a-1"), books.repeated), ([7, 0, 0], 1));
-        assert_eq!(books.complaints, [""; 0]);
+        assert_eq!(books.problems, [""; 0]);
         text += &("\n".to_owned() + &line("k4", 6, 1) + &line("k1", 5, 9));
         std::fs::write(&path, &text).unwrap();
         books.read_on().unwrap();
-        assert_eq!((books.of("a-1"), books.complaints.len()), ([8, 0, 0], 2));
+        assert_eq!((books.of("a-1"), books.problems.len()), ([8, 0, 0], 2));
     }
 
     #[test]

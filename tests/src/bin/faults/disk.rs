@@ -12,7 +12,7 @@ use zibrato_tests::FailingDisk;
 /// Its size.
 const BYTES: u64 = 64 << 20;
 
-/// A tmpfs, mounted at `disk` and once more at `mount`, where the broker sees it.
+/// A tmpfs, mounted at `disk` and again at `mount`, where the broker uses it.
 #[derive(Debug)]
 pub(crate) struct Disk {
     disk: PathBuf,
@@ -21,7 +21,7 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// Mounts it below a folder.
+    /// Mounts it in a folder.
     pub(crate) fn mount(folder: &Path) -> anyhow::Result<Self> {
         let (disk, mount) = (folder.join("disk"), folder.join("mount"));
         for folder in [&disk, &mount] {
@@ -38,27 +38,27 @@ impl Disk {
         Ok(disk)
     }
 
-    /// Where the broker keeps its journal.
+    /// The folder of the broker's journal.
     pub(crate) fn journal(&self) -> PathBuf {
         self.mount.join("journal")
     }
 
-    /// A folder on the disk itself, which stays where it is when the disk is unmounted.
+    /// A folder on the disk itself, which stays accessible when the disk is unmounted.
     pub(crate) fn folder(&self) -> &Path {
         &self.disk
     }
 
-    /// Puts a program on it.
+    /// Puts a program on the disk.
     pub(crate) fn hold(&self, command: &mut Command) {
         self.failing.hold(command);
     }
 
-    /// Takes all that is free.
+    /// Fills the disk.
     pub(crate) fn fill(&self) -> anyhow::Result<()> {
         let zeros = vec![0; 1 << 20];
         let mut file = File::create(self.filler())?;
         let mut piece = zeros.len();
-        // In ever smaller pieces, to the last page.
+        // In pieces that get smaller, up to the last page.
         while piece >= 512 {
             if file.write_all(&zeros[..piece]).is_err() {
                 piece /= 2;
@@ -67,42 +67,42 @@ impl Disk {
         Ok(())
     }
 
-    /// Gives it back.
+    /// Frees the space.
     pub(crate) fn free(&self) -> anyhow::Result<()> {
         std::fs::remove_file(self.filler()).context("the disk was not full")
     }
 
-    /// Every write fails with this error.
+    /// Lets every write fail with this error.
     pub(crate) fn fail(&self, error: Errno) {
         self.failing.fail(error);
     }
 
-    /// Writes are taken again.
+    /// Lets writes succeed again.
     pub(crate) fn mend(&self) {
         self.failing.mend();
     }
 
-    /// Moves the journal's folder away.
+    /// Moves the folder of the journal away.
     pub(crate) fn move_away(&self) -> anyhow::Result<()> {
         Ok(std::fs::rename(self.disk.join("journal"), self.disk.join("away"))?)
     }
 
-    /// Moves it back. Nobody may have made another one meanwhile.
+    /// Moves it back. No other folder may have been created in its place.
     pub(crate) fn move_back(&self) -> anyhow::Result<()> {
         let journal = self.disk.join("journal");
-        ensure!(!journal.exists(), "a second journal was made where the first one had been");
+        ensure!(!journal.exists(), "a second journal was created in place of the first one");
         Ok(std::fs::rename(self.disk.join("away"), journal)?)
     }
 
-    /// Takes the disk away from the broker; an empty folder is left, on another disk.
+    /// Unmounts the disk from the broker's path. An empty folder on another disk remains there.
     pub(crate) fn detach(&self) -> anyhow::Result<()> {
         run("umount", &["--lazy"], &[&self.mount])
     }
 
-    /// Gives it back.
+    /// Mounts it there again.
     pub(crate) fn attach(&self) -> anyhow::Result<()> {
         let left = std::fs::read_dir(&self.mount)?.count();
-        ensure!(left == 0, "something was written where the disk had been mounted");
+        ensure!(left == 0, "something was written to the folder while the disk was unmounted");
         run("mount", &["--bind"], &[&self.disk, &self.mount])
     }
 
@@ -113,10 +113,10 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // For whoever wants to know why something is missing.
+        // Helps to find out why data is missing.
         let kept = self.disk.with_extension("kept");
         drop(Command::new("cp").arg("-r").arg(&self.disk).arg(kept).output());
-        // It is gone with the last process of the run all the same; see the script.
+        // The mount ends with the last process of the run anyway; see the script.
         for mounted in [&self.mount, &self.disk] {
             drop(run("umount", &["--lazy"], &[mounted]));
         }

@@ -1,4 +1,5 @@
-//! The oracle: what was recorded beside what has arrived, and whether the difference may be.
+//! The oracle: compares the recorded with the received measurements, and decides whether a
+//! difference is allowed.
 //!
 //! Pure.
 
@@ -6,11 +7,11 @@ use super::books::Arrived;
 use super::tally::{Count, SERIES};
 use std::time::Duration;
 
-/// The interval of a publisher, and how long a batch may take from there into the journal when
-/// nothing is in its way but other programs on a busy machine.
+/// The interval of a publisher, plus the maximum time from its end until a batch is in the journal,
+/// if nothing but other programs on a busy machine delays it.
 pub(crate) const AT_MOST: Duration = Duration::from_millis(1_000 + 750);
 
-/// All that is known of a publisher's life.
+/// The facts about the life of a publisher.
 #[derive(Debug)]
 pub(crate) struct Facts<'f> {
     pub(crate) source: &'f str,
@@ -21,28 +22,28 @@ pub(crate) struct Facts<'f> {
     pub(crate) killed: Option<Killed>,
 }
 
-/// How one was killed.
+/// How a publisher was killed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Killed {
     pub(crate) in_touch: bool,
-    /// How old the oldest reading was that did not arrive.
+    /// The age of the oldest reading that did not arrive.
     pub(crate) oldest_lost: Duration,
 }
 
-/// The account.
+/// The result of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) recorded: u64,
-    /// At each of the backends.
+    /// Readings that both backends have.
     pub(crate) delivered: u64,
-    /// With the publisher that was killed.
+    /// Readings that were lost with a killed publisher.
     pub(crate) lost: u64,
-    /// Payloads that came to Librato once more, with their mark.
+    /// Payloads that Librato received again, with the same key.
     pub(crate) repeated: u64,
     pub(crate) unexplained: u64,
-    pub(crate) complaints: Vec<String>,
-    /// The most that one publisher lost when it was killed, and the oldest reading among it: in
-    /// touch with the broker, and without it.
+    pub(crate) problems: Vec<String>,
+    /// The maximum number of readings that one publisher lost when it was killed, and the age of
+    /// the oldest one: with and without a connection to the broker.
     pub(crate) most_in_touch: (u64, Duration),
     pub(crate) most_out_of_touch: (u64, Duration),
 }
@@ -55,7 +56,7 @@ impl Account {
         for series in 0..SERIES.len() {
             let (begun, done) = (count.begun[series], count.done[series]);
             let (carbon, librato) = (carbon[series], librato[series]);
-            // One that was under way when its process was killed may have been counted or not.
+            // A reading that was in progress when its process was killed may be counted or not.
             let recorded = done.max(carbon.min(begun));
             self.recorded += recorded;
             self.delivered += carbon.min(librato);
@@ -64,32 +65,32 @@ impl Account {
                 let what = format!(
                     "{source} {name}: {done} to {begun} recorded, Carbon has {carbon}, Librato {librato}"
                 );
-                self.complain(carbon.abs_diff(librato).max(carbon.saturating_sub(begun)), what);
+                self.report(carbon.abs_diff(librato).max(carbon.saturating_sub(begun)), what);
             }
             lost += recorded.saturating_sub(carbon.max(librato));
         }
         let arrived: u64 = carbon.iter().sum();
         match killed {
-            None if lost > 0 => self.complain(
+            None if lost > 0 => self.report(
                 lost,
-                format!("{source}: {lost} of {} lost, though it ended well", count.total()),
+                format!("{source}: {lost} of {} lost, although it ended normally", count.total()),
             ),
             None => {}
             Some(_) if arrived < count.delivered => {
                 let less = count.delivered - arrived;
-                self.complain(
+                self.report(
                     less,
                     format!(
-                        "{source}: {less} lost of {} that the broker had taken",
+                        "{source}: {less} lost of {} that the broker had accepted",
                         count.delivered
                     ),
                 );
             }
             Some(killed) if lost > 0 && killed.in_touch && killed.oldest_lost > AT_MOST => {
                 let age = killed.oldest_lost;
-                self.complain(
+                self.report(
                     lost,
-                    format!("{source}: killed, and {lost} lost that are up to {age:?} old"),
+                    format!("{source}: killed, and {lost} readings lost, up to {age:?} old"),
                 );
             }
             Some(killed) => {
@@ -105,10 +106,10 @@ impl Account {
         }
     }
 
-    /// Something that should not be, which costs so many readings.
-    pub(crate) fn complain(&mut self, readings: u64, what: String) {
+    /// Adds an unexplained difference of this number of readings.
+    pub(crate) fn report(&mut self, readings: u64, what: String) {
         self.unexplained += readings.max(1);
-        self.complaints.push(what);
+        self.problems.push(what);
     }
 }
 
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_arrives_needs_no_explanation_and_one_under_way_may() {
+    fn complete_arrival_is_explained_also_with_a_reading_in_progress() {
         for (arrived, recorded) in [(10, 30), (11, 31)] {
             let account = account([arrived; 2], 30, None);
             assert_eq!((account.recorded, account.delivered), (recorded, recorded));
@@ -140,21 +141,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_at_one_backend_or_too_much_is_not_explained_by_anything() {
+    fn a_difference_between_backends_is_unexplained() {
         for arrived in [[10, 7], [7, 10], [13, 13]] {
             assert!(account(arrived, 0, killed(true, Duration::ZERO)).unexplained >= 2);
         }
     }
 
     #[test]
-    fn what_is_missing_is_lost_if_its_publisher_was_killed_within_an_interval() {
+    fn readings_of_the_last_interval_may_be_lost_with_a_killed_publisher() {
         assert_eq!(account([7; 2], 0, None).unexplained, 3);
         let fine = account([7; 2], 27, killed(true, AT_MOST));
         assert_eq!((fine.lost, fine.unexplained, fine.most_in_touch), (3, 0, (3, AT_MOST)));
         let old = AT_MOST * 2;
         assert_eq!(account([7; 2], 27, killed(true, old)).unexplained, 3);
         assert_eq!(account([7; 2], 27, killed(false, old)).unexplained, 0);
-        // The broker had said that it has them.
+        // The broker had acknowledged them.
         assert_eq!(account([7; 2], 28, killed(false, old)).unexplained, 1);
     }
 }

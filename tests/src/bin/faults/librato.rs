@@ -1,5 +1,5 @@
-//! A Librato that can be killed: the fake in a process of its own, which keeps what it takes in a
-//! file, and answers as another file says.
+//! A Librato that can be killed: the fake in its own process. It keeps accepted payloads in a file,
+//! and another file determines its answers.
 
 use std::fs::{File, read_to_string};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use zibrato_tests::fake::{FakeLibrato, Reply};
 
-/// How often it looks how to answer.
+/// Interval in which it checks the file with its answer.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The flags of the fake.
@@ -16,10 +16,10 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(crate) struct Librato {
     #[arg(long)]
     port: u16,
-    /// What it has taken
+    /// File for accepted payloads
     #[arg(long)]
     taken: PathBuf,
-    /// How it answers
+    /// File that determines the answers
     #[arg(long)]
     answer: PathBuf,
 }
@@ -53,7 +53,8 @@ fn reply(answer: &str) -> Option<Reply> {
     }
 }
 
-/// The file, behind a whole line: the life before this one may have ended in the middle of one.
+/// Opens the file, after a complete line: the previous process may have ended in the middle of a
+/// line.
 fn keep(path: &Path) -> std::io::Result<File> {
     let mut file = File::options().create(true).append(true).read(true).open(path)?;
     let mut last = [b'\n'];

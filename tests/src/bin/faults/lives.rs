@@ -1,5 +1,5 @@
-//! The publishers, life by life: a source of its own for each, so that what arrived of it can be
-//! told from the others.
+//! The lives of the publishers, from start to end. Each has its own source, so that its
+//! measurements can be distinguished.
 
 use super::process::Process;
 use super::tally::Count;
@@ -9,28 +9,28 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How much of the past is remembered.
+/// How long the past is remembered.
 const PAST: Duration = Duration::from_secs(120);
 
-/// How long one may take to come up.
+/// Maximum time to start.
 const COMES_UP: Duration = Duration::from_secs(30);
 
-/// A batch that a fault has lost is sent again so much later. Readings of other levels arrive
-/// meanwhile.
+/// A batch that a fault has lost is sent again after this time. Readings of other levels may arrive
+/// before it.
 const RESEND: Duration = Duration::from_secs(2);
 
-/// A publisher from its start to its end.
+/// The life of a publisher, from its start to its end.
 #[derive(Debug)]
 pub(crate) struct Life {
     pub(crate) source: String,
     pub(crate) tally: PathBuf,
     process: Process,
     pub(crate) end: End,
-    /// How much had been recorded when.
+    /// The number of recorded readings at past times.
     past: VecDeque<(Instant, u64)>,
-    /// How much the broker has to have before it counts as being in touch.
+    /// The number of readings that the broker must have before the publisher counts as connected.
     owed: u64,
-    /// Until when a batch that was lost in the trouble may not have come again.
+    /// Until this time, a batch that was lost during a fault may not have been sent again.
     affected_until: Option<Instant>,
 }
 
@@ -39,17 +39,17 @@ pub(crate) struct Life {
 pub(crate) enum End {
     Killed {
         at: Instant,
-        /// The broker took what it sent, before and then.
+        /// Whether the broker accepted its batches, before and at that time.
         in_touch: bool,
     },
-    /// It was told to stop and has not ended yet.
+    /// It has been stopped but has not ended yet.
     Leaves,
     Runs,
     Stopped,
 }
 
 impl Life {
-    /// Starts a publisher under a name that none has had.
+    /// Starts a publisher under a new name.
     pub(crate) fn begin(source: String, folder: &Path, ports: (u16, u16)) -> anyhow::Result<Self> {
         let tally = folder.join(format!("{source}.tally"));
         let mut command = Command::new(std::env::current_exe()?);
@@ -82,11 +82,11 @@ impl Life {
         Ok(())
     }
 
-    /// Tells it to end, once it has begun.
+    /// Stops it, once it has begun to count.
     pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
         let begun = Instant::now();
         while self.count().total() == 0 {
-            ensure!(begun.elapsed() < COMES_UP, "{} does not count", self.source);
+            ensure!(begun.elapsed() < COMES_UP, "{} counts nothing", self.source);
             std::thread::park_timeout(Duration::from_millis(10));
         }
         self.process.signal(rustix::process::Signal::TERM)?;
@@ -94,8 +94,8 @@ impl Life {
         Ok(())
     }
 
-    /// Looks how it is; gives a complaint if it should not be so. `trouble` is whether there is
-    /// something between it and the journal.
+    /// Updates the state; returns a problem if it has ended unexpectedly. `trouble` says whether a
+    /// fault between it and the journal is active.
     pub(crate) fn look(&mut self, trouble: bool) -> Option<String> {
         if matches!(self.end, End::Killed { .. } | End::Stopped) {
             return None;
@@ -130,7 +130,7 @@ impl Life {
         &self.process
     }
 
-    /// How long before `at` the `number`th reading was made.
+    /// How long before `at` the `number`th reading was recorded.
     pub(crate) fn age(&self, number: u64, at: Instant) -> Duration {
         let before = self.past.iter().rev().find(|(_, total)| *total <= number);
         let made = before.or(self.past.front()).map_or(at, |(made, _)| *made);
@@ -138,7 +138,7 @@ impl Life {
     }
 }
 
-/// The publisher at a place, now and before.
+/// A publisher and its previous lives.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     name: &'static str,
@@ -151,14 +151,14 @@ impl Publisher {
         Self { name, number: 0, ports }
     }
 
-    /// Its next life.
+    /// Starts its next life.
     pub(crate) fn begin(&mut self, folder: &Path) -> anyhow::Result<Life> {
         self.number += 1;
         let source = format!("{}-{}", self.name, self.number);
         Life::begin(source, folder, self.ports).context("a publisher")
     }
 
-    /// Whether a life is its.
+    /// Whether a life belongs to it.
     pub(crate) fn is(&self, life: &Life) -> bool {
         life.source == format!("{}-{}", self.name, self.number)
     }

@@ -1,4 +1,4 @@
-//! One connection through a proxy: two streams, and what is on its way between them.
+//! One connection through a proxy: two streams, and the bytes in transit between them.
 
 use rustix::event::PollFlags;
 use rustix::net::sockopt::set_socket_linger;
@@ -6,10 +6,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-/// How much is on its way at most.
+/// Maximum number of bytes in transit.
 const MAX_HELD: usize = 64 * 1024;
 
-/// How many bytes of a connection may pass in each direction, since it began.
+/// The number of bytes that may pass in each direction since the connection began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Flow {
     pub(crate) up: usize,
@@ -30,13 +30,13 @@ pub(crate) struct Conn {
 struct Pipe {
     held: Vec<u8>,
     passed: usize,
-    /// No more will come.
+    /// No more bytes will arrive.
     ended: bool,
-    /// That was told.
-    told: bool,
+    /// The end was forwarded.
+    forwarded: bool,
 }
 
-/// How a direction is.
+/// The state of a direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Broken,
@@ -45,7 +45,7 @@ enum State {
 }
 
 impl Conn {
-    /// `None` if one of the two is gone already.
+    /// `None` if one of the two sides has already disconnected.
     pub(crate) fn new(client: TcpStream, server: TcpStream) -> Option<Self> {
         for stream in [&client, &server] {
             stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).ok()?;
@@ -54,22 +54,22 @@ impl Conn {
         Some(Self { client: Some(client), server: Some(server), up, down })
     }
 
-    /// Ends it as a machine does that knows nothing of it.
+    /// Ends it like a machine that does not know the connection.
     pub(crate) fn reset(self) {
         self.client.into_iter().chain(self.server).for_each(reset);
     }
 
-    /// The server is told that the connection is over, the client is not.
+    /// Closes the connection to the server, but not to the client.
     pub(crate) fn lose_server(&mut self) {
         self.server.take().into_iter().for_each(reset);
     }
 
-    /// The client is told that the connection is over, the server is not.
+    /// Closes the connection to the client, but not to the server.
     pub(crate) fn lose_client(&mut self) {
         self.client.take().into_iter().for_each(reset);
     }
 
-    /// What is to be waited for.
+    /// The events to wait for.
     pub(crate) fn waits_for(&self) -> impl Iterator<Item = (&TcpStream, PollFlags)> {
         let flags = |from: &Pipe, to: &Pipe| {
             let mut flags = PollFlags::empty();
@@ -79,11 +79,11 @@ impl Conn {
         };
         let client = self.client.as_ref().map(|c| (c, flags(&self.up, &self.down)));
         let server = self.server.as_ref().map(|s| (s, flags(&self.down, &self.up)));
-        // Without anything to wait for, poll would still tell of an end, again and again.
+        // Without any event to wait for, poll would report the end again and again.
         client.into_iter().chain(server).filter(|(_, flags)| !flags.is_empty())
     }
 
-    /// Moves what can be moved; `false` when the connection is over.
+    /// Forwards available bytes; `false` when the connection has ended.
     pub(crate) fn turn(&mut self, flow: Flow) -> bool {
         let (Some(client), Some(server)) = (&self.client, &self.server) else { return false };
         let up = self.up.turn(client, server, flow.up);
@@ -94,12 +94,12 @@ impl Conn {
             return false;
         }
         if [up, down].contains(&State::Cut) {
-            // An orderly end for the server, which is all the worse for it.
+            // An orderly end for the server, which is the more difficult case.
             self.client.take().into_iter().for_each(reset);
             self.server = None;
             return false;
         }
-        !(self.up.told && self.down.told)
+        !(self.up.forwarded && self.down.forwarded)
     }
 }
 
@@ -130,10 +130,10 @@ impl Pipe {
         if self.passed >= at_most && !self.held.is_empty() {
             return State::Cut;
         }
-        if self.ended && self.held.is_empty() && !self.told {
-            // One that is gone already is told nothing.
+        if self.ended && self.held.is_empty() && !self.forwarded {
+            // This fails if the other side has already disconnected.
             to.shutdown(Shutdown::Write).ok();
-            self.told = true;
+            self.forwarded = true;
         }
         State::Fine
     }
@@ -141,6 +141,6 @@ impl Pipe {
 
 /// Closes a stream with a reset.
 pub(crate) fn reset(stream: TcpStream) {
-    // Without it the end is an orderly one, which is a fault too.
+    // Without this, the end would be orderly, which is also a fault.
     set_socket_linger(&stream, Some(Duration::ZERO)).ok();
 }

@@ -1,8 +1,8 @@
-//! What is broken when: a plan that a seed decides, and nothing else.
+//! The plan of faults and their times, which depends only on a seed.
 
 use std::time::Duration;
 
-/// What can go wrong.
+/// The kinds of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Kill,
@@ -30,7 +30,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// In the report.
+    /// The name in the report.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Kill => "kill -9 and restart",
@@ -59,7 +59,7 @@ impl Kind {
     }
 }
 
-/// What it can happen to.
+/// The parts that can have faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
     PublisherA,
@@ -77,16 +77,16 @@ pub(crate) enum Part {
     /// Between a worker and its backend.
     ToCarbon,
     ToLibrato,
-    /// The one that holds the journal.
+    /// The disk of the journal.
     Disk,
-    /// The clock that one of them sees.
+    /// The clock of one program.
     BrokerClock,
     CarbonWorkerClock,
     LibratoWorkerClock,
 }
 
 impl Part {
-    /// In the report.
+    /// The name in the report.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::PublisherA => "publisher a",
@@ -114,27 +114,28 @@ impl Part {
 pub(crate) struct Fault {
     pub(crate) kind: Kind,
     pub(crate) part: Part,
-    /// How long after the one before it has begun, if they overlap, or else has ended.
+    /// The time after the start of the previous fault, if they overlap, or else after its end.
     pub(crate) pause: Duration,
     pub(crate) overlaps: bool,
     pub(crate) lasts: Duration,
-    /// How many bytes pass before a cut, and other choices.
+    /// The number of bytes before a cut, and other choices.
     pub(crate) number: usize,
 }
 
 impl Fault {
-    /// Whether publishers may have to wait while it lasts.
-    pub(crate) const fn holds_publishers_up(&self) -> bool {
+    /// Whether publishers may have to wait during the fault.
+    pub(crate) const fn delays_publishers(&self) -> bool {
         match self.part {
             Part::Broker | Part::Intake | Part::Disk => true,
-            // It cannot connect again.
+            // The program cannot open new connections.
             Part::PublisherA | Part::PublisherB => matches!(self.kind, Kind::Descriptors),
             _ => false,
         }
     }
 
-    /// Whether both may last at the same time. A program that is started while its folder is away
-    /// takes that for its first start, and one that is started on a broken disk does not start.
+    /// Whether both may be active at the same time. A program that is started while its folder is
+    /// missing takes that for its first start, and a program that is started on a failing disk does
+    /// not start.
     pub(crate) fn goes_with(&self, other: &Self) -> bool {
         let ends = |fault: &Self, part| {
             fault.part == part && matches!(fault.kind, Kind::Kill | Kind::Stop)
@@ -156,7 +157,7 @@ const PROGRAMS: &[Part] =
     &[Part::PublisherA, Part::PublisherB, Part::Broker, Part::CarbonWorker, Part::LibratoWorker];
 const CLOCKS: &[Part] = &[Part::BrokerClock, Part::CarbonWorkerClock, Part::LibratoWorkerClock];
 
-/// Each of these is as frequent as any other; and for how long it may last, in milliseconds.
+/// The choices, all with the same probability, and the range of their durations in milliseconds.
 const CHOICES: [(Kind, &[Part], (u64, u64)); 26] = [
     (Kind::Kill, &[Part::PublisherA, Part::PublisherB], (50, 1_500)),
     (Kind::Kill, &[Part::Broker], (0, 4_000)),
@@ -186,16 +187,17 @@ const CHOICES: [(Kind, &[Part], (u64, u64)); 26] = [
     (Kind::ClockBack, CLOCKS, (1_500, 6_000)),
 ];
 
-/// How many of a hundred faults begin while the one before lasts.
+/// Percentage of faults that begin while the previous one is active.
 const OVERLAPS: u64 = 40;
 
-/// As many faults as are wanted; the same ones for the same seed, and those of a shorter plan are
-/// the first of a longer one.
+/// A plan of `count` faults. The same seed gives the same plan, and a shorter plan is the beginning
+/// of a longer one.
 pub(crate) fn plan(seed: u64, count: usize) -> Vec<Fault> {
     let mut dice = Dice(seed);
     let (mut deck, mut plan) = (Vec::new(), Vec::<Fault>::new());
     while plan.len() < count {
-        // All choices in some order, then all again: a plan of twenty has had each of them.
+        // All choices in random order, then all again, so that a plan of 26 faults has each of
+        // them.
         if deck.is_empty() {
             deck.extend(CHOICES);
         }
@@ -212,7 +214,7 @@ pub(crate) fn plan(seed: u64, count: usize) -> Vec<Fault> {
     plan
 }
 
-/// Numbers that look random: SplitMix64.
+/// Pseudo-random numbers: SplitMix64.
 struct Dice(u64);
 
 impl Dice {
@@ -224,7 +226,7 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// One of the first `n` numbers.
+    /// A number below `n`.
     fn below(&mut self, n: u64) -> u64 {
         self.next() % n.max(1)
     }

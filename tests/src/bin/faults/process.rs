@@ -1,4 +1,5 @@
-//! A program of the run: started, killed and started again, its words kept in one file.
+//! A program of the run: it is started, killed and started again, and all its output is in one
+//! file.
 
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
@@ -9,20 +10,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long one may take to end when it is told to.
+/// Maximum time until a program has ended after a signal.
 const ENDS: Duration = Duration::from_secs(120);
 
-/// How many descriptors a program may have open.
+/// The number of descriptors that a program may have open.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Allowed {
-    /// No more than it has already. (`poll` and libzmq refuse to wait for more than are allowed, so it
+    /// No more than are open. (`poll` and libzmq refuse to wait for more than the limit, so it
     /// cannot be as low as 3.)
     Few,
-    /// As many as it had at its start.
+    /// As many as at its start.
     All,
 }
 
-/// A program, which runs or does not.
+/// A program, which may be running.
 #[derive(Debug)]
 pub(crate) struct Process {
     name: String,
@@ -33,7 +34,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// A program that does not run yet.
+    /// A program that is not running yet.
     pub(crate) fn new(name: &str, folder: &Path, command: &Command) -> Self {
         let args = std::iter::once(command.get_program()).chain(command.get_args());
         let set = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
@@ -47,13 +48,13 @@ impl Process {
         }
     }
 
-    /// Starts it. It is killed when this thread ends, whatever ends it.
+    /// Starts it. It is killed when this thread ends for any reason.
     pub(crate) fn start(&mut self) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).args(&self.command);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        // Whoever interrupts the run interrupts the run alone, which then ends the others.
+        // An interrupt reaches only the run, which then ends the other programs.
         command.process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.child = Some(command.spawn().with_context(|| self.name.clone())?);
@@ -64,7 +65,7 @@ impl Process {
         self.child.is_some()
     }
 
-    /// Kills it, if it runs.
+    /// Kills it, if it is running.
     pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.take() {
             child.kill()?;
@@ -75,13 +76,13 @@ impl Process {
 
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
+        let child = self.child.as_ref().with_context(|| format!("{} is not running", self.name))?;
         Ok(kill_process(Pid::from_child(child), signal)?)
     }
 
     /// Changes its limit of descriptors while it runs.
     pub(crate) fn allow_descriptors(&self, allowed: Allowed) -> anyhow::Result<()> {
-        let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
+        let child = self.child.as_ref().with_context(|| format!("{} is not running", self.name))?;
         let own = rustix::process::getrlimit(Resource::Nofile);
         let current = match allowed {
             Allowed::Few => Some(20),
@@ -92,7 +93,7 @@ impl Process {
         Ok(())
     }
 
-    /// Whether it has ended, though it was to run on or had not ended yet.
+    /// Whether it has ended, although it was not stopped.
     pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         let ended = self.child.as_mut().map(Child::try_wait).transpose()?.flatten();
         if ended.is_some() {
@@ -101,7 +102,7 @@ impl Process {
         Ok(ended)
     }
 
-    /// Tells it to end, and waits until it has; it has to be content.
+    /// Stops it, and waits until it has ended successfully.
     pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
         if !self.runs() {
             return Ok(());
@@ -123,7 +124,7 @@ impl Process {
         }
     }
 
-    /// Everything it has said in all its lives.
+    /// Its output since its first start.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
@@ -141,7 +142,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already, which is as good.
+        // It may have already ended, which is fine.
         drop(self.kill());
     }
 }

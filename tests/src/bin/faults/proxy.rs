@@ -1,4 +1,4 @@
-//! Stands between two programs, hands on what they say, and does to it what networks do.
+//! A proxy between two programs that forwards bytes and simulates faults of networks.
 
 use super::pipe::{Conn, Flow};
 use anyhow::Context;
@@ -8,26 +8,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-/// How soon a wish is heard, in nanoseconds.
+/// Maximum time until a change takes effect, in nanoseconds.
 const TICK: i64 = 10_000_000;
 
-/// The most connections at a time.
+/// Maximum number of connections.
 const MAX_CONNECTIONS: usize = 64;
 
 /// What happens to connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// They are handed on.
+    /// Bytes are forwarded.
     Pass,
-    /// Nothing moves; later all of it does.
+    /// Nothing is forwarded; it is forwarded later.
     Stalled,
-    /// The client is gone without a word, for the server; it hears of it later.
+    /// The client disappears without closing the connection; the server notices this later.
     ClientGone,
-    /// The server is gone without a word, for the client; it hears of it later.
+    /// The server disappears without closing the connection; the client notices this later.
     ServerGone,
-    /// Each connection is cut when so many bytes have gone to the server.
+    /// Each connection is closed after this number of bytes to the server.
     CutUp(usize),
-    /// Each connection is cut when so many bytes have gone to the client.
+    /// Each connection is closed after this number of bytes to the client.
     CutDown(usize),
 }
 
@@ -49,11 +49,11 @@ impl Mode {
 #[derive(Debug, Clone, Copy)]
 struct Wish {
     mode: Mode,
-    /// How often all connections were to be reset.
+    /// Number of requests to reset all connections.
     resets: u64,
 }
 
-/// A proxy with a thread of its own.
+/// A proxy with its own thread.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     wish: Arc<Mutex<Wish>>,
@@ -62,11 +62,11 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on the first port of each pair, and hands on to the second.
+    /// Listens on the first port of each pair, and forwards to the second.
     pub(crate) fn start(name: &str, routes: &[(u16, u16)]) -> anyhow::Result<Self> {
         let mut listeners = Vec::new();
         for (from, to) in routes {
-            let listener = TcpListener::bind(("127.0.0.1", *from)).context("the port is taken")?;
+            let listener = TcpListener::bind(("127.0.0.1", *from)).context("the port is in use")?;
             listener.set_nonblocking(true)?;
             listeners.push((listener, *to));
         }
@@ -85,7 +85,7 @@ impl Proxy {
         Ok(Self { wish, stop, thread })
     }
 
-    /// Treats connections so from now on.
+    /// Sets what happens to connections from now on.
     pub(crate) fn set(&self, mode: Mode) {
         self.wish.lock().unwrap_or_else(PoisonError::into_inner).mode = mode;
     }
@@ -99,7 +99,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // A panic of the thread was printed; here it could only become a second one.
+        // A panic of the thread was printed; another one here would abort.
         drop(self.thread.take().map(JoinHandle::join));
     }
 }
@@ -121,7 +121,7 @@ impl Worker {
             return;
         }
         match self.mode {
-            // Who was gone comes back, and knows of no connection.
+            // The side that disappeared is back, and does not know the connections.
             Mode::ClientGone | Mode::ServerGone => self.conns.drain(..).for_each(Conn::reset),
             Mode::Pass | Mode::Stalled | Mode::CutUp(_) | Mode::CutDown(_) => {}
         }
@@ -151,7 +151,7 @@ impl Worker {
             let sides = self.conns.iter().flat_map(Conn::waits_for);
             fds.extend(sides.map(|(stream, flags)| PollFd::new(stream, flags)));
         }
-        // An interrupted wait looks again.
+        // After an interrupted wait the loop checks again.
         poll(&mut fds, Some(&tick)).ok();
     }
 

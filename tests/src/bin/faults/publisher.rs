@@ -1,4 +1,4 @@
-//! A program that is measured: it counts until it is told to end, and writes down how far it is.
+//! A publisher: it counts until it is stopped, and records its progress in a file.
 
 use super::tally::{SERIES, THREADS, Tally};
 use anyhow::Context;
@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use zibrato::{Zibrato, count};
 
-/// Between two readings of the same series in a thread.
+/// Interval between two readings of the same series in a thread.
 const PACE: Duration = Duration::from_millis(3);
 
-/// How often the instrument is asked how it is.
+/// Interval in which the statistics of the instrument are recorded.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// How long the last flush may take: whatever is broken is mended before that.
+/// Maximum time of the last flush. All faults are repaired before that.
 const FLUSH: Duration = Duration::from_secs(90);
 
 /// The flags of a publisher.
@@ -28,7 +28,7 @@ pub(crate) struct Publish {
     control_port: u16,
     #[arg(long)]
     source: String,
-    /// What it writes down
+    /// File for the progress
     #[arg(long)]
     tally: PathBuf,
 }
@@ -61,7 +61,7 @@ pub(crate) fn run(flags: Publish) -> anyhow::Result<ExitCode> {
     counted?;
     let stats = guard.shutdown();
     tally.tell(stats.recorded, stats.delivered)?;
-    // One that is sure of everything; nobody asks for more.
+    // The last values are certain; no further flush is needed.
     anyhow::ensure!(stats.delivered == stats.recorded && stats.balances(), "{stats:?}");
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! What is told while it runs, and at the end.
+//! The output during a run and at its end.
 
 use super::plan::{Fault, Kind, Part};
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// How often each kind of fault was, and how long it took to recover from it.
+/// The number of faults of each kind, and the time to recover from them.
 #[derive(Debug)]
 pub(crate) struct Report {
     begun: Instant,
@@ -24,7 +24,7 @@ impl Report {
         Self { begun: Instant::now(), rows: BTreeMap::new() }
     }
 
-    /// Tells something, with the time.
+    /// Prints a line with the time.
     pub(crate) fn say(&self, what: fmt::Arguments<'_>) {
         say(format_args!("{:7.2} {what}", self.begun.elapsed().as_secs_f64()));
     }
@@ -35,7 +35,7 @@ impl Report {
         self.rows.entry((*kind, *part)).or_default().times += 1;
     }
 
-    /// Everything that was recorded until a fault was mended had arrived so long after.
+    /// Records how long after the repair of a fault everything recorded before it had arrived.
     pub(crate) fn recovered(&mut self, (kind, part): (Kind, Part), after: Duration) {
         let row = self.rows.entry((kind, part)).or_default();
         row.longest = row.longest.max(after);
@@ -57,7 +57,7 @@ impl Report {
     }
 }
 
-/// Prints a line. If nobody listens any more, there is nobody to tell.
+/// Prints a line. If the reader has closed its end, the error is ignored.
 pub(crate) fn say(what: fmt::Arguments<'_>) {
     writeln!(std::io::stdout(), "{what}").ok();
 }

@@ -83,7 +83,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
     let folder = std::path::absolute(&flags.folder)?.join(format!("seed-{seed}"));
-    // What an earlier run with this seed has left.
+    // Files that an earlier run with this seed has left.
     drop(std::fs::remove_dir_all(&folder));
     std::fs::create_dir_all(&folder)?;
     let again = format!("tests/faults --count {} --seed {seed}", flags.count);
@@ -129,7 +129,7 @@ impl Run {
             self.changed.0 = Instant::now();
             self.active.push(Active { fault: *fault, begun: Instant::now() });
         }
-        self.wait("all faults to be mended", MENDS, |run| run.active.is_empty())?;
+        self.wait("all faults to be repaired", MENDS, |run| run.active.is_empty())?;
         self.finish()
     }
 
@@ -147,7 +147,7 @@ impl Run {
 
     /// Whether a fault between publishers and the journal is active.
     fn trouble(&self) -> bool {
-        self.active.iter().any(|active| active.fault.holds_publishers_up())
+        self.active.iter().any(|active| active.fault.delays_publishers())
     }
 
     fn tick(&mut self) -> anyhow::Result<()> {
@@ -162,9 +162,9 @@ impl Run {
         self.look_after_programs()?;
         let trouble = self.trouble();
         for life in &mut self.stage.lives {
-            if let Some(complaint) = life.look(trouble) {
-                self.report.say(format_args!("     {complaint}"));
-                self.account.complain(1, complaint);
+            if let Some(problem) = life.look(trouble) {
+                self.report.say(format_args!("     {problem}"));
+                self.account.report(1, problem);
             }
         }
         if self.looked.elapsed() >= LOOK {
@@ -178,7 +178,7 @@ impl Run {
         let Fault { kind, part, .. } = active.fault;
         if !self.stage.mend(&active.fault)? {
             let late = active.begun.elapsed() > MENDS;
-            ensure!(!late, "{} does not end, though it was told to", part.name());
+            ensure!(!late, "{} does not end, although it was stopped", part.name());
             self.active.push(active);
             return Ok(());
         }
@@ -192,15 +192,15 @@ impl Run {
 
     /// Restarts programs that ended unexpectedly, and reports them.
     fn look_after_programs(&mut self) -> anyhow::Result<()> {
-        for (part, complaint) in self.stage.ended()? {
+        for (part, problem) in self.stage.ended()? {
             let told =
                 |active: &Active| active.fault.part == part && active.fault.kind == Kind::Stop;
             let was_told = self.active.iter().any(told);
-            if was_told && complaint.contains("exit status: 0") {
+            if was_told && problem.contains("exit status: 0") {
                 continue;
             }
-            self.report.say(format_args!("     {complaint}"));
-            self.account.complain(1, complaint);
+            self.report.say(format_args!("     {problem}"));
+            self.account.report(1, problem);
             if !was_told {
                 self.stage.restart(part)?;
             }
@@ -229,7 +229,7 @@ impl Run {
     ) -> anyhow::Result<()> {
         let begun = Instant::now();
         while !done(self) {
-            ensure!(begun.elapsed() < deadline, "waited {deadline:?} in vain for {what}");
+            ensure!(begun.elapsed() < deadline, "timeout after {deadline:?}: {what}");
             self.tick()?;
         }
         Ok(())
@@ -237,7 +237,7 @@ impl Run {
 
     /// Waits until everything has arrived, and creates the account.
     fn finish(mut self) -> anyhow::Result<Account> {
-        self.report.say(format_args!("     all is mended; publishers are stopped"));
+        self.report.say(format_args!("     everything is repaired; publishers are stopped"));
         for life in self.stage.lives.iter_mut().filter(|life| life.end == End::Runs) {
             life.stop()?;
         }
@@ -255,24 +255,24 @@ impl Run {
         if self.interrupted.load(Ordering::Relaxed) {
             return late.map(|()| self.account);
         }
-        // Those that were faster than a look.
+        // Recoveries that were faster than a check.
         self.look_at_arrivals()?;
         self.stage.send_letters().context("dead letters")?;
         self.stage.librato.read_on()?;
         if let Err(late) = std::mem::replace(&mut late, Ok(())) {
-            self.account.complain(1, late.to_string());
+            self.account.report(1, late.to_string());
         }
         self.draw_up();
         self.report.table();
         self.tell();
         if let Err(why) = self.stage.strike() {
-            self.account.complain(1, format!("at the end, {why}"));
+            self.account.report(1, format!("at the end, {why}"));
         }
         for panic in self.stage.panics() {
-            self.account.complain(1, panic);
+            self.account.report(1, panic);
         }
-        for complaint in &self.account.complaints {
-            say(format_args!("unexplained: {complaint}"));
+        for problem in &self.account.problems {
+            say(format_args!("unexplained: {problem}"));
         }
         Ok(self.account)
     }
@@ -291,21 +291,21 @@ impl Run {
             let (source, count) = (&*life.source, life.count());
             self.account.add(&Facts { source, count, carbon, librato, killed });
         }
-        for complaint in stage.librato.complaints.clone() {
-            self.account.complain(1, complaint);
+        for problem in stage.librato.problems.clone() {
+            self.account.report(1, problem);
         }
         self.account.repeated = stage.librato.repeated;
         let letters = stage.librato.only_in_letters();
         if letters > 0 {
-            self.account.complain(1, format!("{letters} dead letters were not taken in the end"));
+            self.account.report(1, format!("{letters} dead letters were not accepted at the end"));
         }
     }
 
     fn tell(&self) {
         let account = &self.account;
         for (how, (most, age)) in [
-            ("in touch with the broker", account.most_in_touch),
-            ("without it", account.most_out_of_touch),
+            ("with a connection to the broker", account.most_in_touch),
+            ("without a connection", account.most_out_of_touch),
         ] {
             let age = age.as_secs_f64();
             say(format_args!(

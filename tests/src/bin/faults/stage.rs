@@ -1,4 +1,4 @@
-//! Everything that runs: broker, workers, backends, publishers, and what stands between them.
+//! All programs of a run: broker, workers, backends, publishers, and the proxies between them.
 
 use super::books::{Arrived, LibratoBooks, carbon};
 use super::disk::Disk;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use zibrato_tests::fake::FakeLibrato;
 use zibrato_tests::{Carbon, FailingDisk, Ports, program};
 
-/// Where Debian keeps it.
+/// The paths of the library in Debian.
 const FAKETIME: [&str; 2] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
@@ -26,17 +26,17 @@ const FAKETIME: [&str; 2] = [
 /// In the order of `Stage::publishers`.
 const PUBLISHERS: [Part; 2] = [Part::PublisherA, Part::PublisherB];
 
-/// Whose clock can be wrong.
+/// The programs whose clocks can be wrong.
 const CLOCKS: [(Part, Part); 3] = [
     (Part::Broker, Part::BrokerClock),
     (Part::CarbonWorker, Part::CarbonWorkerClock),
     (Part::LibratoWorker, Part::LibratoWorkerClock),
 ];
 
-/// How long everything may take to come up.
+/// Maximum time for everything to start.
 const COMES_UP: Duration = Duration::from_secs(30);
 
-/// The stage. What is dropped first comes first.
+/// The programs. Those that must be dropped first come first.
 #[derive(Debug)]
 pub(crate) struct Stage {
     folder: PathBuf,
@@ -52,7 +52,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts everything, and waits until workers have their place in the journal.
+    /// Starts everything, and waits until the workers have a cursor in the journal.
     pub(crate) fn set_up(folder: &Path, seed: u64) -> anyhow::Result<Self> {
         let ports = [Ports::take(), Ports::take(), Ports::take()];
         let [broker, backends, links] = &ports;
@@ -103,7 +103,8 @@ impl Stage {
         command.args(["--port", &broker.at(0).to_string()]);
         command.args(["--http", &format!("127.0.0.1:{}", broker.at(4))]);
         command.arg("--journal").arg(self.disk.journal());
-        // In one run the broker stops taking in time, in the next the disk refuses.
+        // With one seed, the broker stops accepting before the disk is full; with the next, the
+        // disk returns the error.
         command.args(["--journal-min-free", if seed.is_multiple_of(2) { "5" } else { "0" }]);
         commands.push((Part::Broker, command));
         for (part, at) in [(Part::CarbonWorker, 2), (Part::LibratoWorker, 4)] {
@@ -161,7 +162,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Breaks something. `trouble` is whether something between publishers and journal is broken.
+    /// Injects a fault. `trouble` says whether a fault between publishers and the journal is
+    /// active.
     pub(crate) fn begin(&mut self, fault: &Fault, trouble: bool) -> anyhow::Result<()> {
         let Fault { kind, part, number, .. } = *fault;
         match kind {
@@ -184,7 +186,7 @@ impl Stage {
             Kind::Answer500 => self.answer("500")?,
             Kind::Hang if part == Part::Librato => self.answer("hang")?,
             Kind::Hang => self.program(part)?.signal(Signal::STOP)?,
-            // Behind the head of a request, or so.
+            // About after the head of a request.
             Kind::CutBody if part == Part::ToLibrato => {
                 self.link(part)?.set(Mode::CutUp(300 + number))
             }
@@ -209,7 +211,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Mends it; `false` if it cannot be mended yet.
+    /// Repairs it; `false` if that is not possible yet.
     pub(crate) fn mend(&mut self, fault: &Fault) -> anyhow::Result<bool> {
         let part = fault.part;
         match fault.kind {
@@ -242,7 +244,7 @@ impl Stage {
             Kind::DiskFails | Kind::ReadOnly => self.disk.mend(),
             Kind::Moved => self.disk.move_back()?,
             Kind::Unmounted => self.disk.attach()?,
-            // One that was killed meanwhile has its full number in its next life.
+            // A program that was killed meanwhile has its full limit when it is started again.
             Kind::Descriptors => match self.publisher(part) {
                 Some(at) => {
                     if let Ok(life) = self.live(at) {
@@ -262,13 +264,13 @@ impl Stage {
     /// Starts a program again.
     pub(crate) fn restart(&mut self, part: Part) -> anyhow::Result<()> {
         if part == Part::Carbon {
-            // What was killed leaves it behind, and the number may be another process's by now.
+            // A killed program leaves its file behind, and its process id may be reused by now.
             drop(fs::remove_file(self.folder.join("carbon/pid")));
         }
         self.program(part)?.start()
     }
 
-    /// The programs that have ended, with their last words.
+    /// The programs that have ended, with their last output.
     pub(crate) fn ended(&mut self) -> anyhow::Result<Vec<(Part, String)>> {
         let mut ended = Vec::new();
         for (part, program) in &mut self.programs {
@@ -280,14 +282,14 @@ impl Stage {
         Ok(ended)
     }
 
-    /// A last life, behind everything that has been.
+    /// Starts a last life, after all others.
     pub(crate) fn last_life(&mut self) -> anyhow::Result<usize> {
         let life = self.publishers[0].begin(&self.folder)?;
         self.lives.push(life);
         Ok(self.lives.len() - 1)
     }
 
-    /// Sends what Librato has refused once more.
+    /// Sends the dead letters of Librato again.
     pub(crate) fn send_letters(&self) -> anyhow::Result<()> {
         let [_, backends, _] = &self.ports;
         let letters = self.folder.join("letters").display().to_string();
@@ -295,11 +297,11 @@ impl Stage {
         command.args(["deadletter", "send", "--all"]);
         let output = command.args(librato_flags(backends.at(3), &letters)).output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "dead letters are not taken: {said}");
+        ensure!(output.status.success(), "dead letters are not accepted: {said}");
         Ok(())
     }
 
-    /// Ends everything, in good order.
+    /// Stops everything, in the right order.
     pub(crate) fn strike(&mut self) -> anyhow::Result<()> {
         for part in [Part::CarbonWorker, Part::LibratoWorker, Part::Broker] {
             self.program(part)?.stop()?;
@@ -307,17 +309,17 @@ impl Stage {
         Ok(())
     }
 
-    /// The lines of all logs that tell of a panic.
+    /// The lines of all logs that report a panic.
     pub(crate) fn panics(&self) -> Vec<String> {
         let logs = self.programs.values().map(|program| (program.name().to_owned(), program.log()));
-        let told = |(name, log): (String, String)| {
+        let panics_in = |(name, log): (String, String)| {
             let lines = log.lines().filter(|line| line.contains("panicked")).map(str::to_owned);
             lines.map(|line| format!("{name}: {line}")).collect::<Vec<_>>()
         };
-        logs.flat_map(told).collect()
+        logs.flat_map(panics_in).collect()
     }
 
-    /// What Carbon has of a life.
+    /// The measurements of a life that Carbon has.
     pub(crate) fn at_carbon(&self, life: &Life) -> Arrived {
         carbon(&self.folder.join("carbon"), &life.source)
     }
@@ -333,11 +335,11 @@ impl Stage {
     }
 
     fn program(&mut self, part: Part) -> anyhow::Result<&mut Process> {
-        self.programs.get_mut(&part).with_context(|| format!("{part:?} is no program"))
+        self.programs.get_mut(&part).with_context(|| format!("{part:?} is not a program"))
     }
 
     fn link(&self, part: Part) -> anyhow::Result<&Proxy> {
-        self.links.get(&part).with_context(|| format!("{part:?} is no link"))
+        self.links.get(&part).with_context(|| format!("{part:?} is not a link"))
     }
 
     fn answer(&self, how: &str) -> anyhow::Result<()> {
@@ -349,7 +351,7 @@ impl Stage {
     }
 
     fn set_clock(&self, part: Part, offset: &str) -> anyhow::Result<()> {
-        // In one step, since somebody may be reading.
+        // In one step, because the fake may be reading.
         let new = self.clock(part).with_extension("new");
         fs::write(&new, offset)?;
         Ok(fs::rename(new, self.clock(part))?)

@@ -1,9 +1,9 @@
-//! What a publisher writes down of each reading, before and after it: in a file, so that it is
-//! still there when the publisher was killed.
+//! The progress of a publisher: for each reading, it writes before and after recording it. The file
+//! survives when the publisher is killed.
 //!
 //! ```text
 //! for each thread and series: begun (u64 BE), done (u64 BE)
-//! then what the instrument says of itself: recorded, delivered (u64 BE each)
+//! then the statistics of the instrument: recorded, delivered (u64 BE each)
 //! ```
 
 use std::fs::File;
@@ -11,28 +11,28 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// What is counted, with its level.
+/// The series that are counted, with their levels.
 pub(crate) const SERIES: [(&str, &str); 3] =
     [("info", "faults.orders"), ("info", "faults.logins"), ("warn", "faults.failures")];
 
-/// How many threads count.
+/// Number of threads that count.
 pub(crate) const THREADS: usize = 2;
 
 const SLOT: u64 = 16;
 const STATS: u64 = (THREADS * SERIES.len()) as u64 * SLOT;
 
-/// The file, for the one who writes.
+/// The file, for the publisher.
 #[derive(Debug)]
 pub(crate) struct Tally(File);
 
-/// What it says.
+/// The contents of the file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Count {
-    /// Readings of each series of which the recording had begun.
+    /// Readings of each series whose recording has begun.
     pub(crate) begun: [u64; SERIES.len()],
-    /// Those of which it was done, too.
+    /// Readings whose recording has ended.
     pub(crate) done: [u64; SERIES.len()],
-    /// Readings that the broker has, as the instrument says.
+    /// Readings that the broker has, according to the instrument.
     pub(crate) delivered: u64,
 }
 
@@ -48,12 +48,12 @@ impl Tally {
         self.0.write_all_at(&number.to_be_bytes(), slot(thread, series))
     }
 
-    /// It is done.
+    /// The recording of that reading has ended.
     pub(crate) fn done(&self, thread: usize, series: usize, number: u64) -> io::Result<()> {
         self.0.write_all_at(&number.to_be_bytes(), slot(thread, series) + 8)
     }
 
-    /// What the instrument says.
+    /// Writes the statistics of the instrument.
     pub(crate) fn tell(&self, recorded: u64, delivered: u64) -> io::Result<()> {
         let both = [recorded.to_be_bytes(), delivered.to_be_bytes()].concat();
         self.0.write_all_at(&both, STATS)
@@ -61,7 +61,7 @@ impl Tally {
 }
 
 impl Count {
-    /// What stands in the file of a publisher, which may be writing; nothing if it has not begun.
+    /// Reads the file of a publisher, which may be writing; zeros if it has not begun.
     pub(crate) fn read(path: &Path) -> Self {
         let Ok(bytes) = std::fs::read(path) else { return Self::default() };
         let number = |at: u64| {
@@ -78,7 +78,7 @@ impl Count {
         count
     }
 
-    /// All that is done.
+    /// Number of readings whose recording has ended.
     pub(crate) fn total(&self) -> u64 {
         self.done.iter().sum()
     }
@@ -93,7 +93,7 @@ mod tests {
     use super::{Count, Tally};
 
     #[test]
-    fn what_was_written_down_is_read_back() {
+    fn written_progress_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tally");
         assert_eq!(Count::read(&path), Count::default());

@@ -1,6 +1,6 @@
 //! The backend for Librato against the fake.
 
-use super::{STAMP, told, window};
+use super::{STAMP, class_of, window};
 use std::time::{Duration, Instant};
 use zibrato_tests::DEADLINE;
 use zibrato_tests::fake::{FakeLibrato, Reply};
@@ -48,7 +48,7 @@ fn a_window_of_every_kind_arrives_at_librato() {
         (("web-1", "depth"), (2, 6.0, 2.0, 4.0)),
         (("web-1", "query"), (2, 0.75, 0.25, 0.5)),
         (("web-1", "users"), (1, 1.0, 1.0, 1.0)),
-        // What was cleaned is marked, so that `web 1` is not taken for `web-1`.
+        // A changed name gets a hash, so that `web 1` is distinguished from `web-1`.
         (("web-1_664a3e2e093c2596", "logins"), (1, 5.0, 5.0, 5.0)),
     ];
     let got: Vec<_> = got
@@ -62,7 +62,7 @@ fn a_window_of_every_kind_arrives_at_librato() {
 }
 
 #[test]
-fn six_hundred_and_one_series_are_three_requests_that_fail_each_on_its_own() {
+fn many_series_are_sent_in_requests_that_fail_independently() {
     let fake = FakeLibrato::start().unwrap();
     let mut backend = librato(&fake);
     let payloads = backend.payloads(window((0..601).map(|i| format!("c|n{i}|1|1|a"))));
@@ -79,7 +79,7 @@ fn six_hundred_and_one_series_are_three_requests_that_fail_each_on_its_own() {
 }
 
 #[test]
-fn each_misfortune_at_librato_has_its_class() {
+fn each_error_of_librato_has_its_class() {
     let fake = FakeLibrato::start().unwrap();
     let mut backend = librato(&fake);
     let elsewhere = Reply::status(301).header("Location", "https://elsewhere/v1/metrics");
@@ -101,11 +101,11 @@ fn each_misfortune_at_librato_has_its_class() {
         (Reply::status(200).header("X-Long", &"x".repeat(100_000)), "unknown", None, ""),
     ] {
         fake.answer_with(reply.clone());
-        let (got, wait, told) = told(backend.send(&one_gauge()));
-        assert_eq!((got, wait), (class, after), "{reply:?} {told}");
-        assert!(told.contains(says), "{told}");
-        assert!(!told.contains(FakeLibrato::APITOKEN) && !told.contains("dXNlckBl"), "{told}");
-        assert!(told.len() < 2000, "{} bytes", told.len());
+        let (got, wait, text) = class_of(backend.send(&one_gauge()));
+        assert_eq!((got, wait), (class, after), "{reply:?} {text}");
+        assert!(text.contains(says), "{text}");
+        assert!(!text.contains(FakeLibrato::APITOKEN) && !text.contains("dXNlckBl"), "{text}");
+        assert!(text.len() < 2000, "{} bytes", text.len());
     }
     assert!(fake.gauges().is_empty());
     backend.send(&one_gauge()).unwrap();
@@ -113,7 +113,7 @@ fn each_misfortune_at_librato_has_its_class() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_after_success_is_success() {
+fn a_truncated_successful_answer_is_a_success() {
     let fake = FakeLibrato::start().unwrap();
     let reply = Reply::status(200).body("x".repeat(1000));
     fake.answer_with(reply.cut_after(100));
@@ -121,30 +121,30 @@ fn an_answer_that_breaks_off_after_success_is_success() {
 }
 
 #[test]
-fn what_librato_refuses_it_explains() {
+fn a_rejection_by_librato_contains_its_explanation() {
     let fake = FakeLibrato::start().unwrap();
     let mut backend = librato(&fake);
     let bad = Payload::new(br#"{"gauges":[{"name":"two words","value":1}]}"#.to_vec(), 1);
-    let (class, _, says) = told(backend.send(&bad));
+    let (class, _, says) = class_of(backend.send(&bad));
     assert_eq!(class, "reject");
     assert!(says.contains("Librato answered 400: params: name: is invalid"), "{says}");
     let mut flags = LibratoFlags::new(FakeLibrato::USERNAME, "tok-wrong");
     flags.api_url = fake.url();
-    let (class, _, says) = told(Librato::open(flags).unwrap().send(&one_gauge()));
+    let (class, _, says) = class_of(Librato::open(flags).unwrap().send(&one_gauge()));
     assert_eq!(class, "stop");
     assert!(says.contains("Authorization Required") && !says.contains("tok-wrong"), "{says}");
 }
 
 #[test]
-fn a_librato_that_is_away_is_tried_again() {
+fn a_librato_that_is_down_is_retried() {
     let fake = FakeLibrato::start().unwrap();
     let mut backend = librato(&fake);
     drop(fake);
-    assert_eq!(told(backend.send(&one_gauge())).0, "retry");
+    assert_eq!(class_of(backend.send(&one_gauge())).0, "retry");
 }
 
 #[test]
-fn dropping_a_fake_ends_those_who_wait_for_it() {
+fn dropping_a_fake_ends_waiting_requests() {
     let fake = FakeLibrato::start().unwrap();
     let mut flags = LibratoFlags::new(FakeLibrato::USERNAME, FakeLibrato::APITOKEN);
     flags.api_url = fake.url();
@@ -153,7 +153,7 @@ fn dropping_a_fake_ends_those_who_wait_for_it() {
     fake.answer_with(Reply::hang());
     let waiting = std::thread::Builder::new()
         .name("waiting".to_owned())
-        .spawn(move || told(backend.send(&one_gauge())).0)
+        .spawn(move || class_of(backend.send(&one_gauge())).0)
         .unwrap();
     fake.wait_until(|state| state.requests.len() == 1, DEADLINE).unwrap();
     let begun = Instant::now();
@@ -163,13 +163,13 @@ fn dropping_a_fake_ends_those_who_wait_for_it() {
 }
 
 #[test]
-fn a_server_without_tls_is_tried_again() {
+fn a_server_without_tls_is_retried() {
     let fake = FakeLibrato::start().unwrap();
     let mut flags = LibratoFlags::new(FakeLibrato::USERNAME, FakeLibrato::APITOKEN);
     flags.api_url = fake.url().replace("http:", "https:");
     flags.timeout = Duration::from_secs(5);
-    let (class, _, says) = told(Librato::open(flags).unwrap().send(&one_gauge()));
-    // Nothing was sent, so that it is not repeated.
+    let (class, _, says) = class_of(Librato::open(flags).unwrap().send(&one_gauge()));
+    // Nothing was sent, so nothing is repeated.
     assert_eq!(class, "retry");
     assert!(!says.contains("Timeout"), "{says}");
     assert!(fake.requests().is_empty());

@@ -1,6 +1,6 @@
 //! The backend for Slack against the fake.
 
-use super::{told, window};
+use super::{class_of, window};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 use zibrato_tests::fake::{FakeSlack, Reply};
@@ -53,7 +53,7 @@ fn a_digest_arrives_in_its_channel_and_through_its_webhook() {
 }
 
 #[test]
-fn each_misfortune_at_slack_has_its_class() {
+fn each_error_of_slack_has_its_class() {
     let fake = FakeSlack::start().unwrap();
     let word =
         |status, word: &str| Reply::json(status, &serde_json::json!({"ok": false, "error": word}));
@@ -71,7 +71,7 @@ fn each_misfortune_at_slack_has_its_class() {
         (word(200, "x").cut_after(120), "unknown", None),
     ] {
         fake.answer_with(reply.clone());
-        let (got, wait, says) = told(channel.send(&message));
+        let (got, wait, says) = class_of(channel.send(&message));
         assert_eq!((got, wait), (class, after), "{reply:?} {says}");
         assert!(!says.contains("hushhush"), "{says}");
     }
@@ -86,7 +86,7 @@ fn each_misfortune_at_slack_has_its_class() {
         (Reply::status(200).cut_after(0), "unknown", None),
     ] {
         fake.answer_with(reply.clone());
-        let (got, wait, says) = told(hook.send(&message));
+        let (got, wait, says) = class_of(hook.send(&message));
         assert_eq!((got, wait), (class, after), "{reply:?} {says}");
         assert!(!says.contains("hushhush"), "{says}");
     }
@@ -97,7 +97,7 @@ fn each_misfortune_at_slack_has_its_class() {
 }
 
 #[test]
-fn a_channel_that_cannot_be_posted_to_stops_the_worker_with_a_hint() {
+fn an_unusable_channel_holds_delivery_with_a_remedy() {
     let fake = FakeSlack::start().unwrap();
     for (channel, hint) in [
         ("C0NOWHERE", "check --channel"),
@@ -106,14 +106,14 @@ fn a_channel_that_cannot_be_posted_to_stops_the_worker_with_a_hint() {
     ] {
         let mut backend = to_channel(&fake, channel);
         let payloads = backend.payloads(window(["c|n|1|1|a"]));
-        let (class, _, says) = told(backend.send(&payloads[0]));
+        let (class, _, says) = class_of(backend.send(&payloads[0]));
         assert_eq!(class, "stop");
         assert!(says.contains(hint), "{says}");
     }
 }
 
 #[test]
-fn messages_to_slack_keep_their_pace() {
+fn messages_to_slack_respect_the_minimum_interval() {
     let fake = FakeSlack::start().unwrap();
     let mut flags = SlackFlags::webhook(fake.webhook_url());
     flags.pace = Duration::from_millis(200);

@@ -9,12 +9,12 @@ pub(super) enum Backend {
     Carbon(Carbon),
     Librato(FakeLibrato),
     Slack(FakeSlack),
-    /// The program's own output.
+    /// The output of the program.
     Output,
 }
 
 impl Backend {
-    /// The sum of what it has, and of what its worker has in dead letters.
+    /// The sum of the data in the backend, and in the dead letters of its worker.
     pub(super) fn arrived(&self, letters: &Path) -> f64 {
         match self {
             Self::Carbon(carbon) => carbon.sum("web-1.orders"),
@@ -34,13 +34,13 @@ impl Backend {
     }
 }
 
-/// What stands in dead letters.
+/// The sum of the data in dead letters.
 fn in_letters(folder: &Path, in_letter: impl Fn(&str) -> f64) -> f64 {
     let letters = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let paths = letters.map(|letter| letter.path());
     let dead = paths.filter(|path| path.extension().is_some_and(|extension| extension == "dead"));
     let letters = dead.map(|path| std::fs::read_to_string(path).unwrap_or_default());
-    // The head names the series too; the body begins after an empty line.
+    // The head contains names of series too; the body begins after an empty line.
     letters.map(|letter| letter.split_once("\n\n").map_or(0.0, |(_, body)| in_letter(body))).sum()
 }
 
@@ -66,7 +66,7 @@ fn in_digest(text: &str) -> f64 {
     orders.sum()
 }
 
-/// The number behind the first of these words.
+/// The number after the first of these words.
 fn number_after(text: &str, word: &str) -> Option<f64> {
     let (_, rest) = text.split_once(word)?;
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());

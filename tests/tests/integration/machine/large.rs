@@ -2,12 +2,12 @@
 
 use zibrato_tests::DEADLINE;
 
-/// How many sockets send, how many messages each, and of which size.
+/// Number of sockets, and number and size of the messages of each.
 const SENDERS: usize = 4;
 const MESSAGES: usize = 100;
 const BYTES: usize = 3 << 20;
 
-/// Sends them to a broker's port for publishers.
+/// Sends them to the broker's port for publishers.
 pub(super) fn send(port: u16) {
     let context = zibrato::resources::new_context(SENDERS).unwrap();
     let large = vec![b' '; BYTES];

@@ -1,8 +1,8 @@
 //! Faults of the machine: each daemon under each fault.
 //!
-//! Whatever the fault, the daemon does not abort, loses nothing that the broker has acknowledged,
-//! says so in few lines, and goes on by itself once the fault is gone. A fault that it meets at its
-//! start may also be refused, with one line and the exit code that belongs to it.
+//! Under each fault, the daemon does not abort, does not lose data that the broker has
+//! acknowledged, logs only a few lines, and continues by itself once the fault is repaired. If the
+//! fault exists at its start, it may refuse to start, with one line and the right exit code.
 
 mod backend;
 mod large;
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use stage::{Daemon, Outcome, Stage};
 use zibrato_tests::{DEADLINE, Signal, wait_until};
 
-/// What asks a daemon to stop.
+/// The signals that stop a daemon.
 const STOPS: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
 
 /// A test for each daemon and fault, named `machine::<daemon>::<fault>`.
@@ -70,7 +70,7 @@ fn stdout_is_closed(daemon: Daemon) {
     works_under(daemon, r#"exec "$@" >&-"#, &[Signal::TERM]);
 }
 
-/// The parent has blocked what asks the daemon to stop.
+/// The parent has blocked the signals that stop the daemon.
 fn signals_are_blocked(daemon: Daemon) {
     works_under(daemon, r#"exec env --block-signal=TERM,INT,QUIT,HUP,PIPE "$@""#, &STOPS);
 }
@@ -79,7 +79,7 @@ fn signals_are_ignored(daemon: Daemon) {
     works_under(daemon, r#"exec env --ignore-signal=TERM,INT,QUIT,PIPE "$@""#, &STOPS);
 }
 
-/// It starts and works as ever, and ends well for each signal that may end it.
+/// The daemon starts and works as usual, and ends successfully with each of these signals.
 #[track_caller]
 fn works_under(daemon: Daemon, script: &str, stops: &[Signal]) {
     for signal in stops {
@@ -103,7 +103,7 @@ fn the_log_disk_fills_up(daemon: Daemon) {
     stage.recovers();
     stage.ends_well(Signal::TERM);
     let log = std::fs::read_to_string(log).unwrap();
-    // What comes after the trouble is in there again.
+    // Lines after the fault are in the log again.
     assert!(log.contains("event=\"stopp"), "{log}");
 }
 
@@ -112,13 +112,13 @@ fn the_folder_is_deleted(daemon: Daemon) {
         daemon,
         Stage::trouble,
         |stage| {
-            // The daemon may put something into it meanwhile, or not have made it yet.
+            // The daemon may write into the folder meanwhile, or not have created it yet.
             std::fs::create_dir_all(stage.state()).unwrap();
             wait_until(DEADLINE, "the folder to go", || {
                 std::fs::remove_dir_all(stage.state()).is_ok()
             });
         },
-        // Where the broker has not made it anew by itself, an operator does.
+        // If the broker has not created it again by itself, an operator does.
         |stage| std::fs::create_dir_all(stage.state()).unwrap(),
     );
 }
@@ -127,7 +127,7 @@ fn the_folder_is_moved_away(daemon: Daemon) {
     let away = |stage: &Stage| stage.folder().join("away");
     while_it_runs(
         daemon,
-        Stage::trouble_is_told,
+        Stage::fault_is_reported,
         |stage| std::fs::rename(stage.state(), away(stage)).unwrap(),
         |stage| std::fs::rename(away(stage), stage.state()).unwrap(),
     );
@@ -142,12 +142,13 @@ fn the_folder_gives_io_errors(daemon: Daemon) {
 }
 
 fn the_disk_fails(daemon: Daemon, error: Errno) {
-    // Carbon refuses nothing, so its worker needs no dead letters.
-    let trouble = if daemon == Daemon::Carbon { Stage::trouble } else { Stage::trouble_is_told };
+    // Carbon rejects nothing, so its worker needs no dead letters.
+    let trouble = if daemon == Daemon::Carbon { Stage::trouble } else { Stage::fault_is_reported };
     while_it_runs(daemon, trouble, |stage| stage.disk().fail(error), |stage| stage.disk().mend());
 }
 
-/// A daemon that has 20 descriptors left over, all of them in use, cannot open another one.
+/// The daemon has a limit of 20 more descriptors, all of which are in use, so it cannot open
+/// another one.
 fn descriptors_run_out(daemon: Daemon) {
     while_it_runs(
         daemon,
@@ -172,7 +173,7 @@ fn while_it_runs(
     trouble(&mut stage);
     mend(&stage);
     stage.recovers();
-    stage.says_little();
+    stage.logs_little();
     stage.is_killed();
     stage.ends_well(Signal::TERM);
 }
@@ -187,8 +188,8 @@ fn few_descriptors(daemon: Daemon) {
     }
 }
 
-/// Each limit of address space is refused in which libzmq could abort later. The least that is not
-/// refused carries large messages.
+/// Every limit of the address space with which libzmq could abort later is refused. The lowest
+/// accepted limit is sufficient for large messages.
 fn little_memory(daemon: Daemon) {
     let script = |mebibytes: u64| format!(r#"ulimit -v {}; exec "$@""#, mebibytes * 1024);
     let refusal = |limit| match Stage::new(daemon).start(&script(limit)) {
@@ -197,10 +198,10 @@ fn little_memory(daemon: Daemon) {
     };
     for limit in [16, 24, 32, 48, 64] {
         let (code, line) = refusal(limit);
-        // 127: the loader of the system did not get as far as the program.
+        // 127: the dynamic loader could not start the program.
         assert!([69, 127].contains(&code), "{limit}: {code}: {line}");
-        let told = ["memory", "shared object"].iter().any(|word| line.contains(word));
-        assert!(told, "{limit}: {code}: {line}");
+        let is_reported = ["memory", "shared object"].iter().any(|word| line.contains(word));
+        assert!(is_reported, "{limit}: {code}: {line}");
     }
     let (code, line) = refusal(128);
     let needed = line.split_once("too little memory: ").and_then(|(_, rest)| rest.split_once(' '));
@@ -222,7 +223,7 @@ fn little_memory(daemon: Daemon) {
     stage.ends_well(Signal::TERM);
 }
 
-/// It works, or says in one line which of these words stands in the way.
+/// The daemon works, or reports in one line a problem with one of these words.
 #[track_caller]
 fn starts_or_refuses(daemon: Daemon, script: &str, words: &[&str]) {
     let mut stage = Stage::new(daemon);
@@ -232,26 +233,26 @@ fn starts_or_refuses(daemon: Daemon, script: &str, words: &[&str]) {
             stage.ends_well(Signal::TERM);
         }
         Outcome::Refuses { code, line } => {
-            // 127: the loader of the system did not get as far as the program.
+            // 127: the dynamic loader could not start the program.
             assert!([69, 74, 78, 127].contains(&code), "{script}: {code}: {line}");
             assert!(words.iter().any(|word| line.contains(word)), "{script}: {code}: {line}");
         }
     }
 }
 
-/// Without a home the daemon cannot know where to keep its state, and says which flag tells it.
+/// Without a home, the daemon cannot find its state folder, and names the flag that sets it.
 fn no_home(daemon: Daemon) {
     let flag = if daemon == Daemon::Broker { "--journal" } else { "--dead-letters" };
     for home in
         ["env -u HOME", "env HOME=", "env HOME=/", "env HOME=here", "env HOME=/nowhere/at/all"]
     {
-        // A user whom nobody knows, so that there is no entry to fall back to.
+        // An unknown user, so that there is no entry in the password database.
         let script = format!(r#"exec {home} setpriv --reuid 54321 --clear-groups "$@""#);
         let mut stage = Stage::new(daemon);
         stage.keep_state_by_default();
         match stage.start(&script) {
             Outcome::Refuses { code: 78, line } => assert!(line.contains(flag), "{home}: {line}"),
-            // There may be one; it cannot be made.
+            // The home directory may exist; it cannot be created.
             Outcome::Refuses { code: 69 | 74, line } if home.contains("nowhere") => {
                 assert!(line.contains(flag), "{home}: {line}");
             }

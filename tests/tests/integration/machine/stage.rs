@@ -1,4 +1,4 @@
-//! A broker, a worker and its backend, of which one daemon is on a machine with a fault.
+//! A broker, a worker and its backend, one of which is a daemon on a machine with a fault.
 
 use super::backend::{Backend, in_output};
 use super::large;
@@ -15,7 +15,7 @@ use zibrato_tests::{
     Carbon, DEADLINE, FailingDisk, Ports, Running, Signal, program, wait_for, wait_until,
 };
 
-/// How many lines a daemon may say while it is in trouble, and of it.
+/// Maximum number of lines that a daemon may log during and about a fault.
 const FEW_LINES: usize = 60;
 
 /// The daemon on the machine with the fault.
@@ -40,14 +40,14 @@ impl Daemon {
     }
 }
 
-/// What became of a start.
+/// The result of a start.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Works,
     Refuses { code: i32, line: String },
 }
 
-/// All of it.
+/// All programs of a test.
 #[derive(Debug)]
 pub(crate) struct Stage {
     folder: TempDir,
@@ -92,22 +92,23 @@ impl Stage {
         self.folder.path()
     }
 
-    /// Where the daemon keeps its state: a journal, or dead letters.
+    /// The folder in which the daemon keeps its state: a journal, or dead letters.
     pub(crate) fn state(&self) -> PathBuf {
         self.folder().join("state/kept")
     }
 
-    /// The disk that this is on.
+    /// The disk of this folder.
     pub(crate) const fn disk(&self) -> &FailingDisk {
         &self.disk
     }
 
-    /// Says nothing of where state is to be kept.
+    /// Sets no flag for the state folder.
     pub(crate) const fn keep_state_by_default(&mut self) {
         self.state_is_named = false;
     }
 
-    /// Starts all, the daemon by way of a script for bash that has it as its arguments.
+    /// Starts all programs; the daemon is started by a bash script that has its command line as
+    /// arguments.
     #[track_caller]
     pub(crate) fn start(&mut self, script: &str) -> Outcome {
         if self.daemon != Daemon::Broker {
@@ -140,7 +141,7 @@ impl Stage {
         Outcome::Works
     }
 
-    /// What is counted arrives.
+    /// Counts arrive.
     #[track_caller]
     pub(crate) fn delivers(&mut self) {
         let publisher = self.publisher.as_ref().unwrap();
@@ -152,7 +153,8 @@ impl Stage {
         self.lines = self.said();
     }
 
-    /// Counts during a fault that the daemon tolerates, for longer than it may take to notice it.
+    /// Counts during a fault that the daemon tolerates, for longer than the daemon may need to
+    /// notice it.
     #[track_caller]
     pub(crate) fn trouble(&mut self) {
         self.refuse(true);
@@ -161,10 +163,10 @@ impl Stage {
         self.refuse(false);
     }
 
-    /// Counts while there is trouble that the daemon has to tell of, on its page and in its log. A
-    /// broker acknowledges nothing meanwhile.
+    /// Counts during a fault that the daemon must report, on its page and in its log. A broker
+    /// acknowledges nothing meanwhile.
     #[track_caller]
-    pub(crate) fn trouble_is_told(&mut self) {
+    pub(crate) fn fault_is_reported(&mut self) {
         self.refuse(true);
         let place = if self.daemon == Daemon::Broker { 4 } else { 5 };
         let publisher = self.publisher.as_ref().unwrap();
@@ -177,14 +179,14 @@ impl Stage {
         self.count_for_a_while();
         if self.daemon == Daemon::Broker {
             let now = self.publisher.as_ref().unwrap().stats().delivered;
-            assert_eq!(now, acknowledged, "readings were acknowledged that are not kept");
+            assert_eq!(now, acknowledged, "readings were acknowledged but not kept");
         }
-        assert!(self.said() > self.lines, "it said nothing of its trouble");
+        assert!(self.said() > self.lines, "it did not log the fault");
         self.lives();
         self.refuse(false);
     }
 
-    /// Kills the broker, if that is the daemon, and starts it again: what it has acknowledged is there.
+    /// If the daemon is the broker, kills and restarts it: all acknowledged data is still there.
     #[track_caller]
     pub(crate) fn is_killed(&mut self) {
         if self.daemon != Daemon::Broker {
@@ -208,12 +210,12 @@ impl Stage {
         }
     }
 
-    /// Sends the broker large messages.
+    /// Sends large messages to the broker.
     pub(crate) fn sends_large_messages(&self) {
         large::send(self.ports.at(0));
     }
 
-    /// The fault is mended, and everything arrives.
+    /// The fault is repaired, and everything arrives.
     #[track_caller]
     pub(crate) fn recovers(&mut self) {
         let publisher = self.publisher.as_ref().unwrap();
@@ -225,9 +227,9 @@ impl Stage {
         self.lives();
     }
 
-    /// The trouble has not filled the log.
+    /// The fault has not filled the log.
     #[track_caller]
-    pub(crate) fn says_little(&mut self) {
+    pub(crate) fn logs_little(&mut self) {
         let said = self.said() - self.lines;
         let running = self.running();
         assert!(said <= FEW_LINES, "{said} lines in a few seconds:\n{}", running.log());
@@ -239,7 +241,7 @@ impl Stage {
         assert_eq!(status.code(), Some(0), "{}", self.running().log());
     }
 
-    /// Allows the daemon so many descriptors, or as many as may be.
+    /// Sets the limit of descriptors of the daemon, or the maximum.
     pub(crate) fn limit_descriptors(&self, current: Option<u64>) {
         let running = match self.daemon {
             Daemon::Broker => self.broker.as_ref(),
@@ -269,7 +271,7 @@ impl Stage {
         self.running().log().lines().count()
     }
 
-    /// Whether the backend refuses all for good, so that a worker needs its dead letters.
+    /// Whether the backend rejects everything, so that a worker needs its dead letters.
     fn refuse(&self, refuses: bool) {
         let reply = refuses.then(|| Reply::status(400));
         match (&self.backend, self.daemon) {
@@ -347,12 +349,12 @@ impl Stage {
         }
     }
 
-    /// Waits until the daemon works, or tells how it refused to.
+    /// Waits until the daemon works, or returns why it did not start.
     #[track_caller]
     fn wait_until_it_works(&self, running: &mut Running) -> Option<Outcome> {
         let works = || match self.daemon {
             Daemon::Broker => self.is_ready(4),
-            // It has no pages; the broker knows what it has subscribed to.
+            // It has no HTTP pages; the broker has metrics about its subscription.
             Daemon::Tail => {
                 self.page(4, "/metrics").contains("zibrato_broker_wanted_level{level=\"info\"} 1")
             }

@@ -43,7 +43,7 @@ fn a_future_that_is_dropped_before_it_is_done_is_cancelled() {
 }
 
 #[test]
-fn a_future_that_is_dropped_by_somebody_elses_panic_is_cancelled() {
+fn a_future_that_is_dropped_by_another_panic_is_cancelled() {
     let capture = capture();
     survive(|| {
         let mut future = pin!(fetch("key"));
@@ -54,7 +54,7 @@ fn a_future_that_is_dropped_by_somebody_elses_panic_is_cancelled() {
 }
 
 #[test]
-fn a_future_that_is_never_polled_is_nothing() {
+fn a_future_that_is_never_polled_records_nothing() {
     let capture = capture();
     drop(fetch("key"));
     assert_eq!(lines(&capture), [""; 0]);
@@ -67,7 +67,7 @@ async fn idle() {
 }
 
 #[test]
-fn busy_time_leaves_waiting_out() {
+fn busy_time_excludes_waiting() {
     let capture = capture();
     let mut future = pin!(idle());
     assert!(poll(future.as_mut()).is_pending());
@@ -93,7 +93,7 @@ async fn panics_at_last() {
 }
 
 #[test]
-fn busy_time_has_the_poll_in_it_that_panics() {
+fn busy_time_includes_a_poll_that_panics() {
     let capture = capture();
     survive(|| block_on(panics_at_last()));
     assert!(capture.timer("info", "busy")[0] >= 0.02);
@@ -112,7 +112,7 @@ async fn never() -> ! {
 }
 
 #[test]
-fn a_future_without_end_is_counted_by_its_polls() {
+fn polls_of_an_endless_future_are_counted() {
     let capture = capture();
     {
         let mut future = pin!(never());

@@ -1,4 +1,4 @@
-//! What attributes measure around a call: which series, at which level, for each way to end.
+//! The series and levels that attributes record for a call, for each way in which it can end.
 
 mod asynchronous;
 mod outcomes;

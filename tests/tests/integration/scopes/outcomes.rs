@@ -16,7 +16,7 @@ fn parse(text: &str) -> Result<u8, std::num::ParseIntError> {
 }
 
 #[test]
-fn each_way_to_end_is_a_series_of_its_own() {
+fn each_outcome_has_its_own_series() {
     for (text, outcome) in
         [("1", "ok"), ("early", "ok"), ("x", "err"), ("300", "err"), ("panic", "panic")]
     {
@@ -37,7 +37,7 @@ fn leveled(text: &str) -> Option<u8> {
 }
 
 #[test]
-fn an_outcome_may_have_a_level_of_its_own_and_else_has_the_attributes() {
+fn an_outcome_may_have_its_own_level() {
     let capture = capture();
     leveled("1");
     leveled("x");
@@ -67,7 +67,7 @@ fn never() -> ! {
 }
 
 #[test]
-fn what_is_no_outcome_is_ok_unless_it_panics() {
+fn values_that_are_not_outcomes_are_ok() {
     let capture = capture();
     unit(2);
     unit(3);
@@ -129,7 +129,7 @@ fn any<T>(result: T) -> T {
 }
 
 #[test]
-fn the_type_decides_and_not_its_name() {
+fn the_type_and_not_its_name_determines_the_outcome() {
     let capture = capture();
     alias(0).unwrap_err();
     own(404);
@@ -159,7 +159,7 @@ fn down(n: u8) -> Result<u8, u8> {
 }
 
 #[test]
-fn each_call_of_a_recursion_ends_for_itself_from_the_inside_out() {
+fn each_call_of_a_recursion_has_its_own_outcome() {
     let capture = capture();
     down(4).unwrap_err();
     survive(|| down(3));
@@ -178,7 +178,7 @@ impl Drop for InDrop {
 }
 
 #[test]
-fn a_call_that_returns_while_its_thread_unwinds_is_ok() {
+fn a_call_that_returns_during_unwinding_is_ok() {
     let capture = capture();
     survive(|| {
         let _in_drop = InDrop;

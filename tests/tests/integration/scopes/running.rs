@@ -21,7 +21,7 @@ fn nested(n: u8) -> Option<u8> {
 }
 
 #[test]
-fn a_gauge_tells_how_many_calls_are_running() {
+fn a_gauge_shows_the_number_of_running_calls() {
     let capture = capture();
     nested(1);
     assert_eq!(running(&capture, "flying"), [1.0, 2.0, 1.0, 0.0]);
@@ -41,7 +41,7 @@ fn plain(text: &str) -> Result<u8, std::num::ParseIntError> {
 }
 
 #[test]
-fn a_call_runs_until_it_is_left_however_it_is_left() {
+fn a_call_runs_until_it_ends_in_any_way() {
     for text in ["1", "early", "x", "9"] {
         let capture = capture();
         survive(|| plain(text));
@@ -92,7 +92,7 @@ async fn refused_later(n: u8) -> Option<u8> {
 }
 
 #[test]
-fn one_outcome_is_counted_beside_what_runs() {
+fn an_outcome_and_running_calls_are_both_counted() {
     let capture = capture();
     assert_eq!((refused(1), refused(0)), (Some(0), None));
     assert_eq!(capture.counter("debug", "refused"), 1.0);

@@ -31,7 +31,7 @@ pub(super) fn survive<R: std::fmt::Debug>(call: impl FnOnce() -> R) {
     observe(call);
 }
 
-/// Asks a future once.
+/// Polls a future once.
 pub(super) fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }

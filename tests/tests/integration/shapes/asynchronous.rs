@@ -164,7 +164,7 @@ async fn never_done() -> Option<u8> {
 }
 
 #[test]
-fn a_future_that_is_dropped_half_way_is_timed_and_is_no_outcome() {
+fn a_future_that_is_dropped_is_timed_without_an_outcome() {
     let capture = zibrato::testing::capture();
     {
         let mut future = pin!(never_done());
@@ -179,19 +179,19 @@ fn a_future_that_is_dropped_half_way_is_timed_and_is_no_outcome() {
 }
 
 #[test]
-fn a_future_that_the_panic_of_another_drops_is_no_outcome() {
+fn a_future_that_another_panic_drops_has_no_outcome() {
     let capture = zibrato::testing::capture();
     observe(|| {
         let mut future = pin!(never_done());
         assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        panic!("somebody else's");
+        panic!("another one");
     });
     assert_eq!(capture.counter("info", "cancelled.count"), 0.0);
     assert_eq!(capture.timer("info", "cancelled.time").len(), 1);
 }
 
 #[test]
-fn a_future_that_is_never_asked_records_nothing() {
+fn a_future_that_is_never_polled_records_nothing() {
     let capture = zibrato::testing::capture();
     drop(never_done());
     assert_eq!(capture.measurements().len(), 0);
@@ -205,7 +205,7 @@ async fn down(n: u8) -> Option<u8> {
 }
 
 #[test]
-fn a_future_may_hold_itself() {
+fn a_future_may_borrow_from_itself() {
     let capture = zibrato::testing::capture();
     assert_eq!(block_on(down(3)), Some(1));
     assert_eq!(capture.counter("info", "down"), 3.0);

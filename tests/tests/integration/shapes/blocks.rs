@@ -82,7 +82,7 @@ trait Outcomes: Sized {
     fn checked(n: u8) -> Result<Self, u8>;
 }
 
-/// Only what is a `Result` or an `Option` by its name can be told to be one.
+/// Only a type whose name is `Result` or `Option` is recognized as one.
 #[count_me(on = "err")]
 #[time_me(err(level = "warn"), slow("1min"))]
 impl Outcomes for MinMaxResult {
@@ -177,7 +177,7 @@ fn recorded(capture: &Capture) -> Vec<String> {
 }
 
 #[test]
-fn a_method_is_called_by_its_type() {
+fn a_method_is_named_after_its_type() {
     let capture = capture();
     let mut shop = Shop::new();
     assert_eq!(shop.sell(), Some(2));
@@ -190,7 +190,7 @@ fn a_method_is_called_by_its_type() {
 }
 
 #[test]
-fn a_method_can_be_left_out_or_speak_for_itself() {
+fn a_method_can_be_skipped_or_have_its_own_attribute() {
     let capture = capture();
     let shop = Shop::new();
     shop.quickly();
@@ -210,14 +210,14 @@ fn a_method_can_be_left_out_or_speak_for_itself() {
 }
 
 #[test]
-fn a_method_of_a_trait_is_called_by_its_type_too() {
+fn a_method_of_a_trait_is_named_after_its_type() {
     let capture = capture();
     assert_eq!(Parcel::<_, 2>(&vec![1]).to_string(), "3");
     assert_eq!(recorded(&capture), ["Timer info Parcel.fmt"]);
 }
 
 #[test]
-fn a_name_on_a_block_is_what_the_names_begin_with() {
+fn a_name_on_a_block_is_the_prefix_of_all_names() {
     let mut shop = Shop::new();
     let capture = capture();
     assert_eq!((&mut shop).by_ref().count(), 3);
@@ -227,7 +227,7 @@ fn a_name_on_a_block_is_what_the_names_begin_with() {
 }
 
 #[test]
-fn a_trait_measures_its_defaults() {
+fn a_trait_measures_its_default_methods() {
     let capture = capture();
     let double: fn(u8) -> u8 = |n| 2 * n;
     assert_eq!(double.gross(), 3);
@@ -235,7 +235,7 @@ fn a_trait_measures_its_defaults() {
 }
 
 #[test]
-fn a_module_measures_functions_methods_and_modules_in_it() {
+fn a_module_measures_its_functions_methods_and_modules() {
     let capture = capture();
     assert_eq!(yard::open(), 3);
     yard::shut();
@@ -254,7 +254,7 @@ fn a_module_measures_functions_methods_and_modules_in_it() {
 }
 
 #[test]
-fn on_a_block_outcomes_are_those_of_results_and_options() {
+fn on_a_block_only_results_and_options_have_outcomes() {
     let capture = capture();
     assert_eq!(MinMaxResult::checked(1).map(|found| found.0), Ok(7));
     assert!(MinMaxResult::checked(0).is_err());
@@ -279,7 +279,7 @@ impl Jobs {
 }
 
 #[test]
-fn on_a_block_what_is_for_futures_leaves_the_others_alone() {
+fn on_a_block_arguments_for_futures_do_not_affect_other_functions() {
     let capture = capture();
     assert_eq!(super::shape::block_on(Jobs.run()), 1);
     assert_eq!(
@@ -308,7 +308,7 @@ macro_rules! stores {
 stores! { Store, Option<u8>, (), "err", 10 }
 
 #[test]
-fn types_and_literals_that_a_macro_was_given_are_seen_through() {
+fn types_and_literals_from_a_macro_are_recognized() {
     let capture = capture();
     assert_eq!((Store::take(0), Store::take(1)), (None, Some(0)));
     Store::close();
@@ -336,7 +336,7 @@ impl Lamp {
 }
 
 #[test]
-fn what_a_method_says_for_itself_on_a_condition_is_not_said_twice() {
+fn a_conditional_attribute_of_a_method_is_not_applied_twice() {
     let capture = capture();
     Lamp::light();
     Lamp::dim();

@@ -18,7 +18,7 @@ async fn run(result: Result<u8, String>) -> Result<u8, String> {
     result
 }
 
-/// Asks `future` to run, and says what had been recorded before it did.
+/// Calls `future`, runs the result, and returns the readings recorded before and after it ran.
 fn recorded<T>(future: impl FnOnce() -> T, block: impl FnOnce(T)) -> (Vec<String>, Vec<String>) {
     fn lines(capture: &Capture) -> Vec<String> {
         const MODULE: &str = "integration.shapes.boxed_futures.";
@@ -123,7 +123,7 @@ around!(outside, time_me, async_trait);
 around!(inside, async_trait, time_me);
 
 #[test]
-fn below_async_trait_the_future_is_measured_and_not_its_making() {
+fn below_async_trait_the_future_is_measured_and_not_its_creation() {
     let below = |ok| recorded(|| Db.below(ok), |future| assert_eq!(block_on(future).is_ok(), ok));
     let none: [String; 0] = [];
     let (before, after) = below(true);
@@ -148,7 +148,7 @@ fn below_async_trait_the_future_is_measured_and_not_its_making() {
 }
 
 #[test]
-fn beside_async_trait_the_order_does_not_matter() {
+fn the_order_of_attributes_with_async_trait_does_not_matter() {
     let none: [String; 0] = [];
     let check = |db: &dyn Fn() -> BoxFuture<'static, ()>, expected: &[&str]| {
         let (before, after) = recorded(db, block_on);

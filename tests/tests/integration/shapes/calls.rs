@@ -23,7 +23,7 @@ async fn moves_later(items: Vec<u8>) -> Result<(), Vec<u8>> {
 }
 
 #[test]
-fn the_value_is_what_it_is_on_entry_before_the_body_moves_it() {
+fn the_value_is_evaluated_on_entry() {
     let capture = capture();
     moves(vec![1, 2]);
     let mut n = 1;
@@ -53,7 +53,7 @@ fn succeeds() -> Result<(), ()> {
 }
 
 #[test]
-fn the_value_is_evaluated_once_a_call_whatever_the_outcome() {
+fn the_value_is_evaluated_once_per_call_for_every_outcome() {
     let _capture = capture();
     fails().unwrap_err();
     assert_eq!(ASKED.get(), 1);
@@ -62,7 +62,7 @@ fn the_value_is_evaluated_once_a_call_whatever_the_outcome() {
 }
 
 #[test]
-fn counts_and_gauges_take_every_amount() {
+fn counts_and_gauges_accept_every_amount() {
     let capture = capture();
     count!("info", "amount");
     count!("info", "amount", 2_u8);
@@ -79,7 +79,7 @@ fn counts_and_gauges_take_every_amount() {
 }
 
 #[test]
-fn a_call_names_its_source() {
+fn a_call_has_its_source() {
     let capture = capture();
     count!("info", "sourced", source = "a");
     count!("info", "sourced", 2, source = concat!("b", 1));
@@ -126,7 +126,7 @@ fn timed_break(values: &[u8]) -> usize {
 }
 
 #[test]
-fn a_timed_expression_leaves_like_any_other_and_is_timed_all_the_same() {
+fn a_timed_expression_may_leave_the_function_and_is_timed() {
     let capture = capture();
     assert_eq!(timed_question_mark("3"), Ok(4));
     timed_question_mark("x").unwrap_err();
@@ -144,7 +144,7 @@ fn a_timed_expression_leaves_like_any_other_and_is_timed_all_the_same() {
 }
 
 #[test]
-fn a_timed_expression_may_wait() {
+fn a_timed_expression_may_await() {
     let capture = capture();
     let answer = block_on(async {
         time!("info", "wait", {
@@ -169,7 +169,7 @@ fn a_timed_expression_coerces_and_borrows_like_any_other() {
 }
 
 #[test]
-fn a_timed_expression_ends_before_what_surrounds_it_goes_on() {
+fn a_timed_expression_ends_before_the_surrounding_code_continues() {
     let capture = capture();
     let timers = |_: usize| capture.timer("info", "inner").len();
     assert_eq!(timers(time!("info", "inner", 3)), 1);
@@ -184,7 +184,7 @@ fn temporaries_of_a_timed_expression_live_as_long_as_without_it() {
 }
 
 #[test]
-fn a_macro_may_stand_where_an_expression_may() {
+fn a_macro_may_be_used_as_an_expression() {
     let capture = capture();
     let hit = Some(3);
     match hit {

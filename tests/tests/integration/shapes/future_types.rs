@@ -1,4 +1,4 @@
-//! Measured futures have the auto traits of those that are not, and little more than their size.
+//! Measured futures have the same auto traits as plain ones, and are only slightly larger.
 
 use async_trait::async_trait;
 use std::cell::Cell;
@@ -14,7 +14,7 @@ const fn probe<T>(_: &T) -> Probe<T> {
     Probe(PhantomData)
 }
 
-/// Which of the traits the value has.
+/// The auto traits of a value.
 macro_rules! traits {
     ($value:expr, $($auto:ident)+) => {{
         let value = $value;
@@ -44,7 +44,7 @@ trait Later {
     async fn later(&self, key: String) -> Outcome;
 }
 
-/// The same functions with different attributes, and what their futures are like.
+/// The same functions with different attributes, and the properties of their futures.
 macro_rules! mode {
     ($mode:ident $($attribute:tt)*) => {
         mod $mode {
@@ -207,8 +207,8 @@ fn measured_futures_have_the_auto_traits_of_plain_ones() {
 }
 
 #[test]
-fn measured_futures_are_larger_by_their_scopes_and_no_more() {
-    // What the largest scope has: the sites, the slow one, two clocks, and guards.
+fn measured_futures_are_larger_only_by_their_scopes() {
+    // The parts of the largest scope: the sites, the slow site, two clocks, and guards.
     const SCOPE: usize = 176;
     let [chain, single] = plain::sizes();
     println!("plain {chain} {single}");

@@ -15,7 +15,7 @@ type Sent = Pin<Box<dyn Future<Output = Outcome> + Send + Sync>>;
 /// A function, and its name.
 type Made = (&'static str, Box<dyn Fn(u8) -> Boxed<'static>>);
 
-/// As `futures` has it.
+/// As in `futures`.
 trait FutureExt: Future + Sized {
     fn boxed(self) -> Pin<Box<dyn Future<Output = Self::Output> + Send>>
     where
@@ -27,7 +27,7 @@ trait FutureExt: Future + Sized {
 
 impl<F: Future> FutureExt for F {}
 
-/// As `tower` has it.
+/// As in `tower`.
 trait Service {
     type Future;
     fn call(&mut self, n: u8) -> Self::Future;
@@ -42,7 +42,7 @@ fn spend(time: Duration) {
     }
 }
 
-/// Works, is polled twice, and fails for an even number.
+/// Is polled twice, and fails for an even number.
 async fn work(n: u8) -> Outcome {
     spend(WORK);
     once_pending().await;
@@ -174,7 +174,8 @@ fn outcomes(capture: &Capture) -> Vec<&'static str> {
     capture.measurements().iter().filter_map(|m| outcome(m.tags)).collect()
 }
 
-/// What was recorded when the future was made, when it was dropped unpolled, and when it was done.
+/// The readings recorded when the future was created, when it was dropped unpolled, and when it was
+/// done.
 #[test]
 fn a_future_is_measured_until_it_is_done() {
     for (name, make) in time_outcomes::all().into_iter().chain(err::all()) {
@@ -191,7 +192,7 @@ fn a_future_is_measured_until_it_is_done() {
 }
 
 #[test]
-fn a_future_that_is_dropped_is_cancelled_polled_or_not() {
+fn a_dropped_future_is_cancelled_even_if_it_was_never_polled() {
     for (name, make) in time_outcomes::all().into_iter().chain(count_outcomes::all()) {
         let capture = capture();
         drop(make(1));
@@ -199,7 +200,7 @@ fn a_future_that_is_dropped_is_cancelled_polled_or_not() {
         let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
         drop(future);
-        // A body that is a future and nothing else begins when it is polled, as an `async fn` does.
+        // A body that is only a future begins when it is polled, like an `async fn`.
         let expected: &[_] = if name == "by_a_method" { &["cancelled"] } else { &["cancelled"; 2] };
         assert_eq!(outcomes(&capture), expected, "{name}");
     }
@@ -270,7 +271,7 @@ fn is_of_a_named_type(n: u8) -> std::future::Ready<u8> {
 }
 
 #[test]
-fn the_making_is_part_of_the_call() {
+fn the_creation_is_part_of_the_call() {
     let capture = capture();
     drop(observe(|| {
         panics_while_it_makes(0).as_mut().poll(&mut Context::from_waker(Waker::noop()))
@@ -281,7 +282,7 @@ fn the_making_is_part_of_the_call() {
 }
 
 #[test]
-fn call_measures_the_call_alone() {
+fn call_measures_only_the_call() {
     let capture = capture();
     let future = is_measured_alone(2);
     assert_eq!(outcomes(&capture), ["ok"]);
@@ -291,7 +292,7 @@ fn call_measures_the_call_alone() {
     assert_eq!(capture.timer("info", "named").len(), 1);
 }
 
-/// Looks like a future, and is none.
+/// Looks like a future, but is not one.
 struct Settings(u8);
 
 #[zibrato::count_me(outcomes, name = "settings")]
@@ -315,7 +316,7 @@ fn waits_for_another(n: u8) -> Aliased {
 }
 
 #[test]
-fn values_are_values_whatever_the_body_looks_like() {
+fn values_are_not_mistaken_for_futures() {
     let capture = capture();
     assert_eq!(waits_for_a_future(3).0 + has_a_type_of_its_own(1).0, 3);
     assert_eq!(outcomes(&capture), ["ok"]);

@@ -1,7 +1,7 @@
 //! Every shape of function exists plain and annotated: both behave the same, and the annotated one
 //! records what it should.
 
-// What attributes add is no use of an argument that says it is unused.
+// Code that attributes add does not count as a use of an argument.
 #![warn(clippy::used_underscore_binding)]
 
 #[macro_use]

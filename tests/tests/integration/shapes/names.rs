@@ -57,7 +57,7 @@ fn outer() {
 fn three_times() {}
 
 #[test]
-fn a_function_without_a_name_is_called_by_its_path() {
+fn a_function_without_a_name_is_named_after_its_path() {
     let capture = capture();
     r#loop();
     leveled();
@@ -72,7 +72,7 @@ fn a_function_without_a_name_is_called_by_its_path() {
 }
 
 #[test]
-fn a_constant_is_as_good_as_a_literal() {
+fn a_constant_is_like_a_literal() {
     let capture = capture();
     constant();
     assert_eq!(capture.counter("billing", "shop.paid"), 1.0);
@@ -84,7 +84,7 @@ fn a_constant_is_as_good_as_a_literal() {
 }
 
 #[test]
-fn every_call_is_recorded_also_inside_another() {
+fn every_call_is_recorded_even_inside_another() {
     let capture = capture();
     assert_eq!(factorial(5), 120);
     outer();
@@ -94,7 +94,7 @@ fn every_call_is_recorded_also_inside_another() {
 }
 
 #[test]
-fn each_attribute_of_several_records_for_itself() {
+fn several_attributes_record_independently() {
     let capture = capture();
     three_times();
     assert_eq!(capture.counter("info", "same"), 11.0);

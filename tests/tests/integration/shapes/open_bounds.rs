@@ -37,7 +37,7 @@ impl From<Numbers> for Vec<u32> {
 }
 
 #[test]
-fn a_function_that_can_have_no_closure_is_measured() {
+fn a_function_that_cannot_contain_closures_is_measured() {
     let capture = zibrato::testing::capture();
     assert_eq!(how_many(vec![1, 2]), 2);
     assert_eq!(first(Numbers(vec![3])), Some(3));

@@ -59,7 +59,7 @@ fn a_name_can_be_an_expression_of_the_arguments() {
 }
 
 #[test]
-fn a_name_that_the_body_moves_is_read_before() {
+fn a_name_is_evaluated_before_the_body_moves_it() {
     let capture = capture();
     assert_eq!(taken(String::from("a")), Ok(String::from("a")));
     assert_eq!(capture.counter("info", "a"), 1.0);
@@ -80,7 +80,7 @@ fn a_name_can_depend_on_the_type() {
 }
 
 #[test]
-fn such_names_go_with_tags() {
+fn names_evaluated_at_run_time_can_have_tags() {
     let capture = capture();
     for (name, method) in [("users", Method::Get), ("users", Method::Post), ("rows", Method::Get)] {
         super::shape::block_on(Table { name: name.into() }.query(&method));
@@ -92,7 +92,7 @@ fn such_names_go_with_tags() {
 }
 
 #[test]
-fn macros_take_such_names() {
+fn macros_accept_names_evaluated_at_run_time() {
     let capture = capture();
     let shard = 3;
     count!("info", format!("m.{shard}"));

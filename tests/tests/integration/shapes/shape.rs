@@ -1,6 +1,6 @@
 //! `shape!` compiles one function with every set of attributes.
 //!
-//! What a call did is its value or panic, and what it dropped, in order.
+//! The result of a call is its value or panic, and what it dropped, in order.
 
 use std::cell::RefCell;
 use std::fmt::Debug;
@@ -13,9 +13,9 @@ use zibrato::Kind;
 
 /// Compiles a function called `shape` with each set of attributes, and compares.
 ///
-/// `any` functions return anything; of `outcome` functions, which return a `Result` or an `Option`,
-/// also the outcomes are counted. `future` and `future_outcome` functions are async. `in` gives the block that a method stands in, and `with` what
-/// comes before it.
+/// `any` functions may return any type; `outcome` functions return a `Result` or an `Option`, and
+/// their outcomes are counted too. `future` and `future_outcome` functions are async. `in` gives
+/// the block that contains a method, and `with` the code before it.
 macro_rules! shape {
     ($kind:ident $name:ident { $($function:tt)* } calls { $($call:expr),+ $(,)? }) => {
         shape!(@each $kind $name with [] in [] { $($function)* } calls { $($call),+ });
@@ -146,7 +146,7 @@ macro_rules! shape {
     };
 }
 
-/// What a call did, as far as its caller can tell.
+/// The result of a call, as far as its caller can observe it.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) result: String,
@@ -175,7 +175,7 @@ pub(crate) fn observe<R: Debug>(call: impl FnOnce() -> R) -> Seen {
     Seen { result, dropped: DROPPED.take() }
 }
 
-/// How much was counted and how often it was timed, all under the one name `module.shape`.
+/// The sum of counts and the number of timings, all with the name `module.shape`.
 pub(crate) fn recorded(capture: &zibrato::testing::Capture, module: &str) -> (f64, usize) {
     let name = format!("{}.shape", module.replace("::", "."));
     for measurement in capture.measurements() {
@@ -192,7 +192,7 @@ pub(crate) fn recorded(capture: &zibrato::testing::Capture, module: &str) -> (f6
     (capture.counter("info", &name), capture.timer("info", &name).len())
 }
 
-/// The same, as it should be.
+/// The expected values of [`recorded`].
 pub(crate) fn expected(variant: &str, seen: &[Seen]) -> (f64, usize) {
     let calls = seen.len();
     let failed = seen.iter().filter(|seen| seen.failed()).count();
@@ -210,7 +210,7 @@ pub(crate) fn expected(variant: &str, seen: &[Seen]) -> (f64, usize) {
     (counts as f64, times)
 }
 
-/// Checks that every panic was told from what returned, by every attribute that does so.
+/// Checks that every attribute with outcomes distinguishes panics from returned values.
 pub(crate) fn check_outcomes(capture: &zibrato::testing::Capture, variant: &str, seen: &[Seen]) {
     let splits = match variant {
         "count_each_outcome" | "time_each_outcome" => 1,
@@ -238,7 +238,7 @@ pub(crate) fn check_outcomes(capture: &zibrato::testing::Capture, variant: &str,
 
 thread_local!(static DROPPED: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) });
 
-/// Leaves its name behind when it is dropped.
+/// Records its name when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Noisy(pub(crate) &'static str);
 
@@ -269,7 +269,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Is ready the second time it is asked.
+/// A future that is ready the second time it is polled.
 pub(crate) async fn once_pending() {
     let mut asked = false;
     std::future::poll_fn(|_| {

@@ -67,14 +67,14 @@ fn tagged(capture: &zibrato::testing::Capture) -> Vec<String> {
 }
 
 #[test]
-fn fixed_tags_go_with_every_reading() {
+fn every_reading_has_the_fixed_tags() {
     let capture = capture();
     fixed();
     assert_eq!(tagged(&capture), ["fixed;region=eu;shard_kind=hot;zone.id=a", "fixed;type=a1"]);
 }
 
 #[test]
-fn arguments_choose_tags() {
+fn arguments_select_tags() {
     let capture = capture();
     chosen(Method::Get, &true);
     chosen(Method::Post, &false);
@@ -90,7 +90,7 @@ fn arguments_choose_tags() {
 }
 
 #[test]
-fn the_receiver_chooses_tags_before_the_body_moves_it() {
+fn the_receiver_selects_tags_before_the_body_moves_it() {
     let capture = capture();
     let get = Request { method: Method::Get, kind: Kind::Frozen }.handle().unwrap();
     assert!(Request { method: Method::Post, kind: Kind::HotShard }.handle().is_err());
@@ -113,7 +113,7 @@ fn async_functions_have_tags() {
 }
 
 #[test]
-fn each_type_that_a_generic_function_meets_keeps_its_names() {
+fn each_type_of_a_generic_function_has_its_own_tags() {
     let capture = capture();
     for _ in 0..2 {
         generic(true);
@@ -161,7 +161,7 @@ fn an_index_beyond_the_last_value_is_measured_without_the_tag() {
     let capture = capture();
     for _ in 0..2 {
         count!("info", "wrong", tags(region = "eu", a = Wrong, b = 1 < 2));
-        // Nor with the tags that the next value of the one before would have.
+        // Nor with the tags that the next value of the previous tag would have.
         count!("info", "wrong", tags(region = "eu", a = 1 > 2, b = Wrong));
     }
     assert_eq!(tagged(&capture), ["wrong;region=eu"; 4]);

@@ -12,7 +12,7 @@ use zibrato::testing::{Capture, capture};
 type Outcome = Result<u8, String>;
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// As `futures` has it.
+/// As in `futures`.
 trait FusedFuture: Future {
     fn is_terminated(&self) -> bool;
 }
@@ -129,7 +129,7 @@ mode!(slow #[zibrato::time_me(name = "f", slow("1min"))]);
 mode!(two #[zibrato::count_me(outcomes, name = "n")] #[zibrato::time_me(name = "f")]);
 mode!(call #[zibrato::time_me(name = "f", call)]);
 
-/// How many functions there are; of those, two return something that can fail.
+/// Number of functions; two of them return a value that can be an error.
 const CALLS: usize = 10;
 
 fn outcomes(capture: &Capture, expected: &str) -> usize {
@@ -138,7 +138,7 @@ fn outcomes(capture: &Capture, expected: &str) -> usize {
 }
 
 #[test]
-fn the_call_alone_is_measured() {
+fn only_the_call_is_measured() {
     for call_each in [time::call_each, slow::call_each, two::call_each, call::call_each] {
         let capture = capture();
         call_each(1);
@@ -180,7 +180,7 @@ fn many(n: u8) -> impl Iterator<Item = Ready<u8>> + Clone {
 }
 
 #[test]
-fn bounds_that_are_kept_leave_the_future_measured() {
+fn a_future_is_measured_if_its_bounds_are_kept() {
     let capture = capture();
     let future = followed(0);
     assert_eq!(capture.measurements().len(), 0);

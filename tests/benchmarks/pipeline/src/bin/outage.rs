@@ -1,9 +1,9 @@
 //! An outage of the backend for an hour of 10,000 series per second.
 //!
-//! The hour is simulated: its batches, one a second for each series, are pushed within a minute, and the
-//! worker's windows are a second long, as many as an hour has of a minute each. So what journal, broker
-//! and worker hold is as much as in an hour. How a worker that is an hour behind paces itself is not
-//! part of it.
+//! The hour is simulated: its batches, one per second for each series, are pushed within a minute.
+//! The worker's windows are one second long, so their number is that of an hour with windows of a
+//! minute. So journal, broker and worker hold as much data as in an hour. The catch-up pace of a
+//! worker that is an hour behind is not part of this benchmark.
 
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
@@ -18,13 +18,13 @@ use zibrato_benchmark_pipeline::{
 const SERIES: u64 = 10_000;
 const ENTRIES: u64 = 100;
 
-/// How long the backend is away.
+/// Duration of the outage.
 const OUTAGE: Duration = Duration::from_secs(60);
 
-/// How long catching up may take.
+/// Maximum time to catch up.
 const CATCH_UP: Duration = Duration::from_secs(900);
 
-/// What a process may hold more at the end of the outage than after its first tenth, in bytes.
+/// Maximum growth of a process between the first tenth and the end of the outage, in bytes.
 const FLAT: u64 = 32 << 20;
 
 fn main() -> ExitCode {
@@ -44,7 +44,11 @@ fn run() -> Result<bool, Failure> {
     while let Some(argument) = arguments.next() {
         match (argument.as_str(), arguments.next()) {
             ("--seconds", Some(number)) => seconds = number.parse()?,
-            _ => return Err("--seconds N is known: how long the simulated outage is".into()),
+            _ => {
+                return Err(
+                    "the only flag is --seconds N, the length of the simulated outage".into()
+                );
+            }
         }
     }
     println!("{seconds} s of {SERIES} series a second, {}", load());
@@ -54,7 +58,7 @@ fn run() -> Result<bool, Failure> {
     let carbon = Carbon::start("series.")?;
     let worker = worker(port, &carbon)?;
     let mut publisher = Publisher { peer: Peer::connect(port, "PUSH")?, sequence: 0 };
-    // The worker has to be known, or nobody wants the level.
+    // The worker must be connected, or the level is not wanted.
     thread::sleep(Duration::from_secs(2));
     publisher.second()?;
     until("the first second has arrived", &carbon, SERIES)?;
@@ -68,16 +72,16 @@ fn run() -> Result<bool, Failure> {
         }
         Ok(begun.elapsed())
     })?;
-    // Until the worker has tried, and waits.
+    // Until the worker has tried to deliver, and waits.
     thread::sleep(Duration::from_secs(10));
-    println!("pushed in {:.1} s, while the backend was away", took.as_secs_f64());
-    let flat = tell(&memory, [broker.memory().resident, worker.memory().resident]);
+    println!("pushed in {:.1} s, while the backend was down", took.as_secs_f64());
+    let flat = print_memory(&memory, [broker.memory().resident, worker.memory().resident]);
     let arrived = carbon.sum("series.");
     carbon.set_away(false);
     let begun = Instant::now();
     until("everything has arrived", &carbon, seconds * SERIES)?;
     let caught_up = begun.elapsed();
-    // If more came than was sent, it comes soon.
+    // If more arrives than was sent, it arrives soon.
     thread::sleep(Duration::from_secs(3));
     let delivered = carbon.sum("series.");
     let lost = (seconds * SERIES) as f64 - delivered;
@@ -89,7 +93,7 @@ fn run() -> Result<bool, Failure> {
         rate / 1e6
     );
     for (name, process) in [("broker", broker), ("worker", worker)] {
-        println!("{name} in the end: {} MiB", process.memory().resident >> 20);
+        println!("{name} at the end: {} MiB", process.memory().resident >> 20);
         process.stop()?;
     }
     println!("recorded={} delivered={delivered} lost={lost} flat={flat}", seconds * SERIES);
@@ -111,7 +115,7 @@ struct Publisher {
 }
 
 impl Publisher {
-    /// What all series give in a second.
+    /// The measurements of all series for one second.
     fn second(&mut self) -> Result<(), Failure> {
         use std::io::Write;
         let mut bytes = Vec::new();
@@ -135,14 +139,14 @@ fn until(what: &str, carbon: &Carbon, sum: u64) -> Result<(), Failure> {
     while carbon.sum("series.") < sum as f64 {
         if begun.elapsed() > CATCH_UP {
             let arrived = carbon.sum("series.");
-            return Err(format!("{arrived} of {sum} when {what} should be true").into());
+            return Err(format!("{arrived} of {sum} have arrived; timeout: {what}").into());
         }
         thread::sleep(Duration::from_millis(100));
     }
     Ok(())
 }
 
-/// Does something; gives what the processes held meanwhile, twice a second.
+/// Executes something; returns the memory of the processes during that time, twice a second.
 fn watched<T>(
     processes: &[&Process; 2],
     run: impl FnOnce() -> Result<T, Failure>,
@@ -167,8 +171,8 @@ fn watched<T>(
     Ok((done?, memory.into_inner().map_err(|_| "the watch panicked")?))
 }
 
-/// Prints what the processes held over time, and says whether it is flat.
-fn tell(memory: &[[u64; 2]], last: [u64; 2]) -> bool {
+/// Prints the memory of the processes over time, and returns whether it is flat.
+fn print_memory(memory: &[[u64; 2]], last: [u64; 2]) -> bool {
     let mut flat = true;
     for (at, name) in ["broker", "worker"].into_iter().enumerate() {
         let tenth = |n: usize| memory.get(n * memory.len() / 10).map_or(0, |all| all[at]);

@@ -10,17 +10,17 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long its thread has to empty the queue that a loop left behind.
+/// Maximum time of its thread to empty the queue after a loop.
 const DRAINING: Duration = Duration::from_secs(10);
 
 pub fn cases() -> Result<Vec<Case>, Box<dyn Error>> {
     let receiver = UdpSocket::bind("127.0.0.1:0")?;
     let to = receiver.local_addr()?;
     let udp = BufferedUdpMetricSink::from(to, UdpSocket::bind("127.0.0.1:0")?)?;
-    // One clone of it that goes ends its thread, so there are two, which stay.
+    // Dropping one clone ends its thread, so two clones are kept for ever.
     let sink = Arc::new(QueuingMetricSink::from(udp));
     let client = Arc::new(StatsdClient::from_sink("cadence", QueuingMetricSink::clone(&sink)));
-    // Nobody reads it: what does not fit is dropped by the system.
+    // No program reads from it: the system drops packets that do not fit.
     let receiver = Arc::new(receiver);
     let drain = move || {
         let _open = &receiver;

@@ -23,7 +23,7 @@ pub fn cases() -> Result<Vec<Case>, Box<dyn Error>> {
     Ok(vec![
         case("count", "metrics, kept handle", looped(move || counted.increment(1))),
         case("count", "metrics, macro", looped(|| counter!("metrics_count").increment(1))),
-        // Its readings gather until somebody folds them, which its exporter does every 5 s.
+        // Its readings accumulate until they are aggregated, which its exporter does every 5 s.
         case(
             "time",
             "metrics, kept handle",
@@ -54,7 +54,7 @@ pub fn cases() -> Result<Vec<Case>, Box<dyn Error>> {
             }),
         ),
         case("handle", "metrics, kept handle", looped(move || named.increment(1))),
-        // The name has to be a text of its own.
+        // The name must be an owned text.
         case(
             "handle, looked up",
             "metrics, macro",

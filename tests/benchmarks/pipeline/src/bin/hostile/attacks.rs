@@ -12,7 +12,7 @@ use zibrato_benchmark_pipeline::{Failure, Peer, greeting, put_frame};
 
 type Attack = fn(&Target, &mut Random) -> Result<(), Failure>;
 
-/// All of them, by name.
+/// All attacks, by name.
 pub const ATTACKS: [(&str, Attack); 12] = [
     ("noise", noise),
     ("truncated", truncated),
@@ -30,13 +30,13 @@ pub const ATTACKS: [(&str, Attack); 12] = [
 
 const KINDS: [&str; 6] = ["PUSH", "SUB", "DEALER", "PUB", "ROUTER", "nonsense"];
 
-/// No attack waits longer for anything.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Timeout of every attack.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 fn tcp(port: u16) -> Result<TcpStream, Failure> {
     let stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     Ok(stream)
 }
 
@@ -44,7 +44,7 @@ fn some_port(target: &Target, random: &mut Random) -> u16 {
     target.port + random.below(4) as u16
 }
 
-/// Random bytes, from the start or after a good greeting.
+/// Random bytes, from the start or after a valid greeting.
 fn noise(target: &Target, random: &mut Random) -> Result<(), Failure> {
     let mut stream = tcp(some_port(target, random))?;
     if random.below(2) == 0 {
@@ -56,7 +56,7 @@ fn noise(target: &Target, random: &mut Random) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A good beginning, and then the end.
+/// A valid beginning, and then the end of the connection.
 fn truncated(target: &Target, random: &mut Random) -> Result<(), Failure> {
     let at = random.below(4) as u16;
     let kind = if random.below(2) == 0 {
@@ -76,12 +76,12 @@ fn truncated(target: &Target, random: &mut Random) -> Result<(), Failure> {
 
 fn patient(port: u16, kind: &str) -> Result<Peer, Failure> {
     let peer = Peer::connect(port, kind)?;
-    peer.stream.set_write_timeout(Some(PATIENCE))?;
-    peer.stream.set_read_timeout(Some(PATIENCE))?;
+    peer.stream.set_write_timeout(Some(TIMEOUT))?;
+    peer.stream.set_read_timeout(Some(TIMEOUT))?;
     Ok(peer)
 }
 
-/// A frame that says it is far too large.
+/// A frame whose length is far too large.
 fn huge(target: &Target, random: &mut Random) -> Result<(), Failure> {
     let mut peer = patient(target.port + 3 * random.below(2) as u16, "PUSH")?;
     let length = *random.one_of(&[u64::MAX, 1 << 62, (4 << 20) + 1, 1 << 31]);
@@ -91,7 +91,7 @@ fn huge(target: &Target, random: &mut Random) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Many connections, each of which has sent nearly all of a frame of four megabytes.
+/// Many connections, each of which has sent nearly all of a frame of 4 MiB.
 fn hoard(target: &Target, _: &mut Random) -> Result<(), Failure> {
     let mut held = Vec::new();
     let part = vec![b'x'; (4 << 20) - 4096];
@@ -108,7 +108,7 @@ fn hoard(target: &Target, _: &mut Random) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A byte now and then.
+/// Single bytes at long intervals.
 fn slow(target: &Target, random: &mut Random) -> Result<(), Failure> {
     let mut all = Vec::new();
     for _ in 0..200 {
@@ -123,7 +123,7 @@ fn slow(target: &Target, random: &mut Random) -> Result<(), Failure> {
     Ok(())
 }
 
-/// As many connections as there can be, on all ports, which say nothing.
+/// The maximum number of connections on all ports, which send nothing.
 fn connections(target: &Target, random: &mut Random) -> Result<(), Failure> {
     let mut all = Vec::new();
     while target.goes_on() && (all.len() as u64) < target.connections {
@@ -139,7 +139,7 @@ fn connections(target: &Target, random: &mut Random) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is framed as it should be and means nothing, at both ports for publishers.
+/// Well-framed messages with invalid content, on both ports for publishers.
 fn garbage(target: &Target, random: &mut Random) -> Result<(), Failure> {
     let (port, kind) = *random.one_of(&[(target.port, "PUSH"), (target.port + 3, "PUB")]);
     let mut peer = patient(port, kind)?;
@@ -156,9 +156,9 @@ fn garbage(target: &Target, random: &mut Random) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The largest batches there can be, as fast as they are taken.
+/// Batches of the maximum size, as fast as they are accepted.
 fn flood(target: &Target, random: &mut Random) -> Result<(), Failure> {
-    // Every tenth goes to the journal, as much as a disk can take beside everything else.
+    // Every tenth batch goes to the journal, as many as the disk can write besides everything else.
     let level = if random.below(10) == 0 { "garbage" } else { "flood" };
     let mut peer = patient(target.port, "PUSH")?;
     let mut bytes = Vec::new();
@@ -174,7 +174,7 @@ fn flood(target: &Target, random: &mut Random) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Strange requests, whose answers are read.
+/// Invalid requests, whose answers are read.
 fn requests(target: &Target, random: &mut Random) -> Result<(), Failure> {
     let mut peer = patient(target.port + 2, "DEALER")?;
     for _ in 0..20 {
@@ -182,7 +182,7 @@ fn requests(target: &Target, random: &mut Random) -> Result<(), Failure> {
         target.count();
     }
     let begun = Instant::now();
-    while begun.elapsed() < PATIENCE && peer.message().is_ok() {}
+    while begun.elapsed() < TIMEOUT && peer.message().is_ok() {}
     Ok(())
 }
 
@@ -193,7 +193,7 @@ fn request(peer: &mut Peer, frames: &[Vec<u8>; 2]) -> Result<(), Failure> {
     Ok(peer.stream.write_all(&bytes)?)
 }
 
-/// Readers that ask for everything, again and again, and read nothing of it.
+/// Readers that repeatedly request everything, and read no answer.
 fn stalled_reader(target: &Target, random: &mut Random) -> Result<(), Failure> {
     let mut all = Vec::new();
     for at in 0..100 {
@@ -223,7 +223,7 @@ fn stalled_reader(target: &Target, random: &mut Random) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Subscribers that want everything and read nothing, and topics without end.
+/// Subscribers that subscribe to everything and read nothing, and endless topics.
 fn stalled_subscriber(target: &Target, random: &mut Random) -> Result<(), Failure> {
     let mut all = Vec::new();
     for _ in 0..20 {
@@ -242,7 +242,7 @@ fn stalled_subscriber(target: &Target, random: &mut Random) -> Result<(), Failur
     Ok(())
 }
 
-/// The pages: noise, requests that never end, and many at once.
+/// The HTTP pages: noise, endless requests, and many requests at once.
 fn http(target: &Target, random: &mut Random) -> Result<(), Failure> {
     let mut all = Vec::new();
     for _ in 0..50 {
@@ -264,7 +264,7 @@ fn http(target: &Target, random: &mut Random) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits, but not beyond the end.
+/// Waits, at most until the end of the attack.
 fn wait(target: &Target, time: Duration) {
     let begun = Instant::now();
     while target.goes_on() && begun.elapsed() < time {

@@ -4,7 +4,7 @@ use crate::random::Random;
 use zibrato::wire::{BatchWriter, Fetch, Position, Reader, ReplayRequest};
 use zibrato::{Gauge, Summary};
 
-/// Names that garbage has; a worker has room for as many.
+/// Number of names in garbage; a worker has space for them.
 const NAMES: u64 = 20_000;
 
 /// Frames of a message for publishers' ports.
@@ -61,7 +61,7 @@ fn batch(
 ) -> Vec<Vec<u8>> {
     let id = match random.below(20) {
         0 => random.bytes(60),
-        // A new publisher each time, so that everything is new.
+        // A new publisher each time, so that no batch is a duplicate.
         _ => (0..24).map(|_| random.next() as u8).collect(),
     };
     vec![topic(random), id, body(random)]
@@ -80,7 +80,7 @@ fn random_body(random: &mut Random) -> Vec<u8> {
     match random.below(3) {
         0 => random.bytes(20_000),
         1 => {
-            // An array that says it is far longer than it is.
+            // An array whose length is far too large.
             let mut body = sound_body(random);
             let at = random.below(body.len() as u64) as usize;
             body[at] = *random.one_of(&[0xdd, 0xdf, 0xdb, 0xc6, 0xff]);
@@ -97,7 +97,7 @@ fn random_body(random: &mut Random) -> Vec<u8> {
     }
 }
 
-/// A body that is a batch: names by the thousand, timers as wide as a double, huge sets.
+/// The body of a valid batch: thousands of names, timers with the range of a double, huge sets.
 fn sound_body(random: &mut Random) -> Vec<u8> {
     let mut batch = BatchWriter::new(*random.one_of(&["a", "b", "c"]), random.next() >> 20, 1_000);
     for _ in 0..random.below(50) {
@@ -124,7 +124,7 @@ fn sound_body(random: &mut Random) -> Vec<u8> {
     batch.finish()
 }
 
-/// A request for the port of the journal: its frames.
+/// The frames of a request for the port of the journal.
 pub fn request(random: &mut Random) -> [Vec<u8>; 2] {
     let reader = || Reader { name: String::new(), session: String::new() };
     let mut reader = reader();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use zibrato::{Guard, Zibrato};
 use zibrato_benchmark_pipeline::{Carbon, Failure, Peer, Process, put_frame, scratch};
 
-/// A worker of this broker that delivers to `carbon` each second. Garbage reaches it as well.
+/// A worker of this broker that delivers to `carbon` every second. It receives garbage too.
 pub fn worker(port: u16, carbon: &Carbon) -> Result<Process, Failure> {
     let program = std::env::current_exe()?.with_file_name("zibrato-carbon");
     let mut command = Command::new(program);
@@ -22,7 +22,7 @@ pub fn worker(port: u16, carbon: &Carbon) -> Result<Process, Failure> {
     Process::start(&mut command, true)
 }
 
-/// A program that counts, over and over.
+/// A program that counts continuously.
 pub struct Legitimate {
     guard: Guard,
     over: Arc<AtomicBool>,
@@ -55,7 +55,7 @@ impl Legitimate {
         Ok(Self { guard, over, thread })
     }
 
-    /// Stops, and says how much was counted.
+    /// Stops, and returns the number of counts.
     pub fn stop(self) -> Result<u64, Failure> {
         self.over.store(true, Ordering::Relaxed);
         let recorded = self.thread.join().map_err(|_| "the program panicked")?;
@@ -65,19 +65,20 @@ impl Legitimate {
     }
 }
 
-/// How long a line takes from a publisher to a subscriber.
+/// Measures the latency of lines from a publisher to a subscriber.
 pub struct Latency {
     sorted: Vec<Duration>,
     lost: usize,
 }
 
 impl Latency {
-    /// Sends a line now and then for so long, over connections of its own.
+    /// Sends single lines for this time, over separate connections.
     pub fn measure(port: u16, time: Duration) -> Result<Self, Failure> {
         let begun = Instant::now();
         let (mut sorted, mut lost, mut probe) = (Vec::new(), 0, None);
         while begun.elapsed() < time {
-            // A broker without memory cuts everybody; who behaves comes back.
+            // A broker that is short of memory disconnects all clients; well-behaved ones
+            // reconnect.
             let took = match &mut probe {
                 Some(probe) => Probe::send(probe),
                 None => {
@@ -101,7 +102,7 @@ impl Latency {
     }
 }
 
-/// Connections of its own, for lines that are waited for.
+/// Separate connections, for lines whose arrival is measured.
 struct Probe {
     reader: Peer,
     publisher: Peer,

@@ -18,18 +18,18 @@ use std::time::{Duration, Instant};
 use watch::Watch;
 use zibrato_benchmark_pipeline::{Carbon, Failure, Process, broker, load, scratch};
 
-/// What broker and worker may hold at most, in MiB: what the broker's --max-memory says by default.
+/// Memory limit of broker and worker, in MiB: the default of the broker's --max-memory.
 const BOUND: u64 = 512;
 
-/// How long after the last attack everything may take to arrive.
+/// Maximum time after the last attack until everything has arrived.
 const ARRIVE: Duration = Duration::from_secs(60);
 
-/// The ports of a broker, and how long to attack them.
+/// The ports of a broker, and the duration of the attack.
 #[derive(Debug, Clone)]
 pub struct Target {
     port: u16,
     http: u16,
-    /// Connections to hold.
+    /// Number of connections to hold.
     connections: u64,
     over: Arc<AtomicBool>,
     done: Arc<AtomicU64>,
@@ -40,7 +40,7 @@ impl Target {
         !self.over.load(Ordering::Relaxed)
     }
 
-    /// One more attempt was made.
+    /// Counts another attempt.
     fn count(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
@@ -69,13 +69,13 @@ fn flags() -> Result<Flags, Failure> {
     let mut flags = Flags { time: Duration::from_secs(600), seed, connections: 10_000, only: None };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let next = arguments.next().ok_or(format!("{argument} needs more"))?;
+        let next = arguments.next().ok_or(format!("{argument} needs a value"))?;
         match argument.as_str() {
             "--minutes" => flags.time = Duration::try_from_secs_f64(60.0 * next.parse::<f64>()?)?,
             "--seed" => flags.seed = next.parse()?,
             "--connections" => flags.connections = next.parse()?,
             "--only" => flags.only = Some(next),
-            _ => return Err("--minutes, --seed, --connections and --only are known".into()),
+            _ => return Err("the flags are --minutes, --seed, --connections and --only".into()),
         }
     }
     Ok(flags)
@@ -102,11 +102,11 @@ fn run(flags: &Flags) -> Result<bool, Failure> {
     thread::sleep(Duration::from_secs(3));
     let watch = Watch::start(&[("broker", &broker), ("worker", &worker)])?;
     let quiet = Latency::measure(port, Duration::from_secs(3))?;
-    println!("latency of a line before:    {quiet}");
+    println!("latency of a line before attacks: {quiet}");
     let target =
         Target { port, http, connections: held, over: Arc::default(), done: Arc::default() };
     let (latency, tries) = attack(flags, &target)?;
-    println!("latency of a line meanwhile: {latency}");
+    println!("latency of a line during attacks: {latency}");
     for (name, tries) in tries {
         println!("  {name}: {tries} times");
     }
@@ -123,7 +123,7 @@ fn run(flags: &Flags) -> Result<bool, Failure> {
     let stopped = [("worker", stop(worker)), ("broker", stop(broker))];
     for (name, ended) in &stopped {
         if let Err(error) = ended {
-            println!("the {name} did not stop well: {error}");
+            println!("the {name} did not stop normally: {error}");
         }
     }
     let exact = (arrived - report as f64).abs() < 0.5;
@@ -140,7 +140,8 @@ fn stop(process: Process) -> Result<(), Failure> {
     process.stop()
 }
 
-/// All attacks at once, each in a thread of its own; gives how often each was tried.
+/// Runs all attacks at the same time, each in its own thread; returns the number of attempts of
+/// each.
 fn attack(flags: &Flags, target: &Target) -> Result<(Latency, Vec<(&'static str, u64)>), Failure> {
     let chosen: Vec<_> = ATTACKS
         .iter()
@@ -154,7 +155,7 @@ fn attack(flags: &Flags, target: &Target) -> Result<(Latency, Vec<(&'static str,
             let own = Target { done: Arc::default(), ..target.clone() };
             let done = Arc::clone(&own.done);
             let mut random = Random::new(flags.seed.wrapping_add(at as u64));
-            // What an attack meets, being cut above all, is no failure of the benchmark.
+            // Errors of an attack, such as a closed connection, are not failures of the benchmark.
             scope.spawn(move || {
                 while own.goes_on() {
                     if attack(&own, &mut random).is_err() {
@@ -172,7 +173,7 @@ fn attack(flags: &Flags, target: &Target) -> Result<(Latency, Vec<(&'static str,
     })
 }
 
-/// Waits until as much has arrived as was recorded, and a little longer, lest it be more.
+/// Waits until all recorded measurements have arrived, and a little longer, in case more arrive.
 fn arrives(carbon: &Carbon, recorded: u64) -> Result<f64, Failure> {
     let begun = Instant::now();
     while carbon.sum("legitimate.") < recorded as f64 && begun.elapsed() < ARRIVE {
@@ -183,13 +184,13 @@ fn arrives(carbon: &Carbon, recorded: u64) -> Result<f64, Failure> {
     Ok(carbon.sum("legitimate."))
 }
 
-/// So that this process, and the broker that it starts, may have as many connections; gives how
-/// many there can be.
+/// Raises the descriptor limit of this process and of the broker that it starts; returns the
+/// possible number of connections.
 fn raise_descriptors(wanted: u64) -> Result<u64, Failure> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = limit.maximum.unwrap_or(u64::MAX).min(1 << 16);
     setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum })?;
-    // Other attacks have some too.
+    // Other attacks need connections too.
     Ok(wanted.min(raised.saturating_sub(4_000)))
 }

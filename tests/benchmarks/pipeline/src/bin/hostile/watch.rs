@@ -13,7 +13,7 @@ pub struct Watch {
     thread: JoinHandle<()>,
 }
 
-/// What a process held, in bytes.
+/// The memory of a process over time, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Held {
     pub before: u64,

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 use zibrato_benchmark_pipeline::{Failure, Process, Row, broker, scratch};
 
-/// After as long, what was needed only to start is gone or never will be.
+/// After this time, memory that is needed only at the start has been freed.
 const IDLE: Duration = Duration::from_secs(5);
 
 pub fn rows(_: Pace) -> Result<Vec<Row>, Failure> {
@@ -25,7 +25,7 @@ pub fn rows(_: Pace) -> Result<Vec<Row>, Failure> {
     {
         let memory = process.memory();
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        let peers = vec![("of that its own, not libraries".to_owned(), mib(memory.own))];
+        let peers = vec![("of that its own, without libraries".to_owned(), mib(memory.own))];
         let (ours, floor) = (mib(memory.resident), ("the budget", budget));
         rows.push(Row { name, unit: "MiB", ours, floor, peers, target: -1.0 });
         process.stop()?;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use zibrato_benchmark_pipeline::{Failure, Row, json, load, svg, text};
 
-/// How long and how often things are measured.
+/// The durations and the number of rounds.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     rounds: usize,
@@ -38,7 +38,7 @@ fn run() -> Result<(), Failure> {
         Pace { rounds: 7, round: Duration::from_secs(2), stall: Duration::from_secs(60) };
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut next = || arguments.next().ok_or(format!("{argument} needs more"));
+        let mut next = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
             "--json" => as_json = true,
             "--svg" => chart = Some(PathBuf::from(next()?)),
@@ -50,17 +50,17 @@ fn run() -> Result<(), Failure> {
                     stall: Duration::from_secs(5),
                 };
             }
-            // How it starts itself.
+            // The program starts itself with this argument.
             "--part" => {
                 return match next()?.as_str() {
                     "pump" => pump::run(),
                     "series" => series::part(&next()?),
-                    other => Err(format!("no part {other}").into()),
+                    other => Err(format!("unknown part {other}").into()),
                 };
             }
             other => {
                 let known = "--json, --short, --only lines|batches|stalled|idle|series, --svg FILE";
-                return Err(format!("what is {other}? {known} are known").into());
+                return Err(format!("unknown argument {other}; the flags are {known}").into());
             }
         }
     }
@@ -72,7 +72,7 @@ fn run() -> Result<(), Failure> {
         println!("{} at the end; medians of {} rounds, in turns", load(), pace.rounds);
     }
     if let Some(chart) = chart {
-        fs::write(chart, svg("What broker and worker do in a second, and what they hold", &rows))?;
+        fs::write(chart, svg("Throughput and memory of broker and worker", &rows))?;
     }
     Ok(())
 }

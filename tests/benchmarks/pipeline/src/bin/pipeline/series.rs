@@ -10,23 +10,23 @@ use zibrato_benchmark_pipeline::{Failure, Memory, Process, Row, cpu_of_this_thre
 
 const MANY: usize = 1_000_000;
 const FEW: usize = 10_000;
-/// Entries of each batch.
+/// Number of entries in each batch.
 const ENTRIES: usize = 100;
-/// Batches of a series that one window takes: one a second.
+/// Number of batches of a series in one window: one per second.
 const INTERVALS: usize = 60;
 
-/// What is folded.
+/// The data that is aggregated.
 #[derive(Debug, Clone, Copy)]
 enum What {
     Counter,
     Gauge,
-    /// Twenty readings in each of ten intervals, as of something that takes about as long each time.
+    /// Twenty readings of similar length in each of ten intervals.
     Timer,
     /// Readings over six octaves.
     WideTimer,
 }
 
-/// In a process of its own, so that nothing else is in its memory.
+/// Runs in a separate process, so that its memory contains nothing else.
 pub fn part(argument: &str) -> Result<(), Failure> {
     let what = match argument {
         "counter" => What::Counter,
@@ -83,10 +83,10 @@ fn readings(what: What, series: usize, interval: usize) -> Summary {
 fn fold(window: &mut Window, body: &[u8]) -> Result<(), Failure> {
     let mut refused = 0;
     window.fold_batch(&BatchReader::new(body)?, |_| refused += 1);
-    if refused > 0 { Err("an entry was refused".into()) } else { Ok(()) }
+    if refused > 0 { Err("an entry was rejected".into()) } else { Ok(()) }
 }
 
-/// Entries a second of one thread: a batch is read, checked and folded.
+/// Entries per second of one thread: a batch is decoded, checked and aggregated.
 fn per_second(series: usize) -> f64 {
     let what = |at| if at % 2 == 0 { What::Counter } else { What::Gauge };
     let bodies: Vec<_> = (0..series / ENTRIES).map(|at| batch(at, what(at), 0)).collect();
@@ -124,9 +124,10 @@ pub fn rows(pace: Pace) -> Result<Vec<Row>, Failure> {
         let (ours, floor) = (ask(argument)?, ("the budget", budget));
         rows.push(Row { name, unit: "bytes", ours, floor, peers: vec![], target: -1.0 });
     }
-    for (name, series, budget) in
-        [("entries folded, 10 k series", FEW, 3e6), ("entries folded, 1 M series", MANY, 1.2e6)]
-    {
+    for (name, series, budget) in [
+        ("entries aggregated, 10 k series", FEW, 3e6),
+        ("entries aggregated, 1 M series", MANY, 1.2e6),
+    ] {
         let rounds = if series == MANY { 1 } else { pace.rounds.min(3) };
         let all: Result<Vec<_>, _> = (0..rounds).map(|_| ask(&series.to_string())).collect();
         let (ours, floor) = (median(all?), ("the budget", budget));

@@ -1,4 +1,4 @@
-//! One subscriber that reads nothing, beside two that read.
+//! One stalled subscriber, and two others that read.
 
 use crate::Pace;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use zibrato_benchmark_pipeline::{
     Failure, Loop, Measured, Memory, Peer, Process, Row, batches, broker, median, scratch,
 };
 
-/// What memory should stay below, whoever does not read.
+/// Memory limit of the broker with a stalled subscriber.
 const BUDGET: f64 = (256 << 20) as f64;
 
 pub fn rows(pace: Pace) -> Result<Vec<Row>, Failure> {
@@ -42,7 +42,7 @@ pub fn rows(pace: Pace) -> Result<Vec<Row>, Failure> {
     let alone = median(alone.iter().chain(&again).map(Measured::per_second).collect());
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let peers = vec![
-        // The loop ends with an error if one is missing.
+        // The loop ends with an error if a message is missing.
         ("messages lost by those that read".to_owned(), 0.0),
         ("CPU ns each, ratio".to_owned(), beside_ns / alone_ns),
         ("seconds".to_owned(), beside.took.as_secs_f64()),
@@ -50,11 +50,11 @@ pub fn rows(pace: Pace) -> Result<Vec<Row>, Failure> {
     let memory = vec![
         ("before, MiB".to_owned(), mib(before.resident)),
         ("at the end of the stall, MiB".to_owned(), mib(after_stall.resident)),
-        ("two seconds after it left, MiB".to_owned(), mib(after.resident)),
+        ("two seconds after it disconnected, MiB".to_owned(), mib(after.resident)),
     ];
     Ok(vec![
         Row {
-            name: "two readers beside one that stalls",
+            name: "two readers with a stalled one",
             unit: "batches/s",
             ours: beside.per_second(),
             floor: ("the two alone", alone),
@@ -62,7 +62,7 @@ pub fn rows(pace: Pace) -> Result<Vec<Row>, Failure> {
             target: 0.9,
         },
         Row {
-            name: "the broker's memory meanwhile, peak",
+            name: "peak memory of the broker meanwhile",
             unit: "MiB",
             ours: mib(peak.resident),
             floor: ("the budget", BUDGET / f64::from(1 << 20)),
@@ -76,7 +76,7 @@ fn some(readers: &mut Loop, process: &Process, pace: Pace) -> Result<Vec<Measure
     (0..pace.rounds).map(|_| readers.run(process, pace.round)).collect()
 }
 
-/// Does something, and says how much the process held at most meanwhile.
+/// Executes something, and returns the peak memory of the process.
 fn watched<T>(
     process: &Process,
     run: impl FnOnce() -> Result<T, Failure>,

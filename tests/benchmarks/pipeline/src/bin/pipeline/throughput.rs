@@ -8,7 +8,7 @@ use zibrato_benchmark_pipeline::{
     lines as some_lines, median, scratch,
 };
 
-/// One of those that take turns.
+/// One of the variants that take turns.
 struct Way {
     process: Process,
     through: Loop,
@@ -30,7 +30,7 @@ impl Way {
         median(self.measured.iter().map(of).collect())
     }
 
-    /// What each thread takes for a message, in nanoseconds on a processor.
+    /// The CPU time of each thread per message, in nanoseconds.
     fn threads(&self, whose: &str) -> Vec<(String, f64)> {
         let names = self.measured.iter().flat_map(|measured| measured.cpu.keys());
         let names: std::collections::BTreeSet<_> = names.collect();
@@ -62,7 +62,7 @@ fn with_journal(name: &str) -> Result<(Process, u16), Failure> {
     ])
 }
 
-/// The medians of the ratios to the first, round by round.
+/// The medians of the ratios to the first variant, round by round.
 fn ratios(way: &Way, floor: &Way, of: impl Fn(&Measured) -> f64) -> f64 {
     let both = way.measured.iter().zip(&floor.measured);
     median(both.map(|(ours, floor)| of(ours) / of(floor)).collect())
@@ -87,15 +87,15 @@ pub fn lines(pace: Pace) -> Result<Vec<Row>, Failure> {
         Row { name, unit: "1/s", ours: way.median(Measured::per_second), floor, peers, target }
     };
     Ok(vec![
-        row("lines, one a message", plain, 0.9),
-        row("lines, folded into a journal too", journal, 0.6),
+        row("lines, one per message", plain, 0.9),
+        row("lines, also aggregated into a journal", journal, 0.6),
     ])
 }
 
-/// Entries of each batch.
+/// Number of entries in each batch.
 const ENTRIES: f64 = 100.0;
 
-/// Measurements per second and core that batches should reach.
+/// The target for batches, in measurements per second and core.
 const BUDGET: f64 = 2e6;
 
 pub fn batches(pace: Pace) -> Result<Vec<Row>, Failure> {
@@ -124,7 +124,7 @@ pub fn batches(pace: Pace) -> Result<Vec<Row>, Failure> {
     ])
 }
 
-/// An order that is turned round each time, so that all see the machine's good and bad moments.
+/// Runs the variants in alternating order, so that all of them run under the same conditions.
 fn in_turns(ways: &mut [Way], pace: Pace) -> Result<(), Failure> {
     ways.iter_mut().try_for_each(|way| way.turn(pace.round / 4))?;
     ways.iter_mut().for_each(|way| way.measured.clear());
