@@ -28,12 +28,12 @@ const DEFAULT_API_URL: &str = "https://metrics-api.librato.com";
 #[non_exhaustive]
 #[command(next_help_heading = "Librato")]
 pub struct LibratoFlags {
-    /// User name of the account, usually an e-mail address. LIBRATO_USER is read too
+    /// User name of the account, usually an e-mail address. The variable LIBRATO_USER is read too
     #[arg(long, value_name = "NAME")]
     pub username: Option<String>,
 
-    /// API token. Prefer --apitoken-file or a variable: other users can see a command line.
-    /// LIBRATO_TOKEN is read too
+    /// API token. Prefer --apitoken-file or a variable: other users can see a command line. The
+    /// variable LIBRATO_TOKEN is read too
     #[arg(long, value_name = "TOKEN", hide_env_values = true)]
     pub apitoken: Option<Secret>,
 

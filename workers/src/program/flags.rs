@@ -67,7 +67,7 @@ pub(super) struct WorkerFlags {
     name: Option<String>,
 
     /// Read the live stream instead of the journal. Measurements published while this worker or its
-    /// backend is away are lost
+    /// backend is down are lost
     #[arg(long)]
     live: bool,
 
