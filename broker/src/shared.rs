@@ -170,6 +170,15 @@ impl Shared {
                 ));
             }
         }
+        // Nothing starts an intake again.
+        let mut intakes = state.counters.intakes.iter();
+        if let Some(failed) = intakes.find(|intake| intake.failures > 0) {
+            return Some(format!(
+                "the intake {} failed and receives nothing; see event=intake_failed in the log, \
+                 and restart the broker",
+                failed.name
+            ));
+        }
         if let Some(limit) = state.descriptors.short_of {
             return Some(format!(
                 "connections are refused, because nearly all of {limit} file descriptors are in use; \

@@ -102,6 +102,7 @@ fn sum(subscriber: &Subscriber, name: &str, expected: f64) {
 fn what_it_publishes_reaches_subscribers_and_the_journal() {
     let dir = tempfile::tempdir().unwrap();
     let bench = Bench::with(config().journal(keeping(dir.path())));
+    assert!(get(&bench, "/readyz").starts_with("HTTP/1.1 200"));
     let (batches, lines) = (bench.subscribe(&["zb1|info|"]), bench.subscribe(&["info|"]));
     let client = Client::new(&bench, "a", "1", &["info"]);
     let from = client.fetch(None, 0).0.next;
@@ -167,11 +168,15 @@ fn a_panic_ends_the_intake_and_not_the_broker() {
 }
 
 #[test]
-fn an_intake_that_fails_or_returns_is_counted() {
+fn an_intake_that_fails_or_returns_is_counted_and_makes_the_broker_unready() {
     for run in [(|_| Err("no luck".into())) as fn(&mut IntakeContext) -> _, |_| Ok(())] {
-        let bench = Bench::with(Config::new().intake(Runs(run)));
+        let bench = Bench::with(config().intake(Runs(run)));
         let failures = || bench.broker.counters().intake("runs").unwrap().failures;
         bench.until("it is counted", || failures() == 1);
+        let page = get(&bench, "/readyz");
+        let problem = "the intake runs failed and receives nothing";
+        assert!(page.starts_with("HTTP/1.1 503") && page.contains(problem), "{page}");
+        assert!(get(&bench, "/healthz").starts_with("HTTP/1.1 200"));
     }
 }
 
