@@ -207,6 +207,16 @@ impl View {
         self.queue.len()
     }
 
+    /// Whether the broker has answered.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.ledger.read().broker_connected
+    }
+
+    /// Why the worker cannot continue, if it cannot.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.status.failure()
+    }
+
     /// How far delivery is behind.
     pub(crate) fn behind(&self) -> Duration {
         Duration::from_millis(self.progress.behind_ms(unix_ms()))

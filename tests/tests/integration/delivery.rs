@@ -198,6 +198,7 @@ fn a_second_worker_with_the_same_name_is_refused_and_names_the_first() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     let words = second.says(&["zibrato-librato: ", "--name"]);
     assert!(words.contains(&format!("process {}", first.id())), "{words}");
+    assert!(first.log().contains("event=\"started\"") && !second.log().contains("started"));
     // A worker that starts right after one that was killed gets the name.
     let z = publisher(&broker);
     first.stop(Signal::KILL);

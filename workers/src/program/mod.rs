@@ -13,10 +13,17 @@ use flags::{Http, ProgramFlags, Task, WorkerFlags};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 use zibrato::daemon::{
     CommonFlags, Doubts, Exit, Failure, Findings, HttpError, HttpServer, Output, Program, Stop,
     Systemd, state_variable,
 };
+
+/// How long a worker waits for the broker before it counts as started without it.
+const FIRST_ANSWER: Duration = Duration::from_secs(3);
+
+/// Interval of the checks meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Runs a worker program from flags to exit code: reads, aggregates and delivers to `B` until TERM,
 /// INT, QUIT or HUP. HUP stays ignored under `nohup`.
@@ -168,22 +175,25 @@ fn run<B: BackendProgram>(
     let worker = builder.start_with(backend, stop.clone()).map_err(failure)?;
     let view = worker.view();
     let http = listener.map(|listener| serve(listener, B::PROGRAM, &view)).transpose()?;
-    tracing::info!(
-        event = "started",
-        program = B::PROGRAM,
-        name = flags.name(B::PROGRAM),
-        to,
-        host = flags.host,
-        port = flags.port,
-        levels = %flags.levels,
-        flush_s = flags.flush.as_secs_f64(),
-        http = http.as_ref().map(|http| tracing::field::display(http.address())),
-        dead_letters = letters.map(|letters| tracing::field::display(letters.display())),
-    );
     doubts.log();
-    // It ends by itself within seconds, and nothing waits for it.
-    let _probe = target.and_then(probe::start);
-    attend(&stop, &view);
+    wait_for_broker(&stop, &view);
+    if view.failure().is_none() {
+        tracing::info!(
+            event = "started",
+            program = B::PROGRAM,
+            name = flags.name(B::PROGRAM),
+            to,
+            host = flags.host,
+            port = flags.port,
+            levels = %flags.levels,
+            flush_s = flags.flush.as_secs_f64(),
+            http = http.as_ref().map(|http| tracing::field::display(http.address())),
+            dead_letters = letters.map(|letters| tracing::field::display(letters.display())),
+        );
+        // It ends by itself within seconds, and nothing waits for it.
+        let _probe = target.and_then(probe::start);
+        attend(&stop, &view);
+    }
     tracing::info!(event = "stopping");
     let report = worker.stop(flags.shutdown_timeout);
     let (series, windows) = (report.series_delivered, report.windows_delivered);
@@ -200,6 +210,13 @@ fn run<B: BackendProgram>(
         return Err(Failure::new(Exit::Unavailable, message));
     }
     Ok(())
+}
+
+/// Waits until the broker has answered, which may be that another worker has the name; until the
+/// worker has to stop; or for a moment, because a broker may be started later.
+fn wait_for_broker(stop: &Stop, view: &View) {
+    let begun = Instant::now();
+    while !view.is_answered() && begun.elapsed() < FIRST_ANSWER && !stop.wait(LOOK_EVERY) {}
 }
 
 /// Binds the address of the pages, if there is one.

@@ -164,6 +164,10 @@ impl ReplayFeed {
         if hold {
             (fetch.wait_ms, fetch.max_bytes) = (0, 1);
         }
+        // The first answer says whether the broker accepts the name, so it should come immediately.
+        if self.probe.is_some() {
+            fetch.wait_ms = 0;
+        }
         self.link.ask(&ReplayRequest::Fetch(fetch));
     }
 
