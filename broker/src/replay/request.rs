@@ -26,6 +26,11 @@ impl Asker {
         Origin { address: &self.address, connection: self.connection }
     }
 
+    /// Whether its connection has ended.
+    pub(super) fn is_gone(&self) -> bool {
+        self.connection.is_some_and(|connection| !connection.is_open())
+    }
+
     pub(super) fn identity(&self) -> &[u8] {
         self.envelope.first().map_or(&[], |identity| identity)
     }

@@ -173,6 +173,9 @@ impl ReplayThread {
                 Err(refused) => Outcome::Answer(ReplayAnswer::Refused(refused)),
                 Ok(mut request) => {
                     if let ReplayRequest::Fetch(fetch) = &mut request {
+                        if asker.is_gone() {
+                            continue;
+                        }
                         // Nothing at all is what only those get who were put off for too long.
                         let most = if self.shared.is_short() { LITTLE } else { u64::MAX };
                         fetch.max_bytes = fetch.max_bytes.clamp(1, most);
@@ -252,6 +255,10 @@ impl ReplayThread {
     }
 
     fn try_again(&mut self, mut waiting: Waiting) -> zmq::Result<()> {
+        // Reading for a reader that was disconnected would delay the others.
+        if waiting.asker.is_gone() {
+            return Ok(());
+        }
         if self.holds_up(&waiting.asker) {
             let since = *waiting.put_off.get_or_insert_with(Instant::now);
             if since.elapsed() < PUT_OFF_FOR {

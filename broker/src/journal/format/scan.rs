@@ -58,15 +58,16 @@ pub(crate) struct Scan<S> {
     marker: Marker,
     at: u64,
     end: u64,
+    /// Its first `filled` bytes were read from `buffer_at` on.
     buffer: Vec<u8>,
-    /// Where the buffer begins.
+    filled: usize,
     buffer_at: u64,
 }
 
 impl<S: Source> Scan<S> {
     /// At the beginning of a segment, of which the first `end` bytes are read.
     pub(crate) const fn new(source: S, marker: Marker, end: u64) -> Self {
-        Self { source, marker, at: 0, end, buffer: Vec::new(), buffer_at: 0 }
+        Self { source, marker, at: 0, end, buffer: Vec::new(), filled: 0, buffer_at: 0 }
     }
 
     /// Reads up to `end` from now on; a segment only grows.
@@ -76,8 +77,8 @@ impl<S: Source> Scan<S> {
 
     /// Frees a large buffer until the next read.
     pub(crate) fn rest(&mut self) {
-        if self.buffer.capacity() > CHUNK {
-            self.buffer = Vec::new();
+        if self.buffer.len() > CHUNK {
+            (self.buffer, self.filled) = (Vec::new(), 0);
         }
     }
 
@@ -149,38 +150,33 @@ impl<S: Source> Scan<S> {
     fn bytes(&mut self, at: u64, wanted: usize) -> io::Result<&[u8]> {
         let left = usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX);
         let wanted = wanted.min(left);
-        let has = |buffer: &[u8], buffer_at: u64| {
-            at >= buffer_at && at + wanted as u64 <= buffer_at + buffer.len() as u64
-        };
-        if !has(&self.buffer, self.buffer_at) {
+        let filled_to = self.buffer_at + self.filled as u64;
+        if at < self.buffer_at || at + wanted as u64 > filled_to {
             self.fill(at, wanted.max(CHUNK).min(left))?;
         }
         let start = self.index(at);
-        let end = self.buffer.len().min(start + wanted);
+        let end = self.filled.min(start + wanted);
         Ok(&self.buffer[start.min(end)..end])
     }
 
     fn fill(&mut self, at: u64, bytes: usize) -> io::Result<()> {
-        if self.buffer.capacity() > 4 * CHUNK.max(bytes) {
-            // One large record is no reason to keep so much memory.
-            self.buffer = Vec::new();
+        (self.filled, self.buffer_at) = (0, at);
+        // One large record is no reason to keep so much memory.
+        if self.buffer.len() < bytes || self.buffer.len() > 4 * CHUNK.max(bytes) {
+            self.buffer = vec![0; bytes];
         }
-        self.buffer.clear();
-        self.buffer.resize(bytes, 0);
-        self.buffer_at = at;
-        let mut filled = 0;
-        while filled < bytes {
-            match self.source.read_at(&mut self.buffer[filled..], at + filled as u64) {
+        while self.filled < bytes {
+            let to = &mut self.buffer[self.filled..bytes];
+            match self.source.read_at(to, at + self.filled as u64) {
                 Ok(0) => break,
-                Ok(read) => filled += read,
+                Ok(read) => self.filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.buffer.clear();
+                    self.filled = 0;
                     return Err(error);
                 }
             }
         }
-        self.buffer.truncate(filled);
         Ok(())
     }
 
