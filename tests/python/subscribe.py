@@ -2,7 +2,7 @@
 
     subscribe.py PORT SUBSCRIPTION COUNT    ends when COUNT different names have come
 
-Prints `ready` once the broker has heard of the subscription.
+Prints `ready` once the broker has received the subscription.
 """
 
 import sys

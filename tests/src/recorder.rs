@@ -64,7 +64,7 @@ impl State {
             if self.stopped.load(Ordering::SeqCst) {
                 return;
             }
-            // If nobody listens, the client must notice that by itself.
+            // If nothing listens there, the client must notice that by itself.
             let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
             let pairs = [(client.try_clone(), server.try_clone()), (Ok(server), Ok(client))];
             for (from, to) in pairs {

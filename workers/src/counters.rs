@@ -17,7 +17,7 @@ pub struct Counters {
     pub broker_connected: bool,
     /// Commits that the broker refused or did not answer. They are retried.
     pub commits_failed: u64,
-    /// How often the broker had deleted the worker's cursor, because the worker was away for longer
+    /// How often the broker had deleted the worker's cursor, because the worker was stopped for longer
     /// than batches are kept.
     pub cursors_forgotten: u64,
     /// Payloads that the backend rejected, kept in dead-letter files.

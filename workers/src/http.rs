@@ -111,7 +111,7 @@ impl HttpClient {
         let mut config = config.proxy(proxy);
         if endpoint.0.scheme_str() == Some("https") {
             let trust = Trust::load("--ca-file", ca_file, variable)?;
-            trust.tell();
+            trust.log();
             config = config.tls_config(TlsConfig::builder().root_certs(trust.roots).build());
         }
         let (agent, issuer) = (config.build().new_agent(), Issuer::default());

@@ -181,8 +181,8 @@ mod tests {
     fn a_worker_is_ready_when_nothing_prevents_delivery() {
         let (status, long) = (Status::new(), Duration::from_secs(60));
         assert_eq!(status.unready(long), None);
-        status.feed_fails(Some("not heard"));
-        assert_eq!(status.unready(long).unwrap(), "not heard");
+        status.feed_fails(Some("no broker"));
+        assert_eq!(status.unready(long).unwrap(), "no broker");
         status.feed_fails(None);
         status.try_begins();
         status.try_ends(Some("401"));

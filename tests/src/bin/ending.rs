@@ -1,6 +1,6 @@
 //! A program that measures and then ends in a given way: `ending PORT DEADLINE_MS COUNTS END`.
 
-#![expect(clippy::disallowed_methods, reason = "threads that nobody owns are among what it tests")]
+#![expect(clippy::disallowed_methods, reason = "it also tests threads without an owner")]
 #![expect(clippy::unwrap_used, reason = "a program of tests, which fails so")]
 
 use std::sync::OnceLock;

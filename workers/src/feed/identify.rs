@@ -29,7 +29,7 @@ const MAX_COMMAND_BYTES: u64 = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listener {
     /// Connections are refused.
-    Nobody,
+    Nothing,
     /// Connections are accepted, but nothing is sent; or they are closed immediately.
     Silent,
     /// It does not speak ZeroMQ's protocol.
@@ -48,7 +48,7 @@ pub(super) enum Listener {
 /// Identifies the program that listens at an address.
 pub(super) fn identify(address: SocketAddr) -> Listener {
     let Ok(mut timed) = Timed::connect(address, TIMEOUT) else {
-        return Listener::Nobody;
+        return Listener::Nothing;
     };
     ask(&mut timed).unwrap_or_else(|why| match why.kind() {
         io::ErrorKind::InvalidData => Listener::Foreign,
@@ -183,7 +183,7 @@ mod tests {
             assert_eq!(identify(address), expected);
         }
         answers.unwrap().join().unwrap();
-        assert_eq!(identify(address), Listener::Nobody);
+        assert_eq!(identify(address), Listener::Nothing);
     }
 
     proptest! {

@@ -40,7 +40,7 @@ use zibrato::resources::ShortageError;
 #[non_exhaustive]
 pub enum FeedKind {
     /// The messages that the broker publishes from now on. Measurements published while the worker
-    /// or its backend is away are lost.
+    /// or its backend is down are lost.
     #[default]
     Live,
     /// The broker's journal, starting at the worker's cursor. Each window is delivered at least

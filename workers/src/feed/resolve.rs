@@ -91,8 +91,8 @@ pub(super) fn look_at(port: u16, addresses: &[SocketAddr]) -> Found {
         let at = addresses.iter().map(|address| SocketAddr::new(address.ip(), port));
         at.take_while(|_| begun.elapsed() < LONGEST_LOOK)
             .map(identify)
-            .find(|found| *found != Listener::Nobody)
-            .unwrap_or(Listener::Nobody)
+            .find(|found| *found != Listener::Nothing)
+            .unwrap_or(Listener::Nothing)
     })
 }
 
@@ -100,12 +100,12 @@ pub(super) fn look_at(port: u16, addresses: &[SocketAddr]) -> Found {
 fn look_in(endpoint: &str, has_keys: bool) -> Found {
     let answers = UnixStream::connect(endpoint.trim_start_matches("ipc://")).is_ok();
     Found::Unheard {
-        why: if answers { SLOW } else { NOBODY },
+        why: if answers { SLOW } else { NOTHING },
         encrypts: answers.then_some(has_keys),
     }
 }
 
-pub(super) const NOBODY: &str = "nothing listens there; start the broker";
+pub(super) const NOTHING: &str = "nothing listens there; start the broker";
 
 const SLOW: &str = "the broker accepts connections but publishes nothing; it is starting, or \
                     overloaded";
@@ -132,7 +132,7 @@ fn judge(typed: u16, at: impl Fn(u16) -> Listener) -> Found {
         ),
         Listener::Foreign | Listener::OtherSocket => unheard(NO_BROKER, None),
         // If the port is right, the ports next to it belong to the same broker.
-        Listener::Nobody => {
+        Listener::Nothing => {
             let beside = [typed.checked_add(1), typed.checked_sub(1)].into_iter().flatten();
             let found = beside.filter(|port| *port > 0).find_map(|port| match at(port) {
                 Listener::Broker { place } => Some((port, place)),
@@ -142,7 +142,7 @@ fn judge(typed: u16, at: impl Fn(u16) -> Listener) -> Found {
                 Some((port, place)) if publishes(port, place) != Some(typed) => {
                     wrong(typed, format!("nothing listens on port {typed}"), port, place)
                 }
-                Some(_) | None => unheard(NOBODY, None),
+                Some(_) | None => unheard(NOTHING, None),
             }
         }
     }
@@ -156,19 +156,19 @@ fn publishes(port: u16, place: u16) -> Option<u16> {
 fn wrong(typed: u16, what: String, port: u16, place: u16) -> Found {
     match publishes(port, place).filter(|right| *right != typed) {
         Some(right) => Found::WrongPort { what, right },
-        None => Found::Unheard { why: NOBODY, encrypts: None },
+        None => Found::Unheard { why: NOTHING, encrypts: None },
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, Listener, NOBODY, SLOW, judge};
+    use super::{Found, Listener, NOTHING, SLOW, judge};
 
     /// A broker with these ports open.
     fn at(base: u16, open: [bool; 4]) -> impl Fn(u16) -> Listener {
         move |port| match port.checked_sub(base) {
             Some(place @ 0..4) if open[usize::from(place)] => Listener::Broker { place },
-            _ => Listener::Nobody,
+            _ => Listener::Nothing,
         }
     }
 
@@ -181,11 +181,11 @@ mod tests {
             assert!(right == 5551 && what.contains(&typed.to_string()), "{what}");
         }
         assert_eq!(judge(5551, &all), Found::Unheard { why: SLOW, encrypts: Some(false) });
-        let nobody = Found::Unheard { why: NOBODY, encrypts: None };
-        assert_eq!(judge(5551, at(5550, [false; 4])), nobody);
-        assert_eq!(judge(65535, at(5550, [false; 4])), nobody);
+        let nothing = Found::Unheard { why: NOTHING, encrypts: None };
+        assert_eq!(judge(5551, at(5550, [false; 4])), nothing);
+        assert_eq!(judge(65535, at(5550, [false; 4])), nothing);
         // A broker that is still starting.
-        assert_eq!(judge(5551, at(5550, [true, false, false, false])), nobody);
+        assert_eq!(judge(5551, at(5550, [true, false, false, false])), nothing);
         for (listener, part) in [
             (Listener::Silent, "hangs"),
             (Listener::Foreign, "not a broker"),

@@ -19,7 +19,7 @@ const MAX_FILE_BYTES: u64 = 16 << 20;
 /// The variables that replace the system's store.
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// The trusted authorities, and how many come from where.
+/// The trusted authorities, and their number by origin.
 #[derive(Debug)]
 pub(super) struct Trust {
     pub(super) roots: RootCerts,
@@ -109,7 +109,7 @@ impl Trust {
     }
 
     /// Logs at start what is trusted.
-    pub(super) fn tell(&self) {
+    pub(super) fn log(&self) {
         let (authorities, from) = (self.count, self.source.to_string());
         let ca_file =
             self.ca_file.as_ref().map(|(file, _)| tracing::field::display(file.display()));

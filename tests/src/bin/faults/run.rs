@@ -193,15 +193,15 @@ impl Run {
     /// Restarts programs that ended unexpectedly, and reports them.
     fn look_after_programs(&mut self) -> anyhow::Result<()> {
         for (part, problem) in self.stage.ended()? {
-            let told =
+            let is_stop =
                 |active: &Active| active.fault.part == part && active.fault.kind == Kind::Stop;
-            let was_told = self.active.iter().any(told);
-            if was_told && problem.contains("exit status: 0") {
+            let was_stopped = self.active.iter().any(is_stop);
+            if was_stopped && problem.contains("exit status: 0") {
                 continue;
             }
             self.report.say(format_args!("     {problem}"));
             self.account.report(1, problem);
-            if !was_told {
+            if !was_stopped {
                 self.stage.restart(part)?;
             }
         }

@@ -61,7 +61,7 @@ impl ReplayFeed {
         if head.forgotten {
             let name = &self.fetch.reader.name;
             let why = format!(
-                "the broker deleted the cursor `{name}`, because the worker was away for longer than \
+                "the broker deleted the cursor `{name}`, because the worker was stopped for longer than \
                  batches are kept; batches published in between are not delivered"
             );
             self.events.push_back(Event::Forgotten { why });

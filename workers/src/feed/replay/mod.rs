@@ -219,7 +219,7 @@ impl ReplayFeed {
 
     /// Ends this feed because there is no journal, and continues with the live stream.
     fn no_journal(&mut self, why: String) {
-        let what = "measurements published while the worker or its backend is away are LOST; enable \
+        let what = "measurements published while the worker or its backend is down are LOST; enable \
                     the journal of the broker, or confirm with --live";
         tracing::error!(event = "no_journal", why, what);
         let end = match LiveFeed::connect(self.publishing.clone(), &self.levels) {
