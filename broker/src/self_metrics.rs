@@ -35,7 +35,8 @@ impl SelfMetrics {
         Self { source, reported: now.clone(), reported_ms: now_ms }
     }
 
-    /// Skips the time until `now_ms`, for which nobody wants self-metrics.
+    /// Called instead of [`report`](Self::report) while nobody subscribes: the next report begins at
+    /// `now_ms`.
     pub(crate) fn skip(&mut self, now: &Counters, now_ms: u64) {
         self.reported.clone_from(now);
         self.reported_ms = now_ms;

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::curve::SecretKey;
 
-/// How often refusals for one reason are logged at most.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+/// Minimum time between two log lines about refusals for the same reason.
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// How many keys that were taken off the list are remembered, to tell why they are refused.
 const MAX_REVOKED: usize = 10_000;
@@ -31,14 +31,14 @@ struct State {
     revocations: u64,
     revoked: HashSet<String>,
     counters: KeyCounters,
-    complaints: [Complaint; 2],
+    refusal_logs: [RefusalLog; 2],
 }
 
-/// What has been said of one kind of refusals.
+/// When refusals of one kind were last logged, and how many were not logged since then.
 #[derive(Debug, Default)]
-struct Complaint {
+struct RefusalLog {
     last: Option<Instant>,
-    unsaid: u64,
+    suppressed: u64,
 }
 
 /// What a broker that encrypts has counted of keys.
@@ -86,8 +86,8 @@ impl KeyStore {
     pub(crate) fn open(key: SecretKey, place: PathBuf) -> Result<Self, AllowedError> {
         let allowed = Arc::new(Allowed::read(&place, key.public_key())?);
         let counters = KeyCounters { allowed: allowed.len() as u64, ..KeyCounters::default() };
-        let (revocations, revoked, complaints) = (0, HashSet::new(), Default::default());
-        let state = State { allowed, revocations, revoked, counters, complaints };
+        let (revocations, revoked, refusal_logs) = (0, HashSet::new(), Default::default());
+        let state = State { allowed, revocations, revoked, counters, refusal_logs };
         Ok(Self { key, place, revision: AtomicU64::new(0), state: Mutex::new(state) })
     }
 
@@ -116,11 +116,11 @@ impl KeyStore {
             state.counters.refused_unknown += 1;
             Refusal::Unknown
         };
-        let complaint = &mut state.complaints[refusal as usize];
-        complaint.unsaid += 1;
-        if complaint.last.is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
-            complaint.last = Some(Instant::now());
-            let times = std::mem::take(&mut complaint.unsaid);
+        let log = &mut state.refusal_logs[refusal as usize];
+        log.suppressed += 1;
+        if log.last.is_none_or(|last| last.elapsed() >= LOG_EVERY) {
+            log.last = Some(Instant::now());
+            let times = std::mem::take(&mut log.suppressed);
             drop(state);
             let why = match refusal {
                 Refusal::Revoked => "the key was taken off the list of --allowed-keys",

@@ -13,8 +13,8 @@ const USER: &str = "User-Id";
 /// How long an endpoint stays closed: until libzmq's own thread has ended the connections.
 const CLOSED_FOR: Duration = Duration::from_millis(20);
 
-/// How often it is said that an endpoint cannot be opened again.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+/// Minimum time between two log lines about an endpoint that cannot be opened again.
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// Judges messages by the keys of those who sent them. At a broker that does not encrypt it lets
 /// everything pass.
@@ -70,7 +70,7 @@ pub(crate) struct Listener {
     ports: Ports,
     endpoint: Endpoint,
     closed: Option<Instant>,
-    complained: Option<Instant>,
+    logged: Option<Instant>,
 }
 
 impl Listener {
@@ -78,7 +78,7 @@ impl Listener {
     pub(crate) const PATIENCE: Duration = Duration::from_millis(5);
 
     pub(crate) const fn new(ports: Ports, endpoint: Endpoint) -> Self {
-        Self { ports, endpoint, closed: None, complained: None }
+        Self { ports, endpoint, closed: None, logged: None }
     }
 
     /// Where all endpoints are.
@@ -108,14 +108,14 @@ impl Listener {
         }
         // The system may not yet have the port back.
         if let Err(error) = self.ports.listen(socket, self.endpoint) {
-            let patient = self.complained.or(self.closed);
-            if patient.is_some_and(|since| since.elapsed() >= COMPLAIN_EVERY) {
-                self.complained = Some(Instant::now());
+            let patient = self.logged.or(self.closed);
+            if patient.is_some_and(|since| since.elapsed() >= LOG_EVERY) {
+                self.logged = Some(Instant::now());
                 tracing::error!(event = "listener_stays_closed", endpoint = ?self.endpoint, %error);
             }
             return false;
         }
-        (self.closed, self.complained) = (None, None);
+        (self.closed, self.logged) = (None, None);
         true
     }
 }

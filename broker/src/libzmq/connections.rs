@@ -219,7 +219,7 @@ mod tests {
             let theirs = TcpStream::connect(("127.0.0.1", ports.base)).unwrap();
             (theirs, listener.accept().unwrap().0)
         };
-        let ((mut reads, mut kept), (_deaf, full)) = (pair(), pair());
+        let ((mut reads, mut kept), (_stalled, full)) = (pair(), pair());
         full.set_nonblocking(true).unwrap();
         assert!(fills(&full));
         assert_eq!(cut(Which::Unread), 1);
@@ -243,7 +243,7 @@ mod tests {
         let file = folder.file(Endpoint::Replay);
         let listener = UnixListener::bind(&file).unwrap();
         let ports = Ports { address: None, base: 1, folder: Some(folder) };
-        let (_deaf, full) = (UnixStream::connect(&file).unwrap(), listener.accept().unwrap().0);
+        let (_stalled, full) = (UnixStream::connect(&file).unwrap(), listener.accept().unwrap().0);
         let (_other, kept) = (UnixStream::connect(&file).unwrap(), listener.accept().unwrap().0);
         full.set_nonblocking(true).unwrap();
         assert!(fills(&full));

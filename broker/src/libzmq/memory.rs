@@ -18,11 +18,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// the machine often.
 const LOOK_SELDOM: Duration = Duration::from_millis(100);
 
-/// Publishers that have sent fewer bytes than this occupy little memory, and are spared at first.
+/// Publishers that have sent fewer bytes than this use little memory, and are spared at first.
 const LITTLE: u64 = 256 << 10;
 
 /// Publishers that have sent fewer bytes than this are spared from three quarters of the limit on: ten
-/// thousand of them occupy 160 MB.
+/// thousand of them use 160 MB.
 const VERY_LITTLE: u64 = 16 << 10;
 
 /// How long it is too much before all connections are closed. The time doubles after each time, because
@@ -40,7 +40,7 @@ const PAUSES: u32 = 5;
 const GIVE_BACK_EVERY: Duration = Duration::from_millis(200);
 
 /// Minimum time between two log lines about too much memory.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// Blocks of this size, in bytes, and larger ones go back to the system as soon as they are free.
 /// Otherwise glibc keeps the blocks of large messages among small ones, where they leave holes.
@@ -186,12 +186,12 @@ struct Watch {
     is_short: bool,
     is_low: bool,
     gave_back: Option<Instant>,
-    complained: Option<Instant>,
+    logged: Option<Instant>,
 }
 
 impl Watch {
     const fn new(max_bytes: u64) -> Self {
-        Self { max_bytes, is_short: false, is_low: false, gave_back: None, complained: None }
+        Self { max_bytes, is_short: false, is_low: false, gave_back: None, logged: None }
     }
 
     fn look(&mut self) -> Look {
@@ -204,7 +204,7 @@ impl Watch {
         let is_short = bytes > self.max_bytes;
         self.is_low = bytes < self.max_bytes / 4;
         let mebibytes = bytes >> 20;
-        if is_short && is_due(&mut self.complained, COMPLAIN_EVERY) {
+        if is_short && is_due(&mut self.logged, LOG_EVERY) {
             let why = "the process uses more than half of --max-memory: heavy senders and stalled \
                        readers are disconnected (they may reconnect), and readers of the journal \
                        get smaller answers";

@@ -1,8 +1,9 @@
-//! What the broker knows about the inside of libzmq and of the kernel, to stay up when peers misuse them.
+//! Protects the broker from peers that misuse libzmq, with knowledge of the inside of libzmq and of the
+//! kernel.
 //!
 //! libzmq limits the length of queues and the size of a frame. It does not limit memory or the number of
-//! connections, it tells nobody which connections it has, and in some situations it aborts the process.
-//! This module bounds what it leaves open. Nothing outside of it calls `zmq_sys` or reads `/proc`.
+//! connections. It cannot list its connections. In some situations it aborts the process. This module
+//! adds the missing limits. Nothing outside of it calls `zmq_sys` or reads `/proc`.
 //!
 //! | file | bounds | means | costs |
 //! |---|---|---|---|

@@ -40,13 +40,13 @@ const CUT_EVERY: Duration = Duration::from_millis(100);
 pub(crate) struct Outstanding {
     ports: Ports,
     bytes: Arc<AtomicU64>,
-    readers: HashMap<Vec<u8>, Taker>,
+    readers: HashMap<Vec<u8>, Recipient>,
     last_cut: Option<Instant>,
 }
 
-/// A reader that has answers to take.
+/// A reader to which answers were sent.
 #[derive(Debug)]
-struct Taker {
+struct Recipient {
     bytes: Arc<AtomicU64>,
     since: Instant,
     /// Whether a large answer is outstanding.
@@ -57,7 +57,7 @@ struct Taker {
     descriptor: Option<RawFd>,
 }
 
-impl Taker {
+impl Recipient {
     fn has(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -81,14 +81,14 @@ impl Outstanding {
 
     /// Whether a reader has to take a large answer before it gets another.
     pub(crate) fn is_busy(&self, reader: &[u8]) -> bool {
-        self.readers.get(reader).is_some_and(|taker| taker.has() >= LARGE)
+        self.readers.get(reader).is_some_and(|recipient| recipient.has() >= LARGE)
     }
 
     /// Whether a reader has taken a large answer before.
     pub(crate) fn is_proven(&mut self, reader: &[u8]) -> bool {
-        self.readers.get_mut(reader).is_some_and(|taker| {
-            taker.look();
-            taker.is_proven
+        self.readers.get_mut(reader).is_some_and(|recipient| {
+            recipient.look();
+            recipient.is_proven
         })
     }
 
@@ -107,11 +107,11 @@ impl Outstanding {
     }
 
     fn cut_late(&mut self) -> u64 {
-        let late = || self.readers.values().filter(|taker| taker.is_late());
-        let known = late().filter_map(|taker| taker.descriptor);
+        let late = || self.readers.values().filter(|recipient| recipient.is_late());
+        let known = late().filter_map(|recipient| recipient.descriptor);
         let cuts =
             known.filter(|known| cut_one(&self.ports, Endpoint::Replay, *known)).count() as u64;
-        if late().any(|taker| taker.descriptor.is_none()) {
+        if late().any(|recipient| recipient.descriptor.is_none()) {
             return cuts + cut(&self.ports, &[(Endpoint::Replay, Which::Unread)]);
         }
         cuts
@@ -119,9 +119,9 @@ impl Outstanding {
 
     /// Forgets readers that have taken everything, except those that have taken a large answer.
     pub(crate) fn forget(&mut self) {
-        self.readers.values_mut().for_each(Taker::look);
+        self.readers.values_mut().for_each(Recipient::look);
         let keeps = self.readers.len() < MAX_PROVEN;
-        self.readers.retain(|_, taker| taker.has() > 0 || (keeps && taker.is_proven));
+        self.readers.retain(|_, recipient| recipient.has() > 0 || (keeps && recipient.is_proven));
     }
 
     /// Sends an answer to a reader.
@@ -140,20 +140,20 @@ impl Outstanding {
             frame.send(socket, DONTWAIT | SNDMORE)?;
         }
         let now = Instant::now();
-        let taker = self.readers.entry(reader.to_owned()).or_insert_with(|| Taker {
+        let recipient = self.readers.entry(reader.to_owned()).or_insert_with(|| Recipient {
             bytes: Arc::default(),
             since: now,
             is_large: false,
             is_proven: false,
             descriptor,
         });
-        taker.look();
-        if taker.has() == 0 {
-            (taker.since, taker.descriptor) = (now, descriptor);
+        recipient.look();
+        if recipient.has() == 0 {
+            (recipient.since, recipient.descriptor) = (now, descriptor);
         }
-        taker.is_large |= bytes >= LARGE;
+        recipient.is_large |= bytes >= LARGE;
         // libzmq is done with the others when it is done with the last.
-        send_held(socket, Held::new(last, bytes, [&self.bytes, &taker.bytes]))
+        send_held(socket, Held::new(last, bytes, [&self.bytes, &recipient.bytes]))
     }
 }
 

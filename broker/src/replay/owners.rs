@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use zibrato::wire::Reader as Who;
 
-/// How long a name stays with a reader that is not heard of.
+/// How long a reader keeps its name after its last request.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
 
 /// A reader whose connection is gone and that was not heard of for so long has lost its name: it

@@ -26,10 +26,10 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 const MAX_WAITING: usize = 1_000;
 
 /// How long somebody is not answered that did not read the answers before, or was gone.
-const DEAF_FOR: Duration = Duration::from_secs(10);
+const STALLED_FOR: Duration = Duration::from_secs(10);
 
 /// The most connections of which that is remembered.
-const MAX_DEAF: usize = 10_000;
+const MAX_STALLED: usize = 10_000;
 
 /// As much an answer has at most while memory is short, but for one batch.
 const LITTLE: u64 = 64 << 10;
@@ -47,7 +47,7 @@ pub(crate) struct ReplayThread {
     handler: Option<FetchHandler>,
     waiting: Vec<Waiting>,
     /// Who does not read its answers, and since when.
-    deaf: HashMap<Vec<u8>, Instant>,
+    stalled: HashMap<Vec<u8>, Instant>,
     filter: RevocationFilter,
     listener: Listener,
     outstanding: Outstanding,
@@ -66,13 +66,13 @@ impl ReplayThread {
         (stop, shared): (Stop, Arc<Shared>),
     ) -> Self {
         let waiting = Vec::new();
-        let deaf = HashMap::new();
+        let stalled = HashMap::new();
         let outstanding = Outstanding::new(listener.ports().clone());
         Self {
             socket,
             handler,
             waiting,
-            deaf,
+            stalled,
             filter,
             listener,
             outstanding,
@@ -166,7 +166,7 @@ impl ReplayThread {
         let mut when_saved = Vec::new();
         for _ in 0..ROUND {
             let Some((asker, request)) = receive(&self.socket, &self.filter)? else { break };
-            if self.is_deaf(&asker) {
+            if self.is_stalled(&asker) {
                 continue;
             }
             let answer = match request {
@@ -312,13 +312,14 @@ impl ReplayThread {
 
     /// Whether somebody asks on and on and reads no answers. For such nothing is looked up: it would
     /// be in the way of those that read.
-    fn is_deaf(&mut self, asker: &Asker) -> bool {
+    fn is_stalled(&mut self, asker: &Asker) -> bool {
         let identity = asker.identity();
-        let is_deaf = self.deaf.get(identity).is_some_and(|since| since.elapsed() < DEAF_FOR);
-        if !is_deaf {
-            self.deaf.remove(identity);
+        let is_stalled =
+            self.stalled.get(identity).is_some_and(|since| since.elapsed() < STALLED_FOR);
+        if !is_stalled {
+            self.stalled.remove(identity);
         }
-        is_deaf
+        is_stalled
     }
 
     fn hand_out(&mut self, asker: &Asker, result: FetchResult) -> zmq::Result<()> {
@@ -351,10 +352,10 @@ impl ReplayThread {
             Ok(()) => Ok(true),
             // What it asked before it went may still be there to be taken.
             Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => {
-                if self.deaf.len() >= MAX_DEAF {
-                    self.deaf.clear();
+                if self.stalled.len() >= MAX_STALLED {
+                    self.stalled.clear();
                 }
-                self.deaf.insert(asker.identity().to_owned(), Instant::now());
+                self.stalled.insert(asker.identity().to_owned(), Instant::now());
                 Ok(false)
             }
             Err(zmq::Error::EINTR) => Ok(false),

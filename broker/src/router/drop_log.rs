@@ -9,7 +9,7 @@ const EVERY_MS: u64 = 60_000;
 /// The most bytes of a sample that are logged.
 const SAMPLE_BYTES: usize = 120;
 
-/// The first of what was dropped for a reason since the last line about it.
+/// The first message that was dropped for a reason since the last log line about that reason.
 #[derive(Debug)]
 struct Sample {
     text: String,

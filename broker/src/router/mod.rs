@@ -258,7 +258,7 @@ impl Router {
         self.output.send_lines(&mut self.counters)
     }
 
-    /// Counts what is dropped, and keeps a sample for the log.
+    /// Counts a dropped message or line, and keeps a sample of it for the log.
     fn drop_it(&mut self, reason: &'static str, sample: &[u8]) {
         self.counters.dropped.add(reason, 1);
         self.log.keep_sample(reason, sample);

@@ -239,10 +239,10 @@ fn who_reads_nothing_of_the_journal_is_cut_off_and_others_are_answered() {
     let begin = |client: &Client| client.fetch(Some(Position { journal: 0, offset: 0 }), 0);
 
     let before = resident_bytes();
-    let mut deaf = Vec::new();
+    let mut stalled = Vec::new();
     let mut peak = 0;
     for n in 0..READERS {
-        let reader = Reader { name: format!("deaf-{n}"), session: "1".to_owned() };
+        let reader = Reader { name: format!("stalled-{n}"), session: "1".to_owned() };
         let fetch = Fetch {
             reader,
             about: String::new(),
@@ -266,7 +266,7 @@ fn who_reads_nothing_of_the_journal_is_cut_off_and_others_are_answered() {
         // Who sends more before it has read what the broker is, is cut off.
         peer.read_exact(&mut [0; 107]).unwrap();
         peer.write_all(&bytes).unwrap();
-        deaf.push(peer);
+        stalled.push(peer);
         peak = peak.max(resident_bytes());
     }
     let mut empty = 0;
@@ -286,5 +286,5 @@ fn who_reads_nothing_of_the_journal_is_cut_off_and_others_are_answered() {
     // Each would have had four answers, and there are tests beside this one.
     let more = peak.saturating_sub(before);
     assert!(more < READERS * BYTES / 2, "{} MiB more", more >> 20);
-    drop(deaf);
+    drop(stalled);
 }

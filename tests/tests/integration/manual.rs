@@ -63,8 +63,8 @@ fn the_manual_page_is_valid_roff_and_names_every_flag_and_variable() {
         let page = printed(&name, &["man"]);
         let mut groff = Command::new("groff");
         groff.args(["-man", "-Kutf8", "-ww", "-z"]);
-        let (status, _, complaints) = Running::run_with(&mut groff, &page);
-        assert!(status.success() && complaints.is_empty(), "{name}: {status} {complaints}");
+        let (status, _, warnings) = Running::run_with(&mut groff, &page);
+        assert!(status.success() && warnings.is_empty(), "{name}: {status} {warnings}");
         let plain = page.replace("\\-", "-");
         for flag in flags(&name) {
             assert!(plain.contains(&flag), "{name}: its page lacks {flag}");
@@ -78,9 +78,9 @@ fn the_manual_page_is_valid_roff_and_names_every_flag_and_variable() {
 fn completions_are_accepted_by_bash_and_name_every_flag() {
     for name in programs() {
         let script = printed(&name, &["completions", "bash"]);
-        let (status, _, complaints) =
+        let (status, _, warnings) =
             Running::run_with(Command::new("bash").args(["-n", "/dev/stdin"]), &script);
-        assert!(status.success() && complaints.is_empty(), "{name}: {status} {complaints}");
+        assert!(status.success() && warnings.is_empty(), "{name}: {status} {warnings}");
         for flag in flags(&name) {
             assert!(script.contains(&flag), "{name}: its completions lack {flag}");
         }

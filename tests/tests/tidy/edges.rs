@@ -34,17 +34,17 @@ const MACROS: [(&str, &str); 3] = [
 
 #[test]
 fn broker_and_workers_never_depend_on_each_other() {
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     for (folder, forbidden) in FORBIDDEN {
         let manifest = manifest(folder);
         for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
             let names = names(&manifest, table);
             for name in forbidden.iter().filter(|name| names.contains(**name)) {
-                complaints.push(format!("{folder}/Cargo.toml: [{table}] has {name}"));
+                problems.push(format!("{folder}/Cargo.toml: [{table}] has {name}"));
             }
         }
     }
-    none(complaints);
+    none(problems);
 }
 
 #[test]

@@ -243,7 +243,7 @@ impl LockedFolder {
         let mut file = self.open_file(&new, OFlags::CREATE | OFlags::TRUNC)?;
         let written = file.write_all(content).and_then(|()| file.sync_all());
         if let Err(error) = written {
-            // The remains would occupy space that is short already.
+            // The incomplete file would use disk space, which may be short already.
             let deleted = self.delete(&new);
             tracing::debug!(event = "unfinished_deleted", ok = deleted.is_ok());
             return Err(error);

@@ -70,7 +70,7 @@ impl<S: Source> Scan<S> {
         Self { source, marker, at: 0, end, buffer: Vec::new(), filled: 0, buffer_at: 0 }
     }
 
-    /// Reads up to `end` from now on; a segment only grows.
+    /// Extends the part of the segment that is read up to `end`. A smaller `end` changes nothing.
     pub(crate) fn grow(&mut self, end: u64) {
         self.end = self.end.max(end);
     }

@@ -27,10 +27,11 @@ const GROUP_TIME: Duration = Duration::from_millis(5);
 /// Maximum bytes on their way to the disk and back. Beyond it the router accepts no more.
 const QUEUE_BYTES: usize = 16 << 20;
 
-/// A segment takes at most this fraction of its disk: one part of so many.
+/// The maximum size of a segment is the size of the disk divided by this number.
 const SEGMENTS_OF_A_DISK: u64 = 64;
 
-/// When the disk is full, one part of so many is freed, as far as all readers have read it.
+/// When the disk is full, its size divided by this number is freed as well, but only segments that all
+/// readers have read.
 const FREED_AT_ONCE: u64 = 16;
 
 /// Time between a failed write and the next attempt.
@@ -372,7 +373,7 @@ impl JournalThread {
         if let Err(error) = &deleted
             && self.log_limits.not_deleted.admits()
         {
-            let why = "the segment is no longer read, and occupies space until it can be deleted";
+            let why = "the segment is no longer read, and uses disk space until it can be deleted";
             tracing::warn!(event = "journal_not_deleted", %error, why);
         }
         if deleted.is_ok() {
