@@ -1,4 +1,4 @@
-//! What a user sets of the journal.
+//! The settings of the journal.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct JournalConfig {
 }
 
 impl JournalConfig {
-    /// A journal in a directory, which is created if need be.
+    /// A journal in a directory, which is created if it does not exist.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
@@ -84,7 +84,7 @@ impl JournalConfig {
         u64::try_from(self.max_age.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The last segment is never deleted, so it has to be small compared to `max_bytes`.
+    /// The last segment is never deleted, so it must be small compared to `max_bytes`.
     pub(crate) fn segment_limits(&self) -> SegmentLimits {
         // A segment expires as a whole, so its batches should be of similar age.
         let age_ms = (self.max_age_ms() / 24).max(60_000);

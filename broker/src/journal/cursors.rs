@@ -4,11 +4,11 @@
 //! zibrato-carbon|1042|1700000000000|0|info|warn|8f1c03aa
 //! name, offset, last contact, missed batches, levels, checksum
 //! |1|3cb1f0a5
-//! the last line: how many cursors there are, checksum
+//! the last line: number of cursors, checksum
 //! ```
 //!
-//! Each line has its own checksum, and the file before the last change is kept, so damage costs at
-//! most the last step of one cursor.
+//! Each line has its own checksum, and the previous file is kept. So damage to a line loses at most the
+//! last change of one cursor.
 
 use super::folder::{Directory, read_small, segments};
 use super::format::record::MAX_OFFSET;
@@ -24,7 +24,7 @@ const FILE: &str = "cursors";
 const OLD_FILE: &str = "cursors.old";
 const NEW_FILE: &str = "cursors.new";
 
-/// The new name of the file after both were damaged. While it exists, cursors may be missing.
+/// The file is renamed to this if both files are damaged. While it exists, cursors may be missing.
 const LOST_FILE: &str = "cursors.lost";
 
 /// The word for every level.
@@ -33,7 +33,7 @@ const EVERY_LEVEL: &str = "*";
 /// The position of one reader.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Cursor {
-    /// Everything up to here has been delivered.
+    /// Batches up to this offset were delivered.
     pub(crate) offset: u64,
     /// Last contact with the reader, in unix milliseconds.
     pub(crate) heard_ms: u64,
@@ -52,7 +52,7 @@ pub(crate) struct Cursors {
     /// Whether cursors may have been lost.
     is_lossy: bool,
     is_changed: bool,
-    /// How often the folder had been created again when they were saved.
+    /// The number of times that the folder had been created again when the cursors were last saved.
     saved_in: u64,
 }
 
@@ -63,7 +63,7 @@ impl Cursors {
     /// When a file exists and cannot be read. Damage is no error.
     pub(crate) fn load(directory: &Path) -> io::Result<Self> {
         let old = read(&directory.join(OLD_FILE))?.map(|content| parse(&content).by_name);
-        // The broker may have ended between the two renames. The new file is complete then.
+        // If the broker ended between the two renames, the new file is complete.
         let content = read(&directory.join(FILE))?;
         let is_there = content.is_some();
         let content = if is_there { content } else { read(&directory.join(NEW_FILE))? };
@@ -83,8 +83,7 @@ impl Cursors {
         Ok(Self { by_name, damaged, is_lossy, is_changed, saved_in: 0 })
     }
 
-    /// Keeps the information that cursors may have been lost: in the folder, for as long as batches
-    /// are kept.
+    /// Records in the folder that cursors may have been lost, for as long as batches are kept.
     ///
     /// # Errors
     /// When the folder cannot be written.
@@ -99,7 +98,7 @@ impl Cursors {
         }
         let path = directory.path().join(LOST_FILE);
         let Ok(found) = fs::metadata(&path) else { return Ok(()) };
-        // A clock that was set back does not count.
+        // If the clock was set back, the age is unknown, and the file stays.
         let is_old = found.modified()?.elapsed().is_ok_and(|age| age > max_age);
         if is_old {
             return directory.folder()?.delete(LOST_FILE).map(drop);
@@ -120,7 +119,7 @@ impl Cursors {
 
     /// Checks that the saved file still exists.
     pub(crate) fn look(&mut self, directory: &Directory) {
-        // While the folder is missing, nothing is known of the file.
+        // While the folder is missing, the state of the file is unknown.
         let file = directory.folder().and_then(|folder| folder.identity_of(FILE));
         self.is_changed |= matches!(file, Ok(None));
     }
@@ -146,7 +145,7 @@ impl Cursors {
         folder.rename(FILE, OLD_FILE)?;
         folder.rename(&new, FILE)?;
         folder.sync()?;
-        // What is acknowledged has to exist under the journal's path.
+        // Acknowledged data must exist under the journal's path.
         directory.check_location()?;
         (self.is_changed, self.saved_in) = (false, saved_in);
         Ok(())
@@ -156,7 +155,7 @@ impl Cursors {
         self.by_name.get(name)
     }
 
-    /// Changes a cursor, and creates it if need be.
+    /// Changes a cursor, and creates it if it does not exist.
     pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(&mut Cursor)) {
         let cursor = self.by_name.entry(name.to_owned()).or_default();
         let before = cursor.clone();
@@ -164,7 +163,7 @@ impl Cursors {
         self.is_changed |= *cursor != before || *cursor == Cursor::default();
     }
 
-    /// Notes contact with a reader. That alone does not cause a write.
+    /// Updates the time of the last contact with a reader. That alone does not cause a write.
     pub(crate) fn heard(&mut self, name: &str, now_ms: u64) {
         if let Some(cursor) = self.by_name.get_mut(name) {
             cursor.heard_ms = now_ms;

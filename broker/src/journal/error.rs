@@ -17,13 +17,13 @@ pub enum JournalError {
     InUse {
         /// The directory.
         path: PathBuf,
-        /// Which process, as far as it is known.
+        /// The process, if it is known.
         by: String,
     },
     /// The folder has no journal.
     #[error("there is no journal in {}; give the folder of one with --journal", .0.display())]
     NoJournal(PathBuf),
-    /// A file or directory cannot be read, made or written.
+    /// A file or directory cannot be read, created or written.
     #[error(
         "the journal in {} cannot be used: {source}; check its permissions and its disk, or give \
          another directory with --journal, or keep no journal with --no-journal",
@@ -35,14 +35,14 @@ pub enum JournalError {
         /// What the system says.
         source: io::Error,
     },
-    /// A file or a dangling link is where the folder should be.
+    /// There is a file or a dangling link at the path of the folder.
     #[error(
         "the journal needs a folder, but {} is a file or a dangling link; give another folder with \
          --journal, or keep no journal with --no-journal",
         .0.display()
     )]
     NotAFolder(PathBuf),
-    /// The default directory cannot be made or written.
+    /// The default directory cannot be created or written.
     #[error(
         "the journal cannot be written to the default directory {}: {source}; give a directory with \
          --journal, or set STATE_DIRECTORY or HOME to one that this user can write, or keep no \

@@ -21,14 +21,14 @@ const MAX_MARKS: usize = 20_000;
 pub(crate) struct Log {
     directory: Arc<Directory>,
     state: Mutex<State>,
-    /// Woken when there is more to read.
+    /// Wakes readers when there is more to read.
     pub(crate) more: Waker,
-    /// Woken when there is something for the router.
+    /// Wakes the router when batches have been written or levels have changed.
     pub(crate) router: Waker,
     watermark_ms: AtomicU64,
-    /// The broker's clock, as it was last set here.
+    /// The last known time of the broker's clock.
     clock_ms: AtomicU64,
-    /// The watermark does not pass this time.
+    /// The watermark must not pass this time.
     max_watermark_ms: AtomicU64,
     passed: AtomicU64,
 }
@@ -43,7 +43,7 @@ struct State {
     kept: Option<WantedLevels>,
 }
 
-/// A part of the journal, in a file of its own.
+/// A segment: a file with a part of the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Segment {
     /// The offset of its first batch.
@@ -68,7 +68,7 @@ pub struct Health {
     pub bytes: u64,
     /// Commits: groups of batches that were written together.
     pub commits: u64,
-    /// Commits that failed, and were tried again.
+    /// Commits that failed and were retried.
     pub failures: u64,
     /// Why batches cannot be written now, if they cannot. Publishers keep them meanwhile.
     pub problem: Option<String>,
@@ -81,9 +81,9 @@ pub struct Health {
     pub cut_bytes: u64,
     /// Damaged places that were found and skipped when the journal was opened.
     pub damaged: u64,
-    /// Batches deleted because of their age or number.
+    /// Batches deleted because of their age or the size of the journal.
     pub expired: u64,
-    /// Bytes that wait to be written.
+    /// Bytes queued to be written.
     pub waiting_bytes: u64,
     /// Bytes on disk.
     pub kept_bytes: u64,
@@ -125,7 +125,7 @@ impl Log {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is a few plain assignments, so a panic elsewhere leaves nothing half done.
+        // Each change is a few plain assignments, so a panic leaves valid data.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

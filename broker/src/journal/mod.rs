@@ -1,26 +1,26 @@
-//! The journal: batches on disk, so that nothing is acknowledged that could be lost, and workers
-//! read at their own pace.
+//! The journal: batches on disk. A batch is acknowledged once it cannot be lost, and workers read at
+//! their own pace.
 //!
 //! ```text
 //! router ──queue──▶ zb-journal ──write, fdatasync──▶ segments ──read──▶ zb-replay
 //!   ▲                   │
-//!   └───── what is safe ┘   is then published live and acknowledged
+//!   └───── what is safe ┘   then it is published live and acknowledged
 //! ```
 //!
 //! | part | what it has |
 //! |---|---|
-//! | `config`, `error` | what a user sets, and what a user is told |
+//! | `config`, `error` | settings and errors |
 //! | `format` | the bytes of a segment: records, and how they are found again after damage |
 //! | `folder` | the folder: locked for one broker, watched, and its files |
 //! | `log` | what all threads share: the segments, the end, the watermark, the health |
 //! | `cursors` | how far each reader has delivered |
-//! | `read` | reading for workers, and inspecting |
-//! | `write` | recovery, the writer, retention, and the thread that has them |
+//! | `read` | reading for workers, and inspection |
+//! | `write` | recovery, the writer, retention, and the thread that runs them |
 //!
 //! The folder holds segments (`<first offset>-<marker>.zbj`), of which only the last is written to;
-//! the cursors; the watermark, the time up to which readers were told that they have everything; the
-//! number of the journal; and a lock. Opening a journal never fails because of damage: a torn end is
-//! cut, and damaged records are skipped and counted.
+//! the cursors; the watermark, which is the time up to which readers know that they have every batch;
+//! the number of the journal; and a lock. Opening a journal never fails because of damage: an
+//! incomplete record at the end is cut off, and damaged records are skipped and counted.
 
 mod config;
 mod cursors;

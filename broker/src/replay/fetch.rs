@@ -1,39 +1,39 @@
-//! Reads what one answer has room for.
+//! Reads the batches of one answer.
 
 use crate::journal::{Batch, Flow, Log, Reader, Stopped};
 use std::io;
 use zibrato::wire::{Fetched, Position, WantedLevels, batch_topic};
 use zmq::Message;
 
-/// About as many bytes an answer has at most, whatever a reader asks for.
+/// Approximate maximum size of an answer in bytes, even if a reader requests more.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// As much is looked through for one answer, so that everybody has a turn.
+/// Maximum bytes that are searched for one answer, so that other readers do not wait too long.
 const MAX_LOOKED_AT: u64 = 16 << 20;
 
-/// The most batches in one answer.
+/// Maximum number of batches in an answer.
 const MAX_BATCHES: usize = 10_000;
 
-/// What was found for one answer.
+/// The content of an answer.
 pub(crate) struct FetchResult {
     /// Its head.
     pub(crate) head: Fetched,
     /// Four frames for each batch.
     pub(crate) frames: Vec<Message>,
-    /// The reader that this tells that it was forgotten.
+    /// The reader that this answer tells that its cursor was forgotten.
     pub(crate) tells: Option<String>,
 }
 
 impl FetchResult {
-    /// Whether there is nothing to tell but the time.
+    /// Whether it contains nothing but the watermark.
     pub(crate) fn is_empty(&self) -> bool {
         let Fetched { gone, forgotten, complete_until_ms, .. } = self.head;
         self.frames.is_empty() && gone == 0 && !forgotten && complete_until_ms.is_some()
     }
 }
 
-/// Goes on with `reader`, through about `max_bytes` of the batches of these levels; through none of them
-/// if that is 0.
+/// Reads about `max_bytes` of batches of these levels, from the position of `reader` on. If `max_bytes`
+/// is 0, it reads nothing.
 ///
 /// # Errors
 /// When the journal cannot be read.
@@ -43,7 +43,7 @@ pub(crate) fn read_batches(
     levels: &WantedLevels,
     max_bytes: u64,
 ) -> io::Result<FetchResult> {
-    // Asked before the end is looked for: what comes in between is later than this.
+    // Read before the end of the journal: batches that are written in between have later stamps.
     let complete_until_ms = log.watermark_ms();
     let max_bytes = max_bytes.min(MAX_BYTES);
     let (mut bytes, mut looked_at, mut frames) = (0, 0, Vec::new());

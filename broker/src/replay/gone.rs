@@ -1,5 +1,5 @@
-//! How many batches were gone before a reader got to them, each counted once, however often the
-//! reader asks for the same place: one that is held up does so every two seconds.
+//! Counts batches that were deleted before a reader read them. Each is counted once, even if the reader
+//! repeats a request: a reader without room does so every two seconds.
 
 use std::collections::HashMap;
 use zibrato::daemon::LogLimit;
@@ -12,22 +12,22 @@ pub(super) struct Gone {
 
 #[derive(Debug, Default)]
 struct Counted {
-    /// Up to which offset.
+    /// Batches up to this offset are counted.
     until: u64,
-    /// What the log has not been told yet.
+    /// Batches that were not logged yet.
     untold: u64,
-    /// What the cursor does not count yet.
+    /// Batches that are not in the count of the cursor yet.
     pending: u64,
     repeat: LogLimit<60>,
 }
 
 impl Gone {
-    /// How many of the batches that were gone after an offset have not been counted before.
+    /// Returns how many of the `gone` batches after an offset were not counted before, and counts them.
     pub(super) fn news(&mut self, name: &str, after: u64, gone: u64) -> u64 {
         if gone == 0 {
             return 0;
         }
-        // What is gone is nearly always what would have come first.
+        // Nearly always the batches right after the offset are missing.
         let until = after.saturating_add(gone);
         let counted = self.by_name.entry(name.to_owned()).or_default();
         let news = until.saturating_sub(counted.until.max(after));
@@ -37,19 +37,20 @@ impl Gone {
         news
     }
 
-    /// How many are counted, and not in the cursor yet.
+    /// The number of counted batches that are not in the count of the cursor yet.
     pub(super) fn pending(&self, name: &str) -> u64 {
         self.by_name.get(name).map_or(0, |counted| counted.pending)
     }
 
-    /// How many the cursor is to count, now that its reader has passed them. They are saved with the
-    /// offset behind them: a broker that is killed in between counts them again from the offset before.
+    /// Returns the number of batches to add to the count of the cursor, because its reader has passed
+    /// them. The count is saved together with the offset. A broker that is killed before that counts
+    /// them again from the earlier offset.
     pub(super) fn take_passed(&mut self, name: &str, offset: u64) -> u64 {
         let counted = self.by_name.get_mut(name).filter(|counted| offset >= counted.until);
         counted.map_or(0, |counted| std::mem::take(&mut counted.pending))
     }
 
-    /// Tells the log.
+    /// Logs missing batches.
     pub(super) fn tell(&mut self) {
         for (cursor, batches) in self.take_untold() {
             tracing::warn!(
@@ -62,8 +63,8 @@ impl Gone {
         }
     }
 
-    /// Whose batches are gone, and how many, as far as the log is to be told now. A reader that is slow
-    /// for long misses some again and again.
+    /// Readers and their numbers of missing batches that are due to be logged. The interval is limited,
+    /// because a slow reader may miss batches repeatedly.
     fn take_untold(&mut self) -> Vec<(String, u64)> {
         let untold = self.by_name.iter_mut().filter(|(_, counted)| counted.untold > 0);
         let due = untold.filter_map(|(name, counted)| {
@@ -73,7 +74,7 @@ impl Gone {
         due.collect()
     }
 
-    /// The reader begins anew somewhere else, or is no more.
+    /// The cursor was reset or deleted.
     pub(super) fn forget(&mut self, name: &str) {
         self.by_name.remove(name);
     }

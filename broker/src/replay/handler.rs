@@ -1,4 +1,4 @@
-//! What becomes of each request: it is answered at once, when something was written, or later.
+//! Handles requests. Each is answered immediately, after cursors were saved, or later.
 
 use super::fetch::{FetchResult, read_batches};
 use super::gone::Gone;
@@ -16,82 +16,82 @@ use zibrato::wire::{
     ReplayAnswer, ReplayRequest, WantedLevels,
 };
 
-/// A request is not kept waiting longer than this.
+/// Maximum time that a request waits for batches.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// The most bytes of the text that tells one process from another.
+/// Maximum bytes of the session, the text that distinguishes processes.
 const MAX_SESSION_BYTES: usize = 128;
 
-/// How long after a start everything is kept if cursors were lost: nobody knows whose levels are
-/// wanted until they have come.
+/// If cursors were lost, all levels are kept for this time after the start, because the levels of a
+/// reader are unknown until it has connected.
 const KEEP_ALL: Duration = Duration::from_secs(600);
 
-/// How long after somebody could not read the journal it counts as unreadable.
+/// How long the journal counts as unreadable after a failed read.
 const UNREADABLE_FOR: Duration = Duration::from_secs(10);
 
-/// How often it is written down who was heard of, if nothing else has changed.
+/// How often the times of the last requests are saved if nothing else has changed.
 const KEEP_HEARD: Duration = Duration::from_secs(60);
 
-/// Keeps the cursors, and knows who reads.
+/// The cursors and the readers.
 #[derive(Debug)]
 pub(crate) struct FetchHandler {
     log: Arc<Log>,
     cursors: Cursors,
     owners: Owners,
-    /// Where those who read stopped, by name.
+    /// The position where each reader stopped, by name.
     places: HashMap<String, (u64, Reader)>,
     keep_levels: WantedLevels,
     kept: WantedLevels,
     max_age_ms: u64,
-    /// What of the batches that are gone has been counted.
+    /// Counts of batches that were deleted before they were read.
     gone: Gone,
-    /// Since when the readers were silent, by a clock that nobody sets.
+    /// The time of each reader's last request, on the monotonic clock.
     silent_since: HashMap<String, Instant>,
     heard_kept: Instant,
-    /// Names that were forgotten, and those of them whose readers are back and not told yet.
+    /// Names of deleted cursors, and those of them whose readers are back and must be told.
     forgotten: HashSet<String>,
     to_tell: HashSet<String>,
     saving: Saving,
-    /// Why the journal could not be read the last time, if it could not, and when that was.
+    /// The last error of reading the journal, and its time.
     unreadable: Option<(String, Instant)>,
     unreadable_told: LogLimit<60>,
     begun: Instant,
 }
 
-/// What becomes of a request.
+/// The result of a request.
 pub(crate) enum Outcome {
-    /// This answer, now.
+    /// This answer, immediately.
     Answer(ReplayAnswer),
-    /// This answer, when the cursors are safe on disk.
+    /// This answer, once the cursors are saved.
     WhenSaved(ReplayAnswer),
-    /// These batches, now.
+    /// These batches, immediately.
     Batches(FetchResult),
-    /// Nothing yet: it is to be tried again when there is more, or then.
+    /// No answer yet. The request must be handled again when there are more batches, or at this time.
     Wait(Instant),
 }
 
-/// How those who read are served.
+/// Problems of the replay port.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ReplayHealth {
-    /// Why cursors cannot be saved, if they cannot.
+    /// Why cursors cannot be saved.
     pub(crate) unsaved: Option<String>,
-    /// Why the journal could not be read the last time, if it could not.
+    /// Why the journal cannot be read.
     pub(crate) unreadable: Option<String>,
-    /// How often saving cursors failed.
+    /// The number of failed attempts to save cursors.
     pub(crate) failures: u64,
 }
 
-/// When it is: for leases, and for people.
+/// The current time, on the monotonic clock for leases and on the wall clock for display.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
     pub(crate) at: Instant,
-    /// In unix milliseconds.
+    /// Unix time in milliseconds.
     pub(crate) ms: u64,
 }
 
 impl FetchHandler {
-    /// Cursors that are not heard of for `max_age_ms` are forgotten; `keep_levels` are wanted even
-    /// without any.
+    /// Cursors without a request for `max_age_ms` are deleted. `keep_levels` are wanted even without a
+    /// cursor.
     pub(crate) fn new(
         log: Arc<Log>,
         cursors: Cursors,
@@ -134,7 +134,7 @@ impl FetchHandler {
                        delivered again"
             );
         }
-        // A broker that was away for long is no reason to forget those who wait for it.
+        // Readers could not connect while the broker was down, so that time does not count.
         for name in handler.names() {
             handler.cursors.heard(&name, now.ms);
             handler.silent_since.insert(name, now.at);
@@ -147,12 +147,12 @@ impl FetchHandler {
         self.cursors.iter().map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// The journal it reads.
+    /// The journal.
     pub(crate) fn log(&self) -> &Log {
         &self.log
     }
 
-    /// Takes a request.
+    /// Handles a request.
     pub(crate) fn take(&mut self, request: &ReplayRequest, from: Origin<'_>, now: Now) -> Outcome {
         let taken = match request {
             ReplayRequest::Fetch(fetch) => self.fetch(fetch, from, now),
@@ -165,7 +165,7 @@ impl FetchHandler {
             ReplayRequest::Cursors => Ok(Outcome::Answer(ReplayAnswer::Cursors(self.list(now)))),
             ReplayRequest::Reset(reset) => self.reset(reset, now),
             ReplayRequest::Delete(named) => self.delete(&named.name, now),
-            // Later versions may ask for more.
+            // Later versions may have other requests.
             #[expect(unreachable_patterns, reason = "requests may get further variants")]
             _ => Err(refusal(Refusal::Malformed, "this broker does not know the request")),
         };
@@ -181,7 +181,7 @@ impl FetchHandler {
             refusal(Refusal::Malformed, "expected 1 to 1,000 levels, or `*` for every level")
         })?;
         let known = self.known(fetch.after);
-        // A reader of a journal that is no more has read nothing of this one.
+        // A position in another journal means nothing here.
         let is_anew = fetch.after.is_some_and(|after| after.journal != self.log.id());
         let begin = known.or(is_anew.then_some(0));
         self.register(name, &levels, begin, now)?;
@@ -195,7 +195,7 @@ impl FetchHandler {
         result.tells = self.to_tell.get(name).cloned();
         result.head.forgotten = result.tells.is_some();
         self.is_readable();
-        // There may be a thousand places.
+        // There may be a thousand positions.
         reader.rest();
         let gone = self.gone.news(name, after, result.head.gone);
         if gone > 0 {
@@ -212,12 +212,12 @@ impl FetchHandler {
         Ok(Outcome::Batches(result))
     }
 
-    /// A reader has been sent the answer that tells it that it was forgotten.
+    /// The answer that tells a reader that its cursor was forgotten was sent.
     pub(crate) fn has_told(&mut self, name: &str) {
         self.to_tell.remove(name);
     }
 
-    /// Lets a reader in that has its name to itself.
+    /// Checks a reader's name and session, and claims the name for it.
     fn admit(&mut self, who: &Who, about: (&str, Origin<'_>), now: Now) -> Result<(), Refused> {
         let Who { name, session } = who;
         if let Err(problem) = zibrato::check_name(name) {
@@ -235,13 +235,13 @@ impl FetchHandler {
         self.owners.claim(who, about, now.at).map_err(|owner| owned(name, &owner))
     }
 
-    /// The offset of a place in this journal.
+    /// The offset of a position, if it is in this journal.
     fn known(&self, place: Option<Position>) -> Option<u64> {
         let place = place.filter(|place| place.journal == self.log.id())?;
         (place.offset <= self.log.end()).then_some(place.offset)
     }
 
-    /// Sees to it that there is a cursor, and that its levels are kept.
+    /// Creates the cursor if there is none, and makes the journal keep its levels.
     fn register(
         &mut self,
         name: &str,
@@ -258,7 +258,7 @@ impl FetchHandler {
                 return Err(refusal(Refusal::TooMany, text));
             }
             None => {
-                // It may be one of those whose cursors were lost.
+                // Its cursor may be one of those that were lost.
                 let begin = || self.oldest().filter(|_| self.cursors.is_lossy());
                 let offset = after.or_else(begin).unwrap_or_else(|| self.log.end());
                 let levels = levels.clone();
@@ -269,13 +269,13 @@ impl FetchHandler {
                 self.silent_since.insert(name.to_owned(), now.at);
             }
         }
-        // It is logged, and tried again. Batches are handed out meanwhile.
+        // A failure is logged and saving is retried. Readers get batches meanwhile.
         self.save(now.at).ok();
         self.cursors_changed(now);
         Ok(())
     }
 
-    /// The offset before the oldest batch that is kept.
+    /// The offset before the oldest batch in the journal.
     fn oldest(&self) -> Option<u64> {
         self.log.outline().segments.first().map(|segment| segment.first - 1)
     }
@@ -301,7 +301,7 @@ impl FetchHandler {
         Ok(Outcome::WhenSaved(ReplayAnswer::Committed(at)))
     }
 
-    /// Makes what has changed safe, if it is time to try.
+    /// Saves changed cursors, unless the last attempt failed a moment ago.
     pub(crate) fn save(&mut self, now: Instant) -> Result<(), Refused> {
         self.saving.save(&mut self.cursors, self.log.directory(), now).map_err(|problem| {
             let text = format!(
@@ -312,19 +312,19 @@ impl FetchHandler {
         })
     }
 
-    /// What keeps cursors from being saved, and the journal from being read, if anything does.
+    /// Problems with saving cursors and reading the journal.
     pub(crate) fn health(&self) -> ReplayHealth {
         let (unsaved, failures) = self.saving.health();
         let unreadable = self.unreadable.as_ref().map(|(problem, _)| problem.clone());
         ReplayHealth { unsaved, unreadable, failures }
     }
 
-    /// Forgets those who are gone, and writes down who is not.
+    /// Deletes cursors of readers that were away for too long, and saves the others.
     pub(crate) fn look_after(&mut self, now: Now) {
         for name in self.owners.forget_silent(now.at) {
             self.places.remove(&name);
         }
-        // A clock that is set is no reason to forget anybody.
+        // By the monotonic clock, so that setting the wall clock deletes no cursor.
         let max_age = Duration::from_millis(self.max_age_ms);
         let is_old = |since: Instant| now.at.saturating_duration_since(since) > max_age;
         let old = self.silent_since.iter().filter(|(_, since)| is_old(**since));
@@ -355,12 +355,12 @@ impl FetchHandler {
             self.cursors_changed(now);
         }
         self.gone.tell();
-        // Who could not read asks again, unless it is gone.
+        // A reader that got an error asks again, unless it is gone.
         if self.unreadable.as_ref().is_some_and(|(_, since)| since.elapsed() > UNREADABLE_FOR) {
             self.unreadable = None;
         }
         self.cursors.look(self.log.directory());
-        // It is logged, and tried again.
+        // A failure is logged, and saving is retried.
         self.save(now.at).ok();
     }
 

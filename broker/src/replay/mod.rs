@@ -1,12 +1,12 @@
-//! The replay port: hands out what the journal holds, to each reader at its own pace.
+//! The replay port: serves the journal to each reader at its own pace.
 //!
 //! ```text
 //! readers ──request──▶ port + 2 ─ zb-replay ─ handler ──reads──▶ segments
 //!         ◀──answer───                         └──keeps──▶ cursors
 //! ```
 //!
-//! The thread reads the journal's files by itself: a reader that is far behind costs the router
-//! nothing.
+//! The thread reads the journal's files itself, so a reader that is far behind does not slow the router
+//! down.
 
 mod fetch;
 mod gone;

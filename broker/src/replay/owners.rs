@@ -1,4 +1,4 @@
-//! Who reads under which name: one at a time, until nothing was heard of it for a while.
+//! The owners of names: a name belongs to one reader until that reader has made no request for a while.
 
 use crate::libzmq::connections::Connection;
 use std::collections::HashMap;
@@ -8,17 +8,16 @@ use zibrato::wire::Reader as Who;
 /// How long a reader keeps its name after its last request.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
 
-/// A reader whose connection is gone and that was not heard of for so long has lost its name: it
-/// has not come back.
+/// A reader whose connection has ended loses its name if it makes no request within this time.
 const BACK_WITHIN: Duration = Duration::from_secs(1);
 
-/// A reader with a connection that was heard of in this time is there. It asks every two seconds.
+/// A connected reader that made a request within this time is alive. Readers make one every two seconds.
 const THERE: Duration = Duration::from_secs(3);
 
-/// The most bytes of what a reader says about itself.
+/// Maximum bytes of a reader's description of itself.
 const MAX_ABOUT_BYTES: usize = 200;
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Origin<'a> {
     pub(super) address: &'a str,
@@ -42,19 +41,19 @@ struct Owner {
     until: Instant,
 }
 
-/// Who has a name that another reader wants.
+/// The owner of a name that another reader requests.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Holder {
     pub(super) owner: String,
-    /// It is connected, and was heard of just now.
+    /// It is connected, and made a request a moment ago.
     pub(super) alive: bool,
 }
 
 impl Owners {
-    /// Gives the name to the reader, if it is free or the reader's already.
+    /// Gives a name to the reader, if it is free or already belongs to the reader.
     ///
     /// # Errors
-    /// Who has it.
+    /// The current owner.
     pub(crate) fn claim(
         &mut self,
         who: &Who,
@@ -65,7 +64,7 @@ impl Owners {
         if let Some(owner) = self.by_name.get_mut(&who.name) {
             if owner.session == who.session {
                 owner.until = now + LEASE;
-                // A request that waits here may be of a reader that has gone meanwhile.
+                // The reader of a waiting request may have disconnected meanwhile.
                 if connection.is_none_or(Connection::is_open) {
                     (owner.connection, owner.heard) = (connection, now);
                 }
@@ -89,26 +88,26 @@ impl Owners {
         Ok(())
     }
 
-    /// The reader waits for an answer until then, and keeps the name meanwhile.
+    /// The reader waits for an answer until `until`, and keeps the name meanwhile.
     pub(crate) fn extend(&mut self, name: &str, until: Instant) {
         if let Some(owner) = self.by_name.get_mut(name) {
             owner.until = owner.until.max(until + LEASE);
         }
     }
 
-    /// The reader has no more use for the name.
+    /// The reader releases the name.
     pub(crate) fn release(&mut self, who: &Who) {
         if self.by_name.get(&who.name).is_some_and(|owner| owner.session == who.session) {
             self.by_name.remove(&who.name);
         }
     }
 
-    /// Who reads under this name now.
+    /// The current owner of a name, for display.
     pub(crate) fn of(&self, name: &str, now: Instant) -> Option<String> {
         self.by_name.get(name).filter(|owner| owner.until > now).map(Owner::to_string)
     }
 
-    /// Forgets those who were not heard of, and says which.
+    /// Removes owners whose time is over, and returns their names.
     pub(crate) fn forget_silent(&mut self, now: Instant) -> Vec<String> {
         let silent = self.by_name.iter().filter(|(_, owner)| owner.until <= now);
         let silent: Vec<_> = silent.map(|(name, _)| name.clone()).collect();

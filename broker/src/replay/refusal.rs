@@ -1,4 +1,4 @@
-//! Why a request is not done, in a word for programs and a sentence for people.
+//! Refusals of requests: a code for programs and a sentence for people.
 
 use super::owners::Holder;
 use zibrato::wire::{Refusal, Refused, ReplayAnswer};

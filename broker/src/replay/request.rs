@@ -1,4 +1,4 @@
-//! A request as it comes from a socket, and one that waits.
+//! Requests: as they are received, and while they wait.
 
 use super::owners::Origin;
 use super::refusal::refusal;
@@ -9,14 +9,14 @@ use std::time::Instant;
 use zibrato::wire::{Reader as Who, Refusal, Refused, ReplayRequest};
 use zmq::DONTWAIT;
 
-/// Who asked.
+/// The sender of a request.
 #[derive(Debug)]
 pub(super) struct Asker {
-    /// The frames before a request, which stand before its answer. The first is libzmq's name of the
-    /// connection.
+    /// The frames before the request, which must also precede the answer. The first is libzmq's name of
+    /// the connection.
     pub(super) envelope: Vec<Vec<u8>>,
     pub(super) address: String,
-    /// Its connection, if libzmq says which that is.
+    /// The descriptor of its connection, if libzmq reports it.
     pub(super) descriptor: Option<RawFd>,
     connection: Option<Connection>,
 }
@@ -41,9 +41,9 @@ impl Asker {
 pub(super) struct Waiting {
     pub(super) asker: Asker,
     pub(super) request: ReplayRequest,
-    /// Until there are batches, or until then.
+    /// When the request is answered even if there are no batches.
     pub(super) until: Instant,
-    /// Since when there has been no room for an answer, if that is what it waits for.
+    /// If the request waits for room for its answer: since when.
     pub(super) put_off: Option<Instant>,
 }
 
@@ -64,10 +64,10 @@ impl Waiting {
     }
 }
 
-/// The next request that is there, from somebody who may ask.
+/// Receives the next request whose sender has an allowed key.
 ///
 /// # Errors
-/// As ZeroMQ says.
+/// The error of ZeroMQ.
 pub(super) fn receive(
     socket: &zmq::Socket,
     filter: &RevocationFilter,
@@ -85,11 +85,11 @@ pub(super) fn receive(
         if let Some(from) = message.gets("Peer-Address") {
             from.clone_into(&mut address);
         }
-        // What the option ZMQ_SRCFD, which is no longer recommended, asks for.
+        // The descriptor, which the deprecated option ZMQ_SRCFD reads too.
         if let Some(from) = message.gets("__fd") {
             descriptor = from.parse().ok();
         }
-        // One more than any request has is enough to see that it is none.
+        // A valid request has at most four frames, so a fifth is enough to detect an invalid one.
         if frames.len() < 5 {
             frames.push(message.to_vec());
         }
@@ -101,7 +101,7 @@ pub(super) fn receive(
             frames.clear();
         }
     }
-    // A REQ socket puts an empty frame before its request, and wants it before the answer.
+    // A REQ socket sends an empty frame before its request, and expects it before the answer.
     let envelope = if frames.len() == 4 && frames[1].is_empty() { 2 } else { 1 };
     let request = frames.split_off(envelope.min(frames.len()));
     let request = match &request[..] {

@@ -1,17 +1,16 @@
-//! Saves cursors, and tries again when that fails: less and less often, and without telling the log
-//! each time.
+//! Saves cursors. After failures it retries at increasing intervals, and does not log each of them.
 
 use crate::journal::{Cursors, Directory, is_folder_missing};
 use std::time::{Duration, Instant};
 use zibrato::daemon::LogLimit;
 
-/// How soon saving is tried again after it has failed once.
+/// Time before the first retry.
 const SHORT: Duration = Duration::from_millis(100);
 
-/// How soon after it has failed many times.
+/// Maximum time between two retries.
 const LONG: Duration = Duration::from_secs(5);
 
-/// How saving went.
+/// The results of saving.
 #[derive(Debug, Default)]
 pub(super) struct Saving {
     failed: Option<Failed>,
@@ -27,10 +26,10 @@ struct Failed {
 }
 
 impl Saving {
-    /// Saves cursors that have changed, if it has not just failed.
+    /// Saves changed cursors, unless a retry is not due yet.
     ///
     /// # Errors
-    /// Why they are not saved.
+    /// The refusal for readers: why the cursors are not saved.
     pub(super) fn save(
         &mut self,
         cursors: &mut Cursors,
@@ -69,7 +68,7 @@ impl Saving {
         Err(problem)
     }
 
-    /// Why cursors are not saved, if they are not, and how often saving failed.
+    /// Why cursors cannot be saved, if they cannot, and the number of failures.
     pub(super) fn health(&self) -> (Option<String>, u64) {
         (self.failed.as_ref().map(|failed| failed.problem.clone()), self.failures)
     }

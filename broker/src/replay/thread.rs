@@ -16,49 +16,50 @@ use zibrato::daemon::Stop;
 use zibrato::wire::{ReplayAnswer, ReplayRequest};
 use zmq::Message;
 
-/// The most requests that are taken before something is written for all of them.
+/// Maximum number of requests that are handled before cursors are saved, once for all of them.
 const ROUND: usize = 100;
 
-/// How often is looked after readers that are gone.
+/// Interval of the checks for readers that are gone.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 
-/// The most requests that wait for batches at a time.
+/// Maximum number of waiting requests.
 const MAX_WAITING: usize = 1_000;
 
-/// How long somebody is not answered that did not read the answers before, or was gone.
+/// How long the requests of a connection are ignored after an answer could not be sent, because earlier
+/// answers were not read or the connection had ended.
 const STALLED_FOR: Duration = Duration::from_secs(10);
 
-/// The most connections of which that is remembered.
+/// Maximum number of connections that are remembered as stalled.
 const MAX_STALLED: usize = 10_000;
 
-/// As much an answer has at most while memory is short, but for one batch.
+/// Maximum size of an answer while memory is short, in bytes. A single batch may exceed it.
 const LITTLE: u64 = 64 << 10;
 
-/// How soon it is looked again whether readers have taken enough for others to be answered.
+/// Interval of the checks whether there is room for more answers, while requests wait for that.
 const SOON: Duration = Duration::from_millis(10);
 
-/// How long a request is put off before its reader is told that there is nothing yet.
+/// How long a request waits for room before it gets an empty answer.
 const PUT_OFF_FOR: Duration = Duration::from_secs(2);
 
-/// Everything the thread needs.
+/// The state of the thread.
 pub(crate) struct ReplayThread {
     socket: zmq::Socket,
-    /// None without a journal.
+    /// `None` without a journal.
     handler: Option<FetchHandler>,
     waiting: Vec<Waiting>,
-    /// Who does not read its answers, and since when.
+    /// Connections to which an answer could not be sent, and since when.
     stalled: HashMap<Vec<u8>, Instant>,
     filter: RevocationFilter,
     listener: Listener,
     outstanding: Outstanding,
     stop: Stop,
     shared: Arc<Shared>,
-    // Last, because it ends only when all sockets are closed.
+    // Dropped last, because that waits until all sockets are closed.
     _context: zmq::Context,
 }
 
 impl ReplayThread {
-    /// Takes the ROUTER socket over.
+    /// Takes over the ROUTER socket.
     pub(crate) fn new(
         (context, socket): (zmq::Context, zmq::Socket),
         handler: Option<FetchHandler>,
@@ -82,10 +83,10 @@ impl ReplayThread {
         }
     }
 
-    /// Runs until somebody asks to stop.
+    /// Runs until the thread is asked to stop.
     ///
     /// # Errors
-    /// When ZeroMQ fails in a way that cannot be gone on from.
+    /// A ZeroMQ error after which the thread cannot continue.
     pub(crate) fn run(mut self) -> zmq::Result<()> {
         let mut look_after = Instant::now();
         loop {
@@ -116,8 +117,8 @@ impl ReplayThread {
         }
     }
 
-    /// Cuts readers off when keys were taken off the list, and says whether nothing may be done until
-    /// all of them are. They ask again.
+    /// Disconnects all readers if keys were removed from the list; they repeat their requests. Returns
+    /// whether the endpoint is closed; nothing may be sent until it is open again.
     fn keep_out(&mut self) -> bool {
         if self.filter.look() {
             self.listener.close(&self.socket);
@@ -127,7 +128,7 @@ impl ReplayThread {
         self.listener.is_closed()
     }
 
-    /// Waits for something to do: the end, more in the journal, or a request.
+    /// Waits for a request to stop, for more batches in the journal, or for a request of a reader.
     fn wait(&self, until: Instant) -> zmq::Result<(bool, bool, bool)> {
         let first = self.waiting.iter().map(|waiting| waiting.until).min();
         let until = first.map_or(until, |first| first.min(until));
@@ -147,7 +148,7 @@ impl ReplayThread {
             self.socket.as_poll_item(zmq::POLLIN),
             zmq::PollItem::from_fd(more, zmq::POLLIN),
         ];
-        // When nobody waits for batches, it does not matter that there are more.
+        // Without requests that wait for batches, new batches need not wake the thread.
         let looked_at = match (self.listener.is_closed(), waits_for_more) {
             (true, _) => &mut items[..1],
             (false, false) => &mut items[..2],
@@ -161,7 +162,7 @@ impl ReplayThread {
         Ok((stop, more, asked))
     }
 
-    /// Takes what was asked, and writes once for all of it.
+    /// Handles requests, and saves cursors once for all of them.
     fn take_requests(&mut self) -> zmq::Result<()> {
         let mut when_saved = Vec::new();
         for _ in 0..ROUND {
@@ -176,7 +177,7 @@ impl ReplayThread {
                         if asker.is_gone() {
                             continue;
                         }
-                        // Nothing at all is what only those get who were put off for too long.
+                        // 0 would give an empty answer, which is for requests that waited too long.
                         let most = if self.shared.is_short() { LITTLE } else { u64::MAX };
                         fetch.max_bytes = fetch.max_bytes.clamp(1, most);
                         if self.holds_up(&asker) {
@@ -185,7 +186,7 @@ impl ReplayThread {
                         }
                     }
                     if let ReplayRequest::Release(who) = &request {
-                        // What it still waits for would take the name again.
+                        // A waiting request of the reader would claim the name again.
                         self.waiting.retain(|waiting| waiting.reader() != Some(who));
                     }
                     let outcome = match &mut self.handler {
@@ -220,7 +221,7 @@ impl ReplayThread {
         Ok(())
     }
 
-    /// Keeps a request until there are batches. A reader waits once: what it asked before is void.
+    /// Keeps a request until there are batches. It replaces an earlier request of the same reader.
     fn keep(&mut self, waiting: Waiting) -> zmq::Result<()> {
         self.waiting
             .retain(|old| old.reader().map(|r| &r.name) != waiting.reader().map(|r| &r.name));
@@ -231,8 +232,8 @@ impl ReplayThread {
         self.at_once(waiting)
     }
 
-    /// Whether a reader gets no batches now: it has not taken the last ones, or others have so much to
-    /// take that there is no room.
+    /// Whether a reader gets no batches now, because it has not read its last answer, or because too much
+    /// is outstanding in all.
     fn holds_up(&mut self, asker: &Asker) -> bool {
         let mut cuts = 0;
         let is_too_much = self.outstanding.is_too_much(asker.identity(), &mut cuts);
@@ -240,14 +241,15 @@ impl ReplayThread {
         is_too_much || self.outstanding.is_busy(asker.identity())
     }
 
-    /// Keeps a request of which nothing has been looked at yet, not even whose the name is: one of each
-    /// connection. Of too many, it is forgotten: the reader asks again.
+    /// Keeps a request until there is room for its answer, one for each connection. Nothing in it has
+    /// been checked yet, not even the name. If too many requests wait, it is dropped, and the reader asks
+    /// again.
     fn put_off(&mut self, waiting: Waiting) {
         let is_same = |old: &Waiting| {
             old.put_off.is_some() && old.asker.identity() == waiting.asker.identity()
         };
         self.waiting.retain(|old| !is_same(old));
-        // Half of the places are for those who have shown that they read.
+        // Half of the places are reserved for readers that have read a large answer before.
         let is_proven = self.outstanding.is_proven(waiting.asker.identity());
         if self.waiting.len() < if is_proven { MAX_WAITING } else { MAX_WAITING / 2 } {
             self.waiting.push(waiting);
@@ -266,7 +268,7 @@ impl ReplayThread {
                 return Ok(());
             }
             if self.outstanding.is_busy(waiting.asker.identity()) {
-                // It asks again when it has read its answer.
+                // The reader asks again when it has read its answer.
                 return Ok(());
             }
             if let ReplayRequest::Fetch(fetch) = &mut waiting.request {
@@ -282,7 +284,7 @@ impl ReplayThread {
             return self.at_once(waiting);
         }
         match handler.take(&waiting.request, waiting.asker.origin(), now) {
-            // It has waited already: the end of it stays where it was.
+            // The request keeps its original deadline.
             Outcome::Wait(until) => {
                 waiting.until = waiting.until.min(until);
                 self.waiting.push(waiting);
@@ -295,7 +297,7 @@ impl ReplayThread {
         }
     }
 
-    /// Answers a request that waits no longer.
+    /// Answers a request that must not wait any longer.
     fn at_once(&mut self, mut waiting: Waiting) -> zmq::Result<()> {
         let Some(handler) = &mut self.handler else { return Ok(()) };
         if let ReplayRequest::Fetch(fetch) = &mut waiting.request {
@@ -310,8 +312,8 @@ impl ReplayThread {
         }
     }
 
-    /// Whether somebody asks on and on and reads no answers. For such nothing is looked up: it would
-    /// be in the way of those that read.
+    /// Whether the requests of a connection are ignored, because an answer to it could not be sent.
+    /// Reading batches for it would delay other readers.
     fn is_stalled(&mut self, asker: &Asker) -> bool {
         let identity = asker.identity();
         let is_stalled =
@@ -334,15 +336,16 @@ impl ReplayThread {
         self.send(asker, answer, Vec::new()).map(drop)
     }
 
-    /// Sends an answer. One that nobody reads is dropped: the reader asks again. Whether it was sent.
+    /// Sends an answer, and returns whether it was sent. If the reader does not read its answers, it is
+    /// dropped, and the reader asks again.
     fn send(
         &mut self,
         asker: &Asker,
         answer: &ReplayAnswer,
         batches: Vec<Message>,
     ) -> zmq::Result<bool> {
-        // libzmq hears only now and then that a reader has read; asked for events, it does so now.
-        // Otherwise the queue of a quick reader would seem full.
+        // libzmq notices only now and then that a reader has read. Reading its events makes it check
+        // now. Otherwise the queue of a fast reader would seem full.
         self.socket.get_events()?;
         let envelope = asker.envelope.iter().map(|frame| Message::from(&frame[..]));
         let head = answer.encode().map(Message::from);
@@ -350,7 +353,7 @@ impl ReplayThread {
         let reader = (asker.identity(), asker.descriptor);
         match self.outstanding.send(&mut self.socket, reader, frames) {
             Ok(()) => Ok(true),
-            // What it asked before it went may still be there to be taken.
+            // Requests that the reader sent before it disconnected may still be in the queue.
             Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => {
                 if self.stalled.len() >= MAX_STALLED {
                     self.stalled.clear();

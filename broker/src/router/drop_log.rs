@@ -1,12 +1,12 @@
-//! Logs what is dropped and refused, with one sample of each reason, at most once a minute.
+//! Logs drops and refused connections, with one sample for each reason, at most once a minute.
 
 use crate::counters::Counters;
 use std::collections::BTreeMap;
 
-/// The shortest time between two lines about the same.
+/// Minimum time between two log lines of the same kind.
 const EVERY_MS: u64 = 60_000;
 
-/// The most bytes of a sample that are logged.
+/// Maximum bytes of a logged sample.
 const SAMPLE_BYTES: usize = 120;
 
 /// The first message that was dropped for a reason since the last log line about that reason.
@@ -17,7 +17,7 @@ struct Sample {
     peer: Option<String>,
 }
 
-/// What has been logged, and when.
+/// The last log lines, and samples for the next one.
 #[derive(Debug, Default)]
 pub(super) struct DropLog {
     logged: Counters,
@@ -31,13 +31,13 @@ pub(super) struct DropLog {
 }
 
 impl DropLog {
-    /// Keeps the first of what is dropped for a reason as a sample. [`name_peer`](Self::name_peer) then
-    /// says who sent it.
+    /// Keeps the first message that is dropped for a reason as a sample. Call
+    /// [`name_peer`](Self::name_peer) afterwards, which adds its sender.
     pub(super) fn keep_sample(&mut self, reason: &'static str, bytes: &[u8]) {
         if self.samples.contains_key(reason) {
             return;
         }
-        // No more of it is looked at than may be shown.
+        // Only the part that is shown is processed.
         let shown = bytes.get(..SAMPLE_BYTES).unwrap_or(bytes);
         let mut text = String::new();
         for chunk in shown.utf8_chunks() {

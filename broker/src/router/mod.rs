@@ -1,7 +1,7 @@
-//! What is done with each message: judge it, stamp it, pass it on.
+//! The router: it checks each message, stamps it, and passes it on.
 //!
-//! The body of a batch is passed on as it came, neither parsed nor copied. Only when somebody wants the
-//! lines of its level does the broker look inside.
+//! The body of a batch is passed on without parsing or copying it. The broker decodes it only if there is
+//! a subscriber for the plain lines of its level.
 
 mod drop_log;
 mod intakes;
@@ -35,7 +35,7 @@ use zibrato::wire::{
 };
 use zmq::Message;
 
-/// Takes messages in and passes them on. It owns the output, and reads no clock.
+/// Receives messages and passes them on. It owns the output, and reads no clock.
 pub(crate) struct Router {
     output: Output,
     subscriptions: Subscriptions,
@@ -46,7 +46,7 @@ pub(crate) struct Router {
     self_metrics: SelfMetrics,
     counters: Counters,
     log: DropLog,
-    /// Where batches go before they are published.
+    /// Batches are written here before they are published.
     journal: Option<WriteAhead>,
     /// The offset of the last batch in the journal, or the number of batches since the start if there
     /// is no journal.
@@ -55,8 +55,8 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    /// A router that sends to `publish`, an XPUB socket. `host` is the source of self-metrics; `dedup` is
-    /// what was taken before.
+    /// A router that sends to `publish`, an XPUB socket. `host` is the source of self-metrics. `dedup`
+    /// has the sequences of batches that were accepted earlier.
     pub(crate) fn new(
         publish: zmq::Socket,
         counters: Counters,
@@ -79,7 +79,7 @@ impl Router {
         })
     }
 
-    /// Takes the message in the inbox, which came through an intake.
+    /// Handles the message in the inbox, which was received through an intake.
     pub(crate) fn take(
         &mut self,
         intake: usize,
@@ -104,8 +104,8 @@ impl Router {
         let frame = inbox.first();
         let wants = self.subscriptions.wants_of_line(frame);
         let is_folded = wants.batches || wants.journal;
-        // The usual case: one line, which is passed on as it came. If it is not folded, it only has to be
-        // valid.
+        // The usual case: one line, which is passed on unchanged. Unless it is folded, checking it is
+        // enough.
         if !is_folded && Line::level_if_plain(frame).is_some() {
             self.count_line(intake, wants);
             return if wants.lines {
@@ -143,7 +143,7 @@ impl Router {
         Ok(())
     }
 
-    /// Counts and folds a line, and says whether somebody wants it as it is.
+    /// Counts and folds a line. Returns whether there is a subscriber for plain lines of its level.
     fn take_line(&mut self, intake: usize, line: &Line<'_>) -> bool {
         let wants = self.subscriptions.wants(line.level);
         self.count_line(intake, wants);
@@ -179,13 +179,14 @@ impl Router {
             return Ok(());
         }
         self.counters.intakes[intake].batches += 1;
-        // The body stays where it is; a message that is moved is not copied.
+        // Moving a message does not copy its body.
         let [topic, id_frame, body] = inbox.take_frames();
         self.counters.unwanted_batches += u64::from(!self.subscriptions.wants(&level).any());
         self.submit((level.into(), id, true), [topic, id_frame, body])
     }
 
-    /// Stamps a batch, and passes it on: to the journal if it keeps the level, else to subscribers.
+    /// Stamps a batch, and passes it on: to the journal if the journal keeps its level, otherwise to
+    /// subscribers.
     fn submit(
         &mut self,
         (level, id, as_lines): (Box<str>, BatchId, bool),
@@ -207,7 +208,7 @@ impl Router {
         }
     }
 
-    /// Acknowledges a batch that was taken before, once everything taken until now is on disk.
+    /// Acknowledges a batch that was accepted before, once everything accepted until now is on disk.
     fn acknowledge_again(&mut self, publisher: PublisherId, level: &str, highest: u64) {
         match &mut self.journal {
             Some(journal) if journal.in_flight() > 0 => {
@@ -218,7 +219,7 @@ impl Router {
         }
     }
 
-    /// Publishes and acknowledges what is on disk now, and learns which levels to keep.
+    /// Publishes and acknowledges batches that are now on disk. Updates the levels to keep.
     pub(crate) fn take_written(&mut self) -> zmq::Result<()> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
         let Written { items, kept } = journal.take_written();
@@ -253,7 +254,7 @@ impl Router {
         Ok(())
     }
 
-    /// Sends the lines that wait.
+    /// Sends the queued lines.
     pub(crate) fn send_lines(&mut self) -> zmq::Result<()> {
         self.output.send_lines(&mut self.counters)
     }
@@ -264,13 +265,13 @@ impl Router {
         self.log.keep_sample(reason, sample);
     }
 
-    /// Counts a message that is dropped without being looked at.
+    /// Counts a message that is dropped without being parsed.
     pub(crate) fn drop_unread(&mut self, reason: &'static str, inbox: &mut Inbox) {
         self.drop_it(reason, inbox.first());
         self.log.name_peer(|| inbox.peer());
     }
 
-    /// Counts entries of a batch that could not become lines. The batch itself was taken.
+    /// Counts entries of a batch that could not be expanded into lines. The batch itself was accepted.
     fn drop_entries(&mut self, count: u64, level: &str, from: PublisherId) {
         self.counters.dropped.add("expansion", count);
         self.log.keep_sample("expansion", level.as_bytes());
@@ -282,7 +283,7 @@ impl Router {
         self.journal.as_ref().is_none_or(WriteAhead::has_room)
     }
 
-    /// Takes what a subscriber sent.
+    /// Handles a message from a subscriber.
     pub(crate) fn hear(&mut self, inbox: &Inbox, received: Received) {
         let heard = match received.frames {
             1 => self.subscriptions.hear(inbox.first()),
@@ -292,7 +293,7 @@ impl Router {
         self.counters.strange_subscriptions += u64::from(is_strange);
     }
 
-    /// Whether the wanted levels have changed and have to be sent.
+    /// Whether the wanted levels have changed and must be sent.
     pub(crate) fn wanted_changed(&mut self) -> bool {
         if !self.subscriptions.take_changed() {
             return false;
@@ -303,7 +304,7 @@ impl Router {
         changed
     }
 
-    /// Ends a round: tells publishers what was taken.
+    /// Ends a round: sends acknowledgements to publishers.
     fn end_round(&mut self, intakes: &IntakeSockets) -> zmq::Result<()> {
         if self.windows.is_full() && self.has_room() {
             self.flush_windows()?;
@@ -317,10 +318,11 @@ impl Router {
         Ok(())
     }
 
-    /// What is done once a second, and at the end.
+    /// Runs once a second, and at the end.
     pub(crate) fn tick(&mut self) -> zmq::Result<()> {
         self.counters.journal = self.journal.as_ref().map(WriteAhead::health);
-        // While the journal accepts nothing, no lines come, and self-metrics are differences.
+        // While the journal has no room, no lines are accepted. Self-metrics lose nothing, because they
+        // are differences.
         if self.has_room() {
             self.flush_windows()?;
             self.send_self_metrics()?;
@@ -342,7 +344,7 @@ impl Router {
             tracing::warn!(event = "too_many_series", level, source, name, lines, into);
         }
         for FoldedBatch { level, id, body } in batches {
-            // Its lines were published as they came.
+            // Its lines were published when they were received.
             self.submit_body((&level, id, false), body)?;
         }
         Ok(())
@@ -376,8 +378,8 @@ impl Router {
         self.output.send_control(LEVELS_TOPIC, self.wanted.encode(), &mut self.counters)
     }
 
-    /// Stops the journal. What is not on disk by then is not acknowledged, and the broker's own batches
-    /// among it are lost.
+    /// Stops the journal. Batches that are not on disk by then are not acknowledged. Those that the
+    /// broker made itself are lost.
     pub(crate) fn close_journal(&mut self, by: Instant) -> zmq::Result<()> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
         let ended = journal.stop(by);

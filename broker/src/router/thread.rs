@@ -1,4 +1,5 @@
-//! The one thread that owns all sockets, waits on them, and reads the clock for the router.
+//! The router's thread: it owns the sockets of publishers and subscribers, waits for messages, and reads
+//! the clock.
 
 use super::intakes::IntakeSockets;
 use super::peers::Monitor;
@@ -20,37 +21,38 @@ use zibrato::daemon::Stop;
 use zibrato::window::Dedup;
 use zibrato::wire::Endpoint;
 
-/// The most messages taken from one socket before the next one has its turn.
+/// Maximum number of messages received from one socket before the next socket is read.
 const ROUND: usize = 1_000;
 
-/// The most bytes taken from one socket before the next one has its turn, but for one message.
+/// Maximum bytes received from one socket before the next socket is read. The last message may exceed
+/// it.
 const ROUND_BYTES: u64 = 32 << 20;
 
-/// How often it is looked meanwhile whether memory is short, when subscribers are waited for.
+/// Interval of the checks for a shortage of memory while the router waits for subscribers.
 const SETTLE_LOOK: Duration = Duration::from_millis(50);
 
-/// While memory is short, messages of as many bytes are dropped without being looked at: those that
-/// wait are to be gone sooner than others come.
+/// While memory is short, messages of at least this size are dropped without being parsed, so that the
+/// queues shrink faster than they grow.
 const LARGE: u64 = 64 << 10;
 
-/// How long nothing has to come for the intakes to count as empty when the broker stops.
+/// When the broker stops, an intake is empty if nothing has arrived for this time.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// How long a publisher that does not cease may go on when the broker stops.
+/// Maximum time to receive from publishers that keep sending while the broker stops.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// Everything the thread needs.
+/// The state of the thread.
 pub(crate) struct RouterThread {
     router: Router,
     inbox: Inbox,
     intakes: IntakeSockets,
-    /// Those of the ZeroMQ intakes, and then that of the subscribers, as in the counters.
+    /// The monitors of the ZeroMQ intakes, then that of the subscribers: the order of the counters.
     monitors: Vec<Monitor>,
     ports: Ports,
     stop: Stop,
     shared: Arc<Shared>,
     linger: Duration,
-    /// Until then subscribers of the broker before this one may still be on their way back.
+    /// Until then nothing is published, because subscribers may not have reconnected yet.
     settled_at: Instant,
     clock: BrokerClock,
     second: u64,
@@ -58,25 +60,25 @@ pub(crate) struct RouterThread {
     settle: Duration,
     filter: RevocationFilter,
     listener: Listener,
-    // Behind the sockets, because newcomers are asked about until they are closed.
+    // Dropped after the sockets, which need answers about new clients until they are closed.
     key_store: Option<(Arc<KeyStore>, ZapThread)>,
-    // Last, because it ends only when all sockets are closed.
+    // Dropped last, because that waits until all sockets are closed.
     _context: zmq::Context,
 }
 
 /// When the thread starts to publish, and how it stops.
 pub(crate) struct RouterSettings {
-    /// How long subscribers may take to read what waits for them at the end.
+    /// Maximum time for subscribers to read queued messages at the end.
     pub(crate) linger: Duration,
-    /// How long subscribers may take to come back at the beginning.
+    /// Time for subscribers to reconnect at the start.
     pub(crate) settle: Duration,
-    /// When to stop.
+    /// Asks the thread to stop.
     pub(crate) stop: Stop,
-    /// Where to tell how it is.
+    /// Where the thread publishes its state.
     pub(crate) shared: Arc<Shared>,
 }
 
-/// What there is to do.
+/// Which descriptors are readable.
 #[derive(Debug, Clone, Copy)]
 struct Ready {
     stop: bool,
@@ -85,7 +87,8 @@ struct Ready {
 }
 
 impl RouterThread {
-    /// Takes over the sockets and the journal. `dedup` is what was taken before.
+    /// Takes over the sockets and the journal. `dedup` has the sequences of batches that were accepted
+    /// earlier.
     pub(crate) fn new(
         sockets: Sockets,
         sides: Vec<RouterSide>,
@@ -129,10 +132,10 @@ impl RouterThread {
         })
     }
 
-    /// Runs until somebody asks to stop, and then until everything taken is handed on.
+    /// Runs until the thread is asked to stop, and then until all accepted messages are passed on.
     ///
     /// # Errors
-    /// When ZeroMQ fails in a way that cannot be gone on from.
+    /// A ZeroMQ error after which the thread cannot continue.
     pub(crate) fn run(mut self) -> zmq::Result<()> {
         loop {
             let ready = self.wait()?;
@@ -147,7 +150,7 @@ impl RouterThread {
     fn wait(&mut self) -> zmq::Result<Ready> {
         let to_next_second = Duration::from_millis(1000 - self.now_ms() % 1000);
         let to_settle = self.settled_at.saturating_duration_since(Instant::now());
-        // The monitors are not among them: it is enough to look at them once a second.
+        // Monitors are not polled: reading them once a second is enough.
         let journal = self.journal_waker().unwrap_or_else(|| self.stop.as_raw_fd());
         let mut items = vec![
             zmq::PollItem::from_fd(self.stop.as_raw_fd(), zmq::POLLIN),
@@ -155,7 +158,7 @@ impl RouterThread {
             self.router.output.socket().as_poll_item(zmq::POLLIN),
         ];
         items.extend(self.intakes.poll_items());
-        // What comes waits in its socket, and at its publisher, until the subscribers are back and
+        // Messages stay in the sockets and at their publishers until subscribers have reconnected and
         // the journal has room.
         let (looked_at, timeout) = if self.listener.is_closed() {
             (&mut items[..1], Listener::PATIENCE)
@@ -166,7 +169,7 @@ impl RouterThread {
         } else {
             (&mut items[..3], to_next_second)
         };
-        // Rounded up, so that a wait for part of a millisecond does not become a spin.
+        // Rounded up: a timeout below a millisecond would become 0, and the loop would spin.
         let millis = timeout.as_micros().div_ceil(1000);
         match zmq::poll(looked_at, i64::try_from(millis).unwrap_or(1000)) {
             Ok(_) | Err(zmq::Error::EINTR) => {}
@@ -178,7 +181,7 @@ impl RouterThread {
         Ok(Ready { stop, journal, publish })
     }
 
-    /// Takes what is there, but from each socket only so much, and does what is due.
+    /// Receives a limited number of messages from each socket, and does what is due.
     fn round(&mut self, ready: Ready) -> zmq::Result<()> {
         if self.keep_out() {
             return Ok(());
@@ -188,11 +191,11 @@ impl RouterThread {
         if ready.journal {
             self.router.take_written()?;
         }
-        // What is wanted is known before what comes is judged.
+        // Subscriptions are read before messages, because they decide what is kept of a message.
         if ready.publish {
             self.hear_subscribers()?;
         }
-        // Lines that came before the second was over belong to it, so it ends first.
+        // Lines that were received before belong to the second that is over, so that is closed first.
         let second = now_ms / 1000;
         if second != self.second {
             self.second = second;
@@ -215,7 +218,7 @@ impl RouterThread {
                     self.router.take(at, &mut self.inbox, received)?;
                     continue;
                 }
-                // Subscribers may not be back yet.
+                // Subscribers may not have reconnected yet.
                 let is_large = received.bytes >= LARGE && self.shared.is_short();
                 if is_large || settles || !self.router.has_room() {
                     self.router.drop_unread("memory", &mut self.inbox);
@@ -237,9 +240,10 @@ impl RouterThread {
         self.router.journal.as_ref().map(WriteAhead::waker)
     }
 
-    /// Whether messages are taken. Without room in the journal they wait where they are, unless there
-    /// is too much memory: then they are dropped, as large ones are anyway and all while subscribers
-    /// are waited for. Batches among them are not acknowledged, so that they come again.
+    /// Whether messages are received. While the journal has no room, they stay where they are. While
+    /// memory is short, they are received all the same, and dropped if they are large, if the journal
+    /// has no room, or if subscribers may not have reconnected. Dropped batches are not acknowledged, so
+    /// publishers send them again.
     fn may_take(&self) -> bool {
         self.router.has_room() || self.shared.is_short()
     }
@@ -259,8 +263,8 @@ impl RouterThread {
         now_ms
     }
 
-    /// Cuts subscribers off when keys were taken off the list, and says whether nothing may be done
-    /// until all of them are.
+    /// Disconnects all subscribers if keys were removed from the list. Returns whether the endpoint is
+    /// closed; nothing may be sent until it is open again.
     fn keep_out(&mut self) -> bool {
         let publish = self.router.output.socket();
         if self.filter.look() {
@@ -315,15 +319,15 @@ impl RouterThread {
         Ok(())
     }
 
-    /// Takes what publishers have sent already, hands it on, and gives subscribers time to read.
+    /// Receives what publishers have already sent, passes it on, and gives subscribers time to read.
     fn finish(mut self) -> zmq::Result<()> {
         self.shared.tell_stopping();
         self.settled_at = Instant::now();
         tracing::info!(event = "stopping");
         let stop_by = self.shared.stop_by().unwrap_or_else(|| Instant::now() + self.linger);
         self.drain(stop_by)?;
-        // Ends the connections too, so that publishers turn to the broker that comes next. What they had
-        // sent is still to be read.
+        // This also ends the connections, so that publishers connect to the next broker. Messages that
+        // have arrived can still be read.
         self.intakes.close(&self.ports);
         self.drain(stop_by)?;
         self.router.now_ms = self.now_ms();
@@ -336,7 +340,7 @@ impl RouterThread {
         Ok(())
     }
 
-    /// Takes messages until none have come for a moment, or it takes too long.
+    /// Receives messages until none has arrived for a moment, or the time is over.
     fn drain(&mut self, stop_by: Instant) -> zmq::Result<()> {
         let until = (Instant::now() + LAST_CALL).min(stop_by);
         loop {
@@ -346,7 +350,7 @@ impl RouterThread {
             let intakes = items.len();
             items.push(zmq::PollItem::from_fd(journal, zmq::POLLIN));
             let has_journal = self.journal_waker().is_some();
-            // Without room in the journal, it is the journal that is waited for.
+            // While the journal has no room, only the journal is polled.
             let looked_at = match (has_journal, self.router.has_room()) {
                 (true, true) => &mut items[..],
                 (true, false) => &mut items[intakes..],

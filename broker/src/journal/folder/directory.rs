@@ -1,4 +1,4 @@
-//! The folder of a journal: its number, its segments, and what to do when the folder is missing.
+//! The folder of a journal: its number, its segments, and its recovery when it is missing.
 
 use super::locked::{Location, LockedFolder};
 use crate::journal::error::{JournalError, is_full};
@@ -21,7 +21,7 @@ const ID_FILE: &str = "id";
 /// Maximum bytes of a small file. All are smaller.
 const MAX_SMALL_FILE: u64 = 16 << 20;
 
-/// The folder of a journal. All who write there share it.
+/// The folder of a journal. Everything that writes to it shares this.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
@@ -45,10 +45,10 @@ pub(crate) fn is_folder_missing(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<FolderMissing>())
 }
 
-/// What became of the folder.
+/// The result of a check of the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FolderState {
-    /// It is where it was.
+    /// It is in its place.
     Unchanged,
     /// It was missing, and is back.
     Returned,
@@ -104,13 +104,14 @@ impl Directory {
         self.id
     }
 
-    /// How often the folder was created again: what was in it then has to be written again, too.
+    /// The number of times that the folder was created again. After each, its files must be written
+    /// again too.
     pub(crate) fn recreations(&self) -> u64 {
         self.recreations.load(Ordering::Acquire)
     }
 
     fn folder_slot(&self) -> MutexGuard<'_, Result<Arc<LockedFolder>, String>> {
-        // It is assigned in one step, so a panic elsewhere leaves nothing half done.
+        // It is assigned in one step, so a panic leaves valid data.
         self.folder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -139,9 +140,9 @@ impl Directory {
         }
     }
 
-    /// As [`check_location`](Self::check_location), and repairs what can be repaired: a deleted folder
-    /// is created again, and one that is back is used again. A missing one is closed, so that its
-    /// disk can be unmounted. `is_ours` says whether a folder that is back is as it was left.
+    /// Like [`check_location`](Self::check_location), with repairs: a deleted folder is created again. A
+    /// missing folder is closed, so that its disk can be unmounted. When it is back and unchanged, it is
+    /// used again; `is_ours` returns whether it is unchanged.
     ///
     /// # Errors
     /// [`FolderMissing`] while it is missing.
@@ -180,7 +181,7 @@ impl Directory {
         }
     }
 
-    /// Opens a folder that is back. It was missing because of `why`.
+    /// Opens the folder that is back. `why` is the reason why it was missing.
     fn reopen(
         &self,
         why: &str,
@@ -279,8 +280,8 @@ pub(crate) fn read_id(directory: &Path) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(&text).ok()?.trim_end(), 16).ok()
 }
 
-/// Gives the journal a number. On a full disk the old one is overwritten in place; if that leaves half
-/// a number, the next start gives another one.
+/// Gives the journal a new number. On a full disk the file is overwritten in place. If only half of it
+/// is written, the next start gives another number.
 fn put_id(folder: &LockedFolder, id: u64) -> io::Result<()> {
     let text = format!("{id:016x}\n");
     let Err(error) = folder.replace(ID_FILE, text.as_bytes()) else { return Ok(()) };
@@ -295,14 +296,14 @@ fn put_id(folder: &LockedFolder, id: u64) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The file or dangling link that is where this folder, or one above it, should be, if any.
+/// A file or dangling link at the path of this folder or of a folder above it.
 fn file_in_the_way(path: &Path) -> Option<PathBuf> {
     let is_there = |above: &&Path| fs::symlink_metadata(above).is_ok();
     let file = path.ancestors().find(is_there).filter(|found| !found.is_dir())?;
     Some(file.to_owned())
 }
 
-/// Deletes what a broker left that ended while it restored a segment.
+/// Deletes incomplete files of a broker that ended while it restored a segment.
 fn delete_unfinished(path: &Path) {
     let unfinished = format!(".{SEGMENT_EXTENSION}.new");
     let entries = fs::read_dir(path).into_iter().flatten().flatten();

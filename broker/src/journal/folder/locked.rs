@@ -1,8 +1,8 @@
 //! The open and locked folder of the journal, and whether its path still leads to it.
 //!
-//! A folder can be deleted, moved or unmounted under a running broker, and its open files can still
-//! be written. But what is acknowledged has to exist under its name. So all writes go through the
-//! descriptor of the folder, and before each acknowledgement the path is checked to lead to it.
+//! A folder can be deleted, moved or unmounted while a broker runs, and its open files can still be
+//! written. But acknowledged batches must exist under the folder's path. So all writes go through the
+//! descriptor of the folder, and each acknowledgement is preceded by a check that the path leads to it.
 
 use crate::journal::error::JournalError;
 use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
@@ -37,7 +37,7 @@ impl Identity {
 #[derive(Debug)]
 pub(crate) struct LockedFolder {
     path: PathBuf,
-    /// The same without links.
+    /// The same path without symbolic links.
     real: PathBuf,
     /// Locked until it is closed, if its file system can lock folders.
     folder: OwnedFd,
@@ -118,7 +118,8 @@ impl LockedFolder {
     /// Creates a deleted folder again, or uses the empty one that took its place.
     ///
     /// # Errors
-    /// A text when its parent was deleted too, or is on another disk, or something else is in its place.
+    /// The reason, if its parent was deleted too or is on another disk, or something else is in its
+    /// place.
     pub(crate) fn recreate(&self) -> Result<Self, String> {
         let parent = self.real.parent().unwrap_or(&self.real);
         let shown = parent.display();
@@ -191,7 +192,7 @@ impl LockedFolder {
     }
 
     fn stat(&self, name: &str) -> io::Result<Option<Stat>> {
-        // One that was moved to another disk is a link.
+        // A segment that was moved to another disk is a symbolic link.
         match rustix::fs::statat(&self.folder, name, AtFlags::empty()) {
             Ok(found) => Ok(Some(found)),
             Err(Errno::NOENT) => Ok(None),
@@ -234,7 +235,7 @@ impl LockedFolder {
         self.sync()
     }
 
-    /// Writes a file that is to replace another, beside it; returns its name.
+    /// Writes a file that will replace another, in the same folder; returns its name.
     ///
     /// # Errors
     /// When it cannot be written. The old file is then unchanged, and the new one deleted.
@@ -282,7 +283,7 @@ fn take_lock(folder: &OwnedFd) -> io::Result<Option<File>> {
     let mut file = File::from(rustix::fs::openat(folder, LOCK_FILE, flags, MODE)?);
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {
-            // The process id is for people. A full disk is no reason not to start.
+            // The process id is for display only, so a full disk does not prevent the start.
             let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
             tracing::debug!(event = "journal_locked", pid_written = written.is_ok());
             Ok(Some(file))
@@ -292,7 +293,7 @@ fn take_lock(folder: &OwnedFd) -> io::Result<Option<File>> {
     }
 }
 
-/// The process that uses a folder, as far as its lock file says.
+/// The process that uses a folder, according to its lock file.
 fn user_of(path: &Path) -> String {
     let mut by = String::new();
     let read =

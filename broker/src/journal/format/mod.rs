@@ -1,4 +1,4 @@
-//! The bytes of a segment: how a record is written, and how records are found again.
+//! The format of a segment: how a record is written, and how records are found after damage.
 
 pub(crate) mod record;
 pub(crate) mod scan;

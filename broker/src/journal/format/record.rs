@@ -27,7 +27,7 @@ const FIXED_BYTES: usize = 17;
 /// Approximate maximum size of a record of sequences, in bytes.
 const SEQUENCES_TARGET_BYTES: usize = 256 << 10;
 
-/// No journal gets this far: a higher offset was not written by a broker.
+/// Maximum offset. No journal reaches it, so a higher offset was not written by a broker.
 pub(crate) const MAX_OFFSET: u64 = u64::MAX >> 1;
 
 const BATCH: u8 = 1;
@@ -54,10 +54,11 @@ pub(crate) enum Content<'a> {
         id: BatchId,
         /// Its level.
         level: &'a str,
-        /// Its body, as it came.
+        /// Its unchanged body.
         body: &'a [u8],
     },
-    /// A part of the beginning of a segment: the sequences accepted until then.
+    /// The sequences that were accepted before this segment, or a part of them. Segments begin with
+    /// these records.
     Sequences {
         /// Whether this is the last part.
         last: bool,
@@ -118,7 +119,7 @@ pub(crate) fn put_sequences<'p>(
     }
 }
 
-/// Appends the record of a gap in the offsets that is no loss.
+/// Appends the record of a gap in the offsets where no batch is missing.
 pub(crate) fn put_resumed(
     to: &mut Vec<u8>,
     marker: Marker,
@@ -192,7 +193,7 @@ impl Head {
     }
 }
 
-/// Reads what follows the head; `None` if a broker does not write it.
+/// Reads the payload after the head; `None` if no broker writes such a payload.
 pub(crate) fn read(payload: &[u8]) -> Option<Record<'_>> {
     let (&kind, rest) = payload.split_first()?;
     let (offset, rest) = take_u64(rest)?;

@@ -100,7 +100,7 @@ impl<S: Source> Scan<S> {
             self.at = from + bytes as u64;
             let start = self.index(from);
             let payload = &self.buffer[start + HEAD_BYTES..start + bytes];
-            // `whole_record` has already read it once.
+            // This succeeds, because `whole_record` has read it.
             let record = record::read(payload);
             return Ok(record.map(|record| Found::Record { at: from, record }));
         }
@@ -109,7 +109,7 @@ impl<S: Source> Scan<S> {
         Ok(Some(Found::Damage { from, to }))
     }
 
-    /// The size of the intact record at `at`, if there is one. It is in the buffer then.
+    /// The size of the intact record at `at`, which is now in the buffer; `None` if there is none.
     fn whole_record(&mut self, at: u64) -> io::Result<Option<usize>> {
         let marker = self.marker;
         let Some(head) = record::head(self.bytes(at, HEAD_BYTES)?, marker) else {
@@ -161,7 +161,7 @@ impl<S: Source> Scan<S> {
 
     fn fill(&mut self, at: u64, bytes: usize) -> io::Result<()> {
         (self.filled, self.buffer_at) = (0, at);
-        // One large record is no reason to keep so much memory.
+        // A buffer for one large record is not kept.
         if self.buffer.len() < bytes || self.buffer.len() > 4 * CHUNK.max(bytes) {
             self.buffer = vec![0; bytes];
         }

@@ -72,7 +72,8 @@ impl Visited {
     }
 }
 
-/// Maximum number of batches that are written together, and so come twice if that failed.
+/// Maximum number of batches that are written together. If that failed, all of them may be in two
+/// segments.
 const MAX_RECENT: usize = 8_192;
 
 /// Maximum number of damaged places that are listed per segment.
@@ -117,7 +118,7 @@ fn report(
     let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut report = SegmentReport { file: name, bytes: file.bytes, ..SegmentReport::default() };
     let mut scan = match scan(path, file) {
-        // Deleted meanwhile, because of its age.
+        // It was deleted meanwhile because of its age.
         Err(error) if error.kind() == NotFound => return Ok(report),
         opened => opened?,
     };

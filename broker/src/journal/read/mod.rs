@@ -1,4 +1,4 @@
-//! Reading a journal: batches for those who follow it, and all that is in it for those who check it.
+//! Reading a journal: batches for readers, and the whole content for inspection.
 
 mod inspect;
 mod reader;

@@ -66,12 +66,12 @@ impl Reader {
         }
     }
 
-    /// The offset of the last batch that was passed, whether it existed or not.
+    /// The offset of the last batch that was read or found missing.
     pub(crate) const fn last(&self) -> u64 {
         self.last
     }
 
-    /// How many batches were missing, since the last call.
+    /// Returns the number of missing batches since the last call.
     pub(crate) const fn take_gone(&mut self) -> u64 {
         std::mem::replace(&mut self.gone, 0)
     }
@@ -79,7 +79,7 @@ impl Reader {
     /// Hands batches to `visit` until it stops, or the end is reached.
     ///
     /// # Errors
-    /// When a segment cannot be read. The same read can be tried again.
+    /// When a segment cannot be read. The call can be repeated.
     pub(crate) fn read(
         &mut self,
         log: &Log,
@@ -110,7 +110,7 @@ impl Reader {
                     at + 1
                 }
                 // If it was deleted, the open file can still be read to its end. If it was written
-                // again, it is among those that come next.
+                // again, it is among the following segments.
                 None => begins_at(segments, open.first),
             };
             return Ok(segments.get(rest..).unwrap_or_default());
@@ -131,8 +131,9 @@ impl Reader {
                     self.open = Some((*segment, scan));
                     return Ok(rest);
                 }
-                // Deleted by the broker meanwhile: the next offset shows what is missing. If it is
-                // missing for another reason, it may come back with its folder.
+                // The broker has deleted it meanwhile; the next offset shows which batches are missing.
+                // If it is missing for another reason, it is an error, because it may come back with its
+                // folder.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && !log.has(segment) => {}
                 Err(error) => return Err(error),
             }

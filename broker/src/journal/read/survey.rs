@@ -1,4 +1,4 @@
-//! Surveys a segment: reads all of it, and says what is in it.
+//! Surveys a segment: reads it completely, and reports its content.
 
 use crate::journal::folder::{SegmentFile, segment_path};
 use crate::journal::format::record::{self, Content};
@@ -24,8 +24,8 @@ pub(crate) struct Survey {
     pub(crate) sequences_whole: bool,
 }
 
-/// Orders segments that begin with the same offset: one that was abandoned because the disk failed
-/// comes before the one that has the batches.
+/// Orders segments that begin with the same offset: a segment that was abandoned because the disk failed
+/// comes before the segment that replaced it.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -94,7 +94,7 @@ pub(crate) fn survey(
     Ok(survey)
 }
 
-/// When the first record of a segment was received.
+/// The time of receipt in the first record of a segment.
 ///
 /// # Errors
 /// When it cannot be read.

@@ -1,4 +1,4 @@
-//! Writing a journal: its thread takes batches from the router, appends them, and deletes old ones.
+//! Writing a journal: a thread receives batches from the router, appends them, and deletes old ones.
 
 mod queue;
 pub(crate) mod recover;

@@ -1,5 +1,5 @@
-//! The queue between the router and the journal's thread: batches on their way to the disk, and
-//! back.
+//! The queue between the router and the journal's thread: batches to be written, and batches that were
+//! written.
 
 use super::writer::Entry;
 use crate::journal::log::Log;
@@ -28,18 +28,18 @@ pub(crate) struct Taken {
     pub(crate) body: Message,
 }
 
-/// What goes to the journal, and comes back when everything up to it is on disk.
+/// What the router sends to the journal. It is returned once it and everything before it is on disk.
 #[expect(clippy::large_enum_variant, reason = "nearly all are batches")]
 pub(crate) enum Item {
     /// A batch, which is then published and acknowledged.
     Batch(Taken),
     /// A duplicate, which is then acknowledged again.
     Again {
-        /// Whose.
+        /// Its publisher.
         publisher: PublisherId,
-        /// Of which level.
+        /// Its level.
         level: Box<str>,
-        /// The highest sequence taken.
+        /// The highest accepted sequence.
         highest: u64,
     },
 }
@@ -68,9 +68,9 @@ pub(crate) struct Queue {
     to_disk: Mutex<ToDisk>,
     wake: Condvar,
     written: Mutex<Vec<Item>>,
-    /// Its waker wakes the router when something has come back.
+    /// Its waker wakes the router when items are returned.
     log: Arc<Log>,
-    /// Of all items, in both directions.
+    /// The bytes of all items, in both directions.
     bytes: AtomicUsize,
     max_bytes: usize,
 }
@@ -94,11 +94,11 @@ impl std::fmt::Debug for Item {
     }
 }
 
-/// What the journal's thread gets.
+/// What the journal's thread receives.
 pub(crate) enum Next {
-    /// Items, oldest first; empty if the time was up first.
+    /// Items, oldest first; empty if the time was over first.
     Items(Vec<Item>),
-    /// Nothing more will come.
+    /// The queue is closed and empty.
     Closed,
 }
 
@@ -116,7 +116,7 @@ impl Queue {
     }
 
     fn to_disk(&self) -> MutexGuard<'_, ToDisk> {
-        // Each change is a few plain assignments, so a panic elsewhere leaves nothing half done.
+        // Each change is a few plain assignments, so a panic leaves valid data.
         self.to_disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -189,13 +189,13 @@ impl Queue {
         drop(self.wake.wait_timeout_while(to_disk, most, goes_on));
     }
 
-    /// Hands items back that are on disk.
+    /// Returns items to the router that are on disk.
     pub(crate) fn push_written(&self, items: Vec<Item>) {
         self.written().extend(items);
         self.log.router.wake();
     }
 
-    /// Takes the items that have come back.
+    /// Takes the returned items.
     pub(crate) fn take_written(&self) -> Vec<Item> {
         let items = std::mem::take(&mut *self.written());
         let bytes = items.iter().map(Item::bytes).sum();

@@ -1,5 +1,5 @@
 //! Recovery: opens a journal in any state. It cuts off an incomplete end, skips damaged records, and
-//! finds the sequences that had been accepted.
+//! reads the sequences that were accepted.
 
 use super::writer::{OpenSegment, Writer};
 use crate::journal::config::SegmentLimits;
@@ -19,13 +19,13 @@ const MIN_RECORD_BYTES: u64 = record::batch_bytes("i", b"") as u64;
 /// An opened journal.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    /// Continues to write.
+    /// Appends to the journal.
     pub(crate) writer: Writer,
     /// The sequences that had been accepted.
     pub(crate) sequences: Dedup,
 }
 
-/// The end of the journal, as it was found.
+/// The end of the journal when it was opened.
 #[derive(Debug)]
 struct Ending {
     sequences: Dedup,
@@ -104,7 +104,7 @@ fn find_end(directory: &Directory, files: &[SegmentFile]) -> io::Result<Ending> 
     let mut unreadable = Vec::new();
     for file in files.iter().rev() {
         if file.bytes == 0 {
-            // It had only been created.
+            // The broker ended right after it had created this file.
             directory.delete_segment(file.first, file.marker)?;
             continue;
         }
@@ -136,7 +136,7 @@ fn find_end(directory: &Directory, files: &[SegmentFile]) -> io::Result<Ending> 
         }
     }
     ending.unused = ending.unused.max(ending.last + 1);
-    // A reader may have seen its batches. If it could not have come next, it is not of this journal.
+    // A reader may have seen its batches. A segment that cannot be the next one is not of this journal.
     if let Some(file) = unreadable.iter().find(|file| file.first == ending.last + 1) {
         ending.unused = ending.unused.max(file.first + file.bytes.div_ceil(MIN_RECORD_BYTES));
     }

@@ -21,10 +21,10 @@ use zibrato::window::Dedup;
 /// Maximum bytes of one write.
 const GROUP_BYTES: usize = 1 << 20;
 
-/// Maximum time that a batch waits for others, to be written together.
+/// Maximum time that a batch waits for others, so that they are written together.
 const GROUP_TIME: Duration = Duration::from_millis(5);
 
-/// Maximum bytes on their way to the disk and back. Beyond it the router accepts no more.
+/// Maximum bytes in the queue to the thread and back. Beyond it the router accepts no more.
 const QUEUE_BYTES: usize = 16 << 20;
 
 /// The maximum size of a segment is the size of the disk divided by this number.
@@ -62,7 +62,7 @@ pub(crate) struct OpenedJournal {
     watermark: WatermarkFile,
 }
 
-/// What an opened journal gives to each part of the broker.
+/// The parts of a running journal, for the parts of the broker.
 pub(crate) struct Parts {
     /// For the router.
     pub(crate) journal: Journal,
@@ -79,12 +79,12 @@ impl OpenedJournal {
     /// [`JournalError`].
     pub(crate) fn open(config: &JournalConfig) -> Result<Self, JournalError> {
         let path = &config.directory;
-        // The lock comes first: from then on no other broker changes the cursors.
+        // The folder is locked first, so that no other broker changes the cursors.
         let opened = recover::open(path, config.segment_limits())?;
         let mut cursors = Cursors::load(path).map_err(JournalError::unusable(path))?;
         let recover::Opened { mut writer, sequences } = opened;
         if let Err(error) = cursors.note_loss(writer.directory(), config.max_age) {
-            // It matters only if the broker ends before its readers have connected.
+            // The file matters only if the broker ends before its readers have connected.
             tracing::warn!(event = "cursor_loss_not_noted", %error);
         }
         writer.skip_to(cursors.highest());
@@ -138,7 +138,7 @@ impl Journal {
     pub(crate) fn stop(&mut self, by: Instant) -> bool {
         self.queue.close(by);
         let Some(thread) = self.thread.take() else { return true };
-        // A disk that does not respond is not waited for any longer.
+        // The disk may not respond.
         if !self.ended.wait((by + GRACE).saturating_duration_since(Instant::now())) {
             return false;
         }
@@ -148,7 +148,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // Nobody is left to take written batches.
+        // The router is gone, so written batches are not taken.
         self.stop(Instant::now());
     }
 }
@@ -223,7 +223,7 @@ impl JournalThread {
             }
             match self.queue.take(GROUP_BYTES, committed + GROUP_TIME, check_at) {
                 Next::Closed => {
-                    // No later watermark was handed out, so the next broker need not skip ahead.
+                    // Readers know no later watermark, so the next broker can continue at this time.
                     let until_ms = self.writer.log().watermark_ms();
                     self.write_watermark(until_ms);
                     return;

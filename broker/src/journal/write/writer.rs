@@ -1,4 +1,4 @@
-//! Appends batches to the last segment, and begins the next one.
+//! Appends batches to the last segment, and begins new segments.
 
 mod repair;
 
@@ -40,13 +40,13 @@ pub(crate) struct Writer {
     directory: Arc<Directory>,
     log: Arc<Log>,
     open: Option<OpenSegment>,
-    /// Whether another broker has the journal, or has written to it.
+    /// Whether another broker has locked the journal, or has written to it.
     is_locked_out: bool,
     /// Segments that are no longer read, but could not be deleted yet.
     to_delete: Vec<(u64, Marker)>,
     /// The sequences on disk, for the beginning of the next segment.
     sequences: Dedup,
-    /// The last batch before a gap in the offsets that is no loss, until the gap is on disk.
+    /// The last batch before a gap in the offsets where no batch is missing, until the gap is on disk.
     resumed: Option<u64>,
     limits: SegmentLimits,
     buffer: Vec<u8>,
@@ -59,9 +59,9 @@ pub(crate) struct OpenSegment {
     pub(crate) first: u64,
     pub(crate) first_ms: u64,
     pub(crate) marker: Marker,
-    /// How many of its bytes are on disk.
+    /// The number of its bytes that are on disk.
     pub(crate) bytes: u64,
-    /// Whether none of its batches is on disk yet. Readers do not know of it then.
+    /// Whether none of its batches is on disk yet, so that readers do not know the segment.
     pub(crate) is_fresh: bool,
 }
 
@@ -94,7 +94,7 @@ impl Writer {
     /// Writes batches, all or none. Afterwards they are on disk, under the journal's path.
     ///
     /// # Errors
-    /// When the disk fails, or the folder is missing. The same batches can be tried again.
+    /// When the disk fails, or the folder is missing. The call can be repeated with the same batches.
     pub(crate) fn commit(&mut self, entries: &[Entry<'_>]) -> io::Result<()> {
         self.repair()?;
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
@@ -106,10 +106,10 @@ impl Writer {
         };
         self.encode(open.marker, entries);
         if let Err(error) = open.file.write_all_at(&self.buffer, open.bytes) {
-            // What was written of it is overwritten, or cut off when the journal is opened again.
+            // Its incomplete bytes are overwritten, or cut off when the journal is opened again.
             let cut = open.file.set_len(open.bytes);
             tracing::debug!(event = "journal_cut", ok = cut.is_ok());
-            // A full disk has no room for another segment. Any other error may be this file's.
+            // A full disk has no room for another segment. Any other error may concern only this file.
             if is_full(error.kind()) {
                 self.open = Some(open);
             } else {
@@ -118,8 +118,8 @@ impl Writer {
             return Err(error);
         }
         if let Err(error) = open.file.sync_data() {
-            // How much of it is on disk is unknown, and the system reports it only once. So this
-            // segment is abandoned, and the batches go into a new one.
+            // It is unknown how much of it is on disk, and the system reports the error only once. So
+            // this segment is abandoned, and the batches are written to a new one.
             let cut = open.file.set_len(open.bytes);
             tracing::debug!(event = "journal_cut", ok = cut.is_ok());
             self.abandon(&open);
@@ -154,7 +154,7 @@ impl Writer {
     fn abandon(&mut self, open: &OpenSegment) {
         if open.is_fresh {
             self.to_delete.push((open.first, open.marker));
-            // Deleting is tried again later.
+            // Deleting is retried later.
             drop(self.delete_pending());
         }
     }
@@ -216,7 +216,7 @@ impl Writer {
     pub(crate) fn delete_oldest(&mut self, count: usize) -> io::Result<()> {
         let segments = self.log.outline().segments;
         for segment in segments.iter().take(count.min(segments.len().saturating_sub(1))) {
-            // Readers learn of it first. One that still reads it keeps the file open.
+            // It is removed from the log first. A reader that still reads it keeps the file open.
             self.log.remove_oldest(1);
             self.to_delete.push((segment.first, segment.marker));
         }

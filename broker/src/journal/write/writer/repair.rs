@@ -21,8 +21,8 @@ impl Writer {
         kept
     }
 
-    /// Makes sure that no other broker writes here. This one would overwrite what another has written,
-    /// so it continues only if the journal is as it left it.
+    /// Checks that no other broker writes here. This broker would overwrite the batches of another one,
+    /// so it continues only if the journal has not been changed.
     ///
     /// # Errors
     /// While another broker has it, or has written to it.
@@ -46,7 +46,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Closes the open segment. Bytes after its end were not acknowledged; their batches come again.
+    /// Closes the open segment. Bytes after its end were not acknowledged, so publishers send their
+    /// batches again.
     fn close_segment(&mut self) {
         let Some(open) = self.open.take() else { return };
         if open.is_fresh {
@@ -64,7 +65,7 @@ impl Writer {
         let returned =
             self.directory.restore(|folder| is_as_left(folder, &log.outline(), to_delete));
         if self.directory.folder().is_err() {
-            // So that its disk can be unmounted.
+            // Closed, so that the disk can be unmounted.
             if let Some(open) = &self.open {
                 let cut = open.file.set_len(open.bytes);
                 tracing::debug!(event = "journal_cut", ok = cut.is_ok());
