@@ -123,7 +123,9 @@ fn a_port_in_use_ends_it_with_one_line_that_names_the_port() {
 
 #[test]
 fn check_help_and_version_start_nothing() {
-    let (code, stdout, _) = ended(&["--check", "--host", "localhost"]);
+    // The default ports may be in use.
+    let ports = ["--port", "0", "--http", "127.0.0.1:0"];
+    let (code, stdout, _) = ended(&[&["--check", "--host", "localhost"], &ports[..]].concat());
     assert_eq!((code, &*stdout), (0, "fine\n"));
     let (code, stdout, _) = ended(&["--help"]);
     assert!(code == 0 && stdout.contains("Examples:") && stdout.contains("--high-water-mark"));
@@ -138,7 +140,9 @@ fn flags_can_stand_in_a_file() {
     let path = file.path().to_str().unwrap();
     let (code, _, stderr) = ended(&["--config", path, "--check"]);
     assert!(code == 78 && stderr.contains("0.0.0.0"), "{stderr}");
-    let (code, ..) = ended(&["--config", path, "--check", "--host", "127.0.0.1"]);
+    let ports = ["--port", "0", "--http", "127.0.0.1:0"];
+    let args = ["--config", path, "--check", "--host", "127.0.0.1"];
+    let (code, ..) = ended(&[&args[..], &ports].concat());
     assert_eq!(code, 0);
 }
 
