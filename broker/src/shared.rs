@@ -1,4 +1,4 @@
-//! What the router and the watch on memory tell other threads.
+//! The state that the router and the memory thread share with other threads.
 
 use crate::counters::Counters;
 use crate::replay::ReplayHealth;
@@ -7,10 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::wire::{CursorState, WantedLevels};
 
-/// How long the router may be silent before it counts as stuck. It speaks every second.
+/// The router counts as stuck if it has not updated its state for this time. It does so every second.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// A place where the router leaves its numbers, and finds its last orders.
+/// The state of the broker, which the router updates and other threads read.
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -19,7 +19,7 @@ pub(crate) struct Shared {
     memory_cuts: AtomicU64,
 }
 
-/// What was left there last.
+/// The state as of the last update.
 #[derive(Debug)]
 struct State {
     counters: Counters,
@@ -31,10 +31,10 @@ struct State {
     stop_by: Option<Instant>,
 }
 
-/// How it is with file descriptors.
+/// The state of the process's file descriptors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Descriptors {
-    /// The limit, while nearly all under it are in use.
+    /// The limit, if nearly all descriptors are in use.
     pub(crate) short_of: Option<i32>,
     /// Connections that were refused because of that.
     pub(crate) refused: u64,
@@ -60,7 +60,7 @@ impl Shared {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is a plain assignment, so a panic elsewhere leaves nothing half done.
+        // Each change is a plain assignment, so a panic leaves valid data.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -79,7 +79,7 @@ impl Shared {
         (state.cursors, state.replay) = (cursors, health);
     }
 
-    /// How those who read are served.
+    /// Problems of the replay port.
     pub(crate) fn replay_health(&self) -> ReplayHealth {
         self.state().replay.clone()
     }
@@ -96,7 +96,7 @@ impl Shared {
         self.state().wanted.clone()
     }
 
-    /// Orders the end: the router should be done by then.
+    /// Sets the time by which the router should have ended.
     pub(crate) fn order_stop(&self, by: Instant) {
         self.state().stop_by.get_or_insert(by);
     }
@@ -105,8 +105,8 @@ impl Shared {
         self.state().stop_by
     }
 
-    /// Tells whether file descriptors are short, of which limit, and how many more connections were
-    /// refused because of that.
+    /// Updates the state of file descriptors: the limit, if they are short, and the number of connections
+    /// that were refused since the last call.
     pub(crate) fn tell_descriptors(&self, short_of: Option<i32>, refused: u64) {
         let descriptors = &mut self.state().descriptors;
         descriptors.short_of = short_of;
@@ -117,23 +117,23 @@ impl Shared {
         self.state().descriptors
     }
 
-    /// Tells whether there is too much memory, and how many connections were cut because of it.
+    /// Updates whether memory is short, and adds connections that were closed because of that.
     pub(crate) fn tell_memory(&self, is_short: bool, cuts: u64) {
         self.is_short.store(is_short, Ordering::Relaxed);
         self.memory_cuts.fetch_add(cuts, Ordering::Relaxed);
     }
 
-    /// More connections were cut because readers do not take their answers.
+    /// Adds connections that were closed because readers did not read their answers.
     pub(crate) fn count_cuts(&self, cuts: u64) {
         self.memory_cuts.fetch_add(cuts, Ordering::Relaxed);
     }
 
-    /// How many connections were cut because there was too much memory.
+    /// The number of connections that were closed because of memory.
     pub(crate) fn memory_cuts(&self) -> u64 {
         self.memory_cuts.load(Ordering::Relaxed)
     }
 
-    /// Whether there is too much memory.
+    /// Whether memory is short.
     pub(crate) fn is_short(&self) -> bool {
         self.is_short.load(Ordering::Relaxed)
     }
@@ -142,7 +142,7 @@ impl Shared {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the router has spoken lately.
+    /// Whether the router has updated its state recently.
     pub(crate) fn is_alive(&self) -> bool {
         self.state().heard.elapsed() <= SILENCE
     }
@@ -170,7 +170,7 @@ impl Shared {
                 ));
             }
         }
-        // Nothing starts an intake again.
+        // An intake that failed is not started again.
         let mut intakes = state.counters.intakes.iter();
         if let Some(failed) = intakes.find(|intake| intake.failures > 0) {
             return Some(format!(

@@ -1,4 +1,4 @@
-//! What the owner of a socket does about keys that are no longer allowed.
+//! Revoked keys: filtering of received messages, and disconnection of receivers.
 
 use super::allowed::Allowed;
 use super::key_store::KeyStore;
@@ -7,23 +7,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::wire::Endpoint;
 
-/// The name under which libzmq shows with each message whose it is.
+/// The metadata of a message in which libzmq has the key of its sender.
 const USER: &str = "User-Id";
 
-/// How long an endpoint stays closed: until libzmq's own thread has ended the connections.
+/// How long an endpoint stays closed, so that libzmq's thread can end the connections.
 const CLOSED_FOR: Duration = Duration::from_millis(20);
 
 /// Minimum time between two log lines about an endpoint that cannot be opened again.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// Judges messages by the keys of those who sent them. At a broker that does not encrypt it lets
-/// everything pass.
+/// Filters messages by the keys of their senders. Without encryption it accepts every message.
 #[derive(Debug, Default)]
 pub(crate) struct RevocationFilter {
     key_store: Option<Arc<KeyStore>>,
     revision: u64,
     revocations: u64,
-    /// The list in force, once a key was taken off it. Before that whoever is in was let in by it.
+    /// The current list, once a key was removed from it. Until then every connected peer is on the list.
     judged_by: Option<Arc<Allowed>>,
 }
 
@@ -32,16 +31,16 @@ impl RevocationFilter {
         Self { key_store, ..Self::default() }
     }
 
-    /// Takes note of the list that is in force now, and says whether keys were taken off since the
-    /// last look; then whatever lets something out has to be cut. To be asked before messages are
-    /// judged and before anything is handed on.
+    /// Reads the current list, and returns whether keys were removed since the last call. If so, the
+    /// peers of sockets that send must be disconnected. Call this before messages are filtered or
+    /// passed on.
     pub(crate) fn look(&mut self) -> bool {
         let Some(key_store) =
             self.key_store.as_ref().filter(|key_store| key_store.revision() != self.revision)
         else {
             return false;
         };
-        // Read before the list, so that a change in between is seen the next time.
+        // Read before the list, so that a change in between is noticed by the next call.
         self.revision = key_store.revision();
         let (allowed, revocations) = key_store.allowed();
         if revocations > 0 {
@@ -50,21 +49,21 @@ impl RevocationFilter {
         std::mem::replace(&mut self.revocations, revocations) != revocations
     }
 
-    /// Counts a request that was dropped because of its sender.
+    /// Counts a request that was dropped because the key of its sender was revoked.
     pub(crate) fn count_request(&self) {
         if let Some(key_store) = &self.key_store {
             key_store.count_request();
         }
     }
 
-    /// Whether a message comes from somebody who is still allowed to send.
+    /// Whether the key of a message's sender is still allowed.
     pub(crate) fn admits(&self, first_frame: &mut zmq::Message) -> bool {
         let Some(allowed) = &self.judged_by else { return true };
         first_frame.gets(USER).is_some_and(|key| allowed.contains(key))
     }
 }
 
-/// An endpoint that can be closed on everybody and opened again: those who are allowed come back.
+/// An endpoint that can be closed to disconnect all peers, and opened again for those that are allowed.
 #[derive(Debug)]
 pub(crate) struct Listener {
     ports: Ports,
@@ -74,19 +73,19 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// How soon an endpoint that is closed has to be looked at again.
+    /// Interval of the attempts to open a closed endpoint.
     pub(crate) const PATIENCE: Duration = Duration::from_millis(5);
 
     pub(crate) const fn new(ports: Ports, endpoint: Endpoint) -> Self {
         Self { ports, endpoint, closed: None, logged: None }
     }
 
-    /// Where all endpoints are.
+    /// The addresses of all endpoints.
     pub(crate) const fn ports(&self) -> &Ports {
         &self.ports
     }
 
-    /// Ends all connections of the socket; what waits for them is lost to them.
+    /// Ends all connections of the socket. Messages that are queued for them are lost.
     pub(crate) fn close(&mut self, socket: &zmq::Socket) {
         self.ports.close(socket, self.endpoint);
         self.closed = Some(Instant::now());
@@ -95,18 +94,18 @@ impl Listener {
         tracing::info!(event = "connections_cut", endpoint = ?self.endpoint, why);
     }
 
-    /// Whether it is closed. Then nothing may be sent, and [`open`](Self::open) has to be called
+    /// Whether the endpoint is closed. Nothing may be sent then, and [`open`](Self::open) must be called
     /// until it is open.
     pub(crate) const fn is_closed(&self) -> bool {
         self.closed.is_some()
     }
 
-    /// Opens it again if it is closed and all connections have ended, and says whether it did.
+    /// Opens the endpoint again if it is closed and all connections have ended. Returns whether it did.
     pub(crate) fn open(&mut self, socket: &zmq::Socket) -> bool {
         if self.closed.is_none_or(|closed| closed.elapsed() < CLOSED_FOR) {
             return false;
         }
-        // The system may not yet have the port back.
+        // The port may not be free yet.
         if let Err(error) = self.ports.listen(socket, self.endpoint) {
             let patient = self.logged.or(self.closed);
             if patient.is_some_and(|since| since.elapsed() >= LOG_EVERY) {

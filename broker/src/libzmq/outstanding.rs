@@ -1,4 +1,4 @@
-//! Counts the bytes of answers that readers have not taken yet, and limits them.
+//! Counts and limits the bytes of answers that readers have not read yet.
 #![expect(unsafe_code, reason = "two calls into C, which tell when a frame is no longer needed")]
 
 use super::connections::{Which, cut, cut_one};
@@ -34,8 +34,8 @@ const MAX_PROVEN: usize = 10_000;
 /// Minimum time between two checks for late readers.
 const CUT_EVERY: Duration = Duration::from_millis(100);
 
-/// Counts the bytes of answers that were sent and not yet taken. With keys, libzmq copies a frame when
-/// it begins to encrypt it, and the frame counts no longer. Readers with a key are trusted that much.
+/// Counts the bytes of answers that were sent and not yet read. With keys, libzmq copies a frame when it
+/// begins to encrypt it, and the frame is no longer counted. Readers with a key are trusted that much.
 #[derive(Debug)]
 pub(crate) struct Outstanding {
     ports: Ports,
@@ -182,7 +182,7 @@ impl Drop for Held {
     }
 }
 
-/// Called by libzmq, in a thread of its own, when it needs the bytes no longer.
+/// Called by libzmq, in one of its threads, when it no longer needs the bytes.
 unsafe extern "C" fn let_go(_bytes: *mut c_void, held: *mut c_void) {
     // SAFETY: `held` came from `Box::into_raw`, and libzmq calls this once.
     drop(unsafe { Box::from_raw(held.cast::<Held>()) });

@@ -25,7 +25,7 @@ pub(super) struct IntakeSocket {
 enum From {
     /// Peers that connect to this endpoint.
     Endpoint(Endpoint),
-    /// A thread of this process. It does not send again, so nothing of it may be dropped.
+    /// A thread of this process. It does not send batches again, so none of them may be dropped.
     Thread(Arc<Link>),
 }
 
@@ -55,7 +55,7 @@ impl IntakeSockets {
         self.all.iter().map(|intake| intake.socket.as_poll_item(zmq::POLLIN))
     }
 
-    /// Those that can be read, with their places among the counters.
+    /// Those that can be read, with their indexes among the counters.
     pub(super) fn readable(&self) -> impl Iterator<Item = (usize, &IntakeSocket)> {
         let all = self.all.iter().enumerate().zip(&self.readable);
         all.filter(|(_, is_readable)| **is_readable).map(|(intake, _)| intake)

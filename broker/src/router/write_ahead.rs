@@ -1,5 +1,5 @@
-//! The write-ahead path: batches go to the journal first, and come back when they are on disk. Only then
-//! are they published, and acknowledged to their publishers.
+//! The write-ahead path: batches go to the journal first, which returns them once they are on disk. Only
+//! then are they published, and acknowledged to their publishers.
 
 use crate::journal::{Health, Item, Journal, Log};
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ pub(crate) struct WriteAhead {
     in_flight: VecDeque<u64>,
 }
 
-/// What has come back from the journal.
+/// What the journal has returned.
 pub(super) struct Written {
     /// Items that are on disk, oldest first.
     pub(super) items: Vec<Item>,
@@ -43,7 +43,7 @@ impl WriteAhead {
         Health { waiting_bytes, ..self.journal.log.health() }
     }
 
-    /// Readable when something has come back.
+    /// Readable when the journal has returned something.
     pub(super) fn waker(&self) -> RawFd {
         self.journal.log.router.as_raw_fd()
     }
@@ -64,7 +64,7 @@ impl WriteAhead {
         self.journal.queue.push(item);
     }
 
-    /// Takes what has come back.
+    /// Takes what the journal has returned.
     pub(super) fn take_written(&mut self) -> Written {
         self.journal.log.router.clear();
         let items = self.journal.queue.take_written();
@@ -72,7 +72,7 @@ impl WriteAhead {
         Written { items, kept: self.journal.log.take_kept() }
     }
 
-    /// Tells readers up to which time they can have everything that was received.
+    /// Advances the watermark: the time before which every received batch is in the journal.
     pub(super) fn update_watermark(&self, now_ms: u64) {
         let oldest = self.in_flight.front().copied();
         self.journal.log.set_watermark_ms(oldest.unwrap_or(now_ms), now_ms);

@@ -10,12 +10,12 @@ pub(crate) struct Xpub {
     first: Vec<u8>,
 }
 
-/// Who got a message, of those that want it.
+/// The subscribers of a topic that got a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// Everybody.
+    /// All.
     ToAll,
-    /// Everybody but at least one whose queue was full.
+    /// Not all: the queue of at least one was full.
     ToSome,
 }
 
@@ -50,7 +50,8 @@ impl Xpub {
         let flags = if N == 0 { DONTWAIT } else { DONTWAIT | SNDMORE };
         match self.send_first(first, flags) {
             Err(zmq::Error::EAGAIN) => {
-                // Somebody's queue is full. Only libzmq knows whose, and only by dropping.
+                // The queue of a subscriber is full. Only libzmq knows which one, so it must drop the
+                // message for it.
                 set_when_full(&mut self.socket, WhenFull::Drop)?;
                 let sent = self
                     .send_first(Message::from(&self.first[..]), flags)
@@ -70,13 +71,14 @@ impl Xpub {
         sent
     }
 
-    /// The queues had room for the message when its first frame went, and they count messages.
+    /// The queues count messages, and had room for this one when its first frame was sent.
     fn send_rest<const N: usize>(&self, rest: [Message; N]) -> zmq::Result<()> {
         let last = N.wrapping_sub(1);
         for (at, frame) in rest.into_iter().enumerate() {
             let more = if at == last { 0 } else { SNDMORE };
             if let Err(error) = self.socket.send(frame, DONTWAIT | more) {
-                // The frame is gone. Without an end the next message would become part of this.
+                // The frame is lost. An empty last frame ends the message; otherwise the next message
+                // would become part of it.
                 self.socket.send(Message::new(), DONTWAIT)?;
                 return Err(error);
             }
