@@ -37,10 +37,10 @@ fn each_worker_gets_exactly_its_levels() {
         assert_eq!(z.flush(DEADLINE).delivered, 3);
     }
     let expected = expected();
-    // The broker also publishes metrics about itself, with its host name as source.
+    // The broker and the publishers also publish metrics about themselves, of level `zibrato`.
     let metrics = |carbon: &Carbon| {
         let mut metrics = carbon.metrics();
-        metrics.retain(|metric| !metric.contains(".zibrato.broker."));
+        metrics.retain(|metric| !metric.contains(".zibrato."));
         metrics
     };
     wait_until(DEADLINE, "Carbon to take all", || metrics(&carbon).len() >= expected.len());
