@@ -3,7 +3,7 @@
 use proc_macro2::Span;
 use syn::parse::ParseStream;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprLit, Lit, LitStr, Path};
+use syn::{Error, Expr, ExprLit, Lit, LitInt, LitStr, Path};
 
 use crate::scope::Scope;
 use crate::tags::Tag;
@@ -22,6 +22,8 @@ pub(crate) struct Args {
     pub(crate) each: bool,
     pub(crate) scope: Scope,
     pub(crate) tags: Vec<Tag>,
+    /// Maximum number of series, where tags are known only at the call.
+    pub(crate) max_series: Option<LitInt>,
     /// The default name of the function, from the attribute on its block.
     pub(crate) called: Option<LitStr>,
     /// Whether only the call is measured, and not the returned future.

@@ -97,6 +97,7 @@ impl Call {
             ending: "",
             tag: None,
             tags: &self.args.tags,
+            max_series: self.args.max_series.as_ref(),
             function: "",
             krate: self.args.krate.as_ref(),
         }

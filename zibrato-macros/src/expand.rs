@@ -9,7 +9,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::Path;
 
 use crate::body::Body;
-use crate::family;
+use crate::family::{self, Family};
 use crate::function::Function;
 use crate::place::{Kind, Place};
 use crate::spans::{braced, ends, here, hidden, is_mentioned, private, private_at};
@@ -50,14 +50,24 @@ pub(crate) fn unmeasured_future(function: &Function, krate: Option<&Path>) -> To
 /// `count(site, value)` or `gauge(site, value)`.
 pub(crate) fn record(place: &Place<'_>, given: Option<&syn::Expr>) -> TokenStream {
     let word = if matches!(place.kind, Kind::Gauge | Kind::Each) { "gauge" } else { "count" };
+    let value = value(given);
+    if let Some(family) = Family::of(place)
+        && let Some(call) = family.call(&like(place), &["Family", word], Some(&value))
+    {
+        return call;
+    }
     let record = private(place.krate, word, given);
     let site = site(place);
-    let value = value(given);
     quote_spanned!(here()=> #record(#site, #value))
 }
 
 /// A guard that records when it is dropped.
 pub(crate) fn time(place: &Place<'_>) -> TokenStream {
+    if let Some(family) = Family::of(place)
+        && let Some(call) = family.call(&like(place), &["time_chosen"], None)
+    {
+        return call;
+    }
     let time = private(place.krate, "time", None::<&syn::Expr>);
     let site = site(place);
     quote_spanned!(here()=> #time(#site))
@@ -125,6 +135,19 @@ pub(crate) fn rebuilt(function: &Function, body: &Body, content: TokenStream) ->
 
 /// A block that holds the static, so that the name of one is not in the way of another.
 pub(crate) fn site(place: &Place<'_>) -> TokenStream {
+    let new = like(place);
+    if let Some(family) = Family::of(place) {
+        return family.target(&new);
+    }
+    let site = private(place.krate, "Site", None::<&syn::Type>);
+    quote_spanned!(here()=> {
+        static __ZIBRATO_SITE: #site = #new;
+        &__ZIBRATO_SITE
+    })
+}
+
+/// The site, or that which all of a family are like.
+fn like(place: &Place<'_>) -> TokenStream {
     // What the compiler evaluates may fail there; then the caret belongs under the constant.
     let texts = [place.name, place.level, place.source];
     let texts = texts.into_iter().flatten().chain(place.tags.iter().filter_map(Tag::fixed));
@@ -141,7 +164,6 @@ pub(crate) fn site(place: &Place<'_>) -> TokenStream {
     };
     let every = every.map(|every| quote_spanned!(here()=> (#every)));
     let shape = private_at(place.krate, &["Shape", shape], here(), here());
-    let site = private(place.krate, "Site", None::<&syn::Type>);
     let new = private_at(place.krate, &["Site", "new"], from, to);
     let place_type = private(place.krate, "Metadata", None::<&syn::Type>);
     let level = place.level.map_or_else(|| quote!("info"), |text| text.expr.to_token_stream());
@@ -164,37 +186,7 @@ pub(crate) fn site(place: &Place<'_>) -> TokenStream {
         source: #source,
         tags: #tags,
     });
-    let new = quote_spanned!(hidden(to)=> #new(#shape #every, #place_value));
-    let site = match family::family(place, &new) {
-        Some(family) => family,
-        None => quote_spanned!(here()=> {
-            static __ZIBRATO_SITE: #site = #new;
-            &__ZIBRATO_SITE
-        }),
-    };
-    match place.name {
-        Some(name) if name.is_run_time => run_time_name(place.krate, &site, &name.expr),
-        _ => site,
-    }
-}
-
-/// The site that is like this one, but under a name that is made here, if anybody wants it.
-fn run_time_name(krate: Option<&Path>, site: &TokenStream, given: &syn::Expr) -> TokenStream {
-    let is_measured = private(krate, "is_measured", None::<&syn::Type>);
-    let named = private(krate, "named", None::<&syn::Type>);
-    let nowhere = private(krate, "nowhere", None::<&syn::Type>);
-    // Where its type is no text's, the caret belongs under it.
-    let name = private(krate, "name", Some(given));
-    let (_, to) = ends(given);
-    let name = quote_spanned!(hidden(to)=> #name(&(#given)));
-    quote_spanned!(here()=> {
-        let __zibrato_like = #site;
-        if #is_measured(__zibrato_like) {
-            #named(__zibrato_like, #name)
-        } else {
-            #nowhere()
-        }
-    })
+    quote_spanned!(hidden(to)=> #new(#shape #every, #place_value))
 }
 
 /// The name as it was given, with what is put behind it.

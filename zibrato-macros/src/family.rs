@@ -1,11 +1,13 @@
 //! The tags of a call site: fixed ones are written into it, the others choose a site of a family.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::{Expr, LitStr};
 
 use crate::place::Place;
 use crate::spans::{ends, here, hidden, private, private_at};
 use crate::tags::{Tag, Value};
+use crate::text::Text;
 
 /// What stands in the place, ascending by tag: what was given, and one of ours.
 pub(crate) fn fixed_tags(tags: &[Tag], ours: Option<(&'static str, &str)>) -> TokenStream {
@@ -21,28 +23,98 @@ pub(crate) fn fixed_tags(tags: &[Tag], ours: Option<(&'static str, &str)>) -> To
     quote_spanned!(here()=> &[#(#pairs),*])
 }
 
-/// A family of sites like `like`, and which of them is meant; `None` if one site does.
-pub(crate) fn family(place: &Place<'_>, like: &TokenStream) -> Option<TokenStream> {
-    let chosen = place.tags.iter().filter_map(|tag| match &tag.value {
-        Value::Fixed(_) => None,
-        Value::Chosen(expr) => Some((&tag.key, expr)),
-    });
-    let (keys, values): (Vec<_>, Vec<_>) = chosen.unzip();
-    if keys.is_empty() {
-        return None;
+/// A call site whose series depends on the call.
+pub(crate) struct Family<'a> {
+    place: &'a Place<'a>,
+    keys: Vec<&'a LitStr>,
+    values: Vec<&'a Expr>,
+    name: Option<&'a Text>,
+}
+
+impl<'a> Family<'a> {
+    /// `None` if one site does.
+    pub(crate) fn of(place: &'a Place<'_>) -> Option<Self> {
+        let chosen = place.tags.iter().filter_map(|tag| match &tag.value {
+            Value::Fixed(_) => None,
+            Value::Chosen(expr) => Some((&tag.key, expr)),
+        });
+        let (keys, values): (Vec<_>, Vec<_>) = chosen.unzip();
+        let name = place.name.filter(|name| name.is_run_time);
+        (!keys.is_empty() || name.is_some()).then_some(Self { place, keys, values, name })
     }
-    let family = private(place.krate, "Family", None::<&syn::Type>);
-    let new = private_at(place.krate, &["Family", "new"], here(), here());
-    let at = private_at(place.krate, &["Family", "at"], here(), here());
-    let values = values.iter().map(|value| {
-        // Where its type is no tag's, the caret belongs under it.
-        let tag = private(place.krate, "tag", Some(value));
-        let (_, to) = ends(value);
-        quote_spanned!(hidden(to)=> #tag(&(#value)))
-    });
-    let values = quote!(#(#values,)*);
-    Some(quote_spanned!(here()=> {
-        static __ZIBRATO_SITES: #family = #new(#like, &[#(#keys),*]);
-        #at(&__ZIBRATO_SITES, (#values))
-    }))
+
+    fn private(&self, words: &[&str]) -> TokenStream {
+        private_at(self.place.krate, words, here(), here())
+    }
+
+    /// The values of its tags.
+    fn values(&self) -> TokenStream {
+        let values = self.values.iter().map(|value| {
+            // Where its type is no tag's, the caret belongs under it.
+            let tag = private(self.place.krate, "tag", Some(value));
+            let (_, to) = ends(value);
+            let method = Ident::new("__zibrato_tag", hidden(to));
+            quote_spanned!(hidden(to)=> #tag(&(#value)).#method())
+        });
+        quote_spanned!(here()=> (#(#values,)*))
+    }
+
+    /// The static of a family of sites like `like`.
+    fn sites(&self, like: &TokenStream) -> TokenStream {
+        let family = private(self.place.krate, "Family", None::<&syn::Type>);
+        let new = self.private(&["Family", if self.name.is_some() { "named" } else { "new" }]);
+        let keys = &self.keys;
+        let most = self.place.max_series;
+        let most = most.map_or_else(|| quote_spanned!(here()=> 0), ToTokens::to_token_stream);
+        quote_spanned!(here()=>
+            static __ZIBRATO_SITES: #family = #new(#like, &[#(#keys),*], #most);
+        )
+    }
+
+    /// What is called with the family, with the values of its tags, and with `more`, unless its name
+    /// has to be made.
+    pub(crate) fn call(
+        &self,
+        like: &TokenStream,
+        words: &[&str],
+        more: Option<&TokenStream>,
+    ) -> Option<TokenStream> {
+        if self.name.is_some() {
+            return None;
+        }
+        let (sites, values, called) = (self.sites(like), self.values(), self.private(words));
+        let more = more.map(|more| quote_spanned!(here()=> , #more));
+        Some(quote_spanned!(here()=> {
+            #sites
+            #called(&__ZIBRATO_SITES, #values #more)
+        }))
+    }
+
+    /// Which of its series is meant.
+    pub(crate) fn target(&self, like: &TokenStream) -> TokenStream {
+        let (sites, values) = (self.sites(like), self.values());
+        let Some(name) = self.name else {
+            let at = self.private(&["Family", "at"]);
+            return quote_spanned!(here()=> {
+                #sites
+                #at(&__ZIBRATO_SITES, #values)
+            });
+        };
+        let (at, nowhere) =
+            (self.private(&["Family", "at_name"]), self.private(&["Target", "Nowhere"]));
+        let is_measured = self.private(&["Family", "is_measured"]);
+        let given = &name.expr;
+        // Where its type is no text's, the caret belongs under it.
+        let to_name = private(self.place.krate, "name", Some(given));
+        let (_, to) = ends(given);
+        let name = quote_spanned!(hidden(to)=> #to_name(&(#given)));
+        quote_spanned!(here()=> {
+            #sites
+            if #is_measured(&__ZIBRATO_SITES) {
+                #at(&__ZIBRATO_SITES, #name, #values)
+            } else {
+                #nowhere
+            }
+        })
+    }
 }

@@ -1,6 +1,6 @@
 //! The arguments of each macro: one row each, with word, syntax and parser.
 
-use syn::{Error, LitBool};
+use syn::{Error, LitBool, LitInt};
 
 use crate::args::{Known, Read, on, path};
 use crate::scope;
@@ -92,6 +92,20 @@ const TAGS: Known = Known {
         Ok(())
     }),
 };
+const MAX_SERIES: Known = Known {
+    word: "max_series",
+    example: "max_series = 1000",
+    read: Read::Value(|args, input| {
+        let span = input.span();
+        let message = "`max_series` must be a number from 1 to 100000, such as `1000`";
+        let most: LitInt = input.parse().map_err(|_| Error::new(span, message))?;
+        match most.base10_parse::<u32>() {
+            Ok(1..=100_000) => args.max_series = Some(most),
+            _ => return Err(Error::new(span, message)),
+        }
+        Ok(())
+    }),
+};
 const VALUE: Known = Known {
     word: "value",
     example: "value = 3",
@@ -108,6 +122,7 @@ pub(crate) const COUNT_ME: &[Known] = &[
     VALUE,
     SOURCE,
     TAGS,
+    MAX_SERIES,
     ON,
     scope::OUTCOMES,
     scope::OK,
@@ -127,6 +142,7 @@ pub(crate) const TIME_ME: &[Known] = &[
     NAME,
     SOURCE,
     TAGS,
+    MAX_SERIES,
     scope::OUTCOMES,
     scope::OK,
     scope::ERR,
@@ -143,6 +159,6 @@ pub(crate) const TIME_ME: &[Known] = &[
     CALLED,
 ];
 /// The arguments after the positional ones of `count!` and `time!`.
-pub(crate) const CALL: &[Known] = &[SOURCE, TAGS, CRATE];
+pub(crate) const CALL: &[Known] = &[SOURCE, TAGS, MAX_SERIES, CRATE];
 /// The arguments after the positional ones of `gauge!`.
-pub(crate) const GAUGE: &[Known] = &[SOURCE, TAGS, EACH, CRATE];
+pub(crate) const GAUGE: &[Known] = &[SOURCE, TAGS, MAX_SERIES, EACH, CRATE];

@@ -1,6 +1,6 @@
 //! The metadata of a call site, as it is written into its static.
 
-use syn::Path;
+use syn::{LitInt, Path};
 
 use crate::args::Args;
 use crate::function::Function;
@@ -30,6 +30,8 @@ pub(crate) struct Place<'a> {
     pub(crate) ending: &'static str,
     pub(crate) tag: Option<(&'static str, &'a str)>,
     pub(crate) tags: &'a [Tag],
+    /// Maximum number of series, where tags are known only at the call.
+    pub(crate) max_series: Option<&'a LitInt>,
     /// The default name of the site; empty for macros, whose sites always have a name.
     pub(crate) function: &'a str,
     pub(crate) krate: Option<&'a Path>,
@@ -45,6 +47,7 @@ impl<'a> Place<'a> {
             ending: "",
             tag: None,
             tags: &args.tags,
+            max_series: args.max_series.as_ref(),
             function: &function.name,
             krate: args.krate.as_ref(),
         }

@@ -4,7 +4,7 @@ use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::token::Paren;
-use syn::{Error, Expr, Ident, Lit, LitStr, Path, Token};
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
 
 use crate::text::{self, Text, What};
 
@@ -12,7 +12,7 @@ use crate::text::{self, Text, What};
 const MAX_TAGS: usize = 50;
 
 /// Maximum number of tags whose values are known only at the call.
-const MAX_CHOSEN: usize = 4;
+const MAX_CHOSEN: usize = 8;
 
 /// How `tags` is written.
 pub(crate) const EXAMPLE: &str = r#"tags(region = "eu")"#;
@@ -107,6 +107,10 @@ fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
     let expr = text::bare(input.parse()?);
     let value = match &expr {
         Expr::Path(path) if !is_in_capitals(&path.path) => Value::Chosen(expr),
+        Expr::Lit(ExprLit { lit, .. }) if displayed(lit).is_some() => {
+            let text = LitStr::new(&displayed(lit).unwrap_or_default(), lit.span());
+            Value::Fixed(text::text(What::TagValue, literal_expr(text))?)
+        }
         Expr::Lit(_) | Expr::Path(_) => Value::Fixed(text::text(What::TagValue, expr)?),
         Expr::Macro(call) if text::is_constant_macro(&call.mac.path) => {
             Value::Fixed(text::text(What::TagValue, expr)?)
@@ -121,6 +125,21 @@ fn literal_text(lit: &Lit) -> String {
         Lit::Str(text) => text.value(),
         _ => String::new(),
     }
+}
+
+/// What a number, a `bool` or a character displays.
+fn displayed(lit: &Lit) -> Option<String> {
+    match lit {
+        Lit::Int(number) => Some(number.base10_digits().to_owned()),
+        Lit::Float(number) => Some(number.base10_digits().to_owned()),
+        Lit::Bool(value) => Some(value.value.to_string()),
+        Lit::Char(letter) => Some(letter.value().to_string()),
+        _ => None,
+    }
+}
+
+fn literal_expr(text: LitStr) -> Expr {
+    Expr::Lit(ExprLit { attrs: Vec::new(), lit: Lit::Str(text) })
 }
 
 /// Whether it is written like a constant, and not like a variable or a variant.

@@ -36,7 +36,7 @@
 //! | how many calls are running | [`in_flight`](macro@count_me#running-calls-and-polls) on either |
 //! | very frequent, very short calls | `sample = 100` on [`#[time_me]`](macro@time_me): times some, counts all |
 //! | every method of a type | [either on its `impl`](macro@count_me#on-a-block) |
-//! | one series per method, region … | [`tags(..)`](macro@count_me#tags), [`TagValue`](trait@TagValue) |
+//! | one series per route, status, tenant … | [`tags(..)`](macro@count_me#tags) on all of these; [`CounterHandle::with`] |
 //! | something inside a function | [`count!`], [`time!`], [`gauge!`] |
 //! | a scope whose name is known at run time | [`CountMe::new`], [`TimeMe::new`] |
 //! | names known at run time | [`installed`] and the [`Zibrato`] handle, which gives [handles](Zibrato::counter) as cheap as the macros |
@@ -79,7 +79,8 @@
 //! # Dependencies
 //!
 //! With default features: `zmq` (the sockets), `rmp` (MessagePack), `thiserror` (error types),
-//! `once_cell` (call sites that are created once, which may fail), `libc` (hooks for exit and fork,
+//! `once_cell` (call sites that are created once, which may fail), `hashbrown` and `foldhash` (series
+//! that are looked up by what the caller gives), `libc` (hooks for exit and fork,
 //! and a thread without Rust's runtime: `atexit`, `pthread_atfork`, `pthread_create`), and for the
 //! macros `syn`, `quote` and `proc-macro2`.
 
@@ -117,7 +118,7 @@ pub use sketch::Sketch;
 pub use summary::Summary;
 
 #[cfg(feature = "sdk")]
-pub use measurement::Measurement;
+pub use measurement::{Measurement, Tags};
 #[cfg(feature = "sdk")]
 pub use sdk::{
     Amount, BuildError, Builder, CountMe, CounterHandle, GaugeHandle, Guard, InstallError, Loss,
@@ -141,9 +142,10 @@ pub mod testing {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::sdk::{
-        Choice, Family, InFlight, Metadata, OVERFLOW_NAME, Shape, Site, TagValue, count, gauge,
-        in_flight, is_measured, join, joined_length, name, named, nowhere, scope, tag, text, time,
-        timed,
+        Choice, Chosen, Family, Few, Given, GivenAny, GivenPlain, InFlight, Key, KeyHash, Measures,
+        Metadata, OVERFLOW_NAME, Plain, PlainText, PlainValue, Shape, Shown, Site, TagText,
+        TagValue, Target, Variant, count, gauge, in_flight, join, joined_length, name, scope, tag,
+        text, time, time_chosen, timed,
     };
     pub use std::boxed::Box;
     #[cfg(feature = "macros")]

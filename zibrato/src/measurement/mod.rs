@@ -5,6 +5,8 @@ mod gauge;
 mod kind;
 #[cfg(feature = "sdk")]
 mod reading;
+#[cfg(feature = "sdk")]
+mod tags;
 mod text;
 
 pub(crate) use finite::sum as finite_sum;
@@ -12,6 +14,8 @@ pub use gauge::Gauge;
 pub use kind::Kind;
 #[cfg(feature = "sdk")]
 pub use reading::Measurement;
+#[cfg(feature = "sdk")]
+pub use tags::Tags;
 pub use text::{
     DEFAULT_SOURCE, Level, MAX_LEVEL_BYTES, MAX_NAME_BYTES, Name, Source, TextError, TextProblem,
     check_level, check_name,

@@ -1,6 +1,6 @@
 //! A single reading.
 
-use super::{Kind, Level, Name, Source};
+use super::{Kind, Level, Name, Source, Tags};
 
 /// A single reading, as [`testing::capture`](crate::testing::capture) returns it.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,8 +16,8 @@ pub struct Measurement {
     pub value: f64,
     /// The source.
     pub source: Source,
-    /// Tags, in ascending order.
-    pub tags: &'static [(&'static str, &'static str)],
+    /// The tags.
+    pub tags: Tags,
 }
 
 impl Measurement {
@@ -27,7 +27,7 @@ impl Measurement {
         name: Name,
         value: f64,
         source: Source,
-        tags: &'static [(&'static str, &'static str)],
+        tags: Tags,
     ) -> Self {
         Self { level, kind, name, value, source, tags }
     }

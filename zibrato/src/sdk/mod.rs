@@ -25,14 +25,22 @@ pub use cells::amount::Amount;
 pub use collection::ledger::Stats;
 pub use handles::{
     CountMe, CounterHandle, GaugeHandle, InFlight, Outcome, TimeMe, TimerGuard, TimerHandle,
-    in_flight, scope, time, timed,
+    in_flight, scope, time, time_chosen, timed,
 };
 pub use points::capture::{Capture, capture};
+pub use points::choice::{
+    Choice, Chosen, Few, Given, GivenAny, GivenPlain, Plain, PlainText, PlainValue, Shown, TagText,
+    tag,
+};
+pub use points::family::Family;
+pub use points::key::{Key, KeyHash};
 pub use points::names::OVERFLOW_NAME;
 pub use points::series::{Loss, Shape};
-pub use points::site::{Metadata, Site, count, gauge, is_measured};
-pub use points::tags::{Choice, TagValue};
-pub use points::variants::{Family, join, joined_length, name, named, nowhere, tag, text};
+pub use points::site::{Metadata, Site};
+pub use points::tags::TagValue;
+pub use points::target::{Measures, Target, count, gauge};
+pub use points::texts::{join, joined_length, name, text};
+pub use points::variant::Variant;
 pub use process::install::{Guard, installed};
 pub use process::zibrato::Zibrato;
 pub use process::{Builder, InstallError};

@@ -107,7 +107,10 @@ impl Broker {
                     Value::GaugeReadings(readings) => readings.count() as f64,
                     other => panic!("{other:?}"),
                 };
-                let key = (level.to_owned(), entry.name.to_owned(), batch.source().to_owned());
+                let tags: String =
+                    entry.tags.map(|(tag, value)| format!(";{tag}={value}")).collect();
+                let name = format!("{}{tags}", entry.name);
+                let key = (level.to_owned(), name, batch.source().to_owned());
                 *self.sums.entry(key).or_default() += sum;
             }
         }
@@ -263,7 +266,7 @@ fn what_cannot_go_on_the_wire_is_a_counted_loss() {
     let mut broker = Broker::new(Acknowledges::Everything);
     let z = broker.builder().build().unwrap();
     z.count("in|fo", "n", 1);
-    z.count("info", "", 1);
+    z.count("*", "n", 1);
     z.set_gauge("info", "n", f64::NAN);
     z.count("info", "n", f64::INFINITY);
     z.count("info", "n", u64::MAX);

@@ -36,6 +36,7 @@ pub fn cases() -> Vec<Case> {
         case("unwanted", "load and branch", looped(load_and_branch)),
         case("handle", ADD, looped(add)),
         case("handle, looked up", ADD, looped(add)),
+        case("tags", ADD, looped(add)),
         case("count, 2 threads", ADD, on_threads(2, add)),
         case("count, 4 threads", ADD, on_threads(4, add)),
         case("time, 2 threads", twice, on_threads(2, read_counter_twice)),

@@ -28,6 +28,7 @@ pub fn install(port: u16) -> Result<Guard, Box<dyn Error>> {
 pub fn cases(zibrato: &Zibrato) -> Vec<Case> {
     let case = |row, run: Run| Case::new(row, Who::Ours, run);
     let (handle, name) = (zibrato.clone(), black_box("benchmark.handle".to_owned()));
+    let route = black_box("/cart/items".to_owned());
     let kept = zibrato.counter("info", "benchmark.handle.kept");
     vec![
         case("count", looped(|| count!("info", "benchmark.count"))),
@@ -36,6 +37,13 @@ pub fn cases(zibrato: &Zibrato) -> Vec<Case> {
         case("unwanted", looped(|| count!("debug", "benchmark.unwanted"))),
         case("handle", looped(move || kept.increment(1))),
         case("handle, looked up", looped(move || handle.count("info", black_box(&name), 1))),
+        case(
+            "tags",
+            looped(move || {
+                let (route, status) = (black_box(&*route), black_box(200_u16));
+                count!("info", "benchmark.tags", tags(route = route, status = status));
+            }),
+        ),
         case("count, 2 threads", on_threads(2, || count!("info", "benchmark.threads"))),
         case("count, 4 threads", on_threads(4, || count!("info", "benchmark.more.threads"))),
         case(

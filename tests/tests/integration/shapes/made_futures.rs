@@ -167,11 +167,9 @@ mode!(busy #[zibrato::time_me(busy, polls, name = "f")]);
 mode!(in_flight #[zibrato::count_me(in_flight, name = "f")]);
 mode!(two #[zibrato::count_me(outcomes, name = "f")] #[zibrato::time_me(outcomes, name = "f")]);
 
-fn outcomes(capture: &Capture) -> Vec<&'static str> {
-    let outcome = |tags: &[(&'static str, &'static str)]| {
-        tags.iter().find(|(tag, _)| *tag == "outcome").map(|(_, outcome)| *outcome)
-    };
-    capture.measurements().iter().filter_map(|m| outcome(m.tags)).collect()
+fn outcomes(capture: &Capture) -> Vec<String> {
+    let all = capture.measurements();
+    all.iter().filter_map(|m| m.tags.get("outcome")).map(str::to_owned).collect()
 }
 
 /// The readings recorded when the future was created, when it was dropped unpolled, and when it was

@@ -1,7 +1,7 @@
 //! Names that are evaluated when the call begins.
 
 use zibrato::testing::capture;
-use zibrato::{TagValue, count, count_me, gauge, time, time_me};
+use zibrato::{Measurement, TagValue, count, count_me, gauge, time, time_me};
 
 #[time_me(name = format!("shard.{shard}.rows"))]
 #[count_me(name = format!("shard.{shard}.counted"), value = shard)]
@@ -64,9 +64,9 @@ fn a_name_is_evaluated_before_the_body_moves_it() {
     assert_eq!(taken(String::from("a")), Ok(String::from("a")));
     assert_eq!(capture.counter("info", "a"), 1.0);
     assert_eq!(capture.counter("warn", "a"), 0.0);
-    // An empty name is not measured, and affects nothing else.
+    // An empty name is changed, and affects nothing else.
     assert_eq!(taken(String::new()), Err(()));
-    assert_eq!(capture.measurements().len(), 1);
+    assert_eq!(capture.counter("info", "_empty"), 1.0);
 }
 
 #[test]
@@ -85,9 +85,10 @@ fn names_evaluated_at_run_time_can_have_tags() {
     for (name, method) in [("users", Method::Get), ("users", Method::Post), ("rows", Method::Get)] {
         super::shape::block_on(Table { name: name.into() }.query(&method));
     }
+    let method = |m: &Measurement| m.tags.get("method").unwrap().to_owned();
     let seen: Vec<_> =
-        capture.measurements().iter().map(|m| (m.name.to_string(), m.tags[0].1)).collect();
-    let owned = |name: &str, method| (name.to_owned(), method);
+        capture.measurements().iter().map(|m| (m.name.to_string(), method(m))).collect();
+    let owned = |name: &str, method: &str| (name.to_owned(), method.to_owned());
     assert_eq!(seen, [owned("users", "get"), owned("users", "post"), owned("rows", "get")]);
 }
 

@@ -221,8 +221,8 @@ pub(crate) fn check_outcomes(capture: &zibrato::testing::Capture, variant: &str,
     let times = |wanted: &[&str]| {
         let of = measurements.iter().filter(|m| {
             m.tags.iter().any(|(tag, value)| {
-                assert!(["odd", "outcome", "region"].contains(tag));
-                *tag == "outcome" && wanted.contains(value)
+                assert!(["odd", "outcome", "region"].contains(&tag));
+                tag == "outcome" && wanted.contains(&value)
             })
         });
         of.count()

@@ -43,8 +43,9 @@ impl<T> PerProcess<T> {
         Self { generation, value, next: OnceBox::new() }
     }
 
-    /// The value of this process. The first use in a child creates it with `begin`, which gets the
-    /// value of the parent. A thread of the parent may have left that value locked or half changed.
+    /// This process's value. The first use in a child makes it; `begin` may look at that of the
+    /// parent, in which another thread may have stopped half way.
+    #[inline]
     pub(crate) fn get(&self, begin: impl FnOnce(&T) -> T) -> &T {
         let ours = generation();
         let mut last = self;

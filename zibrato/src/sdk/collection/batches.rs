@@ -73,8 +73,7 @@ impl<'a> Batches<'a> {
 
 fn write(batch: &mut BatchWriter, series: &Series, value: &TakenValue) {
     let name = series.name.as_str();
-    let tags = series.tags;
-    match value {
+    series.tags.with_slice(|tags| match value {
         TakenValue::Counter(sum) => batch.counter(name, tags, *sum),
         TakenValue::Gauge(gauge) => batch.gauge(name, tags, gauge),
         TakenValue::GaugeReadings(readings, folded) => {
@@ -83,7 +82,7 @@ fn write(batch: &mut BatchWriter, series: &Series, value: &TakenValue) {
         }
         TakenValue::Timer(summary) => batch.timer(name, tags, summary),
         TakenValue::TimerReadings(seconds) => batch.timer_readings(name, tags, seconds),
-    }
+    });
 }
 
 #[cfg(test)]
@@ -105,7 +104,7 @@ mod tests {
                 source: format!("host-{number}").parse().unwrap(),
                 name: "requests".parse().unwrap(),
                 kind: Kind::Counter,
-                tags: &[],
+                tags: crate::measurement::Tags::NONE,
             };
             batches.add(&series, &Taken { readings: 2, value: TakenValue::Counter(3.0) });
         }

@@ -37,9 +37,13 @@ pub struct Stats {
     /// How long the oldest pending reading has waited for its acknowledgement, beyond the interval
     /// in which it was recorded. Zero if nothing is pending.
     pub lag: Duration,
-    /// The first name beyond 100,000 names known only at run time. It and later ones are measured
-    /// together as `_overflow`.
+    /// The name of the first series beyond a limit: of 100,000 names known only at run time, or of
+    /// 1,000 combinations of tags of a call site. It and later ones are measured together as
+    /// `_overflow`.
     pub overflowing: Option<Name>,
+    /// Series whose name or tags, made at run time, were changed because they could not be sent:
+    /// `|` and control characters become `_`, an empty text `_empty`, and a text ends after 255 bytes.
+    pub renamed: u64,
 }
 
 impl Stats {
@@ -90,6 +94,7 @@ impl Ledger {
             connected: self.last_received.is_some_and(|received| received.elapsed() < SILENCE),
             lag: waits.map_or(Duration::ZERO, |since| since.elapsed()),
             overflowing: None,
+            renamed: 0,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::sdk::points::instrument::Instrument;
 use crate::sdk::points::measure;
 use crate::sdk::points::series::{Loss, Series};
 use crate::sdk::points::site;
-use crate::sdk::points::variants::NAMES;
+use crate::sdk::points::variant;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -44,16 +44,15 @@ impl Collector {
     pub(crate) fn take_sites(&self) {
         // Earlier readings of an allocator belong to no instrument.
         measure::take_reentrant();
-        site::belong_to(self.instrument.number);
-        // Only after the sites have discarded earlier readings, because the sender is already
-        // running.
+        variant::belong_to(self.instrument.number);
+        // Only now, when they have forgotten what was before: the sender runs already.
         self.owns_sites.store(true, Ordering::SeqCst);
     }
 
     /// Stops measuring. Readings that were already recorded can still be collected.
     pub(crate) fn close(&self) {
         if self.owns_sites() {
-            site::belong_to(0);
+            variant::belong_to(0);
         }
         self.instrument.close();
     }
@@ -62,7 +61,7 @@ impl Collector {
     pub(crate) fn leave_sites(&self) {
         if self.owns_sites() {
             self.lose_reentrant();
-            self.made_before.store(site::made_at_sites(), Ordering::SeqCst);
+            self.made_before.store(variant::made_at_sites(), Ordering::SeqCst);
             self.owns_sites.store(false, Ordering::SeqCst);
         }
     }
@@ -77,9 +76,8 @@ impl Collector {
     /// The number of readings of the call sites for this instrument.
     fn made_at_sites(&self) -> u64 {
         if self.owns_sites() {
-            let made = site::made_at_sites();
-            // If they still belong to this instrument, the next one had not discarded anything
-            // during the count.
+            let made = variant::made_at_sites();
+            // If they are still its own, the next one had not begun to forget what was before.
             if self.owns_sites() {
                 return made;
             }
@@ -99,8 +97,18 @@ impl Collector {
                     to(&series, taken);
                 }
             }
+            let source = &self.instrument.source;
+            variant::variants().collect(&of, |named, taken| to(&named.series_in(source), taken));
         }
-        self.instrument.names.collect(of, to);
+        self.instrument.names.collect(of, |named, taken| to(&named.series, taken));
+    }
+
+    /// Lets series go that were not used for an hour. The sender calls it once a minute.
+    pub(crate) fn let_go(&self) {
+        if self.owns_sites() {
+            variant::variants().let_go();
+        }
+        self.instrument.names.let_go();
     }
 
     /// Counts everything that was not sent as lost, because the sender has ended.
@@ -118,8 +126,10 @@ impl Collector {
         let ledger = *lock(&self.ledger);
         let made = self.made_at_sites() + self.instrument.names.made();
         let mut stats = ledger.stats(made, &self.instrument.refused);
-        let names = &self.instrument.names.registry;
-        stats.overflowing = names.overflowing().or_else(|| NAMES.overflowing());
+        let names = &self.instrument.names;
+        let variants = variant::variants();
+        stats.overflowing = names.overflowing().or_else(|| variants.overflowing());
+        stats.renamed = names.changed() + if self.owns_sites() { variants.changed() } else { 0 };
         stats
     }
 }

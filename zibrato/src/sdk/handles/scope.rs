@@ -6,7 +6,8 @@
 use crate::sdk::cells::amount::Amount;
 use crate::sdk::cells::ticks::{self, Moment};
 use crate::sdk::points::measure;
-use crate::sdk::points::site::{Site, count};
+use crate::sdk::points::site::Site;
+use crate::sdk::points::target::Measures;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -136,45 +137,84 @@ pub struct Outcomes {
     pub cancelled: Option<&'static Site>,
 }
 
-impl Outcomes {
-    /// The site for an ending.
+/// Where calls are recorded, depending on how they end.
+pub trait Places {
+    type Place: Measures;
+
+    /// Where a call that ended so is recorded.
+    fn of(&self, ending: Ending) -> Option<&Self::Place>;
+
+    /// Whether anybody would take a reading of any of them.
+    fn are_measured(&self) -> bool;
+}
+
+impl Places for Outcomes {
+    type Place = &'static Site;
+
     #[inline]
-    fn of(self, ending: Ending) -> Option<&'static Site> {
+    fn of(&self, ending: Ending) -> Option<&&'static Site> {
         match ending {
-            Ending::Cancelled => self.cancelled,
-            Ending::Err => self.err,
-            Ending::Ok => self.ok,
-            Ending::Panic => self.panic,
+            Ending::Cancelled => self.cancelled.as_ref(),
+            Ending::Err => self.err.as_ref(),
+            Ending::Ok => self.ok.as_ref(),
+            Ending::Panic => self.panic.as_ref(),
         }
     }
 
-    /// Whether a reading of any of the sites would be recorded.
     #[inline]
-    fn are_measured(self) -> bool {
+    fn are_measured(&self) -> bool {
         let sites = [self.ok, self.err, self.panic, self.cancelled];
         sites.into_iter().flatten().any(measure::is_measured)
     }
 }
 
-/// The same site for all endings.
+/// One place, for some of the endings.
+#[derive(Debug)]
+pub struct One<P> {
+    place: P,
+    ok: bool,
+    failed: bool,
+    cancelled: bool,
+}
+
+impl<P: Measures> Places for One<P> {
+    type Place = P;
+
+    #[inline]
+    fn of(&self, ending: Ending) -> Option<&P> {
+        let is_meant = match ending {
+            Ending::Cancelled => self.cancelled,
+            Ending::Err | Ending::Panic => self.failed,
+            Ending::Ok => self.ok,
+        };
+        is_meant.then_some(&self.place)
+    }
+
+    #[inline]
+    fn are_measured(&self) -> bool {
+        self.place.is_measured()
+    }
+}
+
+/// One place, however the call ends.
 #[inline]
 #[must_use]
-pub const fn every(site: &'static Site) -> Outcomes {
-    Outcomes { ok: Some(site), err: Some(site), panic: Some(site), cancelled: Some(site) }
+pub const fn every<P: Measures>(place: P) -> One<P> {
+    One { place, ok: true, failed: true, cancelled: true }
 }
 
 /// The same site for errors and panics.
 #[inline]
 #[must_use]
-pub const fn failures(site: &'static Site) -> Outcomes {
-    Outcomes { ok: None, err: Some(site), panic: Some(site), cancelled: None }
+pub const fn failures<P: Measures>(place: P) -> One<P> {
+    One { place, ok: false, failed: true, cancelled: false }
 }
 
 /// A site for results that are not errors.
 #[inline]
 #[must_use]
-pub const fn successes(site: &'static Site) -> Outcomes {
-    Outcomes { ok: Some(site), err: None, panic: None, cancelled: None }
+pub const fn successes<P: Measures>(place: P) -> One<P> {
+    One { place, ok: true, failed: false, cancelled: false }
 }
 
 /// The site at which slow calls are recorded.
@@ -194,29 +234,29 @@ impl Recording for () {
 
 /// Counts at the end, when the outcome is known.
 #[derive(Debug)]
-pub struct Counted<A: Amount> {
-    sites: Outcomes,
+pub struct Counted<P: Places, A: Amount> {
+    places: P,
     amount: A,
 }
 
 #[inline]
-pub const fn counted<A: Amount>(sites: Outcomes, amount: A) -> Counted<A> {
-    Counted { sites, amount }
+pub const fn counted<P: Places, A: Amount>(places: P, amount: A) -> Counted<P, A> {
+    Counted { places, amount }
 }
 
-impl<A: Amount> Recording for Counted<A> {
+impl<P: Places, A: Amount> Recording for Counted<P, A> {
     #[inline]
     fn end(&mut self, ending: Ending) {
-        if let Some(site) = self.sites.of(ending) {
-            count(site, self.amount);
+        if let Some(place) = self.places.of(ending) {
+            place.count(self.amount);
         }
     }
 }
 
 /// Records the duration of the call.
 #[derive(Debug)]
-pub struct Timed {
-    sites: Outcomes,
+pub struct Timed<P: Places> {
+    places: P,
     slow: Option<Slow>,
     /// `None` if no site is wanted.
     clock: Option<Clock>,
@@ -232,23 +272,24 @@ enum Clock {
 
 /// Times from now until the end, including the time between polls.
 #[inline]
-pub fn wall(sites: Outcomes, slow: Option<Slow>) -> Timed {
-    timed(sites, slow, || Clock::Wall(Moment::now()))
+pub fn wall<P: Places>(places: P, slow: Option<Slow>) -> Timed<P> {
+    timed(places, slow, || Clock::Wall(Moment::now()))
 }
 
 /// Times only the polls.
 #[inline]
-pub fn busy(sites: Outcomes, slow: Option<Slow>) -> Timed {
-    timed(sites, slow, || Clock::Busy { before: 0, since: None })
+pub fn busy<P: Places>(places: P, slow: Option<Slow>) -> Timed<P> {
+    timed(places, slow, || Clock::Busy { before: 0, since: None })
 }
 
 #[inline]
-fn timed(sites: Outcomes, slow: Option<Slow>, begin: impl FnOnce() -> Clock) -> Timed {
-    let measured = sites.are_measured() || slow.is_some_and(|slow| measure::is_measured(slow.site));
-    Timed { sites, slow, clock: measured.then(begin) }
+fn timed<P: Places>(places: P, slow: Option<Slow>, begin: impl FnOnce() -> Clock) -> Timed<P> {
+    let measured =
+        places.are_measured() || slow.is_some_and(|slow| measure::is_measured(slow.site));
+    Timed { places, slow, clock: measured.then(begin) }
 }
 
-impl Recording for Timed {
+impl<P: Places> Recording for Timed<P> {
     #[inline]
     fn resume(&mut self) {
         if let Some(Clock::Busy { since, .. }) = &mut self.clock {
@@ -275,8 +316,8 @@ impl Recording for Timed {
             Some(Clock::Busy { before, .. }) => *before,
             Some(Clock::Wall(begun)) => begun.elapsed(),
         };
-        if let Some(site) = self.sites.of(ending) {
-            measure::record(site, ticks);
+        if let Some(place) = self.places.of(ending) {
+            place.record(ticks);
         }
         if let Some(slow) = self.slow
             && ticks::seconds(ticks) >= slow.seconds
@@ -290,7 +331,7 @@ impl Recording for Timed {
 impl<R: Recording> Recording for (&'static Site, R) {
     #[inline]
     fn poll(&mut self) {
-        count(self.0, 1_u64);
+        measure::count(self.0, 1_u64);
     }
 
     #[inline]

@@ -120,6 +120,13 @@ impl Gathered {
         };
         in_threads + self.shared.made()
     }
+
+    /// How many calls are in flight at a point of that shape.
+    pub(crate) fn in_flight(&self, index: Option<u32>) -> u64 {
+        let in_threads = index.map_or(0, |index| local::counted(index).low());
+        let left_behind = lock(&self.baseline).left_behind;
+        in_threads.wrapping_add(self.shared.sum()).wrapping_sub(left_behind)
+    }
 }
 
 /// Starts a new epoch and returns the old one. The caller must hold the lock of the baseline.

@@ -139,8 +139,8 @@ pub(crate) fn catch(series: impl FnOnce() -> Option<Series>, value: f64) -> bool
 pub(crate) fn catch_move(series: impl FnOnce() -> Option<Series>, amount: i64) -> bool {
     let moved = |log: &[Measurement], series: &Series| {
         let before = log.iter().rfind(|m| {
-            (&m.level, &m.name, m.kind, m.tags)
-                == (&series.level, &series.name, series.kind, series.tags)
+            (&m.level, &m.name, m.kind, &m.tags)
+                == (&series.level, &series.name, series.kind, &series.tags)
         });
         // The call that ends may have begun before the capture.
         (before.map_or(0.0, |m| m.value) + amount as f64).max(0.0)

@@ -1,13 +1,10 @@
 //! The part of an instrument that points use: the levels that it wants, and the series with names
 //! known only at run time.
 
-use super::capture;
-use super::names::{Key, Names};
+use super::names::Registry;
 use super::point;
-use super::series::{Loss, Losses};
-use crate::clock;
-use crate::measurement::{Kind, Level, Source};
-use crate::sdk::cells::amount::Number;
+use super::series::Losses;
+use crate::measurement::{Level, Source};
 use crate::sdk::cells::per_process::generation;
 use crate::wire::WantedLevels;
 use once_cell::race::OnceBox;
@@ -41,6 +38,18 @@ pub(crate) fn installation() -> u64 {
     INSTALLATION.load(Ordering::SeqCst)
 }
 
+/// Whether the installed instrument, which is `instrument`, wants a level; `None` if that will be
+/// known soon.
+pub(crate) fn is_wanted(instrument: Option<&Instrument>, level: &str) -> Option<bool> {
+    let installed = installation();
+    match instrument {
+        Some(instrument) if instrument.number == installed => Some(instrument.wants(level)),
+        _ if installed == 0 => Some(false),
+        // Another one is just being installed; the next use will find it.
+        _ => None,
+    }
+}
+
 pub(crate) fn set_installation(number: u64) {
     INSTALLATION.store(number, Ordering::SeqCst);
 }
@@ -60,8 +69,8 @@ pub(crate) struct Instrument {
     levels: Option<BTreeSet<Level>>,
     /// The levels that workers want, as received from the broker; `None` means unknown.
     demand: RwLock<Option<WantedLevels>>,
-    pub(crate) names: Names,
-    /// Readings that were refused, and so never reached a cell.
+    pub(crate) names: Registry,
+    /// Readings that were refused when they were made, and so never reached a cell.
     pub(crate) refused: Losses,
     /// Whether it is shutting down.
     closed: AtomicBool,
@@ -76,7 +85,7 @@ impl Instrument {
             source,
             levels,
             demand: RwLock::new(None),
-            names: Names::new(number),
+            names: Registry::new(number),
             refused: Losses::default(),
             closed: AtomicBool::new(false),
         }
@@ -91,7 +100,13 @@ impl Instrument {
             && !self.closed.load(Ordering::SeqCst)
     }
 
-    /// Sets the wanted levels; `None` means that all levels are wanted.
+    /// Whether it belongs to this process. If not, any lock in it may be one that nobody is left to
+    /// unlock.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.generation == generation()
+    }
+
+    /// From now on measures only what somebody wants; `None`: as if somebody wanted all.
     pub(crate) fn demand(&self, demand: Option<WantedLevels>) {
         let mut current = self.demand.write().unwrap_or_else(PoisonError::into_inner);
         if *current == demand {
@@ -107,41 +122,5 @@ impl Instrument {
     /// Stops measuring. Readings that were already recorded can still be collected.
     pub(crate) fn close(&self) {
         point::ask_again(|| self.closed.store(true, Ordering::SeqCst));
-    }
-
-    /// Records a reading under a name known at run time.
-    pub(crate) fn record(&self, key: Key<'_>, value: Number) {
-        if capture::catch(|| key.series(), value.to_f64()) || capture::capturing() {
-            return;
-        }
-        // A scope that began before a fork belongs to the parent, and so does its instrument. A
-        // thread of the parent may have left any lock in it locked.
-        if self.generation != generation() || !self.wants(key.level) {
-            return;
-        }
-        if !value.to_f64().is_finite() {
-            return self.refused.add(Loss::NotFinite, 1);
-        }
-        let cell = match self.names.find_or_add(key) {
-            Ok(named) => named.point.shared(),
-            Err(why) => return self.refused.add(why, 1),
-        };
-        match key.kind {
-            Kind::Counter => cell.add(value),
-            Kind::Gauge => cell.set(value.to_f64(), clock::unix_ms()),
-            Kind::Timer => cell.record(value.to_f64()),
-            Kind::Set => {}
-        }
-    }
-
-    /// The key for looking up a series. The default of `source` is the source of the instrument.
-    pub(crate) fn key<'a>(
-        &'a self,
-        kind: Kind,
-        level: &'a str,
-        name: &'a str,
-        source: Option<&'a Source>,
-    ) -> Key<'a> {
-        Key { kind, level, name, source: source.unwrap_or(&self.source) }
     }
 }

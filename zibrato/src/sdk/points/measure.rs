@@ -29,7 +29,12 @@ pub(crate) trait Origin: Copy {
     /// Called before its point is added to the list.
     fn begin(self) {}
 
-    /// Passes a reading to the capture of this thread, if there is one.
+    /// Whether a thread that has no cell of it yet gets one.
+    fn grows(self, _index: u32) -> bool {
+        true
+    }
+
+    /// Gives a reading to what this thread captures, if it does.
     fn catch(self, value: Number) -> bool {
         capture::catch(|| self.series(), value.to_f64())
     }
@@ -44,9 +49,8 @@ pub(crate) fn take_reentrant() -> u64 {
     REENTRANT.swap(0, Ordering::Relaxed)
 }
 
-/// Runs `act`, which may allocate, unless this thread is already inside of such a call; then the
-/// reading is lost.
-fn slowly<T>(act: impl FnOnce() -> Option<T>) -> Option<T> {
+/// Does what may allocate, unless this thread is doing so already: then the reading is lost.
+pub(crate) fn slowly<T>(act: impl FnOnce() -> Option<T>) -> Option<T> {
     if is_busy() {
         REENTRANT.fetch_add(1, Ordering::Relaxed);
         return None;
@@ -84,11 +88,17 @@ fn refuse(origin: impl Origin) {
 /// Adds to a counter.
 #[inline]
 pub(crate) fn count<A: Amount>(origin: impl Origin, amount: A) {
+    count_number(origin, amount.number());
+}
+
+/// Counts.
+#[inline]
+pub(crate) fn count_number(origin: impl Origin, amount: Number) {
     let gate = origin.point().gate();
     if gate == OFF {
         return;
     }
-    match (amount.number(), local::counter(gate)) {
+    match (amount, local::counter(gate)) {
         (Number::Whole(amount), Some(cell)) => cell.add(amount),
         (amount, _) => count_slowly(origin, amount),
     }
@@ -106,7 +116,8 @@ fn count_slowly(origin: impl Origin, amount: Number) {
             refuse(origin);
             return None;
         }
-        match (amount, local::counter_or_grow(index)) {
+        let cell = if origin.grows(index) { local::counter_or_grow(index) } else { None };
+        match (amount, cell) {
             (Number::Whole(amount), Some(cell)) => cell.add(amount),
             (amount, _) => origin.point().shared().add(amount),
         }
@@ -117,9 +128,15 @@ fn count_slowly(origin: impl Origin, amount: Number) {
 /// Sets a gauge.
 #[inline]
 pub(crate) fn gauge<A: Amount>(origin: impl Origin, value: A) {
+    gauge_number(origin, value.number());
+}
+
+/// Sets a gauge.
+#[inline]
+pub(crate) fn gauge_number(origin: impl Origin, value: Number) {
     let gate = origin.point().gate();
     if gate != OFF {
-        gauge_wanted(origin, gate, value.number());
+        gauge_wanted(origin, gate, value);
     }
 }
 
@@ -144,8 +161,11 @@ fn gauge_slowly(origin: impl Origin, value: Number) {
             refuse(origin);
         } else if point.shape == Shape::Each {
             point.shared().keep(value, clock::unix_ms());
-        } else if !local::gauge_or_grow(index).is_some_and(|cell| cell.set(value)) {
-            point.shared().set(value, clock::unix_ms());
+        } else {
+            let cell = if origin.grows(index) { local::gauge_or_grow(index) } else { None };
+            if !cell.is_some_and(|cell| cell.set(value)) {
+                point.shared().set(value, clock::unix_ms());
+            }
         }
         Some(())
     });
@@ -189,7 +209,8 @@ fn record_slowly(origin: impl Origin, ticks: i64) -> Option<u32> {
         }
         let index = wanted(origin)?;
         let point = origin.point();
-        let Some(cell) = local::timer_or_grow(index) else {
+        let cell = if origin.grows(index) { local::timer_or_grow(index) } else { None };
+        let Some(cell) = cell else {
             point.shared().record(seconds);
             return None;
         };
@@ -279,7 +300,7 @@ fn move_slowly(origin: impl Origin, amount: i64) {
     slowly(|| {
         let point = origin.point();
         let index = point.index().filter(|_| !capture::capturing());
-        match index.and_then(local::counter_or_grow) {
+        match index.filter(|index| origin.grows(*index)).and_then(local::counter_or_grow) {
             Some(cell) => cell.add(amount),
             None => {
                 point.shared().add(Number::Whole(amount));

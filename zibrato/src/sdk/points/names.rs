@@ -1,221 +1,281 @@
-//! Series with names known only at run time. A name is looked up without a lock.
+//! Series that are known only at run time, and their registries.
 //!
-//! Known names are in a tree that only grows. Each node has eight children, chosen by three bits of
-//! the hash. The number of names is limited, because names made from user input could fill any
-//! memory. Beyond the limit, all names are measured together as [`OVERFLOW_NAME`], and the first of
-//! them is remembered.
+//! A series is looked up by its [key](Key): first among those that the thread used last, without a
+//! lock and without an allocation, and then in the registry. A registry has a limit, because names
+//! and tags made from what users type would fill any memory. Series beyond it are measured together
+//! as [`OVERFLOW_NAME`], and the first of them is remembered.
 
+use super::key::Key;
 use super::point::Point;
 use super::series::{Loss, Series, Shape};
-use crate::measurement::{Kind, Level, Name, Source};
+use crate::measurement::{Level, Name, Source};
 use crate::sdk::cells::lock;
 use crate::sdk::cells::per_process::PerProcess;
 use crate::sdk::cells::shared::Taken;
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashTable};
 use once_cell::race::OnceBox;
-use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
-/// The name of all series beyond the limit.
+/// The name, or the value of tags, of everything beyond a limit.
 #[doc(hidden)]
 pub const OVERFLOW_NAME: &str = "_overflow";
 
-/// Maximum number of names of one instrument, and of all call sites together.
+/// Maximum number of series of one registry.
 pub(crate) const MAX_NAMES: usize = 100_000;
 
-/// Maximum number of `_overflow` series, one for each level, kind and source. Their number must be
-/// limited too.
+/// Maximum number of series `_overflow` of one registry: each level, kind and source has one. There
+/// could be any number of those, too.
 const MAX_OVERFLOWS: usize = 1000;
 
-/// The number of bits of the hash that choose a child.
-const BITS: u32 = 3;
+/// A series gets cells in each thread only if it is among so many, so that each thread's block stays
+/// small. The others have one cell for all threads.
+pub(crate) const MAX_IN_THREADS: u32 = 4096;
 
-#[derive(Debug)]
-pub(crate) struct Registry<T> {
-    ways: [OnceBox<Node<T>>; 1 << BITS],
-    known: AtomicUsize,
-    hasher: OnceBox<RandomState>,
-    overflowing: OnceBox<Name>,
-}
+/// How many looks in a row must find a series unused before it gives its memory back. The sender
+/// looks once a minute, so that is an hour.
+const IDLE_LOOKS: u32 = 60;
 
-#[derive(Debug)]
-struct Node<T> {
-    hash: u64,
-    value: T,
-    /// The children.
-    ways: [OnceBox<Self>; 1 << BITS],
-}
+/// How often the sender looks for series that are not used any more.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-impl<T> Registry<T> {
-    pub(crate) const fn new() -> Self {
-        Self {
-            ways: [const { OnceBox::new() }; 1 << BITS],
-            known: AtomicUsize::new(0),
-            hasher: OnceBox::new(),
-            overflowing: OnceBox::new(),
-        }
-    }
-
-    /// The value of a key. If it is missing, `make` creates it, unless there are `most` values
-    /// already. If several threads create values at the same time, there may be a few more.
-    ///
-    /// # Errors
-    /// [`Loss::Name`] if `make` returns `None`, [`Loss::TooManyNames`] if there are too many names.
-    pub(crate) fn find_or_make(
-        &self,
-        key: impl Hash,
-        is_it: impl Fn(&T) -> bool,
-        make: impl Fn() -> Option<T>,
-        most: usize,
-    ) -> Result<&T, Loss> {
-        let hash = self.hasher.get_or_init(Box::default).hash_one(key);
-        let mut made = None;
-        loop {
-            let way = match self.find(hash, &is_it) {
-                Ok(found) => return Ok(found),
-                Err(way) => way,
-            };
-            let node = match made.take() {
-                Some(node) => node,
-                None if self.known.load(Ordering::Relaxed) >= most => {
-                    return Err(Loss::TooManyNames);
-                }
-                None => {
-                    let (value, ways) = (make().ok_or(Loss::Name)?, Default::default());
-                    Box::new(Node { hash, value, ways })
-                }
-            };
-            // If another thread was faster, the search continues from its node.
-            made = way.set(node).err();
-            if made.is_none() {
-                self.known.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// The value, or the place where it belongs.
-    fn find(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Result<&T, &OnceBox<Node<T>>> {
-        let (mut rest, mut ways) = (hash, &self.ways);
-        loop {
-            let way = &ways[(rest % (1 << BITS)) as usize];
-            match way.get() {
-                None => return Err(way),
-                Some(node) if node.hash == hash && is_it(&node.value) => return Ok(&node.value),
-                Some(node) => ways = &node.ways,
-            }
-            rest >>= BITS;
-        }
-    }
-
-    /// Remembers the first name beyond the limit.
-    ///
-    /// # Errors
-    /// [`Loss::Name`] if the name is invalid.
-    pub(crate) fn overflow(&self, name: &str) -> Result<(), Loss> {
-        let name = Name::new(name).map_err(|_| Loss::Name)?;
-        self.overflowing.get_or_init(|| Box::new(name));
-        Ok(())
-    }
-
-    /// The first name beyond the limit.
-    pub(crate) fn overflowing(&self) -> Option<Name> {
-        self.overflowing.get().cloned()
-    }
-
-    pub(crate) fn for_each(&self, mut act: impl FnMut(&T)) {
-        for_each(&self.ways, &mut act);
-    }
-}
-
-fn for_each<T>(ways: &[OnceBox<Node<T>>], act: &mut impl FnMut(&T)) {
-    for node in ways.iter().filter_map(OnceBox::get) {
-        act(&node.value);
-        for_each(&node.ways, act);
-    }
-}
-
-/// The named series of one instrument.
-#[derive(Debug)]
-pub(crate) struct Names {
-    /// The number of the instrument.
-    number: u64,
-    pub(crate) registry: Registry<Arc<Named>>,
-    /// Series of handles that were inherited from the parent and are used in this process.
-    adopted: Mutex<Vec<Arc<Named>>>,
-}
-
-/// One series. Readings by name go into the shared cell of its point.
+/// One series known only at run time.
 #[derive(Debug)]
 pub(crate) struct Named {
+    hash: u64,
+    key: Box<[u8]>,
     pub(crate) series: Series,
     pub(crate) point: &'static Point,
-    /// The number of the instrument that collects its readings.
+    /// The address of the call site that it is a variant of; 0 if it belongs to an instrument.
+    site: usize,
+    /// Whether the source is its own, and not that of the installation.
+    has_source: bool,
+    /// The number of the instrument that collects it, if it belongs to one.
     collected_by: AtomicU64,
+    /// It is no longer in its registry: whoever looks it up gets another one.
+    left: AtomicBool,
+    /// How many readings the last look found, and how many looks have found no more since.
+    seen: AtomicU64,
+    idle_looks: AtomicU32,
 }
 
-/// Unused points of each kind, for the next series. Points live as long as the process, because the
-/// sender must find all of them.
-static FREE: PerProcess<Mutex<[Vec<&'static Point>; 4]>> = PerProcess::new(Mutex::new(NONE));
-
-const NONE: [Vec<&'static Point>; 4] = [const { Vec::new() }; 4];
-
-/// The key for looking up a series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Key<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) level: &'a str,
-    pub(crate) name: &'a str,
-    pub(crate) source: &'a Source,
-}
-
-impl Key<'_> {
-    pub(crate) fn series(self) -> Option<Series> {
-        let (level, name) = (Level::new(self.level).ok()?, Name::new(self.name).ok()?);
-        Some(Series { level, source: self.source.clone(), name, kind: self.kind, tags: &[] })
-    }
-}
+/// Points live as long as the process, because the sender has to find them all. Those that no series
+/// has any more, for each shape; the next series gets them.
+static FREE: PerProcess<Mutex<Vec<&'static Point>>> = PerProcess::new(Mutex::new(Vec::new()));
 
 impl Named {
-    fn new(series: Series, number: u64) -> Arc<Self> {
-        let found = lock(FREE.get(|_| Mutex::new(NONE)))[series.kind as usize].pop();
-        let new = || Box::leak(Box::new(Point::new(Shape::of(series.kind))));
-        let point = found.unwrap_or_else(|| new());
+    fn new(key: &Key, place: Place, series: Series, number: u64) -> Arc<Self> {
+        let Place { shape, site, has_source, .. } = place;
+        let mut free = lock(FREE.get(|_| Mutex::new(Vec::new())));
+        let found =
+            free.iter().position(|point| point.shape == shape).map(|at| free.swap_remove(at));
+        drop(free);
+        let point = found.unwrap_or_else(|| Box::leak(Box::new(Point::new(shape))));
         point.clear();
-        Arc::new(Self { series, point, collected_by: AtomicU64::new(number) })
+        Arc::new(Self {
+            hash: key.hash(),
+            key: key.bytes().into(),
+            series,
+            point,
+            site,
+            has_source,
+            collected_by: AtomicU64::new(number),
+            left: AtomicBool::new(false),
+            seen: AtomicU64::new(0),
+            idle_looks: AtomicU32::new(0),
+        })
     }
 
-    fn is(&self, key: Key<'_>) -> bool {
-        let Series { level, source, name, kind, tags: _ } = &self.series;
-        key == Key { kind: *kind, level: level.as_str(), name: name.as_str(), source }
+    /// The series in an installation whose source is `source`, where the call site gives none.
+    pub(crate) fn series_in(&self, source: &Source) -> Series {
+        if self.has_source {
+            return self.series.clone();
+        }
+        Series { source: source.clone(), ..self.series.clone() }
+    }
+
+    /// What it is looked up by.
+    pub(crate) fn key(&self) -> Key {
+        Key::of(&self.key)
+    }
+
+    #[inline]
+    pub(crate) const fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The bytes of its key.
+    #[inline]
+    pub(crate) const fn key_bytes(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Whether it is still in its registry. If not, whoever looks it up gets another one.
+    #[inline]
+    pub(crate) fn is_current(&self) -> bool {
+        !self.left.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn is(&self, key: &Key) -> bool {
+        self.hash == key.hash() && *self.key == *key.bytes()
     }
 }
 
 impl Drop for Named {
     fn drop(&mut self) {
         self.point.ask_again();
-        lock(FREE.get(|_| Mutex::new(NONE)))[self.series.kind as usize].push(self.point);
+        lock(FREE.get(|_| Mutex::new(Vec::new()))).push(self.point);
     }
 }
 
-impl Names {
-    pub(crate) const fn new(number: u64) -> Self {
-        Self { number, registry: Registry::new(), adopted: Mutex::new(Vec::new()) }
+/// Where a series is measured that may have to be made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) shape: Shape,
+    /// The address of the call site; 0 if it belongs to an instrument.
+    pub(crate) site: usize,
+    /// Whether the source is its own.
+    pub(crate) has_source: bool,
+    pub(crate) limit: Limit,
+}
+
+/// The series of one instrument, or of all call sites.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    /// The number of the instrument; 0 for call sites.
+    number: u64,
+    known: RwLock<Known>,
+    /// The first series beyond a limit.
+    overflowing: OnceBox<Name>,
+    /// How many series have other names or tags than they were given.
+    changed: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Known {
+    table: HashTable<Arc<Named>>,
+    /// How many series each call site has.
+    of_sites: Option<HashMap<usize, u32, RandomState>>,
+    /// Those that handles, guards and caches of threads still have, but nobody finds any more.
+    leaving: Vec<Arc<Named>>,
+    /// Readings of those that are gone.
+    made_before: u64,
+}
+
+impl Known {
+    const fn new() -> Self {
+        Self { table: HashTable::new(), of_sites: None, leaving: Vec::new(), made_before: 0 }
     }
 
-    /// The series, or the `_overflow` series beyond the limit.
-    pub(crate) fn find_or_add(&self, key: Key<'_>) -> Result<&Arc<Named>, Loss> {
-        match self.look(key, MAX_NAMES) {
-            Err(Loss::TooManyNames) => {
-                self.registry.overflow(key.name)?;
-                self.look(Key { name: OVERFLOW_NAME, ..key }, MAX_NAMES + MAX_OVERFLOWS)
-            }
-            found => found,
+    fn find(&self, key: &Key) -> Option<&Arc<Named>> {
+        self.table.find(key.hash(), |named| named.is(key))
+    }
+
+    /// Whether there is no room for another series.
+    fn is_full(&self, place: Place) -> bool {
+        let of_site = self.of_sites.as_ref().and_then(|of_sites| of_sites.get(&place.site));
+        self.table.len() >= place.limit.all
+            || of_site.is_some_and(|of_site| *of_site >= place.limit.of_site)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Named>> {
+        self.table.iter().chain(&self.leaving)
+    }
+}
+
+/// How many series there may be when another one is added.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    /// Of the registry.
+    all: usize,
+    /// Of the call site.
+    of_site: u32,
+}
+
+impl Limit {
+    pub(crate) const fn of_site(of_site: u32) -> Self {
+        Self { all: MAX_NAMES, of_site }
+    }
+
+    pub(crate) const NAMES: Self = Self::of_site(u32::MAX);
+
+    /// Of the series that take the place of others.
+    pub(crate) const OVERFLOW: Self = Self { all: MAX_NAMES + MAX_OVERFLOWS, of_site: u32::MAX };
+}
+
+impl Registry {
+    pub(crate) const fn new(number: u64) -> Self {
+        Self {
+            number,
+            known: RwLock::new(Known::new()),
+            overflowing: OnceBox::new(),
+            changed: AtomicU64::new(0),
         }
     }
 
-    fn look(&self, key: Key<'_>, most: usize) -> Result<&Arc<Named>, Loss> {
-        let make = || Some(Named::new(key.series()?, self.number));
-        self.registry.find_or_make(key, |named| named.is(key), make, most)
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The series with this key. `make` makes one that is not there yet, and says whether its name or
+    /// the value of a tag had to be changed.
+    ///
+    /// # Errors
+    /// What `make` says, or [`Loss::TooManyNames`] beyond the limit.
+    pub(crate) fn find_or_make(
+        &self,
+        key: &Key,
+        place: Place,
+        make: impl FnOnce() -> Result<(Series, bool), Loss>,
+    ) -> Result<Arc<Named>, Loss> {
+        {
+            let known = self.read();
+            if let Some(named) = known.find(key) {
+                return Ok(Arc::clone(named));
+            }
+            if known.is_full(place) {
+                return Err(Loss::TooManyNames);
+            }
+        }
+        let (series, changed) = make()?;
+        let mut known = self.write();
+        if let Some(named) = known.find(key) {
+            return Ok(Arc::clone(named));
+        }
+        if known.is_full(place) {
+            return Err(Loss::TooManyNames);
+        }
+        if place.site != 0 {
+            *known.of_sites.get_or_insert_default().entry(place.site).or_default() += 1;
+        }
+        if changed {
+            self.changed.fetch_add(1, Ordering::Relaxed);
+        }
+        let named = Named::new(key, place, series, self.number);
+        known.table.insert_unique(key.hash(), Arc::clone(&named), |named| named.hash);
+        Ok(named)
+    }
+
+    /// Remembers the first series that found no room.
+    pub(crate) fn overflow(&self, name: &Name) {
+        self.overflowing.get_or_init(|| Box::new(name.clone()));
+    }
+
+    /// The first series that found no room.
+    pub(crate) fn overflowing(&self) -> Option<Name> {
+        self.overflowing.get().cloned()
+    }
+
+    /// How many series have other names or tags than they were given.
+    pub(crate) fn changed(&self) -> u64 {
+        self.changed.load(Ordering::Relaxed)
     }
 
     /// Makes this instrument collect the readings of a handle that was inherited from the parent.
@@ -224,62 +284,79 @@ impl Names {
         if is_ours() {
             return;
         }
-        let mut adopted = lock(&self.adopted);
+        let mut known = self.write();
         if !is_ours() {
             // Earlier readings belong to the parent.
             named.point.clear();
-            adopted.push(Arc::clone(named));
+            known.leaving.push(Arc::clone(named));
             named.collected_by.store(self.number, Ordering::SeqCst);
         }
     }
 
-    /// Takes the readings of every series whose level is in `of`.
-    pub(crate) fn collect(&self, of: impl Fn(&Level) -> bool, mut to: impl FnMut(&Series, Taken)) {
-        self.for_each(|named| {
-            if of(&named.series.level)
-                && let Some(taken) = named.point.take()
-            {
-                to(&named.series, taken);
+    /// Takes what has gathered in every series whose level `of` says yes to.
+    pub(crate) fn collect(&self, of: impl Fn(&Level) -> bool, mut to: impl FnMut(&Named, Taken)) {
+        let mut collect = |all: &[Arc<Named>]| {
+            for named in all {
+                if of(&named.series.level)
+                    && let Some(taken) = named.point.take()
+                {
+                    to(named, taken);
+                }
             }
-        });
+        };
+        let (known, leaving) = {
+            let known = self.read();
+            (known.table.iter().cloned().collect::<Vec<_>>(), known.leaving.clone())
+        };
+        collect(&known);
+        if leaving.is_empty() {
+            return;
+        }
+        // Nobody else has these, and nobody finds them: now the rest of them is taken.
+        let is_alone = |named: &&Arc<Named>| Arc::strong_count(named) == 2;
+        let alone: Vec<_> = leaving.iter().filter(is_alone).cloned().collect();
+        collect(&leaving);
+        drop(leaving);
+        let is_gone = |named: &Arc<Named>| {
+            of(&named.series.level) && alone.iter().any(|other| Arc::ptr_eq(other, named))
+        };
+        let mut known = self.write();
+        let gone: Vec<_> = known.leaving.extract_if(.., |named| is_gone(named)).collect();
+        known.made_before += gone.iter().map(|named| named.point.made()).sum::<u64>();
     }
 
     /// The number of readings that were ever recorded.
     pub(crate) fn made(&self) -> u64 {
-        let mut made = 0;
-        self.for_each(|named| made += named.point.made());
-        made
+        let known = self.read();
+        known.made_before + known.all().map(|named| named.point.made()).sum::<u64>()
     }
 
-    fn for_each(&self, mut act: impl FnMut(&Arc<Named>)) {
-        self.registry.for_each(&mut act);
-        let adopted = lock(&self.adopted).clone();
-        adopted.iter().for_each(act);
+    /// Forgets what has gathered.
+    pub(crate) fn clear(&self) {
+        let mut known = self.write();
+        known.made_before = 0;
+        known.all().for_each(|named| named.point.clear());
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::Registry;
-
-    #[test]
-    fn threads_that_look_for_the_same_names_find_the_same_things() {
-        let registry = Registry::new();
-        let find = |name: usize| {
-            let make = || Some((name, Box::new(name)));
-            let found = registry.find_or_make(name, |(known, _)| *known == name, make, 1004);
-            found.ok().map(|(_, value)| std::ptr::from_ref(&**value) as usize)
+    /// Lets series go that were not used for an hour. The sender calls it once a minute.
+    pub(crate) fn let_go(&self) {
+        let is_idle = |named: &Named| {
+            let made = named.point.made();
+            if named.seen.swap(made, Ordering::Relaxed) != made || named.point.runs() {
+                named.idle_looks.store(0, Ordering::Relaxed);
+                return false;
+            }
+            named.idle_looks.fetch_add(1, Ordering::Relaxed) + 1 >= IDLE_LOOKS
         };
-        let found: Vec<Vec<_>> = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..4).map(|_| scope.spawn(|| (0..1000).map(find).collect())).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        });
-        assert!(found.iter().all(|of_thread| *of_thread == found[0]));
-        assert!(found[0].iter().all(Option::is_some));
-        assert!((1000..1004).all(|name| find(name).is_some()) && find(1004).is_none());
-        let mut count = 0;
-        registry.for_each(|_| count += 1);
-        assert_eq!(count, 1004);
+        let mut known = self.write();
+        let Known { table, of_sites, leaving, .. } = &mut *known;
+        for named in table.extract_if(|named| is_idle(named)) {
+            named.left.store(true, Ordering::Release);
+            let of_site = of_sites.as_mut().and_then(|of_sites| of_sites.get_mut(&named.site));
+            if let Some(of_site) = of_site {
+                *of_site -= 1;
+            }
+            leaving.push(named);
+        }
     }
 }

@@ -65,14 +65,7 @@ impl Point {
         }
     }
 
-    /// A point that is never wanted. It is never in the list, so its gate does not change.
-    pub(crate) const fn closed() -> Self {
-        let mut point = Self::new(Shape::Counter);
-        point.gate = AtomicU32::new(OFF);
-        point
-    }
-
-    /// The index of its cell in each thread's block, or [`OFF`], or [`ASK`].
+    /// Where its cell stands in each thread's block, or [`OFF`], or [`ASK`].
     #[inline]
     pub(crate) fn gate(&self) -> u32 {
         self.gate.load(Ordering::Relaxed)
@@ -127,7 +120,12 @@ impl Point {
         self.gathered().made(self.shape, self.index())
     }
 
-    /// Makes the next use ask whether the point is wanted.
+    /// Whether something is in flight.
+    pub(crate) fn runs(&self) -> bool {
+        self.shape == Shape::InFlight && self.gathered().in_flight(self.index()) != 0
+    }
+
+    /// From now on the next use asks whether it is wanted.
     pub(crate) fn ask_again(&self) {
         let _gates = POINTS.lock();
         self.gate.store(ASK, Ordering::Relaxed);

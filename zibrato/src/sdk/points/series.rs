@@ -1,8 +1,7 @@
 //! The identity of a series, the way in which its point accumulates readings, and the reasons for
 //! lost readings.
 
-use super::tags::Tags;
-use crate::measurement::{Kind, Level, Name, Source};
+use crate::measurement::{Kind, Level, Name, Source, Tags};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,7 +55,7 @@ impl Shape {
 pub enum Loss {
     /// The flush deadline passed before the broker received them.
     Deadline,
-    /// The level or name was known only at run time, and is invalid.
+    /// The level was known only at run time, and is invalid.
     Name,
     /// The number was NaN or infinite.
     NotFinite,

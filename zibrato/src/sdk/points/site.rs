@@ -1,14 +1,13 @@
 //! A call site: the `static` behind an attribute or a macro.
 
 use super::instrument::{self, Instrument};
-use super::measure::{self, Origin};
+use super::measure::Origin;
 use super::point::{self, Point};
 use super::series::{Series, Shape};
-use super::tags::{self, Tags, expect_valid};
+use super::tags::{self, FixedTags, expect_valid};
 use crate::measurement::{
-    Level, MAX_NAME_BYTES, Name, Source, TextProblem, check_level, check_name,
+    Level, MAX_NAME_BYTES, Name, Source, Tags, TextProblem, check_level, check_name,
 };
-use crate::sdk::cells::amount::Amount;
 use crate::sdk::cells::list::{Link, Linked, List};
 use once_cell::race::OnceBox;
 use std::sync::Arc;
@@ -25,8 +24,8 @@ pub struct Metadata {
     pub function: &'static str,
     /// `None` means the source of the installed instrument.
     pub source: Option<&'static str>,
-    /// The fixed tags of the series.
-    pub tags: Tags,
+    /// What else tells the series apart.
+    pub tags: FixedTags,
 }
 
 /// One annotated place in a program.
@@ -69,35 +68,17 @@ impl Site {
         Self { metadata, point: Point::new(shape), series: OnceBox::new(), link: Link::new() }
     }
 
-    pub(crate) const fn tags(&self) -> Tags {
+    pub(crate) const fn tags(&self) -> FixedTags {
         self.metadata.tags
     }
 
-    /// A copy with other tags.
-    pub(super) const fn with_tags(&self, tags: Tags) -> Self {
+    /// One that is like it but for its tags.
+    pub(super) const fn with_tags(&self, tags: FixedTags) -> Self {
         Self::new(self.point.shape, Metadata { tags, ..self.metadata })
     }
 
-    /// A copy with another name.
-    pub(super) const fn with_name(&self, name: &'static str) -> Self {
-        Self::new(self.point.shape, Metadata { name: Some(name), ..self.metadata })
-    }
-
-    /// A site that is never wanted.
-    pub(crate) const fn unwanted() -> Self {
-        let metadata = Metadata {
-            level: "_",
-            name: Some("_"),
-            module: "",
-            function: "",
-            source: None,
-            tags: &[],
-        };
-        Self { metadata, point: Point::closed(), series: OnceBox::new(), link: Link::new() }
-    }
-
-    /// The series, without the default source. Its texts were checked at compile time, so it is
-    /// always `Some`.
+    /// What tells it apart, but for the source of the installation. Its texts were checked when the
+    /// program was compiled, so this is always something.
     pub(crate) fn series(&self) -> Option<&Series> {
         let make = || -> Result<_, crate::TextError> {
             let name = match self.metadata.name {
@@ -114,13 +95,18 @@ impl Site {
                 source,
                 name,
                 kind: self.point.shape.kind(),
-                tags: self.metadata.tags,
+                tags: Tags::fixed(self.metadata.tags),
             }))
         };
         self.series.get_or_try_init(make).ok()
     }
 
-    /// The series in an installation with this source.
+    /// Whether the source is its own, and not that of the installation.
+    pub(crate) const fn has_source(&self) -> bool {
+        self.metadata.source.is_some()
+    }
+
+    /// The series in an installation whose source is `source`.
     pub(crate) fn series_of(&self, source: &Source) -> Option<Series> {
         let source = if self.metadata.source.is_none() { source } else { &self.series()?.source };
         Some(Series { source: source.clone(), ..self.series()?.clone() })
@@ -142,15 +128,7 @@ impl Origin for &'static Site {
     }
 
     fn wanted_by(self, instrument: Option<&Instrument>) -> Option<bool> {
-        let installed = instrument::installation();
-        match instrument {
-            Some(instrument) if instrument.number == installed => {
-                Some(instrument.wants(self.metadata.level))
-            }
-            _ if installed == 0 => Some(false),
-            // Another instrument is being installed; the next use will find it.
-            _ => None,
-        }
+        instrument::is_wanted(instrument, self.metadata.level)
     }
 
     fn series(self) -> Option<Series> {
@@ -158,30 +136,8 @@ impl Origin for &'static Site {
     }
 }
 
-/// Adds to a counter at a call site.
-#[doc(hidden)]
-#[inline]
-pub fn count<A: Amount>(site: &'static Site, amount: A) {
-    measure::count(site, amount);
-}
-
-/// Sets a gauge at a call site.
-#[doc(hidden)]
-#[inline]
-pub fn gauge<A: Amount>(site: &'static Site, value: A) {
-    measure::gauge(site, value);
-}
-
-/// Whether a reading of the site would be recorded.
-#[doc(hidden)]
-#[inline]
-#[must_use]
-pub fn is_measured(site: &'static Site) -> bool {
-    measure::is_measured(site)
-}
-
-/// Assigns the sites to the installation `number`, and discards earlier readings; 0 means no
-/// installation.
+/// Makes the sites those of the installation `number`, and forgets what they gathered before; or
+/// makes them nobody's if it is 0.
 pub(crate) fn belong_to(number: u64) {
     if number != 0 {
         sites().for_each(|site| site.point.clear());

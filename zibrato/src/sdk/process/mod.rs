@@ -10,6 +10,7 @@ use self::zibrato::Zibrato;
 use crate::curve::Curve;
 use crate::measurement::{DEFAULT_SOURCE, Level, Source};
 use crate::sdk::cells::local;
+use crate::sdk::points::variant;
 use crate::sdk::sending::error::BuildError;
 use crate::wire::Endpoint;
 use std::collections::BTreeSet;
@@ -45,6 +46,7 @@ pub struct Builder {
     flush_deadline: Duration,
     demand: bool,
     max_memory: usize,
+    max_series_per_site: u32,
     flush_on_panic: bool,
     context: Option<zmq::Context>,
 }
@@ -69,6 +71,7 @@ impl Builder {
             flush_deadline: Duration::from_millis(500),
             demand: true,
             max_memory: local::DEFAULT_MAX_MEMORY,
+            max_series_per_site: variant::DEFAULT_MAX_SERIES,
             flush_on_panic: false,
             context: None,
         }
@@ -158,6 +161,17 @@ impl Builder {
         self
     }
 
+    /// Maximum number of series of each call site whose tags are made at run time, in the process.
+    /// Defaults to 1,000. Readings of further series are added to one whose tags have the value
+    /// `_overflow`, and [`Stats::overflowing`](crate::Stats::overflowing) is the name of the first.
+    /// A series that is not used for an hour makes room for another.
+    ///
+    /// `max_series = 5000` in an attribute or macro changes it for one call site.
+    pub const fn max_series_per_site(mut self, series: u32) -> Self {
+        self.max_series_per_site = series;
+        self
+    }
+
     /// Flushes at each panic, before it unwinds or aborts. Defaults to false.
     ///
     /// Use it for programs built with `panic = "abort"`, which would lose the measurements since
@@ -238,6 +252,7 @@ impl Builder {
         };
         survive_forks();
         local::limit_memory(self.max_memory);
+        variant::limit_series(self.max_series_per_site.max(1));
         Ok(Zibrato::new(Owner::start(settings, self.context)?))
     }
 }

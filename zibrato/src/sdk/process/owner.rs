@@ -9,7 +9,7 @@ use crate::sdk::collection::Collector;
 use crate::sdk::collection::ledger::Stats;
 use crate::sdk::points::instrument::{HasInstrument, Instrument};
 use crate::sdk::points::point::sender_is_missing;
-use crate::sdk::points::site;
+use crate::sdk::points::variant;
 use crate::sdk::sending::error::BuildError;
 use crate::sdk::sending::link::Dial;
 use crate::sdk::sending::{NoRoom, Sender, Setup};
@@ -113,8 +113,9 @@ impl Owner {
         Ok(Self { settings, slots: PerProcess::of(generation(), slot), has_sites, ended })
     }
 
-    /// The pipeline of this process. The first use in a child creates it. `None` if measuring had
-    /// ended before the fork.
+    /// The pipeline of this process. The first use in a child makes it; there is none if measuring
+    /// had ended before the fork.
+    #[inline]
     pub(crate) fn pipeline(&self) -> Option<&Pipeline> {
         let slot = self.slot();
         let Some(pipeline) = slot.pipeline.get() else { return busy(|| self.make(slot)) };
@@ -152,15 +153,17 @@ impl Owner {
         }
         // Only once, because later the call sites may belong to another installation.
         if had_sites {
-            site::belong_to(0);
+            variant::belong_to(0);
         }
         Stats::default()
     }
 
+    #[inline]
     fn slot(&self) -> &Slot {
         self.slots.get(|_| Slot::default())
     }
 
+    #[cold]
     fn make<'a>(&self, slot: &'a Slot) -> Option<&'a Pipeline> {
         let mut asked = lock(&slot.asked);
         if let Some(pipeline) = slot.pipeline.get() {
@@ -178,7 +181,8 @@ impl Owner {
         Some(slot.pipeline.get_or_init(|| Box::new(pipeline)))
     }
 
-    /// Asks the system for a thread, if the last attempt was a while ago.
+    /// Asks the system for a thread, if the last time is a while ago.
+    #[cold]
     fn find_sender(&self, slot: &Slot, pipeline: &Pipeline) {
         let mut asked = lock(&slot.asked);
         if asked.is_none_or(|asked| asked.elapsed() >= ASK_AGAIN) {

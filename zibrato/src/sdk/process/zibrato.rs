@@ -3,8 +3,10 @@
 use super::owner::{Owner, Pipeline};
 use crate::measurement::{Kind, Source, TextError};
 use crate::sdk::cells::amount::{Amount, Number};
+use crate::sdk::cells::busy;
 use crate::sdk::collection::ledger::Stats;
 use crate::sdk::handles::{CountMe, CounterHandle, GaugeHandle, Handle, TimeMe, TimerHandle};
+use crate::sdk::points::by_name::{self, Parts};
 use crate::sdk::points::instrument::{HasInstrument, Instrument};
 use crate::sdk::points::series::Loss;
 use std::sync::Arc;
@@ -18,10 +20,10 @@ use std::time::Duration;
 /// its last clone is dropped.
 ///
 /// Levels and names are texts here. `count`, `time` and `set_gauge` look them up at each call,
-/// which costs about 100 ns. [`counter`](Self::counter), [`timer`](Self::timer) and
+/// which costs about 20 ns. [`counter`](Self::counter), [`timer`](Self::timer) and
 /// [`gauge`](Self::gauge) look them up once and return a handle that costs as little as a call
-/// site. An invalid level or name is a counted loss and not an error, because instrumentation must
-/// not change what a program does.
+/// site. An invalid level is a counted loss and not an error, because instrumentation must not change
+/// what a program does. An invalid name is changed: `|` and control characters become `_`.
 ///
 /// An instrument has at most 100,000 of these names. Readings of further names are added to a
 /// series `_overflow`, and [`Stats::overflowing`](crate::Stats::overflowing) is the first of them.
@@ -57,6 +59,7 @@ impl Zibrato {
     }
 
     /// Adds to a counter.
+    #[inline]
     pub fn count<A: Amount>(&self, level: &str, name: &str, amount: A) {
         self.record(Kind::Counter, level, name, amount.number());
     }
@@ -80,6 +83,7 @@ impl Zibrato {
     }
 
     /// Sets a gauge.
+    #[inline]
     pub fn set_gauge<A: Amount>(&self, level: &str, name: &str, value: A) {
         self.record(Kind::Gauge, level, name, value.number());
     }
@@ -92,12 +96,12 @@ impl Zibrato {
 
     /// Counts 1 when the returned guard is dropped.
     pub fn count_me(&self, level: &str, name: &str) -> CountMe {
-        CountMe::of(self.instrument(), level, name, self.source.clone())
+        CountMe::of(self.instrument(), level, name, self.source.as_ref())
     }
 
     /// Times until the returned guard is dropped.
     pub fn time_me(&self, level: &str, name: &str) -> TimeMe {
-        TimeMe::of(self.instrument(), level, name, self.source.clone())
+        TimeMe::of(self.instrument(), level, name, self.source.as_ref())
     }
 
     /// Sends everything that was recorded before the call, and waits until the broker has
@@ -115,10 +119,12 @@ impl Zibrato {
         self.owner.stats()
     }
 
+    #[inline]
     fn record(&self, kind: Kind, level: &str, name: &str, value: Number) {
         if let Some(pipeline) = self.owner.pipeline() {
             let instrument = &pipeline.collector.instrument;
-            instrument.record(instrument.key(kind, level, name, self.source.as_ref()), value);
+            let parts = Parts { kind, level, name, source: self.source.as_ref() };
+            by_name::record(instrument, parts, value);
         }
     }
 
@@ -126,8 +132,8 @@ impl Zibrato {
         let named = match self.owner.pipeline() {
             Some(pipeline) => {
                 let instrument = &pipeline.collector.instrument;
-                let key = instrument.key(kind, level, name, self.source.as_ref());
-                instrument.names.find_or_add(key).cloned()
+                let parts = Parts { kind, level, name, source: self.source.as_ref() };
+                busy(|| by_name::find_or_add(instrument, &parts.key(instrument.number)))
             }
             // Without an instrument the handle measures nothing, whatever the reason is.
             None => Err(Loss::Deadline),

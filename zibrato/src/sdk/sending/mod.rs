@@ -20,6 +20,7 @@ use crate::sdk::cells::ticks::{self, Comparisons};
 use crate::sdk::collection::Collector;
 use crate::sdk::collection::batches::{Batch, Batches};
 use crate::sdk::collection::ledger::{SELF_METRICS_LEVEL, SelfMetrics};
+use crate::sdk::points::names::LOOK_EVERY;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -169,6 +170,7 @@ impl Setup {
             setup: &self,
             grid: Grid::new(self.interval, link.publisher, clock::unix_us()),
             collected: now,
+            looked: now,
             link,
             orders,
             started_ms: clock::unix_ms(),
@@ -206,6 +208,8 @@ struct Worker<'a> {
     grid: Grid,
     /// When the last interval ended.
     collected: Instant,
+    /// When unused series were last looked for.
+    looked: Instant,
     orders: &'a Orders,
     started_ms: u64,
     /// When each level was last collected.
@@ -250,6 +254,10 @@ impl Worker<'_> {
                 self.collected = now;
                 self.collect(Link::is_idle);
                 self.send_self_metrics();
+                if now.duration_since(self.looked) >= LOOK_EVERY {
+                    self.looked = now;
+                    self.setup.collector.let_go();
+                }
             }
             if flushing.is_none() && asked.is_some() {
                 flushing = asked;

@@ -46,13 +46,51 @@ fn a_handle_to_what_may_not_be_counts_its_losses() {
     let z = broker.builder().build().unwrap();
     let counter = z.counter("in|fo", "n");
     (0..3).for_each(|_| counter.increment(1));
-    let timer = z.timer("info", "");
+    let timer = z.timer(&"x".repeat(65), "took");
     timer.record(Duration::from_secs(1));
     drop(timer.start());
     z.counter("info", "n").increment(f64::NAN);
     let stats = finish(z, &mut broker);
     assert!(stats.balances(), "{stats:?}");
     assert_eq!(stats.lost, BTreeMap::from([(Loss::Name, 5), (Loss::NotFinite, 1)]));
+}
+
+#[test]
+fn a_name_or_tag_that_may_not_be_is_made_legal() {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let z = broker.builder().build().unwrap();
+    z.counter("info", "a|b").increment(2);
+    z.count("info", "", 3);
+    z.counter("info", "n").with("a|tag", "line\nbreak").with("empty", "").increment(4);
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.recorded, stats.delivered, stats.renamed), (3, 3, 4), "{stats:?}");
+    assert_eq!(broker.sum("info", "a_b", "not_specified"), 2.0);
+    assert_eq!(broker.sum("info", "_empty", "not_specified"), 3.0);
+    assert_eq!(broker.sum("info", "n;a_tag=line_break;empty=_empty", "not_specified"), 4.0);
+}
+
+#[test]
+fn a_handle_with_a_tag_measures_another_series() {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let z = broker.builder().build().unwrap();
+    let orders = z.counter("info", "orders");
+    orders.increment(1);
+    for tenant in ["acme", "initech", "acme"] {
+        orders.with("tenant", tenant).with("status", 200).increment(10);
+    }
+    z.gauge("info", "depth").with("queue", 'q').set(7);
+    z.timer("info", "took").with("tenant", "acme").record(Duration::from_secs(2));
+    let stats = finish(z, &mut broker);
+    assert_eq!((stats.recorded, stats.delivered), (6, 6));
+    for (series, sum) in [
+        ("orders", 1.0),
+        ("orders;status=200;tenant=acme", 20.0),
+        ("orders;status=200;tenant=initech", 10.0),
+        ("depth;queue=q", 7.0),
+        ("took;tenant=acme", 1.0),
+    ] {
+        assert_eq!(broker.sum("info", series, "not_specified"), sum, "{series}");
+    }
 }
 
 #[test]

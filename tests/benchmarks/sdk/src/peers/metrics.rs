@@ -18,7 +18,7 @@ pub fn cases() -> Result<Vec<Case>, Box<dyn Error>> {
     let timed = histogram!("metrics_time_handle");
     let read = gauge!("metrics_gauge_handle");
     let name = black_box("metrics_handle".to_owned());
-    let named = counter!(name.clone());
+    let (named, route) = (counter!(name.clone()), black_box("/cart/items".to_owned()));
     let case = |row, name, run| Case::new(row, Who::Peer(name), run);
     Ok(vec![
         case("count", "metrics, kept handle", looped(move || counted.increment(1))),
@@ -60,6 +60,15 @@ pub fn cases() -> Result<Vec<Case>, Box<dyn Error>> {
             "metrics, macro",
             looped(move || {
                 counter!(black_box(&name).clone()).increment(1);
+            }),
+        ),
+        // Labels have to be texts of their own.
+        case(
+            "tags",
+            "metrics, macro",
+            looped(move || {
+                let (route, status) = (black_box(&route).clone(), black_box(200_u16).to_string());
+                counter!("metrics_tags", "route" => route, "status" => status).increment(1);
             }),
         ),
         case(

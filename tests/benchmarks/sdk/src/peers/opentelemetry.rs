@@ -41,6 +41,7 @@ pub fn cases() -> Vec<Case> {
     let read = meter.f64_gauge("opentelemetry.gauge").build();
     let read_bound = meter.f64_gauge("opentelemetry.gauge.bound").build().bind(&[]);
     let named = meter.u64_counter("opentelemetry.handle").build();
+    let (tagged, route) = (meter.u64_counter("opentelemetry.tags").build(), "/cart/items".to_owned());
     let threads = meter.u64_counter("opentelemetry.threads").build();
     let named_bound = meter.u64_counter("opentelemetry.handle.bound").build();
     let named_bound = named_bound.bind(&[KeyValue::new("name", "kept")]);
@@ -81,6 +82,14 @@ pub fn cases() -> Vec<Case> {
             "opentelemetry, attribute",
             looped(move || {
                 named.add(1, &[KeyValue::new("name", black_box(&name).clone())]);
+            }),
+        ),
+        case(
+            "tags",
+            "opentelemetry, attributes",
+            looped(move || {
+                let route = KeyValue::new("route", black_box(&route).clone());
+                tagged.add(1, &[route, KeyValue::new("status", i64::from(black_box(200_u16)))]);
             }),
         ),
         case("count, 2 threads", "opentelemetry, bound", {

@@ -14,6 +14,8 @@ pub fn cases() -> Result<Vec<Case>, prometheus::Error> {
     let named = register_int_counter_vec!("prometheus_handle", "counted by name", &["name"])?;
     let name = black_box("handle".to_owned());
     let kept = named.with_label_values(&["kept"]);
+    let (labels, route) = (["route", "status"], black_box("/cart/items".to_owned()));
+    let tagged = register_int_counter_vec!("prometheus_tags", "counted by tags", &labels)?;
     let (more_threads, timed_shared) = (shared.clone(), timed.clone());
     let case = |row, name, run| Case::new(row, Who::Peer(name), run);
     Ok(vec![
@@ -32,6 +34,14 @@ pub fn cases() -> Result<Vec<Case>, prometheus::Error> {
             "prometheus, IntCounterVec",
             looped(move || {
                 named.with_label_values(&[black_box(&name).as_str()]).inc();
+            }),
+        ),
+        // Both values are texts already, which spares it the formatting of the number.
+        case(
+            "tags",
+            "prometheus, IntCounterVec",
+            looped(move || {
+                tagged.with_label_values(&[black_box(&*route), black_box("200")]).inc();
             }),
         ),
         case("count, 2 threads", "prometheus, IntCounter", on_threads(2, move || shared.inc())),

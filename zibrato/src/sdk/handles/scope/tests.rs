@@ -18,7 +18,7 @@ fn a_call_that_takes_exactly_so_long_is_slow() {
         let capture = crate::testing::capture();
         let slow = Some(Slow { site: &SLOW, seconds });
         let clock = Some(Clock::Busy { before: took, since: None });
-        Timed { sites: every(&SITE), slow, clock }.end(Ending::Ok);
+        Timed { places: every(&SITE), slow, clock }.end(Ending::Ok);
         assert_eq!(capture.timer("info", "q"), [exact]);
         assert_eq!(capture.timer("warn", "q").len(), expected, "{seconds}");
     }
