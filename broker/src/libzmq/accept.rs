@@ -1,8 +1,8 @@
 //! Replaces the C library's `accept4` for libzmq's threads.
 //!
 //! libzmq aborts the process when accepting at an `ipc://` endpoint fails for lack of descriptors or
-//! kernel memory. Over TCP it tries again at once, for ever. Here such a failure says that there is
-//! nothing to accept yet, after a short pause, and a connection that would take a
+//! kernel memory. Over TCP it tries again at once, without end. Here such a failure is reported
+//! as nothing to accept, after a short pause, and a connection that would take a
 //! [reserved](super::descriptors) descriptor is closed. The linker takes this function in place of the
 //! C library's for the whole program. Other threads, such as that of the pages, get the system's
 //! answer.
@@ -42,7 +42,7 @@ unsafe extern "C" fn accept4(
             return accepted;
         }
         count_refused();
-        // SAFETY: it was opened here, and nobody else knows of it; `errno` is as above.
+        // SAFETY: it was opened here, and no other code uses it; `errno` is as above.
         unsafe {
             libc::close(accepted);
             *errno = libc::ECONNABORTED;

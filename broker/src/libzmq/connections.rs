@@ -71,16 +71,16 @@ impl Connection {
 pub(crate) enum Which {
     /// All.
     All,
-    /// Those whose peer has sent at least so many bytes since it came, or nobody knows how many.
+    /// Those whose peer has sent at least this many bytes, and those for which the number is unknown.
     Sent(u64),
-    /// Those whose peer has sent at least so many bytes, or does not read what it is sent.
+    /// Those whose peer has sent at least this many bytes, or does not read.
     SentOrUnread(u64),
-    /// Those whose peer does not read what it is sent.
+    /// Those whose peer does not read.
     Unread,
 }
 
-/// Cuts connections that were made to these endpoints of this process; gives how many. Where the system
-/// does not list descriptors, all stay.
+/// Closes connections to these endpoints of this process, and returns their number. If the system does
+/// not list descriptors, it closes none.
 pub(crate) fn cut(ports: &Ports, whom: &[(Endpoint, Which)]) -> u64 {
     let cuts: Vec<_> =
         whom.iter().map(|(endpoint, which)| Cut::new(ports, *endpoint, *which)).collect();
@@ -89,12 +89,12 @@ pub(crate) fn cut(ports: &Ports, whom: &[(Endpoint, Which)]) -> u64 {
     all.filter(|descriptor| is_cut(*descriptor, &cuts)).count() as u64
 }
 
-/// Cuts one connection that was made to an endpoint of this process, and says whether it was there.
+/// Closes one connection to an endpoint of this process, and returns whether it existed.
 pub(crate) fn cut_one(ports: &Ports, endpoint: Endpoint, descriptor: RawFd) -> bool {
     is_cut(descriptor, &[Cut::new(ports, endpoint, Which::All)])
 }
 
-/// Where an endpoint is, and who is to be cut off there.
+/// The address of an endpoint, and which of its connections to close.
 struct Cut {
     port: Option<u16>,
     file: Option<PathBuf>,
@@ -162,8 +162,8 @@ impl Cut {
     }
 }
 
-/// The state of a connection, and how many bytes its peer has sent: as many as can be where the system
-/// does not say. Nothing if it is no TCP connection.
+/// The state of a connection, and the number of bytes that its peer has sent: the maximum if the system
+/// does not report it. `None` if it is not a TCP connection.
 fn info(stream: BorrowedFd<'_>) -> Option<(u8, u64)> {
     let mut info = [0_u8; BYTES_RECEIVED.end];
     let mut length = info.len() as libc::socklen_t;
@@ -177,7 +177,7 @@ fn info(stream: BorrowedFd<'_>) -> Option<(u8, u64)> {
     (code == 0).then(|| (info[STATE], received.unwrap_or(u64::MAX)))
 }
 
-/// How many bytes the peer has not taken.
+/// The number of bytes that the peer has not read.
 fn unread(stream: BorrowedFd<'_>) -> libc::c_int {
     let mut bytes: libc::c_int = 0;
     // SAFETY: the call writes one int to a pointer to one int, or fails.
@@ -196,7 +196,7 @@ mod tests {
     use std::sync::Arc;
     use zibrato::wire::Endpoint;
 
-    /// Whether writing comes to an end because nobody reads, and not because of something else.
+    /// Whether writing fails because the peer does not read, and not for another reason.
     fn fills(mut stream: impl Write) -> bool {
         loop {
             if let Err(error) = stream.write(&[0; 1 << 16]) {

@@ -12,16 +12,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use zibrato::daemon::LogLimit;
 
-/// One of so many is kept free,
+/// One descriptor in this many is kept free.
 const SHARE: RawFd = 8;
 
-/// but at least so many, as the journal and the pages need,
+/// Minimum number of free descriptors, which the journal and the pages need.
 pub(crate) const FEWEST: RawFd = 32;
 
-/// and at most so many.
+/// Maximum number of descriptors that are kept free.
 const MOST: RawFd = 1_024;
 
-/// How long after the last connection was refused it counts as a shortage.
+/// How long a shortage lasts after the last refused connection.
 const LASTS: Duration = Duration::from_secs(10);
 
 /// Connections that this process has refused.
@@ -32,24 +32,24 @@ pub(super) fn count_refused() {
     REFUSED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// How many are kept free under a limit.
+/// The number of descriptors that are kept free under a limit.
 fn kept_free(limit: RawFd) -> RawFd {
     (limit / SHARE).clamp(FEWEST, MOST).min(limit)
 }
 
-/// Whether a connection may not have this descriptor.
+/// Whether this descriptor is reserved, so that no connection may use it.
 pub(super) fn is_reserved(descriptor: RawFd) -> bool {
     let limit = limit();
     descriptor >= limit - kept_free(limit)
 }
 
-/// The most descriptors that the process may have.
+/// Maximum number of descriptors of the process.
 pub(crate) fn limit() -> RawFd {
     let limit = getrlimit(Resource::Nofile).current;
     limit.and_then(|limit| RawFd::try_from(limit).ok()).unwrap_or(RawFd::MAX)
 }
 
-/// How many descriptors the process has; `None` where the system does not say, as without `/proc`.
+/// The number of descriptors of the process; `None` where the system does not say, as without `/proc`.
 pub(crate) fn in_use() -> Option<usize> {
     // Since Linux 6.2 the folder has their number as its size.
     match fs::metadata("/proc/self/fd").map(|folder| folder.len()) {
@@ -68,9 +68,9 @@ pub(crate) fn in_use() -> Option<usize> {
 /// Reports shortages of descriptors, in the log and on the pages.
 #[derive(Debug)]
 pub(crate) struct DescriptorReport {
-    /// Connections refused until the last look.
+    /// Number of connections refused before the last check.
     seen: u64,
-    /// Connections refused that the log has not told yet.
+    /// Number of refused connections that were not logged yet.
     untold: u64,
     last: Option<Instant>,
     repeat: LogLimit<60>,

@@ -25,13 +25,13 @@ const LITTLE: u64 = 256 << 10;
 /// thousand of them use 160 MB.
 const VERY_LITTLE: u64 = 16 << 10;
 
-/// How long it is too much before all connections are closed. The time doubles after each time, because
-/// that may not help.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long memory exceeds the threshold before all connections are closed. The time doubles after each
+/// time, because closing them may not help.
+const CLOSE_ALL_AFTER: Duration = Duration::from_secs(1);
 
-/// The longest time until all connections are closed again, and how long memory has to suffice before
-/// that time starts anew.
-const LONG: Duration = Duration::from_secs(60);
+/// Maximum time until all connections are closed again. If memory stays below the threshold for this
+/// long, that time starts again at one second.
+const MAX_CLOSE_ALL_AFTER: Duration = Duration::from_secs(60);
 
 /// Pause between two passes over all connections, as a multiple of the time that a pass took.
 const PAUSES: u32 = 5;
@@ -100,21 +100,21 @@ impl Drop for MemoryThread {
     }
 }
 
-/// Who is cut off.
+/// Which connections are closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whom {
-    /// Those who have sent at least so much, and those who do not read.
+    /// Those of senders of at least this many bytes, and of peers that do not read.
     Sent(u64),
-    Everybody,
+    All,
 }
 
-/// Cuts those off who may have the memory; says how many they are.
+/// Closes the connections that may use the memory, and returns their number.
 fn cut_off(ports: &Ports, whom: Whom) -> u64 {
     let whom = match whom {
-        Whom::Everybody => Endpoint::ALL.map(|endpoint| (endpoint, Which::All)),
+        Whom::All => Endpoint::ALL.map(|endpoint| (endpoint, Which::All)),
         Whom::Sent(bytes) => Endpoint::ALL.map(|endpoint| match endpoint {
             Endpoint::Publishers | Endpoint::Legacy => (endpoint, Which::Sent(bytes)),
-            // What it has asked for is kept many times over.
+            // A subscriber's topics are stored several times.
             Endpoint::Subscribers => (endpoint, Which::SentOrUnread(LITTLE)),
             _ => (endpoint, Which::Unread),
         }),
@@ -122,53 +122,54 @@ fn cut_off(ports: &Ports, whom: Whom) -> u64 {
     cut(ports, &whom)
 }
 
-/// Decides who is cut off when.
+/// Decides when which connections are closed.
 #[derive(Debug)]
 struct Relief {
-    /// Before that nobody is cut off.
+    /// No connection is closed before this time.
     next: Option<Instant>,
-    /// When everybody is, and how long it is until the time after that.
-    everybody: Option<(Instant, Duration)>,
+    /// When all connections are closed, and the time until they are closed again.
+    all: Option<(Instant, Duration)>,
     enough_since: Option<Instant>,
 }
 
 impl Relief {
     const fn new() -> Self {
-        Self { next: None, everybody: None, enough_since: None }
+        Self { next: None, all: None, enough_since: None }
     }
 
-    /// There is too much memory, or even much more: who is to be cut off now.
+    /// Memory exceeds the threshold, or exceeds it by `much`: returns which connections to close now.
     fn next(&mut self, now: Instant, much: bool) -> Option<Whom> {
-        if self.enough_since.take().is_some_and(|since| now - since >= LONG) {
-            self.everybody = None;
+        if self.enough_since.take().is_some_and(|since| now - since >= MAX_CLOSE_ALL_AFTER) {
+            self.all = None;
         }
         if self.next.is_some_and(|next| now < next) {
             return None;
         }
-        let (at, pause) = *self.everybody.get_or_insert((now + PATIENCE, PATIENCE));
+        let (at, pause) = *self.all.get_or_insert((now + CLOSE_ALL_AFTER, CLOSE_ALL_AFTER));
         if now >= at {
-            let pause = LONG.min(2 * pause);
-            self.everybody = Some((now + pause, pause));
-            return Some(Whom::Everybody);
+            let pause = MAX_CLOSE_ALL_AFTER.min(2 * pause);
+            self.all = Some((now + pause, pause));
+            return Some(Whom::All);
         }
         Some(Whom::Sent(if much { VERY_LITTLE } else { LITTLE }))
     }
 
-    /// Cutting took so long.
+    /// Closing connections took this long.
     fn rest(&mut self, now: Instant, took: Duration) {
         self.next = Some(now + PAUSES * took);
     }
 
-    /// There is no longer too much. The time for everybody begins anew, if it has not come yet.
+    /// Memory is below the threshold again. The time until all connections are closed starts again, if
+    /// it has not passed.
     fn is_enough(&mut self, now: Instant) {
         self.enough_since = Some(now);
-        if let Some((at, pause)) = &mut self.everybody {
+        if let Some((at, pause)) = &mut self.all {
             *at = (*at).max(now + *pause);
         }
     }
 }
 
-/// What a look has shown.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
     /// Nothing is to be done.
@@ -247,7 +248,7 @@ fn large_blocks_go_back() {
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "a call into C")]
 fn push_written() {
-    // SAFETY: it takes the allocator's own locks, and only pages that nobody has.
+    // SAFETY: it takes the allocator's own locks, and only pages that are free.
     unsafe { libc::malloc_trim(0) };
 }
 
@@ -259,7 +260,9 @@ fn push_written() {}
 
 #[cfg(test)]
 mod tests {
-    use super::{LITTLE, LONG, Look, Relief, VERY_LITTLE, Watch, Whom, is_due, resident_bytes};
+    use super::{
+        LITTLE, Look, MAX_CLOSE_ALL_AFTER, Relief, VERY_LITTLE, Watch, Whom, is_due, resident_bytes,
+    };
     use std::time::{Duration, Instant};
 
     #[test]
@@ -278,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_cut_off_only_when_nothing_else_helps_and_then_less_and_less_often() {
+    fn all_connections_are_closed_only_if_nothing_else_helps_and_then_less_often_each_time() {
         let mut relief = Relief::new();
         let begun = Instant::now();
         let at = |ms| begun + Duration::from_millis(ms);
@@ -289,18 +292,18 @@ mod tests {
         // As long as this helps, it is all that is done.
         relief.is_enough(at(900));
         assert_eq!(relief.next(at(1_500), false), Some(Whom::Sent(LITTLE)));
-        let mut everybody = Vec::new();
+        let mut all = Vec::new();
         for ms in (1_600..200_000).step_by(100) {
-            if relief.next(at(ms), false) == Some(Whom::Everybody) {
-                everybody.push(ms);
+            if relief.next(at(ms), false) == Some(Whom::All) {
+                all.push(ms);
             }
         }
-        assert_eq!(everybody, [1_900, 3_900, 7_900, 15_900, 31_900, 63_900, 123_900, 183_900]);
+        assert_eq!(all, [1_900, 3_900, 7_900, 15_900, 31_900, 63_900, 123_900, 183_900]);
         relief.is_enough(at(200_000));
-        let later = at(200_000) + LONG;
+        let later = at(200_000) + MAX_CLOSE_ALL_AFTER;
         assert_eq!(relief.next(later, false), Some(Whom::Sent(LITTLE)));
         let second = Duration::from_secs(1);
-        assert_eq!(relief.next(later + second, false), Some(Whom::Everybody));
+        assert_eq!(relief.next(later + second, false), Some(Whom::All));
     }
 
     #[test]

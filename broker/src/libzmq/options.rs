@@ -13,7 +13,7 @@ const ZAP_ENFORCE_DOMAIN: c_int = 93;
 pub(crate) enum WhenFull {
     /// That subscriber does not get the message, all others do.
     Drop,
-    /// The send fails with `EAGAIN`, and nobody gets the message.
+    /// The send fails with `EAGAIN`, and no subscriber gets the message.
     Fail,
 }
 
@@ -23,13 +23,13 @@ pub(crate) fn set_when_full(socket: &mut zmq::Socket, when: WhenFull) -> zmq::Re
 }
 
 /// Rejects clients while no [`ZapThread`](crate::curve::ZapThread) runs. Otherwise libzmq accepts
-/// everybody who encrypts.
+/// every client that encrypts.
 pub(crate) fn enforce_zap_domain(socket: &mut zmq::Socket) -> zmq::Result<()> {
     set(socket, ZAP_ENFORCE_DOMAIN, 1)
 }
 
 /// Ends the monitoring of a socket. It has to end before the monitor's other side is closed,
-/// because libzmq would wait for room there for ever.
+/// because libzmq would wait without end for room there.
 pub(crate) fn stop_monitor(socket: &mut zmq::Socket) -> zmq::Result<()> {
     // SAFETY: the socket is open because it is borrowed; a null address means to stop.
     check(unsafe { zmq_sys::zmq_socket_monitor(socket.as_mut_ptr(), ptr::null(), 0) })

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use zibrato::wire::Endpoint;
 use zmq::{DONTWAIT, Message, SNDMORE, Sendable};
 
-/// Maximum outstanding bytes, in all, before new readers get no batches. At twice as many nobody does.
+/// Maximum outstanding bytes, in all, before new readers get no batches. At twice as many bytes, no reader does.
 /// So readers that have taken a large answer before do not suffer from those that never take one.
 const MAX_BYTES: u64 = 64 << 20;
 
