@@ -9,10 +9,14 @@
 mod blocks;
 #[path = "../../../zibrato/src/sdk/cells/counter.rs"]
 mod counter;
+#[path = "../../../zibrato/src/sdk/cells/gauge.rs"]
+mod gauge;
+mod measurement;
 mod models;
 mod sketch;
 mod summary;
 mod sync;
+mod ticks;
 #[path = "../../../zibrato/src/sdk/cells/timer.rs"]
 mod timer;
 #[path = "../../../zibrato/src/sdk/cells/timer_buckets.rs"]

@@ -7,6 +7,7 @@
 use crate::Model;
 use crate::blocks::Blocks;
 use crate::counter::{Counted, CounterCell};
+use crate::gauge::GaugeCell;
 use crate::sketch::SHIFT;
 use crate::summary::Summary;
 use crate::sync::{AtomicU32, OnceBox, Ordering, allow_attempts};
@@ -18,6 +19,7 @@ use loom::thread;
 
 pub(crate) const ALL: &[Model] = &[
     ("a counter is read while it counts", 4, counter_beside_reader),
+    ("a gauge is taken while it is set", 4, gauge_beside_taker),
     ("a timer's first readings are taken while it reads", 3, first_readings),
     ("the sums that are seen belong to the same readings", 3, sums_together),
     ("sums of many readings are read while more are added", 3, many_sums_together),
@@ -58,6 +60,38 @@ fn counter_beside_reader() {
     let mut all = Counted::default();
     cell.add_to(&mut all);
     assert_eq!(all, Counted { sum: 32, times: 4 });
+}
+
+/// Ascending, so that the first of some is the minimum and the last one is the maximum.
+const VALUES: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
+
+/// Takes the readings after the first `taken` ones, and returns how many were taken now.
+fn take_gauge(cell: &GaugeCell, taken: usize) -> usize {
+    let untaken = cell.untaken();
+    let Some((_, gauge)) = cell.take(0) else {
+        assert_eq!(untaken, 0);
+        return 0;
+    };
+    // A published reading is never held back.
+    assert!(gauge.count >= untaken, "{gauge:?}");
+    let readings = &VALUES[taken..taken + gauge.count as usize];
+    let (first, last) = (readings[0], readings[readings.len() - 1]);
+    assert_eq!((gauge.min, gauge.max, gauge.last), (first, last, last));
+    assert_eq!(gauge.sum, readings.iter().sum::<f64>());
+    readings.len()
+}
+
+fn gauge_beside_taker() {
+    let cell = Arc::new(GaugeCell::default());
+    let setting = Arc::clone(&cell);
+    let sender = thread::spawn(move || {
+        let taken = (0..2).fold(0, |taken, _| taken + take_gauge(&cell, taken));
+        (cell, taken)
+    });
+    VALUES.iter().for_each(|value| setting.set(*value));
+    let (cell, taken) = sender.join().unwrap();
+    assert_eq!(taken + take_gauge(&cell, taken), VALUES.len());
+    assert_eq!(cell.untaken(), 0);
 }
 
 /// Readings take 4 ticks or 1, so that the sum shows which ones it contains. A tick takes a second.

@@ -16,13 +16,16 @@ use crate::sdk::points::variant;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+/// Maximum number of collections after the sender has ended.
+const LAST_COLLECTIONS: u32 = 10;
+
 #[derive(Debug)]
 pub(crate) struct Collector {
     pub(crate) instrument: Arc<Instrument>,
     pub(crate) ledger: Mutex<Ledger>,
     /// Whether the call sites of the program belong to this instrument.
     owns_sites: AtomicBool,
-    /// The number of readings of the call sites when they stopped belonging to this instrument.
+    /// The number of readings of the call sites at the end of this instrument.
     made_before: AtomicU64,
 }
 
@@ -57,13 +60,11 @@ impl Collector {
         self.instrument.close();
     }
 
-    /// Gives up the call sites.
+    /// Gives up the call sites, after [`Self::lose_the_rest`]. Readings that threads have recorded
+    /// since then belong to no instrument, and the next one discards them.
     pub(crate) fn leave_sites(&self) {
-        if self.owns_sites() {
-            self.lose_reentrant();
-            self.made_before.store(variant::made_at_sites(), Ordering::SeqCst);
-            self.owns_sites.store(false, Ordering::SeqCst);
-        }
+        self.lose_reentrant();
+        self.owns_sites.store(false, Ordering::SeqCst);
     }
 
     /// Counts readings of an allocator inside of the instrument as lost.
@@ -113,18 +114,32 @@ impl Collector {
 
     /// Counts everything that was not sent as lost, because the sender has ended.
     pub(crate) fn lose_the_rest(&self) -> Stats {
-        let mut left = 0;
-        self.collect(|_| true, |_, taken| left += taken.readings);
-        lock(&self.ledger).expired += left;
-        self.stats()
+        let lose = || {
+            let mut left = 0;
+            self.collect(|_| true, |_, taken| left += taken.readings);
+            lock(&self.ledger).expired += left;
+            self.stats_with(|| {
+                let made = self.made_at_sites();
+                self.made_before.store(made, Ordering::SeqCst);
+                made
+            })
+        };
+        // A thread that was in the middle of a reading when measuring ended may record it between
+        // the collection and the count.
+        let is_last = |stats: &Stats| stats.pending == 0;
+        (1..LAST_COLLECTIONS).map(|_| lose()).find(is_last).unwrap_or_else(lose)
     }
 
     pub(crate) fn stats(&self) -> Stats {
+        self.stats_with(|| self.made_at_sites())
+    }
+
+    fn stats_with(&self, made_at_sites: impl FnOnce() -> u64) -> Stats {
         self.lose_reentrant();
         // Settled readings are read before recorded ones, so that there are never more settled
         // readings than recorded ones.
         let ledger = *lock(&self.ledger);
-        let made = self.made_at_sites() + self.instrument.names.made();
+        let made = made_at_sites() + self.instrument.names.made();
         let mut stats = ledger.stats(made, &self.instrument.refused);
         let names = &self.instrument.names;
         let variants = variant::variants();

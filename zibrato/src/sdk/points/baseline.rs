@@ -8,6 +8,7 @@ use super::series::Shape;
 use crate::clock;
 use crate::measurement::{Gauge, Kind};
 use crate::sdk::cells::counter::Counted;
+use crate::sdk::cells::gauge::GaugeCell;
 use crate::sdk::cells::local;
 use crate::sdk::cells::lock;
 use crate::sdk::cells::per_process::generation;
@@ -33,8 +34,6 @@ struct Baseline {
     timed: TimerTotals,
     /// The number of readings that were taken in this installation.
     taken: u64,
-    /// The number of readings of gauges before this installation.
-    before: u64,
     /// The number of calls that were in flight at the fork, in threads that this process does not
     /// have.
     left_behind: u64,
@@ -59,7 +58,7 @@ impl Gathered {
         let mut baseline = lock(&self.baseline);
         let in_threads = match shape {
             Shape::Counter => baseline.take_counter(index),
-            Shape::Gauge => return take_gauge(index, shared),
+            Shape::Gauge => return baseline.take_gauge(index, shared),
             Shape::Each => None,
             // The shared cell contains a part of the calls in flight.
             Shape::InFlight => return baseline.take_in_flight(index, shared),
@@ -83,7 +82,6 @@ impl Gathered {
         match shape {
             Shape::Counter => {}
             Shape::Gauge | Shape::Each => {
-                baseline.before = local::gauges(index).map(|cell| cell.made()).sum();
                 take_gauges(index);
             }
             Shape::InFlight => {
@@ -112,8 +110,8 @@ impl Gathered {
                 baseline.taken + local::counted(index).times.wrapping_sub(baseline.counted.times)
             }
             Shape::Gauge | Shape::Each => {
-                let made: u64 = local::gauges(index).map(|cell| cell.made()).sum();
-                made - baseline.before
+                // No reading is taken meanwhile, because that needs the lock of the baseline.
+                baseline.taken + local::gauges(index).map(GaugeCell::untaken).sum::<u64>()
             }
             Shape::InFlight => return baseline.taken,
             Shape::Timer => baseline.taken + baseline.timed.count_since(local::timers(index)),
@@ -142,20 +140,6 @@ fn take_gauges(index: u32) -> Option<(Moment, Gauge)> {
     local::gauges(index).filter_map(|cell| cell.take(now_ms)).reduce(in_order)
 }
 
-fn take_gauge(index: u32, shared: &SharedCell) -> Option<Taken> {
-    let own = take_gauges(index);
-    let taken = shared.take(Kind::Gauge);
-    let Some(own) = own else { return taken };
-    let gauge = match taken {
-        // Read only now: if there was another reading in between, it belongs to the next interval.
-        Some(Taken { value: TakenValue::Gauge(gauge), .. }) => {
-            in_order(own, (shared.read_at(), gauge)).1
-        }
-        _ => own.1,
-    };
-    Some(Taken { readings: gauge.count, value: TakenValue::Gauge(gauge) })
-}
-
 /// Merges the later one into the earlier one, so that the later last reading counts as the last.
 fn in_order(one: (Moment, Gauge), other: (Moment, Gauge)) -> (Moment, Gauge) {
     let (earlier, later) = if other.0 < one.0 { (other, one) } else { (one, other) };
@@ -173,7 +157,6 @@ impl Baseline {
             counted: Counted { sum: 0, times: 0 },
             timed: TimerTotals::new(),
             taken: 0,
-            before: 0,
             left_behind: 0,
             generation: 0,
         }
@@ -188,6 +171,22 @@ impl Baseline {
         let more = now.sum_since(&self.counted);
         self.counted = now;
         Some(Taken { readings, value: TakenValue::Counter(more) })
+    }
+
+    fn take_gauge(&mut self, index: u32, shared: &SharedCell) -> Option<Taken> {
+        let own = take_gauges(index);
+        let taken = shared.take(Kind::Gauge);
+        let Some(own) = own else { return taken };
+        self.taken += own.1.count;
+        let gauge = match taken {
+            // Read only now: if there was another reading in between, it belongs to the next
+            // interval.
+            Some(Taken { value: TakenValue::Gauge(gauge), .. }) => {
+                in_order(own, (shared.read_at(), gauge)).1
+            }
+            _ => own.1,
+        };
+        Some(Taken { readings: gauge.count, value: TakenValue::Gauge(gauge) })
     }
 
     fn take_timer(&mut self, index: u32, epoch: &AtomicU32) -> Option<Taken> {
@@ -272,7 +271,7 @@ fn scaled(sample: &Summary, calls: u64) -> Summary {
 
 #[cfg(test)]
 mod tests {
-    use super::{Baseline, in_order, scaled, take_gauge};
+    use super::{Baseline, in_order, scaled};
     use crate::Summary;
     use crate::clock;
     use crate::measurement::Gauge;
@@ -312,7 +311,7 @@ mod tests {
     fn a_shared_cell_says_when_it_was_read() {
         let (shared, index) = (SharedCell::new(), u32::MAX);
         shared.set(2.0, clock::unix_ms());
-        assert!(take_gauge(index, &shared).is_some());
+        assert!(Baseline::new().take_gauge(index, &shared).is_some());
         let at = shared.read_at();
         assert!(at < Moment::now() && Moment::now() >= at);
     }

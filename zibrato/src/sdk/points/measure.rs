@@ -6,7 +6,6 @@ use super::point::{ASK, OFF, Point};
 use super::series::{Loss, Series, Shape};
 use crate::clock;
 use crate::sdk::cells::amount::{Amount, Number};
-use crate::sdk::cells::gauge::GaugeCell;
 use crate::sdk::cells::ticks::{self, Moment};
 use crate::sdk::cells::{busy, is_busy, local};
 use std::sync::Arc;
@@ -141,10 +140,9 @@ pub(crate) fn gauge_number(origin: impl Origin, value: Number) {
 }
 
 fn gauge_wanted(origin: impl Origin, gate: u32, value: Number) {
-    let is_finite = value.to_f64().is_finite();
-    let set = |cell: &GaugeCell| is_finite && cell.set(value.to_f64());
-    if !local::gauge(gate).is_some_and(set) {
-        gauge_slowly(origin, value);
+    match local::gauge(gate) {
+        Some(cell) if value.to_f64().is_finite() => cell.set(value.to_f64()),
+        _ => gauge_slowly(origin, value),
     }
 }
 
@@ -163,8 +161,9 @@ fn gauge_slowly(origin: impl Origin, value: Number) {
             point.shared().keep(value, clock::unix_ms());
         } else {
             let cell = if origin.grows(index) { local::gauge_or_grow(index) } else { None };
-            if !cell.is_some_and(|cell| cell.set(value)) {
-                point.shared().set(value, clock::unix_ms());
+            match cell {
+                Some(cell) => cell.set(value),
+                None => point.shared().set(value, clock::unix_ms()),
             }
         }
         Some(())

@@ -6,7 +6,8 @@ use crate::sdk::{Metadata, Shape, Site, gauge, in_flight, time};
 use crate::testing;
 use crate::wire::{BatchReader, Value};
 use crate::{Builder, Zibrato};
-use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 /// Only one instrument can be installed, and tests run in parallel.
@@ -40,7 +41,7 @@ fn what_threads_read_is_folded_into_one_gauge() {
     let mut broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
     let barrier = Barrier::new(4);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for thread in 0..4 {
             let barrier = &barrier;
             scope.spawn(move || {
@@ -59,6 +60,56 @@ fn what_threads_read_is_folded_into_one_gauge() {
         assert!(age < 10_000, "{age} ms");
     });
     assert_eq!((guard.handle().stats().recorded, guard.handle().stats().total_lost()), (4002, 1));
+}
+
+#[test]
+fn installations_end_with_every_reading_while_threads_set_a_gauge() {
+    static BUSY: Site = Site::new(Shape::Gauge, at("busy"));
+    /// More threads than most machines have processors for, so that threads are often interrupted
+    /// during a reading.
+    const THREADS: u64 = 8;
+    let _place = place();
+    thread::scope(|scope| {
+        // The threads run until this is dropped, also if an assertion fails.
+        let running = Arc::new(());
+        for _ in 0..THREADS {
+            let running = Arc::downgrade(&running);
+            scope.spawn(move || {
+                while running.strong_count() > 0 {
+                    gauge(&BUSY, 1);
+                }
+            });
+        }
+        (0..20).for_each(|_| install_and_shut_down(THREADS));
+    });
+}
+
+/// Installs an instrument, and shuts it down while `threads` threads set one gauge to 1.
+fn install_and_shut_down(threads: u64) {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let guard = broker.builder().install().unwrap();
+    let handle = guard.handle();
+    broker.serve_until(|broker| !broker.bodies.is_empty());
+    let stats = thread::scope(|scope| {
+        let end = scope.spawn(|| guard.shutdown());
+        broker.serve_until(|_| end.is_finished());
+        end.join().unwrap()
+    });
+    let later = handle.stats();
+    assert!(stats.balances() && later.balances(), "{stats:?} {later:?}");
+    assert_eq!((stats.pending, later.pending), (0, 0), "{stats:?} {later:?}");
+    // Of each thread, a reading that it had started when measuring ended may come too late.
+    assert!(stats.total_lost() <= threads, "{stats:?}");
+    let mut delivered = 0;
+    for body in &broker.bodies {
+        for entry in BatchReader::new(body).unwrap().entries().map(Result::unwrap) {
+            let Value::Gauge(gauge) = entry.value else { panic!("{entry:?}") };
+            assert_eq!((gauge.last, gauge.min, gauge.max), (1.0, 1.0, 1.0));
+            assert_eq!(gauge.sum, gauge.count as f64);
+            delivered += gauge.count;
+        }
+    }
+    assert_eq!(delivered, stats.delivered, "{stats:?}");
 }
 
 #[test]
@@ -85,7 +136,7 @@ fn what_is_running_goes_up_and_comes_down() {
     let mut broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
     let first = in_flight(&RUNNING);
-    let second = std::thread::scope(|scope| scope.spawn(|| in_flight(&RUNNING)).join().unwrap());
+    let second = thread::scope(|scope| scope.spawn(|| in_flight(&RUNNING)).join().unwrap());
     flushed(&guard.handle(), &mut broker, |_, value| {
         let Value::Gauge(gauge) = value else { panic!("{value:?}") };
         assert_eq!((gauge.last, gauge.count), (2.0, 1));
@@ -122,7 +173,7 @@ fn a_capture_does_not_see_what_is_running_in_another() {
         drop(in_flight(&RUNNING));
         capture.gauge("info", "captured.twice")
     };
-    let seen = std::thread::scope(|scope| scope.spawn(elsewhere).join().unwrap());
+    let seen = thread::scope(|scope| scope.spawn(elsewhere).join().unwrap());
     assert_eq!(seen, [1.0, 0.0]);
     drop(running);
     assert_eq!(capture.gauge("info", "captured.twice"), [1.0, 0.0]);
@@ -157,7 +208,7 @@ fn a_sampled_timer_counts_calls_that_end_while_it_is_not_known_who_wants_them() 
     let broker = Broker::new(Acknowledges::Everything);
     let guard = rarely(&broker).install().unwrap();
     let capture_elsewhere =
-        || std::thread::scope(|scope| scope.spawn(|| drop(testing::capture())).join().unwrap());
+        || thread::scope(|scope| scope.spawn(|| drop(testing::capture())).join().unwrap());
     for _ in 0..20 {
         drop(time(&SAMPLED));
         let timer = time(&SAMPLED);
@@ -166,7 +217,7 @@ fn a_sampled_timer_counts_calls_that_end_while_it_is_not_known_who_wants_them() 
         drop(timer);
     }
     let (begin, end) = (Barrier::new(2), Barrier::new(2));
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(|| {
             let _capture = testing::capture();
             begin.wait();
@@ -187,7 +238,7 @@ fn beyond_the_memory_for_cells_threads_share_one() {
     let broker = Broker::new(Acknowledges::Nothing);
     let builder = rarely(&broker).max_memory(0);
     let guard = builder.install().unwrap();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 (0..1000).for_each(|_| {
