@@ -3,10 +3,10 @@
 #![expect(clippy::disallowed_methods, reason = "it also tests threads without an owner")]
 #![expect(clippy::unwrap_used, reason = "a program of tests, which fails so")]
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Barrier, OnceLock};
 use std::time::Duration;
-use zibrato::{Guard, Stats, Zibrato, count, gauge, time};
+use zibrato::{Builder, Guard, Stats, Zibrato, count, gauge, time};
 
 static KEPT: OnceLock<Guard> = OnceLock::new();
 
@@ -20,14 +20,16 @@ fn main() {
     let args: Vec<_> = std::env::args().collect();
     let [_, port, deadline, counts, end] = &args[..] else { panic!("four arguments") };
     let counts: u64 = counts.parse().unwrap();
-    let guard = Zibrato::builder()
+    let builder = Zibrato::builder()
         .port(port.parse().unwrap())
         .flush_deadline(Duration::from_millis(deadline.parse().unwrap()))
         // Longer than any test, so that what arrives was flushed by the end.
         .interval(Duration::from_secs(3600))
-        .flush_on_panic(end.starts_with("hooked"))
-        .install()
-        .unwrap();
+        .flush_on_panic(end.starts_with("hooked"));
+    if end == "fork_before_install" {
+        return fork_before_install(&builder, counts);
+    }
+    let guard = builder.install().unwrap();
     before(counts);
     match end.as_str() {
         "return" => {}
@@ -246,6 +248,38 @@ fn fork_while_others_measure(counts: u64) -> u64 {
         STOP.store(true, Ordering::Relaxed);
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     })
+}
+
+/// Only the children install an instrument.
+fn fork_before_install(builder: &Builder, counts: u64) {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let begun = Barrier::new(THREADS + 1);
+    // While another thread captures, each call site asks at each use whether it is wanted, for which
+    // it takes locks.
+    let capture = std::thread::spawn(zibrato::testing::capture).join().unwrap();
+    let busy = || {
+        begun.wait();
+        while !STOP.load(Ordering::Relaxed) {
+            count!("info", "busy");
+            assert!(zibrato::installed().is_none());
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads = [(); THREADS].map(|()| scope.spawn(busy));
+        begun.wait();
+        for _ in 0..FORKS {
+            if fork() == 0 {
+                let guard = builder.clone().install().unwrap();
+                child(counts);
+                assert_eq!(guard.shutdown().delivered, 3 * counts);
+                std::process::exit(0);
+            }
+        }
+        wait_for_children(FORKS);
+        STOP.store(true, Ordering::Relaxed);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+    assert!(capture.measurements().is_empty());
 }
 
 #[expect(unsafe_code, reason = "fork has no safe form")]

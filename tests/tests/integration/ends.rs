@@ -247,6 +247,16 @@ fn forks_while_threads_measure_neither_hang_nor_lose_nor_repeat_counts() {
 }
 
 #[test]
+fn forks_before_an_instrument_is_installed_do_not_hang_while_threads_use_call_sites() {
+    let ended = end_by("fork_before_install");
+    assert_eq!(ended.status.code(), Some(0));
+    let total = 20.0 * COUNTS as f64;
+    let names = ["child", "child.named", "child.time"];
+    assert_eq!(ended.totals(), names.map(|name| (name, total)));
+    assert_eq!(ended.publishers("child").len(), 20);
+}
+
+#[test]
 fn without_a_broker_every_program_ends_within_the_flush_deadline() {
     let ports = Ports::take();
     let flush = Duration::from_secs(8);

@@ -5,23 +5,48 @@
 //! lock that another thread held at that moment stays locked in the child forever. So a child never
 //! uses a value that a thread of its parent may have locked. It starts with a new value, and leaves
 //! the inherited one untouched.
+//!
+//! The standard library has no hook for forks, so that of the C library is used. It is registered
+//! before the first value is used, and so before the first lock is taken.
 
 use once_cell::race::OnceBox;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The number of forks between the process that first measured and this one.
+/// The generation of this process, plus 1; 0 before the hook is registered.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// Distinguishes a process from its ancestors. It costs one load, while asking for the process id
-/// is a system call.
+/// Distinguishes a process from its ancestors: 0 in the process that first measured, and larger in
+/// each child. It costs one load, while asking for the process id is a system call.
 #[inline]
 pub(crate) fn generation() -> u64 {
-    GENERATION.load(Ordering::Relaxed)
+    match GENERATION.load(Ordering::Relaxed) {
+        0 => register(),
+        generation => generation - 1,
+    }
 }
 
-/// Called in a child immediately after the fork.
-pub(crate) fn begin_generation() {
+/// Registers the hook. If several threads do this at the same time, a child skips numbers.
+#[cold]
+fn register() -> u64 {
+    call_in_children(begin_generation);
+    // Only now, because another thread takes its first lock when it sees this.
+    match GENERATION.compare_exchange(0, 1, Ordering::Release, Ordering::Relaxed) {
+        Ok(_) => 0,
+        Err(generation) => generation - 1,
+    }
+}
+
+extern "C" fn begin_generation() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Makes each forked child call `act` immediately after the fork. Functions are called in the order
+/// in which they were registered.
+#[expect(unsafe_code, reason = "pthread_atfork is a function of the C library")]
+pub(crate) fn call_in_children(act: extern "C" fn()) {
+    // SAFETY: the function lives as long as the program, and takes no arguments. If the system has
+    // no memory for it, children are not detected.
+    unsafe { libc::pthread_atfork(None, None, Some(act)) };
 }
 
 /// A value of each process: that of the first process, followed by those of its descendants.

@@ -146,7 +146,7 @@ pub(crate) fn ask_again(then: impl FnOnce()) {
 
 /// Called in a forked child before anything else, so that the next use of a point discovers the new
 /// process. Takes no lock and does not allocate.
-pub(crate) fn ask_again_in_child() {
+pub(crate) extern "C" fn ask_again_in_child() {
     SENDERS_MISSING.store(0, Ordering::Relaxed);
     POINTS.iter().for_each(|point| point.gate.store(ASK, Ordering::Relaxed));
 }

@@ -4,11 +4,11 @@
 //! The standard library has no such handlers, so those of the C library are used. They live as long
 //! as the process, and do nothing while nothing is installed. There is no handler before a fork,
 //! and nothing waits: a child never needs a lock that a thread of its parent may have held (see
-//! `per_process.rs`).
+//! `per_process.rs`, which also registers the handler that distinguishes a child from its parent).
 
 use super::zibrato::Zibrato;
 use crate::sdk::cells::lock;
-use crate::sdk::cells::per_process::{PerProcess, begin_generation};
+use crate::sdk::cells::per_process::{PerProcess, call_in_children, generation};
 use crate::sdk::collection::ledger::Stats;
 use crate::sdk::points::instrument::{self, HasInstrument, Instrument};
 use crate::sdk::points::point;
@@ -74,20 +74,16 @@ pub(crate) fn install(handle: Zibrato) -> Result<Guard, Zibrato> {
     Ok(Guard { handle, has_ended: false })
 }
 
-extern "C" fn in_child() {
-    begin_generation();
-    // The next use of each point asks whether it is wanted, and thus discovers the new process.
-    point::ask_again_in_child();
-}
-
 /// Makes forked children measure for themselves.
-#[expect(unsafe_code, reason = "pthread_atfork is a function of the C library")]
 pub(crate) fn survive_forks() {
     static DONE: AtomicBool = AtomicBool::new(false);
-    if !DONE.swap(true, Ordering::SeqCst) {
-        // SAFETY: the function lives as long as the program, and takes no arguments. If the system
-        // has no memory for it, children are not detected.
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    // The generation of a child begins before its points ask.
+    generation();
+    if !DONE.load(Ordering::SeqCst) {
+        call_in_children(point::ask_again_in_child);
+        // Only now, because another thread that builds an instrument does not wait. If both
+        // register the function, it does the same twice.
+        DONE.store(true, Ordering::SeqCst);
     }
 }
 
@@ -175,7 +171,8 @@ pub(crate) fn flush_at_panics(within: Duration) {
 /// of the child begins at zero. Dropping the guard in the child flushes what the child measured. If
 /// the system gives the child no thread or no sockets, its measurements stay pending, and it tries
 /// again once a second. A child made by a bare `clone` or by `vfork`, which skip the hooks of the C
-/// library, must not measure before it calls `exec`.
+/// library, must not measure before it calls `exec`. Neither must a child that is forked while its
+/// parent is inside `exit`, which removes these hooks.
 #[derive(Debug)]
 #[must_use = "measuring ends when it is dropped; bind it to a name, not to `_`"]
 pub struct Guard {
