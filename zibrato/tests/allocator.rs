@@ -105,26 +105,61 @@ fn a_child_of_a_program_whose_allocator_counts_measures_on() {
     let guard = builder.install().unwrap();
     for _ in 0..20 {
         drop(black_box(vec![0_u8; 100]));
-        // SAFETY: the child uses nothing that a thread of the parent could have left locked, and
-        // ends without running what belongs to the parent.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
+        fork_and(|| {
             (0..100).for_each(|size| drop(black_box(vec![0_u8; size + 1])));
-            let fits = guard.handle().stats().recorded >= 100;
-            // SAFETY: it ends the process, and nothing else.
-            unsafe { libc::_exit(i32::from(!fits)) };
-        }
-        let (begun, mut status) = (Instant::now(), 0);
-        // SAFETY: a child of ours, and room for how it ended.
-        while unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) } == 0 {
-            if begun.elapsed() > Duration::from_secs(10) {
-                // SAFETY: a child of ours that has not been waited for.
-                unsafe { libc::kill(child, libc::SIGKILL) };
-            }
-            std::thread::yield_now();
-        }
-        assert_eq!(status, 0, "it waits for itself, or has measured nothing");
+            guard.handle().stats().recorded >= 100
+        });
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_child_without_a_sender_ends_though_the_allocator_counts() {
+    let _place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+    let builder = Zibrato::builder().port(1).flush_deadline(Duration::ZERO);
+    let mut guard = Some(builder.install().unwrap());
+    fork_and(|| {
+        forbid_threads();
+        (0..100).for_each(|size| drop(black_box(vec![0_u8; size + 1])));
+        let stats = guard.take().unwrap().shutdown();
+        stats.recorded >= 100 && stats.balances() && stats.pending == 0
+    });
+}
+
+/// From now on this process cannot start a thread.
+#[cfg(target_os = "linux")]
+fn forbid_threads() {
+    let none = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+    // SAFETY: the arguments are numbers, and a limit that the system only reads.
+    unsafe {
+        // Root can start any number of threads, so this becomes another user.
+        if libc::getuid() == 0 {
+            assert_eq!(libc::setgid(60_000) | libc::setuid(60_000), 0);
+        }
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NPROC, &raw const none), 0);
+    }
+}
+
+/// Expects that `act` returns true in a child, in time.
+fn fork_and(act: impl FnOnce() -> bool) {
+    // SAFETY: the child uses nothing that a thread of the parent could have left locked, and ends
+    // without running what belongs to the parent.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let fits = act();
+        // SAFETY: it ends the process, and nothing else.
+        unsafe { libc::_exit(i32::from(!fits)) };
+    }
+    let (begun, mut status) = (Instant::now(), 0);
+    // SAFETY: a child of ours, and room for how it ended.
+    while unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) } == 0 {
+        if begun.elapsed() > Duration::from_secs(10) {
+            // SAFETY: a child of ours that has not been waited for.
+            unsafe { libc::kill(child, libc::SIGKILL) };
+        }
+        std::thread::yield_now();
+    }
+    assert_eq!(status, 0, "it waits for itself, or has measured nothing");
 }
 
 #[test]

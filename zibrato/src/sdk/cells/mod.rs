@@ -15,7 +15,7 @@ mod timer_buckets;
 pub(crate) mod timer_totals;
 
 use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// The synchronization primitives of the cells. The model checker (`tests/loom`) replaces them.
 mod sync {
@@ -39,10 +39,17 @@ thread_local! {
 /// thread, and must neither wait for the lock nor start the same work again. So until `act`
 /// returns, only counts that this thread's own cells can take are measured.
 pub(crate) fn busy<T>(act: impl FnOnce() -> T) -> T {
-    let before = BUSY.replace(true);
-    let done = act();
-    BUSY.set(before);
-    done
+    let _reset = Reset(BUSY.replace(true));
+    act()
+}
+
+/// Sets [`BUSY`] to its earlier value when it is dropped, also by a panic.
+struct Reset(bool);
+
+impl Drop for Reset {
+    fn drop(&mut self) {
+        BUSY.set(self.0);
+    }
 }
 
 /// Whether this thread runs such a function now.
@@ -54,4 +61,29 @@ pub(crate) fn is_busy() -> bool {
 /// must not panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`lock`], but returns `None` instead of waiting.
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(locked) => Some(locked),
+        Err(TryLockError::Poisoned(locked)) => Some(locked.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{busy, is_busy};
+
+    #[test]
+    fn a_thread_measures_again_after_a_panic_inside_of_the_instrument() {
+        std::panic::catch_unwind(|| busy(|| panic!("on purpose"))).unwrap_err();
+        assert!(!is_busy());
+        busy(|| {
+            busy(|| assert!(is_busy()));
+            assert!(is_busy());
+        });
+        assert!(!is_busy());
+    }
 }

@@ -4,7 +4,7 @@
 use crate::curve::Curve;
 use crate::measurement::{Level, Source};
 use crate::sdk::cells::per_process::{PerProcess, generation};
-use crate::sdk::cells::{busy, lock};
+use crate::sdk::cells::{busy, lock, try_lock};
 use crate::sdk::collection::Collector;
 use crate::sdk::collection::ledger::Stats;
 use crate::sdk::points::instrument::{HasInstrument, Instrument};
@@ -148,7 +148,7 @@ impl Owner {
         let had_sites = self.has_sites.swap(false, Ordering::SeqCst);
         if let Some(pipeline) = slot.pipeline.get() {
             // The system may have a thread available now.
-            self.begin_sending(pipeline, &mut lock(&slot.asked));
+            busy(|| self.begin_sending(pipeline, &mut lock(&slot.asked)));
             return pipeline.shut_down(self.settings.flush_deadline);
         }
         // Only once, because later the call sites may belong to another installation.
@@ -184,7 +184,7 @@ impl Owner {
     /// Asks the system for a thread, if the last time is a while ago.
     #[cold]
     fn find_sender(&self, slot: &Slot, pipeline: &Pipeline) {
-        let mut asked = lock(&slot.asked);
+        let Some(mut asked) = try_lock(&slot.asked) else { return };
         if asked.is_none_or(|asked| asked.elapsed() >= ASK_AGAIN) {
             busy(|| self.begin_sending(pipeline, &mut asked));
         }
