@@ -55,7 +55,7 @@ impl Collector {
     /// Stops measuring. Readings that were already recorded can still be collected.
     pub(crate) fn close(&self) {
         if self.owns_sites() {
-            variant::belong_to(0);
+            site::leave(self.instrument.number);
         }
         self.instrument.close();
     }

@@ -54,6 +54,11 @@ pub(crate) fn set_installation(number: u64) {
     INSTALLATION.store(number, Ordering::SeqCst);
 }
 
+/// Ends the installation `number`, unless another one has followed.
+pub(crate) fn end_installation(number: u64) {
+    INSTALLATION.compare_exchange(number, 0, Ordering::SeqCst, Ordering::SeqCst).ok();
+}
+
 /// An owner of an instrument, which is a different one in each process.
 pub(crate) trait HasInstrument: std::fmt::Debug + Send + Sync {
     fn instrument(&self) -> Option<Arc<Instrument>>;

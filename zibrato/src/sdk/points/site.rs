@@ -136,13 +136,15 @@ impl Origin for &'static Site {
     }
 }
 
-/// Makes the sites those of the installation `number`, and forgets what they gathered before; or
-/// makes them nobody's if it is 0.
+/// Assigns the sites to the installation `number`, and discards earlier readings.
 pub(crate) fn belong_to(number: u64) {
-    if number != 0 {
-        sites().for_each(|site| site.point.clear());
-    }
+    sites().for_each(|site| site.point.clear());
     point::ask_again(|| instrument::set_installation(number));
+}
+
+/// Ends the installation `number`, unless the sites belong to another one.
+pub(crate) fn leave(number: u64) {
+    point::ask_again(|| instrument::end_installation(number));
 }
 
 /// Every site that was ever used.

@@ -35,12 +35,9 @@ pub(crate) fn variants() -> &'static Registry {
     VARIANTS.get(|_| Registry::new(0))
 }
 
-/// Makes the call sites those of the installation `number`, and forgets what they gathered before;
-/// or makes them nobody's if it is 0.
+/// Assigns the call sites to the installation `number`, and discards earlier readings.
 pub(crate) fn belong_to(number: u64) {
-    if number != 0 {
-        variants().clear();
-    }
+    variants().clear();
     site::belong_to(number);
 }
 

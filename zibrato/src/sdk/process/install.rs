@@ -74,6 +74,14 @@ pub(crate) fn install(handle: Zibrato) -> Result<Guard, Zibrato> {
     Ok(Guard { handle, has_ended: false })
 }
 
+/// Ends the installation of a handle, unless a child that inherited it has installed another one.
+fn uninstall(handle: &Zibrato) {
+    let mut installed = write();
+    if installed.as_ref().is_some_and(|it| Arc::ptr_eq(&it.owner, &handle.owner)) {
+        *installed = None;
+    }
+}
+
 /// Makes forked children measure for themselves.
 pub(crate) fn survive_forks() {
     static DONE: AtomicBool = AtomicBool::new(false);
@@ -196,7 +204,7 @@ impl Guard {
     fn finish(&mut self) -> Stats {
         let stats = self.handle.owner.shut_down();
         // Only after the flush, because two instruments cannot share the call sites.
-        *write() = None;
+        uninstall(&self.handle);
         self.has_ended = true;
         stats
     }
@@ -207,5 +215,59 @@ impl Drop for Guard {
         if !self.has_ended {
             self.finish();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{installed, write};
+    use crate::Zibrato;
+    use crate::sdk::{Metadata, Shape, Site, count};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    static SITE: Site = Site::new(
+        Shape::Counter,
+        Metadata {
+            level: "info",
+            name: Some("site"),
+            module: "",
+            function: "",
+            source: None,
+            tags: &[],
+        },
+    );
+
+    /// As in a child that was forked while its parent was installing the first instrument.
+    fn the_second_stays_when_the_first_ends() -> bool {
+        let builder = Zibrato::builder().port(1).flush_deadline(Duration::ZERO);
+        *write() = None;
+        let first = builder.clone().install().unwrap();
+        *write() = None;
+        let second = builder.install().unwrap();
+        drop(first);
+        count(&SITE, 1);
+        let is_second = installed().is_some_and(|z| Arc::ptr_eq(&z.owner, &second.handle.owner));
+        is_second && second.shutdown().recorded == 1 && installed().is_none()
+    }
+
+    #[test]
+    #[expect(unsafe_code, reason = "fork has no safe form")]
+    fn a_guard_ends_only_its_own_installation() {
+        // In a child, because other tests install instruments meanwhile.
+        // SAFETY: the child uses the SDK, which supports this, and ends without running code of its
+        // parent.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: the arguments are numbers.
+            unsafe {
+                libc::alarm(20);
+                libc::_exit(i32::from(!the_second_stays_when_the_first_ends()));
+            }
+        }
+        let mut status = 0;
+        // SAFETY: a child of this process, and room for how it ended.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0);
     }
 }

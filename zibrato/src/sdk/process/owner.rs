@@ -9,13 +9,13 @@ use crate::sdk::collection::Collector;
 use crate::sdk::collection::ledger::Stats;
 use crate::sdk::points::instrument::{HasInstrument, Instrument};
 use crate::sdk::points::point::sender_is_missing;
-use crate::sdk::points::variant;
+use crate::sdk::points::site;
 use crate::sdk::sending::error::BuildError;
 use crate::sdk::sending::link::Dial;
 use crate::sdk::sending::{NoRoom, Sender, Setup};
 use once_cell::race::OnceBox;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -96,8 +96,9 @@ struct Slot {
 pub(crate) struct Owner {
     settings: Settings,
     slots: PerProcess<Slot>,
-    /// Whether it is installed, so that the call sites belong to it, here and in children.
-    has_sites: AtomicBool,
+    /// The number of the instrument to which the call sites belong, if it is installed; else 0. A
+    /// child inherits it.
+    installation: AtomicU64,
     ended: AtomicBool,
 }
 
@@ -109,8 +110,8 @@ impl Owner {
         let pipeline = Pipeline::new(settings.collector());
         pipeline.set_sender(settings.sender(&pipeline.collector, context, NoRoom::Fails)?);
         let slot = Slot { pipeline: OnceBox::with_value(Box::new(pipeline)), ..Slot::default() };
-        let (has_sites, ended) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Self { settings, slots: PerProcess::of(generation(), slot), has_sites, ended })
+        let (installation, ended) = (AtomicU64::new(0), AtomicBool::new(false));
+        Ok(Self { settings, slots: PerProcess::of(generation(), slot), installation, ended })
     }
 
     /// The pipeline of this process. The first use in a child makes it; there is none if measuring
@@ -127,10 +128,14 @@ impl Owner {
 
     /// Assigns the call sites of the program to this instrument.
     pub(crate) fn take_sites(&self) {
-        self.has_sites.store(true, Ordering::SeqCst);
         if let Some(pipeline) = self.pipeline() {
-            pipeline.collector.take_sites();
+            self.take_sites_for(&pipeline.collector);
         }
+    }
+
+    fn take_sites_for(&self, collector: &Collector) {
+        self.installation.store(collector.instrument.number, Ordering::SeqCst);
+        collector.take_sites();
     }
 
     /// The statistics of this process.
@@ -145,15 +150,14 @@ impl Owner {
     pub(crate) fn shut_down(&self) -> Stats {
         let slot = self.slot();
         self.ended.store(true, Ordering::SeqCst);
-        let had_sites = self.has_sites.swap(false, Ordering::SeqCst);
+        let installation = self.installation.swap(0, Ordering::SeqCst);
         if let Some(pipeline) = slot.pipeline.get() {
             // The system may have a thread available now.
             busy(|| self.begin_sending(pipeline, &mut lock(&slot.asked)));
             return pipeline.shut_down(self.settings.flush_deadline);
         }
-        // Only once, because later the call sites may belong to another installation.
-        if had_sites {
-            variant::belong_to(0);
+        if installation != 0 {
+            site::leave(installation);
         }
         Stats::default()
     }
@@ -173,15 +177,15 @@ impl Owner {
             return None;
         }
         let pipeline = Pipeline::new(self.settings.collector());
-        if self.has_sites.load(Ordering::SeqCst) {
+        if self.installation.load(Ordering::SeqCst) != 0 {
             // Marks everything that the parent counted, in the copied cells, as taken.
-            pipeline.collector.take_sites();
+            self.take_sites_for(&pipeline.collector);
         }
         self.begin_sending(&pipeline, &mut asked);
         Some(slot.pipeline.get_or_init(|| Box::new(pipeline)))
     }
 
-    /// Asks the system for a thread, if the last time is a while ago.
+    /// Asks the system for a thread, if the last attempt was a while ago and no other thread asks.
     #[cold]
     fn find_sender(&self, slot: &Slot, pipeline: &Pipeline) {
         let Some(mut asked) = try_lock(&slot.asked) else { return };
