@@ -53,10 +53,9 @@ pub struct CountMe {
 pub struct TimeMe {
     // Two fields and not an enum: what a call site makes has one of them alone, which the compiler
     // sees through, and leaves out all that belongs to the other.
-    site: Option<&'static Site>,
-    running: Option<Running>,
-    /// None for a call of a sampled timer that is only counted.
-    since: Option<Moment>,
+    /// No moment: a call of a sampled timer that is only counted.
+    site: Option<(&'static Site, Option<Moment>)>,
+    running: Option<Box<(Running, Option<Moment>)>>,
 }
 
 impl CountMe {
@@ -126,8 +125,11 @@ impl TimeMe {
 
     #[inline]
     fn started(running: Option<Running>) -> Self {
-        let is_timed = running.as_ref().is_some_and(Running::is_timed);
-        Self { site: None, running, since: is_timed.then(Moment::now) }
+        let start = |running: Running| {
+            let since = running.is_timed().then(Moment::now);
+            Box::new((running, since))
+        };
+        Self { site: None, running: running.map(start) }
     }
 
     /// Adds a tag, or changes its value. The time is recorded with the tags that there are when the
@@ -144,11 +146,11 @@ impl TimeMe {
     /// assert_eq!(tags, [("method", "GET"), ("status", "404")]);
     /// ```
     pub fn tag(&mut self, tag: &str, value: impl Display) {
-        if let Some(site) = self.site.take() {
-            self.running = Some(Running::site(site));
+        if let Some((site, since)) = self.site.take() {
+            self.running = Some(Box::new((Running::site(site), since)));
         }
         if let Some(running) = &mut self.running {
-            running.tag(tag, &value);
+            running.0.tag(tag, &value);
         }
     }
 
@@ -161,11 +163,11 @@ impl TimeMe {
 impl Drop for TimeMe {
     #[inline]
     fn drop(&mut self) {
-        if let Some(site) = self.site {
-            measure::end(site, self.since);
+        if let Some((site, since)) = self.site {
+            measure::end(site, since);
         }
         if let Some(running) = &self.running {
-            running.time(self.since);
+            running.0.time(running.1);
         }
     }
 }
@@ -192,12 +194,13 @@ impl Drop for InFlight {
 #[must_use = "it measures until it is dropped"]
 pub fn time<T: Measures>(target: T) -> TimeMe {
     match target.target() {
-        Target::Site(site) if measure::is_measured(site) => {
-            let since = measure::is_timed(site).then(Moment::now);
-            TimeMe { site: Some(site), running: None, since }
+        Target::Site(site) => {
+            let begin = || measure::is_timed(site).then(Moment::now);
+            let site = if measure::is_measured(site) { Some((site, begin())) } else { None };
+            TimeMe { site, running: None }
         }
         Target::Variant(variant) => TimeMe::started(Running::variant(&variant)),
-        Target::Site(_) | Target::Nowhere => TimeMe::started(None),
+        Target::Nowhere => TimeMe { site: None, running: None },
     }
 }
 

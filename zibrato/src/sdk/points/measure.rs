@@ -87,7 +87,14 @@ fn refuse(origin: impl Origin) {
 /// Adds to a counter.
 #[inline]
 pub(crate) fn count<A: Amount>(origin: impl Origin, amount: A) {
-    count_number(origin, amount.number());
+    let gate = origin.point().gate();
+    if gate == OFF {
+        return;
+    }
+    match (amount.number(), local::counter(gate)) {
+        (Number::Whole(amount), Some(cell)) => cell.add(amount),
+        (amount, _) => count_slowly(origin, amount),
+    }
 }
 
 /// Counts.
