@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -77,6 +78,39 @@ fn accepted_measurements_are_delivered_once_after_a_restart_of_everything() {
     assert_eq!(carbon.sum("zibrato.web-1.logins"), accepted["info"]);
     assert_eq!(in_librato(&librato), accepted["info"]);
     assert_eq!(in_slack(&slack), accepted["crit"]);
+}
+
+#[test]
+fn a_daemon_whose_configuration_is_invalid_is_started_once_and_others_again() {
+    let (ports, folder) = (Ports::take(), tempfile::tempdir().unwrap());
+    let (carbon, librato) = (Carbon::start(), FakeLibrato::start().unwrap());
+    let slack = FakeSlack::start().unwrap();
+    let environment = environment(folder.path(), &ports, &carbon, &librato, &slack);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let http = taken.local_addr().unwrap().to_string();
+    let wrong = [
+        ("ZIBRATO_BROKER_HTTP", &*http),
+        ("ZIBRATO_CARBON_FLUSH", "soon"),
+        ("ZIBRATO_SLACK_HOST", "no host"),
+    ];
+    let environment = environment.iter().map(|(k, v)| (&**k, &**v)).chain(wrong);
+    let environment: Vec<_> = environment.collect();
+    let supervisord = Supervisord::start(&programs(folder.path()), &environment);
+    let invalid = ["zibrato-workers:zibrato-carbon", "zibrato-workers:zibrato-slack"];
+    supervisord.all(&invalid, "EXITED");
+    let log = || fs::read_to_string(supervisord.folder().join("log")).unwrap();
+    let count = |text: &str| log().matches(text).count();
+    wait_until(DEADLINE, "the broker to be started again", || {
+        count("exited: zibrato-broker (exit status 69; not expected)") >= 3
+    });
+    for program in ["zibrato-carbon", "zibrato-slack"] {
+        let exit = format!("exited: {program} (exit status 78; expected)");
+        let spawned = format!("spawned: '{program}'");
+        assert_eq!((count(&spawned), count(&exit)), (1, 1), "{}", log());
+    }
+    drop(taken);
+    supervisord.all(&["zibrato-broker"], "RUNNING");
+    supervisord.all(&invalid, "EXITED");
 }
 
 /// The project's own file, with other paths, and with the user of this test.

@@ -77,9 +77,10 @@ user=zibrato
 ; Folder of dead letters: {program} deadletter list
 environment=STATE_DIRECTORY=\"/var/lib/zibrato/{name}\"
 autorestart=unexpected
-; Do not restart with an invalid command line (64) or configuration (78).
+; Do not restart with an invalid command line (64) or configuration (78). exitcodes has no effect
+; within startsecs.
 exitcodes=64,78
-startsecs=2
+startsecs=0
 stopsignal=QUIT
 ; Longer than --shutdown-timeout (10 s by default) plus one request.
 stopwaitsecs=30
