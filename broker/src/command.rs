@@ -11,7 +11,7 @@ pub use flags::Flags;
 use crate::broker::{Broker, End};
 use crate::keygen;
 use crate::start_error::StartError;
-use cursors::CursorsCommand;
+use cursors::{CursorsCommand, RunningBroker};
 use flags::{Command, failure};
 use std::process::ExitCode;
 use zibrato::curve::Curve;
@@ -136,17 +136,15 @@ fn announce(broker: &Broker) {
 }
 
 fn ask_cursors(flags: &Flags, command: &CursorsCommand) -> Result<(), Failure> {
-    let endpoint = flags.replay_endpoint();
-    let context =
-        new_context(1).map_err(|shortage| Failure::new(Exit::Unavailable, shortage.to_string()))?;
-    let socket = context.socket(zmq::DEALER);
-    let socket = socket.map_err(|error| failure(StartError::Socket(error)))?;
-    if let Some(key) = &flags.curve_key {
+    let context = new_context(cursors::SOCKETS)
+        .map_err(|shortage| Failure::new(Exit::Unavailable, shortage.to_string()))?;
+    let curve = flags.curve_key.as_ref().map(|key| {
         let wrong = |why: String| Failure::new(Exit::Config, format!("--curve-key {why}"));
         let key = key.secret_key().map_err(|error| wrong(error.to_string()))?;
         // The broker's own key is always allowed.
-        let curve = Curve::new(*key.public_key(), key);
-        curve.secure(&socket).map_err(|error| failure(StartError::Socket(error)))?;
-    }
-    cursors::run(command, &socket, &endpoint)
+        Ok::<_, Failure>(Curve::new(*key.public_key(), key))
+    });
+    let (curve, port) = (curve.transpose()?, flags.port);
+    let endpoint = &|port| flags.replay_endpoint(port);
+    cursors::run(command, &RunningBroker { context, curve, port, endpoint })
 }

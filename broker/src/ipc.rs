@@ -38,7 +38,7 @@ impl Folder {
             Err(_) if !path.is_dir() => {
                 return Err(wrong(io::Error::new(
                     io::ErrorKind::NotADirectory,
-                    "it is not a directory",
+                    "it is not a folder",
                 )));
             }
             Ok(()) | Err(_) => {}
@@ -170,7 +170,7 @@ mod tests {
         let file = outer.path().join("file");
         std::fs::write(&file, "").unwrap();
         let error = Folder::take(&file, 0o600).unwrap_err().to_string();
-        assert!(error.contains("file: it is not a directory; give a folder"), "{error}");
+        assert!(error.contains("file: it is not a folder; give a folder"), "{error}");
         let deep = outer.path().join("not/there");
         assert!(matches!(Folder::take(&deep, 0o600), Err(IpcError::Folder { .. })));
     }

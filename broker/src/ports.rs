@@ -43,7 +43,7 @@ impl Ports {
         let port = self.port(endpoint);
         if let (Some(address), Some(endpoint)) = (self.address, self.tcp_endpoint(port)) {
             let bound = socket.bind(&endpoint);
-            bound.map_err(|error| StartError::from_bind(error, address, port))?;
+            bound.map_err(|error| StartError::from_bind(error, address, self.base, port))?;
         }
         let Some(folder) = &self.folder else { return Ok(()) };
         folder

@@ -77,12 +77,15 @@ pub enum StartError {
     Nowhere,
     /// Somebody listens on one of the ports.
     #[error(
-        "port {port} on {address} is in use, by another zibrato-broker or by the program that \
-         `ss -ltnp 'sport = :{port}'` shows; stop it, or give another port with --port"
+        "port {port}{} on {address} is in use, by another zibrato-broker or by the program that \
+         `ss -ltnp 'sport = :{port}'` shows; stop it, or give another port with --port",
+        place(*base, *port)
     )]
     PortInUse {
         /// The address.
         address: IpAddr,
+        /// The port for publishers; the others follow it.
+        base: u16,
         /// The port that is taken.
         port: u16,
     },
@@ -123,9 +126,10 @@ impl From<StartZapError> for StartError {
 }
 
 impl StartError {
-    pub(crate) fn from_bind(error: zmq::Error, address: IpAddr, port: u16) -> Self {
+    /// `base` is the port for publishers, and `port` the one that could not be bound.
+    pub(crate) fn from_bind(error: zmq::Error, address: IpAddr, base: u16, port: u16) -> Self {
         match error {
-            zmq::Error::EADDRINUSE => Self::PortInUse { address, port },
+            zmq::Error::EADDRINUSE => Self::PortInUse { address, base, port },
             zmq::Error::EACCES => Self::NotPermitted { port },
             zmq::Error::EADDRNOTAVAIL | zmq::Error::ENODEV => {
                 Self::NoAddress { address, source: io::ErrorKind::AddrNotAvailable.into() }
@@ -133,6 +137,17 @@ impl StartError {
             other => Self::Socket(other),
         }
     }
+}
+
+/// The place of a port among those of a broker, unless it is the first one.
+fn place(base: u16, port: u16) -> String {
+    let after = match port.wrapping_sub(base) {
+        0 => return String::new(),
+        1 => "the one after",
+        2 => "the second one after",
+        _ => "the third one after",
+    };
+    format!(" ({after} --port {base})")
 }
 
 const fn remedy(shortage: &ShortageError) -> &'static str {

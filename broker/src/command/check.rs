@@ -46,7 +46,7 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
             base => Endpoint::ALL.iter().map(|endpoint| base + endpoint.offset()).collect(),
         };
         for port in ports {
-            taken.extend(findings.take(probe(address, port).map_err(failure)));
+            taken.extend(findings.take(probe(address, flags.port, port).map_err(failure)));
         }
     }
     if let Http::At(address) = flags.http {
@@ -66,13 +66,13 @@ fn look_into(folder: &Path, findings: &mut Findings) {
 }
 
 /// Binds a port for a moment, as the broker would.
-fn probe(address: IpAddr, port: u16) -> Result<TcpListener, StartError> {
+fn probe(address: IpAddr, base: u16, port: u16) -> Result<TcpListener, StartError> {
     TcpListener::bind((address, port)).map_err(|source| {
         let same = match source.kind() {
             io::ErrorKind::AddrInUse => zmq::Error::EADDRINUSE,
             io::ErrorKind::PermissionDenied => zmq::Error::EACCES,
             _ => return StartError::NoAddress { address, source },
         };
-        StartError::from_bind(same, address, port)
+        StartError::from_bind(same, address, base, port)
     })
 }

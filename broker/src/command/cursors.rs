@@ -5,14 +5,21 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use zibrato::clock;
+use zibrato::curve::Curve;
 use zibrato::daemon::{Exit, Failure, parse_rfc3339, print};
-use zibrato::wire::{CursorState, Named, ReplayAnswer, ReplayRequest, Reset, ResetTo};
+use zibrato::wire::{CursorState, Endpoint, Named, ReplayAnswer, ReplayRequest, Reset, ResetTo};
 
 /// Timeout of the broker's answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Time without an answer after which it is checked whether anything listens.
 const SOON: Duration = Duration::from_millis(200);
+
+/// Timeout when looking for the broker whose port was given by mistake.
+const SEARCH: Duration = Duration::from_secs(1);
+
+/// Maximum number of sockets that are open at the same time.
+pub(crate) const SOCKETS: usize = 4;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,7 +56,7 @@ Examples:
   zibrato-broker cursors list --port 6000
   zibrato-broker cursors list --ipc /run/zibrato")]
     List,
-    /// Move a cursor. Stop its reader first
+    /// Move a cursor. Stop the worker first
     #[command(after_help = "\
 Examples:
   zibrato-broker cursors reset zibrato-carbon --to end
@@ -62,7 +69,7 @@ Examples:
         #[arg(long, value_name = "PLACE", value_parser = place)]
         to: ResetTo,
     },
-    /// Delete a cursor, so that its levels are no longer kept for it. Stop its reader first
+    /// Delete a cursor, so that its levels are no longer kept for it. Stop the worker first
     #[command(after_help = "\
 Examples:
   zibrato-broker cursors delete zibrato-librato
@@ -73,14 +80,71 @@ Examples:
     },
 }
 
-/// Sends the request to the broker at an endpoint.
-pub(crate) fn run(command: &CursorsCommand, socket: &zmq::Socket, at: &str) -> Result<(), Failure> {
+/// How to connect to a running broker.
+pub(crate) struct RunningBroker<'a> {
+    pub(crate) context: zmq::Context,
+    pub(crate) curve: Option<Curve>,
+    pub(crate) port: u16,
+    /// The endpoint of the journal of a broker with a given --port.
+    pub(crate) endpoint: &'a dyn Fn(u16) -> String,
+}
+
+impl RunningBroker<'_> {
+    /// Sends a request to the broker with this --port.
+    fn send(&self, port: u16, request: &ReplayRequest) -> zmq::Result<zmq::Socket> {
+        let socket = self.context.socket(zmq::DEALER)?;
+        socket.set_linger(0)?;
+        if let Some(curve) = &self.curve {
+            curve.secure(&socket)?;
+        }
+        socket.connect(&(self.endpoint)(port))?;
+        socket.send_multipart(request.encode(), 0)?;
+        Ok(socket)
+    }
+
+    /// Explains that the given port is another one of a running broker's, if that broker answers.
+    fn wrong_port(&self) -> Option<String> {
+        let listens = |port: u16| {
+            let endpoint = (self.endpoint)(port);
+            endpoint.starts_with("tcp://") && connect(&endpoint, SEARCH).is_ok()
+        };
+        let others = Endpoint::ALL.iter().filter(|endpoint| endpoint.offset() > 0);
+        let asked: Vec<_> = others
+            .filter_map(|given| Some((given, self.port.checked_sub(given.offset())?)))
+            .filter(|(_, port)| *port > 0 && listens(*port))
+            .filter_map(|(given, port)| {
+                Some((given, port, self.send(port, &ReplayRequest::Cursors).ok()?))
+            })
+            .collect();
+        if asked.is_empty() {
+            return None;
+        }
+        let mut items: Vec<_> =
+            asked.iter().map(|(.., socket)| socket.as_poll_item(zmq::POLLIN)).collect();
+        zmq::poll(&mut items, i64::try_from(SEARCH.as_millis()).unwrap_or(i64::MAX)).ok()?;
+        let answered = items.iter().position(zmq::PollItem::is_readable)?;
+        let (given, right, socket) = asked.get(answered)?;
+        receive(socket)?;
+        let does = match given {
+            Endpoint::Publishers => "receives measurements",
+            Endpoint::Subscribers => "publishes",
+            Endpoint::Replay => "serves the journal",
+            Endpoint::Legacy => "serves publishers of Python Zibrato 0.2",
+        };
+        let port = self.port;
+        Some(format!("the broker {does} on port {port}: give --port {right} instead of {port}"))
+    }
+}
+
+/// Sends the request to a broker.
+pub(crate) fn run(command: &CursorsCommand, broker: &RunningBroker<'_>) -> Result<(), Failure> {
+    let at = &*(broker.endpoint)(broker.port);
     let request = match &command.what {
         What::List => ReplayRequest::Cursors,
         What::Reset { name, to } => ReplayRequest::Reset(Reset { name: name.clone(), to: *to }),
         What::Delete { name } => ReplayRequest::Delete(Named { name: name.clone() }),
     };
-    let said = match ask(socket, at, &request)? {
+    let said = match ask(broker, at, &request)? {
         ReplayAnswer::Cursors(cursors) => table(&cursors, clock::unix_ms()),
         ReplayAnswer::Done(done) => match &command.what {
             What::Reset { name, .. } => format!("{name} continues after offset {}\n", done.offset),
@@ -94,7 +158,11 @@ pub(crate) fn run(command: &CursorsCommand, socket: &zmq::Socket, at: &str) -> R
     print(&said)
 }
 
-fn ask(socket: &zmq::Socket, at: &str, request: &ReplayRequest) -> Result<ReplayAnswer, Failure> {
+fn ask(
+    broker: &RunningBroker<'_>,
+    at: &str,
+    request: &ReplayRequest,
+) -> Result<ReplayAnswer, Failure> {
     let unavailable = |why: String| {
         let text = format!(
             "no broker answers at {at} ({why}); check that it is running, that --port is the \
@@ -104,38 +172,45 @@ fn ask(socket: &zmq::Socket, at: &str, request: &ReplayRequest) -> Result<Replay
         Failure::new(Exit::Unavailable, text)
     };
     let failed = |error: zmq::Error| unavailable(error.to_string());
-    socket.set_linger(0).map_err(failed)?;
-    socket.connect(at).map_err(failed)?;
-    socket.send_multipart(request.encode(), 0).map_err(failed)?;
+    let socket = broker.send(broker.port, request).map_err(failed)?;
     let has_answer = |time: Duration| {
         let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         Ok::<_, Failure>(socket.poll(zmq::POLLIN, millis).map_err(failed)? > 0)
     };
     // A running broker answers sooner. libzmq itself does not report a refused connection.
     if !has_answer(SOON)? {
-        connect(at).map_err(|error| unavailable(error.to_string()))?;
+        let listens = connect(at, PATIENCE);
+        if let Some(why) = broker.wrong_port() {
+            return Err(Failure::new(Exit::Unavailable, why));
+        }
+        listens.map_err(|error| unavailable(error.to_string()))?;
         if !has_answer(PATIENCE)? {
-            let why = "something listens there, but does not answer like a broker's replay port";
+            let why = "something listens there, but does not answer like a broker's journal port";
             return Err(unavailable(why.to_owned()));
         }
     }
-    let frames = socket.recv_multipart(0).map_err(failed)?;
-    let [topic, body] = &frames[..] else { return Err(strange(at)) };
-    ReplayAnswer::decode(topic, body).map_err(|_| strange(at))
+    receive(&socket).ok_or_else(|| strange(at))
+}
+
+/// The answer that can be read from a socket, if it is one of a broker of this version.
+fn receive(socket: &zmq::Socket) -> Option<ReplayAnswer> {
+    let frames = socket.recv_multipart(zmq::DONTWAIT).ok()?;
+    let [topic, body] = &frames[..] else { return None };
+    ReplayAnswer::decode(topic, body).ok()
 }
 
 /// Connects to an endpoint and disconnects again.
 ///
 /// # Errors
 /// When nothing listens there, or the host is unknown.
-fn connect(at: &str) -> io::Result<()> {
+fn connect(at: &str, timeout: Duration) -> io::Result<()> {
     if let Some(path) = at.strip_prefix("ipc://") {
         return UnixStream::connect(path).map(drop);
     }
     let address = at.strip_prefix("tcp://").unwrap_or(at);
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
+        match TcpStream::connect_timeout(&address, timeout) {
             Ok(_) => return Ok(()),
             Err(error) => last = error,
         }

@@ -42,7 +42,7 @@ pub struct Flags {
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) curve_key: Option<KeySource>,
 
-    /// Public keys of the clients that may connect: a file with one key per line, or a folder of *.pub files. HUP reloads it
+    /// Public keys of the clients that may connect: a file with one key per line, or a folder of *.pub files. Send HUP to reload them
     #[arg(long, value_name = "PATH")]
     pub(super) allowed_keys: Option<PathBuf>,
 
@@ -63,7 +63,7 @@ pub struct Flags {
           value_parser = whole_number::<u32>("a whole number of messages", 1..=i32::MAX as u64))]
     pub(super) high_water_mark: u32,
 
-    /// Maximum size of a frame, in bytes. A client that sends a larger one is disconnected. The default is also the limit, because workers accept no more
+    /// Maximum size of a frame, in bytes. A client that sends a larger one is disconnected. Cannot be raised, because workers accept no more
     #[arg(long, value_name = "BYTES", default_value_t = MAX_FRAME_BYTES as u64,
           value_parser = whole_number::<u64>("a whole number of bytes", 1..=MAX_FRAME_BYTES as u64))]
     pub(super) max_frame: u64,
@@ -77,7 +77,7 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.0..=3_600.0))]
     pub(super) shutdown_timeout: Duration,
 
-    /// Time to wait after a start before publishing anything, in seconds, so that subscribers can reconnect
+    /// Seconds to wait after a start before publishing, so that subscribers can reconnect
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds(0.0..=3_600.0))]
     pub(super) settle: Duration,
 
@@ -166,13 +166,13 @@ impl Flags {
         }
     }
 
-    /// The replay endpoint of the running broker with these flags: in its folder, if it has one.
-    /// The folder may also be given in --host, as for workers.
-    pub(super) fn replay_endpoint(&self) -> String {
+    /// The replay endpoint of a running broker with these flags, but this --port: in its folder, if
+    /// it has one. The folder may also be given in --host, as for workers.
+    pub(super) fn replay_endpoint(&self, port: u16) -> String {
         let folder = self.ipc.as_ref().map(|folder| format!("ipc://{}", folder.display()));
         let file = Endpoint::Replay.ipc_endpoint(folder.as_ref().unwrap_or(&self.host));
         file.unwrap_or_else(|| {
-            let port = self.port.saturating_add(Endpoint::Replay.offset());
+            let port = port.saturating_add(Endpoint::Replay.offset());
             match self.host.parse::<Ipv6Addr>() {
                 Ok(host) => format!("tcp://[{host}]:{port}"),
                 Err(_) => format!("tcp://{}:{port}", self.host),

@@ -138,7 +138,7 @@ Examples:
         /// Start after this offset
         #[arg(long, value_name = "OFFSET", default_value_t = 0, value_parser = whole_number::<u64>("a whole number", ..))]
         after: u64,
-        /// Print one line per entry: level|type|name|value|time|source, followed by its tags, separated by tab characters
+        /// Print one line per entry, and up to 1,000 lines per timer: level|type|name|value|time|source, followed by its tags, separated by tab characters
         #[arg(long)]
         lines: bool,
     },
@@ -179,8 +179,13 @@ pub(crate) fn run(command: &JournalCommand, flags: &JournalFlags) -> Result<(), 
                 dumped.map_err(unavailable)?;
             }
             if is_empty {
-                let place =
-                    if after == 0 { String::new() } else { format!(" after offset {after}") };
+                let place = if after == 0 {
+                    "; it keeps only levels of workers that read the journal, and those in \
+                     --keep-levels"
+                        .to_owned()
+                } else {
+                    format!(" after offset {after}")
+                };
                 let text = format!("the journal in {} has no batches{place}", directory.display());
                 // The exit code stays 0 if stderr is closed.
                 writeln!(io::stderr(), "{text}").ok();

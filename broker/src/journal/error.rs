@@ -11,11 +11,11 @@ pub enum JournalError {
     /// Another broker uses it.
     #[error(
         "the journal in {} is in use by another zibrato-broker{by}; stop that one, or give another \
-         directory with --journal, or keep no journal with --no-journal",
+         folder with --journal, or keep no journal with --no-journal",
         path.display()
     )]
     InUse {
-        /// The directory.
+        /// The folder.
         path: PathBuf,
         /// The process, if it is known.
         by: String,
@@ -23,14 +23,14 @@ pub enum JournalError {
     /// The folder has no journal.
     #[error("there is no journal in {}; give the folder of one with --journal", .0.display())]
     NoJournal(PathBuf),
-    /// A file or directory cannot be read, created or written.
+    /// A file or folder cannot be read, created or written.
     #[error(
         "the journal in {} cannot be used: {source}; check its permissions and its disk, or give \
-         another directory with --journal, or keep no journal with --no-journal",
+         another folder with --journal, or keep no journal with --no-journal",
         path.display()
     )]
     Unusable {
-        /// The directory, or the file in it.
+        /// The folder, or the file in it.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
@@ -42,22 +42,22 @@ pub enum JournalError {
         .0.display()
     )]
     NotAFolder(PathBuf),
-    /// The default directory cannot be created or written.
+    /// The default folder cannot be created or written.
     #[error(
-        "the journal cannot be written to the default directory {}: {source}; give a directory with \
+        "the journal cannot be written to the default folder {}: {source}; give a folder with \
          --journal, or set STATE_DIRECTORY or HOME to one that this user can write, or keep no \
          journal with --no-journal",
         path.display()
     )]
     DefaultUnusable {
-        /// The directory.
+        /// The folder.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
     },
-    /// No default directory is known.
+    /// No default folder is known.
     #[error(
-        "there is no directory for the journal: {0}; give one with --journal, or set \
+        "there is no folder for the journal: {0}; give one with --journal, or set \
          STATE_DIRECTORY or HOME, or keep no journal with --no-journal"
     )]
     NoPlace(#[from] NoStateFolder),

@@ -168,8 +168,8 @@ fn meaning(reason: &str) -> &'static str {
         "topic" => "the topic of a batch is not `zb1|<level>|`",
         "version" => "a batch has a version that this broker does not know; upgrade the broker",
         "expansion" => {
-            "entries of a batch could not be decoded; subscribers that read lines do \
-                        not get them"
+            "entries of a batch could not be decoded, and subscribers that read lines do not get \
+             them; check the publisher named in `peer`"
         }
         "levels" => {
             "lines of too many levels arrived in one second; those of further levels do not reach \

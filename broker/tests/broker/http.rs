@@ -98,6 +98,8 @@ fn the_publishing_port_is_named_when_only_that_is_taken() {
     let before = bench.broker.port().checked_sub(1).unwrap();
     let taken = Broker::start(Config::new().port(before));
     // Whoever holds `before`, the error names a port that is really taken.
-    let Err(StartError::PortInUse { port, .. }) = taken else { panic!("{taken:?}") };
+    let Err(error @ StartError::PortInUse { port, .. }) = taken else { panic!("{taken:?}") };
     assert!([before, before + 1].contains(&port), "{port}");
+    let place = format!("port {port} (the one after --port {before}) on 127.0.0.1 is in use");
+    assert!(port == before || error.to_string().starts_with(&place), "{error}");
 }

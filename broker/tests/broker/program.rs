@@ -122,11 +122,28 @@ fn a_port_in_use_ends_it_with_one_line_that_names_the_port() {
 }
 
 #[test]
+fn another_port_of_the_broker_is_recognized_by_cursors() {
+    let bench = Bench::start();
+    let base = bench.broker.port();
+    for (place, does) in [
+        (1, "publishes"),
+        (2, "serves the journal"),
+        (3, "serves publishers of Python Zibrato 0.2"),
+    ] {
+        let wrong = base + place;
+        let (code, _, stderr) = ended(&["cursors", "list", "--port", &wrong.to_string()]);
+        let advice =
+            format!("the broker {does} on port {wrong}: give --port {base} instead of {wrong}");
+        assert!(code == 69 && stderr.contains(&advice), "{stderr}");
+    }
+}
+
+#[test]
 fn check_help_and_version_start_nothing() {
     // The default ports may be in use.
     let ports = ["--port", "0", "--http", "127.0.0.1:0"];
     let (code, stdout, _) = ended(&[&["--check", "--host", "localhost"], &ports[..]].concat());
-    assert_eq!((code, &*stdout), (0, "fine\n"));
+    assert_eq!((code, &*stdout), (0, "The configuration is valid\n"));
     let (code, stdout, _) = ended(&["--help"]);
     assert!(code == 0 && stdout.contains("Examples:") && stdout.contains("--high-water-mark"));
     let (code, stdout, _) = ended(&["--version"]);

@@ -88,7 +88,11 @@ fn a_valid_configuration_is_fine_and_nothing_is_created() {
         let more = at(name, broker.publishing_port());
         let more: Vec<_> = more.iter().map(|arg| &**arg).collect();
         let Checked { code, output, log } = check(name, &daemons.flags(name), &more, &[]);
-        assert_eq!((code, &*output, &*log), (Some(0), "fine\n", ""), "{name}");
+        assert_eq!(
+            (code, &*output, &*log),
+            (Some(0), "The configuration is valid\n", ""),
+            "{name}"
+        );
     }
 }
 
@@ -118,11 +122,11 @@ fn a_worker_reports_whether_its_broker_is_running() {
     for name in ["zibrato-carbon", "zibrato-tail"] {
         let flags = daemons.flags(name);
         for (port, more, code, parts) in [
-            (right, &[][..], 0, &["fine\n"][..]),
+            (right, &[][..], 0, &["The configuration is valid\n"][..]),
             (right, &keys, 78, &["--host 127.0.0.1, ", "leave out --server-key"]),
             (right + 1, &[], 78, &["--port: the broker serves the journal", "give --port"]),
             (broker.http_port(), &[], 78, &["is not a broker"]),
-            (encrypts.publishing_port(), &keys, 0, &["fine\n"]),
+            (encrypts.publishing_port(), &keys, 0, &["The configuration is valid\n"]),
             (encrypts.publishing_port(), &[], 78, &["encrypts", "--server-key"]),
             (ports.at(9), &[], 0, &["warning: --host 127.0.0.1, --port", "nothing listens there"]),
             (1, &["--host", &ipc], 0, &["warning: --host: no broker can be reached at "]),
@@ -248,7 +252,11 @@ fn probable_mistakes_are_reported_by_a_check_and_by_a_start() {
         let more = at(name, broker.publishing_port());
         let more: Vec<_> = more.iter().map(|arg| &**arg).collect();
         let Checked { code, output, log } = check(name, &flags, &more, &variables);
-        assert_eq!((code, &*output), (Some(0), "fine, with 3 warnings\n"), "{name}: {log}");
+        assert_eq!(
+            (code, &*output),
+            (Some(0), "The configuration is valid, with 3 warnings\n"),
+            "{name}: {log}"
+        );
         for part in [&*typo, &right, "`info` only in case", "`;`"] {
             assert!(log.contains(part), "{name}: {part}: {log}");
         }

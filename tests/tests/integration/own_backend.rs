@@ -27,7 +27,7 @@ fn an_external_worker_has_the_flags_commands_and_checks_of_every_worker() {
     }
     let flags = ["--file", "counts", "--dead-letters", "letters", "--port", &port];
     let check = |more: &[&str]| run(&folder, &[&flags[..], &["--check"], more].concat());
-    assert_eq!(check(&[]), (Some(0), "fine\n".to_owned(), String::new()));
+    assert_eq!(check(&[]), (Some(0), "The configuration is valid\n".to_owned(), String::new()));
     for (more, expected, part) in [
         (["--file", "."], 78, "--file: . is a folder"),
         (["--file", "/dev/null/x"], 78, "--file: /dev/null cannot be written"),

@@ -83,7 +83,7 @@ pub(super) enum ConnectionError {
     Connect(Address, #[source] io::Error),
     #[error("{0} resets the connection over this payload alone")]
     Refused(Address),
-    #[error("{0} reset the connection before it had read everything")]
+    #[error("{0} reset the connection before all data was read")]
     Reset(Address),
     #[error("{0} resets connections; recent payloads are sent one by one to find the cause")]
     Searching(Address),

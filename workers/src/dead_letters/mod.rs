@@ -327,7 +327,7 @@ mod tests {
             for error in [letters.put(&letter(1_000, 10)), letters.probe()] {
                 let error = error.unwrap_err();
                 assert_eq!(error.reason(), "dead_letters_disk");
-                assert!(error.to_string().contains("file is not a directory; "), "{error}");
+                assert!(error.to_string().contains("file is not a folder; "), "{error}");
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::backoff::roll;
 use std::error::Error;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
+use zibrato::daemon::LeftOut;
 
 /// Maximum wait that a receiver can request.
 const LONGEST_AFTER: Duration = Duration::from_secs(3600);
@@ -103,7 +104,7 @@ impl<B: Backend> Delivery<B> {
     }
 
     /// Whether to log a problem with the receiver now; if so, the number of suppressed lines.
-    fn tell_trouble(&mut self) -> Option<u64> {
+    fn tell_trouble(&mut self) -> Option<LeftOut> {
         let now = Instant::now();
         let left_out = self.limits.retry.admit(now);
         self.trouble_since.get_or_insert(now);

@@ -42,6 +42,11 @@ impl Broker {
         (self.port != 0 || address.starts_with("ipc:")).then_some(address)
     }
 
+    /// The port, if the host is not a folder of Unix sockets.
+    pub(crate) fn tcp_port(&self) -> Option<u16> {
+        self.endpoint.ipc_endpoint(&self.host).is_none().then_some(self.port)
+    }
+
     /// Connects a new socket to the broker, in the background.
     pub(crate) fn connect(&self, socket: &zmq::Socket, endpoint: &str) -> zmq::Result<()> {
         // With IPv6 enabled, libzmq resolves a name to IPv6 addresses only, and a broker often does

@@ -76,15 +76,15 @@ impl LiveFeed {
     }
 
     fn log(&mut self, change: Option<Change>) {
-        let endpoint = &*self.endpoint;
+        let (host, port) = (&*self.broker.host, self.broker.tcp_port());
         match change {
             None => return,
-            Some(Change::Connected) => tracing::info!(event = "broker_connected", endpoint),
+            Some(Change::Connected) => tracing::info!(event = "broker_connected", host, port),
             Some(Change::Lost) => {
-                tracing::warn!(event = "broker_lost", endpoint);
+                tracing::warn!(event = "broker_lost", host, port);
                 self.stale = true;
             }
-            Some(Change::Waiting) => tracing::warn!(event = "waiting_for_broker", endpoint),
+            Some(Change::Waiting) => tracing::warn!(event = "waiting_for_broker", host, port),
         }
         if change == Some(Change::Connected) {
             self.resolving = None;

@@ -294,11 +294,11 @@ impl FeedLoop {
             // Zeros are left out.
             let some = |number: u64| Some(number).filter(|number| *number > 0);
             let windows = some(self.queued.saturating_sub(self.progress.delivered().windows));
-            let Offsets { committed: after, end, .. } = self.feed.offsets();
-            let behind = after.and_then(|after| some(end.saturating_sub(after)));
+            let Offsets { committed: offset, end, .. } = self.feed.offsets();
+            let behind = offset.and_then(|offset| some(end.saturating_sub(offset)));
             let what = "undelivered windows stay in the journal; the worker delivers \
                         them after its next start";
-            tracing::info!(event = "kept", windows, after, behind, what);
+            tracing::info!(event = "kept", windows, offset, behind, what);
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result
     let limited = body.to_ascii_lowercase().contains("limit");
     let text = match answer.header("location") {
         Some(place) if (300..400).contains(&status) => {
-            format!("the API is at {place} now; set --api-url to it")
+            format!("the API has moved to {place}; set --api-url to it")
         }
         _ => body,
     };
@@ -290,7 +290,7 @@ mod tests {
         );
         assert_eq!(
             said(&answer(301, &[("location", "https://elsewhere/v1/metrics")], "")),
-            "Librato answered 301: the API is at https://elsewhere/v1/metrics now; set --api-url to it"
+            "Librato answered 301: the API has moved to https://elsewhere/v1/metrics; set --api-url to it"
         );
         assert!(said(&answer(500, &[], &"x".repeat(70_000))).len() < 400);
         let wait = judge(&answer(429, &[("retry-after", "1")], ""), &[], NOW_MS);

@@ -166,7 +166,7 @@ fn windows(to: &mut Exposition, counters: &Counters, view: &View) {
         .sample(&[], counters.windows_flushed as f64);
     to.counter(
         "zibrato_worker_windows_total",
-        "Windows, by outcome. A window of which any series was lost or rejected counts as lost.",
+        "Windows, by outcome. A window counts as lost if any of its series was lost or rejected.",
     )
     .sample(&[("outcome", "delivered")], counters.windows_delivered as f64)
     .sample(&[("outcome", "lost")], counters.windows_lost as f64);

@@ -17,11 +17,15 @@ pub(super) enum Format {
     Json,
 }
 
+/// The width of the column for the level, which grows with the longest level that was printed.
+const LEVEL_WIDTHS: std::ops::RangeInclusive<usize> = 7..=24;
+
 /// Formats the entries whose names have a given prefix.
 #[derive(Debug)]
 pub(super) struct Printer {
     format: Format,
     prefix: String,
+    level_width: usize,
 }
 
 /// The origin of an entry.
@@ -33,7 +37,7 @@ struct Origin<'a> {
 
 impl Printer {
     pub(super) fn new(format: Format, prefix: &str) -> Self {
-        Self { format, prefix: prefix.to_owned() }
+        Self { format, prefix: prefix.to_owned(), level_width: *LEVEL_WIDTHS.start() }
     }
 
     /// Appends the entries of one message to `text`. Messages that are not batches are ignored.
@@ -57,7 +61,11 @@ impl Printer {
                 Ok(entry) if !entry.name.starts_with(&*self.prefix) => (),
                 Ok(entry) => {
                     let line = match self.format {
-                        Format::Human => human(&origin, &entry),
+                        Format::Human => {
+                            let width = level.chars().count().min(*LEVEL_WIDTHS.end());
+                            self.level_width = self.level_width.max(width);
+                            human(&origin, &entry, self.level_width)
+                        }
                         Format::Json => json(&origin, &entry).to_string(),
                     };
                     text.extend_from_slice(line.as_bytes());
@@ -69,10 +77,10 @@ impl Printer {
     }
 }
 
-fn human(origin: &Origin<'_>, entry: &Entry<'_>) -> String {
+fn human(origin: &Origin<'_>, entry: &Entry<'_>, level_width: usize) -> String {
     let (time, level, source) = (TimeOfDay(origin.received_ms), origin.level, origin.source);
     let (kind, name) = (word(&entry.value), entry.name);
-    let mut line = format!("{time} {level:<5} {kind:<7}  {source:<16}  {name:<32}  ");
+    let mut line = format!("{time} {level:<level_width$} {kind:<7}  {source:<16}  {name:<32}  ");
     let written = match &entry.value {
         Value::Counter(sum) => write!(line, "{}", Plain(*sum)),
         Value::Gauge(gauge) => human_gauge(&mut line, Some(gauge)),

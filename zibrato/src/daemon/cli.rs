@@ -149,7 +149,7 @@ fn switch(text: &str) -> Result<bool, &'static str> {
     match text {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
-        _ => Err("expected true or false"),
+        _ => Err("expected true or false (or 1 or 0)"),
     }
 }
 

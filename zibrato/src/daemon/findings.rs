@@ -77,7 +77,7 @@ impl Findings {
         self.exit.unwrap_or(otherwise)
     }
 
-    /// Reports the findings on standard error, or on standard output that all is fine.
+    /// Reports the findings on standard error, or on standard output that the configuration is valid.
     ///
     /// # Errors
     /// [`Failure`] if standard output cannot be written.
@@ -94,9 +94,9 @@ impl Findings {
             return Ok(exit.into());
         }
         match self.warnings.len() {
-            0 => print("fine\n")?,
-            1 => print("fine, with 1 warning\n")?,
-            more => print(&format!("fine, with {more} warnings\n"))?,
+            0 => print("The configuration is valid\n")?,
+            1 => print("The configuration is valid, with 1 warning\n")?,
+            more => print(&format!("The configuration is valid, with {more} warnings\n"))?,
         }
         Ok(exit.into())
     }

@@ -1,6 +1,11 @@
 //! Rate limits for log lines that a loop would repeat.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
+
+/// The number of lines that were suppressed since the last one. `None` if there was none, so that a
+/// line omits the field.
+pub type LeftOut = Option<NonZeroU64>;
 
 /// The rate limit of one kind of line. The first line is written immediately, later ones at most
 /// every `EVERY` seconds, with the number of suppressed lines. If the condition has ended in
@@ -10,7 +15,7 @@ use std::time::{Duration, Instant};
 /// use std::time::Instant;
 /// use zibrato::daemon::LogLimit;
 /// let (mut limit, now) = (LogLimit::<60>::default(), Instant::now());
-/// assert_eq!([limit.admit(now), limit.admit(now)], [Some(0), None]);
+/// assert_eq!([limit.admit(now), limit.admit(now)], [Some(None), None]);
 /// ```
 #[derive(Debug, Default)]
 pub struct LogLimit<const EVERY: u64 = 10, const ANEW: u64 = 5> {
@@ -22,14 +27,14 @@ pub struct LogLimit<const EVERY: u64 = 10, const ANEW: u64 = 5> {
 
 impl<const EVERY: u64, const ANEW: u64> LogLimit<EVERY, ANEW> {
     /// Whether a line may be written now; if so, the number of lines suppressed since the last one.
-    pub fn admit(&mut self, now: Instant) -> Option<u64> {
+    pub fn admit(&mut self, now: Instant) -> Option<LeftOut> {
         let least = Duration::from_secs(if self.lasts { EVERY } else { ANEW });
         if self.last.is_some_and(|last| now.saturating_duration_since(last) < least) {
             self.left_out += 1;
             return None;
         }
         (self.last, self.lasts) = (Some(now), true);
-        Some(std::mem::take(&mut self.left_out))
+        Some(NonZeroU64::new(std::mem::take(&mut self.left_out)))
     }
 
     /// Whether a line may be written now.
@@ -46,6 +51,7 @@ impl<const EVERY: u64, const ANEW: u64> LogLimit<EVERY, ANEW> {
 #[cfg(test)]
 mod tests {
     use super::LogLimit;
+    use std::num::NonZeroU64;
     use std::time::{Duration, Instant};
 
     #[test]
@@ -55,7 +61,8 @@ mod tests {
             (0..21_u64).map(|second| limit.admit(start + Duration::from_secs(second))).collect();
         let written: Vec<_> =
             admitted.into_iter().enumerate().filter(|(_, a)| a.is_some()).collect();
-        assert_eq!(written, [(0, Some(0)), (10, Some(9)), (20, Some(9))]);
+        let nine = Some(NonZeroU64::new(9));
+        assert_eq!(written, [(0, Some(None)), (10, nine), (20, nine)]);
     }
 
     #[test]
@@ -70,7 +77,8 @@ mod tests {
                 ends.push(tenth);
             }
         }
-        assert_eq!(begins, [(0, 0), (50, 49), (100, 49), (150, 49)]);
+        let left_out = NonZeroU64::new(49);
+        assert_eq!(begins, [(0, None), (50, left_out), (100, left_out), (150, left_out)]);
         assert_eq!(ends, [0, 50, 100, 150]);
     }
 

@@ -27,7 +27,7 @@ pub use exit::{Exit, Failure};
 pub use findings::{Findings, look_up};
 pub use hangup::Hangup;
 pub use http::{HttpError, HttpServer, Page};
-pub use log_limit::LogLimit;
+pub use log_limit::{LeftOut, LogLimit};
 pub use logging::{LogFormat, log_metrics};
 pub use number::{NumberError, number, seconds, whole_number};
 pub use program::{Doubts, Program, main};

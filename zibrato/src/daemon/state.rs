@@ -94,13 +94,13 @@ fn in_the_way(folder: &Path) -> Option<io::Error> {
         let shown = place.display();
         let (kind, why) = match std::fs::metadata(place) {
             Ok(found) if found.is_dir() => return None,
-            Ok(_) => (io::ErrorKind::NotADirectory, "is not a directory"),
+            Ok(_) => (io::ErrorKind::NotADirectory, "is not a folder"),
             Err(_) if place.is_symlink() => {
                 (io::ErrorKind::NotFound, "is a symbolic link to a path that does not exist")
             }
             Err(_) => continue,
         };
-        let remedy = "remove it, or give another directory";
+        let remedy = "remove it, or give another folder";
         return Some(io::Error::new(kind, format!("{shown} {why}; {remedy}")));
     }
     None
@@ -211,7 +211,7 @@ mod tests {
         for place in [file.clone(), file.join("below")] {
             for error in [probe_folder(&place).unwrap_err(), make_folder(&place).unwrap_err()] {
                 assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{}", place.display());
-                let expected = format!("{} is not a directory; remove it, or", file.display());
+                let expected = format!("{} is not a folder; remove it, or", file.display());
                 assert!(error.to_string().starts_with(&expected), "{error}");
             }
         }

@@ -18,7 +18,8 @@ fn cursors_are_asked_for_where_the_broker_is_and_in_its_folder_if_it_has_one() {
         (&["--host", "ipc:///run/z"], "ipc:///run/z/replay.sock"),
     ] {
         let args = [&["zibrato-broker"], flags, &["cursors", "list"]].concat();
-        assert_eq!(Flags::try_parse_from(args).unwrap().replay_endpoint(), expected);
+        let flags = Flags::try_parse_from(args).unwrap();
+        assert_eq!(flags.replay_endpoint(flags.port), expected);
     }
 }
 

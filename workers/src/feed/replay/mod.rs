@@ -193,12 +193,17 @@ impl ReplayFeed {
     }
 
     fn log(&mut self, change: Option<Change>) {
-        let endpoint = self.link.endpoint();
+        let (host, port) = (&*self.publishing.host, self.publishing.tcp_port());
+        let journal_port = self.publishing.replay().and_then(|journal| journal.tcp_port());
         match change {
             None => return,
-            Some(Change::Connected) => tracing::info!(event = "broker_connected", endpoint),
-            Some(Change::Lost) => tracing::warn!(event = "broker_lost", endpoint),
-            Some(Change::Waiting) => tracing::warn!(event = "waiting_for_broker", endpoint),
+            Some(Change::Connected) => {
+                tracing::info!(event = "broker_connected", host, port, journal_port);
+            }
+            Some(Change::Lost) => tracing::warn!(event = "broker_lost", host, port, journal_port),
+            Some(Change::Waiting) => {
+                tracing::warn!(event = "waiting_for_broker", host, port, journal_port);
+            }
         }
         self.resolving = match change {
             Some(Change::Connected) => None,

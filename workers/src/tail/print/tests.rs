@@ -9,12 +9,17 @@ use zibrato::{Gauge, Summary};
 const RECEIVED: u64 = 1_700_000_000_250;
 
 fn print(format: Format, prefix: &str, batch: BatchWriter) -> String {
+    let mut text = Vec::new();
+    print_to(&mut text, &mut Printer::new(format, prefix), "info", batch);
+    String::from_utf8(text).unwrap()
+}
+
+fn print_to(text: &mut Vec<u8>, printer: &mut Printer, level: &str, batch: BatchWriter) {
     let id = BatchId { publisher: PublisherId([1; 16]), sequence: 1 }.encode();
     let stamp = Stamp { offset: 0, received_ms: RECEIVED }.encode();
-    let mut text = Vec::new();
-    let frames: [&[u8]; 4] = [b"zb1|info|", &id, &stamp, &batch.finish()];
-    Printer::new(format, prefix).print(&frames, 0, &mut text);
-    String::from_utf8(text).unwrap()
+    let topic = format!("zb1|{level}|");
+    let frames: [&[u8]; 4] = [topic.as_bytes(), &id, &stamp, &batch.finish()];
+    printer.print(&frames, 0, text);
 }
 
 fn one_of_each() -> BatchWriter {
@@ -33,13 +38,29 @@ fn one_of_each() -> BatchWriter {
 #[test]
 fn people_get_columns() {
     insta::assert_snapshot!(print(Format::Human, "", one_of_each()), @r#"
-    22:13:20.250 info  counter  web-1             logins                            3  dc=fra
-    22:13:20.250 info  gauge    web-1             depth                             2.5
-    22:13:20.250 info  gauge    web-1             depth.folded                      4  count=3 min=1 max=7
-    22:13:20.250 info  gauge    web-1             depth.each                        1.5  count=2 min=1.5 max=4
-    22:13:20.250 info  set      web-1             users                             2 members: ann, bob
-    22:13:20.250 info  timer    web-1             db.query                          count=3 mean=2ms p99=4ms max=4ms
-    22:13:20.250 info  timer    web-1             db.raw                            count=1 mean=1.5s p99=1.5s max=1.5s
+    22:13:20.250 info    counter  web-1             logins                            3  dc=fra
+    22:13:20.250 info    gauge    web-1             depth                             2.5
+    22:13:20.250 info    gauge    web-1             depth.folded                      4  count=3 min=1 max=7
+    22:13:20.250 info    gauge    web-1             depth.each                        1.5  count=2 min=1.5 max=4
+    22:13:20.250 info    set      web-1             users                             2 members: ann, bob
+    22:13:20.250 info    timer    web-1             db.query                          count=3 mean=2ms p99=4ms max=4ms
+    22:13:20.250 info    timer    web-1             db.raw                            count=1 mean=1.5s p99=1.5s max=1.5s
+    "#);
+}
+
+#[test]
+fn columns_stay_aligned_after_a_long_level() {
+    let (mut text, mut printer) = (Vec::new(), Printer::new(Format::Human, ""));
+    for level in ["info", "zibrato", "a-longer-level", "info"] {
+        let mut batch = BatchWriter::new("web-1", 0, 1000);
+        batch.counter("logins", &[], 3.0);
+        print_to(&mut text, &mut printer, level, batch);
+    }
+    insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r#"
+    22:13:20.250 info    counter  web-1             logins                            3
+    22:13:20.250 zibrato counter  web-1             logins                            3
+    22:13:20.250 a-longer-level counter  web-1             logins                            3
+    22:13:20.250 info           counter  web-1             logins                            3
     "#);
 }
 

@@ -95,10 +95,24 @@ fn keys(
             format!("{key}: {what} (line {line})")
         } else if value.starts_with(char::is_alphabetic) && wanted.contains("string") {
             format!("{key}: expected {wanted} in quotes, such as {key} = \"{value}\" (line {line})")
+        } else if let Some(list) = quoted_list(value).filter(|_| wanted.contains("string")) {
+            format!("{key}: put each string in quotes, such as {key} = {list} (line {line})")
         } else {
             format!("{key}: expected {wanted}: {what} (line {line})")
         }
     })
+}
+
+/// A list of bare words, with each word in quotes. `None` if the text is something else.
+fn quoted_list(text: &str) -> Option<String> {
+    let items = text.strip_prefix('[')?.strip_suffix(']')?.split(',').map(str::trim);
+    let items: Vec<_> = items.filter(|item| !item.is_empty()).collect();
+    let is_word = |c: char| c.is_alphanumeric() || "._-*".contains(c);
+    let texts = items.iter().map(|item| item.trim_matches(['"', '\'']));
+    let texts: Vec<_> =
+        texts.filter(|text| !text.is_empty() && text.chars().all(is_word)).collect();
+    let are_all = !texts.is_empty() && texts.len() == items.len();
+    are_all.then(|| format!("[\"{}\"]", texts.join("\", \"")))
 }
 
 fn line_of(text: &str, at: usize) -> usize {

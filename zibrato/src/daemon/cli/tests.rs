@@ -75,6 +75,15 @@ fn errors_in_the_file_name_the_file_and_the_key() {
             "levels = info",
             "levels: expected a string (LEVELS) in quotes, such as levels = \"info\" (line 1)",
         ),
+        (
+            "levels = [info, warn]",
+            "levels: put each string in quotes, such as levels = [\"info\", \"warn\"] (line 1)",
+        ),
+        (
+            "\nlevels = ['info', warn]",
+            "levels: put each string in quotes, such as levels = [\"info\", \"warn\"] (line 2)",
+        ),
+        ("levels = [info, a b]", "levels: expected a string (LEVELS): "),
         ("flush = 1O", "flush: expected a number (FLUSH): "),
         ("flush = 1\nflush = 2", "flush: duplicate key (line 2)"),
         ("config = 'x'", "config: no such key"),
