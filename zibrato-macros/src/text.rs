@@ -131,7 +131,14 @@ fn is_constant(path: &Path) -> bool {
 fn no_constant(what: What, path: &Path) -> Error {
     match path.get_ident() {
         // Say so before the compiler says something vaguer.
-        Some(variable) => run_time(what, variable.span(), &format!("`{variable}`")),
+        Some(variable) => {
+            let message = format!(
+                "`{variable}` is not known at compile time: if it is the {word} itself, write it \
+                 in quotes: `\"{variable}\"`; otherwise {OTHERWISE}; {word}s {HANDLE}",
+                word = what.word()
+            );
+            Error::new(variable.span(), message)
+        }
         None => {
             let message = format!(
                 "a call site is shared by all types, so its {} cannot depend on `Self`; \
@@ -148,12 +155,13 @@ pub(crate) fn is_constant_macro(path: &Path) -> bool {
     path.segments.last().is_some_and(|last| NAMES.iter().any(|name| last.ident == name))
 }
 
+const OTHERWISE: &str = "write a literal, a constant in capitals or `concat!(..)`";
+
+const HANDLE: &str = "known at run time go through a handle (`zibrato::installed()`)";
+
 fn run_time(what: What, span: Span, subject: &str) -> Error {
-    let message = format!(
-        "{subject} is not known at compile time: write a literal, a constant in capitals or \
-         `concat!(..)`; {}s known at run time go through a handle (`zibrato::installed()`)",
-        what.word()
-    );
+    let message =
+        format!("{subject} is not known at compile time: {OTHERWISE}; {}s {HANDLE}", what.word());
     Error::new(span, message)
 }
 
