@@ -182,6 +182,7 @@ fn tokens(code: &str) -> Vec<String> {
         let word = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
         let length = match first {
             '"' => quoted(rest, '"'),
+            'r' if raw(rest).is_some() => raw(rest).unwrap_or_default(),
             // A lifetime has no closing quote.
             '\'' if rest.starts_with("'\\") || rest.chars().nth(2) == Some('\'') => {
                 quoted(rest, '\'')
@@ -191,12 +192,22 @@ fn tokens(code: &str) -> Vec<String> {
             _ => first.len_utf8(),
         };
         let (token, behind) = rest.split_at(length);
-        if !first.is_whitespace() && !matches!(first, '"' | '\'') {
+        if !first.is_whitespace() && !matches!(first, '"' | '\'') && raw(rest).is_none() {
             tokens.push(token.to_owned());
         }
         rest = behind;
     }
     tokens
+}
+
+/// The length of the raw string at the beginning of the text.
+fn raw(text: &str) -> Option<usize> {
+    let inside = text.strip_prefix('r')?.trim_start_matches('#');
+    let hashes = text.len() - inside.len() - 1;
+    let inside = inside.strip_prefix('"')?;
+    let end = format!("\"{}", "#".repeat(hashes));
+    let begun = text.len() - inside.len();
+    Some(inside.find(&end).map_or(text.len(), |at| begun + at + end.len()))
 }
 
 fn quoted(text: &str, end: char) -> usize {
@@ -226,6 +237,12 @@ fn scan(tokens: &[String]) -> Text {
             "}" => {
                 depth = depth.saturating_sub(1);
                 inner.pop_if(|begun| *begun == depth);
+            }
+            "extern" if token(at + 1) == "crate" && token(at + 2) == "self" => {
+                let path = Path { words: vec!["crate".to_owned()], inner: inner.len() };
+                let name = token(at + 4).to_owned();
+                text.imports.push(Import { path, name, public: false });
+                at += 4;
             }
             "use" if is_word(token(at + 1)) => {
                 let before = &tokens[at.saturating_sub(4)..at];

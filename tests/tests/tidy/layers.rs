@@ -128,8 +128,15 @@ fn an_import_upward_and_a_cycle_are_found() {
     let down = ("points", "use crate::cells::{self, a::A}; fn f() { cells::g(A); }");
     let cells = ("cells", "mod a; pub(crate) use a::A; mod m { use super::B; }");
     assert_eq!(found(&[cells, ("cells/a", "struct A; // points"), down]), [""; 0]);
-    // By a `use`, by a path, and through a re-export of another module.
-    for up in ["use crate::points::P;", "fn f() { super::super::points::p() }", "use crate::P;"] {
+    // By a `use`, by a path, through a re-export of another module, by another name of the crate, and
+    // behind a raw string.
+    for up in [
+        "use crate::points::P;",
+        "fn f() { super::super::points::p() }",
+        "use crate::P;",
+        "extern crate self as z; fn f() { z::points::p() }",
+        "const A: &str = r#\"a \" b\"#; use crate::points::P;",
+    ] {
         let lib = ("lib", "pub use points::P; mod points;");
         let found = found(&[lib, ("cells/a", up), ("points", "struct P;")]);
         assert!(found.len() == 1 && found[0].contains("(low) imports"), "{up}: {found:?}");
