@@ -41,7 +41,8 @@ pub fn cases() -> Vec<Case> {
     let read = meter.f64_gauge("opentelemetry.gauge").build();
     let read_bound = meter.f64_gauge("opentelemetry.gauge.bound").build().bind(&[]);
     let named = meter.u64_counter("opentelemetry.handle").build();
-    let (tagged, route) = (meter.u64_counter("opentelemetry.tags").build(), "/cart/items".to_owned());
+    let (tagged, route) =
+        (meter.u64_counter("opentelemetry.tags").build(), "/cart/items".to_owned());
     let threads = meter.u64_counter("opentelemetry.threads").build();
     let named_bound = meter.u64_counter("opentelemetry.handle.bound").build();
     let named_bound = named_bound.bind(&[KeyValue::new("name", "kept")]);
