@@ -116,9 +116,10 @@ impl FeedLoop {
         let ended = end.is_some();
         match end {
             Some(End::TakenOver(why)) => {
+                // First, because the worker stops as soon as its queue is abandoned.
+                self.status.fail(why);
                 // The other reader delivers the queued windows.
                 self.outlet.abandon();
-                self.status.fail(why);
                 self.observe();
                 return self.status.feed_ends();
             }
