@@ -238,12 +238,6 @@ fn scan(tokens: &[String]) -> Text {
                 depth = depth.saturating_sub(1);
                 inner.pop_if(|begun| *begun == depth);
             }
-            "extern" if token(at + 1) == "crate" && token(at + 2) == "self" => {
-                let path = Path { words: vec!["crate".to_owned()], inner: inner.len() };
-                let name = token(at + 4).to_owned();
-                text.imports.push(Import { path, name, public: false });
-                at += 4;
-            }
             "use" if is_word(token(at + 1)) => {
                 let before = &tokens[at.saturating_sub(4)..at];
                 let public = before.last().is_some_and(|last| last == "pub" || last == ")")
