@@ -9,7 +9,11 @@ const TAIL: &str = env!("CARGO_BIN_EXE_zibrato-tail");
 fn check_succeeds_without_a_backend_and_warns_without_a_broker() {
     for program in [CARBON, TAIL] {
         let (code, stdout, stderr) = Program::run(program, &["--check", "--port", "1"]);
-        assert_eq!((code, &*stdout), (Some(0), "fine, with 1 warning\n"), "{program}");
+        assert_eq!(
+            (code, &*stdout),
+            (Some(0), "The configuration is valid, with 1 warning\n"),
+            "{program}"
+        );
         assert!(stderr.contains("nothing listens there"), "{stderr}");
     }
 }
