@@ -191,7 +191,7 @@ impl RouterThread {
         if ready.journal {
             self.router.take_written()?;
         }
-        // Subscriptions are read before messages, because they decide what is kept of a message.
+        // Subscriptions are read first, because a message is kept only for its subscribers.
         if ready.publish {
             self.hear_subscribers()?;
         }

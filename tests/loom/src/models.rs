@@ -26,7 +26,7 @@ pub(crate) const ALL: &[Model] = &[
     ("few readings are taken while they become many", 3, few_and_many),
     ("many readings are read twice while more are added", 2, many_twice),
     ("few readings are taken after many", 3, few_after_many),
-    ("so many are added at once that the last one is overwritten", 0, many_at_once),
+    ("new readings overwrite the one that was last when the sender began", 0, many_at_once),
     ("many readings in one cell and one in another", 3, many_elsewhere),
     ("epochs end while a timer reads", 3, epochs),
     ("a block is handed on while it is read", 3, handing_on),

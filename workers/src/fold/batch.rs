@@ -11,7 +11,7 @@ pub(crate) struct FoldCounts {
     pub(crate) duplicates: u64,
     pub(crate) entries: u64,
     pub(crate) late: u64,
-    /// By reason: how many, and what was wrong with the first one.
+    /// For each reason, the number of messages and the error of the first one.
     pub(crate) refused: BTreeMap<&'static str, (u64, String)>,
 }
 

@@ -68,6 +68,7 @@ pub fn rows(cases: &[Case]) -> (Vec<Row>, Beside) {
 
 /// The table for people.
 pub fn text(rows: &[Row], beside: &Beside) -> String {
+    // Writing to a `String` never fails, so the results are ignored.
     let mut text = format!("{}\n\n", machine());
     for rows in rows.chunk_by(|one, next| one.unit == next.unit) {
         let _ = writeln!(

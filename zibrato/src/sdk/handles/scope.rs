@@ -1,7 +1,7 @@
 //! What an attribute measures of a call: its outcome, its duration, and its polls.
 //!
-//! A [`Scope`] knows whether its code is running or waiting when it is dropped: a running one
-//! panics, and a waiting one is cancelled. Its [`Recording`] decides what is recorded then.
+//! A [`Scope`] that is dropped while its code runs has panicked. One that is dropped between two polls
+//! is cancelled. The [`Recording`] of the scope records the outcome.
 
 use crate::sdk::cells::amount::Amount;
 use crate::sdk::cells::ticks::{self, Moment};

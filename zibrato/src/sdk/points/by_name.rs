@@ -68,8 +68,8 @@ impl Parts<'_> {
     }
 }
 
-/// Calls `act` with a series of the instrument with this number: `given`, or else the installed one,
-/// if that has it. A scope that began before a fork is the parent's, and so is its instrument.
+/// Calls `act` with a series of the instrument with this number. If none is `given`, that is the
+/// installed one; if the installed one has another number, as in a forked child, it does nothing.
 #[inline]
 pub(crate) fn with_parts<T>(
     given: Option<&Arc<Instrument>>,
@@ -123,7 +123,7 @@ fn find_if_wanted(instrument: &Instrument, key: &Key) -> Option<Arc<Named>> {
     find_or_add(instrument, key).map_err(|why| instrument.refused.add(why, 1)).ok()
 }
 
-/// The series, or the one that takes its place beyond the limit.
+/// The series; beyond the limit, the series `_overflow`.
 ///
 /// # Errors
 /// [`Loss::Name`] if its level may not be, and [`Loss::TooManyNames`] far beyond the limit.

@@ -1,5 +1,5 @@
-//! The series known only at run time that a thread used last, which it finds without a lock and without
-//! an allocation.
+//! A cache, in each thread, of series that are known only at run time. A hit needs neither a lock nor an
+//! allocation.
 
 use super::key::Key;
 use super::names::Named;
@@ -22,8 +22,8 @@ struct Cache {
     table: HashTable<Arc<Named>>,
 }
 
-/// Calls `act` with the series of `key`, which `find` finds where the thread has not used it yet;
-/// `None` if `find` finds none.
+/// Calls `act` with the series of `key`. If the cache does not have it, `find` looks it up; returns
+/// `None` if `find` does.
 #[inline]
 pub(crate) fn with<T>(
     key: &Key,

@@ -1,6 +1,6 @@
 //! The values of the tags of a call: which of few they are, or what they are looked up by.
 
-use super::key::{self, Key, KeyHash, MAX_TEXT};
+use super::key::{self, Key, KeyHash};
 use super::tags::{TagValue, expect_valid};
 use crate::measurement::check_name;
 use std::borrow::Cow;
@@ -51,8 +51,7 @@ impl PlainValue<'_> {
     #[inline]
     fn hash(self, hash: KeyHash) -> KeyHash {
         match self {
-            // A longer one is looked up by its key.
-            Self::Text(text) => hash.text(&text.as_bytes()[..text.len().min(MAX_TEXT)]),
+            Self::Text(text) => hash.text(text.as_bytes()),
             Self::Unsigned(number) => hash.unsigned(number),
             Self::Signed(number) => hash.signed(number),
         }
@@ -321,16 +320,14 @@ macro_rules! choice {
             #[inline]
             fn index(&self) -> usize {
                 let ($($value,)+) = self;
-                let (mut index, mut tag) = (0_usize, 0_usize);
+                let mut index = 0_usize;
                 $(
-                    let (next, most) = ($value.index(), Self::VALUES[tag].len());
+                    let (next, most) = ($value.index(), $value::FEW.map_or(0, <[_]>::len));
                     if next >= most {
                         return usize::MAX;
                     }
                     index = index * most + next;
-                    tag += 1;
                 )+
-                let _ = tag;
                 index
             }
 

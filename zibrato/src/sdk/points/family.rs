@@ -1,9 +1,9 @@
-//! Call sites of which something is known only at the call: values of tags, or the name.
+//! Call sites whose name, or whose values of tags, are known only at the call.
 //!
-//! If all values are of types with few values, the call site is a family of sites, one for each
-//! combination, which are made at its first use. From then on a call costs what a site costs, and an
-//! index into a table. Any other value, and a name, is part of a key, by which the series is looked
-//! up when something is recorded; see [`names`](super::names).
+//! If the types of all values have few values, there is a site for each combination of values. They are
+//! created at the first call; further calls select one by its index. Otherwise the name and the values
+//! form the key of a series, which is looked up at each call; see [`cache`](super::cache) and
+//! [`names`](super::names).
 
 use super::cache;
 use super::choice::{Choice, Values};
@@ -28,8 +28,7 @@ pub struct Family {
     tables: OnceBox<Table>,
 }
 
-/// The sites for the values of one combination of types: a place in a generic function may meet
-/// several.
+/// The sites for one combination of types. A call site in a generic function can have several of these.
 #[derive(Debug)]
 struct Table {
     values: Values,
@@ -131,8 +130,8 @@ impl Family {
         cache::with_parts(choice.hash(KeyHash::new(origin)).get(), is_it, find, act)
     }
 
-    /// Where the series with this name and these values is measured. Asked for only if anybody would
-    /// take a reading.
+    /// Where the series with this name and these values is measured. Called only if
+    /// [`is_measured`](Self::is_measured).
     #[inline]
     pub fn at_name<C: Choice>(&'static self, name: &str, choice: C) -> Target {
         const { C::CHECKED };

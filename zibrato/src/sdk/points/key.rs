@@ -28,7 +28,7 @@ const INLINE: usize = 104;
 const SPILLED: usize = INLINE + 1;
 
 /// A text is cut here: one byte more than a name may have, so that it is seen that it was cut.
-pub(crate) const MAX_TEXT: usize = MAX_NAME_BYTES + 1;
+const MAX_TEXT: usize = MAX_NAME_BYTES + 1;
 
 /// The hash of a key, which grows with it. It is made out of what the items are made of: to read again
 /// what was just written would take longer.
@@ -51,10 +51,10 @@ impl KeyHash {
         Self(hasher)
     }
 
-    /// With a text of at most [`MAX_TEXT`] bytes.
+    /// With a text, of which [`MAX_TEXT`] bytes count: a longer one is found by its whole key only.
     #[inline]
     pub(crate) fn text(mut self, text: &[u8]) -> Self {
-        self.0.write(text);
+        self.0.write(&text[..text.len().min(MAX_TEXT)]);
         self
     }
 

@@ -30,15 +30,15 @@ pub(crate) const MAX_NAMES: usize = 100_000;
 /// could be any number of those, too.
 const MAX_OVERFLOWS: usize = 1000;
 
-/// A series gets cells in each thread only if it is among so many, so that each thread's block stays
-/// small. The others have one cell for all threads.
+/// Number of points that have a cell in each thread; a series with a higher index has one cell for all
+/// threads. This limits the size of each thread's block.
 pub(crate) const MAX_IN_THREADS: u32 = 4096;
 
-/// How many looks in a row must find a series unused before it gives its memory back. The sender
-/// looks once a minute, so that is an hour.
+/// Number of checks in a row without a new reading after which a series is removed. With one check per
+/// minute, this is an hour.
 const IDLE_LOOKS: u32 = 60;
 
-/// How often the sender looks for series that are not used any more.
+/// Interval of the checks for unused series.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// One series known only at run time.
@@ -54,24 +54,34 @@ pub(crate) struct Named {
     has_source: bool,
     /// The number of the instrument that collects it, if it belongs to one.
     collected_by: AtomicU64,
-    /// It is no longer in its registry: whoever looks it up gets another one.
+    /// Whether it was removed from its registry. A look-up then finds another one.
     left: AtomicBool,
-    /// How many readings the last look found, and how many looks have found no more since.
+    /// Number of readings at the last check.
     seen: AtomicU64,
+    /// Number of checks since the number of readings last changed.
     idle_looks: AtomicU32,
 }
 
-/// Points live as long as the process, because the sender has to find them all. Those that no series
-/// has any more, for each shape; the next series gets them.
-static FREE: PerProcess<Mutex<Vec<&'static Point>>> = PerProcess::new(Mutex::new(Vec::new()));
+/// Points that no series has any more, by shape. The next series of that shape gets one of them:
+/// points live as long as the process, because the sender has to find them all.
+static FREE: PerProcess<Mutex<FreePoints>> = PerProcess::new(Mutex::new(FreePoints::new()));
+
+type FreePoints = Vec<(Shape, Vec<&'static Point>)>;
+
+/// The free points of a shape.
+fn with_free<T>(shape: Shape, act: impl FnOnce(&mut Vec<&'static Point>) -> T) -> T {
+    let mut free = lock(FREE.get(|_| Mutex::new(FreePoints::new())));
+    let at = free.iter().position(|(of, _)| *of == shape).unwrap_or_else(|| {
+        free.push((shape, Vec::new()));
+        free.len() - 1
+    });
+    act(&mut free[at].1)
+}
 
 impl Named {
     fn new(key: &Key, place: Place, series: Series, number: u64) -> Arc<Self> {
         let Place { shape, site, has_source, .. } = place;
-        let mut free = lock(FREE.get(|_| Mutex::new(Vec::new())));
-        let found =
-            free.iter().position(|point| point.shape == shape).map(|at| free.swap_remove(at));
-        drop(free);
+        let found = with_free(shape, Vec::pop);
         let point = found.unwrap_or_else(|| Box::leak(Box::new(Point::new(shape))));
         point.clear();
         Arc::new(Self {
@@ -112,7 +122,7 @@ impl Named {
         &self.key
     }
 
-    /// Whether it is still in its registry. If not, whoever looks it up gets another one.
+    /// Whether it is still in its registry. If not, a look-up finds another one.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
         !self.left.load(Ordering::Acquire)
@@ -127,11 +137,11 @@ impl Named {
 impl Drop for Named {
     fn drop(&mut self) {
         self.point.ask_again();
-        lock(FREE.get(|_| Mutex::new(Vec::new()))).push(self.point);
+        with_free(self.point.shape, |free| free.push(self.point));
     }
 }
 
-/// Where a series is measured that may have to be made.
+/// What a registry needs to know to create a series.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) shape: Shape,
@@ -159,7 +169,7 @@ struct Known {
     table: HashTable<Arc<Named>>,
     /// How many series each call site has.
     of_sites: Option<HashMap<usize, u32, RandomState>>,
-    /// Those that handles, guards and caches of threads still have, but nobody finds any more.
+    /// Series that are no longer in the table, but that handles, guards or caches of threads still use.
     leaving: Vec<Arc<Named>>,
     /// Readings of those that are gone.
     made_before: u64,
@@ -312,16 +322,15 @@ impl Registry {
         if leaving.is_empty() {
             return;
         }
-        // Nobody else has these, and nobody finds them: now the rest of them is taken.
-        let is_alone = |named: &&Arc<Named>| Arc::strong_count(named) == 2;
-        let alone: Vec<_> = leaving.iter().filter(is_alone).cloned().collect();
+        // No thread has or finds a series that only the registry and this copy refer to. So what is
+        // taken of it now is the rest.
+        let is_last = |named: &Arc<Named>| Arc::strong_count(named) == 2 && of(&named.series.level);
+        let mut last = leaving.iter().map(is_last).collect::<Vec<_>>().into_iter();
         collect(&leaving);
-        drop(leaving);
-        let is_gone = |named: &Arc<Named>| {
-            of(&named.series.level) && alone.iter().any(|other| Arc::ptr_eq(other, named))
-        };
         let mut known = self.write();
-        let gone: Vec<_> = known.leaving.extract_if(.., |named| is_gone(named)).collect();
+        // Other threads only add series behind these.
+        let gone: Vec<_> =
+            known.leaving.extract_if(..leaving.len(), |_| last.next() == Some(true)).collect();
         known.made_before += gone.iter().map(|named| named.point.made()).sum::<u64>();
     }
 
@@ -360,3 +369,6 @@ impl Registry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

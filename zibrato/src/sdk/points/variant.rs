@@ -19,10 +19,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Maximum number of series of a call site unless it or the builder says otherwise.
 pub(crate) const DEFAULT_MAX_SERIES: u32 = 1000;
 
-/// What the builder says.
+/// The limit that the builder sets.
 static MAX_SERIES: AtomicU32 = AtomicU32::new(DEFAULT_MAX_SERIES);
 
-/// From now on a call site may have so many series, unless it says otherwise.
+/// Sets the limit for call sites that do not have their own.
 pub(crate) fn limit_series(most: u32) {
     MAX_SERIES.store(most, Ordering::Relaxed);
 }
@@ -74,7 +74,7 @@ pub(crate) fn key_of(site: &'static Site) -> Key {
 #[derive(Debug, Clone)]
 pub struct Variant {
     site: &'static Site,
-    /// What its key means; without one, the call site has only tags that were added.
+    /// Describes the key; `None` if the key contains only tags that were added later.
     varying: Option<&'static Varying>,
     key: Key,
 }
@@ -105,7 +105,7 @@ impl Variant {
         cache::with(&self.key, || slowly(|| self.find()), act)
     }
 
-    /// The series in the registry, or the one that takes its place beyond the limit.
+    /// The series in the registry; beyond the limit, the series `_overflow`.
     #[cold]
     pub(crate) fn find(&self) -> Option<Arc<Named>> {
         let max_series = match self.varying {
@@ -146,8 +146,8 @@ impl Variant {
         variants.find_or_make(&key, place, || self.series(true))
     }
 
-    /// The series; or, `beyond` the limit, the one that takes its place. And whether a text had to be
-    /// changed to be legal.
+    /// The series, or, `beyond` the limit, the series `_overflow`; and whether a text had to be changed
+    /// to be valid.
     fn series(&self, beyond: bool) -> Result<(Series, bool), Loss> {
         let mut changed = false;
         let mut made_legal = |text: &str| -> Box<str> {
