@@ -293,7 +293,7 @@ impl FetchHandler {
         let gone = self.gone.take_passed(&reader.name, at.offset);
         self.cursors.change(&reader.name, |cursor| {
             cursor.offset = cursor.offset.max(at.offset);
-            cursor.gone += gone;
+            cursor.gone = cursor.gone.saturating_add(gone);
         });
         let offset = self.cursors.get(&reader.name).map_or(at.offset, |cursor| cursor.offset);
         self.log.set_passed(self.cursors.passed());

@@ -52,6 +52,8 @@ fn finish(window: Window, taken: u64) {
             Fold::Timer(summary) => {
                 assert!(summary.is_empty() || summary.min() <= summary.max());
                 assert!(summary.sum().is_finite() && summary.sum_squares().is_finite());
+                let median = summary.quantile(0.5);
+                assert!(median.is_none_or(|m| summary.min() <= m && m <= summary.max()));
             }
             _ => {}
         }

@@ -67,7 +67,8 @@ impl Outlet {
             c.entries += counts.entries;
             c.late += counts.late;
             for (reason, (times, _)) in &counts.refused {
-                *c.refused.entry(reason).or_default() += times;
+                let all = c.refused.entry(reason).or_default();
+                *all = all.saturating_add(*times);
             }
         });
         self.rejections.add(counts.refused);
@@ -116,7 +117,8 @@ struct Rejections {
 impl Rejections {
     fn add(&mut self, refused: BTreeMap<&'static str, (u64, String)>) {
         for (reason, (times, why)) in refused {
-            self.refused.entry(reason).or_insert_with(|| (0, why)).0 += times;
+            let unlogged = &mut self.refused.entry(reason).or_insert_with(|| (0, why)).0;
+            *unlogged = unlogged.saturating_add(times);
         }
         if self.logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
             self.log();

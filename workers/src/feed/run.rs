@@ -165,7 +165,7 @@ impl FeedLoop {
                 }
                 Event::Idle => break,
                 Event::Gone { batches, why } => {
-                    self.outlet.ledger().write(|c| c.gone += batches);
+                    self.outlet.ledger().write(|c| c.gone = c.gone.saturating_add(batches));
                     if let Some(left_out) = self.gone.admit(Instant::now()) {
                         tracing::error!(event = "gone", batches, why, left_out);
                     }

@@ -26,7 +26,8 @@ pub(super) struct Batch<'a> {
 impl FoldCounts {
     pub(super) fn refuse(&mut self, reason: &'static str, times: u64, why: impl ToString) {
         let refused = self.refused.entry(reason).or_insert_with(|| (0, why.to_string()));
-        refused.0 += times;
+        // Some of these counts are a publisher's claim, and can be as large as a `u64`.
+        refused.0 = refused.0.saturating_add(times);
     }
 
     /// Decodes the frames of a batch. Anything else is rejected.
@@ -68,5 +69,18 @@ impl FoldCounts {
                        were merged into longer ones";
             self.refuse("wide", collapsed, why);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FoldCounts;
+
+    #[test]
+    fn counts_near_the_largest_integer_saturate() {
+        let mut counts = FoldCounts::default();
+        counts.refuse("wide", u64::MAX - 1, "first");
+        counts.refuse("wide", 2, "second");
+        assert_eq!(counts.refused["wide"], (u64::MAX, "first".to_owned()));
     }
 }

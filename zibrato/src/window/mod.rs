@@ -141,7 +141,7 @@ impl Window {
     }
 
     /// Number of timer readings that were merged with longer ones, because the window's sketches
-    /// were too wide. Count, sum, min and max stay exact.
+    /// were too wide. Count, sum, min and max stay exact. It saturates at `u64::MAX`.
     #[must_use]
     pub const fn collapsed(&self) -> u64 {
         self.collapsed
@@ -253,7 +253,8 @@ impl Window {
         if let Fold::Timer(summary) = fold {
             let has_room = self.octaves < MANY_OCTAVES.saturating_mul(self.max_series);
             let most = if has_room { MAX_OCTAVES } else { FEW_OCTAVES };
-            self.collapsed += summary.collapse(most);
+            // Counts of a sketch are the publisher's claim, and can be as large as a `u64`.
+            self.collapsed = self.collapsed.saturating_add(summary.collapse(most));
             self.octaves = self.octaves + summary.sketch().octaves() - before;
         }
     }

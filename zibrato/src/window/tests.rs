@@ -1,6 +1,7 @@
 //! All forms of measurements aggregate to the same sums; each window is flushed once.
 
 use super::{Fold, OVERFLOW_NAME, Window, Windows};
+use crate::Summary;
 use crate::measurement::Gauge;
 use crate::wire::{BatchReader, BatchWriter, Line};
 use proptest::prelude::*;
@@ -211,4 +212,25 @@ fn sketches_of_invalid_data_are_kept_small_and_losses_are_counted() {
     assert_eq!((mad.count(), mad.min(), mad.max()), (1_100, 2_f64.powi(-1_000), 2_f64.powi(499)));
     assert_eq!(mad.quantile(1.0), Some(2_f64.powi(499)));
     assert_eq!(mad.sketch().buckets().map(|(_, n)| n).sum::<u64>(), 1_100);
+}
+
+#[test]
+fn counts_near_the_largest_integer_saturate() {
+    let most = u64::MAX - 100;
+    let mut summary = Summary::folded(most, 1.0, 0.0, 1.0, 1.0);
+    // One octave more than a sketch may have.
+    (1..=64).for_each(|octave| summary.sketch_mut().add_to_bucket(octave * 64, 1));
+    summary.sketch_mut().add_to_bucket(0, most);
+    let mut window = window();
+    for name in ["a", "b"] {
+        let mut batch = BatchWriter::new("s", 0, 1_000);
+        batch.timer(name, &[], &summary);
+        fold_body(&mut window, batch);
+        assert!(window.collapsed() >= most, "{}", window.collapsed());
+    }
+    assert_eq!(window.collapsed(), u64::MAX);
+    for series in window.into_series() {
+        let Fold::Timer(timer) = series.value else { panic!("{series:?}") };
+        assert_eq!((timer.count(), timer.sketch().count()), (most, most + 64));
+    }
 }

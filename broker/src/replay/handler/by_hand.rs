@@ -45,7 +45,7 @@ impl FetchHandler {
         self.gone.forget(name);
         self.cursors.change(name, |cursor| {
             cursor.offset = offset;
-            cursor.gone += gone;
+            cursor.gone = cursor.gone.saturating_add(gone);
         });
         self.cursors_changed(now);
         Ok(Outcome::WhenSaved(ReplayAnswer::Done(Done { offset })))
