@@ -71,4 +71,5 @@ amounts! {
     isize => |v| whole_if_it_fits(v as i128);
     f32 => |v| Number::Float(f64::from(v));
     f64 => Number::Float;
+    Number => |v| v;
 }

@@ -6,6 +6,7 @@
 //! handed on to the next new thread, with all totals. Blocks are never freed: there are as many as
 //! there were threads at the same time.
 
+use super::address::in_register;
 use super::blocks::{Block, Blocks};
 use super::counter::{Counted, CounterCell};
 use super::gauge::GaugeCell;
@@ -71,7 +72,7 @@ pub(crate) fn limit_memory(bytes: usize) {
 /// This thread's cell of a counter, if it has one.
 #[inline]
 pub(crate) fn counter(index: u32) -> Option<&'static CounterCell> {
-    COUNTERS.get().get(index as usize)
+    COUNTERS.get().get(index as usize).map(in_register)
 }
 
 /// This thread's cell of a gauge, if it has one.

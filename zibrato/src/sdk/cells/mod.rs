@@ -1,6 +1,7 @@
 //! Cells accumulate readings: each thread has its own cells, and some cells are shared by all
 //! threads.
 
+mod address;
 pub(crate) mod amount;
 mod blocks;
 pub(crate) mod counter;

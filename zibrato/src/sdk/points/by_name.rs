@@ -98,8 +98,8 @@ pub(crate) fn record(instrument: &Arc<Instrument>, parts: Parts<'_>, value: Numb
         with_parts(Some(instrument), instrument.number, parts, |named| {
             let origin = Of { named, given: instrument };
             match parts.kind {
-                Kind::Counter | Kind::Set => measure::count_number(origin, value),
-                Kind::Gauge => measure::gauge_number(origin, value),
+                Kind::Counter | Kind::Set => measure::count(origin, value),
+                Kind::Gauge => measure::gauge_float(origin, value.to_f64()),
                 Kind::Timer => measure::record_seconds(origin, value.to_f64()),
             }
         });

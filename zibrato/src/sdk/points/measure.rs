@@ -93,27 +93,17 @@ pub(crate) fn count<A: Amount>(origin: impl Origin, amount: A) {
     }
     match (amount.number(), local::counter(gate)) {
         (Number::Whole(amount), Some(cell)) => cell.add(amount),
-        (amount, _) => count_slowly(origin, amount),
-    }
-}
-
-/// Counts.
-#[inline]
-pub(crate) fn count_number(origin: impl Origin, amount: Number) {
-    let gate = origin.point().gate();
-    if gate == OFF {
-        return;
-    }
-    match (amount, local::counter(gate)) {
-        (Number::Whole(amount), Some(cell)) => cell.add(amount),
-        (amount, _) => count_slowly(origin, amount),
+        // Not the `Number`: it would be stored in memory before it is known whether it is needed.
+        _ => count_slowly(origin, amount),
     }
 }
 
 /// The first count of a thread, and counts that its cell cannot take.
 #[cold]
-fn count_slowly(origin: impl Origin, amount: Number) {
+#[inline(never)]
+fn count_slowly<A: Amount>(origin: impl Origin, amount: A) {
     slowly(|| {
+        let amount = amount.number();
         if origin.catch(amount) {
             return None;
         }
@@ -134,34 +124,35 @@ fn count_slowly(origin: impl Origin, amount: Number) {
 /// Sets a gauge.
 #[inline]
 pub(crate) fn gauge<A: Amount>(origin: impl Origin, value: A) {
-    gauge_number(origin, value.number());
+    gauge_float(origin, value.number().to_f64());
 }
 
 /// Sets a gauge.
 #[inline]
-pub(crate) fn gauge_number(origin: impl Origin, value: Number) {
+pub(crate) fn gauge_float(origin: impl Origin, value: f64) {
     let gate = origin.point().gate();
     if gate != OFF {
         gauge_wanted(origin, gate, value);
     }
 }
 
-fn gauge_wanted(origin: impl Origin, gate: u32, value: Number) {
+fn gauge_wanted(origin: impl Origin, gate: u32, value: f64) {
     match local::gauge(gate) {
-        Some(cell) if value.to_f64().is_finite() => cell.set(value.to_f64()),
+        Some(cell) if value.is_finite() => cell.set(value),
         _ => gauge_slowly(origin, value),
     }
 }
 
 /// The first reading of a thread, and readings that its cell cannot take.
 #[cold]
-fn gauge_slowly(origin: impl Origin, value: Number) {
+#[inline(never)]
+fn gauge_slowly(origin: impl Origin, value: f64) {
     slowly(|| {
-        if origin.catch(value) {
+        if origin.catch(Number::Float(value)) {
             return None;
         }
         let index = wanted(origin)?;
-        let (point, value) = (origin.point(), value.to_f64());
+        let point = origin.point();
         if !value.is_finite() {
             refuse(origin);
         } else if point.shape == Shape::Each {
@@ -207,6 +198,7 @@ pub(crate) fn record(origin: impl Origin, ticks: i64) {
 /// The first reading of a thread, and readings that its cell cannot take. Returns the index of the
 /// cell if the cell took the reading.
 #[cold]
+#[inline(never)]
 fn record_slowly(origin: impl Origin, ticks: i64) -> Option<u32> {
     slowly(|| {
         let seconds = ticks::seconds(ticks);
