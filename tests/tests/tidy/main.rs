@@ -12,6 +12,7 @@ mod flags;
 mod imports;
 mod layers;
 mod packages;
+mod recipes;
 mod seeds;
 mod sources;
 

@@ -1,0 +1,49 @@
+//! A recipe of docs/recipes.md: an HTTP service that measures its requests by route and status.
+
+use axum::extract::{MatchedPath, Path, Request};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use axum::{Router, routing::get};
+use std::error::Error;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use zibrato::{Zibrato, count, count_me, time};
+
+#[count_me(name = "http.requests", in_flight)]
+async fn measure(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let mut time = time!("info", "http.request_time", tags(route = route, status = "cancelled"));
+    let response = next.run(request).await;
+    let status = response.status();
+    time.tag("status", status.as_u16());
+    if status.is_server_error() {
+        count!("error", "http.errors", tags(route = route, status = status.as_u16()));
+    }
+    response
+}
+
+async fn order(Path(number): Path<u32>) -> Result<String, StatusCode> {
+    match number {
+        0 => Err(StatusCode::INTERNAL_SERVER_ERROR),
+        1..100 => Ok(format!("order {number}\n")),
+        _ => Err(StatusCode::NOT_FOUND),
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let port = std::env::var("ZIBRATO_PORT").map_or(Ok(5550), |port| port.parse())?;
+    let _zibrato = Zibrato::builder().port(port).source("shop").install()?;
+    let shop = Router::new()
+        .route("/", get(|| async { "welcome\n" }))
+        .route("/orders/{number}", get(order))
+        .layer(from_fn(measure));
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let listener = TcpListener::bind(address).await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = async move { _ = terminate.recv().await };
+    axum::serve(listener, shop).with_graceful_shutdown(stop).await?;
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! The programs of docs/recipes.md deliver exactly what they measured.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
+
+mod http_service;
+mod received;
+mod requests;
+
+use received::Received;
+use std::path::PathBuf;
+use std::process::Command;
+use zibrato::Zibrato;
+use zibrato_broker::{Broker, Config, End};
+use zibrato_tests::{DEADLINE, program, wait_until};
+
+/// The level of the last batch on a stage.
+const LAST: &str = "last";
+
+/// A broker, and a subscriber that receives everything that passes through it.
+struct Stage {
+    broker: Broker,
+    subscriber: zmq::Socket,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let broker = Broker::start(Config::new().port(0)).unwrap();
+        let subscriber = received::subscriber(&broker);
+        wait_until(DEADLINE, "the subscription", || broker.wanted().wants("any"));
+        Self { broker, subscriber }
+    }
+
+    /// A recipe, which delivers to this broker.
+    fn recipe(&self, name: &str) -> Command {
+        recipe(name, self.broker.port())
+    }
+
+    /// Everything that was delivered, when all programs have ended.
+    #[track_caller]
+    fn received(self) -> Received {
+        // Everything that the programs have sent is queued before this.
+        let last = Zibrato::builder().port(self.broker.port()).build().unwrap();
+        last.count(LAST, "last", 1);
+        assert_eq!(last.flush(DEADLINE).delivered, 1);
+        let received = Received::read_until(LAST, &self.subscriber);
+        assert_eq!(self.broker.stop(DEADLINE).end, End::Clean);
+        received
+    }
+}
+
+fn recipe(name: &str, port: u16) -> Command {
+    let mut command = Command::new(program(name));
+    command.env("ZIBRATO_PORT", port.to_string());
+    command
+}
+
+/// The text of a recipe.
+fn source(name: &str) -> String {
+    let path: PathBuf = zibrato_tests::repository().join(format!("examples/src/bin/{name}.rs"));
+    std::fs::read_to_string(path).unwrap()
+}
