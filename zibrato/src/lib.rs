@@ -50,11 +50,11 @@
 //!
 //! # Resources
 //!
-//! The instrument needs one thread, named `zibrato-sender`, two threads of libzmq, and nine file
-//! descriptors. On Linux 5.9 and later the descriptors belong to the sender alone: they are in
+//! The instrument needs two threads, named `zibrato-sender` and `zibrato-log`, two threads of
+//! libzmq, and nine file descriptors. On Linux 5.9 and later the descriptors belong to the sender alone: they are in
 //! `/proc/PID/task/TID/fd` and not in `/proc/PID/fd`, the program may close all descriptors that it
 //! does not know, and the program's own descriptors do not count against the sender's limit
-//! (`ulimit -n`). It also needs about 3 MiB of memory and, if `ulimit -v` allows it, 230 MiB of
+//! (`ulimit -n`). It also needs about 3 MiB of memory and, if `ulimit -v` allows it, 300 MiB of
 //! address space; glibc reserves most of that for the heaps of threads and never uses it. If a
 //! resource is short, [`Builder::install`] returns [`BuildError::Resources`], and the program can
 //! continue without an instrument.
@@ -66,10 +66,19 @@
 //! than 1 MiB can be allocated. It has no control over what libzmq allocates for messages that it
 //! receives.
 //!
+//! # Notices
+//!
+//! What a program should know about its measurements is in its own log, through the [`log`] facade:
+//! target `zibrato`, levels `warn` and `info`. Notices are rare: each is given once, or once an hour.
+//! Only the thread `zibrato-log` calls the logger. A program without a logger gets no notices.
+//!
+//! [`log`]: https://docs.rs/log
+//!
 //! # Features
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
+//! | `log` | yes | notices in the log of the program |
 //! | `macros` | yes | the attributes and macros |
 //! | `sdk` | yes | the instrument: builder, guards, handle, sender |
 //! | `curve` | with `sdk` | keys, for clients and brokers |
@@ -79,7 +88,7 @@
 //! # Dependencies
 //!
 //! With default features: `zmq` (the sockets), `rmp` (MessagePack), `thiserror` (error types),
-//! `once_cell` (call sites that are created once, which may fail), `hashbrown` and `foldhash` (series
+//! `log` (notices in the log of the program), `once_cell` (call sites that are created once, which may fail), `hashbrown` and `foldhash` (series
 //! that are looked up by what the caller gives), `libc` (hooks for exit and fork,
 //! and a thread without Rust's runtime: `atexit`, `pthread_atfork`, `pthread_create`), and for the
 //! macros `syn`, `quote` and `proc-macro2`.

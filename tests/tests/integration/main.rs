@@ -20,6 +20,7 @@ mod levels;
 mod machine;
 mod manual;
 mod million;
+mod notices;
 mod own_backend;
 mod python;
 mod quickstart;

@@ -15,13 +15,14 @@ const FORBIDDEN: [(&str, &[&str]); 4] = [
 ];
 
 /// The dependencies of crate `zibrato` with default features, and their purposes.
-const SDK: [(&str, &str); 9] = [
+const SDK: [(&str, &str); 10] = [
     ("foldhash", "hashes what a series is looked up by, keyed at random"),
     (
         "hashbrown",
         "tables that are looked up by parts of a key, which the standard library's are not",
     ),
     ("libc", "hooks for the end of a process and for forks"),
+    ("log", "notices in the log of the application"),
     ("once_cell", "initialises the installed instrument once, where it may fail"),
     ("pin-project-lite", "polls the future that an attribute measures, without unsafe code"),
     ("rmp", "writes the MessagePack of a batch"),

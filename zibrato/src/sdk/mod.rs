@@ -11,6 +11,8 @@
 // In this order.
 mod cells;
 
+mod notices;
+
 mod points;
 
 mod handles;

@@ -102,7 +102,7 @@ mod tests {
     /// Runs `run` on a new thread, which may leave the table.
     fn on_a_thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
         let (sender, receiver) = sync_channel(1);
-        Thread::spawn(move || sender.send(run()).unwrap()).unwrap().join();
+        Thread::spawn(c"test", move || sender.send(run()).unwrap()).unwrap().join();
         receiver.try_recv().unwrap()
     }
 
@@ -116,7 +116,7 @@ mod tests {
             let (mut reader, writer) = std::io::pipe().unwrap();
             let (sender, receiver) = sync_channel(1);
             let (leaves, left) = sync_channel::<()>(1);
-            let thread = Thread::spawn(move || {
+            let thread = Thread::spawn(c"test", move || {
                 assert!(leave());
                 // The fourth is the directory that is being read.
                 sender.send(open()).unwrap();

@@ -4,12 +4,14 @@ mod descriptor_table;
 pub(crate) mod error;
 mod grid;
 pub(crate) mod link;
+mod logging;
 mod orders;
 pub(crate) mod thread;
 
 use self::error::BuildError;
 use self::grid::Grid;
 use self::link::{Dial, Link, Resend};
+use self::logging::Logging;
 use self::orders::{Orders, State};
 use self::thread::Thread;
 use crate::clock;
@@ -20,6 +22,7 @@ use crate::sdk::cells::ticks::{self, Comparisons};
 use crate::sdk::collection::Collector;
 use crate::sdk::collection::batches::{Batch, Batches};
 use crate::sdk::collection::ledger::{SELF_METRICS_LEVEL, SelfMetrics};
+use crate::sdk::notices::Once;
 use crate::sdk::points::names::LOOK_EVERY;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -59,11 +62,16 @@ const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// libzmq abort the process, so the sender waits while the application has used up all memory.
 const ROOM: Resources = Resources { descriptors: 0, threads: 0, memory: 1 << 20, address_space: 0 };
 
+/// Once, because some programs install one instrument after another.
+static LOST_AT_THE_END: Once = Once::new();
+
 /// The owner of the thread.
 #[derive(Debug)]
 pub(crate) struct Sender {
     orders: Arc<Orders>,
     thread: Mutex<Option<Thread>>,
+    /// Passes notices to the logger of the application.
+    logging: Mutex<Option<Logging>>,
 }
 
 /// What the sender does if the system lacks resources for its sockets.
@@ -83,12 +91,16 @@ impl Sender {
         // Done here and not by the thread, so that no fork can interrupt it.
         ticks::begin();
         let its_orders = Arc::clone(&orders);
-        let thread = Thread::spawn(move || setup.run(&its_orders)).map_err(BuildError::Thread)?;
-        let sender = Self { orders, thread: Mutex::new(Some(thread)) };
-        match no_room {
-            NoRoom::Waits => Ok(sender),
-            NoRoom::Fails => sender.opened(),
-        }
+        let thread = Thread::spawn(c"zibrato-sender", move || setup.run(&its_orders));
+        let thread = Mutex::new(Some(thread.map_err(BuildError::Thread)?));
+        let sender = Self { orders, thread, logging: Mutex::default() };
+        let sender = match no_room {
+            NoRoom::Waits => sender,
+            NoRoom::Fails => sender.opened()?,
+        };
+        // Not by the sender's thread, whose table of descriptors it would share.
+        *lock(&sender.logging) = Logging::start();
+        Ok(sender)
     }
 
     /// Waits until the sockets are open.
@@ -131,6 +143,9 @@ impl Sender {
         // A thread that does not end in time is abandoned, so that the application is not blocked.
         if self.orders.wait_until(deadline + GRACE, |state| state.finished) {
             thread.join();
+        }
+        if let Some(logging) = lock(&self.logging).take() {
+            logging.stop();
         }
     }
 }
@@ -301,6 +316,16 @@ impl Worker<'_> {
         let linger =
             deadline.saturating_duration_since(Instant::now()).max(RESEND_IN_A_HURRY.after);
         self.link.close(linger, &self.setup.collector.ledger);
+        let lost = lock(&self.setup.collector.ledger).expired;
+        if lost > 0 {
+            let [endpoint, _] = &self.setup.dial.endpoints;
+            LOST_AT_THE_END.warn(|| {
+                format!(
+                    "{lost} measurements were lost when measuring ended: the broker at {endpoint} \
+                     did not accept them within the flush deadline"
+                )
+            });
+        }
     }
 
     fn resend(&self, hurry: bool) -> Resend {

@@ -8,7 +8,7 @@
 use crate::resources::threads::{Task, this_task, wait_until_uncounted};
 use crate::sdk::cells::per_process::generation;
 use std::cell::Cell;
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -37,13 +37,17 @@ pub(crate) struct Thread {
 type Run = Box<dyn FnOnce() + Send>;
 
 impl Thread {
-    /// Starts a thread with the name `zibrato-sender`.
+    /// Starts a thread with this name, of at most 15 bytes.
     #[expect(unsafe_code, reason = "pthread_create is a function of the C library")]
-    pub(crate) fn spawn(run: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn spawn(
+        name: &'static CStr,
+        run: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self> {
         let task = Arc::new(AtomicI32::new(0));
         let its = Arc::clone(&task);
         let run: Box<Run> = Box::new(Box::new(move || {
             its.store(this_task(), Ordering::SeqCst);
+            set_name(name);
             run();
         }));
         let run = Box::into_raw(run);
@@ -131,16 +135,22 @@ impl Drop for Thread {
     }
 }
 
+/// Names the calling thread.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "pthread_setname_np is a function of the C library")]
+fn set_name(name: &CStr) {
+    // SAFETY: the calling thread and a text that ends with a zero byte. If the name is rejected,
+    // there is none.
+    unsafe { libc::pthread_setname_np(libc::pthread_self(), name.as_ptr()) };
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn set_name(_: &CStr) {}
+
 #[expect(unsafe_code, reason = "the C library passes the argument of a thread as a pointer")]
 extern "C" fn begin(run: *mut c_void) -> *mut c_void {
     // SAFETY: created by `spawn` for this thread alone.
     let run = unsafe { Box::from_raw(run.cast::<Run>()) };
-    #[cfg(target_os = "linux")]
-    // SAFETY: the calling thread and a text that ends with a zero byte. If the name is rejected,
-    // there is none.
-    unsafe {
-        libc::pthread_setname_np(libc::pthread_self(), c"zibrato-sender".as_ptr());
-    }
     OURS.set(true);
     // The panic hook has reported it, and threads that wait for this one see that it has ended.
     catch_unwind(AssertUnwindSafe(run)).ok();
@@ -162,7 +172,7 @@ mod tests {
             let name = "zibrato-sender\n".to_owned();
             sender.send((name, is_ours())).unwrap();
         };
-        Thread::spawn(run).unwrap().join();
+        Thread::spawn(c"zibrato-sender", run).unwrap().join();
         assert_eq!(receiver.try_recv(), Ok(("zibrato-sender\n".to_owned(), true)));
         assert!(!is_ours());
     }
@@ -177,7 +187,7 @@ mod tests {
             move |signal: i32| mask & 1 << (signal - 1) != 0
         };
         let (sender, receiver) = sync_channel(1);
-        Thread::spawn(move || sender.send(blocked()).unwrap()).unwrap().join();
+        Thread::spawn(c"test", move || sender.send(blocked()).unwrap()).unwrap().join();
         let is_blocked = receiver.try_recv().unwrap();
         let others = [libc::SIGTERM, libc::SIGCHLD, libc::SIGALRM, libc::SIGPROF];
         assert!(others.into_iter().all(&is_blocked));
@@ -187,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_panic_ends_the_thread_and_nothing_else() {
-        Thread::spawn(|| std::panic::resume_unwind(Box::new(()))).unwrap().join();
-        drop(Thread::spawn(|| ()).unwrap());
+        Thread::spawn(c"test", || std::panic::resume_unwind(Box::new(()))).unwrap().join();
+        drop(Thread::spawn(c"test", || ()).unwrap());
     }
 }

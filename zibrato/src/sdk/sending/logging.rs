@@ -1,0 +1,74 @@
+//! The thread that passes notices to the logger of the application, by the `log` crate.
+//!
+//! No other thread of the SDK may call the logger: it is code of the application, which may use
+//! descriptors, and the sender's thread does not have those of the application (see
+//! `descriptor_table.rs`). This thread is started by a thread of the application, and shares its
+//! table of descriptors. A logger that blocks delays only further notices.
+
+use super::thread::Thread;
+use crate::sdk::notices::{self, Notice};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+/// Maximum time to wait at the end until the logger has taken the last notices.
+const LAST_LINES: Duration = Duration::from_millis(200);
+
+/// The `target` of log lines.
+#[cfg(feature = "log")]
+const TARGET: &str = "zibrato";
+
+/// The owner of the thread.
+#[derive(Debug)]
+pub(super) struct Logging {
+    thread: Thread,
+    /// Whether the thread should end.
+    over: Arc<AtomicBool>,
+    /// Disconnected when the thread has ended.
+    ended: Receiver<()>,
+}
+
+impl Logging {
+    /// Starts the thread. `None` if the system has none available: an application is then measured,
+    /// but gets no notices.
+    pub(super) fn start() -> Option<Self> {
+        if !cfg!(feature = "log") {
+            return None;
+        }
+        let over = Arc::new(AtomicBool::new(false));
+        let (ends, ended) = sync_channel(0);
+        let its = Arc::clone(&over);
+        let run = move || {
+            let _ends = ends;
+            while let Some(notice) = notices::next(&its) {
+                // The panic hook reports it. The next notice may be logged.
+                catch_unwind(AssertUnwindSafe(|| log(&notice))).ok();
+            }
+        };
+        let thread = Thread::spawn(c"zibrato-log", run).ok()?;
+        Some(Self { thread, over, ended })
+    }
+
+    /// Ends the thread after the last notice. A thread that does not end in time, because the
+    /// logger blocks, is abandoned.
+    pub(super) fn stop(self) {
+        notices::end(&self.over);
+        if self.ended.recv_timeout(LAST_LINES) == Err(RecvTimeoutError::Disconnected) {
+            self.thread.join();
+        }
+    }
+}
+
+#[cfg(not(feature = "log"))]
+const fn log(_: &Notice) {}
+
+#[cfg(feature = "log")]
+fn log(notice: &Notice) {
+    let Notice { text, dropped } = notice;
+    if *dropped > 0 {
+        log::warn!(target: TARGET, "{dropped} notices were not logged, because the logger is slow");
+    }
+    log::warn!(target: TARGET, "{text}");
+}
