@@ -4,16 +4,16 @@
 //! |---|---|
 //! | counter | one, with the sum |
 //! | gauge | one, with the last reading and its time; or one per reading |
-//! | timer | one per reading; if folded, at most 1,000 drawn evenly by rank |
+//! | timer, histogram | one per reading; if folded, at most 1,000 drawn evenly by rank |
 //! | set | one per member |
 //!
-//! An entry without a time of its own gets the end of the batch's interval. Tags are omitted,
-//! because a line cannot contain them.
+//! An entry without a time of its own gets the end of the batch's interval. Tags and units are
+//! omitted, because a line cannot contain them.
 
 use zibrato::Sketch;
-use zibrato::wire::{BatchError, BatchReader, Entry, Line, LineValue, Tags, TimerSummary, Value};
+use zibrato::wire::{BatchError, BatchReader, EncodedSummary, Entry, Line, LineValue, Tags, Value};
 
-/// Maximum number of lines for one summarized timer.
+/// Maximum number of lines for one summarized timer or histogram.
 pub(crate) const MAX_TIMER_LINES: u64 = 1_000;
 
 /// Maximum number of lines for one batch, so that a small batch cannot become a flood.
@@ -92,9 +92,11 @@ impl<F: FnMut(&Line<'_>, &Tags<'_>)> Lines<'_, F> {
                     self.line(entry, LineValue::Member(member), end_ms);
                 }
             }
-            Value::Timer(timer) => drawn(timer, |value| self.number(entry, value, end_ms)),
-            Value::TimerReadings(seconds) => {
-                seconds.clone().for_each(|value| self.number(entry, value, end_ms));
+            Value::Histogram(summary) | Value::Timer(summary) => {
+                drawn(summary, |value| self.number(entry, value, end_ms));
+            }
+            Value::HistogramReadings(readings) | Value::TimerReadings(readings) => {
+                readings.clone().for_each(|value| self.number(entry, value, end_ms));
             }
             // A kind of a later version of the protocol.
             _ => self.done.refused += 1,
@@ -124,28 +126,28 @@ impl<F: FnMut(&Line<'_>, &Tags<'_>)> Lines<'_, F> {
     }
 }
 
-/// Draws readings from a summarized timer in ascending order, evenly by rank: as many as there
+/// Draws readings from a summary in ascending order, evenly by rank: as many as there
 /// were, up to a limit. The first and the last are exactly the smallest and the largest, the others
 /// are within 0.8 %.
-fn drawn(timer: &TimerSummary<'_>, mut give: impl FnMut(f64)) {
-    let lines = timer.count.min(MAX_TIMER_LINES);
-    let mut buckets = timer.buckets();
-    let (mut value, mut seen) = (timer.min, 0_u64);
+fn drawn(summary: &EncodedSummary<'_>, mut give: impl FnMut(f64)) {
+    let lines = summary.count.min(MAX_TIMER_LINES);
+    let mut buckets = summary.buckets();
+    let (mut value, mut seen) = (summary.min, 0_u64);
     for line in 0..lines {
         if line == 0 || line + 1 == lines {
-            give(if line == 0 { timer.min } else { timer.max });
+            give(if line == 0 { summary.min } else { summary.max });
             continue;
         }
-        let rank = rank(line, lines, timer.count);
+        let rank = rank(line, lines, summary.count);
         while seen < rank {
             let Some((bucket, times)) = buckets.next() else {
                 // The publisher's buckets have fewer readings than its count.
-                (value, seen) = (timer.max, u64::MAX);
+                (value, seen) = (summary.max, u64::MAX);
                 break;
             };
             seen = seen.saturating_add(times);
-            let middle = Sketch::middle(bucket).unwrap_or(timer.max);
-            value = middle.clamp(timer.min, timer.max);
+            let middle = Sketch::middle(bucket).unwrap_or(summary.max);
+            value = middle.clamp(summary.min, summary.max);
         }
         give(value);
     }

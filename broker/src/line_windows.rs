@@ -4,6 +4,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use zibrato::Summary;
 use zibrato::window::{Fold, Window};
 use zibrato::wire::{BATCH_TARGET_BYTES, BatchId, BatchWriter, Line, PublisherId};
 
@@ -199,13 +200,19 @@ fn write_window(
                     write(source, &mut |batch| batch.set(name, &[], some.iter().copied()));
                 }
             }
-            // Two readings are the smallest and the largest: they can be told exactly.
-            Fold::Timer(timer) if timer.count() <= 2 => {
-                let both = [timer.min(), timer.max()];
-                let readings = if timer.count() == 1 { &both[..1] } else { &both };
-                write(source, &mut |batch| batch.timer_readings(name, &[], readings));
+            Fold::Histogram(histogram) => {
+                let (unit, summary) = (histogram.unit.as_deref(), &histogram.summary);
+                write(source, &mut |batch| match few_readings(summary).as_deref() {
+                    Some(readings) => batch.histogram_readings(name, &[], unit, readings),
+                    None => batch.histogram(name, &[], unit, summary),
+                });
             }
-            Fold::Timer(timer) => write(source, &mut |batch| batch.timer(name, &[], timer)),
+            Fold::Timer(timer) => {
+                write(source, &mut |batch| match few_readings(timer).as_deref() {
+                    Some(seconds) => batch.timer_readings(name, &[], seconds),
+                    None => batch.timer(name, &[], timer),
+                });
+            }
             // Lines always have a reading.
             _ => *not_finite += 1,
         }
@@ -213,11 +220,24 @@ fn write_window(
     open.into_values().filter(|batch| batch.entries() > 0).for_each(|b| finished(b.finish()));
 }
 
+/// The readings, if there are at most two. Two are the smallest and the largest, so they can be
+/// told exactly.
+fn few_readings(summary: &Summary) -> Option<Vec<f64>> {
+    match summary.count() {
+        0 => Some(Vec::new()),
+        1 => Some(vec![summary.min()]),
+        2 => Some(vec![summary.min(), summary.max()]),
+        _ => None,
+    }
+}
+
 fn is_finite(value: &Fold) -> bool {
+    if let Some(summary) = value.summary() {
+        return summary.sum().is_finite() && summary.sum_squares().is_finite();
+    }
     match value {
         Fold::Counter(sum) => sum.is_finite(),
         Fold::Gauge(gauge) => gauge.is_none_or(|gauge| gauge.sum.is_finite()),
-        Fold::Timer(timer) => timer.sum().is_finite() && timer.sum_squares().is_finite(),
         _ => true,
     }
 }

@@ -9,6 +9,7 @@
 use crate::hash::fnv1a_all;
 use std::collections::HashMap;
 use zibrato::Kind;
+use zibrato::window::Series;
 
 /// Maximum number of names whose owner is remembered, in a few megabytes. A name beyond that
 /// belongs to the first series of each window.
@@ -33,25 +34,29 @@ pub(crate) fn marked(text: &str, hash: u64, most: usize) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) kind: Kind,
-    /// Of name, source and tags.
+    /// Of name, source, tags and unit.
     pub(crate) hash: u64,
 }
 
 impl Identity {
-    pub(crate) fn of(kind: Kind, name: &str, source: &str, tags: &Tags) -> Self {
-        let tags = tags.iter().flat_map(|(tag, value)| [&**tag, &**value]);
-        let texts = [name, source].into_iter().chain(tags);
+    pub(crate) fn of(series: &Series) -> Self {
+        let tags = series.tags.iter().flat_map(|(tag, value)| [&**tag, &**value]);
+        let texts = [&*series.name, &*series.source].into_iter().chain(tags);
+        // Tags come in pairs, so a single further text is a unit.
+        let texts = texts.chain(series.value.unit());
         // No text contains a line feed.
         let pieces = texts.flat_map(|text| [text.as_bytes(), b"\n"]);
-        Self { kind, hash: fnv1a_all(pieces) }
+        Self { kind: series.value.kind(), hash: fnv1a_all(pieces) }
     }
 }
 
-/// A series for people: `name{tag=value} of source`.
-pub(crate) fn described(name: &str, source: &str, tags: &Tags) -> String {
-    let tags: Vec<_> = tags.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
+/// A series for people: `name{tag=value} in unit of source`.
+pub(crate) fn described(series: &Series) -> String {
+    let Series { name, source, .. } = series;
+    let tags: Vec<_> = series.tags.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
     let tags = if tags.is_empty() { String::new() } else { format!("{{{}}}", tags.join(",")) };
-    format!("{name}{tags} of {source}")
+    let unit = series.value.unit().map_or_else(String::new, |unit| format!(" in {unit}"));
+    format!("{name}{tags}{unit} of {source}")
 }
 
 /// The owners of names.
@@ -102,7 +107,18 @@ impl Alike {
 #[cfg(test)]
 mod tests {
     use super::{Claims, Identity, MAX_CLAIMS, described, marked};
-    use zibrato::Kind;
+    use zibrato::Gauge;
+    use zibrato::window::{Series, Window};
+    use zibrato::wire::{BatchReader, BatchWriter};
+
+    fn series(source: &str, write: impl FnOnce(&mut BatchWriter)) -> Series {
+        let mut batch = BatchWriter::new(source, 0, 1_000);
+        write(&mut batch);
+        let mut window = Window::new(0, 60_000, 10);
+        let body = batch.finish();
+        window.fold_batch(&BatchReader::new(&body).unwrap(), |why| panic!("{why}"));
+        window.into_series().remove(0)
+    }
 
     #[test]
     fn a_mark_follows_the_part_that_fits() {
@@ -114,28 +130,33 @@ mod tests {
 
     #[test]
     fn series_that_differ_in_any_part_are_distinct() {
-        let tags = |pairs: &[(&str, &str)]| -> Vec<(Box<str>, Box<str>)> {
-            pairs.iter().map(|(tag, value)| ((*tag).into(), (*value).into())).collect()
-        };
         let all = [
-            Identity::of(Kind::Counter, "ab", "c", &[]),
-            Identity::of(Kind::Gauge, "ab", "c", &[]),
-            Identity::of(Kind::Counter, "a", "bc", &[]),
-            Identity::of(Kind::Counter, "ab", "c", &tags(&[("d", "ef")])),
-            Identity::of(Kind::Counter, "ab", "c", &tags(&[("de", "f")])),
+            series("c", |batch| batch.counter("ab", &[], 1.0)),
+            series("c", |batch| batch.gauge("ab", &[], &Gauge::reading(1.0, 1))),
+            series("bc", |batch| batch.counter("a", &[], 1.0)),
+            series("c", |batch| batch.counter("ab", &[("d", "ef")], 1.0)),
+            series("c", |batch| batch.counter("ab", &[("de", "f")], 1.0)),
+            series("c", |batch| batch.histogram_readings("ab", &[], None, &[1.0])),
+            series("c", |batch| batch.histogram_readings("ab", &[], Some("d"), &[1.0])),
+            series("c", |batch| batch.histogram_readings("ab", &[("d", "e")], None, &[1.0])),
+            series("c", |batch| batch.histogram_readings("ab", &[("d", "e")], Some("d"), &[1.0])),
         ];
-        for (at, one) in all.iter().enumerate() {
-            assert_eq!(all.iter().position(|other| one == other), Some(at));
+        let identities: Vec<_> = all.iter().map(Identity::of).collect();
+        for (at, one) in identities.iter().enumerate() {
+            assert_eq!(identities.iter().position(|other| one == other), Some(at));
         }
-        assert_eq!(described("n", "s", &tags(&[("a", "b"), ("c", "d")])), "n{a=b,c=d} of s");
-        assert_eq!(described("n", "s", &[]), "n of s");
+        let tags = &[("a", "b"), ("c", "d")];
+        let tagged = series("s", |batch| batch.histogram_readings("n", tags, Some("ms"), &[1.0]));
+        assert_eq!(described(&tagged), "n{a=b,c=d} in ms of s");
+        assert_eq!(described(&all[0]), "ab of c");
     }
 
     #[test]
     fn claims_are_bounded() {
-        let (mut claims, owner) = (Claims::default(), Identity::of(Kind::Set, "n", "s", &[]));
+        let of = |name| Identity::of(&series("s", |batch| batch.counter(name, &[], 1.0)));
+        let (mut claims, owner) = (Claims::default(), of("n"));
         (0..MAX_CLAIMS as u64).for_each(|name| claims.remember(name, owner));
-        claims.remember(1, Identity::of(Kind::Set, "other", "s", &[]));
+        claims.remember(1, of("other"));
         claims.remember(u64::MAX, owner);
         assert_eq!((claims.owner(1), claims.owner(u64::MAX)), (Some(owner), None));
         assert_eq!([1, 1, u64::MAX].map(|name| claims.is_news(name)), [true, false, false]);

@@ -119,8 +119,8 @@ pub mod wire;
 
 // The public interface is:
 pub use measurement::{
-    DEFAULT_SOURCE, Gauge, Kind, Level, MAX_LEVEL_BYTES, MAX_NAME_BYTES, Name, Source, TextError,
-    TextProblem, check_level, check_name,
+    DEFAULT_SOURCE, Gauge, Kind, Level, MAX_LEVEL_BYTES, MAX_NAME_BYTES, MAX_UNIT_BYTES, Name,
+    Source, TextError, TextProblem, Unit, check_level, check_name, check_unit,
 };
 pub use percentile::{Percentile, PercentileError};
 pub use sketch::Sketch;

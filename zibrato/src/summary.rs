@@ -1,4 +1,4 @@
-//! The summary of a timer over an interval: exact count, sum, min, max, squares and deviations, and
+//! The summary of a timer or histogram over an interval: exact count, sum, min, max, squares and deviations, and
 //! a sketch.
 
 use crate::measurement::finite_sum;

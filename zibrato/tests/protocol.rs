@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 use zibrato::wire::{
-    self, Ack, BatchId, BatchReader, BatchWriter, Commit, Fetch, Fetched, LEVELS_TOPIC, Line,
-    LineValue, Position, PublisherId, Reader, ReplayAnswer, ReplayRequest, Reset, ResetTo, Stamp,
-    Value, WantedLevels, ack_topic, batch_topic,
+    self, Ack, BatchId, BatchReader, BatchWriter, Commit, EncodedSummary, Fetch, Fetched,
+    LEVELS_TOPIC, Line, LineValue, Position, PublisherId, Reader, ReplayAnswer, ReplayRequest,
+    Reset, ResetTo, Stamp, Value, WantedLevels, ack_topic, batch_topic,
 };
 use zibrato::{Gauge, Kind, Sketch, Summary};
 
@@ -96,6 +96,19 @@ fn the_frames_of_a_batch_are_read() {
     assert_eq!(wire::message(&[&topic, &id, &stamp, &body]), batch(Some(at)));
 }
 
+fn summary_in_words(summary: &EncodedSummary<'_>) -> String {
+    format!(
+        "{} readings, sum {}, {} to {}, squares {}, deviations {:?}, buckets {:?}",
+        summary.count,
+        summary.sum,
+        summary.min,
+        summary.max,
+        summary.sum_squares,
+        summary.squared_deviations,
+        summary.buckets().collect::<Vec<_>>()
+    )
+}
+
 fn in_words(value: Value<'_>) -> String {
     match value {
         Value::Counter(sum) => format!("counter {sum}"),
@@ -105,16 +118,9 @@ fn in_words(value: Value<'_>) -> String {
         }
         Value::GaugeReadings(readings) => format!("gauge {:?}", readings.collect::<Vec<_>>()),
         Value::Set(members) => format!("set {:?}", members.collect::<Vec<_>>()),
-        Value::Timer(timer) => format!(
-            "timer {} readings, sum {}, {} to {}, squares {}, deviations {:?}, buckets {:?}",
-            timer.count,
-            timer.sum,
-            timer.min,
-            timer.max,
-            timer.sum_squares,
-            timer.squared_deviations,
-            timer.buckets().collect::<Vec<_>>()
-        ),
+        Value::Histogram(summary) => format!("histogram {}", summary_in_words(&summary)),
+        Value::HistogramReadings(all) => format!("histogram {:?}", all.collect::<Vec<_>>()),
+        Value::Timer(summary) => format!("timer {}", summary_in_words(&summary)),
         Value::TimerReadings(seconds) => format!("timer {:?}", seconds.collect::<Vec<_>>()),
         other => format!("{other:?}"),
     }
@@ -128,7 +134,10 @@ fn the_body_of_a_batch_is_read() {
     assert_eq!(batch.length_ms(), 1_000);
     let entries = batch.entries().map(Result::unwrap);
     let read: Vec<_> = entries
-        .map(|e| format!("{} {:?} {}", e.name, e.tags.collect::<Vec<_>>(), in_words(e.value)))
+        .map(|e| {
+            let unit = e.unit.map_or_else(String::new, |unit| format!(" in {unit}"));
+            format!("{} {:?} {}{unit}", e.name, e.tags.collect::<Vec<_>>(), in_words(e.value))
+        })
         .collect();
     assert_eq!(
         read,
@@ -141,6 +150,9 @@ fn the_body_of_a_batch_is_read() {
             "db.query [] timer [0.25, 0.5]",
             "render [] timer 3 readings, sum 1, 0.25 to 0.5, squares 0.375, \
              deviations Some(0.04166666666666667), buckets [(65344, 2), (65408, 1)]",
+            r#"response.size [("route", "/")] histogram [512.0, 2048.0] in bytes"#,
+            "balance [] histogram 3 readings, sum 1022, -2 to 512, squares 524292, \
+             deviations Some(176130.66666666666), buckets [(-65536, 1), (66048, 2)]",
         ]
     );
 }
@@ -156,6 +168,8 @@ fn the_body_of_a_batch_is_what_the_library_writes() {
     batch.set("users", &[], ["alice", "bob"].into_iter());
     batch.timer_readings("db.query", &[], &[0.25, 0.5]);
     batch.timer("render", &[], &Summary::from_iter([0.25, 0.25, 0.5]));
+    batch.histogram_readings("response.size", &[("route", "/")], Some("bytes"), &[512.0, 2048.0]);
+    batch.histogram("balance", &[], None, &Summary::from_iter([-2.0, 512.0, 512.0]));
     assert_eq!(batch.finish(), dump("batch-body"));
 }
 
@@ -202,7 +216,22 @@ fn limits_are_stated_as_they_are() {
     ] {
         assert!(PAGE.contains(&text), "{text}");
     }
-    for word in ["counter", "counters", "c", "gauge", "gauges", "g", "timers", "t", "ms", "set"] {
+    assert!(PAGE.contains(&format!("| unit of a histogram | 1 to {} |", zibrato::MAX_UNIT_BYTES)));
+    for word in [
+        "counter",
+        "counters",
+        "c",
+        "gauge",
+        "gauges",
+        "g",
+        "histogram",
+        "histograms",
+        "h",
+        "timers",
+        "t",
+        "ms",
+        "set",
+    ] {
         assert!(Kind::from_mtype(word).is_some() && PAGE.contains(&format!("`{word}`")), "{word}");
     }
 }

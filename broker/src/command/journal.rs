@@ -138,7 +138,7 @@ Examples:
         /// Start after this offset
         #[arg(long, value_name = "OFFSET", default_value_t = 0, value_parser = whole_number::<u64>("a whole number", ..))]
         after: u64,
-        /// Print one line per entry, and up to 1,000 lines per timer: level|type|name|value|time|source, followed by its tags, separated by tab characters
+        /// Print one line per entry, and up to 1,000 lines per timer or histogram: level|type|name|value|time|source, followed by its tags, separated by tab characters
         #[arg(long)]
         lines: bool,
     },

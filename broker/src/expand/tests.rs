@@ -41,6 +41,8 @@ fn every_kind_of_entry_becomes_its_lines() {
     batch.set("users", &[], ["alice", "bob"].into_iter());
     batch.timer_readings("query", &[], &[0.25, 0.5]);
     batch.timer("render", &[], &[0.1, 0.3, 0.2].into_iter().collect());
+    batch.histogram_readings("size", &[], Some("bytes"), &[512.0, -0.5]);
+    batch.histogram("rows", &[], None, &[7.0, 9.0].into_iter().collect());
     let lines = lines(batch);
     assert_eq!(
         lines[..8],
@@ -55,7 +57,15 @@ fn every_kind_of_entry_becomes_its_lines() {
             "info|Timer|query|0.5|1700000001.5|web-1",
         ]
     );
-    assert_eq!(lines.len(), 11);
+    assert_eq!(
+        lines[11..],
+        [
+            "info|Histogram|size|512|1700000001.5|web-1",
+            "info|Histogram|size|-0.5|1700000001.5|web-1",
+            "info|Histogram|rows|7|1700000001.5|web-1",
+            "info|Histogram|rows|9|1700000001.5|web-1",
+        ]
+    );
     assert_eq!(lines[8], "info|Timer|render|0.1|1700000001.5|web-1");
     assert_eq!(lines[10], "info|Timer|render|0.3|1700000001.5|web-1");
 }

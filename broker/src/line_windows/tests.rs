@@ -69,6 +69,23 @@ fn few_readings_of_a_timer_are_told_exactly() {
 }
 
 #[test]
+fn histograms_of_lines_become_entries_without_a_unit() {
+    let mut windows = windows();
+    for value in ["-1", "2", "3", "1e308"] {
+        fold(&mut windows, &format!("a|h|many|{value}|1|s")).unwrap();
+    }
+    fold(&mut windows, "a|Histogram|one|0.5|1|s").unwrap();
+    let flushed = windows.flush(NOW);
+    let reader = BatchReader::new(&flushed.batches[0].body).unwrap();
+    let entries: Vec<_> = reader.entries().map(Result::unwrap).collect();
+    assert!(entries.iter().all(|entry| entry.unit.is_none()));
+    let Value::Histogram(many) = &entries[0].value else { panic!("{entries:?}") };
+    assert_eq!((many.count, many.min, many.max), (4, -1.0, 1e308));
+    let Value::HistogramReadings(one) = &entries[1].value else { panic!("{entries:?}") };
+    assert_eq!(one.clone().collect::<Vec<_>>(), [0.5]);
+}
+
+#[test]
 fn sequences_of_a_level_ascend_without_a_gap_and_share_them_with_own_batches() {
     let mut windows = windows();
     fold(&mut windows, "a|c|n|1|1|s").unwrap();

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use zibrato::wire::{BatchReader, BatchWriter, Entry, Value};
-use zibrato::{Summary, check_name};
+use zibrato::{Summary, check_name, check_unit};
 
 /// More entries than this only cost time.
 const ENTRIES: usize = 2_000;
@@ -39,15 +39,18 @@ fn write(writer: &mut BatchWriter, entry: &Entry<'_>) {
         Value::GaugeReadings(readings) => {
             writer.gauge_readings(entry.name, &tags, &readings.clone().collect::<Vec<_>>());
         }
+        Value::Histogram(histogram) => {
+            writer.histogram(entry.name, &tags, entry.unit, &summary(histogram));
+        }
+        Value::HistogramReadings(readings) => {
+            let readings: Vec<_> = readings.clone().collect();
+            writer.histogram_readings(entry.name, &tags, entry.unit, &readings);
+        }
         Value::Set(members) => {
             let members: Vec<_> = members.clone().collect();
             writer.set(entry.name, &tags, members.into_iter());
         }
-        Value::Timer(timer) => {
-            let mut summary = Summary::new();
-            timer.merge_into(&mut summary);
-            writer.timer(entry.name, &tags, &summary);
-        }
+        Value::Timer(timer) => writer.timer(entry.name, &tags, &summary(timer)),
         Value::TimerReadings(seconds) => {
             writer.timer_readings(entry.name, &tags, &seconds.clone().collect::<Vec<_>>());
         }
@@ -56,23 +59,28 @@ fn write(writer: &mut BatchWriter, entry: &Entry<'_>) {
 }
 
 fn same(got: &Entry<'_>, expected: &Entry<'_>) {
-    assert_eq!(got.name, expected.name);
+    assert_eq!((got.name, got.unit), (expected.name, expected.unit));
+    assert!(got.unit.is_none_or(|unit| check_unit(unit).is_ok()));
     assert!(got.tags.clone().eq(expected.tags.clone()));
     match (&got.value, &expected.value) {
-        (Value::Timer(got), Value::Timer(expected)) => assert_eq!(summary(got), summary(expected)),
+        (Value::Histogram(got), Value::Histogram(expected))
+        | (Value::Timer(got), Value::Timer(expected)) => {
+            assert_eq!(summary(got), summary(expected));
+        }
         (Value::GaugeReadings(got), Value::GaugeReadings(expected)) => {
             assert!(got.clone().eq(expected.clone()));
         }
         (Value::Set(got), Value::Set(expected)) => assert!(got.clone().eq(expected.clone())),
-        (Value::TimerReadings(got), Value::TimerReadings(expected)) => {
+        (Value::HistogramReadings(got), Value::HistogramReadings(expected))
+        | (Value::TimerReadings(got), Value::TimerReadings(expected)) => {
             assert!(got.clone().eq(expected.clone()));
         }
         (got, expected) => assert_eq!(got, expected),
     }
 }
 
-fn summary(timer: &zibrato::wire::TimerSummary<'_>) -> Summary {
+fn summary(encoded: &zibrato::wire::EncodedSummary<'_>) -> Summary {
     let mut summary = Summary::new();
-    timer.merge_into(&mut summary);
+    encoded.merge_into(&mut summary);
     summary
 }

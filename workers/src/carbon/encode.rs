@@ -2,9 +2,9 @@
 //!
 //! Pure. Carbon keeps one value per name and time, so two series with the same name would overwrite
 //! each other. Among series of one kind, the first one keeps the name while the worker runs, and
-//! the others get a hash appended. Among several kinds, the first in the order counter, gauge, set,
-//! timer keeps the name, and the others get their kind as a further part (`queue.gauge`). Both are
-//! counted.
+//! the others get a hash appended. Among several kinds, the first in the order counter, gauge,
+//! histogram, set, timer keeps the name, and the others get their kind as a further part
+//! (`queue.gauge`). Both are counted.
 
 use super::name;
 use super::parts::TimerParts;
@@ -84,12 +84,11 @@ impl Point {
     }
 
     fn identity(&self) -> Identity {
-        let Series { name, source, tags, value, .. } = &self.original;
-        Identity::of(value.kind(), name, source, tags)
+        Identity::of(&self.original)
     }
 
     fn described(&self) -> String {
-        described(&self.original.name, &self.original.source, &self.original.tags)
+        described(&self.original)
     }
 }
 
@@ -169,7 +168,7 @@ impl Encoder {
         for (at, point) in points.iter().enumerate() {
             let before = at.checked_sub(1).and_then(|at| points.get(at));
             let same = before.is_some_and(|b| b.path == point.path && b.tags == point.tags);
-            if !same && !self.is_part_of_a_timer(points, point) {
+            if !same && !self.is_part_of_another(points, point) {
                 continue;
             }
             let mut path = point.path.clone();
@@ -192,26 +191,30 @@ impl Encoder {
         }
     }
 
-    fn is_part_of_a_timer(&self, points: &[Point], point: &Point) -> bool {
+    /// Whether a timer or a histogram has a part with the name of the point.
+    fn is_part_of_another(&self, points: &[Point], point: &Point) -> bool {
         let Some((base, part)) = point.path.rsplit_once('.') else { return false };
         if !self.timer_parts.has(part) {
             return false;
         }
-        let timer = (base, &*point.tags, Kind::Timer);
-        points.binary_search_by(|p| p.order().cmp(&timer)).is_ok()
+        [Kind::Histogram, Kind::Timer].into_iter().any(|kind| {
+            let whole = (base, &*point.tags, kind);
+            points.binary_search_by(|p| p.order().cmp(&whole)).is_ok()
+        })
     }
 
     /// Writes the lines of one series; none if it has no value.
     fn write(&self, point: &Point, stamp: u64, lines: &mut Vec<u8>) {
+        if let Some(summary) = point.original.value.summary() {
+            for (part, number) in self.timer_parts.of(summary) {
+                line(lines, point, &part, number, stamp);
+            }
+            return;
+        }
         match &point.original.value {
             Fold::Counter(sum) => line(lines, point, "", *sum, stamp),
             Fold::Gauge(Some(gauge)) => line(lines, point, "", gauge.last, stamp),
             Fold::Set(members) => line(lines, point, "", members.len() as f64, stamp),
-            Fold::Timer(summary) => {
-                for (part, number) in self.timer_parts.of(summary) {
-                    line(lines, point, &part, number, stamp);
-                }
-            }
             // A gauge without a reading, and kinds that do not exist yet.
             _ => (),
         }
@@ -243,6 +246,9 @@ fn fold(into: &mut Fold, more: &Fold) {
         }
         (Fold::Gauge(Some(gauge)), Fold::Gauge(Some(more))) => gauge.merge(more),
         (Fold::Gauge(none), Fold::Gauge(more)) => *none = none.or(*more),
+        (Fold::Histogram(histogram), Fold::Histogram(more)) => {
+            histogram.summary.merge(&more.summary);
+        }
         (Fold::Set(members), Fold::Set(more)) => members.extend(more.iter().cloned()),
         (Fold::Timer(summary), Fold::Timer(more)) => summary.merge(more),
         _ => debug_assert!(false, "only series of one kind are merged"),
@@ -252,6 +258,7 @@ fn fold(into: &mut Fold, more: &Fold) {
 const fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Gauge => "gauge",
+        Kind::Histogram => "histogram",
         Kind::Set => "set",
         Kind::Timer => "timer",
         _ => "counter",

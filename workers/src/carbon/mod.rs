@@ -28,8 +28,8 @@ use zibrato::window::Window;
 /// `a b` and `a_b` stay distinct. So does a series with the same path as another one. Tags become
 /// Graphite's tags: `web-1.logins;dc=fra 3 1700000040`. The value of a counter is its sum over the
 /// window, that of a gauge its last reading, that of a set the number of its members. A timer has
-/// several values in seconds, named by [`TimerParts`]. The timestamp is the start of the window, in
-/// whole seconds.
+/// several values in seconds, and a histogram in its unit, named by [`TimerParts`]. The timestamp is
+/// the start of the window, in whole seconds.
 ///
 /// ```
 /// use std::time::Duration;
@@ -66,7 +66,7 @@ pub struct CarbonFlags {
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = number("a number of seconds", 0.1..=3_600.0))]
     pub timeout: f64,
 
-    /// Statistics to deliver for each timer: count, sum, mean, min, max, stddev, and any percentile
+    /// Statistics to deliver for each timer and histogram: count, sum, mean, min, max, stddev, and any percentile
     #[arg(long, value_name = "PARTS", default_value_t = TimerParts::default())]
     pub timer_parts: TimerParts,
 }
@@ -94,7 +94,7 @@ impl Carbon {
         self
     }
 
-    /// Statistics to deliver for each timer. Defaults to
+    /// Statistics to deliver for each timer and histogram. Defaults to
     /// `count,sum,mean,min,max,p50,p95,p99,stddev`.
     #[must_use]
     pub fn timer_parts(mut self, parts: TimerParts) -> Self {

@@ -1,4 +1,4 @@
-//! The statistics of a timer that Carbon gets, each with its own name: `count`, `mean`, `p99` …
+//! The statistics of a timer or histogram that Carbon gets, each with its own name: `count`, `mean`, `p99` …
 //!
 //! Pure.
 
@@ -9,7 +9,7 @@ use zibrato::{Percentile, Summary};
 /// Maximum number of parts.
 const MAX_PARTS: usize = 32;
 
-/// The statistics of a timer that are delivered, such as `count,mean,p99.9`.
+/// The statistics of a timer or histogram that are delivered, such as `count,mean,p99.9`.
 ///
 /// Defaults to `count,sum,mean,min,max,p50,p95,p99,stddev`.
 ///

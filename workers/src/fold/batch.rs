@@ -65,8 +65,8 @@ impl FoldCounts {
         self.entries += window.folded() - before;
         let collapsed = window.collapsed() - collapsed;
         if collapsed > 0 {
-            let why = "the range of a timer is too wide for its buckets; its shortest readings \
-                       were merged into longer ones";
+            let why = "the range of a timer or histogram is too wide for its buckets; its \
+                       smallest readings were merged into larger ones";
             self.refuse("wide", collapsed, why);
         }
     }

@@ -166,6 +166,9 @@ fn merge(into: &mut Fold, more: Fold) {
         }
         (Fold::Gauge(Some(gauge)), Fold::Gauge(Some(more))) => gauge.merge(&more),
         (Fold::Gauge(gauge @ None), Fold::Gauge(more)) => *gauge = more,
+        (Fold::Histogram(histogram), Fold::Histogram(more)) => {
+            histogram.summary.merge(&more.summary);
+        }
         (Fold::Set(set), Fold::Set(more)) => set.extend(more),
         (Fold::Timer(summary), Fold::Timer(more)) => summary.merge(&more),
         _ => {} // a gauge without a reading; kinds are the same
@@ -178,12 +181,11 @@ impl Slot {
     }
 
     fn identity(&self) -> Identity {
-        let Series { name, source, tags, value, .. } = &self.series;
-        Identity::of(value.kind(), name, source, tags)
+        Identity::of(&self.series)
     }
 
     fn described(&self) -> String {
-        described(&self.series.name, &self.series.source, &self.series.tags)
+        described(&self.series)
     }
 }
 
@@ -250,12 +252,13 @@ impl Reading {
 
 /// The values that are sent for a series; `None` if it has no reading.
 fn reading(value: &Fold) -> Option<Reading> {
+    if let Some(summary) = value.summary() {
+        return (!summary.is_empty()).then(|| summary_reading(summary));
+    }
     match value {
         Fold::Counter(sum) => Some(Reading::One { value: *sum }),
         Fold::Gauge(gauge) => gauge.as_ref().map(gauge_reading),
         Fold::Set(members) => Some(Reading::One { value: members.len() as f64 }),
-        Fold::Timer(summary) if summary.is_empty() => None,
-        Fold::Timer(summary) => Some(timer_reading(summary)),
         _ => None, // a kind that a later version may add
     }
 }
@@ -268,7 +271,7 @@ const fn gauge_reading(gauge: &Gauge) -> Reading {
     Reading::Many { count, sum, min, max, sum_squares: None }
 }
 
-const fn timer_reading(summary: &Summary) -> Reading {
+const fn summary_reading(summary: &Summary) -> Reading {
     if summary.count() == 1 {
         return Reading::One { value: summary.sum() };
     }

@@ -1,7 +1,7 @@
 //! Librato: each window becomes gauges, posted to `/v1/metrics` at most 300 at a time.
 //!
-//! Counters are sent as their sum, timers and gauges as count, sum, min and max, and sets as the
-//! number of their members, all with the start of the window as timestamp.
+//! Counters are sent as their sum, timers, histograms and gauges as count, sum, min and max, and
+//! sets as the number of their members, all with the start of the window as timestamp.
 
 mod answer;
 mod gauges;

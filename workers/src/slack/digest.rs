@@ -9,8 +9,8 @@ use crate::hash::fnv1a;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use zibrato::Percentile;
 use zibrato::window::{Fold, Series, Window, sparkline};
+use zibrato::{MAX_UNIT_BYTES as MAX_UNIT, Percentile, Summary};
 
 /// Maximum length of the title, in characters: the limit of a header block.
 pub(super) const MAX_TITLE: usize = 150;
@@ -145,18 +145,24 @@ fn quoted(text: &str) -> Cow<'_, str> {
 
 /// The value for the sparkline; `None` if there was no reading.
 fn drawn(value: &Fold) -> Option<f64> {
+    if let Some(summary) = value.summary() {
+        return (!summary.is_empty()).then(|| summary.mean());
+    }
     match value {
         Fold::Counter(sum) => Some(*sum),
         Fold::Gauge(gauge) => gauge.map(|gauge| gauge.last),
         Fold::Set(members) => Some(members.len() as f64),
-        Fold::Timer(summary) if summary.is_empty() => None,
-        Fold::Timer(summary) => Some(summary.mean()),
         _ => None, // a kind that a later version may add
     }
 }
 
 fn values(value: &Fold, length_ms: u64) -> String {
     match value {
+        Fold::Histogram(histogram) => {
+            let unit = histogram.unit.as_deref();
+            let unit = unit.map_or_else(String::new, |unit| format!(" {}", shown(unit, MAX_UNIT)));
+            statistics(&histogram.summary, |value| format!("{}{unit}", number(value)))
+        }
         Fold::Counter(sum) => {
             let rate = sum / (length_ms as f64 / 1000.0);
             format!("{} ({}/s)", number(*sum), number(rate))
@@ -166,13 +172,15 @@ fn values(value: &Fold, length_ms: u64) -> String {
             format!("{} (min {min}, max {max}, n {})", number(g.last), g.count)
         }
         Fold::Set(members) => format!("{} distinct", members.len()),
-        Fold::Timer(summary) => {
-            let p99 = summary.percentile(Percentile::P99).unwrap_or_else(|| summary.max());
-            let (mean, p99, max) = (seconds(summary.mean()), seconds(p99), seconds(summary.max()));
-            format!("n {}, mean {mean}, p99 {p99}, max {max}", summary.count())
-        }
+        Fold::Timer(summary) => statistics(summary, seconds),
         _ => String::new(), // a gauge without a reading is not drawn
     }
+}
+
+fn statistics(summary: &Summary, shown: impl Fn(f64) -> String) -> String {
+    let p99 = summary.percentile(Percentile::P99).unwrap_or_else(|| summary.max());
+    let (mean, p99, max) = (shown(summary.mean()), shown(p99), shown(summary.max()));
+    format!("n {}, mean {mean}, p99 {p99}, max {max}", summary.count())
 }
 
 #[cfg(test)]

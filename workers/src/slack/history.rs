@@ -15,10 +15,13 @@ const MAX_TRACKS: usize = 10_000;
 
 type Tags = Box<[(Box<str>, Box<str>)]>;
 
+/// Name, source, kind, tags and unit of a series.
+type Key = (Box<str>, Arc<str>, Kind, Tags, Option<Box<str>>);
+
 /// The last windows of many series.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    tracks: BTreeMap<(Box<str>, Arc<str>, Kind, Tags), Track>,
+    tracks: BTreeMap<Key, Track>,
 }
 
 #[derive(Debug)]
@@ -48,7 +51,8 @@ impl History {
     /// Records the value of a series in `window`, and returns its history.
     pub(super) fn record(&mut self, series: &Series, window: u64, value: f64) -> Past {
         let kind = series.value.kind();
-        let key = (series.name.clone(), Arc::clone(&series.source), kind, series.tags.clone());
+        let (name, source) = (series.name.clone(), Arc::clone(&series.source));
+        let key = (name, source, kind, series.tags.clone(), series.value.unit().map(Box::from));
         let full = self.tracks.len() >= MAX_TRACKS;
         if full && !self.tracks.contains_key(&key) {
             return Past { values: vec![value], change: 0 };

@@ -113,8 +113,8 @@ impl SlackFlags {
 /// sparkline of its last 24 windows.
 ///
 /// A counter shows its total and rate, a gauge its last reading with min, max and count, a timer
-/// its count, mean, 99th percentile and max, a set the number of its members. The sparkline of a
-/// timer follows its mean. A long name is truncated and ends in a hash of the whole name.
+/// or histogram its count, mean, 99th percentile and max, a set the number of its members. The
+/// sparkline of a timer or histogram follows its mean. A long name is truncated and ends in a hash of the whole name.
 #[derive(Debug)]
 pub struct Slack {
     http: HttpClient,

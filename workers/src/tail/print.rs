@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value as Json, json};
 use std::fmt::{self, Display, Write as _};
-use zibrato::wire::{BatchReader, Entry, Message, Value, message};
+use zibrato::wire::{BatchReader, EncodedSummary, Entry, Message, Value, message};
 use zibrato::{Gauge, Percentile, Summary};
 
 /// Maximum number of members of a set that are shown to people.
@@ -80,7 +80,7 @@ impl Printer {
 fn human(origin: &Origin<'_>, entry: &Entry<'_>, level_width: usize) -> String {
     let (time, level, source) = (TimeOfDay(origin.received_ms), origin.level, origin.source);
     let (kind, name) = (word(&entry.value), entry.name);
-    let mut line = format!("{time} {level:<level_width$} {kind:<7}  {source:<16}  {name:<32}  ");
+    let mut line = format!("{time} {level:<level_width$} {kind:<9}  {source:<16}  {name:<32}  ");
     let written = match &entry.value {
         Value::Counter(sum) => write!(line, "{}", Plain(*sum)),
         Value::Gauge(gauge) => human_gauge(&mut line, Some(gauge)),
@@ -94,11 +94,11 @@ fn human(origin: &Origin<'_>, entry: &Entry<'_>, level_width: usize) -> String {
             let shown = all.get(..SHOWN_MEMBERS).unwrap_or(&all).join(", ");
             write!(line, "{} members: {shown}{more}", all.len())
         }
-        Value::Timer(timer) => {
-            let mut summary = Summary::new();
-            timer.merge_into(&mut summary);
-            human_timer(&mut line, &summary)
+        Value::Histogram(summary) => human_histogram(&mut line, &decoded(summary), entry.unit),
+        Value::HistogramReadings(readings) => {
+            human_histogram(&mut line, &readings.clone().collect(), entry.unit)
         }
+        Value::Timer(timer) => human_timer(&mut line, &decoded(timer)),
         Value::TimerReadings(seconds) => human_timer(&mut line, &seconds.clone().collect()),
         // A kind that is newer than this program.
         _ => Ok(()),
@@ -124,15 +124,34 @@ fn human_gauge(line: &mut String, gauge: Option<&Gauge>) -> fmt::Result {
 }
 
 fn human_timer(line: &mut String, summary: &Summary) -> fmt::Result {
+    human_summary(line, summary, Seconds)
+}
+
+fn human_histogram(line: &mut String, summary: &Summary, unit: Option<&str>) -> fmt::Result {
+    human_summary(line, summary, Short)?;
+    unit.map_or(Ok(()), |unit| write!(line, " unit={unit}"))
+}
+
+fn human_summary<T: Display>(
+    line: &mut String,
+    summary: &Summary,
+    shown: impl Fn(f64) -> T,
+) -> fmt::Result {
     write!(line, "count={}", summary.count())?;
     if summary.is_empty() {
         return Ok(());
     }
-    let (mean, max) = (Seconds(summary.mean()), Seconds(summary.max()));
+    let (mean, max) = (shown(summary.mean()), shown(summary.max()));
     match summary.percentile(Percentile::P99) {
-        Some(p99) => write!(line, " mean={mean} p99={} max={max}", Seconds(p99)),
+        Some(p99) => write!(line, " mean={mean} p99={} max={max}", shown(p99)),
         None => write!(line, " mean={mean} max={max}"),
     }
+}
+
+fn decoded(summary: &EncodedSummary<'_>) -> Summary {
+    let mut decoded = Summary::new();
+    summary.merge_into(&mut decoded);
+    decoded
 }
 
 fn json(origin: &Origin<'_>, entry: &Entry<'_>) -> Json {
@@ -150,12 +169,12 @@ fn json(origin: &Origin<'_>, entry: &Entry<'_>) -> Json {
         Value::Gauge(gauge) => json_gauge(Some(gauge)),
         Value::GaugeReadings(readings) => json_gauge(folded(readings.clone()).as_ref()),
         Value::Set(members) => json!({ "members": members.clone().collect::<Vec<_>>() }),
-        Value::Timer(timer) => {
-            let mut summary = Summary::new();
-            timer.merge_into(&mut summary);
-            json_timer(&summary)
+        Value::Histogram(summary) => json_histogram(&decoded(summary), entry.unit),
+        Value::HistogramReadings(readings) => {
+            json_histogram(&readings.clone().collect(), entry.unit)
         }
-        Value::TimerReadings(seconds) => json_timer(&seconds.clone().collect()),
+        Value::Timer(timer) => json_summary(&decoded(timer)),
+        Value::TimerReadings(seconds) => json_summary(&seconds.clone().collect()),
         // A kind that is newer than this program.
         _ => json!({}),
     };
@@ -177,7 +196,15 @@ fn json_gauge(gauge: Option<&Gauge>) -> Json {
     })
 }
 
-fn json_timer(summary: &Summary) -> Json {
+fn json_histogram(summary: &Summary, unit: Option<&str>) -> Json {
+    let mut values = json_summary(summary);
+    if let Some(unit) = unit {
+        values["unit"] = json!(unit);
+    }
+    values
+}
+
+fn json_summary(summary: &Summary) -> Json {
     if summary.is_empty() {
         return json!({ "count": 0 });
     }
@@ -206,6 +233,7 @@ fn word(value: &Value<'_>) -> &'static str {
     match value.kind() {
         zibrato::Kind::Counter => "counter",
         zibrato::Kind::Gauge => "gauge",
+        zibrato::Kind::Histogram => "histogram",
         zibrato::Kind::Set => "set",
         zibrato::Kind::Timer => "timer",
         _ => "unknown",
@@ -236,6 +264,19 @@ struct Plain(f64);
 impl Display for Plain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", number(self.0))
+    }
+}
+
+/// A number with at most four digits after the point.
+struct Short(f64);
+
+impl Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == self.0.trunc() || !(1e-3..1e15).contains(&self.0.abs()) {
+            return write!(f, "{}", Plain(self.0));
+        }
+        let text = format!("{:.4}", self.0);
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The four kinds of measurement and their names on the wire.
+//! The kinds of measurement and their names on the wire.
 
 /// The kind of a measurement, which decides how readings are aggregated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -9,6 +9,9 @@ pub enum Kind {
     /// A value at a point in time, such as a queue depth. Aggregated to the last reading, with
     /// count, sum, min and max.
     Gauge,
+    /// A size or amount of each event, in any unit, such as the bytes of a response. Aggregated to a
+    /// [`Summary`](crate::Summary).
+    Histogram,
     /// Members that were seen. Aggregated to the set of distinct members.
     Set,
     /// How long something took, in seconds. Aggregated to a [`Summary`](crate::Summary).
@@ -17,7 +20,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in alphabetical order.
-    pub const ALL: [Self; 4] = [Self::Counter, Self::Gauge, Self::Set, Self::Timer];
+    pub const ALL: [Self; 5] =
+        [Self::Counter, Self::Gauge, Self::Histogram, Self::Set, Self::Timer];
 
     /// Its name in the second field of a line, as Python Zibrato writes it.
     ///
@@ -29,24 +33,26 @@ impl Kind {
         match self {
             Self::Counter => "Counter",
             Self::Gauge => "Gauge",
+            Self::Histogram => "Histogram",
             Self::Set => "Set",
             Self::Timer => "Timer",
         }
     }
 
-    /// Its letter in a batch: `c`, `g`, `s` or `t`.
+    /// Its letter in a batch: `c`, `g`, `h`, `s` or `t`.
     #[must_use]
     pub const fn letter(self) -> &'static str {
         match self {
             Self::Counter => "c",
             Self::Gauge => "g",
+            Self::Histogram => "h",
             Self::Set => "s",
             Self::Timer => "t",
         }
     }
 
     /// Reads the second field of a line, whatever its case: `counter(s)`, `c` · `gauge(s)`, `g` ·
-    /// `set(s)`, `s` · `timer(s)`, `t`, `ms`. `None` for anything else.
+    /// `histogram(s)`, `h` · `set(s)`, `s` · `timer(s)`, `t`, `ms`. `None` for anything else.
     ///
     /// ```
     /// use zibrato::Kind;
@@ -55,13 +61,16 @@ impl Kind {
     /// ```
     #[must_use]
     pub fn from_mtype(text: &str) -> Option<Self> {
-        const WORDS: [(&str, Kind); 13] = [
+        const WORDS: [(&str, Kind); 16] = [
             ("counter", Kind::Counter),
             ("counters", Kind::Counter),
             ("c", Kind::Counter),
             ("gauge", Kind::Gauge),
             ("gauges", Kind::Gauge),
             ("g", Kind::Gauge),
+            ("histogram", Kind::Histogram),
+            ("histograms", Kind::Histogram),
+            ("h", Kind::Histogram),
             ("set", Kind::Set),
             ("sets", Kind::Set),
             ("s", Kind::Set),
@@ -88,7 +97,7 @@ mod tests {
 
     #[test]
     fn names_of_other_systems_are_unknown() {
-        for word in ["", "Count", "Histogram", "Meter", "event", "x", "latency", " c", "coünter"] {
+        for word in ["", "Count", "Histo", "Meter", "event", "x", "latency", " c", "coünter"] {
             assert_eq!(Kind::from_mtype(word), None, "{word:?}");
         }
     }

@@ -17,6 +17,6 @@ pub use reading::Measurement;
 #[cfg(feature = "sdk")]
 pub use tags::Tags;
 pub use text::{
-    DEFAULT_SOURCE, Level, MAX_LEVEL_BYTES, MAX_NAME_BYTES, Name, Source, TextError, TextProblem,
-    check_level, check_name,
+    DEFAULT_SOURCE, Level, MAX_LEVEL_BYTES, MAX_NAME_BYTES, MAX_UNIT_BYTES, Name, Source,
+    TextError, TextProblem, Unit, check_level, check_name, check_unit,
 };

@@ -1,4 +1,4 @@
-//! Levels, names and sources: texts that are validated once, when they are created.
+//! Levels, names, sources and units: texts that are validated once, when they are created.
 //!
 //! The checks are `const`, so that a call site with a bad name does not compile.
 
@@ -10,6 +10,9 @@ pub const MAX_NAME_BYTES: usize = 255;
 
 /// Maximum length of a level, in bytes.
 pub const MAX_LEVEL_BYTES: usize = 64;
+
+/// Maximum length of a unit, in bytes.
+pub const MAX_UNIT_BYTES: usize = 32;
 
 /// The source of measurements whose publisher gives none.
 pub const DEFAULT_SOURCE: &str = "not_specified";
@@ -26,7 +29,8 @@ pub enum TextProblem {
     Empty,
     /// It is a level that is reserved for the protocol: `*`, `zb1` and its successors, `zb!…`.
     Reserved,
-    /// It is longer than [`MAX_NAME_BYTES`], or, if a level, than [`MAX_LEVEL_BYTES`].
+    /// It is longer than [`MAX_NAME_BYTES`], or, if a level, than [`MAX_LEVEL_BYTES`], or, if a
+    /// unit, than [`MAX_UNIT_BYTES`].
     TooLong,
 }
 
@@ -39,7 +43,9 @@ impl TextProblem {
             Self::Control => "contains a control character or a line break",
             Self::Empty => "is empty",
             Self::Reserved => "is reserved for the protocol; choose another word",
-            Self::TooLong => "is too long (a level may have 64 bytes, a name or source 255)",
+            Self::TooLong => {
+                "is too long (a level may have 64 bytes, a name or source 255, a unit 32)"
+            }
         }
     }
 }
@@ -50,12 +56,12 @@ impl fmt::Display for TextProblem {
     }
 }
 
-/// A text is not a valid level, name or source.
+/// A text is not a valid level, name, source or unit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the {what} {text:?} {problem}")]
 #[non_exhaustive]
 pub struct TextError {
-    /// The intended use: `level`, `name` or `source`.
+    /// The intended use: `level`, `name`, `source` or `unit`.
     pub what: &'static str,
     /// The invalid text.
     pub text: String,
@@ -106,6 +112,20 @@ pub const fn check_level(text: &str) -> Result<(), TextProblem> {
         }
     }
     Ok(())
+}
+
+/// Checks the unit of a histogram: like a name, but at most 32 bytes.
+///
+/// # Errors
+/// The first problem found.
+///
+/// ```
+/// use zibrato::{TextProblem, check_unit};
+/// assert_eq!(check_unit("bytes"), Ok(()));
+/// assert_eq!(check_unit("bytes|s"), Err(TextProblem::Bar));
+/// ```
+pub const fn check_unit(text: &str) -> Result<(), TextProblem> {
+    check(text.as_bytes(), MAX_UNIT_BYTES)
 }
 
 const fn check(bytes: &[u8], longest: usize) -> Result<(), TextProblem> {
@@ -217,6 +237,11 @@ checked_text! {
     Source, "source", check_name
 }
 
+checked_text! {
+    /// The unit of a histogram, such as `bytes` or `rows`. It is part of the identity of a series.
+    Unit, "unit", check_unit
+}
+
 impl Default for Source {
     fn default() -> Self {
         Self(Arc::from(DEFAULT_SOURCE))
@@ -225,7 +250,7 @@ impl Default for Source {
 
 #[cfg(test)]
 mod tests {
-    use super::{TextProblem, check_level, check_name};
+    use super::{TextProblem, check_level, check_name, check_unit};
 
     #[test]
     fn names_may_contain_all_but_bars_and_control_characters() {
@@ -250,6 +275,22 @@ mod tests {
         for c in (0..=0x10ffff).filter_map(char::from_u32) {
             let refused = c == '|' || c.is_control() || c == '\u{2028}' || c == '\u{2029}';
             assert_eq!(check_name(c.encode_utf8(&mut [0; 4])).is_err(), refused, "{c:?}");
+        }
+    }
+
+    #[test]
+    fn a_unit_is_a_short_name() {
+        for good in ["bytes", "%", "µs", "requests/s", &"u".repeat(32)] {
+            assert_eq!(check_unit(good), Ok(()), "{good:?}");
+        }
+        for (bad, problem) in [
+            ("", TextProblem::Empty),
+            ("a|b", TextProblem::Bar),
+            ("a\nb", TextProblem::Control),
+            (&*"u".repeat(33), TextProblem::TooLong),
+            (&*"u".repeat(1 << 20), TextProblem::TooLong),
+        ] {
+            assert_eq!(check_unit(bad), Err(problem), "{} bytes", bad.len());
         }
     }
 

@@ -9,7 +9,7 @@ mod series;
 mod windows;
 
 pub use dedup::{Dedup, Novelty};
-pub use series::{Fold, MAX_SET_MEMBERS, Series};
+pub use series::{Fold, Histogram, MAX_SET_MEMBERS, Series};
 pub use windows::Windows;
 
 pub use crate::sparkline::sparkline;
@@ -28,14 +28,14 @@ pub const OVERFLOW_NAME: &str = "_overflow";
 /// Upper limit on the number of series of a window, because the index of each is a `u32`.
 const MOST_SERIES: usize = u32::MAX as usize - 16;
 
-/// Maximum number of octaves in the sketch of one timer. Real durations do not span more.
+/// Maximum number of octaves in the sketch of one timer or histogram. Real readings do not span more.
 const MAX_OCTAVES: usize = 64;
 
 /// Maximum average number of octaves, per series that a window may have. Beyond it, each sketch is
 /// reduced to [`FEW_OCTAVES`]. Only invalid data is this wide.
 const MANY_OCTAVES: usize = 2;
 
-/// Number of octaves of a reduced sketch: those of the longest times.
+/// Number of octaves of a reduced sketch: those of the largest readings.
 const FEW_OCTAVES: usize = 2;
 
 /// The measurements of one interval, aggregated by series.
@@ -59,7 +59,7 @@ pub struct Window {
     /// Indexes into `series`, which keep this table small.
     places: HashTable<u32>,
     series: Vec<Series>,
-    /// Octaves of all timers' sketches.
+    /// Octaves of all sketches.
     octaves: usize,
     /// Readings that were merged into a higher bucket of a reduced sketch.
     collapsed: u64,
@@ -140,8 +140,8 @@ impl Window {
         self.overflowed
     }
 
-    /// Number of timer readings that were merged with longer ones, because the window's sketches
-    /// were too wide. Count, sum, min and max stay exact. It saturates at `u64::MAX`.
+    /// Number of readings of timers and histograms that were merged with larger ones, because the
+    /// window's sketches were too wide. Count, sum, min and max stay exact. It saturates at `u64::MAX`.
     #[must_use]
     pub const fn collapsed(&self) -> u64 {
         self.collapsed
@@ -165,61 +165,67 @@ impl Window {
 
     /// Adds one entry.
     pub fn fold_entry(&mut self, source: &str, entry: &Entry<'_>) {
-        let kind = entry.value.kind();
-        self.fold(kind, entry.name, source, entry.tags.clone(), |fold| {
-            match (&entry.value, fold) {
-                (Value::Counter(more), Fold::Counter(sum)) => *sum = finite_sum(*sum, *more),
-                (Value::Gauge(more), Fold::Gauge(gauge)) => merge_gauge(gauge, more),
-                (Value::GaugeReadings(readings), Fold::Gauge(gauge)) => {
-                    for (at_ms, value) in readings.clone() {
-                        merge_gauge(gauge, &Gauge::reading(value, at_ms));
-                    }
+        let head = Head {
+            kind: entry.value.kind(),
+            name: entry.name,
+            source,
+            tags: entry.tags.clone(),
+            unit: entry.unit,
+        };
+        self.fold(head, |fold| match (&entry.value, fold) {
+            (Value::Counter(more), Fold::Counter(sum)) => *sum = finite_sum(*sum, *more),
+            (Value::Gauge(more), Fold::Gauge(gauge)) => merge_gauge(gauge, more),
+            (Value::GaugeReadings(readings), Fold::Gauge(gauge)) => {
+                for (at_ms, value) in readings.clone() {
+                    merge_gauge(gauge, &Gauge::reading(value, at_ms));
                 }
-                (Value::Set(members), Fold::Set(set)) => {
-                    members.clone().for_each(|member| series::insert(set, member));
-                }
-                (Value::Timer(more), Fold::Timer(summary)) => more.merge_into(summary),
-                (Value::TimerReadings(seconds), Fold::Timer(summary)) => {
-                    seconds.clone().for_each(|value| summary.record(value));
-                }
-                _ => debug_assert!(false, "a series has one kind"),
             }
+            (Value::Histogram(more), Fold::Histogram(into)) => {
+                more.merge_into(&mut into.summary);
+            }
+            (Value::HistogramReadings(readings), Fold::Histogram(into)) => {
+                readings.clone().for_each(|value| into.summary.record(value));
+            }
+            (Value::Set(members), Fold::Set(set)) => {
+                members.clone().for_each(|member| series::insert(set, member));
+            }
+            (Value::Timer(more), Fold::Timer(summary)) => more.merge_into(summary),
+            (Value::TimerReadings(seconds), Fold::Timer(summary)) => {
+                seconds.clone().for_each(|value| summary.record(value));
+            }
+            _ => debug_assert!(false, "a series has one kind"),
         });
     }
 
     /// Adds one line.
     pub fn fold_line(&mut self, line: &Line<'_>) {
-        self.fold(line.kind, line.name, line.source, Tags::default(), |fold| {
-            match (line.value, fold) {
-                (LineValue::Number(value), Fold::Counter(sum)) => *sum = finite_sum(*sum, value),
-                (LineValue::Number(value), Fold::Gauge(gauge)) => {
-                    merge_gauge(gauge, &Gauge::reading(value, line.timestamp_ms()));
-                }
-                (LineValue::Number(value), Fold::Timer(summary)) => summary.record(value),
-                (LineValue::Member(member), Fold::Set(set)) => series::insert(set, member),
-                (LineValue::Member(_) | LineValue::Number(_), _) => {
-                    debug_assert!(false, "a series has one kind");
-                }
+        let (kind, name, source) = (line.kind, line.name, line.source);
+        let head = Head { kind, name, source, tags: Tags::default(), unit: None };
+        self.fold(head, |fold| match (line.value, fold) {
+            (LineValue::Number(value), Fold::Counter(sum)) => *sum = finite_sum(*sum, value),
+            (LineValue::Number(value), Fold::Gauge(gauge)) => {
+                merge_gauge(gauge, &Gauge::reading(value, line.timestamp_ms()));
+            }
+            (LineValue::Number(value), Fold::Histogram(into)) => into.summary.record(value),
+            (LineValue::Number(value), Fold::Timer(summary)) => summary.record(value),
+            (LineValue::Member(member), Fold::Set(set)) => series::insert(set, member),
+            (LineValue::Member(_) | LineValue::Number(_), _) => {
+                debug_assert!(false, "a series has one kind");
             }
         });
     }
 
-    fn fold(
-        &mut self,
-        kind: Kind,
-        name: &str,
-        source: &str,
-        tags: Tags<'_>,
-        into: impl FnOnce(&mut Fold),
-    ) {
+    fn fold(&mut self, head: Head<'_>, into: impl FnOnce(&mut Fold)) {
         self.folded += 1;
-        let key = Key { kind, name, source, tags: &series::ordered(tags) };
+        let Head { kind, name, source, tags, unit } = head;
+        let key = Key { kind, name, source, tags: &series::ordered(tags), unit };
         let hash = self.hasher.hash_one(key);
         if let Some(at) = self.place(hash, &key) {
             return self.fold_at(at, into);
         }
         let none = &[][..];
-        let overflow = Key { kind, name: OVERFLOW_NAME, source: OVERFLOW_NAME, tags: none };
+        let overflow =
+            Key { kind, name: OVERFLOW_NAME, source: OVERFLOW_NAME, tags: none, unit: None };
         let (key, hash) = if self.series.len() < self.max_series {
             (key, hash)
         } else {
@@ -250,7 +256,7 @@ impl Window {
         let fold = &mut self.series[at].value;
         let before = fold.octaves();
         into(fold);
-        if let Fold::Timer(summary) = fold {
+        if let Some(summary) = fold.summary_mut() {
             let has_room = self.octaves < MANY_OCTAVES.saturating_mul(self.max_series);
             let most = if has_room { MAX_OCTAVES } else { FEW_OCTAVES };
             // Counts of a sketch are the publisher's claim, and can be as large as a `u64`.
@@ -259,7 +265,7 @@ impl Window {
         }
     }
 
-    /// The series, ordered by name, then source, then kind, then tags.
+    /// The series, ordered by name, then source, then kind, then tags, then unit.
     #[must_use]
     pub fn into_series(self) -> Vec<Series> {
         drop(self.places);
@@ -267,6 +273,15 @@ impl Window {
         all.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
         all
     }
+}
+
+/// What identifies the series of an entry or a line.
+struct Head<'a> {
+    kind: Kind,
+    name: &'a str,
+    source: &'a str,
+    tags: Tags<'a>,
+    unit: Option<&'a str>,
 }
 
 fn merge_gauge(into: &mut Option<Gauge>, more: &Gauge) {

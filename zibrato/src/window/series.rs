@@ -10,7 +10,8 @@ use std::sync::Arc;
 /// Maximum number of distinct members of a set in one window; further ones are ignored.
 pub const MAX_SET_MEMBERS: usize = 100_000;
 
-/// A series, which is identified by kind, name, source and tags, with its readings in one window.
+/// A series, which is identified by kind, name, source, tags and unit, with its readings in one
+/// window.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Series {
@@ -32,17 +33,33 @@ pub enum Fold {
     Counter(f64),
     /// The readings of a gauge; `None` only if a batch contained the gauge without a reading.
     Gauge(Option<Gauge>),
+    /// The readings of a histogram.
+    Histogram(Box<Histogram>),
     /// The distinct members of a set.
     Set(BTreeSet<Box<str>>),
     /// The readings of a timer, in seconds.
     Timer(Box<Summary>),
 }
 
+/// The readings of a histogram in one window, in its unit.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Histogram {
+    /// The unit, if it has one. It is part of the identity of the series.
+    pub unit: Option<Box<str>>,
+    /// The readings.
+    pub summary: Summary,
+}
+
 impl Fold {
-    fn empty(kind: Kind) -> Self {
+    fn empty(kind: Kind, unit: Option<&str>) -> Self {
         match kind {
             Kind::Counter => Self::Counter(0.0),
             Kind::Gauge => Self::Gauge(None),
+            Kind::Histogram => {
+                let unit = unit.map(Box::from);
+                Self::Histogram(Box::new(Histogram { unit, summary: Summary::new() }))
+            }
             Kind::Set => Self::Set(BTreeSet::new()),
             Kind::Timer => Self::Timer(Box::default()),
         }
@@ -50,9 +67,42 @@ impl Fold {
 
     /// Number of octaves in its sketch.
     pub(super) fn octaves(&self) -> usize {
+        self.summary().map_or(0, |summary| summary.sketch().octaves())
+    }
+
+    /// The readings of a timer or a histogram.
+    ///
+    /// ```
+    /// use zibrato::window::Window;
+    /// use zibrato::wire::Line;
+    /// let mut window = Window::new(0, 60_000, 100);
+    /// window.fold_line(&Line::decode(b"info|h|response.size|512|1|web-1").unwrap());
+    /// let series = window.into_series();
+    /// assert_eq!(series[0].value.summary().unwrap().max(), 512.0);
+    /// ```
+    #[must_use]
+    pub const fn summary(&self) -> Option<&Summary> {
         match self {
-            Self::Counter(_) | Self::Gauge(_) | Self::Set(_) => 0,
-            Self::Timer(summary) => summary.sketch().octaves(),
+            Self::Counter(_) | Self::Gauge(_) | Self::Set(_) => None,
+            Self::Histogram(histogram) => Some(&histogram.summary),
+            Self::Timer(summary) => Some(summary),
+        }
+    }
+
+    pub(super) const fn summary_mut(&mut self) -> Option<&mut Summary> {
+        match self {
+            Self::Counter(_) | Self::Gauge(_) | Self::Set(_) => None,
+            Self::Histogram(histogram) => Some(&mut histogram.summary),
+            Self::Timer(summary) => Some(summary),
+        }
+    }
+
+    /// The unit of a histogram that has one.
+    #[must_use]
+    pub fn unit(&self) -> Option<&str> {
+        match self {
+            Self::Histogram(histogram) => histogram.unit.as_deref(),
+            Self::Counter(_) | Self::Gauge(_) | Self::Set(_) | Self::Timer(_) => None,
         }
     }
 
@@ -62,6 +112,7 @@ impl Fold {
         match self {
             Self::Counter(_) => Kind::Counter,
             Self::Gauge(_) => Kind::Gauge,
+            Self::Histogram(_) => Kind::Histogram,
             Self::Set(_) => Kind::Set,
             Self::Timer(_) => Kind::Timer,
         }
@@ -75,6 +126,7 @@ pub(super) struct Key<'a> {
     pub(super) name: &'a str,
     pub(super) source: &'a str,
     pub(super) tags: &'a [(&'a str, &'a str)],
+    pub(super) unit: Option<&'a str>,
 }
 
 impl Hash for Key<'_> {
@@ -86,6 +138,14 @@ impl Hash for Key<'_> {
             tag.hash(state);
             value.hash(state);
         }
+        hash_unit(self.unit, state);
+    }
+}
+
+/// Series of other kinds have no unit, and need no time for it.
+fn hash_unit<H: Hasher>(unit: Option<&str>, state: &mut H) {
+    if let Some(unit) = unit {
+        unit.hash(state);
     }
 }
 
@@ -101,6 +161,7 @@ impl Hash for KeyHash<'_> {
             tag.hash(state);
             value.hash(state);
         }
+        hash_unit(self.0.value.unit(), state);
     }
 }
 
@@ -111,7 +172,7 @@ impl Series {
             name: Box::from(key.name),
             source,
             tags: tags.collect(),
-            value: Fold::empty(key.kind),
+            value: Fold::empty(key.kind, key.unit),
         }
     }
 
@@ -119,6 +180,7 @@ impl Series {
         *self.name == *key.name
             && *self.source == *key.source
             && self.value.kind() == key.kind
+            && self.value.unit() == key.unit
             && self.tags.len() == key.tags.len()
             && self.tags.iter().zip(key.tags).all(|(a, b)| *a.0 == *b.0 && *a.1 == *b.1)
     }
@@ -128,7 +190,7 @@ impl Series {
     }
 
     pub(super) fn order(&self) -> impl Ord + '_ {
-        (&self.name, &self.source, self.value.kind(), &self.tags)
+        (&self.name, &self.source, self.value.kind(), &self.tags, self.value.unit())
     }
 }
 

@@ -100,6 +100,40 @@ fn deviations_of_many_batches_are_those_of_all_readings() {
 }
 
 #[test]
+fn a_histogram_is_folded_from_lines_readings_and_summaries() {
+    let mut window = window();
+    fold(&mut window, "a|h|n|-2|1|s");
+    let mut batch = BatchWriter::new("s", 0, 1000);
+    batch.histogram_readings("n", &[], None, &[1e308, 3.0]);
+    batch.histogram("n", &[], None, &[5.0, 7.0].into_iter().collect());
+    fold_body(&mut window, batch);
+    let series = window.into_series();
+    assert_eq!(series.len(), 1);
+    let Fold::Histogram(histogram) = &series[0].value else { panic!("{series:?}") };
+    let summary = &histogram.summary;
+    assert_eq!((summary.count(), summary.min(), summary.max()), (5, -2.0, 1e308));
+    assert_eq!(summary.quantile(0.5).map(f64::round), Some(5.0));
+    assert!(summary.sum().is_finite() && summary.stddev().is_finite());
+}
+
+#[test]
+fn readings_in_different_units_are_never_added_up() {
+    let mut window = window();
+    for (unit, value) in [(Some("bytes"), 1.0), (None, 2.0), (Some("ms"), 4.0)] {
+        for _ in 0..2 {
+            let mut batch = BatchWriter::new("s", 0, 1000);
+            batch.histogram_readings("n", &[], unit, &[value]);
+            fold_body(&mut window, batch);
+        }
+    }
+    fold(&mut window, "a|t|n|8|1|s");
+    let all = window.into_series();
+    let got: Vec<_> =
+        all.iter().map(|s| (s.value.unit(), s.value.summary().unwrap().sum())).collect();
+    assert_eq!(got, [(None, 4.0), (Some("bytes"), 2.0), (Some("ms"), 8.0), (None, 8.0)]);
+}
+
+#[test]
 fn sets_keep_distinct_members() {
     let mut window = window();
     for line in ["a|s|n|x|1|s", "a|s|n|y|1|s", "a|s|n|x|1|s"] {
@@ -186,7 +220,11 @@ fn sketches_of_invalid_data_are_kept_small_and_losses_are_counted() {
     let wide = |from: i32, to: i32| (from..to).map(|power| 2_f64.powi(power)).collect::<Vec<_>>();
     let fold = |window: &mut Window, name: &str, readings: &[f64]| {
         let mut batch = BatchWriter::new("s", 0, 1_000);
-        batch.timer_readings(name, &[], readings);
+        if name.starts_with("mad.1") {
+            batch.histogram_readings(name, &[], Some("rows"), readings);
+        } else {
+            batch.timer_readings(name, &[], readings);
+        }
         fold_body(window, batch);
     };
     let mut window = Window::new(0, 60_000, 100);

@@ -69,7 +69,7 @@ impl<'a> Line<'a> {
                 check_name(value).map_err(LineError::Member)?;
                 LineValue::Member(value)
             }
-            Kind::Counter | Kind::Gauge | Kind::Timer => {
+            Kind::Counter | Kind::Gauge | Kind::Histogram | Kind::Timer => {
                 LineValue::Number(number(value).ok_or(LineError::Value)?)
             }
         };
@@ -92,8 +92,10 @@ impl<'a> Line<'a> {
             (Kind::Set, LineValue::Member(member)) => {
                 check_name(member).map_err(LineError::Member)?;
             }
-            (Kind::Counter | Kind::Gauge | Kind::Timer, LineValue::Number(value))
-                if value.is_finite() => {}
+            (
+                Kind::Counter | Kind::Gauge | Kind::Histogram | Kind::Timer,
+                LineValue::Number(value),
+            ) if value.is_finite() => {}
             _ => return Err(LineError::Value),
         }
         if !(0.0..MAX_TIMESTAMP).contains(&self.timestamp) {

@@ -1,5 +1,7 @@
 //! The lines of a window, byte by byte.
 
+mod histograms;
+
 use super::{Encoder, PAYLOAD_BYTES, Point};
 use crate::backend::Payload;
 use proptest::prelude::*;

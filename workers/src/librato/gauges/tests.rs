@@ -49,6 +49,25 @@ fn a_body_is_what_the_api_documents() {
 }
 
 #[test]
+fn a_histogram_is_a_gauge_of_many_readings() {
+    check(
+        &["h|size|-2|1|a", "h|size|6|1|a", "Histogram|one|0.5|1|a", "t|size|1|1|a"],
+        &json!([
+            {"name": "one", "source": "a", "measure_time": 1_700_000_040, "value": 0.5},
+            {"name": "size", "source": "a", "measure_time": 1_700_000_040,
+             "count": 2, "sum": 4.0, "min": -2.0, "max": 6.0, "sum_squares": 40.0},
+            {"name": "size.timer", "source": "a", "measure_time": 1_700_000_040, "value": 1.0},
+        ]),
+    );
+}
+
+#[test]
+fn a_histogram_of_numbers_that_librato_rejects_is_dropped_alone() {
+    let encoded = Encoder::default().encode(window(["h|a|1e308|1|s", "h|a|1|1|s", "h|b|1|1|s"]));
+    assert_eq!((encoded.dropped, gauges(&encoded).len()), (1, 1));
+}
+
+#[test]
 fn counters_are_summed_by_name_and_source() {
     check(
         &[

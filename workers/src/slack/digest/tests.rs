@@ -33,6 +33,24 @@ fn an_empty_window_gives_no_message() {
 }
 
 #[test]
+fn a_histogram_shows_its_unit() {
+    let mut window = window(0, ["h|plain|-1.5|1|a", "h|plain|2|1|a"]);
+    let mut batch = BatchWriter::new("a", 0, 1_000);
+    batch.histogram_readings("size", &[], Some("<kB>"), &[512.25, 1e300]);
+    let body = batch.finish();
+    window.fold_batch(&BatchReader::new(&body).unwrap(), |why| panic!("{why}"));
+    let digest = digester().digest(window).unwrap();
+    assert_eq!(
+        sections(&digest),
+        [
+            "*plain* _a_ `▄` n 2, mean 0.25, p99 2, max 2",
+            "*size* _a_ `▄` n 2, mean 5.000e299 &lt;kB&gt;, p99 9.993e299 &lt;kB&gt;, \
+             max 1.000e300 &lt;kB&gt;",
+        ]
+    );
+}
+
+#[test]
 fn a_message_is_header_window_and_a_section_for_each_series() {
     let mut digester = digester();
     digester.digest(window(0, ["g|cpu.user|1|1|web-01", "g|cpu.user|9|1|web-02"]));

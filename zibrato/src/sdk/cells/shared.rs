@@ -177,7 +177,7 @@ impl SharedCell {
                 TakenValue::TimerReadings(std::mem::take(&mut rest.readings))
             }
             crate::Kind::Timer => TakenValue::Timer(std::mem::take(&mut rest.summary)),
-            crate::Kind::Set => return None,
+            crate::Kind::Histogram | crate::Kind::Set => return None,
         };
         self.taken.store(made, Ordering::Relaxed);
         Some(Taken { readings: made - taken, value })

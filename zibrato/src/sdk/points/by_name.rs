@@ -17,7 +17,7 @@ use std::sync::Arc;
 const KIND_BITS: u32 = 3;
 
 /// In the order of their numbers.
-const KINDS: [Kind; 4] = [Kind::Counter, Kind::Gauge, Kind::Set, Kind::Timer];
+const KINDS: [Kind; 5] = Kind::ALL;
 
 /// What a series is measured by, in an instrument.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +98,7 @@ pub(crate) fn record(instrument: &Arc<Instrument>, parts: Parts<'_>, value: Numb
         with_parts(Some(instrument), instrument.number, parts, |named| {
             let origin = Of { named, given: instrument };
             match parts.kind {
-                Kind::Counter | Kind::Set => measure::count(origin, value),
+                Kind::Counter | Kind::Histogram | Kind::Set => measure::count(origin, value),
                 Kind::Gauge => measure::gauge_float(origin, value.to_f64()),
                 Kind::Timer => measure::record_seconds(origin, value.to_f64()),
             }

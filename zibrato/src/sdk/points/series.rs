@@ -42,7 +42,7 @@ impl Shape {
     /// The default for a kind.
     pub(crate) const fn of(kind: Kind) -> Self {
         match kind {
-            Kind::Counter | Kind::Set => Self::Counter,
+            Kind::Counter | Kind::Histogram | Kind::Set => Self::Counter,
             Kind::Gauge => Self::Gauge,
             Kind::Timer => Self::Timer,
         }

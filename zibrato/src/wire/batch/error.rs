@@ -36,7 +36,7 @@ pub enum EntryError {
     #[error("the parts of the value contradict each other")]
     Inconsistent,
     /// The kind is unknown.
-    #[error("the kind is not c, g, s or t")]
+    #[error("the kind is not c, g, h, s or t")]
     Kind,
     /// The entry is not MessagePack of the expected structure. If `lost` is above 1, the rest of
     /// the batch could not be read either.
@@ -66,6 +66,9 @@ pub enum EntryError {
     /// It has more than 50 tags.
     #[error("more than 50 tags")]
     TooManyTags,
+    /// The unit of a histogram is invalid.
+    #[error("the unit {0}")]
+    Unit(TextProblem),
 }
 
 impl EntryError {
@@ -79,6 +82,7 @@ impl EntryError {
             Self::Member(_) => "member",
             Self::Name(_) => "name",
             Self::Tag(_) | Self::TooManyTags => "tags",
+            Self::Unit(_) => "unit",
         }
     }
 

@@ -64,7 +64,7 @@ impl<'a> Iterator for Tags<'a> {
     }
 }
 
-/// Every reading of a timer, in seconds; all finite.
+/// Every reading of a timer, in seconds, or of a histogram, in its unit; all finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Numbers<'a>(Flat<'a>);
 
@@ -135,13 +135,13 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// A summarized timer whose sketch is not decoded yet.
+/// A summarized timer, in seconds, or histogram, in its unit, whose sketch is not decoded yet.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct TimerSummary<'a> {
+pub struct EncodedSummary<'a> {
     /// Number of readings; at least one.
     pub count: u64,
-    /// Their sum, in seconds.
+    /// Their sum.
     pub sum: f64,
     /// The smallest.
     pub min: f64,
@@ -154,7 +154,7 @@ pub struct TimerSummary<'a> {
     pub(super) buckets: Flat<'a>,
 }
 
-impl TimerSummary<'_> {
+impl EncodedSummary<'_> {
     /// Adds it to a summary.
     pub fn merge_into(&self, summary: &mut Summary) {
         let Self { count, sum, min, max, sum_squares, .. } = *self;

@@ -13,6 +13,7 @@
 //!            "d": sum of squared deviations from the mean (old publishers leave it out),
 //!            "b": [first bucket, its count, steps to the next bucket, its count, …]
 //!        or  "r": [seconds, …]                              every reading
+//! histogram  as a timer, in any unit, and "i": unit if it has one
 //! ```
 
 mod error;
@@ -21,7 +22,7 @@ mod read;
 mod write;
 
 pub use error::{BatchError, EntryError};
-pub use items::{Members, Numbers, Readings, Tags, TimerSummary};
+pub use items::{EncodedSummary, Members, Numbers, Readings, Tags};
 pub use read::{BatchReader, Entries, Entry, Value};
 pub use write::BatchWriter;
 

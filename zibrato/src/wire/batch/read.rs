@@ -4,8 +4,8 @@
 //! rejected alone. Bytes that are not MessagePack end the batch.
 
 use super::error::{BatchError, EntryError};
-use super::items::{Flat, Members, Numbers, Readings, Tags, TimerSummary, finite};
-use crate::measurement::{Gauge, Kind, check_name};
+use super::items::{EncodedSummary, Flat, Members, Numbers, Readings, Tags, finite};
+use crate::measurement::{Gauge, Kind, check_name, check_unit};
 use crate::wire::msgpack as mp;
 
 /// The head of a batch, and its entries, which are not decoded yet.
@@ -124,6 +124,8 @@ pub struct Entry<'a> {
     pub name: &'a str,
     /// Tags, which distinguish series of one name.
     pub tags: Tags<'a>,
+    /// The unit of a histogram that has one, which also distinguishes series.
+    pub unit: Option<&'a str>,
     /// The readings of the interval.
     pub value: Value<'a>,
 }
@@ -138,10 +140,14 @@ pub enum Value<'a> {
     Gauge(Gauge),
     /// Every reading of a gauge.
     GaugeReadings(Readings<'a>),
+    /// A summarized histogram, in its unit.
+    Histogram(EncodedSummary<'a>),
+    /// Every reading of a histogram, in its unit.
+    HistogramReadings(Numbers<'a>),
     /// A set's distinct members.
     Set(Members<'a>),
     /// A summarized timer, in seconds.
-    Timer(TimerSummary<'a>),
+    Timer(EncodedSummary<'a>),
     /// Every reading of a timer, in seconds.
     TimerReadings(Numbers<'a>),
 }
@@ -153,6 +159,7 @@ impl Value<'_> {
         match self {
             Self::Counter(_) => Kind::Counter,
             Self::Gauge(_) | Self::GaugeReadings(_) => Kind::Gauge,
+            Self::Histogram(_) | Self::HistogramReadings(_) => Kind::Histogram,
             Self::Set(_) => Kind::Set,
             Self::Timer(_) | Self::TimerReadings(_) => Kind::Timer,
         }
@@ -165,6 +172,7 @@ struct Fields<'a> {
     kind: Option<&'a str>,
     name: Option<&'a str>,
     tags: Tags<'a>,
+    unit: Option<&'a str>,
     value: Option<f64>,
     when: Option<u64>,
     count: Option<u64>,
@@ -186,6 +194,7 @@ impl<'a> Entry<'a> {
                 "k" => fields.kind = Some(mp::read_text(from)?),
                 "n" => fields.name = Some(mp::read_text(from)?),
                 "g" => fields.tags = Tags::read(from)?,
+                "i" => fields.unit = Some(mp::read_text(from)?),
                 "v" => fields.value = Some(mp::read_number(from)?),
                 "w" => fields.when = Some(mp::read_unsigned(from)?),
                 "c" => fields.count = Some(mp::read_unsigned(from)?),
@@ -205,18 +214,36 @@ impl<'a> Entry<'a> {
         let name = fields.name.ok_or(EntryError::Missing { key: "n" })?;
         check_name(name).map_err(EntryError::Name)?;
         let tags = std::mem::take(&mut fields.tags);
+        let mut unit = None;
         let value = match fields.kind.ok_or(EntryError::Missing { key: "k" })? {
             "c" => Value::Counter(finite(fields.value, "v")?),
             "g" => fields.gauge()?,
+            "h" => {
+                unit = fields.unit;
+                unit.map_or(Ok(()), check_unit).map_err(EntryError::Unit)?;
+                match fields.distribution()? {
+                    Distribution::Summary(summary) => Value::Histogram(summary),
+                    Distribution::Readings(readings) => Value::HistogramReadings(readings),
+                }
+            }
             "s" => {
                 let members = fields.members.ok_or(EntryError::Missing { key: "u" })?;
                 Value::Set(Members::check(members)?)
             }
-            "t" => fields.timer()?,
+            "t" => match fields.distribution()? {
+                Distribution::Summary(summary) => Value::Timer(summary),
+                Distribution::Readings(readings) => Value::TimerReadings(readings),
+            },
             _ => return Err(EntryError::Kind),
         };
-        Ok(Self { name, tags, value })
+        Ok(Self { name, tags, unit, value })
     }
+}
+
+/// The readings of a timer or a histogram.
+enum Distribution<'a> {
+    Summary(EncodedSummary<'a>),
+    Readings(Numbers<'a>),
 }
 
 impl<'a> Fields<'a> {
@@ -239,9 +266,9 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn timer(self) -> Result<Value<'a>, EntryError> {
+    fn distribution(self) -> Result<Distribution<'a>, EntryError> {
         if let Some(readings) = self.readings {
-            return Ok(Value::TimerReadings(Numbers::check(readings)?));
+            return Ok(Distribution::Readings(Numbers::check(readings)?));
         }
         let count = self.count.ok_or(EntryError::Missing { key: "c" })?;
         let (sum, min, max, sum_squares) = (
@@ -266,7 +293,14 @@ impl<'a> Fields<'a> {
             rest.next_with(mp::read_i32)?;
             rest.next_with(mp::read_unsigned)?;
         }
-        let exact = TimerSummary { count, sum, min, max, sum_squares, squared_deviations, buckets };
-        Ok(Value::Timer(exact))
+        Ok(Distribution::Summary(EncodedSummary {
+            count,
+            sum,
+            min,
+            max,
+            sum_squares,
+            squared_deviations,
+            buckets,
+        }))
     }
 }

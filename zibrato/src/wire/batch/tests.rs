@@ -1,6 +1,6 @@
 //! Batches are read as they were written; invalid entries are rejected one by one.
 
-use super::{BatchError, BatchReader, BatchWriter, Entry, EntryError, Value};
+use super::{BatchError, BatchReader, BatchWriter, EncodedSummary, Entry, EntryError, Value};
 use crate::measurement::Gauge;
 use crate::summary::Summary;
 use proptest::prelude::*;
@@ -11,6 +11,8 @@ enum Owned {
     Counter(f64),
     Gauge(Gauge),
     GaugeReadings(Vec<(u64, f64)>),
+    Histogram(Option<String>, Summary),
+    HistogramReadings(Option<String>, Vec<f64>),
     Set(Vec<String>),
     Timer(Summary),
     TimerReadings(Vec<f64>),
@@ -24,6 +26,12 @@ fn write(batch: &mut BatchWriter, name: &str, tags: &Tags, value: &Owned) {
         Owned::Counter(sum) => batch.counter(name, &tags, *sum),
         Owned::Gauge(gauge) => batch.gauge(name, &tags, gauge),
         Owned::GaugeReadings(readings) => batch.gauge_readings(name, &tags, readings),
+        Owned::Histogram(unit, summary) => {
+            batch.histogram(name, &tags, unit.as_deref(), summary);
+        }
+        Owned::HistogramReadings(unit, readings) => {
+            batch.histogram_readings(name, &tags, unit.as_deref(), readings);
+        }
         Owned::Set(members) => batch.set(name, &tags, members.iter().map(|m| &**m)),
         Owned::Timer(summary) => batch.timer(name, &tags, summary),
         Owned::TimerReadings(seconds) => batch.timer_readings(name, &tags, seconds),
@@ -32,16 +40,20 @@ fn write(batch: &mut BatchWriter, name: &str, tags: &Tags, value: &Owned) {
 
 fn read(entry: Entry<'_>) -> (String, Tags, Owned) {
     let tags = entry.tags.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    let unit = entry.unit.map(str::to_owned);
+    let merged = |summary: EncodedSummary<'_>| {
+        let mut merged = Summary::new();
+        summary.merge_into(&mut merged);
+        merged
+    };
     let value = match entry.value {
         Value::Counter(sum) => Owned::Counter(sum),
         Value::Gauge(gauge) => Owned::Gauge(gauge),
         Value::GaugeReadings(readings) => Owned::GaugeReadings(readings.collect()),
         Value::Set(members) => Owned::Set(members.map(str::to_owned).collect()),
-        Value::Timer(timer) => {
-            let mut summary = Summary::new();
-            timer.merge_into(&mut summary);
-            Owned::Timer(summary)
-        }
+        Value::Histogram(summary) => Owned::Histogram(unit, merged(summary)),
+        Value::HistogramReadings(readings) => Owned::HistogramReadings(unit, readings.collect()),
+        Value::Timer(timer) => Owned::Timer(merged(timer)),
         Value::TimerReadings(seconds) => Owned::TimerReadings(seconds.collect()),
     };
     (entry.name.to_owned(), tags, value)
@@ -55,6 +67,10 @@ fn summary_of(readings: Vec<f64>) -> Summary {
         .with_squared_deviations(summary.squared_deviations());
     *summary_of.sketch_mut() = summary.sketch().clone();
     summary_of
+}
+
+fn unit() -> impl Strategy<Value = Option<String>> {
+    prop::option::of("[a-zµ%/ ]{1,16}")
 }
 
 fn value() -> impl Strategy<Value = Owned> {
@@ -72,6 +88,10 @@ fn value() -> impl Strategy<Value = Owned> {
         number().prop_map(Owned::Counter),
         folded.prop_map(Owned::Gauge),
         readings.prop_map(Owned::GaugeReadings),
+        (unit(), prop::collection::vec(number(), 1..99))
+            .prop_map(|(unit, v)| Owned::Histogram(unit, summary_of(v))),
+        (unit(), prop::collection::vec(number(), 0..9))
+            .prop_map(|(unit, v)| Owned::HistogramReadings(unit, v)),
         prop::collection::vec("[a-z]{1,9}", 0..9).prop_map(Owned::Set),
         prop::collection::vec(number(), 1..99).prop_map(|v| Owned::Timer(summary_of(v))),
         prop::collection::vec(number(), 0..9).prop_map(Owned::TimerReadings),
@@ -128,6 +148,7 @@ proptest! {
         let mut batch = BatchWriter::new("s", 0, 1000);
         batch.timer("t", &[("a", "b")], &[0.1, 0.2].into_iter().collect());
         batch.gauge_readings("g", &[], &[(1, 2.0)]);
+        batch.histogram("h", &[], Some("rows"), &[-0.1, 0.2].into_iter().collect());
         let mut good = batch.finish();
         for (at, byte) in flips {
             let at = usize::from(at) % good.len();
@@ -151,7 +172,7 @@ fn body_with(entry: &[u8]) -> Vec<u8> {
 
 #[test]
 fn an_invalid_entry_does_not_affect_others() {
-    use crate::measurement::TextProblem::{Bar, Empty};
+    use crate::measurement::TextProblem::{Bar, Control, Empty};
     let nan = b"\x83\xa1k\xa1c\xa1n\xa1a\xa1v\xcb\x7f\xf8\0\0\0\0\0\0";
     for (entry, error) in [
         (&b"\x80"[..], EntryError::Missing { key: "n" }),
@@ -161,11 +182,20 @@ fn an_invalid_entry_does_not_affect_others() {
         (b"\x82\xa1n\xa1|\xa1k\xa1c", EntryError::Name(Bar)),
         (b"\x82\xa1n\xa0\xa1k\xa1c", EntryError::Name(Empty)),
         (b"\x82\xa1n\xa1a\xa1k\xa1x", EntryError::Kind),
+        // As a reader without histograms sees one: an unknown kind with an unknown key.
+        (b"\x85\xa1k\xa1y\xa1n\xa1a\xa1j\xa1b\xa1r\x91\x01\xa1z\x81\xa1a\xc0", EntryError::Kind),
         (b"\x82\xa1n\xa1a\xa1k\xa1c", EntryError::Missing { key: "v" }),
         (nan, EntryError::NotFinite),
         (b"\x83\xa1k\xa1s\xa1n\xa1a\xa1u\x91\xa1|", EntryError::Member(Bar)),
         (b"\x83\xa1k\xa1c\xa1n\xa1a\xa1g\x81\xa1a\xa0", EntryError::Tag(Empty)),
         (b"\x83\xa1k\xa1g\xa1n\xa1a\xa1r\x91\x01", EntryError::Inconsistent),
+        (b"\x83\xa1k\xa1h\xa1n\xa1a\xa1i\xa1b", EntryError::Missing { key: "c" }),
+        (b"\x84\xa1k\xa1h\xa1n\xa1a\xa1i\xa1|\xa1r\x91\x01", EntryError::Unit(Bar)),
+        (b"\x84\xa1k\xa1h\xa1n\xa1a\xa1i\xa1\x07\xa1r\x91\x01", EntryError::Unit(Control)),
+        (b"\x84\xa1k\xa1h\xa1n\xa1a\xa1i\xa0\xa1r\x91\x01", EntryError::Unit(Empty)),
+        (b"\x84\xa1k\xa1h\xa1n\xa1a\xa1i\x05\xa1r\x91\x01", EntryError::Malformed { lost: 1 }),
+        (b"\x84\xa1k\xa1h\xa1n\xa1a\xa1i\xc0\xa1r\x91\x01", EntryError::Malformed { lost: 1 }),
+        (b"\x83\xa1k\xa1h\xa1n\xa1a\xa1r\x91\xcb\x7f\xf0\0\0\0\0\0\0", EntryError::NotFinite),
         (b"\x83\xa1k\xa1g\xa1n\xa1a\xa1v\x01", EntryError::Missing { key: "w" }),
         (
             b"\x88\xa1k\xa1t\xa1n\xa1a\xa1c\0\xa1s\0\xa1m\0\xa1x\0\xa1q\0\xa1b\x90",
@@ -207,6 +237,27 @@ fn the_deviations_of_an_old_publisher_are_computed_from_squares() {
         });
         assert_eq!(got, deviations, "{more:?}");
     }
+}
+
+#[test]
+fn a_unit_of_a_megabyte_costs_only_its_entry() {
+    let unit = "u".repeat(1 << 20);
+    let mut batch = BatchWriter::new("s", 0, 1000);
+    batch.histogram_readings("a", &[], Some(&unit), &[1.0]);
+    batch.histogram_readings("b", &[], Some("rows"), &[-1.5, 1e308]);
+    let body = batch.finish();
+    let entries: Vec<_> = BatchReader::new(&body).unwrap().entries().collect();
+    let too_long = EntryError::Unit(crate::measurement::TextProblem::TooLong);
+    assert_eq!(entries[0], Err(too_long));
+    let (_, _, value) = read(entries[1].clone().unwrap());
+    assert_eq!(value, Owned::HistogramReadings(Some("rows".to_owned()), vec![-1.5, 1e308]));
+}
+
+#[test]
+fn entries_of_other_kinds_have_no_unit() {
+    let body = body_with(b"\x84\xa1k\xa1c\xa1n\xa1a\xa1v\x01\xa1i\xa1|");
+    let entry = BatchReader::new(&body).unwrap().entries().next().unwrap().unwrap();
+    assert_eq!((entry.unit, entry.value), (None, Value::Counter(1.0)));
 }
 
 #[test]

@@ -81,6 +81,44 @@ impl BatchWriter {
         }
     }
 
+    /// Adds a histogram, summarized over the interval, and its unit; see
+    /// [`check_unit`](crate::check_unit).
+    ///
+    /// ```
+    /// use zibrato::wire::{BatchReader, BatchWriter};
+    /// let mut batch = BatchWriter::new("web-1", 1_700_000_000_000, 1_000);
+    /// let summary = [512.0, 2048.0].into_iter().collect();
+    /// batch.histogram("response.size", &[], Some("bytes"), &summary);
+    /// let body = batch.finish();
+    /// let entry = BatchReader::new(&body).unwrap().entries().next().unwrap().unwrap();
+    /// assert_eq!(entry.unit, Some("bytes"));
+    /// ```
+    pub fn histogram(
+        &mut self,
+        name: &str,
+        tags: &[(&str, &str)],
+        unit: Option<&str>,
+        summary: &Summary,
+    ) {
+        self.head(Kind::Histogram, name, tags, 7 + usize::from(unit.is_some()));
+        self.unit_field(unit);
+        self.summary_fields(summary);
+    }
+
+    /// Adds every reading of a histogram, and its unit. This is shorter than a summary if there are
+    /// few.
+    pub fn histogram_readings(
+        &mut self,
+        name: &str,
+        tags: &[(&str, &str)],
+        unit: Option<&str>,
+        readings: &[f64],
+    ) {
+        self.head(Kind::Histogram, name, tags, 1 + usize::from(unit.is_some()));
+        self.unit_field(unit);
+        self.readings_field(readings);
+    }
+
     /// Adds the distinct members of a set.
     pub fn set<'m>(
         &mut self,
@@ -97,28 +135,13 @@ impl BatchWriter {
     /// Adds a timer, summarized over the interval, in seconds.
     pub fn timer(&mut self, name: &str, tags: &[(&str, &str)], summary: &Summary) {
         self.head(Kind::Timer, name, tags, 7);
-        self.count_field(summary.count());
-        self.field("s", summary.sum());
-        self.field("m", summary.min());
-        self.field("x", summary.max());
-        self.field("q", summary.sum_squares());
-        self.field("d", summary.squared_deviations());
-        mp::text(&mut self.body, "b");
-        mp::array(&mut self.body, summary.sketch().buckets().count() * 2);
-        let mut before = 0;
-        for (bucket, count) in summary.sketch().buckets() {
-            mp::signed(&mut self.body, i64::from(bucket - before));
-            mp::unsigned(&mut self.body, count);
-            before = bucket;
-        }
+        self.summary_fields(summary);
     }
 
     /// Adds every reading of a timer, in seconds. This is shorter than a summary if there are few.
     pub fn timer_readings(&mut self, name: &str, tags: &[(&str, &str)], seconds: &[f64]) {
         self.head(Kind::Timer, name, tags, 1);
-        mp::text(&mut self.body, "r");
-        mp::array(&mut self.body, seconds.len());
-        seconds.iter().for_each(|value| mp::number(&mut self.body, *value));
+        self.readings_field(seconds);
     }
 
     /// Number of bytes so far; see [`BATCH_TARGET_BYTES`](crate::wire::BATCH_TARGET_BYTES).
@@ -161,6 +184,36 @@ impl BatchWriter {
     fn field(&mut self, key: &str, value: f64) {
         mp::text(&mut self.body, key);
         mp::number(&mut self.body, value);
+    }
+
+    fn summary_fields(&mut self, summary: &Summary) {
+        self.count_field(summary.count());
+        self.field("s", summary.sum());
+        self.field("m", summary.min());
+        self.field("x", summary.max());
+        self.field("q", summary.sum_squares());
+        self.field("d", summary.squared_deviations());
+        mp::text(&mut self.body, "b");
+        mp::array(&mut self.body, summary.sketch().buckets().count() * 2);
+        let mut before = 0;
+        for (bucket, count) in summary.sketch().buckets() {
+            mp::signed(&mut self.body, i64::from(bucket - before));
+            mp::unsigned(&mut self.body, count);
+            before = bucket;
+        }
+    }
+
+    fn readings_field(&mut self, readings: &[f64]) {
+        mp::text(&mut self.body, "r");
+        mp::array(&mut self.body, readings.len());
+        readings.iter().for_each(|value| mp::number(&mut self.body, *value));
+    }
+
+    fn unit_field(&mut self, unit: Option<&str>) {
+        if let Some(unit) = unit {
+            mp::text(&mut self.body, "i");
+            mp::text(&mut self.body, unit);
+        }
     }
 
     fn count_field(&mut self, count: u64) {

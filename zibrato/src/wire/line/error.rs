@@ -16,7 +16,7 @@ pub enum LineError {
         found: usize,
     },
     /// The mtype is unknown.
-    #[error("the mtype is not counter, gauge, set or timer")]
+    #[error("the mtype is not counter, gauge, histogram, set or timer")]
     Kind,
     /// The level is invalid.
     #[error("the level {0}")]

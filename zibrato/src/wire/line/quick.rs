@@ -20,7 +20,8 @@ impl Line<'_> {
         let is_plain = is_text(level, MAX_LEVEL_BYTES)
             && matches!(
                 mtype,
-                b"Counter" | b"Gauge" | b"Timer" | b"counter" | b"gauge" | b"timer" | b"c" | b"g" | b"t" | b"ms"
+                b"Counter" | b"Gauge" | b"Timer" | b"counter" | b"gauge" | b"timer" | b"c" | b"g" | b"t"
+                    | b"ms" | b"Histogram" | b"histogram" | b"h"
             )
             && is_text(name, MAX_NAME_BYTES)
             && is_number(value.strip_prefix(b"-").unwrap_or(value), 15)

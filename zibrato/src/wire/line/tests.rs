@@ -17,9 +17,9 @@ fn check(line: &str, expected: Result<Fields<'_>, &str>) {
 
 #[test]
 fn lines_of_python_zibrato_are_read() {
-    use Kind::{Counter, Gauge, Timer};
+    use Kind::{Counter, Gauge, Histogram, Timer};
     let at = 1_700_000_042_000;
-    let cases: [(&str, Fields<'_>); 8] = [
+    let cases: [(&str, Fields<'_>); 10] = [
         (
             "info|Gauge|default|1|1700000042|not_specified",
             ("info", Gauge, "default", 1.0, at, "not_specified"),
@@ -33,6 +33,8 @@ fn lines_of_python_zibrato_are_read() {
         ("info|Gauge|a b|1|1700000042|my prog/1", ("info", Gauge, "a b", 1.0, at, "my prog/1")),
         ("info|Gauge|n| 7 |1700000042|s", ("info", Gauge, "n", 7.0, at, "s")),
         ("info|timer|t|0.25|1700000042.5|s", ("info", Timer, "t", 0.25, at + 500, "s")),
+        ("info|h|size|5|1700000042|s", ("info", Histogram, "size", 5.0, at, "s")),
+        ("info|Histograms|n|-1e308|1700000042|s", ("info", Histogram, "n", -1e308, at, "s")),
         ("info|COUNTERS|c|-3.5|1700000042|", ("info", Counter, "c", -3.5, at, "not_specified")),
     ];
     for (line, expected) in cases {
@@ -53,6 +55,8 @@ fn the_usual_lines_look_plain() {
         "info|Gauge|queue|-12.5|1700000042|not_specified",
         "warn|timer|db.query|0.0123|1700000042.25|",
         "info|c|n|123456789012345|1|s",
+        "info|h|response.size|512|1700000042|web",
+        "info|Histogram|balance|-0.5|1700000042|web",
     ] {
         assert_eq!(Line::level_if_plain(line.as_bytes()), Some(&line.as_bytes()[..4]), "{line}");
     }
@@ -76,7 +80,9 @@ fn bad_lines_name_the_field_that_is_wrong() {
         ("|Gauge|n|1|1|s", "level"),
         ("zb1|Gauge|n|1|1|s", "level"),
         ("info||n|1|1|s", "mtype"),
-        ("info|Histogram|n|1|1|s", "mtype"),
+        ("info|Histo|n|1|1|s", "mtype"),
+        ("info|h|n|nan|1|s", "value"),
+        ("info|h|n|1e309|1|s", "value"),
         ("info|Gauge||1|1|s", "name"),
         ("info|Gauge|n||1|s", "value"),
         ("info|Gauge|n|True|1|s", "value"),
@@ -108,7 +114,7 @@ fn name() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn what_is_written_is_read_back(
-        level in "[a-y][a-z]{0,20}", kind in 0..4_usize, name in name(), source in name(),
+        level in "[a-y][a-z]{0,20}", kind in 0..5_usize, name in name(), source in name(),
         value in prop::num::f64::NORMAL | prop::num::f64::ZERO | prop::num::f64::SUBNORMAL,
         seconds in 0..4_000_000_000_u64,
     ) {
