@@ -40,7 +40,7 @@
 //! | something inside a function | [`count!`], [`time!`], [`gauge!`] |
 //! | a scope whose name is known at run time | [`CountMe::new`], [`TimeMe::new`] |
 //! | names known at run time | [`installed`] and the [`Zibrato`] handle, which gives [handles](Zibrato::counter) as cheap as the macros |
-//! | in a test: what was recorded | [`testing::capture`] |
+//! | in a test: what was recorded | [`testing::capture`], or [`testing::capture_process`] for all threads |
 //!
 //! Timers are in seconds. A level is any word. It routes measurements; levels have no order.
 //!
@@ -113,6 +113,8 @@ mod sketch;
 #[cfg(feature = "window")]
 mod sparkline;
 mod summary;
+#[cfg(feature = "sdk")]
+pub mod testing;
 #[cfg(feature = "window")]
 pub mod window;
 pub mod wire;
@@ -140,12 +142,6 @@ pub use zmq;
 #[cfg(feature = "macros")]
 pub use macros::{TagValue, count, count_me, gauge, time, time_me};
 
-/// For tests: what was recorded, without a broker.
-#[cfg(feature = "sdk")]
-pub mod testing {
-    pub use crate::sdk::{Capture, capture};
-}
-
 /// What generated code calls. Nothing here is stable.
 #[cfg(feature = "sdk")]
 #[doc(hidden)]
@@ -156,6 +152,7 @@ pub mod __private {
         TagValue, Target, Variant, count, gauge, in_flight, join, joined_length, name, scope, tag,
         text, time, time_chosen, timed,
     };
+    pub use crate::testing::asserts::{expect_counted, expect_gauge, expect_timed};
     pub use std::boxed::Box;
     #[cfg(feature = "macros")]
     pub use zibrato_macros::linted;

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
-use zibrato::{Stats, Zibrato, count_me, time_me};
+use zibrato::{Stats, Zibrato, count, count_me, time_me};
 
 /// There is one place for an instrument, and tests run side by side.
 static PLACE: Mutex<()> = Mutex::new(());
@@ -128,5 +128,6 @@ fn a_sampled_timer_counts_every_call() {
 #[test]
 fn a_counter_that_counted_nothing_is_not_below_zero() {
     let capture = zibrato::testing::capture();
+    count!("info", "nothing", -0.0);
     assert_eq!(capture.counter("info", "nothing").to_string(), "0");
 }

@@ -29,7 +29,9 @@ pub use handles::{
     CountMe, CounterHandle, GaugeHandle, InFlight, Outcome, TimeMe, TimerGuard, TimerHandle,
     in_flight, scope, time, time_chosen, timed,
 };
-pub use points::capture::{Capture, capture};
+pub use points::capture::{
+    Attached, Capture, InTask, capture, capture_process, capture_process_within,
+};
 pub use points::choice::{
     Choice, Chosen, Few, Given, GivenAny, GivenPlain, Plain, PlainText, PlainValue, Shown, TagText,
     tag,

@@ -7,7 +7,7 @@ use crate::sdk::points::by_name::{self, Of, Parts, series_of};
 use crate::sdk::points::capture;
 use crate::sdk::points::choice::Choice;
 use crate::sdk::points::family::Family;
-use crate::sdk::points::instrument::{Instrument, installation};
+use crate::sdk::points::instrument::{Instrument, installation, installed};
 use crate::sdk::points::key::Key;
 use crate::sdk::points::measure;
 use crate::sdk::points::names::Named;
@@ -28,7 +28,7 @@ pub(super) struct Running {
 
 #[derive(Debug)]
 enum Whose {
-    /// Whatever this thread captures.
+    /// What this thread records into at the end.
     Captured,
     Given(Arc<Instrument>),
     /// The installed instrument, if it has still this number.
@@ -47,7 +47,7 @@ impl From<Like> for Whose {
 }
 
 impl Running {
-    /// A series of the installed instrument, or of what this thread captures; nothing if there is
+    /// A series of the installed instrument, or of the capture of this thread; nothing if there is
     /// neither, or if nobody would take a reading.
     #[inline]
     pub(super) fn installed(kind: Kind, level: &str, name: &str) -> Option<Self> {
@@ -157,7 +157,10 @@ impl Running {
                 Variant::of(Like::Varying(varying), Key::clone(key)).with(act);
             }
             (Whose::Captured, None, Some(key)) => {
-                let series = || Some(series_of(key, &Source::default()).ok()?.0);
+                let series = || {
+                    let source = installed().map(|instrument| instrument.source.clone());
+                    Some(series_of(key, &source.unwrap_or_default()).ok()?.0)
+                };
                 capture::catch(series, value(()).to_f64());
             }
             (_, None, None) => {}

@@ -1,36 +1,45 @@
-//! Captures what a test records, on its own thread, without affecting other tests.
+//! Captures what a test records, on its own thread, on threads that it names, or on all threads.
+
+mod log;
+mod process;
+mod task;
+mod threads;
 
 use super::point;
 use super::series::Series;
-use crate::measurement::{Kind, Measurement};
-use crate::sdk::cells::{busy, lock};
-use std::cell::RefCell;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use crate::measurement::Measurement;
+use crate::sdk::cells::busy;
+use log::{Counted, Log};
+use process::{Holding, Limits};
+use std::io::Write as _;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-thread_local! {
-    /// The captures of this thread. The last one that still exists is used.
-    static CURRENT: RefCell<Vec<Weak<Log>>> = const { RefCell::new(Vec::new()) };
-}
+pub(crate) use log::captures;
+pub use task::InTask;
+pub use threads::Attached;
 
-/// The number of captures. While it is not zero, call sites ask at each use whether they are
-/// wanted.
-static CAPTURES: AtomicUsize = AtomicUsize::new(0);
+/// How long [`capture_process`] waits for another capture of the process.
+const DEADLINE: Duration = Duration::from_secs(60);
 
-#[derive(Debug)]
-struct Log(Mutex<Vec<Measurement>>);
+/// How long it waits before it says for what.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-impl Drop for Log {
-    fn drop(&mut self) {
-        CAPTURES.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Captures everything that this thread records until the returned value is dropped. Nothing of it
-/// is sent.
+/// Captures everything that this thread records until the returned value is dropped.
+///
+/// It captures what macros, attributes, guards and handles record, and what goes through the
+/// methods of a [`Zibrato`](crate::Zibrato), whether it is installed or not. Nothing of it is sent
+/// or counted in [`Stats`](crate::Stats). Levels that nobody wants are captured, too.
 ///
 /// Other threads, and so other tests, are not affected. To capture what another thread of your test
-/// records, call [`attach`](Capture::attach) in it.
+/// records, call [`attach`](Capture::attach) in it; for a task, use [`in_task`](Capture::in_task);
+/// for all threads, use [`capture_process`].
+///
+/// A thread records into the last capture that it is attached to. So a capture inside of another
+/// one takes everything until it is dropped, and so does `capture` while another thread has a
+/// `capture_process`.
 ///
 /// ```
 /// use zibrato::{count_me, testing};
@@ -45,118 +54,216 @@ impl Drop for Log {
 /// ```
 #[must_use = "nothing is captured once it is dropped"]
 pub fn capture() -> Capture {
-    CAPTURES.fetch_add(1, Ordering::SeqCst);
-    let capture = Capture { log: Arc::new(Log(Mutex::default())) };
-    capture.attach();
-    capture
+    Capture::begin(Log::new().into(), None)
 }
 
-/// The captured readings; see [`capture`]. Clones are the same capture, which ends when the last of
-/// them is dropped.
+/// Captures what all threads of this process record until the returned value is dropped, for tests
+/// of programs that start threads or tasks themselves.
+///
+/// A thread that has a [`capture`] of its own records into that one. All others are captured,
+/// including the threads of tests that run at the same time. `cargo test` runs the tests of a file
+/// as threads of one process: use names or tags that only your test records, or give each test a
+/// process of its own with `cargo nextest run`.
+///
+/// A process has one such capture at a time. Another call waits until the first capture and its
+/// clones are dropped. After five seconds it says on stderr what it waits for.
+///
+/// ```
+/// use zibrato::{count, testing};
+///
+/// let capture = testing::capture_process();
+/// std::thread::Builder::new().spawn(|| count!("info", "elsewhere"))?.join().unwrap();
+/// assert_eq!(capture.counter("info", "elsewhere"), 1.0);
+/// # Ok::<_, std::io::Error>(())
+/// ```
+///
+/// # Panics
+///
+/// If another capture of the process is held for more than 60 seconds; see
+/// [`capture_process_within`]. If this thread itself holds it.
+#[must_use = "nothing is captured once it is dropped"]
+#[track_caller]
+pub fn capture_process() -> Capture {
+    capture_process_within(DEADLINE)
+}
+
+/// As [`capture_process`], but another test may hold its capture for as long as `deadline`.
+///
+/// ```
+/// use std::time::Duration;
+/// let capture = zibrato::testing::capture_process_within(Duration::from_secs(600));
+/// # drop(capture);
+/// ```
+///
+/// # Panics
+///
+/// If another capture of the process is held for longer than `deadline`, or by this thread itself.
+#[must_use = "nothing is captured once it is dropped"]
+#[track_caller]
+pub fn capture_process_within(deadline: Duration) -> Capture {
+    let log = Arc::new(Log::new());
+    // Not with a macro, whose output the test harness keeps until the test has ended. If nobody can
+    // read it, waiting still ends.
+    let tell = |text| drop(writeln!(std::io::stderr(), "zibrato: {text}"));
+    let limits = Limits { patience: PATIENCE, deadline };
+    match process::hold(&log, Location::caller(), limits, tell) {
+        Ok(holding) => Capture::begin(log, Some(holding)),
+        Err(refused) => panic!("{refused}"),
+    }
+}
+
+/// The captured readings; see [`capture`] and [`capture_process`]. Clones are the same capture,
+/// which ends when the last of them is dropped, on whatever thread.
+///
+/// It also ends at a fork: the child measures as if there was no capture, and finds no readings in
+/// one that it has inherited.
 #[derive(Debug, Clone)]
 pub struct Capture {
+    shared: Arc<Shared>,
+}
+
+/// In the order in which they end.
+#[derive(Debug)]
+struct Shared {
     log: Arc<Log>,
+    /// If it captures all threads.
+    holding: Option<Holding>,
+    _counted: Counted,
 }
 
 impl Capture {
-    /// Also captures what the calling thread records, from now until the capture ends.
+    fn begin(log: Arc<Log>, holding: Option<Holding>) -> Self {
+        let capture =
+            Self { shared: Arc::new(Shared { log, holding, _counted: Counted::begin() }) };
+        capture.attach().keep();
+        // Makes points ask again: open ones would write to their cells directly, and closed ones
+        // nowhere.
+        point::ask_again(|| {});
+        capture
+    }
+
+    /// Also captures what the calling thread records, until the returned guard is dropped or the
+    /// capture ends.
     ///
     /// ```
     /// let capture = zibrato::testing::capture();
     /// std::thread::scope(|scope| {
     ///     scope.spawn(|| {
-    ///         capture.attach();
+    ///         let _attached = capture.attach();
     ///         zibrato::count!("info", "elsewhere");
     ///     });
     /// });
     /// assert_eq!(capture.counter("info", "elsewhere"), 1.0);
     /// ```
-    pub fn attach(&self) {
-        let attach = |current: &mut Vec<Weak<Log>>| {
-            current.retain(|log| log.strong_count() > 0);
-            current.push(Arc::downgrade(&self.log));
-        };
-        busy(|| CURRENT.with_borrow_mut(attach));
-        // Makes call sites ask again: open ones would write to their cells directly, and closed
-        // ones nowhere.
-        point::ask_again(|| {});
+    ///
+    /// A thread of a pool is detached before it works for somebody else:
+    ///
+    /// ```
+    /// # fn with_pool(act: impl FnOnce() + Send) { std::thread::scope(|s| { s.spawn(act); }); }
+    /// # let capture = zibrato::testing::capture();
+    /// with_pool(|| {
+    ///     let _attached = capture.attach();
+    ///     zibrato::count!("info", "jobs");
+    /// });
+    /// # assert_eq!(capture.counter("info", "jobs"), 1.0);
+    /// ```
+    pub fn attach(&self) -> Attached {
+        threads::attach(&Arc::downgrade(&self.shared.log))
+    }
+
+    /// Captures what a future records, on whatever thread it is polled and dropped.
+    ///
+    /// Tasks that the future itself spawns are not captured, unless they are wrapped, too;
+    /// [`capture_process`] captures them. The returned future does not keep the capture alive.
+    ///
+    /// ```
+    /// use zibrato::{count, testing};
+    ///
+    /// #[tokio::main]
+    /// async fn main() {
+    ///     let capture = testing::capture();
+    ///     let task = capture.in_task(async {
+    ///         tokio::task::yield_now().await;
+    ///         count!("info", "tasks");
+    ///     });
+    ///     tokio::spawn(task).await.unwrap();
+    ///     assert_eq!(capture.counter("info", "tasks"), 1.0);
+    /// }
+    /// ```
+    pub fn in_task<F: IntoFuture>(&self, future: F) -> InTask<F::IntoFuture> {
+        InTask::new(future.into_future(), Arc::downgrade(&self.shared.log))
     }
 
     /// Everything recorded so far, in order.
     #[must_use]
     pub fn measurements(&self) -> Vec<Measurement> {
-        busy(|| lock(&self.log.0).clone())
+        busy(|| self.shared.log.with(|readings| readings.clone()))
     }
 
-    /// The sum of a counter, over all sources.
-    #[must_use]
-    pub fn counter(&self, level: &str, name: &str) -> f64 {
-        // `sum` of an empty iterator is -0.
-        self.values(Kind::Counter, level, name).iter().fold(0.0, |sum, value| sum + value)
-    }
-
-    /// The readings of a gauge, over all sources, in order.
-    #[must_use]
-    pub fn gauge(&self, level: &str, name: &str) -> Vec<f64> {
-        self.values(Kind::Gauge, level, name)
-    }
-
-    /// The readings of a timer in seconds, over all sources, in order.
-    #[must_use]
-    pub fn timer(&self, level: &str, name: &str) -> Vec<f64> {
-        self.values(Kind::Timer, level, name)
-    }
-
-    fn values(&self, kind: Kind, level: &str, name: &str) -> Vec<f64> {
-        let is_it = |m: &&Measurement| {
-            m.kind == kind && m.level.as_str() == level && m.name.as_str() == name
-        };
-        busy(|| lock(&self.log.0).iter().filter(is_it).map(|m| m.value).collect())
+    /// Whether it captures all threads.
+    pub(crate) fn is_of_process(&self) -> bool {
+        self.shared.holding.is_some()
     }
 }
 
-/// Whether there is a capture in any thread.
-pub(crate) fn anybody_captures() -> bool {
-    CAPTURES.load(Ordering::SeqCst) != 0
+/// What this thread records into.
+fn current() -> Option<Arc<Log>> {
+    threads::current().or_else(process::current)
 }
 
-/// Whether there is a capture in this thread.
+/// Whether what this thread records is captured.
 pub(crate) fn capturing() -> bool {
-    CAPTURES.load(Ordering::Relaxed) != 0
-        && CURRENT.try_with(|current| last(&current.borrow()).is_some()).unwrap_or(false)
+    captures().load(Ordering::Relaxed) != 0 && busy(|| current().is_some())
 }
 
-fn last(logs: &[Weak<Log>]) -> Option<Arc<Log>> {
-    logs.iter().rev().find_map(Weak::upgrade)
-}
-
-/// Captures a reading of a series, if this thread has a capture.
+/// Captures a reading of a series, if what this thread records is captured.
 pub(crate) fn catch(series: impl FnOnce() -> Option<Series>, value: f64) -> bool {
-    capturing() && busy(|| series().is_some_and(|series| push(series, |_, _| value)))
+    push(series, |_, _| value)
 }
 
-/// Captures the number of calls in flight, if this thread has a capture. Only captured calls count.
+/// Captures the number of calls in flight, if what this thread records is captured. Only captured
+/// calls count.
 pub(crate) fn catch_move(series: impl FnOnce() -> Option<Series>, amount: i64) -> bool {
-    let moved = |log: &[Measurement], series: &Series| {
-        let before = log.iter().rfind(|m| {
+    push(series, |readings, series| {
+        let before = readings.iter().rfind(|m| {
             (&m.level, &m.name, m.kind, &m.tags)
                 == (&series.level, &series.name, series.kind, &series.tags)
         });
         // The call that ends may have begun before the capture.
         (before.map_or(0.0, |m| m.value) + amount as f64).max(0.0)
-    };
-    capturing() && busy(|| series().is_some_and(|series| push(series, moved)))
+    })
 }
 
-/// Adds a reading, whose value may depend on earlier readings.
-fn push(series: Series, value: impl FnOnce(&[Measurement], &Series) -> f64) -> bool {
-    let caught = |current: &RefCell<Vec<Weak<Log>>>| {
-        let Some(last) = last(&current.borrow()) else { return false };
-        let mut log = lock(&last.0);
-        let value = value(&log, &series);
-        let Series { level, source, name, kind, tags } = series;
-        log.push(Measurement::new(level, kind, name, value, source, tags));
+fn push(
+    series: impl FnOnce() -> Option<Series>,
+    value: impl FnOnce(&[Measurement], &Series) -> f64,
+) -> bool {
+    if captures().load(Ordering::Relaxed) == 0 {
+        return false;
+    }
+    busy(|| {
+        let Some(log) = current() else { return false };
+        let Some(series) = series() else { return false };
+        log.push(series, value);
         true
-    };
-    CURRENT.try_with(caught).unwrap_or(false)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Series, capture, catch};
+    use crate::{Kind, Level, Name, Source, Tags};
+
+    #[test]
+    fn a_histogram_is_found_by_its_kind() {
+        let capture = capture();
+        let series = || {
+            let (level, name) = (Level::new("info").ok()?, Name::new("bytes").ok()?);
+            let (source, tags) = (Source::default(), Tags::NONE);
+            Some(Series { level, source, name, kind: Kind::Histogram, tags })
+        };
+        assert!(catch(series, 7.0) && catch(series, 9.0));
+        assert_eq!(capture.histogram("info", "bytes"), [7.0, 9.0]);
+        assert!(capture.has("info", "bytes"));
+    }
 }

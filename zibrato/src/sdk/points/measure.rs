@@ -33,7 +33,7 @@ pub(crate) trait Origin: Copy {
         true
     }
 
-    /// Gives a reading to what this thread captures, if it does.
+    /// Captures a reading, if what this thread records is captured.
     fn catch(self, value: Number) -> bool {
         capture::catch(|| self.series(), value.to_f64())
     }
@@ -62,9 +62,11 @@ pub(crate) fn slowly<T>(act: impl FnOnce() -> Option<T>) -> Option<T> {
 #[cold]
 fn ask(origin: impl Origin) -> Option<u32> {
     // Before `ask` takes its lock, so that no thread holds both locks.
-    let instrument = origin.instrument();
+    let (instrument, captures) = (origin.instrument(), capture::captures());
     origin.begin();
-    origin.point().ask(|| origin.wanted_by(instrument.as_deref()), capture::anybody_captures())
+    // Read while gates are locked, so that no gate opens behind a capture that begins.
+    let asks = || captures.load(Ordering::SeqCst) != 0;
+    origin.point().ask(|| origin.wanted_by(instrument.as_deref()), asks)
 }
 
 /// The index of the point, if it is wanted.
@@ -307,4 +309,58 @@ fn move_slowly(origin: impl Origin, amount: i64) {
         }
         Some(())
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Instrument, Origin, Point, Series, Shape, count};
+    use crate::sdk::points::capture::{Capture, capture};
+    use crate::{Kind, Level, Name, Source, Tags};
+    use std::cell::RefCell;
+    use std::sync::Arc;
+
+    /// A capture begins while it asks whether it is wanted.
+    struct Late {
+        point: Point,
+    }
+
+    static LATE: Late = Late { point: Point::new(Shape::Counter) };
+
+    thread_local! {
+        static CAPTURE: RefCell<Option<Capture>> = const { RefCell::new(None) };
+    }
+
+    impl Origin for &'static Late {
+        fn point(self) -> &'static Point {
+            &self.point
+        }
+
+        fn instrument(self) -> Option<Arc<Instrument>> {
+            None
+        }
+
+        fn wanted_by(self, _: Option<&Instrument>) -> Option<bool> {
+            Some(false)
+        }
+
+        fn series(self) -> Option<Series> {
+            let (level, name) = (Level::new("info").ok()?, Name::new("late").ok()?);
+            let (source, tags) = (Source::default(), Tags::NONE);
+            Some(Series { level, source, name, kind: Kind::Counter, tags })
+        }
+
+        fn begin(self) {
+            CAPTURE.with_borrow_mut(|current| {
+                current.get_or_insert_with(capture);
+            });
+        }
+    }
+
+    #[test]
+    fn a_gate_that_is_asked_while_a_capture_begins_stays_as_it_is() {
+        count(&LATE, 1_u64);
+        count(&LATE, 2_u64);
+        let captured = CAPTURE.take().unwrap().measurements();
+        assert_eq!(captured.iter().map(|m| m.value).collect::<Vec<_>>(), [2.0]);
+    }
 }

@@ -88,17 +88,17 @@ impl Point {
     }
 
     /// Opens or closes the gate, depending on `wanted`, and returns the index if it is open.
-    /// `wanted` returns `None` if this is not known yet. If `asks`, the gate stays as it is, so
-    /// that every use calls this function.
+    /// `wanted` returns `None` if this is not known yet. If `asks` returns true, the gate stays as
+    /// it is, so that every use calls this function.
     pub(crate) fn ask(
         &'static self,
         wanted: impl FnOnce() -> Option<bool>,
-        asks: bool,
+        asks: impl FnOnce() -> bool,
     ) -> Option<u32> {
         let mut end = POINTS.lock();
         let index = POINTS.add(self, &mut end);
         let wanted = wanted()?;
-        if !asks && SENDERS_MISSING.load(Ordering::Relaxed) == 0 {
+        if !asks() && SENDERS_MISSING.load(Ordering::Relaxed) == 0 {
             self.gate.store(if wanted { index } else { OFF }, Ordering::Relaxed);
         }
         drop(end);

@@ -132,7 +132,10 @@ impl Origin for &'static Site {
     }
 
     fn series(self) -> Option<Series> {
-        Site::series(self).cloned()
+        match instrument::installed() {
+            Some(instrument) => self.series_of(&instrument.source),
+            None => Site::series(self).cloned(),
+        }
     }
 }
 

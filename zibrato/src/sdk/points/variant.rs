@@ -202,7 +202,10 @@ impl Origin for &Named {
     }
 
     fn series(self) -> Option<Series> {
-        Some(self.series.clone())
+        match instrument::installed() {
+            Some(instrument) => Some(self.series_in(&instrument.source)),
+            None => Some(self.series.clone()),
+        }
     }
 
     fn grows(self, index: u32) -> bool {

@@ -20,6 +20,6 @@ fn a_call_that_takes_exactly_so_long_is_slow() {
         let clock = Some(Clock::Busy { before: took, since: None });
         Timed { places: every(&SITE), slow, clock }.end(Ending::Ok);
         assert_eq!(capture.timer("info", "q"), [exact]);
-        assert_eq!(capture.timer("warn", "q").len(), expected, "{seconds}");
+        crate::assert_timed!(capture, "q", level = "warn", expected);
     }
 }

@@ -1,0 +1,174 @@
+//! What a failed test says: what was looked for, what was found, and what was recorded.
+
+use crate::{DEFAULT_SOURCE, Kind, Measurement};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Maximum number of series in a message.
+const MAX_LISTED: usize = 40;
+
+/// Maximum number of readings of a gauge in a message.
+const MAX_VALUES: usize = 8;
+
+/// What a test looks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) kind: Kind,
+    /// All of them if there is none.
+    pub(super) level: Option<&'a str>,
+    pub(super) name: &'a str,
+    /// A reading may have others, too.
+    pub(super) tags: &'a [(String, String)],
+}
+
+impl Wanted<'_> {
+    /// The values of what was recorded of it.
+    pub(super) fn values(&self, all: &[Measurement]) -> Vec<f64> {
+        all.iter().filter(|m| self.is(m)).map(|m| m.value).collect()
+    }
+
+    fn is(&self, m: &Measurement) -> bool {
+        m.kind == self.kind
+            && m.name.as_str() == self.name
+            && self.has_level(m)
+            && self.tags.iter().all(|(tag, value)| m.tags.get(tag) == Some(value))
+    }
+
+    fn has_level(&self, m: &Measurement) -> bool {
+        self.level.is_none_or(|level| m.level.as_str() == level)
+    }
+
+    /// What is looked for, such as "counter `requests` with status=200 at level `info`".
+    fn text(&self) -> String {
+        let Self { level, name, tags, .. } = self;
+        let mut text = format!("{} `{name}`", word(self.kind));
+        for (number, (tag, value)) in tags.iter().enumerate() {
+            let before = if number == 0 { " with " } else { "," };
+            text += &format!("{before}{tag}={value}");
+        }
+        if let Some(level) = level {
+            text += &format!(" at level `{level}`");
+        }
+        text
+    }
+}
+
+/// The message when nothing was recorded of it.
+pub(super) fn not_recorded(wanted: &Wanted<'_>, all: &[Measurement], of_process: bool) -> String {
+    let mut text = format!("{} was not recorded", wanted.text());
+    text += &nearest(wanted, all);
+    let listed = list(all, wanted.name, |_| true);
+    if listed.is_empty() {
+        text += "; nothing was recorded";
+    } else {
+        text += "\nrecorded, the nearest name first:";
+        text += &listed;
+    }
+    if !of_process {
+        text += "\nOnly threads that are attached to the capture are captured: see \
+                 `Capture::attach`, `Capture::in_task` and `capture_process`.";
+    }
+    text
+}
+
+/// The message when something else was recorded of it than expected.
+pub(super) fn differs(wanted: &Wanted<'_>, all: &[Measurement], expected: f64, got: f64) -> String {
+    let name = wanted.name;
+    let listed = list(all, name, |m| m.name.as_str() == name);
+    format!("{}: expected {expected}, got {got}\nrecorded as `{name}`:{listed}", wanted.text())
+}
+
+/// What was recorded instead, most probably.
+fn nearest(wanted: &Wanted<'_>, all: &[Measurement]) -> String {
+    let Wanted { kind, name, .. } = *wanted;
+    let named = || all.iter().filter(|m| m.name.as_str() == name);
+    let of_kind = || named().filter(|m| m.kind == kind);
+    if let Some(found) = named().next() {
+        return if of_kind().any(|m| wanted.has_level(m)) {
+            ", but with other tags".to_owned()
+        } else if let Some(found) = of_kind().next() {
+            format!(", but at level `{}`", found.level)
+        } else {
+            format!(", but as a {}", word(found.kind))
+        };
+    }
+    let near = all.iter().map(|m| (distance(name, m.name.as_str()), m.name.as_str())).min();
+    match near {
+        Some((distance, near)) if distance <= near.chars().count().div_ceil(2) => {
+            format!("; did you mean `{near}`?")
+        }
+        _ => String::new(),
+    }
+}
+
+/// A line for each series, those with the nearest name first.
+fn list(all: &[Measurement], name: &str, which: impl Fn(&Measurement) -> bool) -> String {
+    let mut series: BTreeMap<_, Vec<f64>> = BTreeMap::new();
+    for m in all.iter().filter(|m| which(m)) {
+        let near = distance(name, m.name.as_str());
+        let key = (near, &m.name, m.kind, &m.level, &m.source, &m.tags);
+        series.entry(key).or_default().push(m.value);
+    }
+    let mut text = String::new();
+    for ((_, name, kind, level, source, tags), values) in series.iter().take(MAX_LISTED) {
+        text += &format!("\n  {} {level} {name}", word(*kind));
+        if source.as_str() != DEFAULT_SOURCE {
+            text += &format!(" source {source}");
+        }
+        if !tags.is_empty() {
+            text += &format!(" {tags}");
+        }
+        text += &format!(": {}", readings(*kind, values));
+    }
+    if series.len() > MAX_LISTED {
+        text += &format!("\n  and {} more", series.len() - MAX_LISTED);
+    }
+    text
+}
+
+/// The readings of one series.
+fn readings(kind: Kind, values: &[f64]) -> String {
+    let number = match values.len() {
+        1 => "1 reading".to_owned(),
+        number => format!("{number} readings"),
+    };
+    match kind {
+        Kind::Gauge => {
+            let skipped = values.len().saturating_sub(MAX_VALUES);
+            let mut text = if skipped > 0 { "…".to_owned() } else { String::new() };
+            for value in values.iter().skip(skipped) {
+                let comma = if text.is_empty() { "" } else { ", " };
+                // Writing to a text never fails.
+                write!(text, "{comma}{value}").ok();
+            }
+            format!("{text} ({number})")
+        }
+        Kind::Histogram | Kind::Timer => number,
+        Kind::Counter | Kind::Set => format!("{} ({number})", sum(values)),
+    }
+}
+
+/// The sum. That of `Iterator::sum` is -0 without values.
+pub(super) fn sum(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |sum, value| sum + value)
+}
+
+fn word(kind: Kind) -> String {
+    kind.mtype().to_lowercase()
+}
+
+/// The number of characters to insert, remove or replace (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<_> = other.chars().collect();
+    let mut row: Vec<_> = (0..=other.len()).collect();
+    for (at, a) in one.chars().enumerate() {
+        let mut diagonal = at;
+        row[0] = at + 1;
+        for (at, b) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[at + 1];
+            row[at + 1] = replaced.min(row[at] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
