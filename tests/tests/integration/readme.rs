@@ -126,13 +126,14 @@ fn a_program_built_from_the_readme_delivers_its_measurements() {
 }
 
 /// The documents for users and operators.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "SECURITY.md",
     "docs/annotate.md",
     "docs/flags.md",
     "docs/operations.md",
     "docs/performance.md",
+    "docs/testing.md",
     "docs/recipes.md",
     "examples/README.md",
 ];
