@@ -133,7 +133,7 @@ pub use measurement::{Measurement, Tags};
 #[cfg(feature = "sdk")]
 pub use sdk::{
     Amount, BuildError, Builder, CountMe, CounterHandle, GaugeHandle, Guard, InstallError, Loss,
-    Outcome, Stats, TagValue, TimeMe, TimerGuard, TimerHandle, Zibrato, installed,
+    Outcome, Stats, TagValue, TimeMe, TimerGuard, TimerHandle, VariableProblem, Zibrato, installed,
 };
 /// The ZeroMQ binding, so that you give [`Builder::context`] a context of the right version.
 #[cfg(feature = "sdk")]

@@ -32,9 +32,11 @@ impl Log for StandardError {
 fn set(builder: Builder, setting: &str) -> Builder {
     match setting.split_once('=') {
         Some(("port", port)) => builder.port(port.parse().unwrap_or_default()),
+        Some(("source", source)) => builder.source(source),
         Some(("flush_deadline_ms", ms)) => {
             builder.flush_deadline(Duration::from_millis(ms.parse().unwrap_or_default()))
         }
+        None if setting == "env_overrides" => builder.env_overrides(),
         _ => panic!("no setting {setting}"),
     }
 }

@@ -34,5 +34,6 @@ mod streams;
 mod supervisord;
 mod surviving;
 mod tls;
+mod variables;
 mod walks;
 mod wrong_values;

@@ -61,7 +61,7 @@ impl Curve {
         Self::from_variables(|name| std::env::var_os(name))
     }
 
-    fn from_variables(
+    pub(crate) fn from_variables(
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Option<Self>, ReadKeyError> {
         let given = |name| variable(name).filter(|value| !value.is_empty()).map(KeySource::from);

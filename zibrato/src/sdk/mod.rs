@@ -48,7 +48,7 @@ pub use points::variant::Variant;
 pub use process::install::{Guard, installed};
 pub use process::zibrato::Zibrato;
 pub use process::{Builder, InstallError};
-pub use sending::error::BuildError;
+pub use sending::error::{BuildError, VariableProblem};
 
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,8 @@ pub struct Stats {
     /// 1,000 combinations of tags of a call site. It and later ones are measured together as
     /// `_overflow`.
     pub overflowing: Option<Name>,
+    /// Whether `ZIBRATO_DISABLED` is set, so that nothing is measured and all numbers are 0.
+    pub disabled: bool,
     /// Series whose name or tags, made at run time, were changed because they could not be sent:
     /// `|` and control characters become `_`, an empty text `_empty`, and a text ends after 255 bytes.
     pub renamed: u64,
@@ -94,6 +96,7 @@ impl Ledger {
             connected: self.last_received.is_some_and(|received| received.elapsed() < SILENCE),
             lag: waits.map_or(Duration::ZERO, |since| since.elapsed()),
             overflowing: None,
+            disabled: false,
             renamed: 0,
         }
     }

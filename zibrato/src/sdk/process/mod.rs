@@ -1,9 +1,11 @@
 //! The process: the installed instrument, and what happens to it when the process forks or ends.
 
+mod environment;
 pub(crate) mod install;
 mod owner;
 pub(crate) mod zibrato;
 
+use self::environment::Environment;
 use self::install::{Guard, survive_forks};
 use self::owner::{Owner, Settings};
 use self::zibrato::Zibrato;
@@ -13,7 +15,6 @@ use crate::sdk::cells::local;
 use crate::sdk::points::variant;
 use crate::sdk::sending::error::BuildError;
 use crate::wire::Endpoint;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -33,14 +34,39 @@ const INTERVALS: std::ops::RangeInclusive<Duration> =
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Variables
+///
+/// What the code does not set can be set by environment variables. An empty variable counts as
+/// unset. [`env_overrides`](Self::env_overrides) lets variables override the code.
+///
+/// | variable | like | example |
+/// |---|---|---|
+/// | `ZIBRATO_HOST` | [`host`](Self::host) | `broker.internal`, `ipc:///run/zibrato` |
+/// | `ZIBRATO_PORT` | [`port`](Self::port) | `5550` |
+/// | `ZIBRATO_CONTROL_PORT` | [`control_port`](Self::control_port) | `5551` |
+/// | `ZIBRATO_SOURCE` | [`source`](Self::source) | `web-1` |
+/// | `ZIBRATO_LEVELS` | [`levels`](Self::levels) | `info,warn`, or `*` for all |
+/// | `ZIBRATO_SERVER_KEY`, `ZIBRATO_CURVE_KEY` | [`curve`](Self::curve) | files, or `public:…` and `secret:…` |
+/// | `ZIBRATO_DISABLED` | | `true` or `1`: measure nothing |
+///
+/// With `ZIBRATO_DISABLED=true`, whatever the code sets, [`install`](Self::install) and
+/// [`build`](Self::build) return an instrument that measures nothing, has no threads and no sockets,
+/// and ignores all other settings, even invalid ones. [`Stats::disabled`](crate::Stats::disabled)
+/// is then true.
+///
+/// For a service called `zibrato`, Kubernetes sets `ZIBRATO_PORT` to an address such as
+/// `tcp://10.0.0.1:5550`. If it is that of `ZIBRATO_SERVICE_HOST` and `ZIBRATO_SERVICE_PORT`, it
+/// counts as unset.
 #[derive(Clone)]
 #[must_use = "nothing is measured until `install` or `build`"]
 pub struct Builder {
-    host: String,
-    port: u16,
+    host: Option<String>,
+    port: Option<u16>,
     control_port: Option<u16>,
     curve: Option<Curve>,
-    source: String,
+    source: Option<String>,
+    env_overrides: bool,
     levels: Option<Vec<String>>,
     interval: Duration,
     flush_deadline: Duration,
@@ -61,11 +87,12 @@ impl Zibrato {
 impl Builder {
     fn new() -> Self {
         Self {
-            host: "127.0.0.1".to_owned(),
-            port: 5550,
+            host: None,
+            port: None,
             control_port: None,
             curve: None,
-            source: DEFAULT_SOURCE.to_owned(),
+            source: None,
+            env_overrides: false,
             levels: None,
             interval: Duration::from_secs(1),
             flush_deadline: Duration::from_millis(500),
@@ -78,23 +105,26 @@ impl Builder {
     }
 
     /// The broker's host: a name, an address, or `ipc://` and the folder of a broker on this
-    /// machine, such as `ipc:///run/zibrato`, which ignores ports. Defaults to `127.0.0.1`.
+    /// machine, such as `ipc:///run/zibrato`, which ignores ports. Defaults to the variable
+    /// `ZIBRATO_HOST`, or else to `127.0.0.1`.
     ///
     /// It is not an error if the host does not answer or does not exist: the instrument keeps
     /// trying.
     pub fn host(mut self, host: impl Into<String>) -> Self {
-        self.host = host.into();
+        self.host = Some(host.into());
         self
     }
 
-    /// The broker's port. Acknowledgements are received from the next port. Defaults to 5550.
+    /// The broker's port. Acknowledgements are received from the next port. Defaults to
+    /// the variable `ZIBRATO_PORT`, or else to 5550.
     pub const fn port(mut self, port: u16) -> Self {
-        self.port = port;
+        self.port = Some(port);
         self
     }
 
     /// The port on which the broker publishes, if it is not the one after [`port`](Self::port), for
-    /// example because of a tunnel.
+    /// example because of a tunnel. Defaults to the variable `ZIBRATO_CONTROL_PORT`, or else to the
+    /// next port.
     pub const fn control_port(mut self, port: u16) -> Self {
         self.control_port = Some(port);
         self
@@ -111,13 +141,32 @@ impl Builder {
         self
     }
 
-    /// The source of measurements: a program, class or host. Defaults to `not_specified`.
+    /// The source of measurements: a program, class or host. Defaults to the variable
+    /// `ZIBRATO_SOURCE`, or else to `not_specified`.
     pub fn source(mut self, source: impl Into<String>) -> Self {
-        self.source = source.into();
+        self.source = Some(source.into());
         self
     }
 
-    /// Measures only these levels. Defaults to all levels.
+    /// Lets variables override what the code sets. By default, a variable applies only if the code
+    /// does not set the same.
+    ///
+    /// Use it if the code contains the usual settings, and operators may change them.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), zibrato::InstallError> {
+    /// // ZIBRATO_HOST, if it is set, or else broker.internal.
+    /// let _zibrato = zibrato::Zibrato::builder().host("broker.internal").env_overrides().install()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn env_overrides(mut self) -> Self {
+        self.env_overrides = true;
+        self
+    }
+
+    /// Measures only these levels. Defaults to the variable `ZIBRATO_LEVELS`, or else to all
+    /// levels.
     pub fn levels<L: Into<String>>(mut self, levels: impl IntoIterator<Item = L>) -> Self {
         self.levels = Some(levels.into_iter().map(Into::into).collect());
         self
@@ -213,47 +262,73 @@ impl Builder {
     /// Builds an instrument without installing it: only its handle records into it.
     ///
     /// # Errors
-    /// [`BuildError`] if a setting is invalid, or the system has no sockets or threads available.
+    /// [`BuildError`] if a setting or a variable is invalid, or the system has no sockets or threads available.
     pub fn build(self) -> Result<Zibrato, BuildError> {
-        let source = Source::new(&self.source)?;
-        let levels = self.levels.map(|levels| {
-            levels.iter().map(|level| Level::new(level)).collect::<Result<BTreeSet<_>, _>>()
-        });
-        if !INTERVALS.contains(&self.interval) {
-            return Err(BuildError::Interval { interval: self.interval });
+        let environment = Environment(&|name: &str| std::env::var_os(name));
+        // Nothing else is read: a program whose other settings are wrong can be started, too.
+        if environment.is_disabled()? {
+            return Ok(Zibrato::new(Owner::disabled()));
         }
-        let control_port = match self.control_port {
-            Some(port) => port,
-            None => self.port.checked_add(1).ok_or(BuildError::Port { port: self.port })?,
-        };
-        for port in [self.port, control_port] {
-            if port == 0 {
-                return Err(BuildError::Port { port });
-            }
-        }
-        let endpoints = [(Endpoint::Publishers, self.port), (Endpoint::Subscribers, control_port)];
-        let [Some(publishers), Some(subscribers)] =
-            endpoints.map(|(endpoint, port)| endpoint.address(&self.host, port))
-        else {
-            return Err(BuildError::Host { host: self.host });
-        };
-        let curve = match self.curve {
-            Some(curve) => Some(curve),
-            None => Curve::from_env()?,
-        };
-        let settings = Settings {
-            source,
-            levels: levels.transpose()?,
-            endpoints: [publishers, subscribers],
-            curve,
-            interval: self.interval,
-            flush_deadline: self.flush_deadline,
-            demand: self.demand,
-        };
+        let settings = self.settings(&environment)?;
         survive_forks();
         local::limit_memory(self.max_memory);
         variant::limit_series(self.max_series_per_site.max(1));
         Ok(Zibrato::new(Owner::start(settings, self.context)?))
+    }
+
+    /// The settings of the code and of the environment together.
+    fn settings(&self, environment: &Environment<'_>) -> Result<Settings, BuildError> {
+        let source = self.source.as_deref().map(Source::new).transpose()?;
+        let source = match self.decide(source, || environment.source())? {
+            Some(source) => source,
+            None => Source::new(DEFAULT_SOURCE)?,
+        };
+        let levels = self.levels.as_ref().map(|levels| {
+            levels.iter().map(|level| Level::new(level)).collect::<Result<_, _>>().map(Some)
+        });
+        let levels = self.decide(levels.transpose()?, || environment.levels())?.flatten();
+        if !INTERVALS.contains(&self.interval) {
+            return Err(BuildError::Interval { interval: self.interval });
+        }
+        let port = self.decide(self.port, || environment.port())?.unwrap_or(5550);
+        let control_port = match self.decide(self.control_port, || environment.control_port())? {
+            Some(port) => port,
+            None => port.checked_add(1).ok_or(BuildError::Port { port })?,
+        };
+        for port in [port, control_port] {
+            if port == 0 {
+                return Err(BuildError::Port { port });
+            }
+        }
+        let host = self.decide(self.host.clone(), || environment.host())?;
+        let host = host.unwrap_or_else(|| "127.0.0.1".to_owned());
+        let endpoints = [(Endpoint::Publishers, port), (Endpoint::Subscribers, control_port)];
+        let [Some(publishers), Some(subscribers)] =
+            endpoints.map(|(endpoint, port)| endpoint.address(&host, port))
+        else {
+            return Err(BuildError::Host { host });
+        };
+        Ok(Settings {
+            source,
+            levels,
+            endpoints: [publishers, subscribers],
+            curve: self.decide(self.curve.clone(), || Ok(environment.curve()?))?,
+            interval: self.interval,
+            flush_deadline: self.flush_deadline,
+            demand: self.demand,
+        })
+    }
+
+    /// A setting of the code or of the environment, which is read only if it decides.
+    fn decide<T>(
+        &self,
+        code: Option<T>,
+        environment: impl FnOnce() -> Result<Option<T>, BuildError>,
+    ) -> Result<Option<T>, BuildError> {
+        match code {
+            Some(code) if !self.env_overrides => Ok(Some(code)),
+            code => Ok(environment()?.or(code)),
+        }
     }
 }
 

@@ -94,7 +94,8 @@ struct Slot {
 /// Owns the pipeline. Flushes and ends the sender when the last handle is dropped.
 #[derive(Debug)]
 pub(crate) struct Owner {
-    settings: Settings,
+    /// `None` if measuring is disabled.
+    settings: Option<Settings>,
     slots: PerProcess<Slot>,
     /// The number of the instrument to which the call sites belong, if it is installed; else 0. A
     /// child inherits it.
@@ -110,16 +111,28 @@ impl Owner {
         let pipeline = Pipeline::new(settings.collector());
         pipeline.set_sender(settings.sender(&pipeline.collector, context, NoRoom::Fails)?);
         let slot = Slot { pipeline: OnceBox::with_value(Box::new(pipeline)), ..Slot::default() };
+        Ok(Self::new(Some(settings), slot))
+    }
+
+    /// An instrument that measures nothing.
+    pub(crate) fn disabled() -> Self {
+        Self::new(None, Slot::default())
+    }
+
+    fn new(settings: Option<Settings>, slot: Slot) -> Self {
         let (installation, ended) = (AtomicU64::new(0), AtomicBool::new(false));
-        Ok(Self { settings, slots: PerProcess::of(generation(), slot), installation, ended })
+        Self { settings, slots: PerProcess::of(generation(), slot), installation, ended }
     }
 
     /// The pipeline of this process. The first use in a child makes it; there is none if measuring
-    /// had ended before the fork.
+    /// is disabled, or had ended before the fork.
     #[inline]
     pub(crate) fn pipeline(&self) -> Option<&Pipeline> {
         let slot = self.slot();
-        let Some(pipeline) = slot.pipeline.get() else { return busy(|| self.make(slot)) };
+        let Some(pipeline) = slot.pipeline.get() else {
+            let settings = self.settings.as_ref()?;
+            return busy(|| self.make(slot, settings));
+        };
         if pipeline.sender().is_none() {
             self.find_sender(slot, pipeline);
         }
@@ -142,7 +155,7 @@ impl Owner {
     pub(crate) fn stats(&self) -> Stats {
         // Reading statistics must not start a sender.
         let pipeline = self.slot().pipeline.get();
-        pipeline.map(|pipeline| pipeline.collector.stats()).unwrap_or_default()
+        pipeline.map_or_else(|| self.no_stats(), |pipeline| pipeline.collector.stats())
     }
 
     /// Flushes for the last time, and ends measuring. A child that has measured nothing has nothing
@@ -154,12 +167,18 @@ impl Owner {
         if let Some(pipeline) = slot.pipeline.get() {
             // The system may have a thread available now.
             busy(|| self.begin_sending(pipeline, &mut lock(&slot.asked)));
-            return pipeline.shut_down(self.settings.flush_deadline);
+            let within = self.settings.as_ref().map(|settings| settings.flush_deadline);
+            return pipeline.shut_down(within.unwrap_or_default());
         }
         if installation != 0 {
             site::leave(installation);
         }
-        Stats::default()
+        self.no_stats()
+    }
+
+    /// The statistics of a process that has measured nothing.
+    fn no_stats(&self) -> Stats {
+        Stats { disabled: self.settings.is_none(), ..Stats::default() }
     }
 
     #[inline]
@@ -168,7 +187,7 @@ impl Owner {
     }
 
     #[cold]
-    fn make<'a>(&self, slot: &'a Slot) -> Option<&'a Pipeline> {
+    fn make<'a>(&self, slot: &'a Slot, settings: &Settings) -> Option<&'a Pipeline> {
         let mut asked = lock(&slot.asked);
         if let Some(pipeline) = slot.pipeline.get() {
             return Some(pipeline);
@@ -176,7 +195,7 @@ impl Owner {
         if self.ended.load(Ordering::SeqCst) {
             return None;
         }
-        let pipeline = Pipeline::new(self.settings.collector());
+        let pipeline = Pipeline::new(settings.collector());
         if self.installation.load(Ordering::SeqCst) != 0 {
             // Marks everything that the parent counted, in the copied cells, as taken.
             self.take_sites_for(&pipeline.collector);
@@ -196,12 +215,12 @@ impl Owner {
 
     /// Starts the sender of a child unless it has one, if the system has a thread available.
     fn begin_sending(&self, pipeline: &Pipeline, asked: &mut Option<Instant>) {
-        if pipeline.sender().is_some() {
+        let Some(settings) = self.settings.as_ref().filter(|_| pipeline.sender().is_none()) else {
             return;
-        }
+        };
         *asked = Some(Instant::now());
         // Always a separate context, because the context of the application belongs to the parent.
-        if let Ok(sender) = self.settings.sender(&pipeline.collector, None, NoRoom::Waits) {
+        if let Ok(sender) = settings.sender(&pipeline.collector, None, NoRoom::Waits) {
             pipeline.set_sender(sender);
         }
     }

@@ -55,6 +55,53 @@ pub enum BuildError {
     /// The system cannot start the sender's thread.
     #[error("the sender's thread could not be started")]
     Thread(#[source] std::io::Error),
+    /// A variable of the environment has an invalid value.
+    #[error("{name}={value:?} {problem}")]
+    Variable {
+        /// The variable.
+        name: &'static str,
+        /// Its value. Everything before an `@` is replaced by `***`.
+        value: String,
+        /// What is wrong with it, and the remedy.
+        problem: VariableProblem,
+    },
+}
+
+/// What is wrong with the value of a variable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VariableProblem {
+    /// A port is given as an address, for example by Kubernetes.
+    #[error(
+        "is an address, not a port; give the number alone. Kubernetes and Docker set this variable \
+         for a service called zibrato: to prevent that, set `enableServiceLinks: false` in the pod, \
+         or set the variable in the container"
+    )]
+    Address,
+    /// A list has an item that is empty.
+    #[error("contains an extra comma; give levels as in `info,warn`, or `*` for all")]
+    Comma,
+    /// It is neither a name nor an address.
+    #[error(
+        "is not a host; give a name or an address, without scheme and port, or ipc:// and the \
+         folder of a broker, such as ipc:///run/zibrato"
+    )]
+    Host,
+    /// It is not a number, or out of range.
+    #[error("is not a port; give a number from 1 to {highest} (the broker's default is 5550)")]
+    Port {
+        /// The highest port that this variable may have.
+        highest: u16,
+    },
+    /// It is not a switch.
+    #[error("is neither true nor false; give `true` or `1`, or `false` or `0`")]
+    Switch,
+    /// The source or a level is invalid.
+    #[error("is invalid: {0}")]
+    Text(TextError),
+    /// It is not UTF-8.
+    #[error("is not UTF-8; correct it, or unset it")]
+    Unicode,
 }
 
 impl fmt::Debug for BuildError {
