@@ -1,11 +1,12 @@
 //! The same service as `http-service`, measured with the crates `metrics` and
 //! `metrics-exporter-prometheus`, for comparison.
 
+use axum::Router;
 use axum::extract::{MatchedPath, Path, Request};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::{Router, routing::get};
+use axum::routing::{get, post};
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::error::Error;
@@ -38,11 +39,16 @@ async fn order(Path(number): Path<u32>) -> Result<String, StatusCode> {
     }
 }
 
+async fn buy(item: String) -> String {
+    format!("bought {item}\n")
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let metrics = PrometheusBuilder::new().install_recorder()?;
     let shop = Router::new()
         .route("/", get(|| async { "welcome\n" }))
+        .route("/orders", post(buy))
         .route("/orders/{number}", get(order))
         .layer(from_fn(measure))
         .route("/metrics", get(async move || metrics.render()));

@@ -1,10 +1,11 @@
 //! A recipe of docs/recipes.md: an HTTP service that measures its requests by route and status.
 
+use axum::Router;
 use axum::extract::{MatchedPath, Path, Request};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::{Router, routing::get};
+use axum::routing::{get, post};
 use std::error::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,12 +33,16 @@ async fn order(Path(number): Path<u32>) -> Result<String, StatusCode> {
     }
 }
 
+async fn buy(item: String) -> String {
+    format!("bought {item}\n")
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let port = std::env::var("ZIBRATO_PORT").map_or(Ok(5550), |port| port.parse())?;
-    let _zibrato = Zibrato::builder().port(port).source("shop").install()?;
+    let _zibrato = Zibrato::builder().source("shop").install()?;
     let shop = Router::new()
         .route("/", get(|| async { "welcome\n" }))
+        .route("/orders", post(buy))
         .route("/orders/{number}", get(order))
         .layer(from_fn(measure));
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());

@@ -3,23 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 
 mod http_service;
+mod prefork_server;
+mod programs;
 mod received;
 mod requests;
 
-use received::Received;
+use received::{LAST, Received};
 use std::path::PathBuf;
 use std::process::Command;
 use zibrato::Zibrato;
 use zibrato_broker::{Broker, Config, End};
 use zibrato_tests::{DEADLINE, program, wait_until};
 
-/// The level of the last batch on a stage.
-const LAST: &str = "last";
-
 /// A broker, and a subscriber that receives everything that passes through it.
 struct Stage {
     broker: Broker,
     subscriber: zmq::Socket,
+    received: Received,
 }
 
 impl Stage {
@@ -27,7 +27,7 @@ impl Stage {
         let broker = Broker::start(Config::new().port(0)).unwrap();
         let subscriber = received::subscriber(&broker);
         wait_until(DEADLINE, "the subscription", || broker.wanted().wants("any"));
-        Self { broker, subscriber }
+        Self { broker, subscriber, received: Received::default() }
     }
 
     /// A recipe, which delivers to this broker.
@@ -35,16 +35,25 @@ impl Stage {
         recipe(name, self.broker.port())
     }
 
+    /// Waits until a program has delivered this.
+    #[track_caller]
+    fn waits_for(&mut self, what: &str, delivered: impl Fn(&Received) -> bool) {
+        wait_until(DEADLINE, what, || {
+            self.received.read(&self.subscriber);
+            delivered(&self.received)
+        });
+    }
+
     /// Everything that was delivered, when all programs have ended.
     #[track_caller]
-    fn received(self) -> Received {
+    fn received(mut self) -> Received {
         // Everything that the programs have sent is queued before this.
         let last = Zibrato::builder().port(self.broker.port()).build().unwrap();
         last.count(LAST, "last", 1);
         assert_eq!(last.flush(DEADLINE).delivered, 1);
-        let received = Received::read_until(LAST, &self.subscriber);
+        while self.received.read(&self.subscriber) != LAST {}
         assert_eq!(self.broker.stop(DEADLINE).end, End::Clean);
-        received
+        self.received
     }
 }
 

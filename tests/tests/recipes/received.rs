@@ -6,6 +6,9 @@ use zibrato::wire::{BATCH_PREFIX, BatchReader, Entry, Message, PublisherId, Valu
 use zibrato_broker::Broker;
 use zibrato_tests::DEADLINE;
 
+/// The level of the last batch of a test.
+pub(crate) const LAST: &str = "last";
+
 /// The readings of one series.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Readings {
@@ -15,13 +18,14 @@ pub(crate) enum Readings {
     Timer(u64),
 }
 
-/// Everything that was received, except the metrics of level `zibrato`.
+/// Everything that was received, except the metrics of level `zibrato` and the last batch.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     /// By level, name and tags, such as `info requests route=/ status=200`.
     pub(crate) series: BTreeMap<String, Readings>,
     pub(crate) sources: BTreeSet<String>,
-    pub(crate) publishers: BTreeSet<PublisherId>,
+    /// By series.
+    pub(crate) publishers: BTreeMap<String, BTreeSet<PublisherId>>,
 }
 
 /// A subscriber to all batches.
@@ -35,33 +39,27 @@ pub(crate) fn subscriber(broker: &Broker) -> zmq::Socket {
 }
 
 impl Received {
-    /// Reads everything before the first batch of level `last`.
+    /// Reads the next message, and returns its level.
     #[track_caller]
-    pub(crate) fn read_until(last: &str, subscriber: &zmq::Socket) -> Self {
-        let mut received = Self::default();
-        loop {
-            let frames = subscriber.recv_multipart(0).unwrap();
-            let frames: Vec<_> = frames.iter().map(Vec::as_slice).collect();
-            let Ok(Message::Batch { level, id, body, .. }) = message(&frames) else {
-                panic!("{frames:?}")
-            };
-            if level == last {
-                return received;
-            }
-            if level == "zibrato" {
-                continue;
-            }
-            received.publishers.insert(id.publisher);
+    pub(crate) fn read(&mut self, subscriber: &zmq::Socket) -> String {
+        let frames = subscriber.recv_multipart(0).unwrap();
+        let frames: Vec<_> = frames.iter().map(Vec::as_slice).collect();
+        let Ok(Message::Batch { level, id, body, .. }) = message(&frames) else {
+            panic!("{frames:?}")
+        };
+        if level != "zibrato" && level != LAST {
             let batch = BatchReader::new(body).unwrap();
-            received.sources.insert(batch.source().to_owned());
-            batch.entries().for_each(|entry| received.add(level, entry.unwrap()));
+            self.sources.insert(batch.source().to_owned());
+            batch.entries().for_each(|entry| self.add(level, id.publisher, entry.unwrap()));
         }
+        level.to_owned()
     }
 
-    fn add(&mut self, level: &str, entry: Entry<'_>) {
+    fn add(&mut self, level: &str, publisher: PublisherId, entry: Entry<'_>) {
         let tags: BTreeMap<_, _> = entry.tags.collect();
         let tags = tags.iter().map(|(tag, value)| format!(" {tag}={value}"));
         let series = format!("{level} {}{}", entry.name, tags.collect::<String>());
+        self.publishers.entry(series.clone()).or_default().insert(publisher);
         let new = match entry.value {
             Value::Counter(sum) => Readings::Counter(sum),
             Value::Gauge(gauge) => Readings::Gauge(gauge),

@@ -40,8 +40,17 @@ pub(crate) fn by_route(mix: &Mix) -> BTreeMap<(&'static str, u16), u32> {
 
 /// The status and the body of the answer.
 pub(crate) fn get(port: u16, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    request(connect(port), path)
+}
+
+pub(crate) fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream
+}
+
+/// Sends the request of a connection, and returns the status and the body of the answer.
+pub(crate) fn request(mut stream: TcpStream, path: &str) -> (u16, String) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
