@@ -8,7 +8,7 @@ use zibrato::testing::{Capture, capture, capture_process};
 use zibrato::{count, gauge};
 use zibrato_tests::DEADLINE;
 
-const FORKS: usize = 100;
+const FORKS: usize = 50;
 
 /// Runs `act` in a forked child, and returns its exit code.
 #[expect(unsafe_code, reason = "fork has no safe form")]
@@ -55,6 +55,15 @@ fn child(thread: &Capture, all: &Capture) {
     assert_eq!(own.counter("info", "forked"), 2.0);
 }
 
+/// Ends the threads of the test when it is dropped, also if the test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_child_that_is_forked_while_threads_are_captured_captures_for_itself() {
     static ENDS: AtomicBool = AtomicBool::new(false);
@@ -66,11 +75,12 @@ fn a_child_that_is_forked_while_threads_are_captured_captures_for_itself() {
                 count!("info", "busy");
             }
         };
+        let end = End(&ENDS);
         // They hold the lock of the capture of the process most of the time.
         scope.spawn(busy);
         scope.spawn(busy);
         let codes: Vec<_> = (0..FORKS).map(|_| in_child(|| child(&thread, &all))).collect();
-        ENDS.store(true, Ordering::Relaxed);
+        drop(end);
         assert!(codes.iter().all(|code| *code == Some(0)), "{codes:?}");
     });
     assert!(!thread.has("info", "forked") && !all.has("info", "forked"));

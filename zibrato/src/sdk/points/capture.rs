@@ -115,6 +115,8 @@ pub fn capture_process_within(deadline: Duration) -> Capture {
 /// The captured readings; see [`capture`] and [`capture_process`]. Clones are the same capture,
 /// which ends when the last of them is dropped, on whatever thread.
 ///
+/// It keeps every reading until then.
+///
 /// It also ends at a fork: the child measures as if there was no capture, and finds no readings in
 /// one that it has inherited.
 #[derive(Debug, Clone)]

@@ -19,6 +19,14 @@ struct Stack {
 
 /// A thread records into a capture until this is dropped. Returned by
 /// [`Capture::attach`](crate::testing::Capture::attach).
+///
+/// It stays on its thread. So a task that is spawned cannot hold it across an `.await`; wrap the
+/// task with [`in_task`](crate::testing::Capture::in_task).
+///
+/// ```compile_fail,E0277
+/// fn is_send<T: Send>(_: T) {}
+/// is_send(zibrato::testing::capture().attach());
+/// ```
 #[derive(Debug)]
 #[must_use = "the thread is detached at once; bind it to a name, not to `_`"]
 pub struct Attached {
