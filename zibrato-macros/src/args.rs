@@ -3,7 +3,7 @@
 use proc_macro2::Span;
 use syn::parse::ParseStream;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprLit, Lit, LitInt, LitStr, Path};
+use syn::{Error, Expr, ExprClosure, ExprLit, Lit, LitInt, LitStr, Path};
 
 use crate::scope::Scope;
 use crate::tags::Tag;
@@ -35,12 +35,19 @@ impl Args {
     pub(crate) fn one_outcome(&self) -> Option<&On> {
         self.on.as_ref().filter(|on| on.when != When::Always)
     }
+
+    /// Whether the value of a tag depends on the result.
+    pub(crate) fn has_late_tags(&self) -> bool {
+        self.tags.iter().any(|tag| tag.late().is_some())
+    }
 }
 
 /// When a counted function counts.
 pub(crate) struct On {
     pub(crate) when: When,
     pub(crate) span: Span,
+    /// What says whether a result is counted.
+    pub(crate) look: Option<ExprClosure>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -48,6 +55,8 @@ pub(crate) enum When {
     Always,
     Err,
     Ok,
+    /// A closure says so of the result.
+    Result,
 }
 
 /// One argument that a macro knows.
@@ -71,9 +80,16 @@ pub(crate) enum Read {
 
 pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
     let span = expr.span();
+    if let Expr::Closure(closure) = expr {
+        if closure.inputs.len() != 1 {
+            let message = "the closure takes a reference to the result: write `on = |r| ..`";
+            return Err(Error::new(span, message));
+        }
+        return Ok(On { when: When::Result, span, look: Some(closure.clone()) });
+    }
     let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = expr else {
-        let message =
-            "`on` must be a string: write `on = \"ok\"`, `on = \"err\"` or `on = \"always\"`";
+        let message = "`on` must be a string or a closure: write `on = \"ok\"`, `on = \"err\"`, \
+                       `on = \"always\"` or `on = |r| ..`";
         return Err(Error::new(span, message));
     };
     let when = match text.value().as_str() {
@@ -81,11 +97,13 @@ pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
         "err" => When::Err,
         "ok" => When::Ok,
         other => {
-            let message = format!("`on` must be \"ok\", \"err\" or \"always\", not {other:?}");
+            let message = format!(
+                "`on` must be \"ok\", \"err\", \"always\" or a closure over the result, not {other:?}"
+            );
             return Err(Error::new(span, message));
         }
     };
-    Ok(On { when, span })
+    Ok(On { when, span, look: None })
 }
 
 pub(crate) fn path(input: ParseStream<'_>) -> syn::Result<Path> {

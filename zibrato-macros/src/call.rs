@@ -47,7 +47,14 @@ const TIME: Third = Third {
     usage: r#"`time!("info", "db.query")` or `time!("info", "db.query", expression)`"#,
     required: false,
     known: known::CALL,
-    read: Ok,
+    read: |expr| match text::bare(expr) {
+        Expr::Closure(closure) if closure.inputs.is_empty() => {
+            let message = "this times how long it takes to make the closure, and not what it does; \
+                           write an expression, such as its body in braces";
+            Err(Error::new_spanned(closure, message))
+        }
+        expr => Ok(expr),
+    },
 };
 
 pub(crate) fn count(input: TokenStream) -> TokenStream {
@@ -147,6 +154,14 @@ fn arguments(third: &Third, input: ParseStream<'_>, errors: &mut Vec<Error>) -> 
     }
     if position < 2 || (third.required && position < 3) {
         errors.push(Error::new(Span::call_site(), too_few(third)));
+    }
+    for (tag, closure) in args.tags.iter().filter_map(|tag| Some((tag, tag.late()?))) {
+        let message = format!(
+            "only `#[time_me]` and `#[count_me]` call a closure with the result of a function; write an \
+             expression, or add the tag to a guard: `let mut guard = time!(..); guard.tag(\"{}\", ..)`",
+            tag.key.value()
+        );
+        errors.push(Error::new_spanned(closure, message));
     }
     if args.krate.is_none() {
         errors.extend(root::missing(|path| format!("crate = {path}")));

@@ -147,7 +147,7 @@ pub(crate) fn site(place: &Place<'_>) -> TokenStream {
 }
 
 /// The site, or that which all of a family are like.
-fn like(place: &Place<'_>) -> TokenStream {
+pub(crate) fn like(place: &Place<'_>) -> TokenStream {
     // What the compiler evaluates may fail there; then the caret belongs under the constant.
     let texts = [place.name, place.level, place.source];
     let texts = texts.into_iter().flatten().chain(place.tags.iter().filter_map(Tag::fixed));
@@ -175,7 +175,7 @@ fn like(place: &Place<'_>) -> TokenStream {
         }
         _ => name(place),
     };
-    let tags = family::fixed_tags(place.tags, place.tag);
+    let tags = family::fixed_tags(place);
     let source = option(place.source);
     let function = format!("{}{}", place.function, place.ending);
     let place_value = quote_spanned!(here()=> #place_type {

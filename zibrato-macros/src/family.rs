@@ -2,18 +2,19 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{Expr, LitStr};
+use syn::{Expr, LitStr, Path};
 
 use crate::place::Place;
 use crate::spans::{ends, here, hidden, private, private_at};
-use crate::tags::{Tag, Value};
 use crate::text::Text;
 
 /// What stands in the place, ascending by tag: what was given, and one of ours.
-pub(crate) fn fixed_tags(tags: &[Tag], ours: Option<(&'static str, &str)>) -> TokenStream {
-    let given = tags.iter().filter_map(|tag| {
-        Some((tag.key.to_token_stream(), tag.key.value(), tag.fixed()?.expr.to_token_stream()))
+pub(crate) fn fixed_tags(place: &Place<'_>) -> TokenStream {
+    let given = place.tags.iter().filter_map(|tag| {
+        let value = constant(place.krate, &tag.fixed()?.expr);
+        Some((tag.key.to_token_stream(), tag.key.value(), value))
     });
+    let ours = place.tag;
     let ours = ours.map(|(key, value)| {
         (quote_spanned!(here()=> #key), key.to_owned(), quote_spanned!(here()=> #value))
     });
@@ -21,6 +22,32 @@ pub(crate) fn fixed_tags(tags: &[Tag], ours: Option<(&'static str, &str)>) -> To
     pairs.sort_by(|one, other| one.1.cmp(&other.1));
     let pairs = pairs.iter().map(|(key, _, value)| quote_spanned!(here()=> (#key, #value)));
     quote_spanned!(here()=> &[#(#pairs),*])
+}
+
+/// The text of a constant, which may be a number.
+fn constant(krate: Option<&Path>, value: &Expr) -> TokenStream {
+    let Expr::Path(path) = value else { return value.to_token_stream() };
+    // Where its type is not one that the compiler can write, the caret belongs under it.
+    let (_, to) = ends(path);
+    let method = Ident::new("__zibrato_text", hidden(to));
+    let [constant, text] =
+        ["constant", "ConstantText"].map(|word| private(krate, word, Some(path)));
+    quote_spanned!(hidden(to)=> {
+        static __ZIBRATO_TEXT: #text = #constant(#path).#method();
+        #text::as_str(&__ZIBRATO_TEXT)
+    })
+}
+
+/// The value of a tag. Where its type is no tag's, the caret belongs under `about`.
+pub(crate) fn tag_value(
+    krate: Option<&Path>,
+    value: &impl ToTokens,
+    about: &impl ToTokens,
+) -> TokenStream {
+    let tag = private(krate, "tag", Some(about));
+    let (_, to) = ends(about);
+    let method = Ident::new("__zibrato_tag", hidden(to));
+    quote_spanned!(hidden(to)=> #tag(&(#value)).#method())
 }
 
 /// A call site whose series depends on the call.
@@ -34,13 +61,24 @@ pub(crate) struct Family<'a> {
 impl<'a> Family<'a> {
     /// `None` if one site does.
     pub(crate) fn of(place: &'a Place<'_>) -> Option<Self> {
-        let chosen = place.tags.iter().filter_map(|tag| match &tag.value {
-            Value::Fixed(_) => None,
-            Value::Chosen(expr) => Some((&tag.key, expr)),
-        });
-        let (keys, values): (Vec<_>, Vec<_>) = chosen.unzip();
+        let family = Self::at_the_call(place);
+        (!family.keys.is_empty() || family.name.is_some()).then_some(family)
+    }
+
+    /// The family whose tags are known when the call begins.
+    pub(crate) fn at_the_call(place: &'a Place<'_>) -> Self {
+        let chosen = place.tags.iter().filter_map(|tag| Some((&tag.key, tag.chosen()?)));
+        let (keys, values) = chosen.unzip();
         let name = place.name.filter(|name| name.is_run_time);
-        (!keys.is_empty() || name.is_some()).then_some(Self { place, keys, values, name })
+        Self { place, keys, values, name }
+    }
+
+    /// The family that also has the tags over the result.
+    pub(crate) fn at_the_end(place: &'a Place<'_>) -> Self {
+        let mut family = Self::at_the_call(place);
+        let late = place.tags.iter().filter(|tag| tag.late().is_some());
+        family.keys.extend(late.map(|tag| &tag.key));
+        family
     }
 
     fn private(&self, words: &[&str]) -> TokenStream {
@@ -48,15 +86,18 @@ impl<'a> Family<'a> {
     }
 
     /// The values of its tags.
-    fn values(&self) -> TokenStream {
-        let values = self.values.iter().map(|value| {
-            // Where its type is no tag's, the caret belongs under it.
-            let tag = private(self.place.krate, "tag", Some(value));
-            let (_, to) = ends(value);
-            let method = Ident::new("__zibrato_tag", hidden(to));
-            quote_spanned!(hidden(to)=> #tag(&(#value)).#method())
-        });
+    pub(crate) fn values(&self) -> TokenStream {
+        let values = self.values.iter().map(|value| tag_value(self.place.krate, value, value));
         quote_spanned!(here()=> (#(#values,)*))
+    }
+
+    /// A reference to the family.
+    pub(crate) fn reference(&self, like: &TokenStream) -> TokenStream {
+        let sites = self.sites(like);
+        quote_spanned!(here()=> {
+            #sites
+            &__ZIBRATO_SITES
+        })
     }
 
     /// The static of a family of sites like `like`.

@@ -44,6 +44,11 @@ pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
         let message = format!("`{typed}` is an argument of {home}, and is not accepted here");
         return Error::new(word.span(), message);
     }
+    if typed == "unit" {
+        let message = "there is no `unit` here: timers are in seconds, and counters have no unit; remove it, \
+                       and convert where the numbers are shown, or say it in the name";
+        return Error::new(word.span(), message);
+    }
     let known = || known.iter().filter(|row| row.word != "skip" && !row.word.starts_with('_'));
     let near = known().min_by_key(|row| distance(&typed, row.word));
     let hint = match near {
@@ -53,7 +58,7 @@ pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
         }
         _ => {
             let words: Vec<_> = known().map(|row| format!("`{}`", row.word)).collect();
-            format!("expected one of {}", words.join(", "))
+            format!("expected one of {}; a tag is written `tags({typed} = ..)`", words.join(", "))
         }
     };
     Error::new(word.span(), format!("unknown argument `{typed}`; {hint}"))

@@ -6,16 +6,17 @@
 //! no `allow` is needed, which would be an error under a `forbid`.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, Path};
 
 use crate::args::Args;
 use crate::body::Body;
 use crate::expand;
-use crate::function::Function;
+use crate::function::{Function, Output};
 use crate::measure::{self, Expand};
 use crate::place::{Kind, Place};
-use crate::spans::{here, private};
+use crate::scope::ends_at_its_end;
+use crate::spans::{here, private, private_at};
 use crate::tags::Tag;
 use crate::text::Text;
 
@@ -63,6 +64,7 @@ fn shown(
     let is_plain = { texts }.all(is_literal)
         && args.tags.iter().all(|tag| tag.fixed().is_some())
         && levels().next().is_none()
+        && args.on.as_ref().is_none_or(|on| on.look.is_none())
         && args.krate.is_none()
         && args.value.as_ref().is_none_or(|value| matches!(value, Expr::Lit(_)));
     if is_plain {
@@ -70,5 +72,29 @@ fn shown(
     }
     let first = first();
     let levels = levels().map(|level| &level.expr);
-    expand::flat(function, body, &quote_spanned!(here()=> #(let _ = #levels;)* #first))
+    let looks = looks(function, args);
+    expand::flat(function, body, &quote_spanned!(here()=> #(let _ = #levels;)* #looks #first))
+}
+
+/// What the closures over the result say, of a result that there never is. They are no closures here: Clippy
+/// would replace one that only calls a function by the function, which the attribute does not take.
+fn looks(function: &Function, args: &Args) -> TokenStream {
+    let Output { tokens, is_whole: true, .. } = Output::of(function) else {
+        return TokenStream::new();
+    };
+    let looked = private_at(args.krate.as_ref(), &["looked"], here(), here());
+    let on = args.on.as_ref().and_then(|on| on.look.as_ref());
+    let closures = args.tags.iter().filter_map(Tag::late).chain(on);
+    // What leaves the closure would leave the function.
+    let closures = closures.filter(|closure| ends_at_its_end(&closure.body.to_token_stream()));
+    let (inputs, bodies): (Vec<_>, Vec<_>) =
+        closures.map(|closure| (&closure.inputs, &closure.body)).unzip();
+    quote_spanned!(here()=>
+        #(if let ::core::option::Option::Some(__zibrato_result) =
+            ::core::option::Option::<#tokens>::None
+        {
+            let #inputs = &__zibrato_result;
+            #looked(#bodies);
+        })*
+    )
 }

@@ -22,7 +22,7 @@ pub(crate) fn unmeasured(function: &Function, body: &Body, _: &Args) -> TokenStr
 
 /// The function with a count in it.
 pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStream {
-    if !args.scope.is_plain() || args.one_outcome().is_some() {
+    if !args.scope.is_plain() || args.one_outcome().is_some() || args.has_late_tags() {
         return scope::counted(function, body, args);
     }
     if body.is_made() {
@@ -34,7 +34,8 @@ pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStr
 
 /// The function with a timer in it.
 pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStream {
-    if !args.scope.is_plain() || body.is_made() || function.returns.is_measured() {
+    let is_plain = args.scope.is_plain() && !args.has_late_tags();
+    if !is_plain || body.is_made() || function.returns.is_measured() {
         return scope::timed(function, body, args);
     }
     let guard = time(&Place::of(Kind::Timer, function, args));

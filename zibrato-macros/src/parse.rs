@@ -54,7 +54,11 @@ pub(crate) fn named(
     let usage = || Error::new(word.span(), format!("`{word}` is written `{}`", row.example));
     let ends = |input: ParseStream<'_>| input.is_empty() || input.peek(Token![,]);
     match row.read {
-        Read::Value(_) if !input.peek(Token![=]) || input.peek(Token![==]) => Err(usage()),
+        Read::Value(_)
+            if !input.peek(Token![=]) || input.peek(Token![==]) || input.peek(Token![=>]) =>
+        {
+            Err(usage())
+        }
         Read::Value(read) => {
             input.parse::<Token![=]>()?;
             if ends(input) { Err(usage()) } else { read(args, input) }

@@ -1,13 +1,15 @@
 //! The arguments of an attribute about outcomes, slow calls, polls and the like, as typed values.
 //!
-//! `words` parses them, `check` reports invalid combinations, `expand` generates the code, and
-//! `around` puts the body into it.
+//! `words` parses them, `check` reports invalid combinations, `expand` and `tagged` generate the code
+//! out of `parts`, and `around` puts the body into it.
 
 mod around;
 mod check;
 mod duration;
 mod expand;
 mod inline;
+mod parts;
+mod tagged;
 mod words;
 
 use proc_macro2::Span;
@@ -16,6 +18,7 @@ use crate::text::Text;
 
 pub(crate) use check::check;
 pub(crate) use expand::{counted, timed};
+pub(crate) use inline::ends_at_its_end;
 pub(crate) use words::{BUSY, CANCELLED, ERR, IN_FLIGHT, OK, OUTCOMES, PANIC, POLLS, SAMPLE, SLOW};
 
 /// The arguments that were given; the spans are those of the words.
@@ -52,6 +55,14 @@ struct Sample {
 }
 
 impl Scope {
+    /// Whether it makes several measurements of a call.
+    fn has_several(&self) -> bool {
+        self.split().is_some()
+            || self.slow.is_some()
+            || self.in_flight.is_some()
+            || self.polls.is_some()
+    }
+
     /// Whether no such argument was given.
     pub(crate) fn is_plain(&self) -> bool {
         self.split().is_none()

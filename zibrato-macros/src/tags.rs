@@ -4,7 +4,7 @@ use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::token::Paren;
-use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
+use syn::{Error, Expr, ExprClosure, ExprLit, Ident, Lit, LitStr, Path, Token};
 
 use crate::text::{self, Text, What};
 
@@ -26,8 +26,10 @@ pub(crate) struct Tag {
 /// The value of a tag.
 pub(crate) enum Value {
     Fixed(Text),
-    /// An expression of a type with few values.
+    /// An expression, evaluated when the call begins.
     Chosen(Expr),
+    /// A closure, called with a reference to the result.
+    Late(ExprClosure),
 }
 
 impl Tag {
@@ -35,7 +37,23 @@ impl Tag {
     pub(crate) const fn fixed(&self) -> Option<&Text> {
         match &self.value {
             Value::Fixed(text) => Some(text),
-            Value::Chosen(_) => None,
+            Value::Chosen(_) | Value::Late(_) => None,
+        }
+    }
+
+    /// Its value, if that is evaluated when the call begins.
+    pub(crate) const fn chosen(&self) -> Option<&Expr> {
+        match &self.value {
+            Value::Chosen(expr) => Some(expr),
+            Value::Fixed(_) | Value::Late(_) => None,
+        }
+    }
+
+    /// Its value, if that depends on the result.
+    pub(crate) const fn late(&self) -> Option<&ExprClosure> {
+        match &self.value {
+            Value::Late(closure) => Some(closure),
+            Value::Fixed(_) | Value::Chosen(_) => None,
         }
     }
 }
@@ -106,7 +124,10 @@ fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
     }
     let expr = text::bare(input.parse()?);
     let value = match &expr {
-        Expr::Path(path) if !is_in_capitals(&path.path) => Value::Chosen(expr),
+        // What depends on `Self` is not the same for all calls of the site.
+        Expr::Path(path) if !is_in_capitals(&path.path) || depends_on_self(&path.path) => {
+            Value::Chosen(expr)
+        }
         Expr::Lit(ExprLit { lit, .. }) if displayed(lit).is_some() => {
             let text = LitStr::new(&displayed(lit).unwrap_or_default(), lit.span());
             Value::Fixed(text::text(What::TagValue, literal_expr(text))?)
@@ -115,6 +136,15 @@ fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
         Expr::Macro(call) if text::is_constant_macro(&call.mac.path) => {
             Value::Fixed(text::text(What::TagValue, expr)?)
         }
+        Expr::Closure(closure) if closure.inputs.len() != 1 => {
+            let message = format!(
+                "a closure as the value of a tag takes the result: write `{} = |r| ..`, where `r` is a \
+                 reference to what the function returns",
+                key.value()
+            );
+            return Err(Error::new_spanned(expr, message));
+        }
+        Expr::Closure(closure) => Value::Late(closure.clone()),
         _ => Value::Chosen(expr),
     };
     Ok(Tag { key, value })
@@ -140,6 +170,10 @@ fn displayed(lit: &Lit) -> Option<String> {
 
 fn literal_expr(text: LitStr) -> Expr {
     Expr::Lit(ExprLit { attrs: Vec::new(), lit: Lit::Str(text) })
+}
+
+fn depends_on_self(path: &Path) -> bool {
+    path.segments.first().is_some_and(|first| first.ident == "Self")
 }
 
 /// Whether it is written like a constant, and not like a variable or a variant.

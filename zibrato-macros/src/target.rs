@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Error, Visibility};
 
-use crate::args::Args;
+use crate::args::{Args, When};
 use crate::function::{Annotated, Function};
 use crate::scope;
 
@@ -48,8 +48,16 @@ pub(crate) fn check_args(function: &Function, args: &Args, errors: &mut Vec<Erro
     if let Some(on) = args.one_outcome()
         && function.output().is_none()
     {
-        let message = "this needs a function that returns a `Result` or an `Option`; \
-                       if it returns neither, remove `on`";
+        let message = match on.when {
+            When::Result => {
+                "the closure gets the result of the function, and this function returns \
+                             nothing; remove `on`"
+            }
+            When::Always | When::Err | When::Ok => {
+                "this needs a function that returns a `Result` or an `Option`; \
+                  if it returns neither, remove `on`"
+            }
+        };
         errors.push(Error::new(on.span, message));
     }
     scope::check(function, args, errors);
@@ -57,7 +65,8 @@ pub(crate) fn check_args(function: &Function, args: &Args, errors: &mut Vec<Erro
 
 /// Where it says that the result has to be an outcome.
 pub(crate) fn needs_outcome(args: &Args) -> Option<Span> {
-    args.one_outcome().map(|on| on.span).or_else(|| args.scope.err())
+    let on = args.one_outcome().filter(|on| on.when != When::Result);
+    on.map(|on| on.span).or_else(|| args.scope.err())
 }
 
 /// The keywords that begin what is no function, and what to say of them.

@@ -147,10 +147,11 @@ pub use macros::{TagValue, count, count_me, gauge, time, time_me};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::sdk::{
-        Choice, Chosen, Family, Few, Given, GivenAny, GivenPlain, InFlight, Key, KeyHash, Measures,
-        Metadata, OVERFLOW_NAME, Plain, PlainText, PlainValue, Shape, Shown, Site, TagText,
-        TagValue, Target, Variant, count, gauge, in_flight, join, joined_length, name, scope, tag,
-        text, time, time_chosen, timed,
+        CallTags, Choice, Chosen, Constant, ConstantTag, ConstantText, Family, Few, Given,
+        GivenAny, GivenPlain, InFlight, Key, KeyHash, Measures, Metadata, OVERFLOW_NAME, Plain,
+        PlainText, PlainValue, Shape, Shown, Site, TagText, TagValue, Target, Variant, constant,
+        count, gauge, in_flight, join, joined_length, looked, name, scope, tag, text, time,
+        time_chosen, timed,
     };
     pub use crate::testing::asserts::{expect_counted, expect_gauge, expect_timed};
     pub use std::boxed::Box;

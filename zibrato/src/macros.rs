@@ -8,9 +8,9 @@
 /// | `name = ".."` | `module.path.function` | what is counted; the default omits the type of a method, unless the attribute is on its `impl` |
 /// | `value = ..` | `1` | how much to count: any expression of an [`Amount`](crate::Amount), evaluated once, on entry, before the body can move an argument |
 /// | `source = ".."` | the builder's | who counts |
-/// | `tags(tag = ..)` | none | further properties that distinguish series, of any value that can be displayed; see [tags](macro@count_me#tags) |
+/// | `tags(tag = ..)` | none | further properties that distinguish series, of any value that can be displayed; `tags(status = \|r\| r.status())` takes it from the result; see [tags](macro@count_me#tags) |
 /// | `max_series = 1000` | the builder's | maximum number of series, if tags are expressions |
-/// | `on = ".."` | `"always"` | `"ok"` or `"err"`: counts only calls with that result; see [`Outcome`](crate::Outcome) |
+/// | `on = ".."` | `"always"` | `"ok"` or `"err"`: counts only calls with that result; see [`Outcome`](crate::Outcome). `on = \|r\| ..`: a closure says of the result whether the call is counted |
 /// | `outcomes` | not distinguished | counts with the tag `outcome`: `ok`, `err`, `panic` or `cancelled`; see [below](#outcomes) |
 /// | `ok`, `err`, `panic`, `cancelled` | at `level` | like `outcomes`; with `(level = "..")` that outcome has a level of its own |
 /// | `in_flight` | no | a gauge `<name>.in_flight` of the calls, or futures, that are running |
@@ -48,7 +48,22 @@
 /// Several attributes on one function record independently.
 ///
 /// `on = "err"` counts `Err`, `None` and panics; `on = "ok"` counts all other results. A future
-/// that is dropped before it is done is counted by neither.
+/// that is dropped before it is done is counted by neither. A closure gets a reference to the result, of
+/// any type, and returns whether the call is counted; a call without a result is not:
+///
+/// ```
+/// use zibrato::count_me;
+///
+/// #[count_me(name = "shop.large_orders", on = |items| *items > 2)]
+/// fn order(items: &[&str]) -> usize {
+///     items.len()
+/// }
+///
+/// let capture = zibrato::testing::capture();
+/// order(&["tea", "milk", "sugar"]);
+/// order(&["tea"]);
+/// assert_eq!(capture.counter("info", "shop.large_orders"), 1.0);
+/// ```
 ///
 /// # Outcomes
 ///
@@ -236,7 +251,7 @@ pub use zibrato_macros::count_me;
 /// | `level = ".."` | `"info"` | routes; any word |
 /// | `name = ".."` | `module.path.function` | what is timed; the default omits the type of a method, unless the attribute is on its `impl` |
 /// | `source = ".."` | the builder's | who times |
-/// | `tags(tag = ..)` | none | further properties that distinguish series, of any value that can be displayed; see [tags](macro@count_me#tags) |
+/// | `tags(tag = ..)` | none | further properties that distinguish series, of any value that can be displayed; `tags(status = \|r\| r.status())` takes it from the result; see [tags](macro@count_me#tags) |
 /// | `max_series = 1000` | the builder's | maximum number of series, if tags are expressions |
 /// | `outcomes` | not distinguished | times with the tag `outcome`: `ok`, `err`, `panic` or `cancelled`, as [`#[count_me]`](macro@count_me#outcomes) counts |
 /// | `ok`, `err`, `panic`, `cancelled` | at `level` | like `outcomes`; with `(level = "..")` that outcome has a level of its own |

@@ -2,15 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod sent;
+
+use sent::sent;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
-use std::time::Duration;
-use zibrato::wire::{Ack, BatchReader, Message, Value, ack_topic, message};
-use zibrato::{
-    CountMe, Stats, TagValue, TimeMe, Zibrato, count, count_me, gauge, time, time_me, zmq,
-};
+use zibrato::{CountMe, TagValue, TimeMe, count, count_me, gauge, time, time_me};
 
 #[derive(TagValue, Clone, Copy)]
 enum Method {
@@ -27,63 +24,6 @@ fn handle(method: Method, secure: bool) {
 #[count_me(name = format!("shard.{shard}"))]
 fn write(shard: usize) -> usize {
     shard
-}
-
-/// How often each series of level `info` was measured, with its tags, by what `measure` does; and
-/// what became of all readings.
-fn sent(measure: impl FnOnce()) -> (BTreeMap<String, f64>, Stats) {
-    // There is one place for an instrument, and tests run side by side.
-    static PLACE: Mutex<()> = Mutex::new(());
-    let _place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
-    let context = zmq::Context::new();
-    let open = |kind| {
-        let socket = context.socket(kind).unwrap();
-        socket.bind("tcp://127.0.0.1:*").unwrap();
-        let endpoint = socket.get_last_endpoint().unwrap().unwrap();
-        (socket, endpoint.rsplit_once(':').unwrap().1.parse().unwrap())
-    };
-    let ((pull, port), (publish, control_port)) = (open(zmq::PULL), open(zmq::XPUB));
-    pull.set_rcvtimeo(10_000).unwrap();
-    let guard = Zibrato::builder()
-        .port(port)
-        .control_port(control_port)
-        .levels(["info"])
-        .interval(Duration::from_secs(3600))
-        .flush_deadline(Duration::from_secs(20))
-        .install()
-        .unwrap();
-    measure();
-    let ending = Builder::new().spawn(move || guard.shutdown()).unwrap();
-    let (mut series, mut seen) = (BTreeMap::new(), BTreeSet::new());
-    while !ending.is_finished() || pull.poll(zmq::POLLIN, 0).unwrap() > 0 {
-        if pull.poll(zmq::POLLIN, 10).unwrap() == 0 {
-            continue;
-        }
-        let frames = pull.recv_multipart(0).unwrap();
-        let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
-        let Message::Batch { level: "info", id, body, .. } = message(&frames).unwrap() else {
-            panic!("not a batch of level info: {frames:?}")
-        };
-        let ack = Ack { sequences: [("info".to_owned(), id.sequence)].into() }.encode();
-        publish.send_multipart([ack_topic(id.publisher).as_bytes(), &ack], 0).unwrap();
-        // Until it is heard, a batch comes several times.
-        if !seen.insert(id.sequence) {
-            continue;
-        }
-        for entry in BatchReader::new(body).unwrap().entries().map(Result::unwrap) {
-            let tags = entry.tags.map(|(tag, value)| format!(";{tag}={value}"));
-            let times = match entry.value {
-                Value::Counter(sum) => sum,
-                Value::Gauge(gauge) => gauge.count as f64,
-                Value::Timer(timer) => timer.count as f64,
-                Value::TimerReadings(readings) => readings.count() as f64,
-                other => panic!("{other:?}"),
-            };
-            *series.entry(format!("{}{}", entry.name, tags.collect::<String>())).or_default() +=
-                times;
-        }
-    }
-    (series, ending.join().unwrap())
 }
 
 #[test]
@@ -240,6 +180,154 @@ fn values_of_tags_that_may_not_be_are_made_legal_and_none_is_lost() {
     assert_eq!(series, expected.into());
     assert!(stats.balances() && stats.recorded == 14 && stats.total_lost() == 0, "{stats:?}");
     assert_eq!(stats.renamed, 4);
+}
+
+/// What may not be in a name or tag.
+fn bad_characters() -> Vec<char> {
+    let controls = (0..0x20).chain(0x7f..0xa0).chain([0x2028, 0x2029]);
+    controls.filter_map(char::from_u32).chain(['|']).collect()
+}
+
+#[test]
+fn names_and_tags_with_any_control_character_are_made_legal() {
+    let bad = bad_characters();
+    let times = bad.len() as f64;
+    let (series, stats) = sent(|| {
+        let zibrato = zibrato::installed().unwrap();
+        for c in &bad {
+            let (name, value) = (format!("n{c}n"), format!("{c}v"));
+            count!("info", &name, tags(t = value));
+            zibrato.count("info", &name, 1);
+            zibrato.counter("info", "handle").with(&name, &value).increment(1);
+            let mut count = CountMe::new("info", &name);
+            count.tag(&name, &value);
+            drop(count);
+            let mut time = time!("info", "guard");
+            time.tag(&name, c);
+        }
+    });
+    let expected = [
+        ("n_n;t=_v", times),
+        ("n_n", times),
+        ("handle;n_n=_v", times),
+        ("n_n;n_n=_v", times),
+        ("guard;n_n=_", times),
+    ];
+    assert_eq!(series, expected.map(|(series, times)| (series.to_owned(), times)).into());
+    assert!(stats.balances() && stats.total_lost() == 0, "{stats:?}");
+    assert_eq!(stats.renamed, 5 * bad.len() as u64);
+}
+
+#[test]
+fn of_two_tags_with_one_name_the_last_counts() {
+    let (series, stats) = sent(|| {
+        let mut time = time!("info", "guard", tags(region = "eu", shard = 1_u8 + 1));
+        time.tag("region", "us");
+        time.tag("shard", 7);
+        time.tag("shard", 8);
+        drop(time);
+        let zibrato = zibrato::installed().unwrap();
+        let handle = zibrato.counter("info", "handle").with("region", "eu");
+        handle.with("region", "us").increment(1);
+        handle.increment(2);
+        let mut count = CountMe::new("info", "by.name");
+        count.tag("region", "eu");
+        count.tag("region", "us");
+    });
+    let expected = [
+        ("guard;region=us;shard=8", 1.0),
+        ("handle;region=us", 1.0),
+        ("handle;region=eu", 2.0),
+        ("by.name;region=us", 1.0),
+    ];
+    assert_eq!(series, expected.map(|(series, times)| (series.to_owned(), times)).into());
+    assert!(stats.balances(), "{stats:?}");
+}
+
+/// Results that are odd values of a tag.
+enum Odd {
+    Counts,
+    Empty,
+    Long,
+    Panics,
+}
+
+impl fmt::Display for Odd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counts => {
+                count!("info", "inside", tags(text = String::from("x")));
+                f.write_str("outside")
+            }
+            Self::Empty => Ok(()),
+            Self::Long => (0..1 << 10).try_for_each(|_| f.write_str(&"x".repeat(1 << 10))),
+            Self::Panics => panic!("on purpose"),
+        }
+    }
+}
+
+#[count_me(name = "odd", outcomes, in_flight, tags(result = |odd| odd, n = n))]
+fn odd(odd: Odd, n: u8) -> Odd {
+    let _ = n;
+    odd
+}
+
+#[test]
+fn odd_values_of_tags_over_the_result_are_made_legal_and_none_is_lost() {
+    let (series, stats) = sent(|| {
+        for result in [Odd::Counts, Odd::Empty, Odd::Long, Odd::Panics] {
+            odd(result, 3);
+        }
+    });
+    let expected = [
+        ("inside;text=x".to_owned(), 1.0),
+        ("odd;n=3;outcome=ok;result=outside".to_owned(), 1.0),
+        ("odd;n=3;outcome=ok;result=_empty".to_owned(), 1.0),
+        (format!("odd;n=3;outcome=ok;result={}", "x".repeat(255)), 1.0),
+        ("odd;n=3;outcome=ok;result=_panicked".to_owned(), 1.0),
+        ("odd.in_flight;n=3".to_owned(), 1.0),
+    ];
+    assert_eq!(series, expected.into());
+    assert!(stats.balances() && stats.total_lost() == 0, "{stats:?}");
+}
+
+/// More combinations than there are call sites for.
+#[derive(TagValue, Clone, Copy)]
+enum Digit {
+    Zero,
+    One,
+    Two,
+    Three,
+    Four,
+    Five,
+    Six,
+}
+
+const DIGITS: [Digit; 7] =
+    [Digit::Zero, Digit::One, Digit::Two, Digit::Three, Digit::Four, Digit::Five, Digit::Six];
+
+#[count_me(
+    name = "digits",
+    max_series = 400,
+    tags(a = digit, b = digit, c = digit, d = digit, e = digit, f = digit, g = digit, h = digit)
+)]
+#[count_me(name = "three", tags(a = digit, b = other, c = digit), outcomes)]
+fn digits(digit: Digit, other: Digit) {}
+
+#[test]
+fn any_number_of_combinations_compiles() {
+    let (series, stats) = sent(|| {
+        for digit in DIGITS {
+            for other in DIGITS {
+                digits(digit, other);
+            }
+        }
+    });
+    let of = |name: &str| series.keys().filter(|series| series.starts_with(name)).count();
+    assert_eq!((of("digits"), of("three")), (7, 49));
+    assert_eq!(series["digits;a=two;b=two;c=two;d=two;e=two;f=two;g=two;h=two"], 7.0);
+    assert_eq!(series["three;a=six;b=one;c=six;outcome=ok"], 1.0);
+    assert!(stats.balances() && stats.overflowing.is_none(), "{stats:?}");
 }
 
 #[test]

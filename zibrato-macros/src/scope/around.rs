@@ -2,19 +2,19 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Path;
+use syn::{ExprClosure, Path};
 
 use super::inline;
 use crate::body::Body;
 use crate::erase::erase_impl_trait;
 use crate::expand::{keep_drop_order, rebuilt, unmeasured_future};
+use crate::family::tag_value;
 use crate::function::{Function, Output};
 use crate::returns::Returns;
 use crate::spans::{braced, ends, here, hidden, is_mentioned, private_at};
 
 /// What tells whether a call that returned has failed.
-#[derive(Clone, Copy)]
-pub(super) enum Failed {
+pub(super) enum Failed<'a> {
     /// The type of the result, which may or may not be an outcome.
     IfItCan,
     /// Nobody asks, or there is no result.
@@ -23,6 +23,8 @@ pub(super) enum Failed {
     Outcome,
     /// It does not return.
     Unreachable,
+    /// A closure, which says of the result whether it is counted.
+    Unless(&'a ExprClosure),
 }
 
 /// What is in front of the body.
@@ -52,7 +54,9 @@ pub(super) struct Around<'a> {
     pub(super) first: Vec<First>,
     pub(super) recording: &'a TokenStream,
     pub(super) output: Output,
-    pub(super) failed: Failed,
+    pub(super) failed: Failed<'a>,
+    /// What gives the values of tags over the result, in the order of the tags.
+    pub(super) late: Vec<&'a ExprClosure>,
 }
 
 /// See [`Around::typed`].
@@ -138,11 +142,20 @@ impl Around<'_> {
         } else {
             let finish = self.private(&["scope", "Scope", "finish"]);
             let named = Ident::new("__zibrato_result", hidden(*from));
-            let failed = self.look(&quote_spanned!(hidden(*to)=> &#named));
+            let result = quote_spanned!(hidden(*to)=> &#named);
+            let failed = self.look(&result);
+            let tags = self.private(&["scope", "Scope", "tags"]);
+            let late = self.late(&quote_spanned!(here()=> #tags(&mut __zibrato_scope)), &result);
             quote_spanned!(here()=>
                 let #named: #tokens = #run;
+                #late
                 #finish(__zibrato_scope, #failed, #named)
             )
+        };
+        let scope = if self.late.is_empty() {
+            quote_spanned!(here()=> __zibrato_scope)
+        } else {
+            quote_spanned!(here()=> mut __zibrato_scope)
         };
         let warning = unmeasured_future(self.function, self.krate);
         quote_spanned!(here()=>
@@ -150,7 +163,7 @@ impl Around<'_> {
             #at_the_call
             #(#first)*
             #outside
-            let __zibrato_scope = #call(#recording);
+            let #scope = #call(#recording);
             #result
         )
     }
@@ -164,14 +177,8 @@ impl Around<'_> {
         let declared = function.declared().map(|output| erase_impl_trait(output).0);
         let closure = quote_spanned!(self.body.braces=> move || -> #declared #block);
         let guards = self.guards();
-        let named = Ident::new("__zibrato_result", hidden(self.output.from));
-        let failed = self.look(&quote_spanned!(hidden(self.output.to)=> &*#named));
-        let parts = quote_spanned!(here()=>
-            __zibrato_scope,
-            #guards,
-            __zibrato_made,
-            |#named| #failed
-        );
+        let end = self.end();
+        let parts = quote_spanned!(here()=> __zibrato_scope, #guards, __zibrato_made, #end);
         let returned = self.private(&["scope", "returned"]);
         let finished = match function.returns {
             Returns::Pinned => {
@@ -225,9 +232,48 @@ impl Around<'_> {
         } else {
             quote_spanned!(here()=> { #at_the_call #begin })
         };
+        let end = self.end();
+        quote_spanned!(here()=> #measured(#begin, #future, #end))
+    }
+
+    /// The closure that looks at the result of a future.
+    fn end(&self) -> TokenStream {
         let named = Ident::new("__zibrato_result", hidden(self.output.from));
-        let failed = self.look(&quote_spanned!(hidden(self.output.to)=> &*#named));
-        quote_spanned!(here()=> #measured(#begin, #future, |#named| #failed))
+        let result = quote_spanned!(hidden(self.output.to)=> &*#named);
+        let failed = self.look(&result);
+        if self.late.is_empty() {
+            return quote_spanned!(here()=> |#named, _| #failed);
+        }
+        let late = self.late(&quote_spanned!(here()=> __zibrato_tags), &result);
+        // Where a closure of the user's takes what the body has moved, the caret belongs under it.
+        let about = self.late.first().map_or_else(here, |closure| hidden(ends(closure).0));
+        quote_spanned!(about=> move |#named, __zibrato_tags| { #late #failed })
+    }
+
+    /// Gives `tags`, if there are some, the values that depend on the result.
+    fn late(&self, tags: &TokenStream, result: &TokenStream) -> TokenStream {
+        if self.late.is_empty() {
+            return TokenStream::new();
+        }
+        let add = self.private(&["CallTags", "add"]);
+        let value = quote_spanned!(here()=> __zibrato_value);
+        let adds = self.late.iter().map(|closure| {
+            let shown = tag_value(self.krate, &value, &closure.body);
+            // Where it takes something else than the result, the caret belongs under it.
+            let (from, to) = ends(closure);
+            let look = private_at(self.krate, &["CallTags", "look"], from, to);
+            let looked = quote_spanned!(hidden(to)=> #look(__zibrato_tags, #result, #closure));
+            quote_spanned!(here()=>
+                if let ::core::option::Option::Some(#value) = #looked {
+                    #add(__zibrato_tags, #shown);
+                }
+            )
+        });
+        quote_spanned!(here()=>
+            if let ::core::option::Option::Some(__zibrato_tags) = #tags {
+                #(#adds)*
+            }
+        )
     }
 
     /// What tells a closure or an async block the type of its result, where it cannot be written:
@@ -263,7 +309,13 @@ impl Around<'_> {
     /// Whether the result is an error, given a reference to it.
     fn look(&self, result: &TokenStream) -> TokenStream {
         let Output { from, to, .. } = &self.output;
-        match self.failed {
+        match &self.failed {
+            Failed::Unless(closure) => {
+                // Where it says something else than `true` or `false`, the caret belongs there.
+                let (from, to) = ends(closure);
+                let fails = private_at(self.krate, &["scope", "fails"], from, to);
+                quote_spanned!(hidden(to)=> #fails(#result, #closure))
+            }
             Failed::Never | Failed::Unreachable => {
                 quote_spanned!(here()=> { let _ = #result; false })
             }

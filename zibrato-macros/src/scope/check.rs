@@ -11,7 +11,7 @@ use crate::function::Function;
 /// Reports why the function cannot be measured with these arguments.
 pub(crate) fn check(function: &Function, args: &Args, errors: &mut Vec<Error>) {
     let scope = &args.scope;
-    together(scope, args, errors);
+    together(function, args, errors);
     names(scope, args, errors);
     if !function.is_async() {
         futures_only(scope, errors);
@@ -25,7 +25,8 @@ pub(crate) fn check(function: &Function, args: &Args, errors: &mut Vec<Error>) {
     }
 }
 
-fn together(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
+fn together(function: &Function, args: &Args, errors: &mut Vec<Error>) {
+    let scope = &args.scope;
     let split = scope.split();
     if let (Some(on), Some((word, _))) = (args.one_outcome(), split) {
         let message = format!(
@@ -34,6 +35,7 @@ fn together(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
         errors.push(Error::new(on.span, message));
     }
     several(scope, args, errors);
+    late(function, args, errors);
     let Some(sample) = &scope.sample else { return };
     let clashes = [
         split.map(|(word, _)| word),
@@ -51,7 +53,36 @@ fn together(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     }
 }
 
-/// An expression that is evaluated at each call must be used only once.
+/// A tag over the result needs a result, and a call site of its own.
+fn late(function: &Function, args: &Args, errors: &mut Vec<Error>) {
+    let Some((tag, closure)) = args.tags.iter().find_map(|tag| Some((tag, tag.late()?))) else {
+        return;
+    };
+    let key = tag.key.value();
+    if function.output().is_none() {
+        let message = format!(
+            "the closure gets the result of the function, and this function returns nothing; \
+             remove the tag `{key}`, or give it a value that is known when the call begins"
+        );
+        errors.push(Error::new_spanned(closure, message));
+    }
+    if let Some(sample) = &args.scope.sample {
+        let message = format!(
+            "`sample` decides for each series, when a call begins, whether it is timed, and the tag \
+             `{key}` is known only when it ends; remove one of them"
+        );
+        errors.push(Error::new(sample.span, message));
+    }
+    if let Some(name) = args.name.as_ref().filter(|name| name.is_run_time) {
+        let message = format!(
+            "a name made at run time cannot be combined with a tag over the result; \
+             write a literal or a constant, and what is made at run time as a tag beside `{key}`"
+        );
+        errors.push(Error::new_spanned(&name.expr, message));
+    }
+}
+
+/// A name that is made at each call is the name of one series.
 fn several(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     let word = scope.split().map(|(word, _)| word);
     let word = word.or(scope.slow.as_ref().map(|_| "slow"));
@@ -59,17 +90,10 @@ fn several(scope: &Scope, args: &Args, errors: &mut Vec<Error>) {
     let Some(word) = word else { return };
     if let Some(name) = args.name.as_ref().filter(|name| name.is_run_time) {
         let message = format!(
-            "a name made at run time cannot be combined with `{word}`, which has several call sites; \
-             write a literal or a constant, or put `{word}` in a separate attribute"
+            "a name made at run time cannot be combined with `{word}`, which makes several series; \
+             write a literal or a constant, and what is made at run time as a tag"
         );
         errors.push(Error::new_spanned(&name.expr, message));
-    }
-    if let Some(tag) = args.tags.iter().find(|tag| tag.fixed().is_none()) {
-        let message = format!(
-            "a tag whose value is known only at run time cannot be combined with `{word}`, which has \
-             several call sites; put `{word}` in a separate attribute"
-        );
-        errors.push(Error::new(tag.key.span(), message));
     }
     let ours = [("outcome", scope.split().is_some()), ("slow", scope.slow.is_some())];
     for (key, _) in ours.iter().filter(|(_, used)| *used) {

@@ -62,7 +62,7 @@ fn associated(bound: &TypeParamBound) -> Vec<String> {
 
 /// Whether the code cannot be left early: it has no `return`, no `?`, and no macro call that may
 /// contain one.
-fn ends_at_its_end(code: &TokenStream) -> bool {
+pub(crate) fn ends_at_its_end(code: &TokenStream) -> bool {
     let tokens: Vec<_> = code.clone().into_iter().collect();
     let is_macro = |at: usize| match tokens.get(at..at + 3) {
         // Other attributes write this one.

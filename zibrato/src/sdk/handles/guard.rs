@@ -7,6 +7,7 @@ use crate::sdk::points::choice::Choice;
 use crate::sdk::points::family::Family;
 use crate::sdk::points::instrument::Instrument;
 use crate::sdk::points::measure;
+use crate::sdk::points::noted::Found;
 use crate::sdk::points::site::Site;
 use crate::sdk::points::target::{Measures, Target};
 use std::fmt::Display;
@@ -121,6 +122,15 @@ impl TimeMe {
     ) -> Self {
         let of = |instrument| Running::given(instrument, Kind::Timer, level, name, source);
         Self::started(instrument.and_then(of))
+    }
+
+    /// Times a series of a family that was found.
+    pub(super) fn found(found: Option<(&'static Family, Found)>) -> Self {
+        match found {
+            Some((_, Found::Site(site))) => time(site),
+            Some((family, Found::Named(named))) => Self::started(Some(Running::of(family, named))),
+            None => Self { site: None, running: None },
+        }
     }
 
     #[inline]

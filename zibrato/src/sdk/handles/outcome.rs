@@ -1,10 +1,12 @@
 //! Decides whether a result is an error.
 
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Whether a function's result is an error, for `on`, `outcomes` and `err`.
 ///
-/// `Err` and `None` are errors, as with `?`. Implement it for your own result type:
+/// `Err` and `None` are errors, as with `?`. Implement it for your own result type. For a type of another
+/// crate, give `#[count_me]` a closure: `on = |r| ..`.
 ///
 /// ```
 /// struct Status(u16);
@@ -18,7 +20,8 @@ use std::ops::Deref;
 #[diagnostic::on_unimplemented(
     message = "`on` and `err` need a function that returns a `Result` or an `Option`, not `{Self}`",
     label = "neither `Result` nor `Option`",
-    note = "remove `on` or `err`, or implement `zibrato::Outcome` for `{Self}`"
+    note = "remove `on` or `err`, or implement `zibrato::Outcome` if the type is your own; for a type of \
+            another crate, `#[count_me(on = |r| ..)]` counts if the closure says so of the result"
 )]
 pub trait Outcome {
     /// Whether the result is an error.
@@ -74,6 +77,14 @@ impl NeverFails {
     pub const fn __zibrato_failed(&self) -> bool {
         false
     }
+}
+
+/// Decides with a closure of the user's whether a result is one that is not counted. If the closure
+/// panics, it is not counted: the function has returned already.
+#[inline]
+pub fn fails<'a, R: ?Sized>(result: &'a R, is_counted: impl FnOnce(&'a R) -> bool) -> bool {
+    let look = AssertUnwindSafe(|| is_counted(result));
+    !catch_unwind(look).unwrap_or(false)
 }
 
 /// Decides whether a result is an error. Its type must implement [`Outcome`].

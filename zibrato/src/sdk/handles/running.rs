@@ -79,8 +79,12 @@ impl Running {
     /// A series of a call site.
     #[inline]
     pub(super) fn chosen<C: Choice>(family: &'static Family, choice: &C) -> Option<Self> {
-        let found = family.with(choice, Arc::clone)?;
-        Some(Self { whose: family.like().into(), key: None, found: Some(found) })
+        Some(Self::of(family, family.with(choice, Arc::clone)?))
+    }
+
+    /// A series of a family.
+    pub(super) fn of(family: &'static Family, found: Arc<Named>) -> Self {
+        Self { whose: family.like().into(), key: None, found: Some(found) }
     }
 
     /// A series of a call site.

@@ -6,18 +6,22 @@
 use crate::sdk::cells::amount::Amount;
 use crate::sdk::cells::ticks::{self, Moment};
 use crate::sdk::points::measure;
+use crate::sdk::points::noted::CallTags;
 use crate::sdk::points::site::Site;
-use crate::sdk::points::target::Measures;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 mod future;
+mod places;
+mod tagged;
 #[cfg(test)]
 mod tests;
-pub use super::outcome::{Look, NeverFails, is_err};
+pub use super::outcome::{Look, NeverFails, fails, is_err};
 pub use future::{
     Made, MadeFuture, MadeValue, Measured, Returned, made, measured, never, returned, to_be_made,
 };
+pub use places::{One, Outcomes, Places, every, failures, successes};
+pub use tagged::{More, Polls, Tagged, TaggedInFlight, tagged};
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,18 @@ pub enum Ending {
     Err,
     Ok,
     Panic,
+}
+
+impl Ending {
+    /// The value of the tag `outcome`, and of tags over a result that there is not.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Err => "err",
+            Self::Ok => "ok",
+            Self::Panic => "panic",
+        }
+    }
 }
 
 /// Records one call.
@@ -42,6 +58,12 @@ pub trait Recording {
     /// The code of the call has returned, possibly only until the next poll.
     #[inline]
     fn pause(&mut self) {}
+
+    /// The tags, if some of them depend on the result. They are completed before the end.
+    #[inline]
+    fn tags(&mut self) -> Option<&mut CallTags> {
+        None
+    }
 
     /// The call is over. Called once.
     fn end(&mut self, ending: Ending);
@@ -97,6 +119,12 @@ impl<R: Recording> Scope<R> {
         polled
     }
 
+    /// The tags that depend on the result, if anybody would take a reading.
+    #[inline]
+    pub fn tags(&mut self) -> Option<&mut CallTags> {
+        self.recording.tags()
+    }
+
     /// Ends the call, and returns its result.
     #[inline]
     pub fn finish<T>(mut self, failed: bool, result: T) -> T {
@@ -125,96 +153,6 @@ impl<R: Recording> Drop for Scope<R> {
             Phase::Waiting => self.end(Ending::Cancelled),
         }
     }
-}
-
-/// A site for each ending. Endings that are impossible for the function have none.
-#[derive(Debug, Clone, Copy)]
-#[expect(clippy::exhaustive_structs, reason = "generated code creates it")]
-pub struct Outcomes {
-    pub ok: Option<&'static Site>,
-    pub err: Option<&'static Site>,
-    pub panic: Option<&'static Site>,
-    pub cancelled: Option<&'static Site>,
-}
-
-/// Where calls are recorded, depending on how they end.
-pub trait Places {
-    type Place: Measures;
-
-    /// Where a call that ended so is recorded.
-    fn of(&self, ending: Ending) -> Option<&Self::Place>;
-
-    /// Whether anybody would take a reading of any of them.
-    fn are_measured(&self) -> bool;
-}
-
-impl Places for Outcomes {
-    type Place = &'static Site;
-
-    #[inline]
-    fn of(&self, ending: Ending) -> Option<&&'static Site> {
-        match ending {
-            Ending::Cancelled => self.cancelled.as_ref(),
-            Ending::Err => self.err.as_ref(),
-            Ending::Ok => self.ok.as_ref(),
-            Ending::Panic => self.panic.as_ref(),
-        }
-    }
-
-    #[inline]
-    fn are_measured(&self) -> bool {
-        let sites = [self.ok, self.err, self.panic, self.cancelled];
-        sites.into_iter().flatten().any(measure::is_measured)
-    }
-}
-
-/// One place, for some of the endings.
-#[derive(Debug)]
-pub struct One<P> {
-    place: P,
-    ok: bool,
-    failed: bool,
-    cancelled: bool,
-}
-
-impl<P: Measures> Places for One<P> {
-    type Place = P;
-
-    #[inline]
-    fn of(&self, ending: Ending) -> Option<&P> {
-        let is_meant = match ending {
-            Ending::Cancelled => self.cancelled,
-            Ending::Err | Ending::Panic => self.failed,
-            Ending::Ok => self.ok,
-        };
-        is_meant.then_some(&self.place)
-    }
-
-    #[inline]
-    fn are_measured(&self) -> bool {
-        self.place.is_measured()
-    }
-}
-
-/// One place, however the call ends.
-#[inline]
-#[must_use]
-pub const fn every<P: Measures>(place: P) -> One<P> {
-    One { place, ok: true, failed: true, cancelled: true }
-}
-
-/// The same site for errors and panics.
-#[inline]
-#[must_use]
-pub const fn failures<P: Measures>(place: P) -> One<P> {
-    One { place, ok: false, failed: true, cancelled: false }
-}
-
-/// A site for results that are not errors.
-#[inline]
-#[must_use]
-pub const fn successes<P: Measures>(place: P) -> One<P> {
-    One { place, ok: true, failed: false, cancelled: false }
 }
 
 /// The site at which slow calls are recorded.
@@ -246,10 +184,13 @@ pub const fn counted<P: Places, A: Amount>(places: P, amount: A) -> Counted<P, A
 
 impl<P: Places, A: Amount> Recording for Counted<P, A> {
     #[inline]
+    fn tags(&mut self) -> Option<&mut CallTags> {
+        self.places.tags()
+    }
+
+    #[inline]
     fn end(&mut self, ending: Ending) {
-        if let Some(place) = self.places.of(ending) {
-            place.count(self.amount);
-        }
+        self.places.count(ending, self.amount);
     }
 }
 
@@ -307,6 +248,11 @@ impl<P: Places> Recording for Timed<P> {
     }
 
     #[inline]
+    fn tags(&mut self) -> Option<&mut CallTags> {
+        self.places.tags()
+    }
+
+    #[inline]
     fn end(&mut self, ending: Ending) {
         // A poll that panics has not called `pause`.
         self.pause();
@@ -316,9 +262,7 @@ impl<P: Places> Recording for Timed<P> {
             Some(Clock::Busy { before, .. }) => *before,
             Some(Clock::Wall(begun)) => begun.elapsed(),
         };
-        if let Some(place) = self.places.of(ending) {
-            place.record(ticks);
-        }
+        self.places.record(ending, ticks);
         if let Some(slow) = self.slow
             && ticks::seconds(ticks) >= slow.seconds
         {
@@ -327,11 +271,24 @@ impl<P: Places> Recording for Timed<P> {
     }
 }
 
+/// Where polls are counted.
+pub trait CountsPolls {
+    /// Counts a poll.
+    fn count_poll(&self);
+}
+
+impl CountsPolls for &'static Site {
+    #[inline]
+    fn count_poll(&self) {
+        measure::count(*self, 1_u64);
+    }
+}
+
 /// Also counts the polls.
-impl<R: Recording> Recording for (&'static Site, R) {
+impl<C: CountsPolls, R: Recording> Recording for (C, R) {
     #[inline]
     fn poll(&mut self) {
-        measure::count(self.0, 1_u64);
+        self.0.count_poll();
     }
 
     #[inline]
@@ -342,6 +299,11 @@ impl<R: Recording> Recording for (&'static Site, R) {
     #[inline]
     fn pause(&mut self) {
         self.1.pause();
+    }
+
+    #[inline]
+    fn tags(&mut self) -> Option<&mut CallTags> {
+        self.1.tags()
     }
 
     #[inline]

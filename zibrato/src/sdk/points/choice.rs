@@ -15,8 +15,10 @@ const MAX_SITES: usize = 256;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the value of a tag: it implements neither `Display` nor `TagValue`",
     label = "cannot be displayed",
-    note = "derive `zibrato::TagValue` for an enum without fields, or write an expression that can be \
-            displayed, such as a field of it or `x.to_string()`"
+    note = "for an enum without fields, derive `zibrato::TagValue`",
+    note = "for anything else, write an expression that can be displayed: a field of it, \
+            `x.as_deref().unwrap_or(\"none\")` for an `Option`, a text made with `:?` for what has only \
+            `Debug`; in an attribute, `|r| r.status()` takes the value from the result"
 )]
 pub trait TagText {
     fn write_to(&self, key: &mut Key);

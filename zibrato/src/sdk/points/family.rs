@@ -153,9 +153,14 @@ impl Family {
         Variant::of(self.like(), key)
     }
 
+    /// What keys of its series begin with.
+    pub(crate) fn origin(&'static self) -> u64 {
+        origin_of(&self.varying.like)
+    }
+
     /// The site for these values.
     #[inline]
-    fn site(&'static self, values: Values, index: usize) -> &'static Site {
+    pub(crate) fn site(&'static self, values: Values, index: usize) -> &'static Site {
         match self.tables.get() {
             Some(table) if ptr::eq(table.values, values) => {
                 table.sites.get(index).unwrap_or(&self.varying.like)

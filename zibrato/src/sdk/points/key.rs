@@ -152,8 +152,17 @@ impl Key {
 
     /// A key of which these are the bytes.
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        let (origin, mut rest) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
-        let mut key = Self::new(u64::from_ne_bytes(*origin));
+        let (origin, rest) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        Self::with_items(u64::from_ne_bytes(*origin), rest)
+    }
+
+    /// A key with the same items, and another origin.
+    pub(crate) fn with_origin(&self, origin: u64) -> Self {
+        Self::with_items(origin, self.bytes().get(8..).unwrap_or_default())
+    }
+
+    fn with_items(origin: u64, mut rest: &[u8]) -> Self {
+        let mut key = Self::new(origin);
         while let Some((first, after)) = rest.split_first() {
             match (*first, after.split_first_chunk()) {
                 (sign @ (UNSIGNED | SIGNED), Some((number, after))) => {

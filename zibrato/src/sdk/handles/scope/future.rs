@@ -4,7 +4,7 @@
 //! This is a struct and not an async block, so it has the auto traits of the future and the scope,
 //! its size is the sum of theirs, and no argument is stored twice.
 
-use super::{Phase, Recording, Scope};
+use super::{CallTags, Phase, Recording, Scope};
 use pin_project_lite::pin_project;
 use std::marker::PhantomData;
 use std::mem;
@@ -37,14 +37,15 @@ enum State<B, R: Recording, G> {
     Over,
 }
 
-/// Measures `body`. `begin` is called at its first poll, and `failed` with its result.
+/// Measures `body`. `begin` is called at its first poll, and `failed` with its result and the tags that
+/// depend on it.
 #[inline]
 pub fn measured<F, B, R, G, L>(begin: B, body: F, failed: L) -> Measured<F, B, R, G, L>
 where
     F: Future,
     B: FnOnce() -> (R, G),
     R: Recording,
-    L: Fn(&F::Output) -> bool,
+    L: Fn(&F::Output, Option<&mut CallTags>) -> bool,
 {
     Measured { body, state: State::Before(begin), failed }
 }
@@ -76,7 +77,7 @@ where
     F: Future,
     B: FnOnce() -> (R, G),
     R: Recording,
-    L: Fn(&F::Output) -> bool,
+    L: Fn(&F::Output, Option<&mut CallTags>) -> bool,
 {
     type Output = F::Output;
 
@@ -90,7 +91,8 @@ where
         };
         let polled = scope.poll(this.body, context);
         if let Poll::Ready(result) = &polled {
-            scope.end_with((this.failed)(result));
+            let failed = (this.failed)(result, scope.tags());
+            scope.end_with(failed);
             // Also drops the guards.
             drop(polling);
         } else {
@@ -134,7 +136,7 @@ pub fn returned<F, R, G, L>(
 where
     F: IntoFuture,
     R: Recording,
-    L: Fn(&F::Output) -> bool,
+    L: Fn(&F::Output, Option<&mut CallTags>) -> bool,
 {
     scope.phase = Phase::Waiting;
     let state = State::<fn() -> (R, G), R, G>::Begun { scope, _guards: guards };
@@ -183,7 +185,7 @@ macro_rules! boxed_futures {
                 T: 'a,
                 R: Recording $(+ $auto)* + 'a,
                 G: $($auto +)* 'a,
-                L: Fn(&T) -> bool $(+ $auto)* + 'a,
+                L: Fn(&T, Option<&mut CallTags>) -> bool $(+ $auto)* + 'a,
             {
                 Box::pin(returned(scope, guards, made, failed))
             }
@@ -230,7 +232,7 @@ impl<T: Future> MadeFuture<T> {
         failed: L,
     ) -> T
     where
-        L: Fn(&T::Output) -> bool,
+        L: Fn(&T::Output, Option<&mut CallTags>) -> bool,
     {
         drop(failed);
         let made = scope.finish(false, made);
@@ -264,15 +266,15 @@ impl<T> MadeValue<T> {
     #[inline]
     pub fn __zibrato_end<R: Recording, G, L>(
         &self,
-        scope: Scope<R>,
+        mut scope: Scope<R>,
         guards: G,
         made: T,
         failed: L,
     ) -> T
     where
-        L: FnOnce(&T) -> bool,
+        L: FnOnce(&T, Option<&mut CallTags>) -> bool,
     {
-        let failed = failed(&made);
+        let failed = failed(&made, scope.tags());
         let made = scope.finish(failed, made);
         drop(guards);
         made

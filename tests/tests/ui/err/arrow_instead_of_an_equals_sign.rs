@@ -1,0 +1,4 @@
+#[zibrato::count_me(level => "info", name = "requests")]
+fn measured() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[zibrato::count_me(on = |r| *r)]
+fn measured() -> u8 {
+    1
+}
+
+fn main() {}

@@ -1,0 +1,3 @@
+fn main() {
+    zibrato::time!("info", "work", || 1 + 1);
+}
