@@ -11,6 +11,7 @@ use super::series::{Loss, Series, Shape};
 use super::tags::MAX_TAGS;
 use crate::measurement::{Kind, Level, Name, Source, Tags};
 use crate::sdk::cells::amount::Number;
+use crate::sdk::notices::Once;
 use std::sync::Arc;
 
 /// How many bits of a key's origin are the kind; the others are the number of the instrument.
@@ -128,13 +129,28 @@ fn find_if_wanted(instrument: &Instrument, key: &Key) -> Option<Arc<Named>> {
 /// # Errors
 /// [`Loss::Name`] if its level may not be, and [`Loss::TooManyNames`] far beyond the limit.
 pub(crate) fn find_or_add(instrument: &Instrument, key: &Key) -> Result<Arc<Named>, Loss> {
+    static RENAMED: Once = Once::new();
+    static OVERFLOWING: Once = Once::new();
     let (series, changed) = series_of(key, &instrument.source)?;
+    if changed {
+        RENAMED.warn(|| {
+            let name = &series.name;
+            format!("a name or tag cannot be sent and is changed, here of `{name}`; Stats::renamed counts them")
+        });
+    }
     let place =
         Place { shape: Shape::of(series.kind), site: 0, has_source: true, limit: Limit::NAMES };
     let made = || Ok((series.clone(), changed));
     match instrument.names.find_or_make(key, place, made) {
         Err(Loss::TooManyNames) => {
             instrument.names.overflow(&series.name);
+            OVERFLOWING.warn(|| {
+                let (name, most) = (&series.name, Limit::NAMES);
+                format!(
+                    "there are too many names and tags made at run time, first `{name}` (at most {most}); further \
+                     ones are counted together as {OVERFLOW_NAME}"
+                )
+            });
             let (kind, level) = (series.kind, series.level.as_str());
             let parts = Parts { kind, level, name: OVERFLOW_NAME, source: Some(&series.source) };
             let beyond = parts.key(instrument.number);

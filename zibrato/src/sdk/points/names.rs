@@ -15,6 +15,7 @@ use crate::sdk::cells::shared::Taken;
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashTable};
 use once_cell::race::OnceBox;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -203,6 +204,15 @@ pub(crate) struct Limit {
     all: usize,
     /// Of the call site.
     of_site: u32,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match usize::try_from(self.of_site) {
+            Ok(of_site) if of_site < self.all => write!(f, "{of_site} of a call site"),
+            _ => write!(f, "{} of all call sites", self.all),
+        }
+    }
 }
 
 impl Limit {

@@ -9,6 +9,7 @@ use crate::measurement::{
     Level, MAX_NAME_BYTES, Name, Source, Tags, TextProblem, check_level, check_name,
 };
 use crate::sdk::cells::list::{Link, Linked, List};
+use crate::sdk::notices::Once;
 use once_cell::race::OnceBox;
 use std::sync::Arc;
 
@@ -37,6 +38,16 @@ pub struct Site {
     // Created at the first use, without a lock, because a fork could leave a lock locked.
     series: OnceBox<Series>,
     link: Link<Self>,
+    pub(super) notices: Notices,
+}
+
+/// What is said once about a call site, in the log of the application.
+#[derive(Debug)]
+pub(super) struct Notices {
+    /// It has too many series.
+    pub(super) overflow: Once,
+    /// A text of a series had to be changed.
+    pub(super) renamed: Once,
 }
 
 /// The call sites that were ever used.
@@ -65,7 +76,18 @@ impl Site {
             expect_valid(check_name(source));
         }
         tags::check(metadata.tags);
-        Self { metadata, point: Point::new(shape), series: OnceBox::new(), link: Link::new() }
+        Self {
+            metadata,
+            point: Point::new(shape),
+            series: OnceBox::new(),
+            link: Link::new(),
+            notices: Notices { overflow: Once::new(), renamed: Once::new() },
+        }
+    }
+
+    /// The module that it is in, for notices.
+    pub(super) const fn module(&self) -> &'static str {
+        self.metadata.module
     }
 
     pub(crate) const fn tags(&self) -> FixedTags {

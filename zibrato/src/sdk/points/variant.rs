@@ -119,7 +119,13 @@ impl Variant {
             has_source: self.site.has_source(),
             limit: Limit::of_site(max_series),
         };
-        let found = variants().find_or_make(&self.key, place, || self.series(false));
+        let found = variants().find_or_make(&self.key, place, || {
+            let (series, changed) = self.series(false)?;
+            if changed {
+                self.site.notices.renamed.warn(|| self.renamed(&series));
+            }
+            Ok((series, changed))
+        });
         match found.or_else(|why| self.overflow(why, place)) {
             Ok(named) => Some(named),
             Err(why) => {
@@ -139,11 +145,33 @@ impl Variant {
         if variants.overflowing().is_none() {
             variants.overflow(&self.series(false)?.0.name);
         }
+        self.site.notices.overflow.warn(|| self.overflowing(place.limit));
         let mut key = key_of(self.site);
         // No other key is like this, because a tag has a value.
         key.tag(OVERFLOW_NAME);
         let place = Place { limit: Limit::OVERFLOW, ..place };
         variants.find_or_make(&key, place, || self.series(true))
+    }
+
+    fn renamed(&self, series: &Series) -> String {
+        let tags: Vec<_> =
+            series.tags.iter().map(|(tag, value)| format!("{tag}={value:?}")).collect();
+        format!(
+            "a name or tag in {} cannot be sent and is changed, here to `{}` with the tags {}; \
+             Stats::renamed counts such series",
+            self.site.module(),
+            series.name,
+            tags.join(" ")
+        )
+    }
+
+    fn overflowing(&self, limit: Limit) -> String {
+        let name = self.site.series().map_or(OVERFLOW_NAME, |series| series.name.as_str());
+        format!(
+            "`{name}` in {} has too many series (at most {limit}); further ones are counted together, with \
+             tags of the value {OVERFLOW_NAME}; Builder::max_series_per_site or `max_series` allows more",
+            self.site.module()
+        )
     }
 
     /// The series, or, `beyond` the limit, the series `_overflow`; and whether a text had to be changed
