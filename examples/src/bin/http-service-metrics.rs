@@ -17,16 +17,16 @@ use tokio::signal::unix::{SignalKind, signal};
 async fn measure(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("none", MatchedPath::as_str).to_owned();
-    counter!("http_requests_total").increment(1);
-    gauge!("http_requests_in_flight").increment(1.0);
+    let in_flight = gauge!("http_requests_in_flight", "route" => route.clone());
+    in_flight.increment(1.0);
     let begun = Instant::now();
     let response = next.run(request).await;
-    gauge!("http_requests_in_flight").decrement(1.0);
+    in_flight.decrement(1.0);
     let status = response.status();
-    let labels = [("route", route), ("status", status.as_u16().to_string())];
-    histogram!("http_request_seconds", &labels).record(begun.elapsed());
+    let labels = [("route", route.clone()), ("status", status.as_u16().to_string())];
+    histogram!("http_requests_seconds", &labels).record(begun.elapsed());
     if status.is_server_error() {
-        counter!("http_errors_total", &labels).increment(1);
+        counter!("http_errors_total", "route" => route).increment(1);
     }
     response
 }

@@ -9,20 +9,18 @@ use axum::routing::{get, post};
 use std::error::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use zibrato::{Zibrato, count, count_me, time};
+use zibrato::{Zibrato, count_me, time_me};
 
-#[count_me(name = "http.requests", in_flight)]
+fn route(request: &Request) -> &str {
+    request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str)
+}
+
+#[time_me(name = "http.requests", in_flight,
+    tags(route = route(&request), status = |response| response.status().as_u16()))]
+#[count_me(name = "http.errors", level = "error", tags(route = route(&request)),
+    on = |response| response.status().is_server_error())]
 async fn measure(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    let mut time = time!("info", "http.request_time", tags(route = route, status = "cancelled"));
-    let response = next.run(request).await;
-    let status = response.status();
-    time.tag("status", status.as_u16());
-    if status.is_server_error() {
-        count!("error", "http.errors", tags(route = route, status = status.as_u16()));
-    }
-    response
+    next.run(request).await
 }
 
 async fn order(Path(number): Path<u32>) -> Result<String, StatusCode> {
