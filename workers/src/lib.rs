@@ -108,7 +108,6 @@ mod status;
 #[cfg(feature = "tail")]
 pub mod tail;
 mod thread;
-mod timed;
 mod worker;
 
 // The public interface is:

@@ -100,6 +100,10 @@ pub mod clock;
 pub mod curve;
 #[cfg(feature = "daemon")]
 pub mod daemon;
+/// Identifies what listens on a port, for the SDK and the workers. Nothing here is stable.
+#[cfg(feature = "curve")]
+#[doc(hidden)]
+pub mod listener;
 #[cfg(feature = "macros")]
 mod macros;
 mod measurement;
@@ -133,7 +137,8 @@ pub use measurement::{Measurement, Tags};
 #[cfg(feature = "sdk")]
 pub use sdk::{
     Amount, BuildError, Builder, CountMe, CounterHandle, GaugeHandle, Guard, InstallError, Loss,
-    Outcome, Stats, TagValue, TimeMe, TimerGuard, TimerHandle, VariableProblem, Zibrato, installed,
+    Outcome, Stats, TagValue, TimeMe, TimerGuard, TimerHandle, Unreachable, VariableProblem,
+    Zibrato, installed,
 };
 /// The ZeroMQ binding, so that you give [`Builder::context`] a context of the right version.
 #[cfg(feature = "sdk")]

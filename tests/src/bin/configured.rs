@@ -33,6 +33,9 @@ fn set(builder: Builder, setting: &str) -> Builder {
     match setting.split_once('=') {
         Some(("port", port)) => builder.port(port.parse().unwrap_or_default()),
         Some(("source", source)) => builder.source(source),
+        Some(("report_after_ms", ms)) => {
+            builder.report_after(Duration::from_millis(ms.parse().unwrap_or_default()))
+        }
         Some(("flush_deadline_ms", ms)) => {
             builder.flush_deadline(Duration::from_millis(ms.parse().unwrap_or_default()))
         }

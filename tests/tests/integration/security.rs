@@ -34,7 +34,7 @@ impl Keys {
         assert!(status.success() && output.starts_with("public:"), "{output}{log}");
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 

@@ -12,7 +12,6 @@
 mod broker;
 mod check;
 mod commits;
-mod identify;
 mod live;
 mod monitor;
 mod outlet;

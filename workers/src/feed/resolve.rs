@@ -5,12 +5,12 @@
 //! `zb-resolve`, and does not wait for it.
 
 use super::broker::Broker;
-use super::identify::{Listener, identify};
 use crate::thread::OwnedThread;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
+use zibrato::listener::{Listener, identify};
 
 /// What a broker does on each of its ports.
 const PLACES: [&str; 4] = [

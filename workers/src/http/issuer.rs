@@ -4,7 +4,6 @@
 //! The thread `zb-issuer` does this, so that a slow server blocks nothing.
 
 use crate::thread::{Ended, OwnedThread};
-use crate::timed::Timed;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -15,6 +14,7 @@ use std::net::ToSocketAddrs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::daemon::one_line;
+use zibrato::listener::Timed;
 
 /// Timeout of everything except resolving the host.
 const TIMEOUT: Duration = Duration::from_secs(2);

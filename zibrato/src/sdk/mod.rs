@@ -25,6 +25,7 @@ mod process;
 
 pub use cells::amount::Amount;
 pub use collection::ledger::Stats;
+pub use collection::unreachable::Unreachable;
 pub use handles::{
     CountMe, CounterHandle, GaugeHandle, InFlight, Outcome, TimeMe, TimerGuard, TimerHandle,
     in_flight, scope, time, time_chosen, timed,

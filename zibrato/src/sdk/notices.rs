@@ -19,8 +19,15 @@ const AT_LATEST: Duration = Duration::from_secs(60);
 /// The notices of this process that were not logged yet.
 static QUEUE: PerProcess<Queue> = PerProcess::new(Queue::new());
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Severity {
+    Info,
+    Warning,
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Notice {
+    pub(crate) severity: Severity,
     pub(crate) text: String,
     /// Number of notices that were dropped before this one.
     pub(crate) dropped: u64,
@@ -45,16 +52,16 @@ impl Once {
     #[inline]
     pub(crate) fn warn(&self, text: impl FnOnce() -> String) {
         if !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed) {
-            give(text);
+            give(Severity::Warning, text);
         }
     }
 }
 
 /// Queues a notice. Neither blocks nor calls code of the application: `text` must not, either.
 #[cold]
-fn give(text: impl FnOnce() -> String) {
+pub(crate) fn give(severity: Severity, text: impl FnOnce() -> String) {
     if cfg!(feature = "log") {
-        busy(|| queue().put(Notice { text: text(), dropped: 0 }));
+        busy(|| queue().put(Notice { severity, text: text(), dropped: 0 }));
     }
 }
 
@@ -145,11 +152,11 @@ impl Queued {
 
 #[cfg(test)]
 mod tests {
-    use super::{Notice, Queue, ROOM};
+    use super::{Notice, Queue, ROOM, Severity};
     use std::sync::atomic::AtomicBool;
 
     fn notice(text: usize) -> Notice {
-        Notice { text: text.to_string(), dropped: 0 }
+        Notice { severity: Severity::Warning, text: text.to_string(), dropped: 0 }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The account of all readings, `recorded = delivered + unconfirmed + pending + lost`, and the same
 //! numbers as measurements of level `zibrato`.
 
+use super::unreachable::Unreachable;
 use crate::measurement::{Gauge, Name, Source};
 use crate::sdk::points::series::{Loss, Losses};
 use crate::wire::BatchWriter;
@@ -34,6 +35,9 @@ pub struct Stats {
     pub lost: BTreeMap<Loss, u64>,
     /// Whether the broker has sent something within the last five seconds.
     pub connected: bool,
+    /// Why the broker is not connected, if the program has found out. It looks two seconds after
+    /// the broker's last message, or after the start.
+    pub unreachable: Option<Unreachable>,
     /// How long the oldest pending reading has waited for its acknowledgement, beyond the interval
     /// in which it was recorded. Zero if nothing is pending.
     pub lag: Duration,
@@ -63,7 +67,7 @@ impl Stats {
 }
 
 /// The part of the account that the sender knows; the cells know the rest.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Ledger {
     pub(crate) delivered: u64,
     pub(crate) unconfirmed: u64,
@@ -73,6 +77,8 @@ pub(crate) struct Ledger {
     pub(crate) last_received: Option<Instant>,
     /// When the oldest pending batch was queued.
     pub(crate) waiting_since: Option<Instant>,
+    /// Why the broker is not connected.
+    pub(crate) unreachable: Option<Unreachable>,
 }
 
 impl Ledger {
@@ -87,13 +93,15 @@ impl Ledger {
         if expired > 0 {
             *lost.entry(Loss::Deadline).or_default() += expired;
         }
+        let connected = self.last_received.is_some_and(|last| last.elapsed() < SILENCE);
         Stats {
             recorded,
             delivered,
             unconfirmed,
             pending,
             lost,
-            connected: self.last_received.is_some_and(|received| received.elapsed() < SILENCE),
+            connected,
+            unreachable: self.unreachable.clone().filter(|_| !connected),
             lag: waits.map_or(Duration::ZERO, |since| since.elapsed()),
             overflowing: None,
             disabled: false,

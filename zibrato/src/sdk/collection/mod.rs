@@ -3,6 +3,7 @@
 pub(crate) mod batches;
 pub(crate) mod demand;
 pub(crate) mod ledger;
+pub(crate) mod unreachable;
 
 use self::ledger::{Ledger, Stats};
 use crate::measurement::Level;
@@ -138,7 +139,7 @@ impl Collector {
         self.lose_reentrant();
         // Settled readings are read before recorded ones, so that there are never more settled
         // readings than recorded ones.
-        let ledger = *lock(&self.ledger);
+        let ledger = lock(&self.ledger).clone();
         let made = made_at_sites() + self.instrument.names.made();
         let mut stats = ledger.stats(made, &self.instrument.refused);
         let names = &self.instrument.names;

@@ -13,6 +13,7 @@ use crate::curve::Curve;
 use crate::measurement::{DEFAULT_SOURCE, Level, Source};
 use crate::sdk::cells::local;
 use crate::sdk::points::variant;
+use crate::sdk::sending::contact::PATIENCE;
 use crate::sdk::sending::error::BuildError;
 use crate::wire::Endpoint;
 use std::fmt;
@@ -71,6 +72,7 @@ pub struct Builder {
     interval: Duration,
     flush_deadline: Duration,
     demand: bool,
+    patience: Duration,
     max_memory: usize,
     max_series_per_site: u32,
     flush_on_panic: bool,
@@ -97,6 +99,7 @@ impl Builder {
             interval: Duration::from_secs(1),
             flush_deadline: Duration::from_millis(500),
             demand: true,
+            patience: PATIENCE,
             max_memory: local::DEFAULT_MAX_MEMORY,
             max_series_per_site: variant::DEFAULT_MAX_SERIES,
             flush_on_panic: false,
@@ -243,6 +246,13 @@ impl Builder {
         self
     }
 
+    /// How long the broker may be silent before the program reports it. For tests.
+    #[doc(hidden)]
+    pub const fn report_after(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Installs the instrument: attributes and macros record into it until the guard is dropped.
     ///
     /// Takes a few milliseconds, so call it when the program starts, and not within a request.
@@ -316,6 +326,7 @@ impl Builder {
             interval: self.interval,
             flush_deadline: self.flush_deadline,
             demand: self.demand,
+            patience: self.patience,
         })
     }
 

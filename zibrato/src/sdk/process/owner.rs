@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) flush_deadline: Duration,
     /// Whether levels that no worker wants are skipped.
     pub(crate) demand: bool,
+    /// How long the broker may be silent before it is reported.
+    pub(crate) patience: Duration,
 }
 
 /// The collector and the sender of one process.
@@ -255,6 +257,7 @@ impl Settings {
             collector: Arc::clone(collector),
             interval: self.interval,
             demand: self.demand,
+            patience: self.patience,
         })
     }
 }

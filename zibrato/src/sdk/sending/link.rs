@@ -259,6 +259,16 @@ impl Link {
         (ledger.last_received, ledger.waiting_since) = (self.last_received, waiting_since);
     }
 
+    /// Whether the broker has sent something recently.
+    pub(crate) const fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// When the last message of the broker arrived.
+    pub(crate) const fn last_received(&self) -> Option<Instant> {
+        self.last_received
+    }
+
     /// The wanted levels, if the broker is connected; `None` while it is silent.
     pub(crate) fn demand(&mut self, now: Instant) -> Option<Option<WantedLevels>> {
         self.connected.then(|| self.demand.wanted(now))

@@ -66,9 +66,13 @@ const fn log(_: &Notice) {}
 
 #[cfg(feature = "log")]
 fn log(notice: &Notice) {
-    let Notice { text, dropped } = notice;
+    let Notice { severity, text, dropped } = notice;
+    let level = match severity {
+        notices::Severity::Info => log::Level::Info,
+        notices::Severity::Warning => log::Level::Warn,
+    };
     if *dropped > 0 {
         log::warn!(target: TARGET, "{dropped} notices were not logged, because the logger is slow");
     }
-    log::warn!(target: TARGET, "{text}");
+    log::log!(target: TARGET, level, "{text}");
 }

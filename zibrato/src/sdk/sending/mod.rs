@@ -1,11 +1,14 @@
 //! Sending: the thread that collects readings and exchanges messages with the broker.
 
+pub(crate) mod contact;
 mod descriptor_table;
 pub(crate) mod error;
 mod grid;
 pub(crate) mod link;
 mod logging;
+mod look;
 mod orders;
+mod reports;
 pub(crate) mod thread;
 
 use self::error::BuildError;
@@ -13,6 +16,7 @@ use self::grid::Grid;
 use self::link::{Dial, Link, Resend};
 use self::logging::Logging;
 use self::orders::{Orders, State};
+use self::reports::Reports;
 use self::thread::Thread;
 use crate::clock;
 use crate::measurement::Level;
@@ -22,7 +26,6 @@ use crate::sdk::cells::ticks::{self, Comparisons};
 use crate::sdk::collection::Collector;
 use crate::sdk::collection::batches::{Batch, Batches};
 use crate::sdk::collection::ledger::{SELF_METRICS_LEVEL, SelfMetrics};
-use crate::sdk::notices::Once;
 use crate::sdk::points::names::LOOK_EVERY;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -61,9 +64,6 @@ const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// Resources that must be available before anything is collected or sent. Without memory, Rust and
 /// libzmq abort the process, so the sender waits while the application has used up all memory.
 const ROOM: Resources = Resources { descriptors: 0, threads: 0, memory: 1 << 20, address_space: 0 };
-
-/// Once, because some programs install one instrument after another.
-static LOST_AT_THE_END: Once = Once::new();
 
 /// The owner of the thread.
 #[derive(Debug)]
@@ -158,6 +158,8 @@ pub(crate) struct Setup {
     pub(crate) interval: Duration,
     /// Whether levels that no worker wants are skipped.
     pub(crate) demand: bool,
+    /// How long the broker may be silent before it is reported.
+    pub(crate) patience: Duration,
 }
 
 /// Reports the end of the thread, even after a panic.
@@ -192,6 +194,7 @@ impl Setup {
             collected_ms: BTreeMap::new(),
             metrics: SelfMetrics::default(),
             comparisons: Comparisons::new(),
+            reports: Reports::new(self.patience, now),
         };
         worker.run();
     }
@@ -232,6 +235,7 @@ struct Worker<'a> {
     metrics: SelfMetrics,
     /// Comparisons of the time stamp counter with the clock.
     comparisons: Comparisons,
+    reports: Reports,
 }
 
 impl Worker<'_> {
@@ -257,6 +261,7 @@ impl Worker<'_> {
             self.comparisons.go_on();
             let now = Instant::now();
             self.link.receive(now, &self.setup.collector.ledger);
+            self.reports.step(now, &self.link, &self.setup.dial, &self.setup.collector);
             if let Some(demand) = self.link.demand(now).filter(|_| self.setup.demand) {
                 self.setup.collector.instrument.demand(demand);
             }
@@ -316,16 +321,7 @@ impl Worker<'_> {
         let linger =
             deadline.saturating_duration_since(Instant::now()).max(RESEND_IN_A_HURRY.after);
         self.link.close(linger, &self.setup.collector.ledger);
-        let lost = lock(&self.setup.collector.ledger).expired;
-        if lost > 0 {
-            let [endpoint, _] = &self.setup.dial.endpoints;
-            LOST_AT_THE_END.warn(|| {
-                format!(
-                    "{lost} measurements were lost when measuring ended: the broker at {endpoint} \
-                     did not accept them within the flush deadline"
-                )
-            });
-        }
+        reports::at_the_end(&self.setup.dial, &self.setup.collector);
     }
 
     fn resend(&self, hurry: bool) -> Resend {

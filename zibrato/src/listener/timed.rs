@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 /// A stream that fails with [`io::ErrorKind::TimedOut`] or [`io::ErrorKind::WouldBlock`] once its
 /// time is over.
 #[derive(Debug)]
-pub(crate) struct Timed {
+pub struct Timed {
     stream: TcpStream,
     until: Instant,
 }
 
 impl Timed {
     /// Connects. Connecting and all later operations together take at most `within`.
-    pub(crate) fn connect(address: SocketAddr, within: Duration) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// That of the system, also when the time is over.
+    pub fn connect(address: SocketAddr, within: Duration) -> io::Result<Self> {
         let until = Instant::now() + within;
         let stream = TcpStream::connect_timeout(&address, within)?;
         Ok(Self { stream, until })

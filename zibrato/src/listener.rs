@@ -9,7 +9,10 @@
 //! Without encryption, the peer sends the type of its socket, which differs between the ports of a
 //! broker. So a wrong port is proven, not guessed.
 
-use crate::timed::Timed;
+mod timed;
+
+pub use timed::Timed;
+
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,7 +30,7 @@ const MAX_COMMAND_BYTES: u64 = 1024;
 
 /// The program that listens on a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Listener {
+pub enum Listener {
     /// Connections are refused.
     Nothing,
     /// Connections are accepted, but nothing is sent; or they are closed immediately.
@@ -46,14 +49,34 @@ pub(super) enum Listener {
 }
 
 /// Identifies the program that listens at an address.
-pub(super) fn identify(address: SocketAddr) -> Listener {
-    let Ok(mut timed) = Timed::connect(address, TIMEOUT) else {
-        return Listener::Nothing;
-    };
-    ask(&mut timed).unwrap_or_else(|why| match why.kind() {
+#[must_use]
+pub fn identify(address: SocketAddr) -> Listener {
+    probe(address).unwrap_or(Listener::Nothing)
+}
+
+/// As [`identify`], but returns an error if the address does not accept connections.
+///
+/// # Errors
+/// The error of the system.
+pub fn probe(address: SocketAddr) -> io::Result<Listener> {
+    let mut timed = Timed::connect(address, TIMEOUT)?;
+    Ok(ask(&mut timed).unwrap_or_else(|why| match why.kind() {
         io::ErrorKind::InvalidData => Listener::Foreign,
         _ => Listener::Silent,
-    })
+    }))
+}
+
+/// Whether an HTTP server listens at an address.
+#[must_use]
+pub fn is_http(address: SocketAddr) -> bool {
+    let ask = || {
+        let mut timed = Timed::connect(address, TIMEOUT)?;
+        timed.write_all(b"HEAD / HTTP/1.0\r\n\r\n")?;
+        let mut answer = [0; 5];
+        timed.read_exact(&mut answer)?;
+        Ok::<_, io::Error>(answer)
+    };
+    ask().is_ok_and(|answer| answer == *b"HTTP/")
 }
 
 fn ask(stream: &mut (impl Read + Write)) -> io::Result<Listener> {
@@ -132,10 +155,10 @@ fn socket_type(command: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::{Listener, identify, socket_type};
+    use crate::curve::SecretKey;
     use proptest::prelude::*;
     use std::io::{Read, Write};
     use std::net::{SocketAddr, TcpListener};
-    use zibrato::curve::SecretKey;
 
     fn bound(socket: &zmq::Socket) -> SocketAddr {
         socket.bind("tcp://127.0.0.1:*").unwrap();
