@@ -28,7 +28,7 @@ fn problem(text: &str, longest: usize) -> Option<&'static str> {
         return Some("is empty");
     }
     if text.len() > longest {
-        return Some("is too long (a level may have 64 bytes, a name or source 255)");
+        return Some("is too long (a level may have 64 bytes, a name or source 255, a unit 32)");
     }
     text.chars().find_map(|c| match c {
         '|' => Some("contains `|`, which separates fields on the wire; use `.` or `-`"),

@@ -160,7 +160,7 @@ fn invalid_lines_are_counted_by_reason_and_others_arrive() {
     let bad = [
         ("fields", "info|Counter|logins|1|1700000000"),
         ("fields", "info|Counter|logins|1|1700000000|web-1|more"),
-        ("mtype", "info|Histogram|logins|1|1700000000|web-1"),
+        ("mtype", "info|Meter|logins|1|1700000000|web-1"),
         ("value", "info|Counter|logins|nan|1700000000|web-1"),
         ("timestamp", "info|Counter|logins|1|yesterday|web-1"),
         ("name", "info|Counter||1|1700000000|web-1"),
