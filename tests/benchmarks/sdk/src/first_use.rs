@@ -33,6 +33,8 @@ macro_rules! prometheus {
     };
 }
 
+pub(crate) use {metrics, prometheus};
+
 /// Returns the rows, and the number of Zibrato's readings.
 pub fn rows() -> (Vec<Row>, u64) {
     let floor = timed(places!(plain "plain"));

@@ -4,6 +4,7 @@ mod chart;
 mod end_to_end;
 mod first_use;
 mod floors;
+mod in_turn;
 mod measure;
 mod ours;
 mod parts;
@@ -54,8 +55,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     cases.extend(peers::cases()?);
     let (first, made) = first_use::rows();
     measure::measure(&mut cases);
-    ours::prove(&zibrato, made, &cases)?;
+    let (in_turn, made_in_turn) = in_turn::rows();
+    ours::prove(&zibrato, made + made_in_turn, &cases)?;
     let (mut rows, mut beside) = table::rows(&cases);
+    rows.extend(in_turn);
     rows.extend(first);
     drop((cases, zibrato, guard));
 
