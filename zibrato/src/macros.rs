@@ -8,7 +8,7 @@
 /// | `name = ".."` | `module.path.function` | what is counted; the default omits the type of a method, unless the attribute is on its `impl` |
 /// | `value = ..` | `1` | how much to count: any expression of an [`Amount`](crate::Amount), evaluated once, on entry, before the body can move an argument |
 /// | `source = ".."` | the builder's | who counts |
-/// | `tags(tag = ..)` | none | further properties that distinguish series, of any value that can be displayed; `tags(status = \|r\| r.status())` takes it from the result; see [tags](macro@count_me#tags) |
+/// | `tags(tag = ..)` | none | further properties that distinguish series, of any value that can be displayed; `tags(status = \|r\| r.status().as_u16())` takes it from the result; see [tags](macro@count_me#tags) |
 /// | `max_series = 1000` | the builder's | maximum number of series, if tags are expressions |
 /// | `on = ".."` | `"always"` | `"ok"` or `"err"`: counts only calls with that result; see [`Outcome`](crate::Outcome). `on = \|r\| ..`: a closure says of the result whether the call is counted |
 /// | `outcomes` | not distinguished | counts with the tag `outcome`: `ok`, `err`, `panic` or `cancelled`; see [below](#outcomes) |
@@ -251,7 +251,7 @@ pub use zibrato_macros::count_me;
 /// | `level = ".."` | `"info"` | routes; any word |
 /// | `name = ".."` | `module.path.function` | what is timed; the default omits the type of a method, unless the attribute is on its `impl` |
 /// | `source = ".."` | the builder's | who times |
-/// | `tags(tag = ..)` | none | further properties that distinguish series, of any value that can be displayed; `tags(status = \|r\| r.status())` takes it from the result; see [tags](macro@count_me#tags) |
+/// | `tags(tag = ..)` | none | further properties that distinguish series, of any value that can be displayed; `tags(status = \|r\| r.status().as_u16())` takes it from the result; see [tags](macro@count_me#tags) |
 /// | `max_series = 1000` | the builder's | maximum number of series, if tags are expressions |
 /// | `outcomes` | not distinguished | times with the tag `outcome`: `ok`, `err`, `panic` or `cancelled`, as [`#[count_me]`](macro@count_me#outcomes) counts |
 /// | `ok`, `err`, `panic`, `cancelled` | at `level` | like `outcomes`; with `(level = "..")` that outcome has a level of its own |

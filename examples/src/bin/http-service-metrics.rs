@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use std::error::Error;
 use std::time::Instant;
 use tokio::net::TcpListener;
+use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 
 async fn measure(request: Request, next: Next) -> Response {
@@ -55,7 +56,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
     let listener = TcpListener::bind(address).await?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let stop = async move { _ = terminate.recv().await };
+    let stop = async move {
+        tokio::select! { _ = terminate.recv() => (), _ = ctrl_c() => () }
+    };
     axum::serve(listener, shop).with_graceful_shutdown(stop).await?;
     Ok(())
 }

@@ -18,7 +18,7 @@ const MAX_SITES: usize = 256;
     note = "for an enum without fields, derive `zibrato::TagValue`",
     note = "for anything else, write an expression that can be displayed: a field of it, \
             `x.as_deref().unwrap_or(\"none\")` for an `Option`, a text made with `:?` for what has only \
-            `Debug`; in an attribute, `|r| r.status()` takes the value from the result"
+            `Debug`; in an attribute, `|r| r.status().as_u16()` takes the value from the result"
 )]
 pub trait TagText {
     fn write_to(&self, key: &mut Key);
