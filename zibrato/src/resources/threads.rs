@@ -84,12 +84,12 @@ pub(crate) const fn this_task() -> Task {
 
 /// Whether the system still counts a thread of this process.
 #[cfg(target_os = "linux")]
-fn is_there(task: Task) -> bool {
+pub(crate) fn is_there(task: Task) -> bool {
     // SAFETY: the arguments are numbers, and signal 0 is only a check.
     task != 0 && unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), task, 0) == 0 }
 }
 
 #[cfg(not(target_os = "linux"))]
-const fn is_there(_: Task) -> bool {
+pub(crate) const fn is_there(_: Task) -> bool {
     false
 }

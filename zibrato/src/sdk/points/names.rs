@@ -15,6 +15,7 @@ use crate::sdk::cells::shared::Taken;
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashTable};
 use once_cell::race::OnceBox;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -335,12 +336,11 @@ impl Registry {
         // No thread has or finds a series that only the registry and this copy refer to. So what is
         // taken of it now is the rest.
         let is_last = |named: &Arc<Named>| Arc::strong_count(named) == 2 && of(&named.series.level);
-        let mut last = leaving.iter().map(is_last).collect::<Vec<_>>().into_iter();
+        let last: HashSet<_> = leaving.iter().filter(|it| is_last(it)).map(Arc::as_ptr).collect();
         collect(&leaving);
         let mut known = self.write();
-        // Other threads only add series behind these.
         let gone: Vec<_> =
-            known.leaving.extract_if(..leaving.len(), |_| last.next() == Some(true)).collect();
+            known.leaving.extract_if(.., |named| last.contains(&Arc::as_ptr(named))).collect();
         known.made_before += gone.iter().map(|named| named.point.made()).sum::<u64>();
     }
 

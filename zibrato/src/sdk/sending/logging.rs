@@ -10,7 +10,6 @@ use crate::sdk::notices::{self, Notice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 /// Maximum time to wait at the end until the logger has taken the last notices.
@@ -26,8 +25,6 @@ pub(super) struct Logging {
     thread: Thread,
     /// Whether the thread should end.
     over: Arc<AtomicBool>,
-    /// Disconnected when the thread has ended.
-    ended: Receiver<()>,
 }
 
 impl Logging {
@@ -38,26 +35,22 @@ impl Logging {
             return None;
         }
         let over = Arc::new(AtomicBool::new(false));
-        let (ends, ended) = sync_channel(0);
         let its = Arc::clone(&over);
         let run = move || {
-            let _ends = ends;
             while let Some(notice) = notices::next(&its) {
                 // The panic hook reports it. The next notice may be logged.
                 catch_unwind(AssertUnwindSafe(|| log(&notice))).ok();
             }
         };
         let thread = Thread::spawn(c"zibrato-log", run).ok()?;
-        Some(Self { thread, over, ended })
+        Some(Self { thread, over })
     }
 
     /// Ends the thread after the last notice. A thread that does not end in time, because the
-    /// logger blocks, is abandoned.
+    /// logger or the destructor of one of its thread-locals blocks, is abandoned.
     pub(super) fn stop(self) {
         notices::end(&self.over);
-        if self.ended.recv_timeout(LAST_LINES) == Err(RecvTimeoutError::Disconnected) {
-            self.thread.join();
-        }
+        self.thread.join_within(LAST_LINES);
     }
 }
 

@@ -87,7 +87,11 @@ fn check(endpoint: &str, wanted: Endpoint, curve: Option<&Curve>) -> Result<(), 
         (Listener::Encrypted, None) => Err(Unreachable::KeysMissing),
         (Listener::Encrypted, Some(curve)) => shake_hands(endpoint, port, wanted, curve),
         (Listener::Foreign | Listener::OtherSocket | Listener::Silent | Listener::Nothing, _) => {
-            Err(Unreachable::NotABroker { port, is_http: is_http(address) })
+            match (listener, is_http(address)) {
+                // The system accepts connections also for a broker that is stopped or overloaded.
+                (Listener::Silent, false) => Err(Unreachable::Silent),
+                (_, is_http) => Err(Unreachable::NotABroker { port, is_http }),
+            }
         }
     }
 }
@@ -263,6 +267,13 @@ mod tests {
         let plain = context.socket(zmq::PULL).unwrap();
         let there = bound(&plain).0;
         assert_eq!(look(&[there.clone(), there], Some(&right)), Unreachable::KeysUnused);
+    }
+
+    #[test]
+    fn a_program_that_accepts_and_says_nothing_may_be_a_broker() {
+        // As a broker that is stopped: only the system accepts connections.
+        let stopped = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(at(&format!("tcp://{}", stopped.local_addr().unwrap())), Unreachable::Silent);
     }
 
     #[test]

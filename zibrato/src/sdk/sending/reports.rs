@@ -27,8 +27,10 @@ impl Reports {
         let ledger = &collector.ledger;
         if let Some(reason) = self.look.as_ref().and_then(Look::found) {
             self.look = None;
-            lock(ledger).unreachable = Some(reason);
-            self.contact.explain();
+            if !link.is_connected() {
+                lock(ledger).unreachable = Some(reason);
+                self.contact.explain();
+            }
         }
         let [endpoint, _] = &dial.endpoints;
         match self.contact.step(now, link.is_connected(), link.last_received()) {
@@ -36,9 +38,12 @@ impl Reports {
             Some(Step::Look) => {
                 let lost = || collector.stats().total_lost();
                 self.lost_before.get_or_insert_with(lost);
-                let Dial { endpoints, curve, .. } = dial.clone();
-                // Without a thread, the next look may find the reason.
-                self.look = Look::begin(endpoints, curve).ok();
+                // A name server that does not answer may keep a look for long.
+                if self.look.is_none() {
+                    let Dial { endpoints, curve, .. } = dial.clone();
+                    // Without a thread, the next look may find the reason.
+                    self.look = Look::begin(endpoints, curve).ok();
+                }
             }
             Some(Step::Report { away }) => {
                 let Some(reason) = lock(ledger).unreachable.clone() else { return };
@@ -67,7 +72,6 @@ impl Reports {
             }
         }
         if link.is_connected() && self.lost_before.take().is_some() {
-            self.look = None;
             lock(ledger).unreachable = None;
         }
     }

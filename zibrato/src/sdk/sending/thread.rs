@@ -5,7 +5,7 @@
 //! for it at its start. Threads of the C library do not have this problem, because the C library
 //! prepares its locks for forks.
 
-use crate::resources::threads::{Task, this_task, wait_until_uncounted};
+use crate::resources::threads::{Task, is_there, this_task, wait_until_uncounted};
 use crate::sdk::cells::per_process::generation;
 use std::cell::Cell;
 use std::ffi::{CStr, c_void};
@@ -13,6 +13,7 @@ use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
 use std::{io, ptr};
 
 thread_local! {
@@ -82,6 +83,23 @@ impl Thread {
         self.generation = ELSEWHERE;
     }
 
+    /// Waits until the thread has ended, with the destructors of its thread-locals. After this time,
+    /// or if the system does not say, the thread is detached.
+    pub(crate) fn join_within(self, most: Duration) {
+        let until = Instant::now() + most;
+        while self.may_run() && self.is_here() && Instant::now() < until {
+            std::thread::sleep(POLL);
+        }
+        if !self.may_run() {
+            self.join();
+        }
+    }
+
+    fn may_run(&self) -> bool {
+        let task = self.task.load(Ordering::SeqCst);
+        task == 0 || is_there(task)
+    }
+
     fn is_here(&self) -> bool {
         self.generation == generation()
     }
@@ -121,6 +139,9 @@ fn with_blocked_signals<T>(make: impl FnOnce() -> T) -> T {
     made
 }
 
+/// Interval in which [`Thread::join_within`] looks whether the thread has ended.
+const POLL: Duration = Duration::from_micros(200);
+
 /// A generation that no process has.
 const ELSEWHERE: u64 = u64::MAX;
 
@@ -131,6 +152,26 @@ impl Drop for Thread {
         if self.is_here() {
             // SAFETY: as in `join`.
             unsafe { libc::pthread_detach(self.id) };
+            keep_loaded();
+        }
+    }
+}
+
+/// Keeps the library with this code loaded, because a detached thread may still execute it when a
+/// plugin is unloaded.
+#[expect(unsafe_code, reason = "dladdr and dlopen are functions of the C library")]
+fn keep_loaded() {
+    let mut found = MaybeUninit::<libc::Dl_info>::uninit();
+    let here = keep_loaded as fn() as *const c_void;
+    // SAFETY: `found` has space for the result, and is read only if it was written. Its name is a
+    // text of the loader, or null. RTLD_NOLOAD loads nothing: a program is not a library, and then
+    // this has no effect.
+    unsafe {
+        if libc::dladdr(here, found.as_mut_ptr()) != 0 {
+            let name = found.assume_init().dli_fname;
+            if !name.is_null() {
+                libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+            }
         }
     }
 }
@@ -160,7 +201,9 @@ extern "C" fn begin(run: *mut c_void) -> *mut c_void {
 #[cfg(test)]
 mod tests {
     use super::{Thread, is_ours};
-    use std::sync::mpsc::sync_channel;
+    use std::cell::RefCell;
+    use std::sync::mpsc::{Receiver, sync_channel};
+    use std::time::{Duration, Instant};
 
     #[test]
     fn a_thread_runs_under_its_name_and_is_waited_for() {
@@ -193,6 +236,30 @@ mod tests {
         assert!(others.into_iter().all(&is_blocked));
         assert!([libc::SIGSEGV, libc::SIGBUS].into_iter().all(|signal| !is_blocked(signal)));
         assert!(!blocked()(libc::SIGTERM), "this thread does not block it");
+    }
+
+    /// Its destructor waits until the sender of this channel is dropped.
+    struct Waits(Receiver<()>);
+
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            self.0.recv().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_destructor_of_a_thread_local_that_blocks_does_not_block_the_owner() {
+        thread_local!(static LAST: RefCell<Option<Waits>> = const { RefCell::new(None) });
+        let (ends, waits) = sync_channel(0);
+        let run = move || LAST.set(Some(Waits(waits)));
+        let thread = Thread::spawn(c"test", run).unwrap();
+        let begun = Instant::now();
+        thread.join_within(Duration::from_millis(20));
+        // It was not joined: the destructor still waits.
+        assert!(begun.elapsed() >= Duration::from_millis(20));
+        drop(ends);
+        let thread = Thread::spawn(c"test", || ()).unwrap();
+        thread.join_within(Duration::from_secs(60));
     }
 
     #[test]
