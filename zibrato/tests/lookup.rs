@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 use zibrato::testing::{
     Capture, assert_counted, assert_gauge, assert_timed, capture, capture_process,
 };
@@ -87,6 +88,28 @@ fn a_long_list_is_cut() {
     let message = panic_of(|| capture.counter("info", "deep"));
     let text = "\n  gauge info deep: …, 42, 43, 44, 45, 46, 47, 48, 49 (50 readings)\n";
     assert!(message.contains(text), "{message}");
+}
+
+#[test]
+fn a_name_that_is_missing_among_many_readings_is_reported_soon() {
+    let capture = capture();
+    let name = "n".repeat(200);
+    for number in 0..200_000 {
+        drop(CountMe::new("info", &name));
+        if number % 2 == 0 {
+            gauge!("info", "other", number);
+        }
+    }
+    let begun = Instant::now();
+    let message = panic_of(|| capture.counter("info", &name.replacen('n', "m", 1)));
+    // Comparing the names of each reading instead of each name takes minutes.
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    let text =
+        format!("\n  counter info {name}: 200000 (200000 readings)\n  gauge info other: …, ");
+    assert!(message.contains(&text), "{message}");
+    assert!(message.contains(&format!("; did you mean `{name}`?\n")), "{message}");
+    let message = panic_of(|| assert_counted!(capture, &name, 1));
+    assert!(message.contains(": expected 1, got 200000\n"), "{message}");
 }
 
 #[test]

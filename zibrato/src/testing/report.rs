@@ -1,7 +1,7 @@
 //! What a failed test says: what was looked for, what was found, and what was recorded.
 
 use crate::{DEFAULT_SOURCE, Kind, Measurement};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Maximum number of series in a message.
@@ -56,8 +56,9 @@ impl Wanted<'_> {
 /// The message when nothing was recorded of it.
 pub(super) fn not_recorded(wanted: &Wanted<'_>, all: &[Measurement], of_process: bool) -> String {
     let mut text = format!("{} was not recorded", wanted.text());
-    text += &nearest(wanted, all);
-    let listed = list(all, wanted.name, |_| true);
+    let distances = distances(wanted.name, all);
+    text += &nearest(wanted, all, &distances);
+    let listed = list(all.iter(), |name| distances.get(name).copied());
     if listed.is_empty() {
         text += "; nothing was recorded";
     } else {
@@ -74,12 +75,12 @@ pub(super) fn not_recorded(wanted: &Wanted<'_>, all: &[Measurement], of_process:
 /// The message when something else was recorded of it than expected.
 pub(super) fn differs(wanted: &Wanted<'_>, all: &[Measurement], expected: f64, got: f64) -> String {
     let name = wanted.name;
-    let listed = list(all, name, |m| m.name.as_str() == name);
+    let listed = list(all.iter().filter(|m| m.name.as_str() == name), |_| None);
     format!("{}: expected {expected}, got {got}\nrecorded as `{name}`:{listed}", wanted.text())
 }
 
 /// What was recorded instead, most probably.
-fn nearest(wanted: &Wanted<'_>, all: &[Measurement]) -> String {
+fn nearest(wanted: &Wanted<'_>, all: &[Measurement], distances: &BTreeMap<&str, usize>) -> String {
     let Wanted { kind, name, .. } = *wanted;
     let named = || all.iter().filter(|m| m.name.as_str() == name);
     let of_kind = || named().filter(|m| m.kind == kind);
@@ -92,25 +93,35 @@ fn nearest(wanted: &Wanted<'_>, all: &[Measurement]) -> String {
             format!(", but as a {}", word(found.kind))
         };
     }
-    let near = all.iter().map(|m| (distance(name, m.name.as_str()), m.name.as_str())).min();
-    match near {
-        Some((distance, near)) if distance <= near.chars().count().div_ceil(2) => {
+    // Of equally near names the first one.
+    match distances.iter().min_by_key(|(_, distance)| **distance) {
+        Some((near, distance)) if *distance <= near.chars().count().div_ceil(2) => {
             format!("; did you mean `{near}`?")
         }
         _ => String::new(),
     }
 }
 
-/// A line for each series, those with the nearest name first.
-fn list(all: &[Measurement], name: &str, which: impl Fn(&Measurement) -> bool) -> String {
+/// The distance of each recorded name from the one that is looked for.
+fn distances<'a>(name: &str, all: &'a [Measurement]) -> BTreeMap<&'a str, usize> {
+    let names: BTreeSet<_> = all.iter().map(|m| m.name.as_str()).collect();
+    names.into_iter().map(|recorded| (recorded, distance(name, recorded))).collect()
+}
+
+/// A line for each series, those with the smallest rank of the name first.
+fn list<'a>(
+    readings: impl Iterator<Item = &'a Measurement>,
+    rank: impl Fn(&str) -> Option<usize>,
+) -> String {
     let mut series: BTreeMap<_, Vec<f64>> = BTreeMap::new();
-    for m in all.iter().filter(|m| which(m)) {
-        let near = distance(name, m.name.as_str());
-        let key = (near, &m.name, m.kind, &m.level, &m.source, &m.tags);
+    for m in readings {
+        let key = (&m.name, m.kind, &m.level, &m.source, &m.tags);
         series.entry(key).or_default().push(m.value);
     }
+    let mut series: Vec<_> = series.into_iter().collect();
+    series.sort_by_key(|((name, ..), _)| rank(name.as_str()));
     let mut text = String::new();
-    for ((_, name, kind, level, source, tags), values) in series.iter().take(MAX_LISTED) {
+    for ((name, kind, level, source, tags), values) in series.iter().take(MAX_LISTED) {
         text += &format!("\n  {} {level} {name}", word(*kind));
         if source.as_str() != DEFAULT_SOURCE {
             text += &format!(" source {source}");
@@ -118,7 +129,7 @@ fn list(all: &[Measurement], name: &str, which: impl Fn(&Measurement) -> bool) -
         if !tags.is_empty() {
             text += &format!(" {tags}");
         }
-        text += &format!(": {}", readings(*kind, values));
+        text += &format!(": {}", summary(*kind, values));
     }
     if series.len() > MAX_LISTED {
         text += &format!("\n  and {} more", series.len() - MAX_LISTED);
@@ -127,7 +138,7 @@ fn list(all: &[Measurement], name: &str, which: impl Fn(&Measurement) -> bool) -
 }
 
 /// The readings of one series.
-fn readings(kind: Kind, values: &[f64]) -> String {
+fn summary(kind: Kind, values: &[f64]) -> String {
     let number = match values.len() {
         1 => "1 reading".to_owned(),
         number => format!("{number} readings"),
