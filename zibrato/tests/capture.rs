@@ -6,9 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zibrato::testing::{Capture, capture, capture_process, capture_process_within};
 use zibrato::{CountMe, TimeMe, Zibrato, count, count_me, gauge, time, time_me};
+
+/// How long a test waits for another thread.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// There is one place for an instrument, and tests run side by side.
 static PLACE: Mutex<()> = Mutex::new(());
@@ -355,7 +358,9 @@ async fn a_wrapped_task_is_captured_on_every_thread_that_polls_or_drops_it() {
     for task in all {
         task.await.unwrap();
     }
+    let begun = Instant::now();
     while capture.counter("info", "wrapped") < 1001.0 {
+        assert!(begun.elapsed() < DEADLINE, "the last task has not counted");
         tokio::task::yield_now().await;
     }
     cancelled.abort();

@@ -59,7 +59,8 @@ fn report(address: &str, reason: &str) -> String {
 }
 
 /// Waits until the program reports that it is in contact again, and ends it. It has counted twice,
-/// and its logger once for each of the two reports.
+/// and its logger once for each report. There are two, and further ones if the machine is so busy
+/// that the program misses the broker again.
 fn comes_back(program: &mut Running, port: u16) {
     let line = program.says(&["in contact with"]);
     let begin =
@@ -68,7 +69,10 @@ fn comes_back(program: &mut Running, port: u16) {
     assert!(line.starts_with(&begin) && line.contains(middle), "{line}");
     assert!(line.ends_with(" measurements are being sent"), "{line}");
     let stats = statistics(program);
-    assert!(stats.contains("recorded: 4, delivered: 4, unconfirmed: 0, pending: 0"), "{stats}");
+    let counts = 2 + program.log().lines().count();
+    assert!(counts >= 4, "{stats}");
+    let delivered = format!("recorded: {counts}, delivered: {counts}, unconfirmed: 0, pending: 0,");
+    assert!(stats.contains(&delivered), "{delivered} {stats}");
     assert!(stats.contains("connected: true, unreachable: None"), "{stats}");
 }
 
