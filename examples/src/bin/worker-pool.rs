@@ -27,8 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (queue, jobs) = bounded(100);
     thread::scope(|scope| {
         for _ in 0..WORKERS {
-            scope.spawn(|| work(&jobs));
+            let jobs = jobs.clone();
+            scope.spawn(move || work(&jobs));
         }
+        drop(jobs); // if no worker is left, `send` fails
         for job in 0..500 {
             queue.send(job)?; // waits while the queue is full
         }
