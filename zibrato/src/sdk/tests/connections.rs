@@ -42,12 +42,16 @@ fn refuses_once(to: u16) -> u16 {
         refused.write_all(&greeting("PLAIN")).unwrap();
         // Until the peer closes the connection.
         refused.read_to_end(&mut Vec::new()).ok();
-        let (near, _) = listener.accept().unwrap();
-        let far = TcpStream::connect(("127.0.0.1", to)).unwrap();
-        let ways = [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)];
-        for (mut from, mut to) in ways {
-            let pass = move || std::io::copy(&mut from, &mut to);
-            std::thread::Builder::new().spawn(pass).unwrap();
+        // Also those of the instrument that looks what listens here.
+        for near in listener.incoming() {
+            let near = near.unwrap();
+            // At the end of the test, the other port is closed.
+            let Ok(far) = TcpStream::connect(("127.0.0.1", to)) else { return };
+            let ways = [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)];
+            for (mut from, mut to) in ways {
+                let pass = move || std::io::copy(&mut from, &mut to);
+                std::thread::Builder::new().spawn(pass).unwrap();
+            }
         }
     };
     std::thread::Builder::new().spawn(accept).unwrap();
