@@ -3,7 +3,7 @@
 //! | entry | lines |
 //! |---|---|
 //! | counter | one, with the sum |
-//! | gauge | one, with the last reading and its time; or one per reading |
+//! | gauge | one, with the last reading and its time; or one per reading; none if it was idle |
 //! | timer, histogram | one per reading; if folded, at most 1,000 drawn evenly by rank |
 //! | set | one per member |
 //!
@@ -83,6 +83,8 @@ impl<F: FnMut(&Line<'_>, &Tags<'_>)> Lines<'_, F> {
         let end_ms = self.end_ms;
         match &entry.value {
             Value::Counter(sum) => self.number(entry, *sum, end_ms),
+            // Subscribers to lines would take it for a new reading.
+            Value::Gauge(gauge) if gauge.is_idle() => {}
             Value::Gauge(gauge) => self.number(entry, gauge.last, gauge.at_ms),
             Value::GaugeReadings(readings) => {
                 readings.clone().for_each(|(at_ms, value)| self.number(entry, value, at_ms));

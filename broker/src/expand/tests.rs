@@ -37,6 +37,7 @@ fn every_kind_of_entry_becomes_its_lines() {
     let mut batch = batch();
     batch.counter("logins", &[("dc", "x")], 3.0);
     batch.gauge("depth", &[], &gauge);
+    batch.gauge("idle", &[], &Gauge::idle(7.0, START));
     batch.gauge_readings("temp", &[], &[(START, 20.0), (START + 500, 20.5)]);
     batch.set("users", &[], ["alice", "bob"].into_iter());
     batch.timer_readings("query", &[], &[0.25, 0.5]);

@@ -184,6 +184,7 @@ struct Fields<'a> {
     buckets: Option<Flat<'a>>,
     readings: Option<Flat<'a>>,
     members: Option<Flat<'a>>,
+    idle: Option<u64>,
 }
 
 impl<'a> Entry<'a> {
@@ -206,6 +207,7 @@ impl<'a> Entry<'a> {
                 "b" => fields.buckets = Some(Flat::read(from)?),
                 "r" => fields.readings = Some(Flat::read(from)?),
                 "u" => fields.members = Some(Flat::read(from)?),
+                "o" => fields.idle = Some(mp::read_unsigned(from)?),
                 _ => {
                     mp::skip(from)?;
                 }
@@ -253,6 +255,9 @@ impl<'a> Fields<'a> {
         }
         let last = finite(self.value, "v")?;
         let at_ms = self.when.ok_or(EntryError::Missing { key: "w" })?;
+        if self.idle.is_some_and(|idle| idle != 0) {
+            return Ok(Value::Gauge(Gauge::idle(last, at_ms)));
+        }
         let Some(count) = self.count else {
             return Ok(Value::Gauge(Gauge::reading(last, at_ms)));
         };

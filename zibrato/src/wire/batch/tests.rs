@@ -87,6 +87,7 @@ fn value() -> impl Strategy<Value = Owned> {
     prop_oneof![
         number().prop_map(Owned::Counter),
         folded.prop_map(Owned::Gauge),
+        (any::<u64>(), number()).prop_map(|(at_ms, last)| Owned::Gauge(Gauge::idle(last, at_ms))),
         readings.prop_map(Owned::GaugeReadings),
         (unit(), prop::collection::vec(number(), 1..99))
             .prop_map(|(unit, v)| Owned::Histogram(unit, summary_of(v))),

@@ -55,8 +55,18 @@ impl BatchWriter {
         self.field("v", sum);
     }
 
-    /// Adds a gauge, summarized over the interval.
+    /// Adds a gauge, summarized over the interval. If nobody set it in the interval
+    /// ([`Gauge::idle`]), readers that know no idle gauges take it for one reading.
     pub fn gauge(&mut self, name: &str, tags: &[(&str, &str)], gauge: &Gauge) {
+        if gauge.is_idle() {
+            self.head(Kind::Gauge, name, tags, 3);
+            self.field("v", gauge.last);
+            mp::text(&mut self.body, "w");
+            mp::unsigned(&mut self.body, gauge.at_ms);
+            mp::text(&mut self.body, "o");
+            mp::unsigned(&mut self.body, 1);
+            return;
+        }
         let alone = *gauge == Gauge::reading(gauge.last, gauge.at_ms);
         self.head(Kind::Gauge, name, tags, if alone { 2 } else { 6 });
         self.field("v", gauge.last);
