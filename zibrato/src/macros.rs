@@ -106,6 +106,10 @@
 /// it returns, panics or is dropped. It has the attribute's level. `polls` counts each poll as it
 /// begins.
 ///
+/// Each interval sends the largest number since the last one, and then the present number, if they
+/// differ. So a burst between two intervals is in the maximum of the gauge. `zibrato-carbon`
+/// delivers that maximum as `<name>.in_flight.max`.
+///
 /// Each attribute has its own gauge. Gauges of two functions with the same name, such as two
 /// methods `run` in one module by default, are not added up; give them different names.
 ///

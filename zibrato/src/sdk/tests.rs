@@ -103,6 +103,7 @@ impl Broker {
                     Value::Counter(sum) => sum,
                     Value::TimerReadings(seconds) => seconds.count() as f64,
                     Value::Timer(summary) => summary.count as f64,
+                    Value::Gauge(gauge) if gauge.is_idle() => 0.0,
                     Value::Gauge(gauge) => gauge.last,
                     Value::GaugeReadings(readings) => readings.count() as f64,
                     other => panic!("{other:?}"),

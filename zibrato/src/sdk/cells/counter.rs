@@ -31,11 +31,6 @@ impl Counted {
     pub(crate) const fn sum_since(&self, before: &Self) -> f64 {
         self.sum.wrapping_sub(before.sum) as f64
     }
-
-    /// The lower 64 bits of the sum, which equal the sum in wrapping arithmetic.
-    pub(crate) const fn low(&self) -> u64 {
-        self.sum as u64
-    }
 }
 
 impl CounterCell {

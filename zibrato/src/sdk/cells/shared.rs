@@ -144,17 +144,6 @@ impl SharedCell {
         self.made.load(Ordering::Acquire)
     }
 
-    /// The sum of whole numbers that were not taken yet, in wrapping arithmetic.
-    pub(crate) fn sum(&self) -> u64 {
-        self.whole.load(Ordering::Relaxed).cast_unsigned()
-    }
-
-    /// Whether anything was counted since the previous call. Takes nothing.
-    pub(crate) fn take_moves(&self) -> bool {
-        let made = self.made();
-        self.taken.swap(made, Ordering::Relaxed) != made
-    }
-
     /// Takes the readings, if there are any. Only one thread may call it at a time.
     pub(crate) fn take(&self, kind: crate::Kind) -> Option<Taken> {
         let taken = self.taken.load(Ordering::Relaxed);

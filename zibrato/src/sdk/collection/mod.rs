@@ -9,6 +9,7 @@ use self::ledger::{Ledger, Stats};
 use crate::measurement::Level;
 use crate::sdk::cells::lock;
 use crate::sdk::cells::shared::Taken;
+use crate::sdk::points::idle::Take;
 use crate::sdk::points::instrument::Instrument;
 use crate::sdk::points::measure;
 use crate::sdk::points::series::{Loss, Series};
@@ -87,13 +88,12 @@ impl Collector {
         self.made_before.load(Ordering::SeqCst)
     }
 
-    /// Takes the readings of every series whose level is in `of`, and passes them to `to`.
-    pub(crate) fn collect(&self, of: impl Fn(&Level) -> bool, mut to: impl FnMut(&Series, Taken)) {
+    /// Takes the readings of every series, as `of` says for its level, and passes them to `to`.
+    pub(crate) fn collect(&self, of: impl Fn(&Level) -> Take, mut to: impl FnMut(&Series, Taken)) {
         if self.owns_sites() {
             for site in site::sites() {
-                let wanted = site.series().is_some_and(|series| of(&series.level));
-                if wanted
-                    && let Some(taken) = site.point.take()
+                let what = site.series().map_or(Take::Nothing, |series| of(&series.level));
+                if let Some(taken) = site.point.take(what)
                     && let Some(series) = site.series_of(&self.instrument.source)
                 {
                     to(&series, taken);
@@ -117,7 +117,7 @@ impl Collector {
     pub(crate) fn lose_the_rest(&self) -> Stats {
         let lose = || {
             let mut left = 0;
-            self.collect(|_| true, |_, taken| left += taken.readings);
+            self.collect(|_| Take::New, |_, taken| left += taken.readings);
             lock(&self.ledger).expired += left;
             self.stats_with(|| {
                 let made = self.made_at_sites();

@@ -4,14 +4,15 @@
 //! Used only by the sender and when an instrument is installed or removed. Measuring uses only the
 //! shared cell in here.
 
+use super::idle::{Idle, Take};
 use super::series::Shape;
 use crate::clock;
 use crate::measurement::{Gauge, Kind};
 use crate::sdk::cells::counter::Counted;
 use crate::sdk::cells::gauge::GaugeCell;
+use crate::sdk::cells::in_flight::{InFlightCell, InFlightSeen};
 use crate::sdk::cells::local;
 use crate::sdk::cells::lock;
-use crate::sdk::cells::per_process::generation;
 use crate::sdk::cells::shared::{SharedCell, Taken, TakenValue};
 use crate::sdk::cells::ticks::{self, Moment};
 use crate::sdk::cells::timer_totals::TimerTotals;
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(crate) struct Gathered {
     /// For readings that the cells of threads cannot take.
     pub(crate) shared: SharedCell,
+    pub(crate) in_flight: InFlightCell,
     baseline: Mutex<Baseline>,
 }
 
@@ -34,15 +36,19 @@ struct Baseline {
     timed: TimerTotals,
     /// The number of readings that were taken in this installation.
     taken: u64,
-    /// The number of calls that were in flight at the fork, in threads that this process does not
-    /// have.
-    left_behind: u64,
-    generation: u64,
+    /// The number in flight while no call of this process is. Negative if calls that began before
+    /// the fork have ended here.
+    none_in_flight: i64,
+    idle: Idle,
 }
 
 impl Gathered {
     pub(crate) const fn new() -> Self {
-        Self { shared: SharedCell::new(), baseline: Mutex::new(Baseline::new()) }
+        Self {
+            shared: SharedCell::new(),
+            in_flight: InFlightCell::new(),
+            baseline: Mutex::new(Baseline::new()),
+        }
     }
 
     /// Takes the readings since the last call, if there are any, and then starts a new `epoch` of
@@ -52,16 +58,26 @@ impl Gathered {
         shape: Shape,
         index: Option<u32>,
         epoch: &AtomicU32,
+        what: Take,
     ) -> Option<Taken> {
+        let taken = self.take_new(shape, index, epoch);
+        if shape.kind() != Kind::Gauge {
+            return taken;
+        }
+        lock(&self.baseline).idle.taken_or_repeated(taken, what)
+    }
+
+    fn take_new(&self, shape: Shape, index: Option<u32>, epoch: &AtomicU32) -> Option<Taken> {
         let Self { shared, .. } = self;
+        if shape == Shape::InFlight {
+            return lock(&self.baseline).take_in_flight(self.in_flight.take());
+        }
         let Some(index) = index else { return shared.take(shape.kind()) };
         let mut baseline = lock(&self.baseline);
         let in_threads = match shape {
             Shape::Counter => baseline.take_counter(index),
             Shape::Gauge => return baseline.take_gauge(index, shared),
-            Shape::Each => None,
-            // The shared cell contains a part of the calls in flight.
-            Shape::InFlight => return baseline.take_in_flight(index, shared),
+            Shape::Each | Shape::InFlight => None,
             Shape::Timer => baseline.take_timer(index, epoch),
             Shape::Sampled(_) => baseline.take_sampled(index, epoch),
         };
@@ -75,22 +91,20 @@ impl Gathered {
 
     /// Discards the readings of an earlier installation or of the parent process.
     pub(crate) fn clear(&self, shape: Shape, index: Option<u32>, epoch: &AtomicU32) {
-        let Some(index) = index else { return self.shared.clear() };
         let mut baseline = lock(&self.baseline);
         baseline.taken = 0;
+        baseline.idle = Idle::default();
+        if shape == Shape::InFlight {
+            // Calls in flight stay in flight.
+            self.in_flight.take();
+            return;
+        }
+        let Some(index) = index else { return self.shared.clear() };
         baseline.counted = local::counted(index);
         match shape {
-            Shape::Counter => {}
+            Shape::Counter | Shape::InFlight => {}
             Shape::Gauge | Shape::Each => {
                 take_gauges(index);
-            }
-            Shape::InFlight => {
-                if baseline.generation != generation() {
-                    baseline.generation = generation();
-                    baseline.left_behind = baseline.counted.low().wrapping_add(self.shared.sum());
-                }
-                // Calls in flight stay in flight.
-                return;
             }
             Shape::Timer | Shape::Sampled(_) => {
                 // Minimum and maximum up to now belong to the earlier installation.
@@ -103,6 +117,9 @@ impl Gathered {
 
     /// The number of readings that were recorded in this installation.
     pub(crate) fn made(&self, shape: Shape, index: Option<u32>) -> u64 {
+        if shape == Shape::InFlight {
+            return lock(&self.baseline).taken;
+        }
         let Some(index) = index else { return self.shared.made() };
         let baseline = lock(&self.baseline);
         let in_threads = match shape {
@@ -113,17 +130,15 @@ impl Gathered {
                 // No reading is taken meanwhile, because that needs the lock of the baseline.
                 baseline.taken + local::gauges(index).map(GaugeCell::untaken).sum::<u64>()
             }
-            Shape::InFlight => return baseline.taken,
+            Shape::InFlight => baseline.taken,
             Shape::Timer => baseline.taken + baseline.timed.count_since(local::timers(index)),
         };
         in_threads + self.shared.made()
     }
 
     /// How many calls are in flight at a point of that shape.
-    pub(crate) fn in_flight(&self, index: Option<u32>) -> u64 {
-        let in_threads = index.map_or(0, |index| local::counted(index).low());
-        let left_behind = lock(&self.baseline).left_behind;
-        in_threads.wrapping_add(self.shared.sum()).wrapping_sub(left_behind)
+    pub(crate) fn in_flight(&self) -> i64 {
+        self.in_flight.now() - lock(&self.baseline).none_in_flight
     }
 }
 
@@ -157,8 +172,8 @@ impl Baseline {
             counted: Counted { sum: 0, times: 0 },
             timed: TimerTotals::new(),
             taken: 0,
-            left_behind: 0,
-            generation: 0,
+            none_in_flight: 0,
+            idle: Idle::new(),
         }
     }
 
@@ -219,23 +234,26 @@ impl Baseline {
         Some(Taken { readings, value: TakenValue::Timer(scaled(&sample, readings)) })
     }
 
-    fn take_in_flight(&mut self, index: u32, shared: &SharedCell) -> Option<Taken> {
-        let now = local::counted(index);
-        let moved = now.times != self.counted.times || shared.take_moves();
-        self.counted = now;
-        let running = now.low().wrapping_add(shared.sum());
-        let mut in_flight = running.wrapping_sub(self.left_behind).cast_signed();
-        if in_flight < 0 {
-            // A call ended here that began before the fork, so it was not left behind.
-            self.left_behind = running;
-            in_flight = 0;
+    /// Two readings, the largest number and the present one, or one if they are equal. None while
+    /// nothing is in flight.
+    fn take_in_flight(&mut self, seen: InFlightSeen) -> Option<Taken> {
+        if seen.now < self.none_in_flight {
+            // A call ended here that began before the fork.
+            self.none_in_flight = seen.now;
         }
-        if !moved && in_flight == 0 {
+        let now = seen.now - self.none_in_flight;
+        let most = (seen.most - self.none_in_flight).max(now);
+        if most == 0 {
             return None;
         }
-        self.taken += 1;
-        let gauge = Gauge::reading(in_flight as f64, clock::unix_ms());
-        Some(Taken { readings: 1, value: TakenValue::Gauge(gauge) })
+        let at_ms = clock::unix_ms();
+        let mut gauge = Gauge::reading(now as f64, at_ms);
+        if most > now {
+            gauge = Gauge::reading(most as f64, at_ms);
+            gauge.merge(&Gauge::reading(now as f64, at_ms));
+        }
+        self.taken += gauge.count;
+        Some(Taken { readings: gauge.count, value: TakenValue::Gauge(gauge) })
     }
 }
 
@@ -275,24 +293,25 @@ mod tests {
     use crate::Summary;
     use crate::clock;
     use crate::measurement::Gauge;
-    use crate::sdk::cells::amount::Number;
+    use crate::sdk::cells::in_flight::InFlightCell;
     use crate::sdk::cells::shared::{SharedCell, TakenValue};
     use crate::sdk::cells::ticks::Moment;
 
     #[test]
     fn a_call_that_ends_in_a_forked_child_is_not_missing_there() {
-        let (mut state, shared) =
-            (Baseline { left_behind: 1, ..Baseline::new() }, SharedCell::new());
+        let (mut state, cell) = (Baseline::new(), InFlightCell::new());
         let mut moved = |amount| {
-            shared.add(Number::Whole(amount));
-            match state.take_in_flight(u32::MAX, &shared).unwrap().value {
-                TakenValue::Gauge(gauge) => gauge.last,
+            cell.add(amount);
+            let taken = state.take_in_flight(cell.take());
+            taken.map(|taken| match taken.value {
+                TakenValue::Gauge(gauge) => (gauge.last, gauge.max),
                 other => panic!("{other:?}"),
-            }
+            })
         };
-        shared.add(Number::Whole(1));
         // The inherited call ends, then others begin and end.
-        assert_eq!([-1, 1, 1, -1, -1].map(&mut moved), [0.0, 1.0, 2.0, 1.0, 0.0]);
+        let seen = [-1, 1, 1, -1, -1].map(&mut moved);
+        let expected = [(0.0, 1.0), (1.0, 1.0), (2.0, 2.0), (1.0, 2.0), (0.0, 1.0)];
+        assert_eq!(seen, expected.map(Some));
     }
 
     #[test]

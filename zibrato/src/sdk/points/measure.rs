@@ -289,26 +289,18 @@ fn count_untimed(origin: impl Origin) {
 /// point is not wanted any more.
 #[inline]
 pub(crate) fn move_in_flight(origin: impl Origin, amount: i64) {
-    match local::counter(origin.point().gate()) {
-        Some(cell) => cell.add(amount),
-        None => move_slowly(origin, amount),
+    let point = origin.point();
+    point.in_flight().add(amount);
+    if matches!(point.gate(), ASK | OFF) {
+        catch_move(origin, amount);
     }
 }
 
 #[cold]
-fn move_slowly(origin: impl Origin, amount: i64) {
-    slowly(|| {
-        let point = origin.point();
-        let index = point.index().filter(|_| !capture::capturing());
-        match index.filter(|index| origin.grows(*index)).and_then(local::counter_or_grow) {
-            Some(cell) => cell.add(amount),
-            None => {
-                point.shared().add(Number::Whole(amount));
-                capture::catch_move(|| origin.series(), amount);
-            }
-        }
-        Some(())
-    });
+fn catch_move(origin: impl Origin, amount: i64) {
+    if !is_busy() {
+        capture::catch_move(|| origin.series(), amount);
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub(crate) mod capture;
 pub(crate) mod choice;
 pub(crate) mod constant;
 pub(crate) mod family;
+pub(crate) mod idle;
 pub(crate) mod instrument;
 pub(crate) mod key;
 pub(crate) mod measure;

@@ -5,6 +5,7 @@
 //! and tags made from what users type would fill any memory. Series beyond it are measured together
 //! as [`OVERFLOW_NAME`], and the first of them is remembered.
 
+use super::idle::Take;
 use super::key::Key;
 use super::point::Point;
 use super::series::{Loss, Series, Shape};
@@ -314,13 +315,11 @@ impl Registry {
         }
     }
 
-    /// Takes what has gathered in every series whose level `of` says yes to.
-    pub(crate) fn collect(&self, of: impl Fn(&Level) -> bool, mut to: impl FnMut(&Named, Taken)) {
+    /// Takes what has gathered in every series, as `of` says for its level.
+    pub(crate) fn collect(&self, of: impl Fn(&Level) -> Take, mut to: impl FnMut(&Named, Taken)) {
         let mut collect = |all: &[Arc<Named>]| {
             for named in all {
-                if of(&named.series.level)
-                    && let Some(taken) = named.point.take()
-                {
+                if let Some(taken) = named.point.take(of(&named.series.level)) {
                     to(named, taken);
                 }
             }
@@ -335,7 +334,9 @@ impl Registry {
         }
         // No thread has or finds a series that only the registry and this copy refer to. So what is
         // taken of it now is the rest.
-        let is_last = |named: &Arc<Named>| Arc::strong_count(named) == 2 && of(&named.series.level);
+        let is_last = |named: &Arc<Named>| {
+            Arc::strong_count(named) == 2 && of(&named.series.level) != Take::Nothing
+        };
         let last: HashSet<_> = leaving.iter().filter(|it| is_last(it)).map(Arc::as_ptr).collect();
         collect(&leaving);
         let mut known = self.write();

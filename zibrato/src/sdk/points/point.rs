@@ -5,7 +5,9 @@
 //! is slower.
 
 use super::baseline::Gathered;
+use super::idle::Take;
 use super::series::Shape;
+use crate::sdk::cells::in_flight::InFlightCell;
 use crate::sdk::cells::list::{Link, Linked, List};
 use crate::sdk::cells::per_process::PerProcess;
 use crate::sdk::cells::shared::{SharedCell, Taken};
@@ -105,9 +107,18 @@ impl Point {
         wanted.then_some(index)
     }
 
+    /// The number of calls in flight.
+    #[inline]
+    pub(crate) fn in_flight(&self) -> &InFlightCell {
+        &self.gathered().in_flight
+    }
+
     /// Takes the readings, if there are any. Only the sender calls it.
-    pub(crate) fn take(&self) -> Option<Taken> {
-        self.gathered().take(self.shape, self.index(), &self.epoch)
+    pub(crate) fn take(&self, what: Take) -> Option<Taken> {
+        if what == Take::Nothing {
+            return None;
+        }
+        self.gathered().take(self.shape, self.index(), &self.epoch, what)
     }
 
     /// Discards the readings of an earlier installation.
@@ -122,7 +133,7 @@ impl Point {
 
     /// Whether something is in flight.
     pub(crate) fn runs(&self) -> bool {
-        self.shape == Shape::InFlight && self.gathered().in_flight(self.index()) != 0
+        self.shape == Shape::InFlight && self.gathered().in_flight() != 0
     }
 
     /// From now on the next use asks whether it is wanted.
@@ -131,6 +142,7 @@ impl Point {
         self.gate.store(ASK, Ordering::Relaxed);
     }
 
+    #[inline]
     fn gathered(&self) -> &Gathered {
         self.gathered.get(|_| Gathered::new())
     }

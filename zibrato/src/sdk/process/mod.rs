@@ -71,6 +71,7 @@ pub struct Builder {
     levels: Option<Vec<String>>,
     interval: Duration,
     flush_deadline: Duration,
+    repeat_gauges: Duration,
     demand: bool,
     patience: Duration,
     max_memory: usize,
@@ -98,6 +99,7 @@ impl Builder {
             levels: None,
             interval: Duration::from_secs(1),
             flush_deadline: Duration::from_millis(500),
+            repeat_gauges: Duration::from_secs(10),
             demand: true,
             patience: PATIENCE,
             max_memory: local::DEFAULT_MAX_MEMORY,
@@ -199,6 +201,18 @@ impl Builder {
     /// With `false`, all levels that [`levels`](Self::levels) allows are always measured.
     pub const fn demand(mut self, demand: bool) -> Self {
         self.demand = demand;
+        self
+    }
+
+    /// How often the last reading of a gauge is sent again while nobody sets it, until the program
+    /// ends; see `--idle-gauges` of the workers. Zero turns it off. Defaults to ten seconds.
+    /// Repetitions are not counted as readings, but have their size.
+    ///
+    /// ```
+    /// let builder = zibrato::Zibrato::builder().repeat_gauges(std::time::Duration::from_secs(60));
+    /// ```
+    pub const fn repeat_gauges(mut self, every: Duration) -> Self {
+        self.repeat_gauges = every;
         self
     }
 
@@ -325,6 +339,7 @@ impl Builder {
             curve: self.decide(self.curve.clone(), || Ok(environment.curve()?))?,
             interval: self.interval,
             flush_deadline: self.flush_deadline,
+            repeat_gauges: self.repeat_gauges,
             demand: self.demand,
             patience: self.patience,
         })

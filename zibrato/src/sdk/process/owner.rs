@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) curve: Option<Curve>,
     pub(crate) interval: Duration,
     pub(crate) flush_deadline: Duration,
+    /// How often idle gauges are repeated; zero: never.
+    pub(crate) repeat_gauges: Duration,
     /// Whether levels that no worker wants are skipped.
     pub(crate) demand: bool,
     /// How long the broker may be silent before it is reported.
@@ -256,6 +258,7 @@ impl Settings {
             no_room,
             collector: Arc::clone(collector),
             interval: self.interval,
+            repeat_gauges: self.repeat_gauges,
             demand: self.demand,
             patience: self.patience,
         })

@@ -8,6 +8,7 @@ pub(crate) mod link;
 mod logging;
 mod look;
 mod orders;
+mod repeats;
 mod reports;
 pub(crate) mod thread;
 
@@ -16,6 +17,7 @@ use self::grid::Grid;
 use self::link::{Dial, Link, Resend};
 use self::logging::Logging;
 use self::orders::{Orders, State};
+use self::repeats::Repeats;
 use self::reports::Reports;
 use self::thread::Thread;
 use crate::clock;
@@ -26,6 +28,7 @@ use crate::sdk::cells::ticks::{self, Comparisons};
 use crate::sdk::collection::Collector;
 use crate::sdk::collection::batches::{Batch, Batches};
 use crate::sdk::collection::ledger::{SELF_METRICS_LEVEL, SelfMetrics};
+use crate::sdk::points::idle::Take;
 use crate::sdk::points::names::LOOK_EVERY;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -156,6 +159,8 @@ pub(crate) struct Setup {
     pub(crate) no_room: NoRoom,
     pub(crate) collector: Arc<Collector>,
     pub(crate) interval: Duration,
+    /// How often idle gauges are repeated; zero: never.
+    pub(crate) repeat_gauges: Duration,
     /// Whether levels that no worker wants are skipped.
     pub(crate) demand: bool,
     /// How long the broker may be silent before it is reported.
@@ -188,6 +193,7 @@ impl Setup {
             grid: Grid::new(self.interval, link.publisher, clock::unix_us()),
             collected: now,
             looked: now,
+            repeats: Repeats::new(self.repeat_gauges),
             link,
             orders,
             started_ms: clock::unix_ms(),
@@ -228,6 +234,7 @@ struct Worker<'a> {
     collected: Instant,
     /// When unused series were last looked for.
     looked: Instant,
+    repeats: Repeats,
     orders: &'a Orders,
     started_ms: u64,
     /// When each level was last collected.
@@ -268,11 +275,11 @@ impl Worker<'_> {
             let free;
             (free, owed) = owed.into_iter().partition(|level| self.link.is_idle(level));
             if !free.is_empty() {
-                self.collect(|_, level| free.contains(level));
+                self.collect(|_, level| Take::new_if(free.contains(level)));
             }
             if self.grid.ends(clock::unix_us(), now.duration_since(self.collected)) {
                 self.collected = now;
-                self.collect(Link::is_idle);
+                self.collect_and_repeat();
                 self.send_self_metrics();
                 if now.duration_since(self.looked) >= LOOK_EVERY {
                     self.looked = now;
@@ -282,7 +289,7 @@ impl Worker<'_> {
             if flushing.is_none() && asked.is_some() {
                 flushing = asked;
                 owed = self.link.busy();
-                self.collect(Link::is_idle);
+                self.collect(|link, level| Take::new_if(link.is_idle(level)));
             }
             let hurry = flushing.is_some();
             self.link.pump(now, self.resend(hurry));
@@ -304,7 +311,7 @@ impl Worker<'_> {
     fn finish(mut self, deadline: Instant) {
         // Without memory, the readings are lost; aborting the application would be worse.
         if ROOM.probe().is_ok() {
-            self.collect(|_, _| true);
+            self.collect(|_, _| Take::New);
         }
         loop {
             let now = Instant::now();
@@ -339,13 +346,28 @@ impl Worker<'_> {
         self.link.wait(Duration::ZERO)
     }
 
-    /// Collects the readings of the levels in `of`, and queues batches of them, one or more per
-    /// level and source. While a level has a batch in flight, its readings mostly stay in the
+    /// Collects at the end of an interval, and repeats idle gauges if it is time.
+    fn collect_and_repeat(&mut self) {
+        let due = self.repeats.due(clock::unix_ms(), self.link.busy());
+        let instrument = Arc::clone(&self.setup.collector.instrument);
+        self.collect(|link, level| {
+            if !link.is_idle(level) {
+                Take::Nothing
+            } else if due.contains(level) && instrument.wants(level.as_str()) {
+                Take::Repeat
+            } else {
+                Take::New
+            }
+        });
+    }
+
+    /// Collects the readings of each level as `of` says, and queues batches of them, one or more
+    /// per level and source. While a level has a batch in flight, its readings mostly stay in the
     /// cells.
-    fn collect(&mut self, of: impl Fn(&Link, &Level) -> bool) {
+    fn collect(&mut self, of: impl Fn(&Link, &Level) -> Take) {
         let mut batches = Batches::new(&self.collected_ms, self.started_ms);
-        let is_in = |level: &Level| of(&self.link, level);
-        self.setup.collector.collect(is_in, |series, taken| batches.add(series, &taken));
+        let of = |level: &Level| of(&self.link, level);
+        self.setup.collector.collect(of, |series, taken| batches.add(series, &taken));
         let (done, now_ms) = (batches.finish(), clock::unix_ms());
         for Batch { level, body, readings } in done {
             self.link.push(&level, body, readings);

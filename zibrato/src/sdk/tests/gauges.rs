@@ -5,7 +5,7 @@ use crate::sdk::cells::shared;
 use crate::sdk::{Metadata, Shape, Site, gauge, in_flight, time};
 use crate::testing;
 use crate::wire::{BatchReader, Value};
-use crate::{Builder, Zibrato};
+use crate::{Builder, Gauge, Zibrato};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -60,6 +60,137 @@ fn what_threads_read_is_folded_into_one_gauge() {
         assert!(age < 10_000, "{age} ms");
     });
     assert_eq!((guard.handle().stats().recorded, guard.handle().stats().total_lost()), (4002, 1));
+}
+
+/// All readings of the batches so far.
+fn folded(broker: &Broker) -> Gauge {
+    let mut all = Gauge::idle(0.0, 0);
+    for body in &broker.bodies {
+        for entry in BatchReader::new(body).unwrap().entries().map(Result::unwrap) {
+            let Value::Gauge(gauge) = entry.value else { panic!("{entry:?}") };
+            all.merge(&gauge);
+        }
+    }
+    all
+}
+
+#[test]
+fn a_gauge_that_64_threads_set_has_all_their_readings() {
+    static WIDE: Site = Site::new(Shape::Gauge, at("wide"));
+    const THREADS: u64 = 64;
+    const EACH: u64 = 2000;
+    const READINGS: u64 = THREADS * EACH;
+    let _place = place();
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let guard = broker.builder().install().unwrap();
+    let barrier = Barrier::new(THREADS as usize);
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                barrier.wait();
+                (0..EACH).for_each(|n| gauge(&WIDE, thread * EACH + n));
+            });
+        }
+        // The sender takes readings while the threads set the gauge.
+        broker.serve_until(|broker| folded(broker).count == READINGS);
+    });
+    gauge(&WIDE, -1);
+    broker.serve_until(|broker| folded(broker).count > READINGS);
+    let all = folded(&broker);
+    assert_eq!((all.count, all.min, all.max), (READINGS + 1, -1.0, (READINGS - 1) as f64));
+    assert_eq!((all.last, all.sum), (-1.0, (READINGS * (READINGS - 1) / 2) as f64 - 1.0));
+    drop(guard);
+}
+
+/// The values of idle gauges in the batches from this one on, and the number of readings.
+fn repeated(broker: &Broker, from: usize) -> (Vec<f64>, u64) {
+    let (mut idle, mut readings) = (Vec::new(), 0);
+    for body in &broker.bodies[from..] {
+        for entry in BatchReader::new(body).unwrap().entries().map(Result::unwrap) {
+            match entry.value {
+                Value::Gauge(gauge) if gauge.is_idle() => idle.push(gauge.last),
+                Value::Gauge(gauge) => readings += gauge.count,
+                Value::GaugeReadings(kept) => readings += kept.count() as u64,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    (idle, readings)
+}
+
+#[test]
+fn a_gauge_is_repeated_while_nobody_sets_it() {
+    static IDLE: Site = Site::new(Shape::Gauge, at("idle"));
+    static EACH: Site = Site::new(Shape::Each, at("idle.each"));
+    static RUNNING: Site = Site::new(Shape::InFlight, at("idle.in_flight"));
+    let _place = place();
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let often = |broker: &Broker| broker.builder().repeat_gauges(Duration::from_millis(20));
+    let guard = often(&broker).install().unwrap();
+    gauge(&IDLE, 7);
+    gauge(&EACH, 8);
+    drop(in_flight(&RUNNING));
+    guard.handle().gauge("info", "idle.named").set(9);
+    let has_all = |broker: &Broker| {
+        let idle = repeated(broker, 0).0;
+        let times = |value| idle.iter().filter(|idle| **idle == value).count();
+        [0.0, 7.0, 8.0, 9.0].map(times).iter().all(|times| *times >= 3)
+    };
+    broker.serve_until(has_all);
+    // The call was in flight, and then it was not.
+    assert_eq!(repeated(&broker, 0).1, 5);
+    gauge(&IDLE, 5);
+    broker.serve_until(|broker| repeated(broker, 0).0.contains(&5.0));
+    let stats = guard.handle().stats();
+    assert!(stats.balances() && stats.recorded == 6, "{stats:?}");
+    drop(guard);
+    // The next installation knows nothing of them.
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let guard = often(&broker).install().unwrap();
+    guard.handle().gauge("info", "idle.later").set(1);
+    let times = |broker: &Broker| repeated(broker, 0).0.len();
+    broker.serve_until(|broker| times(broker) >= 3);
+    assert!(repeated(&broker, 0).0.iter().all(|idle| *idle == 1.0));
+    drop(guard);
+}
+
+#[test]
+fn a_flush_repeats_nothing() {
+    static IDLE: Site = Site::new(Shape::Gauge, at("idle.flush"));
+    let _place = place();
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let guard = rarely(&broker).repeat_gauges(Duration::from_millis(1)).install().unwrap();
+    for value in [3, 4] {
+        gauge(&IDLE, value);
+        flushed(&guard.handle(), &mut broker, |name, value| {
+            assert!(name == "idle.flush" && matches!(value, Value::Gauge(g) if g.count == 1));
+        });
+    }
+}
+
+#[test]
+fn a_burst_of_calls_is_seen_after_its_end() {
+    static BURST: Site = Site::new(Shape::InFlight, at("burst"));
+    const CALLS: usize = 50;
+    let _place = place();
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let guard = rarely(&broker).install().unwrap();
+    let all_run = Barrier::new(CALLS);
+    thread::scope(|scope| {
+        for _ in 0..CALLS {
+            scope.spawn(|| {
+                let _running = in_flight(&BURST);
+                all_run.wait();
+            });
+        }
+    });
+    flushed(&guard.handle(), &mut broker, |_, value| {
+        let Value::Gauge(gauge) = value else { panic!("{value:?}") };
+        assert_eq!((gauge.last, gauge.max, gauge.count), (0.0, CALLS as f64, 2));
+    });
+    let stats = guard.handle().stats();
+    assert!(stats.balances(), "{stats:?}");
 }
 
 #[test]

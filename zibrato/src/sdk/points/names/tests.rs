@@ -3,6 +3,7 @@
 use super::{IDLE_LOOKS, Limit, Named, Place, Registry};
 use crate::measurement::{Kind, Level, Name, Source, Tags};
 use crate::sdk::cells::amount::Number;
+use crate::sdk::points::idle::Take;
 use crate::sdk::points::key::Key;
 use crate::sdk::points::series::{Loss, Series, Shape};
 use std::sync::Arc;
@@ -31,7 +32,7 @@ fn count(named: &Named) {
 /// How many readings are taken.
 fn collect(registry: &Registry) -> u64 {
     let mut readings = 0;
-    registry.collect(|_| true, |_, taken| readings += taken.readings);
+    registry.collect(|_| Take::New, |_, taken| readings += taken.readings);
     readings
 }
 
