@@ -6,6 +6,7 @@
 //! histogram, set, timer keeps the name, and the others get their kind as a further part
 //! (`queue.gauge`). Both are counted.
 
+use super::gauge_parts::GaugeParts;
 use super::name;
 use super::parts::TimerParts;
 use crate::backend::Payload;
@@ -27,6 +28,7 @@ const MAX_NAME_BYTES: usize = 16_000;
 pub(super) struct Encoder {
     pub(super) prefix: String,
     pub(super) timer_parts: TimerParts,
+    pub(super) gauge_parts: GaugeParts,
     /// The first series with each name, which keeps it.
     pub(super) claims: Claims,
 }
@@ -176,6 +178,9 @@ impl Encoder {
                 path.push('.');
                 path.push_str(word(point.original.value.kind()));
                 if !is_taken(points, &path, &point.tags)
+                    && !self
+                        .suffixes(point)
+                        .any(|suffix| is_taken(points, &format!("{path}.{suffix}"), &point.tags))
                     && taken.insert(format!("{path}{}", point.tags))
                 {
                     break;
@@ -191,16 +196,29 @@ impl Encoder {
         }
     }
 
-    /// Whether a timer or a histogram has a part with the name of the point.
+    /// The names of the parts of a timer, a histogram or a gauge that are added to its own.
+    fn suffixes(&self, point: &Point) -> impl Iterator<Item = String> {
+        let (gauge, timer) = match point.original.value.kind() {
+            Kind::Gauge => (Some(self.gauge_parts.of(&point.original.name)), None),
+            Kind::Histogram | Kind::Timer => (None, Some(self.timer_parts.names())),
+            _ => (None, None),
+        };
+        let gauge = gauge.into_iter().flatten().map(|part| part.suffix().to_owned());
+        gauge.filter(|suffix| !suffix.is_empty()).chain(timer.into_iter().flatten())
+    }
+
+    /// Whether a timer, a histogram or a gauge has a part with the name of this point.
     fn is_part_of_another(&self, points: &[Point], point: &Point) -> bool {
         let Some((base, part)) = point.path.rsplit_once('.') else { return false };
-        if !self.timer_parts.has(part) {
-            return false;
-        }
-        [Kind::Histogram, Kind::Timer].into_iter().any(|kind| {
-            let whole = (base, &*point.tags, kind);
-            points.binary_search_by(|p| p.order().cmp(&whole)).is_ok()
-        })
+        let find = |kind| {
+            let key = (base, &*point.tags, kind);
+            points.binary_search_by(|p| p.order().cmp(&key)).ok().and_then(|at| points.get(at))
+        };
+        let has_part = |gauge: &Point| {
+            self.gauge_parts.of(&gauge.original.name).iter().any(|p| p.suffix() == part)
+        };
+        let has_summary = || [Kind::Histogram, Kind::Timer].into_iter().any(|k| find(k).is_some());
+        (self.timer_parts.has(part) && has_summary()) || find(Kind::Gauge).is_some_and(has_part)
     }
 
     /// Writes the lines of one series; none if it has no value.
@@ -213,7 +231,11 @@ impl Encoder {
         }
         match &point.original.value {
             Fold::Counter(sum) => line(lines, point, "", *sum, stamp),
-            Fold::Gauge(Some(gauge)) => line(lines, point, "", gauge.last, stamp),
+            Fold::Gauge(Some(gauge)) => {
+                for part in self.gauge_parts.of(&point.original.name) {
+                    line(lines, point, part.suffix(), part.of(gauge), stamp);
+                }
+            }
             Fold::Set(members) => line(lines, point, "", members.len() as f64, stamp),
             // A gauge without a reading, and kinds that do not exist yet.
             _ => (),

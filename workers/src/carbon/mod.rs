@@ -3,6 +3,7 @@
 mod address;
 mod connection;
 mod encode;
+mod gauge_parts;
 mod kept;
 mod name;
 mod parts;
@@ -10,6 +11,7 @@ mod split;
 mod stream;
 
 pub use address::{Address, AddressError};
+pub use gauge_parts::{GaugeParts, GaugePartsError};
 pub use parts::{TimerParts, TimerPartsError};
 
 use crate::backend::{Backend, BackendProgram, Payload, Refusal, SendError, Target};
@@ -27,9 +29,9 @@ use zibrato::window::Window;
 /// truncated because it is longer than a file name, gets a hash of the original appended, so that
 /// `a b` and `a_b` stay distinct. So does a series with the same path as another one. Tags become
 /// Graphite's tags: `web-1.logins;dc=fra 3 1700000040`. The value of a counter is its sum over the
-/// window, that of a gauge its last reading, that of a set the number of its members. A timer has
-/// several values in seconds, and a histogram in its unit, named by [`TimerParts`]. The timestamp is
-/// the start of the window, in whole seconds.
+/// window, that of a gauge its last reading ([`GaugeParts`] can add more), that of a set the number
+/// of its members. A timer has several values in seconds, and a histogram in its unit, named by
+/// [`TimerParts`]. The timestamp is the start of the window, in whole seconds.
 ///
 /// ```
 /// use std::time::Duration;
@@ -69,6 +71,12 @@ pub struct CarbonFlags {
     /// Statistics to deliver for each timer and histogram: count, sum, mean, min, max, stddev, and any percentile
     #[arg(long, value_name = "PARTS", default_value_t = TimerParts::default())]
     pub timer_parts: TimerParts,
+
+    /// Values to deliver for each gauge: last, min, max, mean, count. `last` has the plain name, the
+    /// others are added to it, such as `queue.depth.max` [default: last; last,max for names that end
+    /// in .in_flight]
+    #[arg(long, value_name = "PARTS")]
+    pub gauge_parts: Option<GaugeParts>,
 }
 
 impl Carbon {
@@ -99,6 +107,20 @@ impl Carbon {
     #[must_use]
     pub fn timer_parts(mut self, parts: TimerParts) -> Self {
         self.encoder.timer_parts = parts;
+        self
+    }
+
+    /// Values to deliver for each gauge. Defaults to `last`, and to `last,max` for calls in flight.
+    ///
+    /// ```
+    /// use zibrato_workers::carbon::Carbon;
+    /// let carbon = Carbon::to("127.0.0.1:2003".parse()?).gauge_parts("last,min,max".parse()?);
+    /// # drop(carbon);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn gauge_parts(mut self, parts: GaugeParts) -> Self {
+        self.encoder.gauge_parts = parts;
         self
     }
 }
@@ -132,11 +154,11 @@ impl Backend for Carbon {
     }
 
     fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
-        split::split(payload, &self.encoder.timer_parts)
+        split::split(payload, &self.encoder)
     }
 
     fn names(&self, payload: &Payload, most: usize) -> Vec<String> {
-        split::names(payload, most, &self.encoder.timer_parts)
+        split::names(payload, most, &self.encoder)
     }
 
     fn destination(&self) -> Option<String> {
@@ -168,7 +190,7 @@ impl BackendProgram for Carbon {
     const EXAMPLES: &'static str = "\
 Examples:
   zibrato-carbon --levels info,warn --flush 10 --carbon graphite.example.com:2003
-  zibrato-carbon --prefix zibrato --timer-parts count,mean,p99.9
+  zibrato-carbon --prefix zibrato --timer-parts count,mean,p99.9 --gauge-parts last,max
   ZIBRATO_CARBON_FLUSH=10 zibrato-carbon --check
 
 Each flag can also be set by a variable (ZIBRATO_CARBON_FLUSH) or a key in the --config file (flush).
@@ -191,7 +213,8 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
         Ok(Self::to(flags.carbon)
             .prefix(prefix)
             .timeout(Duration::from_secs_f64(flags.timeout))
-            .timer_parts(flags.timer_parts))
+            .timer_parts(flags.timer_parts)
+            .gauge_parts(flags.gauge_parts.unwrap_or_default()))
     }
 
     fn target(&self) -> Option<Target> {

@@ -46,6 +46,12 @@ impl Part {
         }
     }
 
+    /// As one part of a path.
+    fn name(self) -> String {
+        // A dot would begin a new part of the path.
+        self.to_string().replace('.', "_")
+    }
+
     fn read(word: &str) -> Option<Self> {
         Some(match word {
             "count" => Self::Count,
@@ -82,8 +88,12 @@ impl TimerParts {
     /// omitted.
     pub(super) fn of(&self, summary: &Summary) -> impl Iterator<Item = (String, f64)> {
         let numbers = self.0.iter().filter_map(|part| Some((part, part.of(summary)?)));
-        // A dot would begin a new part of the path.
-        numbers.map(|(part, number)| (part.to_string().replace('.', "_"), number))
+        numbers.map(|(part, number)| (part.name(), number))
+    }
+
+    /// The names of the parts, each as one part of a path.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|part| part.name())
     }
 
     /// Whether some part has this name.
@@ -93,7 +103,7 @@ impl TimerParts {
 
     /// The index of the part with this name.
     pub(super) fn place(&self, name: &str) -> Option<usize> {
-        self.0.iter().position(|part| part.to_string().replace('.', "_") == name)
+        self.names().position(|part| part == name)
     }
 }
 

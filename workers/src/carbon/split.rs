@@ -1,15 +1,16 @@
-//! The series in a payload, of which a timer has several lines: splits a payload between series,
-//! and names them.
+//! The series in a payload: splits a payload between series, and names them. A timer has several
+//! lines, and a gauge may have.
 //!
 //! Pure.
 
-use super::parts::TimerParts;
+use super::encode::Encoder;
 use crate::Payload;
+use zibrato::Kind;
 
 /// The halves of a payload; `None` if it has only one series.
-pub(super) fn split(payload: &Payload, timer_parts: &TimerParts) -> Option<[Payload; 2]> {
+pub(super) fn split(payload: &Payload, encoder: &Encoder) -> Option<[Payload; 2]> {
     let lines = lines(&payload.body);
-    let series = series(&lines, timer_parts);
+    let series = series(&lines, encoder);
     if series.len() == payload.series {
         let (left, right) = series.split_at(series.len() / 2);
         if left.is_empty() {
@@ -29,60 +30,92 @@ pub(super) fn split(payload: &Payload, timer_parts: &TimerParts) -> Option<[Payl
     Some([half(left, series), half(right, payload.series - series)])
 }
 
-/// The first names in a payload, with their tags. The name of a timer has no part.
-pub(super) fn names(payload: &Payload, most: usize, timer_parts: &TimerParts) -> Vec<String> {
+/// The first names in a payload, with their tags. A name of several lines has no part.
+pub(super) fn names(payload: &Payload, most: usize, encoder: &Encoder) -> Vec<String> {
     let name = |lines: &Vec<&[u8]>| {
         let line = lines.first()?;
         if lines.len() > 1
-            && let Some(TimerLine { timer, tags, .. }) = TimerLine::of(line, timer_parts)
+            && let Some(last) = lines.last()
+            && let Some(part) =
+                parts(line, encoder).iter().find(|part| part.is_before(last, encoder))
         {
-            let mark = if tags.is_empty() { "" } else { ";" };
-            return Some(format!("{timer}{mark}{tags}"));
+            let mark = if part.tags.is_empty() { "" } else { ";" };
+            return Some(format!("{}{mark}{}", part.base, part.tags));
         }
         let name = line.split(|byte| *byte == b' ').next()?;
         Some(String::from_utf8_lossy(name).into_owned())
     };
     let lines = lines(&payload.body);
-    series(&lines, timer_parts).iter().take(most).filter_map(name).collect()
+    series(&lines, encoder).iter().take(most).filter_map(name).collect()
 }
 
 fn lines(body: &[u8]) -> Vec<&[u8]> {
     body.split_inclusive(|byte| *byte == b'\n').collect()
 }
 
-/// The lines of each series: those of a timer follow each other in the order of its parts.
-fn series<'a>(lines: &[&'a [u8]], timer_parts: &TimerParts) -> Vec<Vec<&'a [u8]>> {
+/// The lines of each series, which follow each other in the order of its parts.
+fn series<'a>(lines: &[&'a [u8]], encoder: &Encoder) -> Vec<Vec<&'a [u8]>> {
     let mut all: Vec<Vec<&[u8]>> = Vec::new();
-    let mut before = None;
+    // What the lines of the last series may be.
+    let mut before: Vec<Part<'_>> = Vec::new();
     for line in lines {
-        let part = TimerLine::of(line, timer_parts);
-        match (&part, &before, all.last_mut()) {
-            (Some(part), Some(before), Some(last)) if part.follows(before) => last.push(line),
-            _ => all.push(vec![line]),
+        let parts = parts(line, encoder);
+        let next: Vec<_> =
+            parts.iter().filter(|part| before.iter().any(|b| part.follows(b))).copied().collect();
+        match all.last_mut() {
+            Some(last) if !next.is_empty() => {
+                last.push(line);
+                before = next;
+            }
+            _ => {
+                all.push(vec![line]);
+                before = parts;
+            }
         }
-        before = part;
     }
     all
 }
 
-/// A line that may belong to a timer.
-struct TimerLine<'a> {
-    timer: &'a str,
+/// A part of a timer or of a gauge, to which a line may belong.
+#[derive(Debug, Clone, Copy)]
+struct Part<'a> {
+    kind: Kind,
+    /// The path of the series.
+    base: &'a str,
     tags: &'a str,
-    /// The index of its part.
+    /// The index of the part.
     place: usize,
 }
 
-impl<'a> TimerLine<'a> {
-    fn of(line: &'a [u8], timer_parts: &TimerParts) -> Option<Self> {
-        let (name, _) = std::str::from_utf8(line).ok()?.split_once(' ')?;
-        let (path, tags) = name.split_once(';').unwrap_or((name, ""));
-        let (timer, part) = path.rsplit_once('.')?;
-        Some(Self { timer, tags, place: timer_parts.place(part)? })
+/// All parts to which a line may belong.
+fn parts<'a>(line: &'a [u8], encoder: &Encoder) -> Vec<Part<'a>> {
+    let line = std::str::from_utf8(line).ok().and_then(|line| line.split_once(' '));
+    let Some((name, _)) = line else { return Vec::new() };
+    let (path, tags) = name.split_once(';').unwrap_or((name, ""));
+    let part = |kind, base, place| Part { kind, base, tags, place };
+    let gauge = |base, suffix| {
+        let place = encoder.gauge_parts.of(base).iter().position(|part| part.suffix() == suffix)?;
+        Some(part(Kind::Gauge, base, place))
+    };
+    let mut all: Vec<_> = gauge(path, "").into_iter().collect();
+    if let Some((base, suffix)) = path.rsplit_once('.') {
+        all.extend(gauge(base, suffix));
+        all.extend(encoder.timer_parts.place(suffix).map(|at| part(Kind::Timer, base, at)));
+    }
+    all
+}
+
+impl Part<'_> {
+    fn follows(&self, before: &Part<'_>) -> bool {
+        self.kind == before.kind
+            && self.base == before.base
+            && self.tags == before.tags
+            && self.place > before.place
     }
 
-    fn follows(&self, before: &Self) -> bool {
-        self.timer == before.timer && self.tags == before.tags && self.place > before.place
+    /// Whether a line may be a later part of the same series.
+    fn is_before(&self, line: &[u8], encoder: &Encoder) -> bool {
+        parts(line, encoder).iter().any(|part| part.follows(self))
     }
 }
 
@@ -90,13 +123,17 @@ impl<'a> TimerLine<'a> {
 mod tests {
     use super::{names, split};
     use crate::Payload;
-    use crate::carbon::TimerParts;
+    use crate::carbon::encode::Encoder;
+
+    fn encoder() -> Encoder {
+        Encoder { gauge_parts: "last,max,count".parse().unwrap(), ..Encoder::default() }
+    }
 
     /// All pieces that cannot be split further.
     fn pieces(body: &str, series: usize) -> Vec<(String, usize)> {
         let (mut open, mut alone) = (vec![Payload::new(body.into(), series)], Vec::new());
         while let Some(payload) = open.pop() {
-            match split(&payload, &TimerParts::default()) {
+            match split(&payload, &encoder()) {
                 Some([left, right]) => open.extend([right, left]),
                 None => alone.push((String::from_utf8(payload.body).unwrap(), payload.series)),
             }
@@ -121,9 +158,28 @@ mod tests {
     fn each_series_is_named_once() {
         let body = "t.count;x=y 1 60\nt.sum;x=y 2 60\na 1 60\nt.count 1 60\nz 1 60\n";
         let payload = Payload::new(body.into(), 4);
-        let named = |most| names(&payload, most, &TimerParts::default());
+        let named = |most| names(&payload, most, &encoder());
         assert_eq!(named(9), ["t;x=y", "a", "t.count", "z"]);
         assert_eq!(named(1), ["t;x=y"]);
+    }
+
+    #[test]
+    fn a_gauge_is_not_split() {
+        let series = [
+            "g 1 60\ng.max 3 60\ng.count 2 60\n",
+            "g.count;x=y 2 60\n",
+            "h;x=y 1 60\nh.max;x=y 1 60\nh.count;x=y 1 60\n",
+            "h.max 5 60\nh.max.max 5 60\nh.max.count 1 60\n",
+            "t.count 1 60\nt.sum 2 60\nt.max 2 60\n",
+        ];
+        let expected: Vec<_> = series.iter().map(|lines| ((*lines).to_owned(), 1)).collect();
+        assert_eq!(pieces(&series.concat(), 5), expected);
+        let named = names(&Payload::new(series.concat().into(), 5), 9, &encoder());
+        assert_eq!(named, ["g", "g.count;x=y", "h;x=y", "h.max", "t"]);
+        // By default only calls in flight have several lines.
+        let body = "a 1 60\na.max 1 60\nb.in_flight 0 60\nb.in_flight.max 50 60\n";
+        let named = names(&Payload::new(body.into(), 3), 9, &Encoder::default());
+        assert_eq!(named, ["a", "a.max", "b.in_flight"]);
     }
 
     #[test]

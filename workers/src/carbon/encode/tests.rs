@@ -2,6 +2,8 @@
 
 mod histograms;
 
+mod gauges;
+
 use super::{Encoder, PAYLOAD_BYTES, Point};
 use crate::backend::Payload;
 use proptest::prelude::*;
@@ -277,6 +279,7 @@ proptest! {
     /// lost.
     #[test]
     fn carbon_accepts_every_line_once(
+        gauge_parts in prop::sample::select(vec!["last", "max,last", "count,min"]),
         series in prop::collection::vec(
             ("[cgt]", "[ab ./;~\\*é\u{a0}]{1,4}", "[ab. ]{1,3}", 1..100_u32),
             1..40,
@@ -287,7 +290,8 @@ proptest! {
         let lines: Vec<_> = lines.iter().map(|line| &**line).collect();
         let window = window(&lines);
         let folded = window.len();
-        let encoded = Encoder::default().encode(window);
+        let gauge_parts = gauge_parts.parse().unwrap();
+        let encoded = Encoder { gauge_parts, ..Encoder::default() }.encode(window);
         let mut seen = HashMap::new();
         for (name, value, time) in received(&encoded.payloads) {
             prop_assert!(value.is_finite() && time == 1_700_000_040.0);
