@@ -1,5 +1,6 @@
 //! The trait of backends: a backend turns windows into payloads, and sends one payload at a time.
 
+use crate::idle_gauges::IdleGauges;
 use std::error::Error;
 use std::time::{Duration, Instant};
 use zibrato::daemon::{Failure, Findings};
@@ -125,6 +126,10 @@ pub trait BackendProgram: Backend + Sized {
     /// The shortest window that the receiver can distinguish from the next. Defaults to a tenth of
     /// a second.
     const SHORTEST_FLUSH: Duration = Duration::from_millis(100);
+
+    /// What is delivered for a gauge that nobody set in a window, without `--idle-gauges`. Defaults
+    /// to its last value.
+    const IDLE_GAUGES: IdleGauges = IdleGauges::Repeat;
 
     /// Creates the backend. It does not wait for the receiver, which may be down at start.
     ///

@@ -91,6 +91,7 @@ mod fold;
 mod hash;
 #[cfg(feature = "http")]
 mod http;
+mod idle_gauges;
 mod levels;
 #[cfg(feature = "librato")]
 pub mod librato;
@@ -114,6 +115,7 @@ mod worker;
 pub use backend::{Backend, BackendProgram, Payload, Refusal, RefusedPart, SendError, Target};
 pub use counters::Counters;
 pub use feed::{End, Event, Feed, FeedKind, Guarantee, Health, Wait};
+pub use idle_gauges::{IdleGauges, IdleGaugesError};
 pub use levels::{Levels, LevelsError};
 pub use program::main;
 pub use progress::{Checkpoint, Offsets};

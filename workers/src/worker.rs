@@ -8,6 +8,7 @@ pub use builder::{StartError, WorkerBuilder};
 use crate::backoff::Pace;
 use crate::counters::{Counters, Ledger};
 use crate::feed::{Broker, FeedKind};
+use crate::idle_gauges::IdleGauges;
 use crate::levels::Levels;
 use crate::progress::Progress;
 use crate::queue::Queue;
@@ -110,6 +111,7 @@ impl Worker {
             flush: Duration::from_secs(60),
             max_series: 1_000_000,
             max_windows: None,
+            idle_gauges: IdleGauges::default(),
             pace: Pace::default(),
             catch_up: 60,
             dead_letters: None,

@@ -11,6 +11,7 @@ mod demand;
 mod descriptors;
 mod ends;
 mod fakes;
+mod gauges;
 mod handshakes;
 mod homes;
 mod inherited;

@@ -3,6 +3,7 @@
 use super::commits::{Commits, Target};
 use super::{End, Event, Feed, Guarantee, Health, Outlet, Wait};
 use crate::fold::Folder;
+use crate::idle_gauges::IdleGauges;
 use crate::progress::{Checkpoint, Offsets, Progress, Reading};
 use crate::status::Status;
 use std::os::fd::AsFd;
@@ -41,6 +42,7 @@ pub(crate) struct FeedSettings {
     pub(crate) flush: Duration,
     pub(crate) max_series: usize,
     pub(crate) max_windows: Option<usize>,
+    pub(crate) idle_gauges: IdleGauges,
 }
 
 /// The loop of the thread `zb-feed`.
@@ -72,10 +74,12 @@ impl FeedLoop {
         status: Arc<Status>,
     ) -> Self {
         let guarantee = feed.guarantee();
-        let FeedSettings { flush, max_series, max_windows } = settings;
+        let FeedSettings { flush, max_series, max_windows, idle_gauges: idle } = settings;
         let (folder, most) = match guarantee {
-            Guarantee::AtLeastOnce => (Folder::by_stamps(flush, max_series), MAX_WINDOWS_HELD),
-            Guarantee::AtMostOnce => (Folder::by_clock(flush, max_series), MAX_WINDOWS),
+            Guarantee::AtLeastOnce => {
+                (Folder::by_stamps(flush, max_series, idle), MAX_WINDOWS_HELD)
+            }
+            Guarantee::AtMostOnce => (Folder::by_clock(flush, max_series, idle), MAX_WINDOWS),
         };
         outlet.set_most(max_windows.unwrap_or(most));
         let mut this = Self {

@@ -1,5 +1,6 @@
 //! Decodes a batch and adds it to a window. Rejected messages and entries are counted by reason.
 
+use crate::idle_gauges::IdleGauges;
 use std::collections::BTreeMap;
 use zibrato::window::Window;
 use zibrato::wire::{BatchId, BatchReader, EntryError, FrameError, Message, Stamp, message};
@@ -52,15 +53,21 @@ impl FoldCounts {
     }
 
     /// Adds a batch to its window.
-    pub(super) fn fold(&mut self, window: &mut Window, batch: &BatchReader<'_>) {
+    pub(super) fn fold(&mut self, window: &mut Window, batch: &BatchReader<'_>, idle: IdleGauges) {
         let (before, collapsed) = (window.folded(), window.collapsed());
-        window.fold_batch(batch, |error| {
-            let times = match error {
-                EntryError::Malformed { lost } => u64::from(lost),
-                _ => 1,
-            };
-            self.refuse("entry", times, error);
-        });
+        for entry in batch.entries() {
+            match entry.map(|entry| idle.apply(entry)) {
+                Ok(Some(entry)) => window.fold_entry(batch.source(), &entry),
+                Ok(None) => {}
+                Err(error) => {
+                    let times = match error {
+                        EntryError::Malformed { lost } => u64::from(lost),
+                        _ => 1,
+                    };
+                    self.refuse("entry", times, error);
+                }
+            }
+        }
         self.batches += 1;
         self.entries += window.folded() - before;
         let collapsed = window.collapsed() - collapsed;

@@ -2,6 +2,7 @@
 //! counted once.
 
 use super::batch::{Batch, FoldCounts};
+use crate::idle_gauges::IdleGauges;
 use std::time::Duration;
 use zibrato::window::{Dedup, Novelty, Window, Windows};
 
@@ -11,13 +12,15 @@ use zibrato::window::{Dedup, Novelty, Window, Windows};
 pub(crate) struct ClockFolder {
     windows: Windows,
     dedup: Dedup,
+    idle: IdleGauges,
     pub(super) counts: FoldCounts,
 }
 
 impl ClockFolder {
-    pub(crate) fn new(flush: Duration, max_series: usize) -> Self {
+    pub(crate) fn new(flush: Duration, max_series: usize, idle: IdleGauges) -> Self {
         let windows = Windows::new(flush, max_series);
-        Self { windows, dedup: Dedup::new(Dedup::MAX_PAIRS), counts: FoldCounts::default() }
+        let dedup = Dedup::new(Dedup::MAX_PAIRS);
+        Self { windows, dedup, idle, counts: FoldCounts::default() }
     }
 
     /// Adds one message, which arrived at `now_ms`. Anything but a batch is rejected and counted.
@@ -30,7 +33,7 @@ impl ClockFolder {
         }
         let received_ms = stamp.map_or(now_ms, |stamp| stamp.received_ms);
         let late = self.windows.late();
-        counts.fold(self.windows.at(received_ms, now_ms), &body);
+        counts.fold(self.windows.at(received_ms, now_ms), &body, self.idle);
         counts.late += self.windows.late() - late;
     }
 

@@ -8,6 +8,8 @@ mod stamps;
 
 pub(crate) use batch::FoldCounts;
 use clock::ClockFolder;
+
+use crate::idle_gauges::IdleGauges;
 use stamps::StampFolder;
 use std::time::Duration;
 use zibrato::window::Window;
@@ -22,12 +24,12 @@ pub(crate) enum Folder {
 }
 
 impl Folder {
-    pub(crate) fn by_clock(flush: Duration, max_series: usize) -> Self {
-        Self::Clock(ClockFolder::new(flush, max_series))
+    pub(crate) fn by_clock(flush: Duration, max_series: usize, idle: IdleGauges) -> Self {
+        Self::Clock(ClockFolder::new(flush, max_series, idle))
     }
 
-    pub(crate) fn by_stamps(flush: Duration, max_series: usize) -> Self {
-        Self::Stamps(StampFolder::new(flush, max_series))
+    pub(crate) fn by_stamps(flush: Duration, max_series: usize, idle: IdleGauges) -> Self {
+        Self::Stamps(StampFolder::new(flush, max_series, idle))
     }
 
     /// Adds one message, which arrived at `now_ms`. Returns the window that ended before it.

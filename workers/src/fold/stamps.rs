@@ -5,6 +5,7 @@
 //! feed started, makes no difference.
 
 use super::batch::{Batch, FoldCounts};
+use crate::idle_gauges::IdleGauges;
 use std::time::Duration;
 use zibrato::window::Window;
 
@@ -17,6 +18,7 @@ const LONGEST_LATE_MS: u64 = 6 * 3_600_000;
 pub(crate) struct StampFolder {
     length_ms: u64,
     max_series: usize,
+    idle: IdleGauges,
     open: Option<Window>,
     /// The end of the last window that has ended.
     ended_ms: u64,
@@ -24,9 +26,10 @@ pub(crate) struct StampFolder {
 }
 
 impl StampFolder {
-    pub(crate) fn new(flush: Duration, max_series: usize) -> Self {
+    pub(crate) fn new(flush: Duration, max_series: usize, idle: IdleGauges) -> Self {
         let length_ms = u64::try_from(flush.as_millis()).unwrap_or(u64::MAX).max(1);
-        Self { length_ms, max_series, open: None, ended_ms: 0, counts: FoldCounts::default() }
+        let counts = FoldCounts::default();
+        Self { length_ms, max_series, idle, open: None, ended_ms: 0, counts }
     }
 
     /// Adds the next batch, and returns the window that ended before it.
@@ -43,7 +46,7 @@ impl StampFolder {
         };
         let (length_ms, max_series) = (self.length_ms, self.max_series);
         let window = self.open.get_or_insert_with(|| Window::new(start_ms, length_ms, max_series));
-        self.counts.fold(window, &body);
+        self.counts.fold(window, &body, self.idle);
         ended
     }
 

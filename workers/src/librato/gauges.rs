@@ -264,7 +264,8 @@ fn reading(value: &Fold) -> Option<Reading> {
 }
 
 const fn gauge_reading(gauge: &Gauge) -> Reading {
-    if gauge.count == 1 {
+    // A gauge that nobody set in the window has its last value.
+    if gauge.count <= 1 {
         return Reading::One { value: gauge.last };
     }
     let Gauge { count, sum, min, max, .. } = *gauge;

@@ -160,7 +160,10 @@ impl BackendProgram for Librato {
     const EXAMPLES: &'static str = "\
 Examples:
   zibrato-librato --username ann@example.com --apitoken-file /etc/zibrato/librato --levels info,warn
-  ZIBRATO_LIBRATO_APITOKEN=... zibrato-librato --username ann@example.com --flush 10";
+  ZIBRATO_LIBRATO_APITOKEN=... zibrato-librato --username ann@example.com --flush 10
+
+A gauge is one measurement with the count, sum, min and max of its readings in the window, and a timer
+likewise. So there are no parts to choose, unlike with zibrato-carbon.";
 
     /// Librato's times are whole seconds.
     const SHORTEST_FLUSH: Duration = Duration::from_secs(1);

@@ -4,6 +4,7 @@ use crate::backend::BackendProgram;
 use crate::curve::CurveFlags;
 use crate::dead_letters::command::Action;
 use crate::feed::FeedKind;
+use crate::idle_gauges::IdleGauges;
 use crate::levels::Levels;
 use crate::worker::{Worker, WorkerBuilder};
 use std::ffi::OsString;
@@ -83,6 +84,12 @@ pub(super) struct WorkerFlags {
     /// --live the oldest window is dropped and counted [default: 4, or 60 with --live]
     #[arg(long, value_name = "NUMBER", value_parser = whole_number::<usize>("a whole number of windows", 1..=10_000))]
     max_windows: Option<usize>,
+
+    /// What to deliver for a gauge that nobody set in a window: `repeat` its last value, `zero`, or
+    /// `omit` it. Applies while its publisher lives, which says so every 10 seconds
+    /// [default: repeat; zibrato-slack: omit]
+    #[arg(long, value_name = "WORD")]
+    idle_gauges: Option<IdleGauges>,
 
     /// Maximum speed at which a backlog is delivered, as a multiple of real time. 0 means unlimited
     #[arg(long, value_name = "TIMES", default_value_t = 60, value_parser = catch_up)]
@@ -169,7 +176,11 @@ impl WorkerFlags {
         }
     }
 
-    pub(super) fn builder(&self, program: &str, dead_letters: Option<PathBuf>) -> WorkerBuilder {
+    pub(super) fn builder<B: BackendProgram>(
+        &self,
+        dead_letters: Option<PathBuf>,
+    ) -> WorkerBuilder {
+        let program = B::PROGRAM;
         let mut builder = Worker::builder()
             .host(&*self.host)
             .port(self.port)
@@ -177,6 +188,7 @@ impl WorkerFlags {
             .levels(self.levels.clone())
             .flush(self.flush)
             .max_series(self.max_series)
+            .idle_gauges(self.idle_gauges.unwrap_or(B::IDLE_GAUGES))
             .catch_up(self.catch_up);
         if let Some(max_windows) = self.max_windows {
             builder = builder.max_windows(max_windows);

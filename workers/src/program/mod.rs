@@ -95,7 +95,7 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
             findings.folder("--dead-letters", &letters, None);
         }
         let keys = findings.take(flags.curve.read());
-        let mut builder = flags.builder(B::PROGRAM, None);
+        let mut builder = flags.builder::<B>(None);
         if findings.take(builder.check().map_err(failure)).is_some() {
             match keys {
                 Some(curve) => {
@@ -134,7 +134,7 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
         if let Some(letters) = &letters {
             flags.probe(letters)?;
         }
-        let builder = flags.builder(B::PROGRAM, letters.clone());
+        let builder = flags.builder::<B>(letters.clone());
         let builder = match flags.curve.read()? {
             Some(curve) => builder.curve(curve),
             None => builder,

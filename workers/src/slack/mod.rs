@@ -8,7 +8,7 @@ mod part;
 
 use crate::http::{Endpoint, HttpClient, Unanswered};
 use crate::secret::{GivenSecret, Secret};
-use crate::{Backend, BackendProgram, Payload, SendError, Target};
+use crate::{Backend, BackendProgram, IdleGauges, Payload, SendError, Target};
 use digest::{Digester, MAX_TITLE};
 use serde_json::json;
 use std::path::PathBuf;
@@ -196,6 +196,9 @@ Examples:
 
     /// Slack accepts one message per second and channel.
     const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
+
+    // A message that only repeats what was there before is noise.
+    const IDLE_GAUGES: IdleGauges = IdleGauges::Omit;
 
     fn open(flags: SlackFlags) -> Result<Self, Failure> {
         let title = title(&flags.title)?;

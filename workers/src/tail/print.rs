@@ -58,7 +58,7 @@ impl Printer {
         let origin = Origin { level, source: batch.source(), received_ms };
         for entry in batch.entries() {
             match entry {
-                Ok(entry) if !entry.name.starts_with(&*self.prefix) => (),
+                Ok(entry) if !entry.name.starts_with(&*self.prefix) || is_repeated(&entry) => (),
                 Ok(entry) => {
                     let line = match self.format {
                         Format::Human => {
@@ -75,6 +75,11 @@ impl Printer {
             }
         }
     }
+}
+
+/// Whether the entry only says that a gauge still has its value.
+fn is_repeated(entry: &Entry<'_>) -> bool {
+    matches!(&entry.value, Value::Gauge(gauge) if gauge.is_idle())
 }
 
 fn human(origin: &Origin<'_>, entry: &Entry<'_>, level_width: usize) -> String {

@@ -4,6 +4,7 @@ use super::Worker;
 use crate::backend::Backend;
 use crate::backoff::Pace;
 use crate::feed::{Broker, Feed, FeedKind, OpenError};
+use crate::idle_gauges::IdleGauges;
 use crate::levels::Levels;
 use std::io;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub struct WorkerBuilder {
     pub(super) flush: Duration,
     pub(super) max_series: usize,
     pub(super) max_windows: Option<usize>,
+    pub(super) idle_gauges: IdleGauges,
     pub(super) pace: Pace,
     pub(super) catch_up: u32,
     pub(super) dead_letters: Option<(PathBuf, u64)>,
@@ -89,6 +91,20 @@ impl WorkerBuilder {
     #[must_use]
     pub const fn max_windows(mut self, max_windows: usize) -> Self {
         self.max_windows = Some(max_windows);
+        self
+    }
+
+    /// What is delivered for a gauge that nobody set in a window, while its publisher lives. Defaults
+    /// to [`IdleGauges::Repeat`].
+    ///
+    /// ```
+    /// use zibrato_workers::{IdleGauges, Worker};
+    /// let builder = Worker::builder().idle_gauges(IdleGauges::Omit);
+    /// # drop(builder);
+    /// ```
+    #[must_use]
+    pub const fn idle_gauges(mut self, idle: IdleGauges) -> Self {
+        self.idle_gauges = idle;
         self
     }
 

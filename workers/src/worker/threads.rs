@@ -64,9 +64,9 @@ impl WorkerBuilder {
             status: Arc::new(Status::new()),
         };
         let Shared { queue, ledger, progress, status } = shared.clone();
-        let Self { flush, max_series, max_windows, .. } = self;
+        let Self { flush, max_series, max_windows, idle_gauges, .. } = self;
         let outlet = Outlet::new(inlet, Arc::clone(&ledger));
-        let settings = FeedSettings { flush, max_series, max_windows };
+        let settings = FeedSettings { flush, max_series, max_windows, idle_gauges };
         let feed =
             FeedLoop::new(feed, settings, outlet, Arc::clone(&progress), Arc::clone(&status));
         let letters = self.dead_letters;

@@ -36,6 +36,10 @@ fn errors_about_flags_say_what_to_do() {
         (["--flush", "0.5"], 78, "at least 1 s"),
         (["--log-level", "info=="], 78, "--log-level"),
         (["--carbon", "here"], 64, "host:port"),
+        (["--gauge-parts", ""], 64, "parts are last, min, max, mean and count"),
+        (["--gauge-parts", "last,p99"], 64, "unknown part `p99`"),
+        (["--idle-gauges", ""], 64, "use repeat, zero or omit"),
+        (["--idle-gauges", "keep"], 64, "use repeat, zero or omit"),
         (["--prefix", "a b"], 78, "use `a_b`"),
         (["--host", "a b"], 78, "is not a valid address"),
     ] {
@@ -45,6 +49,23 @@ fn errors_about_flags_say_what_to_do() {
     }
     let (code, _, stderr) = Program::run(TAIL, &["--levels", ","]);
     assert!(code == Some(64) && stderr.contains("--levels info,warn"), "{stderr}");
+}
+
+#[test]
+fn parts_and_idle_gauges_come_from_flags_variables_and_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("carbon.toml");
+    std::fs::write(&file, "gauge-parts = \"last,median\"\nidle-gauges = \"repeat\"\n").unwrap();
+    let config = file.to_str().unwrap();
+    let (code, _, stderr) = Program::run(CARBON, &["--config", config, "--check"]);
+    assert!(code == Some(78) && stderr.contains("unknown part `median`"), "{code:?}: {stderr}");
+    std::fs::write(&file, "gauge-parts = \"last,mean\"\nidle-gauges = \"omit\"\n").unwrap();
+    let args = ["--config", config, "--gauge-parts", "max,last,max", "--check", "--port", "1"];
+    let (code, _, stderr) = Program::run(CARBON, &args);
+    assert_eq!(code, Some(0), "{stderr}");
+    let variables = [("ZIBRATO_CARBON_IDLE_GAUGES", "never")];
+    let (code, _, stderr) = Program::run_with(CARBON, &["--check"], &variables);
+    assert!(code == Some(78) && stderr.contains("unknown word `never`"), "{code:?}: {stderr}");
 }
 
 #[test]

@@ -14,9 +14,14 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(path: &str, args: &[&str]) -> Self {
+        Self::start_with(path, args, &[])
+    }
+
+    fn start_with(path: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(path)
             .args(args)
             .env_clear()
+            .envs(variables.iter().copied())
             .env("HOME", env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -30,7 +35,16 @@ impl Program {
 
     /// Runs a program that ends by itself. Returns its code, stdout and stderr.
     pub(crate) fn run(path: &str, args: &[&str]) -> (Option<i32>, String, String) {
-        let mut program = Self::start(path, args);
+        Self::run_with(path, args, &[])
+    }
+
+    /// Like [`run`](Self::run), with environment variables.
+    pub(crate) fn run_with(
+        path: &str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> (Option<i32>, String, String) {
+        let mut program = Self::start_with(path, args, variables);
         let status = program.end();
         // The collectors reach the end of the pipes shortly after the program ends.
         let settled = |text: &Arc<Mutex<String>>| {

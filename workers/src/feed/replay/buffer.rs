@@ -115,6 +115,7 @@ mod tests {
     use super::{ReplayBuffer, position};
     use crate::feed::Event;
     use crate::fold::Folder;
+    use crate::idle_gauges::IdleGauges;
     use std::time::Duration;
     use zibrato::window::{Fold, Window};
     use zibrato::wire::{BatchId, BatchWriter, Fetched, Position, PublisherId, Stamp};
@@ -156,7 +157,7 @@ mod tests {
     }
 
     fn folder() -> Folder {
-        Folder::by_stamps(Duration::from_secs(1), 10)
+        Folder::by_stamps(Duration::from_secs(1), 10, IdleGauges::Repeat)
     }
 
     fn at(journal: u64, offset: u64) -> Position {

@@ -1,6 +1,7 @@
 //! Every message is either added once, or rejected and counted.
 
 use crate::fold::Folder;
+use crate::idle_gauges::IdleGauges;
 use proptest::prelude::*;
 use std::time::Duration;
 use zibrato::window::{Fold, Window};
@@ -9,7 +10,7 @@ use zibrato::wire::{BatchId, BatchWriter, PublisherId, Stamp};
 const NOW: u64 = 1_700_000_040_000;
 
 fn folder() -> Folder {
-    Folder::by_clock(Duration::from_secs(60), 1000)
+    Folder::by_clock(Duration::from_secs(60), 1000, IdleGauges::Repeat)
 }
 
 fn id(sequence: u64) -> [u8; 24] {

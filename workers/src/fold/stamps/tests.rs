@@ -1,8 +1,10 @@
 //! The same batches give the same windows, however answers are split and wherever a feed restarts.
 
 use crate::fold::Folder;
+use crate::idle_gauges::IdleGauges;
 use proptest::prelude::*;
 use std::time::Duration;
+use zibrato::Gauge;
 use zibrato::window::Window;
 use zibrato::wire::{BatchId, BatchWriter, PublisherId, Stamp};
 
@@ -15,12 +17,15 @@ struct Kept {
     frames: [Vec<u8>; 4],
 }
 
-/// A batch of one counter, one gauge and one timer.
+/// A batch of one counter, one gauge that was set or not, and one timer.
 fn kept(offset: u64, received_ms: u64, name: u8, value: f64) -> Kept {
     let stamp = Stamp { offset, received_ms };
     let mut body = BatchWriter::new("web-1", received_ms, 1000);
     let name = format!("n{name}");
     body.counter(&name, &[], value);
+    let idle = Gauge::idle(value, received_ms);
+    let gauge = if offset.is_multiple_of(2) { idle } else { Gauge::reading(value, received_ms) };
+    body.gauge(&name, &[], &gauge);
     body.timer_readings(&name, &[], &[value]);
     let id = BatchId { publisher: PublisherId([1; 16]), sequence: offset };
     let frames =
@@ -51,7 +56,7 @@ fn read(
     most: usize,
     done_ms: u64,
 ) -> (Vec<Text>, u64, bool) {
-    let mut folder = Folder::by_stamps(FLUSH, 1000);
+    let mut folder = Folder::by_stamps(FLUSH, 1000, IdleGauges::Repeat);
     let (mut windows, mut committed, mut cuts) = (Vec::new(), after, cuts.iter().cycle());
     let mut at = journal.iter().position(|kept| kept.stamp.offset > after);
     loop {
@@ -87,7 +92,7 @@ fn read(
 
 #[test]
 fn a_batch_for_an_ended_window_belongs_to_the_next_one() {
-    let mut folder = Folder::by_stamps(FLUSH, 1000);
+    let mut folder = Folder::by_stamps(FLUSH, 1000, IdleGauges::Repeat);
     let mut take =
         |offset, received_ms| take(&mut folder, &kept(offset, received_ms, 1, 1.0)).map(text);
     let noon = 1_700_000_040_000;
@@ -143,7 +148,7 @@ proptest! {
         offset in any::<u64>(),
         received in any::<u64>(),
     ) {
-        let mut folder = Folder::by_stamps(FLUSH, 10);
+        let mut folder = Folder::by_stamps(FLUSH, 10, IdleGauges::Repeat);
         folder.take(&frames.iter().map(Vec::as_slice).collect::<Vec<_>>(), 0);
         take(&mut folder, &kept(offset, received, 1, 1.0));
         prop_assert!(folder.is_open());
@@ -154,7 +159,7 @@ proptest! {
 
 #[test]
 fn a_window_ends_with_the_next_batch_or_by_the_brokers_clock() {
-    let mut folder = Folder::by_stamps(FLUSH, 10);
+    let mut folder = Folder::by_stamps(FLUSH, 10, IdleGauges::Repeat);
     let start = |ended: Option<Window>| ended.map(|window| window.start_ms());
     assert_eq!(start(take(&mut folder, &kept(3, 1_999, 0, 1.0))), None);
     assert!(folder.complete(1_999).is_none());
@@ -168,7 +173,7 @@ fn a_window_ends_with_the_next_batch_or_by_the_brokers_clock() {
 
 #[test]
 fn a_batch_without_a_stamp_is_rejected() {
-    let mut folder = Folder::by_stamps(FLUSH, 10);
+    let mut folder = Folder::by_stamps(FLUSH, 10, IdleGauges::Repeat);
     let [topic, id, _, body] = kept(1, 1, 0, 1.0).frames;
     assert!(folder.take(&[&topic, &id, &body], 0).is_none() && !folder.is_open());
     assert_eq!(folder.take_counts().refused["frames"].0, 1);
