@@ -95,6 +95,11 @@ fn an_invalid_variable_is_an_error_that_says_how_to_mend_it() {
         ),
         ("ZIBRATO_PORT", "tcp://10.0.0.1:5550", kubernetes),
         (
+            "ZIBRATO_LEVELS",
+            "info warn",
+            "must separate levels by commas; give levels as in `info,warn`, or `*` for all",
+        ),
+        (
             "ZIBRATO_DISABLED",
             "no",
             "is neither true nor false; give `true` or `1`, or `false` or `0`",

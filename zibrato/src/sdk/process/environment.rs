@@ -121,8 +121,11 @@ fn port(text: &str, highest: u16) -> Result<u16, VariableProblem> {
 }
 
 fn level(text: &str) -> Result<Level, VariableProblem> {
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, ';' | '|');
     match text.trim() {
         "" => Err(VariableProblem::Comma),
+        // Nothing is recorded at the level `info warn`, so that everything would be left out.
+        several if several.contains(is_separator) => Err(VariableProblem::Separator),
         level => Level::new(level).map_err(|error: TextError| VariableProblem::Text(error)),
     }
 }
@@ -192,6 +195,12 @@ mod tests {
             (CONTROL_PORT, "65536", "is not a port; give a number from 1 to 65535"),
             (SOURCE, "a|b", "is invalid: the source \"a|b\" contains `|`"),
             (LEVELS, "info,,warn", "contains an extra comma"),
+            (LEVELS, "info warn", "must separate levels by commas"),
+            (LEVELS, "info\twarn", "must separate levels by commas"),
+            (LEVELS, "debug,info\u{3000}warn", "must separate levels by commas"),
+            (LEVELS, "info;warn", "must separate levels by commas"),
+            (LEVELS, "info;", "must separate levels by commas"),
+            (LEVELS, "info|warn", "must separate levels by commas"),
             (LEVELS, "info,*", "is invalid: the level \"*\" is reserved"),
             (LEVELS, "zb!acks", "is invalid: the level \"zb!acks\" is reserved"),
             (DISABLED, "yes", "is neither true nor false"),

@@ -174,7 +174,7 @@ impl Builder {
     }
 
     /// Measures only these levels. Defaults to the variable `ZIBRATO_LEVELS`, or else to all
-    /// levels.
+    /// levels. The variable cannot name a level that contains a comma, white space or `;`.
     pub fn levels<L: Into<String>>(mut self, levels: impl IntoIterator<Item = L>) -> Self {
         self.levels = Some(levels.into_iter().map(Into::into).collect());
         self

@@ -93,6 +93,9 @@ pub enum VariableProblem {
         /// The highest port that this variable may have.
         highest: u16,
     },
+    /// A list of levels has an item with white space, `;` or `|` in it.
+    #[error("must separate levels by commas; give levels as in `info,warn`, or `*` for all")]
+    Separator,
     /// It is not a switch.
     #[error("is neither true nor false; give `true` or `1`, or `false` or `0`")]
     Switch,
