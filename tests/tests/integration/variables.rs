@@ -95,6 +95,11 @@ fn an_invalid_variable_is_an_error_that_says_how_to_mend_it() {
         ),
         ("ZIBRATO_PORT", "tcp://10.0.0.1:5550", kubernetes),
         (
+            "ZIBRATO_CONTROL_PORT",
+            "x",
+            "is not a port; give a number from 1 to 65535 (the broker's default is 5551)",
+        ),
+        (
             "ZIBRATO_LEVELS",
             "info warn",
             "must separate levels by commas; give levels as in `info,warn`, or `*` for all",
@@ -114,6 +119,7 @@ fn an_invalid_variable_is_an_error_that_says_how_to_mend_it() {
     let keys = [("ZIBRATO_CURVE_KEY", secret), ("ZIBRATO_SERVER_KEY", "/nonexistent/broker.pub")];
     let missing = error(&[], &keys);
     assert!(missing.starts_with("ZIBRATO_SERVER_KEY /nonexistent/broker.pub: "), "{missing}");
+    assert_eq!(missing.matches("/nonexistent/broker.pub: ").count(), 1, "{missing}");
     assert!(!half.contains("01234567") && !missing.contains("01234567"));
 }
 

@@ -157,7 +157,6 @@ pub enum ReadKeyError {
         /// The flag or the variable.
         name: &'static str,
         /// Why.
-        #[source]
         problem: Box<Self>,
     },
     /// Only one of two keys is given that belong together.

@@ -295,6 +295,7 @@ fn settings_that_cannot_be_are_refused() {
         (Zibrato::builder().host("127.0.0.1:5550"), "is not a host"),
         (Zibrato::builder().port(0), "port 0"),
         (Zibrato::builder().port(65_535), "port 65535"),
+        (Zibrato::builder().control_port(0), "control port 0 is out of range (1 to 65535"),
         (Zibrato::builder().source("a|b"), "`|`"),
         (Zibrato::builder().levels(["info", ""]), "is empty"),
         (Zibrato::builder().interval(Duration::ZERO), "interval 0ns"),

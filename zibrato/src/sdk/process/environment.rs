@@ -17,6 +17,9 @@ pub(super) const LEVELS: &str = "ZIBRATO_LEVELS";
 pub(super) const PORT: &str = "ZIBRATO_PORT";
 pub(super) const SOURCE: &str = "ZIBRATO_SOURCE";
 
+/// The broker's default port.
+pub(super) const DEFAULT_PORT: u16 = 5550;
+
 /// Kubernetes sets these two, and `ZIBRATO_PORT`, for a service called `zibrato`.
 const SERVICE_HOST: &str = "ZIBRATO_SERVICE_HOST";
 const SERVICE_PORT: &str = "ZIBRATO_SERVICE_PORT";
@@ -50,11 +53,11 @@ impl Environment<'_> {
             return Ok(None);
         }
         // The next port is needed, too.
-        self.parse(PORT, |text| port(text, u16::MAX - 1))
+        self.parse(PORT, |text| port(text, DEFAULT_PORT, u16::MAX - 1))
     }
 
     pub(super) fn control_port(&self) -> Result<Option<u16>, BuildError> {
-        self.parse(CONTROL_PORT, |text| port(text, u16::MAX))
+        self.parse(CONTROL_PORT, |text| port(text, DEFAULT_PORT + 1, u16::MAX))
     }
 
     pub(super) fn source(&self) -> Result<Option<Source>, BuildError> {
@@ -112,12 +115,12 @@ impl Environment<'_> {
     }
 }
 
-fn port(text: &str, highest: u16) -> Result<u16, VariableProblem> {
+fn port(text: &str, default: u16, highest: u16) -> Result<u16, VariableProblem> {
     if text.contains("://") {
         return Err(VariableProblem::Address);
     }
     let port = text.parse().ok().filter(|port| (1..=highest).contains(port));
-    port.ok_or(VariableProblem::Port { highest })
+    port.ok_or(VariableProblem::Port { default, highest })
 }
 
 fn level(text: &str) -> Result<Level, VariableProblem> {
@@ -188,11 +191,12 @@ mod tests {
             (HOST, "http://broker", "is not a host; give a name or an address"),
             (HOST, "broker:5550", "is not a host; give a name or an address"),
             (PORT, "555o", "is not a port; give a number from 1 to 65534"),
-            (PORT, "0", "is not a port; give a number from 1 to 65534"),
+            (PORT, "0", "from 1 to 65534 (the broker's default is 5550)"),
             (PORT, "65535", "is not a port; give a number from 1 to 65534"),
             (PORT, "-1", "is not a port; give a number from 1 to 65534"),
             (PORT, "tcp://10.0.0.1:5550", "enableServiceLinks: false"),
             (CONTROL_PORT, "65536", "is not a port; give a number from 1 to 65535"),
+            (CONTROL_PORT, "x", "from 1 to 65535 (the broker's default is 5551)"),
             (SOURCE, "a|b", "is invalid: the source \"a|b\" contains `|`"),
             (LEVELS, "info,,warn", "contains an extra comma"),
             (LEVELS, "info warn", "must separate levels by commas"),

@@ -8,7 +8,7 @@ pub(crate) mod zibrato;
 
 pub use install_error::InstallError;
 
-use self::environment::Environment;
+use self::environment::{DEFAULT_PORT, Environment};
 use self::install::{Guard, survive_forks};
 use self::owner::{Owner, Settings};
 use self::zibrato::Zibrato;
@@ -317,15 +317,16 @@ impl Builder {
         if !INTERVALS.contains(&self.interval) {
             return Err(BuildError::Interval { interval: self.interval });
         }
-        let port = self.decide(self.port, || environment.port())?.unwrap_or(5550);
+        let port = self.decide(self.port, || environment.port())?.unwrap_or(DEFAULT_PORT);
         let control_port = match self.decide(self.control_port, || environment.control_port())? {
             Some(port) => port,
             None => port.checked_add(1).ok_or(BuildError::Port { port })?,
         };
-        for port in [port, control_port] {
-            if port == 0 {
-                return Err(BuildError::Port { port });
-            }
+        if port == 0 {
+            return Err(BuildError::Port { port });
+        }
+        if control_port == 0 {
+            return Err(BuildError::ControlPort { port: control_port });
         }
         let host = self.decide(self.host.clone(), || environment.host())?;
         let host = host.unwrap_or_else(|| "127.0.0.1".to_owned());

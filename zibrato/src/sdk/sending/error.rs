@@ -14,6 +14,12 @@ use std::time::Duration;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// The control port is 0.
+    #[error("control port {port} is out of range (1 to 65535; the broker's default is 5551)")]
+    ControlPort {
+        /// The port.
+        port: u16,
+    },
     /// The system has no sockets available, or the endpoint is invalid.
     #[error("ZeroMQ cannot connect to {endpoint}")]
     Endpoint {
@@ -88,8 +94,10 @@ pub enum VariableProblem {
     )]
     Host,
     /// It is not a number, or out of range.
-    #[error("is not a port; give a number from 1 to {highest} (the broker's default is 5550)")]
+    #[error("is not a port; give a number from 1 to {highest} (the broker's default is {default})")]
     Port {
+        /// The port that the broker has by default.
+        default: u16,
         /// The highest port that this variable may have.
         highest: u16,
     },
@@ -111,5 +119,44 @@ impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
         self.source().map_or(Ok(()), |cause| write!(f, ": {cause}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measurement::Level;
+    use crate::resources::{Resource, Resources};
+    use std::io;
+
+    #[test]
+    fn what_main_prints_says_each_thing_once() {
+        let file = ReadKeyError::File {
+            file: "/etc/zibrato/broker.pub".into(),
+            problem: io::ErrorKind::NotFound.into(),
+        };
+        let given = ReadKeyError::Given { name: "ZIBRATO_SERVER_KEY", problem: Box::new(file) };
+        let shortage = ShortageError {
+            resource: Resource::Descriptors,
+            needed: Resources::default(),
+            source: io::ErrorKind::OutOfMemory.into(),
+        };
+        let endpoint = "tcp://broker:5550".to_owned();
+        let text = Level::new("*").unwrap_err();
+        for error in [
+            BuildError::Endpoint { endpoint, source: zmq::Error::EMFILE },
+            BuildError::Keys(given),
+            BuildError::Resources(shortage),
+            BuildError::Text(text.clone()),
+            BuildError::Thread(io::ErrorKind::OutOfMemory.into()),
+            BuildError::Variable {
+                name: "ZIBRATO_LEVELS",
+                value: "*,info".to_owned(),
+                problem: VariableProblem::Text(text),
+            },
+        ] {
+            let is_in_text = |cause: &dyn Error| error.to_string().contains(&cause.to_string());
+            assert!(!error.source().is_some_and(is_in_text), "{error:?}");
+        }
     }
 }
