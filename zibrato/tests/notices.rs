@@ -45,12 +45,13 @@ fn the_first_changed_text_and_the_first_overflow_of_a_call_site_are_logged() {
         count!("info", "many", tags(n = n, region = "eu"));
         count!("info", "bad", tags(text = format!("{n}|")), max_series = 100);
         answer(format!("{n}\n"));
+        count!("info", format!("shard.{}|rows", n % 2));
     }
     let about = |what: &str| -> Vec<String> {
         KEPT.lines(|lines| lines.iter().filter(|line| line.contains(what)).cloned().collect())
     };
     let deadline = Instant::now() + Duration::from_secs(20);
-    while about("`").len() < 5 && Instant::now() < deadline {
+    while about("`").len() < 6 && Instant::now() < deadline {
         thread::yield_now();
     }
     drop(guard);
@@ -60,15 +61,23 @@ fn the_first_changed_text_and_the_first_overflow_of_a_call_site_are_logged() {
              together, with tags of the value _overflow; Builder::max_series_per_site or `max_series` allows more"
         )
     };
-    let renamed = |name: &str| {
+    let renamed = |series: &str| {
         format!(
-            "a name or tag in notices cannot be sent and is changed, here to `{name}` with the tags text=\"0_\"; \
-             Stats::renamed counts such series"
+            "a name or tag in notices contains `|` or a control character, is empty, or is too long, so it is \
+             changed, here to {series}; Stats::renamed counts such series"
         )
     };
     assert_eq!(
         about("too many"),
         [overflow("results", 3), overflow("bad", 100), overflow("many", 1000)]
     );
-    assert_eq!(about("cannot be sent"), [renamed("bad"), renamed("results")]);
+    let tagged = "with the tags text=\"0_\"";
+    assert_eq!(
+        about("is changed"),
+        [
+            renamed(&format!("`bad` {tagged}")),
+            renamed(&format!("`results` {tagged}")),
+            renamed("`shard.0_rows`")
+        ]
+    );
 }

@@ -156,12 +156,15 @@ impl Variant {
     fn renamed(&self, series: &Series) -> String {
         let tags: Vec<_> =
             series.tags.iter().map(|(tag, value)| format!("{tag}={value:?}")).collect();
+        let with_tags = match &*tags {
+            [] => String::new(),
+            tags => format!(" with the tags {}", tags.join(" ")),
+        };
         format!(
-            "a name or tag in {} cannot be sent and is changed, here to `{}` with the tags {}; \
-             Stats::renamed counts such series",
+            "a name or tag in {} contains `|` or a control character, is empty, or is too long, so it \
+             is changed, here to `{}`{with_tags}; Stats::renamed counts such series",
             self.site.module(),
             series.name,
-            tags.join(" ")
         )
     }
 
