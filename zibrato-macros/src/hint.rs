@@ -13,13 +13,15 @@ pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
     let Ok(lit) = input.parse::<Lit>() else { return input.error("expected an argument") };
     let takes_value = known.iter().any(|row| row.word == "value");
     let instead = match &lit {
-        // Levels are words, names are dotted: a guess, and only for a message.
-        Lit::Str(text) if text.value().contains('.') => format!("name = {}", text.token()),
-        Lit::Str(text) => format!("level = {}", text.token()),
-        Lit::Int(_) | Lit::Float(_) if takes_value => format!("value = {}", lit.to_token_stream()),
-        _ => known[0].example.to_owned(),
+        // Levels have no dots: a guess, and only for a message.
+        Lit::Str(text) if text.value().contains('.') => format!("`name = {}`", text.token()),
+        Lit::Str(text) => format!("`name = {0}` or `level = {0}`", text.token()),
+        Lit::Int(_) | Lit::Float(_) if takes_value => {
+            format!("`value = {}`", lit.to_token_stream())
+        }
+        _ => format!("`{}`", known[0].example),
     };
-    Error::new(lit.span(), format!("arguments are named: write `{instead}`"))
+    Error::new(lit.span(), format!("arguments are named: write {instead}"))
 }
 
 /// The macros that may have an argument that is unknown here.
