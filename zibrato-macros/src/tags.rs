@@ -1,6 +1,6 @@
 //! `tags(..)`, as typed values.
 
-use proc_macro2::Span;
+use proc_macro2::{Punct, Span};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::token::Paren;
@@ -58,7 +58,8 @@ impl Tag {
     }
 }
 
-/// Whether `tags(` comes next, with a tag or nothing in it: not a call of the user's.
+/// Whether `tags(` comes next, with a tag or nothing in it, or `tag(` with a tag: not a call of the
+/// user's.
 pub(crate) fn are_next(input: ParseStream<'_>) -> bool {
     let is_tags = |input: ParseStream<'_>| -> syn::Result<bool> {
         let ahead = input.fork();
@@ -66,7 +67,13 @@ pub(crate) fn are_next(input: ParseStream<'_>) -> bool {
         let content;
         syn::parenthesized!(content in ahead);
         let text = content.peek(LitStr) && content.peek2(Token![=]) && !content.peek2(Token![==]);
-        Ok(word == "tags" && (content.is_empty() || text || text::is_word_and_value(&content)))
+        let has_tag =
+            text || text::is_word_and_value(&content) || several_words(&content).is_some();
+        Ok(match &*word.to_string() {
+            "tags" => has_tag || content.is_empty(),
+            "tag" => has_tag,
+            _ => false,
+        })
     };
     input.peek(Ident) && input.peek2(Paren) && is_tags(input).unwrap_or(false)
 }
@@ -100,7 +107,31 @@ pub(crate) fn read(span: Span, input: ParseStream<'_>) -> syn::Result<Vec<Tag>> 
     Ok(tags)
 }
 
+/// The words before `=` that come next, such as `http.status`, if there are several.
+fn several_words(input: ParseStream<'_>) -> Option<String> {
+    let is_separator = |c: char| matches!(c, '.' | '-' | ':' | '/');
+    let ahead = input.fork();
+    let mut words = ahead.call(Ident::parse_any).ok()?.unraw().to_string();
+    while !ahead.peek(Token![=]) || ahead.peek(Token![==]) {
+        let separator = ahead.parse::<Punct>().ok()?.as_char();
+        if !is_separator(separator) {
+            return None;
+        }
+        words.push(separator);
+        if let Ok(word) = ahead.call(Ident::parse_any) {
+            words.push_str(&word.unraw().to_string());
+        }
+    }
+    // `word -=` is none.
+    (words.contains(is_separator) && !words.ends_with(is_separator)).then_some(words)
+}
+
 fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
+    if let Some(words) = several_words(input) {
+        let message =
+            format!("the name of a tag is one word, or a text in quotes: write `\"{words}\" = ..`");
+        return Err(input.error(message));
+    }
     let key = if input.peek(Lit) {
         let key: Lit = input.parse()?;
         text::literal(What::Tag, &key)?;
