@@ -16,6 +16,8 @@ pub(crate) struct Args {
     pub(crate) level: Option<Text>,
     pub(crate) name: Option<Text>,
     pub(crate) source: Option<Text>,
+    /// The unit of a histogram.
+    pub(crate) unit: Option<Text>,
     pub(crate) value: Option<Expr>,
     pub(crate) on: Option<On>,
     /// Whether a gauge keeps every reading.

@@ -1,4 +1,4 @@
-//! `count!`, `gauge!` and `time!`: their arguments by position, then those by name.
+//! `count!`, `gauge!`, `histogram!` and `time!`: their arguments by position, then those by name.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -41,6 +41,14 @@ const GAUGE: Third = Third {
     known: known::GAUGE,
     read: |expr| text::number("value", expr),
 };
+const HISTOGRAM: Third = Third {
+    word: "histogram!",
+    needs: "a level, a name and a value",
+    usage: r#"`histogram!("info", "response.size", bytes, unit = "bytes")`"#,
+    required: true,
+    known: known::HISTOGRAM,
+    read: |expr| text::number("value", expr),
+};
 const TIME: Third = Third {
     word: "time!",
     needs: "a level and a name",
@@ -74,6 +82,13 @@ pub(crate) fn gauge(input: TokenStream) -> TokenStream {
     }
 }
 
+pub(crate) fn histogram(input: TokenStream) -> TokenStream {
+    match read(&HISTOGRAM, input) {
+        Ok(call) => expand::record(&call.place(Kind::Histogram), call.third.as_ref()),
+        Err(refused) => refused,
+    }
+}
+
 pub(crate) fn time(input: TokenStream) -> TokenStream {
     match read(&TIME, input) {
         Ok(call) => {
@@ -101,6 +116,7 @@ impl Call {
             level: Some(&self.level),
             name: Some(&self.name),
             source: self.args.source.as_ref(),
+            unit: self.args.unit.as_ref(),
             ending: "",
             tag: None,
             tags: &self.args.tags,

@@ -1,6 +1,6 @@
-//! The rules for levels, names and sources, so that an error points at an invalid literal.
+//! The rules for levels, names, sources and units, so that an error points at an invalid literal.
 //!
-//! They repeat `zibrato::check_level` and `zibrato::check_name`, because this crate is built before
+//! They repeat `zibrato::check_level`, `check_name` and `check_unit`, because this crate is built before
 //! `zibrato` and cannot call them. Both checks are applied, so if a rule is missing here, only the
 //! error is less precise. The test `both_checks_agree` in `tests/` keeps them equal.
 
@@ -9,6 +9,9 @@ pub(crate) const MAX_NAME_BYTES: usize = 255;
 
 /// Maximum length of a level, in bytes.
 pub(crate) const MAX_LEVEL_BYTES: usize = 64;
+
+/// Maximum length of a unit, in bytes.
+pub(crate) const MAX_UNIT_BYTES: usize = 32;
 
 /// The problem with `level` as a predicate, to follow "the level …".
 pub(crate) fn level_problem(level: &str) -> Option<&'static str> {
@@ -21,6 +24,11 @@ pub(crate) fn level_problem(level: &str) -> Option<&'static str> {
 /// The problem with `name` as a predicate, to follow "the name …" or "the source …".
 pub(crate) fn name_problem(name: &str) -> Option<&'static str> {
     problem(name, MAX_NAME_BYTES)
+}
+
+/// The problem with `unit` as a predicate, to follow "the unit …".
+pub(crate) fn unit_problem(unit: &str) -> Option<&'static str> {
+    problem(unit, MAX_UNIT_BYTES)
 }
 
 fn problem(text: &str, longest: usize) -> Option<&'static str> {

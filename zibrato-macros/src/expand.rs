@@ -47,9 +47,13 @@ pub(crate) fn unmeasured_future(function: &Function, krate: Option<&Path>) -> To
     )
 }
 
-/// `count(site, value)` or `gauge(site, value)`.
+/// `count(site, value)`, `gauge(site, value)` or `histogram(site, value)`.
 pub(crate) fn record(place: &Place<'_>, given: Option<&syn::Expr>) -> TokenStream {
-    let word = if matches!(place.kind, Kind::Gauge | Kind::Each) { "gauge" } else { "count" };
+    let word = match place.kind {
+        Kind::Each | Kind::Gauge => "gauge",
+        Kind::Histogram => "histogram",
+        Kind::Counter | Kind::InFlight | Kind::Sampled(_) | Kind::Timer => "count",
+    };
     let value = value(given);
     if let Some(family) = Family::of(place)
         && let Some(call) = family.call(&like(place), &["Family", word], Some(&value))
@@ -149,20 +153,21 @@ pub(crate) fn site(place: &Place<'_>) -> TokenStream {
 /// The site, or that which all of a family are like.
 pub(crate) fn like(place: &Place<'_>) -> TokenStream {
     // What the compiler evaluates may fail there; then the caret belongs under the constant.
-    let texts = [place.name, place.level, place.source];
+    let texts = [place.name, place.level, place.source, place.unit];
     let texts = texts.into_iter().flatten().chain(place.tags.iter().filter_map(Tag::fixed));
     let constant = texts.into_iter().find(|text| !text.is_literal && !text.is_run_time);
     let (from, to) = constant.map_or_else(|| (here(), here()), |text| ends(&text.expr));
 
-    let (shape, every) = match place.kind {
+    let (shape, argument) = match place.kind {
         Kind::Counter => ("Counter", None),
         Kind::Each => ("Each", None),
         Kind::Gauge => ("Gauge", None),
+        Kind::Histogram => ("Histogram", Some(option(place.unit))),
         Kind::InFlight => ("InFlight", None),
-        Kind::Sampled(every) if every > 1 => ("Sampled", Some(every)),
+        Kind::Sampled(every) if every > 1 => ("Sampled", Some(quote_spanned!(here()=> #every))),
         Kind::Sampled(_) | Kind::Timer => ("Timer", None),
     };
-    let every = every.map(|every| quote_spanned!(here()=> (#every)));
+    let argument = argument.map(|argument| quote_spanned!(here()=> (#argument)));
     let shape = private_at(place.krate, &["Shape", shape], here(), here());
     let new = private_at(place.krate, &["Site", "new"], from, to);
     let place_type = private(place.krate, "Metadata", None::<&syn::Type>);
@@ -186,7 +191,7 @@ pub(crate) fn like(place: &Place<'_>) -> TokenStream {
         source: #source,
         tags: #tags,
     });
-    quote_spanned!(hidden(to)=> #new(#shape #every, #place_value))
+    quote_spanned!(hidden(to)=> #new(#shape #argument, #place_value))
 }
 
 /// The name as it was given, with what is put behind it.

@@ -25,10 +25,11 @@ pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
 }
 
 /// The macros that may have an argument that is unknown here.
-const HOMES: [(&str, &[Known]); 3] = [
+const HOMES: [(&str, &[Known]); 4] = [
     ("`#[count_me]`", known::COUNT_ME),
     ("`#[time_me]`", known::TIME_ME),
     ("`gauge!`", known::GAUGE),
+    ("`histogram!`", known::HISTOGRAM),
 ];
 
 /// The error for an unknown argument: where it belongs, or which one is probably meant.

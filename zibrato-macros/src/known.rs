@@ -106,6 +106,14 @@ const MAX_SERIES: Known = Known {
         Ok(())
     }),
 };
+const UNIT: Known = Known {
+    word: "unit",
+    example: r#"unit = "bytes""#,
+    read: Read::Value(|args, input| {
+        args.unit = Some(text(What::Unit, input.parse()?)?);
+        Ok(())
+    }),
+};
 const VALUE: Known = Known {
     word: "value",
     example: "value = 3",
@@ -162,3 +170,5 @@ pub(crate) const TIME_ME: &[Known] = &[
 pub(crate) const CALL: &[Known] = &[SOURCE, TAGS, MAX_SERIES, CRATE];
 /// The arguments after the positional ones of `gauge!`.
 pub(crate) const GAUGE: &[Known] = &[SOURCE, TAGS, MAX_SERIES, EACH, CRATE];
+/// The arguments after the positional ones of `histogram!`.
+pub(crate) const HISTOGRAM: &[Known] = &[UNIT, SOURCE, TAGS, MAX_SERIES, CRATE];

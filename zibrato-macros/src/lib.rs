@@ -75,6 +75,12 @@ pub fn gauge(input: TokenStream) -> TokenStream {
     call::gauge(input.into()).into()
 }
 
+/// Records a reading of a histogram.
+#[proc_macro]
+pub fn histogram(input: TokenStream) -> TokenStream {
+    call::histogram(input.into()).into()
+}
+
 /// Times an expression, or the rest of a scope.
 #[proc_macro]
 pub fn time(input: TokenStream) -> TokenStream {

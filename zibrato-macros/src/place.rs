@@ -14,6 +14,7 @@ pub(crate) enum Kind {
     /// A gauge that keeps every reading.
     Each,
     Gauge,
+    Histogram,
     InFlight,
     /// A timer that times one call in this number.
     Sampled(u32),
@@ -26,6 +27,8 @@ pub(crate) struct Place<'a> {
     pub(crate) level: Option<&'a Text>,
     pub(crate) name: Option<&'a Text>,
     pub(crate) source: Option<&'a Text>,
+    /// The unit of a histogram.
+    pub(crate) unit: Option<&'a Text>,
     /// The suffix of the name.
     pub(crate) ending: &'static str,
     pub(crate) tag: Option<(&'static str, &'a str)>,
@@ -44,6 +47,7 @@ impl<'a> Place<'a> {
             level: args.level.as_ref(),
             name: args.name.as_ref(),
             source: args.source.as_ref(),
+            unit: args.unit.as_ref(),
             ending: "",
             tag: None,
             tags: &args.tags,

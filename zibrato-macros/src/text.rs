@@ -9,7 +9,7 @@ use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
 
 use crate::check;
 
-/// A level, name, source or tag: a literal that passed the check, a constant that the compiler
+/// A level, name, source, tag or unit: a literal that passed the check, a constant that the compiler
 /// checks when it evaluates the call site, or a name that is made when the call begins.
 pub(crate) struct Text {
     pub(crate) expr: Expr,
@@ -46,6 +46,7 @@ pub(crate) enum What {
     Source,
     Tag,
     TagValue,
+    Unit,
 }
 
 impl What {
@@ -56,6 +57,7 @@ impl What {
             Self::Source => "source",
             Self::Tag => "tag",
             Self::TagValue => "value of a tag",
+            Self::Unit => "unit",
         }
     }
 
@@ -66,12 +68,14 @@ impl What {
             Self::Source => "web-1",
             Self::Tag => "region",
             Self::TagValue => "eu",
+            Self::Unit => "bytes",
         }
     }
 
     fn problem(self, text: &str) -> Option<&'static str> {
         match self {
             Self::Level => check::level_problem(text),
+            Self::Unit => check::unit_problem(text),
             Self::Name | Self::Source | Self::Tag | Self::TagValue => check::name_problem(text),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 use std::time::Duration;
-use zibrato::{Zibrato, count, gauge, time};
+use zibrato::{Zibrato, count, gauge, histogram, time};
 
 fn main() {
     let args: Vec<_> = std::env::args().collect();
@@ -25,6 +25,8 @@ fn main() {
         "count_n" => repeat(times, || count!("info", "count_n", black_box(17))),
         "time" => repeat(times, || time!("info", "time", ())),
         "gauge" => repeat(times, || gauge!("info", "gauge", 17)),
+        // The compiler is not to know the reading.
+        "histogram" => repeat(times, || histogram!("info", "histogram", black_box(17))),
         "unwanted" => repeat(times, || count!("debug", "unwanted")),
         "handle" => repeat(times, || counter.increment(1)),
         other => panic!("no operation {other:?}"),

@@ -136,16 +136,16 @@ pub use summary::Summary;
 pub use measurement::{Measurement, Tags};
 #[cfg(feature = "sdk")]
 pub use sdk::{
-    Amount, BuildError, Builder, CountMe, CounterHandle, GaugeHandle, Guard, InstallError, Loss,
-    Outcome, Stats, TagValue, TimeMe, TimerGuard, TimerHandle, Unreachable, VariableProblem,
-    Zibrato, installed,
+    Amount, BuildError, Builder, CountMe, CounterHandle, GaugeHandle, Guard, HistogramHandle,
+    InstallError, Loss, Outcome, Stats, TagValue, TimeMe, TimerGuard, TimerHandle, Unreachable,
+    VariableProblem, Zibrato, installed,
 };
 /// The ZeroMQ binding, so that you give [`Builder::context`] a context of the right version.
 #[cfg(feature = "sdk")]
 pub use zmq;
 
 #[cfg(feature = "macros")]
-pub use macros::{TagValue, count, count_me, gauge, time, time_me};
+pub use macros::{TagValue, count, count_me, gauge, histogram, time, time_me};
 
 /// What generated code calls. Nothing here is stable.
 #[cfg(feature = "sdk")]
@@ -155,8 +155,8 @@ pub mod __private {
         CallTags, Choice, Chosen, Constant, ConstantTag, ConstantText, Family, Few, Given,
         GivenAny, GivenPlain, InFlight, Key, KeyHash, Measures, Metadata, OVERFLOW_NAME, Plain,
         PlainText, PlainValue, Shape, Shown, Site, TagText, TagValue, Target, Variant, constant,
-        count, gauge, in_flight, join, joined_length, looked, name, scope, tag, text, time,
-        time_chosen, timed,
+        count, gauge, histogram, in_flight, join, joined_length, looked, name, scope, tag, text,
+        time, time_chosen, timed,
     };
     pub use crate::testing::asserts::{expect_counted, expect_gauge, expect_timed};
     pub use std::boxed::Box;

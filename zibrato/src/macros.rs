@@ -382,4 +382,4 @@ pub use zibrato_macros::time_me;
 pub use zibrato_macros::TagValue;
 
 mod calls;
-pub use calls::{count, gauge, time};
+pub use calls::{count, gauge, histogram, time};

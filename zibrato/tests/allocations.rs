@@ -5,7 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
-use zibrato::{Zibrato, count, count_me, gauge, time};
+use zibrato::{Zibrato, count, count_me, gauge, histogram, time};
 
 thread_local! {
     /// Only this thread's, since the sender allocates when it likes.
@@ -43,14 +43,18 @@ fn what_has_been_measured_once_allocates_no_more() {
     let guard = builder.install().unwrap();
     let z = guard.handle();
     let (counter, gauge) = (z.counter("info", "kept"), z.gauge("info", "kept.gauge"));
+    let size = z.histogram("info", "kept.size").unit("bytes");
     let (timer, off) = (z.timer("info", "kept.time"), z.counter("debug", "kept.unwanted"));
     let counts = || count!("info", "counts");
     let amounts = || count!("info", "amounts", 0.5);
     let gauges = || gauge!("info", "gauges", 7);
     let times = || drop(time!("info", "times"));
+    let histograms = || histogram!("info", "histograms", 7, unit = "rows");
+    let histograms_of_handles = || size.record(-0.5);
     let unwanted = || {
         count!("debug", "unwanted");
         gauge!("debug", "unwanted.gauge", 1);
+        histogram!("debug", "unwanted.histogram", 1);
         drop(time!("debug", "unwanted.time"));
         off.increment(1);
     };
@@ -58,7 +62,9 @@ fn what_has_been_measured_once_allocates_no_more() {
     let amounts_of_handles = || counter.increment(0.5);
     let gauges_of_handles = || gauge.set(7);
     let running = || running();
-    let all: [&dyn Fn(); 8] = [
+    let all: [&dyn Fn(); 10] = [
+        &histograms,
+        &histograms_of_handles,
         &counts,
         &amounts,
         &gauges,

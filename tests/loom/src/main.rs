@@ -11,6 +11,8 @@ mod blocks;
 mod counter;
 #[path = "../../../zibrato/src/sdk/cells/gauge.rs"]
 mod gauge;
+#[path = "../../../zibrato/src/sdk/cells/histogram.rs"]
+mod histogram;
 mod measurement;
 mod models;
 mod sketch;

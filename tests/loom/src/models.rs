@@ -8,7 +8,8 @@ use crate::Model;
 use crate::blocks::Blocks;
 use crate::counter::{Counted, CounterCell};
 use crate::gauge::GaugeCell;
-use crate::sketch::SHIFT;
+use crate::histogram::HistogramCell;
+use crate::sketch::{SHIFT, key_of};
 use crate::summary::Summary;
 use crate::sync::{AtomicU32, OnceBox, Ordering, allow_attempts};
 use crate::timer::TimerCell;
@@ -20,6 +21,7 @@ use loom::thread;
 pub(crate) const ALL: &[Model] = &[
     ("a counter is read while it counts", 4, counter_beside_reader),
     ("a gauge is taken while it is set", 4, gauge_beside_taker),
+    ("a histogram is taken while it records", 3, histogram_beside_taker),
     ("a timer's first readings are taken while it reads", 3, first_readings),
     ("the sums that are seen belong to the same readings", 3, sums_together),
     ("sums of many readings are read while more are added", 3, many_sums_together),
@@ -91,6 +93,44 @@ fn gauge_beside_taker() {
     VALUES.iter().for_each(|value| setting.set(*value));
     let (cell, taken) = sender.join().unwrap();
     assert_eq!(taken + take_gauge(&cell, taken), VALUES.len());
+    assert_eq!(cell.untaken(), 0);
+}
+
+/// In the two buckets of one octave.
+const SIZES: [f64; 4] = [1.0, 1.5, 1.0, 1.5];
+
+/// Takes the readings after the first `taken` ones, and returns how many were taken now.
+fn take_histogram(cell: &HistogramCell, taken: usize) -> usize {
+    let untaken = cell.untaken();
+    let Some(summary) = cell.take() else {
+        assert_eq!(untaken, 0);
+        return 0;
+    };
+    assert!(summary.count >= untaken);
+    let sizes = &SIZES[taken..taken + summary.count as usize];
+    assert_eq!(summary.sum, sizes.iter().sum::<f64>());
+    assert_eq!(summary.min, sizes.iter().copied().fold(f64::MAX, f64::min));
+    assert_eq!(summary.max, sizes.iter().copied().fold(f64::MIN, f64::max));
+    for size in [1.0, 1.5] {
+        let of_size = sizes.iter().filter(|other| **other == size).count();
+        let bucket = key_of(size);
+        let counted = summary.sketch.buckets().find(|(other, _)| *other == bucket);
+        assert_eq!(counted.map_or(0, |(_, count)| count as usize), of_size, "{sizes:?}");
+    }
+    sizes.len()
+}
+
+fn histogram_beside_taker() {
+    let cell = Arc::new(HistogramCell::default());
+    assert!(cell.make_room(1.0, |_| true));
+    let recording = Arc::clone(&cell);
+    let sender = thread::spawn(move || {
+        let taken = (0..2).fold(0, |taken, _| taken + take_histogram(&cell, taken));
+        (cell, taken)
+    });
+    SIZES.iter().for_each(|size| assert!(recording.record(*size)));
+    let (cell, taken) = sender.join().unwrap();
+    assert_eq!(taken + take_histogram(&cell, taken), SIZES.len());
     assert_eq!(cell.untaken(), 0);
 }
 

@@ -13,6 +13,7 @@ mod ends;
 mod fakes;
 mod gauges;
 mod handshakes;
+mod histograms;
 mod homes;
 mod inherited;
 mod journal_disk;

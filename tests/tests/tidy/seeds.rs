@@ -113,6 +113,7 @@ fn lines() -> Seeds {
     let texts = [
         ("counter", "info|Counter|logins|1|1700000000|web-1"),
         ("gauge", "crit|Gauge|gauge_name|-12.5|1700000042.25|not_specified"),
+        ("histogram", "info|h|response.size|-0.5|1700000042|web-1"),
         ("many", "info|c|a|1|1|s\r\n\nbroken\ninfo|ms|b|2e-3|1|\n"),
         ("set", "billing|sets|users|alice|1700000042|web"),
         ("timer", "debug|timer|café.öffnen| 0.25 |1700000042|my prog/1"),
@@ -138,12 +139,16 @@ fn batches() -> Seeds {
     let set = |b: &mut BatchWriter| b.set("users", &[], ["alice", "bob"].into_iter());
     let timer = |b: &mut BatchWriter| b.timer("db.query", &tags, &summary);
     let few = |b: &mut BatchWriter| b.timer_readings("db.query", &[], &[0.011, 0.012]);
-    let all: [&dyn Fn(&mut BatchWriter); 7] = [&counter, &one, &folded, &each, &set, &timer, &few];
+    let histogram = |b: &mut BatchWriter| b.histogram("size", &tags, Some("bytes"), &summary);
+    let sizes = |b: &mut BatchWriter| b.histogram_readings("size", &[], None, &[512.0, -0.5]);
+    let all: [&dyn Fn(&mut BatchWriter); 9] =
+        [&counter, &one, &folded, &each, &set, &timer, &few, &histogram, &sizes];
     BTreeMap::from([
         ("all-kinds", of(&|batch| all.iter().for_each(|fill| fill(batch)))),
         ("batch-counter", of(&counter)),
         ("batch-empty", of(&|_| {})),
         ("batch-gauge", of(&folded)),
+        ("batch-histogram", of(&histogram)),
         ("batch-set", of(&set)),
         ("batch-timer", of(&timer)),
         ("batch-timer-readings", of(&few)),

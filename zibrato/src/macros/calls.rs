@@ -44,6 +44,41 @@ pub use zibrato_macros::count;
 /// ```
 pub use zibrato_macros::gauge;
 
+/// Records a reading of a histogram: `histogram!(level, name, value)`, such as the bytes of a
+/// response, or the rows of a result.
+///
+/// A histogram has the statistics of a timer (count, sum, minimum, maximum, mean, standard deviation
+/// and percentiles, within 0.8 %), but its readings are in any unit. `value` is an expression of an
+/// [`Amount`](crate::Amount), and may be negative. NaN and infinities are counted as lost.
+///
+/// Optional arguments follow: `unit = ".."`, `source = ".."`, which defaults to that of the builder,
+/// and [`tags(..)`](macro@crate::count_me#tags). Level, name and source have the same rules as in
+/// [`#[count_me]`](macro@crate::count_me). A unit is a literal or a constant of at most 32 bytes,
+/// and part of the identity of the series: readings in different units are never added up. Defaults
+/// to no unit.
+///
+/// ```
+/// use zibrato::histogram;
+///
+/// fn respond(body: &[u8]) {
+///     histogram!("info", "response.size", body.len(), unit = "bytes", tags(route = "/"));
+/// }
+///
+/// let capture = zibrato::testing::capture();
+/// respond(b"hello");
+/// assert_eq!(capture.histogram("info", "response.size"), [5.0]);
+/// assert_eq!(capture.measurements()[0].unit.as_ref().unwrap().as_str(), "bytes");
+/// ```
+///
+/// For the result of a function, record it where the function returns, or around the call:
+///
+/// ```
+/// # fn query(table: &str) -> Vec<u32> { table.bytes().map(u32::from).collect() }
+/// let rows = query("users");
+/// zibrato::histogram!("info", "db.rows", rows.len(), unit = "rows");
+/// ```
+pub use zibrato_macros::histogram;
+
 /// Times an expression, `time!(level, name, expression)`, or the rest of a scope, `let guard =
 /// time!(level, name)`. Times are in seconds.
 ///

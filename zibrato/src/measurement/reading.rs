@@ -1,6 +1,6 @@
 //! A single reading.
 
-use super::{Kind, Level, Name, Source, Tags};
+use super::{Kind, Level, Name, Source, Tags, Unit};
 
 /// A single reading, as [`testing::capture`](crate::testing::capture) returns it.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,23 +12,12 @@ pub struct Measurement {
     pub kind: Kind,
     /// The name.
     pub name: Name,
-    /// The value: the increment of a counter, seconds for a timer.
+    /// The value: the increment of a counter, seconds for a timer, the unit's for a histogram.
     pub value: f64,
     /// The source.
     pub source: Source,
     /// The tags.
     pub tags: Tags,
-}
-
-impl Measurement {
-    pub(crate) fn new(
-        level: Level,
-        kind: Kind,
-        name: Name,
-        value: f64,
-        source: Source,
-        tags: Tags,
-    ) -> Self {
-        Self { level, kind, name, value, source, tags }
-    }
+    /// The unit of a histogram that has one.
+    pub unit: Option<Unit>,
 }

@@ -27,8 +27,8 @@ pub use cells::amount::Amount;
 pub use collection::ledger::Stats;
 pub use collection::unreachable::Unreachable;
 pub use handles::{
-    CountMe, CounterHandle, GaugeHandle, InFlight, Outcome, TimeMe, TimerGuard, TimerHandle,
-    in_flight, scope, time, time_chosen, timed,
+    CountMe, CounterHandle, GaugeHandle, HistogramHandle, InFlight, Outcome, TimeMe, TimerGuard,
+    TimerHandle, in_flight, scope, time, time_chosen, timed,
 };
 pub use points::capture::{
     Attached, Capture, InTask, capture, capture_process, capture_process_within,
@@ -45,7 +45,7 @@ pub use points::noted::{CallTags, looked};
 pub use points::series::{Loss, Shape};
 pub use points::site::{Metadata, Site};
 pub use points::tags::TagValue;
-pub use points::target::{Measures, Target, count, gauge};
+pub use points::target::{Measures, Target, count, gauge, histogram};
 pub use points::texts::{join, joined_length, name, text};
 pub use points::variant::Variant;
 pub use process::install::{Guard, installed};

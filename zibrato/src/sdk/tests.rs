@@ -11,6 +11,7 @@ mod demand;
 mod flushes;
 mod gauges;
 mod handles;
+mod histograms;
 mod intervals;
 mod resends;
 
@@ -101,8 +102,10 @@ impl Broker {
             for entry in batch.entries().map(Result::unwrap) {
                 let sum = match entry.value {
                     Value::Counter(sum) => sum,
-                    Value::TimerReadings(seconds) => seconds.count() as f64,
-                    Value::Timer(summary) => summary.count as f64,
+                    Value::HistogramReadings(readings) | Value::TimerReadings(readings) => {
+                        readings.count() as f64
+                    }
+                    Value::Histogram(summary) | Value::Timer(summary) => summary.count as f64,
                     Value::Gauge(gauge) if gauge.is_idle() => 0.0,
                     Value::Gauge(gauge) => gauge.last,
                     Value::GaugeReadings(readings) => readings.count() as f64,

@@ -4,13 +4,15 @@
 mod check;
 
 use proptest::prelude::*;
-use zibrato::{check_level, check_name};
+use zibrato::{check_level, check_name, check_unit};
 
 fn agree(text: &str) {
     let level = check_level(text).err().map(zibrato::TextProblem::message);
     assert_eq!(check::level_problem(text), level, "the level {text:?}");
     let name = check_name(text).err().map(zibrato::TextProblem::message);
     assert_eq!(check::name_problem(text), name, "the name {text:?}");
+    let unit = check_unit(text).err().map(zibrato::TextProblem::message);
+    assert_eq!(check::unit_problem(text), unit, "the unit {text:?}");
 }
 
 #[test]
@@ -23,7 +25,7 @@ fn both_checks_agree_on_what_is_reserved() {
     for text in ["", "*", "**", "z", "zb", "zb!", "zb!x", "zb1", "zb12", "zb1x", "zbx", "Zb1"] {
         agree(text);
     }
-    for length in [64, 65, 255, 256] {
+    for length in [32, 33, 64, 65, 255, 256] {
         agree(&"n".repeat(length));
         agree(&"é".repeat(length / 2));
         agree(&format!("{}|", "n".repeat(length - 1)));

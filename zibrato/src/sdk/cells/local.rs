@@ -10,6 +10,7 @@ use super::address::in_register;
 use super::blocks::{Block, Blocks};
 use super::counter::{Counted, CounterCell};
 use super::gauge::GaugeCell;
+use super::histogram::HistogramCell;
 use super::sync::OnceBox;
 use super::timer::TimerCell;
 use std::cell::{Cell, RefCell};
@@ -22,6 +23,7 @@ const SMALLEST: usize = 64;
 pub(crate) const DEFAULT_MAX_MEMORY: usize = 16 << 20;
 
 type Gauge = OnceBox<GaugeCell>;
+type Histogram = OnceBox<HistogramCell>;
 type Timer = OnceBox<TimerCell>;
 
 /// A block of cells, which belongs to one thread at a time.
@@ -29,6 +31,7 @@ type Timer = OnceBox<TimerCell>;
 struct Cells {
     counters: Box<[CounterCell]>,
     gauges: Box<[Gauge]>,
+    histograms: Box<[Histogram]>,
     timers: Box<[Timer]>,
 }
 
@@ -40,6 +43,7 @@ thread_local! {
     // They have no destructors, so reading them is one load from a fixed address.
     static COUNTERS: Cell<&'static [CounterCell]> = const { Cell::new(&[]) };
     static GAUGES: Cell<&'static [Gauge]> = const { Cell::new(&[]) };
+    static HISTOGRAMS: Cell<&'static [Histogram]> = const { Cell::new(&[]) };
     static TIMERS: Cell<&'static [Timer]> = const { Cell::new(&[]) };
     /// Hands the block on when the thread ends.
     static OWN_BLOCK: RefCell<OwnBlock> = const { RefCell::new(OwnBlock(None)) };
@@ -52,6 +56,7 @@ impl OwnBlock {
         if let Some(block) = self.0.take() {
             COUNTERS.set(&[]);
             GAUGES.set(&[]);
+            HISTOGRAMS.set(&[]);
             TIMERS.set(&[]);
             block.hand_on();
         }
@@ -81,6 +86,12 @@ pub(crate) fn gauge(index: u32) -> Option<&'static GaugeCell> {
     GAUGES.get().get(index as usize)?.get()
 }
 
+/// This thread's cell of a histogram, if it has one.
+#[inline]
+pub(crate) fn histogram(index: u32) -> Option<&'static HistogramCell> {
+    HISTOGRAMS.get().get(index as usize)?.get()
+}
+
 /// This thread's cell of a timer, if it has one.
 #[inline]
 pub(crate) fn timer(index: u32) -> Option<&'static TimerCell> {
@@ -102,6 +113,13 @@ pub(crate) fn counter_or_grow(index: u32) -> Option<&'static CounterCell> {
 pub(crate) fn gauge_or_grow(index: u32) -> Option<&'static GaugeCell> {
     counter_or_grow(index)?;
     make(GAUGES.get().get(index as usize)?, size_of::<GaugeCell>())
+}
+
+/// This thread's cell of a histogram; see [`counter_or_grow`].
+#[cold]
+pub(crate) fn histogram_or_grow(index: u32) -> Option<&'static HistogramCell> {
+    counter_or_grow(index)?;
+    make(HISTOGRAMS.get().get(index as usize)?, HistogramCell::BYTES)
 }
 
 /// This thread's cell of a timer; see [`counter_or_grow`].
@@ -131,6 +149,7 @@ fn own_block(index: usize) -> Option<()> {
             owner.0 = Some(block);
             COUNTERS.set(&block.cells.counters);
             GAUGES.set(&block.cells.gauges);
+            HISTOGRAMS.set(&block.cells.histograms);
             TIMERS.set(&block.cells.timers);
             Some(())
         })
@@ -140,12 +159,14 @@ fn own_block(index: usize) -> Option<()> {
 
 fn new_block(index: usize) -> Option<&'static Block<Cells>> {
     let count = (index + 1).next_power_of_two().max(SMALLEST);
-    if !reserve(count * (size_of::<CounterCell>() + size_of::<Gauge>() + size_of::<Timer>())) {
+    let pointers = size_of::<Gauge>() + size_of::<Histogram>() + size_of::<Timer>();
+    if !reserve(count * (size_of::<CounterCell>() + pointers)) {
         return None;
     }
     BLOCKS.add(Cells {
         counters: (0..count).map(|_| CounterCell::default()).collect(),
         gauges: (0..count).map(|_| Gauge::new()).collect(),
+        histograms: (0..count).map(|_| Histogram::new()).collect(),
         timers: (0..count).map(|_| Timer::new()).collect(),
     })
 }
@@ -168,6 +189,11 @@ pub(crate) fn counted(index: u32) -> Counted {
 /// The cells of all threads for one gauge.
 pub(crate) fn gauges(index: u32) -> impl Iterator<Item = &'static GaugeCell> {
     BLOCKS.iter().filter_map(move |block| block.cells.gauges.get(index as usize)?.get())
+}
+
+/// The cells of all threads for one histogram.
+pub(crate) fn histograms(index: u32) -> impl Iterator<Item = &'static HistogramCell> {
+    BLOCKS.iter().filter_map(move |block| block.cells.histograms.get(index as usize)?.get())
 }
 
 /// The cells of all threads for one timer.

@@ -6,6 +6,7 @@ pub(crate) mod amount;
 mod blocks;
 pub(crate) mod counter;
 pub(crate) mod gauge;
+pub(crate) mod histogram;
 pub(crate) mod in_flight;
 pub(crate) mod list;
 pub(crate) mod local;

@@ -11,7 +11,7 @@ use crate::summary::Summary;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-/// A timer stores up to this many readings individually, because a summary would be larger.
+/// A timer or histogram stores up to this many readings individually, because a summary would be larger.
 const MAX_READINGS: usize = 16;
 
 /// Maximum number of readings per interval that a gauge with `each` stores individually. Further
@@ -126,15 +126,15 @@ impl SharedCell {
         lock(&self.rest).read_at
     }
 
-    /// Records a duration.
-    pub(crate) fn record(&self, seconds: f64) {
+    /// Records a reading of a histogram, or a duration in seconds.
+    pub(crate) fn record(&self, value: f64) {
         let mut rest = lock(&self.rest);
         if !rest.summary.is_empty() {
-            rest.summary.record(seconds);
+            rest.summary.record(value);
         } else if rest.readings.len() < MAX_READINGS {
-            rest.readings.push(seconds);
+            rest.readings.push(value);
         } else {
-            rest.summary = rest.readings.drain(..).chain([seconds]).collect();
+            rest.summary = rest.readings.drain(..).chain([value]).collect();
         }
         self.made.fetch_add(1, Ordering::Release);
     }
@@ -162,11 +162,13 @@ impl SharedCell {
             crate::Kind::Gauge => {
                 TakenValue::GaugeReadings(std::mem::take(&mut rest.kept), rest.gauge.take())
             }
-            crate::Kind::Timer if rest.summary.is_empty() => {
-                TakenValue::TimerReadings(std::mem::take(&mut rest.readings))
+            crate::Kind::Histogram | crate::Kind::Timer if rest.summary.is_empty() => {
+                TakenValue::Readings(std::mem::take(&mut rest.readings))
             }
-            crate::Kind::Timer => TakenValue::Timer(std::mem::take(&mut rest.summary)),
-            crate::Kind::Histogram | crate::Kind::Set => return None,
+            crate::Kind::Histogram | crate::Kind::Timer => {
+                TakenValue::Summary(std::mem::take(&mut rest.summary))
+            }
+            crate::Kind::Set => return None,
         };
         self.taken.store(made, Ordering::Relaxed);
         Some(Taken { readings: made - taken, value })
@@ -196,8 +198,10 @@ pub(crate) enum TakenValue {
     Gauge(Gauge),
     /// Individual readings, and the merged readings beyond the limit.
     GaugeReadings(Vec<(u64, f64)>, Option<Gauge>),
-    Timer(Summary),
-    TimerReadings(Vec<f64>),
+    /// Of a timer or a histogram.
+    Summary(Summary),
+    /// Individual readings of a timer or a histogram.
+    Readings(Vec<f64>),
 }
 
 impl Taken {
@@ -208,17 +212,17 @@ impl Taken {
         match (&mut self.value, other.value) {
             (TakenValue::Counter(sum), TakenValue::Counter(more)) => *sum = finite_sum(*sum, more),
             (TakenValue::Gauge(gauge), TakenValue::Gauge(more)) => gauge.merge(&more),
-            (TakenValue::Timer(all), TakenValue::Timer(more)) => all.merge(&more),
-            (TakenValue::Timer(all), TakenValue::TimerReadings(more)) => {
+            (TakenValue::Summary(all), TakenValue::Summary(more)) => all.merge(&more),
+            (TakenValue::Summary(all), TakenValue::Readings(more)) => {
                 more.into_iter().for_each(|seconds| all.record(seconds));
             }
-            (TakenValue::TimerReadings(all), TakenValue::TimerReadings(more)) => {
+            (TakenValue::Readings(all), TakenValue::Readings(more)) => {
                 let summary = all.drain(..).chain(more).collect();
-                self.value = TakenValue::Timer(summary);
+                self.value = TakenValue::Summary(summary);
             }
-            (TakenValue::TimerReadings(all), TakenValue::Timer(mut more)) => {
+            (TakenValue::Readings(all), TakenValue::Summary(mut more)) => {
                 all.drain(..).for_each(|seconds| more.record(seconds));
-                self.value = TakenValue::Timer(more);
+                self.value = TakenValue::Summary(more);
             }
             (_, _) => debug_assert!(false, "a series has one kind"),
         }

@@ -1,7 +1,7 @@
 //! Builds batches from collected readings: one or more per level and source.
 
 use crate::clock;
-use crate::measurement::{Level, Source};
+use crate::measurement::{Kind, Level, Source, Unit};
 use crate::sdk::cells::shared::{Taken, TakenValue};
 use crate::sdk::points::series::Series;
 use crate::wire::{BATCH_TARGET_BYTES, BatchWriter};
@@ -73,6 +73,8 @@ impl<'a> Batches<'a> {
 
 fn write(batch: &mut BatchWriter, series: &Series, value: &TakenValue) {
     let name = series.name.as_str();
+    let unit = series.unit.as_ref().map(Unit::as_str);
+    let is_timer = series.kind == Kind::Timer;
     series.tags.with_slice(|tags| match value {
         TakenValue::Counter(sum) => batch.counter(name, tags, *sum),
         TakenValue::Gauge(gauge) => batch.gauge(name, tags, gauge),
@@ -80,8 +82,10 @@ fn write(batch: &mut BatchWriter, series: &Series, value: &TakenValue) {
             batch.gauge_readings(name, tags, readings);
             folded.iter().for_each(|gauge| batch.gauge(name, tags, gauge));
         }
-        TakenValue::Timer(summary) => batch.timer(name, tags, summary),
-        TakenValue::TimerReadings(seconds) => batch.timer_readings(name, tags, seconds),
+        TakenValue::Summary(summary) if is_timer => batch.timer(name, tags, summary),
+        TakenValue::Summary(summary) => batch.histogram(name, tags, unit, summary),
+        TakenValue::Readings(seconds) if is_timer => batch.timer_readings(name, tags, seconds),
+        TakenValue::Readings(readings) => batch.histogram_readings(name, tags, unit, readings),
     });
 }
 
@@ -105,6 +109,7 @@ mod tests {
                 name: "requests".parse().unwrap(),
                 kind: Kind::Counter,
                 tags: crate::measurement::Tags::NONE,
+                unit: None,
             };
             batches.add(&series, &Taken { readings: 2, value: TakenValue::Counter(3.0) });
         }

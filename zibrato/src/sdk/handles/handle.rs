@@ -5,6 +5,7 @@ use crate::sdk::cells::busy;
 use crate::sdk::cells::ticks::Moment;
 use crate::sdk::points::by_name;
 use crate::sdk::points::instrument::{HasInstrument, Instrument};
+use crate::sdk::points::key::Key;
 use crate::sdk::points::measure::{self, Origin};
 use crate::sdk::points::names::Named;
 use crate::sdk::points::point::Point;
@@ -33,18 +34,25 @@ impl Handle {
     }
 
     /// The series with one tag more, or with another value of it.
-    fn with(&self, tag: &str, value: &dyn Display) -> Self {
-        let tagged = || {
+    pub(super) fn with(&self, tag: &str, value: &dyn Display) -> Self {
+        self.adding(|key| {
+            key.tag(tag);
+            key.shown(value);
+        })
+    }
+
+    /// The series of the key to which `add` has added something.
+    pub(super) fn adding(&self, add: impl FnOnce(&mut Key)) -> Self {
+        let found = || {
             let named = self.named.as_ref().map_err(|why| *why)?;
             // Without an instrument it measures nothing, whatever the reason says.
             let instrument = self.owner.upgrade().and_then(|owner| owner.instrument());
             let instrument = instrument.ok_or(Loss::Deadline)?;
             let mut key = named.key();
-            key.tag(tag);
-            key.shown(value);
+            add(&mut key);
             busy(|| by_name::find_or_add(&instrument, &key))
         };
-        Self::new(tagged(), Weak::clone(&self.owner))
+        Self::new(found(), Weak::clone(&self.owner))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod guard;
 mod handle;
+mod histogram;
 mod outcome;
 mod running;
 #[doc(hidden)]
@@ -14,4 +15,5 @@ pub mod scope;
 pub use guard::{CountMe, InFlight, TimeMe, in_flight, time, time_chosen, timed};
 pub(crate) use handle::Handle;
 pub use handle::{CounterHandle, GaugeHandle, TimerGuard, TimerHandle};
+pub use histogram::HistogramHandle;
 pub use outcome::Outcome;

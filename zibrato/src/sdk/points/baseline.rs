@@ -10,6 +10,7 @@ use crate::clock;
 use crate::measurement::{Gauge, Kind};
 use crate::sdk::cells::counter::Counted;
 use crate::sdk::cells::gauge::GaugeCell;
+use crate::sdk::cells::histogram::HistogramCell;
 use crate::sdk::cells::in_flight::{InFlightCell, InFlightSeen};
 use crate::sdk::cells::local;
 use crate::sdk::cells::lock;
@@ -78,6 +79,7 @@ impl Gathered {
             Shape::Counter => baseline.take_counter(index),
             Shape::Gauge => return baseline.take_gauge(index, shared),
             Shape::Each | Shape::InFlight => None,
+            Shape::Histogram(_) => take_histograms(index),
             Shape::Timer => baseline.take_timer(index, epoch),
             Shape::Sampled(_) => baseline.take_sampled(index, epoch),
         };
@@ -106,6 +108,9 @@ impl Gathered {
             Shape::Gauge | Shape::Each => {
                 take_gauges(index);
             }
+            Shape::Histogram(_) => {
+                take_histograms(index);
+            }
             Shape::Timer | Shape::Sampled(_) => {
                 // Minimum and maximum up to now belong to the earlier installation.
                 next(epoch);
@@ -131,6 +136,9 @@ impl Gathered {
                 baseline.taken + local::gauges(index).map(GaugeCell::untaken).sum::<u64>()
             }
             Shape::InFlight => baseline.taken,
+            Shape::Histogram(_) => {
+                baseline.taken + local::histograms(index).map(HistogramCell::untaken).sum::<u64>()
+            }
             Shape::Timer => baseline.taken + baseline.timed.count_since(local::timers(index)),
         };
         in_threads + self.shared.made()
@@ -153,6 +161,16 @@ fn next(epoch: &AtomicU32) -> u32 {
 fn take_gauges(index: u32) -> Option<(Moment, Gauge)> {
     let now_ms = clock::unix_ms();
     local::gauges(index).filter_map(|cell| cell.take(now_ms)).reduce(in_order)
+}
+
+/// The readings of all threads.
+fn take_histograms(index: u32) -> Option<Taken> {
+    let summaries = local::histograms(index).filter_map(HistogramCell::take);
+    let summary = summaries.reduce(|mut all, more| {
+        all.merge(&more);
+        all
+    })?;
+    Some(Taken { readings: summary.count(), value: TakenValue::Summary(summary) })
 }
 
 /// Merges the later one into the earlier one, so that the later last reading counts as the last.
@@ -212,7 +230,7 @@ impl Baseline {
             return None;
         }
         let summary = self.timed.take(timers, next(epoch), ticks::tick())?;
-        Some(Taken { readings: summary.count(), value: TakenValue::Timer(summary) })
+        Some(Taken { readings: summary.count(), value: TakenValue::Summary(summary) })
     }
 
     /// All calls, estimated from the sample that was timed.
@@ -223,7 +241,7 @@ impl Baseline {
             return None;
         }
         let sample = match self.take_timer(index, epoch) {
-            Some(Taken { value: TakenValue::Timer(sample), .. }) => sample,
+            Some(Taken { value: TakenValue::Summary(sample), .. }) => sample,
             // None of them was timed; earlier calls are used as the sample.
             _ => self.timed.buckets().flat_map(middles).collect(),
         };
@@ -231,7 +249,7 @@ impl Baseline {
             return None;
         }
         self.counted = calls;
-        Some(Taken { readings, value: TakenValue::Timer(scaled(&sample, readings)) })
+        Some(Taken { readings, value: TakenValue::Summary(scaled(&sample, readings)) })
     }
 
     /// Two readings, the largest number and the present one, or one if they are equal. None while

@@ -9,9 +9,10 @@ use super::names::{Limit, MAX_IN_THREADS, Named, OVERFLOW_NAME, Place};
 use super::point::Point;
 use super::series::{Loss, Series, Shape};
 use super::tags::MAX_TAGS;
-use crate::measurement::{Kind, Level, Name, Source, Tags};
+use crate::measurement::{Kind, Level, MAX_UNIT_BYTES, Name, Source, Tags, Unit};
 use crate::sdk::cells::amount::Number;
 use crate::sdk::notices::Once;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// How many bits of a key's origin are the kind; the others are the number of the instrument.
@@ -99,8 +100,9 @@ pub(crate) fn record(instrument: &Arc<Instrument>, parts: Parts<'_>, value: Numb
         with_parts(Some(instrument), instrument.number, parts, |named| {
             let origin = Of { named, given: instrument };
             match parts.kind {
-                Kind::Counter | Kind::Histogram | Kind::Set => measure::count(origin, value),
+                Kind::Counter | Kind::Set => measure::count(origin, value),
                 Kind::Gauge => measure::gauge_float(origin, value.to_f64()),
+                Kind::Histogram => measure::histogram_float(origin, value.to_f64()),
                 Kind::Timer => measure::record_seconds(origin, value.to_f64()),
             }
         });
@@ -165,7 +167,7 @@ pub(crate) fn find_or_add(instrument: &Instrument, key: &Key) -> Result<Arc<Name
 fn level_of(key: &Key) -> Option<String> {
     match key.items().next()? {
         Item::Text(level) => Some(level.into_owned()),
-        Item::Tag(_) => None,
+        Item::Tag(_) | Item::Unit(_) => None,
     }
 }
 
@@ -182,10 +184,15 @@ pub(crate) fn series_of(key: &Key, default_source: &Source) -> Result<(Series, b
     let (name, mut changed) = legal(&given);
     let name = Name::new(&name).map_err(|_| Loss::Name)?;
     let mut source = default_source.clone();
-    let mut tags = Vec::new();
+    let (mut tags, mut unit) = (Vec::new(), None);
     while let Some(item) = items.next() {
         match item {
             Item::Text(text) => source = Source::new(&text).map_err(|_| Loss::Name)?,
+            Item::Unit(text) => {
+                let (text, other) = legal_unit(&text);
+                changed |= other;
+                unit = Some(Unit::new(&text).map_err(|_| Loss::Name)?);
+            }
             Item::Tag(tag) => {
                 let Some(Item::Text(value)) = items.next() else { continue };
                 let ((tag, other_tag), (value, other_value)) = (legal(&tag), legal(&value));
@@ -196,7 +203,18 @@ pub(crate) fn series_of(key: &Key, default_source: &Source) -> Result<(Series, b
     }
     tags.truncate(MAX_TAGS);
     let tags = if tags.is_empty() { Tags::NONE } else { Tags::made(tags) };
-    Ok((Series { level, source, name, kind, tags }, changed))
+    Ok((Series { level, source, name, kind, tags, unit }, changed))
+}
+
+/// The unit as it may be on the wire, and whether that is another one.
+fn legal_unit(text: &str) -> (Cow<'_, str>, bool) {
+    let (unit, is_other) = legal(text);
+    if unit.len() <= MAX_UNIT_BYTES {
+        return (unit, is_other);
+    }
+    let mut unit = unit.into_owned();
+    unit.truncate(unit.floor_char_boundary(MAX_UNIT_BYTES));
+    (unit.into(), true)
 }
 
 /// A series of an instrument that need not be the installed one.

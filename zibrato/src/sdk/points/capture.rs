@@ -262,7 +262,7 @@ mod tests {
         let series = || {
             let (level, name) = (Level::new("info").ok()?, Name::new("bytes").ok()?);
             let (source, tags) = (Source::default(), Tags::NONE);
-            Some(Series { level, source, name, kind: Kind::Histogram, tags })
+            Some(Series { level, source, name, kind: Kind::Histogram, tags, unit: None })
         };
         assert!(catch(series, 7.0) && catch(series, 9.0));
         assert_eq!(capture.histogram("info", "bytes"), [7.0, 9.0]);

@@ -110,6 +110,17 @@ impl Family {
         }
     }
 
+    /// Records a reading of the histogram with these values.
+    #[inline]
+    pub fn histogram<C: Choice, A: Amount>(&'static self, choice: C, value: A) {
+        const { C::CHECKED };
+        if C::IS_FEW {
+            measure::histogram(self.site(C::VALUES, choice.index()), value);
+        } else if self.is_measured() {
+            self.with(&choice, |named| measure::histogram(&**named, value));
+        }
+    }
+
     /// Calls `act` with the series with these values.
     #[inline]
     pub(crate) fn with<C: Choice, T>(

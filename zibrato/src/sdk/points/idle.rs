@@ -44,7 +44,7 @@ impl Idle {
             TakenValue::GaugeReadings(readings, None) => {
                 readings.last().map(|(at_ms, value)| (*value, *at_ms))
             }
-            TakenValue::Counter(_) | TakenValue::Timer(_) | TakenValue::TimerReadings(_) => None,
+            TakenValue::Counter(_) | TakenValue::Readings(_) | TakenValue::Summary(_) => None,
         };
         self.0 = last.or(self.0);
         Some(taken)

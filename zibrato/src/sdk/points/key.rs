@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! key    = origin (8 bytes) item*
-//! item   = text 0xFF | 0xFE u64 | 0xFD i64 | 0xFC tag 0xFF item
+//! item   = text 0xFF | 0xFE u64 | 0xFD i64 | 0xFC tag 0xFF item | 0xFB unit 0xFF
 //! ```
 //!
 //! A text is UTF-8, in which no byte is 0xF8 or above. `0xFC` begins a tag that the origin does not
@@ -20,6 +20,7 @@ const END: u8 = 0xff;
 const UNSIGNED: u8 = 0xfe;
 const SIGNED: u8 = 0xfd;
 const TAG: u8 = 0xfc;
+const UNIT: u8 = 0xfb;
 
 /// A key that is longer needs an allocation.
 const INLINE: usize = 104;
@@ -169,8 +170,8 @@ impl Key {
                     key.number(sign, *number);
                     rest = after;
                 }
-                (TAG, _) => {
-                    key.push(&[TAG]);
+                (mark @ (TAG | UNIT), _) => {
+                    key.push(&[mark]);
                     rest = after;
                 }
                 _ => {
@@ -290,6 +291,12 @@ impl Key {
         self.text(tag);
     }
 
+    /// Adds the unit of a histogram. Of several units the last one applies.
+    pub(crate) fn unit(&mut self, unit: &str) {
+        self.push(&[UNIT]);
+        self.text(unit);
+    }
+
     pub(crate) fn origin(&self) -> u64 {
         self.bytes().first_chunk().copied().map_or(0, u64::from_ne_bytes)
     }
@@ -325,6 +332,7 @@ pub(crate) enum Item<'a> {
     Text(Cow<'a, str>),
     /// The name of a tag that the origin does not know.
     Tag(Cow<'a, str>),
+    Unit(Cow<'a, str>),
 }
 
 /// The items of a key, in order.
@@ -361,6 +369,10 @@ impl<'a> Iterator for Items<'a> {
             TAG => {
                 self.0 = &self.0[1..];
                 Some(Item::Tag(self.text()?))
+            }
+            UNIT => {
+                self.0 = &self.0[1..];
+                Some(Item::Unit(self.text()?))
             }
             _ => Some(Item::Text(self.text()?)),
         }

@@ -1,4 +1,4 @@
-//! Measuring at a point: counters, gauges, timers and calls in flight.
+//! Measuring at a point: counters, gauges, histograms, timers and calls in flight.
 
 use super::capture;
 use super::instrument::Instrument;
@@ -6,6 +6,7 @@ use super::point::{ASK, OFF, Point};
 use super::series::{Loss, Series, Shape};
 use crate::clock;
 use crate::sdk::cells::amount::{Amount, Number};
+use crate::sdk::cells::histogram::HistogramCell;
 use crate::sdk::cells::ticks::{self, Moment};
 use crate::sdk::cells::{busy, is_busy, local};
 use std::sync::Arc;
@@ -170,6 +171,50 @@ fn gauge_slowly(origin: impl Origin, value: f64) {
     });
 }
 
+/// Records a reading of a histogram.
+#[inline]
+pub(crate) fn histogram<A: Amount>(origin: impl Origin, value: A) {
+    histogram_float(origin, value.number().to_f64());
+}
+
+/// Records a reading of a histogram.
+#[inline]
+pub(crate) fn histogram_float(origin: impl Origin, value: f64) {
+    let gate = origin.point().gate();
+    if gate != OFF {
+        histogram_wanted(origin, gate, value);
+    }
+}
+
+fn histogram_wanted(origin: impl Origin, gate: u32, value: f64) {
+    match local::histogram(gate) {
+        Some(cell) if cell.record(value) => {}
+        _ => histogram_slowly(origin, value),
+    }
+}
+
+/// The first reading of a thread, and readings that its cell cannot take.
+#[cold]
+fn histogram_slowly(origin: impl Origin, value: f64) {
+    slowly(|| {
+        if origin.catch(Number::Float(value)) {
+            return None;
+        }
+        let index = wanted(origin)?;
+        if !value.is_finite() {
+            refuse(origin);
+            return None;
+        }
+        let cell = if origin.grows(index) { local::histogram_or_grow(index) } else { None };
+        let takes =
+            |cell: &HistogramCell| cell.make_room(value, local::reserve) && cell.record(value);
+        if !cell.is_some_and(takes) {
+            origin.point().shared().record(value);
+        }
+        Some(())
+    });
+}
+
 /// Whether a reading would be recorded.
 #[inline]
 pub(crate) fn is_measured(origin: impl Origin) -> bool {
@@ -304,55 +349,4 @@ fn catch_move(origin: impl Origin, amount: i64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Instrument, Origin, Point, Series, Shape, count};
-    use crate::sdk::points::capture::{Capture, capture};
-    use crate::{Kind, Level, Name, Source, Tags};
-    use std::cell::RefCell;
-    use std::sync::Arc;
-
-    /// A capture begins while it asks whether it is wanted.
-    struct Late {
-        point: Point,
-    }
-
-    static LATE: Late = Late { point: Point::new(Shape::Counter) };
-
-    thread_local! {
-        static CAPTURE: RefCell<Option<Capture>> = const { RefCell::new(None) };
-    }
-
-    impl Origin for &'static Late {
-        fn point(self) -> &'static Point {
-            &self.point
-        }
-
-        fn instrument(self) -> Option<Arc<Instrument>> {
-            None
-        }
-
-        fn wanted_by(self, _: Option<&Instrument>) -> Option<bool> {
-            Some(false)
-        }
-
-        fn series(self) -> Option<Series> {
-            let (level, name) = (Level::new("info").ok()?, Name::new("late").ok()?);
-            let (source, tags) = (Source::default(), Tags::NONE);
-            Some(Series { level, source, name, kind: Kind::Counter, tags })
-        }
-
-        fn begin(self) {
-            CAPTURE.with_borrow_mut(|current| {
-                current.get_or_insert_with(capture);
-            });
-        }
-    }
-
-    #[test]
-    fn a_gate_that_is_asked_while_a_capture_begins_stays_as_it_is() {
-        count(&LATE, 1_u64);
-        count(&LATE, 2_u64);
-        let captured = CAPTURE.take().unwrap().measurements();
-        assert_eq!(captured.iter().map(|m| m.value).collect::<Vec<_>>(), [2.0]);
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! The identity of a series, the way in which its point accumulates readings, and the reasons for
 //! lost readings.
 
-use crate::measurement::{Kind, Level, Name, Source, Tags};
+use crate::measurement::{Kind, Level, Name, Source, Tags, Unit};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +12,7 @@ pub(crate) struct Series {
     pub(crate) name: Name,
     pub(crate) kind: Kind,
     pub(crate) tags: Tags,
+    pub(crate) unit: Option<Unit>,
 }
 
 /// How a point accumulates readings.
@@ -23,6 +24,8 @@ pub enum Shape {
     Gauge,
     /// A gauge that keeps every reading.
     Each,
+    /// A histogram, and its unit if it has one.
+    Histogram(Option<&'static str>),
     /// A gauge that goes up and down by one.
     InFlight,
     Timer,
@@ -35,15 +38,29 @@ impl Shape {
         match self {
             Self::Counter => Kind::Counter,
             Self::Gauge | Self::Each | Self::InFlight => Kind::Gauge,
+            Self::Histogram(_) => Kind::Histogram,
             Self::Timer | Self::Sampled(_) => Kind::Timer,
+        }
+    }
+
+    pub(crate) const fn unit(self) -> Option<&'static str> {
+        match self {
+            Self::Histogram(unit) => unit,
+            Self::Counter
+            | Self::Gauge
+            | Self::Each
+            | Self::InFlight
+            | Self::Timer
+            | Self::Sampled(_) => None,
         }
     }
 
     /// The default for a kind.
     pub(crate) const fn of(kind: Kind) -> Self {
         match kind {
-            Kind::Counter | Kind::Histogram | Kind::Set => Self::Counter,
+            Kind::Counter | Kind::Set => Self::Counter,
             Kind::Gauge => Self::Gauge,
+            Kind::Histogram => Self::Histogram(None),
             Kind::Timer => Self::Timer,
         }
     }

@@ -6,7 +6,8 @@ use super::point::{self, Point};
 use super::series::{Series, Shape};
 use super::tags::{self, FixedTags, expect_valid};
 use crate::measurement::{
-    Level, MAX_NAME_BYTES, Name, Source, Tags, TextProblem, check_level, check_name,
+    Level, MAX_NAME_BYTES, Name, Source, Tags, TextProblem, Unit, check_level, check_name,
+    check_unit,
 };
 use crate::sdk::cells::list::{Link, Linked, List};
 use crate::sdk::notices::Once;
@@ -75,6 +76,9 @@ impl Site {
         if let Some(source) = metadata.source {
             expect_valid(check_name(source));
         }
+        if let Some(unit) = shape.unit() {
+            expect_valid(check_unit(unit));
+        }
         tags::check(metadata.tags);
         Self {
             metadata,
@@ -118,6 +122,7 @@ impl Site {
                 name,
                 kind: self.point.shape.kind(),
                 tags: Tags::fixed(self.metadata.tags),
+                unit: self.point.shape.unit().map(Unit::new).transpose()?,
             }))
         };
         self.series.get_or_try_init(make).ok()

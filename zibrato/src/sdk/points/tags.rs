@@ -87,7 +87,7 @@ pub(crate) const fn expect_valid(checked: Result<(), TextProblem>) {
             TextProblem::Empty => panic!("a level, name, source or tag is empty"),
             TextProblem::Reserved => panic!("this level is reserved for the protocol"),
             TextProblem::TooLong => panic!(
-                "a level is longer than 64 bytes, or a name, source or tag longer than 255; \
+                "a level is longer than 64 bytes, a unit longer than 32, or a name, source or tag longer than 255; \
                  a name made from a module path may need `name = \"…\"`"
             ),
         }

@@ -22,6 +22,7 @@ pub enum Target {
 pub trait Measures {
     fn count<A: Amount>(&self, amount: A);
     fn gauge<A: Amount>(&self, value: A);
+    fn histogram<A: Amount>(&self, value: A);
     /// Whether anybody would take a reading.
     fn is_measured(&self) -> bool;
     /// Records how long something took, in ticks.
@@ -39,6 +40,11 @@ impl Measures for &'static Site {
     #[inline]
     fn gauge<A: Amount>(&self, value: A) {
         measure::gauge(*self, value);
+    }
+
+    #[inline]
+    fn histogram<A: Amount>(&self, value: A) {
+        measure::histogram(*self, value);
     }
 
     #[inline]
@@ -75,6 +81,17 @@ impl Measures for Target {
             Self::Site(site) => measure::gauge(*site, value),
             Self::Variant(variant) => {
                 variant.with(|named| measure::gauge(&**named, value));
+            }
+            Self::Nowhere => {}
+        }
+    }
+
+    #[inline]
+    fn histogram<A: Amount>(&self, value: A) {
+        match self {
+            Self::Site(site) => measure::histogram(*site, value),
+            Self::Variant(variant) => {
+                variant.with(|named| measure::histogram(&**named, value));
             }
             Self::Nowhere => {}
         }
@@ -119,4 +136,11 @@ pub fn count<T: Measures, A: Amount>(target: T, amount: A) {
 #[inline]
 pub fn gauge<T: Measures, A: Amount>(target: T, value: A) {
     target.gauge(value);
+}
+
+/// Records a reading of a histogram at a call site.
+#[doc(hidden)]
+#[inline]
+pub fn histogram<T: Measures, A: Amount>(target: T, value: A) {
+    target.histogram(value);
 }

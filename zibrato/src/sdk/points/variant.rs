@@ -200,6 +200,8 @@ impl Variant {
         let mut keys = self.varying.map_or(&[][..], |varying| varying.keys).iter();
         while let Some(item) = items.next() {
             let (tag, value): (Box<str>, _) = match item {
+                // The unit of a call site is fixed.
+                Item::Unit(_) => continue,
                 Item::Text(value) => match keys.next() {
                     Some(tag) => ((*tag).into(), value),
                     None => continue,

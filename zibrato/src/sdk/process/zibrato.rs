@@ -5,7 +5,9 @@ use crate::measurement::{Kind, Source, TextError};
 use crate::sdk::cells::amount::{Amount, Number};
 use crate::sdk::cells::busy;
 use crate::sdk::collection::ledger::Stats;
-use crate::sdk::handles::{CountMe, CounterHandle, GaugeHandle, Handle, TimeMe, TimerHandle};
+use crate::sdk::handles::{
+    CountMe, CounterHandle, GaugeHandle, Handle, HistogramHandle, TimeMe, TimerHandle,
+};
 use crate::sdk::points::by_name::{self, Parts};
 use crate::sdk::points::instrument::{HasInstrument, Instrument};
 use crate::sdk::points::series::Loss;
@@ -74,6 +76,13 @@ impl Zibrato {
     #[must_use]
     pub fn gauge(&self, level: &str, name: &str) -> GaugeHandle {
         GaugeHandle(self.handle(Kind::Gauge, level, name))
+    }
+
+    /// A handle to a histogram, for names that are used often;
+    /// [`HistogramHandle::unit`] gives it a unit.
+    #[must_use]
+    pub fn histogram(&self, level: &str, name: &str) -> HistogramHandle {
+        HistogramHandle(self.handle(Kind::Histogram, level, name))
     }
 
     /// A handle to a timer, for names that are used often.

@@ -63,8 +63,8 @@ impl Log {
     pub(super) fn push(&self, series: Series, value: impl FnOnce(&[Measurement], &Series) -> f64) {
         self.with(|readings| {
             let value = value(readings, &series);
-            let Series { level, source, name, kind, tags } = series;
-            readings.push(Measurement::new(level, kind, name, value, source, tags));
+            let Series { level, source, name, kind, tags, unit } = series;
+            readings.push(Measurement { level, kind, name, value, source, tags, unit });
         });
     }
 }

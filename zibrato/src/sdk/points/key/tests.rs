@@ -9,6 +9,7 @@ fn texts(key: &Key) -> Vec<String> {
         .map(|item| match item {
             Item::Text(text) => text.into_owned(),
             Item::Tag(tag) => format!("{tag}:"),
+            Item::Unit(unit) => format!("in {unit}"),
         })
         .collect()
 }

@@ -20,6 +20,7 @@ fn find(registry: &Registry, name: &str) -> Result<Arc<Named>, Loss> {
             name: Name::new(name).unwrap(),
             kind: Kind::Counter,
             tags: Tags::NONE,
+            unit: None,
         };
         Ok((series, false))
     })
