@@ -21,8 +21,6 @@ const MAX_ALIKE: usize = 10;
 /// Length of a mark, in bytes.
 const MARK_BYTES: usize = 17;
 
-pub(crate) type Tags = [(Box<str>, Box<str>)];
-
 /// At most `most` bytes of a text, followed by a hash that distinguishes it from similar ones.
 pub(crate) fn marked(text: &str, hash: u64, most: usize) -> String {
     let cut = text.floor_char_boundary(most.saturating_sub(MARK_BYTES));

@@ -3,7 +3,7 @@
 //! Pure.
 
 use crate::hash::fnv1a;
-use crate::naming::{Tags, marked};
+use crate::naming::marked;
 use zibrato::DEFAULT_SOURCE;
 
 /// Maximum length of a name or source, in characters, which are all ASCII.
@@ -42,7 +42,7 @@ pub(super) fn source(text: &str) -> String {
 
 /// The name of a series: prefix, name, and for each tag `.tag.value`, because Librato's sources
 /// know no tags. Sanitised as a whole.
-pub(super) fn name(prefix: &str, name: &str, tags: &Tags) -> String {
+pub(super) fn name(prefix: &str, name: &str, tags: &[(Box<str>, Box<str>)]) -> String {
     if prefix.is_empty() && tags.is_empty() {
         return sanitise(name);
     }
