@@ -42,14 +42,14 @@ pub(crate) fn unknown(word: &Ident, known: &[Known]) -> Error {
         "value" => is_attribute && typed == row.word,
         _ => typed == row.word,
     };
+    if typed == "unit" {
+        let message = "there is no `unit` here: timers are in seconds, and counters and gauges have no unit; \
+                       remove it, or record the values with `histogram!`, which has one";
+        return Error::new(word.span(), message);
+    }
     let home = HOMES.iter().find(|(_, known)| known.iter().any(is_elsewhere));
     if let Some((home, _)) = home {
         let message = format!("`{typed}` is an argument of {home}, and is not accepted here");
-        return Error::new(word.span(), message);
-    }
-    if typed == "unit" {
-        let message = "there is no `unit` here: timers are in seconds, and counters have no unit; remove it, \
-                       and convert where the numbers are shown, or say it in the name";
         return Error::new(word.span(), message);
     }
     let known = || known.iter().filter(|row| row.word != "skip" && !row.word.starts_with('_'));
