@@ -33,9 +33,7 @@ fn panic_of<T>(act: impl FnOnce() -> T) -> String {
 
 #[count_me(level = "mine", name = "attribute", tags(kind = kind))]
 #[time_me(level = "mine", name = "attribute.time")]
-fn annotated(kind: &str) {
-    let _ = kind;
-}
+fn annotated(kind: &str) {}
 
 #[test]
 fn everything_that_goes_through_an_installed_instrument_is_captured_and_not_delivered() {

@@ -268,7 +268,6 @@ impl fmt::Display for Odd {
 
 #[count_me(name = "odd", outcomes, in_flight, tags(result = |odd| odd, n = n))]
 fn odd(odd: Odd, n: u8) -> Odd {
-    let _ = n;
     odd
 }
 

@@ -1,9 +1,11 @@
 //! Tests of the instrument with real sockets: a PULL and an XPUB that act as the broker.
 
-use super::Stats;
+use super::{Metadata, Stats};
 use crate::wire::{Ack, BatchReader, Message, Value, WantedLevels, ack_topic, message};
 use crate::{Loss, Zibrato};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 mod connections;
@@ -16,6 +18,66 @@ mod intervals;
 mod resends;
 
 const SOON: Duration = Duration::from_secs(10);
+
+/// Only one instrument can be installed, and tests run in parallel.
+fn place() -> MutexGuard<'static, ()> {
+    static PLACE: Mutex<()> = Mutex::new(());
+    PLACE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const fn at(name: &'static str) -> Metadata {
+    Metadata { level: "info", name: Some(name), module: "", function: "", source: None, tags: &[] }
+}
+
+/// Installs an instrument twenty times, and shuts it down while threads `record` a reading of 1 in
+/// one series of their own. Every reading is then delivered or counted as lost. `count` checks an
+/// entry, and returns its number of readings.
+fn installations_end_while_threads_record(
+    record: impl Fn() + Sync,
+    count: impl Fn(Value<'_>) -> u64,
+) {
+    /// More threads than most machines have processors for, so that threads are often interrupted
+    /// during a reading.
+    const THREADS: u64 = 8;
+    let (_place, record) = (place(), &record);
+    thread::scope(|scope| {
+        // The threads run until this is dropped, also if an assertion fails.
+        let running = Arc::new(());
+        for _ in 0..THREADS {
+            let running = Arc::downgrade(&running);
+            scope.spawn(move || {
+                while running.strong_count() > 0 {
+                    record();
+                }
+            });
+        }
+        (0..20).for_each(|_| install_and_shut_down(THREADS, &count));
+    });
+}
+
+fn install_and_shut_down(threads: u64, count: impl Fn(Value<'_>) -> u64) {
+    let mut broker = Broker::new(Acknowledges::Everything);
+    let guard = broker.builder().install().unwrap();
+    let handle = guard.handle();
+    broker.serve_until(|broker| !broker.bodies.is_empty());
+    let stats = thread::scope(|scope| {
+        let end = scope.spawn(|| guard.shutdown());
+        broker.serve_until(|_| end.is_finished());
+        end.join().unwrap()
+    });
+    let later = handle.stats();
+    assert!(stats.balances() && later.balances(), "{stats:?} {later:?}");
+    assert_eq!((stats.pending, later.pending), (0, 0), "{stats:?} {later:?}");
+    // Of each thread, a reading that it had started when measuring ended may come too late.
+    assert!(stats.total_lost() <= threads, "{stats:?}");
+    let mut delivered = 0;
+    for body in &broker.bodies {
+        for entry in BatchReader::new(body).unwrap().entries().map(Result::unwrap) {
+            delivered += count(entry.value);
+        }
+    }
+    assert_eq!(delivered, stats.delivered, "{stats:?}");
+}
 
 /// The broker's two sockets.
 struct Broker {
@@ -138,7 +200,7 @@ impl Broker {
 
 /// Drops the instrument on another thread, while the broker continues.
 fn finish(z: Zibrato, broker: &mut Broker) -> Stats {
-    let stats = std::thread::scope(|scope| {
+    let stats = thread::scope(|scope| {
         let end = scope.spawn(move || {
             let stats = z.flush(SOON);
             drop(z);
@@ -155,7 +217,7 @@ fn finish(z: Zibrato, broker: &mut Broker) -> Stats {
 fn what_threads_count_arrives_exactly() {
     let mut broker = Broker::new(Acknowledges::Everything);
     let z = broker.builder().source("a").build().unwrap();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| (0..10_000).for_each(|_| z.count("info", "n", 1)));
         }
@@ -230,7 +292,7 @@ fn the_longest_time_there_is_may_be_waited() {
     let mut broker = Broker::new(Acknowledges::Everything);
     let z = broker.builder().flush_deadline(Duration::MAX).build().unwrap();
     z.count("info", "n", 1);
-    let stats = std::thread::scope(|scope| {
+    let stats = thread::scope(|scope| {
         let end = scope.spawn(move || z.flush(Duration::MAX));
         broker.serve_until(|_| end.is_finished());
         end.join().unwrap()
@@ -252,11 +314,11 @@ fn an_application_may_end_its_context_before_the_instrument() {
     let mut context = zmq::Context::new();
     let z = Zibrato::builder().port(1).context(context.clone()).build().unwrap();
     z.count("info", "n", 1);
-    let ending = std::thread::Builder::new().spawn(move || context.destroy()).unwrap();
+    let ending = thread::Builder::new().spawn(move || context.destroy()).unwrap();
     let begun = Instant::now();
     while !ending.is_finished() {
         assert!(begun.elapsed() < SOON, "it waits for the instrument");
-        std::thread::yield_now();
+        thread::yield_now();
     }
     ending.join().unwrap().unwrap();
     z.count("info", "n", 1);

@@ -1,24 +1,14 @@
 //! Gauges: readings of threads, gauges that keep every reading, and calls in flight.
 
-use super::{Acknowledges, Broker};
+use super::{Acknowledges, Broker, at, installations_end_while_threads_record, place};
 use crate::sdk::cells::shared;
-use crate::sdk::{Metadata, Shape, Site, gauge, in_flight, time};
+use crate::sdk::{Shape, Site, gauge, in_flight, time};
 use crate::testing;
 use crate::wire::{BatchReader, Value};
 use crate::{Builder, Gauge, Zibrato};
-use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
-
-/// Only one instrument can be installed, and tests run in parallel.
-fn place() -> MutexGuard<'static, ()> {
-    static PLACE: Mutex<()> = Mutex::new(());
-    PLACE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-const fn at(name: &'static str) -> Metadata {
-    Metadata { level: "info", name: Some(name), module: "", function: "", source: None, tags: &[] }
-}
 
 /// An instrument that sends only at a flush, and ends without waiting.
 fn rarely(broker: &Broker) -> Builder {
@@ -196,51 +186,15 @@ fn a_burst_of_calls_is_seen_after_its_end() {
 #[test]
 fn installations_end_with_every_reading_while_threads_set_a_gauge() {
     static BUSY: Site = Site::new(Shape::Gauge, at("busy"));
-    /// More threads than most machines have processors for, so that threads are often interrupted
-    /// during a reading.
-    const THREADS: u64 = 8;
-    let _place = place();
-    thread::scope(|scope| {
-        // The threads run until this is dropped, also if an assertion fails.
-        let running = Arc::new(());
-        for _ in 0..THREADS {
-            let running = Arc::downgrade(&running);
-            scope.spawn(move || {
-                while running.strong_count() > 0 {
-                    gauge(&BUSY, 1);
-                }
-            });
-        }
-        (0..20).for_each(|_| install_and_shut_down(THREADS));
-    });
-}
-
-/// Installs an instrument, and shuts it down while `threads` threads set one gauge to 1.
-fn install_and_shut_down(threads: u64) {
-    let mut broker = Broker::new(Acknowledges::Everything);
-    let guard = broker.builder().install().unwrap();
-    let handle = guard.handle();
-    broker.serve_until(|broker| !broker.bodies.is_empty());
-    let stats = thread::scope(|scope| {
-        let end = scope.spawn(|| guard.shutdown());
-        broker.serve_until(|_| end.is_finished());
-        end.join().unwrap()
-    });
-    let later = handle.stats();
-    assert!(stats.balances() && later.balances(), "{stats:?} {later:?}");
-    assert_eq!((stats.pending, later.pending), (0, 0), "{stats:?} {later:?}");
-    // Of each thread, a reading that it had started when measuring ended may come too late.
-    assert!(stats.total_lost() <= threads, "{stats:?}");
-    let mut delivered = 0;
-    for body in &broker.bodies {
-        for entry in BatchReader::new(body).unwrap().entries().map(Result::unwrap) {
-            let Value::Gauge(gauge) = entry.value else { panic!("{entry:?}") };
+    installations_end_while_threads_record(
+        || gauge(&BUSY, 1),
+        |value| {
+            let Value::Gauge(gauge) = value else { panic!("{value:?}") };
             assert_eq!((gauge.last, gauge.min, gauge.max), (1.0, 1.0, 1.0));
             assert_eq!(gauge.sum, gauge.count as f64);
-            delivered += gauge.count;
-        }
-    }
-    assert_eq!(delivered, stats.delivered, "{stats:?}");
+            gauge.count
+        },
+    );
 }
 
 #[test]

@@ -1,24 +1,13 @@
 //! Histograms: from call sites and handles to the broker, with their units.
 
-use super::{Acknowledges, Broker, finish};
-use crate::sdk::{Family, Metadata, Shape, Site, histogram};
+use super::{Acknowledges, Broker, at, finish, installations_end_while_threads_record, place};
+use crate::sdk::{Family, Shape, Site, histogram};
 use crate::summary::Summary;
 use crate::wire::{BatchReader, Value};
 use crate::{Builder, Loss, Zibrato, testing};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
-
-/// Only one instrument can be installed, and tests run in parallel.
-fn place() -> MutexGuard<'static, ()> {
-    static PLACE: Mutex<()> = Mutex::new(());
-    PLACE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-const fn at(name: &'static str) -> Metadata {
-    Metadata { level: "info", name: Some(name), module: "", function: "", source: None, tags: &[] }
-}
 
 /// An instrument that sends only at a flush, and ends without waiting.
 fn rarely(broker: &Broker) -> Builder {
@@ -157,55 +146,16 @@ fn a_capture_has_the_readings_and_the_unit() {
 #[test]
 fn installations_end_with_every_reading_while_threads_record_a_histogram() {
     static BUSY: Site = Site::new(Shape::Histogram(Some("rows")), at("busy"));
-    /// More threads than most machines have processors for, so that threads are often interrupted
-    /// during a reading.
-    const THREADS: u64 = 8;
-    let _place = place();
-    thread::scope(|scope| {
-        // The threads run until this is dropped, also if an assertion fails.
-        let running = Arc::new(());
-        for _ in 0..THREADS {
-            let running = Arc::downgrade(&running);
-            scope.spawn(move || {
-                while running.strong_count() > 0 {
-                    histogram(&BUSY, 1);
-                }
-            });
-        }
-        (0..20).for_each(|_| install_and_shut_down(THREADS));
-    });
-}
-
-/// Installs an instrument, and shuts it down while `threads` threads record 1 in one histogram.
-fn install_and_shut_down(threads: u64) {
-    let mut broker = Broker::new(Acknowledges::Everything);
-    let guard = broker.builder().install().unwrap();
-    let handle = guard.handle();
-    broker.serve_until(|broker| !broker.bodies.is_empty());
-    let stats = thread::scope(|scope| {
-        let end = scope.spawn(|| guard.shutdown());
-        broker.serve_until(|_| end.is_finished());
-        end.join().unwrap()
-    });
-    let later = handle.stats();
-    assert!(stats.balances() && later.balances(), "{stats:?} {later:?}");
-    assert_eq!((stats.pending, later.pending), (0, 0), "{stats:?} {later:?}");
-    // Of each thread, a reading that it had started when measuring ended may come too late.
-    assert!(stats.total_lost() <= threads, "{stats:?}");
-    let mut delivered = 0;
-    for body in &broker.bodies {
-        for entry in BatchReader::new(body).unwrap().entries().map(Result::unwrap) {
-            let count = match entry.value {
-                Value::Histogram(summary) => {
-                    let buckets: Vec<_> = summary.buckets().map(|(_, count)| count).collect();
-                    assert_eq!((summary.sum, buckets), (summary.count as f64, vec![summary.count]));
-                    summary.count
-                }
-                Value::HistogramReadings(readings) => readings.count() as u64,
-                other => panic!("{other:?}"),
-            };
-            delivered += count;
-        }
-    }
-    assert_eq!(delivered, stats.delivered, "{stats:?}");
+    installations_end_while_threads_record(
+        || histogram(&BUSY, 1),
+        |value| match value {
+            Value::Histogram(summary) => {
+                let buckets: Vec<_> = summary.buckets().map(|(_, count)| count).collect();
+                assert_eq!((summary.sum, buckets), (summary.count as f64, vec![summary.count]));
+                summary.count
+            }
+            Value::HistogramReadings(readings) => readings.count() as u64,
+            other => panic!("{other:?}"),
+        },
+    );
 }
