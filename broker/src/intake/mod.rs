@@ -29,6 +29,8 @@
 
 mod context;
 mod link;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod statsd;
 mod thread;
 
 pub use context::IntakeContext;

@@ -27,6 +27,7 @@ fn the_fuzz_seeds_equal_the_output_of_the_encoders() {
         ("journal", journal()),
         ("line", lines),
         ("replay", replay()),
+        ("statsd", statsd()),
         ("window", windows),
     ];
     for (target, seeds) in all {
@@ -63,6 +64,16 @@ fn configuration() -> Seeds {
         ("dotted", "a.b = 1\n[c]\nd = 2020-01-01\n"),
         ("switch", "no-journal = true\nsettle = 0.5\n"),
         ("wrong", "port = \"x\"\nprot = 1\n"),
+    ];
+    texts.map(|(name, text)| (name, text.as_bytes().to_vec())).into()
+}
+
+fn statsd() -> Seeds {
+    let texts = [
+        ("fields", "a:1|c|@0.5|#env:prod,host:web-1|c:ci-01|T1700000000|e:x|card:low"),
+        ("kinds", "gorets:1|c\nglork:320|ms|@0.1\ngaugor:+4|g\nuniques:765|s\n"),
+        ("names", "a,k=v:1:2:3|d\na.[k=v]b:1|c:2|h\r\na;k=v:-1|g\n"),
+        ("others", "_e{5,4}:title|text\n_sc|redis|0|m:down\n:\n|\na:?|g\n"),
     ];
     texts.map(|(name, text)| (name, text.as_bytes().to_vec())).into()
 }
