@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
+use zibrato::monitored::MonitoredSocket;
 use zibrato::wire::{BATCH_PREFIX, BatchReader, Message, PublisherId, Value, message};
 
 /// Interval in which it checks whether to end, in milliseconds.
@@ -64,8 +65,8 @@ impl Witness {
     #[track_caller]
     pub fn subscribe(port: u16, room: Room) -> Self {
         let context = zmq::Context::new();
-        let batches = must("a socket", context.socket(zmq::SUB));
-        let events = must("a monitor", watch(&context, &batches));
+        let disconnected = [zmq::SocketEvent::DISCONNECTED];
+        let batches = must("a socket", MonitoredSocket::new(&context, zmq::SUB, &disconnected));
         must("a subscription", open(&batches, port, room));
         let lives = Arc::new(Mutex::new(vec![Life::default()]));
         let orders = Arc::new(Orders::default());
@@ -77,11 +78,10 @@ impl Witness {
                     std::thread::park();
                     continue;
                 }
-                let mut items =
-                    [batches.as_poll_item(zmq::POLLIN), events.as_poll_item(zmq::POLLIN)];
+                let mut items = [batches.as_poll_item(zmq::POLLIN), batches.event_item()];
                 // After an interrupted wait the loop checks again.
                 zmq::poll(&mut items, STEP).ok();
-                let ended = events.recv_multipart(zmq::DONTWAIT).is_ok();
+                let ended = batches.next_event().is_some();
                 // Messages of a connection arrive before the event of its end.
                 let mut lives = lock(&ours);
                 while let Ok(frames) = batches.recv_multipart(zmq::DONTWAIT) {
@@ -207,13 +207,4 @@ fn open(batches: &zmq::Socket, port: u16, room: Room) -> zmq::Result<()> {
     batches.set_reconnect_ivl(20)?;
     batches.connect(&format!("tcp://127.0.0.1:{port}"))?;
     batches.set_subscribe(BATCH_PREFIX.as_bytes())
-}
-
-/// Reports when a connection has ended.
-fn watch(context: &zmq::Context, batches: &zmq::Socket) -> zmq::Result<zmq::Socket> {
-    const EVENTS: &str = "inproc://witness";
-    batches.monitor(EVENTS, i32::from(zmq::SocketEvent::DISCONNECTED.to_raw()))?;
-    let events = context.socket(zmq::PAIR)?;
-    events.connect(EVENTS)?;
-    Ok(events)
 }

@@ -108,6 +108,10 @@ pub mod listener;
 mod macros;
 mod measurement;
 mod moments;
+/// A ZeroMQ socket with a monitor, for the SDK and the daemons. Nothing here is stable.
+#[cfg(feature = "curve")]
+#[doc(hidden)]
+pub mod monitored;
 mod percentile;
 #[cfg(feature = "curve")]
 pub mod resources;

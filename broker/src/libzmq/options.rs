@@ -2,7 +2,6 @@
 #![expect(unsafe_code, reason = "they are calls into C")]
 
 use std::ffi::{c_int, c_void};
-use std::ptr;
 
 /// `ZMQ_ZAP_ENFORCE_DOMAIN`, which headers show only to those who ask for drafts. It has been there
 /// since 4.3.0.
@@ -26,13 +25,6 @@ pub(crate) fn set_when_full(socket: &mut zmq::Socket, when: WhenFull) -> zmq::Re
 /// every client that encrypts.
 pub(crate) fn enforce_zap_domain(socket: &mut zmq::Socket) -> zmq::Result<()> {
     set(socket, ZAP_ENFORCE_DOMAIN, 1)
-}
-
-/// Ends the monitoring of a socket. It has to end before the monitor's other side is closed,
-/// because libzmq would wait without end for room there.
-pub(crate) fn stop_monitor(socket: &mut zmq::Socket) -> zmq::Result<()> {
-    // SAFETY: the socket is open because it is borrowed; a null address means to stop.
-    check(unsafe { zmq_sys::zmq_socket_monitor(socket.as_mut_ptr(), ptr::null(), 0) })
 }
 
 fn set(socket: &mut zmq::Socket, option: c_int, value: c_int) -> zmq::Result<()> {

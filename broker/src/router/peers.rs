@@ -1,7 +1,7 @@
 //! Counts the peers of a socket as they come and go, by libzmq's monitor.
 
 use crate::counters::PeerCounters;
-use crate::libzmq::options::stop_monitor;
+use zibrato::monitored::stop_monitor;
 use zmq::DONTWAIT;
 
 /// The events that are counted.

@@ -1,13 +1,13 @@
 //! The live stream of a broker: the messages that it publishes while the worker is subscribed.
 
 use super::broker::{Broker, NOT_HEARD};
-use super::monitor::Monitor;
 use super::presence::{Change, Presence};
 use super::{Event, Feed, Guarantee, Health, OpenError, Wait, resolve};
 use crate::levels::Levels;
 use crate::progress::Checkpoint;
 use crate::thread::OwnedThread;
 use std::time::{Duration, Instant};
+use zibrato::monitored::MonitoredSocket;
 use zibrato::resources::new_context;
 use zibrato::wire::{LEVELS_TOPIC, MAX_FRAME_BYTES};
 
@@ -27,8 +27,7 @@ const RECONNECT_AFTER: Duration = Duration::from_secs(5);
 
 /// A subscription to levels of a broker. The broker may start later.
 pub(crate) struct LiveFeed {
-    socket: zmq::Socket,
-    monitor: Monitor,
+    socket: MonitoredSocket,
     broker: Broker,
     endpoint: String,
     presence: Presence,
@@ -45,8 +44,7 @@ impl LiveFeed {
     pub(crate) fn connect(broker: Broker, levels: &Levels) -> Result<Self, OpenError> {
         let endpoint = broker.endpoint().ok_or(zmq::Error::EINVAL)?;
         let context = new_context(2)?;
-        let socket = context.socket(zmq::SUB)?;
-        let monitor = Monitor::of(&context, &socket)?;
+        let socket = MonitoredSocket::new(&context, zmq::SUB, &[zmq::SocketEvent::DISCONNECTED])?;
         socket.set_linger(0)?;
         socket.set_rcvhwm(MAX_WAITING)?;
         socket.set_maxmsgsize(MAX_FRAME_BYTES as i64)?;
@@ -62,17 +60,7 @@ impl LiveFeed {
         let connected = Instant::now();
         let (presence, frames) = (Presence::new(connected), Vec::new());
         let (stale, resolving) = (false, None);
-        Ok(Self {
-            socket,
-            monitor,
-            broker,
-            endpoint,
-            presence,
-            connected,
-            stale,
-            frames,
-            resolving,
-        })
+        Ok(Self { socket, broker, endpoint, presence, connected, stale, frames, resolving })
     }
 
     fn log(&mut self, change: Option<Change>) {
@@ -143,10 +131,10 @@ impl LiveFeed {
 
     /// Waits for a message, and checks whether the connection has ended.
     fn wait(&mut self, wait: &Wait<'_>) {
-        let items = vec![self.socket.as_poll_item(zmq::POLLIN), self.monitor.poll_item()];
+        let items = vec![self.socket.as_poll_item(zmq::POLLIN), self.socket.event_item()];
         wait.poll(items, wait.until());
         let now = Instant::now();
-        if self.monitor.ended() && self.presence.ended(now) {
+        if self.socket.discard_events() && self.presence.ended(now) {
             tracing::debug!(event = "connection_ended", endpoint = self.endpoint);
         }
         let change = self.presence.passed(now);

@@ -13,7 +13,6 @@ mod broker;
 mod check;
 mod commits;
 mod live;
-mod monitor;
 mod outlet;
 mod presence;
 mod replay;

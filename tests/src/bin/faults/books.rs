@@ -25,9 +25,11 @@ pub(crate) struct LibratoBooks {
     bodies: BTreeMap<String, Vec<u8>>,
     /// By source.
     arrived: BTreeMap<String, Arrived>,
-    /// The payload that contained a series at a time; by source, name and time.
-    windows: BTreeMap<(String, String, u64), String>,
-    /// Number of payloads that arrived again with the same key.
+    /// The key of the payload that contained a series at a time, and the value; by source, name and
+    /// time.
+    windows: BTreeMap<(String, String, u64), (String, u64)>,
+    /// Number of payloads that arrived again with the same key, and of series that arrived again in
+    /// a piece of a payload.
     pub(crate) repeated: u64,
     /// Differences that cannot be explained.
     pub(crate) problems: Vec<String>,
@@ -118,17 +120,37 @@ impl LibratoBooks {
         let (source, name) = (text("source"), text("name"));
         let Some(series) = SERIES.iter().position(|(_, known)| *known == name) else { return };
         let value = gauge["value"].as_f64().or_else(|| gauge["sum"].as_f64()).unwrap_or_default();
-        self.arrived.entry(source.clone()).or_default()[series] += value as u64;
+        let value = value as u64;
         let time = gauge["measure_time"].as_u64().or(time).unwrap_or_default();
-        let before = self.windows.insert((source.clone(), name.clone(), time), key.to_owned());
-        if let Some(before) = before {
-            self.problems.push(format!("Librato: {source} {name} {time} in {before} and {key}"));
+        match self.windows.entry((source, name, time)) {
+            // The answer to the payload was lost. Librato then rejected the repeated payload because
+            // of another series, so it was repeated in pieces.
+            Entry::Occupied(before)
+                if before.get().1 == value && part(&before.get().0) == part(key) =>
+            {
+                self.repeated += 1;
+            }
+            Entry::Occupied(before) => {
+                let ((source, name, time), (before, _)) = (before.key(), before.get());
+                self.problems
+                    .push(format!("Librato: {source} {name} {time} in {before} and {key}"));
+                self.arrived.entry(source.clone()).or_default()[series] += value;
+            }
+            Entry::Vacant(place) => {
+                self.arrived.entry(place.key().0.clone()).or_default()[series] += value;
+                place.insert((key.to_owned(), value));
+            }
         }
     }
 
     pub(crate) fn of(&self, source: &str) -> Arrived {
         self.arrived.get(source).copied().unwrap_or_default()
     }
+}
+
+/// The window and the part of it that a key names, without the hash of the payload.
+fn part(key: &str) -> &str {
+    key.rsplit_once('-').map_or(key, |(part, _hash)| part)
 }
 
 /// The measurements of one source that Carbon has on disk.
@@ -186,6 +208,23 @@ mod tests {
         std::fs::write(&path, &text).unwrap();
         books.read_on().unwrap();
         assert_eq!((books.of("a-1"), books.problems.len()), ([8, 0, 0], 2));
+    }
+
+    #[test]
+    fn a_piece_of_a_payload_that_arrived_before_is_a_repetition() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("taken");
+        let mut books = LibratoBooks::new(path.clone(), folder.path().join("letters"));
+        let text = line("w/5000+1000/0-aa", 5, 3) + &line("w/5000+1000/0-bb", 5, 3);
+        std::fs::write(&path, &text).unwrap();
+        books.read_on().unwrap();
+        assert_eq!((books.of("a-1"), books.repeated), ([3, 0, 0], 1));
+        assert_eq!(books.problems, [""; 0]);
+        // Another value, or another part of the window.
+        let more = line("w/5000+1000/0-cc", 5, 4) + &line("w/5000+1000/1-dd", 5, 3);
+        std::fs::write(&path, text + &more).unwrap();
+        books.read_on().unwrap();
+        assert_eq!((books.of("a-1"), books.repeated, books.problems.len()), ([10, 0, 0], 1, 2));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The connection to a broker's replay port, with at most one request of each kind in progress.
 
-use crate::feed::monitor::Monitor;
 use crate::feed::{Broker, OpenError};
 use std::time::{Duration, Instant};
+use zibrato::monitored::MonitoredSocket;
 use zibrato::resources::new_context;
 use zibrato::wire::{MAX_FRAME_BYTES, MAX_REQUEST_BYTES, ReplayAnswer, ReplayRequest};
 
@@ -24,8 +24,7 @@ pub(super) struct Link {
     context: zmq::Context,
     broker: Broker,
     endpoint: String,
-    socket: zmq::Socket,
-    monitor: Monitor,
+    socket: MonitoredSocket,
     fetch: Option<Instant>,
     commit: Option<Instant>,
     sent: Option<Instant>,
@@ -54,9 +53,9 @@ impl Link {
     pub(super) fn open(broker: &Broker) -> Result<Self, OpenError> {
         let endpoint = broker.endpoint().ok_or(zmq::Error::EINVAL)?;
         let context = new_context(SOCKETS)?;
-        let (socket, monitor) = connect(&context, broker, &endpoint)?;
+        let socket = connect(&context, broker, &endpoint)?;
         let (broker, fetch, commit, sent) = (broker.clone(), None, None, None);
-        Ok(Self { context, broker, endpoint, socket, monitor, fetch, commit, sent })
+        Ok(Self { context, broker, endpoint, socket, fetch, commit, sent })
     }
 
     /// The context for further sockets of the same reader.
@@ -68,7 +67,7 @@ impl Link {
     pub(super) fn reopen(&mut self) {
         (self.fetch, self.commit) = (None, None);
         match connect(&self.context, &self.broker, &self.endpoint) {
-            Ok((socket, monitor)) => (self.socket, self.monitor) = (socket, monitor),
+            Ok(socket) => self.socket = socket,
             // The old connection is better than none; this is tried again after the next timeout.
             Err(why) => tracing::warn!(event = "reconnect", endpoint = self.endpoint, %why),
         }
@@ -106,7 +105,7 @@ impl Link {
 
     /// Whether the connection has ended since the last call. Requests on it will not be answered.
     pub(super) fn ended(&self) -> bool {
-        self.monitor.ended()
+        self.socket.discard_events()
     }
 
     /// Time since the last request was sent.
@@ -162,7 +161,7 @@ impl Link {
     }
 
     pub(super) fn poll_items(&self) -> [zmq::PollItem<'_>; 2] {
-        [self.socket.as_poll_item(zmq::POLLIN), self.monitor.poll_item()]
+        [self.socket.as_poll_item(zmq::POLLIN), self.socket.event_item()]
     }
 
     pub(super) fn endpoint(&self) -> &str {
@@ -175,14 +174,13 @@ fn connect(
     context: &zmq::Context,
     broker: &Broker,
     endpoint: &str,
-) -> zmq::Result<(zmq::Socket, Monitor)> {
-    let socket = context.socket(zmq::DEALER)?;
-    let monitor = Monitor::of(context, &socket)?;
+) -> zmq::Result<MonitoredSocket> {
+    let socket = MonitoredSocket::new(context, zmq::DEALER, &[zmq::SocketEvent::DISCONNECTED])?;
     // Time to send queued requests, such as a release, when the socket is closed.
     socket.set_linger(200)?;
     socket.set_maxmsgsize(MAX_FRAME_BYTES as i64)?;
     socket.set_reconnect_ivl(100)?;
     socket.set_reconnect_ivl_max(400)?;
     broker.connect(&socket, endpoint)?;
-    Ok((socket, monitor))
+    Ok(socket)
 }

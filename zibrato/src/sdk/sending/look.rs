@@ -7,6 +7,7 @@
 use super::thread::Thread;
 use crate::curve::Curve;
 use crate::listener::{Listener, is_http, probe};
+use crate::monitored::MonitoredSocket;
 use crate::resources;
 use crate::sdk::cells::lock;
 use crate::sdk::collection::unreachable::Unreachable;
@@ -159,7 +160,6 @@ enum Handshake {
 
 /// Connects a socket of this type, and waits for the end of its handshake.
 fn shake(endpoint: &str, kind: zmq::SocketType, curve: &Curve) -> zmq::Result<Handshake> {
-    const EVENTS: &str = "inproc://handshake";
     const OF_INTEREST: [zmq::SocketEvent; 4] = [
         zmq::SocketEvent::HANDSHAKE_SUCCEEDED,
         zmq::SocketEvent::HANDSHAKE_FAILED_AUTH,
@@ -168,21 +168,12 @@ fn shake(endpoint: &str, kind: zmq::SocketType, curve: &Curve) -> zmq::Result<Ha
     ];
     // The socket, and two of its monitor.
     let context = resources::new_context(3).map_err(|_| zmq::Error::EMFILE)?;
-    let socket = context.socket(kind)?;
+    let socket = MonitoredSocket::new(&context, kind, &OF_INTEREST)?;
     socket.set_linger(0)?;
     socket.set_ipv6(endpoint.contains('['))?;
     curve.secure(&socket)?;
-    let wanted = OF_INTEREST.iter().map(|event| i32::from(event.to_raw()));
-    socket.monitor(EVENTS, wanted.sum())?;
-    let events = context.socket(zmq::PAIR)?;
-    events.set_linger(0)?;
-    events.set_rcvtimeo(i32::try_from(HANDSHAKE.as_millis()).unwrap_or(i32::MAX))?;
-    events.connect(EVENTS)?;
     socket.connect(endpoint)?;
-    let frames = events.recv_multipart(0)?;
-    // The event, and its value: the status code of the refusal.
-    let event = frames.first().and_then(|frame| frame.first_chunk::<2>());
-    let event = event.map(|event| u16::from_ne_bytes(*event)).unwrap_or_default();
+    let event = socket.wait_for_event(i32::try_from(HANDSHAKE.as_millis()).unwrap_or(i32::MAX))?;
     let is = |of: zmq::SocketEvent| event == of.to_raw();
     Ok(if is(zmq::SocketEvent::HANDSHAKE_SUCCEEDED) {
         Handshake::Succeeded
