@@ -93,15 +93,25 @@ impl LineWindows {
         self.publisher
     }
 
-    /// Folds a line in that came at `now_ms`.
+    /// Folds a line that arrived at `now_ms`.
     pub(crate) fn fold(&mut self, line: &Line<'_>, now_ms: u64) -> Result<(), TooManyLevels> {
+        self.fold_with(line.level, now_ms, |window| window.fold_line(line))
+    }
+
+    /// Folds measurements of this level that arrived at `now_ms`.
+    pub(crate) fn fold_with(
+        &mut self,
+        level: &str,
+        now_ms: u64,
+        fold: impl FnOnce(&mut Window),
+    ) -> Result<(), TooManyLevels> {
         let max_series = self.limits.series;
-        let folding = self.level(line.level)?;
+        let folding = self.level(level)?;
         let window = folding
             .window
             .get_or_insert_with(|| Window::new(now_ms - now_ms % WINDOW_MS, WINDOW_MS, max_series));
         let before = window.len();
-        window.fold_line(line);
+        fold(window);
         let more = window.len() - before;
         self.series += more;
         Ok(())
@@ -191,26 +201,28 @@ fn write_window(
             continue;
         }
         let (name, source) = (&*series.name, &series.source);
+        let tags: Vec<_> = series.tags.iter().map(|(tag, value)| (&**tag, &**value)).collect();
+        let tags = &*tags;
         match &series.value {
-            Fold::Counter(sum) => write(source, &mut |batch| batch.counter(name, &[], *sum)),
-            Fold::Gauge(Some(gauge)) => write(source, &mut |batch| batch.gauge(name, &[], gauge)),
+            Fold::Counter(sum) => write(source, &mut |batch| batch.counter(name, tags, *sum)),
+            Fold::Gauge(Some(gauge)) => write(source, &mut |batch| batch.gauge(name, tags, gauge)),
             Fold::Set(members) => {
                 let members: Vec<_> = members.iter().map(|member| &**member).collect();
                 for some in members.chunks(SET_CHUNK) {
-                    write(source, &mut |batch| batch.set(name, &[], some.iter().copied()));
+                    write(source, &mut |batch| batch.set(name, tags, some.iter().copied()));
                 }
             }
             Fold::Histogram(histogram) => {
                 let (unit, summary) = (histogram.unit.as_deref(), &histogram.summary);
                 write(source, &mut |batch| match few_readings(summary).as_deref() {
-                    Some(readings) => batch.histogram_readings(name, &[], unit, readings),
-                    None => batch.histogram(name, &[], unit, summary),
+                    Some(readings) => batch.histogram_readings(name, tags, unit, readings),
+                    None => batch.histogram(name, tags, unit, summary),
                 });
             }
             Fold::Timer(timer) => {
                 write(source, &mut |batch| match few_readings(timer).as_deref() {
-                    Some(seconds) => batch.timer_readings(name, &[], seconds),
-                    None => batch.timer(name, &[], timer),
+                    Some(seconds) => batch.timer_readings(name, tags, seconds),
+                    None => batch.timer(name, tags, timer),
                 });
             }
             // Lines always have a reading.

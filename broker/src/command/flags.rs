@@ -1,7 +1,7 @@
 //! The flags of `zibrato-broker`, and their conversion to a configuration.
 
 use super::cursors::CursorsCommand;
-use super::intakes::IntakeFlags;
+use super::intakes::Intakes;
 use super::journal::{JournalCommand, JournalFlags};
 use crate::config::Config;
 use crate::keygen::KeygenFlags;
@@ -86,7 +86,7 @@ pub struct Flags {
     pub(super) insecure: bool,
 
     #[command(flatten)]
-    pub(super) intakes: IntakeFlags,
+    pub(super) intakes: Intakes,
 
     #[command(flatten)]
     pub(super) journal: JournalFlags,

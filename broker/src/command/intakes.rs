@@ -1,14 +1,14 @@
-//! The flags of intakes: `--NAME ADDRESS` for each row of their table.
+//! The flags of all intakes.
 
 use crate::intake::{INTAKES, Intake, Row};
-use clap::{Arg, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use std::sync::Arc;
 
-/// The intakes that flags ask for.
+/// The intakes that flags turn on.
 #[derive(Debug, Clone, Default)]
-pub(super) struct IntakeFlags(pub(super) Vec<Arc<dyn Intake>>);
+pub(super) struct Intakes(pub(super) Vec<Arc<dyn Intake>>);
 
-impl clap::Args for IntakeFlags {
+impl clap::Args for Intakes {
     fn augment_args(command: Command) -> Command {
         augment(command, INTAKES)
     }
@@ -18,39 +18,35 @@ impl clap::Args for IntakeFlags {
     }
 }
 
-impl clap::FromArgMatches for IntakeFlags {
+impl clap::FromArgMatches for Intakes {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Ok(chosen(matches, INTAKES))
+        chosen(matches, INTAKES)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = chosen(matches, INTAKES);
+        *self = chosen(matches, INTAKES)?;
         Ok(())
     }
 }
 
-fn augment(command: Command, rows: &'static [Row]) -> Command {
-    let flag = |row: &'static Row| {
-        let open = move |address: &str| (row.intake)(address);
-        Arg::new(row.flag).long(row.flag).value_name("ADDR").help(row.help).value_parser(open)
-    };
-    command.args(rows.iter().map(flag))
+fn augment(command: Command, rows: &[Row]) -> Command {
+    rows.iter().fold(command, |command, row| (row.augment)(command))
 }
 
-fn chosen(matches: &ArgMatches, rows: &'static [Row]) -> IntakeFlags {
-    let chosen = rows.iter().filter_map(|row| matches.get_one::<Arc<dyn Intake>>(row.flag));
-    IntakeFlags(chosen.cloned().collect())
+fn chosen(matches: &ArgMatches, rows: &[Row]) -> Result<Intakes, clap::Error> {
+    let intakes = rows.iter().filter_map(|row| (row.intake)(matches).transpose());
+    intakes.collect::<Result<_, _>>().map(Intakes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::{augment, chosen};
-    use crate::intake::{Intake, IntakeError, OpenIntake, Row};
+    use crate::intake::{Intake, IntakeError, IntakeFlags, OpenIntake, Row};
     use clap::Command;
     use std::sync::Arc;
 
     #[derive(Debug)]
-    struct Echo(u16);
+    struct Echo(Vec<u16>);
 
     impl Intake for Echo {
         fn name(&self) -> &'static str {
@@ -58,26 +54,41 @@ mod tests {
         }
 
         fn open(&self) -> Result<OpenIntake, IntakeError> {
-            Ok(OpenIntake::new(self.0, |_| Ok(())))
+            Ok(OpenIntake::new(self.0.len(), |_| Ok(())))
         }
     }
 
-    const ROWS: [Row; 1] = [Row {
-        flag: "echo",
-        help: "Port that takes echoes",
-        intake: |address| match address.parse() {
-            Ok(port) => Ok(Arc::new(Echo(port))),
-            Err(_) => Err("expected a port".to_owned()),
-        },
-    }];
+    #[derive(Debug, clap::Args)]
+    struct Flags {
+        #[arg(long)]
+        echo: Vec<u16>,
+        #[arg(long)]
+        echo_limit: Option<u16>,
+    }
+
+    impl IntakeFlags for Flags {
+        fn intake(&self) -> Result<Option<Arc<dyn Intake>>, String> {
+            if self.echo.is_empty() {
+                return Ok(None);
+            }
+            if self.echo.iter().any(|port| Some(*port) > self.echo_limit) {
+                return Err("--echo is above --echo-limit; raise the limit".to_owned());
+            }
+            Ok(Some(Arc::new(Echo(self.echo.clone()))))
+        }
+    }
 
     #[test]
-    fn a_row_is_a_flag_and_its_value_an_intake() {
-        let parse = |args: &[&str]| augment(Command::new("x"), &ROWS).try_get_matches_from(args);
-        assert!(chosen(&parse(&["x"]).unwrap(), &ROWS).0.is_empty());
-        let intakes = chosen(&parse(&["x", "--echo", "7"]).unwrap(), &ROWS).0;
-        assert_eq!(format!("{intakes:?}"), "[Echo(7)]");
-        let error = parse(&["x", "--echo", "here"]).unwrap_err().to_string();
-        assert!(error.contains("'--echo <ADDR>': expected a port"), "{error}");
+    fn a_row_has_flags_that_make_an_intake() {
+        const ROWS: [Row; 1] = [Row::of::<Flags>()];
+        let chosen = |args: &[&str]| {
+            let args = std::iter::once("x").chain(args.iter().copied());
+            chosen(&augment(Command::new("x"), &ROWS).try_get_matches_from(args)?, &ROWS)
+        };
+        assert!(chosen(&[]).unwrap().0.is_empty());
+        let intakes = chosen(&["--echo", "7", "--echo", "8", "--echo-limit", "9"]).unwrap();
+        assert_eq!(format!("{intakes:?}"), "Intakes([Echo([7, 8])])");
+        let error = chosen(&["--echo", "7", "--echo-limit", "6"]).unwrap_err().to_string();
+        assert_eq!(error, "error: --echo is above --echo-limit; raise the limit\n");
     }
 }

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::{LogLimit, Stop, one_line};
-use zibrato::window::OVERFLOW_NAME;
-use zibrato::wire::{BatchId, Line, batch_topic};
+use zibrato::window::{Fold, OVERFLOW_NAME, Window};
+use zibrato::wire::{BatchId, Line, MAX_TAGS, batch_topic};
+use zibrato::{check_level, check_name, check_unit};
 
 /// Maximum time that an intake keeps reading after the broker begins to stop.
 const LAST_CALL: Duration = Duration::from_secs(1);
@@ -166,22 +167,71 @@ impl IntakeContext {
         if let Err(error) = line.check() {
             return self.reject(error.reason(), line.name.as_bytes());
         }
+        if self.fold_with(line.level, line.name, |window| window.fold_line(line)) {
+            self.counters.lines += 1;
+        }
+    }
+
+    /// Adds readings of one series that the intake has aggregated itself. They are published when
+    /// the second is over. Tags may be in any order. Invalid series are rejected and counted by
+    /// reason: `level`, `source`, `name`, `tags` or `value`. Count the lines with
+    /// [`taken`](Self::taken).
+    ///
+    /// ```no_run
+    /// # fn in_run(context: &mut zibrato_broker::IntakeContext) {
+    /// use zibrato::window::Fold;
+    /// let tags = [("route", "/checkout")];
+    /// context.fold_series("info", "web-1", "requests", &tags, &Fold::Counter(12.0));
+    /// context.taken(12);
+    /// # }
+    /// ```
+    pub fn fold_series(
+        &mut self,
+        level: &str,
+        source: &str,
+        name: &str,
+        tags: &[(&str, &str)],
+        readings: &Fold,
+    ) {
+        if let Err(reason) = check_series(level, source, name, tags, readings) {
+            return self.reject(reason, name.as_bytes());
+        }
+        self.fold_with(level, name, |window| window.fold_series(source, name, tags, readings));
+    }
+
+    /// Returns whether there was room.
+    fn fold_with(&mut self, level: &str, name: &str, fold: impl FnOnce(&mut Window)) -> bool {
         if self.windows.is_full() {
             self.flush();
             if self.windows.is_full() {
-                return self.reject(BUSY, line.name.as_bytes());
+                self.reject(BUSY, name.as_bytes());
+                return false;
             }
         }
-        match self.windows.fold(line, self.now_ms) {
-            Ok(()) => self.counters.lines += 1,
-            Err(_) => self.reject("levels", line.level.as_bytes()),
+        let is_folded = self.windows.fold_with(level, self.now_ms, fold).is_ok();
+        if !is_folded {
+            self.reject("levels", level.as_bytes());
         }
+        is_folded
+    }
+
+    /// Counts lines, or other single measurements, that are or will be part of a series.
+    pub const fn taken(&mut self, lines: u64) {
+        self.counters.lines += lines;
     }
 
     /// Counts invalid input by `reason`, a constant word, and logs samples at a limited rate.
     pub fn reject(&mut self, reason: &'static str, sample: &[u8]) {
-        self.counters.reject(reason, 1);
-        self.rejected += 1;
+        self.reject_many(reason, 1, sample);
+    }
+
+    /// Counts several invalid inputs with the same reason, of which `sample` is one.
+    pub fn reject_many(&mut self, reason: &'static str, count: u64, sample: &[u8]) {
+        if count == 0 {
+            return;
+        }
+        self.counters.reject(reason, count);
+        self.rejected += count;
         if self.sample.is_none() {
             let shown = sample.get(..SAMPLE_BYTES).unwrap_or(sample);
             self.sample = Some((reason, one_line(&String::from_utf8_lossy(shown))));
@@ -301,6 +351,31 @@ impl IntakeContext {
         self.log_rejections();
         self.link.store(&self.counters);
     }
+}
+
+/// Returns the reason why a series is invalid.
+fn check_series(
+    level: &str,
+    source: &str,
+    name: &str,
+    tags: &[(&str, &str)],
+    readings: &Fold,
+) -> Result<(), &'static str> {
+    check_level(level).map_err(|_| "level")?;
+    check_name(source).map_err(|_| "source")?;
+    check_name(name).map_err(|_| "name")?;
+    let are_valid = tags.len() <= MAX_TAGS
+        && tags.iter().all(|(tag, value)| check_name(tag).is_ok() && check_name(value).is_ok());
+    if !are_valid || readings.unit().is_some_and(|unit| check_unit(unit).is_err()) {
+        return Err("tags");
+    }
+    let is_valid = match readings {
+        Fold::Counter(sum) => sum.is_finite(),
+        Fold::Gauge(gauge) => gauge.is_some_and(|gauge| gauge.last.is_finite()),
+        Fold::Set(members) => members.iter().all(|member| check_name(member).is_ok()),
+        _ => readings.summary().is_some_and(|summary| summary.count() > 0),
+    };
+    if is_valid { Ok(()) } else { Err("value") }
 }
 
 impl fmt::Debug for IntakeContext {

@@ -9,12 +9,13 @@
 //!    what it listens on. The closure that it returns runs in the thread: it
 //!    [waits](IntakeContext::wait), reads, parses, and [folds](IntakeContext::fold) or
 //!    [rejects](IntakeContext::reject).
-//! 2. Add a row to [`INTAKES`], with the flag of `zibrato-broker` that turns it on. An intake outside
-//!    this crate needs no row: give it to [`Config::intake`](crate::Config::intake).
+//! 2. Write its flags: a struct that derives `clap::Args` and implements [`IntakeFlags`]. Add it to
+//!    [`INTAKES`]: `Row::of::<Flags>()`. An intake outside this crate needs no row: give it to
+//!    [`Config::intake`](crate::Config::intake).
 //!
-//! Everything else follows from the row and the name: the flag's variable, its key in the configuration
-//! file and its line in `docs/flags.md`; counters on `/metrics` and in the self-metrics; the address in
-//! the line `event=listening`; a thread `zb-NAME`, and its end.
+//! Everything else follows from the row and the name: the variables of the flags, their keys in the
+//! configuration file and their lines in `docs/flags.md`; counters on `/metrics` and in the
+//! self-metrics; the address in the line `event=listening`; a thread `zb-NAME`, and its end.
 //!
 //! ```text
 //! packets ─▶ zb-NAME: parse, fold for a second ─inproc PUSH─▶ zb-router ─▶ journal, subscribers
@@ -38,6 +39,8 @@ pub(crate) use link::Link;
 pub(crate) use thread::{IntakeThreads, RouterSide, open};
 
 use crate::sockets::{SUBSCRIBERS, SocketSpec};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Command};
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -65,14 +68,40 @@ pub(crate) const SOCKETS: [SocketSpec; 2] = [
 /// The other intakes that `zibrato-broker` has.
 pub(crate) const INTAKES: &[Row] = &[];
 
-/// An intake that a flag of `zibrato-broker` turns on.
+pub(crate) type SharedIntake = Arc<dyn Intake>;
+
+/// The flags of one intake, as `zibrato-broker` has them.
+#[derive(Debug)]
 pub(crate) struct Row {
-    /// The flag, without its dashes. Its value is an address.
-    pub(crate) flag: &'static str,
-    /// What `--help` says about the flag.
-    pub(crate) help: &'static str,
-    /// Makes the intake that listens at the address that the flag gives.
-    pub(crate) intake: fn(&str) -> Result<Arc<dyn Intake>, String>,
+    /// Adds the flags to the command.
+    pub(crate) augment: fn(Command) -> Command,
+    /// Makes the intake that the flags turn on, if they do.
+    pub(crate) intake: fn(&ArgMatches) -> Result<Option<SharedIntake>, clap::Error>,
+}
+
+impl Row {
+    /// The row of an intake with these flags.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the table is empty"))]
+    pub(crate) const fn of<F: IntakeFlags>() -> Self {
+        Self {
+            augment: F::augment_args,
+            intake: |matches| {
+                let flags = F::from_arg_matches(matches)?;
+                let invalid =
+                    |why: String| clap::Error::raw(ErrorKind::ValueValidation, why + "\n");
+                flags.intake().map_err(invalid)
+            },
+        }
+    }
+}
+
+/// The flags of an intake. Types of different intakes need different names, because clap uses them.
+pub(crate) trait IntakeFlags: clap::Args {
+    /// The intake that they describe. `None` if they do not turn it on.
+    ///
+    /// # Errors
+    /// Which flag is invalid, and how to mend it.
+    fn intake(&self) -> Result<Option<SharedIntake>, String>;
 }
 
 /// Any error of an intake.

@@ -3,6 +3,7 @@
 use super::{Flushed, Limits, LineWindows, TooManyLevels, WINDOW_MS};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use zibrato::window::{Fold, Window};
 use zibrato::wire::{BATCH_TARGET_BYTES, BatchReader, Line, MAX_FRAME_BYTES, PublisherId, Value};
 
 const NOW: u64 = 1_700_000_000_250;
@@ -199,4 +200,19 @@ proptest! {
         flush(&mut windows);
         prop_assert_eq!(got, expected);
     }
+}
+
+#[test]
+fn aggregated_series_keep_their_tags_and_are_merged() {
+    let mut windows = windows();
+    for tags in [[("a", "1"), ("b", "2")], [("b", "2"), ("a", "1")]] {
+        let fold = |window: &mut Window| window.fold_series("s", "n", &tags, &Fold::Counter(2.0));
+        windows.fold_with("info", NOW, fold).unwrap();
+    }
+    let flushed = windows.flush(NOW);
+    let reader = BatchReader::new(&flushed.batches[0].body).unwrap();
+    let entries: Vec<_> = reader.entries().map(Result::unwrap).collect();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].value, Value::Counter(4.0));
+    assert!(entries[0].tags.clone().eq([("a", "1"), ("b", "2")]));
 }

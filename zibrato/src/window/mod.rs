@@ -14,11 +14,11 @@ pub use windows::Windows;
 
 pub use crate::sparkline::sparkline;
 
-use crate::measurement::{Gauge, Kind, finite_sum};
-use crate::wire::{BatchReader, Entry, EntryError, Line, LineValue, Tags, Value};
+use crate::measurement::{Gauge, finite_sum};
+use crate::wire::{BatchReader, Entry, EntryError, Line, LineValue, Value};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use series::Key;
+use series::{Key, merge_gauge};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -165,14 +165,9 @@ impl Window {
 
     /// Adds one entry.
     pub fn fold_entry(&mut self, source: &str, entry: &Entry<'_>) {
-        let head = Head {
-            kind: entry.value.kind(),
-            name: entry.name,
-            source,
-            tags: entry.tags.clone(),
-            unit: entry.unit,
-        };
-        self.fold(head, |fold| match (&entry.value, fold) {
+        let tags = &series::ordered(entry.tags.clone());
+        let (kind, name, unit) = (entry.value.kind(), entry.name, entry.unit);
+        self.fold(&Key { kind, name, source, tags, unit }, |fold| match (&entry.value, fold) {
             (Value::Counter(more), Fold::Counter(sum)) => *sum = finite_sum(*sum, *more),
             (Value::Gauge(more), Fold::Gauge(gauge)) => merge_gauge(gauge, more),
             (Value::GaugeReadings(readings), Fold::Gauge(gauge)) => {
@@ -200,34 +195,54 @@ impl Window {
     /// Adds one line.
     pub fn fold_line(&mut self, line: &Line<'_>) {
         let (kind, name, source) = (line.kind, line.name, line.source);
-        let head = Head { kind, name, source, tags: Tags::default(), unit: None };
-        self.fold(head, |fold| match (line.value, fold) {
-            (LineValue::Number(value), Fold::Counter(sum)) => *sum = finite_sum(*sum, value),
-            (LineValue::Number(value), Fold::Gauge(gauge)) => {
-                merge_gauge(gauge, &Gauge::reading(value, line.timestamp_ms()));
-            }
-            (LineValue::Number(value), Fold::Histogram(into)) => into.summary.record(value),
-            (LineValue::Number(value), Fold::Timer(summary)) => summary.record(value),
-            (LineValue::Member(member), Fold::Set(set)) => series::insert(set, member),
-            (LineValue::Member(_) | LineValue::Number(_), _) => {
-                debug_assert!(false, "a series has one kind");
+        self.fold(&Key { kind, name, source, tags: &[], unit: None }, |fold| {
+            match (line.value, fold) {
+                (LineValue::Number(value), Fold::Counter(sum)) => *sum = finite_sum(*sum, value),
+                (LineValue::Number(value), Fold::Gauge(gauge)) => {
+                    merge_gauge(gauge, &Gauge::reading(value, line.timestamp_ms()));
+                }
+                (LineValue::Number(value), Fold::Histogram(into)) => into.summary.record(value),
+                (LineValue::Number(value), Fold::Timer(summary)) => summary.record(value),
+                (LineValue::Member(member), Fold::Set(set)) => series::insert(set, member),
+                (LineValue::Member(_) | LineValue::Number(_), _) => {
+                    debug_assert!(false, "a series has one kind");
+                }
             }
         });
     }
 
-    fn fold(&mut self, head: Head<'_>, into: impl FnOnce(&mut Fold)) {
+    /// Adds aggregated readings of one series. Its tags may be in any order.
+    ///
+    /// ```
+    /// use zibrato::window::{Fold, Window};
+    /// let mut window = Window::new(0, 60_000, 100);
+    /// window.fold_series("web-1", "logins", &[("method", "password")], &Fold::Counter(3.0));
+    /// assert_eq!(window.into_series()[0].value, Fold::Counter(3.0));
+    /// ```
+    pub fn fold_series(
+        &mut self,
+        source: &str,
+        name: &str,
+        tags: &[(&str, &str)],
+        readings: &Fold,
+    ) {
+        let tags = &series::ordered(tags.iter().copied());
+        let (kind, unit) = (readings.kind(), readings.unit());
+        self.fold(&Key { kind, name, source, tags, unit }, |fold| fold.merge(readings));
+    }
+
+    fn fold(&mut self, key: &Key<'_>, into: impl FnOnce(&mut Fold)) {
         self.folded += 1;
-        let Head { kind, name, source, tags, unit } = head;
-        let key = Key { kind, name, source, tags: &series::ordered(tags), unit };
+        let Key { kind, name, source, .. } = *key;
         let hash = self.hasher.hash_one(key);
-        if let Some(at) = self.place(hash, &key) {
+        if let Some(at) = self.place(hash, key) {
             return self.fold_at(at, into);
         }
         let none = &[][..];
         let overflow =
             Key { kind, name: OVERFLOW_NAME, source: OVERFLOW_NAME, tags: none, unit: None };
         let (key, hash) = if self.series.len() < self.max_series {
-            (key, hash)
+            (*key, hash)
         } else {
             self.overflowed += 1;
             self.offender.get_or_insert_with(|| (source.to_owned(), name.to_owned()));
@@ -272,22 +287,6 @@ impl Window {
         let mut all = self.series;
         all.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
         all
-    }
-}
-
-/// What identifies the series of an entry or a line.
-struct Head<'a> {
-    kind: Kind,
-    name: &'a str,
-    source: &'a str,
-    tags: Tags<'a>,
-    unit: Option<&'a str>,
-}
-
-fn merge_gauge(into: &mut Option<Gauge>, more: &Gauge) {
-    match into {
-        Some(gauge) => gauge.merge(more),
-        None => *into = Some(*more),
     }
 }
 

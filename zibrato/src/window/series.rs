@@ -1,8 +1,7 @@
 //! One series of a window, and its key.
 
-use crate::measurement::{Gauge, Kind};
+use crate::measurement::{Gauge, Kind, finite_sum};
 use crate::summary::Summary;
-use crate::wire::Tags;
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -62,6 +61,21 @@ impl Fold {
             }
             Kind::Set => Self::Set(BTreeSet::new()),
             Kind::Timer => Self::Timer(Box::default()),
+        }
+    }
+
+    /// Adds the readings of the same series.
+    pub(super) fn merge(&mut self, more: &Self) {
+        match (self, more) {
+            (Self::Counter(sum), Self::Counter(more)) => *sum = finite_sum(*sum, *more),
+            (Self::Gauge(gauge), Self::Gauge(Some(more))) => merge_gauge(gauge, more),
+            (Self::Gauge(_), Self::Gauge(None)) => {}
+            (Self::Histogram(into), Self::Histogram(more)) => into.summary.merge(&more.summary),
+            (Self::Set(into), Self::Set(more)) => {
+                more.iter().for_each(|member| insert(into, member));
+            }
+            (Self::Timer(into), Self::Timer(more)) => into.merge(more),
+            _ => debug_assert!(false, "a series has one kind"),
         }
     }
 
@@ -196,7 +210,9 @@ impl Series {
 
 /// The tags in ascending order, so that their order in an entry does not matter. If a tag is given
 /// twice, the later value applies.
-pub(super) fn ordered<'a>(tags: Tags<'a>) -> Vec<(&'a str, &'a str)> {
+pub(super) fn ordered<'a>(
+    tags: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Vec<(&'a str, &'a str)> {
     let mut all: Vec<_> = tags.collect();
     if !all.is_sorted_by(|a, b| a.0 < b.0) {
         all.reverse();
@@ -204,6 +220,13 @@ pub(super) fn ordered<'a>(tags: Tags<'a>) -> Vec<(&'a str, &'a str)> {
         all.dedup_by(|a, b| a.0 == b.0);
     }
     all
+}
+
+pub(super) fn merge_gauge(into: &mut Option<Gauge>, more: &Gauge) {
+    match into {
+        Some(gauge) => gauge.merge(more),
+        None => *into = Some(*more),
+    }
 }
 
 /// Adds a member unless the set is full.

@@ -28,8 +28,8 @@ mod replay;
 
 pub use address::Endpoint;
 pub use batch::{
-    BatchError, BatchReader, BatchWriter, EncodedSummary, Entries, Entry, EntryError, Members,
-    Numbers, Readings, Tags, Value,
+    BatchError, BatchReader, BatchWriter, EncodedSummary, Entries, Entry, EntryError, MAX_TAGS,
+    Members, Numbers, Readings, Tags, Value,
 };
 pub use control::{ACK_PREFIX, Ack, ControlError, LEVELS_TOPIC, WantedLevels, ack_topic};
 pub use frame::{

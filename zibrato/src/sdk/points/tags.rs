@@ -1,12 +1,10 @@
 //! Tags of call sites, which distinguish series together with name and source.
 
 use crate::measurement::{TextProblem, check_name};
+pub(crate) use crate::wire::MAX_TAGS;
 
 /// Tag and value each, ascending by tag.
 pub(crate) type FixedTags = &'static [(&'static str, &'static str)];
-
-/// Maximum number of tags of a series; readers of batches reject more.
-pub(crate) const MAX_TAGS: usize = 50;
 
 /// A type with few named values, to be used as the value of a tag.
 ///

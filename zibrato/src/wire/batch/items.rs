@@ -6,7 +6,7 @@ use crate::summary::Summary;
 use crate::wire::msgpack::{self as mp, Malformed};
 
 /// Maximum number of tags of an entry.
-const MAX_TAGS: u32 = 50;
+pub const MAX_TAGS: usize = 50;
 
 /// An array whose items are decoded lazily.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,7 +38,7 @@ pub struct Tags<'a>(Flat<'a>);
 impl<'a> Tags<'a> {
     pub(super) fn read(from: &mut &'a [u8]) -> Result<Self, EntryError> {
         let pairs = mp::read_map(from)?;
-        if pairs > MAX_TAGS {
+        if pairs as usize > MAX_TAGS {
             return Err(EntryError::TooManyTags);
         }
         let start = *from;

@@ -22,7 +22,7 @@ mod read;
 mod write;
 
 pub use error::{BatchError, EntryError};
-pub use items::{EncodedSummary, Members, Numbers, Readings, Tags};
+pub use items::{EncodedSummary, MAX_TAGS, Members, Numbers, Readings, Tags};
 pub use read::{BatchReader, Entries, Entry, Value};
 pub use write::BatchWriter;
 
