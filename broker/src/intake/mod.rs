@@ -28,6 +28,8 @@
 //! are on disk, the thread continues to aggregate. So memory is bounded by the number of series;
 //! further measurements are rejected and counted.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod collectd;
 mod context;
 mod link;
 #[cfg(any(test, feature = "fuzzing"))]

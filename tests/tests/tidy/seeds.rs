@@ -20,6 +20,7 @@ fn the_fuzz_seeds_equal_the_output_of_the_encoders() {
     windows.extend(lines.clone());
     let all = [
         ("batch", batches()),
+        ("collectd", collectd()),
         ("configuration", configuration()),
         ("control", control()),
         ("cursors", [("one", zibrato_broker::fuzzing::cursors_seed())].into()),
@@ -76,6 +77,51 @@ fn statsd() -> Seeds {
         ("others", "_e{5,4}:title|text\n_sc|redis|0|m:down\n:\n|\na:?|g\n"),
     ];
     texts.map(|(name, text)| (name, text.as_bytes().to_vec())).into()
+}
+
+/// A byte for the options, then datagrams after their lengths.
+fn collectd() -> Seeds {
+    let part = |kind: u16, payload: &[u8]| {
+        let length = u16::try_from(payload.len() + 4).unwrap();
+        [&kind.to_be_bytes()[..], &length.to_be_bytes(), payload].concat()
+    };
+    let list = |seconds: u64, type_name: &[u8], values: &[(u8, [u8; 8])]| {
+        let kinds: Vec<_> = values.iter().map(|(kind, _)| *kind).collect();
+        let data: Vec<_> = values.iter().flat_map(|(_, value)| *value).collect();
+        let count = u16::try_from(values.len()).unwrap().to_be_bytes();
+        [
+            part(0, b"web-1\0"),
+            part(8, &(seconds << 30).to_be_bytes()),
+            part(9, &(10_u64 << 30).to_be_bytes()),
+            part(2, b"p\0"),
+            part(3, b"0\0"),
+            part(4, type_name),
+            part(5, b"a.b\0"),
+            part(6, &[&count[..], &kinds, &data].concat()),
+        ]
+        .concat()
+    };
+    let seed = |options: u8, datagrams: &[Vec<u8>]| {
+        let length = |datagram: &Vec<u8>| u16::try_from(datagram.len()).unwrap().to_be_bytes();
+        let framed = datagrams.iter().flat_map(|d| [&length(d)[..], d].concat());
+        [options].into_iter().chain(framed).collect::<Vec<u8>>()
+    };
+    let octets = |seconds, n: u64| {
+        list(seconds, b"if_octets\0", &[(2, n.to_be_bytes()), (2, (2 * n).to_be_bytes())])
+    };
+    let mixed = |seconds, n: u64| {
+        let values = [(1, 0.5_f64.to_le_bytes()), (0, n.to_be_bytes()), (2, n.to_be_bytes())];
+        list(seconds, b"mixed\0", &[&values[..], &[(3, n.to_be_bytes())]].concat())
+    };
+    let message = [part(0x101, &[0, 0, 0, 0, 0, 0, 0, 2]), part(0x100, b"disk full\0")].concat();
+    [
+        ("gauge", seed(4, &[list(100, b"gauge\0", &[(1, 1.0_f64.to_le_bytes())])])),
+        ("message", seed(0, &[message])),
+        ("mixed", seed(3, &[mixed(100, 1), mixed(110, 0), mixed(90, 5)])),
+        ("octets", seed(0, &[octets(100, 1), octets(110, 11)])),
+        ("signature", seed(0, &[part(0x200, &[[7; 32].as_slice(), b"alice"].concat())])),
+    ]
+    .into()
 }
 
 /// Steps of damage, four bytes each.
