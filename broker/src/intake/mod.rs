@@ -33,6 +33,8 @@ pub(crate) mod collectd;
 mod context;
 mod link;
 #[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod metricsd;
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod statsd;
 mod thread;
 

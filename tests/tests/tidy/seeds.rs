@@ -27,6 +27,7 @@ fn the_fuzz_seeds_equal_the_output_of_the_encoders() {
         ("frames", frames()),
         ("journal", journal()),
         ("line", lines),
+        ("metricsd", metricsd()),
         ("replay", replay()),
         ("statsd", statsd()),
         ("window", windows),
@@ -132,6 +133,21 @@ fn journal() -> Seeds {
         ("nothing", Vec::new()),
         ("put_in", vec![1, 1, 9, 7, 2, 2, 0, 0]),
     ]
+    .into()
+}
+
+/// A host, and changes: kind and action, a name, and the type of the number with its bytes.
+fn metricsd() -> Seeds {
+    let host = b"\xaa\0\x01h\0";
+    [
+        ("counter", &b"\0\0\x01c\0\0\x02\0\0\x01c\0\x01\xfb"[..]),
+        ("deleted", b"\x10\0\x01g\0\0\x02\x12\0\x01g\0\x11\0\x01g\0"),
+        ("gauge", b"\x10\0\x01g\0\x41\x3f\xf8\0\0\0\0\0\0"),
+        ("histogram", b"\x20\0\x01h\0\x10\0\x64\x20\0\x01h\0\x40\x40\x20\0\0"),
+        ("meter", b"\x30\0\x01m\0\x20\0\0\0\x32"),
+        ("timer", b"\x40\0\x01t\0\x31\0\0\0\0\0\0\0\x64"),
+    ]
+    .map(|(name, changes)| (name, [host, changes].concat()))
     .into()
 }
 
