@@ -34,6 +34,8 @@ mod context;
 mod link;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod metricsd;
+#[cfg(test)]
+pub(crate) mod rules;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod statsd;
 mod thread;
