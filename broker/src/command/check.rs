@@ -3,12 +3,14 @@
 use super::flags::{Flags, Http, failure};
 use crate::bind::NO_TCP;
 use crate::broker::Broker;
+use crate::intake::Intake;
 use crate::ipc::Folder;
 use crate::journal::is_in_use;
 use crate::start_error::StartError;
 use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::path::Path;
+use std::sync::Arc;
 use zibrato::daemon::{Exit, Failure, Findings, HttpServer};
 use zibrato::wire::Endpoint;
 
@@ -36,6 +38,13 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
         // Errors of the folder have been added; the host is checked separately.
         config.ipc = None;
     }
+    let open = |intake: &Arc<dyn Intake>| {
+        let name = intake.name().to_owned();
+        intake.open().map_err(|source| failure(StartError::Intake { name, source }))
+    };
+    // They stay bound, so that an address that is given twice is an error.
+    let _intakes: Vec<_> =
+        config.intakes.iter().filter_map(|intake| findings.take(open(intake))).collect();
     let mut taken = Vec::new();
     if (flags.ipc.is_none() || flags.host != NO_TCP)
         && let Some(Some(address)) = findings.take(config.address().map_err(failure))

@@ -112,6 +112,13 @@ impl IntakeContext {
     /// The caller must read without blocking, and call this again after at most some hundred
     /// packets.
     pub fn wait(&mut self, readable: &[BorrowedFd<'_>]) -> bool {
+        self.wait_until(readable, u64::MAX)
+    }
+
+    /// Like [`wait`](Self::wait), but also returns `true` at `until_ms`, in Unix milliseconds. For
+    /// intakes that publish something at regular times.
+    pub fn wait_until(&mut self, readable: &[BorrowedFd<'_>], until_ms: u64) -> bool {
+        let mut has_looked = false;
         loop {
             let now_ms = clock::unix_ms();
             let is_due = now_ms / WINDOW_MS != self.now_ms / WINDOW_MS;
@@ -121,7 +128,12 @@ impl IntakeContext {
             }
             self.send_pending();
             self.link.store(&self.counters);
-            let timeout = self.timeout();
+            // It looks at least once whether the broker stops.
+            if has_looked && now_ms >= until_ms {
+                return true;
+            }
+            has_looked = true;
+            let timeout = self.timeout(until_ms);
             let mut items = Vec::with_capacity(readable.len() + 1);
             items.extend(readable.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
             if self.stop_by.is_none() {
@@ -144,14 +156,16 @@ impl IntakeContext {
         }
     }
 
-    fn timeout(&self) -> Timespec {
-        let to_next_second = Duration::from_millis(WINDOW_MS - self.now_ms % WINDOW_MS);
+    fn timeout(&self, until_ms: u64) -> Timespec {
+        let to_next_second = WINDOW_MS - self.now_ms % WINDOW_MS;
+        let until = until_ms.saturating_sub(self.now_ms).min(to_next_second);
+        let until = Duration::from_millis(until);
         let timeout = if self.stop_by.is_some() {
             Duration::ZERO
         } else if self.pending.is_empty() {
-            to_next_second
+            until
         } else {
-            to_next_second.min(RETRY)
+            until.min(RETRY)
         };
         Timespec::try_from(timeout).unwrap_or_default()
     }

@@ -32,7 +32,6 @@
 pub(crate) mod collectd;
 mod context;
 mod link;
-#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod metricsd;
 #[cfg(test)]
 pub(crate) mod rules;
@@ -44,6 +43,7 @@ pub use context::IntakeContext;
 pub(crate) use link::Link;
 pub(crate) use thread::{IntakeThreads, RouterSide, open};
 
+use self::metricsd::MetricsdFlags;
 use crate::sockets::{SUBSCRIBERS, SocketSpec};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
@@ -72,7 +72,7 @@ pub(crate) const SOCKETS: [SocketSpec; 2] = [
 ];
 
 /// The other intakes that `zibrato-broker` has.
-pub(crate) const INTAKES: &[Row] = &[];
+pub(crate) const INTAKES: &[Row] = &[Row::of::<MetricsdFlags>()];
 
 pub(crate) type SharedIntake = Arc<dyn Intake>;
 
@@ -87,7 +87,6 @@ pub(crate) struct Row {
 
 impl Row {
     /// The row of an intake with these flags.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the table is empty"))]
     pub(crate) const fn of<F: IntakeFlags>() -> Self {
         Self {
             augment: F::augment_args,

@@ -10,7 +10,7 @@ pub(crate) fn get(bench: &Bench, path: &str) -> String {
     get_from(bench.broker.http_addr().unwrap(), path)
 }
 
-fn get_from(address: SocketAddr, path: &str) -> String {
+pub(crate) fn get_from(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: broker\r\n\r\n").unwrap();

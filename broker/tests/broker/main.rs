@@ -10,6 +10,7 @@ mod hostile;
 mod http;
 mod intake;
 mod journal;
+mod metricsd;
 mod program;
 mod routing;
 mod slow;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
-fn program(args: &[&str]) -> Command {
+pub(crate) fn program(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zibrato-broker"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // Where journals go that are given no folder: each test runs in a process of its own.
@@ -18,14 +18,14 @@ fn program(args: &[&str]) -> Command {
     command
 }
 
-fn ended(args: &[&str]) -> (i32, String, String) {
+pub(crate) fn ended(args: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = program(args).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }
 
 /// A program that is killed if the test fails.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -17,7 +17,7 @@ use super::stderr;
 use super::stdout::{self, stdout_failure};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, Parser};
-use file::File;
+use file::{File, is_repeatable};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -129,7 +129,14 @@ fn parse_from<T: Parser>(
 ) -> Result<(T, Origins), Wrong> {
     let path = config_file(&command, &args, variable);
     let file = path.map(|path| File::read(&command, &path, variable)).transpose()?;
-    let file = file.unwrap_or_default();
+    let mut file = file.unwrap_or_default();
+    // Repeated flags would add up.
+    for arg in command.get_arguments().filter(|arg| is_repeatable(arg)) {
+        let long = arg.get_long().unwrap_or_default();
+        if is_given(&args, long) {
+            file.omit(long);
+        }
+    }
     let mut whole = args.clone();
     let first = whole.len().min(1);
     whole.splice(first..first, file.args.iter().cloned());

@@ -12,8 +12,91 @@ mod ewma;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod handlers;
+mod listen;
 mod metrics;
 mod reservoir;
 mod series;
 #[cfg(test)]
 mod vectors;
+
+use super::{Intake, IntakeError, IntakeFlags, OpenIntake, SharedIntake};
+use handlers::{Handler, Handlers, INTERVALS};
+use series::{AllMetrics, MAX_STATISTICS};
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::time::Duration;
+use zibrato::Level;
+use zibrato::daemon::seconds;
+
+/// The flags of the intake.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "MetricsD")]
+pub(crate) struct MetricsdFlags {
+    /// Address to listen on for MetricsD packets (UDP), such as 127.0.0.1:23632
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    metricsd: Option<String>,
+
+    /// Seconds between two publications of a MetricsD metric that no --metricsd-handler matches
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(INTERVALS))]
+    metricsd_interval: Duration,
+
+    /// Another interval for the MetricsD metrics whose name begins with a match of REGEX. The name begins with the labels of the host in reverse order: tld.example.web-1.requests. The largest PRIORITY decides, which defaults to 100. May be repeated
+    #[arg(long, value_name = "REGEX=SECONDS[@PRIORITY]")]
+    metricsd_handler: Vec<Handler>,
+
+    /// Level of MetricsD metrics
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    metricsd_level: Level,
+
+    /// Seconds without a change after which a MetricsD metric is forgotten
+    #[arg(long, value_name = "SECONDS", default_value = "86400", value_parser = seconds(1.0..=31_536_000.0))]
+    metricsd_expire: Duration,
+}
+
+impl IntakeFlags for MetricsdFlags {
+    fn intake(&self) -> Result<Option<SharedIntake>, String> {
+        let Some(address) = &self.metricsd else { return Ok(None) };
+        Ok(Some(Arc::new(MetricsD {
+            address: address.clone(),
+            handlers: Handlers::new(self.metricsd_handler.clone(), self.metricsd_interval),
+            level: self.metricsd_level.clone(),
+            expire: self.metricsd_expire,
+        })))
+    }
+}
+
+/// Checks the form of an address. Its host is looked up when the broker starts.
+fn address(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    match port {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("expected HOST:PORT, such as 127.0.0.1:23632".to_owned()),
+    }
+}
+
+/// The intake.
+#[derive(Debug)]
+struct MetricsD {
+    address: String,
+    handlers: Handlers,
+    level: Level,
+    expire: Duration,
+}
+
+impl Intake for MetricsD {
+    fn name(&self) -> &'static str {
+        "metricsd"
+    }
+
+    fn open(&self) -> Result<OpenIntake, IntakeError> {
+        let socket = UdpSocket::bind(&*self.address)
+            .map_err(|error| format!("--metricsd {}: {error}", self.address))?;
+        socket.set_nonblocking(true)?;
+        let (handlers, level, expire) = (self.handlers.clone(), self.level.clone(), self.expire);
+        Ok(OpenIntake::new(socket.local_addr()?, move |context| {
+            let metrics = AllMetrics::new(handlers, expire, MAX_STATISTICS, context.now_ms());
+            listen::run(context, &socket, metrics, level.as_str());
+            Ok(())
+        }))
+    }
+}

@@ -54,11 +54,18 @@ impl File {
             let wrong = |why: String| format!("{}: {key}: {why} (line {line})", path.display());
             let arg = find(command, &key).ok_or_else(|| wrong(unknown(command, &key, &value)))?;
             if arg.get_env().and_then(OsStr::to_str).and_then(variable).is_none() {
-                file.args.extend(to_arg(arg, &key, value).map_err(wrong)?);
+                file.args.extend(to_args(arg, &key, value).map_err(wrong)?);
             }
             file.lines.insert(key, line);
         }
         Ok(file)
+    }
+
+    /// Omits the values of a flag that the command line gives.
+    pub(super) fn omit(&mut self, key: &str) {
+        let start = format!("--{key}=");
+        self.args.retain(|arg| arg.to_str().is_none_or(|arg| !arg.starts_with(&start)));
+        self.lines.remove(key);
     }
 
     /// The origin of a flag, if the file sets it: file and key, and a suffix with the line.
@@ -143,11 +150,13 @@ fn no_sections(key: &str) -> String {
     format!("the file has no sections, all keys are at the top level; remove the line `[{key}]`")
 }
 
-fn to_arg(arg: &Arg, key: &str, value: Value) -> Result<Option<OsString>, String> {
+/// A value as arguments: one, or one for each item of a list if the flag may be repeated.
+fn to_args(arg: &Arg, key: &str, value: Value) -> Result<Vec<OsString>, String> {
     let found = value.type_str();
     let wrong = || Err(format!("expected {}, found {}", expected(arg), article(found)));
     let text = match value {
-        Value::Boolean(on) if is_switch(arg) => return Ok(on.then(|| format!("--{key}").into())),
+        Value::Boolean(true) if is_switch(arg) => return Ok(vec![format!("--{key}").into()]),
+        Value::Boolean(false) if is_switch(arg) => return Ok(Vec::new()),
         Value::Table(_) => return Err(no_sections(key)),
         _ if is_switch(arg) => return wrong(),
         Value::String(text) => text,
@@ -156,13 +165,21 @@ fn to_arg(arg: &Arg, key: &str, value: Value) -> Result<Option<OsString>, String
         Value::Array(items) if !is_number(arg) => {
             let texts: Option<Vec<_>> = items.iter().map(Value::as_str).collect();
             match texts {
+                Some(texts) if is_repeatable(arg) => {
+                    return Ok(texts.iter().map(|text| format!("--{key}={text}").into()).collect());
+                }
                 Some(texts) => texts.join(","),
                 None => return Err("expected a list of strings, found a list of others".into()),
             }
         }
         _ => return wrong(),
     };
-    Ok(Some(format!("--{key}={text}").into()))
+    Ok(vec![format!("--{key}={text}").into()])
+}
+
+/// Whether the flag may be given several times, with a value each.
+pub(super) fn is_repeatable(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::Append) && arg.get_value_delimiter().is_none()
 }
 
 fn is_switch(arg: &Arg) -> bool {

@@ -16,6 +16,8 @@ struct Demo {
     levels: Vec<String>,
     #[arg(long)]
     insecure: bool,
+    #[arg(long)]
+    handler: Vec<String>,
     #[command(flatten)]
     common: CommonFlags,
 }
@@ -51,6 +53,16 @@ fn flags_and_variables_take_precedence_over_the_file() {
     let variables = [("ZIBRATO_DEMO_FLUSH", "7"), ("ZIBRATO_DEMO_CONFIG", &*path)];
     let demo = parse(&[], &variables).unwrap();
     assert_eq!((demo.flush, demo.levels.len()), (60, 2));
+}
+
+#[test]
+fn a_repeated_flag_is_a_list_in_the_file_and_the_command_line_replaces_it() {
+    let (_keep, path) = file("handler = ['a{1,2}=1', '-b']");
+    assert_eq!(parse(&["--config", &path], &[]).unwrap().handler, ["a{1,2}=1", "-b"]);
+    let args = ["--config", &path, "--handler", "c", "--handler=d"];
+    assert_eq!(parse(&args, &[]).unwrap().handler, ["c", "d"]);
+    let (_keep, path) = file("handler = 'a,b'");
+    assert_eq!(parse(&["--config", &path], &[]).unwrap().handler, ["a,b"]);
 }
 
 #[test]

@@ -1,0 +1,66 @@
+//! The thread of the intake: reads packets, and publishes what is due.
+
+use super::decode::{Change, decode};
+use super::series::{AllMetrics, Statistic};
+use crate::intake::IntakeContext;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use zibrato::Gauge;
+use zibrato::window::Fold;
+
+/// The largest packet.
+const PACKET_BYTES: usize = 65_536;
+
+/// Maximum number of packets that are read before anything else is done.
+const PACKETS: usize = 200;
+
+/// Reads packets until the broker stops. Then it publishes all metrics once more.
+pub(super) fn run(
+    context: &mut IntakeContext,
+    socket: &UdpSocket,
+    mut metrics: AllMetrics,
+    level: &str,
+) {
+    let mut packet = vec![0; PACKET_BYTES];
+    while context.wait_until(&[socket.as_fd()], metrics.next_ms()) {
+        for _ in 0..PACKETS {
+            let Ok((length, sender)) = socket.recv_from(&mut packet) else { break };
+            take(context, &mut metrics, &packet[..length], sender);
+        }
+        let now_ms = context.now_ms();
+        metrics.publish_due(now_ms, &mut |statistic| fold(context, level, &statistic, now_ms));
+    }
+    let now_ms = context.now_ms();
+    metrics.publish_all(now_ms, &mut |statistic| fold(context, level, &statistic, now_ms));
+}
+
+fn fold(context: &mut IntakeContext, level: &str, statistic: &Statistic<'_>, now_ms: u64) {
+    let Statistic { source, name, value } = *statistic;
+    let gauge = Fold::Gauge(Some(Gauge::reading(value, now_ms)));
+    context.fold_series(level, source, name, &[], &gauge);
+}
+
+fn take(context: &mut IntakeContext, metrics: &mut AllMetrics, packet: &[u8], sender: SocketAddr) {
+    context.received(packet.len());
+    let now_ms = context.now_ms();
+    let (host, changes) = match decode(packet) {
+        Ok(decoded) => decoded,
+        Err(error) => return reject(context, error.reason(), sender, packet),
+    };
+    for change in changes {
+        match change {
+            Ok(change) => match metrics.apply(host, &change, now_ms) {
+                Ok(()) => context.taken(1),
+                Err(reason) => {
+                    let Change { name, .. } = change;
+                    reject(context, reason, sender, format!("{host} {name}").as_bytes());
+                }
+            },
+            Err(error) => reject(context, error.reason(), sender, packet),
+        }
+    }
+}
+
+fn reject(context: &mut IntakeContext, reason: &'static str, sender: SocketAddr, sample: &[u8]) {
+    context.reject(reason, &[format!("from {sender}: ").as_bytes(), sample].concat());
+}
