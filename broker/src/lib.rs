@@ -45,6 +45,7 @@ pub use command::Flags;
 pub use config::Config;
 pub use counters::{Counters, Dropped, IntakeCounters, PeerCounters};
 pub use curve::{AllowedError, KeyCounters, Reloaded};
+pub use intake::collectd::Collectd;
 pub use intake::{Intake, IntakeContext, IntakeError, OpenIntake};
 pub use ipc::IpcError;
 pub use journal::{Health, JournalConfig, JournalError};

@@ -1,6 +1,7 @@
 //! The flags of all intakes.
 
-use crate::intake::{INTAKES, Intake, Row};
+use crate::intake::table::INTAKES;
+use crate::intake::{Intake, Row};
 use clap::{ArgMatches, Command};
 use std::sync::Arc;
 
@@ -30,7 +31,8 @@ impl clap::FromArgMatches for Intakes {
 }
 
 fn augment(command: Command, rows: &[Row]) -> Command {
-    rows.iter().fold(command, |command, row| (row.augment)(command))
+    // The flags after those of the intakes are under no heading of an intake.
+    rows.iter().fold(command, |command, row| (row.augment)(command)).next_help_heading(None)
 }
 
 fn chosen(matches: &ArgMatches, rows: &[Row]) -> Result<Intakes, clap::Error> {

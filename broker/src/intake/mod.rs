@@ -10,8 +10,8 @@
 //!    [waits](IntakeContext::wait), reads, parses, and [folds](IntakeContext::fold) or
 //!    [rejects](IntakeContext::reject).
 //! 2. Write its flags: a struct that derives `clap::Args` and implements [`IntakeFlags`]. Add it to
-//!    [`INTAKES`]: `Row::of::<Flags>()`. An intake outside this crate needs no row: give it to
-//!    [`Config::intake`](crate::Config::intake).
+//!    [`INTAKES`](table::INTAKES): `Row::of::<Flags>()`. An intake outside this crate needs no row:
+//!    give it to [`Config::intake`](crate::Config::intake).
 //!
 //! Everything else follows from the row and the name: the variables of the flags, their keys in the
 //! configuration file and their lines in `docs/flags.md`; counters on `/metrics` and in the
@@ -28,7 +28,6 @@
 //! are on disk, the thread continues to aggregate. So memory is bounded by the number of series;
 //! further measurements are rejected and counted.
 
-#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod collectd;
 mod context;
 mod link;
@@ -37,13 +36,13 @@ pub(crate) mod metricsd;
 pub(crate) mod rules;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod statsd;
+pub(crate) mod table;
 mod thread;
 
 pub use context::IntakeContext;
 pub(crate) use link::Link;
 pub(crate) use thread::{IntakeThreads, RouterSide, open};
 
-use self::metricsd::MetricsdFlags;
 use crate::sockets::{SUBSCRIBERS, SocketSpec};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
@@ -70,9 +69,6 @@ pub(crate) const SOCKETS: [SocketSpec; 2] = [
         set_options: |socket| socket.set_subscribe(b""),
     },
 ];
-
-/// The other intakes that `zibrato-broker` has.
-pub(crate) const INTAKES: &[Row] = &[Row::of::<MetricsdFlags>()];
 
 pub(crate) type SharedIntake = Arc<dyn Intake>;
 

@@ -1,4 +1,6 @@
-//! The users that may sign and encrypt, from the authentication file. Pure.
+//! The users that may sign and encrypt, from the authentication file.
+//!
+//! Pure: takes bytes and times, opens nothing.
 //!
 //! ```text
 //! # comment
@@ -47,6 +49,11 @@ impl Users {
 
     pub(super) fn get(&self, user: &[u8]) -> Option<&Secret> {
         self.0.get(user)
+    }
+
+    /// The number of users.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 

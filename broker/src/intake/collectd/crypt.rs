@@ -1,4 +1,6 @@
-//! Signed and encrypted parts. Pure.
+//! Signed and encrypted parts.
+//!
+//! Pure: takes bytes and times, opens nothing.
 //!
 //! ```text
 //! signed     HMAC-SHA-256 (32) │ user │ the parts that are signed, to the end of the datagram

@@ -1,4 +1,6 @@
-//! From a datagram to values. Pure: takes bytes and the time, opens nothing.
+//! From a datagram to values.
+//!
+//! Pure: takes bytes and times, opens nothing.
 
 use super::auth::Users;
 use super::crypt::{Encrypted, Signature};

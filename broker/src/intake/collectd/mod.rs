@@ -1,4 +1,4 @@
-//! CollectD's binary network protocol over UDP.
+//! The CollectD intake: CollectD's binary network protocol over UDP.
 //!
 //! ```text
 //! datagram ─▶ parts ─▶ signature, decryption ─▶ value lists ─▶ rates ─▶ names ─▶ gauges
@@ -8,13 +8,143 @@
 mod auth;
 mod crypt;
 mod datagram;
+mod files;
+mod flags;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod listeners;
 mod names;
 mod parts;
 mod rates;
+mod receive;
 mod rejected;
 #[cfg(any(test, feature = "fuzzing"))]
 mod sealing;
 mod types_db;
 mod value_list;
+
+pub(crate) use flags::CollectdFlags;
+
+use super::{Intake, IntakeError, OpenIntake};
+use datagram::{Decoder, Options, SecurityLevel};
+use files::Files;
+use listeners::{Address, bind};
+use std::path::PathBuf;
+
+/// The CollectD intake. It listens at the addresses that are added.
+///
+/// ```no_run
+/// use zibrato_broker::{Broker, Collectd, Config};
+/// let collectd = Collectd::new().listen("127.0.0.1:25826")?;
+/// let broker = Broker::start(Config::new().intake(collectd))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Collectd {
+    listen: Vec<Address>,
+    types: Vec<PathBuf>,
+    auth: Option<PathBuf>,
+    options: Options,
+    level: Option<String>,
+}
+
+impl Collectd {
+    /// Listens nowhere yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a UDP port: `HOST:PORT`. A host that is a multicast group is joined. With port 0 the
+    /// system chooses one.
+    ///
+    /// # Errors
+    /// If the address is not of this form.
+    pub fn listen(mut self, address: &str) -> Result<Self, String> {
+        self.listen.push(address.parse()?);
+        Ok(self)
+    }
+
+    /// Adds a `types.db` file, which is read again when it changes. A type in a later file replaces
+    /// one of the same name. Defaults to the file of an installed CollectD.
+    pub fn types_db(mut self, file: impl Into<PathBuf>) -> Self {
+        self.types.push(file.into());
+        self
+    }
+
+    /// The file with the users that sign or encrypt, and their passwords: `user: password` in each
+    /// line. It is read again when it changes.
+    pub fn auth_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.auth = Some(file.into());
+        self
+    }
+
+    /// Accepts only signed and encrypted datagrams. Needs an [`auth_file`](Self::auth_file).
+    pub const fn require_signatures(mut self) -> Self {
+        self.options.security = SecurityLevel::Sign;
+        self
+    }
+
+    /// Accepts only encrypted datagrams. Needs an [`auth_file`](Self::auth_file).
+    pub const fn require_encryption(mut self) -> Self {
+        self.options.security = SecurityLevel::Encrypt;
+        self
+    }
+
+    /// Accepts a counter where `types.db` has a derive, and the reverse. `types.db` decides how it
+    /// is read. By default such values are rejected.
+    pub const fn counter_eq_derive(mut self) -> Self {
+        self.options.counter_eq_derive = true;
+        self
+    }
+
+    /// The level of what is received. Defaults to
+    /// [`Config::intake_level`](crate::Config::intake_level).
+    pub fn level(mut self, level: &zibrato::Level) -> Self {
+        self.level = Some(level.as_str().to_owned());
+        self
+    }
+
+    fn files(&self) -> Result<Files, IntakeError> {
+        if self.options.security > SecurityLevel::None && self.auth.is_none() {
+            return Err("--collectd-security-level needs --collectd-auth-file, a file with lines \
+                        `user: password`"
+                .into());
+        }
+        Ok(Files::new(&self.types, self.auth.as_deref())?)
+    }
+}
+
+impl Intake for Collectd {
+    fn name(&self) -> &'static str {
+        "collectd"
+    }
+
+    fn open(&self) -> Result<OpenIntake, IntakeError> {
+        let mut files = self.files()?;
+        let (types, users) = files.read()?;
+        let decoder = Decoder::new(self.options.clone(), types, users);
+        let mut sockets = Vec::new();
+        let mut addresses = Vec::new();
+        for address in &self.listen {
+            let socket = bind(address).map_err(|error| format!("--collectd {address}: {error}"))?;
+            let bound = socket.local_addr()?;
+            if self.options.security == SecurityLevel::None && !bound.ip().is_loopback() {
+                tracing::warn!(
+                    event = "open_to_everyone",
+                    intake = "collectd",
+                    address = %bound,
+                    why = "anyone who reaches the port can send values; \
+                           see --collectd-security-level"
+                );
+            }
+            addresses.push(bound.to_string());
+            sockets.push(socket);
+        }
+        let level = self.level.clone();
+        Ok(OpenIntake::new(addresses.join(","), move |context| {
+            receive::run(context, &sockets, files, decoder, level);
+            Ok(())
+        }))
+    }
+}

@@ -1,4 +1,6 @@
-//! The name of each value: parts of its identity, joined with dots. Pure.
+//! The name of each value: parts of its identity, joined with dots.
+//!
+//! Pure: takes bytes and times, opens nothing.
 //!
 //! | plugin | name |
 //! |---|---|

@@ -1,4 +1,6 @@
-//! The parts of a CollectD datagram. Pure: takes bytes, opens nothing.
+//! The parts of a CollectD datagram.
+//!
+//! Pure: takes bytes and times, opens nothing.
 //!
 //! ```text
 //!  0       2       4                length

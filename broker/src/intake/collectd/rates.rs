@@ -1,4 +1,6 @@
-//! The last readings of each value list, and the rates between readings. Pure.
+//! The last readings of each value list, and the rates between readings.
+//!
+//! Pure: takes bytes and times, opens nothing.
 
 use super::parts::UNITS_PER_SECOND;
 use super::types_db::SourceKind;

@@ -1,4 +1,6 @@
-//! The data sources of each CollectD type, as `types.db` files define them. Pure.
+//! The data sources of each CollectD type, as `types.db` files define them.
+//!
+//! Pure: takes bytes and times, opens nothing.
 //!
 //! ```text
 //! if_octets    rx:DERIVE:0:U, tx:DERIVE:0:U
@@ -116,7 +118,6 @@ impl TypesDb {
     }
 
     /// The number of types.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.types.len()
     }

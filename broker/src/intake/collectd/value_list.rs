@@ -1,4 +1,6 @@
-//! The value lists of a datagram: what each part sets, and who a list belongs to. Pure.
+//! The value lists of a datagram: what each part sets, and who a list belongs to.
+//!
+//! Pure: takes bytes and times, opens nothing.
 
 use super::parts::{Part, PartError, Values, from_seconds, kind, number, text};
 use std::fmt;

@@ -1,0 +1,253 @@
+//! The `types.db` files and the authentication file, which are read again when they change.
+
+use super::auth::Users;
+use super::datagram::Decoder;
+use super::types_db::TypesDb;
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// The files that are read if no `types.db` is given.
+const DEFAULT_TYPES: [&str; 2] =
+    ["/usr/share/collectd/types.db", "/usr/local/share/collectd/types.db"];
+
+/// Maximum size of a file, in bytes.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// Maximum number of log lines about one file.
+const MAX_LINES_LOGGED: usize = 10;
+
+/// Why the files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FilesError {
+    /// There is no `types.db`.
+    #[error(
+        "there is no {}; give CollectD's types.db with --collectd-types FILE",
+        DEFAULT_TYPES.join(" or ")
+    )]
+    NoTypes,
+    /// No file defines a type.
+    #[error("--collectd-types: no file defines a type, as `gauge value:GAUGE:U:U` does")]
+    Empty,
+    /// A file cannot be read.
+    #[error("{flag} {}: {error}", path.display())]
+    Unreadable {
+        /// The flag that names the file.
+        flag: &'static str,
+        path: PathBuf,
+        error: io::Error,
+    },
+}
+
+/// The paths of the files, and which versions of them were read.
+#[derive(Debug)]
+pub(super) struct Files {
+    types: Vec<Watched>,
+    auth: Option<Watched>,
+}
+
+/// A file, and the version that was read.
+#[derive(Debug)]
+struct Watched {
+    path: PathBuf,
+    version: Option<Version>,
+}
+
+/// Differs between two versions of a file, whether it is written in place or replaced.
+type Version = [i64; 6];
+
+impl Files {
+    /// The given `types.db` files, or those of an installed CollectD.
+    pub(super) fn new(types: &[PathBuf], auth: Option<&Path>) -> Result<Self, FilesError> {
+        let mut types = types.to_vec();
+        if types.is_empty() {
+            types.extend(DEFAULT_TYPES.map(PathBuf::from).into_iter().filter(|path| path.exists()));
+        }
+        if types.is_empty() {
+            return Err(FilesError::NoTypes);
+        }
+        let watched = |path: PathBuf| Watched { path, version: None };
+        let types = types.into_iter().map(watched).collect();
+        Ok(Self { types, auth: auth.map(Path::to_path_buf).map(watched) })
+    }
+
+    /// Reads all files. Invalid lines are skipped and logged.
+    pub(super) fn read(&mut self) -> Result<(TypesDb, Option<Users>), FilesError> {
+        Ok((self.read_types()?, self.read_users()?))
+    }
+
+    /// Reads files that have changed. If one cannot be read, that is logged, and what was read
+    /// before is kept.
+    pub(super) fn reread(&mut self, decoder: &mut Decoder) {
+        if self.types.iter().any(Watched::has_changed) {
+            match self.read_types() {
+                Ok(types) => {
+                    tracing::info!(event = "reloaded", collectd_types = types.len());
+                    decoder.types = types;
+                }
+                Err(error) => keep(&error),
+            }
+        }
+        if self.auth.as_ref().is_some_and(Watched::has_changed) {
+            match self.read_users() {
+                Ok(users) => {
+                    tracing::info!(
+                        event = "reloaded",
+                        collectd_users = users.as_ref().map(Users::len)
+                    );
+                    decoder.users = users;
+                }
+                Err(error) => keep(&error),
+            }
+        }
+    }
+
+    fn read_types(&mut self) -> Result<TypesDb, FilesError> {
+        // All versions are noted, so that a file that cannot be read is not read again until it
+        // has changed.
+        let files: Vec<_> =
+            self.types.iter_mut().map(|file| file.read("--collectd-types")).collect();
+        let mut types = TypesDb::default();
+        for (file, text) in self.types.iter().zip(files) {
+            let text = text?;
+            let mut lines = InvalidLines::of(&file.path);
+            types.add(&String::from_utf8_lossy(&text), |line, error| lines.log(line, error));
+        }
+        if types.len() == 0 { Err(FilesError::Empty) } else { Ok(types) }
+    }
+
+    fn read_users(&mut self) -> Result<Option<Users>, FilesError> {
+        let Some(file) = &mut self.auth else { return Ok(None) };
+        let text = file.read("--collectd-auth-file")?;
+        let mut lines = InvalidLines::of(&file.path);
+        Ok(Some(Users::parse(&text, |line, error| lines.log(line, error))))
+    }
+}
+
+fn keep(error: &FilesError) {
+    tracing::error!(event = "reload_failed", %error, why = "what was read before is kept");
+}
+
+impl Watched {
+    /// Whether there is another version than the one that was read.
+    fn has_changed(&self) -> bool {
+        version(&self.path) != self.version
+    }
+
+    fn read(&mut self, flag: &'static str) -> Result<Vec<u8>, FilesError> {
+        // Before it is read, so that no change after this is missed.
+        self.version = version(&self.path);
+        let mut text = Vec::new();
+        let read = File::open(&self.path)
+            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text));
+        let error = match read {
+            Ok(_) if text.len() as u64 > MAX_FILE_BYTES => io::Error::other("it is over 16 MiB"),
+            Ok(_) => return Ok(text),
+            Err(error) => error,
+        };
+        Err(FilesError::Unreadable { flag, path: self.path.clone(), error })
+    }
+}
+
+fn version(path: &Path) -> Option<Version> {
+    let file = fs::metadata(path).ok()?;
+    let ids = [file.dev().cast_signed(), file.ino().cast_signed(), file.size().cast_signed()];
+    let [dev, ino, size] = ids;
+    Some([dev, ino, size, file.mtime(), file.mtime_nsec(), file.ctime_nsec()])
+}
+
+/// Logs the first invalid lines of a file.
+struct InvalidLines<'a> {
+    path: &'a Path,
+    logged: usize,
+}
+
+impl<'a> InvalidLines<'a> {
+    const fn of(path: &'a Path) -> Self {
+        Self { path, logged: 0 }
+    }
+
+    fn log(&mut self, line: usize, error: impl Display) {
+        let file = self.path.display();
+        if self.logged < MAX_LINES_LOGGED {
+            tracing::warn!(event = "invalid_line", %file, line, %error);
+        } else if self.logged == MAX_LINES_LOGGED {
+            tracing::warn!(event = "invalid_lines", %file, why = "it has more of them");
+        }
+        self.logged += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Files, FilesError};
+    use crate::intake::collectd::datagram::{Decoder, Options};
+    use std::fs;
+    use std::path::PathBuf;
+
+    #[test]
+    fn changed_files_are_read_again_and_broken_ones_are_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let types = [file("a.db", "a value:GAUGE:U:U\n"), file("b.db", "b value:GAUGE:U:U\n")];
+        let auth = file("auth", "alice: 1\n");
+        let mut files = Files::new(&types, Some(&auth)).unwrap();
+        let (db, users) = files.read().unwrap();
+        let mut decoder = Decoder::new(Options::default(), db, users);
+        let knows = |decoder: &Decoder| {
+            let types = ["a", "b", "c"].map(|name| decoder.types.get(name).is_some());
+            let users = decoder.users.as_ref().unwrap();
+            (types, [&b"alice"[..], b"bob"].map(|user| users.get(user).is_some()))
+        };
+        assert_eq!(knows(&decoder), ([true, true, false], [true, false]));
+        // Written in place.
+        fs::write(&types[0], "c value:GAUGE:U:U, more:GAUGE:U:U\n").unwrap();
+        fs::write(&auth, "bob: 1, and more\nx\n").unwrap();
+        files.reread(&mut decoder);
+        assert_eq!(knows(&decoder), ([false, true, true], [false, true]));
+        // Replaced by another file.
+        fs::rename(file("new", "a value:GAUGE:U:U\n"), &types[1]).unwrap();
+        fs::rename(file("new", "alice: 2\n"), &auth).unwrap();
+        files.reread(&mut decoder);
+        assert_eq!(knows(&decoder), ([true, false, true], [true, false]));
+        for path in types.iter().chain([&auth]) {
+            fs::remove_file(path).unwrap();
+        }
+        files.reread(&mut decoder);
+        assert_eq!(knows(&decoder), ([true, false, true], [true, false]));
+        fs::write(&types[0], "b value:GAUGE:U:U\n").unwrap();
+        fs::write(&types[1], "c value:GAUGE:U:U\n").unwrap();
+        files.reread(&mut decoder);
+        assert_eq!(knows(&decoder), ([false, true, true], [true, false]));
+        // None of the files defines a type.
+        types.iter().for_each(|path| fs::write(path, "# nothing is left\n").unwrap());
+        files.reread(&mut decoder);
+        assert_eq!(knows(&decoder), ([false, true, true], [true, false]));
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_are_named_with_their_flag() {
+        let dir = tempfile::tempdir().unwrap();
+        let types = dir.path().join("types.db");
+        let missing = dir.path().join("missing");
+        let read = |types: &[PathBuf], auth: Option<&PathBuf>| {
+            let mut files = Files::new(types, auth.map(|path| &**path)).unwrap();
+            files.read().unwrap_err()
+        };
+        let message = |flag: &str| format!("{flag} {}: No such file", missing.display());
+        let error = read(std::slice::from_ref(&missing), None);
+        assert!(error.to_string().starts_with(&message("--collectd-types")), "{error}");
+        fs::write(&types, "\n# x\n").unwrap();
+        let error = read(std::slice::from_ref(&types), None);
+        assert!(matches!(error, FilesError::Empty), "{error}");
+        fs::write(&types, "a value:GAUGE:U:U").unwrap();
+        let error = read(&[types], Some(&missing));
+        assert!(error.to_string().starts_with(&message("--collectd-auth-file")), "{error}");
+    }
+}

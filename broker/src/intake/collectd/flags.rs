@@ -1,0 +1,70 @@
+//! The flags of the CollectD intake.
+
+use super::Collectd;
+use super::datagram::{Options, SecurityLevel};
+use super::listeners::Address;
+use crate::intake::{IntakeFlags, SharedIntake};
+use std::path::PathBuf;
+use std::sync::Arc;
+use zibrato::Level;
+
+/// What `zibrato-broker` knows about CollectD.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "CollectD")]
+pub(crate) struct CollectdFlags {
+    /// Address for CollectD's network plugin over UDP, such as 127.0.0.1:25826 or the multicast group 239.192.74.66:25826; several are separated by commas
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    collectd: Vec<Address>,
+
+    /// File with the types of CollectD's values; several are separated by commas. It is read again when it changes. Defaults to types.db in /usr/share/collectd and /usr/local/share/collectd
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    collectd_types: Vec<PathBuf>,
+
+    /// File with the users and passwords of signed and encrypted datagrams, a `user: password` in each line. It is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    collectd_auth_file: Option<PathBuf>,
+
+    /// Datagrams that are accepted: all, signed or encrypted ones, or encrypted ones
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t)]
+    collectd_security_level: SecurityLevel,
+
+    /// Accept a counter where types.db has a derive, and the reverse
+    #[arg(long)]
+    collectd_counter_eq_derive: bool,
+
+    /// Omit the rate of a counter below 2^31 that became smaller, because it was reset. By default it has wrapped
+    #[arg(long)]
+    collectd_counter_resets: bool,
+
+    /// Replace dots inside the parts of a name with this text, such as `_`. By default they separate parts
+    #[arg(long, value_name = "TEXT")]
+    collectd_replace_dots: Option<String>,
+
+    /// Level of what comes by CollectD
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    collectd_level: Level,
+}
+
+impl IntakeFlags for CollectdFlags {
+    fn intake(&self) -> Result<Option<SharedIntake>, String> {
+        if self.collectd.is_empty() {
+            return match &self.collectd_auth_file {
+                Some(_) => Err("--collectd-auth-file needs --collectd HOST:PORT".to_owned()),
+                None => Ok(None),
+            };
+        }
+        let collectd = Collectd {
+            listen: self.collectd.clone(),
+            types: self.collectd_types.clone(),
+            auth: self.collectd_auth_file.clone(),
+            options: Options {
+                security: self.collectd_security_level,
+                counter_eq_derive: self.collectd_counter_eq_derive,
+                counter_resets: self.collectd_counter_resets,
+                dot: self.collectd_replace_dots.clone(),
+            },
+            level: Some(self.collectd_level.as_str().to_owned()),
+        };
+        Ok(Some(Arc::new(collectd)))
+    }
+}

@@ -1,0 +1,69 @@
+//! Receives datagrams, and adds their values to the broker's window.
+
+use super::datagram::{Decoder, Outcome, Sample};
+use super::files::Files;
+use super::parts::UNITS_PER_SECOND;
+use crate::intake::IntakeContext;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
+use zibrato::wire::{Line, LineValue};
+use zibrato::{DEFAULT_SOURCE, Kind};
+
+/// Size of the largest datagram, in bytes.
+const MAX_DATAGRAM_BYTES: usize = 65_535;
+
+/// Maximum number of datagrams that are read from a socket before the others are looked at.
+const MAX_DATAGRAMS: usize = 256;
+
+/// Receives until the broker stops.
+pub(super) fn run(
+    context: &mut IntakeContext,
+    sockets: &[UdpSocket],
+    mut files: Files,
+    mut decoder: Decoder,
+    level: Option<String>,
+) {
+    let level = level.unwrap_or_else(|| context.level().to_owned());
+    let readable: Vec<_> = sockets.iter().map(UdpSocket::as_fd).collect();
+    let mut datagram = vec![0; MAX_DATAGRAM_BYTES];
+    while context.wait(&readable) {
+        files.reread(&mut decoder);
+        for socket in sockets {
+            for _ in 0..MAX_DATAGRAMS {
+                let Ok((bytes, sender)) = socket.recv_from(&mut datagram) else { break };
+                let datagram = datagram.get(..bytes).unwrap_or_default();
+                context.received(bytes);
+                take(context, &mut decoder, &level, datagram, sender);
+            }
+        }
+    }
+}
+
+fn take(
+    context: &mut IntakeContext,
+    decoder: &mut Decoder,
+    level: &str,
+    datagram: &[u8],
+    sender: SocketAddr,
+) {
+    decoder.decode(datagram, context.now_ms(), &mut |outcome| match outcome {
+        Outcome::Sample(sample) => context.fold(&line(level, &sample)),
+        Outcome::Rejected(rejected) => {
+            let sample = format!("from {sender}: {}", rejected.about);
+            context.reject(rejected.reason, sample.as_bytes());
+        }
+    });
+}
+
+/// The line of a value. Its time is in whole seconds.
+fn line<'a>(level: &'a str, sample: &Sample<'a>) -> Line<'a> {
+    let Sample { list, name, value } = *sample;
+    Line {
+        level,
+        kind: Kind::Gauge,
+        name,
+        value: LineValue::Number(value),
+        timestamp: (list.time / UNITS_PER_SECOND) as f64,
+        source: if list.host.is_empty() { DEFAULT_SOURCE } else { list.host },
+    }
+}

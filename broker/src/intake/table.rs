@@ -1,0 +1,8 @@
+//! The intakes that flags of `zibrato-broker` turn on.
+
+use super::Row;
+use super::collectd::CollectdFlags;
+use super::metricsd::MetricsdFlags;
+
+/// The intakes, in the order of `--help`.
+pub(crate) const INTAKES: &[Row] = &[Row::of::<CollectdFlags>(), Row::of::<MetricsdFlags>()];
