@@ -12,28 +12,29 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddr
 use std::sync::Arc;
 use zibrato::resources::new_context;
 
-/// The host that turns TCP off.
+/// The host name that disables TCP.
 pub(crate) const NO_TCP: &str = "off";
 
 /// Number of attempts to find a free base port.
 const ATTEMPTS: usize = 100;
 
-/// The sockets of a context besides those of intakes with threads: of the endpoints, of their monitors on
-/// both sides, and of those that ask about keys.
+/// Maximum number of sockets of a context, without those of intakes that have a thread: the sockets
+/// of the endpoints, both sides of their monitors, and those for key checks.
 const MAX_SOCKETS: usize = 16;
 
 /// Seconds of silence after which the system sends a keep-alive probe.
 const KEEPALIVE_IDLE: i32 = 60;
 
 /// Timeout of the handshake, in milliseconds. With libzmq's default of 30 s, ten thousand silent
-/// peers would slow it down, because it walks a list of them whenever a connection ends.
+/// peers would slow libzmq down, because it walks the list of these peers whenever a connection
+/// ends.
 const HANDSHAKE_MS: i32 = 5_000;
 
 /// The sockets of the router.
 pub(crate) struct Sockets {
     pub(crate) context: zmq::Context,
     pub(crate) publish: zmq::Socket,
-    /// Those of the ZeroMQ intakes, in the order of their table.
+    /// The sockets of the ZeroMQ intakes, in the order of their table.
     pub(crate) intakes: Vec<zmq::Socket>,
     pub(crate) ports: Ports,
     /// The allowed keys and the thread that checks them, if the broker encrypts. The thread must
@@ -42,7 +43,7 @@ pub(crate) struct Sockets {
 }
 
 impl Config {
-    /// Checks everything that is possible without listening.
+    /// Checks everything that can be checked without listening.
     ///
     /// # Errors
     /// As [`Broker::start`](crate::Broker::start).
@@ -117,7 +118,8 @@ impl Config {
             .transpose()?;
         let key_store = key_store.map(Arc::clone);
         let open = |spec: &SocketSpec| self.open(&context, spec, &ports, key_store.as_deref());
-        // Publishers before subscribers, so that an error names the lowest port that is taken.
+        // The port for publishers is bound first, so that an error names the lowest port that is in
+        // use.
         let (first, others) = SOCKETS.split_at(1);
         let mut intakes = first.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         let publish = open(&SUBSCRIBERS)?;
@@ -159,8 +161,8 @@ impl Config {
         socket.set_ipv6(ports.address.is_some_and(|address| address.is_ipv6()))?;
         // Without keep-alive, the queue of a machine that fails would be kept for ever. (ZMTP
         // heartbeats would detect it too, but made libzmq crash with slow subscribers. The libzmq
-        // that the `zmq` crate compiles ignores this option. There the system ends the connection
-        // after a quarter of an hour without TCP acknowledgements.)
+        // that the `zmq` crate compiles ignores this option. With that libzmq, the system ends the
+        // connection after a quarter of an hour without TCP acknowledgements.)
         socket.set_tcp_keepalive(1)?;
         socket.set_tcp_keepalive_idle(KEEPALIVE_IDLE)
     }

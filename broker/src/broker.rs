@@ -30,22 +30,22 @@ use zibrato::wire::{Endpoint, WantedLevels};
 /// Maximum time to publish queued messages when a broker is dropped.
 const DROP_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Longer waits are split.
+/// Maximum duration of one wait. Longer waits are split.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// The level of what intakes take whose protocol has none.
+/// Default level of measurements from intakes whose protocol has no levels.
 const INTAKE_LEVEL: &str = "info";
 
-/// How long intakes may take to end, at most half of the deadline.
+/// Maximum time that intakes may take to end. A broker with a short deadline gives them half of it.
 const INTAKES_END: Duration = Duration::from_secs(3);
 
 /// Extra time to wait for the router after its deadline.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Descriptors of a broker with keys, pages and a journal, before the first connection.
+/// File descriptors of a broker with keys, pages and a journal, before the first connection.
 const DESCRIPTORS: usize = 64;
 
-/// Its threads, including those of libzmq and of the HTTP pages.
+/// Threads of such a broker, including those of libzmq and of the HTTP pages.
 const THREADS: usize = 12;
 
 /// Memory that must be available at the start.
@@ -197,7 +197,7 @@ impl Broker {
         self.ports.endpoints(endpoint)
     }
 
-    /// Where the [intake](Config::intake) with this name listens.
+    /// The address on which the [intake](Config::intake) with this name listens.
     #[must_use]
     pub fn intake_address(&self, name: &str) -> Option<&str> {
         self.intakes.addresses().find(|(of, _)| *of == name).map(|(_, address)| address)
@@ -237,8 +237,8 @@ impl Broker {
         self.shared.wanted()
     }
 
-    /// Waits until `stop` is raised or the broker has failed. At each HUP it [reloads the
-    /// keys](Self::reload_keys) and logs that.
+    /// Waits until `stop` is raised or the broker has failed. Each HUP [reloads the
+    /// keys](Self::reload_keys) and logs the result.
     pub fn wait(&self, stop: &Stop, hangup: &Hangup) {
         while !self.wait_for(stop, hangup, LONGEST_WAIT) {}
     }
@@ -262,7 +262,10 @@ impl Broker {
     fn log_reload(&self) {
         match self.reload_keys() {
             Ok(None) => {
-                tracing::info!(event = "reloaded", why = "there are no keys to reload");
+                tracing::info!(
+                    event = "reloaded",
+                    why = "HUP only reloads keys, and the broker has none"
+                );
             }
             Ok(Some(Reloaded { allowed, added, revoked })) => {
                 tracing::info!(event = "reloaded", allowed, added, revoked);
@@ -281,7 +284,7 @@ impl Broker {
         }
     }
 
-    /// Why the broker is not ready, if it is not, in the words of `/readyz`.
+    /// The reason why the broker is not ready, as `/readyz` shows it. `None` if it is ready.
     pub(crate) fn unready(&self) -> Option<String> {
         self.shared.unready()
     }
@@ -302,7 +305,7 @@ impl Broker {
     fn end(&mut self, deadline: Duration) -> End {
         let until = Instant::now() + deadline.min(LONGEST);
         let left = || until.saturating_duration_since(Instant::now()) + GRACE;
-        // The router takes their last batches before it stops.
+        // Intakes stop first, because the router still has to accept their last batches.
         let intakes_ended = self.intakes.stop(Instant::now() + INTAKES_END.min(deadline / 2));
         self.shared.order_stop(until);
         let router = self.router.end(left());
@@ -329,8 +332,8 @@ impl Drop for Broker {
     }
 }
 
-/// The resources that a broker uses before the first connection, or must have available then, and
-/// the address space for its maximum memory.
+/// The resources that must be available when a broker starts, including the address space for its
+/// maximum memory.
 const fn needs(max_memory: u64) -> Resources {
     let data = if max_memory == u64::MAX { MEMORY as u64 } else { max_memory };
     Resources {

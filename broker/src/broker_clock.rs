@@ -6,7 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-/// If it is further ahead of the machine's clock, waiting does not help.
+/// If the broker's clock is further ahead of the machine's clock than this, it jumps back instead
+/// of slowing down.
 const TOO_FAR_AHEAD_MS: u64 = 6 * 3_600_000;
 
 /// A clock that continues from the last time it returned.

@@ -128,27 +128,28 @@ impl Config {
         self
     }
 
-    /// Memory limit of the whole process, in bytes, including the program around the broker. At half
-    /// the limit, heavy senders, subscribers and readers of the journal that do not read are
-    /// disconnected; they may reconnect. Other readers get little at a time. Meanwhile messages of
-    /// 64 KiB and more are dropped and counted, and all messages if the journal has no space either.
-    /// Publishers send unacknowledged batches again. Defaults to no limit; `zibrato-broker` has one of
-    /// 512 MiB.
+    /// Memory limit of the whole process, in bytes, including the program around the broker. At
+    /// half the limit, the broker disconnects heavy senders, and subscribers and readers of the
+    /// journal that do not read; they may reconnect. Other readers get smaller answers. Messages of
+    /// 64 KiB and more are then dropped and counted, and so are all other messages if the journal
+    /// has no space. Publishers send unacknowledged batches again. Defaults to no limit;
+    /// `zibrato-broker` has one of 512 MiB.
     pub fn max_memory(mut self, bytes: u64) -> Self {
         self.max_memory = bytes;
         self
     }
 
-    /// How long subscribers may take to read what is queued for them when the broker stops. Defaults
+    /// Maximum time for subscribers to read their queued messages when the broker stops. Defaults
     /// to 5 s.
     pub fn linger(mut self, most: Duration) -> Self {
         self.linger = most.min(LONGEST);
         self
     }
 
-    /// How long the broker publishes nothing after its start, so that subscribers can reconnect.
-    /// Publishers collect while a broker is away, and subscribers that have not reconnected would lose
-    /// their first batches. Defaults to no time; `zibrato-broker` waits a second.
+    /// Time after a start during which the broker publishes nothing, so that subscribers can
+    /// reconnect. Publishers keep their measurements while a broker is away, and subscribers that
+    /// have not reconnected would lose the first batches. Defaults to no time; `zibrato-broker`
+    /// waits a second.
     pub fn settle(mut self, time: Duration) -> Self {
         self.settle = time.min(LONGEST);
         self
@@ -167,7 +168,7 @@ impl Config {
         self
     }
 
-    /// The level at which intakes publish what has none in their protocol. Defaults to `info`.
+    /// The level of measurements from intakes whose protocol has no levels. Defaults to `info`.
     pub fn intake_level(mut self, level: Level) -> Self {
         self.intake_level = Some(level);
         self

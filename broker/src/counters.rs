@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// The reasons for drops.
 pub(crate) const REASONS: [&str; 22] = [
-    // lines, as `LineError::reason` names them
+    // lines, as named by `LineError::reason`
     "encoding",
     "fields",
     "level",
@@ -26,47 +26,47 @@ pub(crate) const REASONS: [&str; 22] = [
     "sequence",
     "topic",
     "version",
-    // on the way out
+    // publishing
     "expansion",
     "journal",
     "levels",
     "send",
-    // anything that is not listed here
+    // every other reason
     "other",
 ];
 
 /// Maximum number of levels for which drops at slow subscribers are counted separately.
 const MAX_DROP_LEVELS: usize = 1_000;
 
-/// The level under which further ones are counted.
+/// The name under which drops of further levels are counted.
 const OTHER_LEVELS: &str = "_other";
 
 /// The counters of a broker since its start.
 ///
-/// Every line that came is in `lines` or `dropped`, or in `rejected` of an intake that is not ZeroMQ;
-/// every batch that came is in `batches`, `duplicates` or `dropped`.
+/// Each received line is counted in `lines` or `dropped`, or in `rejected` of an intake that is not
+/// ZeroMQ. Each received batch is counted in `batches`, `duplicates` or `dropped`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// What came through each intake: first `zmq` (the PUSH port) and `legacy` (legacy publishers), then
-    /// those of the configuration.
+    /// The counters of each intake: first `zmq` (the PUSH port) and `legacy` (the port for legacy
+    /// publishers), then the intakes of the configuration.
     pub intakes: Vec<IntakeCounters>,
     /// Batches that had been accepted before. They are acknowledged again, but not published again.
     pub duplicates: u64,
     /// Drops, by reason.
     pub dropped: Dropped,
-    /// How often a message of a level found the queue of a subscriber full. That subscriber then
-    /// gets nothing until it has read half of its queue.
+    /// How often the queue of a subscriber was full, by the level of the message. That subscriber
+    /// then gets nothing until it has read half of its queue.
     pub subscriber_drops: Arc<BTreeMap<String, u64>>,
     /// Batches published, including the broker's own.
     pub published_batches: u64,
     /// Lines published, including those expanded from batches.
     pub published_lines: u64,
-    /// Batches accepted of a level without a subscriber.
+    /// Accepted batches of levels without a subscriber.
     pub unwanted_batches: u64,
-    /// Lines accepted of a level without a subscriber.
+    /// Accepted lines of levels without a subscriber.
     pub unwanted_lines: u64,
-    /// Lines of ZeroMQ intakes that were folded together with others because their level had too many
+    /// Lines of ZeroMQ intakes that were added to `_overflow` because their level had too many
     /// series.
     pub overflowed: u64,
     /// The peers of each socket: `zmq`, `legacy` and `publish`.
@@ -94,20 +94,20 @@ pub struct Counters {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IntakeCounters {
-    /// The word for the intake in metrics.
+    /// The name of the intake in metrics.
     pub name: &'static str,
-    /// Batches accepted.
+    /// Accepted batches.
     pub batches: u64,
-    /// Bytes received in frames or packets, whatever became of them.
+    /// Bytes received in frames or packets, including those of rejected input.
     pub bytes: u64,
-    /// Lines, or other single measurements, taken.
+    /// Accepted lines, or other single measurements.
     pub lines: u64,
-    /// Lines that were folded together with others because their level had too many series; of intakes
-    /// that are not ZeroMQ.
+    /// Lines that were added to `_overflow` because their level had too many series. Always 0 for
+    /// ZeroMQ intakes.
     pub overflowed: u64,
-    /// What could not be used, by reason; of intakes that are not ZeroMQ.
+    /// Rejected input, by reason. Always empty for ZeroMQ intakes.
     pub rejected: Arc<BTreeMap<&'static str, u64>>,
-    /// How often the intake ended by itself: it failed or panicked.
+    /// How often the intake ended before the broker stopped: it failed, panicked or returned.
     pub failures: u64,
 }
 
@@ -125,7 +125,7 @@ impl IntakeCounters {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerCounters {
-    /// The word for the socket in metrics.
+    /// The name of the socket in metrics.
     pub socket: &'static str,
     /// Connections accepted.
     pub connects: u64,
@@ -150,7 +150,7 @@ impl PeerCounters {
 }
 
 impl Counters {
-    /// Zero for these intakes, and for the peers of these sockets.
+    /// Counters of 0 for these intakes and sockets.
     pub(crate) fn new(
         intakes: impl Iterator<Item = &'static str>,
         sockets: impl Iterator<Item = &'static str>,
@@ -166,8 +166,7 @@ impl Counters {
         self.intakes.iter().find(|intake| intake.name == name)
     }
 
-    /// Lines that were folded together with others because their level had too many series, over all
-    /// intakes.
+    /// Lines of all intakes that were added to `_overflow` because their level had too many series.
     #[must_use]
     pub fn overflowed(&self) -> u64 {
         self.overflowed + self.intakes.iter().map(|intake| intake.overflowed).sum::<u64>()

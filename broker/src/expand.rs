@@ -4,7 +4,7 @@
 //! |---|---|
 //! | counter | one, with the sum |
 //! | gauge | one, with the last reading and its time; or one per reading; none if it was idle |
-//! | timer, histogram | one per reading; if folded, at most 1,000 drawn evenly by rank |
+//! | timer, histogram | one per reading; if summarized, at most 1,000, sampled evenly by rank |
 //! | set | one per member |
 //!
 //! An entry without a time of its own gets the end of the batch's interval. Tags and units are
@@ -128,9 +128,9 @@ impl<F: FnMut(&Line<'_>, &Tags<'_>)> Lines<'_, F> {
     }
 }
 
-/// Draws readings from a summary in ascending order, evenly by rank: as many as there
-/// were, up to a limit. The first and the last are exactly the smallest and the largest, the others
-/// are within 0.8 %.
+/// Samples readings of a summary in ascending order, evenly by rank: as many as the summary has, up
+/// to a limit. The first and the last are exactly the smallest and the largest. The others are
+/// within 0.8 %.
 fn drawn(summary: &EncodedSummary<'_>, mut give: impl FnMut(f64)) {
     let lines = summary.count.min(MAX_TIMER_LINES);
     let mut buckets = summary.buckets();

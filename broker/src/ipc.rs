@@ -87,7 +87,7 @@ impl Drop for Folder {
     }
 }
 
-/// Why a broker cannot listen in a folder.
+/// The reason why a broker cannot listen in a folder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IpcError {
@@ -105,7 +105,7 @@ pub enum IpcError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The path is not possible for sockets.
+    /// The path cannot be used for sockets.
     #[error(
         "--ipc {}: give an absolute path of at most 90 bytes, such as /run/zibrato", .folder.display()
     )]
@@ -113,7 +113,7 @@ pub enum IpcError {
         /// The folder.
         folder: PathBuf,
     },
-    /// ZeroMQ refuses a socket there.
+    /// ZeroMQ cannot create a socket there.
     #[error("{}: {problem}; give another folder with --ipc", .file.display())]
     Socket {
         /// The file of the socket.

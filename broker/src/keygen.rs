@@ -121,7 +121,7 @@ fn instructions(name: &str, public: &PublicKey, secret_file: &Path, public_file:
     )
 }
 
-/// Why no key pair was created.
+/// The reason why no key pair was created.
 #[derive(Debug, thiserror::Error)]
 enum KeygenError {
     #[error("{} already exists and was not changed; give another --name or --out", .file.display())]

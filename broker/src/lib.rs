@@ -7,9 +7,9 @@
 //! anything   ──UDP, …▶ [`Intake`]┘
 //! ```
 //!
-//! One thread takes and publishes all messages. Batches are published unchanged. Lines are published to subscribers to
-//! lines, and aggregated into one batch per second for subscribers to batches. `docs/protocol.md`
-//! in the repository draws every frame.
+//! One thread receives and publishes all messages. Batches are published unchanged. Lines are
+//! published to subscribers to lines, and aggregated into one batch per second for subscribers to
+//! batches. `docs/protocol.md` in the repository draws every frame.
 
 mod acks;
 mod bind;

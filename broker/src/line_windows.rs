@@ -1,4 +1,4 @@
-//! Folds lines by level, so that they are published once a second, as batches of the broker's own.
+//! Aggregates lines by level, so that the broker can publish them once a second as its own batches.
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -8,22 +8,22 @@ use zibrato::Summary;
 use zibrato::window::{Fold, Window};
 use zibrato::wire::{BATCH_TARGET_BYTES, BatchId, BatchWriter, Line, PublisherId};
 
-/// How long a window is.
+/// Length of a window, in milliseconds.
 pub(crate) const WINDOW_MS: u64 = 1_000;
 
-/// The most levels that are folded at a time.
+/// Maximum number of levels that are aggregated at the same time.
 const MAX_LEVELS: usize = 1_000;
 
-/// The most series that one level has in one window; further ones are folded together.
+/// Maximum number of series of one level in one window. Further ones are added to `_overflow`.
 const MAX_SERIES: usize = 100_000;
 
-/// When the windows of all levels hold as many series, they are due early.
+/// If the windows of all levels hold this many series in total, they are published early.
 const MANY_SERIES: usize = 200_000;
 
-/// The most members of a set in one entry, so that an entry cannot outgrow a frame.
+/// Maximum number of members of a set in one entry, so that no entry is larger than a frame.
 const SET_CHUNK: usize = 256;
 
-/// The limits, as fields so that tests reach them.
+/// The limits. They are fields, so that tests can lower them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) levels: usize,
@@ -44,9 +44,9 @@ pub(crate) struct LineWindows {
     limits: Limits,
     levels: HashMap<String, Folding, RandomState>,
     series: usize,
-    /// Counts flushes; tells which level has been idle longest.
+    /// Number of flushes. It shows which level has been idle for the longest time.
     flushes: u64,
-    /// At least as high as the sequence of any level that is gone.
+    /// The highest sequence of all levels that were forgotten, or a higher one.
     sequences_gone: u64,
 }
 
@@ -57,11 +57,11 @@ struct Folding {
     used: u64,
 }
 
-/// There are too many levels to fold this one.
+/// There are too many levels to aggregate this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManyLevels;
 
-/// A batch of lines that were folded.
+/// A batch of aggregated lines.
 #[derive(Debug, PartialEq)]
 pub(crate) struct FoldedBatch {
     pub(crate) level: String,
@@ -69,36 +69,36 @@ pub(crate) struct FoldedBatch {
     pub(crate) body: Vec<u8>,
 }
 
-/// What a flush gave.
+/// The result of a flush.
 #[derive(Debug, Default)]
 pub(crate) struct Flushed {
     pub(crate) batches: Vec<FoldedBatch>,
-    /// Lines that were folded together with others because their level had too many series.
+    /// Lines that were added to `_overflow` because their level had too many series.
     pub(crate) overflowed: u64,
-    /// The level, source and name that were the first to find no room.
+    /// Level, source and name of the first series that did not fit.
     pub(crate) offender: Option<[String; 3]>,
-    /// Series whose readings add up to no finite number.
+    /// Series whose readings have no finite sum.
     pub(crate) not_finite: u64,
 }
 
 impl LineWindows {
-    /// No windows yet. `publisher` is who the broker is in its own batches.
+    /// Creates an object without windows. `publisher` is the id of its batches.
     pub(crate) fn new(publisher: PublisherId, limits: Limits) -> Self {
         let levels = HashMap::default();
         Self { publisher, limits, levels, series: 0, flushes: 0, sequences_gone: 0 }
     }
 
-    /// Who the broker is in its own batches.
+    /// The publisher id of its batches.
     pub(crate) const fn publisher(&self) -> PublisherId {
         self.publisher
     }
 
-    /// Folds a line that arrived at `now_ms`.
+    /// Adds a line that was received at `now_ms`.
     pub(crate) fn fold(&mut self, line: &Line<'_>, now_ms: u64) -> Result<(), TooManyLevels> {
         self.fold_with(line.level, now_ms, |window| window.fold_line(line))
     }
 
-    /// Folds measurements of this level that arrived at `now_ms`.
+    /// Adds measurements of this level that were received at `now_ms`.
     pub(crate) fn fold_with(
         &mut self,
         level: &str,
@@ -117,12 +117,12 @@ impl LineWindows {
         Ok(())
     }
 
-    /// Whether there is so much that it should be flushed before the second is over.
+    /// Whether there are so many series that they should be flushed before the second is over.
     pub(crate) const fn is_full(&self) -> bool {
         self.series >= self.limits.all_series
     }
 
-    /// The id for the next batch of the broker's own at this level.
+    /// The id of the next batch at this level.
     pub(crate) fn next_id(&mut self, level: &str) -> Result<BatchId, TooManyLevels> {
         let publisher = self.publisher;
         let folding = self.level(level)?;
@@ -130,8 +130,9 @@ impl LineWindows {
         Ok(BatchId { publisher, sequence: folding.sequence })
     }
 
-    /// Empties all windows into batches: one per level and source, more if they are large. A window that
-    /// was kept open for longer than usual is as long as whole windows until `now_ms`.
+    /// Removes all windows, and encodes each of them as batches: one per source, or more if they
+    /// are large. The length of a window that was kept open for longer is a multiple of the usual
+    /// length.
     pub(crate) fn flush(&mut self, now_ms: u64) -> Flushed {
         let mut flushed = Flushed::default();
         self.flushes += 1;
@@ -170,8 +171,8 @@ impl LineWindows {
     fn forget_the_idle(&mut self) -> Result<(), TooManyLevels> {
         let idle = self.levels.iter().filter(|(_, folding)| folding.window.is_none());
         let (level, folding) = idle.min_by_key(|(_, folding)| folding.used).ok_or(TooManyLevels)?;
-        // A level that comes back goes on above its old numbers, so that nobody takes its batches
-        // for old ones.
+        // If the level returns, its sequences continue above the old ones, so that nobody takes its
+        // batches for duplicates.
         self.sequences_gone = self.sequences_gone.max(folding.sequence);
         let level = level.clone();
         self.levels.remove(&level);
@@ -225,15 +226,15 @@ fn write_window(
                     None => batch.timer(name, tags, timer),
                 });
             }
-            // Lines always have a reading.
+            // A series of lines always has a reading.
             _ => *not_finite += 1,
         }
     }
     open.into_values().filter(|batch| batch.entries() > 0).for_each(|b| finished(b.finish()));
 }
 
-/// The readings, if there are at most two. Two are the smallest and the largest, so they can be
-/// told exactly.
+/// The readings, if there are at most two. Two readings are the minimum and the maximum, so they
+/// are known exactly.
 fn few_readings(summary: &Summary) -> Option<Vec<f64>> {
     match summary.count() {
         0 => Some(Vec::new()),

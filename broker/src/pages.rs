@@ -8,7 +8,7 @@ use crate::shared::Shared;
 use zibrato::daemon::{Exposition, Page, log_metrics};
 use zibrato::wire::{CursorState, WantedLevels};
 
-/// The most levels that are listed as wanted.
+/// Maximum number of wanted levels that are listed.
 const MAX_LISTED_LEVELS: usize = 1_000;
 
 /// The page for a path.
@@ -72,10 +72,10 @@ fn metrics(
     to.finish()
 }
 
-/// Of the process, which may be more than the broker.
+/// The file descriptors of the process, which may be more than those of the broker.
 fn descriptors(refused: u64) -> String {
     let mut to = Exposition::new();
-    // What is not known is not there.
+    // Unknown values are omitted.
     let (open, limit) = (in_use().map(|open| open as f64), Some(f64::from(limit())));
     for (name, help, value) in [
         ("process_open_fds", "Number of open file descriptors.", open),

@@ -9,10 +9,10 @@ use zibrato::wire::Endpoint;
 /// The highest base port that leaves room for the other three.
 pub(crate) const MAX_BASE_PORT: u16 = u16::MAX - Endpoint::Legacy.offset();
 
-/// Where a broker listens.
+/// The addresses on which a broker listens.
 #[derive(Debug, Clone)]
 pub(crate) struct Ports {
-    /// None if it does not listen on TCP.
+    /// `None` if it does not listen on TCP.
     pub(crate) address: Option<IpAddr>,
     pub(crate) base: u16,
     pub(crate) folder: Option<Arc<Folder>>,
@@ -23,12 +23,12 @@ impl Ports {
         self.base + endpoint.offset()
     }
 
-    /// As ZeroMQ writes the address with a port, if there is one.
+    /// The address with a port in ZeroMQ's format, if there is an address.
     pub(crate) fn tcp_endpoint(&self, port: u16) -> Option<String> {
         self.address.map(|address| format!("tcp://{}", SocketAddr::new(address, port)))
     }
 
-    /// As ZeroMQ writes the addresses of an endpoint.
+    /// The addresses of an endpoint in ZeroMQ's format.
     pub(crate) fn endpoints(&self, endpoint: Endpoint) -> Vec<String> {
         let ipc = self.folder.as_ref().map(|folder| folder.endpoint(endpoint));
         self.tcp_endpoint(self.port(endpoint)).into_iter().chain(ipc).collect()

@@ -21,7 +21,7 @@ const JOURNAL: [(&str, JournalCounter); 5] = [
     ("journal.expired", |health| health.expired),
 ];
 
-/// Remembers what was reported last, because counters are reported by difference.
+/// Remembers the last reported counters, because reports contain differences.
 #[derive(Debug)]
 pub(crate) struct SelfMetrics {
     source: String,
@@ -30,7 +30,7 @@ pub(crate) struct SelfMetrics {
 }
 
 impl SelfMetrics {
-    /// Reports what changes after `now`, from `now_ms` on. `source` is the name of this host.
+    /// Reports changes after `now`, starting at `now_ms`. `source` is the name of this host.
     pub(crate) fn new(source: String, now: &Counters, now_ms: u64) -> Self {
         Self { source, reported: now.clone(), reported_ms: now_ms }
     }
@@ -42,12 +42,12 @@ impl SelfMetrics {
         self.reported_ms = now_ms;
     }
 
-    /// The body of a batch with what has changed since the last one.
+    /// The body of a batch with the changes since the last one.
     pub(crate) fn report(&mut self, now: &Counters, now_ms: u64) -> Vec<u8> {
         let length_ms = now_ms.saturating_sub(self.reported_ms);
         let mut batch = BatchWriter::new(&self.source, now_ms - length_ms, length_ms);
         let mut more = |name: &str, now: u64, before: u64| {
-            // Counters that did not change are left out: twenty of them a second are noise.
+            // Unchanged counters are omitted: twenty of them per second would be noise.
             if now > before {
                 batch.counter(&format!("zibrato.broker.{name}"), &[], (now - before) as f64);
             }

@@ -96,7 +96,7 @@ impl Shared {
         self.state().wanted.clone()
     }
 
-    /// Sets the time by which the router should have ended.
+    /// Sets the time at which the router should have ended.
     pub(crate) fn order_stop(&self, by: Instant) {
         self.state().stop_by.get_or_insert(by);
     }
@@ -147,7 +147,7 @@ impl Shared {
         self.state().heard.elapsed() <= SILENCE
     }
 
-    /// Why the broker is not ready, if it is not.
+    /// The reason why the broker is not ready, if it is not.
     pub(crate) fn unready(&self) -> Option<String> {
         if self.stopping.load(Ordering::Relaxed) {
             return Some("the broker is stopping".to_owned());

@@ -1,36 +1,36 @@
-//! How the ZeroMQ socket at each endpoint is set up.
+//! The settings of the ZeroMQ socket at each endpoint.
 
 use zibrato::wire::{Endpoint, MAX_REQUEST_BYTES};
 
-/// The most bytes of a message from a subscriber: a topic is short.
+/// Maximum size of a message from a subscriber, in bytes. A topic is short.
 const MAX_TOPIC_BYTES: i64 = 512;
 
-/// The most answers that wait for one reader that does not read them.
+/// Maximum number of answers queued for one reader.
 const MAX_ANSWERS: i32 = 4;
 
-/// The most requests that wait from one reader, which sends the next when it has its answer. They stay
-/// there when it is gone.
+/// Maximum number of requests queued from one reader. A reader sends the next request when it has
+/// its answer. Requests stay in the queue when the reader has disconnected.
 const MAX_REQUESTS: i32 = 16;
 
-/// The ZAP domain of sockets. One that has a domain rejects peers that speak ZMTP 1 or 2, as libzmq did
-/// before 4.0: if a socket that sends closes while such a peer is about to send its identity, libzmq
-/// aborts the process. Without keys all others are accepted.
+/// The ZAP domain of sockets. A socket with a domain rejects peers with ZMTP 1 or 2, which libzmq
+/// used before 4.0. If a socket that sends is closed while such a peer is about to send its
+/// identity, libzmq aborts the process. Without keys, all other peers are accepted.
 pub(crate) const ZAP_DOMAIN: &str = "zibrato";
 
 /// The ZeroMQ socket at an endpoint.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SocketSpec {
-    /// The word for it in metrics.
+    /// The name of the socket in metrics.
     pub(crate) name: &'static str,
     pub(crate) endpoint: Endpoint,
     pub(crate) kind: zmq::SocketType,
-    /// The most bytes of a frame; `None` for what the configuration says.
+    /// Maximum size of a frame, in bytes. `None` for that of the configuration.
     pub(crate) max_bytes: Option<i64>,
-    /// Sets options of its own, besides those of every socket.
+    /// Sets further options, in addition to those of every socket.
     pub(crate) set_options: fn(&zmq::Socket) -> zmq::Result<()>,
 }
 
-/// Where batches, lines and control messages are published.
+/// The socket that publishes batches, lines and control messages.
 pub(crate) const SUBSCRIBERS: SocketSpec = SocketSpec {
     name: "publish",
     endpoint: Endpoint::Subscribers,
@@ -39,7 +39,7 @@ pub(crate) const SUBSCRIBERS: SocketSpec = SocketSpec {
     set_options: |socket| socket.set_zap_domain(ZAP_DOMAIN),
 };
 
-/// Where the journal is read.
+/// The socket on which the journal is read.
 pub(crate) const REPLAY: SocketSpec = SocketSpec {
     name: "replay",
     endpoint: Endpoint::Replay,
@@ -49,7 +49,7 @@ pub(crate) const REPLAY: SocketSpec = SocketSpec {
         socket.set_zap_domain(ZAP_DOMAIN)?;
         socket.set_sndhwm(MAX_ANSWERS)?;
         socket.set_rcvhwm(MAX_REQUESTS)?;
-        // So that a reader that does not read its answers is known.
+        // With this option, sending to a reader that does not read its answers fails.
         socket.set_router_mandatory(true)
     },
 };

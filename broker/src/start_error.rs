@@ -90,7 +90,9 @@ pub enum StartError {
         port: u16,
     },
     /// The port leaves no room for those that follow it.
-    #[error("port {port} is too high: the next three ports are used too")]
+    #[error(
+        "port {port} is too high, because the next three ports are used too; give one up to 65532"
+    )]
     PortRange {
         /// The port.
         port: u16,

@@ -1,18 +1,18 @@
-//! What subscribers have asked for, and which levels that makes wanted.
+//! The topics of subscribers, and the levels that are wanted because of them.
 //!
-//! An XPUB socket tells of each topic once when the first subscriber asks for it, and once when
-//! the last one is gone. A topic is a prefix of what it wants:
+//! An XPUB socket reports each topic twice: when the first subscriber subscribes to it, and when
+//! the last one has unsubscribed. A topic matches all messages that begin with it:
 //!
 //! | topic | wants |
 //! |---|---|
 //! | `zb1\|info\|` | batches of `info` |
 //! | `info\|`, `info\|Counter\|` | lines of `info` |
-//! | nothing, `z`, `zb`, `zb1\|` | batches of every level |
-//! | `info`, `zb1\|info` | lines, or batches, of every level that begins so |
+//! | empty, `z`, `zb`, `zb1\|` | batches of every level |
+//! | `info`, `zb1\|info` | lines, or batches, of every level that begins with `info` |
 //! | `zb!levels`, `zb!ack\|…` | no level |
 //!
-//! Levels that begin with a word cannot be listed beforehand, and to leave one out would lose its
-//! measurements: so a topic without its bar makes every level wanted.
+//! The levels that begin with a text cannot be listed in advance, and measurements of a level that
+//! is not listed would be lost. So a topic without the bar makes every level wanted.
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -21,65 +21,66 @@ use std::ops::Bound;
 use zibrato::wire::{BATCH_PREFIX, WantedLevels, batch_topic, line_topic};
 use zibrato::{Level, MAX_LEVEL_BYTES};
 
-/// The most topics that are kept. One message of wanted levels has room for 10,000.
+/// Maximum number of topics that are stored. A message with the wanted levels has room for 10,000.
 pub(crate) const MAX_TOPICS: usize = 8_192;
 
-/// The most levels for which the answer is kept.
+/// Maximum number of levels for which the result is cached.
 const MAX_ANSWERS: usize = 1_000;
 
-/// In which forms somebody wants a level.
+/// The forms in which a level is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Wants {
     pub(crate) batches: bool,
     pub(crate) lines: bool,
-    /// Whether it is kept for those who read later.
+    /// Whether the journal keeps the level.
     pub(crate) journal: bool,
 }
 
 impl Wants {
-    /// Whether somebody wants the level at all.
+    /// Whether the level is wanted in any form.
     pub(crate) const fn any(self) -> bool {
         self.batches || self.lines || self.journal
     }
 }
 
-/// The topics that subscribers have asked for.
+/// The topics of all subscribers.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
     topics: BTreeSet<Box<[u8]>>,
     max_topics: usize,
-    /// Topics that did not fit. While there are any, everything counts as wanted.
+    /// Number of topics that could not be stored. While it is not zero, every level counts as
+    /// wanted.
     unlisted: usize,
     kept: WantedLevels,
-    /// Whether topics or kept levels have changed since this was asked last.
+    /// Whether topics or kept levels have changed since the last call of `take_changed`.
     changed: bool,
     answers: HashMap<Box<str>, Wants, RandomState>,
-    /// The answer that was given last for lines, and what lines of its level begin with.
+    /// The last result for a line, and the prefix of the lines to which it applies.
     last: (Vec<u8>, Wants),
 }
 
-/// What an upstream message turned out to be.
+/// The meaning of a message from a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// The set of topics has changed.
     Changed,
-    /// It is neither a subscription nor its end.
+    /// The message is neither a subscription nor an unsubscription.
     Strange,
-    /// There are too many topics to keep this one.
+    /// There are too many topics to store this one.
     TooMany,
     /// Nothing has changed.
     Unchanged,
 }
 
 impl Subscriptions {
-    /// No topics yet; at most `max_topics` are kept.
+    /// No topics yet; at most `max_topics` are stored.
     pub(crate) fn new(max_topics: usize) -> Self {
         let (topics, kept) = (BTreeSet::new(), WantedLevels::default());
         let (answers, last) = (HashMap::default(), (Vec::new(), Wants::default()));
         Self { topics, max_topics, unlisted: 0, kept, changed: false, answers, last }
     }
 
-    /// Takes what XPUB received from a subscriber: 1 and a topic, or 0 and a topic.
+    /// Handles a message from a subscriber: 1 and a topic, or 0 and a topic.
     pub(crate) fn hear(&mut self, message: &[u8]) -> Heard {
         let heard = match message {
             [1, topic @ ..] => self.add(topic),
@@ -92,7 +93,7 @@ impl Subscriptions {
         heard
     }
 
-    /// The journal keeps these levels from now on.
+    /// Sets the levels that the journal keeps from now on.
     pub(crate) fn keep(&mut self, levels: WantedLevels) {
         self.kept = levels;
         self.forget_answers();
@@ -132,12 +133,12 @@ impl Subscriptions {
         Heard::Changed
     }
 
-    /// How many topics subscribers have asked for.
+    /// The number of subscribed topics.
     pub(crate) fn len(&self) -> usize {
         self.topics.len() + self.unlisted
     }
 
-    /// In which forms somebody wants `level`.
+    /// The forms in which `level` is wanted.
     pub(crate) fn wants(&mut self, level: &str) -> Wants {
         if let Some(wants) = self.answers.get(level) {
             return *wants;
@@ -150,10 +151,11 @@ impl Subscriptions {
         wants
     }
 
-    /// In which forms somebody wants the level of a line. What is no line may be given any answer.
+    /// The forms in which the level of a line is wanted. If the frame is not a line, the result is
+    /// arbitrary.
     pub(crate) fn wants_of_line(&mut self, line: &[u8]) -> Wants {
         let (begins, wants) = &self.last;
-        // Most lines are of the same level as the one before.
+        // Most lines have the level of the previous line.
         if !begins.is_empty() && line.starts_with(begins) {
             return *wants;
         }
@@ -191,7 +193,7 @@ impl Subscriptions {
         self.topics.range::<[u8], _>(from).next().is_some_and(|topic| topic.starts_with(text))
     }
 
-    /// The levels that somebody wants, in whatever form, or the journal keeps.
+    /// The levels that are wanted in any form, or that the journal keeps.
     pub(crate) fn wanted(&self) -> WantedLevels {
         let mut wanted = self.kept.clone();
         wanted.all |= self.unlisted > 0;
@@ -206,7 +208,7 @@ impl Subscriptions {
     }
 }
 
-/// What one topic wants.
+/// The levels that a topic makes wanted.
 enum Wish {
     All,
     Level(Level),
@@ -224,7 +226,7 @@ fn wish(topic: &[u8]) -> Wish {
     let Some(bar) = rest.iter().position(|byte| *byte == b'|') else {
         return if may_begin_a_level(rest) { Wish::All } else { Wish::Nothing };
     };
-    // A batch's topic ends with the bar: one that goes on matches nothing.
+    // The topic of a batch ends with the bar, so a longer one matches nothing.
     if !lines && bar + 1 != rest.len() {
         return Wish::Nothing;
     }
@@ -239,13 +241,13 @@ fn may_begin_a_level(bytes: &[u8]) -> bool {
     }
     let whole = match std::str::from_utf8(bytes) {
         Ok(text) => text,
-        // A character that is cut off may still be completed.
+        // A truncated character may be completed by further bytes.
         Err(error) if error.error_len().is_none() => {
             std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
         }
         Err(_) => return false,
     };
-    // `zb1` and `*` are no levels, but `zb1x` and `*x` are.
+    // `zb1` and `*` are not levels, but `zb1x` and `*x` are.
     whole.is_empty() || zibrato::check_name(whole).is_ok()
 }
 

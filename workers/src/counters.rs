@@ -1,4 +1,4 @@
-//! The counters of a worker: everything that it received, and what became of it.
+//! The counters of a worker: everything that it received, and the outcome of each series.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,13 +1,13 @@
-//! What becomes of a gauge that nobody set in a window.
+//! The handling of gauges that nobody set in a window.
 //!
-//! Publishers repeat such gauges while they live, so a window contains all that is needed.
+//! Publishers repeat such gauges while they run, so a window contains all that is needed.
 
 use std::fmt;
 use std::str::FromStr;
 use zibrato::Gauge;
 use zibrato::wire::{Entry, Value};
 
-/// What a worker delivers for a gauge that nobody set in the window, while its publisher lives.
+/// What a worker delivers for a gauge that nobody set in the window, while its publisher runs.
 ///
 /// ```
 /// use zibrato_workers::IdleGauges;

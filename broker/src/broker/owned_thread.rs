@@ -1,4 +1,4 @@
-//! A thread that the broker owns: whoever drops it asks the thread to end, and joins it.
+//! A thread that the broker owns. Dropping [`OwnedThread`] asks the thread to end, and joins it.
 
 use std::io;
 use std::thread::{self, JoinHandle};
@@ -44,12 +44,12 @@ impl<T> OwnedThread<T> {
         self.handle.is_some()
     }
 
-    /// Asks the thread to end, and joins it. Returns `None` if it has not ended within `timeout`; it
-    /// then runs on without an owner.
+    /// Asks the thread to end, and joins it. Returns `None` if it has not ended within `timeout`;
+    /// it then continues without an owner.
     pub(super) fn end(&mut self, timeout: Duration) -> Option<thread::Result<T>> {
         self.stop.raise();
         let handle = self.handle.take()?;
-        // It only has to be joined after that, which does not block.
+        // The thread has ended, so joining does not block.
         self.ended.wait(timeout).then(|| handle.join())
     }
 }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use zibrato::daemon::{Exit, Failure, Findings, HttpServer};
 use zibrato::wire::Endpoint;
 
-/// Adds all errors in the flags, and in what they name, to `findings`, in the order of a start,
-/// which would end at the first one.
+/// Adds all errors in the flags, and in what they name, to `findings`. The order is that of a
+/// start, which would end at the first error.
 pub(super) fn check(flags: &Flags, findings: &mut Findings) {
     let journal = findings.take(flags.journal.config()).flatten();
     let journal = journal.map(|journal| journal.directory);

@@ -39,7 +39,7 @@ pub(crate) const FLAGS: [(&str, &str); 4] = [
     ("curve_key", "The --curve-key file of the running broker, if it encrypts"),
 ];
 
-/// List, set and delete the cursors (reading positions) of a running broker
+/// List, move and delete the cursors (reading positions) of a running broker
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CursorsCommand {
@@ -102,7 +102,8 @@ impl RunningBroker<'_> {
         Ok(socket)
     }
 
-    /// Explains that the given port is another one of a running broker's, if that broker answers.
+    /// Explains that the given port is a different port of a running broker, if that broker
+    /// answers.
     fn wrong_port(&self) -> Option<String> {
         let listens = |port: u16| {
             let endpoint = (self.endpoint)(port);
@@ -192,7 +193,7 @@ fn ask(
     receive(&socket).ok_or_else(|| strange(at))
 }
 
-/// The answer that can be read from a socket, if it is one of a broker of this version.
+/// Reads an answer from a socket. `None` if no broker of this version has sent it.
 fn receive(socket: &zmq::Socket) -> Option<ReplayAnswer> {
     let frames = socket.recv_multipart(zmq::DONTWAIT).ok()?;
     let [topic, body] = &frames[..] else { return None };

@@ -110,9 +110,9 @@ pub(super) enum Command {
 /// The address of the HTTP pages, if they are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Http {
-    /// There.
+    /// They are served at this address.
     At(SocketAddr),
-    /// Nowhere.
+    /// They are not served.
     Off,
 }
 
@@ -166,8 +166,8 @@ impl Flags {
         }
     }
 
-    /// The replay endpoint of a running broker with these flags, but this --port: in its folder, if
-    /// it has one. The folder may also be given in --host, as for workers.
+    /// The replay endpoint of a running broker with these flags and this --port: in its folder of
+    /// sockets, if it has one. As for workers, the folder may also be given in --host.
     pub(super) fn replay_endpoint(&self, port: u16) -> String {
         let folder = self.ipc.as_ref().map(|folder| format!("ipc://{}", folder.display()));
         let file = Endpoint::Replay.ipc_endpoint(folder.as_ref().unwrap_or(&self.host));

@@ -1,4 +1,4 @@
-//! The flags of the journal, and `zibrato-broker journal`, which looks at one.
+//! The flags of the journal, and the command `zibrato-broker journal`, which inspects a journal.
 
 use crate::expand::expand_with_tags;
 use crate::journal::{
@@ -68,8 +68,8 @@ impl JournalFlags {
         self.keep_levels.clone()
     }
 
-    /// Refuses a default folder that cannot be made or written, before a broker tries: then it is
-    /// the surroundings that are wrong. A disk that is full may have room again.
+    /// Reports an unusable default folder as a configuration error, because then the environment is
+    /// wrong. A full disk is no error, because space may become free.
     pub(crate) fn probe(&self, directory: &Path) -> Result<(), Failure> {
         if self.journal.is_some() {
             return Ok(());
@@ -318,7 +318,9 @@ fn hours(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok().map(|hours| hours * 3_600.0);
     let age = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let some = age.filter(|age| !age.is_zero() && *age <= Duration::from_secs(3_600 * 24 * 3_650));
-    some.ok_or_else(|| "expected a number of hours above 0, to 87600, such as 24 or 0.5".into())
+    some.ok_or_else(|| {
+        "expected a number of hours, above 0 and at most 87600, such as 24 or 0.5".into()
+    })
 }
 
 fn gibibytes(text: &str) -> Result<u64, String> {

@@ -1,4 +1,4 @@
-//! The list of public keys that are let in: a file, or the `*.pub` files of a folder.
+//! The list of allowed public keys: a file, or the `*.pub` files of a folder.
 
 use std::collections::HashMap;
 use std::io;
@@ -7,29 +7,29 @@ use std::path::{Path, PathBuf};
 use zibrato::curve::{KeyError, KeyLine, PublicKey};
 use zibrato::daemon::read_bounded;
 
-/// The largest file that is read.
+/// Maximum size of a file, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// The most files that are read from a folder.
+/// Maximum number of files in a folder.
 const MAX_FILES: usize = 10_000;
 
-/// The most keys that are allowed.
+/// Maximum number of allowed keys.
 const MAX_KEYS: usize = 100_000;
 
-/// What others may not do with the list: change it.
+/// The permission that other users must not have: to change the list.
 const OTHERS_WRITE: u32 = 0o002;
 
-/// Allowed keys, and who has them.
+/// The allowed keys, and the names of their owners.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Allowed {
-    /// By the text of the key, which is what libzmq shows with each message.
+    /// The name of each key's owner, by the text of the key. libzmq adds that text to each message.
     names: HashMap<String, String>,
-    /// The broker's own, which the command line of an operator has.
+    /// The broker's own public key, which its own commands use, such as `zibrato-broker cursors`.
     own: String,
 }
 
 impl Allowed {
-    /// Reads the list anew. The broker's own key is let in too, and is not counted.
+    /// Reads the list. The broker's own key is allowed too, and is not counted.
     pub(super) fn read(place: &Path, own: &PublicKey) -> Result<Self, AllowedError> {
         let mut allowed = Self { names: HashMap::new(), own: own.to_string() };
         let wrong = |problem| AllowedError::File { file: place.to_owned(), problem };
@@ -47,7 +47,7 @@ impl Allowed {
                 return Err(AllowedError::TooMany { place: place.to_owned(), most: MAX_FILES });
             }
         }
-        // Whose name a key has does not depend on the order in the folder.
+        // The name of a key that is in several files must not depend on the order in the folder.
         files.sort_unstable();
         files.iter().try_for_each(|file| allowed.add_file(file))?;
         Ok(allowed)
@@ -81,12 +81,12 @@ impl Allowed {
         Ok(())
     }
 
-    /// Whether the key with this text is let in.
+    /// Whether the key with this text is allowed.
     pub(super) fn contains(&self, key: &str) -> bool {
         self.names.contains_key(key) || key == self.own
     }
 
-    /// Who has a key; empty if the list does not say.
+    /// The owner of a key; empty if the list does not name one.
     pub(super) fn name(&self, key: &str) -> &str {
         self.names.get(key).map_or("", String::as_str)
     }
@@ -95,13 +95,13 @@ impl Allowed {
         self.names.len()
     }
 
-    /// The keys that are in this list and not in the other.
+    /// The keys that are in this list and not in `other`.
     pub(super) fn without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a String> {
         self.names.keys().filter(|key| !other.contains(key))
     }
 }
 
-/// Why the list of allowed keys cannot be used.
+/// An error in the list of allowed keys.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AllowedError {
@@ -110,7 +110,7 @@ pub enum AllowedError {
     File {
         /// The file or folder.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         problem: io::Error,
     },
     /// A line has no public key.
@@ -120,18 +120,18 @@ pub enum AllowedError {
         file: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong.
+        /// The error in the key.
         problem: KeyError,
     },
-    /// There is more than can be meant.
+    /// There are too many keys or files.
     #[error("{}: more than {most} keys or files; give a shorter list", .place.display())]
     TooMany {
         /// The file or folder.
         place: PathBuf,
-        /// How many there may be.
+        /// The maximum number.
         most: usize,
     },
-    /// Anybody could add a key.
+    /// Every user can write to it, and could add keys.
     #[error("{}: every user can write to it and could add keys; run `chmod o-w {}`", .file.display(), .file.display())]
     Writable {
         /// The file.

@@ -1,4 +1,4 @@
-//! Judges keys by the list, reads the list anew, and remembers which keys are no longer on it.
+//! Checks keys against the list of allowed keys, reloads the list, and remembers revoked keys.
 
 use super::allowed::{Allowed, AllowedError};
 use std::collections::HashSet;
@@ -11,15 +11,16 @@ use zibrato::curve::SecretKey;
 /// Minimum time between two log lines about refusals for the same reason.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// How many keys that were taken off the list are remembered, to tell why they are refused.
+/// Maximum number of revoked keys that are remembered, so that the log can say why they are
+/// refused.
 const MAX_REVOKED: usize = 10_000;
 
-/// The keys of a broker that encrypts: its own, and those it lets in.
+/// The keys of a broker that encrypts: its own, and the allowed ones.
 #[derive(Debug)]
 pub(crate) struct KeyStore {
     key: SecretKey,
     place: PathBuf,
-    /// Grows with each list that comes into force.
+    /// Increases with each list that comes into force.
     revision: AtomicU64,
     state: Mutex<State>,
 }
@@ -27,54 +28,54 @@ pub(crate) struct KeyStore {
 #[derive(Debug)]
 struct State {
     allowed: Arc<Allowed>,
-    /// How many lists took keys away.
+    /// Number of reloads that revoked keys.
     revocations: u64,
     revoked: HashSet<String>,
     counters: KeyCounters,
     refusal_logs: [RefusalLog; 2],
 }
 
-/// When refusals of one kind were last logged, and how many were not logged since then.
+/// The time of the last log line about refusals of one kind, and the number of refusals since then
+/// that were not logged.
 #[derive(Debug, Default)]
 struct RefusalLog {
     last: Option<Instant>,
     suppressed: u64,
 }
 
-/// What a broker that encrypts has counted of keys.
+/// Counters of the key checks of a broker that encrypts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyCounters {
-    /// Keys that are let in, now.
+    /// Current number of allowed keys.
     pub allowed: u64,
-    /// Connections that were let in.
+    /// Connections whose key was allowed.
     pub admitted: u64,
     /// Connections that were refused because their key was never on the list.
     pub refused_unknown: u64,
     /// Connections that were refused because their key is no longer on the list.
     pub refused_revoked: u64,
-    /// Requests for what the journal holds that were dropped because the key of their sender is no
-    /// longer on the list.
+    /// Requests to the journal that were dropped because the key of their sender was revoked.
     pub dropped_requests: u64,
-    /// How often a list was read and came into force.
+    /// Successful reloads of the list.
     pub reloads: u64,
-    /// How often a list could not be used, and the one before stayed in force.
+    /// Failed reloads of the list. The previous list then stays in force.
     pub failed_reloads: u64,
 }
 
-/// How a new list differs from the one before.
+/// The differences between a new list and the previous one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reloaded {
-    /// Keys that are on it.
+    /// Number of keys in the new list.
     pub allowed: usize,
-    /// Keys that were not on the one before.
+    /// Number of keys that were added.
     pub added: usize,
-    /// Keys that were on the one before and are not on this.
+    /// Number of keys that were removed.
     pub revoked: usize,
 }
 
-/// Why a key is refused.
+/// The reason why a key is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     Revoked,
@@ -92,7 +93,7 @@ impl KeyStore {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // What is assigned under the lock is made before, so a panic leaves nothing half done.
+        // Each change is a few plain assignments, so a panic leaves valid data.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -101,7 +102,7 @@ impl KeyStore {
         &self.key
     }
 
-    /// Judges who wants to come in. `address` is where from.
+    /// Checks the key of a new connection from `address`.
     pub(super) fn judge(&self, key: &str, address: &str) -> Result<(), Refusal> {
         let mut state = self.state();
         if state.allowed.contains(key) {
@@ -133,7 +134,7 @@ impl KeyStore {
         Err(refusal)
     }
 
-    /// Reads the list anew. If it cannot be used, the one before stays in force.
+    /// Reloads the list. If it is invalid, the previous one stays in force.
     pub(crate) fn reload(&self) -> Result<Reloaded, AllowedError> {
         let read = Allowed::read(&self.place, self.key.public_key());
         let mut state = self.state();
@@ -161,12 +162,12 @@ impl KeyStore {
         Ok(reloaded)
     }
 
-    /// Changes with each list that comes into force.
+    /// A number that changes with each list that comes into force.
     pub(super) fn revision(&self) -> u64 {
         self.revision.load(Ordering::Acquire)
     }
 
-    /// The list that is in force, and how many took keys away until then.
+    /// The current list, and the number of reloads so far that revoked keys.
     pub(super) fn allowed(&self) -> (Arc<Allowed>, u64) {
         let state = self.state();
         (Arc::clone(&state.allowed), state.revocations)
@@ -176,7 +177,7 @@ impl KeyStore {
         self.state().counters.dropped_requests += 1;
     }
 
-    /// What was counted so far.
+    /// The current counters.
     pub(crate) fn counters(&self) -> KeyCounters {
         self.state().counters
     }

@@ -1,10 +1,10 @@
 //! Access control by CURVE keys: the list of allowed keys, the thread that libzmq asks about each new
 //! connection, and the revocation of keys.
 //!
-//! libzmq asks once, when a connection begins. A key that is revoked later is disconnected in two ways:
-//! messages from it are dropped ([`RevocationFilter::admits`]), and every socket that sends closes all
-//! its connections, so that their peers have to be judged again ([`RevocationFilter::look`],
-//! [`Listener`]).
+//! libzmq asks only once, when a connection begins. So clients whose key is revoked later are
+//! disconnected in two ways: their messages are dropped ([`RevocationFilter::admits`]), and every
+//! socket that sends closes all its connections, so that the keys of its peers are checked again
+//! ([`RevocationFilter::look`], [`Listener`]).
 
 mod allowed;
 mod key_store;
@@ -22,8 +22,8 @@ use crate::libzmq::options::enforce_zap_domain;
 use crate::sockets::ZAP_DOMAIN;
 use zibrato::curve::SecretKey;
 
-/// Makes a socket that does not listen yet encrypt, and accept only keys that the [`ZapThread`] has
-/// admitted, also when that thread is gone.
+/// Enables encryption on a socket that does not listen yet. From then on it accepts only keys that
+/// the [`ZapThread`] allows, and no keys once that thread has ended.
 pub(crate) fn secure(socket: &mut zmq::Socket, key: &SecretKey) -> zmq::Result<()> {
     socket.set_curve_server(true)?;
     socket.set_curve_publickey(key.public_key().as_bytes())?;

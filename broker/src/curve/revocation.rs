@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::wire::Endpoint;
 
-/// The metadata of a message in which libzmq has the key of its sender.
+/// The metadata property of a message in which libzmq stores the key of its sender.
 const USER: &str = "User-Id";
 
-/// How long an endpoint stays closed, so that libzmq's thread can end the connections.
+/// Time for which an endpoint stays closed, so that libzmq's thread can end the connections.
 const CLOSED_FOR: Duration = Duration::from_millis(20);
 
 /// Minimum time between two log lines about an endpoint that cannot be opened again.
@@ -22,7 +22,8 @@ pub(crate) struct RevocationFilter {
     key_store: Option<Arc<KeyStore>>,
     revision: u64,
     revocations: u64,
-    /// The current list, once a key was removed from it. Until then every connected peer is on the list.
+    /// The current list, once a key was removed from a list. Until then, every connected peer is
+    /// allowed.
     judged_by: Option<Arc<Allowed>>,
 }
 

@@ -1,4 +1,4 @@
-//! The thread `zb-zap`: libzmq asks it about the key of each newcomer (RFC 27).
+//! The thread `zb-zap`, which libzmq asks about the key of each new connection (ZAP, RFC 27).
 
 use super::key_store::KeyStore;
 use std::os::fd::AsRawFd;
@@ -9,22 +9,23 @@ use zibrato::curve::PublicKey;
 use zibrato::daemon::{LogLimit, NotifyOnDrop, Stop};
 use zmq::DONTWAIT;
 
-/// Where libzmq asks, in each context.
+/// The endpoint to which libzmq sends its requests, in each context.
 const ENDPOINT: &str = "inproc://zeromq.zap.01";
 
-/// The version of the questions.
+/// The version of ZAP.
 const VERSION: &[u8] = b"1.0";
 
-/// How many frames a question about a key has.
+/// Number of frames of a request about a key.
 const FRAMES: usize = 7;
 
-/// How long the thread may take to end; it is always about to look.
+/// Maximum time for the thread to end. It waits for the stop token and for requests together, so
+/// it ends almost immediately.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// How soon another socket is asked for after one has failed.
+/// Time between two attempts to open a socket after one has failed.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
-/// A running thread. Dropping it ends it. While it is away nobody new is let in.
+/// The running thread. Dropping this ends it. While it does not run, no new client can connect.
 #[derive(Debug)]
 pub(crate) struct ZapThread {
     stop: Stop,
@@ -32,7 +33,7 @@ pub(crate) struct ZapThread {
     handle: Option<JoinHandle<()>>,
 }
 
-/// Why the thread did not start.
+/// The reason why the thread did not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartZapError {
     #[error("cannot create a ZeroMQ socket: {0}")]
@@ -42,7 +43,7 @@ pub(crate) enum StartZapError {
 }
 
 impl ZapThread {
-    /// Starts it, ready for questions from all sockets of this context.
+    /// Starts the thread. It answers the requests of all sockets of this context.
     pub(crate) fn start(
         context: &zmq::Context,
         key_store: Arc<KeyStore>,
@@ -77,7 +78,7 @@ fn open(context: &zmq::Context) -> zmq::Result<zmq::Socket> {
     Ok(socket)
 }
 
-/// Serves until it has to stop, with another socket if one fails.
+/// Answers requests until it has to stop. If a socket fails, it opens another one.
 fn run(context: &zmq::Context, mut socket: zmq::Socket, key_store: &KeyStore, stop: &Stop) {
     let mut told = LogLimit::<60>::default();
     while let Err(error) = serve(&socket, key_store, stop) {
@@ -117,14 +118,15 @@ fn serve(socket: &zmq::Socket, key_store: &KeyStore, stop: &Stop) -> zmq::Result
             Err(error) => return Err(error),
         };
         match socket.send_multipart(answer(&question, key_store), DONTWAIT) {
-            // Who asked may be gone.
+            // The connection that the request was about may have ended.
             Ok(()) | Err(zmq::Error::EAGAIN | zmq::Error::EHOSTUNREACH) => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Version, number of the question, code, its meaning, who it is, and no metadata.
+/// The answer to a request: version, request id, status code, status text, the key as user id, and
+/// no metadata.
 fn answer(question: &[Vec<u8>], key_store: &KeyStore) -> [Vec<u8>; 6] {
     let number = question.get(1).cloned().unwrap_or_default();
     let (code, text, who) = match judge(question, key_store) {
@@ -137,7 +139,7 @@ fn answer(question: &[Vec<u8>], key_store: &KeyStore) -> [Vec<u8>; 6] {
     [VERSION.to_vec(), number, code, text, who, Vec::new()]
 }
 
-/// The key that is asked about, and whether it is let in; nothing if the question makes no sense.
+/// The key in a request, and whether it is allowed. `None` if the request is malformed.
 fn judge(question: &[Vec<u8>], key_store: &KeyStore) -> Option<(String, bool)> {
     let question: &[Vec<u8>; FRAMES] = question.try_into().ok()?;
     let [version, _number, _domain, address, _identity, mechanism, key] = question;

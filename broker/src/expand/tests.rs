@@ -137,7 +137,8 @@ fn buckets_that_contradict_the_count_harm_nobody() {
 }
 
 proptest! {
-    /// As many lines as readings, each within a hundredth of the reading of its rank.
+    /// Checks that there are as many lines as readings, each within a hundredth of the reading of
+    /// its rank.
     #[test]
     fn a_timer_comes_back_reading_by_reading(
         mut readings in prop::collection::vec(1e-6..1e4, 1..600),
@@ -154,7 +155,7 @@ proptest! {
         prop_assert_eq!((values[0], values.last()), (readings[0], readings.last()));
     }
 
-    /// Whatever the batch, each line can be read and says what the entry said.
+    /// Checks that each line of any batch is valid, and has the values of its entry.
     #[test]
     fn every_line_can_be_read(
         name in "[a-z é.]{1,30}", sum in -1e12..1e12, last in -1e12..1e12,

@@ -101,7 +101,7 @@ pub(crate) trait IntakeFlags: clap::Args {
     /// The intake that they describe. `None` if they do not turn it on.
     ///
     /// # Errors
-    /// Which flag is invalid, and how to mend it.
+    /// A message that names the invalid flag, and says how to correct it.
     fn intake(&self) -> Result<Option<SharedIntake>, String>;
 }
 

@@ -13,7 +13,7 @@ use zibrato::wire::PublisherId;
 /// Maximum number of batches queued on each side of the path to the router.
 const MAX_BATCHES: i32 = 8;
 
-/// Maximum wait of an intake that ends until the router has accepted its last batches.
+/// Maximum time that an intake waits, at its end, for the router to accept its last batches.
 const LAST_BATCHES: Duration = Duration::from_secs(1);
 
 /// Intakes that listen but do not run yet.

@@ -71,8 +71,8 @@ impl Cursors {
         let is_new = new.is_none() && old.is_none() && segments(directory)?.is_empty();
         let is_known = new.is_some();
         let Parsed { mut by_name, damaged, count } = new.unwrap_or_default();
-        // A cursor that is only in the old file was deleted, unless a line of the new file is
-        // damaged, which may be its own.
+        // A cursor that is only in the old file was deleted. If the new file has a damaged line,
+        // that line may be the cursor's own, so the cursor is kept.
         if damaged > 0 || !is_known {
             for (name, cursor) in old.unwrap_or_default() {
                 by_name.entry(name).or_insert(cursor);

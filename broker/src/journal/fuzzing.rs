@@ -14,7 +14,7 @@ const LIMITS: SegmentLimits = SegmentLimits { bytes: 600, age_ms: u64::MAX };
 const BATCHES: u64 = 12;
 const MAX_BYTES: usize = 64 << 10;
 
-/// A folder for this process alone, empty.
+/// Deletes and returns a folder that only this process uses.
 fn folder() -> PathBuf {
     let folder = std::env::temp_dir().join(format!("zibrato-fuzz-{}", std::process::id()));
     fs::remove_dir_all(&folder).ok();
@@ -34,7 +34,7 @@ fn append(opened: &mut Opened, offsets: impl Iterator<Item = u64>) {
     }
 }
 
-/// The offsets of the batches, each of which is as it was written.
+/// The offsets of the batches. Each batch must be unchanged.
 fn offsets(opened: &Opened) -> Vec<u64> {
     let mut offsets = Vec::new();
     let read = Reader::after(0).read(opened.writer.log(), |batch| {
@@ -54,11 +54,11 @@ fn open(path: &Path) -> Opened {
     }
 }
 
-/// A journal of a dozen batches, of whose files bytes are changed, cut off and put in as `input`
-/// says, four bytes for each step.
+/// Creates a journal of a dozen batches, and damages its files as `input` says: four bytes for each
+/// change, insertion or truncation.
 ///
 /// # Panics
-/// When the journal does not open, or does not hold what is put in afterwards.
+/// If the journal cannot be opened, or does not have the batches that are appended afterwards.
 pub fn journal(input: &[u8]) {
     let path = folder();
     let mut opened = open(&path);
@@ -92,10 +92,10 @@ pub fn journal(input: &[u8]) {
     assert_eq!(offsets(&open(&path)), after);
 }
 
-/// Any bytes as a file of cursors.
+/// Reads `input` as a file of cursors.
 ///
 /// # Panics
-/// When it is not read, or what is written then is not read again.
+/// If it cannot be read, or the cursors that are saved then cannot be read again.
 pub fn cursors(input: &[u8]) {
     let path = folder();
     let made = fs::create_dir(&path).and_then(|()| fs::write(path.join("cursors"), input));

@@ -48,13 +48,13 @@ struct State {
 pub(crate) struct Segment {
     /// The offset of its first batch.
     pub(crate) first: u64,
-    /// When that was received, in unix milliseconds.
+    /// The time when that batch was received, in unix milliseconds.
     pub(crate) first_ms: u64,
     /// The marker of its records.
     pub(crate) marker: Marker,
-    /// How many of its bytes are on disk.
+    /// Number of its bytes that are on disk.
     pub(crate) bytes: u64,
-    /// How often its file was deleted and written again.
+    /// Number of times that its file was deleted and written again.
     pub(crate) copy: u32,
 }
 
@@ -70,14 +70,16 @@ pub struct Health {
     pub commits: u64,
     /// Commits that failed and were retried.
     pub failures: u64,
-    /// Why batches cannot be written now, if they cannot. Publishers keep them meanwhile.
+    /// The reason why batches cannot be written now, if they cannot. Publishers keep them
+    /// meanwhile.
     pub problem: Option<String>,
-    /// Why the watermark cannot be written, if it cannot. That matters only if the machine's clock is
-    /// set back before the next start.
+    /// The reason why the watermark cannot be written, if it cannot. That matters only if the
+    /// machine's clock is set back before the next start.
     pub watermark_problem: Option<String>,
     /// Bytes of batches on disk that were lost because files were deleted or truncated.
     pub lost_bytes: u64,
-    /// Bytes cut off at the end, because they were no complete record, when the journal was opened.
+    /// Bytes cut off at the end when the journal was opened, because they were not a complete
+    /// record.
     pub cut_bytes: u64,
     /// Damaged places that were found and skipped when the journal was opened.
     pub damaged: u64,

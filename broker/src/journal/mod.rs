@@ -1,5 +1,5 @@
-//! The journal: batches on disk. A batch is acknowledged once it cannot be lost, and workers read at
-//! their own pace.
+//! The journal: batches on disk. A batch is acknowledged once it is safe on disk, and workers read
+//! the journal at their own pace.
 //!
 //! ```text
 //! router ──queue──▶ zb-journal ──write, fdatasync──▶ segments ──read──▶ zb-replay
@@ -7,7 +7,7 @@
 //!   └───── what is safe ┘   then it is published live and acknowledged
 //! ```
 //!
-//! | part | what it has |
+//! | part | content |
 //! |---|---|
 //! | `config`, `error` | settings and errors |
 //! | `format` | the bytes of a segment: records, and how they are found again after damage |
@@ -17,10 +17,10 @@
 //! | `read` | reading for workers, and inspection |
 //! | `write` | recovery, the writer, retention, and the thread that runs them |
 //!
-//! The folder holds segments (`<first offset>-<marker>.zbj`), of which only the last is written to;
-//! the cursors; the watermark, which is the time up to which readers know that they have every batch;
-//! the number of the journal; and a lock. Opening a journal never fails because of damage: an
-//! incomplete record at the end is cut off, and damaged records are skipped and counted.
+//! The folder holds segments (`<first offset>-<marker>.zbj`), of which only the last one is
+//! written; the cursors; the watermark, which is the time up to which readers know that they have
+//! every batch; the number of the journal; and a lock. Opening a journal never fails because of
+//! damage: an incomplete record at the end is cut off, and damaged records are skipped and counted.
 
 mod config;
 mod cursors;

@@ -1,4 +1,4 @@
-//! The journal on a real disk: everything comes back, whatever happens to the files.
+//! Tests of the journal on a real disk: it can be read, whatever happens to the files.
 
 mod by_hand;
 
@@ -26,7 +26,7 @@ fn body(offset: u64) -> Vec<u8> {
     vec![offset as u8; (offset as usize * 37) % 900]
 }
 
-/// Batches of three publishers and two levels, whose sequences count up.
+/// Appends batches of three publishers and two levels, with increasing sequences.
 fn append(writer: &mut Writer, offsets: impl Iterator<Item = u64>) {
     for offset in offsets {
         let body = body(offset);
@@ -41,8 +41,8 @@ fn entry(offset: u64, body: &[u8]) -> Entry<'_> {
     Entry { offset, received_ms: 1_000_000 + offset, level, id, body }
 }
 
-/// The offsets of the batches that are there, each of which is as it was written, and how many
-/// are missing in between.
+/// Returns the offsets of all batches, and the number of missing batches in between. Each batch
+/// must be unchanged.
 fn read_all(opened: &Opened) -> (Vec<u64>, u64) {
     let (mut offsets, mut reader) = (Vec::new(), Reader::after(0));
     let stopped = reader.read(opened.writer.log(), |batch| {
@@ -132,7 +132,7 @@ fn cut_at_any_byte_of_its_last_record_all_others_come_back() {
         put(&path, &files);
         let mut opened = open(&path);
         assert_eq!(read_all(&opened), ((1..=99).collect(), 0), "cut at {cut}");
-        // What is added then is found too, and its offset was never used before.
+        // Batches that are appended then are found too, and their offsets were never used before.
         let next = opened.writer.log().end() + 1;
         assert!(next > 100 || cut == content.len() - record, "cut at {cut}: {next}");
         append(&mut opened.writer, next..next + 2);
@@ -171,7 +171,7 @@ fn a_thousand_flipped_bits_one_by_one_cost_one_record_each_at_most() {
         append(&mut opened.writer, end + 1..=end + 1);
         let (offsets, gone) = read_all(&opened);
         assert_eq!(offsets.last(), Some(&(end + 1)));
-        // What is lost in between is counted exactly; at the very end nobody can know.
+        // Lost batches in between are counted exactly. A loss at the end cannot be detected.
         assert!(gone as usize == lost || !offsets.contains(&60), "round {round}: {gone}");
     }
     assert!(cost > 100, "the bits hit records: {cost}");
@@ -183,7 +183,7 @@ fn a_damaged_beginning_forgets_no_sequence() {
     let path = dir.path().join("journal");
     let mut files = written(&path, 200);
     let last = files.iter_mut().rfind(|(name, _)| name.ends_with("zbj")).unwrap();
-    // In the sequences that stand at its beginning.
+    // This byte belongs to the sequences at the beginning of the segment.
     last.1[60] ^= 1;
     put(&path, &files);
     let mut opened = open(&path);
@@ -210,7 +210,8 @@ fn readers_see_what_was_deleted_as_gone() {
     assert_eq!(log.health().expired, first - 1);
     let (offsets, gone) = read_all(&opened);
     assert_eq!((offsets, gone), ((first..=200).collect(), first - 1));
-    // One that had begun reads what it had open to its end, and then misses what is between.
+    // A reader that had begun reads its open segment to the end. Then it misses the deleted
+    // batches.
     let mut read = 1;
     early
         .read(&log, |_| {
@@ -220,7 +221,7 @@ fn readers_see_what_was_deleted_as_gone() {
         .unwrap();
     assert_eq!(read + early.take_gone(), 200);
     assert!(read > 200 - first);
-    // The last segment stays, so that the journal goes on.
+    // The last segment is kept, so that the journal can continue.
     opened.writer.delete_oldest(1_000).unwrap();
     assert_eq!(opened.writer.log().outline().segments.len(), 1);
 }
@@ -248,7 +249,7 @@ fn a_reader_goes_on_with_what_comes() {
 #[test]
 fn a_full_disk_is_waited_for_and_nothing_is_given_back_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
-    // No disk has all its bytes free.
+    // No disk has all its bytes free, so there is never enough space.
     let config = JournalConfig::new(dir.path()).min_free_percent(100.0);
     let opened = OpenedJournal::open(&config).unwrap();
     let mut journal = opened.start().unwrap().journal;
@@ -320,13 +321,14 @@ fn a_broker_goes_on_behind_what_readers_were_told_also_when_no_batch_came_after_
     let hour_ahead = zibrato::clock::unix_ms() + 3_600_000;
     before.log().set_watermark_ms(hour_ahead, hour_ahead);
     let Parts { mut journal, .. } = before.start().unwrap();
-    // It may be told now, and is written down.
+    // The watermark may advance now, and is written to the file.
     journal.log.set_watermark_ms(hour_ahead, hour_ahead);
     assert_eq!(journal.log.watermark_ms(), hour_ahead);
     let killed = files(dir.path());
     assert!(journal.stop(std::time::Instant::now() + Duration::from_secs(30)));
     drop(journal);
-    // One that ends by itself leaves nothing out, and one that was killed a little.
+    // A broker that stops normally continues exactly at the watermark. After a kill, the clock may
+    // be a little ahead of it.
     assert_eq!(OpenedJournal::open(&config).unwrap().log().clock_ms(), hour_ahead);
     put(dir.path(), &killed);
     let after = OpenedJournal::open(&config).unwrap().log().clock_ms();

@@ -1,29 +1,29 @@
 //! Replaces the C library's `accept4` for libzmq's threads.
 //!
-//! libzmq aborts the process when accepting at an `ipc://` endpoint fails for lack of descriptors or
-//! kernel memory. Over TCP it tries again at once, without end. Here such a failure is reported
-//! as nothing to accept, after a short pause, and a connection that would take a
-//! [reserved](super::descriptors) descriptor is closed. The linker takes this function in place of the
-//! C library's for the whole program. Other threads, such as that of the pages, get the system's
-//! answer.
+//! libzmq aborts the process when accepting at an `ipc://` endpoint fails for lack of descriptors
+//! or kernel memory. Over TCP it tries again immediately, in an endless loop. For libzmq's threads,
+//! this function reports such a failure as "no connection to accept", after a short pause. It also
+//! closes connections that would take a [reserved](super::descriptors) descriptor. The linker uses
+//! it instead of the C library's function in the whole program. For other threads, such as that of
+//! the pages, it does the same as the C library's function.
 #![expect(unsafe_code, reason = "it is a function of the C library")]
 
 use super::descriptors::{count_refused, is_reserved};
 use std::ffi::{c_int, c_long};
 use std::time::Duration;
 
-/// How long libzmq pauses after a failure.
+/// Pause of libzmq's thread after a failure.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What the names of libzmq's threads begin with.
+/// Prefix of the names of libzmq's threads.
 const LIBZMQ: &[u8] = b"ZMQbg";
 
-/// As `accept4(2)`, except for libzmq: `EAGAIN` if something is used up, and `ECONNABORTED` if only
-/// reserved descriptors are left.
+/// Like `accept4(2)`. For libzmq's threads, it fails with `EAGAIN` if a resource is used up, and
+/// with `ECONNABORTED` if only reserved descriptors are left.
 ///
 /// # Safety
-/// As for `accept4(2)`: `address` and `length` are null, or point to a place for an address and to its
-/// length.
+/// The same as for `accept4(2)`: `address` and `length` are null, or point to memory for an address
+/// and to its length.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn accept4(
     socket: c_int,
@@ -31,11 +31,11 @@ unsafe extern "C" fn accept4(
     length: *mut libc::socklen_t,
     flags: c_int,
 ) -> c_int {
-    // SAFETY: the arguments are those of the caller, who keeps to what `accept4(2)` asks for.
+    // SAFETY: the arguments are the caller's, who must meet the requirements of `accept4(2)`.
     let accepted: c_long =
         unsafe { libc::syscall(libc::SYS_accept4, socket, address, length, flags) };
     let accepted = c_int::try_from(accepted).unwrap_or(-1);
-    // SAFETY: points to a number of this thread's own, which is always there.
+    // SAFETY: the result points to a thread-local number, which always exists.
     let errno = unsafe { libc::__errno_location() };
     if accepted >= 0 {
         if !is_reserved(accepted) || !is_of_libzmq() {
@@ -63,7 +63,7 @@ unsafe extern "C" fn accept4(
 /// Whether this thread is one of libzmq's.
 fn is_of_libzmq() -> bool {
     let mut name = [0_u8; 16];
-    // SAFETY: the call writes at most 16 bytes, for which there is room.
+    // SAFETY: the call writes at most 16 bytes, and the buffer has 16.
     let code = unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
     code == 0 && name.starts_with(LIBZMQ)
 }

@@ -1,8 +1,9 @@
-//! Closes connections of this process that libzmq has and does not show.
+//! Closes single connections of libzmq, which libzmq itself cannot do.
 //!
-//! libzmq can only close all connections of a listener. It survives the end of a single connection,
-//! whoever ends it. So the descriptors are found in the process's own list, and shut down there: libzmq
-//! sees what it would see if the peer had closed the connection.
+//! libzmq can only close all connections of a listener. But it handles the end of a single
+//! connection, whichever side ends it. So this module finds the descriptors of connections in the
+//! process's own list, and shuts them down. For libzmq, that looks as if the peer had closed the
+//! connection.
 #![expect(unsafe_code, reason = "they are calls into C, and descriptors of others")]
 
 use crate::ports::Ports;
@@ -17,20 +18,21 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use zibrato::wire::Endpoint;
 
-/// Bytes that may wait in the system for a peer that reads slowly.
+/// A peer that has not read this many bytes counts as one that does not read.
 const UNREAD_BYTES: libc::c_int = 64 << 10;
 
-/// What the kernel's `struct tcp_info` begins with: the state of the connection (`tcpi_state`).
+/// The position of the connection's state in the kernel's `struct tcp_info` (`tcpi_state`).
 const STATE: usize = 0;
 
 /// The state of a connection that neither side has closed (`TCP_ESTABLISHED`).
 const ESTABLISHED: u8 = 1;
 
-/// Where `struct tcp_info` has how many bytes the peer has sent (`tcpi_bytes_received`, since Linux
-/// 4.1).
+/// The position of the number of bytes that the peer has sent in `struct tcp_info`
+/// (`tcpi_bytes_received`, since Linux 4.1).
 const BYTES_RECEIVED: Range<usize> = 128..136;
 
-/// One connection, which is never another one, although its descriptor's number may be given again.
+/// The identity of one connection. It differs from that of a later connection with the same
+/// descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Connection {
     descriptor: RawFd,
@@ -38,12 +40,13 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// The connection that has this descriptor now; `None` if the descriptor is not open.
+    /// The connection that currently has this descriptor; `None` if the descriptor is not open.
     pub(crate) fn of(descriptor: RawFd) -> Option<Self> {
         if descriptor < 0 {
             return None;
         }
-        // SAFETY: only looked at; if it is closed meanwhile, the call fails or tells of another file.
+        // SAFETY: the descriptor is only inspected. If it is closed meanwhile, the call fails or
+        // inspects another file.
         let other = unsafe { BorrowedFd::borrow_raw(descriptor) };
         let inode = rustix::fs::fstat(other).ok()?.st_ino;
         Some(Self { descriptor, inode })
@@ -54,7 +57,7 @@ impl Connection {
         if Self::of(self.descriptor) != Some(self) {
             return false;
         }
-        // SAFETY: as above; what is asked of another file at worst is whether its other side is gone.
+        // SAFETY: as above; at worst, this inspects whether another connection has ended.
         let other = unsafe { BorrowedFd::borrow_raw(self.descriptor) };
         let mut asked = [PollFd::from_borrowed_fd(other, PollFlags::RDHUP)];
         let at_once = Timespec::default();
@@ -66,10 +69,10 @@ impl Connection {
     }
 }
 
-/// Which connections at an endpoint.
+/// Selects connections at an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which {
-    /// All.
+    /// All of them.
     All,
     /// Those whose peer has sent at least this many bytes, and those for which the number is unknown.
     Sent(u64),
@@ -112,24 +115,27 @@ fn is_cut(descriptor: RawFd, cuts: &[Cut]) -> bool {
     if descriptor < 0 {
         return false;
     }
-    // SAFETY: libzmq may close the descriptor, and the system give the number to something else. Then
-    // it is this that is looked at: the duplicate stays what it is until it is dropped.
+    // SAFETY: libzmq may close the descriptor, and the system may reuse its number. Then the new
+    // file is inspected. The duplicate refers to the same file until it is dropped.
     let other = unsafe { BorrowedFd::borrow_raw(descriptor) };
-    // To close even the duplicate of a file would end the locks that this process has on it.
+    // Other files are skipped, because closing even a duplicate of a file would release this
+    // process's locks on it.
     if rustix::net::sockopt::socket_domain(other).is_err() {
         return false;
     }
     match other.try_clone_to_owned() {
         Ok(own) => is_cut_socket(own.as_fd(), cuts),
-        // There is no descriptor left for a duplicate, and none comes free unless something is cut. If
-        // libzmq closes it right now, at worst another connection is cut, which comes again.
+        // There is no descriptor left for a duplicate, and none becomes free unless a connection is
+        // closed. If libzmq closes this one right now, at worst another connection is closed, and
+        // its peer reconnects.
         Err(error) if error.raw_os_error() == Some(libc::EMFILE) => is_cut_socket(other, cuts),
         Err(_) => false,
     }
 }
 
 fn is_cut_socket(socket: BorrowedFd<'_>, cuts: &[Cut]) -> bool {
-    // Who listens has no peer, and one that was cut before is only not gone yet.
+    // A listening socket has no peer. A connection that was closed earlier may not have disappeared
+    // yet.
     if rustix::net::getpeername(socket).is_err() {
         return false;
     }
@@ -168,7 +174,8 @@ fn info(stream: BorrowedFd<'_>) -> Option<(u8, u64)> {
     let mut info = [0_u8; BYTES_RECEIVED.end];
     let mut length = info.len() as libc::socklen_t;
     let (descriptor, place) = (stream.as_raw_fd(), info.as_mut_ptr().cast());
-    // SAFETY: the call writes at most `length` bytes to a place that has as many, and how many.
+    // SAFETY: `length` is the size of the buffer. The call writes at most that many bytes, and
+    // updates it.
     let code = unsafe {
         libc::getsockopt(descriptor, libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut length)
     };
@@ -224,7 +231,7 @@ mod tests {
         assert!(fills(&full));
         assert_eq!(cut(Which::Unread), 1);
         assert!(is_cut(&full));
-        // It is there until its owner closes it, and is not counted again.
+        // It exists until its owner closes it, but is not counted again.
         assert_eq!(cut(Which::Unread), 0);
         reads.write_all(&[0; 1000]).unwrap();
         kept.read_exact(&mut [0; 1000]).unwrap();
@@ -232,7 +239,7 @@ mod tests {
         assert_eq!(cut(Which::Sent(1000)), 1);
         assert_eq!(cut(Which::All), 0);
         assert_eq!(reads.read(&mut [0; 1]).unwrap(), 0);
-        // Who listens goes on.
+        // The listener still accepts connections.
         assert!(TcpStream::connect(("127.0.0.1", ports.base)).is_ok());
     }
 

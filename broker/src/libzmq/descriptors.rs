@@ -1,8 +1,8 @@
-//! Keeps some of the process's file descriptors free of connections.
+//! Reserves some of the process's file descriptors, so that connections do not use all of them.
 //!
-//! Without any left the journal gets no new segment. The system gives out the lowest number that is free,
-//! so a connection with one of the highest numbers came when nearly all were in use. Such connections
-//! are [refused](super::accept), and their peers try again later.
+//! Without a free descriptor, the journal cannot begin a new segment. The system assigns the lowest
+//! free number. So a connection gets one of the highest numbers only if nearly all descriptors are
+//! in use. Such connections are [refused](super::accept), and their peers try again later.
 
 use crate::shared::Shared;
 use rustix::process::{Resource, getrlimit};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use zibrato::daemon::LogLimit;
 
-/// One descriptor in this many is kept free.
+/// The limit divided by this is the number of reserved descriptors.
 const SHARE: RawFd = 8;
 
 /// Minimum number of free descriptors, which the journal and the pages need.
@@ -21,7 +21,7 @@ pub(crate) const FEWEST: RawFd = 32;
 /// Maximum number of descriptors that are kept free.
 const MOST: RawFd = 1_024;
 
-/// How long a shortage lasts after the last refused connection.
+/// Time for which a shortage is reported after the last refused connection.
 const LASTS: Duration = Duration::from_secs(10);
 
 /// Connections that this process has refused.
@@ -49,9 +49,10 @@ pub(crate) fn limit() -> RawFd {
     limit.and_then(|limit| RawFd::try_from(limit).ok()).unwrap_or(RawFd::MAX)
 }
 
-/// The number of descriptors of the process; `None` where the system does not say, as without `/proc`.
+/// The number of open descriptors of the process; `None` if the system does not report it, as
+/// without `/proc`.
 pub(crate) fn in_use() -> Option<usize> {
-    // Since Linux 6.2 the folder has their number as its size.
+    // Since Linux 6.2, the size of this folder is their number.
     match fs::metadata("/proc/self/fd").map(|folder| folder.len()) {
         Ok(0) => {}
         told => return usize::try_from(told.ok()?).ok(),
@@ -59,7 +60,7 @@ pub(crate) fn in_use() -> Option<usize> {
     match fs::read_dir("/proc/self/fd") {
         // One of them is for reading the folder.
         Ok(entries) => Some(entries.count().saturating_sub(1)),
-        // There is none left for that.
+        // No descriptor is left to read the folder.
         Err(error) if error.raw_os_error() == Some(libc::EMFILE) => usize::try_from(limit()).ok(),
         Err(_) => None,
     }
@@ -86,7 +87,7 @@ impl DescriptorReport {
         }
     }
 
-    /// Reports what happened since the last look.
+    /// Reports connections that were refused since the last call.
     pub(crate) fn look(&mut self, shared: &Shared) {
         self.report(limit(), in_use(), REFUSED.load(Ordering::Relaxed), shared);
     }

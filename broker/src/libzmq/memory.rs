@@ -1,4 +1,4 @@
-//! Watches the memory of the process, and closes connections when it is too much.
+//! Watches the memory of the process, and closes connections when too much is used.
 
 use super::connections::{Which, cut};
 use crate::ports::Ports;
@@ -18,14 +18,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// the machine often.
 const LOOK_SELDOM: Duration = Duration::from_millis(100);
 
-/// Publishers that have sent fewer bytes than this use little memory, and are spared at first.
+/// Publishers that have sent fewer bytes than this use little memory. They are spared until three
+/// quarters of the limit are used.
 const LITTLE: u64 = 256 << 10;
 
-/// Publishers that have sent fewer bytes than this are spared from three quarters of the limit on: ten
-/// thousand of them use 160 MB.
+/// From three quarters of the limit on, only publishers that have sent fewer bytes than this are
+/// spared: ten thousand of them use 160 MB.
 const VERY_LITTLE: u64 = 16 << 10;
 
-/// How long memory exceeds the threshold before all connections are closed. The time doubles after each
+/// Time for which memory exceeds the threshold before all connections are closed. It doubles each
 /// time, because closing them may not help.
 const CLOSE_ALL_AFTER: Duration = Duration::from_secs(1);
 
@@ -36,18 +37,20 @@ const MAX_CLOSE_ALL_AFTER: Duration = Duration::from_secs(60);
 /// Pause between two passes over all connections, as a multiple of the time that a pass took.
 const PAUSES: u32 = 5;
 
-/// Minimum time between two requests to the allocator to return free memory, which take long.
+/// Minimum time between two requests to the allocator to return free memory. Such a request takes
+/// long.
 const GIVE_BACK_EVERY: Duration = Duration::from_millis(200);
 
 /// Minimum time between two log lines about too much memory.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
-/// Blocks of this size, in bytes, and larger ones go back to the system as soon as they are free.
-/// Otherwise glibc keeps the blocks of large messages among small ones, where they leave holes.
+/// The allocator returns blocks of at least this size, in bytes, to the system as soon as they are
+/// free. Otherwise glibc keeps the blocks of large messages among small ones, where they leave
+/// gaps.
 const LARGE_BLOCK: libc::c_int = 256 << 10;
 
-/// The thread that watches. Memory grows fastest while the other threads are busiest, so none of them
-/// can do it. Dropping this ends the thread.
+/// The thread that watches memory. Memory grows fastest while the other threads are busiest, so
+/// none of them can do it. Dropping this ends the thread.
 #[derive(Debug)]
 pub(crate) struct MemoryThread {
     stop: Arc<AtomicBool>,
@@ -100,7 +103,7 @@ impl Drop for MemoryThread {
     }
 }
 
-/// Which connections are closed.
+/// Selects the connections to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whom {
     /// Those of senders of at least this many bytes, and of peers that do not read.
@@ -122,7 +125,7 @@ fn cut_off(ports: &Ports, whom: Whom) -> u64 {
     cut(ports, &whom)
 }
 
-/// Decides when which connections are closed.
+/// Decides when connections are closed, and which.
 #[derive(Debug)]
 struct Relief {
     /// No connection is closed before this time.
@@ -137,7 +140,8 @@ impl Relief {
         Self { next: None, all: None, enough_since: None }
     }
 
-    /// Memory exceeds the threshold, or exceeds it by `much`: returns which connections to close now.
+    /// Call this while memory exceeds the threshold; `much` says whether it exceeds it by far.
+    /// Returns the connections to close now.
     fn next(&mut self, now: Instant, much: bool) -> Option<Whom> {
         if self.enough_since.take().is_some_and(|since| now - since >= MAX_CLOSE_ALL_AFTER) {
             self.all = None;
@@ -154,13 +158,13 @@ impl Relief {
         Some(Whom::Sent(if much { VERY_LITTLE } else { LITTLE }))
     }
 
-    /// Closing connections took this long.
+    /// Records how long it took to close connections.
     fn rest(&mut self, now: Instant, took: Duration) {
         self.next = Some(now + PAUSES * took);
     }
 
-    /// Memory is below the threshold again. The time until all connections are closed starts again, if
-    /// it has not passed.
+    /// Records that memory is below the threshold again. The time until all connections are closed
+    /// starts again, if it has not passed.
     fn is_enough(&mut self, now: Instant) {
         self.enough_since = Some(now);
         if let Some((at, pause)) = &mut self.all {
@@ -172,12 +176,12 @@ impl Relief {
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
-    /// Nothing is to be done.
+    /// Memory is and was below the threshold.
     Fine,
     TooMuch {
         bytes: u64,
     },
-    /// It was too much at the last look.
+    /// Memory is below the threshold, and exceeded it at the last check.
     Enough,
 }
 
@@ -196,7 +200,7 @@ impl Watch {
     }
 
     fn look(&mut self) -> Look {
-        // Where the system does not say, there is nothing to go by.
+        // If the system does not report memory, it cannot be limited.
         let Some(mut bytes) = resident_bytes() else { return Look::Fine };
         if bytes > self.max_bytes && is_due(&mut self.gave_back, GIVE_BACK_EVERY) {
             push_written();
@@ -222,7 +226,7 @@ impl Watch {
     }
 }
 
-/// Whether the last time is long enough ago; then this is the last time.
+/// Whether `every` has passed since the last time. If so, records the current time as the last one.
 fn is_due(last: &mut Option<Instant>, every: Duration) -> bool {
     let is_due = last.is_none_or(|last| last.elapsed() >= every);
     if is_due {
@@ -231,7 +235,7 @@ fn is_due(last: &mut Option<Instant>, every: Duration) -> bool {
     is_due
 }
 
-/// How much memory the process has; `None` where the system does not say.
+/// The resident memory of the process; `None` if the system does not report it.
 fn resident_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
@@ -241,14 +245,14 @@ fn resident_bytes() -> Option<u64> {
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "a call into C")]
 fn large_blocks_go_back() {
-    // SAFETY: sets a number of the allocator, which may be done at any time.
+    // SAFETY: sets a parameter of the allocator, which is allowed at any time.
     unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BLOCK) };
 }
 
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "a call into C")]
 fn push_written() {
-    // SAFETY: it takes the allocator's own locks, and only pages that are free.
+    // SAFETY: the function takes the allocator's own locks, and returns only free pages.
     unsafe { libc::malloc_trim(0) };
 }
 
@@ -289,7 +293,7 @@ mod tests {
         assert_eq!(relief.next(at(20), true), Some(Whom::Sent(VERY_LITTLE)));
         relief.rest(at(30), Duration::from_millis(10));
         assert_eq!(relief.next(at(79), true), None);
-        // As long as this helps, it is all that is done.
+        // As long as this helps, nothing else is done.
         relief.is_enough(at(900));
         assert_eq!(relief.next(at(1_500), false), Some(Whom::Sent(LITTLE)));
         let mut all = Vec::new();

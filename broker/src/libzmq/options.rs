@@ -3,8 +3,8 @@
 
 use std::ffi::{c_int, c_void};
 
-/// `ZMQ_ZAP_ENFORCE_DOMAIN`, which headers show only to those who ask for drafts. It has been there
-/// since 4.3.0.
+/// `ZMQ_ZAP_ENFORCE_DOMAIN`. It exists since libzmq 4.3.0, but the headers define it only for users
+/// of draft features.
 const ZAP_ENFORCE_DOMAIN: c_int = 93;
 
 /// Whether a send to an XPUB socket fails when the queue of a matching subscriber is full.

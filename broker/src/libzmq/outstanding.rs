@@ -12,30 +12,33 @@ use std::time::{Duration, Instant};
 use zibrato::wire::Endpoint;
 use zmq::{DONTWAIT, Message, SNDMORE, Sendable};
 
-/// Maximum outstanding bytes, in all, before new readers get no batches. At twice as many bytes, no reader does.
-/// So readers that have taken a large answer before do not suffer from those that never take one.
+/// Maximum outstanding bytes in total before new readers get no batches. Beyond twice this number,
+/// no reader gets any. So readers that have read a large answer before are not affected by readers
+/// that never read one.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Minimum size of a large answer, in bytes. A reader gets no other before it has taken it.
+/// Minimum size of a large answer, in bytes. A reader gets no other answer before it has read a
+/// large one.
 const LARGE: u64 = 64 << 10;
 
 /// Approximate overhead of a frame, in bytes.
 const FRAME_BYTES: u64 = 100;
 
-/// How long a reader may take for an answer while there is no room for answers to others.
+/// Maximum time for a reader to read an answer while there is no room for answers to others.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The same, for a reader that has taken a large answer before.
 const LONGER_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Maximum number of readers that are remembered because they have taken a large answer.
+/// Maximum number of readers that are remembered because they have read a large answer.
 const MAX_PROVEN: usize = 10_000;
 
 /// Minimum time between two checks for late readers.
 const CUT_EVERY: Duration = Duration::from_millis(100);
 
-/// Counts the bytes of answers that were sent and not yet read. With keys, libzmq copies a frame when it
-/// begins to encrypt it, and the frame is no longer counted. Readers with a key are trusted that much.
+/// Counts the bytes of answers that were sent and not yet read. With keys, libzmq copies a frame
+/// when it begins to encrypt it, and the frame is then no longer counted. That is acceptable,
+/// because readers with a key are trusted.
 #[derive(Debug)]
 pub(crate) struct Outstanding {
     ports: Ports,
@@ -51,7 +54,7 @@ struct Recipient {
     since: Instant,
     /// Whether a large answer is outstanding.
     is_large: bool,
-    /// Whether it has taken one before.
+    /// Whether it has read one before.
     is_proven: bool,
     /// The descriptor of its connection, if libzmq tells it.
     descriptor: Option<RawFd>,
@@ -79,12 +82,12 @@ impl Outstanding {
         Self { ports, bytes: Arc::default(), readers: HashMap::new(), last_cut: None }
     }
 
-    /// Whether a reader has to take a large answer before it gets another.
+    /// Whether a reader has to read a large answer before it gets another one.
     pub(crate) fn is_busy(&self, reader: &[u8]) -> bool {
         self.readers.get(reader).is_some_and(|recipient| recipient.has() >= LARGE)
     }
 
-    /// Whether a reader has taken a large answer before.
+    /// Whether a reader has read a large answer before.
     pub(crate) fn is_proven(&mut self, reader: &[u8]) -> bool {
         self.readers.get_mut(reader).is_some_and(|recipient| {
             recipient.look();
@@ -92,8 +95,8 @@ impl Outstanding {
         })
     }
 
-    /// Whether too much is outstanding to read anything for this reader. If so, late readers are
-    /// disconnected; `cuts` counts them.
+    /// Whether too many bytes are outstanding to read batches for this reader. If so, late readers
+    /// are disconnected; `cuts` counts them.
     pub(crate) fn is_too_much(&mut self, reader: &[u8], cuts: &mut u64) -> bool {
         let bytes = self.bytes.load(Ordering::Relaxed);
         if bytes < MAX_BYTES {
@@ -117,7 +120,7 @@ impl Outstanding {
         cuts
     }
 
-    /// Forgets readers that have taken everything, except those that have taken a large answer.
+    /// Forgets readers that have read everything, except those that have read a large answer.
     pub(crate) fn forget(&mut self) {
         self.readers.values_mut().for_each(Recipient::look);
         let keeps = self.readers.len() < MAX_PROVEN;
@@ -127,7 +130,7 @@ impl Outstanding {
     /// Sends an answer to a reader.
     ///
     /// # Errors
-    /// As ZeroMQ says; nearly always about the first frame, and then nothing was sent.
+    /// The error of ZeroMQ. It nearly always concerns the first frame, and then nothing was sent.
     pub(crate) fn send(
         &mut self,
         socket: &mut zmq::Socket,
@@ -152,12 +155,13 @@ impl Outstanding {
             (recipient.since, recipient.descriptor) = (now, descriptor);
         }
         recipient.is_large |= bytes >= LARGE;
-        // libzmq is done with the others when it is done with the last.
+        // libzmq finishes with the last frame after it has finished with the others.
         send_held(socket, Held::new(last, bytes, [&self.bytes, &recipient.bytes]))
     }
 }
 
-/// A frame that libzmq has, and the bytes that are counted for as long as it does.
+/// A frame that was given to libzmq, and its bytes, which are counted until libzmq has finished
+/// with it.
 struct Held {
     frame: Message,
     bytes: u64,
@@ -165,7 +169,7 @@ struct Held {
 }
 
 impl Held {
-    /// Boxed, because libzmq remembers where the frame's bytes are.
+    /// Boxed, because libzmq stores the address of the frame's bytes.
     fn new(frame: Message, bytes: u64, counted: [&Arc<AtomicU64>; 2]) -> Box<Self> {
         for counted in counted {
             counted.fetch_add(bytes, Ordering::Relaxed);
@@ -194,10 +198,11 @@ fn send_held(socket: &mut zmq::Socket, held: Box<Held>) -> zmq::Result<()> {
     let held = Box::into_raw(held);
     let mut message = zmq_sys::zmq_msg_t::default();
     let message = &raw mut message;
-    // SAFETY: the bytes are in the box, or are owned by what is in it, and both stay as they are until
-    // `let_go` is called; it may be by another thread, for what is in the box is `Send`: a frame, a
-    // number and atomics. The message is made by `zmq_msg_init_data` before it is used; if that fails,
-    // nobody else has the box. It is closed if it could not be sent, and belongs to libzmq if it could.
+    // SAFETY: the bytes are in the box, or owned by its content. Neither moves or changes until
+    // `let_go` is called, possibly by another thread: the content of the box is `Send` (a frame, a
+    // number and atomics). `zmq_msg_init_data` initializes the message before it is used; if it
+    // fails, only this function has the box. If the message cannot be sent, it is closed here;
+    // otherwise libzmq owns it.
     unsafe {
         let bytes = (*held).frame.as_mut_ptr();
         if zmq_sys::zmq_msg_init_data(message, bytes.cast(), length, Some(let_go), held.cast()) != 0

@@ -1,4 +1,4 @@
-//! What is folded comes out once, in batches that can be read, within the limits.
+//! Lines are published once, in valid batches, within the limits.
 
 use super::{Flushed, Limits, LineWindows, TooManyLevels, WINDOW_MS};
 use proptest::prelude::*;
@@ -142,7 +142,7 @@ fn too_many_levels_are_refused_until_one_is_idle() {
     fold(&mut windows, "b|c|n|1|1|s").unwrap();
     fold(&mut windows, "c|c|n|1|1|s").unwrap();
     windows.flush(NOW);
-    // `a` was forgotten at sequence 2; coming back it must not look like an old batch.
+    // `a` was forgotten at sequence 2. When it returns, its batch must not look like an old one.
     assert!(windows.next_id("a").unwrap().sequence > 2);
 }
 

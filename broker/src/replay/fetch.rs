@@ -8,7 +8,8 @@ use zmq::Message;
 /// Approximate maximum size of an answer in bytes, even if a reader requests more.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Maximum bytes that are searched for one answer, so that other readers do not wait too long.
+/// Maximum number of bytes that are searched for one answer, so that other readers do not wait too
+/// long.
 const MAX_LOOKED_AT: u64 = 16 << 20;
 
 /// Maximum number of batches in an answer.
@@ -20,7 +21,7 @@ pub(crate) struct FetchResult {
     pub(crate) head: Fetched,
     /// Four frames for each batch.
     pub(crate) frames: Vec<Message>,
-    /// The reader that this answer tells that its cursor was forgotten.
+    /// The name of the reader, if this answer tells it that its cursor was forgotten.
     pub(crate) tells: Option<String>,
 }
 

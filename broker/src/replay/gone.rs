@@ -1,5 +1,5 @@
-//! Counts batches that were deleted before a reader read them. Each is counted once, even if the reader
-//! repeats a request: a reader without room does so every two seconds.
+//! Counts batches that were deleted before a reader read them. Each batch is counted once, even if
+//! the reader repeats its request. (A reader whose queue is full does so every two seconds.)
 
 use std::collections::HashMap;
 use zibrato::daemon::LogLimit;
@@ -22,7 +22,8 @@ struct Counted {
 }
 
 impl Gone {
-    /// Returns how many of the `gone` batches after an offset were not counted before, and counts them.
+    /// Counts the `gone` batches after an offset, and returns the number of those that were not
+    /// counted before.
     pub(super) fn news(&mut self, name: &str, after: u64, gone: u64) -> u64 {
         if gone == 0 {
             return 0;
@@ -74,7 +75,7 @@ impl Gone {
         due.collect()
     }
 
-    /// The cursor was reset or deleted.
+    /// Forgets a cursor that was reset or deleted.
     pub(super) fn forget(&mut self, name: &str) {
         self.by_name.remove(name);
     }
@@ -88,13 +89,13 @@ mod tests {
     fn what_is_gone_is_counted_once() {
         let mut gone = Gone::default();
         assert_eq!((gone.news("a", 50, 0), gone.news("a", 50, 399)), (0, 399));
-        // The reader asks for the same place; meanwhile more is deleted.
+        // The reader requests the same position again, and meanwhile more batches are deleted.
         assert_eq!((gone.news("a", 50, 399), gone.news("a", 50, 549)), (0, 150));
         assert_eq!(gone.news("b", 50, 549), 549);
         assert_eq!((gone.take_passed("a", 598), gone.pending("a")), (0, 549));
         assert_eq!((gone.take_passed("a", 599), gone.pending("a")), (549, 0));
         assert_eq!((gone.take_passed("a", 600), gone.take_passed("c", 1)), (0, 0));
-        // Elsewhere, something is damaged.
+        // Batches at another position are damaged.
         assert_eq!((gone.news("a", 700, 2), gone.news("a", 700, 2)), (2, 0));
         let mut told = gone.take_untold();
         told.sort();

@@ -26,10 +26,10 @@ const MAX_SESSION_BYTES: usize = 128;
 /// reader are unknown until it has connected.
 const KEEP_ALL: Duration = Duration::from_secs(600);
 
-/// How long the journal counts as unreadable after a failed read.
+/// Time for which the journal counts as unreadable after a failed read.
 const UNREADABLE_FOR: Duration = Duration::from_secs(10);
 
-/// How often the times of the last requests are saved if nothing else has changed.
+/// Interval at which the times of the last requests are saved if nothing else has changed.
 const KEEP_HEARD: Duration = Duration::from_secs(60);
 
 /// The cursors and the readers.
@@ -66,7 +66,8 @@ pub(crate) enum Outcome {
     WhenSaved(ReplayAnswer),
     /// These batches, immediately.
     Batches(FetchResult),
-    /// No answer yet. The request must be handled again when there are more batches, or at this time.
+    /// No answer yet. The request must be handled again when there are more batches, and at this
+    /// time at the latest.
     Wait(Instant),
 }
 
@@ -181,7 +182,7 @@ impl FetchHandler {
             refusal(Refusal::Malformed, "expected 1 to 1,000 levels, or `*` for every level")
         })?;
         let known = self.known(fetch.after);
-        // A position in another journal means nothing here.
+        // A position in another journal has no meaning here.
         let is_anew = fetch.after.is_some_and(|after| after.journal != self.log.id());
         let begin = known.or(is_anew.then_some(0));
         self.register(name, &levels, begin, now)?;
@@ -195,7 +196,7 @@ impl FetchHandler {
         result.tells = self.to_tell.get(name).cloned();
         result.head.forgotten = result.tells.is_some();
         self.is_readable();
-        // There may be a thousand positions.
+        // Up to a thousand positions may be kept, so their buffers are freed.
         reader.rest();
         let gone = self.gone.news(name, after, result.head.gone);
         if gone > 0 {
@@ -324,7 +325,7 @@ impl FetchHandler {
         for name in self.owners.forget_silent(now.at) {
             self.places.remove(&name);
         }
-        // By the monotonic clock, so that setting the wall clock deletes no cursor.
+        // The monotonic clock is used, so that setting the wall clock deletes no cursor.
         let max_age = Duration::from_millis(self.max_age_ms);
         let is_old = |since: Instant| now.at.saturating_duration_since(since) > max_age;
         let old = self.silent_since.iter().filter(|(_, since)| is_old(**since));
@@ -335,7 +336,7 @@ impl FetchHandler {
             tracing::warn!(
                 event = "cursor_forgotten",
                 cursor = %name,
-                why = "it was away for longer than batches are kept"
+                why = "its reader was away for longer than batches are kept"
             );
             self.cursors.remove(&name);
             self.silent_since.remove(&name);
@@ -355,7 +356,7 @@ impl FetchHandler {
             self.cursors_changed(now);
         }
         self.gone.tell();
-        // A reader that got an error asks again, unless it is gone.
+        // A reader that got an error repeats its request, unless it is gone.
         if self.unreadable.as_ref().is_some_and(|(_, since)| since.elapsed() > UNREADABLE_FOR) {
             self.unreadable = None;
         }

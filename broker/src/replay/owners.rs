@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use zibrato::wire::Reader as Who;
 
-/// How long a reader keeps its name after its last request.
+/// Time for which a reader keeps its name after its last request.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
 
-/// A reader whose connection has ended loses its name if it makes no request within this time.
+/// Time within which a reader whose connection has ended must make a request, or it loses its name.
 const BACK_WITHIN: Duration = Duration::from_secs(1);
 
-/// A connected reader that made a request within this time is alive. Readers make one every two seconds.
+/// A connected reader that made a request within this time is alive. Readers make one every two
+/// seconds.
 const THERE: Duration = Duration::from_secs(3);
 
 /// Maximum bytes of a reader's description of itself.
@@ -176,12 +177,12 @@ mod tests {
         assert_eq!(owners.claim(&who("a"), from(connection), start), Ok(()));
         let refused = |alive| Err(Holder { owner: "somebody".to_owned(), alive });
         assert_eq!(owners.claim(&who("b"), from(None), after(10)), refused(true));
-        // It is connected and says nothing: its machine may be gone.
+        // The reader is connected but makes no requests: its machine may have failed.
         assert_eq!(owners.claim(&who("b"), from(None), after(3_000)), refused(false));
         assert_eq!(owners.claim(&who("a"), from(connection), after(4_000)), Ok(()));
         drop(theirs);
         assert_eq!(owners.claim(&who("b"), from(None), after(4_500)), refused(false));
-        // What it asked before it went changes nothing.
+        // An earlier request of the previous owner changes nothing.
         assert_eq!(owners.claim(&who("a"), from(connection), after(4_900)), Ok(()));
         assert_eq!(owners.claim(&who("b"), from(None), after(5_000)), Ok(()));
     }

@@ -12,8 +12,8 @@ use zmq::DONTWAIT;
 /// The sender of a request.
 #[derive(Debug)]
 pub(super) struct Asker {
-    /// The frames before the request, which must also precede the answer. The first is libzmq's name of
-    /// the connection.
+    /// The frames before the request, which must also precede the answer. The first one is libzmq's
+    /// id of the connection.
     pub(super) envelope: Vec<Vec<u8>>,
     pub(super) address: String,
     /// The descriptor of its connection, if libzmq reports it.
@@ -43,7 +43,7 @@ pub(super) struct Waiting {
     pub(super) request: ReplayRequest,
     /// When the request is answered even if there are no batches.
     pub(super) until: Instant,
-    /// If the request waits for room for its answer: since when.
+    /// The time since which the request has waited for room for its answer, if it does.
     pub(super) put_off: Option<Instant>,
 }
 
@@ -85,7 +85,8 @@ pub(super) fn receive(
         if let Some(from) = message.gets("Peer-Address") {
             from.clone_into(&mut address);
         }
-        // The descriptor, which the deprecated option ZMQ_SRCFD reads too.
+        // The descriptor of the connection. The deprecated option ZMQ_SRCFD reads the same
+        // property.
         if let Some(from) = message.gets("__fd") {
             descriptor = from.parse().ok();
         }

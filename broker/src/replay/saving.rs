@@ -68,7 +68,7 @@ impl Saving {
         Err(problem)
     }
 
-    /// Why cursors cannot be saved, if they cannot, and the number of failures.
+    /// The reason why cursors cannot be saved, if they cannot, and the number of failures.
     pub(super) fn health(&self) -> (Option<String>, u64) {
         (self.failed.as_ref().map(|failed| failed.problem.clone()), self.failures)
     }

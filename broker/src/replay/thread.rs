@@ -25,8 +25,8 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// Maximum number of waiting requests.
 const MAX_WAITING: usize = 1_000;
 
-/// How long the requests of a connection are ignored after an answer could not be sent, because earlier
-/// answers were not read or the connection had ended.
+/// Time for which the requests of a connection are ignored after an answer could not be sent,
+/// because earlier answers were not read or the connection had ended.
 const STALLED_FOR: Duration = Duration::from_secs(10);
 
 /// Maximum number of connections that are remembered as stalled.
@@ -38,7 +38,7 @@ const LITTLE: u64 = 64 << 10;
 /// Interval of the checks whether there is room for more answers, while requests wait for that.
 const SOON: Duration = Duration::from_millis(10);
 
-/// How long a request waits for room before it gets an empty answer.
+/// Maximum time that a request waits for room before it gets an empty answer.
 const PUT_OFF_FOR: Duration = Duration::from_secs(2);
 
 /// The state of the thread.
@@ -47,7 +47,7 @@ pub(crate) struct ReplayThread {
     /// `None` without a journal.
     handler: Option<FetchHandler>,
     waiting: Vec<Waiting>,
-    /// Connections to which an answer could not be sent, and since when.
+    /// Connections to which an answer could not be sent, and the times of the failures.
     stalled: HashMap<Vec<u8>, Instant>,
     filter: RevocationFilter,
     listener: Listener,
@@ -241,9 +241,9 @@ impl ReplayThread {
         is_too_much || self.outstanding.is_busy(asker.identity())
     }
 
-    /// Keeps a request until there is room for its answer, one for each connection. Nothing in it has
-    /// been checked yet, not even the name. If too many requests wait, it is dropped, and the reader asks
-    /// again.
+    /// Keeps a request until there is room for its answer. Each connection can have one such
+    /// request. Its contents have not been checked yet, not even the name. If too many requests
+    /// wait, it is dropped, and the reader repeats it.
     fn put_off(&mut self, waiting: Waiting) {
         let is_same = |old: &Waiting| {
             old.put_off.is_some() && old.asker.identity() == waiting.asker.identity()
@@ -268,7 +268,7 @@ impl ReplayThread {
                 return Ok(());
             }
             if self.outstanding.is_busy(waiting.asker.identity()) {
-                // The reader asks again when it has read its answer.
+                // The reader repeats its request when it has read its answer.
                 return Ok(());
             }
             if let ReplayRequest::Fetch(fetch) = &mut waiting.request {
@@ -336,16 +336,16 @@ impl ReplayThread {
         self.send(asker, answer, Vec::new()).map(drop)
     }
 
-    /// Sends an answer, and returns whether it was sent. If the reader does not read its answers, it is
-    /// dropped, and the reader asks again.
+    /// Sends an answer, and returns whether it was sent. If the reader does not read its answers,
+    /// the answer is dropped, and the reader repeats its request.
     fn send(
         &mut self,
         asker: &Asker,
         answer: &ReplayAnswer,
         batches: Vec<Message>,
     ) -> zmq::Result<bool> {
-        // libzmq notices only now and then that a reader has read. Reading its events makes it check
-        // now. Otherwise the queue of a fast reader would seem full.
+        // libzmq checks only from time to time whether a reader has read. Reading the socket's
+        // events makes it check now. Otherwise the queue of a fast reader would seem full.
         self.socket.get_events()?;
         let envelope = asker.envelope.iter().map(|frame| Message::from(&frame[..]));
         let head = answer.encode().map(Message::from);

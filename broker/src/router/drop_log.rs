@@ -13,7 +13,7 @@ const SAMPLE_BYTES: usize = 120;
 #[derive(Debug)]
 struct Sample {
     text: String,
-    /// Who sent it, once that is known.
+    /// The sender, once it is known.
     peer: Option<String>,
 }
 
@@ -72,7 +72,7 @@ impl DropLog {
         for ((reason, now), (_, logged)) in now.dropped.iter().zip(self.logged.dropped.iter()) {
             if now > logged {
                 let (why, count) = (meaning(reason), now - logged);
-                // What the broker makes itself has neither.
+                // Batches of the broker itself have neither a sample nor a peer.
                 let sample = self.samples.remove(reason);
                 let peer = sample.as_ref().and_then(|sample| sample.peer.as_deref());
                 let sample = sample.as_ref().map(|sample| &*sample.text);
@@ -86,8 +86,8 @@ impl DropLog {
         self.logged.clone_from(now);
     }
 
-    /// Logs why connections were refused since the last time, if that is long enough ago. Clients whose
-    /// key is not allowed are logged elsewhere, at once.
+    /// Logs the reasons why connections were refused since the last time, if that is long enough
+    /// ago. Clients whose key is not allowed are logged elsewhere, immediately.
     pub(super) fn log_refused(&mut self, now: &Counters, now_ms: u64) {
         // Without keys, a port scan looks like this.
         let is_logged = |reason: &str| match reason {
@@ -110,7 +110,7 @@ impl DropLog {
         self.refused = refused;
     }
 
-    /// Whether a line about who has too many series may be logged again.
+    /// Whether a series beyond the limit may be logged again.
     pub(super) fn may_name_offender(&mut self, now_ms: u64) -> bool {
         may(&mut self.offender_ms, now_ms)
     }
@@ -126,14 +126,14 @@ fn may(last_ms: &mut Option<u64>, now_ms: u64) -> bool {
     may
 }
 
-/// An explanation of why connections are refused.
+/// Explains why connections are refused.
 fn why_refused(reason: &str) -> &'static str {
     match reason {
         "broken_off" => {
             "the client disconnected during the handshake; if this repeats, it may lack the keys \
              that the broker requires, or not speak ZeroMQ's protocol"
         }
-        "mechanism" => "the client encrypts and the broker does not, or the other way round",
+        "mechanism" => "only one of client and broker encrypts; give keys to both, or to neither",
         "server_key" => {
             "the client has a wrong key for this broker; give it the broker's public key"
         }
@@ -141,7 +141,7 @@ fn why_refused(reason: &str) -> &'static str {
     }
 }
 
-/// An explanation of why something is dropped.
+/// Explains why input is dropped.
 fn meaning(reason: &str) -> &'static str {
     match reason {
         "journal" => "the broker stopped before its own batches could be written to the journal",
@@ -156,7 +156,7 @@ fn meaning(reason: &str) -> &'static str {
             "a level is empty, too long, reserved for the protocol, or contains a control character"
         }
         "member" => "a member of a set is empty, too long, or contains a control character",
-        "mtype" => "the mtype of a line is not counter, gauge, set or timer",
+        "mtype" => "the mtype of a line is not counter, gauge, histogram, set or timer",
         "name" => "the name in a line is empty, too long, or contains a control character",
         "source" => "the source in a line is too long, or contains a control character",
         "timestamp" => "the timestamp of a line is not a number of Unix seconds",

@@ -1,4 +1,4 @@
-//! The sockets of all intakes: those that listen, and those of intakes with threads of their own.
+//! The sockets of all intakes: those that listen, and those of intakes that have a thread.
 
 use super::receive::Inbox;
 use crate::counters::Counters;
@@ -11,7 +11,7 @@ use zibrato::wire::{Ack, Endpoint, PublisherId};
 /// The sockets of all intakes, in the order of their counters.
 pub(super) struct IntakeSockets {
     all: Vec<IntakeSocket>,
-    /// Which of them can be read.
+    /// For each of them, whether it can be read.
     readable: Vec<bool>,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct IntakeSocket {
     from: From,
 }
 
-/// Where an intake's batches come from.
+/// The origin of an intake's batches.
 enum From {
     /// Peers that connect to this endpoint.
     Endpoint(Endpoint),
@@ -50,24 +50,24 @@ impl IntakeSockets {
         (Self { readable: vec![false; all.len()], all }, counters)
     }
 
-    /// Where to wait for messages.
+    /// The sockets on which to wait for messages.
     pub(super) fn poll_items(&self) -> impl Iterator<Item = zmq::PollItem<'_>> {
         self.all.iter().map(|intake| intake.socket.as_poll_item(zmq::POLLIN))
     }
 
-    /// Those that can be read, with their indexes among the counters.
+    /// The sockets that can be read, with their indexes among the counters.
     pub(super) fn readable(&self) -> impl Iterator<Item = (usize, &IntakeSocket)> {
         let all = self.all.iter().enumerate().zip(&self.readable);
         all.filter(|(_, is_readable)| **is_readable).map(|(intake, _)| intake)
     }
 
-    /// Remembers which can be read.
+    /// Records which sockets can be read.
     pub(super) fn set_readable(&mut self, readable: impl Iterator<Item = bool>) {
         self.readable.clear();
         self.readable.extend(readable);
     }
 
-    /// Reads all of them in the next round.
+    /// Marks all sockets as readable for the next round.
     pub(super) fn set_all_readable(&mut self) {
         self.readable.fill(true);
     }
@@ -87,8 +87,8 @@ impl IntakeSockets {
         listening.map(|intake| &mut intake.socket)
     }
 
-    /// Reads what threads of this process have sent, and returns how many messages that is. Called at
-    /// the end, when the journal has no room for them.
+    /// Receives and drops what threads of this process have sent, and returns the number of
+    /// messages. Called at the end, when the journal has no room for them.
     pub(super) fn drop_rest(&self, inbox: &mut Inbox) -> zmq::Result<u64> {
         let mut dropped = 0;
         for intake in self.all.iter().filter(|intake| intake.is_internal()) {
@@ -116,7 +116,7 @@ impl IntakeSockets {
         None
     }
 
-    /// Copies what the threads have counted.
+    /// Copies the counters of the threads.
     pub(super) fn load_counters(&self, counters: &mut Counters) {
         for (at, link) in self.links() {
             link.load(&mut counters.intakes[at]);

@@ -1,4 +1,4 @@
-//! The router: it checks each message, stamps it, and passes it on.
+//! The router: checks each message, stamps it, and passes it on.
 //!
 //! The body of a batch is passed on without parsing or copying it. The broker decodes it only if there is
 //! a subscriber for the plain lines of its level.
@@ -185,8 +185,8 @@ impl Router {
         self.submit((level.into(), id, true), [topic, id_frame, body])
     }
 
-    /// Stamps a batch, and passes it on: to the journal if the journal keeps its level, otherwise to
-    /// subscribers.
+    /// Stamps a batch. Passes it on to the journal, if the journal keeps its level, and otherwise
+    /// to subscribers.
     fn submit(
         &mut self,
         (level, id, as_lines): (Box<str>, BatchId, bool),
@@ -208,7 +208,7 @@ impl Router {
         }
     }
 
-    /// Acknowledges a batch that was accepted before, once everything accepted until now is on disk.
+    /// Acknowledges a duplicate, once everything that was accepted until now is on disk.
     fn acknowledge_again(&mut self, publisher: PublisherId, level: &str, highest: u64) {
         match &mut self.journal {
             Some(journal) if journal.in_flight() > 0 => {
@@ -278,7 +278,7 @@ impl Router {
         self.log.name_peer(|| format!("publisher {from}"));
     }
 
-    /// Whether more can be accepted.
+    /// Whether more messages can be accepted.
     pub(crate) fn has_room(&self) -> bool {
         self.journal.as_ref().is_none_or(WriteAhead::has_room)
     }
@@ -378,8 +378,8 @@ impl Router {
         self.output.send_control(LEVELS_TOPIC, self.wanted.encode(), &mut self.counters)
     }
 
-    /// Stops the journal. Batches that are not on disk by then are not acknowledged. Those that the
-    /// broker made itself are lost.
+    /// Stops the journal. Batches that are not on disk by then are not acknowledged; those of the
+    /// broker itself are lost.
     pub(crate) fn close_journal(&mut self, by: Instant) -> zmq::Result<()> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
         let ended = journal.stop(by);

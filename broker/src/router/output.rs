@@ -46,7 +46,7 @@ impl Output {
         self.xpub.socket_mut()
     }
 
-    /// Sends a batch, after the lines that came before it.
+    /// Sends a batch, after the lines that were received before it.
     pub(super) fn send_batch(
         &mut self,
         batch: OutgoingBatch<'_>,
@@ -59,7 +59,7 @@ impl Output {
         count(sent, batch.level, counters)
     }
 
-    /// Sends a line soon.
+    /// Queues a line to be sent soon.
     pub(super) fn send_line(&mut self, line: Message, counters: &mut Counters) -> zmq::Result<()> {
         self.lines.push(line);
         if self.lines.len() < MAX_LINES { Ok(()) } else { self.send_lines(counters) }
@@ -81,8 +81,8 @@ impl Output {
         sent
     }
 
-    /// Sends a batch as lines. Returns how many of its entries could not be read, or could not all
-    /// become lines.
+    /// Sends a batch as lines. Returns the number of entries that could not be decoded, or of which
+    /// not all lines could be sent.
     pub(super) fn send_expanded(
         &mut self,
         level: &str,

@@ -1,4 +1,4 @@
-//! Counts the peers of a socket as they come and go, by libzmq's monitor.
+//! Counts connections of a socket as they begin and end, with libzmq's monitor.
 
 use crate::counters::PeerCounters;
 use zibrato::monitored::stop_monitor;

@@ -169,7 +169,7 @@ impl RouterThread {
         } else {
             (&mut items[..3], to_next_second)
         };
-        // Rounded up: a timeout below a millisecond would become 0, and the loop would spin.
+        // Rounded up: a timeout below a millisecond would become 0, and the loop would not wait.
         let millis = timeout.as_micros().div_ceil(1000);
         match zmq::poll(looked_at, i64::try_from(millis).unwrap_or(1000)) {
             Ok(_) | Err(zmq::Error::EINTR) => {}
@@ -181,7 +181,7 @@ impl RouterThread {
         Ok(Ready { stop, journal, publish })
     }
 
-    /// Receives a limited number of messages from each socket, and does what is due.
+    /// Receives a limited number of messages from each socket, and runs the tasks that are due.
     fn round(&mut self, ready: Ready) -> zmq::Result<()> {
         if self.keep_out() {
             return Ok(());
@@ -195,7 +195,8 @@ impl RouterThread {
         if ready.publish {
             self.hear_subscribers()?;
         }
-        // Lines that were received before belong to the second that is over, so that is closed first.
+        // Lines that were received earlier belong to the previous second, so its windows are closed
+        // first.
         let second = now_ms / 1000;
         if second != self.second {
             self.second = second;
@@ -240,10 +241,10 @@ impl RouterThread {
         self.router.journal.as_ref().map(WriteAhead::waker)
     }
 
-    /// Whether messages are received. While the journal has no room, they stay where they are. While
-    /// memory is short, they are received all the same, and dropped if they are large, if the journal
-    /// has no room, or if subscribers may not have reconnected. Dropped batches are not acknowledged, so
-    /// publishers send them again.
+    /// Whether messages are received. While the journal has no room, messages stay in the sockets.
+    /// While memory is short, they are received nevertheless. Then they are dropped if they are
+    /// large, if the journal has no room, or if subscribers may not have reconnected. Dropped
+    /// batches are not acknowledged, so publishers send them again.
     fn may_take(&self) -> bool {
         self.router.has_room() || self.shared.is_short()
     }

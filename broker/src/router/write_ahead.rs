@@ -11,7 +11,7 @@ use zibrato::wire::WantedLevels;
 #[derive(Debug)]
 pub(crate) struct WriteAhead {
     journal: Journal,
-    /// When each item in flight was received, in unix milliseconds; the oldest first.
+    /// The time when each item in flight was received, in unix milliseconds; oldest first.
     in_flight: VecDeque<u64>,
 }
 

@@ -1,4 +1,5 @@
-//! The XPUB socket: a slow subscriber loses messages, which are counted, and delays nobody else.
+//! The XPUB socket: a slow subscriber loses messages, which are counted, and delays no other
+//! subscriber.
 
 use crate::libzmq::options::{WhenFull, set_when_full};
 use zmq::{DONTWAIT, Message, SNDMORE};
@@ -10,7 +11,7 @@ pub(crate) struct Xpub {
     first: Vec<u8>,
 }
 
-/// The subscribers of a topic that got a message.
+/// Which subscribers of a topic got a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
     /// All.

@@ -1,4 +1,4 @@
-//! A topic wants what begins with it, and nothing is left out of the wanted levels.
+//! A topic matches what begins with it, and no wanted level is missing.
 
 use super::{Heard, MAX_TOPICS, Subscriptions, Wants};
 use proptest::prelude::*;
@@ -94,7 +94,7 @@ fn the_longest_message_of_wanted_levels_can_be_read() {
 }
 
 proptest! {
-    /// ZeroMQ's rule, applied to what the broker really publishes, is the model.
+    /// The results agree with ZeroMQ's prefix matching of the messages that the broker publishes.
     #[test]
     fn wants_agree_with_prefix_matching(
         topics in prop::collection::vec("(zb1\\|?)?[ab]{0,3}\\|?(Counter)?", 0..6),
@@ -110,7 +110,8 @@ proptest! {
             topics.iter().any(|topic| lines.iter().any(|line| line.starts_with(topic)));
         let wants = subscriptions.wants(&level);
         prop_assert_eq!(wants.batches, batches_match);
-        // A topic may be so long that none of these two lines matches, so only one way.
+        // A topic may be so long that it matches neither of these lines, so this checks only one
+        // direction.
         prop_assert!(wants.lines || !lines_match);
         prop_assert_eq!(wants, subscriptions.wants(&level), "the answer is kept");
         if batches_match || lines_match {

@@ -1,4 +1,4 @@
-//! `zibrato-tail`: prints what passes through a broker.
+//! `zibrato-tail`: prints the measurements that a broker publishes.
 
 use std::process::ExitCode;
 

@@ -39,7 +39,9 @@ impl Which {
         }
         if self.files.is_empty() {
             let folder = folder.display();
-            let why = format!("name the dead letters to {what}, or give --all: those in {folder}");
+            let why = format!(
+                "no dead letter is given; give the files to {what}, or --all for all files in {folder}"
+            );
             return Err(Failure::new(Exit::Usage, why));
         }
         let place = |file: &PathBuf| {

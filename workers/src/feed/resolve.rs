@@ -65,8 +65,8 @@ pub(super) const fn about_keys(encrypts: Option<bool>, has_keys: bool) -> Option
              this worker's secret key with --curve-key",
         ),
         (Some(true), true) => Some(
-            "the broker must have the secret key that belongs to --server-key, and this public key \
-             among its --allowed-keys",
+            "check that --server-key is the broker's public key, and that the broker's \
+             --allowed-keys contain this worker's public key",
         ),
         (Some(false), true) => Some(
             "the broker does not encrypt its connections: leave out --server-key and --curve-key",

@@ -86,7 +86,7 @@ pub(super) struct WorkerFlags {
     max_windows: Option<usize>,
 
     /// What to deliver for a gauge that nobody set in a window: `repeat` its last value, `zero`, or
-    /// `omit` it. Applies while its publisher lives, which says so every 10 seconds
+    /// `omit` it. Applies only while the gauge's publisher runs
     /// [default: repeat; zibrato-slack: omit]
     #[arg(long, value_name = "WORD")]
     idle_gauges: Option<IdleGauges>,

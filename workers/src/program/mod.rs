@@ -190,7 +190,7 @@ fn run<B: BackendProgram>(
             http = http.as_ref().map(|http| tracing::field::display(http.address())),
             dead_letters = letters.map(|letters| tracing::field::display(letters.display())),
         );
-        // It ends by itself within seconds, and nothing waits for it.
+        // The thread ends by itself within seconds, and nothing waits for it.
         let _probe = target.and_then(probe::start);
         attend(&stop, &view);
     }
@@ -212,8 +212,8 @@ fn run<B: BackendProgram>(
     Ok(())
 }
 
-/// Waits until the broker has answered, which may be that another worker has the name; until the
-/// worker has to stop; or for a moment, because a broker may be started later.
+/// Waits until the broker has answered (the answer may be that another worker has the name), until
+/// the worker has to stop, or for a short time, because a broker may be started later.
 fn wait_for_broker(stop: &Stop, view: &View) {
     let begun = Instant::now();
     while !view.is_answered() && begun.elapsed() < FIRST_ANSWER && !stop.wait(LOOK_EVERY) {}

@@ -63,7 +63,7 @@ const HINTS: &[(&str, &str)] = &[
     ),
     ("channel_not_found", "check --channel, and invite the app if the channel is private"),
     ("invalid_auth", "check --token-file (or --token)"),
-    ("is_archived", "the channel is archived; choose another by --channel"),
+    ("is_archived", "the channel is archived; choose another one with --channel"),
     ("message_limit_exceeded", "the workspace accepts no more messages: check its plan"),
     ("missing_scope", "give the app the scope chat:write, and reinstall it"),
     ("no_permission", "give the app the scope chat:write, and let it post in the channel"),

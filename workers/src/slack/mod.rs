@@ -112,9 +112,10 @@ impl SlackFlags {
 /// Posts a digest of each window to Slack: the series that changed most first, each with a
 /// sparkline of its last 24 windows.
 ///
-/// A counter shows its total and rate, a gauge its last reading with min, max and count, a timer
-/// or histogram its count, mean, 99th percentile and max, a set the number of its members. The
-/// sparkline of a timer or histogram follows its mean. A long name is truncated and ends in a hash of the whole name.
+/// A counter shows its total and rate, a gauge its last reading with min, max and count, a timer or
+/// histogram its count, mean, 99th percentile and max, a set the number of its members. The
+/// sparkline of a timer or histogram follows its mean. A long name is truncated and ends in a hash
+/// of the whole name.
 #[derive(Debug)]
 pub struct Slack {
     http: HttpClient,
@@ -197,7 +198,7 @@ Examples:
     /// Slack accepts one message per second and channel.
     const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
 
-    // A message that only repeats what was there before is noise.
+    // A message that only repeats earlier values is noise.
     const IDLE_GAUGES: IdleGauges = IdleGauges::Omit;
 
     fn open(flags: SlackFlags) -> Result<Self, Failure> {

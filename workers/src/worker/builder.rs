@@ -94,7 +94,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// What is delivered for a gauge that nobody set in a window, while its publisher lives. Defaults
+    /// What is delivered for a gauge that nobody set in a window, while its publisher runs. Defaults
     /// to [`IdleGauges::Repeat`].
     ///
     /// ```
@@ -235,7 +235,9 @@ pub enum StartError {
         name: String,
     },
     /// The broker's replay port would be above the highest port.
-    #[error("port {port} is too high: the journal is on the next port")]
+    #[error(
+        "port {port} is too high, because the journal is on the next port; give one up to 65534"
+    )]
     Port {
         /// The port on which the broker publishes.
         port: u16,

@@ -25,7 +25,7 @@ fn cursors_are_asked_for_where_the_broker_is_and_in_its_folder_if_it_has_one() {
 
 #[test]
 fn defaults_are_those_of_the_library() {
-    // But for those four, which a program has more use for than a test or an embedded broker.
+    // Only these defaults differ: they suit a program, but not a test or an embedded broker.
     let args = ["zibrato-broker", "--http", "off", "--settle", "0", "--no-journal"];
     let flags = Flags::try_parse_from(args).unwrap();
     let (ours, theirs) = (flags.config().unwrap(), crate::Config::new().max_memory(512 << 20));
@@ -42,7 +42,7 @@ fn values_that_cannot_be_are_refused() {
         ["--http", "nowhere"],
         ["--high-water-mark", "0"],
         ["--max-frame", "0"],
-        // No worker would read on behind a batch that is larger.
+        // A worker could not read past a larger batch.
         ["--max-frame", "4194305"],
         ["--settle", "-1"],
         ["--shutdown-timeout", "-1"],

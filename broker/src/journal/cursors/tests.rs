@@ -110,7 +110,7 @@ proptest! {
         let back = Cursors::load(dir.path()).unwrap();
         let offsets: Vec<_> = back.iter().map(|(name, c)| (name.to_owned(), c.offset)).collect();
         prop_assert_eq!(offsets.len(), 3);
-        // A line end that is gone takes two lines.
+        // A missing line end damages two lines.
         prop_assert!(offsets.iter().filter(|(_, offset)| *offset == 1).count() <= 2);
     }
 

@@ -18,7 +18,7 @@ const SEGMENT_EXTENSION: &str = "zbj";
 /// The file with the number of the journal.
 const ID_FILE: &str = "id";
 
-/// Maximum bytes of a small file. All are smaller.
+/// Maximum size of a small file, in bytes.
 const MAX_SMALL_FILE: u64 = 16 << 20;
 
 /// The folder of a journal. Everything that writes to it shares this.
@@ -32,7 +32,7 @@ pub(crate) struct Directory {
     recreations: AtomicU64,
 }
 
-/// Why the folder is missing. Inside an [`io::Error`].
+/// The reason why the folder is missing. It is inside an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
 #[error("the journal's folder {} is missing: {why}", path.display())]
 pub(crate) struct FolderMissing {
@@ -223,7 +223,7 @@ impl Directory {
 
     /// Deletes a segment.
     ///
-    /// # Errors
+    /// When it exists and cannot be deleted.
     /// When it is there and cannot be deleted.
     pub(crate) fn delete_segment(&self, first: u64, marker: Marker) -> io::Result<()> {
         self.folder()?.delete(&segment_name(first, marker)).map(drop)
@@ -236,7 +236,7 @@ pub(crate) fn segment_name(first: u64, marker: Marker) -> String {
     format!("{first:020}-{marker:016x}.{SEGMENT_EXTENSION}")
 }
 
-/// Where a segment is.
+/// The path of a segment.
 pub(crate) fn segment_path(directory: &Path, first: u64, marker: Marker) -> PathBuf {
     directory.join(segment_name(first, marker))
 }
@@ -252,7 +252,7 @@ pub(crate) fn segments(directory: &Path) -> io::Result<Vec<SegmentFile>> {
         let Some((first, marker)) = entry.file_name().to_str().and_then(parse_name) else {
             continue;
         };
-        // One that was moved to another disk is a link.
+        // A segment that was moved to another disk is a symbolic link.
         match fs::metadata(entry.path()) {
             Ok(found) if !found.is_file() => {}
             Ok(found) => segments.push(SegmentFile { first, marker, bytes: found.len() }),

@@ -33,7 +33,7 @@ impl Identity {
     }
 }
 
-/// A locked folder: no other broker writes there as long as this exists.
+/// A locked folder. As long as this exists, no other broker writes to the folder.
 #[derive(Debug)]
 pub(crate) struct LockedFolder {
     path: PathBuf,
@@ -46,7 +46,7 @@ pub(crate) struct LockedFolder {
     lock: Mutex<File>,
 }
 
-/// Where a folder is now.
+/// The current location of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Location {
     /// At its path.
@@ -179,8 +179,8 @@ impl LockedFolder {
         Ok(self.stat(name)?.map(|found| u64::try_from(found.st_size).unwrap_or_default()))
     }
 
-    /// Whether a file in the folder is this open file and has at least so many bytes; `None` if there
-    /// is no such file, or it is another one.
+    /// Whether a file in the folder is this open file and has at least this many bytes; `None` if
+    /// there is no such file, or it is another one.
     ///
     /// # Errors
     /// When it cannot be checked.

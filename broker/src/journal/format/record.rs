@@ -86,7 +86,7 @@ pub(crate) fn put_batch(
     end(to, begun);
 }
 
-/// How many bytes the record of a batch has.
+/// The size of the record of a batch, in bytes.
 pub(crate) const fn batch_bytes(level: &str, body: &[u8]) -> usize {
     HEAD_BYTES + FIXED_BYTES + BatchId::BYTES + 1 + level.len() + body.len()
 }
@@ -181,19 +181,19 @@ pub(crate) fn head(bytes: &[u8], marker: Marker) -> Option<Head> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
     length: [u8; 4],
-    /// How many bytes follow the head.
+    /// Number of bytes after the head.
     pub(crate) payload: usize,
     checksum: u32,
 }
 
 impl Head {
-    /// Whether `payload` is what follows this head.
+    /// Whether length and checksum of this head match `payload`.
     pub(crate) fn fits(self, payload: &[u8]) -> bool {
         payload.len() == self.payload && checksum(self.length, payload) == self.checksum
     }
 }
 
-/// Reads the payload after the head; `None` if no broker writes such a payload.
+/// Reads the payload after the head; `None` if it is not valid.
 pub(crate) fn read(payload: &[u8]) -> Option<Record<'_>> {
     let (&kind, rest) = payload.split_first()?;
     let (offset, rest) = take_u64(rest)?;

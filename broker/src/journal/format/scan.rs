@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// How many bytes are read at a time.
+/// Number of bytes that are read at a time.
 const CHUNK: usize = 256 << 10;
 
 /// A source of the bytes of a segment.
 pub(crate) trait Source {
-    /// Reads from `at` on, at most as many bytes as `to` has room for; none at the end.
+    /// Reads from position `at`, at most as many bytes as `to` has room for. Returns 0 at the end.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -32,21 +32,21 @@ impl Source for &[u8] {
     }
 }
 
-/// What is at a position.
+/// The content at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found<'a> {
     /// An intact record.
     Record {
-        /// Where it begins.
+        /// Its position.
         at: u64,
-        /// What it is.
+        /// The record.
         record: Record<'a>,
     },
-    /// Bytes that are no record.
+    /// Bytes that are not a record.
     Damage {
-        /// Where they begin.
+        /// The position of the first of them.
         from: u64,
-        /// Where the next intact record begins, or the segment ends.
+        /// The position of the next intact record, or the end of the segment.
         to: u64,
     },
 }
@@ -65,7 +65,7 @@ pub(crate) struct Scan<S> {
 }
 
 impl<S: Source> Scan<S> {
-    /// At the beginning of a segment, of which the first `end` bytes are read.
+    /// A scan from the beginning of a segment to the position `end`.
     pub(crate) const fn new(source: S, marker: Marker, end: u64) -> Self {
         Self { source, marker, at: 0, end, buffer: Vec::new(), filled: 0, buffer_at: 0 }
     }
@@ -82,7 +82,7 @@ impl<S: Source> Scan<S> {
         }
     }
 
-    /// Where the next record begins, if there is one.
+    /// The position of the next record, if there is one.
     pub(crate) const fn at(&self) -> u64 {
         self.at
     }
@@ -124,7 +124,7 @@ impl<S: Source> Scan<S> {
         Ok(whole.then_some(bytes))
     }
 
-    /// Where the next intact record begins, or the end.
+    /// The position of the next intact record, or the end.
     fn next_whole_record(&mut self, mut at: u64) -> io::Result<u64> {
         loop {
             let marker = self.marker;
@@ -146,7 +146,7 @@ impl<S: Source> Scan<S> {
         }
     }
 
-    /// The bytes from `at` on: `wanted`, or fewer at the end.
+    /// The bytes from position `at`: `wanted` of them, or fewer at the end.
     fn bytes(&mut self, at: u64, wanted: usize) -> io::Result<&[u8]> {
         let left = usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX);
         let wanted = wanted.min(left);

@@ -14,37 +14,38 @@ use std::io::{
 use std::path::Path;
 use zibrato::wire::BatchId;
 
-/// What is in a journal.
+/// The content of a journal.
 #[derive(Debug)]
 pub(crate) struct Inspection {
     /// The journal's number, if it can be read.
     pub(crate) id: Option<u64>,
     /// Whether a broker uses it now.
     pub(crate) in_use: bool,
-    /// Oldest first.
+    /// The segments, oldest first.
     pub(crate) segments: Vec<SegmentReport>,
     /// The readers' positions.
     pub(crate) cursors: Cursors,
 }
 
-/// What is in one segment.
+/// The content of one segment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct SegmentReport {
     /// The name of its file.
     pub(crate) file: String,
-    /// Its bytes.
+    /// Its size, in bytes.
     pub(crate) bytes: u64,
-    /// Its batches.
+    /// The number of its batches.
     pub(crate) batches: u64,
-    /// The offsets of the first and the last.
+    /// The offsets of the first and the last batch.
     pub(crate) offsets: Option<(u64, u64)>,
-    /// When the first and the last were received, in unix milliseconds.
+    /// The times when these were received, in unix milliseconds.
     pub(crate) times_ms: Option<(u64, u64)>,
-    /// Where damaged places begin and end.
+    /// The positions where damaged places begin and end.
     pub(crate) damage: Vec<(u64, u64)>,
-    /// Batches missing in between.
+    /// Number of batches that are missing in between.
     pub(crate) missing: u64,
-    /// Batches that share their offset with another one: two brokers wrote at the same time.
+    /// Number of batches that share their offset with another one, because two brokers wrote at the
+    /// same time.
     pub(crate) doubled: u64,
     /// Whether it has an intact record. Each segment begins with one.
     pub(crate) has_records: bool,

@@ -11,7 +11,7 @@ use zibrato::wire::{BatchId, Stamp};
 /// A batch as it was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Batch<'a> {
-    /// Its offset and when it was received.
+    /// Its offset and the time when it was received.
     pub(crate) stamp: Stamp,
     /// Its id.
     pub(crate) id: BatchId,
@@ -21,21 +21,21 @@ pub(crate) struct Batch<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// Whether to continue.
+/// Whether a reader continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// With the next batch.
+    /// Continue with the next batch.
     On,
-    /// Not now.
+    /// Stop before the next batch.
     Stop,
 }
 
-/// Where reading stopped.
+/// The place where reading stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stopped {
     /// At the last batch on disk.
     AtEnd,
-    /// Before it.
+    /// Before the last batch on disk.
     Before,
 }
 
@@ -91,7 +91,7 @@ impl Reader {
             if self.read_segment(&mut visit)? == Flow::Stop {
                 return Ok(Stopped::Before);
             }
-            // The last segment stays open: there will be more in it.
+            // The last segment stays open, because batches are appended to it.
             if rest.is_empty() {
                 break;
             }

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use zibrato::window::Dedup;
 
-/// What is in one segment.
+/// The content of one segment.
 #[derive(Debug)]
 pub(crate) struct Survey {
     pub(crate) last: Option<u64>,
@@ -17,7 +17,7 @@ pub(crate) struct Survey {
     pub(crate) last_ms: u64,
     /// Offsets and when their batches were received, one every ten seconds.
     pub(crate) marks: Vec<(u64, u64)>,
-    /// Where its last complete record ends.
+    /// The position after the last complete record.
     pub(crate) whole_until: u64,
     pub(crate) damaged: u64,
     /// Whether the sequences at its beginning are complete.

@@ -1,4 +1,4 @@
-//! Files that a failing disk left behind, or that somebody moved, linked or made.
+//! Files that a failing disk left behind, or that a user moved, linked or created.
 
 use super::*;
 use crate::journal::folder::segments;
@@ -10,8 +10,7 @@ fn name(first: u64, marker: u64) -> String {
     format!("{first:020}-{marker:016x}.zbj")
 }
 
-/// A segment with nothing but its beginning, as it is left when the first batches of it could not be
-/// made safe.
+/// A segment without batches, as it is left when its first batches could not be written.
 fn given_up(first: u64, marker: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     record::put_sequences(
@@ -143,7 +142,7 @@ fn two_brokers_in_one_journal_are_found_out() {
     let dir = tempfile::tempdir().unwrap();
     let mut opened = open(dir.path());
     append(&mut opened.writer, 1..=10);
-    // As a broker would that did not see the lock.
+    // A second broker writes, as if it had not seen the lock.
     let copy = tempfile::tempdir().unwrap();
     written(copy.path(), 10);
     let mut other = open(copy.path());

@@ -13,7 +13,7 @@ use zmq::Message;
 /// Memory of an item besides its frames, in bytes.
 const ITEM_BYTES: usize = 256;
 
-/// Time between attempts once the queue is closed.
+/// Maximum time between attempts once the queue is closed.
 const MOMENT: Duration = Duration::from_millis(20);
 
 /// A batch that the router has accepted.
@@ -28,7 +28,8 @@ pub(crate) struct Taken {
     pub(crate) body: Message,
 }
 
-/// What the router sends to the journal. It is returned once it and everything before it is on disk.
+/// What the router sends to the journal. An item is returned once it and all earlier items are on
+/// disk.
 #[expect(clippy::large_enum_variant, reason = "nearly all are batches")]
 pub(crate) enum Item {
     /// A batch, which is then published and acknowledged.
@@ -53,7 +54,7 @@ impl Item {
         }
     }
 
-    /// What to write to disk; `None` for a duplicate.
+    /// The batch to write to disk; `None` for a duplicate.
     pub(crate) fn entry(&self) -> Option<Entry<'_>> {
         let Self::Batch(taken) = self else { return None };
         let Stamp { offset, received_ms } = taken.stamp;
@@ -62,13 +63,13 @@ impl Item {
     }
 }
 
-/// The queue. It accepts every item; the router checks `has_room` first.
+/// The queue. It accepts every item, so the router must check `has_room` first.
 #[derive(Debug)]
 pub(crate) struct Queue {
     to_disk: Mutex<ToDisk>,
     wake: Condvar,
     written: Mutex<Vec<Item>>,
-    /// Its waker wakes the router when items are returned.
+    /// The log's waker wakes the router when items are returned.
     log: Arc<Log>,
     /// The bytes of all items, in both directions.
     bytes: AtomicUsize,
@@ -96,7 +97,7 @@ impl std::fmt::Debug for Item {
 
 /// What the journal's thread receives.
 pub(crate) enum Next {
-    /// Items, oldest first; empty if the time was over first.
+    /// Items, oldest first; empty if the time was up before there were any.
     Items(Vec<Item>),
     /// The queue is closed and empty.
     Closed,
@@ -189,7 +190,7 @@ impl Queue {
         drop(self.wake.wait_timeout_while(to_disk, most, goes_on));
     }
 
-    /// Returns items to the router that are on disk.
+    /// Returns items that are on disk to the router.
     pub(crate) fn push_written(&self, items: Vec<Item>) {
         self.written().extend(items);
         self.log.router.wake();

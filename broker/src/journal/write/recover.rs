@@ -13,13 +13,13 @@ use std::path::Path;
 use std::sync::Arc;
 use zibrato::window::Dedup;
 
-/// The smallest record of a batch.
+/// The size of the smallest record of a batch, in bytes.
 const MIN_RECORD_BYTES: u64 = record::batch_bytes("i", b"") as u64;
 
 /// An opened journal.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    /// Appends to the journal.
+    /// The writer, which appends to the journal.
     pub(crate) writer: Writer,
     /// The sequences that had been accepted.
     pub(crate) sequences: Dedup,
@@ -36,7 +36,7 @@ struct Ending {
     last_ms: u64,
     cut_bytes: u64,
     damaged: u64,
-    /// Offsets and when their batches were received, one every ten seconds.
+    /// Offsets of batches, one every ten seconds, and the times when they were received.
     marks: Vec<(u64, u64)>,
     open: Option<OpenSegment>,
 }

@@ -1,4 +1,5 @@
-//! Which segments have expired: pure, from the outline of the journal and the disk.
+//! Decides which segments have expired, from the outline of the journal and the state of the disk.
+//! Pure.
 
 use crate::journal::config::Retention;
 use crate::journal::log::Outline;
@@ -13,14 +14,14 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// Bytes missing to the free space that the disk should have.
+    /// Number of bytes to free so that the disk has its minimum free space.
     pub(crate) fn short_of(self, retention: &Retention) -> u64 {
         let wanted = self.total as f64 * retention.min_free_percent / 100.0;
         (wanted as u64).saturating_sub(self.free)
     }
 }
 
-/// How many of the oldest segments to delete. The last one, which is written to, is kept.
+/// Number of the oldest segments to delete. The last one, which is written to, is kept.
 ///
 /// For age and size, segments are deleted whether they were read or not; to free space on the disk,
 /// only if every cursor has `passed` them.

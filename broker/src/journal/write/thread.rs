@@ -159,7 +159,7 @@ struct JournalThread {
     retention: Retention,
     queue: Arc<Queue>,
     watermark: WatermarkFile,
-    /// Bytes missing to the free space that the disk should have.
+    /// Number of bytes to free so that the disk has its minimum free space.
     short_of: u64,
     /// Whether the last write failed because the disk was full.
     is_full: bool,
@@ -176,7 +176,7 @@ struct LogLimits {
     not_deleted: LogLimit<60>,
 }
 
-/// Why nothing can be written now.
+/// The reason why nothing can be written now.
 #[derive(Debug, thiserror::Error)]
 enum WriteError {
     /// The disk is full.
@@ -188,7 +188,7 @@ enum WriteError {
     /// The segment was deleted or truncated while it was written.
     #[error("{0}")]
     SegmentLost(String),
-    /// Anything else.
+    /// Any other problem.
     #[error("{0}")]
     Unwritable(String),
 }
@@ -270,7 +270,7 @@ impl JournalThread {
         tried.map_err(|error| WriteError::of(&error))
     }
 
-    /// Checks that the disk has the free space that it should have.
+    /// Checks that the disk has its minimum free space.
     fn check_room(&self) -> Result<(), WriteError> {
         if self.short_of == 0 {
             return Ok(());
@@ -341,7 +341,7 @@ impl JournalThread {
             && !is_folder_missing(error)
             && self.log_limits.watermark.admits()
         {
-            let why = "it matters only if the machine's clock is set back before the next start";
+            let why = "this matters only if the machine's clock is set back before the next start";
             tracing::warn!(event = "watermark_not_written", %error, why);
         }
         if put.is_ok() && self.log_limits.watermark.is_over() {
@@ -359,8 +359,8 @@ impl JournalThread {
         self.short_of = disk_now.map_or(0, |disk| disk.short_of(&self.retention));
         let outline = log.outline();
         let now_ms = clock::unix_ms();
-        // A quota may be used up while the disk has room. Some more is freed, so that the next
-        // batch does not fill it again.
+        // A quota may be used up while the disk has space. More is freed than necessary, so that
+        // the next batch does not fill the disk again.
         let is_short = self.short_of > 0 || self.is_full;
         let more = disk_now.map_or(1, |disk| (disk.total / FREED_AT_ONCE).max(1));
         let short_of = if is_short { self.short_of.saturating_add(more) } else { 0 };

@@ -1,13 +1,14 @@
 //! The watermark on disk: the time up to which readers may have been told that they have every batch.
 //!
 //! A reader closes the windows that end before the watermark, and never opens them again. After a
-//! restart the stamps of the last batches are not enough: the watermark was later than those, and if
-//! the clock is set back before the restart, new batches would be stamped into closed windows. So the
-//! next broker continues after the time in this file.
+//! restart, the stamps of the last batches do not suffice: the watermark was later. If the clock is
+//! set back before the restart, new batches would get stamps in closed windows. So the next broker
+//! continues after the time in this file.
 //!
-//! The file has eight bytes of time and four of checksum, and is overwritten in place, which works on
-//! a full disk too. It is not synced: it serves a broker that was killed, not a machine that fails
-//! while its clock is set back. It is opened for each write, because it may have been deleted.
+//! The file has eight bytes of time and four of checksum. It is overwritten in place, which works
+//! on a full disk too. It is not synced: it is needed after a broker was killed, not after a
+//! machine has failed while its clock is set back. It is opened for each write, because it may have
+//! been deleted.
 
 use crate::journal::folder::Directory;
 use rustix::fs::OFlags;
@@ -17,7 +18,8 @@ use std::sync::Arc;
 
 const FILE: &str = "watermark";
 
-/// How far ahead of the clock the file is written. The next write has to come before that.
+/// Time by which the value in the file is ahead of the clock. The next write has to come before
+/// that time is over.
 pub(crate) const AHEAD_MS: u64 = 2_000;
 
 /// The file.

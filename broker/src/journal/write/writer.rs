@@ -17,9 +17,9 @@ use zibrato::wire::BatchId;
 /// A batch to write.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry<'a> {
-    /// Its offset, one more than that of the batch before it.
+    /// Its offset: that of the previous batch plus one.
     pub(crate) offset: u64,
-    /// When it was received, in unix milliseconds.
+    /// The time when it was received, in unix milliseconds.
     pub(crate) received_ms: u64,
     /// Its level.
     pub(crate) level: &'a str,
@@ -29,7 +29,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// The segment was deleted or truncated while it was written. Inside an [`io::Error`].
+/// The segment was deleted or truncated while it was written. This is inside an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
 #[error("its last segment was deleted or truncated")]
 pub(crate) struct SegmentLost;
@@ -91,7 +91,7 @@ impl Writer {
         Self { directory, log, open, is_locked_out, to_delete, sequences, resumed, limits, buffer }
     }
 
-    /// Writes batches, all or none. Afterwards they are on disk, under the journal's path.
+    /// Writes batches, all or none. When it returns, they are on disk, under the journal's path.
     ///
     /// # Errors
     /// When the disk fails, or the folder is missing. The call can be repeated with the same batches.
@@ -118,8 +118,8 @@ impl Writer {
             return Err(error);
         }
         if let Err(error) = open.file.sync_data() {
-            // It is unknown how much of it is on disk, and the system reports the error only once. So
-            // this segment is abandoned, and the batches are written to a new one.
+            // It is unknown how many of the bytes are on disk, and the system reports the error
+            // only once. So this segment is abandoned, and the batches are written to a new one.
             let cut = open.file.set_len(open.bytes);
             tracing::debug!(event = "journal_cut", ok = cut.is_ok());
             self.abandon(&open);
@@ -159,7 +159,7 @@ impl Writer {
         }
     }
 
-    /// Continues after this offset at least: readers have seen the offsets before it.
+    /// Continues at least after this offset, because readers have seen the offsets up to it.
     pub(crate) fn skip_to(&mut self, offset: u64) {
         if let Some(end) = self.log.skip_to(offset) {
             self.resumed.get_or_insert(end);

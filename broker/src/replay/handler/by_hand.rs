@@ -1,4 +1,4 @@
-//! Cursors that people list, set and delete.
+//! Commands of operators: list, reset and delete cursors.
 
 use super::{FetchHandler, Now, Outcome};
 use crate::journal::{Cursor, Flow, Reader, level_names};
@@ -62,7 +62,7 @@ impl FetchHandler {
         Ok(Outcome::WhenSaved(ReplayAnswer::Done(Done { offset })))
     }
 
-    /// Whether there is such a cursor, and nobody reads with it.
+    /// Returns an error if there is no such cursor, or a reader uses it.
     fn free(&self, name: &str, now: Now) -> Result<(), Refused> {
         if self.cursors.get(name).is_none() {
             return Err(unknown(name));
@@ -72,7 +72,7 @@ impl FetchHandler {
         Err(refusal(Refusal::Owned, &text))
     }
 
-    /// The offset before the first batch that was received then or later.
+    /// The offset before the first batch that was received at or after this time.
     fn before(&self, ms: u64) -> io::Result<u64> {
         let outline = self.log.outline();
         let after = outline.segments.partition_point(|segment| segment.first_ms < ms);

@@ -1,4 +1,4 @@
-//! What becomes of cursors when clocks are set.
+//! Tests of cursors when clocks are set.
 
 use super::*;
 use crate::journal::{Directory, Health};
@@ -14,7 +14,7 @@ fn handler(directory: &Path, now: Now) -> FetchHandler {
     FetchHandler::new(Arc::new(log), cursors, (WantedLevels::default(), HOUR_MS), now)
 }
 
-/// Fetches. The answer is sent, and says whether the reader was forgotten.
+/// Fetches and sends the answer. Returns whether the answer says that the cursor was forgotten.
 fn fetch(handler: &mut FetchHandler, now: Now) -> bool {
     let result = fetch_without_sending(handler, now);
     result.tells.iter().for_each(|name| handler.has_told(name));
@@ -37,14 +37,14 @@ fn a_clock_that_is_set_forgets_nobody_and_an_absence_does() {
     let mut handler = handler(dir.path(), start);
     assert!(!fetch(&mut handler, start));
     let after = |seconds, ms| Now { at: start.at + Duration::from_secs(seconds), ms };
-    // A machine that began in 1970 has heard what time it is, while the reader is away.
+    // The wall clock jumps forward while the reader is away, as on a machine that starts in 1970.
     handler.look_after(after(10, NOON + 1_000 * HOUR_MS));
     assert_eq!(handler.list(start).len(), 1);
     handler.look_after(after(3_599, NOON));
     assert_eq!(handler.list(start).len(), 1);
     handler.look_after(after(3_601, NOON));
     assert_eq!(handler.list(start).len(), 0);
-    // It is told so when it is back, and once; an answer that cannot be sent does not count.
+    // The reader is told once when it returns. An answer that cannot be sent does not count.
     let back = after(3_602, NOON);
     assert!(fetch_without_sending(&mut handler, back).head.forgotten);
     assert!(fetch(&mut handler, back) && !fetch(&mut handler, back));

@@ -101,7 +101,7 @@ fn an_unusable_channel_holds_delivery_with_a_remedy() {
     let fake = FakeSlack::start().unwrap();
     for (channel, hint) in [
         ("C0NOWHERE", "check --channel"),
-        ("#archive", "choose another by --channel"),
+        ("#archive", "choose another one with --channel"),
         ("#strange", "invite the app"),
     ] {
         let mut backend = to_channel(&fake, channel);

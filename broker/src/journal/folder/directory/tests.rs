@@ -1,4 +1,4 @@
-//! The folder of a journal: for one broker at a time, and what is in it.
+//! Tests of the folder of a journal: its lock and its files.
 
 use super::*;
 use crate::journal::folder::is_in_use;
@@ -46,7 +46,7 @@ fn a_full_disk_is_no_reason_not_to_open_what_is_there() {
     let opened = Directory::open(dir.path()).unwrap().id();
     assert_ne!(opened, id);
     assert_eq!(read_id(dir.path()), Some(opened));
-    // Nothing is left of what could not be written.
+    // A failed write leaves no file.
     assert!(fs::symlink_metadata(dir.path().join(&new)).is_err());
 }
 

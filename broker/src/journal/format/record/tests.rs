@@ -1,4 +1,5 @@
-//! Records come back as they went in, and are laid out as the page above says.
+//! Records can be read back unchanged, and have the layout that the documentation of the module
+//! shows.
 
 use super::*;
 use proptest::prelude::*;

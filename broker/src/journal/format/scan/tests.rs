@@ -1,4 +1,4 @@
-//! Whole records are found wherever the damage is.
+//! Intact records are found, wherever the damage is.
 
 use super::super::record::{Content, put_batch};
 use super::*;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 #[test]
 fn a_lack_of_space_is_reported_before_anything_has_to_be_written() {
     let dir = tempfile::tempdir().unwrap();
-    // No disk has all its bytes free.
+    // No disk has all its bytes free, so there is never enough space.
     let config = JournalConfig::new(dir.path()).min_free_percent(100.0);
     let OpenedJournal { writer, retention, watermark, .. } = OpenedJournal::open(&config).unwrap();
     let log = Arc::clone(writer.log());

@@ -46,7 +46,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Closes the open segment. Bytes after its end were not acknowledged, so publishers send their
+    /// Closes the open segment. Bytes after its end were not acknowledged, so publishers send these
     /// batches again.
     fn close_segment(&mut self) {
         let Some(open) = self.open.take() else { return };
@@ -125,7 +125,7 @@ impl Writer {
     /// When the folder cannot be read.
     fn find_lost_segments(&mut self) -> io::Result<()> {
         let folder = self.directory.folder()?;
-        // How many batches a truncated file has lost is unknown here.
+        // The number of batches that a truncated file has lost is unknown here.
         let (mut files, mut batches, mut lost) = (0_u64, Some(0), 0);
         let outline = self.log.outline();
         let ends = outline.segments.iter().skip(1).map(|next| next.first).chain([outline.end + 1]);

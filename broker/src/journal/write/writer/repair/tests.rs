@@ -1,4 +1,4 @@
-//! A folder that comes back is taken back with the files that this broker itself left unfinished.
+//! A folder that returns is used again, even with files that this broker itself left unfinished.
 
 use crate::journal::config::SegmentLimits;
 use crate::journal::folder::{is_folder_missing, segments};
@@ -19,7 +19,7 @@ fn a_fresh_segment_in_a_folder_that_was_moved_does_not_keep_it_from_coming_back(
     let limits = SegmentLimits { bytes: 1 << 20, age_ms: u64::MAX };
     let mut writer = recover::open(&folder, limits).unwrap().writer;
     writer.commit(&[entry(1)]).unwrap();
-    // As when the folder is moved while the first batch of a segment is written.
+    // The folder is moved while the first batch of a segment is written.
     writer.open = Some(writer.begin_segment(&entry(2)).unwrap());
     fs::rename(&folder, &elsewhere).unwrap();
     let error = writer.commit(&[entry(2)]).unwrap_err();
