@@ -239,14 +239,15 @@ impl IntakeContext {
         self.reject_many(reason, 1, sample);
     }
 
-    /// Counts several invalid inputs with the same reason, of which `sample` is one.
+    /// Counts several invalid inputs with the same reason, of which `sample` is one. If it is empty,
+    /// they are only counted.
     pub fn reject_many(&mut self, reason: &'static str, count: u64, sample: &[u8]) {
         if count == 0 {
             return;
         }
         self.counters.reject(reason, count);
-        self.rejected += count;
-        if self.sample.is_none() {
+        self.rejected += if sample.is_empty() { 0 } else { count };
+        if self.sample.is_none() && !sample.is_empty() {
             let shown = sample.get(..SAMPLE_BYTES).unwrap_or(sample);
             self.sample = Some((reason, one_line(&String::from_utf8_lossy(shown))));
         }

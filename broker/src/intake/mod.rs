@@ -34,7 +34,6 @@ mod link;
 pub(crate) mod metricsd;
 #[cfg(test)]
 pub(crate) mod rules;
-#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod statsd;
 pub(crate) mod table;
 mod thread;

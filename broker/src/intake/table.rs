@@ -3,6 +3,8 @@
 use super::Row;
 use super::collectd::CollectdFlags;
 use super::metricsd::MetricsdFlags;
+use super::statsd::StatsdFlags;
 
 /// The intakes, in the order of `--help`.
-pub(crate) const INTAKES: &[Row] = &[Row::of::<CollectdFlags>(), Row::of::<MetricsdFlags>()];
+pub(crate) const INTAKES: &[Row] =
+    &[Row::of::<CollectdFlags>(), Row::of::<MetricsdFlags>(), Row::of::<StatsdFlags>()];

@@ -16,3 +16,4 @@ mod program;
 mod routing;
 mod slow;
 mod start;
+mod statsd;

@@ -20,7 +20,7 @@ const MAX_TIMESTAMP: u64 = 253_402_300_799;
 
 /// What a listener's clients speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(crate) enum Dialect {
     /// A gauge with a sign is a change: `a:-1|g` subtracts 1.
     Statsd,
     /// A gauge with a sign is a value: `a:-1|g` sets -1.
@@ -29,20 +29,20 @@ pub(super) enum Dialect {
 
 /// One sample. Name and tags are as received; see [`Identity`](super::identity::Identity).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Sample<'a> {
+pub(crate) struct Sample<'a> {
     /// What is before the first `:` of the line; not empty.
-    pub(super) name: &'a [u8],
+    pub(crate) name: &'a [u8],
     /// What follows `#`; empty if there are no tags.
-    pub(super) tags: &'a [u8],
-    pub(super) kind: Kind,
-    pub(super) reading: Reading<'a>,
+    pub(crate) tags: &'a [u8],
+    pub(crate) kind: Kind,
+    pub(crate) reading: Reading<'a>,
     /// The time that the client gives, in Unix milliseconds.
-    pub(super) at_ms: Option<u64>,
+    pub(crate) at_ms: Option<u64>,
 }
 
 /// The value of a sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Reading<'a> {
+pub(crate) enum Reading<'a> {
     /// A value, in seconds if it is a timer's, and the share of its kind that the client sends:
     /// above 0, at most 1.
     Number { value: f64, rate: f64 },
@@ -54,7 +54,7 @@ pub(super) enum Reading<'a> {
 
 /// Why a line, or one of its samples, is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(crate) enum Reason {
     /// The name is not UTF-8.
     Encoding,
     /// An event of DogStatsD.
@@ -79,7 +79,7 @@ pub(super) enum Reason {
 
 impl Reason {
     /// The reason as a constant word, the label of counters.
-    pub(super) const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Encoding => "encoding",
             Self::Event => "event",
@@ -97,7 +97,7 @@ impl Reason {
 
 /// Decodes a packet. `take` gets each sample, or the reason why a line or a part of it is invalid,
 /// and the line. An invalid line does not affect the others.
-pub(super) fn decode<'a>(
+pub(crate) fn decode<'a>(
     packet: &'a [u8],
     dialect: Dialect,
     mut take: impl FnMut(&'a [u8], Result<Sample<'a>, Reason>),

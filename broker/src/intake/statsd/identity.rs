@@ -12,19 +12,19 @@ const NO_VALUE: &str = "true";
 
 /// Who measured what: a series, apart from its kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     /// A valid name, of ASCII letters, digits, `_`, `-` and `.`.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The source that the tag `source`, or else `host`, gives.
-    pub(super) source: Option<String>,
+    pub(crate) source: Option<String>,
     /// Valid tags in ascending order, without `source` and `host`.
-    pub(super) tags: Vec<(String, String)>,
+    pub(crate) tags: Vec<(String, String)>,
 }
 
 impl Identity {
     /// Cleans the name, and reads the tags inside it and those after `#`. Also returns the number of
     /// tags that were left out, because they are invalid or occur twice.
-    pub(super) fn of(name: &[u8], tags: &[u8]) -> Result<(Self, u64), Reason> {
+    pub(crate) fn of(name: &[u8], tags: &[u8]) -> Result<(Self, u64), Reason> {
         let name = std::str::from_utf8(name).map_err(|_| Reason::Encoding)?;
         let mut left_out = 0;
         let mut all = Vec::new();
@@ -38,10 +38,19 @@ impl Identity {
                 }
             }
         }
-        let name = cleaned(&name);
+        let (identity, more) = Self::with_tags(&name, all)?;
+        Ok((identity, left_out + more))
+    }
+
+    /// Cleans the name, and checks the tags. Also returns the number of tags that were left out.
+    pub(crate) fn with_tags(
+        name: &str,
+        tags: Vec<(String, String)>,
+    ) -> Result<(Self, u64), Reason> {
+        let name = cleaned(name);
         check_name(&name).map_err(|_| Reason::Name)?;
         let mut identity = Self { name, source: None, tags: Vec::new() };
-        left_out += identity.take_tags(all);
+        let left_out = identity.take_tags(tags);
         Ok((identity, left_out))
     }
 

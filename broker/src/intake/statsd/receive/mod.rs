@@ -1,0 +1,151 @@
+//! A receiving thread: it reads its sockets, and adds the samples to its table.
+
+mod connections;
+mod packets;
+
+pub(super) use connections::Listener;
+pub(super) use packets::Packets;
+
+use super::shared::Shared;
+use connections::Connection;
+use packets::Buffers;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use zibrato::daemon::Stop;
+
+/// Maximum time for which a thread keeps reading after the broker begins to stop.
+const LAST_CALL: Duration = Duration::from_millis(500);
+
+/// Maximum number of connected clients.
+const MAX_CONNECTIONS: usize = 1_000;
+
+/// How often packets that the kernel has dropped are counted.
+const COUNT_DROPS: Duration = Duration::from_millis(500);
+
+/// Pause after an error in accepting a connection, such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Number of batches that are received from a socket before others have their turn.
+const BATCHES: usize = 16;
+
+/// A thread that receives, with its sockets.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    pub(super) packets: Vec<Packets>,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// Which sockets are readable.
+struct Ready {
+    packets: Vec<bool>,
+    listeners: Vec<bool>,
+    connections: Vec<bool>,
+    stop: bool,
+}
+
+impl Ready {
+    fn any(&self) -> bool {
+        [&self.packets, &self.listeners, &self.connections].into_iter().flatten().any(|is| *is)
+    }
+}
+
+impl Receiver {
+    /// Receives until `stop` is raised and nothing is left to read.
+    pub(super) fn run(mut self, stop: &Stop) -> io::Result<()> {
+        let mut buffers = Buffers::new();
+        let mut connections = Vec::new();
+        let mut stop_by: Option<Instant> = None;
+        let mut drops_counted = Instant::now();
+        let mut accepts_from = drops_counted;
+        let mut now = drops_counted;
+        loop {
+            let timeout = if stop_by.is_some() { Duration::ZERO } else { ACCEPT_PAUSE };
+            let stop = stop_by.is_none().then_some(stop);
+            let ready = self.wait(&connections, now >= accepts_from, stop, timeout)?;
+            now = Instant::now();
+            if ready.stop && stop_by.is_none() {
+                stop_by = Some(now + LAST_CALL);
+            }
+            for (packets, _) in self.packets.iter().zip(&ready.packets).filter(|(_, is)| **is) {
+                for _ in 0..BATCHES {
+                    if !packets.receive(&mut buffers, || self.shared.lock())? {
+                        break;
+                    }
+                }
+            }
+            let mut is_ready = ready.connections.iter();
+            connections.retain_mut(|connection: &mut Connection| {
+                !is_ready.next().is_some_and(|is| *is) || connection.receive(&self.shared)
+            });
+            for (listener, _) in self.listeners.iter().zip(&ready.listeners).filter(|(_, is)| **is)
+            {
+                if let Err(error) = self.accept(listener, &mut connections) {
+                    self.shared.lock().counts.reject("accept", 1, || error.to_string());
+                    accepts_from = now + ACCEPT_PAUSE;
+                }
+            }
+            let is_over = stop_by.is_some_and(|by| !ready.any() || now >= by);
+            if is_over || now.saturating_duration_since(drops_counted) >= COUNT_DROPS {
+                drops_counted = now;
+                self.count_drops();
+            }
+            if is_over {
+                return Ok(());
+            }
+        }
+    }
+
+    fn wait(
+        &self,
+        connections: &[Connection],
+        accepts: bool,
+        stop: Option<&Stop>,
+        timeout: Duration,
+    ) -> io::Result<Ready> {
+        let readable = PollFlags::IN;
+        let mut items: Vec<_> = self.packets.iter().map(|p| PollFd::new(p, readable)).collect();
+        let acceptable = if accepts { readable } else { PollFlags::empty() };
+        items.extend(self.listeners.iter().map(|listener| PollFd::new(listener, acceptable)));
+        items.extend(connections.iter().map(|connection| PollFd::new(connection, readable)));
+        items.extend(stop.map(|stop| PollFd::new(stop, readable)));
+        let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
+        match poll(&mut items, Some(&timeout)) {
+            Ok(_) => {}
+            // A signal ends the wait early.
+            Err(rustix::io::Errno::INTR) => items.iter_mut().for_each(PollFd::clear_revents),
+            Err(error) => return Err(error.into()),
+        }
+        let mut ready = items.iter().map(|item| !item.revents().is_empty());
+        let mut next = |count| ready.by_ref().take(count).collect();
+        Ok(Ready {
+            packets: next(self.packets.len()),
+            listeners: next(self.listeners.len()),
+            connections: next(connections.len()),
+            stop: next(1) == [true],
+        })
+    }
+
+    fn accept(&self, listener: &Listener, connections: &mut Vec<Connection>) -> io::Result<()> {
+        while let Some(connection) = listener.accept()? {
+            if connections.len() < MAX_CONNECTIONS {
+                connections.push(connection);
+            } else {
+                let sample = || format!("{MAX_CONNECTIONS} clients are connected");
+                self.shared.lock().counts.reject("connections", 1, sample);
+            }
+        }
+        Ok(())
+    }
+
+    fn count_drops(&mut self) {
+        let drops: u64 =
+            self.packets.iter_mut().map(|packets| u64::from(packets.new_drops())).sum();
+        if drops > 0 {
+            let sample = || "the kernel had no room for packets; see --statsd-threads".to_owned();
+            self.shared.lock().counts.reject("kernel", drops, sample);
+        }
+    }
+}

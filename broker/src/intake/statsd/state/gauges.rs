@@ -1,0 +1,278 @@
+//! The values of gauges, which persist: changes build on them, and a file keeps them over a restart.
+
+use super::table::{Matching, Series};
+use super::value::Changes;
+use crate::intake::statsd::identity::Identity;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use zibrato::{Gauge, Kind};
+
+/// How long a gauge without readings is repeated, in milliseconds: a day.
+const KEPT_MS: u64 = 24 * 3_600 * 1_000;
+
+/// The last value of each gauge.
+#[derive(Debug)]
+pub(crate) struct Gauges {
+    max: usize,
+    /// By [`key`].
+    values: HashMap<String, Known, RandomState>,
+    /// A buffer for keys.
+    key: String,
+}
+
+#[derive(Debug)]
+struct Known {
+    identity: Identity,
+    value: f64,
+    /// The time of the last reading, or of the start if it is older.
+    at_ms: u64,
+}
+
+/// The key of a series of gauges. Valid texts contain no control characters.
+fn write_key(key: &mut String, series: Series<'_>) {
+    key.clear();
+    key.push_str(series.name);
+    for text in series.source.into_iter().chain(texts(series.tags)) {
+        key.push('\u{1}');
+        key.push_str(text);
+    }
+    if series.source.is_some() {
+        key.push('\u{2}');
+    }
+}
+
+fn texts(tags: &[(String, String)]) -> impl Iterator<Item = &str> {
+    tags.iter().flat_map(|(tag, value)| [&**tag, &**value])
+}
+
+impl Gauges {
+    /// No gauges yet, and at most `max`.
+    pub(crate) fn new(max: usize) -> Self {
+        Self { max, values: HashMap::default(), key: String::new() }
+    }
+
+    /// The readings of a gauge in an interval that ended at `now_ms`. `None` if there are none, or
+    /// too many gauges to know its value.
+    pub(crate) fn readings(
+        &mut self,
+        series: Series<'_>,
+        changes: &Changes,
+        now_ms: u64,
+    ) -> Option<Gauge> {
+        write_key(&mut self.key, series);
+        if let Some(known) = self.values.get_mut(&self.key) {
+            let gauge = changes.readings(known.value)?;
+            (known.value, known.at_ms) = (gauge.last, now_ms);
+            return Some(gauge);
+        }
+        if self.values.len() >= self.max {
+            return None;
+        }
+        let gauge = changes.readings(0.0)?;
+        self.values.insert(self.key.clone(), Known::new(series, gauge.last, now_ms));
+        Some(gauge)
+    }
+
+    /// Calls `write` with each gauge that has had no reading since `since_ms`, as it is repeated for
+    /// workers. Forgets those that have had none for a day.
+    pub(crate) fn repeat(
+        &mut self,
+        since_ms: u64,
+        now_ms: u64,
+        mut write: impl FnMut(Series<'_>, Gauge),
+    ) {
+        self.values.retain(|_, known| now_ms.saturating_sub(known.at_ms) < KEPT_MS);
+        for known in self.values.values().filter(|known| known.at_ms < since_ms) {
+            write(known.series(), Gauge::idle(known.value, known.at_ms));
+        }
+    }
+
+    /// Forgets gauges by name. Returns the names.
+    pub(crate) fn remove(&mut self, names: Matching<'_>) -> Vec<String> {
+        let removed = self.values.extract_if(|_, known| names.fits(&known.identity.name));
+        removed.map(|(_, known)| known.identity.name).collect()
+    }
+
+    /// All gauges and their values.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Series<'_>, f64)> {
+        self.values.values().map(|known| (known.series(), known.value))
+    }
+
+    /// The gauges as JSON, as bucky saves them: `{"name": value}`, or, with tags,
+    /// `{"name;tag=text": [value, {"tag": "text"}]}`.
+    pub(crate) fn to_json(&self) -> String {
+        let mut all = BTreeMap::new();
+        for Known { identity, value, .. } in self.values.values() {
+            let mut key = identity.name.clone();
+            let mut tags = BTreeMap::new();
+            let source = identity.source.as_ref().map(|source| ("source", source));
+            for (tag, text) in identity.tags.iter().map(|(tag, text)| (&**tag, text)).chain(source)
+            {
+                key += &format!(";{tag}={text}");
+                tags.insert(tag, text);
+            }
+            let saved = if tags.is_empty() { json!(value) } else { json!([value, tags]) };
+            all.insert(key, saved);
+        }
+        json!(all).to_string()
+    }
+
+    /// Adds the gauges that a file contains; those that are invalid, or too many, are left out.
+    /// Returns how many were added and left out.
+    ///
+    /// # Errors
+    /// If it is not a JSON object.
+    pub(crate) fn restore(
+        &mut self,
+        text: &[u8],
+        now_ms: u64,
+    ) -> Result<(usize, usize), serde_json::Error> {
+        let all: BTreeMap<String, Value> = serde_json::from_slice(text)?;
+        let (before, saved) = (self.values.len(), all.len());
+        for (key, saved) in all {
+            let Some((identity, value)) = restored(&key, &saved) else { continue };
+            let known = Known { identity, value, at_ms: now_ms };
+            if self.values.len() < self.max {
+                write_key(&mut self.key, known.series());
+                self.values.insert(self.key.clone(), known);
+            }
+        }
+        let added = self.values.len() - before;
+        Ok((added, saved.saturating_sub(added)))
+    }
+}
+
+fn restored(key: &str, saved: &Value) -> Option<(Identity, f64)> {
+    let name = key.split_once(';').map_or(key, |(name, _)| name);
+    let (value, tags) = match saved {
+        Value::Array(pair) => (pair.first()?.as_f64()?, pair.get(1)?.as_object()?.clone()),
+        value => (value.as_f64()?, Map::new()),
+    };
+    let text = |(tag, text): (String, Value)| Some((tag, text.as_str()?.to_owned()));
+    let tags = tags.into_iter().map(text).collect::<Option<_>>()?;
+    let (identity, left_out) = Identity::with_tags(name, tags).ok()?;
+    (value.is_finite() && left_out == 0).then_some((identity, value))
+}
+
+impl Known {
+    fn new(series: Series<'_>, value: f64, at_ms: u64) -> Self {
+        let identity = Identity {
+            name: series.name.to_owned(),
+            source: series.source.map(str::to_owned),
+            tags: series.tags.to_vec(),
+        };
+        Self { identity, value, at_ms }
+    }
+
+    fn series(&self) -> Series<'_> {
+        Series {
+            kind: Kind::Gauge,
+            name: &self.identity.name,
+            source: self.identity.source.as_deref(),
+            tags: &self.identity.tags,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Gauges, KEPT_MS};
+    use crate::intake::statsd::grammar::{Dialect, decode};
+    use crate::intake::statsd::state::{Matching, Table, Taken};
+
+    /// The last value of each gauge after an interval.
+    fn interval(gauges: &mut Gauges, packet: &str, now_ms: u64) -> Vec<Option<f64>> {
+        let mut table = Table::new(100);
+        decode(packet.as_bytes(), Dialect::Statsd, |_, sample| {
+            table.add(&sample.unwrap(), now_ms).unwrap();
+        });
+        table.end_interval();
+        let mut all = Vec::new();
+        table.take(100, |series, taken| {
+            let Taken::Gauge(changes) = taken else { return };
+            all.push(gauges.readings(series, &changes, now_ms).map(|gauge| gauge.last));
+        });
+        all
+    }
+
+    #[test]
+    fn changes_build_on_the_value_of_earlier_intervals() {
+        let mut gauges = Gauges::new(100);
+        for (packet, expected) in [
+            ("g:10|g", 10.0),
+            ("g:+1|g", 11.0),
+            ("g:-20|g", -9.0),
+            ("g:0|g\ng:-3|g", -3.0),
+            ("g:-10|g|#x:1", -10.0),
+            ("g:-10|g|#host:x", -10.0),
+            ("g:+1|g", -2.0),
+            // The same series in another spelling.
+            ("g,x=1:+1|g", -9.0),
+        ] {
+            assert_eq!(interval(&mut gauges, packet, 1), [Some(expected)], "{packet}");
+        }
+        assert_eq!(gauges.all().count(), 3);
+    }
+
+    #[test]
+    fn the_number_of_gauges_is_bounded() {
+        let mut gauges = Gauges::new(2);
+        let last = interval(&mut gauges, "a:1|g\nb:1|g\nc:1|g\na:+1|g", 1);
+        assert_eq!(last, [Some(2.0), Some(1.0), None]);
+    }
+
+    #[test]
+    fn idle_gauges_are_repeated_for_a_day() {
+        let mut gauges = Gauges::new(100);
+        interval(&mut gauges, "a:1|g\nb:2|g|#x:1", 1_000);
+        interval(&mut gauges, "a:3|g", 9_000);
+        let mut repeated = |since_ms, now_ms| {
+            let mut all = Vec::new();
+            gauges.repeat(since_ms, now_ms, |series, gauge| {
+                all.push((series.name.to_owned(), gauge.last, gauge.is_idle()));
+            });
+            all
+        };
+        assert_eq!(repeated(5_000, 10_000), [("b".to_owned(), 2.0, true)]);
+        assert_eq!(repeated(10_000, 20_000).len(), 2);
+        assert_eq!(repeated(u64::MAX, 1_000 + KEPT_MS), [("a".to_owned(), 3.0, true)]);
+    }
+
+    #[test]
+    fn they_are_saved_and_restored() {
+        let mut gauges = Gauges::new(100);
+        interval(&mut gauges, "g:1.5|g\nh:2|g", 1);
+        assert_eq!(gauges.to_json(), r#"{"g":1.5,"h":2.0}"#);
+        interval(&mut gauges, "h:3|g|#x:1,y:a;b=c,host:web-1", 1);
+        let saved = gauges.to_json();
+        let tagged = r#""h;x=1;y=a;b=c;source=web-1":[3.0,{"source":"web-1","x":"1","y":"a;b=c"}]"#;
+        assert!(saved.contains(tagged), "{saved}");
+        let mut restored = Gauges::new(100);
+        assert_eq!(restored.restore(saved.as_bytes(), 1).unwrap(), (3, 0));
+        assert_eq!(restored.to_json(), saved);
+        let last = interval(&mut restored, "h:+1|g|#x:1,y:a;b=c,host:web-1\ng:+1|g", 1);
+        assert_eq!(last, [Some(4.0), Some(2.5)]);
+    }
+
+    #[test]
+    fn files_of_bucky_are_read_and_broken_ones_are_not() {
+        let mut gauges = Gauges::new(3);
+        let file = br#"{"g": 1.5, "h": [2, {}], "i": [3, {"env": "prod"}], "%": 1, "k": "x",
+            "l": [1], "m": [1, {"a": 1}], "n": null, "o": 1}"#;
+        assert_eq!(gauges.restore(file, 1).unwrap(), (3, 6));
+        assert_eq!(gauges.to_json(), r#"{"g":1.5,"h":2.0,"i;env=prod":[3.0,{"env":"prod"}]}"#);
+        for broken in ["", "{\"g\": 1.", "[]", "1"] {
+            assert!(gauges.restore(broken.as_bytes(), 1).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn they_are_removed_by_name() {
+        let mut gauges = Gauges::new(100);
+        interval(&mut gauges, "a.b:1|g\nb:1|g", 1);
+        assert_eq!(gauges.remove(Matching("a.*")), ["a.b"]);
+        assert_eq!(gauges.all().count(), 1);
+    }
+}

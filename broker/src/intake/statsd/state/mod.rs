@@ -1,0 +1,16 @@
+//! What the samples of an interval add up to. Pure: times are arguments.
+//!
+//! ```text
+//! sample ─▶ Table: one slot for each name, kind and tags as received ─▶ Value
+//!                                                                      │ once a second
+//!                                     Gauges: values that persist ◀────┴──▶ the broker's window
+//! ```
+
+mod gauges;
+mod readings;
+mod table;
+mod value;
+
+pub(super) use gauges::Gauges;
+pub(super) use table::{Matching, Overflow, Refused, Series, Table};
+pub(super) use value::Taken;

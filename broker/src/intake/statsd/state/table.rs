@@ -1,0 +1,312 @@
+//! The series of one receiving thread, found by what is on the wire: a known series costs one look-up,
+//! and neither cleaning nor allocation.
+
+use super::value::{Taken, Value};
+use crate::intake::statsd::grammar::{Reading, Reason, Sample};
+use crate::intake::statsd::identity::Identity;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, Hasher};
+use zibrato::Kind;
+use zibrato::window::OVERFLOW_NAME;
+
+/// Average size of names with tags at which a table is full, in bytes.
+const AVERAGE_KEY: usize = 256;
+
+/// Maximum number of members of all sets in one interval.
+const MAX_MEMBERS: usize = 1_000_000;
+
+/// Series of one receiving thread.
+#[derive(Debug)]
+pub(crate) struct Table {
+    max_series: usize,
+    hasher: RandomState,
+    /// Indexes into `slots`.
+    index: HashTable<u32>,
+    slots: Vec<Slot>,
+    /// Slots with samples since the interval began, in the order of their first one.
+    touched: Vec<u32>,
+    /// Slots of the interval that is being taken, and how many of them are taken.
+    taking: Vec<u32>,
+    taken: usize,
+    /// Number of intervals since the start.
+    interval: u32,
+    key_bytes: usize,
+    members: usize,
+    overflow: Overflow,
+}
+
+/// Samples of series that did not fit, and the first of these series.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Overflow {
+    pub(crate) samples: u64,
+    pub(crate) offender: Option<String>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// Name, then tags, as received.
+    key: Box<[u8]>,
+    name_bytes: u32,
+    kind: Kind,
+    is_touched: bool,
+    /// Tags that are left out of the identity.
+    left_out: u8,
+    /// The interval of the last sample.
+    used: u32,
+    /// `None` if the key is a clean name without tags.
+    identity: Option<Box<Identity>>,
+    /// What counters, readings and members of earlier intervals add up to.
+    total: f64,
+    value: Value,
+}
+
+/// Why a sample was refused, besides its [`Reason`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Invalid(Reason),
+    /// There are too many distinct members of sets.
+    Members,
+}
+
+/// A series, as its readers see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Series<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) name: &'a str,
+    pub(crate) source: Option<&'a str>,
+    pub(crate) tags: &'a [(String, String)],
+}
+
+/// The names that a command of the admin port means: `a.b`, or all with a beginning as in `a.*`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Matching<'a>(pub(crate) &'a str);
+
+impl Matching<'_> {
+    pub(crate) fn fits(&self, name: &str) -> bool {
+        self.0.strip_suffix('*').map_or(self.0 == name, |beginning| name.starts_with(beginning))
+    }
+}
+
+impl Table {
+    /// An empty table. New series beyond `max_series` are folded together.
+    pub(crate) fn new(max_series: usize) -> Self {
+        Self {
+            max_series: max_series.min(u32::MAX as usize / 2),
+            hasher: RandomState::default(),
+            index: HashTable::new(),
+            slots: Vec::new(),
+            touched: Vec::new(),
+            taking: Vec::new(),
+            taken: 0,
+            interval: 0,
+            key_bytes: 0,
+            members: 0,
+            overflow: Overflow::default(),
+        }
+    }
+
+    /// Adds a sample that came at `now_ms`. Returns the number of its tags that are left out.
+    pub(crate) fn add(&mut self, sample: &Sample<'_>, now_ms: u64) -> Result<u8, Refused> {
+        let Sample { name, tags, kind, reading, at_ms } = *sample;
+        let hash = hash(&self.hasher, name, tags, kind);
+        let slots = &self.slots;
+        let found = self.index.find(hash, |at| slots[*at as usize].is(name, tags, kind));
+        let at = match found {
+            Some(at) => *at as usize,
+            None => self.insert(hash, sample).map_err(Refused::Invalid)?,
+        };
+        if matches!(reading, Reading::Member(_)) && self.members >= MAX_MEMBERS {
+            return Err(Refused::Members);
+        }
+        let slot = &mut self.slots[at];
+        let members = slot.value.add(reading, at_ms.unwrap_or(now_ms));
+        if !slot.is_touched {
+            slot.is_touched = true;
+            slot.used = self.interval;
+            self.touched.push(at as u32);
+        }
+        self.members += members.ok_or(Refused::Members)?;
+        Ok(slot.left_out)
+    }
+
+    /// Adds a series, or finds the one that takes further series. Returns its slot.
+    #[cold]
+    fn insert(&mut self, hash_of_key: u64, sample: &Sample<'_>) -> Result<usize, Reason> {
+        let Sample { name, tags, kind, .. } = *sample;
+        let (identity, left_out) = Identity::of(name, tags)?;
+        let is_full = self.slots.len() >= self.max_series
+            || self.key_bytes >= self.max_series.saturating_mul(AVERAGE_KEY);
+        if !is_full {
+            let identity =
+                (identity.name.as_bytes() != name || !tags.is_empty()).then_some(identity);
+            return Ok(self.push(hash_of_key, (name, tags, kind), identity, left_out));
+        }
+        self.overflow.samples += 1;
+        self.overflow.offender.get_or_insert(identity.name);
+        let name = OVERFLOW_NAME.as_bytes();
+        let hash = hash(&self.hasher, name, b"", kind);
+        let found = self.index.find(hash, |at| self.slots[*at as usize].is(name, b"", kind));
+        let found = found.map(|at| *at as usize);
+        Ok(found.unwrap_or_else(|| self.push(hash, (name, b"", kind), None, 0)))
+    }
+
+    fn push(
+        &mut self,
+        hash_of_key: u64,
+        (name, tags, kind): (&[u8], &[u8], Kind),
+        identity: Option<Identity>,
+        left_out: u64,
+    ) -> usize {
+        let at = self.slots.len();
+        let key: Box<[u8]> = [name, tags].concat().into();
+        self.key_bytes += key.len();
+        self.slots.push(Slot {
+            key,
+            name_bytes: name.len() as u32,
+            kind,
+            is_touched: false,
+            left_out: u8::try_from(left_out).unwrap_or(u8::MAX),
+            used: self.interval,
+            identity: identity.map(Box::new),
+            total: 0.0,
+            value: Value::new(kind),
+        });
+        let (hasher, slots) = (&self.hasher, &self.slots);
+        self.index.insert_unique(hash_of_key, at as u32, |at| slots[*at as usize].hash(hasher));
+        at
+    }
+
+    /// Ends the interval, whose series [`take`](Self::take) then returns. Returns what has
+    /// overflowed in it.
+    pub(crate) fn end_interval(&mut self) -> Overflow {
+        self.interval += 1;
+        self.members = 0;
+        self.taking.append(&mut self.touched);
+        std::mem::take(&mut self.overflow)
+    }
+
+    /// Calls `write` with the next series of the ended interval, at most `most`, and their values.
+    /// Returns whether there are more.
+    pub(crate) fn take(&mut self, most: usize, mut write: impl FnMut(Series<'_>, Taken)) -> bool {
+        let end = self.taking.len().min(self.taken + most);
+        for at in &self.taking[self.taken..end] {
+            let slot = &mut self.slots[*at as usize];
+            slot.total =
+                if slot.kind == Kind::Set { 0.0 } else { slot.total } + slot.value.amount();
+            slot.is_touched = false;
+            let taken = slot.value.take();
+            write(slot.series(), taken);
+        }
+        self.taken = end;
+        let has_more = self.taken < self.taking.len();
+        if !has_more {
+            self.taking.clear();
+            self.taken = 0;
+        }
+        has_more
+    }
+
+    /// Forgets series without a sample in the last `intervals`, if they are many.
+    pub(crate) fn forget_idle(&mut self, intervals: u32) {
+        let now = self.interval;
+        let is_idle = |slot: &Slot| !slot.is_touched && now - slot.used > intervals;
+        if self.slots.iter().filter(|slot| is_idle(slot)).count() * 4 > self.slots.len() {
+            self.retain(|slot| !is_idle(slot));
+        }
+    }
+
+    /// Forgets series of the kinds by name. Returns the names.
+    pub(crate) fn remove(&mut self, kinds: &[Kind], names: Matching<'_>) -> Vec<String> {
+        let mut removed = Vec::new();
+        self.retain(|slot| {
+            let name = slot.series().name;
+            let is_meant = kinds.contains(&slot.kind) && names.fits(name);
+            if is_meant {
+                removed.push(name.to_owned());
+            }
+            !is_meant
+        });
+        removed
+    }
+
+    fn retain(&mut self, is_kept: impl FnMut(&Slot) -> bool) {
+        self.slots.retain(is_kept);
+        self.slots.shrink_to(self.slots.len() * 2);
+        self.index.clear();
+        self.index.shrink_to(self.slots.len(), |_| 0);
+        self.key_bytes = self.slots.iter().map(|slot| slot.key.len()).sum();
+        self.touched.clear();
+        self.taking.clear();
+        self.taken = 0;
+        let (hasher, slots) = (&self.hasher, &self.slots);
+        for (at, slot) in slots.iter().enumerate() {
+            self.index
+                .insert_unique(slot.hash(hasher), at as u32, |at| slots[*at as usize].hash(hasher));
+            if slot.is_touched {
+                self.touched.push(at as u32);
+            }
+        }
+    }
+
+    /// All series, with the sum of a counter or the number of readings since the series is known, and
+    /// the number of members in the last interval of a set.
+    pub(crate) fn totals(&self) -> impl Iterator<Item = (Series<'_>, f64)> {
+        self.slots.iter().map(|slot| {
+            let current = if slot.kind == Kind::Set { 0.0 } else { slot.value.amount() };
+            (slot.series(), slot.total + current)
+        })
+    }
+
+    /// Number of series.
+    pub(crate) const fn len(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+impl Slot {
+    fn is(&self, name: &[u8], tags: &[u8], kind: Kind) -> bool {
+        self.kind == kind
+            && self.name_bytes as usize == name.len()
+            && self.key.len() == name.len() + tags.len()
+            && self.key.starts_with(name)
+            && self.key.ends_with(tags)
+    }
+
+    fn hash(&self, hasher: &RandomState) -> u64 {
+        let (name, tags) = self.key.split_at(self.name_bytes as usize);
+        hash(hasher, name, tags, self.kind)
+    }
+
+    fn series(&self) -> Series<'_> {
+        let kind = self.kind;
+        match &self.identity {
+            Some(identity) => Series {
+                kind,
+                name: &identity.name,
+                source: identity.source.as_deref(),
+                tags: &identity.tags,
+            },
+            // A clean name is ASCII.
+            None => Series {
+                kind,
+                name: std::str::from_utf8(&self.key).unwrap_or(OVERFLOW_NAME),
+                source: None,
+                tags: &[],
+            },
+        }
+    }
+}
+
+fn hash(hasher: &RandomState, name: &[u8], tags: &[u8], kind: Kind) -> u64 {
+    let mut state = hasher.build_hasher();
+    state.write(name);
+    if !tags.is_empty() {
+        state.write(tags);
+    }
+    state.write_u8(kind as u8);
+    state.finish()
+}
+
+#[cfg(test)]
+mod tests;
