@@ -148,7 +148,7 @@ fn a_worker_without_an_allowed_key_gets_nothing_and_names_a_remedy() {
     ]);
     let public = std::fs::read_to_string(keys.file("stranger.pub")).unwrap();
     let public = public.split(' ').next().unwrap();
-    refused[1].says(&["no_broker", "this public key among its --allowed-keys", public]);
+    refused[1].says(&["no_broker", "--allowed-keys contain this worker's public key", public]);
     zibrato.count("info", "seen", 1.0);
     wait_until(DEADLINE, "the count", || sum(&allowed, "seen") == 1);
     assert!(refused.iter().all(|tail| tail.output().is_empty()));

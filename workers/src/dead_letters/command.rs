@@ -40,7 +40,7 @@ impl Which {
         if self.files.is_empty() {
             let folder = folder.display();
             let why = format!(
-                "no dead letter is given; give the files to {what}, or --all for all files in {folder}"
+                "no dead letter is given; give the files to {what}, or give --all for all files in {folder}"
             );
             return Err(Failure::new(Exit::Usage, why));
         }
