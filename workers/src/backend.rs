@@ -92,6 +92,12 @@ pub trait Backend: Send + 'static {
         None
     }
 
+    /// Whether the backend uses [each reading](zibrato::Summary::readings) of timers and histograms.
+    /// Windows then keep them while there are few, which takes memory. Defaults to `false`.
+    fn keeps_readings(&self) -> bool {
+        false
+    }
+
     /// A payload that was sent, but turned out later to be rejected. It is handled like one that is
     /// [rejected](SendError::Reject). The worker calls this after each payload, until there is
     /// none. Defaults to none.

@@ -193,6 +193,19 @@ impl Sketch {
         })
     }
 
+    /// The values, ascending, each within 0.8 %, and how often each was added.
+    ///
+    /// ```
+    /// use zibrato::Sketch;
+    /// let mut sketch = Sketch::new();
+    /// sketch.add(2.0, 3);
+    /// let (value, times) = sketch.values().next().unwrap();
+    /// assert!((value - 2.0).abs() < 0.016 && times == 3);
+    /// ```
+    pub fn values(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        self.buckets().map(|(key, times)| (middle(key), times))
+    }
+
     /// The quantile `q` (0 to 1), within 0.8 %; see [`percentile`](Self::percentile). `None` if the
     /// sketch is empty or `q` is not in 0 to 1.
     #[must_use]
@@ -205,10 +218,10 @@ impl Sketch {
     pub fn percentile(&self, percentile: Percentile) -> Option<f64> {
         let rank = percentile.rank(self.count);
         let mut seen = 0_u64;
-        for (key, times) in self.buckets() {
+        for (value, times) in self.values() {
             seen += times;
             if seen >= rank {
-                return Some(middle(key));
+                return Some(value);
             }
         }
         None

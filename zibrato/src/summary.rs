@@ -23,6 +23,14 @@ pub struct Summary {
     max: f64,
     sum_squares: f64,
     sketch: Sketch,
+    kept: Option<Box<Kept>>,
+}
+
+/// Every reading of a summary, while there are few.
+#[derive(Debug, Clone, PartialEq)]
+struct Kept {
+    readings: Vec<f64>,
+    most: usize,
 }
 
 impl Default for Summary {
@@ -42,7 +50,26 @@ impl Summary {
             max: f64::NEG_INFINITY,
             sum_squares: 0.0,
             sketch: Sketch::new(),
+            kept: None,
         }
+    }
+
+    /// An empty summary that keeps [every reading](Self::readings), as long as there are at most
+    /// `most`.
+    ///
+    /// ```
+    /// use zibrato::Summary;
+    /// let mut summary = Summary::keeping(2);
+    /// summary.record(0.3);
+    /// summary.record(0.1);
+    /// assert_eq!(summary.readings(), Some(&[0.3, 0.1][..]));
+    /// summary.record(0.2);
+    /// assert_eq!((summary.readings(), summary.count()), (None, 3));
+    /// ```
+    #[must_use]
+    pub fn keeping(most: usize) -> Self {
+        let kept = Some(Box::new(Kept { readings: Vec::new(), most }));
+        Self { kept, ..Self::new() }
     }
 
     /// A summary whose exact parts another program computed. Fill its sketch with
@@ -52,7 +79,7 @@ impl Summary {
     pub const fn folded(count: u64, sum: f64, min: f64, max: f64, sum_squares: f64) -> Self {
         let deviations = moments::from_squares(count, sum, sum_squares);
         let moments = Moments::folded(count, sum, (min, max), deviations);
-        Self { moments, sum, min, max, sum_squares, sketch: Sketch::new() }
+        Self { moments, sum, min, max, sum_squares, sketch: Sketch::new(), kept: None }
     }
 
     /// The same summary with this sum of squared deviations from the mean. It can also be computed
@@ -76,6 +103,17 @@ impl Summary {
         self.max = self.max.max(value);
         self.sum_squares = finite_sum(self.sum_squares, value * value);
         self.sketch.add(value, 1);
+        self.keep(&[value]);
+    }
+
+    /// Keeps further readings, or none if there are too many.
+    fn keep(&mut self, more: &[f64]) {
+        let Some(kept) = &mut self.kept else { return };
+        if kept.readings.len() + more.len() <= kept.most {
+            kept.readings.extend_from_slice(more);
+        } else {
+            self.kept = None;
+        }
     }
 
     /// Adds all readings of `other`.
@@ -92,12 +130,36 @@ impl Summary {
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.sum_squares = finite_sum(self.sum_squares, other.sum_squares);
+        match other.readings() {
+            Some(readings) => self.keep(readings),
+            None if other.is_empty() => {}
+            None => self.kept = None,
+        }
     }
 
     /// Keeps only the highest octaves of the sketch; returns the number of readings below them.
     #[cfg(feature = "window")]
     pub(crate) fn collapse(&mut self, most: usize) -> u64 {
         if self.sketch.octaves() <= most { 0 } else { self.sketch.collapse(most) }
+    }
+
+    /// Number of readings that are kept.
+    #[cfg(feature = "window")]
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.as_ref().map_or(0, |kept| kept.readings.len())
+    }
+
+    /// Keeps no readings any more.
+    #[cfg(feature = "window")]
+    pub(crate) fn keep_none(&mut self) {
+        self.kept = None;
+    }
+
+    /// Every reading, in the order of their arrival; see [`keeping`](Self::keeping). `None` if they
+    /// were not kept, because there were too many, or because a publisher summarized them.
+    #[must_use]
+    pub fn readings(&self) -> Option<&[f64]> {
+        self.kept.as_ref().map(|kept| &*kept.readings)
     }
 
     /// Number of readings.
@@ -217,6 +279,25 @@ mod tests {
             (3, 7.0, 1.0, 4.0, 21.0)
         );
         assert_eq!(a.sketch().count(), 3);
+    }
+
+    #[test]
+    fn readings_are_kept_until_there_are_too_many_or_a_summary_comes() {
+        let of = |values: &[f64]| {
+            let mut summary = Summary::keeping(3);
+            values.iter().for_each(|value| summary.record(*value));
+            summary
+        };
+        let mut both = of(&[2.0, f64::NAN]);
+        both.merge(&of(&[1.0]));
+        both.merge(&Summary::new());
+        assert_eq!(both.readings(), Some(&[2.0, 1.0][..]));
+        for more in [of(&[3.0, 4.0]), [3.0].into_iter().collect()] {
+            let mut all = both.clone();
+            all.merge(&more);
+            all.record(5.0);
+            assert_eq!((all.readings(), all.count()), (None, 3 + more.count()));
+        }
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub(crate) struct FeedSettings {
     pub(crate) max_series: usize,
     pub(crate) max_windows: Option<usize>,
     pub(crate) idle_gauges: IdleGauges,
+    pub(crate) keep_readings: bool,
 }
 
 /// The loop of the thread `zb-feed`.
@@ -74,7 +75,8 @@ impl FeedLoop {
         status: Arc<Status>,
     ) -> Self {
         let guarantee = feed.guarantee();
-        let FeedSettings { flush, max_series, max_windows, idle_gauges: idle } = settings;
+        let FeedSettings { flush, max_series, max_windows, idle_gauges: idle, keep_readings } =
+            settings;
         let (folder, most) = match guarantee {
             Guarantee::AtLeastOnce => {
                 (Folder::by_stamps(flush, max_series, idle), MAX_WINDOWS_HELD)
@@ -86,7 +88,7 @@ impl FeedLoop {
             feed,
             guarantee,
             settings,
-            folder,
+            folder: folder.keep_readings(keep_readings),
             outlet,
             progress,
             status,

@@ -23,6 +23,11 @@ impl ClockFolder {
         Self { windows, dedup, idle, counts: FoldCounts::default() }
     }
 
+    pub(super) fn keep_readings(mut self, keep: bool) -> Self {
+        self.windows = self.windows.keep_readings(keep);
+        self
+    }
+
     /// Adds one message, which arrived at `now_ms`. Anything but a batch is rejected and counted.
     pub(crate) fn take(&mut self, frames: &[&[u8]], now_ms: u64) {
         let counts = &mut self.counts;

@@ -32,6 +32,14 @@ impl Folder {
         Self::Stamps(StampFolder::new(flush, max_series, idle))
     }
 
+    /// Whether windows keep the readings of timers and histograms. Defaults to `false`.
+    pub(crate) fn keep_readings(self, keep: bool) -> Self {
+        match self {
+            Self::Clock(folder) => Self::Clock(folder.keep_readings(keep)),
+            Self::Stamps(folder) => Self::Stamps(folder.keep_readings(keep)),
+        }
+    }
+
     /// Adds one message, which arrived at `now_ms`. Returns the window that ended before it.
     /// Anything but a batch is rejected and counted.
     pub(crate) fn take(&mut self, frames: &[&[u8]], now_ms: u64) -> Option<Window> {

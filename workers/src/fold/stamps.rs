@@ -19,6 +19,7 @@ pub(crate) struct StampFolder {
     length_ms: u64,
     max_series: usize,
     idle: IdleGauges,
+    keep_readings: bool,
     open: Option<Window>,
     /// The end of the last window that has ended.
     ended_ms: u64,
@@ -29,7 +30,13 @@ impl StampFolder {
     pub(crate) fn new(flush: Duration, max_series: usize, idle: IdleGauges) -> Self {
         let length_ms = u64::try_from(flush.as_millis()).unwrap_or(u64::MAX).max(1);
         let counts = FoldCounts::default();
-        Self { length_ms, max_series, idle, open: None, ended_ms: 0, counts }
+        let (keep_readings, open) = (false, None);
+        Self { length_ms, max_series, idle, keep_readings, open, ended_ms: 0, counts }
+    }
+
+    pub(super) const fn keep_readings(mut self, keep: bool) -> Self {
+        self.keep_readings = keep;
+        self
     }
 
     /// Adds the next batch, and returns the window that ended before it.
@@ -44,8 +51,9 @@ impl StampFolder {
             Some(open) if open.start_ms() == start_ms => None,
             Some(_) | None => self.end(),
         };
-        let (length_ms, max_series) = (self.length_ms, self.max_series);
-        let window = self.open.get_or_insert_with(|| Window::new(start_ms, length_ms, max_series));
+        let (length_ms, max_series, keep) = (self.length_ms, self.max_series, self.keep_readings);
+        let new = || Window::new(start_ms, length_ms, max_series).keep_readings(keep);
+        let window = self.open.get_or_insert_with(new);
         self.counts.fold(window, &body, self.idle);
         ended
     }

@@ -66,7 +66,8 @@ impl WorkerBuilder {
         let Shared { queue, ledger, progress, status } = shared.clone();
         let Self { flush, max_series, max_windows, idle_gauges, .. } = self;
         let outlet = Outlet::new(inlet, Arc::clone(&ledger));
-        let settings = FeedSettings { flush, max_series, max_windows, idle_gauges };
+        let keep_readings = backend.keeps_readings();
+        let settings = FeedSettings { flush, max_series, max_windows, idle_gauges, keep_readings };
         let feed =
             FeedLoop::new(feed, settings, outlet, Arc::clone(&progress), Arc::clone(&status));
         let letters = self.dead_letters;

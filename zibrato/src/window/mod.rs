@@ -15,6 +15,7 @@ pub use windows::Windows;
 pub use crate::sparkline::sparkline;
 
 use crate::measurement::{Gauge, finite_sum};
+use crate::summary::Summary;
 use crate::wire::{BatchReader, Entry, EntryError, Line, LineValue, Value};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -37,6 +38,11 @@ const MANY_OCTAVES: usize = 2;
 
 /// Number of octaves of a reduced sketch: those of the largest readings.
 const FEW_OCTAVES: usize = 2;
+
+/// Maximum number of readings that one timer or histogram keeps, and all of a window, which take
+/// 32 MiB; see [`Window::keep_readings`].
+const MAX_READINGS: usize = 1_000;
+const MAX_ALL_READINGS: usize = 4 << 20;
 
 /// The measurements of one interval, aggregated by series.
 ///
@@ -61,6 +67,9 @@ pub struct Window {
     series: Vec<Series>,
     /// Octaves of all sketches.
     octaves: usize,
+    /// Number of readings that a summary keeps, and that all of them keep.
+    keep: usize,
+    kept: usize,
     /// Readings that were merged into a higher bucket of a reduced sketch.
     collapsed: u64,
     /// The source of the last entry, which is usually that of the next one.
@@ -84,12 +93,23 @@ impl Window {
             places: HashTable::new(),
             series: Vec::new(),
             octaves: 0,
+            keep: 0,
+            kept: 0,
             collapsed: 0,
             source: Arc::from(""),
             folded: 0,
             overflowed: 0,
             offender: None,
         }
+    }
+
+    /// Keeps the readings of each timer and histogram too, as long as there are at most 1,000, and
+    /// four million in the window; see [`Summary::readings`](crate::Summary::readings). Readings that
+    /// a publisher has summarized are not known. Defaults to none.
+    #[must_use]
+    pub const fn keep_readings(mut self, keep: bool) -> Self {
+        self.keep = if keep { MAX_READINGS } else { 0 };
+        self
     }
 
     /// The start of the window, in Unix milliseconds. It is the window's timestamp.
@@ -255,7 +275,7 @@ impl Window {
             self.source = Arc::from(key.source);
         }
         let at = self.series.len();
-        self.series.push(Series::new(&key, Arc::clone(&self.source)));
+        self.series.push(Series::new(&key, Arc::clone(&self.source), self.keep));
         let (hasher, series) = (&self.hasher, &self.series);
         let hash_of = |at: &u32| hasher.hash_one(series[*at as usize].key_hash());
         self.places.insert_unique(hash, at as u32, hash_of);
@@ -269,7 +289,8 @@ impl Window {
 
     fn fold_at(&mut self, at: usize, into: impl FnOnce(&mut Fold)) {
         let fold = &mut self.series[at].value;
-        let before = fold.octaves();
+        let held = |summary: &Summary| (summary.sketch().octaves(), summary.kept());
+        let (before, kept) = fold.summary().map_or((0, 0), held);
         into(fold);
         if let Some(summary) = fold.summary_mut() {
             let has_room = self.octaves < MANY_OCTAVES.saturating_mul(self.max_series);
@@ -277,6 +298,11 @@ impl Window {
             // Counts of a sketch are the publisher's claim, and can be as large as a `u64`.
             self.collapsed = self.collapsed.saturating_add(summary.collapse(most));
             self.octaves = self.octaves + summary.sketch().octaves() - before;
+            self.kept -= kept;
+            if self.kept + summary.kept() > MAX_ALL_READINGS {
+                summary.keep_none();
+            }
+            self.kept += summary.kept();
         }
     }
 

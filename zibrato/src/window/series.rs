@@ -51,16 +51,18 @@ pub struct Histogram {
 }
 
 impl Fold {
-    fn empty(kind: Kind, unit: Option<&str>) -> Self {
+    /// `keep` is the number of readings that a timer or a histogram keeps.
+    fn empty(kind: Kind, unit: Option<&str>, keep: usize) -> Self {
+        let summary = || if keep == 0 { Summary::new() } else { Summary::keeping(keep) };
         match kind {
             Kind::Counter => Self::Counter(0.0),
             Kind::Gauge => Self::Gauge(None),
             Kind::Histogram => {
                 let unit = unit.map(Box::from);
-                Self::Histogram(Box::new(Histogram { unit, summary: Summary::new() }))
+                Self::Histogram(Box::new(Histogram { unit, summary: summary() }))
             }
             Kind::Set => Self::Set(BTreeSet::new()),
-            Kind::Timer => Self::Timer(Box::default()),
+            Kind::Timer => Self::Timer(Box::new(summary())),
         }
     }
 
@@ -77,11 +79,6 @@ impl Fold {
             (Self::Timer(into), Self::Timer(more)) => into.merge(more),
             _ => debug_assert!(false, "a series has one kind"),
         }
-    }
-
-    /// Number of octaves in its sketch.
-    pub(super) fn octaves(&self) -> usize {
-        self.summary().map_or(0, |summary| summary.sketch().octaves())
     }
 
     /// The readings of a timer or a histogram.
@@ -180,13 +177,13 @@ impl Hash for KeyHash<'_> {
 }
 
 impl Series {
-    pub(super) fn new(key: &Key<'_>, source: Arc<str>) -> Self {
+    pub(super) fn new(key: &Key<'_>, source: Arc<str>, keep: usize) -> Self {
         let tags = key.tags.iter().map(|(tag, value)| (Box::from(*tag), Box::from(*value)));
         Self {
             name: Box::from(key.name),
             source,
             tags: tags.collect(),
-            value: Fold::empty(key.kind, key.unit),
+            value: Fold::empty(key.kind, key.unit, keep),
         }
     }
 

@@ -1,6 +1,6 @@
 //! All forms of measurements aggregate to the same sums; each window is flushed once.
 
-use super::{Fold, OVERFLOW_NAME, Window, Windows};
+use super::{Fold, MAX_ALL_READINGS, MAX_READINGS, OVERFLOW_NAME, Window, Windows};
 use crate::Summary;
 use crate::measurement::Gauge;
 use crate::wire::{BatchReader, BatchWriter, Line};
@@ -236,7 +236,8 @@ fn sketches_of_invalid_data_are_kept_small_and_losses_are_counted() {
     for n in 0..200 {
         fold(&mut window, &format!("mad.{n}"), &wide(-500, 500));
     }
-    let octaves = window.series.iter().map(|series| series.value.octaves()).sum::<usize>();
+    let sketches = window.series.iter().filter_map(|series| series.value.summary());
+    let octaves = sketches.map(|summary| summary.sketch().octaves()).sum::<usize>();
     assert_eq!(octaves, window.octaves);
     assert!(octaves <= 100 * (2 + 2) + 64, "{octaves}");
     let all = window.into_series();
@@ -271,4 +272,33 @@ fn counts_near_the_largest_integer_saturate() {
         let Fold::Timer(timer) = series.value else { panic!("{series:?}") };
         assert_eq!((timer.count(), timer.sketch().count()), (most, most + 64));
     }
+}
+
+#[test]
+fn readings_are_kept_within_bounds_if_they_are_wanted() {
+    let readings = |window: Window| {
+        let all = window.into_series().into_iter();
+        all.map(|series| series.value.summary().unwrap().readings().map(<[f64]>::len))
+            .collect::<Vec<_>>()
+    };
+    let fold = |window: &mut Window, name: &str, count: usize| {
+        let mut batch = BatchWriter::new("s", 0, 1_000);
+        batch.timer_readings(name, &[], &vec![1.0; count]);
+        fold_body(window, batch);
+    };
+    let mut plain = window();
+    fold(&mut plain, "a", 1);
+    assert_eq!(readings(plain), [None]);
+
+    let mut kept = window().keep_readings(true);
+    fold(&mut kept, "a", MAX_READINGS);
+    fold(&mut kept, "b", MAX_READINGS + 1);
+    fold(&mut kept, "c", 0);
+    assert_eq!(kept.kept, MAX_READINGS);
+    // The window is nearly full.
+    kept.kept = MAX_ALL_READINGS - 1;
+    fold(&mut kept, "d", 2);
+    fold(&mut kept, "e", 1);
+    assert_eq!(kept.kept, MAX_ALL_READINGS);
+    assert_eq!(readings(kept), [Some(MAX_READINGS), None, Some(0), None, Some(1)]);
 }

@@ -26,6 +26,7 @@ const GRACE_MS: u64 = 250;
 pub struct Windows {
     length_ms: u64,
     max_series: usize,
+    keep_readings: bool,
     open: BTreeMap<u64, Window>,
     /// Windows that start before this time are flushed.
     gone_until_ms: u64,
@@ -37,7 +38,15 @@ impl Windows {
     #[must_use]
     pub fn new(length: Duration, max_series: usize) -> Self {
         let length_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX).max(1);
-        Self { length_ms, max_series, open: BTreeMap::new(), gone_until_ms: 0, late: 0 }
+        let open = BTreeMap::new();
+        Self { length_ms, max_series, keep_readings: false, open, gone_until_ms: 0, late: 0 }
+    }
+
+    /// Whether windows keep readings; see [`Window::keep_readings`]. Defaults to `false`.
+    #[must_use]
+    pub const fn keep_readings(mut self, keep: bool) -> Self {
+        self.keep_readings = keep;
+        self
     }
 
     /// The window for a message that the broker received at `received_ms`. `now_ms` is the current
@@ -56,8 +65,9 @@ impl Windows {
             self.late += 1;
             start = self.gone_until_ms;
         }
-        let (length_ms, max_series) = (self.length_ms, self.max_series);
-        self.open.entry(start).or_insert_with(|| Window::new(start, length_ms, max_series))
+        let (length_ms, max_series, keep) = (self.length_ms, self.max_series, self.keep_readings);
+        let new = || Window::new(start, length_ms, max_series).keep_readings(keep);
+        self.open.entry(start).or_insert_with(new)
     }
 
     /// Removes and returns the windows that ended at least a quarter of a second before `now_ms`,
