@@ -4,10 +4,13 @@
 //! each other. Among series of one kind, the first one keeps the name while the worker runs, and
 //! the others get a hash appended. Among several kinds, the first in the order counter, gauge,
 //! histogram, set, timer keeps the name, and the others get their kind as a further part
-//! (`queue.gauge`). Both are counted.
+//! (`queue.gauge`). Both are counted. [`by_line`] writes the lines of other naming sets.
+
+mod by_line;
 
 use super::gauge_parts::GaugeParts;
 use super::name;
+use super::names::{Idle, Naming, is_idle};
 use super::parts::TimerParts;
 use crate::backend::Payload;
 use crate::hash::fnv1a;
@@ -15,7 +18,7 @@ use crate::naming::{Alike, Claims, Identity, described};
 use std::collections::HashSet;
 use std::io::Write as _;
 use zibrato::window::{Fold, Series, Window};
-use zibrato::{DEFAULT_SOURCE, Kind};
+use zibrato::{DEFAULT_SOURCE, Gauge, Kind};
 
 /// A payload ends when it has this size.
 const PAYLOAD_BYTES: usize = 64 << 10;
@@ -26,7 +29,7 @@ const MAX_NAME_BYTES: usize = 16_000;
 /// The encoder.
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
-    pub(super) prefix: String,
+    pub(super) naming: Naming,
     pub(super) timer_parts: TimerParts,
     pub(super) gauge_parts: GaugeParts,
     /// The first series with each name, which keeps it.
@@ -66,6 +69,31 @@ impl Counted {
     }
 }
 
+/// Joins lines to payloads.
+#[derive(Debug, Default)]
+struct Pages {
+    payloads: Vec<Payload>,
+    body: Vec<u8>,
+    series: usize,
+}
+
+impl Pages {
+    fn add(&mut self, lines: &[u8], series: usize) {
+        if !self.body.is_empty() && self.body.len() + lines.len() > PAYLOAD_BYTES {
+            self.end();
+        }
+        self.body.extend_from_slice(lines);
+        self.series += series;
+    }
+
+    fn end(&mut self) {
+        if !self.body.is_empty() {
+            let series = std::mem::take(&mut self.series);
+            self.payloads.push(Payload::new(std::mem::take(&mut self.body), series));
+        }
+    }
+}
+
 /// A series with its name in Carbon.
 struct Point {
     path: String,
@@ -96,14 +124,18 @@ impl Point {
 
 impl Encoder {
     pub(super) fn encode(&mut self, window: Window) -> Encoded {
+        if !self.naming.is_plain() {
+            return self.encode_by_line(window);
+        }
         let mut encoded = Encoded::default();
         let stamp = window.stamp();
-        let mut points: Vec<_> = window.into_series().into_iter().map(|s| self.point(s)).collect();
+        let series = self.wanted(window.into_series());
+        let mut points: Vec<_> = series.map(|series| self.point(series)).collect();
         points.sort_by(|a, b| a.order().cmp(&b.order()));
         self.keep_apart(&mut points, &mut encoded.alike);
         merge(&mut points, &mut encoded.merged);
         self.rename(&mut points, &mut encoded.renamed);
-        let (mut body, mut series, mut lines) = (Vec::new(), 0, Vec::new());
+        let (mut pages, mut lines) = (Pages::default(), Vec::new());
         for point in points {
             lines.clear();
             self.write(&point, stamp, &mut lines);
@@ -111,30 +143,30 @@ impl Encoder {
                 encoded.left_out.add(&point.path);
                 continue;
             }
-            if !body.is_empty() && body.len() + lines.len() > PAYLOAD_BYTES {
-                encoded.payloads.push(Payload::new(std::mem::take(&mut body), series));
-                series = 0;
-            }
-            body.extend_from_slice(&lines);
-            series += point.series;
+            pages.add(&lines, point.series);
         }
-        if !body.is_empty() {
-            encoded.payloads.push(Payload::new(body, series));
-        }
+        pages.end();
+        encoded.payloads = pages.payloads;
         encoded
     }
 
+    /// The series that are delivered although nobody measured them, and all others.
+    fn wanted(&self, series: Vec<Series>) -> impl Iterator<Item = Series> + use<> {
+        let idle = self.naming.idle;
+        series.into_iter().filter_map(move |mut series| match (idle, &mut series.value) {
+            (Idle::Repeat, _) => Some(series),
+            (Idle::Drop, value) => (!is_idle(value)).then_some(series),
+            (Idle::Zero, Fold::Gauge(Some(gauge))) if gauge.is_idle() => {
+                *gauge = Gauge::idle(0.0, gauge.at_ms);
+                Some(series)
+            }
+            (Idle::Zero, _) => Some(series),
+        })
+    }
+
     fn point(&self, series: Series) -> Point {
-        let source = Some(&*series.source).filter(|source| *source != DEFAULT_SOURCE);
-        let path = name::path(&self.prefix, source, &series.name);
-        let tags = series.tags.iter().map(|(tag, value)| {
-            let mut text = String::new();
-            name::push_tag(&mut text, tag, value);
-            text
-        });
-        let mut tags: Vec<_> = tags.collect();
-        tags.sort();
-        Point { path, tags: tags.concat(), original: series, series: 1 }
+        let path = self.naming.path(source(&series), "", &series.name);
+        Point { path, tags: tags(&series), original: series, series: 1 }
     }
 
     /// Gives distinct names to all but one of the points with the same kind and name. The points
@@ -243,6 +275,22 @@ impl Encoder {
     }
 }
 
+fn source(series: &Series) -> Option<&str> {
+    Some(&*series.source).filter(|source| *source != DEFAULT_SOURCE)
+}
+
+/// The tags of a series as Carbon stores them, sorted.
+fn tags(series: &Series) -> String {
+    let tags = series.tags.iter().map(|(tag, value)| {
+        let mut text = String::new();
+        name::push_tag(&mut text, tag, value);
+        text
+    });
+    let mut tags: Vec<_> = tags.collect();
+    tags.sort();
+    tags.concat()
+}
+
 /// Whether a point of any kind has this name.
 fn is_taken(points: &[Point], path: &str, tags: &str) -> bool {
     points.binary_search_by(|p| (&*p.path, &*p.tags).cmp(&(path, tags))).is_ok()
@@ -288,17 +336,21 @@ const fn word(kind: Kind) -> &'static str {
 }
 
 fn line(lines: &mut Vec<u8>, point: &Point, part: &str, value: f64, stamp: u64) {
-    let length = point.path.len() + point.tags.len() + part.len() + 1;
-    if !value.is_finite() || length > MAX_NAME_BYTES {
+    let dot = if part.is_empty() { "" } else { "." };
+    push_line(lines, [&point.path, dot, part, &point.tags], value, stamp);
+}
+
+/// Writes a line, unless its value is not finite or its name is too long.
+fn push_line(lines: &mut Vec<u8>, name: [&str; 4], value: f64, stamp: u64) {
+    if !value.is_finite() || name.iter().map(|part| part.len()).sum::<usize>() > MAX_NAME_BYTES {
         return;
     }
-    let dot = if part.is_empty() { "" } else { "." };
-    let (path, tags) = (&point.path, &point.tags);
+    name.iter().for_each(|part| lines.extend_from_slice(part.as_bytes()));
     // Below 2^53 every whole double is exact as an integer.
     let written = if value == value.trunc() && value.abs() < 9_007_199_254_740_992.0 {
-        writeln!(lines, "{path}{dot}{part}{tags} {} {stamp}", value as i64)
+        writeln!(lines, " {} {stamp}", value as i64)
     } else {
-        writeln!(lines, "{path}{dot}{part}{tags} {value:?} {stamp}")
+        writeln!(lines, " {value:?} {stamp}")
     };
     debug_assert!(written.is_ok(), "writing to a vector cannot fail");
 }

@@ -6,12 +6,17 @@ mod encode;
 mod gauge_parts;
 mod kept;
 mod name;
+mod names;
 mod parts;
 mod split;
 mod stream;
 
 pub use address::{Address, AddressError};
 pub use gauge_parts::{GaugeParts, GaugePartsError};
+pub use names::{
+    Bins, Idle, NameFlags, NameSet, Percentiles, Prefixes, Statistics, StatsdLike, StatsdListError,
+    Template, TemplateError, YesNo,
+};
 pub use parts::{TimerParts, TimerPartsError};
 
 use crate::backend::{Backend, BackendProgram, Payload, Refusal, SendError, Target};
@@ -60,23 +65,24 @@ pub struct CarbonFlags {
     #[arg(long, value_name = "HOST:PORT", default_value_t = Address::default())]
     pub carbon: Address,
 
-    /// Prefix for every metric name, joined by a dot, such as `zibrato`
-    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
-    pub prefix: String,
-
     /// Timeout to connect to Carbon or to write a payload, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = number("a number of seconds", 0.1..=3_600.0))]
     pub timeout: f64,
 
-    /// Statistics to deliver for each timer and histogram: count, sum, mean, min, max, stddev, and any percentile
-    #[arg(long, value_name = "PARTS", default_value_t = TimerParts::default())]
-    pub timer_parts: TimerParts,
+    /// Statistics to deliver for each timer and histogram: count, sum, mean, min, max, stddev, and any
+    /// percentile [default: count,sum,mean,min,max,p50,p95,p99,stddev]
+    #[arg(long, value_name = "PARTS")]
+    pub timer_parts: Option<TimerParts>,
 
     /// Values to deliver for each gauge: last, min, max, mean, count. `last` has the plain name, the
     /// others are added to it, such as `queue.depth.max` [default: last; last,max for names that end
     /// in .in_flight]
     #[arg(long, value_name = "PARTS")]
     pub gauge_parts: Option<GaugeParts>,
+
+    /// The flags about names.
+    #[command(flatten)]
+    pub names: NameFlags,
 }
 
 impl Carbon {
@@ -91,7 +97,7 @@ impl Carbon {
     /// Prefix of each name, joined by a dot. Defaults to none.
     #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
-        self.encoder.prefix = name::prefix(prefix);
+        self.encoder.naming.set_prefix(prefix);
         self
     }
 
@@ -161,6 +167,10 @@ impl Backend for Carbon {
         split::names(payload, most, &self.encoder)
     }
 
+    fn keeps_readings(&self) -> bool {
+        self.encoder.naming.statsd().is_some()
+    }
+
     fn destination(&self) -> Option<String> {
         Some(self.connection.address().to_string())
     }
@@ -200,21 +210,28 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
     const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
 
     fn open(flags: CarbonFlags) -> Result<Self, Failure> {
+        let wrong = |message| Failure::new(Exit::Config, message);
         if !(0.1..=3600.0).contains(&flags.timeout) {
             let message = "--timeout: give seconds from 0.1 to 3600, such as 10";
-            return Err(Failure::new(Exit::Config, message));
+            return Err(wrong(message.to_owned()));
         }
-        let prefix = flags.prefix.trim_matches('.');
-        let would_be = name::prefix(prefix);
-        if would_be != prefix {
-            let message = format!("--prefix: `{prefix}` is not valid in a path; use `{would_be}`");
-            return Err(Failure::new(Exit::Config, message));
+        let naming = flags.names.naming().map_err(wrong)?;
+        if naming.statsd().is_some() {
+            for (flag, is_given, instead) in [
+                ("--timer-parts", flags.timer_parts.is_some(), "use --statsd-statistics"),
+                ("--gauge-parts", flags.gauge_parts.is_some(), "they have the last reading alone"),
+            ] {
+                if is_given {
+                    return Err(wrong(format!("{flag} is not for StatsD's names; {instead}")));
+                }
+            }
         }
-        Ok(Self::to(flags.carbon)
-            .prefix(prefix)
+        let mut carbon = Self::to(flags.carbon)
             .timeout(Duration::from_secs_f64(flags.timeout))
-            .timer_parts(flags.timer_parts)
-            .gauge_parts(flags.gauge_parts.unwrap_or_default()))
+            .timer_parts(flags.timer_parts.unwrap_or_default())
+            .gauge_parts(flags.gauge_parts.unwrap_or_default());
+        carbon.encoder.naming = naming;
+        Ok(carbon)
     }
 
     fn target(&self) -> Option<Target> {

@@ -18,7 +18,7 @@ const MAX_PART_BYTES: usize = 240;
 const MAX_MARKED_BYTES: usize = 300;
 
 /// Replaces a name without valid characters.
-const NOTHING_LEFT: &str = "_";
+pub(super) const NOTHING_LEFT: &str = "_";
 
 /// Appends the parts of `text` to `path`, separated by dots. Empty parts (a dot at either end, two
 /// dots in a row) are omitted, and then the last part gets a hash.
@@ -38,7 +38,8 @@ pub(super) fn push_parts(path: &mut String, text: &str) {
     }
 }
 
-fn push(path: &mut String, part: &str) {
+/// Appends one part.
+pub(super) fn push(path: &mut String, part: &str) {
     if !path.is_empty() {
         path.push('.');
     }
@@ -71,19 +72,19 @@ pub(super) fn push_tag(text: &mut String, tag: &str, value: &str) {
     }
 }
 
-/// The whole path of something with a [`prefix`], a source and a name.
-pub(super) fn path(prefix: &str, source: Option<&str>, name: &str) -> String {
-    let mut path = String::with_capacity(prefix.len() + name.len() + 32);
-    path.push_str(prefix);
-    if let Some(source) = source {
-        push_parts(&mut path, source);
-    }
-    let before = path.len();
-    push_parts(&mut path, name);
-    if path.len() == before {
-        push_parts(&mut path, NOTHING_LEFT);
-    }
-    path
+/// Whether a part of valid parts is not empty and not too long.
+pub(super) fn fits(part: &str) -> bool {
+    (1..=MAX_PART_BYTES).contains(&part.len())
+}
+
+/// A part of valid parts, truncated if it is too long.
+pub(super) fn fitting(part: &str) -> Cow<'_, str> {
+    cleaned(part, breaks_a_path, MAX_PART_BYTES)
+}
+
+/// A text with invalid characters replaced.
+pub(super) fn legal(text: &str) -> String {
+    text.replace(breaks_a_path, "_")
 }
 
 /// The path with a hash after its last part.
@@ -121,8 +122,19 @@ fn cleaned(text: &str, breaks: fn(char) -> bool, most: usize) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_PART_BYTES, path, prefix, push_tag};
+    use super::{MAX_PART_BYTES, NOTHING_LEFT, prefix, push_parts, push_tag};
     use proptest::prelude::*;
+
+    fn path(prefix: &str, source: Option<&str>, name: &str) -> String {
+        let mut path = prefix.to_owned();
+        push_parts(&mut path, source.unwrap_or_default());
+        let before = path.len();
+        push_parts(&mut path, name);
+        if path.len() == before {
+            push_parts(&mut path, NOTHING_LEFT);
+        }
+        path
+    }
 
     /// A text with each hash replaced by `#`.
     fn without_marks(text: &str) -> String {

@@ -10,8 +10,8 @@ use zibrato::Kind;
 /// The halves of a payload; `None` if it has only one series.
 pub(super) fn split(payload: &Payload, encoder: &Encoder) -> Option<[Payload; 2]> {
     let lines = lines(&payload.body);
-    let series = series(&lines, encoder);
-    if series.len() == payload.series {
+    let series = if encoder.naming.is_plain() { series(&lines, encoder) } else { Vec::new() };
+    if !series.is_empty() && series.len() == payload.series {
         let (left, right) = series.split_at(series.len() / 2);
         if left.is_empty() {
             return None;
@@ -46,7 +46,11 @@ pub(super) fn names(payload: &Payload, most: usize, encoder: &Encoder) -> Vec<St
         Some(String::from_utf8_lossy(name).into_owned())
     };
     let lines = lines(&payload.body);
-    series(&lines, encoder).iter().take(most).filter_map(name).collect()
+    let series = match encoder.naming.is_plain() {
+        true => series(&lines, encoder),
+        false => lines.into_iter().map(|line| vec![line]).collect(),
+    };
+    series.iter().take(most).filter_map(name).collect()
 }
 
 fn lines(body: &[u8]) -> Vec<&[u8]> {

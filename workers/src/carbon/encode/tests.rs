@@ -3,6 +3,7 @@
 mod histograms;
 
 mod gauges;
+mod names;
 
 use super::{Encoder, PAYLOAD_BYTES, Point};
 use crate::backend::Payload;
@@ -76,7 +77,8 @@ fn prefix_tags_and_timer_parts_make_the_name() {
     batch.timer_readings("db", &[("t", "a-b")], &[0.25]);
     fold(&mut window, batch);
     let timer_parts = "count,p99.9".parse().unwrap();
-    let mut encoder = Encoder { prefix: "zibrato".to_owned(), timer_parts, ..Encoder::default() };
+    let mut encoder = Encoder { timer_parts, ..Encoder::default() };
+    encoder.naming.set_prefix("zibrato");
     assert_eq!(
         text(&encoder.encode(window).payloads),
         "zibrato.web-1.db.count;t=a-b 1 1700000040\n\

@@ -1,0 +1,129 @@
+//! Writes a window whose series have lines with names of their own: those of StatsD, or names that a
+//! postfix, a template or the removal of equal parts changes.
+//!
+//! Pure. Names are kept apart line by line: the first series with a name keeps it while the worker
+//! runs, and the line of another one gets a hash appended.
+
+use super::{Encoded, Encoder, Pages, fold, push_line, source, tags};
+use crate::carbon::name;
+use crate::hash::{fnv1a, fnv1a_all};
+use crate::naming::Identity;
+use std::collections::HashSet;
+use std::sync::Arc;
+use zibrato::DEFAULT_SOURCE;
+use zibrato::window::{Fold, Series, Window};
+
+impl Encoder {
+    pub(super) fn encode_by_line(&mut self, window: Window) -> Encoded {
+        let mut encoded = Encoded::default();
+        let (stamp, seconds) = (window.stamp(), window.length_ms() as f64 / 1e3);
+        let mut series: Vec<_> = self.wanted(window.into_series()).collect();
+        if !self.naming.has_source() {
+            add_up_sources(&mut series);
+        }
+        let (mut pages, mut lines, mut taken) = (Pages::default(), Vec::new(), HashSet::new());
+        let mut sent = 0_u64;
+        for one in &series {
+            let (tags, identity) = (tags(one), Identity::of(one));
+            lines.clear();
+            for (path, value) in self.lines(one, seconds) {
+                let mut path = path;
+                if !self.takes(&path, &tags, identity, &mut taken) {
+                    encoded.renamed.add(&format!("{path}{tags}"));
+                    path = name::marked_path(&path, mark(identity));
+                    taken.insert(fnv1a(format!("{path}{tags}").as_bytes()));
+                }
+                push_line(&mut lines, [&path, &tags, "", ""], value, stamp);
+            }
+            if lines.is_empty() {
+                encoded.left_out.add(&one.name);
+                continue;
+            }
+            sent += 1;
+            pages.add(&lines, 1);
+        }
+        if let Some(statsd) = self.naming.statsd()
+            && sent > 0
+        {
+            let (namespace, word, number) = statsd.number(sent);
+            let path = self.naming.whole(self.naming.path(None, namespace, &word), "");
+            lines.clear();
+            push_line(&mut lines, [&path, "", "", ""], number, stamp);
+            pages.add(&lines, 0);
+        }
+        pages.end();
+        encoded.payloads = pages.payloads;
+        encoded
+    }
+
+    /// The lines of a series: path and value.
+    fn lines(&self, series: &Series, seconds: f64) -> Vec<(String, f64)> {
+        let naming = &self.naming;
+        let path = |namespace| naming.path(source(series), namespace, &series.name);
+        if let Some(statsd) = naming.statsd() {
+            let lines = statsd.lines(&series.name, &series.value, seconds);
+            // The lines of a timer have one namespace.
+            let mut last = ("", String::new());
+            let whole = |(namespace, word, value): (_, String, _)| {
+                if last.0 != namespace || last.1.is_empty() {
+                    last = (namespace, path(namespace));
+                }
+                (naming.whole(last.1.clone(), &word), value)
+            };
+            return lines.into_iter().map(whole).collect();
+        }
+        let whole = |(word, value): (String, f64)| (naming.whole(path(""), &word), value);
+        if let Some(summary) = series.value.summary() {
+            return self.timer_parts.of(summary).map(whole).collect();
+        }
+        let plain = |value| vec![whole((String::new(), value))];
+        match &series.value {
+            Fold::Counter(sum) => plain(*sum),
+            Fold::Gauge(Some(gauge)) => {
+                let parts = self.gauge_parts.of(&series.name).iter();
+                parts.map(|part| whole((part.suffix().to_owned(), part.of(gauge)))).collect()
+            }
+            Fold::Set(members) => plain(members.len() as f64),
+            // A gauge without a reading, and kinds that do not exist yet.
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a series has a name for itself: it is the first one with it, and no line of this
+    /// window has it.
+    fn takes(
+        &mut self,
+        path: &str,
+        tags: &str,
+        identity: Identity,
+        taken: &mut HashSet<u64>,
+    ) -> bool {
+        let name = fnv1a(format!("{path}{tags}").as_bytes());
+        let owner = self.claims.owner(name).unwrap_or(identity);
+        self.claims.remember(name, owner);
+        owner == identity && taken.insert(name)
+    }
+}
+
+/// The hash that distinguishes the lines of a series from those of all others, whatever their kind.
+fn mark(Identity { kind, hash }: Identity) -> u64 {
+    fnv1a_all([&hash.to_be_bytes()[..], kind.letter().as_bytes()])
+}
+
+/// Merges series that differ only in their source.
+fn add_up_sources(series: &mut Vec<Series>) {
+    let none: Arc<str> = Arc::from(DEFAULT_SOURCE);
+    series.iter_mut().for_each(|one| one.source = Arc::clone(&none));
+    let order = |a: &Series, b: &Series| {
+        let names = (&a.name, &a.tags, a.value.kind()).cmp(&(&b.name, &b.tags, b.value.kind()));
+        names.then_with(|| a.value.unit().cmp(&b.value.unit()))
+    };
+    series.sort_by(order);
+    series.dedup_by(|later, first| {
+        let is_same = order(later, first).is_eq();
+        if is_same {
+            fold(&mut first.value, &later.value);
+        }
+        is_same
+    });
+}

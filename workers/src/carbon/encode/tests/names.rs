@@ -1,0 +1,183 @@
+//! Windows with the lines of other naming sets.
+
+use super::{START, fold, text};
+use crate::carbon::{Carbon, CarbonFlags};
+use crate::{Backend, BackendProgram};
+use clap::Parser;
+use zibrato::Gauge;
+use zibrato::window::Window;
+use zibrato::wire::BatchWriter;
+
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(flatten)]
+    flags: CarbonFlags,
+}
+
+fn carbon(args: &str) -> Result<Carbon, String> {
+    let args = ["x"].into_iter().chain(args.split_whitespace());
+    let cli = Cli::try_parse_from(args).map_err(|error| error.to_string())?;
+    Carbon::open(cli.flags).map_err(|failure| failure.message)
+}
+
+fn window(write: impl Fn(&mut BatchWriter)) -> Window {
+    let mut window = Window::new(START, 10_000, 1_000).keep_readings(true);
+    for source in ["web-1", "web-2"] {
+        let mut batch = BatchWriter::new(source, 0, 1_000);
+        write(&mut batch);
+        fold(&mut window, batch);
+    }
+    window
+}
+
+/// The lines, without their time.
+fn lines(carbon: &mut Carbon, window: Window) -> Vec<String> {
+    let text = text(&carbon.payloads(window));
+    text.lines().map(|line| line.strip_suffix(" 1700000040").unwrap().to_owned()).collect()
+}
+
+#[test]
+fn sources_are_added_up_if_the_template_has_none() {
+    let window = |_: ()| {
+        window(|batch| {
+            batch.counter("logins", &[("dc", "fra")], 2.0);
+            batch.timer_readings("db", &[], &[0.1, 0.3]);
+            batch.gauge("depth", &[], &Gauge::reading(4.0, 1));
+            batch.set("users", &[], ["ann"].into_iter());
+        })
+    };
+    let mut statsd = carbon("--names statsd-legacy --statsd-statistics count,upper").unwrap();
+    assert!(statsd.keeps_readings());
+    assert_eq!(
+        lines(&mut statsd, window(())),
+        [
+            "stats.timers.db.upper_90 300",
+            "stats.timers.db.upper 300",
+            "stats.timers.db.count 4",
+            "stats.gauges.depth 4",
+            "stats.logins;dc=fra 0.4",
+            "stats_counts.logins;dc=fra 4",
+            "stats.sets.users.count 1",
+            "stats.numStats 4",
+        ]
+    );
+    let own = "--template {prefix}{name}{suffix} --timer-parts count --prefix p";
+    let mut own = carbon(own).unwrap();
+    assert!(!own.keeps_readings());
+    let expected = ["p.db.count 4", "p.depth 4", "p.logins;dc=fra 4", "p.users 1"];
+    assert_eq!(lines(&mut own, window(())), expected);
+    let mut both = carbon("--names statsd --template {name}.{source}{suffix} --postfix x").unwrap();
+    let all = lines(&mut both, window(()));
+    assert!(all.contains(&"stats.counters.logins.web-2.rate.x;dc=fra 0.2".to_owned()), "{all:?}");
+    assert!(all.contains(&"stats.numStats.x 8".to_owned()), "{all:?}");
+}
+
+#[test]
+fn names_that_collide_are_distinct_in_every_window() {
+    let both = window(|batch| {
+        batch.counter("x", &[], 1.0);
+        batch.counter("stats.x", &[], 2.0);
+        batch.counter("gauges.g", &[], 3.0);
+        batch.gauge("g", &[], &Gauge::reading(4.0, 1));
+    });
+    let one = window(|batch| batch.counter("x", &[], 7.0));
+    let mut carbon = carbon("--names statsd-legacy").unwrap();
+    let all = lines(&mut carbon, both);
+    let mut names: Vec<_> = all.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all.len());
+    // By name, `stats.x` is before `x`, and keeps `stats.x`.
+    assert!(all.contains(&"stats.x 0.4".to_owned()), "{all:?}");
+    let other = all.iter().find(|line| line.starts_with("stats.x_")).unwrap();
+    let other = other.split(' ').next().unwrap();
+    let later = lines(&mut carbon, one);
+    assert_eq!(later[0], format!("{other} 1.4"));
+    assert_eq!(later[1], "stats_counts.x 14");
+}
+
+#[test]
+fn idle_series_are_delivered_as_the_flag_says() {
+    let idle = |_: ()| {
+        window(|batch| {
+            batch.counter("c", &[], 0.0);
+            batch.gauge("g", &[], &Gauge::idle(5.0, 1));
+            batch.set("s", &[], [].into_iter());
+            batch.timer_readings("t", &[], &[]);
+        })
+    };
+    let begin = "--names statsd --idle";
+    let lines = |word: &str| lines(&mut carbon(&format!("{begin} {word}")).unwrap(), idle(()));
+    let zero = [
+        "stats.counters.c.rate 0",
+        "stats.counters.c.count 0",
+        "stats.gauges.g 0",
+        "stats.sets.s.count 0",
+        "stats.timers.t.count 0",
+        "stats.timers.t.count_ps 0",
+        "stats.numStats 4",
+    ];
+    assert_eq!(lines("zero"), zero);
+    let mut repeated = zero;
+    repeated[2] = "stats.gauges.g 5";
+    assert_eq!(lines("repeat"), repeated);
+    assert!(lines("drop").is_empty());
+    let mut own = carbon("--idle drop").unwrap();
+    assert!(own.payloads(idle(())).is_empty());
+}
+
+#[test]
+fn a_payload_of_other_names_is_split_line_by_line() {
+    let window = window(|batch| {
+        batch.counter("a", &[], 1.0);
+        batch.counter("b", &[], 1.0);
+    });
+    let mut carbon = carbon("--names statsd-legacy").unwrap();
+    let payload = carbon.payloads(window).remove(0);
+    assert_eq!(payload.series, 2);
+    assert_eq!(carbon.names(&payload, 2), ["stats.a", "stats_counts.a"]);
+    let [left, right] = carbon.split(&payload).unwrap();
+    assert_eq!([left.body, right.body].concat(), payload.body);
+    assert_eq!(left.series + right.series, 2);
+}
+
+#[test]
+fn parts_of_zibratos_own_lines_are_refused_with_the_names_of_statsd() {
+    for (args, part) in [
+        ("--names statsd --timer-parts p99", "use --statsd-statistics"),
+        ("--names statsd-legacy --gauge-parts max", "the last reading alone"),
+    ] {
+        assert!(carbon(args).unwrap_err().contains(part), "{args}");
+    }
+}
+
+proptest::proptest! {
+    /// Whatever the names, each line of StatsD's names occurs once.
+    #[test]
+    fn no_two_lines_share_a_name(
+        names in proptest::collection::btree_set("(stats[.]|timers[.]|gauges[.]|x[.]|mean[.]| ){0,3}[ab.]", 1..20),
+        flags in proptest::sample::select(vec![
+            "--names statsd",
+            "--names statsd-legacy --postfix a",
+            "--names statsd --statsd-prefixes global=,counter=,timer=,gauge=,set=",
+            "--names bucky-collectd --template {prefix}x-{name}{suffix}",
+            "--strip-duplicates yes",
+        ]),
+    ) {
+        let window = window(|batch| {
+            for name in &names {
+                batch.counter(name, &[], 1.0);
+                batch.gauge(name, &[], &Gauge::reading(1.0, 1));
+                batch.timer_readings(name, &[], &[1.0]);
+            }
+        });
+        let mut all = lines(&mut carbon(flags).unwrap(), window);
+        let count = all.len();
+        all.iter_mut().for_each(|line| line.truncate(line.find(' ').unwrap()));
+        all.sort_unstable();
+        all.dedup();
+        proptest::prop_assert_eq!(all.len(), count);
+        let is_valid = |name: &String| name.split('.').all(|part| !part.is_empty());
+        proptest::prop_assert!(all.iter().all(is_valid), "{:?}", all);
+    }
+}

@@ -1,0 +1,126 @@
+//! How series are named in Carbon: a naming set says which lines a series has, and a template puts
+//! prefix, source, name and statistic together.
+//!
+//! Pure.
+
+mod distribution;
+mod flags;
+mod host;
+mod statistics;
+mod statsd;
+mod template;
+mod words;
+
+pub use flags::NameFlags;
+pub use statistics::{Bins, Percentiles, Prefixes, Statistics, StatsdListError};
+pub use template::{Template, TemplateError};
+pub use words::{Idle, NameSet, StatsdLike, YesNo};
+
+use super::name;
+use host::Host;
+use statsd::Statsd;
+use zibrato::window::Fold;
+
+/// How series are named.
+#[derive(Debug, Clone)]
+pub(crate) struct Naming {
+    template: Template,
+    /// Valid, and without a dot at either end, like `postfix`.
+    prefix: String,
+    postfix: String,
+    strip_duplicates: bool,
+    host: Host,
+    /// Whether it is the set `zibrato`.
+    is_own: bool,
+    /// `None` if the lines are not StatsD's.
+    statsd: Option<Statsd>,
+    pub(super) idle: Idle,
+}
+
+impl Default for Naming {
+    fn default() -> Self {
+        Self {
+            template: Template::with_source(),
+            prefix: String::new(),
+            postfix: String::new(),
+            strip_duplicates: false,
+            host: Host::default(),
+            is_own: true,
+            statsd: None,
+            idle: Idle::default(),
+        }
+    }
+}
+
+impl Naming {
+    pub(super) fn set_prefix(&mut self, prefix: &str) {
+        self.prefix = name::prefix(prefix);
+    }
+
+    /// Whether each series has one path, and statistics follow it after a dot.
+    pub(super) fn is_plain(&self) -> bool {
+        self.is_own && !self.strip_duplicates && self.postfix.is_empty() && self.has_source()
+    }
+
+    /// Whether series of different sources are different.
+    pub(super) fn has_source(&self) -> bool {
+        self.template.has_source()
+    }
+
+    pub(super) const fn statsd(&self) -> Option<&Statsd> {
+        self.statsd.as_ref()
+    }
+
+    /// The path of a series without its statistic. `namespace` is before the name, or empty.
+    pub(super) fn path(&self, source: Option<&str>, namespace: &str, name: &str) -> String {
+        let source = source.map(|source| self.host.path(source)).unwrap_or_default();
+        let mut path = namespace.to_owned();
+        let before = path.len();
+        name::push_parts(&mut path, name);
+        if path.len() == before {
+            name::push_parts(&mut path, name::NOTHING_LEFT);
+        }
+        self.tidied(self.template.fill(&self.prefix, &source, &path))
+    }
+
+    /// The path without empty parts, and without a part that equals the one before it if these are
+    /// removed.
+    fn tidied(&self, path: String) -> String {
+        if !self.strip_duplicates && path.split('.').all(name::fits) {
+            return path;
+        }
+        let mut tidy = String::with_capacity(path.len());
+        path.split('.').for_each(|part| self.push(&mut tidy, part));
+        tidy
+    }
+
+    /// Appends a part.
+    fn push(&self, path: &mut String, part: &str) {
+        let last = path.rsplit('.').next().unwrap_or_default();
+        if part.is_empty() || (self.strip_duplicates && part == last) {
+            return;
+        }
+        name::push(path, &name::fitting(part));
+    }
+
+    /// A path with a statistic, or an empty text, and with the postfix.
+    pub(super) fn whole(&self, mut path: String, statistic: &str) -> String {
+        for part in statistic.split('.').chain(self.postfix.split('.')) {
+            self.push(&mut path, part);
+        }
+        path
+    }
+}
+
+/// Whether nobody measured anything.
+pub(super) fn is_idle(value: &Fold) -> bool {
+    match value {
+        Fold::Counter(sum) => *sum == 0.0,
+        Fold::Gauge(gauge) => gauge.is_none_or(|gauge| gauge.is_idle()),
+        Fold::Set(members) => members.is_empty(),
+        _ => value.summary().is_some_and(zibrato::Summary::is_empty),
+    }
+}
+
+#[cfg(test)]
+mod tests;
