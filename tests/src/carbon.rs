@@ -3,6 +3,7 @@
 
 use crate::ports::Ports;
 use crate::running::{Running, Signal, must};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,13 +14,14 @@ const CACHE: &str = "/usr/bin/carbon-cache";
 /// Debian's Python, which has whisper.
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 
-/// Prints the last hour of a whisper file, one `time value` per line.
+/// Prints the last hour of whisper files, one `number-of-file time value` per line.
 const FETCH: &str = "
 import sys, time, whisper
-(start, end, step), values = whisper.fetch(sys.argv[1], int(time.time()) - 3590, int(time.time()) + 60)
-for place, value in enumerate(values):
-    if value is not None:
-        print(start + place * step, repr(value))
+for number, file in enumerate(sys.argv[1:]):
+    (start, end, step), values = whisper.fetch(file, int(time.time()) - 3590, int(time.time()) + 60)
+    for place, value in enumerate(values):
+        if value is not None:
+            print(number, start + place * step, repr(value))
 ";
 
 /// A running `carbon-cache` that keeps one point per second for an hour.
@@ -126,21 +128,47 @@ impl Carbon {
     #[must_use]
     #[track_caller]
     pub fn fetch(&self, metric: &str) -> Vec<(u64, f64)> {
-        let file = self.whisper().join(metric.replace('.', "/")).with_extension("wsp");
-        if !file.is_file() {
+        if !self.file(metric).is_file() {
             return Vec::new();
         }
+        self.read(&[metric.to_owned()]).pop().unwrap_or_default()
+    }
+
+    /// The points of all metrics on disk.
+    ///
+    /// # Panics
+    /// If whisper is not installed or cannot read a file.
+    #[must_use]
+    #[track_caller]
+    pub fn fetch_all(&self) -> BTreeMap<String, Vec<(u64, f64)>> {
+        let metrics = self.metrics();
+        let points = self.read(&metrics);
+        metrics.into_iter().zip(points).collect()
+    }
+
+    /// The points of each of these metrics.
+    #[track_caller]
+    fn read(&self, metrics: &[String]) -> Vec<Vec<(u64, f64)>> {
         let command = &mut Command::new(SYSTEM_PYTHON);
-        let (status, output, log) = Running::run(command.args(["-c", FETCH]).arg(file));
+        command.args(["-c", FETCH]).args(metrics.iter().map(|metric| self.file(metric)));
+        let (status, output, log) = Running::run(command);
         assert!(
             status.success(),
             "whisper: {log}\n`apt-get install python3-whisper graphite-carbon` installs it"
         );
-        let point = |line: &str| {
-            let (time, value) = line.split_once(' ')?;
-            Some((time.parse().ok()?, value.parse().ok()?))
-        };
-        output.lines().filter_map(point).collect()
+        let mut points = vec![Vec::new(); metrics.len()];
+        for line in output.lines() {
+            let mut fields = line.split(' ');
+            let mut next = || fields.next().unwrap_or_default();
+            let (number, time, value) = (next().parse(), next().parse(), next().parse());
+            let of: &mut Vec<_> = &mut points[must::<usize, _>(line, number)];
+            of.push((must(line, time), must(line, value)));
+        }
+        points
+    }
+
+    fn file(&self, metric: &str) -> PathBuf {
+        self.whisper().join(metric.replace('.', "/")).with_extension("wsp")
     }
 
     /// The sum over all points of one metric.
@@ -210,5 +238,7 @@ mod tests {
         });
         assert_eq!((carbon.metrics(), carbon.sum("a.b")), (vec!["a.b".to_owned()], 3.5));
         assert_eq!(carbon.fetch("a.c"), []);
+        let all = [("a.b".to_owned(), vec![(now - 10, 1.0), (now, 2.5)])];
+        assert_eq!(carbon.fetch_all(), all.into());
     }
 }

@@ -1,10 +1,12 @@
-//! Everything together: real programs, a real Carbon, a real supervisord, real Python clients.
+//! Everything together: real programs, a real Carbon, a real CollectD, a real supervisord, real
+//! Python clients.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 
 mod bad_input;
 mod carbon;
 mod check;
+mod collectd;
 mod daemons;
 mod delivery;
 mod demand;
