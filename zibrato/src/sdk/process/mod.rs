@@ -196,7 +196,7 @@ impl Builder {
     /// Whether to skip levels that no worker wants. Defaults to true.
     ///
     /// The broker publishes the wanted levels every second: those of connected workers, and of
-    /// workers with a cursor. A call at another level costs one load and a branch. A level is
+    /// workers with a cursor. A call at another level costs two loads and two branches. A level is
     /// measured at most two seconds after a worker wants it, and until five seconds after no worker
     /// wants it any more. Until the program has received this list for five seconds, all levels are
     /// measured. While the broker is away, the last list applies.
