@@ -1,5 +1,6 @@
 //! The command line of the program `zibrato-broker`.
 
+mod bucky;
 mod check;
 mod cursors;
 mod flags;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use zibrato::curve::Curve;
 use zibrato::daemon::{
     CommonFlags, Doubts, Exit, Failure, Findings, Hangup, Program, Stop, Systemd,
+    check_configuration,
 };
 use zibrato::resources::new_context;
 use zibrato::wire::Endpoint;
@@ -62,6 +64,7 @@ impl Program for Flags {
     /// Runs the broker until TERM, INT or QUIT, or executes the subcommand.
     fn run(self, doubts: Doubts) -> Result<ExitCode, Failure> {
         let done = match &self.command {
+            Some(Command::BuckyConfig(command)) => bucky::run(command, &is_accepted),
             Some(Command::Cursors(command)) => ask_cursors(&self, command),
             Some(Command::Journal(command)) => journal::run(command, &self.journal),
             Some(Command::Keygen(flags)) => keygen::run(flags),
@@ -69,6 +72,11 @@ impl Program for Flags {
         };
         done.map(|()| Exit::Fine.into())
     }
+}
+
+/// Whether the broker accepts a line of a configuration file.
+fn is_accepted(line: &str) -> bool {
+    check_configuration::<Flags>(line).is_ok()
 }
 
 fn run(flags: &Flags, doubts: Doubts) -> Result<ExitCode, Failure> {

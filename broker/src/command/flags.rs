@@ -1,5 +1,6 @@
 //! The flags of `zibrato-broker`, and their conversion to a configuration.
 
+use super::bucky::BuckyCommand;
 use super::cursors::CursorsCommand;
 use super::intakes::Intakes;
 use super::journal::{JournalCommand, JournalFlags};
@@ -101,6 +102,7 @@ pub struct Flags {
 /// The subcommands.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(super) enum Command {
+    BuckyConfig(BuckyCommand),
     Cursors(CursorsCommand),
     Journal(JournalCommand),
     /// Create a key pair and explain how to use it

@@ -1,6 +1,7 @@
 //! A real broker on ports from the system, with real sockets at all of them.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what cannot go on fails the test")]
 
+mod bucky;
 mod client;
 mod collectd;
 mod curve;

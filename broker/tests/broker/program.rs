@@ -75,6 +75,7 @@ fn a_folder_without_a_journal_is_not_called_whole() {
 #[test]
 fn the_help_of_each_subcommand_shows_examples_of_it() {
     for what in [
+        "bucky-config",
         "cursors",
         "cursors list",
         "cursors reset",

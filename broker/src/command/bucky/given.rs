@@ -1,0 +1,159 @@
+//! The keys that a configuration of bucky gives, read as the types that they must have.
+
+use super::file::{Statement, What};
+use super::literal::Literal;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
+
+/// Something that is not translated.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Note {
+    /// The line of the file.
+    pub(super) line: usize,
+    pub(super) text: String,
+}
+
+/// The keys of a file. A key that is assigned twice has the last value.
+#[derive(Debug)]
+pub(super) struct Given {
+    values: BTreeMap<String, (usize, Literal)>,
+    notes: RefCell<Vec<Note>>,
+}
+
+impl Given {
+    /// The assignments of a file. For each other statement there is a note, whose text `explain`
+    /// gives for a key.
+    pub(super) fn new(
+        statements: Vec<Statement>,
+        explain: impl Fn(&str) -> Option<&'static str>,
+    ) -> Self {
+        let (mut values, mut notes) = (BTreeMap::new(), Vec::new());
+        for Statement { line, what } in statements {
+            let text = match what {
+                What::Assignment { key, value } => {
+                    values.insert(key, (line, value));
+                    continue;
+                }
+                What::Computed { key, text } => {
+                    // What was assigned before no longer counts.
+                    values.remove(&key);
+                    let advice = explain(&key).unwrap_or("give its value in the form of a literal");
+                    format!("`{text}` is computed: {advice}")
+                }
+                What::Code { text } => format!("`{text}` is Python code, which is not translated"),
+            };
+            notes.push(Note { line, text });
+        }
+        Self { values, notes: RefCell::new(notes) }
+    }
+
+    /// The keys that are given, with their lines.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.values.iter().map(|(key, (line, _))| (&**key, *line))
+    }
+
+    /// Whether it is given, be it as `None`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    /// The value, unless it is not given or `None`.
+    pub(super) fn value(&self, key: &str) -> Option<&Literal> {
+        let (_, value) = self.values.get(key)?;
+        (*value != Literal::None).then_some(value)
+    }
+
+    /// A text that is not empty.
+    pub(super) fn text(&self, key: &str) -> Option<String> {
+        let text = self.expect(key, "a string", |value| match value {
+            Literal::Text(text) => Some(text.clone()),
+            _ => None,
+        })?;
+        (!text.is_empty()).then_some(text)
+    }
+
+    pub(super) fn boolean(&self, key: &str, default: bool) -> bool {
+        let value = self.expect(key, "True or False", |value| match value {
+            Literal::Bool(value) => Some(*value),
+            Literal::Integer(value) => Some(*value != 0),
+            _ => None,
+        });
+        value.unwrap_or(default)
+    }
+
+    pub(super) fn integer(&self, key: &str) -> Option<i64> {
+        self.expect(key, "a whole number", |value| match value {
+            Literal::Integer(value) => Some(*value),
+            _ => None,
+        })
+    }
+
+    pub(super) fn number(&self, key: &str) -> Option<f64> {
+        self.expect(key, "a number", as_number)
+    }
+
+    /// The address that two keys give.
+    pub(super) fn address(&self, ip: &str, port: &str, default: i64) -> String {
+        let host = self.text(ip).unwrap_or("127.0.0.1".to_owned());
+        let port = self.integer(port).unwrap_or(default);
+        match host.parse::<Ipv6Addr>() {
+            Ok(host) => format!("[{host}]:{port}"),
+            Err(_) => format!("{host}:{port}"),
+        }
+    }
+
+    /// A list of texts; one text is a list of it.
+    pub(super) fn texts(&self, key: &str) -> Vec<String> {
+        let texts = self.expect(key, "a list of strings", |value| match value {
+            Literal::Text(text) => Some(vec![text.clone()]),
+            Literal::List(items) => items
+                .iter()
+                .map(|item| match item {
+                    Literal::Text(text) => Some(text.clone()),
+                    _ => None,
+                })
+                .collect(),
+            _ => None,
+        });
+        texts.unwrap_or_default()
+    }
+
+    /// The value as `read` understands it. If it does not, there is a note.
+    pub(super) fn expect<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        read: impl Fn(&Literal) -> Option<T>,
+    ) -> Option<T> {
+        let read = read(self.value(key)?);
+        if read.is_none() {
+            self.note(key, format!("expected {expected}"));
+        }
+        read
+    }
+
+    /// Notes something about a key.
+    pub(super) fn note(&self, key: &str, text: impl AsRef<str>) {
+        let line = self.values.get(key).map_or(0, |(line, _)| *line);
+        let text = format!("{key}: {}", text.as_ref());
+        self.notes.borrow_mut().push(Note { line, text });
+    }
+
+    /// All notes by line.
+    pub(super) fn into_notes(self) -> Vec<Note> {
+        let mut notes = self.notes.into_inner();
+        notes.sort();
+        notes.dedup();
+        notes
+    }
+}
+
+/// An integer or a float as a number.
+pub(super) fn as_number(value: &Literal) -> Option<f64> {
+    match value {
+        Literal::Integer(value) => Some(*value as f64),
+        Literal::Float(value) => Some(*value),
+        _ => None,
+    }
+}

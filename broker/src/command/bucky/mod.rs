@@ -1,0 +1,127 @@
+//! `zibrato-broker bucky-config`: translates a configuration of bucky.
+
+mod carbon;
+mod file;
+mod given;
+mod keys;
+mod literal;
+mod setting;
+mod translate;
+
+use setting::Setting;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use translate::{Translation, translate};
+use zibrato::daemon::{Exit, Failure, print};
+
+/// Maximum size of a configuration.
+const MAX_BYTES: u64 = 1 << 20;
+
+const EXAMPLES: &str = "\
+Examples:
+  zibrato-broker bucky-config bucky.conf > broker.toml
+  zibrato-broker bucky-config bucky.conf --for carbon-statsd > carbon-statsd.toml
+  zibrato-broker bucky-config bucky.conf --for carbon-hosts > carbon-hosts.toml";
+
+/// Translate a configuration of bucky to one of this program, on standard output
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct BuckyCommand {
+    /// Configuration file of bucky. It is read, not executed: assignments of literals are translated, and everything else is named in a comment
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Program whose configuration is printed. One zibrato-carbon delivers what comes by StatsD, and another one what comes from hosts by CollectD and MetricsD
+    #[arg(long = "for", value_name = "PROGRAM", default_value = "broker", value_enum)]
+    program: ProgramName,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ProgramName {
+    Broker,
+    CarbonStatsd,
+    CarbonHosts,
+}
+
+/// Prints the translation of a file. `is_accepted` says whether `zibrato-broker` accepts a line of a
+/// configuration file.
+pub(super) fn run(
+    command: &BuckyCommand,
+    is_accepted: &dyn Fn(&str) -> bool,
+) -> Result<(), Failure> {
+    let text = read(&command.file)?;
+    let translation = translate(&text, is_accepted);
+    let file = command.file.display().to_string();
+    print(&match command.program {
+        ProgramName::Broker => broker(&file, &translation),
+        ProgramName::CarbonStatsd => carbon(&file, &translation.statsd),
+        ProgramName::CarbonHosts => carbon(&file, &translation.hosts),
+    })
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let wrong = |why: String| Failure::new(Exit::Config, format!("{}: {why}", path.display()));
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| wrong(error.to_string()))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(wrong(format!("it is larger than {MAX_BYTES} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8".to_owned()))
+}
+
+/// The file for `zibrato-broker`.
+fn broker(file: &str, translation: &Translation) -> String {
+    let mut text = comment(&format!("For `zibrato-broker --config`, translated from {file}."));
+    for setting in &translation.broker {
+        line(&mut text, &setting.to_string());
+    }
+    if !translation.notes.is_empty() {
+        text.push('\n');
+        text.push_str(&comment("Not translated:"));
+    }
+    for note in &translation.notes {
+        // A default has no line.
+        let place = if note.line == 0 { String::new() } else { format!("line {}: ", note.line) };
+        text.push_str(&comment(&(place + &note.text)));
+    }
+    text.push('\n');
+    for (settings, name) in
+        [(&translation.statsd, "carbon-statsd"), (&translation.hosts, "carbon-hosts")]
+    {
+        if !settings.is_empty() {
+            let next = format!("The file of a zibrato-carbon: bucky-config {file} --for {name}");
+            text.push_str(&comment(&next));
+        }
+    }
+    text
+}
+
+/// The file for a `zibrato-carbon`.
+fn carbon(file: &str, settings: &[Setting]) -> String {
+    if settings.is_empty() {
+        return comment(&format!("Not needed, because {file} disables what it would deliver."));
+    }
+    let mut text = comment(&format!("For `zibrato-carbon --config`, translated from {file}."));
+    for setting in settings {
+        line(&mut text, &setting.to_string());
+    }
+    text
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a string does not fail.
+    writeln!(text, "{line}").ok();
+}
+
+/// A comment, which is one line.
+fn comment(text: &str) -> String {
+    let one_line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("# {one_line}\n")
+}
+
+#[cfg(test)]
+mod tests;

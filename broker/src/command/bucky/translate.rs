@@ -1,0 +1,155 @@
+//! From the keys of bucky to those of `zibrato-broker`.
+
+use super::carbon;
+use super::file::statements;
+use super::given::{Given, Note, as_number};
+use super::keys::{KNOWN, without_equivalent};
+use super::literal::Literal;
+use super::setting::{Setting, Value};
+
+/// The translation of a file.
+#[derive(Debug)]
+pub(super) struct Translation {
+    pub(super) broker: Vec<Setting>,
+    /// For a `zibrato-carbon` that delivers what comes by StatsD; empty if StatsD is off.
+    pub(super) statsd: Vec<Setting>,
+    /// For one that delivers what comes by CollectD and MetricsD; empty if both are off.
+    pub(super) hosts: Vec<Setting>,
+    /// What is not translated, by line.
+    pub(super) notes: Vec<Note>,
+}
+
+/// Translates a file. `is_accepted` says whether `zibrato-broker` accepts a line of a configuration
+/// file.
+pub(super) fn translate(text: &str, is_accepted: &dyn Fn(&str) -> bool) -> Translation {
+    let given = Given::new(statements(text), without_equivalent);
+    let mut broker = Vec::new();
+    statsd(&given, &mut broker);
+    collectd(&given, &mut broker);
+    metricsd(&given, &mut broker);
+    logging(&given, &mut broker);
+    let (statsd, hosts) = (carbon::statsd(&given), carbon::hosts(&given));
+    broker.retain(|setting: &Setting| {
+        let is_accepted = is_accepted(&setting.to_string());
+        if !is_accepted {
+            given.note(setting.from, format!("zibrato-broker does not accept `{setting}`"));
+        }
+        is_accepted
+    });
+    for (key, _) in given.keys() {
+        if let Some(why) = without_equivalent(key) {
+            // `None` is the default.
+            if given.value(key).is_some() {
+                given.note(key, why);
+            }
+        } else if !KNOWN.contains(&key) {
+            given.note(key, "bucky has no such key");
+        }
+    }
+    Translation { broker, statsd, hosts, notes: given.into_notes() }
+}
+
+fn statsd(given: &Given, broker: &mut Vec<Setting>) {
+    if !given.boolean("statsd_enabled", true) {
+        return;
+    }
+    let address = given.address("statsd_ip", "statsd_port", 8125);
+    broker.push(Setting::text("statsd", address, "statsd_ip"));
+    broker.push(Setting::text("statsd-level", "statsd", "statsd_ip"));
+    if given.boolean("statsd_persistent_gauges", false) {
+        let file = given.text("statsd_gauges_savefile").unwrap_or("gauges.save".to_owned());
+        let folder = given.text("directory").unwrap_or("/var/lib/bucky".to_owned());
+        let file = std::path::Path::new(&folder).join(file).display().to_string();
+        broker.push(Setting::text("statsd-gauges", file, "statsd_persistent_gauges"));
+    }
+}
+
+fn collectd(given: &Given, broker: &mut Vec<Setting>) {
+    if !given.boolean("collectd_enabled", true) {
+        return;
+    }
+    let address = given.address("collectd_ip", "collectd_port", 25826);
+    broker.push(Setting::text("collectd", address, "collectd_ip"));
+    broker.push(Setting::text("collectd-level", "collectd", "collectd_ip"));
+    let types = given.texts("collectd_types");
+    if !types.is_empty() {
+        broker.push(Setting::new("collectd-types", Value::Texts(types), "collectd_types"));
+    }
+    if let Some(file) = given.text("collectd_auth_file") {
+        broker.push(Setting::text("collectd-auth-file", file, "collectd_auth_file"));
+    }
+    // bucky takes anything else as 0.
+    let level = given.value("collectd_security_level").and_then(|level| match level {
+        Literal::Integer(1) => Some("sign"),
+        Literal::Integer(2) => Some("encrypt"),
+        Literal::Text(word) if matches!(&**word, "sign" | "Sign" | "SIGN") => Some("sign"),
+        Literal::Text(word) if matches!(&**word, "encrypt" | "Encrypt" | "ENCRYPT") => {
+            Some("encrypt")
+        }
+        _ => None,
+    });
+    if let Some(level) = level {
+        broker.push(Setting::text("collectd-security-level", level, "collectd_security_level"));
+    }
+    if given.boolean("collectd_counter_eq_derive", false) {
+        let from = "collectd_counter_eq_derive";
+        broker.push(Setting::new("collectd-counter-eq-derive", Value::True, from));
+    }
+}
+
+fn metricsd(given: &Given, broker: &mut Vec<Setting>) {
+    if !given.boolean("metricsd_enabled", true) {
+        return;
+    }
+    let address = given.address("metricsd_ip", "metricsd_port", 23632);
+    broker.push(Setting::text("metricsd", address, "metricsd_ip"));
+    broker.push(Setting::text("metricsd-level", "metricsd", "metricsd_ip"));
+    if let Some(seconds) = given.number("metricsd_default_interval") {
+        let from = "metricsd_default_interval";
+        broker.push(Setting::new("metricsd-interval", Value::Number(seconds), from));
+    }
+    let expected = "a list of (pattern, seconds, priority)";
+    let handlers = given.expect("metricsd_handlers", expected, |value| match value {
+        Literal::List(handlers) => handlers.iter().map(handler).collect::<Option<Vec<_>>>(),
+        _ => None,
+    });
+    if let Some(handlers) = handlers.filter(|handlers| !handlers.is_empty()) {
+        broker.push(Setting::new("metricsd-handler", Value::Texts(handlers), "metricsd_handlers"));
+    }
+}
+
+fn handler(handler: &Literal) -> Option<String> {
+    let Literal::List(parts) = handler else { return None };
+    match &parts[..] {
+        [Literal::Text(pattern), seconds] => Some(format!("{pattern}={}", as_number(seconds)?)),
+        [Literal::Text(pattern), seconds, priority] => {
+            Some(format!("{pattern}={}@{}", as_number(seconds)?, as_number(priority)?))
+        }
+        _ => None,
+    }
+}
+
+fn logging(given: &Given, broker: &mut Vec<Setting>) {
+    let level = given.expect("log_level", "the name or number of a level", |level| match level {
+        Literal::Integer(level) => Some(match level {
+            40.. => "error",
+            30.. => "warn",
+            20.. => "info",
+            _ => "debug",
+        }),
+        Literal::Text(level) => Some(match &**level {
+            "CRITICAL" | "ERROR" => "error",
+            "WARNING" => "warn",
+            "INFO" => "info",
+            "DEBUG" => "debug",
+            _ => return None,
+        }),
+        _ => None,
+    });
+    // It counts more than the level of the file.
+    if given.boolean("debug", false) {
+        broker.push(Setting::text("log-level", "debug", "debug"));
+    } else if let Some(level) = level {
+        broker.push(Setting::text("log-level", level, "log_level"));
+    }
+}
