@@ -1,6 +1,7 @@
 //! The interface between the broker and the thread of an intake.
 
 use super::Link;
+use super::rejections::Rejections;
 use crate::counters::IntakeCounters;
 use crate::line_windows::{Flushed, FoldedBatch, Limits, LineWindows, WINDOW_MS};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -10,7 +11,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zibrato::clock;
-use zibrato::daemon::{LogLimit, Stop, one_line};
+use zibrato::daemon::{LogLimit, Stop};
 use zibrato::window::{Fold, OVERFLOW_NAME, Window};
 use zibrato::wire::{BatchId, Line, MAX_TAGS, batch_topic};
 use zibrato::{check_level, check_name, check_unit};
@@ -23,9 +24,6 @@ const RETRY: Duration = Duration::from_millis(20);
 
 /// Maximum wait for an acknowledgement.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-
-/// Maximum size of a logged sample, in bytes.
-const SAMPLE_BYTES: usize = 120;
 
 /// The reason for measurements that arrive while too many series are queued for the router.
 const BUSY: &str = "busy";
@@ -50,10 +48,7 @@ pub struct IntakeContext {
     unacknowledged: BTreeMap<String, u64>,
     link: Arc<Link>,
     pub(super) counters: IntakeCounters,
-    /// The first rejected input since the last log line about it.
-    sample: Option<(&'static str, String)>,
-    rejected: u64,
-    rejections: LogLimit<60>,
+    rejections: Rejections,
     offenders: LogLimit<60>,
     now_ms: u64,
 }
@@ -78,9 +73,7 @@ impl IntakeContext {
             unacknowledged: BTreeMap::new(),
             link,
             counters: IntakeCounters::new(name),
-            sample: None,
-            rejected: 0,
-            rejections: LogLimit::default(),
+            rejections: Rejections::default(),
             offenders: LogLimit::default(),
             now_ms: clock::unix_ms(),
         }
@@ -234,7 +227,8 @@ impl IntakeContext {
         self.counters.lines += lines;
     }
 
-    /// Counts invalid input by `reason`, a constant word, and logs samples at a limited rate.
+    /// Counts invalid input by `reason`, a constant word, and logs a sample of each reason at a
+    /// limited rate.
     pub fn reject(&mut self, reason: &'static str, sample: &[u8]) {
         self.reject_many(reason, 1, sample);
     }
@@ -246,10 +240,8 @@ impl IntakeContext {
             return;
         }
         self.counters.reject(reason, count);
-        self.rejected += if sample.is_empty() { 0 } else { count };
-        if self.sample.is_none() && !sample.is_empty() {
-            let shown = sample.get(..SAMPLE_BYTES).unwrap_or(sample);
-            self.sample = Some((reason, one_line(&String::from_utf8_lossy(shown))));
+        if !sample.is_empty() {
+            self.rejections.note(reason, count, sample);
         }
     }
 
@@ -295,7 +287,7 @@ impl IntakeContext {
             self.close_windows();
             self.send_pending();
         }
-        self.log_rejections();
+        self.rejections.log(self.name);
     }
 
     fn close_windows(&mut self) {
@@ -340,14 +332,6 @@ impl IntakeContext {
         Ok(())
     }
 
-    fn log_rejections(&mut self) {
-        if self.sample.is_some() && self.rejections.admits() {
-            let (reason, sample) = self.sample.take().unwrap_or_default();
-            let (intake, count) = (self.name, std::mem::take(&mut self.rejected));
-            tracing::warn!(event = "rejected_by_intake", intake, reason, count, sample);
-        }
-    }
-
     /// Publishes the rest. Batches that the router does not accept in time are counted as rejected.
     pub(super) fn finish(&mut self, timeout: Duration) {
         self.now_ms = clock::unix_ms();
@@ -363,7 +347,7 @@ impl IntakeContext {
                 self.counters.reject(STOP, 1);
             }
         }
-        self.log_rejections();
+        self.rejections.log(self.name);
         self.link.store(&self.counters);
     }
 }

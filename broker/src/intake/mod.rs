@@ -32,6 +32,7 @@ pub(crate) mod collectd;
 mod context;
 mod link;
 pub(crate) mod metricsd;
+mod rejections;
 #[cfg(test)]
 pub(crate) mod rules;
 pub(crate) mod statsd;
