@@ -12,7 +12,7 @@ pub fn program(name: &str) -> PathBuf {
     let path = beside_the_test().join(name);
     assert!(
         path.is_file(),
-        "{} is not there; run `cargo --config .cargo/system-libzmq.toml build --workspace --bins`",
+        "{} is not there; run `cargo --config .cargo/system-libzmq.toml build --workspace --bins --all-features`",
         path.display()
     );
     path

@@ -3,6 +3,8 @@
 
 use crate::wait::{DEADLINE, wait_for};
 use rustix::process::{Pid, kill_process};
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::net::TcpStream;
@@ -32,7 +34,7 @@ impl Running {
     }
 
     /// Starts a program with `input` on its standard input; its standard output and standard error
-    /// are kept.
+    /// are kept. It gets those variables `ZIBRATO_…` that are set in `command`, and no others.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -47,6 +49,7 @@ impl Running {
         must("standard input", std::fs::write(&stdin, input));
         command.stdin(must("standard input", File::open(stdin)));
         command.stdout(file("stdout")).stderr(file("stderr"));
+        without_settings(command, std::env::vars_os().map(|(name, _)| name));
         let child = must(&name, command.spawn());
         Self { name, child, folder }
     }
@@ -195,6 +198,19 @@ impl fmt::Debug for Running {
     }
 }
 
+/// Keeps settings of the developer's shell away from a program. Variables `ZIBRATO_TEST_…` configure
+/// tests, and stay.
+fn without_settings(command: &mut Command, inherited: impl Iterator<Item = OsString>) {
+    let given: HashSet<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
+    for name in inherited {
+        let text = name.to_string_lossy();
+        let is_setting = text.starts_with("ZIBRATO_") && !text.starts_with("ZIBRATO_TEST_");
+        if is_setting && !given.contains(&name) {
+            command.env_remove(name);
+        }
+    }
+}
+
 /// The value, or a panic that names what was expected.
 #[track_caller]
 pub(crate) fn must<T, E: fmt::Display>(what: &str, result: Result<T, E>) -> T {
@@ -206,7 +222,7 @@ pub(crate) fn must<T, E: fmt::Display>(what: &str, result: Result<T, E>) -> T {
 
 #[cfg(test)]
 mod tests {
-    use super::{Running, Signal};
+    use super::{Running, Signal, without_settings};
     use crate::wait::{DEADLINE, wait_until};
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
@@ -223,6 +239,17 @@ mod tests {
             Running::start(&mut shell("echo event=up port=1 >&2; exec cat /dev/zero >/dev/null"));
         assert_eq!(running.says(&["event=up", "port"]), "event=up port=1");
         assert_eq!(running.stop(Signal::QUIT).signal(), Some(3));
+    }
+
+    #[test]
+    fn a_program_inherits_no_settings_but_those_of_the_tests() {
+        let inherited = ["PATH", "ZIBRATO_TEST_PYTHON", "ZIBRATO_DISABLED", "ZIBRATO_PORT"];
+        let mut command = Command::new("env");
+        command.env("ZIBRATO_PORT", "7000");
+        without_settings(&mut command, inherited.into_iter().map(Into::into));
+        let changed: Vec<_> = command.get_envs().collect();
+        let port = ("ZIBRATO_PORT".as_ref(), Some("7000".as_ref()));
+        assert_eq!(changed, [("ZIBRATO_DISABLED".as_ref(), None), port]);
     }
 
     #[test]
