@@ -9,13 +9,14 @@ use std::net::IpAddr;
 use zibrato::daemon::HttpError;
 use zibrato::resources::{Resource, ShortageError};
 
-/// Why a broker did not start.
+/// Why a broker did not start. A message that contains that of its cause has no source, so that a
+/// report of all sources says each thing once.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The list of allowed keys cannot be used.
     #[error("--allowed-keys {0}")]
-    Allowed(#[from] AllowedError),
+    Allowed(AllowedError),
     /// Other machines can reach the address, and nobody has agreed to that.
     #[error(
         "{address} can be reached from other machines, and connections would be neither encrypted \
@@ -37,14 +38,14 @@ pub enum StartError {
     },
     /// The HTTP server did not start.
     #[error("{0}; give another address with --http, or turn the pages off with --http off")]
-    Http(#[source] HttpError),
+    Http(HttpError),
     /// An intake cannot listen.
-    #[error("the intake {name} cannot start: {source}")]
+    #[error("the intake {name} cannot start: {problem}")]
     Intake {
         /// Its name.
         name: String,
         /// What is wrong.
-        source: IntakeError,
+        problem: IntakeError,
     },
     /// The folder of sockets cannot be used.
     #[error(transparent)]
@@ -99,13 +100,13 @@ pub enum StartError {
     },
     /// The process may open no more descriptors or start no more threads.
     #[error("no more file descriptors or threads are available: {0}")]
-    Resources(#[from] io::Error),
+    Resources(io::Error),
     /// The system has too little of something that libzmq would abort for.
     #[error("the broker cannot start: {0}; {remedy}", remedy = remedy(.0))]
-    Shortage(#[source] ShortageError),
+    Shortage(ShortageError),
     /// ZeroMQ refuses a socket.
     #[error("cannot create a ZeroMQ socket: {0}")]
-    Socket(#[source] zmq::Error),
+    Socket(zmq::Error),
     /// The host has no address.
     #[error(
         "the host {host:?} is not known; give an address or a name of this machine with --host"
@@ -116,6 +117,18 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+}
+
+impl From<AllowedError> for StartError {
+    fn from(error: AllowedError) -> Self {
+        Self::Allowed(error)
+    }
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::Resources(error)
+    }
 }
 
 impl From<StartZapError> for StartError {
@@ -156,5 +169,39 @@ const fn remedy(shortage: &ShortageError) -> &'static str {
     match shortage.resource {
         Resource::AddressSpace { .. } => "raise that limit, or give a smaller --max-memory",
         _ => "raise that limit",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StartError;
+    use crate::curve::AllowedError;
+    use crate::journal::JournalError;
+    use std::error::Error;
+    use std::io;
+    use std::net::SocketAddr;
+    use zibrato::daemon::HttpError;
+    use zibrato::resources::{Resource, Resources, ShortageError};
+
+    #[test]
+    fn a_report_of_an_error_and_its_sources_says_each_thing_once() {
+        let io = || io::Error::from(io::ErrorKind::NotFound);
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        let (resource, needed) = (Resource::Descriptors, Resources::default());
+        for error in [
+            StartError::from(AllowedError::File { file: "keys".into(), problem: io() }),
+            StartError::Http(HttpError::Bind { address, source: io() }),
+            StartError::Intake { name: "statsd".to_owned(), problem: io().into() },
+            StartError::Journal(JournalError::unusable("journal".as_ref())(io())),
+            StartError::from(io()),
+            StartError::Shortage(ShortageError { resource, needed, source: io() }),
+            StartError::Socket(zmq::Error::EMFILE),
+        ] {
+            let mut cause = error.source();
+            while let Some(source) = cause {
+                assert!(!error.to_string().contains(&source.to_string()), "{error}");
+                cause = source.source();
+            }
+        }
     }
 }

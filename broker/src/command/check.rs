@@ -40,7 +40,7 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
     }
     let open = |intake: &Arc<dyn Intake>| {
         let name = intake.name().to_owned();
-        intake.open().map_err(|source| failure(StartError::Intake { name, source }))
+        intake.open().map_err(|problem| failure(StartError::Intake { name, problem }))
     };
     // They stay bound, so that an address that is given twice is an error.
     let _intakes: Vec<_> =

@@ -76,7 +76,8 @@ impl JournalFlags {
         }
         match probe_folder(directory) {
             Err(error) if !is_full(&error) => {
-                let error = JournalError::DefaultUnusable { path: directory.into(), source: error };
+                let error =
+                    JournalError::DefaultUnusable { path: directory.into(), problem: error };
                 Err(config_failure(error))
             }
             _ => Ok(()),

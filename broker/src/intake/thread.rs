@@ -44,8 +44,10 @@ pub(crate) fn open(
     level: &str,
     context: &zmq::Context,
 ) -> Result<(Opened, Vec<RouterSide>), StartError> {
-    let failed =
-        |(name, source): (&str, IntakeError)| StartError::Intake { name: name.to_owned(), source };
+    let failed = |(name, problem): (&str, IntakeError)| StartError::Intake {
+        name: name.to_owned(),
+        problem,
+    };
     check_names(intakes.iter().map(|intake| intake.name())).map_err(failed)?;
     let stop = Stop::new()?;
     let (mut threads, mut sides) = (Vec::new(), Vec::new());

@@ -25,7 +25,7 @@ pub enum JournalError {
     NoJournal(PathBuf),
     /// A file or folder cannot be read, created or written.
     #[error(
-        "the journal in {} cannot be used: {source}; check its permissions and its disk, or give \
+        "the journal in {} cannot be used: {problem}; check its permissions and its disk, or give \
          another folder with --journal, or keep no journal with --no-journal",
         path.display()
     )]
@@ -33,7 +33,7 @@ pub enum JournalError {
         /// The folder, or the file in it.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        problem: io::Error,
     },
     /// There is a file or a dangling link at the path of the folder.
     #[error(
@@ -44,7 +44,7 @@ pub enum JournalError {
     NotAFolder(PathBuf),
     /// The default folder cannot be created or written.
     #[error(
-        "the journal cannot be written to the default folder {}: {source}; give a folder with \
+        "the journal cannot be written to the default folder {}: {problem}; give a folder with \
          --journal, or set STATE_DIRECTORY or HOME to one that this user can write, or keep no \
          journal with --no-journal",
         path.display()
@@ -53,20 +53,26 @@ pub enum JournalError {
         /// The folder.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        problem: io::Error,
     },
     /// No default folder is known.
     #[error(
         "there is no folder for the journal: {0}; give one with --journal, or set \
          STATE_DIRECTORY or HOME, or keep no journal with --no-journal"
     )]
-    NoPlace(#[from] NoStateFolder),
+    NoPlace(NoStateFolder),
+}
+
+impl From<NoStateFolder> for JournalError {
+    fn from(error: NoStateFolder) -> Self {
+        Self::NoPlace(error)
+    }
 }
 
 impl JournalError {
     pub(crate) fn unusable(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        |source| Self::Unusable { path, source }
+        |problem| Self::Unusable { path, problem }
     }
 }
 

@@ -59,8 +59,8 @@ fn the_first_start_on_a_full_disk_says_that_it_is_full() {
     let error = Directory::open(dir.path()).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("--journal") && text.contains("No space left"), "{text}");
-    let JournalError::Unusable { source, .. } = error else { panic!("{error:?}") };
-    assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+    let JournalError::Unusable { problem, .. } = error else { panic!("{error:?}") };
+    assert_eq!(problem.kind(), io::ErrorKind::StorageFull);
     assert!(fs::symlink_metadata(&new).is_err());
 }
 
