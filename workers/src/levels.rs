@@ -77,6 +77,10 @@ impl FromStr for Levels {
             match item {
                 "" => return Err(LevelsError::EmptyItem),
                 "*" => all = true,
+                // Nobody measures at the level `info warn`, so that nothing would be delivered.
+                several if several.contains(char::is_whitespace) => {
+                    return Err(LevelsError::Separator);
+                }
                 _ => named.push(Level::new(item).map_err(LevelsError::Level)?),
             }
         }
@@ -112,12 +116,16 @@ pub enum LevelsError {
     EmptyItem,
     /// One of them is not a valid level.
     #[error("{0}; give levels as in `--levels info,warn`, or all with `--levels '*'`")]
-    Level(#[source] TextError),
+    Level(TextError),
+    /// One of them contains white space.
+    #[error("commas must separate levels, not spaces; give levels as in `--levels info,warn`")]
+    Separator,
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Levels, LevelsError};
+    use std::error::Error;
 
     #[test]
     fn a_subscription_to_a_level_ends_with_a_bar() {
@@ -139,9 +147,14 @@ mod tests {
         {
             assert_eq!(text.parse::<Levels>(), Err(expected), "{text:?}");
         }
+        for text in ["info warn", "debug,info warn", "a\nb", "a\tb,*"] {
+            assert_eq!(text.parse::<Levels>(), Err(LevelsError::Separator), "{text:?}");
+        }
         for text in ["", "info,", ",info", "a,,b", "a|b", "zb!levels", "a\nb"] {
-            let error = text.parse::<Levels>().unwrap_err().to_string();
-            assert!(error.contains("--levels info,warn"), "{text:?}: {error}");
+            let error = text.parse::<Levels>().unwrap_err();
+            assert!(error.to_string().contains("--levels info,warn"), "{text:?}: {error}");
+            // The message contains the cause.
+            assert!(error.source().is_none());
         }
     }
 }
