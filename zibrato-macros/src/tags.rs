@@ -132,7 +132,8 @@ fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
             format!("the name of a tag is one word, or a text in quotes: write `\"{words}\" = ..`");
         return Err(input.error(message));
     }
-    let key = if input.peek(Lit) {
+    let is_quoted = input.peek(Lit);
+    let key = if is_quoted {
         let key: Lit = input.parse()?;
         text::literal(What::Tag, &key)?;
         LitStr::new(&literal_text(&key), key.span())
@@ -154,6 +155,14 @@ fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
         return Err(usage());
     }
     let expr = text::bare(input.parse()?);
+    if !is_quoted && is_argument(&key.value(), &expr) {
+        let word = key.value();
+        let message = format!(
+            "`{word}` is an argument of its own: write it after the parentheses of `tags(..)`; for a tag \
+             of this name, write `\"{word}\" = ..`"
+        );
+        return Err(Error::new(key.span(), message));
+    }
     let value = match &expr {
         // What depends on `Self` is not the same for all calls of the site.
         Expr::Path(path) if !is_in_capitals(&path.path) || depends_on_self(&path.path) => {
@@ -179,6 +188,12 @@ fn tag(input: ParseStream<'_>) -> syn::Result<Tag> {
         _ => Value::Chosen(expr),
     };
     Ok(Tag { key, value })
+}
+
+/// Whether it is an argument of a macro, and not a tag, most probably.
+fn is_argument(word: &str, value: &Expr) -> bool {
+    let Expr::Lit(ExprLit { lit, .. }) = value else { return false };
+    matches!((word, lit), ("each", Lit::Bool(_)) | ("max_series", Lit::Int(_)))
 }
 
 fn literal_text(lit: &Lit) -> String {

@@ -51,6 +51,7 @@ fn main() {
     let capture = zibrato::testing::capture();
     let text = String::from("text");
     count!("info", "f", tags(a = text, b = &text, c = &*text, d = 'x', e = -1, f = 1.5, g = true));
+    gauge!("info", "each", 1, tags("each" = true, "max_series" = 5));
     gauge!("info", "g", 1, tags(a = Arc::<str>::from("arc"), b = Rc::<str>::from("rc"), c = Cow::Borrowed("cow")));
     drop(time!("info", "h", tags(a = Ipv4Addr::from([127, 0, 0, 1]), b = format_args!("{}-{}", 1, 2), c = Both::One)));
     annotated(&Method::Get, text, 6);
