@@ -64,7 +64,13 @@ impl Curve {
     pub(crate) fn from_variables(
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Option<Self>, ReadKeyError> {
-        let given = |name| variable(name).filter(|value| !value.is_empty()).map(KeySource::from);
+        let given = |name| {
+            let value = variable(name).map(|value| match value.to_str() {
+                Some(text) => text.trim().into(),
+                None => value,
+            });
+            value.filter(|value: &OsString| !value.is_empty()).map(KeySource::from)
+        };
         Self::from_pair(
             [SERVER_KEY, CURVE_KEY],
             given(SERVER_KEY).as_ref(),
@@ -139,7 +145,11 @@ mod tests {
         let curve = read(file.to_str(), Some(&own_text)).unwrap().unwrap();
         assert_eq!(curve, Curve::new(*server.public_key(), own));
         assert!(!format!("{curve:?}").contains(own_text.trim_start_matches("secret:")));
+        let spaced = [file.to_str().unwrap(), &own_text].map(|value| format!(" {value}\n"));
+        let [server, own] = spaced.each_ref().map(|value| Some(value.as_str()));
+        assert_eq!(read(server, own).unwrap(), Some(curve));
         assert_eq!(read(None, Some("")).unwrap(), None);
+        assert_eq!(read(Some(" "), Some("\n")).unwrap(), None);
         let half = read(file.to_str(), None).unwrap_err();
         assert!(matches!(half, ReadKeyError::Half { missing: CURVE_KEY, .. }), "{half}");
         let half = read(None, Some(&own_text)).unwrap_err().to_string();

@@ -61,7 +61,8 @@ impl Endpoint {
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
         if address.parse::<Ipv6Addr>().is_ok() {
             Some(format!("tcp://[{bare}]:{port}"))
-        } else if !bare.is_empty() && bare.chars().all(is_name) {
+        } else if bare.starts_with(|c: char| c.is_ascii_alphanumeric()) && bare.chars().all(is_name)
+        {
             Some(format!("tcp://{bare}:{port}"))
         } else {
             None
@@ -96,6 +97,28 @@ const MAX_FOLDER_BYTES: usize = 90;
 #[cfg(test)]
 mod tests {
     use super::Endpoint;
+
+    #[test]
+    fn a_name_begins_with_a_letter_or_a_digit_as_zeromq_demands() {
+        let context = zmq::Context::new();
+        for (host, is_host) in [
+            ("broker.internal", true),
+            ("web_1.", true),
+            ("127.0.0.1", true),
+            ("-", false),
+            (".", false),
+            ("_a", false),
+            ("-a", false),
+            ("", false),
+            ("*", false),
+        ] {
+            let address = Endpoint::Publishers.address(host, 5550);
+            assert_eq!(address.is_some(), is_host, "{host:?}");
+            let socket = context.socket(zmq::PUSH).unwrap();
+            socket.set_linger(0).unwrap();
+            assert!(address.is_none_or(|address| socket.connect(&address).is_ok()), "{host:?}");
+        }
+    }
 
     #[test]
     fn a_folder_is_absolute_and_short_enough() {

@@ -53,11 +53,12 @@ impl Environment<'_> {
             return Ok(None);
         }
         // The next port is needed, too.
-        self.parse(PORT, |text| port(text, DEFAULT_PORT, u16::MAX - 1))
+        self.parse(PORT, |text| port(text, "zibrato", DEFAULT_PORT, u16::MAX - 1))
     }
 
     pub(super) fn control_port(&self) -> Result<Option<u16>, BuildError> {
-        self.parse(CONTROL_PORT, |text| port(text, DEFAULT_PORT + 1, u16::MAX))
+        let parse = |text: &str| port(text, "zibrato-control", DEFAULT_PORT + 1, u16::MAX);
+        self.parse(CONTROL_PORT, parse)
     }
 
     pub(super) fn source(&self) -> Result<Option<Source>, BuildError> {
@@ -93,31 +94,47 @@ impl Environment<'_> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         match parse(&text) {
             Ok(value) => Ok(Some(value)),
-            Err(problem) => {
-                // The address of another service may contain a password.
-                let value = match text.rsplit_once('@') {
-                    Some((_, rest)) => format!("***@{rest}"),
-                    None => text,
-                };
-                Err(BuildError::Variable { name, value, problem })
-            }
+            Err(problem) => Err(wrong(name, &text, problem)),
         }
     }
 
     fn text(&self, name: &'static str) -> Result<Option<String>, BuildError> {
         let Some(value) = (self.0)(name) else { return Ok(None) };
-        let value = value.into_string().map_err(|value| {
-            let value = value.to_string_lossy().into_owned();
-            BuildError::Variable { name, value, problem: VariableProblem::Unicode }
-        })?;
+        let value = value
+            .into_string()
+            .map_err(|value| wrong(name, &value.to_string_lossy(), VariableProblem::Unicode))?;
         let text = value.trim();
         Ok(if text.is_empty() { None } else { Some(text.to_owned()) })
     }
 }
 
-fn port(text: &str, default: u16, highest: u16) -> Result<u16, VariableProblem> {
+fn wrong(name: &'static str, value: &str, problem: VariableProblem) -> BuildError {
+    let problem = match problem {
+        VariableProblem::Text(error) => {
+            VariableProblem::Text(TextError { text: redacted(&error.text), ..error })
+        }
+        other => other,
+    };
+    BuildError::Variable { name, value: redacted(value), problem }
+}
+
+/// The value as an error shows it. The address of another service may contain a password.
+fn redacted(value: &str) -> String {
+    match value.rsplit_once('@') {
+        Some((_, rest)) => format!("***@{rest}"),
+        None => value.to_owned(),
+    }
+}
+
+/// `service` is the one for which Kubernetes sets the variable.
+fn port(
+    text: &str,
+    service: &'static str,
+    default: u16,
+    highest: u16,
+) -> Result<u16, VariableProblem> {
     if text.contains("://") {
-        return Err(VariableProblem::Address);
+        return Err(VariableProblem::Address { service });
     }
     let port = text.parse().ok().filter(|port| (1..=highest).contains(port));
     port.ok_or(VariableProblem::Port { default, highest })
@@ -190,11 +207,13 @@ mod tests {
         for (name, value, words) in [
             (HOST, "http://broker", "is not a host; give a name or an address"),
             (HOST, "broker:5550", "is not a host; give a name or an address"),
+            (HOST, "-", "is not a host; give a name or an address"),
             (PORT, "555o", "is not a port; give a number from 1 to 65534"),
             (PORT, "0", "from 1 to 65534 (the broker's default is 5550)"),
             (PORT, "65535", "is not a port; give a number from 1 to 65534"),
             (PORT, "-1", "is not a port; give a number from 1 to 65534"),
-            (PORT, "tcp://10.0.0.1:5550", "enableServiceLinks: false"),
+            (PORT, "tcp://10.0.0.1:5550", "for a service called zibrato: to prevent"),
+            (CONTROL_PORT, "tcp://10.0.0.1:1", "for a service called zibrato-control: to prevent"),
             (CONTROL_PORT, "65536", "is not a port; give a number from 1 to 65535"),
             (CONTROL_PORT, "x", "from 1 to 65535 (the broker's default is 5551)"),
             (SOURCE, "a|b", "is invalid: the source \"a|b\" contains `|`"),
@@ -231,6 +250,27 @@ mod tests {
         let host = [(HOST, "https://ann:s3cret@broker")];
         let error = with(&host, |environment| environment.host().unwrap_err().to_string());
         assert!(error.starts_with("ZIBRATO_HOST=\"***@broker\" is not a host"), "{error}");
+        let source = [(SOURCE, "ann:s3cret@web|1")];
+        let error = with(&source, |environment| environment.source().unwrap_err());
+        let text = "ZIBRATO_SOURCE=\"***@web|1\" is invalid: the source \"***@web|1\" contains `|`";
+        assert!(error.to_string().starts_with(text), "{error}");
+        let not_unicode = |_: &str| Some(OsString::from_vec(b"ann:s3cret@\xff".to_vec()));
+        let error = Environment(&not_unicode).host().unwrap_err().to_string();
+        assert!(error.starts_with("ZIBRATO_HOST=\"***@\u{fffd}\" is not UTF-8"), "{error}");
+    }
+
+    #[test]
+    fn a_broker_in_a_folder_needs_no_ports() {
+        let folder = (HOST, "ipc:///run/zibrato");
+        let settings = with(&[folder, (PORT, "none"), (CONTROL_PORT, "none")], |environment| {
+            crate::Zibrato::builder().settings(&environment).unwrap()
+        });
+        let sockets = ["publishers.sock", "subscribers.sock"];
+        assert_eq!(settings.endpoints, sockets.map(|file| format!("ipc:///run/zibrato/{file}")));
+        let settings = with(&[folder], |environment| {
+            crate::Zibrato::builder().port(0).control_port(0).settings(&environment).unwrap()
+        });
+        assert!(settings.endpoints[0].starts_with("ipc://"));
     }
 
     #[test]
@@ -246,7 +286,7 @@ mod tests {
             let port = with(&variables, |environment| environment.port());
             match port {
                 Ok(None) => assert!(is_its, "{address}"),
-                Err(BuildError::Variable { problem: VariableProblem::Address, .. }) => {
+                Err(BuildError::Variable { problem: VariableProblem::Address { .. }, .. }) => {
                     assert!(!is_its, "{address}");
                 }
                 other => panic!("{other:?}"),

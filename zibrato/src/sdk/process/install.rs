@@ -10,7 +10,7 @@ use super::zibrato::Zibrato;
 use crate::sdk::cells::lock;
 use crate::sdk::cells::per_process::{PerProcess, call_in_children, generation};
 use crate::sdk::collection::ledger::Stats;
-use crate::sdk::points::instrument::{self, HasInstrument, Instrument};
+use crate::sdk::points::instrument::{self, Instrument};
 use crate::sdk::points::point;
 use crate::sdk::sending::thread;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -57,7 +57,7 @@ pub fn installed() -> Option<Zibrato> {
 
 /// The instrument for which call sites measure.
 fn installed_instrument() -> Option<Arc<Instrument>> {
-    read().as_ref()?.owner.instrument()
+    read().as_ref()?.owner.instrument().cloned()
 }
 
 /// Installs a handle, or returns it if another one is installed.
@@ -148,8 +148,9 @@ pub(crate) fn flush_at_panics(within: Duration) {
 /// | no broker | wait for one until the flush deadline, and are then lost |
 /// | `abort`, `panic = "abort"`, `_exit`, SIGKILL, or a signal without a handler | are lost since the last interval |
 ///
-/// The last flush takes at most [`flush_deadline`](crate::Builder::flush_deadline), and 100 ms more
-/// if a broker received the last batch but does not acknowledge it.
+/// The last flush takes at most [`flush_deadline`](crate::Builder::flush_deadline). The end then takes
+/// up to 100 ms more if a batch is still in the socket, up to 200 ms more if the logger of the
+/// application blocks, and up to a second more if the sender's thread gets no processor time.
 ///
 /// If the program handles a signal and returns from `main`, that is an ordinary end:
 ///

@@ -57,7 +57,7 @@ const INTERVALS: std::ops::RangeInclusive<Duration> =
 /// With `ZIBRATO_DISABLED=true`, whatever the code sets, [`install`](Self::install) and
 /// [`build`](Self::build) return an instrument that measures nothing, has no threads and no sockets,
 /// and ignores all other settings, even invalid ones. [`Stats::disabled`](crate::Stats::disabled)
-/// is then true.
+/// is then true. Tests with a [`capture`](crate::testing::capture) see the same as without it.
 ///
 /// For a service called `zibrato`, Kubernetes sets `ZIBRATO_PORT` to an address such as
 /// `tcp://10.0.0.1:5550`. If it is that of `ZIBRATO_SERVICE_HOST` and `ZIBRATO_SERVICE_PORT`, it
@@ -294,7 +294,8 @@ impl Builder {
         let environment = Environment(&|name: &str| std::env::var_os(name));
         // Nothing else is read: a program whose other settings are wrong can be started, too.
         if environment.is_disabled()? {
-            return Ok(Zibrato::new(Owner::disabled()));
+            let source = self.source.as_deref().and_then(|source| Source::new(source).ok());
+            return Ok(Zibrato::new(Owner::disabled(source.unwrap_or_default())));
         }
         let settings = self.settings(&environment)?;
         survive_forks();
@@ -317,19 +318,11 @@ impl Builder {
         if !INTERVALS.contains(&self.interval) {
             return Err(BuildError::Interval { interval: self.interval });
         }
-        let port = self.decide(self.port, || environment.port())?.unwrap_or(DEFAULT_PORT);
-        let control_port = match self.decide(self.control_port, || environment.control_port())? {
-            Some(port) => port,
-            None => port.checked_add(1).ok_or(BuildError::Port { port })?,
-        };
-        if port == 0 {
-            return Err(BuildError::Port { port });
-        }
-        if control_port == 0 {
-            return Err(BuildError::ControlPort { port: control_port });
-        }
         let host = self.decide(self.host.clone(), || environment.host())?;
         let host = host.unwrap_or_else(|| "127.0.0.1".to_owned());
+        // A broker in a folder has no ports.
+        let is_folder = Endpoint::Publishers.ipc_endpoint(&host).is_some();
+        let [port, control_port] = if is_folder { [0; 2] } else { self.ports(environment)? };
         let endpoints = [(Endpoint::Publishers, port), (Endpoint::Subscribers, control_port)];
         let [Some(publishers), Some(subscribers)] =
             endpoints.map(|(endpoint, port)| endpoint.address(&host, port))
@@ -347,6 +340,20 @@ impl Builder {
             demand: self.demand,
             patience: self.patience,
         })
+    }
+
+    /// The port and the control port.
+    fn ports(&self, environment: &Environment<'_>) -> Result<[u16; 2], BuildError> {
+        let port = self.decide(self.port, || environment.port())?.unwrap_or(DEFAULT_PORT);
+        let control_port = match self.decide(self.control_port, || environment.control_port())? {
+            Some(port) => port,
+            None => port.checked_add(1).ok_or(BuildError::Port { port })?,
+        };
+        match (port, control_port) {
+            (0, _) => Err(BuildError::Port { port }),
+            (_, 0) => Err(BuildError::ControlPort { port: control_port }),
+            ports => Ok(ports.into()),
+        }
     }
 
     /// A setting of the code or of the environment, which is read only if it decides.

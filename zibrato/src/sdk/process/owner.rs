@@ -7,6 +7,7 @@ use crate::sdk::cells::per_process::{PerProcess, generation};
 use crate::sdk::cells::{busy, lock, try_lock};
 use crate::sdk::collection::Collector;
 use crate::sdk::collection::ledger::Stats;
+use crate::sdk::points::capture;
 use crate::sdk::points::instrument::{HasInstrument, Instrument};
 use crate::sdk::points::point::sender_is_missing;
 use crate::sdk::points::site;
@@ -90,6 +91,9 @@ impl Drop for Pipeline {
 #[derive(Debug, Default)]
 struct Slot {
     pipeline: OnceBox<Pipeline>,
+    /// Takes the place of the pipeline's if measuring is disabled. It wants no level, so only
+    /// captures see what is recorded.
+    disabled: OnceBox<Arc<Instrument>>,
     /// When the system was last asked for a thread. The lock is held while a pipeline or a sender
     /// is created.
     asked: Mutex<Option<Instant>>,
@@ -98,8 +102,8 @@ struct Slot {
 /// Owns the pipeline. Flushes and ends the sender when the last handle is dropped.
 #[derive(Debug)]
 pub(crate) struct Owner {
-    /// `None` if measuring is disabled.
-    settings: Option<Settings>,
+    /// If measuring is disabled, only the source.
+    settings: Result<Settings, Source>,
     slots: PerProcess<Slot>,
     /// The number of the instrument to which the call sites belong, if it is installed; else 0. A
     /// child inherits it.
@@ -115,15 +119,15 @@ impl Owner {
         let pipeline = Pipeline::new(settings.collector());
         pipeline.set_sender(settings.sender(&pipeline.collector, context, NoRoom::Fails)?);
         let slot = Slot { pipeline: OnceBox::with_value(Box::new(pipeline)), ..Slot::default() };
-        Ok(Self::new(Some(settings), slot))
+        Ok(Self::new(Ok(settings), slot))
     }
 
-    /// An instrument that measures nothing.
-    pub(crate) fn disabled() -> Self {
-        Self::new(None, Slot::default())
+    /// An instrument that measures nothing. Captured readings have this source.
+    pub(crate) fn disabled(source: Source) -> Self {
+        Self::new(Err(source), Slot::default())
     }
 
-    fn new(settings: Option<Settings>, slot: Slot) -> Self {
+    fn new(settings: Result<Settings, Source>, slot: Slot) -> Self {
         let (installation, ended) = (AtomicU64::new(0), AtomicBool::new(false));
         Self { settings, slots: PerProcess::of(generation(), slot), installation, ended }
     }
@@ -134,13 +138,35 @@ impl Owner {
     pub(crate) fn pipeline(&self) -> Option<&Pipeline> {
         let slot = self.slot();
         let Some(pipeline) = slot.pipeline.get() else {
-            let settings = self.settings.as_ref()?;
+            let settings = self.settings.as_ref().ok()?;
             return busy(|| self.make(slot, settings));
         };
         if pipeline.sender().is_none() {
             self.find_sender(slot, pipeline);
         }
         Some(pipeline)
+    }
+
+    /// The instrument of this process, for what is looked up once.
+    pub(crate) fn instrument(&self) -> Option<&Arc<Instrument>> {
+        match &self.settings {
+            Ok(_) => Some(&self.pipeline()?.collector.instrument),
+            Err(source) => {
+                let levels = Some(BTreeSet::new());
+                let make = || Box::new(Arc::new(Instrument::new(source.clone(), levels)));
+                Some(busy(|| self.slot().disabled.get_or_init(make)))
+            }
+        }
+    }
+
+    /// The instrument of this process, unless it is certain that nobody takes a reading.
+    #[inline]
+    pub(crate) fn recorder(&self) -> Option<&Arc<Instrument>> {
+        match self.pipeline() {
+            Some(pipeline) => Some(&pipeline.collector.instrument),
+            None if capture::captures().load(Ordering::Relaxed) == 0 => None,
+            None => self.instrument(),
+        }
     }
 
     /// Assigns the call sites of the program to this instrument.
@@ -182,7 +208,7 @@ impl Owner {
 
     /// The statistics of a process that has measured nothing.
     fn no_stats(&self) -> Stats {
-        Stats { disabled: self.settings.is_none(), ..Stats::default() }
+        Stats { disabled: self.settings.is_err(), ..Stats::default() }
     }
 
     #[inline]
@@ -219,9 +245,10 @@ impl Owner {
 
     /// Starts the sender of a child unless it has one, if the system has a thread available.
     fn begin_sending(&self, pipeline: &Pipeline, asked: &mut Option<Instant>) {
-        let Some(settings) = self.settings.as_ref().filter(|_| pipeline.sender().is_none()) else {
+        let Ok(settings) = &self.settings else { return };
+        if pipeline.sender().is_some() {
             return;
-        };
+        }
         *asked = Some(Instant::now());
         // Always a separate context, because the context of the application belongs to the parent.
         if let Ok(sender) = settings.sender(&pipeline.collector, None, NoRoom::Waits) {
@@ -232,7 +259,7 @@ impl Owner {
 
 impl HasInstrument for Owner {
     fn instrument(&self) -> Option<Arc<Instrument>> {
-        Some(Arc::clone(&self.pipeline()?.collector.instrument))
+        Self::instrument(self).cloned()
     }
 }
 

@@ -130,17 +130,15 @@ impl Zibrato {
 
     #[inline]
     fn record(&self, kind: Kind, level: &str, name: &str, value: Number) {
-        if let Some(pipeline) = self.owner.pipeline() {
-            let instrument = &pipeline.collector.instrument;
+        if let Some(instrument) = self.owner.recorder() {
             let parts = Parts { kind, level, name, source: self.source.as_ref() };
             by_name::record(instrument, parts, value);
         }
     }
 
     fn handle(&self, kind: Kind, level: &str, name: &str) -> Handle {
-        let named = match self.owner.pipeline() {
-            Some(pipeline) => {
-                let instrument = &pipeline.collector.instrument;
+        let named = match self.owner.instrument() {
+            Some(instrument) => {
                 let parts = Parts { kind, level, name, source: self.source.as_ref() };
                 busy(|| by_name::find_or_add(instrument, &parts.key(instrument.number)))
             }
@@ -152,6 +150,53 @@ impl Zibrato {
     }
 
     fn instrument(&self) -> Option<Arc<Instrument>> {
-        self.owner.instrument()
+        self.owner.instrument().cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Zibrato;
+    use crate::measurement::Source;
+    use crate::sdk::process::owner::Owner;
+    use crate::testing::capture;
+    use std::time::Duration;
+
+    #[test]
+    fn a_capture_sees_what_goes_through_a_disabled_instrument() {
+        let z = Zibrato::new(Owner::disabled(Source::new("web-1").unwrap()));
+        let counter = z.counter("info", "handle");
+        let capture = capture();
+        counter.increment(1);
+        counter.with("tenant", "acme").increment(2);
+        z.gauge("info", "depth").set(3);
+        z.timer("info", "took").record(Duration::from_secs(4));
+        z.histogram("info", "size").record(5);
+        z.count("info", "by.name", 6);
+        z.set_gauge("info", "depth.by.name", 7);
+        z.time("info", "took.by.name", Duration::from_secs(8));
+        drop(z.count_me("info", "guard"));
+        drop(z.time_me("info", "guard.time"));
+        z.with_source("web-2").unwrap().count("info", "other.source", 9);
+        assert_eq!(capture.counter("info", "handle"), 3.0);
+        assert_eq!(capture.tagged("tenant", "acme").counter("info", "handle"), 2.0);
+        assert_eq!(capture.gauge("info", "depth"), [3.0]);
+        assert_eq!(capture.timer("info", "took"), [4.0]);
+        assert_eq!(capture.histogram("info", "size"), [5.0]);
+        assert_eq!(capture.counter("info", "by.name"), 6.0);
+        assert_eq!(capture.gauge("info", "depth.by.name"), [7.0]);
+        assert_eq!(capture.timer("info", "took.by.name"), [8.0]);
+        assert_eq!(capture.counter("info", "guard"), 1.0);
+        assert_eq!(capture.timer("info", "guard.time").len(), 1);
+        for m in capture.measurements() {
+            let source = if m.name.as_str() == "other.source" { "web-2" } else { "web-1" };
+            assert_eq!(m.source.as_str(), source, "{m:?}");
+        }
+        drop(capture);
+        counter.increment(1);
+        z.count("info", "by.name", 1);
+        drop(z.count_me("info", "guard"));
+        let stats = z.stats();
+        assert!(stats.disabled && stats.recorded == 0 && stats.pending == 0, "{stats:?}");
     }
 }

@@ -80,10 +80,13 @@ pub enum VariableProblem {
     /// A port is given as an address, for example by Kubernetes.
     #[error(
         "is an address, not a port; give the number alone. Kubernetes and Docker set this variable \
-         for a service called zibrato: to prevent that, set `enableServiceLinks: false` in the pod, \
-         or set the variable in the container"
+         for a service called {service}: to prevent that, set `enableServiceLinks: false` in the \
+         pod, or set the variable in the container"
     )]
-    Address,
+    Address {
+        /// The service for which Kubernetes sets the variable.
+        service: &'static str,
+    },
     /// A list has an item that is empty.
     #[error("contains an extra comma; give levels as in `info,warn`, or `*` for all")]
     Comma,
