@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod panics;
+
+use panics::panic_of;
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use zibrato::testing::{Capture, capture, capture_process, capture_process_within};
@@ -23,12 +26,6 @@ fn place() -> MutexGuard<'static, ()> {
 /// Runs `act` on another thread and returns its result.
 fn elsewhere<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| scope.spawn(act).join().unwrap())
-}
-
-/// The message of the panic of `act`.
-fn panic_of<T>(act: impl FnOnce() -> T) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(act)).map(|_| "no panic").unwrap_err();
-    panic.downcast::<String>().map_or_else(|_| "another panic".to_owned(), |text| *text)
 }
 
 #[count_me(level = "mine", name = "attribute", tags(kind = kind))]
@@ -184,6 +181,22 @@ fn a_capture_may_end_on_another_thread() {
 }
 
 #[test]
+fn a_thread_waits_for_a_capture_that_it_has_given_to_another_one() {
+    let all = capture_process();
+    let (asks, asked) = mpsc::sync_channel(1);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            asked.recv().unwrap();
+            count!("info", "given");
+            assert_eq!(all.counter("info", "given"), 1.0);
+        });
+        asks.send(()).unwrap();
+        let next = capture_process_within(DEADLINE);
+        assert!(!next.has("info", "given"));
+    });
+}
+
+#[test]
 fn a_forgotten_capture_is_in_the_way_of_no_other() {
     std::mem::forget(capture());
     count!("info", "forgotten");
@@ -264,9 +277,16 @@ fn a_capture_of_the_process_that_is_never_free_is_named_with_the_way_out() {
              where none waits."
         )
     );
-    let refused = panic_of(capture_process);
-    assert!(refused.starts_with(&format!("the capture of the process is held by {holder}.")));
-    assert!(refused.contains("would wait for itself"), "{refused}");
+    let refused = panic_of(|| capture_process_within(Duration::from_millis(1)));
+    assert_eq!(
+        refused,
+        format!(
+            "the capture of the process is held by {holder}. That is the thread that asks for \
+             another one: it waits for itself. Drop the first capture before, or use a clone of it. \
+             If another thread or a task has the capture now, it was not dropped within 1ms; \
+             `capture_process_within` waits longer."
+        )
+    );
     // Neither took anything from the capture.
     elsewhere(|| count!("info", "kept"));
     assert_eq!(all.counter("info", "kept"), 1.0);

@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of tests")]
 
 use std::time::Duration;
+use zibrato::testing::capture;
 use zibrato::window::{Fold, Series, Window};
 use zibrato::wire::{BatchReader, Message, message};
-use zibrato::{CounterHandle, TimerHandle, Zibrato, zmq};
+use zibrato::{CounterHandle, TimerHandle, Zibrato, count, gauge, histogram, zmq};
 
 /// Lets 24 threads measure within one interval, and gives what a window makes of it: the counter
 /// first.
@@ -71,4 +72,20 @@ fn counts_beyond_64_bits_do_not_wrap_around() {
     let Fold::Timer(timer) = &series[1].value else { panic!("{series:?}") };
     assert_eq!((timer.count(), timer.max()), (24, Duration::MAX.as_secs_f64()));
     assert_eq!(timer.stddev(), 0.0);
+}
+
+#[test]
+fn a_capture_leaves_out_numbers_that_are_never_sent() {
+    let capture = capture();
+    let z = Zibrato::builder().port(1).flush_deadline(Duration::ZERO).build().unwrap();
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        count!("info", "odd", value);
+        gauge!("info", "odd", value);
+        gauge!("info", "odd", value, each = true);
+        histogram!("info", "odd", value);
+        z.count("info", "odd", value);
+        z.gauge("info", "odd").set(value);
+    }
+    assert!(!capture.has("info", "odd"), "{:?}", capture.measurements());
+    assert_eq!(z.stats().recorded, 0);
 }

@@ -79,15 +79,16 @@ pub fn capture() -> Capture {
 ///
 /// # Panics
 ///
-/// If another capture of the process is held for more than 60 seconds; see
-/// [`capture_process_within`]. If this thread itself holds it.
+/// If another capture of the process is held for more than 60 seconds, or for more than five if this
+/// thread itself has taken it; see [`capture_process_within`].
 #[must_use = "nothing is captured once it is dropped"]
 #[track_caller]
 pub fn capture_process() -> Capture {
-    capture_process_within(DEADLINE)
+    of_process(Limits { patience: PATIENCE, deadline: DEADLINE, of_ours: PATIENCE })
 }
 
-/// As [`capture_process`], but another test may hold its capture for as long as `deadline`.
+/// As [`capture_process`], but an earlier capture may be held for as long as `deadline`, also if this
+/// thread has taken it and given it to another one.
 ///
 /// ```
 /// use std::time::Duration;
@@ -97,15 +98,19 @@ pub fn capture_process() -> Capture {
 ///
 /// # Panics
 ///
-/// If another capture of the process is held for longer than `deadline`, or by this thread itself.
+/// If an earlier capture of the process is held for longer than `deadline`.
 #[must_use = "nothing is captured once it is dropped"]
 #[track_caller]
 pub fn capture_process_within(deadline: Duration) -> Capture {
+    of_process(Limits { patience: PATIENCE, deadline, of_ours: deadline })
+}
+
+#[track_caller]
+fn of_process(limits: Limits) -> Capture {
     let log = Arc::new(Log::new());
     // Not with a macro, whose output the test harness keeps until the test has ended. If nobody can
     // read it, waiting still ends.
     let tell = |text| drop(writeln!(std::io::stderr(), "zibrato: {text}"));
-    let limits = Limits { patience: PATIENCE, deadline };
     match process::hold(&log, Location::caller(), limits, tell) {
         Ok(holding) => Capture::begin(log, Some(holding)),
         Err(refused) => panic!("{refused}"),
@@ -218,9 +223,10 @@ pub(crate) fn capturing() -> bool {
     captures().load(Ordering::Relaxed) != 0 && busy(|| current().is_some())
 }
 
-/// Captures a reading of a series, if what this thread records is captured.
+/// Captures a reading of a series, if what this thread records is captured. NaN and infinities are
+/// left out, because nobody would get them without the capture.
 pub(crate) fn catch(series: impl FnOnce() -> Option<Series>, value: f64) -> bool {
-    push(series, |_, _| value)
+    if value.is_finite() { push(series, |_, _| value) } else { capturing() }
 }
 
 /// Captures the number of calls in flight, if what this thread records is captured. Only captured

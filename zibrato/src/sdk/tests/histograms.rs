@@ -138,8 +138,7 @@ fn a_capture_has_the_readings_and_the_unit() {
     let capture = testing::capture();
     histogram(&SIZE, 5_u8);
     histogram(&SIZE, f64::NAN);
-    let readings = capture.histogram("info", "captured.size");
-    assert!(readings[0] == 5.0 && readings[1].is_nan() && readings.len() == 2);
+    assert_eq!(capture.histogram("info", "captured.size"), [5.0]);
     assert_eq!(capture.measurements()[0].unit.as_ref().map(crate::Unit::as_str), Some("bytes"));
 }
 

@@ -17,6 +17,9 @@ pub(super) struct Limits {
     pub(super) patience: Duration,
     /// Then it gives up, if the same capture was held all the time.
     pub(super) deadline: Duration,
+    /// The deadline of a thread that took the capture itself. It waits for nobody, unless it has
+    /// given the capture to another thread.
+    pub(super) of_ours: Duration,
 }
 
 /// In a forked child it is a new one: a thread of the parent may have held its lock.
@@ -60,8 +63,8 @@ impl fmt::Display for Holder {
 /// Why a thread did not get the capture of the process.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// The thread has it already, and would wait for itself.
-    Ours(String),
+    /// The thread took it itself, this long ago or longer.
+    Ours(String, Duration),
     /// The holder has kept it for this long.
     Held(String, Duration),
 }
@@ -69,11 +72,12 @@ pub(super) enum Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ours(holder) => write!(
+            Self::Ours(holder, waited) => write!(
                 f,
                 "the capture of the process is held by {holder}. That is the thread that asks for \
-                 another one, and it would wait for itself. Drop the first capture before, or use a \
-                 clone of it."
+                 another one: it waits for itself. Drop the first capture before, or use a clone of \
+                 it. If another thread or a task has the capture now, it was not dropped within \
+                 {waited:?}; `capture_process_within` waits longer."
             ),
             Self::Held(holder, waited) => write!(
                 f,
@@ -107,7 +111,7 @@ enum Step {
 pub(super) fn hold(
     log: &Arc<Log>,
     at: &'static Location<'static>,
-    Limits { patience, deadline }: Limits,
+    Limits { patience, deadline, of_ours }: Limits,
     tell: impl Fn(String),
 ) -> Result<Holding, Refused> {
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
@@ -126,9 +130,7 @@ pub(super) fn hold(
                 place.is_held.store(true, Ordering::SeqCst);
                 return (Step::Take, None);
             };
-            if held.thread == new.thread {
-                return (Step::Refuse, Some(held));
-            }
+            let deadline = if held.thread == new.thread { of_ours } else { deadline };
             if held.number != waits_for {
                 (waits_for, since, has_told) = (held.number, Instant::now(), false);
             }
@@ -148,7 +150,7 @@ pub(super) fn hold(
         match (step, held) {
             (Step::Take, _) => return Ok(Holding { number }),
             (Step::Refuse, Some(held)) if held.thread == new.thread => {
-                return Err(Refused::Ours(held.to_string()));
+                return Err(Refused::Ours(held.to_string(), of_ours));
             }
             (Step::Refuse, Some(held)) => {
                 return Err(Refused::Held(held.to_string(), deadline));
@@ -208,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_waits_says_for_what_and_gets_the_capture_when_it_is_free() {
-        let limits = Limits { patience: Duration::from_millis(1), deadline: LONG };
+        let limits = Limits { patience: Duration::from_millis(1), deadline: LONG, of_ours: LONG };
         let at = Location::caller();
         let holding = hold(&Arc::new(Log::new()), at, limits, |text| panic!("{text}")).unwrap();
         let (told, tells) = mpsc::sync_channel(8);
