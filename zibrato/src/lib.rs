@@ -51,7 +51,8 @@
 //! # Resources
 //!
 //! The instrument needs two threads, named `zibrato-sender` and `zibrato-log`, two threads of
-//! libzmq, and nine file descriptors. On Linux 5.9 and later the descriptors belong to the sender alone: they are in
+//! libzmq, and nine file descriptors. While the broker is silent, a thread `zibrato-look` finds the
+//! reason: after two and ten seconds, and then once a minute. On Linux 5.9 and later the descriptors belong to the sender alone: they are in
 //! `/proc/PID/task/TID/fd` and not in `/proc/PID/fd`, the program may close all descriptors that it
 //! does not know, and the program's own descriptors do not count against the sender's limit
 //! (`ulimit -n`). It also needs about 3 MiB of memory and, if `ulimit -v` allows it, 300 MiB of
@@ -162,7 +163,9 @@ pub mod __private {
         count, gauge, histogram, in_flight, join, joined_length, looked, name, scope, tag, text,
         time, time_chosen, timed,
     };
-    pub use crate::testing::asserts::{expect_counted, expect_gauge, expect_timed};
+    pub use crate::testing::asserts::{
+        expect_counted, expect_gauge, expect_histogram, expect_timed,
+    };
     pub use std::boxed::Box;
     #[cfg(feature = "macros")]
     pub use zibrato_macros::linted;

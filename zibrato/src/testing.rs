@@ -65,4 +65,4 @@ pub use lookup::Tagged;
 
 pub use crate::sdk::{Attached, Capture, InTask, capture, capture_process, capture_process_within};
 #[doc(inline)]
-pub use crate::{assert_counted, assert_gauge, assert_timed};
+pub use crate::{assert_counted, assert_gauge, assert_histogram, assert_timed};

@@ -2,18 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail so")]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod panics;
+
+use panics::panic_of;
 use std::time::{Duration, Instant};
 use zibrato::testing::{
-    Capture, assert_counted, assert_gauge, assert_timed, capture, capture_process,
+    Capture, assert_counted, assert_gauge, assert_histogram, assert_timed, capture, capture_process,
 };
-use zibrato::{CountMe, count, gauge, time};
-
-/// The message of the panic of `act`.
-fn panic_of<T>(act: impl FnOnce() -> T) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(act)).map(|_| "no panic").unwrap_err();
-    panic.downcast::<String>().map_or_else(|_| "another panic".to_owned(), |text| *text)
-}
+use zibrato::{CountMe, Kind, count, gauge, histogram, time};
 
 /// A capture of a program that answers requests.
 fn requests() -> Capture {
@@ -59,7 +55,29 @@ fn what_was_recorded_instead_is_named() {
         (panic_of(|| capture.timer("info", "db.querry")), "; did you mean `db.query`?"),
         (panic_of(|| capture.gauge("info", name)), ", but as a counter"),
         (panic_of(|| capture.counter("warn", name)), ", but at level `info`"),
-        (panic_of(|| capture.tagged("status", 500).counter("info", name)), ", but with other tags"),
+        (
+            panic_of(|| capture.tagged("status", 405).counter("info", name)),
+            ", but with another `status`; did you mean `status=404`?",
+        ),
+        (
+            panic_of(|| capture.tagged("status", "none").counter("info", name)),
+            ", but with another `status`",
+        ),
+        (
+            panic_of(|| capture.tagged("method", "GET").tagged("state", 200).counter("info", name)),
+            ", but without a tag `state`; did you mean `status`?",
+        ),
+        (
+            panic_of(|| capture.tagged("region", "eu").counter("info", name)),
+            ", but without a tag `region`",
+        ),
+        (
+            panic_of(|| {
+                count!("info", name, tags(method = "POST", status = 201));
+                capture.tagged("method", "POST").tagged("status", 404).counter("info", name)
+            }),
+            ", but with other tags",
+        ),
         (panic_of(|| capture.counter("info", "zzz")), " was not recorded"),
         (panic_of(|| capture.counter("", "")), " was not recorded"),
     ] {
@@ -73,6 +91,16 @@ fn what_was_recorded_instead_is_named() {
     assert_eq!(panic_of(|| nothing.counter("b", "a")), format!("{text}\n{ATTACHED}"));
     let message = panic_of(|| capture_process().counter("info", "of.process"));
     assert!(!message.contains("Only threads"), "{message}");
+}
+
+#[test]
+fn a_kind_is_looked_up_apart_from_others_of_its_name() {
+    let capture = requests();
+    assert!(capture.has("info", "http.open") && capture.has_kind(Kind::Gauge, "info", "http.open"));
+    assert!(!capture.has_kind(Kind::Counter, "info", "http.open"));
+    assert!(!capture.has_kind(Kind::Gauge, "warn", "http.open"));
+    assert!(capture.tagged("status", 200).has_kind(Kind::Counter, "info", "http.requests"));
+    assert!(!capture.tagged("status", 500).has_kind(Kind::Counter, "info", "http.requests"));
 }
 
 #[test]
@@ -127,6 +155,11 @@ fn assertions_that_hold_say_nothing() {
     assert_gauge!(capture, "http.open", level = "info", tags(), 1.0);
     assert_timed!(capture, "db.query", 1);
     assert_timed!(capture, "db.query", level = "debug", 0);
+    histogram!("info", "size", 512, tags(route = "/"), unit = "bytes");
+    histogram!("info", "size", 0.5, tags(route = "/cart"), unit = "bytes");
+    assert_histogram!(capture, "size", [512.0, 0.5]);
+    assert_histogram!(capture, "size", level = "info", tags(route = "/"), vec![512_u64]);
+    assert_histogram!(capture, "sizes", [0; 0]);
     count!("info", "raw", tags(r#type = "a"));
     assert_counted!(capture, "raw", tags(r#type = "a"), 1);
 }
@@ -155,6 +188,16 @@ fn an_assertion_that_fails_shows_the_difference_and_all_of_that_name() {
         "timer `db.query`: expected 2, got 1\nrecorded as `db.query`:\n  \
          timer info db.query: 1 reading"
     );
+    histogram!("info", "size", 512);
+    assert_eq!(
+        panic_of(|| assert_histogram!(capture, "size", [512, 1])),
+        "histogram `size`: expected [512, 1], got [512]\nrecorded as `size`:\n  \
+         histogram info size: 1 reading"
+    );
+    (0..20).for_each(|size| histogram!("info", "many", size));
+    let message = panic_of(|| assert_histogram!(capture, "many", [0, 1, 3]));
+    let text = "expected [0, 1, 3], got […, 2, 3, 4, 5, 6, 7, 8, 9, …]";
+    assert!(message.contains(text), "{message}");
     let message = panic_of(|| assert_timed!(capture, "db.quary", 1));
     let text = "timer `db.quary` was not recorded; did you mean `db.query`?\nrecorded, the nearest";
     assert!(message.starts_with(text), "{message}");

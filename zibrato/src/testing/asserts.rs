@@ -98,6 +98,34 @@ macro_rules! assert_timed {
     };
 }
 
+/// Checks the readings of a histogram, in order: `assert_histogram!(capture, "name", [512, 2048])`.
+///
+/// `level = ".."` and `tags(..)` before the readings select among those of that name, as in
+/// [`assert_counted!`](crate::testing::assert_counted). If several threads record, their order is not
+/// certain: sort what [`Capture::histogram`] returns. `[0; 0]` means that nothing was recorded.
+///
+/// ```
+/// use zibrato::{histogram, testing::{assert_histogram, capture}};
+///
+/// let capture = capture();
+/// histogram!("info", "response.size", 512, unit = "bytes", tags(route = "/"));
+/// histogram!("info", "response.size", 2048, unit = "bytes", tags(route = "/cart"));
+/// assert_histogram!(capture, "response.size", [512, 2048]);
+/// assert_histogram!(capture, "response.size", tags(route = "/cart"), [2048]);
+/// ```
+///
+/// # Panics
+///
+/// If the readings differ. The message contains everything that was recorded of that name with its
+/// tags. If nothing was, it lists what was recorded, the nearest name first.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! assert_histogram {
+    ($capture:expr, $name:expr, $($expected:tt)+) => {
+        $crate::__assert_recorded!(expect_histogram, $capture, $name, $($expected)+)
+    };
+}
+
 /// What the macros above have in common.
 #[doc(hidden)]
 #[macro_export]
@@ -150,7 +178,7 @@ pub fn expect_counted(
     tags: &[Tag<'_>],
     expected: impl Amount,
 ) {
-    check(capture, (Kind::Counter, name, level, tags), expected, |values| Some(sum(values)));
+    check(capture, (Kind::Counter, name, level, tags), [expected], |values| vec![sum(values)]);
 }
 
 /// See [`assert_gauge!`](crate::testing::assert_gauge).
@@ -163,7 +191,21 @@ pub fn expect_gauge(
     tags: &[Tag<'_>],
     expected: impl Amount,
 ) {
-    check(capture, (Kind::Gauge, name, level, tags), expected, |values| values.last().copied());
+    let last = |values: &[f64]| values.last().copied().into_iter().collect();
+    check(capture, (Kind::Gauge, name, level, tags), [expected], last);
+}
+
+/// See [`assert_histogram!`](crate::testing::assert_histogram).
+#[doc(hidden)]
+#[track_caller]
+pub fn expect_histogram<A: Amount>(
+    capture: &Capture,
+    name: &str,
+    level: Option<&str>,
+    tags: &[Tag<'_>],
+    expected: impl IntoIterator<Item = A>,
+) {
+    check(capture, (Kind::Histogram, name, level, tags), expected, <[f64]>::to_vec);
 }
 
 /// See [`assert_timed!`](crate::testing::assert_timed).
@@ -176,18 +218,19 @@ pub fn expect_timed(
     tags: &[Tag<'_>],
     expected: impl Amount,
 ) {
-    let number = |values: &[f64]| Some(values.len() as f64);
-    check(capture, (Kind::Timer, name, level, tags), expected, number);
+    let number = |values: &[f64]| vec![values.len() as f64];
+    check(capture, (Kind::Timer, name, level, tags), [expected], number);
 }
 
+/// `got` makes of the readings what is compared with the expected numbers.
 #[track_caller]
-fn check(
+fn check<A: Amount>(
     capture: &Capture,
     (kind, name, level, tags): (Kind, &str, Option<&str>, &[Tag<'_>]),
-    expected: impl Amount,
-    got: impl FnOnce(&[f64]) -> Option<f64>,
+    expected: impl IntoIterator<Item = A>,
+    got: impl FnOnce(&[f64]) -> Vec<f64>,
 ) {
-    let expected = expected.number().to_f64();
+    let expected: Vec<_> = expected.into_iter().map(|value| value.number().to_f64()).collect();
     let tag = |(tag, value): &Tag<'_>| {
         (tag.strip_prefix("r#").unwrap_or(tag).to_owned(), value.to_string())
     };
@@ -196,13 +239,11 @@ fn check(
     let wanted = Wanted { kind, level, name, tags: &tags };
     let values = wanted.values(&all);
     let got = got(&values);
-    if got == Some(expected) {
+    if got == expected {
         return;
     }
-    match got {
-        Some(got) if !values.is_empty() => {
-            panic!("{}", differs(&wanted, &all, expected, got));
-        }
-        _ => panic!("{}", not_recorded(&wanted, &all, capture.is_of_process())),
+    if values.is_empty() {
+        panic!("{}", not_recorded(&wanted, &all, capture.is_of_process()));
     }
+    panic!("{}", differs(&wanted, &all, &expected, &got));
 }

@@ -65,6 +65,27 @@ impl Capture {
         self.all().has(level, name)
     }
 
+    /// Whether anything of this kind was recorded at this level and name.
+    ///
+    /// ```
+    /// use zibrato::{Kind, count_me, testing, time_me};
+    ///
+    /// #[count_me(name = "orders", on = "err")]
+    /// #[time_me(name = "orders")]
+    /// fn order() -> Result<(), ()> {
+    ///     Ok(())
+    /// }
+    ///
+    /// let capture = testing::capture();
+    /// order();
+    /// assert!(capture.has_kind(Kind::Timer, "info", "orders"));
+    /// assert!(!capture.has_kind(Kind::Counter, "info", "orders"));
+    /// ```
+    #[must_use]
+    pub fn has_kind(&self, kind: Kind, level: &str, name: &str) -> bool {
+        self.all().has_kind(kind, level, name)
+    }
+
     /// The readings that have this tag with this value, whatever other tags they have.
     ///
     /// ```
@@ -153,6 +174,13 @@ impl Tagged<'_> {
     pub fn has(&self, level: &str, name: &str) -> bool {
         let is_it = |m: &Measurement| m.level.as_str() == level && m.name.as_str() == name;
         self.measurements().iter().any(is_it)
+    }
+
+    /// Whether anything of this kind was recorded at this level and name with these tags.
+    #[must_use]
+    pub fn has_kind(&self, kind: Kind, level: &str, name: &str) -> bool {
+        let wanted = Wanted { kind, level: Some(level), name, tags: &self.tags };
+        !wanted.values(&self.capture.measurements()).is_empty()
     }
 
     /// Everything recorded so far with these tags, in order.

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// Maximum number of series in a message.
 const MAX_LISTED: usize = 40;
 
-/// Maximum number of readings of a gauge in a message.
+/// Maximum number of readings of a series in a message.
 const MAX_VALUES: usize = 8;
 
 /// What a test looks for.
@@ -73,10 +73,29 @@ pub(super) fn not_recorded(wanted: &Wanted<'_>, all: &[Measurement], of_process:
 }
 
 /// The message when something else was recorded of it than expected.
-pub(super) fn differs(wanted: &Wanted<'_>, all: &[Measurement], expected: f64, got: f64) -> String {
+pub(super) fn differs(
+    wanted: &Wanted<'_>,
+    all: &[Measurement],
+    expected: &[f64],
+    got: &[f64],
+) -> String {
     let name = wanted.name;
     let listed = list(all.iter().filter(|m| m.name.as_str() == name), |_| None);
+    let same = expected.iter().zip(got).take_while(|(expected, got)| expected == got).count();
+    let [expected, got] = [expected, got].map(|values| match values {
+        [value] if wanted.kind != Kind::Histogram => value.to_string(),
+        values => format!("[{}]", part(values, same)),
+    });
     format!("{}: expected {expected}, got {got}\nrecorded as `{name}`:{listed}", wanted.text())
+}
+
+/// Some of the values, if they are many: those from the first one on that differs.
+fn part(values: &[f64], same: usize) -> String {
+    let skipped = if values.len() > MAX_VALUES { same } else { 0 };
+    let shown = values.iter().skip(skipped).take(MAX_VALUES).map(f64::to_string);
+    let (before, after) = (skipped > 0, values.len() > skipped + MAX_VALUES);
+    let more = |are_there: bool| are_there.then(|| "…".to_owned());
+    more(before).into_iter().chain(shown).chain(more(after)).collect::<Vec<_>>().join(", ")
 }
 
 /// What was recorded instead, most probably.
@@ -86,7 +105,8 @@ fn nearest(wanted: &Wanted<'_>, all: &[Measurement], distances: &BTreeMap<&str, 
     let of_kind = || named().filter(|m| m.kind == kind);
     if let Some(found) = named().next() {
         return if of_kind().any(|m| wanted.has_level(m)) {
-            ", but with other tags".to_owned()
+            let found: Vec<_> = of_kind().filter(|m| wanted.has_level(m)).collect();
+            nearest_tag(wanted.tags, &found).unwrap_or_else(|| ", but with other tags".to_owned())
         } else if let Some(found) = of_kind().next() {
             format!(", but at level `{}`", found.level)
         } else {
@@ -95,11 +115,40 @@ fn nearest(wanted: &Wanted<'_>, all: &[Measurement], distances: &BTreeMap<&str, 
     }
     // Of equally near names the first one.
     match distances.iter().min_by_key(|(_, distance)| **distance) {
-        Some((near, distance)) if *distance <= near.chars().count().div_ceil(2) => {
-            format!("; did you mean `{near}`?")
-        }
+        Some((near, distance)) if is_near(near, *distance) => format!("; did you mean `{near}`?"),
         _ => String::new(),
     }
+}
+
+/// What is wrong with the first tag that none of the readings has, unless each of the tags is in one
+/// of them.
+fn nearest_tag(wanted: &[(String, String)], found: &[&Measurement]) -> Option<String> {
+    for (tag, value) in wanted {
+        let values: BTreeSet<_> = found.iter().filter_map(|m| m.tags.get(tag)).collect();
+        if values.is_empty() {
+            let tags = found.iter().flat_map(|m| m.tags.iter().map(|(tag, _)| tag)).collect();
+            let meant = nearest_text(tag, &tags).map(|near| format!("; did you mean `{near}`?"));
+            return Some(format!(", but without a tag `{tag}`{}", meant.unwrap_or_default()));
+        }
+        if !values.contains(value.as_str()) {
+            let meant = nearest_text(value, &values);
+            let meant = meant.map(|near| format!("; did you mean `{tag}={near}`?"));
+            return Some(format!(", but with another `{tag}`{}", meant.unwrap_or_default()));
+        }
+    }
+    None
+}
+
+/// The nearest of these texts, if it is near; of equally near ones the first.
+fn nearest_text<'a>(text: &str, texts: &BTreeSet<&'a str>) -> Option<&'a str> {
+    let near = texts.iter().map(|near| (distance(text, near), *near));
+    let (distance, near) = near.min_by_key(|(distance, _)| *distance)?;
+    is_near(near, distance).then_some(near)
+}
+
+/// Whether a text at this distance may be a misspelling of `near`.
+fn is_near(near: &str, distance: usize) -> bool {
+    distance <= near.chars().count().div_ceil(2)
 }
 
 /// The distance of each recorded name from the one that is looked for.
