@@ -76,6 +76,14 @@ fn a_level_that_the_variable_does_not_name_is_not_measured() {
     let setting = ["port=1", "flush_deadline_ms=0"];
     let stats = statistics(&mut configured(&setting, &[("ZIBRATO_LEVELS", "warn,billing")]));
     assert!(stats.contains("recorded: 0, "), "{stats}");
+    let mut program = configured(&setting, &[("ZIBRATO_LEVELS", "warn,inof")]);
+    let line = program.says(&["`info`"]);
+    assert_eq!(
+        line,
+        "WARN zibrato: nothing is measured at level `info`, because Builder::levels or \
+         ZIBRATO_LEVELS has the level `inof` in its place; is that a misspelling?"
+    );
+    assert!(statistics(&mut program).contains("recorded: 0, "));
     for all in ["info", "*", ""] {
         let stats = statistics(&mut configured(&setting, &[("ZIBRATO_LEVELS", all)]));
         assert!(stats.contains("recorded: 2, "), "{all}: {stats}");
@@ -114,6 +122,8 @@ fn an_invalid_variable_is_an_error_that_says_how_to_mend_it() {
         assert_eq!(error, format!("{variable}=\"{value}\" {words}\n"));
     }
     let secret = "secret:0123456789012345678901234567890123456789";
+    let host = error(&[], &[("ZIBRATO_HOST", "-")]);
+    assert!(host.starts_with("ZIBRATO_HOST=\"-\" is not a host; give a name"), "{host}");
     let half = error(&[], &[("ZIBRATO_CURVE_KEY", secret)]);
     assert!(half.starts_with("ZIBRATO_CURVE_KEY is given without ZIBRATO_SERVER_KEY;"), "{half}");
     let keys = [("ZIBRATO_CURVE_KEY", secret), ("ZIBRATO_SERVER_KEY", "/nonexistent/broker.pub")];

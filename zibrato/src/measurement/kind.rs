@@ -20,8 +20,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in alphabetical order.
-    pub const ALL: [Self; 5] =
-        [Self::Counter, Self::Gauge, Self::Histogram, Self::Set, Self::Timer];
+    pub const ALL: &[Self] = &[Self::Counter, Self::Gauge, Self::Histogram, Self::Set, Self::Timer];
 
     /// Its name in the second field of a line, as Python Zibrato writes it.
     ///
@@ -90,8 +89,8 @@ mod tests {
     #[test]
     fn every_kind_is_parsed_from_its_names() {
         for kind in Kind::ALL {
-            assert_eq!(Kind::from_mtype(kind.mtype()), Some(kind));
-            assert_eq!(Kind::from_mtype(kind.letter()), Some(kind));
+            assert_eq!(Kind::from_mtype(kind.mtype()), Some(*kind));
+            assert_eq!(Kind::from_mtype(kind.letter()), Some(*kind));
         }
     }
 

@@ -5,7 +5,7 @@ use super::capture;
 use super::instrument::{Instrument, installed};
 use super::key::{Item, Key, KeyHash, after_origin, after_text, legal};
 use super::measure::{self, Origin, slowly};
-use super::names::{Limit, MAX_IN_THREADS, Named, OVERFLOW_NAME, Place};
+use super::names::{Limit, MAX_IN_THREADS, MAX_NAMES, Named, OVERFLOW_NAME, Place, beginning};
 use super::point::Point;
 use super::series::{Loss, Series, Shape};
 use super::tags::MAX_TAGS;
@@ -17,9 +17,6 @@ use std::sync::Arc;
 
 /// How many bits of a key's origin are the kind; the others are the number of the instrument.
 const KIND_BITS: u32 = 3;
-
-/// In the order of their numbers.
-const KINDS: [Kind; 5] = Kind::ALL;
 
 /// What a series is measured by, in an instrument.
 #[derive(Debug, Clone, Copy)]
@@ -119,8 +116,9 @@ fn find_wanted(given: Option<&Arc<Instrument>>, number: u64, key: &Key) -> Optio
 
 /// The series, if its level is wanted, or if what this thread measures is captured.
 fn find_if_wanted(instrument: &Instrument, key: &Key) -> Option<Arc<Named>> {
-    let wants = |level: &str| capture::capturing() || instrument.wants(level);
-    if !level_of(key).is_some_and(|level| wants(&level)) {
+    let level = level_of(key)?;
+    if !capture::capturing() && !instrument.wants(&level) {
+        instrument.note_level(&level);
         return None;
     }
     find_or_add(instrument, key).map_err(|why| instrument.refused.add(why, 1)).ok()
@@ -136,7 +134,7 @@ pub(crate) fn find_or_add(instrument: &Instrument, key: &Key) -> Result<Arc<Name
     let (series, changed) = series_of(key, &instrument.source)?;
     if changed {
         RENAMED.warn(|| {
-            let name = &series.name;
+            let name = beginning(&series.name);
             format!("a name or tag cannot be sent and is changed, here of `{name}`; Stats::renamed counts them")
         });
     }
@@ -147,10 +145,10 @@ pub(crate) fn find_or_add(instrument: &Instrument, key: &Key) -> Result<Arc<Name
         Err(Loss::TooManyNames) => {
             instrument.names.overflow(&series.name);
             OVERFLOWING.warn(|| {
-                let (name, most) = (&series.name, Limit::NAMES);
+                let name = beginning(&series.name);
                 format!(
-                    "there are too many names and tags made at run time, first `{name}` (at most {most}); further \
-                     ones are counted together as {OVERFLOW_NAME}"
+                    "there are too many names and tags made at run time, first `{name}` (at most {MAX_NAMES} of an \
+                     instrument); further ones are counted together as {OVERFLOW_NAME}"
                 )
             });
             let (kind, level) = (series.kind, series.level.as_str());
@@ -173,7 +171,7 @@ fn level_of(key: &Key) -> Option<String> {
 
 /// The series that a key of an instrument means, and whether a text had to be changed.
 pub(crate) fn series_of(key: &Key, default_source: &Source) -> Result<(Series, bool), Loss> {
-    let kind = *KINDS.get((key.origin() % (1 << KIND_BITS)) as usize).ok_or(Loss::Name)?;
+    let kind = *Kind::ALL.get((key.origin() % (1 << KIND_BITS)) as usize).ok_or(Loss::Name)?;
     let mut items = key.items();
     let mut text = || match items.next() {
         Some(Item::Text(text)) => Ok(text),

@@ -6,6 +6,7 @@ use super::point;
 use super::series::Losses;
 use crate::measurement::{Level, Source};
 use crate::sdk::cells::per_process::generation;
+use crate::sdk::notices::Once;
 use crate::wire::WantedLevels;
 use once_cell::race::OnceBox;
 use std::collections::BTreeSet;
@@ -14,6 +15,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// The number of the installed instrument; 0 while there is none.
 static INSTALLATION: AtomicU64 = AtomicU64::new(0);
+
+/// A level of the settings looks like a misspelling.
+static MISSPELT: Once = Once::new();
 
 /// The number that the next instrument gets.
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -105,6 +109,23 @@ impl Instrument {
             && !self.closed.load(Ordering::SeqCst)
     }
 
+    /// Gives a notice, once, if one of the levels that may be measured looks like a misspelling of
+    /// this one, which may not.
+    #[cold]
+    pub(crate) fn note_level(&self, level: &str) {
+        let Some(levels) = self.levels.as_ref().filter(|levels| !levels.contains(level)) else {
+            return;
+        };
+        if let Some(meant) = levels.iter().find(|other| is_misspelt(other.as_str(), level)) {
+            MISSPELT.warn(|| {
+                format!(
+                    "nothing is measured at level `{level}`, because Builder::levels or ZIBRATO_LEVELS \
+                     has the level `{meant}` in its place; is that a misspelling?"
+                )
+            });
+        }
+    }
+
     /// Whether it belongs to this process. If not, any lock in it may be one that nobody is left to
     /// unlock.
     pub(crate) fn is_ours(&self) -> bool {
@@ -127,5 +148,50 @@ impl Instrument {
     /// Stops measuring. Readings that were already recorded can still be collected.
     pub(crate) fn close(&self) {
         point::ask_again(|| self.closed.store(true, Ordering::SeqCst));
+    }
+}
+
+/// Whether one level differs from another only in case, or by one letter that is missing, added or
+/// replaced, or by two letters that are exchanged. Levels with other digits are different ones.
+fn is_misspelt(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let same = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let (one_rest, other_rest) = (&one[same..], &other[same..]);
+    let pairs = one_rest.iter().rev().zip(other_rest.iter().rev());
+    let same_end = pairs.take_while(|(a, b)| a == b).count();
+    let end = |rest: &[u8]| rest.len() - same_end;
+    match (&one_rest[..end(one_rest)], &other_rest[..end(other_rest)]) {
+        ([a], []) | ([], [a]) => !a.is_ascii_digit(),
+        ([a], [b]) => !a.is_ascii_digit() && !b.is_ascii_digit(),
+        ([a, b], [c, d]) => (a, b) == (d, c),
+        _ => one.eq_ignore_ascii_case(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_misspelt;
+
+    #[test]
+    fn a_level_is_misspelt_by_one_letter_or_in_its_case() {
+        for (one, other, expected) in [
+            ("inof", "info", true),
+            ("inf", "info", true),
+            ("infoo", "info", true),
+            ("imfo", "info", true),
+            ("INFO", "info", true),
+            ("wran", "warn", true),
+            ("waring", "warning", true),
+            ("info", "warn", false),
+            ("debug", "info", false),
+            ("warn", "warning", false),
+            ("team1", "team2", false),
+            ("team", "team2", false),
+            ("é", "è", true),
+            ("info", "information", false),
+        ] {
+            assert_eq!(is_misspelt(one, other), expected, "{one} {other}");
+            assert_eq!(is_misspelt(other, one), expected, "{other} {one}");
+        }
     }
 }

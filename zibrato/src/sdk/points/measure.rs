@@ -67,7 +67,14 @@ fn ask(origin: impl Origin) -> Option<u32> {
     origin.begin();
     // Read while gates are locked, so that no gate opens behind a capture that begins.
     let asks = || captures.load(Ordering::SeqCst) != 0;
-    origin.point().ask(|| origin.wanted_by(instrument.as_deref()), asks)
+    let index = origin.point().ask(|| origin.wanted_by(instrument.as_deref()), asks);
+    if index.is_none()
+        && let Some(instrument) = instrument
+        && let Some(series) = origin.series()
+    {
+        instrument.note_level(series.level.as_str());
+    }
+    index
 }
 
 /// The index of the point, if it is wanted.

@@ -17,7 +17,6 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashTable};
 use once_cell::race::OnceBox;
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -37,12 +36,25 @@ const MAX_OVERFLOWS: usize = 1000;
 /// threads. This limits the size of each thread's block.
 pub(crate) const MAX_IN_THREADS: u32 = 4096;
 
+/// Maximum number of characters of a name in a notice.
+const MAX_SHOWN: usize = 40;
+
 /// Number of checks in a row without a new reading after which a series is removed. With one check per
 /// minute, this is an hour.
 const IDLE_LOOKS: u32 = 60;
 
 /// Interval of the checks for unused series.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// A name as a notice shows it: its beginning, because names that are made at run time may contain
+/// what should not be in a log.
+pub(crate) fn beginning(name: &Name) -> String {
+    let name = name.as_str();
+    match name.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    }
+}
 
 /// One series known only at run time.
 #[derive(Debug)]
@@ -208,16 +220,12 @@ pub(crate) struct Limit {
     of_site: u32,
 }
 
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match usize::try_from(self.of_site) {
-            Ok(of_site) if of_site < self.all => write!(f, "{of_site} of a call site"),
-            _ => write!(f, "{} of all call sites", self.all),
-        }
-    }
-}
-
 impl Limit {
+    /// How many series a call site may have.
+    pub(crate) const fn at_site(self) -> u32 {
+        self.of_site
+    }
+
     pub(crate) const fn of_site(of_site: u32) -> Self {
         Self { all: MAX_NAMES, of_site }
     }
@@ -293,6 +301,11 @@ impl Registry {
     /// The first series that found no room.
     pub(crate) fn overflowing(&self) -> Option<Name> {
         self.overflowing.get().cloned()
+    }
+
+    /// Whether there is no room for another series of whatever call site.
+    pub(crate) fn is_full(&self) -> bool {
+        self.read().table.len() >= MAX_NAMES
     }
 
     /// How many series have other names or tags than they were given.

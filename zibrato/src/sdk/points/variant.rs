@@ -5,7 +5,9 @@ use super::cache;
 use super::instrument::{self, Instrument};
 use super::key::{Item, Key, legal};
 use super::measure::{Origin, slowly};
-use super::names::{Limit, MAX_IN_THREADS, Named, OVERFLOW_NAME, Place, Registry};
+use super::names::{
+    Limit, MAX_IN_THREADS, MAX_NAMES, Named, OVERFLOW_NAME, Place, Registry, beginning,
+};
 use super::point::Point;
 use super::series::{Loss, Series};
 use super::site::{self, Site};
@@ -154,25 +156,33 @@ impl Variant {
     }
 
     fn renamed(&self, series: &Series) -> String {
-        let tags: Vec<_> =
-            series.tags.iter().map(|(tag, value)| format!("{tag}={value:?}")).collect();
+        // Without their values, which may contain what should not be in a log.
+        let tags: Vec<_> = series.tags.iter().map(|(tag, _)| tag).collect();
         let with_tags = match &*tags {
             [] => String::new(),
-            tags => format!(" with the tags {}", tags.join(" ")),
+            [tag] => format!(" with the tag {tag}"),
+            tags => format!(" with the tags {}", tags.join(", ")),
         };
         format!(
             "a name or tag in {} contains `|` or a control character, is empty, or is too long, so it \
-             is changed, here to `{}`{with_tags}; Stats::renamed counts such series",
+             is changed, here of `{}`{with_tags}; Stats::renamed counts such series",
             self.site.module(),
-            series.name,
+            beginning(&series.name),
         )
     }
 
     fn overflowing(&self, limit: Limit) -> String {
+        let (limit, remedy) = if variants().is_full() {
+            let limit = format!("at most {MAX_NAMES} of all call sites together");
+            (limit, "give this or other call sites names and tags with fewer values")
+        } else {
+            let limit = format!("at most {} of a call site", limit.at_site());
+            (limit, "Builder::max_series_per_site or `max_series` allows more")
+        };
         let name = self.site.series().map_or(OVERFLOW_NAME, |series| series.name.as_str());
         format!(
-            "`{name}` in {} has too many series (at most {limit}); further ones are counted together, with \
-             tags of the value {OVERFLOW_NAME}; Builder::max_series_per_site or `max_series` allows more",
+            "`{name}` in {} has too many series ({limit}); further ones are counted together, with \
+             tags of the value {OVERFLOW_NAME}; {remedy}",
             self.site.module()
         )
     }
