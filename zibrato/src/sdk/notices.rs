@@ -72,13 +72,7 @@ pub(crate) fn next(over: &AtomicBool) -> Option<Notice> {
 
 /// Makes [`next`] return `None` for the thread that waits with `over`, after the last notice.
 pub(crate) fn end(over: &AtomicBool) {
-    let queue = queue();
-    {
-        // Locked, so that the thread does not begin to wait between its check and the call below.
-        let _queued = lock(&queue.queued);
-        over.store(true, Ordering::SeqCst);
-    }
-    queue.changed.notify_all();
+    queue().end(over);
 }
 
 fn queue() -> &'static Queue {
@@ -127,6 +121,15 @@ impl Queue {
             queued = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+
+    fn end(&self, over: &AtomicBool) {
+        {
+            // Locked, so that the thread does not begin to wait between its check and the call below.
+            let _queued = lock(&self.queued);
+            over.store(true, Ordering::SeqCst);
+        }
+        self.changed.notify_all();
+    }
 }
 
 impl Queued {
@@ -152,8 +155,9 @@ impl Queued {
 
 #[cfg(test)]
 mod tests {
-    use super::{Notice, Queue, ROOM, Severity};
+    use super::{AT_LATEST, Notice, Queue, ROOM, Severity};
     use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc;
 
     fn notice(text: usize) -> Notice {
         Notice { severity: Severity::Warning, text: text.to_string(), dropped: 0 }
@@ -176,12 +180,15 @@ mod tests {
     #[test]
     fn a_waiting_thread_is_woken_by_a_notice_and_by_the_end() {
         let (queue, over) = (Queue::new(), AtomicBool::new(false));
+        let (got, gets) = mpsc::sync_channel(2);
         std::thread::scope(|scope| {
-            let waits = scope.spawn(|| [queue.next(&over), queue.next(&over)]);
+            scope.spawn(|| (0..2).for_each(|_| got.send(queue.next(&over)).unwrap()));
             queue.put(notice(1));
-            over.store(true, std::sync::atomic::Ordering::SeqCst);
-            queue.put(notice(2));
-            assert_eq!(waits.join().unwrap(), [Some(notice(1)), Some(notice(2))]);
+            // If it is not woken, it waits longer.
+            let soon = AT_LATEST / 2;
+            assert_eq!(gets.recv_timeout(soon), Ok(Some(notice(1))));
+            queue.end(&over);
+            assert_eq!(gets.recv_timeout(soon), Ok(None));
         });
     }
 }
