@@ -2,9 +2,9 @@
 //! only.
 
 use super::notices::{configured, counts, statistics};
-use zibrato::wire::{BatchReader, Entry, Message, Value, batch_topic, message};
+use std::collections::BTreeMap;
 use zibrato_broker::{Broker, Config};
-use zibrato_tests::{DEADLINE, wait_until};
+use zibrato_tests::{DEADLINE, Received, wait_until};
 
 /// The error of a program that cannot be configured.
 fn error(settings: &[&str], variables: &[(&str, &str)]) -> String {
@@ -13,22 +13,11 @@ fn error(settings: &[&str], variables: &[(&str, &str)]) -> String {
     program.output()
 }
 
-/// How often the program has counted.
-fn calls(entry: &Entry<'_>) -> f64 {
-    match entry.value {
-        Value::Counter(sum) if entry.name == "configured.calls" => sum,
-        _ => panic!("{entry:?}"),
-    }
-}
-
 #[test]
 fn a_program_finds_its_broker_by_variables() {
     let broker = Broker::start(Config::new().port(0)).unwrap();
-    let subscriber = zmq::Context::new().socket(zmq::SUB).unwrap();
-    subscriber.set_rcvtimeo(i32::try_from(DEADLINE.as_millis()).unwrap()).unwrap();
-    subscriber.connect(&broker.endpoint(broker.publish_port())).unwrap();
-    subscriber.set_subscribe(batch_topic("info").as_bytes()).unwrap();
-    wait_until(DEADLINE, "the subscription", || broker.wanted().levels.contains("info"));
+    let subscriber = Received::subscriber(&broker.endpoint(broker.publish_port()));
+    wait_until(DEADLINE, "the subscription", || broker.wanted().wants("info"));
     let port = broker.port().to_string();
     let address = [("ZIBRATO_HOST", "127.0.0.1"), ("ZIBRATO_PORT", &*port)];
     for (settings, source, expected) in [
@@ -42,16 +31,12 @@ fn a_program_finds_its_broker_by_variables() {
         let stats = statistics(&mut configured(settings, &variables));
         assert!(stats.contains("recorded: 2, delivered: 2,"), "{stats}");
         // Two counts are two batches if an interval ends between them.
-        let mut counted = 0.0;
-        while counted < 2.0 {
-            let frames = subscriber.recv_multipart(0).unwrap();
-            let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
-            let Ok(Message::Batch { body, .. }) = message(&frames) else { panic!("{frames:?}") };
-            let batch = BatchReader::new(body).unwrap();
-            assert_eq!(batch.source(), expected);
-            counted += batch.entries().map(|entry| calls(&entry.unwrap())).sum::<f64>();
+        let mut received = Received::default();
+        while received.counts().values().sum::<f64>() < 2.0 {
+            received.read(&subscriber);
         }
-        assert_eq!(counted, 2.0);
+        assert_eq!(received.counts(), BTreeMap::from([("info configured.calls", 2.0)]));
+        assert_eq!(received.sources.iter().collect::<Vec<_>>(), [expected]);
     }
     // The code has another port. The one of a service of Kubernetes counts as unset.
     let code = format!("port={port}");

@@ -5,15 +5,13 @@
 mod http_service;
 mod prefork_server;
 mod programs;
-mod received;
 mod requests;
 
-use received::{LAST, Received};
 use std::path::PathBuf;
 use std::process::Command;
 use zibrato::Zibrato;
 use zibrato_broker::{Broker, Config, End};
-use zibrato_tests::{DEADLINE, program, wait_until};
+use zibrato_tests::{DEADLINE, Received, program, wait_until};
 
 /// A broker, and a subscriber that receives everything that passes through it.
 struct Stage {
@@ -25,7 +23,7 @@ struct Stage {
 impl Stage {
     fn set() -> Self {
         let broker = Broker::start(Config::new().port(0)).unwrap();
-        let subscriber = received::subscriber(&broker);
+        let subscriber = Received::subscriber(&broker.endpoint(broker.publish_port()));
         wait_until(DEADLINE, "the subscription", || broker.wanted().wants("any"));
         Self { broker, subscriber, received: Received::default() }
     }
@@ -49,9 +47,9 @@ impl Stage {
     fn received(mut self) -> Received {
         // Everything that the programs have sent is queued before this.
         let last = Zibrato::builder().port(self.broker.port()).build().unwrap();
-        last.count(LAST, "last", 1);
+        last.count(Received::LAST, "last", 1);
         assert_eq!(last.flush(DEADLINE).delivered, 1);
-        while self.received.read(&self.subscriber) != LAST {}
+        while self.received.read(&self.subscriber) != Received::LAST {}
         assert_eq!(self.broker.stop(DEADLINE).end, End::Clean);
         self.received
     }

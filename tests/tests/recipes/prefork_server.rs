@@ -1,9 +1,8 @@
 //! A server that forks: each worker measures under its own identity.
 
-use super::received::Received;
 use super::{Stage, requests};
 use std::collections::BTreeSet;
-use zibrato_tests::{Ports, Running, Signal};
+use zibrato_tests::{Ports, Received, Running, Signal};
 
 const WORKERS: usize = 3;
 

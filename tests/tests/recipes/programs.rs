@@ -1,13 +1,12 @@
 //! Programs that end by themselves.
 
-use super::received::Received;
 use super::{Stage, recipe};
 use std::collections::BTreeSet;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::net::TcpListener;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
-use zibrato_tests::{Ports, Running, program};
+use zibrato_tests::{Ports, Received, Running, program};
 
 /// Runs a recipe to its end: its output, its log, and what was delivered.
 #[track_caller]

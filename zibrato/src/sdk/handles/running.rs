@@ -7,7 +7,7 @@ use crate::sdk::points::by_name::{self, Of, Parts, series_of};
 use crate::sdk::points::capture;
 use crate::sdk::points::choice::Choice;
 use crate::sdk::points::family::Family;
-use crate::sdk::points::instrument::{Instrument, installation, installed};
+use crate::sdk::points::instrument::{Instrument, installation, source};
 use crate::sdk::points::key::Key;
 use crate::sdk::points::measure;
 use crate::sdk::points::names::Named;
@@ -161,10 +161,7 @@ impl Running {
                 Variant::of(Like::Varying(varying), Key::clone(key)).with(act);
             }
             (Whose::Captured, None, Some(key)) => {
-                let series = || {
-                    let source = installed().map(|instrument| instrument.source.clone());
-                    Some(series_of(key, &source.unwrap_or_default()).ok()?.0)
-                };
+                let series = || Some(series_of(key, &source()).ok()?.0);
                 capture::catch(series, value(()).to_f64());
             }
             (_, None, None) => {}

@@ -38,6 +38,11 @@ pub(crate) fn installed() -> Option<Arc<Instrument>> {
     FIND.get()?()
 }
 
+/// The source of captured readings that have none of their own.
+pub(crate) fn source() -> Source {
+    installed().map(|instrument| instrument.source.clone()).unwrap_or_default()
+}
+
 pub(crate) fn installation() -> u64 {
     INSTALLATION.load(Ordering::SeqCst)
 }

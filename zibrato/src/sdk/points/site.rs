@@ -159,10 +159,7 @@ impl Origin for &'static Site {
     }
 
     fn series(self) -> Option<Series> {
-        match instrument::installed() {
-            Some(instrument) => self.series_of(&instrument.source),
-            None => Site::series(self).cloned(),
-        }
+        self.series_of(&instrument::source())
     }
 }
 

@@ -245,10 +245,7 @@ impl Origin for &Named {
     }
 
     fn series(self) -> Option<Series> {
-        match instrument::installed() {
-            Some(instrument) => Some(self.series_in(&instrument.source)),
-            None => Some(self.series.clone()),
-        }
+        Some(self.series_in(&instrument::source()))
     }
 
     fn grows(self, index: u32) -> bool {

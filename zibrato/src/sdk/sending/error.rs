@@ -7,6 +7,10 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+/// What is wrong with a host, and the remedy.
+const NOT_A_HOST: &str = "is not a host; give a name or an address, without scheme and port, or \
+                          ipc:// and the folder of a broker, such as ipc:///run/zibrato";
+
 /// Why an instrument cannot be built.
 ///
 /// `Debug` prints the message and its cause, because `main` prints an error that it returns with
@@ -29,10 +33,7 @@ pub enum BuildError {
         source: zmq::Error,
     },
     /// The host is neither a name nor an address.
-    #[error(
-        "{host:?} is not a host; give a name or an address, without scheme and port, or ipc:// and \
-         the folder of a broker, such as ipc:///run/zibrato"
-    )]
+    #[error("{host:?} {}", NOT_A_HOST)]
     Host {
         /// The host.
         host: String,
@@ -91,10 +92,7 @@ pub enum VariableProblem {
     #[error("contains an extra comma; give levels as in `info,warn`, or `*` for all")]
     Comma,
     /// It is neither a name nor an address.
-    #[error(
-        "is not a host; give a name or an address, without scheme and port, or ipc:// and the \
-         folder of a broker, such as ipc:///run/zibrato"
-    )]
+    #[error("{}", NOT_A_HOST)]
     Host,
     /// It is not a number, or out of range.
     #[error("is not a port; give a number from 1 to {highest} (the broker's default is {default})")]

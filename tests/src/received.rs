@@ -1,18 +1,17 @@
 //! What a subscriber received, by series.
 
+use crate::running::must;
+use crate::wait::DEADLINE;
 use std::collections::{BTreeMap, BTreeSet};
 use zibrato::Gauge;
 use zibrato::wire::{BATCH_PREFIX, BatchReader, Entry, Message, PublisherId, Value, message};
-use zibrato_broker::Broker;
-use zibrato_tests::DEADLINE;
-
-/// The level of the last batch of a test.
-pub(crate) const LAST: &str = "last";
 
 /// The readings of one series.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Readings {
+pub enum Readings {
+    /// Their sum.
     Counter(f64),
+    /// All of them together.
     Gauge(Gauge),
     /// Their number.
     Timer(u64),
@@ -20,37 +19,54 @@ pub(crate) enum Readings {
 
 /// Everything that was received, except the metrics of level `zibrato` and the last batch.
 #[derive(Debug, Default)]
-pub(crate) struct Received {
+pub struct Received {
     /// By level, name and tags, such as `info requests route=/ status=200`.
-    pub(crate) series: BTreeMap<String, Readings>,
-    pub(crate) sources: BTreeSet<String>,
+    pub series: BTreeMap<String, Readings>,
+    /// Of all series.
+    pub sources: BTreeSet<String>,
     /// By series.
-    pub(crate) publishers: BTreeMap<String, BTreeSet<PublisherId>>,
-}
-
-/// A subscriber to all batches.
-pub(crate) fn subscriber(broker: &Broker) -> zmq::Socket {
-    let subscriber = zmq::Context::new().socket(zmq::SUB).unwrap();
-    subscriber.set_rcvhwm(0).unwrap();
-    subscriber.set_rcvtimeo(i32::try_from(DEADLINE.as_millis()).unwrap()).unwrap();
-    subscriber.connect(&broker.endpoint(broker.publish_port())).unwrap();
-    subscriber.set_subscribe(BATCH_PREFIX.as_bytes()).unwrap();
-    subscriber
+    pub publishers: BTreeMap<String, BTreeSet<PublisherId>>,
 }
 
 impl Received {
-    /// Reads the next message, and returns its level.
+    /// The level of a batch by which a test knows that it has received all others.
+    pub const LAST: &str = "last";
+
+    /// A subscriber to all batches of the broker that publishes at this endpoint.
+    ///
+    /// # Panics
+    /// If the system has no socket available.
+    #[must_use]
     #[track_caller]
-    pub(crate) fn read(&mut self, subscriber: &zmq::Socket) -> String {
-        let frames = subscriber.recv_multipart(0).unwrap();
+    pub fn subscriber(endpoint: &str) -> zmq::Socket {
+        let open = || {
+            let subscriber = zmq::Context::new().socket(zmq::SUB)?;
+            subscriber.set_rcvhwm(0)?;
+            subscriber.set_rcvtimeo(i32::try_from(DEADLINE.as_millis()).unwrap_or(i32::MAX))?;
+            subscriber.connect(endpoint)?;
+            subscriber.set_subscribe(BATCH_PREFIX.as_bytes())?;
+            Ok::<_, zmq::Error>(subscriber)
+        };
+        must("a subscriber", open())
+    }
+
+    /// Reads the next message, and returns its level.
+    ///
+    /// # Panics
+    /// If there is none within [`DEADLINE`], or it is not a batch.
+    #[track_caller]
+    pub fn read(&mut self, subscriber: &zmq::Socket) -> String {
+        let frames = must("the next batch", subscriber.recv_multipart(0));
         let frames: Vec<_> = frames.iter().map(Vec::as_slice).collect();
         let Ok(Message::Batch { level, id, body, .. }) = message(&frames) else {
             panic!("{frames:?}")
         };
-        if level != "zibrato" && level != LAST {
-            let batch = BatchReader::new(body).unwrap();
+        if level != "zibrato" && level != Self::LAST {
+            let batch = must("a batch", BatchReader::new(body));
             self.sources.insert(batch.source().to_owned());
-            batch.entries().for_each(|entry| self.add(level, id.publisher, entry.unwrap()));
+            for entry in batch.entries() {
+                self.add(level, id.publisher, must("an entry", entry));
+            }
         }
         level.to_owned()
     }
@@ -80,7 +96,8 @@ impl Received {
     }
 
     /// The counters and timers: sums, and numbers of readings.
-    pub(crate) fn counts(&self) -> BTreeMap<&str, f64> {
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<&str, f64> {
         let counts = self.series.iter().filter_map(|(series, readings)| match readings {
             Readings::Counter(sum) => Some((series.as_str(), *sum)),
             Readings::Timer(count) => Some((series.as_str(), *count as f64)),
@@ -89,8 +106,13 @@ impl Received {
         counts.collect()
     }
 
+    /// The readings of a gauge.
+    ///
+    /// # Panics
+    /// If the series is none.
+    #[must_use]
     #[track_caller]
-    pub(crate) fn gauge(&self, series: &str) -> Gauge {
+    pub fn gauge(&self, series: &str) -> Gauge {
         match self.series.get(series) {
             Some(Readings::Gauge(gauge)) => *gauge,
             other => panic!("{series}: {other:?}"),
