@@ -7,7 +7,7 @@ use syn::{Error, Expr, ExprClosure, ExprLit, Lit, LitInt, LitStr, Path};
 
 use crate::scope::Scope;
 use crate::tags::Tag;
-use crate::text::Text;
+use crate::text::{Text, number};
 
 /// All arguments of a call site; `None` if an argument is not given.
 #[derive(Default)]
@@ -36,6 +36,14 @@ impl Args {
     /// The single outcome that `on` counts, unless it counts all.
     pub(crate) fn one_outcome(&self) -> Option<&On> {
         self.on.as_ref().filter(|on| on.when != When::Always)
+    }
+
+    /// The closure that takes the value of a histogram from the result.
+    pub(crate) fn reading(&self) -> Option<&ExprClosure> {
+        match &self.value {
+            Some(Expr::Closure(closure)) => Some(closure),
+            _ => None,
+        }
     }
 
     /// Whether the value of a tag depends on the result.
@@ -106,6 +114,31 @@ pub(crate) fn on(expr: &Expr) -> syn::Result<On> {
         }
     };
     Ok(On { when, span, look: None })
+}
+
+/// The value of a histogram: of the arguments of the function, or of its result.
+pub(crate) fn reading(expr: Expr) -> syn::Result<Expr> {
+    let expr = number("value", expr)?;
+    match &expr {
+        Expr::Closure(closure) if closure.inputs.len() != 1 => {
+            let message = "the closure takes a reference to the result: write `value = |r| ..`";
+            Err(Error::new_spanned(closure, message))
+        }
+        _ => Ok(expr),
+    }
+}
+
+/// The amount of a counter.
+pub(crate) fn amount(expr: Expr) -> syn::Result<Expr> {
+    let expr = number("value", expr)?;
+    match &expr {
+        Expr::Closure(closure) => {
+            let message = "`#[count_me]` counts what is known when the call begins; a number of the result \
+                           is the value of a histogram: `#[histogram_me(value = |r| ..)]`";
+            Err(Error::new_spanned(closure, message))
+        }
+        _ => Ok(expr),
+    }
 }
 
 pub(crate) fn path(input: ParseStream<'_>) -> syn::Result<Path> {

@@ -173,7 +173,7 @@ fn arguments(third: &Third, input: ParseStream<'_>, errors: &mut Vec<Error>) -> 
     }
     for (tag, closure) in args.tags.iter().filter_map(|tag| Some((tag, tag.late()?))) {
         let message = format!(
-            "only `#[time_me]` and `#[count_me]` call a closure with the result of a function; write an \
+            "only `#[time_me]`, `#[count_me]` and `#[histogram_me]` call a closure with the result of a function; write an \
              expression, or add the tag to a guard: `let mut guard = time!(..); guard.tag(\"{}\", ..)`",
             tag.key.value()
         );

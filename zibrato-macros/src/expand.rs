@@ -16,7 +16,7 @@ use crate::spans::{braced, ends, here, hidden, is_mentioned, private, private_at
 use crate::tags::Tag;
 use crate::text::Text;
 
-/// The statement that counts.
+/// The statement that counts, or records a reading of a histogram.
 pub(crate) fn count(place: &Place<'_>, given: Option<&syn::Expr>) -> TokenStream {
     let count = record(place, given);
     quote_spanned!(here()=> #count;)

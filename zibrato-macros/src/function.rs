@@ -250,7 +250,7 @@ fn is_word_sized(of: &Type) -> bool {
 /// Whether an attribute means the same on an `async fn` and on a function that returns a future.
 /// Those of this crate do; some unknown ones require `async`.
 fn is_blind_to_async(attribute: &Attribute) -> bool {
-    const KNOWN: [&str; 12] = [
+    const KNOWN: [&str; 13] = [
         "allow",
         "cold",
         "count_me",
@@ -258,6 +258,7 @@ fn is_blind_to_async(attribute: &Attribute) -> bool {
         "deprecated",
         "doc",
         "forbid",
+        "histogram_me",
         "inline",
         "linted",
         "rustfmt",

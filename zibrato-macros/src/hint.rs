@@ -25,11 +25,12 @@ pub(crate) fn positional(input: ParseStream<'_>, known: &[Known]) -> Error {
 }
 
 /// The macros that may have an argument that is unknown here.
-const HOMES: [(&str, &[Known]); 4] = [
+const HOMES: [(&str, &[Known]); 5] = [
     ("`#[count_me]`", known::COUNT_ME),
     ("`#[time_me]`", known::TIME_ME),
     ("`gauge!`", known::GAUGE),
     ("`histogram!`", known::HISTOGRAM),
+    ("`#[histogram_me]`", known::HISTOGRAM_ME),
 ];
 
 /// The error for an unknown argument: where it belongs, or which one is probably meant.

@@ -2,10 +2,10 @@
 
 use syn::{Error, LitBool, LitInt};
 
-use crate::args::{Known, Read, on, path};
+use crate::args::{Known, Read, amount, on, path, reading};
 use crate::scope;
 use crate::tags;
-use crate::text::{What, bare, number, text};
+use crate::text::{What, bare, text};
 
 const CRATE: Known = Known {
     word: "crate",
@@ -118,7 +118,15 @@ const VALUE: Known = Known {
     word: "value",
     example: "value = 3",
     read: Read::Value(|args, input| {
-        args.value = Some(number("value", input.parse()?)?);
+        args.value = Some(amount(input.parse()?)?);
+        Ok(())
+    }),
+};
+const READING: Known = Known {
+    word: "value",
+    example: "value = |r| r.len()",
+    read: Read::Value(|args, input| {
+        args.value = Some(reading(input.parse()?)?);
         Ok(())
     }),
 };
@@ -144,6 +152,9 @@ pub(crate) const COUNT_ME: &[Known] = &[
     SKIP,
     CALLED,
 ];
+/// The arguments of `#[histogram_me]`.
+pub(crate) const HISTOGRAM_ME: &[Known] =
+    &[LEVEL, NAME, READING, UNIT, SOURCE, TAGS, MAX_SERIES, CALL_ALONE, CRATE, SKIP, CALLED];
 /// The arguments of `#[time_me]`.
 pub(crate) const TIME_ME: &[Known] = &[
     LEVEL,

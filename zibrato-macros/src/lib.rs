@@ -43,6 +43,13 @@ pub fn count_me(args: TokenStream, item: TokenStream) -> TokenStream {
     attribute("count_me", known::COUNT_ME, measure::counted, args.into(), item.into()).into()
 }
 
+/// Records a number of each call of a function in a histogram.
+#[proc_macro_attribute]
+pub fn histogram_me(args: TokenStream, item: TokenStream) -> TokenStream {
+    let (args, item) = (args.into(), item.into());
+    attribute("histogram_me", known::HISTOGRAM_ME, measure::sized, args, item).into()
+}
+
 /// Times a function.
 #[proc_macro_attribute]
 pub fn time_me(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -97,6 +104,11 @@ fn attribute(
 ) -> proc_macro2::TokenStream {
     let mut errors = Vec::new();
     let mut read = read(args.clone(), known, &mut errors);
+    if word == "histogram_me" && read.value.is_none() && errors.is_empty() {
+        let message = "a histogram needs a value: write `value = |r| ..` for a number of the result, or \
+                       `value = ..` for one of the arguments";
+        errors.push(syn::Error::new(proc_macro2::Span::call_site(), message));
+    }
     let krate = read.krate.clone();
     if krate.is_none() {
         errors.extend(root::missing(|path| format!("crate = {path}")));

@@ -33,12 +33,23 @@ pub(crate) fn instead(
 
 /// The writer of the function that Clippy sees.
 pub(crate) fn form(word: &str) -> Expand {
-    if word == "count_me" { counted } else { timed }
+    match word {
+        "count_me" => counted,
+        "histogram_me" => sized,
+        _ => timed,
+    }
 }
 
 fn counted(function: &Function, body: &Body, args: &Args) -> TokenStream {
     shown(function, body, args, || {
         expand::count(&Place::of(Kind::Counter, function, args), args.value.as_ref())
+    })
+}
+
+fn sized(function: &Function, body: &Body, args: &Args) -> TokenStream {
+    shown(function, body, args, || {
+        let value = args.value.as_ref().filter(|_| args.reading().is_none());
+        expand::count(&Place::of(Kind::Histogram, function, args), value)
     })
 }
 
@@ -57,7 +68,7 @@ fn shown(
     args: &Args,
     first: impl FnOnce() -> TokenStream,
 ) -> TokenStream {
-    let texts = [args.level.as_ref(), args.name.as_ref(), args.source.as_ref()];
+    let texts = [args.level.as_ref(), args.name.as_ref(), args.source.as_ref(), args.unit.as_ref()];
     let texts = texts.into_iter().flatten().chain(args.tags.iter().filter_map(Tag::fixed));
     let levels = || args.scope.levels().filter(|level| !level.is_literal);
     let is_literal = |text: &Text| text.is_literal;
@@ -84,7 +95,7 @@ fn looks(function: &Function, args: &Args) -> TokenStream {
     };
     let looked = private_at(args.krate.as_ref(), &["looked"], here(), here());
     let on = args.on.as_ref().and_then(|on| on.look.as_ref());
-    let closures = args.tags.iter().filter_map(Tag::late).chain(on);
+    let closures = args.tags.iter().filter_map(Tag::late).chain(on).chain(args.reading());
     // What leaves the closure would leave the function.
     let closures = closures.filter(|closure| ends_at_its_end(&closure.body.to_token_stream()));
     let (inputs, bodies): (Vec<_>, Vec<_>) =

@@ -32,6 +32,15 @@ pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStr
     flat(function, body, &count)
 }
 
+/// The function with a reading of a histogram in it.
+pub(crate) fn sized(function: &Function, body: &Body, args: &Args) -> TokenStream {
+    if args.reading().is_some() || args.has_late_tags() || body.is_made() {
+        return scope::sized(function, body, args);
+    }
+    let record = count(&Place::of(Kind::Histogram, function, args), args.value.as_ref());
+    flat(function, body, &record)
+}
+
 /// The function with a timer in it.
 pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStream {
     let is_plain = args.scope.is_plain() && !args.has_late_tags();

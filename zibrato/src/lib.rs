@@ -32,12 +32,13 @@
 //! | calls of a function | [`#[count_me]`](macro@count_me), with `on = "err"` only the failed ones |
 //! | how long a function takes | [`#[time_me]`](macro@time_me) |
 //! | succeeded, failed, panicked and cancelled calls as separate series | [`outcomes`](macro@count_me#outcomes) on either |
+//! | the size of results, in bytes or any unit | [`#[histogram_me]`](macro@histogram_me) |
 //! | slow calls | [`slow("250ms")`](macro@time_me#slow-calls) on `#[time_me]` |
 //! | how many calls are running | [`in_flight`](macro@count_me#running-calls-and-polls) on either |
 //! | very frequent, very short calls | `sample = 100` on [`#[time_me]`](macro@time_me): times some, counts all |
 //! | every method of a type | [either on its `impl`](macro@count_me#on-a-block) |
 //! | one series per route, status, tenant … | [`tags(..)`](macro@count_me#tags) on all of these; [`CounterHandle::with`] |
-//! | something inside a function | [`count!`], [`time!`], [`gauge!`] |
+//! | something inside a function | [`count!`], [`time!`], [`gauge!`], [`histogram!`] |
 //! | a scope whose name is known at run time | [`CountMe::new`], [`TimeMe::new`] |
 //! | names known at run time | [`installed`] and the [`Zibrato`] handle, which gives [handles](Zibrato::counter) as cheap as the macros |
 //! | in a test: what was recorded | [`testing::capture`], or [`testing::capture_process`] for all threads |
@@ -150,7 +151,7 @@ pub use sdk::{
 pub use zmq;
 
 #[cfg(feature = "macros")]
-pub use macros::{TagValue, count, count_me, gauge, histogram, time, time_me};
+pub use macros::{TagValue, count, count_me, gauge, histogram, histogram_me, time, time_me};
 
 /// What generated code calls. Nothing here is stable.
 #[cfg(feature = "sdk")]
@@ -159,9 +160,9 @@ pub mod __private {
     pub use crate::sdk::{
         CallTags, Choice, Chosen, Constant, ConstantTag, ConstantText, Family, Few, Given,
         GivenAny, GivenPlain, InFlight, Key, KeyHash, Measures, Metadata, OVERFLOW_NAME, Plain,
-        PlainText, PlainValue, Shape, Shown, Site, TagText, TagValue, Target, Variant, constant,
-        count, gauge, histogram, in_flight, join, joined_length, looked, name, scope, tag, text,
-        time, time_chosen, timed,
+        PlainText, PlainValue, Reading, Shape, Shown, Site, TagText, TagValue, Target, Variant,
+        constant, count, gauge, histogram, in_flight, join, joined_length, looked, name, scope,
+        tag, text, time, time_chosen, timed,
     };
     pub use crate::testing::asserts::{
         expect_counted, expect_gauge, expect_histogram, expect_timed,

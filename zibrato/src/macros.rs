@@ -382,4 +382,6 @@ pub use zibrato_macros::time_me;
 pub use zibrato_macros::TagValue;
 
 mod calls;
+mod histogram_me;
 pub use calls::{count, gauge, histogram, time};
+pub use histogram_me::histogram_me;

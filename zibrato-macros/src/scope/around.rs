@@ -43,6 +43,13 @@ impl ToTokens for First {
     }
 }
 
+/// What takes the value of a histogram from the result.
+pub(super) struct Reading<'a> {
+    pub(super) closure: &'a ExprClosure,
+    /// Where it is recorded; `None` if it is noted with the tags.
+    pub(super) site: Option<TokenStream>,
+}
+
 /// A body that is to run in a scope.
 pub(super) struct Around<'a> {
     pub(super) function: &'a Function,
@@ -57,6 +64,7 @@ pub(super) struct Around<'a> {
     pub(super) failed: Failed<'a>,
     /// What gives the values of tags over the result, in the order of the tags.
     pub(super) late: Vec<&'a ExprClosure>,
+    pub(super) reading: Option<Reading<'a>>,
 }
 
 /// See [`Around::typed`].
@@ -152,10 +160,10 @@ impl Around<'_> {
                 #finish(__zibrato_scope, #failed, #named)
             )
         };
-        let scope = if self.late.is_empty() {
-            quote_spanned!(here()=> __zibrato_scope)
-        } else {
+        let scope = if self.has_late() {
             quote_spanned!(here()=> mut __zibrato_scope)
+        } else {
+            quote_spanned!(here()=> __zibrato_scope)
         };
         let warning = unmeasured_future(self.function, self.krate);
         quote_spanned!(here()=>
@@ -241,20 +249,34 @@ impl Around<'_> {
         let named = Ident::new("__zibrato_result", hidden(self.output.from));
         let result = quote_spanned!(hidden(self.output.to)=> &*#named);
         let failed = self.look(&result);
-        if self.late.is_empty() {
+        if !self.has_late() {
             return quote_spanned!(here()=> |#named, _| #failed);
         }
         let late = self.late(&quote_spanned!(here()=> __zibrato_tags), &result);
         // Where a closure of the user's takes what the body has moved, the caret belongs under it.
-        let about = self.late.first().map_or_else(here, |closure| hidden(ends(closure).0));
+        let mut closures =
+            self.late.iter().copied().chain(self.reading.as_ref().map(|reading| reading.closure));
+        let about = closures.next().map_or_else(here, |closure| hidden(ends(closure).0));
         quote_spanned!(about=> move |#named, __zibrato_tags| { #late #failed })
+    }
+
+    /// Whether something that depends on the result is noted with the tags.
+    fn has_late(&self) -> bool {
+        !self.late.is_empty() || self.reading.as_ref().is_some_and(|it| it.site.is_none())
     }
 
     /// Gives `tags`, if there are some, the values that depend on the result.
     fn late(&self, tags: &TokenStream, result: &TokenStream) -> TokenStream {
-        if self.late.is_empty() {
+        if !self.has_late() {
             return TokenStream::new();
         }
+        let noted = self.reading.as_ref().filter(|reading| reading.site.is_none());
+        let read = noted.map(|Reading { closure, .. }| {
+            // Where it gives no number, the caret belongs under it.
+            let (from, to) = ends(closure);
+            let read = private_at(self.krate, &["CallTags", "read"], from, to);
+            quote_spanned!(hidden(to)=> #read(__zibrato_tags, #result, #closure);)
+        });
         let add = self.private(&["CallTags", "add"]);
         let value = quote_spanned!(here()=> __zibrato_value);
         let adds = self.late.iter().map(|closure| {
@@ -272,6 +294,7 @@ impl Around<'_> {
         quote_spanned!(here()=>
             if let ::core::option::Option::Some(__zibrato_tags) = #tags {
                 #(#adds)*
+                #read
             }
         )
     }
@@ -306,8 +329,19 @@ impl Around<'_> {
         typed
     }
 
-    /// Whether the result is an error, given a reference to it.
+    /// Records the reading of a histogram, if it is of one site, and whether the result is an error,
+    /// given a reference to it.
     fn look(&self, result: &TokenStream) -> TokenStream {
+        let failed = self.failed(result);
+        let Some(Reading { closure, site: Some(site) }) = &self.reading else { return failed };
+        let (from, to) = ends(closure);
+        let record = private_at(self.krate, &["scope", "record"], from, to);
+        let record = quote_spanned!(hidden(to)=> #record(#site, #result, #closure););
+        quote_spanned!(here()=> { #record #failed })
+    }
+
+    /// Whether the result is an error, given a reference to it.
+    fn failed(&self, result: &TokenStream) -> TokenStream {
         let Output { from, to, .. } = &self.output;
         match &self.failed {
             Failed::Unless(closure) => {

@@ -36,6 +36,7 @@ fn together(function: &Function, args: &Args, errors: &mut Vec<Error>) {
     }
     several(scope, args, errors);
     late(function, args, errors);
+    reading(function, args, errors);
     let Some(sample) = &scope.sample else { return };
     let clashes = [
         split.map(|(word, _)| word),
@@ -50,6 +51,21 @@ fn together(function: &Function, args: &Args, errors: &mut Vec<Error>) {
             words.join(" and ")
         );
         errors.push(Error::new(sample.span, message));
+    }
+}
+
+/// A value of the result needs a result, and a name that is known when the program is compiled.
+fn reading(function: &Function, args: &Args, errors: &mut Vec<Error>) {
+    let Some(closure) = args.reading() else { return };
+    if function.output().is_none() {
+        let message = "the closure gets the result of the function, and this function returns nothing; \
+                       give a value that is known when the call begins";
+        errors.push(Error::new_spanned(closure, message));
+    }
+    if let Some(name) = args.name.as_ref().filter(|name| name.is_run_time) {
+        let message = "a name made at run time cannot be combined with a value of the result; \
+                       write a literal or a constant, and what is made at run time as a tag";
+        errors.push(Error::new_spanned(&name.expr, message));
     }
 }
 

@@ -41,6 +41,21 @@ pub(crate) fn counted(function: &Function, body: &Body, args: &Args) -> TokenStr
     parts.in_front(First::Statement(count))
 }
 
+/// The function with a reading of a histogram in it, at its end.
+pub(crate) fn sized(function: &Function, body: &Body, args: &Args) -> TokenStream {
+    let mut parts = Parts::of(Kind::Histogram, function, body, args);
+    if parts.has_noted_reading() {
+        return tagged::sized(parts);
+    }
+    let (None, Some(value)) = (args.reading(), &args.value) else {
+        return parts.around(None, &nothing());
+    };
+    let value = parts.at_the_call("__zibrato_value", &value.to_token_stream());
+    let (histogram, site) = (parts.private(&["histogram"]), parts.site());
+    let record = quote_spanned!(here()=> #histogram(#site, #value););
+    parts.around(Some(First::Statement(record)), &nothing())
+}
+
 /// The function with a timer in it, and what else was asked for.
 pub(crate) fn timed(function: &Function, body: &Body, args: &Args) -> TokenStream {
     let scope = &args.scope;

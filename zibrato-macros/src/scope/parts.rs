@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote_spanned};
 
-use super::around::{Around, Failed, First};
+use super::around::{Around, Failed, First, Reading};
 use super::{Outcome, Scope, Slow};
 use crate::args::{Args, When};
 use crate::body::Body;
@@ -103,8 +103,19 @@ impl<'a> Parts<'a> {
             output: Output::of(self.function),
             failed: self.failed(),
             late: self.args.tags.iter().filter_map(Tag::late).collect(),
+            reading: self.args.reading().map(|closure| Reading {
+                closure,
+                site: (!self.has_noted_reading()).then(|| site(&self.place())),
+            }),
         };
         around.measured()
+    }
+
+    /// Whether a histogram's series depends on the call, so that its reading is noted with its tags.
+    pub(super) fn has_noted_reading(&self) -> bool {
+        let has_tags = |chosen: fn(&Tag) -> bool| self.args.tags.iter().any(chosen);
+        has_tags(|tag| tag.late().is_some())
+            || (self.args.reading().is_some() && has_tags(|tag| tag.chosen().is_some()))
     }
 
     fn failed(&self) -> Failed<'a> {

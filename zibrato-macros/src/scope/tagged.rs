@@ -42,6 +42,16 @@ pub(super) fn counted(mut parts: Parts<'_>) -> TokenStream {
     parts.behind(in_flight(&parts), count)
 }
 
+/// The function with a reading of a histogram in it, at its end.
+pub(super) fn sized(mut parts: Parts<'_>) -> TokenStream {
+    let args = parts.args;
+    let value = args.value.as_ref().filter(|_| args.reading().is_none());
+    let value = value.map(|value| parts.at_the_call("__zibrato_value", &value.to_token_stream()));
+    let tags = note(&mut parts);
+    let read = parts.private(&["scope", "Tagged", if value.is_some() { "given" } else { "read" }]);
+    around(&parts, None, &quote_spanned!(here()=> #read(#tags, #value)))
+}
+
 /// The function with a timer in it, and what else was asked for.
 pub(super) fn timed(mut parts: Parts<'_>) -> TokenStream {
     let scope = &parts.args.scope;

@@ -41,7 +41,7 @@ pub use points::constant::{Constant, ConstantTag, ConstantText, constant};
 pub use points::family::Family;
 pub use points::key::{Key, KeyHash};
 pub use points::names::OVERFLOW_NAME;
-pub use points::noted::{CallTags, looked};
+pub use points::noted::{CallTags, Reading, looked};
 pub use points::series::{Loss, Shape};
 pub use points::site::{Metadata, Site};
 pub use points::tags::TagValue;

@@ -50,6 +50,15 @@ async fn future(__zibrato_result: u8) -> ::std::option::Option<u8> {
     ::std::option::Option::Some(__zibrato_result)
 }
 
+#[::zibrato::histogram_me(value = |n| *n, tags(size = __zibrato_value))]
+#[::zibrato::histogram_me(value = |n| *n, tags(size = |n| *n))]
+#[::zibrato::histogram_me(value = __zibrato_value)]
+#[::zibrato::histogram_me(value = |n| *n)]
+fn sized(__zibrato_value: u8) -> u8 {
+    let __zibrato_tags = __zibrato_value;
+    __zibrato_tags
+}
+
 #[::zibrato::time_me(outcomes, in_flight, slow("1s"))]
 #[::zibrato::count_me(err, in_flight, value = SITE)]
 fn scoped(__zibrato_time: u8, __zibrato_in_flight: u8) -> ::std::result::Result<u8, Err> {

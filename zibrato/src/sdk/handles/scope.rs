@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 mod future;
 mod places;
+mod reading;
 mod tagged;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub use future::{
     Made, MadeFuture, MadeValue, Measured, Returned, made, measured, never, returned, to_be_made,
 };
 pub use places::{One, Outcomes, Places, every, failures, successes};
+pub use reading::{Read, record};
 pub use tagged::{More, Polls, Tagged, TaggedInFlight, tagged};
 
 /// How a call ended.

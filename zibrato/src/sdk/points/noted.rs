@@ -8,7 +8,7 @@ use super::measure;
 use super::names::Named;
 use super::site::Site;
 use super::variant::Variant;
-use crate::sdk::cells::amount::Amount;
+use crate::sdk::cells::amount::{Amount, Number};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -19,6 +19,34 @@ pub struct CallTags {
     values: Noted,
     /// Number of tags over the result whose values are not known yet.
     missing: usize,
+    /// The reading of a histogram.
+    reading: Option<Number>,
+}
+
+/// What a closure over the result may give as the reading of a histogram: a number, or nothing.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a value of a histogram",
+    label = "neither a number nor an `Option` of one"
+)]
+pub trait Reading {
+    /// The number, if there is one.
+    #[doc(hidden)]
+    fn reading(self) -> Option<Number>;
+}
+
+impl<A: Amount> Reading for A {
+    #[inline]
+    fn reading(self) -> Option<Number> {
+        Some(self.number())
+    }
+}
+
+impl<A: Amount> Reading for Option<A> {
+    #[inline]
+    fn reading(self) -> Option<Number> {
+        Some(self?.number())
+    }
 }
 
 #[derive(Debug)]
@@ -42,11 +70,12 @@ impl CallTags {
     pub(crate) fn new<C: Choice>(choice: &C, late: usize) -> Self {
         const { C::CHECKED };
         if C::IS_FEW && late == 0 {
-            return Self { values: Noted::Few(C::VALUES, choice.index()), missing: 0 };
+            let values = Noted::Few(C::VALUES, choice.index());
+            return Self { values, missing: 0, reading: None };
         }
         let mut key = Key::new(0);
         choice.write(&mut key);
-        Self { values: Noted::Key(Box::new(key)), missing: late }
+        Self { values: Noted::Key(Box::new(key)), missing: late, reading: None }
     }
 
     pub(crate) const fn is_missing(&self) -> bool {
@@ -72,6 +101,23 @@ impl CallTags {
     #[inline]
     pub fn add(&mut self, value: impl Chosen) {
         self.push(|key| value.write(key));
+    }
+
+    /// Notes the reading that a closure of the user's takes from the result. If it panics, there is
+    /// none: the function has returned already.
+    #[inline]
+    pub fn read<'a, R: ?Sized, V: Reading>(
+        &mut self,
+        result: &'a R,
+        look: impl FnOnce(&'a R) -> V,
+    ) {
+        let look = AssertUnwindSafe(|| look(result));
+        self.reading = catch_unwind(look).ok().and_then(V::reading);
+    }
+
+    /// Notes a reading that is known when the call begins.
+    pub(crate) fn give<A: Amount>(&mut self, value: A) {
+        self.reading = Some(value.number());
     }
 
     /// Adds this text as the value of each tag over the result: there is no result.
@@ -101,6 +147,17 @@ impl Family {
             Noted::Few(values, index) => measure::count(self.site(values, *index), amount),
             Noted::Key(key) => {
                 self.look_up(key, |named| measure::count(&**named, amount));
+            }
+        }
+    }
+
+    /// Records the noted reading, if there is one.
+    pub(crate) fn histogram_noted(&'static self, tags: &CallTags) {
+        let Some(value) = tags.reading else { return };
+        match &tags.values {
+            Noted::Few(values, index) => measure::histogram(self.site(values, *index), value),
+            Noted::Key(key) => {
+                self.look_up(key, |named| measure::histogram(&**named, value));
             }
         }
     }

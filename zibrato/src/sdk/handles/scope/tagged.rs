@@ -108,6 +108,20 @@ impl Tagged {
         TimeMe::found(found)
     }
 
+    /// The tags, if anybody would take a reading.
+    #[inline]
+    pub(super) fn noted(&mut self) -> Option<&mut CallTags> {
+        self.tags.as_mut()
+    }
+
+    /// Records the noted reading of a histogram.
+    pub(super) fn record_reading(&mut self, ending: Ending) {
+        let family = self.outcomes.of(ending);
+        if let (Some(family), Some(tags)) = (family, self.ended(ending)) {
+            family.histogram_noted(tags);
+        }
+    }
+
     /// The tags of a call that ended so, all of which have a value.
     fn ended(&mut self, ending: Ending) -> Option<&CallTags> {
         let tags = self.tags.as_mut()?;
