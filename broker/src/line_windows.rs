@@ -23,17 +23,30 @@ const MANY_SERIES: usize = 200_000;
 /// Maximum number of members of a set in one entry, so that no entry is larger than a frame.
 const SET_CHUNK: usize = 256;
 
+/// Maximum number of readings that an intake publishes one by one.
+pub(crate) const FEW_READINGS: usize = 128;
+
 /// The limits. They are fields, so that tests can lower them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) levels: usize,
     pub(crate) series: usize,
     pub(crate) all_series: usize,
+    /// Maximum number of readings of a timer or histogram that are published one by one.
+    pub(crate) readings: usize,
+}
+
+impl Limits {
+    /// The limits of an intake, which publishes readings one by one while they take no more space
+    /// than a summary, so that workers know them exactly.
+    pub(crate) fn of_intake() -> Self {
+        Self { readings: FEW_READINGS, ..Self::default() }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { levels: MAX_LEVELS, series: MAX_SERIES, all_series: MANY_SERIES }
+        Self { levels: MAX_LEVELS, series: MAX_SERIES, all_series: MANY_SERIES, readings: 2 }
     }
 }
 
@@ -105,11 +118,12 @@ impl LineWindows {
         now_ms: u64,
         fold: impl FnOnce(&mut Window),
     ) -> Result<(), TooManyLevels> {
-        let max_series = self.limits.series;
+        let Limits { series, readings, .. } = self.limits;
         let folding = self.level(level)?;
-        let window = folding
-            .window
-            .get_or_insert_with(|| Window::new(now_ms - now_ms % WINDOW_MS, WINDOW_MS, max_series));
+        let window = folding.window.get_or_insert_with(|| {
+            // Two readings are known without being kept.
+            Window::new(now_ms - now_ms % WINDOW_MS, WINDOW_MS, series).keep_readings(readings > 2)
+        });
         let before = window.len();
         fold(window);
         let more = window.len() - before;
@@ -145,7 +159,8 @@ impl LineWindows {
                 flushed.offender.get_or_insert(offender);
             }
             let windows = (now_ms.saturating_sub(window.start_ms()) / WINDOW_MS).max(1);
-            write_window(window, windows * WINDOW_MS, &mut flushed.not_finite, |body| {
+            let (length_ms, few) = (windows * WINDOW_MS, self.limits.readings);
+            write_window(window, length_ms, few, &mut flushed.not_finite, |body| {
                 folding.sequence += 1;
                 let id = BatchId { publisher: self.publisher, sequence: folding.sequence };
                 flushed.batches.push(FoldedBatch { level: level.clone(), id, body });
@@ -183,6 +198,7 @@ impl LineWindows {
 fn write_window(
     window: Window,
     length_ms: u64,
+    few: usize,
     not_finite: &mut u64,
     mut finished: impl FnMut(Vec<u8>),
 ) {
@@ -215,13 +231,13 @@ fn write_window(
             }
             Fold::Histogram(histogram) => {
                 let (unit, summary) = (histogram.unit.as_deref(), &histogram.summary);
-                write(source, &mut |batch| match few_readings(summary).as_deref() {
+                write(source, &mut |batch| match few_readings(summary, few).as_deref() {
                     Some(readings) => batch.histogram_readings(name, tags, unit, readings),
                     None => batch.histogram(name, tags, unit, summary),
                 });
             }
             Fold::Timer(timer) => {
-                write(source, &mut |batch| match few_readings(timer).as_deref() {
+                write(source, &mut |batch| match few_readings(timer, few).as_deref() {
                     Some(seconds) => batch.timer_readings(name, tags, seconds),
                     None => batch.timer(name, tags, timer),
                 });
@@ -233,9 +249,11 @@ fn write_window(
     open.into_values().filter(|batch| batch.entries() > 0).for_each(|b| finished(b.finish()));
 }
 
-/// The readings, if there are at most two. Two readings are the minimum and the maximum, so they
-/// are known exactly.
-fn few_readings(summary: &Summary) -> Option<Vec<f64>> {
+/// The readings, if they are known and at most `most`. Two readings are the minimum and the maximum.
+fn few_readings(summary: &Summary, most: usize) -> Option<Vec<f64>> {
+    if let Some(readings) = summary.readings().filter(|readings| readings.len() <= most) {
+        return Some(readings.to_vec());
+    }
     match summary.count() {
         0 => Some(Vec::new()),
         1 => Some(vec![summary.min()]),

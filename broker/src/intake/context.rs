@@ -61,7 +61,7 @@ impl IntakeContext {
         router: zmq::Socket,
         link: Arc<Link>,
     ) -> Self {
-        let windows = LineWindows::new(link.publisher(), Limits::default());
+        let windows = LineWindows::new(link.publisher(), Limits::of_intake());
         Self {
             name,
             level,

@@ -1,6 +1,6 @@
 //! Lines are published once, in valid batches, within the limits.
 
-use super::{Flushed, Limits, LineWindows, TooManyLevels, WINDOW_MS};
+use super::{FEW_READINGS, Flushed, Limits, LineWindows, TooManyLevels, WINDOW_MS};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use zibrato::window::{Fold, Window};
@@ -117,6 +117,29 @@ fn large_windows_are_split_and_nothing_is_lost() {
         }
     }
     assert_eq!((sum, members.len()), (20_000.0, 20_000));
+}
+
+#[test]
+fn an_intake_publishes_few_readings_one_by_one() {
+    for (limits, count, expected) in [
+        (Limits::default(), 3, None),
+        (Limits::of_intake(), 3, Some(3)),
+        (Limits::of_intake(), FEW_READINGS, Some(FEW_READINGS)),
+        (Limits::of_intake(), FEW_READINGS + 1, None),
+    ] {
+        let mut windows = LineWindows::new(OWN, limits);
+        for n in 0..count {
+            fold(&mut windows, &format!("l|t|query|{n}|1|s")).unwrap();
+        }
+        let flushed = windows.flush(NOW);
+        let batch = BatchReader::new(&flushed.batches[0].body).unwrap();
+        let found = match batch.entries().next().unwrap().unwrap().value {
+            Value::TimerReadings(readings) => Some(readings.count()),
+            Value::Timer(_) => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, expected, "{count}");
+    }
 }
 
 #[test]

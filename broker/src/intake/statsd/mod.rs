@@ -22,6 +22,8 @@ mod receive;
 mod shared;
 mod state;
 mod threads;
+#[cfg(test)]
+mod vectors;
 
 pub(crate) use flags::StatsdFlags;
 

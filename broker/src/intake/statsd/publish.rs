@@ -175,9 +175,12 @@ impl Publisher {
         if !(now_ms / 1_000).is_multiple_of(REPEAT) {
             return;
         }
-        let mut gauges = self.gauges.lock();
-        gauges.repeat(now_ms, now_ms, |series, gauge| {
+        let mut repeated = 0;
+        self.gauges.lock().repeat(now_ms, now_ms, |series, gauge| {
             self.fold_into(context, series, &Fold::Gauge(Some(gauge)));
+            repeated += 1;
+            // What is left is repeated the next time.
+            repeated % MANY != 0 || context.publish(TAKEN_IN)
         });
     }
 

@@ -76,17 +76,18 @@ impl Gauges {
     }
 
     /// Calls `write` with each gauge that has had no reading since `since_ms`, as it is repeated for
-    /// workers. Forgets those that have had none for a day.
+    /// workers, until it returns `false`. Forgets those that have had none for a day.
     pub(crate) fn repeat(
         &mut self,
         since_ms: u64,
         now_ms: u64,
-        mut write: impl FnMut(Series<'_>, Gauge),
+        mut write: impl FnMut(Series<'_>, Gauge) -> bool,
     ) {
         self.values.retain(|_, known| now_ms.saturating_sub(known.at_ms) < KEPT_MS);
-        for known in self.values.values().filter(|known| known.at_ms < since_ms) {
-            write(known.series(), Gauge::idle(known.value, known.at_ms));
-        }
+        let mut idle = self.values.values().filter(|known| known.at_ms < since_ms);
+        while let Some(known) = idle.next()
+            && write(known.series(), Gauge::idle(known.value, known.at_ms))
+        {}
     }
 
     /// Forgets gauges by name. Returns the names.
@@ -232,6 +233,7 @@ mod tests {
             let mut all = Vec::new();
             gauges.repeat(since_ms, now_ms, |series, gauge| {
                 all.push((series.name.to_owned(), gauge.last, gauge.is_idle()));
+                true
             });
             all
         };

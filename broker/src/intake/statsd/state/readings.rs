@@ -1,10 +1,12 @@
 //! The readings of a timer or a histogram in one interval. A summary is made of them when there are
 //! many, or at the end.
 
+use crate::line_windows::FEW_READINGS;
 use zibrato::Summary;
 
-/// Maximum number of readings that are kept one by one, which costs less than to summarize each.
-const FEW: usize = 64;
+/// Maximum number of readings that are kept one by one. As many are published one by one, so that
+/// workers know percentiles exactly.
+const FEW: usize = FEW_READINGS;
 
 /// The readings of one interval.
 #[derive(Debug, Default)]
@@ -53,7 +55,11 @@ impl Readings {
     pub(super) fn take(&mut self) -> Box<Summary> {
         match self.many.take() {
             Some(many) => many,
-            None => Box::new(self.few.drain(..).collect()),
+            None => {
+                let mut few = Box::new(Summary::keeping(FEW));
+                self.few.drain(..).for_each(|value| few.record(value));
+                few
+            }
         }
     }
 }
@@ -77,6 +83,7 @@ fn add(summary: &mut Summary, value: f64, times: u32) {
 #[cfg(test)]
 mod tests {
     use super::{FEW, Readings};
+    use zibrato::Summary;
 
     fn of(values: impl IntoIterator<Item = (f64, f64)>) -> Readings {
         let mut readings = Readings::default();
@@ -89,7 +96,11 @@ mod tests {
         for count in [1, FEW, FEW + 1, 10 * FEW] {
             let values = || (0..count).map(|n| n as f64 / 8.0);
             let summary = of(values().map(|value| (value, 1.0))).take();
-            assert_eq!(*summary, values().collect());
+            let expected: Summary = values().collect();
+            assert_eq!((summary.count(), summary.sum()), (expected.count(), expected.sum()));
+            assert_eq!(summary.sketch(), expected.sketch());
+            let all: Vec<_> = values().collect();
+            assert_eq!(summary.readings(), (count <= FEW).then_some(&*all));
         }
     }
 

@@ -43,7 +43,9 @@ pub(crate) struct Overflow {
     pub(crate) offender: Option<String>,
 }
 
+/// A series. It fits into one line of the processor's cache.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Slot {
     /// Name, then tags, as received.
     key: Box<[u8]>,
@@ -307,6 +309,8 @@ fn hash(hasher: &RandomState, name: &[u8], tags: &[u8], kind: Kind) -> u64 {
     state.write_u8(kind as u8);
     state.finish()
 }
+
+const _: () = assert!(size_of::<Slot>() == 64);
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,8 @@ pub(crate) enum Value {
     Counter(f64),
     Gauge(Box<Changes>),
     Histogram(Box<Readings>),
-    Set(BTreeSet<Box<str>>),
+    #[expect(clippy::box_collection, reason = "a value of 16 bytes keeps slots small")]
+    Set(Box<BTreeSet<Box<str>>>),
     /// In seconds.
     Timer(Box<Readings>),
 }
@@ -29,7 +30,7 @@ impl Value {
         match kind {
             Kind::Gauge => Self::Gauge(Box::default()),
             Kind::Histogram => Self::Histogram(Box::default()),
-            Kind::Set => Self::Set(BTreeSet::new()),
+            Kind::Set => Self::Set(Box::default()),
             Kind::Timer => Self::Timer(Box::default()),
             _ => Self::Counter(0.0),
         }
@@ -83,7 +84,7 @@ impl Value {
                 histogram.summary = *readings.take();
                 Fold::Histogram(Box::new(histogram))
             }
-            Self::Set(members) => Fold::Set(std::mem::take(members)),
+            Self::Set(members) => Fold::Set(std::mem::take(&mut **members)),
             Self::Timer(readings) => Fold::Timer(readings.take()),
         })
     }
