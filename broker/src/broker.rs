@@ -1,10 +1,12 @@
 //! A running broker: start, status and stop.
 
 mod owned_thread;
+mod reload;
 
 use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
-use crate::curve::{AllowedError, KeyStore, Listener, Reloaded, RevocationFilter};
+use crate::curve::{KeyStore, Listener, RevocationFilter};
+use crate::intake::rules::RulesStore;
 use crate::intake::{self, IntakeThreads};
 use crate::journal::{OpenedJournal, Parts};
 use crate::libzmq::descriptors::FEWEST;
@@ -67,6 +69,7 @@ pub struct Broker {
     ports: Ports,
     shared: Arc<Shared>,
     key_store: Option<Arc<KeyStore>>,
+    rules: Option<Arc<RulesStore>>,
     intakes: IntakeThreads,
     router: OwnedThread<Result<(), zmq::Error>>,
     replay: OwnedThread<()>,
@@ -115,7 +118,8 @@ impl Broker {
         let opened = config.journal.as_ref().map(OpenedJournal::open).transpose()?;
         let (sockets, replay) = config.bind()?;
         let level = config.intake_level.as_ref().map_or(INTAKE_LEVEL, Level::as_str);
-        let (opened_intakes, sides) = intake::open(&config.intakes, level, &sockets.context)?;
+        let (opened_intakes, sides) =
+            intake::open(&config.intakes, level, config.rules.as_ref(), &sockets.context)?;
         let ports = sockets.ports.clone();
         let key_store = sockets.key_store.as_ref().map(|(key_store, _)| Arc::clone(key_store));
         let filter = (
@@ -154,9 +158,18 @@ impl Broker {
                 tracing::error!(event = "replay_failed", %error);
             }
         })?;
-        let intakes = IntakeThreads::default();
-        let mut broker =
-            Self { ports, shared, key_store, intakes, router, replay, http, _memory: memory };
+        let (intakes, rules) = (IntakeThreads::default(), config.rules);
+        let mut broker = Self {
+            ports,
+            shared,
+            key_store,
+            rules,
+            intakes,
+            router,
+            replay,
+            http,
+            _memory: memory,
+        };
         broker.intakes = IntakeThreads::start(opened_intakes)?;
         Ok(broker)
     }
@@ -208,17 +221,6 @@ impl Broker {
         self.intakes.addresses()
     }
 
-    /// Reloads the list of allowed keys. Clients whose keys were removed can no longer send or
-    /// receive. If keys were removed, all subscribers and readers are disconnected for a moment;
-    /// those that are still allowed reconnect by themselves. Returns the differences, or `None` if
-    /// the broker does not encrypt.
-    ///
-    /// # Errors
-    /// [`AllowedError`] if the list is invalid; the previous one stays in force.
-    pub fn reload_keys(&self) -> Result<Option<Reloaded>, AllowedError> {
-        self.key_store.as_ref().map(|key_store| key_store.reload()).transpose()
-    }
-
     /// The address of `/healthz`, `/readyz` and `/metrics`, if they are served.
     #[must_use]
     pub fn http_addr(&self) -> Option<SocketAddr> {
@@ -238,7 +240,7 @@ impl Broker {
     }
 
     /// Waits until `stop` is raised or the broker has failed. Each HUP [reloads the
-    /// keys](Self::reload_keys) and logs the result.
+    /// keys](Self::reload_keys) and the [rules](Self::reload_rules), and logs the result.
     pub fn wait(&self, stop: &Stop, hangup: &Hangup) {
         while !self.wait_for(stop, hangup, LONGEST_WAIT) {}
     }
@@ -257,31 +259,6 @@ impl Broker {
             self.log_reload();
         }
         woken && (items[0].is_readable() || items[1].is_readable())
-    }
-
-    fn log_reload(&self) {
-        match self.reload_keys() {
-            Ok(None) => {
-                tracing::info!(
-                    event = "reloaded",
-                    why = "HUP only reloads keys, and the broker has none"
-                );
-            }
-            Ok(Some(Reloaded { allowed, added, revoked })) => {
-                tracing::info!(event = "reloaded", allowed, added, revoked);
-                if allowed == 0 {
-                    tracing::warn!(
-                        event = "no_keys_allowed",
-                        why = "the list has no keys, so no \
-                                                                     client can connect"
-                    );
-                }
-            }
-            Err(error) => {
-                let why = "the previous list stays in force";
-                tracing::error!(event = "reload_failed", %error, why);
-            }
-        }
     }
 
     /// The reason why the broker is not ready, as `/readyz` shows it. `None` if it is ready.

@@ -1,9 +1,10 @@
 //! The configuration of a broker.
 
 use crate::intake::Intake;
+use crate::intake::rules::{RulesError, RulesStore};
 use crate::journal::JournalConfig;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use zibrato::Level;
@@ -39,6 +40,7 @@ pub struct Config {
     pub(crate) journal: Option<JournalConfig>,
     pub(crate) intakes: Vec<Arc<dyn Intake>>,
     pub(crate) intake_level: Option<Level>,
+    pub(crate) rules: Option<Arc<RulesStore>>,
 }
 
 /// Which addresses may be bound.
@@ -67,6 +69,7 @@ impl Default for Config {
             journal: None,
             intakes: Vec::new(),
             intake_level: None,
+            rules: None,
         }
     }
 }
@@ -172,6 +175,17 @@ impl Config {
     pub fn intake_level(mut self, level: Level) -> Self {
         self.intake_level = Some(level);
         self
+    }
+
+    /// Applies the rules in this file to what intakes receive. `docs/rules.md` in the repository
+    /// describes it. [`Broker::reload_rules`](crate::Broker::reload_rules) reloads it. Defaults to no
+    /// rules.
+    ///
+    /// # Errors
+    /// [`RulesError`] if the file cannot be read or has an error.
+    pub fn rules(mut self, file: impl AsRef<Path>) -> Result<Self, RulesError> {
+        self.rules = Some(Arc::new(RulesStore::open(file.as_ref())?));
+        Ok(self)
     }
 
     /// Allows addresses that other machines can reach. Nothing is encrypted, and anyone who reaches

@@ -107,6 +107,8 @@ pub struct IntakeCounters {
     pub overflowed: u64,
     /// Rejected input, by reason. Always empty for ZeroMQ intakes.
     pub rejected: Arc<BTreeMap<&'static str, u64>>,
+    /// Errors of the script in the rules, whether they dropped a sample or not.
+    pub script_errors: u64,
     /// How often the intake ended before the broker stopped: it failed, panicked or returned.
     pub failures: u64,
 }

@@ -46,6 +46,7 @@ pub use config::Config;
 pub use counters::{Counters, Dropped, IntakeCounters, PeerCounters};
 pub use curve::{AllowedError, KeyCounters, Reloaded};
 pub use intake::collectd::Collectd;
+pub use intake::rules::RulesError;
 pub use intake::statsd::Statsd;
 pub use intake::{Intake, IntakeContext, IntakeError, OpenIntake};
 pub use ipc::IpcError;

@@ -107,6 +107,8 @@ fn intakes(to: &mut Exposition, counters: &Counters) {
     each("zibrato_broker_bytes_total", "Bytes received.", |intake| intake.bytes);
     let help = "How often an intake ended by itself.";
     each("zibrato_broker_intake_failures_total", help, |intake| intake.failures);
+    let help = "Errors of the script in the rules.";
+    each("zibrato_broker_script_errors_total", help, |intake| intake.script_errors);
     let help = "Measurements and packets that an intake could not use, by reason.";
     let mut family = to.counter("zibrato_broker_rejected_total", help);
     for intake in &counters.intakes {

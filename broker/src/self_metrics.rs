@@ -61,6 +61,7 @@ impl SelfMetrics {
                 ("batches", now.batches, before.batches),
                 ("bytes", now.bytes, before.bytes),
                 ("rejected", rejected(now), rejected(before)),
+                ("script_errors", now.script_errors, before.script_errors),
                 ("failures", now.failures, before.failures),
             ] {
                 more(&format!("{name}.{what}"), now, before);

@@ -25,6 +25,7 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
     if let Some(with_keys) = findings.take(flags.with_keys(config.clone())) {
         config = with_keys;
     }
+    findings.take(flags.with_rules(config.clone()));
     findings.take(Broker::probe(flags.max_memory << 20).map_err(failure));
     if let Some(folder) = journal.filter(|_| is_usable) {
         look_into(&folder, findings);

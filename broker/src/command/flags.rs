@@ -86,6 +86,10 @@ pub struct Flags {
     #[arg(long)]
     pub(super) insecure: bool,
 
+    /// Rules for the samples of intakes, in TOML: rename, drop, scale, set levels and tags. Send HUP to reload them
+    #[arg(long, value_name = "FILE")]
+    pub(super) rules: Option<PathBuf>,
+
     #[command(flatten)]
     pub(super) intakes: Intakes,
 
@@ -124,7 +128,17 @@ impl Flags {
         if let Some(journal) = &journal {
             self.journal.probe(&journal.directory)?;
         }
-        self.with_keys(self.without_keys().journal(journal))
+        self.with_rules(self.with_keys(self.without_keys().journal(journal))?)
+    }
+
+    /// The configuration with the rules, if there are any.
+    pub(super) fn with_rules(&self, config: Config) -> Result<Config, Failure> {
+        match &self.rules {
+            Some(file) => config
+                .rules(file)
+                .map_err(|error| Failure::new(Exit::Config, format!("--rules {error}"))),
+            None => Ok(config),
+        }
     }
 
     /// The configuration without keys and journal.

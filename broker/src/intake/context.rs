@@ -1,7 +1,9 @@
 //! The interface between the broker and the thread of an intake.
 
 use super::Link;
+use super::check::check_series;
 use super::rejections::Rejections;
+use super::rules::RulesReader;
 use crate::counters::IntakeCounters;
 use crate::line_windows::{Flushed, FoldedBatch, Limits, LineWindows, WINDOW_MS};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,8 +15,7 @@ use std::time::{Duration, Instant};
 use zibrato::clock;
 use zibrato::daemon::{LogLimit, Stop};
 use zibrato::window::{Fold, OVERFLOW_NAME, Window};
-use zibrato::wire::{BatchId, Line, MAX_TAGS, batch_topic};
-use zibrato::{check_level, check_name, check_unit};
+use zibrato::wire::{BatchId, Line, batch_topic};
 
 /// Maximum time that an intake keeps reading after the broker begins to stop.
 const LAST_CALL: Duration = Duration::from_secs(1);
@@ -49,6 +50,8 @@ pub struct IntakeContext {
     link: Arc<Link>,
     pub(super) counters: IntakeCounters,
     rejections: Rejections,
+    pub(super) rules: RulesReader,
+    pub(super) script_errors: LogLimit<60>,
     offenders: LogLimit<60>,
     now_ms: u64,
 }
@@ -74,6 +77,8 @@ impl IntakeContext {
             link,
             counters: IntakeCounters::new(name),
             rejections: Rejections::default(),
+            rules: RulesReader::default(),
+            script_errors: LogLimit::default(),
             offenders: LogLimit::default(),
             now_ms: clock::unix_ms(),
         }
@@ -171,12 +176,7 @@ impl IntakeContext {
     /// Adds a measurement, which is published when the second is over. An invalid one is rejected
     /// and counted by its [reason](zibrato::wire::LineError::reason).
     pub fn fold(&mut self, line: &Line<'_>) {
-        if let Err(error) = line.check() {
-            return self.reject(error.reason(), line.name.as_bytes());
-        }
-        if self.fold_with(line.level, line.name, |window| window.fold_line(line)) {
-            self.counters.lines += 1;
-        }
+        self.fold_with_fields(line, None);
     }
 
     /// Adds readings of one series that the intake has aggregated itself. They are published when
@@ -203,11 +203,25 @@ impl IntakeContext {
         if let Err(reason) = check_series(level, source, name, tags, readings) {
             return self.reject(reason, name.as_bytes());
         }
-        self.fold_with(level, name, |window| window.fold_series(source, name, tags, readings));
+        match self.rules.current() {
+            None => {
+                self.fold_with(level, name, |window| {
+                    window.fold_series(source, name, tags, readings);
+                });
+            }
+            Some(rules) => {
+                self.fold_series_by_rules(&rules, [level, source, name], tags, readings);
+            }
+        }
     }
 
     /// Returns whether there was room.
-    fn fold_with(&mut self, level: &str, name: &str, fold: impl FnOnce(&mut Window)) -> bool {
+    pub(super) fn fold_with(
+        &mut self,
+        level: &str,
+        name: &str,
+        fold: impl FnOnce(&mut Window),
+    ) -> bool {
         if self.windows.is_full() {
             self.flush();
             if self.windows.is_full() {
@@ -350,31 +364,6 @@ impl IntakeContext {
         self.rejections.log(self.name);
         self.link.store(&self.counters);
     }
-}
-
-/// Returns the reason why a series is invalid.
-fn check_series(
-    level: &str,
-    source: &str,
-    name: &str,
-    tags: &[(&str, &str)],
-    readings: &Fold,
-) -> Result<(), &'static str> {
-    check_level(level).map_err(|_| "level")?;
-    check_name(source).map_err(|_| "source")?;
-    check_name(name).map_err(|_| "name")?;
-    let are_valid = tags.len() <= MAX_TAGS
-        && tags.iter().all(|(tag, value)| check_name(tag).is_ok() && check_name(value).is_ok());
-    if !are_valid || readings.unit().is_some_and(|unit| check_unit(unit).is_err()) {
-        return Err("tags");
-    }
-    let is_valid = match readings {
-        Fold::Counter(sum) => sum.is_finite(),
-        Fold::Gauge(gauge) => gauge.is_some_and(|gauge| gauge.last.is_finite()),
-        Fold::Set(members) => members.iter().all(|member| check_name(member).is_ok()),
-        _ => readings.summary().is_some_and(|summary| summary.count() > 0),
-    };
-    if is_valid { Ok(()) } else { Err("value") }
 }
 
 impl fmt::Debug for IntakeContext {

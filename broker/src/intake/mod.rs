@@ -28,12 +28,13 @@
 //! are on disk, the thread continues to aggregate. So memory is bounded by the number of series;
 //! further measurements are rejected and counted.
 
+mod check;
 pub(crate) mod collectd;
 mod context;
 mod link;
 pub(crate) mod metricsd;
 mod rejections;
-#[cfg(test)]
+mod ruled;
 pub(crate) mod rules;
 pub(crate) mod statsd;
 pub(crate) mod table;

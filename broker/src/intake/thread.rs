@@ -1,5 +1,6 @@
 //! The threads of intakes: opened before the broker starts, stopped before the router.
 
+use super::rules::{RulesReader, RulesStore};
 use super::{Intake, IntakeContext, IntakeError, Link, OpenIntake, Run, check_names};
 use crate::start_error::StartError;
 use std::any::Any;
@@ -42,6 +43,7 @@ pub(crate) struct RouterSide {
 pub(crate) fn open(
     intakes: &[Arc<dyn Intake>],
     level: &str,
+    rules: Option<&Arc<RulesStore>>,
     context: &zmq::Context,
 ) -> Result<(Opened, Vec<RouterSide>), StartError> {
     let failed = |(name, problem): (&str, IntakeError)| StartError::Intake {
@@ -56,8 +58,9 @@ pub(crate) fn open(
         let opened = intake.open().map_err(|error| failed((name, error)))?;
         let (push, pull) = path(context, name).map_err(StartError::Socket)?;
         let link = Arc::new(Link::new(name, PublisherId::random()));
-        let context =
+        let mut context =
             IntakeContext::new(name, level.to_owned(), stop.clone(), push, Arc::clone(&link));
+        context.rules = RulesReader::new(rules.cloned());
         threads.push(ReadyThread { address: opened.address.clone(), intake: opened, context });
         sides.push(RouterSide { socket: pull, name, link });
     }

@@ -15,6 +15,7 @@ mod journal;
 mod metricsd;
 mod program;
 mod routing;
+mod rules;
 mod slow;
 mod start;
 mod statsd;

@@ -53,6 +53,8 @@ impl Options {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sample<'a> {
     pub(super) list: &'a ListId<'a>,
+    /// The data source of the value.
+    pub(super) source: &'a DataSource,
     pub(super) name: &'a str,
     pub(super) value: f64,
 }
@@ -228,7 +230,7 @@ impl Decoder {
                 Ok(Some(value)) => {
                     let dot = self.options.dot.as_deref();
                     write_name(list, &source.name, sources.len(), dot, &mut self.name);
-                    sink(Outcome::Sample(Sample { list, name: &self.name, value }));
+                    sink(Outcome::Sample(Sample { list, source, name: &self.name, value }));
                 }
                 Ok(None) => {}
                 Err(reason) => {

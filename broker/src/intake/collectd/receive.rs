@@ -4,6 +4,7 @@ use super::datagram::{Decoder, Outcome, Sample};
 use super::files::Files;
 use super::parts::UNITS_PER_SECOND;
 use crate::intake::IntakeContext;
+use crate::intake::rules::Collectd as Fields;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use zibrato::wire::{Line, LineValue};
@@ -47,7 +48,9 @@ fn take(
     sender: SocketAddr,
 ) {
     decoder.decode(datagram, context.now_ms(), &mut |outcome| match outcome {
-        Outcome::Sample(sample) => context.fold(&line(level, &sample)),
+        Outcome::Sample(sample) => {
+            context.fold_with_fields(&line(level, &sample), Some(fields(&sample)));
+        }
         Outcome::Rejected(rejected) => {
             let sample = format!("from {sender}: {}", rejected.about);
             context.reject(rejected.reason, sample.as_bytes());
@@ -57,7 +60,7 @@ fn take(
 
 /// The line of a value. Its time is in whole seconds.
 fn line<'a>(level: &'a str, sample: &Sample<'a>) -> Line<'a> {
-    let Sample { list, name, value } = *sample;
+    let Sample { list, name, value, .. } = *sample;
     Line {
         level,
         kind: Kind::Gauge,
@@ -65,5 +68,19 @@ fn line<'a>(level: &'a str, sample: &Sample<'a>) -> Line<'a> {
         value: LineValue::Number(value),
         timestamp: (list.time / UNITS_PER_SECOND) as f64,
         source: if list.host.is_empty() { DEFAULT_SOURCE } else { list.host },
+    }
+}
+
+/// The identity of a value, for rules.
+fn fields<'a>(sample: &Sample<'a>) -> Fields<'a> {
+    let Sample { list, source, .. } = *sample;
+    Fields {
+        plugin: list.plugin,
+        plugin_instance: list.plugin_instance,
+        type_name: list.type_name,
+        type_instance: list.type_instance,
+        value_name: &source.name,
+        value_type: source.kind.code(),
+        interval: list.interval as f64 / UNITS_PER_SECOND as f64,
     }
 }

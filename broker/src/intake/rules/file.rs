@@ -66,7 +66,7 @@ struct RuleText {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MatchText {
-    protocol: Option<Spanned<Pattern>>,
+    protocol: Option<Pattern>,
     kind: Option<Spanned<Pattern>>,
     level: Option<Pattern>,
     host: Option<Pattern>,
@@ -183,10 +183,9 @@ impl RuleText {
 
 impl MatchText {
     fn into_matcher(self) -> Result<Matcher, (Range<usize>, String)> {
-        let protocol = word(self.protocol, &["collectd", "metricsd", "statsd"])?;
         let kind = word(self.kind, &KINDS.map(|(_, word)| word))?;
         let others: [(Option<Pattern>, Of); 9] = [
-            (protocol, |series, _| series.protocol.word()),
+            (self.protocol, |series, _| series.protocol),
             (kind, |series, _| series.kind_word()),
             (self.level, |series, _| series.level),
             (self.host, |series, _| series.host),

@@ -5,27 +5,30 @@
 //!              script                rename, scale, drop …       script
 //! ```
 //!
-//! A rule depends on the series alone, so an intake may [resolve](Rules::resolve) a series once. A
-//! script sees each value, so while [`Rules::needs_each_value`] is true, an intake must
-//! [apply](Rules::apply) the rules to each sample. `docs/rules.md` describes the file.
+//! [`IntakeContext`](super::IntakeContext) applies them to all that intakes give it: to each sample of
+//! CollectD, and once a second to each series of protocols that are aggregated. `docs/rules.md`
+//! describes the file.
 
 mod file;
 mod pattern;
+pub(crate) mod readings;
 mod rule;
 mod sample;
 #[cfg_attr(not(feature = "scripts"), path = "no_script.rs")]
 mod script;
+mod store;
 mod template;
 
 pub(crate) use rule::{Change, Dropped, Rule};
-pub(crate) use sample::{Collectd, Protocol, Series, Value};
+pub(crate) use sample::{Collectd, Series};
+pub(crate) use store::{RulesReader, RulesStore};
 
 use file::{File, Problem};
 use script::Script;
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
-use zibrato::check_name;
+use zibrato::{Kind, check_name};
 
 /// The rules of a file and its script.
 #[derive(Debug)]
@@ -38,10 +41,31 @@ pub(crate) struct Rules {
 
 /// Why rules cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RulesError {
-    /// A file has an error.
+#[non_exhaustive]
+pub enum RulesError {
+    /// The rules file cannot be read.
+    #[error("{}: {source}", path.display())]
+    #[non_exhaustive]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The error.
+        #[source]
+        source: io::Error,
+    },
+    /// The rules file or its script has an error.
     #[error("{}:{line}:{column}: {why}", path.display())]
-    Invalid { path: PathBuf, line: usize, column: usize, why: String },
+    #[non_exhaustive]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Line of the error, from 1 on.
+        line: usize,
+        /// Column of the error, from 1 on.
+        column: usize,
+        /// What is wrong, and how to mend it.
+        why: String,
+    },
 }
 
 /// What rules make of a series.
@@ -56,6 +80,7 @@ pub(crate) struct Decision {
 #[derive(Debug)]
 pub(crate) struct Applied<'a> {
     /// The rule that matched, as a place in the list of rules.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests look at it"))]
     pub(crate) rule: Option<usize>,
     pub(crate) result: Result<Output<'a>, Dropped>,
     /// The error of a script that did not drop the sample.
@@ -69,9 +94,11 @@ pub(crate) struct Output<'a> {
     /// Empty if there is none.
     pub(crate) host: Cow<'a, str>,
     pub(crate) name: Cow<'a, str>,
-    /// In ascending order of the tags.
-    pub(crate) tags: Cow<'a, [(String, String)]>,
-    pub(crate) value: Value<'a>,
+    /// All tags, if they change.
+    pub(crate) tags: Option<Vec<(String, String)>>,
+    /// What readings are multiplied by. The value is already multiplied.
+    pub(crate) scale: f64,
+    pub(crate) value: f64,
     /// In Unix seconds.
     pub(crate) time: f64,
 }
@@ -112,13 +139,14 @@ impl Rules {
         &self.rules
     }
 
-    /// Whether [`apply`](Self::apply) must be called for each sample, because a script sees its value.
-    pub(crate) fn needs_each_value(&self) -> bool {
-        self.script.as_ref().is_some_and(Script::processes)
+    /// The function that names the values of a plugin of CollectD.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests look at it"))]
+    pub(crate) fn converter(&self, plugin: &str) -> Option<&str> {
+        self.script.as_ref()?.converter(plugin)
     }
 
-    /// Finds the first rule that matches a series, and what it makes of it. The result may be kept for
-    /// as long as the rules are.
+    /// Finds the first rule that matches a series, and what it makes of it. That depends on the
+    /// series alone, not on its values.
     pub(crate) fn resolve(&self, series: &Series<'_>) -> Decision {
         let rule = self.rules.iter().position(|rule| rule.matches(series));
         let change = rule.map_or(Ok(Change::NONE), |rule| self.rules[rule].change(series));
@@ -126,15 +154,16 @@ impl Rules {
     }
 
     /// Applies the converter, the rules and the script to one sample. `now` is what scripts get from
-    /// `now()`; both times are Unix seconds.
+    /// `now()`; both times are Unix seconds. `value` stands for the readings of a series: the number of
+    /// members of a set, the mean of a timer or a histogram.
     pub(crate) fn apply<'a>(
         &self,
         series: Series<'a>,
-        value: Value<'a>,
+        value: f64,
         time: f64,
         now: f64,
     ) -> Applied<'a> {
-        let converted = match self.convert(&series, &value, time, now).transpose() {
+        let converted = match self.convert(&series, value, time, now).transpose() {
             Ok(converted) => converted,
             // As in bucky, a converter that fails drops the sample.
             Err(why) => return Applied { rule: None, result: Err(why), error: None },
@@ -145,27 +174,24 @@ impl Rules {
             Ok(change) => change,
             Err(why) => return Applied { rule, result: Err(why), error: None },
         };
-        let value = match value {
-            Value::Number(number) => Value::Number(number * scale),
-            Value::Member(member) => Value::Member(member),
-        };
+        let level = level.map(|level| Cow::Owned(level.as_str().to_owned()));
         let output = Output {
-            level: level
-                .map_or(Cow::Borrowed(series.level), |level| level.as_str().to_owned().into()),
+            level: level.unwrap_or(Cow::Borrowed(series.level)),
             host: host.map_or(Cow::Borrowed(series.host), Cow::Owned),
             name: name.or(converted).map_or(Cow::Borrowed(series.name), Cow::Owned),
-            tags: tags.map_or(Cow::Borrowed(series.tags), Cow::Owned),
-            value,
+            tags,
+            scale,
+            value: if series.kind == Kind::Set { value } else { value * scale },
             time,
         };
-        let (result, error) = self.process(output, now);
+        let (result, error) = self.process(output, series.has_fixed_value(), now);
         Applied { rule, result, error }
     }
 
     fn convert(
         &self,
         series: &Series<'_>,
-        value: &Value<'_>,
+        value: f64,
         time: f64,
         now: f64,
     ) -> Option<Result<String, Dropped>> {
@@ -178,34 +204,44 @@ impl Rules {
     fn process<'a>(
         &self,
         output: Output<'a>,
+        has_fixed_value: bool,
         now: f64,
     ) -> (Result<Output<'a>, Dropped>, Option<String>) {
         let Some(script) = self.script.as_ref().filter(|script| script.processes()) else {
             return (Ok(output), None);
         };
-        let Output { host, name, value, time, .. } = &output;
-        let processed = script.process([host, name], value, *time, now).and_then(checked);
-        match processed {
+        let before = output.value;
+        let processed = script.process([&output.host, &output.name], before, output.time, now);
+        match processed.and_then(checked) {
+            Ok((_, _, value, _)) if has_fixed_value && value != before => {
+                let why = "process: the value of a timer, histogram or set cannot be changed; use \
+                           scale in a rule";
+                self.failed(output, why.to_owned())
+            }
             Ok((host, name, value, time)) => {
                 let (host, name) = (Cow::Owned(host), Cow::Owned(name));
                 (Ok(Output { host, name, value, time, ..output }), None)
             }
-            Err(Dropped::Failed(why)) if !self.drop_on_error => (Ok(output), Some(why)),
+            Err(Dropped::Failed(why)) => self.failed(output, why),
             Err(why) => (Err(why), None),
         }
+    }
+
+    fn failed<'a>(
+        &self,
+        output: Output<'a>,
+        why: String,
+    ) -> (Result<Output<'a>, Dropped>, Option<String>) {
+        if self.drop_on_error { (Err(Dropped::Failed(why)), None) } else { (Ok(output), Some(why)) }
     }
 }
 
 /// What a script returns, if it is valid. An empty host is none.
-fn checked<'a>(
-    (host, name, value, time): (String, String, Value<'a>, f64),
-) -> Result<(String, String, Value<'a>, f64), Dropped> {
-    let member = match &value {
-        Value::Member(member) => Some(("member", &**member)),
-        Value::Number(_) => None,
-    };
+fn checked(
+    (host, name, value, time): (String, String, f64, f64),
+) -> Result<(String, String, f64, f64), Dropped> {
     let host_text = (!host.is_empty()).then_some(("host", &*host));
-    for (what, text) in host_text.into_iter().chain([("name", &*name)]).chain(member) {
+    for (what, text) in host_text.into_iter().chain([("name", &*name)]) {
         if let Err(problem) = check_name(text) {
             let why = format!("process: it returned the {what} {text:?}, which {problem}");
             return Err(Dropped::Failed(why));

@@ -2,7 +2,7 @@
 
 use super::file::Problem;
 use super::rule::Dropped;
-use super::sample::{Series, Value};
+use super::sample::Series;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
@@ -29,20 +29,20 @@ impl Script {
         &self,
         _: &str,
         _: &Series<'_>,
-        _: &Value<'_>,
+        _: f64,
         _: f64,
         _: f64,
     ) -> Result<String, Dropped> {
         match self.0 {}
     }
 
-    pub(super) const fn process<'a>(
+    pub(super) const fn process(
         &self,
         _: [&str; 2],
-        _: &Value<'a>,
         _: f64,
         _: f64,
-    ) -> Result<(String, String, Value<'a>, f64), Dropped> {
+        _: f64,
+    ) -> Result<(String, String, f64, f64), Dropped> {
         match self.0 {}
     }
 }

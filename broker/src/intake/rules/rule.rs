@@ -56,7 +56,7 @@ pub(crate) struct Change {
     pub(crate) name: Option<String>,
     pub(crate) host: Option<String>,
     pub(crate) level: Option<Level>,
-    /// All tags of the series, in ascending order, if they change.
+    /// All tags of the series, if they change.
     pub(crate) tags: Option<Vec<(String, String)>>,
     /// What values are multiplied by.
     pub(crate) scale: f64,
@@ -76,6 +76,7 @@ pub(crate) enum Dropped {
     /// The name, the host or a tag that a rule or a script gives is not valid.
     Invalid(Cow<'static, str>),
     /// A script returned nothing.
+    #[cfg_attr(not(feature = "scripts"), expect(dead_code, reason = "only scripts do that"))]
     Script,
     /// A script failed.
     Failed(String),
@@ -95,6 +96,7 @@ impl Dropped {
 
 impl Rule {
     /// Its name and its line in the file, for people.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests look at it"))]
     pub(crate) fn title(&self) -> &str {
         &self.title
     }
@@ -102,12 +104,11 @@ impl Rule {
     pub(super) fn matches(&self, series: &Series<'_>) -> bool {
         let Matcher { name, others, tags } = &self.matches;
         let collectd = series.collectd.unwrap_or_default();
-        let tag = |tag: &str| series.tags.iter().find(|(other, _)| other == tag);
         name.as_ref().is_none_or(|name| name.matches(series.name))
             && others.iter().all(|(of, pattern)| pattern.matches(of(series, &collectd)))
             && tags
                 .iter()
-                .all(|(name, pattern)| tag(name).is_some_and(|(_, value)| pattern.matches(value)))
+                .all(|(tag, pattern)| series.tag(tag).is_some_and(|value| pattern.matches(value)))
     }
 
     /// What becomes of a series that it matches.
@@ -127,26 +128,37 @@ impl Edit {
     fn apply(&self, series: &Series<'_>, groups: Option<&Captures<'_>>) -> Result<Change, Dropped> {
         let name = self.rename.as_ref().map(|to| valid("name", to.expand_name(series, groups)));
         let host = self.host.as_ref().map(|to| valid("host", to.expand(series, groups)));
-        let mut tags = (!self.tags.is_empty()).then(|| series.tags.to_vec());
-        if let Some(tags) = &mut tags {
-            for (tag, value) in &self.tags {
-                let value = value.expand(series, groups);
-                let at = tags.binary_search_by(|(other, _)| other.cmp(tag));
-                match at {
-                    Ok(at) if value.is_empty() => drop(tags.remove(at)),
-                    Err(_) if value.is_empty() => {}
-                    Ok(at) => tags[at].1 = valid("tag", value)?,
-                    Err(at) => tags.insert(at, (tag.clone(), valid("tag", value)?)),
-                }
-            }
-        }
         Ok(Change {
             name: name.transpose()?,
             host: host.transpose()?,
             level: self.level.clone(),
-            tags,
+            tags: self.change_tags(series, groups)?,
             scale: self.scale.unwrap_or(1.0),
         })
+    }
+}
+
+impl Edit {
+    /// All tags, if they change. A tag whose new value is empty is removed.
+    fn change_tags(
+        &self,
+        series: &Series<'_>,
+        groups: Option<&Captures<'_>>,
+    ) -> Result<Option<Vec<(String, String)>>, Dropped> {
+        if self.tags.is_empty() {
+            return Ok(None);
+        }
+        let others = series.tags.iter().filter(|(tag, _)| !self.tags.contains_key(*tag));
+        let mut tags: Vec<_> =
+            others.map(|(tag, value)| ((*tag).to_owned(), (*value).to_owned())).collect();
+        for (tag, value) in &self.tags {
+            let value = value.expand(series, groups);
+            if !value.is_empty() {
+                tags.push((tag.clone(), valid("tag", value)?));
+            }
+        }
+        tags.sort();
+        Ok(Some(tags))
     }
 }
 

@@ -1,26 +1,6 @@
 //! A sample of an intake, as rules and scripts see it.
 
-use std::borrow::Cow;
 use zibrato::Kind;
-
-/// The protocol that a sample came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Collectd,
-    Metricsd,
-    Statsd,
-}
-
-impl Protocol {
-    /// The word for it in rules.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Collectd => "collectd",
-            Self::Metricsd => "metricsd",
-            Self::Statsd => "statsd",
-        }
-    }
-}
 
 /// The kinds, by their words in rules.
 pub(super) const KINDS: [(Kind, &str); 5] = [
@@ -34,7 +14,8 @@ pub(super) const KINDS: [(Kind, &str); 5] = [
 /// What the samples of a series have in common.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Series<'a> {
-    pub(crate) protocol: Protocol,
+    /// The name of the intake, such as `statsd`.
+    pub(crate) protocol: &'a str,
     pub(crate) kind: Kind,
     pub(crate) level: &'a str,
     /// The source; empty if the sender names none.
@@ -42,13 +23,22 @@ pub(crate) struct Series<'a> {
     /// The name that the intake gives; of a sample of CollectD the one that its plugin has without
     /// rules.
     pub(crate) name: &'a str,
-    /// In ascending order of the tags.
-    pub(crate) tags: &'a [(String, String)],
+    pub(crate) tags: &'a [(&'a str, &'a str)],
     /// Of a sample of CollectD.
     pub(crate) collectd: Option<Collectd<'a>>,
 }
 
 impl Series<'_> {
+    /// Whether its value in a script is one of many, so that a script cannot change it.
+    pub(super) const fn has_fixed_value(&self) -> bool {
+        !matches!(self.kind, Kind::Counter | Kind::Gauge)
+    }
+
+    /// The value of a tag.
+    pub(super) fn tag(&self, tag: &str) -> Option<&str> {
+        self.tags.iter().find(|(other, _)| *other == tag).map(|(_, value)| *value)
+    }
+
     /// The word for the kind in rules.
     pub(super) fn kind_word(&self) -> &'static str {
         KINDS.iter().find(|(kind, _)| *kind == self.kind).map_or("", |(_, word)| word)
@@ -65,16 +55,9 @@ pub(crate) struct Collectd<'a> {
     /// The name of the data source in types.db.
     pub(crate) value_name: &'a str,
     /// 0 counter, 1 gauge, 2 derive, 3 absolute.
+    #[cfg_attr(not(feature = "scripts"), expect(dead_code, reason = "only scripts see it"))]
     pub(crate) value_type: u8,
     /// In seconds.
+    #[cfg_attr(not(feature = "scripts"), expect(dead_code, reason = "only scripts see it"))]
     pub(crate) interval: f64,
-}
-
-/// The value of a sample.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value<'a> {
-    /// The member of a set.
-    Member(Cow<'a, str>),
-    /// The value of any other kind; finite.
-    Number(f64),
 }

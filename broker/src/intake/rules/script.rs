@@ -6,14 +6,13 @@
 
 use super::file::{Problem, place};
 use super::rule::{Dropped, valid};
-use super::sample::{Collectd, Series, Value};
+use super::sample::{Collectd, Series};
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
     BasicMathPackage, BasicStringPackage, LanguageCorePackage, LogicPackage, MoreStringPackage,
     Package,
 };
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, Map, Position, Scope};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -128,7 +127,7 @@ impl Script {
         &self,
         function: &str,
         series: &Series<'_>,
-        value: &Value<'_>,
+        value: f64,
         time: f64,
         now: f64,
     ) -> Result<String, Dropped> {
@@ -145,15 +144,15 @@ impl Script {
     }
 
     /// Calls `process`, and returns host, name, value and time.
-    pub(super) fn process<'a>(
+    pub(super) fn process(
         &self,
         [host, name]: [&str; 2],
-        value: &Value<'a>,
+        value: f64,
         time: f64,
         now: f64,
-    ) -> Result<(String, String, Value<'a>, f64), Dropped> {
+    ) -> Result<(String, String, f64, f64), Dropped> {
         let given = if host.is_empty() { Dynamic::UNIT } else { Dynamic::from(host.to_owned()) };
-        let result = self.call(PROCESS, (given, name.to_owned(), dynamic(value), time), now)?;
+        let result = self.call(PROCESS, (given, name.to_owned(), value, time), now)?;
         if result.is_unit() {
             return Err(Dropped::Script);
         }
@@ -161,16 +160,13 @@ impl Script {
             || failed(PROCESS, "it must return [host, name, value, time], or nothing to drop it");
         let four: [Dynamic; 4] =
             result.into_array().ok().and_then(|values| values.try_into().ok()).ok_or_else(wrong)?;
-        let [host, name, new, time] = four;
+        let [host, name, value, time] = four;
         let host =
             if host.is_unit() { String::new() } else { host.into_string().map_err(|_| wrong())? };
         let name = name.into_string().map_err(|_| wrong())?;
-        let new = match value {
-            Value::Member(_) => Value::Member(Cow::Owned(new.into_string().map_err(|_| wrong())?)),
-            Value::Number(_) => Value::Number(number(&new).ok_or_else(wrong)?),
-        };
+        let value = number(&value).ok_or_else(wrong)?;
         let time = number(&time).filter(|time| *time >= 0.0).ok_or_else(wrong)?;
-        Ok((host, name, new, time))
+        Ok((host, name, value, time))
     }
 
     fn call(&self, function: &str, args: impl FuncArgs, now: f64) -> Result<Dynamic, Dropped> {
@@ -261,15 +257,8 @@ fn number(value: &Dynamic) -> Option<f64> {
     number.ok().filter(|number| number.is_finite())
 }
 
-fn dynamic(value: &Value<'_>) -> Dynamic {
-    match value {
-        Value::Member(member) => Dynamic::from(member.clone().into_owned()),
-        Value::Number(number) => Dynamic::from_float(*number),
-    }
-}
-
 /// The map that a converter gets.
-fn sample(series: &Series<'_>, value: &Value<'_>, time: f64) -> Map {
+fn sample(series: &Series<'_>, value: f64, time: f64) -> Map {
     let Collectd {
         plugin,
         plugin_instance,
@@ -293,7 +282,7 @@ fn sample(series: &Series<'_>, value: &Value<'_>, time: f64) -> Map {
     }
     map.insert("interval".into(), interval.into());
     map.insert("time".into(), time.into());
-    map.insert("value".into(), dynamic(value));
+    map.insert("value".into(), value.into());
     map.insert("value_type".into(), i64::from(value_type).into());
     map
 }

@@ -96,10 +96,7 @@ impl Template {
                 Part::Group(number) => {
                     groups.and_then(|groups| groups.get(*number)).map_or("", |group| group.as_str())
                 }
-                Part::Tag(tag) => {
-                    let value = series.tags.iter().find(|(other, _)| other == tag);
-                    value.map_or("", |(_, value)| value)
-                }
+                Part::Tag(tag) => series.tag(tag).unwrap_or_default(),
             });
         }
         text
@@ -145,7 +142,7 @@ impl Field {
             Self::Name => series.name,
             Self::Plugin => collectd.plugin,
             Self::PluginInstance => collectd.plugin_instance,
-            Self::Protocol => series.protocol.word(),
+            Self::Protocol => series.protocol,
             Self::Type => collectd.type_name,
             Self::TypeInstance => collectd.type_instance,
             Self::ValueName => collectd.value_name,

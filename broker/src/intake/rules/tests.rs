@@ -1,9 +1,10 @@
 //! Rules and scripts on samples, and the errors of their files.
 
+mod examples;
 mod files;
 mod scripts;
 
-use super::{Applied, Collectd, Dropped, Output, Protocol, Rules, Series, Value};
+use super::{Applied, Collectd, Dropped, Output, Rules, Series};
 use std::borrow::Cow;
 use std::io;
 use std::path::Path;
@@ -31,7 +32,7 @@ fn parse(text: &str, script: &str) -> Result<Rules, String> {
 
 fn statsd(name: &str) -> Series<'_> {
     Series {
-        protocol: Protocol::Statsd,
+        protocol: "statsd",
         kind: Kind::Counter,
         level: "info",
         host: "",
@@ -53,7 +54,7 @@ fn memory() -> Series<'static> {
         ..Collectd::default()
     };
     Series {
-        protocol: Protocol::Collectd,
+        protocol: "collectd",
         kind: Kind::Gauge,
         host: "toroid.local",
         collectd: Some(collectd),
@@ -64,16 +65,13 @@ fn memory() -> Series<'static> {
 const NOW: f64 = 1_700_000_000.0;
 
 fn apply<'a>(rules: &Rules, series: Series<'a>, value: f64) -> Applied<'a> {
-    rules.apply(series, Value::Number(value), NOW, NOW)
+    rules.apply(series, value, NOW, NOW)
 }
 
 /// `level host name value`, or why the sample is dropped.
 fn outcome(rules: &Rules, series: Series<'_>, value: f64) -> String {
     match apply(rules, series, value).result {
-        Ok(Output { level, host, name, value: Value::Number(value), .. }) => {
-            format!("{level} {host} {name} {value}")
-        }
-        Ok(Output { value: Value::Member(_), .. }) => unreachable!("the value is a number"),
+        Ok(Output { level, host, name, value, .. }) => format!("{level} {host} {name} {value}"),
         Err(why) => format!("dropped: {}", why.word()),
     }
 }
@@ -88,7 +86,6 @@ fn without_rules_a_sample_stays_as_it_is() {
     assert_eq!((applied.rule, applied.error), (None, None));
     let output = applied.result.unwrap();
     assert!(matches!(output.name, Cow::Borrowed("a.b")) && output.time == NOW);
-    assert!(!rules("").needs_each_value());
 }
 
 #[test]
@@ -112,7 +109,7 @@ fn the_first_rule_that_matches_decides_and_higher_priorities_come_first() {
 
 #[test]
 fn every_text_of_a_series_can_be_matched() {
-    let with_tags = tags(&[("env", "prod"), ("zone", "eu-1")]);
+    let with_tags = [("env", "prod"), ("zone", "eu-1")];
     let series = Series { tags: &with_tags, ..memory() };
     for (matcher, matches) in [
         (r#"protocol = "collectd""#, true),
@@ -166,7 +163,7 @@ fn a_template_makes_the_new_name() {
     ] {
         let rules =
             rules(&format!("rule = [{{ match = {{ {matcher} }}, rename = \"{template}\" }}]"));
-        let with_tags = tags(&[("env", "prod")]);
+        let with_tags = [("env", "prod")];
         let series = Series { tags: &with_tags, ..memory() };
         let output = apply(&rules, series, 1.0).result.unwrap();
         assert_eq!(output.name, expected, "{matcher} {template}");
@@ -187,17 +184,16 @@ fn a_rule_scales_sets_the_level_the_host_and_tags() {
         tags = { unit = "s", node = "", env = "{tag.env}-{1}", }
         "#,
     );
-    let with_tags = tags(&[("env", "prod"), ("node", "web-1"), ("zone", "eu")]);
+    let with_tags = [("zone", "eu"), ("env", "prod"), ("node", "web-1")];
     let series = Series { tags: &with_tags, ..statsd("a.ms") };
     let output = apply(&rules, series, 250.0).result.unwrap();
     assert_eq!((&*output.level, &*output.host, &*output.name), ("slow", "web-1", "a.ms"));
-    assert_eq!(output.value, Value::Number(0.25));
+    assert_eq!((output.value, output.scale), (0.25, 1e-3));
     let expected = tags(&[("env", "prod-a"), ("unit", "s"), ("zone", "eu")]);
-    assert_eq!(output.tags, expected);
-    // Members of sets are not numbers.
-    let member = || Value::Member("x".into());
-    let output = rules.apply(series, member(), NOW, NOW).result.unwrap();
-    assert_eq!(output.value, member());
+    assert_eq!(output.tags, Some(expected));
+    // The number of members is not scaled.
+    let set = Series { kind: Kind::Set, ..series };
+    assert_eq!(apply(&rules, set, 3.0).result.unwrap().value, 3.0);
 }
 
 #[test]

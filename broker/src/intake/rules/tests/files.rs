@@ -39,11 +39,6 @@ fn errors_have_a_place_and_a_remedy() {
         ("[[rule]]\nmatch.name = []\nkeep = true", "r.toml:2:14:", &["nothing matches"]),
         ("[[rule]]\nmatch.kind = \"count\"\nkeep = true", "r.toml:2:14:", &["counter, gauge"]),
         (
-            "[[rule]]\nmatch.protocol = \"udp\"\nkeep = true",
-            "r.toml:2:18:",
-            &["collectd, metricsd"],
-        ),
-        (
             "[[rule]]\nmatch.name = { regex = '(\\w{100}){100}' }\nkeep = true",
             "r.toml:2:",
             &["too large"],

@@ -1,7 +1,8 @@
 //! Scripts have the meaning of bucky's converters and processor, and limits.
 
-use super::super::{Dropped, Protocol, Rules, Series, Value};
+use super::super::{Dropped, Rules, Series};
 use super::{NOW, apply, memory, outcome, statsd, with_script};
+use zibrato::Kind;
 
 /// bucky's tuple: host, name, value, time.
 type Tuple = (Option<&'static str>, &'static str, f64, f64);
@@ -10,10 +11,9 @@ type Tuple = (Option<&'static str>, &'static str, f64, f64);
 fn processed(rules: &Rules, samples: &[Tuple]) -> Vec<String> {
     let forwarded = samples.iter().filter_map(|(host, name, value, time)| {
         let host = host.unwrap_or_default();
-        let series = Series { protocol: Protocol::Metricsd, host, ..statsd(name) };
-        let output = rules.apply(series, Value::Number(*value), *time, NOW).result.ok()?;
-        let Value::Number(value) = output.value else { unreachable!("it was a number") };
-        Some(format!("{} {} {value} {}", output.host, output.name, output.time))
+        let series = Series { protocol: "metricsd", host, ..statsd(name) };
+        let output = rules.apply(series, *value, *time, NOW).result.ok()?;
+        Some(format!("{} {} {} {}", output.host, output.name, output.value, output.time))
     });
     forwarded.collect()
 }
@@ -50,7 +50,6 @@ fn process_has_the_meaning_of_buckys_processor() {
     ] {
         let script = format!("fn process(host, name, value, time) {{ {body} }}");
         let rules = with_script(&format!("drop_on_error = {drop_on_error}"), &script);
-        assert!(rules.needs_each_value());
         assert_eq!(processed(&rules, &SAMPLES), expected, "{body} {drop_on_error}");
     }
 }
@@ -127,7 +126,8 @@ fn converters_have_the_meaning_of_buckys() {
     }
     // Only the plugins that the table names are converted.
     assert_eq!(name("converters.cpu = \"cpu\"", "fn cpu(s) { [\"x\"] }"), kept("memory.inactive"));
-    assert!(!with_script("converters.cpu = \"cpu\"", "fn cpu(s) { [] }").needs_each_value());
+    let rules = with_script("converters.cpu = \"cpu\"", "fn cpu(s) { [] }");
+    assert_eq!((rules.converter("cpu"), rules.converter("memory")), (Some("cpu"), None));
 }
 
 #[test]
@@ -182,13 +182,21 @@ fn an_error_that_passes_the_sample_has_its_place() {
 }
 
 #[test]
-fn members_of_sets_are_texts() {
-    let script = "fn process(host, name, value, time) { [host, name, value + \"!\", time] }";
+fn the_values_of_timers_and_sets_cannot_be_changed() {
+    let script =
+        "fn process(host, name, value, time) { [host, \"new\", value * factor(name), time] }
+                  fn factor(name) { if name == \"same\" { 1 } else { 2 } }";
     let rules = with_script("drop_on_error = true", script);
-    let apply = |value: &str| {
-        let member = Value::Member(value.to_owned().into());
-        rules.apply(statsd("s"), member, NOW, NOW).result.map(|output| output.value)
-    };
-    assert_eq!(apply("x"), Ok(Value::Member("x!".into())));
-    assert!(matches!(apply(&"m".repeat(255)), Err(Dropped::Failed(_))));
+    for (kind, is_fixed) in [
+        (Kind::Counter, false),
+        (Kind::Gauge, false),
+        (Kind::Histogram, true),
+        (Kind::Set, true),
+        (Kind::Timer, true),
+    ] {
+        let outcome = |name| outcome(&rules, Series { kind, ..statsd(name) }, 3.0);
+        assert_eq!(outcome("same"), "info  new 3");
+        let expected = if is_fixed { "dropped: script_error" } else { "info  new 6" };
+        assert_eq!(outcome("other"), expected, "{kind:?}");
+    }
 }
