@@ -6,6 +6,7 @@ mod cursors;
 mod flags;
 mod intakes;
 mod journal;
+mod rules;
 
 pub use flags::Flags;
 
@@ -68,6 +69,7 @@ impl Program for Flags {
             Some(Command::Cursors(command)) => ask_cursors(&self, command),
             Some(Command::Journal(command)) => journal::run(command, &self.journal),
             Some(Command::Keygen(flags)) => keygen::run(flags),
+            Some(Command::Rules(command)) => rules::run(command),
             None => return run(&self, doubts),
         };
         done.map(|()| Exit::Fine.into())

@@ -4,6 +4,7 @@ use super::bucky::BuckyCommand;
 use super::cursors::CursorsCommand;
 use super::intakes::Intakes;
 use super::journal::{JournalCommand, JournalFlags};
+use super::rules::RulesCommand;
 use crate::config::Config;
 use crate::keygen::KeygenFlags;
 use crate::ports::MAX_BASE_PORT;
@@ -111,6 +112,7 @@ pub(super) enum Command {
     Journal(JournalCommand),
     /// Create a key pair and explain how to use it
     Keygen(KeygenFlags),
+    Rules(RulesCommand),
 }
 
 /// The address of the HTTP pages, if they are served.

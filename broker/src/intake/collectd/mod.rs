@@ -24,6 +24,7 @@ mod types_db;
 mod value_list;
 
 pub(crate) use flags::CollectdFlags;
+pub(crate) use names::name;
 
 use super::{Intake, IntakeError, OpenIntake};
 use datagram::{Decoder, Options, SecurityLevel};

@@ -80,7 +80,6 @@ pub(crate) struct Decision {
 #[derive(Debug)]
 pub(crate) struct Applied<'a> {
     /// The rule that matched, as a place in the list of rules.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests look at it"))]
     pub(crate) rule: Option<usize>,
     pub(crate) result: Result<Output<'a>, Dropped>,
     /// The error of a script that did not drop the sample.
@@ -140,7 +139,6 @@ impl Rules {
     }
 
     /// The function that names the values of a plugin of CollectD.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests look at it"))]
     pub(crate) fn converter(&self, plugin: &str) -> Option<&str> {
         self.script.as_ref()?.converter(plugin)
     }

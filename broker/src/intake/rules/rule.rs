@@ -96,7 +96,6 @@ impl Dropped {
 
 impl Rule {
     /// Its name and its line in the file, for people.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests look at it"))]
     pub(crate) fn title(&self) -> &str {
         &self.title
     }

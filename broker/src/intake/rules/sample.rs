@@ -40,7 +40,7 @@ impl Series<'_> {
     }
 
     /// The word for the kind in rules.
-    pub(super) fn kind_word(&self) -> &'static str {
+    pub(crate) fn kind_word(&self) -> &'static str {
         KINDS.iter().find(|(kind, _)| *kind == self.kind).map_or("", |(_, word)| word)
     }
 }

@@ -19,6 +19,7 @@ mod identity;
 mod number;
 mod publish;
 mod receive;
+mod samples;
 mod shared;
 mod state;
 mod threads;
@@ -26,6 +27,7 @@ mod threads;
 mod vectors;
 
 pub(crate) use flags::StatsdFlags;
+pub(crate) use samples::{Shown, samples};
 
 use super::{Intake, IntakeError, OpenIntake};
 use address::{Address, HostPort};

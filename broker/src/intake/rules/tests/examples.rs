@@ -28,7 +28,7 @@ fn the_rules_do_what_the_page_says() {
     let df = Series { collectd: Some(fields), ..memory() };
     assert_eq!(outcome(&rules, df, 7.0), "info toroid.local disk.root.free 7");
     let tags = [("env", "prod"), ("node", "web-1")];
-    let timer = Series { kind: Kind::Timer, tags: &tags, ..statsd("shop.pay.ms") };
+    let timer = Series { kind: Kind::Timer, tags: &tags, ..statsd("shop.pay.us") };
     assert_eq!(outcome(&rules, timer, 250.0), "billing web-1 shop.pay 0.25");
     let tags = apply(&rules, timer, 250.0).result.unwrap().tags;
     assert_eq!(tags, Some(super::tags(&[("env", "prod"), ("shop", "pay")])));

@@ -1,0 +1,121 @@
+//! What `rules test` prints.
+
+use super::test;
+use crate::intake::rules::{Rules, RulesStore};
+use std::fs::write;
+use std::sync::Arc;
+
+const NOW: f64 = 1_700_000_000.0;
+
+fn rules(text: &str, script: &str) -> Arc<Rules> {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path().join("rules.rhai"), script).unwrap();
+    let file = folder.path().join("rules.toml");
+    write(&file, text).unwrap();
+    RulesStore::open(&file).unwrap().rules()
+}
+
+#[track_caller]
+fn shows(rules: &Rules, line: &str, expected: &[&str]) {
+    let text = test(rules, line.as_bytes(), NOW);
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some(line));
+    assert_eq!(lines.map(str::trim_start).collect::<Vec<_>>(), expected, "{line}");
+}
+
+#[test]
+fn each_line_is_followed_by_what_becomes_of_its_samples() {
+    let rules = rules(
+        "[[rule]]\nname = \"no debug\"\nmatch = { name = \"debug.*\" }\ndrop = true\n\
+         [[rule]]\nmatch = { tags = { env = \"prod\" } }\nlevel = \"prod\"\ntags = { env = \"\" }\n\
+         [[rule]]\nmatch = { plugin = \"df\" }\nrename = \"disk.{plugin_instance}.{type_instance}\"\n\
+         [[rule]]\nmatch = { name = \"bad\" }\nrename = \"{tag.none}\"\n",
+        "",
+    );
+    for (line, expected) in [
+        ("debug.x:1|c", &["dropped by the rule", "rule: \"no debug\" (line 1)"][..]),
+        (
+            "a:250|ms|#env:prod,zone:eu,host:web-1",
+            &["prod timer a 0.25 1700000000 from web-1, tags zone=eu", "rule: in line 5"],
+        ),
+        (
+            "a:1:2|c|@0.5",
+            &[
+                "info counter a 2 1700000000",
+                "rule: none matches",
+                "info counter a 4 1700000000",
+                "rule: none matches",
+            ],
+        ),
+        ("s:x|s", &["info set s 1 1700000000", "rule: none matches"]),
+        ("a:x|c", &["not a sample: value"]),
+        ("bad:1|c", &["dropped: the name \"\" is empty", "rule: in line 12"]),
+        (
+            "web-1 df-root/df_complex-free 10 1600000000",
+            &["info gauge disk.root.free 10 1600000000 from web-1", "rule: in line 9"],
+        ),
+        (
+            "web-1 load/load 0.5 now-5",
+            &["info gauge load.load 0.5 1699999995 from web-1", "rule: none matches"],
+        ),
+        ("- requests.count 7", &["info gauge requests.count 7 1700000000", "rule: none matches"]),
+        (
+            "- requests.count",
+            &["not a sample: expected NAME:VALUE|TYPE, or HOST NAME VALUE [TIME]"],
+        ),
+        ("- a nan", &["not a sample: expected NAME:VALUE|TYPE, or HOST NAME VALUE [TIME]"]),
+    ] {
+        shows(&rules, line, expected);
+    }
+    assert_eq!(test(&rules, b"", NOW), "");
+    assert!(test(&rules, b"\xff:1|c", NOW).starts_with("\\xff:1|c\n"));
+}
+
+#[test]
+fn the_examples_of_buckys_manual_give_what_bucky_gives() {
+    let script = "
+        fn memory(sample) { [\"memory\", sample.type_instance] }
+        fn process(host, name, value, timestamp) {
+            let future = 120; // 2 minutes
+            let past = 300;   // 5 minutes
+            if timestamp > now() + future || timestamp < now() - past { return; }
+            [host, name, value, timestamp]
+        }";
+    let rules = rules("script = \"rules.rhai\"\n[converters]\nmemory = \"memory\"\n", script);
+    let kept = |host: &str, name: &str, time: &str| {
+        [format!("info gauge {name} 823009280 {time} from {host}")]
+    };
+    for (line, kept, others) in [
+        (
+            "toroid.local memory/memory-inactive 823009280 now",
+            Some(kept("toroid.local", "memory.inactive", "1700000000")),
+            &["converter: memory", "rule: none matches"][..],
+        ),
+        (
+            "toroid.local memory/memory-inactive 823009280 1320970329",
+            None,
+            &["dropped by the script", "converter: memory", "rule: none matches"],
+        ),
+        ("h a 1 now-301", None, &["dropped by the script", "rule: none matches"]),
+        ("h a 1 now+121", None, &["dropped by the script", "rule: none matches"]),
+        ("h a 823009280 now-300", Some(kept("h", "a", "1699999700")), &["rule: none matches"]),
+    ] {
+        let kept = kept.iter().flatten().map(String::as_str);
+        let expected: Vec<_> = kept.chain(others.iter().copied()).collect();
+        shows(&rules, line, &expected);
+    }
+}
+
+#[test]
+fn errors_of_a_script_are_shown_with_their_place() {
+    let text = |drop: bool| format!("script = \"rules.rhai\"\ndrop_on_error = {drop}\n");
+    let script = "fn process(host, name, value, time) {\n  value.nothing()\n}";
+    let error = "error in process: line 2, column 9: Function not found: nothing (f64)";
+    shows(
+        &rules(&text(true), script),
+        "h a 1",
+        &[&format!("dropped: {error}"), "rule: none matches"],
+    );
+    let passed = ["info gauge a 1 1700000000 from h", error, "rule: none matches"];
+    shows(&rules(&text(false), script), "h a 1", &passed);
+}
