@@ -137,7 +137,8 @@ impl Sketch {
 
     /// Number of octaves with values.
     #[cfg(feature = "window")]
-    pub(crate) const fn octaves(&self) -> usize {
+    #[must_use]
+    pub const fn octaves(&self) -> usize {
         self.octaves.len()
     }
 

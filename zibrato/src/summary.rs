@@ -137,9 +137,10 @@ impl Summary {
         }
     }
 
-    /// Keeps only the highest octaves of the sketch; returns the number of readings below them.
+    /// Keeps only the highest octaves of the sketch, at most `most` and at least one; returns the
+    /// number of readings below them, which then count as the lowest value that is kept.
     #[cfg(feature = "window")]
-    pub(crate) fn collapse(&mut self, most: usize) -> u64 {
+    pub fn collapse(&mut self, most: usize) -> u64 {
         if self.sketch.octaves() <= most { 0 } else { self.sketch.collapse(most) }
     }
 

@@ -2,10 +2,10 @@
 
 use super::file::GaugeFile;
 use super::shared::{Counts, Shared};
-use super::state::{Gauges, Overflow, Series, Taken};
+use super::state::{Gauges, Named, Overflow, Series, Taken};
 use crate::intake::IntakeContext;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zibrato::daemon::LogLimit;
 use zibrato::window::{Fold, OVERFLOW_NAME};
 
@@ -18,8 +18,11 @@ const MANY: usize = 50_000;
 /// Maximum wait until the broker has taken so many series.
 const TAKEN_IN: Duration = Duration::from_secs(2);
 
-/// Seconds after which a gauge without readings is repeated, as the SDK does.
-const REPEAT: u64 = 10;
+/// How often a wait checks whether the broker stops.
+const CHECK_STOP: Duration = Duration::from_millis(100);
+
+/// The reason for samples that the broker did not take before the end.
+const STOP: &str = "stop";
 
 /// Seconds after which idle series are forgotten, and how often that is checked.
 const IDLE: u32 = 300;
@@ -55,6 +58,10 @@ pub(crate) struct Publisher {
     /// Whether the broker has all series of earlier seconds.
     pub(crate) is_published: bool,
     pub(crate) offenders: LogLimit<60>,
+    /// Number of series since the broker last had all of them.
+    pub(crate) taken: usize,
+    /// When all waits end, after the broker begins to stop.
+    pub(crate) until: Option<Instant>,
 }
 
 /// What has been received since the last second.
@@ -75,9 +82,10 @@ impl Publisher {
             self.is_published = context.publish(Duration::ZERO);
         }
         if self.is_published {
-            self.publish_series(context);
-            self.repeat_gauges(context);
-            self.is_published = context.publish(Duration::ZERO);
+            self.taken = 0;
+            self.end_interval();
+            let all = self.publish_series(context) && self.repeat_gauges(context);
+            self.is_published = all && context.publish(Duration::ZERO);
         }
         if self.seconds.is_multiple_of(CHECK_IDLE) {
             for shared in &self.receivers {
@@ -90,14 +98,23 @@ impl Publisher {
         second
     }
 
-    /// Publishes everything, and saves the gauges.
-    pub(crate) fn finish(&mut self, context: &mut IntakeContext) {
+    /// Saves the gauges, and publishes everything that the broker takes until then. Other samples are
+    /// counted as rejected.
+    pub(crate) fn finish(&mut self, context: &mut IntakeContext, until: Instant) {
         self.count(context);
-        self.is_published = context.publish(TAKEN_IN);
-        if self.is_published {
-            self.publish_series(context);
+        self.end_interval();
+        for shared in &self.receivers {
+            let (mut gauges, now_ms) = (self.gauges.lock(), context.now_ms());
+            let mut received = shared.lock();
+            received.table.gauges(|series, changes| gauges.settle(series, changes, now_ms));
         }
         self.save();
+        (self.taken, self.until) = (0, Some(until));
+        if self.is_taken(context) {
+            self.publish_series(context);
+        }
+        let left = self.receivers.iter().map(|shared| shared.lock().table.untaken()).sum();
+        context.reject_many(STOP, left, b"samples that the broker did not take before its end");
     }
 
     fn save(&mut self) {
@@ -124,38 +141,61 @@ impl Publisher {
         second
     }
 
-    fn publish_series(&mut self, context: &mut IntakeContext) {
-        let gauges = Arc::clone(&self.gauges);
+    fn end_interval(&mut self) {
         for shared in self.receivers.clone() {
             let overflow = shared.lock().table.end_interval();
             self.report(overflow);
-            let (mut has_more, mut taken) = (true, 0);
+        }
+    }
+
+    /// Publishes the series of the ended interval. Returns whether the broker takes them in time.
+    fn publish_series(&mut self, context: &mut IntakeContext) -> bool {
+        let mut few = Vec::with_capacity(FEW);
+        for shared in self.receivers.clone() {
+            let mut has_more = true;
             while has_more {
-                let mut gauges = gauges.lock();
-                has_more = shared.lock().table.take(FEW, |series, readings| {
-                    self.fold(context, &mut gauges, series, readings);
-                });
-                taken += FEW;
-                if taken >= MANY {
-                    taken = 0;
-                    if !context.publish(TAKEN_IN) {
-                        return;
-                    }
+                has_more = shared.lock().table.take(FEW, |named, taken| few.push((named, taken)));
+                // The receiver does not wait for rules.
+                let count = few.len();
+                few.drain(..).for_each(|(named, taken)| self.fold(context, &named, taken));
+                if !self.has_room_after(count, context) {
+                    return false;
                 }
+            }
+        }
+        true
+    }
+
+    /// Counts series that were folded. When they are many, waits until the broker has taken them,
+    /// and returns whether it has.
+    fn has_room_after(&mut self, series: usize, context: &mut IntakeContext) -> bool {
+        self.taken += series;
+        if self.taken < MANY {
+            return true;
+        }
+        self.taken = 0;
+        self.is_taken(context)
+    }
+
+    /// Waits until the broker has taken all series, but not beyond its stop.
+    fn is_taken(&self, context: &mut IntakeContext) -> bool {
+        let until = self.until.unwrap_or_else(|| Instant::now() + TAKEN_IN);
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if context.publish(left.min(CHECK_STOP)) {
+                return true;
+            }
+            if left.is_zero() || (self.until.is_none() && context.stop().raised()) {
+                return false;
             }
         }
     }
 
-    fn fold(
-        &self,
-        context: &mut IntakeContext,
-        gauges: &mut Gauges,
-        series: Series<'_>,
-        readings: Taken,
-    ) {
-        let fold = match readings {
+    fn fold(&self, context: &mut IntakeContext, named: &Named, taken: Taken) {
+        let (series, now_ms) = (named.series(), context.now_ms());
+        let fold = match taken {
             Taken::Fold(fold) => fold,
-            Taken::Gauge(changes) => match gauges.readings(series, &changes, context.now_ms()) {
+            Taken::Gauge(changes) => match self.gauges.lock().readings(series, &changes, now_ms) {
                 Some(gauge) => Fold::Gauge(Some(gauge)),
                 None => return context.reject("gauges", series.name.as_bytes()),
             },
@@ -169,19 +209,15 @@ impl Publisher {
         context.fold_series(&self.level, source, series.name, &tags, fold);
     }
 
-    /// Workers do not remember gauges: their publisher repeats them.
-    fn repeat_gauges(&self, context: &mut IntakeContext) {
+    /// Workers do not remember gauges: their publisher repeats them. Returns whether the broker takes
+    /// them in time; what is left is repeated the next time.
+    fn repeat_gauges(&mut self, context: &mut IntakeContext) -> bool {
+        let gauges = Arc::clone(&self.gauges);
         let now_ms = context.now_ms();
-        if !(now_ms / 1_000).is_multiple_of(REPEAT) {
-            return;
-        }
-        let mut repeated = 0;
-        self.gauges.lock().repeat(now_ms, now_ms, |series, gauge| {
+        gauges.lock().repeat(now_ms, |series, gauge| {
             self.fold_into(context, series, &Fold::Gauge(Some(gauge)));
-            repeated += 1;
-            // What is left is repeated the next time.
-            repeated % MANY != 0 || context.publish(TAKEN_IN)
-        });
+            self.has_room_after(1, context)
+        })
     }
 
     fn report(&mut self, overflow: Overflow) {
@@ -192,3 +228,6 @@ impl Publisher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

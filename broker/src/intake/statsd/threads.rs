@@ -30,6 +30,9 @@ const PUBLISH_AT: u64 = 950;
 /// Maximum wait for a thread that ends.
 const END: Duration = Duration::from_secs(1);
 
+/// Maximum time in which the broker takes the last series.
+const LAST_SERIES: Duration = Duration::from_secs(1);
+
 /// Sockets that are bound.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -150,6 +153,8 @@ impl Threads {
             seconds: 0,
             is_published: true,
             offenders: LogLimit::default(),
+            taken: 0,
+            until: None,
         };
         let ended = self.ended.clone();
         let timer = Timer::new()?;
@@ -164,7 +169,7 @@ impl Threads {
         let is_early = !context.stop().raised();
         self.stop.raise();
         let problem = self.join();
-        publisher.finish(context);
+        publisher.finish(context, Instant::now() + LAST_SERIES);
         if is_early { problem } else { Ok(()) }
     }
 

@@ -45,17 +45,20 @@ fn flush(shared: &Shared, gauges: &mut Gauges) -> Value {
         };
     };
     shared.lock().table.end_interval();
-    shared.lock().table.take(usize::MAX, |series, taken| match taken {
-        Taken::Gauge(changes) => drop(gauges.readings(series, &changes, 1)),
-        Taken::Fold(Fold::Counter(sum)) => add("c", series, json!(sum)),
-        Taken::Fold(Fold::Set(members)) => add("s", series, json!(members.len() as f64)),
-        Taken::Fold(Fold::Timer(summary)) => {
-            let [least, most] = [summary.min(), summary.max()].map(milliseconds);
-            add("t", series, json!([summary.count() as f64, least, most]));
-        }
-        Taken::Fold(other) => {
-            let summary = other.summary().unwrap();
-            add("h", series, json!([summary.count() as f64, summary.min(), summary.max()]));
+    shared.lock().table.take(usize::MAX, |named, taken| {
+        let series = named.series();
+        match taken {
+            Taken::Gauge(changes) => drop(gauges.readings(series, &changes, 1)),
+            Taken::Fold(Fold::Counter(sum)) => add("c", series, json!(sum)),
+            Taken::Fold(Fold::Set(members)) => add("s", series, json!(members.len() as f64)),
+            Taken::Fold(Fold::Timer(summary)) => {
+                let [least, most] = [summary.min(), summary.max()].map(milliseconds);
+                add("t", series, json!([summary.count() as f64, least, most]));
+            }
+            Taken::Fold(other) => {
+                let summary = other.summary().unwrap();
+                add("h", series, json!([summary.count() as f64, summary.min(), summary.max()]));
+            }
         }
     });
     gauges.all().for_each(|(series, value)| add("g", series, json!(value)));

@@ -182,9 +182,9 @@ mod tests {
         shared.lock().take(packet.as_bytes(), Dialect::Statsd, &"me", 1);
         let (mut gauges, stats) = (Gauges::new(100), Stats::default());
         shared.lock().table.end_interval();
-        shared.lock().table.take(100, |series, taken| {
+        shared.lock().table.take(100, |named, taken| {
             if let Taken::Gauge(changes) = taken {
-                gauges.readings(series, &changes, 1);
+                gauges.readings(named.series(), &changes, 1);
             }
         });
         stats.add(&Second { packets: 1, samples: 5, rejected: 2 });

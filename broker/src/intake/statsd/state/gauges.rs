@@ -12,6 +12,12 @@ use zibrato::{Gauge, Kind};
 /// How long a gauge without readings is repeated, in milliseconds: a day.
 const KEPT_MS: u64 = 24 * 3_600 * 1_000;
 
+/// How often a gauge without readings is repeated, in milliseconds, as the SDK does.
+const REPEAT_MS: u64 = 10_000;
+
+/// Not repeated yet.
+const NEVER: u64 = u64::MAX;
+
 /// The last value of each gauge.
 #[derive(Debug)]
 pub(crate) struct Gauges {
@@ -20,6 +26,8 @@ pub(crate) struct Gauges {
     values: HashMap<String, Known, RandomState>,
     /// A buffer for keys.
     key: String,
+    /// The last multiple of [`REPEAT_MS`] at which all were repeated.
+    repeated: u64,
 }
 
 #[derive(Debug)]
@@ -28,6 +36,8 @@ struct Known {
     value: f64,
     /// The time of the last reading, or of the start if it is older.
     at_ms: u64,
+    /// The last multiple of [`REPEAT_MS`] at which it was repeated.
+    repeated: u64,
 }
 
 /// The key of a series of gauges. Valid texts contain no control characters.
@@ -50,7 +60,7 @@ fn texts(tags: &[(String, String)]) -> impl Iterator<Item = &str> {
 impl Gauges {
     /// No gauges yet, and at most `max`.
     pub(crate) fn new(max: usize) -> Self {
-        Self { max, values: HashMap::default(), key: String::new() }
+        Self { max, values: HashMap::default(), key: String::new(), repeated: NEVER }
     }
 
     /// The readings of a gauge in an interval that ended at `now_ms`. `None` if there are none, or
@@ -75,19 +85,38 @@ impl Gauges {
         Some(gauge)
     }
 
-    /// Calls `write` with each gauge that has had no reading since `since_ms`, as it is repeated for
-    /// workers, until it returns `false`. Forgets those that have had none for a day.
+    /// Replaces the changes in an interval that ended at `now_ms` by the readings that they mean,
+    /// so that the gauge is known before they are published.
+    pub(crate) fn settle(&mut self, series: Series<'_>, changes: &mut Changes, now_ms: u64) {
+        if let Some(readings) = self.readings(series, changes, now_ms) {
+            changes.settle(readings);
+        }
+    }
+
+    /// Calls `write` with each gauge that has had no reading before `now_ms` in this interval, once
+    /// in ten seconds, as it is repeated for workers. If `write` returns `false`, the next call
+    /// continues with the other gauges. Forgets those that have had no reading for a day.
     pub(crate) fn repeat(
         &mut self,
-        since_ms: u64,
         now_ms: u64,
         mut write: impl FnMut(Series<'_>, Gauge) -> bool,
-    ) {
+    ) -> bool {
+        let current = now_ms / REPEAT_MS;
+        if self.repeated == current {
+            return true;
+        }
         self.values.retain(|_, known| now_ms.saturating_sub(known.at_ms) < KEPT_MS);
-        let mut idle = self.values.values().filter(|known| known.at_ms < since_ms);
-        while let Some(known) = idle.next()
-            && write(known.series(), Gauge::idle(known.value, known.at_ms))
-        {}
+        for known in self.values.values_mut() {
+            if known.at_ms >= now_ms || known.repeated == current {
+                continue;
+            }
+            known.repeated = current;
+            if !write(known.series(), Gauge::idle(known.value, known.at_ms)) {
+                return false;
+            }
+        }
+        self.repeated = current;
+        true
     }
 
     /// Forgets gauges by name. Returns the names.
@@ -134,7 +163,7 @@ impl Gauges {
         let (before, saved) = (self.values.len(), all.len());
         for (key, saved) in all {
             let Some((identity, value)) = restored(&key, &saved) else { continue };
-            let known = Known { identity, value, at_ms: now_ms };
+            let known = Known { identity, value, at_ms: now_ms, repeated: NEVER };
             if self.values.len() < self.max {
                 write_key(&mut self.key, known.series());
                 self.values.insert(self.key.clone(), known);
@@ -164,7 +193,7 @@ impl Known {
             source: series.source.map(str::to_owned),
             tags: series.tags.to_vec(),
         };
-        Self { identity, value, at_ms }
+        Self { identity, value, at_ms, repeated: NEVER }
     }
 
     fn series(&self) -> Series<'_> {
@@ -191,9 +220,9 @@ mod tests {
         });
         table.end_interval();
         let mut all = Vec::new();
-        table.take(100, |series, taken| {
+        table.take(100, |named, taken| {
             let Taken::Gauge(changes) = taken else { return };
-            all.push(gauges.readings(series, &changes, now_ms).map(|gauge| gauge.last));
+            all.push(gauges.readings(named.series(), &changes, now_ms).map(|gauge| gauge.last));
         });
         all
     }
@@ -228,18 +257,56 @@ mod tests {
     fn idle_gauges_are_repeated_for_a_day() {
         let mut gauges = Gauges::new(100);
         interval(&mut gauges, "a:1|g\nb:2|g|#x:1", 1_000);
-        interval(&mut gauges, "a:3|g", 9_000);
-        let mut repeated = |since_ms, now_ms| {
+        interval(&mut gauges, "a:3|g", 10_000);
+        let mut repeated = |now_ms| {
             let mut all = Vec::new();
-            gauges.repeat(since_ms, now_ms, |series, gauge| {
+            gauges.repeat(now_ms, |series, gauge| {
                 all.push((series.name.to_owned(), gauge.last, gauge.is_idle()));
                 true
             });
             all
         };
-        assert_eq!(repeated(5_000, 10_000), [("b".to_owned(), 2.0, true)]);
-        assert_eq!(repeated(10_000, 20_000).len(), 2);
-        assert_eq!(repeated(u64::MAX, 1_000 + KEPT_MS), [("a".to_owned(), 3.0, true)]);
+        assert_eq!(repeated(10_000), [("b".to_owned(), 2.0, true)]);
+        assert_eq!(repeated(19_999), []);
+        // No call may be in a certain second.
+        assert_eq!(repeated(21_000).len(), 2);
+        assert_eq!(repeated(29_000), []);
+        assert_eq!(repeated(1_000 + KEPT_MS), [("a".to_owned(), 3.0, true)]);
+    }
+
+    #[test]
+    fn a_repetition_continues_where_it_broke_off() {
+        let mut gauges = Gauges::new(100);
+        interval(&mut gauges, "a:1|g\nb:2|g\nc:3|g\nd:4|g\ne:5|g", 1);
+        let mut all = Vec::new();
+        let mut repeat = |now_ms| {
+            gauges.repeat(now_ms, |series, _| {
+                all.push(series.name.to_owned());
+                all.len() % 2 != 0
+            })
+        };
+        let complete: Vec<_> = (10..15).map(|second| repeat(second * 1_000)).collect();
+        assert_eq!(complete, [false, false, true, true, true]);
+        all.sort();
+        assert_eq!(all, ["a", "b", "c", "d", "e"]);
+    }
+
+    #[test]
+    fn settled_changes_are_not_applied_twice() {
+        let mut gauges = Gauges::new(100);
+        interval(&mut gauges, "a:10|g", 1);
+        let mut table = Table::new(100);
+        decode(b"a:+1|g\nb:+2|g", Dialect::Statsd, |_, sample| {
+            table.add(&sample.unwrap(), 2).unwrap();
+        });
+        table.end_interval();
+        table.gauges(|series, changes| gauges.settle(series, changes, 2));
+        assert_eq!(gauges.to_json(), r#"{"a":11.0,"b":2.0}"#);
+        table.take(100, |named, taken| {
+            let Taken::Gauge(changes) = taken else { panic!("a gauge") };
+            gauges.readings(named.series(), &changes, 2);
+        });
+        assert_eq!(gauges.to_json(), r#"{"a":11.0,"b":2.0}"#);
     }
 
     #[test]

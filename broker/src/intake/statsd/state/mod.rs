@@ -12,5 +12,5 @@ mod table;
 mod value;
 
 pub(super) use gauges::Gauges;
-pub(super) use table::{Matching, Overflow, Refused, Series, Table};
+pub(super) use table::{Matching, Named, Overflow, Refused, Series, Table};
 pub(super) use value::Taken;

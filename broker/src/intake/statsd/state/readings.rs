@@ -51,6 +51,18 @@ impl Readings {
         self.many.as_ref().map_or(self.few.len() as u64, |many| many.count())
     }
 
+    /// Number of octaves in the sketch.
+    pub(super) fn octaves(&self) -> usize {
+        self.many.as_ref().map_or(0, |many| many.sketch().octaves())
+    }
+
+    /// Keeps only the highest octaves of the sketch.
+    pub(super) fn collapse(&mut self, most: usize) {
+        if let Some(many) = &mut self.many {
+            many.collapse(most);
+        }
+    }
+
     /// Returns the readings, and begins the next interval.
     pub(super) fn take(&mut self) -> Box<Summary> {
         match self.many.take() {

@@ -1,12 +1,13 @@
 //! The series of one receiving thread, found by what is on the wire: a known series costs one look-up,
 //! and neither cleaning nor allocation.
 
-use super::value::{Taken, Value};
-use crate::intake::statsd::grammar::{Reading, Reason, Sample};
+use super::value::{Changes, Taken, Value};
+use crate::intake::statsd::grammar::{Reason, Sample};
 use crate::intake::statsd::identity::Identity;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 use zibrato::Kind;
 use zibrato::window::OVERFLOW_NAME;
 
@@ -16,10 +17,21 @@ const AVERAGE_KEY: usize = 256;
 /// Maximum number of members of all sets in one interval.
 const MAX_MEMBERS: usize = 1_000_000;
 
+/// Maximum number of octaves in the sketch of one timer or histogram, as in a window.
+const MAX_OCTAVES: usize = 64;
+
+/// Maximum average number of octaves per series that a table may have. Beyond it, each sketch is
+/// reduced to [`FEW_OCTAVES`]. Only invalid data is this wide.
+const MANY_OCTAVES: usize = 2;
+
+/// Number of octaves of a reduced sketch.
+const FEW_OCTAVES: usize = 2;
+
 /// Series of one receiving thread.
 #[derive(Debug)]
 pub(crate) struct Table {
     max_series: usize,
+    max_members: usize,
     hasher: RandomState,
     /// Indexes into `slots`.
     index: HashTable<u32>,
@@ -32,7 +44,9 @@ pub(crate) struct Table {
     /// Number of intervals since the start.
     interval: u32,
     key_bytes: usize,
+    /// Number of members of all sets, and of octaves of all sketches.
     members: usize,
+    octaves: usize,
     overflow: Overflow,
 }
 
@@ -56,8 +70,10 @@ struct Slot {
     left_out: u8,
     /// The interval of the last sample.
     used: u32,
+    /// Number of samples that are not taken yet.
+    samples: u32,
     /// `None` if the key is a clean name without tags.
-    identity: Option<Box<Identity>>,
+    identity: Option<Arc<Identity>>,
     /// What counters, readings and members of earlier intervals add up to.
     total: f64,
     value: Value,
@@ -80,6 +96,15 @@ pub(crate) struct Series<'a> {
     pub(crate) tags: &'a [(String, String)],
 }
 
+/// What a series is called, for use without the table.
+#[derive(Debug)]
+pub(crate) struct Named {
+    kind: Kind,
+    /// The name, if there is no identity.
+    key: Box<[u8]>,
+    identity: Option<Arc<Identity>>,
+}
+
 /// The names that a command of the admin port means: `a.b`, or all with a beginning as in `a.*`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Matching<'a>(pub(crate) &'a str);
@@ -95,6 +120,7 @@ impl Table {
     pub(crate) fn new(max_series: usize) -> Self {
         Self {
             max_series: max_series.min(u32::MAX as usize / 2),
+            max_members: MAX_MEMBERS,
             hasher: RandomState::default(),
             index: HashTable::new(),
             slots: Vec::new(),
@@ -104,6 +130,7 @@ impl Table {
             interval: 0,
             key_bytes: 0,
             members: 0,
+            octaves: 0,
             overflow: Overflow::default(),
         }
     }
@@ -118,17 +145,19 @@ impl Table {
             Some(at) => *at as usize,
             None => self.insert(hash, sample).map_err(Refused::Invalid)?,
         };
-        if matches!(reading, Reading::Member(_)) && self.members >= MAX_MEMBERS {
-            return Err(Refused::Members);
-        }
         let slot = &mut self.slots[at];
-        let members = slot.value.add(reading, at_ms.unwrap_or(now_ms));
+        let (held, room) = (slot.value.octaves(), self.max_members.saturating_sub(self.members));
+        let members = slot.value.add(reading, at_ms.unwrap_or(now_ms), room);
+        self.members += members.ok_or(Refused::Members)?;
+        let has_room = self.octaves < MANY_OCTAVES.saturating_mul(self.max_series);
+        slot.value.collapse(if has_room { MAX_OCTAVES } else { FEW_OCTAVES });
+        self.octaves = self.octaves + slot.value.octaves() - held;
+        slot.samples = slot.samples.saturating_add(1);
         if !slot.is_touched {
             slot.is_touched = true;
             slot.used = self.interval;
             self.touched.push(at as u32);
         }
-        self.members += members.ok_or(Refused::Members)?;
         Ok(slot.left_out)
     }
 
@@ -137,9 +166,7 @@ impl Table {
     fn insert(&mut self, hash_of_key: u64, sample: &Sample<'_>) -> Result<usize, Reason> {
         let Sample { name, tags, kind, .. } = *sample;
         let (identity, left_out) = Identity::of(name, tags)?;
-        let is_full = self.slots.len() >= self.max_series
-            || self.key_bytes >= self.max_series.saturating_mul(AVERAGE_KEY);
-        if !is_full {
+        if !self.is_full() {
             let identity =
                 (identity.name.as_bytes() != name || !tags.is_empty()).then_some(identity);
             return Ok(self.push(hash_of_key, (name, tags, kind), identity, left_out));
@@ -151,6 +178,11 @@ impl Table {
         let found = self.index.find(hash, |at| self.slots[*at as usize].is(name, b"", kind));
         let found = found.map(|at| *at as usize);
         Ok(found.unwrap_or_else(|| self.push(hash, (name, b"", kind), None, 0)))
+    }
+
+    const fn is_full(&self) -> bool {
+        self.slots.len() >= self.max_series
+            || self.key_bytes >= self.max_series.saturating_mul(AVERAGE_KEY)
     }
 
     fn push(
@@ -170,7 +202,8 @@ impl Table {
             is_touched: false,
             left_out: u8::try_from(left_out).unwrap_or(u8::MAX),
             used: self.interval,
-            identity: identity.map(Box::new),
+            samples: 0,
+            identity: identity.map(Arc::new),
             total: 0.0,
             value: Value::new(kind),
         });
@@ -183,22 +216,23 @@ impl Table {
     /// overflowed in it.
     pub(crate) fn end_interval(&mut self) -> Overflow {
         self.interval += 1;
-        self.members = 0;
         self.taking.append(&mut self.touched);
         std::mem::take(&mut self.overflow)
     }
 
     /// Calls `write` with the next series of the ended interval, at most `most`, and their values.
     /// Returns whether there are more.
-    pub(crate) fn take(&mut self, most: usize, mut write: impl FnMut(Series<'_>, Taken)) -> bool {
+    pub(crate) fn take(&mut self, most: usize, mut write: impl FnMut(Named, Taken)) -> bool {
         let end = self.taking.len().min(self.taken + most);
         for at in &self.taking[self.taken..end] {
             let slot = &mut self.slots[*at as usize];
             slot.total =
                 if slot.kind == Kind::Set { 0.0 } else { slot.total } + slot.value.amount();
             slot.is_touched = false;
-            let taken = slot.value.take();
-            write(slot.series(), taken);
+            slot.samples = 0;
+            self.members -= slot.value.members();
+            self.octaves -= slot.value.octaves();
+            write(slot.named(), slot.value.take());
         }
         self.taken = end;
         let has_more = self.taken < self.taking.len();
@@ -209,11 +243,28 @@ impl Table {
         has_more
     }
 
-    /// Forgets series without a sample in the last `intervals`, if they are many.
+    /// Calls `with` with each gauge of the ended interval that is not taken yet.
+    pub(crate) fn gauges(&mut self, mut with: impl FnMut(Series<'_>, &mut Changes)) {
+        for at in &self.taking[self.taken..] {
+            let Slot { kind, key, identity, value, .. } = &mut self.slots[*at as usize];
+            if let Value::Gauge(changes) = value {
+                with(series(*kind, key, identity.as_deref()), changes);
+            }
+        }
+    }
+
+    /// Number of samples that are not taken yet.
+    pub(crate) fn untaken(&self) -> u64 {
+        self.slots.iter().map(|slot| u64::from(slot.samples)).sum()
+    }
+
+    /// Forgets series without a sample in the last `intervals`, if they are many or the table is
+    /// full.
     pub(crate) fn forget_idle(&mut self, intervals: u32) {
         let now = self.interval;
         let is_idle = |slot: &Slot| !slot.is_touched && now - slot.used > intervals;
-        if self.slots.iter().filter(|slot| is_idle(slot)).count() * 4 > self.slots.len() {
+        let idle = self.slots.iter().filter(|slot| is_idle(slot)).count();
+        if idle * 4 > self.slots.len() || (idle > 0 && self.is_full()) {
             self.retain(|slot| !is_idle(slot));
         }
     }
@@ -238,6 +289,8 @@ impl Table {
         self.index.clear();
         self.index.shrink_to(self.slots.len(), |_| 0);
         self.key_bytes = self.slots.iter().map(|slot| slot.key.len()).sum();
+        self.members = self.slots.iter().map(|slot| slot.value.members()).sum();
+        self.octaves = self.slots.iter().map(|slot| slot.value.octaves()).sum();
         self.touched.clear();
         self.taking.clear();
         self.taken = 0;
@@ -281,22 +334,36 @@ impl Slot {
     }
 
     fn series(&self) -> Series<'_> {
-        let kind = self.kind;
-        match &self.identity {
-            Some(identity) => Series {
-                kind,
-                name: &identity.name,
-                source: identity.source.as_deref(),
-                tags: &identity.tags,
-            },
-            // A clean name is ASCII.
-            None => Series {
-                kind,
-                name: std::str::from_utf8(&self.key).unwrap_or(OVERFLOW_NAME),
-                source: None,
-                tags: &[],
-            },
-        }
+        series(self.kind, &self.key, self.identity.as_deref())
+    }
+
+    fn named(&self) -> Named {
+        let key = if self.identity.is_none() { self.key.clone() } else { Box::default() };
+        Named { kind: self.kind, key, identity: self.identity.clone() }
+    }
+}
+
+impl Named {
+    pub(crate) fn series(&self) -> Series<'_> {
+        series(self.kind, &self.key, self.identity.as_deref())
+    }
+}
+
+fn series<'a>(kind: Kind, key: &'a [u8], identity: Option<&'a Identity>) -> Series<'a> {
+    match identity {
+        Some(identity) => Series {
+            kind,
+            name: &identity.name,
+            source: identity.source.as_deref(),
+            tags: &identity.tags,
+        },
+        // A clean name is ASCII.
+        None => Series {
+            kind,
+            name: std::str::from_utf8(key).unwrap_or(OVERFLOW_NAME),
+            source: None,
+            tags: &[],
+        },
     }
 }
 

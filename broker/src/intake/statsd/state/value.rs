@@ -36,9 +36,9 @@ impl Value {
         }
     }
 
-    /// Adds a reading of the same kind. Returns the number of new members of a set, or `None` if it
-    /// has no room for this one.
-    pub(super) fn add(&mut self, reading: Reading<'_>, at_ms: u64) -> Option<usize> {
+    /// Adds a reading of the same kind. Returns the number of new members of a set, or `None` if
+    /// the set, or the table with `room` for members, is full.
+    pub(super) fn add(&mut self, reading: Reading<'_>, at_ms: u64, room: usize) -> Option<usize> {
         match (self, reading) {
             (Self::Counter(sum), Reading::Number { value, rate }) => {
                 *sum = finite(*sum + value / rate);
@@ -53,7 +53,7 @@ impl Value {
                 if members.contains(member) {
                     return Some(0);
                 }
-                if members.len() >= MAX_SET_MEMBERS {
+                if members.len() >= MAX_SET_MEMBERS || room == 0 {
                     return None;
                 }
                 members.insert(Box::from(member));
@@ -71,6 +71,26 @@ impl Value {
             Self::Gauge(_) => 0.0,
             Self::Timer(readings) | Self::Histogram(readings) => readings.count() as f64,
             Self::Set(members) => members.len() as f64,
+        }
+    }
+
+    /// Number of members of a set.
+    pub(super) fn members(&self) -> usize {
+        if let Self::Set(members) = self { members.len() } else { 0 }
+    }
+
+    /// Number of octaves in the sketch of a timer or histogram.
+    pub(super) fn octaves(&self) -> usize {
+        match self {
+            Self::Timer(readings) | Self::Histogram(readings) => readings.octaves(),
+            _ => 0,
+        }
+    }
+
+    /// Keeps only the highest octaves of a timer or histogram.
+    pub(super) fn collapse(&mut self, most: usize) {
+        if let Self::Timer(readings) | Self::Histogram(readings) = self {
+            readings.collapse(most);
         }
     }
 
@@ -106,8 +126,14 @@ impl Changes {
 
     pub(super) fn change(&mut self, change: f64, at_ms: u64) {
         let gauge = if self.absolute.is_some() { &mut self.absolute } else { &mut self.relative };
-        let before = gauge.map_or(0.0, |gauge| gauge.last);
-        merge(gauge, Gauge::reading(finite(before + change), at_ms));
+        let (before, before_ms) = gauge.map_or((0.0, 0), |gauge| (gauge.last, gauge.at_ms));
+        // A change applies to the value that is known, even if its own time is older.
+        merge(gauge, Gauge::reading(finite(before + change), at_ms.max(before_ms)));
+    }
+
+    /// Replaces the changes by the readings that they mean.
+    pub(super) const fn settle(&mut self, readings: Gauge) {
+        *self = Self { relative: None, absolute: Some(readings) };
     }
 
     /// The readings of the interval, for a gauge that had the value `before`, or 0 if it is new.
@@ -152,11 +178,11 @@ mod tests {
     fn counters_are_divided_by_their_rate_and_keep_fractions() {
         let mut counter = Value::new(Kind::Counter);
         for _ in 0..3 {
-            counter.add(Reading::Number { value: 1.0, rate: 0.3 }, 0);
+            counter.add(Reading::Number { value: 1.0, rate: 0.3 }, 0, 1);
         }
         assert_eq!(counter.amount(), 10.0);
         for _ in 0..9 {
-            counter.add(number(f64::MAX), 0);
+            counter.add(number(f64::MAX), 0, 1);
         }
         assert_eq!(counter.amount(), f64::MAX);
     }
@@ -192,15 +218,27 @@ mod tests {
     }
 
     #[test]
+    fn a_change_with_an_older_time_is_not_lost() {
+        let mut changes = Changes::default();
+        changes.change(1.0, 2_000);
+        changes.change(2.0, 1_000);
+        assert_eq!(changes.readings(10.0).unwrap().last, 13.0);
+        changes.set(5.0, 3_000);
+        changes.change(-1.0, 1_000);
+        let gauge = changes.readings(10.0).unwrap();
+        assert_eq!((gauge.last, gauge.at_ms), (4.0, 3_000));
+    }
+
+    #[test]
     fn a_set_counts_each_member_once_and_is_bounded() {
         let mut set = Value::new(Kind::Set);
         for member in ["765", "765", "766", "abc"] {
-            assert!(set.add(Reading::Member(member), 0).is_some());
+            assert!(set.add(Reading::Member(member), 0, 1).is_some());
         }
         assert_eq!(set.amount(), 3.0);
-        let more = (0..200_000).filter_map(|n| set.add(Reading::Member(&n.to_string()), 0));
+        let more = (0..200_000).filter_map(|n| set.add(Reading::Member(&n.to_string()), 0, 1));
         assert_eq!(more.sum::<usize>(), 99_997);
-        assert_eq!((set.amount(), set.add(Reading::Member("765"), 0)), (100_000.0, Some(0)));
+        assert_eq!((set.amount(), set.add(Reading::Member("765"), 0, 1)), (100_000.0, Some(0)));
         assert!(matches!(set.take(), Taken::Fold(Fold::Set(members)) if members.len() == 100_000));
         assert_eq!(set.amount(), 0.0);
     }

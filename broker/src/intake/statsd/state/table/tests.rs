@@ -19,7 +19,8 @@ fn add(table: &mut Table, packet: &str) -> Vec<Result<u8, Refused>> {
 fn taken(table: &mut Table) -> Vec<(String, f64)> {
     table.end_interval();
     let mut all = Vec::new();
-    while table.take(2, |series, taken| {
+    while table.take(2, |named, taken| {
+        let series = named.series();
         let mut shown = series.name.to_owned();
         series.tags.iter().for_each(|(tag, value)| shown += &format!(";{tag}={value}"));
         series.source.iter().for_each(|source| shown += &format!("@{source}"));
@@ -83,8 +84,8 @@ fn samples_during_a_take_belong_to_one_of_two_intervals() {
     table.end_interval();
     let mut sums = BTreeMap::<String, f64>::new();
     let mut sum = |table: &mut Table| {
-        table.take(1, |series, taken| {
-            *sums.entry(series.name.to_owned()).or_default() += amount(&taken);
+        table.take(1, |named, taken| {
+            *sums.entry(named.series().name.to_owned()).or_default() += amount(&taken);
         })
     };
     assert!(sum(&mut table));
@@ -120,6 +121,76 @@ fn new_series_of_a_full_table_are_folded_together() {
         add(&mut table, &format!("{n}:1|c|#x:{}", "v".repeat(10_000)));
     }
     assert_eq!(table.len(), 3 + 1);
+}
+
+/// Some hundred readings of a series, each in an octave of its own.
+fn wide(name: &str) -> String {
+    let values: Vec<_> = (-300..300).map(|exponent| format!("1e{exponent}")).collect();
+    format!("{name}:{}|h", values.join(":"))
+}
+
+#[test]
+fn readings_in_many_octaves_take_bounded_memory() {
+    let octaves = |table: &mut Table| {
+        let mut all = Vec::new();
+        table.end_interval();
+        table.take(usize::MAX, |_, taken| {
+            let Taken::Fold(fold) = taken else { panic!("no gauge") };
+            all.push(fold.summary().unwrap().sketch().octaves());
+        });
+        all
+    };
+    let mut table = Table::new(1_000);
+    add(&mut table, &wide("a"));
+    assert_eq!(octaves(&mut table), [64]);
+    let mut table = Table::new(10);
+    for _ in 0..3 {
+        for n in 0..10 {
+            add(&mut table, &wide(&format!("n{n}")));
+        }
+        let held = table.octaves;
+        assert!(held <= 64 + 10 * 2, "{held}");
+        assert_eq!(octaves(&mut table).iter().sum::<usize>(), held);
+    }
+}
+
+#[test]
+fn members_of_all_sets_are_bounded_until_they_are_taken() {
+    let mut table = Table::new(100);
+    table.max_members = 4;
+    add(&mut table, "a:1|s\na:2|s\nb:1|s\nb:2|s");
+    for _ in 0..2 {
+        assert_eq!(add(&mut table, "new:x|s"), [Err(Refused::Members)]);
+        assert_eq!(add(&mut table, "a:1|s"), [Ok(0)], "it is a member already");
+        table.end_interval();
+    }
+    table.take(1, |_, _| {});
+    assert_eq!(add(&mut table, "c:1|s\nc:2|s\nc:3|s"), [Ok(0), Ok(0), Err(Refused::Members)]);
+    table.remove(&[Kind::Set], Matching("b"));
+    assert_eq!(add(&mut table, "c:3|s\nc:4|s\nc:5|s"), [Ok(0), Ok(0), Err(Refused::Members)]);
+}
+
+#[test]
+fn a_full_table_forgets_a_single_idle_series() {
+    let mut table = Table::new(10);
+    let all: Vec<_> = (0..10).map(|n| format!("n{n}:1|c")).collect();
+    add(&mut table, &all.join("\n"));
+    for _ in 0..5 {
+        taken(&mut table);
+        add(&mut table, &all[1..].join("\n"));
+    }
+    table.forget_idle(3);
+    assert_eq!(table.len(), 9);
+}
+
+#[test]
+fn samples_are_counted_until_they_are_taken() {
+    let mut table = Table::new(100);
+    add(&mut table, "a:1|c\na:1|c\nb:1|g\nc:x|s");
+    assert_eq!(table.untaken(), 4);
+    table.end_interval();
+    table.take(1, |_, _| {});
+    assert_eq!(table.untaken(), 2);
 }
 
 #[test]

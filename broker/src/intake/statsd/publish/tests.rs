@@ -1,0 +1,108 @@
+//! What reaches the router, which these tests play, and what does not.
+
+use super::{Publisher, SharedGauges};
+use crate::intake::statsd::file::GaugeFile;
+use crate::intake::statsd::grammar::Dialect;
+use crate::intake::statsd::shared::Shared;
+use crate::intake::statsd::state::Gauges;
+use crate::intake::{IntakeContext, Link};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use zibrato::daemon::{LogLimit, Stop};
+use zibrato::wire::{Ack, BatchId, BatchReader, PublisherId};
+
+/// Limit for what must happen.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// An intake's context, and the router's side of it.
+struct Bench {
+    context: IntakeContext,
+    router: zmq::Socket,
+    link: Arc<Link>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let zmq = zmq::Context::new();
+        let (push, router) = (zmq.socket(zmq::PUSH).unwrap(), zmq.socket(zmq::PULL).unwrap());
+        router.bind("inproc://statsd").unwrap();
+        push.connect("inproc://statsd").unwrap();
+        router.set_rcvtimeo(20_000).unwrap();
+        let link = Arc::new(Link::new("statsd", PublisherId::random()));
+        let stop = Stop::new().unwrap();
+        let context =
+            IntakeContext::new("statsd", "info".to_owned(), stop, push, Arc::clone(&link));
+        Self { context, router, link }
+    }
+}
+
+fn publisher(receivers: usize, file: Option<&Path>) -> Publisher {
+    let receivers = (0..receivers).map(|_| Arc::new(Shared::new(1_000_000))).collect();
+    Publisher {
+        receivers,
+        gauges: Arc::new(SharedGauges::new(Gauges::new(1_000_000))),
+        file: file.map(GaugeFile::new),
+        level: "info".to_owned(),
+        source: "here".to_owned(),
+        seconds: 0,
+        is_published: true,
+        offenders: LogLimit::default(),
+        taken: 0,
+        until: None,
+    }
+}
+
+fn receive(publisher: &Publisher, receiver: usize, packet: &str) {
+    publisher.receivers[receiver].lock().take(packet.as_bytes(), Dialect::Statsd, &"me", 1_000);
+}
+
+/// Acknowledges batches until one has a series `end`. Returns the names of all series.
+fn acknowledge(router: zmq::Socket, link: &Link) -> Vec<String> {
+    let mut names = Vec::new();
+    while !names.iter().any(|name| name == "end") {
+        let message = router.recv_multipart(0).unwrap();
+        let id = BatchId::decode(&message[1]).unwrap();
+        let batch = BatchReader::new(&message[2]).unwrap();
+        names.extend(batch.entries().map(|entry| entry.unwrap().name.to_owned()));
+        link.acknowledge(Ack { sequences: [("info".to_owned(), id.sequence)].into() });
+    }
+    names
+}
+
+#[test]
+fn the_series_of_several_receivers_do_not_overflow_together() {
+    let Bench { mut context, router, link } = Bench::new();
+    let mut publisher = publisher(3, None);
+    for receiver in 0..3 {
+        for n in 0..40_000 {
+            receive(&publisher, receiver, &format!("r{receiver}.n{n}:1|c"));
+        }
+    }
+    let names = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new();
+        let acknowledged = thread.spawn_scoped(scope, || acknowledge(router, &link)).unwrap();
+        publisher.publish(&mut context);
+        assert!(context.publish(DEADLINE));
+        receive(&publisher, 0, "end:1|c");
+        publisher.publish(&mut context);
+        acknowledged.join().unwrap()
+    });
+    assert_eq!((names.len(), context.counters.overflowed), (120_001, 0));
+    assert!(!names.iter().any(|name| name == "_overflow"));
+}
+
+#[test]
+fn gauges_are_saved_and_samples_counted_although_the_broker_takes_nothing_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gauges.json");
+    let Bench { mut context, router: _router, link: _ } = Bench::new();
+    let mut publisher = publisher(2, Some(&file));
+    receive(&publisher, 0, "g:5|g");
+    publisher.publish(&mut context);
+    receive(&publisher, 0, "g:+1|g\na:1|c\na:1|c");
+    receive(&publisher, 1, "g:+1|g\nb:x|s");
+    publisher.finish(&mut context, Instant::now());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), r#"{"g":7.0}"#);
+    assert_eq!(context.counters.rejected.get("stop"), Some(&5));
+}
