@@ -27,7 +27,7 @@ impl Rates {
     /// Adds events that happen at `now_ms`.
     pub(super) fn add(&mut self, events: f64, now_ms: u64) {
         self.tick(now_ms);
-        self.events += events;
+        self.events = finite(self.events + events);
     }
 
     /// The averages at `now_ms` over 1, 5 and 15 minutes. `None` in the first 5 s.
@@ -47,10 +47,15 @@ impl Rates {
         let idle = i32::try_from(ticks - 1).unwrap_or(i32::MAX);
         let averages = self.averages.get_or_insert([instant; 3]);
         for (average, alpha) in averages.iter_mut().zip(ALPHAS) {
-            *average += alpha * (instant - *average);
+            *average += alpha * finite(instant - *average);
             *average *= (1.0 - alpha).powi(idle);
         }
     }
+}
+
+/// A sum, or the finite number that is nearest to it.
+pub(super) const fn finite(sum: f64) -> f64 {
+    sum.clamp(f64::MIN, f64::MAX)
 }
 
 #[cfg(test)]

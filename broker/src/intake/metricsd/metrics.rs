@@ -1,6 +1,6 @@
 //! The five kinds of metrics, and the statistics that they publish.
 
-use super::ewma::Rates;
+use super::ewma::{Rates, finite};
 use super::reservoir::Reservoir;
 use fastrand::Rng;
 
@@ -92,7 +92,7 @@ impl Metric {
     /// Adds a finite value.
     pub(super) fn update(&mut self, value: f64, now_ms: u64, random: &mut Rng) {
         match self {
-            Self::Counter(sum) => *sum += value,
+            Self::Counter(sum) => *sum = finite(*sum + value),
             Self::Gauge(last) => *last = value,
             Self::Histogram(histogram) => histogram.add(value, now_ms, random),
             Self::Meter(meter) => meter.add(value, now_ms),
@@ -142,7 +142,7 @@ impl Meter {
     }
 
     fn add(&mut self, events: f64, now_ms: u64) {
-        self.count += events;
+        self.count = finite(self.count + events);
         self.rates.add(events, now_ms);
     }
 
@@ -150,7 +150,7 @@ impl Meter {
         put(part, ".count", self.count);
         let seconds = now_ms.saturating_sub(self.since_ms) as f64 / 1e3;
         if seconds > 0.0 {
-            put(part, ".rate_avg", self.count / seconds);
+            put(part, ".rate_avg", finite(self.count / seconds));
         }
         let averages = self.rates.averages(now_ms);
         let names = [".rate_1m", ".rate_5m", ".rate_15m"];
@@ -167,9 +167,7 @@ pub(super) struct Histogram {
     sum: f64,
     min: f64,
     max: f64,
-    /// Mean and sum of squared deviations by Welford's algorithm.
-    mean: f64,
-    deviations: f64,
+    deviation: Deviation,
     sample: Reservoir,
 }
 
@@ -178,10 +176,8 @@ impl Histogram {
         self.min = if self.count == 0 { reading } else { self.min.min(reading) };
         self.max = if self.count == 0 { reading } else { self.max.max(reading) };
         self.count += 1;
-        self.sum += reading;
-        let before = reading - self.mean;
-        self.mean += before / self.count as f64;
-        self.deviations += before * (reading - self.mean);
+        self.sum = finite(self.sum + reading);
+        self.deviation.add(reading);
         self.sample.add(reading, now_ms, random);
     }
 
@@ -194,14 +190,39 @@ impl Histogram {
         put(part, ".min", self.min);
         put(part, ".max", self.max);
         put(part, ".mean", self.sum / self.count as f64);
-        let variance = self.deviations / (self.count - 1).max(1) as f64;
-        put(part, ".stddev", variance.sqrt());
+        put(part, ".stddev", self.deviation.standard());
         let sorted = self.sample.sorted();
         for (percent, name) in PERCENTILES {
             if let Some(value) = percentile(&sorted, percent) {
                 put(part, name, value);
             }
         }
+    }
+}
+
+/// The standard deviation, by Welford's algorithm. It starts anew with a reading whose distance is
+/// too large to be squared.
+#[derive(Debug, Clone, Default)]
+struct Deviation {
+    count: u64,
+    mean: f64,
+    /// The sum of squared distances from the mean.
+    squares: f64,
+}
+
+impl Deviation {
+    fn add(&mut self, reading: f64) {
+        self.count += 1;
+        let before = reading - self.mean;
+        self.mean += before / self.count as f64;
+        self.squares += before * (reading - self.mean);
+        if !self.squares.is_finite() || !self.mean.is_finite() {
+            *self = Self { count: 1, mean: reading, squares: 0.0 };
+        }
+    }
+
+    fn standard(&self) -> f64 {
+        (self.squares / self.count.saturating_sub(1).max(1) as f64).sqrt()
     }
 }
 
@@ -213,7 +234,7 @@ fn percentile(sorted: &[f64], percent: f64) -> Option<f64> {
     // A place is at most the number of values plus one, so it fits.
     let Some(below) = (place.floor() as usize).checked_sub(1) else { return Some(first) };
     Some(match (sorted.get(below), sorted.get(below + 1)) {
-        (Some(lower), Some(upper)) => lower + place.fract() * (upper - lower),
+        (Some(lower), Some(upper)) => lower + place.fract() * finite(upper - lower),
         _ => last,
     })
 }
@@ -291,6 +312,28 @@ mod tests {
         let all = statistics(&mut histogram, 0);
         assert_eq!(all[5].0, ".stddev");
         assert!((all[5].1 - 13.0_f64.sqrt()).abs() < 1e-12, "{all:?}");
+    }
+
+    #[test]
+    fn large_updates_leave_all_statistics_finite_and_do_not_stay() {
+        let mut random = Rng::with_seed(1);
+        for kind in MetricKind::ALL {
+            for updates in [[f64::MAX; 4], [f64::MIN; 4], [f64::MAX, f64::MIN, f64::MAX, 1e200]] {
+                let mut metric = Metric::new(kind, 0);
+                for (value, at) in updates.into_iter().zip([0, 1, 5_000, 10_000]) {
+                    metric.update(value, at, &mut random);
+                    let all = statistics(&mut metric, at + 1);
+                    assert!(all.iter().all(|(_, value)| value.is_finite()), "{all:?}");
+                }
+            }
+        }
+        let mut counter = Metric::new(MetricKind::Counter, 0);
+        [f64::MAX, f64::MAX].iter().for_each(|v| counter.update(*v, 0, &mut random));
+        counter.update(f64::MIN, 0, &mut random);
+        assert_eq!(statistics(&mut counter, 0)[0].1, 0.0);
+        let mut histogram = Metric::new(MetricKind::Histogram, 0);
+        [1e200, -1.0, 1.0].iter().for_each(|v| histogram.update(*v, 0, &mut random));
+        assert_eq!(statistics(&mut histogram, 0)[5], (".stddev".to_owned(), 2.0_f64.sqrt()));
     }
 
     #[test]
