@@ -1,6 +1,12 @@
 //! CollectD's datagrams through a real socket, to what a subscriber receives.
 
 use crate::harness::{Bench, Seen, Subscriber};
+use aes::Aes256;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use ofb::Ofb;
+use ofb::cipher::{KeyIvInit as _, StreamCipher as _};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -119,6 +125,28 @@ fn gauges(readings: &[f64]) -> Vec<u8> {
 /// A datagram with one gauge.
 fn gauge(instance: &str, reading: f64) -> Vec<u8> {
     [header("gauge", instance, 1_700_000_000), gauges(&[reading])].concat()
+}
+
+/// The parts of a gauge `p.gauge.new` with the present time, 42.
+fn new_gauge() -> Vec<u8> {
+    let now = zibrato::clock::unix_ms() / 1_000;
+    [header("gauge", "new", now), gauges(&[42.0])].concat()
+}
+
+/// Parts that alice has signed.
+fn sign(parts: &[u8]) -> Vec<u8> {
+    let covered = [b"alice", parts].concat();
+    let code = Hmac::<Sha256>::new_from_slice(b"12345678").unwrap().chain_update(&covered);
+    let signature = part(0x200, &[&*code.finalize().into_bytes(), b"alice"].concat());
+    [signature, parts.to_vec()].concat()
+}
+
+/// Parts that alice has encrypted.
+fn encrypt(parts: &[u8]) -> Vec<u8> {
+    let (key, iv) = (Sha256::digest(b"12345678"), [7; 16]);
+    let mut body = [&*Sha1::digest(parts), parts].concat();
+    Ofb::<Aes256>::new(&key, &iv.into()).apply_keystream(&mut body);
+    part(0x210, &[b"\0\x05alice", &iv[..], &body].concat())
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -250,8 +278,10 @@ fn only_what_is_protected_as_required_is_accepted() {
         refused.iter().for_each(|datagram| setup.send(datagram));
         setup.until_rejected("security", refused.len() as u64);
         setup.send(&bytes(ENCRYPTED));
-        let received = setup.gauges(&["test.gauge"]);
-        assert_eq!((received["test.gauge"].1, received.len()), (42.0, 1));
+        setup.until_rejected("old", 1);
+        setup.send(&encrypt(&new_gauge()));
+        let received = setup.gauges(&["p.gauge.new"]);
+        assert_eq!((received["p.gauge.new"].1, received.len()), (42.0, 1));
     }
 }
 
@@ -260,15 +290,22 @@ fn changed_files_are_read_again() {
     let setup = Setup::start(|collectd, folder| {
         collectd.auth_file(file(folder, "auth", "bob: 1\n")).require_signatures()
     });
-    setup.send(&bytes(SIGNED));
+    let signed = sign(&new_gauge());
+    setup.send(&signed);
     setup.until_rejected("user", 1);
     let new = file(&setup.folder, "new", "alice: 12345678\n");
     fs::rename(new, setup.folder.path().join("auth")).unwrap();
-    setup.send(&bytes(SIGNED));
-    assert_eq!(setup.gauges(&["test.gauge"])["test.gauge"].1, 42.0);
+    let lines = || setup.bench.broker.counters().intake("collectd").unwrap().lines;
+    setup.bench.until("the new user", || {
+        setup.send(&signed);
+        lines() > 0
+    });
+    assert_eq!(setup.gauges(&["p.gauge.new"])["p.gauge.new"].1, 42.0);
     file(&setup.folder, "types.db", "gauge other:GAUGE:U:U, more:GAUGE:U:U\n");
-    setup.send(&bytes(SIGNED));
-    setup.until_rejected("values", 1);
+    setup.bench.until("the new type", || {
+        setup.send(&signed);
+        setup.rejected().contains_key("values")
+    });
 }
 
 #[test]

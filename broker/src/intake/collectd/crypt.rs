@@ -12,6 +12,7 @@
 
 use super::parts::{Part, PartError};
 use aes::Aes256;
+use hmac::digest::CtOutput;
 use hmac::{Hmac, KeyInit, Mac};
 use ofb::Ofb;
 use ofb::cipher::{KeyIvInit, StreamCipher};
@@ -119,7 +120,10 @@ impl<'a> Encrypted<'a> {
         let mut body = self.body.to_vec();
         secret.apply(self.iv, &mut body);
         let parts = body.split_off(SHA1_BYTES);
-        if *Sha1::digest(&parts) == *body { Ok(parts) } else { Err(WrongKey) }
+        let sha1 = *body.first_chunk::<SHA1_BYTES>().ok_or(WrongKey)?;
+        // These are compared in constant time.
+        let (sent, own) = (CtOutput::<Sha1>::new(sha1.into()), CtOutput::new(Sha1::digest(&parts)));
+        if sent == own { Ok(parts) } else { Err(WrongKey) }
     }
 
     /// The encrypted SHA-1 and parts.

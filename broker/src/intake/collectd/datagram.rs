@@ -12,7 +12,10 @@ use super::types_db::{DataSource, SourceKind, TypesDb};
 use super::value_list::{Header, ListId};
 
 /// How far a time may be ahead of the broker's clock, in seconds.
-const MAX_AHEAD_SECONDS: u64 = 86_400;
+const MAX_AHEAD_SECONDS: u64 = 300;
+
+/// How far a time may be behind the broker's clock if protection is required, in seconds.
+const MAX_BEHIND_SECONDS: u64 = 86_400;
 
 /// How a datagram is protected, and which protection is required.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -217,8 +220,13 @@ impl Decoder {
         if !kinds.all(|(code, source)| self.options.accepts(*code, source.kind)) {
             return reject("values", "types.db has another kind; see --collectd-counter-eq-derive");
         }
-        if list.time / UNITS_PER_SECOND > self.now_ms / 1_000 + MAX_AHEAD_SECONDS {
-            return reject("future", "its time is more than a day ahead");
+        let (seconds, now) = (list.time / UNITS_PER_SECOND, self.now_ms / 1_000);
+        if seconds > now + MAX_AHEAD_SECONDS {
+            return reject("future", "its time is more than five minutes ahead");
+        }
+        let is_protected = self.options.security > SecurityLevel::None;
+        if is_protected && seconds + MAX_BEHIND_SECONDS < now {
+            return reject("old", "its time is more than a day behind");
         }
         list.write_key(&mut self.key);
         self.key.extend(sources.iter().map(|source| source.kind.code()));

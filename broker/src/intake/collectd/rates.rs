@@ -10,7 +10,8 @@ use hashbrown::HashMap;
 /// Maximum number of value lists whose last readings are kept.
 const MAX_LISTS: usize = 500_000;
 
-/// Shortest time for which the last readings are kept, in milliseconds.
+/// Shortest time for which the last readings are kept, in milliseconds. For this long they prevent
+/// that earlier ones become the last.
 const MIN_KEPT_MS: u64 = 300_000;
 
 /// Longest time for which the last readings are kept, in milliseconds.
@@ -18,6 +19,10 @@ const MAX_KEPT_MS: u64 = 86_400_000;
 
 /// Number of intervals for which the last readings are kept.
 const KEPT_INTERVALS: u64 = 3;
+
+/// How far the time of the last readings may be ahead of the broker's clock, in seconds, if new
+/// ones are not. Otherwise the new ones are the first.
+const MAX_AHEAD_SECONDS: u64 = 10;
 
 /// Time between two searches for readings that are no longer kept, in milliseconds.
 const SWEEP_MS: u64 = 60_000;
@@ -67,6 +72,8 @@ pub(super) struct Rates {
 struct Last {
     /// The time of the readings by the sender's clock, in units of 2^-30 s.
     time: u64,
+    /// When they were received, by the clock of the broker.
+    received_ms: u64,
     /// Until when they are kept, by the clock of the broker.
     until_ms: u64,
     readings: Vec<u64>,
@@ -104,19 +111,22 @@ impl Rates {
                 return Past::Full;
             }
             let readings = readings.collect();
-            self.lists.insert(key.into(), Last { time, until_ms, readings });
+            self.lists.insert(key.into(), Last { time, received_ms: now_ms, until_ms, readings });
             return Past::None;
         };
-        let is_kept = last.until_ms > now_ms;
-        if is_kept && time <= last.time {
+        let is_ahead = |time| time / UNITS_PER_SECOND > now_ms / 1_000 + MAX_AHEAD_SECONDS;
+        let blocks =
+            now_ms < last.received_ms + MIN_KEPT_MS && (is_ahead(time) || !is_ahead(last.time));
+        if blocks && time <= last.time {
             return if time == last.time { Past::Same } else { Past::Late };
         }
+        let is_past = last.until_ms > now_ms && time > last.time;
         let seconds = time.saturating_sub(last.time) as f64 / UNITS_PER_SECOND as f64;
-        (last.time, last.until_ms) = (time, until_ms);
+        (last.time, last.received_ms, last.until_ms) = (time, now_ms, until_ms);
         std::mem::swap(&mut self.replaced, &mut last.readings);
         last.readings.clear();
         last.readings.extend(readings);
-        if is_kept { Past::Since { seconds, last: &self.replaced } } else { Past::None }
+        if is_past { Past::Since { seconds, last: &self.replaced } } else { Past::None }
     }
 
     #[cfg(test)]
@@ -278,10 +288,34 @@ mod tests {
             [(600 * UNITS_PER_SECOND, 1_800_000), (day, MAX_KEPT_MS), (u64::MAX, MAX_KEPT_MS)]
         {
             let mut rates = Rates::default();
-            rates.replace(b"a", 1, interval, [1].into_iter(), NOW);
-            assert_eq!(put(&mut rates, "a", 0, 1, NOW + kept_ms - 1), Past::Late);
-            assert_eq!(put(&mut rates, "a", 0, 1, NOW + kept_ms), Past::None);
+            let (a, b) = (UNITS_PER_SECOND, 2 * UNITS_PER_SECOND);
+            rates.replace(b"a", a, interval, [1].into_iter(), NOW);
+            rates.replace(b"b", a, interval, [1].into_iter(), NOW);
+            let since = Past::Since { seconds: 1.0, last: &[1][..] };
+            let at = NOW + kept_ms;
+            assert_eq!(rates.replace(b"a", b, 0, [1].into_iter(), at - 1), since);
+            assert_eq!(rates.replace(b"b", b, 0, [1].into_iter(), at), Past::None);
         }
+    }
+
+    #[test]
+    fn no_interval_and_no_time_ahead_keep_earlier_readings_out_for_long() {
+        let mut rates = Rates::default();
+        let mut replace = |time: u64, now| {
+            rates.replace(b"a", time * UNITS_PER_SECOND, u64::MAX, [1].into_iter(), now).at(0)
+        };
+        assert_eq!(replace(100, NOW), Past::None);
+        assert_eq!(replace(99, NOW + MIN_KEPT_MS - 1), Past::Late);
+        assert_eq!(replace(99, NOW + MIN_KEPT_MS), Past::None);
+        let now = NOW / 1_000;
+        replace(now + 200, NOW);
+        assert_eq!(replace(now + 100, NOW), Past::Late);
+        assert_eq!(replace(now + 10, NOW), Past::None);
+        assert_eq!(replace(now + 9, NOW), Past::Late);
+        // A sender whose clock is ahead.
+        replace(now + 60, NOW);
+        let since = Past::Since { seconds: 10.0, last: 1 };
+        assert_eq!(replace(now + 70, NOW + 10_000), since);
     }
 
     #[test]

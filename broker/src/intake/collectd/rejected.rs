@@ -4,6 +4,9 @@ use super::parts::PartError;
 use super::value_list::{HeaderError, ListId};
 use std::fmt;
 
+/// Maximum length of a text that is shown, in bytes.
+const MAX_SHOWN_BYTES: usize = 120;
+
 /// Something that is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rejected<'a> {
@@ -54,9 +57,15 @@ impl From<HeaderError> for Rejected<'_> {
         let (reason, why) = match error {
             HeaderError::Encoding => ("encoding", "a text is not UTF-8"),
             HeaderError::Incomplete => ("incomplete", "values without plugin, type or time"),
+            HeaderError::TooLong => ("length", "a text is longer than 255 bytes"),
         };
         Self { reason, about: About::Datagram { why } }
     }
+}
+
+/// The part of a text that is shown.
+fn shown(text: &[u8]) -> &[u8] {
+    text.get(..MAX_SHOWN_BYTES).unwrap_or(text)
 }
 
 impl fmt::Display for About<'_> {
@@ -65,10 +74,10 @@ impl fmt::Display for About<'_> {
             Self::Datagram { why } => f.write_str(why),
             Self::List { list, why } => write!(f, "{list}: {why}"),
             Self::Value { list, source } => write!(f, "{list}: {source}"),
-            Self::User { user, why } => write!(f, "user {}: {why}", user.escape_ascii()),
+            Self::User { user, why } => write!(f, "user {}: {why}", shown(user).escape_ascii()),
             Self::Notification { text } => {
                 let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
-                f.write_str(&String::from_utf8_lossy(text))
+                f.write_str(&String::from_utf8_lossy(shown(text)))
             }
         }
     }

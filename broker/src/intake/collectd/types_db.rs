@@ -88,6 +88,9 @@ pub(super) enum TypesLineError {
     /// The kind of a data source is unknown.
     #[error("the kind of a data source must be ABSOLUTE, COUNTER, DERIVE or GAUGE")]
     Kind,
+    /// No value is within the limits of a data source.
+    #[error("the minimum of a data source is above its maximum")]
+    Limits,
     /// A limit of a data source is not a number.
     #[error("the limits of a data source must be numbers, or U for no limit")]
     Limit,
@@ -145,6 +148,9 @@ fn source(field: &str) -> Result<DataSource, TypesLineError> {
     }
     let kind = SourceKind::from_word(kind).ok_or(TypesLineError::Kind)?;
     let (min, max) = (limit(min, f64::NEG_INFINITY)?, limit(max, f64::INFINITY)?);
+    if min > max {
+        return Err(TypesLineError::Limits);
+    }
     Ok(DataSource { name: name.into(), kind, min, max })
 }
 
@@ -253,6 +259,7 @@ mod tests {
             ("a x:GAUGE:zero:1", TypesLineError::Limit),
             ("a x:GAUGE:0:NaN", TypesLineError::Limit),
             ("a x:GAUGE:0:", TypesLineError::Limit),
+            ("a x:GAUGE:1:0", TypesLineError::Limits),
             (&*long, TypesLineError::TooLong),
         ] {
             let file = format!("first value:GAUGE:U:U\n{line}\nlast value:GAUGE:U:U\n");

@@ -5,6 +5,10 @@
 use super::parts::{Part, PartError, Values, from_seconds, kind, number, text};
 use std::fmt;
 
+/// Maximum length of a host, plugin, type or instance, in bytes. The last readings of a value list
+/// are kept under these texts, and names are no longer.
+const MAX_TEXT_BYTES: usize = 255;
+
 /// The parts of a datagram that apply to the value lists after them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Header<'a> {
@@ -41,6 +45,8 @@ pub(super) enum HeaderError {
     Encoding,
     /// There was no plugin, type or time before it.
     Incomplete,
+    /// A text is longer than [`MAX_TEXT_BYTES`].
+    TooLong,
 }
 
 impl<'a> Header<'a> {
@@ -65,7 +71,10 @@ impl<'a> Header<'a> {
 
     /// The identity of a value list after these parts.
     pub(super) fn list(&self) -> Result<ListId<'a>, HeaderError> {
-        let utf8 = |text: &'a [u8]| std::str::from_utf8(text).map_err(|_| HeaderError::Encoding);
+        let utf8 = |text: &'a [u8]| match std::str::from_utf8(text) {
+            Ok(text) if text.len() > MAX_TEXT_BYTES => Err(HeaderError::TooLong),
+            text => text.map_err(|_| HeaderError::Encoding),
+        };
         Ok(ListId {
             host: utf8(self.host)?,
             plugin: utf8(self.plugin.ok_or(HeaderError::Incomplete)?)?,

@@ -139,6 +139,7 @@ fn the_lists_beside_a_wrong_one_are_kept() {
         ([text(4, "percent"), gauges(&[101.0])].concat(), "range"),
         (part(0x100, b"hello\0"), "notification"),
         ([text(4, "x"), part(5, b"\xff\0"), gauges(&[1.0])].concat(), "encoding"),
+        ([text(4, "gauge"), text(5, &"x".repeat(256)), gauges(&[1.0])].concat(), "length"),
     ] {
         let datagram = [header("gauge"), good("a", 1.0), wrong, good("b", 2.0)].concat();
         let expected =
@@ -225,12 +226,69 @@ fn a_time_far_ahead_is_rejected_and_does_not_become_the_last() {
     };
     let mut decoder = plain();
     let now = NOW / 1_000;
-    for far in [4_102_444_800, u64::MAX, now + 86_401] {
+    for far in [4_102_444_800, u64::MAX, now + 301] {
         let rejected = BTreeMap::from([("future", 1)]);
         assert_eq!(decode(&mut decoder, &at(far, 0)), (vec![], rejected));
     }
     assert_eq!(decode(&mut decoder, &at(now, 10)).0, []);
     assert_eq!(decode(&mut decoder, &at(now + 10, 30)).0[0].2, 2.0);
+}
+
+/// A gauge of this time in whole seconds.
+fn gauge_at(seconds: u64) -> Vec<u8> {
+    let time = part(1, &seconds.to_be_bytes());
+    [text(0, "h"), time, text(2, "p"), text(4, "gauge"), gauges(&[1.0])].concat()
+}
+
+#[test]
+fn texts_are_limited_before_they_are_kept_or_shown() {
+    let mut decoder = decoder(Options::default(), TYPES, Some("alice: 1"));
+    let host = text(0, &"h".repeat(30_000));
+    let list = |n: usize| [text(5, &n.to_string()), gauges(&[1.0])].concat();
+    let lists = (0..100).flat_map(list).collect();
+    let datagram = [header("gauge"), host, lists].concat();
+    assert_eq!(decode(&mut decoder, &datagram), (vec![], BTreeMap::from([("length", 100)])));
+    assert_eq!(decoder.key, b"");
+    let long = "u".repeat(30_000);
+    for datagram in [
+        text(0x100, &long),
+        part(0x200, &[&[0; 32], long.as_bytes()].concat()),
+        [header("gauge"), text(4, &long), gauges(&[1.0])].concat(),
+    ] {
+        let texts = texts(&mut decoder, &datagram);
+        assert!(texts[0].len() < 300, "{} bytes", texts[0].len());
+    }
+}
+
+#[test]
+fn a_time_ahead_does_not_silence_a_list() {
+    let (mut decoder, now) = (plain(), NOW / 1_000);
+    for seconds in [now, now + 300, now, now + 9] {
+        assert_eq!(decode(&mut decoder, &gauge_at(seconds)).0.len(), 1, "{seconds}");
+    }
+    let late = BTreeMap::from([("late", 1)]);
+    assert_eq!(decode(&mut decoder, &gauge_at(now + 8)), (vec![], late));
+}
+
+#[test]
+fn old_times_are_rejected_where_protection_is_required() {
+    let now = NOW / 1_000;
+    for (security, seconds, rejected) in [
+        (SecurityLevel::None, now - 86_401, None),
+        (SecurityLevel::Sign, now - 86_401, Some("old")),
+        (SecurityLevel::Sign, now - 86_400, None),
+        (SecurityLevel::Encrypt, now - 86_401, Some("old")),
+    ] {
+        let mut decoder = decoder(Options { security, ..Options::default() }, TYPES, None);
+        let mut reasons = Vec::new();
+        decoder.now_ms = NOW;
+        decoder.parts(&gauge_at(seconds), SecurityLevel::Encrypt, &mut |outcome| {
+            if let Outcome::Rejected(rejection) = outcome {
+                reasons.push(rejection.reason);
+            }
+        });
+        assert_eq!(reasons, Vec::from_iter(rejected), "{security:?} {seconds}");
+    }
 }
 
 #[test]
