@@ -39,6 +39,7 @@ pub(crate) mod rules;
 pub(crate) mod statsd;
 pub(crate) mod table;
 mod thread;
+mod udp;
 
 pub use context::IntakeContext;
 pub(crate) use link::Link;

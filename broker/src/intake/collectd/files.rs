@@ -46,6 +46,8 @@ pub(super) enum FilesError {
 pub(super) struct Files {
     types: Vec<Watched>,
     auth: Option<Watched>,
+    /// The second in which it was last examined whether they have changed.
+    looked_at: u64,
 }
 
 /// A file, and the version that was read.
@@ -70,7 +72,7 @@ impl Files {
         }
         let watched = |path: PathBuf| Watched { path, version: None };
         let types = types.into_iter().map(watched).collect();
-        Ok(Self { types, auth: auth.map(Path::to_path_buf).map(watched) })
+        Ok(Self { types, auth: auth.map(Path::to_path_buf).map(watched), looked_at: 0 })
     }
 
     /// Reads all files. Invalid lines are skipped and logged.
@@ -78,9 +80,13 @@ impl Files {
         Ok((self.read_types()?, self.read_users()?))
     }
 
-    /// Reads files that have changed. If one cannot be read, that is logged, and what was read
-    /// before is kept.
-    pub(super) fn reread(&mut self, decoder: &mut Decoder) {
+    /// Reads files that have changed, if it is another second than at the last call. If one cannot
+    /// be read, that is logged, and what was read before is kept.
+    pub(super) fn reread(&mut self, decoder: &mut Decoder, now_ms: u64) {
+        if now_ms / 1_000 == self.looked_at {
+            return;
+        }
+        self.looked_at = now_ms / 1_000;
         if self.types.iter().any(Watched::has_changed) {
             match self.read_types() {
                 Ok(types) => {
@@ -209,25 +215,29 @@ mod tests {
         // Written in place.
         fs::write(&types[0], "c value:GAUGE:U:U, more:GAUGE:U:U\n").unwrap();
         fs::write(&auth, "bob: 1, and more\nx\n").unwrap();
-        files.reread(&mut decoder);
+        files.reread(&mut decoder, 1_000);
+        assert_eq!(knows(&decoder), ([false, true, true], [false, true]));
+        // Only once in a second.
+        fs::write(&auth, "alice: 1\n").unwrap();
+        files.reread(&mut decoder, 1_999);
         assert_eq!(knows(&decoder), ([false, true, true], [false, true]));
         // Replaced by another file.
         fs::rename(file("new", "a value:GAUGE:U:U\n"), &types[1]).unwrap();
         fs::rename(file("new", "alice: 2\n"), &auth).unwrap();
-        files.reread(&mut decoder);
+        files.reread(&mut decoder, 2_000);
         assert_eq!(knows(&decoder), ([true, false, true], [true, false]));
         for path in types.iter().chain([&auth]) {
             fs::remove_file(path).unwrap();
         }
-        files.reread(&mut decoder);
+        files.reread(&mut decoder, 3_000);
         assert_eq!(knows(&decoder), ([true, false, true], [true, false]));
         fs::write(&types[0], "b value:GAUGE:U:U\n").unwrap();
         fs::write(&types[1], "c value:GAUGE:U:U\n").unwrap();
-        files.reread(&mut decoder);
+        files.reread(&mut decoder, 4_000);
         assert_eq!(knows(&decoder), ([false, true, true], [true, false]));
         // None of the files defines a type.
         types.iter().for_each(|path| fs::write(path, "# nothing is left\n").unwrap());
-        files.reread(&mut decoder);
+        files.reread(&mut decoder, 5_000);
         assert_eq!(knows(&decoder), ([false, true, true], [true, false]));
     }
 

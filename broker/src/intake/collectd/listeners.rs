@@ -1,12 +1,10 @@
 //! The UDP sockets that CollectD sends to.
 
+use crate::intake::udp::Udp;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
-
-/// Size of a socket's receive buffer that is asked for, in bytes. The kernel may grant less.
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
 /// A host and a port, as `HOST:PORT`. The host is looked up when it is bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +29,11 @@ impl fmt::Display for Address {
 }
 
 /// Binds a socket. If the host is a multicast group, it joins the group.
-pub(super) fn bind(address: &Address) -> io::Result<UdpSocket> {
+pub(super) fn bind(address: &Address) -> io::Result<Udp> {
     let mut addresses = address.0.to_socket_addrs()?;
     let address = addresses.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let socket = UdpSocket::bind(address)?;
+    let udp = Udp::bind(address)?;
+    let socket = &udp.socket;
     match address.ip() {
         IpAddr::V4(group) if group.is_multicast() => {
             socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED)?;
@@ -48,10 +47,7 @@ pub(super) fn bind(address: &Address) -> io::Result<UdpSocket> {
         }
         IpAddr::V4(_) | IpAddr::V6(_) => {}
     }
-    socket.set_nonblocking(true)?;
-    // A smaller buffer loses datagrams in bursts, but is no reason not to start.
-    rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_BYTES).ok();
-    Ok(socket)
+    Ok(udp)
 }
 
 #[cfg(test)]
@@ -75,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_second_socket_of_an_address_is_an_error() {
-        let socket = bind(&address("127.0.0.1:0").unwrap()).unwrap();
+        let socket = bind(&address("127.0.0.1:0").unwrap()).unwrap().socket;
         let taken = address(&socket.local_addr().unwrap().to_string()).unwrap();
         assert_eq!(bind(&taken).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
     }
@@ -83,7 +79,7 @@ mod tests {
     #[test]
     fn a_multicast_group_is_joined() {
         let socket = match bind(&address("239.192.74.66:0").unwrap()) {
-            Ok(socket) => socket,
+            Ok(udp) => udp.socket,
             // A machine without a network has no interface to join on.
             Err(error) => {
                 return assert_eq!(Errno::from_io_error(&error), Some(Errno::NODEV));

@@ -129,7 +129,7 @@ impl Intake for Collectd {
         let mut addresses = Vec::new();
         for address in &self.listen {
             let socket = bind(address).map_err(|error| format!("--collectd {address}: {error}"))?;
-            let bound = socket.local_addr()?;
+            let bound = socket.socket.local_addr()?;
             if self.options.security == SecurityLevel::None && !bound.ip().is_loopback() {
                 tracing::warn!(
                     event = "open_to_everyone",
@@ -144,7 +144,7 @@ impl Intake for Collectd {
         }
         let level = self.level.clone();
         Ok(OpenIntake::new(addresses.join(","), move |context| {
-            receive::run(context, &sockets, files, decoder, level);
+            receive::run(context, sockets, files, decoder, level);
             Ok(())
         }))
     }

@@ -5,8 +5,9 @@ use super::files::Files;
 use super::parts::UNITS_PER_SECOND;
 use crate::intake::IntakeContext;
 use crate::intake::rules::Collectd as Fields;
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsFd as _;
+use crate::intake::udp::Udp;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use zibrato::wire::{Line, LineValue};
 use zibrato::{DEFAULT_SOURCE, Kind};
 
@@ -19,23 +20,23 @@ const MAX_DATAGRAMS: usize = 256;
 /// Receives until the broker stops.
 pub(super) fn run(
     context: &mut IntakeContext,
-    sockets: &[UdpSocket],
+    mut sockets: Vec<Udp>,
     mut files: Files,
     mut decoder: Decoder,
     level: Option<String>,
 ) {
     let level = level.unwrap_or_else(|| context.level().to_owned());
-    let readable: Vec<_> = sockets.iter().map(UdpSocket::as_fd).collect();
     let mut datagram = vec![0; MAX_DATAGRAM_BYTES];
-    while context.wait(&readable) {
-        files.reread(&mut decoder);
-        for socket in sockets {
+    while context.wait(&sockets.iter().map(Udp::as_fd).collect::<Vec<BorrowedFd<'_>>>()) {
+        files.reread(&mut decoder, context.now_ms());
+        for socket in &mut sockets {
             for _ in 0..MAX_DATAGRAMS {
-                let Ok((bytes, sender)) = socket.recv_from(&mut datagram) else { break };
+                let Some((bytes, sender)) = socket.receive(context, &mut datagram) else { break };
                 let datagram = datagram.get(..bytes).unwrap_or_default();
                 context.received(bytes);
                 take(context, &mut decoder, &level, datagram, sender);
             }
+            socket.count_drops(context);
         }
     }
 }

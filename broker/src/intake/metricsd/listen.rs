@@ -3,7 +3,8 @@
 use super::decode::{Change, decode};
 use super::series::{AllMetrics, Statistic};
 use crate::intake::IntakeContext;
-use std::net::{SocketAddr, UdpSocket};
+use crate::intake::udp::Udp;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use zibrato::Gauge;
 use zibrato::window::Fold;
@@ -17,16 +18,17 @@ const PACKETS: usize = 200;
 /// Reads packets until the broker stops. Then it publishes all metrics once more.
 pub(super) fn run(
     context: &mut IntakeContext,
-    socket: &UdpSocket,
+    mut socket: Udp,
     mut metrics: AllMetrics,
     level: &str,
 ) {
     let mut packet = vec![0; PACKET_BYTES];
     while context.wait_until(&[socket.as_fd()], metrics.next_ms()) {
         for _ in 0..PACKETS {
-            let Ok((length, sender)) = socket.recv_from(&mut packet) else { break };
+            let Some((length, sender)) = socket.receive(context, &mut packet) else { break };
             take(context, &mut metrics, &packet[..length], sender);
         }
+        socket.count_drops(context);
         let now_ms = context.now_ms();
         metrics.publish_due(now_ms, &mut |statistic| fold(context, level, &statistic, now_ms));
     }

@@ -19,10 +19,12 @@ mod series;
 #[cfg(test)]
 mod vectors;
 
+use super::udp::Udp;
 use super::{Intake, IntakeError, IntakeFlags, OpenIntake, SharedIntake};
 use handlers::{Handler, Handlers, INTERVALS};
 use series::{AllMetrics, MAX_STATISTICS};
-use std::net::UdpSocket;
+use std::io;
+use std::net::ToSocketAddrs as _;
 use std::sync::Arc;
 use std::time::Duration;
 use zibrato::Level;
@@ -44,7 +46,7 @@ pub(crate) struct MetricsdFlags {
     #[arg(long, value_name = "REGEX=SECONDS[@PRIORITY]")]
     metricsd_handler: Vec<Handler>,
 
-    /// Level of MetricsD metrics
+    /// Level of the statistics of MetricsD metrics
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     metricsd_level: Level,
 
@@ -67,11 +69,15 @@ impl IntakeFlags for MetricsdFlags {
 
 /// Checks the form of an address. Its host is looked up when the broker starts.
 fn address(text: &str) -> Result<String, String> {
-    let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-    match port {
+    let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    match parts.and_then(|(_, port)| port.parse::<u16>().ok()) {
         Some(_) => Ok(text.to_owned()),
         None => Err("expected HOST:PORT, such as 127.0.0.1:23632".to_owned()),
     }
+}
+
+fn bind(address: &str) -> io::Result<Udp> {
+    Udp::bind(address.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?)
 }
 
 /// The intake.
@@ -89,13 +95,12 @@ impl Intake for MetricsD {
     }
 
     fn open(&self) -> Result<OpenIntake, IntakeError> {
-        let socket = UdpSocket::bind(&*self.address)
-            .map_err(|error| format!("--metricsd {}: {error}", self.address))?;
-        socket.set_nonblocking(true)?;
+        let socket =
+            bind(&self.address).map_err(|error| format!("--metricsd {}: {error}", self.address))?;
         let (handlers, level, expire) = (self.handlers.clone(), self.level.clone(), self.expire);
-        Ok(OpenIntake::new(socket.local_addr()?, move |context| {
+        Ok(OpenIntake::new(socket.socket.local_addr()?, move |context| {
             let metrics = AllMetrics::new(handlers, expire, MAX_STATISTICS, context.now_ms());
-            listen::run(context, &socket, metrics, level.as_str());
+            listen::run(context, socket, metrics, level.as_str());
             Ok(())
         }))
     }

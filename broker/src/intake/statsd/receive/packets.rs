@@ -2,8 +2,8 @@
 
 use crate::intake::statsd::grammar::Dialect;
 use crate::intake::statsd::shared::Received;
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, getsockopt, recvmmsg};
-use nix::{getsockopt_impl, sockopt_impl};
+use crate::intake::udp::kernel_drops;
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
 use std::fmt::Display;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -19,14 +19,6 @@ const MAX_PACKET: usize = 65_535;
 /// Distance between packets in memory. It is no power of two, so that they do not all use the same
 /// lines of the processor's cache.
 const STRIDE: usize = MAX_PACKET + 1 + 17 * 64;
-
-/// The field of [`MemoryInfo`] that counts packets for which the socket had no room.
-const DROPS: usize = 8;
-
-sockopt_impl!(
-    /// What the kernel knows about the memory of a socket.
-    MemoryInfo, GetOnly, libc::SOL_SOCKET, libc::SO_MEMINFO, [u32; 9]
-);
 
 /// Memory for a batch of packets, which all sockets of a thread use.
 pub(super) struct Buffers {
@@ -97,9 +89,9 @@ impl Packets {
     /// Number of packets that the kernel has dropped since the last call, because they came faster
     /// than they were received.
     pub(super) fn new_drops(&mut self) -> u32 {
-        let Ok(info) = getsockopt(&self.socket, MemoryInfo) else { return 0 };
-        let new = info[DROPS].wrapping_sub(self.drops);
-        self.drops = info[DROPS];
+        let Some(drops) = kernel_drops(&self.socket) else { return 0 };
+        let new = drops.wrapping_sub(self.drops);
+        self.drops = drops;
         new
     }
 }
