@@ -47,7 +47,8 @@ pub(crate) use thread::{IntakeThreads, RouterSide, open};
 
 use crate::sockets::{SUBSCRIBERS, SocketSpec};
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Command};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command};
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -74,6 +75,23 @@ pub(crate) const SOCKETS: [SocketSpec; 2] = [
 
 pub(crate) type SharedIntake = Arc<dyn Intake>;
 
+/// Checks that no flag of an intake is given if the intake is off. Its first flag turns it on.
+fn check_unused<F: clap::Args>(matches: &ArgMatches) -> Result<(), String> {
+    let command = F::augment_args(Command::new("intake"));
+    let is_given = |arg: &&Arg| {
+        !matches!(
+            matches.value_source(arg.get_id().as_str()),
+            None | Some(ValueSource::DefaultValue)
+        )
+    };
+    let mut flags = command.get_arguments();
+    let (first, given) = (flags.next(), flags.find(is_given));
+    match (first.and_then(Arg::get_long), given.and_then(Arg::get_long)) {
+        (Some(first), Some(given)) => Err(format!("--{given} needs --{first}")),
+        _ => Ok(()),
+    }
+}
+
 /// The flags of one intake, as `zibrato-broker` has them.
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -92,7 +110,11 @@ impl Row {
                 let flags = F::from_arg_matches(matches)?;
                 let invalid =
                     |why: String| clap::Error::raw(ErrorKind::ValueValidation, why + "\n");
-                flags.intake().map_err(invalid)
+                let intake = flags.intake().map_err(invalid)?;
+                match intake {
+                    None => check_unused::<F>(matches).map_err(invalid).map(|()| None),
+                    on => Ok(on),
+                }
             },
         }
     }

@@ -236,6 +236,24 @@ fn a_handler_sets_the_interval_and_all_values_are_published_at_the_end() {
 }
 
 #[test]
+fn flags_of_an_intake_that_is_off_are_refused() {
+    for (args, part) in [
+        (&["--metricsd-handler", "a=1"][..], "--metricsd-handler needs --metricsd"),
+        (&["--metricsd-expire", "9"], "--metricsd-expire needs --metricsd"),
+        (&["--collectd-types", "types.db"], "--collectd-types needs --collectd"),
+        (&["--collectd-security-level", "sign"], "--collectd-security-level needs --collectd"),
+        (&["--collectd-auth-file", "users"], "--collectd-auth-file needs --collectd"),
+        (&["--collectd-counter-resets"], "--collectd-counter-resets needs --collectd"),
+        (&["--statsd-threads", "2"], "--statsd-threads needs --statsd"),
+        (&["--collectd", "127.0.0.1:0", "--collectd-replace-dots", "|"], "names can contain"),
+    ] {
+        let (code, _, stderr) = ended(&[&["--port", "0", "--http", "off"], args].concat());
+        assert_eq!(code, 64, "{args:?}: {stderr}");
+        assert!(stderr.contains(part), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
 fn flags_that_are_wrong_are_explained() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
@@ -254,6 +272,7 @@ fn flags_that_are_wrong_are_explained() {
     for (address, code, part) in [
         (&*taken, 69, "in use"),
         ("127.0.0.1", 64, "expected HOST:PORT"),
+        (":23632", 64, "expected HOST:PORT"),
         ("host.invalid.:1", 69, "host.invalid"),
     ] {
         for check in [&[][..], &["--check"]] {

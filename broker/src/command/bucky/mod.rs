@@ -33,7 +33,7 @@ pub(super) struct BuckyCommand {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Program whose configuration is printed. One zibrato-carbon delivers what comes by StatsD, and another one what comes from hosts by CollectD and MetricsD
+    /// Program whose configuration is printed. One zibrato-carbon delivers measurements received by StatsD, and another one those received by CollectD and MetricsD
     #[arg(long = "for", value_name = "PROGRAM", default_value = "broker", value_enum)]
     program: ProgramName,
 }

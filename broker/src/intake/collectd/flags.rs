@@ -6,7 +6,7 @@ use super::listeners::Address;
 use crate::intake::{IntakeFlags, SharedIntake};
 use std::path::PathBuf;
 use std::sync::Arc;
-use zibrato::Level;
+use zibrato::{Level, check_name};
 
 /// What `zibrato-broker` knows about CollectD.
 #[derive(Debug, Clone, clap::Args)]
@@ -37,21 +37,26 @@ pub(crate) struct CollectdFlags {
     collectd_counter_resets: bool,
 
     /// Replace dots inside the parts of a name with this text, such as `_`. By default they separate parts
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = part_of_name)]
     collectd_replace_dots: Option<String>,
 
-    /// Level of what comes by CollectD
+    /// Level of measurements received by CollectD
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     collectd_level: Level,
+}
+
+/// Checks a text that becomes a part of names.
+fn part_of_name(text: &str) -> Result<String, String> {
+    match check_name(&format!(".{text}")) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(format!("expected a text that names can contain, such as _: {error}")),
+    }
 }
 
 impl IntakeFlags for CollectdFlags {
     fn intake(&self) -> Result<Option<SharedIntake>, String> {
         if self.collectd.is_empty() {
-            return match &self.collectd_auth_file {
-                Some(_) => Err("--collectd-auth-file needs --collectd HOST:PORT".to_owned()),
-                None => Ok(None),
-            };
+            return Ok(None);
         }
         let collectd = Collectd {
             listen: self.collectd.clone(),

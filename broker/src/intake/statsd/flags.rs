@@ -27,11 +27,11 @@ pub(crate) struct StatsdFlags {
     #[arg(long, value_name = "PATH", value_delimiter = ',', value_parser = parsed::<Address<PathBuf>>)]
     statsd_stream_socket: Vec<Address<PathBuf>>,
 
-    /// Level of what comes by StatsD
+    /// Level of measurements received by StatsD
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = parsed::<Level>)]
     statsd_level: Level,
 
-    /// Source of what comes by StatsD without a tag `source` or `host`. Defaults to the host name
+    /// Source of StatsD series without a tag `source` or `host`. Defaults to the host name
     #[arg(long, value_name = "SOURCE", value_parser = parsed::<Source>)]
     statsd_source: Option<Source>,
 
