@@ -1,6 +1,7 @@
 //! The file that keeps gauges over a restart.
 
 use super::state::Gauges;
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,43 +12,62 @@ use zibrato::daemon::{LogLimit, read_bounded};
 /// Maximum size of the file, in bytes.
 const MAX_FILE: u64 = 512 << 20;
 
+/// Maximum number of invalid files that are kept.
+const MAX_KEPT: usize = 100;
+
 /// The file of gauges.
 #[derive(Debug)]
 pub(super) struct GaugeFile {
     path: PathBuf,
+    /// Whether it may be replaced: it was read, or kept under another name.
+    saves: bool,
     failures: LogLimit<60>,
 }
 
 impl GaugeFile {
     pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), failures: LogLimit::default() }
+        Self { path: path.to_owned(), saves: true, failures: LogLimit::default() }
     }
 
     /// Adds the saved gauges. A file that cannot be read is reported, and kept under another name.
-    pub(super) fn load(&self, gauges: &mut Gauges) {
-        let file = self.path.display();
+    /// If that fails too, gauges are not saved.
+    pub(super) fn load(&mut self, gauges: &mut Gauges) {
         let text = match read_bounded(&self.path, MAX_FILE) {
             Ok((text, _)) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return,
-            Err(error) => {
-                return tracing::warn!(event = "gauges_not_restored", %file, why = %error);
-            }
+            Err(error) => return self.keep(&error),
         };
+        let file = self.path.display();
         match gauges.restore(&text, clock::unix_ms()) {
             Ok((restored, left_out)) => {
                 tracing::info!(event = "gauges_restored", %file, restored, left_out);
             }
+            Err(error) => self.keep(&error),
+        }
+    }
+
+    /// Keeps a file that could not be read under another name.
+    fn keep(&mut self, why: &dyn Display) {
+        let kept = kept_beside(&self.path);
+        self.saves = kept.is_ok();
+        let file = self.path.display();
+        match kept {
+            Ok(kept) => {
+                let kept = kept.display();
+                tracing::warn!(event = "gauges_not_restored", %file, %why, %kept);
+            }
             Err(error) => {
-                let kept = self.path.with_extension("broken");
-                let kept = std::fs::rename(&self.path, &kept).ok().map(|()| kept);
-                let kept = kept.as_ref().map(|path| path.display().to_string());
-                tracing::warn!(event = "gauges_not_restored", %file, why = %error, kept);
+                let fix = "move the file away; until the next start gauges are not saved";
+                tracing::error!(event = "gauges_not_restored", %file, %why, not_kept = %error, fix);
             }
         }
     }
 
     /// Replaces the file. If that fails, the file from before remains.
     pub(super) fn save(&mut self, gauges: &str) {
+        if !self.saves {
+            return;
+        }
         if let Err(error) = replace(&self.path, gauges)
             && self.failures.admits()
         {
@@ -55,6 +75,23 @@ impl GaugeFile {
             tracing::warn!(event = "gauges_not_saved", %file, why = %error);
         }
     }
+}
+
+/// Renames a file to the first free name that ends with `.broken`, `.broken-2` and so on.
+fn kept_beside(path: &Path) -> io::Result<PathBuf> {
+    // A folder or a device is not a file of gauges.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    for number in 1..=MAX_KEPT {
+        let end = if number == 1 { "broken".to_owned() } else { format!("broken-{number}") };
+        let kept = path.with_extension(end);
+        if kept.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            std::fs::rename(path, &kept)?;
+            return Ok(kept);
+        }
+    }
+    Err(io::Error::other(format!("there are {MAX_KEPT} such files already")))
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {
@@ -92,14 +129,32 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_is_kept_under_another_name() {
+    fn broken_files_are_kept_under_other_names() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gauges.json");
-        std::fs::write(&path, "{\"g\": 1.").unwrap();
-        let mut gauges = Gauges::new(10);
-        GaugeFile::new(&path).load(&mut gauges);
-        assert_eq!(gauges.all().count(), 0);
-        assert!(!path.exists() && folder.path().join("gauges.broken").exists());
+        for (text, kept) in [("{\"g\": 1.", "gauges.broken"), ("", "gauges.broken-2")] {
+            std::fs::write(&path, text).unwrap();
+            let (mut file, mut gauges) = (GaugeFile::new(&path), Gauges::new(10));
+            file.load(&mut gauges);
+            assert_eq!(gauges.all().count(), 0);
+            assert!(!path.exists());
+            file.save("{}");
+            assert_eq!(std::fs::read_to_string(folder.path().join(kept)).unwrap(), text);
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}");
+    }
+
+    #[test]
+    fn what_can_neither_be_read_nor_kept_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gauges.json");
+        // Opening it succeeds, reading it does not.
+        std::fs::create_dir(&path).unwrap();
+        let mut file = GaugeFile::new(&path);
+        file.load(&mut Gauges::new(10));
+        std::fs::remove_dir(&path).unwrap();
+        file.save("{}");
+        assert!(!path.exists());
     }
 
     #[test]

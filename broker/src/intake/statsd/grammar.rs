@@ -59,6 +59,8 @@ pub(crate) enum Reason {
     Encoding,
     /// An event of DogStatsD.
     Event,
+    /// The timestamp is more than a day ahead.
+    Future,
     /// There is no `:` after the name, or a field that is not known begins like a number.
     Fields,
     /// The member of a set is not a text without control characters of at most 255 bytes.
@@ -84,6 +86,7 @@ impl Reason {
             Self::Encoding => "encoding",
             Self::Event => "event",
             Self::Fields => "fields",
+            Self::Future => "future",
             Self::Member => "member",
             Self::Name => "name",
             Self::Rate => "rate",

@@ -140,8 +140,8 @@ impl Threads {
         source: Option<String>,
         file: Option<&Path>,
     ) -> Result<(), IntakeError> {
-        let file = file.map(GaugeFile::new);
-        if let Some(file) = &file {
+        let mut file = file.map(GaugeFile::new);
+        if let Some(file) = &mut file {
             file.load(&mut self.gauges.lock());
         }
         let mut publisher = Publisher {

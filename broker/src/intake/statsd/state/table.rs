@@ -14,6 +14,9 @@ use zibrato::window::OVERFLOW_NAME;
 /// Average size of names with tags at which a table is full, in bytes.
 const AVERAGE_KEY: usize = 256;
 
+/// How far the time of a sample may be ahead, in milliseconds: a day.
+const MAX_AHEAD_MS: u64 = 24 * 3_600 * 1_000;
+
 /// Maximum number of members of all sets in one interval.
 const MAX_MEMBERS: usize = 1_000_000;
 
@@ -138,6 +141,9 @@ impl Table {
     /// Adds a sample that came at `now_ms`. Returns the number of its tags that are left out.
     pub(crate) fn add(&mut self, sample: &Sample<'_>, now_ms: u64) -> Result<u8, Refused> {
         let Sample { name, tags, kind, reading, at_ms } = *sample;
+        if at_ms.is_some_and(|at_ms| at_ms > now_ms.saturating_add(MAX_AHEAD_MS)) {
+            return Err(Refused::Invalid(Reason::Future));
+        }
         let hash = hash(&self.hasher, name, tags, kind);
         let slots = &self.slots;
         let found = self.index.find(hash, |at| slots[*at as usize].is(name, tags, kind));

@@ -123,6 +123,16 @@ fn new_series_of_a_full_table_are_folded_together() {
     assert_eq!(table.len(), 3 + 1);
 }
 
+#[test]
+fn times_more_than_a_day_ahead_are_refused() {
+    let mut table = Table::new(100);
+    // The samples come one second after 1970 began.
+    assert_eq!(add(&mut table, "a:1|g|T86401"), [Ok(0)]);
+    assert_eq!(add(&mut table, "a:1|g|T86402"), [Err(Refused::Invalid(Reason::Future))]);
+    assert_eq!(add(&mut table, "b:1|g|T253402300799"), [Err(Refused::Invalid(Reason::Future))]);
+    assert_eq!(table.len(), 1);
+}
+
 /// Some hundred readings of a series, each in an octave of its own.
 fn wide(name: &str) -> String {
     let values: Vec<_> = (-300..300).map(|exponent| format!("1e{exponent}")).collect();
