@@ -4,10 +4,10 @@ mod commands;
 
 pub(super) use commands::{Commands, Stats};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use std::io::{self, Read, Write};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zibrato::daemon::Stop;
 
 /// Maximum number of connected clients.
@@ -16,8 +16,11 @@ const MAX_CLIENTS: usize = 16;
 /// Maximum size of a command, in bytes.
 const MAX_COMMAND: usize = 65_536;
 
-/// Maximum wait for a client that does not read its answer.
+/// Maximum time in which a client reads its answers.
 const ANSWER: Duration = Duration::from_secs(2);
+
+/// Pause after an error in accepting a connection, such as too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A connected client.
 struct Client {
@@ -29,13 +32,16 @@ struct Client {
 /// Answers commands until `stop` is raised.
 pub(super) fn run(listener: &TcpListener, mut commands: Commands, stop: &Stop) -> io::Result<()> {
     let mut clients: Vec<Client> = Vec::new();
+    let pause = Timespec::try_from(PAUSE).map_err(io::Error::other)?;
+    let mut pauses = false;
     loop {
         let mut items = vec![PollFd::new(stop, PollFlags::IN)];
         // Further clients wait until one leaves.
-        let accepts = if clients.len() < MAX_CLIENTS { PollFlags::IN } else { PollFlags::empty() };
+        let accepts = !pauses && clients.len() < MAX_CLIENTS;
+        let accepts = if accepts { PollFlags::IN } else { PollFlags::empty() };
         items.push(PollFd::new(listener, accepts));
         items.extend(clients.iter().map(|client| PollFd::new(&client.stream, PollFlags::IN)));
-        match poll(&mut items, None) {
+        match poll(&mut items, pauses.then_some(&pause)) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
@@ -46,34 +52,117 @@ pub(super) fn run(listener: &TcpListener, mut commands: Commands, stop: &Stop) -
         }
         let mut is_ready = ready[2..].iter();
         clients.retain_mut(|client| {
-            !is_ready.next().is_some_and(|is| *is) || client.serve(&mut commands).is_ok()
+            !is_ready.next().is_some_and(|is| *is) || client.serve(&mut commands, stop).is_ok()
         });
-        if ready[1]
-            && let Ok((stream, _)) = listener.accept()
-            && stream.set_nonblocking(false).is_ok()
-            && stream.set_read_timeout(Some(ANSWER)).is_ok()
-            && stream.set_write_timeout(Some(ANSWER)).is_ok()
-        {
-            clients.push(Client { stream, buffer: Vec::new() });
+        pauses = false;
+        if ready[1] {
+            match listener.accept().and_then(|(stream, _)| nonblocking(stream)) {
+                Ok(stream) => clients.push(Client { stream, buffer: Vec::new() }),
+                Err(error) => pauses = error.kind() != ErrorKind::WouldBlock,
+            }
         }
     }
 }
 
+fn nonblocking(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
 impl Client {
     /// Reads what has arrived, and answers. An error ends the connection.
-    fn serve(&mut self, commands: &mut Commands) -> io::Result<()> {
+    fn serve(&mut self, commands: &mut Commands, stop: &Stop) -> io::Result<()> {
+        let until = Instant::now() + ANSWER;
         let mut chunk = [0; 4_096];
-        let count = self.stream.read(&mut chunk)?;
+        let count = match self.stream.read(&mut chunk) {
+            Err(error) if is_temporary(&error) => return Ok(()),
+            read => read?,
+        };
         self.buffer.extend_from_slice(&chunk[..count]);
         if count == 0 || self.buffer.len() > MAX_COMMAND {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return Err(ErrorKind::UnexpectedEof.into());
         }
         while let Some(end) = memchr::memchr(b'\n', &self.buffer) {
             let line: Vec<_> = self.buffer.drain(..=end).collect();
             let answer = commands.answer(&String::from_utf8_lossy(&line));
-            let answer = answer.ok_or(io::ErrorKind::UnexpectedEof)?;
-            self.stream.write_all(answer.as_bytes())?;
+            let answer = answer.ok_or(ErrorKind::UnexpectedEof)?;
+            self.send(answer.as_bytes(), until, stop)?;
         }
         Ok(())
+    }
+
+    /// Fails if the client has not read the answer in time, or `stop` is raised before.
+    fn send(&mut self, mut answer: &[u8], until: Instant, stop: &Stop) -> io::Result<()> {
+        while !answer.is_empty() {
+            match self.stream.write(answer) {
+                Ok(count) => answer = answer.get(count..).unwrap_or_default(),
+                Err(error) if is_temporary(&error) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+                    let mut items = [
+                        PollFd::new(stop, PollFlags::IN),
+                        PollFd::new(&self.stream, PollFlags::OUT),
+                    ];
+                    match poll(&mut items, Some(&timeout)) {
+                        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                    if left.is_zero() || !items[0].revents().is_empty() {
+                        return Err(ErrorKind::TimedOut.into());
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_temporary(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Commands, Stats, run};
+    use crate::intake::statsd::grammar::Dialect;
+    use crate::intake::statsd::publish::SharedGauges;
+    use crate::intake::statsd::shared::Shared;
+    use crate::intake::statsd::state::Gauges;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
+    use zibrato::daemon::Stop;
+
+    #[test]
+    fn answers_that_are_larger_than_the_buffers_of_a_socket_are_whole() {
+        let shared = Shared::new(10_000);
+        for n in 0..10_000 {
+            let line = format!("{n}{}:1|c", "x".repeat(200));
+            shared.lock().take(line.as_bytes(), Dialect::Statsd, &"me", 1);
+        }
+        let mut commands = Commands {
+            receivers: vec![Arc::new(shared)],
+            gauges: Arc::new(SharedGauges::new(Gauges::new(1))),
+            stats: Arc::new(Stats::default()),
+            is_down: false,
+        };
+        let expected = commands.answer("counters").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let stop = Stop::new().unwrap();
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new();
+            let running = thread.spawn_scoped(scope, || run(&listener, commands, &stop)).unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            client.write_all(b"counters\n").unwrap();
+            let mut answer = vec![0; expected.len()];
+            client.read_exact(&mut answer).unwrap();
+            assert!(answer == expected.as_bytes());
+            client.write_all(b"quit\n").unwrap();
+            assert_eq!(client.read(&mut answer).unwrap(), 0);
+            stop.raise();
+            assert!(running.join().unwrap().is_ok());
+        });
     }
 }

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Instant;
 use zibrato::clock;
 
 /// Maximum size of a line, or of a packet with its length in front, in bytes.
@@ -14,6 +15,16 @@ const MAX_LINE: usize = 65_536;
 
 /// Bytes of the length in front of a packet.
 const LENGTH: usize = 4;
+
+/// Memory for what a connection has received, which all connections of a thread use: what is left
+/// from before, and what one call reads.
+pub(super) struct Input(Vec<u8>);
+
+impl Input {
+    pub(super) fn new() -> Self {
+        Self(vec![0; LENGTH + 2 * MAX_LINE])
+    }
+}
 
 /// A socket that accepts connections.
 #[derive(Debug)]
@@ -79,66 +90,65 @@ pub(super) struct Connection {
     /// Known after the first four bytes.
     framing: Option<Framing>,
     /// What has been received, and is not yet a whole line or packet.
-    buffer: Vec<u8>,
+    rest: Box<[u8]>,
+    /// When something was last received.
+    pub(super) used: Instant,
     /// Whether the rest of a line is skipped, because it is too long.
     skips: bool,
 }
 
 impl Connection {
-    const fn new(stream: Stream, sender: String, dialect: Dialect) -> Self {
-        Self { stream, sender, dialect, framing: None, buffer: Vec::new(), skips: false }
+    fn new(stream: Stream, sender: String, dialect: Dialect) -> Self {
+        let (rest, used) = (Box::default(), Instant::now());
+        Self { stream, sender, dialect, framing: None, rest, used, skips: false }
     }
 
     /// Reads what has arrived, at most 64 KiB. Returns whether the connection stays open.
-    pub(super) fn receive(&mut self, shared: &Shared) -> bool {
-        let begun = self.buffer.len();
-        self.buffer.resize(begun + MAX_LINE, 0);
-        let free = &mut self.buffer[begun..];
+    pub(super) fn receive(&mut self, input: &mut Input, shared: &Shared) -> bool {
+        let begun = self.rest.len();
+        input.0[..begun].copy_from_slice(&self.rest);
+        let free = &mut input.0[begun..begun + MAX_LINE];
         let read = match &mut self.stream {
             Stream::Tcp(stream) => stream.read(free),
             Stream::Unix(stream) => stream.read(free),
         };
-        let count = *read.as_ref().unwrap_or(&0);
-        self.buffer.truncate(begun + count);
         match read {
-            Ok(0) => {
-                self.take_rest(shared);
-                false
+            Ok(count) if count > 0 => {
+                self.used = Instant::now();
+                self.take_whole(&input.0[..begun + count], shared)
             }
-            Ok(_) => self.take_whole(shared),
             Err(error) if is_temporary(&error) => true,
-            Err(_) => {
+            Ok(_) | Err(_) => {
                 self.take_rest(shared);
                 false
             }
         }
     }
 
-    /// Takes the whole lines or packets in the buffer. Returns whether what follows can be
+    /// Takes whole lines or packets, and keeps the rest. Returns whether what follows can be
     /// understood.
-    fn take_whole(&mut self, shared: &Shared) -> bool {
-        match self.framing() {
-            Some(Framing::Lines) => {
-                self.take_lines(shared);
-                true
-            }
-            Some(Framing::Lengths) => self.take_packets(shared),
-            None => true,
-        }
+    fn take_whole(&mut self, input: &[u8], shared: &Shared) -> bool {
+        let (rest, is_understood) = match self.framing(input) {
+            Some(Framing::Lines) => (self.take_lines(input, shared), true),
+            Some(Framing::Lengths) => self.take_packets(input, shared),
+            None => (input, true),
+        };
+        self.rest = rest.into();
+        is_understood
     }
 
     /// A length is below 2^24, so that its last byte is 0. Lines contain none.
-    fn framing(&mut self) -> Option<Framing> {
+    fn framing(&mut self, input: &[u8]) -> Option<Framing> {
         if self.framing.is_none() {
             let framing = |last: &u8| if *last == 0 { Framing::Lengths } else { Framing::Lines };
-            self.framing = self.buffer.get(LENGTH - 1).map(framing);
+            self.framing = input.get(LENGTH - 1).map(framing);
         }
         self.framing
     }
 
-    fn take_lines(&mut self, shared: &Shared) {
-        let end = memchr::memrchr(b'\n', &self.buffer).map_or(0, |end| end + 1);
-        let mut lines = &self.buffer[..end];
+    fn take_lines<'a>(&mut self, input: &'a [u8], shared: &Shared) -> &'a [u8] {
+        let end = memchr::memrchr(b'\n', input).map_or(0, |end| end + 1);
+        let (mut lines, rest) = input.split_at(end);
         if self.skips && end > 0 {
             let first = memchr::memchr(b'\n', lines).map_or(end, |first| first + 1);
             lines = &lines[first..];
@@ -147,46 +157,51 @@ impl Connection {
         if !lines.is_empty() {
             shared.lock().take(lines, self.dialect, &self.sender, clock::unix_ms());
         }
-        self.buffer.drain(..end);
-        if self.buffer.len() > MAX_LINE {
-            if !self.skips {
-                self.reject(shared, "too_long");
-            }
-            self.skips = true;
-            self.buffer.clear();
+        if rest.len() <= MAX_LINE {
+            return rest;
         }
+        if !self.skips {
+            self.reject(rest, shared, "too_long");
+        }
+        self.skips = true;
+        &[]
     }
 
-    fn take_packets(&mut self, shared: &Shared) -> bool {
-        let mut rest = &*self.buffer;
+    fn take_packets<'a>(&self, input: &'a [u8], shared: &Shared) -> (&'a [u8], bool) {
+        let mut rest = input;
         while let Some((length, after)) = rest.split_first_chunk::<LENGTH>() {
             let length = u32::from_le_bytes(*length) as usize;
             if length > MAX_LINE {
-                self.reject(shared, "too_long");
-                return false;
+                self.reject(rest, shared, "too_long");
+                return (rest, false);
             }
             let Some((packet, next)) = after.split_at_checked(length) else { break };
             shared.lock().take(packet, self.dialect, &self.sender, clock::unix_ms());
             rest = next;
         }
-        let taken = self.buffer.len() - rest.len();
-        self.buffer.drain(..taken);
-        true
+        (rest, true)
     }
 
-    /// The client has ended the connection: a last line may lack its end, a packet may not.
-    fn take_rest(&mut self, shared: &Shared) {
-        if self.buffer.is_empty() || self.skips {
+    /// The connection ends: a last line may lack its end, a packet may not.
+    pub(super) fn take_rest(&self, shared: &Shared) {
+        if self.rest.is_empty() || self.skips {
             return;
         }
         if self.framing == Some(Framing::Lengths) {
-            return self.reject(shared, "truncated");
+            return self.reject(&self.rest, shared, "truncated");
         }
-        shared.lock().take(&self.buffer, self.dialect, &self.sender, clock::unix_ms());
+        shared.lock().take(&self.rest, self.dialect, &self.sender, clock::unix_ms());
     }
 
-    fn reject(&self, shared: &Shared, reason: &'static str) {
-        let beginning = self.buffer.get(..100).unwrap_or(&self.buffer);
+    /// Counts that the connection is closed because another client needs its place.
+    pub(super) fn close(&self, shared: &Shared) {
+        self.take_rest(shared);
+        let sample = || format!("{}: closed because it was idle and clients are many", self.sender);
+        shared.lock().counts.reject("connections", 1, sample);
+    }
+
+    fn reject(&self, input: &[u8], shared: &Shared, reason: &'static str) {
+        let beginning = input.get(..100).unwrap_or(input);
         let sample = || format!("{}: {}", self.sender, String::from_utf8_lossy(beginning));
         shared.lock().counts.reject(reason, 1, sample);
     }

@@ -7,7 +7,7 @@ pub(super) use connections::Listener;
 pub(super) use packets::Packets;
 
 use super::shared::Shared;
-use connections::Connection;
+use connections::{Connection, Input};
 use packets::Buffers;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
@@ -18,14 +18,19 @@ use zibrato::daemon::Stop;
 /// Maximum time for which a thread keeps reading after the broker begins to stop.
 const LAST_CALL: Duration = Duration::from_millis(500);
 
-/// Maximum number of connected clients.
+/// Maximum number of connected clients. A further one takes the place of the one that has been idle
+/// for the longest time.
 const MAX_CONNECTIONS: usize = 1_000;
+
+/// Maximum number of connections that are accepted before other sockets have their turn.
+const MAX_ACCEPTS: usize = 64;
 
 /// How often packets that the kernel has dropped are counted.
 const COUNT_DROPS: Duration = Duration::from_millis(500);
 
-/// Pause after an error in accepting a connection, such as too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Pause after an error in accepting a connection or receiving a packet, such as too many open
+/// files or too little memory.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Number of batches that are received from a socket before others have their turn.
 const BATCHES: usize = 16;
@@ -56,35 +61,46 @@ impl Receiver {
     /// Receives until `stop` is raised and nothing is left to read.
     pub(super) fn run(mut self, stop: &Stop) -> io::Result<()> {
         let mut buffers = Buffers::new();
+        let mut senders: Vec<_> = self.packets.iter().map(Packets::senders).collect();
+        let mut input = Input::new();
         let mut connections = Vec::new();
         let mut stop_by: Option<Instant> = None;
         let mut drops_counted = Instant::now();
-        let mut accepts_from = drops_counted;
+        let (mut accepts_from, mut receives_from) = (drops_counted, drops_counted);
         let mut now = drops_counted;
         loop {
-            let timeout = if stop_by.is_some() { Duration::ZERO } else { ACCEPT_PAUSE };
+            let timeout = if stop_by.is_some() { Duration::ZERO } else { PAUSE };
             let stop = stop_by.is_none().then_some(stop);
-            let ready = self.wait(&connections, now >= accepts_from, stop, timeout)?;
+            let pauses = [now < receives_from, now < accepts_from];
+            let ready = self.wait(&connections, pauses, stop, timeout)?;
             now = Instant::now();
             if ready.stop && stop_by.is_none() {
                 stop_by = Some(now + LAST_CALL);
             }
-            for (packets, _) in self.packets.iter().zip(&ready.packets).filter(|(_, is)| **is) {
+            let sockets = self.packets.iter().zip(&mut senders).zip(&ready.packets);
+            for ((packets, senders), _) in sockets.filter(|(_, is)| **is) {
                 for _ in 0..BATCHES {
-                    if !packets.receive(&mut buffers, || self.shared.lock())? {
-                        break;
+                    match packets.receive(&mut buffers, senders, || self.shared.lock()) {
+                        Ok(true) => {}
+                        Ok(false) => break,
+                        Err(error) => {
+                            self.shared.lock().counts.reject("receive", 1, || error.to_string());
+                            receives_from = now + PAUSE;
+                            break;
+                        }
                     }
                 }
             }
             let mut is_ready = ready.connections.iter();
             connections.retain_mut(|connection: &mut Connection| {
-                !is_ready.next().is_some_and(|is| *is) || connection.receive(&self.shared)
+                !is_ready.next().is_some_and(|is| *is)
+                    || connection.receive(&mut input, &self.shared)
             });
             for (listener, _) in self.listeners.iter().zip(&ready.listeners).filter(|(_, is)| **is)
             {
-                if let Err(error) = self.accept(listener, &mut connections) {
+                if let Err(error) = self.accept(listener, &mut connections, MAX_CONNECTIONS) {
                     self.shared.lock().counts.reject("accept", 1, || error.to_string());
-                    accepts_from = now + ACCEPT_PAUSE;
+                    accepts_from = now + PAUSE;
                 }
             }
             let is_over = stop_by.is_some_and(|by| !ready.any() || now >= by);
@@ -98,16 +114,18 @@ impl Receiver {
         }
     }
 
+    /// Waits until a socket is readable. `pauses` says whether packets and listeners have a pause.
     fn wait(
         &self,
         connections: &[Connection],
-        accepts: bool,
+        pauses: [bool; 2],
         stop: Option<&Stop>,
         timeout: Duration,
     ) -> io::Result<Ready> {
         let readable = PollFlags::IN;
-        let mut items: Vec<_> = self.packets.iter().map(|p| PollFd::new(p, readable)).collect();
-        let acceptable = if accepts { readable } else { PollFlags::empty() };
+        let [receivable, acceptable] =
+            pauses.map(|pauses| if pauses { PollFlags::empty() } else { readable });
+        let mut items: Vec<_> = self.packets.iter().map(|p| PollFd::new(p, receivable)).collect();
         items.extend(self.listeners.iter().map(|listener| PollFd::new(listener, acceptable)));
         items.extend(connections.iter().map(|connection| PollFd::new(connection, readable)));
         items.extend(stop.map(|stop| PollFd::new(stop, readable)));
@@ -128,14 +146,20 @@ impl Receiver {
         })
     }
 
-    fn accept(&self, listener: &Listener, connections: &mut Vec<Connection>) -> io::Result<()> {
-        while let Some(connection) = listener.accept()? {
-            if connections.len() < MAX_CONNECTIONS {
-                connections.push(connection);
-            } else {
-                let sample = || format!("{MAX_CONNECTIONS} clients are connected");
-                self.shared.lock().counts.reject("connections", 1, sample);
+    fn accept(
+        &self,
+        listener: &Listener,
+        connections: &mut Vec<Connection>,
+        most: usize,
+    ) -> io::Result<()> {
+        for _ in 0..MAX_ACCEPTS {
+            let Some(connection) = listener.accept()? else { break };
+            if connections.len() >= most {
+                let idle = connections.iter().enumerate().min_by_key(|(_, idle)| idle.used);
+                let idle = idle.map(|(at, _)| at);
+                idle.iter().for_each(|at| connections.swap_remove(*at).close(&self.shared));
             }
+            connections.push(connection);
         }
         Ok(())
     }
@@ -149,3 +173,6 @@ impl Receiver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! Errors of sockets, and more clients than there is room for.
+
+use super::connections::{Connection, Input};
+use super::{Listener, MAX_ACCEPTS, Packets, Receiver};
+use crate::intake::statsd::grammar::Dialect;
+use crate::intake::statsd::shared::{Received, Shared};
+use std::io::{Read, Write};
+use std::net::UdpSocket;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use zibrato::daemon::Stop;
+
+fn receiver(sockets: Vec<UdpSocket>) -> Receiver {
+    let packets = |socket: UdpSocket| {
+        socket.set_nonblocking(true).unwrap();
+        Packets { socket: socket.into(), dialect: Dialect::Statsd, unnamed: None, drops: 0 }
+    };
+    let packets = sockets.into_iter().map(packets).collect();
+    Receiver { packets, listeners: Vec::new(), shared: Arc::new(Shared::new(100)) }
+}
+
+#[track_caller]
+fn until(shared: &Shared, mut is: impl FnMut(&Received) -> bool) {
+    let by = Instant::now() + Duration::from_secs(20);
+    while !is(&shared.lock()) {
+        assert!(Instant::now() < by, "{:?}", shared.lock().counts);
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_error_in_receiving_is_counted_and_the_next_packets_are_received() {
+    let socket = || UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (fails, works, peer) = (socket(), socket(), socket());
+    let at = works.local_addr().unwrap();
+    fails.connect(peer.local_addr().unwrap()).unwrap();
+    drop(peer);
+    // Nobody receives this, which is an error of the next call.
+    fails.send(b"x").unwrap();
+    let receiver = receiver(vec![fails, works]);
+    let (shared, stop) = (Arc::clone(&receiver.shared), Stop::new().unwrap());
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new();
+        let running = thread.spawn_scoped(scope, || receiver.run(&stop)).unwrap();
+        until(&shared, |received| received.counts.rejected.contains_key("receive"));
+        socket().send_to(b"a:1|c", at).unwrap();
+        until(&shared, |received| received.counts.samples == 1);
+        stop.raise();
+        assert!(running.join().unwrap().is_ok());
+    });
+}
+
+fn listener(path: &Path) -> Listener {
+    let listener = UnixListener::bind(path).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    Listener::Unix(listener, Dialect::Statsd, "/s.sock".to_owned())
+}
+
+#[test]
+fn the_client_that_is_idle_for_the_longest_time_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.sock");
+    let (listener, receiver) = (listener(&path), receiver(Vec::new()));
+    let (mut connections, mut input) = (Vec::<Connection>::new(), Input::new());
+    let connect = || UnixStream::connect(&path).unwrap();
+    let (mut busy, mut idle) = (connect(), connect());
+    receiver.accept(&listener, &mut connections, 2).unwrap();
+    idle.write_all(b"i:1|c").unwrap();
+    busy.write_all(b"b:1|c\nb:1").unwrap();
+    for connection in connections.iter_mut().rev() {
+        assert!(connection.receive(&mut input, &receiver.shared));
+    }
+    let _new = connect();
+    receiver.accept(&listener, &mut connections, 2).unwrap();
+    assert_eq!((connections.len(), idle.read(&mut [0]).unwrap()), (2, 0));
+    busy.write_all(b"|c\n").unwrap();
+    for connection in &mut connections {
+        assert!(connection.receive(&mut input, &receiver.shared));
+    }
+    let received = receiver.shared.lock();
+    // The idle client's line is not lost.
+    assert_eq!((received.counts.samples, received.table.len()), (3, 2));
+    assert_eq!(received.counts.rejected["connections"].count, 1);
+}
+
+#[test]
+fn many_new_clients_do_not_keep_a_thread_from_its_other_sockets() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.sock");
+    let (listener, receiver) = (listener(&path), receiver(Vec::new()));
+    let clients = || (0..MAX_ACCEPTS + 6).map(|_| UnixStream::connect(&path).unwrap());
+    let clients: Vec<_> = clients().collect();
+    let mut connections = Vec::new();
+    for expected in [MAX_ACCEPTS, clients.len()] {
+        receiver.accept(&listener, &mut connections, 1_000).unwrap();
+        assert_eq!(connections.len(), expected);
+    }
+}
