@@ -39,7 +39,7 @@ impl Broker {
             Ok(None) => {
                 tracing::info!(
                     event = "reloaded",
-                    why = "HUP only reloads keys, and the broker has none"
+                    why = "HUP reloads keys and rules, and the broker has neither"
                 );
             }
             Ok(Some(Reloaded { allowed, added, revoked })) => {

@@ -176,7 +176,7 @@ impl IntakeContext {
     /// Adds a measurement, which is published when the second is over. An invalid one is rejected
     /// and counted by its [reason](zibrato::wire::LineError::reason).
     pub fn fold(&mut self, line: &Line<'_>) {
-        self.fold_with_fields(line, None);
+        self.fold_from(line, None, None);
     }
 
     /// Adds readings of one series that the intake has aggregated itself. They are published when

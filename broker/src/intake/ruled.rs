@@ -3,21 +3,40 @@
 use super::check::check_series;
 use super::context::IntakeContext;
 use super::rules::{Applied, Collectd, Dropped, Output, Rules, Series, readings};
+use std::net::SocketAddr;
 use zibrato::DEFAULT_SOURCE;
 use zibrato::window::Fold;
 use zibrato::wire::Line;
 
 impl IntakeContext {
-    /// Like [`fold`](Self::fold), with the fields of CollectD, for rules.
-    pub(super) fn fold_with_fields(&mut self, line: &Line<'_>, collectd: Option<Collectd<'_>>) {
-        if let Err(error) = line.check() {
-            return self.reject(error.reason(), line.name.as_bytes());
+    /// Like [`fold`](Self::fold), with the sender for the log, and the fields of CollectD for rules.
+    pub(super) fn fold_from(
+        &mut self,
+        line: &Line<'_>,
+        sender: Option<SocketAddr>,
+        collectd: Option<Collectd<'_>>,
+    ) {
+        let rules = self.rules.current();
+        let checked = match rules {
+            None => line.check(),
+            // Rules may replace the name and the source. They are checked afterwards.
+            Some(_) => Line { name: DEFAULT_SOURCE, source: DEFAULT_SOURCE, ..*line }.check(),
+        };
+        if let Err(error) = checked {
+            return self.reject_from(sender, error.reason(), line.name);
         }
-        let is_folded = match self.rules.current() {
+        let is_folded = match rules {
             None => self.fold_with(line.level, line.name, |window| window.fold_line(line)),
-            Some(rules) => self.fold_line_by_rules(&rules, line, collectd),
+            Some(rules) => self.fold_line_by_rules(&rules, line, sender, collectd),
         };
         self.counters.lines += u64::from(is_folded);
+    }
+
+    fn reject_from(&mut self, sender: Option<SocketAddr>, reason: &'static str, about: &str) {
+        match sender {
+            Some(sender) => self.reject(reason, format!("from {sender}: {about}").as_bytes()),
+            None => self.reject(reason, about.as_bytes()),
+        }
     }
 
     /// Adds the reading of a line as rules say. Returns whether it is published.
@@ -25,12 +44,13 @@ impl IntakeContext {
         &mut self,
         rules: &Rules,
         line: &Line<'_>,
+        sender: Option<SocketAddr>,
         collectd: Option<Collectd<'_>>,
     ) -> bool {
         let Line { level, kind, name, timestamp, source: host, .. } = *line;
         let (protocol, tags) = (self.name, &[]);
         let series = Series { protocol, kind, level, host, name, tags, collectd };
-        self.fold_by_rules(rules, series, &readings::of_line(line), timestamp)
+        self.fold_by_rules(rules, series, &readings::of_line(line), timestamp, sender)
     }
 
     /// Adds the readings of a series as rules say.
@@ -44,7 +64,7 @@ impl IntakeContext {
         let (protocol, kind) = (self.name, readings.kind());
         let time = readings::time(readings).unwrap_or(self.now_ms() as f64 / 1e3);
         let series = Series { protocol, kind, level, host, name, tags, collectd: None };
-        self.fold_by_rules(rules, series, readings, time);
+        self.fold_by_rules(rules, series, readings, time, None);
     }
 
     /// Adds readings as rules say. `time` is theirs, in Unix seconds. Returns whether they are
@@ -55,6 +75,7 @@ impl IntakeContext {
         series: Series<'_>,
         readings: &Fold,
         time: f64,
+        sender: Option<SocketAddr>,
     ) -> bool {
         let before = readings::value(readings);
         let now = self.now_ms() as f64 / 1e3;
@@ -67,7 +88,7 @@ impl IntakeContext {
         let output = match result {
             Ok(output) => output,
             Err(why) => {
-                self.drop_by_rules(series.name, &why);
+                self.drop_by_rules(series.name, &why, sender);
                 return false;
             }
         };
@@ -81,17 +102,17 @@ impl IntakeContext {
         let changed = is_changed.then(|| readings::changed(readings, &output, time));
         let readings = changed.as_ref().unwrap_or(readings);
         if let Err(reason) = check_series(level, host, name, &tags, readings) {
-            self.reject(reason, name.as_bytes());
+            self.reject_from(sender, reason, name);
             return false;
         }
         self.fold_with(level, name, |window| window.fold_series(host, name, &tags, readings))
     }
 
-    fn drop_by_rules(&mut self, name: &str, why: &Dropped) {
+    fn drop_by_rules(&mut self, name: &str, why: &Dropped, sender: Option<SocketAddr>) {
         match why {
             // The user wants this, so it is only counted.
             Dropped::Rule | Dropped::Script => self.counters.reject(why.word(), 1),
-            Dropped::Invalid(result) => self.reject(why.word(), result.as_bytes()),
+            Dropped::Invalid(result) => self.reject_from(sender, why.word(), result),
             Dropped::Failed(error) => {
                 self.counters.reject(why.word(), 1);
                 self.script_failed(name, error);

@@ -46,10 +46,18 @@ struct Setup {
 
 impl Setup {
     fn start(configure: impl FnOnce(Collectd, &TempDir) -> Collectd) -> Self {
+        Self::with_rules("", configure)
+    }
+
+    fn with_rules(rules: &str, configure: impl FnOnce(Collectd, &TempDir) -> Collectd) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let types = file(&folder, "types.db", TYPES);
         let collectd = Collectd::new().listen("127.0.0.1:0").unwrap().types_db(types);
-        let bench = Bench::with(Config::new().intake(configure(collectd, &folder)));
+        let mut config = Config::new().intake(configure(collectd, &folder));
+        if !rules.is_empty() {
+            config = config.rules(file(&folder, "rules.toml", rules)).unwrap();
+        }
+        let bench = Bench::with(config);
         let subscriber = bench.subscribe(&["zb1|info|"]);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         Self { bench, subscriber, socket, folder }
@@ -248,6 +256,26 @@ fn what_broke_other_servers_costs_only_itself() {
 }
 
 #[test]
+fn rules_mend_a_name_and_a_host_that_cannot_be_sent() {
+    let rules = r#"
+        [[rule]]
+        match = { type_instance = "a|b" }
+        rename = "mended"
+
+        [[rule]]
+        match = { host = "no|host" }
+        host = "host"
+        "#;
+    let setup = Setup::with_rules(rules, |collectd, _| collectd);
+    let of_host = [text(0, "no|host"), text(5, "d"), gauges(&[4.0])].concat();
+    setup.send(&[gauge("a|b", 1.0), gauge("c|c", 2.0), gauge("e", 3.0), of_host].concat());
+    let received = setup.gauges(&["mended", "p.gauge.e", "p.gauge.d"]);
+    assert_eq!(received["mended"].1, 1.0);
+    assert_eq!(received["p.gauge.d"].0, "host");
+    setup.until_rejected("name", 1);
+}
+
+#[test]
 fn a_signature_without_an_auth_file_is_skipped() {
     let setup = Setup::start(|collectd, _| collectd);
     setup.send(&bytes(SIGNED));
@@ -375,6 +403,7 @@ fn the_log_names_the_sender_and_what_was_rejected_for_each_reason() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     for (datagram, expected) in [
         (text(0x100, "disk full"), "disk full"),
+        (gauge("a|b", 1.0), "p.gauge.a|b"),
         (
             part(0x200, &[&[7; 32][..], b"bob"].concat()),
             "user bob: --collectd-auth-file does not have the user",

@@ -50,7 +50,7 @@ fn take(
 ) {
     decoder.decode(datagram, context.now_ms(), &mut |outcome| match outcome {
         Outcome::Sample(sample) => {
-            context.fold_with_fields(&line(level, &sample), Some(fields(&sample)));
+            context.fold_from(&line(level, &sample), Some(sender), Some(fields(&sample)));
         }
         Outcome::Rejected(rejected) => {
             let sample = format!("from {sender}: {}", rejected.about);

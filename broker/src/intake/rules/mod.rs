@@ -172,6 +172,11 @@ impl Rules {
             Ok(change) => change,
             Err(why) => return Applied { rule, result: Err(why), error: None },
         };
+        let scaled = if series.kind == Kind::Set { value } else { value * scale };
+        if !scaled.is_finite() {
+            let why = format!("the value {value} times {scale} is infinite");
+            return Applied { rule, result: Err(Dropped::Invalid(why.into())), error: None };
+        }
         let level = level.map(|level| Cow::Owned(level.as_str().to_owned()));
         let output = Output {
             level: level.unwrap_or(Cow::Borrowed(series.level)),
@@ -179,7 +184,7 @@ impl Rules {
             name: name.or(converted).map_or(Cow::Borrowed(series.name), Cow::Owned),
             tags,
             scale,
-            value: if series.kind == Kind::Set { value } else { value * scale },
+            value: scaled,
             time,
         };
         let (result, error) = self.process(output, series.has_fixed_value(), now);

@@ -12,12 +12,13 @@ pub(crate) fn of_line(line: &Line<'_>) -> Fold {
         LineValue::Number(number) => number,
         LineValue::Member(member) => return Fold::Set(BTreeSet::from([Box::from(member)])),
     };
-    let mut summary = Summary::new();
+    let mut summary = Summary::keeping(1);
     match line.kind {
         Kind::Counter => Fold::Counter(number),
         Kind::Histogram => {
             let mut histogram = Histogram::default();
-            histogram.summary.record(number);
+            summary.record(number);
+            histogram.summary = summary;
             Fold::Histogram(Box::new(histogram))
         }
         Kind::Timer => {
@@ -74,11 +75,11 @@ fn scaled(readings: &Fold, scale: f64) -> Fold {
         return scaled;
     }
     match &mut scaled {
-        Fold::Counter(sum) => *sum *= scale,
+        Fold::Counter(sum) => *sum = times(*sum, scale),
         Fold::Gauge(Some(gauge)) => {
-            let (min, max) = (gauge.min * scale, gauge.max * scale);
-            gauge.last *= scale;
-            gauge.sum *= scale;
+            let (min, max) = (times(gauge.min, scale), times(gauge.max, scale));
+            gauge.last = times(gauge.last, scale);
+            gauge.sum = times(gauge.sum, scale);
             (gauge.min, gauge.max) = (min.min(max), min.max(max));
         }
         Fold::Timer(summary) => **summary = scaled_summary(summary, scale),
@@ -88,17 +89,95 @@ fn scaled(readings: &Fold, scale: f64) -> Fold {
     scaled
 }
 
-/// Percentiles are as exact as those of a sketch of a sketch: each bucket is moved as a whole.
+/// The product, or the nearest finite number.
+fn times(value: f64, scale: f64) -> f64 {
+    (value * scale).clamp(f64::MIN, f64::MAX)
+}
+
+/// If the readings are not known one by one, percentiles are as exact as those of a sketch of a
+/// sketch: each bucket is moved as a whole.
 fn scaled_summary(summary: &Summary, scale: f64) -> Summary {
-    let (min, max) = (summary.min() * scale, summary.max() * scale);
-    let squares = summary.sum_squares() * scale * scale;
-    let deviations = summary.squared_deviations() * scale * scale;
-    let sum = summary.sum() * scale;
+    if let Some(readings) = summary.readings() {
+        let mut scaled = Summary::keeping(readings.len());
+        readings.iter().for_each(|reading| scaled.record(times(*reading, scale)));
+        return scaled;
+    }
+    let (min, max) = (times(summary.min(), scale), times(summary.max(), scale));
+    let squares = times(times(summary.sum_squares(), scale), scale);
+    let deviations = times(times(summary.squared_deviations(), scale), scale);
+    let sum = times(summary.sum(), scale);
     let mut scaled = Summary::folded(summary.count(), sum, min.min(max), min.max(max), squares)
         .with_squared_deviations(deviations);
-    for (bucket, times) in summary.sketch().buckets() {
-        let middle = Sketch::middle(bucket).unwrap_or_default() * scale;
-        scaled.sketch_mut().add(middle, u32::try_from(times).unwrap_or(u32::MAX));
+    for (bucket, count) in summary.sketch().buckets() {
+        let middle = times(Sketch::middle(bucket).unwrap_or_default(), scale);
+        let mut moved = Sketch::new();
+        moved.add(middle, 1);
+        for (bucket, _) in moved.buckets() {
+            scaled.sketch_mut().add_to_bucket(bucket, count);
+        }
     }
     scaled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{of_line, scaled};
+    use zibrato::window::Fold;
+    use zibrato::wire::{Line, LineValue};
+    use zibrato::{Gauge, Kind, Sketch, Summary};
+
+    fn scaled_timer(summary: Summary, scale: f64) -> Summary {
+        match scaled(&Fold::Timer(Box::new(summary)), scale) {
+            Fold::Timer(scaled) => *scaled,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn readings_that_are_kept_are_scaled_one_by_one() {
+        let mut summary = Summary::keeping(9);
+        [3.0, 1.0].into_iter().for_each(|value| summary.record(value));
+        let scaled = scaled_timer(summary, -2.0);
+        assert_eq!(scaled.readings(), Some(&[-6.0, -2.0][..]));
+        assert_eq!((scaled.count(), scaled.min(), scaled.max()), (2, -6.0, -2.0));
+        for kind in [Kind::Timer, Kind::Histogram] {
+            let value = LineValue::Number(0.5);
+            let line = Line { level: "a", kind, name: "b", value, timestamp: 0.0, source: "c" };
+            let readings = of_line(&line);
+            assert_eq!(readings.summary().unwrap().readings(), Some(&[0.5][..]));
+        }
+    }
+
+    #[test]
+    fn the_count_of_a_bucket_is_kept_beyond_32_bits() {
+        let count = (1 << 40) + 3;
+        let mut summary = Summary::folded(count, count as f64, 1.0, 1.0, count as f64);
+        let mut one = Sketch::new();
+        one.add(1.0, 1);
+        summary.sketch_mut().add_to_bucket(one.buckets().next().unwrap().0, count);
+        let scaled = scaled_timer(summary, 8.0);
+        assert_eq!((scaled.count(), scaled.sketch().count()), (count, count));
+    }
+
+    #[test]
+    fn scaled_readings_stay_finite() {
+        let summary: Summary = [1e300, -1e300, 1e-300].into_iter().collect();
+        let scaled_summary = scaled_timer(summary, 1e100);
+        for value in [
+            scaled_summary.sum(),
+            scaled_summary.min(),
+            scaled_summary.max(),
+            scaled_summary.sum_squares(),
+            scaled_summary.squared_deviations(),
+        ] {
+            assert!(value.is_finite(), "{scaled_summary:?}");
+        }
+        assert_eq!(scaled_summary.sketch().count(), 3);
+        let gauge = Gauge::folded(1.0, 5, 2, 1e300, -1e300, 1e300);
+        let Fold::Gauge(Some(gauge)) = scaled(&Fold::Gauge(Some(gauge)), -1e100) else {
+            panic!("a gauge stays one")
+        };
+        assert_eq!((gauge.last, gauge.min, gauge.max), (-1e100, f64::MIN, f64::MAX));
+        assert_eq!(gauge.sum, f64::MIN);
+    }
 }

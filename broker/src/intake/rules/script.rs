@@ -38,6 +38,9 @@ const MAX_ELEMENTS: usize = 1_000;
 /// Maximum number of variables, and of functions.
 const MAX_NAMES: usize = 200;
 
+/// Times from this one on, in Unix seconds, cannot be published: the year 10,000.
+const TIMES_END: f64 = 253_402_300_800.0;
+
 /// Maximum number of short texts that the engine keeps for reuse.
 const MAX_INTERNED: usize = 256;
 
@@ -165,7 +168,11 @@ impl Script {
             if host.is_unit() { String::new() } else { host.into_string().map_err(|_| wrong())? };
         let name = name.into_string().map_err(|_| wrong())?;
         let value = number(&value).ok_or_else(wrong)?;
-        let time = number(&time).filter(|time| *time >= 0.0).ok_or_else(wrong)?;
+        let time = number(&time).ok_or_else(wrong)?;
+        if !(0.0..TIMES_END).contains(&time) {
+            let why = format!("the time {time} is not between 1970 and the year 9999");
+            return Err(failed(PROCESS, &why));
+        }
         Ok((host, name, value, time))
     }
 

@@ -204,13 +204,14 @@ fn a_result_that_is_not_valid_drops_the_sample() {
         "rename = \"{name}{name}{name}\"",
         "host = \"{host}\"",
         "tags = { a = \"x|y\" }",
+        "scale = 1e300",
     ] {
         let rules = rules(&format!("rule = [{{ match = {{}}, {action} }}]"));
         let long = "n".repeat(100);
-        let Err(Dropped::Invalid(why)) = apply(&rules, statsd(&long), 1.0).result else {
+        let Err(Dropped::Invalid(why)) = apply(&rules, statsd(&long), 1e9).result else {
             panic!("{action}");
         };
         assert!(why.starts_with("the "), "{why}");
-        assert_eq!(outcome(&rules, statsd(&long), 1.0), "dropped: rule_result");
+        assert_eq!(outcome(&rules, statsd(&long), 1e9), "dropped: rule_result");
     }
 }

@@ -43,6 +43,13 @@ fn process_has_the_meaning_of_buckys_processor() {
         ("[host, name, \"x\", time]", true, &[]),
         ("[host, name, 0.0 / 0.0, time]", true, &[]),
         ("[host, name, value, -1]", true, &[]),
+        (
+            "[host, name, value, 253402300799]",
+            true,
+            &["h a.b 1 253402300799", "h c 2 253402300799"],
+        ),
+        ("[host, name, value, 253402300800]", true, &[]),
+        ("[host, name, value, 1e300]", true, &[]),
         ("[host, \"\", value, time]", true, &[]),
         ("[host, \"a|b\", value, time]", true, &[]),
         ("[1, name, value, time]", true, &[]),
