@@ -124,7 +124,8 @@ impl LibratoBooks {
         let time = gauge["measure_time"].as_u64().or(time).unwrap_or_default();
         match self.windows.entry((source, name, time)) {
             // The answer to the payload was lost. Librato then rejected the repeated payload because
-            // of another series, so it was repeated in pieces.
+            // of another series, so it was repeated in pieces. Nothing here records rejected
+            // requests, so a part that is delivered twice for no reason is counted as repeated too.
             Entry::Occupied(before)
                 if before.get().1 == value && part(&before.get().0) == part(key) =>
             {
