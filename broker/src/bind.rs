@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Exposure};
 use crate::curve::{KeyStore, ZapThread, secure};
-use crate::intake::SOCKETS;
+use crate::intake::{SOCKETS, Unprotected};
 use crate::ipc::Folder;
 use crate::ports::{MAX_BASE_PORT, Ports};
 use crate::sockets::{REPLAY, SUBSCRIBERS, SocketSpec};
@@ -49,7 +49,20 @@ impl Config {
     /// As [`Broker::start`](crate::Broker::start).
     pub fn check(&self) -> Result<(), StartError> {
         self.address()?;
+        self.check_intakes()?;
         self.key_store().map(drop)
+    }
+
+    fn check_intakes(&self) -> Result<(), StartError> {
+        self.exposed_intakes().next().map_or(Ok(()), Err)
+    }
+
+    /// The addresses of intakes that other machines can reach, unless that is allowed. Keys do not
+    /// protect them.
+    pub(crate) fn exposed_intakes(&self) -> impl Iterator<Item = StartError> + '_ {
+        let intakes = self.intakes.iter().filter(|_| self.exposure == Exposure::Loopback);
+        let exposed = intakes.flat_map(|intake| intake.unprotected());
+        exposed.filter(Unprotected::is_exposed).map(StartError::ExposedIntake)
     }
 
     pub(crate) fn address(&self) -> Result<Option<IpAddr>, StartError> {
@@ -84,6 +97,7 @@ impl Config {
     /// Opens and binds the router's sockets, and the one for replay.
     pub(crate) fn bind(&self) -> Result<(Sockets, zmq::Socket), StartError> {
         let address = self.address()?;
+        self.check_intakes()?;
         let key_store = self.key_store()?.map(Arc::new);
         let folder = self.ipc.as_ref().map(|(folder, mode)| Folder::take(folder, *mode));
         let folder = folder.transpose()?.map(Arc::new);
@@ -187,6 +201,8 @@ fn resolve(host: &str) -> Result<IpAddr, StartError> {
 mod tests {
     use super::resolve;
     use crate::config::Config;
+    use crate::intake::collectd::Collectd;
+    use crate::intake::statsd::Statsd;
     use crate::ports::MAX_BASE_PORT;
     use crate::start_error::StartError;
 
@@ -217,6 +233,34 @@ mod tests {
         assert!(matches!(config.check(), Err(StartError::ExposedPages { .. })));
         for host in ["127.0.0.1", "127.9.9.9", "::1", "localhost"] {
             Config::new().host(host).check().unwrap();
+        }
+    }
+
+    #[test]
+    fn an_intake_without_protection_listens_on_loopback_unless_agreed_to() {
+        let collectd = |at| Config::new().intake(Collectd::new().listen(at).unwrap());
+        let statsd = |at| Config::new().intake(Statsd::new().listen(at).unwrap());
+        for (exposed, flag) in [
+            (collectd("0.0.0.0:0"), "--collectd 0.0.0.0:0 "),
+            (collectd("239.192.74.66:0"), "--collectd 239.192.74.66:0 "),
+            (statsd("dogstatsd://[::]:0"), "--statsd [::]:0 "),
+            (
+                Config::new().intake(Statsd::new().admin("10.0.0.1:0").unwrap()),
+                "--statsd-admin 10.0.0.1:0 ",
+            ),
+        ] {
+            let error = exposed.check().unwrap_err();
+            assert!(matches!(error, StartError::ExposedIntake(_)), "{error}");
+            let error = exposed.bind().err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.starts_with(flag) && error.contains("--insecure"), "{error}");
+            exposed.insecure().check().unwrap();
+        }
+        for config in [
+            collectd("127.0.0.1:0"),
+            statsd("localhost:0"),
+            Config::new().intake(Collectd::new().listen("0.0.0.0:0").unwrap().require_signatures()),
+        ] {
+            config.check().unwrap();
         }
     }
 

@@ -188,8 +188,10 @@ impl Config {
         Ok(self)
     }
 
-    /// Allows addresses that other machines can reach. Nothing is encrypted, and anyone who reaches
-    /// the ports may publish and subscribe. Defaults to loopback only.
+    /// Allows addresses that other machines can reach. Without [`curve`](Self::curve), nothing is
+    /// encrypted, and anyone who reaches the ports may publish and subscribe. The pages, and
+    /// [unprotected](Intake::unprotected) addresses of intakes, need this even with keys. Defaults to
+    /// loopback only.
     pub fn insecure(mut self) -> Self {
         self.exposure = Exposure::Anywhere;
         self

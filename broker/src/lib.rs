@@ -48,7 +48,7 @@ pub use curve::{AllowedError, KeyCounters, Reloaded};
 pub use intake::collectd::Collectd;
 pub use intake::rules::RulesError;
 pub use intake::statsd::Statsd;
-pub use intake::{Intake, IntakeContext, IntakeError, OpenIntake};
+pub use intake::{Intake, IntakeContext, IntakeError, OpenIntake, Unprotected};
 pub use ipc::IpcError;
 pub use journal::{Health, JournalConfig, JournalError};
 pub use start_error::StartError;

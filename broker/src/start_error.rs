@@ -1,7 +1,7 @@
 //! Why a broker did not start.
 
 use crate::curve::{AllowedError, StartZapError};
-use crate::intake::IntakeError;
+use crate::intake::{IntakeError, Unprotected};
 use crate::ipc::IpcError;
 use crate::journal::JournalError;
 use std::io;
@@ -27,6 +27,13 @@ pub enum StartError {
         /// The address.
         address: IpAddr,
     },
+    /// Other machines can reach an address of an intake, and nobody has agreed to that.
+    #[error(
+        "{} {} can be reached from other machines, and anyone who reaches it can send: listen on \
+         127.0.0.1, {}or allow it with --insecure",
+        .0.flag, .0.address, .0.protection.map(|how| format!("{how}, ")).unwrap_or_default()
+    )]
+    ExposedIntake(Unprotected),
     /// Other machines can reach the pages, and nobody has agreed to that.
     #[error(
         "--http {address} can be reached from other machines, and the HTTP pages are never \

@@ -39,6 +39,9 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
         // Errors of the folder have been added; the host is checked separately.
         config.ipc = None;
     }
+    for exposed in config.exposed_intakes() {
+        findings.take(Err::<(), _>(failure(exposed)));
+    }
     let open = |intake: &Arc<dyn Intake>| {
         let name = intake.name().to_owned();
         intake.open().map_err(|problem| failure(StartError::Intake { name, problem }))

@@ -83,7 +83,7 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds(0.0..=3_600.0))]
     pub(super) settle: Duration,
 
-    /// Allow unencrypted connections from other machines: anyone who reaches the ports may publish and subscribe
+    /// Allow unencrypted connections from other machines: anyone who reaches the ports may publish and subscribe. Also needed for --http and intakes beyond loopback
     #[arg(long)]
     pub(super) insecure: bool,
 
@@ -204,6 +204,7 @@ pub(super) fn failure(error: StartError) -> Failure {
     let exit = match error {
         StartError::Allowed(_)
         | StartError::Exposed { .. }
+        | StartError::ExposedIntake(_)
         | StartError::ExposedPages { .. }
         | StartError::Ipc(_)
         | StartError::NoAddress { .. }

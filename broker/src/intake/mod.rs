@@ -8,7 +8,8 @@
 //! 1. Write a file in this folder with a type that implements [`Intake`]. [`open`](Intake::open) binds
 //!    what it listens on. The closure that it returns runs in the thread: it
 //!    [waits](IntakeContext::wait), reads, parses, and [folds](IntakeContext::fold) or
-//!    [rejects](IntakeContext::reject).
+//!    [rejects](IntakeContext::reject). If anyone who reaches an address may send, name it in
+//!    [`unprotected`](Intake::unprotected).
 //! 2. Write its flags: a struct that derives `clap::Args` and implements [`IntakeFlags`]. Add it to
 //!    [`INTAKES`](table::INTAKES): `Row::of::<Flags>()`. An intake outside this crate needs no row:
 //!    give it to [`Config::intake`](crate::Config::intake).
@@ -40,10 +41,12 @@ pub(crate) mod statsd;
 pub(crate) mod table;
 mod thread;
 mod udp;
+mod unprotected;
 
 pub use context::IntakeContext;
 pub(crate) use link::Link;
 pub(crate) use thread::{IntakeThreads, RouterSide, open};
+pub use unprotected::Unprotected;
 
 use crate::sockets::{SUBSCRIBERS, SocketSpec};
 use clap::error::ErrorKind;
@@ -180,6 +183,13 @@ pub trait Intake: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The error that prevents it from listening. The text should say what to change.
     fn open(&self) -> Result<OpenIntake, IntakeError>;
+
+    /// The addresses at which anyone who reaches them can send. If other machines can reach one of
+    /// them, the broker starts only with [`Config::insecure`](crate::Config::insecure). Defaults to
+    /// none.
+    fn unprotected(&self) -> Vec<Unprotected> {
+        Vec::new()
+    }
 }
 
 /// An intake that listens, and is ready to run.

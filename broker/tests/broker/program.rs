@@ -44,6 +44,8 @@ fn wrong_flags_end_it_with_a_line_that_says_what_to_do() {
         (&["--host", "0.0.0.0"], 78, "--insecure"),
         (&["--host", "host.invalid."], 78, "not known"),
         (&["--http", "0.0.0.0:1"], 78, "--insecure"),
+        (&["--metricsd", "0.0.0.0:0"], 78, "--metricsd 0.0.0.0:0 can be reached"),
+        (&["--statsd", "dogstatsd://[::]:0"], 78, "--statsd [::]:0 can be reached"),
         (&["--config", "/nowhere.toml"], 78, "/nowhere.toml"),
         (&["--log-level", "a=b=c", "--check"], 78, "--log-level"),
         (&["--log-level", "inof", "--check"], 78, "give error, warn, info"),

@@ -18,10 +18,23 @@ fn daemons() -> Daemons {
 }
 
 /// Errors of `--check`: the program, its flags, the exit code, and parts of the lines.
-const WRONG: [(&str, &[&str], i32, &[&str]); 14] = [
+const WRONG: [(&str, &[&str], i32, &[&str]); 15] = [
     ("zibrato-broker", &["--host", "nowhere.invalid"], 78, &["nowhere.invalid", "--host"]),
     ("zibrato-broker", &["--journal", "/dev/null/x"], 69, &["--journal: /dev/null/x"]),
     ("zibrato-broker", &["--http", "192.0.2.1:80", "--insecure"], 69, &["--http: 192.0.2.1:80"]),
+    (
+        "zibrato-broker",
+        &[
+            "--collectd",
+            "239.192.74.66:0",
+            "--statsd",
+            "127.0.0.1:0",
+            "--statsd-admin",
+            "0.0.0.0:0",
+        ],
+        78,
+        &["--collectd 239.192.74.66:0 can be", "sign", "--statsd-admin 0.0.0.0:0", "--insecure"],
+    ),
     ("zibrato-broker", &["--ipc", "relative"], 78, &["--ipc relative", "absolute path"]),
     ("zibrato-broker", &["--ipc", "/dev/null/x"], 78, &["--ipc: /dev/null/x"]),
     (

@@ -12,7 +12,7 @@ use zibrato::{Level, check_name};
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "CollectD")]
 pub(crate) struct CollectdFlags {
-    /// Address for CollectD's network plugin over UDP, such as 127.0.0.1:25826 or the multicast group 239.192.74.66:25826; several are separated by commas
+    /// Address for CollectD's network plugin over UDP, such as 127.0.0.1:25826 or the multicast group 239.192.74.66:25826; several are separated by commas. Any address but loopback needs --collectd-security-level sign or encrypt, or --insecure
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
     collectd: Vec<Address>,
 

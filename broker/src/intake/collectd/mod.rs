@@ -26,7 +26,7 @@ mod value_list;
 pub(crate) use flags::CollectdFlags;
 pub(crate) use names::name;
 
-use super::{Intake, IntakeError, OpenIntake};
+use super::{Intake, IntakeError, OpenIntake, Unprotected};
 use datagram::{Decoder, Options, SecurityLevel};
 use files::Files;
 use listeners::{Address, bind};
@@ -119,6 +119,15 @@ impl Collectd {
 impl Intake for Collectd {
     fn name(&self) -> &'static str {
         "collectd"
+    }
+
+    fn unprotected(&self) -> Vec<Unprotected> {
+        if self.options.security > SecurityLevel::None {
+            return Vec::new();
+        }
+        let remedy = "require signatures with --collectd-security-level sign";
+        let open = |address| Unprotected::new("--collectd", address).or(remedy);
+        self.listen.iter().map(open).collect()
     }
 
     fn open(&self) -> Result<OpenIntake, IntakeError> {

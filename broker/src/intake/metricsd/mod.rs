@@ -20,7 +20,7 @@ mod series;
 mod vectors;
 
 use super::udp::Udp;
-use super::{Intake, IntakeError, IntakeFlags, OpenIntake, SharedIntake};
+use super::{Intake, IntakeError, IntakeFlags, OpenIntake, SharedIntake, Unprotected};
 use handlers::{Handler, Handlers, INTERVALS};
 use series::{AllMetrics, MAX_STATISTICS};
 use std::io;
@@ -34,7 +34,7 @@ use zibrato::daemon::seconds;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "MetricsD")]
 pub(crate) struct MetricsdFlags {
-    /// Address to listen on for MetricsD packets (UDP), such as 127.0.0.1:23632
+    /// Address to listen on for MetricsD packets (UDP), such as 127.0.0.1:23632. Any address but loopback needs --insecure
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     metricsd: Option<String>,
 
@@ -92,6 +92,10 @@ struct MetricsD {
 impl Intake for MetricsD {
     fn name(&self) -> &'static str {
         "metricsd"
+    }
+
+    fn unprotected(&self) -> Vec<Unprotected> {
+        vec![Unprotected::new("--metricsd", &self.address)]
     }
 
     fn open(&self) -> Result<OpenIntake, IntakeError> {

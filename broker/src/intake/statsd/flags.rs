@@ -15,7 +15,7 @@ const MAX_THREADS: u64 = 256;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "StatsD")]
 pub(crate) struct StatsdFlags {
-    /// Address for StatsD over UDP and TCP, such as 127.0.0.1:8125; several are separated by commas. Clients of Datadog need dogstatsd:// in front
+    /// Address for StatsD over UDP and TCP, such as 127.0.0.1:8125; several are separated by commas. Clients of Datadog need dogstatsd:// in front. Any address but loopback needs --insecure
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = parsed::<Address<HostPort>>)]
     statsd: Vec<Address<HostPort>>,
 
@@ -40,7 +40,7 @@ pub(crate) struct StatsdFlags {
           value_parser = whole_number::<u16>("a whole number of threads", 1..=MAX_THREADS))]
     statsd_threads: u16,
 
-    /// Maximum number of StatsD series of each thread. Further ones are folded together as `_overflow`
+    /// Maximum number of StatsD series of each thread, and of gauges of all threads. Further series are folded together as `_overflow`; readings of further gauges are rejected
     #[arg(long, value_name = "SERIES", default_value_t = MAX_SERIES as u64,
           value_parser = whole_number::<u64>("a whole number of series", 1..=1 << 30))]
     statsd_max_series: u64,
@@ -49,7 +49,7 @@ pub(crate) struct StatsdFlags {
     #[arg(long, value_name = "FILE")]
     statsd_gauges: Option<PathBuf>,
 
-    /// Address of a TCP port that answers the commands of StatsD, such as `help` and `stats`. Whoever reaches it can delete series
+    /// Address of a TCP port that answers the commands of StatsD, such as `help` and `stats`. Whoever reaches it can delete series. Any address but loopback needs --insecure
     #[arg(long, value_name = "HOST:PORT", value_parser = parsed::<HostPort>)]
     statsd_admin: Option<HostPort>,
 }

@@ -29,7 +29,7 @@ mod vectors;
 pub(crate) use flags::StatsdFlags;
 pub(crate) use samples::{Shown, samples};
 
-use super::{Intake, IntakeError, OpenIntake};
+use super::{Intake, IntakeError, OpenIntake, Unprotected};
 use address::{Address, HostPort};
 use std::fmt::Write as _;
 use std::net::TcpListener;
@@ -131,8 +131,9 @@ impl Statsd {
         self
     }
 
-    /// Maximum number of series of each receiving thread, and of gauges. Further ones are folded
-    /// together under the name `_overflow`. Defaults to 1,000,000.
+    /// Maximum number of series of each receiving thread, and of gauges of all threads. Further series
+    /// are folded together under the name `_overflow`; readings of further gauges are rejected.
+    /// Defaults to 1,000,000.
     pub const fn max_series(mut self, series: usize) -> Self {
         self.max_series = series;
         self
@@ -157,6 +158,12 @@ impl Statsd {
 impl Intake for Statsd {
     fn name(&self) -> &'static str {
         "statsd"
+    }
+
+    fn unprotected(&self) -> Vec<Unprotected> {
+        let listen = self.listen.iter().map(|address| Unprotected::new("--statsd", &address.at));
+        let admin = self.admin.iter().map(|admin| Unprotected::new("--statsd-admin", admin));
+        listen.chain(admin).collect()
     }
 
     fn open(&self) -> Result<OpenIntake, IntakeError> {
