@@ -1,5 +1,7 @@
 //! CollectD's datagrams through a real socket, to what a subscriber receives.
 
+mod log;
+
 use crate::harness::{Bench, Seen, Subscriber};
 use aes::Aes256;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -9,10 +11,8 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::net::UdpSocket;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 use zibrato::wire::{BatchReader, Value};
 use zibrato_broker::{Collectd, Config, StartError};
@@ -365,57 +365,4 @@ fn what_prevents_a_start_is_named() {
         assert!(found.contains(expected), "{found}");
     }
     assert!(Collectd::new().listen("nowhere").unwrap_err().contains("HOST:PORT"));
-}
-
-/// A program that is killed at the end.
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-#[test]
-fn the_log_names_the_sender_and_what_was_rejected_for_each_reason() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_zibrato-broker"));
-    command.args(["--port", "0", "--http", "off", "--no-journal", "--collectd", "127.0.0.1:0"]);
-    command.arg("--collectd-types").arg(file(&folder, "types.db", TYPES));
-    command.arg("--collectd-auth-file").arg(file(&folder, "auth", "alice: 1\nx\n"));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut program = Program(command.spawn().unwrap());
-    let mut log = BufReader::new(program.0.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let mut all = String::new();
-    let mut next = |part: &str| {
-        let found = log.by_ref().find(|line| {
-            all += &format!("{line}\n");
-            line.contains(part)
-        });
-        found.unwrap_or_else(|| panic!("{part} is not in\n{all}"))
-    };
-    let invalid = next("invalid_line");
-    assert!(invalid.contains("line=2") && invalid.contains("USER: PASSWORD"), "{invalid}");
-    let listening = next("event=\"listening\"");
-    let to = listening.split_once("collectd=").unwrap().1;
-    let to = to.split(|c: char| !c.is_ascii_digit() && !".:".contains(c)).next().unwrap();
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    for (datagram, expected) in [
-        (text(0x100, "disk full"), "disk full"),
-        (gauge("a|b", 1.0), "p.gauge.a|b"),
-        (
-            part(0x200, &[&[7; 32][..], b"bob"].concat()),
-            "user bob: --collectd-auth-file does not have the user",
-        ),
-        (
-            [header("gauge", "i", 1), gauges(&[1.0, 2.0])].concat(),
-            "web-1/p/gauge-i: types.db has another number of values",
-        ),
-    ] {
-        socket.send_to(&datagram, to).unwrap();
-        let rejected = next("rejected_by_intake");
-        let sender = format!("from {}: {expected}", socket.local_addr().unwrap());
-        assert!(rejected.contains(&sender), "{rejected}");
-    }
 }
