@@ -27,7 +27,7 @@ fn a_shortage_at_the_start_is_reported_in_one_line_without_an_abort() {
         ("-n 12", "file descriptors"),
         ("-n 20", "file descriptors"),
         ("-n 60", "file descriptors"),
-        ("-v 30000", ""),
+        ("-v 40000", ""),
         ("-v 50000", ""),
         ("-v 70000", ""),
     ] {
