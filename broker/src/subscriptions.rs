@@ -93,7 +93,7 @@ impl Subscriptions {
         heard
     }
 
-    /// Sets the levels that the journal keeps from now on.
+    /// Replaces the list of levels that the journal keeps.
     pub(crate) fn keep(&mut self, levels: WantedLevels) {
         self.kept = levels;
         self.forget_answers();

@@ -8,7 +8,7 @@
 /// | `value = ..` | | or a number that is known when the call begins, such as `body.len()` |
 /// | `unit = ".."` | none | what the numbers count, such as `"bytes"` or `"rows"`; see [`histogram!`](macro@crate::histogram) |
 /// | `level = ".."` | `"info"` | routes; any word |
-/// | `name = ".."` | `module.path.function` | what is recorded; the default omits the type of a method, unless the attribute is on its `impl` |
+/// | `name = ".."` | `module.path.function` | name of the series; the default omits the type of a method, unless the attribute is on its `impl` |
 /// | `source = ".."` | the builder's | who records |
 /// | `tags(tag = ..)` | none | further properties that distinguish series; see [tags](macro@crate::count_me#tags) |
 /// | `max_series = 1000` | the builder's | maximum number of series, if tags are expressions |

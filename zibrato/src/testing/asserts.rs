@@ -28,7 +28,7 @@ use std::fmt::Display;
 /// # Panics
 ///
 /// If the numbers differ. The message contains everything that was recorded of that name with its
-/// tags. If nothing was, it lists what was recorded, the nearest name first.
+/// tags. If there is nothing, it lists all other readings, the nearest name first.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! assert_counted {
@@ -55,7 +55,7 @@ macro_rules! assert_counted {
 /// # Panics
 ///
 /// If the last reading is another one, or there is none. The message contains everything that was
-/// recorded of that name with its tags. If nothing was, it lists what was recorded, the nearest
+/// recorded of that name with its tags. If there is nothing, it lists all other readings, the nearest
 /// name first.
 #[doc(hidden)]
 #[macro_export]
@@ -89,7 +89,7 @@ macro_rules! assert_gauge {
 /// # Panics
 ///
 /// If the numbers differ. The message contains everything that was recorded of that name with its
-/// tags. If nothing was, it lists what was recorded, the nearest name first.
+/// tags. If there is nothing, it lists all other readings, the nearest name first.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! assert_timed {
@@ -117,7 +117,7 @@ macro_rules! assert_timed {
 /// # Panics
 ///
 /// If the readings differ. The message contains everything that was recorded of that name with its
-/// tags. If nothing was, it lists what was recorded, the nearest name first.
+/// tags. If there is nothing, it lists all other readings, the nearest name first.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! assert_histogram {

@@ -1,4 +1,4 @@
-//! The thread of the intake: reads packets, and publishes what is due.
+//! The thread of the intake. It reads packets, and publishes each series at its interval.
 
 use super::decode::{Change, decode};
 use super::series::{AllMetrics, Statistic};

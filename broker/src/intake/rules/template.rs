@@ -13,7 +13,7 @@ pub(super) struct Template(Vec<Part>);
 enum Part {
     Text(String),
     Field(Field),
-    /// A wildcard or group of the pattern for the name, from 1 on.
+    /// The text that matched a wildcard or group of the name's pattern. Numbers start at 1.
     Group(usize),
     /// The value of a tag; empty if the series does not have it.
     Tag(String),

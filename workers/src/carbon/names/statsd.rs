@@ -41,7 +41,7 @@ pub(super) struct Namespaces {
     numbers: String,
 }
 
-/// In the older namespace, what is before the counts of counters.
+/// Prefix of the counts of counters in the older namespace.
 const LEGACY_COUNTS: &str = "stats_counts";
 
 impl Namespaces {

@@ -16,8 +16,8 @@ const MAX_LINE: usize = 65_536;
 /// Bytes of the length in front of a packet.
 const LENGTH: usize = 4;
 
-/// Memory for what a connection has received, which all connections of a thread use: what is left
-/// from before, and what one call reads.
+/// A buffer that all connections of a thread share. It holds the incomplete line of one connection,
+/// followed by the bytes of one read.
 pub(super) struct Input(Vec<u8>);
 
 impl Input {
