@@ -32,6 +32,7 @@
 mod check;
 pub(crate) mod collectd;
 mod context;
+mod host_port;
 mod link;
 pub(crate) mod metricsd;
 mod rejections;

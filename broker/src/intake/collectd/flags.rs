@@ -2,7 +2,7 @@
 
 use super::Collectd;
 use super::datagram::{Options, SecurityLevel};
-use super::listeners::Address;
+use crate::intake::host_port::HostPort;
 use crate::intake::{IntakeFlags, SharedIntake};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use zibrato::{Level, check_name};
 pub(crate) struct CollectdFlags {
     /// Address for CollectD's network plugin over UDP, such as 127.0.0.1:25826 or the multicast group 239.192.74.66:25826; several are separated by commas. Any address but loopback needs --collectd-security-level sign or encrypt, or --insecure
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
-    collectd: Vec<Address>,
+    collectd: Vec<HostPort>,
 
     /// File with the types of CollectD's values; several are separated by commas. It is read again when it changes. Defaults to types.db in /usr/share/collectd and /usr/local/share/collectd
     #[arg(long, value_name = "FILE", value_delimiter = ',')]

@@ -1,37 +1,13 @@
 //! The UDP sockets that CollectD sends to.
 
+use crate::intake::host_port::HostPort;
 use crate::intake::udp::Udp;
-use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
-use std::str::FromStr;
-
-/// A host and a port, as `HOST:PORT`. The host is looked up when it is bound.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address(String);
-
-impl FromStr for Address {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        match parts.and_then(|(_, port)| port.parse::<u16>().ok()) {
-            Some(_) => Ok(Self(text.to_owned())),
-            None => Err("expected HOST:PORT, such as 127.0.0.1:25826".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Binds a socket. If the host is a multicast group, it joins the group.
-pub(super) fn bind(address: &Address) -> io::Result<Udp> {
-    let mut addresses = address.0.to_socket_addrs()?;
-    let address = addresses.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+pub(super) fn bind(address: &HostPort) -> io::Result<Udp> {
+    let address = address.resolve()?;
     let udp = Udp::bind(address)?;
     let socket = &udp.socket;
     match address.ip() {
@@ -52,21 +28,11 @@ pub(super) fn bind(address: &Address) -> io::Result<Udp> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, bind};
+    use super::{HostPort, bind};
     use rustix::io::Errno;
 
-    fn address(text: &str) -> Result<Address, String> {
+    fn address(text: &str) -> Result<HostPort, String> {
         text.parse()
-    }
-
-    #[test]
-    fn an_address_has_a_host_and_a_port() {
-        for good in ["127.0.0.1:25826", "[::1]:0", "localhost:1", "[ff18::efc0:4a42]:25826"] {
-            assert_eq!(address(good).unwrap().to_string(), good);
-        }
-        for bad in ["", "127.0.0.1", ":25826", "a:b", "a:65536", "25826"] {
-            assert!(address(bad).unwrap_err().contains("HOST:PORT"), "{bad}");
-        }
     }
 
     #[test]

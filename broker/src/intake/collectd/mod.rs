@@ -26,10 +26,11 @@ mod value_list;
 pub(crate) use flags::CollectdFlags;
 pub(crate) use names::name;
 
+use super::host_port::HostPort;
 use super::{Intake, IntakeError, OpenIntake, Unprotected};
 use datagram::{Decoder, Options, SecurityLevel};
 use files::Files;
-use listeners::{Address, bind};
+use listeners::bind;
 use std::path::PathBuf;
 
 /// The CollectD intake. It listens at the addresses that are added.
@@ -43,7 +44,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct Collectd {
-    listen: Vec<Address>,
+    listen: Vec<HostPort>,
     types: Vec<PathBuf>,
     auth: Option<PathBuf>,
     options: Options,

@@ -19,12 +19,12 @@ mod series;
 #[cfg(test)]
 mod vectors;
 
+use super::host_port::HostPort;
 use super::udp::Udp;
 use super::{Intake, IntakeError, IntakeFlags, OpenIntake, SharedIntake, Unprotected};
 use handlers::{Handler, Handlers, INTERVALS};
 use series::{AllMetrics, MAX_STATISTICS};
 use std::io;
-use std::net::ToSocketAddrs as _;
 use std::sync::Arc;
 use std::time::Duration;
 use zibrato::Level;
@@ -35,8 +35,8 @@ use zibrato::daemon::seconds;
 #[command(next_help_heading = "MetricsD")]
 pub(crate) struct MetricsdFlags {
     /// Address to listen on for MetricsD packets (UDP), such as 127.0.0.1:23632. Any address but loopback needs --insecure
-    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
-    metricsd: Option<String>,
+    #[arg(long, value_name = "HOST:PORT", value_parser = str::parse::<HostPort>)]
+    metricsd: Option<HostPort>,
 
     /// Seconds between two publications of a MetricsD metric that no --metricsd-handler matches
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(INTERVALS))]
@@ -67,23 +67,14 @@ impl IntakeFlags for MetricsdFlags {
     }
 }
 
-/// Checks the form of an address. Its host is looked up when the broker starts.
-fn address(text: &str) -> Result<String, String> {
-    let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-    match parts.and_then(|(_, port)| port.parse::<u16>().ok()) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err("expected HOST:PORT, such as 127.0.0.1:23632".to_owned()),
-    }
-}
-
-fn bind(address: &str) -> io::Result<Udp> {
-    Udp::bind(address.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?)
+fn bind(address: &HostPort) -> io::Result<Udp> {
+    Udp::bind(address.resolve()?)
 }
 
 /// The intake.
 #[derive(Debug)]
 struct MetricsD {
-    address: String,
+    address: HostPort,
     handlers: Handlers,
     level: Level,
     expire: Duration,

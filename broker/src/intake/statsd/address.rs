@@ -2,11 +2,11 @@
 
 use super::grammar::Dialect;
 use super::receive::{Listener, Packets};
+use crate::intake::host_port::HostPort;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
-use std::fmt;
 use std::fs::Permissions;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -28,28 +28,12 @@ pub(super) struct Address<T> {
     pub(super) at: T,
 }
 
-/// A host and a port, `HOST:PORT`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HostPort(String);
-
 /// What could not be bound, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("{at}: {source}")]
 pub(super) struct BindError {
     at: String,
     source: io::Error,
-}
-
-impl FromStr for HostPort {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        match port.map(|(_, port)| port.parse::<u16>()) {
-            Some(Ok(_)) => Ok(Self(text.to_owned())),
-            _ => Err("expected HOST:PORT, such as 127.0.0.1:8125".to_owned()),
-        }
-    }
 }
 
 impl FromStr for Address<HostPort> {
@@ -86,38 +70,20 @@ fn dialect(text: &str) -> Result<(Dialect, &str), String> {
     }
 }
 
-impl HostPort {
-    pub(super) fn resolve(&self) -> Result<SocketAddr, BindError> {
-        let found = self.0.to_socket_addrs().and_then(|mut all| {
-            all.next().ok_or_else(|| io::Error::new(ErrorKind::NotFound, "no address is known"))
-        });
-        found.map_err(|source| self.failed(source))
-    }
-
-    fn failed(&self, source: io::Error) -> BindError {
-        BindError { at: self.0.clone(), source }
-    }
-}
-
-impl fmt::Display for HostPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl Address<HostPort> {
     /// Binds a UDP socket for each of `threads`, and a TCP socket, to the same port.
     pub(super) fn bind(
         &self,
         threads: usize,
     ) -> Result<(SocketAddr, Vec<Packets>, Listener), BindError> {
-        let address = self.at.resolve()?;
+        let failed = |source| BindError { at: self.at.to_string(), source };
+        let address = self.at.resolve().map_err(failed)?;
         let mut tries = if address.port() == 0 { TRIES } else { 1 };
         loop {
             tries -= 1;
             match self.bind_once(address, threads) {
                 Err(error) if error.kind() == ErrorKind::AddrInUse && tries > 0 => {}
-                bound => return bound.map_err(|error| self.at.failed(error)),
+                bound => return bound.map_err(failed),
             }
         }
     }

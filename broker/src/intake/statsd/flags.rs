@@ -1,7 +1,8 @@
 //! The flags of the StatsD intake.
 
-use super::address::{Address, HostPort};
+use super::address::Address;
 use super::{MAX_SERIES, Statsd};
+use crate::intake::host_port::HostPort;
 use crate::intake::{IntakeFlags, SharedIntake};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -29,8 +29,9 @@ mod vectors;
 pub(crate) use flags::StatsdFlags;
 pub(crate) use samples::{Shown, samples};
 
+use super::host_port::HostPort;
 use super::{Intake, IntakeError, OpenIntake, Unprotected};
-use address::{Address, HostPort};
+use address::Address;
 use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
