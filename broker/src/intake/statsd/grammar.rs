@@ -250,7 +250,7 @@ fn timestamp_ms(seconds: &[u8]) -> Option<u64> {
     let is_number = seconds.iter().all(u8::is_ascii_digit);
     let seconds = std::str::from_utf8(seconds).ok().filter(|_| is_number)?;
     let seconds: u64 = seconds.parse().ok()?;
-    (1..=MAX_TIMESTAMP).contains(&seconds).then_some(seconds * 1_000)
+    (1..=MAX_TIMESTAMP).contains(&seconds).then(|| seconds * 1_000)
 }
 
 /// An empty text is the member `0`, as in StatsD.

@@ -190,6 +190,7 @@ fn fields_come_in_any_order_and_unknown_ones_are_ignored() {
             ("a:5|g|T1.5", &["!timestamp"]),
             ("a:5|g|T-1", &["!timestamp"]),
             ("a:5|g|T999999999999999999999", &["!timestamp"]),
+            ("a:5|g|T18446744073709551615", &["!timestamp"]),
         ],
     );
 }
