@@ -72,10 +72,16 @@ impl Carbon {
         command
     }
 
-    /// The port for lines: `name value time`.
+    /// The port for lines: `name value time`, over TCP and UDP.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.ports.at(0)
+    }
+
+    /// The port for pickles.
+    #[must_use]
+    pub fn pickle_port(&self) -> u16 {
+        self.ports.at(1)
     }
 
     /// Ends it and keeps its data; [`restart`](Self::restart) starts it again on the same port.
@@ -208,6 +214,9 @@ fn configure(folder: &Path, ports: &Ports, retentions: &str) {
              MAX_UPDATES_PER_SECOND = inf\n\
              LINE_RECEIVER_INTERFACE = 127.0.0.1\n\
              LINE_RECEIVER_PORT = {line}\n\
+             ENABLE_UDP_LISTENER = True\n\
+             UDP_RECEIVER_INTERFACE = 127.0.0.1\n\
+             UDP_RECEIVER_PORT = {line}\n\
              PICKLE_RECEIVER_INTERFACE = 127.0.0.1\n\
              PICKLE_RECEIVER_PORT = {pickle}\n\
              CACHE_QUERY_INTERFACE = 127.0.0.1\n\

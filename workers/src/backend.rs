@@ -164,13 +164,23 @@ pub struct Target {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// Whether a TCP connection can be made to it.
+    pub connects: bool,
 }
 
 impl Target {
-    /// A target.
+    /// A target to which a TCP connection can be made.
     #[must_use]
     pub fn new(flag: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
-        Self { flag: flag.into(), host: host.into(), port }
+        Self { flag: flag.into(), host: host.into(), port, connects: true }
+    }
+
+    /// The same without a TCP connection, such as for datagrams: its host is resolved, and nothing
+    /// more.
+    #[must_use]
+    pub fn without_connection(mut self) -> Self {
+        self.connects = false;
+        self
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod carbon;
+mod carbon_protocols;
 mod check;
 mod collectd;
 mod daemons;

@@ -1,27 +1,64 @@
-//! Where Carbon listens: `host:port`, parsed once.
+//! Where Carbon listens, and which protocol it reads there: parsed once.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A host and a port, such as `127.0.0.1:2003`, `carbon.example.com:2003` or `[::1]:2003`.
+/// A host and a port, such as `127.0.0.1:2003`, `carbon.example.com:2003` or `[::1]:2003`. A
+/// [`Protocol`] may stand in front: `pickle://carbon.example.com:2004`, `udp://127.0.0.1:2003`.
 ///
 /// Defaults to `127.0.0.1:2003`.
 ///
 /// ```
-/// use zibrato_workers::carbon::Address;
+/// use zibrato_workers::carbon::{Address, Protocol};
 /// let address: Address = "[::1]:2003".parse().unwrap();
 /// assert_eq!((address.host(), address.port()), ("::1", 2003));
+/// assert_eq!(address.protocol(), Protocol::Tcp);
+/// let address: Address = "pickle://carbon.example.com:2004".parse().unwrap();
+/// assert_eq!(address.protocol(), Protocol::Pickle);
 /// assert!("carbon".parse::<Address>().is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
+    protocol: Protocol,
     // Invariant: not empty, without brackets, blanks and slashes.
     host: String,
     // Invariant: not zero.
     port: u16,
 }
 
+/// A protocol that Carbon reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// Lines over a TCP connection, Carbon's port 2003. The default.
+    #[default]
+    Tcp,
+    /// Lines in datagrams, usually to the same port. Carbon needs `ENABLE_UDP_LISTENER = True`. What
+    /// the network or Carbon loses is not noticed.
+    Udp,
+    /// Pickles of protocol 2 over a TCP connection, Carbon's port 2004.
+    Pickle,
+}
+
+impl Protocol {
+    const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Pickle];
+
+    const fn scheme(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Pickle => "pickle",
+        }
+    }
+}
+
 impl Address {
+    /// The protocol.
+    #[must_use]
+    pub const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
     /// The name or the address of the host, without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -37,7 +74,7 @@ impl Address {
 
 impl Default for Address {
     fn default() -> Self {
-        Self { host: "127.0.0.1".to_owned(), port: 2003 }
+        Self { protocol: Protocol::Tcp, host: "127.0.0.1".to_owned(), port: 2003 }
     }
 }
 
@@ -46,7 +83,14 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let wrong = || AddressError { text: text.to_owned() };
-        let (host, port) = text.trim().rsplit_once(':').ok_or_else(wrong)?;
+        let (protocol, rest) = match text.trim().split_once("://") {
+            Some((scheme, rest)) => {
+                let protocol = Protocol::ALL.into_iter().find(|known| known.scheme() == scheme);
+                (protocol.ok_or_else(wrong)?, rest)
+            }
+            None => (Protocol::default(), text.trim()),
+        };
+        let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
         let port: u16 = port.parse().map_err(|_| wrong())?;
         let bare = match host.strip_prefix('[') {
             Some(rest) => rest.strip_suffix(']').ok_or_else(wrong)?,
@@ -57,12 +101,15 @@ impl FromStr for Address {
         if port == 0 || bare.is_empty() || bare.contains(strange) {
             return Err(wrong());
         }
-        Ok(Self { host: bare.to_owned(), port })
+        Ok(Self { protocol, host: bare.to_owned(), port })
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.protocol != Protocol::default() {
+            write!(f, "{}://", self.protocol.scheme())?;
+        }
         if self.host.contains(':') {
             write!(f, "[{}]:{}", self.host, self.port)
         } else {
@@ -73,7 +120,10 @@ impl fmt::Display for Address {
 
 /// A text is not a host and port.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not an address; write host:port, such as 127.0.0.1:2003 or [::1]:2003")]
+#[error(
+    "`{text}` is not an address; write host:port, such as 127.0.0.1:2003 or [::1]:2003, with udp:// or pickle:// in \
+     front for another protocol than lines over TCP"
+)]
 #[non_exhaustive]
 pub struct AddressError {
     /// The text.
@@ -86,11 +136,18 @@ mod tests {
 
     #[test]
     fn an_address_is_displayed_as_it_was_parsed() {
-        for text in ["127.0.0.1:2003", "carbon.example.com:1", "[::1]:65535", "[fe80::1%eth0]:2003"]
-        {
+        for text in [
+            "127.0.0.1:2003",
+            "carbon.example.com:1",
+            "[::1]:65535",
+            "[fe80::1%eth0]:2003",
+            "udp://[::1]:2003",
+            "pickle://carbon.example.com:2004",
+        ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
         assert_eq!("127.0.0.1:2003".parse(), Ok(Address::default()));
+        assert_eq!("tcp://127.0.0.1:2003".parse(), Ok(Address::default()));
     }
 
     #[test]
@@ -108,7 +165,11 @@ mod tests {
             "[::1]2003",
             "[::1",
             "[]:2003",
-            "tcp://carbon:2003",
+            "http://carbon:2003",
+            "PICKLE://carbon:2004",
+            "pickle://",
+            "://carbon:2003",
+            "udp://tcp://carbon:2003",
             "carbon:2003:a",
         ] {
             assert!(text.parse::<Address>().is_err(), "{text:?}");

@@ -19,8 +19,10 @@
 
 use super::address::Address;
 use super::kept::{SETTLES, Written};
+use super::pickle::{self, InvalidLine};
 use super::stream::{self, Peer, is_break};
 use crate::backend::Payload;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::TcpStream;
@@ -39,6 +41,7 @@ const LISTEN_LONGEST: Duration = Duration::from_millis(1600);
 #[derive(Debug)]
 pub(super) struct Connection {
     address: Address,
+    encoding: Encoding,
     timeout: Duration,
     stream: Option<TcpStream>,
     opened: Instant,
@@ -59,6 +62,23 @@ pub(super) struct Connection {
     /// Payloads that were written, but turned out to be rejected.
     refused: VecDeque<Payload>,
     limits: Limits,
+}
+
+/// How the lines of a payload are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Lines,
+    /// As pickles of at most this number of points.
+    Pickle(usize),
+}
+
+impl Encoding {
+    fn of(self, lines: &[u8]) -> Result<Cow<'_, [u8]>, ConnectionError> {
+        Ok(match self {
+            Self::Lines => lines.into(),
+            Self::Pickle(batch) => pickle::frames(lines, batch)?.into(),
+        })
+    }
 }
 
 /// Rate limits of the log lines.
@@ -89,12 +109,17 @@ pub(super) enum ConnectionError {
     Searching(Address),
     #[error("the connection to {0} broke")]
     Write(Address, #[source] io::Error),
+    #[error("a line has more than the {1} bytes that {0} reads of a datagram; deliver over TCP")]
+    TooLong(Address, usize),
+    #[error("a payload cannot be written as a pickle")]
+    Invalid(#[from] InvalidLine),
 }
 
 impl Connection {
-    pub(super) fn new(address: Address, timeout: Duration) -> Self {
+    pub(super) fn new(address: Address, encoding: Encoding, timeout: Duration) -> Self {
         Self {
             address,
+            encoding,
             timeout,
             stream: None,
             opened: Instant::now(),
@@ -108,6 +133,12 @@ impl Connection {
             listen_for: LISTEN,
             refused: VecDeque::new(),
             limits: Limits::default(),
+        }
+    }
+
+    pub(super) const fn set_pickle_batch(&mut self, points: usize) {
+        if let Encoding::Pickle(batch) = &mut self.encoding {
+            *batch = points;
         }
     }
 
@@ -245,11 +276,12 @@ impl Connection {
     }
 
     /// Writes a payload to a separate connection. Returns whether a reachable peer resets it.
-    fn is_reset_over(&self, body: &[u8]) -> Result<bool, ConnectionError> {
+    fn is_reset_over(&self, lines: &[u8]) -> Result<bool, ConnectionError> {
+        let body = self.encoding.of(lines)?;
         let failed = |why| ConnectionError::Connect(self.address.clone(), why);
         let mut alone = stream::connect(&self.address, self.timeout).map_err(failed)?;
         let begun = Instant::now();
-        match stream::write(&mut alone, body, self.timeout) {
+        match stream::write(&mut alone, &body, self.timeout) {
             Ok(()) => match stream::listen(&mut alone, self.listen_for) {
                 Peer::Broken(_) => {}
                 Peer::Closed | Peer::Open => return Ok(false),
@@ -328,10 +360,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes all of `bytes`, within the timeout.
-    fn write_now(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
+    /// Writes all of these lines, within the timeout.
+    fn write_now(&mut self, lines: &[u8]) -> Result<(), ConnectionError> {
+        let bytes = self.encoding.of(lines)?;
         let result = match &mut self.stream {
-            Some(stream) => stream::write(stream, bytes, self.timeout),
+            Some(stream) => stream::write(stream, &bytes, self.timeout),
             None => Err(ErrorKind::NotConnected.into()),
         };
         result.map_err(|why| {

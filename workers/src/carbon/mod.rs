@@ -1,17 +1,21 @@
-//! Carbon, Graphite's receiver: lines over one persistent TCP connection.
+//! Carbon, Graphite's receiver: lines or pickles over one persistent TCP connection, or lines in
+//! datagrams.
 
 mod address;
 mod connection;
+mod datagrams;
 mod encode;
 mod gauge_parts;
 mod kept;
 mod name;
 mod names;
 mod parts;
+mod pickle;
+mod route;
 mod split;
 mod stream;
 
-pub use address::{Address, AddressError};
+pub use address::{Address, AddressError, Protocol};
 pub use gauge_parts::{GaugeParts, GaugePartsError};
 pub use names::{
     Bins, Idle, NameFlags, NameSet, Percentiles, Prefixes, Statistics, StatsdLike, StatsdListError,
@@ -21,13 +25,17 @@ pub use parts::{TimerParts, TimerPartsError};
 
 use crate::backend::{Backend, BackendProgram, Payload, Refusal, SendError, Target};
 use crate::once::Once;
-use connection::{Connection, ConnectionError, Place};
+use connection::{ConnectionError, Place};
 use encode::{Counted, Encoder};
+use route::Route;
 use std::time::{Duration, Instant};
-use zibrato::daemon::{Exit, Failure, number};
+use zibrato::daemon::{Exit, Failure, number, whole_number};
 use zibrato::window::Window;
 
-/// Delivers to Carbon's line receiver, or to a compatible one.
+/// Number of points in a pickle, as in bucky.
+const DEFAULT_PICKLE_BATCH: usize = 500;
+
+/// Delivers to Carbon's receiver of lines or pickles, or to a compatible one.
 ///
 /// A series has the path `prefix.source.name`. Dots separate levels of the tree, a missing source
 /// is omitted, and characters that are invalid in a path become `_`. A part that is changed, or
@@ -49,7 +57,7 @@ use zibrato::window::Window;
 #[derive(Debug)]
 pub struct Carbon {
     encoder: Encoder,
-    connection: Connection,
+    route: Route,
     /// Number of payloads of the window, and how many of them were sent.
     payloads: usize,
     sent: usize,
@@ -61,9 +69,14 @@ pub struct Carbon {
 #[command(next_help_heading = "Carbon")]
 #[non_exhaustive]
 pub struct CarbonFlags {
-    /// Address of Carbon's line receiver (TCP)
-    #[arg(long, value_name = "HOST:PORT", default_value_t = Address::default())]
+    /// Address of Carbon's line receiver (TCP). `pickle://` in front writes pickles, to Carbon's port
+    /// 2004; `udp://` writes lines in datagrams, whose loss is not noticed
+    #[arg(long, value_name = "[PROTOCOL://]HOST:PORT", default_value_t = Address::default())]
     pub carbon: Address,
+
+    /// Maximum number of points in a pickle
+    #[arg(long, value_name = "POINTS", default_value_t = DEFAULT_PICKLE_BATCH, value_parser = whole_number::<usize>("a whole number of points", 1..=100_000))]
+    pub pickle_batch: usize,
 
     /// Timeout to connect to Carbon or to write a payload, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = number("a number of seconds", 0.1..=3_600.0))]
@@ -89,9 +102,9 @@ impl Carbon {
     /// Delivers to `address`, which need not be reachable yet.
     #[must_use]
     pub fn to(address: Address) -> Self {
-        let connection = Connection::new(address, Duration::from_secs(10));
+        let route = Route::to(address, DEFAULT_PICKLE_BATCH);
         let (encoder, once) = (Encoder::default(), Once::default());
-        Self { encoder, connection, payloads: 0, sent: 0, once }
+        Self { encoder, route, payloads: 0, sent: 0, once }
     }
 
     /// Prefix of each name, joined by a dot. Defaults to none.
@@ -104,7 +117,14 @@ impl Carbon {
     /// Timeout to connect, or to write a payload. Defaults to 10 s.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.connection.set_timeout(timeout);
+        self.route.set_timeout(timeout);
+        self
+    }
+
+    /// Maximum number of points in a pickle, at least 1. Defaults to 500.
+    #[must_use]
+    pub const fn pickle_batch(mut self, points: usize) -> Self {
+        self.route.set_pickle_batch(points);
         self
     }
 
@@ -147,14 +167,14 @@ impl Backend for Carbon {
         }
         encoded.alike.log();
         (self.payloads, self.sent) = (encoded.payloads.len(), 0);
-        self.connection.window_begins();
+        self.route.window_begins();
         encoded.payloads
     }
 
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
         let last = self.sent + 1 >= self.payloads;
         let place = if last { Place::Last } else { Place::NotLast };
-        self.connection.write(payload, place).map_err(failure)?;
+        self.route.write(payload, place).map_err(failure)?;
         self.sent += 1;
         Ok(())
     }
@@ -172,21 +192,21 @@ impl Backend for Carbon {
     }
 
     fn destination(&self) -> Option<String> {
-        Some(self.connection.address().to_string())
+        Some(self.route.address().to_string())
     }
 
     fn unsettled_since(&mut self) -> Option<Instant> {
-        self.connection.unsettled_since()
+        self.route.unsettled_since()
     }
 
     fn take_back(&mut self) -> Option<Refusal> {
-        let payload = self.connection.take_refused()?;
-        let why = ConnectionError::Refused(self.connection.address().clone());
+        let payload = self.route.take_refused()?;
+        let why = ConnectionError::Refused(self.route.address().clone());
         Some(Refusal { payload, why: Box::new(why) })
     }
 
     fn trouble(&self) -> Option<String> {
-        self.connection.trouble()
+        self.route.trouble()
     }
 }
 
@@ -200,6 +220,7 @@ impl BackendProgram for Carbon {
     const EXAMPLES: &'static str = "\
 Examples:
   zibrato-carbon --levels info,warn --flush 10 --carbon graphite.example.com:2003
+  zibrato-carbon --carbon pickle://graphite.example.com:2004
   zibrato-carbon --prefix zibrato --timer-parts count,mean,p99.9 --gauge-parts last,max
   ZIBRATO_CARBON_FLUSH=10 zibrato-carbon --check
 
@@ -228,6 +249,7 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
         }
         let mut carbon = Self::to(flags.carbon)
             .timeout(Duration::from_secs_f64(flags.timeout))
+            .pickle_batch(flags.pickle_batch)
             .timer_parts(flags.timer_parts.unwrap_or_default())
             .gauge_parts(flags.gauge_parts.unwrap_or_default());
         carbon.encoder.naming = naming;
@@ -235,8 +257,9 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
     }
 
     fn target(&self) -> Option<Target> {
-        let address = self.connection.address();
-        Some(Target::new("--carbon", address.host(), address.port()))
+        let address = self.route.address();
+        let target = Target::new("--carbon", address.host(), address.port());
+        Some(if address.protocol() == Protocol::Udp { target.without_connection() } else { target })
     }
 }
 
@@ -245,7 +268,9 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
 fn failure(why: ConnectionError) -> SendError {
     let after = None;
     match why {
-        ConnectionError::Refused(_) => SendError::Reject { why: Box::new(why) },
+        ConnectionError::Refused(_)
+        | ConnectionError::TooLong(..)
+        | ConnectionError::Invalid(_) => SendError::Reject { why: Box::new(why) },
         ConnectionError::Connect(..) => SendError::Retry { after, why: Box::new(why) },
         ConnectionError::Reset(_) | ConnectionError::Searching(_) | ConnectionError::Write(..) => {
             SendError::Unknown { after, why: Box::new(why) }

@@ -107,7 +107,7 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
             }
         }
         if let Some(backend) = findings.take(B::open(self.backend.clone())) {
-            if let Some(Target { flag, host, port }) = backend.target() {
+            if let Some(Target { flag, host, port, .. }) = backend.target() {
                 findings.host(&flag, &host, port);
             }
             backend.check(findings);

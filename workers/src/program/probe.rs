@@ -26,9 +26,13 @@ pub(super) fn start(target: Target) -> Option<OwnedThread> {
 }
 
 fn reach(target: &Target) -> Result<(), String> {
-    let Target { flag, host, port } = target;
+    let Target { flag, host, port, connects } = target;
     let mut why = format!("{flag}: the host {host} has no address");
-    for address in look_up(flag, host, *port)?.iter().take(MOST_ADDRESSES) {
+    let addresses = look_up(flag, host, *port)?;
+    if !connects && !addresses.is_empty() {
+        return Ok(());
+    }
+    for address in addresses.iter().take(MOST_ADDRESSES) {
         match TcpStream::connect_timeout(address, CONNECT) {
             Ok(_) => return Ok(()),
             Err(error) => why = format!("{flag}: cannot connect to {host}:{port}: {error}"),
@@ -49,6 +53,7 @@ mod tests {
         assert_eq!(reach(&Target::new("--carbon", "127.0.0.1", port)), Ok(()));
         drop(listener);
         let why = reach(&Target::new("--carbon", "127.0.0.1", port)).unwrap_err();
+        assert_eq!(reach(&Target::new("--carbon", "127.0.0.1", port).without_connection()), Ok(()));
         let expected = format!("--carbon: cannot connect to 127.0.0.1:{port}: Connection refused");
         assert!(why.starts_with(&expected), "{why}");
         let why = reach(&Target::new("--carbon", "nowhere.invalid", 1)).unwrap_err();

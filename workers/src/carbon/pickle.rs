@@ -1,0 +1,148 @@
+//! Writes lines as frames for Carbon's pickle receiver.
+//!
+//! Pure. A frame is its length as a 32-bit big-endian number, and a pickle of protocol 2 (PEP 307),
+//! which Carbon reads with Python 2 and with Python 3: a list of `(name, (time, value))`. The opcodes
+//! are those of Python's `pickletools`.
+
+/// A frame ends when it has this size. Carbon closes the connection at a frame above 1,048,576
+/// bytes, and the longest name has 16,000.
+const FRAME_BYTES: usize = 512 << 10;
+
+/// Protocol 2, an empty list, and the mark before its items.
+const BEGINNING: &[u8] = b"\x80\x02](";
+/// Appends the items to the list, and ends.
+const END: &[u8] = b"e.";
+/// Text: a 32-bit little-endian length, and UTF-8.
+const TEXT: u8 = b'X';
+/// A signed 32-bit little-endian number.
+const INT: u8 = b'J';
+/// A whole number of eight bytes, little-endian.
+const LONG: &[u8] = b"\x8a\x08";
+/// A double, big-endian.
+const DOUBLE: u8 = b'G';
+/// Makes a pair of the last two items.
+const PAIR: u8 = 0x86;
+
+/// A line that has no name, value and time.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not `NAME VALUE TIME`")]
+pub(super) struct InvalidLine(String);
+
+/// The points of all lines, at most `batch` in a frame.
+pub(super) fn frames(lines: &[u8], batch: usize) -> Result<Vec<u8>, InvalidLine> {
+    // Each number is shorter as text, but not by much.
+    let mut frames = Vec::with_capacity(lines.len() + lines.len() / 2);
+    let (mut begin, mut points) = (0, 0);
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        if points == batch || (points > 0 && frames.len() - begin > FRAME_BYTES) {
+            end(&mut frames, begin);
+            points = 0;
+        }
+        if points == 0 {
+            begin = frames.len();
+            frames.extend_from_slice(&[0; 4]);
+            frames.extend_from_slice(BEGINNING);
+        }
+        push(&mut frames, line)?;
+        points += 1;
+    }
+    if points > 0 {
+        end(&mut frames, begin);
+    }
+    Ok(frames)
+}
+
+/// Ends the frame that begins there.
+fn end(frames: &mut Vec<u8>, begin: usize) {
+    frames.extend_from_slice(END);
+    let length = u32::try_from(frames.len() - begin - 4).unwrap_or(u32::MAX);
+    frames[begin..begin + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// Appends the point of a line.
+fn push(frames: &mut Vec<u8>, line: &[u8]) -> Result<(), InvalidLine> {
+    let invalid = || InvalidLine(String::from_utf8_lossy(line).into_owned());
+    let text = std::str::from_utf8(line).map_err(|_| invalid())?;
+    let (name, numbers) = text.split_once(' ').ok_or_else(invalid)?;
+    let (value, time) = numbers.split_once(' ').ok_or_else(invalid)?;
+    let value: f64 = value.parse().map_err(|_| invalid())?;
+    let time: i64 = time.parse().map_err(|_| invalid())?;
+    let length = u32::try_from(name.len()).map_err(|_| invalid())?;
+    if name.is_empty() || !value.is_finite() || time < 0 {
+        return Err(invalid());
+    }
+    frames.push(TEXT);
+    frames.extend_from_slice(&length.to_le_bytes());
+    frames.extend_from_slice(name.as_bytes());
+    match i32::try_from(time) {
+        Ok(time) => {
+            frames.push(INT);
+            frames.extend_from_slice(&time.to_le_bytes());
+        }
+        Err(_) => {
+            frames.extend_from_slice(LONG);
+            frames.extend_from_slice(&time.to_le_bytes());
+        }
+    }
+    frames.push(DOUBLE);
+    frames.extend_from_slice(&value.to_be_bytes());
+    frames.extend_from_slice(&[PAIR, PAIR]);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FRAME_BYTES, InvalidLine, frames};
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The payloads of all frames.
+    fn pickles(mut rest: &[u8]) -> Vec<&[u8]> {
+        let mut all = Vec::new();
+        while let Some((length, more)) = rest.split_first_chunk() {
+            let (pickle, more) = more.split_at(u32::from_be_bytes(*length) as usize);
+            all.push(pickle);
+            rest = more;
+        }
+        assert!(rest.is_empty());
+        all
+    }
+
+    #[test]
+    fn the_bytes_are_those_that_carbon_reads() {
+        let expected = "0000001e80025d285803000000612e624a00f15365473ff80000000000008686652e";
+        assert_eq!(hex(&frames(b"a.b 1.5 1700000000\n", 500).unwrap()), expected);
+        // After 2038 a time needs more than four bytes.
+        let late = frames(b"a -1 4102444800", 500).unwrap();
+        assert!(hex(&late).contains("8a08005786f400000000"), "{late:x?}");
+    }
+
+    #[test]
+    fn a_frame_has_at_most_a_batch_of_points_and_is_never_too_long() {
+        let lines = "n 1 60\n".repeat(7);
+        let lengths = |batch| -> Vec<usize> {
+            let all = frames(lines.as_bytes(), batch).unwrap();
+            pickles(&all).iter().map(|pickle| (pickle.len() - 6) / 22).collect()
+        };
+        assert_eq!(lengths(3), [3, 3, 1]);
+        assert_eq!(lengths(7), [7]);
+        assert_eq!(lengths(500), [7]);
+        let line = format!("{} 1 60\n", "n".repeat(16_000));
+        let all = frames(line.repeat(100).as_bytes(), 500).unwrap();
+        assert_eq!(pickles(&all).len(), 4);
+        assert!(pickles(&all).iter().all(|pickle| pickle.len() < 2 * FRAME_BYTES));
+        assert_eq!(frames(b"", 500), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_line_that_carbon_would_not_take_is_refused() {
+        for line in
+            ["a", "a 1", "a x 60", "a 1 x", " 1 60", "a nan 60", "a inf 60", "a 1 -1", "a b 1 60"]
+        {
+            let refused = frames(format!("a 1 60\n{line}\n").as_bytes(), 500);
+            assert_eq!(refused, Err(InvalidLine(line.to_owned())));
+        }
+    }
+}

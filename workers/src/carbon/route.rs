@@ -1,0 +1,85 @@
+//! The way to Carbon: a connection, or datagrams.
+
+use super::address::{Address, Protocol};
+use super::connection::{Connection, ConnectionError, Encoding, Place};
+use super::datagrams::Datagrams;
+use crate::backend::Payload;
+use std::time::{Duration, Instant};
+
+/// The default of [`Carbon::timeout`](super::Carbon::timeout).
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The way to one address.
+#[derive(Debug)]
+pub(super) enum Route {
+    Connection(Box<Connection>),
+    Datagrams(Datagrams),
+}
+
+impl Route {
+    pub(super) fn to(address: Address, pickle_batch: usize) -> Self {
+        let encoding = match address.protocol() {
+            Protocol::Udp => return Self::Datagrams(Datagrams::new(address)),
+            Protocol::Tcp => Encoding::Lines,
+            Protocol::Pickle => Encoding::Pickle(pickle_batch),
+        };
+        Self::Connection(Box::new(Connection::new(address, encoding, DEFAULT_TIMEOUT)))
+    }
+
+    pub(super) const fn address(&self) -> &Address {
+        match self {
+            Self::Connection(connection) => connection.address(),
+            Self::Datagrams(datagrams) => datagrams.address(),
+        }
+    }
+
+    pub(super) const fn set_timeout(&mut self, timeout: Duration) {
+        if let Self::Connection(connection) = self {
+            connection.set_timeout(timeout);
+        }
+    }
+
+    pub(super) const fn set_pickle_batch(&mut self, points: usize) {
+        if let Self::Connection(connection) = self {
+            connection.set_pickle_batch(points);
+        }
+    }
+
+    /// See [`Connection::window_begins`].
+    pub(super) fn window_begins(&mut self) {
+        if let Self::Connection(connection) = self {
+            connection.window_begins();
+        }
+    }
+
+    pub(super) fn write(&mut self, payload: &Payload, place: Place) -> Result<(), ConnectionError> {
+        match self {
+            Self::Connection(connection) => connection.write(payload, place),
+            Self::Datagrams(datagrams) => datagrams.write(&payload.body, place),
+        }
+    }
+
+    /// See [`Connection::take_refused`].
+    pub(super) fn take_refused(&mut self) -> Option<Payload> {
+        match self {
+            Self::Connection(connection) => connection.take_refused(),
+            Self::Datagrams(_) => None,
+        }
+    }
+
+    /// See [`Connection::unsettled_since`]. Of a datagram nothing is known.
+    pub(super) fn unsettled_since(&mut self) -> Option<Instant> {
+        match self {
+            Self::Connection(connection) => connection.unsettled_since(),
+            Self::Datagrams(_) => None,
+        }
+    }
+
+    /// See [`Connection::trouble`].
+    pub(super) fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Connection(connection) => connection.trouble(),
+            Self::Datagrams(_) => None,
+        }
+    }
+}
