@@ -8,8 +8,8 @@
 //! FIELD    @RATE   #TAG,TAG   T1700000000   c:…  e:…  card:…  and others, which are ignored
 //! ```
 
-use super::number::number;
-use memchr::memchr;
+use super::number::{beginning, number};
+use memchr::{memchr, memchr2};
 use zibrato::{Kind, check_name};
 
 /// The smallest sample rate.
@@ -107,11 +107,41 @@ pub(crate) fn decode<'a>(
 ) {
     let mut rest = packet;
     while !rest.is_empty() {
+        if let Some((line, sample)) = plain(rest) {
+            rest = rest.get(line.len() + 1..).unwrap_or_default();
+            take(line, Ok(sample));
+            continue;
+        }
         let end = memchr(b'\n', rest).unwrap_or(rest.len());
         let line = &rest[..end];
         rest = rest.get(end + 1..).unwrap_or_default();
         decode_line(line, dialect, |sample| take(line, sample));
     }
+}
+
+/// Decodes the first line if it is `NAME:NUMBER|TYPE` with a number and a type as most lines have
+/// them; this is several times as fast as [`decode_line`], and means the same. Also returns the line.
+#[inline]
+fn plain(packet: &[u8]) -> Option<(&[u8], Sample<'_>)> {
+    let colon = memchr2(b':', b'\n', packet).filter(|at| *at > 0 && packet[*at] == b':')?;
+    let name = &packet[..colon];
+    if name[0] == b'_' {
+        return None;
+    }
+    let (value, length) = beginning(&packet[colon + 1..])?;
+    let bar = colon + 1 + length;
+    let (kind, scale, length) = match &packet[bar..] {
+        [b'|', b'c', ..] => (Kind::Counter, 1.0, 2),
+        [b'|', b'm', b's', ..] => (Kind::Timer, 1e3, 3),
+        [b'|', b'g', ..] => (Kind::Gauge, 1.0, 2),
+        _ => return None,
+    };
+    let end = bar + length;
+    if packet.get(end).is_some_and(|byte| *byte != b'\n') {
+        return None;
+    }
+    let reading = Reading::Number { value: value / scale, rate: 1.0 };
+    Some((&packet[..end], Sample { name, tags: b"", kind, reading, at_ms: None }))
 }
 
 fn decode_line<'a>(

@@ -14,37 +14,45 @@ pub(super) fn number(text: &[u8]) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// Up to 15 digits, with an optional point and minus sign. Digits and power of ten are exact, so
-/// their quotient is the nearest double.
+/// Up to 15 digits, with an optional point and minus sign.
 fn short(text: &[u8]) -> Option<f64> {
     let (is_negative, digits) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
         _ => (false, text),
     };
-    if digits.is_empty() || digits.len() > POWERS.len() {
+    let (number, length) = beginning(digits)?;
+    if length < digits.len() {
         return None;
     }
-    let (mut whole, mut count, mut point) = (0_u64, 0_usize, None);
-    for byte in digits {
+    Some(if is_negative { -number } else { number })
+}
+
+/// The number at the beginning, of up to 15 digits with an optional point, and its length. Digits and
+/// power of ten are exact, so their quotient is the nearest double.
+#[inline]
+pub(super) fn beginning(text: &[u8]) -> Option<(f64, usize)> {
+    let (mut whole, mut length, mut point) = (0_u64, 0_usize, None);
+    for byte in text.iter().take(POWERS.len() + 1) {
         let digit = byte.wrapping_sub(b'0');
         if digit <= 9 {
             whole = whole * 10 + u64::from(digit);
-            count += 1;
         } else if *byte == b'.' && point.is_none() {
-            point = Some(count);
+            point = Some(length);
         } else {
-            return None;
+            break;
         }
+        length += 1;
     }
-    if count == 0 || count >= POWERS.len() {
+    let digits = length - usize::from(point.is_some());
+    if digits == 0 || digits >= POWERS.len() {
         return None;
     }
     let whole = whole as f64;
     let number = match point {
-        Some(point) => whole / POWERS[count - point],
+        Some(point) => whole / POWERS[digits - point],
         None => whole,
     };
-    Some(if is_negative { -number } else { number })
+    Some((number, length))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What each line means, in both dialects.
 
-use super::{Dialect, Reading, Reason, Sample, decode};
+use super::{Dialect, Reading, Reason, Sample, decode, decode_line, plain};
 use proptest::prelude::*;
 use std::fmt::Write as _;
 
@@ -258,6 +258,20 @@ fn reasons_are_distinct_words() {
 }
 
 proptest! {
+    #[test]
+    fn plain_lines_mean_what_they_mean_to_the_whole_grammar(
+        line in "[ab_:.\n]{0,3}:[0-9.+ -]{0,18}\\|(c|ms|g|h|m|s|msx|)(\\|@0.1)?(:1)?[\n\r]{0,2}"
+    ) {
+        if let Some((plain, sample)) = plain(line.as_bytes()) {
+            prop_assert_eq!(plain, line.lines().next().unwrap().as_bytes());
+            for dialect in BOTH {
+                let mut all = Vec::new();
+                decode_line(plain, dialect, |sample| all.push(sample));
+                prop_assert_eq!(&all, &[Ok(sample)]);
+            }
+        }
+    }
+
     #[test]
     fn any_bytes_give_valid_samples_of_their_own_line(
         packet in prop::collection::vec(

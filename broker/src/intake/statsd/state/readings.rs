@@ -11,28 +11,41 @@ const FEW: usize = FEW_READINGS;
 /// The readings of one interval.
 #[derive(Debug, Default)]
 pub(crate) struct Readings {
+    /// The last readings. They are added to the summary together, because a summary takes up many
+    /// lines of the processor's cache.
     few: Vec<f64>,
-    /// All readings, if there are more than a few.
+    /// The readings before them, if there are more than a few.
     many: Option<Box<Summary>>,
+    /// Number of octaves in the sketch, and how many it may have.
+    octaves: usize,
+    most_octaves: usize,
     /// The part of a reading that sample rates have not yet added up to a whole one.
     rest: f64,
 }
 
 impl Readings {
     /// Adds a finite value, for itself and for those that its client did not send: with a rate of
-    /// 0.1 it counts ten times.
-    pub(super) fn record(&mut self, value: f64, rate: f64) {
+    /// 0.1 it counts ten times. Keeps only the highest octaves of the sketch, at most
+    /// `most_octaves`.
+    pub(super) fn record(&mut self, value: f64, rate: f64, most_octaves: usize) {
         let times = if rate < 1.0 { self.times(rate) } else { 1 };
-        match &mut self.many {
-            Some(many) => add(many, value, times),
-            None if self.few.len() + times as usize <= FEW => {
+        if self.few.len() + times as usize <= FEW {
+            if times == 1 {
+                self.few.push(value);
+            } else {
                 self.few.extend(std::iter::repeat_n(value, times as usize));
             }
-            None => {
-                let many = self.many.insert(Box::new(self.few.drain(..).collect()));
-                add(many, value, times);
-            }
+            return;
         }
+        let many = self.many.get_or_insert_default();
+        self.few.drain(..).for_each(|value| many.record(value));
+        if times == 1 {
+            self.few.push(value);
+        } else {
+            add(many, value, times);
+        }
+        many.collapse(most_octaves);
+        (self.octaves, self.most_octaves) = (many.sketch().octaves(), most_octaves);
     }
 
     /// How often a reading counts. What is cut off is added to the next one, so that the count is
@@ -48,31 +61,25 @@ impl Readings {
     }
 
     pub(super) fn count(&self) -> u64 {
-        self.many.as_ref().map_or(self.few.len() as u64, |many| many.count())
+        self.many.as_ref().map_or(0, |many| many.count()) + self.few.len() as u64
     }
 
     /// Number of octaves in the sketch.
-    pub(super) fn octaves(&self) -> usize {
-        self.many.as_ref().map_or(0, |many| many.sketch().octaves())
-    }
-
-    /// Keeps only the highest octaves of the sketch.
-    pub(super) fn collapse(&mut self, most: usize) {
-        if let Some(many) = &mut self.many {
-            many.collapse(most);
-        }
+    pub(super) const fn octaves(&self) -> usize {
+        self.octaves
     }
 
     /// Returns the readings, and begins the next interval.
     pub(super) fn take(&mut self) -> Box<Summary> {
-        match self.many.take() {
-            Some(many) => many,
-            None => {
-                let mut few = Box::new(Summary::keeping(FEW));
-                self.few.drain(..).for_each(|value| few.record(value));
-                few
-            }
-        }
+        self.octaves = 0;
+        let Some(mut many) = self.many.take() else {
+            let mut few = Box::new(Summary::keeping(FEW));
+            self.few.drain(..).for_each(|value| few.record(value));
+            return few;
+        };
+        self.few.drain(..).for_each(|value| many.record(value));
+        many.collapse(self.most_octaves);
+        many
     }
 }
 
@@ -99,7 +106,7 @@ mod tests {
 
     fn of(values: impl IntoIterator<Item = (f64, f64)>) -> Readings {
         let mut readings = Readings::default();
-        values.into_iter().for_each(|(value, rate)| readings.record(value, rate));
+        values.into_iter().for_each(|(value, rate)| readings.record(value, rate, 64));
         readings
     }
 
@@ -146,7 +153,7 @@ mod tests {
     fn nothing_remains_after_the_interval() {
         let mut readings = of((0..100).map(|n| (f64::from(n), 1.0)));
         readings.take();
-        readings.record(1.0, 1.0);
+        readings.record(1.0, 1.0, 64);
         assert_eq!((readings.count(), readings.take().count(), readings.count()), (1, 1, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! The series of one receiving thread, found by what is on the wire: a known series costs one look-up,
 //! and neither cleaning nor allocation.
 
-use super::value::{Changes, Taken, Value};
+use super::value::{Changes, Room, Taken, Value};
 use crate::intake::statsd::grammar::{Reason, Sample};
 use crate::intake::statsd::identity::Identity;
 use foldhash::fast::RandomState;
@@ -152,11 +152,14 @@ impl Table {
             None => self.insert(hash, sample).map_err(Refused::Invalid)?,
         };
         let slot = &mut self.slots[at];
-        let (held, room) = (slot.value.octaves(), self.max_members.saturating_sub(self.members));
+        let held = slot.value.octaves();
+        let has_room = self.octaves < MANY_OCTAVES.saturating_mul(self.max_series);
+        let room = Room {
+            members: self.max_members.saturating_sub(self.members),
+            octaves: if has_room { MAX_OCTAVES } else { FEW_OCTAVES },
+        };
         let members = slot.value.add(reading, at_ms.unwrap_or(now_ms), room);
         self.members += members.ok_or(Refused::Members)?;
-        let has_room = self.octaves < MANY_OCTAVES.saturating_mul(self.max_series);
-        slot.value.collapse(if has_room { MAX_OCTAVES } else { FEW_OCTAVES });
         self.octaves = self.octaves + slot.value.octaves() - held;
         slot.samples = slot.samples.saturating_add(1);
         if !slot.is_touched {
@@ -331,7 +334,7 @@ impl Slot {
             && self.name_bytes as usize == name.len()
             && self.key.len() == name.len() + tags.len()
             && self.key.starts_with(name)
-            && self.key.ends_with(tags)
+            && (tags.is_empty() || self.key.ends_with(tags))
     }
 
     fn hash(&self, hasher: &RandomState) -> u64 {

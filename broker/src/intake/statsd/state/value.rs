@@ -18,6 +18,15 @@ pub(crate) enum Value {
     Timer(Box<Readings>),
 }
 
+/// What a table has room for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// New members of sets.
+    pub(super) members: usize,
+    /// Octaves of the sketch of one series, of which the highest are kept.
+    pub(super) octaves: usize,
+}
+
 /// What a series has at the end of an interval.
 #[derive(Debug)]
 pub(crate) enum Taken {
@@ -37,8 +46,9 @@ impl Value {
     }
 
     /// Adds a reading of the same kind. Returns the number of new members of a set, or `None` if
-    /// the set, or the table with `room` for members, is full.
-    pub(super) fn add(&mut self, reading: Reading<'_>, at_ms: u64, room: usize) -> Option<usize> {
+    /// the set, or the table, is full.
+    #[inline]
+    pub(super) fn add(&mut self, reading: Reading<'_>, at_ms: u64, room: Room) -> Option<usize> {
         match (self, reading) {
             (Self::Counter(sum), Reading::Number { value, rate }) => {
                 *sum = finite(*sum + value / rate);
@@ -46,14 +56,14 @@ impl Value {
             (
                 Self::Timer(readings) | Self::Histogram(readings),
                 Reading::Number { value, rate },
-            ) => readings.record(value, rate),
+            ) => readings.record(value, rate, room.octaves),
             (Self::Gauge(changes), Reading::Number { value, .. }) => changes.set(value, at_ms),
             (Self::Gauge(changes), Reading::Change(change)) => changes.change(change, at_ms),
             (Self::Set(members), Reading::Member(member)) => {
                 if members.contains(member) {
                     return Some(0);
                 }
-                if members.len() >= MAX_SET_MEMBERS || room == 0 {
+                if members.len() >= MAX_SET_MEMBERS || room.members == 0 {
                     return None;
                 }
                 members.insert(Box::from(member));
@@ -84,13 +94,6 @@ impl Value {
         match self {
             Self::Timer(readings) | Self::Histogram(readings) => readings.octaves(),
             _ => 0,
-        }
-    }
-
-    /// Keeps only the highest octaves of a timer or histogram.
-    pub(super) fn collapse(&mut self, most: usize) {
-        if let Self::Timer(readings) | Self::Histogram(readings) = self {
-            readings.collapse(most);
         }
     }
 
@@ -165,10 +168,12 @@ const fn finite(sum: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Changes, Taken, Value};
+    use super::{Changes, Room, Taken, Value};
     use crate::intake::statsd::grammar::Reading;
     use zibrato::window::Fold;
     use zibrato::{Gauge, Kind};
+
+    const ROOM: Room = Room { members: 1, octaves: 64 };
 
     fn number(value: f64) -> Reading<'static> {
         Reading::Number { value, rate: 1.0 }
@@ -178,11 +183,11 @@ mod tests {
     fn counters_are_divided_by_their_rate_and_keep_fractions() {
         let mut counter = Value::new(Kind::Counter);
         for _ in 0..3 {
-            counter.add(Reading::Number { value: 1.0, rate: 0.3 }, 0, 1);
+            counter.add(Reading::Number { value: 1.0, rate: 0.3 }, 0, ROOM);
         }
         assert_eq!(counter.amount(), 10.0);
         for _ in 0..9 {
-            counter.add(number(f64::MAX), 0, 1);
+            counter.add(number(f64::MAX), 0, ROOM);
         }
         assert_eq!(counter.amount(), f64::MAX);
     }
@@ -233,12 +238,12 @@ mod tests {
     fn a_set_counts_each_member_once_and_is_bounded() {
         let mut set = Value::new(Kind::Set);
         for member in ["765", "765", "766", "abc"] {
-            assert!(set.add(Reading::Member(member), 0, 1).is_some());
+            assert!(set.add(Reading::Member(member), 0, ROOM).is_some());
         }
         assert_eq!(set.amount(), 3.0);
-        let more = (0..200_000).filter_map(|n| set.add(Reading::Member(&n.to_string()), 0, 1));
+        let more = (0..200_000).filter_map(|n| set.add(Reading::Member(&n.to_string()), 0, ROOM));
         assert_eq!(more.sum::<usize>(), 99_997);
-        assert_eq!((set.amount(), set.add(Reading::Member("765"), 0, 1)), (100_000.0, Some(0)));
+        assert_eq!((set.amount(), set.add(Reading::Member("765"), 0, ROOM)), (100_000.0, Some(0)));
         assert!(matches!(set.take(), Taken::Fold(Fold::Set(members)) if members.len() == 100_000));
         assert_eq!(set.amount(), 0.0);
     }
