@@ -76,6 +76,7 @@ fn statsd() -> Seeds {
         ("kinds", "gorets:1|c\nglork:320|ms|@0.1\ngaugor:+4|g\nuniques:765|s\n"),
         ("names", "a,k=v:1:2:3|d\na.[k=v]b:1|c:2|h\r\na;k=v:-1|g\n"),
         ("others", "_e{5,4}:title|text\n_sc|redis|0|m:down\n:\n|\na:?|g\n"),
+        ("times", "b:5|g|T1656581400\nc:1|c|T18446744073709551615\nd:2|c|#t:1|T253402300799"),
     ];
     texts.map(|(name, text)| (name, text.as_bytes().to_vec())).into()
 }
