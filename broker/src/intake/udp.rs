@@ -12,7 +12,7 @@ use std::time::Duration;
 /// `net.core.rmem_max`.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
-/// Pause after an error, because it may last.
+/// Pause after an error, because it may last. It ends early if the broker stops.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The field of [`MemoryInfo`] that counts packets for which the socket had no room.
@@ -59,7 +59,7 @@ impl Udp {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
                 Err(error) => {
                     context.reject("receive", error.to_string().as_bytes());
-                    std::thread::sleep(PAUSE);
+                    let _is_over = context.stop().wait(PAUSE);
                     return None;
                 }
             }
