@@ -1,7 +1,7 @@
 //! The threads of intakes: opened before the broker starts, stopped before the router.
 
 use super::rules::{RulesReader, RulesStore};
-use super::{Intake, IntakeContext, IntakeError, Link, OpenIntake, Run, check_names};
+use super::{Intake, IntakeContext, IntakeError, Link, OpenIntake, Run, Unprotected, check_names};
 use crate::start_error::StartError;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,6 +56,7 @@ pub(crate) fn open(
     for intake in intakes {
         let name = intake.name();
         let opened = intake.open().map_err(|error| failed((name, error)))?;
+        warn_of_exposed(&**intake);
         let (push, pull) = path(context, name).map_err(StartError::Socket)?;
         let link = Arc::new(Link::new(name, PublisherId::random()));
         let mut context =
@@ -65,6 +66,22 @@ pub(crate) fn open(
         sides.push(RouterSide { socket: pull, name, link });
     }
     Ok((Opened { threads, stop }, sides))
+}
+
+/// Logs the addresses at which other machines can send without protection.
+fn warn_of_exposed(intake: &dyn Intake) {
+    for Unprotected { flag, address, protection } in
+        intake.unprotected().into_iter().filter(Unprotected::is_exposed)
+    {
+        tracing::warn!(
+            event = "open_to_everyone",
+            intake = intake.name(),
+            flag,
+            address,
+            why = "anyone who reaches the address can use it",
+            remedy = protection.unwrap_or("only let hosts that you trust reach it")
+        );
+    }
 }
 
 /// Two connected sockets, for the thread and for the router.

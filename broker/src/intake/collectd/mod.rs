@@ -139,17 +139,7 @@ impl Intake for Collectd {
         let mut addresses = Vec::new();
         for address in &self.listen {
             let socket = bind(address).map_err(|error| format!("--collectd {address}: {error}"))?;
-            let bound = socket.socket.local_addr()?;
-            if self.options.security == SecurityLevel::None && !bound.ip().is_loopback() {
-                tracing::warn!(
-                    event = "open_to_everyone",
-                    intake = "collectd",
-                    address = %bound,
-                    why = "anyone who reaches the port can send values; \
-                           see --collectd-security-level"
-                );
-            }
-            addresses.push(bound.to_string());
+            addresses.push(socket.socket.local_addr()?.to_string());
             sockets.push(socket);
         }
         let level = self.level.clone();
