@@ -4,6 +4,7 @@ use crate::journal::fuzzing;
 
 pub use crate::intake::collectd::fuzzing::collectd;
 pub use crate::intake::metricsd::fuzzing::metricsd;
+pub use crate::intake::rules::fuzzing::rules;
 pub use crate::intake::statsd::fuzzing::statsd;
 pub use fuzzing::{cursors, cursors_seed, journal};
 

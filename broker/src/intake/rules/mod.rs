@@ -10,6 +10,8 @@
 //! describes the file.
 
 mod file;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod pattern;
 pub(crate) mod readings;
 mod rule;
