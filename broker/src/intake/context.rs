@@ -241,6 +241,11 @@ impl IntakeContext {
         self.counters.lines += lines;
     }
 
+    /// Counts lines that an intake has folded into the series for further ones.
+    pub(super) const fn overflowed(&mut self, lines: u64) {
+        self.counters.overflowed += lines;
+    }
+
     /// Counts invalid input by `reason`, a constant word, and logs a sample of each reason at a
     /// limited rate.
     pub fn reject(&mut self, reason: &'static str, sample: &[u8]) {

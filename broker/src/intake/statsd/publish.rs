@@ -83,7 +83,7 @@ impl Publisher {
         }
         if self.is_published {
             self.taken = 0;
-            self.end_interval();
+            self.end_interval(context);
             let all = self.publish_series(context) && self.repeat_gauges(context);
             self.is_published = all && context.publish(Duration::ZERO);
         }
@@ -102,7 +102,7 @@ impl Publisher {
     /// counted as rejected.
     pub(crate) fn finish(&mut self, context: &mut IntakeContext, until: Instant) {
         self.count(context);
-        self.end_interval();
+        self.end_interval(context);
         for shared in &self.receivers {
             let (mut gauges, now_ms) = (self.gauges.lock(), context.now_ms());
             let mut received = shared.lock();
@@ -141,10 +141,10 @@ impl Publisher {
         second
     }
 
-    fn end_interval(&mut self) {
+    fn end_interval(&mut self, context: &mut IntakeContext) {
         for shared in self.receivers.clone() {
             let overflow = shared.lock().table.end_interval();
-            self.report(overflow);
+            self.report(overflow, context);
         }
     }
 
@@ -220,8 +220,9 @@ impl Publisher {
         })
     }
 
-    fn report(&mut self, overflow: Overflow) {
+    fn report(&mut self, overflow: Overflow, context: &mut IntakeContext) {
         let Overflow { samples, offender } = overflow;
+        context.overflowed(samples);
         if let Some(name) = offender.filter(|_| self.offenders.admits()) {
             let into = OVERFLOW_NAME;
             tracing::warn!(event = "too_many_series", intake = "statsd", name, samples, into);

@@ -116,7 +116,7 @@ impl Commands {
             while from < end {
                 let received = shared.lock();
                 end = received.table.len();
-                for (series, total) in received.table.totals().skip(from).take(FEW) {
+                for (series, total) in received.table.totals(from).take(FEW) {
                     if kinds.contains(&series.kind) && all.len() < MAX_LISTED {
                         *all.entry(shown(series)).or_insert(0.0) += total;
                     }

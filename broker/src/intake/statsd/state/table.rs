@@ -1,7 +1,7 @@
 //! The series of one receiving thread, found by what is on the wire: a known series costs one look-up,
 //! and neither cleaning nor allocation.
 
-use super::value::{Changes, Room, Taken, Value};
+use super::value::{Changes, Room, Taken, Value, finite};
 use crate::intake::statsd::grammar::{Reason, Sample};
 use crate::intake::statsd::identity::Identity;
 use foldhash::fast::RandomState;
@@ -235,8 +235,8 @@ impl Table {
         let end = self.taking.len().min(self.taken + most);
         for at in &self.taking[self.taken..end] {
             let slot = &mut self.slots[*at as usize];
-            slot.total =
-                if slot.kind == Kind::Set { 0.0 } else { slot.total } + slot.value.amount();
+            let earlier = if slot.kind == Kind::Set { 0.0 } else { slot.total };
+            slot.total = finite(earlier + slot.value.amount());
             slot.is_touched = false;
             slot.samples = 0;
             self.members -= slot.value.members();
@@ -313,12 +313,12 @@ impl Table {
         }
     }
 
-    /// All series, with the sum of a counter or the number of readings since the series is known, and
-    /// the number of members in the last interval of a set.
-    pub(crate) fn totals(&self) -> impl Iterator<Item = (Series<'_>, f64)> {
-        self.slots.iter().map(|slot| {
+    /// The series from a place on, with the sum of a counter or the number of readings since the series
+    /// is known, and the number of members in the last interval of a set.
+    pub(crate) fn totals(&self, from: usize) -> impl Iterator<Item = (Series<'_>, f64)> {
+        self.slots.get(from..).unwrap_or_default().iter().map(|slot| {
             let current = if slot.kind == Kind::Set { 0.0 } else { slot.value.amount() };
-            (slot.series(), slot.total + current)
+            (slot.series(), finite(slot.total + current))
         })
     }
 

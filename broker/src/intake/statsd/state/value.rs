@@ -162,7 +162,7 @@ fn merge(gauge: &mut Option<Gauge>, more: Gauge) {
 }
 
 /// A sum of finite numbers, limited to what a double can hold.
-const fn finite(sum: f64) -> f64 {
+pub(super) const fn finite(sum: f64) -> f64 {
     sum.clamp(f64::MIN, f64::MAX)
 }
 

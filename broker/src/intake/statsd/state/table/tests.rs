@@ -236,12 +236,22 @@ fn series_are_removed_by_kind_and_name() {
 }
 
 #[test]
+fn totals_stay_finite() {
+    let mut table = Table::new(10);
+    for _ in 0..3 {
+        add(&mut table, &format!("a:{0}|c\na:{0}|c", f64::MAX));
+        taken(&mut table);
+    }
+    assert_eq!(table.totals(0).map(|(_, total)| total).collect::<Vec<_>>(), [f64::MAX]);
+}
+
+#[test]
 fn totals_are_since_the_series_is_known() {
     let mut table = Table::new(100);
     add(&mut table, "a:1|c\nb:1|ms\nc:x|s\nc:y|s");
     taken(&mut table);
     add(&mut table, "a:2|c\nb:1|ms");
     let totals: Vec<_> =
-        table.totals().map(|(series, total)| (series.name.to_owned(), total)).collect();
+        table.totals(0).map(|(series, total)| (series.name.to_owned(), total)).collect();
     assert_eq!(totals, named(&[("a", 3.0), ("b", 2.0), ("c", 2.0)]));
 }
