@@ -25,7 +25,7 @@ pub use broker::Broker;
 pub use carbon::Carbon;
 pub use failing_disk::FailingDisk;
 pub use ports::{PORTS, Ports};
-pub use program::{program, python, repository};
+pub use program::{node_modules, program, python, repository};
 pub use received::{Readings, Received};
 pub use recorder::Recorder;
 pub use running::{Running, Signal};

@@ -1,4 +1,5 @@
-//! The paths of the workspace's programs, the repository, and the Python of the test environment.
+//! The paths of the workspace's programs, the repository, and the Python and the Node.js packages of the
+//! test environment.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,24 @@ pub fn python() -> PathBuf {
     assert!(
         path.is_file(),
         "{} is not there; `tests/run setup` makes it from tests/python/requirements.txt",
+        path.display()
+    );
+    path
+}
+
+/// The folder with the packages of Node.js: that of the variable `ZIBRATO_TEST_NODE_MODULES`, or the one
+/// that `tests/run` creates in `target/node`.
+///
+/// # Panics
+/// If there is neither; the message says how to create one.
+#[must_use]
+pub fn node_modules() -> PathBuf {
+    let named = std::env::var_os("ZIBRATO_TEST_NODE_MODULES").filter(|name| !name.is_empty());
+    let path = named.map_or_else(|| repository().join("target/node/node_modules"), PathBuf::from);
+    let path = if path.is_absolute() { path } else { repository().join(path) };
+    assert!(
+        path.is_dir(),
+        "{} is not there; `tests/run setup` makes it, and needs nodejs and npm",
         path.display()
     );
     path

@@ -98,7 +98,7 @@ fn arrives(protection: &str, level: &str) {
 }
 
 /// Runs a CollectD that sends to the broker, and writes the same values to `csv` in this folder.
-fn collectd(folder: &TempDir, port: &str, protection: &str) -> Running {
+pub(crate) fn collectd(folder: &TempDir, port: &str, protection: &str) -> Running {
     assert!(
         Path::new(PROGRAM).is_file(),
         "{PROGRAM} is not there; `apt-get install collectd-core` or `tests/run setup` installs it"

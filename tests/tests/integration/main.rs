@@ -19,6 +19,7 @@ mod handshakes;
 mod histograms;
 mod homes;
 mod inherited;
+mod intakes;
 mod journal_disk;
 mod killed;
 mod levels;
