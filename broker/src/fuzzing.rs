@@ -1,9 +1,12 @@
-//! Entry points for the fuzz targets in `tests/fuzz`. Not part of the public interface.
+//! Entry points for the fuzz targets in `tests/fuzz` and for `tests/vectors`. Not part of the public
+//! interface.
 
 use crate::journal::fuzzing;
 
 pub use crate::intake::collectd::fuzzing::collectd;
+pub use crate::intake::collectd::recorded::{CollectdPackets, Source, signed};
 pub use crate::intake::metricsd::fuzzing::metricsd;
+pub use crate::intake::metricsd::recorded::MetricsdPackets;
 pub use crate::intake::rules::fuzzing::rules;
 pub use crate::intake::statsd::fuzzing::statsd;
 pub use fuzzing::{cursors, cursors_seed, journal};

@@ -351,6 +351,19 @@ impl IntakeContext {
         Ok(())
     }
 
+    /// Continues at this time.
+    #[cfg(feature = "fuzzing")]
+    pub(super) const fn continue_at(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+    }
+
+    /// The bodies of the batches that would be published now.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn bodies(&mut self) -> Vec<Vec<u8>> {
+        self.close_windows();
+        self.pending.drain(..).map(|batch| batch.body).collect()
+    }
+
     /// Publishes the rest. Batches that the router does not accept in time are counted as rejected.
     pub(super) fn finish(&mut self, timeout: Duration) {
         self.now_ms = clock::unix_ms();

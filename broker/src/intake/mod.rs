@@ -35,6 +35,8 @@ mod context;
 mod host_port;
 mod link;
 pub(crate) mod metricsd;
+#[cfg(feature = "fuzzing")]
+mod recorded;
 mod rejections;
 mod ruled;
 pub(crate) mod rules;

@@ -41,5 +41,6 @@ mod supervisord;
 mod surviving;
 mod tls;
 mod variables;
+mod vectors;
 mod walks;
 mod wrong_values;

@@ -5,6 +5,10 @@ use super::given::{Given, as_number};
 use super::literal::Literal;
 use super::setting::{Setting, Value};
 
+/// Seconds between two publications of the broker. In shorter windows of `zibrato-carbon`, nothing may
+/// arrive.
+const PUBLISHED: f64 = 1.0;
+
 /// What bucky calls the statistics of a timer.
 const STATISTICS: [(&str, &str); 9] = [
     ("statsd_timer_mean", "mean"),
@@ -97,7 +101,11 @@ pub(super) fn hosts(given: &Given) -> Vec<Setting> {
 
 fn common(given: &Given, name: &str, levels: &[&str], interval: &'static str) -> Vec<Setting> {
     let levels = levels.iter().map(|level| (*level).to_owned()).collect();
-    let flush = Value::Number(given.number(interval).unwrap_or(10.0));
+    let seconds = given.number(interval).unwrap_or(10.0);
+    if (0.0..PUBLISHED).contains(&seconds) {
+        given.note(interval, "the broker publishes once a second, so use at least 1 second");
+    }
+    let flush = Value::Number(seconds.max(PUBLISHED));
     vec![
         Setting::text("carbon", given.address("graphite_ip", "graphite_port", 2003), "graphite_ip"),
         Setting::text("name", name, "graphite_ip"),

@@ -60,7 +60,9 @@ pub(super) fn without_equivalent(key: &str) -> Option<&'static str> {
 const WITHOUT: &[(&[&str], &str)] = &[
     (
         &["collectd_converters"],
-        "converters are Python code; write rules or a script, and give them with --rules",
+        "converters are Python code; write them in a script, name them in [converters] of a rules \
+         file, and give it with --rules. A rule takes the place of _default. There is no PRIORITY: \
+         a plugin has one converter",
     ),
     (
         &["collectd_use_entry_points"],

@@ -143,7 +143,34 @@ log_level = "WARNING"
             r#"log-level = "warn""#,
         ]
     );
-    assert_eq!(notes(file), [""; 0]);
+    assert_eq!(
+        notes(file),
+        ["2: statsd_ip: other machines can reach 0.0.0.0; add `insecure = true`"]
+    );
+}
+
+#[test]
+fn what_the_programs_need_besides_is_noted() {
+    for (file, expected) in [
+        ("statsd_ip = '127.0.0.2'\ncollectd_ip = 'localhost'\nmetricsd_ip = '::1'", ""),
+        (
+            "collectd_ip = '::'",
+            "1: collectd_ip: other machines can reach ::; add `insecure = true`, or sign with \
+             collectd-security-level and collectd-auth-file",
+        ),
+        (
+            "metricsd_ip = 'metrics.lan'",
+            "1: metricsd_ip: other machines can reach metrics.lan; add `insecure = true`",
+        ),
+        (
+            "statsd_flush_time = 0.5",
+            "1: statsd_flush_time: the broker publishes once a second, so use at least 1 second",
+        ),
+    ] {
+        assert_eq!(notes(file).join(""), expected, "{file}");
+    }
+    let statsd = lines("statsd_flush_time = 0.5").statsd;
+    assert!(statsd.iter().any(|setting| setting.to_string() == "flush = 1"), "{statsd:?}");
 }
 
 #[test]
@@ -181,7 +208,9 @@ collectd_types = 'one'
             "1: `import os` is Python code, which is not translated",
             "2: `statsd_port = 8000 + 25` is computed: give its value in the form of a literal",
             "3: `collectd_converters = {'memory': memory}` is computed: converters are \
-             Python code; write rules or a script, and give them with --rules",
+             Python code; write them in a script, name them in [converters] of a rules file, and \
+             give it with --rules. A rule takes the place of _default. There is no PRIORITY: a \
+             plugin has one converter",
             "4: `def process(host, name, value, time):` is Python code, which is not translated",
             "6: `processor = process` is computed: a processor is Python code; write \
              rules or a script, and give them with --rules",

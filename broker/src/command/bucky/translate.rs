@@ -6,6 +6,7 @@ use super::given::{Given, Note, as_number};
 use super::keys::{KNOWN, without_equivalent};
 use super::literal::Literal;
 use super::setting::{Setting, Value};
+use std::net::IpAddr;
 
 /// The translation of a file.
 #[derive(Debug)]
@@ -54,6 +55,7 @@ fn statsd(given: &Given, broker: &mut Vec<Setting>) {
         return;
     }
     let address = given.address("statsd_ip", "statsd_port", 8125);
+    note_exposed(given, "statsd_ip", "");
     broker.push(Setting::text("statsd", address, "statsd_ip"));
     broker.push(Setting::text("statsd-level", "statsd", "statsd_ip"));
     if given.boolean("statsd_persistent_gauges", false) {
@@ -91,6 +93,10 @@ fn collectd(given: &Given, broker: &mut Vec<Setting>) {
     if let Some(level) = level {
         broker.push(Setting::text("collectd-security-level", level, "collectd_security_level"));
     }
+    if level.is_none() {
+        let or = ", or sign with collectd-security-level and collectd-auth-file";
+        note_exposed(given, "collectd_ip", or);
+    }
     if given.boolean("collectd_counter_eq_derive", false) {
         let from = "collectd_counter_eq_derive";
         broker.push(Setting::new("collectd-counter-eq-derive", Value::True, from));
@@ -102,6 +108,7 @@ fn metricsd(given: &Given, broker: &mut Vec<Setting>) {
         return;
     }
     let address = given.address("metricsd_ip", "metricsd_port", 23632);
+    note_exposed(given, "metricsd_ip", "");
     broker.push(Setting::text("metricsd", address, "metricsd_ip"));
     broker.push(Setting::text("metricsd-level", "metricsd", "metricsd_ip"));
     if let Some(seconds) = given.number("metricsd_default_interval") {
@@ -115,6 +122,15 @@ fn metricsd(given: &Given, broker: &mut Vec<Setting>) {
     });
     if let Some(handlers) = handlers.filter(|handlers| !handlers.is_empty()) {
         broker.push(Setting::new("metricsd-handler", Value::Texts(handlers), "metricsd_handlers"));
+    }
+}
+
+/// Says what the broker needs to listen at an address that other machines can reach.
+fn note_exposed(given: &Given, key: &str, or: &str) {
+    let Some(host) = given.text(key) else { return };
+    let is_loopback = host.parse::<IpAddr>().map_or(host == "localhost", |ip| ip.is_loopback());
+    if !is_loopback {
+        given.note(key, format!("other machines can reach {host}; add `insecure = true`{or}"));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::test;
 use crate::intake::rules::{Rules, RulesStore};
 use std::fs::write;
+use std::path::Path;
 use std::sync::Arc;
 
 const NOW: f64 = 1_700_000_000.0;
@@ -21,6 +22,33 @@ fn shows(rules: &Rules, line: &str, expected: &[&str]) {
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some(line));
     assert_eq!(lines.map(str::trim_start).collect::<Vec<_>>(), expected, "{line}");
+}
+
+/// The blocks of `docs/rules.md` in a language, in their order.
+fn blocks(language: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let begin = format!("```{language}\n");
+    let blocks = text.split(&begin).skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_page_shows_what_its_commands_print() {
+    let (files, script) = (blocks("toml"), &blocks("rhai")[0]);
+    let commands = blocks("console");
+    let commands = commands.iter().filter(|command| command.contains("rules test"));
+    let mut shown = 0;
+    for (command, file) in commands.zip(&files) {
+        let rules = rules(file, script);
+        let (command, expected) = command.split_once('\n').unwrap();
+        let samples = command.split('\'').skip(3).step_by(2);
+        // The time of the page.
+        let print = |sample: &str| test(&rules, sample.as_bytes(), 1_764_453_600.0);
+        assert_eq!(samples.map(print).collect::<String>(), expected, "{command}");
+        shown += 1;
+    }
+    assert_eq!(shown, 2);
 }
 
 #[test]

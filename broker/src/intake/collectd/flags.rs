@@ -53,12 +53,10 @@ fn part_of_name(text: &str) -> Result<String, String> {
     }
 }
 
-impl IntakeFlags for CollectdFlags {
-    fn intake(&self) -> Result<Option<SharedIntake>, String> {
-        if self.collectd.is_empty() {
-            return Ok(None);
-        }
-        let collectd = Collectd {
+impl CollectdFlags {
+    /// The intake that they describe.
+    pub(super) fn collectd(&self) -> Collectd {
+        Collectd {
             listen: self.collectd.clone(),
             types: self.collectd_types.clone(),
             auth: self.collectd_auth_file.clone(),
@@ -69,7 +67,15 @@ impl IntakeFlags for CollectdFlags {
                 dot: self.collectd_replace_dots.clone(),
             },
             level: Some(self.collectd_level.as_str().to_owned()),
-        };
-        Ok(Some(Arc::new(collectd)))
+        }
+    }
+}
+
+impl IntakeFlags for CollectdFlags {
+    fn intake(&self) -> Result<Option<SharedIntake>, String> {
+        if self.collectd.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(self.collectd())))
     }
 }

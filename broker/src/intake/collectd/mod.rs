@@ -17,6 +17,8 @@ mod names;
 mod parts;
 mod rates;
 mod receive;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod recorded;
 mod rejected;
 #[cfg(any(test, feature = "fuzzing"))]
 mod sealing;

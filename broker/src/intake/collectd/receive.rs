@@ -41,7 +41,8 @@ pub(super) fn run(
     }
 }
 
-fn take(
+/// Takes the values of a datagram.
+pub(super) fn take(
     context: &mut IntakeContext,
     decoder: &mut Decoder,
     level: &str,

@@ -120,6 +120,12 @@ impl TypesDb {
         self.types.get(name).map(|sources| &**sources)
     }
 
+    /// All types.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &[DataSource])> {
+        self.types.iter().map(|(name, sources)| (&**name, &**sources))
+    }
+
     /// The number of types.
     pub(super) fn len(&self) -> usize {
         self.types.len()

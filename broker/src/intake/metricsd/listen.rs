@@ -36,13 +36,25 @@ pub(super) fn run(
     metrics.publish_all(now_ms, &mut |statistic| fold(context, level, &statistic, now_ms));
 }
 
-fn fold(context: &mut IntakeContext, level: &str, statistic: &Statistic<'_>, now_ms: u64) {
+/// Adds a statistic to what is published.
+pub(super) fn fold(
+    context: &mut IntakeContext,
+    level: &str,
+    statistic: &Statistic<'_>,
+    now_ms: u64,
+) {
     let Statistic { source, name, value } = *statistic;
     let gauge = Fold::Gauge(Some(Gauge::reading(value, now_ms)));
     context.fold_series(level, source, name, &[], &gauge);
 }
 
-fn take(context: &mut IntakeContext, metrics: &mut AllMetrics, packet: &[u8], sender: SocketAddr) {
+/// Takes the changes of a packet.
+pub(super) fn take(
+    context: &mut IntakeContext,
+    metrics: &mut AllMetrics,
+    packet: &[u8],
+    sender: SocketAddr,
+) {
     context.received(packet.len());
     let now_ms = context.now_ms();
     let (host, changes) = match decode(packet) {

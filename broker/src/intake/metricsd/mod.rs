@@ -14,6 +14,8 @@ pub(crate) mod fuzzing;
 mod handlers;
 mod listen;
 mod metrics;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod recorded;
 mod reservoir;
 mod series;
 #[cfg(test)]
@@ -55,12 +57,18 @@ pub(crate) struct MetricsdFlags {
     metricsd_expire: Duration,
 }
 
+impl MetricsdFlags {
+    fn handlers(&self) -> Handlers {
+        Handlers::new(self.metricsd_handler.clone(), self.metricsd_interval)
+    }
+}
+
 impl IntakeFlags for MetricsdFlags {
     fn intake(&self) -> Result<Option<SharedIntake>, String> {
         let Some(address) = &self.metricsd else { return Ok(None) };
         Ok(Some(Arc::new(MetricsD {
             address: address.clone(),
-            handlers: Handlers::new(self.metricsd_handler.clone(), self.metricsd_interval),
+            handlers: self.handlers(),
             level: self.metricsd_level.clone(),
             expire: self.metricsd_expire,
         })))

@@ -2,20 +2,30 @@
 //!
 //! A file has one case per line, a JSON object with at least `id`, `kind`, `input` or `input_hex`,
 //! `config` and `expect`. The kind selects the check. A difference is by design if a rule of the
-//! check explains it; each rule has a reason. Cases of unknown kinds are counted apart. Everything
-//! goes through the product: packets through a broker, and its batches through the window and the
-//! encoder of `zibrato-carbon`.
+//! check explains it; each rule has a reason, and what it does not explain fails. Everything goes
+//! through the product: StatsD's packets through a broker, those of CollectD and MetricsD through
+//! the decoders, state and publishing of their intakes at the recorded times, and the batches
+//! through the window and the encoder of `zibrato-carbon`; configurations and scripts through
+//! `zibrato-broker`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of tests, which prints")]
 
+mod batches;
+mod bucky;
 mod carbon;
+mod cases;
+mod cli;
+mod collectd;
 mod compare;
+mod json;
+mod metricsd;
 mod names;
 mod prefixes;
+mod processor;
 mod statsd;
 mod through;
 
-use anyhow::Context;
+use cases::Case;
 use compare::Outcome;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -26,32 +36,53 @@ use std::thread;
 /// Number of cases that run at the same time. Most of the time they wait for a second to end.
 const AT_ONCE: usize = 16;
 
+const HELP: &str = "\
+Compares Zibrato with recorded inputs and outputs of other programs.
+
+Usage: tests/vectors FILE...
+
+FILE has one case per line, a JSON object. Its `kind` selects the check. The last line of the output
+says how many cases passed, failed, or differ by design; the reasons are above it.";
+
+/// The exit code for errors in arguments and files.
+const USAGE: u8 = 64;
+
 type Check = fn(&Value) -> anyhow::Result<Outcome>;
 
-/// The check of a kind.
-fn check_of(kind: &str) -> Option<Check> {
-    Some(match kind {
-        "names" => names::check,
-        "statsd" | "statsd_2.3.1_dev" | "statsd_js" => statsd::check,
-        "statsd_prefix" => prefixes::check,
-        _ => return None,
-    })
+/// The checks, by kind.
+const CHECKS: [(&str, Check); 13] = [
+    ("cli", cli::check),
+    ("collectd", collectd::check),
+    ("collectd_auth", collectd::files::check_auth),
+    ("collectd_types", collectd::files::check_types),
+    ("metricsd_as_is", metricsd::check_as_is),
+    ("metricsd_handlers", metricsd::handlers::check),
+    ("metricsd_intended", metricsd::check),
+    ("names", names::check),
+    ("processor", processor::check),
+    ("statsd", statsd::check),
+    ("statsd_2.3.1_dev", statsd::check),
+    ("statsd_js", statsd::check),
+    ("statsd_prefix", prefixes::check),
+];
+
+/// The beginnings of kinds that are known and not checked.
+const UNCHECKED: [&str; 1] = ["carbon_"];
+
+/// The outcome of a case; `None` if its kind is not checked.
+fn outcome(case: &Case) -> Option<Outcome> {
+    let kind = case.kind();
+    let Some((_, check)) = CHECKS.iter().find(|(known, _)| *known == kind) else {
+        let is_unchecked = UNCHECKED.iter().any(|beginning| kind.starts_with(beginning));
+        let unknown = || Outcome::Failed(format!("the kind `{kind}` is unknown"));
+        return (!is_unchecked).then(unknown);
+    };
+    let failed = |error: anyhow::Error| Outcome::Failed(format!("{error:#}"));
+    Some(case.complete().and_then(|()| check(&case.value)).unwrap_or_else(failed))
 }
 
-fn cases(files: &[String]) -> anyhow::Result<Vec<Value>> {
-    let mut all = Vec::new();
-    for file in files {
-        let text = std::fs::read_to_string(file).with_context(|| file.clone())?;
-        for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let place = || format!("{file}, line {}", at + 1);
-            all.push(serde_json::from_str(line).with_context(place)?);
-        }
-    }
-    Ok(all)
-}
-
-/// The outcome of each case, in the order of the file; `None` if its kind is unknown.
-fn outcomes(cases: &[Value]) -> Vec<Option<Outcome>> {
+/// The outcome of each case, in the order of the file.
+fn outcomes(cases: &[Case]) -> Vec<Option<Outcome>> {
     let next = Mutex::new(cases.iter().enumerate());
     let found = Mutex::new(BTreeMap::new());
     thread::scope(|scope| {
@@ -61,9 +92,7 @@ fn outcomes(cases: &[Value]) -> Vec<Option<Outcome>> {
                     let Some((at, case)) = next.lock().ok().and_then(|mut next| next.next()) else {
                         return;
                     };
-                    let outcome = check_of(kind(case)).map(|check| {
-                        check(case).unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
-                    });
+                    let outcome = outcome(case);
                     if let Ok(mut found) = found.lock() {
                         found.insert(at, outcome);
                     }
@@ -74,42 +103,46 @@ fn outcomes(cases: &[Value]) -> Vec<Option<Outcome>> {
     found.into_inner().map(BTreeMap::into_values).into_iter().flatten().collect()
 }
 
-fn kind(case: &Value) -> &str {
-    case["kind"].as_str().unwrap_or_default()
+fn main() -> ExitCode {
+    let files: Vec<_> = std::env::args().skip(1).collect();
+    if files.iter().any(|file| file == "--help" || file == "-h") {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    let error = match cases::read(&files) {
+        Ok(_) if files.is_empty() => "name at least one file of cases".to_owned(),
+        Ok(cases) => return report(&cases, &outcomes(&cases)),
+        Err(error) => format!("{error:#}"),
+    };
+    eprintln!("vectors: {error}");
+    ExitCode::from(USAGE)
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let files: Vec<_> = std::env::args().skip(1).collect();
-    if files.is_empty() {
-        eprintln!("vectors: name at least one file of cases");
-        return Ok(ExitCode::from(64));
-    }
-    let cases = cases(&files)?;
-    let outcomes = outcomes(&cases);
+/// Prints the outcomes.
+fn report(cases: &[Case], outcomes: &[Option<Outcome>]) -> ExitCode {
     let (mut passed, mut failed, mut by_design) = (0, 0, 0);
-    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-    let mut unknown: BTreeMap<&str, usize> = BTreeMap::new();
-    for (case, outcome) in cases.iter().zip(&outcomes) {
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut unchecked: BTreeMap<&str, usize> = BTreeMap::new();
+    for (case, outcome) in cases.iter().zip(outcomes) {
         match outcome {
-            None => *unknown.entry(kind(case)).or_default() += 1,
+            None => *unchecked.entry(case.kind()).or_default() += 1,
             Some(Outcome::Passed) => passed += 1,
             Some(Outcome::ByDesign(why)) => {
                 by_design += 1;
-                why.iter().for_each(|why| *reasons.entry(why.clone()).or_default() += 1);
+                why.iter().for_each(|why| *reasons.entry(why).or_default() += 1);
             }
             Some(Outcome::Failed(why)) => {
                 failed += 1;
-                let (id, note) = (&case["id"], &case["note"]);
-                println!("failed {id} {} {note}: {why}", kind(case));
+                println!("failed {case}: {}", why.replace('\n', " "));
             }
         }
     }
     for (reason, times) in reasons {
         println!("by design, {times} times: {reason}");
     }
-    for (kind, times) in unknown {
+    for (kind, times) in unchecked {
         println!("not checked, {times} of kind {kind}: there is no check for this kind");
     }
     println!("{passed} passed, {failed} failed, {by_design} by design");
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,8 +1,8 @@
 //! The names that bucky builds of host and name: kind `names`.
 
 use crate::carbon::{carbon, lines, name_flags};
-use crate::compare::{Difference, Lines, Outcome, differences, judge};
-use anyhow::Context;
+use crate::compare::{Differences, Lines, Outcome, is_cleaned, path};
+use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use zibrato::window::Window;
 use zibrato::wire::{BatchReader, BatchWriter};
@@ -24,53 +24,69 @@ pub(crate) fn check(case: &Value) -> anyhow::Result<Outcome> {
     // What is not valid is rejected and counted by each receiver.
     window.fold_batch(&BatchReader::new(&body)?, drop);
     let found = lines(&mut carbon(&flags)?, window)?;
-    let recorded: Lines =
-        case["expect"]["stat"].as_str().map(|stat| (stat.to_owned(), 1.0)).into_iter().collect();
-    let only = found.keys().next().cloned();
-    let differences = differences(&recorded, &found);
-    Ok(judge(differences, |difference| explain(case, difference, only.as_deref())))
+    let mut differences = Differences::default();
+    let name = case["expect"]["stat"].as_str();
+    let recorded = match name {
+        Some(stat) => stat.to_owned(),
+        None => {
+            ensure!(case["expect"].get("raised").is_some(), "the field `expect.stat`");
+            differences
+                .by_design("an entry of name_host_trim that is longer than the host is not used");
+            untrimmed(case)
+        }
+    };
+    differences.compare(&Lines::from([(recorded, 1.0)]), &found);
+    explain(case, &mut differences);
+    Ok(differences.outcome())
 }
 
-fn explain(case: &Value, difference: &Difference, found: Option<&str>) -> Option<&'static str> {
-    let recorded = case["expect"]["stat"].as_str();
-    let name = case["input"]["name"].as_str().unwrap_or_default();
-    let recommended = case["recommend"].as_str().unwrap_or_default();
-    let path = |text: &str| text.split(';').next().unwrap_or_default().to_owned();
-    let has_empty = |text: &str| path(text).split('.').any(str::is_empty);
-    let Some(found) = found else {
-        return (name.is_empty()).then_some("a sample without a name is refused");
-    };
-    let Some(recorded) = recorded else {
-        // Bucky ended with an error.
-        let is_recommended = recommended.ends_with(&format!("-> {found}"));
-        return is_recommended.then_some("what ended bucky has the recommended name");
-    };
+/// The name without `name_host_trim`, for a plain configuration.
+fn untrimmed(case: &Value) -> String {
+    let (host, name) = (case["input"]["host"].as_str(), case["input"]["name"].as_str());
+    let prefix = case["config"]["name_prefix"].as_str().map(|prefix| prefix.replace('.', "_"));
+    let labels = host.into_iter().flat_map(|host| host.rsplit('.')).map(str::to_owned);
+    let name = name.into_iter().flat_map(|name| name.split('.')).map(str::to_owned);
+    let mut parts: Vec<_> = prefix.into_iter().chain(labels).chain(name).collect();
+    parts.dedup();
+    parts.join(".")
+}
+
+fn explain(case: &Value, differences: &mut Differences) {
+    let is_nameless = case["input"]["name"].as_str().is_some_and(str::is_empty);
+    differences.explain("a sample without a name is refused", |difference| {
+        let is_nothing = difference.name.is_empty() || difference.name.ends_with('.');
+        difference.is_missing() && is_nameless && is_nothing
+    });
     let sorted = |text: &str| {
-        let mut parts: Vec<_> = text.split(';').skip(1).map(str::to_owned).collect();
-        parts.sort_unstable();
-        (path(text), parts)
+        let mut tags: Vec<_> = text.split(';').skip(1).map(str::to_owned).collect();
+        tags.sort_unstable();
+        (path(text).to_owned(), tags)
     };
-    if difference.recorded.is_some() && sorted(recorded) == sorted(found) {
-        return Some("tags are sorted, as Carbon stores them");
-    }
-    if difference.found.is_some() && sorted(recorded) == sorted(found) {
-        return Some("tags are sorted, as Carbon stores them");
-    }
-    if recommended.ends_with(&format!(": {found}")) {
-        return Some("the recommended name");
-    }
-    if recommended.contains("before the first semicolon") && !found.contains(".post;") {
-        return None;
-    }
-    if recommended.contains("before the first semicolon") {
-        return Some("a postfix is before the tags");
-    }
-    if has_empty(recorded) && !has_empty(found) {
-        return Some("empty parts are omitted, and a hash keeps the name distinct");
-    }
-    let is_bad = |c: char| c.is_whitespace() || "/\\;*?[]{}(),'\"`|~".contains(c);
-    if path(recorded).contains(is_bad) && !path(found).contains(is_bad) {
-        return Some("characters that Graphite cannot query become `_`, and a hash is appended");
-    }
-    None
+    differences.explain_names("tags are sorted, as Carbon stores them", |recorded, found| {
+        sorted(recorded) == sorted(found)
+    });
+    // Bucky appends it to the last tag.
+    let moved = |recorded: &str, found: &str| {
+        let (path, tags) = recorded.split_once(';')?;
+        let postfix = found.split(';').next()?.strip_prefix(path)?.strip_prefix('.')?;
+        let tags = tags.strip_suffix(postfix)?.strip_suffix('.')?;
+        Some(sorted(&format!("{path}.{postfix};{tags}")) == sorted(found))
+    };
+    differences.explain_names("a postfix is before the tags", |recorded, found| {
+        moved(recorded, found).unwrap_or_default()
+    });
+    differences.explain_names("a host has no empty label", |recorded, found| {
+        let host = case["input"]["host"].as_str().unwrap_or_default();
+        let has_empty = host.split('.').any(str::is_empty);
+        let without_empty = |name: &str| {
+            let parts = name.split('.').filter(|part| !part.is_empty());
+            parts.map(str::to_owned).collect::<Vec<_>>()
+        };
+        has_empty && without_empty(recorded) == without_empty(found)
+    });
+    let cleaned = "characters that Graphite cannot query become `_`, empty parts are omitted, and a \
+                   hash is appended";
+    differences.explain_names(cleaned, |recorded, found| {
+        sorted(recorded).1 == sorted(found).1 && is_cleaned(path(recorded), path(found))
+    });
 }
