@@ -19,7 +19,7 @@ pub use address::{Address, AddressError, Protocol};
 pub use gauge_parts::{GaugeParts, GaugePartsError};
 pub use names::{
     Bins, Idle, NameFlags, NameSet, Percentiles, Prefixes, Statistics, StatsdLike, StatsdListError,
-    Template, TemplateError, YesNo,
+    Tags, Template, TemplateError, YesNo,
 };
 pub use parts::{TimerParts, TimerPartsError};
 
@@ -41,7 +41,7 @@ const DEFAULT_PICKLE_BATCH: usize = 500;
 /// is omitted, and characters that are invalid in a path become `_`. A part that is changed, or
 /// truncated because it is longer than a file name, gets a hash of the original appended, so that
 /// `a b` and `a_b` stay distinct. So does a series with the same path as another one. Tags become
-/// Graphite's tags: `web-1.logins;dc=fra 3 1700000040`. The value of a counter is its sum over the
+/// Graphite's tags ([`Tags`]): `web-1.logins;dc=fra 3 1700000040`. The value of a counter is its sum over the
 /// window, that of a gauge its last reading ([`GaugeParts`] can add more), that of a set the number
 /// of its members. A timer has several values in seconds, and a histogram in its unit, named by
 /// [`TimerParts`]. The timestamp is the start of the window, in whole seconds.

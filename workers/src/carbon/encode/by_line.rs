@@ -18,9 +18,7 @@ impl Encoder {
         let mut encoded = Encoded::default();
         let (stamp, seconds) = (window.stamp(), window.length_ms() as f64 / 1e3);
         let mut series: Vec<_> = self.wanted(window.into_series()).collect();
-        if !self.naming.has_source() {
-            add_up_sources(&mut series);
-        }
+        self.add_up(&mut series);
         let (mut pages, mut lines, mut taken) = (Pages::default(), Vec::new(), HashSet::new());
         let mut sent = 0_u64;
         for one in &series {
@@ -89,6 +87,36 @@ impl Encoder {
         }
     }
 
+    /// Adds up the series that differ only in what their names do not contain: source or tags.
+    fn add_up(&self, series: &mut Vec<Series>) {
+        let (has_source, has_tags) = (self.naming.has_source(), self.naming.has_tags());
+        if has_source && has_tags {
+            return;
+        }
+        let none: Arc<str> = Arc::from(DEFAULT_SOURCE);
+        for one in &mut *series {
+            if !has_source {
+                one.source = Arc::clone(&none);
+            }
+            if !has_tags {
+                one.tags = Box::default();
+            }
+        }
+        let order = |a: &Series, b: &Series| {
+            let names = (&a.name, &a.tags, &a.source).cmp(&(&b.name, &b.tags, &b.source));
+            let kinds = a.value.kind().cmp(&b.value.kind());
+            names.then(kinds).then_with(|| a.value.unit().cmp(&b.value.unit()))
+        };
+        series.sort_by(order);
+        series.dedup_by(|later, first| {
+            let is_same = order(later, first).is_eq();
+            if is_same {
+                fold(&mut first.value, &later.value);
+            }
+            is_same
+        });
+    }
+
     /// Whether a series has a name for itself: it is the first one with it, and no line of this
     /// window has it.
     fn takes(
@@ -108,22 +136,4 @@ impl Encoder {
 /// The hash that distinguishes the lines of a series from those of all others, whatever their kind.
 fn mark(Identity { kind, hash }: Identity) -> u64 {
     fnv1a_all([&hash.to_be_bytes()[..], kind.letter().as_bytes()])
-}
-
-/// Merges series that differ only in their source.
-fn add_up_sources(series: &mut Vec<Series>) {
-    let none: Arc<str> = Arc::from(DEFAULT_SOURCE);
-    series.iter_mut().for_each(|one| one.source = Arc::clone(&none));
-    let order = |a: &Series, b: &Series| {
-        let names = (&a.name, &a.tags, a.value.kind()).cmp(&(&b.name, &b.tags, b.value.kind()));
-        names.then_with(|| a.value.unit().cmp(&b.value.unit()))
-    };
-    series.sort_by(order);
-    series.dedup_by(|later, first| {
-        let is_same = order(later, first).is_eq();
-        if is_same {
-            fold(&mut first.value, &later.value);
-        }
-        is_same
-    });
 }

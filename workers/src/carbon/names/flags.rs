@@ -4,7 +4,7 @@ use super::host::{Host, labels};
 use super::statistics::{Bins, Percentiles, Prefixes, Statistics};
 use super::statsd::{Namespaces, Statsd};
 use super::template::Template;
-use super::words::{Idle, NameSet, StatsdLike, YesNo};
+use super::words::{Idle, NameSet, StatsdLike, Tags, YesNo};
 use super::{Naming, name};
 
 /// The flags about names.
@@ -22,6 +22,12 @@ pub struct NameFlags {
     /// [default: {prefix}{source}.{name}{suffix}; without {source}. for statsd and statsd-legacy]
     #[arg(long, value_name = "TEMPLATE")]
     pub template: Option<Template>,
+
+    /// What becomes of tags: `carbon` for Graphite's tags, or `drop`: series that differ only in
+    /// their tags are added up [default: drop with StatsD's names as bucky writes them, carbon
+    /// otherwise]
+    #[arg(long, value_name = "WORD", value_enum)]
+    pub tags: Option<Tags>,
 
     /// Prefix for every metric name, joined by a dot, such as `zibrato`
     #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
@@ -50,8 +56,9 @@ pub struct NameFlags {
     #[arg(long, value_name = "DOMAINS", default_value = "", hide_default_value = true)]
     pub trim_host: String,
 
-    /// What to deliver for a series that nobody measured in a window, while its publisher repeats it:
-    /// `repeat` the last value of a gauge and 0 for others, `zero`, or `drop` it
+    /// What to deliver for a series without a reading in a window, if its publisher sends it, as
+    /// with gauges, which are repeated: `repeat` the last value of a gauge and 0 for others,
+    /// `zero`, or `drop` it. Idle counters, timers and sets are usually not sent, and have no line
     #[arg(long, value_name = "WORD", default_value = "repeat", value_enum)]
     pub idle: Idle,
 
@@ -96,7 +103,17 @@ impl NameFlags {
             Some(_) => Template::without_source(),
             None => Template::with_source(),
         });
-        let domains = self.trim_host.split(',').filter(|domain| !domain.trim().is_empty());
+        // The StatsD daemon writes tags, and bucky omits them.
+        let omits_tags = statsd.as_ref().is_some_and(|statsd| statsd.like != StatsdLike::Statsd);
+        let default_tags = if omits_tags { Tags::Drop } else { Tags::Carbon };
+        let domains = self.trim_host.split(',').map(str::trim).filter(|domain| !domain.is_empty());
+        if let Some(dotted) = domains.clone().find(|domain| domain.starts_with('.')) {
+            let domain = dotted.trim_start_matches('.');
+            return Err(format!(
+                "--trim-host: no source ends in `{dotted}`, because only whole labels are \
+                 compared; omit the dot: `{domain}`"
+            ));
+        }
         Ok(Naming {
             template,
             prefix: self.fixed("--prefix", &self.prefix)?,
@@ -105,6 +122,7 @@ impl NameFlags {
             host: Host { reverse: yes(self.reverse_host), trim: domains.map(labels).collect() },
             is_own,
             statsd,
+            tags: self.tags.unwrap_or(default_tags),
             idle: self.idle,
         })
     }

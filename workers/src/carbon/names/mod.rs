@@ -14,7 +14,7 @@ mod words;
 pub use flags::NameFlags;
 pub use statistics::{Bins, Percentiles, Prefixes, Statistics, StatsdListError};
 pub use template::{Template, TemplateError};
-pub use words::{Idle, NameSet, StatsdLike, YesNo};
+pub use words::{Idle, NameSet, StatsdLike, Tags, YesNo};
 
 use super::name;
 use host::Host;
@@ -34,6 +34,7 @@ pub(crate) struct Naming {
     is_own: bool,
     /// `None` if the lines are not StatsD's.
     statsd: Option<Statsd>,
+    tags: Tags,
     pub(super) idle: Idle,
 }
 
@@ -47,6 +48,7 @@ impl Default for Naming {
             host: Host::default(),
             is_own: true,
             statsd: None,
+            tags: Tags::Carbon,
             idle: Idle::default(),
         }
     }
@@ -59,12 +61,18 @@ impl Naming {
 
     /// Whether each series has one path, and statistics follow it after a dot.
     pub(super) fn is_plain(&self) -> bool {
-        self.is_own && !self.strip_duplicates && self.postfix.is_empty() && self.has_source()
+        let is_separate = self.has_source() && self.has_tags();
+        self.is_own && !self.strip_duplicates && self.postfix.is_empty() && is_separate
     }
 
     /// Whether series of different sources are different.
     pub(super) fn has_source(&self) -> bool {
         self.template.has_source()
+    }
+
+    /// Whether series with different tags are different.
+    pub(super) fn has_tags(&self) -> bool {
+        self.tags == Tags::Carbon
     }
 
     pub(super) const fn statsd(&self) -> Option<&Statsd> {

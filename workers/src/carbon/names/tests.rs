@@ -125,3 +125,16 @@ fn errors_about_names_say_what_to_do() {
     let both = ["--names", "statsd", "--percentiles", "99,99.9", "--statsd-like", "statsd"];
     assert!(naming(&both).is_ok());
 }
+
+#[test]
+fn a_domain_that_no_source_ends_in_is_refused() {
+    for (domains, dotted, instead) in [
+        (".example.com", "`.example.com`", "omit the dot: `example.com`"),
+        ("local, ..x", "`..x`", "omit the dot: `x`"),
+    ] {
+        let why = naming(&["--trim-host", domains]).unwrap_err();
+        assert!(why.starts_with("--trim-host: ") && why.contains(dotted), "{why}");
+        assert!(why.ends_with(instead), "{why}");
+    }
+    assert!(naming(&["--trim-host", "example.com., local,"]).is_ok());
+}

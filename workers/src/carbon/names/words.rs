@@ -23,7 +23,8 @@ impl NameSet {
     }
 }
 
-/// What is delivered for a series that nobody measured in a window, and that its publisher repeats.
+/// What is delivered for a series that nobody measured in a window, and that its publisher sends, as
+/// with gauges, which are repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 #[non_exhaustive]
 pub enum Idle {
@@ -34,6 +35,16 @@ pub enum Idle {
     Repeat,
     /// 0.
     Zero,
+}
+
+/// What becomes of tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[non_exhaustive]
+pub enum Tags {
+    /// Graphite's tags: `logins;dc=fra`.
+    Carbon,
+    /// Nothing: series that differ only in their tags are added up.
+    Drop,
 }
 
 /// The program whose statistics of timers are delivered.

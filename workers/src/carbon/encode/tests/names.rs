@@ -46,7 +46,8 @@ fn sources_are_added_up_if_the_template_has_none() {
             batch.set("users", &[], ["ann"].into_iter());
         })
     };
-    let mut statsd = carbon("--names statsd-legacy --statsd-statistics count,upper").unwrap();
+    let statsd = "--names statsd-legacy --statsd-statistics count,upper --tags carbon";
+    let mut statsd = carbon(statsd).unwrap();
     assert!(statsd.keeps_readings());
     assert_eq!(
         lines(&mut statsd, window(())),
@@ -68,8 +69,57 @@ fn sources_are_added_up_if_the_template_has_none() {
     assert_eq!(lines(&mut own, window(())), expected);
     let mut both = carbon("--names statsd --template {name}.{source}{suffix} --postfix x").unwrap();
     let all = lines(&mut both, window(()));
-    assert!(all.contains(&"stats.counters.logins.web-2.rate.x;dc=fra 0.2".to_owned()), "{all:?}");
+    assert!(all.contains(&"stats.counters.logins.web-2.rate.x 0.2".to_owned()), "{all:?}");
     assert!(all.contains(&"stats.numStats.x 8".to_owned()), "{all:?}");
+}
+
+#[test]
+fn series_are_added_up_if_tags_are_dropped() {
+    let window = || {
+        window(|batch| {
+            batch.counter("tagged", &[("canary", "true"), ("env", "prod")], 1.0);
+            batch.counter("tagged", &[], 1.0);
+            batch.gauge("depth", &[("env", "prod")], &Gauge::reading(4.0, 2));
+            batch.gauge("depth", &[], &Gauge::reading(3.0, 1));
+            batch.timer_readings("db", &[("env", "prod")], &[0.1, 0.3]);
+            batch.timer_readings("db", &[], &[0.2]);
+            batch.set("users", &[("env", "prod")], ["ann", "bob"].into_iter());
+            batch.set("users", &[], ["bob"].into_iter());
+        })
+    };
+    let legacy = "--names statsd-legacy --statsd-statistics count,upper --percentiles none";
+    let dropped = [
+        "stats.timers.db.upper 300",
+        "stats.timers.db.count 6",
+        "stats.gauges.depth 4",
+        "stats.tagged 0.4",
+        "stats_counts.tagged 4",
+        "stats.sets.users.count 2",
+        "stats.numStats 4",
+    ];
+    for like in ["bucky", "bucky-2.3.1"] {
+        let mut carbon = carbon(&format!("{legacy} --statsd-like {like}")).unwrap();
+        assert_eq!(lines(&mut carbon, window()), dropped, "{like}");
+    }
+    // The reference daemon writes tags.
+    for flags in ["--statsd-like statsd", "--tags carbon"] {
+        let all = lines(&mut carbon(&format!("{legacy} {flags}")).unwrap(), window());
+        assert!(all.contains(&"stats.tagged;canary=true;env=prod 0.2".to_owned()), "{all:?}");
+        assert!(all.contains(&"stats.tagged 0.2".to_owned()), "{all:?}");
+    }
+    // Sources stay apart if the path has them.
+    let mut own = carbon("--tags drop --timer-parts count").unwrap();
+    let of = |source| {
+        ["db.count 3", "depth 4", "tagged 2", "users 2"].map(|line| format!("{source}.{line}"))
+    };
+    let mut all = lines(&mut own, window());
+    all.sort_unstable();
+    assert_eq!(all, [of("web-1"), of("web-2")].concat());
+    for names in ["zibrato", "bucky-collectd", "metricsd"] {
+        let mut carbon = carbon(&format!("--names {names} --timer-parts count")).unwrap();
+        let all = lines(&mut carbon, window());
+        assert!(all.contains(&"web-1.tagged;canary=true;env=prod 1".to_owned()), "{all:?}");
+    }
 }
 
 #[test]
