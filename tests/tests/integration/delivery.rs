@@ -80,13 +80,18 @@ fn a_worker_that_is_killed_repeatedly_loses_nothing_and_repeats_keys() {
 fn measurements_published_while_a_worker_is_stopped_are_delivered() {
     let (librato, mut broker, state) =
         (FakeLibrato::start().unwrap(), Broker::start(), tempfile::tempdir().unwrap());
-    let flags = flags(&librato, state.path());
+    let mut flags = flags(&librato, state.path());
+    let port = broker.worker_http_port();
+    flags.extend(["--http".to_owned(), format!("127.0.0.1:{port}")]);
     let mut running = worker(&broker, &flags);
     let z = publisher(&broker);
     z.count("info", "logins", 1);
     wait_until(DEADLINE, "the first window", || taken(&librato, 0) == 1.0);
     z.count("info", "logins", 10);
     assert_eq!(z.flush(DEADLINE).pending, 0);
+    wait_until(DEADLINE, "the next window to begin", || {
+        Broker::page_at(port, "/metrics").contains("\nzibrato_worker_entries_total 2\n")
+    });
     assert_eq!(running.stop(Signal::TERM).code(), Some(0));
     running.says(&["event=\"kept\"", "after its next start"]);
     z.count("info", "logins", 100);
@@ -103,8 +108,13 @@ fn measurements_published_while_a_worker_is_stopped_are_delivered() {
     broker.restart();
     z.count("info", "logins", 100_000);
     wait_until(DEADLINE, "everything", || taken(&librato, 0) == 111_111.0);
+    wait_until(DEADLINE, "it to be committed", || {
+        Broker::page_at(port, "/metrics").contains("\nzibrato_worker_lag_offsets 0\n")
+    });
     assert_eq!(running.stop(Signal::TERM).code(), Some(0));
     assert_eq!(taken(&librato, 0), 111_111.0);
+    // Nothing is kept, so nothing is said about it.
+    assert!(!running.log().contains("event=\"kept\""), "{}", running.log());
 }
 
 #[test]

@@ -44,6 +44,8 @@ fn each_worker_gets_exactly_its_levels() {
         metrics
     };
     wait_until(DEADLINE, "Carbon to take all", || metrics(&carbon).len() >= expected.len());
+    // A worker names the level of which nothing arrives.
+    workers[1].says(&["event=\"silent\"", "nobody"]);
     // The windows with all counts are delivered; a count that is missing now never arrives.
     for worker in &mut workers {
         assert_eq!(worker.stop(Signal::QUIT).code(), Some(0));

@@ -18,6 +18,7 @@ mod presence;
 mod replay;
 mod resolve;
 mod run;
+mod silence;
 mod wait;
 
 pub use wait::Wait;

@@ -1,9 +1,11 @@
 //! Aggregates the batches of a feed, queues each window when it ends, and commits what is settled.
 
 use super::commits::{Commits, Target};
+use super::silence::Silence;
 use super::{End, Event, Feed, Guarantee, Health, Outlet, Wait};
 use crate::fold::Folder;
 use crate::idle_gauges::IdleGauges;
+use crate::levels::Levels;
 use crate::progress::{Checkpoint, Offsets, Progress, Reading};
 use crate::status::Status;
 use std::os::fd::AsFd;
@@ -37,13 +39,14 @@ const MAX_WINDOWS_HELD: usize = 4;
 pub(crate) const MAX_WINDOWS: usize = 60;
 
 /// The settings of the loop.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct FeedSettings {
     pub(crate) flush: Duration,
     pub(crate) max_series: usize,
     pub(crate) max_windows: Option<usize>,
     pub(crate) idle_gauges: IdleGauges,
     pub(crate) keep_readings: bool,
+    pub(crate) levels: Levels,
 }
 
 /// The loop of the thread `zb-feed`.
@@ -63,6 +66,7 @@ pub(crate) struct FeedLoop {
     /// Number of windows that were queued.
     queued: u64,
     gone: LogLimit,
+    silence: Silence,
     stopping: bool,
 }
 
@@ -75,8 +79,7 @@ impl FeedLoop {
         status: Arc<Status>,
     ) -> Self {
         let guarantee = feed.guarantee();
-        let FeedSettings { flush, max_series, max_windows, idle_gauges: idle, keep_readings } =
-            settings;
+        let FeedSettings { flush, max_series, max_windows, idle_gauges: idle, .. } = settings;
         let (folder, most) = match guarantee {
             Guarantee::AtLeastOnce => {
                 (Folder::by_stamps(flush, max_series, idle), MAX_WINDOWS_HELD)
@@ -87,8 +90,9 @@ impl FeedLoop {
         let mut this = Self {
             feed,
             guarantee,
+            folder: folder.keep_readings(settings.keep_readings),
+            silence: Silence::new(&settings.levels, flush),
             settings,
-            folder: folder.keep_readings(keep_readings),
             outlet,
             progress,
             status,
@@ -160,6 +164,7 @@ impl FeedLoop {
             let (window, at) = match event {
                 Event::Batch { frames, at } => {
                     self.caught_up = false;
+                    self.silence.hears(frames.first().copied().unwrap_or_default());
                     (self.folder.take(&frames, unix_ms()), at)
                 }
                 Event::Watermark { at, until_ms } => {
@@ -242,6 +247,11 @@ impl FeedLoop {
         }
         let connected = !matches!(health, Health::Disconnected(_));
         self.outlet.count(self.folder.take_counts(), connected);
+        if let Some(levels) = self.silence.silent(Instant::now(), connected) {
+            let why = "no message of these levels has arrived so far; `zibrato-tail --levels '*'` \
+                       prints what arrives, with its level";
+            tracing::info!(event = "silent", levels, why);
+        }
     }
 
     /// Continues with another feed.
@@ -303,9 +313,11 @@ impl FeedLoop {
             let windows = some(self.queued.saturating_sub(self.progress.delivered().windows));
             let Offsets { committed: offset, end, .. } = self.feed.offsets();
             let behind = offset.and_then(|offset| some(end.saturating_sub(offset)));
-            let what = "undelivered windows stay in the journal; the worker delivers \
-                        them after its next start";
-            tracing::info!(event = "kept", windows, offset, behind, what);
+            if windows.is_some() || behind.is_some() {
+                let what = "undelivered windows stay in the journal; the worker delivers \
+                            them after its next start";
+                tracing::info!(event = "kept", windows, offset, behind, what);
+            }
         }
     }
 }

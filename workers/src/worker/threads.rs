@@ -67,7 +67,9 @@ impl WorkerBuilder {
         let Self { flush, max_series, max_windows, idle_gauges, .. } = self;
         let outlet = Outlet::new(inlet, Arc::clone(&ledger));
         let keep_readings = backend.keeps_readings();
-        let settings = FeedSettings { flush, max_series, max_windows, idle_gauges, keep_readings };
+        let levels = self.levels;
+        let settings =
+            FeedSettings { flush, max_series, max_windows, idle_gauges, keep_readings, levels };
         let feed =
             FeedLoop::new(feed, settings, outlet, Arc::clone(&progress), Arc::clone(&status));
         let letters = self.dead_letters;
