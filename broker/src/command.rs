@@ -65,7 +65,9 @@ impl Program for Flags {
     /// Runs the broker until TERM, INT or QUIT, or executes the subcommand.
     fn run(self, doubts: Doubts) -> Result<ExitCode, Failure> {
         let done = match &self.command {
-            Some(Command::BuckyConfig(command)) => bucky::run(command, &is_accepted),
+            Some(Command::BuckyConfig(command)) => {
+                bucky::run(command, &check_configuration::<Self>)
+            }
             Some(Command::Cursors(command)) => ask_cursors(&self, command),
             Some(Command::Journal(command)) => journal::run(command, &self.journal),
             Some(Command::Keygen(flags)) => keygen::run(flags),
@@ -74,11 +76,6 @@ impl Program for Flags {
         };
         done.map(|()| Exit::Fine.into())
     }
-}
-
-/// Whether the broker accepts a line of a configuration file.
-fn is_accepted(line: &str) -> bool {
-    check_configuration::<Flags>(line).is_ok()
 }
 
 fn run(flags: &Flags, doubts: Doubts) -> Result<ExitCode, Failure> {
@@ -94,12 +91,13 @@ fn run(flags: &Flags, doubts: Doubts) -> Result<ExitCode, Failure> {
     let counters = &report.counters;
     tracing::info!(
         event = "stopped",
-        lines = counters.lines(),
-        batches = counters.batches(),
+        lines_received = counters.lines(),
+        batches_received = counters.batches(),
         duplicates = counters.duplicates,
         dropped = counters.dropped.total(),
-        published_lines = counters.published_lines,
-        published_batches = counters.published_batches,
+        batches_published = counters.published_batches,
+        // Only subscribers that read lines get these: older workers in Python.
+        lines_to_line_subscribers = counters.published_lines,
     );
     match report.end {
         End::Clean => Ok(Exit::Fine.into()),

@@ -25,7 +25,14 @@ fn translated(folder: &Path, text: &str, program: &str) -> String {
     fs::write(&file, text).unwrap();
     let file = file.to_str().unwrap();
     let (code, stdout, stderr) = ended(&["bucky-config", file, "--for", program]);
-    assert_eq!((code, &*stderr), (0, ""));
+    assert_eq!(code, 0, "{stderr}");
+    // One line says how many things are not translated.
+    let lost = stdout.lines().filter(|line| line.starts_with("# line ")).count();
+    match lost {
+        0 => assert_eq!(stderr, ""),
+        _ => assert!(stderr.contains(&format!(": warning: {lost} thing")), "{lost}: {stderr}"),
+    }
+    assert!(stderr.lines().count() <= 1, "{stderr}");
     stdout
 }
 
@@ -48,6 +55,8 @@ fn the_broker_accepts_the_translation_of_a_file() {
     let (code, stdout, stderr) = ended(&["--check", "--config", config.to_str().unwrap()]);
     assert_eq!((code, &*stdout), (0, "The configuration is valid\n"), "{text}{stderr}");
     let carbon = translated(folder.path(), FILE, "carbon-hosts");
+    assert!(carbon.contains("\n# line 12: `name_prefix = os.environ['PREFIX']` is"), "{carbon}");
+    assert!(!carbon.contains("sentry"), "{carbon}");
     assert!(carbon.contains("\nlevels = [\"metricsd\"]\nflush = 2.5\n"), "{carbon}");
 }
 
@@ -56,12 +65,16 @@ fn a_value_that_the_broker_does_not_accept_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let text = translated(
         folder.path(),
-        "metricsd_default_interval = -1\nmetricsd_handlers = [('(', 1, 1)]\nmetricsd_port = 'x'",
+        "metricsd_default_interval = -1\nmetricsd_handlers = [('(', 1, 1), ('a', 2)]\n\
+         metricsd_port = 'x'",
         "broker",
     );
     for part in [
-        "# line 1: metricsd_default_interval: zibrato-broker does not accept `metricsd-interval = -1`\n",
-        "# line 2: metricsd_handlers: zibrato-broker does not accept `metricsd-handler = [\"(=1@1\"]`\n",
+        "# line 1: metricsd_default_interval: zibrato-broker does not accept `metricsd-interval = -1`: \
+         invalid value '-1' for '--metricsd-interval",
+        "# line 2: metricsd_handlers: the handler `(=1@1` is omitted: invalid value '(=1@1' for \
+         '--metricsd-handler",
+        "\nmetricsd-handler = [\"a=2\"]\n",
         "# line 3: metricsd_port: expected a whole number\n",
     ] {
         assert!(text.contains(part), "{part}: {text}");
@@ -86,4 +99,14 @@ fn a_file_that_cannot_be_read_is_named() {
     }
     let (code, _, stderr) = ended(&["bucky-config"]);
     assert!(code == 64 && stderr.contains("<FILE>"), "{stderr}");
+}
+
+#[test]
+fn a_file_of_another_program_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tool.py");
+    fs::write(&file, "import os\nname = 'tool'\nprint(os.getpid(), name)\n").unwrap();
+    let (code, stdout, stderr) = ended(&["bucky-config", file.to_str().unwrap()]);
+    assert_eq!((code, &*stdout), (78, ""), "{stderr}");
+    assert!(stderr.contains("tool.py: no key of bucky is assigned"), "{stderr}");
 }

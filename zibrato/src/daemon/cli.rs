@@ -312,17 +312,22 @@ fn config_file(command: &Command, args: &[OsString], variable: &Variable<'_>) ->
     from_flag.or_else(|| variable(name.to_str()?)).map(PathBuf::from)
 }
 
-/// Checks the text of a configuration file, for the fuzz target.
+/// Checks the text of a configuration file that another program writes.
 ///
 /// # Errors
-/// The error, in one line.
+/// The error of the flag, in one line.
 #[doc(hidden)]
 pub fn check_configuration<T: Parser>(text: &str) -> Result<(), String> {
     let mut command = with_variables(T::command());
     let file = File::parse(&command, Path::new("file"), text, &|_: &str| None)?;
     let program = OsString::from(command.get_name());
     let matches = command.try_get_matches_from_mut(std::iter::once(program).chain(file.args));
-    matches.map(drop).map_err(|error| error.kind().to_string())
+    matches.map(drop).map_err(|error| {
+        // The other paragraphs are about help.
+        let text = error.to_string();
+        let first = text.split("\n\n").next().unwrap_or_default();
+        first.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ")
+    })
 }
 
 #[cfg(test)]

@@ -50,6 +50,11 @@ impl Failure {
     }
 }
 
+/// Writes a warning to standard error, after the program's name. It should be one line.
+pub fn warn(program: &str, warning: &str) {
+    stderr::put(format!("{program}: warning: {warning}\n").as_bytes());
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -1,7 +1,7 @@
 //! The findings of `--check`: all of them at once, not only the first one.
 
 use super::cli::Origins;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, warn};
 use super::state::probe_folder;
 use super::stderr;
 use super::stdout::print;
@@ -84,7 +84,7 @@ impl Findings {
     pub(super) fn report(self, program: &str, origins: &Origins) -> Result<ExitCode, Failure> {
         for warning in &self.warnings {
             let warning = origins.explain(warning);
-            stderr::put(format!("{program}: warning: {warning}\n").as_bytes());
+            warn(program, &warning);
         }
         for error in &self.errors {
             stderr::put(format!("{program}: {}\n", origins.explain(error)).as_bytes());

@@ -23,7 +23,7 @@ mod time;
 mod waker;
 
 pub use cli::{CommonFlags, check_configuration};
-pub use exit::{Exit, Failure};
+pub use exit::{Exit, Failure, warn};
 pub use findings::{Findings, look_up};
 pub use hangup::Hangup;
 pub use http::{HttpError, HttpServer, Page};

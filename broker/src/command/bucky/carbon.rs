@@ -2,6 +2,7 @@
 //! so there is one for StatsD, whose names have no host, and one for CollectD and MetricsD.
 
 use super::given::{Given, as_number};
+use super::keys::is_of_next_version;
 use super::literal::Literal;
 use super::setting::{Setting, Value};
 
@@ -31,9 +32,17 @@ const NAMESPACES: [(&str, &str, &str); 5] = [
     ("statsd_prefix_set", "set", "sets"),
 ];
 
+/// How often the broker repeats gauges of StatsD without readings.
+const REPEAT_SECONDS: f64 = 10.0;
+
+/// Whether bucky delivers to Carbon.
+pub(super) fn is_enabled(given: &Given) -> bool {
+    given.boolean("graphite_enabled", true)
+}
+
 /// The configuration of the process for StatsD.
 pub(super) fn statsd(given: &Given) -> Vec<Setting> {
-    if !given.boolean("statsd_enabled", true) {
+    if !given.boolean("statsd_enabled", true) || !is_enabled(given) {
         return Vec::new();
     }
     let mut all = common(given, "carbon-statsd", &["statsd"], "statsd_flush_time");
@@ -51,7 +60,14 @@ pub(super) fn statsd(given: &Given) -> Vec<Setting> {
         all.push(Setting::text("statsd-prefixes", parts.join(","), "statsd_global_prefix"));
     }
     timers(given, &mut all);
-    if given.boolean("statsd_delete_idlestats", false) {
+    let seconds = given.number("statsd_flush_time").unwrap_or(REPEAT_SECONDS);
+    if (PUBLISHED..REPEAT_SECONDS).contains(&seconds) {
+        let why = "gauges without readings are repeated every 10 s, so shorter windows have gaps; \
+                   with `flush = 10` there are none";
+        given.note("statsd_flush_time", why);
+    }
+    let drops = given.boolean("statsd_delete_idlestats", false);
+    if drops && given.boolean("statsd_onlychanged_gauges", true) {
         all.push(Setting::text("idle", "drop", "statsd_delete_idlestats"));
     }
     naming(given, &mut all);
@@ -61,8 +77,10 @@ pub(super) fn statsd(given: &Given) -> Vec<Setting> {
 /// The statistics of timers, which bucky 2.3.1 can choose.
 fn timers(given: &Given, all: &mut Vec<Setting>) {
     let thresholds = "statsd_percentile_thresholds";
-    if !given.has(thresholds) && !STATISTICS.iter().any(|(key, _)| given.has(key)) {
-        return;
+    if !given.assigned().iter().any(|key| is_of_next_version(key)) {
+        let hint = "Timers have the statistics of bucky 2.3.0. If the file is for bucky 2.3.1, add \
+                    statsd-like = \"bucky-2.3.1\"";
+        return given.hint("statsd_legacy_namespace", hint);
     }
     all.push(Setting::text("statsd-like", "bucky-2.3.1", thresholds));
     let percentiles = given.expect(thresholds, "a list of numbers", |value| match value {
@@ -86,12 +104,20 @@ pub(super) fn hosts(given: &Given) -> Vec<Setting> {
     let levels = [("collectd_enabled", "collectd"), ("metricsd_enabled", "metricsd")];
     let levels = levels.iter().filter(|(key, _)| given.boolean(key, true));
     let levels: Vec<_> = levels.map(|(_, level)| *level).collect();
-    if levels.is_empty() {
+    if levels.is_empty() || !is_enabled(given) {
         return Vec::new();
     }
     let mut all = common(given, "carbon-hosts", &levels, "metricsd_default_interval");
     all.push(Setting::text("names", "bucky-collectd", "name_host_trim"));
-    let domains = given.texts("name_host_trim");
+    let mut domains = given.texts("name_host_trim");
+    domains.retain(|domain| {
+        let is_used = !domain.trim().starts_with('.');
+        if !is_used {
+            let why = "begins with a dot, so bucky never finds it at the end of a host";
+            given.note("name_host_trim", format!("`{domain}` is omitted: it {why}"));
+        }
+        is_used
+    });
     if !domains.is_empty() {
         all.push(Setting::text("trim-host", domains.join(","), "name_host_trim"));
     }
@@ -106,12 +132,22 @@ fn common(given: &Given, name: &str, levels: &[&str], interval: &'static str) ->
         given.note(interval, "the broker publishes once a second, so use at least 1 second");
     }
     let flush = Value::Number(seconds.max(PUBLISHED));
-    vec![
-        Setting::text("carbon", given.address("graphite_ip", "graphite_port", 2003), "graphite_ip"),
+    let writes_pickles = given.boolean("graphite_pickle_enabled", false);
+    let protocol = if writes_pickles { "pickle://" } else { "" };
+    let carbon = given.address("graphite_ip", "graphite_port", 2003);
+    let mut all = vec![Setting::text("carbon", format!("{protocol}{carbon}"), "graphite_ip")];
+    let size = "graphite_pickle_buffer_size";
+    if let Some(points) = given.integer(size).filter(|_| writes_pickles) {
+        // bucky takes smaller numbers as 1, and zibrato-carbon accepts no larger ones.
+        let points = points.clamp(1, 100_000) as f64;
+        all.push(Setting::new("pickle-batch", Value::Number(points), size));
+    }
+    all.extend([
         Setting::text("name", name, "graphite_ip"),
         Setting::new("levels", Value::Texts(levels), "graphite_ip"),
         Setting::new("flush", flush, interval),
-    ]
+    ]);
+    all
 }
 
 /// The keys about all names.

@@ -1,6 +1,6 @@
 //! A configuration of bucky, which is a Python file, as assignments and everything else.
 
-use super::literal::{Literal, parse};
+use super::literal::{Literal, NotLiteral, parse};
 
 /// Maximum length of the shown start of a statement, in characters.
 const SHOWN: usize = 60;
@@ -20,6 +20,8 @@ pub(super) enum What {
     Assignment { key: String, value: Literal },
     /// `key = something else`; the text is its first line.
     Computed { key: String, text: String },
+    /// `key = ` and something that Python cannot read, and why.
+    Faulty { key: String, text: String, why: &'static str },
     /// Any other Python; the text is its first line.
     Code { text: String },
 }
@@ -48,9 +50,18 @@ fn statement(text: &str) -> (Option<What>, &str) {
     let shown: String = first.trim_end().chars().take(SHOWN).collect();
     if let Some((key, value)) = assignment(text) {
         let key = key.to_owned();
-        return match parse(value).ok().and_then(|(value, rest)| Some((value, end(rest)?))) {
-            Some((value, rest)) => (Some(What::Assignment { key, value }), rest),
-            None => (Some(What::Computed { key, text: shown }), after_code(text)),
+        if end(value).is_some() {
+            return (Some(What::Faulty { key, text: shown, why: "a value is missing" }), next);
+        }
+        let parsed = parse(value);
+        return match parsed.map(|(value, rest)| (value, end(rest))) {
+            Ok((value, Some(rest))) => (Some(What::Assignment { key, value }), rest),
+            Err(NotLiteral::NoEnd(why)) => {
+                (Some(What::Faulty { key, text: shown, why }), after_code(text))
+            }
+            Ok((_, None)) | Err(NotLiteral::Other) => {
+                (Some(What::Computed { key, text: shown }), after_code(text))
+            }
         };
     }
     // A string alone is a comment.

@@ -3,15 +3,19 @@
 use super::file::{Statement, What};
 use super::literal::Literal;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 
-/// Something that is not translated.
+/// A comment about something that is not translated, or not as it looks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Note {
-    /// The line of the file.
+    /// The line of the file; 0 for a default.
     pub(super) line: usize,
+    /// The key that it is about; empty for other code.
+    pub(super) key: String,
     pub(super) text: String,
+    /// Whether something is not translated. Otherwise it is a hint.
+    pub(super) is_loss: bool,
 }
 
 /// The keys of a file. A key that is assigned twice has the last value.
@@ -30,20 +34,28 @@ impl Given {
     ) -> Self {
         let (mut values, mut notes) = (BTreeMap::new(), Vec::new());
         for Statement { line, what } in statements {
-            let text = match what {
+            let (key, text) = match what {
                 What::Assignment { key, value } => {
                     values.insert(key, (line, value));
                     continue;
                 }
+                What::Faulty { key, text, why } => {
+                    values.remove(&key);
+                    (key, format!("`{text}` is a syntax error: {why}"))
+                }
                 What::Computed { key, text } => {
                     // What was assigned before no longer counts.
                     values.remove(&key);
-                    let advice = explain(&key).unwrap_or("give its value in the form of a literal");
-                    format!("`{text}` is computed: {advice}")
+                    let advice = explain(&key).unwrap_or(
+                        "give its value in the form of a literal; until then, bucky's default is used",
+                    );
+                    (key, format!("`{text}` is computed: {advice}"))
                 }
-                What::Code { text } => format!("`{text}` is Python code, which is not translated"),
+                What::Code { text } => {
+                    (String::new(), format!("`{text}` is Python code, which is not translated"))
+                }
             };
-            notes.push(Note { line, text });
+            notes.push(Note { line, key, text, is_loss: true });
         }
         Self { values, notes: RefCell::new(notes) }
     }
@@ -133,11 +145,26 @@ impl Given {
         read
     }
 
-    /// Notes something about a key.
+    /// Notes that something about a key is not translated.
     pub(super) fn note(&self, key: &str, text: impl AsRef<str>) {
+        self.add(key, format!("{key}: {}", text.as_ref()), true);
+    }
+
+    /// Notes something about a key, although it is translated.
+    pub(super) fn hint(&self, key: &str, text: impl Into<String>) {
+        self.add(key, text.into(), false);
+    }
+
+    fn add(&self, key: &str, text: String, is_loss: bool) {
         let line = self.values.get(key).map_or(0, |(line, _)| *line);
-        let text = format!("{key}: {}", text.as_ref());
-        self.notes.borrow_mut().push(Note { line, text });
+        self.notes.borrow_mut().push(Note { line, key: key.to_owned(), text, is_loss });
+    }
+
+    /// The keys that are assigned, be it by a value that is not translated.
+    pub(super) fn assigned(&self) -> BTreeSet<String> {
+        let noted = self.notes.borrow();
+        let noted = noted.iter().map(|note| &note.key).filter(|key| !key.is_empty());
+        self.values.keys().chain(noted).cloned().collect()
     }
 
     /// All notes by line.

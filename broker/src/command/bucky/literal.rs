@@ -18,7 +18,15 @@ pub(super) enum Literal {
 
 /// The text is not a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NotLiteral;
+pub(super) enum NotLiteral {
+    /// A string or a bracket has no end, which is an error in Python too.
+    NoEnd(&'static str),
+    /// It is something else.
+    Other,
+}
+
+const NO_QUOTE: NotLiteral = NotLiteral::NoEnd("the closing quote is missing");
+const NO_BRACKET: NotLiteral = NotLiteral::NoEnd("the closing bracket is missing");
 
 type Parsed<T> = Result<T, NotLiteral>;
 
@@ -38,11 +46,11 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     fn value(&mut self) -> Parsed<Literal> {
         self.skip_blanks();
-        match self.rest.chars().next().ok_or(NotLiteral)? {
+        match self.rest.chars().next().ok_or(NotLiteral::Other)? {
             '[' => Ok(Literal::List(self.items(']')?.0)),
             '(' => match self.items(')')? {
                 // Parentheses around one value are not a tuple.
-                (mut one, false) if one.len() == 1 => one.pop().ok_or(NotLiteral),
+                (mut one, false) if one.len() == 1 => one.pop().ok_or(NotLiteral::Other),
                 (items, _) => Ok(Literal::List(items)),
             },
             '{' => self.dict(),
@@ -55,13 +63,13 @@ impl<'a> Parser<'a> {
     fn items(&mut self, close: char) -> Parsed<(Vec<Literal>, bool)> {
         self.open()?;
         let (mut items, mut has_comma) = (Vec::new(), false);
-        while !self.closes(close) {
+        while !self.closes(close)? {
             items.push(self.value()?);
             self.skip_blanks();
             if self.takes(',') {
                 has_comma = true;
             } else if !self.rest.starts_with(close) {
-                return Err(NotLiteral);
+                return Err(self.no_comma());
             }
         }
         Ok((items, has_comma))
@@ -70,32 +78,40 @@ impl<'a> Parser<'a> {
     fn dict(&mut self) -> Parsed<Literal> {
         self.open()?;
         let mut entries = Vec::new();
-        while !self.closes('}') {
+        while !self.closes('}')? {
             let key = self.value()?;
             self.skip_blanks();
             if !self.takes(':') {
-                return Err(NotLiteral);
+                return Err(NotLiteral::Other);
             }
             entries.push((key, self.value()?));
             self.skip_blanks();
             if !self.takes(',') && !self.rest.starts_with('}') {
-                return Err(NotLiteral);
+                return Err(self.no_comma());
             }
         }
         Ok(Literal::Dict(entries))
     }
 
+    /// The error of a list that goes on with neither a comma nor its end.
+    const fn no_comma(&self) -> NotLiteral {
+        if self.rest.is_empty() { NO_BRACKET } else { NotLiteral::Other }
+    }
+
     fn open(&mut self) -> Parsed<()> {
         self.skip(1);
         self.brackets += 1;
-        if self.brackets > MAX_DEPTH { Err(NotLiteral) } else { Ok(()) }
+        if self.brackets > MAX_DEPTH { Err(NotLiteral::Other) } else { Ok(()) }
     }
 
-    fn closes(&mut self, close: char) -> bool {
+    fn closes(&mut self, close: char) -> Parsed<bool> {
         self.skip_blanks();
+        if self.rest.is_empty() {
+            return Err(NO_BRACKET);
+        }
         let closes = self.takes(close);
         self.brackets -= usize::from(closes);
-        closes
+        Ok(closes)
     }
 
     fn number(&mut self) -> Parsed<Literal> {
@@ -117,7 +133,7 @@ impl<'a> Parser<'a> {
             }
             end = at + 1;
         }
-        let (digits, rest) = self.rest.split_at_checked(end).ok_or(NotLiteral)?;
+        let (digits, rest) = self.rest.split_at_checked(end).ok_or(NotLiteral::Other)?;
         self.rest = rest;
         let digits = digits.replace('_', "").to_ascii_lowercase();
         // Python 2 writes long integers with an L.
@@ -130,9 +146,9 @@ impl<'a> Parser<'a> {
             return Ok(Literal::Integer(if is_negative { -integer } else { integer }));
         }
         let has_digit = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-        let number: f64 = digits.parse().map_err(|_| NotLiteral)?;
+        let number: f64 = digits.parse().map_err(|_| NotLiteral::Other)?;
         if !has_digit || !number.is_finite() {
-            return Err(NotLiteral);
+            return Err(NotLiteral::Other);
         }
         Ok(Literal::Float(if is_negative { -number } else { number }))
     }
@@ -140,7 +156,7 @@ impl<'a> Parser<'a> {
     fn word_or_text(&mut self) -> Parsed<Literal> {
         let end = self.rest.find(|c: char| !(c.is_alphanumeric() || c == '_'));
         let (word, rest) =
-            self.rest.split_at_checked(end.unwrap_or(self.rest.len())).ok_or(NotLiteral)?;
+            self.rest.split_at_checked(end.unwrap_or(self.rest.len())).ok_or(NotLiteral::Other)?;
         let prefix = word.to_ascii_lowercase();
         if rest.starts_with(['"', '\''])
             && matches!(&*prefix, "" | "b" | "r" | "u" | "br" | "rb" | "ur")
@@ -151,7 +167,7 @@ impl<'a> Parser<'a> {
             "None" => Literal::None,
             "True" => Literal::Bool(true),
             "False" => Literal::Bool(false),
-            _ => return Err(NotLiteral),
+            _ => return Err(NotLiteral::Other),
         };
         self.rest = rest;
         Ok(literal)
@@ -161,8 +177,8 @@ impl<'a> Parser<'a> {
     fn texts(&mut self) -> Parsed<Literal> {
         let mut whole = String::new();
         loop {
-            let quote = self.rest.find(['"', '\'']).ok_or(NotLiteral)?;
-            let (prefix, rest) = self.rest.split_at_checked(quote).ok_or(NotLiteral)?;
+            let quote = self.rest.find(['"', '\'']).ok_or(NotLiteral::Other)?;
+            let (prefix, rest) = self.rest.split_at_checked(quote).ok_or(NotLiteral::Other)?;
             let is_raw = prefix.contains(['r', 'R']);
             self.rest = rest;
             self.text(is_raw, &mut whole)?;
@@ -179,28 +195,28 @@ impl<'a> Parser<'a> {
     /// Reads one string, which begins with its quote, and appends it.
     fn text(&mut self, is_raw: bool, into: &mut String) -> Parsed<()> {
         let triple = ["\"\"\"", "'''"].into_iter().find(|quote| self.rest.starts_with(quote));
-        let quote = triple.or_else(|| self.rest.get(..1)).ok_or(NotLiteral)?;
+        let quote = triple.or_else(|| self.rest.get(..1)).ok_or(NotLiteral::Other)?;
         self.skip(quote.len());
         loop {
             if self.rest.starts_with(quote) {
                 self.skip(quote.len());
                 return Ok(());
             }
-            let c = self.next().ok_or(NotLiteral)?;
+            let c = self.next().ok_or(NO_QUOTE)?;
             match c {
                 '\\' if is_raw => {
                     into.push('\\');
-                    into.push(self.next().ok_or(NotLiteral)?);
+                    into.push(self.next().ok_or(NO_QUOTE)?);
                 }
                 '\\' => self.escape(into)?,
-                '\n' if triple.is_none() => return Err(NotLiteral),
+                '\n' if triple.is_none() => return Err(NO_QUOTE),
                 c => into.push(c),
             }
         }
     }
 
     fn escape(&mut self, into: &mut String) -> Parsed<()> {
-        let c = self.next().ok_or(NotLiteral)?;
+        let c = self.next().ok_or(NotLiteral::Other)?;
         let escaped = match c {
             '\n' => return Ok(()),
             '\\' | '\'' | '"' => c,
@@ -210,7 +226,7 @@ impl<'a> Parser<'a> {
             'x' => self.code(2)?,
             'u' => self.code(4)?,
             'U' => self.code(8)?,
-            'a' | 'b' | 'f' | 'v' | 'N' | '0'..='7' => return Err(NotLiteral),
+            'a' | 'b' | 'f' | 'v' | 'N' | '0'..='7' => return Err(NotLiteral::Other),
             // Python keeps the backslash before any other character.
             c => {
                 into.push('\\');
@@ -222,10 +238,10 @@ impl<'a> Parser<'a> {
     }
 
     fn code(&mut self, digits: usize) -> Parsed<char> {
-        let (code, rest) = self.rest.split_at_checked(digits).ok_or(NotLiteral)?;
+        let (code, rest) = self.rest.split_at_checked(digits).ok_or(NotLiteral::Other)?;
         self.rest = rest;
-        let code = u32::from_str_radix(code, 16).map_err(|_| NotLiteral)?;
-        char::from_u32(code).ok_or(NotLiteral)
+        let code = u32::from_str_radix(code, 16).map_err(|_| NotLiteral::Other)?;
+        char::from_u32(code).ok_or(NotLiteral::Other)
     }
 
     fn next(&mut self) -> Option<char> {

@@ -8,13 +8,15 @@ mod literal;
 mod setting;
 mod translate;
 
+use given::Note;
+use keys::{ProgramName, beside};
 use setting::Setting;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use translate::{Translation, translate};
-use zibrato::daemon::{Exit, Failure, print};
+use translate::{Accept, Translation, translate};
+use zibrato::daemon::{Exit, Failure, print, warn};
 
 /// Maximum size of a configuration.
 const MAX_BYTES: u64 = 1 << 20;
@@ -38,28 +40,32 @@ pub(super) struct BuckyCommand {
     program: ProgramName,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum ProgramName {
-    Broker,
-    CarbonStatsd,
-    CarbonHosts,
+/// Prints the translation of a file.
+pub(super) fn run(command: &BuckyCommand, accept: Accept<'_>) -> Result<(), Failure> {
+    let text = read(&command.file)?;
+    let translation = translate(&text, accept);
+    let (file, program) = (command.file.display().to_string(), command.program);
+    if translation.is_of_another_program {
+        let message = format!("{file}: no key of bucky is assigned; give the file of bucky");
+        return Err(Failure::new(Exit::Config, message));
+    }
+    print(&match program {
+        ProgramName::Broker => broker(&file, &translation),
+        ProgramName::CarbonStatsd | ProgramName::CarbonHosts => {
+            carbon(&file, program, &translation)
+        }
+    })?;
+    let lost = translation.notes.iter().filter(|note| note.is_loss && program.is_about(&note.key));
+    match lost.count() {
+        0 => {}
+        1 => warn("zibrato-broker", &format!("1 thing in {file} is not translated; {SEE}")),
+        n => warn("zibrato-broker", &format!("{n} things in {file} are not translated; {SEE}")),
+    }
+    Ok(())
 }
 
-/// Prints the translation of a file. `is_accepted` says whether `zibrato-broker` accepts a line of a
-/// configuration file.
-pub(super) fn run(
-    command: &BuckyCommand,
-    is_accepted: &dyn Fn(&str) -> bool,
-) -> Result<(), Failure> {
-    let text = read(&command.file)?;
-    let translation = translate(&text, is_accepted);
-    let file = command.file.display().to_string();
-    print(&match command.program {
-        ProgramName::Broker => broker(&file, &translation),
-        ProgramName::CarbonStatsd => carbon(&file, &translation.statsd),
-        ProgramName::CarbonHosts => carbon(&file, &translation.hosts),
-    })
-}
+/// What names the things that are not translated.
+const SEE: &str = "comments in the output name what, and the line";
 
 fn read(path: &Path) -> Result<String, Failure> {
     let wrong = |why: String| Failure::new(Exit::Config, format!("{}: {why}", path.display()));
@@ -76,18 +82,7 @@ fn read(path: &Path) -> Result<String, Failure> {
 /// The file for `zibrato-broker`.
 fn broker(file: &str, translation: &Translation) -> String {
     let mut text = comment(&format!("For `zibrato-broker --config`, translated from {file}."));
-    for setting in &translation.broker {
-        line(&mut text, &setting.to_string());
-    }
-    if !translation.notes.is_empty() {
-        text.push('\n');
-        text.push_str(&comment("Not translated:"));
-    }
-    for note in &translation.notes {
-        // A default has no line.
-        let place = if note.line == 0 { String::new() } else { format!("line {}: ", note.line) };
-        text.push_str(&comment(&(place + &note.text)));
-    }
+    settings(&mut text, &translation.broker, ProgramName::Broker, &translation.notes);
     text.push('\n');
     for (settings, name) in
         [(&translation.statsd, "carbon-statsd"), (&translation.hosts, "carbon-hosts")]
@@ -101,15 +96,48 @@ fn broker(file: &str, translation: &Translation) -> String {
 }
 
 /// The file for a `zibrato-carbon`.
-fn carbon(file: &str, settings: &[Setting]) -> String {
-    if settings.is_empty() {
+fn carbon(file: &str, program: ProgramName, translation: &Translation) -> String {
+    let all = match program {
+        ProgramName::CarbonHosts => &translation.hosts,
+        ProgramName::Broker | ProgramName::CarbonStatsd => &translation.statsd,
+    };
+    if all.is_empty() {
         return comment(&format!("Not needed, because {file} disables what it would deliver."));
     }
     let mut text = comment(&format!("For `zibrato-carbon --config`, translated from {file}."));
-    for setting in settings {
-        line(&mut text, &setting.to_string());
-    }
+    settings(&mut text, all, program, &translation.notes);
     text
+}
+
+/// The lines of a file, each after the comments about it, and then the other comments.
+fn settings(text: &mut String, settings: &[Setting], program: ProgramName, notes: &[Note]) {
+    let mut rest: Vec<_> = notes.iter().filter(|note| program.is_about(&note.key)).collect();
+    if program == ProgramName::Broker {
+        rest.retain(|note| note.is_loss);
+    }
+    for setting in settings {
+        rest.retain(|note| {
+            let is_about = beside(&note.key) == setting.from;
+            if is_about {
+                text.push_str(&remark(note));
+            }
+            !is_about
+        });
+        line(text, &setting.to_string());
+    }
+    if !rest.is_empty() {
+        text.push('\n');
+        text.push_str(&comment("Not translated:"));
+    }
+    for note in rest {
+        text.push_str(&remark(note));
+    }
+}
+
+fn remark(note: &Note) -> String {
+    // A default has no line.
+    let place = if note.line == 0 { String::new() } else { format!("line {}: ", note.line) };
+    comment(&(place + &note.text))
 }
 
 fn line(text: &mut String, line: &str) {

@@ -1,9 +1,12 @@
 //! Whole files, and what is printed for them.
 
+mod comments;
+
+use super::keys::ProgramName;
 use super::{Translation, broker, carbon, translate};
 
 fn lines(text: &str) -> Translation {
-    translate(text, &|_| true)
+    translate(text, &|_| Ok(()))
 }
 
 fn settings(text: &str) -> Vec<String> {
@@ -11,8 +14,8 @@ fn settings(text: &str) -> Vec<String> {
 }
 
 fn notes(text: &str) -> Vec<String> {
-    let notes = lines(text).notes;
-    notes.into_iter().map(|note| format!("{}: {}", note.line, note.text)).collect()
+    let notes = lines(text).notes.into_iter().filter(|note| note.is_loss);
+    notes.map(|note| format!("{}: {}", note.line, note.text)).collect()
 }
 
 #[test]
@@ -33,17 +36,18 @@ metricsd-level = \"metricsd\"
 "
     );
     assert_eq!(
-        carbon("bucky.conf", &translation.statsd),
+        carbon("bucky.conf", ProgramName::CarbonStatsd, &translation),
         "# For `zibrato-carbon --config`, translated from bucky.conf.
 carbon = \"127.0.0.1:2003\"
 name = \"carbon-statsd\"
 levels = [\"statsd\"]
 flush = 10
+# Timers have the statistics of bucky 2.3.0. If the file is for bucky 2.3.1, add statsd-like = \"bucky-2.3.1\"
 names = \"statsd-legacy\"
 "
     );
     assert_eq!(
-        carbon("bucky.conf", &translation.hosts),
+        carbon("bucky.conf", ProgramName::CarbonHosts, &translation),
         "# For `zibrato-carbon --config`, translated from bucky.conf.
 carbon = \"127.0.0.1:2003\"
 name = \"carbon-hosts\"
@@ -178,12 +182,15 @@ fn a_server_that_is_disabled_has_no_lines() {
     let file = "statsd_enabled = False\ncollectd_enabled = False\nmetricsd_enabled = False
 collectd_types = ['x']\ndebug = True\nlog_level = 'ERROR'";
     assert_eq!(settings(file), ["log-level = \"debug\""]);
-    let translation = lines(file);
-    for settings in [&translation.statsd, &translation.hosts] {
-        let text = carbon("bucky.conf", settings);
-        assert_eq!(text, "# Not needed, because bucky.conf disables what it would deliver.\n");
+    let translations = [lines(file), lines("graphite_enabled = False")];
+    for translation in translations {
+        for program in [ProgramName::CarbonStatsd, ProgramName::CarbonHosts] {
+            let text = carbon("bucky.conf", program, &translation);
+            assert_eq!(text, "# Not needed, because bucky.conf disables what it would deliver.\n");
+        }
+        assert!(!broker("bucky.conf", &translation).contains("carbon"));
     }
-    assert!(!broker("bucky.conf", &translation).contains("carbon"));
+    assert_eq!(notes("graphite_enabled = False"), [""; 0]);
 }
 
 #[test]
@@ -206,7 +213,8 @@ collectd_types = 'one'
         notes(file),
         [
             "1: `import os` is Python code, which is not translated",
-            "2: `statsd_port = 8000 + 25` is computed: give its value in the form of a literal",
+            "2: `statsd_port = 8000 + 25` is computed: give its value in the form of a literal; until \
+             then, bucky's default is used",
             "3: `collectd_converters = {'memory': memory}` is computed: converters are \
              Python code; write them in a script, name them in [converters] of a rules file, and \
              give it with --rules. A rule takes the place of _default. There is no PRIORITY: a \
@@ -227,12 +235,21 @@ collectd_types = 'one'
 
 #[test]
 fn a_line_that_the_broker_does_not_accept_is_named() {
-    let translation = translate("metricsd_default_interval = -1", &|line| !line.contains("-1"));
+    let accept = |line: &str| match line.contains("-1") {
+        true => Err("too small".to_owned()),
+        false => Ok(()),
+    };
+    let mut translation = translate("metricsd_default_interval = -1", &accept);
     assert_eq!(translation.broker.len(), 6);
+    translation.notes.retain(|note| note.is_loss);
     let [note] = &translation.notes[..] else { panic!("{:?}", translation.notes) };
     assert_eq!(
         (note.line, &*note.text),
-        (1, "metricsd_default_interval: zibrato-broker does not accept `metricsd-interval = -1`")
+        (
+            1,
+            "metricsd_default_interval: zibrato-broker does not accept `metricsd-interval = -1`: \
+             too small"
+        )
     );
 }
 

@@ -1,9 +1,9 @@
 //! From the keys of bucky to those of `zibrato-broker`.
 
 use super::carbon;
-use super::file::statements;
+use super::file::{What, statements};
 use super::given::{Given, Note, as_number};
-use super::keys::{KNOWN, without_equivalent};
+use super::keys::{is_harmless, is_known, without_equivalent};
 use super::literal::Literal;
 use super::setting::{Setting, Value};
 use std::net::IpAddr;
@@ -16,38 +16,44 @@ pub(super) struct Translation {
     pub(super) statsd: Vec<Setting>,
     /// For one that delivers what comes by CollectD and MetricsD; empty if both are off.
     pub(super) hosts: Vec<Setting>,
-    /// What is not translated, by line.
+    /// Comments, by line.
     pub(super) notes: Vec<Note>,
+    /// Whether the file has statements, but assigns no key of bucky.
+    pub(super) is_of_another_program: bool,
 }
 
-/// Translates a file. `is_accepted` says whether `zibrato-broker` accepts a line of a configuration
-/// file.
-pub(super) fn translate(text: &str, is_accepted: &dyn Fn(&str) -> bool) -> Translation {
-    let given = Given::new(statements(text), without_equivalent);
+/// Whether `zibrato-broker` accepts a line of a configuration file, and why not.
+pub(super) type Accept<'a> = &'a dyn Fn(&str) -> Result<(), String>;
+
+/// Translates a file.
+pub(super) fn translate(text: &str, accept: Accept<'_>) -> Translation {
+    let statements = statements(text);
+    let has_code = statements.iter().any(|one| matches!(one.what, What::Code { .. }));
+    let given = Given::new(statements, without_equivalent);
+    let is_of_another_program = has_code && !given.assigned().iter().any(|key| is_known(key));
     let mut broker = Vec::new();
     statsd(&given, &mut broker);
     collectd(&given, &mut broker);
-    metricsd(&given, &mut broker);
+    metricsd(&given, &mut broker, accept);
     logging(&given, &mut broker);
     let (statsd, hosts) = (carbon::statsd(&given), carbon::hosts(&given));
     broker.retain(|setting: &Setting| {
-        let is_accepted = is_accepted(&setting.to_string());
-        if !is_accepted {
-            given.note(setting.from, format!("zibrato-broker does not accept `{setting}`"));
+        let accepted = accept(&setting.to_string());
+        if let Err(why) = &accepted {
+            given.note(setting.from, format!("zibrato-broker does not accept `{setting}`: {why}"));
         }
-        is_accepted
+        accepted.is_ok()
     });
     for (key, _) in given.keys() {
         if let Some(why) = without_equivalent(key) {
-            // `None` is the default.
-            if given.value(key).is_some() {
+            if given.value(key).is_some_and(|value| !is_harmless(key, value)) {
                 given.note(key, why);
             }
-        } else if !KNOWN.contains(&key) {
+        } else if !is_known(key) {
             given.note(key, "bucky has no such key");
         }
     }
-    Translation { broker, statsd, hosts, notes: given.into_notes() }
+    Translation { broker, statsd, hosts, notes: given.into_notes(), is_of_another_program }
 }
 
 fn statsd(given: &Given, broker: &mut Vec<Setting>) {
@@ -103,7 +109,7 @@ fn collectd(given: &Given, broker: &mut Vec<Setting>) {
     }
 }
 
-fn metricsd(given: &Given, broker: &mut Vec<Setting>) {
+fn metricsd(given: &Given, broker: &mut Vec<Setting>, accept: Accept<'_>) {
     if !given.boolean("metricsd_enabled", true) {
         return;
     }
@@ -115,13 +121,23 @@ fn metricsd(given: &Given, broker: &mut Vec<Setting>) {
         let from = "metricsd_default_interval";
         broker.push(Setting::new("metricsd-interval", Value::Number(seconds), from));
     }
-    let expected = "a list of (pattern, seconds, priority)";
-    let handlers = given.expect("metricsd_handlers", expected, |value| match value {
+    let (key, expected) = ("metricsd_handlers", "a list of (pattern, seconds, priority)");
+    let handlers = given.expect(key, expected, |value| match value {
         Literal::List(handlers) => handlers.iter().map(handler).collect::<Option<Vec<_>>>(),
         _ => None,
     });
-    if let Some(handlers) = handlers.filter(|handlers| !handlers.is_empty()) {
-        broker.push(Setting::new("metricsd-handler", Value::Texts(handlers), "metricsd_handlers"));
+    let setting = |handlers| Setting::new("metricsd-handler", Value::Texts(handlers), key);
+    let mut handlers = handlers.unwrap_or_default();
+    // One invalid handler does not cost the others.
+    handlers.retain(|handler| {
+        let accepted = accept(&setting(vec![handler.clone()]).to_string());
+        if let Err(why) = &accepted {
+            given.note(key, format!("the handler `{handler}` is omitted: {why}"));
+        }
+        accepted.is_ok()
+    });
+    if !handlers.is_empty() {
+        broker.push(setting(handlers));
     }
 }
 
