@@ -82,11 +82,11 @@ fn every_protocol_brings_the_same_points_into_carbon() {
 fn ten_thousand_pickled_points_are_those_that_python_pickles() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("pickle://{}", listener.local_addr().unwrap());
-    let reader = std::thread::spawn(move || {
+    let read = || {
         let mut bytes = Vec::new();
         listener.accept().unwrap().0.read_to_end(&mut bytes).unwrap();
         bytes
-    });
+    };
     let mut window = Window::new(1_700_000_000_000, 10_000, 20_000);
     for n in 0..10_000 {
         let value = f64::from(n) / 7.0 - 100.0;
@@ -94,14 +94,18 @@ fn ten_thousand_pickled_points_are_those_that_python_pickles() {
     }
     let mut carbon = zibrato_workers::carbon::Carbon::to(address.parse().unwrap());
     let payloads = carbon.payloads(window);
-    for payload in &payloads {
-        let sent: Result<(), SendError> = carbon.send(payload);
-        sent.unwrap();
-    }
-    drop(carbon);
+    let frames = std::thread::scope(|scope| {
+        let reader = scope.spawn(read);
+        for payload in &payloads {
+            let sent: Result<(), SendError> = carbon.send(payload);
+            sent.unwrap();
+        }
+        drop(carbon);
+        reader.join().unwrap()
+    });
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("frames");
-    fs::write(&file, reader.join().unwrap()).unwrap();
+    fs::write(&file, frames).unwrap();
 
     let mut python = Command::new("/usr/bin/python3");
     let (status, output, log) = Running::run(python.args(["-c", READ_FRAMES]).arg(&file));
