@@ -11,6 +11,7 @@ mod rules;
 pub use flags::Flags;
 
 use crate::broker::{Broker, End};
+use crate::intake::rules::RulesStore;
 use crate::keygen;
 use crate::start_error::StartError;
 use cursors::{CursorsCommand, RunningBroker};
@@ -55,7 +56,16 @@ impl Program for Flags {
     }
 
     fn levels(&self) -> Vec<String> {
-        self.journal.kept_levels()
+        let mut levels = self.journal.kept_levels();
+        levels.extend(self.intakes.0.iter().flat_map(|intake| intake.levels()));
+        // Errors in the file are reported by the start.
+        let rules = self.rules.as_ref().and_then(|file| RulesStore::open(file).ok());
+        if let Some(rules) = rules.map(|store| store.rules()) {
+            levels.extend(rules.levels().map(str::to_owned));
+        }
+        levels.sort_unstable();
+        levels.dedup();
+        levels
     }
 
     fn check(&self, findings: &mut Findings) {

@@ -29,9 +29,9 @@ pub enum StartError {
     },
     /// Other machines can reach an address of an intake, and nobody has agreed to that.
     #[error(
-        "{} {} can be reached from other machines, and anyone who reaches it can send: listen on \
+        "{} {} can be reached from other machines, and anyone who reaches it can {}: listen on \
          127.0.0.1, {}or allow it with --insecure",
-        .0.flag, .0.address, .0.protection.map(|how| format!("{how}, ")).unwrap_or_default()
+        .0.flag, .0.address, .0.can, .0.protection.map(|how| format!("{how}, ")).unwrap_or_default()
     )]
     ExposedIntake(Unprotected),
     /// Other machines can reach the pages, and nobody has agreed to that.

@@ -3,14 +3,13 @@
 use super::flags::{Flags, Http, failure};
 use crate::bind::NO_TCP;
 use crate::broker::Broker;
-use crate::intake::Intake;
+use crate::intake::{FlagErrors, Intake, OpenIntake};
 use crate::ipc::Folder;
 use crate::journal::is_in_use;
 use crate::start_error::StartError;
 use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
 use zibrato::daemon::{Exit, Failure, Findings, HttpServer};
 use zibrato::wire::Endpoint;
 
@@ -42,13 +41,9 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
     for exposed in config.exposed_intakes() {
         findings.take(Err::<(), _>(failure(exposed)));
     }
-    let open = |intake: &Arc<dyn Intake>| {
-        let name = intake.name().to_owned();
-        intake.open().map_err(|problem| failure(StartError::Intake { name, problem }))
-    };
     // They stay bound, so that an address that is given twice is an error.
     let _intakes: Vec<_> =
-        config.intakes.iter().filter_map(|intake| findings.take(open(intake))).collect();
+        config.intakes.iter().filter_map(|intake| open(&**intake, findings)).collect();
     let mut taken = Vec::new();
     if (flags.ipc.is_none() || flags.host != NO_TCP)
         && let Some(Some(address)) = findings.take(config.address().map_err(failure))
@@ -67,6 +62,22 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
         let bound = HttpServer::probe(address).map_err(|error| failure(StartError::Http(error)));
         taken.extend(findings.take(bound));
     }
+}
+
+/// Opens an intake, or adds all errors in its flags.
+fn open(intake: &dyn Intake, findings: &mut Findings) -> Option<OpenIntake> {
+    let mut add = |problem| {
+        let name = intake.name().to_owned();
+        findings.take(Err::<(), _>(failure(StartError::Intake { name, problem })));
+    };
+    match intake.open() {
+        Ok(open) => return Some(open),
+        Err(problem) => match problem.downcast::<FlagErrors>() {
+            Ok(errors) => errors.split().for_each(|error| add(error.into())),
+            Err(problem) => add(problem),
+        },
+    }
+    None
 }
 
 /// Checks that the journal's folder can be written, and that no other broker uses it.

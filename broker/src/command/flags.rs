@@ -6,6 +6,7 @@ use super::intakes::Intakes;
 use super::journal::{JournalCommand, JournalFlags};
 use super::rules::RulesCommand;
 use crate::config::Config;
+use crate::intake::FlagErrors;
 use crate::keygen::KeygenFlags;
 use crate::ports::MAX_BASE_PORT;
 use crate::start_error::StartError;
@@ -201,7 +202,7 @@ impl Flags {
 
 /// The exit code and message of an error.
 pub(super) fn failure(error: StartError) -> Failure {
-    let exit = match error {
+    let exit = match &error {
         StartError::Allowed(_)
         | StartError::Exposed { .. }
         | StartError::ExposedIntake(_)
@@ -211,8 +212,11 @@ pub(super) fn failure(error: StartError) -> Failure {
         | StartError::Nowhere
         | StartError::PortRange { .. }
         | StartError::UnknownHost { .. } => Exit::Config,
+        StartError::Intake { problem, .. } => {
+            let flags = problem.downcast_ref::<FlagErrors>();
+            flags.map_or(Exit::Unavailable, FlagErrors::exit)
+        }
         StartError::Http(_)
-        | StartError::Intake { .. }
         | StartError::Journal(_)
         | StartError::NoFreePorts { .. }
         | StartError::NotPermitted { .. }

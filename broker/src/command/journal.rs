@@ -12,7 +12,7 @@ use zibrato::daemon::{
     Exit, Failure, Output, number, probe_folder, rfc3339, state_folder, state_variable,
     whole_number,
 };
-use zibrato::wire::{BatchReader, Line, Tags};
+use zibrato::wire::{BatchReader, Entry, Line, Tags, Value};
 
 /// Where and how much is kept.
 #[derive(Debug, Clone, clap::Args)]
@@ -139,7 +139,7 @@ Examples:
         /// Start after this offset
         #[arg(long, value_name = "OFFSET", default_value_t = 0, value_parser = whole_number::<u64>("a whole number", ..))]
         after: u64,
-        /// Print one line per entry, and up to 1,000 lines per timer or histogram: level|type|name|value|time|source, followed by its tags, separated by tab characters
+        /// Print one line per counter or gauge, one per member of a set, and up to 1,000 per timer or histogram. Gauges that are repeated without readings are counted in a line that begins with #. A line is level|type|name|value|time|source, followed by its tags, separated by tab characters
         #[arg(long)]
         lines: bool,
     },
@@ -297,12 +297,24 @@ fn dump(out: &mut impl Write, record: &Record<'_>, lines: bool) -> io::Result<()
             }
         });
         written?;
+        let repeated = repeated_gauges(body);
+        if repeated > 0 {
+            writeln!(out, "# {}: {repeated} gauges repeated without readings", record.offset)?;
+        }
         return expanded.map(drop).or_else(|error| writeln!(out, "# {}: {error}", record.offset));
     }
     let entries = BatchReader::new(body).map_or(0, |batch| batch.entries().count());
     let (offset, publisher, sequence) = (record.offset, id.publisher, id.sequence);
     let received = rfc3339(record.received_ms);
     writeln!(out, "{offset}\t{received}\t{level}\t{publisher}\t{sequence}\t{entries}")
+}
+
+/// Number of gauges that had no readings, and were only repeated.
+fn repeated_gauges(body: &[u8]) -> usize {
+    let is_idle =
+        |entry: &Entry<'_>| matches!(&entry.value, Value::Gauge(gauge) if gauge.is_idle());
+    BatchReader::new(body)
+        .map_or(0, |batch| batch.entries().filter_map(Result::ok).filter(is_idle).count())
 }
 
 /// A line as publishers send it, followed by its tags, separated by tab characters, because lines

@@ -255,12 +255,23 @@ impl IntakeContext {
     /// Counts several invalid inputs with the same reason, of which `sample` is one. If it is empty,
     /// they are only counted.
     pub fn reject_many(&mut self, reason: &'static str, count: u64, sample: &[u8]) {
+        self.reject_because(reason, None, count, sample);
+    }
+
+    /// Like [`reject_many`](Self::reject_many), with a sentence for the log that says what is wrong.
+    pub(super) fn reject_because(
+        &mut self,
+        reason: &'static str,
+        why: Option<&str>,
+        count: u64,
+        sample: &[u8],
+    ) {
         if count == 0 {
             return;
         }
         self.counters.reject(reason, count);
         if !sample.is_empty() {
-            self.rejections.note(reason, count, sample);
+            self.rejections.note(reason, why, count, sample);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Addresses of flags: a host and a port.
 
+use super::flag_error::FlagError;
 use std::fmt;
-use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
@@ -11,9 +11,15 @@ pub(super) struct HostPort(String);
 
 impl HostPort {
     /// The first address of the host.
-    pub(super) fn resolve(&self) -> io::Result<SocketAddr> {
-        let unknown = || io::Error::new(ErrorKind::NotFound, "no address is known");
-        self.0.to_socket_addrs()?.next().ok_or_else(unknown)
+    ///
+    /// # Errors
+    /// That `flag` names an unknown host.
+    pub(super) fn resolve(&self, flag: &'static str) -> Result<SocketAddr, FlagError> {
+        let address = self.0.to_socket_addrs().ok().and_then(|mut all| all.next());
+        address.ok_or_else(|| {
+            let why = "the host is not known; give an address or a name of this machine";
+            FlagError::invalid(flag, self, why)
+        })
     }
 }
 
@@ -22,9 +28,15 @@ impl FromStr for HostPort {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        match parts.and_then(|(_, port)| port.parse::<u16>().ok()) {
-            Some(_) => Ok(Self(text.to_owned())),
-            None => Err("expected HOST:PORT, such as 127.0.0.1:8125".to_owned()),
+        match parts {
+            Some(_) if text.contains(',') => {
+                Err("expected one HOST:PORT, such as 127.0.0.1:8125, and no list".to_owned())
+            }
+            Some((_, port)) if port.parse::<u16>().is_ok() => Ok(Self(text.to_owned())),
+            Some((_, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+                Err(format!("the port {port} is too large; expected HOST:PORT with at most 65535"))
+            }
+            _ => Err("expected HOST:PORT, such as 127.0.0.1:8125".to_owned()),
         }
     }
 }
@@ -47,5 +59,15 @@ mod tests {
         for bad in ["", "127.0.0.1", ":25826", "a:b", "a:65536", "25826"] {
             assert!(bad.parse::<HostPort>().unwrap_err().contains("HOST:PORT"), "{bad}");
         }
+        for (bad, part) in [("a:1,b:2", "no list"), ("a:65536", "65536 is too large")] {
+            assert!(bad.parse::<HostPort>().unwrap_err().contains(part), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_not_known_is_named_with_its_flag() {
+        assert!("127.0.0.1:0".parse::<HostPort>().unwrap().resolve("--x").is_ok());
+        let error = "no host:1".parse::<HostPort>().unwrap().resolve("--x").unwrap_err();
+        assert!(error.to_string().starts_with("--x no host:1: the host is not known"), "{error}");
     }
 }

@@ -32,6 +32,7 @@
 mod check;
 pub(crate) mod collectd;
 mod context;
+mod flag_error;
 mod host_port;
 mod link;
 pub(crate) mod metricsd;
@@ -47,6 +48,7 @@ mod udp;
 mod unprotected;
 
 pub use context::IntakeContext;
+pub(crate) use flag_error::FlagErrors;
 pub(crate) use link::Link;
 pub(crate) use thread::{IntakeThreads, RouterSide, open};
 pub use unprotected::Unprotected;
@@ -186,6 +188,12 @@ pub trait Intake: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The error that prevents it from listening. The text should say what to change.
     fn open(&self) -> Result<OpenIntake, IntakeError>;
+
+    /// The levels that its settings name, which are compared with common ones: `INFO` is probably a
+    /// mistake. Defaults to none.
+    fn levels(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// The addresses at which anyone who reaches them can send. If other machines can reach one of
     /// them, the broker starts only with [`Config::insecure`](crate::Config::insecure). Defaults to

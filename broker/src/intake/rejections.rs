@@ -16,27 +16,36 @@ struct Rejection {
     count: u64,
     /// The first sample since the last log line.
     sample: Option<String>,
+    /// What is wrong with it, unless it says that itself.
+    why: Option<String>,
     limit: LogLimit<60>,
 }
 
 impl Rejections {
     /// Takes note of inputs, of which `sample` is one.
-    pub(super) fn note(&mut self, reason: &'static str, count: u64, sample: &[u8]) {
+    pub(super) fn note(
+        &mut self,
+        reason: &'static str,
+        why: Option<&str>,
+        count: u64,
+        sample: &[u8],
+    ) {
         let rejection = self.0.entry(reason).or_default();
         rejection.count += count;
-        rejection.sample.get_or_insert_with(|| {
+        if rejection.sample.is_none() {
             let shown = sample.get(..SAMPLE_BYTES).unwrap_or(sample);
-            one_line(&String::from_utf8_lossy(shown))
-        });
+            rejection.sample = Some(one_line(&String::from_utf8_lossy(shown)));
+            rejection.why = why.map(one_line);
+        }
     }
 
     /// Writes the log lines that are due.
     pub(super) fn log(&mut self, intake: &'static str) {
         for (reason, rejection) in &mut self.0 {
-            let Rejection { count, sample, limit } = rejection;
+            let Rejection { count, sample, why, limit } = rejection;
             if sample.is_some() && limit.admits() {
-                let (count, sample) = (std::mem::take(count), sample.take());
-                tracing::warn!(event = "rejected_by_intake", intake, reason, count, sample);
+                let (count, sample, why) = (std::mem::take(count), sample.take(), why.take());
+                tracing::warn!(event = "rejected_by_intake", intake, reason, why, count, sample);
             }
         }
     }

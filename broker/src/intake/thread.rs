@@ -70,7 +70,7 @@ pub(crate) fn open(
 
 /// Logs the addresses at which other machines can send without protection.
 fn warn_of_exposed(intake: &dyn Intake) {
-    for Unprotected { flag, address, protection } in
+    for Unprotected { flag, address, protection, .. } in
         intake.unprotected().into_iter().filter(Unprotected::is_exposed)
     {
         tracing::warn!(

@@ -11,17 +11,25 @@ pub struct Unprotected {
     pub(crate) address: String,
     /// How to protect it, if the protocol allows that.
     pub(crate) protection: Option<&'static str>,
+    /// What anyone who reaches it can do.
+    pub(crate) can: &'static str,
 }
 
 impl Unprotected {
     /// The address `HOST:PORT`, and the flag or setting that it comes from.
     pub fn new(flag: &'static str, address: impl fmt::Display) -> Self {
-        Self { flag, address: address.to_string(), protection: None }
+        Self { flag, address: address.to_string(), protection: None, can: "send" }
     }
 
     /// What the user can do to protect the address, such as `require passwords with --auth`.
     pub const fn or(mut self, protection: &'static str) -> Self {
         self.protection = Some(protection);
+        self
+    }
+
+    /// What anyone who reaches the address can do, if it is not to send.
+    pub(crate) const fn for_those_who(mut self, can: &'static str) -> Self {
+        self.can = can;
         self
     }
 

@@ -351,11 +351,11 @@ fn what_prevents_a_start_is_named() {
         ),
         (
             on().types_db(&types).require_signatures(),
-            "--collectd-security-level needs --collectd-auth-file",
+            "--collectd-security-level sign: it needs --collectd-auth-file",
         ),
         (
             Collectd::new().listen(&taken).unwrap().types_db(&types),
-            &*format!("--collectd {taken}: Address already in use"),
+            &*format!("--collectd {taken}: the port is in use"),
         ),
     ] {
         let started = zibrato_broker::Broker::start(Config::new().port(0).intake(collectd));

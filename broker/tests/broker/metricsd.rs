@@ -207,6 +207,10 @@ fn what_is_invalid_is_counted_by_reason_and_its_neighbours_are_kept() {
     let log = broker.stop();
     let warning = log.iter().find(|line| line.contains("rejected_by_intake")).unwrap();
     assert!(warning.contains("metricsd") && warning.contains("from 127.0.0.1:"), "{warning}");
+    let other = log.iter().find(|line| line.contains("other_type")).unwrap();
+    assert!(other.contains("the metric is a ") && other.contains("delete it first"), "{other}");
+    let all = log.iter().filter(|line| line.contains("rejected_by_intake"));
+    all.for_each(|line| assert!(line.contains("\"why\""), "{line}"));
 }
 
 #[test]
@@ -273,7 +277,7 @@ fn flags_that_are_wrong_are_explained() {
         (&*taken, 69, "in use"),
         ("127.0.0.1", 64, "expected HOST:PORT"),
         (":23632", 64, "expected HOST:PORT"),
-        ("host.invalid.:1", 69, "host.invalid"),
+        ("host.invalid.:1", 78, "host.invalid"),
     ] {
         for check in [&[][..], &["--check"]] {
             let args = ["--port", "0", "--http", "off", "--metricsd", address];

@@ -76,7 +76,10 @@ fn each_line_is_followed_by_what_becomes_of_its_samples() {
             ],
         ),
         ("s:x|s", &["info set s 1 1700000000", "rule: none matches"]),
-        ("a:x|c", &["not a sample: value"]),
+        (
+            "a:x|c",
+            &["not a sample: the value is not a finite decimal number, or is a negative time"],
+        ),
         ("bad:1|c", &["dropped: the name \"\" is empty", "rule: in line 12"]),
         (
             "web-1 df-root/df_complex-free 10 1600000000",

@@ -3,6 +3,7 @@
 use super::auth::Users;
 use super::datagram::Decoder;
 use super::types_db::TypesDb;
+use crate::intake::flag_error::FlagError;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -15,6 +16,9 @@ const DEFAULT_TYPES: [&str; 2] =
 
 /// Maximum size of a file, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// The permission of all users to read a file.
+const OTHERS_READ: u32 = 0o004;
 
 /// Maximum number of log lines about one file.
 const MAX_LINES_LOGGED: usize = 10;
@@ -41,6 +45,27 @@ pub(super) enum FilesError {
     },
 }
 
+impl From<FilesError> for FlagError {
+    fn from(error: FilesError) -> Self {
+        let types = "--collectd-types";
+        match error {
+            FilesError::NoTypes => Self::invalid(
+                types,
+                "FILE",
+                format!("there is no {}; give CollectD's types.db", DEFAULT_TYPES.join(" or ")),
+            ),
+            FilesError::Empty => {
+                let why = "no file defines a type, as `gauge value:GAUGE:U:U` does";
+                Self::invalid(types, "FILE", why)
+            }
+            FilesError::Unreadable { flag, path, error } => {
+                let why = format!("{error}; give a file that the broker can read");
+                Self::invalid(flag, path.display(), why)
+            }
+        }
+    }
+}
+
 /// The paths of the files, and which versions of them were read.
 #[derive(Debug)]
 pub(super) struct Files {
@@ -62,22 +87,14 @@ type Version = [i64; 6];
 
 impl Files {
     /// The given `types.db` files, or those of an installed CollectD.
-    pub(super) fn new(types: &[PathBuf], auth: Option<&Path>) -> Result<Self, FilesError> {
+    pub(super) fn new(types: &[PathBuf], auth: Option<&Path>) -> Self {
         let mut types = types.to_vec();
         if types.is_empty() {
             types.extend(DEFAULT_TYPES.map(PathBuf::from).into_iter().filter(|path| path.exists()));
         }
-        if types.is_empty() {
-            return Err(FilesError::NoTypes);
-        }
         let watched = |path: PathBuf| Watched { path, version: None };
         let types = types.into_iter().map(watched).collect();
-        Ok(Self { types, auth: auth.map(Path::to_path_buf).map(watched), looked_at: 0 })
-    }
-
-    /// Reads all files. Invalid lines are skipped and logged.
-    pub(super) fn read(&mut self) -> Result<(TypesDb, Option<Users>), FilesError> {
-        Ok((self.read_types()?, self.read_users()?))
+        Self { types, auth: auth.map(Path::to_path_buf).map(watched), looked_at: 0 }
     }
 
     /// Reads files that have changed, if it is another second than at the last call. If one cannot
@@ -110,7 +127,11 @@ impl Files {
         }
     }
 
-    fn read_types(&mut self) -> Result<TypesDb, FilesError> {
+    /// Reads the types. Invalid lines are skipped and logged.
+    pub(super) fn read_types(&mut self) -> Result<TypesDb, FilesError> {
+        if self.types.is_empty() {
+            return Err(FilesError::NoTypes);
+        }
         // All versions are noted, so that a file that cannot be read is not read again until it
         // has changed.
         let files: Vec<_> =
@@ -124,9 +145,14 @@ impl Files {
         if types.len() == 0 { Err(FilesError::Empty) } else { Ok(types) }
     }
 
-    fn read_users(&mut self) -> Result<Option<Users>, FilesError> {
+    /// Reads the users, if there is a file. Invalid lines are skipped and logged.
+    pub(super) fn read_users(&mut self) -> Result<Option<Users>, FilesError> {
         let Some(file) = &mut self.auth else { return Ok(None) };
         let text = file.read("--collectd-auth-file")?;
+        if fs::metadata(&file.path).is_ok_and(|file| file.mode() & OTHERS_READ != 0) {
+            let (file, why) = (file.path.display(), "all users of this machine can read it");
+            tracing::warn!(event = "passwords_readable", %file, why, fix = "chmod o= FILE");
+        }
         let mut lines = InvalidLines::of(&file.path);
         Ok(Some(Users::parse(&text, |line, error| lines.log(line, error))))
     }
@@ -203,8 +229,8 @@ mod tests {
         };
         let types = [file("a.db", "a value:GAUGE:U:U\n"), file("b.db", "b value:GAUGE:U:U\n")];
         let auth = file("auth", "alice: 1\n");
-        let mut files = Files::new(&types, Some(&auth)).unwrap();
-        let (db, users) = files.read().unwrap();
+        let mut files = Files::new(&types, Some(&auth));
+        let (db, users) = (files.read_types().unwrap(), files.read_users().unwrap());
         let mut decoder = Decoder::new(Options::default(), db, users);
         let knows = |decoder: &Decoder| {
             let types = ["a", "b", "c"].map(|name| decoder.types.get(name).is_some());
@@ -247,8 +273,8 @@ mod tests {
         let types = dir.path().join("types.db");
         let missing = dir.path().join("missing");
         let read = |types: &[PathBuf], auth: Option<&PathBuf>| {
-            let mut files = Files::new(types, auth.map(|path| &**path)).unwrap();
-            files.read().unwrap_err()
+            let mut files = Files::new(types, auth.map(|path| &**path));
+            files.read_types().and_then(|_| files.read_users()).unwrap_err()
         };
         let message = |flag: &str| format!("{flag} {}: No such file", missing.display());
         let error = read(std::slice::from_ref(&missing), None);

@@ -1,13 +1,11 @@
 //! The UDP sockets that CollectD sends to.
 
-use crate::intake::host_port::HostPort;
 use crate::intake::udp::Udp;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Binds a socket. If the host is a multicast group, it joins the group.
-pub(super) fn bind(address: &HostPort) -> io::Result<Udp> {
-    let address = address.resolve()?;
+pub(super) fn bind(address: SocketAddr) -> io::Result<Udp> {
     let udp = Udp::bind(address)?;
     let socket = &udp.socket;
     match address.ip() {
@@ -28,23 +26,21 @@ pub(super) fn bind(address: &HostPort) -> io::Result<Udp> {
 
 #[cfg(test)]
 mod tests {
-    use super::{HostPort, bind};
+    use super::bind;
     use rustix::io::Errno;
-
-    fn address(text: &str) -> Result<HostPort, String> {
-        text.parse()
-    }
 
     #[test]
     fn a_second_socket_of_an_address_is_an_error() {
-        let socket = bind(&address("127.0.0.1:0").unwrap()).unwrap().socket;
-        let taken = address(&socket.local_addr().unwrap().to_string()).unwrap();
-        assert_eq!(bind(&taken).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+        let socket = bind("127.0.0.1:0".parse().unwrap()).unwrap().socket;
+        assert_eq!(
+            bind(socket.local_addr().unwrap()).unwrap_err().kind(),
+            std::io::ErrorKind::AddrInUse
+        );
     }
 
     #[test]
     fn a_multicast_group_is_joined() {
-        let socket = match bind(&address("239.192.74.66:0").unwrap()) {
+        let socket = match bind("239.192.74.66:0".parse().unwrap()) {
             Ok(udp) => udp.socket,
             // A machine without a network has no interface to join on.
             Err(error) => {

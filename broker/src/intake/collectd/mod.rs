@@ -28,7 +28,9 @@ mod value_list;
 pub(crate) use flags::CollectdFlags;
 pub(crate) use names::name;
 
+use super::flag_error::{Collected, FlagError};
 use super::host_port::HostPort;
+use super::udp::Udp;
 use super::{Intake, IntakeError, OpenIntake, Unprotected};
 use datagram::{Decoder, Options, SecurityLevel};
 use files::Files;
@@ -109,19 +111,29 @@ impl Collectd {
         self
     }
 
-    fn files(&self) -> Result<Files, IntakeError> {
-        if self.options.security > SecurityLevel::None && self.auth.is_none() {
-            return Err("--collectd-security-level needs --collectd-auth-file, a file with lines \
-                        `user: password`"
-                .into());
+    fn check_security(&self) -> Result<(), FlagError> {
+        if self.options.security == SecurityLevel::None || self.auth.is_some() {
+            return Ok(());
         }
-        Ok(Files::new(&self.types, self.auth.as_deref())?)
+        let why = "it needs --collectd-auth-file, a file with lines `user: password`";
+        let level = if self.options.security == SecurityLevel::Sign { "sign" } else { "encrypt" };
+        Err(FlagError::invalid("--collectd-security-level", level, why))
     }
+}
+
+fn bind_flag(address: &HostPort) -> Result<Udp, FlagError> {
+    const FLAG: &str = "--collectd";
+    let at = address.resolve(FLAG)?;
+    bind(at).map_err(|error| FlagError::of_bind(FLAG, address, at, &error))
 }
 
 impl Intake for Collectd {
     fn name(&self) -> &'static str {
         "collectd"
+    }
+
+    fn levels(&self) -> Vec<String> {
+        self.level.iter().cloned().collect()
     }
 
     fn unprotected(&self) -> Vec<Unprotected> {
@@ -134,16 +146,20 @@ impl Intake for Collectd {
     }
 
     fn open(&self) -> Result<OpenIntake, IntakeError> {
-        let mut files = self.files()?;
-        let (types, users) = files.read()?;
+        let mut errors = Collected::default();
+        errors.take(self.check_security());
+        let mut files = Files::new(&self.types, self.auth.as_deref());
+        let types = errors.take(files.read_types().map_err(FlagError::from)).unwrap_or_default();
+        let users = errors.take(files.read_users().map_err(FlagError::from)).flatten();
         let decoder = Decoder::new(self.options.clone(), types, users);
         let mut sockets = Vec::new();
         let mut addresses = Vec::new();
         for address in &self.listen {
-            let socket = bind(address).map_err(|error| format!("--collectd {address}: {error}"))?;
+            let Some(socket) = errors.take(bind_flag(address)) else { continue };
             addresses.push(socket.socket.local_addr()?.to_string());
             sockets.push(socket);
         }
+        errors.finish()?;
         let level = self.level.clone();
         Ok(OpenIntake::new(addresses.join(","), move |context| {
             receive::run(context, sockets, files, decoder, level);

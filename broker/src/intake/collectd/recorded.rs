@@ -2,6 +2,7 @@
 
 use super::crypt::Secret;
 use super::datagram::Decoder;
+use super::files::Files;
 use super::parts::kind;
 use super::{CollectdFlags, receive};
 use crate::intake::recorded::{context, flags};
@@ -27,7 +28,8 @@ impl CollectdPackets {
     /// What would prevent the broker from starting.
     pub fn new(args: &[String], rules: Option<&Path>) -> Result<Self, IntakeError> {
         let collectd = flags::<CollectdFlags>(args)?.collectd();
-        let (types, users) = collectd.files()?.read()?;
+        let mut files = Files::new(&collectd.types, collectd.auth.as_deref());
+        let (types, users) = (files.read_types()?, files.read_users()?);
         let decoder = Decoder::new(collectd.options.clone(), types, users);
         Ok(Self { context: context("collectd", rules)?, decoder })
     }

@@ -2,33 +2,39 @@
 
 use super::decode::{Change, decode};
 use super::series::{AllMetrics, Statistic};
+use super::why::why;
 use crate::intake::IntakeContext;
 use crate::intake::udp::Udp;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use zibrato::Gauge;
 use zibrato::window::Fold;
 
 /// The largest packet.
 const PACKET_BYTES: usize = 65_536;
 
-/// Maximum number of packets that are read before anything else is done.
+/// Maximum number of packets that are read from a socket before anything else is done.
 const PACKETS: usize = 200;
 
 /// Reads packets until the broker stops. Then it publishes all metrics once more.
 pub(super) fn run(
     context: &mut IntakeContext,
-    mut socket: Udp,
+    mut sockets: Vec<Udp>,
     mut metrics: AllMetrics,
     level: &str,
 ) {
     let mut packet = vec![0; PACKET_BYTES];
-    while context.wait_until(&[socket.as_fd()], metrics.next_ms()) {
-        for _ in 0..PACKETS {
-            let Some((length, sender)) = socket.receive(context, &mut packet) else { break };
-            take(context, &mut metrics, &packet[..length], sender);
+    while context.wait_until(
+        &sockets.iter().map(Udp::as_fd).collect::<Vec<BorrowedFd<'_>>>(),
+        metrics.next_ms(),
+    ) {
+        for socket in &mut sockets {
+            for _ in 0..PACKETS {
+                let Some((length, sender)) = socket.receive(context, &mut packet) else { break };
+                take(context, &mut metrics, &packet[..length], sender);
+            }
+            socket.count_drops(context);
         }
-        socket.count_drops(context);
         let now_ms = context.now_ms();
         metrics.publish_due(now_ms, &mut |statistic| fold(context, level, &statistic, now_ms));
     }
@@ -59,22 +65,45 @@ pub(super) fn take(
     let now_ms = context.now_ms();
     let (host, changes) = match decode(packet) {
         Ok(decoded) => decoded,
-        Err(error) => return reject(context, error.reason(), sender, packet),
+        Err(error) => {
+            let reason = error.reason();
+            return reject(context, reason, why(reason), sender, packet);
+        }
     };
     for change in changes {
         match change {
             Ok(change) => match metrics.apply(host, &change, now_ms) {
                 Ok(()) => context.taken(1),
                 Err(reason) => {
-                    let Change { name, .. } = change;
-                    reject(context, reason, sender, format!("{host} {name}").as_bytes());
+                    let Change { name, kind, .. } = change;
+                    let other = metrics.kind(host, name).filter(|other| *other != kind);
+                    let other = other.map(|other| {
+                        let (other, kind) = (other.word(), kind.word());
+                        format!(
+                            "the metric is a {other}, and this is an update of a {kind}; delete \
+                             it first, or use another name"
+                        )
+                    });
+                    let sample = format!("{host} {name}");
+                    let why = other.as_deref().or_else(|| why(reason));
+                    reject(context, reason, why, sender, sample.as_bytes());
                 }
             },
-            Err(error) => reject(context, error.reason(), sender, packet),
+            Err(error) => {
+                let reason = error.reason();
+                reject(context, reason, why(reason), sender, packet);
+            }
         }
     }
 }
 
-fn reject(context: &mut IntakeContext, reason: &'static str, sender: SocketAddr, sample: &[u8]) {
-    context.reject(reason, &[format!("from {sender}: ").as_bytes(), sample].concat());
+fn reject(
+    context: &mut IntakeContext,
+    reason: &'static str,
+    why: Option<&str>,
+    sender: SocketAddr,
+    sample: &[u8],
+) {
+    let sample = [format!("from {sender}: ").as_bytes(), sample].concat();
+    context.reject_because(reason, why, 1, &sample);
 }

@@ -25,6 +25,17 @@ pub(super) enum MetricKind {
 }
 
 impl MetricKind {
+    /// Its name, for people.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Meter => "meter",
+            Self::Timer => "timer",
+        }
+    }
+
     #[cfg(test)]
     pub(super) const ALL: [Self; 5] =
         [Self::Counter, Self::Gauge, Self::Histogram, Self::Meter, Self::Timer];

@@ -20,7 +20,9 @@ mod reservoir;
 mod series;
 #[cfg(test)]
 mod vectors;
+mod why;
 
+use super::flag_error::{Collected, FlagError};
 use super::host_port::HostPort;
 use super::udp::Udp;
 use super::{Intake, IntakeError, IntakeFlags, OpenIntake, SharedIntake, Unprotected};
@@ -36,9 +38,9 @@ use zibrato::daemon::seconds;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "MetricsD")]
 pub(crate) struct MetricsdFlags {
-    /// Address to listen on for MetricsD packets (UDP), such as 127.0.0.1:23632. Any address but loopback needs --insecure
-    #[arg(long, value_name = "HOST:PORT", value_parser = str::parse::<HostPort>)]
-    metricsd: Option<HostPort>,
+    /// Address to listen on for MetricsD packets (UDP), such as 127.0.0.1:23632; several are separated by commas. Any address but loopback needs --insecure
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = str::parse::<HostPort>)]
+    metricsd: Vec<HostPort>,
 
     /// Seconds between two publications of a MetricsD metric that no --metricsd-handler matches
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(INTERVALS))]
@@ -65,9 +67,11 @@ impl MetricsdFlags {
 
 impl IntakeFlags for MetricsdFlags {
     fn intake(&self) -> Result<Option<SharedIntake>, String> {
-        let Some(address) = &self.metricsd else { return Ok(None) };
+        if self.metricsd.is_empty() {
+            return Ok(None);
+        }
         Ok(Some(Arc::new(MetricsD {
-            address: address.clone(),
+            listen: self.metricsd.clone(),
             handlers: self.handlers(),
             level: self.metricsd_level.clone(),
             expire: self.metricsd_expire,
@@ -75,14 +79,16 @@ impl IntakeFlags for MetricsdFlags {
     }
 }
 
-fn bind(address: &HostPort) -> io::Result<Udp> {
-    Udp::bind(address.resolve()?)
+fn bind(address: &HostPort) -> Result<Udp, FlagError> {
+    const FLAG: &str = "--metricsd";
+    let at = address.resolve(FLAG)?;
+    Udp::bind(at).map_err(|error| FlagError::of_bind(FLAG, address, at, &error))
 }
 
 /// The intake.
 #[derive(Debug)]
 struct MetricsD {
-    address: HostPort,
+    listen: Vec<HostPort>,
     handlers: Handlers,
     level: Level,
     expire: Duration,
@@ -93,17 +99,25 @@ impl Intake for MetricsD {
         "metricsd"
     }
 
+    fn levels(&self) -> Vec<String> {
+        vec![self.level.as_str().to_owned()]
+    }
+
     fn unprotected(&self) -> Vec<Unprotected> {
-        vec![Unprotected::new("--metricsd", &self.address)]
+        self.listen.iter().map(|address| Unprotected::new("--metricsd", address)).collect()
     }
 
     fn open(&self) -> Result<OpenIntake, IntakeError> {
-        let socket =
-            bind(&self.address).map_err(|error| format!("--metricsd {}: {error}", self.address))?;
+        let mut errors = Collected::default();
+        let sockets: Vec<_> =
+            self.listen.iter().filter_map(|address| errors.take(bind(address))).collect();
+        errors.finish()?;
+        let bound = sockets.iter().map(|socket| Ok(socket.socket.local_addr()?.to_string()));
+        let bound = bound.collect::<io::Result<Vec<_>>>()?.join(",");
         let (handlers, level, expire) = (self.handlers.clone(), self.level.clone(), self.expire);
-        Ok(OpenIntake::new(socket.socket.local_addr()?, move |context| {
+        Ok(OpenIntake::new(bound, move |context| {
             let metrics = AllMetrics::new(handlers, expire, MAX_STATISTICS, context.now_ms());
-            listen::run(context, socket, metrics, level.as_str());
+            listen::run(context, sockets, metrics, level.as_str());
             Ok(())
         }))
     }

@@ -114,6 +114,11 @@ impl AllMetrics {
         Ok(())
     }
 
+    /// The kind of a metric, if it is known.
+    pub(super) fn kind(&self, host: &str, name: &str) -> Option<MetricKind> {
+        self.hosts.get(host)?.get(name).map(|entry| entry.metric.kind())
+    }
+
     fn insert(
         &mut self,
         host: &str,

@@ -140,6 +140,11 @@ impl Rules {
         &self.rules
     }
 
+    /// The levels that rules set.
+    pub(crate) fn levels(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().filter_map(Rule::level)
+    }
+
     /// The function that names the values of a plugin of CollectD.
     pub(crate) fn converter(&self, plugin: &str) -> Option<&str> {
         self.script.as_ref()?.converter(plugin)

@@ -100,6 +100,14 @@ impl Rule {
         &self.title
     }
 
+    /// The level that it sets.
+    pub(super) fn level(&self) -> Option<&str> {
+        match &self.action {
+            Action::Change(edit) => edit.level.as_ref().map(Level::as_str),
+            Action::Drop | Action::Keep => None,
+        }
+    }
+
     pub(super) fn matches(&self, series: &Series<'_>) -> bool {
         let Matcher { name, others, tags } = &self.matches;
         let collectd = series.collectd.unwrap_or_default();

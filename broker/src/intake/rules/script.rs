@@ -159,16 +159,17 @@ impl Script {
         if result.is_unit() {
             return Err(Dropped::Script);
         }
-        let wrong =
-            || failed(PROCESS, "it must return [host, name, value, time], or nothing to drop it");
-        let four: [Dynamic; 4] =
-            result.into_array().ok().and_then(|values| values.try_into().ok()).ok_or_else(wrong)?;
+        let type_name = result.type_name();
+        let four: [Dynamic; 4] = result
+            .into_array()
+            .map_err(|_| wrong(&format!("it returned a value of type {type_name}")))?
+            .try_into()
+            .map_err(|all: Vec<_>| wrong(&format!("its list has {} elements", all.len())))?;
         let [host, name, value, time] = four;
-        let host =
-            if host.is_unit() { String::new() } else { host.into_string().map_err(|_| wrong())? };
-        let name = name.into_string().map_err(|_| wrong())?;
-        let value = number(&value).ok_or_else(wrong)?;
-        let time = number(&time).ok_or_else(wrong)?;
+        let host = if host.is_unit() { String::new() } else { text("host", host)? };
+        let name = text("name", name)?;
+        let value = finite("value", &value)?;
+        let time = finite("time", &time)?;
         if !(0.0..TIMES_END).contains(&time) {
             let why = format!("the time {time} is not between 1970 and the year 9999");
             return Err(failed(PROCESS, &why));
@@ -257,6 +258,32 @@ fn cause(error: &EvalAltResult) -> String {
 
 fn failed(function: &str, why: &str) -> Dropped {
     Dropped::Failed(format!("{function}: {why}"))
+}
+
+/// What is wrong with the result of `process`.
+fn wrong(what: &str) -> Dropped {
+    let why = format!("{what}; it must return [host, name, value, time], or nothing to drop it");
+    failed(PROCESS, &why)
+}
+
+/// An element of the result that must be a text.
+fn text(element: &str, value: Dynamic) -> Result<String, Dropped> {
+    if value.is_unit() {
+        return Err(wrong(&format!(
+            "{element} is (), which functions return that change a text in place, such as \
+             `replace`: call {element}.replace(…) in a line before"
+        )));
+    }
+    value
+        .into_string()
+        .map_err(|found| wrong(&format!("{element} is of type {found}, and not a text")))
+}
+
+/// An element of the result that must be a number.
+fn finite(element: &str, value: &Dynamic) -> Result<f64, Dropped> {
+    let found = value.type_name();
+    number(value)
+        .ok_or_else(|| wrong(&format!("{element} is of type {found}, and not a finite number")))
 }
 
 fn number(value: &Dynamic) -> Option<f64> {

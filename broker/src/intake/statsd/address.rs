@@ -2,6 +2,7 @@
 
 use super::grammar::Dialect;
 use super::receive::{Listener, Packets};
+use crate::intake::flag_error::FlagError;
 use crate::intake::host_port::HostPort;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 use std::fs::Permissions;
@@ -17,6 +18,12 @@ use std::str::FromStr;
 /// `net.core.rmem_max` allows.
 const RECEIVE_BUFFER: usize = 8 << 20;
 
+/// The flag of addresses.
+const FLAG: &str = "--statsd";
+
+/// Maximum size of the path of a Unix socket, in bytes.
+const MAX_PATH: usize = 107;
+
 /// How often another port is tried, if the one from the system is in use for TCP.
 const TRIES: usize = 20;
 
@@ -26,14 +33,6 @@ const TRIES: usize = 20;
 pub(super) struct Address<T> {
     pub(super) dialect: Dialect,
     pub(super) at: T,
-}
-
-/// What could not be bound, and why.
-#[derive(Debug, thiserror::Error)]
-#[error("{at}: {source}")]
-pub(super) struct BindError {
-    at: String,
-    source: io::Error,
 }
 
 impl FromStr for Address<HostPort> {
@@ -75,15 +74,17 @@ impl Address<HostPort> {
     pub(super) fn bind(
         &self,
         threads: usize,
-    ) -> Result<(SocketAddr, Vec<Packets>, Listener), BindError> {
-        let failed = |source| BindError { at: self.at.to_string(), source };
-        let address = self.at.resolve().map_err(failed)?;
+    ) -> Result<(SocketAddr, Vec<Packets>, Listener), FlagError> {
+        let address = self.at.resolve(FLAG)?;
         let mut tries = if address.port() == 0 { TRIES } else { 1 };
         loop {
             tries -= 1;
             match self.bind_once(address, threads) {
                 Err(error) if error.kind() == ErrorKind::AddrInUse && tries > 0 => {}
-                bound => return bound.map_err(failed),
+                bound => {
+                    let failed = |error| FlagError::of_bind(FLAG, &self.at, address, &error);
+                    return bound.map_err(failed);
+                }
             }
         }
     }
@@ -125,8 +126,8 @@ fn udp(address: SocketAddr, shares: bool) -> io::Result<OwnedFd> {
 
 impl Address<PathBuf> {
     /// Binds a Unix socket for packets.
-    pub(super) fn bind_packets(&self) -> Result<(SocketFile, Packets), BindError> {
-        let (file, socket) = self.bind_with(|path| {
+    pub(super) fn bind_packets(&self) -> Result<(SocketFile, Packets), FlagError> {
+        let (file, socket) = self.bind_with("--statsd-socket", |path| {
             let socket = UnixDatagram::bind(path)?;
             socket.set_nonblocking(true)?;
             sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER)?;
@@ -137,8 +138,8 @@ impl Address<PathBuf> {
     }
 
     /// Binds a Unix socket for connections.
-    pub(super) fn bind_stream(&self) -> Result<(SocketFile, Listener), BindError> {
-        let (file, socket) = self.bind_with(|path| {
+    pub(super) fn bind_stream(&self) -> Result<(SocketFile, Listener), FlagError> {
+        let (file, socket) = self.bind_with("--statsd-stream-socket", |path| {
             let socket = UnixListener::bind(path)?;
             socket.set_nonblocking(true)?;
             Ok(socket)
@@ -149,8 +150,9 @@ impl Address<PathBuf> {
 
     fn bind_with<S>(
         &self,
+        flag: &'static str,
         bind: impl Fn(&Path) -> io::Result<S>,
-    ) -> Result<(SocketFile, S), BindError> {
+    ) -> Result<(SocketFile, S), FlagError> {
         let path = &self.at;
         let bound = bind(path).or_else(|error| {
             if error.kind() != ErrorKind::AddrInUse || !is_abandoned(path) {
@@ -164,8 +166,43 @@ impl Address<PathBuf> {
             std::fs::set_permissions(path, Permissions::from_mode(0o666))?;
             Ok((SocketFile(path.clone()), socket))
         };
-        let failed = |source| BindError { at: path.display().to_string(), source };
-        bound.and_then(open).map_err(failed)
+        bound.and_then(open).map_err(|error| path_error(flag, path, &error))
+    }
+}
+
+/// What prevents a Unix socket at a path, and the remedy.
+fn path_error(flag: &'static str, path: &Path, error: &io::Error) -> FlagError {
+    let (at, bytes) = (path.display(), path.as_os_str().len());
+    let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if bytes > MAX_PATH {
+        let why = format!(
+            "the path of a socket has at most {MAX_PATH} bytes, and this one has {bytes}; give a \
+             shorter one"
+        );
+        return FlagError::invalid(flag, at, why);
+    }
+    if let Some(folder) = parent.filter(|folder| !folder.is_dir()) {
+        let folder = folder.display();
+        let why = format!("there is no folder {folder}; create it, or give another path");
+        return FlagError::invalid(flag, at, why);
+    }
+    match path.symlink_metadata() {
+        Ok(file) if file.file_type().is_socket() && error.kind() == ErrorKind::AddrInUse => {
+            let why = "another flag of this broker or another program listens there, which `ss -lxp` \
+                       shows; stop it, or give another path";
+            FlagError::unavailable(flag, at, why)
+        }
+        Ok(file) if !file.file_type().is_socket() => {
+            let what = if file.is_dir() { "a folder" } else { "a file" };
+            let why = format!(
+                "{what} that is not a socket is already there; remove it, or give another path"
+            );
+            FlagError::invalid(flag, at, why)
+        }
+        _ => {
+            let why = format!("{error}; the broker must be able to write to the folder");
+            FlagError::invalid(flag, at, why)
+        }
     }
 }
 
@@ -214,7 +251,7 @@ mod tests {
             (":8125", "HOST:PORT"),
             ("localhost", "HOST:PORT"),
             ("localhost:x", "HOST:PORT"),
-            ("localhost:70000", "HOST:PORT"),
+            ("localhost:70000", "port 70000 is too large"),
             ("udp://localhost:1", "dogstatsd://"),
         ] {
             assert!(of(text).unwrap_err().contains(part), "{text}");
@@ -222,5 +259,34 @@ mod tests {
         let path = "dogstatsd:///run/x.sock".parse::<Address<PathBuf>>().unwrap();
         assert_eq!((path.dialect, path.at), (Dialect::Dogstatsd, "/run/x.sock".into()));
         assert!("statsd://".parse::<Address<PathBuf>>().is_err());
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_a_socket_is_named_with_its_flag_and_a_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("file"), "").unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        let live = std::os::unix::net::UnixDatagram::bind(at("live")).unwrap();
+        for (path, part) in [
+            (at("file"), "a file that is not a socket is already there; remove it"),
+            (at("folder"), "a folder that is not a socket"),
+            (at("nowhere/s.sock"), "/nowhere; create it"),
+            (at(&"x".repeat(200)), "at most 107 bytes"),
+            (at("live"), "another program listens there"),
+        ] {
+            let shown = path.display().to_string();
+            let address = Address { dialect: Dialect::Statsd, at: path };
+            for (flag, error) in [
+                ("--statsd-socket", address.bind_packets().map(drop).unwrap_err()),
+                ("--statsd-stream-socket", address.bind_stream().map(drop).unwrap_err()),
+            ] {
+                let error = error.to_string();
+                assert!(error.starts_with(&format!("{flag} {shown}: ")), "{error}");
+                assert!(error.contains(part), "{error}");
+            }
+        }
+        drop(live);
+        assert!(at("file").is_file());
     }
 }

@@ -1,6 +1,8 @@
 //! The file that keeps gauges over a restart.
 
-use super::state::Gauges;
+use super::state::{Gauges, Restored};
+use crate::intake::flag_error::FlagError;
+use rustix::fs::{Access, access};
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -14,6 +16,44 @@ const MAX_FILE: u64 = 512 << 20;
 
 /// Maximum number of invalid files that are kept.
 const MAX_KEPT: usize = 100;
+
+/// The flag of the file.
+const FLAG: &str = "--statsd-gauges";
+
+/// Checks that the file can be read and replaced.
+///
+/// # Errors
+/// What prevents that, and the remedy.
+pub(super) fn check(path: &Path) -> Result<(), FlagError> {
+    let invalid = |why: String| Err(FlagError::invalid(FLAG, path.display(), why));
+    let folder = folder_of(path);
+    let shown = folder.display();
+    if !folder.is_dir() {
+        return invalid(format!("there is no folder {shown}; create it, or give another file"));
+    }
+    match path.metadata() {
+        Ok(file) if file.is_dir() => {
+            return invalid("it is a folder; give a file in it, such as gauges.json".to_owned());
+        }
+        Ok(file) if !file.is_file() => {
+            return invalid("it is not a regular file; give another one".to_owned());
+        }
+        Ok(_) | Err(_) => {}
+    }
+    // The file is replaced by a new one in the folder.
+    match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => Ok(()),
+        Err(error) => invalid(format!(
+            "the folder {shown} cannot be written: {error}; allow the broker's user to, or give \
+             another file"
+        )),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
 
 /// The file of gauges.
 #[derive(Debug)]
@@ -29,7 +69,8 @@ impl GaugeFile {
         Self { path: path.to_owned(), saves: true, failures: LogLimit::default() }
     }
 
-    /// Adds the saved gauges. A file that cannot be read is reported, and kept under another name.
+    /// Adds the saved gauges. A file of which something cannot be read is reported, and kept under
+    /// another name.
     /// If that fails too, gauges are not saved.
     pub(super) fn load(&mut self, gauges: &mut Gauges) {
         let text = match read_bounded(&self.path, MAX_FILE) {
@@ -39,14 +80,20 @@ impl GaugeFile {
         };
         let file = self.path.display();
         match gauges.restore(&text, clock::unix_ms()) {
-            Ok((restored, left_out)) => {
+            Ok(Restored { restored, left_out, first }) => {
                 tracing::info!(event = "gauges_restored", %file, restored, left_out);
+                for (name, why) in first {
+                    tracing::warn!(event = "gauge_not_restored", %file, name, why);
+                }
+                if left_out > 0 {
+                    self.keep(&"some gauges in it are invalid or too many");
+                }
             }
             Err(error) => self.keep(&error),
         }
     }
 
-    /// Keeps a file that could not be read under another name.
+    /// Keeps a file that could not be read, or not completely, under another name.
     fn keep(&mut self, why: &dyn Display) {
         let kept = kept_beside(&self.path);
         self.saves = kept.is_ok();
@@ -102,13 +149,12 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&beside, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::GaugeFile;
+    use super::{GaugeFile, check};
     use crate::intake::statsd::state::Gauges;
 
     #[test]
@@ -142,6 +188,42 @@ mod tests {
             assert_eq!(std::fs::read_to_string(folder.path().join(kept)).unwrap(), text);
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}");
+    }
+
+    #[test]
+    fn a_file_of_which_a_gauge_is_invalid_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gauges.json");
+        let text = r#"{"good":1,"bad":"x"}"#;
+        std::fs::write(&path, text).unwrap();
+        let (mut file, mut gauges) = (GaugeFile::new(&path), Gauges::new(10));
+        file.load(&mut gauges);
+        file.save(&gauges.to_json());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), r#"{"good":1.0}"#);
+        let kept = folder.path().join("gauges.broken");
+        assert_eq!(std::fs::read_to_string(kept).unwrap(), text);
+    }
+
+    #[test]
+    fn a_path_at_which_no_file_can_be_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, part) in [
+            ("", "it is a folder"),
+            ("nowhere/gauges.json", "nowhere; create it"),
+            ("gauges.json", ""),
+        ] {
+            let checked = check(&folder.path().join(name)).map_err(|error| error.to_string());
+            match checked {
+                Ok(()) => assert_eq!(part, "", "{name}"),
+                Err(why) => {
+                    assert!(why.starts_with("--statsd-gauges /") && why.contains(part), "{why}");
+                    assert_ne!(part, "", "{why}");
+                }
+            }
+        }
+        let why = check("/dev/null".as_ref()).unwrap_err().to_string();
+        assert!(why.contains("not a regular file"), "{why}");
+        check("gauges.json".as_ref()).unwrap();
     }
 
     #[test]

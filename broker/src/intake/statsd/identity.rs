@@ -8,7 +8,7 @@ use zibrato::check_name;
 const MAX_TAGS: usize = 50;
 
 /// The value of a tag without one, as in `#canary`.
-const NO_VALUE: &str = "true";
+pub(crate) const NO_VALUE: &str = "true";
 
 /// Who measured what: a series, apart from its kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]

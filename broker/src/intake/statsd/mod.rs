@@ -25,10 +25,12 @@ mod state;
 mod threads;
 #[cfg(test)]
 mod vectors;
+mod why;
 
 pub(crate) use flags::StatsdFlags;
 pub(crate) use samples::{Shown, samples};
 
+use super::flag_error::{Collected, FlagError};
 use super::host_port::HostPort;
 use super::{Intake, IntakeError, OpenIntake, Unprotected};
 use address::Address;
@@ -161,44 +163,64 @@ impl Intake for Statsd {
         "statsd"
     }
 
+    fn levels(&self) -> Vec<String> {
+        self.level.iter().cloned().collect()
+    }
+
     fn unprotected(&self) -> Vec<Unprotected> {
         let listen = self.listen.iter().map(|address| Unprotected::new("--statsd", &address.at));
-        let admin = self.admin.iter().map(|admin| Unprotected::new("--statsd-admin", admin));
+        let admin = self
+            .admin
+            .iter()
+            .map(|admin| Unprotected::new("--statsd-admin", admin).for_those_who("delete series"));
         listen.chain(admin).collect()
     }
 
     fn open(&self) -> Result<OpenIntake, IntakeError> {
         let mut open = Open::new(self.threads, self.max_series);
         let mut text = String::new();
+        let mut errors = Collected::default();
         for address in &self.listen {
-            let (at, packets, listener) = address.bind(self.threads)?;
+            let bound = errors.take(address.bind(self.threads));
+            let Some((at, packets, listener)) = bound else { continue };
             write!(text, "{at},")?;
             open.add_packets(packets);
             open.add_listener(listener);
         }
         for address in &self.sockets {
-            let (file, packets) = address.bind_packets()?;
+            let bound = errors.take(address.bind_packets());
+            let Some((file, packets)) = bound else { continue };
             write!(text, "{},", address.at.display())?;
             open.files.push(file);
             open.add_packets(vec![packets]);
         }
         for address in &self.stream_sockets {
-            let (file, listener) = address.bind_stream()?;
+            let bound = errors.take(address.bind_stream());
+            let Some((file, listener)) = bound else { continue };
             write!(text, "{},", address.at.display())?;
             open.files.push(file);
             open.add_listener(listener);
         }
-        if let Some(admin) = &self.admin {
-            let listener = TcpListener::bind(admin.resolve()?)
-                .map_err(|error| format!("--statsd-admin {admin}: {error}"))?;
+        let admin = self.admin.as_ref().and_then(|admin| errors.take(bind_admin(admin)));
+        if let Some(listener) = admin {
             listener.set_nonblocking(true)?;
             write!(text, "admin={},", listener.local_addr()?)?;
             open.admin = Some(listener);
         }
+        if let Some(file) = &self.gauges {
+            errors.take(file::check(file));
+        }
+        errors.finish()?;
         let gauges = self.gauges.clone();
         let (level, source) = (self.level.clone(), self.source.clone());
         Ok(OpenIntake::new(text.trim_end_matches(','), move |context| {
             Threads::start(open)?.run(context, level, source, gauges.as_deref())
         }))
     }
+}
+
+fn bind_admin(address: &HostPort) -> Result<TcpListener, FlagError> {
+    const FLAG: &str = "--statsd-admin";
+    let at = address.resolve(FLAG)?;
+    TcpListener::bind(at).map_err(|error| FlagError::of_bind(FLAG, address, at, &error))
 }

@@ -3,6 +3,7 @@
 use super::file::GaugeFile;
 use super::shared::{Counts, Shared};
 use super::state::{Gauges, Named, Overflow, Series, Taken};
+use super::why::why;
 use crate::intake::IntakeContext;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -135,7 +136,8 @@ impl Publisher {
             second.samples += samples;
             for (reason, rejected) in rejected {
                 second.rejected += rejected.count;
-                context.reject_many(reason, rejected.count, rejected.sample.as_bytes());
+                let (count, sample) = (rejected.count, rejected.sample.as_bytes());
+                context.reject_because(reason, why(reason), count, sample);
             }
         }
         second
@@ -197,7 +199,10 @@ impl Publisher {
             Taken::Fold(fold) => fold,
             Taken::Gauge(changes) => match self.gauges.lock().readings(series, &changes, now_ms) {
                 Some(gauge) => Fold::Gauge(Some(gauge)),
-                None => return context.reject("gauges", series.name.as_bytes()),
+                None => {
+                    let (why, name) = (why("gauges"), series.name.as_bytes());
+                    return context.reject_because("gauges", why, 1, name);
+                }
             },
         };
         self.fold_into(context, series, &fold);

@@ -2,6 +2,7 @@
 
 use super::grammar::{Dialect, Reading, Reason, Sample, decode};
 use super::identity::Identity;
+use super::why::why;
 use zibrato::Kind;
 
 /// A sample as rules see it, if it is the only one in its second.
@@ -19,7 +20,7 @@ pub(crate) struct Shown {
 /// Decodes a line. `take` gets each sample, or the reason why it is invalid.
 pub(crate) fn samples(line: &[u8], take: &mut dyn FnMut(Result<Shown, &'static str>)) {
     decode(line, Dialect::Statsd, |_, sample| {
-        take(sample.and_then(shown).map_err(Reason::word));
+        take(sample.and_then(shown).map_err(|reason| why(reason.word()).unwrap_or(reason.word())));
     });
 }
 

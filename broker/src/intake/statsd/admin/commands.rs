@@ -80,7 +80,7 @@ impl Commands {
             "deltimers" => self.delete(&[Kind::Timer, Kind::Histogram], &names),
             "delsets" => self.delete(&[Kind::Set], &names),
             "delgauges" => self.delete(&[Kind::Gauge], &names),
-            _ => "ERROR\n".to_owned(),
+            _ => "ERROR: the command is unknown; help lists the commands\n".to_owned(),
         })
     }
 
@@ -134,6 +134,9 @@ impl Commands {
     }
 
     fn delete(&self, kinds: &[Kind], names: &[&str]) -> String {
+        if names.is_empty() {
+            return "ERROR: give the names to delete, which may end with *\n".to_owned();
+        }
         let mut answer = String::new();
         for name in names {
             let names = Matching(name);
@@ -229,7 +232,8 @@ mod tests {
             ("health down", "health: down\n"),
             ("health", "health: down\n"),
             ("health up", "health: up\n"),
-            ("nonsense", "ERROR\n"),
+            ("nonsense", "ERROR: the command is unknown; help lists the commands\n"),
+            ("delcounters", "ERROR: give the names to delete, which may end with *\n"),
             ("", ""),
         ] {
             assert_eq!(commands.answer(line).unwrap(), expected, "{line}");

@@ -154,6 +154,11 @@ impl Connection {
             lines = &lines[first..];
             self.skips = false;
         }
+        // A read has at most MAX_LINE bytes, so that only the first line can be longer.
+        if let Some(first) = memchr::memchr(b'\n', lines).filter(|first| *first > MAX_LINE) {
+            self.reject(lines, shared, "too_long");
+            lines = lines.get(first + 1..).unwrap_or_default();
+        }
         if !lines.is_empty() {
             shared.lock().take(lines, self.dialect, &self.sender, clock::unix_ms());
         }

@@ -98,3 +98,27 @@ fn many_new_clients_do_not_keep_a_thread_from_its_other_sockets() {
         assert_eq!(connections.len(), expected);
     }
 }
+
+#[test]
+fn a_line_that_is_too_long_is_counted_once_whether_it_comes_in_one_read_or_several() {
+    for length in [65_000, 66_000, 70_000, 131_000, 200_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.sock");
+        let (listener, receiver) = (listener(&path), receiver(Vec::new()));
+        let (mut connections, mut input) = (Vec::<Connection>::new(), Input::new());
+        let mut client = UnixStream::connect(&path).unwrap();
+        receiver.accept(&listener, &mut connections, 2).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let line = format!("a:{}|c\nb:1|c\n", "1".repeat(length));
+                client.write_all(line.as_bytes()).unwrap();
+            });
+            while connections[0].receive(&mut input, &receiver.shared) {}
+        });
+        let received = receiver.shared.lock();
+        let rejected: Vec<_> =
+            received.counts.rejected.iter().map(|(reason, all)| (*reason, all.count)).collect();
+        let expected = if length > 65_536 { ("too_long", 1) } else { ("value", 1) };
+        assert_eq!((rejected, received.counts.samples), (vec![expected], 1), "{length}");
+    }
+}

@@ -2,10 +2,10 @@
 
 use super::table::{Matching, Series};
 use super::value::Changes;
-use crate::intake::statsd::identity::Identity;
+use crate::intake::statsd::identity::{Identity, NO_VALUE};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use zibrato::{Gauge, Kind};
 
@@ -14,6 +14,9 @@ const KEPT_MS: u64 = 24 * 3_600 * 1_000;
 
 /// How often a gauge without readings is repeated, in milliseconds, as the SDK does.
 const REPEAT_MS: u64 = 10_000;
+
+/// Maximum number of gauges whose errors a restoration returns.
+const MAX_ERRORS: usize = 10;
 
 /// Not repeated yet.
 const NEVER: u64 = u64::MAX;
@@ -28,6 +31,15 @@ pub(crate) struct Gauges {
     key: String,
     /// The last multiple of [`REPEAT_MS`] at which all were repeated.
     repeated: u64,
+}
+
+/// What became of the gauges of a file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Restored {
+    pub(crate) restored: usize,
+    pub(crate) left_out: usize,
+    /// The first gauges that were left out, and why.
+    pub(crate) first: Vec<(String, &'static str)>,
 }
 
 #[derive(Debug)]
@@ -150,7 +162,6 @@ impl Gauges {
     }
 
     /// Adds the gauges that a file contains; those that are invalid, or too many, are left out.
-    /// Returns how many were added and left out.
     ///
     /// # Errors
     /// If it is not a JSON object.
@@ -158,32 +169,62 @@ impl Gauges {
         &mut self,
         text: &[u8],
         now_ms: u64,
-    ) -> Result<(usize, usize), serde_json::Error> {
+    ) -> Result<Restored, serde_json::Error> {
         let all: BTreeMap<String, Value> = serde_json::from_slice(text)?;
-        let (before, saved) = (self.values.len(), all.len());
+        let mut result = Restored::default();
         for (key, saved) in all {
-            let Some((identity, value)) = restored(&key, &saved) else { continue };
-            let known = Known { identity, value, at_ms: now_ms, repeated: NEVER };
-            if self.values.len() < self.max {
-                write_key(&mut self.key, known.series());
-                self.values.insert(self.key.clone(), known);
+            match restored(&key, &saved).and_then(|gauge| self.add(gauge, now_ms)) {
+                Ok(()) => result.restored += 1,
+                Err(why) => {
+                    result.left_out += 1;
+                    if result.first.len() < MAX_ERRORS {
+                        result.first.push((key, why));
+                    }
+                }
             }
         }
-        let added = self.values.len() - before;
-        Ok((added, saved.saturating_sub(added)))
+        Ok(result)
+    }
+
+    fn add(&mut self, (identity, value): (Identity, f64), now_ms: u64) -> Result<(), &'static str> {
+        if self.values.len() >= self.max {
+            return Err("there are too many gauges; raise --statsd-max-series");
+        }
+        let known = Known { identity, value, at_ms: now_ms, repeated: NEVER };
+        write_key(&mut self.key, known.series());
+        match self.values.insert(self.key.clone(), known) {
+            None => Ok(()),
+            Some(_) => Err("the file has another gauge of this name and these tags"),
+        }
     }
 }
 
-fn restored(key: &str, saved: &Value) -> Option<(Identity, f64)> {
+/// Reads a gauge of a file. Bucky saves `[value, null]` for a gauge without tags, and `null` for a
+/// tag without a value.
+fn restored(key: &str, saved: &Value) -> Result<(Identity, f64), &'static str> {
+    const FORM: &str = "expected a number, or a list of a number and an object of tags";
     let name = key.split_once(';').map_or(key, |(name, _)| name);
     let (value, tags) = match saved {
-        Value::Array(pair) => (pair.first()?.as_f64()?, pair.get(1)?.as_object()?.clone()),
-        value => (value.as_f64()?, Map::new()),
+        Value::Array(pair) => match &**pair {
+            [value, Value::Null] => (value, None),
+            [value, Value::Object(tags)] => (value, Some(tags)),
+            _ => return Err(FORM),
+        },
+        value => (value, None),
     };
-    let text = |(tag, text): (String, Value)| Some((tag, text.as_str()?.to_owned()));
-    let tags = tags.into_iter().map(text).collect::<Option<_>>()?;
-    let (identity, left_out) = Identity::with_tags(name, tags).ok()?;
-    (value.is_finite() && left_out == 0).then_some((identity, value))
+    let value = value.as_f64().filter(|value| value.is_finite()).ok_or(FORM)?;
+    let text = |(tag, text): (&String, &Value)| match text {
+        Value::Null => Ok((tag.clone(), NO_VALUE.to_owned())),
+        Value::String(text) => Ok((tag.clone(), text.clone())),
+        _ => Err("the value of a tag is neither a text nor null"),
+    };
+    let tags = tags.into_iter().flatten().map(text).collect::<Result<_, _>>()?;
+    let (identity, left_out) = Identity::with_tags(name, tags)
+        .map_err(|_| "its name is empty or longer than 255 bytes")?;
+    if left_out > 0 {
+        return Err("a tag is empty, too long or invalid, or there are more than 50");
+    }
+    Ok((identity, value))
 }
 
 impl Known {
@@ -208,7 +249,7 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use super::{Gauges, KEPT_MS};
+    use super::{Gauges, KEPT_MS, Restored};
     use crate::intake::statsd::grammar::{Dialect, decode};
     use crate::intake::statsd::state::{Matching, Table, Taken};
 
@@ -319,7 +360,8 @@ mod tests {
         let tagged = r#""h;x=1;y=a;b=c;source=web-1":[3.0,{"source":"web-1","x":"1","y":"a;b=c"}]"#;
         assert!(saved.contains(tagged), "{saved}");
         let mut restored = Gauges::new(100);
-        assert_eq!(restored.restore(saved.as_bytes(), 1).unwrap(), (3, 0));
+        let all = Restored { restored: 3, ..Restored::default() };
+        assert_eq!(restored.restore(saved.as_bytes(), 1).unwrap(), all);
         assert_eq!(restored.to_json(), saved);
         let last = interval(&mut restored, "h:+1|g|#x:1,y:a;b=c,host:web-1\ng:+1|g", 1);
         assert_eq!(last, [Some(4.0), Some(2.5)]);
@@ -327,11 +369,20 @@ mod tests {
 
     #[test]
     fn files_of_bucky_are_read_and_broken_ones_are_not() {
-        let mut gauges = Gauges::new(3);
+        let mut gauges = Gauges::new(5);
         let file = br#"{"g": 1.5, "h": [2, {}], "i": [3, {"env": "prod"}], "%": 1, "k": "x",
+            "h2": [12.5, null], "i2": [1, {"canary": null}],
             "l": [1], "m": [1, {"a": 1}], "n": null, "o": 1}"#;
-        assert_eq!(gauges.restore(file, 1).unwrap(), (3, 6));
-        assert_eq!(gauges.to_json(), r#"{"g":1.5,"h":2.0,"i;env=prod":[3.0,{"env":"prod"}]}"#);
+        let Restored { restored, left_out, first } = gauges.restore(file, 1).unwrap();
+        assert_eq!((restored, left_out), (5, 6));
+        let names: Vec<_> = first.iter().map(|(name, _)| &**name).collect();
+        assert_eq!(names, ["%", "k", "l", "m", "n", "o"]);
+        assert!(first[0].1.contains("name") && first[3].1.contains("tag"), "{first:?}");
+        assert!(first[5].1.contains("--statsd-max-series"), "{first:?}");
+        assert_eq!(
+            gauges.to_json(),
+            r#"{"g":1.5,"h":2.0,"h2":12.5,"i2;canary=true":[1.0,{"canary":"true"}],"i;env=prod":[3.0,{"env":"prod"}]}"#
+        );
         for broken in ["", "{\"g\": 1.", "[]", "1"] {
             assert!(gauges.restore(broken.as_bytes(), 1).is_err(), "{broken}");
         }

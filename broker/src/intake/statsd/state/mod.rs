@@ -11,6 +11,6 @@ mod readings;
 mod table;
 mod value;
 
-pub(super) use gauges::Gauges;
+pub(super) use gauges::{Gauges, Restored};
 pub(super) use table::{Matching, Named, Overflow, Refused, Series, Table};
 pub(super) use value::Taken;
