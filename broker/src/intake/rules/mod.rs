@@ -9,6 +9,8 @@
 //! CollectD, and once a second to each series of protocols that are aggregated. `docs/rules.md`
 //! describes the file.
 
+#[cfg(feature = "scripts")]
+mod budget;
 mod file;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;

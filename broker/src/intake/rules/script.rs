@@ -4,6 +4,7 @@
 //! four values, or nothing to drop the sample. Converters name the values of CollectD's plugins: they
 //! get a map, and return the parts of the name.
 
+use super::budget;
 use super::file::{Problem, place};
 use super::rule::{Dropped, valid};
 use super::sample::{Collectd, Series};
@@ -16,12 +17,6 @@ use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, Map, Po
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Maximum number of operations of a call. With the maximum size of a text it bounds the memory of a
-/// call, because the engine does not limit every way to add to a map.
-const MAX_OPERATIONS: u64 = 10_000;
 
 /// Maximum depth of calls of functions by functions, which use the stack of the intake's thread.
 const MAX_CALLS: usize = 8;
@@ -54,8 +49,6 @@ pub(super) struct Script {
     /// The functions that name the values of CollectD's plugins, by plugin.
     converters: BTreeMap<String, String>,
     processes: bool,
-    /// What `now()` returns: the bits of a number of Unix seconds.
-    now: Arc<AtomicU64>,
 }
 
 impl Script {
@@ -64,8 +57,7 @@ impl Script {
         text: &str,
         converters: BTreeMap<String, String>,
     ) -> Result<Self, Problem> {
-        let now = Arc::new(AtomicU64::new(0));
-        let engine = engine(Arc::clone(&now));
+        let engine = engine();
         let ast = engine.compile(text).map_err(|error| {
             let (line, column) = line_and_column(text, error.position());
             Problem { line, column, why: error.err_type().to_string() }
@@ -112,7 +104,7 @@ impl Script {
             );
             return Err(start(why));
         }
-        Ok(Self { engine, ast, converters, processes, now })
+        Ok(Self { engine, ast, converters, processes })
     }
 
     /// Whether the script has a function `process`.
@@ -178,17 +170,18 @@ impl Script {
     }
 
     fn call(&self, function: &str, args: impl FuncArgs, now: f64) -> Result<Dynamic, Dropped> {
-        self.now.store(now.to_bits(), Ordering::Relaxed);
+        budget::begin(now);
         let options = CallFnOptions::new().eval_ast(false);
         let mut scope = Scope::new();
         // A panic of the engine must not end the intake. The engine keeps nothing of a call.
         let called = catch_unwind(AssertUnwindSafe(|| {
             self.engine.call_fn_with_options(options, &mut scope, &self.ast, function, args)
         }));
-        match called {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(error)) => Err(failed(function, &cause(&error))),
-            Err(_) => Err(failed(function, "the script engine panicked")),
+        match (budget::end(), called) {
+            (Some(spent), Ok(Ok(_))) => Err(failed(function, &spent.to_string())),
+            (None, Ok(Ok(result))) => Ok(result),
+            (_, Ok(Err(error))) => Err(failed(function, &cause(&error))),
+            (_, Err(_)) => Err(failed(function, "the script engine panicked")),
         }
     }
 }
@@ -200,7 +193,7 @@ impl fmt::Debug for Script {
 }
 
 /// An engine that can neither read files nor wait, with its limits.
-fn engine(now: Arc<AtomicU64>) -> Engine {
+fn engine() -> Engine {
     let mut engine = Engine::new_raw();
     LanguageCorePackage::new().register_into_engine(&mut engine);
     ArithmeticPackage::new().register_into_engine(&mut engine);
@@ -213,7 +206,6 @@ fn engine(now: Arc<AtomicU64>) -> Engine {
     BasicArrayPackage::new().register_into_engine(&mut engine);
     BasicMapPackage::new().register_into_engine(&mut engine);
     engine
-        .set_max_operations(MAX_OPERATIONS)
         .set_max_call_levels(MAX_CALLS)
         .set_max_expr_depths(MAX_DEPTH, MAX_DEPTH)
         .set_max_string_size(MAX_TEXT_BYTES)
@@ -227,7 +219,8 @@ fn engine(now: Arc<AtomicU64>) -> Engine {
         .disable_symbol("eval")
         .on_print(|text| tracing::debug!(event = "script_printed", text))
         .on_debug(|text, _, _| tracing::debug!(event = "script_printed", text))
-        .register_fn("now", move || f64::from_bits(now.load(Ordering::Relaxed)));
+        .on_progress(|_| budget::count().map(|spent| spent.to_string().into()))
+        .register_fn("now", budget::now);
     // The core package has functions of these names that block the thread.
     engine.register_fn("sleep", |_: i64| no_sleep()).register_fn("sleep", |_: f64| no_sleep());
     engine
@@ -242,9 +235,7 @@ fn cause(error: &EvalAltResult) -> String {
     let cause = error.unwrap_inner();
     let position = cause.position();
     let what = match cause {
-        EvalAltResult::ErrorTooManyOperations(_) => {
-            format!("more than {MAX_OPERATIONS} operations; make the function simpler")
-        }
+        EvalAltResult::ErrorTerminated(why, _) => why.to_string(),
         other => other.to_string(),
     };
     // Most texts end with the place, in the engine's words.

@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zibrato::daemon::read_bounded;
 
-/// Maximum size of a rules file or a script, in bytes.
+/// Maximum size of a rules file, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// Maximum size of a script, in bytes. The time to compile one may grow with the square of its size.
+const MAX_SCRIPT_BYTES: u64 = 1 << 16;
 
 /// A rules file, and the rules in force.
 #[derive(Debug)]
@@ -76,18 +79,19 @@ impl RulesReader {
 }
 
 fn read(path: &Path) -> Result<Rules, RulesError> {
-    let text = text(path).map_err(|source| RulesError::Read { path: path.to_owned(), source })?;
-    Rules::parse(path, &text, self::text)
+    let text = text(path, MAX_BYTES)
+        .map_err(|source| RulesError::Read { path: path.to_owned(), source })?;
+    Rules::parse(path, &text, |script| self::text(script, MAX_SCRIPT_BYTES))
 }
 
-fn text(path: &Path) -> io::Result<String> {
-    let (bytes, _) = read_bounded(path, MAX_BYTES)?;
+fn text(path: &Path, most: u64) -> io::Result<String> {
+    let (bytes, _) = read_bounded(path, most)?;
     String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{RulesReader, RulesStore};
+    use super::{MAX_SCRIPT_BYTES, RulesReader, RulesStore};
     use std::fs::write;
     use std::sync::Arc;
 
@@ -113,5 +117,19 @@ mod tests {
             assert_eq!(number(), 2);
         }
         assert!(RulesReader::default().current().is_none());
+    }
+
+    #[test]
+    fn a_script_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("r.toml");
+        write(&file, "script = \"s.rhai\"\n").unwrap();
+        let most = usize::try_from(MAX_SCRIPT_BYTES).unwrap();
+        for (size, is_read) in [(most, true), (most + 1, false)] {
+            let script = "fn process(host, name, value, time) { }";
+            let end = " ".repeat(size - script.len());
+            write(folder.path().join("s.rhai"), script.to_owned() + &end).unwrap();
+            assert_eq!(RulesStore::open(&file).is_ok(), is_read, "{size}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::{Dropped, Rules, Series};
 use super::{NOW, apply, memory, outcome, statsd, with_script};
+use std::time::{Duration, Instant};
 use zibrato::Kind;
 
 /// bucky's tuple: host, name, value, time.
@@ -179,6 +180,64 @@ fn scripts_are_bounded() {
     let nested = format!("fn process(h, n, v, t) {{ {}1{} }}", "(".repeat(200), ")".repeat(200));
     let error = super::parse("", &nested).unwrap_err();
     assert!(error.to_lowercase().contains("expression"), "{error}");
+}
+
+/// Functions that call their callbacks a million and a thousand million times.
+const NESTED: &str = "
+fn list() { let a = []; a.pad(1000, 1); a }
+fn million() { list().map(|x| list().some(|y| y > 5)); }
+fn billion() { list().map(|x| list().map(|y| list().some(|z| z > 5))); }
+";
+
+#[test]
+fn callbacks_are_bounded_in_process_and_in_converters() {
+    for (body, why) in [
+        ("million();", "more than 10000 operations"),
+        ("billion();", "more than 10000 operations"),
+        ("loop { try { billion(); } catch { } }", "more than 10000 operations"),
+        ("let a = list(); a.sort(|x, y| { million(); 1 });", "more than 10000 operations"),
+        ("let m = #{ a: 1 }; m.filter(|k, v| { million(); true });", "more than 10000 operations"),
+        // Each operation is expensive.
+        ("let a = list(); loop { a.contains(2) }", "make the function simpler"),
+        ("let s = \"x\"; s.pad(4000, 'x'); loop { let t = s + \"\"; t.replace(\"x\", s); }", " "),
+    ] {
+        let script = format!("{NESTED}fn process(host, name, value, time) {{ {body} }}");
+        let begun = Instant::now();
+        let rules = with_script("drop_on_error = true", &script);
+        let Err(Dropped::Failed(error)) = apply(&rules, statsd("a"), 1.0).result else {
+            panic!("{body}")
+        };
+        assert!(error.starts_with("process: ") && error.contains(why), "{body}: {error}");
+        let converter = format!("{NESTED}fn memory(sample) {{ {body} }}");
+        let rules = with_script("converters.memory = \"memory\"", &converter);
+        assert_eq!(outcome(&rules, memory(), 1.0), "dropped: script_error", "{body}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{body}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_call_begins_with_a_whole_budget_in_each_thread() {
+    let script = format!(
+        "{NESTED}fn process(host, name, value, time) {{
+            if name == \"bad\" {{ million(); }}
+            let a = [];
+            a.pad(100, 1);
+            [host, name, a.map(|x| x + value).reduce(|sum, x| sum + x, 0.0), time]
+        }}"
+    );
+    let rules = with_script("drop_on_error = true", &script);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let all = || {
+                for _ in 0..5 {
+                    let bad = outcome(&rules, statsd("bad"), 1.0);
+                    assert_eq!(bad, "dropped: script_error");
+                    assert_eq!(outcome(&rules, statsd("a"), 1.0), "info  a 200");
+                }
+            };
+            std::thread::Builder::new().spawn_scoped(scope, all).unwrap();
+        }
+    });
 }
 
 #[test]
