@@ -117,9 +117,13 @@ impl Connection {
                 self.used = Instant::now();
                 self.take_whole(&input.0[..begun + count], shared)
             }
-            Err(error) if is_temporary(&error) => true,
-            Ok(_) | Err(_) => {
+            Ok(_) => {
                 self.take_rest(shared);
+                false
+            }
+            Err(error) if is_temporary(&error) => true,
+            Err(_) => {
+                self.cut(shared);
                 false
             }
         }
@@ -187,20 +191,28 @@ impl Connection {
         (rest, true)
     }
 
-    /// The connection ends: a last line may lack its end, a packet may not.
-    pub(super) fn take_rest(&self, shared: &Shared) {
+    /// The client has ended the connection: the last line may lack its end, a packet may not.
+    fn take_rest(&self, shared: &Shared) {
+        if self.framing == Some(Framing::Lengths) {
+            return self.cut(shared);
+        }
         if self.rest.is_empty() || self.skips {
             return;
-        }
-        if self.framing == Some(Framing::Lengths) {
-            return self.reject(&self.rest, shared, "truncated");
         }
         shared.lock().take(&self.rest, self.dialect, &self.sender, clock::unix_ms());
     }
 
+    /// The connection ends, and not because the client is done. What would follow may change the
+    /// meaning of an incomplete line: `a:320|m` is a counter, `a:320|ms` is a timer.
+    pub(super) fn cut(&self, shared: &Shared) {
+        if !self.rest.is_empty() && !self.skips {
+            self.reject(&self.rest, shared, "truncated");
+        }
+    }
+
     /// Counts that the connection is closed because another client needs its place.
     pub(super) fn close(&self, shared: &Shared) {
-        self.take_rest(shared);
+        self.cut(shared);
         let sample = || format!("{}: closed because it was idle and clients are many", self.sender);
         shared.lock().counts.reject("connections", 1, sample);
     }

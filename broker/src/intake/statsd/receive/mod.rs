@@ -109,6 +109,7 @@ impl Receiver {
                 self.count_drops();
             }
             if is_over {
+                connections.iter().for_each(|connection| connection.cut(&self.shared));
                 return Ok(());
             }
         }

@@ -5,7 +5,7 @@ use super::{Listener, MAX_ACCEPTS, Packets, Receiver};
 use crate::intake::statsd::grammar::Dialect;
 use crate::intake::statsd::shared::{Received, Shared};
 use std::io::{Read, Write};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ fn the_client_that_is_idle_for_the_longest_time_makes_room() {
     let connect = || UnixStream::connect(&path).unwrap();
     let (mut busy, mut idle) = (connect(), connect());
     receiver.accept(&listener, &mut connections, 2).unwrap();
-    idle.write_all(b"i:1|c").unwrap();
+    idle.write_all(b"i:1|c\ni:1|c").unwrap();
     busy.write_all(b"b:1|c\nb:1").unwrap();
     for connection in connections.iter_mut().rev() {
         assert!(connection.receive(&mut input, &receiver.shared));
@@ -80,9 +80,52 @@ fn the_client_that_is_idle_for_the_longest_time_makes_room() {
         assert!(connection.receive(&mut input, &receiver.shared));
     }
     let received = receiver.shared.lock();
-    // The idle client's line is not lost.
+    // The idle client's lines are not lost. The incomplete one is counted.
     assert_eq!((received.counts.samples, received.table.len()), (3, 2));
-    assert_eq!(received.counts.rejected["connections"].count, 1);
+    let rejected = |reason| received.counts.rejected[reason].count;
+    assert_eq!((rejected("connections"), rejected("truncated")), (1, 1));
+}
+
+/// A client over TCP, whose connection is reset when it is dropped.
+fn reset_by(address: SocketAddr) -> TcpStream {
+    let client = TcpStream::connect(address).unwrap();
+    rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+    client
+}
+
+#[test]
+fn an_incomplete_line_counts_only_after_an_orderly_end() {
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    tcp.set_nonblocking(true).unwrap();
+    let address = tcp.local_addr().unwrap();
+    let mut receiver = receiver(Vec::new());
+    receiver.listeners.push(Listener::Tcp(tcp, Dialect::Statsd));
+    let (shared, stop) = (Arc::clone(&receiver.shared), Stop::new().unwrap());
+    let cut =
+        |received: &Received| received.counts.rejected.get("truncated").map_or(0, |r| r.count);
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new();
+        let running = thread.spawn_scoped(scope, || receiver.run(&stop)).unwrap();
+        // The rest would be `s`, and the type a timer.
+        let line = |name: &str| format!("{name}:1|c\n{name}:320|m");
+        let mut orderly = TcpStream::connect(address).unwrap();
+        orderly.write_all(line("orderly").as_bytes()).unwrap();
+        drop(orderly);
+        until(&shared, |received| received.counts.samples == 2);
+        let mut reset = reset_by(address);
+        reset.write_all(line("reset").as_bytes()).unwrap();
+        until(&shared, |received| received.counts.samples == 3);
+        drop(reset);
+        until(&shared, |received| cut(received) == 1);
+        let mut open = TcpStream::connect(address).unwrap();
+        open.write_all(line("open").as_bytes()).unwrap();
+        until(&shared, |received| received.counts.samples == 4);
+        stop.raise();
+        assert!(running.join().unwrap().is_ok());
+        drop(open);
+    });
+    let received = shared.lock();
+    assert_eq!((received.counts.samples, cut(&received)), (4, 2), "{:?}", received.counts);
 }
 
 #[test]
