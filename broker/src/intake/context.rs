@@ -2,6 +2,7 @@
 
 use super::Link;
 use super::check::check_series;
+use super::clocks::{Clocks, WaitUntil};
 use super::rejections::Rejections;
 use super::rules::RulesReader;
 use crate::counters::IntakeCounters;
@@ -12,7 +13,6 @@ use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use zibrato::clock;
 use zibrato::daemon::{LogLimit, Stop};
 use zibrato::window::{Fold, OVERFLOW_NAME, Window};
 use zibrato::wire::{BatchId, Line, batch_topic};
@@ -53,7 +53,7 @@ pub struct IntakeContext {
     pub(super) rules: RulesReader,
     pub(super) script_errors: LogLimit<60>,
     offenders: LogLimit<60>,
-    now_ms: u64,
+    pub(super) clocks: Clocks,
 }
 
 impl IntakeContext {
@@ -80,7 +80,7 @@ impl IntakeContext {
             rules: RulesReader::default(),
             script_errors: LogLimit::default(),
             offenders: LogLimit::default(),
-            now_ms: clock::unix_ms(),
+            clocks: Clocks::new(),
         }
     }
 
@@ -100,7 +100,13 @@ impl IntakeContext {
     /// The time of the last [`wait`](Self::wait), in Unix milliseconds.
     #[must_use]
     pub const fn now_ms(&self) -> u64 {
-        self.now_ms
+        self.clocks.now_ms
+    }
+
+    /// Milliseconds from when the intake was opened to the last [`wait`](Self::wait), by a clock that
+    /// nobody sets. For ages and rates; [`now_ms`](Self::now_ms) is for times of readings.
+    pub(super) const fn uptime_ms(&self) -> u64 {
+        self.clocks.uptime_ms
     }
 
     /// Waits until one of `readable` is readable, and returns `true`. Meanwhile it publishes the
@@ -113,21 +119,22 @@ impl IntakeContext {
         self.wait_until(readable, u64::MAX)
     }
 
-    /// Like [`wait`](Self::wait), but also returns `true` at `until_ms`, in Unix milliseconds. For
-    /// intakes that publish something at regular times.
+    /// Like [`wait`](Self::wait), but also returns `true` at `until_ms`, in Unix milliseconds, or when
+    /// the clock is put back. For intakes that publish something at regular times.
     pub fn wait_until(&mut self, readable: &[BorrowedFd<'_>], until_ms: u64) -> bool {
         let mut has_looked = false;
+        let wait = WaitUntil::new(until_ms);
         loop {
-            let now_ms = clock::unix_ms();
-            let is_due = now_ms / WINDOW_MS != self.now_ms / WINDOW_MS;
-            self.now_ms = now_ms;
-            if is_due {
+            let before_ms = self.clocks.now_ms;
+            self.clocks.read();
+            let now_ms = self.clocks.now_ms;
+            if now_ms / WINDOW_MS != before_ms / WINDOW_MS {
                 self.flush();
             }
             self.send_pending();
             self.link.store(&self.counters);
             // It looks at least once whether the broker stops.
-            if has_looked && now_ms >= until_ms {
+            if has_looked && wait.is_over(now_ms) {
                 return true;
             }
             has_looked = true;
@@ -155,8 +162,8 @@ impl IntakeContext {
     }
 
     fn timeout(&self, until_ms: u64) -> Timespec {
-        let to_next_second = WINDOW_MS - self.now_ms % WINDOW_MS;
-        let until = until_ms.saturating_sub(self.now_ms).min(to_next_second);
+        let to_next_second = WINDOW_MS - self.clocks.now_ms % WINDOW_MS;
+        let until = until_ms.saturating_sub(self.clocks.now_ms).min(to_next_second);
         let until = Duration::from_millis(until);
         let timeout = if self.stop_by.is_some() {
             Duration::ZERO
@@ -229,7 +236,7 @@ impl IntakeContext {
                 return false;
             }
         }
-        let is_folded = self.windows.fold_with(level, self.now_ms, fold).is_ok();
+        let is_folded = self.windows.fold_with(level, self.clocks.now_ms, fold).is_ok();
         if !is_folded {
             self.reject("levels", level.as_bytes());
         }
@@ -321,7 +328,8 @@ impl IntakeContext {
     }
 
     fn close_windows(&mut self) {
-        let Flushed { batches, overflowed, offender, not_finite } = self.windows.flush(self.now_ms);
+        let Flushed { batches, overflowed, offender, not_finite } =
+            self.windows.flush(self.clocks.now_ms);
         self.pending.extend(batches);
         if not_finite > 0 {
             self.counters.reject("value", not_finite);
@@ -362,12 +370,6 @@ impl IntakeContext {
         Ok(())
     }
 
-    /// Continues at this time.
-    #[cfg(feature = "fuzzing")]
-    pub(super) const fn continue_at(&mut self, now_ms: u64) {
-        self.now_ms = now_ms;
-    }
-
     /// The bodies of the batches that would be published now.
     #[cfg(feature = "fuzzing")]
     pub(super) fn bodies(&mut self) -> Vec<Vec<u8>> {
@@ -377,7 +379,7 @@ impl IntakeContext {
 
     /// Publishes the rest. Batches that the router does not accept in time are counted as rejected.
     pub(super) fn finish(&mut self, timeout: Duration) {
-        self.now_ms = clock::unix_ms();
+        self.clocks.read();
         self.close_windows();
         let until = Instant::now() + timeout;
         while let Some(batch) = self.pending.pop_front() {

@@ -30,6 +30,7 @@
 //! further measurements are rejected and counted.
 
 mod check;
+mod clocks;
 pub(crate) mod collectd;
 mod context;
 mod flag_error;

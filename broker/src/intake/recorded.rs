@@ -26,3 +26,10 @@ pub(super) fn context(
     context.rules = RulesReader::new(store.map(Arc::new));
     Ok(context)
 }
+
+impl IntakeContext {
+    /// Continues at this time, by both clocks.
+    pub(super) const fn continue_at(&mut self, now_ms: u64) {
+        (self.clocks.now_ms, self.clocks.uptime_ms) = (now_ms, now_ms);
+    }
+}

@@ -82,6 +82,7 @@ pub(super) struct Decoder {
     name: String,
     key: Vec<u8>,
     now_ms: u64,
+    uptime_ms: u64,
 }
 
 /// What a datagram continues with.
@@ -98,10 +99,10 @@ impl Decoder {
         Self { options, types, users, ..Self::default() }
     }
 
-    /// Decodes a datagram that was received at `now_ms` (Unix milliseconds), and passes each
-    /// outcome to `sink`.
-    pub(super) fn decode(&mut self, datagram: &[u8], now_ms: u64, sink: Sink<'_>) {
-        self.now_ms = now_ms;
+    /// Decodes a datagram that was received at `now_ms` (Unix milliseconds), when the intake was open
+    /// for `uptime_ms`. Passes each outcome to `sink`.
+    pub(super) fn decode(&mut self, datagram: &[u8], now_ms: u64, uptime_ms: u64, sink: Sink<'_>) {
+        (self.now_ms, self.uptime_ms) = (now_ms, uptime_ms);
         if datagram.is_empty() {
             return sink(Outcome::Rejected(PartError::Truncated.into()));
         }
@@ -231,7 +232,8 @@ impl Decoder {
         list.write_key(&mut self.key);
         self.key.extend(sources.iter().map(|source| source.kind.code()));
         let readings = || values.raw().zip(sources).map(|(bytes, source)| reading(source, bytes));
-        let past = self.rates.replace(&self.key, list.time, list.interval, readings(), self.now_ms);
+        let (time, clocks) = ((list.time, list.interval), (self.now_ms, self.uptime_ms));
+        let past = self.rates.replace(&self.key, time, readings(), clocks);
         for (at, (source, new)) in sources.iter().zip(readings()).enumerate() {
             let resets = self.options.counter_resets;
             match checked(source, new, past.at(at), resets) {

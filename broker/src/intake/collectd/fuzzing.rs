@@ -61,7 +61,7 @@ fn decoder(options: u8) -> Decoder {
 
 fn decode(decoder: &mut Decoder, datagram: &[u8]) -> Vec<String> {
     let mut outcomes = Vec::new();
-    decoder.decode(datagram, NOW, &mut |outcome| {
+    decoder.decode(datagram, NOW, NOW, &mut |outcome| {
         outcomes.push(match outcome {
             Outcome::Sample(sample) => {
                 assert!(sample.value.is_finite());

@@ -72,9 +72,9 @@ pub(super) struct Rates {
 struct Last {
     /// The time of the readings by the sender's clock, in units of 2^-30 s.
     time: u64,
-    /// When they were received, by the clock of the broker.
+    /// The uptime when they were received.
     received_ms: u64,
-    /// Until when they are kept, by the clock of the broker.
+    /// The uptime until which they are kept.
     until_ms: u64,
     readings: Vec<u64>,
 }
@@ -91,38 +91,39 @@ impl Rates {
     }
 
     /// Keeps readings as the last ones of the value list with this key, and returns the ones before
-    /// them. `time` and `interval` are in units of 2^-30 s, by the sender's clock.
+    /// them. Time and interval are in units of 2^-30 s, by the sender's clock. The broker's clock, which
+    /// may be set, is compared with that; how long readings are kept depends on its uptime.
     pub(super) fn replace(
         &mut self,
         key: &[u8],
-        time: u64,
-        interval: u64,
+        (time, interval): (u64, u64),
         readings: impl Iterator<Item = u64>,
-        now_ms: u64,
+        (now_ms, uptime_ms): (u64, u64),
     ) -> Past<&[u64]> {
-        if now_ms >= self.next_sweep_ms {
-            self.lists.retain(|_, last| last.until_ms > now_ms);
-            self.next_sweep_ms = now_ms + SWEEP_MS;
+        if uptime_ms >= self.next_sweep_ms {
+            self.lists.retain(|_, last| last.until_ms > uptime_ms);
+            self.next_sweep_ms = uptime_ms + SWEEP_MS;
         }
         let kept_ms = (interval / UNITS_PER_SECOND).saturating_mul(1_000 * KEPT_INTERVALS);
-        let until_ms = now_ms + kept_ms.clamp(MIN_KEPT_MS, MAX_KEPT_MS);
+        let until_ms = uptime_ms + kept_ms.clamp(MIN_KEPT_MS, MAX_KEPT_MS);
         let Some(last) = self.lists.get_mut(key) else {
             if self.lists.len() >= self.max_lists {
                 return Past::Full;
             }
             let readings = readings.collect();
-            self.lists.insert(key.into(), Last { time, received_ms: now_ms, until_ms, readings });
+            let last = Last { time, received_ms: uptime_ms, until_ms, readings };
+            self.lists.insert(key.into(), last);
             return Past::None;
         };
         let is_ahead = |time| time / UNITS_PER_SECOND > now_ms / 1_000 + MAX_AHEAD_SECONDS;
         let blocks =
-            now_ms < last.received_ms + MIN_KEPT_MS && (is_ahead(time) || !is_ahead(last.time));
+            uptime_ms < last.received_ms + MIN_KEPT_MS && (is_ahead(time) || !is_ahead(last.time));
         if blocks && time <= last.time {
             return if time == last.time { Past::Same } else { Past::Late };
         }
-        let is_past = last.until_ms > now_ms && time > last.time;
+        let is_past = last.until_ms > uptime_ms && time > last.time;
         let seconds = time.saturating_sub(last.time) as f64 / UNITS_PER_SECOND as f64;
-        (last.time, last.received_ms, last.until_ms) = (time, now_ms, until_ms);
+        (last.time, last.received_ms, last.until_ms) = (time, uptime_ms, until_ms);
         std::mem::swap(&mut self.replaced, &mut last.readings);
         last.readings.clear();
         last.readings.extend(readings);
@@ -187,7 +188,7 @@ mod tests {
         now: u64,
     ) -> Past<&'a [u64]> {
         let (time, interval) = (second * UNITS_PER_SECOND, 10 * UNITS_PER_SECOND);
-        rates.replace(key.as_bytes(), time, interval, [reading].into_iter(), now)
+        rates.replace(key.as_bytes(), (time, interval), [reading].into_iter(), (now, now))
     }
 
     #[test]
@@ -266,8 +267,8 @@ mod tests {
     fn times_within_a_second_differ() {
         let mut rates = Rates::default();
         let half = UNITS_PER_SECOND / 2;
-        rates.replace(b"a", half, 0, [0].into_iter(), NOW);
-        let past = rates.replace(b"a", 2 * half, 0, [5].into_iter(), NOW);
+        rates.replace(b"a", (half, 0), [0].into_iter(), (NOW, NOW));
+        let past = rates.replace(b"a", (2 * half, 0), [5].into_iter(), (NOW, NOW));
         assert_eq!(past, Past::Since { seconds: 0.5, last: &[0][..] });
     }
 
@@ -289,12 +290,12 @@ mod tests {
         {
             let mut rates = Rates::default();
             let (a, b) = (UNITS_PER_SECOND, 2 * UNITS_PER_SECOND);
-            rates.replace(b"a", a, interval, [1].into_iter(), NOW);
-            rates.replace(b"b", a, interval, [1].into_iter(), NOW);
+            rates.replace(b"a", (a, interval), [1].into_iter(), (NOW, NOW));
+            rates.replace(b"b", (a, interval), [1].into_iter(), (NOW, NOW));
             let since = Past::Since { seconds: 1.0, last: &[1][..] };
             let at = NOW + kept_ms;
-            assert_eq!(rates.replace(b"a", b, 0, [1].into_iter(), at - 1), since);
-            assert_eq!(rates.replace(b"b", b, 0, [1].into_iter(), at), Past::None);
+            assert_eq!(rates.replace(b"a", (b, 0), [1].into_iter(), (at - 1, at - 1)), since);
+            assert_eq!(rates.replace(b"b", (b, 0), [1].into_iter(), (at, at)), Past::None);
         }
     }
 
@@ -302,7 +303,8 @@ mod tests {
     fn no_interval_and_no_time_ahead_keep_earlier_readings_out_for_long() {
         let mut rates = Rates::default();
         let mut replace = |time: u64, now| {
-            rates.replace(b"a", time * UNITS_PER_SECOND, u64::MAX, [1].into_iter(), now).at(0)
+            let time = (time * UNITS_PER_SECOND, u64::MAX);
+            rates.replace(b"a", time, [1].into_iter(), (now, now)).at(0)
         };
         assert_eq!(replace(100, NOW), Past::None);
         assert_eq!(replace(99, NOW + MIN_KEPT_MS - 1), Past::Late);
@@ -316,6 +318,24 @@ mod tests {
         replace(now + 60, NOW);
         let since = Past::Since { seconds: 10.0, last: 1 };
         assert_eq!(replace(now + 70, NOW + 10_000), since);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_does_not_end_rates() {
+        let mut rates = Rates::default();
+        let mut replace = |time: u64, now_ms, uptime_ms| {
+            let time = (time * UNITS_PER_SECOND, 10 * UNITS_PER_SECOND);
+            rates.replace(b"a", time, [1].into_iter(), (now_ms, uptime_ms)).at(0)
+        };
+        let day = 86_400_000;
+        assert_eq!(replace(100, NOW, 0), Past::None);
+        for (time, now_ms, uptime_ms) in
+            [(110, NOW + 2 * day, 10_000), (120, NOW - day, 20_000), (130, NOW, 30_000)]
+        {
+            let since = Past::Since { seconds: 10.0, last: 1 };
+            assert_eq!(replace(time, now_ms, uptime_ms), since, "{time}");
+        }
+        assert_eq!(replace(140, NOW, 30_000 + MIN_KEPT_MS), Past::None);
     }
 
     #[test]

@@ -49,7 +49,8 @@ pub(super) fn take(
     datagram: &[u8],
     sender: SocketAddr,
 ) {
-    decoder.decode(datagram, context.now_ms(), &mut |outcome| match outcome {
+    let (now_ms, uptime_ms) = (context.now_ms(), context.uptime_ms());
+    decoder.decode(datagram, now_ms, uptime_ms, &mut |outcome| match outcome {
         Outcome::Sample(sample) => {
             context.fold_from(&line(level, &sample), Some(sender), Some(fields(&sample)));
         }

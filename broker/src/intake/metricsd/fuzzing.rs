@@ -34,7 +34,8 @@ pub fn metricsd(packet: &[u8]) {
         assert_eq!(zibrato::check_name(statistic.name), Ok(()));
         assert_eq!(zibrato::check_name(statistic.source), Ok(()));
     };
-    metrics.publish_due(metrics.next_ms(), &mut check);
+    let next_ms = metrics.next_ms();
+    metrics.publish_due(next_ms, next_ms, &mut check);
     assert!(count <= max, "{count}");
     // After a long time without a change they are published once more, and forgotten.
     metrics.publish_all(u64::MAX, &mut |_| {});

@@ -35,11 +35,12 @@ pub(super) fn run(
             }
             socket.count_drops(context);
         }
-        let now_ms = context.now_ms();
-        metrics.publish_due(now_ms, &mut |statistic| fold(context, level, &statistic, now_ms));
+        let (now_ms, uptime_ms) = (context.now_ms(), context.uptime_ms());
+        let mut put = |statistic: Statistic<'_>| fold(context, level, &statistic, now_ms);
+        metrics.publish_due(now_ms, uptime_ms, &mut put);
     }
-    let now_ms = context.now_ms();
-    metrics.publish_all(now_ms, &mut |statistic| fold(context, level, &statistic, now_ms));
+    let (now_ms, uptime_ms) = (context.now_ms(), context.uptime_ms());
+    metrics.publish_all(uptime_ms, &mut |statistic| fold(context, level, &statistic, now_ms));
 }
 
 /// Adds a statistic to what is published.
@@ -62,7 +63,7 @@ pub(super) fn take(
     sender: SocketAddr,
 ) {
     context.received(packet.len());
-    let now_ms = context.now_ms();
+    let uptime_ms = context.uptime_ms();
     let (host, changes) = match decode(packet) {
         Ok(decoded) => decoded,
         Err(error) => {
@@ -72,7 +73,7 @@ pub(super) fn take(
     };
     for change in changes {
         match change {
-            Ok(change) => match metrics.apply(host, &change, now_ms) {
+            Ok(change) => match metrics.apply(host, &change, uptime_ms) {
                 Ok(()) => context.taken(1),
                 Err(reason) => {
                     let Change { name, kind, .. } = change;

@@ -13,7 +13,8 @@ use zibrato::{DEFAULT_SOURCE, MAX_NAME_BYTES, check_name};
 /// intake. A histogram has 12 of them, and needs up to 17 KB.
 pub(super) const MAX_STATISTICS: usize = 100_000;
 
-/// The metrics of all hosts.
+/// The metrics of all hosts. Ages and rates are differences of uptimes, which are not affected if the
+/// clock is set; schedules follow the clock.
 #[derive(Debug)]
 pub(super) struct AllMetrics {
     hosts: HashMap<String, Host, RandomState>,
@@ -33,6 +34,7 @@ type Host = HashMap<String, Entry, RandomState>;
 struct Entry {
     metric: Metric,
     interval_ms: u64,
+    /// The uptime at the last change.
     changed_ms: u64,
 }
 
@@ -79,7 +81,7 @@ impl AllMetrics {
         }
     }
 
-    /// Changes a metric of a host.
+    /// Changes a metric of a host, at this uptime of the intake.
     ///
     /// # Errors
     /// The reason by which the change is counted as rejected.
@@ -87,7 +89,7 @@ impl AllMetrics {
         &mut self,
         host: &str,
         change: &Change<'_>,
-        now_ms: u64,
+        uptime_ms: u64,
     ) -> Result<(), &'static str> {
         let Change { kind, name, action } = *change;
         if matches!(action, Action::Update(value) if !value.is_finite()) {
@@ -99,16 +101,16 @@ impl AllMetrics {
         }
         if self.hosts.get(host).is_none_or(|host| !host.contains_key(name)) {
             let Action::Update(_) = action else { return Ok(()) };
-            self.insert(host, name, kind, now_ms)?;
+            self.insert(host, name, kind, uptime_ms)?;
         }
         let entry = self.hosts.get_mut(host).and_then(|host| host.get_mut(name));
         let Some(entry) = entry.filter(|entry| entry.metric.kind() == kind) else {
             return Err("other_type");
         };
-        entry.changed_ms = now_ms;
+        entry.changed_ms = uptime_ms;
         match action {
-            Action::Update(value) => entry.metric.update(value, now_ms, &mut self.random),
-            Action::Clear => entry.metric.clear(now_ms),
+            Action::Update(value) => entry.metric.update(value, uptime_ms, &mut self.random),
+            Action::Clear => entry.metric.clear(uptime_ms),
             Action::Delete => {}
         }
         Ok(())
@@ -124,7 +126,7 @@ impl AllMetrics {
         host: &str,
         name: &str,
         kind: MetricKind,
-        now_ms: u64,
+        uptime_ms: u64,
     ) -> Result<(), &'static str> {
         if !host.is_empty() && check_name(host).is_err() {
             return Err("source");
@@ -139,7 +141,8 @@ impl AllMetrics {
         }
         self.statistics = statistics;
         let interval_ms = self.handlers.interval_ms(&full_name(host, name));
-        let entry = Entry { metric: Metric::new(kind, now_ms), interval_ms, changed_ms: now_ms };
+        let entry =
+            Entry { metric: Metric::new(kind, uptime_ms), interval_ms, changed_ms: uptime_ms };
         self.hosts.entry_ref(host).or_default().insert(name.to_owned(), entry);
         Ok(())
     }
@@ -158,9 +161,14 @@ impl AllMetrics {
         self.schedules.iter().map(|schedule| schedule.next_ms).min().unwrap_or(u64::MAX)
     }
 
-    /// Gives the statistics of all metrics that are due at `now_ms`, and forgets metrics that
-    /// have not changed for long.
-    pub(super) fn publish_due(&mut self, now_ms: u64, put: &mut dyn FnMut(Statistic<'_>)) {
+    /// Gives the statistics of all metrics that are due at `now_ms`, in Unix milliseconds, and forgets
+    /// metrics that have not changed for long.
+    pub(super) fn publish_due(
+        &mut self,
+        now_ms: u64,
+        uptime_ms: u64,
+        put: &mut dyn FnMut(Statistic<'_>),
+    ) {
         let mut due = Vec::new();
         for schedule in &mut self.schedules {
             let Schedule { interval_ms, next_ms } = *schedule;
@@ -171,16 +179,16 @@ impl AllMetrics {
             }
         }
         if !due.is_empty() {
-            self.publish(now_ms, &due, put);
+            self.publish(uptime_ms, &due, put);
         }
     }
 
     /// Gives the statistics of all metrics.
-    pub(super) fn publish_all(&mut self, now_ms: u64, put: &mut dyn FnMut(Statistic<'_>)) {
-        self.publish(now_ms, &self.handlers.intervals_ms(), put);
+    pub(super) fn publish_all(&mut self, uptime_ms: u64, put: &mut dyn FnMut(Statistic<'_>)) {
+        self.publish(uptime_ms, &self.handlers.intervals_ms(), put);
     }
 
-    fn publish(&mut self, now_ms: u64, due: &[u64], put: &mut dyn FnMut(Statistic<'_>)) {
+    fn publish(&mut self, uptime_ms: u64, due: &[u64], put: &mut dyn FnMut(Statistic<'_>)) {
         let (mut full, expire_ms) = (String::new(), self.expire_ms);
         let mut statistics = 0;
         self.hosts.retain(|host, entries| {
@@ -188,12 +196,12 @@ impl AllMetrics {
             entries.retain(|name, entry| {
                 let mut stays = true;
                 if due.contains(&entry.interval_ms) {
-                    entry.metric.statistics(now_ms, &mut |part, end, value| {
+                    entry.metric.statistics(uptime_ms, &mut |part, end, value| {
                         full.clear();
                         full.extend([&**name, part, end]);
                         put(Statistic { source, name: &full, value });
                     });
-                    stays = now_ms.saturating_sub(entry.changed_ms) < expire_ms;
+                    stays = uptime_ms.saturating_sub(entry.changed_ms) < expire_ms;
                 }
                 if stays {
                     statistics += entry.metric.kind().statistics();

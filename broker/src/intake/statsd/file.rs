@@ -72,14 +72,14 @@ impl GaugeFile {
     /// Adds the saved gauges. A file of which something cannot be read is reported, and kept under
     /// another name.
     /// If that fails too, gauges are not saved.
-    pub(super) fn load(&mut self, gauges: &mut Gauges) {
+    pub(super) fn load(&mut self, gauges: &mut Gauges, uptime_ms: u64) {
         let text = match read_bounded(&self.path, MAX_FILE) {
             Ok((text, _)) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return,
             Err(error) => return self.keep(&error),
         };
         let file = self.path.display();
-        match gauges.restore(&text, clock::unix_ms()) {
+        match gauges.restore(&text, clock::unix_ms(), uptime_ms) {
             Ok(Restored { restored, left_out, first }) => {
                 tracing::info!(event = "gauges_restored", %file, restored, left_out);
                 for (name, why) in first {
@@ -163,12 +163,12 @@ mod tests {
         let path = folder.path().join("gauges.json");
         let mut file = GaugeFile::new(&path);
         let mut gauges = Gauges::new(10);
-        file.load(&mut gauges);
+        file.load(&mut gauges, 0);
         assert_eq!(gauges.to_json(), "{}");
         for saved in [r#"{"g":1.5}"#, r#"{"g":2.5,"h":1.0}"#] {
             file.save(saved);
             let mut gauges = Gauges::new(10);
-            file.load(&mut gauges);
+            file.load(&mut gauges, 0);
             assert_eq!(gauges.to_json(), saved);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -181,7 +181,7 @@ mod tests {
         for (text, kept) in [("{\"g\": 1.", "gauges.broken"), ("", "gauges.broken-2")] {
             std::fs::write(&path, text).unwrap();
             let (mut file, mut gauges) = (GaugeFile::new(&path), Gauges::new(10));
-            file.load(&mut gauges);
+            file.load(&mut gauges, 0);
             assert_eq!(gauges.all().count(), 0);
             assert!(!path.exists());
             file.save("{}");
@@ -197,7 +197,7 @@ mod tests {
         let text = r#"{"good":1,"bad":"x"}"#;
         std::fs::write(&path, text).unwrap();
         let (mut file, mut gauges) = (GaugeFile::new(&path), Gauges::new(10));
-        file.load(&mut gauges);
+        file.load(&mut gauges, 0);
         file.save(&gauges.to_json());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), r#"{"good":1.0}"#);
         let kept = folder.path().join("gauges.broken");
@@ -233,7 +233,7 @@ mod tests {
         // Opening it succeeds, reading it does not.
         std::fs::create_dir(&path).unwrap();
         let mut file = GaugeFile::new(&path);
-        file.load(&mut Gauges::new(10));
+        file.load(&mut Gauges::new(10), 0);
         std::fs::remove_dir(&path).unwrap();
         file.save("{}");
         assert!(!path.exists());

@@ -105,9 +105,9 @@ impl Publisher {
         self.count(context);
         self.end_interval(context);
         for shared in &self.receivers {
-            let (mut gauges, now_ms) = (self.gauges.lock(), context.now_ms());
+            let (mut gauges, uptime_ms) = (self.gauges.lock(), context.uptime_ms());
             let mut received = shared.lock();
-            received.table.gauges(|series, changes| gauges.settle(series, changes, now_ms));
+            received.table.gauges(|series, changes| gauges.settle(series, changes, uptime_ms));
         }
         self.save();
         (self.taken, self.until) = (0, Some(until));
@@ -194,10 +194,11 @@ impl Publisher {
     }
 
     fn fold(&self, context: &mut IntakeContext, named: &Named, taken: Taken) {
-        let (series, now_ms) = (named.series(), context.now_ms());
+        let (series, uptime_ms) = (named.series(), context.uptime_ms());
         let fold = match taken {
             Taken::Fold(fold) => fold,
-            Taken::Gauge(changes) => match self.gauges.lock().readings(series, &changes, now_ms) {
+            Taken::Gauge(changes) => match self.gauges.lock().readings(series, &changes, uptime_ms)
+            {
                 Some(gauge) => Fold::Gauge(Some(gauge)),
                 None => {
                     let (why, name) = (why("gauges"), series.name.as_bytes());
@@ -218,8 +219,8 @@ impl Publisher {
     /// them in time; what is left is repeated the next time.
     fn repeat_gauges(&mut self, context: &mut IntakeContext) -> bool {
         let gauges = Arc::clone(&self.gauges);
-        let now_ms = context.now_ms();
-        gauges.lock().repeat(now_ms, |series, gauge| {
+        let (now_ms, uptime_ms) = (context.now_ms(), context.uptime_ms());
+        gauges.lock().repeat(now_ms, uptime_ms, |series, gauge| {
             self.fold_into(context, series, &Fold::Gauge(Some(gauge)));
             self.has_room_after(1, context)
         })

@@ -142,7 +142,7 @@ impl Threads {
     ) -> Result<(), IntakeError> {
         let mut file = file.map(GaugeFile::new);
         if let Some(file) = &mut file {
-            file.load(&mut self.gauges.lock());
+            file.load(&mut self.gauges.lock(), context.uptime_ms());
         }
         let mut publisher = Publisher {
             receivers: self.receivers.clone(),

@@ -40,7 +40,7 @@ fn plain() -> Decoder {
 
 fn decode(decoder: &mut Decoder, datagram: &[u8]) -> Decoded {
     let (mut samples, mut rejected) = (Vec::new(), BTreeMap::new());
-    decoder.decode(datagram, NOW, &mut |outcome| match outcome {
+    decoder.decode(datagram, NOW, NOW, &mut |outcome| match outcome {
         Outcome::Sample(sample) => {
             let seconds = sample.list.time / UNITS_PER_SECOND;
             samples.push((sample.list.host.into(), sample.name.into(), sample.value, seconds));
@@ -56,7 +56,7 @@ fn decode(decoder: &mut Decoder, datagram: &[u8]) -> Decoded {
 /// The texts of what is rejected.
 fn texts(decoder: &mut Decoder, datagram: &[u8]) -> Vec<String> {
     let mut texts = Vec::new();
-    decoder.decode(datagram, NOW, &mut |outcome| {
+    decoder.decode(datagram, NOW, NOW, &mut |outcome| {
         if let Outcome::Rejected(rejected) = outcome {
             texts.push(format!("{}: {}", rejected.reason, rejected.about));
         }

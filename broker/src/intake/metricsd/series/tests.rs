@@ -34,8 +34,12 @@ fn at(
 
 /// What is published, as `source name value`.
 fn published(metrics: &mut AllMetrics, now_ms: u64) -> Vec<String> {
+    published_at(metrics, now_ms, now_ms)
+}
+
+fn published_at(metrics: &mut AllMetrics, now_ms: u64, uptime_ms: u64) -> Vec<String> {
     let mut all = Vec::new();
-    metrics.publish_due(now_ms, &mut |Statistic { source, name, value }| {
+    metrics.publish_due(now_ms, uptime_ms, &mut |Statistic { source, name, value }| {
         all.push(format!("{source} {name} {value}"));
     });
     all.sort();
@@ -140,4 +144,27 @@ fn a_metric_without_a_change_is_forgotten_after_a_time() {
     assert_eq!(published(&mut metrics, 1_000_000).len(), 1 + 12);
     assert_eq!(published(&mut metrics, 1_010_000), [""; 0]);
     assert!(metrics.hosts.is_empty());
+}
+
+#[test]
+fn a_clock_that_is_set_changes_neither_rates_nor_ages() {
+    let mut metrics = metrics(&[], Duration::from_secs(60), MAX_STATISTICS);
+    let mut all = Vec::new();
+    // The clock is a day ahead, and then an hour behind.
+    for (uptime_ms, now_ms) in [(10_000, 10_000), (20_000, 86_420_000), (30_000, 82_830_000)] {
+        at(&mut metrics, MetricKind::Meter, "m", 50.0, uptime_ms - 4_000).unwrap();
+        all = published_at(&mut metrics, now_ms, uptime_ms);
+    }
+    let expected = [
+        "web-1 m.count 150",
+        "web-1 m.rate_15m 9.88",
+        "web-1 m.rate_1m 8.52",
+        "web-1 m.rate_5m 9.67",
+    ];
+    for expected in expected {
+        assert!(all.iter().any(|found| found.starts_with(expected)), "{expected}: {all:?}");
+    }
+    assert_eq!(published_at(&mut metrics, 82_840_000, 85_999).len(), 5);
+    assert_eq!(published_at(&mut metrics, 82_850_000, 86_000).len(), 5);
+    assert_eq!(published_at(&mut metrics, 82_860_000, 86_001), [""; 0]);
 }

@@ -158,7 +158,7 @@ impl Table {
             members: self.max_members.saturating_sub(self.members),
             octaves: if has_room { MAX_OCTAVES } else { FEW_OCTAVES },
         };
-        let members = slot.value.add(reading, at_ms.unwrap_or(now_ms), room);
+        let members = slot.value.add(reading, at_ms, now_ms, room);
         self.members += members.ok_or(Refused::Members)?;
         self.octaves = self.octaves + slot.value.octaves() - held;
         slot.samples = slot.samples.saturating_add(1);

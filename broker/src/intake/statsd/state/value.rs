@@ -45,10 +45,16 @@ impl Value {
         }
     }
 
-    /// Adds a reading of the same kind. Returns the number of new members of a set, or `None` if
-    /// the set, or the table, is full.
+    /// Adds a reading of the same kind that came at `now_ms`, perhaps with a time of its own. Returns the
+    /// number of new members of a set, or `None` if the set, or the table, is full.
     #[inline]
-    pub(super) fn add(&mut self, reading: Reading<'_>, at_ms: u64, room: Room) -> Option<usize> {
+    pub(super) fn add(
+        &mut self,
+        reading: Reading<'_>,
+        own_ms: Option<u64>,
+        now_ms: u64,
+        room: Room,
+    ) -> Option<usize> {
         match (self, reading) {
             (Self::Counter(sum), Reading::Number { value, rate }) => {
                 *sum = finite(*sum + value / rate);
@@ -57,8 +63,12 @@ impl Value {
                 Self::Timer(readings) | Self::Histogram(readings),
                 Reading::Number { value, rate },
             ) => readings.record(value, rate, room.octaves),
-            (Self::Gauge(changes), Reading::Number { value, .. }) => changes.set(value, at_ms),
-            (Self::Gauge(changes), Reading::Change(change)) => changes.change(change, at_ms),
+            (Self::Gauge(changes), Reading::Number { value, .. }) => {
+                changes.set(value, own_ms, now_ms);
+            }
+            (Self::Gauge(changes), Reading::Change(change)) => {
+                changes.change(change, own_ms.unwrap_or(now_ms));
+            }
             (Self::Set(members), Reading::Member(member)) => {
                 if members.contains(member) {
                     return Some(0);
@@ -113,45 +123,125 @@ impl Value {
     }
 }
 
-/// What happened to a gauge in one interval, whose value before is not known here.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// What happened to a gauge in one interval. Its value before, and the time of that, are not known
+/// here.
+///
+/// A value without a time of its own replaces the one before. A value with a time replaces one that is
+/// not newer, in whole seconds, because times have whole seconds. So the value of a gauge depends on the
+/// order of its samples, and not on where an interval ends.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Changes {
     /// What the changes before the first value add up to, after each.
     relative: Option<Gauge>,
     /// The readings from the first value on.
     absolute: Option<Gauge>,
+    /// What the samples mean if their values are older than the one before the interval. `None` if
+    /// one of the values has no time of its own.
+    late: Option<Box<Late>>,
+}
+
+/// Samples whose values do not replace the one before, but are published.
+#[derive(Debug, Clone, PartialEq)]
+struct Late {
+    /// Time of the newest value.
+    newest_ms: u64,
+    values: Gauge,
+    /// What all changes add up to, after each.
+    relative: Option<Gauge>,
+}
+
+/// The value of a gauge, and its time.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Current {
+    pub(crate) value: f64,
+    /// In Unix milliseconds.
+    pub(crate) at_ms: u64,
 }
 
 impl Changes {
-    pub(super) fn set(&mut self, value: f64, at_ms: u64) {
-        merge(&mut self.absolute, Gauge::reading(value, at_ms));
+    pub(super) fn set(&mut self, value: f64, own_ms: Option<u64>, now_ms: u64) {
+        let reading = Gauge::reading(value, own_ms.unwrap_or(now_ms));
+        match (&mut self.absolute, &mut self.late, own_ms) {
+            (None, _, None) => self.absolute = Some(reading),
+            (Some(all), late, None) => {
+                *late = None;
+                append(all, &reading, now_ms);
+            }
+            (None, late, Some(newest_ms)) => {
+                self.absolute = Some(reading);
+                let relative = self.relative;
+                *late = Some(Box::new(Late { newest_ms, values: reading, relative }));
+            }
+            (Some(all), late, Some(own_ms)) => {
+                if let Some(late) = late {
+                    late.values.merge(&reading);
+                }
+                if is_older(own_ms, all.at_ms) {
+                    return widen(all, &reading);
+                }
+                append(all, &reading, own_ms.max(all.at_ms));
+                if let Some(late) = late {
+                    late.newest_ms = late.newest_ms.max(own_ms);
+                }
+            }
+        }
     }
 
     pub(super) fn change(&mut self, change: f64, at_ms: u64) {
-        let gauge = if self.absolute.is_some() { &mut self.absolute } else { &mut self.relative };
-        let (before, before_ms) = gauge.map_or((0.0, 0), |gauge| (gauge.last, gauge.at_ms));
-        // A change applies to the value that is known, even if its own time is older.
-        merge(gauge, Gauge::reading(finite(before + change), at_ms.max(before_ms)));
+        let current = if self.absolute.is_some() { &mut self.absolute } else { &mut self.relative };
+        let late = self.late.as_mut().map(|late| &mut late.relative);
+        for gauge in [Some(current), late].into_iter().flatten() {
+            let (before, before_ms) = gauge.map_or((0.0, 0), |gauge| (gauge.last, gauge.at_ms));
+            // A change applies to the value that is known, even if its own time is older.
+            merge(gauge, Gauge::reading(finite(before + change), at_ms.max(before_ms)));
+        }
     }
 
     /// Replaces the changes by the readings that they mean.
-    pub(super) const fn settle(&mut self, readings: Gauge) {
-        *self = Self { relative: None, absolute: Some(readings) };
+    pub(super) fn settle(&mut self, readings: Gauge) {
+        *self = Self { relative: None, absolute: Some(readings), late: None };
     }
 
-    /// The readings of the interval, for a gauge that had the value `before`, or 0 if it is new.
-    pub(crate) fn readings(&self, before: f64) -> Option<Gauge> {
-        let mut all = self.relative.map(|gauge| {
-            let shifted = |value: f64| finite(value + before);
-            let sum = finite(gauge.sum + before * gauge.count as f64);
-            let (last, min, max) = (shifted(gauge.last), shifted(gauge.min), shifted(gauge.max));
-            Gauge::folded(last, gauge.at_ms, gauge.count, sum, min, max)
-        });
-        if let Some(absolute) = self.absolute {
-            merge(&mut all, absolute);
+    /// The readings of the interval, for a gauge that had the value `before`, or 0 if it is new. Also
+    /// its value afterwards, if there is another one.
+    pub(crate) fn readings(&self, before: Current) -> Option<(Gauge, Option<Current>)> {
+        let since_ms = self.relative.map_or(0, |gauge| gauge.at_ms).max(before.at_ms);
+        if let Some(late) = self.late.as_ref().filter(|late| is_older(late.newest_ms, since_ms)) {
+            let Some(mut all) = late.relative.map(|gauge| shifted(&gauge, before.value)) else {
+                return Some((late.values, None));
+            };
+            let at_ms = all.at_ms.max(before.at_ms);
+            widen(&mut all, &late.values);
+            return Some((all, Some(Current { value: all.last, at_ms })));
         }
-        all
+        let mut all = self.relative.map(|gauge| shifted(&gauge, before.value));
+        let mut not_before_ms = before.at_ms;
+        if let Some(absolute) = self.absolute {
+            // The clock may have been put back.
+            if self.late.is_none() {
+                not_before_ms = 0;
+            }
+            match &mut all {
+                Some(all) => append(all, &absolute, absolute.at_ms),
+                None => all = Some(absolute),
+            }
+        }
+        let all = all?;
+        Some((all, Some(Current { value: all.last, at_ms: all.at_ms.max(not_before_ms) })))
     }
+}
+
+/// Whether a value of one time is too old to replace one of another time.
+const fn is_older(own_ms: u64, than_ms: u64) -> bool {
+    own_ms / 1_000 < than_ms / 1_000
+}
+
+/// Readings relative to a value.
+fn shifted(gauge: &Gauge, by: f64) -> Gauge {
+    let shifted = |value: f64| finite(value + by);
+    let sum = finite(gauge.sum + by * gauge.count as f64);
+    let (last, min, max) = (shifted(gauge.last), shifted(gauge.min), shifted(gauge.max));
+    Gauge::folded(last, gauge.at_ms, gauge.count, sum, min, max)
 }
 
 fn merge(gauge: &mut Option<Gauge>, more: Gauge) {
@@ -161,90 +251,23 @@ fn merge(gauge: &mut Option<Gauge>, more: Gauge) {
     }
 }
 
+/// Adds readings of which the last one is the last of all, with this time.
+fn append(gauge: &mut Gauge, more: &Gauge, at_ms: u64) {
+    widen(gauge, more);
+    (gauge.last, gauge.at_ms) = (more.last, at_ms);
+}
+
+/// Adds readings that are not the last ones.
+fn widen(gauge: &mut Gauge, more: &Gauge) {
+    gauge.count = gauge.count.saturating_add(more.count);
+    gauge.sum = finite(gauge.sum + more.sum);
+    (gauge.min, gauge.max) = (gauge.min.min(more.min), gauge.max.max(more.max));
+}
+
 /// A sum of finite numbers, limited to what a double can hold.
 pub(super) const fn finite(sum: f64) -> f64 {
     sum.clamp(f64::MIN, f64::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Changes, Room, Taken, Value};
-    use crate::intake::statsd::grammar::Reading;
-    use zibrato::window::Fold;
-    use zibrato::{Gauge, Kind};
-
-    const ROOM: Room = Room { members: 1, octaves: 64 };
-
-    fn number(value: f64) -> Reading<'static> {
-        Reading::Number { value, rate: 1.0 }
-    }
-
-    #[test]
-    fn counters_are_divided_by_their_rate_and_keep_fractions() {
-        let mut counter = Value::new(Kind::Counter);
-        for _ in 0..3 {
-            counter.add(Reading::Number { value: 1.0, rate: 0.3 }, 0, ROOM);
-        }
-        assert_eq!(counter.amount(), 10.0);
-        for _ in 0..9 {
-            counter.add(number(f64::MAX), 0, ROOM);
-        }
-        assert_eq!(counter.amount(), f64::MAX);
-    }
-
-    #[test]
-    fn changes_begin_with_the_value_before() {
-        let gauge = |steps: &[Reading<'_>], before| {
-            let mut changes = Changes::default();
-            for step in steps {
-                match step {
-                    Reading::Number { value, .. } => changes.set(*value, 1),
-                    Reading::Change(change) => changes.change(*change, 1),
-                    Reading::Member(_) => unreachable!("no set"),
-                }
-            }
-            changes.readings(before)
-        };
-        let change = Reading::Change;
-        for (steps, before, expected) in [
-            (&[number(333.0), change(-10.0), change(4.0)][..], 9.0, (327.0, 3, 323.0, 333.0)),
-            (&[change(-10.0)], 0.0, (-10.0, 1, -10.0, -10.0)),
-            (&[change(1.0)], 10.0, (11.0, 1, 11.0, 11.0)),
-            (&[change(-1.0), change(-1.0), change(-1.0)], 0.0, (-3.0, 3, -3.0, -1.0)),
-            (&[number(0.0), change(-3.0)], 7.0, (-3.0, 2, -3.0, 0.0)),
-            (&[change(5.0), number(1.0), change(1.0)], 10.0, (2.0, 3, 1.0, 15.0)),
-        ] {
-            let gauge = gauge(steps, before).unwrap();
-            assert_eq!((gauge.last, gauge.count, gauge.min, gauge.max), expected, "{steps:?}");
-        }
-        assert_eq!(Changes::default().readings(5.0), None);
-        let sum = gauge(&[change(1.0), change(1.0)], 10.0).map(|gauge: Gauge| gauge.sum);
-        assert_eq!(sum, Some(23.0));
-    }
-
-    #[test]
-    fn a_change_with_an_older_time_is_not_lost() {
-        let mut changes = Changes::default();
-        changes.change(1.0, 2_000);
-        changes.change(2.0, 1_000);
-        assert_eq!(changes.readings(10.0).unwrap().last, 13.0);
-        changes.set(5.0, 3_000);
-        changes.change(-1.0, 1_000);
-        let gauge = changes.readings(10.0).unwrap();
-        assert_eq!((gauge.last, gauge.at_ms), (4.0, 3_000));
-    }
-
-    #[test]
-    fn a_set_counts_each_member_once_and_is_bounded() {
-        let mut set = Value::new(Kind::Set);
-        for member in ["765", "765", "766", "abc"] {
-            assert!(set.add(Reading::Member(member), 0, ROOM).is_some());
-        }
-        assert_eq!(set.amount(), 3.0);
-        let more = (0..200_000).filter_map(|n| set.add(Reading::Member(&n.to_string()), 0, ROOM));
-        assert_eq!(more.sum::<usize>(), 99_997);
-        assert_eq!((set.amount(), set.add(Reading::Member("765"), 0, ROOM)), (100_000.0, Some(0)));
-        assert!(matches!(set.take(), Taken::Fold(Fold::Set(members)) if members.len() == 100_000));
-        assert_eq!(set.amount(), 0.0);
-    }
-}
+mod tests;

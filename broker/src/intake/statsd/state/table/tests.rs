@@ -3,6 +3,7 @@
 use super::{Matching, Overflow, Refused, Table};
 use crate::intake::statsd::grammar::{Dialect, Reason, decode};
 use crate::intake::statsd::state::Taken;
+use crate::intake::statsd::state::value::Current;
 use std::collections::BTreeMap;
 use zibrato::Kind;
 use zibrato::window::Fold;
@@ -31,7 +32,7 @@ fn taken(table: &mut Table) -> Vec<(String, f64)> {
 
 fn amount(taken: &Taken) -> f64 {
     match taken {
-        Taken::Gauge(changes) => changes.readings(0.0).unwrap().last,
+        Taken::Gauge(changes) => changes.readings(Current::default()).unwrap().0.last,
         Taken::Fold(Fold::Counter(sum)) => *sum,
         Taken::Fold(Fold::Set(members)) => members.len() as f64,
         Taken::Fold(other) => other.summary().unwrap().count() as f64,
