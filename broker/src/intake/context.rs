@@ -13,6 +13,7 @@ use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use zibrato::DEFAULT_SOURCE;
 use zibrato::daemon::{LogLimit, Stop};
 use zibrato::window::{Fold, OVERFLOW_NAME, Window};
 use zibrato::wire::{BatchId, Line, batch_topic};
@@ -54,6 +55,8 @@ pub struct IntakeContext {
     pub(super) script_errors: LogLimit<60>,
     offenders: LogLimit<60>,
     pub(super) clocks: Clocks,
+    /// The source of series whose sender names none.
+    pub(super) default_source: Arc<str>,
 }
 
 impl IntakeContext {
@@ -81,6 +84,7 @@ impl IntakeContext {
             script_errors: LogLimit::default(),
             offenders: LogLimit::default(),
             clocks: Clocks::new(),
+            default_source: DEFAULT_SOURCE.into(),
         }
     }
 
@@ -212,6 +216,8 @@ impl IntakeContext {
         }
         match self.rules.current() {
             None => {
+                let default = Arc::clone(&self.default_source);
+                let source = if source == DEFAULT_SOURCE { &default } else { source };
                 self.fold_with(level, name, |window| {
                     window.fold_series(source, name, tags, readings);
                 });

@@ -4,11 +4,17 @@ use super::check::check_series;
 use super::context::IntakeContext;
 use super::rules::{Applied, Collectd, Dropped, Output, Rules, Series, readings};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use zibrato::DEFAULT_SOURCE;
 use zibrato::window::Fold;
 use zibrato::wire::Line;
 
 impl IntakeContext {
+    /// Sets the source of series whose sender names none. Rules see that it names none.
+    pub(super) fn set_default_source(&mut self, source: &str) {
+        self.default_source = source.into();
+    }
+
     /// Like [`fold`](Self::fold), with the sender for the log, and the fields of CollectD for rules.
     pub(super) fn fold_from(
         &mut self,
@@ -93,7 +99,8 @@ impl IntakeContext {
             }
         };
         let Output { level, host, name, tags, .. } = &output;
-        let host = if host.is_empty() { DEFAULT_SOURCE } else { host };
+        let default = Arc::clone(&self.default_source);
+        let host = if host.is_empty() { &default } else { &**host };
         let tags: Vec<(&str, &str)> = match tags {
             Some(tags) => tags.iter().map(|(tag, value)| (&**tag, &**value)).collect(),
             None => series.tags.to_vec(),

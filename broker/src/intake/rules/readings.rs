@@ -40,10 +40,11 @@ pub(crate) fn value(readings: &Fold) -> f64 {
     }
 }
 
-/// The time of a gauge's last reading, in Unix seconds.
+/// The time of a gauge's last reading, in Unix seconds. `None` if its last value is repeated, which is
+/// valid now.
 pub(crate) fn time(readings: &Fold) -> Option<f64> {
     match readings {
-        Fold::Gauge(Some(gauge)) => Some(gauge.at_ms as f64 / 1e3),
+        Fold::Gauge(Some(gauge)) if !gauge.is_idle() => Some(gauge.at_ms as f64 / 1e3),
         _ => None,
     }
 }

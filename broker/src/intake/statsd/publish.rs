@@ -7,6 +7,7 @@ use super::why::why;
 use crate::intake::IntakeContext;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use zibrato::DEFAULT_SOURCE;
 use zibrato::daemon::LogLimit;
 use zibrato::window::{Fold, OVERFLOW_NAME};
 
@@ -53,8 +54,6 @@ pub(crate) struct Publisher {
     pub(crate) gauges: Arc<SharedGauges>,
     pub(crate) file: Option<GaugeFile>,
     pub(crate) level: String,
-    /// The source of series whose tags name none.
-    pub(crate) source: String,
     pub(crate) seconds: u32,
     /// Whether the broker has all series of earlier seconds.
     pub(crate) is_published: bool,
@@ -211,7 +210,7 @@ impl Publisher {
 
     fn fold_into(&self, context: &mut IntakeContext, series: Series<'_>, fold: &Fold) {
         let tags: Vec<_> = series.tags.iter().map(|(tag, value)| (&**tag, &**value)).collect();
-        let source = series.source.unwrap_or(&self.source);
+        let source = series.source.unwrap_or(DEFAULT_SOURCE);
         context.fold_series(&self.level, source, series.name, &tags, fold);
     }
 

@@ -144,12 +144,12 @@ impl Threads {
         if let Some(file) = &mut file {
             file.load(&mut self.gauges.lock(), context.uptime_ms());
         }
+        context.set_default_source(&source.unwrap_or_else(host_name));
         let mut publisher = Publisher {
             receivers: self.receivers.clone(),
             gauges: Arc::clone(&self.gauges),
             file,
             level: level.unwrap_or_else(|| context.level().to_owned()),
-            source: source.unwrap_or_else(host_name),
             seconds: 0,
             is_published: true,
             offenders: LogLimit::default(),

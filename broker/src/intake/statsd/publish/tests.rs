@@ -1,6 +1,7 @@
 //! What reaches the router, which these tests play, and what does not.
 
 use super::{Publisher, SharedGauges};
+use crate::intake::rules::{RulesReader, RulesStore};
 use crate::intake::statsd::file::GaugeFile;
 use crate::intake::statsd::grammar::Dialect;
 use crate::intake::statsd::shared::Shared;
@@ -44,7 +45,6 @@ fn publisher(receivers: usize, file: Option<&Path>) -> Publisher {
         gauges: Arc::new(SharedGauges::new(Gauges::new(1_000_000))),
         file: file.map(GaugeFile::new),
         level: "info".to_owned(),
-        source: "here".to_owned(),
         seconds: 0,
         is_published: true,
         offenders: LogLimit::default(),
@@ -105,4 +105,67 @@ fn gauges_are_saved_and_samples_counted_although_the_broker_takes_nothing_at_the
     publisher.finish(&mut context, Instant::now());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), r#"{"g":7.0}"#);
     assert_eq!(context.counters.rejected.get("stop"), Some(&5));
+}
+
+/// The sources and names of the series in some batches; there is one for each source.
+fn series(router: &zmq::Socket, batches: usize) -> Vec<String> {
+    let mut all = Vec::new();
+    for _ in 0..batches {
+        let message = router.recv_multipart(0).unwrap();
+        let batch = BatchReader::new(&message[2]).unwrap();
+        let names = batch.entries().map(|entry| entry.unwrap().name.to_owned());
+        all.extend(names.map(|name| format!("{} {name}", batch.source())));
+    }
+    all.sort();
+    all
+}
+
+/// The series that a publisher with rules sends to the router. It repeats a gauge `idle`, whose last
+/// reading was in 1970.
+fn with_rules(script: &str, packet: &str, batches: usize) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.toml");
+    std::fs::write(&file, "script = \"rules.rhai\"\ndrop_on_error = true\n").unwrap();
+    std::fs::write(folder.path().join("rules.rhai"), script).unwrap();
+    let Bench { mut context, router, link: _link } = Bench::new();
+    context.rules = RulesReader::new(Some(Arc::new(RulesStore::open(&file).unwrap())));
+    context.set_default_source("here");
+    let mut publisher = publisher(1, None);
+    publisher.gauges.lock().restore(br#"{"idle":1.5}"#, 1_000, 0).unwrap();
+    while context.uptime_ms() == 0 {
+        context.wait_until(&[], 0);
+    }
+    receive(&publisher, 0, packet);
+    publisher.publish(&mut context);
+    series(&router, batches)
+}
+
+#[test]
+fn rules_see_no_host_if_the_sender_names_none_and_the_source_is_filled_in_afterwards() {
+    let script = "fn process(host, name, value, time) {
+        if name == \"other\" { return [\"there\", name, value, time]; }
+        [host, name + \"_\" + if host == () { \"none\" } else { host }, value, time]
+    }";
+    let series = with_rules(script, "a:1|c\na:1|c|#host:web\nother:1|c", 3);
+    assert_eq!(series, ["here a_none", "here idle_none", "there other", "web a_web"]);
+}
+
+#[test]
+fn a_script_for_the_time_keeps_gauges_that_are_repeated() {
+    let script = "fn process(host, name, value, time) {
+        if time > now() + 120 || time < now() - 300 { return; }
+        [host, name, value, time]
+    }";
+    // The time of `old` is that of a reading.
+    assert_eq!(with_rules(script, "a:1|c\nold:1|g", 1), ["here a", "here idle"]);
+}
+
+#[test]
+fn a_source_is_filled_in_without_rules() {
+    let Bench { mut context, router, link: _link } = Bench::new();
+    context.set_default_source("here");
+    let mut publisher = publisher(1, None);
+    receive(&publisher, 0, "a:1|c");
+    publisher.publish(&mut context);
+    assert_eq!(series(&router, 1), ["here a"]);
 }
