@@ -33,6 +33,7 @@ mod check;
 mod clocks;
 pub(crate) mod collectd;
 mod context;
+mod counted;
 mod flag_error;
 mod host_port;
 mod link;
