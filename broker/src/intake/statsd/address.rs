@@ -7,9 +7,9 @@ use crate::intake::host_port::HostPort;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 use std::fs::Permissions;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -24,7 +24,7 @@ const FLAG: &str = "--statsd";
 /// Maximum size of the path of a Unix socket, in bytes.
 const MAX_PATH: usize = 107;
 
-/// How often another port is tried, if the one from the system is in use for TCP.
+/// How often another port is tried, if the one from the system is in use for UDP.
 const TRIES: usize = 20;
 
 /// Where a listener's clients connect, with their dialect in front: `dogstatsd://127.0.0.1:8125`.
@@ -53,6 +53,12 @@ impl FromStr for Address<PathBuf> {
             return Err(
                 "expected the path of a socket, such as /run/zibrato/statsd.sock".to_owned()
             );
+        }
+        if rest.starts_with('@') {
+            return Err(format!(
+                "{rest} is an abstract socket, which has no permissions; give the path of a file, \
+                 such as /run/zibrato/statsd.sock"
+            ));
         }
         Ok(Self { dialect, at: rest.into() })
     }
@@ -94,14 +100,15 @@ impl Address<HostPort> {
         address: SocketAddr,
         threads: usize,
     ) -> io::Result<(SocketAddr, Vec<Packets>, Listener)> {
-        let first = udp(address, threads > 1)?;
-        let address = UdpSocket::from(first.try_clone()?).local_addr()?;
-        let mut all = vec![packets(first, self.dialect, None)];
-        for _ in 1..threads {
-            all.push(packets(udp(address, true)?, self.dialect, None));
-        }
+        // TCP first: it cannot share a port. So a second broker fails before its UDP sockets, which
+        // can, take packets from the first.
         let tcp = TcpListener::bind(address)?;
         tcp.set_nonblocking(true)?;
+        let address = tcp.local_addr()?;
+        let mut all = Vec::with_capacity(threads);
+        for _ in 0..threads {
+            all.push(packets(udp(address, threads > 1)?, self.dialect, None));
+        }
         Ok((address, all, Listener::Tcp(tcp, self.dialect)))
     }
 }
@@ -133,7 +140,7 @@ impl Address<PathBuf> {
             sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER)?;
             Ok(socket)
         })?;
-        let unnamed = Some(file.0.display().to_string());
+        let unnamed = Some(file.path.display().to_string());
         Ok((file, packets(socket.into(), self.dialect, unnamed)))
     }
 
@@ -144,7 +151,7 @@ impl Address<PathBuf> {
             socket.set_nonblocking(true)?;
             Ok(socket)
         })?;
-        let sender = file.0.display().to_string();
+        let sender = file.path.display().to_string();
         Ok((file, Listener::Unix(socket, self.dialect, sender)))
     }
 
@@ -164,7 +171,7 @@ impl Address<PathBuf> {
         // Clients of other users may send, as over UDP; the folder can restrict that.
         let open = |socket| {
             std::fs::set_permissions(path, Permissions::from_mode(0o666))?;
-            Ok((SocketFile(path.clone()), socket))
+            Ok((SocketFile::at(path)?, socket))
         };
         bound.and_then(open).map_err(|error| path_error(flag, path, &error))
     }
@@ -216,22 +223,43 @@ fn is_abandoned(path: &Path) -> bool {
     is_socket && is_refused(packets) && is_refused(UnixStream::connect(path).map(drop))
 }
 
-/// The file of a Unix socket. Dropping this removes it.
+/// The file of a Unix socket. Dropping this removes it, unless another program has replaced it.
 #[derive(Debug)]
-pub(super) struct SocketFile(PathBuf);
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// Its device and inode.
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), identity: identity(path)? })
+    }
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // If it cannot be removed, the next start finds it abandoned.
-        std::fs::remove_file(&self.0).ok();
+        if identity(&self.path).is_ok_and(|now| now == self.identity) {
+            // If it cannot be removed, the next start finds it abandoned.
+            std::fs::remove_file(&self.path).ok();
+        }
     }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let file = std::fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Address, HostPort};
     use crate::intake::statsd::grammar::Dialect;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::net::{RecvFlags, recv};
+    use std::net::UdpSocket;
     use std::path::PathBuf;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
     fn an_address_may_begin_with_a_dialect() {
@@ -259,6 +287,58 @@ mod tests {
         let path = "dogstatsd:///run/x.sock".parse::<Address<PathBuf>>().unwrap();
         assert_eq!((path.dialect, path.at), (Dialect::Dogstatsd, "/run/x.sock".into()));
         assert!("statsd://".parse::<Address<PathBuf>>().is_err());
+        let error = "dogstatsd://@abs".parse::<Address<PathBuf>>().unwrap_err();
+        assert!(error.contains("@abs is an abstract socket"), "{error}");
+        assert!("./@abs".parse::<Address<PathBuf>>().is_ok());
+    }
+
+    #[test]
+    fn a_socket_of_another_program_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.sock");
+        let at: Address<PathBuf> = path.to_str().unwrap().parse().unwrap();
+        let first = at.bind_packets().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let second = at.bind_packets().unwrap();
+        drop(first);
+        assert!(path.exists());
+        drop(second);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_second_broker_takes_no_packets_of_the_first() {
+        let at: Address<HostPort> = "127.0.0.1:0".parse().unwrap();
+        let (bound, first, _listener) = at.bind(2).unwrap();
+        let again: Address<HostPort> = bound.to_string().parse().unwrap();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let second = || {
+                while !is_over.load(Ordering::Relaxed) {
+                    assert!(again.bind(2).is_err());
+                }
+            };
+            let thread = std::thread::Builder::new().spawn_scoped(scope, second).unwrap();
+            for n in 0..2_000 {
+                // The kernel distributes packets by their sender.
+                let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+                client.send_to(b"a:1|c", bound).unwrap();
+                let mut items: Vec<_> =
+                    first.iter().map(|p| PollFd::new(p, PollFlags::IN)).collect();
+                let deadline = Timespec { tv_sec: 5, tv_nsec: 0 };
+                if poll(&mut items, Some(&deadline)).unwrap() == 0 {
+                    is_over.store(true, Ordering::Relaxed);
+                    panic!("packet {n} is lost");
+                }
+                for (packets, item) in first.iter().zip(&items) {
+                    if !item.revents().is_empty() {
+                        recv(packets, &mut [0; 16], RecvFlags::empty()).unwrap();
+                    }
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+            thread.join().unwrap();
+        });
     }
 
     #[test]
