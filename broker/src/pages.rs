@@ -2,7 +2,8 @@
 
 use crate::counters::{Counters, IntakeCounters, PeerCounters, REASONS};
 use crate::journal::Health;
-use crate::libzmq::descriptors::{in_use, limit};
+use crate::libzmq::descriptors::in_use;
+use crate::libzmq::reserve::limit;
 use crate::replay::ReplayHealth;
 use crate::shared::Shared;
 use zibrato::daemon::{Exposition, Page, log_metrics};

@@ -3,12 +3,13 @@
 //! libzmq aborts the process when accepting at an `ipc://` endpoint fails for lack of descriptors
 //! or kernel memory. Over TCP it tries again immediately, in an endless loop. For libzmq's threads,
 //! this function reports such a failure as "no connection to accept", after a short pause. It also
-//! closes connections that would take a [reserved](super::descriptors) descriptor. The linker uses
+//! closes connections that would take a [reserved](super::reserve) descriptor. The linker uses
 //! it instead of the C library's function in the whole program. For other threads, such as that of
 //! the pages, it does the same as the C library's function.
 #![expect(unsafe_code, reason = "it is a function of the C library")]
 
-use super::descriptors::{count_refused, is_reserved};
+use super::descriptors::count_refused;
+use super::reserve::is_reserved;
 use std::ffi::{c_int, c_long};
 use std::time::Duration;
 

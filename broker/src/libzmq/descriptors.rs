@@ -4,22 +4,13 @@
 //! free number. So a connection gets one of the highest numbers only if nearly all descriptors are
 //! in use. Such connections are [refused](super::accept), and their peers try again later.
 
+use super::reserve::{kept_free, limit};
 use crate::shared::Shared;
-use rustix::process::{Resource, getrlimit};
 use std::fs;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use zibrato::daemon::LogLimit;
-
-/// The limit divided by this is the number of reserved descriptors.
-const SHARE: RawFd = 8;
-
-/// Minimum number of free descriptors, which the journal and the pages need.
-pub(crate) const FEWEST: RawFd = 32;
-
-/// Maximum number of descriptors that are kept free.
-const MOST: RawFd = 1_024;
 
 /// Time for which a shortage is reported after the last refused connection.
 const LASTS: Duration = Duration::from_secs(10);
@@ -30,23 +21,6 @@ static REFUSED: AtomicU64 = AtomicU64::new(0);
 /// Counts a refused connection.
 pub(super) fn count_refused() {
     REFUSED.fetch_add(1, Ordering::Relaxed);
-}
-
-/// The number of descriptors that are kept free under a limit.
-fn kept_free(limit: RawFd) -> RawFd {
-    (limit / SHARE).clamp(FEWEST, MOST).min(limit)
-}
-
-/// Whether this descriptor is reserved, so that no connection may use it.
-pub(super) fn is_reserved(descriptor: RawFd) -> bool {
-    let limit = limit();
-    descriptor >= limit - kept_free(limit)
-}
-
-/// Maximum number of descriptors of the process.
-pub(crate) fn limit() -> RawFd {
-    let limit = getrlimit(Resource::Nofile).current;
-    limit.and_then(|limit| RawFd::try_from(limit).ok()).unwrap_or(RawFd::MAX)
 }
 
 /// The number of open descriptors of the process; `None` if the system does not report it, as
@@ -117,7 +91,7 @@ impl DescriptorReport {
 
 #[cfg(test)]
 mod tests {
-    use super::{DescriptorReport, in_use, is_reserved, kept_free, limit};
+    use super::{DescriptorReport, in_use, limit};
     use crate::shared::Shared;
 
     #[test]
@@ -134,13 +108,6 @@ mod tests {
         let mut report = DescriptorReport::new();
         report.report(1_024, Some(1_024), report.seen, &shared);
         assert_eq!(shared.descriptors().short_of, Some(1_024));
-    }
-
-    #[test]
-    fn one_of_eight_is_kept_free_within_bounds() {
-        assert_eq!([1_024, 64, 10, 1 << 20, i32::MAX].map(kept_free), [128, 32, 10, 1_024, 1_024]);
-        let limit = limit();
-        assert_eq!([limit - 1, limit - kept_free(limit), 3].map(is_reserved), [true, true, false]);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! |---|---|---|---|
 //! | [`memory`] | memory of the process, to `--max-memory` | a thread reads the resident size; from half the limit on it [closes connections](connections) of heavy senders and stalled readers, and if that does not help, all connections | a check every 20 ms (100 ms while little memory is used), and reconnects during an attack |
 //! | [`outstanding`] | answers from the journal that readers have not read: 128 MiB in total, and one large answer for each reader | libzmq's callback when it has finished with a frame | an allocation for each answer |
-//! | [`descriptors`], [`accept`] | connections, so that an eighth of the descriptors stays free | a replacement for `accept4`, which also hides from libzmq that a resource is used up | two system calls for each connection |
+//! | [`reserve`], [`descriptors`], [`accept`] | connections, so that an eighth of the descriptors stays free | a replacement for `accept4`, which also hides from libzmq that a resource is used up | two system calls for each connection |
 //! | [`options`] | nothing; options that the `zmq` crate lacks | `zmq_setsockopt` | |
 //!
 //! Three limits are plain settings, in `bind.rs`: a frame has at most `--max-frame` bytes, a peer
@@ -26,3 +26,4 @@ pub(crate) mod descriptors;
 pub(crate) mod memory;
 pub(crate) mod options;
 pub(crate) mod outstanding;
+pub(crate) mod reserve;

@@ -4,13 +4,16 @@ mod commands;
 
 pub(super) use commands::{Commands, Stats};
 
+use crate::libzmq::reserve::is_reserved;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 use zibrato::daemon::Stop;
 
-/// Maximum number of connected clients.
+/// Maximum number of connected clients. A further one takes the place of the one that has been idle for
+/// the longest time.
 const MAX_CLIENTS: usize = 16;
 
 /// Maximum size of a command, in bytes.
@@ -27,6 +30,8 @@ struct Client {
     stream: TcpStream,
     /// The beginning of a command.
     buffer: Vec<u8>,
+    /// When something was last received.
+    used: Instant,
 }
 
 /// Answers commands until `stop` is raised.
@@ -36,9 +41,7 @@ pub(super) fn run(listener: &TcpListener, mut commands: Commands, stop: &Stop) -
     let mut pauses = false;
     loop {
         let mut items = vec![PollFd::new(stop, PollFlags::IN)];
-        // Further clients wait until one leaves.
-        let accepts = !pauses && clients.len() < MAX_CLIENTS;
-        let accepts = if accepts { PollFlags::IN } else { PollFlags::empty() };
+        let accepts = if pauses { PollFlags::empty() } else { PollFlags::IN };
         items.push(PollFd::new(listener, accepts));
         items.extend(clients.iter().map(|client| PollFd::new(&client.stream, PollFlags::IN)));
         match poll(&mut items, pauses.then_some(&pause)) {
@@ -57,7 +60,16 @@ pub(super) fn run(listener: &TcpListener, mut commands: Commands, stop: &Stop) -
         pauses = false;
         if ready[1] {
             match listener.accept().and_then(|(stream, _)| nonblocking(stream)) {
-                Ok(stream) => clients.push(Client { stream, buffer: Vec::new() }),
+                // The journal needs the descriptor, and nobody is idle.
+                Ok(stream) if is_reserved(stream.as_raw_fd()) && clients.is_empty() => {}
+                Ok(stream) => {
+                    if clients.len() >= MAX_CLIENTS || is_reserved(stream.as_raw_fd()) {
+                        let idle = clients.iter().enumerate().min_by_key(|(_, idle)| idle.used);
+                        let idle = idle.map(|(at, _)| at);
+                        idle.iter().for_each(|at| drop(clients.swap_remove(*at)));
+                    }
+                    clients.push(Client { stream, buffer: Vec::new(), used: Instant::now() });
+                }
                 Err(error) => pauses = error.kind() != ErrorKind::WouldBlock,
             }
         }
@@ -78,6 +90,7 @@ impl Client {
             Err(error) if is_temporary(&error) => return Ok(()),
             read => read?,
         };
+        self.used = Instant::now();
         self.buffer.extend_from_slice(&chunk[..count]);
         if count == 0 || self.buffer.len() > MAX_COMMAND {
             return Err(ErrorKind::UnexpectedEof.into());
@@ -124,7 +137,7 @@ fn is_temporary(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Commands, Stats, run};
+    use super::{Commands, MAX_CLIENTS, Stats, run};
     use crate::intake::statsd::grammar::Dialect;
     use crate::intake::statsd::publish::SharedGauges;
     use crate::intake::statsd::shared::Shared;
@@ -132,6 +145,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::sync::Arc;
+    use std::time::Duration;
     use zibrato::daemon::Stop;
 
     #[test]
@@ -163,6 +177,40 @@ mod tests {
             assert_eq!(client.read(&mut answer).unwrap(), 0);
             stop.raise();
             assert!(running.join().unwrap().is_ok());
+        });
+    }
+
+    #[test]
+    fn silent_clients_make_room() {
+        let commands = Commands {
+            receivers: Vec::new(),
+            gauges: Arc::new(SharedGauges::new(Gauges::new(1))),
+            stats: Arc::new(Stats::default()),
+            is_down: false,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let at = listener.local_addr().unwrap();
+        let stop = Stop::new().unwrap();
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new();
+            let running = thread.spawn_scoped(scope, || run(&listener, commands, &stop)).unwrap();
+            let connect = || {
+                let client = TcpStream::connect(at).unwrap();
+                client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                client
+            };
+            let mut silent: Vec<_> = (0..MAX_CLIENTS).map(|_| connect()).collect();
+            let mut client = connect();
+            client.write_all(b"health\n").unwrap();
+            let mut answer = [0; 11];
+            let answered = client.read_exact(&mut answer);
+            let closed = silent[0].read(&mut [0]);
+            stop.raise();
+            assert!(running.join().unwrap().is_ok());
+            assert!(answered.is_ok(), "{answered:?}");
+            assert_eq!(&answer, b"health: up\n");
+            assert_eq!(closed.unwrap(), 0);
         });
     }
 }
