@@ -7,7 +7,7 @@ use crate::config::{Config, LONGEST};
 use crate::counters::Counters;
 use crate::curve::{KeyStore, Listener, RevocationFilter};
 use crate::intake::rules::RulesStore;
-use crate::intake::{self, IntakeThreads};
+use crate::intake::{self, IntakeThreads, IntakesEnd};
 use crate::journal::{OpenedJournal, Parts};
 use crate::libzmq::memory::MemoryThread;
 use crate::libzmq::reserve::FEWEST;
@@ -37,9 +37,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// Default level of measurements from intakes whose protocol has no levels.
 const INTAKE_LEVEL: &str = "info";
-
-/// Maximum time that intakes may take to end. A broker with a short deadline gives them half of it.
-const INTAKES_END: Duration = Duration::from_secs(3);
 
 /// Extra time to wait for the router after its deadline.
 const GRACE: Duration = Duration::from_millis(500);
@@ -96,6 +93,8 @@ pub enum End {
     Clean,
     /// The router failed; the log says why.
     Failed,
+    /// An intake failed while it ended, such as StatsD when it saves its gauges; the log says why.
+    IntakeFailed,
     /// The deadline passed first.
     TimedOut,
     /// The journal could not be written completely: lines of the last second may be lost.
@@ -283,18 +282,20 @@ impl Broker {
         let until = Instant::now() + deadline.min(LONGEST);
         let left = || until.saturating_duration_since(Instant::now()) + GRACE;
         // Intakes stop first, because the router still has to accept their last batches.
-        let intakes_ended = self.intakes.stop(Instant::now() + INTAKES_END.min(deadline / 2));
+        let intakes = self.intakes.stop(Instant::now() + deadline.min(LONGEST) / 2);
         self.shared.order_stop(until);
         let router = self.router.end(left());
         // Readers are served until the end. The last of the two threads then waits, up to the
         // linger time, for subscribers to read, because the sockets of both threads share one
         // context.
         let replay = self.replay.end(left());
-        let (Some(router), Some(_), true) = (router, replay, intakes_ended) else {
+        let (Some(router), Some(_)) = (router, replay) else { return End::TimedOut };
+        if intakes == IntakesEnd::Late {
             return End::TimedOut;
-        };
+        }
         match router {
             Ok(Ok(())) if self.shared.counters().dropped.of("journal") > 0 => End::Unwritten,
+            Ok(Ok(())) if intakes == IntakesEnd::Failed => End::IntakeFailed,
             Ok(Ok(())) => End::Clean,
             Ok(Err(_)) | Err(_) => End::Failed,
         }

@@ -116,6 +116,10 @@ fn run(flags: &Flags, doubts: Doubts) -> Result<ExitCode, Failure> {
             "stopping took longer than --shutdown-timeout; subscribers may have missed the last \
              messages",
         )),
+        End::IntakeFailed => Err(Failure::new(
+            Exit::Io,
+            "an intake failed while the broker stopped; the log says what is lost",
+        )),
         End::Failed => Err(Failure::new(Exit::Io, "the router failed; the log says why")),
         End::Unwritten => Err(Failure::new(
             Exit::Io,

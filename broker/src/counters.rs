@@ -109,6 +109,9 @@ pub struct IntakeCounters {
     pub rejected: Arc<BTreeMap<&'static str, u64>>,
     /// Errors of the script in the rules, whether they dropped a sample or not.
     pub script_errors: u64,
+    /// Approximate memory of the series that the intake keeps, in bytes, if it tells. It is not part of
+    /// [`Config::max_memory`](crate::Config::max_memory).
+    pub held_bytes: u64,
     /// How often the intake ended before the broker stopped: it failed, panicked or returned.
     pub failures: u64,
 }

@@ -133,6 +133,11 @@ impl Shared {
         self.memory_cuts.load(Ordering::Relaxed)
     }
 
+    /// Memory of the series of intakes, which closing connections does not give back.
+    pub(crate) fn held_by_intakes(&self) -> u64 {
+        self.state().counters.intakes.iter().map(|intake| intake.held_bytes).sum()
+    }
+
     /// Whether memory is short.
     pub(crate) fn is_short(&self) -> bool {
         self.is_short.load(Ordering::Relaxed)

@@ -44,6 +44,15 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
     // They stay bound, so that an address that is given twice is an error.
     let _intakes: Vec<_> =
         config.intakes.iter().filter_map(|intake| open(&**intake, findings)).collect();
+    let needs: u64 = config.intakes.iter().map(|intake| intake.max_bytes()).sum();
+    if needs > machine_bytes() {
+        findings.warning(format!(
+            "as many series as --statsd-max-series and --statsd-threads permit take about {} MiB, and \
+             this machine has {} MiB; lower one of them",
+            needs >> 20,
+            machine_bytes() >> 20
+        ));
+    }
     let mut taken = Vec::new();
     if (flags.ipc.is_none() || flags.host != NO_TCP)
         && let Some(Some(address)) = findings.take(config.address().map_err(failure))
@@ -78,6 +87,12 @@ fn open(intake: &dyn Intake, findings: &mut Findings) -> Option<OpenIntake> {
         },
     }
     None
+}
+
+/// The memory of the machine.
+fn machine_bytes() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram.saturating_mul(info.mem_unit.into())
 }
 
 /// Checks that the journal's folder can be written, and that no other broker uses it.

@@ -1,5 +1,7 @@
 //! The interface between the broker and the thread of an intake.
 
+mod end;
+
 use super::Link;
 use super::check::check_series;
 use super::clocks::{Clocks, WaitUntil};
@@ -11,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use zibrato::DEFAULT_SOURCE;
 use zibrato::daemon::{LogLimit, Stop};
@@ -30,9 +32,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// The reason for measurements that arrive while too many series are queued for the router.
 const BUSY: &str = "busy";
 
-/// The reason for batches that the router did not accept before the end.
-const STOP: &str = "stop";
-
 /// The interface for the thread of an [`Intake`](super::Intake). It aggregates measurements for a
 /// second, publishes them as batches, and counts.
 pub struct IntakeContext {
@@ -48,6 +47,11 @@ pub struct IntakeContext {
     pending: VecDeque<FoldedBatch>,
     /// The highest sequence of each level with unacknowledged batches.
     unacknowledged: BTreeMap<String, u64>,
+    /// Number of lines in the windows, and in batches that are not acknowledged.
+    folded: u64,
+    in_batches: u64,
+    /// When the thread should have ended, once the broker stops.
+    pub(super) end_by: Arc<OnceLock<Instant>>,
     link: Arc<Link>,
     pub(super) counters: IntakeCounters,
     pub(super) rejections: Rejections,
@@ -77,6 +81,9 @@ impl IntakeContext {
             router,
             pending: VecDeque::new(),
             unacknowledged: BTreeMap::new(),
+            folded: 0,
+            in_batches: 0,
+            end_by: Arc::default(),
             link,
             counters: IntakeCounters::new(name),
             rejections: Rejections::default(),
@@ -281,6 +288,9 @@ impl IntakeContext {
                 self.unacknowledged.remove(&level);
             }
         }
+        if self.unacknowledged.is_empty() && self.pending.is_empty() {
+            self.in_batches = 0;
+        }
     }
 
     /// Encodes the aggregated measurements as batches, unless earlier ones are still
@@ -298,6 +308,7 @@ impl IntakeContext {
         let Flushed { batches, overflowed, offender, not_finite } =
             self.windows.flush(self.clocks.now_ms);
         self.pending.extend(batches);
+        self.in_batches += std::mem::take(&mut self.folded);
         if not_finite > 0 {
             self.counters.reject("value", not_finite);
         }
@@ -342,25 +353,6 @@ impl IntakeContext {
     pub(super) fn bodies(&mut self) -> Vec<Vec<u8>> {
         self.close_windows();
         self.pending.drain(..).map(|batch| batch.body).collect()
-    }
-
-    /// Publishes the rest. Batches that the router does not accept in time are counted as rejected.
-    pub(super) fn finish(&mut self, timeout: Duration) {
-        self.clocks.read();
-        self.close_windows();
-        let until = Instant::now() + timeout;
-        while let Some(batch) = self.pending.pop_front() {
-            let left = until.saturating_duration_since(Instant::now()).as_millis();
-            let is_sent = self
-                .router
-                .set_sndtimeo(i32::try_from(left).unwrap_or(i32::MAX))
-                .and_then(|()| self.send(&batch, 0));
-            if is_sent.is_err() {
-                self.counters.reject(STOP, 1);
-            }
-        }
-        self.rejections.log(self.name);
-        self.link.store(&self.counters);
     }
 }
 

@@ -5,7 +5,8 @@ use super::context::IntakeContext;
 impl IntakeContext {
     /// Counts lines, or other single measurements, that are or will be part of a series.
     pub const fn taken(&mut self, lines: u64) {
-        self.counters.lines += lines;
+        self.received_lines(lines);
+        self.folded(lines);
     }
 
     /// Counts lines that an intake has folded into the series for further ones.

@@ -2,9 +2,13 @@
 //! in the other.
 
 use crate::counters::IntakeCounters;
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zibrato::wire::{Ack, PublisherId};
+
+/// The reason for lines in batches that the router did not acknowledge before the end.
+const STOP: &str = "stop";
 
 /// The link between an intake's thread and the router.
 #[derive(Debug)]
@@ -18,12 +22,23 @@ pub(crate) struct Link {
 struct State {
     counters: IntakeCounters,
     ack: Ack,
+    left: Left,
+}
+
+/// What the thread has left to the router at its end.
+#[derive(Debug, Default)]
+struct Left {
+    /// The highest sequence of each level without an acknowledgement.
+    sequences: BTreeMap<String, u64>,
+    /// Number of lines in these batches.
+    lines: u64,
 }
 
 impl Link {
     /// A link to the intake with this name, which publishes as `publisher`.
     pub(super) fn new(name: &'static str, publisher: PublisherId) -> Self {
-        let state = State { counters: IntakeCounters::new(name), ack: Ack::default() };
+        let counters = IntakeCounters::new(name);
+        let state = State { counters, ack: Ack::default(), left: Left::default() };
         Self { publisher, state: Mutex::new(state), acknowledged: Condvar::new() }
     }
 
@@ -52,6 +67,23 @@ impl Link {
     pub(crate) fn acknowledge(&self, ack: Ack) {
         self.state().ack.sequences.extend(ack.sequences);
         self.acknowledged.notify_all();
+    }
+
+    /// Leaves batches to the router: their highest sequences, and the number of lines in them.
+    pub(super) fn leave(&self, sequences: BTreeMap<String, u64>, lines: u64) {
+        self.state().left = Left { sequences, lines };
+    }
+
+    /// Counts lines as rejected if a batch that was left is not acknowledged. Called at the end, when
+    /// nothing more is acknowledged.
+    pub(crate) fn reject_left(&self) {
+        let mut state = self.state();
+        let State { counters, ack, left } = &mut *state;
+        let Left { sequences, lines } = std::mem::take(left);
+        let acknowledged = |level: &String| ack.sequences.get(level).copied().unwrap_or_default();
+        if lines > 0 && sequences.iter().any(|(level, highest)| acknowledged(level) < *highest) {
+            counters.reject(STOP, lines);
+        }
     }
 
     /// Returns the acknowledgements since the last call. Waits for them at most `timeout`.

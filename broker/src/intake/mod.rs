@@ -52,7 +52,7 @@ mod unprotected;
 pub use context::IntakeContext;
 pub(crate) use flag_error::FlagErrors;
 pub(crate) use link::Link;
-pub(crate) use thread::{IntakeThreads, RouterSide, open};
+pub(crate) use thread::{IntakeThreads, IntakesEnd, RouterSide, open};
 pub use unprotected::Unprotected;
 
 use crate::sockets::{SUBSCRIBERS, SocketSpec};
@@ -202,6 +202,12 @@ pub trait Intake: fmt::Debug + Send + Sync + 'static {
     /// none.
     fn unprotected(&self) -> Vec<Unprotected> {
         Vec::new()
+    }
+
+    /// Approximate memory of as many series as it keeps at most, in bytes. `--check` warns if the
+    /// machine has less. Defaults to 0.
+    fn max_bytes(&self) -> u64 {
+        0
     }
 }
 

@@ -35,7 +35,7 @@ impl IntakeContext {
             None => self.fold_with(line.level, line.name, |window| window.fold_line(line)),
             Some(rules) => self.fold_line_by_rules(&rules, line, sender, collectd),
         };
-        self.counters.lines += u64::from(is_folded);
+        self.taken(u64::from(is_folded));
     }
 
     fn reject_from(&mut self, sender: Option<SocketAddr>, reason: &'static str, about: &str) {

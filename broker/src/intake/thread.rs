@@ -5,7 +5,7 @@ use super::{Intake, IntakeContext, IntakeError, Link, OpenIntake, Run, Unprotect
 use crate::start_error::StartError;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use zibrato::daemon::{NotifyOnDrop, Stop};
@@ -22,6 +22,7 @@ const LAST_BATCHES: Duration = Duration::from_secs(1);
 pub(crate) struct Opened {
     threads: Vec<ReadyThread>,
     stop: Stop,
+    end_by: Arc<OnceLock<Instant>>,
 }
 
 /// An intake whose thread is not started yet.
@@ -51,7 +52,7 @@ pub(crate) fn open(
         problem,
     };
     check_names(intakes.iter().map(|intake| intake.name())).map_err(failed)?;
-    let stop = Stop::new()?;
+    let (stop, end_by) = (Stop::new()?, Arc::<OnceLock<Instant>>::default());
     let (mut threads, mut sides) = (Vec::new(), Vec::new());
     for intake in intakes {
         let name = intake.name();
@@ -62,10 +63,11 @@ pub(crate) fn open(
         let mut context =
             IntakeContext::new(name, level.to_owned(), stop.clone(), push, Arc::clone(&link));
         context.rules = RulesReader::new(rules.cloned());
+        context.end_by = Arc::clone(&end_by);
         threads.push(ReadyThread { address: opened.address.clone(), intake: opened, context });
         sides.push(RouterSide { socket: pull, name, link });
     }
-    Ok((Opened { threads, stop }, sides))
+    Ok((Opened { threads, stop, end_by }, sides))
 }
 
 /// Logs the addresses at which other machines can send without protection.
@@ -102,6 +104,17 @@ fn path(context: &zmq::Context, name: &str) -> zmq::Result<(zmq::Socket, zmq::So
 pub(crate) struct IntakeThreads {
     threads: Vec<IntakeThread>,
     stop: Option<Stop>,
+    end_by: Arc<OnceLock<Instant>>,
+}
+
+/// How the threads ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IntakesEnd {
+    Fine,
+    /// One of them has failed while the broker stops.
+    Failed,
+    /// One of them still runs.
+    Late,
 }
 
 #[derive(Debug)]
@@ -109,20 +122,21 @@ struct IntakeThread {
     name: &'static str,
     address: String,
     ended: Stop,
-    handle: Option<JoinHandle<()>>,
+    /// Returns whether it has failed while the broker stops.
+    handle: Option<JoinHandle<bool>>,
 }
 
 impl IntakeThreads {
     /// Starts the threads.
     pub(crate) fn start(opened: Opened) -> Result<Self, StartError> {
-        let mut all = Self { threads: Vec::new(), stop: Some(opened.stop) };
+        let mut all = Self { threads: Vec::new(), stop: Some(opened.stop), end_by: opened.end_by };
         for ReadyThread { address, intake, context } in opened.threads {
             let (name, ended) = (context.name, Stop::new()?);
             let last_word = NotifyOnDrop::new(ended.clone());
             let thread = std::thread::Builder::new().name(format!("zb-{name}"));
             let handle = thread.spawn(move || {
                 let _last_word = last_word;
-                run(context, intake.run);
+                run(context, intake.run)
             })?;
             all.threads.push(IntakeThread { name, address, ended, handle: Some(handle) });
         }
@@ -134,24 +148,28 @@ impl IntakeThreads {
         self.threads.iter().map(|thread| (thread.name, &*thread.address))
     }
 
-    /// Lets the threads read what has arrived, publish it and end. Returns whether all have ended
-    /// in time. Meanwhile the router must accept what they publish.
-    pub(crate) fn stop(&mut self, by: Instant) -> bool {
+    /// Lets the threads read what has arrived, publish it and end. Meanwhile the router must accept
+    /// what they publish.
+    pub(crate) fn stop(&mut self, by: Instant) -> IntakesEnd {
+        self.end_by.get_or_init(|| by);
         if let Some(stop) = &self.stop {
             stop.raise();
         }
-        let mut all_ended = true;
+        let mut end = IntakesEnd::Fine;
         for IntakeThread { name, ended, handle, .. } in &mut self.threads {
             let Some(running) = handle.take() else { continue };
             if ended.wait(by.saturating_duration_since(Instant::now())) {
                 // The thread has reported its end, so this does not block.
-                drop(running.join());
+                if running.join().unwrap_or(true) && end == IntakesEnd::Fine {
+                    end = IntakesEnd::Failed;
+                }
             } else {
-                all_ended = false;
-                tracing::error!(event = "intake_does_not_stop", intake = name);
+                end = IntakesEnd::Late;
+                let why = "it has half of --shutdown-timeout; give it more";
+                tracing::error!(event = "intake_does_not_stop", intake = name, why);
             }
         }
-        all_ended
+        end
     }
 }
 
@@ -161,8 +179,9 @@ impl Drop for IntakeThreads {
     }
 }
 
-/// Runs an intake until it returns, fails or panics.
-fn run(mut context: IntakeContext, run: Box<Run>) {
+/// Runs an intake until it returns, fails or panics. Returns whether it has failed while the broker
+/// stops.
+fn run(mut context: IntakeContext, run: Box<Run>) -> bool {
     let ended = catch_unwind(AssertUnwindSafe(|| run(&mut context)));
     let error = match ended {
         Ok(Ok(())) if context.stop().raised() => None,
@@ -170,11 +189,13 @@ fn run(mut context: IntakeContext, run: Box<Run>) {
         Ok(Err(error)) => Some(error.to_string()),
         Err(panic) => Some(format!("it panicked: {}", text(&*panic))),
     };
+    let is_failed = error.is_some() && context.stop().raised();
     if let Some(error) = error {
         context.counters.failures += 1;
         tracing::error!(event = "intake_failed", intake = context.name, error);
     }
     context.finish(LAST_BATCHES);
+    is_failed
 }
 
 fn text(panic: &(dyn Any + Send)) -> &str {

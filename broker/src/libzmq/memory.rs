@@ -69,7 +69,7 @@ impl MemoryThread {
         let (mut watch, mut relief) = (Watch::new(max_bytes / 2), Relief::new());
         let handle = thread::Builder::new().name("zb-memory".to_owned()).spawn(move || {
             while !is_over.load(Ordering::Relaxed) {
-                match watch.look() {
+                match watch.look(shared.held_by_intakes()) {
                     Look::Fine => {}
                     Look::Enough => {
                         relief.is_enough(Instant::now());
@@ -199,20 +199,23 @@ impl Watch {
         Self { max_bytes, is_short: false, is_low: false, gave_back: None, logged: None }
     }
 
-    fn look(&mut self) -> Look {
+    /// Compares the memory of the process, except `held` bytes that closing connections does not give
+    /// back.
+    fn look(&mut self, held: u64) -> Look {
+        let used = || resident_bytes().map(|bytes| bytes.saturating_sub(held));
         // If the system does not report memory, it cannot be limited.
-        let Some(mut bytes) = resident_bytes() else { return Look::Fine };
+        let Some(mut bytes) = used() else { return Look::Fine };
         if bytes > self.max_bytes && is_due(&mut self.gave_back, GIVE_BACK_EVERY) {
             push_written();
-            bytes = resident_bytes().unwrap_or(bytes);
+            bytes = used().unwrap_or(bytes);
         }
         let is_short = bytes > self.max_bytes;
         self.is_low = bytes < self.max_bytes / 4;
         let mebibytes = bytes >> 20;
         if is_short && is_due(&mut self.logged, LOG_EVERY) {
-            let why = "the process uses more than half of --max-memory: heavy senders and stalled \
-                       readers are disconnected (they may reconnect), and readers of the journal \
-                       get smaller answers";
+            let why = "the process uses more than half of --max-memory, besides the series of \
+                       intakes: heavy senders and stalled readers are disconnected (they may \
+                       reconnect), and readers of the journal get smaller answers";
             tracing::error!(event = "too_much_memory", mebibytes, from = self.max_bytes >> 20, why);
         }
         match (std::mem::replace(&mut self.is_short, is_short), is_short) {
@@ -274,13 +277,16 @@ mod tests {
         let mut watch = Watch::new(1);
         let mut look = |max_bytes| {
             watch.max_bytes = max_bytes;
-            watch.look()
+            watch.look(0)
         };
         for _ in 0..2 {
             assert!(matches!(look(1), Look::TooMuch { bytes } if bytes > 1 << 20));
         }
         assert_eq!([look(u64::MAX), look(u64::MAX)], [Look::Enough, Look::Fine]);
         assert!(watch.is_low);
+        // What intakes hold does not count.
+        watch.max_bytes = 1 << 20;
+        assert_eq!(watch.look(u64::MAX), Look::Fine);
         assert!(resident_bytes().is_some_and(|bytes| bytes > 1 << 20));
     }
 

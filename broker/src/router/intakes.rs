@@ -116,6 +116,11 @@ impl IntakeSockets {
         None
     }
 
+    /// Counts what threads have left that is not acknowledged.
+    pub(super) fn reject_left(&self) {
+        self.links().for_each(|(_, link)| link.reject_left());
+    }
+
     /// Copies the counters of the threads.
     pub(super) fn load_counters(&self, counters: &mut Counters) {
         for (at, link) in self.links() {

@@ -390,7 +390,8 @@ impl Router {
             tracing::error!(
                 event = "journal_not_written",
                 batches = lost,
-                why = "publishers still have their batches; lines of the last second are lost"
+                why = "publishers still have their batches; lines of the last second are lost, and \
+                       what intakes had is counted as rejected with the reason `stop`"
             );
         }
         Ok(())

@@ -186,8 +186,7 @@ impl RouterThread {
         if self.keep_out() {
             return Ok(());
         }
-        let now_ms = self.now_ms();
-        self.router.now_ms = now_ms;
+        self.router.now_ms = self.now_ms();
         if ready.journal {
             self.router.take_written()?;
         }
@@ -197,7 +196,7 @@ impl RouterThread {
         }
         // Lines that were received earlier belong to the previous second, so its windows are closed
         // first.
-        let second = now_ms / 1000;
+        let second = self.router.now_ms / 1000;
         if second != self.second {
             self.second = second;
             self.tick()?;
@@ -334,8 +333,9 @@ impl RouterThread {
         self.router.now_ms = self.now_ms();
         self.tick()?;
         self.router.close_journal(stop_by)?;
-        let lost = self.intakes.drop_rest(&mut self.inbox)?;
-        self.router.counters.dropped.add("journal", lost);
+        self.router.counters.dropped.add("journal", self.intakes.drop_rest(&mut self.inbox)?);
+        self.end_round()?;
+        self.intakes.reject_left();
         self.end_round()?;
         self.close(stop_by);
         Ok(())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use zibrato::wire::PublisherId;
-use zibrato_broker::{Config, End};
+use zibrato_broker::{Config, End, Statsd};
 
 #[test]
 fn what_was_sent_before_the_stop_arrives() {
@@ -107,6 +107,19 @@ fn a_subscriber_that_does_not_read_holds_the_stop_up_no_longer_than_agreed() {
     let begun = Instant::now();
     assert_eq!(bench.broker.stop(DEADLINE).end, End::Clean);
     assert!(begun.elapsed() < DEADLINE / 2, "held up for {:?}", begun.elapsed());
+}
+
+#[test]
+fn gauges_that_cannot_be_saved_are_an_error_of_the_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("state");
+    std::fs::create_dir(&folder).unwrap();
+    let statsd = Statsd::new().listen("127.0.0.1:0").unwrap().gauges(folder.join("gauges.json"));
+    let bench = Bench::with(Config::new().intake(statsd));
+    std::fs::remove_dir(&folder).unwrap();
+    let report = bench.broker.stop(DEADLINE);
+    assert_eq!(report.end, End::IntakeFailed);
+    assert_eq!(report.counters.intake("statsd").unwrap().failures, 1);
 }
 
 #[test]

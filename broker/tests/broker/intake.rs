@@ -206,6 +206,8 @@ fn a_flood_of_names_is_bounded_while_nothing_is_acknowledged() {
     assert_ne!(report.end, End::Clean);
     assert!(begun.elapsed() < DEADLINE, "after {:?}", begun.elapsed());
     assert!(report.counters.dropped.of("journal") > 0);
+    let lost = report.counters.intake("runs").unwrap().rejected.get("stop").copied();
+    assert_eq!(lost, Some(1 + SERIES as u64), "each line is counted");
 }
 
 #[test]

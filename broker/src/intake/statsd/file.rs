@@ -5,14 +5,14 @@ use crate::intake::flag_error::FlagError;
 use rustix::fs::{Access, access};
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, IntoInnerError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use zibrato::clock;
 use zibrato::daemon::{LogLimit, read_bounded};
 
 /// Maximum size of the file, in bytes.
-const MAX_FILE: u64 = 512 << 20;
+const MAX_FILE: u64 = 1 << 30;
 
 /// Maximum number of invalid files that are kept.
 const MAX_KEPT: usize = 100;
@@ -54,6 +54,9 @@ fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or(Path::new("."))
 }
+
+/// Writes the content of the file.
+pub(super) type Writer = BufWriter<File>;
 
 /// The file of gauges.
 #[derive(Debug)]
@@ -110,17 +113,33 @@ impl GaugeFile {
         }
     }
 
-    /// Replaces the file. If that fails, the file from before remains.
-    pub(super) fn save(&mut self, gauges: &str) {
-        if !self.saves {
-            return;
-        }
-        if let Err(error) = replace(&self.path, gauges)
+    /// Replaces the file, whose content `write` writes. If that fails, the file from before remains.
+    pub(super) fn save(&mut self, write: impl FnOnce(&mut Writer) -> io::Result<()>) {
+        if let Err(error) = self.replace(write)
             && self.failures.admits()
         {
             let file = self.path.display();
             tracing::warn!(event = "gauges_not_saved", %file, why = %error);
         }
+    }
+
+    /// Like [`save`](Self::save), at the end.
+    ///
+    /// # Errors
+    /// If the gauges are not saved, which nobody will then do.
+    pub(super) fn save_last(
+        &mut self,
+        write: impl FnOnce(&mut Writer) -> io::Result<()>,
+    ) -> Result<(), String> {
+        self.replace(write).map_err(|error| {
+            let file = self.path.display();
+            format!("--statsd-gauges: the gauges are not saved in {file}: {error}")
+        })
+    }
+
+    fn replace(&self, write: impl FnOnce(&mut Writer) -> io::Result<()>) -> io::Result<()> {
+        // Otherwise an error has been logged at the start.
+        if self.saves { replace(&self.path, write) } else { Ok(()) }
     }
 }
 
@@ -141,14 +160,21 @@ fn kept_beside(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other(format!("there are {MAX_KEPT} such files already")))
 }
 
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+fn replace(path: &Path, write: impl FnOnce(&mut Writer) -> io::Result<()>) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let mut file = BufWriter::new(file);
+    let written = write(&mut file)
+        .and_then(|()| file.into_inner().map_err(IntoInnerError::into_error))
+        .and_then(|file| file.sync_all())
+        .and_then(|()| std::fs::rename(&beside, path));
+    if let Err(error) = written {
+        // A part of the file is of no use, and takes room.
+        std::fs::remove_file(&beside).ok();
+        return Err(error);
+    }
     File::open(folder_of(path))?.sync_all()
 }
 
@@ -156,6 +182,12 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 mod tests {
     use super::{GaugeFile, check};
     use crate::intake::statsd::state::Gauges;
+    use std::io::{self, Write};
+
+    /// Saves a text.
+    fn save(file: &mut GaugeFile, text: &str) {
+        file.save(|to| to.write_all(text.as_bytes()));
+    }
 
     #[test]
     fn gauges_survive_in_the_file() {
@@ -164,12 +196,13 @@ mod tests {
         let mut file = GaugeFile::new(&path);
         let mut gauges = Gauges::new(10);
         file.load(&mut gauges, 0);
-        assert_eq!(gauges.to_json(), "{}");
-        for saved in [r#"{"g":1.5}"#, r#"{"g":2.5,"h":1.0}"#] {
-            file.save(saved);
+        assert_eq!(gauges.all().count(), 0);
+        for (saved, last) in [(r#"{"g":1.5}"#, 1.5), (r#"{"g":2.5}"#, 2.5)] {
+            save(&mut file, saved);
             let mut gauges = Gauges::new(10);
             file.load(&mut gauges, 0);
-            assert_eq!(gauges.to_json(), saved);
+            let all: Vec<_> = gauges.all().map(|(series, value)| (series.name, value)).collect();
+            assert_eq!(all, [("g", last)]);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -184,7 +217,7 @@ mod tests {
             file.load(&mut gauges, 0);
             assert_eq!(gauges.all().count(), 0);
             assert!(!path.exists());
-            file.save("{}");
+            save(&mut file, "{}");
             assert_eq!(std::fs::read_to_string(folder.path().join(kept)).unwrap(), text);
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}");
@@ -198,7 +231,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let (mut file, mut gauges) = (GaugeFile::new(&path), Gauges::new(10));
         file.load(&mut gauges, 0);
-        file.save(&gauges.to_json());
+        file.save(|to| gauges.write_json(to));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), r#"{"good":1.0}"#);
         let kept = folder.path().join("gauges.broken");
         assert_eq!(std::fs::read_to_string(kept).unwrap(), text);
@@ -235,13 +268,29 @@ mod tests {
         let mut file = GaugeFile::new(&path);
         file.load(&mut Gauges::new(10), 0);
         std::fs::remove_dir(&path).unwrap();
-        file.save("{}");
+        save(&mut file, "{}");
         assert!(!path.exists());
     }
 
     #[test]
     fn a_file_that_cannot_be_written_is_no_panic() {
         let folder = tempfile::tempdir().unwrap();
-        GaugeFile::new(&folder.path().join("nowhere/gauges.json")).save("{}");
+        save(&mut GaugeFile::new(&folder.path().join("nowhere/gauges.json")), "{}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_completed_leaves_nothing_and_is_an_error_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gauges.json");
+        let mut file = GaugeFile::new(&path);
+        save(&mut file, "{}");
+        let error = file.save_last(|to| {
+            to.write_all(&[b' '; 100_000])?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        let error = error.unwrap_err();
+        assert!(error.contains("gauges.json: no storage space"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}");
     }
 }

@@ -7,6 +7,9 @@ use zibrato::check_name;
 /// Maximum number of tags of a series; further ones are left out.
 const MAX_TAGS: usize = 50;
 
+/// Approximate memory of a tag besides its characters, in bytes.
+const TAG_BYTES: usize = 100;
+
 /// The value of a tag without one, as in `#canary`.
 pub(crate) const NO_VALUE: &str = "true";
 
@@ -52,6 +55,13 @@ impl Identity {
         let mut identity = Self { name, source: None, tags: Vec::new() };
         let left_out = identity.take_tags(tags);
         Ok((identity, left_out))
+    }
+
+    /// Approximate memory that it takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let tags = self.tags.iter().map(|(tag, value)| tag.len() + value.len() + TAG_BYTES);
+        let source = self.source.as_ref().map_or(0, |source| source.len() + TAG_BYTES);
+        size_of::<Self>() + self.name.len() + source + tags.sum::<usize>()
     }
 
     /// Of several values of one tag, the last one counts.

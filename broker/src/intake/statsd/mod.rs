@@ -81,6 +81,9 @@ impl Default for Statsd {
 /// Default for the maximum number of series of a receiving thread.
 const MAX_SERIES: usize = 1_000_000;
 
+/// Approximate memory of a series with a name of usual length and few tags, in bytes.
+const SERIES_BYTES: u64 = 400;
+
 impl Statsd {
     /// Listens nowhere yet.
     pub fn new() -> Self {
@@ -174,6 +177,11 @@ impl Intake for Statsd {
             .iter()
             .map(|admin| Unprotected::new("--statsd-admin", admin).for_those_who("delete series"));
         listen.chain(admin).collect()
+    }
+
+    fn max_bytes(&self) -> u64 {
+        let series = (self.threads as u64).saturating_mul(self.max_series as u64);
+        series.saturating_mul(SERIES_BYTES)
     }
 
     fn open(&self) -> Result<OpenIntake, IntakeError> {

@@ -17,7 +17,7 @@ const FEW: usize = 256;
 /// Number of series that are published at a time.
 const MANY: usize = 50_000;
 
-/// Maximum wait until the broker has taken so many series.
+/// Maximum wait until the broker has taken so many series, also at the end.
 const TAKEN_IN: Duration = Duration::from_secs(2);
 
 /// How often a wait checks whether the broker stops.
@@ -95,32 +95,43 @@ impl Publisher {
         if self.seconds.is_multiple_of(SAVE) {
             self.save();
         }
+        let tables = self.receivers.iter().map(|shared| shared.lock().table.bytes());
+        context.holds(tables.sum::<usize>() + self.gauges.lock().bytes());
         second
     }
 
-    /// Saves the gauges, and publishes everything that the broker takes until then. Other samples are
-    /// counted as rejected.
-    pub(crate) fn finish(&mut self, context: &mut IntakeContext, until: Instant) {
+    /// Publishes everything that the broker takes until then, and saves the gauges. Other samples are
+    /// counted as rejected, before the file is written, which may take long.
+    ///
+    /// # Errors
+    /// If the gauges are not saved.
+    pub(crate) fn finish(
+        &mut self,
+        context: &mut IntakeContext,
+        until: Instant,
+    ) -> Result<(), String> {
         self.count(context);
         self.end_interval(context);
+        (self.taken, self.until) = (0, Some(until));
+        if self.is_taken(context) && self.publish_series(context) {
+            self.is_taken(context);
+        }
+        let left = self.receivers.iter().map(|shared| shared.lock().table.untaken()).sum();
+        context.reject_many(STOP, left, b"samples that the broker did not take before its end");
+        context.tell();
         for shared in &self.receivers {
             let (mut gauges, uptime_ms) = (self.gauges.lock(), context.uptime_ms());
             let mut received = shared.lock();
             received.table.gauges(|series, changes| gauges.settle(series, changes, uptime_ms));
         }
-        self.save();
-        (self.taken, self.until) = (0, Some(until));
-        if self.is_taken(context) {
-            self.publish_series(context);
-        }
-        let left = self.receivers.iter().map(|shared| shared.lock().table.untaken()).sum();
-        context.reject_many(STOP, left, b"samples that the broker did not take before its end");
+        let gauges = Arc::clone(&self.gauges);
+        let file = self.file.as_mut();
+        file.map_or(Ok(()), |file| file.save_last(|to| gauges.lock().write_json(to)))
     }
 
     fn save(&mut self) {
         if let Some(file) = &mut self.file {
-            let gauges = self.gauges.lock().to_json();
-            file.save(&gauges);
+            file.save(|to| self.gauges.lock().write_json(to));
         }
     }
 
@@ -130,7 +141,7 @@ impl Publisher {
             let counts = std::mem::take(&mut shared.lock().counts);
             let Counts { bytes, packets, samples, rejected } = counts;
             context.received(usize::try_from(bytes).unwrap_or(usize::MAX));
-            context.taken(samples);
+            context.received_lines(samples);
             second.packets += packets;
             second.samples += samples;
             for (reason, rejected) in rejected {
@@ -155,7 +166,11 @@ impl Publisher {
         for shared in self.receivers.clone() {
             let mut has_more = true;
             while has_more {
-                has_more = shared.lock().table.take(FEW, |named, taken| few.push((named, taken)));
+                {
+                    let table = &mut shared.lock().table;
+                    has_more = table.take(FEW, |named, taken| few.push((named, taken)));
+                    context.folded(table.take_handed());
+                }
                 // The receiver does not wait for rules.
                 let count = few.len();
                 few.drain(..).for_each(|(named, taken)| self.fold(context, &named, taken));
@@ -180,7 +195,8 @@ impl Publisher {
 
     /// Waits until the broker has taken all series, but not beyond its stop.
     fn is_taken(&self, context: &mut IntakeContext) -> bool {
-        let until = self.until.unwrap_or_else(|| Instant::now() + TAKEN_IN);
+        let longest = Instant::now() + TAKEN_IN;
+        let until = self.until.map_or(longest, |until| until.min(longest));
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if context.publish(left.min(CHECK_STOP)) {

@@ -30,8 +30,11 @@ const PUBLISH_AT: u64 = 950;
 /// Maximum wait for a thread that ends.
 const END: Duration = Duration::from_secs(1);
 
-/// Maximum time in which the broker takes the last series.
+/// Maximum time in which the broker takes the last series, if the broker does not stop.
 const LAST_SERIES: Duration = Duration::from_secs(1);
+
+/// The part of the time until the end that remains for the file of gauges.
+const FOR_FILE: u32 = 3;
 
 /// Sockets that are bound.
 #[derive(Debug)]
@@ -169,8 +172,16 @@ impl Threads {
         let is_early = !context.stop().raised();
         self.stop.raise();
         let problem = self.join();
-        publisher.finish(context, Instant::now() + LAST_SERIES);
-        if is_early { problem } else { Ok(()) }
+        let now = Instant::now();
+        let until = context.end_by().map_or(now + LAST_SERIES, |by| {
+            let left = by.saturating_duration_since(now);
+            now + left - left / FOR_FILE
+        });
+        let saved = publisher.finish(context, until);
+        if is_early {
+            problem?;
+        }
+        Ok(saved?)
     }
 
     /// Waits until the threads have ended, and returns the problem of one that has failed.

@@ -7,6 +7,9 @@ use crate::intake::statsd::grammar::Dialect;
 use crate::intake::statsd::shared::Shared;
 use crate::intake::statsd::state::Gauges;
 use crate::intake::{IntakeContext, Link};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -102,7 +105,7 @@ fn gauges_are_saved_and_samples_counted_although_the_broker_takes_nothing_at_the
     publisher.publish(&mut context);
     receive(&publisher, 0, "g:+1|g\na:1|c\na:1|c");
     receive(&publisher, 1, "g:+1|g\nb:x|s");
-    publisher.finish(&mut context, Instant::now());
+    publisher.finish(&mut context, Instant::now()).unwrap();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), r#"{"g":7.0}"#);
     assert_eq!(context.counters.rejected.get("stop"), Some(&5));
 }
@@ -168,4 +171,27 @@ fn a_source_is_filled_in_without_rules() {
     receive(&publisher, 0, "a:1|c");
     publisher.publish(&mut context);
     assert_eq!(series(&router, 1), ["here a"]);
+}
+
+#[test]
+fn series_are_published_before_the_gauges_are_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    // Who writes to it waits for a reader.
+    let slow = folder.path().join("gauges.json.new");
+    mknodat(CWD, &slow, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let Bench { mut context, router, link } = Bench::new();
+    let mut publisher = publisher(1, Some(&folder.path().join("gauges.json")));
+    receive(&publisher, 0, "g:5|g\nend:1|c");
+    let shared = Arc::clone(&publisher.receivers[0]);
+    let thread = std::thread::Builder::new();
+    let finish = move || publisher.finish(&mut context, Instant::now() + DEADLINE);
+    let finished = thread.spawn(finish).unwrap();
+    let names = acknowledge(router, &link);
+    assert!(names.iter().any(|name| name == "g"), "{names:?}");
+    let mut saved = String::new();
+    File::open(&slow).unwrap().read_to_string(&mut saved).unwrap();
+    assert_eq!(saved, r#"{"g":5.0}"#);
+    // It is no file that can be synced.
+    assert!(finished.join().unwrap().is_err());
+    assert_eq!(shared.lock().table.untaken(), 0);
 }

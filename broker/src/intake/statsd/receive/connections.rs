@@ -213,7 +213,12 @@ impl Connection {
     /// Counts that the connection is closed because another client needs its place.
     pub(super) fn close(&self, shared: &Shared) {
         self.cut(shared);
-        let sample = || format!("{}: closed because it was idle and clients are many", self.sender);
+        let sample = || {
+            format!(
+                "{}: closed because it was idle, and clients are many or descriptors few",
+                self.sender
+            )
+        };
         shared.lock().counts.reject("connections", 1, sample);
     }
 

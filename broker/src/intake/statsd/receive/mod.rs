@@ -1,5 +1,6 @@
 //! A receiving thread: it reads its sockets, and adds the samples to its table.
 
+mod clients;
 mod connections;
 mod packets;
 
@@ -7,7 +8,8 @@ pub(super) use connections::Listener;
 pub(super) use packets::Packets;
 
 use super::shared::Shared;
-use connections::{Connection, Input};
+use clients::Clients;
+use connections::Input;
 use packets::Buffers;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
@@ -17,13 +19,6 @@ use zibrato::daemon::Stop;
 
 /// Maximum time for which a thread keeps reading after the broker begins to stop.
 const LAST_CALL: Duration = Duration::from_millis(500);
-
-/// Maximum number of connected clients. A further one takes the place of the one that has been idle
-/// for the longest time.
-const MAX_CONNECTIONS: usize = 1_000;
-
-/// Maximum number of connections that are accepted before other sockets have their turn.
-const MAX_ACCEPTS: usize = 64;
 
 /// How often packets that the kernel has dropped are counted.
 const COUNT_DROPS: Duration = Duration::from_millis(500);
@@ -47,13 +42,13 @@ pub(super) struct Receiver {
 struct Ready {
     packets: Vec<bool>,
     listeners: Vec<bool>,
-    connections: Vec<bool>,
+    clients: bool,
     stop: bool,
 }
 
 impl Ready {
     fn any(&self) -> bool {
-        [&self.packets, &self.listeners, &self.connections].into_iter().flatten().any(|is| *is)
+        self.clients || self.packets.iter().chain(&self.listeners).any(|is| *is)
     }
 }
 
@@ -63,7 +58,7 @@ impl Receiver {
         let mut buffers = Buffers::new();
         let mut senders: Vec<_> = self.packets.iter().map(Packets::senders).collect();
         let mut input = Input::new();
-        let mut connections = Vec::new();
+        let mut clients = Clients::new()?;
         let mut stop_by: Option<Instant> = None;
         let mut drops_counted = Instant::now();
         let (mut accepts_from, mut receives_from) = (drops_counted, drops_counted);
@@ -72,7 +67,7 @@ impl Receiver {
             let timeout = if stop_by.is_some() { Duration::ZERO } else { PAUSE };
             let stop = stop_by.is_none().then_some(stop);
             let pauses = [now < receives_from, now < accepts_from];
-            let ready = self.wait(&connections, pauses, stop, timeout)?;
+            let ready = self.wait(&clients, pauses, stop, timeout)?;
             now = Instant::now();
             if ready.stop && stop_by.is_none() {
                 stop_by = Some(now + LAST_CALL);
@@ -91,14 +86,12 @@ impl Receiver {
                     }
                 }
             }
-            let mut is_ready = ready.connections.iter();
-            connections.retain_mut(|connection: &mut Connection| {
-                !is_ready.next().is_some_and(|is| *is)
-                    || connection.receive(&mut input, &self.shared)
-            });
+            if ready.clients {
+                clients.receive(&mut input, &self.shared)?;
+            }
             for (listener, _) in self.listeners.iter().zip(&ready.listeners).filter(|(_, is)| **is)
             {
-                if let Err(error) = self.accept(listener, &mut connections, MAX_CONNECTIONS) {
+                if let Err(error) = clients.accept(listener, &self.shared) {
                     self.shared.lock().counts.reject("accept", 1, || error.to_string());
                     accepts_from = now + PAUSE;
                 }
@@ -109,7 +102,7 @@ impl Receiver {
                 self.count_drops();
             }
             if is_over {
-                connections.iter().for_each(|connection| connection.cut(&self.shared));
+                clients.cut(&self.shared);
                 return Ok(());
             }
         }
@@ -118,7 +111,7 @@ impl Receiver {
     /// Waits until a socket is readable. `pauses` says whether packets and listeners have a pause.
     fn wait(
         &self,
-        connections: &[Connection],
+        clients: &Clients,
         pauses: [bool; 2],
         stop: Option<&Stop>,
         timeout: Duration,
@@ -128,7 +121,7 @@ impl Receiver {
             pauses.map(|pauses| if pauses { PollFlags::empty() } else { readable });
         let mut items: Vec<_> = self.packets.iter().map(|p| PollFd::new(p, receivable)).collect();
         items.extend(self.listeners.iter().map(|listener| PollFd::new(listener, acceptable)));
-        items.extend(connections.iter().map(|connection| PollFd::new(connection, readable)));
+        items.push(PollFd::new(clients, readable));
         items.extend(stop.map(|stop| PollFd::new(stop, readable)));
         let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
         match poll(&mut items, Some(&timeout)) {
@@ -138,31 +131,13 @@ impl Receiver {
             Err(error) => return Err(error.into()),
         }
         let mut ready = items.iter().map(|item| !item.revents().is_empty());
-        let mut next = |count| ready.by_ref().take(count).collect();
+        let mut next = |count| ready.by_ref().take(count).collect::<Vec<_>>();
         Ok(Ready {
             packets: next(self.packets.len()),
             listeners: next(self.listeners.len()),
-            connections: next(connections.len()),
+            clients: next(1) == [true],
             stop: next(1) == [true],
         })
-    }
-
-    fn accept(
-        &self,
-        listener: &Listener,
-        connections: &mut Vec<Connection>,
-        most: usize,
-    ) -> io::Result<()> {
-        for _ in 0..MAX_ACCEPTS {
-            let Some(connection) = listener.accept()? else { break };
-            if connections.len() >= most {
-                let idle = connections.iter().enumerate().min_by_key(|(_, idle)| idle.used);
-                let idle = idle.map(|(at, _)| at);
-                idle.iter().for_each(|at| connections.swap_remove(*at).close(&self.shared));
-            }
-            connections.push(connection);
-        }
-        Ok(())
     }
 
     fn count_drops(&mut self) {

@@ -1,7 +1,8 @@
 //! Errors of sockets, and more clients than there is room for.
 
-use super::connections::{Connection, Input};
-use super::{Listener, MAX_ACCEPTS, Packets, Receiver};
+use super::clients::{Clients, MAX_ACCEPTS};
+use super::connections::Input;
+use super::{Listener, Packets, Receiver};
 use crate::intake::statsd::grammar::Dialect;
 use crate::intake::statsd::shared::{Received, Shared};
 use std::io::{Read, Write};
@@ -58,28 +59,30 @@ fn listener(path: &Path) -> Listener {
     Listener::Unix(listener, Dialect::Statsd, "/s.sock".to_owned())
 }
 
+/// The listener, what it receives, and the clients of it.
+fn listening(path: &Path, most: usize) -> (Listener, Shared, Clients) {
+    (listener(path), Shared::new(100), Clients::with(most).unwrap())
+}
+
 #[test]
 fn the_client_that_is_idle_for_the_longest_time_makes_room() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.sock");
-    let (listener, receiver) = (listener(&path), receiver(Vec::new()));
-    let (mut connections, mut input) = (Vec::<Connection>::new(), Input::new());
+    let (listener, shared, mut clients) = listening(&path, 2);
+    let mut input = Input::new();
     let connect = || UnixStream::connect(&path).unwrap();
     let (mut busy, mut idle) = (connect(), connect());
-    receiver.accept(&listener, &mut connections, 2).unwrap();
+    clients.accept(&listener, &shared).unwrap();
     idle.write_all(b"i:1|c\ni:1|c").unwrap();
+    clients.receive(&mut input, &shared).unwrap();
     busy.write_all(b"b:1|c\nb:1").unwrap();
-    for connection in connections.iter_mut().rev() {
-        assert!(connection.receive(&mut input, &receiver.shared));
-    }
+    clients.receive(&mut input, &shared).unwrap();
     let _new = connect();
-    receiver.accept(&listener, &mut connections, 2).unwrap();
-    assert_eq!((connections.len(), idle.read(&mut [0]).unwrap()), (2, 0));
+    clients.accept(&listener, &shared).unwrap();
+    assert_eq!((clients.len(), idle.read(&mut [0]).unwrap()), (2, 0));
     busy.write_all(b"|c\n").unwrap();
-    for connection in &mut connections {
-        assert!(connection.receive(&mut input, &receiver.shared));
-    }
-    let received = receiver.shared.lock();
+    clients.receive(&mut input, &shared).unwrap();
+    let received = shared.lock();
     // The idle client's lines are not lost. The incomplete one is counted.
     assert_eq!((received.counts.samples, received.table.len()), (3, 2));
     let rejected = |reason| received.counts.rejected[reason].count;
@@ -132,13 +135,12 @@ fn an_incomplete_line_counts_only_after_an_orderly_end() {
 fn many_new_clients_do_not_keep_a_thread_from_its_other_sockets() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.sock");
-    let (listener, receiver) = (listener(&path), receiver(Vec::new()));
-    let clients = || (0..MAX_ACCEPTS + 6).map(|_| UnixStream::connect(&path).unwrap());
-    let clients: Vec<_> = clients().collect();
-    let mut connections = Vec::new();
-    for expected in [MAX_ACCEPTS, clients.len()] {
-        receiver.accept(&listener, &mut connections, 1_000).unwrap();
-        assert_eq!(connections.len(), expected);
+    let (listener, shared, mut clients) = listening(&path, 1_000);
+    let connect = || (0..MAX_ACCEPTS + 6).map(|_| UnixStream::connect(&path).unwrap());
+    let connected: Vec<_> = connect().collect();
+    for expected in [MAX_ACCEPTS, connected.len()] {
+        clients.accept(&listener, &shared).unwrap();
+        assert_eq!(clients.len(), expected);
     }
 }
 
@@ -147,21 +149,39 @@ fn a_line_that_is_too_long_is_counted_once_whether_it_comes_in_one_read_or_sever
     for length in [65_000, 66_000, 70_000, 131_000, 200_000] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.sock");
-        let (listener, receiver) = (listener(&path), receiver(Vec::new()));
-        let (mut connections, mut input) = (Vec::<Connection>::new(), Input::new());
+        let (listener, shared, mut clients) = listening(&path, 2);
+        let mut input = Input::new();
         let mut client = UnixStream::connect(&path).unwrap();
-        receiver.accept(&listener, &mut connections, 2).unwrap();
+        clients.accept(&listener, &shared).unwrap();
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 let line = format!("a:{}|c\nb:1|c\n", "1".repeat(length));
                 client.write_all(line.as_bytes()).unwrap();
             });
-            while connections[0].receive(&mut input, &receiver.shared) {}
+            while clients.len() > 0 {
+                clients.receive(&mut input, &shared).unwrap();
+            }
         });
-        let received = receiver.shared.lock();
+        let received = shared.lock();
         let rejected: Vec<_> =
             received.counts.rejected.iter().map(|(reason, all)| (*reason, all.count)).collect();
         let expected = if length > 65_536 { ("too_long", 1) } else { ("value", 1) };
         assert_eq!((rejected, received.counts.samples), (vec![expected], 1), "{length}");
     }
+}
+
+#[test]
+fn a_client_that_leaves_makes_room_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.sock");
+    let (listener, shared, mut clients) = listening(&path, 10);
+    let mut leaves = UnixStream::connect(&path).unwrap();
+    clients.accept(&listener, &shared).unwrap();
+    leaves.write_all(b"a:1|c").unwrap();
+    drop(leaves);
+    // What it sent, and its end.
+    for _ in 0..2 {
+        clients.receive(&mut Input::new(), &shared).unwrap();
+    }
+    assert_eq!((clients.len(), shared.lock().counts.samples), (0, 1));
 }

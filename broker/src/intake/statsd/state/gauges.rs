@@ -1,12 +1,14 @@
 //! The values of gauges, which persist: changes build on them, and a file keeps them over a restart.
 
-use super::table::{Matching, Series};
+use super::series::{Matching, Series};
+use super::table::AVERAGE_BYTES;
 use super::value::{Changes, Current};
 use crate::intake::statsd::identity::{Identity, NO_VALUE};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use zibrato::{Gauge, Kind};
 
 /// How long a gauge without readings is repeated, in milliseconds: a day.
@@ -28,6 +30,8 @@ const NEVER: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Gauges {
     max: usize,
+    /// Memory for names and tags.
+    held_bytes: usize,
     /// By [`key`].
     values: HashMap<String, Known, RandomState>,
     /// A buffer for keys.
@@ -76,7 +80,7 @@ fn texts(tags: &[(String, String)]) -> impl Iterator<Item = &str> {
 impl Gauges {
     /// No gauges yet, and at most `max`.
     pub(crate) fn new(max: usize) -> Self {
-        Self { max, values: HashMap::default(), key: String::new(), repeated: NEVER }
+        Self { max, held_bytes: 0, values: HashMap::default(), key: String::new(), repeated: NEVER }
     }
 
     /// The readings of a gauge in an interval that ended at this uptime. `None` if there are none, or
@@ -104,13 +108,29 @@ impl Gauges {
             known.current = current.unwrap_or(known.current);
             return Some((readings, current));
         }
-        if self.values.len() >= self.max {
+        if self.is_full() {
             return None;
         }
         let (readings, current) = changes.readings(Current::default())?;
-        let known = Known::new(series, current.unwrap_or_default(), uptime_ms);
-        self.values.insert(self.key.clone(), known);
+        self.insert(Known::new(series, current.unwrap_or_default(), uptime_ms));
         Some((readings, current))
+    }
+
+    fn is_full(&self) -> bool {
+        self.values.len() >= self.max || self.held_bytes >= self.max.saturating_mul(AVERAGE_BYTES)
+    }
+
+    /// Inserts a gauge under the key in the buffer. Returns whether there was none.
+    fn insert(&mut self, known: Known) -> bool {
+        self.held_bytes += known.held_bytes(&self.key);
+        let before = self.values.insert(self.key.clone(), known);
+        self.held_bytes -= before.as_ref().map_or(0, |before| before.held_bytes(&self.key));
+        before.is_none()
+    }
+
+    /// Approximate memory, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.held_bytes + self.values.capacity() * size_of::<(String, Known)>()
     }
 
     /// Replaces the changes in an interval that ended at this uptime by the readings that they mean,
@@ -134,7 +154,11 @@ impl Gauges {
         if self.repeated == current {
             return true;
         }
-        self.values.retain(|_, known| uptime_ms.saturating_sub(known.read_ms) < KEPT_MS);
+        self.values.retain(|key, known| {
+            let is_kept = uptime_ms.saturating_sub(known.read_ms) < KEPT_MS;
+            self.held_bytes -= if is_kept { 0 } else { known.held_bytes(key) };
+            is_kept
+        });
         for known in self.values.values_mut() {
             if known.read_ms >= uptime_ms || known.repeated == current {
                 continue;
@@ -152,7 +176,11 @@ impl Gauges {
     /// Forgets gauges by name. Returns the names.
     pub(crate) fn remove(&mut self, names: Matching<'_>) -> Vec<String> {
         let removed = self.values.extract_if(|_, known| names.fits(&known.identity.name));
-        removed.map(|(_, known)| known.identity.name).collect()
+        let removed = removed.map(|(key, known)| {
+            self.held_bytes -= known.held_bytes(&key);
+            known.identity.name
+        });
+        removed.collect()
     }
 
     /// All gauges and their values.
@@ -160,24 +188,30 @@ impl Gauges {
         self.values.values().map(|known| (known.series(), known.current.value))
     }
 
-    /// The gauges as JSON, as bucky saves them: `{"name": value}`, or, with tags,
-    /// `{"name;tag=text": [value, {"tag": "text"}]}`.
-    pub(crate) fn to_json(&self) -> String {
-        let mut all = BTreeMap::new();
+    /// Writes the gauges as JSON, as bucky saves them: `{"name": value}`, or, with tags,
+    /// `{"name;tag=text": [value, {"tag": "text"}]}`. They are in no order.
+    pub(crate) fn write_json(&self, to: &mut impl Write) -> io::Result<()> {
+        let mut separator: &[u8] = b"{";
+        let mut key = String::new();
         for Known { identity, current, .. } in self.values.values() {
-            let mut key = identity.name.clone();
+            key.clone_from(&identity.name);
+            let source = identity.source.as_deref().map(|source| ("source", source));
+            let all = identity.tags.iter().map(|(tag, text)| (&**tag, &**text)).chain(source);
             let mut tags = BTreeMap::new();
-            let source = identity.source.as_ref().map(|source| ("source", source));
-            for (tag, text) in identity.tags.iter().map(|(tag, text)| (&**tag, text)).chain(source)
-            {
-                key += &format!(";{tag}={text}");
+            for (tag, text) in all {
+                key.extend([";", tag, "=", text]);
                 tags.insert(tag, text);
             }
-            let saved =
-                if tags.is_empty() { json!(current.value) } else { json!([current.value, tags]) };
-            all.insert(key, saved);
+            to.write_all(std::mem::replace(&mut separator, b","))?;
+            serde_json::to_writer(&mut *to, &key)?;
+            to.write_all(b":")?;
+            if tags.is_empty() {
+                serde_json::to_writer(&mut *to, &current.value)?;
+            } else {
+                serde_json::to_writer(&mut *to, &(current.value, tags))?;
+            }
         }
-        json!(all).to_string()
+        to.write_all(if self.values.is_empty() { b"{}" } else { b"}" })
     }
 
     /// Adds the gauges that a file contains; those that are invalid, or too many, are left out.
@@ -212,15 +246,16 @@ impl Gauges {
         now_ms: u64,
         uptime_ms: u64,
     ) -> Result<(), &'static str> {
-        if self.values.len() >= self.max {
+        if self.is_full() {
             return Err("there are too many gauges; raise --statsd-max-series");
         }
         let current = Current { value, at_ms: now_ms };
         let known = Known { identity, current, read_ms: uptime_ms, repeated: NEVER };
         write_key(&mut self.key, known.series());
-        match self.values.insert(self.key.clone(), known) {
-            None => Ok(()),
-            Some(_) => Err("the file has another gauge of this name and these tags"),
+        if self.insert(known) {
+            Ok(())
+        } else {
+            Err("the file has another gauge of this name and these tags")
         }
     }
 }
@@ -261,6 +296,11 @@ impl Known {
             tags: series.tags.to_vec(),
         };
         Self { identity, current, read_ms, repeated: NEVER }
+    }
+
+    /// Memory for its name and tags, with its key.
+    fn held_bytes(&self, key: &str) -> usize {
+        key.len() + self.identity.bytes()
     }
 
     fn series(&self) -> Series<'_> {

@@ -8,9 +8,11 @@
 
 mod gauges;
 mod readings;
+mod series;
 mod table;
 mod value;
 
 pub(super) use gauges::{Gauges, Restored};
-pub(super) use table::{Matching, Named, Overflow, Refused, Series, Table};
+pub(super) use series::{Matching, Named, Series};
+pub(super) use table::{Overflow, Refused, Table};
 pub(super) use value::Taken;

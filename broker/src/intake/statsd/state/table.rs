@@ -1,6 +1,7 @@
 //! The series of one receiving thread, found by what is on the wire: a known series costs one look-up,
 //! and neither cleaning nor allocation.
 
+use super::series::{Matching, Named, Series, series};
 use super::value::{Changes, Room, Taken, Value, finite};
 use crate::intake::statsd::grammar::{Reason, Sample};
 use crate::intake::statsd::identity::Identity;
@@ -11,8 +12,15 @@ use std::sync::Arc;
 use zibrato::Kind;
 use zibrato::window::OVERFLOW_NAME;
 
-/// Average size of names with tags at which a table is full, in bytes.
-const AVERAGE_KEY: usize = 256;
+/// Average memory for the name and tags of a series at which a table is full, in bytes.
+pub(super) const AVERAGE_BYTES: usize = 1_024;
+
+/// Memory of a series besides its slot, its name and tags, in bytes: indexes, and the value.
+const INDEX_BYTES: usize = 100;
+
+/// Approximate memory of a member of a set, and of an octave of a sketch, in bytes.
+const MEMBER_BYTES: usize = 64;
+const OCTAVE_BYTES: usize = 600;
 
 /// How far the time of a sample may be ahead, in milliseconds: a day.
 const MAX_AHEAD_MS: u64 = 24 * 3_600 * 1_000;
@@ -46,7 +54,10 @@ pub(crate) struct Table {
     taken: usize,
     /// Number of intervals since the start.
     interval: u32,
-    key_bytes: usize,
+    /// Memory for names and tags.
+    held_bytes: usize,
+    /// Number of samples that were taken since this was last asked.
+    handed: u64,
     /// Number of members of all sets, and of octaves of all sketches.
     members: usize,
     octaves: usize,
@@ -90,34 +101,6 @@ pub(crate) enum Refused {
     Members,
 }
 
-/// A series, as its readers see it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Series<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) name: &'a str,
-    pub(crate) source: Option<&'a str>,
-    pub(crate) tags: &'a [(String, String)],
-}
-
-/// What a series is called, for use without the table.
-#[derive(Debug)]
-pub(crate) struct Named {
-    kind: Kind,
-    /// The name, if there is no identity.
-    key: Box<[u8]>,
-    identity: Option<Arc<Identity>>,
-}
-
-/// The names that a command of the admin port means: `a.b`, or all with a beginning as in `a.*`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Matching<'a>(pub(crate) &'a str);
-
-impl Matching<'_> {
-    pub(crate) fn fits(&self, name: &str) -> bool {
-        self.0.strip_suffix('*').map_or(self.0 == name, |beginning| name.starts_with(beginning))
-    }
-}
-
 impl Table {
     /// An empty table. New series beyond `max_series` are folded together.
     pub(crate) fn new(max_series: usize) -> Self {
@@ -131,7 +114,8 @@ impl Table {
             taking: Vec::new(),
             taken: 0,
             interval: 0,
-            key_bytes: 0,
+            held_bytes: 0,
+            handed: 0,
             members: 0,
             octaves: 0,
             overflow: Overflow::default(),
@@ -191,7 +175,7 @@ impl Table {
 
     const fn is_full(&self) -> bool {
         self.slots.len() >= self.max_series
-            || self.key_bytes >= self.max_series.saturating_mul(AVERAGE_KEY)
+            || self.held_bytes >= self.max_series.saturating_mul(AVERAGE_BYTES)
     }
 
     fn push(
@@ -203,7 +187,7 @@ impl Table {
     ) -> usize {
         let at = self.slots.len();
         let key: Box<[u8]> = [name, tags].concat().into();
-        self.key_bytes += key.len();
+        self.held_bytes += key.len() + identity.as_ref().map_or(0, Identity::bytes);
         self.slots.push(Slot {
             key,
             name_bytes: name.len() as u32,
@@ -238,7 +222,7 @@ impl Table {
             let earlier = if slot.kind == Kind::Set { 0.0 } else { slot.total };
             slot.total = finite(earlier + slot.value.amount());
             slot.is_touched = false;
-            slot.samples = 0;
+            self.handed += u64::from(std::mem::take(&mut slot.samples));
             self.members -= slot.value.members();
             self.octaves -= slot.value.octaves();
             write(slot.named(), slot.value.take());
@@ -260,6 +244,19 @@ impl Table {
                 with(series(*kind, key, identity.as_deref()), changes);
             }
         }
+    }
+
+    /// Number of samples that were taken since the last call.
+    pub(crate) const fn take_handed(&mut self) -> u64 {
+        std::mem::replace(&mut self.handed, 0)
+    }
+
+    /// Approximate memory of the table, in bytes.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.held_bytes
+            + self.slots.capacity() * (size_of::<Slot>() + INDEX_BYTES)
+            + self.members * MEMBER_BYTES
+            + self.octaves * OCTAVE_BYTES
     }
 
     /// Number of samples that are not taken yet.
@@ -297,7 +294,7 @@ impl Table {
         self.slots.shrink_to(self.slots.len() * 2);
         self.index.clear();
         self.index.shrink_to(self.slots.len(), |_| 0);
-        self.key_bytes = self.slots.iter().map(|slot| slot.key.len()).sum();
+        self.held_bytes = self.slots.iter().map(Slot::held_bytes).sum();
         self.members = self.slots.iter().map(|slot| slot.value.members()).sum();
         self.octaves = self.slots.iter().map(|slot| slot.value.octaves()).sum();
         self.touched.clear();
@@ -329,6 +326,11 @@ impl Table {
 }
 
 impl Slot {
+    /// Memory for its name and tags.
+    fn held_bytes(&self) -> usize {
+        self.key.len() + self.identity.as_deref().map_or(0, Identity::bytes)
+    }
+
     fn is(&self, name: &[u8], tags: &[u8], kind: Kind) -> bool {
         self.kind == kind
             && self.name_bytes as usize == name.len()
@@ -349,30 +351,6 @@ impl Slot {
     fn named(&self) -> Named {
         let key = if self.identity.is_none() { self.key.clone() } else { Box::default() };
         Named { kind: self.kind, key, identity: self.identity.clone() }
-    }
-}
-
-impl Named {
-    pub(crate) fn series(&self) -> Series<'_> {
-        series(self.kind, &self.key, self.identity.as_deref())
-    }
-}
-
-fn series<'a>(kind: Kind, key: &'a [u8], identity: Option<&'a Identity>) -> Series<'a> {
-    match identity {
-        Some(identity) => Series {
-            kind,
-            name: &identity.name,
-            source: identity.source.as_deref(),
-            tags: &identity.tags,
-        },
-        // A clean name is ASCII.
-        None => Series {
-            kind,
-            name: std::str::from_utf8(key).unwrap_or(OVERFLOW_NAME),
-            source: None,
-            tags: &[],
-        },
     }
 }
 

@@ -3,6 +3,16 @@
 use super::{Gauges, KEPT_MS, Restored};
 use crate::intake::statsd::grammar::{Dialect, decode};
 use crate::intake::statsd::state::{Matching, Table, Taken};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The gauges as in the file, in the order of their names.
+fn saved(gauges: &Gauges) -> String {
+    let mut file = Vec::new();
+    gauges.write_json(&mut file).unwrap();
+    let all: BTreeMap<String, Value> = serde_json::from_slice(&file).unwrap();
+    serde_json::to_string(&all).unwrap()
+}
 
 /// The last value of each gauge after an interval.
 fn interval(gauges: &mut Gauges, packet: &str, now_ms: u64) -> Vec<Option<f64>> {
@@ -36,6 +46,20 @@ fn changes_build_on_the_value_of_earlier_intervals() {
         assert_eq!(interval(&mut gauges, packet, 1), [Some(expected)], "{packet}");
     }
     assert_eq!(gauges.all().count(), 3);
+}
+
+#[test]
+fn the_memory_of_gauges_is_bounded_and_given_back() {
+    let mut gauges = Gauges::new(10);
+    let tags: Vec<_> = (0..50).map(|n| format!("t{n}:x")).collect();
+    let packet = |n: usize| format!("g{n}:1|g|#{}", tags.join(","));
+    let known = (0..10).filter(|n| interval(&mut gauges, &packet(*n), 1)[0].is_some()).count();
+    assert_eq!(known, 2);
+    assert!(gauges.bytes() > 10_000);
+    gauges.remove(Matching("g0"));
+    assert_eq!(interval(&mut gauges, &packet(2), 1), [Some(1.0)]);
+    gauges.repeat(1 + KEPT_MS, 1 + KEPT_MS, |_, _| true);
+    assert_eq!((gauges.all().count(), gauges.held_bytes), (0, 0));
 }
 
 #[test]
@@ -90,7 +114,7 @@ fn an_old_value_does_not_become_the_current_one() {
     let mut gauges = Gauges::new(100);
     assert_eq!(interval(&mut gauges, "g:100|g", 50_000), [Some(100.0)]);
     assert_eq!(interval(&mut gauges, "g:5|g|T20", 51_000), [Some(5.0)]);
-    assert_eq!(gauges.to_json(), r#"{"g":100.0}"#);
+    assert_eq!(saved(&gauges), r#"{"g":100.0}"#);
     let mut table = Table::new(100);
     decode(b"g:5|g|T20", Dialect::Statsd, |_, sample| {
         table.add(&sample.unwrap(), 52_000).unwrap();
@@ -132,27 +156,27 @@ fn settled_changes_are_not_applied_twice() {
     });
     table.end_interval();
     table.gauges(|series, changes| gauges.settle(series, changes, 2));
-    assert_eq!(gauges.to_json(), r#"{"a":11.0,"b":2.0}"#);
+    assert_eq!(saved(&gauges), r#"{"a":11.0,"b":2.0}"#);
     table.take(100, |named, taken| {
         let Taken::Gauge(changes) = taken else { panic!("a gauge") };
         gauges.readings(named.series(), &changes, 2);
     });
-    assert_eq!(gauges.to_json(), r#"{"a":11.0,"b":2.0}"#);
+    assert_eq!(saved(&gauges), r#"{"a":11.0,"b":2.0}"#);
 }
 
 #[test]
 fn they_are_saved_and_restored() {
     let mut gauges = Gauges::new(100);
     interval(&mut gauges, "g:1.5|g\nh:2|g", 1);
-    assert_eq!(gauges.to_json(), r#"{"g":1.5,"h":2.0}"#);
+    assert_eq!(saved(&gauges), r#"{"g":1.5,"h":2.0}"#);
     interval(&mut gauges, "h:3|g|#x:1,y:a;b=c,host:web-1", 1);
-    let saved = gauges.to_json();
+    let file = saved(&gauges);
     let tagged = r#""h;x=1;y=a;b=c;source=web-1":[3.0,{"source":"web-1","x":"1","y":"a;b=c"}]"#;
-    assert!(saved.contains(tagged), "{saved}");
+    assert!(file.contains(tagged), "{file}");
     let mut restored = Gauges::new(100);
     let all = Restored { restored: 3, ..Restored::default() };
-    assert_eq!(restored.restore(saved.as_bytes(), 1, 1).unwrap(), all);
-    assert_eq!(restored.to_json(), saved);
+    assert_eq!(restored.restore(file.as_bytes(), 1, 1).unwrap(), all);
+    assert_eq!(saved(&restored), file);
     let last = interval(&mut restored, "h:+1|g|#x:1,y:a;b=c,host:web-1\ng:+1|g", 1);
     assert_eq!(last, [Some(4.0), Some(2.5)]);
 }
@@ -170,7 +194,7 @@ fn files_of_bucky_are_read_and_broken_ones_are_not() {
     assert!(first[0].1.contains("name") && first[3].1.contains("tag"), "{first:?}");
     assert!(first[5].1.contains("--statsd-max-series"), "{first:?}");
     assert_eq!(
-        gauges.to_json(),
+        saved(&gauges),
         r#"{"g":1.5,"h":2.0,"h2":12.5,"i2;canary=true":[1.0,{"canary":"true"}],"i;env=prod":[3.0,{"env":"prod"}]}"#
     );
     for broken in ["", "{\"g\": 1.", "[]", "1"] {

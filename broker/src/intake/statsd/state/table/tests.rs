@@ -121,7 +121,21 @@ fn new_series_of_a_full_table_are_folded_together() {
     for n in 0..100 {
         add(&mut table, &format!("{n}:1|c|#x:{}", "v".repeat(10_000)));
     }
-    assert_eq!(table.len(), 3 + 1);
+    assert_eq!(table.len(), 11 + 1);
+}
+
+#[test]
+fn short_tags_fill_a_table_by_the_memory_that_they_take() {
+    let mut table = Table::new(100);
+    let tags: Vec<_> = (0..50).map(|n| format!("t{n}")).collect();
+    let tags = tags.join(",");
+    for n in 0..100 {
+        add(&mut table, &format!("{n}:1|c|#{tags}"));
+    }
+    // Each tag takes 100 bytes and more, whatever its length.
+    assert!(table.len() <= 20, "{}", table.len());
+    let bytes = table.bytes();
+    assert!((100_000..200_000).contains(&bytes), "{bytes}");
 }
 
 #[test]
