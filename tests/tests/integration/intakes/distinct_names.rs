@@ -3,6 +3,7 @@
 
 use super::parts::{self, DERIVE, HOST, PLUGIN, TYPE, TYPE_INSTANCE, gauges, part, text, values};
 use super::{Intakes, Series};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::ops::Range;
@@ -110,10 +111,17 @@ fn names_of_statsd() {
         wait_until(DEADLINE, "all names", || intakes.lines("statsd") >= sent);
     });
     let total = (names + packets_sent) as f64;
-    let mut left = total;
+    let (mut left, mut left_of_timer) = (total, packets_sent);
     let received = intakes.read_until(|batch| {
-        left -= batch.entries().map(|entry| number(&entry.unwrap().value)).sum::<f64>();
-        left <= 0.0
+        for entry in batch.entries().map(Result::unwrap) {
+            left -= number(&entry.value);
+            left_of_timer -= match &entry.value {
+                Value::Timer(timer) => timer.count,
+                Value::TimerReadings(readings) => readings.clone().count() as u64,
+                _ => 0,
+            };
+        }
+        left <= 0.0 && left_of_timer == 0
     });
     assert_eq!(sum(&received), total);
     assert_eq!(received["known"], format!("c {packets_sent}"));
@@ -181,9 +189,16 @@ fn names_of_metricsd() {
         intakes.send_all("metricsd", packets(range, known, name));
     });
     let packets_sent = names.div_ceil(TOGETHER);
+    // One publication is several batches.
+    let mut last = BTreeMap::new();
     let received = intakes.read_until(|batch| {
-        let mut entries = batch.entries().map(Result::unwrap);
-        entries.any(|e| e.name == "counter" && number(&e.value) == packets_sent as f64)
+        for entry in batch.entries().map(Result::unwrap) {
+            last.insert(entry.name.to_owned(), number(&entry.value));
+        }
+        let is = |name: &str, value: u64| last.get(name) == Some(&(value as f64));
+        last.len() as u64 == STATISTICS
+            && is("counter", packets_sent)
+            && is("gauge", packets_sent - 1)
     });
     assert_eq!(received["counter@known"], format!("g {packets_sent}"));
     assert_eq!(received["gauge@known"], format!("g {}", packets_sent - 1));
