@@ -13,6 +13,12 @@ use std::time::{Duration, Instant};
 /// Maximum time until a program has ended after a signal.
 const ENDS: Duration = Duration::from_secs(120);
 
+/// Maximum time until a program that was started has opened its files and sockets.
+const OPENS: Duration = Duration::from_secs(30);
+
+/// A limit of descriptors that every program exceeds once it has started.
+const FEW: u64 = 20;
+
 /// The number of descriptors that a program may have open.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Allowed {
@@ -85,11 +91,24 @@ impl Process {
         let child = self.child.as_ref().with_context(|| format!("{} is not running", self.name))?;
         let own = rustix::process::getrlimit(Resource::Nofile);
         let current = match allowed {
-            Allowed::Few => Some(20),
+            Allowed::Few => Some(FEW),
             Allowed::All => own.maximum,
         };
         let new = Rlimit { current, maximum: own.maximum };
         prlimit(Some(Pid::from_child(child)), Resource::Nofile, new)?;
+        Ok(())
+    }
+
+    /// Waits until it has started, if it was started just now: with few descriptors it would refuse
+    /// to.
+    pub(crate) fn wait_for_start(&self) -> anyhow::Result<()> {
+        let child = self.child.as_ref().with_context(|| format!("{} is not running", self.name))?;
+        let folder = format!("/proc/{}/fd", child.id());
+        let begun = Instant::now();
+        while std::fs::read_dir(&folder)?.count() as u64 <= FEW {
+            ensure!(begun.elapsed() < OPENS, "{} does not start: {}", self.name, self.last_words());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
         Ok(())
     }
 

@@ -203,7 +203,11 @@ impl Stage {
             Kind::Unmounted => self.disk.detach()?,
             Kind::Descriptors => match self.publisher(part) {
                 Some(at) => self.live(at)?.process().allow_descriptors(Allowed::Few)?,
-                None => self.program(part)?.allow_descriptors(Allowed::Few)?,
+                None => {
+                    let program = self.program(part)?;
+                    program.wait_for_start()?;
+                    program.allow_descriptors(Allowed::Few)?;
+                }
             },
             Kind::ClockForward => self.set_clock(part, "+3600")?,
             Kind::ClockBack => self.set_clock(part, "-3600")?,
