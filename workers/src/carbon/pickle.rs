@@ -30,7 +30,7 @@ pub(super) struct InvalidLine(String);
 
 /// The points of all lines, at most `batch` in a frame.
 pub(super) fn frames(lines: &[u8], batch: usize) -> Result<Vec<u8>, InvalidLine> {
-    // Each number is shorter as text, but not by much.
+    // A point is somewhat longer than its line.
     let mut frames = Vec::with_capacity(lines.len() + lines.len() / 2);
     let (mut begin, mut points) = (0, 0);
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {

@@ -1,9 +1,9 @@
 //! What `rules test` prints.
 
 use super::test;
+use crate::intake::rules::page::blocks;
 use crate::intake::rules::{Rules, RulesStore};
 use std::fs::write;
-use std::path::Path;
 use std::sync::Arc;
 
 const NOW: f64 = 1_700_000_000.0;
@@ -22,15 +22,6 @@ fn shows(rules: &Rules, line: &str, expected: &[&str]) {
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some(line));
     assert_eq!(lines.map(str::trim_start).collect::<Vec<_>>(), expected, "{line}");
-}
-
-/// The blocks of `docs/rules.md` in a language, in their order.
-fn blocks(language: &str) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let begin = format!("```{language}\n");
-    let blocks = text.split(&begin).skip(1).filter_map(|rest| rest.split("```").next());
-    blocks.map(str::to_owned).collect()
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl IntakeContext {
         self.end_by.get().copied()
     }
 
-    /// Tells the router what is counted so far, and what would be lost if the thread ended now.
+    /// Reports the counters to the router, and the batches that are lost if the thread ends now.
     pub(in crate::intake) fn tell(&mut self) {
         self.take_acks(Duration::ZERO);
         self.link.store(&self.counters);

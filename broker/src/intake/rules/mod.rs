@@ -14,6 +14,8 @@ mod budget;
 mod file;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+#[cfg(test)]
+pub(crate) mod page;
 mod pattern;
 pub(crate) mod readings;
 mod rule;

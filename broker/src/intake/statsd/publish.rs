@@ -17,7 +17,7 @@ const FEW: usize = 256;
 /// Number of series that are published at a time.
 const MANY: usize = 50_000;
 
-/// Maximum wait until the broker has taken so many series, also at the end.
+/// Maximum time for the broker to accept [`MANY`] series. It also applies while the broker stops.
 const TAKEN_IN: Duration = Duration::from_secs(2);
 
 /// How often a wait checks whether the broker stops.

@@ -8,8 +8,8 @@ const DIALECTS: [&str; 2] = ["statsd", "dogstatsd"];
 /// All types of samples.
 const TYPES: [&str; 7] = ["c", "m", "ms", "g", "h", "d", "s"];
 
-/// A packet, in which `$` stands for a name of its own; what a worker receives, after the name; and the
-/// reasons of what is rejected.
+/// A packet, in which `$` stands for a name of its own; the series that a worker receives, without that
+/// name; and the reasons of the rejections.
 type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
 
 /// Rows that mean the same in both dialects.

@@ -25,7 +25,7 @@ percent value:GAUGE:0:100.1
 /// Host, name, value and time in whole seconds.
 type Value = (String, String, f64, u64);
 
-/// The values of a datagram, and the reasons of what is rejected.
+/// The values of a datagram, and the reasons of the rejections.
 type Decoded = (Vec<Value>, BTreeMap<&'static str, u64>);
 
 fn decoder(options: Options, types: &str, auth: Option<&str>) -> Decoder {

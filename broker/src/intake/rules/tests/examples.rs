@@ -1,18 +1,10 @@
 //! The examples of `docs/rules.md`.
 
+use super::super::page::blocks;
 use super::super::{Collectd, Rules, Series};
 use super::{NOW, apply, memory, outcome, rules, statsd};
 use std::path::Path;
 use zibrato::Kind;
-
-/// The blocks in a language, in their order.
-fn blocks(language: &str) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let begin = format!("```{language}\n");
-    let blocks = text.split(&begin).skip(1).filter_map(|rest| rest.split("```").next());
-    blocks.map(str::to_owned).collect()
-}
 
 #[test]
 fn the_rules_do_what_the_page_says() {

@@ -19,7 +19,7 @@ pub(super) struct Series {
     /// Values, each with the number of samples for which it stands.
     values: Vec<(f64, f64)>,
     members: BTreeSet<String>,
-    /// Why it may differ from what was recorded.
+    /// The reasons for which the result may differ from the recorded one.
     pub(super) reasons: BTreeSet<&'static str>,
 }
 

@@ -9,7 +9,7 @@ use zibrato_benchmark_pipeline::{Failure, Row, median, number};
 /// Lines per packet.
 const MANY: usize = 20;
 
-/// What part of the lines that are sent must arrive, so that a server keeps up with a rate.
+/// The share of the sent lines that must arrive for a server to keep up with a rate.
 const KEEPS_UP: f64 = 0.99;
 
 /// What a server makes of a load.
@@ -17,7 +17,7 @@ const KEEPS_UP: f64 = 0.99;
 pub(crate) struct Measured {
     pub(crate) sent: f64,
     pub(crate) received: f64,
-    /// The part of what was sent that was delivered.
+    /// The share of the sent lines that were delivered, from 0 to 1.
     pub(crate) share: f64,
     /// CPU time of the server per line that it received, in nanoseconds.
     pub(crate) cpu_ns: f64,
