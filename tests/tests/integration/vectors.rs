@@ -48,6 +48,19 @@ fn make_wrong(case: &mut Value) {
     let push = |list: &mut Value, item: Value| list.as_array_mut().unwrap().push(item);
     let last = |list: &mut Value| -> usize { list.as_array_mut().unwrap().len() - 1 };
     match &*kind {
+        "carbon_connect" => {
+            let is_connected = expect["connected"] == true;
+            expect["connected"] = json!(!is_connected);
+        }
+        "carbon_out_pickle" => {
+            push(&mut expect["decoded"], json!({ "decoded": [["wrong", [1, 77]]] }));
+        }
+        "carbon_out_plaintext" => push(&mut expect["writes"], json!("wrong 77 1\n")),
+        "carbon_recv_line" | "carbon_recv_pickle" | "carbon_recv_udp" => {
+            push(&mut expect["received"], json!(["wrong", [1, 77]]));
+        }
+        "carbon_resend" => push(&mut expect["sent"], json!("m9 9 100\n")),
+        "carbon_tags" | "carbon_tags_encode" => *expect = json!({ "result": "wrong" }),
         "cli" => {
             expect["_handler_level"] = json!(99);
             if expect.get("exit_code").is_some() {

@@ -6,7 +6,7 @@
 //! through the product: StatsD's packets through a broker, those of CollectD and MetricsD through
 //! the decoders, state and publishing of their intakes at the recorded times, and the batches
 //! through the window and the encoder of `zibrato-carbon`; configurations and scripts through
-//! `zibrato-broker`.
+//! `zibrato-broker`; what concerns Carbon through the whole backend, into sockets of this program.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of tests, which prints")]
 
@@ -24,6 +24,7 @@ mod prefixes;
 mod processor;
 mod statsd;
 mod through;
+mod to_carbon;
 
 use cases::Case;
 use compare::Outcome;
@@ -50,7 +51,16 @@ const USAGE: u8 = 64;
 type Check = fn(&Value) -> anyhow::Result<Outcome>;
 
 /// The checks, by kind.
-const CHECKS: [(&str, Check); 13] = [
+const CHECKS: &[(&str, Check)] = &[
+    ("carbon_connect", to_carbon::links::check_connect),
+    ("carbon_out_pickle", to_carbon::outputs::check),
+    ("carbon_out_plaintext", to_carbon::outputs::check),
+    ("carbon_recv_line", to_carbon::receivers::check),
+    ("carbon_recv_pickle", to_carbon::receivers::check),
+    ("carbon_recv_udp", to_carbon::receivers::check),
+    ("carbon_resend", to_carbon::links::check_resend),
+    ("carbon_tags", to_carbon::tags::check),
+    ("carbon_tags_encode", to_carbon::tags::check_file),
     ("cli", cli::check),
     ("collectd", collectd::check),
     ("collectd_auth", collectd::files::check_auth),
@@ -66,14 +76,24 @@ const CHECKS: [(&str, Check); 13] = [
     ("statsd_prefix", prefixes::check),
 ];
 
-/// The beginnings of kinds that are known and not checked.
-const UNCHECKED: [&str; 1] = ["carbon_"];
+/// Kinds that are known and not checked: destinations, hashes and rules of Carbon's relay.
+const UNCHECKED: &[&str] = &[
+    "carbon_add_duplicate",
+    "carbon_consistent_hash",
+    "carbon_destination",
+    "carbon_fast_hash",
+    "carbon_hash",
+    "carbon_hash_ring",
+    "carbon_relay_line",
+    "carbon_relay_pickle",
+    "carbon_relay_rules",
+];
 
 /// The outcome of a case; `None` if its kind is not checked.
 fn outcome(case: &Case) -> Option<Outcome> {
     let kind = case.kind();
     let Some((_, check)) = CHECKS.iter().find(|(known, _)| *known == kind) else {
-        let is_unchecked = UNCHECKED.iter().any(|beginning| kind.starts_with(beginning));
+        let is_unchecked = UNCHECKED.contains(&kind);
         let unknown = || Outcome::Failed(format!("the kind `{kind}` is unknown"));
         return (!is_unchecked).then(unknown);
     };

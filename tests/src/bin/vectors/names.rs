@@ -8,6 +8,9 @@ use zibrato::window::Window;
 use zibrato::wire::{BatchReader, BatchWriter};
 use zibrato::{DEFAULT_SOURCE, Gauge};
 
+/// The longest name that a measurement has, in bytes.
+const LONGEST_NAME: usize = 255;
+
 /// Runs one case.
 pub(crate) fn check(case: &Value) -> anyhow::Result<Outcome> {
     let mut flags = name_flags(&case["config"])?;
@@ -15,18 +18,17 @@ pub(crate) fn check(case: &Value) -> anyhow::Result<Outcome> {
     let host = case["input"]["host"].as_str().filter(|host| !host.is_empty());
     let name = case["input"]["name"].as_str().context("a name")?;
     // Intakes read Graphite's tags as tags.
-    let (name, tags) = name.split_once(';').unwrap_or((name, ""));
+    let (bare, tags) = name.split_once(';').unwrap_or((name, ""));
     let tags: Vec<_> = tags.split(';').filter_map(|tag| tag.split_once('=')).collect();
     let mut batch = BatchWriter::new(host.unwrap_or(DEFAULT_SOURCE), 0, 1_000);
-    batch.gauge(name, &tags, &Gauge::reading(1.0, 1));
+    batch.gauge(bare, &tags, &Gauge::reading(1.0, 1));
     let body = batch.finish();
     let mut window = Window::new(0, 1_000, 10);
     // What is not valid is rejected and counted by each receiver.
     window.fold_batch(&BatchReader::new(&body)?, drop);
     let found = lines(&mut carbon(&flags)?, window)?;
     let mut differences = Differences::default();
-    let name = case["expect"]["stat"].as_str();
-    let recorded = match name {
+    let recorded = match case["expect"]["stat"].as_str() {
         Some(stat) => stat.to_owned(),
         None => {
             ensure!(case["expect"].get("raised").is_some(), "the field `expect.stat`");
@@ -36,7 +38,7 @@ pub(crate) fn check(case: &Value) -> anyhow::Result<Outcome> {
         }
     };
     differences.compare(&Lines::from([(recorded, 1.0)]), &found);
-    explain(case, &mut differences);
+    explain_names(std::iter::once((host.unwrap_or_default(), name)), &mut differences);
     Ok(differences.outcome())
 }
 
@@ -51,11 +53,20 @@ fn untrimmed(case: &Value) -> String {
     parts.join(".")
 }
 
-fn explain(case: &Value, differences: &mut Differences) {
-    let is_nameless = case["input"]["name"].as_str().is_some_and(str::is_empty);
+/// Explains the differences of names, for these hosts and names.
+pub(crate) fn explain_names<'a>(
+    inputs: impl Iterator<Item = (&'a str, &'a str)>,
+    differences: &mut Differences,
+) {
+    let (hosts, names): (Vec<_>, Vec<_>) = inputs.unzip();
+    let is_nameless = names.iter().any(|name| name.is_empty());
     differences.explain("a sample without a name is refused", |difference| {
         let is_nothing = difference.name.is_empty() || difference.name.ends_with('.');
         difference.is_missing() && is_nameless && is_nothing
+    });
+    differences.explain("a name of more than 255 bytes is refused where it enters", |difference| {
+        let is_it = |name: &&str| name.len() > LONGEST_NAME && difference.name.contains(*name);
+        difference.is_missing() && names.iter().any(is_it)
     });
     let sorted = |text: &str| {
         let mut tags: Vec<_> = text.split(';').skip(1).map(str::to_owned).collect();
@@ -76,8 +87,7 @@ fn explain(case: &Value, differences: &mut Differences) {
         moved(recorded, found).unwrap_or_default()
     });
     differences.explain_names("a host has no empty label", |recorded, found| {
-        let host = case["input"]["host"].as_str().unwrap_or_default();
-        let has_empty = host.split('.').any(str::is_empty);
+        let has_empty = hosts.iter().any(|host| host.split('.').any(str::is_empty));
         let without_empty = |name: &str| {
             let parts = name.split('.').filter(|part| !part.is_empty());
             parts.map(str::to_owned).collect::<Vec<_>>()

@@ -1,0 +1,13 @@
+//! What is written to Carbon, and what Carbon's receivers make of it: most kinds that begin with
+//! `carbon_`.
+//!
+//! Zibrato sends to Carbon, and does not receive for it. So the cases about receivers check that
+//! everything Zibrato writes is accepted, and that it refuses to write what Carbon does not accept.
+
+pub(crate) mod links;
+pub(crate) mod outputs;
+mod pickles;
+mod points;
+pub(crate) mod receivers;
+mod sink;
+pub(crate) mod tags;
