@@ -1,24 +1,24 @@
 //! The HTTP client of the workers: with timeouts and size limits, without redirects.
 
 mod answer;
-mod certificate;
 mod issuer;
 mod proxy;
-mod trust;
 
+use crate::tls::{self, Given, Trust};
 use crate::{Payload, Secret, SendError, Target};
 pub(crate) use answer::Answer;
 use issuer::Issuer;
 use proxy::{ProxyError, Through};
+use rustls::{AlertDescription, CertificateError};
 use std::fmt;
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
-use trust::Trust;
 use ureq::SendBody;
 use ureq::http::Uri;
-use ureq::tls::TlsConfig;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use zibrato::daemon::{Exit, Failure};
 
 /// The URL of requests. Debug output hides the path, which may be a secret (Slack's webhooks).
@@ -110,9 +110,9 @@ impl HttpClient {
         let (proxy, through) = proxy.unzip();
         let mut config = config.proxy(proxy);
         if endpoint.0.scheme_str() == Some("https") {
-            let trust = Trust::load("--ca-file", ca_file, variable)?;
+            let trust = Trust::load(Given { file: ca_file, folder: None }, variable)?;
             trust.log();
-            config = config.tls_config(TlsConfig::builder().root_certs(trust.roots).build());
+            config = config.tls_config(TlsConfig::builder().root_certs(roots(&trust)).build());
         }
         let (agent, issuer) = (config.build().new_agent(), Issuer::default());
         Ok(Self { agent, endpoint, timeout, through, issuer })
@@ -165,8 +165,8 @@ impl HttpClient {
     }
 
     fn explain(&self, error: ureq::Error) -> RequestError {
-        if let Some(certificate) = certificate::error(&error) {
-            let (why, remedy) = certificate::explain(certificate);
+        if let Some(certificate) = certificate_error(&error) {
+            let (why, remedy) = tls::explain(certificate);
             let host = self.endpoint.host().to_owned();
             // Through a proxy the issuer cannot be looked up.
             let port = self.endpoint.0.port_u16().unwrap_or(443);
@@ -175,7 +175,7 @@ impl HttpClient {
             let issuer = issuer.map(|name| format!(", issued by {name:?},")).unwrap_or_default();
             return RequestError::Certificate { host, issuer, why, remedy };
         }
-        if let Some(why) = certificate::no_tls(&error) {
+        if let Some(why) = no_tls(&error) {
             return RequestError::NoTls(why);
         }
         let error = match &self.through {
@@ -190,6 +190,42 @@ impl HttpClient {
             ureq::Error::Io(error) => RequestError::Connection(error),
             other => RequestError::Failed(Box::new(other)),
         }
+    }
+}
+
+/// The authorities as the client takes them.
+fn roots(trust: &Trust) -> RootCerts {
+    if trust.authorities.is_empty() {
+        return RootCerts::WebPki;
+    }
+    let owned = trust.authorities.iter().map(|der| Certificate::from_der(der).to_owned());
+    RootCerts::Specific(Arc::new(owned.collect()))
+}
+
+fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// The problem with a certificate, if the error is about one.
+fn certificate_error(error: &ureq::Error) -> Option<&CertificateError> {
+    match tls_error(error)? {
+        rustls::Error::InvalidCertificate(why) => Some(why),
+        _ => None,
+    }
+}
+
+/// Why a TLS connection is impossible, if that is known.
+fn no_tls(error: &ureq::Error) -> Option<&'static str> {
+    match tls_error(error)? {
+        rustls::Error::InvalidMessage(_) => Some(tls::NO_TLS),
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            Some("the server requires a client certificate, which this worker does not support")
+        }
+        _ => None,
     }
 }
 

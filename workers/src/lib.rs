@@ -17,7 +17,7 @@
 //!
 //! Each backend is a feature of this crate: `carbon`, `librato`, `slack`, and `tail` for
 //! `zibrato-tail`. All of them are on by default. With `default-features = false, features =
-//! ["carbon"]`, no HTTP client and no TLS library are built.
+//! ["carbon"]`, no HTTP client is built.
 //!
 //! # Writing a worker
 //!
@@ -109,6 +109,8 @@ mod status;
 #[cfg(feature = "tail")]
 pub mod tail;
 mod thread;
+#[cfg(feature = "tls")]
+mod tls;
 mod worker;
 
 // The public interface is:

@@ -1,13 +1,17 @@
 //! Stand-ins for the services that workers deliver to, on loopback and as strict as the real ones.
 
+mod authority;
 mod blocks;
 mod http;
 mod librato;
+mod peer;
 mod slack;
 mod tls;
 
 // The public interface is:
+pub use authority::{Authority, Identity};
 pub use http::{Reply, Request};
 pub use librato::{FakeLibrato, LibratoState, Total};
+pub use peer::{Ending, TlsPeer};
 pub use slack::{FakeSlack, Message, SlackState};
 pub use tls::{ConnectProxy, Tls};

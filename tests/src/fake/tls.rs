@@ -1,8 +1,7 @@
 //! TLS in front of a fake, with its own certificate authority, and a proxy for tunnels.
 
+use super::authority::Authority;
 use anyhow::Context;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -63,7 +62,7 @@ impl Drop for Acceptor {
 #[derive(Debug)]
 pub struct Tls {
     acceptor: Acceptor,
-    authority: String,
+    authority: Authority,
 }
 
 impl Tls {
@@ -76,23 +75,8 @@ impl Tls {
     /// If there is no free port, no thread can be started, or the certificate cannot be created.
     pub fn before(url: &str, names: &[&str]) -> anyhow::Result<Self> {
         let plain: SocketAddr = url.trim_start_matches("http://").parse()?;
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, Self::AUTHORITY);
-        let key = KeyPair::generate()?;
-        let authority = params.self_signed(&key)?.pem();
-        let issuer = Issuer::new(params, key);
-        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        let own_key = KeyPair::generate()?;
-        let own = CertificateParams::new(names)?.signed_by(&own_key, &issuer)?;
-        let secret =
-            PrivateKeyDer::try_from(own_key.serialize_der()).map_err(anyhow::Error::msg)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![own.der().clone()], secret)?;
-        let config = Arc::new(config);
+        let authority = Authority::new(Self::AUTHORITY)?;
+        let config = authority.issue(names)?.server(None)?;
         let acceptor = Acceptor::start("fake-tls", move |stream| {
             // A client that rejects the certificate disconnects; that is what is tested.
             hand_on(stream, plain, &config).ok();
@@ -111,7 +95,7 @@ impl Tls {
     /// # Errors
     /// If it cannot be written.
     pub fn write_authority(&self, file: &Path) -> io::Result<()> {
-        std::fs::write(file, &self.authority)
+        std::fs::write(file, self.authority.pem())
     }
 }
 

@@ -6,6 +6,7 @@
 mod bad_input;
 mod carbon;
 mod carbon_protocols;
+mod carbon_tls;
 mod check;
 mod collectd;
 mod daemons;

@@ -38,16 +38,28 @@ pub enum Protocol {
     Udp,
     /// Pickles of protocol 2 over a TCP connection, Carbon's port 2004.
     Pickle,
+    /// Lines over TLS, to a proxy such as stunnel or to a hosted Graphite.
+    Tls,
+    /// Pickles over TLS.
+    PickleTls,
 }
 
 impl Protocol {
-    const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Pickle];
+    const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Pickle, Self::Tls, Self::PickleTls];
+
+    /// Whether the connection is encrypted.
+    #[must_use]
+    pub const fn is_tls(self) -> bool {
+        matches!(self, Self::Tls | Self::PickleTls)
+    }
 
     const fn scheme(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
             Self::Pickle => "pickle",
+            Self::Tls => "tls",
+            Self::PickleTls => "pickle+tls",
         }
     }
 }
@@ -121,8 +133,8 @@ impl fmt::Display for Address {
 /// A text is not a host and port.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is not an address; write host:port, such as 127.0.0.1:2003 or [::1]:2003, with udp:// or pickle:// in \
-     front for another protocol than lines over TCP"
+    "`{text}` is not an address; write host:port, such as 127.0.0.1:2003 or [::1]:2003, with tls://, pickle://, \
+     pickle+tls:// or udp:// in front for another protocol than lines over TCP"
 )]
 #[non_exhaustive]
 pub struct AddressError {
@@ -143,6 +155,8 @@ mod tests {
             "[fe80::1%eth0]:2003",
             "udp://[::1]:2003",
             "pickle://carbon.example.com:2004",
+            "tls://carbon.example.com:2003",
+            "pickle+tls://[::1]:2004",
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }

@@ -17,33 +17,33 @@
 //! first written to a separate connection. A payload over which that connection is reset is
 //! rejected.
 
+mod alone;
+
 use super::address::Address;
+use super::failure::ConnectionError;
 use super::kept::{SETTLES, Written};
-use super::pickle::{self, InvalidLine};
-use super::stream::{self, Peer, is_break};
+use super::secure::{Hindrance, Tls};
+use super::stream::{Dial, Peer, Stream, is_break};
+use super::wire::Wire;
 use crate::backend::Payload;
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
-use zibrato::daemon::LogLimit;
+use zibrato::daemon::{Failure, LogLimit};
 
 /// Number of resets, each within half a minute of the previous one, after which the connection
 /// becomes wary.
 const BREAKS: u32 = 3;
 
-/// Time to wait for a reset after a payload, and its maximum, if resets arrive later.
+/// Time to wait for a reset after a payload.
 pub(super) const LISTEN: Duration = Duration::from_millis(50);
-const LISTEN_LONGEST: Duration = Duration::from_millis(1600);
 
 /// A connection that is opened when it is needed, and again after it breaks.
 #[derive(Debug)]
 pub(super) struct Connection {
-    address: Address,
-    encoding: Encoding,
-    timeout: Duration,
-    stream: Option<TcpStream>,
+    dial: Dial,
+    wire: Wire,
+    stream: Option<Stream>,
     opened: Instant,
     written: Written,
     /// Whether written payloads may be lost.
@@ -57,28 +57,13 @@ pub(super) struct Connection {
     window_is_whole: bool,
     /// Whether none of the payloads caused the last reset when it was written separately.
     unexplained: bool,
+    /// What the last reset was about, if the peer has said it.
+    hindrance: Option<Hindrance>,
     /// Time to wait for a reset.
     listen_for: Duration,
     /// Payloads that were written, but turned out to be rejected.
     refused: VecDeque<Payload>,
     limits: Limits,
-}
-
-/// How the lines of a payload are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
-    Lines,
-    /// As pickles of at most this number of points.
-    Pickle(usize),
-}
-
-impl Encoding {
-    fn of(self, lines: &[u8]) -> Result<Cow<'_, [u8]>, ConnectionError> {
-        Ok(match self {
-            Self::Lines => lines.into(),
-            Self::Pickle(batch) => pickle::frames(lines, batch)?.into(),
-        })
-    }
 }
 
 /// Rate limits of the log lines.
@@ -96,31 +81,11 @@ pub(super) enum Place {
     NotLast,
 }
 
-/// Why a payload was not written, or may be lost.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectionError {
-    #[error("cannot connect to {0}")]
-    Connect(Address, #[source] io::Error),
-    #[error("{0} resets the connection over this payload alone")]
-    Refused(Address),
-    #[error("{0} reset the connection before all data was read")]
-    Reset(Address),
-    #[error("{0} resets connections; recent payloads are sent one by one to find the cause")]
-    Searching(Address),
-    #[error("the connection to {0} broke")]
-    Write(Address, #[source] io::Error),
-    #[error("a line has more than the {1} bytes that {0} reads of a datagram; deliver over TCP")]
-    TooLong(Address, usize),
-    #[error("a payload cannot be written as a pickle")]
-    Invalid(#[from] InvalidLine),
-}
-
 impl Connection {
-    pub(super) fn new(address: Address, encoding: Encoding, timeout: Duration) -> Self {
+    pub(super) fn new(address: Address, wire: Wire, timeout: Duration) -> Self {
         Self {
-            address,
-            encoding,
-            timeout,
+            dial: Dial::to(address, timeout),
+            wire,
             stream: None,
             opened: Instant::now(),
             written: Written::default(),
@@ -130,24 +95,27 @@ impl Connection {
             trouble: None,
             window_is_whole: true,
             unexplained: false,
+            hindrance: None,
             listen_for: LISTEN,
             refused: VecDeque::new(),
             limits: Limits::default(),
         }
     }
 
-    pub(super) const fn set_pickle_batch(&mut self, points: usize) {
-        if let Encoding::Pickle(batch) = &mut self.encoding {
-            *batch = points;
-        }
+    pub(super) const fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
     }
 
     pub(super) const fn set_timeout(&mut self, timeout: Duration) {
-        self.timeout = timeout;
+        self.dial.set_timeout(timeout);
+    }
+
+    pub(super) fn set_tls(&mut self, tls: &Tls) -> Result<(), Failure> {
+        self.dial.set_tls(tls)
     }
 
     pub(super) const fn address(&self) -> &Address {
-        &self.address
+        self.dial.address()
     }
 
     /// A window begins. The connection stops being wary if the previous window was written
@@ -186,7 +154,7 @@ impl Connection {
     fn write_listening(&mut self, payload: &Payload, place: Place) -> Result<(), ConnectionError> {
         self.write_now(&payload.body)?;
         let was_reset = (place == Place::Last || self.wary) && self.look(self.listen_for);
-        if was_reset { Err(ConnectionError::Reset(self.address.clone())) } else { Ok(()) }
+        if was_reset { Err(self.reset()) } else { Ok(()) }
     }
 
     /// A payload that was written, but turned out to be rejected.
@@ -203,7 +171,7 @@ impl Connection {
 
     /// The problem, while resets repeat.
     pub(super) fn trouble(&self) -> Option<String> {
-        let Self { address, breaks, .. } = self;
+        let (address, breaks) = (self.address(), &self.breaks);
         let seconds = SETTLES.as_secs();
         (*breaks > 1).then(|| {
             format!(
@@ -233,80 +201,15 @@ impl Connection {
         }
         match self.stream {
             Some(_) => Ok(()),
-            None => Err(ConnectionError::Reset(self.address.clone())),
+            None => Err(self.reset()),
         }
-    }
-
-    /// Tries each payload that may still be lost on a separate connection, and removes those over
-    /// which it is reset. After the timeout it stops, and the next call continues.
-    fn search(&mut self) -> Result<(), ConnectionError> {
-        if self.unexplained && self.written.untried(self.listen_for).is_none() {
-            // No payload caused a reset, although there was one: the peer resets later than
-            // expected.
-            self.listen_for = (self.listen_for * 2).min(LISTEN_LONGEST);
-        }
-        let begun = Instant::now();
-        while let Some(place) = self.written.untried(self.listen_for) {
-            if begun.elapsed() >= self.timeout {
-                return Err(ConnectionError::Searching(self.address.clone()));
-            }
-            let Some(body) = self.written.body(place) else { break };
-            if self.is_reset_over(&body)? {
-                self.refuse();
-                self.refused.extend(self.written.take(place));
-            } else {
-                self.written.passes(place, self.listen_for);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a payload may be written: not if the peer resets a separate connection over it.
-    fn stand_alone(&mut self, payload: &Payload) -> Result<(), ConnectionError> {
-        if self.is_reset_over(&payload.body)? {
-            self.refuse();
-            return Err(ConnectionError::Refused(self.address.clone()));
-        }
-        Ok(())
-    }
-
-    fn refuse(&mut self) {
-        self.trouble = Some(Instant::now());
-        (self.unexplained, self.window_is_whole) = (false, false);
-    }
-
-    /// Writes a payload to a separate connection. Returns whether a reachable peer resets it.
-    fn is_reset_over(&self, lines: &[u8]) -> Result<bool, ConnectionError> {
-        let body = self.encoding.of(lines)?;
-        let failed = |why| ConnectionError::Connect(self.address.clone(), why);
-        let mut alone = stream::connect(&self.address, self.timeout).map_err(failed)?;
-        let begun = Instant::now();
-        match stream::write(&mut alone, &body, self.timeout) {
-            Ok(()) => match stream::listen(&mut alone, self.listen_for) {
-                Peer::Broken(_) => {}
-                Peer::Closed | Peer::Open => return Ok(false),
-            },
-            Err(why) if is_break(&why) => {}
-            Err(why) => return Err(ConnectionError::Write(self.address.clone(), why)),
-        }
-        // A peer that is going down resets connections too, which no payload causes.
-        if self.is_well(self.listen_for.max(begun.elapsed() * 3)) {
-            return Ok(true);
-        }
-        Err(ConnectionError::Reset(self.address.clone()))
-    }
-
-    /// Whether the peer accepts a connection and keeps it open for this time if nothing is written.
-    fn is_well(&self, listen_for: Duration) -> bool {
-        let stream = stream::connect(&self.address, self.timeout);
-        stream.is_ok_and(|mut stream| matches!(stream::listen(&mut stream, listen_for), Peer::Open))
     }
 
     /// Finds out whether the peer has closed the connection, or closes it within `listen_for`, and
     /// whether that certainly caused a loss.
     fn look(&mut self, listen_for: Duration) -> bool {
         let Some(stream) = &mut self.stream else { return false };
-        match stream::listen(stream, listen_for) {
+        match stream.listen(listen_for) {
             Peer::Open => {
                 if self.opened.elapsed() >= SETTLES {
                     self.breaks = 0;
@@ -327,17 +230,35 @@ impl Connection {
 
     /// The connection was reset.
     fn broken(&mut self, why: &io::Error) {
-        tracing::debug!(event = "connection_broken", address = %self.address, %why);
+        tracing::debug!(event = "connection_broken", address = %self.address(), %why);
         self.breaks = self.breaks.saturating_add(1);
         (self.trouble, self.window_is_whole) = (Some(Instant::now()), false);
         self.unexplained = true;
         self.written.was_reset();
         self.disconnected(true);
-        self.wary = self.wary || (self.breaks >= BREAKS && self.is_well(self.listen_for));
+        self.hindrance = Hindrance::find(why).cloned();
+        if self.wary || self.hindrance.is_some() {
+            return;
+        }
+        // Before a payload is blamed: many servers reset a connection that misses TLS.
+        if self.breaks >= BREAKS - 1 && self.dial.misses_tls() {
+            self.hindrance = Some(Hindrance::needs_tls());
+        } else {
+            self.wary = self.breaks >= BREAKS && self.is_well(self.listen_for);
+        }
+    }
+
+    /// The error after a reset.
+    fn reset(&mut self) -> ConnectionError {
+        let address = self.address().clone();
+        match self.hindrance.take() {
+            Some(hindrance) => ConnectionError::Hindered(address, hindrance),
+            None => ConnectionError::Reset(address),
+        }
     }
 
     fn disconnected(&mut self, lost: bool) {
-        let (now, address, breaks) = (Instant::now(), &self.address, self.breaks);
+        let (now, address, breaks) = (Instant::now(), self.dial.address(), self.breaks);
         if lost && breaks > 1 {
             if let Some(left_out) = self.limits.repeated.admit(now) {
                 let what = "recent payloads are written again, and committed once the connection \
@@ -351,30 +272,31 @@ impl Connection {
     }
 
     fn connect(&mut self) -> Result<(), ConnectionError> {
-        let stream = stream::connect(&self.address, self.timeout)
-            .map_err(|why| ConnectionError::Connect(self.address.clone(), why))?;
-        (self.stream, self.opened) = (Some(stream), Instant::now());
+        let connected = self.dial.connect();
+        let stream =
+            connected.map_err(|why| ConnectionError::Connect(self.address().clone(), why))?;
+        (self.stream, self.opened, self.hindrance) = (Some(stream), Instant::now(), None);
         if let Some(left_out) = self.limits.connected.admit(self.opened) {
-            tracing::info!(event = "connected", address = %self.address, left_out);
+            tracing::info!(event = "connected", address = %self.address(), left_out);
         }
         Ok(())
     }
 
     /// Writes all of these lines, within the timeout.
     fn write_now(&mut self, lines: &[u8]) -> Result<(), ConnectionError> {
-        let bytes = self.encoding.of(lines)?;
+        let bytes = self.wire.of(lines)?;
         let result = match &mut self.stream {
-            Some(stream) => stream::write(stream, &bytes, self.timeout),
+            Some(stream) => stream.write(&bytes, self.dial.timeout()),
             None => Err(ErrorKind::NotConnected.into()),
         };
         result.map_err(|why| {
             if is_break(&why) {
                 self.broken(&why);
-                return ConnectionError::Reset(self.address.clone());
+                return self.reset();
             }
             // The rest of the payload would be read as the end of a truncated line.
             (self.stream, self.suspect) = (None, true);
-            ConnectionError::Write(self.address.clone(), why)
+            ConnectionError::Write(self.address().clone(), why)
         })
     }
 }

@@ -4,7 +4,8 @@
 //! later write. So after the last payload of a window the socket is watched for a moment.
 
 use super::address::Address;
-use super::connection::{ConnectionError, LISTEN, Place};
+use super::connection::{LISTEN, Place};
+use super::failure::ConnectionError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, ToSocketAddrs, UdpSocket};
@@ -99,7 +100,8 @@ fn watch(socket: &UdpSocket) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::{Datagrams, LONGEST_LINE};
-    use crate::carbon::connection::{ConnectionError, Place};
+    use crate::carbon::connection::Place;
+    use crate::carbon::failure::ConnectionError;
     use std::io::ErrorKind;
     use std::net::UdpSocket;
     use std::time::Duration;

@@ -4,7 +4,9 @@
 mod address;
 mod connection;
 mod datagrams;
+mod deadline;
 mod encode;
+mod failure;
 mod gauge_parts;
 mod kept;
 mod name;
@@ -12,8 +14,10 @@ mod names;
 mod parts;
 mod pickle;
 mod route;
+mod secure;
 mod split;
 mod stream;
+mod wire;
 
 pub use address::{Address, AddressError, Protocol};
 pub use gauge_parts::{GaugeParts, GaugePartsError};
@@ -22,11 +26,13 @@ pub use names::{
     Tags, Template, TemplateError, YesNo,
 };
 pub use parts::{TimerParts, TimerPartsError};
+pub use secure::{Tls, TlsFlags};
 
 use crate::backend::{Backend, BackendProgram, Payload, Refusal, SendError, Target};
 use crate::once::Once;
-use connection::{ConnectionError, Place};
+use connection::Place;
 use encode::{Counted, Encoder};
+use failure::{ConnectionError, failure};
 use route::Route;
 use std::time::{Duration, Instant};
 use zibrato::daemon::{Exit, Failure, number, whole_number};
@@ -70,7 +76,8 @@ pub struct Carbon {
 #[non_exhaustive]
 pub struct CarbonFlags {
     /// Address of Carbon's line receiver (TCP). `pickle://` in front writes pickles, to Carbon's port
-    /// 2004; `udp://` writes lines in datagrams, whose loss is not noticed
+    /// 2004; `tls://` and `pickle+tls://` encrypt; `udp://` writes lines in datagrams, whose loss is
+    /// not noticed
     #[arg(long, value_name = "[PROTOCOL://]HOST:PORT", default_value_t = Address::default())]
     pub carbon: Address,
 
@@ -81,6 +88,10 @@ pub struct CarbonFlags {
     /// Timeout to connect to Carbon or to write a payload, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = number("a number of seconds", 0.1..=3_600.0))]
     pub timeout: f64,
+
+    /// The flags about TLS.
+    #[command(flatten)]
+    pub tls: TlsFlags,
 
     /// Statistics to deliver for each timer and histogram: count, sum, mean, min, max, stddev, and any
     /// percentile [default: count,sum,mean,min,max,p50,p95,p99,stddev]
@@ -119,6 +130,15 @@ impl Carbon {
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.route.set_timeout(timeout);
         self
+    }
+
+    /// Whom to trust, and the client certificate, for an address with TLS. Defaults to the
+    /// authorities of the system.
+    ///
+    /// # Errors
+    /// If no certificate can be for the host of the address.
+    pub fn tls(mut self, tls: &Tls) -> Result<Self, Failure> {
+        self.route.set_tls(tls).map(|()| self)
     }
 
     /// Maximum number of points in a pickle, at least 1. Defaults to 500.
@@ -221,6 +241,7 @@ impl BackendProgram for Carbon {
 Examples:
   zibrato-carbon --levels info,warn --flush 10 --carbon graphite.example.com:2003
   zibrato-carbon --carbon pickle://graphite.example.com:2004
+  zibrato-carbon --carbon tls://graphite.example.com:2003 --ca-file company.pem
   zibrato-carbon --prefix zibrato --timer-parts count,mean,p99.9 --gauge-parts last,max
   ZIBRATO_CARBON_FLUSH=10 zibrato-carbon --check
 
@@ -247,34 +268,23 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
                 }
             }
         }
+        let tls = flags.tls.read([&flags.carbon])?;
         let mut carbon = Self::to(flags.carbon)
             .timeout(Duration::from_secs_f64(flags.timeout))
             .pickle_batch(flags.pickle_batch)
             .timer_parts(flags.timer_parts.unwrap_or_default())
             .gauge_parts(flags.gauge_parts.unwrap_or_default());
         carbon.encoder.naming = naming;
-        Ok(carbon)
+        match tls {
+            Some(tls) => carbon.tls(&tls),
+            None => Ok(carbon),
+        }
     }
 
     fn target(&self) -> Option<Target> {
         let address = self.route.address();
         let target = Target::new("--carbon", address.host(), address.port());
         Some(if address.protocol() == Protocol::Udp { target.without_connection() } else { target })
-    }
-}
-
-/// After any error, Carbon may be back soon. Data written before the connection broke may have
-/// arrived.
-fn failure(why: ConnectionError) -> SendError {
-    let after = None;
-    match why {
-        ConnectionError::Refused(_)
-        | ConnectionError::TooLong(..)
-        | ConnectionError::Invalid(_) => SendError::Reject { why: Box::new(why) },
-        ConnectionError::Connect(..) => SendError::Retry { after, why: Box::new(why) },
-        ConnectionError::Reset(_) | ConnectionError::Searching(_) | ConnectionError::Write(..) => {
-            SendError::Unknown { after, why: Box::new(why) }
-        }
     }
 }
 

@@ -1,10 +1,14 @@
 //! The way to Carbon: a connection, or datagrams.
 
 use super::address::{Address, Protocol};
-use super::connection::{Connection, ConnectionError, Encoding, Place};
+use super::connection::{Connection, Place};
 use super::datagrams::Datagrams;
+use super::failure::ConnectionError;
+use super::secure::Tls;
+use super::wire::Wire;
 use crate::backend::Payload;
 use std::time::{Duration, Instant};
+use zibrato::daemon::Failure;
 
 /// The default of [`Carbon::timeout`](super::Carbon::timeout).
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,12 +22,12 @@ pub(super) enum Route {
 
 impl Route {
     pub(super) fn to(address: Address, pickle_batch: usize) -> Self {
-        let encoding = match address.protocol() {
+        let wire = match address.protocol() {
             Protocol::Udp => return Self::Datagrams(Datagrams::new(address)),
-            Protocol::Tcp => Encoding::Lines,
-            Protocol::Pickle => Encoding::Pickle(pickle_batch),
+            Protocol::Tcp | Protocol::Tls => Wire::lines(),
+            Protocol::Pickle | Protocol::PickleTls => Wire::pickles(pickle_batch),
         };
-        Self::Connection(Box::new(Connection::new(address, encoding, DEFAULT_TIMEOUT)))
+        Self::Connection(Box::new(Connection::new(address, wire, DEFAULT_TIMEOUT)))
     }
 
     pub(super) const fn address(&self) -> &Address {
@@ -41,7 +45,15 @@ impl Route {
 
     pub(super) const fn set_pickle_batch(&mut self, points: usize) {
         if let Self::Connection(connection) = self {
-            connection.set_pickle_batch(points);
+            connection.wire().set_pickle_batch(points);
+        }
+    }
+
+    /// Sets whom to trust, and the client certificate, if the address uses TLS.
+    pub(super) fn set_tls(&mut self, tls: &Tls) -> Result<(), Failure> {
+        match self {
+            Self::Connection(connection) => connection.set_tls(tls),
+            Self::Datagrams(_) => Ok(()),
         }
     }
 

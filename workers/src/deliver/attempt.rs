@@ -7,7 +7,6 @@ use crate::backoff::roll;
 use std::error::Error;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
-use zibrato::daemon::LeftOut;
 
 /// Maximum wait that a receiver can request.
 const LONGEST_AFTER: Duration = Duration::from_secs(3600);
@@ -96,28 +95,29 @@ impl<B: Backend> Delivery<B> {
     /// The receiver answers again.
     fn recovered(&mut self) {
         let Some(since) = self.trouble_since.take() else { return };
-        if self.limits.retry.is_over() {
+        // Both, so that each begins anew.
+        if self.limits.retry.is_over() | self.limits.held.is_over() {
             let after_s = since.elapsed().as_secs_f64();
             let to = self.backend.destination();
             tracing::info!(event = "recovered", after_s, to);
         }
     }
 
-    /// Whether to log a problem with the receiver now; if so, the number of suppressed lines.
-    fn tell_trouble(&mut self) -> Option<LeftOut> {
+    /// Records a problem with the receiver.
+    fn trouble(&mut self) -> Instant {
         let now = Instant::now();
-        let left_out = self.limits.retry.admit(now);
         self.trouble_since.get_or_insert(now);
         self.shared.ledger.write(|c| c.retries += 1);
         self.catch_up.retried();
-        left_out
+        now
     }
 
     /// Waits before the same payload is sent again.
     fn again(&mut self, after: Option<Duration>, why: &str) -> ControlFlow<()> {
         let after = after.map(|after| after.min(LONGEST_AFTER));
         let wait = self.backoff.next(roll()).max(after.unwrap_or_default());
-        if let Some(left_out) = self.tell_trouble() {
+        let now = self.trouble();
+        if let Some(left_out) = self.limits.retry.admit(now) {
             tracing::warn!(event = "retry", wait_ms = wait.as_millis() as u64, left_out, why);
         }
         self.pause(wait, after)
@@ -127,7 +127,8 @@ impl<B: Backend> Delivery<B> {
     /// last attempt.
     fn held(&mut self, why: &str) -> ControlFlow<()> {
         let wait = self.backoff.slow();
-        if let Some(left_out) = self.tell_trouble() {
+        let now = self.trouble();
+        if let Some(left_out) = self.limits.held.admit(now) {
             let to = self.backend.destination();
             let wait_ms = wait.as_millis() as u64;
             tracing::error!(event = "held", to, wait_ms, left_out, why);

@@ -78,6 +78,7 @@ struct Limits {
     rejected: LogLimit,
     repeated: LogLimit,
     retry: LogLimit,
+    held: LogLimit,
     letters: LogLimit,
     catch_up: LogLimit,
 }

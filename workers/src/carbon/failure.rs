@@ -1,0 +1,52 @@
+//! Why a payload was not written, or may be lost, and what that means for it.
+
+use super::address::Address;
+use super::pickle::InvalidLine;
+use super::secure::Hindrance;
+use crate::backend::SendError;
+use std::io;
+
+/// Why a payload was not written, or may be lost.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectionError {
+    #[error("cannot connect to {0}")]
+    Connect(Address, #[source] io::Error),
+    #[error("{0} has ended the connection")]
+    Hindered(Address, #[source] Hindrance),
+    #[error("{0} resets the connection over this payload alone")]
+    Refused(Address),
+    #[error("{0} reset the connection before all data was read")]
+    Reset(Address),
+    #[error("{0} resets connections; recent payloads are sent one by one to find the cause")]
+    Searching(Address),
+    #[error("the connection to {0} broke")]
+    Write(Address, #[source] io::Error),
+    #[error("a line has more than the {1} bytes that {0} reads of a datagram; deliver over TCP")]
+    TooLong(Address, usize),
+    #[error("a payload cannot be written as a pickle")]
+    Invalid(#[from] InvalidLine),
+}
+
+/// After most errors, Carbon may be back soon. Data written before the connection broke may have
+/// arrived.
+pub(super) fn failure(why: ConnectionError) -> SendError {
+    let after = None;
+    let needs_operator = match &why {
+        ConnectionError::Connect(_, why) => {
+            Hindrance::find(why).is_some_and(Hindrance::needs_operator)
+        }
+        ConnectionError::Hindered(_, hindrance) => hindrance.needs_operator(),
+        _ => false,
+    };
+    match why {
+        why if needs_operator => SendError::Stop { why: Box::new(why) },
+        ConnectionError::Refused(_)
+        | ConnectionError::TooLong(..)
+        | ConnectionError::Invalid(_) => SendError::Reject { why: Box::new(why) },
+        ConnectionError::Connect(..) => SendError::Retry { after, why: Box::new(why) },
+        ConnectionError::Hindered(..)
+        | ConnectionError::Reset(_)
+        | ConnectionError::Searching(_)
+        | ConnectionError::Write(..) => SendError::Unknown { after, why: Box::new(why) },
+    }
+}
