@@ -36,6 +36,7 @@ mod context;
 mod counted;
 mod flag_error;
 mod host_port;
+mod level;
 mod link;
 pub(crate) mod metricsd;
 #[cfg(feature = "fuzzing")]
@@ -51,6 +52,7 @@ mod unprotected;
 
 pub use context::IntakeContext;
 pub(crate) use flag_error::FlagErrors;
+pub(crate) use level::intake_level;
 pub(crate) use link::Link;
 pub(crate) use thread::{IntakeThreads, IntakesEnd, RouterSide, open};
 pub use unprotected::Unprotected;
@@ -192,7 +194,8 @@ pub trait Intake: fmt::Debug + Send + Sync + 'static {
     fn open(&self) -> Result<OpenIntake, IntakeError>;
 
     /// The levels that its settings name, which are compared with common ones: `INFO` is probably a
-    /// mistake. Defaults to none.
+    /// mistake. With the level `zibrato`, which is reserved, the broker does not start. Defaults to
+    /// none.
     fn levels(&self) -> Vec<String> {
         Vec::new()
     }

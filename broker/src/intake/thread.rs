@@ -1,5 +1,6 @@
 //! The threads of intakes: opened before the broker starts, stopped before the router.
 
+use super::level::check_reserved;
 use super::rules::{RulesReader, RulesStore};
 use super::{Intake, IntakeContext, IntakeError, Link, OpenIntake, Run, Unprotected, check_names};
 use crate::start_error::StartError;
@@ -56,6 +57,9 @@ pub(crate) fn open(
     let (mut threads, mut sides) = (Vec::new(), Vec::new());
     for intake in intakes {
         let name = intake.name();
+        for level in intake.levels().iter().map(String::as_str).chain([level]) {
+            check_reserved(level).map_err(|why| failed((name, why.into())))?;
+        }
         let opened = intake.open().map_err(|error| failed((name, error)))?;
         warn_of_exposed(&**intake);
         let (push, pull) = path(context, name).map_err(StartError::Socket)?;

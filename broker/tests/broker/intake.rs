@@ -6,10 +6,11 @@ use crate::http::get;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
-use zibrato::Kind;
+use zibrato::window::Fold;
 use zibrato::wire::{Line, LineValue, WantedLevels};
+use zibrato::{Kind, Level};
 use zibrato_broker::{
-    Config, End, Intake, IntakeContext, IntakeError, JournalConfig, OpenIntake, StartError,
+    Config, End, Intake, IntakeContext, IntakeError, JournalConfig, OpenIntake, StartError, Statsd,
 };
 
 /// Counters of the form `name:value|c`, one per line of a UDP packet.
@@ -248,5 +249,13 @@ fn an_intake_that_cannot_start_is_named() {
         let started = zibrato_broker::Broker::start(Config::new().port(0).intake(Bad(name)));
         let Err(error @ StartError::Intake { .. }) = started else { panic!("{started:?}") };
         assert_eq!(error.to_string(), expected);
+    }
+    let reserved = Level::new("zibrato").unwrap();
+    for config in [
+        Config::new().intake(Udp).intake_level(reserved.clone()),
+        Config::new().intake(Statsd::new().listen("127.0.0.1:0").unwrap().level(&reserved)),
+    ] {
+        let error = zibrato_broker::Broker::start(config.port(0)).unwrap_err().to_string();
+        assert!(error.contains("cannot start: the level zibrato is reserved"), "{error}");
     }
 }

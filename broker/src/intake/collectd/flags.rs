@@ -3,7 +3,7 @@
 use super::Collectd;
 use super::datagram::{Options, SecurityLevel};
 use crate::intake::host_port::HostPort;
-use crate::intake::{IntakeFlags, SharedIntake};
+use crate::intake::{IntakeFlags, SharedIntake, intake_level};
 use std::path::PathBuf;
 use std::sync::Arc;
 use zibrato::{Level, check_name};
@@ -41,7 +41,7 @@ pub(crate) struct CollectdFlags {
     collectd_replace_dots: Option<String>,
 
     /// Level of measurements received by CollectD
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = intake_level)]
     collectd_level: Level,
 }
 

@@ -25,7 +25,9 @@ mod why;
 use super::flag_error::{Collected, FlagError};
 use super::host_port::HostPort;
 use super::udp::Udp;
-use super::{Intake, IntakeError, IntakeFlags, OpenIntake, SharedIntake, Unprotected};
+use super::{
+    Intake, IntakeError, IntakeFlags, OpenIntake, SharedIntake, Unprotected, intake_level,
+};
 use handlers::{Handler, Handlers, INTERVALS};
 use series::{AllMetrics, MAX_STATISTICS};
 use std::io;
@@ -51,7 +53,7 @@ pub(crate) struct MetricsdFlags {
     metricsd_handler: Vec<Handler>,
 
     /// Level of the statistics of MetricsD metrics
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = intake_level)]
     metricsd_level: Level,
 
     /// Seconds without a change after which a MetricsD metric is forgotten

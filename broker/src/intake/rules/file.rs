@@ -4,6 +4,7 @@ use super::pattern::Pattern;
 use super::rule::{Action, Edit, Matcher, Of, Rule};
 use super::sample::KINDS;
 use super::template::Template;
+use crate::intake::intake_level;
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -90,7 +91,7 @@ fn scale<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
 }
 
 fn level<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Level>, D::Error> {
-    Level::new(&String::deserialize(from)?).map(Some).map_err(de::Error::custom)
+    intake_level(&String::deserialize(from)?).map(Some).map_err(de::Error::custom)
 }
 
 impl File {

@@ -3,7 +3,7 @@
 use super::address::Address;
 use super::{MAX_SERIES, Statsd};
 use crate::intake::host_port::HostPort;
-use crate::intake::{IntakeFlags, SharedIntake};
+use crate::intake::{IntakeFlags, SharedIntake, intake_level};
 use std::path::PathBuf;
 use std::sync::Arc;
 use zibrato::daemon::whole_number;
@@ -29,7 +29,7 @@ pub(crate) struct StatsdFlags {
     statsd_stream_socket: Vec<Address<PathBuf>>,
 
     /// Level of measurements received by StatsD
-    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = parsed::<Level>)]
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = intake_level)]
     statsd_level: Level,
 
     /// Source of StatsD series without a tag `source` or `host`. Defaults to the host name

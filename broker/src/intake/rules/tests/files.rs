@@ -23,6 +23,7 @@ fn errors_have_a_place_and_a_remedy() {
         ("[[rule]]\nmatch = {}\nscale = 0", "r.toml:3:9:", &["other than 0"]),
         ("[[rule]]\nmatch = {}\nscale = nan", "r.toml:3:9:", &["finite"]),
         ("[[rule]]\nmatch = {}\nlevel = \"a|b\"", "r.toml:3:9:", &["level", "`|`"]),
+        ("[[rule]]\nmatch = {}\nlevel = \"zibrato\"", "r.toml:3:9:", &["reserved"]),
         ("[[rule]]\nmatch = {}\nrename = \"{nme}\"", "r.toml:3:10:", &["{nme}", "fields are host"]),
         ("[[rule]]\nmatch = {}\nrename = \"{\"", "r.toml:3:10:", &["{{"]),
         ("[[rule]]\nmatch = {}\nrename = \"{1}\"", "r.toml:3:10:", &["no {1}", "0 wildcards"]),
