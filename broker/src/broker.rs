@@ -143,10 +143,11 @@ impl Broker {
         let memory = (config.max_memory < u64::MAX)
             .then(|| MemoryThread::start(config.max_memory, ports.clone(), Arc::clone(&shared)))
             .transpose()?;
-        let for_pages = Arc::clone(&shared);
+        let for_pages = (Arc::clone(&shared), config.rules.clone());
+        let page = move |path: &str| page(path, &for_pages.0, for_pages.1.as_deref());
         let http = config
             .http
-            .map(|address| HttpServer::start(address, move |path| page(path, &for_pages)))
+            .map(|address| HttpServer::start(address, page))
             .transpose()
             .map_err(StartError::Http)?;
         let router = OwnedThread::start("zb-router", stop, || {

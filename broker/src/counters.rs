@@ -109,6 +109,8 @@ pub struct IntakeCounters {
     pub rejected: Arc<BTreeMap<&'static str, u64>>,
     /// Errors of the script in the rules, whether they dropped a sample or not.
     pub script_errors: u64,
+    /// Samples for which the script was not called, because it had taken too much of the second.
+    pub script_skips: u64,
     /// Approximate memory of the series that the intake keeps, in bytes, if it tells. It is not part of
     /// [`Config::max_memory`](crate::Config::max_memory).
     pub held_bytes: u64,

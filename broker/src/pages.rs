@@ -1,6 +1,7 @@
 //! The pages that the broker serves over HTTP.
 
 use crate::counters::{Counters, IntakeCounters, PeerCounters, REASONS};
+use crate::intake::rules::RulesStore;
 use crate::journal::Health;
 use crate::libzmq::descriptors::in_use;
 use crate::libzmq::reserve::limit;
@@ -12,8 +13,8 @@ use zibrato::wire::{CursorState, WantedLevels};
 /// Maximum number of wanted levels that are listed.
 const MAX_LISTED_LEVELS: usize = 1_000;
 
-/// The page for a path.
-pub(crate) fn page(path: &str, shared: &Shared) -> Page {
+/// The page for a path. `rules` are those of intakes, if there are any.
+pub(crate) fn page(path: &str, shared: &Shared, rules: Option<&RulesStore>) -> Page {
     match path {
         "/healthz" => Page::text(200, "ok\n"),
         "/readyz" => match shared.unready() {
@@ -24,6 +25,7 @@ pub(crate) fn page(path: &str, shared: &Shared) -> Page {
             let readers = (&*shared.cursors(), &shared.replay_health());
             let mut text = metrics(&shared.counters(), &shared.wanted(), readers);
             text.push_str(&descriptors(shared.descriptors().refused));
+            text.push_str(&rules.map(rule_reloads).unwrap_or_default());
             Page::metrics(text)
         }
         _ => Page::text(404, "no such page; the pages are /healthz, /readyz and /metrics\n"),
@@ -96,6 +98,15 @@ fn descriptors(refused: u64) -> String {
     to.finish()
 }
 
+fn rule_reloads(rules: &RulesStore) -> String {
+    let mut to = Exposition::new();
+    let [used, refused] = rules.reloads();
+    to.counter("zibrato_broker_rules_reloads_total", "Reloads of the rules, by result.")
+        .sample(&[("result", "used")], used as f64)
+        .sample(&[("result", "refused")], refused as f64);
+    to.finish()
+}
+
 fn intakes(to: &mut Exposition, counters: &Counters) {
     let mut each = |name: &str, help: &str, of: fn(&IntakeCounters) -> u64| {
         let mut family = to.counter(name, help);
@@ -110,6 +121,8 @@ fn intakes(to: &mut Exposition, counters: &Counters) {
     each("zibrato_broker_intake_failures_total", help, |intake| intake.failures);
     let help = "Errors of the script in the rules.";
     each("zibrato_broker_script_errors_total", help, |intake| intake.script_errors);
+    let help = "Samples for which the script was not called, because it took too much time.";
+    each("zibrato_broker_script_skips_total", help, |intake| intake.script_skips);
     let help = "Measurements and packets that an intake could not use, by reason.";
     let mut family = to.counter("zibrato_broker_rejected_total", help);
     for intake in &counters.intakes {

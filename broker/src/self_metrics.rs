@@ -62,6 +62,7 @@ impl SelfMetrics {
                 ("bytes", now.bytes, before.bytes),
                 ("rejected", rejected(now), rejected(before)),
                 ("script_errors", now.script_errors, before.script_errors),
+                ("script_skips", now.script_skips, before.script_skips),
                 ("failures", now.failures, before.failures),
             ] {
                 more(&format!("{name}.{what}"), now, before);

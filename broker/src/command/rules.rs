@@ -1,18 +1,17 @@
 //! `zibrato-broker rules test`: shows what a rules file does with samples.
 
-use crate::intake::rules::{Applied, Collectd, Dropped, Output, Rules, RulesStore, Series};
-use crate::intake::{collectd, statsd};
+use crate::intake::collectd::{Identity, Types};
+use crate::intake::rules::{Applied, Dropped, Output, Rules, RulesStore, ScriptTime, Series};
+use crate::intake::{intake_level, statsd};
 use std::fmt::Write as _;
 use std::io::{self, BufRead, Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use zibrato::daemon::{Exit, Failure, Output as Stdout};
-use zibrato::{Kind, clock};
+use zibrato::{Kind, Level, clock};
 
 /// Maximum size of an input line, in bytes.
 const MAX_LINE_BYTES: u64 = 1 << 16;
-
-/// The level of samples whose protocol has none.
-const LEVEL: &str = "info";
 
 /// Try the rules for intakes
 #[derive(Debug, Clone, clap::Args)]
@@ -26,27 +25,40 @@ enum What {
     /// Show what a rules file does with the samples on standard input
     #[command(after_help = "\
 Each input line is one of:
-  NAME:VALUE|TYPE                                       StatsD or DogStatsD, also with tags
-  HOST PLUGIN[-INSTANCE]/TYPE[-INSTANCE] VALUE [TIME]   CollectD
-  HOST NAME VALUE [TIME]                                MetricsD
-HOST may be - for none. TIME is in Unix seconds, or relative to the current time, such as now-400.
+  NAME:VALUE|TYPE                                        StatsD or DogStatsD, also with tags
+  HOST PLUGIN[-INSTANCE]/TYPE[-INSTANCE] VALUES [TIME]   CollectD
+  HOST NAME VALUE [TIME]                                 MetricsD
+HOST may be - for none. VALUES are those of the type in types.db, separated by colons, and counters as rates. TIME is in Unix seconds, or relative to the current time, such as now-400.
 
 Examples:
   echo 'shop.paid:1|c|#env:prod' | zibrato-broker rules test rules.toml
   echo 'web-1 memory/memory-free 823009280 now' | zibrato-broker rules test rules.toml
+  echo 'web-1 interface-eth0/if_octets 120:80' | zibrato-broker rules test --level collectd rules.toml
   nc -ul 8125 | zibrato-broker rules test rules.toml")]
     Test {
         /// The rules file
         file: PathBuf,
+
+        /// Level of the samples: the --statsd-level, --collectd-level or --metricsd-level of the broker
+        #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = intake_level)]
+        level: Level,
+
+        /// File with the types of CollectD's values; several are separated by commas. Defaults to types.db in /usr/share/collectd and /usr/local/share/collectd
+        #[arg(long, value_name = "FILE", value_delimiter = ',')]
+        collectd_types: Vec<PathBuf>,
     },
 }
 
 /// Executes the subcommand.
 pub(crate) fn run(command: &RulesCommand) -> Result<(), Failure> {
-    let What::Test { file } = &command.what;
-    let rules = RulesStore::open(file)
-        .map_err(|error| Failure::new(Exit::Config, error.to_string()))?
-        .rules();
+    let What::Test { file, level, collectd_types } = &command.what;
+    let wrong = |why: String| Failure::new(Exit::Config, why);
+    let rules = RulesStore::open(file).map_err(|error| wrong(error.to_string()))?.rules();
+    let types = match Types::read(collectd_types) {
+        Err(why) if !collectd_types.is_empty() => return Err(wrong(why)),
+        types => types,
+    };
+    let trial = Trial { rules, types, level: level.clone() };
     let mut out = Stdout::new();
     let mut input = io::stdin().lock();
     let mut line = Vec::new();
@@ -56,7 +68,7 @@ pub(crate) fn run(command: &RulesCommand) -> Result<(), Failure> {
         match read {
             Ok(0) => return out.finish(),
             Ok(_) => {
-                let text = test(&rules, line.trim_ascii(), clock::unix_ms() as f64 / 1e3);
+                let text = trial.test(line.trim_ascii(), clock::unix_ms() as f64 / 1e3);
                 // `finish` reports errors.
                 if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
                     return out.finish();
@@ -69,56 +81,77 @@ pub(crate) fn run(command: &RulesCommand) -> Result<(), Failure> {
     }
 }
 
-/// What becomes of the samples in a line, as text.
-fn test(rules: &Rules, line: &[u8], now: f64) -> String {
-    if line.is_empty() {
-        return String::new();
-    }
-    let mut text = format!("{}\n", line.escape_ascii());
-    if line.contains(&b'|') {
-        statsd::samples(line, &mut |sample| match sample {
-            Ok(statsd::Shown { kind, host, name, tags, value }) => {
-                let tags: Vec<_> = tags.iter().map(|(tag, value)| (&**tag, &**value)).collect();
-                let (protocol, level) = ("statsd", LEVEL);
-                let (host, name, tags) = (host.as_str(), name.as_str(), &*tags);
-                let series = Series { protocol, kind, level, host, name, tags, collectd: None };
-                text.push_str(&applied(rules, series, value, now, now));
-            }
-            Err(reason) => not_a_sample(&mut text, reason),
-        });
-        return text;
-    }
-    let Some((host, identity, value, time)) = words(line, now) else {
-        not_a_sample(&mut text, "expected NAME:VALUE|TYPE, or HOST NAME VALUE [TIME]");
-        return text;
-    };
-    let (protocol, kind, level, tags) = ("metricsd", Kind::Gauge, LEVEL, &[]);
-    let series = Series { protocol, kind, level, host, name: identity, tags, collectd: None };
-    let Some((plugin, type_name)) = identity.split_once('/') else {
-        text.push_str(&applied(rules, series, value, time, now));
-        return text;
-    };
-    let (plugin, plugin_instance) = plugin.split_once('-').unwrap_or((plugin, ""));
-    let (type_name, type_instance) = type_name.split_once('-').unwrap_or((type_name, ""));
-    let fields = Collectd {
-        plugin,
-        plugin_instance,
-        type_name,
-        type_instance,
-        value_name: "value",
-        value_type: 1,
-        interval: 10.0,
-    };
-    let name = collectd::name(&fields);
-    let series = Series { protocol: "collectd", name: &name, collectd: Some(fields), ..series };
-    text.push_str(&applied(rules, series, value, time, now));
-    text
+/// What samples are tried with.
+struct Trial {
+    rules: Arc<Rules>,
+    /// The types of CollectD, or why they are not known.
+    types: Result<Types, String>,
+    level: Level,
 }
 
-/// Reads `HOST NAME VALUE [TIME]`.
-fn words(line: &[u8], now: f64) -> Option<(&str, &str, f64, f64)> {
+impl Trial {
+    /// What becomes of the samples in a line, as text.
+    fn test(&self, line: &[u8], now: f64) -> String {
+        if line.is_empty() {
+            return String::new();
+        }
+        let mut text = format!("{}\n", line.escape_ascii());
+        let (rules, level) = (&*self.rules, self.level.as_str());
+        if line.contains(&b'|') {
+            statsd::samples(line, &mut |sample| match sample {
+                Ok(statsd::Shown { kind, host, name, tags, value }) => {
+                    let tags: Vec<_> = tags.iter().map(|(tag, value)| (&**tag, &**value)).collect();
+                    let (protocol, host, name, tags) = ("statsd", &*host, &*name, &*tags);
+                    let series = Series { protocol, kind, level, host, name, tags, collectd: None };
+                    text.push_str(&applied(rules, series, value, now, now));
+                }
+                Err(reason) => not_a_sample(&mut text, reason),
+            });
+            return text;
+        }
+        let Some(Words { host, name, values, time }) = words(line, now) else {
+            not_a_sample(&mut text, "expected NAME:VALUE|TYPE, or HOST NAME VALUE [TIME]");
+            return text;
+        };
+        let (protocol, kind, tags, collectd) = ("metricsd", Kind::Gauge, &[][..], None);
+        let series = Series { protocol, kind, level, host, name, tags, collectd };
+        let Some((plugin, type_name)) = name.split_once('/') else {
+            match values[..] {
+                [value] => text.push_str(&applied(rules, series, value, time, now)),
+                _ => not_a_sample(&mut text, "only a CollectD line can have several values"),
+            }
+            return text;
+        };
+        let (plugin, plugin_instance) = plugin.split_once('-').unwrap_or((plugin, ""));
+        let (type_name, type_instance) = type_name.split_once('-').unwrap_or((type_name, ""));
+        let identity = Identity { plugin, plugin_instance, type_name, type_instance };
+        let taken = self.types.as_ref().map_err(String::clone).and_then(|types| {
+            types.values(identity, &values, |name, fields, value| {
+                let collectd = Some(fields);
+                let series = Series { protocol: "collectd", name, collectd, ..series };
+                text.push_str(&applied(rules, series, value, time, now));
+            })
+        });
+        if let Err(why) = taken {
+            not_a_sample(&mut text, &why);
+        }
+        text
+    }
+}
+
+/// A line of CollectD or MetricsD.
+struct Words<'a> {
+    /// Empty if there is none.
+    host: &'a str,
+    name: &'a str,
+    values: Vec<f64>,
+    time: f64,
+}
+
+/// Reads `HOST NAME VALUES [TIME]`.
+fn words(line: &[u8], now: f64) -> Option<Words<'_>> {
     let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-    let (host, name, value) = (words.next()?, words.next()?, words.next()?);
+    let (host, name, values) = (words.next()?, words.next()?, words.next()?);
     let time = match words.next() {
         None => now,
         Some(time) => match time.strip_prefix("now") {
@@ -127,9 +160,10 @@ fn words(line: &[u8], now: f64) -> Option<(&str, &str, f64, f64)> {
             None => time.parse().ok()?,
         },
     };
-    let value: f64 = value.parse().ok()?;
-    let is_valid = words.next().is_none() && value.is_finite() && time.is_finite() && time >= 0.0;
-    is_valid.then_some((if host == "-" { "" } else { host }, name, value, time))
+    let values: Vec<f64> = values.split(':').map(str::parse).collect::<Result<_, _>>().ok()?;
+    let is_valid = words.next().is_none() && values.iter().all(|value| value.is_finite());
+    let host = if host == "-" { "" } else { host };
+    (is_valid && time.is_finite() && time >= 0.0).then_some(Words { host, name, values, time })
 }
 
 fn not_a_sample(text: &mut String, why: &str) {
@@ -138,16 +172,16 @@ fn not_a_sample(text: &mut String, why: &str) {
 
 /// One line for the result, and one for its cause.
 fn applied(rules: &Rules, series: Series<'_>, value: f64, time: f64, now: f64) -> String {
-    let Applied { rule, result, error } = rules.apply(series, value, time, now);
+    // Each sample has a whole share of time, so that the result does not depend on the machine.
+    let script_time = &mut ScriptTime::default();
+    let Applied { rule, result, error } = rules.apply(series, (value, time), now, script_time);
     let mut text = match result {
         Ok(output) => published(&series, &output),
-        Err(Dropped::Rule) => "  dropped by the rule\n".to_owned(),
-        Err(Dropped::Script) => "  dropped by the script\n".to_owned(),
-        Err(Dropped::Invalid(why)) => format!("  dropped: {why}\n"),
-        Err(Dropped::Failed(why)) => format!("  dropped: error in {why}\n"),
+        Err(why @ Dropped::Failed(_)) => format!("  dropped: {why}\n"),
+        Err(why) => format!("  {why}\n"),
     };
     if let Some(error) = error {
-        writeln!(text, "  error in {error}").ok();
+        writeln!(text, "  {error}").ok();
     }
     let converter = series.collectd.and_then(|fields| rules.converter(fields.plugin));
     if let Some(function) = converter {

@@ -6,7 +6,7 @@ use super::Link;
 use super::check::check_series;
 use super::clocks::{Clocks, WaitUntil};
 use super::rejections::Rejections;
-use super::rules::RulesReader;
+use super::rules::{RulesReader, ScriptTime};
 use crate::counters::IntakeCounters;
 use crate::line_windows::{Flushed, FoldedBatch, Limits, LineWindows, WINDOW_MS};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -56,6 +56,7 @@ pub struct IntakeContext {
     pub(super) counters: IntakeCounters,
     pub(super) rejections: Rejections,
     pub(super) rules: RulesReader,
+    pub(super) script_time: ScriptTime,
     pub(super) script_errors: LogLimit<60>,
     offenders: LogLimit<60>,
     pub(super) clocks: Clocks,
@@ -88,6 +89,7 @@ impl IntakeContext {
             counters: IntakeCounters::new(name),
             rejections: Rejections::default(),
             rules: RulesReader::default(),
+            script_time: ScriptTime::default(),
             script_errors: LogLimit::default(),
             offenders: LogLimit::default(),
             clocks: Clocks::new(),

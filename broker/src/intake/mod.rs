@@ -124,7 +124,10 @@ impl Row {
                     |why: String| clap::Error::raw(ErrorKind::ValueValidation, why + "\n");
                 let intake = flags.intake().map_err(invalid)?;
                 match intake {
-                    None => check_unused::<F>(matches).map_err(invalid).map(|()| None),
+                    // A subcommand may use a flag of an intake that is off.
+                    None if matches.subcommand_name().is_none() => {
+                        check_unused::<F>(matches).map_err(invalid).map(|()| None)
+                    }
                     on => Ok(on),
                 }
             },

@@ -86,8 +86,9 @@ impl IntakeContext {
         let before = readings::value(readings);
         let now = self.now_ms() as f64 / 1e3;
         let host = if series.host == DEFAULT_SOURCE { "" } else { series.host };
+        let series = Series { host, ..series };
         let Applied { result, error, .. } =
-            rules.apply(Series { host, ..series }, before, time, now);
+            rules.apply(series, (before, time), now, &mut self.script_time);
         if let Some(why) = error {
             self.script_failed(series.name, &why);
         }
@@ -120,16 +121,21 @@ impl IntakeContext {
             // The user wants this, so it is only counted.
             Dropped::Rule | Dropped::Script => self.counters.reject(why.word(), 1),
             Dropped::Invalid(result) => self.reject_from(sender, why.word(), result),
-            Dropped::Failed(error) => {
+            Dropped::Failed(_) | Dropped::OutOfTime => {
                 self.counters.reject(why.word(), 1);
-                self.script_failed(name, error);
+                self.script_failed(name, why);
             }
         }
     }
 
-    fn script_failed(&mut self, name: &str, why: &str) {
-        self.counters.script_errors += 1;
+    fn script_failed(&mut self, name: &str, why: &Dropped) {
+        let count = match why {
+            Dropped::OutOfTime => &mut self.counters.script_skips,
+            _ => &mut self.counters.script_errors,
+        };
+        *count += 1;
         if self.script_errors.admits() {
+            let why = why.to_string();
             tracing::error!(event = "script_failed", intake = self.name, name, why);
         }
     }

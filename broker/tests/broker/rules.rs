@@ -1,13 +1,14 @@
 //! Rules: what intakes receive, and what subscribers get of it.
 
 use crate::harness::{Bench, Seen, Subscriber};
+use crate::http::get;
 use crate::program::{Running, ended, program};
 use std::collections::BTreeMap;
 use std::fs::write;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use zibrato::window::Fold;
 use zibrato::wire::{BatchReader, Line};
 use zibrato::{Gauge, Summary};
@@ -107,7 +108,8 @@ fn rules_decide_what_subscribers_get() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rules.toml");
     write(&file, RULES).unwrap();
-    let bench = Bench::with(Config::new().intake(Gives).rules(&file).unwrap());
+    let http = Some("127.0.0.1:0".parse().unwrap());
+    let bench = Bench::with(Config::new().intake(Gives).http(http).rules(&file).unwrap());
     let subscriber = bench.subscribe(&["zb1|info|", "zb1|billing|"]);
     let packet = || {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -136,6 +138,11 @@ fn rules_decide_what_subscribers_get() {
     write(&file, "[[rule]]\nmatch = {}\n").unwrap();
     let error = bench.broker.reload_rules().unwrap_err().to_string();
     assert!(error.ends_with("scale, level or tags") && error.contains(":1:1: "), "{error}");
+    let page = get(&bench, "/metrics");
+    for result in ["used", "refused"] {
+        let sample = format!("zibrato_broker_rules_reloads_total{{result=\"{result}\"}} 1");
+        assert!(page.lines().any(|line| line == sample), "{sample}\n{page}");
+    }
     packet();
     let all = entries(&subscriber, 7);
     assert!(all.keys().all(|name| name.starts_with("all.")), "{all:?}");
@@ -174,4 +181,53 @@ fn the_flag_names_a_file_that_is_checked_and_reloaded_at_hup() {
     hup();
     let line = until("reload_failed");
     assert!(line.contains("rules.toml:1:1: ") && line.contains("stay in force"), "{line}");
+}
+
+#[test]
+fn a_slow_script_is_not_called_for_all_samples_and_the_others_are_counted() {
+    // Some thousand operations, which are permitted.
+    let script = "fn process(host, name, value, time) { let x = 0; for i in 0..2500 { x += i; } [host, name, value, time] }";
+    for drops in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path().join("s.rhai"), script).unwrap();
+        let file = folder.path().join("rules.toml");
+        write(&file, format!("script = \"s.rhai\"\ndrop_on_error = {drops}\n")).unwrap();
+        let bench = Bench::with(Config::new().intake(Gives).rules(&file).unwrap());
+        let (socket, to) = (UdpSocket::bind("127.0.0.1:0").unwrap(), "gives");
+        let of = || bench.broker.counters().intake("gives").unwrap().clone();
+        bench.until("the script has taken its share of a second", || {
+            socket.send_to(b"give", bench.broker.intake_address(to).unwrap()).unwrap();
+            of().script_skips > 0
+        });
+        let counters = of();
+        assert_eq!(counters.script_errors, 0);
+        let dropped = counters.rejected.get("script_time").copied();
+        assert_eq!(dropped, drops.then_some(counters.script_skips));
+    }
+}
+
+#[test]
+fn samples_are_tried_with_the_types_and_the_level_of_the_intake() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let rules = file("rules.toml", "[[rule]]\nmatch = { level = \"hosts\" }\nrename = \"n\"\n");
+    let types = file("types.db", "pair a:GAUGE:U:U, b:GAUGE:U:U\n");
+    let config = file("broker.toml", &format!("collectd-types = [\"{types}\"]\n"));
+    for args in [["--collectd-types", &*types], ["--config", &config]] {
+        let mut command = program(&["rules", "test", "--level", "hosts", &rules]);
+        let mut child = command.args(args).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"web-1 p/pair 1:2 5\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<_> = text.lines().map(str::trim).filter(|l| l.contains("gauge")).collect();
+        let expected = ["hosts gauge n 1 5 from web-1", "hosts gauge n 2 5 from web-1"];
+        assert_eq!(lines, expected, "{args:?} {:?}", String::from_utf8_lossy(&output.stderr));
+    }
+    let missing = folder.path().join("nowhere.db").display().to_string();
+    let (code, _, stderr) = ended(&["rules", "test", "--collectd-types", &missing, &rules]);
+    assert!(code == 78 && stderr.contains(&missing), "{stderr}");
 }

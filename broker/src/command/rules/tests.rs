@@ -1,24 +1,38 @@
 //! What `rules test` prints.
 
-use super::test;
+use super::Trial;
+use crate::intake::collectd::Types;
+use crate::intake::rules::RulesStore;
 use crate::intake::rules::page::blocks;
-use crate::intake::rules::{Rules, RulesStore};
 use std::fs::write;
-use std::sync::Arc;
 
 const NOW: f64 = 1_700_000_000.0;
 
-fn rules(text: &str, script: &str) -> Arc<Rules> {
+/// Some lines of CollectD's own file.
+const TYPES: &str = "
+df_complex  value:GAUGE:0:U
+if_octets   rx:DERIVE:0:U, tx:DERIVE:0:U
+load        shortterm:GAUGE:0:5000, midterm:GAUGE:0:5000, longterm:GAUGE:0:5000
+memory      value:GAUGE:0:281474976710656
+uptime      value:GAUGE:0:4294967295
+";
+
+fn trial(text: &str, script: &str) -> Trial {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path().join("rules.rhai"), script).unwrap();
-    let file = folder.path().join("rules.toml");
-    write(&file, text).unwrap();
-    RulesStore::open(&file).unwrap().rules()
+    let file = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        write(&file, text).unwrap();
+        file
+    };
+    file("rules.rhai", script);
+    let rules = RulesStore::open(&file("rules.toml", text)).unwrap().rules();
+    let types = Types::read(&[file("types.db", TYPES)]);
+    Trial { rules, types, level: "info".parse().unwrap() }
 }
 
 #[track_caller]
-fn shows(rules: &Rules, line: &str, expected: &[&str]) {
-    let text = test(rules, line.as_bytes(), NOW);
+fn shows(trial: &Trial, line: &str, expected: &[&str]) {
+    let text = trial.test(line.as_bytes(), NOW);
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some(line));
     assert_eq!(lines.map(str::trim_start).collect::<Vec<_>>(), expected, "{line}");
@@ -31,11 +45,11 @@ fn the_page_shows_what_its_commands_print() {
     let commands = commands.iter().filter(|command| command.contains("rules test"));
     let mut shown = 0;
     for (command, file) in commands.zip(&files) {
-        let rules = rules(file, script);
+        let trial = trial(file, script);
         let (command, expected) = command.split_once('\n').unwrap();
         let samples = command.split('\'').skip(3).step_by(2);
         // The time of the page.
-        let print = |sample: &str| test(&rules, sample.as_bytes(), 1_764_453_600.0);
+        let print = |sample: &str| trial.test(sample.as_bytes(), 1_764_453_600.0);
         assert_eq!(samples.map(print).collect::<String>(), expected, "{command}");
         shown += 1;
     }
@@ -44,7 +58,7 @@ fn the_page_shows_what_its_commands_print() {
 
 #[test]
 fn each_line_is_followed_by_what_becomes_of_its_samples() {
-    let rules = rules(
+    let trial = trial(
         "[[rule]]\nname = \"no debug\"\nmatch = { name = \"debug.*\" }\ndrop = true\n\
          [[rule]]\nmatch = { tags = { env = \"prod\" } }\nlevel = \"prod\"\ntags = { env = \"\" }\n\
          [[rule]]\nmatch = { plugin = \"df\" }\nrename = \"disk.{plugin_instance}.{type_instance}\"\n\
@@ -77,9 +91,25 @@ fn each_line_is_followed_by_what_becomes_of_its_samples() {
             &["info gauge disk.root.free 10 1600000000 from web-1", "rule: in line 9"],
         ),
         (
-            "web-1 load/load 0.5 now-5",
-            &["info gauge load.load 0.5 1699999995 from web-1", "rule: none matches"],
+            "web-1 uptime/uptime 5 now-5",
+            &["info gauge uptime.uptime 5 1699999995 from web-1", "rule: none matches"],
         ),
+        (
+            "web-1 interface-eth0/if_octets 120:80.5",
+            &[
+                "info gauge interface.eth0.if_octets.rx 120 1700000000 from web-1",
+                "rule: none matches",
+                "info gauge interface.eth0.if_octets.tx 80.5 1700000000 from web-1",
+                "rule: none matches",
+            ],
+        ),
+        (
+            "web-1 load/load 0.5",
+            &["not a sample: types.db has other values for the type load: \
+               shortterm:midterm:longterm"],
+        ),
+        ("web-1 x/nothing 1", &["not a sample: no types.db has the type nothing"]),
+        ("- requests.count 1:2", &["not a sample: only a CollectD line can have several values"]),
         ("- requests.count 7", &["info gauge requests.count 7 1700000000", "rule: none matches"]),
         (
             "- requests.count",
@@ -87,10 +117,34 @@ fn each_line_is_followed_by_what_becomes_of_its_samples() {
         ),
         ("- a nan", &["not a sample: expected NAME:VALUE|TYPE, or HOST NAME VALUE [TIME]"]),
     ] {
-        shows(&rules, line, expected);
+        shows(&trial, line, expected);
     }
-    assert_eq!(test(&rules, b"", NOW), "");
-    assert!(test(&rules, b"\xff:1|c", NOW).starts_with("\\xff:1|c\n"));
+    assert_eq!(trial.test(b"", NOW), "");
+    assert!(trial.test(b"\xff:1|c", NOW).starts_with("\\xff:1|c\n"));
+}
+
+#[test]
+fn rules_see_the_data_source_and_the_level() {
+    let rules = "[[rule]]\nmatch = { level = \"hosts\", value_name = \"tx\" }\n\
+                 rename = \"sent.{type}\"\nlevel = \"net\"\n";
+    let mut trial = trial(rules, "");
+    let line = "- interface-eth0/if_octets 1:2";
+    let received = "info gauge interface.eth0.if_octets.rx 1 1700000000";
+    let sent = "info gauge interface.eth0.if_octets.tx 2 1700000000";
+    shows(&trial, line, &[received, "rule: none matches", sent, "rule: none matches"]);
+    trial.level = "hosts".parse().unwrap();
+    let received = "hosts gauge interface.eth0.if_octets.rx 1 1700000000";
+    let sent = "net gauge sent.if_octets 2 1700000000";
+    shows(&trial, line, &[received, "rule: none matches", sent, "rule: in line 1"]);
+    shows(&trial, "a:1|c", &["hosts counter a 1 1700000000", "rule: none matches"]);
+}
+
+#[test]
+fn without_types_only_lines_of_collectd_are_no_samples() {
+    let mut trial = trial("", "");
+    trial.types = Err("there is no types.db".to_owned());
+    shows(&trial, "h memory/memory 1", &["not a sample: there is no types.db"]);
+    shows(&trial, "- a 1", &["info gauge a 1 1700000000", "rule: none matches"]);
 }
 
 #[test]
@@ -103,7 +157,7 @@ fn the_examples_of_buckys_manual_give_what_bucky_gives() {
             if timestamp > now() + future || timestamp < now() - past { return; }
             [host, name, value, timestamp]
         }";
-    let rules = rules("script = \"rules.rhai\"\n[converters]\nmemory = \"memory\"\n", script);
+    let trial = trial("script = \"rules.rhai\"\n[converters]\nmemory = \"memory\"\n", script);
     let kept = |host: &str, name: &str, time: &str| {
         [format!("info gauge {name} 823009280 {time} from {host}")]
     };
@@ -124,7 +178,7 @@ fn the_examples_of_buckys_manual_give_what_bucky_gives() {
     ] {
         let kept = kept.iter().flatten().map(String::as_str);
         let expected: Vec<_> = kept.chain(others.iter().copied()).collect();
-        shows(&rules, line, &expected);
+        shows(&trial, line, &expected);
     }
 }
 
@@ -134,10 +188,10 @@ fn errors_of_a_script_are_shown_with_their_place() {
     let script = "fn process(host, name, value, time) {\n  value.nothing()\n}";
     let error = "error in process: line 2, column 9: Function not found: nothing (f64)";
     shows(
-        &rules(&text(true), script),
+        &trial(&text(true), script),
         "h a 1",
         &[&format!("dropped: {error}"), "rule: none matches"],
     );
     let passed = ["info gauge a 1 1700000000 from h", error, "rule: none matches"];
-    shows(&rules(&text(false), script), "h a 1", &passed);
+    shows(&trial(&text(false), script), "h a 1", &passed);
 }

@@ -22,11 +22,12 @@ pub(crate) mod recorded;
 mod rejected;
 #[cfg(any(test, feature = "fuzzing"))]
 mod sealing;
+mod shown;
 mod types_db;
 mod value_list;
 
 pub(crate) use flags::CollectdFlags;
-pub(crate) use names::name;
+pub(crate) use shown::{Identity, Types};
 
 use super::flag_error::{Collected, FlagError};
 use super::host_port::HostPort;

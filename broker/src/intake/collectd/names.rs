@@ -14,7 +14,6 @@
 //! data source is added.
 
 use super::value_list::ListId;
-use crate::intake::rules::Collectd as Fields;
 
 /// Writes the name of a value of `list` into `name`. `source` is its data source, and `sources` the
 /// number of data sources of its type. Dots in parts are replaced with `dot`, if it is given.
@@ -49,16 +48,6 @@ pub(super) fn write_name(
             None => name.push_str(part),
         }
     }
-}
-
-/// The name of the only value of its type, in an intake with default flags.
-pub(crate) fn name(fields: &Fields<'_>) -> String {
-    let Fields { plugin, plugin_instance, type_name, type_instance, value_name, .. } = *fields;
-    let (host, time, interval) = ("", 0, 0);
-    let list = ListId { host, plugin, plugin_instance, type_name, type_instance, time, interval };
-    let mut name = String::new();
-    write_name(&list, value_name, 1, None, &mut name);
-    name
 }
 
 fn unless_value(part: &str) -> &str {

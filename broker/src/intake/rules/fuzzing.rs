@@ -1,6 +1,6 @@
 //! The entry point of the fuzz target.
 
-use super::{Applied, Collectd, Output, Rules, RulesError, Series};
+use super::{Applied, Collectd, Output, Rules, RulesError, ScriptTime, Series};
 use std::io;
 use std::path::Path;
 use zibrato::{Kind, check_name};
@@ -51,9 +51,10 @@ pub fn rules(input: &[u8]) {
 }
 
 fn check(rules: &Rules, series: Series<'_>, value: f64) {
-    let Applied { rule, result, error } = rules.apply(series, value, NOW, NOW);
+    let Applied { rule, result, error } =
+        rules.apply(series, (value, NOW), NOW, &mut ScriptTime::default());
     assert!(rule.is_none_or(|rule| rule < rules.list().len()));
-    assert!(error.is_none_or(|why| !why.is_empty()));
+    assert!(error.is_none_or(|why| !why.to_string().is_empty()));
     let Output { level, host, name, tags, scale, value, time } = match result {
         Ok(output) => output,
         Err(why) => return assert!(!why.word().is_empty()),

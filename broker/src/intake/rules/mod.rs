@@ -22,11 +22,13 @@ mod rule;
 mod sample;
 #[cfg_attr(not(feature = "scripts"), path = "no_script.rs")]
 mod script;
+mod script_time;
 mod store;
 mod template;
 
 pub(crate) use rule::{Change, Dropped, Rule};
 pub(crate) use sample::{Collectd, Series};
+pub(crate) use script_time::ScriptTime;
 pub(crate) use store::{RulesReader, RulesStore};
 
 use file::{File, Problem};
@@ -88,8 +90,8 @@ pub(crate) struct Applied<'a> {
     /// The rule that matched, as a place in the list of rules.
     pub(crate) rule: Option<usize>,
     pub(crate) result: Result<Output<'a>, Dropped>,
-    /// The error of a script that did not drop the sample.
-    pub(crate) error: Option<String>,
+    /// Why a script has not changed the sample, which is published nevertheless.
+    pub(crate) error: Option<Dropped>,
 }
 
 /// A sample to publish.
@@ -168,11 +170,11 @@ impl Rules {
     pub(crate) fn apply<'a>(
         &self,
         series: Series<'a>,
-        value: f64,
-        time: f64,
+        (value, time): (f64, f64),
         now: f64,
+        script_time: &mut ScriptTime,
     ) -> Applied<'a> {
-        let converted = match self.convert(&series, value, time, now).transpose() {
+        let converted = match self.convert(&series, (value, time), now, script_time).transpose() {
             Ok(converted) => converted,
             // As in bucky, a converter that fails drops the sample.
             Err(why) => return Applied { rule: None, result: Err(why), error: None },
@@ -198,20 +200,21 @@ impl Rules {
             value: scaled,
             time,
         };
-        let (result, error) = self.process(output, series.has_fixed_value(), now);
+        let (result, error) = self.process(output, series.has_fixed_value(), now, script_time);
         Applied { rule, result, error }
     }
 
     fn convert(
         &self,
         series: &Series<'_>,
-        value: f64,
-        time: f64,
+        (value, time): (f64, f64),
         now: f64,
+        script_time: &mut ScriptTime,
     ) -> Option<Result<String, Dropped>> {
         let script = self.script.as_ref()?;
         let function = script.converter(series.collectd?.plugin)?;
-        Some(script.convert(function, series, value, time, now))
+        let called = script_time.call(|| script.convert(function, series, value, time, now));
+        Some(called.unwrap_or(Err(Dropped::OutOfTime)))
     }
 
     /// Calls the script's function `process`, if there is one.
@@ -220,23 +223,25 @@ impl Rules {
         output: Output<'a>,
         has_fixed_value: bool,
         now: f64,
-    ) -> (Result<Output<'a>, Dropped>, Option<String>) {
+        script_time: &mut ScriptTime,
+    ) -> (Result<Output<'a>, Dropped>, Option<Dropped>) {
         let Some(script) = self.script.as_ref().filter(|script| script.processes()) else {
             return (Ok(output), None);
         };
         let before = output.value;
-        let processed = script.process([&output.host, &output.name], before, output.time, now);
-        match processed.and_then(checked) {
+        let processed = script_time
+            .call(|| script.process([&output.host, &output.name], before, output.time, now));
+        match processed.unwrap_or(Err(Dropped::OutOfTime)).and_then(checked) {
             Ok((_, _, value, _)) if has_fixed_value && value != before => {
                 let why = "process: the value of a timer, histogram or set cannot be changed; use \
                            scale in a rule";
-                self.failed(output, why.to_owned())
+                self.failed(output, Dropped::Failed(why.to_owned()))
             }
             Ok((host, name, value, time)) => {
                 let (host, name) = (Cow::Owned(host), Cow::Owned(name));
                 (Ok(Output { host, name, value, time, ..output }), None)
             }
-            Err(Dropped::Failed(why)) => self.failed(output, why),
+            Err(why @ (Dropped::Failed(_) | Dropped::OutOfTime)) => self.failed(output, why),
             Err(why) => (Err(why), None),
         }
     }
@@ -244,9 +249,9 @@ impl Rules {
     fn failed<'a>(
         &self,
         output: Output<'a>,
-        why: String,
-    ) -> (Result<Output<'a>, Dropped>, Option<String>) {
-        if self.drop_on_error { (Err(Dropped::Failed(why)), None) } else { (Ok(output), Some(why)) }
+        why: Dropped,
+    ) -> (Result<Output<'a>, Dropped>, Option<Dropped>) {
+        if self.drop_on_error { (Err(why), None) } else { (Ok(output), Some(why)) }
     }
 }
 

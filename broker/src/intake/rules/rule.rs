@@ -2,10 +2,12 @@
 
 use super::pattern::Pattern;
 use super::sample::{Collectd, Series};
+use super::script_time::SHARE;
 use super::template::Template;
 use regex::Captures;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use zibrato::{Level, check_name};
 
 /// A rule of the file.
@@ -80,6 +82,8 @@ pub(crate) enum Dropped {
     Script,
     /// A script failed.
     Failed(String),
+    /// Scripts have used up their time in this second.
+    OutOfTime,
 }
 
 impl Dropped {
@@ -90,6 +94,23 @@ impl Dropped {
             Self::Invalid(_) => "rule_result",
             Self::Script => "script",
             Self::Failed(_) => "script_error",
+            Self::OutOfTime => "script_time",
+        }
+    }
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule => f.write_str("dropped by the rule"),
+            Self::Invalid(why) => write!(f, "dropped: {why}"),
+            Self::Script => f.write_str("dropped by the script"),
+            Self::Failed(why) => write!(f, "error in {why}"),
+            Self::OutOfTime => write!(
+                f,
+                "not called, because scripts have taken {} ms of this second; make them simpler",
+                SHARE.as_millis()
+            ),
         }
     }
 }

@@ -17,8 +17,9 @@ const MAX_SCRIPT_BYTES: u64 = 1 << 16;
 #[derive(Debug)]
 pub(crate) struct RulesStore {
     path: PathBuf,
-    /// Grows with each reload.
+    /// Number of reloads that have replaced the rules.
     revision: AtomicU64,
+    failed_reloads: AtomicU64,
     rules: Mutex<Arc<Rules>>,
 }
 
@@ -26,17 +27,25 @@ impl RulesStore {
     /// Reads a rules file and its script.
     pub(crate) fn open(path: &Path) -> Result<Self, RulesError> {
         let rules = Mutex::new(Arc::new(read(path)?));
-        Ok(Self { path: path.to_owned(), revision: AtomicU64::new(0), rules })
+        let (revision, failed_reloads) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { path: path.to_owned(), revision, failed_reloads, rules })
     }
 
     /// Reads the file again. If it has an error, the rules stay as they are. Returns the number of
     /// rules.
     pub(crate) fn reload(&self) -> Result<usize, RulesError> {
-        let rules = read(&self.path)?;
+        let rules = read(&self.path).inspect_err(|_| {
+            self.failed_reloads.fetch_add(1, Ordering::Relaxed);
+        })?;
         let number = rules.list().len();
         *self.lock() = Arc::new(rules);
         self.revision.fetch_add(1, Ordering::Release);
         Ok(number)
+    }
+
+    /// Number of reloads that succeeded, and that failed.
+    pub(crate) fn reloads(&self) -> [u64; 2] {
+        [&self.revision, &self.failed_reloads].map(|count| count.load(Ordering::Relaxed))
     }
 
     /// The rules in force.
@@ -116,6 +125,7 @@ mod tests {
             store.reload().unwrap_err();
             assert_eq!(number(), 2);
         }
+        assert_eq!(store.reloads(), [1, 2]);
         assert!(RulesReader::default().current().is_none());
     }
 

@@ -4,7 +4,7 @@ mod examples;
 mod files;
 mod scripts;
 
-use super::{Applied, Collectd, Dropped, Output, Rules, Series};
+use super::{Applied, Collectd, Dropped, Output, Rules, ScriptTime, Series};
 use std::borrow::Cow;
 use std::io;
 use std::path::Path;
@@ -65,7 +65,7 @@ fn memory() -> Series<'static> {
 const NOW: f64 = 1_700_000_000.0;
 
 fn apply<'a>(rules: &Rules, series: Series<'a>, value: f64) -> Applied<'a> {
-    rules.apply(series, value, NOW, NOW)
+    rules.apply(series, (value, NOW), NOW, &mut ScriptTime::default())
 }
 
 /// `level host name value`, or why the sample is dropped.

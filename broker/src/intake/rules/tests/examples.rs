@@ -1,7 +1,7 @@
 //! The examples of `docs/rules.md`.
 
 use super::super::page::blocks;
-use super::super::{Collectd, Rules, Series};
+use super::super::{Collectd, Rules, ScriptTime, Series};
 use super::{NOW, apply, memory, outcome, rules, statsd};
 use std::path::Path;
 use zibrato::Kind;
@@ -33,7 +33,7 @@ fn the_script_does_what_the_page_says() {
     let rules = Rules::parse(Path::new("rules.toml"), &blocks("toml")[1], read).unwrap();
     assert_eq!(outcome(&rules, memory(), 1.0), "info toroid.local memory.inactive 1");
     for (offset, is_kept) in [(0.0, true), (-300.0, true), (-301.0, false), (121.0, false)] {
-        let applied = rules.apply(memory(), 1.0, NOW + offset, NOW);
+        let applied = rules.apply(memory(), (1.0, NOW + offset), NOW, &mut ScriptTime::default());
         assert_eq!(applied.result.is_ok(), is_kept, "{offset}");
     }
 }

@@ -1,6 +1,6 @@
 //! Scripts have the meaning of bucky's converters and processor, and limits.
 
-use super::super::{Dropped, Rules, Series};
+use super::super::{Dropped, Rules, ScriptTime, Series};
 use super::{NOW, apply, memory, outcome, statsd, with_script};
 use std::time::{Duration, Instant};
 use zibrato::Kind;
@@ -13,7 +13,8 @@ fn processed(rules: &Rules, samples: &[Tuple]) -> Vec<String> {
     let forwarded = samples.iter().filter_map(|(host, name, value, time)| {
         let host = host.unwrap_or_default();
         let series = Series { protocol: "metricsd", host, ..statsd(name) };
-        let output = rules.apply(series, *value, *time, NOW).result.ok()?;
+        let script_time = &mut ScriptTime::default();
+        let output = rules.apply(series, (*value, *time), NOW, script_time).result.ok()?;
         Some(format!("{} {} {} {}", output.host, output.name, output.value, output.time))
     });
     forwarded.collect()
@@ -244,7 +245,7 @@ fn a_call_begins_with_a_whole_budget_in_each_thread() {
 fn an_error_that_passes_the_sample_has_its_place() {
     let script = "fn process(host, name, value, time) {\n    throw \"no\";\n}";
     let applied = apply(&with_script("", script), statsd("a"), 1.0).error.unwrap();
-    assert_eq!(applied, "process: line 2, column 5: Runtime error: no");
+    assert_eq!(applied.to_string(), "error in process: line 2, column 5: Runtime error: no");
 }
 
 #[test]
