@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The reasons for drops.
-pub(crate) const REASONS: [&str; 22] = [
+pub(crate) const REASONS: [&str; 23] = [
     // lines, as named by `LineError::reason`
     "encoding",
     "fields",
@@ -30,6 +30,7 @@ pub(crate) const REASONS: [&str; 22] = [
     "expansion",
     "journal",
     "levels",
+    "members",
     "send",
     // every other reason
     "other",

@@ -92,6 +92,8 @@ pub(crate) struct Flushed {
     pub(crate) offender: Option<[String; 3]>,
     /// Series whose readings have no finite sum.
     pub(crate) not_finite: u64,
+    /// Members of sets that were full.
+    pub(crate) omitted_members: u64,
 }
 
 impl LineWindows {
@@ -154,6 +156,7 @@ impl LineWindows {
         for (level, folding) in &mut self.levels {
             let Some(window) = folding.window.take() else { continue };
             flushed.overflowed += window.overflowed();
+            flushed.omitted_members += window.omitted_members();
             if let Some((source, name)) = window.offender() {
                 let offender = [level, source, name].map(str::to_owned);
                 flushed.offender.get_or_insert(offender);

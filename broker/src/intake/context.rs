@@ -307,13 +307,12 @@ impl IntakeContext {
     }
 
     fn close_windows(&mut self) {
-        let Flushed { batches, overflowed, offender, not_finite } =
+        let Flushed { batches, overflowed, offender, not_finite, omitted_members } =
             self.windows.flush(self.clocks.now_ms);
         self.pending.extend(batches);
         self.in_batches += std::mem::take(&mut self.folded);
-        if not_finite > 0 {
-            self.counters.reject("value", not_finite);
-        }
+        self.reject_many("value", not_finite, b"");
+        self.reject_many("members", omitted_members, b"");
         if let Some([level, source, name]) = offender {
             let (intake, into) = (self.name, OVERFLOW_NAME);
             self.counters.overflowed += overflowed;

@@ -175,6 +175,9 @@ fn meaning(reason: &str) -> &'static str {
             "lines of too many levels arrived in one second; those of further levels do not reach \
              workers"
         }
+        "members" => {
+            "a set has more than 100,000 members in a second; workers do not get the further ones"
+        }
         "send" => "a message could not be sent",
         _ => "it is invalid; --log-level debug says why",
     }

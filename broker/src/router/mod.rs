@@ -18,7 +18,7 @@ pub(crate) use write_ahead::WriteAhead;
 use crate::acks::Acks;
 use crate::counters::Counters;
 use crate::journal::{Item, Taken};
-use crate::line_windows::{Flushed, FoldedBatch, Limits, LineWindows};
+use crate::line_windows::{FoldedBatch, Limits, LineWindows};
 use crate::self_metrics::{SELF_LEVEL, SelfMetrics};
 use crate::subscriptions::{Heard, MAX_TOPICS, Subscriptions, Wants};
 use drop_log::DropLog;
@@ -334,16 +334,17 @@ impl Router {
     }
 
     fn flush_windows(&mut self) -> zmq::Result<()> {
-        let Flushed { batches, overflowed, offender, not_finite } = self.windows.flush(self.now_ms);
-        self.counters.overflowed += overflowed;
-        self.counters.dropped.add("value", not_finite);
-        if let Some([level, source, name]) = offender
+        let flushed = self.windows.flush(self.now_ms);
+        self.counters.overflowed += flushed.overflowed;
+        self.counters.dropped.add("value", flushed.not_finite);
+        self.counters.dropped.add("members", flushed.omitted_members);
+        if let Some([level, source, name]) = flushed.offender
             && self.log.may_name_offender(self.now_ms)
         {
-            let (lines, into) = (overflowed, OVERFLOW_NAME);
+            let (lines, into) = (flushed.overflowed, OVERFLOW_NAME);
             tracing::warn!(event = "too_many_series", level, source, name, lines, into);
         }
-        for FoldedBatch { level, id, body } in batches {
+        for FoldedBatch { level, id, body } in flushed.batches {
             // Its lines were published when they were received.
             self.submit_body((&level, id, false), body)?;
         }

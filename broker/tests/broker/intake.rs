@@ -212,6 +212,21 @@ fn a_flood_of_names_is_bounded_while_nothing_is_acknowledged() {
 }
 
 #[test]
+fn members_for_which_a_set_has_no_room_are_counted() {
+    fn many(context: &mut IntakeContext) -> Result<(), IntakeError> {
+        for from in [0, 60_000] {
+            let members = (from..from + 60_000).map(|n| n.to_string().into()).collect();
+            context.fold_series("info", "web-1", "users", &[], &Fold::Set(members));
+        }
+        while context.wait(&[]) {}
+        Ok(())
+    }
+    let bench = Bench::with(Config::new().intake(Runs(many)));
+    let rejected = || bench.broker.counters().intake("runs").unwrap().rejected.clone();
+    bench.until("they are counted", || rejected().get("members") == Some(&20_000));
+}
+
+#[test]
 fn who_has_to_answer_waits_until_it_is_on_disk() {
     fn ask(context: &mut IntakeContext) -> Result<(), IntakeError> {
         fold(context, context.level().to_owned().as_str(), "asked", 1.0);

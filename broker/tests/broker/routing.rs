@@ -244,3 +244,12 @@ fn what_nobody_wants_is_counted() {
     assert_eq!((counters.unwanted_lines, counters.unwanted_batches), (2, 1));
     drop(subscribers);
 }
+
+#[test]
+fn members_for_which_a_set_has_no_room_are_counted() {
+    let bench = Bench::start();
+    let _batches = bench.subscribe(&["zb1|info|"]);
+    let lines: Vec<_> = (0..100_005).map(|n| format!("info|s|users|{n}|1|web-1")).collect();
+    bench.push().send(lines.join("\n").as_bytes(), 0).unwrap();
+    bench.until("they are counted", || bench.broker.counters().dropped.of("members") == 5);
+}

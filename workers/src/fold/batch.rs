@@ -55,6 +55,7 @@ impl FoldCounts {
     /// Adds a batch to its window.
     pub(super) fn fold(&mut self, window: &mut Window, batch: &BatchReader<'_>, idle: IdleGauges) {
         let (before, collapsed) = (window.folded(), window.collapsed());
+        let omitted = window.omitted_members();
         for entry in batch.entries() {
             match entry.map(|entry| idle.apply(entry)) {
                 Ok(Some(entry)) => window.fold_entry(batch.source(), &entry),
@@ -76,12 +77,32 @@ impl FoldCounts {
                        smallest readings were merged into larger ones";
             self.refuse("wide", collapsed, why);
         }
+        let omitted = window.omitted_members() - omitted;
+        if omitted > 0 {
+            let why = "a set has more than 100,000 members in a window; further ones are omitted";
+            self.refuse("members", omitted, why);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::FoldCounts;
+    use crate::idle_gauges::IdleGauges;
+    use zibrato::window::{MAX_SET_MEMBERS, Window};
+    use zibrato::wire::{BatchReader, BatchWriter};
+
+    #[test]
+    fn members_for_which_a_set_has_no_room_are_counted() {
+        let members: Vec<_> = (0..MAX_SET_MEMBERS + 2).map(|n| n.to_string()).collect();
+        let mut batch = BatchWriter::new("web-1", 0, 1_000);
+        batch.set("users", &[], members.iter().map(|member| &**member));
+        let body = batch.finish();
+        let (mut counts, mut window) = (FoldCounts::default(), Window::new(0, 1_000, 10));
+        let batch = BatchReader::new(&body).unwrap();
+        counts.fold(&mut window, &batch, IdleGauges::default());
+        assert_eq!((counts.entries, counts.refused["members"].0), (1, 2));
+    }
 
     #[test]
     fn counts_near_the_largest_integer_saturate() {

@@ -72,6 +72,7 @@ pub struct Window {
     kept: usize,
     /// Readings that were merged into a higher bucket of a reduced sketch.
     collapsed: u64,
+    omitted_members: u64,
     /// The source of the last entry, which is usually that of the next one.
     source: Arc<str>,
     folded: u64,
@@ -96,6 +97,7 @@ impl Window {
             keep: 0,
             kept: 0,
             collapsed: 0,
+            omitted_members: 0,
             source: Arc::from(""),
             folded: 0,
             overflowed: 0,
@@ -167,6 +169,13 @@ impl Window {
         self.collapsed
     }
 
+    /// Number of members that were omitted because their set has [`MAX_SET_MEMBERS`]. A member that
+    /// was added twice counts twice.
+    #[must_use]
+    pub const fn omitted_members(&self) -> u64 {
+        self.omitted_members
+    }
+
     /// Source and name of the first series that did not fit into the window.
     #[must_use]
     pub fn offender(&self) -> Option<(&str, &str)> {
@@ -187,6 +196,7 @@ impl Window {
     pub fn fold_entry(&mut self, source: &str, entry: &Entry<'_>) {
         let tags = &series::ordered(entry.tags.clone());
         let (kind, name, unit) = (entry.value.kind(), entry.name, entry.unit);
+        let mut omitted = 0;
         self.fold(&Key { kind, name, source, tags, unit }, |fold| match (&entry.value, fold) {
             (Value::Counter(more), Fold::Counter(sum)) => *sum = finite_sum(*sum, *more),
             (Value::Gauge(more), Fold::Gauge(gauge)) => merge_gauge(gauge, more),
@@ -202,7 +212,7 @@ impl Window {
                 readings.clone().for_each(|value| into.summary.record(value));
             }
             (Value::Set(members), Fold::Set(set)) => {
-                members.clone().for_each(|member| series::insert(set, member));
+                omitted = members.clone().map(|member| series::insert(set, member)).sum();
             }
             (Value::Timer(more), Fold::Timer(summary)) => more.merge_into(summary),
             (Value::TimerReadings(seconds), Fold::Timer(summary)) => {
@@ -210,11 +220,13 @@ impl Window {
             }
             _ => debug_assert!(false, "a series has one kind"),
         });
+        self.omitted_members += omitted;
     }
 
     /// Adds one line.
     pub fn fold_line(&mut self, line: &Line<'_>) {
         let (kind, name, source) = (line.kind, line.name, line.source);
+        let mut omitted = 0;
         self.fold(&Key { kind, name, source, tags: &[], unit: None }, |fold| {
             match (line.value, fold) {
                 (LineValue::Number(value), Fold::Counter(sum)) => *sum = finite_sum(*sum, value),
@@ -223,12 +235,15 @@ impl Window {
                 }
                 (LineValue::Number(value), Fold::Histogram(into)) => into.summary.record(value),
                 (LineValue::Number(value), Fold::Timer(summary)) => summary.record(value),
-                (LineValue::Member(member), Fold::Set(set)) => series::insert(set, member),
+                (LineValue::Member(member), Fold::Set(set)) => {
+                    omitted = series::insert(set, member);
+                }
                 (LineValue::Member(_) | LineValue::Number(_), _) => {
                     debug_assert!(false, "a series has one kind");
                 }
             }
         });
+        self.omitted_members += omitted;
     }
 
     /// Adds aggregated readings of one series. Its tags may be in any order.
@@ -248,7 +263,9 @@ impl Window {
     ) {
         let tags = &series::ordered(tags.iter().copied());
         let (kind, unit) = (readings.kind(), readings.unit());
-        self.fold(&Key { kind, name, source, tags, unit }, |fold| fold.merge(readings));
+        let mut omitted = 0;
+        self.fold(&Key { kind, name, source, tags, unit }, |fold| omitted = fold.merge(readings));
+        self.omitted_members += omitted;
     }
 
     fn fold(&mut self, key: &Key<'_>, into: impl FnOnce(&mut Fold)) {

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// Maximum number of distinct members of a set in one window; further ones are ignored.
+/// Maximum number of distinct members of a set in one window; further ones are counted as
+/// [omitted](super::Window::omitted_members).
 pub const MAX_SET_MEMBERS: usize = 100_000;
 
 /// A series, which is identified by kind, name, source, tags and unit, with its readings in one
@@ -66,19 +67,20 @@ impl Fold {
         }
     }
 
-    /// Adds the readings of the same series.
-    pub(super) fn merge(&mut self, more: &Self) {
+    /// Adds the readings of the same series. Returns the number of members for which a set has no room.
+    pub(super) fn merge(&mut self, more: &Self) -> u64 {
         match (self, more) {
             (Self::Counter(sum), Self::Counter(more)) => *sum = finite_sum(*sum, *more),
             (Self::Gauge(gauge), Self::Gauge(Some(more))) => merge_gauge(gauge, more),
             (Self::Gauge(_), Self::Gauge(None)) => {}
             (Self::Histogram(into), Self::Histogram(more)) => into.summary.merge(&more.summary),
             (Self::Set(into), Self::Set(more)) => {
-                more.iter().for_each(|member| insert(into, member));
+                return more.iter().map(|member| insert(into, member)).sum();
             }
             (Self::Timer(into), Self::Timer(more)) => into.merge(more),
             _ => debug_assert!(false, "a series has one kind"),
         }
+        0
     }
 
     /// The readings of a timer or a histogram.
@@ -226,9 +228,14 @@ pub(super) fn merge_gauge(into: &mut Option<Gauge>, more: &Gauge) {
     }
 }
 
-/// Adds a member unless the set is full.
-pub(super) fn insert(set: &mut BTreeSet<Box<str>>, member: &str) {
-    if set.len() < MAX_SET_MEMBERS && !set.contains(member) {
-        set.insert(Box::from(member));
+/// Adds a member unless the set is full. Returns the number of members for which it has no room.
+pub(super) fn insert(set: &mut BTreeSet<Box<str>>, member: &str) -> u64 {
+    if set.contains(member) {
+        return 0;
     }
+    if set.len() >= MAX_SET_MEMBERS {
+        return 1;
+    }
+    set.insert(Box::from(member));
+    0
 }

@@ -1,6 +1,8 @@
 //! All forms of measurements aggregate to the same sums; each window is flushed once.
 
-use super::{Fold, MAX_ALL_READINGS, MAX_READINGS, OVERFLOW_NAME, Window, Windows};
+use super::{
+    Fold, MAX_ALL_READINGS, MAX_READINGS, MAX_SET_MEMBERS, OVERFLOW_NAME, Window, Windows,
+};
 use crate::Summary;
 use crate::measurement::Gauge;
 use crate::wire::{BatchReader, BatchWriter, Line};
@@ -139,8 +141,28 @@ fn sets_keep_distinct_members() {
     for line in ["a|s|n|x|1|s", "a|s|n|y|1|s", "a|s|n|x|1|s"] {
         fold(&mut window, line);
     }
+    assert_eq!(window.omitted_members(), 0);
     let Fold::Set(members) = &window.into_series()[0].value else { panic!("no set") };
     assert_eq!(members.len(), 2);
+}
+
+#[test]
+fn members_of_a_full_set_are_counted() {
+    let mut window = window();
+    let members = |from: usize| (from..from + 60_000).map(|n| Box::from(n.to_string())).collect();
+    for from in [0, 30_000, 60_000] {
+        window.fold_series("s", "n", &[], &Fold::Set(members(from)));
+    }
+    // Members that are known already have room.
+    for line in ["a|s|n|1|1|s", "a|s|n|new|1|s"] {
+        fold(&mut window, line);
+    }
+    let mut batch = BatchWriter::new("s", 0, 1_000);
+    batch.set("n", &[], ["2", "newer", "newest"].into_iter());
+    fold_body(&mut window, batch);
+    assert_eq!(window.omitted_members(), 20_003);
+    let Fold::Set(members) = &window.into_series()[0].value else { panic!("no set") };
+    assert_eq!(members.len(), MAX_SET_MEMBERS);
 }
 
 #[test]
