@@ -19,7 +19,7 @@ pub(super) fn why(reason: &str) -> Option<&'static str> {
         "tags" => "tags are empty, invalid, repeated or too many; the value is kept without them",
         "timestamp" => "the time after T is not a whole number of Unix seconds until the year 9999",
         "too_long" => "a line or packet is longer than 64 KiB",
-        "truncated" => "the packet is not complete",
+        "truncated" => "the line or packet is not complete",
         "type" => "the type after | is missing or unknown; known ones are c, d, g, h, m, ms and s",
         "value" => "the value is not a finite decimal number, or is a negative time",
         _ => return None,
@@ -30,6 +30,11 @@ pub(super) fn why(reason: &str) -> Option<&'static str> {
 mod tests {
     use super::why;
     use crate::intake::statsd::grammar::{Dialect, decode};
+
+    #[test]
+    fn a_line_of_a_connection_is_not_called_a_packet() {
+        assert_eq!(why("truncated"), Some("the line or packet is not complete"));
+    }
 
     #[test]
     fn each_reason_of_a_line_has_a_sentence() {
