@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what cannot go on fails the test")]
 
 mod bucky;
+mod check;
 mod client;
 mod collectd;
 mod curve;
