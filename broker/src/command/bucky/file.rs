@@ -20,8 +20,8 @@ pub(super) enum What {
     Assignment { key: String, value: Literal },
     /// `key = something else`; the text is its first line.
     Computed { key: String, text: String },
-    /// `key = ` and something that Python cannot read, and why.
-    Faulty { key: String, text: String, why: &'static str },
+    /// Something that Python cannot read, and why. The key is empty unless something is assigned.
+    Faulty { key: String, text: String, why: String },
     /// Any other Python; the text is its first line.
     Code { text: String },
 }
@@ -32,7 +32,7 @@ pub(super) fn statements(text: &str) -> Vec<Statement> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
     let (mut statements, mut rest, mut line) = (Vec::new(), &*text, 1);
     while !rest.is_empty() {
-        let (what, after) = statement(rest);
+        let (what, after) = statement(rest, line);
         statements.extend(what.map(|what| Statement { line, what }));
         let used = rest.len() - after.len();
         line += rest.bytes().take(used).filter(|byte| *byte == b'\n').count();
@@ -42,7 +42,7 @@ pub(super) fn statements(text: &str) -> Vec<Statement> {
 }
 
 /// The statement at the start of a line, unless there is none, and the text from the next line on.
-fn statement(text: &str) -> (Option<What>, &str) {
+fn statement(text: &str, line: usize) -> (Option<What>, &str) {
     let (first, next) = text.split_once('\n').unwrap_or((text, ""));
     if first.trim().is_empty() || first.starts_with([' ', '\t', '#']) {
         return (None, next);
@@ -51,18 +51,23 @@ fn statement(text: &str) -> (Option<What>, &str) {
     if let Some((key, value)) = assignment(text) {
         let key = key.to_owned();
         if end(value).is_some() {
-            return (Some(What::Faulty { key, text: shown, why: "a value is missing" }), next);
+            let why = "a value is missing".to_owned();
+            return (Some(What::Faulty { key, text: shown, why }), next);
         }
-        let parsed = parse(value);
-        return match parsed.map(|(value, rest)| (value, end(rest))) {
-            Ok((value, Some(rest))) => (Some(What::Assignment { key, value }), rest),
-            Err(NotLiteral::NoEnd(why)) => {
-                (Some(What::Faulty { key, text: shown, why }), after_code(text))
-            }
-            Ok((_, None)) | Err(NotLiteral::Other) => {
-                (Some(What::Computed { key, text: shown }), after_code(text))
-            }
+        let parsed = parse(value).map(|(value, rest)| (value, end(rest)));
+        if let Ok((value, Some(rest))) = parsed {
+            return (Some(What::Assignment { key, value }), rest);
+        }
+        let (rest, unclosed) = after_code(text, line);
+        let why = match parsed {
+            Err(NotLiteral::NoQuote) => Some("the closing quote is missing".to_owned()),
+            Ok(_) | Err(NotLiteral::Other) => unclosed,
         };
+        let what = match why {
+            Some(why) => What::Faulty { key, text: shown, why },
+            None => What::Computed { key, text: shown },
+        };
+        return (Some(what), rest);
     }
     // A string alone is a comment.
     if let Some((Literal::Text(_), rest)) = parse(text).ok()
@@ -70,7 +75,12 @@ fn statement(text: &str) -> (Option<What>, &str) {
     {
         return (None, rest);
     }
-    (Some(What::Code { text: shown }), after_code(text))
+    let (rest, unclosed) = after_code(text, line);
+    let what = match unclosed {
+        Some(why) => What::Faulty { key: String::new(), text: shown, why },
+        None => What::Code { text: shown },
+    };
+    (Some(what), rest)
 }
 
 /// The key and what is assigned to it.
@@ -90,11 +100,20 @@ fn end(rest: &str) -> Option<&str> {
 }
 
 /// The text after code that is not read: the first later line that begins at the margin, and is not
-/// inside brackets or a string of several lines.
-fn after_code(text: &str) -> &str {
-    let (mut rest, mut depth, mut quote): (_, usize, Option<&str>) = (text, 0, None);
+/// inside brackets or a string of several lines. Also says which bracket is not closed, if one is not;
+/// `line` is that of the code.
+fn after_code(text: &str, line: usize) -> (&str, Option<String>) {
+    let (mut rest, mut quote): (_, Option<&str>) = (text, None);
+    let (mut open_brackets, mut unclosed) = (Vec::new(), None);
+    let describe = |(bracket, at): (char, usize)| {
+        let line = line + text.get(..at).unwrap_or_default().matches('\n').count();
+        format!("the bracket {bracket} in line {line} is not closed")
+    };
     loop {
-        let Some(c) = rest.chars().next() else { return "" };
+        let Some(c) = rest.chars().next() else {
+            let why = unclosed.or(open_brackets.pop()).map(describe);
+            return ("", why.map(|why| why + ", so what follows is not read"));
+        };
         let mut used = c.len_utf8();
         if let Some(open) = quote {
             if c == '\\' {
@@ -112,14 +131,19 @@ fn after_code(text: &str) -> &str {
                     quote = triple.or_else(|| rest.get(..1));
                     used = triple.map_or(1, str::len);
                 }
-                '(' | '[' | '{' => depth += 1,
-                ')' | ']' | '}' => depth = depth.saturating_sub(1),
+                '(' | '[' | '{' => open_brackets.push((c, text.len() - rest.len())),
+                ')' | ']' | '}' => {
+                    let is_other = |(open, _): &(char, usize)| {
+                        !matches!((open, c), ('(', ')') | ('[', ']') | ('{', '}'))
+                    };
+                    unclosed = unclosed.or(open_brackets.pop().filter(is_other));
+                }
                 '\\' => used += rest.chars().nth(1).map_or(0, char::len_utf8),
                 '#' => used = rest.find('\n').unwrap_or(rest.len()),
-                '\n' if depth == 0 => {
+                '\n' if open_brackets.is_empty() => {
                     let next = rest.get(1..).unwrap_or_default();
                     if !next.starts_with([' ', '\t', '\n', '#', ')', ']', '}']) {
-                        return next;
+                        return (next, unclosed.map(describe));
                     }
                 }
                 _ => {}

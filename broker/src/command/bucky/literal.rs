@@ -19,14 +19,11 @@ pub(super) enum Literal {
 /// The text is not a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotLiteral {
-    /// A string or a bracket has no end, which is an error in Python too.
-    NoEnd(&'static str),
+    /// A string has no end, which is an error in Python too.
+    NoQuote,
     /// It is something else.
     Other,
 }
-
-const NO_QUOTE: NotLiteral = NotLiteral::NoEnd("the closing quote is missing");
-const NO_BRACKET: NotLiteral = NotLiteral::NoEnd("the closing bracket is missing");
 
 type Parsed<T> = Result<T, NotLiteral>;
 
@@ -69,7 +66,7 @@ impl<'a> Parser<'a> {
             if self.takes(',') {
                 has_comma = true;
             } else if !self.rest.starts_with(close) {
-                return Err(self.no_comma());
+                return Err(NotLiteral::Other);
             }
         }
         Ok((items, has_comma))
@@ -87,15 +84,10 @@ impl<'a> Parser<'a> {
             entries.push((key, self.value()?));
             self.skip_blanks();
             if !self.takes(',') && !self.rest.starts_with('}') {
-                return Err(self.no_comma());
+                return Err(NotLiteral::Other);
             }
         }
         Ok(Literal::Dict(entries))
-    }
-
-    /// The error of a list that goes on with neither a comma nor its end.
-    const fn no_comma(&self) -> NotLiteral {
-        if self.rest.is_empty() { NO_BRACKET } else { NotLiteral::Other }
     }
 
     fn open(&mut self) -> Parsed<()> {
@@ -107,7 +99,7 @@ impl<'a> Parser<'a> {
     fn closes(&mut self, close: char) -> Parsed<bool> {
         self.skip_blanks();
         if self.rest.is_empty() {
-            return Err(NO_BRACKET);
+            return Err(NotLiteral::Other);
         }
         let closes = self.takes(close);
         self.brackets -= usize::from(closes);
@@ -202,14 +194,14 @@ impl<'a> Parser<'a> {
                 self.skip(quote.len());
                 return Ok(());
             }
-            let c = self.next().ok_or(NO_QUOTE)?;
+            let c = self.next().ok_or(NotLiteral::NoQuote)?;
             match c {
                 '\\' if is_raw => {
                     into.push('\\');
-                    into.push(self.next().ok_or(NO_QUOTE)?);
+                    into.push(self.next().ok_or(NotLiteral::NoQuote)?);
                 }
                 '\\' => self.escape(into)?,
-                '\n' if triple.is_none() => return Err(NO_QUOTE),
+                '\n' if triple.is_none() => return Err(NotLiteral::NoQuote),
                 c => into.push(c),
             }
         }

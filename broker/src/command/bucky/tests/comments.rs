@@ -131,11 +131,38 @@ fn syntax_errors_are_named_with_their_line() {
         ("statsd_port = # x", "1: `statsd_port = # x` is a syntax error: a value is missing"),
         (
             "collectd_types = ['a',",
-            "1: `collectd_types = ['a',` is a syntax error: the closing bracket is missing",
+            "1: `collectd_types = ['a',` is a syntax error: the bracket [ in line 1 is not closed, \
+             so what follows is not read",
         ),
         (
             "collectd_types = ['a'",
-            "1: `collectd_types = ['a'` is a syntax error: the closing bracket is missing",
+            "1: `collectd_types = ['a'` is a syntax error: the bracket [ in line 1 is not closed, \
+             so what follows is not read",
+        ),
+        (
+            "debug = 1\nmetricsd_handlers = [\n  ('a', 1),\nstatsd_port = 9000\nnice = 5\n",
+            "2: `metricsd_handlers = [` is a syntax error: the bracket [ in line 2 is not closed, \
+             so what follows is not read",
+        ),
+        (
+            "metricsd_handlers = [\n  ('a', 1,\n  ('b', 2),\n]\nstatsd_port = 9000",
+            "1: `metricsd_handlers = [` is a syntax error: the bracket ( in line 2 is not closed, \
+             so what follows is not read",
+        ),
+        (
+            "collectd_types = ['a', ('b']\nstatsd_port = 'x' + (1]\n",
+            "1: `collectd_types = ['a', ('b']` is a syntax error: the bracket ( in line 1 is not \
+             closed, so what follows is not read",
+        ),
+        (
+            "collectd_types = [x for x in f(1]\n]\nlog_level = 'INFO'",
+            "1: `collectd_types = [x for x in f(1]` is a syntax error: the bracket ( in line 1 is \
+             not closed",
+        ),
+        (
+            "debug = 1\nprint('(', # (\n",
+            "2: `print('(', # (` is a syntax error: the bracket ( in line 2 is not closed, so what \
+             follows is not read",
         ),
         (
             "collectd_types = ['a]",
