@@ -97,15 +97,18 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Its CPU time so far.
+    /// Its CPU time so far, with that of the processes that it has started and that still run.
     pub fn cpu(&self) -> Cpu {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).into_iter().flatten();
-        let mut cpu = Cpu::new();
-        for task in tasks.flatten() {
-            let read = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
-            let name = read("comm").trim().to_owned();
-            let nanoseconds = read("schedstat").split(' ').next().and_then(|n| n.parse().ok());
-            *cpu.entry(name).or_default() += nanoseconds.unwrap_or(0_u64);
+        let (mut cpu, mut processes) = (Cpu::new(), vec![self.id().to_string()]);
+        while let Some(id) = processes.pop() {
+            let tasks = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten();
+            for task in tasks.flatten() {
+                let read = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+                let name = read("comm").trim().to_owned();
+                let nanoseconds = read("schedstat").split(' ').next().and_then(|n| n.parse().ok());
+                *cpu.entry(name).or_default() += nanoseconds.unwrap_or(0_u64);
+                processes.extend(read("children").split_whitespace().map(str::to_owned));
+            }
         }
         cpu
     }

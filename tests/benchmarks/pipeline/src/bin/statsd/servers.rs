@@ -30,8 +30,6 @@ pub(crate) struct Server {
     pub(crate) delivered: Delivered,
     /// The port of the broker's pages, or 0.
     pub(crate) pages: u16,
-    /// Whether the process is all there is of the server.
-    pub(crate) is_one_process: bool,
 }
 
 /// Another StatsD server.
@@ -106,7 +104,7 @@ impl Server {
         Ok(self)
     }
 
-    /// Its CPU time so far.
+    /// The CPU time of all its processes so far.
     pub(crate) fn cpu(&self) -> Duration {
         Duration::from_nanos(self.process.cpu().values().sum())
     }
@@ -153,7 +151,7 @@ pub(crate) fn zibrato() -> Result<Server, Failure> {
     let (process, port) = apart(|| broker(&flags))?;
     let delivered = Delivered::to_subscriber(port + 1)?;
     let pages = pages.port();
-    Server { name: "zibrato", process, at, delivered, pages, is_one_process: true }.ready()
+    Server { name: "zibrato", process, at, delivered, pages }.ready()
 }
 
 fn statsite(program: &PathBuf) -> Result<Server, Failure> {
@@ -170,7 +168,7 @@ fn statsite(program: &PathBuf) -> Result<Server, Failure> {
         ),
     )?;
     let process = apart(|| Process::start(Command::new(program).arg("-f").arg(file), true))?;
-    Ok(Server { name: "statsite", process, at, delivered, pages: 0, is_one_process: true })
+    Ok(Server { name: "statsite", process, at, delivered, pages: 0 })
 }
 
 fn statsd(program: &PathBuf) -> Result<Server, Failure> {
@@ -188,7 +186,7 @@ fn statsd(program: &PathBuf) -> Result<Server, Failure> {
         ),
     )?;
     let process = apart(|| Process::start(Command::new(program).arg(file), true))?;
-    Ok(Server { name: "statsd", process, at, delivered, pages: 0, is_one_process: true })
+    Ok(Server { name: "statsd", process, at, delivered, pages: 0 })
 }
 
 fn bucky(program: &PathBuf) -> Result<Server, Failure> {
@@ -207,7 +205,7 @@ fn bucky(program: &PathBuf) -> Result<Server, Failure> {
         ),
     )?;
     let process = apart(|| Process::start(Command::new(program).arg(file), true))?;
-    Ok(Server { name: "bucky", process, at, delivered, pages: 0, is_one_process: false })
+    Ok(Server { name: "bucky", process, at, delivered, pages: 0 })
 }
 
 /// An address at which nothing listens, neither over UDP nor over TCP.

@@ -96,10 +96,8 @@ pub(crate) fn rows(pace: Pace) -> Result<Vec<Row>, Failure> {
             let figure = number(received);
             eprintln!("statsd: {name}: {} {figure} lines/s, {cpu_ns:.0} ns of CPU time", peer.name);
             peers.push((format!("{}: received", peer.name), received));
-            if server.is_one_process {
-                let per_cpu = 1e9 / cpu_ns;
-                peers.push((format!("{}: lines per second of CPU time", peer.name), per_cpu));
-            }
+            let per_cpu = 1e9 / cpu_ns;
+            peers.push((format!("{}: lines per second of CPU time", peer.name), per_cpu));
             best = best.or((peer.name == "statsite").then_some(received));
             server.process.stop().ok();
         }
