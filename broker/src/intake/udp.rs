@@ -3,6 +3,7 @@
 use super::IntakeContext;
 use nix::sys::socket::getsockopt;
 use nix::{getsockopt_impl, sockopt_impl};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 /// Size of a socket's receive buffer that is asked for, in bytes. The kernel grants at most
 /// `net.core.rmem_max`.
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+pub(super) const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
 
 /// Pause after an error, because it may last. It ends early if the broker stops.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -23,27 +24,45 @@ sockopt_impl!(
     MemoryInfo, GetOnly, libc::SOL_SOCKET, libc::SO_MEMINFO, [u32; 9]
 );
 
-/// Number of packets that the kernel has dropped so far, because they came faster than they were
-/// received. It wraps. `None` if the kernel does not tell.
-pub(super) fn kernel_drops(socket: &impl AsFd) -> Option<u32> {
-    getsockopt(socket, MemoryInfo).ok().map(|info| info[DROPS])
+/// The packets that the kernel has dropped because they came faster than they were received, as far
+/// as they are counted.
+#[derive(Debug, Default)]
+pub(super) struct KernelDrops(u32);
+
+impl KernelDrops {
+    /// Number of packets of the socket since the last call. 0 if the kernel does not tell.
+    pub(super) fn more(&mut self, socket: &impl AsFd) -> u32 {
+        let Ok(info) = getsockopt(socket, MemoryInfo) else { return 0 };
+        // The number of the kernel wraps.
+        info[DROPS].wrapping_sub(std::mem::replace(&mut self.0, info[DROPS]))
+    }
+}
+
+/// Binds a UDP socket that does not block. If it `shares` its port, the kernel distributes packets
+/// among the sockets by their sender.
+pub(super) fn bind(address: SocketAddr, shares: bool) -> io::Result<UdpSocket> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::DGRAM, flags, None)?;
+    if shares {
+        sockopt::set_socket_reuseport(&socket, true)?;
+    }
+    // A smaller buffer loses packets in bursts, but is no reason not to start.
+    sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_BYTES).ok();
+    rustix::net::bind(&socket, &address)?;
+    Ok(socket.into())
 }
 
 /// A UDP socket that does not block.
 #[derive(Debug)]
 pub(super) struct Udp {
     pub(super) socket: UdpSocket,
-    /// Packets that the kernel has dropped, as far as they are counted.
-    drops: u32,
+    drops: KernelDrops,
 }
 
 impl Udp {
     pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = UdpSocket::bind(address)?;
-        socket.set_nonblocking(true)?;
-        // A smaller buffer loses packets in bursts, but is no reason not to start.
-        rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_BYTES).ok();
-        Ok(Self { socket, drops: 0 })
+        Ok(Self { socket: bind(address, false)?, drops: KernelDrops::default() })
     }
 
     /// Receives a packet, if one has arrived. Errors are counted as `receive`.
@@ -69,9 +88,7 @@ impl Udp {
     /// Counts the packets that the kernel has dropped as `kernel`. The socket is readable after it
     /// has dropped packets, so it is enough to call this after reading.
     pub(super) fn count_drops(&mut self, context: &mut IntakeContext) {
-        let Some(drops) = kernel_drops(&self.socket) else { return };
-        let new = drops.wrapping_sub(self.drops);
-        self.drops = drops;
+        let new = self.drops.more(&self.socket);
         let sample = b"the kernel had no room for packets; see net.core.rmem_max";
         context.reject_many("kernel", u64::from(new), sample);
     }

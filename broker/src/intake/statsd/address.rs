@@ -4,19 +4,15 @@ use super::grammar::Dialect;
 use super::receive::{Listener, Packets};
 use crate::intake::flag_error::FlagError;
 use crate::intake::host_port::HostPort;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
+use crate::intake::udp::{self, RECEIVE_BUFFER_BYTES};
+use rustix::net::sockopt;
 use std::fs::Permissions;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-
-/// Memory that is asked for packets that wait in the kernel, in bytes. It grants what
-/// `net.core.rmem_max` allows.
-const RECEIVE_BUFFER: usize = 8 << 20;
 
 /// The flag of addresses.
 const FLAG: &str = "--statsd";
@@ -107,28 +103,11 @@ impl Address<HostPort> {
         let address = tcp.local_addr()?;
         let mut all = Vec::with_capacity(threads);
         for _ in 0..threads {
-            all.push(packets(udp(address, threads > 1)?, self.dialect, None));
+            let socket = udp::bind(address, threads > 1)?;
+            all.push(Packets::new(socket.into(), self.dialect, None));
         }
         Ok((address, all, Listener::Tcp(tcp, self.dialect)))
     }
-}
-
-fn packets(socket: OwnedFd, dialect: Dialect, unnamed: Option<String>) -> Packets {
-    Packets { socket, dialect, unnamed, drops: 0 }
-}
-
-/// A UDP socket. If it `shares` its port, the kernel distributes packets among the sockets by
-/// their sender.
-fn udp(address: SocketAddr, shares: bool) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(family, SocketType::DGRAM, flags, None)?;
-    if shares {
-        sockopt::set_socket_reuseport(&socket, true)?;
-    }
-    sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER)?;
-    bind(&socket, &address)?;
-    Ok(socket)
 }
 
 impl Address<PathBuf> {
@@ -137,11 +116,11 @@ impl Address<PathBuf> {
         let (file, socket) = self.bind_with("--statsd-socket", |path| {
             let socket = UnixDatagram::bind(path)?;
             socket.set_nonblocking(true)?;
-            sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER)?;
+            sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_BYTES).ok();
             Ok(socket)
         })?;
         let unnamed = Some(file.path.display().to_string());
-        Ok((file, packets(socket.into(), self.dialect, unnamed)))
+        Ok((file, Packets::new(socket.into(), self.dialect, unnamed)))
     }
 
     /// Binds a Unix socket for connections.

@@ -2,7 +2,7 @@
 
 use crate::intake::statsd::grammar::Dialect;
 use crate::intake::statsd::shared::Received;
-use crate::intake::udp::kernel_drops;
+use crate::intake::udp::KernelDrops;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg};
 use std::fmt::Display;
 use std::io::{self, IoSliceMut};
@@ -40,11 +40,14 @@ pub(crate) struct Packets {
     pub(crate) dialect: Dialect,
     /// Who sends, if the socket has no addresses.
     pub(crate) unnamed: Option<String>,
-    /// Packets that the kernel has dropped so far.
-    pub(crate) drops: u32,
+    drops: KernelDrops,
 }
 
 impl Packets {
+    pub(crate) fn new(socket: OwnedFd, dialect: Dialect, unnamed: Option<String>) -> Self {
+        Self { socket, dialect, unnamed, drops: KernelDrops::default() }
+    }
+
     pub(super) fn senders(&self) -> Senders {
         Senders(self.unnamed.is_none().then(|| MultiHeaders::preallocate(BATCH, None)))
     }
@@ -111,10 +114,7 @@ impl Packets {
     /// Number of packets that the kernel has dropped since the last call, because they came faster
     /// than they were received.
     pub(super) fn new_drops(&mut self) -> u32 {
-        let Some(drops) = kernel_drops(&self.socket) else { return 0 };
-        let new = drops.wrapping_sub(self.drops);
-        self.drops = drops;
-        new
+        self.drops.more(&self.socket)
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     fn packets(socket: impl Into<std::os::fd::OwnedFd>, unnamed: Option<&str>) -> Packets {
         let (socket, unnamed) = (socket.into(), unnamed.map(str::to_owned));
-        Packets { socket, dialect: Dialect::Statsd, unnamed, drops: 0 }
+        Packets::new(socket, Dialect::Statsd, unnamed)
     }
 
     #[test]

@@ -16,7 +16,7 @@ use zibrato::daemon::Stop;
 fn receiver(sockets: Vec<UdpSocket>) -> Receiver {
     let packets = |socket: UdpSocket| {
         socket.set_nonblocking(true).unwrap();
-        Packets { socket: socket.into(), dialect: Dialect::Statsd, unnamed: None, drops: 0 }
+        Packets::new(socket.into(), Dialect::Statsd, None)
     };
     let packets = sockets.into_iter().map(packets).collect();
     Receiver { packets, listeners: Vec::new(), shared: Arc::new(Shared::new(100)) }
