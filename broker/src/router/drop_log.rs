@@ -1,5 +1,6 @@
 //! Logs drops and refused connections, with one sample for each reason, at most once a minute.
 
+use super::unwanted::UnwantedLevels;
 use crate::counters::Counters;
 use std::collections::BTreeMap;
 
@@ -28,6 +29,7 @@ pub(super) struct DropLog {
     offender_ms: Option<u64>,
     refused: BTreeMap<&'static str, u64>,
     refused_ms: Option<u64>,
+    pub(super) unwanted: UnwantedLevels,
 }
 
 impl DropLog {

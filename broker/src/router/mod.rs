@@ -3,12 +3,14 @@
 //! The body of a batch is passed on without parsing or copying it. The broker decodes it only if there is
 //! a subscriber for the plain lines of its level.
 
+mod counting;
 mod drop_log;
 mod intakes;
 mod output;
 mod peers;
 mod receive;
 mod thread;
+mod unwanted;
 mod write_ahead;
 mod xpub;
 
@@ -20,15 +22,14 @@ use crate::counters::Counters;
 use crate::journal::{Item, Taken};
 use crate::line_windows::{FoldedBatch, Limits, LineWindows};
 use crate::self_metrics::{SELF_LEVEL, SelfMetrics};
-use crate::subscriptions::{Heard, MAX_TOPICS, Subscriptions, Wants};
+use crate::subscriptions::{Heard, MAX_TOPICS, Subscriptions};
 use drop_log::DropLog;
 use intakes::IntakeSockets;
 use output::{OutgoingBatch, Output};
 use receive::{Inbox, Received};
 use std::time::Instant;
 use write_ahead::Written;
-use zibrato::window::OVERFLOW_NAME;
-use zibrato::window::{Dedup, Novelty};
+use zibrato::window::{Dedup, Novelty, OVERFLOW_NAME};
 use zibrato::wire::{
     self, BatchId, FrameError, LEVELS_TOPIC, Line, PublisherId, Stamp, WantedLevels, ack_topic,
     batch_topic,
@@ -153,11 +154,6 @@ impl Router {
         wants.lines
     }
 
-    fn count_line(&mut self, intake: usize, wants: Wants) {
-        self.counters.intakes[intake].lines += 1;
-        self.counters.unwanted_lines += u64::from(!wants.any());
-    }
-
     fn take_batch(&mut self, intake: usize, inbox: &mut Inbox) -> zmq::Result<()> {
         let frames = inbox.frames();
         let (level, id) = match wire::message(&[&frames[0], &frames[1], &frames[2]]) {
@@ -178,10 +174,9 @@ impl Router {
             self.acknowledge_again(id.publisher, &level, highest);
             return Ok(());
         }
-        self.counters.intakes[intake].batches += 1;
+        self.count_batch(intake, &level);
         // Moving a message does not copy its body.
         let [topic, id_frame, body] = inbox.take_frames();
-        self.counters.unwanted_batches += u64::from(!self.subscriptions.wants(&level).any());
         self.submit((level.into(), id, true), [topic, id_frame, body])
     }
 
