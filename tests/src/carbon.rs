@@ -93,6 +93,16 @@ impl Carbon {
         self.running.stop(Signal::TERM);
     }
 
+    /// Kills it, so that it loses what it has not written to disk; [`restart`](Self::restart) starts it
+    /// again.
+    ///
+    /// # Panics
+    /// If it does not end.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        self.running.stop(Signal::KILL);
+    }
+
     /// Starts it again after [`stop`](Self::stop).
     ///
     /// # Panics

@@ -143,6 +143,16 @@ pub trait BackendProgram: Backend + Sized {
     /// [`Failure`] if the flags are invalid: one line that says what to do.
     fn open(flags: Self::Flags) -> Result<Self, Failure>;
 
+    /// Creates a backend for each destination that the flags name. Each gets a worker of its own,
+    /// with its own cursor in the journal, so a destination that is down does not delay the others.
+    /// Defaults to the one of [`open`](Self::open).
+    ///
+    /// # Errors
+    /// As those of [`open`](Self::open).
+    fn open_all(flags: Self::Flags) -> Result<Vec<Opened<Self>>, Failure> {
+        Ok(vec![Opened { destination: None, backend: Self::open(flags)? }])
+    }
+
     /// The host that the backend connects to. `--check` resolves it. A worker that starts resolves
     /// it and connects to it once, in the background, and logs a warning if that fails. Defaults to
     /// none.
@@ -152,6 +162,17 @@ pub trait BackendProgram: Backend + Sized {
 
     /// For `--check`: checks what else is possible without delivering. Defaults to no check.
     fn check(&self, _findings: &mut Findings) {}
+}
+
+/// A backend, and the name of its destination if there are several.
+#[derive(Debug)]
+pub struct Opened<B> {
+    /// The name of the destination among the others, such as `graphite-1:2003`. It is the value of
+    /// the label `destination` of metrics and a part of the cursor's name. `None` if there is only
+    /// one.
+    pub destination: Option<String>,
+    /// The backend.
+    pub backend: B,
 }
 
 /// The host and port that a backend connects to, and the flag that names them.

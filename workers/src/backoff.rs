@@ -1,18 +1,28 @@
-//! The wait before the next attempt: full jitter below a limit that doubles.
+//! The wait before the next attempt: full jitter below a limit that grows by a factor.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// The initial and the maximum limit of the wait between two attempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The initial and the maximum limit of the wait between two attempts, and the factor by which it
+/// grows.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Pace {
     pub(crate) first: Duration,
     pub(crate) longest: Duration,
+    // Invariant: at least 1.
+    pub(crate) factor: f64,
+}
+
+impl Pace {
+    /// Waits that grow twofold.
+    pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, factor: 2.0 }
+    }
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { first: Duration::from_millis(500), longest: Duration::from_secs(60) }
+        Self::new(Duration::from_millis(500), Duration::from_secs(60))
     }
 }
 
@@ -36,7 +46,9 @@ impl Backoff {
     /// The next wait; `dice` is a random number from 0 to 1.
     pub(crate) fn next(&mut self, dice: f64) -> Duration {
         let wait = self.ceiling.min(self.pace.longest).mul_f64(dice.clamp(0.0, 1.0));
-        self.ceiling = self.ceiling.saturating_mul(2).min(self.pace.longest);
+        let next = self.ceiling.as_secs_f64() * self.pace.factor;
+        self.ceiling = Duration::try_from_secs_f64(next)
+            .map_or(self.pace.longest, |next| next.min(self.pace.longest));
         wait
     }
 
@@ -65,6 +77,15 @@ mod tests {
         assert_eq!(backoff.next(0.5), Duration::from_secs(30));
         backoff.reset();
         assert_eq!(backoff.next(0.5), Duration::from_millis(250));
+    }
+
+    #[test]
+    fn the_ceiling_grows_by_the_factor_from_the_first_to_the_longest() {
+        let seconds = Duration::from_secs_f64;
+        let pace = Pace { first: seconds(1.0), longest: seconds(3.0), factor: 1.5 };
+        let mut backoff = Backoff::new(pace);
+        let waits: Vec<_> = (0..5).map(|_| backoff.next(1.0).as_secs_f64()).collect();
+        assert_eq!(waits, [1.0, 1.5, 2.25, 3.0, 3.0]);
     }
 
     #[test]

@@ -114,7 +114,9 @@ mod tls;
 mod worker;
 
 // The public interface is:
-pub use backend::{Backend, BackendProgram, Payload, Refusal, RefusedPart, SendError, Target};
+pub use backend::{
+    Backend, BackendProgram, Opened, Payload, Refusal, RefusedPart, SendError, Target,
+};
 pub use counters::Counters;
 pub use feed::{End, Event, Feed, FeedKind, Guarantee, Health, Wait};
 pub use idle_gauges::{IdleGauges, IdleGaugesError};

@@ -73,7 +73,7 @@ pub struct Worker {
 }
 
 /// The result of a stop.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StopReport {
     /// Series that the backend has accepted since the worker started.
@@ -98,6 +98,23 @@ pub struct StopReport {
     pub failure: Option<String>,
 }
 
+impl StopReport {
+    /// The report of two workers together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            series_delivered: self.series_delivered + other.series_delivered,
+            series_kept: self.series_kept + other.series_kept,
+            series_lost: self.series_lost + other.series_lost,
+            series_rejected: self.series_rejected + other.series_rejected,
+            windows_delivered: self.windows_delivered + other.windows_delivered,
+            windows_kept: self.windows_kept + other.windows_kept,
+            windows_lost: self.windows_lost + other.windows_lost,
+            panicked: self.panicked || other.panicked,
+            failure: self.failure.or(other.failure),
+        }
+    }
+}
+
 impl Worker {
     /// A builder whose defaults subscribe to `info` at the broker on this machine and end a window
     /// every minute.
@@ -115,6 +132,7 @@ impl Worker {
             pace: Pace::default(),
             catch_up: 60,
             dead_letters: None,
+            destination: None,
         }
     }
 
@@ -151,13 +169,20 @@ impl Worker {
         self.finish(deadline)
     }
 
-    fn finish(&mut self, deadline: Duration) -> StopReport {
-        self.stopped = true;
-        let begun = Instant::now();
-        let deadline = begun.checked_add(deadline).unwrap_or(begun + LONGEST);
+    /// Begins to stop, so that several workers stop at the same time. [`stop`](Self::stop) must
+    /// follow.
+    pub(crate) fn begin_stop(&self, deadline: Duration) -> Instant {
+        let now = Instant::now();
+        let deadline = now.checked_add(deadline).unwrap_or(now + LONGEST);
         self.status.stops();
         self.queue.stop_by(deadline);
         self.stop.raise();
+        deadline
+    }
+
+    fn finish(&mut self, deadline: Duration) -> StopReport {
+        self.stopped = true;
+        let deadline = self.begin_stop(deadline);
         let feed = self.feed.join_by(deadline + FEED_DEADLINE);
         let deliver = self.deliver.join_by(deadline);
         self.queue.abandon();

@@ -82,6 +82,17 @@ impl Resources {
         PROGRAM.saturating_add((threads as u64).saturating_mul(THREAD)).saturating_add(data)
     }
 
+    /// The resources of `count` users, each of which needs these.
+    #[must_use]
+    pub const fn times(self, count: usize) -> Self {
+        Self {
+            descriptors: self.descriptors.saturating_mul(count),
+            threads: self.threads.saturating_mul(count),
+            memory: self.memory.saturating_mul(count),
+            address_space: self.address_space.saturating_mul(count as u64),
+        }
+    }
+
     /// Allocates all of them at once and frees them. Other threads and processes can take them
     /// afterwards, so call this immediately before you need them.
     ///

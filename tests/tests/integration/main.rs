@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod carbon;
+mod carbon_destinations;
 mod carbon_protocols;
 mod carbon_tls;
 mod check;

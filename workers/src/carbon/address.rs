@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A host and a port, such as `127.0.0.1:2003`, `carbon.example.com:2003` or `[::1]:2003`. A
-/// [`Protocol`] may stand in front: `pickle://carbon.example.com:2004`, `udp://127.0.0.1:2003`.
+/// [`Protocol`] may stand in front: `pickle://carbon.example.com:2004`, `udp://127.0.0.1:2003`. An
+/// instance may follow, as in Carbon's `DESTINATIONS`: `127.0.0.1:2103:b`. It identifies one of
+/// several Carbons on a host when names are hashed.
 ///
 /// Defaults to `127.0.0.1:2003`.
 ///
@@ -15,19 +17,23 @@ use std::str::FromStr;
 /// assert_eq!(address.protocol(), Protocol::Tcp);
 /// let address: Address = "pickle://carbon.example.com:2004".parse().unwrap();
 /// assert_eq!(address.protocol(), Protocol::Pickle);
+/// let address: Address = "127.0.0.1:2103:b".parse().unwrap();
+/// assert_eq!(address.instance(), Some("b"));
 /// assert!("carbon".parse::<Address>().is_err());
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address {
     protocol: Protocol,
     // Invariant: not empty, without brackets, blanks and slashes.
     host: String,
     // Invariant: not zero.
     port: u16,
+    // Invariant: without blanks and commas. An empty one differs from none.
+    instance: Option<String>,
 }
 
 /// A protocol that Carbon reads.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protocol {
     /// Lines over a TCP connection, Carbon's port 2003. The default.
@@ -82,11 +88,27 @@ impl Address {
     pub const fn port(&self) -> u16 {
         self.port
     }
+
+    /// The instance, if there is one.
+    #[must_use]
+    pub fn instance(&self) -> Option<&str> {
+        self.instance.as_deref()
+    }
+
+    /// The address without its protocol, as in Carbon's `DESTINATIONS`.
+    pub(super) fn destination(&self) -> String {
+        Self { protocol: Protocol::default(), ..self.clone() }.to_string()
+    }
+
+    /// Whether both are the same destination, whatever the protocol.
+    pub(super) fn is_same_destination(&self, other: &Self) -> bool {
+        self.host == other.host && self.port == other.port && self.instance == other.instance
+    }
 }
 
 impl Default for Address {
     fn default() -> Self {
-        Self { protocol: Protocol::Tcp, host: "127.0.0.1".to_owned(), port: 2003 }
+        Self { protocol: Protocol::Tcp, host: "127.0.0.1".to_owned(), port: 2003, instance: None }
     }
 }
 
@@ -102,18 +124,23 @@ impl FromStr for Address {
             }
             None => (Protocol::default(), text.trim()),
         };
-        let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
-        let port: u16 = port.parse().map_err(|_| wrong())?;
-        let bare = match host.strip_prefix('[') {
-            Some(rest) => rest.strip_suffix(']').ok_or_else(wrong)?,
-            None if host.contains(':') => return Err(wrong()),
-            None => host,
+        let (host, rest) = match rest.strip_prefix('[') {
+            Some(rest) => rest.split_once("]:").ok_or_else(wrong)?,
+            None => rest.split_once(':').ok_or_else(wrong)?,
         };
-        let strange = |c: char| c.is_whitespace() || c.is_control() || "/[]@".contains(c);
-        if port == 0 || bare.is_empty() || bare.contains(strange) {
+        let (port, instance) = match rest.split_once(':') {
+            Some((port, instance)) => (port, Some(instance)),
+            None => (rest, None),
+        };
+        let port: u16 = port.parse().map_err(|_| wrong())?;
+        let is_blank = |c: char| c.is_whitespace() || c.is_control();
+        let strange = |c: char| is_blank(c) || "/[]@,".contains(c);
+        let strange_instance =
+            instance.is_some_and(|text| text.contains(|c| is_blank(c) || c == ','));
+        if port == 0 || host.is_empty() || host.contains(strange) || strange_instance {
             return Err(wrong());
         }
-        Ok(Self { protocol, host: bare.to_owned(), port })
+        Ok(Self { protocol, host: host.to_owned(), port, instance: instance.map(str::to_owned) })
     }
 }
 
@@ -123,18 +150,20 @@ impl fmt::Display for Address {
             write!(f, "{}://", self.protocol.scheme())?;
         }
         if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
+            write!(f, "[{}]:{}", self.host, self.port)?;
         } else {
-            write!(f, "{}:{}", self.host, self.port)
+            write!(f, "{}:{}", self.host, self.port)?;
         }
+        self.instance.iter().try_for_each(|instance| write!(f, ":{instance}"))
     }
 }
 
 /// A text is not a host and port.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is not an address; write host:port, such as 127.0.0.1:2003 or [::1]:2003, with tls://, pickle://, \
-     pickle+tls:// or udp:// in front for another protocol than lines over TCP"
+    "`{text}` is not an address; write host:port or host:port:instance, such as 127.0.0.1:2003 or \
+     [::1]:2003:a, with tls://, pickle://, pickle+tls:// or udp:// in front for another protocol than \
+     lines over TCP"
 )]
 #[non_exhaustive]
 pub struct AddressError {
@@ -157,10 +186,19 @@ mod tests {
             "pickle://carbon.example.com:2004",
             "tls://carbon.example.com:2003",
             "pickle+tls://[::1]:2004",
+            "127.0.0.1:2003:a",
+            "h:1:a:b",
+            "h:1:",
+            "pickle://[::1]:2004:b",
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
-        assert_eq!("127.0.0.1:2003".parse(), Ok(Address::default()));
+        assert_eq!(" 127.0.0.1:2003 ".parse(), Ok(Address::default()));
+        let instance = |text: &str| text.parse::<Address>().unwrap().instance().map(str::to_owned);
+        assert_eq!(
+            ["h:1", "h:1:", "h:1:a:b"].map(instance),
+            [None, Some(String::new()), Some("a:b".to_owned())]
+        );
         assert_eq!("tcp://127.0.0.1:2003".parse(), Ok(Address::default()));
     }
 
@@ -184,7 +222,8 @@ mod tests {
             "pickle://",
             "://carbon:2003",
             "udp://tcp://carbon:2003",
-            "carbon:2003:a",
+            "carbon:2003:a b",
+            "carbon:2003,carbon:2004",
         ] {
             assert!(text.parse::<Address>().is_err(), "{text:?}");
         }

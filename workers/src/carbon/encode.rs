@@ -12,6 +12,7 @@ use super::gauge_parts::GaugeParts;
 use super::name;
 use super::names::{Idle, Naming, is_idle};
 use super::parts::TimerParts;
+use super::relay::Share;
 use crate::backend::Payload;
 use crate::hash::fnv1a;
 use crate::naming::{Alike, Claims, Identity, described};
@@ -32,6 +33,8 @@ pub(super) struct Encoder {
     pub(super) naming: Naming,
     pub(super) timer_parts: TimerParts,
     pub(super) gauge_parts: GaugeParts,
+    /// The lines that this destination gets, if there are several.
+    pub(super) share: Share,
     /// The first series with each name, which keeps it.
     pub(super) claims: Claims,
 }
@@ -79,6 +82,9 @@ struct Pages {
 
 impl Pages {
     fn add(&mut self, lines: &[u8], series: usize) {
+        if lines.is_empty() {
+            return;
+        }
         if !self.body.is_empty() && self.body.len() + lines.len() > PAYLOAD_BYTES {
             self.end();
         }
@@ -143,6 +149,7 @@ impl Encoder {
                 encoded.left_out.add(&point.path);
                 continue;
             }
+            self.share.keep(&mut lines);
             pages.add(&lines, point.series);
         }
         pages.end();

@@ -8,11 +8,13 @@ mod deadline;
 mod encode;
 mod failure;
 mod gauge_parts;
+mod ini;
 mod kept;
 mod name;
 mod names;
 mod parts;
 mod pickle;
+mod relay;
 mod route;
 mod secure;
 mod split;
@@ -26,13 +28,15 @@ pub use names::{
     Tags, Template, TemplateError, YesNo,
 };
 pub use parts::{TimerParts, TimerPartsError};
+pub use relay::{HashType, RelayFlags, RelayMethod, Router};
 pub use secure::{Tls, TlsFlags};
 
-use crate::backend::{Backend, BackendProgram, Payload, Refusal, SendError, Target};
+use crate::backend::{Backend, BackendProgram, Opened, Payload, Refusal, SendError, Target};
 use crate::once::Once;
 use connection::Place;
 use encode::{Counted, Encoder};
 use failure::{ConnectionError, failure};
+use relay::Share;
 use route::Route;
 use std::time::{Duration, Instant};
 use zibrato::daemon::{Exit, Failure, number, whole_number};
@@ -63,6 +67,8 @@ const DEFAULT_PICKLE_BATCH: usize = 500;
 #[derive(Debug)]
 pub struct Carbon {
     encoder: Encoder,
+    /// Whether it reports changed names. Of several destinations the first one does.
+    reports_names: bool,
     route: Route,
     /// Number of payloads of the window, and how many of them were sent.
     payloads: usize,
@@ -77,9 +83,15 @@ pub struct Carbon {
 pub struct CarbonFlags {
     /// Address of Carbon's line receiver (TCP). `pickle://` in front writes pickles, to Carbon's port
     /// 2004; `tls://` and `pickle+tls://` encrypt; `udp://` writes lines in datagrams, whose loss is
-    /// not noticed
-    #[arg(long, value_name = "[PROTOCOL://]HOST:PORT", default_value_t = Address::default())]
-    pub carbon: Address,
+    /// not noticed. Repeat it, or separate
+    /// several by commas, for several destinations: each has its own cursor in the journal, so none
+    /// waits for another. An instance after the port is for hashing
+    #[arg(long, value_name = "[PROTOCOL://]HOST:PORT[:INSTANCE]", value_delimiter = ',', default_values_t = [Address::default()])]
+    pub carbon: Vec<Address>,
+
+    /// The flags about several destinations.
+    #[command(flatten)]
+    pub relay: RelayFlags,
 
     /// Maximum number of points in a pickle
     #[arg(long, value_name = "POINTS", default_value_t = DEFAULT_PICKLE_BATCH, value_parser = whole_number::<usize>("a whole number of points", 1..=100_000))]
@@ -115,7 +127,7 @@ impl Carbon {
     pub fn to(address: Address) -> Self {
         let route = Route::to(address, DEFAULT_PICKLE_BATCH);
         let (encoder, once) = (Encoder::default(), Once::default());
-        Self { encoder, route, payloads: 0, sent: 0, once }
+        Self { encoder, reports_names: true, route, payloads: 0, sent: 0, once }
     }
 
     /// Prefix of each name, joined by a dot. Defaults to none.
@@ -175,6 +187,11 @@ impl Backend for Carbon {
     fn payloads(&mut self, window: Window) -> Vec<Payload> {
         let stamp = window.stamp();
         let encoded = self.encoder.encode(window);
+        (self.payloads, self.sent) = (encoded.payloads.len(), 0);
+        self.route.window_begins();
+        if !self.reports_names {
+            return encoded.payloads;
+        }
         for (event, counted) in [
             ("series_merged", encoded.merged),
             ("series_renamed", encoded.renamed),
@@ -186,8 +203,6 @@ impl Backend for Carbon {
             }
         }
         encoded.alike.log();
-        (self.payloads, self.sent) = (encoded.payloads.len(), 0);
-        self.route.window_begins();
         encoded.payloads
     }
 
@@ -242,6 +257,8 @@ Examples:
   zibrato-carbon --levels info,warn --flush 10 --carbon graphite.example.com:2003
   zibrato-carbon --carbon pickle://graphite.example.com:2004
   zibrato-carbon --carbon tls://graphite.example.com:2003 --ca-file company.pem
+  zibrato-carbon --carbon g1.example.com:2003,g2.example.com:2003
+  zibrato-carbon --relay-method consistent-hashing --carbon pickle://g1:2004:a,pickle://g2:2004:b
   zibrato-carbon --prefix zibrato --timer-parts count,mean,p99.9 --gauge-parts last,max
   ZIBRATO_CARBON_FLUSH=10 zibrato-carbon --check
 
@@ -252,6 +269,15 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
     const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
 
     fn open(flags: CarbonFlags) -> Result<Self, Failure> {
+        let opened = Self::open_all(flags)?;
+        let [Opened { backend, .. }] = <[_; 1]>::try_from(opened).map_err(|several| {
+            let message = format!("--carbon: expected one destination, got {}", several.len());
+            Failure::new(Exit::Config, message)
+        })?;
+        Ok(backend)
+    }
+
+    fn open_all(flags: CarbonFlags) -> Result<Vec<Opened<Self>>, Failure> {
         let wrong = |message| Failure::new(Exit::Config, message);
         if !(0.1..=3600.0).contains(&flags.timeout) {
             let message = "--timeout: give seconds from 0.1 to 3600, such as 10";
@@ -268,17 +294,26 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
                 }
             }
         }
-        let tls = flags.tls.read([&flags.carbon])?;
-        let mut carbon = Self::to(flags.carbon)
-            .timeout(Duration::from_secs_f64(flags.timeout))
-            .pickle_batch(flags.pickle_batch)
-            .timer_parts(flags.timer_parts.unwrap_or_default())
-            .gauge_parts(flags.gauge_parts.unwrap_or_default());
-        carbon.encoder.naming = naming;
-        match tls {
-            Some(tls) => carbon.tls(&tls),
-            None => Ok(carbon),
-        }
+        let shares = flags.relay.shares(&flags.carbon).map_err(wrong)?;
+        let tls = flags.tls.read(&flags.carbon)?;
+        let is_one = shares.len() == 1;
+        let open = |(at, (address, share)): (usize, (Address, Share))| {
+            let destination = (!is_one).then(|| address.destination());
+            let mut carbon = Self::to(address)
+                .timeout(Duration::from_secs_f64(flags.timeout))
+                .pickle_batch(flags.pickle_batch)
+                .timer_parts(flags.timer_parts.clone().unwrap_or_default())
+                .gauge_parts(flags.gauge_parts.clone().unwrap_or_default());
+            carbon.encoder.naming = naming.clone();
+            carbon.encoder.share = share;
+            carbon.reports_names = at == 0;
+            let backend = match &tls {
+                Some(tls) => carbon.tls(tls)?,
+                None => carbon,
+            };
+            Ok(Opened { destination, backend })
+        };
+        Ok(flags.carbon.iter().cloned().zip(shares).enumerate().map(open).collect())
     }
 
     fn target(&self) -> Option<Target> {

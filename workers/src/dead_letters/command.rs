@@ -65,11 +65,12 @@ pub(crate) fn examples(program: &str, path: &str) -> String {
     format!("Examples:\n{}\n\n`deadletter list` shows the names of the files.", lines.join("\n"))
 }
 
-/// Executes the command and reports on `to`. `open` creates the backend, if one is needed.
+/// Executes the command and reports on `to`. `open` creates the backends, if they are needed, each
+/// with the name of its worker.
 pub(crate) fn run<B: Backend>(
     action: &Action,
     folder: &Path,
-    open: impl FnOnce() -> Result<B, Failure>,
+    open: impl FnOnce() -> Result<Vec<(String, B)>, Failure>,
     to: &mut impl Write,
 ) -> Result<(), Failure> {
     match action {
@@ -128,10 +129,14 @@ fn list(folder: &Path, paths: &[PathBuf], to: &mut impl Write) -> io::Result<()>
     writeln!(to, "{} dead letters in {}", paths.len(), folder.display())
 }
 
-fn send<B: Backend>(paths: &[PathBuf], mut backend: B, to: &mut impl Write) -> Result<(), Failure> {
+fn send<B: Backend>(
+    paths: &[PathBuf],
+    mut backends: Vec<(String, B)>,
+    to: &mut impl Write,
+) -> Result<(), Failure> {
     let mut left = 0;
     for path in paths {
-        let said = match give(path, &mut backend) {
+        let said = match give(path, &mut backends) {
             Ok(()) => "accepted".to_owned(),
             Err(why) => {
                 left += 1;
@@ -143,8 +148,23 @@ fn send<B: Backend>(paths: &[PathBuf], mut backend: B, to: &mut impl Write) -> R
     finish(left, paths.len(), "were not accepted; their files were kept")
 }
 
-fn give<B: Backend>(path: &Path, backend: &mut B) -> Result<(), Box<dyn Error>> {
+fn give<B: Backend>(path: &Path, backends: &mut [(String, B)]) -> Result<(), Box<dyn Error>> {
     let (letter, _) = read(path)?;
+    let backend = match backends {
+        [(_, only)] => only,
+        several => {
+            let found = several.iter_mut().find(|(name, _)| *name == letter.name);
+            let missing = || {
+                let worker = &letter.name;
+                format!(
+                    "it is a letter of {worker}, and none of the destinations has this worker; give \
+                     the --name and the destinations with which the worker ran, or only the one that \
+                     it is to be sent to"
+                )
+            };
+            found.map(|(_, backend)| backend).ok_or_else(missing)?
+        }
+    };
     let payload = Payload { body: letter.body, series: letter.series, key: letter.key };
     backend.send(&payload).map_err(|error| causes(&error))?;
     Ok(std::fs::remove_file(path)?)
@@ -242,7 +262,8 @@ mod tests {
 
     fn ran(folder: &Path, action: Action) -> (Result<(), Failure>, String) {
         let mut said = Vec::new();
-        let result = run(&action, folder, || Ok(Even), &mut said);
+        let open = || Ok(vec![("w".to_owned(), Even)]);
+        let result = run(&action, folder, open, &mut said);
         (result, String::from_utf8(said).unwrap())
     }
 
@@ -280,6 +301,22 @@ mod tests {
         assert_eq!((failure.exit as u8, said.matches("odd").count()), (74, 2), "{said}");
         assert!(failure.message.starts_with("2 of 3"), "{failure}");
         assert_eq!(files(folder.path()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_letter_goes_to_the_destination_of_its_worker() {
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path());
+        let path = files(folder.path()).unwrap().remove(1);
+        let action = || Action::Send(which(&[path.to_str().unwrap()]));
+        for (names, is_sent) in [(["v", "x"], false), (["v", "w"], true)] {
+            let open = || Ok(names.map(|name| (name.to_owned(), Even)).into());
+            let mut said = Vec::new();
+            let result = run(&action(), folder.path(), open, &mut said);
+            let said = String::from_utf8(said).unwrap();
+            assert_eq!((result.is_ok(), path.exists()), (is_sent, !is_sent), "{said}");
+            assert_eq!(said.contains("it is a letter of w"), !is_sent, "{said}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use zibrato::daemon::LogLimit;
 const IDLE_COMMIT: Duration = Duration::from_secs(10);
 
 /// The pauses after failed commits.
-const PACE: Pace = Pace { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
+const PACE: Pace = Pace::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// A checkpoint, and the number of windows that are delivered before it.
 pub(super) type Target = (Checkpoint, u64);

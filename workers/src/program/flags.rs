@@ -13,7 +13,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zibrato::daemon::{
-    CommonFlags, Exit, Failure, probe_folder, seconds, state_folder, whole_number,
+    CommonFlags, Exit, Failure, number, probe_folder, seconds, state_folder, whole_number,
 };
 
 /// All flags of a worker program.
@@ -94,6 +94,18 @@ pub(super) struct WorkerFlags {
     /// Maximum speed at which a backlog is delivered, as a multiple of real time. 0 means unlimited
     #[arg(long, value_name = "TIMES", default_value_t = 60, value_parser = catch_up)]
     catch_up: u32,
+
+    /// Time to wait before the first retry, in seconds: a random time of at most this
+    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds(0.0..=3_600.0))]
+    reconnect_delay: Duration,
+
+    /// Factor by which that time grows with each further retry
+    #[arg(long, value_name = "FACTOR", default_value_t = 2.0, value_parser = number("a factor", 1.0..=100.0))]
+    backoff_factor: f64,
+
+    /// Longest time between two retries, in seconds. There are retries until the backend accepts
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds(0.1..=86_400.0))]
+    backoff_max: Duration,
 
     /// Folder for payloads that the backend rejects (dead letters), or `off` to count and drop them
     /// [default: $STATE_DIRECTORY/dead-letters, or zibrato/NAME/dead-letters in $XDG_STATE_HOME or
@@ -189,7 +201,9 @@ impl WorkerFlags {
             .flush(self.flush)
             .max_series(self.max_series)
             .idle_gauges(self.idle_gauges.unwrap_or(B::IDLE_GAUGES))
-            .catch_up(self.catch_up);
+            .catch_up(self.catch_up)
+            .retry_between(self.reconnect_delay, self.backoff_max)
+            .retry_factor(self.backoff_factor);
         if let Some(max_windows) = self.max_windows {
             builder = builder.max_windows(max_windows);
         }

@@ -1,14 +1,16 @@
 //! The program around a backend: flags, logging, the worker, exit code.
 
+mod crew;
 mod flags;
 mod pages;
 mod probe;
 
-use crate::backend::{BackendProgram, Target};
+use crate::backend::{BackendProgram, Opened, Target};
 use crate::dead_letters::command;
 use crate::feed::check_broker;
-use crate::worker::{StartError, View, WorkerBuilder};
+use crate::worker::{StartError, WorkerBuilder};
 use clap::{Arg, Args};
+use crew::{Crew, Views};
 use flags::{Http, ProgramFlags, Task, WorkerFlags};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -106,14 +108,15 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
                 None => drop(findings.host("--host", builder.broker.bare_host(), flags.port)),
             }
         }
-        if let Some(backend) = findings.take(B::open(self.backend.clone())) {
+        let opened = findings.take(B::open_all(self.backend.clone())).unwrap_or_default();
+        for Opened { backend, .. } in &opened {
             if let Some(Target { flag, host, port, .. }) = backend.target() {
                 findings.host(&flag, &host, port);
             }
             backend.check(findings);
         }
         findings.take(bind(flags.http));
-        findings.take(WorkerBuilder::probe().map_err(failure));
+        findings.take(WorkerBuilder::probe(opened.len()).map_err(failure));
     }
 
     fn run(self, doubts: Doubts) -> Result<ExitCode, Failure> {
@@ -127,7 +130,17 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
                 )
             })?;
             let mut out = Output::new();
-            command::run(&action, &letters, || B::open(backend), &mut out)?;
+            let open = || {
+                let opened = B::open_all(backend)?.into_iter();
+                let named = |one: Opened<B>| {
+                    (
+                        crew::worker_name(&flags.name(B::PROGRAM), one.destination.as_deref()),
+                        one.backend,
+                    )
+                };
+                Ok(opened.map(named).collect())
+            };
+            command::run(&action, &letters, open, &mut out)?;
             return out.finish().map(|()| Exit::Fine.into());
         }
         shortest_flush::<B>(&flags)?;
@@ -140,8 +153,8 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
             None => builder,
         };
         builder.check().map_err(failure)?;
-        let backend = B::open(backend)?;
-        run(&flags, builder, backend, letters.as_deref(), doubts).map(|()| Exit::Fine.into())
+        let opened = B::open_all(backend)?;
+        run(&flags, &builder, opened, letters.as_deref(), doubts).map(|()| Exit::Fine.into())
     }
 }
 
@@ -161,23 +174,25 @@ fn shortest_flush<B: BackendProgram>(flags: &WorkerFlags) -> Result<(), Failure>
 
 fn run<B: BackendProgram>(
     flags: &WorkerFlags,
-    builder: WorkerBuilder,
-    backend: B,
+    builder: &WorkerBuilder,
+    opened: Vec<Opened<B>>,
     letters: Option<&Path>,
     doubts: Doubts,
 ) -> Result<(), Failure> {
     let stop = Stop::on_signals()
         .and_then(Stop::on_hangup)
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
-    let (to, target) = (backend.destination(), backend.target());
+    let to: Vec<_> = opened.iter().filter_map(|one| one.backend.destination()).collect();
+    let to = (!to.is_empty()).then(|| to.join(", "));
+    let targets: Vec<_> = opened.iter().filter_map(|one| one.backend.target()).collect();
     // A worker that cannot serve its pages does not start, and creates no cursor.
     let listener = bind(flags.http)?;
-    let worker = builder.start_with(backend, stop.clone()).map_err(failure)?;
-    let view = worker.view();
-    let http = listener.map(|listener| serve(listener, B::PROGRAM, &view)).transpose()?;
+    let crew = Crew::start(builder, opened, &stop).map_err(failure)?;
+    let views = crew.views();
+    let http = listener.map(|listener| serve(listener, B::PROGRAM, &views)).transpose()?;
     doubts.log();
-    wait_for_broker(&stop, &view);
-    if view.failure().is_none() {
+    wait_for_broker(&stop, &views);
+    if views.failure().is_none() {
         tracing::info!(
             event = "started",
             program = B::PROGRAM,
@@ -190,12 +205,12 @@ fn run<B: BackendProgram>(
             http = http.as_ref().map(|http| tracing::field::display(http.address())),
             dead_letters = letters.map(|letters| tracing::field::display(letters.display())),
         );
-        // The thread ends by itself within seconds, and nothing waits for it.
-        let _probe = target.and_then(probe::start);
-        attend(&stop, &view);
+        // The threads end by themselves within seconds, and nothing waits for them.
+        let _probes: Vec<_> = targets.into_iter().filter_map(probe::start).collect();
+        attend(&stop, &views);
     }
     tracing::info!(event = "stopping");
-    let report = worker.stop(flags.shutdown_timeout);
+    let report = crew.stop(flags.shutdown_timeout);
     let (series, windows) = (report.series_delivered, report.windows_delivered);
     let (series_rejected, series_kept) = (report.series_rejected, report.series_kept);
     // Rejected series are not lost: they are in dead letters.
@@ -214,9 +229,9 @@ fn run<B: BackendProgram>(
 
 /// Waits until the broker has answered (the answer may be that another worker has the name), until
 /// the worker has to stop, or for a short time, because a broker may be started later.
-fn wait_for_broker(stop: &Stop, view: &View) {
+fn wait_for_broker(stop: &Stop, views: &Views) {
     let begun = Instant::now();
-    while !view.is_answered() && begun.elapsed() < FIRST_ANSWER && !stop.wait(LOOK_EVERY) {}
+    while !views.are_answered() && begun.elapsed() < FIRST_ANSWER && !stop.wait(LOOK_EVERY) {}
 }
 
 /// Binds the address of the pages, if there is one.
@@ -225,9 +240,13 @@ fn bind(http: Http) -> Result<Option<TcpListener>, Failure> {
     HttpServer::probe(address).map(Some).map_err(http_failure)
 }
 
-fn serve(listener: TcpListener, program: &'static str, view: &View) -> Result<HttpServer, Failure> {
-    let view = view.clone();
-    let server = HttpServer::serve(listener, move |path| pages::page(path, program, &view));
+fn serve(
+    listener: TcpListener,
+    program: &'static str,
+    views: &Views,
+) -> Result<HttpServer, Failure> {
+    let views = views.clone();
+    let server = HttpServer::serve(listener, move |path| pages::page(path, program, &views));
     server.map_err(http_failure)
 }
 
@@ -237,19 +256,19 @@ fn http_failure(error: HttpError) -> Failure {
 
 /// Reports the state of the worker to systemd until it is to stop. A backend that is down is no
 /// reason for a restart; a thread without progress is.
-fn attend(stop: &Stop, view: &View) {
+fn attend(stop: &Stop, views: &Views) {
     let systemd = Systemd::from_env();
-    systemd.ready(&pages::status(view));
+    systemd.ready(&pages::status(views));
     let mut stuck = None;
     while !stop.wait(systemd.beat()) {
-        let now = view.stuck();
+        let now = views.stuck();
         match now {
             None => systemd.alive(),
             Some(why) if stuck.is_none() => tracing::error!(event = "stuck", why),
             Some(_) => {}
         }
         stuck = now;
-        systemd.status(&pages::status(view));
+        systemd.status(&pages::status(views));
     }
     systemd.stopping();
 }

@@ -37,6 +37,8 @@ pub struct WorkerBuilder {
     pub(super) pace: Pace,
     pub(super) catch_up: u32,
     pub(super) dead_letters: Option<(PathBuf, u64)>,
+    /// The destination among several, for log lines.
+    pub(super) destination: Option<String>,
 }
 
 impl WorkerBuilder {
@@ -151,13 +153,33 @@ impl WorkerBuilder {
     /// that, and so on up to `longest`. Defaults to half a second and a minute.
     #[must_use]
     pub const fn retry_between(mut self, first: Duration, longest: Duration) -> Self {
-        self.pace = Pace { first, longest };
+        self.pace.first = first;
+        self.pace.longest = longest;
+        self
+    }
+
+    /// The factor by which the limit of that time grows, at least 1. Defaults to 2.
+    #[must_use]
+    pub const fn retry_factor(mut self, factor: f64) -> Self {
+        self.pace.factor = factor.max(1.0);
         self
     }
 
     /// The program that dead letters name.
     pub(crate) fn program(mut self, program: &str) -> Self {
         program.clone_into(&mut self.program);
+        self
+    }
+
+    /// The settings for one of several destinations. `named` makes the name of its worker of the
+    /// common name and the destination.
+    pub(crate) fn for_destination(
+        mut self,
+        destination: Option<String>,
+        named: impl FnOnce(&str, Option<&str>) -> String,
+    ) -> Self {
+        self.name = named(&self.name, destination.as_deref());
+        self.destination = destination;
         self
     }
 

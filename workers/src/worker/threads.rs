@@ -12,6 +12,7 @@ use crate::queue::queue;
 use crate::status::Status;
 use crate::thread::OwnedThread;
 use std::sync::Arc;
+use tracing::Span;
 use zibrato::daemon::Stop;
 use zibrato::resources::Resources;
 
@@ -25,9 +26,9 @@ const NEEDS: Resources = Resources {
 };
 
 impl WorkerBuilder {
-    /// Checks whether the system has the resources of a worker.
-    pub(crate) fn probe() -> Result<(), StartError> {
-        NEEDS.probe().map_err(StartError::Shortage)
+    /// Checks whether the system has the resources of this number of workers.
+    pub(crate) fn probe(workers: usize) -> Result<(), StartError> {
+        NEEDS.times(workers).probe().map_err(StartError::Shortage)
     }
 
     /// Starts the worker on the selected feed. It stops when `stop` is raised, and raises it if one
@@ -38,7 +39,7 @@ impl WorkerBuilder {
         stop: Stop,
     ) -> Result<Worker, StartError> {
         self.check()?;
-        Self::probe()?;
+        Self::probe(1)?;
         let (broker, levels) = (self.broker.clone(), self.levels.clone());
         let feed: Box<dyn Feed> = match self.feed {
             FeedKind::Live => Box::new(LiveFeed::connect(broker, &levels)?),
@@ -81,18 +82,25 @@ impl WorkerBuilder {
                 .map(|(folder, most)| DeadLetters::new(folder, most, self.program)),
         };
         let delivery = Delivery::new(backend, settings, shared);
+        // Log lines of several destinations name theirs.
+        let span = self
+            .destination
+            .map_or_else(Span::none, |destination| tracing::info_span!("to", destination));
+        let feed_span = span.clone();
         let (ended, done) = (stop.clone(), Arc::clone(&progress));
         let at_end = move || {
             done.end();
             ended.raise();
         };
-        let deliver = OwnedThread::spawn("zb-deliver", move || delivery.run(), at_end)
-            .map_err(StartError::System)?;
+        let deliver =
+            OwnedThread::spawn("zb-deliver", move || span.in_scope(|| delivery.run()), at_end)
+                .map_err(StartError::System)?;
         // When the feed has ended, even by a panic, its end of the queue is closed.
         let (asked, ended) = (stop.clone(), stop.clone());
         let at_end = move || ended.raise();
-        let feed = OwnedThread::spawn("zb-feed", move || feed.run(&asked), at_end)
-            .map_err(StartError::System)?;
+        let feed =
+            OwnedThread::spawn("zb-feed", move || feed_span.in_scope(|| feed.run(&asked)), at_end)
+                .map_err(StartError::System)?;
         let stopped = false;
         Ok(Worker { stop, queue, ledger, progress, status, flush, feed, deliver, stopped })
     }

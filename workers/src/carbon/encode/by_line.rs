@@ -38,6 +38,7 @@ impl Encoder {
                 continue;
             }
             sent += 1;
+            self.share.keep(&mut lines);
             pages.add(&lines, 1);
         }
         if let Some(statsd) = self.naming.statsd()
@@ -47,6 +48,7 @@ impl Encoder {
             let path = self.naming.whole(self.naming.path(None, namespace, &word), "");
             lines.clear();
             push_line(&mut lines, [&path, "", "", ""], number, stamp);
+            self.share.keep(&mut lines);
             pages.add(&lines, 0);
         }
         pages.end();

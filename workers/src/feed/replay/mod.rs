@@ -41,8 +41,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(2);
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Pauses after a refusal or a malformed answer.
-const REFUSED_PACE: Pace =
-    Pace { first: Duration::from_millis(500), longest: Duration::from_secs(10) };
+const REFUSED_PACE: Pace = Pace::new(Duration::from_millis(500), Duration::from_secs(10));
 
 /// A reader of a journal.
 pub(crate) struct ReplayFeed {
