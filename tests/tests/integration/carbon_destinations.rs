@@ -180,7 +180,7 @@ fn series_go_where_a_carbon_relay_sends_them() {
     // choice of the product for these names.
     let z = publisher(&broker);
     for n in 0..200_u32 {
-        z.count("info", format!("n{n}"), n);
+        z.count("info", &format!("n{n}"), n + 1);
     }
     assert_eq!(z.flush(DEADLINE).pending, 0);
     let named = |relayed: bool| {
@@ -227,6 +227,9 @@ fn relay(folder: &TempDir, ports: &Ports, destinations: &str) -> Running {
          DESTINATIONS = {destinations}\nENABLE_LOGROTATION = False\n"
     );
     std::fs::write(folder.path().join("carbon.conf"), text).unwrap();
+    // It is not used, but has to be there.
+    let schemas = "[all]\npattern = .*\nretentions = 1s:1h\n";
+    std::fs::write(folder.path().join("storage-schemas.conf"), schemas).unwrap();
     let mut command = Command::new("/usr/bin/carbon-relay");
     command.args(["--nodaemon", "--config"]).arg(folder.path().join("carbon.conf"));
     command.arg("--pidfile").arg(folder.path().join("pid")).arg("start");

@@ -58,7 +58,7 @@ impl RelayFlags {
     ///
     /// # Errors
     /// A sentence that names the flag and says what to do.
-    pub(in crate::carbon) fn shares(&self, destinations: &[Address]) -> Result<Vec<Share>, String> {
+    pub(crate) fn shares(&self, destinations: &[Address]) -> Result<Vec<Share>, String> {
         for (at, one) in destinations.iter().enumerate() {
             if let Some(other) =
                 destinations.iter().take(at).find(|other| other.is_same_destination(one))

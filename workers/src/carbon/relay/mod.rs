@@ -42,7 +42,7 @@ impl Relay {
 
 /// What one of the destinations gets.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Share {
+pub(crate) struct Share {
     /// `None` if it gets everything.
     relay: Option<Arc<Relay>>,
     destination: usize,

@@ -143,7 +143,7 @@ fn repr(text: &str) -> String {
 mod tests {
     use super::super::hash::HashType;
     use super::{Ring, repr};
-    use crate::carbon::Address;
+    use crate::carbon::address::Address;
 
     fn addresses(texts: &[&str]) -> Vec<Address> {
         texts.iter().map(|text| text.parse().unwrap()).collect()

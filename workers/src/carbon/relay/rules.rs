@@ -148,7 +148,7 @@ fn brief(why: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::Rules;
-    use crate::carbon::Address;
+    use crate::carbon::address::Address;
 
     fn known() -> Vec<Address> {
         ["h1:2004:a", "h2:2004:a", "h3:2004:a"].iter().map(|text| text.parse().unwrap()).collect()
