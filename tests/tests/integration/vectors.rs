@@ -48,16 +48,43 @@ fn make_wrong(case: &mut Value) {
     let push = |list: &mut Value, item: Value| list.as_array_mut().unwrap().push(item);
     let last = |list: &mut Value| -> usize { list.as_array_mut().unwrap().len() - 1 };
     match &*kind {
+        "carbon_add_duplicate" => *expect = json!({ "result": [] }),
         "carbon_connect" => {
             let is_connected = expect["connected"] == true;
             expect["connected"] = json!(!is_connected);
         }
+        "carbon_consistent_hash" | "carbon_fast_hash" => {
+            let places = expect.as_object_mut().unwrap().values_mut();
+            places.for_each(|place| *place = json!(["wrong:1"]));
+        }
+        "carbon_destination" => {
+            let is_refused = expect.get("raised").is_some();
+            *expect = if is_refused {
+                json!({ "result": ["h", 1, null] })
+            } else {
+                json!({ "raised": "x" })
+            };
+        }
+        "carbon_hash" => expect["position"] = json!(77),
+        "carbon_hash_ring" => expect["first"] = json!([[77, ["h", null]]]),
         "carbon_out_pickle" => {
             push(&mut expect["decoded"], json!({ "decoded": [["wrong", [1, 77]]] }));
         }
         "carbon_out_plaintext" => push(&mut expect["writes"], json!("wrong 77 1\n")),
         "carbon_recv_line" | "carbon_recv_pickle" | "carbon_recv_udp" => {
             push(&mut expect["received"], json!(["wrong", [1, 77]]));
+        }
+        "carbon_relay_line" => expect["result"] = json!("wrong 77 1"),
+        "carbon_relay_pickle" => {
+            let wrong = "8002580500000077726f6e674b01474053400000000000868671012e";
+            expect["result_hex"] = json!(format!("0000001b{wrong}"));
+        }
+        "carbon_relay_rules" if expect.get("raised").is_some() => {
+            *expect = json!({ "result": { "x": ["wrong:1"] } });
+        }
+        "carbon_relay_rules" => {
+            let places = expect["result"].as_object_mut().unwrap().values_mut();
+            places.for_each(|place| *place = json!(["wrong:1"]));
         }
         "carbon_resend" => push(&mut expect["sent"], json!("m9 9 100\n")),
         "carbon_tags" | "carbon_tags_encode" => *expect = json!({ "result": "wrong" }),

@@ -313,7 +313,7 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
             };
             Ok(Opened { destination, backend })
         };
-        Ok(flags.carbon.iter().cloned().zip(shares).enumerate().map(open).collect())
+        flags.carbon.iter().cloned().zip(shares).enumerate().map(open).collect()
     }
 
     fn target(&self) -> Option<Target> {

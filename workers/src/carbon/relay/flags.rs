@@ -3,7 +3,7 @@
 use super::hash::HashType;
 use super::ring::Ring;
 use super::rules::Rules;
-use super::{Relay, Share};
+use super::share::{Relay, Share};
 use crate::carbon::address::Address;
 use crate::carbon::names::YesNo;
 use std::path::{Path, PathBuf};

@@ -20,8 +20,14 @@ pub enum HashType {
 }
 
 impl HashType {
-    /// The position of a text.
-    pub(super) fn position(self, text: &str) -> i64 {
+    /// The position of a text on the ring.
+    ///
+    /// ```
+    /// use zibrato_workers::carbon::HashType;
+    /// assert_eq!(HashType::Carbon.position("stats.gorets"), 8768);
+    /// ```
+    #[must_use]
+    pub fn position(self, text: &str) -> i64 {
         match self {
             Self::Carbon => {
                 let digest = Md5::digest(text.as_bytes());

@@ -96,9 +96,8 @@ impl Ring {
         }
     }
 
-    /// The number of points and some of them, for tests.
-    #[cfg(test)]
-    fn points(&self) -> &[(i64, usize)] {
+    /// Position and destination of each point, ascending; none with `fast-hashing`.
+    pub(super) fn points(&self) -> &[(i64, usize)] {
         match &self.places {
             Places::Consistent(points) => points,
             Places::Fast(_) => &[],

@@ -1,4 +1,4 @@
-//! What is written to Carbon, and what Carbon's receivers make of it: most kinds that begin with
+//! What is written to Carbon, and what Carbon's receivers make of it: kinds that begin with
 //! `carbon_`.
 //!
 //! Zibrato sends to Carbon, and does not receive for it. So the cases about receivers check that
@@ -9,5 +9,6 @@ pub(crate) mod outputs;
 mod pickles;
 mod points;
 pub(crate) mod receivers;
+pub(crate) mod relay;
 mod sink;
 pub(crate) mod tags;

@@ -128,7 +128,7 @@ pub(crate) fn check(case: &Value) -> anyhow::Result<Outcome> {
         (recorded, found.points, usize::try_from(waiting)?)
     } else {
         let lines = texts(expect.get("writes").context("the field `expect.writes`")?).concat();
-        let recorded = lines.lines().map(bucky_line).collect::<anyhow::Result<_>>()?;
+        let recorded = lines.lines().map(recorded_line).collect::<anyhow::Result<_>>()?;
         (recorded, delivered(&samples, Protocol::Tcp, &flags)?.points, 0)
     };
     let unsent = samples.len().checked_sub(waiting).and_then(|from| samples.get(from..));
@@ -137,8 +137,8 @@ pub(crate) fn check(case: &Value) -> anyhow::Result<Outcome> {
     Ok(differences.outcome())
 }
 
-/// Reads a line of bucky, which may have numbers that are not finite.
-fn bucky_line(line: &str) -> anyhow::Result<Point> {
+/// Reads a line of another program, which may have numbers that are not finite.
+pub(super) fn recorded_line(line: &str) -> anyhow::Result<Point> {
     let mut fields = line.rsplitn(3, ' ');
     let mut next = || fields.next().with_context(|| format!("`{line}` is not a line"));
     let (time, value, name) = (next()?.parse()?, next()?.parse()?, next()?.to_owned());
