@@ -12,7 +12,7 @@ mod zmtp;
 pub use carbon::Carbon;
 pub use chart::svg;
 pub use closed_loop::{Load, Loop, Measured, batches, lines};
-pub use process::{Cpu, Memory, Process, broker, cpu_of_this_thread, scratch};
+pub use process::{Cpu, Memory, Process, broker, cpu_of, cpu_of_this_thread, installed, scratch};
 pub use table::{Row, json, load, median, number, text};
 pub use zmtp::{Peer, greeting, put_frame};
 

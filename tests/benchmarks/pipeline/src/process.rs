@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -50,7 +51,7 @@ impl Process {
         // Ends with the process. Unread lines are dropped, so that the process never waits.
         std::thread::Builder::new().name("says".to_owned()).spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if std::env::var_os("ZIBRATO_BENCH_SAY").is_some() {
+                if env::var_os("ZIBRATO_BENCH_SAY").is_some() {
                     eprintln!("| {line}");
                 }
                 drop(send.try_send(line));
@@ -62,7 +63,7 @@ impl Process {
 
     /// Starts this program in another role; also returns its first line.
     pub fn part(arguments: &[&str]) -> Result<(Self, String), Failure> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(env::current_exe()?);
         let process = Self::start(command.arg("--part").args(arguments), false)?;
         let line = process.line(Duration::from_secs(60))?;
         Ok((process, line))
@@ -99,18 +100,7 @@ impl Process {
 
     /// Its CPU time so far, with that of the processes that it has started and that still run.
     pub fn cpu(&self) -> Cpu {
-        let (mut cpu, mut processes) = (Cpu::new(), vec![self.id().to_string()]);
-        while let Some(id) = processes.pop() {
-            let tasks = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten();
-            for task in tasks.flatten() {
-                let read = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
-                let name = read("comm").trim().to_owned();
-                let nanoseconds = read("schedstat").split(' ').next().and_then(|n| n.parse().ok());
-                *cpu.entry(name).or_default() += nanoseconds.unwrap_or(0_u64);
-                processes.extend(read("children").split_whitespace().map(str::to_owned));
-            }
-        }
-        cpu
+        cpu_of(self.id())
     }
 
     pub fn memory(&self) -> Memory {
@@ -147,10 +137,35 @@ impl Memory {
     }
 }
 
+/// The CPU time of a process so far, with that of the processes that it has started and that still
+/// run.
+pub fn cpu_of(process: u32) -> Cpu {
+    let (mut cpu, mut processes) = (Cpu::new(), vec![process.to_string()]);
+    while let Some(id) = processes.pop() {
+        let tasks = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten();
+        for task in tasks.flatten() {
+            let read = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            let name = read("comm").trim().to_owned();
+            let nanoseconds = read("schedstat").split(' ').next().and_then(|n| n.parse().ok());
+            *cpu.entry(name).or_default() += nanoseconds.unwrap_or(0_u64);
+            processes.extend(read("children").split_whitespace().map(str::to_owned));
+        }
+    }
+    cpu
+}
+
+/// The path of another program: that of an environment variable, or of the program in PATH.
+pub fn installed(variable: &str, program: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).or_else(|| {
+        let path = env::var_os("PATH")?;
+        env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
+    })
+}
+
 /// Starts a broker of this checkout, in release mode, with these flags; also returns its lowest
 /// port.
 pub fn broker(flags: &[&str]) -> Result<(Process, u16), Failure> {
-    let program = std::env::current_exe()?.with_file_name("zibrato-broker");
+    let program = env::current_exe()?.with_file_name("zibrato-broker");
     let mut command = Command::new(program);
     command.args(["--port", "0", "--settle", "0", "--http", "off"]).args(flags);
     let process = Process::start(&mut command, true)?;
@@ -169,7 +184,7 @@ pub fn cpu_of_this_thread() -> Duration {
 
 /// An empty folder next to the programs, on the disk of target/.
 pub fn scratch(name: &str) -> Result<PathBuf, Failure> {
-    let beside = std::env::current_exe()?;
+    let beside = env::current_exe()?;
     let folder = beside.parent().unwrap_or(Path::new(".")).join("scratch").join(name);
     match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),

@@ -6,7 +6,6 @@
 use crate::delivered::Delivered;
 use crate::load::send_once;
 use rustix::thread::{CpuSet, sched_setaffinity};
-use std::env;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
@@ -14,7 +13,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
-use zibrato_benchmark_pipeline::{Failure, Process, broker, scratch};
+use zibrato_benchmark_pipeline::{Failure, Process, broker, installed, scratch};
 
 /// Maximum time until a server delivers a first line.
 const STARTS: Duration = Duration::from_secs(30);
@@ -70,10 +69,7 @@ pub(crate) const PEERS: [Peer; 3] = [
 impl Peer {
     /// Its program, if it is installed.
     fn path(&self) -> Option<PathBuf> {
-        env::var_os(self.variable).map(PathBuf::from).or_else(|| {
-            let path = env::var_os("PATH")?;
-            env::split_paths(&path).map(|folder| folder.join(self.program)).find(|p| p.is_file())
-        })
+        installed(self.variable, self.program)
     }
 
     pub(crate) fn is_there(&self) -> bool {
