@@ -28,6 +28,7 @@ impl UnwantedLevels {
         if self.note(level, is_wanted, now_ms) {
             let levels: Vec<_> = wanted.levels.iter().map(|level| level.as_str()).collect();
             let wanted = levels.get(..MAX_LISTED).unwrap_or(&levels).join(",");
+            let wanted = (!wanted.is_empty()).then_some(wanted);
             let why = "no worker has asked for the level, so what the intake receives is dropped; \
                        add the level to --levels of a worker, or change that of the intake";
             tracing::warn!(event = "level_unwanted", intake, level, wanted, why);

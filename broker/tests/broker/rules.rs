@@ -186,7 +186,11 @@ fn the_flag_names_a_file_that_is_checked_and_reloaded_at_hup() {
 #[test]
 fn a_slow_script_is_not_called_for_all_samples_and_the_others_are_counted() {
     // Some thousand operations, which are permitted.
-    let script = "fn process(host, name, value, time) { let x = 0; for i in 0..2500 { x += i; } [host, name, value, time] }";
+    let script = "fn process(host, name, value, time) {
+        let x = 0;
+        for i in 0..2500 { x += i; }
+        [host, name, value, time]
+    }";
     for drops in [true, false] {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path().join("s.rhai"), script).unwrap();
