@@ -6,6 +6,7 @@
 mod bad_input;
 mod carbon;
 mod carbon_destinations;
+mod carbon_key;
 mod carbon_protocols;
 mod carbon_tls;
 mod check;

@@ -6,6 +6,7 @@
 use super::address::Address;
 use super::connection::{LISTEN, Place};
 use super::failure::ConnectionError;
+use super::wire::Wire;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, ToSocketAddrs, UdpSocket};
@@ -21,12 +22,17 @@ const LONGEST_LINE: usize = 8192;
 #[derive(Debug)]
 pub(super) struct Datagrams {
     address: Address,
+    wire: Wire,
     socket: Option<UdpSocket>,
 }
 
 impl Datagrams {
     pub(super) const fn new(address: Address) -> Self {
-        Self { address, socket: None }
+        Self { address, wire: Wire::lines(), socket: None }
+    }
+
+    pub(super) const fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
     }
 
     pub(super) const fn address(&self) -> &Address {
@@ -35,7 +41,9 @@ impl Datagrams {
 
     /// Sends the lines of a payload.
     pub(super) fn write(&mut self, lines: &[u8], place: Place) -> Result<(), ConnectionError> {
-        let lines = lines.split_inclusive(|byte| *byte == b'\n');
+        // With the key, so that it counts.
+        let written = self.wire.of(lines)?.into_owned();
+        let lines = written.split_inclusive(|byte| *byte == b'\n');
         if lines.clone().any(|line| line.len() > LONGEST_LINE) {
             return Err(ConnectionError::TooLong(self.address.clone(), LONGEST_LINE));
         }
@@ -102,6 +110,8 @@ mod tests {
     use super::{Datagrams, LONGEST_LINE};
     use crate::carbon::connection::Place;
     use crate::carbon::failure::ConnectionError;
+    use crate::carbon::key::ApiKey;
+    use crate::secret::{GivenSecret, Secret};
     use std::io::ErrorKind;
     use std::net::UdpSocket;
     use std::time::Duration;
@@ -131,6 +141,26 @@ mod tests {
         assert!(received.iter().all(|datagram| datagram.ends_with('\n')));
         let lengths: Vec<_> = received.iter().map(String::len).collect();
         assert_eq!(lengths, [13 * 105, 13 * 105, 4 * 105, 2_006, 105]);
+    }
+
+    #[test]
+    fn an_api_key_counts_for_the_size_of_a_datagram_and_of_a_line() {
+        let (socket, mut datagrams) = receiver();
+        let given = GivenSecret { secret: Secret::new("hunter2"), from: String::new() };
+        datagrams.wire().set_key(ApiKey::parse(given).unwrap());
+        let line = |n| format!("{n:0>99} 1 60\n");
+        let body = (0..14).map(line).collect::<String>();
+        datagrams.write(body.as_bytes(), Place::Last).unwrap();
+        let received = [next(&socket), next(&socket)];
+        assert_eq!(
+            received.concat(),
+            (0..14).map(|n| "hunter2.".to_owned() + &line(n)).collect::<String>()
+        );
+        assert_eq!(received.map(|datagram| datagram.len()), [12 * 113, 2 * 113]);
+        let longest = format!("{} 1 60\n", "n".repeat(LONGEST_LINE - 6));
+        let refused = datagrams.write(longest.as_bytes(), Place::Last).unwrap_err();
+        assert!(matches!(refused, ConnectionError::TooLong(..)), "{refused:?}");
+        assert!(!format!("{refused} {refused:?} {datagrams:?}").contains("hunter2"));
     }
 
     #[test]

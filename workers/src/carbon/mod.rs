@@ -10,6 +10,7 @@ mod failure;
 mod gauge_parts;
 mod ini;
 mod kept;
+mod key;
 mod name;
 mod names;
 mod parts;
@@ -23,6 +24,7 @@ mod wire;
 
 pub use address::{Address, AddressError, Protocol};
 pub use gauge_parts::{GaugeParts, GaugePartsError};
+pub use key::ApiKeyFlags;
 pub use names::{
     Bins, Idle, NameFlags, NameSet, Percentiles, Prefixes, Statistics, StatsdLike, StatsdListError,
     Tags, Template, TemplateError, YesNo,
@@ -33,13 +35,15 @@ pub use secure::{Tls, TlsFlags};
 
 use crate::backend::{Backend, BackendProgram, Opened, Payload, Refusal, SendError, Target};
 use crate::once::Once;
+use crate::secret::{GivenSecret, Secret};
 use connection::Place;
 use encode::{Counted, Encoder};
 use failure::{ConnectionError, failure};
+use key::ApiKey;
 use relay::Share;
 use route::Route;
 use std::time::{Duration, Instant};
-use zibrato::daemon::{Exit, Failure, number, whole_number};
+use zibrato::daemon::{Exit, Failure, Findings, number, whole_number};
 use zibrato::window::Window;
 
 /// Number of points in a pickle, as in bucky.
@@ -70,6 +74,8 @@ pub struct Carbon {
     /// Whether it reports changed names. Of several destinations the first one does.
     reports_names: bool,
     route: Route,
+    /// What is wrong with sending the API key to the address, if anything is.
+    doubt: Option<&'static str>,
     /// Number of payloads of the window, and how many of them were sent.
     payloads: usize,
     sent: usize,
@@ -105,6 +111,10 @@ pub struct CarbonFlags {
     #[command(flatten)]
     pub tls: TlsFlags,
 
+    /// The flags about the API key.
+    #[command(flatten)]
+    pub api_key: ApiKeyFlags,
+
     /// Statistics to deliver for each timer and histogram: count, sum, mean, min, max, stddev, and any
     /// percentile [default: count,sum,mean,min,max,p50,p95,p99,stddev]
     #[arg(long, value_name = "PARTS")]
@@ -127,7 +137,7 @@ impl Carbon {
     pub fn to(address: Address) -> Self {
         let route = Route::to(address, DEFAULT_PICKLE_BATCH);
         let (encoder, once) = (Encoder::default(), Once::default());
-        Self { encoder, reports_names: true, route, payloads: 0, sent: 0, once }
+        Self { encoder, reports_names: true, route, doubt: None, payloads: 0, sent: 0, once }
     }
 
     /// Prefix of each name, joined by a dot. Defaults to none.
@@ -151,6 +161,22 @@ impl Carbon {
     /// If no certificate can be for the host of the address.
     pub fn tls(mut self, tls: &Tls) -> Result<Self, Failure> {
         self.route.set_tls(tls).map(|()| self)
+    }
+
+    /// API key of a hosted Graphite. Every name begins with it and a dot, but only on the wire: not in
+    /// payloads, dead letters and log lines.
+    ///
+    /// # Errors
+    /// If it cannot be one part of a name.
+    pub fn api_key(self, key: Secret) -> Result<Self, Failure> {
+        let given = GivenSecret { secret: key, from: "the API key".to_owned() };
+        Ok(self.with_key(ApiKey::parse(given)?))
+    }
+
+    fn with_key(mut self, key: ApiKey) -> Self {
+        self.doubt = key::doubt(self.route.address());
+        self.route.set_key(key);
+        self
     }
 
     /// Maximum number of points in a pickle, at least 1. Defaults to 500.
@@ -186,6 +212,11 @@ impl Carbon {
 impl Backend for Carbon {
     fn payloads(&mut self, window: Window) -> Vec<Payload> {
         let stamp = window.stamp();
+        if let Some(why) = self.doubt
+            && self.once.is_news("api_key_unencrypted", "")
+        {
+            tracing::warn!(event = "api_key_unencrypted", address = %self.route.address(), why);
+        }
         let encoded = self.encoder.encode(window);
         (self.payloads, self.sent) = (encoded.payloads.len(), 0);
         self.route.window_begins();
@@ -259,6 +290,7 @@ Examples:
   zibrato-carbon --carbon tls://graphite.example.com:2003 --ca-file company.pem
   zibrato-carbon --carbon g1.example.com:2003,g2.example.com:2003
   zibrato-carbon --relay-method consistent-hashing --carbon pickle://g1:2004:a,pickle://g2:2004:b
+  zibrato-carbon --carbon pickle+tls://HOST.carbon.hostedgraphite.com:20040 --api-key-file key
   zibrato-carbon --prefix zibrato --timer-parts count,mean,p99.9 --gauge-parts last,max
   ZIBRATO_CARBON_FLUSH=10 zibrato-carbon --check
 
@@ -295,8 +327,13 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
             }
         }
         let shares = flags.relay.shares(&flags.carbon).map_err(wrong)?;
-        let tls = flags.tls.read(&flags.carbon)?;
+        let (tls, key) = (flags.tls.read(&flags.carbon)?, flags.api_key.read()?);
         let is_one = shares.len() == 1;
+        if key.is_some() && !is_one {
+            let message = "the API key would be sent to each of several destinations; deliver to the \
+                           hosted Graphite with a worker of its own, with one --carbon";
+            return Err(wrong(message.to_owned()));
+        }
         let open = |(at, (address, share)): (usize, (Address, Share))| {
             let destination = (!is_one).then(|| address.destination());
             let mut carbon = Self::to(address)
@@ -307,6 +344,9 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
             carbon.encoder.naming = naming.clone();
             carbon.encoder.share = share;
             carbon.reports_names = at == 0;
+            if let Some(key) = &key {
+                carbon = carbon.with_key(key.clone());
+            }
             let backend = match &tls {
                 Some(tls) => carbon.tls(tls)?,
                 None => carbon,
@@ -314,6 +354,12 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
             Ok(Opened { destination, backend })
         };
         flags.carbon.iter().cloned().zip(shares).enumerate().map(open).collect()
+    }
+
+    fn check(&self, findings: &mut Findings) {
+        if let Some(why) = self.doubt {
+            findings.warning(format!("--carbon {}: {why}", self.route.address()));
+        }
     }
 
     fn target(&self) -> Option<Target> {

@@ -28,8 +28,8 @@ const PAIR: u8 = 0x86;
 #[error("`{0}` is not `NAME VALUE TIME`")]
 pub(super) struct InvalidLine(String);
 
-/// The points of all lines, at most `batch` in a frame.
-pub(super) fn frames(lines: &[u8], batch: usize) -> Result<Vec<u8>, InvalidLine> {
+/// The points of all lines, at most `batch` in a frame. Each name begins with `before`.
+pub(super) fn frames(lines: &[u8], batch: usize, before: &str) -> Result<Vec<u8>, InvalidLine> {
     // A point is somewhat longer than its line.
     let mut frames = Vec::with_capacity(lines.len() + lines.len() / 2);
     let (mut begin, mut points) = (0, 0);
@@ -43,7 +43,7 @@ pub(super) fn frames(lines: &[u8], batch: usize) -> Result<Vec<u8>, InvalidLine>
             frames.extend_from_slice(&[0; 4]);
             frames.extend_from_slice(BEGINNING);
         }
-        push(&mut frames, line)?;
+        push(&mut frames, line, before)?;
         points += 1;
     }
     if points > 0 {
@@ -59,20 +59,21 @@ fn end(frames: &mut Vec<u8>, begin: usize) {
     frames[begin..begin + 4].copy_from_slice(&length.to_be_bytes());
 }
 
-/// Appends the point of a line.
-fn push(frames: &mut Vec<u8>, line: &[u8]) -> Result<(), InvalidLine> {
+/// Appends the point of a line. An error shows the line as it is in the payload.
+fn push(frames: &mut Vec<u8>, line: &[u8], before: &str) -> Result<(), InvalidLine> {
     let invalid = || InvalidLine(String::from_utf8_lossy(line).into_owned());
     let text = std::str::from_utf8(line).map_err(|_| invalid())?;
     let (name, numbers) = text.split_once(' ').ok_or_else(invalid)?;
     let (value, time) = numbers.split_once(' ').ok_or_else(invalid)?;
     let value: f64 = value.parse().map_err(|_| invalid())?;
     let time: i64 = time.parse().map_err(|_| invalid())?;
-    let length = u32::try_from(name.len()).map_err(|_| invalid())?;
+    let length = u32::try_from(before.len() + name.len()).map_err(|_| invalid())?;
     if name.is_empty() || !value.is_finite() || time < 0 {
         return Err(invalid());
     }
     frames.push(TEXT);
     frames.extend_from_slice(&length.to_le_bytes());
+    frames.extend_from_slice(before.as_bytes());
     frames.extend_from_slice(name.as_bytes());
     match i32::try_from(time) {
         Ok(time) => {
@@ -92,7 +93,11 @@ fn push(frames: &mut Vec<u8>, line: &[u8]) -> Result<(), InvalidLine> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FRAME_BYTES, InvalidLine, frames};
+    use super::{FRAME_BYTES, InvalidLine};
+
+    fn frames(lines: &[u8], batch: usize) -> Result<Vec<u8>, InvalidLine> {
+        super::frames(lines, batch, "")
+    }
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()

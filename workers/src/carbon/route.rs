@@ -4,6 +4,7 @@ use super::address::{Address, Protocol};
 use super::connection::{Connection, Place};
 use super::datagrams::Datagrams;
 use super::failure::ConnectionError;
+use super::key::ApiKey;
 use super::secure::Tls;
 use super::wire::Wire;
 use crate::backend::Payload;
@@ -54,6 +55,14 @@ impl Route {
         match self {
             Self::Connection(connection) => connection.set_tls(tls),
             Self::Datagrams(_) => Ok(()),
+        }
+    }
+
+    /// Sets the key with which each name begins.
+    pub(super) fn set_key(&mut self, key: ApiKey) {
+        match self {
+            Self::Connection(connection) => connection.wire().set_key(key),
+            Self::Datagrams(datagrams) => datagrams.wire().set_key(key),
         }
     }
 

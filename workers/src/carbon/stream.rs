@@ -160,8 +160,16 @@ impl Stream {
 
     /// The state of the peer, now or within `timeout`.
     pub(super) fn listen(&mut self, timeout: Duration) -> Peer {
-        self.wait(PollFlags::IN, timeout);
-        match self.peer() {
+        let until = Instant::now() + timeout;
+        let state = loop {
+            self.wait(PollFlags::IN, until.saturating_duration_since(Instant::now()));
+            match self.peer() {
+                // Data has arrived, such as the session tickets of TLS 1.3.
+                Peer::Open if Instant::now() < until => {}
+                state => break state,
+            }
+        };
+        match state {
             Peer::Closed => {
                 self.wait(PollFlags::empty(), RESET);
                 match self.peer() {

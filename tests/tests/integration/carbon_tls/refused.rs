@@ -116,7 +116,10 @@ fn a_server_with_tls_is_recognized_by_a_connection_without() {
         let address = format!("{scheme}://127.0.0.1:{}", peer.port());
         let (needs_operator, why) = refusal(Carbon::to(address.parse().unwrap()));
         assert!(needs_operator, "{why}");
-        contains(&why, &["it expects TLS on this port; write tls:// in front of its address"]);
+        contains(
+            &why,
+            &["the server expects TLS on this port; write tls:// in front of its address"],
+        );
     }
 }
 
