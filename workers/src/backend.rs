@@ -160,6 +160,15 @@ pub trait BackendProgram: Backend + Sized {
         None
     }
 
+    /// For the command `check`: connects to the destination without delivering, and returns what
+    /// works, each as a sentence. Defaults to `None`: it connects to the [`target`](Self::target).
+    ///
+    /// # Errors
+    /// A sentence that says what does not work, and how to mend it.
+    fn reach(&mut self) -> Option<Result<Vec<String>, String>> {
+        None
+    }
+
     /// For `--check`: checks what else is possible without delivering. Defaults to no check.
     fn check(&self, _findings: &mut Findings) {}
 }

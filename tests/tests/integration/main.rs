@@ -5,9 +5,11 @@
 
 mod bad_input;
 mod carbon;
+mod carbon_commands;
 mod carbon_destinations;
 mod carbon_key;
 mod carbon_protocols;
+mod carbon_setups;
 mod carbon_tls;
 mod check;
 mod collectd;

@@ -19,7 +19,7 @@
 
 mod alone;
 
-use super::address::Address;
+use super::address::{Address, Protocol};
 use super::failure::ConnectionError;
 use super::kept::{SETTLES, Written};
 use super::secure::{Hindrance, Tls};
@@ -280,6 +280,24 @@ impl Connection {
             tracing::info!(event = "connected", address = %self.address(), left_out);
         }
         Ok(())
+    }
+
+    /// Connects without writing, and says what works.
+    pub(super) fn reach(&mut self) -> Result<Vec<String>, ConnectionError> {
+        self.connect()?;
+        let was_reset = self.look(LISTEN);
+        let protocol = self.address().protocol();
+        if was_reset || self.stream.is_none() {
+            return Err(ConnectionError::Closes(self.address().clone()));
+        }
+        let tls = if protocol.is_tls() { " with TLS and a valid certificate" } else { "" };
+        let what = match protocol {
+            Protocol::Pickle | Protocol::PickleTls => {
+                "pickles are written, so this must be Carbon's pickle receiver, usually port 2004"
+            }
+            _ => "lines are written, so this must be Carbon's line receiver, usually port 2003",
+        };
+        Ok(vec![format!("accepts connections{tls}, and keeps them open"), what.to_owned()])
     }
 
     /// Writes all of these lines, within the timeout.

@@ -72,6 +72,15 @@ impl Datagrams {
         Ok(())
     }
 
+    /// Opens a socket without sending, and says what works.
+    pub(super) fn reach(&self) -> Result<Vec<String>, ConnectionError> {
+        let peer = self.open().and_then(|socket| socket.peer_addr());
+        let peer = peer.map_err(|why| ConnectionError::Connect(self.address.clone(), why))?;
+        let works =
+            format!("datagrams can be sent to {peer}; whether any arrive cannot be checked");
+        Ok(vec![works])
+    }
+
     fn open(&self) -> io::Result<UdpSocket> {
         let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
         for address in (self.address.host(), self.address.port()).to_socket_addrs()? {

@@ -11,6 +11,8 @@ use std::io;
 pub(super) enum ConnectionError {
     #[error("cannot connect to {0}")]
     Connect(Address, #[source] io::Error),
+    #[error("{0} accepts connections, but closes them at once; is it a Carbon?")]
+    Closes(Address),
     #[error("{0} has ended the connection")]
     Hindered(Address, #[source] Hindrance),
     #[error("{0} resets the connection over this payload alone")]
@@ -44,7 +46,8 @@ pub(super) fn failure(why: ConnectionError) -> SendError {
         | ConnectionError::TooLong(..)
         | ConnectionError::Invalid(_) => SendError::Reject { why: Box::new(why) },
         ConnectionError::Connect(..) => SendError::Retry { after, why: Box::new(why) },
-        ConnectionError::Hindered(..)
+        ConnectionError::Closes(_)
+        | ConnectionError::Hindered(..)
         | ConnectionError::Reset(_)
         | ConnectionError::Searching(_)
         | ConnectionError::Write(..) => SendError::Unknown { after, why: Box::new(why) },

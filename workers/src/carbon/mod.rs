@@ -34,6 +34,7 @@ pub use relay::{HashType, RelayFlags, RelayMethod, Router};
 pub use secure::{Tls, TlsFlags};
 
 use crate::backend::{Backend, BackendProgram, Opened, Payload, Refusal, SendError, Target};
+use crate::deliver::causes;
 use crate::once::Once;
 use crate::secret::{GivenSecret, Secret};
 use connection::Place;
@@ -360,6 +361,14 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
         if let Some(why) = self.doubt {
             findings.warning(format!("--carbon {}: {why}", self.route.address()));
         }
+    }
+
+    fn reach(&mut self) -> Option<Result<Vec<String>, String>> {
+        let reached = self.route.reach().map_err(|why| causes(&why));
+        Some(reached.map(|mut works| {
+            works.extend(self.encoder.naming.about_tags().map(str::to_owned));
+            works
+        }))
     }
 
     fn target(&self) -> Option<Target> {

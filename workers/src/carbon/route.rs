@@ -80,6 +80,14 @@ impl Route {
         }
     }
 
+    /// Connects without writing, and says what works.
+    pub(super) fn reach(&mut self) -> Result<Vec<String>, ConnectionError> {
+        match self {
+            Self::Connection(connection) => connection.reach(),
+            Self::Datagrams(datagrams) => datagrams.reach(),
+        }
+    }
+
     /// See [`Connection::take_refused`].
     pub(super) fn take_refused(&mut self) -> Option<Payload> {
         match self {

@@ -1,6 +1,6 @@
 //! The workers of a program: one for each destination.
 
-use crate::backend::{BackendProgram, Opened};
+use crate::backend::{Backend, Opened};
 use crate::hash::fnv1a;
 use crate::naming::marked;
 use crate::worker::{StartError, StopReport, View, Worker, WorkerBuilder};
@@ -33,7 +33,7 @@ pub(super) fn worker_name(name: &str, destination: Option<&str>) -> String {
 impl Crew {
     /// Starts a worker for each destination. They stop when `stop` is raised; each raises it if one
     /// of its threads ends before.
-    pub(super) fn start<B: BackendProgram>(
+    pub(super) fn start<B: Backend>(
         builder: &WorkerBuilder,
         opened: Vec<Opened<B>>,
         stop: &Stop,

@@ -1,5 +1,6 @@
 //! The command line of a worker program.
 
+use super::single::Point;
 use crate::backend::BackendProgram;
 use crate::curve::CurveFlags;
 use crate::dead_letters::command::Action;
@@ -39,8 +40,13 @@ pub(super) enum Task {
         #[command(subcommand)]
         action: Action,
     },
+    /// Connect to each destination without delivering, and say what works and what does not. The
+    /// flag --check checks the configuration instead
+    Check,
     /// Deliver measurements until TERM, INT or QUIT. This is the default command
     Run,
+    /// Send one point, without the broker
+    Send(Point),
 }
 
 /// The flags of every worker.
@@ -120,6 +126,11 @@ pub(super) struct WorkerFlags {
     /// Address of the HTTP pages /healthz, /readyz and /metrics, such as 127.0.0.1:5581, or `off`
     #[arg(long, value_name = "ADDR", default_value = "off", value_parser = http)]
     pub(super) http: Http,
+
+    /// Print what would be delivered instead of delivering it. It reads the live stream, and does not
+    /// change the worker's cursor
+    #[arg(long)]
+    pub(super) dry_run: bool,
 
     /// Maximum time to deliver queued windows when stopping, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.0..=3_600.0))]
@@ -210,7 +221,7 @@ impl WorkerFlags {
         if let Some(folder) = dead_letters {
             builder = builder.dead_letters(folder, self.dead_letters_max).program(program);
         }
-        builder.feed(if self.live { FeedKind::Live } else { FeedKind::Replay })
+        builder.feed(if self.live || self.dry_run { FeedKind::Live } else { FeedKind::Replay })
     }
 }
 

@@ -1,16 +1,19 @@
 //! The program around a backend: flags, logging, the worker, exit code.
 
 mod crew;
+mod dry_run;
 mod flags;
 mod pages;
 mod probe;
+mod single;
 
-use crate::backend::{BackendProgram, Opened, Target};
-use crate::dead_letters::command;
+use crate::backend::{Backend, BackendProgram, Opened, Target};
+use crate::dead_letters::command::{self, Action};
 use crate::feed::check_broker;
 use crate::worker::{StartError, WorkerBuilder};
 use clap::{Arg, Args};
 use crew::{Crew, Views};
+use dry_run::DryRun;
 use flags::{Http, ProgramFlags, Task, WorkerFlags};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -51,8 +54,12 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
         if path == "run" {
             return None;
         }
-        let mut used = vec!["config".to_owned(), "dead-letters".to_owned(), "name".to_owned()];
-        if path == "deadletter send" {
+        let mut used = match path {
+            "check" => vec!["config".to_owned()],
+            "send" => vec!["config".to_owned(), "dry-run".to_owned()],
+            _ => vec!["config".to_owned(), "dead-letters".to_owned(), "name".to_owned()],
+        };
+        if matches!(path, "check" | "deadletter send" | "send") {
             let backend = B::Flags::augment_args(clap::Command::new(B::PROGRAM));
             used.extend(backend.get_arguments().filter_map(Arg::get_long).map(str::to_owned));
         }
@@ -60,7 +67,17 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
     }
 
     fn subcommand_help(path: &str, command: clap::Command) -> clap::Command {
-        let examples = command::examples(B::PROGRAM, path);
+        let program = B::PROGRAM;
+        if path == "send" {
+            let command = command.mut_arg("dry_run", |flag| {
+                flag.help("Print what would be sent instead of sending it").long_help(None::<&str>)
+            });
+            return command.after_help(format!(
+                "Examples:\n  {program} send test.point 1\n  {program} send 'logins;dc=fra' 3.5 1700000000\n  \
+                 {program} send --dry-run test.point 1"
+            ));
+        }
+        let examples = command::examples(program, path);
         if examples.is_empty() {
             return command;
         }
@@ -80,7 +97,7 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
     }
 
     fn runs(&self) -> bool {
-        !matches!(self.task, Some(Task::Deadletter { .. }))
+        matches!(self.task, None | Some(Task::Run))
     }
 
     fn levels(&self) -> Vec<String> {
@@ -121,41 +138,67 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
 
     fn run(self, doubts: Doubts) -> Result<ExitCode, Failure> {
         let Self { task, worker: flags, backend, .. } = self;
-        let letters = folder::<B>(&flags)?;
-        if let Some(Task::Deadletter { action }) = task {
-            let letters = letters.ok_or_else(|| {
-                Failure::new(
-                    Exit::Config,
-                    "--dead-letters is off; give the folder with the dead letters",
-                )
-            })?;
-            let mut out = Output::new();
-            let open = || {
-                let opened = B::open_all(backend)?.into_iter();
-                let named = |one: Opened<B>| {
-                    (
-                        crew::worker_name(&flags.name(B::PROGRAM), one.destination.as_deref()),
-                        one.backend,
-                    )
-                };
-                Ok(opened.map(named).collect())
-            };
-            command::run(&action, &letters, open, &mut out)?;
-            return out.finish().map(|()| Exit::Fine.into());
-        }
-        shortest_flush::<B>(&flags)?;
-        if let Some(letters) = &letters {
-            flags.probe(letters)?;
-        }
-        let builder = flags.builder::<B>(letters.clone());
-        let builder = match flags.curve.read()? {
-            Some(curve) => builder.curve(curve),
-            None => builder,
+        let mut out = Output::new();
+        let done = match task {
+            None | Some(Task::Run) => return work::<B>(&flags, backend, doubts),
+            Some(Task::Check) => single::check(B::open_all(backend)?, &mut out),
+            Some(Task::Deadletter { action }) => {
+                dead_letters::<B>(&action, &flags, backend, &mut out)
+            }
+            Some(Task::Send(point)) => {
+                single::send(&point, B::open_all(backend)?, flags.dry_run, &mut out)
+            }
         };
-        builder.check().map_err(failure)?;
-        let opened = B::open_all(backend)?;
-        run(&flags, &builder, opened, letters.as_deref(), doubts).map(|()| Exit::Fine.into())
+        done.and(out.finish()).map(|()| Exit::Fine.into())
     }
+}
+
+/// Executes a command about dead letters.
+fn dead_letters<B: BackendProgram>(
+    action: &Action,
+    flags: &WorkerFlags,
+    backend: B::Flags,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let letters = folder::<B>(flags)?.ok_or_else(|| {
+        let why = "--dead-letters is off; give the folder with the dead letters";
+        Failure::new(Exit::Config, why)
+    })?;
+    let named = |one: Opened<B>| {
+        let name = crew::worker_name(&flags.name(B::PROGRAM), one.destination.as_deref());
+        (name, one.backend)
+    };
+    let open = || Ok(B::open_all(backend)?.into_iter().map(named).collect());
+    command::run(action, &letters, open, out)
+}
+
+/// Delivers until the program is to stop.
+fn work<B: BackendProgram>(
+    flags: &WorkerFlags,
+    backend: B::Flags,
+    doubts: Doubts,
+) -> Result<ExitCode, Failure> {
+    shortest_flush::<B>(flags)?;
+    let letters = if flags.dry_run { None } else { folder::<B>(flags)? };
+    if let Some(letters) = &letters {
+        flags.probe(letters)?;
+    }
+    let builder = flags.builder::<B>(letters.clone());
+    let builder = match flags.curve.read()? {
+        Some(curve) => builder.curve(curve),
+        None => builder,
+    };
+    builder.check().map_err(failure)?;
+    let opened = B::open_all(backend)?;
+    let letters = letters.as_deref();
+    let done = if flags.dry_run {
+        let opened = opened.into_iter().map(DryRun::of).collect();
+        run::<B, _>(flags, &builder, opened, Vec::new(), letters, doubts)
+    } else {
+        let targets = opened.iter().filter_map(|one| one.backend.target()).collect();
+        run::<B, _>(flags, &builder, opened, targets, letters, doubts)
+    };
+    done.map(|()| Exit::Fine.into())
 }
 
 /// The folder of dead letters, from the flags and the environment.
@@ -172,10 +215,11 @@ fn shortest_flush<B: BackendProgram>(flags: &WorkerFlags) -> Result<(), Failure>
     Err(Failure::new(Exit::Config, message))
 }
 
-fn run<B: BackendProgram>(
+fn run<P: BackendProgram, B: Backend>(
     flags: &WorkerFlags,
     builder: &WorkerBuilder,
     opened: Vec<Opened<B>>,
+    targets: Vec<Target>,
     letters: Option<&Path>,
     doubts: Doubts,
 ) -> Result<(), Failure> {
@@ -184,19 +228,18 @@ fn run<B: BackendProgram>(
         .map_err(|why| Failure::new(Exit::Unavailable, format!("signals: {why}")))?;
     let to: Vec<_> = opened.iter().filter_map(|one| one.backend.destination()).collect();
     let to = (!to.is_empty()).then(|| to.join(", "));
-    let targets: Vec<_> = opened.iter().filter_map(|one| one.backend.target()).collect();
     // A worker that cannot serve its pages does not start, and creates no cursor.
     let listener = bind(flags.http)?;
     let crew = Crew::start(builder, opened, &stop).map_err(failure)?;
     let views = crew.views();
-    let http = listener.map(|listener| serve(listener, B::PROGRAM, &views)).transpose()?;
+    let http = listener.map(|listener| serve(listener, P::PROGRAM, &views)).transpose()?;
     doubts.log();
     wait_for_broker(&stop, &views);
     if views.failure().is_none() {
         tracing::info!(
             event = "started",
-            program = B::PROGRAM,
-            name = flags.name(B::PROGRAM),
+            program = P::PROGRAM,
+            name = flags.name(P::PROGRAM),
             to,
             host = flags.host,
             port = flags.port,

@@ -25,7 +25,8 @@ pub(super) fn start(target: Target) -> Option<OwnedThread> {
     started.inspect_err(|why| tracing::debug!(event = "no_probe", %why)).ok()
 }
 
-fn reach(target: &Target) -> Result<(), String> {
+/// Connects once. The error is a sentence that names the flag.
+pub(super) fn reach(target: &Target) -> Result<(), String> {
     let Target { flag, host, port, connects } = target;
     let mut why = format!("{flag}: the host {host} has no address");
     let addresses = look_up(flag, host, *port)?;

@@ -75,6 +75,14 @@ impl Naming {
         self.tags == Tags::Carbon
     }
 
+    /// What a Carbon without a tag database makes of tags, if they are sent.
+    pub(super) fn about_tags(&self) -> Option<&'static str> {
+        (self.tags == Tags::Carbon).then_some(
+            "tags are sent as Graphite's tags (name;tag=value); a Graphite without a tag database \
+             shows them only as hashes below _tagged: for such a one give --tags path or --tags drop",
+        )
+    }
+
     pub(super) const fn statsd(&self) -> Option<&Statsd> {
         self.statsd.as_ref()
     }
