@@ -51,7 +51,7 @@ impl Setting {
 #[test]
 fn lines_and_pickles_reach_carbon_through_stunnel() {
     let setting = Setting::new();
-    let _stunnel = setting.stunnel(None);
+    let stunnel = setting.stunnel(None);
     let file = setting.company.text("authorities/ca.pem");
     let folder = setting.company.text("authorities");
     let mut workers = [
@@ -84,6 +84,10 @@ fn lines_and_pickles_reach_carbon_through_stunnel() {
     for worker in &mut workers {
         assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
     }
+    // These are stunnel's words for an end with close_notify, and for one without.
+    let ends = |how: &str| stunnel.log().lines().filter(|line| line.contains(how)).count();
+    wait_until(DEADLINE, "the ends", || ends(": TLS closed (SSL_read)") == 2);
+    assert_eq!(ends("TLS socket closed"), 0, "{}", stunnel.log());
 }
 
 #[test]

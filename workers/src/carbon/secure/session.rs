@@ -5,10 +5,9 @@
 //! before the reset. So an end with and without it is an orderly end as it is without TLS, and any
 //! other fatal alert or invalid record breaks the connection.
 //!
-//! Our own end is announced with `close_notify` too: a proxy that misses it resets its connection to
-//! Carbon, which then loses what it has not read yet. An announcement in reply to that of the peer
-//! would cause a reset, which would look as if data were lost; so nothing is sent before the state
-//! of the peer is known.
+//! Our own end is announced with `close_notify` too, as TLS requires: a proxy may take an end without
+//! it for an error. An announcement in reply to that of the peer would cause a reset, which would look
+//! as if data were lost; so nothing is sent before the state of the peer is known.
 
 use super::flags::TlsClient;
 use super::hindrance::Hindrance;
