@@ -288,7 +288,11 @@ impl Connection {
         let was_reset = self.look(LISTEN);
         let protocol = self.address().protocol();
         if was_reset || self.stream.is_none() {
-            return Err(ConnectionError::Closes(self.address().clone()));
+            return Err(match self.reset() {
+                // Such as a missing client certificate.
+                hindered @ ConnectionError::Hindered(..) => hindered,
+                _ => ConnectionError::Closes(self.address().clone()),
+            });
         }
         let tls = if protocol.is_tls() { " with TLS and a valid certificate" } else { "" };
         let what = match protocol {

@@ -139,6 +139,10 @@ fn a_worker_that_stunnel_refuses_says_what_to_do_and_shows_no_key() {
         worker.says(&["event=\"held\"", part]);
         assert_eq!(worker.stop(Signal::TERM).code(), Some(0));
     }
+    let mut check = Command::new(program("zibrato-carbon"));
+    let (status, output, log) =
+        Running::run(check.args(["check", "--carbon", &address]).args(&trust));
+    assert!(status.code() == Some(69) && output.contains("give --client-cert"), "{output}{log}");
     let client = client("worker");
     let flags: Vec<_> = client.iter().chain(&trust).map(String::as_str).collect();
     let mut worker = setting.worker(&address, &[&flags[..], &["--log-level", "trace"]].concat());
