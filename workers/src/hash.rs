@@ -14,7 +14,8 @@ pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
 /// The hash of several pieces, as if they were one.
 pub(crate) fn fnv1a_all<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    pieces.into_iter().flatten().fold(START, step)
+    // One loop in another is faster than one iterator over all bytes.
+    pieces.into_iter().fold(START, |hash, piece| piece.iter().fold(hash, step))
 }
 
 #[cfg(test)]

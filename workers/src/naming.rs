@@ -69,9 +69,14 @@ impl Claims {
         self.owners.get(&name).map(|(owner, _)| *owner)
     }
 
+    /// Whether no further owner can be recorded.
+    pub(crate) fn is_full(&self) -> bool {
+        self.owners.len() >= MAX_CLAIMS
+    }
+
     /// Records the owner of a name, unless it already has one.
     pub(crate) fn remember(&mut self, name: u64, owner: Identity) {
-        if self.owners.len() < MAX_CLAIMS {
+        if !self.is_full() {
             self.owners.entry(name).or_insert((owner, false));
         }
     }
@@ -154,6 +159,7 @@ mod tests {
         let of = |name| Identity::of(&series("s", |batch| batch.counter(name, &[], 1.0)));
         let (mut claims, owner) = (Claims::default(), of("n"));
         (0..MAX_CLAIMS as u64).for_each(|name| claims.remember(name, owner));
+        assert!(claims.is_full());
         claims.remember(1, of("other"));
         claims.remember(u64::MAX, owner);
         assert_eq!((claims.owner(1), claims.owner(u64::MAX)), (Some(owner), None));

@@ -14,7 +14,7 @@ use super::names::{Idle, Naming, is_idle};
 use super::parts::TimerParts;
 use super::relay::Share;
 use crate::backend::Payload;
-use crate::hash::fnv1a;
+use crate::hash::fnv1a_all;
 use crate::naming::{Alike, Claims, Identity, described};
 use std::collections::HashSet;
 use std::io::Write as _;
@@ -182,12 +182,17 @@ impl Encoder {
         let mut renamed = false;
         for group in points.chunk_by_mut(|a, b| a.order() == b.order()) {
             let (path, tags, kind) = group[0].order();
-            let name = fnv1a(format!("{path}{tags} {}", word(kind)).as_bytes());
-            let owner = self.claims.owner(name).unwrap_or_else(|| group[0].identity());
+            let pieces = [path, tags, " ", word(kind)].map(str::as_bytes);
+            let name = fnv1a_all(pieces);
+            let owner = self.claims.owner(name);
+            if owner.is_none() && group.len() == 1 && self.claims.is_full() {
+                continue;
+            }
+            let owner = owner.unwrap_or_else(|| group[0].identity());
             self.claims.remember(name, owner);
             let is_news = group.len() > 1 && self.claims.is_news(name);
-            let first = group.iter().find(|point| point.identity() == owner);
-            let first = first.filter(|_| is_news).map(Point::described);
+            let mut owners = group.iter().filter(|_| is_news);
+            let first = owners.find(|point| point.identity() == owner).map(Point::described);
             for point in group.iter_mut().filter(|point| point.identity() != owner) {
                 point.path = name::marked_path(&point.path, point.identity().hash);
                 renamed = true;
@@ -236,13 +241,13 @@ impl Encoder {
     }
 
     /// The names of the parts of a timer, a histogram or a gauge that are added to its own.
-    fn suffixes(&self, point: &Point) -> impl Iterator<Item = String> {
+    fn suffixes(&self, point: &Point) -> impl Iterator<Item = &str> {
         let (gauge, timer) = match point.original.value.kind() {
             Kind::Gauge => (Some(self.gauge_parts.of(&point.original.name)), None),
             Kind::Histogram | Kind::Timer => (None, Some(self.timer_parts.names())),
             _ => (None, None),
         };
-        let gauge = gauge.into_iter().flatten().map(|part| part.suffix().to_owned());
+        let gauge = gauge.into_iter().flatten().map(|part| part.suffix());
         gauge.filter(|suffix| !suffix.is_empty()).chain(timer.into_iter().flatten())
     }
 
@@ -257,14 +262,16 @@ impl Encoder {
             self.gauge_parts.of(&gauge.original.name).iter().any(|p| p.suffix() == part)
         };
         let has_summary = || [Kind::Histogram, Kind::Timer].into_iter().any(|k| find(k).is_some());
-        (self.timer_parts.has(part) && has_summary()) || find(Kind::Gauge).is_some_and(has_part)
+        let has_gauge = || find(Kind::Gauge).is_some_and(has_part);
+        // Searching takes much longer than comparing the part.
+        (self.timer_parts.has(part) && has_summary()) || (self.gauge_parts.has(part) && has_gauge())
     }
 
     /// Writes the lines of one series; none if it has no value.
     fn write(&self, point: &Point, stamp: u64, lines: &mut Vec<u8>) {
         if let Some(summary) = point.original.value.summary() {
             for (part, number) in self.timer_parts.of(summary) {
-                line(lines, point, &part, number, stamp);
+                line(lines, point, part, number, stamp);
             }
             return;
         }

@@ -77,6 +77,11 @@ impl GaugeParts {
     pub(super) fn of(&self, name: &str) -> &[GaugePart] {
         if name.ends_with(IN_FLIGHT) { &self.of_in_flight } else { &self.all }
     }
+
+    /// Whether some gauge may have a part with this suffix.
+    pub(super) fn has(&self, suffix: &str) -> bool {
+        self.all.iter().chain(&self.of_in_flight).any(|part| part.suffix() == suffix)
+    }
 }
 
 impl Default for GaugeParts {

@@ -23,6 +23,9 @@ pub(super) const NOTHING_LEFT: &str = "_";
 /// Appends the parts of `text` to `path`, separated by dots. Empty parts (a dot at either end, two
 /// dots in a row) are omitted, and then the last part gets a hash.
 pub(super) fn push_parts(path: &mut String, text: &str) {
+    if is_usual(text) {
+        return push(path, text);
+    }
     let has_empty = !text.is_empty() && text.split('.').any(str::is_empty);
     let mut parts = text.split('.').filter(|part| !part.is_empty()).peekable();
     if has_empty && parts.peek().is_none() {
@@ -36,6 +39,19 @@ pub(super) fn push_parts(path: &mut String, text: &str) {
             push(path, &part_clean);
         }
     }
+}
+
+/// Whether a text is a path as it is. Most are, and this is decided faster than what is wrong.
+fn is_usual(text: &str) -> bool {
+    let mut before = b'.';
+    let is_valid = |byte: u8| {
+        let begins_part = std::mem::replace(&mut before, byte) == b'.';
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'-' | b':' => true,
+            _ => byte == b'.' && !begins_part,
+        }
+    };
+    text.len() <= MAX_PART_BYTES && text.bytes().all(is_valid) && before != b'.'
 }
 
 /// Appends one part.

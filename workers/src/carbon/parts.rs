@@ -19,7 +19,14 @@ const MAX_PARTS: usize = 32;
 /// assert!("median".parse::<TimerParts>().is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct TimerParts(Vec<Part>);
+pub struct TimerParts(Vec<NamedPart>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct NamedPart {
+    part: Part,
+    /// As one part of a path.
+    name: Box<str>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -46,10 +53,9 @@ impl Part {
         }
     }
 
-    /// As one part of a path.
-    fn name(self) -> String {
+    fn named(self) -> NamedPart {
         // A dot would begin a new part of the path.
-        self.to_string().replace('.', "_")
+        NamedPart { part: self, name: self.to_string().replace('.', "_").into() }
     }
 
     fn read(word: &str) -> Option<Self> {
@@ -86,14 +92,13 @@ impl fmt::Display for Part {
 impl TimerParts {
     /// The name of each part, as one part of a path, and its value. Parts without a value are
     /// omitted.
-    pub(super) fn of(&self, summary: &Summary) -> impl Iterator<Item = (String, f64)> {
-        let numbers = self.0.iter().filter_map(|part| Some((part, part.of(summary)?)));
-        numbers.map(|(part, number)| (part.name(), number))
+    pub(super) fn of(&self, summary: &Summary) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().filter_map(|NamedPart { part, name }| Some((&**name, part.of(summary)?)))
     }
 
     /// The names of the parts, each as one part of a path.
-    pub(super) fn names(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|part| part.name())
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|part| &*part.name)
     }
 
     /// Whether some part has this name.
@@ -114,7 +119,7 @@ impl Default for TimerParts {
         let mut parts = vec![Part::Count, Part::Sum, Part::Mean, Part::Min, Part::Max];
         parts.extend(percentiles);
         parts.push(Part::Stddev);
-        Self(parts)
+        Self(parts.into_iter().map(Part::named).collect())
     }
 }
 
@@ -130,13 +135,16 @@ impl FromStr for TimerParts {
                 parts.push(part);
             }
         }
-        if parts.len() > MAX_PARTS { Err(TimerPartsError::TooMany) } else { Ok(Self(parts)) }
+        if parts.len() > MAX_PARTS {
+            return Err(TimerPartsError::TooMany);
+        }
+        Ok(Self(parts.into_iter().map(Part::named).collect()))
     }
 }
 
 impl fmt::Display for TimerParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, part) in self.0.iter().enumerate() {
+        for (i, NamedPart { part, .. }) in self.0.iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
             write!(f, "{comma}{part}")?;
         }
@@ -196,8 +204,8 @@ mod tests {
     fn a_percentile_is_read_exactly_and_once() {
         let summary = (1..=1000).map(f64::from).map(|n| if n < 1000.0 { 1e-9 } else { 3600.0 });
         let parts: TimerParts = "p99.9,p99.90,p7,p99.99".parse().unwrap();
-        let numbers: Vec<_> = parts.of(&summary.collect()).collect();
-        let named = |name: &str, number| (name.to_owned(), number);
-        assert_eq!(numbers, [named("p99_9", 1e-9), named("p7", 1e-9), named("p99_99", 3600.0)]);
+        let summary = summary.collect();
+        let numbers: Vec<_> = parts.of(&summary).collect();
+        assert_eq!(numbers, [("p99_9", 1e-9), ("p7", 1e-9), ("p99_99", 3600.0)]);
     }
 }

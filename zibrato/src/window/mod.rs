@@ -6,6 +6,7 @@
 
 mod dedup;
 mod series;
+mod sort;
 mod windows;
 
 pub use dedup::{Dedup, Novelty};
@@ -327,9 +328,7 @@ impl Window {
     #[must_use]
     pub fn into_series(self) -> Vec<Series> {
         drop(self.places);
-        let mut all = self.series;
-        all.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
-        all
+        sort::sorted(self.series)
     }
 }
 

@@ -72,16 +72,16 @@ impl Encoder {
             };
             return lines.into_iter().map(whole).collect();
         }
-        let whole = |(word, value): (String, f64)| (naming.whole(path(""), &word), value);
+        let whole = |(word, value): (&str, f64)| (naming.whole(path(""), word), value);
         if let Some(summary) = series.value.summary() {
             return self.timer_parts.of(summary).map(whole).collect();
         }
-        let plain = |value| vec![whole((String::new(), value))];
+        let plain = |value| vec![whole(("", value))];
         match &series.value {
             Fold::Counter(sum) => plain(*sum),
             Fold::Gauge(Some(gauge)) => {
                 let parts = self.gauge_parts.of(&series.name).iter();
-                parts.map(|part| whole((part.suffix().to_owned(), part.of(gauge)))).collect()
+                parts.map(|part| whole((part.suffix(), part.of(gauge)))).collect()
             }
             Fold::Set(members) => plain(members.len() as f64),
             // A gauge without a reading, and kinds that do not exist yet.
