@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) handed_out: u64,
     pub(crate) released: u64,
     pub(crate) fetches: u64,
+    /// The maximum wait of each fetch, in milliseconds.
+    pub(crate) waits: Vec<u64>,
     pub(crate) commits: u64,
 }
 
@@ -103,6 +105,7 @@ impl Journal {
             handed_out: 0,
             released: 0,
             fetches: 0,
+            waits: Vec::new(),
             commits: 0,
         };
         let (state, ended) = (Arc::new(Mutex::new(state)), Arc::new(AtomicBool::new(false)));
@@ -178,6 +181,7 @@ fn serve(router: &zmq::Socket, state: &Mutex<State>, ended: &AtomicBool) {
                 }
                 ReplayRequest::Fetch(fetch) => {
                     state.fetches += 1;
+                    state.waits.push(fetch.wait_ms);
                     let until = now + Duration::from_millis(fetch.wait_ms);
                     polling.push(Polling { peer: peer.clone(), fetch, until });
                 }

@@ -1,10 +1,10 @@
-//! The reaction of a worker to a broker that refuses, cannot save, has deleted the cursor, or is
-//! down.
+//! The reaction of a worker to a broker that refuses, cannot save, has deleted the cursor, is down, or
+//! whose clock stands still.
 
 use crate::books::Books;
 use crate::journal::Journal;
 use crate::publisher::{LONG, until};
-use crate::replay::{NAME, NOON, start, start_of};
+use crate::replay::{NAME, NOON, builder, start, start_of};
 use std::time::{Duration, Instant};
 use zibrato::wire::Refusal;
 
@@ -19,6 +19,19 @@ fn a_name_whose_owner_is_connected_ends_the_worker_immediately() {
     until("the end", || worker.unready().filter(|why| why == text));
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert_eq!(worker.stop(LONG).failure.as_deref(), Some(text));
+}
+
+#[test]
+fn a_fetch_waits_until_the_window_ends_but_not_again_if_the_brokers_clock_stands_still() {
+    let journal = Journal::start(NOON);
+    journal.count("info", "a", 1.0, NOON + 59_700);
+    let worker = builder(&journal).flush(Duration::from_secs(60)).start(Books::default()).unwrap();
+    let is_short = |wait: &u64| (1..=301).contains(wait);
+    let short = || journal.state().waits.iter().position(is_short);
+    let short = until("a fetch until the end of the window", short);
+    let long = || (journal.state().waits.get(short + 1) == Some(&1_000)).then_some(());
+    until("a fetch of the usual length", long);
+    drop(worker);
 }
 
 #[test]

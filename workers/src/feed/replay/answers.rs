@@ -3,6 +3,7 @@
 use super::link::{Answer, AnswerError};
 use super::{End, Event, MAX_BYTES, PAUSE, REFUSED_PACE, ReplayFeed};
 use crate::backoff::roll;
+use crate::progress::millis;
 use std::time::{Duration, Instant};
 use zibrato::daemon::one_line;
 use zibrato::wire::{Fetched, Refusal, Refused, ReplayAnswer};
@@ -76,6 +77,15 @@ impl ReplayFeed {
         let bytes: usize = batches.iter().map(|frame| frame.len()).sum();
         let pause = if more || bytes as u64 >= MAX_BYTES { Duration::ZERO } else { PAUSE };
         self.next_fetch = now + pause.min(self.flush / 4);
+        // A broker that cannot write to its journal says the same time again and again.
+        let news =
+            head.complete_until_ms.filter(|_| head.complete_until_ms != self.complete_until_ms);
+        self.window_ends = news.map(|until_ms| {
+            let flush_ms = millis(self.flush).max(1);
+            // A fetch waits for whole milliseconds.
+            now + Duration::from_millis(flush_ms - until_ms % flush_ms + 1)
+        });
+        self.complete_until_ms = head.complete_until_ms;
         self.buffer.fill(head, batches);
     }
 

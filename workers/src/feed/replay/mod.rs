@@ -31,6 +31,9 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Maximum time that the broker waits for batches.
 const LONGEST_POLL: Duration = Duration::from_secs(1);
 
+/// Minimum time that the broker waits for batches, even if a window ends before.
+const SHORTEST_POLL: Duration = Duration::from_millis(5);
+
 /// Pause after a small fetch result, so that the next one is larger.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -65,6 +68,11 @@ pub(crate) struct ReplayFeed {
     /// Whether the connection has ended.
     ended: bool,
     next_fetch: Instant,
+    /// The time when the current window ends by the broker's clock. A fetch that is answered then
+    /// ends the window without delay.
+    window_ends: Option<Instant>,
+    /// All batches that the broker received before this time were fetched, as the last answer said.
+    complete_until_ms: Option<u64>,
     /// The position of the cursor.
     committed: Option<Position>,
     /// Why the last commit failed.
@@ -117,6 +125,8 @@ impl ReplayFeed {
             keeping: false,
             ended: false,
             next_fetch: now,
+            window_ends: None,
+            complete_until_ms: None,
             committed: None,
             commit_failed: None,
             backoff: Backoff::new(REFUSED_PACE),
@@ -160,6 +170,10 @@ impl ReplayFeed {
         }
         self.fetch.after = self.buffer.position();
         let mut fetch = self.fetch.clone();
+        if let Some(ends) = self.window_ends {
+            let left = ends.saturating_duration_since(now).max(SHORTEST_POLL);
+            fetch.wait_ms = fetch.wait_ms.min(millis(left));
+        }
         if hold {
             (fetch.wait_ms, fetch.max_bytes) = (0, 1);
         }
