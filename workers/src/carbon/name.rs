@@ -7,7 +7,7 @@
 //! Pure. A path is `parts.with.dots;tag=value;tag=value`. The part before the first `;` becomes
 //! directories and a file, so no part may be longer than a file name.
 
-use crate::hash::fnv1a;
+use crate::hash::{fnv1a, fnv1a_all};
 use crate::naming::marked;
 use std::borrow::Cow;
 
@@ -16,6 +16,10 @@ const MAX_PART_BYTES: usize = 240;
 
 /// Maximum length of a text with a hash.
 const MAX_MARKED_BYTES: usize = 300;
+
+/// Maximum length of a path with tags, without its statistic. A file system takes about 4,000 bytes,
+/// with the folder of Carbon's files.
+const MAX_PATH_BYTES: usize = 2_000;
 
 /// Replaces a name without valid characters.
 pub(super) const NOTHING_LEFT: &str = "_";
@@ -88,6 +92,42 @@ pub(super) fn push_tag(text: &mut String, tag: &str, value: &str) {
     }
 }
 
+/// Appends tags as parts, `tag.value`, in this order. If the path becomes too long, the other tags are
+/// one part: a hash.
+pub(super) fn push_tags_as_parts<'a>(
+    path: &mut String,
+    tags: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+) {
+    let all = tags.clone();
+    for (tag, value) in tags {
+        let (tag, value) = (tag_part(tag), tag_part(value));
+        if path.len() + tag.len() + value.len() > MAX_PATH_BYTES {
+            // No text contains a line feed.
+            let pieces =
+                all.flat_map(|(tag, value)| [tag.as_bytes(), b"\n", value.as_bytes(), b"\n"]);
+            return push(path, &marked(NOTHING_LEFT, fnv1a_all(pieces), MAX_PART_BYTES));
+        }
+        push(path, &tag);
+        push(path, &value);
+    }
+}
+
+/// A tag or a value as one part. Its dots become `_DOT_`, as in the files that Carbon has for series
+/// with tags.
+fn tag_part(text: &str) -> Cow<'_, str> {
+    const DOT: &str = "_DOT_";
+    if text.is_empty() {
+        return NOTHING_LEFT.into();
+    }
+    let part: Cow<'_, str> =
+        if text.contains('.') { text.replace('.', DOT).into() } else { text.into() };
+    if fits(&part) && !part.contains(breaks_a_path) && !text.contains(DOT) {
+        return part;
+    }
+    let hash = fnv1a(text.as_bytes());
+    marked(&text.replace(|c| c == '.' || breaks_a_path(c), "_"), hash, MAX_PART_BYTES).into()
+}
+
 /// Whether a part of valid parts is not empty and not too long.
 pub(super) fn fits(part: &str) -> bool {
     (1..=MAX_PART_BYTES).contains(&part.len())
@@ -138,7 +178,10 @@ fn cleaned(text: &str, breaks: fn(char) -> bool, most: usize) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_PART_BYTES, NOTHING_LEFT, prefix, push_parts, push_tag};
+    use super::{
+        MAX_PART_BYTES, MAX_PATH_BYTES, NOTHING_LEFT, prefix, push_parts, push_tag,
+        push_tags_as_parts,
+    };
     use proptest::prelude::*;
 
     fn path(prefix: &str, source: Option<&str>, name: &str) -> String {
@@ -209,6 +252,59 @@ mod tests {
         }
     }
 
+    fn tags_in_path(tags: &[(&str, &str)]) -> String {
+        let mut path = "n".to_owned();
+        push_tags_as_parts(&mut path, tags.iter().copied());
+        path
+    }
+
+    #[test]
+    fn tags_are_parts_of_a_path() {
+        let long = "ö".repeat(200);
+        for (tags, expected) in [
+            (&[][..], "n"),
+            (&[("dc", "fra-1")], "n.dc.fra-1"),
+            (
+                &[("dc", "fra"), ("host", "web1.example.com")],
+                "n.dc.fra.host.web1_DOT_example_DOT_com",
+            ),
+            (&[("a.b", "1.2")], "n.a_DOT_b.1_DOT_2"),
+            (&[("a", "."), ("b", "..")], "n.a._DOT_.b._DOT__DOT_"),
+            (&[("n", "n")], "n.n.n"),
+            (&[("a=b!", "~1^")], "n.a=b!._1^#"),
+            (&[("a", "x_DOT_y")], "n.a.x_DOT_y#"),
+            (&[("a b", "c;d/e.f")], "n.a_b#.c_d_e_f#"),
+            (&[("", "")], "n._._"),
+        ] {
+            assert_eq!(without_marks(&tags_in_path(tags)), expected);
+        }
+        let path = tags_in_path(&[("a", &long)]);
+        assert!(path.split('.').all(|part| part.len() <= MAX_PART_BYTES), "{path}");
+    }
+
+    #[test]
+    fn tags_in_a_path_stay_distinct_and_the_path_fits_a_file_system() {
+        for (a, b) in [
+            (&[("a", "1.2")][..], &[("a", "1"), ("2", "_")][..]),
+            (&[("a", "1.2")], &[("a", "1_DOT_2")]),
+            (&[("a", "1 2")], &[("a", "1_2")]),
+            (&[("a", "1 2")], &[("a", "1/2")]),
+            (&[("a", "b"), ("c", "d")], &[("a", "b.c.d")]),
+        ] {
+            assert_ne!(tags_in_path(a), tags_in_path(b));
+        }
+        let many = |last: &str| -> String {
+            let tags: Vec<_> = (0..49).map(|n| (format!("tag{n}"), "v".repeat(200))).collect();
+            let tags = tags.iter().map(|(tag, value)| (&**tag, &**value));
+            let mut path = String::new();
+            push_tags_as_parts(&mut path, tags.chain([("z", last)]));
+            path
+        };
+        let (a, b) = (many("a"), many("b"));
+        assert!(a.len() <= MAX_PATH_BYTES + MAX_PART_BYTES && a.starts_with("tag0.vv"), "{a}");
+        assert!(a != b && a.split('.').all(|part| !part.is_empty()));
+    }
+
     #[test]
     fn changed_names_stay_distinct() {
         for (a, b) in [
@@ -237,6 +333,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_tags_in_a_path_are_whole_parts(
+            tags in prop::collection::vec((any::<String>(), any::<String>()), 0..4),
+        ) {
+            let mut path = "n".to_owned();
+            push_tags_as_parts(&mut path, tags.iter().map(|(tag, value)| (&**tag, &**value)));
+            prop_assert_eq!(path.split_whitespace().count(), 1);
+            prop_assert!(path.split('.').all(|p| !p.is_empty() && p.len() <= MAX_PART_BYTES));
+            prop_assert!(!path.contains([';', '/', '\n', '*']));
+        }
+
         #[test]
         fn any_path_is_one_field_of_whole_parts(
             source in prop::option::of("\\PC{0,300}"),

@@ -22,7 +22,8 @@ impl Encoder {
         let (mut pages, mut lines, mut taken) = (Pages::default(), Vec::new(), HashSet::new());
         let mut sent = 0_u64;
         for one in &series {
-            let (tags, identity) = (tags(one), Identity::of(one));
+            let tags = if self.naming.has_tags_in_path() { String::new() } else { tags(one) };
+            let identity = Identity::of(one);
             lines.clear();
             for (path, value) in self.lines(one, seconds) {
                 let mut path = path;
@@ -59,29 +60,47 @@ impl Encoder {
     /// The lines of a series: path and value.
     fn lines(&self, series: &Series, seconds: f64) -> Vec<(String, f64)> {
         let naming = &self.naming;
-        let path = |namespace| naming.path(source(series), namespace, &series.name);
+        let has_tags = naming.has_tags_in_path() && !series.tags.is_empty();
+        let path = |namespace| {
+            let mut path = naming.path(source(series), namespace, &series.name);
+            if has_tags {
+                name::push_tags_as_parts(&mut path, sorted(series));
+            }
+            path
+        };
+        let whole = |mut path: String, word: &str| {
+            if !has_tags {
+                return naming.whole(path, word);
+            }
+            // Equal parts stay: a statistic may be named like the value of the last tag.
+            let suffix = naming.whole(String::new(), word);
+            if !suffix.is_empty() {
+                name::push(&mut path, &suffix);
+            }
+            path
+        };
         if let Some(statsd) = naming.statsd() {
             let lines = statsd.lines(&series.name, &series.value, seconds);
             // The lines of a timer have one namespace.
             let mut last = ("", String::new());
-            let whole = |(namespace, word, value): (_, String, _)| {
+            let named = |(namespace, word, value): (_, String, _)| {
                 if last.0 != namespace || last.1.is_empty() {
                     last = (namespace, path(namespace));
                 }
-                (naming.whole(last.1.clone(), &word), value)
+                (whole(last.1.clone(), &word), value)
             };
-            return lines.into_iter().map(whole).collect();
+            return lines.into_iter().map(named).collect();
         }
-        let whole = |(word, value): (&str, f64)| (naming.whole(path(""), word), value);
+        let named = |(word, value): (&str, f64)| (whole(path(""), word), value);
         if let Some(summary) = series.value.summary() {
-            return self.timer_parts.of(summary).map(whole).collect();
+            return self.timer_parts.of(summary).map(named).collect();
         }
-        let plain = |value| vec![whole(("", value))];
+        let plain = |value| vec![named(("", value))];
         match &series.value {
             Fold::Counter(sum) => plain(*sum),
             Fold::Gauge(Some(gauge)) => {
                 let parts = self.gauge_parts.of(&series.name).iter();
-                parts.map(|part| whole((part.suffix(), part.of(gauge)))).collect()
+                parts.map(|part| named((part.suffix(), part.of(gauge)))).collect()
             }
             Fold::Set(members) => plain(members.len() as f64),
             // A gauge without a reading, and kinds that do not exist yet.
@@ -133,6 +152,13 @@ impl Encoder {
         self.claims.remember(name, owner);
         owner == identity && taken.insert(name)
     }
+}
+
+/// The tags of a series, sorted.
+fn sorted(series: &Series) -> impl Iterator<Item = (&str, &str)> + Clone {
+    let mut tags: Vec<_> = series.tags.iter().map(|(tag, value)| (&**tag, &**value)).collect();
+    tags.sort_unstable();
+    tags.into_iter()
 }
 
 /// The hash that distinguishes the lines of a series from those of all others, whatever their kind.

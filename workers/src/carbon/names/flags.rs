@@ -18,13 +18,14 @@ pub struct NameFlags {
     pub names: NameSet,
 
     /// Path of a series. {prefix} has a dot after it, {suffix} is the statistic, such as .mean, and
-    /// the postfix. Without {source}, the sources of a name are added up
+    /// the postfix; tags in the path are before them. Without {source}, the sources of a name are added up
     /// [default: {prefix}{source}.{name}{suffix}; without {source}. for statsd and statsd-legacy]
     #[arg(long, value_name = "TEMPLATE")]
     pub template: Option<Template>,
 
-    /// What becomes of tags: `carbon` for Graphite's tags, or `drop`: series that differ only in
-    /// their tags are added up [default: drop with StatsD's names as bucky writes them, carbon
+    /// What becomes of tags: `carbon` for Graphite's tags; `path` for parts of the path, sorted by
+    /// tag, such as logins.dc.fra, for a Carbon without a tag database; `drop`: series that differ
+    /// only in their tags are added up [default: drop with StatsD's names as bucky writes them, carbon
     /// otherwise]
     #[arg(long, value_name = "WORD", value_enum)]
     pub tags: Option<Tags>,

@@ -61,7 +61,7 @@ impl Naming {
 
     /// Whether each series has one path, and statistics follow it after a dot.
     pub(super) fn is_plain(&self) -> bool {
-        let is_separate = self.has_source() && self.has_tags();
+        let is_separate = self.has_source() && self.tags == Tags::Carbon;
         self.is_own && !self.strip_duplicates && self.postfix.is_empty() && is_separate
     }
 
@@ -72,7 +72,12 @@ impl Naming {
 
     /// Whether series with different tags are different.
     pub(super) fn has_tags(&self) -> bool {
-        self.tags == Tags::Carbon
+        self.tags != Tags::Drop
+    }
+
+    /// Whether tags are parts of the path.
+    pub(super) fn has_tags_in_path(&self) -> bool {
+        self.tags == Tags::Path
     }
 
     /// What a Carbon without a tag database makes of tags, if they are sent.

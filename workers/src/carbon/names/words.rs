@@ -45,6 +45,8 @@ pub enum Tags {
     Carbon,
     /// Nothing: series that differ only in their tags are added up.
     Drop,
+    /// Parts of the path, sorted by tag, for a Carbon without a tag database: `logins.dc.fra`.
+    Path,
 }
 
 /// The program whose statistics of timers are delivered.

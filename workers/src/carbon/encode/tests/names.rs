@@ -231,3 +231,80 @@ proptest::proptest! {
         proptest::prop_assert!(all.iter().all(is_valid), "{:?}", all);
     }
 }
+
+#[test]
+fn tags_are_parts_of_the_path_before_the_statistic_and_the_postfix() {
+    let window = || {
+        window(|batch| {
+            batch.counter("logins", &[("what", "count"), ("dc", "fra")], 2.0);
+            batch.counter("logins", &[], 1.0);
+            batch.timer_readings("db", &[("host", "a.b"), ("what", "count")], &[0.1, 0.3]);
+            batch.gauge("depth", &[("depth", "depth")], &Gauge::reading(4.0, 1));
+        })
+    };
+    let flags = "--tags path --timer-parts count,max --gauge-parts last,max --prefix p --postfix x";
+    let mut own = carbon(&format!("{flags} --template {{prefix}}{{name}}.on.{{source}}{{suffix}}"));
+    let own = own.as_mut().unwrap();
+    let lines_of = |source: &str| {
+        [
+            format!("p.db.on.{source}.host.a_DOT_b.what.count.count.x 2"),
+            format!("p.db.on.{source}.host.a_DOT_b.what.count.max.x 0.3"),
+            format!("p.depth.on.{source}.depth.depth.x 4"),
+            format!("p.depth.on.{source}.depth.depth.max.x 4"),
+            format!("p.logins.on.{source}.x 1"),
+            format!("p.logins.on.{source}.dc.fra.what.count.x 2"),
+        ]
+    };
+    let mut found = lines(own, window());
+    let mut expected = [lines_of("web-1"), lines_of("web-2")].concat();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    let mut legacy = carbon("--names statsd-legacy --tags path --statsd-statistics count").unwrap();
+    let mut found = lines(&mut legacy, window());
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            "stats.gauges.depth.depth.depth 4",
+            "stats.logins 0.2",
+            "stats.logins.dc.fra.what.count 0.4",
+            "stats.numStats 4",
+            "stats.timers.db.host.a_DOT_b.what.count.count 4",
+            "stats_counts.logins 2",
+            "stats_counts.logins.dc.fra.what.count 4",
+        ]
+    );
+}
+
+#[test]
+fn a_series_without_tags_does_not_overwrite_one_with_tags_in_its_path() {
+    let mut carbon = carbon("--tags path").unwrap();
+    let mut window = Window::new(START, 10_000, 10);
+    let mut batch = BatchWriter::new("s", 0, 1_000);
+    batch.counter("logins.dc.fra", &[], 1.0);
+    batch.counter("logins", &[("dc", "fra")], 2.0);
+    fold(&mut window, batch);
+    let found = lines(&mut carbon, window);
+    let [first, second] = &found[..] else { panic!("{found:?}") };
+    let is_plain = |line: &&String| line.starts_with("s.logins.dc.fra ");
+    let is_marked = |line: &&String| line.starts_with("s.logins.dc.fra_");
+    assert!([first, second].iter().any(is_plain), "{found:?}");
+    assert!([first, second].iter().any(is_marked), "{found:?}");
+}
+
+#[test]
+fn statistics_that_are_not_finite_have_no_line() {
+    for flags in ["--names statsd --statsd-like statsd", "--tags path", "--postfix x"] {
+        let window = window(|batch| {
+            batch.timer_readings("db", &[("dc", "fra")], &[1e200, 2e200]);
+            batch.counter("sum", &[], f64::MAX);
+        });
+        let text = text(&carbon(flags).unwrap().payloads(window));
+        assert!(text.contains(".count") && text.contains("sum"), "{text}");
+        for line in text.lines() {
+            let value: f64 = line.split(' ').nth(1).unwrap().parse().unwrap();
+            assert!(value.is_finite(), "{line}");
+        }
+    }
+}
