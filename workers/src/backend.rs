@@ -169,6 +169,12 @@ pub trait BackendProgram: Backend + Sized {
         None
     }
 
+    /// What may be a mistake in the flags, together with the length of a window: sentences for
+    /// `--check` and for the log at start. Defaults to none.
+    fn doubts(&mut self, _flush: Duration) -> Vec<String> {
+        Vec::new()
+    }
+
     /// For `--check`: checks what else is possible without delivering. Defaults to no check.
     fn check(&self, _findings: &mut Findings) {}
 }

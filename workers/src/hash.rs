@@ -4,7 +4,7 @@
 //! Pure.
 
 /// The hash of no bytes.
-const START: u64 = 0xcbf2_9ce4_8422_2325;
+pub(crate) const START: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// The hash of some bytes.
 pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
@@ -13,9 +13,14 @@ pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
 
 /// The hash of several pieces, as if they were one.
 pub(crate) fn fnv1a_all<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     // One loop in another is faster than one iterator over all bytes.
-    pieces.into_iter().fold(START, |hash, piece| piece.iter().fold(hash, step))
+    pieces.into_iter().fold(START, fnv1a_after)
+}
+
+/// The hash of bytes that follow those of another hash.
+pub(crate) fn fnv1a_after(hash: u64, bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(hash, step)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod datagrams;
 mod deadline;
 mod encode;
 mod failure;
+mod folders;
 mod gauge_parts;
 mod ini;
 mod kept;
@@ -16,7 +17,9 @@ mod names;
 mod parts;
 mod pickle;
 mod relay;
+mod remarks;
 mod route;
+mod schemas;
 mod secure;
 mod split;
 mod stream;
@@ -42,7 +45,9 @@ use encode::{Counted, Encoder};
 use failure::{ConnectionError, failure};
 use key::ApiKey;
 use relay::Share;
+use remarks::Remarks;
 use route::Route;
+use schemas::Schemas;
 use std::time::{Duration, Instant};
 use zibrato::daemon::{Exit, Failure, Findings, number, whole_number};
 use zibrato::window::Window;
@@ -72,6 +77,7 @@ const DEFAULT_PICKLE_BATCH: usize = 500;
 #[derive(Debug)]
 pub struct Carbon {
     encoder: Encoder,
+    remarks: Remarks,
     /// Whether it reports changed names. Of several destinations the first one does.
     reports_names: bool,
     route: Route,
@@ -127,6 +133,10 @@ pub struct CarbonFlags {
     #[arg(long, value_name = "PARTS")]
     pub gauge_parts: Option<GaugeParts>,
 
+    /// Carbon's storage-schemas.conf, to warn if --flush does not fit the finest retention of a name
+    #[arg(long, value_name = "FILE")]
+    pub schemas: Option<std::path::PathBuf>,
+
     /// The flags about names.
     #[command(flatten)]
     pub names: NameFlags,
@@ -137,8 +147,9 @@ impl Carbon {
     #[must_use]
     pub fn to(address: Address) -> Self {
         let route = Route::to(address, DEFAULT_PICKLE_BATCH);
-        let (encoder, once) = (Encoder::default(), Once::default());
-        Self { encoder, reports_names: true, route, doubt: None, payloads: 0, sent: 0, once }
+        let (encoder, remarks, once) = (Encoder::default(), Remarks::default(), Once::default());
+        let (payloads, sent, doubt) = (0, 0, None);
+        Self { encoder, remarks, reports_names: true, route, doubt, payloads, sent, once }
     }
 
     /// Prefix of each name, joined by a dot. Defaults to none.
@@ -212,7 +223,7 @@ impl Carbon {
 
 impl Backend for Carbon {
     fn payloads(&mut self, window: Window) -> Vec<Payload> {
-        let stamp = window.stamp();
+        let at = (window.stamp(), Duration::from_millis(window.length_ms()));
         if let Some(why) = self.doubt
             && self.once.is_news("api_key_unencrypted", "")
         {
@@ -221,6 +232,7 @@ impl Backend for Carbon {
         let encoded = self.encoder.encode(window);
         (self.payloads, self.sent) = (encoded.payloads.len(), 0);
         self.route.window_begins();
+        self.remarks.log(&encoded.payloads, &self.encoder, at, self.route.address());
         if !self.reports_names {
             return encoded.payloads;
         }
@@ -231,7 +243,7 @@ impl Backend for Carbon {
         ] {
             let Counted { times, names } = counted;
             for name in names.iter().filter(|name| self.once.is_news(event, name)) {
-                tracing::warn!(event, stamp, name, times);
+                tracing::warn!(event, stamp = at.0, name, times);
             }
         }
         encoded.alike.log();
@@ -317,6 +329,7 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
             return Err(wrong(message.to_owned()));
         }
         let naming = flags.names.naming().map_err(wrong)?;
+        let schemas = flags.schemas.as_deref().map(Schemas::read).transpose().map_err(wrong)?;
         if naming.statsd().is_some() {
             for (flag, is_given, instead) in [
                 ("--timer-parts", flags.timer_parts.is_some(), "use --statsd-statistics"),
@@ -344,6 +357,7 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
                 .gauge_parts(flags.gauge_parts.clone().unwrap_or_default());
             carbon.encoder.naming = naming.clone();
             carbon.encoder.share = share;
+            carbon.remarks.schemas = schemas.clone();
             carbon.reports_names = at == 0;
             if let Some(key) = &key {
                 carbon = carbon.with_key(key.clone());
@@ -369,6 +383,10 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
             works.extend(self.encoder.naming.about_tags().map(str::to_owned));
             works
         }))
+    }
+
+    fn doubts(&mut self, flush: Duration) -> Vec<String> {
+        self.remarks.doubts(&self.encoder, flush)
     }
 
     fn target(&self) -> Option<Target> {

@@ -15,6 +15,7 @@ use clap::{Arg, Args};
 use crew::{Crew, Views};
 use dry_run::DryRun;
 use flags::{Http, ProgramFlags, Task, WorkerFlags};
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -125,13 +126,16 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
                 None => drop(findings.host("--host", builder.broker.bare_host(), flags.port)),
             }
         }
-        let opened = findings.take(B::open_all(self.backend.clone())).unwrap_or_default();
-        for Opened { backend, .. } in &opened {
+        let mut opened = findings.take(B::open_all(self.backend.clone())).unwrap_or_default();
+        for Opened { backend, .. } in &mut opened {
             if let Some(Target { flag, host, port, .. }) = backend.target() {
                 findings.host(&flag, &host, port);
             }
             backend.check(findings);
         }
+        let doubtful = opened.iter_mut().flat_map(|one| one.backend.doubts(flags.flush));
+        let doubtful: BTreeSet<_> = doubtful.collect();
+        doubtful.iter().for_each(|why| findings.warning(why));
         findings.take(bind(flags.http));
         findings.take(WorkerBuilder::probe(opened.len()).map_err(failure));
     }
@@ -189,8 +193,9 @@ fn work<B: BackendProgram>(
         None => builder,
     };
     builder.check().map_err(failure)?;
-    let opened = B::open_all(backend)?;
-    let letters = letters.as_deref();
+    let mut opened = B::open_all(backend)?;
+    let doubtful = opened.iter_mut().flat_map(|one| one.backend.doubts(flags.flush)).collect();
+    let (letters, doubts) = (letters.as_deref(), (doubts, doubtful));
     let done = if flags.dry_run {
         let opened = opened.into_iter().map(DryRun::of).collect();
         run::<B, _>(flags, &builder, opened, Vec::new(), letters, doubts)
@@ -221,7 +226,7 @@ fn run<P: BackendProgram, B: Backend>(
     opened: Vec<Opened<B>>,
     targets: Vec<Target>,
     letters: Option<&Path>,
-    doubts: Doubts,
+    (doubts, doubtful): (Doubts, BTreeSet<String>),
 ) -> Result<(), Failure> {
     let stop = Stop::on_signals()
         .and_then(Stop::on_hangup)
@@ -234,6 +239,9 @@ fn run<P: BackendProgram, B: Backend>(
     let views = crew.views();
     let http = listener.map(|listener| serve(listener, P::PROGRAM, &views)).transpose()?;
     doubts.log();
+    for why in doubtful {
+        tracing::warn!(event = "doubtful", why);
+    }
     wait_for_broker(&stop, &views);
     if views.failure().is_none() {
         tracing::info!(
