@@ -21,14 +21,28 @@ fn check_says_of_each_destination_what_works() {
     let (status, output, log) = run(&["check", "--carbon", &good]);
     assert!(status.success(), "{log}");
     for line in [
-        format!("127.0.0.1:{lines}: ok: accepts connections, and keeps them open\n"),
-        format!("127.0.0.1:{pickles}: ok: pickles are written"),
+        format!("127.0.0.1:{lines}: ok: accepts connections, and reads lines\n"),
+        format!("127.0.0.1:{pickles}: ok: accepts connections, and reads pickles\n"),
         format!("127.0.0.1:{lines}:u: ok: datagrams can be sent to 127.0.0.1:{lines}; whether"),
         "give --tags path or --tags drop\n".to_owned(),
     ] {
         assert!(output.contains(&line), "{line}: {output}");
     }
     assert!(carbon.metrics().is_empty());
+
+    let swapped = format!("127.0.0.1:{pickles},pickle://127.0.0.1:{lines}");
+    let (status, output, _) = run(&["check", "--carbon", &swapped]);
+    assert_eq!(status.code(), Some(69));
+    for line in [
+        format!(
+            "127.0.0.1:{pickles}: failed: 127.0.0.1:{pickles} accepts connections, but does not read lines; is it the port for pickles?"
+        ),
+        format!(
+            "127.0.0.1:{lines}: failed: pickle://127.0.0.1:{lines} accepts connections, but does not read pickles; is it the port for lines?"
+        ),
+    ] {
+        assert!(output.contains(&line), "{line}: {output}");
+    }
 
     let bad = format!("{closed},127.0.0.1:{lines},nowhere.invalid:2003");
     let (status, output, log) = run(&["check", "--tags", "drop", "--carbon", &bad]);
@@ -90,11 +104,11 @@ fn a_dry_run_prints_lines_and_leaves_no_cursor() {
     let builder = Zibrato::builder().port(broker.port()).source("web-1");
     let z = builder.interval(Duration::from_millis(100)).build().unwrap();
     for destination in ["127.0.0.1:1", "127.0.0.1:2:b"] {
-        let head = format!("# to {destination}\nweb-1.logins 7 ");
+        let line = format!("# to {destination}\nweb-1.logins ");
         wait_until(DEADLINE, "the line", || {
             z.count("info", "logins", 7);
             assert_eq!(z.flush(DEADLINE).pending, 0);
-            worker.output().contains(&head[..head.len() - 2])
+            worker.output().contains(&line)
         });
     }
     assert_eq!(worker.stop(Signal::TERM).code(), Some(0));

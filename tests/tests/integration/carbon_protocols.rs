@@ -124,3 +124,22 @@ fn ten_thousand_pickled_points_are_those_that_python_pickles() {
     assert_eq!(expected.len(), 10_000);
     assert_eq!(points(&output), expected);
 }
+
+#[test]
+fn lines_to_the_port_for_pickles_are_noticed_and_not_lost() {
+    let (carbon, broker) = (Carbon::start(), Broker::start());
+    let z = Zibrato::builder().port(broker.port()).source("web-1").build().unwrap();
+    let worker = |port| {
+        let address = format!("127.0.0.1:{port}");
+        broker.worker("zibrato-carbon", &["--flush", "1", "--carbon", &address])
+    };
+    let mut wrong = worker(carbon.pickle_port());
+    wrong.says(&["event=\"started\""]);
+    z.count("info", "logins", 5);
+    assert_eq!(z.flush(DEADLINE).pending, 0);
+    wrong.says(&["event=\"disconnected\"", "is it the port for pickles?"]);
+    assert_eq!(wrong.stop(Signal::TERM).code(), Some(0));
+    let mut right = worker(carbon.port());
+    wait_until(DEADLINE, "the counts", || carbon.sum("web-1.logins") == 5.0);
+    assert_eq!(right.stop(Signal::TERM).code(), Some(0));
+}

@@ -59,6 +59,17 @@ impl Protocol {
         matches!(self, Self::Tls | Self::PickleTls)
     }
 
+    /// What to check if a server closes connections over what is written.
+    pub(super) const fn question(self) -> &'static str {
+        match self {
+            Self::Pickle => "is it the port for lines? omit pickle:// then",
+            Self::PickleTls => "is it the port for lines? write tls:// then",
+            Self::Tcp => "is it the port for pickles? write pickle:// in front of the address then",
+            Self::Tls => "is it the port for pickles? write pickle+tls:// then",
+            Self::Udp => "is it Carbon's port for datagrams?",
+        }
+    }
+
     const fn scheme(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",

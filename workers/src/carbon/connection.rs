@@ -18,8 +18,9 @@
 //! rejected.
 
 mod alone;
+mod reach;
 
-use super::address::{Address, Protocol};
+use super::address::Address;
 use super::failure::ConnectionError;
 use super::kept::{SETTLES, Written};
 use super::secure::{Hindrance, Tls};
@@ -37,6 +38,9 @@ const BREAKS: u32 = 3;
 
 /// Time to wait for a reset after a payload.
 pub(super) const LISTEN: Duration = Duration::from_millis(50);
+
+/// A connection that ends within this time has probably ended over what was written.
+const EARLY: Duration = Duration::from_secs(5);
 
 /// A connection that is opened when it is needed, and again after it breaks.
 #[derive(Debug)]
@@ -176,7 +180,8 @@ impl Connection {
         (*breaks > 1).then(|| {
             format!(
                 "{address} has reset the connection {breaks} times and has not kept it open for \
-                 {seconds} s since; until it does, nothing that was written is committed"
+                 {seconds} s since; until it does, nothing that was written is committed; {}",
+                address.protocol().question()
             )
         })
     }
@@ -266,7 +271,10 @@ impl Connection {
                 tracing::warn!(event = "disconnected", %address, lost, breaks, left_out, what);
             }
         } else if let Some(left_out) = self.limits.disconnected.admit(now) {
-            tracing::info!(event = "disconnected", %address, lost, left_out);
+            // A server that reads another protocol ends the connection over the first bytes.
+            let is_early = self.opened.elapsed() < EARLY;
+            let what = is_early.then(|| address.protocol().question());
+            tracing::info!(event = "disconnected", %address, lost, left_out, what);
         }
         (self.stream, self.suspect) = (None, true);
     }
@@ -280,28 +288,6 @@ impl Connection {
             tracing::info!(event = "connected", address = %self.address(), left_out);
         }
         Ok(())
-    }
-
-    /// Connects without writing, and says what works.
-    pub(super) fn reach(&mut self) -> Result<Vec<String>, ConnectionError> {
-        self.connect()?;
-        let was_reset = self.look(LISTEN);
-        let protocol = self.address().protocol();
-        if was_reset || self.stream.is_none() {
-            return Err(match self.reset() {
-                // Such as a missing client certificate.
-                hindered @ ConnectionError::Hindered(..) => hindered,
-                _ => ConnectionError::Closes(self.address().clone()),
-            });
-        }
-        let tls = if protocol.is_tls() { " with TLS and a valid certificate" } else { "" };
-        let what = match protocol {
-            Protocol::Pickle | Protocol::PickleTls => {
-                "pickles are written, so this must be Carbon's pickle receiver, usually port 2004"
-            }
-            _ => "lines are written, so this must be Carbon's line receiver, usually port 2003",
-        };
-        Ok(vec![format!("accepts connections{tls}, and keeps them open"), what.to_owned()])
     }
 
     /// Writes all of these lines, within the timeout.

@@ -13,11 +13,13 @@ pub(super) enum ConnectionError {
     Connect(Address, #[source] io::Error),
     #[error("{0} accepts connections, but closes them at once; is it a Carbon?")]
     Closes(Address),
+    #[error("{0} accepts connections, but does not read {1}; {question}", question = .0.protocol().question())]
+    Misread(Address, &'static str),
     #[error("{0} has ended the connection")]
     Hindered(Address, #[source] Hindrance),
-    #[error("{0} resets the connection over this payload alone")]
+    #[error("{0} resets the connection over this payload alone; {question}", question = .0.protocol().question())]
     Refused(Address),
-    #[error("{0} reset the connection before all data was read")]
+    #[error("{0} reset the connection before all data was read; {question}", question = .0.protocol().question())]
     Reset(Address),
     #[error("{0} resets connections; recent payloads are sent one by one to find the cause")]
     Searching(Address),
@@ -47,6 +49,7 @@ pub(super) fn failure(why: ConnectionError) -> SendError {
         | ConnectionError::Invalid(_) => SendError::Reject { why: Box::new(why) },
         ConnectionError::Connect(..) => SendError::Retry { after, why: Box::new(why) },
         ConnectionError::Closes(_)
+        | ConnectionError::Misread(..)
         | ConnectionError::Hindered(..)
         | ConnectionError::Reset(_)
         | ConnectionError::Searching(_)
