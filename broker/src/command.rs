@@ -56,13 +56,16 @@ impl Program for Flags {
     }
 
     fn levels(&self) -> Vec<String> {
-        let mut levels = self.journal.kept_levels();
-        levels.extend(self.intakes.0.iter().flat_map(|intake| intake.levels()));
+        let mut single: Vec<_> = self.intakes.0.iter().flat_map(|intake| intake.levels()).collect();
         // Errors in the file are reported by the start.
         let rules = self.rules.as_ref().and_then(|file| RulesStore::open(file).ok());
         if let Some(rules) = rules.map(|store| store.rules()) {
-            levels.extend(rules.levels().map(str::to_owned));
+            single.extend(rules.levels().map(str::to_owned));
         }
+        // These are no lists, so that the advice to separate levels by commas does not apply.
+        single.retain(|level| !level.contains(|c: char| c == ';' || c.is_whitespace()));
+        let mut levels = self.journal.kept_levels();
+        levels.append(&mut single);
         levels.sort_unstable();
         levels.dedup();
         levels

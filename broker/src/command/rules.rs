@@ -61,16 +61,20 @@ pub(crate) fn run(command: &RulesCommand) -> Result<(), Failure> {
     let trial = Trial { rules, types, level: level.clone() };
     let mut out = Stdout::new();
     let mut input = io::stdin().lock();
-    let mut line = Vec::new();
+    let (mut line, mut failures) = (Vec::new(), 0);
     loop {
         line.clear();
         let read = input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
         match read {
-            Ok(0) => return out.finish(),
+            Ok(0) => {
+                out.finish()?;
+                return verdict(failures);
+            }
             Ok(_) => {
-                let text = trial.test(line.trim_ascii(), clock::unix_ms() as f64 / 1e3);
+                let shown = trial.test(line.trim_ascii(), clock::unix_ms() as f64 / 1e3);
+                failures += shown.failures;
                 // `finish` reports errors.
-                if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+                if out.write_all(shown.text.as_bytes()).and_then(|()| out.flush()).is_err() {
                     return out.finish();
                 }
             }
@@ -78,6 +82,33 @@ pub(crate) fn run(command: &RulesCommand) -> Result<(), Failure> {
                 return Err(Failure::new(Exit::Io, format!("stdin cannot be read: {error}")));
             }
         }
+    }
+}
+
+/// The result for all lines.
+fn verdict(failures: usize) -> Result<(), Failure> {
+    match failures {
+        0 => Ok(()),
+        1 => Err(Failure::new(Exit::Data, "1 line is not a sample, or a script failed for it")),
+        n => {
+            let why = format!("{n} times a line was not a sample, or a script failed");
+            Err(Failure::new(Exit::Data, why))
+        }
+    }
+}
+
+/// What becomes of the samples in a line.
+#[derive(Default)]
+struct Shown {
+    text: String,
+    /// How often something is not a sample, or a script fails.
+    failures: usize,
+}
+
+impl Shown {
+    fn not_a_sample(&mut self, why: &str) {
+        self.failures += 1;
+        writeln!(self.text, "  not a sample: {why}").ok();
     }
 }
 
@@ -90,12 +121,12 @@ struct Trial {
 }
 
 impl Trial {
-    /// What becomes of the samples in a line, as text.
-    fn test(&self, line: &[u8], now: f64) -> String {
+    fn test(&self, line: &[u8], now: f64) -> Shown {
+        let mut shown = Shown::default();
         if line.is_empty() {
-            return String::new();
+            return shown;
         }
-        let mut text = format!("{}\n", line.escape_ascii());
+        writeln!(shown.text, "{}", line.escape_ascii()).ok();
         let (rules, level) = (&*self.rules, self.level.as_str());
         if line.contains(&b'|') {
             statsd::samples(line, &mut |sample| match sample {
@@ -103,24 +134,24 @@ impl Trial {
                     let tags: Vec<_> = tags.iter().map(|(tag, value)| (&**tag, &**value)).collect();
                     let (protocol, host, name, tags) = ("statsd", &*host, &*name, &*tags);
                     let series = Series { protocol, kind, level, host, name, tags, collectd: None };
-                    text.push_str(&applied(rules, series, value, now, now));
+                    applied(&mut shown, rules, series, value, (now, now));
                 }
-                Err(reason) => not_a_sample(&mut text, reason),
+                Err(reason) => shown.not_a_sample(reason),
             });
-            return text;
+            return shown;
         }
         let Some(Words { host, name, values, time }) = words(line, now) else {
-            not_a_sample(&mut text, "expected NAME:VALUE|TYPE, or HOST NAME VALUE [TIME]");
-            return text;
+            shown.not_a_sample(expected(line));
+            return shown;
         };
         let (protocol, kind, tags, collectd) = ("metricsd", Kind::Gauge, &[][..], None);
         let series = Series { protocol, kind, level, host, name, tags, collectd };
         let Some((plugin, type_name)) = name.split_once('/') else {
             match values[..] {
-                [value] => text.push_str(&applied(rules, series, value, time, now)),
-                _ => not_a_sample(&mut text, "only a CollectD line can have several values"),
+                [value] => applied(&mut shown, rules, series, value, (time, now)),
+                _ => shown.not_a_sample("only a CollectD line can have several values"),
             }
-            return text;
+            return shown;
         };
         let (plugin, plugin_instance) = plugin.split_once('-').unwrap_or((plugin, ""));
         let (type_name, type_instance) = type_name.split_once('-').unwrap_or((type_name, ""));
@@ -129,13 +160,13 @@ impl Trial {
             types.values(identity, &values, |name, fields, value| {
                 let collectd = Some(fields);
                 let series = Series { protocol: "collectd", name, collectd, ..series };
-                text.push_str(&applied(rules, series, value, time, now));
+                applied(&mut shown, rules, series, value, (time, now));
             })
         });
         if let Err(why) = taken {
-            not_a_sample(&mut text, &why);
+            shown.not_a_sample(&why);
         }
-        text
+        shown
     }
 }
 
@@ -166,21 +197,48 @@ fn words(line: &[u8], now: f64) -> Option<Words<'_>> {
     (is_valid && time.is_finite() && time >= 0.0).then_some(Words { host, name, values, time })
 }
 
-fn not_a_sample(text: &mut String, why: &str) {
-    writeln!(text, "  not a sample: {why}").ok();
+/// The form that a line should have, as far as it shows which one was meant.
+fn expected(line: &[u8]) -> &'static str {
+    let words: Vec<_> = line.split(u8::is_ascii_whitespace).collect();
+    match words[..] {
+        [word] if word.contains(&b':') => {
+            "the type is missing; expected NAME:VALUE|TYPE, such as logins:1|c"
+        }
+        [_, name, ..] if name.contains(&b'/') => {
+            "expected HOST PLUGIN[-INSTANCE]/TYPE[-INSTANCE] VALUES [TIME]; VALUES are numbers, \
+             separated by colons"
+        }
+        _ => {
+            "expected NAME:VALUE|TYPE, HOST PLUGIN[-INSTANCE]/TYPE[-INSTANCE] VALUES [TIME], or \
+             HOST NAME VALUE [TIME]"
+        }
+    }
 }
 
-/// One line for the result, and one for its cause.
-fn applied(rules: &Rules, series: Series<'_>, value: f64, time: f64, now: f64) -> String {
+/// Adds one line for the result, and one for its cause.
+fn applied(
+    shown: &mut Shown,
+    rules: &Rules,
+    series: Series<'_>,
+    value: f64,
+    (time, now): (f64, f64),
+) {
     // Each sample has a whole share of time, so that the result does not depend on the machine.
     let script_time = &mut ScriptTime::default();
     let Applied { rule, result, error } = rules.apply(series, (value, time), now, script_time);
-    let mut text = match result {
-        Ok(output) => published(&series, &output),
-        Err(why @ Dropped::Failed(_)) => format!("  dropped: {why}\n"),
-        Err(why) => format!("  {why}\n"),
-    };
+    let text = &mut shown.text;
+    match result {
+        Ok(output) => text.push_str(&published(&series, &output)),
+        Err(why @ Dropped::Failed(_)) => {
+            shown.failures += 1;
+            writeln!(text, "  dropped: {why}").ok();
+        }
+        Err(why) => {
+            writeln!(text, "  {why}").ok();
+        }
+    }
     if let Some(error) = error {
+        shown.failures += 1;
         writeln!(text, "  {error}").ok();
     }
     let converter = series.collectd.and_then(|fields| rules.converter(fields.plugin));
@@ -191,7 +249,6 @@ fn applied(rules: &Rules, series: Series<'_>, value: f64, time: f64, now: f64) -
         Some(rule) => writeln!(text, "  rule: {}", rule.title()).ok(),
         None => writeln!(text, "  rule: none matches").ok(),
     };
-    text
 }
 
 fn published(series: &Series<'_>, output: &Output<'_>) -> String {

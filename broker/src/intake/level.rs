@@ -8,6 +8,10 @@ use zibrato::Level;
 /// # Errors
 /// A message that says why it cannot be the level of an intake.
 pub(crate) fn intake_level(text: &str) -> Result<Level, String> {
+    // Subscribers separate levels by commas, so none could name it.
+    if text.contains(',') {
+        return Err("it contains a comma; give one level".to_owned());
+    }
     let level = Level::new(text).map_err(|error| error.to_string())?;
     check_reserved(text)?;
     Ok(level)
@@ -33,5 +37,13 @@ mod tests {
         assert_eq!(intake_level("statsd").unwrap().as_str(), "statsd");
         assert!(intake_level("zibrato").unwrap_err().contains("reserved"));
         assert!(!intake_level("").unwrap_err().contains("reserved"));
+    }
+
+    #[test]
+    fn a_list_of_levels_is_not_a_level() {
+        for bad in ["a,b", "info,", ","] {
+            assert!(intake_level(bad).unwrap_err().contains("give one level"), "{bad}");
+        }
+        assert_eq!(intake_level("a b").unwrap().as_str(), "a b");
     }
 }

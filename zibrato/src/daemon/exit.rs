@@ -11,6 +11,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// 78: a flag, variable or configuration file is invalid.
     Config = 78,
+    /// 65: something in the given data is invalid.
+    Data = 65,
     /// 0: success.
     Fine = 0,
     /// 74: a file or socket could not be read or written.

@@ -29,6 +29,7 @@ pub use hangup::Hangup;
 pub use http::{HttpError, HttpServer, Page};
 pub use log_limit::{LeftOut, LogLimit};
 pub use logging::{LogFormat, log_metrics};
+pub use nearest::nearest;
 pub use number::{NumberError, number, seconds, whole_number};
 pub use program::{Doubts, Program, main};
 pub use prometheus::{Exposition, Family};

@@ -2,10 +2,7 @@
 
 /// The word with the smallest edit distance to `given`, if one is near. Ignores case, and the
 /// difference between `_` and `-`.
-pub(super) fn nearest<'a>(
-    given: &str,
-    words: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(given: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |word: &str| word.to_lowercase().replace('_', "-");
     let given = plain(given);
     // A third of the letters may be wrong; in a short word, one letter, or two that are swapped.

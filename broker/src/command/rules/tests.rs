@@ -32,7 +32,7 @@ fn trial(text: &str, script: &str) -> Trial {
 
 #[track_caller]
 fn shows(trial: &Trial, line: &str, expected: &[&str]) {
-    let text = trial.test(line.as_bytes(), NOW);
+    let text = trial.test(line.as_bytes(), NOW).text;
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some(line));
     assert_eq!(lines.map(str::trim_start).collect::<Vec<_>>(), expected, "{line}");
@@ -49,7 +49,7 @@ fn the_page_shows_what_its_commands_print() {
         let (command, expected) = command.split_once('\n').unwrap();
         let samples = command.split('\'').skip(3).step_by(2);
         // The time of the page.
-        let print = |sample: &str| trial.test(sample.as_bytes(), 1_764_453_600.0);
+        let print = |sample: &str| trial.test(sample.as_bytes(), 1_764_453_600.0).text;
         assert_eq!(samples.map(print).collect::<String>(), expected, "{command}");
         shown += 1;
     }
@@ -113,14 +113,25 @@ fn each_line_is_followed_by_what_becomes_of_its_samples() {
         ("- requests.count 7", &["info gauge requests.count 7 1700000000", "rule: none matches"]),
         (
             "- requests.count",
-            &["not a sample: expected NAME:VALUE|TYPE, or HOST NAME VALUE [TIME]"],
+            &["not a sample: expected NAME:VALUE|TYPE, HOST PLUGIN[-INSTANCE]/TYPE[-INSTANCE] \
+               VALUES [TIME], or HOST NAME VALUE [TIME]"],
         ),
-        ("- a nan", &["not a sample: expected NAME:VALUE|TYPE, or HOST NAME VALUE [TIME]"]),
+        (
+            "web-1 interface-eth0/if_octets 120,80",
+            &[
+                "not a sample: expected HOST PLUGIN[-INSTANCE]/TYPE[-INSTANCE] VALUES [TIME]; VALUES \
+               are numbers, separated by colons",
+            ],
+        ),
+        (
+            "a:b",
+            &["not a sample: the type is missing; expected NAME:VALUE|TYPE, such as logins:1|c"],
+        ),
     ] {
         shows(&trial, line, expected);
     }
-    assert_eq!(trial.test(b"", NOW), "");
-    assert!(trial.test(b"\xff:1|c", NOW).starts_with("\\xff:1|c\n"));
+    assert_eq!(trial.test(b"", NOW).text, "");
+    assert!(trial.test(b"\xff:1|c", NOW).text.starts_with("\\xff:1|c\n"));
 }
 
 #[test]
@@ -194,4 +205,21 @@ fn errors_of_a_script_are_shown_with_their_place() {
     );
     let passed = ["info gauge a 1 1700000000 from h", error, "rule: none matches"];
     shows(&trial(&text(false), script), "h a 1", &passed);
+}
+
+#[test]
+fn what_is_not_a_sample_and_what_fails_is_counted() {
+    let script = "fn process(host, name, value, time) {
+  if name == \"bad\" { value.nothing() }
+  [host, name, value, time]
+}";
+    let trial = trial("script = \"rules.rhai\"\n", script);
+    for (line, failures) in
+        [("a:1|c", 0), ("h a 1", 0), ("a:b", 1), ("a:1|c|x", 0), ("h bad 1", 1), ("bad:1:2|c", 2)]
+    {
+        assert_eq!(trial.test(line.as_bytes(), NOW).failures, failures, "{line}");
+    }
+    assert!(super::verdict(0).is_ok());
+    let failure = super::verdict(2).unwrap_err();
+    assert_eq!((failure.exit as u8, failure.message.contains("2 times")), (65, true));
 }

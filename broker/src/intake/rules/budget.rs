@@ -17,6 +17,9 @@ pub(super) const MAX_OPERATIONS: u64 = 10_000;
 /// have waited until then. Without optimization, the engine is much slower.
 const MAX_TIME: Duration = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 25 });
 
+/// Time after which a call ends even if its thread was asleep, and not only waiting for the processor.
+const MAX_ELAPSED: Duration = MAX_TIME.saturating_mul(40);
+
 /// What is left of a call's budget.
 #[derive(Debug, Clone, Copy)]
 struct Call {
@@ -84,7 +87,8 @@ impl Call {
             self.spent = Some(Spent::Operations);
         } else if self.begun.elapsed() >= MAX_TIME {
             let late = *self.late.get_or_insert_with(processor_time);
-            let is_over = processor_time().saturating_sub(late) >= MAX_TIME;
+            let is_over = processor_time().saturating_sub(late) >= MAX_TIME
+                || self.begun.elapsed() >= MAX_ELAPSED;
             self.spent = is_over.then_some(Spent::Time);
         }
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
+use zibrato::daemon::nearest;
 use zibrato::{Level, check_name};
 
 /// An error in a file, and where it begins, both from 1 on.
@@ -98,7 +99,7 @@ impl File {
     /// Parses the text of a rules file.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let file: FileText = toml::from_str(text).map_err(|error| {
-            let why = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+            let why = explained(error.message());
             problem(text, error.span().unwrap_or_default(), why)
         })?;
         let at = |(span, why): (Range<usize>, String)| problem(text, span, why);
@@ -198,6 +199,23 @@ impl MatchText {
         ];
         let others = others.into_iter().filter_map(|(pattern, of)| Some((of, pattern?))).collect();
         Ok(Matcher { name: self.name, others, tags: self.tags })
+    }
+}
+
+/// The message of an error of the parser in one line, with the remedy that it lacks.
+fn explained(message: &str) -> String {
+    let why = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    if why.starts_with("invalid type: string") && why.ends_with("expected f64") {
+        return format!("{}a number, without quotes", why.trim_end_matches("f64"));
+    }
+    let mut quoted = why.split('`').skip(1).step_by(2);
+    let near = match quoted.next() {
+        Some(given) if why.starts_with("unknown field") => nearest(given, quoted),
+        Some(_) | None => None,
+    };
+    match near {
+        Some(near) => format!("{why}; did you mean `{near}`?"),
+        None => why,
     }
 }
 

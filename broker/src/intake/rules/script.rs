@@ -60,7 +60,15 @@ impl Script {
         let engine = engine();
         let ast = engine.compile(text).map_err(|error| {
             let (line, column) = line_and_column(text, error.position());
-            Problem { line, column, why: error.err_type().to_string() }
+            let text = text.lines().nth(line - 1).unwrap_or_default();
+            let why = match text.trim_start().split_once("def ") {
+                Some(("", function)) => {
+                    let function = function.trim_end().trim_end_matches(':');
+                    format!("this is Python; write fn {function} {{ … }}")
+                }
+                Some(_) | None => error.err_type().to_string(),
+            };
+            Problem { line, column, why }
         })?;
         let start = |why: String| Problem { line: 1, column: 1, why };
         let parameters = |name: &str| {
@@ -217,6 +225,8 @@ fn engine() -> Engine {
         .set_strict_variables(true)
         .set_fail_on_invalid_map_property(true)
         .disable_symbol("eval")
+        // Each call can double the size of a function, which is not limited.
+        .disable_symbol("curry")
         .on_print(|text| tracing::debug!(event = "script_printed", text))
         .on_debug(|text, _, _| tracing::debug!(event = "script_printed", text))
         .on_progress(|_| budget::count().map(|spent| spent.to_string().into()))

@@ -21,6 +21,9 @@ fn errors_have_a_place_and_a_remedy() {
         ("[[rule]]\nmatch = {}\ndrop = true\nscale = 2", "r.toml:1:1:", &["exclude each other"]),
         ("[[rule]]\nmatch = {}\ndrop = 1", "r.toml:3:8:", &["boolean"]),
         ("[[rule]]\nmatch = {}\nscale = 0", "r.toml:3:9:", &["other than 0"]),
+        ("[[rule]]\nmatch = {}\nscale = \"2\"", "r.toml:3:9:", &["a number, without quotes"]),
+        ("[[rule]]\nmatch = {}\nrenam = \"a\"", "r.toml:3:1:", &["did you mean `rename`?"]),
+        ("[[rule]]\nmatch = {}\nlevel = \"a,b\"", "r.toml:3:9:", &["give one level"]),
         ("[[rule]]\nmatch = {}\nscale = nan", "r.toml:3:9:", &["finite"]),
         ("[[rule]]\nmatch = {}\nlevel = \"a|b\"", "r.toml:3:9:", &["level", "`|`"]),
         ("[[rule]]\nmatch = {}\nlevel = \"zibrato\"", "r.toml:3:9:", &["reserved"]),
@@ -60,10 +63,19 @@ fn errors_of_a_script_have_its_place() {
     for (text, script, expected) in [
         ("", "fn process(host, name, value, time) {\n  let x = ;\n}", "/etc/s.rhai:2:11: "),
         ("", "fn process(host, name, value, time) {\n", "/etc/s.rhai:"),
+        (
+            "",
+            "def process(host, name, value, time):\n    return",
+            "/etc/s.rhai:1:1: this is Python; write fn process(host, name, value, time) { … }",
+        ),
         ("", "fn process(a) { a }", "/etc/s.rhai:1:1: the function process has 1 parameters"),
         ("", "", "/etc/s.rhai:1:1: nothing calls this script; write fn process(host,"),
         ("", "fn process(h, n, v, t) { other }", "/etc/s.rhai:1:26: "),
         ("", "fn process(h, n, v, t) { eval(\"1\") }", "/etc/s.rhai:1:26: "),
+        // They would let a script wait for itself, and use memory without a limit.
+        ("", "fn process(h, n, v, t) { let f = (); f = |n| f.call(n); }", "/etc/s.rhai:1:46: "),
+        ("", "fn process(h, n, v, t) { let f = 1; f = || [f]; }", "/etc/s.rhai:1:45: "),
+        ("", "fn process(h, n, v, t) { let f = Fn(\"g\"); f.curry(f) }", "/etc/s.rhai:1:45: "),
         ("", "import \"x\" as x;\nfn process(h, n, v, t) { }", "/etc/s.rhai:1:"),
         ("converters.cpu = \"f\"", "fn g(s) { }", "/etc/s.rhai:1:1: there is no function f, the"),
         (

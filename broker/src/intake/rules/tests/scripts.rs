@@ -223,7 +223,7 @@ fn a_call_begins_with_a_whole_budget_in_each_thread() {
             if name == \"bad\" {{ million(); }}
             let a = [];
             a.pad(100, 1);
-            [host, name, a.map(|x| x + value).reduce(|sum, x| sum + x, 0.0), time]
+            [host, name, a.map(|x| x + 1).reduce(|sum, x| sum + x, 0.0), time]
         }}"
     );
     let rules = with_script("drop_on_error = true", &script);
