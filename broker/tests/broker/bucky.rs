@@ -70,12 +70,13 @@ fn a_value_that_the_broker_does_not_accept_is_named() {
         "broker",
     );
     for part in [
-        "# line 1: metricsd_default_interval: zibrato-broker does not accept `metricsd-interval = -1`: \
-         invalid value '-1' for '--metricsd-interval",
+        "# line 1: metricsd_default_interval: zibrato-broker does not accept `metricsd-interval = -1`, so \
+         it is omitted: invalid value '-1' for '--metricsd-interval",
         "# line 2: metricsd_handlers: the handler `(=1@1` is omitted: invalid value '(=1@1' for \
          '--metricsd-handler",
         "\nmetricsd-handler = [\"a=2\"]\n",
-        "# line 3: metricsd_port: expected a whole number\n",
+        "# line 3: metricsd_port: expected a port up to 65535 (bucky's default here is 23632); bucky's \
+         default is used\n",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -106,7 +107,16 @@ fn a_file_of_another_program_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tool.py");
     fs::write(&file, "import os\nname = 'tool'\nprint(os.getpid(), name)\n").unwrap();
-    let (code, stdout, stderr) = ended(&["bucky-config", file.to_str().unwrap()]);
+    let path = file.to_str().unwrap();
+    let (code, stdout, stderr) = ended(&["bucky-config", path]);
     assert_eq!((code, &*stdout), (78, ""), "{stderr}");
     assert!(stderr.contains("tool.py: no key of bucky is assigned"), "{stderr}");
+    // A file that cannot be read to its end is not translated either.
+    fs::write(&file, "statsd_port = (8125\ncollectd_enabled = False\n").unwrap();
+    let (code, stdout, stderr) = ended(&["bucky-config", path]);
+    assert_eq!((code, &*stdout), (78, ""), "{stderr}");
+    assert!(
+        stderr.contains("tool.py: line 1: `statsd_port = (8125` is a syntax error"),
+        "{stderr}"
+    );
 }

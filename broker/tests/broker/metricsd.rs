@@ -264,7 +264,7 @@ fn flags_that_are_wrong_are_explained() {
     let at = ["--port", "0", "--http", "off", "--metricsd", "127.0.0.1:0"];
     for (args, code, part) in [
         (&["--metricsd-handler", "a"][..], 64, "expected REGEX=SECONDS"),
-        (&["--metricsd-handler", "(=1"], 64, "the pattern is not valid: regex parse error"),
+        (&["--metricsd-handler", "(=1"], 64, "the pattern \"(\" is not valid: unclosed group"),
         (&["--metricsd-handler", "a=1@x"], 64, "the priority \"x\" is not a whole number"),
         (&["--metricsd-interval", "0"], 64, "expected a number of seconds from 0.1 to 86400"),
         (&["--metricsd-level", "a|b"], 64, "a|b"),

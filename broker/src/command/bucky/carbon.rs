@@ -35,6 +35,9 @@ const NAMESPACES: [(&str, &str, &str); 5] = [
 /// How often the broker repeats gauges of StatsD without readings.
 const REPEAT_SECONDS: f64 = 10.0;
 
+/// Longest window of `zibrato-carbon`, in seconds.
+const MAX_FLUSH: f64 = 86_400.0;
+
 /// Whether bucky delivers to Carbon.
 pub(super) fn is_enabled(given: &Given) -> bool {
     given.boolean("graphite_enabled", true)
@@ -64,7 +67,7 @@ pub(super) fn statsd(given: &Given) -> Vec<Setting> {
     if (PUBLISHED..REPEAT_SECONDS).contains(&seconds) {
         let why = "gauges without readings are repeated every 10 s, so shorter windows have gaps; \
                    with `flush = 10` there are none";
-        given.note("statsd_flush_time", why);
+        given.hint("statsd_flush_time", why);
     }
     let drops = given.boolean("statsd_delete_idlestats", false);
     if drops && given.boolean("statsd_onlychanged_gauges", true) {
@@ -87,7 +90,15 @@ fn timers(given: &Given, all: &mut Vec<Setting>) {
         Literal::List(items) => items.iter().map(as_number).collect::<Option<Vec<_>>>(),
         _ => None,
     });
-    if let Some(percentiles) = percentiles {
+    if let Some(mut percentiles) = percentiles {
+        percentiles.retain(|percent| {
+            let is_valid = *percent != 0.0 && percent.abs() <= 100.0;
+            if !is_valid {
+                let why = format!("{percent} is omitted: expected -100 to 100, and not 0");
+                given.note(thresholds, why);
+            }
+            is_valid
+        });
         let words: Vec<_> = percentiles.iter().map(ToString::to_string).collect();
         let text = if words.is_empty() { "none".to_owned() } else { words.join(",") };
         all.push(Setting::text("percentiles", text, thresholds));
@@ -127,8 +138,11 @@ pub(super) fn hosts(given: &Given) -> Vec<Setting> {
 
 fn common(given: &Given, name: &str, levels: &[&str], interval: &'static str) -> Vec<Setting> {
     let levels = levels.iter().map(|level| (*level).to_owned()).collect();
-    let seconds = given.number(interval).unwrap_or(10.0);
-    if (0.0..PUBLISHED).contains(&seconds) {
+    let mut seconds = given.number(interval).unwrap_or(REPEAT_SECONDS);
+    if seconds <= 0.0 || seconds > MAX_FLUSH {
+        given.note(interval, "expected 1 to 86400 seconds; bucky's default of 10 is used");
+        seconds = REPEAT_SECONDS;
+    } else if seconds < PUBLISHED {
         given.note(interval, "the broker publishes once a second, so use at least 1 second");
     }
     let flush = Value::Number(seconds.max(PUBLISHED));
@@ -164,17 +178,20 @@ fn naming(given: &Given, all: &mut Vec<Setting>) {
         Some(replacement) => part.replace('.', replacement),
         None => part,
     };
-    let join = |parts: Vec<String>| {
-        let parts: Vec<_> =
-            parts.into_iter().map(replaced).filter(|part| !part.is_empty()).collect();
+    let join = |parts: Vec<String>, key: &str| {
+        if parts.iter().any(|part| part.contains(char::is_control)) {
+            given.note(key, "a part with a control character is omitted");
+        }
+        let parts = parts.into_iter().filter(|part| !part.contains(char::is_control));
+        let parts: Vec<_> = parts.map(replaced).filter(|part| !part.is_empty()).collect();
         (!parts.is_empty()).then(|| parts.join("."))
     };
     let prefixes = given.text("name_prefix").into_iter().chain(given.texts("name_prefix_parts"));
-    if let Some(prefix) = join(prefixes.collect()) {
+    if let Some(prefix) = join(prefixes.collect(), "name_prefix") {
         all.push(Setting::text("prefix", prefix, "name_prefix"));
     }
     let postfixes = given.texts("name_postfix_parts").into_iter().chain(given.text("name_postfix"));
-    if let Some(postfix) = join(postfixes.collect()) {
+    if let Some(postfix) = join(postfixes.collect(), "name_postfix") {
         all.push(Setting::text("postfix", postfix, "name_postfix"));
     }
     if !given.boolean("name_strip_duplicates", true) {

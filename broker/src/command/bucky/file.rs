@@ -20,8 +20,9 @@ pub(super) enum What {
     Assignment { key: String, value: Literal },
     /// `key = something else`; the text is its first line.
     Computed { key: String, text: String },
-    /// Something that Python cannot read, and why. The key is empty unless something is assigned.
-    Faulty { key: String, text: String, why: String },
+    /// Something that Python cannot read, and why. The key is empty unless something is assigned. It
+    /// may hide the rest of the file.
+    Faulty { key: String, text: String, why: String, hides_rest: bool },
     /// Any other Python; the text is its first line.
     Code { text: String },
 }
@@ -44,30 +45,37 @@ pub(super) fn statements(text: &str) -> Vec<Statement> {
 /// The statement at the start of a line, unless there is none, and the text from the next line on.
 fn statement(text: &str, line: usize) -> (Option<What>, &str) {
     let (first, next) = text.split_once('\n').unwrap_or((text, ""));
-    if first.trim().is_empty() || first.starts_with([' ', '\t', '#']) {
+    if first.trim().is_empty() || first.trim_start().starts_with('#') {
         return (None, next);
     }
-    let shown: String = first.trim_end().chars().take(SHOWN).collect();
+    let shown: String = first.trim().chars().take(SHOWN).collect();
+    // What belongs to a function or a condition has been left out with it.
+    if first.starts_with([' ', '\t']) {
+        let key = assignment(first.trim()).map_or("", |(key, _)| key).to_owned();
+        let why = "it is indented; begin it at the margin".to_owned();
+        return (Some(What::Faulty { key, text: shown, why, hides_rest: false }), next);
+    }
     if let Some((key, value)) = assignment(text) {
         let key = key.to_owned();
         if end(value).is_some() {
             let why = "a value is missing".to_owned();
-            return (Some(What::Faulty { key, text: shown, why }), next);
+            return (Some(What::Faulty { key, text: shown, why, hides_rest: false }), next);
         }
         let parsed = parse(value).map(|(value, rest)| (value, end(rest)));
         if let Ok((value, Some(rest))) = parsed {
             return (Some(What::Assignment { key, value }), rest);
         }
-        let (rest, unclosed) = after_code(text, line);
+        let Code { after, unclosed, is_cut } = after_code(text, line);
         let why = match parsed {
-            Err(NotLiteral::NoQuote) => Some("the closing quote is missing".to_owned()),
+            Err(NotLiteral::NoQuote) => Some(NO_QUOTE.to_owned()),
             Ok(_) | Err(NotLiteral::Other) => unclosed,
         };
+        let hides_rest = is_cut && !next.trim().is_empty();
         let what = match why {
-            Some(why) => What::Faulty { key, text: shown, why },
+            Some(why) => What::Faulty { key, text: shown, why, hides_rest },
             None => What::Computed { key, text: shown },
         };
-        return (Some(what), rest);
+        return (Some(what), after);
     }
     // A string alone is a comment.
     if let Some((Literal::Text(_), rest)) = parse(text).ok()
@@ -75,13 +83,17 @@ fn statement(text: &str, line: usize) -> (Option<What>, &str) {
     {
         return (None, rest);
     }
-    let (rest, unclosed) = after_code(text, line);
-    let what = match unclosed {
-        Some(why) => What::Faulty { key: String::new(), text: shown, why },
+    let Code { after, unclosed, is_cut } = after_code(text, line);
+    let hides_rest = is_cut && !next.trim().is_empty();
+    let what = match unclosed.or(is_cut.then(|| NO_QUOTE.to_owned())) {
+        Some(why) => What::Faulty { key: String::new(), text: shown, why, hides_rest },
         None => What::Code { text: shown },
     };
-    (Some(what), rest)
+    (Some(what), after)
 }
+
+/// Why a string without an end is not read.
+const NO_QUOTE: &str = "the closing quote is missing";
 
 /// The key and what is assigned to it.
 fn assignment(text: &str) -> Option<(&str, &str)> {
@@ -92,17 +104,30 @@ fn assignment(text: &str) -> Option<(&str, &str)> {
     (is_name && !value.starts_with('=')).then_some((key, value))
 }
 
-/// The text after the end of a statement; `None` if the statement goes on.
+/// The text after the end of a statement; `None` if the statement goes on. Another one may follow in
+/// the same line.
 fn end(rest: &str) -> Option<&str> {
+    if let Some(next) = rest.trim_start_matches([' ', '\t']).strip_prefix(';') {
+        return Some(next.trim_start_matches([' ', '\t']));
+    }
     let (line, next) = rest.split_once('\n').unwrap_or((rest, ""));
     let line = line.trim_start_matches([' ', '\t', '\r']);
     (line.is_empty() || line.starts_with('#')).then_some(next)
 }
 
-/// The text after code that is not read: the first later line that begins at the margin, and is not
-/// inside brackets or a string of several lines. Also says which bracket is not closed, if one is not;
-/// `line` is that of the code.
-fn after_code(text: &str, line: usize) -> (&str, Option<String>) {
+/// Where code ends that is not read.
+struct Code<'a> {
+    /// The first later line that begins at the margin, and is not inside brackets or a string of
+    /// several lines.
+    after: &'a str,
+    /// Which bracket is not closed, if one is not.
+    unclosed: Option<String>,
+    /// Whether the text ends inside a bracket or a string of several lines.
+    is_cut: bool,
+}
+
+/// Finds the end of code; `line` is that of its beginning.
+fn after_code(text: &str, line: usize) -> Code<'_> {
     let (mut rest, mut quote): (_, Option<&str>) = (text, None);
     let (mut open_brackets, mut unclosed) = (Vec::new(), None);
     let describe = |(bracket, at): (char, usize)| {
@@ -111,8 +136,10 @@ fn after_code(text: &str, line: usize) -> (&str, Option<String>) {
     };
     loop {
         let Some(c) = rest.chars().next() else {
+            let is_cut = !open_brackets.is_empty() || quote.is_some_and(|open| open.len() > 1);
             let why = unclosed.or(open_brackets.pop()).map(describe);
-            return ("", why.map(|why| why + ", so what follows is not read"));
+            let unclosed = why.map(|why| why + ", so what follows is not read");
+            return Code { after: "", unclosed, is_cut };
         };
         let mut used = c.len_utf8();
         if let Some(open) = quote {
@@ -143,7 +170,8 @@ fn after_code(text: &str, line: usize) -> (&str, Option<String>) {
                 '\n' if open_brackets.is_empty() => {
                     let next = rest.get(1..).unwrap_or_default();
                     if !next.starts_with([' ', '\t', '\n', '#', ')', ']', '}']) {
-                        return (next, unclosed.map(describe));
+                        let unclosed = unclosed.map(describe);
+                        return Code { after: next, unclosed, is_cut: false };
                     }
                 }
                 _ => {}
@@ -243,6 +271,28 @@ statsd_port = 8125";
         assert_eq!(statements("a = 'x\nb = 1").len(), 2);
         assert_eq!(statements(""), []);
         assert_eq!(statements("# only\n\n   \n"), []);
+    }
+
+    #[test]
+    fn statements_on_one_line_and_indented_ones_are_told_apart() {
+        assert_eq!(
+            statements("a = 1; b = 'x' ;c=[2] # ;\n d = 3\n  # e\nf = 4;"),
+            [
+                set(1, "a", Literal::Integer(1)),
+                set(1, "b", Literal::Text("x".into())),
+                set(1, "c", Literal::List(vec![Literal::Integer(2)])),
+                Statement {
+                    line: 2,
+                    what: What::Faulty {
+                        key: "d".into(),
+                        text: "d = 3".into(),
+                        why: "it is indented; begin it at the margin".into(),
+                        hides_rest: false,
+                    },
+                },
+                set(4, "f", Literal::Integer(4)),
+            ]
+        );
     }
 
     proptest! {

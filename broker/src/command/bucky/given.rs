@@ -39,7 +39,7 @@ impl Given {
                     values.insert(key, (line, value));
                     continue;
                 }
-                What::Faulty { key, text, why } => {
+                What::Faulty { key, text, why, .. } => {
                     values.remove(&key);
                     (key, format!("`{text}` is a syntax error: {why}"))
                 }
@@ -107,8 +107,21 @@ impl Given {
 
     /// The address that two keys give.
     pub(super) fn address(&self, ip: &str, port: &str, default: i64) -> String {
-        let host = self.text(ip).unwrap_or("127.0.0.1".to_owned());
-        let port = self.integer(port).unwrap_or(default);
+        let default_host = "127.0.0.1".to_owned();
+        let mut host = self.text(ip).unwrap_or_else(|| default_host.clone());
+        if host == "*" {
+            self.note(
+                ip,
+                format!("`*` is no address; {default_host} is used; give 0.0.0.0 for all"),
+            );
+            host = default_host;
+        }
+        let expected = format!("a port up to 65535 (bucky's default here is {default})");
+        let port = self.expect(port, &expected, |value| match value {
+            Literal::Integer(value) => u16::try_from(*value).ok().map(i64::from),
+            _ => None,
+        });
+        let port = port.unwrap_or(default);
         match host.parse::<Ipv6Addr>() {
             Ok(host) => format!("[{host}]:{port}"),
             Err(_) => format!("{host}:{port}"),
@@ -140,7 +153,7 @@ impl Given {
     ) -> Option<T> {
         let read = read(self.value(key)?);
         if read.is_none() {
-            self.note(key, format!("expected {expected}"));
+            self.note(key, format!("expected {expected}; bucky's default is used"));
         }
         read
     }

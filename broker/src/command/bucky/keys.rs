@@ -70,6 +70,12 @@ pub(super) fn is_known(key: &str) -> bool {
     KNOWN.contains(&key) || without_equivalent(key).is_some()
 }
 
+/// The keys of bucky.
+pub(super) fn all_keys() -> impl Iterator<Item = &'static str> {
+    let others = WITHOUT.iter().flat_map(|(keys, _)| keys.iter());
+    KNOWN.iter().chain(others).copied()
+}
+
 /// Whether Zibrato does what this value of a key without an equivalent says.
 pub(super) fn is_harmless(key: &str, value: &Literal) -> bool {
     match value {

@@ -45,6 +45,11 @@ pub(super) fn run(command: &BuckyCommand, accept: Accept<'_>) -> Result<(), Fail
     let text = read(&command.file)?;
     let translation = translate(&text, accept);
     let (file, program) = (command.file.display().to_string(), command.program);
+    if let Some(error) = &translation.unread {
+        let message =
+            format!("{file}: {error}; mend it, because without the rest the translation is wrong");
+        return Err(Failure::new(Exit::Config, message));
+    }
     if translation.is_of_another_program {
         let message = format!("{file}: no key of bucky is assigned; give the file of bucky");
         return Err(Failure::new(Exit::Config, message));
@@ -72,7 +77,7 @@ fn read(path: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| wrong(error.to_string()))?;
+        .map_err(|error| wrong(format!("{error}; give the configuration file of bucky")))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(wrong(format!("it is larger than {MAX_BYTES} bytes")));
     }

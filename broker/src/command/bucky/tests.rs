@@ -222,11 +222,12 @@ collectd_types = 'one'
             "4: `def process(host, name, value, time):` is Python code, which is not translated",
             "6: `processor = process` is computed: a processor is Python code; write \
              rules or a script, and give them with --rules",
-            "7: statsd_ip: expected a string",
-            "8: metricsd_handlers: expected a list of (pattern, seconds, priority)",
+            "7: statsd_ip: expected a string; bucky's default is used",
+            "8: metricsd_handlers: expected a list of (pattern, seconds, priority); bucky's default is \
+             used",
             "9: sentry_dsn: errors are log lines; watch the log, and /metrics of --http",
             "11: my_own: bucky has no such key",
-            "12: log_level: expected the name or number of a level",
+            "12: log_level: expected the name or number of a level; bucky's default is used",
         ]
     );
     let text = broker("bucky.conf", &lines(file));
@@ -242,13 +243,13 @@ fn a_line_that_the_broker_does_not_accept_is_named() {
     let mut translation = translate("metricsd_default_interval = -1", &accept);
     assert_eq!(translation.broker.len(), 6);
     translation.notes.retain(|note| note.is_loss);
-    let [note] = &translation.notes[..] else { panic!("{:?}", translation.notes) };
+    let [_, note] = &translation.notes[..] else { panic!("{:?}", translation.notes) };
     assert_eq!(
         (note.line, &*note.text),
         (
             1,
-            "metricsd_default_interval: zibrato-broker does not accept `metricsd-interval = -1`: \
-             too small"
+            "metricsd_default_interval: zibrato-broker does not accept `metricsd-interval = -1`, so it \
+             is omitted: too small"
         )
     );
 }

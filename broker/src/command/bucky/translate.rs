@@ -1,12 +1,13 @@
 //! From the keys of bucky to those of `zibrato-broker`.
 
 use super::carbon;
-use super::file::{What, statements};
+use super::file::{Statement, What, statements};
 use super::given::{Given, Note, as_number};
-use super::keys::{is_harmless, is_known, without_equivalent};
+use super::keys::{all_keys, is_harmless, is_known, without_equivalent};
 use super::literal::Literal;
 use super::setting::{Setting, Value};
 use std::net::IpAddr;
+use zibrato::daemon::nearest;
 
 /// The translation of a file.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Translation {
     pub(super) notes: Vec<Note>,
     /// Whether the file has statements, but assigns no key of bucky.
     pub(super) is_of_another_program: bool,
+    /// The syntax error that hides the rest of the file, if there is one.
+    pub(super) unread: Option<String>,
 }
 
 /// Whether `zibrato-broker` accepts a line of a configuration file, and why not.
@@ -28,9 +31,15 @@ pub(super) type Accept<'a> = &'a dyn Fn(&str) -> Result<(), String>;
 /// Translates a file.
 pub(super) fn translate(text: &str, accept: Accept<'_>) -> Translation {
     let statements = statements(text);
-    let has_code = statements.iter().any(|one| matches!(one.what, What::Code { .. }));
+    let unread = statements.iter().find_map(|Statement { line, what }| match what {
+        What::Faulty { text, why, hides_rest: true, .. } => {
+            Some(format!("line {line}: `{text}` is a syntax error: {why}"))
+        }
+        _ => None,
+    });
+    let has_statements = !statements.is_empty();
     let given = Given::new(statements, without_equivalent);
-    let is_of_another_program = has_code && !given.assigned().iter().any(|key| is_known(key));
+    let is_of_another_program = has_statements && !given.assigned().iter().any(|key| is_known(key));
     let mut broker = Vec::new();
     statsd(&given, &mut broker);
     collectd(&given, &mut broker);
@@ -40,20 +49,33 @@ pub(super) fn translate(text: &str, accept: Accept<'_>) -> Translation {
     broker.retain(|setting: &Setting| {
         let accepted = accept(&setting.to_string());
         if let Err(why) = &accepted {
-            given.note(setting.from, format!("zibrato-broker does not accept `{setting}`: {why}"));
+            let text =
+                format!("zibrato-broker does not accept `{setting}`, so it is omitted: {why}");
+            given.note(setting.from, text);
         }
         accepted.is_ok()
     });
+    // Without its address, an intake must have no other flags.
+    for intake in ["statsd", "collectd", "metricsd"] {
+        if !broker.iter().any(|setting| setting.key == intake) {
+            broker.retain(|setting| {
+                !setting.key.strip_prefix(intake).is_some_and(|rest| rest.starts_with('-'))
+            });
+        }
+    }
     for (key, _) in given.keys() {
         if let Some(why) = without_equivalent(key) {
             if given.value(key).is_some_and(|value| !is_harmless(key, value)) {
                 given.note(key, why);
             }
         } else if !is_known(key) {
-            given.note(key, "bucky has no such key");
+            let near = nearest(key, all_keys());
+            let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            given.note(key, format!("bucky has no such key{near}"));
         }
     }
-    Translation { broker, statsd, hosts, notes: given.into_notes(), is_of_another_program }
+    let notes = given.into_notes();
+    Translation { broker, statsd, hosts, notes, is_of_another_program, unread }
 }
 
 fn statsd(given: &Given, broker: &mut Vec<Setting>) {
@@ -86,7 +108,7 @@ fn collectd(given: &Given, broker: &mut Vec<Setting>) {
     if let Some(file) = given.text("collectd_auth_file") {
         broker.push(Setting::text("collectd-auth-file", file, "collectd_auth_file"));
     }
-    // bucky takes anything else as 0.
+    const LEVELS: &str = "1 or 2, or sign or encrypt; bucky takes it as 0, which protects nothing";
     let level = given.value("collectd_security_level").and_then(|level| match level {
         Literal::Integer(1) => Some("sign"),
         Literal::Integer(2) => Some("encrypt"),
@@ -94,7 +116,11 @@ fn collectd(given: &Given, broker: &mut Vec<Setting>) {
         Literal::Text(word) if matches!(&**word, "encrypt" | "Encrypt" | "ENCRYPT") => {
             Some("encrypt")
         }
-        _ => None,
+        Literal::Integer(0) | Literal::None => None,
+        _ => {
+            given.note("collectd_security_level", format!("expected {LEVELS}"));
+            None
+        }
     });
     if let Some(level) = level {
         broker.push(Setting::text("collectd-security-level", level, "collectd_security_level"));
@@ -143,7 +169,7 @@ fn metricsd(given: &Given, broker: &mut Vec<Setting>, accept: Accept<'_>) {
 
 /// Says what the broker needs to listen at an address that other machines can reach.
 fn note_exposed(given: &Given, key: &str, or: &str) {
-    let Some(host) = given.text(key) else { return };
+    let Some(host) = given.text(key).filter(|host| host != "*") else { return };
     let is_loopback = host.parse::<IpAddr>().map_or(host == "localhost", |ip| ip.is_loopback());
     if !is_loopback {
         given.note(key, format!("other machines can reach {host}; add `insecure = true`{or}"));

@@ -41,11 +41,17 @@ impl FromStr for Handler {
         let interval = seconds(INTERVALS)(interval)
             .map_err(|error| format!("the interval {interval:?}: {error}"))?;
         // The pattern alone, so that an error shows what was written.
-        Regex::new(pattern).map_err(|error| format!("the pattern is not valid: {error}"))?;
-        let pattern = Regex::new(&format!("^(?:{pattern})"))
-            .map_err(|error| format!("the pattern {pattern:?} is not valid: {error}"))?;
+        let invalid = |error| format!("the pattern {pattern:?} is not valid: {}", cause(&error));
+        Regex::new(pattern).map_err(invalid)?;
+        let pattern = Regex::new(&format!("^(?:{pattern})")).map_err(invalid)?;
         Ok(Self { pattern, interval_ms: milliseconds(interval), priority })
     }
+}
+
+/// The last line. Those before it draw the expression with a mark.
+fn cause(error: &regex::Error) -> String {
+    let text = error.to_string();
+    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 /// The handlers in the order in which they are tried: by priority, the largest first, then in the
@@ -139,9 +145,9 @@ mod tests {
             ("a=1@", "the priority \"\" is not a whole number"),
             ("a=1@2@3", "the priority \"2@3\""),
             ("a=1@99999999999", "the priority \"99999999999\""),
-            ("(=1@1", "the pattern is not valid: regex parse error"),
-            ("a(?=b)=1", "the pattern is not valid: regex parse error"),
-            ("(a{1000}){1000}=1", "the pattern is not valid"),
+            ("(=1@1", "the pattern \"(\" is not valid: unclosed group"),
+            ("a(?=b)=1", "is not valid: look-around"),
+            ("(a{1000}){1000}=1", "is not valid: "),
         ] {
             let error = bad.parse::<Handler>().unwrap_err();
             assert!(error.contains(expected), "{bad}: {error}");

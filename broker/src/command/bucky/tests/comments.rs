@@ -49,7 +49,8 @@ fn idle_series_are_translated_as_far_as_they_can_be() {
     assert!(!has_idle("statsd_delete_idlestats = True\nstatsd_onlychanged_gauges = False"));
     for (file, expected) in [
         ("statsd_flush_time = 10", &[][..]),
-        ("statsd_flush_time = 5", &["1: statsd_flush_time: gauges without readings"]),
+        // It is translated, so this is a hint.
+        ("statsd_flush_time = 5", &[]),
         ("statsd_delete_counters = True", &[]),
         ("statsd_delete_counters = False", &["1: statsd_delete_counters: counters, timers and"]),
     ] {
@@ -208,11 +209,87 @@ fn a_file_without_a_key_of_bucky_is_noticed() {
     for (file, is_another) in [
         ("", false),
         ("# nothing", false),
-        ("foo = 1", false),
+        ("foo = 1", true),
         ("import os\nfoo = 1\nprint(foo)", true),
         ("import os\nstatsd_port = os.getpid()", false),
         ("import os\nnice = 1", false),
     ] {
         assert_eq!(lines(file).is_of_another_program, is_another, "{file:?}");
     }
+}
+
+#[test]
+fn a_syntax_error_that_hides_the_rest_is_an_error() {
+    for (file, expected) in [
+        ("statsd_port = (8125\ndebug = True\n", Some("line 1: `statsd_port = (8125` is a syntax")),
+        ("debug = 1\ndef f(:\n  pass\nstatsd_port = 1\n", Some("line 2: `def f(:` is a syntax")),
+        ("directory = \"\"\"x\nstatsd_port = 1\n", Some("line 1: `directory = ")),
+        ("\"\"\"x\nstatsd_port = 1\n", Some("the closing quote is missing")),
+        ("debug = 1\nstatsd_port = (8125\n", None),
+        ("directory = 'x\nstatsd_port = 1\n", None),
+    ] {
+        let unread = lines(file).unread;
+        assert_eq!(unread.is_some(), expected.is_some(), "{file:?}: {unread:?}");
+        assert!(unread.unwrap_or_default().contains(expected.unwrap_or_default()), "{file:?}");
+    }
+}
+
+#[test]
+fn what_is_used_instead_of_a_value_is_said() {
+    for (file, expected) in [
+        (
+            "\tcollectd_enabled = False",
+            "1: `collectd_enabled = False` is a syntax error: it is indented; begin it at the margin",
+        ),
+        (
+            "collectd_security_level = 7",
+            "1: collectd_security_level: expected 1 or 2, or sign or encrypt; bucky takes it as 0, \
+             which protects nothing",
+        ),
+        ("collectd_security_level = 0", ""),
+        (
+            "metricsd_default_interval = -1",
+            "1: metricsd_default_interval: expected 1 to 86400 seconds; bucky's default of 10 is used",
+        ),
+        (
+            "statsd_port = 70000",
+            "1: statsd_port: expected a port up to 65535 (bucky's default here is 8125); bucky's \
+             default is used",
+        ),
+        (
+            "statsd_flush_time = '10s'",
+            "1: statsd_flush_time: expected a number; bucky's default is used",
+        ),
+        (
+            "collectd_ip = '*'",
+            "1: collectd_ip: `*` is no address; 127.0.0.1 is used; give 0.0.0.0 for all",
+        ),
+        ("statds_port = 99", "1: statds_port: bucky has no such key; did you mean statsd_port?"),
+        (
+            "statsd_percentile_thresholds = [50, 99.9, -1, 200]",
+            "1: statsd_percentile_thresholds: 200 is omitted: expected -100 to 100, and not 0",
+        ),
+        ("name_prefix = 'a\\nb'", "1: name_prefix: a part with a control character is omitted"),
+    ] {
+        assert_eq!(notes(file).join("\n"), expected, "{file}");
+    }
+    for (file, line) in [
+        ("metricsd_default_interval = 1e308", "flush = 10"),
+        ("metricsd_default_interval = -1", "flush = 10"),
+    ] {
+        let hosts: Vec<_> = lines(file).hosts.iter().map(ToString::to_string).collect();
+        assert!(hosts.contains(&line.to_owned()), "{hosts:?}");
+    }
+}
+
+#[test]
+fn an_intake_whose_address_is_not_accepted_has_no_other_lines() {
+    let accept = |line: &str| match line.starts_with("statsd = ") {
+        true => Err("no".to_owned()),
+        false => Ok(()),
+    };
+    let broker =
+        translate("statsd_ip = 'no address'\nstatsd_persistent_gauges = True", &accept).broker;
+    assert!(broker.iter().all(|setting| !setting.key.starts_with("statsd")), "{broker:?}");
+    assert!(broker.iter().any(|setting| setting.key == "collectd-level"), "{broker:?}");
 }
