@@ -31,7 +31,8 @@ impl Broker {
             Ok(Some(rules)) => tracing::info!(event = "rules_reloaded", rules),
             Err(error) => {
                 let why = "the previous rules stay in force";
-                tracing::error!(event = "reload_failed", %error, why);
+                let error = error.to_string();
+                tracing::error!(event = "reload_failed", error, why);
             }
         }
         match self.reload_keys() {
@@ -54,7 +55,8 @@ impl Broker {
             }
             Err(error) => {
                 let why = "the previous list stays in force";
-                tracing::error!(event = "reload_failed", %error, why);
+                let error = error.to_string();
+                tracing::error!(event = "reload_failed", error, why);
             }
         }
     }

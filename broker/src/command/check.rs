@@ -44,6 +44,11 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
     // They stay bound, so that an address that is given twice is an error.
     let _intakes: Vec<_> =
         config.intakes.iter().filter_map(|intake| open(&**intake, findings)).collect();
+    config
+        .intakes
+        .iter()
+        .flat_map(|intake| intake.warnings())
+        .for_each(|why| findings.warning(why));
     let needs: u64 = config.intakes.iter().map(|intake| intake.max_bytes()).sum();
     if needs > machine_bytes() {
         findings.warning(format!(

@@ -210,6 +210,12 @@ pub trait Intake: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Faults in the files that its settings name, with which it can start nevertheless. `--check`
+    /// shows them. Defaults to none.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Approximate memory of as many series as it keeps at most, in bytes. `--check` warns if the
     /// machine has less. Defaults to 0.
     fn max_bytes(&self) -> u64 {

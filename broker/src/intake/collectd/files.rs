@@ -3,8 +3,8 @@
 use super::auth::Users;
 use super::datagram::Decoder;
 use super::types_db::TypesDb;
+use super::warning::{InvalidLines, Warning};
 use crate::intake::flag_error::FlagError;
-use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -20,9 +20,6 @@ const MAX_FILE_BYTES: u64 = 16 << 20;
 /// The permission of all users to read a file.
 const OTHERS_READ: u32 = 0o004;
 
-/// Maximum number of log lines about one file.
-const MAX_LINES_LOGGED: usize = 10;
-
 /// Why the files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FilesError {
@@ -35,6 +32,13 @@ pub(super) enum FilesError {
     /// No file defines a type.
     #[error("--collectd-types: no file defines a type, as `gauge value:GAUGE:U:U` does")]
     Empty,
+    /// The authentication file has no user, and all datagrams need one.
+    #[error("--collectd-auth-file {}: {}", path.display(), no_user(.first))]
+    NoUser {
+        path: PathBuf,
+        /// The first invalid line.
+        first: Option<Warning>,
+    },
     /// A file cannot be read.
     #[error("{flag} {}: {error}", path.display())]
     Unreadable {
@@ -58,6 +62,9 @@ impl From<FilesError> for FlagError {
                 let why = "no file defines a type, as `gauge value:GAUGE:U:U` does";
                 Self::invalid(types, "FILE", why)
             }
+            FilesError::NoUser { path, first } => {
+                Self::invalid("--collectd-auth-file", path.display(), no_user(&first))
+            }
             FilesError::Unreadable { flag, path, error } => {
                 let why = format!("{error}; give a file that the broker can read");
                 Self::invalid(flag, path.display(), why)
@@ -66,11 +73,23 @@ impl From<FilesError> for FlagError {
     }
 }
 
+/// What to do if no line defines a user.
+fn no_user(first: &Option<Warning>) -> String {
+    let why =
+        "no line defines a user, so that nothing can be accepted; add a line `user: password`";
+    match first {
+        Some(Warning::InvalidLine { line, error, .. }) => format!("{why} (line {line}: {error})"),
+        Some(_) | None => why.to_owned(),
+    }
+}
+
 /// The paths of the files, and which versions of them were read.
 #[derive(Debug)]
 pub(super) struct Files {
     types: Vec<Watched>,
     auth: Option<Watched>,
+    /// What is noteworthy about the files that were read, until it is logged.
+    warnings: Vec<Warning>,
     /// The second in which it was last examined whether they have changed.
     looked_at: u64,
 }
@@ -94,7 +113,8 @@ impl Files {
         }
         let watched = |path: PathBuf| Watched { path, version: None };
         let types = types.into_iter().map(watched).collect();
-        Self { types, auth: auth.map(Path::to_path_buf).map(watched), looked_at: 0 }
+        let auth = auth.map(Path::to_path_buf).map(watched);
+        Self { types, auth, warnings: Vec::new(), looked_at: 0 }
     }
 
     /// Reads files that have changed, if it is another second than at the last call. If one cannot
@@ -114,7 +134,9 @@ impl Files {
             }
         }
         if self.auth.as_ref().is_some_and(Watched::has_changed) {
-            match self.read_users() {
+            let read = self.read_users();
+            let read = read.and_then(|users| self.check_users(users.as_ref()).map(|()| users));
+            match read {
                 Ok(users) => {
                     tracing::info!(
                         event = "reloaded",
@@ -125,9 +147,22 @@ impl Files {
                 Err(error) => keep(&error),
             }
         }
+        self.log_warnings();
     }
 
-    /// Reads the types. Invalid lines are skipped and logged.
+    /// Logs what is noteworthy about the files that were read.
+    pub(super) fn log_warnings(&mut self) {
+        self.warnings.drain(..).for_each(|warning| warning.log());
+    }
+
+    /// What is noteworthy about the files, for people. Errors are left to those who open them.
+    pub(super) fn examine(&mut self) -> Vec<String> {
+        self.read_types().ok();
+        self.read_users().ok();
+        self.warnings.drain(..).map(|warning| warning.to_string()).collect()
+    }
+
+    /// Reads the types. Invalid lines are skipped and noted.
     pub(super) fn read_types(&mut self) -> Result<TypesDb, FilesError> {
         if self.types.is_empty() {
             return Err(FilesError::NoTypes);
@@ -140,26 +175,42 @@ impl Files {
         for (file, text) in self.types.iter().zip(files) {
             let text = text?;
             let mut lines = InvalidLines::of(&file.path);
-            types.add(&String::from_utf8_lossy(&text), |line, error| lines.log(line, error));
+            types.add(&String::from_utf8_lossy(&text), |line, error| lines.add(line, error));
+            self.warnings.append(&mut lines.warnings);
         }
         if types.len() == 0 { Err(FilesError::Empty) } else { Ok(types) }
     }
 
-    /// Reads the users, if there is a file. Invalid lines are skipped and logged.
+    /// Reads the users, if there is a file. Invalid lines are skipped and noted.
     pub(super) fn read_users(&mut self) -> Result<Option<Users>, FilesError> {
         let Some(file) = &mut self.auth else { return Ok(None) };
         let text = file.read("--collectd-auth-file")?;
-        if fs::metadata(&file.path).is_ok_and(|file| file.mode() & OTHERS_READ != 0) {
-            let (file, why) = (file.path.display(), "all users of this machine can read it");
-            tracing::warn!(event = "passwords_readable", %file, why, fix = "chmod o= FILE");
+        let path = &file.path;
+        if fs::metadata(path).is_ok_and(|file| file.mode() & OTHERS_READ != 0) {
+            let fix = format!("chmod o= {}", path.display());
+            self.warnings.push(Warning::Readable { path: path.clone(), fix });
         }
-        let mut lines = InvalidLines::of(&file.path);
-        Ok(Some(Users::parse(&text, |line, error| lines.log(line, error))))
+        let mut lines = InvalidLines::of(path);
+        let users = Users::parse(&text, |line, error| lines.add(line, error));
+        self.warnings.append(&mut lines.warnings);
+        Ok(Some(users))
+    }
+
+    /// Checks that there is a user, if all datagrams need one.
+    ///
+    /// # Errors
+    /// [`FilesError::NoUser`], with the first invalid line.
+    pub(super) fn check_users(&self, users: Option<&Users>) -> Result<(), FilesError> {
+        let (Some(file), Some(0)) = (&self.auth, users.map(Users::len)) else { return Ok(()) };
+        let is_first = |warning: &&Warning| matches!(warning, Warning::InvalidLine { path, .. } if *path == file.path);
+        let first = self.warnings.iter().find(is_first).cloned();
+        Err(FilesError::NoUser { path: file.path.clone(), first })
     }
 }
 
 fn keep(error: &FilesError) {
-    tracing::error!(event = "reload_failed", %error, why = "what was read before is kept");
+    let error = error.to_string();
+    tracing::error!(event = "reload_failed", error, why = "what was read before is kept");
 }
 
 impl Watched {
@@ -190,33 +241,12 @@ fn version(path: &Path) -> Option<Version> {
     Some([dev, ino, size, file.mtime(), file.mtime_nsec(), file.ctime_nsec()])
 }
 
-/// Logs the first invalid lines of a file.
-struct InvalidLines<'a> {
-    path: &'a Path,
-    logged: usize,
-}
-
-impl<'a> InvalidLines<'a> {
-    const fn of(path: &'a Path) -> Self {
-        Self { path, logged: 0 }
-    }
-
-    fn log(&mut self, line: usize, error: impl Display) {
-        let file = self.path.display();
-        if self.logged < MAX_LINES_LOGGED {
-            tracing::warn!(event = "invalid_line", %file, line, %error);
-        } else if self.logged == MAX_LINES_LOGGED {
-            tracing::warn!(event = "invalid_lines", %file, why = "it has more of them");
-        }
-        self.logged += 1;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Files, FilesError};
     use crate::intake::collectd::datagram::{Decoder, Options};
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::path::PathBuf;
 
     #[test]
@@ -247,23 +277,27 @@ mod tests {
         fs::write(&auth, "alice: 1\n").unwrap();
         files.reread(&mut decoder, 1_999);
         assert_eq!(knows(&decoder), ([false, true, true], [false, true]));
+        // No line defines a user.
+        fs::write(&auth, "alice 1\n").unwrap();
+        files.reread(&mut decoder, 2_500);
+        assert_eq!(knows(&decoder), ([false, true, true], [false, true]));
         // Replaced by another file.
         fs::rename(file("new", "a value:GAUGE:U:U\n"), &types[1]).unwrap();
         fs::rename(file("new", "alice: 2\n"), &auth).unwrap();
-        files.reread(&mut decoder, 2_000);
+        files.reread(&mut decoder, 3_000);
         assert_eq!(knows(&decoder), ([true, false, true], [true, false]));
         for path in types.iter().chain([&auth]) {
             fs::remove_file(path).unwrap();
         }
-        files.reread(&mut decoder, 3_000);
+        files.reread(&mut decoder, 4_000);
         assert_eq!(knows(&decoder), ([true, false, true], [true, false]));
         fs::write(&types[0], "b value:GAUGE:U:U\n").unwrap();
         fs::write(&types[1], "c value:GAUGE:U:U\n").unwrap();
-        files.reread(&mut decoder, 4_000);
+        files.reread(&mut decoder, 5_000);
         assert_eq!(knows(&decoder), ([false, true, true], [true, false]));
         // None of the files defines a type.
         types.iter().for_each(|path| fs::write(path, "# nothing is left\n").unwrap());
-        files.reread(&mut decoder, 5_000);
+        files.reread(&mut decoder, 6_000);
         assert_eq!(knows(&decoder), ([false, true, true], [true, false]));
     }
 
@@ -285,5 +319,30 @@ mod tests {
         fs::write(&types, "a value:GAUGE:U:U").unwrap();
         let error = read(&[types], Some(&missing));
         assert!(error.to_string().starts_with(&message("--collectd-auth-file")), "{error}");
+    }
+
+    #[test]
+    fn faults_of_the_files_are_noted_and_a_file_without_users_is_an_error_where_all_need_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (types, auth) = (dir.path().join("types.db"), dir.path().join("auth"));
+        fs::write(&types, "a value:GAUGE:U:U\nb\n").unwrap();
+        fs::write(&auth, "# none\nalice 1\n").unwrap();
+        fs::set_permissions(&auth, fs::Permissions::from_mode(0o644)).unwrap();
+        let shown = Files::new(std::slice::from_ref(&types), Some(&auth)).examine();
+        let [line, readable, user] = &shown[..] else { panic!("{shown:?}") };
+        assert!(line.starts_with(&format!("{}: line 2: ", types.display())), "{line}");
+        assert!(readable.ends_with(&format!("run chmod o= {}", auth.display())), "{readable}");
+        assert!(user.ends_with("auth: line 2: expected USER: PASSWORD"), "{user}");
+
+        let mut files = Files::new(&[types], Some(&auth));
+        let users = files.read_users().unwrap();
+        let error = files.check_users(users.as_ref()).unwrap_err().to_string();
+        let start = format!("--collectd-auth-file {}: no line defines a user", auth.display());
+        assert!(error.starts_with(&start), "{error}");
+        assert!(error.ends_with("(line 2: expected USER: PASSWORD)"), "{error}");
+        fs::write(&auth, "alice: 1\n").unwrap();
+        let users = files.read_users().unwrap();
+        files.check_users(users.as_ref()).unwrap();
+        files.check_users(None).unwrap();
     }
 }

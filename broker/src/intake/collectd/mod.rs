@@ -25,6 +25,7 @@ mod sealing;
 mod shown;
 mod types_db;
 mod value_list;
+mod warning;
 
 pub(crate) use flags::CollectdFlags;
 pub(crate) use shown::{Identity, Types};
@@ -146,12 +147,19 @@ impl Intake for Collectd {
         self.listen.iter().map(open).collect()
     }
 
+    fn warnings(&self) -> Vec<String> {
+        Files::new(&self.types, self.auth.as_deref()).examine()
+    }
+
     fn open(&self) -> Result<OpenIntake, IntakeError> {
         let mut errors = Collected::default();
         errors.take(self.check_security());
         let mut files = Files::new(&self.types, self.auth.as_deref());
         let types = errors.take(files.read_types().map_err(FlagError::from)).unwrap_or_default();
         let users = errors.take(files.read_users().map_err(FlagError::from)).flatten();
+        if self.options.security > SecurityLevel::None {
+            errors.take(files.check_users(users.as_ref()).map_err(FlagError::from));
+        }
         let decoder = Decoder::new(self.options.clone(), types, users);
         let mut sockets = Vec::new();
         let mut addresses = Vec::new();

@@ -25,6 +25,7 @@ pub(super) fn run(
     mut decoder: Decoder,
     level: Option<String>,
 ) {
+    files.log_warnings();
     let level = level.unwrap_or_else(|| context.level().to_owned());
     let mut datagram = vec![0; MAX_DATAGRAM_BYTES];
     while context.wait(&sockets.iter().map(Udp::as_fd).collect::<Vec<BorrowedFd<'_>>>()) {

@@ -50,6 +50,33 @@ pub(super) fn check(path: &Path) -> Result<(), FlagError> {
     }
 }
 
+/// What cannot be restored of the file.
+pub(super) fn examine(path: &Path, max_gauges: usize) -> Vec<String> {
+    let text = match read_bounded(path, MAX_FILE) {
+        Ok((text, _)) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
+        Err(error) => return vec![unrestored(path, &error)],
+    };
+    match Gauges::new(max_gauges).restore(&text, clock::unix_ms(), 0) {
+        Ok(Restored { first, .. }) => {
+            let shown = |(name, why): (String, &str)| {
+                format!("{FLAG} {}: the gauge {name:?} will not be restored: {why}", path.display())
+            };
+            first.into_iter().map(shown).collect()
+        }
+        Err(error) => vec![unrestored(path, &error)],
+    }
+}
+
+fn unrestored(path: &Path, why: &dyn Display) -> String {
+    format!(
+        "{FLAG} {}: no gauge will be restored: {why}; mend the file, or the broker renames it to \
+         {} when it starts",
+        path.display(),
+        path.with_extension("broken").display()
+    )
+}
+
 fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or(Path::new("."))
@@ -100,15 +127,16 @@ impl GaugeFile {
     fn keep(&mut self, why: &dyn Display) {
         let kept = kept_beside(&self.path);
         self.saves = kept.is_ok();
-        let file = self.path.display();
+        let (file, why) = (self.path.display(), why.to_string());
         match kept {
             Ok(kept) => {
                 let kept = kept.display();
-                tracing::warn!(event = "gauges_not_restored", %file, %why, %kept);
+                tracing::warn!(event = "gauges_not_restored", %file, why, %kept);
             }
             Err(error) => {
                 let fix = "move the file away; until the next start gauges are not saved";
-                tracing::error!(event = "gauges_not_restored", %file, %why, not_kept = %error, fix);
+                let not_kept = error.to_string();
+                tracing::error!(event = "gauges_not_restored", %file, why, not_kept, fix);
             }
         }
     }
@@ -118,8 +146,8 @@ impl GaugeFile {
         if let Err(error) = self.replace(write)
             && self.failures.admits()
         {
-            let file = self.path.display();
-            tracing::warn!(event = "gauges_not_saved", %file, why = %error);
+            let (file, why) = (self.path.display(), error.to_string());
+            tracing::warn!(event = "gauges_not_saved", %file, why);
         }
     }
 
@@ -180,7 +208,7 @@ fn replace(path: &Path, write: impl FnOnce(&mut Writer) -> io::Result<()>) -> io
 
 #[cfg(test)]
 mod tests {
-    use super::{GaugeFile, check};
+    use super::{GaugeFile, check, examine};
     use crate::intake::statsd::state::Gauges;
     use std::io::{self, Write};
 
@@ -257,6 +285,24 @@ mod tests {
         let why = check("/dev/null".as_ref()).unwrap_err().to_string();
         assert!(why.contains("not a regular file"), "{why}");
         check("gauges.json".as_ref()).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_restored_is_named_before_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gauges.json");
+        assert_eq!(examine(&path, 10), [""; 0]);
+        for (text, part) in [
+            ("{\"a\":", Some("gauges.broken when it starts")),
+            ("{\"a\":1,\"b\":\"x\"}", Some("\"b\" will not be restored: expected a number")),
+            ("{\"a\":1}", None),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let shown = examine(&path, 10);
+            assert_eq!(shown.len(), usize::from(part.is_some()), "{shown:?}");
+            assert!(shown.concat().contains(part.unwrap_or_default()), "{shown:?}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
     }
 
     #[test]

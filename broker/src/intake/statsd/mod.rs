@@ -179,6 +179,10 @@ impl Intake for Statsd {
         listen.chain(admin).collect()
     }
 
+    fn warnings(&self) -> Vec<String> {
+        self.gauges.as_deref().map(|file| file::examine(file, self.max_series)).unwrap_or_default()
+    }
+
     fn max_bytes(&self) -> u64 {
         let series = (self.threads as u64).saturating_mul(self.max_series as u64);
         series.saturating_mul(SERIES_BYTES)
