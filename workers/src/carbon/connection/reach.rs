@@ -10,7 +10,7 @@ const BLANKS: &[u8] = b"    ";
 
 /// The beginning of a frame that is never completed, so a receiver of pickles discards it. It is
 /// longer than a line may be, so a receiver of lines closes.
-const UNFINISHED_FRAME: [u8; 20_000] = {
+static UNFINISHED_FRAME: [u8; 20_000] = {
     let mut frame = [b' '; 20_000];
     [frame[0], frame[1], frame[2], frame[3]] = 65_536_u32.to_be_bytes();
     frame
