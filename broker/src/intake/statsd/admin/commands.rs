@@ -11,6 +11,12 @@ use zibrato::Kind;
 /// Maximum number of series in an answer.
 const MAX_LISTED: usize = 10_000;
 
+/// Maximum number of names in a command.
+const MAX_NAMES: usize = 100;
+
+/// The answer to an unknown command.
+pub(super) const UNKNOWN: &str = "ERROR: the command is unknown; help lists the commands\n";
+
 /// Number of series that are read while a receiving thread waits.
 const FEW: usize = 1_000;
 
@@ -80,7 +86,7 @@ impl Commands {
             "deltimers" => self.delete(&[Kind::Timer, Kind::Histogram], &names),
             "delsets" => self.delete(&[Kind::Set], &names),
             "delgauges" => self.delete(&[Kind::Gauge], &names),
-            _ => "ERROR: the command is unknown; help lists the commands\n".to_owned(),
+            _ => UNKNOWN.to_owned(),
         })
     }
 
@@ -137,21 +143,26 @@ impl Commands {
         if names.is_empty() {
             return "ERROR: give the names to delete, which may end with *\n".to_owned();
         }
+        if names.len() > MAX_NAMES {
+            return format!("ERROR: give at most {MAX_NAMES} names; a name may end with *\n");
+        }
+        let (tables, meant) = (self.receivers.iter(), Matching(names));
+        let mut removed: Vec<_> =
+            tables.flat_map(|shared| shared.lock().table.remove(kinds, meant)).collect();
+        if kinds == [Kind::Gauge] {
+            removed.extend(self.gauges.lock().remove(meant));
+        }
+        removed.sort_unstable();
+        removed.dedup();
         let mut answer = String::new();
         for name in names {
-            let names = Matching(name);
-            let tables = self.receivers.iter();
-            let mut removed: Vec<_> =
-                tables.flat_map(|shared| shared.lock().table.remove(kinds, names)).collect();
-            if kinds == [Kind::Gauge] {
-                removed.extend(self.gauges.lock().remove(names));
-            }
-            removed.sort_unstable();
-            removed.dedup();
-            if removed.is_empty() {
+            let is_meant = |removed: &String| Matching(&[name]).fits(removed);
+            let (deleted, others): (Vec<_>, _) = removed.into_iter().partition(is_meant);
+            removed = others;
+            if deleted.is_empty() {
                 writeln!(answer, "metric {name} not found").ok();
             }
-            removed.iter().for_each(|name| writeln!(answer, "deleted: {name}").unwrap_or_default());
+            deleted.iter().for_each(|name| writeln!(answer, "deleted: {name}").unwrap_or_default());
         }
         answer + "END\n\n"
     }
@@ -213,6 +224,8 @@ mod tests {
         assert_eq!(ask("delcounters a.*"), "deleted: a.b\nEND\n\n");
         assert_eq!(ask("deltimers t h"), "deleted: t\ndeleted: h\nEND\n\n");
         assert_eq!(ask("delsets nothing"), "metric nothing not found\nEND\n\n");
+        let many = format!("delsets s{}", " x".repeat(100));
+        assert!(ask(&many).starts_with("ERROR: give at most 100 names"));
         for empty in ["counters", "timers", "gauges"] {
             assert_eq!(ask(empty), "{}\nEND\n\n");
         }

@@ -48,12 +48,15 @@ pub(super) fn series<'a>(kind: Kind, key: &'a [u8], identity: Option<&'a Identit
     }
 }
 
-/// The names that a command of the admin port means: `a.b`, or all with a beginning as in `a.*`.
+/// The names that a command of the admin port means: any of `a.b`, or all with a beginning as in `a.*`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Matching<'a>(pub(crate) &'a str);
+pub(crate) struct Matching<'a>(pub(crate) &'a [&'a str]);
 
 impl Matching<'_> {
     pub(crate) fn fits(&self, name: &str) -> bool {
-        self.0.strip_suffix('*').map_or(self.0 == name, |beginning| name.starts_with(beginning))
+        let fits = |meant: &&str| {
+            meant.strip_suffix('*').map_or(*meant == name, |beginning| name.starts_with(beginning))
+        };
+        self.0.iter().any(fits)
     }
 }

@@ -277,15 +277,13 @@ impl Table {
 
     /// Forgets series of the kinds by name. Returns the names.
     pub(crate) fn remove(&mut self, kinds: &[Kind], names: Matching<'_>) -> Vec<String> {
-        let mut removed = Vec::new();
-        self.retain(|slot| {
-            let name = slot.series().name;
-            let is_meant = kinds.contains(&slot.kind) && names.fits(name);
-            if is_meant {
-                removed.push(name.to_owned());
-            }
-            !is_meant
-        });
+        let is_meant = |slot: &Slot| kinds.contains(&slot.kind) && names.fits(slot.series().name);
+        let meant = self.slots.iter().filter(|slot| is_meant(slot));
+        let removed: Vec<_> = meant.map(|slot| slot.series().name.to_owned()).collect();
+        // A new index takes long.
+        if !removed.is_empty() {
+            self.retain(|slot| !is_meant(slot));
+        }
         removed
     }
 

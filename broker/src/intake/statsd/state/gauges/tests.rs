@@ -56,7 +56,7 @@ fn the_memory_of_gauges_is_bounded_and_given_back() {
     let known = (0..10).filter(|n| interval(&mut gauges, &packet(*n), 1)[0].is_some()).count();
     assert_eq!(known, 2);
     assert!(gauges.bytes() > 10_000);
-    gauges.remove(Matching("g0"));
+    gauges.remove(Matching(&["g0"]));
     assert_eq!(interval(&mut gauges, &packet(2), 1), [Some(1.0)]);
     gauges.repeat(1 + KEPT_MS, 1 + KEPT_MS, |_, _| true);
     assert_eq!((gauges.all().count(), gauges.held_bytes), (0, 0));
@@ -206,6 +206,6 @@ fn files_of_bucky_are_read_and_broken_ones_are_not() {
 fn they_are_removed_by_name() {
     let mut gauges = Gauges::new(100);
     interval(&mut gauges, "a.b:1|g\nb:1|g", 1);
-    assert_eq!(gauges.remove(Matching("a.*")), ["a.b"]);
+    assert_eq!(gauges.remove(Matching(&["a.*"])), ["a.b"]);
     assert_eq!(gauges.all().count(), 1);
 }

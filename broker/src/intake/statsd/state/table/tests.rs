@@ -191,7 +191,7 @@ fn members_of_all_sets_are_bounded_until_they_are_taken() {
     }
     table.take(1, |_, _| {});
     assert_eq!(add(&mut table, "c:1|s\nc:2|s\nc:3|s"), [Ok(0), Ok(0), Err(Refused::Members)]);
-    table.remove(&[Kind::Set], Matching("b"));
+    table.remove(&[Kind::Set], Matching(&["b"]));
     assert_eq!(add(&mut table, "c:3|s\nc:4|s\nc:5|s"), [Ok(0), Ok(0), Err(Refused::Members)]);
 }
 
@@ -245,8 +245,8 @@ fn idle_series_are_forgotten_and_the_others_keep_their_samples() {
 fn series_are_removed_by_kind_and_name() {
     let mut table = Table::new(100);
     add(&mut table, "a.b:1|c\na.c:1|c\na.b:1|ms\nb:1|c");
-    assert_eq!(table.remove(&[Kind::Counter], Matching("a.*")), ["a.b", "a.c"]);
-    assert!(table.remove(&[Kind::Counter], Matching("nothing")).is_empty());
+    assert_eq!(table.remove(&[Kind::Counter], Matching(&["a.*"])), ["a.b", "a.c"]);
+    assert!(table.remove(&[Kind::Counter], Matching(&["nothing"])).is_empty());
     assert_eq!(taken(&mut table), named(&[("a.b t", 1.0), ("b c", 1.0)]));
 }
 
