@@ -24,7 +24,13 @@ pub(super) fn check(flags: &Flags, findings: &mut Findings) {
     if let Some(with_keys) = findings.take(flags.with_keys(config.clone())) {
         config = with_keys;
     }
-    findings.take(flags.with_rules(config.clone()));
+    let with_rules = findings.take(flags.with_rules(config.clone()));
+    if let Some(store) = with_rules.and_then(|config| config.rules) {
+        store.rules().warnings().iter().for_each(|why| findings.warning(format!("--rules: {why}")));
+        if config.intakes.is_empty() {
+            findings.warning("--rules has no effect: no intake is on, such as --statsd");
+        }
+    }
     findings.take(Broker::probe(flags.max_memory << 20).map_err(failure));
     if let Some(folder) = journal.filter(|_| is_usable) {
         look_into(&folder, findings);

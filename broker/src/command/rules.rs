@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, BufRead, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use zibrato::daemon::{Exit, Failure, Output as Stdout};
+use zibrato::daemon::{Exit, Failure, Output as Stdout, warn};
 use zibrato::{Kind, Level, clock};
 
 /// Maximum size of an input line, in bytes.
@@ -54,6 +54,7 @@ pub(crate) fn run(command: &RulesCommand) -> Result<(), Failure> {
     let What::Test { file, level, collectd_types } = &command.what;
     let wrong = |why: String| Failure::new(Exit::Config, why);
     let rules = RulesStore::open(file).map_err(|error| wrong(error.to_string()))?.rules();
+    rules.warnings().iter().for_each(|why| warn("zibrato-broker", why));
     let types = match Types::read(collectd_types) {
         Err(why) if !collectd_types.is_empty() => return Err(wrong(why)),
         types => types,

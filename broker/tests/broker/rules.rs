@@ -162,7 +162,11 @@ fn the_flag_names_a_file_that_is_checked_and_reloaded_at_hup() {
     write(&file, RULES).unwrap();
     let (code, stdout, stderr) =
         ended(&["--port", "0", "--http", "off", "--rules", path, "--check"]);
-    assert_eq!((code, &*stderr), (0, ""), "{stdout}");
+    assert_eq!((code, &*stdout), (0, "The configuration is valid, with 2 warnings\n"), "{stderr}");
+    // The program has no such intake, and none is on.
+    for part in ["rule \"no debug\" (line 2): match.protocol is none of", "--rules has no effect"] {
+        assert!(stderr.contains(part), "{stderr}");
+    }
 
     let args = ["--port", "0", "--http", "off", "--no-journal", "--settle", "0", "--rules", path];
     let mut running = Running(program(&args).spawn().unwrap());

@@ -12,6 +12,9 @@ use toml::Spanned;
 use zibrato::daemon::nearest;
 use zibrato::{Level, check_name};
 
+/// The protocols of the program `zibrato-broker`.
+const INTAKES_WITH_RULES: [&str; 3] = ["statsd", "collectd", "metricsd"];
+
 /// An error in a file, and where it begins, both from 1 on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
@@ -29,6 +32,8 @@ pub(super) struct File {
     pub(super) drop_on_error: bool,
     /// The functions of the script that name the values of CollectD's plugins, by plugin.
     pub(super) converters: BTreeMap<String, Spanned<String>>,
+    /// What is probably a mistake.
+    pub(super) warnings: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -103,14 +108,19 @@ impl File {
             problem(text, error.span().unwrap_or_default(), why)
         })?;
         let at = |(span, why): (Range<usize>, String)| problem(text, span, why);
+        let mut warnings = Vec::new();
         let rules = file.rule.into_iter().map(|rule| {
             let span = rule.span();
             let line = place(text, span.start).0;
-            rule.into_inner().into_rule(span, line).map_err(at)
+            let doubts = rule.get_ref().matches.doubts();
+            let rule = rule.into_inner().into_rule(span, line).map_err(at)?;
+            warnings.extend(doubts.map(|doubt| format!("the rule {}: {doubt}", rule.title)));
+            Ok(rule)
         });
         let mut rules = rules.collect::<Result<Vec<_>, _>>()?;
         // A stable sort: rules of one priority stay in the order of the file.
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
+        warnings.extend(never_tried(&rules));
         let FileText { script, drop_on_error, converters, .. } = file;
         if let Some(converter) = converters.values().next()
             && script.is_none()
@@ -118,7 +128,7 @@ impl File {
             let why = "converters are functions of a script; add script = \"FILE\" above";
             return Err(problem(text, converter.span(), why.to_owned()));
         }
-        Ok(Self { rules, script, drop_on_error, converters })
+        Ok(Self { rules, script, drop_on_error, converters, warnings })
     }
 }
 
@@ -183,7 +193,33 @@ impl RuleText {
     }
 }
 
+/// The rules after one that matches everything.
+fn never_tried(rules: &[Rule]) -> impl Iterator<Item = String> {
+    let first = rules.iter().position(|rule| rule.matches.is_everything());
+    let (all, others) = rules.split_at(first.map_or(rules.len(), |first| first + 1));
+    let title = all.last().map(|rule| &rule.title);
+    others.iter().filter_map(move |rule| {
+        let (rule, before) = (&rule.title, title?);
+        Some(format!("the rule {rule} is never tried: the rule {before} matches everything"))
+    })
+}
+
 impl MatchText {
+    /// What probably matches nothing.
+    fn doubts(&self) -> impl Iterator<Item = String> + use<> {
+        let protocols = INTAKES_WITH_RULES;
+        let matches_none = |pattern: &&Pattern| !protocols.iter().any(|name| pattern.matches(name));
+        let unknown = self.protocol.as_ref().filter(matches_none);
+        let unknown =
+            unknown.map(|_| format!("match.protocol is none of {}", protocols.join(", ")));
+        let looks_like_regex = self.name.as_ref().is_some_and(Pattern::looks_like_regex);
+        let regex = looks_like_regex.then(|| {
+            "match.name is a glob, in which ^ and $ stand for themselves; write { regex = '…' }"
+                .to_owned()
+        });
+        unknown.into_iter().chain(regex)
+    }
+
     fn into_matcher(self) -> Result<Matcher, (Range<usize>, String)> {
         let kind = word(self.kind, &KINDS.map(|(_, word)| word))?;
         let others: [(Option<Pattern>, Of); 9] = [

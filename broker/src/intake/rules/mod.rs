@@ -45,6 +45,7 @@ pub(crate) struct Rules {
     rules: Vec<Rule>,
     script: Option<Script>,
     drop_on_error: bool,
+    warnings: Vec<String>,
 }
 
 /// Why rules cannot be used.
@@ -124,7 +125,7 @@ impl Rules {
             why,
         };
         let file = File::parse(text).map_err(|problem| invalid(path, problem))?;
-        let File { rules, script, drop_on_error, converters } = file;
+        let File { rules, script, drop_on_error, converters, warnings } = file;
         let script = match script {
             Some(named) => {
                 let at = path.with_file_name(named.get_ref());
@@ -138,7 +139,12 @@ impl Rules {
             }
             None => None,
         };
-        Ok(Self { rules, script, drop_on_error })
+        Ok(Self { rules, script, drop_on_error, warnings })
+    }
+
+    /// Rules that probably never match.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The rules, in the order in which they are tried.

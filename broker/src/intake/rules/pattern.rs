@@ -28,6 +28,12 @@ impl Pattern {
         self.0.iter().find_map(|regex| regex.captures(text))
     }
 
+    /// Whether a glob begins with `^` or ends with `$`.
+    pub(super) fn looks_like_regex(&self) -> bool {
+        let is_marked = |text: &str| text.starts_with(r"^\^") || text.ends_with(r"\$$");
+        self.0.iter().any(|regex| is_marked(regex.as_str()))
+    }
+
     /// Number of wildcards or groups that each alternative has.
     pub(super) fn groups(&self) -> usize {
         self.0.iter().map(|regex| regex.captures_len() - 1).min().unwrap_or_default()

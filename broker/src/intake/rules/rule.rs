@@ -31,6 +31,12 @@ pub(super) struct Matcher {
     pub(super) tags: BTreeMap<String, Pattern>,
 }
 
+impl Matcher {
+    pub(super) fn is_everything(&self) -> bool {
+        self.name.is_none() && self.others.is_empty() && self.tags.is_empty()
+    }
+}
+
 /// A text of a series.
 pub(super) type Of = for<'a> fn(&Series<'a>, &Collectd<'a>) -> &'a str;
 

@@ -92,3 +92,32 @@ fn errors_of_a_script_have_its_place() {
     let error = Rules::parse(Path::new("/etc/r.toml"), missing, read).unwrap_err().to_string();
     assert!(error.starts_with("/etc/r.toml:1:10: the script /etc/none.rhai: "), "{error}");
 }
+
+#[test]
+fn rules_that_probably_never_match_are_named() {
+    for (text, expected) in [
+        (
+            "[[rule]]\nmatch.protocol = \"stasd\"\ndrop = true",
+            "the rule in line 1: match.protocol is none of",
+        ),
+        (
+            "[[rule]]\nmatch.name = \"^shop.*$\"\ndrop = true",
+            "the rule in line 1: match.name is a glob",
+        ),
+        (
+            "[[rule]]\nmatch = {}\nkeep = true\n[[rule]]\nmatch.name = \"a\"\ndrop = true",
+            "the rule in line 4 is never tried: the rule in line 1 matches everything",
+        ),
+        (
+            "[[rule]]\nmatch = {}\nkeep = true\n[[rule]]\npriority = 1\nmatch.name = \"a\"\ndrop = true",
+            "",
+        ),
+        ("[[rule]]\nmatch = { protocol = \"*d\", name.regex = '^a$' }\ndrop = true", ""),
+    ] {
+        let no_script = |_: &Path| unreachable!("there is no script");
+        let rules = Rules::parse(Path::new("r.toml"), text, no_script).unwrap();
+        let warnings = rules.warnings();
+        assert_eq!(warnings.len(), usize::from(!expected.is_empty()), "{text}: {warnings:?}");
+        assert!(warnings.concat().starts_with(expected), "{text}: {warnings:?}");
+    }
+}
