@@ -172,6 +172,7 @@ fn rules_test(file: &std::path::Path, lines: &str) -> anyhow::Result<String> {
     child.stdin.take().context("a pipe")?.write_all(lines.as_bytes())?;
     let output = child.wait_with_output()?;
     let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "rules test: {error}");
+    // 65: the script has failed for a sample, which the output shows.
+    ensure!(matches!(output.status.code(), Some(0 | 65)), "rules test: {error}");
     Ok(String::from_utf8(output.stdout)?)
 }
