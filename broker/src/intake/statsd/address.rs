@@ -4,8 +4,7 @@ use super::grammar::Dialect;
 use super::receive::{Listener, Packets};
 use crate::intake::flag_error::FlagError;
 use crate::intake::host_port::HostPort;
-use crate::intake::udp::{self, RECEIVE_BUFFER_BYTES};
-use rustix::net::sockopt;
+use crate::intake::udp;
 use std::fs::Permissions;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
@@ -116,7 +115,7 @@ impl Address<PathBuf> {
         let (file, socket) = self.bind_with("--statsd-socket", |path| {
             let socket = UnixDatagram::bind(path)?;
             socket.set_nonblocking(true)?;
-            sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_BYTES).ok();
+            udp::enlarge_buffer(&socket);
             Ok(socket)
         })?;
         let unnamed = Some(file.path.display().to_string());
