@@ -2,7 +2,6 @@
 
 use crate::backend::{Backend, Opened};
 use crate::hash::fnv1a;
-use crate::naming::marked;
 use crate::worker::{StartError, StopReport, View, Worker, WorkerBuilder};
 use std::time::{Duration, Instant};
 use zibrato::daemon::Stop;
@@ -27,7 +26,9 @@ pub(super) fn worker_name(name: &str, destination: Option<&str>) -> String {
     if whole.len() <= MAX_NAME {
         return whole;
     }
-    marked(&whole, fnv1a(destination.as_bytes()), MAX_NAME)
+    // A hash takes 16 characters, and a dot one.
+    let head: String = whole.chars().take(MAX_NAME - 17).collect();
+    format!("{head}.{:016x}", fnv1a(destination.as_bytes()))
 }
 
 impl Crew {
