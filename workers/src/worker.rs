@@ -3,6 +3,7 @@
 mod builder;
 mod threads;
 
+pub(crate) use builder::name_for;
 pub use builder::{StartError, WorkerBuilder};
 
 use crate::backoff::Pace;

@@ -11,8 +11,8 @@ const LOGGED_AFTER_MS: u64 = 60_000;
 const MAX_LEVELS: usize = 100;
 const MAX_LISTED: usize = 10;
 
-/// The levels of intakes that nobody wants, and since when, in Unix milliseconds; `None` once that
-/// is logged.
+/// The levels of intakes without a subscriber. The value is the time since when there is none, in
+/// Unix milliseconds. It is `None` after the level was logged.
 #[derive(Debug, Default)]
 pub(super) struct UnwantedLevels(BTreeMap<Box<str>, Option<u64>>);
 

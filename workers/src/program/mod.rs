@@ -10,7 +10,7 @@ mod single;
 use crate::backend::{Backend, BackendProgram, Opened, Target};
 use crate::dead_letters::command::{self, Action};
 use crate::feed::check_broker;
-use crate::worker::{StartError, WorkerBuilder};
+use crate::worker::{StartError, WorkerBuilder, name_for};
 use clap::{Arg, Args};
 use crew::{Crew, Views};
 use dry_run::DryRun;
@@ -169,7 +169,7 @@ fn dead_letters<B: BackendProgram>(
         Failure::new(Exit::Config, why)
     })?;
     let named = |one: Opened<B>| {
-        let name = crew::worker_name(&flags.name(B::PROGRAM), one.destination.as_deref());
+        let name = name_for(&flags.name(B::PROGRAM), one.destination.as_deref());
         (name, one.backend)
     };
     let open = || Ok(B::open_all(backend)?.into_iter().map(named).collect());

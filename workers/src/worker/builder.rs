@@ -4,6 +4,7 @@ use super::Worker;
 use crate::backend::Backend;
 use crate::backoff::Pace;
 use crate::feed::{Broker, Feed, FeedKind, OpenError};
+use crate::hash::fnv1a;
 use crate::idle_gauges::IdleGauges;
 use crate::levels::Levels;
 use std::io;
@@ -171,14 +172,9 @@ impl WorkerBuilder {
         self
     }
 
-    /// The settings for one of several destinations. `named` makes the name of its worker of the
-    /// common name and the destination.
-    pub(crate) fn for_destination(
-        mut self,
-        destination: Option<String>,
-        named: impl FnOnce(&str, Option<&str>) -> String,
-    ) -> Self {
-        self.name = named(&self.name, destination.as_deref());
+    /// The settings for one of several destinations, or for the only one.
+    pub(crate) fn for_destination(mut self, destination: Option<String>) -> Self {
+        self.name = name_for(&self.name, destination.as_deref());
         self.destination = destination;
         self
     }
@@ -214,13 +210,30 @@ impl WorkerBuilder {
             return Err(StartError::Port { port: self.broker.port });
         }
         // The name becomes a header of requests and the name of a folder.
-        let may_be = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        let fits = (1..=MAX_NAME).contains(&self.name.len()) && self.name.chars().all(may_be);
+        let fits =
+            (1..=MAX_NAME).contains(&self.name.len()) && self.name.chars().all(may_be_in_name);
         if !fits || self.name.starts_with('.') {
             return Err(StartError::Name { name: self.name.clone() });
         }
         Ok(())
     }
+}
+
+fn may_be_in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._-".contains(c)
+}
+
+/// The name of the worker for a destination: that of the only worker, or that with the destination
+/// appended.
+pub(crate) fn name_for(name: &str, destination: Option<&str>) -> String {
+    let Some(destination) = destination else { return name.to_owned() };
+    let whole = format!("{name}.{}", destination.replace(|c| !may_be_in_name(c), "_"));
+    if whole.len() <= MAX_NAME {
+        return whole;
+    }
+    // A hash takes 16 characters, and a dot one.
+    let head: String = whole.chars().take(MAX_NAME - 17).collect();
+    format!("{head}.{:016x}", fnv1a(destination.as_bytes()))
 }
 
 impl From<OpenError> for StartError {
@@ -282,4 +295,19 @@ pub enum StartError {
     /// The system provided no thread or no descriptor.
     #[error("no more threads or file descriptors are available")]
     System(#[source] io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_NAME, name_for};
+
+    #[test]
+    fn each_destination_has_a_valid_name_of_its_own() {
+        assert_eq!(name_for("w", None), "w");
+        assert_eq!(name_for("w", Some("g-1.example.com:2003:a")), "w.g-1.example.com_2003_a");
+        assert_eq!(name_for("w", Some("[::1]:2003")), "w.___1__2003");
+        let long =
+            |end: &str| name_for("zibrato-carbon", Some(&format!("{}:{end}", "h".repeat(90))));
+        assert!(long("1").len() == MAX_NAME && long("1") != long("2"), "{}", long("1"));
+    }
 }

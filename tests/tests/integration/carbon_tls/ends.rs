@@ -144,7 +144,7 @@ fn data_from_the_peer_is_ignored_even_if_it_arrives_byte_by_byte() {
     assert_eq!(peer.connections(), (1, 0));
 }
 
-/// A port that passes data on to another one, and what comes back byte by byte.
+/// A proxy in front of a port. It passes on what the server sends one byte at a time.
 fn dripping(port: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let own = listener.local_addr().unwrap().port();

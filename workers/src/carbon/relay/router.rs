@@ -31,7 +31,7 @@ impl Router {
     /// (`DIVERSE_REPLICAS`). A method that does not hash is taken for `consistent-hashing`.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the destinations.
+    /// A sentence about the destinations that are not valid.
     pub fn hashed(
         destinations: &[&str],
         method: RelayMethod,
