@@ -5,6 +5,7 @@ use crate::journal::fuzzing;
 
 pub use crate::intake::collectd::fuzzing::collectd;
 pub use crate::intake::collectd::recorded::{CollectdPackets, Source, signed};
+pub use crate::intake::librato::fuzzing::librato;
 pub use crate::intake::metricsd::fuzzing::metricsd;
 pub use crate::intake::metricsd::recorded::MetricsdPackets;
 pub use crate::intake::rules::fuzzing::rules;

@@ -138,6 +138,11 @@ impl LineWindows {
         self.series >= self.limits.all_series
     }
 
+    /// Whether so many more series fit, whatever their level, without being added to `_overflow`.
+    pub(crate) const fn has_room_for(&self, series: usize) -> bool {
+        self.series.saturating_add(series) <= self.limits.series
+    }
+
     /// The id of the next batch at this level.
     pub(crate) fn next_id(&mut self, level: &str) -> Result<BatchId, TooManyLevels> {
         let publisher = self.publisher;

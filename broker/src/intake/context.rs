@@ -1,5 +1,6 @@
 //! The interface between the broker and the thread of an intake.
 
+mod answers;
 mod end;
 
 use super::Link;

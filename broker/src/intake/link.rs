@@ -3,8 +3,9 @@
 
 use crate::counters::IntakeCounters;
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+use zibrato::daemon::Waker;
 use zibrato::wire::{Ack, PublisherId};
 
 /// The reason for lines in batches that the router did not acknowledge before the end.
@@ -16,6 +17,8 @@ pub(crate) struct Link {
     publisher: PublisherId,
     state: Mutex<State>,
     acknowledged: Condvar,
+    /// Woken by acknowledgements too, for a thread that also waits for descriptors.
+    waker: OnceLock<Arc<Waker>>,
 }
 
 #[derive(Debug)]
@@ -39,7 +42,8 @@ impl Link {
     pub(super) fn new(name: &'static str, publisher: PublisherId) -> Self {
         let counters = IntakeCounters::new(name);
         let state = State { counters, ack: Ack::default(), left: Left::default() };
-        Self { publisher, state: Mutex::new(state), acknowledged: Condvar::new() }
+        let (acknowledged, waker) = (Condvar::new(), OnceLock::new());
+        Self { publisher, state: Mutex::new(state), acknowledged, waker }
     }
 
     pub(crate) const fn publisher(&self) -> PublisherId {
@@ -67,6 +71,14 @@ impl Link {
     pub(crate) fn acknowledge(&self, ack: Ack) {
         self.state().ack.sequences.extend(ack.sequences);
         self.acknowledged.notify_all();
+        if let Some(waker) = self.waker.get() {
+            waker.wake();
+        }
+    }
+
+    /// Wakes `waker` at each acknowledgement from now on. The first one that is given stays.
+    pub(super) fn wake_on_acks(&self, waker: Arc<Waker>) {
+        self.waker.get_or_init(|| waker);
     }
 
     /// Leaves batches to the router: their highest sequences, and the number of lines in them.

@@ -34,9 +34,11 @@ mod clocks;
 pub(crate) mod collectd;
 mod context;
 mod counted;
+mod file_warning;
 mod flag_error;
 mod host_port;
 mod level;
+pub(crate) mod librato;
 mod link;
 pub(crate) mod metricsd;
 #[cfg(feature = "fuzzing")]
@@ -49,6 +51,8 @@ pub(crate) mod table;
 mod thread;
 mod udp;
 mod unprotected;
+mod user_lines;
+mod watched;
 
 pub use context::IntakeContext;
 pub(crate) use flag_error::FlagErrors;

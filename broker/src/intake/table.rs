@@ -2,9 +2,14 @@
 
 use super::Row;
 use super::collectd::CollectdFlags;
+use super::librato::LibratoFlags;
 use super::metricsd::MetricsdFlags;
 use super::statsd::StatsdFlags;
 
 /// The intakes, in the order of `--help`.
-pub(crate) const INTAKES: &[Row] =
-    &[Row::of::<CollectdFlags>(), Row::of::<MetricsdFlags>(), Row::of::<StatsdFlags>()];
+pub(crate) const INTAKES: &[Row] = &[
+    Row::of::<CollectdFlags>(),
+    Row::of::<LibratoFlags>(),
+    Row::of::<MetricsdFlags>(),
+    Row::of::<StatsdFlags>(),
+];

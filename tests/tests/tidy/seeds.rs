@@ -26,6 +26,7 @@ fn the_fuzz_seeds_equal_the_output_of_the_encoders() {
         ("cursors", [("one", zibrato_broker::fuzzing::cursors_seed())].into()),
         ("frames", frames()),
         ("journal", journal()),
+        ("librato", librato()),
         ("line", lines),
         ("metricsd", metricsd()),
         ("replay", replay()),
@@ -149,6 +150,24 @@ fn metricsd() -> Seeds {
         ("timer", b"\x40\0\x01t\0\x31\0\0\0\0\0\0\0\x64"),
     ]
     .map(|(name, changes)| (name, [host, changes].concat()))
+    .into()
+}
+
+/// The byte that chooses the request, and a body.
+fn librato() -> Seeds {
+    let gauges = r#"{"gauges":[{"name":"a b","value":1.5,"source":"s","measure_time":1700000042},
+        {"name":"c","count":3,"sum":6,"min":1,"max":3,"sum_squares":14}],"counters":{"d":{"value":5}}}"#;
+    let tagged = r#"{"tags":{"dc":"eu"},"time":1700000040,"measurements":[{"name":"a","value":1,
+        "tags":{"host":"h","x":3}},{"name":"b","value":null,"count":1,"sum":2,"last":2}]}"#;
+    let annotation = r#"{"title":"build 7","start_time":5,"links":[{"rel":"a","href":"b"}]}"#;
+    [
+        ("annotation", [&[2], annotation.as_bytes()].concat()),
+        ("form", b"\x01source=s&gauges[0][name]=a&gauges[0][value]=1&counters[][value]=5".to_vec()),
+        ("form_annotation", b"\x03title=a+b&end_time=7".to_vec()),
+        ("gauges", [&[0], gauges.as_bytes()].concat()),
+        ("query", b"\x04offset=20&length=10&name=a%20b&sort=desc".to_vec()),
+        ("tagged", [&[0], tagged.as_bytes()].concat()),
+    ]
     .into()
 }
 

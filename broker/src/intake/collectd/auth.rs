@@ -1,29 +1,11 @@
 //! The users that may sign and encrypt, from the authentication file.
 //!
 //! Pure: takes bytes and times, opens nothing.
-//!
-//! ```text
-//! # comment
-//! user: password
-//! ```
 
 use super::crypt::Secret;
+use crate::intake::user_lines::{UserLineError, user_lines};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-
-/// Why a line is skipped, or noteworthy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum AuthLineError {
-    /// It has no colon.
-    #[error("expected USER: PASSWORD")]
-    NoColon,
-    /// The user or the password is empty.
-    #[error("the user or the password is empty")]
-    Empty,
-    /// An earlier line has the same user.
-    #[error("the user has an earlier line, which is replaced")]
-    Repeated,
-}
 
 /// The users and their passwords.
 #[derive(Debug, Clone, Default)]
@@ -31,16 +13,17 @@ pub(super) struct Users(HashMap<Box<[u8]>, Secret, RandomState>);
 
 impl Users {
     /// Reads a file. Invalid lines are skipped, and passed to `skipped` with their number.
-    pub(super) fn parse(file: &[u8], mut skipped: impl FnMut(usize, AuthLineError)) -> Self {
+    pub(super) fn parse(file: &[u8], mut skipped: impl FnMut(usize, UserLineError)) -> Self {
         let mut users = HashMap::default();
-        for (line, number) in file.split(|byte| *byte == b'\n').zip(1..) {
-            match entry(line) {
-                Ok(Some((user, secret))) => {
-                    if users.insert(user.into(), secret).is_some() {
-                        skipped(number, AuthLineError::Repeated);
+        for (number, entry) in user_lines(file) {
+            let secret =
+                |(user, password)| Ok((user, Secret::new(password).ok_or(UserLineError::Empty)?));
+            match entry.and_then(secret) {
+                Ok((user, secret)) => {
+                    if users.insert(Box::from(user), secret).is_some() {
+                        skipped(number, UserLineError::Repeated);
                     }
                 }
-                Ok(None) => {}
                 Err(error) => skipped(number, error),
             }
         }
@@ -57,29 +40,13 @@ impl Users {
     }
 }
 
-/// The user and the password of a line, or nothing for an empty line or a comment.
-fn entry(line: &[u8]) -> Result<Option<(&[u8], Secret)>, AuthLineError> {
-    let line = line.trim_ascii();
-    if line.is_empty() || line.starts_with(b"#") {
-        return Ok(None);
-    }
-    let colon = memchr::memchr(b':', line).ok_or(AuthLineError::NoColon)?;
-    let (user, password) = line.split_at(colon);
-    let (user, password) = (user.trim_ascii(), password.get(1..).unwrap_or_default().trim_ascii());
-    if user.is_empty() || password.is_empty() {
-        return Err(AuthLineError::Empty);
-    }
-    let secret = Secret::new(password).ok_or(AuthLineError::Empty)?;
-    Ok(Some((user, secret)))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{AuthLineError, Users};
-    use AuthLineError::{Empty, NoColon, Repeated};
+    use super::{UserLineError, Users};
+    use UserLineError::{Empty, NoColon, Repeated};
 
     /// The users, and the lines that are skipped or noteworthy.
-    fn read(file: &[u8]) -> (Vec<String>, Vec<(usize, AuthLineError)>) {
+    fn read(file: &[u8]) -> (Vec<String>, Vec<(usize, UserLineError)>) {
         let mut skipped = Vec::new();
         let users = Users::parse(file, |line, error| skipped.push((line, error)));
         let mut names: Vec<_> =

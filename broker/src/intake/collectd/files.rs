@@ -3,22 +3,15 @@
 use super::auth::Users;
 use super::datagram::Decoder;
 use super::types_db::TypesDb;
-use super::warning::{InvalidLines, Warning};
+use crate::intake::file_warning::{InvalidLines, Warning};
 use crate::intake::flag_error::FlagError;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use crate::intake::watched::Watched;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The files that are read if no `types.db` is given.
 const DEFAULT_TYPES: [&str; 2] =
     ["/usr/share/collectd/types.db", "/usr/local/share/collectd/types.db"];
-
-/// Maximum size of a file, in bytes.
-const MAX_FILE_BYTES: u64 = 16 << 20;
-
-/// The permission of all users to read a file.
-const OTHERS_READ: u32 = 0o004;
 
 /// Why the files cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -94,16 +87,6 @@ pub(super) struct Files {
     looked_at: u64,
 }
 
-/// A file, and the version that was read.
-#[derive(Debug)]
-struct Watched {
-    path: PathBuf,
-    version: Option<Version>,
-}
-
-/// Differs between two versions of a file, whether it is written in place or replaced.
-type Version = [i64; 6];
-
 impl Files {
     /// The given `types.db` files, or those of an installed CollectD.
     pub(super) fn new(types: &[PathBuf], auth: Option<&Path>) -> Self {
@@ -111,9 +94,8 @@ impl Files {
         if types.is_empty() {
             types.extend(DEFAULT_TYPES.map(PathBuf::from).into_iter().filter(|path| path.exists()));
         }
-        let watched = |path: PathBuf| Watched { path, version: None };
-        let types = types.into_iter().map(watched).collect();
-        let auth = auth.map(Path::to_path_buf).map(watched);
+        let types = types.into_iter().map(Watched::new).collect();
+        let auth = auth.map(Path::to_path_buf).map(Watched::new);
         Self { types, auth, warnings: Vec::new(), looked_at: 0 }
     }
 
@@ -170,7 +152,7 @@ impl Files {
         // All versions are noted, so that a file that cannot be read is not read again until it
         // has changed.
         let files: Vec<_> =
-            self.types.iter_mut().map(|file| file.read("--collectd-types")).collect();
+            self.types.iter_mut().map(|file| read(file, "--collectd-types")).collect();
         let mut types = TypesDb::default();
         for (file, text) in self.types.iter().zip(files) {
             let text = text?;
@@ -184,10 +166,9 @@ impl Files {
     /// Reads the users, if there is a file. Invalid lines are skipped and noted.
     pub(super) fn read_users(&mut self) -> Result<Option<Users>, FilesError> {
         let Some(file) = &mut self.auth else { return Ok(None) };
-        let text = file.read("--collectd-auth-file")?;
+        let text = read(file, "--collectd-auth-file")?;
         let path = &file.path;
-        if fs::metadata(path).is_ok_and(|file| file.mode() & OTHERS_READ != 0) {
-            let fix = format!("chmod o= {}", path.display());
+        if let Some(fix) = file.protection() {
             self.warnings.push(Warning::Readable { path: path.clone(), fix });
         }
         let mut lines = InvalidLines::of(path);
@@ -213,32 +194,9 @@ fn keep(error: &FilesError) {
     tracing::error!(event = "reload_failed", error, why = "what was read before is kept");
 }
 
-impl Watched {
-    /// Whether there is another version than the one that was read.
-    fn has_changed(&self) -> bool {
-        version(&self.path) != self.version
-    }
-
-    fn read(&mut self, flag: &'static str) -> Result<Vec<u8>, FilesError> {
-        // Before it is read, so that no change after this is missed.
-        self.version = version(&self.path);
-        let mut text = Vec::new();
-        let read = File::open(&self.path)
-            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text));
-        let error = match read {
-            Ok(_) if text.len() as u64 > MAX_FILE_BYTES => io::Error::other("it is over 16 MiB"),
-            Ok(_) => return Ok(text),
-            Err(error) => error,
-        };
-        Err(FilesError::Unreadable { flag, path: self.path.clone(), error })
-    }
-}
-
-fn version(path: &Path) -> Option<Version> {
-    let file = fs::metadata(path).ok()?;
-    let ids = [file.dev().cast_signed(), file.ino().cast_signed(), file.size().cast_signed()];
-    let [dev, ino, size] = ids;
-    Some([dev, ino, size, file.mtime(), file.mtime_nsec(), file.ctime_nsec()])
+fn read(file: &mut Watched, flag: &'static str) -> Result<Vec<u8>, FilesError> {
+    let read = file.read();
+    read.map_err(|error| FilesError::Unreadable { flag, path: file.path.clone(), error })
 }
 
 #[cfg(test)]

@@ -25,7 +25,6 @@ mod sealing;
 mod shown;
 mod types_db;
 mod value_list;
-mod warning;
 
 pub(crate) use flags::CollectdFlags;
 pub(crate) use shown::{Identity, Types};

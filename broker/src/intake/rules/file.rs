@@ -13,7 +13,7 @@ use zibrato::daemon::nearest;
 use zibrato::{Level, check_name};
 
 /// The protocols of the program `zibrato-broker`.
-const INTAKES_WITH_RULES: [&str; 3] = ["statsd", "collectd", "metricsd"];
+const INTAKES_WITH_RULES: [&str; 4] = ["statsd", "collectd", "librato", "metricsd"];
 
 /// An error in a file, and where it begins, both from 1 on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ const MAX_LINES_NOTED: usize = 10;
 
 /// Something about a file that does not prevent its use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Warning {
+pub(in crate::intake) enum Warning {
     /// A line is skipped.
     #[error("{}: line {line}: {error}", path.display())]
     InvalidLine { path: PathBuf, line: usize, error: String },
@@ -22,7 +22,7 @@ pub(super) enum Warning {
 
 impl Warning {
     /// Writes it to the log.
-    pub(super) fn log(&self) {
+    pub(in crate::intake) fn log(&self) {
         match self {
             Self::InvalidLine { path, line, error } => {
                 let file = path.display();
@@ -41,17 +41,17 @@ impl Warning {
 }
 
 /// Notes the first invalid lines of a file.
-pub(super) struct InvalidLines<'a> {
+pub(in crate::intake) struct InvalidLines<'a> {
     path: &'a Path,
-    pub(super) warnings: Vec<Warning>,
+    pub(in crate::intake) warnings: Vec<Warning>,
 }
 
 impl<'a> InvalidLines<'a> {
-    pub(super) const fn of(path: &'a Path) -> Self {
+    pub(in crate::intake) const fn of(path: &'a Path) -> Self {
         Self { path, warnings: Vec::new() }
     }
 
-    pub(super) fn add(&mut self, line: usize, error: impl Display) {
+    pub(in crate::intake) fn add(&mut self, line: usize, error: impl Display) {
         let (path, noted) = (self.path.to_path_buf(), self.warnings.len());
         if noted < MAX_LINES_NOTED {
             self.warnings.push(Warning::InvalidLine { path, line, error: error.to_string() });

@@ -1,0 +1,248 @@
+//! What requests mean. Those with measurements are added to the broker's window.
+
+use super::annotation::{Annotation, Fields};
+use super::answer::Answer;
+use super::checked::{Clock, Measured, Reading, Readings, check};
+use super::faults::Faults;
+use super::payload::{MAX_MEASUREMENTS, Payload};
+use super::seen::{About, Page, Seen};
+use super::totals::{Change, Totals};
+use crate::intake::IntakeContext;
+use serde_json::json;
+use std::net::SocketAddr;
+use zibrato::DEFAULT_SOURCE;
+use zibrato::window::Fold;
+
+/// A request with valid credentials for a path that is served.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Request<B> {
+    pub(super) call: Call,
+    pub(super) is_form: bool,
+    pub(super) body: B,
+    pub(super) sender: SocketAddr,
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Call {
+    /// `POST /v1/annotations/STREAM`
+    Annotate { stream: String },
+    /// `GET /v1/metrics?QUERY`
+    List { query: String },
+    /// `POST /v1/measurements`
+    Measurements,
+    /// `POST /v1/metrics`
+    Metrics,
+    /// `GET /v1/metrics/NAME`
+    Show { name: String },
+}
+
+/// When the answer is given.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    Now(Answer),
+    /// Once the broker has acknowledged what was folded.
+    OnDisk(Answer),
+}
+
+/// The state behind the API.
+#[derive(Debug)]
+pub(super) struct Api {
+    level: String,
+    max_age: u64,
+    seen: Seen,
+    totals: Totals,
+    annotations: u64,
+}
+
+/// A request with measurements that is refused: the answer, and the reason for the counter.
+struct Refused(Answer, &'static str);
+
+impl Api {
+    /// `max_age` of a reading is in seconds.
+    pub(super) fn new(level: String, max_age: u64) -> Self {
+        let (seen, totals) = (Seen::default(), Totals::default());
+        Self { level, max_age, seen, totals, annotations: 0 }
+    }
+
+    /// Approximate memory, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.seen.bytes() + self.totals.bytes()
+    }
+
+    /// Answers a request.
+    pub(super) fn handle<B: AsRef<[u8]>>(
+        &mut self,
+        context: &mut IntakeContext,
+        request: &Request<B>,
+    ) -> Done {
+        let (body, sender) = (request.body.as_ref(), request.sender);
+        match &request.call {
+            Call::List { query } => Done::Now(match Page::of_query(query) {
+                Ok(page) => Answer::json(200, &self.seen.list(&page)),
+                Err((name, why)) => Answer::wrong_parameter(name, why),
+            }),
+            Call::Show { name } => Done::Now(match self.seen.metric(name) {
+                Some(metric) => Answer::json(200, &metric),
+                None => Answer::error(404, "Not Found: no such metric was received"),
+            }),
+            // A series for itself, and one that a rule might make of it.
+            _ if !context.has_room_for(2 * MAX_MEASUREMENTS) => {
+                context.reject("busy", format!("from {sender}: a request").as_bytes());
+                Done::Now(Answer::later("too much waits to be written; try again"))
+            }
+            Call::Annotate { stream } => match Self::annotation(body, request.is_form) {
+                Ok(fields) => self.annotate(context, stream, &fields, sender),
+                Err(refused) => refuse(context, sender, refused),
+            },
+            call @ (Call::Measurements | Call::Metrics) => {
+                let is_tagged = *call == Call::Measurements;
+                match read(body, request.is_form, is_tagged) {
+                    Ok(payload) => self.measure(context, &payload, sender, is_tagged),
+                    Err(refused) => refuse(context, sender, refused),
+                }
+            }
+        }
+    }
+
+    fn measure(
+        &mut self,
+        context: &mut IntakeContext,
+        payload: &Payload<'_>,
+        sender: SocketAddr,
+        is_tagged: bool,
+    ) -> Done {
+        let clock = Clock { now_ms: context.now_ms(), max_age: self.max_age };
+        let readings = match check(payload, clock) {
+            Ok(readings) => readings,
+            Err(faults) => return refuse_all(context, sender, &faults, payload.len() as u64),
+        };
+        let count = readings.all.len();
+        self.fold(context, &readings);
+        context.taken(count as u64);
+        if !is_tagged {
+            return Done::OnDisk(Answer::empty(200));
+        }
+        let summary = json!({ "total": count, "accepted": count, "failed": 0, "filtered": 0 });
+        Done::OnDisk(Answer::json(202, &json!({ "measurements": { "summary": summary } })))
+    }
+
+    fn fold(&mut self, context: &mut IntakeContext, readings: &Readings<'_>) {
+        let mut pairs = Vec::new();
+        for reading in &readings.all {
+            let Reading { name, source, tags, value, at_ms, .. } = reading;
+            let Reading { period, display_name, description, .. } = *reading;
+            let source = source.as_deref().unwrap_or(DEFAULT_SOURCE);
+            let is_counter = matches!(value, Measured::Total(_));
+            self.seen.note(name, About { is_counter, period, display_name, description });
+            let fold = match *value {
+                Measured::Gauge(gauge) => Fold::Gauge(Some(gauge)),
+                Measured::Total(total) => {
+                    match self.totals.replace([source, name], total, *at_ms) {
+                        Change::More(more) => Fold::Counter(more),
+                        Change::First => {
+                            context.reject_many("first_total", 1, b"");
+                            continue;
+                        }
+                        Change::Late => {
+                            context.reject("late_total", name.as_bytes());
+                            continue;
+                        }
+                    }
+                }
+            };
+            let tags = tags.as_ref().unwrap_or(&readings.tags);
+            pairs.extend(tags.iter().map(|(tag, value)| (&**tag, &**value)));
+            context.fold_series(&self.level, source, name, &pairs, &fold);
+            pairs.clear();
+        }
+    }
+
+    fn annotation(body: &[u8], is_form: bool) -> Result<Fields<'_>, Refused> {
+        if is_form {
+            return Ok(Fields::of_form(body));
+        }
+        // Clients send no body at all if there are no fields.
+        let body = if body.is_empty() { b"{}" } else { body };
+        serde_json::from_slice(body).map_err(|error| not_json(&error))
+    }
+
+    fn annotate(
+        &mut self,
+        context: &mut IntakeContext,
+        stream: &str,
+        fields: &Fields<'_>,
+        sender: SocketAddr,
+    ) -> Done {
+        let id = self.annotations + 1;
+        let Annotation { series, source, shown } =
+            match fields.check(stream, id, context.now_ms() / 1_000) {
+                Ok(annotation) => annotation,
+                Err(faults) => return refuse_all(context, sender, &faults, 1),
+            };
+        self.annotations = id;
+        let source = source.as_deref().unwrap_or(DEFAULT_SOURCE);
+        context.fold_series(&self.level, source, &series, &[], &Fold::Counter(1.0));
+        context.taken(1);
+        Done::OnDisk(Answer::json(201, &shown))
+    }
+}
+
+/// Reads the measurements of a request.
+fn read(body: &[u8], is_form: bool, is_tagged: bool) -> Result<Payload<'_>, Refused> {
+    let payload = if is_form {
+        Payload::of_form(body)
+    } else {
+        Payload::of_json(body).map_err(|error| not_json(&error))?
+    };
+    if payload.len() > MAX_MEASUREMENTS {
+        let why = format!(
+            "{} measurements are too many; send at most {MAX_MEASUREMENTS} in a request",
+            payload.len()
+        );
+        return Err(Refused(Answer::error(413, &why), "too_many"));
+    }
+    let [gauges, counters, measurements] = payload.lists().map(|(_, list)| list.is_given);
+    match (is_tagged, measurements, gauges || counters) {
+        (true, true, false) if payload.len() == 0 && !payload.measurements.is_wrong => {
+            let answer = Answer::wrong_parameter("measurements", "there must be at least one");
+            Err(Refused(answer, "empty"))
+        }
+        (true, true, false) | (false, false, true) => Ok(payload),
+        (true, ..) => {
+            let why = "the body has no measurements: expected \
+                       {\"measurements\": [{\"name\": \"a\", \"value\": 1, \"tags\": {}}]}";
+            Err(Refused(Answer::error(422, why), "shape"))
+        }
+        (false, ..) => {
+            let why = "the body has no gauges and no counters: expected \
+                       {\"gauges\": [{\"name\": \"a\", \"value\": 1}]}";
+            Err(Refused(Answer::error(400, why), "shape"))
+        }
+    }
+}
+
+fn not_json(error: &serde_json::Error) -> Refused {
+    let why = format!("the body is not valid JSON: {error}; numbers are finite, without NaN");
+    Refused(Answer::error(400, &why), "json")
+}
+
+fn refuse(context: &mut IntakeContext, sender: SocketAddr, refused: Refused) -> Done {
+    let Refused(answer, reason) = refused;
+    context.reject(reason, format!("from {sender}: {}", answer.body).as_bytes());
+    Done::Now(answer)
+}
+
+/// Refuses a request with some invalid measurements. The others of its `count` are counted too.
+fn refuse_all(
+    context: &mut IntakeContext,
+    sender: SocketAddr,
+    faults: &Faults,
+    count: u64,
+) -> Done {
+    for (reason, (count, sample)) in &faults.reasons {
+        context.reject_many(reason, *count, format!("from {sender}: {sample}").as_bytes());
+    }
+    context.reject_many("beside_invalid", count.saturating_sub(faults.count()), b"");
+    Done::Now(Answer::json(400, &faults.body()))
+}

@@ -1,0 +1,73 @@
+//! The entry point for the fuzz target `librato`.
+
+use super::annotation::Fields;
+use super::checked::{Clock, Measured, check};
+use super::payload::{MAX_MEASUREMENTS, Payload};
+use super::seen::Page;
+use zibrato::check_name;
+use zibrato::wire::MAX_TAGS;
+
+const CLOCK: Clock = Clock { now_ms: 1_700_000_042_000, max_age: 7_200 };
+
+/// Reads any bytes as the body of each request: the first byte chooses which, and whether it is a form.
+///
+/// # Panics
+/// If a measurement is accepted that the broker could not publish, or one is refused without a reason.
+pub fn librato(input: &[u8]) {
+    let Some((choice, body)) = input.split_first() else { return };
+    match choice % 5 {
+        0 => {
+            if let Ok(payload) = Payload::of_json(body) {
+                measurements(&payload);
+            }
+        }
+        1 => measurements(&Payload::of_form(body)),
+        2 => {
+            if let Ok(fields) = serde_json::from_slice::<Fields<'_>>(body) {
+                annotation(&fields);
+            }
+        }
+        3 => annotation(&Fields::of_form(body)),
+        _ => {
+            let page = std::str::from_utf8(body).map(Page::of_query);
+            assert!(
+                page.is_err() || page.is_ok_and(|p| p.is_err() || p.is_ok_and(|p| p.length <= 100))
+            );
+        }
+    }
+}
+
+fn measurements(payload: &Payload<'_>) {
+    assert!(payload.lists().iter().all(|(_, list)| list.entries.len() <= MAX_MEASUREMENTS));
+    let readings = match check(payload, CLOCK) {
+        Ok(readings) => readings,
+        Err(faults) => return assert!(faults.count() > 0 && faults.body()["errors"].is_object()),
+    };
+    for reading in &readings.all {
+        assert_eq!(check_name(&reading.name), Ok(()));
+        assert!(reading.source.as_deref().is_none_or(|source| check_name(source).is_ok()));
+        let tags = reading.tags.as_ref().unwrap_or(&readings.tags);
+        assert!(tags.len() <= MAX_TAGS);
+        assert!(
+            tags.iter().all(|(tag, value)| check_name(tag).is_ok() && check_name(value).is_ok())
+        );
+        match reading.value {
+            Measured::Total(total) => assert!(total.is_finite() && total >= 0.0),
+            Measured::Gauge(gauge) => {
+                let numbers = [gauge.last, gauge.sum, gauge.min, gauge.max];
+                assert!(numbers.iter().all(|number| number.is_finite()));
+                assert!(gauge.count > 0 && gauge.min <= gauge.max);
+            }
+        }
+    }
+}
+
+fn annotation(fields: &Fields<'_>) {
+    match fields.check("stream", 1, CLOCK.now_ms / 1_000) {
+        Ok(annotation) => {
+            assert_eq!(check_name(&annotation.series), Ok(()));
+            assert!(annotation.source.is_none_or(|source| check_name(&source).is_ok()));
+        }
+        Err(faults) => assert!(faults.count() > 0),
+    }
+}

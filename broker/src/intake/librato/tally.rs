@@ -1,0 +1,59 @@
+//! What the thread of HTTP has received and refused, for the counters of the intake.
+
+use crate::intake::IntakeContext;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use zibrato::daemon::Waker;
+
+/// Counters that two threads share.
+#[derive(Debug)]
+pub(super) struct Tally {
+    counts: Mutex<Counts>,
+    waker: Arc<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    bytes: usize,
+    /// The number of each reason, and the first sample.
+    refused: BTreeMap<&'static str, (u64, String)>,
+}
+
+impl Tally {
+    /// Empty counters. `waker` wakes the thread that takes them.
+    pub(super) fn new(waker: Arc<Waker>) -> Self {
+        Self { counts: Mutex::default(), waker }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        // Each change is complete when it returns, so a panic leaves valid data.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts received bytes.
+    pub(super) fn received(&self, bytes: usize) {
+        self.lock().bytes += bytes;
+    }
+
+    /// Counts a request that was refused.
+    pub(super) fn refuse(&self, reason: &'static str, sample: impl FnOnce() -> String) {
+        let mut counts = self.lock();
+        let (count, _) = counts.refused.entry(reason).or_insert_with(|| (0, sample()));
+        *count += 1;
+        // One wake for many is enough.
+        let is_first = *count == 1;
+        drop(counts);
+        if is_first {
+            self.waker.wake();
+        }
+    }
+
+    /// Moves the counts to the counters of the intake.
+    pub(super) fn take(&self, context: &mut IntakeContext) {
+        let Counts { bytes, refused } = std::mem::take(&mut *self.lock());
+        context.received(bytes);
+        for (reason, (count, sample)) in refused {
+            context.reject_many(reason, count, sample.as_bytes());
+        }
+    }
+}

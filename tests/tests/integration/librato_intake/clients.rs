@@ -1,0 +1,49 @@
+//! Clients that other people wrote. What is in a real Carbon equals what they were told.
+
+use super::{Service, TOKEN, USER};
+use std::process::Command;
+use zibrato_tests::{Carbon, DEADLINE, Running, python, repository, wait_until};
+
+/// The values of a metric, without their times.
+fn values(carbon: &Carbon, metric: &str) -> Vec<f64> {
+    carbon.fetch(metric).into_iter().map(|(_, value)| value).collect()
+}
+
+#[test]
+fn what_librato_metrics_sends_is_in_carbon() {
+    let (carbon, service) = (Carbon::start(), Service::start(&[]));
+    let _worker = service.worker(&carbon);
+    let mut command = Command::new(python());
+    command.arg(repository().join("tests/python/librato_intake.py"));
+    let (status, _, log) = Running::run(command.args([&service.address(), USER, TOKEN]));
+    assert!(status.success(), "{log}");
+    // It is the last thing that was sent.
+    wait_until(DEADLINE, "the annotation", || {
+        values(&carbon, "web-1.annotations.py.deploys") == [1.0]
+    });
+    let all = carbon.fetch_all();
+    let values = |metric: &str| {
+        let points = all.get(metric).unwrap_or_else(|| panic!("no {metric}"));
+        points.iter().map(|(_, value)| *value).collect::<Vec<_>>()
+    };
+    for (metric, expected) in [
+        ("web-1.py.temperature", 80.5),
+        ("web-1.py.text", 1.25),
+        ("web-3.py.aggregated", 4.0),
+        ("web-3.py.aggregated.count", 3.0),
+        ("web-3.py.aggregated.min", 1.0),
+        ("web-3.py.aggregated.max", 7.0),
+        ("web-4.py.tagged", 3.5),
+        ("web-4.py.tagged.sum.count", 2.0),
+        ("web-4.py.tagged.sum.min", 2.0),
+        ("web-4.py.tagged.sum.max", 5.0),
+        ("web-5.py.sanitized-name-x", 6.0),
+    ] {
+        assert_eq!(values(metric), [expected], "{metric}");
+    }
+    // From 1000 to 1025, and to 7 after a reset.
+    assert_eq!(values("web-1.py.connections").iter().sum::<f64>(), 32.0);
+    let queued: Vec<_> = (0..650).map(|n| values(&format!("web-2.py.queued.{n}"))).collect();
+    let expected: Vec<_> = (0..650).map(|n| vec![f64::from(n) / 2.0]).collect();
+    assert_eq!(queued, expected);
+}
