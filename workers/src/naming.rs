@@ -61,7 +61,7 @@ pub(crate) fn described(series: &Series) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
     /// By the hash of the name at the backend, with whether a conflict has been reported.
-    owners: HashMap<u64, (Identity, bool)>,
+    owners: HashMap<u64, (Identity, bool), foldhash::fast::RandomState>,
 }
 
 impl Claims {
@@ -71,7 +71,12 @@ impl Claims {
 
     /// Whether no further owner can be recorded.
     pub(crate) fn is_full(&self) -> bool {
-        self.owners.len() >= MAX_CLAIMS
+        self.room() == 0
+    }
+
+    /// Number of further owners that can be recorded.
+    pub(crate) fn room(&self) -> usize {
+        MAX_CLAIMS.saturating_sub(self.owners.len())
     }
 
     /// Records the owner of a name, unless it already has one.

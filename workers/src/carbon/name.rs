@@ -46,7 +46,7 @@ pub(super) fn push_parts(path: &mut String, text: &str) {
 }
 
 /// Whether a text is a path as it is. Most are, and this is decided faster than what is wrong.
-fn is_usual(text: &str) -> bool {
+pub(super) fn is_usual(text: &str) -> bool {
     let mut before = b'.';
     let is_valid = |byte: u8| {
         let begins_part = std::mem::replace(&mut before, byte) == b'.';

@@ -4,6 +4,8 @@
 //! which Carbon reads with Python 2 and with Python 3: a list of `(name, (time, value))`. The opcodes
 //! are those of Python's `pickletools`.
 
+use memchr::{memchr, memchr_iter};
+
 /// A frame ends when it has this size. Carbon closes the connection at a frame above 1,048,576
 /// bytes, and the longest name has 16,000.
 const FRAME_BYTES: usize = 512 << 10;
@@ -33,9 +35,17 @@ pub(super) fn frames(lines: &[u8], batch: usize, before: &str) -> Result<Vec<u8>
     // A point is somewhat longer than its line.
     let mut frames = Vec::with_capacity(lines.len() + lines.len() / 2);
     let (mut begin, mut points) = (0, 0);
-    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    let mut stamp = Stamp::default();
+    let (mut rest, mut end_of_line) = (lines, memchr_iter(b'\n', lines));
+    while !rest.is_empty() {
+        let end = end_of_line.next().map_or(rest.len(), |at| at - (lines.len() - rest.len()));
+        let (line, after) = rest.split_at(end);
+        rest = after.get(1..).unwrap_or_default();
+        if line.is_empty() {
+            continue;
+        }
         if points == batch || (points > 0 && frames.len() - begin > FRAME_BYTES) {
-            end(&mut frames, begin);
+            end_frame(&mut frames, begin);
             points = 0;
         }
         if points == 0 {
@@ -43,52 +53,89 @@ pub(super) fn frames(lines: &[u8], batch: usize, before: &str) -> Result<Vec<u8>
             frames.extend_from_slice(&[0; 4]);
             frames.extend_from_slice(BEGINNING);
         }
-        push(&mut frames, line, before)?;
+        if push(&mut frames, line, before, &mut stamp).is_none() {
+            return Err(InvalidLine(String::from_utf8_lossy(line).into_owned()));
+        }
         points += 1;
     }
     if points > 0 {
-        end(&mut frames, begin);
+        end_frame(&mut frames, begin);
     }
     Ok(frames)
 }
 
 /// Ends the frame that begins there.
-fn end(frames: &mut Vec<u8>, begin: usize) {
+fn end_frame(frames: &mut Vec<u8>, begin: usize) {
     frames.extend_from_slice(END);
     let length = u32::try_from(frames.len() - begin - 4).unwrap_or(u32::MAX);
     frames[begin..begin + 4].copy_from_slice(&length.to_be_bytes());
 }
 
-/// Appends the point of a line. An error shows the line as it is in the payload.
-fn push(frames: &mut Vec<u8>, line: &[u8], before: &str) -> Result<(), InvalidLine> {
-    let invalid = || InvalidLine(String::from_utf8_lossy(line).into_owned());
-    let text = std::str::from_utf8(line).map_err(|_| invalid())?;
-    let (name, numbers) = text.split_once(' ').ok_or_else(invalid)?;
-    let (value, time) = numbers.split_once(' ').ok_or_else(invalid)?;
-    let value: f64 = value.parse().map_err(|_| invalid())?;
-    let time: i64 = time.parse().map_err(|_| invalid())?;
-    let length = u32::try_from(before.len() + name.len()).map_err(|_| invalid())?;
-    if name.is_empty() || !value.is_finite() || time < 0 {
-        return Err(invalid());
+/// The last time in a line, which is usually that of the next one, and its pickle.
+#[derive(Default)]
+struct Stamp<'a> {
+    text: &'a [u8],
+    pickled: Vec<u8>,
+}
+
+impl<'a> Stamp<'a> {
+    /// The pickle of a time.
+    fn of(&mut self, text: &'a [u8]) -> Option<&[u8]> {
+        if self.text != text || text.is_empty() {
+            let time: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+            self.pickled.clear();
+            match i32::try_from(time) {
+                _ if time < 0 => return None,
+                Ok(time) => {
+                    self.pickled.push(INT);
+                    self.pickled.extend_from_slice(&time.to_le_bytes());
+                }
+                Err(_) => {
+                    self.pickled.extend_from_slice(LONG);
+                    self.pickled.extend_from_slice(&time.to_le_bytes());
+                }
+            }
+            self.text = text;
+        }
+        Some(&self.pickled)
+    }
+}
+
+/// Appends the point of a line; `None` if that is invalid.
+fn push<'a>(
+    frames: &mut Vec<u8>,
+    line: &'a [u8],
+    before: &str,
+    stamp: &mut Stamp<'a>,
+) -> Option<()> {
+    let (name, numbers) = line.split_at(memchr(b' ', line)?);
+    let numbers = numbers.get(1..)?;
+    let (value, time) = numbers.split_at(memchr(b' ', numbers)?);
+    let (value, time) = (number(value)?, stamp.of(time.get(1..)?)?);
+    let name = std::str::from_utf8(name).ok()?;
+    let length = u32::try_from(before.len() + name.len()).ok()?;
+    if name.is_empty() || !value.is_finite() {
+        return None;
     }
     frames.push(TEXT);
     frames.extend_from_slice(&length.to_le_bytes());
     frames.extend_from_slice(before.as_bytes());
     frames.extend_from_slice(name.as_bytes());
-    match i32::try_from(time) {
-        Ok(time) => {
-            frames.push(INT);
-            frames.extend_from_slice(&time.to_le_bytes());
-        }
-        Err(_) => {
-            frames.extend_from_slice(LONG);
-            frames.extend_from_slice(&time.to_le_bytes());
-        }
-    }
+    frames.extend_from_slice(time);
     frames.push(DOUBLE);
     frames.extend_from_slice(&value.to_be_bytes());
     frames.extend_from_slice(&[PAIR, PAIR]);
-    Ok(())
+    Some(())
+}
+
+/// Reads a number. Most are whole and short, which is faster to read than any number.
+fn number(text: &[u8]) -> Option<f64> {
+    // Below 2^53 every whole number is a double.
+    if (1..=15).contains(&text.len()) && text.iter().all(u8::is_ascii_digit) {
+        let digit = |sum: u64, digit: &u8| sum * 10 + u64::from(digit - b'0');
+        return Some(text.iter().fold(0, digit) as f64);
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -2,8 +2,6 @@
 //!
 //! Pure.
 
-use crate::hash::fnv1a;
-
 /// The identity of a payload: its window, and its index in it.
 #[derive(Clone, Copy)]
 pub(super) struct PayloadId {
@@ -12,11 +10,11 @@ pub(super) struct PayloadId {
     pub(super) index: usize,
 }
 
-/// The key of a payload: `<name>/<window start>+<length>/<index>-<hash of the body>`, with times in
+/// The key of a payload: `<name>/<window start>+<length>/<index>-<CRC-32 of the body>`, with times in
 /// milliseconds. The same payload always has the same key, in every process.
 pub(super) fn key(name: &str, id: PayloadId, body: &[u8]) -> String {
     let PayloadId { start_ms, length_ms, index } = id;
-    format!("{name}/{start_ms}+{length_ms}/{index}-{:016x}", fnv1a(body))
+    format!("{name}/{start_ms}+{length_ms}/{index}-{:08x}", crc32fast::hash(body))
 }
 
 /// Parses a key.
@@ -37,7 +35,7 @@ mod tests {
     fn a_key_names_the_worker_the_window_and_the_payload() {
         let id = PayloadId { start_ms: 1_700_000_040_000, length_ms: 60_000, index: 2 };
         let key = key("zibrato-librato", id, b"a");
-        assert_eq!(key, "zibrato-librato/1700000040000+60000/2-af63dc4c8601ec8c");
+        assert_eq!(key, "zibrato-librato/1700000040000+60000/2-e8b7be43");
         let id = parse(&key).unwrap();
         assert_eq!((id.start_ms, id.length_ms, id.index), (1_700_000_040_000, 60_000, 2));
         for other in ["", "a/b", "a/1+/2-c", "a/1+2/-c"] {

@@ -324,6 +324,12 @@ impl Window {
         }
     }
 
+    /// The series, in the order in which they were added.
+    #[must_use]
+    pub fn series(&self) -> &[Series] {
+        &self.series
+    }
+
     /// The series, ordered by name, then source, then kind, then tags, then unit.
     #[must_use]
     pub fn into_series(self) -> Vec<Series> {

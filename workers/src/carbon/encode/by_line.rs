@@ -4,7 +4,7 @@
 //! Pure. Names are kept apart line by line: the first series with a name keeps it while the worker
 //! runs, and the line of another one gets a hash appended.
 
-use super::{Encoded, Encoder, Pages, fold, push_line, source, tags};
+use super::{Encoded, Encoder, Pages, fold, line_end, push_line, source, tags};
 use crate::carbon::name;
 use crate::hash::{fnv1a, fnv1a_all};
 use crate::naming::Identity;
@@ -16,7 +16,7 @@ use zibrato::window::{Fold, Series, Window};
 impl Encoder {
     pub(super) fn encode_by_line(&mut self, window: Window) -> Encoded {
         let mut encoded = Encoded::default();
-        let (stamp, seconds) = (window.stamp(), window.length_ms() as f64 / 1e3);
+        let (end, seconds) = (line_end(window.stamp()), window.length_ms() as f64 / 1e3);
         let mut series: Vec<_> = self.wanted(window.into_series()).collect();
         self.add_up(&mut series);
         let (mut pages, mut lines, mut taken) = (Pages::default(), Vec::new(), HashSet::new());
@@ -32,7 +32,7 @@ impl Encoder {
                     path = name::marked_path(&path, mark(identity));
                     taken.insert(fnv1a(format!("{path}{tags}").as_bytes()));
                 }
-                push_line(&mut lines, [&path, &tags, "", ""], value, stamp);
+                push_line(&mut lines, [&path, &tags, "", ""], value, &end);
             }
             if lines.is_empty() {
                 encoded.left_out.add(&one.name);
@@ -48,7 +48,7 @@ impl Encoder {
             let (namespace, word, number) = statsd.number(sent);
             let path = self.naming.whole(self.naming.path(None, namespace, &word), "");
             lines.clear();
-            push_line(&mut lines, [&path, "", "", ""], number, stamp);
+            push_line(&mut lines, [&path, "", "", ""], number, &end);
             self.share.keep(&mut lines);
             pages.add(&lines, 0);
         }

@@ -5,7 +5,7 @@ mod histograms;
 mod gauges;
 mod names;
 
-use super::{Encoder, PAYLOAD_BYTES, Point};
+use super::{Encoder, PAYLOAD_BYTES};
 use crate::backend::Payload;
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -112,11 +112,10 @@ fn a_value_is_written_as_the_shortest_exact_text() {
 
 #[test]
 fn values_that_are_not_finite_are_omitted() {
-    let point = |value| -> Point {
-        let series = window(&["i|c|n|1|1|"]).into_series().remove(0);
-        let mut point = Encoder::default().point(series);
-        point.original.value = value;
-        point
+    let written = |value: &Fold| {
+        let mut lines = Vec::new();
+        Encoder::default().write(["n", ""], "n", value, " 1\n", &mut lines);
+        String::from_utf8(lines).unwrap()
     };
     for value in [
         Fold::Counter(f64::INFINITY),
@@ -124,14 +123,10 @@ fn values_that_are_not_finite_are_omitted() {
         Fold::Gauge(Some(Gauge::reading(f64::NEG_INFINITY, 1))),
         Fold::Gauge(None),
     ] {
-        let (point, mut lines) = (point(value), Vec::new());
-        Encoder::default().write(&point, 1, &mut lines);
-        assert!(lines.is_empty(), "{:?}", point.original.value);
+        assert_eq!(written(&value), "", "{value:?}");
     }
     let huge = Summary::folded(2, f64::MAX, 1.0, f64::MAX, f64::INFINITY);
-    let mut lines = Vec::new();
-    Encoder::default().write(&point(Fold::Timer(Box::new(huge))), 1, &mut lines);
-    let text = String::from_utf8(lines).unwrap();
+    let text = written(&Fold::Timer(Box::new(huge)));
     assert!(text.contains("n.count 2 1\n") && !text.contains("inf"), "{text}");
 }
 
@@ -345,4 +340,22 @@ proptest! {
         later.sort();
         prop_assert_eq!(first, later);
     }
+}
+
+#[test]
+fn a_series_that_got_its_kind_as_a_part_keeps_it() {
+    let (both, alone) = (
+        ["i|t|t|0.5|1|s", "i|g|t.mean|7|1|s", "i|c|x|1|1|s", "i|g|x|8|1|s"],
+        ["i|g|t.mean|7|1|s", "i|g|x|8|1|s"],
+    );
+    let mut encoder = Encoder::default();
+    for lines in [&both[..], &alone[..]] {
+        let written = text(&encoder.encode(window(lines)).payloads);
+        for line in ["s.t.mean.gauge 7 1700000040\n", "s.x.gauge 8 1700000040\n"] {
+            assert!(written.contains(line), "{line} is not in {written}");
+        }
+    }
+    // The first of a kind keeps the name.
+    let mut encoder = Encoder::default();
+    assert!(text(&encoder.encode(window(&alone)).payloads).contains("s.x 8"));
 }

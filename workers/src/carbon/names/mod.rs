@@ -104,6 +104,18 @@ impl Naming {
         self.tidied(self.template.fill(&self.prefix, &source, &path))
     }
 
+    /// What is before and after the name in all paths of a source, if the name is at one place of the
+    /// template and has its parts for itself.
+    pub(super) fn around(&self, source: Option<&str>) -> Option<(String, String)> {
+        let [a, b] = ["a", "b"].map(|name| self.path(source, "", name));
+        let at = a.bytes().zip(b.bytes()).position(|(a, b)| a != b)?;
+        let (before, after) = (a.get(..at)?, a.get(at + 1..)?);
+        let is_apart = (before.is_empty() || before.ends_with('.'))
+            && (after.is_empty() || after.starts_with('.'));
+        let is_once = b.get(at + 1..) == Some(after);
+        (is_apart && is_once).then(|| (before.to_owned(), after.to_owned()))
+    }
+
     /// The path without empty parts, and without a part that equals the one before it if these are
     /// removed.
     fn tidied(&self, path: String) -> String {

@@ -83,7 +83,15 @@ impl ReplayFeed {
         self.window_ends = news.map(|until_ms| {
             let flush_ms = millis(self.flush).max(1);
             // A fetch waits for whole milliseconds.
-            now + Duration::from_millis(flush_ms - until_ms % flush_ms + 1)
+            let at = now + Duration::from_millis(flush_ms - until_ms % flush_ms + 1);
+            // A broker that receives nothing says a time that may be a second old, so the earliest
+            // estimate is the best.
+            match self.window_ends {
+                Some((window, earlier)) if window == until_ms / flush_ms => {
+                    (window, at.min(earlier))
+                }
+                _ => (until_ms / flush_ms, at),
+            }
         });
         self.complete_until_ms = head.complete_until_ms;
         self.buffer.fill(head, batches);

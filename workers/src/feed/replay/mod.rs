@@ -68,9 +68,9 @@ pub(crate) struct ReplayFeed {
     /// Whether the connection has ended.
     ended: bool,
     next_fetch: Instant,
-    /// The time when the current window ends by the broker's clock. A fetch that is answered then
-    /// ends the window without delay.
-    window_ends: Option<Instant>,
+    /// The number of the current window, and when it ends by the broker's clock. A fetch that is
+    /// answered then ends the window without delay.
+    window_ends: Option<(u64, Instant)>,
     /// All batches that the broker received before this time were fetched, as the last answer said.
     complete_until_ms: Option<u64>,
     /// The position of the cursor.
@@ -170,7 +170,7 @@ impl ReplayFeed {
         }
         self.fetch.after = self.buffer.position();
         let mut fetch = self.fetch.clone();
-        if let Some(ends) = self.window_ends {
+        if let Some((_, ends)) = self.window_ends {
             let left = ends.saturating_duration_since(now).max(SHORTEST_POLL);
             fetch.wait_ms = fetch.wait_ms.min(millis(left));
         }
