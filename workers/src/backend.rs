@@ -98,6 +98,19 @@ pub trait Backend: Send + 'static {
         false
     }
 
+    /// Whether the backend uses the readings of gauges by their second
+    /// ([`Fold::GaugeSeconds`](zibrato::window::Fold::GaugeSeconds)). Windows then keep them, which
+    /// takes memory. Defaults to `false`.
+    fn keeps_gauge_seconds(&self) -> bool {
+        false
+    }
+
+    /// Number of points that [`payloads`](Self::payloads) has omitted since the start, by reason: a
+    /// constant word such as `too_old`. They are shown on `/metrics`. Defaults to none.
+    fn omitted(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     /// A payload that was sent, but turned out later to be rejected. It is handled like one that is
     /// [rejected](SendError::Reject). The worker calls this after each payload, until there is
     /// none. Defaults to none.
@@ -160,12 +173,15 @@ pub trait BackendProgram: Backend + Sized {
         None
     }
 
-    /// For the command `check`: connects to the destination without delivering, and returns what
-    /// works, each as a sentence. Defaults to `None`: it connects to the [`target`](Self::target).
-    ///
-    /// # Errors
-    /// A sentence that says what does not work, and how to mend it.
-    fn reach(&mut self) -> Option<Result<Vec<String>, String>> {
+    /// For the command `check`: connects to the destination without delivering, and says what works
+    /// and what does not. Defaults to `None`: it connects to the [`target`](Self::target).
+    fn reach(&mut self) -> Option<Reached> {
+        None
+    }
+
+    /// What a worker does once, in a thread of its own, while it starts, to find out early that
+    /// nothing can be delivered. Defaults to `None`: it connects to the [`target`](Self::target).
+    fn greeting(&self) -> Option<Greeting> {
         None
     }
 
@@ -188,6 +204,46 @@ pub struct Opened<B> {
     pub destination: Option<String>,
     /// The backend.
     pub backend: B,
+}
+
+/// What the command `check` found out about a destination.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reached {
+    /// What works, each as a sentence, in the order in which it was tried.
+    pub works: Vec<String>,
+    /// What does not work after that, as a sentence that says how to mend it.
+    pub fails: Option<String>,
+}
+
+impl From<Result<Vec<String>, String>> for Reached {
+    fn from(result: Result<Vec<String>, String>) -> Self {
+        match result {
+            Ok(works) => Self { works, fails: None },
+            Err(why) => Self { works: Vec::new(), fails: Some(why) },
+        }
+    }
+}
+
+/// See [`BackendProgram::greeting`].
+pub type Greeting = Box<dyn FnOnce() -> Result<(), Hindrance> + Send>;
+
+/// Why nothing can be delivered, found out at the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hindrance {
+    /// A constant word for the log, such as `backend_unreachable`.
+    pub event: &'static str,
+    /// A sentence that says how to mend it.
+    pub why: String,
+}
+
+impl Hindrance {
+    /// A hindrance.
+    #[must_use]
+    pub fn new(event: &'static str, why: impl Into<String>) -> Self {
+        Self { event, why: why.into() }
+    }
 }
 
 /// The host and port that a backend connects to, and the flag that names them.

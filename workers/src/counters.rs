@@ -32,6 +32,9 @@ pub struct Counters {
     pub late: u64,
     /// Lost series, by reason: `dead_letters_disk`, `dead_letters_full`, `no_time`.
     pub lost: BTreeMap<&'static str, u64>,
+    /// Points that the backend omitted, by reason, such as `too_old`: the receiver would not accept
+    /// them. A series all of whose points were omitted counts in `series_left_out`.
+    pub omitted: BTreeMap<&'static str, u64>,
     /// Entries that were added to `_overflow`, because a window had reached its maximum number of
     /// series.
     pub overflowed: u64,

@@ -118,6 +118,12 @@ impl HttpClient {
         Ok(Self { agent, endpoint, timeout, through, issuer })
     }
 
+    /// The host of requests.
+    #[cfg(feature = "librato")]
+    pub(crate) fn host(&self) -> &str {
+        self.endpoint.host()
+    }
+
     /// The origin of requests, and the proxy, for log lines.
     pub(crate) fn destination(&self) -> String {
         let origin = self.endpoint.origin();
@@ -162,6 +168,21 @@ impl HttpClient {
         let sent = request.send(SendBody::from_reader(&mut body));
         let touched = body.touched;
         sent.map(Answer::read).map_err(|error| Unanswered { why: self.explain(error), touched })
+    }
+
+    /// Gets `place`, which is on the host of the endpoint.
+    #[cfg(feature = "librato")]
+    pub(crate) fn get(
+        &self,
+        place: &Endpoint,
+        authorization: Option<&Secret>,
+    ) -> Result<Answer, Unanswered> {
+        let mut request = self.agent.get(place.0.clone());
+        if let Some(authorization) = authorization {
+            request = request.header("Authorization", authorization.expose());
+        }
+        let got = request.call().map(Answer::read);
+        got.map_err(|error| Unanswered { why: self.explain(error), touched: false })
     }
 
     fn explain(&self, error: ureq::Error) -> RequestError {
@@ -269,6 +290,12 @@ enum RequestError {
 }
 
 impl Unanswered {
+    /// The cause.
+    #[cfg(feature = "librato")]
+    pub(crate) fn why(&self) -> String {
+        crate::deliver::causes(&self.why)
+    }
+
     /// What it means for the payload: retry, or [`SendError::Unknown`] if it may have arrived. A
     /// rejected certificate, or credentials that the proxy rejects, need an operator, so the
     /// payload is held.

@@ -115,7 +115,8 @@ mod worker;
 
 // The public interface is:
 pub use backend::{
-    Backend, BackendProgram, Opened, Payload, Refusal, RefusedPart, SendError, Target,
+    Backend, BackendProgram, Greeting, Hindrance, Opened, Payload, Reached, Refusal, RefusedPart,
+    SendError, Target,
 };
 pub use counters::Counters;
 pub use feed::{End, Event, Feed, FeedKind, Guarantee, Health, Wait};

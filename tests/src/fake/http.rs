@@ -170,6 +170,11 @@ pub(super) trait Service: Send + 'static {
 
     /// Records a request, including one with a scripted answer.
     fn record(&mut self, request: Request);
+
+    /// Whether scripted answers are for this request. Defaults to all requests.
+    fn may_be_scripted(&self, _request: &Request) -> bool {
+        true
+    }
 }
 
 #[derive(Debug)]
@@ -307,7 +312,8 @@ fn serve<S: Service>(stream: &TcpStream, shared: &Shared<S>) -> io::Result<()> {
         return send(stream, &Reply::status(400));
     };
     let mut inner = shared.lock();
-    let reply = inner.scripted.pop_front();
+    let may_be_scripted = inner.service.may_be_scripted(&request);
+    let reply = if may_be_scripted { inner.scripted.pop_front() } else { None };
     let is_scripted = reply.is_some();
     let reply = reply.or_else(|| inner.always.clone());
     let reply = reply.unwrap_or_else(|| inner.service.answer(&request));

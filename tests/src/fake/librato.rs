@@ -1,7 +1,11 @@
-//! A fake of Librato's `POST /v1/metrics`, which rejects what the real one rejects.
+//! A fake of Librato's `POST /v1/metrics` and `/v1/measurements`, which rejects what the real one
+//! rejects, and of `GET /v1/metrics`, which lists what it has accepted.
+
+mod body;
 
 use super::http::{Reply, Request, Server, Service};
-use serde_json::{Map, Value, json};
+use body::{Entry, entries, params, tagged};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,9 +13,6 @@ use std::time::Duration;
 
 /// The `Authorization` of [`FakeLibrato::USERNAME`] and [`FakeLibrato::APITOKEN`].
 const AUTHORIZATION: &str = "Basic dXNlckBleGFtcGxlLmNvbTp0b2sxMjM=";
-
-/// Larger numbers are rejected.
-const MAX_NUMBER: f64 = 1e126;
 
 /// Accepts gauges and counters like Librato. Dropping it stops it.
 ///
@@ -58,7 +59,7 @@ impl FakeLibrato {
         self.server.url()
     }
 
-    /// Answers the next request with this, whatever it is. Several answers are queued.
+    /// Answers the next delivery with this, whatever it is. Several answers are queued.
     pub fn answer_with(&self, reply: Reply) {
         self.server.answer_with(reply);
     }
@@ -80,14 +81,21 @@ impl FakeLibrato {
         self.server.change(|state| state.refused = None);
     }
 
-    /// Every request so far.
+    /// From now on, a body with a time more than `past_s` ago or `future_s` ahead is rejected.
+    pub fn accept_times(&self, past_s: u64, future_s: u64) {
+        self.server.change(|state| state.times = Some((past_s, future_s)));
+    }
+
+    /// Every delivery so far: requests that only ask, such as a worker's at its start, are not
+    /// recorded.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.server.look(|state| state.requests.clone())
     }
 
     /// The accepted gauges: by source and name (both in lower case, because the service ignores
-    /// case), then by time of measurement.
+    /// case), then by time of measurement. The source of a tagged measurement is its tag `source`;
+    /// other tags follow the name: `logins;dc=fra`.
     #[must_use]
     pub fn gauges(&self) -> BTreeMap<(String, String), BTreeMap<u64, Total>> {
         self.server.look(|state| state.gauges.clone())
@@ -110,12 +118,14 @@ impl FakeLibrato {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct LibratoState {
-    /// Every request so far.
+    /// Every delivery so far.
     pub requests: Vec<Request>,
     /// The accepted gauges; see [`FakeLibrato::gauges`].
     pub gauges: BTreeMap<(String, String), BTreeMap<u64, Total>>,
     /// Part of names that are rejected, and whether the rest of a body is accepted.
     refused: Option<(String, bool)>,
+    /// Seconds in the past and in the future beyond which times are rejected.
+    times: Option<(u64, u64)>,
     /// The file for requests, if they are not recorded here.
     kept: Option<File>,
 }
@@ -139,9 +149,12 @@ impl Service for LibratoState {
         if request.header("authorization") != Some(AUTHORIZATION) {
             return refuse(401, &json!({"request": ["Authorization Required"]}));
         }
-        if (&*request.method, &*request.path) != ("POST", "/v1/metrics") {
-            return refuse(404, &json!({"request": ["Not Found"]}));
-        }
+        let is_tagged = match (&*request.method, &*request.path) {
+            ("GET", "/v1/metrics") => return self.list(),
+            ("POST", "/v1/metrics") => false,
+            ("POST", "/v1/measurements") => true,
+            _ => return refuse(404, &json!({"request": ["Not Found"]})),
+        };
         if !request.is("application/json") {
             return refuse(415, &json!({"request": ["Content-Type must be application/json"]}));
         }
@@ -151,7 +164,12 @@ impl Service for LibratoState {
         let bad = |entry: &Entry| {
             self.refused.as_ref().is_some_and(|(part, _)| entry.name.contains(&**part))
         };
-        match entries(body) {
+        let all = if is_tagged { tagged(body) } else { entries(body) };
+        let all = all.and_then(|all| match all.iter().find_map(|entry| self.late(entry)) {
+            Some(why) => Err(params("measure_time", why)),
+            None => Ok(all),
+        });
+        match all {
             Ok(all) if all.iter().any(bad) => {
                 let (bad, good): (Vec<_>, Vec<_>) = all.into_iter().partition(bad);
                 if !self.refused.as_ref().is_some_and(|(_, in_part)| *in_part) {
@@ -174,9 +192,13 @@ impl Service for LibratoState {
     }
 
     fn record(&mut self, request: Request) {
-        if self.kept.is_none() {
+        if self.kept.is_none() && is_delivery(&request) {
             self.requests.push(request);
         }
+    }
+
+    fn may_be_scripted(&self, request: &Request) -> bool {
+        is_delivery(request)
     }
 }
 
@@ -189,6 +211,27 @@ impl LibratoState {
         line.extend(&request.body);
         line.push(b'\n');
         kept.write_all(&line)
+    }
+
+    /// Why the time of an entry is rejected.
+    fn late(&self, entry: &Entry) -> Option<&'static str> {
+        let (past, future) = self.times?;
+        let now = zibrato::clock::unix_ms() / 1000;
+        if entry.measure_time < now.saturating_sub(past) {
+            Some("is too far in the past")
+        } else if entry.measure_time > now + future {
+            Some("is too far in the future")
+        } else {
+            None
+        }
+    }
+
+    fn list(&self) -> Reply {
+        let metric = |(_, name): &(String, String)| json!({"name": name, "type": "gauge"});
+        let metrics: Vec<_> = self.gauges.keys().map(metric).collect();
+        let length = metrics.len();
+        let query = json!({"found": length, "length": length, "offset": 0, "total": length});
+        Reply::json(200, &json!({"query": query, "metrics": metrics}))
     }
 
     fn take(&mut self, entry: Entry) {
@@ -207,109 +250,10 @@ impl LibratoState {
     }
 }
 
+fn is_delivery(request: &Request) -> bool {
+    request.method == "POST"
+}
+
 fn refuse(status: u16, errors: &Value) -> Reply {
     Reply::json(status, &json!({ "errors": errors }))
-}
-
-struct Entry {
-    name: String,
-    source: String,
-    measure_time: u64,
-    total: Total,
-}
-
-/// Every gauge and counter of a body, or the first error: a single invalid one makes the service
-/// reject all.
-fn entries(body: &Map<String, Value>) -> Result<Vec<Entry>, Value> {
-    if !body.contains_key("gauges") && !body.contains_key("counters") {
-        return Err(json!({"request": ["has neither gauges nor counters"]}));
-    }
-    let mut all = Vec::new();
-    for (kind, may_be_folded) in [("gauges", Folded::May), ("counters", Folded::MayNot)] {
-        match body.get(kind) {
-            None => {}
-            Some(Value::Array(list)) => {
-                for one in list {
-                    all.push(entry(body, None, one, may_be_folded)?);
-                }
-            }
-            Some(Value::Object(by_name)) => {
-                for (name, one) in by_name {
-                    all.push(entry(body, Some(name), one, may_be_folded)?);
-                }
-            }
-            Some(_) => return Err(params(kind, "is neither a list nor an object")),
-        }
-    }
-    Ok(all)
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Folded {
-    May,
-    MayNot,
-}
-
-fn params(what: &str, why: &str) -> Value {
-    json!({"params": {what: [why]}})
-}
-
-fn entry(
-    body: &Map<String, Value>,
-    name: Option<&str>,
-    one: &Value,
-    folded: Folded,
-) -> Result<Entry, Value> {
-    let Value::Object(one) = one else { return Err(params("gauges", "is no object")) };
-    let name = one.get("name").and_then(Value::as_str).or(name).unwrap_or_default();
-    if !is_legal(name) {
-        return Err(params("name", "is invalid"));
-    }
-    let source = match one.get("source").or_else(|| body.get("source")) {
-        None | Some(Value::Null) => "unassigned",
-        Some(Value::String(source)) if is_legal(source) && !source.eq_ignore_ascii_case("all") => {
-            source
-        }
-        Some(_) => return Err(params("source", "is invalid")),
-    };
-    let measure_time = match one.get("measure_time").or_else(|| body.get("measure_time")) {
-        None | Some(Value::Null) => zibrato::clock::unix_ms() / 1000,
-        Some(time) => time.as_u64().ok_or_else(|| params("measure_time", "is not an integer"))?,
-    };
-    let total = total(one, folded)?;
-    Ok(Entry { name: name.to_owned(), source: source.to_owned(), measure_time, total })
-}
-
-fn total(one: &Map<String, Value>, folded: Folded) -> Result<Total, Value> {
-    let number = |key: &str| match one.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => match value.as_f64() {
-            Some(number) if number.abs() <= MAX_NUMBER => Ok(Some(number)),
-            Some(_) => Err(params(key, "is too large")),
-            None => Err(params(key, "is not a number")),
-        },
-    };
-    let (value, sum) = (number("value")?, number("sum")?);
-    let (min, max) = (number("min")?, number("max")?);
-    number("sum_squares")?;
-    let count = match one.get("count") {
-        None => None,
-        Some(count) => match count.as_u64() {
-            Some(count) if count > 0 => Some(count),
-            _ => return Err(params("count", "is not a positive integer")),
-        },
-    };
-    match (value, count, sum) {
-        (Some(value), None, None) => Ok(Total { count: 1, sum: value, min: value, max: value }),
-        (None, Some(count), Some(sum)) if folded == Folded::May => {
-            let mean = sum / count as f64;
-            Ok(Total { count, sum, min: min.unwrap_or(mean), max: max.unwrap_or(mean) })
-        }
-        _ => Err(params("value", "is required, or count and sum together in its place")),
-    }
-}
-
-fn is_legal(text: &str) -> bool {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '_');
-    (1..=255).contains(&text.len()) && text.chars().all(legal)
 }

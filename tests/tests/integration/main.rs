@@ -30,6 +30,7 @@ mod intakes;
 mod journal_disk;
 mod killed;
 mod levels;
+mod librato_commands;
 mod librato_intake;
 mod machine;
 mod manual;

@@ -124,11 +124,14 @@ fn proxy_errors_and_a_port_without_tls_are_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let answers = Builder::new().spawn(move || {
-        let mut stream = accept(&listener);
-        let head = BufReader::new(&stream).lines().map_while(Result::ok);
-        assert!(head.take_while(|line| !line.is_empty()).count() > 0);
-        let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
-        stream.write_all(answer).unwrap();
+        // The worker asks for the list of metrics at its start, and then delivers.
+        for _ in 0..2 {
+            let mut stream = accept(&listener);
+            let head = BufReader::new(&stream).lines().map_while(Result::ok);
+            assert!(head.take_while(|line| !line.is_empty()).count() > 0);
+            let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(answer).unwrap();
+        }
     });
     let z = setting.publisher();
     let url = format!("http://{address}");

@@ -377,12 +377,11 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
         }
     }
 
-    fn reach(&mut self) -> Option<Result<Vec<String>, String>> {
-        let reached = self.route.reach().map_err(|why| causes(&why));
-        Some(reached.map(|mut works| {
-            works.extend(self.encoder.naming.about_tags().map(str::to_owned));
-            works
-        }))
+    fn reach(&mut self) -> Option<crate::Reached> {
+        let mut reached = crate::Reached::from(self.route.reach().map_err(|why| causes(&why)));
+        let tags = self.encoder.naming.about_tags().filter(|_| reached.fails.is_none());
+        reached.works.extend(tags.map(str::to_owned));
+        Some(reached)
     }
 
     fn doubts(&mut self, flush: Duration) -> Vec<String> {

@@ -154,7 +154,11 @@ impl<B: Backend> Delivery<B> {
         let payloads = self.backend.payloads(window);
         let in_payloads: u64 = payloads.iter().map(|p| p.series as u64).sum();
         let left_out = series.saturating_sub(in_payloads);
-        self.shared.ledger.write(|c| c.series_left_out += left_out);
+        let omitted = self.backend.omitted();
+        self.shared.ledger.write(|c| {
+            c.series_left_out += left_out;
+            c.omitted.extend(omitted);
+        });
         if payloads.is_empty() {
             self.shared.status.try_ends(None);
         }

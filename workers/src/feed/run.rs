@@ -3,7 +3,7 @@
 use super::commits::{Commits, Target};
 use super::silence::Silence;
 use super::{End, Event, Feed, Guarantee, Health, Outlet, Wait};
-use crate::fold::Folder;
+use crate::fold::{Folder, Keep};
 use crate::idle_gauges::IdleGauges;
 use crate::levels::Levels;
 use crate::progress::{Checkpoint, Offsets, Progress, Reading};
@@ -45,7 +45,7 @@ pub(crate) struct FeedSettings {
     pub(crate) max_series: usize,
     pub(crate) max_windows: Option<usize>,
     pub(crate) idle_gauges: IdleGauges,
-    pub(crate) keep_readings: bool,
+    pub(crate) keep: Keep,
     pub(crate) levels: Levels,
 }
 
@@ -90,7 +90,7 @@ impl FeedLoop {
         let mut this = Self {
             feed,
             guarantee,
-            folder: folder.keep_readings(settings.keep_readings),
+            folder: folder.keep(settings.keep),
             silence: Silence::new(&settings.levels, flush),
             settings,
             outlet,

@@ -2,6 +2,7 @@
 //! counted once.
 
 use super::batch::{Batch, FoldCounts};
+use super::keep::Keep;
 use crate::idle_gauges::IdleGauges;
 use std::time::Duration;
 use zibrato::window::{Dedup, Novelty, Window, Windows};
@@ -23,8 +24,9 @@ impl ClockFolder {
         Self { windows, dedup, idle, counts: FoldCounts::default() }
     }
 
-    pub(super) fn keep_readings(mut self, keep: bool) -> Self {
-        self.windows = self.windows.keep_readings(keep);
+    pub(super) fn keep(mut self, keep: Keep) -> Self {
+        let windows = self.windows.keep_readings(keep.readings);
+        self.windows = windows.keep_gauge_seconds(keep.gauge_seconds);
         self
     }
 

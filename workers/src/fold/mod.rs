@@ -4,10 +4,12 @@
 
 mod batch;
 mod clock;
+mod keep;
 mod stamps;
 
 pub(crate) use batch::FoldCounts;
 use clock::ClockFolder;
+pub(crate) use keep::Keep;
 
 use crate::idle_gauges::IdleGauges;
 use stamps::StampFolder;
@@ -32,11 +34,11 @@ impl Folder {
         Self::Stamps(StampFolder::new(flush, max_series, idle))
     }
 
-    /// Whether windows keep the readings of timers and histograms. Defaults to `false`.
-    pub(crate) fn keep_readings(self, keep: bool) -> Self {
+    /// What windows keep beyond their sums. Defaults to nothing.
+    pub(crate) fn keep(self, keep: Keep) -> Self {
         match self {
-            Self::Clock(folder) => Self::Clock(folder.keep_readings(keep)),
-            Self::Stamps(folder) => Self::Stamps(folder.keep_readings(keep)),
+            Self::Clock(folder) => Self::Clock(folder.keep(keep)),
+            Self::Stamps(folder) => Self::Stamps(folder.keep(keep)),
         }
     }
 

@@ -5,6 +5,7 @@
 //! feed started, makes no difference.
 
 use super::batch::{Batch, FoldCounts};
+use super::keep::Keep;
 use crate::idle_gauges::IdleGauges;
 use std::time::Duration;
 use zibrato::window::Window;
@@ -19,7 +20,7 @@ pub(crate) struct StampFolder {
     length_ms: u64,
     max_series: usize,
     idle: IdleGauges,
-    keep_readings: bool,
+    keep: Keep,
     open: Option<Window>,
     /// The end of the last window that has ended.
     ended_ms: u64,
@@ -30,12 +31,12 @@ impl StampFolder {
     pub(crate) fn new(flush: Duration, max_series: usize, idle: IdleGauges) -> Self {
         let length_ms = u64::try_from(flush.as_millis()).unwrap_or(u64::MAX).max(1);
         let counts = FoldCounts::default();
-        let (keep_readings, open) = (false, None);
-        Self { length_ms, max_series, idle, keep_readings, open, ended_ms: 0, counts }
+        let (keep, open) = (Keep::default(), None);
+        Self { length_ms, max_series, idle, keep, open, ended_ms: 0, counts }
     }
 
-    pub(super) const fn keep_readings(mut self, keep: bool) -> Self {
-        self.keep_readings = keep;
+    pub(super) const fn keep(mut self, keep: Keep) -> Self {
+        self.keep = keep;
         self
     }
 
@@ -51,8 +52,11 @@ impl StampFolder {
             Some(open) if open.start_ms() == start_ms => None,
             Some(_) | None => self.end(),
         };
-        let (length_ms, max_series, keep) = (self.length_ms, self.max_series, self.keep_readings);
-        let new = || Window::new(start_ms, length_ms, max_series).keep_readings(keep);
+        let (length_ms, max_series, keep) = (self.length_ms, self.max_series, self.keep);
+        let new = || {
+            let window = Window::new(start_ms, length_ms, max_series).keep_readings(keep.readings);
+            window.keep_gauge_seconds(keep.gauge_seconds)
+        };
         let window = self.open.get_or_insert_with(new);
         self.counts.fold(window, &body, self.idle);
         ended

@@ -18,6 +18,12 @@ const CREDENTIALS: &str = "; check --username and --apitoken-file (or --apitoken
 /// The remedy if the address is wrong.
 const ADDRESS: &str = "; check --api-url";
 
+/// The remedy if a web page answers.
+const PAGE: &str = "; that is a web page and not an API; check --api-url";
+
+/// Part of a page in which its title is looked for, in bytes.
+const MAX_HEAD: usize = 10_000;
+
 /// An answer that is not a success.
 #[derive(Debug, thiserror::Error)]
 #[error("Librato answered {status}: {text}{remedy}")]
@@ -31,7 +37,8 @@ struct Refusal {
 /// Classifies an answer that was received at `now_ms`. Secrets that it repeats are not shown.
 pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result<(), SendError> {
     let status = answer.status;
-    if (200..300).contains(&status) {
+    let is_page = is_page(&answer.body);
+    if (200..300).contains(&status) && !is_page {
         return Ok(());
     }
     let body = message(&answer.body);
@@ -46,14 +53,16 @@ pub(super) fn judge(answer: &Answer, secrets: &[&Secret], now_ms: u64) -> Result
     let remedy = match status {
         401 => CREDENTIALS,
         403 if !limited => CREDENTIALS,
+        200..=299 => PAGE,
         // The text of a redirect already says what to do.
-        404 | 405 | 410 | 421 => ADDRESS,
+        404 | 405 | 410 | 421 | 501 => ADDRESS,
         _ => "",
     };
     let why = Box::new(Refusal { status, text: one_line(&hidden), remedy });
     match status {
         401 => Err(SendError::Stop { why }),
         403 if !limited => Err(SendError::Stop { why }),
+        200..=299 | 501 => Err(SendError::Stop { why }),
         _ if answer.is_wrong_place() => Err(SendError::Stop { why }),
         // A proxy or gateway got no answer from the API.
         502 | 504 => Err(SendError::Unknown { after: answer.retry_after(now_ms), why }),
@@ -95,11 +104,32 @@ pub(super) fn message(body: &[u8]) -> String {
     if text.trim().is_empty() {
         return "no explanation".to_owned();
     }
+    if is_page(body) {
+        return title(&text).unwrap_or_else(|| "a web page".to_owned());
+    }
     match serde_json::from_str(&text) {
         Ok(Value::String(text)) => text,
         Ok(Value::Object(object)) => from_object(&object).unwrap_or_else(|| text.into_owned()),
         Ok(_) | Err(_) => text.into_owned(),
     }
+}
+
+/// Whether a body is a web page, whatever its `Content-Type` says: servers answer with an empty text
+/// as `text/html` too.
+pub(super) fn is_page(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'<')
+}
+
+/// The title of a web page.
+fn title(page: &str) -> Option<String> {
+    let head = page.get(..page.floor_char_boundary(MAX_HEAD))?;
+    // Only ASCII changes, so indexes into both are the same.
+    let lower = head.to_ascii_lowercase();
+    let begin = lower.find("<title")?;
+    let begin = begin + lower.get(begin..)?.find('>')? + 1;
+    let end = begin + lower.get(begin..)?.find("</title")?;
+    let title = one_line(head.get(begin..end)?.trim());
+    (!title.is_empty()).then(|| format!("the page {title:?}"))
 }
 
 fn from_object(object: &Map<String, Value>) -> Option<String> {
@@ -214,10 +244,28 @@ mod tests {
             (500, Class::Retry(None)),
             (502, Class::Unknown),
             (503, Class::Retry(None)),
+            (501, Class::Stop),
             (504, Class::Unknown),
             (599, Class::Retry(None)),
         ] {
             assert_eq!(class(&answer(status, &[], "oops")), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_web_page_is_no_acceptance() {
+        let page = "<!DOCTYPE html><title>Welcome</title>";
+        for (status, expected) in [
+            (200, Class::Stop),
+            (202, Class::Stop),
+            (400, Class::Reject),
+            (503, Class::Retry(None)),
+        ] {
+            assert_eq!(class(&answer(status, &[], page)), expected, "{status}");
+        }
+        for body in ["", "OK", "  ", "{}"] {
+            let html = answer(200, &[("content-type", "text/html")], body);
+            assert_eq!(class(&html), Class::Taken, "{body}");
         }
     }
 
@@ -267,7 +315,13 @@ mod tests {
             (r#"{"message": "gone"}"#, "gone"),
             (r#""text""#, "text"),
             (r#"{"other": 1}"#, r#"{"other": 1}"#),
-            ("<html>", "<html>"),
+            ("<html>", "a web page"),
+            (
+                "\n<!doctype html><TITLE lang=en> End of\nlife é </title>",
+                "the page \"End of life é\"",
+            ),
+            ("<title>", "a web page"),
+            ("<title></title>", "a web page"),
             ("", "no explanation"),
         ] {
             assert_eq!(message(body.as_bytes()), text, "{body}");

@@ -1,121 +1,115 @@
-//! Librato: each window becomes gauges, posted to `/v1/metrics` at most 300 at a time.
+//! Librato: each window becomes gauges, posted to `/v1/metrics` (or, with tags, to
+//! `/v1/measurements`) at most 300 at a time.
 //!
-//! Counters are sent as their sum, timers, histograms and gauges as count, sum, min and max, and
-//! sets as the number of their members, all with the start of the window as timestamp.
+//! Counters are sent as their sum, timers and histograms as count, sum, min, max and sum of squares,
+//! and sets as the number of their members, with the start of the window as timestamp. Gauges are
+//! sent as count, sum, min and max of each second.
 
+mod accept;
 mod answer;
+mod ended;
+mod flags;
 mod gauges;
 mod part;
+mod place;
+mod point;
+mod reach;
+mod slots;
+mod tags;
 mod text;
 
-use crate::http::{Endpoint, HttpClient, Unanswered};
+pub use flags::{
+    Api, CommonTag, CommonTagError, Gauges, LibratoFlags, LibratoPercentiles,
+    LibratoPercentilesError, Timers,
+};
+
+use crate::backend::{Greeting, Reached};
+use crate::deliver::causes;
+use crate::http::{Endpoint, HttpClient};
 use crate::once::Once;
 use crate::secret::{GivenSecret, Secret};
 use crate::{Backend, BackendProgram, Payload, SendError, Target};
+use accept::{AcceptedTimes, Omitted};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gauges::Encoder;
-use std::path::PathBuf;
-use std::time::Duration;
+use gauges::{Encoded, Encoder};
+use reach::Question;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use zibrato::clock;
-use zibrato::daemon::{Exit, Failure, seconds};
+use zibrato::daemon::{Exit, Failure, LogLimit};
 use zibrato::window::Window;
-
-const DEFAULT_API_URL: &str = "https://metrics-api.librato.com";
-
-/// The flags of `zibrato-librato`.
-#[derive(Debug, Clone, clap::Args)]
-#[non_exhaustive]
-#[command(next_help_heading = "Librato")]
-pub struct LibratoFlags {
-    /// User name of the account, usually an e-mail address. The variable LIBRATO_USER is read too
-    #[arg(long, value_name = "NAME")]
-    pub username: Option<String>,
-
-    /// API token. Prefer --apitoken-file or a variable: other users can see a command line. The
-    /// variable LIBRATO_TOKEN is read too
-    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
-    pub apitoken: Option<Secret>,
-
-    /// File that contains the API token
-    #[arg(long, value_name = "FILE")]
-    pub apitoken_file: Option<PathBuf>,
-
-    /// Base URL of the API; /v1/metrics is appended. http:// is accepted for this machine only
-    #[arg(long, value_name = "URL", default_value = DEFAULT_API_URL)]
-    pub api_url: String,
-
-    /// PEM file of certificate authorities to trust, in addition to the system's (or those of
-    /// SSL_CERT_FILE and SSL_CERT_DIR)
-    #[arg(long, value_name = "FILE")]
-    pub ca_file: Option<PathBuf>,
-
-    /// Timeout of a request, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0.001..=86_400.0))]
-    pub timeout: Duration,
-
-    /// Prefix for every metric name, joined by a dot
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
-    pub prefix: String,
-}
-
-impl LibratoFlags {
-    /// Flags with these credentials and defaults for everything else, for programs that embed the
-    /// backend.
-    ///
-    /// ```
-    /// use zibrato_workers::librato::LibratoFlags;
-    /// let flags = LibratoFlags::new("user@example.com", "tok123");
-    /// assert_eq!(flags.api_url, "https://metrics-api.librato.com");
-    /// ```
-    #[must_use]
-    pub fn new(username: impl Into<String>, apitoken: impl Into<String>) -> Self {
-        Self {
-            username: Some(username.into()),
-            apitoken: Some(Secret::new(apitoken)),
-            apitoken_file: None,
-            api_url: DEFAULT_API_URL.to_owned(),
-            ca_file: None,
-            timeout: Duration::from_secs(10),
-            prefix: String::new(),
-        }
-    }
-}
 
 /// Delivers to Librato.
 ///
 /// Runs of characters other than `A-Z a-z 0-9 . : - _` in names and sources become `-`, and long
 /// ones are truncated at 255 characters. A changed name or source gets a hash of the original
-/// appended. Tags become part of the name, as `.tag.value`. If several series still have the same
-/// name, the first one keeps it, and the others get their kind or a hash appended.
+/// appended. Tags become part of the name, as `.tag.value`, except with [`Api::Tagged`]. If several
+/// series still have the same name, the first one keeps it, and the others get their kind or a hash
+/// appended.
 #[derive(Debug)]
 pub struct Librato {
-    http: HttpClient,
-    token: Secret,
-    /// The value of the `Authorization` header.
-    authorization: Secret,
+    /// The client, the credentials, and the target.
+    api: Question,
     encoder: Encoder,
+    gauges: Gauges,
+    /// Number of series that were dropped, because no free name was found.
     dropped: u64,
+    /// Number of points that were omitted, by [reason](Omitted).
+    omitted: [u64; Omitted::ALL.len()],
+    limits: [LogLimit; Omitted::ALL.len()],
     once: Once,
 }
 
 impl Librato {
-    /// Number of series omitted so far, because the API would have rejected the whole request (a
-    /// number above 1e126), or because no free name was found.
+    /// Number of points omitted so far, because the API would have rejected the whole request (a
+    /// number above 1e126, or a time that it does not accept), and of series for which no free name
+    /// was found.
     #[must_use]
-    pub const fn dropped(&self) -> u64 {
-        self.dropped
+    pub fn dropped(&self) -> u64 {
+        self.dropped + self.omitted.iter().sum::<u64>()
     }
-}
 
-impl Backend for Librato {
-    fn payloads(&mut self, window: Window) -> Vec<Payload> {
-        let encoded = self.encoder.encode(window);
-        if encoded.dropped > 0 {
-            self.dropped += encoded.dropped;
-            let first = encoded.first_dropped.as_deref().unwrap_or_default();
+    /// An error with the ways on, if the service has ended: its address does not work, or it answers
+    /// with a notice.
+    fn explained(&self, error: SendError, is_notice: bool) -> SendError {
+        let is_dead = ended::is_of_ended(self.api.http.host());
+        let ended = |why: Box<dyn Error + Send + Sync>| -> Box<dyn Error + Send + Sync> {
+            format!("{}. {}", causes(&*why), ended::WAYS_ON).into()
+        };
+        match error {
+            SendError::Retry { after, why } if is_dead || is_notice => {
+                SendError::Retry { after, why: ended(why) }
+            }
+            SendError::Unknown { after, why } if is_dead || is_notice => {
+                SendError::Unknown { after, why: ended(why) }
+            }
+            SendError::Stop { why } if is_dead || is_notice => SendError::Stop { why: ended(why) },
+            SendError::Reject { why } if is_notice => SendError::Stop { why: ended(why) },
+            other => other,
+        }
+    }
+
+    /// Counts and logs what is not sent as it was published.
+    fn report(&mut self, encoded: &Encoded) {
+        if encoded.homeless > 0 {
+            self.dropped += encoded.homeless;
+            let first = encoded.first_homeless.as_deref().unwrap_or_default();
             if self.once.is_news("series_dropped", first) {
-                tracing::warn!(event = "series_dropped", count = encoded.dropped, first);
+                tracing::warn!(event = "series_dropped", count = encoded.homeless, first);
+            }
+        }
+        for (omitted, (count, first)) in Omitted::ALL.into_iter().zip(&encoded.omitted) {
+            let place = omitted as usize;
+            self.omitted[place] += count;
+            let limit = &mut self.limits[place];
+            if *count > 0
+                && let Some(left_out) = limit.admit(Instant::now())
+            {
+                let (reason, why) = (omitted.word(), omitted.why());
+                let first = first.as_deref().unwrap_or_default();
+                tracing::warn!(event = "points_omitted", reason, count, first, left_out, why);
             }
         }
         if encoded.merged > 0 || encoded.renamed > 0 {
@@ -123,14 +117,42 @@ impl Backend for Librato {
             tracing::debug!(event = "series_renamed", merged, renamed);
         }
         encoded.alike.log();
+    }
+}
+
+impl Backend for Librato {
+    fn payloads(&mut self, window: Window) -> Vec<Payload> {
+        let encoded = self.encoder.encode(window, clock::unix_ms());
+        self.report(&encoded);
         encoded.payloads
     }
 
+    fn keeps_readings(&self) -> bool {
+        self.encoder.timers == Timers::Raw
+    }
+
+    fn keeps_gauge_seconds(&self) -> bool {
+        self.gauges == Gauges::Second
+    }
+
+    fn omitted(&self) -> Vec<(&'static str, u64)> {
+        let reasons = Omitted::ALL.map(Omitted::word);
+        reasons.into_iter().zip(self.omitted).collect()
+    }
+
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
-        let sent = self.http.post(Some(&self.authorization), "application/json", payload);
-        let answer = sent.map_err(Unanswered::into_send_error)?;
-        let secrets = [&self.authorization, &self.token];
-        answer::judge(&answer, &secrets, clock::unix_ms())?;
+        let Question { http, authorization, token, .. } = &self.api;
+        let sent = http.post(Some(authorization), "application/json", payload);
+        let answer = sent.map_err(|error| self.explained(error.into_send_error(), false))?;
+        let secrets = [authorization, token];
+        answer::judge(&answer, &secrets, clock::unix_ms()).map_err(|error| {
+            self.explained(error, ended::is_notice(&answer::message(&answer.body)))
+        })?;
+        if part::is_cut(&answer.body) {
+            let (key, status) = (&payload.key, answer.status);
+            let why = "the answer is incomplete; if it lists rejected measurements, they are lost";
+            tracing::warn!(event = "answer_incomplete", key, status, why);
+        }
         match part::refused(&answer.body, payload) {
             None => Ok(()),
             Some(refused) => Err(answer::in_part(&answer, refused, &secrets)),
@@ -138,7 +160,7 @@ impl Backend for Librato {
     }
 
     fn destination(&self) -> Option<String> {
-        Some(self.http.destination())
+        Some(self.api.http.destination())
     }
 
     fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {
@@ -162,8 +184,8 @@ Examples:
   zibrato-librato --username ann@example.com --apitoken-file /etc/zibrato/librato --levels info,warn
   ZIBRATO_LIBRATO_APITOKEN=... zibrato-librato --username ann@example.com --flush 10
 
-A gauge is one measurement with the count, sum, min and max of its readings in the window, and a timer
-likewise. So there are no parts to choose, unlike with zibrato-carbon.";
+A gauge is one measurement with the count, sum, min and max of its readings in each second, and a timer
+one for the window. --percentiles adds others: --percentiles 50,99 delivers db.query.p50 and .p99.";
 
     /// Librato's times are whole seconds.
     const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
@@ -173,7 +195,16 @@ likewise. So there are no parts to choose, unlike with zibrato-carbon.";
     }
 
     fn target(&self) -> Option<Target> {
-        Some(self.http.target("--api-url"))
+        Some(self.api.target.clone())
+    }
+
+    fn reach(&mut self) -> Option<Reached> {
+        Some(self.api.reach())
+    }
+
+    fn greeting(&self) -> Option<Greeting> {
+        let api = self.api.clone();
+        Some(Box::new(move || api.greet()))
     }
 }
 
@@ -210,15 +241,33 @@ fn open(
         return Err(wrong(&format!("{}: {why}", token.from)));
     }
     let (username, token) = (username.secret, token.secret);
-    let url = format!("{}/v1/metrics", flags.api_url.trim().trim_end_matches('/'));
-    let endpoint = Endpoint::parse("--api-url", &url)?;
+    if let Some(tag) = flags.tag.first().filter(|_| flags.api != Api::Tagged) {
+        return Err(wrong(&format!("--tag {tag} is for --api tagged")));
+    }
+    let path = match flags.api {
+        Api::Source => "metrics",
+        Api::Tagged => "measurements",
+    };
+    let base = flags.api_url.trim().trim_end_matches('/');
+    let endpoint = Endpoint::parse("--api-url", &format!("{base}/v1/{path}"))?;
+    let place = Endpoint::parse("--api-url", &format!("{base}/v1/metrics?length=1"))?;
     let basic = STANDARD.encode(format!("{}:{}", username.expose(), token.expose()));
+    let mut encoder = Encoder::new(&flags.prefix);
+    (encoder.api, encoder.timers) = (flags.api, flags.timers);
+    encoder.percentiles = flags.percentiles.0;
+    encoder.tags = flags.tag.into_iter().map(|CommonTag(tag)| tag).collect();
+    encoder.times = AcceptedTimes { past: flags.accept_past, future: flags.accept_future };
+    let http =
+        HttpClient::new(Librato::PROGRAM, endpoint, flags.timeout, flags.ca_file.as_deref())?;
+    let (http, authorization) = (Arc::new(http), Secret::new(format!("Basic {basic}")));
+    let target = http.target("--api-url");
     Ok(Librato {
-        http: HttpClient::new(Librato::PROGRAM, endpoint, flags.timeout, flags.ca_file.as_deref())?,
-        token,
-        authorization: Secret::new(format!("Basic {basic}")),
-        encoder: Encoder::new(&flags.prefix),
+        api: Question { http, place, authorization, token, target },
+        encoder,
+        gauges: flags.gauges,
         dropped: 0,
+        omitted: [0; Omitted::ALL.len()],
+        limits: Default::default(),
         once: Once::default(),
     })
 }
@@ -239,7 +288,7 @@ mod tests {
         let variable = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
-        open(flags, variable).unwrap().authorization.expose().to_owned()
+        open(flags, variable).unwrap().api.authorization.expose().to_owned()
     }
 
     #[test]
@@ -278,7 +327,7 @@ mod tests {
         let flags = LibratoFlags::new("ann", "tok123");
         let opened = Librato::open(flags.clone()).unwrap();
         let shown = format!("{flags:?} {opened:?}");
-        let basic = opened.authorization.expose().trim_start_matches("Basic ");
+        let basic = opened.api.authorization.expose().trim_start_matches("Basic ");
         assert!(!shown.contains("tok123") && !shown.contains(basic), "{shown}");
     }
 

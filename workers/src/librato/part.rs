@@ -1,28 +1,58 @@
-//! Parts of a body: its halves, and the gauges that the API rejected while it accepted the others.
+//! Parts of a body: its halves, and the points that the API rejected while it accepted the others.
 //!
-//! Pure. A gauge has the same bytes in a part as in the whole body.
+//! Pure. A point has the same bytes in a part as in the whole body.
 
 use crate::{Payload, RefusedPart};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+/// A body of one of the two APIs.
 #[derive(Serialize, Deserialize)]
 struct Body<'a> {
-    #[serde(borrow)]
-    gauges: Vec<&'a RawValue>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    gauges: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    measurements: Option<Vec<&'a RawValue>>,
 }
 
-/// The first and the second half of a body's gauges; `None` if there are fewer than two.
+/// The points of a body, and the key of their list.
+struct Points<'a> {
+    key: &'static str,
+    points: Vec<&'a RawValue>,
+}
+
+impl<'a> Points<'a> {
+    fn of(payload: &'a Payload) -> Option<Self> {
+        let body: Body<'a> = serde_json::from_slice(&payload.body).ok()?;
+        match (body.gauges, body.measurements) {
+            (Some(points), None) => Some(Self { key: "gauges", points }),
+            (None, Some(points)) => Some(Self { key: "measurements", points }),
+            _ => None,
+        }
+    }
+
+    /// A body with some of the points.
+    fn part(&self, points: &[&RawValue], series: usize) -> Option<Payload> {
+        let points = points.to_vec();
+        let body = match self.key {
+            "gauges" => Body { gauges: Some(points), measurements: None },
+            _ => Body { gauges: None, measurements: Some(points) },
+        };
+        Some(Payload::new(serde_json::to_vec(&body).ok()?, series))
+    }
+}
+
+/// The first and the second half of a body's points; `None` if there are fewer than two.
 pub(super) fn split(payload: &Payload) -> Option<[Payload; 2]> {
-    let Body { gauges } = serde_json::from_slice(&payload.body).ok()?;
-    let (left, right) = gauges.split_at(gauges.len() / 2);
+    let all = Points::of(payload)?;
+    let (left, right) = all.points.split_at(all.points.len() / 2);
     if left.is_empty() {
         return None;
     }
-    // Few gauges contain several series; their number is divided evenly.
-    let series = payload.series * left.len() / gauges.len();
-    Some([part(left, series)?, part(right, payload.series - series)?])
+    // Points and series differ in number; that of the series is divided evenly.
+    let series = payload.series * left.len() / all.points.len();
+    Some([all.part(left, series)?, all.part(right, payload.series - series)?])
 }
 
 /// The first names in a body, with their sources.
@@ -31,22 +61,29 @@ pub(super) fn names(payload: &Payload, most: usize) -> Vec<String> {
     struct Named {
         name: String,
         source: Option<String>,
+        tags: Option<Tags>,
     }
-    let Ok(Body { gauges }) = serde_json::from_slice(&payload.body) else { return Vec::new() };
-    let named = gauges.iter().filter_map(|gauge| serde_json::from_str::<Named>(gauge.get()).ok());
-    let name = |Named { name, source }| match source {
+    #[derive(Deserialize)]
+    struct Tags {
+        source: Option<String>,
+    }
+    let Some(Points { points, .. }) = Points::of(payload) else { return Vec::new() };
+    let named = points.iter().filter_map(|point| serde_json::from_str::<Named>(point.get()).ok());
+    let name = |Named { name, source, tags }| match source.or(tags.and_then(|tags| tags.source)) {
         Some(source) => format!("{name} ({source})"),
         None => name,
     };
     named.map(name).take(most).collect()
 }
 
-fn part(gauges: &[&RawValue], series: usize) -> Option<Payload> {
-    let body = serde_json::to_vec(&Body { gauges: gauges.to_vec() }).ok()?;
-    Some(Payload::new(body, series))
+/// Whether an answer is the beginning of a JSON object.
+pub(super) fn is_cut(answer: &[u8]) -> bool {
+    let is_object = answer.trim_ascii_start().first() == Some(&b'{');
+    let parsed = serde_json::from_slice::<serde::de::IgnoredAny>(answer);
+    is_object && parsed.is_err_and(|error| error.is_eof())
 }
 
-/// The gauges that a successful answer reports as rejected; `None` if it reports none.
+/// The points that a successful answer reports as rejected; `None` if it reports none.
 pub(super) fn refused(answer: &[u8], payload: &Payload) -> Option<RefusedPart> {
     let answer: Value = serde_json::from_slice(answer).ok()?;
     let errors = answer.get("errors").filter(|errors| match errors {
@@ -70,30 +107,34 @@ pub(super) fn refused(answer: &[u8], payload: &Payload) -> Option<RefusedPart> {
     })
 }
 
-/// The gauges whose names or indexes an error list contains.
+/// The points whose names or indexes an error list contains.
 fn named(errors: &Value, payload: &Payload) -> Option<Payload> {
     #[derive(Deserialize)]
     struct Named<'a> {
         #[serde(borrow)]
         name: std::borrow::Cow<'a, str>,
     }
-    let Body { gauges } = serde_json::from_slice(&payload.body).ok()?;
+    let all = Points::of(payload)?;
     let mut words = Vec::new();
     texts(errors, &mut words);
     let told_by = |tells: fn(&str, &str, usize) -> bool| -> Vec<&RawValue> {
-        let is_told = |(at, gauge): &(usize, &&RawValue)| {
-            let Ok(Named { name }) = serde_json::from_str(gauge.get()) else { return false };
+        let is_told = |(at, point): &(usize, &&RawValue)| {
+            let Ok(Named { name }) = serde_json::from_str(point.get()) else { return false };
             words.iter().any(|word| tells(word, &name, *at))
         };
-        gauges.iter().enumerate().filter(is_told).map(|(_, gauge)| *gauge).collect()
+        all.points.iter().enumerate().filter(is_told).map(|(_, point)| *point).collect()
     };
-    // A text that consists of a name means that gauge; within a sentence the name may be an
+    // A text that consists of a name means that point; within a sentence the name may be an
     // ordinary word.
-    let mut bad = told_by(|text, name, at| text == name || text.contains(&format!("gauges[{at}]")));
+    let mut bad = told_by(|text, name, at| {
+        let index = format!("[{at}]");
+        text == name
+            || ["gauges", "measurements"].iter().any(|key| text.contains(&format!("{key}{index}")))
+    });
     if bad.is_empty() {
         bad = told_by(|text, name, _| has_part(text, name));
     }
-    if bad.is_empty() { None } else { part(&bad, bad.len()) }
+    if bad.is_empty() { None } else { all.part(&bad, bad.len()) }
 }
 
 /// Whether a text contains another one as a whole word.
@@ -137,6 +178,19 @@ mod tests {
         assert_eq!(names(&whole, 5), ["a (web-1)", "b"]);
         assert_eq!(names(&whole, 1), ["a (web-1)"]);
         assert!(names(&Payload::new(b"x".to_vec(), 3), 5).is_empty());
+    }
+
+    #[test]
+    fn measurements_with_tags_are_split_and_named_like_gauges() {
+        let body = r#"{"measurements":[{"name":"a","tags":{"dc":"fra","source":"web-1"}},{"name":"b","tags":{}}]}"#;
+        let whole = Payload::new(body.into(), 2);
+        assert_eq!(names(&whole, 5), ["a (web-1)", "b"]);
+        let [left, right] =
+            split(&whole).unwrap().map(|half| String::from_utf8(half.body).unwrap());
+        assert!(left.starts_with(r#"{"measurements":[{"name":"a""#), "{left}");
+        assert_eq!(right, r#"{"measurements":[{"name":"b","tags":{}}]}"#);
+        let bad = refused(br#"{"errors":["measurements[1] is too old"]}"#, &whole);
+        assert_eq!(bad, Some(RefusedPart::These(Payload::new(right.into(), 1))));
     }
 
     #[test]

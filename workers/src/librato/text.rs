@@ -13,21 +13,28 @@ pub(super) const MAX_TEXT: usize = 255;
 /// `sanitize_metric_name`. A changed or truncated text gets a hash of the original appended, so
 /// that `a b` and `a/b` stay distinct.
 pub(super) fn sanitise(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut in_run = false;
-    for c in text.chars() {
-        let allowed = c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '_');
-        if allowed {
-            clean.push(c);
-        } else if !in_run {
-            clean.push('-');
-        }
-        in_run = !allowed;
-    }
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '_');
+    let clean = replace_runs(text, legal);
     if clean == text && clean.len() <= MAX_TEXT {
         return clean;
     }
     marked(&clean, fnv1a(text.as_bytes()), MAX_TEXT)
+}
+
+/// Replaces every run of other characters by one `-`.
+pub(super) fn replace_runs(text: &str, is_legal: impl Fn(char) -> bool) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut in_run = false;
+    for c in text.chars() {
+        let legal = is_legal(c);
+        if legal {
+            clean.push(c);
+        } else if !in_run {
+            clean.push('-');
+        }
+        in_run = !legal;
+    }
+    clean
 }
 
 /// A source, sanitised. Librato keeps `all` for itself, whatever its case; it becomes `all_`. An

@@ -38,4 +38,12 @@ impl<B: Backend> Backend for DryRun<B> {
     fn keeps_readings(&self) -> bool {
         self.backend.keeps_readings()
     }
+
+    fn keeps_gauge_seconds(&self) -> bool {
+        self.backend.keeps_gauge_seconds()
+    }
+
+    fn omitted(&self) -> Vec<(&'static str, u64)> {
+        self.backend.omitted()
+    }
 }

@@ -46,6 +46,7 @@ pub(super) enum Task {
     /// Deliver measurements until TERM, INT or QUIT. This is the default command
     Run,
     /// Send one point, without the broker
+    #[command(alias = "submit")]
     Send(Point),
 }
 

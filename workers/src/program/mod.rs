@@ -4,10 +4,10 @@ mod crew;
 mod dry_run;
 mod flags;
 mod pages;
-mod probe;
+pub(crate) mod probe;
 mod single;
 
-use crate::backend::{Backend, BackendProgram, Opened, Target};
+use crate::backend::{Backend, BackendProgram, Greeting, Opened, Target};
 use crate::dead_letters::command::{self, Action};
 use crate::feed::check_broker;
 use crate::worker::{StartError, WorkerBuilder, name_for};
@@ -75,7 +75,7 @@ impl<B: BackendProgram> Program for ProgramFlags<B> {
             });
             return command.after_help(format!(
                 "Examples:\n  {program} send test.point 1\n  {program} send 'logins;dc=fra' 3.5 1700000000\n  \
-                 {program} send --dry-run test.point 1"
+                 {program} send --dry-run test.point 1\n\nsubmit is the same command."
             ));
         }
         let examples = command::examples(program, path);
@@ -200,8 +200,12 @@ fn work<B: BackendProgram>(
         let opened = opened.into_iter().map(DryRun::of).collect();
         run::<B, _>(flags, &builder, opened, Vec::new(), letters, doubts)
     } else {
-        let targets = opened.iter().filter_map(|one| one.backend.target()).collect();
-        run::<B, _>(flags, &builder, opened, targets, letters, doubts)
+        let greeting = |one: &Opened<B>| {
+            let connects = || one.backend.target().map(probe::connects_to);
+            one.backend.greeting().or_else(connects)
+        };
+        let greetings = opened.iter().filter_map(greeting).collect();
+        run::<B, _>(flags, &builder, opened, greetings, letters, doubts)
     };
     done.map(|()| Exit::Fine.into())
 }
@@ -224,7 +228,7 @@ fn run<P: BackendProgram, B: Backend>(
     flags: &WorkerFlags,
     builder: &WorkerBuilder,
     opened: Vec<Opened<B>>,
-    targets: Vec<Target>,
+    greetings: Vec<Greeting>,
     letters: Option<&Path>,
     (doubts, doubtful): (Doubts, BTreeSet<String>),
 ) -> Result<(), Failure> {
@@ -257,7 +261,7 @@ fn run<P: BackendProgram, B: Backend>(
             dead_letters = letters.map(|letters| tracing::field::display(letters.display())),
         );
         // The threads end by themselves within seconds, and nothing waits for them.
-        let _probes: Vec<_> = targets.into_iter().filter_map(probe::start).collect();
+        let _probes: Vec<_> = greetings.into_iter().filter_map(probe::start).collect();
         attend(&stop, &views);
     }
     tracing::info!(event = "stopping");

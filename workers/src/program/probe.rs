@@ -1,9 +1,9 @@
 //! Connects to the backend once while the worker starts, so that a wrong host is logged before the
 //! first window ends.
 
-use crate::backend::Target;
+use crate::backend::{Greeting, Hindrance, Target};
 use crate::thread::OwnedThread;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 use zibrato::daemon::look_up;
 
@@ -13,12 +13,17 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Maximum number of addresses that are tried.
 const MOST_ADDRESSES: usize = 4;
 
-/// Starts a thread that logs a warning if the target cannot be reached. It ends by itself.
-pub(super) fn start(target: Target) -> Option<OwnedThread> {
+/// Connects to a target.
+pub(super) fn connects_to(target: Target) -> Greeting {
+    Box::new(move || reach(&target).map_err(|why| Hindrance::new("backend_unreachable", why)))
+}
+
+/// Starts a thread that logs a warning if nothing can be delivered. It ends by itself.
+pub(super) fn start(greeting: Greeting) -> Option<OwnedThread> {
     let body = move || {
-        if let Err(why) = reach(&target) {
+        if let Err(Hindrance { event, why }) = greeting() {
             let what = "the worker keeps trying";
-            tracing::warn!(event = "backend_unreachable", why, what);
+            tracing::warn!(event, why, what);
         }
     };
     let started = OwnedThread::spawn("zb-probe", body, || ());
@@ -27,12 +32,17 @@ pub(super) fn start(target: Target) -> Option<OwnedThread> {
 
 /// Connects once. The error is a sentence that names the flag.
 pub(super) fn reach(target: &Target) -> Result<(), String> {
-    let Target { flag, host, port, connects } = target;
-    let mut why = format!("{flag}: the host {host} has no address");
-    let addresses = look_up(flag, host, *port)?;
-    if !connects && !addresses.is_empty() {
+    let addresses = look_up(&target.flag, &target.host, target.port)?;
+    if !target.connects && !addresses.is_empty() {
         return Ok(());
     }
+    connect(target, &addresses)
+}
+
+/// Connects to one of the addresses of a target. The error is a sentence that names the flag.
+pub(crate) fn connect(target: &Target, addresses: &[SocketAddr]) -> Result<(), String> {
+    let Target { flag, host, port, .. } = target;
+    let mut why = format!("{flag}: the host {host} has no address");
     for address in addresses.iter().take(MOST_ADDRESSES) {
         match TcpStream::connect_timeout(address, CONNECT) {
             Ok(_) => return Ok(()),

@@ -1,6 +1,6 @@
 //! The commands `check`, which connects to each destination, and `send`, which sends one point.
 
-use crate::backend::{Backend, BackendProgram, Opened, Target};
+use crate::backend::{Backend, BackendProgram, Opened, Reached, Target};
 use crate::deliver::causes;
 use crate::program::probe;
 use std::io::Write;
@@ -25,6 +25,10 @@ pub(super) struct Point {
     /// Unix time in whole seconds [default: now]
     #[arg(value_name = "TIME", value_parser = time)]
     time: Option<u64>,
+
+    /// Source of the point
+    #[arg(long, value_name = "SOURCE", default_value = DEFAULT_SOURCE, hide_default_value = true)]
+    source: String,
 }
 
 /// The latest time that a point may have: the year 2200.
@@ -57,7 +61,7 @@ impl Point {
             .filter(|tag| !tag.is_empty())
             .map(|tag| tag.split_once('=').ok_or_else(|| wrong("a tag is written ;tag=value")))
             .collect::<Result<_, _>>()?;
-        let mut batch = BatchWriter::new(DEFAULT_SOURCE, start_ms, 1000);
+        let mut batch = BatchWriter::new(&self.source, start_ms, 1000);
         batch.gauge(name, &tags, &Gauge::reading(self.value, start_ms));
         let batch = batch.finish();
         let batch = BatchReader::new(&batch).map_err(|why| wrong(&why.to_string()))?;
@@ -84,16 +88,13 @@ pub(super) fn check<B: BackendProgram>(
     let (mut failed, of) = (0, opened.len());
     for mut one in opened {
         let name = shown(&one);
-        let reached = match one.backend.reach() {
-            Some(result) => result,
-            None => one.backend.target().map_or(Ok(Vec::new()), |target| connect(&target)),
-        };
-        match reached {
-            Ok(works) => works.iter().for_each(|what| say(to, &format!("{name}: ok: {what}"))),
-            Err(why) => {
-                failed += 1;
-                say(to, &format!("{name}: failed: {why}"));
-            }
+        let Reached { works, fails } = one.backend.reach().unwrap_or_else(|| {
+            one.backend.target().map_or(Ok(Vec::new()), |target| connect(&target)).into()
+        });
+        works.iter().for_each(|what| say(to, &format!("{name}: ok: {what}")));
+        if let Some(why) = fails {
+            failed += 1;
+            say(to, &format!("{name}: failed: {why}"));
         }
     }
     finish(failed, of, "cannot be reached")

@@ -7,6 +7,7 @@ use crate::deliver::{Delivery, DeliverySettings, Shared};
 use crate::feed::{
     Feed, FeedKind, FeedLoop, FeedSettings, LiveFeed, MAX_WINDOWS, Outlet, ReplayFeed,
 };
+use crate::fold::Keep;
 use crate::progress::Progress;
 use crate::queue::queue;
 use crate::status::Status;
@@ -67,10 +68,12 @@ impl WorkerBuilder {
         let Shared { queue, ledger, progress, status } = shared.clone();
         let Self { flush, max_series, max_windows, idle_gauges, .. } = self;
         let outlet = Outlet::new(inlet, Arc::clone(&ledger));
-        let keep_readings = backend.keeps_readings();
+        let keep = Keep {
+            readings: backend.keeps_readings(),
+            gauge_seconds: backend.keeps_gauge_seconds(),
+        };
         let levels = self.levels;
-        let settings =
-            FeedSettings { flush, max_series, max_windows, idle_gauges, keep_readings, levels };
+        let settings = FeedSettings { flush, max_series, max_windows, idle_gauges, keep, levels };
         let feed =
             FeedLoop::new(feed, settings, outlet, Arc::clone(&progress), Arc::clone(&status));
         let letters = self.dead_letters;

@@ -5,11 +5,13 @@
 //! carbon-aggregator and python-librato's aggregator, so that no point is in the future.
 
 mod dedup;
+mod gauge_seconds;
 mod series;
 mod sort;
 mod windows;
 
 pub use dedup::{Dedup, Novelty};
+pub use gauge_seconds::GaugeSeconds;
 pub use series::{Fold, Histogram, MAX_SET_MEMBERS, Series};
 pub use windows::Windows;
 
@@ -45,6 +47,10 @@ const FEW_OCTAVES: usize = 2;
 const MAX_READINGS: usize = 1_000;
 const MAX_ALL_READINGS: usize = 4 << 20;
 
+/// Maximum number of seconds of all gauges of a window, which take 96 MiB; see
+/// [`Window::keep_gauge_seconds`].
+const MAX_ALL_SECONDS: usize = 2 << 20;
+
 /// The measurements of one interval, aggregated by series.
 ///
 /// ```
@@ -71,6 +77,9 @@ pub struct Window {
     /// Number of readings that a summary keeps, and that all of them keep.
     keep: usize,
     kept: usize,
+    /// Whether gauges keep their seconds apart, and the number of seconds of all of them.
+    keep_seconds: bool,
+    seconds: usize,
     /// Readings that were merged into a higher bucket of a reduced sketch.
     collapsed: u64,
     omitted_members: u64,
@@ -97,6 +106,8 @@ impl Window {
             octaves: 0,
             keep: 0,
             kept: 0,
+            keep_seconds: false,
+            seconds: 0,
             collapsed: 0,
             omitted_members: 0,
             source: Arc::from(""),
@@ -112,6 +123,15 @@ impl Window {
     #[must_use]
     pub const fn keep_readings(mut self, keep: bool) -> Self {
         self.keep = if keep { MAX_READINGS } else { 0 };
+        self
+    }
+
+    /// Keeps the readings of each gauge apart by their second: gauges are
+    /// [`Fold::GaugeSeconds`]. A gauge has at most 3,600 seconds, and a window about two million;
+    /// readings beyond that are added to an earlier second of their gauge. Defaults to `false`.
+    #[must_use]
+    pub const fn keep_gauge_seconds(mut self, keep: bool) -> Self {
+        self.keep_seconds = keep;
         self
     }
 
@@ -206,6 +226,12 @@ impl Window {
                     merge_gauge(gauge, &Gauge::reading(value, at_ms));
                 }
             }
+            (Value::Gauge(more), Fold::GaugeSeconds(seconds)) => seconds.add(more),
+            (Value::GaugeReadings(readings), Fold::GaugeSeconds(seconds)) => {
+                for (at_ms, value) in readings.clone() {
+                    seconds.add(&Gauge::reading(value, at_ms));
+                }
+            }
             (Value::Histogram(more), Fold::Histogram(into)) => {
                 more.merge_into(&mut into.summary);
             }
@@ -233,6 +259,9 @@ impl Window {
                 (LineValue::Number(value), Fold::Counter(sum)) => *sum = finite_sum(*sum, value),
                 (LineValue::Number(value), Fold::Gauge(gauge)) => {
                     merge_gauge(gauge, &Gauge::reading(value, line.timestamp_ms()));
+                }
+                (LineValue::Number(value), Fold::GaugeSeconds(seconds)) => {
+                    seconds.add(&Gauge::reading(value, line.timestamp_ms()));
                 }
                 (LineValue::Number(value), Fold::Histogram(into)) => into.summary.record(value),
                 (LineValue::Number(value), Fold::Timer(summary)) => summary.record(value),
@@ -293,7 +322,8 @@ impl Window {
             self.source = Arc::from(key.source);
         }
         let at = self.series.len();
-        self.series.push(Series::new(&key, Arc::clone(&self.source), self.keep));
+        let keep = (self.keep, self.keep_seconds);
+        self.series.push(Series::new(&key, Arc::clone(&self.source), keep));
         let (hasher, series) = (&self.hasher, &self.series);
         let hash_of = |at: &u32| hasher.hash_one(series[*at as usize].key_hash());
         self.places.insert_unique(hash, at as u32, hash_of);
@@ -309,7 +339,14 @@ impl Window {
         let fold = &mut self.series[at].value;
         let held = |summary: &Summary| (summary.sketch().octaves(), summary.kept());
         let (before, kept) = fold.summary().map_or((0, 0), held);
+        let seconds = fold.seconds();
         into(fold);
+        if let Fold::GaugeSeconds(gauge) = fold {
+            self.seconds = self.seconds + gauge.len() - seconds;
+            if self.seconds >= MAX_ALL_SECONDS {
+                gauge.limit();
+            }
+        }
         if let Some(summary) = fold.summary_mut() {
             let has_room = self.octaves < MANY_OCTAVES.saturating_mul(self.max_series);
             let most = if has_room { MAX_OCTAVES } else { FEW_OCTAVES };

@@ -1,5 +1,6 @@
 //! One series of a window, and its key.
 
+use super::gauge_seconds::GaugeSeconds;
 use crate::measurement::{Gauge, Kind, finite_sum};
 use crate::summary::Summary;
 use std::collections::BTreeSet;
@@ -33,6 +34,9 @@ pub enum Fold {
     Counter(f64),
     /// The readings of a gauge; `None` only if a batch contained the gauge without a reading.
     Gauge(Option<Gauge>),
+    /// The readings of a gauge by second, in a window that [keeps them
+    /// apart](super::Window::keep_gauge_seconds).
+    GaugeSeconds(Box<GaugeSeconds>),
     /// The readings of a histogram.
     Histogram(Box<Histogram>),
     /// The distinct members of a set.
@@ -52,11 +56,13 @@ pub struct Histogram {
 }
 
 impl Fold {
-    /// `keep` is the number of readings that a timer or a histogram keeps.
-    fn empty(kind: Kind, unit: Option<&str>, keep: usize) -> Self {
+    /// `keep` is the number of readings that a timer or a histogram keeps, and whether a gauge keeps
+    /// its seconds apart.
+    fn empty(kind: Kind, unit: Option<&str>, (keep, seconds): (usize, bool)) -> Self {
         let summary = || if keep == 0 { Summary::new() } else { Summary::keeping(keep) };
         match kind {
             Kind::Counter => Self::Counter(0.0),
+            Kind::Gauge if seconds => Self::GaugeSeconds(Box::default()),
             Kind::Gauge => Self::Gauge(None),
             Kind::Histogram => {
                 let unit = unit.map(Box::from);
@@ -72,7 +78,12 @@ impl Fold {
         match (self, more) {
             (Self::Counter(sum), Self::Counter(more)) => *sum = finite_sum(*sum, *more),
             (Self::Gauge(gauge), Self::Gauge(Some(more))) => merge_gauge(gauge, more),
-            (Self::Gauge(_), Self::Gauge(None)) => {}
+            (Self::Gauge(_) | Self::GaugeSeconds(_), Self::Gauge(None)) => {}
+            (Self::Gauge(gauge), Self::GaugeSeconds(more)) => {
+                more.seconds().for_each(|more| merge_gauge(gauge, more));
+            }
+            (Self::GaugeSeconds(seconds), Self::Gauge(Some(more))) => seconds.add(more),
+            (Self::GaugeSeconds(seconds), Self::GaugeSeconds(more)) => seconds.merge(more),
             (Self::Histogram(into), Self::Histogram(more)) => into.summary.merge(&more.summary),
             (Self::Set(into), Self::Set(more)) => {
                 return more.iter().map(|member| insert(into, member)).sum();
@@ -96,7 +107,7 @@ impl Fold {
     #[must_use]
     pub const fn summary(&self) -> Option<&Summary> {
         match self {
-            Self::Counter(_) | Self::Gauge(_) | Self::Set(_) => None,
+            Self::Counter(_) | Self::Gauge(_) | Self::GaugeSeconds(_) | Self::Set(_) => None,
             Self::Histogram(histogram) => Some(&histogram.summary),
             Self::Timer(summary) => Some(summary),
         }
@@ -104,9 +115,21 @@ impl Fold {
 
     pub(super) const fn summary_mut(&mut self) -> Option<&mut Summary> {
         match self {
-            Self::Counter(_) | Self::Gauge(_) | Self::Set(_) => None,
+            Self::Counter(_) | Self::Gauge(_) | Self::GaugeSeconds(_) | Self::Set(_) => None,
             Self::Histogram(histogram) => Some(&mut histogram.summary),
             Self::Timer(summary) => Some(summary),
+        }
+    }
+
+    /// Number of seconds of a gauge that are kept apart.
+    pub(super) const fn seconds(&self) -> usize {
+        match self {
+            Self::GaugeSeconds(gauge) => gauge.len(),
+            Self::Counter(_)
+            | Self::Gauge(_)
+            | Self::Histogram(_)
+            | Self::Set(_)
+            | Self::Timer(_) => 0,
         }
     }
 
@@ -115,7 +138,11 @@ impl Fold {
     pub fn unit(&self) -> Option<&str> {
         match self {
             Self::Histogram(histogram) => histogram.unit.as_deref(),
-            Self::Counter(_) | Self::Gauge(_) | Self::Set(_) | Self::Timer(_) => None,
+            Self::Counter(_)
+            | Self::Gauge(_)
+            | Self::GaugeSeconds(_)
+            | Self::Set(_)
+            | Self::Timer(_) => None,
         }
     }
 
@@ -124,7 +151,7 @@ impl Fold {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Counter(_) => Kind::Counter,
-            Self::Gauge(_) => Kind::Gauge,
+            Self::Gauge(_) | Self::GaugeSeconds(_) => Kind::Gauge,
             Self::Histogram(_) => Kind::Histogram,
             Self::Set(_) => Kind::Set,
             Self::Timer(_) => Kind::Timer,
@@ -179,7 +206,7 @@ impl Hash for KeyHash<'_> {
 }
 
 impl Series {
-    pub(super) fn new(key: &Key<'_>, source: Arc<str>, keep: usize) -> Self {
+    pub(super) fn new(key: &Key<'_>, source: Arc<str>, keep: (usize, bool)) -> Self {
         let tags = key.tags.iter().map(|(tag, value)| (Box::from(*tag), Box::from(*value)));
         Self {
             name: Box::from(key.name),

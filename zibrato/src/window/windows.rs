@@ -27,6 +27,7 @@ pub struct Windows {
     length_ms: u64,
     max_series: usize,
     keep_readings: bool,
+    keep_seconds: bool,
     open: BTreeMap<u64, Window>,
     /// Windows that start before this time are flushed.
     gone_until_ms: u64,
@@ -39,13 +40,29 @@ impl Windows {
     pub fn new(length: Duration, max_series: usize) -> Self {
         let length_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX).max(1);
         let open = BTreeMap::new();
-        Self { length_ms, max_series, keep_readings: false, open, gone_until_ms: 0, late: 0 }
+        Self {
+            length_ms,
+            max_series,
+            keep_readings: false,
+            keep_seconds: false,
+            open,
+            gone_until_ms: 0,
+            late: 0,
+        }
     }
 
     /// Whether windows keep readings; see [`Window::keep_readings`]. Defaults to `false`.
     #[must_use]
     pub const fn keep_readings(mut self, keep: bool) -> Self {
         self.keep_readings = keep;
+        self
+    }
+
+    /// Whether windows keep the readings of gauges apart by their second; see
+    /// [`Window::keep_gauge_seconds`]. Defaults to `false`.
+    #[must_use]
+    pub const fn keep_gauge_seconds(mut self, keep: bool) -> Self {
+        self.keep_seconds = keep;
         self
     }
 
@@ -65,8 +82,12 @@ impl Windows {
             self.late += 1;
             start = self.gone_until_ms;
         }
-        let (length_ms, max_series, keep) = (self.length_ms, self.max_series, self.keep_readings);
-        let new = || Window::new(start, length_ms, max_series).keep_readings(keep);
+        let (length_ms, max_series) = (self.length_ms, self.max_series);
+        let (readings, seconds) = (self.keep_readings, self.keep_seconds);
+        let new = || {
+            let window = Window::new(start, length_ms, max_series).keep_readings(readings);
+            window.keep_gauge_seconds(seconds)
+        };
         self.open.entry(start).or_insert_with(new)
     }
 

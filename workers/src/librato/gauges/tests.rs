@@ -1,11 +1,26 @@
 //! Tables of windows and the gauges that they become.
 
-use super::{Encoded, Encoder, MAX_GAUGES};
+mod parts;
+
+use super::{Encoded, Encoder, MAX_POINTS};
+use crate::librato::accept::Omitted;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use zibrato::window::Window;
 use zibrato::wire::Line;
+
+/// Shortly after that window.
+const NOW: u64 = 1_700_000_101_000;
+
+fn encoder() -> Encoder {
+    Encoder::new("")
+}
+
+/// Series that are not sent.
+fn dropped(encoded: &Encoded) -> u64 {
+    encoded.homeless + encoded.omitted_for(Omitted::Number)
+}
 
 /// A window that starts at 1700000040 and holds the given lines, without their level.
 fn window<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> Window {
@@ -20,8 +35,14 @@ fn window<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> Window {
 fn gauges(encoded: &Encoded) -> Vec<Value> {
     let bodies = encoded.payloads.iter().map(|payload| {
         let body: Value = serde_json::from_slice(&payload.body).unwrap();
-        let gauges = body["gauges"].as_array().unwrap().clone();
-        assert!((1..=MAX_GAUGES).contains(&gauges.len()));
+        let gauges = body
+            .get("gauges")
+            .or_else(|| body.get("measurements"))
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .clone();
+        assert!((1..=MAX_POINTS).contains(&gauges.len()));
         assert_eq!(body.as_object().unwrap().len(), 1, "nothing but gauges");
         gauges
     });
@@ -30,19 +51,19 @@ fn gauges(encoded: &Encoded) -> Vec<Value> {
 
 #[track_caller]
 fn check(lines: &[&str], expected: &Value) {
-    let encoded = Encoder::default().encode(window(lines));
+    let encoded = encoder().encode(window(lines), NOW);
     assert_eq!(&Value::from(gauges(&encoded)), expected, "{lines:?}");
-    assert_eq!(encoded.dropped, 0);
+    assert_eq!(dropped(&encoded), 0);
 }
 
 #[test]
 fn an_empty_window_gives_nothing() {
-    assert_eq!(Encoder::default().encode(window(&[] as &[&str])), Encoded::default());
+    assert_eq!(encoder().encode(window(&[] as &[&str]), NOW), Encoded::default());
 }
 
 #[test]
 fn a_body_is_what_the_api_documents() {
-    let encoded = Encoder::default().encode(window(["Gauge|g|5|1700000042|prog"]));
+    let encoded = encoder().encode(window(["Gauge|g|5|1700000042|prog"]), NOW);
     let body =
         br#"{"gauges":[{"name":"g","source":"prog","measure_time":1700000040,"value":5.0}]}"#;
     assert_eq!(encoded.payloads[0].body, body);
@@ -63,8 +84,8 @@ fn a_histogram_is_a_gauge_of_many_readings() {
 
 #[test]
 fn a_histogram_of_numbers_that_librato_rejects_is_dropped_alone() {
-    let encoded = Encoder::default().encode(window(["h|a|1e308|1|s", "h|a|1|1|s", "h|b|1|1|s"]));
-    assert_eq!((encoded.dropped, gauges(&encoded).len()), (1, 1));
+    let encoded = encoder().encode(window(["h|a|1e308|1|s", "h|a|1|1|s", "h|b|1|1|s"]), NOW);
+    assert_eq!((dropped(&encoded), gauges(&encoded).len()), (1, 1));
 }
 
 #[test]
@@ -151,18 +172,18 @@ fn series_whose_names_become_equal_are_distinguished() {
         ["g|n|1|1|a/b", "g|n|3|1|a-b"],
         ["t|n|1|1|a/b", "t|n|3|1|a-b"],
     ] {
-        let encoded = Encoder::default().encode(window(lines));
+        let encoded = encoder().encode(window(lines), NOW);
         assert_eq!(gauges(&encoded).len(), 2, "{lines:?}");
-        assert_eq!((encoded.merged, encoded.dropped), (0, 0));
+        assert_eq!((encoded.merged, dropped(&encoded)), (0, 0));
     }
-    let same = Encoder::default().encode(window(["c|n|1|1|a-b", "c|n|2|1|a-b"]));
+    let same = encoder().encode(window(["c|n|1|1|a-b", "c|n|2|1|a-b"]), NOW);
     assert_eq!(gauges(&same).len(), 1);
 }
 
 #[test]
 fn the_first_series_keeps_a_name_and_the_conflict_is_reported_once() {
-    let mut encoder = Encoder::default();
-    let both = encoder.encode(window(["c|Logins|1|1|a", "c|logins|2|1|a"]));
+    let mut encoder = encoder();
+    let both = encoder.encode(window(["c|Logins|1|1|a", "c|logins|2|1|a"]), NOW);
     let [first, second] = &names(&both)[..] else { panic!("{both:?}") };
     assert!(first == "logins" && second.starts_with("Logins_"), "{both:?}");
     let reported = format!("{:?}", both.alike);
@@ -171,7 +192,7 @@ fn the_first_series_keeps_a_name_and_the_conflict_is_reported_once() {
         "{reported}"
     );
     // Also while the series that has the name has no readings.
-    let alone = encoder.encode(window(["c|Logins|2|1|a"]));
+    let alone = encoder.encode(window(["c|Logins|2|1|a"]), NOW);
     assert_eq!(
         (names(&alone), format!("{:?}", alone.alike)),
         (vec![second.clone()], "Alike([])".into())
@@ -181,12 +202,12 @@ fn the_first_series_keeps_a_name_and_the_conflict_is_reported_once() {
 #[test]
 fn a_later_series_never_takes_a_name() {
     for (early, late) in [("c|Logins|1|1|a", "c|logins|2|1|a"), ("t|db|1|1|a", "c|db|1|1|a")] {
-        let mut encoder = Encoder::default();
-        let first = names(&encoder.encode(window([early])));
-        let both = names(&encoder.encode(window([early, late])));
+        let mut encoder = encoder();
+        let first = names(&encoder.encode(window([early]), NOW));
+        let both = names(&encoder.encode(window([early, late]), NOW));
         assert!(both.len() == 2 && both.contains(&first[0]), "{first:?} {both:?}");
-        assert_eq!(names(&encoder.encode(window([early]))), first);
-        let late = names(&encoder.encode(window([late])));
+        assert_eq!(names(&encoder.encode(window([early]), NOW)), first);
+        let late = names(&encoder.encode(window([late]), NOW));
         assert!(late != first && both.contains(&late[0]), "{late:?} {both:?}");
     }
 }
@@ -198,7 +219,7 @@ fn a_tag_is_distinguished_from_a_part_of_a_name() {
     batch.counter("a", &[("b", "c")], 2.0);
     let body = batch.finish();
     window.fold_batch(&zibrato::wire::BatchReader::new(&body).unwrap(), |error| panic!("{error}"));
-    let encoded = Encoder::default().encode(window);
+    let encoded = encoder().encode(window, NOW);
     let got = gauges(&encoded);
     assert_eq!(got.len(), 2);
     let reported = format!("{:?}", encoded.alike);
@@ -211,13 +232,13 @@ fn names(encoded: &Encoded) -> Vec<String> {
 
 #[test]
 fn two_kinds_of_one_name_never_share_a_gauge() {
-    let mut encoder = Encoder::default();
-    let both = encoder.encode(window(["c|db|1|1|a", "t|db|0.5|1|a"]));
+    let mut encoder = encoder();
+    let both = encoder.encode(window(["c|db|1|1|a", "t|db|0.5|1|a"]), NOW);
     assert_eq!((names(&both), both.renamed), (vec!["db".into(), "db.timer".into()], 1));
     // Also while the series that has the name has no readings.
-    let timed = encoder.encode(window(["t|db|0.5|1|a"]));
+    let timed = encoder.encode(window(["t|db|0.5|1|a"]), NOW);
     assert_eq!((names(&timed), timed.renamed), (vec!["db.timer".into()], 1));
-    let elsewhere = encoder.encode(window(["t|db|0.5|1|b"]));
+    let elsewhere = encoder.encode(window(["t|db|0.5|1|b"]), NOW);
     assert_eq!((names(&elsewhere), elsewhere.renamed), (vec!["db".into()], 0));
 }
 
@@ -235,7 +256,7 @@ fn long_names_with_a_common_prefix_are_distinguished_in_every_window() {
         for prefix in ["", "prefix.of.the.company"] {
             let name = format!("{}{outcome}", "n".repeat(252));
             let lines = [format!("c|{name}|{sum}|1|a")];
-            let encoded = Encoder::new(prefix).encode(window(&lines));
+            let encoded = Encoder::new(prefix).encode(window(&lines), NOW);
             assert_eq!(*seen.entry(names(&encoded).remove(0)).or_insert(sum), sum);
         }
     }
@@ -246,7 +267,7 @@ fn long_names_with_a_common_prefix_are_distinguished_in_every_window() {
 fn a_long_name_is_truncated_for_its_kind() {
     let name = "n".repeat(255);
     let lines = [format!("c|{name}|1|1|a"), format!("g|{name}|1|1|a")];
-    let encoded = Encoder::default().encode(window(&lines));
+    let encoded = encoder().encode(window(&lines), NOW);
     let all = names(&encoded);
     assert_eq!(all.len(), 2);
     assert!(all.contains(&name) && all.contains(&format!("{}.gauge", cut(&name, 249))), "{all:?}");
@@ -254,36 +275,38 @@ fn a_long_name_is_truncated_for_its_kind() {
 
 #[test]
 fn a_name_with_its_kind_that_is_already_used_gets_a_hash() {
-    let encoded =
-        Encoder::default().encode(window(["c|db|1|1|a", "c|db.timer|1|1|a", "t|db|0.5|1|a"]));
+    let encoded = encoder().encode(window(["c|db|1|1|a", "c|db.timer|1|1|a", "t|db|0.5|1|a"]), NOW);
     // In the order of names, the timer gets `db.timer` before the counter with that name.
     assert_eq!(names(&encoded), ["db", "db.timer", "db.timer.counter"]);
-    assert_eq!(encoded.dropped, 0);
+    assert_eq!(dropped(&encoded), 0);
     let lines = ["c|DB.timer|1|1|a", "c|db|1|1|a", "t|db|0.5|1|a"];
-    let encoded = Encoder::default().encode(window(lines));
+    let encoded = encoder().encode(window(lines), NOW);
     let all = names(&encoded);
     assert!(all[0] == "db" && all[1] == "db.timer" && all[2].starts_with("DB."), "{all:?}");
-    assert_eq!((encoded.dropped, encoded.merged), (0, 0));
+    assert_eq!((dropped(&encoded), encoded.merged), (0, 0));
 }
 
 #[test]
 fn only_numbers_that_are_too_large_are_omitted() {
     let lines = ["g|big|1.1e126|1|a", "c|neg|-1e200|1|a", "c|edge|1e126|1|a", "t|t|1e70|1|a"];
-    let encoded = Encoder::default().encode(window(lines));
+    let encoded = encoder().encode(window(lines), NOW);
     assert_eq!(names(&encoded), ["edge", "t"]);
-    assert_eq!((encoded.dropped, encoded.first_dropped.as_deref()), (2, Some("big")));
+    assert_eq!(
+        (dropped(&encoded), encoded.omitted[Omitted::Number as usize].1.as_deref()),
+        (2, Some("big"))
+    );
     // The squares of two readings are too large, although the readings are not.
-    let squares = Encoder::default().encode(window(["t|t|1e70|1|a", "t|t|1e70|1|a"]));
-    assert_eq!((squares.payloads.len(), squares.dropped), (0, 1));
+    let squares = encoder().encode(window(["t|t|1e70|1|a", "t|t|1e70|1|a"]), NOW);
+    assert_eq!((squares.payloads.len(), dropped(&squares)), (0, 1));
 }
 
 #[test]
 fn every_name_has_the_prefix() {
     for prefix in ["staging", "staging."] {
-        let encoded = Encoder::new(prefix).encode(window(["c|logins|1|1|a"]));
+        let encoded = Encoder::new(prefix).encode(window(["c|logins|1|1|a"]), NOW);
         assert_eq!(names(&encoded), ["staging.logins"]);
     }
-    assert_eq!(names(&Encoder::new("").encode(window(["c|logins|1|1|a"]))), ["logins"]);
+    assert_eq!(names(&Encoder::new("").encode(window(["c|logins|1|1|a"]), NOW)), ["logins"]);
 }
 
 #[test]
@@ -291,8 +314,7 @@ fn bodies_hold_at_most_300_gauges() {
     for (series, bodies) in
         [(1, vec![1]), (300, vec![300]), (301, vec![300, 1]), (601, vec![300, 300, 1])]
     {
-        let encoded =
-            Encoder::default().encode(window((0..series).map(|i| format!("c|n{i}|1|1|a"))));
+        let encoded = encoder().encode(window((0..series).map(|i| format!("c|n{i}|1|1|a"))), NOW);
         let sizes: Vec<usize> = encoded.payloads.iter().map(|payload| payload.series).collect();
         assert_eq!(sizes, bodies);
     }
@@ -306,7 +328,7 @@ proptest! {
         let lines = counts.iter().map(|(name, source, n)| format!("c|{name}|{n}|1|{source}"));
         let window = window(lines);
         let series = window.len();
-        let encoded = Encoder::default().encode(window);
+        let encoded = encoder().encode(window, NOW);
         let mut got = BTreeMap::new();
         for gauge in gauges(&encoded) {
             let key = (gauge["name"].to_string(), gauge["source"].to_string());

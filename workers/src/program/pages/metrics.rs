@@ -142,6 +142,15 @@ fn series(to: &mut Sheet<'_>) {
         let lost = |row: &Row<'_>| row.counters.lost.get(reason).copied().unwrap_or_default();
         family.each(&[("reason", reason)], |row| lost(row) as f64);
     }
+    let mut family = to.counter(
+        "zibrato_worker_omitted_total",
+        "Points that were not sent because the backend would not accept them, by reason.",
+    );
+    for row in family.rows {
+        for (reason, count) in &row.counters.omitted {
+            row.sample(&mut family.family, &[("reason", reason)], *count as f64);
+        }
+    }
     to.counter(
         "zibrato_worker_dead_letters_total",
         "Payloads that the backend rejected, kept in \
