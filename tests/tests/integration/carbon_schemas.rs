@@ -82,7 +82,7 @@ fn a_file_that_carbon_cannot_read_is_an_error_with_its_line() {
             "retentions = 60:1440\n",
             "line 1: `retentions = 60:1440` stands before the first [section]",
         ),
-        ("[a]\npattern = (\nretentions = 60:1440\n", "line 2: `(` is not a regular expression"),
+        ("[a]\npattern = (\nretentions = 60:1440\n", "line 2: the pattern `(` is not valid"),
         ("[a]\npattern = .*\nretentions = 1x:1d\n", "line 3: `1x:1d` has the unit `x`; use s, m"),
     ] {
         let (code, _, log) = check(&broker, text, &["--flush", "60"]);

@@ -10,6 +10,7 @@ use super::wire::Wire;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, ToSocketAddrs, UdpSocket};
+use std::time::{Duration, Instant};
 
 /// Size of a datagram: it fits into an Ethernet frame, whose 1,500 bytes contain the headers of IPv6
 /// and UDP and often those of a tunnel. A longer line is sent alone.
@@ -18,12 +19,17 @@ const DATAGRAM_BYTES: usize = 1432;
 /// The receiver of Carbon (Twisted) reads this number of bytes of a datagram and discards the rest.
 const LONGEST_LINE: usize = 8192;
 
-/// A socket that is opened when it is needed, and again after an error.
+/// Time after which the host is looked up again. No error says that it has another address now, and
+/// what is sent to the old one is lost.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(60);
+
+/// A socket that is opened when it is needed, and again after an error and from time to time.
 #[derive(Debug)]
 pub(super) struct Datagrams {
     address: Address,
     wire: Wire,
-    socket: Option<UdpSocket>,
+    /// With the time of its opening.
+    socket: Option<(UdpSocket, Instant)>,
 }
 
 impl Datagrams {
@@ -39,6 +45,11 @@ impl Datagrams {
         &self.address
     }
 
+    /// A window begins.
+    pub(super) fn window_begins(&mut self) {
+        self.socket.take_if(|(_, opened)| opened.elapsed() >= LOOK_UP_EVERY);
+    }
+
     /// Sends the lines of a payload.
     pub(super) fn write(&mut self, lines: &[u8], place: Place) -> Result<(), ConnectionError> {
         // With the key, so that it counts.
@@ -47,10 +58,12 @@ impl Datagrams {
         if lines.clone().any(|line| line.len() > LONGEST_LINE) {
             return Err(ConnectionError::TooLong(self.address.clone(), LONGEST_LINE));
         }
-        let socket = match self.socket.take() {
-            Some(socket) => socket,
+        let (socket, opened) = match self.socket.take() {
+            Some(open) => open,
             None => {
-                self.open().map_err(|why| ConnectionError::Connect(self.address.clone(), why))?
+                let socket = self.open();
+                let failed = |why| ConnectionError::Connect(self.address.clone(), why);
+                (socket.map_err(failed)?, Instant::now())
             }
         };
         let mut datagram = Vec::with_capacity(DATAGRAM_BYTES);
@@ -68,7 +81,7 @@ impl Datagrams {
             .and_then(|()| if place == Place::Last { watch(&socket) } else { Ok(()) });
         // After an error the host is looked up again.
         sent.map_err(|why| ConnectionError::Write(self.address.clone(), why))?;
-        self.socket = Some(socket);
+        self.socket = Some((socket, opened));
         Ok(())
     }
 
@@ -116,7 +129,7 @@ fn watch(socket: &UdpSocket) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Datagrams, LONGEST_LINE};
+    use super::{Datagrams, LONGEST_LINE, LOOK_UP_EVERY};
     use crate::carbon::connection::Place;
     use crate::carbon::failure::ConnectionError;
     use crate::carbon::key::ApiKey;
@@ -170,6 +183,24 @@ mod tests {
         let refused = datagrams.write(longest.as_bytes(), Place::Last).unwrap_err();
         assert!(matches!(refused, ConnectionError::TooLong(..)), "{refused:?}");
         assert!(!format!("{refused} {refused:?} {datagrams:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_host_is_looked_up_again_after_a_while() {
+        let (socket, mut datagrams) = receiver();
+        // Sends a window, and returns the time of the last look-up.
+        let window = |datagrams: &mut Datagrams| {
+            datagrams.window_begins();
+            datagrams.write(b"a 1 60\n", Place::Last).unwrap();
+            assert_eq!(next(&socket), "a 1 60\n");
+            datagrams.socket.as_ref().unwrap().1
+        };
+        let first = window(&mut datagrams);
+        assert_eq!(window(&mut datagrams), first);
+        datagrams.socket.as_mut().unwrap().1 = first.checked_sub(LOOK_UP_EVERY).unwrap();
+        let again = window(&mut datagrams);
+        assert!(again > first);
+        assert_eq!(window(&mut datagrams), again);
     }
 
     #[test]

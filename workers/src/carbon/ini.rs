@@ -1,8 +1,8 @@
 //! Reads the configuration files of Carbon, such as `relay-rules.conf`: sections of `key = value`.
 //!
 //! Pure. The form is that of Python's `configparser`, with which Carbon reads them: `[section]`,
-//! `key = value` or `key: value`, comment lines that begin with `#` or `;`, and indented lines that
-//! continue a value. Keys are compared without case. There are no comments after a value, because a
+//! `key = value` or `key: value`, comment lines that begin with `#` or `;`, and lines that continue a
+//! value because they are indented further than its key. Keys are compared without case. There are no comments after a value, because a
 //! pattern may contain `#` and `;`.
 
 /// A section and its values.
@@ -65,14 +65,24 @@ impl Section {
 /// All sections, in their order.
 pub(super) fn sections(text: &str) -> Result<Vec<Section>, IniError> {
     let mut sections: Vec<Section> = Vec::new();
+    // The indentation of the last key or section.
+    let mut indent = 0;
     for (line, text) in (1..).zip(text.lines()) {
         let bare = text.trim();
         if bare.is_empty() || bare.starts_with(['#', ';']) {
             continue;
         }
-        if let Some(name) = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))
-            && !text.starts_with(char::is_whitespace)
+        let own = text.len() - text.trim_start().len();
+        let last = sections.last_mut().and_then(|section| section.values.last_mut());
+        if own > indent
+            && let Some(last) = last
         {
+            last.text.push('\n');
+            last.text.push_str(bare);
+            continue;
+        }
+        indent = own;
+        if let Some(name) = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             if let Some(first) = sections.iter().find(|section| section.name == name) {
                 let why = format!("a second section [{name}]; the first is in line {}", first.line);
                 return Err(IniError::new(line, why));
@@ -83,13 +93,6 @@ pub(super) fn sections(text: &str) -> Result<Vec<Section>, IniError> {
         let Some(section) = sections.last_mut() else {
             return Err(IniError::new(line, format!("`{bare}` stands before the first [section]")));
         };
-        if text.starts_with(char::is_whitespace)
-            && let Some(last) = section.values.last_mut()
-        {
-            last.text.push('\n');
-            last.text.push_str(bare);
-            continue;
-        }
         let Some((key, value)) = bare.split_once(['=', ':']) else {
             return Err(IniError::new(
                 line,
@@ -125,6 +128,20 @@ mod tests {
         assert_eq!((all[1].flag("default"), all[1].flag("continue")), (Ok(Some(true)), Ok(None)));
         let unknown: Vec<_> = all[0].unknown(&["pattern"]).collect();
         assert_eq!(unknown, [("destinations", 6)]);
+    }
+
+    #[test]
+    fn a_line_continues_a_value_if_it_is_indented_further_than_the_key() {
+        for text in [
+            "[a]\npattern = x\ndestinations = h:1,\n h:2\n[b]\n",
+            "[a]\n  pattern = x\n  destinations = h:1,\n    h:2\n[b]\n",
+            "  [a]\n  pattern = x\n  destinations = h:1,\n   h:2\n  [b]\n",
+            "[a]\n    pattern = x\n  destinations = h:1,\n     h:2\n  [b]\n",
+        ] {
+            let all = sections(text).unwrap();
+            let values = ["pattern", "destinations"].map(|key| all[0].value(key).unwrap().0);
+            assert_eq!((values, all.len()), (["x", "h:1,\nh:2"], 2), "{text}");
+        }
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //! datagrams.
 
 mod address;
+mod config_file;
 mod connection;
 mod datagrams;
 mod deadline;
 mod encode;
 mod failure;
+mod flags;
 mod folders;
 mod gauge_parts;
 mod ini;
@@ -15,6 +17,7 @@ mod key;
 mod name;
 mod names;
 mod parts;
+mod pattern;
 mod pickle;
 mod relay;
 mod remarks;
@@ -26,6 +29,7 @@ mod stream;
 mod wire;
 
 pub use address::{Address, AddressError, Protocol};
+pub use flags::CarbonFlags;
 pub use gauge_parts::{GaugeParts, GaugePartsError};
 pub use key::ApiKeyFlags;
 pub use names::{
@@ -43,17 +47,14 @@ use crate::secret::{GivenSecret, Secret};
 use connection::Place;
 use encode::{Counted, Encoder};
 use failure::{ConnectionError, failure};
+use flags::DEFAULT_PICKLE_BATCH;
 use key::ApiKey;
 use relay::Share;
 use remarks::Remarks;
 use route::Route;
-use schemas::Schemas;
 use std::time::{Duration, Instant};
-use zibrato::daemon::{Exit, Failure, Findings, number, whole_number};
+use zibrato::daemon::{Exit, Failure, Findings};
 use zibrato::window::Window;
-
-/// Number of points in a pickle, as in bucky.
-const DEFAULT_PICKLE_BATCH: usize = 500;
 
 /// Delivers to Carbon's receiver of lines or pickles, or to a compatible one.
 ///
@@ -87,59 +88,6 @@ pub struct Carbon {
     payloads: usize,
     sent: usize,
     once: Once,
-}
-
-/// The flags of `zibrato-carbon`.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Carbon")]
-#[non_exhaustive]
-pub struct CarbonFlags {
-    /// Address of Carbon's line receiver (TCP). `pickle://` in front writes pickles, to Carbon's port
-    /// 2004; `tls://` and `pickle+tls://` encrypt; `udp://` writes lines in datagrams, whose loss is
-    /// not noticed. Repeat it, or separate
-    /// several by commas, for several destinations: each has its own cursor in the journal, so none
-    /// waits for another. An instance after the port is for hashing
-    #[arg(long, value_name = "[PROTOCOL://]HOST:PORT[:INSTANCE]", value_delimiter = ',', default_values_t = [Address::default()])]
-    pub carbon: Vec<Address>,
-
-    /// The flags about several destinations.
-    #[command(flatten)]
-    pub relay: RelayFlags,
-
-    /// Maximum number of points in a pickle
-    #[arg(long, value_name = "POINTS", default_value_t = DEFAULT_PICKLE_BATCH, value_parser = whole_number::<usize>("a whole number of points", 1..=100_000))]
-    pub pickle_batch: usize,
-
-    /// Timeout to connect to Carbon or to write a payload, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = number("a number of seconds", 0.1..=3_600.0))]
-    pub timeout: f64,
-
-    /// The flags about TLS.
-    #[command(flatten)]
-    pub tls: TlsFlags,
-
-    /// The flags about the API key.
-    #[command(flatten)]
-    pub api_key: ApiKeyFlags,
-
-    /// Statistics to deliver for each timer and histogram: count, sum, mean, min, max, stddev, and any
-    /// percentile [default: count,sum,mean,min,max,p50,p95,p99,stddev]
-    #[arg(long, value_name = "PARTS")]
-    pub timer_parts: Option<TimerParts>,
-
-    /// Values to deliver for each gauge: last, min, max, mean, count. `last` has the plain name, the
-    /// others are added to it, such as `queue.depth.max` [default: last; last,max for names that end
-    /// in .in_flight]
-    #[arg(long, value_name = "PARTS")]
-    pub gauge_parts: Option<GaugeParts>,
-
-    /// Carbon's storage-schemas.conf, to warn if --flush does not fit the finest retention of a name
-    #[arg(long, value_name = "FILE")]
-    pub schemas: Option<std::path::PathBuf>,
-
-    /// The flags about names.
-    #[command(flatten)]
-    pub names: NameFlags,
 }
 
 impl Carbon {
@@ -323,52 +271,29 @@ In Graphite's storage-schemas.conf, give the finest retention the length of --fl
     }
 
     fn open_all(flags: CarbonFlags) -> Result<Vec<Opened<Self>>, Failure> {
-        let wrong = |message| Failure::new(Exit::Config, message);
-        if !(0.1..=3600.0).contains(&flags.timeout) {
-            let message = "--timeout: give seconds from 0.1 to 3600, such as 10";
-            return Err(wrong(message.to_owned()));
-        }
-        let naming = flags.names.naming().map_err(wrong)?;
-        let schemas = flags.schemas.as_deref().map(Schemas::read).transpose().map_err(wrong)?;
-        if naming.statsd().is_some() {
-            for (flag, is_given, instead) in [
-                ("--timer-parts", flags.timer_parts.is_some(), "use --statsd-statistics"),
-                ("--gauge-parts", flags.gauge_parts.is_some(), "they have the last reading alone"),
-            ] {
-                if is_given {
-                    return Err(wrong(format!("{flag} is not for StatsD's names; {instead}")));
-                }
-            }
-        }
-        let shares = flags.relay.shares(&flags.carbon).map_err(wrong)?;
-        let (tls, key) = (flags.tls.read(&flags.carbon)?, flags.api_key.read()?);
-        let is_one = shares.len() == 1;
-        if key.is_some() && !is_one {
-            let message = "the API key would be sent to each of several destinations; deliver to the \
-                           hosted Graphite with a worker of its own, with one --carbon";
-            return Err(wrong(message.to_owned()));
-        }
+        let settings = flags.settings()?;
+        let is_one = settings.destinations.len() == 1;
         let open = |(at, (address, share)): (usize, (Address, Share))| {
             let destination = (!is_one).then(|| address.destination());
             let mut carbon = Self::to(address)
-                .timeout(Duration::from_secs_f64(flags.timeout))
-                .pickle_batch(flags.pickle_batch)
-                .timer_parts(flags.timer_parts.clone().unwrap_or_default())
-                .gauge_parts(flags.gauge_parts.clone().unwrap_or_default());
-            carbon.encoder.naming = naming.clone();
+                .timeout(settings.timeout)
+                .pickle_batch(settings.pickle_batch)
+                .timer_parts(settings.timer_parts.clone())
+                .gauge_parts(settings.gauge_parts.clone());
+            carbon.encoder.naming = settings.naming.clone();
             carbon.encoder.share = share;
-            carbon.remarks.schemas = schemas.clone();
+            carbon.remarks.schemas = settings.schemas.clone();
             carbon.reports_names = at == 0;
-            if let Some(key) = &key {
+            if let Some(key) = &settings.key {
                 carbon = carbon.with_key(key.clone());
             }
-            let backend = match &tls {
+            let backend = match &settings.tls {
                 Some(tls) => carbon.tls(tls)?,
                 None => carbon,
             };
             Ok(Opened { destination, backend })
         };
-        flags.carbon.iter().cloned().zip(shares).enumerate().map(open).collect()
+        settings.destinations.into_iter().enumerate().map(open).collect()
     }
 
     fn check(&self, findings: &mut Findings) {

@@ -66,10 +66,11 @@ impl Route {
         }
     }
 
-    /// See [`Connection::window_begins`].
+    /// A window begins.
     pub(super) fn window_begins(&mut self) {
-        if let Self::Connection(connection) = self {
-            connection.window_begins();
+        match self {
+            Self::Connection(connection) => connection.window_begins(),
+            Self::Datagrams(datagrams) => datagrams.window_begins(),
         }
     }
 

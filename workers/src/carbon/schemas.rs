@@ -1,14 +1,15 @@
-//! Carbon's storage-schemas.conf: which retention a name gets, and whether windows fit it. Carbon reads the file as Python's `configparser` does, and takes the first section whose
-//! pattern is found anywhere in a name. A name that matches none keeps a point per minute.
+//! Carbon's storage-schemas.conf: which retention a name gets, and whether windows fit it.
+//!
+//! Carbon takes the first section whose pattern is found in a name. A name that matches none keeps a
+//! point per minute.
 
 mod retention;
 
+use super::config_file;
 use super::ini::{self, IniError};
+use super::pattern::{Case, Pattern};
 use crate::backend::Payload;
-use fancy_regex::Regex;
 use retention::Retention;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 use zibrato::Gauge;
@@ -18,9 +19,6 @@ use zibrato::wire::{BatchReader, BatchWriter};
 /// Maximum number of names that are matched per window; the next window continues behind them.
 const MAX_NAMES: usize = 20_000;
 
-/// Maximum size of a file, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
-
 /// The interval of Carbon's own default, in seconds.
 const DEFAULT_SECONDS: u64 = 60;
 
@@ -29,7 +27,7 @@ const DEFAULT_SECONDS: u64 = 60;
 struct Section {
     name: String,
     /// `None` for Carbon's own default, which matches everything.
-    pattern: Option<Regex>,
+    pattern: Option<Pattern>,
     /// The interval of the finest retention, in seconds.
     precision: u64,
     /// Whether it is known that windows do not fit.
@@ -85,15 +83,7 @@ impl Schemas {
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let file = path.display().to_string();
         let wrong = |why: String| format!("--schemas {file}: {why}");
-        let mut text = String::new();
-        let read =
-            File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text));
-        read.map_err(|error| wrong(error.to_string()))?;
-        if text.len() as u64 > MAX_BYTES {
-            return Err(wrong(
-                "has more than 1 MiB; give Carbon's storage-schemas.conf".to_owned(),
-            ));
-        }
+        let text = config_file::text(path).map_err(wrong)?;
         let schemas = Self::parse(&text).map_err(|error| wrong(error.to_string()))?;
         Ok(Self { file, ..schemas })
     }
@@ -115,22 +105,17 @@ impl Schemas {
             };
             let retentions = retention::read(retentions)?;
             let pattern = section.value("pattern").filter(|(text, _)| !text.is_empty());
-            let Some((pattern, at)) = pattern else {
+            let Some(pattern) = pattern else {
                 missing("pattern", ".*");
                 continue;
             };
-            let pattern = percents(pattern).ok_or_else(|| {
-                IniError::new(at, "write `%%` for a percent sign, as Python reads `%(name)s`")
-            })?;
-            let regex = Regex::new(&pattern).map_err(|error| {
-                IniError::new(at, format!("`{pattern}` is not a regular expression: {error}"))
-            })?;
+            let pattern = Pattern::read(pattern, Case::Differs)?;
             if let Some(why) = retention::conflict(&retentions) {
                 ignored.push(format!("line {line}: Carbon ignores [{name}]: {why}"));
                 continue;
             }
             let Some(precision) = retentions.iter().map(Retention::seconds).min() else { continue };
-            let (name, pattern) = (name.clone(), Some(regex));
+            let (name, pattern) = (name.clone(), Some(pattern));
             sections.push(Section { name, pattern, precision, is_reported: false });
         }
         let name = "default".to_owned();
@@ -194,16 +179,9 @@ impl Schemas {
 }
 
 impl Section {
-    /// A pattern that takes too long for a name does not match.
     fn matches(&self, name: &str) -> bool {
-        self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(name).unwrap_or(false))
+        self.pattern.as_ref().is_none_or(|pattern| pattern.is_in(name))
     }
-}
-
-/// A value in which `%%` is a percent sign; `None` if one is alone.
-fn percents(value: &str) -> Option<String> {
-    let is_escaped = !value.replace("%%", "").contains('%');
-    is_escaped.then(|| value.replace("%%", "%"))
 }
 
 /// The names in the lines of payloads.

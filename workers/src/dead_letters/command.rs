@@ -243,7 +243,7 @@ mod tests {
     }
 
     fn fill(folder: &Path) {
-        let mut letters = DeadLetters::new(folder.to_owned(), 1 << 20, "p".to_owned());
+        let mut letters = DeadLetters::new(folder.to_owned(), 1 << 20, "p".to_owned(), "w");
         for start_ms in [60_000_u64, 120_000, 180_000] {
             let letter = Letter {
                 name: "w".to_owned(),

@@ -1,8 +1,9 @@
 //! Payloads that the backend rejected, kept in files until an operator handles them.
 //!
-//! The name of a file consists of the window and the key, so files sorted by name are sorted by
-//! window. If the same payload is rejected twice, there is one file. Two payloads always have two
-//! files, even if their keys are equal.
+//! The name of a file consists of the window, the key and the worker, so files sorted by name are
+//! sorted by window. If the same payload is rejected twice, there is one file. Two payloads always
+//! have two files, even if their keys are equal. Several workers, such as those of a program with
+//! several destinations, may have one folder, and none of them overwrites a file of another one.
 
 pub(crate) mod command;
 mod letter;
@@ -66,9 +67,9 @@ impl KeepError {
 
 impl DeadLetters {
     /// A folder with a limit of `most` bytes. The first [`probe`](Self::probe) or letter creates
-    /// it. Incomplete letters of a killed worker are deleted.
-    pub(crate) fn new(folder: PathBuf, most: u64, program: String) -> Self {
-        delete_unfinished(&folder);
+    /// it. Incomplete letters of this worker, which was killed, are deleted.
+    pub(crate) fn new(folder: PathBuf, most: u64, program: String, worker: &str) -> Self {
+        delete_unfinished(&folder, worker);
         let (full, rejected) = (LogLimit::default(), LogLimit::default());
         Self { folder, program, most, known: None, too_large: None, full, rejected }
     }
@@ -153,29 +154,37 @@ impl DeadLetters {
     }
 }
 
-/// The name of a letter's file, without its extension. Names sort by window.
-fn stem(letter: &Letter) -> String {
+/// The name of a letter's file. Names sort by window. A number above 1 distinguishes letters of one
+/// key.
+fn file_name(letter: &Letter, number: u64) -> String {
     let tail = letter.key.rsplit('/').next().unwrap_or_default();
     let tail: String = tail.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    format!("{:013}-{}-{tail}", letter.start_ms, letter.length_ms)
+    let number = if number > 1 { format!("-{number}") } else { String::new() };
+    let (start, length) = (letter.start_ms, letter.length_ms);
+    format!("{start:013}-{length}-{tail}{number}{}", ending(&letter.name))
 }
 
-/// A free name; `None` if the folder already has this letter. Only the worker writes there.
+/// The end of the names of a worker's files.
+fn ending(worker: &str) -> String {
+    let is_valid = |c: &char| c.is_ascii_alphanumeric() || "._-".contains(*c);
+    format!("@{}.{ENDING}", worker.chars().filter(is_valid).collect::<String>())
+}
+
+/// A free name; `None` if the folder already has this letter. No other worker writes a file with
+/// such a name.
 fn free_name(folder: &Path, letter: &Letter) -> io::Result<Option<String>> {
-    let stem = stem(letter);
-    let mut name = format!("{stem}.{ENDING}");
-    for number in 2_u64.. {
+    for number in 1_u64.. {
+        let name = file_name(letter, number);
         let path = folder.join(&name);
         if !path.try_exists()? {
-            break;
+            return Ok(Some(name));
         }
         // A file that cannot be read may be anything, so it is not overwritten.
         if read(&path).is_ok_and(|(found, _)| found.is_same(letter)) {
-            return Ok(None);
+            break;
         }
-        name = format!("{stem}-{number}.{ENDING}");
     }
-    Ok(Some(name))
+    Ok(None)
 }
 
 /// Writes a file atomically: it exists completely or not at all.
@@ -193,9 +202,9 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Such a file is not a letter and is not counted. Its payload will be rejected again, because it
-/// was not committed.
-fn delete_unfinished(folder: &Path) {
-    let ending = format!(".{ENDING}{UNFINISHED}");
+/// was not committed. Other workers may be writing theirs now.
+fn delete_unfinished(folder: &Path, worker: &str) {
+    let ending = ending(worker) + UNFINISHED;
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         if name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(&ending)) {
@@ -269,7 +278,7 @@ mod tests {
     fn only_the_owner_can_read_letters_and_the_oldest_is_first() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("state/dead-letters");
-        let mut letters = DeadLetters::new(place.clone(), 1 << 20, "p".to_owned());
+        let mut letters = DeadLetters::new(place.clone(), 1 << 20, "p".to_owned(), "w");
         for start_ms in [30_000, 1_000, 2_000, 30_000] {
             letters.put(&letter(start_ms, 10)).unwrap();
         }
@@ -285,7 +294,7 @@ mod tests {
     #[test]
     fn a_letter_never_overwrites_another_one() {
         let folder = tempfile::tempdir().unwrap();
-        let mut letters = DeadLetters::new(folder.path().to_owned(), 1 << 20, "p".to_owned());
+        let mut letters = DeadLetters::new(folder.path().to_owned(), 1 << 20, "p".to_owned(), "w");
         let sent: Vec<_> =
             (1..=3).map(|bytes| Letter { key: String::new(), ..letter(1_000, bytes) }).collect();
         for letter in sent.iter().chain(&sent) {
@@ -306,9 +315,32 @@ mod tests {
     }
 
     #[test]
+    fn workers_that_reject_the_same_lines_at_the_same_time_keep_a_letter_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let workers = 8;
+        std::thread::scope(|scope| {
+            for worker in 0..workers {
+                let place = folder.path().to_owned();
+                scope.spawn(move || {
+                    let name = format!("w.g{worker}.example.com_2003");
+                    let mut letters = DeadLetters::new(place, 1 << 20, "p".to_owned(), &name);
+                    for start_ms in 1_000..1_020 {
+                        letters.probe().unwrap();
+                        let name = name.clone();
+                        letters.put(&Letter { name, ..letter(start_ms, 10) }).unwrap();
+                    }
+                });
+            }
+        });
+        let files = files(folder.path()).unwrap();
+        assert_eq!(files.len(), workers * 20);
+        assert!(files.iter().all(|file| read(file).is_ok()));
+    }
+
+    #[test]
     fn a_letter_that_cannot_be_written_is_lost_with_a_reason() {
         let folder = tempfile::tempdir().unwrap();
-        let mut letters = DeadLetters::new(folder.path().to_owned(), 2_000, "p".to_owned());
+        let mut letters = DeadLetters::new(folder.path().to_owned(), 2_000, "p".to_owned(), "w");
         letters.put(&letter(1_000, 1_000)).unwrap();
         let error = letters.put(&letter(2_000, 1_000)).unwrap_err();
         assert_eq!(error.reason(), "dead_letters_full");
@@ -323,7 +355,7 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         for place in [file.clone(), file.join("below")] {
-            let mut letters = DeadLetters::new(place, 2_000, "p".to_owned());
+            let mut letters = DeadLetters::new(place, 2_000, "p".to_owned(), "w");
             for error in [letters.put(&letter(1_000, 10)), letters.probe()] {
                 let error = error.unwrap_err();
                 assert_eq!(error.reason(), "dead_letters_disk");
@@ -335,12 +367,12 @@ mod tests {
     #[test]
     fn an_incomplete_letter_is_deleted_at_the_next_start() {
         let folder = tempfile::tempdir().unwrap();
-        let names = [".0-1-a.dead.new", ".notes.new", "0-1-a.dead"];
+        let names = [".0-1-a@w.dead.new", ".0-1-a@other.dead.new", ".notes.new", "0-1-a@w.dead"];
         for name in names {
             std::fs::write(folder.path().join(name), "half").unwrap();
         }
-        DeadLetters::new(folder.path().to_owned(), 2_000, "p".to_owned());
-        assert_eq!(names.map(|name| folder.path().join(name).exists()), [false, true, true]);
+        DeadLetters::new(folder.path().to_owned(), 2_000, "p".to_owned(), "w");
+        assert_eq!(names.map(|name| folder.path().join(name).exists()), [false, true, true, true]);
     }
 
     #[test]

@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_payload_that_is_rejected_later_is_sent_in_parts_and_delays_the_commit() {
         let folder = tempfile::tempdir().unwrap();
-        let letters = DeadLetters::new(folder.path().to_owned(), 1 << 20, "p".to_owned());
+        let letters = DeadLetters::new(folder.path().to_owned(), 1 << 20, "p".to_owned(), "w");
         let (mut delivery, shared) = delivery(letters);
         assert!(delivery.deliver(Window::new(60_000, 1_000, 10)).is_continue());
         assert_eq!(shared.ledger.read().series_delivered, 4);
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_problem_of_the_receiver_makes_the_worker_not_ready_and_is_checked_again_soon() {
         let folder = tempfile::tempdir().unwrap();
-        let letters = DeadLetters::new(folder.path().to_owned(), 1 << 20, "p".to_owned());
+        let letters = DeadLetters::new(folder.path().to_owned(), 1 << 20, "p".to_owned(), "w");
         let (mut delivery, shared) = delivery(letters);
         let since = Instant::now();
         shared.progress.deliver(None, 60_000, since);

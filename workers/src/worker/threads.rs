@@ -76,14 +76,11 @@ impl WorkerBuilder {
         let settings = FeedSettings { flush, max_series, max_windows, idle_gauges, keep, levels };
         let feed =
             FeedLoop::new(feed, settings, outlet, Arc::clone(&progress), Arc::clone(&status));
-        let letters = self.dead_letters;
-        let settings = DeliverySettings {
-            name: self.name,
-            pace: self.pace,
-            catch_up: self.catch_up,
-            dead_letters: letters
-                .map(|(folder, most)| DeadLetters::new(folder, most, self.program)),
-        };
+        let (name, pace, catch_up) = (self.name, self.pace, self.catch_up);
+        let dead_letters = self
+            .dead_letters
+            .map(|(folder, most)| DeadLetters::new(folder, most, self.program, &name));
+        let settings = DeliverySettings { name, pace, catch_up, dead_letters };
         let delivery = Delivery::new(backend, settings, shared);
         // Log lines of several destinations name theirs.
         let span = self

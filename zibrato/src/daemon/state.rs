@@ -137,14 +137,17 @@ pub fn probe_folder(folder: &Path) -> io::Result<()> {
     probe_folder(Path::new("."))
 }
 
+/// The path of a file that nobody else writes. Several threads may probe one folder.
 fn probe_path(folder: &Path) -> PathBuf {
-    folder.join(format!(".zibrato-probe-{}", std::process::id()))
+    let thread = format!("{:?}", std::thread::current().id());
+    let number: String = thread.chars().filter(char::is_ascii_digit).collect();
+    folder.join(format!(".zibrato-probe-{}-{number}", std::process::id()))
 }
 
 /// Writes a file in a folder and removes it.
 fn probe_file(folder: &Path) -> io::Result<()> {
     let path = probe_path(folder);
-    // A killed program with the same process id may have left its file. A file that cannot be
+    // A killed program with the same numbers may have left its file. A file that cannot be
     // removed fails below.
     std::fs::remove_file(&path).ok();
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
@@ -215,6 +218,22 @@ mod tests {
                 assert!(error.to_string().starts_with(&expected), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn several_threads_probe_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        probe_folder(folder.path()).unwrap();
+                        probe_folder(&folder.path().join("a/b")).unwrap();
+                    }
+                });
+            }
+        });
+        assert!(folder.path().read_dir().unwrap().next().is_none());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Carbon behind TLS: servers of the test, and a real stunnel in front of a real Carbon.
 
+mod check;
 mod ends;
 mod refused;
 mod stunnel;

@@ -5,6 +5,7 @@ use super::ring::Ring;
 use super::rules::Rules;
 use super::share::{Relay, Share};
 use crate::carbon::address::Address;
+use crate::carbon::config_file;
 use crate::carbon::names::YesNo;
 use std::path::{Path, PathBuf};
 use zibrato::daemon::whole_number;
@@ -195,8 +196,7 @@ pub(super) fn addresses(texts: &[&str]) -> Result<Vec<Address>, String> {
 
 fn read(file: &Path, destinations: &[Address]) -> Result<Rules, String> {
     let shown = file.display();
-    let text = std::fs::read_to_string(file)
-        .map_err(|why| format!("--relay-rules: {shown} cannot be read: {why}"))?;
+    let text = config_file::text(file).map_err(|why| format!("--relay-rules: {shown}: {why}"))?;
     let rules = Rules::parse(&text, destinations)
         .map_err(|why| format!("--relay-rules: {shown}: {why}"))?;
     if let Some((unknown, line)) = rules.unknown.first() {
@@ -284,7 +284,7 @@ mod tests {
             ..RelayFlags::default()
         };
         let missing = shares(&flags, &["h:1"]).unwrap_err();
-        assert!(missing.contains("cannot be read"), "{missing}");
+        assert!(missing.contains("relay-rules.conf: No such file"), "{missing}");
         std::fs::write(&file, "[d]\ndefault = true\ndestinations = h:1, i:1\n").unwrap();
         assert_eq!(shares(&flags, &["h:1", "i:1"]), Ok(2));
         let unknown = shares(&flags, &["h:1"]).unwrap_err();

@@ -91,7 +91,7 @@ fn what_carbon_ignores_is_named_and_the_rest_is_read() {
 #[test]
 fn a_pattern_that_is_none_is_named_with_its_line() {
     let error = Schemas::parse("[a]\nretentions = 1s:1d\npattern = (\n").unwrap_err().to_string();
-    assert!(error.starts_with("line 3: `(` is not a regular expression: "), "{error}");
+    assert!(error.starts_with("line 3: the pattern `(` is not valid: "), "{error}");
     let error = Schemas::parse("[a]\nretentions = 1s:1d\npattern = 5%\n").unwrap_err().to_string();
     assert_eq!(error, "line 3: write `%%` for a percent sign, as Python reads `%(name)s`");
     assert!(Schemas::parse("[a]\nretentions = 1s:1d\npattern = 5%%\n").is_ok());

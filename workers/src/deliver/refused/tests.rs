@@ -58,7 +58,7 @@ fn delivery(backend: Picky, folder: &Path, most: u64) -> (Delivery<Picky>, Share
         name: "w".to_owned(),
         pace: Pace::default(),
         catch_up: 0,
-        dead_letters: Some(DeadLetters::new(folder.to_owned(), most, "p".to_owned())),
+        dead_letters: Some(DeadLetters::new(folder.to_owned(), most, "p".to_owned(), "w")),
     };
     (Delivery::new(backend, settings, shared.clone()), shared)
 }
@@ -119,7 +119,8 @@ fn a_full_folder_makes_the_worker_not_ready_until_there_is_space() {
     for file in files(folder.path()).unwrap() {
         std::fs::remove_file(file).unwrap();
     }
-    delivery.dead_letters = Some(DeadLetters::new(folder.path().to_owned(), 600, "p".to_owned()));
+    delivery.dead_letters =
+        Some(DeadLetters::new(folder.path().to_owned(), 600, "p".to_owned(), "w"));
     assert!(delivery.deliver(Window::new(240_000, 60_000, 10)).is_continue());
     assert_eq!(unready(), None);
 }

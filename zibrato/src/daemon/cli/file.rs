@@ -98,28 +98,31 @@ fn keys(
             return format!("{key}: {what} (line {line})");
         }
         let wanted = find(command, key).map(expected).unwrap_or_default();
+        let is_text = wanted.contains("string");
+        // The value is not shown: it may be a secret.
         if wanted.is_empty() {
             format!("{key}: {what} (line {line})")
-        } else if value.starts_with(char::is_alphabetic) && wanted.contains("string") {
-            format!("{key}: expected {wanted} in quotes, such as {key} = \"{value}\" (line {line})")
-        } else if let Some(list) = quoted_list(value).filter(|_| wanted.contains("string")) {
-            format!("{key}: put each string in quotes, such as {key} = {list} (line {line})")
+        } else if is_text && value.starts_with(char::is_alphabetic) {
+            format!("{key}: expected {wanted} in quotes: {key} = \"…\" (line {line})")
+        } else if is_text && is_list_of_words(value) {
+            format!("{key}: put each string in quotes: {key} = [\"…\", \"…\"] (line {line})")
         } else {
             format!("{key}: expected {wanted}: {what} (line {line})")
         }
     })
 }
 
-/// A list of bare words, with each word in quotes. `None` if the text is something else.
-fn quoted_list(text: &str) -> Option<String> {
-    let items = text.strip_prefix('[')?.strip_suffix(']')?.split(',').map(str::trim);
-    let items: Vec<_> = items.filter(|item| !item.is_empty()).collect();
-    let is_word = |c: char| c.is_alphanumeric() || "._-*".contains(c);
-    let texts = items.iter().map(|item| item.trim_matches(['"', '\'']));
-    let texts: Vec<_> =
-        texts.filter(|text| !text.is_empty() && text.chars().all(is_word)).collect();
-    let are_all = !texts.is_empty() && texts.len() == items.len();
-    are_all.then(|| format!("[\"{}\"]", texts.join("\", \"")))
+/// Whether a text is a list of words, some of them without quotes.
+fn is_list_of_words(text: &str) -> bool {
+    let Some(items) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
+        return false;
+    };
+    let mut items = items.split(',').map(str::trim).filter(|item| !item.is_empty()).peekable();
+    let is_word = |item: &str| {
+        let bare = item.trim_matches(['"', '\'']);
+        !bare.is_empty() && bare.chars().all(|c| c.is_alphanumeric() || "._-*".contains(c))
+    };
+    items.peek().is_some() && items.all(is_word)
 }
 
 fn line_of(text: &str, at: usize) -> usize {
@@ -169,7 +172,11 @@ fn to_args(arg: &Arg, key: &str, value: Value) -> Result<Vec<OsString>, String> 
                     return Ok(texts.iter().map(|text| format!("--{key}={text}").into()).collect());
                 }
                 Some(texts) => texts.join(","),
-                None => return Err("expected a list of strings, found a list of others".into()),
+                None => {
+                    return Err(format!(
+                        "expected a list of strings; put each item in quotes: {key} = [\"…\", \"…\"]"
+                    ));
+                }
             }
         }
         _ => return wrong(),

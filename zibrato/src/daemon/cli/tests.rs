@@ -75,7 +75,10 @@ fn errors_in_the_file_name_the_file_and_the_key() {
         ("\nflush = true", "flush: expected a number (FLUSH), found a boolean (line 2)"),
         ("flush = [1]", "flush: expected a number (FLUSH), found an array"),
         ("insecure = 1", "insecure: expected true or false, found an integer"),
-        ("levels = [1]", "levels: expected a list of strings"),
+        (
+            "levels = [1]",
+            "levels: expected a list of strings; put each item in quotes: levels = [\"…",
+        ),
         ("levels = 1979-05-27", "levels: expected a string (LEVELS), found a datetime"),
         (
             "log-format = true",
@@ -83,17 +86,14 @@ fn errors_in_the_file_name_the_file_and_the_key() {
         ),
         ("\nflush = ", "flush: expected a number (FLUSH): "),
         ("levels = 'a'\nlevels = 'b'", "levels: duplicate key (line 2)"),
-        (
-            "levels = info",
-            "levels: expected a string (LEVELS) in quotes, such as levels = \"info\" (line 1)",
-        ),
+        ("levels = info", "levels: expected a string (LEVELS) in quotes: levels = \"…\" (line 1)"),
         (
             "levels = [info, warn]",
-            "levels: put each string in quotes, such as levels = [\"info\", \"warn\"] (line 1)",
+            "levels: put each string in quotes: levels = [\"…\", \"…\"] (line 1)",
         ),
         (
             "\nlevels = ['info', warn]",
-            "levels: put each string in quotes, such as levels = [\"info\", \"warn\"] (line 2)",
+            "levels: put each string in quotes: levels = [\"…\", \"…\"] (line 2)",
         ),
         ("levels = [info, a b]", "levels: expected a string (LEVELS): "),
         ("flush = 1O", "flush: expected a number (FLUSH): "),
@@ -118,6 +118,27 @@ fn errors_in_the_file_name_the_file_and_the_key() {
     let (_keep, path) = file("flush = 10");
     let wrong = parse(&["--config", &path, "--flush", "soon"], &[]);
     assert!(matches!(wrong, Err(Wrong::Clap(_))));
+}
+
+#[test]
+fn no_error_about_the_file_shows_a_value_that_may_be_a_secret() {
+    for text in [
+        "levels = hunter2",
+        "levels = [hunter2, hunter2]",
+        "levels = \"hunter2",
+        "levels = \"hunter2\" x",
+        "levels = 0hunter2",
+        "levels = { hunter2 = 1",
+        "levels hunter2",
+        "levels: hunter2",
+        "levels = \"\\hunter2\"",
+    ] {
+        let (_keep, path) = file(text);
+        let Err(Wrong::Config(message)) = parse(&["--config", &path], &[]) else {
+            panic!("{text}: accepted")
+        };
+        assert!(!message.contains("unter2"), "{message}");
+    }
 }
 
 #[test]
