@@ -53,7 +53,7 @@ fn a_client_certificate_that_a_distant_server_refuses_is_explained() {
     ] {
         let peer = TlsPeer::start(Arc::clone(&server)).unwrap();
         let address = format!("tls://localhost:{}", far_away(peer.port()));
-        let why = carbon(&address, &flags).reach().unwrap().unwrap_err();
+        let why = carbon(&address, &flags).reach().unwrap().fails.unwrap();
         assert!(why.contains(part) && !why.contains("pickles"), "{why}");
     }
 }
