@@ -13,6 +13,7 @@ mod hostile;
 mod http;
 mod intake;
 mod journal;
+mod librato;
 mod metricsd;
 mod program;
 mod routing;

@@ -1,8 +1,11 @@
 //! Clients that other people wrote. What is in a real Carbon equals what they were told.
 
 use super::{Service, TOKEN, USER};
+use std::net::UdpSocket;
 use std::process::Command;
-use zibrato_tests::{Carbon, DEADLINE, Running, python, repository, wait_until};
+use zibrato_tests::{
+    Carbon, DEADLINE, Running, Signal, node_modules, python, repository, wait_until,
+};
 
 /// The values of a metric, without their times.
 fn values(carbon: &Carbon, metric: &str) -> Vec<f64> {
@@ -46,4 +49,43 @@ fn what_librato_metrics_sends_is_in_carbon() {
     let queued: Vec<_> = (0..650).map(|n| values(&format!("web-2.py.queued.{n}"))).collect();
     let expected: Vec<_> = (0..650).map(|n| vec![f64::from(n) / 2.0]).collect();
     assert_eq!(queued, expected);
+}
+
+#[test]
+fn what_statsd_sends_with_its_backend_for_librato_is_in_carbon() {
+    let (carbon, service) = (Carbon::start(), Service::start(&[]));
+    let _worker = service.worker(&carbon);
+    let modules = node_modules();
+    let config = service.folder().join("statsd.js");
+    let (port, admin) = (service.port(1), service.port(2));
+    let text = format!(
+        "{{ port: {port}, mgmt_port: {admin}, address: '127.0.0.1', flushInterval: 1000,
+            deleteIdleStats: true, backends: ['statsd-librato-backend'],
+            librato: {{ email: '{USER}', token: '{TOKEN}', api: 'http://{}', host: 'node-1' }} }}",
+        service.address()
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut command = Command::new("node");
+    command.arg(modules.join("statsd/stats.js")).arg(&config);
+    let mut statsd = Running::start(&mut command);
+    statsd.listens(admin);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let send = |lines: &str| socket.send_to(lines.as_bytes(), ("127.0.0.1", port)).ok();
+    // It opens its ports one after the other.
+    wait_until(DEADLINE, "a first flush", || {
+        assert!(!statsd.has_ended(), "{}", statsd.log());
+        send("probe:1|c");
+        !values(&carbon, "node-1.probe").is_empty()
+    });
+    send("hits:2|c\nhits:3|c\ndepth:7|g\nquery:100|ms\nquery:300|ms");
+    for (metric, expected) in [
+        ("node-1.hits", 5.0),
+        ("node-1.depth", 7.0),
+        ("node-1.query.count", 2.0),
+        ("node-1.query.mean", 200.0),
+        ("node-1.query.max", 300.0),
+    ] {
+        wait_until(DEADLINE, metric, || values(&carbon, metric).first() == Some(&expected));
+    }
+    statsd.stop(Signal::TERM);
 }

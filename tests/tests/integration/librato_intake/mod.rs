@@ -1,8 +1,11 @@
 //! Programs that speak Librato's API, and a broker that takes the place of the service.
 
 mod clients;
+mod durable;
+mod post;
 
 use std::fs;
+use std::path::Path;
 use tempfile::TempDir;
 use zibrato_tests::{Broker, Carbon, Ports, Running};
 
@@ -14,7 +17,7 @@ const TOKEN: &str = "tok123";
 struct Service {
     broker: Broker,
     ports: Ports,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Service {
@@ -26,11 +29,20 @@ impl Service {
         let (address, users) = (address(&ports), users.display().to_string());
         let flags = ["--librato", &address, "--librato-users", &users, "--settle", "0"];
         let broker = Broker::start_with(&[&flags, args].concat());
-        Self { broker, ports, _folder: folder }
+        Self { broker, ports, folder }
     }
 
     fn address(&self) -> String {
         address(&self.ports)
+    }
+
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A port that nobody else uses.
+    fn port(&self, place: u16) -> u16 {
+        self.ports.at(place)
     }
 
     /// A worker that delivers to this Carbon.
