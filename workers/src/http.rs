@@ -1,79 +1,46 @@
 //! The HTTP client of the workers: with timeouts and size limits, without redirects.
 
 mod answer;
+mod endpoint;
 mod issuer;
 mod proxy;
+#[cfg(feature = "librato")]
+mod request;
 
 use crate::tls::{self, Given, Trust};
 use crate::{Payload, Secret, SendError, Target};
-pub(crate) use answer::Answer;
+#[cfg(feature = "librato")]
+pub(crate) use answer::Cut;
+pub(crate) use answer::{Answer, MAX_ANSWER_BYTES};
+pub(crate) use endpoint::Endpoint;
+use endpoint::is_this_machine;
 use issuer::Issuer;
 use proxy::{ProxyError, Through};
 use rustls::{AlertDescription, CertificateError};
-use std::fmt;
 use std::io::{self, Read};
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use ureq::SendBody;
-use ureq::http::Uri;
+use ureq::http::Request;
+pub(crate) use ureq::http::{Method, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use zibrato::daemon::{Exit, Failure};
+use zibrato::daemon::Failure;
 
-/// The URL of requests. Debug output hides the path, which may be a secret (Slack's webhooks).
-#[derive(Clone, PartialEq, Eq)]
-// Invariant: scheme https, or http to this machine; a host; no user, no fragment.
-pub(crate) struct Endpoint(Uri);
-
-impl Endpoint {
-    /// Parses a URL; `flag` is its origin, such as `--api-url`. The error says what is wrong
-    /// without showing the URL.
-    pub(crate) fn parse(flag: &str, text: &str) -> Result<Self, Failure> {
-        let wrong = |why: &str| Err(Failure::new(Exit::Config, format!("{flag}: {why}")));
-        let Ok(uri) = text.trim().parse::<Uri>() else {
-            return wrong("is not a URL; write https://host/path");
-        };
-        let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {
-            return wrong("is not a complete URL; write https://host/path");
-        };
-        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return wrong("contains a user name; give credentials with the flags for them");
-        }
-        match scheme {
-            "https" => Ok(Self(uri)),
-            "http" if is_this_machine(host) => Ok(Self(uri)),
-            "http" => wrong("would send credentials unencrypted over the network; use https://"),
-            _ => wrong("must begin with https://, or with http:// for this machine"),
-        }
-    }
+/// How a client connects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings<'a> {
+    pub(crate) user_agent: &'a str,
+    /// The time for a whole request, including its answer.
+    pub(crate) timeout: Duration,
+    /// A file of authorities to trust in addition.
+    pub(crate) ca_file: Option<&'a Path>,
+    /// The URL of the proxy, or no proxy if it is empty. The default is that of the environment,
+    /// which does not apply to this machine.
+    pub(crate) proxy: Option<&'a str>,
 }
 
-impl Endpoint {
-    /// Scheme, host and port, which log lines may show.
-    pub(crate) fn origin(&self) -> String {
-        let scheme = self.0.scheme_str().unwrap_or_default();
-        let authority = self.0.authority().map(ToString::to_string).unwrap_or_default();
-        format!("{scheme}://{authority}")
-    }
-
-    fn host(&self) -> &str {
-        self.0.host().unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}/***", self.0.scheme_str().unwrap_or(""), self.0.host().unwrap_or(""))
-    }
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Posts to one endpoint.
+/// Sends requests to one server.
 #[derive(Debug)]
 pub(crate) struct HttpClient {
     agent: ureq::Agent,
@@ -96,17 +63,28 @@ impl HttpClient {
         timeout: Duration,
         ca_file: Option<&Path>,
     ) -> Result<Self, Failure> {
+        let user_agent = &user_agent(program);
+        Self::with(endpoint, Settings { user_agent, timeout, ca_file, proxy: None })
+    }
+
+    /// A client with these settings.
+    ///
+    /// # Errors
+    /// If the environment, the file or the URL of the proxy is invalid.
+    pub(crate) fn with(endpoint: Endpoint, settings: Settings<'_>) -> Result<Self, Failure> {
+        let Settings { user_agent, timeout, ca_file, proxy } = settings;
         let variable = |name: &str| std::env::var(name).ok();
-        let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
-        let version = env!("CARGO_PKG_VERSION");
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(Some(timeout))
-            .user_agent(format!("{program}/{version} (rust; {arch}-{os})"));
-        // A proxy of the environment does not apply to this machine.
-        let local = is_this_machine(endpoint.host());
-        let proxy = if local { None } else { proxy::find(&endpoint.0, variable)? };
+            .user_agent(user_agent);
+        let proxy = match proxy {
+            Some("") => None,
+            Some(url) => Some(proxy::parse("the URL of the proxy", url)?),
+            None if is_this_machine(endpoint.host()) => None,
+            None => proxy::find(&endpoint.0, variable)?,
+        };
         let (proxy, through) = proxy.unzip();
         let mut config = config.proxy(proxy);
         if endpoint.0.scheme_str() == Some("https") {
@@ -153,21 +131,40 @@ impl HttpClient {
         content_type: &str,
         payload: &Payload,
     ) -> Result<Answer, Unanswered> {
-        let mut request = self
-            .agent
-            .post(self.endpoint.0.clone())
-            .header("Content-Type", content_type)
-            .header("Content-Length", payload.body.len());
-        if let Some(authorization) = authorization {
-            request = request.header("Authorization", authorization.expose());
-        }
+        let mut headers = vec![("Content-Type", content_type)];
+        headers.extend(authorization.map(|secret| ("Authorization", secret.expose())));
         if !payload.key.is_empty() {
-            request = request.header("Idempotency-Key", &payload.key);
+            headers.push(("Idempotency-Key", &payload.key));
         }
-        let mut body = Watched { rest: &payload.body, touched: payload.body.is_empty() };
-        let sent = request.send(SendBody::from_reader(&mut body));
+        let endpoint = self.endpoint.0.clone();
+        let sent = self.send(Method::POST, endpoint, &headers, Some(&payload.body));
+        // The status decides the result of the request. An incomplete body does not change it.
+        sent.map(|response| Answer::read(response, MAX_ANSWER_BYTES).0)
+    }
+
+    /// Sends a request, and returns the answer as soon as its head is there.
+    fn send(
+        &self,
+        method: Method,
+        uri: Uri,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Result<ureq::http::Response<ureq::Body>, Unanswered> {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let Some(body) = body else {
+            let sent = request.body(()).map_err(ureq::Error::from);
+            let sent = sent.and_then(|request| self.agent.run(request));
+            return sent.map_err(|error| Unanswered { why: self.explain(error), touched: false });
+        };
+        request = request.header("Content-Length", body.len());
+        let mut body = Watched { rest: body, touched: body.is_empty() };
+        let sent = request.body(SendBody::from_reader(&mut body)).map_err(ureq::Error::from);
+        let sent = sent.and_then(|request| self.agent.run(request));
         let touched = body.touched;
-        sent.map(Answer::read).map_err(|error| Unanswered { why: self.explain(error), touched })
+        sent.map_err(|error| Unanswered { why: self.explain(error), touched })
     }
 
     /// Gets `place`, which is on the host of the endpoint.
@@ -177,12 +174,9 @@ impl HttpClient {
         place: &Endpoint,
         authorization: Option<&Secret>,
     ) -> Result<Answer, Unanswered> {
-        let mut request = self.agent.get(place.0.clone());
-        if let Some(authorization) = authorization {
-            request = request.header("Authorization", authorization.expose());
-        }
-        let got = request.call().map(Answer::read);
-        got.map_err(|error| Unanswered { why: self.explain(error), touched: false })
+        let headers = authorization.map(|secret| ("Authorization", secret.expose()));
+        let sent = self.send(Method::GET, place.0.clone(), headers.as_slice(), None);
+        sent.map(|response| Answer::read(response, MAX_ANSWER_BYTES).0)
     }
 
     fn explain(&self, error: ureq::Error) -> RequestError {
@@ -212,6 +206,12 @@ impl HttpClient {
             other => RequestError::Failed(Box::new(other)),
         }
     }
+}
+
+/// The `User-Agent` of a program of this crate.
+pub(crate) fn user_agent(program: &str) -> String {
+    let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+    format!("{program}/{} (rust; {arch}-{os})", env!("CARGO_PKG_VERSION"))
 }
 
 /// The authorities as the client takes them.
@@ -309,47 +309,5 @@ impl Unanswered {
             (_, true) => SendError::Unknown { after, why },
             (_, false) => SendError::Retry { after, why },
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Endpoint;
-
-    #[test]
-    fn an_endpoint_is_https_or_on_this_machine() {
-        for good in [
-            "https://metrics-api.librato.com/v1/metrics",
-            "https://hooks.slack.com/services/T0/B0/X",
-            "http://127.0.0.1:8080/v1",
-            "http://[::1]:8080/",
-            " http://localhost/\n",
-        ] {
-            assert!(Endpoint::parse("--api-url", good).is_ok(), "{good}");
-        }
-        for (bad, why) in [
-            ("", "is not a URL; write https://host/path"),
-            ("https://a b/", "is not a URL; write https://host/path"),
-            ("/services/T0/secret", "is not a complete URL; write https://host/path"),
-            ("ftp://host/secret", "must begin with https://, or with http:// for this machine"),
-            (
-                "http://host/secret",
-                "would send credentials unencrypted over the network; use https://",
-            ),
-            (
-                "https://me:secret@host/",
-                "contains a user name; give credentials with the flags for them",
-            ),
-        ] {
-            let failure = Endpoint::parse("--webhook-url", bad).unwrap_err();
-            assert_eq!(failure.message, format!("--webhook-url: {why}"));
-            assert_eq!(failure.exit as u8, 78);
-        }
-    }
-
-    #[test]
-    fn the_path_of_an_endpoint_is_never_shown() {
-        let hook = Endpoint::parse("--webhook-url", "https://hooks.slack.com/services/T0/X?a=b");
-        assert_eq!(format!("{:?}", hook.unwrap()), "https://hooks.slack.com/***");
     }
 }

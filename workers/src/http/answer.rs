@@ -4,12 +4,21 @@ use std::io::Read;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Maximum number of bytes that are read of a body; the rest is ignored.
-const MAX_ANSWER_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_ANSWER_BYTES: u64 = 1 << 20;
 
 /// Maximum wait that an answer may request.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// An answer, with its body truncated at 1 MiB.
+/// Why a body is not complete.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cut {
+    #[error("it ends early: {0}")]
+    Early(std::io::Error),
+    #[error("it is longer than {0} bytes")]
+    Long(u64),
+}
+
+/// An answer, with its body truncated at a limit.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -19,17 +28,25 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn read(response: ureq::http::Response<ureq::Body>) -> Self {
+    /// Reads at most so many bytes of the body. If it is not complete, the second value says why.
+    pub(super) fn read(
+        response: ureq::http::Response<ureq::Body>,
+        most: u64,
+    ) -> (Self, Option<Cut>) {
         let (head, body) = response.into_parts();
         let headers = head.headers.iter().filter_map(|(name, value)| {
             Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
         });
         let headers = headers.collect();
         let mut bytes = Vec::new();
-        // The status decides the result of the request. An incomplete body does not change it, and
-        // a caller that needs the body will notice.
-        drop(body.into_reader().take(MAX_ANSWER_BYTES).read_to_end(&mut bytes));
-        Self { status: head.status.as_u16(), headers, body: bytes }
+        let read = body.into_reader().take(most.saturating_add(1)).read_to_end(&mut bytes);
+        let cut = match read {
+            Err(error) => Some(Cut::Early(error)),
+            Ok(_) if bytes.len() as u64 > most => Some(Cut::Long(most)),
+            Ok(_) => None,
+        };
+        bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+        (Self { status: head.status.as_u16(), headers, body: bytes }, cut)
     }
 
     /// A header, by its name in lower case.

@@ -80,6 +80,11 @@ pub(super) fn find(
     if is_exempt(to.host().unwrap_or_default(), to.port_u16().unwrap_or(443), &exceptions) {
         return Ok(None);
     }
+    parse(name, &value).map(Some)
+}
+
+/// The proxy of a URL, and its description. `name` is the origin of the URL.
+pub(super) fn parse(name: &'static str, value: &str) -> Result<(Proxy, Through), Failure> {
     // The value may contain a password, so it is not shown.
     let wrong = |why: &str| Failure::new(Exit::Config, format!("{name}: {why}"));
     let whole =
@@ -98,7 +103,7 @@ pub(super) fn find(
         builder = builder.username(&decoded(user)).password(&decoded(password));
     }
     let proxy = builder.build().map_err(|_| wrong("write http://host:port"))?;
-    Ok(Some((proxy, Through { host: host.to_owned(), port, variable: name })))
+    Ok((proxy, Through { host: host.to_owned(), port, variable: name }))
 }
 
 /// Whether `NO_PROXY` names the host: itself or a domain above it, with a port or without; `*` is

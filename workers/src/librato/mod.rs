@@ -7,6 +7,7 @@
 
 mod accept;
 mod answer;
+pub mod client;
 mod ended;
 mod flags;
 mod gauges;
