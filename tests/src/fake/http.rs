@@ -1,7 +1,7 @@
 //! The HTTP/1.1 server of every fake: it records requests and gives scripted answers.
 //!
 //! It closes the connection after each request, because python-librato cannot repeat a request
-//! otherwise.
+//! otherwise, unless an answer keeps it open.
 
 use anyhow::Context;
 use serde_json::Value;
@@ -37,6 +37,8 @@ pub struct Request {
     pub body: Vec<u8>,
     /// The body, if it is JSON.
     pub json: Option<Value>,
+    /// The port of the client, which each connection has another of.
+    pub port: u16,
 }
 
 impl Request {
@@ -92,6 +94,7 @@ pub struct Reply {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     ending: Ending,
+    keeps_open: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +108,8 @@ impl Reply {
     /// An answer with an empty body.
     #[must_use]
     pub const fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), ending: Ending::Whole }
+        let ending = Ending::Whole;
+        Self { status, headers: Vec::new(), body: Vec::new(), ending, keeps_open: false }
     }
 
     /// An answer with a JSON body.
@@ -136,6 +140,13 @@ impl Reply {
         self
     }
 
+    /// Keeps the connection open for the next request.
+    #[must_use]
+    pub const fn keep_open(mut self) -> Self {
+        self.keeps_open = true;
+        self
+    }
+
     /// No answer: the connection stays open until the fake is dropped or gets another default
     /// answer.
     #[must_use]
@@ -153,7 +164,7 @@ impl Reply {
         if self.status != 204 {
             head.extend(["Content-Length: ", &self.body.len().to_string(), "\r\n"]);
         }
-        head.push_str("Connection: close\r\n\r\n");
+        head.push_str(if self.keeps_open { "\r\n" } else { "Connection: close\r\n\r\n" });
         let mut bytes = head.into_bytes();
         bytes.extend(&self.body);
         if let Ending::Cut(at) = self.ending {
@@ -308,8 +319,14 @@ fn accept<S: Service>(listener: &TcpListener, shared: &Arc<Shared<S>>) {
 fn serve<S: Service>(stream: &TcpStream, shared: &Shared<S>) -> io::Result<()> {
     stream.set_read_timeout(Some(READ_TIMEOUT))?;
     stream.set_write_timeout(Some(READ_TIMEOUT))?;
+    while serve_one(stream, shared)? {}
+    stream.shutdown(Shutdown::Write)
+}
+
+/// Answers a request; returns whether another one may follow.
+fn serve_one<S: Service>(stream: &TcpStream, shared: &Shared<S>) -> io::Result<bool> {
     let Some(request) = read_request(stream)? else {
-        return send(stream, &Reply::status(400));
+        return send(stream, &Reply::status(400)).map(|()| false);
     };
     let mut inner = shared.lock();
     let may_be_scripted = inner.service.may_be_scripted(&request);
@@ -323,15 +340,14 @@ fn serve<S: Service>(stream: &TcpStream, shared: &Shared<S>) -> io::Result<()> {
         while !inner.stopping && (is_scripted || inner.always.is_some()) {
             inner = shared.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
-        return Ok(());
+        return Ok(false);
     }
     drop(inner);
-    send(stream, &reply)
+    send(stream, &reply).map(|()| reply.keeps_open)
 }
 
 fn send(mut stream: &TcpStream, reply: &Reply) -> io::Result<()> {
-    stream.write_all(&reply.bytes())?;
-    stream.shutdown(Shutdown::Write)
+    stream.write_all(&reply.bytes())
 }
 
 /// Reads a request; `None` if it is not one that the fake understands.
@@ -355,7 +371,8 @@ fn read_request(stream: &TcpStream) -> io::Result<Option<Request>> {
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let (method, path, query) = (method.to_owned(), path.to_owned(), query.to_owned());
-    let mut request = Request { method, path, query, headers, body: Vec::new(), json: None };
+    let port = stream.peer_addr()?.port();
+    let mut request = Request { method, path, query, headers, body: Vec::new(), json: None, port };
     let length = request.header("content-length").map_or(Ok(0), str::parse::<u64>);
     match length {
         Ok(length) if length <= MAX_BODY_BYTES => {

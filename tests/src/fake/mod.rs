@@ -5,6 +5,7 @@ mod blocks;
 mod http;
 mod librato;
 mod peer;
+mod scripted;
 mod slack;
 mod tls;
 
@@ -13,5 +14,6 @@ pub use authority::{Authority, Identity};
 pub use http::{Reply, Request};
 pub use librato::{FakeLibrato, LibratoState, Total};
 pub use peer::{Ending, TlsPeer};
+pub use scripted::ScriptedServer;
 pub use slack::{FakeSlack, Message, SlackState};
 pub use tls::{ConnectProxy, Tls};

@@ -18,6 +18,7 @@ mod cli;
 mod collectd;
 mod compare;
 mod json;
+mod librato;
 mod metricsd;
 mod names;
 mod prefixes;
@@ -52,6 +53,7 @@ type Check = fn(&Value) -> anyhow::Result<Outcome>;
 
 /// The checks, by kind.
 const CHECKS: &[(&str, Check)] = &[
+    ("appoptics-api-python 5.1.0", librato::check),
     ("carbon_add_duplicate", to_carbon::relay::check_duplicate),
     ("carbon_connect", to_carbon::links::check_connect),
     ("carbon_consistent_hash", to_carbon::relay::check_hashing),
@@ -79,6 +81,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("metricsd_intended", metricsd::check),
     ("names", names::check),
     ("processor", processor::check),
+    ("python-librato 3.1.0", librato::check),
     ("statsd", statsd::check),
     ("statsd_2.3.1_dev", statsd::check),
     ("statsd_js", statsd::check),

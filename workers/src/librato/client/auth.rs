@@ -61,7 +61,7 @@ impl Credentials {
         user: impl Into<String>,
         token: impl Into<String>,
     ) -> Result<Self, CredentialsError> {
-        Self::with(user.into(), token.into(), |name| std::env::var(name).ok())
+        Self::from_variables(user, token, |name| std::env::var(name).ok())
     }
 
     /// The variables `LIBRATO_USER` and `LIBRATO_TOKEN`.
@@ -101,11 +101,23 @@ impl Credentials {
         Ok(Self::encoded(Service::AppOptics, &token, "", token.clone()))
     }
 
-    fn with(
-        user: String,
-        token: String,
+    /// As [`new`](Self::new), with another source of variables, such as a configuration.
+    ///
+    /// ```
+    /// use zibrato_workers::librato::client::Credentials;
+    /// let variable = |name: &str| Some(name.to_lowercase());
+    /// assert!(Credentials::from_variables("", "", variable).is_ok());
+    /// assert!(Credentials::from_variables("", "", |_| None).is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// If one is missing or not ASCII.
+    pub fn from_variables(
+        user: impl Into<String>,
+        token: impl Into<String>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, CredentialsError> {
+        let (user, token) = (user.into(), token.into());
         let user = given(user, "user name", "LIBRATO_USER", &variable)?;
         let token = given(token, "API token", "LIBRATO_TOKEN", &variable)?;
         if user.contains(':') {
@@ -150,7 +162,7 @@ mod tests {
         let variable = |name: &str| {
             set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
-        let given = Credentials::with(user.to_owned(), token.to_owned(), variable);
+        let given = Credentials::from_variables(user, token, variable);
         given.map(|given| given.authorization.expose().to_owned())
     }
 
