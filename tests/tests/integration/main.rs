@@ -30,6 +30,8 @@ mod intakes;
 mod journal_disk;
 mod killed;
 mod levels;
+mod librato_calls;
+mod librato_client;
 mod librato_commands;
 mod librato_intake;
 mod machine;

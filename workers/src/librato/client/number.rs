@@ -190,11 +190,14 @@ mod tests {
         let json = |number: Number| serde_json::to_string(&number).unwrap();
         assert_eq!(json(Number::from(20_u8)), "20");
         assert_eq!(json(Number::from(20.0)), "20.0");
-        assert_eq!(json(Number::from(1e300)), "1e300");
+        assert_eq!(json(Number::from(1e300)), "1e+300");
         assert_eq!(json(Number::from(-3) + Number::from(5_u64)), "2");
-        assert_eq!(json(Number::from(i64::MAX) + Number::from(1)), "9.223372036854776e18");
-        assert_eq!(json(Number::from(u64::MAX)), "1.8446744073709552e19");
-        assert_eq!(json(Number::from(1 << 40) * Number::from(1 << 40)), "1.2089258196146292e24");
+        assert_eq!(json(Number::from(i64::MAX) + Number::from(1)), "9.223372036854776e+18");
+        assert_eq!(json(Number::from(u64::MAX)), "1.8446744073709552e+19");
+        assert_eq!(
+            json(Number::from(1_i64 << 40) * Number::from(1_i64 << 40)),
+            "1.2089258196146292e+24"
+        );
         for text in ["0", "-7", "0.5", "18446744073709551615"] {
             let read: Number = serde_json::from_str(text).unwrap();
             assert_eq!(read.as_f64(), text.parse::<f64>().unwrap());

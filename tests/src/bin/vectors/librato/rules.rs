@@ -4,7 +4,7 @@
 //! A rule changes only what it is about, and only if it was recorded as it says; so a difference that
 //! no rule explains is a failure.
 
-use super::records::{Record, decoded};
+use super::records::{Record, Sent, decoded};
 use super::results::Ended;
 use super::{Found, Run};
 use serde_json::{Value, json};
@@ -48,13 +48,21 @@ fn failed(class: &str, code: Option<u64>) -> Ended {
     Ended::failed(class, code, None)
 }
 
+fn is_to(sent: &Sent, method: &str, path: &str, query: &[(&str, &str)]) -> bool {
+    let fields = sent.query.iter().map(|(name, value)| (&**name, &**value));
+    sent.method == method && sent.path == path && fields.eq(query.iter().copied())
+}
+
 fn is_failed(record: &Record, class: &str) -> bool {
     record.ended.class() == Some(class)
 }
 
 fn no_credentials(run: &Run<'_>, record: &mut Record, _: &Found) {
-    let is_empty =
-        record.sent.iter().all(|sent| sent.authorization.as_deref() == Some("Basic Og=="));
+    let is_empty = record.sent.iter().all(|sent| {
+        sent.authorization.as_deref() == Some("Basic Og==")
+            && is_to(sent, "GET", "/v1/metrics", &[])
+            && sent.body.is_null()
+    });
     if run.call.contains("without credentials") && is_empty && is_failed(record, "Unauthorized") {
         record.sent.clear();
         let message = "no user name; pass it, or set LIBRATO_USER";
@@ -72,7 +80,7 @@ fn bad_url(_: &Run<'_>, record: &mut Record, _: &Found) {
 
 fn no_list(run: &Run<'_>, record: &mut Record, _: &Found) {
     let is_raw = matches!(&record.ended, Ended::Returned(value) if value.is_object());
-    if run.call.starts_with("list_metrics") && is_raw {
+    if run.call.starts_with("list_metrics") && is_raw && record.ended == read(run) {
         record.ended = failed("Unreadable", Some(200));
     }
 }
@@ -82,7 +90,13 @@ fn no_more_pages(run: &Run<'_>, record: &mut Record, _: &Found) {
     let answer: Value = answer.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let query = &answer["query"];
     let ends = query["found"].is_u64() && query["length"].as_u64() >= query["found"].as_u64();
-    if run.call.starts_with("list_all_metrics") && ends {
+    let offset = query["length"].to_string();
+    let fields = [("name", run.args["name"].as_str().unwrap_or_default()), ("offset", &*offset)];
+    let is_more = record
+        .sent
+        .get(1)
+        .is_some_and(|sent| is_to(sent, "GET", "/v1/metrics", &fields) && sent.body.is_null());
+    if run.call.starts_with("list_all_metrics") && ends && is_more {
         record.sent.truncate(1);
     }
 }
@@ -113,10 +127,9 @@ fn no_text(_: &Run<'_>, record: &mut Record, _: &Found) {
 
 fn not_finite(_: &Run<'_>, record: &mut Record, _: &Found) {
     let is_nan = |body: &Value| body["__raw__"].as_str().is_some_and(|raw| raw.contains(": NaN"));
-    if record.ended == Ended::nothing() && record.sent.iter().all(|sent| is_nan(&sent.body)) {
-        if record.sent.is_empty() {
-            return;
-        }
+    let [sent] = &record.sent[..] else { return };
+    let is_submission = is_to(sent, "POST", "/v1/metrics", &[]) && is_nan(&sent.body);
+    if record.ended == Ended::nothing() && is_submission {
         record.sent.clear();
         record.ended = failed("NotFinite", None);
     }
@@ -125,6 +138,16 @@ fn not_finite(_: &Run<'_>, record: &mut Record, _: &Found) {
 fn no_inherit(_: &Run<'_>, record: &mut Record, _: &Found) {
     for entry in entries(record) {
         entry.remove("inherit_tags");
+    }
+}
+
+/// The target of a request, as it was before it was parsed.
+fn unescaped(sent: &Sent) -> String {
+    let fields: Vec<_> = sent.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if fields.is_empty() {
+        sent.path.clone()
+    } else {
+        format!("{}?{}", sent.path, fields.join("&"))
     }
 }
 
@@ -144,7 +167,9 @@ fn escaped(run: &Run<'_>, record: &mut Record, found: &Found) {
         // There is no answer for a request that was not made.
         record.sent.push(ours.clone());
         record.ended = failed("NotFound", Some(404));
-    } else if let [theirs] = &mut record.sent[..] {
+    } else if let [theirs] = &mut record.sent[..]
+        && unescaped(theirs) == format!("/v1/metrics/{name}")
+    {
         (theirs.path, theirs.query) = (ours.path.clone(), Vec::new());
     }
 }
