@@ -10,6 +10,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// JSON, or empty.
     pub(super) body: String,
+    /// What is wrong, for the log; empty if nothing is, or if the body says it.
+    pub(super) why: String,
     /// The methods that the path has, if the request had another one.
     pub(super) allow: Option<&'static str>,
     /// After how many seconds a client may try again.
@@ -19,7 +21,7 @@ pub(super) struct Answer {
 impl Answer {
     /// An answer without a body.
     pub(super) const fn empty(status: u16) -> Self {
-        Self { status, body: String::new(), allow: None, retry_after: None }
+        Self { status, body: String::new(), why: String::new(), allow: None, retry_after: None }
     }
 
     /// An answer with a body.
@@ -29,12 +31,14 @@ impl Answer {
 
     /// An error of the request as a whole, in the form of Librato's API.
     pub(super) fn error(status: u16, why: &str) -> Self {
-        Self::json(status, &json!({ "errors": { "request": [why] } }))
+        let body = json!({ "errors": { "request": [why] } });
+        Self { why: why.to_owned(), ..Self::json(status, &body) }
     }
 
     /// An error of a parameter.
     pub(super) fn wrong_parameter(name: &str, why: &str) -> Self {
-        Self::json(400, &json!({ "errors": { "params": { name: [why] } } }))
+        let body = json!({ "errors": { "params": { name: [why] } } });
+        Self { why: format!("{name}: {why}"), ..Self::json(400, &body) }
     }
 
     /// The request may succeed later.

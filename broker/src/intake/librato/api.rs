@@ -229,7 +229,8 @@ fn not_json(error: &serde_json::Error) -> Refused {
 
 fn refuse(context: &mut IntakeContext, sender: SocketAddr, refused: Refused) -> Done {
     let Refused(answer, reason) = refused;
-    context.reject(reason, format!("from {sender}: {}", answer.body).as_bytes());
+    let sample = format!("from {sender}");
+    context.reject_because(reason, Some(&answer.why), 1, sample.as_bytes());
     Done::Now(answer)
 }
 

@@ -15,8 +15,17 @@ pub(super) struct Tally {
 #[derive(Debug, Default)]
 struct Counts {
     bytes: usize,
-    /// The number of each reason, and the first sample.
-    refused: BTreeMap<&'static str, (u64, String)>,
+    refused: BTreeMap<&'static str, Refused>,
+}
+
+/// What was refused for one reason.
+#[derive(Debug, Default)]
+struct Refused {
+    count: u64,
+    /// The first one.
+    sample: String,
+    /// What is wrong with it.
+    why: String,
 }
 
 impl Tally {
@@ -35,13 +44,14 @@ impl Tally {
         self.lock().bytes += bytes;
     }
 
-    /// Counts a request that was refused.
-    pub(super) fn refuse(&self, reason: &'static str, sample: impl FnOnce() -> String) {
+    /// Counts a request that was refused, and says why.
+    pub(super) fn refuse(&self, reason: &'static str, why: &str, sample: impl FnOnce() -> String) {
         let mut counts = self.lock();
-        let (count, _) = counts.refused.entry(reason).or_insert_with(|| (0, sample()));
-        *count += 1;
+        let first = || Refused { count: 0, sample: sample(), why: why.to_owned() };
+        let refused = counts.refused.entry(reason).or_insert_with(first);
+        refused.count += 1;
         // One wake for many is enough.
-        let is_first = *count == 1;
+        let is_first = refused.count == 1;
         drop(counts);
         if is_first {
             self.waker.wake();
@@ -52,8 +62,8 @@ impl Tally {
     pub(super) fn take(&self, context: &mut IntakeContext) {
         let Counts { bytes, refused } = std::mem::take(&mut *self.lock());
         context.received(bytes);
-        for (reason, (count, sample)) in refused {
-            context.reject_many(reason, count, sample.as_bytes());
+        for (reason, Refused { count, sample, why }) in refused {
+            context.reject_because(reason, Some(&why), count, sample.as_bytes());
         }
     }
 }

@@ -96,7 +96,10 @@ fn bodies_that_are_not_what_their_heads_say_harm_nobody() {
         assert!(statuses.contains(&status), "{text:.200}: {status:?}");
     }
     is_served(&broker);
-    broker.stop();
+    broker.until_rejected("http", 4);
+    let log = broker.stop();
+    let warning = log.iter().find(|line| line.contains("\"reason\":\"http\"")).unwrap();
+    assert!(warning.contains("\"why\":") && warning.contains("from 127.0.0.1:"), "{warning}");
 }
 
 #[test]

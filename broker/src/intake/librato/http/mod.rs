@@ -117,11 +117,10 @@ fn open(stream: TcpStream, sender: SocketAddr, shared: &Rc<Shared>) {
     // Otherwise idle clients would take what the journal needs.
     if !connections.has_room() || is_reserved(stream.as_raw_fd()) {
         let was_idle = connections.close_idle();
-        shared.tally.refuse("connections", || {
+        let why = "clients are many, or descriptors few";
+        shared.tally.refuse("connections", why, || {
             let whose = if was_idle { "an idle connection" } else { "the connection" };
-            format!(
-                "from {sender}: {whose} was closed, because clients are many or descriptors few"
-            )
+            format!("from {sender}: {whose} was closed")
         });
         if !was_idle {
             return;
@@ -160,10 +159,10 @@ async fn converse(stream: TcpStream, sender: SocketAddr, use_of: Rc<Use>, shared
         connection.as_mut().poll(context)
     })
     .await;
-    if let Err(error) = ended {
-        // Such as a head that is not HTTP, or a client that has gone.
-        if error.is_parse() || error.is_timeout() && !error.is_incomplete_message() {
-            shared.tally.refuse("http", || format!("from {sender}: {error}"));
-        }
+    // Other errors are those of clients that have gone, or that were idle for long.
+    if let Err(error) = ended
+        && error.is_parse()
+    {
+        shared.tally.refuse("http", &error.to_string(), || format!("from {sender}"));
     }
 }

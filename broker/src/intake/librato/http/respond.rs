@@ -44,9 +44,8 @@ pub(super) async fn respond(
         Ok(answer) => answer,
         Err(Unserved(answer, reason)) => {
             let path = head.uri.path().chars().take(60).collect::<String>();
-            shared.tally.refuse(reason, || {
-                format!("from {sender}: {} {path}: {}", head.method, answer.body)
-            });
+            let sample = || format!("from {sender}: {} {path}", head.method);
+            shared.tally.refuse(reason, &answer.why, sample);
             answer
         }
     };
@@ -66,8 +65,8 @@ async fn answer(
     if let Verdict::Wrong(user) = verdict {
         discard(body, STRANGERS_BODY).await;
         sleep(GUESS_PAUSE).await;
-        shared.tally.refuse("auth", || format!("from {sender}: the credentials of {user}"));
         let why = "Authorization Required: the user or the token is wrong";
+        shared.tally.refuse("auth", why, || format!("from {sender}: the credentials of {user}"));
         return Ok(Answer::error(401, why));
     }
     let request = match request(head, body, sender, shared).await {
@@ -110,7 +109,7 @@ async fn request(
 }
 
 fn response(answer: Answer) -> Response<Full<Bytes>> {
-    let Answer { status, body, allow, retry_after } = answer;
+    let Answer { status, body, allow, retry_after, .. } = answer;
     let has_body = !body.is_empty();
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
