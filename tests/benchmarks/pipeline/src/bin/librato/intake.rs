@@ -33,7 +33,7 @@ impl Server {
 
     /// A broker with a journal, or without one.
     fn zibrato(is_durable: bool) -> Result<Self, Failure> {
-        let folder = scratch("librato")?;
+        let folder = scratch(if is_durable { "librato" } else { "librato-volatile" })?;
         let (users, journal) = (folder.join("users"), folder.join("journal"));
         fs::write(&users, format!("{USER}\n"))?;
         // The address has to be known before it starts.
