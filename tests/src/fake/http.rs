@@ -156,6 +156,11 @@ impl Reply {
         reply
     }
 
+    /// Whether it is a success.
+    pub(super) const fn is_success(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+
     fn bytes(&self) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} Told\r\n", self.status);
         for (name, value) in &self.headers {

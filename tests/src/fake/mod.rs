@@ -2,6 +2,7 @@
 
 mod authority;
 mod blocks;
+mod forward;
 mod http;
 mod librato;
 mod peer;
@@ -11,6 +12,7 @@ mod tls;
 
 // The public interface is:
 pub use authority::{Authority, Identity};
+pub use forward::{Fault, FaultyLibrato};
 pub use http::{Reply, Request};
 pub use librato::{FakeLibrato, LibratoState, Total};
 pub use peer::{Ending, TlsPeer};

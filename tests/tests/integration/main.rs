@@ -33,6 +33,7 @@ mod levels;
 mod librato_calls;
 mod librato_client;
 mod librato_commands;
+mod librato_faults;
 mod librato_intake;
 mod machine;
 mod manual;

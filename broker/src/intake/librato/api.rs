@@ -5,6 +5,7 @@ use super::answer::Answer;
 use super::checked::{Clock, Measured, Reading, Readings, check};
 use super::faults::Faults;
 use super::payload::{MAX_MEASUREMENTS, Payload};
+use super::repeats::{Repeats, RequestKey};
 use super::seen::{About, Page, Seen};
 use super::totals::{Change, Totals};
 use crate::intake::IntakeContext;
@@ -20,6 +21,8 @@ pub(super) struct Request<B> {
     pub(super) is_form: bool,
     pub(super) body: B,
     pub(super) sender: SocketAddr,
+    /// Identifies the request if the client sends it again.
+    pub(super) key: Option<RequestKey>,
 }
 
 /// What a request asks for.
@@ -53,6 +56,7 @@ pub(super) struct Api {
     seen: Seen,
     totals: Totals,
     annotations: u64,
+    repeats: Repeats,
 }
 
 /// A request with measurements that is refused: the answer, and the reason for the counter.
@@ -62,16 +66,35 @@ impl Api {
     /// `max_age` of a reading is in seconds.
     pub(super) fn new(level: String, max_age: u64) -> Self {
         let (seen, totals) = (Seen::default(), Totals::default());
-        Self { level, max_age, seen, totals, annotations: 0 }
+        let repeats = Repeats::default();
+        Self { level, max_age, seen, totals, annotations: 0, repeats }
     }
 
     /// Approximate memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.seen.bytes() + self.totals.bytes()
+        self.seen.bytes() + self.totals.bytes() + self.repeats.bytes()
     }
 
-    /// Answers a request.
+    /// Answers a request. One that was answered before gets the same answer, once what was folded for
+    /// it is on disk.
     pub(super) fn handle<B: AsRef<[u8]>>(
+        &mut self,
+        context: &mut IntakeContext,
+        request: &Request<B>,
+    ) -> Done {
+        let Some(key) = &request.key else { return self.answer(context, request) };
+        if let Some(answer) = self.repeats.answer(key) {
+            context.reject_many("repeated", 1, b"");
+            return Done::OnDisk(answer.clone());
+        }
+        let done = self.answer(context, request);
+        if let Done::OnDisk(answer) = &done {
+            self.repeats.remember(key.clone(), answer.clone());
+        }
+        done
+    }
+
+    fn answer<B: AsRef<[u8]>>(
         &mut self,
         context: &mut IntakeContext,
         request: &Request<B>,

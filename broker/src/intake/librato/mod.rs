@@ -22,6 +22,7 @@ mod job;
 mod memory;
 mod names;
 mod payload;
+mod repeats;
 mod scalar;
 mod seen;
 mod serve;

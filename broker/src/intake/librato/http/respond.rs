@@ -9,6 +9,7 @@ use crate::intake::librato::answer::Answer;
 use crate::intake::librato::api::{Call, Request};
 use crate::intake::librato::job::Job;
 use crate::intake::librato::memory::Pending;
+use crate::intake::librato::repeats::RequestKey;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -105,7 +106,9 @@ async fn request(
     let packing = if has_body { Packing::of(&head.headers)? } else { Packing::None };
     let body = receive(body, packing, &shared.memory).await?;
     shared.tally.received(body.as_ref().len());
-    Ok(Request { call, is_form, body, sender })
+    let key = head.headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+    let key = key.and_then(|key| RequestKey::of(sender.ip(), key));
+    Ok(Request { call, is_form, body, sender, key })
 }
 
 fn response(answer: Answer) -> Response<Full<Bytes>> {
