@@ -38,6 +38,9 @@ const LITTLE: u64 = 64 << 10;
 /// Interval of the checks whether there is room for more answers, while requests wait for that.
 const SOON: Duration = Duration::from_millis(10);
 
+/// Time in which the router advances the watermark before an answer without batches.
+const TO_ADVANCE: Duration = Duration::from_millis(2);
+
 /// Maximum time that a request waits for room before it gets an empty answer.
 const PUT_OFF_FOR: Duration = Duration::from_secs(2);
 
@@ -194,7 +197,8 @@ impl ReplayThread {
                         Some(handler) => handler.take(&request, asker.origin(), now()),
                     };
                     if let Outcome::Wait(until) = outcome {
-                        self.keep(Waiting { asker, request, until, put_off: None })?;
+                        let (is_over, put_off) = (false, None);
+                        self.keep(Waiting { asker, request, until, is_over, put_off })?;
                         continue;
                     }
                     outcome
@@ -279,9 +283,13 @@ impl ReplayThread {
         waiting.put_off = None;
         let Some(handler) = &mut self.handler else { return Ok(()) };
         let now = now();
-        let is_over = waiting.until <= now.at;
-        if is_over {
-            return self.at_once(waiting);
+        if waiting.until <= now.at {
+            if std::mem::replace(&mut waiting.is_over, true) {
+                return self.at_once(waiting);
+            }
+            // While nothing arrives, the router advances the watermark only once a second.
+            handler.log().router.wake();
+            waiting.until = now.at + TO_ADVANCE;
         }
         match handler.take(&waiting.request, waiting.asker.origin(), now) {
             // The request keeps its original deadline.

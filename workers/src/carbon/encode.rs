@@ -60,6 +60,8 @@ pub(super) struct Encoded {
     pub(super) renamed: Counted,
     /// Series without a line: the name is too long, or no value is finite.
     pub(super) left_out: Counted,
+    /// The window, if it is large. Freeing it takes as long as sending it.
+    pub(super) spent: Option<Window>,
 }
 
 /// Maximum number of names that are reported per window.
@@ -116,7 +118,8 @@ impl Encoder {
         if !self.naming.is_plain() {
             return self.encode_by_line(window);
         }
-        if let Some(encoded) = self.encode_distinct(&window) {
+        if let Some(mut encoded) = self.encode_distinct(&window) {
+            encoded.spent = Some(window);
             return encoded;
         }
         self.encode_sorted(window)

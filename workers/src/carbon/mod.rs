@@ -87,6 +87,8 @@ pub struct Carbon {
     /// Number of payloads of the window, and how many of them were sent.
     payloads: usize,
     sent: usize,
+    /// The window while its payloads are being sent. It is freed afterwards, or after an error.
+    spent: Option<Window>,
     once: Once,
 }
 
@@ -96,8 +98,8 @@ impl Carbon {
     pub fn to(address: Address) -> Self {
         let route = Route::to(address, DEFAULT_PICKLE_BATCH);
         let (encoder, remarks, once) = (Encoder::default(), Remarks::default(), Once::default());
-        let (payloads, sent, doubt) = (0, 0, None);
-        Self { encoder, remarks, reports_names: true, route, doubt, payloads, sent, once }
+        let (payloads, sent, spent, doubt) = (0, 0, None, None);
+        Self { encoder, remarks, reports_names: true, route, doubt, payloads, sent, spent, once }
     }
 
     /// Prefix of each name, joined by a dot. Defaults to none.
@@ -179,6 +181,7 @@ impl Backend for Carbon {
         }
         let encoded = self.encoder.encode(window);
         (self.payloads, self.sent) = (encoded.payloads.len(), 0);
+        self.spent = encoded.spent.filter(|_| self.payloads > 0);
         self.route.window_begins();
         self.remarks.log(&encoded.payloads, &self.encoder, at, self.route.address());
         if !self.reports_names {
@@ -201,7 +204,11 @@ impl Backend for Carbon {
     fn send(&mut self, payload: &Payload) -> Result<(), SendError> {
         let last = self.sent + 1 >= self.payloads;
         let place = if last { Place::Last } else { Place::NotLast };
-        self.route.write(payload, place).map_err(failure)?;
+        let written = self.route.write(payload, place);
+        if last || written.is_err() {
+            self.spent = None;
+        }
+        written.map_err(failure)?;
         self.sent += 1;
         Ok(())
     }

@@ -64,7 +64,9 @@ impl Encoder {
             push_name(&mut name, &series.name);
             name.push_str(after);
             let length = name.len();
-            name.push_str(&tags(series));
+            if !series.tags.is_empty() {
+                name.push_str(&tags(series));
+            }
             let hash = self.hash(&name);
             names.all.push(hash);
             let claim = self.claim(hash, value.kind());

@@ -93,14 +93,18 @@ pub(super) fn unknown_variables(
     command: &Command,
     names: impl IntoIterator<Item = OsString>,
 ) -> Vec<Note> {
-    let prefix = format!("{}_", variable_name(command.get_name()));
+    let name = variable_name(command.get_name());
+    let prefix = format!("{name}_");
     let known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
+    // `ZIBRATO_CARBON` alone is meant for a flag that is named like the program, `--carbon`.
+    let last = name.rsplit('_').next().unwrap_or_default();
+    let is_short = |given: &str| given == name && known.contains(&&*format!("{prefix}{last}"));
     let names = names.into_iter().map(|name| name.to_string_lossy().into_owned());
-    let ours = names.filter(|name| name.starts_with(&prefix));
+    let ours = names.filter(|name| name.starts_with(&prefix) || is_short(name));
     let unknown = ours.filter(|name| !known.contains(&&**name) && !is_service_link(name));
     let mut notes: Vec<_> = unknown
         .map(|variable| {
-            let rest = variable.strip_prefix(&prefix).unwrap_or(&variable);
+            let rest = variable.strip_prefix(&prefix).unwrap_or(last);
             let words = known.iter().filter_map(|name| name.strip_prefix(&prefix));
             let nearest = nearest(rest, words).map(|rest| format!("{prefix}{rest}"));
             Note::Variable { variable, nearest }
@@ -219,6 +223,12 @@ mod tests {
             });
             assert_eq!(notes, Vec::from_iter(expected), "{name}");
         }
+        let with_flag = command().arg(Arg::new("demo").long("demo").env("ZIBRATO_DEMO_DEMO"));
+        let [note] = &*unknown_variables(&with_flag, [OsString::from("ZIBRATO_DEMO")]) else {
+            panic!("expected one note");
+        };
+        let expected = "ZIBRATO_DEMO: no flag has this variable; did you mean ZIBRATO_DEMO_DEMO?";
+        assert_eq!(note.to_string(), expected);
     }
 
     #[test]
