@@ -5,6 +5,8 @@ mod bare;
 mod intake;
 mod load;
 mod place;
+mod receiver;
+mod worker;
 
 use std::env;
 use std::process::ExitCode;
@@ -41,7 +43,7 @@ fn run() -> Result<(), Failure> {
             "--part" => return bare::serve(),
             "--short" => pace = Pace { rounds: 3, round: Duration::from_secs(1) },
             other => {
-                let known = "--json, --short, --only intake";
+                let known = "--json, --short, --only intake|worker";
                 return Err(format!("unknown argument {other}; the flags are {known}").into());
             }
         }
@@ -59,7 +61,8 @@ fn run() -> Result<(), Failure> {
 
 fn rows(pace: Pace, only: Option<&str>) -> Result<Vec<Row>, Failure> {
     type Part = fn(Pace) -> Result<Vec<Row>, Failure>;
-    let parts: [(&str, Part); 1] = [("intake", intake::rows)];
+    // The worker comes first, because the intake confines this program to one processor.
+    let parts: [(&str, Part); 2] = [("worker", worker::rows), ("intake", intake::rows)];
     if let Some(only) = only.filter(|only| !parts.iter().any(|(word, _)| word == only)) {
         return Err(format!("unknown part {only}").into());
     }
