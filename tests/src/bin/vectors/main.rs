@@ -1,7 +1,8 @@
 //! Compares Zibrato with recorded inputs and outputs of other programs: `vectors FILE…`.
 //!
 //! A file has one case per line, a JSON object with at least `id`, `kind`, `input` or `input_hex`,
-//! `config` and `expect`. The kind selects the check. A difference is by design if a rule of the
+//! `config` and `expect`; calls of clients have `group`, `call`, `args`, requests with their answers,
+//! and `result` instead. The kind or group selects the check. A difference is by design if a rule of the
 //! check explains it; each rule has a reason, and what it does not explain fails. Everything goes
 //! through the product: StatsD's packets through a broker, those of CollectD and MetricsD through
 //! the decoders, state and publishing of their intakes at the recorded times, and the batches
@@ -23,6 +24,7 @@ mod metricsd;
 mod names;
 mod prefixes;
 mod processor;
+mod python_zibrato;
 mod statsd;
 mod through;
 mod to_carbon;
@@ -86,6 +88,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("statsd_2.3.1_dev", statsd::check),
     ("statsd_js", statsd::check),
     ("statsd_prefix", prefixes::check),
+    ("zibrato", python_zibrato::check),
 ];
 
 /// The outcome of a case.

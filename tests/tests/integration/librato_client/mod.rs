@@ -3,6 +3,7 @@
 mod bad_answers;
 mod bad_input;
 mod lists;
+mod page;
 mod same_requests;
 mod sending;
 

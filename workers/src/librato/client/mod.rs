@@ -69,6 +69,11 @@ mod stream;
 mod submit;
 mod tags;
 
+/// The examples of the page, which are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/librato.md")]
+mod examples_of_the_page {}
+
 // The public interface is:
 pub use aggregator::Aggregator;
 pub use alert::{Alert, AlertAttributes, AlertStatus};
