@@ -1,6 +1,7 @@
 //! Intakes that answer their clients once their measurements are on disk, and meanwhile go on.
 
 use super::IntakeContext;
+use crate::line_windows::FoldedBatch;
 use std::sync::Arc;
 use std::time::Duration;
 use zibrato::daemon::Waker;
@@ -28,9 +29,21 @@ impl IntakeContext {
         self.pending.is_empty() && self.unacknowledged.is_empty()
     }
 
-    /// Publishes what was folded, unless earlier batches are not acknowledged.
-    pub(in crate::intake) fn publish_folded(&mut self) {
+    /// Whether rules change what is folded.
+    pub(in crate::intake) fn has_rules(&mut self) -> bool {
+        self.rules.current().is_some()
+    }
+
+    /// Publishes what was folded, and the bodies of batches that the intake has written itself at a
+    /// level. Only for when everything before [is acknowledged](Self::is_acknowledged).
+    pub(in crate::intake) fn publish_folded(&mut self, level: &str, bodies: Vec<Vec<u8>>) {
         self.flush();
+        for body in bodies {
+            match self.windows.next_id(level) {
+                Ok(id) => self.pending.push_back(FoldedBatch { level: level.to_owned(), id, body }),
+                Err(_) => self.reject("levels", level.as_bytes()),
+            }
+        }
         self.send_pending_soon();
     }
 

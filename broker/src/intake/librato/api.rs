@@ -2,6 +2,7 @@
 
 use super::annotation::{Annotation, Fields};
 use super::answer::Answer;
+use super::batches::Batches;
 use super::checked::{Clock, Measured, Reading, Readings, check};
 use super::faults::Faults;
 use super::payload::{MAX_MEASUREMENTS, Payload};
@@ -57,6 +58,8 @@ pub(super) struct Api {
     totals: Totals,
     annotations: u64,
     repeats: Repeats,
+    /// What is not published yet, unless rules change it.
+    batches: Batches,
 }
 
 /// A request with measurements that is refused: the answer, and the reason for the counter.
@@ -66,8 +69,8 @@ impl Api {
     /// `max_age` of a reading is in seconds.
     pub(super) fn new(level: String, max_age: u64) -> Self {
         let (seen, totals) = (Seen::default(), Totals::default());
-        let repeats = Repeats::default();
-        Self { level, max_age, seen, totals, annotations: 0, repeats }
+        let (repeats, batches) = (Repeats::default(), Batches::default());
+        Self { level, max_age, seen, totals, annotations: 0, repeats, batches }
     }
 
     /// Approximate memory, in bytes.
@@ -109,8 +112,7 @@ impl Api {
                 Some(metric) => Answer::json(200, &metric),
                 None => Answer::error(404, "Not Found: no such metric was received"),
             }),
-            // A series for itself, and one that a rule might make of it.
-            _ if !context.has_room_for(2 * MAX_MEASUREMENTS) => {
+            _ if !self.has_room(context) => {
                 context.reject("busy", format!("from {sender}: a request").as_bytes());
                 Done::Now(Answer::later("too much waits to be written; try again"))
             }
@@ -126,6 +128,36 @@ impl Api {
                 }
             }
         }
+    }
+
+    /// Whether the measurements of another request can be added.
+    fn has_room(&self, context: &IntakeContext) -> bool {
+        // A series for itself, and one that a rule might make of it.
+        context.has_room_for(2 * MAX_MEASUREMENTS) && self.batches.has_room_for(MAX_MEASUREMENTS)
+    }
+
+    /// Whether batches wait to be published.
+    pub(super) const fn has_batches(&self) -> bool {
+        !self.batches.is_empty()
+    }
+
+    /// Publishes what was taken.
+    pub(super) fn publish(&mut self, context: &mut IntakeContext) {
+        context.publish_folded(&self.level, self.batches.take());
+    }
+
+    /// Adds a measurement: to the broker's window if rules may change it, or else to a batch.
+    fn add(
+        &mut self,
+        context: &mut IntakeContext,
+        [source, name]: [&str; 2],
+        tags: &[(&str, &str)],
+        value: &Fold,
+    ) {
+        if context.has_rules() {
+            return context.fold_series(&self.level, source, name, tags, value);
+        }
+        self.batches.add([source, name], tags, value, context.now_ms());
     }
 
     fn measure(
@@ -176,7 +208,7 @@ impl Api {
             };
             let tags = tags.as_ref().unwrap_or(&readings.tags);
             pairs.extend(tags.iter().map(|(tag, value)| (&**tag, &**value)));
-            context.fold_series(&self.level, source, name, &pairs, &fold);
+            self.add(context, [source, name], &pairs, &fold);
             pairs.clear();
         }
     }
@@ -205,7 +237,7 @@ impl Api {
             };
         self.annotations = id;
         let source = source.as_deref().unwrap_or(DEFAULT_SOURCE);
-        context.fold_series(&self.level, source, &series, &[], &Fold::Counter(1.0));
+        self.add(context, [source, &series], &[], &Fold::Counter(1.0));
         context.taken(1);
         Done::OnDisk(Answer::json(201, &shown))
     }

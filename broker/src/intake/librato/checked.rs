@@ -77,7 +77,7 @@ pub(super) fn check<'a>(payload: &'a Payload<'_>, clock: Clock) -> Result<Readin
     let (tags, tag_source) = checking.tags(&common.tags).unwrap_or_default();
     let source = checking.text("source", "source", &common.source);
     let source = source.map(legal_name).or(tag_source);
-    let period = checking.period(&common.period);
+    let period = checking.period(&common.more().period);
     let defaults = Defaults { source, at_ms, period };
     for (list, List { entries, is_wrong, .. }) in payload.lists() {
         if *is_wrong {
@@ -133,9 +133,9 @@ impl Checking<'_> {
         let (tags, tag_source) = self.tags(&entry.tags).unzip();
         let source = self.text("source", "source", &entry.source).map(legal_name);
         let source = source.or(tag_source.flatten()).or_else(|| defaults.source.clone());
-        let period = self.period(&entry.period).or(defaults.period);
-        let display_name = self.text("type", "display_name", &entry.display_name);
-        let description = self.text("type", "description", &entry.description);
+        let period = self.period(&entry.more().period).or(defaults.period);
+        let display_name = self.text("type", "display_name", &entry.more().display_name);
+        let description = self.text("type", "description", &entry.more().description);
         let (name, value) = (legal_name(name), value?);
         Some(Reading { name, source, tags, value, at_ms, period, display_name, description })
     }
@@ -203,14 +203,14 @@ impl Checking<'_> {
 
     /// One reading, or a summary of several: count and sum, and the rest of it.
     fn gauge(&mut self, entry: &Entry<'_>, at_ms: u64) -> Option<Measured> {
-        let before = self.faults.count();
+        let (before, more) = (self.faults.count(), entry.more());
         let [value, count, sum] =
-            [("value", &entry.value), ("count", &entry.count), ("sum", &entry.sum)]
+            [("value", &entry.value), ("count", &more.count), ("sum", &more.sum)]
                 .map(|(field, scalar)| self.number(field, scalar));
-        let [min, max, last] = [("min", &entry.min), ("max", &entry.max), ("last", &entry.last)]
+        let [min, max, last] = [("min", &more.min), ("max", &more.max), ("last", &more.last)]
             .map(|(field, scalar)| self.number(field, scalar));
-        self.number("sum_squares", &entry.sum_squares);
-        self.number("stddev", &entry.stddev);
+        self.number("sum_squares", &more.sum_squares);
+        self.number("stddev", &more.stddev);
         if self.faults.count() > before {
             return None;
         }
@@ -256,13 +256,21 @@ impl Checking<'_> {
             match tag {
                 "source" => source = Some(legal(value, legal_name)),
                 "host" => host = Some(legal(value, legal_name)),
-                _ => all.push((legal_tag(tag), legal(value, legal_tag_value))),
+                _ => add(&mut all, legal_tag(tag), legal(value, legal_tag_value)),
             }
         }
         if all.len() > MAX_TAGS {
             return self.fault("tags", &format!("tags: are more than {MAX_TAGS}"));
         }
         Some((all, source.or(host)))
+    }
+}
+
+/// Adds a tag. Of several that became the same, the last one counts.
+fn add<'a>(all: &mut TagList<'a>, tag: Cow<'a, str>, value: Cow<'a, str>) {
+    match all.iter_mut().find(|(other, _)| *other == tag) {
+        Some((_, old)) => *old = value,
+        None => all.push((tag, value)),
     }
 }
 

@@ -10,6 +10,7 @@ mod access;
 mod annotation;
 mod answer;
 mod api;
+mod batches;
 mod checked;
 mod faults;
 mod flags;

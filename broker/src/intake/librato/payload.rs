@@ -37,7 +37,11 @@ impl<'a> Payload<'a> {
     /// # Errors
     /// If it is not JSON, or not an object.
     pub(super) fn of_json(json: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(json)
+        // All of it is known to be text after one look, which is faster than one for each string.
+        match std::str::from_utf8(json) {
+            Ok(json) => serde_json::from_str(json),
+            Err(_) => serde_json::from_slice(json),
+        }
     }
 
     /// The lists with their names.
@@ -92,6 +96,14 @@ pub(super) struct Entry<'a> {
     pub(super) source: Scalar<'a>,
     /// `measure_time`, or `time` of measurements with tags.
     pub(super) time: Scalar<'a>,
+    pub(super) tags: Tags<'a>,
+    /// See [`more`](Self::more).
+    pub(super) rest: Option<Box<More<'a>>>,
+}
+
+/// The fields that few measurements have, apart from the others, which are moved several times.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct More<'a> {
     pub(super) period: Scalar<'a>,
     pub(super) count: Scalar<'a>,
     pub(super) sum: Scalar<'a>,
@@ -102,10 +114,28 @@ pub(super) struct Entry<'a> {
     pub(super) stddev: Scalar<'a>,
     pub(super) display_name: Scalar<'a>,
     pub(super) description: Scalar<'a>,
-    pub(super) tags: Tags<'a>,
 }
 
+/// The fields of a measurement that has none of them.
+static NO_MORE: More<'static> = More {
+    period: Scalar::Absent,
+    count: Scalar::Absent,
+    sum: Scalar::Absent,
+    min: Scalar::Absent,
+    max: Scalar::Absent,
+    last: Scalar::Absent,
+    sum_squares: Scalar::Absent,
+    stddev: Scalar::Absent,
+    display_name: Scalar::Absent,
+    description: Scalar::Absent,
+};
+
 impl<'a> Entry<'a> {
+    /// The fields that few measurements have.
+    pub(super) fn more(&self) -> &More<'a> {
+        self.rest.as_deref().unwrap_or(&NO_MORE)
+    }
+
     /// The place of a field, or `None` if it has no meaning here.
     pub(super) fn field(&mut self, name: &str) -> Option<&mut Scalar<'a>> {
         Some(match name {
@@ -113,16 +143,16 @@ impl<'a> Entry<'a> {
             "value" => &mut self.value,
             "source" => &mut self.source,
             "measure_time" | "time" => &mut self.time,
-            "period" => &mut self.period,
-            "count" => &mut self.count,
-            "sum" => &mut self.sum,
-            "min" => &mut self.min,
-            "max" => &mut self.max,
-            "last" => &mut self.last,
-            "sum_squares" => &mut self.sum_squares,
-            "stddev" => &mut self.stddev,
-            "display_name" => &mut self.display_name,
-            "description" => &mut self.description,
+            "period" => &mut self.rest.get_or_insert_default().period,
+            "count" => &mut self.rest.get_or_insert_default().count,
+            "sum" => &mut self.rest.get_or_insert_default().sum,
+            "min" => &mut self.rest.get_or_insert_default().min,
+            "max" => &mut self.rest.get_or_insert_default().max,
+            "last" => &mut self.rest.get_or_insert_default().last,
+            "sum_squares" => &mut self.rest.get_or_insert_default().sum_squares,
+            "stddev" => &mut self.rest.get_or_insert_default().stddev,
+            "display_name" => &mut self.rest.get_or_insert_default().display_name,
+            "description" => &mut self.rest.get_or_insert_default().description,
             _ => return None,
         })
     }

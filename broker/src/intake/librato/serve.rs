@@ -58,7 +58,7 @@ struct Groups {
 
 impl Groups {
     /// Answers what is on disk, and publishes what was folded meanwhile.
-    fn advance(&mut self, context: &mut IntakeContext) {
+    fn advance(&mut self, context: &mut IntakeContext, api: &mut Api) {
         if self.since.is_none() || !context.is_acknowledged() {
             return;
         }
@@ -67,8 +67,9 @@ impl Groups {
             to.send(answer).ok();
         }
         self.since = None;
-        if !self.folded.is_empty() {
-            context.publish_folded();
+        // There may be batches although their clients were told to try again.
+        if !self.folded.is_empty() || api.has_batches() {
+            api.publish(context);
             std::mem::swap(&mut self.folded, &mut self.in_flight);
             self.since = Some(Instant::now());
         }
@@ -118,7 +119,7 @@ pub(super) fn run(
         waker.clear();
         tally.take(context);
         loop {
-            groups.advance(context);
+            groups.advance(context, &mut api);
             if groups.is_late() {
                 groups.give_up(context);
             }
@@ -126,7 +127,7 @@ pub(super) fn run(
                 break;
             }
         }
-        groups.advance(context);
+        groups.advance(context, &mut api);
         context.holds(api.bytes() + memory.bytes());
     }
     finish(context, &mut api, service, (groups, ended));
@@ -166,7 +167,7 @@ fn finish(
     loop {
         let is_over = ended.wait(Duration::from_millis(5));
         while take(context, api, service.jobs, &mut groups, ROUND) == ROUND {}
-        groups.advance(context);
+        groups.advance(context, api);
         let is_idle = groups.folded.is_empty() && groups.in_flight.is_empty();
         if is_idle && is_over || Instant::now() >= until {
             break;
