@@ -46,6 +46,16 @@ pub trait Backend: Send + 'static {
     /// [`SendError`], which says whether to retry.
     fn send(&mut self, payload: &Payload) -> Result<(), SendError>;
 
+    /// Sends one payload for a command: the point of `send`, or a dead letter, whose body may have been
+    /// edited. Override it if the receiver does not report that it cannot read what it gets. Defaults
+    /// to [`send`](Self::send).
+    ///
+    /// # Errors
+    /// As those of [`send`](Self::send).
+    fn send_checked(&mut self, payload: &Payload) -> Result<(), SendError> {
+        self.send(payload)
+    }
+
     /// Splits a rejected payload into two parts, each with about half of its series, so that good
     /// series are delivered although others are bad. The same payload must always be split in the
     /// same way. `None` if it has one series or cannot be split. Defaults to `None`: a payload is

@@ -88,8 +88,57 @@ fn one_point_is_sent_with_its_name_value_and_time() {
         assert!(status.code() == Some(64) && log.contains(why), "{status} {log}");
     }
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let (status, output, _) = run(&["send", "--carbon", &closed, "test.point", "1"]);
-    assert!(status.code() == Some(69) && output.contains("not sent: cannot connect"), "{output}");
+    let lines = format!("pickle://{to}");
+    let pickles = format!("127.0.0.1:{}", carbon.pickle_port());
+    for (address, why) in [
+        (&closed, "not sent: cannot connect"),
+        (&lines, "does not read pickles; is it the port for lines?"),
+        (&pickles, "does not read lines; is it the port for pickles?"),
+    ] {
+        let (status, output, _) = run(&["send", "--carbon", address, "test.point", "1"]);
+        assert!(status.code() == Some(69) && output.contains(why), "{output}");
+    }
+}
+
+#[test]
+fn an_edited_dead_letter_is_sent_only_if_carbon_would_store_it() {
+    let (carbon, folder) = (Carbon::start(), tempfile::tempdir().unwrap());
+    let time = unix_ms() / 1000 - 60;
+    let write = |name: &str, body: &str| {
+        let head = "zibrato dead letter 1\nprogram: zibrato-carbon\nname: zibrato-carbon\nkey: k\n\
+             window-start-ms: 1\nwindow-length-ms: 1000\nseries: 1\nrejected-ms: 1\nanswer: no\n\
+             bytes: edited\n\n";
+        std::fs::write(folder.path().join(name), head.to_owned() + body).unwrap();
+    };
+    // An editor may leave out the last line feed, without which Carbon ignores a line.
+    write("1.dead", &format!("one 1 {time}"));
+    write("2.dead", &format!("two 2 {time}\r\nthree 3 {time}"));
+    write("3.dead", &format!("four 4 {time}\nfive nan {time}\n"));
+    write("4.dead", "six 6 -1\n");
+    let place = folder.path().display().to_string();
+    let send =
+        |to: &str| run(&["deadletter", "send", "--all", "--dead-letters", &place, "--carbon", to]);
+    let (status, output, _) = send(&format!("127.0.0.1:{}", carbon.pickle_port()));
+    assert!(status.code() == Some(74) && !output.contains("accepted"), "{output}");
+    assert!(output.contains("is it the port for pickles?"), "{output}");
+    let (status, output, _) = send(&format!("127.0.0.1:{}", carbon.port()));
+    assert_eq!(status.code(), Some(74), "{output}");
+    for part in [
+        "1.dead: accepted\n2.dead: accepted\n3.dead: kept: ",
+        "line 2 of the body, `five nan ",
+        "the value must be a finite number",
+        "line 1 of the body, `six 6 -1`: the time must be Unix time",
+    ] {
+        assert!(output.contains(part), "{part}: {output}");
+    }
+    wait_until(DEADLINE, "the lines", || {
+        [("one", 1.0), ("two", 2.0), ("three", 3.0)]
+            .iter()
+            .all(|(name, value)| carbon.fetch(name) == [(time, *value)])
+    });
+    assert_eq!(carbon.metrics(), ["one", "three", "two"]);
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 2);
 }
 
 #[test]

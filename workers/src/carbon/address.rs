@@ -63,9 +63,14 @@ impl Protocol {
     pub(super) const fn question(self) -> &'static str {
         match self {
             Self::Pickle => "is it the port for lines? omit pickle:// then",
-            Self::PickleTls => "is it the port for lines? write tls:// then",
+            Self::PickleTls => {
+                "is it the port for lines? write tls:// then; or is the Carbon behind the proxy down?"
+            }
             Self::Tcp => "is it the port for pickles? write pickle:// in front of the address then",
-            Self::Tls => "is it the port for pickles? write pickle+tls:// then",
+            Self::Tls => {
+                "is it the port for pickles? write pickle+tls:// then; or is the Carbon behind the proxy \
+                          down?"
+            }
             Self::Udp => "is it Carbon's port for datagrams?",
         }
     }

@@ -85,10 +85,16 @@ impl Datagrams {
         Ok(())
     }
 
-    /// Opens a socket without sending, and says what works.
+    /// Sends an empty datagram, which no receiver stores, and says what works.
     pub(super) fn reach(&self) -> Result<Vec<String>, ConnectionError> {
-        let peer = self.open().and_then(|socket| socket.peer_addr());
-        let peer = peer.map_err(|why| ConnectionError::Connect(self.address.clone(), why))?;
+        let socket = self.open();
+        let failed = |why| ConnectionError::Connect(self.address.clone(), why);
+        let reached = socket.and_then(|socket| {
+            send(&socket, b"")?;
+            watch(&socket)?;
+            socket.peer_addr()
+        });
+        let peer = reached.map_err(failed)?;
         let works =
             format!("datagrams can be sent to {peer}; whether any arrive cannot be checked");
         Ok(vec![works])
@@ -217,6 +223,9 @@ mod tests {
         drop(socket);
         let refused = datagrams.write(b"a 1 60\n", Place::Last);
         let Err(ConnectionError::Write(_, why)) = refused else { panic!("{refused:?}") };
+        assert_eq!(why.kind(), ErrorKind::ConnectionRefused);
+        let refused = datagrams.reach();
+        let Err(ConnectionError::Connect(_, why)) = refused else { panic!("{refused:?}") };
         assert_eq!(why.kind(), ErrorKind::ConnectionRefused);
     }
 }

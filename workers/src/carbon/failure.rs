@@ -11,7 +11,9 @@ use std::io;
 pub(super) enum ConnectionError {
     #[error("cannot connect to {0}")]
     Connect(Address, #[source] io::Error),
-    #[error("{0} accepts connections, but closes them at once; is it a Carbon?")]
+    #[error(
+        "{0} accepts connections, but closes them at once; is it a Carbon, or a proxy before one that is down?"
+    )]
     Closes(Address),
     #[error("{0} accepts connections, but does not read {1}; {question}", question = .0.protocol().question())]
     Misread(Address, &'static str),

@@ -28,8 +28,14 @@ pub struct ApiKeyFlags {
 }
 
 impl ApiKeyFlags {
-    /// The key, if one is given.
+    /// The key, if one is given. An empty one is a mistake: a hosted Graphite discards names without
+    /// the key.
     pub(super) fn read(self) -> Result<Option<ApiKey>, Failure> {
+        if self.api_key.as_ref().is_some_and(|key| key.expose().is_empty()) {
+            let message = "--api-key: the API key is empty; omit the flag and its variable if no key \
+                           is needed";
+            return Err(Failure::new(Exit::Config, message));
+        }
         let given = Secret::from_flag("--api-key", self.api_key, self.api_key_file)?;
         given.map(ApiKey::parse).transpose()
     }
@@ -87,7 +93,7 @@ pub(super) fn doubt(address: &Address) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ApiKey, doubt};
+    use super::{ApiKey, ApiKeyFlags, doubt};
     use crate::secret::{GivenSecret, Secret};
 
     fn parse(key: &str) -> Result<ApiKey, String> {
@@ -116,6 +122,16 @@ mod tests {
             assert!(error.starts_with("--api-key: the API key ") && error.contains(why), "{error}");
             assert!(!error.contains("nter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn an_empty_key_is_not_the_same_as_none() {
+        let read = |key: Option<&str>| {
+            let flags = ApiKeyFlags { api_key: key.map(Secret::new), api_key_file: None };
+            flags.read().map(|key| key.is_some()).map_err(|failure| failure.message)
+        };
+        assert_eq!((read(None), read(Some("k"))), (Ok(false), Ok(true)));
+        assert!(read(Some("")).unwrap_err().contains("the API key is empty"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod config_file;
 mod connection;
 mod datagrams;
 mod deadline;
+mod edited;
 mod encode;
 mod failure;
 mod flags;
@@ -89,6 +90,8 @@ pub struct Carbon {
     sent: usize,
     /// The window while its payloads are being sent. It is freed afterwards, or after an error.
     spent: Option<Window>,
+    /// Whether it is known that the destination reads what is written to it.
+    is_reached: bool,
     once: Once,
 }
 
@@ -98,8 +101,19 @@ impl Carbon {
     pub fn to(address: Address) -> Self {
         let route = Route::to(address, DEFAULT_PICKLE_BATCH);
         let (encoder, remarks, once) = (Encoder::default(), Remarks::default(), Once::default());
-        let (payloads, sent, spent, doubt) = (0, 0, None, None);
-        Self { encoder, remarks, reports_names: true, route, doubt, payloads, sent, spent, once }
+        let (payloads, sent, spent, is_reached, doubt) = (0, 0, None, false, None);
+        Self {
+            encoder,
+            remarks,
+            reports_names: true,
+            route,
+            doubt,
+            payloads,
+            sent,
+            spent,
+            is_reached,
+            once,
+        }
     }
 
     /// Prefix of each name, joined by a dot. Defaults to none.
@@ -211,6 +225,16 @@ impl Backend for Carbon {
         written.map_err(failure)?;
         self.sent += 1;
         Ok(())
+    }
+
+    fn send_checked(&mut self, payload: &Payload) -> Result<(), SendError> {
+        let body =
+            edited::lines(&payload.body).map_err(|why| SendError::Reject { why: Box::new(why) })?;
+        if !self.is_reached {
+            self.route.reach().map_err(failure)?;
+            self.is_reached = true;
+        }
+        self.send(&Payload { body, ..payload.clone() })
     }
 
     fn split(&self, payload: &Payload) -> Option<[Payload; 2]> {

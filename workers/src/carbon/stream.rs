@@ -43,7 +43,7 @@ pub(super) struct Dial {
     address: Address,
     timeout: Duration,
     /// Filled at the first connection, if [`set_tls`](Self::set_tls) was not called.
-    tls: Option<TlsClient>,
+    tls: Option<(Tls, TlsClient)>,
 }
 
 impl Dial {
@@ -66,9 +66,24 @@ impl Dial {
     /// Sets whom to trust, and the client certificate, if the address uses TLS.
     pub(super) fn set_tls(&mut self, tls: &Tls) -> Result<(), Failure> {
         if self.address.protocol().is_tls() {
-            self.tls = Some(tls.client(&self.address)?);
+            self.tls = Some((tls.clone(), tls.client(&self.address)?));
         }
         Ok(())
+    }
+
+    /// Reads the certificates again if their files have changed. While they cannot be used, such as
+    /// between the writes of a certificate and its key, those that were read before are used.
+    fn renew_tls(&mut self) {
+        let Some(changed) = self.tls.as_mut().and_then(|(tls, _)| tls.changed()) else { return };
+        let address = self.address.to_string();
+        match changed.and_then(|tls| self.set_tls(&tls)) {
+            Ok(()) => tracing::info!(event = "certificates_read_again", address),
+            Err(failure) => {
+                let why = failure.message;
+                let what = "the certificates that were read before are used";
+                tracing::warn!(event = "certificates_unusable", address, why, what);
+            }
+        }
     }
 
     /// Connects, and shakes hands if the address uses TLS, both within the timeout. Resolving a name
@@ -79,12 +94,13 @@ impl Dial {
             let set = tls.and_then(|tls| self.set_tls(&tls));
             set.map_err(|failure| Hindrance::of_settings(failure.message))?;
         }
+        self.renew_tls();
         let until = Instant::now() + self.timeout;
         let tcp = connect(&self.address, until)?;
         prepare(&tcp, self.timeout)?;
         let layer = match &self.tls {
             None => Layer::Plain { is_first: true },
-            Some(client) => Layer::Tls(Box::new(Session::start(client, &tcp, until)?)),
+            Some((_, client)) => Layer::Tls(Box::new(Session::start(client, &tcp, until)?)),
         };
         Ok(Stream { tcp, layer })
     }

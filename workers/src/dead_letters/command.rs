@@ -166,7 +166,7 @@ fn give<B: Backend>(path: &Path, backends: &mut [(String, B)]) -> Result<(), Box
         }
     };
     let payload = Payload { body: letter.body, series: letter.series, key: letter.key };
-    backend.send(&payload).map_err(|error| causes(&error))?;
+    backend.send_checked(&payload).map_err(|error| causes(&error))?;
     Ok(std::fs::remove_file(path)?)
 }
 

@@ -122,7 +122,7 @@ pub(super) fn send<B: Backend>(
                 say(to, &body);
                 continue;
             }
-            match one.backend.send(&payload) {
+            match one.backend.send_checked(&payload) {
                 Ok(()) => say(to, &format!("{name}: sent: {body}")),
                 Err(error) => {
                     failed += 1;

@@ -1,13 +1,13 @@
 //! Servers with which TLS is impossible: each error says what is wrong, and what to do.
 
-use super::{Company, MILLIS, NAMES, carbon, causes, window};
+use super::{Company, MILLIS, NAMES, carbon, causes, deliver, window};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Instant;
-use zibrato_tests::DEADLINE;
 use zibrato_tests::fake::{Authority, TlsPeer};
+use zibrato_tests::{DEADLINE, wait_until};
 use zibrato_workers::carbon::{Carbon, Tls, TlsFlags};
 use zibrato_workers::{Backend, SendError};
 
@@ -73,6 +73,35 @@ fn a_missing_and_a_wrong_client_certificate_are_explained() {
     company.write_client("stranger", &stranger);
     let why = refusal_of(&server, "localhost", &company.flags_of_client("stranger"));
     contains(&why, &["rejects the client certificate", "--client-cert"]);
+}
+
+#[test]
+fn files_that_have_changed_are_read_again() {
+    let company = Company::new();
+    let server = company.server().server(Some(&company.authority)).unwrap();
+    let peer = TlsPeer::start(server).unwrap();
+    let stranger = Authority::new("Stranger").unwrap();
+    company.write_client("worker", &stranger);
+    std::fs::write(company.path("authorities/ca.pem"), stranger.pem()).unwrap();
+    let address = format!("tls://localhost:{}", peer.port());
+    let mut carbon = carbon(&address, &company.flags_of_client("worker"));
+    let payload = carbon.payloads(window(1, 60).0).remove(0);
+    let mut refused = || {
+        let error = carbon.send(&payload).unwrap_err();
+        assert!(matches!(error, SendError::Stop { .. }), "{}", causes(&error));
+        causes(&error)
+    };
+    contains(&refused(), &["its issuer is not a trusted authority"]);
+    std::fs::write(company.path("authorities/ca.pem"), company.authority.pem()).unwrap();
+    contains(&refused(), &["the server rejects the client certificate"]);
+    // The certificate is there before its key.
+    let renewed = company.authority.issue(&["worker.example.com"]).unwrap();
+    renewed.write(&company.path("worker.pem"), &company.path("new.key")).unwrap();
+    contains(&refused(), &["the server rejects the client certificate"]);
+    std::fs::rename(company.path("new.key"), company.path("worker.key")).unwrap();
+    let (window, line) = window(2, 120);
+    deliver(&mut carbon, window);
+    wait_until(DEADLINE, "the line", || peer.received().contains(&line));
 }
 
 #[test]

@@ -173,6 +173,11 @@ impl NameFlags {
     fn fixed(&self, flag: &str, text: &str) -> Result<String, String> {
         let replaced = self.replace_char.as_ref().map(|by| text.replace('.', by));
         let text = replaced.as_deref().unwrap_or(text).trim_matches('.');
+        if text.split('.').any(|part| !part.is_empty() && !name::fits(part)) {
+            return Err(format!(
+                "{flag}: a part of it has more than 240 bytes, which no file name has room for"
+            ));
+        }
         let would_be = name::prefix(text);
         if would_be == text {
             Ok(would_be)

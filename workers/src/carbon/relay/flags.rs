@@ -200,9 +200,21 @@ fn read(file: &Path, destinations: &[Address]) -> Result<Rules, String> {
     let rules = Rules::parse(&text, destinations)
         .map_err(|why| format!("--relay-rules: {shown}: {why}"))?;
     if let Some((unknown, line)) = rules.unknown.first() {
+        let alike = unknown.parse::<Address>().ok().and_then(|unknown| {
+            destinations
+                .iter()
+                .find(|one| one.host() == unknown.host() && one.port() == unknown.port())
+        });
+        let what = match alike {
+            Some(one) => format!("write {} instead, as in --carbon", one.destination()),
+            None => format!(
+                "add --carbon {unknown}, with pickle:// in front if it is a port for pickles, as those \
+                 of carbon-relay usually are"
+            ),
+        };
         return Err(format!(
             "--relay-rules: {shown}: line {line}: {unknown} is not among --carbon, so it would get \
-             nothing; host, port and instance must be equal. Add --carbon {unknown}"
+             nothing; host, port and instance must be equal; {what}"
         ));
     }
     if let Some(idle) = (0..destinations.len()).find(|at| !rules.uses(*at)) {
@@ -289,6 +301,9 @@ mod tests {
         assert_eq!(shares(&flags, &["h:1", "i:1"]), Ok(2));
         let unknown = shares(&flags, &["h:1"]).unwrap_err();
         assert!(unknown.contains("line 3: i:1 is not among --carbon"), "{unknown}");
+        assert!(unknown.contains("add --carbon i:1, with pickle://"), "{unknown}");
+        let unlike = shares(&flags, &["h:1", "pickle://i:1:a"]).unwrap_err();
+        assert!(unlike.contains("write i:1:a instead"), "{unlike}");
         let idle = shares(&flags, &["h:1", "i:1", "j:1"]).unwrap_err();
         assert!(idle.contains("no rule has the destination j:1"), "{idle}");
     }

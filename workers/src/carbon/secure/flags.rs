@@ -1,5 +1,6 @@
 //! The flags about TLS, and what they name: authorities, and a client certificate with its key.
 
+use super::files::Files;
 use super::verifier::Verifier;
 use crate::carbon::address::Address;
 use crate::tls::{Given, Trust, in_file};
@@ -71,9 +72,21 @@ impl TlsFlags {
     }
 }
 
-/// The trusted authorities, and the client certificate, for connections to Carbon with TLS.
+impl TlsFlags {
+    /// The state of the files.
+    fn files(&self) -> Files {
+        let Self { ca_file, ca_dir, client_cert, client_key } = self;
+        Files::of([ca_file, client_cert, client_key].into_iter().flatten(), ca_dir.as_ref())
+    }
+}
+
+/// The trusted authorities, and the client certificate, for connections to Carbon with TLS. The files
+/// of the flags are read again when they have changed and a connection is made.
 #[derive(Debug, Clone)]
 pub struct Tls {
+    flags: TlsFlags,
+    /// The state of these files when they were read.
+    files: Files,
     verifier: Arc<WebPkiServerVerifier>,
     identity: Option<Arc<CertifiedKey>>,
 }
@@ -92,6 +105,8 @@ impl Tls {
     /// # Errors
     /// If a file cannot be used.
     pub fn load(flags: &TlsFlags) -> Result<Self, Failure> {
+        // Before they are read, so that no change is missed.
+        let files = flags.files();
         let identity = identity(flags.client_cert.as_deref(), flags.client_key.as_deref())?;
         let given = Given { file: flags.ca_file.as_deref(), folder: flags.ca_dir.as_deref() };
         let trust = Trust::load(given, |name| std::env::var(name).ok())?;
@@ -111,7 +126,17 @@ impl Tls {
         let provider = Arc::new(ring::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
         let verifier = verifier.build().map_err(|why| wrong(format!("TLS: {why}")))?;
-        Ok(Self { verifier, identity })
+        Ok(Self { flags: flags.clone(), files, verifier, identity })
+    }
+
+    /// What the files contain now; `None` if none of them has changed since this was last asked.
+    pub(crate) fn changed(&mut self) -> Option<Result<Self, Failure>> {
+        let files = self.flags.files();
+        if files == self.files {
+            return None;
+        }
+        self.files = files;
+        Some(Self::load(&self.flags))
     }
 
     /// What connections to one address need.

@@ -1,6 +1,7 @@
 //! TLS to Carbon: which certificates are trusted, the session on a TCP stream, and why a connection
 //! is impossible.
 
+mod files;
 mod flags;
 mod hindrance;
 mod probe;
