@@ -39,7 +39,7 @@ impl Secret {
     }
 
     /// The secret from a flag, or from the file that the flag's `-file` variant names; `None` if
-    /// neither is given. `flag` is the name of the flag, such as `--apitoken`.
+    /// neither is given or the flag is empty. `flag` is the name of the flag, such as `--apitoken`.
     ///
     /// ```
     /// use zibrato_workers::Secret;
@@ -49,7 +49,7 @@ impl Secret {
     /// ```
     ///
     /// # Errors
-    /// If both are given, if the secret is empty, or if the file cannot be read, is empty or is longer than 4096 bytes.
+    /// If both are given, or if the file cannot be read, is empty or is longer than 4096 bytes.
     pub fn from_flag(
         flag: &str,
         secret: Option<Self>,
@@ -60,12 +60,8 @@ impl Secret {
             (Some(_), Some(_)) => {
                 Err(wrong(format!("{flag} and {flag}-file are both given; leave one out")))
             }
-            (Some(secret), None) if secret.expose().is_empty() => {
-                let why =
-                    "is empty, also if an empty variable sets it; give the secret, or omit it";
-                Err(wrong(format!("{flag} {why}")))
-            }
             (secret, None) => {
+                let secret = secret.filter(|secret| !secret.expose().is_empty());
                 Ok(secret.map(|secret| GivenSecret { secret, from: flag.to_owned() }))
             }
             (None, Some(file)) => {
@@ -145,8 +141,7 @@ mod tests {
         let missing = || Some(PathBuf::from("/nonexistent/token"));
         let expected = GivenSecret { secret: secret().unwrap(), from: "--token".to_owned() };
         assert_eq!(Secret::from_flag("--token", secret(), None).unwrap(), Some(expected));
-        let empty = Secret::from_flag("--token", Some(Secret::new("")), None).unwrap_err().message;
-        assert!(empty.starts_with("--token is empty"), "{empty}");
+        assert_eq!(Secret::from_flag("--token", Some(Secret::new("")), None).unwrap(), None);
         assert_eq!(Secret::from_flag("--token", None, None).unwrap(), None);
         let both = Secret::from_flag("--token", secret(), missing()).unwrap_err().message;
         assert_eq!(both, "--token and --token-file are both given; leave one out");

@@ -132,29 +132,39 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let wrong = || AddressError { text: text.to_owned() };
+        let wrong = |why: String| AddressError { text: text.to_owned(), why };
+        let no_port = || wrong("the port is missing".to_owned());
         let (protocol, rest) = match text.trim().split_once("://") {
             Some((scheme, rest)) => {
                 let protocol = Protocol::ALL.into_iter().find(|known| known.scheme() == scheme);
-                (protocol.ok_or_else(wrong)?, rest)
+                (protocol.ok_or_else(|| wrong(format!("unknown protocol `{scheme}`")))?, rest)
             }
             None => (Protocol::default(), text.trim()),
         };
         let (host, rest) = match rest.strip_prefix('[') {
-            Some(rest) => rest.split_once("]:").ok_or_else(wrong)?,
-            None => rest.split_once(':').ok_or_else(wrong)?,
+            Some(rest) => rest.split_once("]:").ok_or_else(no_port)?,
+            None => rest.split_once(':').ok_or_else(no_port)?,
         };
         let (port, instance) = match rest.split_once(':') {
             Some((port, instance)) => (port, Some(instance)),
             None => (rest, None),
         };
-        let port: u16 = port.parse().map_err(|_| wrong())?;
         let is_blank = |c: char| c.is_whitespace() || c.is_control();
         let strange = |c: char| is_blank(c) || "/[]@,".contains(c);
-        let strange_instance =
-            instance.is_some_and(|text| text.contains(|c| is_blank(c) || c == ','));
-        if port == 0 || host.is_empty() || host.contains(strange) || strange_instance {
-            return Err(wrong());
+        if host.is_empty() {
+            return Err(wrong("the host is missing".to_owned()));
+        }
+        if let Some(bad) = host.chars().find(|c| strange(*c)) {
+            return Err(wrong(format!("a host cannot contain {bad:?}")));
+        }
+        if port.is_empty() {
+            return Err(no_port());
+        }
+        let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
+            wrong(format!("`{port}` is not a port, which is a number from 1 to 65535"))
+        })?;
+        if instance.is_some_and(|text| text.contains(|c| is_blank(c) || c == ',')) {
+            return Err(wrong("an instance cannot contain blanks and commas".to_owned()));
         }
         Ok(Self { protocol, host: host.to_owned(), port, instance: instance.map(str::to_owned) })
     }
@@ -177,7 +187,7 @@ impl fmt::Display for Address {
 /// A text is not a host and port.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is not an address; write host:port or host:port:instance, such as 127.0.0.1:2003 or \
+    "`{text}` is not an address: {why}; write host:port or host:port:instance, such as 127.0.0.1:2003 or \
      [::1]:2003:a, with tls://, pickle://, pickle+tls:// or udp:// in front for another protocol than \
      lines over TCP"
 )]
@@ -185,6 +195,8 @@ impl fmt::Display for Address {
 pub struct AddressError {
     /// The text.
     pub text: String,
+    /// What is wrong with it.
+    pub why: String,
 }
 
 #[cfg(test)]
@@ -216,6 +228,25 @@ mod tests {
             [None, Some(String::new()), Some("a:b".to_owned())]
         );
         assert_eq!("tcp://127.0.0.1:2003".parse(), Ok(Address::default()));
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong() {
+        for (text, why) in [
+            ("carbon", "the port is missing"),
+            ("carbon:", "the port is missing"),
+            ("[::1]2003", "the port is missing"),
+            (":2003", "the host is missing"),
+            ("::1:2003", "the host is missing"),
+            ("carbon:65536", "`65536` is not a port, which is a number from 1 to 65535"),
+            ("carbon:2003/", "`2003/` is not a port, which is a number from 1 to 65535"),
+            ("http://carbon:2003", "unknown protocol `http`"),
+            ("tls+pickle://carbon:2004", "unknown protocol `tls+pickle`"),
+            ("a b:2003", "a host cannot contain ' '"),
+            ("carbon:2003:a b", "an instance cannot contain blanks and commas"),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap_err().why, why, "{text}");
+        }
     }
 
     #[test]

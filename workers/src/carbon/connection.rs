@@ -63,6 +63,8 @@ pub(super) struct Connection {
     unexplained: bool,
     /// What the last reset was about, if the peer has said it.
     hindrance: Option<Hindrance>,
+    /// Whether the last connection ended because the peer acknowledged nothing.
+    is_silent: bool,
     /// Time to wait for a reset.
     listen_for: Duration,
     /// Payloads that were written, but turned out to be rejected.
@@ -100,6 +102,7 @@ impl Connection {
             window_is_whole: true,
             unexplained: false,
             hindrance: None,
+            is_silent: false,
             listen_for: LISTEN,
             refused: VecDeque::new(),
             limits: Limits::default(),
@@ -233,11 +236,17 @@ impl Connection {
         }
     }
 
-    /// The connection was reset.
+    /// The connection was reset, or the kernel gave up because the peer acknowledged nothing.
     fn broken(&mut self, why: &io::Error) {
         tracing::debug!(event = "connection_broken", address = %self.address(), %why);
-        self.breaks = self.breaks.saturating_add(1);
         (self.trouble, self.window_is_whole) = (Some(Instant::now()), false);
+        self.is_silent = why.kind() == ErrorKind::TimedOut;
+        if self.is_silent {
+            // No payload is the cause of that.
+            self.written.was_reset();
+            return self.disconnected(true);
+        }
+        self.breaks = self.breaks.saturating_add(1);
         self.unexplained = true;
         self.written.was_reset();
         self.disconnected(true);
@@ -258,6 +267,7 @@ impl Connection {
         let address = self.address().clone();
         match self.hindrance.take() {
             Some(hindrance) => ConnectionError::Hindered(address, hindrance),
+            None if self.is_silent => ConnectionError::Silent(address, self.dial.timeout()),
             None => ConnectionError::Reset(address),
         }
     }
@@ -273,7 +283,10 @@ impl Connection {
         } else if let Some(left_out) = self.limits.disconnected.admit(now) {
             // A server that reads another protocol ends the connection over the first bytes.
             let is_early = self.opened.elapsed() < EARLY;
-            let what = is_early.then(|| address.protocol().question());
+            let what = match self.is_silent {
+                true => Some("it has acknowledged nothing; does it hang, or is the network down?"),
+                false => is_early.then(|| address.protocol().question()),
+            };
             tracing::info!(event = "disconnected", %address, lost, left_out, what);
         }
         (self.stream, self.suspect) = (None, true);
@@ -284,6 +297,7 @@ impl Connection {
         let stream =
             connected.map_err(|why| ConnectionError::Connect(self.address().clone(), why))?;
         (self.stream, self.opened, self.hindrance) = (Some(stream), Instant::now(), None);
+        self.is_silent = false;
         if let Some(left_out) = self.limits.connected.admit(self.opened) {
             tracing::info!(event = "connected", address = %self.address(), left_out);
         }
@@ -306,5 +320,30 @@ impl Connection {
             (self.stream, self.suspect) = (None, true);
             ConnectionError::Write(self.address().clone(), why)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Connection;
+    use crate::carbon::address::Address;
+    use crate::carbon::wire::Wire;
+    use std::io::ErrorKind;
+    use std::time::Duration;
+
+    #[test]
+    fn a_peer_that_hangs_is_not_said_to_reset_connections() {
+        let new = || Connection::new(Address::default(), Wire::lines(), Duration::from_secs(10));
+        let mut connection = new();
+        for _ in 0..5 {
+            connection.broken(&ErrorKind::TimedOut.into());
+        }
+        let error = connection.reset().to_string();
+        assert!(error.contains("acknowledged nothing for 10 s"), "{error}");
+        assert!(!connection.wary && connection.trouble().is_none());
+        let mut connection = new();
+        connection.broken(&ErrorKind::ConnectionReset.into());
+        let error = connection.reset().to_string();
+        assert!(error.contains("reset the connection"), "{error}");
     }
 }

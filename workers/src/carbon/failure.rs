@@ -5,6 +5,7 @@ use super::pickle::InvalidLine;
 use super::secure::Hindrance;
 use crate::backend::SendError;
 use std::io;
+use std::time::Duration;
 
 /// Why a payload was not written, or may be lost.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,8 @@ pub(super) enum ConnectionError {
     Refused(Address),
     #[error("{0} reset the connection before all data was read; {question}", question = .0.protocol().question())]
     Reset(Address),
+    #[error("{0} has acknowledged nothing for {seconds} s; does it hang, or is the network down?", seconds = .1.as_secs_f64())]
+    Silent(Address, Duration),
     #[error("{0} resets connections; recent payloads are sent one by one to find the cause")]
     Searching(Address),
     #[error("the connection to {0} broke")]
@@ -54,6 +57,7 @@ pub(super) fn failure(why: ConnectionError) -> SendError {
         | ConnectionError::Misread(..)
         | ConnectionError::Hindered(..)
         | ConnectionError::Reset(_)
+        | ConnectionError::Silent(..)
         | ConnectionError::Searching(_)
         | ConnectionError::Write(..) => SendError::Unknown { after, why: Box::new(why) },
     }

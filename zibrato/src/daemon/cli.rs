@@ -127,7 +127,7 @@ fn parse_from<T: Parser>(
     args: Vec<OsString>,
     variable: &Variable<'_>,
 ) -> Result<(T, Origins), Wrong> {
-    let path = config_file(&command, &args, variable);
+    let path = config_file(&command, &args, variable)?;
     let file = path.map(|path| File::read(&command, &path, variable)).transpose()?;
     let mut file = file.unwrap_or_default();
     // Repeated flags would add up.
@@ -298,18 +298,30 @@ fn with_flags(
 
 /// The file of `--config` or its variable. All other errors of the command line are left to the
 /// real parser.
-fn config_file(command: &Command, args: &[OsString], variable: &Variable<'_>) -> Option<PathBuf> {
+fn config_file(
+    command: &Command,
+    args: &[OsString],
+    variable: &Variable<'_>,
+) -> Result<Option<PathBuf>, Wrong> {
     let mut from_flag = None;
     let mut rest = args.iter().skip(1);
     while let Some(arg) = rest.next() {
-        if arg == "--config" {
-            from_flag = rest.next().cloned();
-        } else if let Some(file) = arg.to_str().and_then(|arg| arg.strip_prefix("--config=")) {
-            from_flag = Some(OsString::from(file));
+        let file = if arg == "--config" {
+            rest.next().cloned()
+        } else {
+            arg.to_str().and_then(|arg| arg.strip_prefix("--config=")).map(OsString::from)
+        };
+        if from_flag.is_some() && file.is_some() {
+            let why = "--config is given more than once; write all keys into one file";
+            return Err(Wrong::Config(why.to_owned()));
         }
+        from_flag = from_flag.or(file);
     }
-    let name = command.get_arguments().find(|arg| arg.get_long() == Some("config"))?.get_env()?;
-    from_flag.or_else(|| variable(name.to_str()?)).map(PathBuf::from)
+    let name = || {
+        let config = command.get_arguments().find(|arg| arg.get_long() == Some("config"));
+        config?.get_env()?.to_str()
+    };
+    Ok(from_flag.or_else(|| variable(name()?)).map(PathBuf::from))
 }
 
 /// Checks the text of a configuration file that another program writes.

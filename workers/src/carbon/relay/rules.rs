@@ -170,7 +170,10 @@ mod tests {
             ),
             ("[a]\ndestinations = h1:2004:a\n", "line 1: [a] has neither"),
             ("[a]\npatern = x\ndestinations = h1:2004:a\n", "line 2: unknown key `patern`"),
-            ("[a]\ndefault = true\ndestinations = h1\n", "line 3: `h1` is not an address"),
+            (
+                "[a]\ndefault = true\ndestinations = h1\n",
+                "line 3: `h1` is not an address: the port is missing",
+            ),
             (
                 "[a]\ndefault = 1\ndestinations = h1:2004:a\n[b]\ndefault = 1\ndestinations = h1:2004:a\n",
                 "line 4: [b] is a second section with `default = true`",

@@ -56,6 +56,15 @@ fn flags_and_variables_take_precedence_over_the_file() {
 }
 
 #[test]
+fn a_second_file_is_refused_and_not_ignored() {
+    let (_keep, path) = file("flush = 10");
+    for args in [["--config", &*path, "--config", &path], ["--flush=1", "--config", &path, "-x"]] {
+        let is_twice = |wrong: &Wrong| matches!(wrong, Wrong::Config(why) if why.contains("once"));
+        assert_eq!(parse(&args, &[]).as_ref().is_err_and(is_twice), args[0] == "--config");
+    }
+}
+
+#[test]
 fn a_repeated_flag_is_a_list_in_the_file_and_the_command_line_replaces_it() {
     let (_keep, path) = file("handler = ['a{1,2}=1', '-b']");
     assert_eq!(parse(&["--config", &path], &[]).unwrap().handler, ["a{1,2}=1", "-b"]);
