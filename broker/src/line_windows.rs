@@ -138,7 +138,7 @@ impl LineWindows {
         self.series >= self.limits.all_series
     }
 
-    /// Whether so many more series fit, whatever their level, without being added to `_overflow`.
+    /// Whether there is room for this number of further series. Beyond it, they are added to `_overflow`.
     pub(crate) const fn has_room_for(&self, series: usize) -> bool {
         self.series.saturating_add(series) <= self.limits.series
     }

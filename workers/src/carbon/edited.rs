@@ -1,4 +1,4 @@
-//! Lines that somebody may have edited: those of a dead letter.
+//! Checks the lines of a dead letter, which an operator may have edited.
 //!
 //! Pure. Carbon ignores a last line without a line feed, and drops some invalid lines without a word
 //! and others with the connection. So each line is read before it is sent.

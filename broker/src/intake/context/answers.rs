@@ -16,7 +16,7 @@ impl IntakeContext {
         self.link.wake_on_acks(waker);
     }
 
-    /// Whether so many more series fit into the windows, under names of their own.
+    /// Whether the windows have room for this number of further series.
     pub(in crate::intake) const fn has_room_for(&self, series: usize) -> bool {
         self.windows.has_room_for(series)
     }
@@ -34,8 +34,8 @@ impl IntakeContext {
         self.rules.current().is_some()
     }
 
-    /// Publishes what was folded, and the bodies of batches that the intake has written itself at a
-    /// level. Only for when everything before [is acknowledged](Self::is_acknowledged).
+    /// Publishes the windows, and then batches of this level that the intake has encoded itself. Call it
+    /// only after everything before [is acknowledged](Self::is_acknowledged).
     pub(in crate::intake) fn publish_folded(&mut self, level: &str, bodies: Vec<Vec<u8>>) {
         self.flush();
         for body in bodies {

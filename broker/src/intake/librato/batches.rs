@@ -29,7 +29,7 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    /// Whether so many measurements can be added.
+    /// Whether this number of measurements can be added.
     pub(super) const fn has_room_for(&self, measurements: usize) -> bool {
         self.measurements + measurements <= MAX_MEASUREMENTS
     }

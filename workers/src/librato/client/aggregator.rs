@@ -38,7 +38,7 @@ pub struct Aggregator {
     tagged: Table,
 }
 
-/// Names in the order in which they came, and what is known of each.
+/// The aggregated readings of each name, in the order in which the names were added.
 #[derive(Debug, Default)]
 struct Table {
     places: HashMap<String, usize>,

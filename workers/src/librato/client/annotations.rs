@@ -31,7 +31,7 @@ impl AnnotationQuery {
         Self::default().param("start_time", seconds.to_string())
     }
 
-    /// The last so many annotations.
+    /// The last annotations, at most this number.
     pub fn last(count: u64) -> Self {
         Self::default().param("count", count.to_string())
     }

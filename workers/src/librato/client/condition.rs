@@ -129,7 +129,7 @@ impl Condition {
         condition.summary_function("average")
     }
 
-    /// There were no readings for so many seconds, at any source that had some before.
+    /// No source that had readings before had any for this number of seconds.
     #[must_use]
     pub fn absent(metric: impl Into<String>, seconds: u64) -> Self {
         Self::new(ConditionKind::Absent, metric.into()).duration(seconds)

@@ -105,7 +105,7 @@ pub struct Point {
 #[serde(default)]
 #[non_exhaustive]
 pub struct MetricPart {
-    /// There are more; ask again from this time on, in Unix seconds.
+    /// Present if there are more measurements: the `start_time` of the next request, in Unix seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_time: Option<i64>,
     /// Other fields.

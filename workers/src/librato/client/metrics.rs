@@ -55,7 +55,7 @@ impl MetricQuery {
         self.param("end_time", seconds.to_string())
     }
 
-    /// The last so many measurements.
+    /// The last measurements, at most this number.
     pub fn count(self, count: u64) -> Self {
         self.param("count", count.to_string())
     }

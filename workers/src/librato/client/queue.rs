@@ -50,7 +50,7 @@ impl Client {
 }
 
 impl Queue {
-    /// Submits as soon as it holds so many measurements. Defaults to 0, which is never.
+    /// The number of measurements at which the queue is submitted. Defaults to 0, which means never.
     #[must_use]
     pub fn auto_submit_count(mut self, count: usize) -> Self {
         self.auto_submit_count = count;

@@ -30,17 +30,17 @@ impl Span {
         Self { start_time: Some(start), end_time: Some(end), duration: None }
     }
 
-    /// So many seconds from a time on.
+    /// A number of seconds that begins at `start`, in Unix seconds.
     pub const fn since_for(start: i64, seconds: u64) -> Self {
         Self { start_time: Some(start), end_time: None, duration: Some(seconds) }
     }
 
-    /// The last so many seconds.
+    /// The `seconds` before now.
     pub const fn last(seconds: u64) -> Self {
         Self { start_time: None, end_time: None, duration: Some(seconds) }
     }
 
-    /// The last so many seconds before a time.
+    /// The `seconds` before `end`, which is in Unix seconds.
     pub const fn last_until(seconds: u64, end: i64) -> Self {
         Self { start_time: None, end_time: Some(end), duration: Some(seconds) }
     }

@@ -127,7 +127,8 @@ impl Known {
     }
 }
 
-/// The users of a file, and what is noteworthy about it; or why it cannot be used.
+/// Reads the users from a file. Also returns warnings about the file. The error says why the file
+/// cannot be used.
 fn read(file: &mut Watched) -> Result<(Users, Vec<Warning>), String> {
     let text =
         file.read().map_err(|error| format!("{error}; give a file that the broker can read"))?;
