@@ -27,7 +27,7 @@ pub fn rules(input: &[u8]) {
         Ok(rules) => rules,
         Err(RulesError::Invalid { path, line, column, why }) => {
             let text = if path.ends_with("rules.toml") { file } else { script };
-            let lines = 1 + text.matches('\n').count();
+            let lines = 1 + text.matches(['\n', '\r']).count();
             assert!((1..=lines).contains(&line) && column >= 1, "{line}:{column}");
             return assert!(!why.trim().is_empty());
         }

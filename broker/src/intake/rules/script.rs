@@ -58,6 +58,8 @@ impl Script {
         converters: BTreeMap<String, String>,
     ) -> Result<Self, Problem> {
         let engine = engine();
+        // Within a comment, Rhai takes a carriage return for the end of a line; elsewhere it does not.
+        let text = &text.replace("\r\n", "\n").replace('\r', "\n");
         let ast = engine.compile(text).map_err(|error| {
             let (line, column) = line_and_column(text, error.position());
             let text = text.lines().nth(line - 1).unwrap_or_default();

@@ -121,3 +121,17 @@ fn rules_that_probably_never_match_are_named() {
         assert!(warnings.concat().starts_with(expected), "{text}: {warnings:?}");
     }
 }
+
+#[test]
+fn carriage_returns_end_lines_of_scripts() {
+    for (script, place) in [
+        ("// one\r// two\r$", "/etc/s.rhai:3:1:"),
+        ("// one\r\n// two\r\n$", "/etc/s.rhai:3:1:"),
+        ("// one\r", "/etc/s.rhai:1:1:"),
+        ("let text = `\rone\r`;\r$", "/etc/s.rhai:4:1:"),
+        ("fn process(h, n, v, t) {\r    [h, n, v, t\r}\r", "/etc/s.rhai:3:1:"),
+    ] {
+        let error = parse("", script).map(|_| ()).unwrap_err();
+        assert!(error.starts_with(place), "{script:?}: {error}");
+    }
+}
