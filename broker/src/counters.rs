@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The reasons for drops.
-pub(crate) const REASONS: [&str; 23] = [
+pub(crate) const REASONS: [&str; 24] = [
     // lines, as named by `LineError::reason`
     "encoding",
     "fields",
@@ -27,6 +27,7 @@ pub(crate) const REASONS: [&str; 23] = [
     "topic",
     "version",
     // publishing
+    "annotation",
     "expansion",
     "journal",
     "levels",

@@ -6,6 +6,7 @@
 //! | gauge | one, with the last reading and its time; or one per reading; none if it was idle |
 //! | timer, histogram | one per reading; if summarized, at most 1,000, sampled evenly by rank |
 //! | set | one per member |
+//! | annotation | none |
 //!
 //! An entry without a time of its own gets the end of the batch's interval. Tags and units are
 //! omitted, because a line cannot contain them.
@@ -27,6 +28,8 @@ const MAX_TIME_MS: u64 = 253_402_300_800_000;
 pub(crate) struct Expanded {
     /// Number of lines.
     pub(crate) lines: u64,
+    /// Number of annotations, which have no line.
+    pub(crate) annotations: u64,
     /// Number of entries that could not be decoded, and of lines beyond the maximum.
     pub(crate) refused: u64,
 }
@@ -82,6 +85,7 @@ impl<F: FnMut(&Line<'_>, &Tags<'_>)> Lines<'_, F> {
     fn entry(&mut self, entry: &Entry<'_>) {
         let end_ms = self.end_ms;
         match &entry.value {
+            Value::Annotation(_) => self.done.annotations += 1,
             Value::Counter(sum) => self.number(entry, *sum, end_ms),
             // Subscribers to lines would take it for a new reading.
             Value::Gauge(gauge) if gauge.is_idle() => {}
@@ -110,6 +114,7 @@ impl<F: FnMut(&Line<'_>, &Tags<'_>)> Lines<'_, F> {
     }
 
     fn line(&mut self, entry: &Entry<'_>, value: LineValue<'_>, at_ms: u64) {
+        let Some(kind) = entry.value.kind() else { return };
         if self.done.lines >= MAX_BATCH_LINES {
             self.done.refused += 1;
             return;
@@ -118,7 +123,7 @@ impl<F: FnMut(&Line<'_>, &Tags<'_>)> Lines<'_, F> {
         let at_ms = if at_ms < MAX_TIME_MS { at_ms } else { self.end_ms };
         let line = Line {
             level: self.level,
-            kind: entry.value.kind(),
+            kind,
             name: entry.name,
             value,
             timestamp: at_ms as f64 / 1e3,

@@ -131,15 +131,17 @@ pub mod wire;
 
 // The public interface is:
 pub use measurement::{
-    DEFAULT_SOURCE, Gauge, Kind, Level, MAX_LEVEL_BYTES, MAX_NAME_BYTES, MAX_UNIT_BYTES, Name,
-    Source, TextError, TextProblem, Unit, check_level, check_name, check_unit,
+    Annotation, AnnotationError, AnnotationLink, DEFAULT_SOURCE, Gauge, Kind, Level,
+    MAX_DESCRIPTION_BYTES, MAX_HREF_BYTES, MAX_LEVEL_BYTES, MAX_LINKS, MAX_NAME_BYTES,
+    MAX_TITLE_BYTES, MAX_UNIT_BYTES, Name, Source, Tags, TextError, TextProblem, Unit, check_level,
+    check_name, check_unit,
 };
 pub use percentile::{Percentile, PercentileError};
 pub use sketch::Sketch;
 pub use summary::Summary;
 
 #[cfg(feature = "sdk")]
-pub use measurement::{Measurement, Tags};
+pub use measurement::Measurement;
 #[cfg(feature = "sdk")]
 pub use sdk::{
     Amount, BuildError, Builder, CountMe, CounterHandle, GaugeHandle, Guard, HistogramHandle,

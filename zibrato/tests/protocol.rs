@@ -7,7 +7,7 @@ use zibrato::wire::{
     LEVELS_TOPIC, Line, LineValue, Position, PublisherId, Reader, ReplayAnswer, ReplayRequest,
     Reset, ResetTo, Stamp, Value, WantedLevels, ack_topic, batch_topic,
 };
-use zibrato::{Gauge, Kind, Sketch, Summary};
+use zibrato::{Annotation, Gauge, Kind, Sketch, Summary};
 
 const PAGE: &str = include_str!("../../docs/protocol.md");
 
@@ -39,6 +39,7 @@ fn every_dump_is_checked_below() {
     let checked = [
         "ack-body",
         "ack-topic",
+        "annotation-body",
         "batch-body",
         "batch-id",
         "batch-stamp",
@@ -174,6 +175,23 @@ fn the_body_of_a_batch_is_what_the_library_writes() {
 }
 
 #[test]
+fn a_batch_with_an_annotation_is_read_and_written() {
+    let deploy = Annotation::new("deploys", "v7 is live", 1_700_000_000_100)
+        .unwrap()
+        .with_tag("region", "eu")
+        .and_then(|deploy| deploy.with_end(1_700_000_000_900))
+        .and_then(|deploy| deploy.with_description("a\nb"))
+        .and_then(|deploy| deploy.with_link("ci", "https://ci/7", Some("build")))
+        .unwrap();
+    let body = dump("annotation-body");
+    let entry = BatchReader::new(&body).unwrap().entries().next().unwrap().unwrap();
+    assert_eq!(entry.value, Value::Annotation(Box::new(deploy.clone())));
+    let mut batch = BatchWriter::new("web-1", 1_700_000_000_000, 1_000);
+    batch.annotation(&deploy);
+    assert_eq!(batch.finish(), body);
+}
+
+#[test]
 fn buckets_are_numbered_as_the_page_says() {
     for value in [0.25, 0.5, 1.0, 1e-9, 12_345.678, -0.25, -7.0, 0.0] {
         let mut sketch = Sketch::new();
@@ -205,6 +223,11 @@ fn control_messages_are_read() {
     assert_eq!(Ack::decode(&dump("ack-body")), Ok(ack));
 }
 
+/// A number above 1,000 as the page writes it.
+fn group(number: usize) -> String {
+    format!("{},{:03}", number / 1_000, number % 1_000)
+}
+
 #[test]
 fn limits_are_stated_as_they_are() {
     for text in [
@@ -213,6 +236,10 @@ fn limits_are_stated_as_they_are() {
         format!("{} MiB (`--max-frame`)", wire::MAX_FRAME_BYTES >> 20),
         format!("| {} KiB |", wire::BATCH_TARGET_BYTES >> 10),
         format!("`{}`", zibrato::DEFAULT_SOURCE),
+        format!("1 to {} bytes without control", zibrato::MAX_TITLE_BYTES),
+        format!("at most {} bytes; of the", group(zibrato::MAX_DESCRIPTION_BYTES)),
+        format!("`href` of at most {} bytes", group(zibrato::MAX_HREF_BYTES)),
+        format!("at most {}; each a map", zibrato::MAX_LINKS),
     ] {
         assert!(PAGE.contains(&text), "{text}");
     }

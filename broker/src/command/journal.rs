@@ -139,7 +139,7 @@ Examples:
         /// Start after this offset
         #[arg(long, value_name = "OFFSET", default_value_t = 0, value_parser = whole_number::<u64>("a whole number", ..))]
         after: u64,
-        /// Print one line per counter or gauge, one per member of a set, and up to 1,000 per timer or histogram. Gauges that are repeated without readings are counted in a line that begins with #. A line is level|type|name|value|time|source, followed by its tags, separated by tab characters
+        /// Print one line per counter or gauge, one per member of a set, and up to 1,000 per timer or histogram. Lines that begin with # name annotations, and count gauges that are repeated without readings. A line is level|type|name|value|time|source, followed by its tags, separated by tab characters
         #[arg(long)]
         lines: bool,
     },
@@ -297,6 +297,7 @@ fn dump(out: &mut impl Write, record: &Record<'_>, lines: bool) -> io::Result<()
             }
         });
         written?;
+        write_annotations(out, record.offset, body)?;
         let repeated = repeated_gauges(body);
         if repeated > 0 {
             writeln!(out, "# {}: {repeated} gauges repeated without readings", record.offset)?;
@@ -307,6 +308,18 @@ fn dump(out: &mut impl Write, record: &Record<'_>, lines: bool) -> io::Result<()
     let (offset, publisher, sequence) = (record.offset, id.publisher, id.sequence);
     let received = rfc3339(record.received_ms);
     writeln!(out, "{offset}\t{received}\t{level}\t{publisher}\t{sequence}\t{entries}")
+}
+
+/// Writes the annotations, which have no line.
+fn write_annotations(out: &mut impl Write, offset: u64, body: &[u8]) -> io::Result<()> {
+    let Ok(batch) = BatchReader::new(body) else { return Ok(()) };
+    for entry in batch.entries().filter_map(Result::ok) {
+        if let Value::Annotation(annotation) = entry.value {
+            let (stream, title) = (annotation.stream(), annotation.title());
+            writeln!(out, "# {offset}: annotation of {stream}: {title}")?;
+        }
+    }
+    Ok(())
 }
 
 /// Number of gauges that had no readings, and were only repeated.

@@ -3,7 +3,7 @@
 use super::{Expanded, MAX_BATCH_LINES, MAX_TIMER_LINES, expand, expand_with_tags};
 use proptest::prelude::*;
 use zibrato::wire::{BatchWriter, Line, LineValue};
-use zibrato::{Gauge, Kind, Summary};
+use zibrato::{Annotation, Gauge, Kind, Summary};
 
 const START: u64 = 1_700_000_000_000;
 
@@ -14,7 +14,7 @@ fn batch() -> BatchWriter {
 fn lines(batch: BatchWriter) -> Vec<String> {
     let mut lines = Vec::new();
     let done = expand("info", &batch.finish(), |line| lines.push(line.to_string())).unwrap();
-    assert_eq!(done, Expanded { lines: lines.len() as u64, refused: 0 });
+    assert_eq!(done, Expanded { lines: lines.len() as u64, ..Expanded::default() });
     lines
 }
 
@@ -72,6 +72,19 @@ fn every_kind_of_entry_becomes_its_lines() {
 }
 
 #[test]
+fn an_annotation_has_no_line_and_is_counted() {
+    let deploy = Annotation::new("deploys", "version 7 is live", START).unwrap();
+    let mut batch = batch();
+    batch.annotation(&deploy);
+    batch.counter("logins", &[], 3.0);
+    batch.annotation(&deploy);
+    let mut lines = Vec::new();
+    let done = expand("info", &batch.finish(), |line| lines.push(line.to_string())).unwrap();
+    assert_eq!(done, Expanded { lines: 1, annotations: 2, refused: 0 });
+    assert_eq!(lines, ["info|Counter|logins|3|1700000001.5|web-1"]);
+}
+
+#[test]
 fn a_folded_timer_becomes_a_thousand_lines_at_most() {
     for (count, expected) in
         [(1, 1), (2, 2), (3, 3), (1_000, 1_000), (1_001, 1_000), (9_999, 1_000)]
@@ -105,7 +118,7 @@ fn a_batch_cannot_become_a_flood() {
     let more = MAX_BATCH_LINES as usize + 7;
     batch.timer_readings("t", &[], &vec![1.0; more]);
     let done = expand("info", &batch.finish(), |_| ()).unwrap();
-    assert_eq!(done, Expanded { lines: MAX_BATCH_LINES, refused: 7 });
+    assert_eq!(done, Expanded { lines: MAX_BATCH_LINES, annotations: 0, refused: 7 });
 }
 
 #[test]
@@ -116,7 +129,7 @@ fn bad_entries_are_counted_and_the_others_become_lines() {
     batch.counter("ok", &[], 1.0);
     let mut lines = Vec::new();
     let done = expand("info", &batch.finish(), |line| lines.push(line.to_string())).unwrap();
-    assert_eq!(done, Expanded { lines: 1, refused: 2 });
+    assert_eq!(done, Expanded { lines: 1, annotations: 0, refused: 2 });
     assert_eq!(lines, ["info|Counter|ok|1|1700000001.5|web-1"]);
     assert!(expand("info", b"\xc1", |_| ()).is_err());
 }

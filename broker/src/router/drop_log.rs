@@ -169,6 +169,10 @@ fn meaning(reason: &str) -> &'static str {
         "sequence" => "a batch has sequence 0; sequences start at 1",
         "topic" => "the topic of a batch is not `zb1|<level>|`",
         "version" => "a batch has a version that this broker does not know; upgrade the broker",
+        "annotation" => {
+            "annotations have no line, and subscribers that read lines do not get them; workers \
+             that read batches do"
+        }
         "expansion" => {
             "entries of a batch could not be decoded, and subscribers that read lines do not get \
              them; check the publisher named in `peer`"

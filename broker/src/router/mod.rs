@@ -236,10 +236,9 @@ impl Router {
     fn publish(&mut self, taken: Taken) -> zmq::Result<()> {
         let Taken { level, id, stamp, as_lines, topic, id_frame, body } = taken;
         if as_lines && self.subscriptions.wants(&level).lines {
-            let refused = self.output.send_expanded(&level, &body, &mut self.counters)?;
-            if refused > 0 {
-                self.drop_entries(refused, &level, id.publisher);
-            }
+            let expanded = self.output.send_expanded(&level, &body, &mut self.counters)?;
+            self.drop_entries("annotation", expanded.annotations, &level, id.publisher);
+            self.drop_entries("expansion", expanded.refused, &level, id.publisher);
         }
         let batch = OutgoingBatch { level: &level, stamp, topic, id_frame, body };
         self.output.send_batch(batch, &mut self.counters)?;
@@ -266,10 +265,14 @@ impl Router {
         self.log.name_peer(|| inbox.peer());
     }
 
-    /// Counts entries of a batch that could not be expanded into lines. The batch itself was accepted.
-    fn drop_entries(&mut self, count: u64, level: &str, from: PublisherId) {
-        self.counters.dropped.add("expansion", count);
-        self.log.keep_sample("expansion", level.as_bytes());
+    /// Counts entries of a batch of which subscribers to lines get no line. The batch itself was
+    /// accepted.
+    fn drop_entries(&mut self, reason: &'static str, count: u64, level: &str, from: PublisherId) {
+        if count == 0 {
+            return;
+        }
+        self.counters.dropped.add(reason, count);
+        self.log.keep_sample(reason, level.as_bytes());
         self.log.name_peer(|| format!("publisher {from}"));
     }
 

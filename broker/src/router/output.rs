@@ -2,7 +2,7 @@
 
 use super::xpub::{Sent, Xpub};
 use crate::counters::Counters;
-use crate::expand::expand;
+use crate::expand::{Expanded, expand};
 use std::fmt::Write;
 use zibrato::wire::Stamp;
 use zmq::Message;
@@ -81,14 +81,13 @@ impl Output {
         sent
     }
 
-    /// Sends a batch as lines. Returns the number of entries that could not be decoded, or of which
-    /// not all lines could be sent.
+    /// Sends a batch as lines.
     pub(super) fn send_expanded(
         &mut self,
         level: &str,
         body: &[u8],
         counters: &mut Counters,
-    ) -> zmq::Result<u64> {
+    ) -> zmq::Result<Expanded> {
         let mut text = std::mem::take(&mut self.text);
         let mut sent = Ok(());
         let expanded = expand(level, body, |line| {
@@ -101,10 +100,10 @@ impl Output {
         self.text = text;
         sent?;
         match expanded {
-            Ok(expanded) => Ok(expanded.refused),
+            Ok(expanded) => Ok(expanded),
             Err(error) => {
                 tracing::debug!(event = "refused", %error);
-                Ok(1)
+                Ok(Expanded { refused: 1, ..Expanded::default() })
             }
         }
     }

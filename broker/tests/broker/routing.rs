@@ -1,8 +1,8 @@
 //! Routing: levels, forms, acknowledgements, duplicates, wanted levels.
 
 use crate::harness::{ANNA, BERT, Bench, Seen, batch, batch_with};
-use zibrato::clock;
-use zibrato::wire::{BatchReader, WantedLevels};
+use zibrato::wire::{BatchReader, Value, WantedLevels};
+use zibrato::{Annotation, clock};
 
 #[test]
 fn levels_do_not_leak_into_each_other() {
@@ -252,4 +252,24 @@ fn members_for_which_a_set_has_no_room_are_counted() {
     let lines: Vec<_> = (0..100_005).map(|n| format!("info|s|users|{n}|1|web-1")).collect();
     bench.push().send(lines.join("\n").as_bytes(), 0).unwrap();
     bench.until("they are counted", || bench.broker.counters().dropped.of("members") == 5);
+}
+
+#[test]
+fn an_annotation_reaches_subscribers_to_batches_and_has_no_line() {
+    let bench = Bench::start();
+    let lines = bench.subscribe(&["info|"]);
+    let batches = bench.subscribe(&["zb1|info|"]);
+    let deploy = Annotation::new("deploys", "version | 7", 1_700_000_000_000).unwrap();
+    let message = batch_with("info", ANNA, 1, |batch| {
+        batch.annotation(&deploy);
+        batch.counter("after", &[], 1.0);
+    });
+    bench.push().send_multipart(message, 0).unwrap();
+    assert_eq!(lines.lines(1), ["info|Counter|after|1|1700000001|web-1"]);
+    let seen = batches.take(1);
+    let Seen::Batch { body, .. } = &seen[0] else { panic!("{seen:?}") };
+    let entry = BatchReader::new(body).unwrap().entries().next().unwrap().unwrap();
+    assert_eq!(entry.value, Value::Annotation(Box::new(deploy)));
+    bench.until("it is counted", || bench.broker.counters().dropped.of("annotation") == 1);
+    assert_eq!(bench.broker.counters().dropped.total(), 1);
 }

@@ -36,7 +36,9 @@ fn fold_lines(input: &[u8]) {
 
 fn finish(window: Window, taken: u64) {
     assert_eq!(window.folded(), taken);
-    assert!(window.overflowed() <= taken);
+    let annotations = window.annotations().len() as u64 + window.omitted_annotations();
+    assert!(window.overflowed() + annotations <= taken);
+    assert_eq!(window.omitted_annotations() > 0, window.annotation_offender().is_some());
     assert_eq!(window.overflowed() > 0, window.offender().is_some());
     // Beyond the limit there is one overflow series of each kind.
     assert!(window.len() <= LIMIT + Kind::ALL.len());

@@ -7,7 +7,7 @@ use zibrato::wire::{
     Ack, BatchId, BatchWriter, Commit, CursorState, Fetch, Fetched, Position, PublisherId, Reader,
     ReplayAnswer, ReplayRequest, Reset, ResetTo, Stamp, WantedLevels, batch_topic,
 };
-use zibrato::{Gauge, Summary};
+use zibrato::{Annotation, Gauge, Summary};
 use zibrato_tests::repository;
 
 /// The seeds of one fuzz target: their names and bytes.
@@ -234,10 +234,17 @@ fn batches() -> Seeds {
     let few = |b: &mut BatchWriter| b.timer_readings("db.query", &[], &[0.011, 0.012]);
     let histogram = |b: &mut BatchWriter| b.histogram("size", &tags, Some("bytes"), &summary);
     let sizes = |b: &mut BatchWriter| b.histogram_readings("size", &[], None, &[512.0, -0.5]);
-    let all: [&dyn Fn(&mut BatchWriter); 9] =
-        [&counter, &one, &folded, &each, &set, &timer, &few, &histogram, &sizes];
+    let deploy = Annotation::new("deploys", "version 7 is live", 1_700_000_000_100)
+        .and_then(|deploy| deploy.with_tags(tags)?.with_end(1_700_000_000_900))
+        .and_then(|deploy| deploy.with_description("first\n\tsecond"))
+        .and_then(|deploy| deploy.with_link("ci", "https://ci/7", Some("the | build")))
+        .unwrap();
+    let annotation = |b: &mut BatchWriter| b.annotation(&deploy);
+    let all: [&dyn Fn(&mut BatchWriter); 10] =
+        [&annotation, &counter, &one, &folded, &each, &set, &timer, &few, &histogram, &sizes];
     BTreeMap::from([
         ("all-kinds", of(&|batch| all.iter().for_each(|fill| fill(batch)))),
+        ("batch-annotation", of(&annotation)),
         ("batch-counter", of(&counter)),
         ("batch-empty", of(&|_| {})),
         ("batch-gauge", of(&folded)),

@@ -2,7 +2,7 @@
 
 use crate::idle_gauges::IdleGauges;
 use std::collections::BTreeMap;
-use zibrato::window::Window;
+use zibrato::window::{MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS, Window};
 use zibrato::wire::{BatchId, BatchReader, EntryError, FrameError, Message, Stamp, message};
 
 /// Counts of aggregated and rejected messages since the last call.
@@ -55,7 +55,7 @@ impl FoldCounts {
     /// Adds a batch to its window.
     pub(super) fn fold(&mut self, window: &mut Window, batch: &BatchReader<'_>, idle: IdleGauges) {
         let (before, collapsed) = (window.folded(), window.collapsed());
-        let omitted = window.omitted_members();
+        let (omitted, without_room) = (window.omitted_members(), window.omitted_annotations());
         for entry in batch.entries() {
             match entry.map(|entry| idle.apply(entry)) {
                 Ok(Some(entry)) => window.fold_entry(batch.source(), &entry),
@@ -82,6 +82,16 @@ impl FoldCounts {
             let why = "a set has more than 100,000 members in a window; further ones are omitted";
             self.refuse("members", omitted, why);
         }
+        let without_room = window.omitted_annotations() - without_room;
+        if without_room > 0 {
+            let (source, stream) = window.annotation_offender().unwrap_or_default();
+            let why = format!(
+                "a window has more than {MAX_ANNOTATIONS} annotations, or {} MiB of them; further \
+                 ones are omitted, the first one of stream {stream:?} from {source:?}",
+                MAX_ANNOTATION_BYTES >> 20
+            );
+            self.refuse("annotations", without_room, why);
+        }
     }
 }
 
@@ -89,7 +99,8 @@ impl FoldCounts {
 mod tests {
     use super::FoldCounts;
     use crate::idle_gauges::IdleGauges;
-    use zibrato::window::{MAX_SET_MEMBERS, Window};
+    use zibrato::Annotation;
+    use zibrato::window::{MAX_ANNOTATIONS, MAX_SET_MEMBERS, Window};
     use zibrato::wire::{BatchReader, BatchWriter};
 
     #[test]
@@ -102,6 +113,20 @@ mod tests {
         let batch = BatchReader::new(&body).unwrap();
         counts.fold(&mut window, &batch, IdleGauges::default());
         assert_eq!((counts.entries, counts.refused["members"].0), (1, 2));
+    }
+
+    #[test]
+    fn annotations_for_which_a_window_has_no_room_are_counted() {
+        let mut batch = BatchWriter::new("web-1", 0, 1_000);
+        let deploy = Annotation::new("deploys", "live", 1).unwrap();
+        (0..MAX_ANNOTATIONS + 2).for_each(|_| batch.annotation(&deploy));
+        let body = batch.finish();
+        let (mut counts, mut window) = (FoldCounts::default(), Window::new(0, 1_000, 10));
+        let batch = BatchReader::new(&body).unwrap();
+        counts.fold(&mut window, &batch, IdleGauges::default());
+        let (times, why) = &counts.refused["annotations"];
+        assert_eq!((counts.entries, *times), (MAX_ANNOTATIONS as u64 + 2, 2));
+        assert!(why.ends_with(r#"stream "deploys" from "web-1""#), "{why}");
     }
 
     #[test]

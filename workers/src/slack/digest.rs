@@ -55,7 +55,7 @@ impl Digester {
     /// The series whose values have changed most, relative to the mean of their earlier windows,
     /// come first. Series with equal changes are ordered by name, source and kind.
     pub(super) fn digest(&mut self, window: Window) -> Option<Digest> {
-        if window.is_empty() {
+        if window.series().is_empty() {
             return None;
         }
         let (start_ms, length_ms) = (window.start_ms(), window.length_ms().max(1));

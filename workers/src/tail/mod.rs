@@ -67,7 +67,7 @@ Examples:
 Times are in UTC. They are the times at which the broker received each entry.
 Counts and durations cover the publisher's interval, which is one second by default.
 A gauge has its last reading, and count, min and max if it was set more than once. Gauges that nobody
-set are not printed.")]
+set are not printed. An annotation has its title, how long the event took, and its links.")]
 struct TailFlags {
     /// Host of the broker, or the folder of its Unix sockets, such as ipc:///run/zibrato
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value as Json, json};
 use std::fmt::{self, Display, Write as _};
 use zibrato::wire::{BatchReader, EncodedSummary, Entry, Message, Value, message};
-use zibrato::{Gauge, Percentile, Summary};
+use zibrato::{Annotation, Gauge, Kind, Percentile, Summary};
 
 /// Maximum number of members of a set that are shown to people.
 const SHOWN_MEMBERS: usize = 5;
@@ -85,8 +85,9 @@ fn is_repeated(entry: &Entry<'_>) -> bool {
 fn human(origin: &Origin<'_>, entry: &Entry<'_>, level_width: usize) -> String {
     let (time, level, source) = (TimeOfDay(origin.received_ms), origin.level, origin.source);
     let (kind, name) = (word(&entry.value), entry.name);
-    let mut line = format!("{time} {level:<level_width$} {kind:<9}  {source:<16}  {name:<32}  ");
+    let mut line = format!("{time} {level:<level_width$} {kind:<10}  {source:<16}  {name:<32}  ");
     let written = match &entry.value {
+        Value::Annotation(annotation) => human_annotation(&mut line, annotation),
         Value::Counter(sum) => write!(line, "{}", Plain(*sum)),
         Value::Gauge(gauge) => human_gauge(&mut line, Some(gauge)),
         Value::GaugeReadings(readings) => {
@@ -116,6 +117,17 @@ fn human(origin: &Origin<'_>, entry: &Entry<'_>, level_width: usize) -> String {
         line.push_str(value);
     }
     line
+}
+
+/// The time is the duration of an event that has an end.
+fn human_annotation(line: &mut String, annotation: &Annotation) -> fmt::Result {
+    line.write_str(annotation.title())?;
+    if let Some(end_ms) = annotation.end_ms() {
+        let seconds = end_ms.saturating_sub(annotation.start_ms()) as f64 / 1e3;
+        write!(line, "  took={}", Seconds(seconds))?;
+    }
+    let links = annotation.links().iter();
+    links.into_iter().try_for_each(|link| write!(line, "  {}", link.href()))
 }
 
 fn human_gauge(line: &mut String, gauge: Option<&Gauge>) -> fmt::Result {
@@ -170,6 +182,7 @@ fn json(origin: &Origin<'_>, entry: &Entry<'_>) -> Json {
         "tags": tags,
     });
     let values = match &entry.value {
+        Value::Annotation(annotation) => json_annotation(annotation),
         Value::Counter(sum) => json!({ "value": number(*sum) }),
         Value::Gauge(gauge) => json_gauge(Some(gauge)),
         Value::GaugeReadings(readings) => json_gauge(folded(readings.clone()).as_ref()),
@@ -187,6 +200,18 @@ fn json(origin: &Origin<'_>, entry: &Entry<'_>) -> Json {
         object.append(&mut values);
     }
     object
+}
+
+fn json_annotation(annotation: &Annotation) -> Json {
+    let links = annotation.links().iter();
+    let links = links.map(|l| json!({ "rel": l.rel(), "href": l.href(), "label": l.label() }));
+    json!({
+        "title": annotation.title(),
+        "description": annotation.description(),
+        "start_ms": annotation.start_ms(),
+        "end_ms": annotation.end_ms(),
+        "links": links.collect::<Vec<_>>(),
+    })
 }
 
 fn json_gauge(gauge: Option<&Gauge>) -> Json {
@@ -236,12 +261,13 @@ fn number(value: f64) -> Json {
 
 fn word(value: &Value<'_>) -> &'static str {
     match value.kind() {
-        zibrato::Kind::Counter => "counter",
-        zibrato::Kind::Gauge => "gauge",
-        zibrato::Kind::Histogram => "histogram",
-        zibrato::Kind::Set => "set",
-        zibrato::Kind::Timer => "timer",
-        _ => "unknown",
+        None => "annotation",
+        Some(Kind::Counter) => "counter",
+        Some(Kind::Gauge) => "gauge",
+        Some(Kind::Histogram) => "histogram",
+        Some(Kind::Set) => "set",
+        Some(Kind::Timer) => "timer",
+        Some(_) => "unknown",
     }
 }
 

@@ -5,6 +5,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+/// Maximum number of tags of a series or an annotation.
+pub const MAX_TAGS: usize = 50;
+
 /// Tags of a series with their values, in ascending order of the tags.
 ///
 /// ```

@@ -4,12 +4,15 @@
 //! s each one is a full minute. Its timestamp is its start (`t - t mod period`), as in
 //! carbon-aggregator and python-librato's aggregator, so that no point is in the future.
 
+mod annotations;
 mod dedup;
 mod gauge_seconds;
+mod limits;
 mod series;
 mod sort;
 mod windows;
 
+pub use annotations::{MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS, WindowAnnotation};
 pub use dedup::{Dedup, Novelty};
 pub use gauge_seconds::GaugeSeconds;
 pub use series::{Fold, Histogram, MAX_SET_MEMBERS, Series};
@@ -17,39 +20,22 @@ pub use windows::Windows;
 
 pub use crate::sparkline::sparkline;
 
-use crate::measurement::{Gauge, finite_sum};
+use crate::measurement::{Annotation, Gauge, finite_sum};
 use crate::summary::Summary;
 use crate::wire::{BatchReader, Entry, EntryError, Line, LineValue, Value};
+use annotations::Annotations;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use limits::{
+    FEW_OCTAVES, MANY_OCTAVES, MAX_ALL_READINGS, MAX_ALL_SECONDS, MAX_OCTAVES, MAX_READINGS,
+    MOST_SERIES,
+};
 use series::{Key, merge_gauge};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// The name of the series that sums up all series beyond the limit.
 pub const OVERFLOW_NAME: &str = "_overflow";
-
-/// Upper limit on the number of series of a window, because the index of each is a `u32`.
-const MOST_SERIES: usize = u32::MAX as usize - 16;
-
-/// Maximum number of octaves in the sketch of one timer or histogram. Real readings do not span more.
-const MAX_OCTAVES: usize = 64;
-
-/// Maximum average number of octaves, per series that a window may have. Beyond it, each sketch is
-/// reduced to [`FEW_OCTAVES`]. Only invalid data is this wide.
-const MANY_OCTAVES: usize = 2;
-
-/// Number of octaves of a reduced sketch: those of the largest readings.
-const FEW_OCTAVES: usize = 2;
-
-/// Maximum number of readings that one timer or histogram keeps, and all of a window, which take
-/// 32 MiB; see [`Window::keep_readings`].
-const MAX_READINGS: usize = 1_000;
-const MAX_ALL_READINGS: usize = 4 << 20;
-
-/// Maximum number of seconds of all gauges of a window, which take 96 MiB; see
-/// [`Window::keep_gauge_seconds`].
-const MAX_ALL_SECONDS: usize = 2 << 20;
 
 /// The measurements of one interval, aggregated by series.
 ///
@@ -83,6 +69,7 @@ pub struct Window {
     /// Readings that were merged into a higher bucket of a reduced sketch.
     collapsed: u64,
     omitted_members: u64,
+    annotations: Annotations,
     /// The source of the last entry, which is usually that of the next one.
     source: Arc<str>,
     folded: u64,
@@ -110,6 +97,7 @@ impl Window {
             seconds: 0,
             collapsed: 0,
             omitted_members: 0,
+            annotations: Annotations::default(),
             source: Arc::from(""),
             folded: 0,
             overflowed: 0,
@@ -165,13 +153,14 @@ impl Window {
         self.series.len()
     }
 
-    /// Whether the window is empty.
+    /// Whether the window has neither series nor annotations. A window with only annotations is not
+    /// empty, although its [`len`](Self::len) is 0.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.series.is_empty()
+        self.series.is_empty() && self.annotations().is_empty()
     }
 
-    /// Number of entries and lines that were added.
+    /// Number of entries and lines that were added, and of annotations.
     #[must_use]
     pub const fn folded(&self) -> u64 {
         self.folded
@@ -197,6 +186,25 @@ impl Window {
         self.omitted_members
     }
 
+    /// The annotations, in the order in which they were added: at most [`MAX_ANNOTATIONS`], and
+    /// [`MAX_ANNOTATION_BYTES`].
+    #[must_use]
+    pub fn annotations(&self) -> &[WindowAnnotation] {
+        &self.annotations.kept
+    }
+
+    /// Number of annotations that were omitted because the window had too many.
+    #[must_use]
+    pub const fn omitted_annotations(&self) -> u64 {
+        self.annotations.omitted
+    }
+
+    /// Source and stream of the first annotation that was omitted.
+    #[must_use]
+    pub fn annotation_offender(&self) -> Option<(&str, &str)> {
+        self.annotations.offender()
+    }
+
     /// Source and name of the first series that did not fit into the window.
     #[must_use]
     pub fn offender(&self) -> Option<(&str, &str)> {
@@ -215,8 +223,12 @@ impl Window {
 
     /// Adds one entry.
     pub fn fold_entry(&mut self, source: &str, entry: &Entry<'_>) {
+        if let Value::Annotation(annotation) = &entry.value {
+            return self.add_annotation(source, annotation);
+        }
+        let Some(kind) = entry.value.kind() else { return };
         let tags = &series::ordered(entry.tags.clone());
-        let (kind, name, unit) = (entry.value.kind(), entry.name, entry.unit);
+        let (name, unit) = (entry.name, entry.unit);
         let mut omitted = 0;
         self.fold(&Key { kind, name, source, tags, unit }, |fold| match (&entry.value, fold) {
             (Value::Counter(more), Fold::Counter(sum)) => *sum = finite_sum(*sum, *more),
@@ -248,6 +260,12 @@ impl Window {
             _ => debug_assert!(false, "a series has one kind"),
         });
         self.omitted_members += omitted;
+    }
+
+    /// Adds an annotation. It becomes no series.
+    pub fn add_annotation(&mut self, source: &str, annotation: &Annotation) {
+        self.folded += 1;
+        self.annotations.add(source, annotation);
     }
 
     /// Adds one line.

@@ -3,7 +3,7 @@
 use super::{Format, Printer, Seconds};
 use proptest::prelude::*;
 use zibrato::wire::{BatchId, BatchWriter, PublisherId, Stamp};
-use zibrato::{Gauge, Summary};
+use zibrato::{Annotation, Gauge, Summary};
 
 /// 2023-11-14 22:13:20.250.
 const RECEIVED: u64 = 1_700_000_000_250;
@@ -35,21 +35,26 @@ fn one_of_each() -> BatchWriter {
     let bytes: Summary = [512.0, 512.0, 1537.5].into_iter().collect();
     batch.histogram("size", &[("route", "/")], Some("bytes"), &bytes);
     batch.histogram_readings("balance", &[], None, &[-0.123_456]);
+    let deploy = Annotation::new("deploys", "version 7 is live", 5)
+        .and_then(|deploy| deploy.with_end(1_505)?.with_tag("dc", "fra"))
+        .and_then(|deploy| deploy.with_link("ci", "https://ci/7", None));
+    batch.annotation(&deploy.unwrap());
     batch
 }
 
 #[test]
 fn people_get_columns() {
     insta::assert_snapshot!(print(Format::Human, "", one_of_each()), @r#"
-    22:13:20.250 info    counter    web-1             logins                            3  dc=fra
-    22:13:20.250 info    gauge      web-1             depth                             2.5
-    22:13:20.250 info    gauge      web-1             depth.folded                      4  count=3 min=1 max=7
-    22:13:20.250 info    gauge      web-1             depth.each                        1.5  count=2 min=1.5 max=4
-    22:13:20.250 info    set        web-1             users                             2 members: ann, bob
-    22:13:20.250 info    timer      web-1             db.query                          count=3 mean=2ms p99=4ms max=4ms
-    22:13:20.250 info    timer      web-1             db.raw                            count=1 mean=1.5s p99=1.5s max=1.5s
-    22:13:20.250 info    histogram  web-1             size                              count=3 mean=853.8333 p99=1537.5 max=1537.5 unit=bytes  route=/
-    22:13:20.250 info    histogram  web-1             balance                           count=1 mean=-0.1235 p99=-0.1235 max=-0.1235
+    22:13:20.250 info    counter     web-1             logins                            3  dc=fra
+    22:13:20.250 info    gauge       web-1             depth                             2.5
+    22:13:20.250 info    gauge       web-1             depth.folded                      4  count=3 min=1 max=7
+    22:13:20.250 info    gauge       web-1             depth.each                        1.5  count=2 min=1.5 max=4
+    22:13:20.250 info    set         web-1             users                             2 members: ann, bob
+    22:13:20.250 info    timer       web-1             db.query                          count=3 mean=2ms p99=4ms max=4ms
+    22:13:20.250 info    timer       web-1             db.raw                            count=1 mean=1.5s p99=1.5s max=1.5s
+    22:13:20.250 info    histogram   web-1             size                              count=3 mean=853.8333 p99=1537.5 max=1537.5 unit=bytes  route=/
+    22:13:20.250 info    histogram   web-1             balance                           count=1 mean=-0.1235 p99=-0.1235 max=-0.1235
+    22:13:20.250 info    annotation  web-1             deploys                           version 7 is live  took=1.5s  https://ci/7  dc=fra
     "#);
 }
 
@@ -62,10 +67,10 @@ fn columns_stay_aligned_after_a_long_level() {
         print_to(&mut text, &mut printer, level, batch);
     }
     insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r#"
-    22:13:20.250 info    counter    web-1             logins                            3
-    22:13:20.250 zibrato counter    web-1             logins                            3
-    22:13:20.250 a-longer-level counter    web-1             logins                            3
-    22:13:20.250 info           counter    web-1             logins                            3
+    22:13:20.250 info    counter     web-1             logins                            3
+    22:13:20.250 zibrato counter     web-1             logins                            3
+    22:13:20.250 a-longer-level counter     web-1             logins                            3
+    22:13:20.250 info           counter     web-1             logins                            3
     "#);
 }
 
@@ -81,6 +86,7 @@ fn programs_get_one_object_per_line() {
     {"count":1,"kind":"timer","level":"info","max":1.5,"mean":1.5,"min":1.5,"name":"db.raw","p50":1.5,"p95":1.5,"p99":1.5,"received_ms":1700000000250,"source":"web-1","sum":1.5,"tags":{}}
     {"count":3,"kind":"histogram","level":"info","max":1537.5,"mean":853.8333333333334,"min":512,"name":"size","p50":516.0,"p95":1537.5,"p99":1537.5,"received_ms":1700000000250,"source":"web-1","sum":2561.5,"tags":{"route":"/"},"unit":"bytes"}
     {"count":1,"kind":"histogram","level":"info","max":-0.123456,"mean":-0.123456,"min":-0.123456,"name":"balance","p50":-0.123456,"p95":-0.123456,"p99":-0.123456,"received_ms":1700000000250,"source":"web-1","sum":-0.123456,"tags":{}}
+    {"description":null,"end_ms":1505,"kind":"annotation","level":"info","links":[{"href":"https://ci/7","label":null,"rel":"ci"}],"name":"deploys","received_ms":1700000000250,"source":"web-1","start_ms":5,"tags":{"dc":"fra"},"title":"version 7 is live"}
     "#);
 }
 

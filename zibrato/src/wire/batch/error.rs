@@ -1,6 +1,6 @@
 //! Why a batch, or one of its entries, was rejected.
 
-use crate::measurement::TextProblem;
+use crate::measurement::{AnnotationError, TextProblem};
 use crate::wire::msgpack::Malformed;
 
 /// Why the whole body of a batch was rejected.
@@ -32,11 +32,14 @@ impl From<Malformed> for BatchError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntryError {
+    /// A part of an annotation is invalid.
+    #[error("{0}")]
+    Annotation(AnnotationError),
     /// The parts of the value contradict each other.
     #[error("the parts of the value contradict each other")]
     Inconsistent,
     /// The kind is unknown.
-    #[error("the kind is not c, g, h, s or t")]
+    #[error("the kind is not a, c, g, h, s or t")]
     Kind,
     /// The entry is not MessagePack of the expected structure. If `lost` is above 1, the rest of
     /// the batch could not be read either.
@@ -76,6 +79,7 @@ impl EntryError {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
+            Self::Annotation(_) => "annotation",
             Self::Inconsistent | Self::NotFinite => "value",
             Self::Kind => "kind",
             Self::Malformed { .. } | Self::Missing { .. } => "malformed",
@@ -93,6 +97,12 @@ impl EntryError {
             Self::Malformed { lost } => *lost,
             _ => 1,
         }
+    }
+}
+
+impl From<AnnotationError> for EntryError {
+    fn from(error: AnnotationError) -> Self {
+        Self::Annotation(error)
     }
 }
 

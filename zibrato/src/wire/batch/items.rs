@@ -1,12 +1,9 @@
 //! The items inside an entry, decoded lazily.
 
 use super::error::EntryError;
-use crate::measurement::check_name;
+use crate::measurement::{MAX_TAGS, check_name};
 use crate::summary::Summary;
 use crate::wire::msgpack::{self as mp, Malformed};
-
-/// Maximum number of tags of an entry.
-pub const MAX_TAGS: usize = 50;
 
 /// An array whose items are decoded lazily.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -14,15 +14,19 @@
 //!            "b": [first bucket, its count, steps to the next bucket, its count, …]
 //!        or  "r": [seconds, …]                              every reading
 //! histogram  as a timer, in any unit, and "i": unit if it has one
+//! annotation "t": title, "w": start (unix ms), and if it has them "y": end (unix ms),
+//!            "e": description, "h": [{ "rel": …, "href": …, "label": … if any }, …]
 //! ```
 
+mod annotation;
 mod error;
 mod items;
 mod read;
 mod write;
 
+pub use crate::measurement::MAX_TAGS;
 pub use error::{BatchError, EntryError};
-pub use items::{EncodedSummary, MAX_TAGS, Members, Numbers, Readings, Tags};
+pub use items::{EncodedSummary, Members, Numbers, Readings, Tags};
 pub use read::{BatchReader, Entries, Entry, Value};
 pub use write::BatchWriter;
 

@@ -3,9 +3,10 @@
 //! An entry that is well-formed MessagePack but invalid (a bad name, NaN, an unknown kind) is
 //! rejected alone. Bytes that are not MessagePack end the batch.
 
+use super::annotation::AnnotationFields;
 use super::error::{BatchError, EntryError};
 use super::items::{EncodedSummary, Flat, Members, Numbers, Readings, Tags, finite};
-use crate::measurement::{Gauge, Kind, check_name, check_unit};
+use crate::measurement::{Annotation, Gauge, Kind, check_name, check_unit};
 use crate::wire::msgpack as mp;
 
 /// The head of a batch, and its entries, which are not decoded yet.
@@ -120,7 +121,7 @@ impl<'a> Iterator for Entries<'a> {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "what a series is made of is fixed")]
 pub struct Entry<'a> {
-    /// The name, which is valid.
+    /// The name, which is valid. Of an annotation, the stream.
     pub name: &'a str,
     /// Tags, which distinguish series of one name.
     pub tags: Tags<'a>,
@@ -134,6 +135,8 @@ pub struct Entry<'a> {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Value<'a> {
+    /// An annotation. It belongs to no series.
+    Annotation(Box<Annotation>),
     /// A counter's sum.
     Counter(f64),
     /// A summarized gauge.
@@ -153,16 +156,17 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// The kind of measurement.
+    /// The kind of measurement. An annotation is none.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
-        match self {
+    pub const fn kind(&self) -> Option<Kind> {
+        Some(match self {
+            Self::Annotation(_) => return None,
             Self::Counter(_) => Kind::Counter,
             Self::Gauge(_) | Self::GaugeReadings(_) => Kind::Gauge,
             Self::Histogram(_) | Self::HistogramReadings(_) => Kind::Histogram,
             Self::Set(_) => Kind::Set,
             Self::Timer(_) | Self::TimerReadings(_) => Kind::Timer,
-        }
+        })
     }
 }
 
@@ -185,6 +189,7 @@ struct Fields<'a> {
     readings: Option<Flat<'a>>,
     members: Option<Flat<'a>>,
     idle: Option<u64>,
+    annotation: AnnotationFields<'a>,
 }
 
 impl<'a> Entry<'a> {
@@ -208,6 +213,10 @@ impl<'a> Entry<'a> {
                 "r" => fields.readings = Some(Flat::read(from)?),
                 "u" => fields.members = Some(Flat::read(from)?),
                 "o" => fields.idle = Some(mp::read_unsigned(from)?),
+                "t" => fields.annotation.title = Some(mp::read_text(from)?),
+                "y" => fields.annotation.end = Some(mp::read_unsigned(from)?),
+                "e" => fields.annotation.description = Some(mp::read_text(from)?),
+                "h" => fields.annotation.links = Some(Flat::read(from)?),
                 _ => {
                     mp::skip(from)?;
                 }
@@ -218,6 +227,10 @@ impl<'a> Entry<'a> {
         let tags = std::mem::take(&mut fields.tags);
         let mut unit = None;
         let value = match fields.kind.ok_or(EntryError::Missing { key: "k" })? {
+            "a" => {
+                let annotation = fields.annotation.read(name, &tags, fields.when)?;
+                Value::Annotation(Box::new(annotation))
+            }
             "c" => Value::Counter(finite(fields.value, "v")?),
             "g" => fields.gauge()?,
             "h" => {

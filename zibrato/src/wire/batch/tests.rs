@@ -1,13 +1,14 @@
 //! Batches are read as they were written; invalid entries are rejected one by one.
 
 use super::{BatchError, BatchReader, BatchWriter, EncodedSummary, Entry, EntryError, Value};
-use crate::measurement::Gauge;
+use crate::measurement::{Annotation, AnnotationError, Gauge};
 use crate::summary::Summary;
 use proptest::prelude::*;
 
 /// The value of an entry in a test.
 #[derive(Debug, Clone, PartialEq)]
 enum Owned {
+    Annotation(Box<Annotation>),
     Counter(f64),
     Gauge(Gauge),
     GaugeReadings(Vec<(u64, f64)>),
@@ -23,6 +24,7 @@ type Tags = Vec<(String, String)>;
 fn write(batch: &mut BatchWriter, name: &str, tags: &Tags, value: &Owned) {
     let tags: Vec<_> = tags.iter().map(|(k, v)| (&**k, &**v)).collect();
     match value {
+        Owned::Annotation(annotation) => batch.annotation(annotation),
         Owned::Counter(sum) => batch.counter(name, &tags, *sum),
         Owned::Gauge(gauge) => batch.gauge(name, &tags, gauge),
         Owned::GaugeReadings(readings) => batch.gauge_readings(name, &tags, readings),
@@ -47,6 +49,7 @@ fn read(entry: Entry<'_>) -> (String, Tags, Owned) {
         merged
     };
     let value = match entry.value {
+        Value::Annotation(annotation) => Owned::Annotation(annotation),
         Value::Counter(sum) => Owned::Counter(sum),
         Value::Gauge(gauge) => Owned::Gauge(gauge),
         Value::GaugeReadings(readings) => Owned::GaugeReadings(readings.collect()),
@@ -99,7 +102,45 @@ fn value() -> impl Strategy<Value = Owned> {
     ]
 }
 
+fn annotation() -> impl Strategy<Value = Annotation> {
+    let link = || ("[a-z]{1,9}", "[a-z:/?é]{1,99}", prop::option::of("[a-z |]{1,9}"));
+    let tags = prop::collection::vec(("[a-z]{1,9}", "[a-z]{1,9}"), 0..4);
+    (
+        ("[a-zé. ]{1,80}", "[a-z|é]{1,99}", 0..9_u64, prop::option::of(9..99_u64)),
+        prop::option::of("[a-z\n\t|é]{0,300}"),
+        prop::collection::vec(link(), 0..4),
+        tags,
+    )
+        .prop_map(|((stream, title, start_ms, end_ms), description, links, tags)| {
+            let tags = tags.iter().map(|(tag, value)| (&**tag, &**value));
+            let mut one = Annotation::new(&stream, &title, start_ms).unwrap();
+            one = one.with_tags(tags).unwrap();
+            one = one.with_description(&description.unwrap_or_default()).unwrap();
+            for (rel, href, label) in links {
+                one = one.clone().with_link(&rel, &href, label.as_deref()).unwrap_or(one);
+            }
+            end_ms.map_or(one.clone(), |end_ms| one.with_end(end_ms).unwrap())
+        })
+}
+
 proptest! {
+    #[test]
+    fn annotations_are_read_as_they_were_written(
+        all in prop::collection::vec(annotation(), 0..9),
+    ) {
+        let mut batch = BatchWriter::new("s", 0, 1_000);
+        all.iter().for_each(|annotation| batch.annotation(annotation));
+        batch.counter("after", &[], 1.0);
+        let body = batch.finish();
+        let mut entries: Vec<_> =
+            BatchReader::new(&body).unwrap().entries().map(Result::unwrap).collect();
+        prop_assert_eq!(entries.pop().unwrap().value, Value::Counter(1.0));
+        for (entry, annotation) in entries.into_iter().zip(all) {
+            prop_assert_eq!((entry.name, entry.value.kind()), (annotation.stream(), None));
+            prop_assert_eq!(entry.value, Value::Annotation(Box::new(annotation)));
+        }
+    }
+
     #[test]
     fn what_is_written_is_read_back(
         source in "[a-z.-]{1,255}", start in any::<u64>(), length in 0..100_000_u64,
@@ -150,6 +191,8 @@ proptest! {
         batch.timer("t", &[("a", "b")], &[0.1, 0.2].into_iter().collect());
         batch.gauge_readings("g", &[], &[(1, 2.0)]);
         batch.histogram("h", &[], Some("rows"), &[-0.1, 0.2].into_iter().collect());
+        let deploy = Annotation::new("d", "t", 1).unwrap().with_link("a", "b", Some("c"));
+        batch.annotation(&deploy.unwrap().with_description("e").unwrap().with_end(2).unwrap());
         let mut good = batch.finish();
         for (at, byte) in flips {
             let at = usize::from(at) % good.len();
@@ -183,6 +226,22 @@ fn an_invalid_entry_does_not_affect_others() {
         (b"\x82\xa1n\xa1|\xa1k\xa1c", EntryError::Name(Bar)),
         (b"\x82\xa1n\xa0\xa1k\xa1c", EntryError::Name(Empty)),
         (b"\x82\xa1n\xa1a\xa1k\xa1x", EntryError::Kind),
+        (b"\x83\xa1k\xa1a\xa1n\xa1a\xa1w\x01", EntryError::Missing { key: "t" }),
+        (b"\x83\xa1k\xa1a\xa1n\xa1a\xa1t\xa1a", EntryError::Missing { key: "w" }),
+        (b"\x84\xa1k\xa1a\xa1n\xa1a\xa1t\x07\xa1w\x01", EntryError::Malformed { lost: 1 }),
+        (b"\x84\xa1k\xa1a\xa1n\xa1a\xa1t\xa1\n\xa1w\x01", AnnotationError::Title(Empty).into()),
+        (
+            b"\x85\xa1k\xa1a\xa1n\xa1a\xa1t\xa1a\xa1w\x02\xa1y\x01",
+            EntryError::Annotation(AnnotationError::End),
+        ),
+        (
+            b"\x85\xa1k\xa1a\xa1n\xa1a\xa1t\xa1a\xa1w\x02\xa1h\x91\x81\xa3rel\xa1a",
+            EntryError::Missing { key: "href" },
+        ),
+        (
+            b"\x85\xa1k\xa1a\xa1n\xa1a\xa1t\xa1a\xa1w\x02\xa1h\x9b\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80",
+            AnnotationError::TooManyLinks.into(),
+        ),
         // As a reader without histograms sees one: an unknown kind with an unknown key.
         (b"\x85\xa1k\xa1y\xa1n\xa1a\xa1j\xa1b\xa1r\x91\x01\xa1z\x81\xa1a\xc0", EntryError::Kind),
         (b"\x82\xa1n\xa1a\xa1k\xa1c", EntryError::Missing { key: "v" }),

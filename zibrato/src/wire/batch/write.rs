@@ -1,6 +1,6 @@
 //! Writes the body of a batch entry by entry.
 
-use crate::measurement::{Gauge, Kind};
+use crate::measurement::{Annotation, Gauge, Kind};
 use crate::summary::Summary;
 use crate::wire::msgpack as mp;
 
@@ -49,9 +49,55 @@ impl BatchWriter {
         Self { body, count_at, count: 0 }
     }
 
+    /// Adds an annotation.
+    ///
+    /// ```
+    /// use zibrato::Annotation;
+    /// use zibrato::wire::{BatchReader, BatchWriter, Value};
+    /// let deploy = Annotation::new("deploys", "version 7 is live", 1_700_000_000_000).unwrap();
+    /// let mut batch = BatchWriter::new("web-1", 1_700_000_000_000, 1_000);
+    /// batch.annotation(&deploy);
+    /// let body = batch.finish();
+    /// let entry = BatchReader::new(&body).unwrap().entries().next().unwrap().unwrap();
+    /// assert_eq!((entry.name, entry.value), ("deploys", Value::Annotation(Box::new(deploy))));
+    /// ```
+    pub fn annotation(&mut self, annotation: &Annotation) {
+        let (description, links) = (annotation.description(), annotation.links());
+        let optional = [description.is_some(), annotation.end_ms().is_some(), !links.is_empty()];
+        let fields = 2 + optional.map(usize::from).iter().sum::<usize>();
+        annotation.tags().with_slice(|tags| self.head("a", annotation.stream(), tags, fields));
+        let body = &mut self.body;
+        mp::text(body, "t");
+        mp::text(body, annotation.title());
+        mp::text(body, "w");
+        mp::unsigned(body, annotation.start_ms());
+        if let Some(end_ms) = annotation.end_ms() {
+            mp::text(body, "y");
+            mp::unsigned(body, end_ms);
+        }
+        if let Some(description) = description {
+            mp::text(body, "e");
+            mp::text(body, description);
+        }
+        if !links.is_empty() {
+            mp::text(body, "h");
+            mp::array(body, links.len());
+        }
+        for link in links {
+            mp::map(body, 2 + usize::from(link.label().is_some()));
+            let parts = [("rel", Some(link.rel())), ("href", Some(link.href()))];
+            for (key, text) in parts.into_iter().chain([("label", link.label())]) {
+                if let Some(text) = text {
+                    mp::text(body, key);
+                    mp::text(body, text);
+                }
+            }
+        }
+    }
+
     /// Adds a counter's sum over the interval.
     pub fn counter(&mut self, name: &str, tags: &[(&str, &str)], sum: f64) {
-        self.head(Kind::Counter, name, tags, 1);
+        self.head(Kind::Counter.letter(), name, tags, 1);
         self.field("v", sum);
     }
 
@@ -59,7 +105,7 @@ impl BatchWriter {
     /// ([`Gauge::idle`]), readers that know no idle gauges take it for one reading.
     pub fn gauge(&mut self, name: &str, tags: &[(&str, &str)], gauge: &Gauge) {
         if gauge.is_idle() {
-            self.head(Kind::Gauge, name, tags, 3);
+            self.head(Kind::Gauge.letter(), name, tags, 3);
             self.field("v", gauge.last);
             mp::text(&mut self.body, "w");
             mp::unsigned(&mut self.body, gauge.at_ms);
@@ -68,7 +114,7 @@ impl BatchWriter {
             return;
         }
         let alone = *gauge == Gauge::reading(gauge.last, gauge.at_ms);
-        self.head(Kind::Gauge, name, tags, if alone { 2 } else { 6 });
+        self.head(Kind::Gauge.letter(), name, tags, if alone { 2 } else { 6 });
         self.field("v", gauge.last);
         mp::text(&mut self.body, "w");
         mp::unsigned(&mut self.body, gauge.at_ms);
@@ -82,7 +128,7 @@ impl BatchWriter {
 
     /// Adds every reading of a gauge: unix milliseconds and value.
     pub fn gauge_readings(&mut self, name: &str, tags: &[(&str, &str)], readings: &[(u64, f64)]) {
-        self.head(Kind::Gauge, name, tags, 1);
+        self.head(Kind::Gauge.letter(), name, tags, 1);
         mp::text(&mut self.body, "r");
         mp::array(&mut self.body, readings.len() * 2);
         for (at_ms, value) in readings {
@@ -110,7 +156,7 @@ impl BatchWriter {
         unit: Option<&str>,
         summary: &Summary,
     ) {
-        self.head(Kind::Histogram, name, tags, 7 + usize::from(unit.is_some()));
+        self.head(Kind::Histogram.letter(), name, tags, 7 + usize::from(unit.is_some()));
         self.unit_field(unit);
         self.summary_fields(summary);
     }
@@ -124,7 +170,7 @@ impl BatchWriter {
         unit: Option<&str>,
         readings: &[f64],
     ) {
-        self.head(Kind::Histogram, name, tags, 1 + usize::from(unit.is_some()));
+        self.head(Kind::Histogram.letter(), name, tags, 1 + usize::from(unit.is_some()));
         self.unit_field(unit);
         self.readings_field(readings);
     }
@@ -136,7 +182,7 @@ impl BatchWriter {
         tags: &[(&str, &str)],
         members: impl ExactSizeIterator<Item = &'m str>,
     ) {
-        self.head(Kind::Set, name, tags, 1);
+        self.head(Kind::Set.letter(), name, tags, 1);
         mp::text(&mut self.body, "u");
         mp::array(&mut self.body, members.len());
         members.for_each(|member| mp::text(&mut self.body, member));
@@ -144,13 +190,13 @@ impl BatchWriter {
 
     /// Adds a timer, summarized over the interval, in seconds.
     pub fn timer(&mut self, name: &str, tags: &[(&str, &str)], summary: &Summary) {
-        self.head(Kind::Timer, name, tags, 7);
+        self.head(Kind::Timer.letter(), name, tags, 7);
         self.summary_fields(summary);
     }
 
     /// Adds every reading of a timer, in seconds. This is shorter than a summary if there are few.
     pub fn timer_readings(&mut self, name: &str, tags: &[(&str, &str)], seconds: &[f64]) {
-        self.head(Kind::Timer, name, tags, 1);
+        self.head(Kind::Timer.letter(), name, tags, 1);
         self.readings_field(seconds);
     }
 
@@ -173,12 +219,12 @@ impl BatchWriter {
         self.body
     }
 
-    fn head(&mut self, kind: Kind, name: &str, tags: &[(&str, &str)], fields: usize) {
+    fn head(&mut self, kind: &str, name: &str, tags: &[(&str, &str)], fields: usize) {
         self.count += 1;
         let tagged = usize::from(!tags.is_empty());
         mp::map(&mut self.body, 2 + tagged + fields);
         mp::text(&mut self.body, "k");
-        mp::text(&mut self.body, kind.letter());
+        mp::text(&mut self.body, kind);
         mp::text(&mut self.body, "n");
         mp::text(&mut self.body, name);
         if tagged == 1 {
