@@ -85,14 +85,15 @@ impl Api {
         context: &mut IntakeContext,
         request: &Request<B>,
     ) -> Done {
-        let Some(key) = &request.key else { return self.answer(context, request) };
-        if let Some(answer) = self.repeats.answer(key) {
+        let Some(key) = request.key.clone() else { return self.answer(context, request) };
+        let key = key.with_body(request.body.as_ref());
+        if let Some(answer) = self.repeats.answer(&key) {
             context.reject_many("repeated", 1, b"");
             return Done::OnDisk(answer.clone());
         }
         let done = self.answer(context, request);
         if let Done::OnDisk(answer) = &done {
-            self.repeats.remember(key.clone(), answer.clone());
+            self.repeats.remember(key, answer.clone());
         }
         done
     }

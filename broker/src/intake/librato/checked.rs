@@ -209,8 +209,11 @@ impl Checking<'_> {
                 .map(|(field, scalar)| self.number(field, scalar));
         let [min, max, last] = [("min", &more.min), ("max", &more.max), ("last", &more.last)]
             .map(|(field, scalar)| self.number(field, scalar));
-        self.number("sum_squares", &more.sum_squares);
-        self.number("stddev", &more.stddev);
+        for (field, scalar) in [("sum_squares", &more.sum_squares), ("stddev", &more.stddev)] {
+            if self.number(field, scalar).is_some_and(|number| number < 0.0) {
+                return self.fault("value", &format!("{field}: is negative"));
+            }
+        }
         if self.faults.count() > before {
             return None;
         }
@@ -235,6 +238,7 @@ impl Checking<'_> {
         if min > max {
             return self.fault("value", "min: is larger than max");
         }
+        // It may contradict the others, as in an example of the API's own documentation.
         let last = last.unwrap_or(mean);
         Some(Measured::Gauge(Gauge::folded(last, at_ms, count as u64, sum, min, max)))
     }

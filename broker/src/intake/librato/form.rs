@@ -55,6 +55,8 @@ impl<'a> Payload<'a> {
                 let Some(entry) = entry(list, places, place, "tags") else { return };
                 entry.tags.push(Cow::Owned(tag.to_owned()), value);
             }
+            // Such as `gauges[0][attributes][display_units_long]=ms`.
+            [_, _, _, ..] => {}
             // Not a measurement: `gauges=1`.
             _ => {
                 let list = list.1;
@@ -129,6 +131,11 @@ mod tests {
                 &["gauges - a Some(1.0)", "gauges - b Some(2.0)"],
             ),
             ("x=1&gauges[0][x]=1", &["gauges 0 - None"]),
+            (
+                "gauges[0][name]=a&gauges[0][value]=1&gauges[0][attributes][color]=red",
+                &["gauges 0 a Some(1.0)"],
+            ),
+            ("gauges[0][name]=a&gauges[0][value]=", &["gauges 0 a None"]),
         ] {
             assert_eq!(read(form), expected, "{form}");
         }

@@ -33,11 +33,12 @@ impl<'a> Scalar<'a> {
         !matches!(self, Self::Absent)
     }
 
-    /// The number, which may be written as a text.
+    /// The number, which may be written as a text; `None` if that is empty.
     pub(super) fn number(&self) -> Result<Option<f64>, WrongType> {
         match self {
             Self::Absent => Ok(None),
             Self::Number(number) => Ok(Some(*number)),
+            Self::Text(text) if text.trim().is_empty() => Ok(None),
             Self::Text(text) => match text.trim().parse::<f64>() {
                 Ok(number) if number.is_finite() => Ok(Some(number)),
                 Ok(_) | Err(_) => Err(WrongType),
@@ -133,7 +134,8 @@ mod tests {
             ("\" 1.046 \"", Ok(Some(1.046)), Ok(Some(" 1.046 "))),
             ("\"nan\"", Err(WrongType), Ok(Some("nan"))),
             ("\"-Infinity\"", Err(WrongType), Ok(Some("-Infinity"))),
-            ("\"\"", Err(WrongType), Ok(None)),
+            ("\"\"", Ok(None), Ok(None)),
+            ("\" \"", Ok(None), Ok(Some(" "))),
             ("\"a\\u00e9\"", Err(WrongType), Ok(Some("aé"))),
             ("true", Err(WrongType), Err(WrongType)),
             ("[1,[2]]", Err(WrongType), Err(WrongType)),

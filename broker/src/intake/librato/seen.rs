@@ -2,6 +2,7 @@
 //!
 //! Pure.
 
+use super::names::legal_name;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use serde_json::{Value, json};
@@ -103,12 +104,24 @@ impl Seen {
         keep(&mut metric.description, about.description);
     }
 
-    /// The metric with this name, as the API shows it.
+    /// The metric with this name, as the API shows it. Names are those that were received, made legal;
+    /// the case of letters does not matter.
     pub(super) fn metric(&self, name: &str) -> Option<Value> {
+        let name = legal_name(name);
+        if let Some(metric) = self.shown(&name) {
+            return Some(metric);
+        }
+        let is_alike = |other: &&Arc<str>| other.eq_ignore_ascii_case(&name);
+        self.names.iter().find(is_alike).and_then(|alike| self.shown(alike))
+    }
+
+    fn shown(&self, name: &str) -> Option<Value> {
         let (name, metric) = self.metrics.get_key_value(name)?;
         let kind = if metric.is_counter { "counter" } else { "gauge" };
+        // The API's periods are whole seconds.
+        let period = metric.period.map(|period| period as u64);
         Some(json!({
-            "name": &**name, "type": kind, "period": metric.period, "attributes": {},
+            "name": &**name, "type": kind, "period": period, "attributes": {},
             "display_name": metric.display_name, "description": metric.description,
             "source_lag": null,
         }))
@@ -123,7 +136,7 @@ impl Seen {
             true => self.names.iter().rev().filter(is_found).collect(),
         };
         let shown = found.iter().skip(page.offset).take(page.length);
-        let metrics: Vec<_> = shown.filter_map(|name| self.metric(name)).collect();
+        let metrics: Vec<_> = shown.filter_map(|name| self.shown(name)).collect();
         let (total, length) = (self.names.len(), metrics.len());
         json!({
             "query": {
@@ -164,11 +177,15 @@ mod tests {
         seen.note("cpu", gauge);
         seen.note("cpu", About { is_counter: true, display_name: Some("CPU"), ..About::default() });
         let expected = json!({
-            "name": "cpu", "type": "counter", "period": 60.0, "attributes": {},
+            "name": "cpu", "type": "counter", "period": 60, "attributes": {},
             "display_name": "CPU", "description": "load", "source_lag": null,
         });
-        assert_eq!(seen.metric("cpu"), Some(expected));
-        assert_eq!(seen.metric("CPU"), None);
+        for name in ["cpu", "CPU"] {
+            assert_eq!(seen.metric(name).as_ref(), Some(&expected), "{name}");
+        }
+        assert_eq!(seen.metric("cp"), None);
+        seen.note("a-b", About::default());
+        assert_eq!(seen.metric("a b").unwrap()["name"], "a-b");
     }
 
     #[test]

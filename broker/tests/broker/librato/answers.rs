@@ -133,6 +133,8 @@ fn each_error_has_its_status_and_says_what_is_wrong() {
         ("POST", "/v1/metrics", "Content-Encoding: br\r\n", "x", 415, "br"),
         ("POST", "/v1/metrics", "Content-Encoding: gzip\r\n", "x", 400, "cannot be unpacked"),
         ("POST", "/v1/annotations/a", json, "", 400, r#"{"title":["is missing"]}"#),
+        ("POST", "/v1/metrics", "Origin: http://h\r\n", GAUGE, 403, "web pages"),
+        ("GET", "/v1/metrics?start_time=1&compose=s(a)", "", "", 501, "not served"),
         ("GET", "/v1/metrics/unknown", "", "", 404, "Not Found"),
         ("GET", "/v1/metrics?offset=x", "", "", 400, "offset"),
         ("GET", "/v1/../../etc/passwd", "", "", 404, "Not Found"),
@@ -160,13 +162,14 @@ fn each_error_has_its_status_and_says_what_is_wrong() {
         ("empty", 1),
         ("json", 2),
         ("method", 1),
-        ("not_served", 2),
+        ("not_served", 3),
         ("packing", 2),
         ("path", 1),
         ("shape", 2),
         ("time", 1),
         ("too_many", 1),
         ("value", 2),
+        ("web_page", 1),
     ];
     let expected = expected.map(|(reason, count)| (reason.to_owned(), count)).into();
     assert_eq!(rejected, expected);

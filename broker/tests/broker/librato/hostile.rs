@@ -152,6 +152,22 @@ fn idle_connections_make_room_for_others() {
 }
 
 #[test]
+fn strangers_with_slow_bodies_make_room_for_users() {
+    let broker = Broker::start(&[]);
+    let (begun, mut strangers) = (Instant::now(), Vec::new());
+    while strangers.len() < 1_200 {
+        assert!(begun.elapsed() < DEADLINE, "{} connections", strangers.len());
+        let mut stream = TcpStream::connect(broker.address()).unwrap();
+        let head = "POST /v1/metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{";
+        stream.write_all(head.as_bytes()).unwrap();
+        strangers.push(stream);
+    }
+    is_served(&broker);
+    broker.until_rejected("connections", 1);
+    broker.stop();
+}
+
+#[test]
 fn wrong_tokens_are_counted_and_the_file_of_users_can_change() {
     let broker = Broker::start(&[]);
     let wrong = |credentials: &str| {

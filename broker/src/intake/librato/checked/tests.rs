@@ -182,6 +182,8 @@ fn each_fault_names_its_measurement_and_its_field() {
             "min: is larger than max",
         ),
         (gauge(json!({"sum_squares": "x"})), "x", "sum_squares: is not a number"),
+        (gauge(json!({"sum_squares": -1})), "x", "sum_squares: is negative"),
+        (gauge(json!({"stddev": -0.5})), "x", "stddev: is negative"),
         (gauge(json!({"source": 5})), "x", "source: is not a text"),
         (gauge(json!({"period": -1})), "x", "period: is not a number of seconds"),
         (gauge(json!({"description": []})), "x", "description: is not a text"),

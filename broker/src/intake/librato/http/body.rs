@@ -3,7 +3,7 @@
 use super::route::Unserved;
 use crate::intake::librato::answer::Answer;
 use crate::intake::librato::memory::{Memory, OutOfMemory, Pending, Reserved};
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -45,13 +45,24 @@ impl Packing {
     }
 
     fn unpack(self, packed: &[u8]) -> io::Result<Vec<u8>> {
-        let mut unpacked = Vec::new();
+        let (mut unpacked, mut rest) = (Vec::new(), packed);
         let limit = MAX_BODY as u64 + 1;
         match self {
-            Self::Deflate => ZlibDecoder::new(packed).take(limit).read_to_end(&mut unpacked)?,
-            Self::Gzip => MultiGzDecoder::new(packed).take(limit).read_to_end(&mut unpacked)?,
-            Self::None => packed.take(limit).read_to_end(&mut unpacked)?,
-        };
+            Self::Deflate => {
+                ZlibDecoder::new(&mut rest).take(limit).read_to_end(&mut unpacked)?;
+            }
+            // One member, which is what clients send: a body of empty members takes very long.
+            Self::Gzip => {
+                GzDecoder::new(&mut rest).take(limit).read_to_end(&mut unpacked)?;
+            }
+            Self::None => {
+                rest.read_to_end(&mut unpacked)?;
+            }
+        }
+        if unpacked.len() <= MAX_BODY && !rest.is_empty() {
+            let why = format!("{} bytes follow its end", rest.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
         Ok(unpacked)
     }
 }
@@ -163,6 +174,22 @@ mod tests {
         for bad in [&b""[..], b"abc", &bomb[..bomb.len() / 2]] {
             let unpacked = Packing::Gzip.unpack(bad);
             assert!(unpacked.is_err() || bad.len() > 100, "{unpacked:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_follows_the_end_of_a_packed_body() {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(b"{}").unwrap();
+        let gzip = gzip.finish().unwrap();
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+        zlib.write_all(b"{}").unwrap();
+        let zlib = zlib.finish().unwrap();
+        for (packing, packed) in [(Packing::Gzip, gzip), (Packing::Deflate, zlib)] {
+            assert_eq!(packing.unpack(&packed).unwrap(), b"{}");
+            let error = packing.unpack(&packed.repeat(3)).unwrap_err().to_string();
+            assert_eq!(error, format!("{} bytes follow its end", 2 * packed.len()), "{packing:?}");
+            assert!(packing.unpack(&packed[..packed.len() - 1]).is_err(), "{packing:?}");
         }
     }
 

@@ -32,11 +32,11 @@ struct Open {
 #[derive(Debug)]
 pub(super) struct Use {
     last: Cell<Instant>,
-    /// Whether a request is being answered.
+    /// Whether a request of a known user is being answered.
     is_busy: Cell<bool>,
 }
 
-/// A request that is being answered. Dropping this ends it.
+/// A request of a known user that is being answered. Dropping this ends it.
 #[derive(Debug)]
 pub(super) struct Busy(Rc<Use>);
 

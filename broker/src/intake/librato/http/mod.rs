@@ -141,8 +141,7 @@ fn open(stream: TcpStream, sender: SocketAddr, shared: &Rc<Shared>) {
 /// Answers the requests of a connection.
 async fn converse(stream: TcpStream, sender: SocketAddr, use_of: Rc<Use>, shared: Rc<Shared>) {
     let service = service_fn(|request| {
-        let busy = use_of.begin();
-        respond::respond(request, sender, Rc::clone(&shared), busy)
+        respond::respond(request, sender, Rc::clone(&shared), Rc::clone(&use_of))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

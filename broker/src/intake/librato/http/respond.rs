@@ -2,8 +2,8 @@
 
 use super::admission::Verdict;
 use super::body::{MAX_BODY, Packing, discard, receive};
-use super::connections::Busy;
-use super::route::{Unserved, is_form, route};
+use super::connections::Use;
+use super::route::{Unserved, is_form, no_web_page, route};
 use super::shared::Shared;
 use crate::intake::librato::answer::Answer;
 use crate::intake::librato::api::{Call, Request};
@@ -12,7 +12,9 @@ use crate::intake::librato::memory::Pending;
 use crate::intake::librato::repeats::RequestKey;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use std::convert::Infallible;
@@ -37,11 +39,10 @@ pub(super) async fn respond(
     request: hyper::Request<Incoming>,
     sender: SocketAddr,
     shared: Rc<Shared>,
-    busy: Busy,
+    use_of: Rc<Use>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let _busy = busy;
     let (head, mut body) = request.into_parts();
-    let answer = match answer(&head, &mut body, sender, &shared).await {
+    let answer = match answer(&head, &mut body, sender, &shared, &use_of).await {
         Ok(answer) => answer,
         Err(Unserved(answer, reason)) => {
             let path = head.uri.path().chars().take(60).collect::<String>();
@@ -58,6 +59,7 @@ async fn answer(
     body: &mut Incoming,
     sender: SocketAddr,
     shared: &Shared,
+    use_of: &Rc<Use>,
 ) -> Result<Answer, Unserved> {
     if shared.admission.borrow().must_wait(sender.ip()) {
         sleep(GUESS_PAUSE).await;
@@ -70,6 +72,8 @@ async fn answer(
         shared.tally.refuse("auth", why, || format!("from {sender}: the credentials of {user}"));
         return Ok(Answer::error(401, why));
     }
+    // Not before: connections of strangers make room for others at any time.
+    let _busy = use_of.begin();
     let request = match request(head, body, sender, shared).await {
         Ok(request) => request,
         Err(unserved) => {
@@ -100,6 +104,7 @@ async fn request(
     sender: SocketAddr,
     shared: &Shared,
 ) -> Result<Request<Pending>, Unserved> {
+    no_web_page(&head.headers)?;
     let call = route(head)?;
     let has_body = !matches!(call, Call::List { .. } | Call::Show { .. });
     let is_form = has_body && is_form(&call, &head.headers)?;
@@ -107,7 +112,8 @@ async fn request(
     let body = receive(body, packing, &shared.memory).await?;
     shared.tally.received(body.as_ref().len());
     let key = head.headers.get("idempotency-key").and_then(|key| key.to_str().ok());
-    let key = key.and_then(|key| RequestKey::of(sender.ip(), key));
+    let credentials = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    let key = key.and_then(|key| RequestKey::of(sender.ip(), key, head.uri.path(), credentials));
     Ok(Request { call, is_form, body, sender, key })
 }
 

@@ -4,7 +4,7 @@
 
 use crate::intake::librato::answer::Answer;
 use crate::intake::librato::api::Call;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
@@ -43,7 +43,7 @@ pub(super) fn route(head: &Parts) -> Result<Call, Unserved> {
     let is_post = head.method == Method::POST;
     match (first, name) {
         ("metrics", None) if is_post => Ok(Call::Metrics),
-        ("metrics", None) if is_read && !query.starts_with("compose=") => {
+        ("metrics", None) if is_read && !has_field(query, "compose") => {
             Ok(Call::List { query: query.to_owned() })
         }
         ("metrics", Some(name)) if is_read && !name.contains('/') => {
@@ -84,6 +84,10 @@ fn unknown() -> Unserved {
     Unserved(Answer::error(404, why), "path")
 }
 
+fn has_field(query: &str, field: &str) -> bool {
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == field)
+}
+
 /// A name in a path, which may be percent-encoded.
 fn decoded(name: &str) -> Result<String, Unserved> {
     match percent_decode_str(name).decode_utf8() {
@@ -93,6 +97,17 @@ fn decoded(name: &str) -> Result<String, Unserved> {
             Err(Unserved(Answer::error(400, why), "path"))
         }
     }
+}
+
+/// Refuses requests of web pages. A page of any site can send forms to an address that its reader
+/// can reach, such as one on loopback; it cannot omit these headers.
+pub(super) fn no_web_page(headers: &HeaderMap) -> Result<(), Unserved> {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if headers.contains_key(ORIGIN) || site.is_some_and(|site| site != b"none") {
+        let why = "requests of web pages are refused; send measurements from a program";
+        return Err(Unserved(Answer::error(403, why), "web_page"));
+    }
+    Ok(())
 }
 
 /// Whether the body is a form. Otherwise it is JSON, also if the client does not say it.
@@ -113,7 +128,7 @@ pub(super) fn is_form(call: &Call, headers: &HeaderMap) -> Result<bool, Unserved
 
 #[cfg(test)]
 mod tests {
-    use super::{is_form, route};
+    use super::{is_form, no_web_page, route};
     use crate::intake::librato::api::Call;
     use hyper::http::request::Parts;
     use hyper::{HeaderMap, Request};
@@ -134,6 +149,7 @@ mod tests {
             ("POST", "http://host:1/v1/metrics?x=1", Call::Metrics),
             ("GET", "/v1/metrics", list("")),
             ("HEAD", "/v1/metrics?offset=5", list("offset=5")),
+            ("GET", "/v1/metrics?name=compose", list("name=compose")),
             ("GET", "/v1/metrics/cpu.load", show("cpu.load")),
             ("GET", "/v1/metrics/a%20b%2Fc?count=1", show("a b/c")),
             ("POST", "/v1/annotations/blog-posts", stream("blog-posts")),
@@ -154,6 +170,8 @@ mod tests {
             ("PUT", "/v1/metrics/a", 501, "not_served"),
             ("DELETE", "/v1/metrics", 501, "not_served"),
             ("GET", "/v1/metrics?compose=s(a)", 501, "not_served"),
+            ("GET", "/v1/metrics?start_time=1&resolution=1&compose=s(a)", 501, "not_served"),
+            ("GET", "/v1/metrics?start_time=1&%63ompose=s(a)", 501, "not_served"),
             ("GET", "/v1/measurements/a", 501, "not_served"),
             ("GET", "/v1/annotations", 501, "not_served"),
             ("POST", "/v1/annotations/a/5/links", 501, "not_served"),
@@ -164,6 +182,23 @@ mod tests {
             let unserved = route(&head(method, uri)).unwrap_err();
             assert_eq!((unserved.0.status, unserved.1), (status, reason), "{method} {uri}");
             assert!(unserved.0.body.starts_with("{\"errors\":"), "{method} {uri}");
+        }
+    }
+
+    #[test]
+    fn requests_of_web_pages_are_refused() {
+        for (header, value, refused) in [
+            ("origin", "http://example.com", true),
+            ("origin", "null", true),
+            ("sec-fetch-site", "cross-site", true),
+            ("sec-fetch-site", "same-origin", true),
+            ("sec-fetch-site", "none", false),
+            ("accept", "*/*", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header, value.parse().unwrap());
+            let found = no_web_page(&headers).map_err(|unserved| unserved.0.status);
+            assert_eq!(found.err(), refused.then_some(403), "{header}: {value}");
         }
     }
 
